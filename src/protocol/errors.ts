@@ -1,0 +1,68 @@
+/** The one error class. Callers match on `code`; `docs/ERRORS.md` has every code's cause and cure. */
+
+export const ERROR_CODES = [
+  'TOPIC_INVALID',
+  'PATTERN_INVALID',
+  'EVENT_INVALID',
+  'PAYLOAD_INVALID',
+  'PAYLOAD_TOO_LARGE',
+  'FILTER_INVALID',
+  'OPTION_INVALID',
+  'QUERY_INVALID',
+  'BACKPRESSURE',
+  'BUS_CLOSED',
+  'STORE_LOCKED',
+  'STORE_CORRUPT',
+  'STORE_FULL',
+  'STORE_FAILED',
+  'SHARD_COUNT_MISMATCH',
+  'SHARD_RESTARTED',
+  'PUBLISH_UNKNOWN',
+  'CURSOR_INVALID',
+  'CURSOR_EXPIRED',
+  'SLOW_CONSUMER',
+  'SUBSCRIPTION_EXISTS',
+  'SUBSCRIPTION_UNKNOWN',
+  'MESSAGE_INVALID',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'RATE_LIMITED',
+  'LIMIT_EXCEEDED',
+  'INSECURE_BIND',
+  'TIMEOUT',
+  'ABORTED',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** The form in which an error crosses a thread or a socket. */
+export interface ErrorData {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export class BusError extends Error {
+  override readonly name = 'BusError';
+  readonly code: ErrorCode;
+  readonly details?: Readonly<Record<string, unknown>>;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { details?: Readonly<Record<string, unknown>>; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    if (options.details !== undefined) this.details = options.details;
+  }
+
+  static from(data: ErrorData): BusError {
+    return new BusError(data.code, data.message, data.details ? { details: data.details } : {});
+  }
+
+  toJSON(): ErrorData {
+    const { code, message, details } = this;
+    return details === undefined ? { code, message } : { code, message, details };
+  }
+}

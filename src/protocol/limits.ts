@@ -1,0 +1,68 @@
+/** Every bound has its name here: queues, rings, batches, payloads, loops. Units are in the names. */
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+
+export const TOPIC_BYTES_MAX = 255;
+export const TOPIC_SEGMENTS_MAX = 16;
+export const EVENT_TYPE_LENGTH_MAX = 64;
+export const EVENT_ID_LENGTH_MAX = 64;
+/** `source` and `correlationId`, in bytes of UTF-8. */
+export const EVENT_NAME_BYTES_MAX = 255;
+export const ATTRIBUTES_MAX = 16;
+export const ATTRIBUTE_KEY_BYTES_MAX = 64;
+export const ATTRIBUTE_VALUE_BYTES_MAX = 1024;
+export const PAYLOAD_BYTES_MAX = 1 * MIB;
+export const JSON_DEPTH_MAX = 64;
+
+export const PATTERNS_PER_FILTER_MAX = 1024;
+export const FILTER_VALUES_MAX = 1024;
+
+export const SHARDS_MAX = 16;
+/** The command (publish) ring and the delivery ring, each, per endpoint and shard. */
+export const RING_BYTES = 4 * MIB;
+export const RING_BYTES_MIN = 4 * KIB;
+export const RING_BYTES_MAX = 256 * MIB;
+/** Subscribe, update, credit, requests: small and rare, so that they never wait behind publishes. */
+export const CONTROL_RING_BYTES = 256 * KIB;
+/** A record over this share of its ring travels in a shared buffer of its own. */
+export const RING_RECORD_SHARE = 8;
+
+export const SUBSCRIBER_BUFFER_EVENTS = 1000;
+export const SUBSCRIBER_BUFFER_EVENTS_MAX = 1_000_000;
+/** What one subscriber's queue in one shard may hold, whatever `maxBuffer` says. */
+export const SUBSCRIBER_BUFFER_BYTES_MAX = 16 * MIB;
+/** Events, and their bytes, that a shard may have sent to a subscription and not seen consumed. */
+export const CREDIT_EVENTS = 1024;
+export const CREDIT_BYTES = 4 * MIB;
+
+export const COMMIT_BATCH_EVENTS = 4096;
+export const COMMIT_BATCH_BYTES = 4 * MIB;
+
+export const DEDUPE_WINDOW_MS = 120_000;
+export const DEDUPE_IDS_MAX = 100_000;
+
+export const PUBLISH_WAIT_MS = 10_000;
+/** Publishes of one endpoint that may wait for room in one shard's ring, and their bytes. */
+export const PUBLISH_WAITERS_MAX = 65_536;
+export const PUBLISH_WAITERS_BYTES_MAX = 64 * MIB;
+export const PUBLISH_MANY_MAX = 65_536;
+
+export const QUERY_LIMIT = 100;
+export const QUERY_LIMIT_MAX = 10_000;
+export const READ_PAGE_EVENTS = 512;
+export const READ_PAGE_BYTES = 1 * MIB;
+
+/** A subscription further behind than this reads history from the reader threads, not the shard. */
+export const SHARD_CATCH_UP_EVENTS_MAX = 4096;
+
+export const WEBSOCKET_FRAME_BYTES_MAX = 1 * MIB + 64 * KIB;
+export const CONNECTION_OUTBOUND_BYTES_MAX = 1 * MIB;
+export const CONNECTION_STALL_MS = 10_000;
+export const CONNECTIONS_MAX = 10_000;
+export const CONNECTIONS_PER_ADDRESS_MAX = 256;
+export const SUBSCRIPTIONS_PER_CONNECTION_MAX = 128;
+export const HEARTBEAT_MS = 30_000;
+export const HEARTBEATS_MISSED_MAX = 2;
+export const EVENTS_PER_FRAME_MAX = 256;
+export const EVENTS_FRAME_BYTES_MAX = 256 * KIB;

@@ -1,0 +1,94 @@
+/**
+ * The log of one shard, as the shard sees it. SQLite is the embedded form; brokers (NATS JetStream, Redis Streams)
+ * come behind the same interface and pass the same conformance suite.
+ *
+ * One thread owns a log. A log that stores over a network answers `commit` with a promise, and the
+ * shard then lives on an event loop; the SQLite form never does.
+ */
+
+/** How far an endpoint's publish ring has been consumed; stored in the transaction that stores its events. */
+export interface RingPosition {
+  /** The endpoint's id, unique within the epoch of the open bus. */
+  readonly endpoint: string;
+  /** The ring's consumer position after the last record of this batch, an int32 that wraps. */
+  readonly position: number;
+  /** The sequence given to the endpoint's first persisted record of this batch; the rest follow without holes. */
+  readonly firstSequence: number;
+}
+
+/** One stored event in the layout of `src/record/event-record.ts`. Valid until the next read. */
+export interface StoredRecord {
+  readonly sequence: number;
+  /** When the bus recorded it, ms since 1970; never runs backwards within a log. */
+  readonly recordedAt: number;
+  readonly bytes: Buffer;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface ReadRequest {
+  /** Events after this sequence (exclusive). */
+  readonly after: number;
+  /** Up to this sequence (inclusive). Default: the head. */
+  readonly until?: number;
+  readonly limit: number;
+  /** Stop once this many bytes were read. */
+  readonly limitBytes?: number;
+}
+
+export interface TopicSummary {
+  readonly name: string;
+  readonly events: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** ms since 1970. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** Everything on this topic up to this sequence may have been pruned; 0 if nothing was. */
+  readonly prunedThrough: number;
+}
+
+export interface EventLog {
+  /** The last committed sequence; 0 when empty. */
+  readonly head: number;
+  /** Recorded time of the last appended event; 0 when empty. */
+  readonly lastRecordedAt: number;
+
+  /**
+   * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry
+   * its final timestamp. `topic` is the record's topic, already decoded. Nothing is visible before `commit`.
+   */
+  append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number;
+
+  /**
+   * Makes the open batch durable and visible; `synced` says whether it must survive power loss.
+   * @throws BusError `STORE_FULL` (the batch is rolled back, the log goes on) or anything else (the log must be reopened).
+   */
+  commit(synced: boolean, positions: readonly RingPosition[]): void | Promise<void>;
+
+  /** Throws the open batch away. Its sequences will be given again: they were never shown. */
+  rollback(): void;
+
+  /** Positions stored by the last commits, to resume rings after a crash of the shard's thread. */
+  ringPositions(): RingPosition[];
+  /** Drops the stored positions: the rings of an earlier process are gone. */
+  clearRingPositions(): void;
+
+  /** The sequence stored for a publisher-supplied id within the dedupe window, or 0. */
+  findDuplicate(id: string): number;
+
+  /** Reads in sequence order; returns the number of events read. Stops early when `visit` returns false. */
+  read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number;
+
+  /** Topics that the predicate lets through. */
+  topics(): Iterable<TopicSummary>;
+  topic(name: string): TopicSummary | undefined;
+
+  /** One small step of retention (bounded rows); true if there is more to do. Outside a batch only. */
+  pruneStep(now: number): boolean;
+
+  /** Background work that is due (index blocks, checkpoints), one bounded step. True if more is due. */
+  maintain(): boolean;
+
+  close(): void;
+}
