@@ -1,10 +1,11 @@
 /**
  * What a bus does, the same for the thread that opened it, for a worker that attached to it and for the gateway.
  */
-import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
-import type { BusError } from '../protocol/errors.js';
-import type { Filter, FilterInput } from '../protocol/filter.js';
+
 import type { MessagePort } from 'node:worker_threads';
+import type { BusError } from '../protocol/errors.js';
+import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import type { Filter, FilterInput } from '../protocol/filter.js';
 
 export type OverflowPolicy =
   | 'catch-up'

@@ -1,4 +1,6 @@
-/** The one error class. Callers match on `code`; `docs/ERRORS.md` has every code's cause and cure. */
+/**
+ * The one error class. Callers match on `code`; `docs/ERRORS.md` has every code's cause and cure.
+ */
 
 export const ERROR_CODES = [
   'TOPIC_INVALID',
@@ -21,6 +23,7 @@ export const ERROR_CODES = [
   'CURSOR_INVALID',
   'CURSOR_EXPIRED',
   'SLOW_CONSUMER',
+  'HANDLER_FAILED',
   'SUBSCRIPTION_EXISTS',
   'SUBSCRIPTION_UNKNOWN',
   'MESSAGE_INVALID',
@@ -45,7 +48,7 @@ export interface ErrorData {
 export class BusError extends Error {
   override readonly name = 'BusError';
   readonly code: ErrorCode;
-  readonly details?: Readonly<Record<string, unknown>>;
+  declare readonly details?: Readonly<Record<string, unknown>>;
 
   constructor(
     code: ErrorCode,

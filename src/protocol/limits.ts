@@ -66,3 +66,47 @@ export const HEARTBEAT_MS = 30_000;
 export const HEARTBEATS_MISSED_MAX = 2;
 export const EVENTS_PER_FRAME_MAX = 256;
 export const EVENTS_FRAME_BYTES_MAX = 256 * KIB;
+/** Requests of one connection that wait for their answers, and their bytes; beyond, it is not read from. */
+export const REQUESTS_PER_CONNECTION_MAX = 256;
+export const REQUESTS_BYTES_PER_CONNECTION_MAX = 4 * MIB;
+/** A list that is answered (events, topics) goes out in several frames of about this size. */
+export const RESULT_FRAME_BYTES_MAX = 1 * MIB;
+export const REQUEST_ID_LENGTH_MAX = 128;
+export const SUBSCRIPTION_NAME_LENGTH_MAX = 128;
+/** Levels of a frame around an event's payload: frame, payload, events, event. */
+export const FRAME_ENVELOPE_DEPTH = 4;
+/** The gateway keeps the JSON text of this many events for its other connections, if not over this long. */
+export const EVENT_TEXTS_MAX = 1024;
+export const EVENT_TEXT_LENGTH_MAX = 16 * KIB;
+/** How long a closing gateway waits for requests in flight, and then for the clients' goodbyes. */
+export const GATEWAY_DRAIN_MS = 2000;
+export const GATEWAY_GOODBYE_MS = 500;
+
+/** Of records that travel in a buffer of their own, per sender; one is allowed whatever its size. */
+export const LARGE_RECORD_BYTES_IN_FLIGHT_MAX = 64 * MIB;
+
+export const EPOCH_LENGTH_MAX = 64;
+/** Room for the longest epoch and a position of every shard, in base64url. */
+export const CURSOR_LENGTH_MAX = 320;
+
+/** Topics whose definitions an endpoint remembers (`defineTopic`). */
+export const TOPIC_DEFINITION_CACHE_TOPICS = 4096;
+/** Topics whose matching subscriptions a shard remembers. */
+export const TOPIC_MATCHES_TOPICS = 65_536;
+/** Subscriptions remembered over all those topics, eight bytes each. */
+export const TOPIC_MATCHES_VALUES = 4 * MIB;
+
+/** What one turn of a shard's loop gives to subscribers that are behind: queued events, and log events read. */
+export const LIVE_FEED_EVENTS_PER_TURN = 4096;
+export const CATCH_UP_EVENTS_PER_TURN = 512;
+export const CATCH_UP_EVENTS_PER_STEP = 128;
+export const CATCH_UP_BYTES_PER_STEP = 256 * KIB;
+/** Topics in one answer of a shard. */
+export const TOPICS_PER_REPLY = 1024;
+/** Tries to start a shard's thread without progress in between, before the bus gives it up. */
+export const SHARD_RESTARTS_MAX = 5;
+
+/** Topics whose shard an endpoint remembers. */
+export const TOPIC_ROUTES_CACHED_MAX = 16_384;
+/** Records that an endpoint takes from one shard before it lets its event loop turn. */
+export const DELIVERIES_PER_TURN = 2048;

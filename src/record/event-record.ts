@@ -263,7 +263,6 @@ export class EventRecordView {
   }
 }
 
-
 function text(bytes: Buffer, start: number, end: number): string {
   return (bytes as RawBuffer).utf8Slice(start, end);
 }

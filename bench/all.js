@@ -1,0 +1,42 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { table } from './harness.js';
+
+/**
+ * Runs the benches one after the other, each in a process of its own, and prints one table. Flags are not
+ * passed on: run one bench by itself to change its counts. Exit 1 if any of them was wrong or failed.
+ */
+
+const BENCHES = [
+  'publish-to-handler.js',
+  'topics-1000-vs-1.js',
+  'shards-1-2-4.js',
+  'fan-out.js',
+  'slow-subscriber.js',
+  'workers.js',
+  'million.js',
+];
+
+/** @typedef {{ title: string, rows: import('./harness.js').Row[] }} Report */
+
+/** @type {Report[]} */
+const reports = [];
+/** @type {string[]} */
+const failed = [];
+for (const bench of BENCHES) {
+  const child = fork(fileURLToPath(new URL(bench, import.meta.url)));
+  child.on('message', (report) => reports.push(/** @type {Report} */ (report)));
+  const [code] = await once(child, 'exit');
+  if (code !== 0) failed.push(bench);
+}
+
+process.stdout.write(
+  `\nAll of it, ${availableParallelism()} cores, Node ${process.versions.node}, ${new Date().toISOString()}\n`,
+);
+for (const { title, rows } of reports) process.stdout.write(`\n${title}\n${table(rows)}\n`);
+if (failed.length > 0) {
+  process.stderr.write(`\nwrong or failed: ${failed.join(', ')}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import Database from 'better-sqlite3';
+import { monotonicFactory } from 'ulid';
+import { check } from './harness.js';
+import { makeInput } from './load.js';
+
+/**
+ * What the engine is measured against: a bare `better-sqlite3` loop on one thread that inserts the rows that
+ * the engine would, into the same columns, in transactions of the same size, with the same page size, WAL and
+ * `synchronous = FULL`. Nobody publishes, acknowledges or delivers here.
+ */
+
+/** Rows that are made before the clock starts, and inserted over and over. */
+const READY_ROWS = 4096;
+
+const EVENTS_TABLE = `
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY, recorded_at INTEGER NOT NULL,
+  topic INTEGER NOT NULL, type INTEGER NOT NULL, source INTEGER NOT NULL,
+  checksum INTEGER NOT NULL, flags INTEGER, timestamp INTEGER, id TEXT NOT NULL,
+  correlation_id TEXT, causation_id TEXT, attributes TEXT, payload BLOB NOT NULL
+)`;
+
+const COLUMNS = 13;
+/** The quick way: `ulid()` asks the system for random bytes each time, at 40 µs. */
+const nextId = monotonicFactory();
+
+/** @param {string} directory */
+function open(directory) {
+  const database = new Database(join(directory, 'bare.db'));
+  database.pragma('page_size = 16384');
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  database.pragma('cache_size = -16384');
+  check(database.pragma('synchronous', { simple: true }) === 2, 'synchronous is not FULL');
+  database.exec(EVENTS_TABLE);
+  return database;
+}
+
+/**
+ * @param {string} directory
+ * @param {number} events
+ * @param {{ batch: number, topic: string, ready: boolean }} options `ready`: the rows are made beforehand;
+ *   otherwise each is made from the event in the loop (id, JSON text, checksum), as whoever writes such a
+ *   loop by hand has to
+ * @returns {number} rows/s
+ */
+export function insertBare(directory, events, { batch, topic, ready }) {
+  const database = open(directory);
+  const insert = database.prepare(
+    `INSERT INTO events VALUES (${new Array(COLUMNS).fill('?').join(', ')})`,
+  );
+  const rows = Array.from({ length: ready ? READY_ROWS : 0 }, (_, n) => makeRow(topic, n));
+  const insertBatch = database.transaction(
+    (/** @type {number} */ from, /** @type {number} */ to) => {
+      for (let n = from; n < to; n += 1) {
+        const { id, checksum, payload } = rows[n % READY_ROWS] ?? makeRow(topic, n);
+        insert.run(n + 1, Date.now(), 1, 1, 1, checksum, null, null, id, null, null, null, payload);
+      }
+    },
+  );
+  const started = performance.now();
+  for (let from = 0; from < events; from += batch) {
+    insertBatch(from, Math.min(from + batch, events));
+  }
+  const rate = events / ((performance.now() - started) / 1000);
+  const stored = database.prepare('SELECT count(*) FROM events').pluck().get();
+  database.close();
+  check(stored === events, `the bare loop stored ${stored} of ${events} rows`);
+  return rate;
+}
+
+/**
+ * @param {string} topic
+ * @param {number} n
+ */
+function makeRow(topic, n) {
+  const payload = Buffer.from(JSON.stringify(makeInput(topic, n).payload));
+  return { id: nextId(), checksum: crc32(payload), payload };
+}

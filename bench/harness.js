@@ -1,0 +1,242 @@
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import hdr from 'hdr-histogram-js';
+
+/**
+ * What the benches share: options, directories, sides that take turns, percentiles, tables.
+ *
+ * A bench compares its sides within one run, taking turns, because one machine's figures differ by a factor
+ * of two from hour to hour. It reports the median of its rounds, and it checks its own answer: a wrong one
+ * is exit code 1, however fast it was.
+ */
+
+const TMPFS_MAGIC = 0x01021994;
+
+export class CheckFailed extends Error {}
+
+/**
+ * @param {unknown} condition
+ * @param {string} message
+ * @returns {asserts condition}
+ */
+export function check(condition, message) {
+  if (!condition) throw new CheckFailed(message);
+}
+
+/**
+ * Reads `--name number` flags; every one has its default here. `--dir` says where the logs are written.
+ * @template {Record<string, number>} T
+ * @param {string} about what the bench measures, in a line or two
+ * @param {T} defaults
+ * @returns {T & { dir: string }}
+ */
+export function readOptions(about, defaults) {
+  /** @type {Record<string, { type: 'string' | 'boolean', default?: string }>} */
+  const options = { dir: { type: 'string', default: 'data' }, help: { type: 'boolean' } };
+  for (const [name, value] of Object.entries(defaults)) {
+    options[name] = { type: 'string', default: String(value) };
+  }
+  const { values } = parseUsage(options);
+  if (values.help) {
+    const flags = Object.entries(options).map(([name, { default: value }]) =>
+      value === undefined ? `  --${name}` : `  --${name.padEnd(12)} ${value}`,
+    );
+    process.stdout.write(`${about}\n\n${flags.join('\n')}\n`);
+    process.exit(0);
+  }
+  const numbers = Object.keys(defaults).map((name) => [name, readNumber(name, values[name])]);
+  return { ...Object.fromEntries(numbers), dir: resolve(String(values.dir)) };
+}
+
+/** @param {Record<string, { type: 'string' | 'boolean', default?: string }>} options */
+function parseUsage(options) {
+  try {
+    return parseArgs({ options });
+  } catch (error) {
+    process.stderr.write(`${/** @type {Error} */ (error).message}\n`);
+    process.exit(2);
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} text
+ */
+function readNumber(name, text) {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  process.stderr.write(`--${name} ${text} is not a whole number above 0\n`);
+  process.exit(2);
+}
+
+/**
+ * Runs a bench: says where it runs, hands it a way to get fresh directories, prints what it reports.
+ * @param {string} title
+ * @param {{ dir: string, cores: number }} options `cores`: how many it takes for the figures to mean something
+ * @param {(bench: Bench) => Promise<void>} body
+ */
+export async function runBench(title, { dir, cores }, body) {
+  const bench = new Bench(title, dir);
+  try {
+    bench.introduce(cores);
+    await body(bench);
+  } catch (error) {
+    const wrong = error instanceof CheckFailed;
+    const { message, stack } = /** @type {Error} */ (error);
+    process.stderr.write(wrong ? `WRONG: ${message}\n` : `${stack}\n`);
+    process.exitCode = 1;
+  } finally {
+    bench.removeDirectories();
+  }
+}
+
+export class Bench {
+  #dir;
+  #title;
+  /** @type {string[]} */
+  #directories = [];
+
+  /**
+   * @param {string} title
+   * @param {string} dir
+   */
+  constructor(title, dir) {
+    this.#title = title;
+    this.#dir = dir;
+  }
+
+  /** @param {number} cores */
+  introduce(cores) {
+    const have = availableParallelism();
+    mkdirSync(this.#dir, { recursive: true });
+    const lines = [
+      this.#title,
+      `  ${have} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.versions.node}`,
+    ];
+    if (have < cores) {
+      lines.push(`  WARNING: this needs ${cores} cores to mean much; its threads share ${have}`);
+    }
+    if (statfsSync(this.#dir).type === TMPFS_MAGIC) {
+      lines.push(`  WARNING: ${this.#dir} is in memory, so an fsync costs nothing; use --dir`);
+    }
+    this.say(lines.join('\n'));
+  }
+
+  /** @param {string} line */
+  say(line) {
+    process.stdout.write(`${line}\n`);
+  }
+
+  /** A new, empty directory, removed when the bench ends. */
+  directory() {
+    const name = basename(process.argv[1] ?? 'bench', '.js');
+    const directory = mkdtempSync(join(this.#dir, `bench-${name}-`));
+    this.#directories.push(directory);
+    return directory;
+  }
+
+  removeDirectories() {
+    for (const directory of this.#directories.splice(0)) {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Lets the sides take turns for so many rounds, after one round that does not count; every other round
+   * goes backwards, so that no side always runs on the other's heat.
+   * @template {string} S
+   * @param {number} rounds
+   * @param {Record<S, () => Promise<number>>} sides each answers its figure, such as events/s
+   * @returns {Promise<Record<S, number>>} the medians
+   */
+  async alternate(rounds, sides) {
+    const names = /** @type {S[]} */ (Object.keys(sides));
+    /** @type {Map<S, number[]>} */
+    const figures = new Map(names.map((name) => [name, []]));
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+        const figure = await sides[name]();
+        if (round > 0) figures.get(name)?.push(figure);
+        this.removeDirectories();
+      }
+    }
+    return /** @type {Record<S, number>} */ (
+      Object.fromEntries(names.map((name) => [name, median(figures.get(name) ?? [])]))
+    );
+  }
+
+  /**
+   * Prints a table, and hands its rows to `bench/all.js` if that started this bench.
+   * @param {readonly Row[]} rows
+   */
+  report(rows) {
+    this.say(table(rows));
+    process.send?.({ title: this.#title, rows });
+  }
+}
+
+/** @typedef {{ what: string, figure: string, note?: string }} Row */
+
+/** @param {readonly Row[]} rows */
+export function table(rows) {
+  const what = Math.max(...rows.map((row) => row.what.length));
+  const figure = Math.max(...rows.map((row) => row.figure.length));
+  return rows
+    .map((row) =>
+      `  ${row.what.padEnd(what)}  ${row.figure.padStart(figure)}  ${row.note ?? ''}`.trimEnd(),
+    )
+    .join('\n');
+}
+
+/** @param {number} value */
+export function perSecond(value) {
+  return `${Math.round(value).toLocaleString('en')}/s`;
+}
+
+/**
+ * @param {number} value
+ * @param {number} target at least this
+ * @returns {string}
+ */
+export function againstTarget(value, target) {
+  return `target at least ${target}: ${value >= target ? 'met' : 'MISSED'}`;
+}
+
+/** @param {readonly number[]} values */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return Number.NaN;
+  if (sorted.length % 2 === 1) return sorted[middle] ?? Number.NaN;
+  return ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+/** Times in µs; record them from the moment at which the event was meant to be sent. */
+export class Latencies {
+  #histogram = hdr.build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+
+  /** @param {number} milliseconds */
+  recordMs(milliseconds) {
+    this.#histogram.recordValue(Math.max(1, Math.round(milliseconds * 1000)));
+  }
+
+  get count() {
+    return this.#histogram.totalCount;
+  }
+
+  /** @param {number} percentile */
+  at(percentile) {
+    return this.#histogram.getValueAtPercentile(percentile);
+  }
+
+  /** `p50 127 µs` … */
+  toString() {
+    return [50, 95, 99].map((percentile) => `p${percentile} ${this.at(percentile)} µs`).join('  ');
+  }
+}

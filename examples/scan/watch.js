@@ -1,0 +1,96 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative, sep } from 'node:path';
+import { watch } from 'chokidar';
+
+/**
+ * Watches a tree and publishes `file_created`, `file_changed` and `file_deleted` on `files.watched`, and
+ * keeps a scratch file that it can touch, so that there is a change to see in a tree where nobody works.
+ *
+ * `node_modules`, hidden directories and anything deeper than `WATCH_DEPTH` are left out: a watch is a
+ * resource of the whole machine. Trouble with watching is told, and never ends the scan.
+ */
+
+const WATCH_DEPTH = 6;
+const SEEN_WITHIN_MS = 5000;
+/** @type {Readonly<Record<string, string>>} */
+const TYPES = { add: 'file_created', change: 'file_changed', unlink: 'file_deleted' };
+
+/**
+ * @param {import('millrace').Bus} bus
+ * @param {{ root: string, run: string, exclude: readonly string[], onTrouble: (error: unknown) => void }} options
+ */
+export async function watchTree(bus, { root, run, exclude, onTrouble }) {
+  const scratch = await mkdtemp(join(tmpdir(), 'millrace-scratch-'));
+  const scratchFile = join(scratch, 'touched.txt');
+  await writeFile(scratchFile, 'before\n');
+  const excluded = new Set(exclude);
+  const watcher = watch([root, scratch], {
+    ignoreInitial: true,
+    followSymlinks: false,
+    depth: WATCH_DEPTH,
+    ignored: (path) => excluded.has(path) || isPassedOver(relative(root, path)),
+  });
+  /** @type {Set<Promise<unknown>>} */
+  const publishing = new Set();
+  /** @type {(() => void) | undefined} */
+  let touched;
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+
+  watcher.on('all', (event, path) => {
+    const type = TYPES[event];
+    if (type === undefined) return;
+    const inScratch = path === scratchFile;
+    const ack = bus
+      .publish({
+        topic: 'files.watched',
+        type,
+        source: 'file-watcher',
+        correlationId: run,
+        payload: {
+          path: (inScratch ? path : relative(root, path)).toWellFormed(),
+          scratch: inScratch,
+        },
+      })
+      .catch(onTrouble)
+      .finally(() => {
+        publishing.delete(ack);
+        if (inScratch) touched?.();
+      });
+    publishing.add(ack);
+  });
+  watcher.on('error', onTrouble);
+  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)));
+
+  return {
+    /** Changes the scratch file; resolves once that change has been published, or could not be seen. */
+    async touch() {
+      const seen = new Promise((resolve) => {
+        touched = () => resolve(undefined);
+        // A machine that is out of watches reports nothing, and the scan must not wait for it.
+        timer = setTimeout(() => {
+          onTrouble(new Error(`no change was seen within ${SEEN_WITHIN_MS} ms`));
+          resolve(undefined);
+        }, SEEN_WITHIN_MS);
+      });
+      await writeFile(scratchFile, `after ${Date.now()}\n`);
+      await seen;
+      clearTimeout(timer);
+    },
+    /** Ends the watch, once what it saw has been published. */
+    async close() {
+      clearTimeout(timer);
+      await watcher.close();
+      await Promise.all(publishing);
+      await rm(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @param {string} path relative to the root; starts with `..` for the scratch directory */
+function isPassedOver(path) {
+  const segments = path.split(sep);
+  if (segments[0] === '..') return false;
+  return segments.some((segment) => segment === 'node_modules' || /^\../.test(segment));
+}

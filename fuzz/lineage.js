@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, matchesFilter, placeOf } from './model.js';
+
+/**
+ * A subscription and all that resumed from its cursor: together they must get each matching event once. Of the
+ * model's side it has what it asked for and when; of the bus's side what it was given.
+ */
+export class Lineage {
+  events = [];
+  ephemeral = [];
+  gaps = [];
+  /** Filters and, for each shard, the head behind which they hold. */
+  filters;
+  /** Undefined while paused. */
+  subscription;
+  cursor;
+  stuck;
+  /** An event that came after the subscription had ended. */
+  late;
+
+  constructor(name, filter, options, shards) {
+    this.name = name;
+    this.options = options;
+    this.filters = [{ filter, heads: Array.from({ length: shards }, () => 0) }];
+  }
+
+  /** A policy that may drop promises order, and no more. */
+  get isLossy() {
+    return this.options.overflow !== 'catch-up' && this.options.overflow !== 'block';
+  }
+
+  get filter() {
+    return this.filters.at(-1).filter;
+  }
+
+  take(event) {
+    if (event.sequence === undefined) this.ephemeral.push(event);
+    else this.events.push(event);
+  }
+
+  updated(filter, heads) {
+    this.filters.push({ filter, heads });
+  }
+
+  matches(stored) {
+    const { filter } = this.filters.findLast(({ heads }) => heads[stored.shard] < stored.sequence);
+    return matchesFilter(filter, stored.input);
+  }
+
+  /** Stored events it must have and has neither got nor been told to be gone. */
+  missing(model) {
+    if (this.isLossy) return [];
+    const seen = new Set(this.events.map(placeOf));
+    const told = (stored) =>
+      this.gaps.some(
+        ({ shard, from, to }) =>
+          shard === stored.shard && from <= stored.sequence && stored.sequence <= to,
+      );
+    return this.#mustHave(model).filter((stored) => {
+      if (seen.has(placeOf(stored))) return false;
+      const isExcused = this.options.from === 'earliest' || told(stored);
+      return !(isExcused && model.mayBePruned(stored));
+    });
+  }
+
+  /** What it has must be what matched, once and in order, without holes once it began. */
+  check(model) {
+    assert.equal(this.late, undefined, `${this.name} got an event after it had ended`);
+    model.checkEvents(this.events, this.name);
+    for (const event of this.events) {
+      const stored = model.logs[event.shard][event.sequence - 1];
+      assert.ok(this.matches(stored), `${this.name} got ${describe(stored)}, which does not match`);
+      if (this.options.from === 'now') {
+        assert.ok(
+          stored.ackedAt > this.askedAt,
+          `${this.name}, from now, got ${describe(stored)} of before`,
+        );
+      }
+    }
+    const [missing] = this.missing(model);
+    if (missing !== undefined) assert.fail(`${this.name} misses ${describe(missing)}`);
+    this.#checkEphemeral(model);
+  }
+
+  #mustHave(model) {
+    const all = model.logs.flat().filter((stored) => this.matches(stored));
+    const { from } = this.options;
+    if (from === 'earliest') return all;
+    const first = this.#firstPlaces(all, from);
+    return all.filter((stored) => stored.sequence >= first[stored.shard]);
+  }
+
+  /** For each shard the sequence from which on nothing may be missing. */
+  #firstPlaces(all, from) {
+    const first = this.filters[0].heads.map(() => Number.POSITIVE_INFINITY);
+    const begin = ({ shard, sequence }) => {
+      first[shard] = Math.min(first[shard], sequence);
+    };
+    for (const event of this.events) begin(event);
+    for (const stored of all) if (stored.publishedAt > this.readyAt) begin(stored);
+    if (typeof from === 'object') {
+      const before = all.filter(({ ackedAt }) => ackedAt < this.askedAt);
+      const got = new Set(this.events.map(placeOf));
+      const counted = before.filter((stored) => got.has(placeOf(stored))).length;
+      // So many of those before; of which shards, the bus may say. All of them if there are no more.
+      if (counted < Math.min(from.last, before.length)) for (const stored of before) begin(stored);
+    }
+    return first;
+  }
+
+  #checkEphemeral(model) {
+    const numbers = new Set();
+    const last = new Map();
+    for (const { topic, payload } of this.ephemeral) {
+      const { n } = payload;
+      assert.ok(!numbers.has(n), `${this.name} got the ephemeral event ${n} twice`);
+      numbers.add(n);
+      assert.equal(model.inputs.get(n)?.persist, false, `${this.name} got ${n} as ephemeral`);
+      assert.ok(n > (last.get(topic) ?? -1), `${this.name}: ephemeral events of ${topic} in order`);
+      last.set(topic, n);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openBus } from '../dist/index.js';
+
+/** The bus under test with its directory, and what of it is still on its way. */
+const TESTING = Symbol.for('millrace.testing');
+
+export class System {
+  directory = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
+  pending = new Set();
+  told = [];
+  bus;
+
+  /**
+   * `observe` stands between the bus and the checks: it gets an event and the function that takes it. A canary
+   * plants its bug there.
+   */
+  constructor(options, { observe = (event, take) => take(event), deadlineMs = 20_000 } = {}) {
+    this.options = options;
+    this.observe = observe;
+    this.deadlineMs = deadlineMs;
+  }
+
+  async open(changes = {}) {
+    Object.assign(this.options, changes);
+    const onError = (error) => this.told.push(error);
+    this.bus = await openBus({ dir: this.directory, onError, ...this.options });
+  }
+
+  get controls() {
+    return this.bus[TESTING];
+  }
+
+  /** What is persisted may only be refused by a bus that closes; what is ephemeral may go with its shard. */
+  publish(model, inputs, { how, durability, persist }) {
+    const options = persist ? { durability, persist } : { persist };
+    const allowed = persist ? ['BUS_CLOSED'] : ['BUS_CLOSED', 'SHARD_RESTARTED', 'PUBLISH_UNKNOWN'];
+    const acknowledge = (acks) => {
+      for (const [i, ack] of acks.entries()) model.acknowledged(inputs[i].payload.n, ack);
+    };
+    if (how === 'many') {
+      this.#follow(this.bus.publishMany(inputs, options), acknowledge, allowed);
+      return;
+    }
+    for (const input of inputs) {
+      const { n } = input.payload;
+      const ack = this.bus.publish(input, options);
+      this.#follow(ack, (value) => model.acknowledged(n, value), allowed);
+    }
+  }
+
+  #follow(promise, acknowledge, allowed) {
+    const following = promise.then(acknowledge, (error) => {
+      if (!allowed.includes(error.code)) throw error;
+    });
+    following.catch(() => undefined);
+    this.pending.add(following);
+  }
+
+  /** All that was published has been answered. */
+  async acknowledged() {
+    const waiting = [...this.pending];
+    this.pending.clear();
+    await this.within('acks', Promise.all(waiting));
+  }
+
+  /** Subscribes a lineage, from its cursor where it has one. */
+  async subscribe(model, lineage) {
+    const { slow, ...options } = lineage.options;
+    const from = lineage.cursor === undefined ? options.from : { after: lineage.cursor };
+    const life = { ended: false };
+    let count = 0;
+    const take = (event) => {
+      // What is taken only after its cursor was noted will come again.
+      if (!life.ended) lineage.take(event);
+    };
+    const handler = (event) => {
+      if (life.ended) lineage.late = event;
+      const wait = this.#waitOf(lineage, count++, slow);
+      if (wait === undefined) return this.observe(event, take, lineage);
+      return wait.then(() => this.observe(event, take, lineage));
+    };
+    lineage.life = life;
+    lineage.askedAt ??= model.now();
+    const subscription = this.bus.subscribe(lineage.filter, handler, { ...options, from });
+    subscription.on('gap', (gap) => lineage.gaps.push(gap));
+    lineage.subscription = subscription;
+    await this.within('ready', subscription.ready);
+    lineage.readyAt ??= model.now();
+  }
+
+  #waitOf(lineage, count, slow) {
+    if (lineage.stuck !== undefined) return lineage.stuck.promise;
+    if (slow === 0 || count % slow !== 0) return undefined;
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async pause(lineage) {
+    release(lineage);
+    await this.within('unsubscribe', lineage.subscription.unsubscribe());
+    await this.#ended(lineage);
+  }
+
+  async close(model) {
+    await this.within('close', this.bus.close());
+    const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
+    for (const lineage of active) {
+      const { closed } = lineage.subscription;
+      await this.#ended(lineage);
+      release(lineage);
+      await this.within('closed', closed);
+    }
+    await this.acknowledged();
+  }
+
+  /** Notes the cursor, once handlers that had come to their end by now are seen to be there. */
+  async #ended(lineage) {
+    await new Promise((resolve) => setImmediate(resolve));
+    lineage.life.ended = true;
+    lineage.cursor = lineage.subscription.cursor;
+    lineage.subscription = undefined;
+  }
+
+  /** Waits until nothing is on its way, and compares everything with the model. */
+  async settle(model) {
+    for (const lineage of model.lineages) release(lineage);
+    await this.acknowledged();
+    const whole = [];
+    for await (const event of this.bus.read({ topic: '*' })) whole.push(event);
+    model.checkWhole(whole);
+    const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
+    for (const lineage of active) {
+      await this.#until(() => lineage.missing(model).length === 0);
+    }
+    await this.within('drain', this.bus.drain());
+    for (const lineage of active) lineage.check(model);
+    const { subscriptions } = await this.bus.stats();
+    assert.equal(subscriptions, active.length, 'subscriptions in the stats');
+    assert.deepEqual(this.told, [], 'nothing was told to onError');
+  }
+
+  /** Until it holds, or until it has had its time: what is missing then, the check says. */
+  async #until(condition) {
+    const deadline = Date.now() + this.deadlineMs;
+    while (!condition() && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  async within(what, promise) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no ${what} within ${this.deadlineMs} ms`)),
+        this.deadlineMs,
+      );
+    });
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async dispose() {
+    try {
+      await this.within('close', this.bus?.close() ?? Promise.resolve());
+    } finally {
+      rmSync(this.directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** From now on its handler waits with each event. */
+export function stick(lineage) {
+  if (lineage.stuck !== undefined) return;
+  let open;
+  const promise = new Promise((resolve) => {
+    open = resolve;
+  });
+  lineage.stuck = { promise, open };
+}
+
+export function release(lineage) {
+  lineage.stuck?.open();
+  lineage.stuck = undefined;
+}

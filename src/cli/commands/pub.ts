@@ -1,0 +1,152 @@
+import { type Command, Option } from 'commander';
+import type { PublishAck } from '../../protocol/event.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { tell, usageFailure } from '../failure.js';
+import { inputLines } from '../input-lines.js';
+import { writeLine } from '../output.js';
+import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
+import { ServerClient } from '../server-client.js';
+import { type Attributes, collectAttribute, integerFrom, parseBody, parseRate } from '../values.js';
+
+/** `millrace pub`: publishes one event, the same one several times, or one for each line of stdin. */
+
+interface PubOptions extends ServerSettings {
+  type: string;
+  source: string;
+  id?: string;
+  correlationId?: string;
+  causationId?: string;
+  attribute?: Attributes;
+  count?: number;
+  rate?: number;
+  durability?: 'synced' | 'written';
+  persist: boolean;
+  text?: true;
+  json?: true;
+}
+
+const DEFAULT_TYPE = 'user_input';
+const DEFAULT_SOURCE = 'cli';
+
+export function addPubCommand(program: Command): void {
+  const command = program
+    .command('pub')
+    .description('publish events')
+    .argument('<topic>', 'where to, such as worker.1.progress')
+    .argument('[body]', "the payload: JSON, or text; '-' reads one payload a line; left out: null")
+    .option('--type <type>', 'the event type, snake_case', DEFAULT_TYPE)
+    .option('--source <source>', 'who publishes', DEFAULT_SOURCE)
+    .option('--id <id>', 'makes a repeat within the dedupe window a duplicate; for one event')
+    .option('--correlation-id <id>', 'ties events together')
+    .option('--causation-id <id>', 'the id of the event that caused this one')
+    .addOption(
+      new Option('--attribute <key=value>', 'to filter on; may be repeated').argParser(
+        collectAttribute,
+      ),
+    )
+    .addOption(
+      new Option('--count <n>', 'publish it n times; with -, at most n lines').argParser(
+        integerFrom(1),
+      ),
+    )
+    .addOption(new Option('--rate <n>', 'at most n events per second').argParser(parseRate))
+    .addOption(
+      new Option('--durability <level>', 'what the answer waits for').choices([
+        'synced',
+        'written',
+      ]),
+    )
+    .option('--no-persist', 'deliver live only, store nothing')
+    .option('--text', 'take every body as text, never as JSON')
+    .option('--json', 'print the acknowledgements, one a line, as JSON');
+  addServerOptions(command);
+  command.action(async (topic: string, body: string | undefined) => {
+    applyConfig(command);
+    await publish(topic, body, command.opts<PubOptions>());
+  });
+}
+
+async function publish(
+  topic: string,
+  body: string | undefined,
+  options: PubOptions,
+): Promise<void> {
+  const isInput = body === '-';
+  const isOne = !isInput && options.count === undefined;
+  if (options.id !== undefined && !isOne) {
+    throw usageFailure('--id is for one event: events with the same id are one event');
+  }
+  // What cannot be read is refused before a server is looked for.
+  const fields = eventFields(topic, options);
+  const isText = options.text === true;
+  const payload = isInput || body === undefined ? null : parseBody(body, isText);
+  const client = await ServerClient.connect(options);
+  try {
+    const stream = new PublishStream(client, fields, {
+      ...streamOptions(options),
+      onAcks: (acks) => printAcks(acks, options.json === true, isOne),
+    });
+    if (isInput) await addInput(stream, isText, options.count);
+    else for (let i = options.count ?? 1; i > 0; i--) await stream.add(payload);
+    await stream.end();
+    if (!isOne) tell(`published ${stream.acked} events, ${stream.duplicates} of them duplicates`);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Publishes one event for each line of stdin, at most `count`. */
+async function addInput(stream: PublishStream, isText: boolean, count?: number): Promise<void> {
+  const { stdin } = process;
+  let left = count ?? Number.POSITIVE_INFINITY;
+  for await (const lines of inputLines(stdin.setEncoding('utf8'))) {
+    for (const line of lines.slice(0, left)) await stream.add(parseBody(line, isText));
+    left -= lines.length;
+    // What has come is published now, however little it is: the next line may be long in coming.
+    await stream.flush();
+    if (left <= 0) break;
+  }
+  stdin.destroy();
+}
+
+function printAcks(acks: readonly PublishAck[], isJson: boolean, isOne: boolean): void {
+  for (const ack of acks) {
+    if (isJson) writeLine(JSON.stringify(ack));
+    else if (isOne) writeLine(readableAck(ack));
+  }
+}
+
+/** `01J…  #0:17  synced` */
+function readableAck(ack: PublishAck): string {
+  const { id, shard, sequence, durability, duplicate } = ack;
+  const position = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
+  const columns = [id, position, durability];
+  if (duplicate) columns.push('duplicate');
+  return columns.join('  ');
+}
+
+function eventFields(topic: string, options: PubOptions): EventFields {
+  const { type, source, id, correlationId, causationId, attribute } = options;
+  const fields: EventFields = { topic, type, source };
+  if (id !== undefined) fields.id = id;
+  if (correlationId !== undefined) fields.correlationId = correlationId;
+  if (causationId !== undefined) fields.causationId = causationId;
+  if (attribute !== undefined) fields.attributes = singleValues(attribute);
+  return fields;
+}
+
+function singleValues(attributes: Attributes): Record<string, string> {
+  const entries = Object.entries(attributes).map(([key, values]) => {
+    if (values.length > 1) throw usageFailure(`--attribute ${key} has more than one value`);
+    return [key, values[0]!];
+  });
+  return Object.fromEntries(entries);
+}
+
+function streamOptions(options: PubOptions): PublishStreamOptions {
+  const result: PublishStreamOptions = {};
+  if (options.rate !== undefined) result.rate = options.rate;
+  if (options.durability !== undefined) result.durability = options.durability;
+  if (!options.persist) result.persist = false;
+  return result;
+}

@@ -1,0 +1,72 @@
+import { type Command, Option } from 'commander';
+import type { RequestPayload } from '../../protocol/wire.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { addFilterOptions, type FilterOptions, filterFields } from '../filter-options.js';
+import { eventFormat, outputDrained, writeLine } from '../output.js';
+import { ServerClient } from '../server-client.js';
+import { integerFrom, parseTime } from '../values.js';
+
+/** `millrace query`: prints stored events that match. */
+
+interface QueryOptions extends ServerSettings, FilterOptions {
+  since?: string;
+  until?: string;
+  after?: string;
+  limit: number;
+  reverse?: true;
+  json?: true;
+}
+
+const DEFAULT_LIMIT = 100;
+
+export function addQueryCommand(program: Command): void {
+  const command = program
+    .command('query')
+    .description('print stored events that match')
+    .argument('<pattern...>', "topics, or patterns: '+' is one segment, a last '*' one or more")
+    .addOption(timeOption('--since <time>', 'recorded at or after: a time, or 1h for an hour ago'))
+    .addOption(timeOption('--until <time>', 'recorded before: a time, or 1h for an hour ago'))
+    .option('--after <cursor>', 'only what came after this cursor')
+    .addOption(
+      new Option('--limit <n>', 'at most this many events')
+        .default(DEFAULT_LIMIT)
+        .argParser(integerFrom(1)),
+    )
+    .option('--reverse', 'newest first')
+    .option('--json', 'one event a line, as JSON');
+  addFilterOptions(command);
+  addServerOptions(command);
+  command.action(async (patterns: string[]) => {
+    applyConfig(command);
+    await query(patterns, command.opts<QueryOptions>());
+  });
+}
+
+async function query(patterns: string[], options: QueryOptions): Promise<void> {
+  const client = await ServerClient.connect(options);
+  try {
+    const format = eventFormat(options.json === true);
+    for await (const event of client.query(request(patterns, options))) {
+      if (!writeLine(format(event))) await outputDrained();
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+function request(topic: string[], options: QueryOptions): RequestPayload<'query'> {
+  const result: RequestPayload<'query'> = {
+    topic,
+    limit: options.limit,
+    ...filterFields(options),
+  };
+  if (options.since !== undefined) result.since = options.since;
+  if (options.until !== undefined) result.until = options.until;
+  if (options.after !== undefined) result.after = options.after;
+  if (options.reverse === true) result.reverse = true;
+  return result;
+}
+
+function timeOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(parseTime);
+}

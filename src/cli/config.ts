@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import * as v from 'valibot';
+import { quote } from '../protocol/quote.js';
+import { usageFailure } from './failure.js';
+import { parseServer, parseTimeout } from './values.js';
+
+/**
+ * Where a command's settings come from: flag, then environment (`MILLRACE_…`), then config file, then default.
+ * Commander knows the first two and the last; the file is put between them before a command runs.
+ */
+
+const CONFIG_FILE = 'millrace.config.json';
+const DEFAULT_SERVER = 'http://127.0.0.1:7400';
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const strings = v.array(v.string());
+
+const configSchema = v.strictObject({
+  server: v.exactOptional(v.string()),
+  token: v.exactOptional(v.string()),
+  timeout: v.exactOptional(v.union([v.string(), count])),
+  dir: v.exactOptional(v.string()),
+  host: v.exactOptional(v.string()),
+  port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
+  shards: v.exactOptional(count),
+  source: v.exactOptional(v.string()),
+  logLevel: v.exactOptional(v.picklist(['debug', 'info', 'warn', 'error'])),
+  maxConnections: v.exactOptional(count),
+  maxPublishPerSecond: v.exactOptional(count),
+  allowedOrigins: v.exactOptional(strings),
+  defaultPersist: v.exactOptional(v.boolean()),
+  noPersistTopics: v.exactOptional(strings),
+  retention: v.exactOptional(
+    v.array(
+      v.strictObject({
+        pattern: v.exactOptional(v.string()),
+        maxAgeMs: v.exactOptional(count),
+        maxEvents: v.exactOptional(count),
+        maxBytes: v.exactOptional(count),
+      }),
+    ),
+  ),
+});
+
+export type Config = v.InferOutput<typeof configSchema>;
+
+export interface ServerSettings {
+  readonly server: string;
+  readonly token?: string;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
+export function configOption(): Option {
+  return new Option('--config <file>', `settings as JSON; default ${CONFIG_FILE}, if there`).env(
+    'MILLRACE_CONFIG',
+  );
+}
+
+/** What every command has that talks to a server. */
+export function addServerOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('-s, --server <url>', "the server's address")
+        .env('MILLRACE_SERVER')
+        .default(DEFAULT_SERVER)
+        .argParser(parseServer),
+    )
+    .addOption(new Option('--token <token>', 'authenticates this client').env('MILLRACE_TOKEN'))
+    .addOption(
+      new Option('--timeout <duration>', 'longest wait for the server: 500ms, 10s, 1m')
+        .env('MILLRACE_TIMEOUT')
+        .default(DEFAULT_TIMEOUT_MS, '10s')
+        .argParser(parseTimeout),
+    )
+    .addOption(configOption());
+}
+
+/** Puts the config file's values where neither flag nor environment gave one, and answers the whole file. */
+export function applyConfig(command: Command): Config {
+  const { config: named } = command.opts<{ config?: string }>();
+  const config = readConfig(named);
+  for (const option of command.options) {
+    const key = option.attributeName();
+    const source = command.getOptionValueSource(key);
+    const value = Object.hasOwn(config, key) ? config[key as keyof Config] : undefined;
+    if (value === undefined || source === 'cli' || source === 'env') continue;
+    const isText = typeof value === 'string' || key === 'timeout';
+    const parsed = isText ? parseText(option, key, String(value)) : value;
+    command.setOptionValueWithSource(key, parsed, 'config');
+  }
+  return config;
+}
+
+function parseText(option: Option, key: string, text: string): unknown {
+  if (option.parseArg === undefined) return text;
+  try {
+    return option.parseArg(text, undefined);
+  } catch (error) {
+    throw usageFailure(`config file: ${key} is ${quote(text)}. ${(error as Error).message}`);
+  }
+}
+
+function readConfig(named: string | undefined): Config {
+  const path = named ?? CONFIG_FILE;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (isAbsent && named === undefined) return {};
+    throw usageFailure(`config file ${path}: ${(error as Error).message}`);
+  }
+  const result = v.safeParse(configSchema, parseJson(path, text));
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => `  ${v.getDotPath(issue) ?? ''}: ${issue.message}`);
+  throw usageFailure(`config file ${path}:\n${faults.join('\n')}`);
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw usageFailure(`config file ${path} is not JSON: ${(error as Error).message}`);
+  }
+}

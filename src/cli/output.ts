@@ -1,0 +1,53 @@
+import { once } from 'node:events';
+import type { Event } from '../protocol/event.js';
+
+/**
+ * Data on stdout, and back-pressure from it. A reader that has gone (`| head`) is the normal end of a command, not a
+ * failure.
+ */
+
+/** To be called before anything is written. */
+export function endQuietlyWithReader(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  process.stderr.on('error', () => {
+    // Nobody listens any more; what the command does is not for stderr's sake.
+  });
+}
+
+/** False: the reader is behind; wait for `outputDrained()` before more. */
+export function writeLine(line: string): boolean {
+  return process.stdout.write(`${line}\n`);
+}
+
+export async function outputDrained(): Promise<void> {
+  if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain');
+}
+
+export type EventFormat = (event: Event) => string;
+
+export function eventFormat(isJson: boolean): EventFormat {
+  return isJson ? (event) => JSON.stringify(event) : readableEvent;
+}
+
+/** `2026-01-31T12:00:00.000Z  worker.1.progress  worker_progress  scanner  #0:17  {"done":3}` */
+function readableEvent(event: Event): string {
+  const { timestamp, topic, type, source, shard, sequence, attributes } = event;
+  const position = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
+  const columns = [timestamp, topic, type, source, position, JSON.stringify(event.payload)];
+  for (const key in attributes) columns.push(`${key}=${attributes[key]}`);
+  return printable(columns.join('  '));
+}
+
+/** Control characters, as a publisher may have put them, must not reach a terminal as commands. */
+export function printable(text: string): string {
+  return text.replace(CONTROL_CHARACTERS, escapeCharacter);
+}
+
+const CONTROL_CHARACTERS = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+
+function escapeCharacter(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

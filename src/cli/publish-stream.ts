@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { BusError } from '../protocol/errors.js';
+import type { PublishAck } from '../protocol/event.js';
+import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX, KIB } from '../protocol/limits.js';
+import type { RequestPayload } from '../protocol/wire.js';
+import type { ServerClient } from './server-client.js';
+
+/**
+ * Publishes many events over one connection: several in a frame, and a bounded number of frames on their way.
+ * `add` waits while there are that many, which is the back-pressure towards whoever reads the events from somewhere.
+ */
+export interface PublishStreamOptions {
+  /** Events per second. */
+  rate?: number;
+  durability?: 'synced' | 'written';
+  persist?: false;
+  onAcks?: (acks: readonly PublishAck[]) => void;
+}
+
+/** What all events of one stream have in common. */
+export type EventFields = Omit<
+  Extract<RequestPayload<'publish'>, { event: unknown }>['event'],
+  'payload'
+>;
+
+const FRAMES_IN_FLIGHT_MAX = 8;
+/** Room in a frame for what stands around its events. */
+const ENVELOPE_BYTES = 1 * KIB;
+
+export class PublishStream {
+  acked = 0;
+  duplicates = 0;
+  readonly #client: ServerClient;
+  readonly #options: PublishStreamOptions;
+  /** An event's text up to its payload's. */
+  readonly #head: string;
+  /** The frame's text after its events. */
+  readonly #tail: string;
+  readonly #startedAt = performance.now();
+  readonly #inFlight = new Set<Promise<void>>();
+  #added = 0;
+  #batch: string[] = [];
+  #batchBytes = 0;
+  #failure: unknown;
+
+  constructor(client: ServerClient, fields: EventFields, options: PublishStreamOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
+    const { durability, persist } = options;
+    this.#tail = `],${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
+  }
+
+  /** @throws BusError what the server said to an earlier event, or `PAYLOAD_TOO_LARGE` */
+  async add(payload: unknown): Promise<void> {
+    this.#throwFailure();
+    const text = JSON.stringify(payload);
+    this.#checkSize(text);
+    await this.#pace();
+    const event = `${this.#head}${text}}`;
+    const bytes = Buffer.byteLength(event) + 1;
+    if (this.#batchBytes + bytes > this.#batchBytesMax()) await this.flush();
+    this.#batch.push(event);
+    this.#batchBytes += bytes;
+    this.#added++;
+    const isFull = this.#batch.length === EVENTS_PER_FRAME_MAX;
+    if (isFull || this.#options.rate !== undefined) await this.flush();
+  }
+
+  /** Sends what has been added; waits only for room. */
+  async flush(): Promise<void> {
+    const { length } = this.#batch;
+    if (length === 0) return;
+    const payload = `{"events":[${this.#batch.join(',')}${this.#tail}`;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    while (this.#inFlight.size >= FRAMES_IN_FLIGHT_MAX) await Promise.race(this.#inFlight);
+    this.#throwFailure();
+    const answered = this.#publish(payload).finally(() => this.#inFlight.delete(answered));
+    this.#inFlight.add(answered);
+  }
+
+  /** Resolves when everything is acknowledged. */
+  async end(): Promise<void> {
+    await this.flush();
+    await Promise.all(this.#inFlight);
+    this.#throwFailure();
+  }
+
+  /** Never rejects: a failure is kept for the next call of the owner. */
+  async #publish(payload: string): Promise<void> {
+    try {
+      const { acks } = await this.#client.requestText('publish', payload);
+      this.acked += acks.length;
+      for (const ack of acks) if (ack.duplicate) this.duplicates++;
+      this.#options.onAcks?.(acks);
+    } catch (error) {
+      this.#failure ??= error;
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #checkSize(payload: string): void {
+    const { payloadBytes } = this.#client.welcome.limits;
+    const bytes = Buffer.byteLength(payload);
+    if (bytes <= payloadBytes) return;
+    const message = `payload ${this.#added + 1} has ${bytes} bytes; ${payloadBytes} is the limit`;
+    throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes, payloadBytes } });
+  }
+
+  /** One event larger than this goes alone; it fits into a frame because its payload was checked. */
+  #batchBytesMax(): number {
+    const { frameBytes } = this.#client.welcome.limits;
+    return Math.min(EVENTS_FRAME_BYTES_MAX, frameBytes - ENVELOPE_BYTES);
+  }
+
+  async #pace(): Promise<void> {
+    const { rate } = this.#options;
+    if (rate === undefined) return;
+    const dueAt = this.#startedAt + (this.#added * 1000) / rate;
+    const early = dueAt - performance.now();
+    if (early > 0) await delay(early);
+  }
+}

@@ -1,0 +1,258 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { WebSocket } from 'ws';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import {
+  type RequestPayload,
+  type RequestType,
+  type ServerFrame,
+  type ServerPayloads,
+  type Welcome,
+  WIRE_PATH,
+  WIRE_PROTOCOL,
+} from '../protocol/wire.js';
+import { type Answer, AnswerQueue } from './answer-queue.js';
+import type { ServerSettings } from './config.js';
+import { CommandFailure } from './failure.js';
+
+/**
+ * A command's connection to a running server: one WebSocket, requests and their answers, frames that come by
+ * themselves. It does not reconnect: a command that loses its server has failed and says how to go on.
+ */
+
+/** Frames of a long answer that may wait for the command before the socket is no longer read. */
+const FRAMES_AHEAD_MAX = 4;
+
+/** Which kind of frame answers which request. */
+const ANSWER_TYPES = {
+  publish: 'published',
+  subscribe: 'subscribed',
+  update: 'subscribed',
+  unsubscribe: 'unsubscribed',
+  query: 'result',
+  topics: 'result',
+  subscribers: 'result',
+  stats: 'result',
+  ping: 'pong',
+} as const satisfies Record<RequestType, keyof ServerPayloads>;
+
+type AnswerPayload<T extends RequestType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
+
+export class ServerClient {
+  /** Rejects when the connection ends without `close()`. */
+  readonly lost: Promise<never>;
+  readonly #socket: WebSocket;
+  readonly #settings: ServerSettings;
+  readonly #answers = new Map<number, AnswerQueue>();
+  #welcome: Welcome | undefined;
+  #lastRequestId = 0;
+  #isClosing = false;
+  #failure: Error | undefined;
+  #onWelcome: () => void = () => {};
+  #onFrame: (frame: ServerFrame) => void = () => {};
+
+  /** @throws CommandFailure if no server answers there, or it refuses */
+  static async connect(settings: ServerSettings): Promise<ServerClient> {
+    const client = new ServerClient(settings);
+    await client.#welcomed();
+    return client;
+  }
+
+  private constructor(settings: ServerSettings) {
+    this.#settings = settings;
+    const { server, token, timeout } = settings;
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const socket = new WebSocket(socketUrl(server), WIRE_PROTOCOL, {
+      handshakeTimeout: timeout,
+      perMessageDeflate: false,
+      headers,
+    });
+    this.#socket = socket;
+    this.lost = new Promise((_, reject) => {
+      socket.on('close', (code, reason) => reject(this.#onClose(code, reason.toString())));
+    });
+    // Not every command waits for this.
+    this.lost.catch(() => {});
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#failure ??= unreachable(server, error);
+    });
+    socket.on('unexpected-response', (request, response) => {
+      void this.#onRefusal(request, response);
+    });
+    socket.on('message', (data: Buffer) => this.#onMessage(data));
+  }
+
+  get welcome(): Welcome {
+    if (this.#welcome === undefined) throw new Error('the server has not said welcome');
+    return this.#welcome;
+  }
+
+  /** Gets the frames that answer no request: events and what belongs to them. */
+  onFrame(listener: (frame: ServerFrame) => void): void {
+    this.#onFrame = listener;
+  }
+
+  request<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<AnswerPayload<T>> {
+    return this.requestText(type, JSON.stringify(payload));
+  }
+
+  /** As `request`, with a payload that is JSON text already. */
+  async requestText<T extends RequestType>(type: T, payload: string): Promise<AnswerPayload<T>> {
+    const requestId = this.#send(type, payload);
+    try {
+      const answer = await this.#next(requestId);
+      if (answer.type !== ANSWER_TYPES[type]) throw unexpected(answer);
+      return answer.payload as AnswerPayload<T>;
+    } finally {
+      this.#answers.delete(requestId);
+    }
+  }
+
+  /** The events of a query, however many frames they come in; the socket is read no faster than they are taken. */
+  async *query(query: RequestPayload<'query'>): AsyncGenerator<Event, void, undefined> {
+    const requestId = this.#send('query', JSON.stringify(query));
+    try {
+      for (let hasMore = true; hasMore; ) {
+        const answer = await this.#next(requestId);
+        if (answer.type !== 'result') throw unexpected(answer);
+        yield* answer.payload.events ?? [];
+        hasMore = answer.payload.more === true;
+      }
+    } finally {
+      this.#answers.delete(requestId);
+      this.resume();
+    }
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Says goodbye, and does not wait longer than the timeout for the server to say so too. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
+    const timer = setTimeout(() => this.#socket.terminate(), this.#settings.timeout);
+    this.#socket.resume();
+    this.#socket.close(1000);
+    await this.lost.catch(() => {});
+    clearTimeout(timer);
+  }
+
+  async #welcomed(): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#failure ??= this.#timeout();
+      this.#socket.terminate();
+    }, this.#settings.timeout);
+    const welcome = new Promise<void>((resolve) => {
+      this.#onWelcome = resolve;
+    });
+    await Promise.race([welcome, this.lost]).finally(() => clearTimeout(timer));
+  }
+
+  #send(type: RequestType, payload: string): number {
+    const requestId = ++this.#lastRequestId;
+    const queue = new AnswerQueue();
+    this.#answers.set(requestId, queue);
+    if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#socket.send(`{"type":"${type}","requestId":${requestId},"payload":${payload}}`);
+    } else queue.fail(this.#failure ?? this.#loss('it is closed'));
+    return requestId;
+  }
+
+  async #next(requestId: number): Promise<Answer> {
+    const queue = this.#answers.get(requestId)!;
+    const answer = await queue.next(this.#settings.timeout, () => this.#timeout());
+    if (queue.length < FRAMES_AHEAD_MAX) this.resume();
+    return answer;
+  }
+
+  #onMessage(data: Buffer): void {
+    const frame = JSON.parse(data.toString()) as ServerFrame;
+    if (frame.type === 'welcome') {
+      this.#welcome = frame.payload;
+      this.#onWelcome();
+      return;
+    }
+    if (typeof frame.requestId !== 'number') {
+      this.#onFrame(frame);
+      return;
+    }
+    const queue = this.#answers.get(frame.requestId);
+    if (queue === undefined) return;
+    if (frame.type === 'error') queue.fail(BusError.from(frame.payload));
+    else queue.push(frame);
+    if (queue.length > FRAMES_AHEAD_MAX) this.pause();
+  }
+
+  /** The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours. */
+  async #onRefusal(request: ClientRequest, response: IncomingMessage): Promise<void> {
+    const { server } = this.#settings;
+    const { statusCode } = response;
+    const data = await readRefusal(response);
+    this.#failure =
+      data === undefined
+        ? new CommandFailure(`${server} answered ${statusCode}: it is no millrace server`)
+        : BusError.from(data);
+    request.destroy();
+    this.#socket.terminate();
+  }
+
+  #onClose(code: number, reason: string): Error {
+    const error = this.#failure ?? this.#loss(reason === '' ? `code ${code}` : reason);
+    this.#failure = error;
+    for (const queue of this.#answers.values()) queue.fail(error);
+    return error;
+  }
+
+  #loss(reason: string): Error {
+    const { server } = this.#settings;
+    if (this.#isClosing) return new CommandFailure(`the connection to ${server} is closed`);
+    return new CommandFailure(`the connection to ${server} was lost: ${reason}`);
+  }
+
+  #timeout(): Error {
+    const { server, timeout } = this.#settings;
+    return new CommandFailure(`${server} has not answered within ${timeout} ms`);
+  }
+}
+
+function socketUrl(server: string): URL {
+  const url = new URL(server);
+  url.protocol = url.protocol.replace('http', 'ws');
+  url.pathname = url.pathname.replace(/\/$/, '') + WIRE_PATH;
+  return url;
+}
+
+function unreachable(server: string, error: NodeJS.ErrnoException): CommandFailure {
+  if (error.code !== 'ECONNREFUSED') {
+    return new CommandFailure(`${server} cannot be reached: ${error.message}`, undefined, error);
+  }
+  const cure = 'start one with `millrace serve`, or name another with --server';
+  return new CommandFailure(`there is no server at ${server}; ${cure}`, undefined, error);
+}
+
+const REFUSAL_LENGTH_MAX = 65_536;
+
+async function readRefusal(response: IncomingMessage): Promise<ErrorData | undefined> {
+  try {
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) {
+      text += chunk;
+      if (text.length > REFUSAL_LENGTH_MAX) return undefined;
+    }
+    const data = JSON.parse(text) as Partial<ErrorData> | null;
+    const isOurs = typeof data?.code === 'string' && typeof data.message === 'string';
+    return isOurs ? (data as ErrorData) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unexpected(answer: Answer): CommandFailure {
+  return new CommandFailure(`the server gave an answer of an unexpected kind: ${answer.type}`);
+}

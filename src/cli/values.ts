@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from 'commander';
+import type { RequestPayload } from '../protocol/wire.js';
+
+/** Texts of the command line as values. A text that cannot be read throws commander's error: exit code 2. */
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `250ms`, `10s`, `5m`, `1h`, `7d`; a bare number is milliseconds. */
+export function parseDuration(text: string): number {
+  const [, digits, unit = 'ms'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
+  const milliseconds = digits === undefined ? Number.NaN : Number(digits) * UNIT_MS[unit]!;
+  if (Number.isSafeInteger(Math.round(milliseconds))) return Math.round(milliseconds);
+  throw new InvalidArgumentError('It is not a duration such as 250ms, 10s, 5m, 1h or 7d.');
+}
+
+/** As `parseDuration`, for what a timer waits. */
+export function parseTimeout(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds >= 1 && milliseconds < 2 ** 31) return milliseconds;
+  throw new InvalidArgumentError('It is not a duration from 1ms to 24d.');
+}
+
+export function integerFrom(least: number, most: number = Number.MAX_SAFE_INTEGER) {
+  return (text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    const range =
+      most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw new InvalidArgumentError(`It is not an integer ${range}.`);
+  };
+}
+
+export function parseRate(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value <= 1_000_000) return value;
+  throw new InvalidArgumentError('It is not a number of events per second.');
+}
+
+/** For options that may be given several times. */
+export function collect(text: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), text];
+}
+
+export type Attributes = Record<string, string[]>;
+
+/** `key=value`, several times: the values of one key are alternatives. */
+export function collectAttribute(text: string, before: Attributes | undefined): Attributes {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new InvalidArgumentError('It is not of the form key=value.');
+  const key = text.slice(0, equals);
+  const earlier = before !== undefined && Object.hasOwn(before, key) ? before[key]! : [];
+  const value = [...earlier, text.slice(equals + 1)];
+  return Object.fromEntries([...Object.entries(before ?? {}), [key, value]]);
+}
+
+export type From = NonNullable<RequestPayload<'subscribe'>['from']>;
+
+/** `now`, `earliest`, `last:N`, `since:1h`, `since:2026-01-31T12:00:00Z`, `after:CURSOR`. */
+export function parseFrom(text: string): From {
+  if (text === 'now' || text === 'earliest') return text;
+  const colon = text.indexOf(':');
+  const value = text.slice(colon + 1);
+  switch (colon < 0 ? '' : text.slice(0, colon)) {
+    case 'last':
+      return { last: integerFrom(1)(value) };
+    case 'since':
+      return { since: parseTime(value) };
+    case 'after':
+      if (value !== '') return { after: value };
+  }
+  throw new InvalidArgumentError('It is not now, earliest, last:N, since:TIME or after:CURSOR.');
+}
+
+/** A time, or a duration before now, as RFC 3339. */
+export function parseTime(text: string): string {
+  if (/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)) {
+    return new Date(Date.now() - parseDuration(text)).toISOString();
+  }
+  const isTime = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text);
+  const time = isTime ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  throw new InvalidArgumentError(
+    'It is not a time such as 2026-01-31T12:00:00Z, or 1h for an hour ago.',
+  );
+}
+
+/** The server's address; the path is ours to add. */
+export function parseServer(text: string): string {
+  const withScheme = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
+  const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;
+  const isKnown = url !== undefined && /^(https?|wss?):$/.test(url.protocol);
+  if (isKnown && url.username === '' && url.search === '' && url.hash === '') return url.href;
+  throw new InvalidArgumentError('It is not an address such as http://127.0.0.1:7400.');
+}
+
+/** One body as a payload: JSON where it is JSON; where it looks like broken JSON it is refused; else text. */
+export function parseBody(body: string, isText: boolean): unknown {
+  if (isText) return body;
+  try {
+    return JSON.parse(body);
+  } catch (error) {
+    if (!/^\s*["[{]/.test(body)) return body;
+    const reason = (error as Error).message;
+    throw new InvalidArgumentError(
+      `The body starts like JSON and is not: ${reason}. Use --text to publish it as text.`,
+    );
+  }
+}
+
+/** @throws NodeJS.ErrnoException */
+export function readTextFile(path: string): string {
+  return readFileSync(path, 'utf8');
+}

@@ -1,0 +1,210 @@
+import type { BusEndpoint, Gap, SubscribeOptions, Subscription } from '../main/bus.js';
+import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits.js';
+import type { RequestPayload } from '../protocol/wire.js';
+import { errorData } from './error-data.js';
+import type { EventTexts } from './event-texts.js';
+import { frameText } from './frames.js';
+import type { Flushable, Outbound } from './outbound.js';
+
+/**
+ * One subscription of one client. It is the handler of a subscription of the bus: while the client's outbound is
+ * congested the handler's promise is pending, so the bus gives this subscription no credit and its overflow policy
+ * decides what happens to its events.
+ *
+ * Events due in one turn leave in one frame. No frame's cursor may be ahead of the events sent: a client that resumes
+ * from it would miss some. The bus moves its cursor when it hands an event out, so an event that was taken and is not
+ * in a frame yet (`#held`) is taken out of the cursor again.
+ */
+export class Feed implements Flushable {
+  readonly name: string;
+  readonly #outbound: Outbound;
+  readonly #texts: EventTexts;
+  readonly #onEnded: (feed: Feed) => void;
+  readonly #head: string;
+  readonly #announced: Promise<void>;
+  #announce: () => void = () => {};
+  #isAnnounced = false;
+  #isOver = false;
+  #isFlushDue = false;
+  #subscription: Subscription | undefined;
+  #held: Event | undefined;
+  #notices: (() => void)[] = [];
+  #batch: string[] = [];
+  #batchBytes = 0;
+  #droppedCount = 0;
+
+  constructor(name: string, outbound: Outbound, texts: EventTexts, onEnded: (feed: Feed) => void) {
+    this.name = name;
+    this.#outbound = outbound;
+    this.#texts = texts;
+    this.#onEnded = onEnded;
+    this.#head = `{"type":"events","payload":{"subscription":${JSON.stringify(name)},"events":[`;
+    this.#announced = new Promise((resolve) => {
+      this.#announce = resolve;
+    });
+  }
+
+  /** After the last event that was sent or is batched. */
+  get cursor(): string {
+    const cursor = this.#subscription?.cursor ?? '';
+    const held = this.#held;
+    return held?.sequence === undefined ? cursor : cursorBefore(cursor, held.shard, held.sequence);
+  }
+
+  /** Subscribes; when it resolves every shard has the subscription. No frame leaves before `announce()`. */
+  async open(endpoint: BusEndpoint, request: RequestPayload<'subscribe'>): Promise<void> {
+    const { from, overflow, maxBuffer } = request;
+    const options: SubscribeOptions = { name: this.name };
+    if (from !== undefined) options.from = from;
+    if (overflow !== undefined) options.overflow = overflow;
+    if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
+    const subscription = endpoint.subscribe(request.filter, (event) => this.#take(event), options);
+    this.#subscription = subscription;
+    // `closed` tells it too.
+    subscription.on('error', () => {});
+    subscription.on('gap', (gap) => this.#notify(() => this.#sendGap(gap)));
+    subscription.on('caughtUp', () => this.#notify(() => this.#sendCaughtUp()));
+    subscription.on('dropped', ({ count }) => this.#addDropped(count));
+    const ended = subscription.closed.then(
+      () => this.#end(new BusError('BUS_CLOSED', 'the bus has ended the subscription')),
+      (error: unknown) => this.#end(error),
+    );
+    await Promise.race([subscription.ready, ended.then((error) => Promise.reject(error))]);
+  }
+
+  /** The client knows its subscription by now: events may follow. */
+  announce(): void {
+    const held = this.#held;
+    if (held !== undefined) this.#append(held);
+    this.#isAnnounced = true;
+    this.#announce();
+    const notices = this.#notices;
+    this.#notices = [];
+    for (const notice of notices) this.#notify(notice);
+  }
+
+  async update(request: RequestPayload<'update'>): Promise<void> {
+    await this.#subscription?.update(request.filter);
+  }
+
+  /** What was batched before still leaves; nothing follows it. */
+  async close(): Promise<void> {
+    this.flush();
+    this.#isOver = true;
+    this.#announce();
+    await this.#subscription?.unsubscribe();
+  }
+
+  flush(): void {
+    this.#isFlushDue = false;
+    if (this.#isOver) return;
+    if (this.#droppedCount > 0 && !this.#outbound.isCongested) this.#sendDropped();
+    const { length } = this.#batch;
+    if (length === 0) return;
+    const events = length === 1 ? this.#batch[0]! : this.#batch.join(',');
+    const bytes = this.#batchBytes;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#outbound.addUnframed(-bytes);
+    this.#outbound.send(`${this.#head}${events}],"cursor":${JSON.stringify(this.cursor)}}}`);
+  }
+
+  /** One event at a time: the next one comes when the promise, if there is one, has resolved. */
+  #take(event: Event): void | Promise<void> {
+    if (!this.#isAnnounced) {
+      this.#held = event;
+      return this.#announced;
+    }
+    this.#append(event);
+    if (this.#outbound.isCongested) return this.#outbound.relieved();
+  }
+
+  #append(event: Event): void {
+    if (this.#isOver) return;
+    const text = this.#texts.of(event);
+    const bytes = Buffer.byteLength(text) + 1;
+    this.#held = event;
+    if (this.#batchBytes + bytes > EVENTS_FRAME_BYTES_MAX) this.flush();
+    this.#batch.push(text);
+    this.#batchBytes += bytes;
+    this.#held = undefined;
+    this.#outbound.addUnframed(bytes);
+    if (this.#batch.length === EVENTS_PER_FRAME_MAX) this.flush();
+    else this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#outbound.flushAtEndOfTurn(this);
+  }
+
+  /** Tells the client something that has its place among the events. */
+  #notify(notice: () => void): void {
+    if (this.#isOver) return;
+    if (!this.#isAnnounced) {
+      this.#notices.push(notice);
+      return;
+    }
+    this.flush();
+    notice();
+  }
+
+  #sendGap(gap: Gap): void {
+    const { shard, from, to, reason } = gap;
+    const payload = { subscription: this.name, shard, from, to, reason };
+    this.#outbound.send(frameText('gap', payload));
+  }
+
+  #sendCaughtUp(): void {
+    const payload = { subscription: this.name, cursor: this.cursor };
+    this.#outbound.send(frameText('caughtUp', payload));
+  }
+
+  /** Counted, and told once there is room: a congested client must not be sent more because it is slow. */
+  #addDropped(count: number): void {
+    if (this.#isOver) return;
+    const isFirst = this.#droppedCount === 0;
+    this.#droppedCount += count;
+    if (isFirst) void this.#flushWhenRelieved();
+  }
+
+  async #flushWhenRelieved(): Promise<void> {
+    await this.#announced;
+    while (this.#outbound.isCongested && !this.#isOver) await this.#outbound.relieved();
+    this.#flushSoon();
+  }
+
+  #sendDropped(): void {
+    const payload = { subscription: this.name, count: this.#droppedCount };
+    this.#droppedCount = 0;
+    this.#outbound.send(frameText('dropped', payload));
+  }
+
+  /** The bus ended it, not the client. */
+  #end(error: unknown): unknown {
+    if (this.#isOver) return error;
+    this.flush();
+    this.#isOver = true;
+    this.#announce();
+    this.#onEnded(this);
+    if (this.#isAnnounced) {
+      const { code, message } = errorData(error);
+      const payload = { subscription: this.name, code, message, cursor: this.cursor };
+      this.#outbound.send(frameText('ended', payload));
+    }
+    return error;
+  }
+}
+
+/** The same cursor with one shard's position put back to just before an event. */
+function cursorBefore(cursor: string, shard: number, sequence: number): string {
+  const { epoch, positions } = decodeCursor(cursor);
+  const rewound = positions.map((position, index) =>
+    index === shard ? Math.min(position, sequence - 1) : position,
+  );
+  return encodeCursor({ epoch, positions: rewound });
+}

@@ -1,0 +1,62 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { attachBus } from '../main/attach-bus.js';
+import type { BusEndpoint } from '../main/bus.js';
+import {
+  GATEWAY_CLOSE,
+  type GatewayThreadData,
+  type GatewayThreadMessage,
+} from '../main/gateway-starter.js';
+import { errorData } from './error-data.js';
+import { Gateway } from './gateway.js';
+import type { GatewayLogger } from './gateway-log.js';
+
+/** The gateway's thread: attaches to the bus, serves, and ends when it is told to. */
+
+if (parentPort === null) throw new Error('gateway-thread.js is the entry of a worker thread');
+const parent = parentPort;
+const { attachment, options } = workerData as GatewayThreadData;
+
+const log: GatewayLogger = (level, message, fields) => {
+  tell({ type: 'log', log: { level, message, fields } });
+};
+
+await serve();
+
+async function serve(): Promise<void> {
+  let endpoint: BusEndpoint | undefined;
+  try {
+    const attached = await attachBus(attachment);
+    endpoint = attached;
+    const gateway = new Gateway(attached, options, log);
+    await gateway.listen();
+    closeWhenTold(gateway, attached);
+    tell({ type: 'listening', host: gateway.host, port: gateway.port });
+  } catch (error) {
+    tell({ type: 'failed', error: errorData(error) });
+    await endpoint?.close().catch(() => {});
+    parent.close();
+  }
+}
+
+function closeWhenTold(gateway: Gateway, endpoint: BusEndpoint): void {
+  parent.on('message', (message: unknown) => {
+    if (message !== GATEWAY_CLOSE) return;
+    parent.removeAllListeners('message');
+    void close(gateway, endpoint);
+  });
+}
+
+async function close(gateway: Gateway, endpoint: BusEndpoint): Promise<void> {
+  try {
+    await gateway.close();
+    await endpoint.close();
+  } catch (error) {
+    log('error', 'the gateway did not close cleanly', { error: errorData(error) });
+  }
+  tell({ type: 'closed' });
+  parent.close();
+}
+
+function tell(message: GatewayThreadMessage): void {
+  parent.postMessage(message);
+}

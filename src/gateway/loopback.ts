@@ -1,0 +1,23 @@
+import { isIPv4 } from 'node:net';
+
+/** Which hosts and origins are this machine, by their names alone: nothing is looked up. */
+
+/** 127.0.0.0/8, ::1 (with or without brackets) and localhost. */
+export function isLoopbackHost(host: string): boolean {
+  const lower = host.toLowerCase();
+  if (lower === 'localhost' || lower === '::1' || lower === '[::1]') return true;
+  return isIPv4(lower) && lower.startsWith('127.');
+}
+
+/** Whether a page of this origin was served by this machine. `null` (a file, a sandboxed frame) was not. */
+export function isLoopbackOrigin(origin: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { protocol, hostname } = new URL(origin);
+  return (protocol === 'http:' || protocol === 'https:') && isLoopbackHost(hostname);
+}
+
+/** One address, one text: IPv4 addresses that arrive on an IPv6 socket lose their prefix. */
+export function normaliseAddress(address: string | undefined): string {
+  if (address === undefined) return 'unknown';
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}

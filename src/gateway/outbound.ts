@@ -1,0 +1,154 @@
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { TurnQueue, TurnTask } from './turn-queue.js';
+
+/**
+ * What leaves for one client. Frames keep their order; those of one turn of the event loop leave in one write.
+ *
+ * More than `bytesMax` waiting, in events not yet framed and in the socket, is congestion: whoever produces for this
+ * client then waits for `relieved()`, and the client is not read from, so it cannot ask for more. A congested client
+ * that completes no write for `stallMs` is reported as stalled.
+ */
+export interface OutboundOwner {
+  onCongestionChange(): void;
+  onStalled(): void;
+}
+
+export interface Flushable {
+  flush(): void;
+}
+
+export interface OutboundLimits {
+  readonly maxOutboundBytes: number;
+  readonly stallMs: number;
+}
+
+export class Outbound implements TurnTask {
+  isQueued = false;
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+  readonly #turns: TurnQueue;
+  readonly #owner: OutboundOwner;
+  readonly #bytesMax: number;
+  readonly #stallMs: number;
+  #flushables: Flushable[] = [];
+  #unframedBytes = 0;
+  #isCorked = false;
+  #isFlushing = false;
+  #isCongested = false;
+  #stallTimer: NodeJS.Timeout | undefined;
+  #relief: Promise<void> | undefined;
+  #relieve: () => void = () => {};
+
+  constructor(
+    socket: WebSocket,
+    stream: Duplex,
+    turns: TurnQueue,
+    limits: OutboundLimits,
+    owner: OutboundOwner,
+  ) {
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#turns = turns;
+    this.#bytesMax = limits.maxOutboundBytes;
+    this.#stallMs = limits.stallMs;
+    this.#owner = owner;
+  }
+
+  get isCongested(): boolean {
+    return this.#isCongested;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN;
+  }
+
+  /** Sends one frame, in order with those before it. A frame for a socket that is no longer open goes nowhere. */
+  send(text: string): void {
+    if (!this.isOpen) return;
+    this.#cork();
+    this.#socket.send(text, this.#onWritten);
+    this.#look();
+  }
+
+  /** Answers a client's ping; the library would do so without looking at what waits already. */
+  pong(data: Buffer): void {
+    if (!this.isOpen) return;
+    this.#cork();
+    this.#socket.pong(data, false, this.#onWritten);
+    this.#look();
+  }
+
+  /** Counts bytes that a producer keeps to frame them at the end of the turn; negative when it has framed them. */
+  addUnframed(bytes: number): void {
+    this.#unframedBytes += bytes;
+    if (bytes > 0) this.#look();
+  }
+
+  /** Has `flush` called at the end of this turn. */
+  flushAtEndOfTurn(flushable: Flushable): void {
+    this.#flushables.push(flushable);
+    this.#turns.add(this);
+  }
+
+  runAtEndOfTurn(): void {
+    this.#isFlushing = true;
+    const flushables = this.#flushables;
+    this.#flushables = [];
+    for (const flushable of flushables) flushable.flush();
+    this.#isFlushing = false;
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#stream.uncork();
+  }
+
+  /** Resolves when there is room again, or the connection is over; at once if there is room now. */
+  relieved(): Promise<void> {
+    if (!this.#isCongested) return Promise.resolve();
+    this.#relief ??= new Promise((resolve) => {
+      this.#relieve = resolve;
+    });
+    return this.#relief;
+  }
+
+  /** The connection is over: nobody waits any longer. */
+  dispose(): void {
+    this.#flushables = [];
+    this.#endCongestion();
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#stream.cork();
+    if (!this.#isFlushing) this.#turns.add(this);
+  }
+
+  #look(): void {
+    if (this.#isCongested || !this.isOpen || this.#waitingBytes() <= this.#bytesMax) return;
+    this.#isCongested = true;
+    this.#stallTimer = setTimeout(() => this.#owner.onStalled(), this.#stallMs);
+    this.#owner.onCongestionChange();
+  }
+
+  readonly #onWritten = (): void => {
+    // The writes that a cut socket drops end here too: that is no room for more.
+    if (!this.#isCongested || !this.isOpen) return;
+    this.#stallTimer?.refresh();
+    if (this.#waitingBytes() > this.#bytesMax / 2) return;
+    this.#endCongestion();
+    this.#owner.onCongestionChange();
+  };
+
+  #waitingBytes(): number {
+    return this.#socket.bufferedAmount + this.#unframedBytes;
+  }
+
+  #endCongestion(): void {
+    this.#isCongested = false;
+    clearTimeout(this.#stallTimer);
+    this.#relief = undefined;
+    this.#relieve();
+    this.#relieve = () => {};
+  }
+}

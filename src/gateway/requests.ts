@@ -1,0 +1,210 @@
+import type { BusEndpoint, Query } from '../main/bus.js';
+import { BusError } from '../protocol/errors.js';
+import type { PublishAck, PublishOptions } from '../protocol/event.js';
+import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
+import type { EventTexts } from './event-texts.js';
+import { Feed } from './feed.js';
+import { frameText, resultText } from './frames.js';
+import type { Outbound } from './outbound.js';
+import { RateLimit } from './rate-limit.js';
+import type { GatewaySettings } from './settings.js';
+
+/**
+ * Answers the requests of one connection, each with the frames of contract section 6. An expected refusal is a
+ * rejection or a throw with a `BusError`; the connection turns it into an `error` frame.
+ */
+export interface RequestContext {
+  readonly endpoint: BusEndpoint;
+  readonly settings: GatewaySettings;
+  readonly texts: EventTexts;
+}
+
+type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
+
+export class RequestAnswerer {
+  readonly #endpoint: BusEndpoint;
+  readonly #settings: GatewaySettings;
+  readonly #texts: EventTexts;
+  readonly #outbound: Outbound;
+  readonly #publishRate: RateLimit | undefined;
+  readonly #feeds = new Map<string, Feed>();
+
+  constructor({ endpoint, settings, texts }: RequestContext, outbound: Outbound) {
+    this.#endpoint = endpoint;
+    this.#settings = settings;
+    this.#texts = texts;
+    this.#outbound = outbound;
+    const { maxPublishPerSecond } = settings;
+    if (maxPublishPerSecond > 0) this.#publishRate = new RateLimit(maxPublishPerSecond);
+  }
+
+  /** Requests begin in the order of their frames and are answered as they are done. */
+  async answer(frame: ClientFrame): Promise<void> {
+    switch (frame.type) {
+      case 'publish':
+        return this.#publish(frame);
+      case 'subscribe':
+        return this.#subscribe(frame);
+      case 'update':
+        return this.#update(frame);
+      case 'unsubscribe':
+        return this.#unsubscribe(frame);
+      case 'query':
+        return this.#query(frame);
+      case 'topics':
+        return this.#topics(frame);
+      case 'subscribers':
+        return this.#subscribers(frame);
+      case 'stats':
+        return this.#stats(frame);
+      case 'ping': {
+        const payload = { time: new Date().toISOString() };
+        this.#outbound.send(frameText('pong', payload, frame.requestId));
+      }
+    }
+  }
+
+  /** Releases every subscription. What they had batched still leaves if the socket is open. */
+  async close(): Promise<void> {
+    const feeds = [...this.#feeds.values()];
+    this.#feeds.clear();
+    await Promise.allSettled(feeds.map((feed) => feed.close()));
+  }
+
+  async #publish({ payload, requestId }: FrameOf<'publish'>): Promise<void> {
+    const isMany = 'events' in payload;
+    this.#limitRate(isMany ? payload.events.length : 1);
+    const options = publishOptions(payload);
+    let acks: PublishAck[];
+    if (isMany) acks = await this.#endpoint.publishMany(payload.events, options);
+    else acks = [await this.#endpoint.publish(payload.event, options)];
+    this.#outbound.send(frameText('published', { acks }, requestId));
+  }
+
+  #limitRate(events: number): void {
+    const retryAfterMs = this.#publishRate?.take(events) ?? 0;
+    if (retryAfterMs === 0) return;
+    const { maxPublishPerSecond } = this.#settings;
+    throw new BusError(
+      'RATE_LIMITED',
+      `this connection may publish ${maxPublishPerSecond} events per second; ${events} more came too early`,
+      { details: { retryAfterMs, maxPublishPerSecond } },
+    );
+  }
+
+  async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
+    const { subscription: name } = payload;
+    this.#checkRoom(name);
+    const feed = new Feed(name, this.#outbound, this.#texts, (ended) => this.#forget(ended));
+    this.#feeds.set(name, feed);
+    try {
+      await feed.open(this.#endpoint, payload);
+    } catch (error) {
+      this.#forget(feed);
+      await feed.close().catch(() => {});
+      throw error;
+    }
+    this.#sendSubscribed(feed, requestId);
+    feed.announce();
+  }
+
+  #checkRoom(name: string): void {
+    const details = { subscription: quote(name) };
+    if (this.#feeds.has(name)) {
+      const message = `this connection has a subscription ${quote(name)} already`;
+      throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
+    }
+    const { maxSubscriptions } = this.#settings;
+    if (this.#feeds.size < maxSubscriptions) return;
+    const message = `this connection has ${maxSubscriptions} subscriptions, which is the limit`;
+    throw new BusError('LIMIT_EXCEEDED', message, { details: { ...details, maxSubscriptions } });
+  }
+
+  async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
+    const feed = this.#feed(payload.subscription);
+    await feed.update(payload);
+    this.#sendSubscribed(feed, requestId);
+  }
+
+  async #unsubscribe({ payload, requestId }: FrameOf<'unsubscribe'>): Promise<void> {
+    const { subscription } = payload;
+    const feed = this.#feed(subscription);
+    this.#feeds.delete(subscription);
+    await feed.close();
+    this.#outbound.send(frameText('unsubscribed', { subscription }, requestId));
+  }
+
+  #feed(name: string): Feed {
+    const feed = this.#feeds.get(name);
+    if (feed !== undefined) return feed;
+    const message = `this connection has no subscription ${quote(name)}`;
+    throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { subscription: quote(name) } });
+  }
+
+  #forget(feed: Feed): void {
+    if (this.#feeds.get(feed.name) === feed) this.#feeds.delete(feed.name);
+  }
+
+  #sendSubscribed(feed: Feed, requestId: RequestId | undefined): void {
+    const { name: subscription, cursor } = feed;
+    const payload = { subscription, cursor, epoch: this.#endpoint.epoch };
+    this.#outbound.send(frameText('subscribed', payload, requestId));
+  }
+
+  async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
+    const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
+    const events = this.#endpoint.read(query);
+    await this.#sendList('events', events, (event) => this.#texts.of(event), requestId);
+  }
+
+  async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
+    const topics = await this.#endpoint.topics(payload?.pattern);
+    await this.#sendList('topics', topics, JSON.stringify, requestId);
+  }
+
+  async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
+    const subscribers = await this.#endpoint.subscribers(payload.topic);
+    await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
+  }
+
+  async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {
+    const stats = await this.#endpoint.stats();
+    this.#outbound.send(frameText('result', { stats }, requestId));
+  }
+
+  /** Sends a list of any length in frames of bounded size, no faster than the client takes them. */
+  async #sendList<T>(
+    field: 'events' | 'topics' | 'subscribers',
+    items: Iterable<T> | AsyncIterable<T>,
+    toText: (item: T) => string,
+    requestId: RequestId | undefined,
+  ): Promise<void> {
+    let texts: string[] = [];
+    let bytes = 0;
+    for await (const item of items) {
+      const text = toText(item);
+      const itemBytes = Buffer.byteLength(text) + 1;
+      if (texts.length > 0 && bytes + itemBytes > RESULT_FRAME_BYTES_MAX) {
+        this.#outbound.send(resultText(field, texts, true, requestId));
+        texts = [];
+        bytes = 0;
+        await this.#outbound.relieved();
+        if (!this.#outbound.isOpen) return;
+      }
+      texts.push(text);
+      bytes += itemBytes;
+    }
+    this.#outbound.send(resultText(field, texts, false, requestId));
+  }
+}
+
+function publishOptions(payload: RequestPayload<'publish'>): PublishOptions | undefined {
+  const { durability, persist } = payload;
+  if (durability === undefined && persist === undefined) return undefined;
+  const options: PublishOptions = {};
+  if (durability !== undefined) options.durability = durability;
+  if (persist !== undefined) options.persist = persist;
+  return options;
+}

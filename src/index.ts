@@ -1,0 +1,41 @@
+/** Millrace: a durable, ordered, replayable event bus for Node.js. */
+
+export { type AttachOptions, attachBus } from './main/attach-bus.js';
+export type {
+  Bus,
+  BusAttachment,
+  BusEndpoint,
+  BusOptions,
+  BusStats,
+  EventHandler,
+  Gap,
+  GatewayHandle,
+  GatewayOptions,
+  OverflowPolicy,
+  Query,
+  RetentionRule,
+  ShardStats,
+  SubscribeFrom,
+  SubscribeOptions,
+  SubscriberInfo,
+  Subscription,
+  SubscriptionEvents,
+  TopicInfo,
+} from './main/bus.js';
+export { openBus } from './main/open-bus.js';
+export {
+  defineTopic,
+  type PayloadOf,
+  type StandardSchema,
+  type TopicDefinition,
+} from './protocol/define-topic.js';
+export { BusError, ERROR_CODES, type ErrorCode } from './protocol/errors.js';
+export {
+  type Durability,
+  type Event,
+  type EventInput,
+  EventType,
+  type PublishAck,
+  type PublishOptions,
+} from './protocol/event.js';
+export { EventFilter, type Filter, type FilterInput } from './protocol/filter.js';

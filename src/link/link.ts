@@ -1,0 +1,31 @@
+/**
+ * A link: what one endpoint and one shard share. The rings live as long as the endpoint; the port is
+ * replaced when the shard's thread is.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { CONTROL_RING_BYTES } from '../protocol/limits.js';
+import { createRing } from '../ring/ring.js';
+
+export interface LinkMemory {
+  readonly publishRing: SharedArrayBuffer;
+  readonly controlRing: SharedArrayBuffer;
+  readonly deliveryRing: SharedArrayBuffer;
+}
+
+/** One end of a link, as it is handed to a thread. */
+export interface LinkEnd {
+  readonly endpoint: string;
+  readonly shard: number;
+  readonly memory: LinkMemory;
+  /** The endpoint's parked word; one for all its links. */
+  readonly doorbell: SharedArrayBuffer;
+  readonly port: MessagePort;
+}
+
+export function createLinkMemory(ringBytes: number): LinkMemory {
+  return {
+    publishRing: createRing(ringBytes),
+    controlRing: createRing(CONTROL_RING_BYTES),
+    deliveryRing: createRing(ringBytes),
+  };
+}

@@ -1,0 +1,73 @@
+/**
+ * What a shard shares with everybody: the word it parks on, its state, and its counters. One writer per
+ * word: the shard's thread, except the parked word (wakers clear it), MAIL, STATE, RESTARTS and GENERATION
+ * (the main thread). Counters outlive the shard's thread, so they go on after a restart.
+ *
+ * ```
+ *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · 0 …
+ *  64  f64 × 24   counters, in the order of ShardCounter
+ * ```
+ */
+
+export const PARKED = 0;
+/** Messages that main has put on the shard's port; the shard has read as many as it remembers. */
+export const MAIL = 1;
+export const STATE = 2;
+export const RESTARTS = 3;
+export const GENERATION = 4;
+/** Turns of the loop, wrapping. */
+export const TURNS = 5;
+
+const WORDS = 16;
+
+export const STATE_NAMES = ['starting', 'running', 'restarting', 'failed'] as const;
+export const STATE_STARTING = 0;
+export const STATE_RUNNING = 1;
+export const STATE_RESTARTING = 2;
+export const STATE_FAILED = 3;
+
+export const ShardCounter = {
+  head: 0,
+  published: 1,
+  ephemeral: 2,
+  duplicates: 3,
+  refused: 4,
+  delivered: 5,
+  dropped: 6,
+  subscriptions: 7,
+  lag: 8,
+  topics: 9,
+  commits: 10,
+  commitMsTotal: 11,
+  commitMsMax: 12,
+  parkedMs: 13,
+  startedAt: 14,
+  publishRingFill: 15,
+  deliveryRingFill: 16,
+  walBytes: 17,
+  pruned: 18,
+} as const;
+
+const COUNTERS = 24;
+
+export class ShardControl {
+  readonly words: Int32Array;
+  readonly counters: Float64Array;
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.words = new Int32Array(buffer, 0, WORDS);
+    this.counters = new Float64Array(buffer, WORDS * 4, COUNTERS);
+  }
+
+  static create(): ShardControl {
+    return new ShardControl(new SharedArrayBuffer(WORDS * 4 + COUNTERS * 8));
+  }
+
+  get head(): number {
+    return this.counters[ShardCounter.head]!;
+  }
+
+  get state(): (typeof STATE_NAMES)[number] {
+    return STATE_NAMES[Atomics.load(this.words, STATE)]!;
+  }
+}

@@ -1,0 +1,46 @@
+/** Messages between the main thread and a shard's thread: rare, and outside the path of events. */
+import type { MessagePort } from 'node:worker_threads';
+import type { ErrorData } from '../protocol/errors.js';
+import type { PageRequest } from '../store/page.js';
+import type { RetentionRule } from '../store/retention.js';
+import type { LinkEnd } from './link.js';
+
+/** What a shard's thread is started with. */
+export interface ShardThreadData {
+  readonly shard: number;
+  readonly generation: number;
+  /** No thread ran this shard before in this process, so stored ring positions are of other rings. */
+  readonly isFirst: boolean;
+  readonly control: SharedArrayBuffer;
+  readonly mail: MessagePort;
+  readonly ends: readonly LinkEnd[];
+  readonly commitBatchEvents: number;
+  readonly prunes: boolean;
+  readonly log: {
+    readonly file: string;
+    readonly dedupeWindowMs: number;
+    readonly dedupeIdsMax: number;
+    readonly retention: readonly RetentionRule[];
+    readonly maxShardBytes?: number;
+  };
+}
+
+export type ShardMail =
+  | { readonly mail: 'attach'; readonly end: LinkEnd }
+  | { readonly mail: 'detach'; readonly endpoint: string }
+  /** History of a log that only its own thread can read: `:memory:`. */
+  | { readonly mail: 'page'; readonly id: number; readonly request: PageRequest }
+  | { readonly mail: 'positionAt'; readonly id: number; readonly timeMs: number }
+  | { readonly mail: 'crash' }
+  | { readonly mail: 'stop' };
+
+export type ShardReport =
+  | {
+      readonly report: 'ready';
+      readonly head: number;
+      readonly wentBackwardsFrom: number | undefined;
+    }
+  | { readonly report: 'refused'; readonly error: ErrorData }
+  | { readonly report: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly report: 'refusal'; readonly id: number; readonly error: ErrorData }
+  | { readonly report: 'stopped' };

@@ -1,0 +1,46 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { TopicDefinition } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { BusEndpoint } from './bus.js';
+import { Endpoint, type EndpointData } from './endpoint.js';
+import { ServicesProxy } from './services.js';
+
+/** What an attachment is inside. */
+export interface AttachmentData {
+  readonly millrace: 1;
+  readonly endpoint: EndpointData;
+  readonly services: MessagePort;
+}
+
+export interface AttachOptions {
+  /** Validators are code and do not travel: the same definitions as the opener's, if it has any. */
+  topics?: readonly TopicDefinition[];
+  /** As in `openBus`. */
+  onError?: (error: BusError) => void;
+}
+
+/**
+ * Attaches this thread to a bus that another thread opened. `data` is that of `bus.attachment()`, handed over once:
+ * each attachment makes one endpoint.
+ * @throws BusError `OPTION_INVALID` if it is anything else, or was used before
+ */
+export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoint {
+  if (!isAttachment(data)) {
+    throw new BusError('OPTION_INVALID', 'attachBus: not the data of bus.attachment()');
+  }
+  const settings = { topics: options.topics ?? [], onError: options.onError ?? warn };
+  return new Endpoint(
+    data.endpoint,
+    settings,
+    (listener) => new ServicesProxy(data.services, listener),
+  );
+}
+
+/** The default of `onError`: a failure that nobody is told of must at least be seen. */
+export function warn(error: BusError): void {
+  process.emitWarning(error.message, { type: 'MillraceWarning', code: error.code });
+}
+
+function isAttachment(data: unknown): data is AttachmentData {
+  return typeof data === 'object' && data !== null && 'millrace' in data && data.millrace === 1;
+}

@@ -1,0 +1,531 @@
+/**
+ * An endpoint: a thread's share of the bus. It publishes to and receives from every shard over its own rings, and
+ * is the same in the thread that opened the bus, in attached workers and in the gateway.
+ *
+ * It lives on an event loop. A shard that has something for it rings its doorbell, a message, unless the endpoint is
+ * awake already; then it takes what all shards have sent, and hands it out after it has given the ring memory
+ * back, so that a handler can do whatever it likes.
+ */
+
+import type { MessagePort } from 'node:worker_threads';
+import type { LinkEnd } from '../link/link.js';
+import {
+  CONTROL_LEAVE,
+  CONTROL_REQUEST,
+  CONTROL_SUBSCRIBE,
+  CONTROL_UNSUBSCRIBE,
+  CONTROL_UPDATE,
+  EVENT_SEQUENCE,
+  EVENT_SUBSCRIPTION_IDS,
+  EVENT_SUBSCRIPTIONS,
+  eventRecordOffset,
+  type SubscribeCommand,
+} from '../link/link-records.js';
+import { ShardControl } from '../link/shard-control.js';
+import { encodeCursor } from '../protocol/cursor.js';
+import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import { CREDIT_BYTES, DELIVERIES_PER_TURN, TOPICS_PER_REPLY } from '../protocol/limits.js';
+import { assertPattern, assertTopic } from '../protocol/topic.js';
+import { shardOf } from '../protocol/topic-hash.js';
+import { Doorbell } from '../ring/wait.js';
+import type { TopicSummary } from '../store/event-log.js';
+import type {
+  BusEndpoint,
+  BusStats,
+  EventHandler,
+  Query,
+  SubscribeOptions,
+  SubscriberInfo,
+  Subscription,
+  TopicInfo,
+} from './bus.js';
+import { checkFrom, HistoryReader } from './history.js';
+import { parseSubscribeOptions } from './options.js';
+import { Publisher, type PublisherOptions } from './publisher.js';
+import { limitOf, parseQuery, QueryRunner } from './query.js';
+import { RecordDecoder } from './record-decoder.js';
+import type { EndpointListener, MainServices } from './services.js';
+import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
+import { busStats } from './stats.js';
+import { BusSubscription, type ShardPart, type SubscriptionHost } from './subscription.js';
+
+/** What a thread is handed to become an endpoint; crosses threads as it is. */
+export interface EndpointData {
+  readonly endpoint: string;
+  readonly epoch: string;
+  readonly openedAt: number;
+  readonly ends: readonly LinkEnd[];
+  readonly generations: readonly number[];
+  readonly controls: readonly SharedArrayBuffer[];
+  readonly doorbell: SharedArrayBuffer;
+  /** How many endpoints there are, one int32. */
+  readonly census: SharedArrayBuffer;
+  readonly options: PublisherOptions;
+}
+
+export interface EndpointSettings {
+  readonly topics: Iterable<TopicDefinition>;
+  readonly onError: (error: BusError) => void;
+}
+
+/** Looks at the rings this often even if nobody rang, ms: a shard that died may have owed a wake-up. */
+const WATCH_INTERVAL_MS = 1000;
+
+export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost, EndpointListener {
+  readonly endpointId: string;
+  readonly epoch: string;
+  readonly #data: EndpointData;
+  readonly #settings: EndpointSettings;
+  readonly #services: MainServices;
+  readonly #proxies: readonly ShardProxy[];
+  readonly #publisher: Publisher;
+  readonly #history: HistoryReader;
+  readonly #queries: QueryRunner;
+  readonly #doorbell: Doorbell;
+  readonly #decoder = new RecordDecoder();
+  readonly #subscriptions = new Map<number, BusSubscription>();
+  /** Subscriptions that were given something and not yet asked to hand it out. */
+  readonly #fed = new Set<BusSubscription>();
+  readonly #watch: NodeJS.Timeout;
+  #nextSubscription = 1;
+  #isDraining = false;
+  #isScheduled = false;
+  #settledCalls: (() => void)[] = [];
+  #closing: Promise<void> | undefined;
+  #closed: BusError | undefined;
+
+  constructor(
+    data: EndpointData,
+    settings: EndpointSettings,
+    makeServices: (listener: EndpointListener) => MainServices,
+  ) {
+    this.endpointId = data.endpoint;
+    this.epoch = data.epoch;
+    this.#data = data;
+    this.#settings = settings;
+    this.#services = makeServices(this);
+    this.#proxies = data.ends.map((end, shard) => {
+      const control = new ShardControl(data.controls[shard]!);
+      return new ShardProxy(end, control, data.generations[shard]!, this);
+    });
+    const definitions = new TopicDefinitions(settings.topics);
+    this.#publisher = new Publisher(this.#proxies, data.options, definitions, settings.onError);
+    this.#history = new HistoryReader(this.#services, this.#proxies);
+    this.#queries = new QueryRunner(this.#services, () => this.#proxies.map((p) => p.control.head));
+    this.#doorbell = new Doorbell(new Int32Array(data.doorbell), 0);
+    this.#watch = setInterval(() => this.onDoorbell(), WATCH_INTERVAL_MS);
+    this.#watch.unref();
+    this.#park();
+  }
+
+  get shards(): number {
+    return this.#proxies.length;
+  }
+
+  publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
+    return this.#publisher.publish(input, options);
+  }
+
+  publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    options?: PublishOptions,
+  ): Promise<PublishAck[]> {
+    return this.#publisher.publishMany(inputs, options);
+  }
+
+  tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean {
+    return this.#publisher.tryPublish(input, options);
+  }
+
+  drained(): Promise<void> {
+    return this.#publisher.drained();
+  }
+
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    handlerOrOptions?: EventHandler<P> | SubscribeOptions,
+    maybeOptions?: SubscribeOptions,
+  ): Subscription<P> {
+    this.assertOpen();
+    const handler = typeof handlerOrOptions === 'function' ? handlerOrOptions : undefined;
+    const given = typeof handlerOrOptions === 'function' ? maybeOptions : handlerOrOptions;
+    const options = parseSubscribeOptions(given);
+    const parsed = parseFilter(filter);
+    checkFrom(options.from);
+    const number = this.#nextSubscription++;
+    const shards = this.#proxies.length;
+    const subscription = new BusSubscription<P>(number, parsed, options, shards, this, handler);
+    const untyped = subscription as BusSubscription;
+    this.#subscriptions.set(number, untyped);
+    watchAbort(options.signal, untyped);
+    this.#start(untyped).catch((error: Error) => untyped.fail(error));
+    return subscription;
+  }
+
+  async query<P = unknown>(query: Query): Promise<Event<P>[]> {
+    this.assertOpen();
+    const parsed = parseQuery(query);
+    const limit = limitOf(parsed);
+    const events: Event<P>[] = [];
+    for await (const event of this.#queries.read({ ...parsed, limit }, Math.min(limit, 512))) {
+      events.push(event as Event<P>);
+    }
+    return events;
+  }
+
+  read<P = unknown>(query: Query): AsyncIterable<Event<P>> {
+    this.assertOpen();
+    return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
+  }
+
+  async subscribers(topic: string): Promise<SubscriberInfo[]> {
+    this.assertOpen();
+    assertTopic(topic);
+    const proxy = this.#proxies[shardOf(topic, this.#proxies.length)]!;
+    return proxy.request(CONTROL_REQUEST, { kind: 'subscribers', topic });
+  }
+
+  async topics(pattern = '*'): Promise<TopicInfo[]> {
+    this.assertOpen();
+    assertPattern(pattern);
+    const perShard = await Promise.all(this.#proxies.map((proxy) => topicsOf(proxy, pattern)));
+    return perShard.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async stats(): Promise<BusStats> {
+    this.assertOpen();
+    const controls = this.#proxies.map(({ control }) => control);
+    const endpoints = Atomics.load(new Int32Array(this.#data.census), 0);
+    return busStats(this.epoch, this.#data.openedAt, endpoints, controls);
+  }
+
+  async drain(): Promise<void> {
+    this.assertOpen();
+    await this.#acknowledged();
+    await Promise.all([...this.#subscriptions.values()].map((s) => s.whenBelow(1)));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // What the subscriptions ask for.
+
+  head(shard: number): number {
+    return this.#proxies[shard]!.control.head;
+  }
+
+  watermark(shard: number): number {
+    return this.#proxies[shard]!.watermark;
+  }
+
+  cursor(positions: readonly number[]): string {
+    return encodeCursor({ epoch: this.epoch, positions });
+  }
+
+  credit(subscription: number, shard: number, events: number, bytes: number): boolean {
+    return this.#proxies[shard]!.credit(subscription, events, bytes);
+  }
+
+  async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
+    subscription.filter = filter;
+    await this.#all(CONTROL_UPDATE, { subscription: subscription.number, filter });
+  }
+
+  async unsubscribe(subscription: BusSubscription): Promise<void> {
+    this.#subscriptions.delete(subscription.number);
+    if (this.#closed !== undefined) return;
+    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    const body = { subscription: subscription.number };
+    // A shard that is given up meanwhile has no subscription left either.
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, body)));
+  }
+
+  readHistory(subscription: BusSubscription, part: ShardPart): void {
+    this.#history.read(subscription, part, true).catch((error: Error) => subscription.fail(error));
+  }
+
+  report(error: BusError): void {
+    this.#settings.onError(error);
+  }
+
+  // What the shards send.
+
+  onDoorbell(): void {
+    if (this.#isDraining || this.#closed !== undefined) return;
+    this.#isDraining = true;
+    try {
+      this.#doorbell.unpark();
+      this.#drain();
+    } finally {
+      this.#isDraining = false;
+    }
+  }
+
+  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void {
+    const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
+    const count = bytes.readInt32LE(offset + EVENT_SUBSCRIPTIONS);
+    const recordOffset = eventRecordOffset(count);
+    let event: Event | undefined;
+    for (let i = 0; i < count; i++) {
+      const number = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS + 4 * i);
+      const subscription = this.#subscriptions.get(number);
+      if (subscription === undefined) continue;
+      event ??= this.#decoder.decode(bytes, offset + recordOffset, proxy.shard, sequence);
+      subscription.push(subscription.parts[proxy.shard]!, event, length - recordOffset);
+      this.#fed.add(subscription);
+    }
+  }
+
+  onState(proxy: ShardProxy, number: number, state: number, body: unknown): void {
+    const subscription = this.#subscriptions.get(number);
+    if (subscription === undefined) return;
+    subscription.onState(subscription.parts[proxy.shard]!, state, body as never);
+  }
+
+  // What main tells.
+
+  onRelink(shard: number, port: MessagePort, generation: number): void {
+    if (this.#closed !== undefined) {
+      port.close();
+      return;
+    }
+    const proxy = this.#proxies[shard]!;
+    // All that the dead thread has sent, so that the new one is asked for exactly what is missing.
+    while (proxy.drain(DELIVERIES_PER_TURN) > 0);
+    proxy.relink(port, generation, () => {
+      for (const subscription of this.#subscriptions.values()) {
+        this.#resubscribe(proxy, subscription);
+      }
+    });
+    this.onDoorbell();
+  }
+
+  onShardFailed(shard: number, error: BusError): void {
+    const proxy = this.#proxies[shard]!;
+    proxy.fail(error);
+    this.#publisher.shardFailed(proxy);
+    for (const subscription of [...this.#subscriptions.values()]) subscription.fail(error);
+    this.#wakeSettled();
+  }
+
+  onClosing(): void {
+    this.#publisher.refuse(closedError());
+  }
+
+  onClosed(): void {
+    if (this.#closed !== undefined) return;
+    // The last acks.
+    for (const proxy of this.#proxies) while (proxy.drain(DELIVERIES_PER_TURN) > 0);
+    this.#shut();
+  }
+
+  async #start(subscription: BusSubscription): Promise<void> {
+    const { from } = subscription.options;
+    if (from === 'now') {
+      await Promise.all(
+        this.#proxies.map(async (proxy) => {
+          const { position } = await this.#subscribeAt(proxy, subscription, 'now');
+          const part = subscription.parts[proxy.shard]!;
+          part.received = Math.max(part.received, position);
+          // Unless it fell behind before this answer was looked at.
+          if (!part.hasBeenLive) subscription.wentLive(part);
+        }),
+      );
+      subscription.resolveReady();
+      return;
+    }
+    for (const part of subscription.parts) part.mode = 'history';
+    await Promise.all(
+      this.#proxies.map((proxy) => this.#subscribeAt(proxy, subscription, 'replay')),
+    );
+    const positions = await this.#history.positions(subscription, from);
+    if (subscription.ended) return;
+    for (const part of subscription.parts) {
+      part.received = positions[part.shard]!;
+      part.consumed = part.received;
+    }
+    subscription.resolveReady();
+    const tellGap = typeof from === 'object' && 'after' in from;
+    await Promise.all(
+      subscription.parts.map((part) => this.#history.read(subscription, part, tellGap)),
+    );
+  }
+
+  #subscribeAt(
+    proxy: ShardProxy,
+    subscription: BusSubscription,
+    start: SubscribeCommand['start'],
+  ): Promise<{ position: number }> {
+    const { number, filter, options, window, parts } = subscription;
+    const { name, overflow, maxBuffer } = options;
+    const { credited } = parts[proxy.shard]!;
+    const command: SubscribeCommand = {
+      subscription: number,
+      filter,
+      ...(name === undefined ? {} : { name }),
+      overflow,
+      maxBuffer,
+      creditEvents: window - credited,
+      creditBytes: CREDIT_BYTES,
+      start,
+    };
+    return proxy.request(CONTROL_SUBSCRIBE, command);
+  }
+
+  /** Puts a subscription back into a shard that lost it, from exactly where it was. */
+  #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
+    if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
+    const part = subscription.parts[proxy.shard]!;
+    if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
+    part.isLive = false;
+    // Credit that was owed is in the new window already.
+    part.owedEvents = 0;
+    part.owedBytes = 0;
+    const start = part.mode === 'history' ? 'replay' : part.received;
+    this.#subscribeAt(proxy, subscription, start).catch((error: Error) => subscription.fail(error));
+  }
+
+  #drain(): void {
+    for (;;) {
+      let read = 0;
+      for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
+      this.#publisher.pump();
+      this.#handOut();
+      if (this.#settledCalls.length > 0) this.#wakeSettled();
+      if (this.#closed !== undefined) return;
+      if (read >= DELIVERIES_PER_TURN) {
+        this.#yield();
+        return;
+      }
+      if (read === 0 && this.#park()) return;
+    }
+  }
+
+  #handOut(): void {
+    for (const subscription of this.#fed) {
+      this.#fed.delete(subscription);
+      subscription.flush();
+    }
+  }
+
+  /** There is more; but timers and sockets have waited long enough. */
+  #yield(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.onDoorbell();
+    });
+  }
+
+  /** False if something came while the doorbell was being hung up. */
+  #park(): boolean {
+    this.#doorbell.park();
+    if (this.#proxies.every((proxy) => proxy.isEmpty)) return true;
+    this.#doorbell.unpark();
+    return false;
+  }
+
+  #all(type: number, body: unknown): Promise<unknown[]> {
+    return Promise.all(this.#proxies.map((proxy) => proxy.request(type, body)));
+  }
+
+  #acknowledged(): Promise<void> {
+    if (this.#publisher.unacknowledged === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#settledCalls.push(resolve));
+  }
+
+  #wakeSettled(): void {
+    if (this.#publisher.unacknowledged > 0) return;
+    for (const resolve of this.#settledCalls.splice(0)) resolve();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    this.onClosing();
+    await this.#acknowledged();
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+    this.#subscriptions.clear();
+    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, {})));
+    this.#services.left();
+    this.#shut();
+  }
+
+  /** Lets go of everything at once; whatever waits is refused. */
+  #shut(): void {
+    const error = closedError();
+    this.#closed = error;
+    clearInterval(this.#watch);
+    this.#publisher.refuse(error);
+    for (const proxy of this.#proxies) {
+      proxy.fail(unknownAtClose());
+      proxy.close();
+    }
+    this.#publisher.close();
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+    this.#subscriptions.clear();
+    this.#wakeSettled();
+  }
+
+  protected assertOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#closing !== undefined) throw closedError();
+  }
+}
+
+async function topicsOf(proxy: ShardProxy, pattern: string): Promise<TopicInfo[]> {
+  const found: TopicInfo[] = [];
+  for (let skip = 0; ; ) {
+    const reply = await proxy.request<{ topics: TopicSummary[]; next: number }>(CONTROL_REQUEST, {
+      kind: 'topics',
+      pattern,
+      skip,
+      limit: TOPICS_PER_REPLY,
+    });
+    for (const { name, events, firstSequence, lastSequence, firstAt, lastAt } of reply.topics) {
+      found.push({
+        name,
+        shard: proxy.shard,
+        events,
+        firstSequence,
+        lastSequence,
+        firstAt: new Date(firstAt).toISOString(),
+        lastAt: new Date(lastAt).toISOString(),
+      });
+    }
+    if (reply.next === 0) return found;
+    skip = reply.next;
+  }
+}
+
+function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {
+  if (signal === undefined) return;
+  const onAbort = (): void => void subscription.unsubscribe();
+  if (signal.aborted) queueMicrotask(onAbort);
+  else {
+    signal.addEventListener('abort', onAbort, { once: true });
+    const forget = (): void => signal.removeEventListener('abort', onAbort);
+    subscription.closed.then(forget, forget);
+  }
+}
+
+function closedError(): BusError {
+  return new BusError('BUS_CLOSED', 'the bus is closed');
+}
+
+function unknownAtClose(): BusError {
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    'the bus was closed before its shard acknowledged: it may have been stored',
+  );
+}

@@ -1,0 +1,176 @@
+import { Worker } from 'node:worker_threads';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
+
+/**
+ * Starts the gateway in a thread of its own and stands for it in the thread that opened the bus. The thread is found
+ * by URL: nothing of the gateway is imported here, so a program that never serves never loads it.
+ */
+
+/** Everything that can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`. */
+export interface GatewayStartOptions extends GatewayOptions {
+  maxConnections?: number;
+  maxConnectionsPerAddress?: number;
+  /** Per connection. */
+  maxSubscriptions?: number;
+  /** Bytes of one WebSocket frame from a client. */
+  maxFrameBytes?: number;
+  /** Bytes that wait for one client before its subscriptions pause. */
+  maxOutboundBytes?: number;
+  /** A client that takes nothing for this long while its outbound is full is cut. */
+  stallMs?: number;
+  heartbeatMs?: number;
+  /** Events per second and connection; default: no limit. */
+  maxPublishPerSecond?: number;
+  /** Origins, `https://app.example`, whose pages may connect beside those from this machine. */
+  allowedOrigins?: readonly string[];
+}
+
+export interface GatewayLog {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface GatewayHooks {
+  onLog?: (log: GatewayLog) => void;
+  /** The gateway's thread died. Default: a process warning. */
+  onError?: (error: BusError) => void;
+}
+
+export interface StartedGateway extends GatewayHandle {
+  /** Resolves when the thread has ended after `close()`, rejects if it died by itself. */
+  readonly closed: Promise<void>;
+}
+
+/** What the thread is started with. */
+export interface GatewayThreadData {
+  readonly attachment: unknown;
+  readonly options: GatewayStartOptions;
+}
+
+export type GatewayThreadMessage =
+  | { readonly type: 'listening'; readonly host: string; readonly port: number }
+  | { readonly type: 'failed'; readonly error: ErrorData }
+  | { readonly type: 'log'; readonly log: GatewayLog }
+  | { readonly type: 'closed' };
+
+/** The one message towards the thread. */
+export const GATEWAY_CLOSE = 'close';
+
+/** After its last word the thread ends by itself; this long after, it is ended. */
+const EXIT_WAIT_MS = 1000;
+/** The longest time that a thread may take to say that it has closed. */
+const CLOSE_WAIT_MS = 4000;
+
+const THREAD_URL = new URL('../gateway/gateway-thread.js', import.meta.url);
+
+/**
+ * @throws BusError `INSECURE_BIND` for a host beyond this machine, `OPTION_INVALID` for a faulty option or a port
+ *   that cannot be bound
+ */
+export async function startGateway(
+  bus: { attachment(): BusAttachment },
+  options: GatewayStartOptions = {},
+  hooks: GatewayHooks = {},
+): Promise<StartedGateway> {
+  const { data, transferList } = bus.attachment();
+  const workerData: GatewayThreadData = { attachment: data, options };
+  const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
+  const proxy = new GatewayThreadProxy(worker, hooks);
+  await proxy.listening;
+  return proxy;
+}
+
+class GatewayThreadProxy implements StartedGateway {
+  host = '';
+  port = 0;
+  readonly listening: Promise<void>;
+  readonly closed: Promise<void>;
+  readonly #worker: Worker;
+  readonly #hooks: GatewayHooks;
+  #closing = false;
+  #closeTimer: NodeJS.Timeout | undefined;
+  #started: (error?: BusError) => void = () => {};
+  #ended: (error?: BusError) => void = () => {};
+
+  constructor(worker: Worker, hooks: GatewayHooks) {
+    this.#worker = worker;
+    this.#hooks = hooks;
+    this.listening = new Promise((resolve, reject) => {
+      this.#started = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.closed = new Promise((resolve, reject) => {
+      this.#ended = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    // Whoever does not look at it is told through `onError`.
+    this.closed.catch(() => {});
+    worker.on('message', (message: GatewayThreadMessage) => this.#onMessage(message));
+    worker.on('error', (error) =>
+      this.#onDeath(`the gateway's thread died: ${error.message}`, error),
+    );
+    worker.on('exit', (code) => this.#onExit(code));
+  }
+
+  get url(): string {
+    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
+  }
+
+  /** Stops accepting, answers what was accepted, says goodbye to the clients. Idempotent; never rejects. */
+  async close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#worker.postMessage(GATEWAY_CLOSE);
+      this.#terminateAfter(CLOSE_WAIT_MS);
+    }
+    await this.closed.catch(() => {});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #onMessage(message: GatewayThreadMessage): void {
+    switch (message.type) {
+      case 'listening':
+        this.host = message.host;
+        this.port = message.port;
+        this.#started();
+        break;
+      case 'failed':
+        this.#closing = true;
+        this.#started(BusError.from(message.error));
+        this.#terminateAfter(EXIT_WAIT_MS);
+        break;
+      case 'log':
+        this.#hooks.onLog?.(message.log);
+        break;
+      case 'closed':
+        this.#closing = true;
+        this.#terminateAfter(EXIT_WAIT_MS);
+    }
+  }
+
+  #terminateAfter(milliseconds: number): void {
+    clearTimeout(this.#closeTimer);
+    this.#closeTimer = setTimeout(() => void this.#worker.terminate(), milliseconds);
+  }
+
+  #onExit(code: number): void {
+    clearTimeout(this.#closeTimer);
+    if (this.#closing) this.#ended();
+    else this.#onDeath(`the gateway's thread ended by itself with code ${code}`, undefined);
+  }
+
+  #onDeath(message: string, cause: unknown): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const error = new BusError('BUS_CLOSED', message, { cause });
+    const wasListening = this.port !== 0;
+    this.#started(error);
+    this.#ended(error);
+    if (!wasListening) return;
+    if (this.#hooks.onError !== undefined) this.#hooks.onError(error);
+    else process.emitWarning(error);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The part of a subscription that lies in the past: finds where it starts in each shard, and reads up to where
+ * the shard can take over. Pages come from the reader threads, and a page is asked for only when the
+ * subscription has room, so history costs the shards nothing and a slow reader no memory.
+ */
+import { CONTROL_RESUME, type ResumeCommand } from '../link/link-records.js';
+import { decodeCursor } from '../protocol/cursor.js';
+import type { Event } from '../protocol/event.js';
+import {
+  READ_PAGE_BYTES,
+  READ_PAGE_EVENTS,
+  SHARD_CATCH_UP_EVENTS_MAX,
+} from '../protocol/limits.js';
+import { parseTimestamp } from '../protocol/timestamp.js';
+import { decodePage, type Page } from '../store/page.js';
+import type { SubscribeFrom } from './bus.js';
+import { shardsOf } from './query.js';
+import { RecordDecoder } from './record-decoder.js';
+import type { MainServices } from './services.js';
+import type { ShardProxy } from './shard-proxy.js';
+import type { BusSubscription, ShardPart } from './subscription.js';
+
+/** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
+const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
+
+export class HistoryReader {
+  readonly #services: MainServices;
+  readonly #proxies: readonly ShardProxy[];
+
+  constructor(services: MainServices, proxies: readonly ShardProxy[]) {
+    this.#services = services;
+    this.#proxies = proxies;
+  }
+
+  /** Where the subscription starts, per shard; gaps are told on the way. Not for `now`. */
+  async positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
+    if (typeof from === 'string') return this.#proxies.map(() => 0);
+    if ('since' in from) {
+      const sinceMs = parseTimestamp(from.since);
+      return Promise.all(
+        this.#proxies.map(({ shard }) => this.#services.positionAt(shard, sinceMs)),
+      );
+    }
+    if ('last' in from) return this.#lastPositions(subscription, from.last);
+    const { positions, gaps } = await this.#services.resolveCursor(from.after);
+    for (const gap of gaps) subscription.tellGap(gap);
+    return positions;
+  }
+
+  /** Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. */
+  async read(subscription: BusSubscription, part: ShardPart, tellGap: boolean): Promise<void> {
+    const proxy = this.#proxies[part.shard]!;
+    const decoder = new RecordDecoder();
+    while (!subscription.ended) {
+      if (proxy.control.head - part.received <= HAND_OVER_EVENTS) {
+        // Before it is sent: the shard's events may come ahead of its answer.
+        part.mode = 'shard';
+        await proxy.request<null>(CONTROL_RESUME, {
+          subscription: subscription.number,
+          position: part.received,
+          tellGap,
+        } satisfies ResumeCommand);
+        return;
+      }
+      await subscription.whenBelow(subscription.window);
+      if (subscription.ended) return;
+      const page = await this.#services.page(part.shard, {
+        filter: subscription.filter as never,
+        after: part.received,
+        limit: Math.min(READ_PAGE_EVENTS, subscription.window),
+        limitBytes: READ_PAGE_BYTES,
+      });
+      if (subscription.ended) return;
+      decodePage(page, ({ bytes, offset, sequence }) => {
+        subscription.push(part, decoder.decode(bytes, offset, part.shard, sequence));
+      });
+      part.received = Math.max(part.received, page.next);
+      subscription.flush();
+    }
+  }
+
+  /** So that the newest `last` matching events of all shards together, and what follows, are delivered. */
+  async #lastPositions(subscription: BusSubscription, last: number): Promise<readonly number[]> {
+    const positions = this.#proxies.map(({ control }) => control.head);
+    const candidates: { shard: number; sequence: number; recordedAt: number }[] = [];
+    for (const shard of shardsOf(subscription.filter, positions.length)) {
+      let found = 0;
+      let until = positions[shard]!;
+      while (found < last && until > 0) {
+        const page: Page = await this.#services.page(shard, {
+          filter: subscription.filter as never,
+          after: 0,
+          until,
+          limit: Math.min(last - found, READ_PAGE_EVENTS),
+          limitBytes: READ_PAGE_BYTES,
+          reverse: true,
+        });
+        decodePage(page, ({ sequence, recordedAt }) => {
+          candidates.push({ shard, sequence, recordedAt });
+        });
+        found += page.count;
+        if (page.done) break;
+        until = page.next;
+      }
+    }
+    candidates.sort((a, b) => b.recordedAt - a.recordedAt || b.sequence - a.sequence);
+    for (const { shard, sequence } of candidates.slice(0, last)) {
+      positions[shard] = Math.min(positions[shard]!, sequence - 1);
+    }
+    return positions;
+  }
+}
+
+/** Faults that can be told at once are told at once. */
+export function checkFrom(from: SubscribeFrom): void {
+  if (typeof from === 'string') return;
+  if ('since' in from) parseTimestamp(from.since);
+  if ('after' in from) decodeCursor(from.after);
+}
+
+export type { Event };

@@ -1,0 +1,197 @@
+/** Options: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
+import { availableParallelism } from 'node:os';
+import * as v from 'valibot';
+import type { TopicDefinition } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { PublishOptions } from '../protocol/event.js';
+import { nameFault } from '../protocol/event-fields.js';
+import {
+  COMMIT_BATCH_EVENTS,
+  CREDIT_EVENTS,
+  DEDUPE_IDS_MAX,
+  DEDUPE_WINDOW_MS,
+  PAYLOAD_BYTES_MAX,
+  PUBLISH_WAIT_MS,
+  RING_BYTES,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  SHARDS_MAX,
+  SUBSCRIBER_BUFFER_EVENTS,
+  SUBSCRIBER_BUFFER_EVENTS_MAX,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { patternFault } from '../protocol/topic.js';
+import type { BusOptions, OverflowPolicy, SubscribeFrom, SubscribeOptions } from './bus.js';
+
+const MEMORY = ':memory:';
+
+const wholeNumber = (min: number, max: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+
+const pattern = v.pipe(
+  v.string(),
+  v.check(
+    (text) => patternFault(text) === undefined,
+    (issue) => patternFault(issue.input) ?? 'not a pattern',
+  ),
+);
+
+const retentionRule = v.strictObject({
+  pattern: v.optional(pattern, '*'),
+  maxAgeMs: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  maxEvents: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  maxBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+});
+
+const busOptions = v.strictObject({
+  dir: v.optional(v.pipe(v.string(), v.minLength(1)), './data'),
+  shards: v.optional(wholeNumber(1, SHARDS_MAX)),
+  source: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => nameFault('source', text) === undefined,
+        (issue) => nameFault('source', issue.input) ?? 'not a source',
+      ),
+    ),
+    'millrace',
+  ),
+  defaultPersist: v.optional(v.boolean(), true),
+  noPersistTopics: v.optional(v.array(pattern), []),
+  retention: v.optional(v.array(retentionRule), []),
+  ringBytes: v.optional(
+    v.pipe(
+      wholeNumber(RING_BYTES_MIN, RING_BYTES_MAX),
+      v.check((bytes) => (bytes & (bytes - 1)) === 0, 'must be a power of two'),
+    ),
+    RING_BYTES,
+  ),
+  commitBatchEvents: v.optional(wholeNumber(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
+  maxPayloadBytes: v.optional(wholeNumber(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
+  publishWaitMs: v.optional(wholeNumber(0, 2 ** 31 - 1), PUBLISH_WAIT_MS),
+  dedupeWindowMs: v.optional(wholeNumber(0, 2 ** 31 - 1), DEDUPE_WINDOW_MS),
+  dedupeIdsMax: v.optional(wholeNumber(0, 10_000_000), DEDUPE_IDS_MAX),
+  maxShardBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  topics: v.optional(
+    v.array(v.custom<TopicDefinition>(isTopicDefinition, 'not made by defineTopic')),
+    [],
+  ),
+  onError: v.optional(v.custom<(error: BusError) => void>((value) => typeof value === 'function')),
+});
+
+export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseBusOptions(options: unknown): ParsedBusOptions {
+  return Object.freeze(parseWith(busOptions, options ?? {}, 'openBus'));
+}
+
+export function isMemory(dir: string): boolean {
+  return dir === MEMORY;
+}
+
+/** For a new directory: one core is left to the threads that publish and subscribe. */
+export function defaultShards(): number {
+  return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
+}
+
+const OVERFLOW_POLICIES = [
+  'catch-up',
+  'drop-oldest',
+  'drop-newest',
+  'conflate',
+  'disconnect',
+  'block',
+] as const satisfies readonly OverflowPolicy[];
+
+const subscribeOptions = v.strictObject({
+  from: v.optional(
+    v.union(
+      [
+        v.picklist(['now', 'earliest']),
+        v.strictObject({ last: wholeNumber(1, 1_000_000) }),
+        v.strictObject({ since: v.union([v.date(), v.string()]) }),
+        v.strictObject({ after: v.string() }),
+      ],
+      (issue) =>
+        `must be 'now', 'earliest', { last: 1 … 1000000 }, { since } or { after: cursor }, not ${quote(issue.input)}`,
+    ),
+    'now',
+  ),
+  overflow: v.optional(v.picklist(OVERFLOW_POLICIES), 'catch-up'),
+  maxBuffer: v.optional(wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX), SUBSCRIBER_BUFFER_EVENTS),
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
+  signal: v.optional(v.instance(AbortSignal)),
+});
+
+export interface ParsedSubscribeOptions {
+  readonly from: SubscribeFrom;
+  readonly overflow: OverflowPolicy;
+  readonly maxBuffer: number;
+  readonly name: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Events that each shard may have sent and not seen consumed. */
+  readonly window: number;
+}
+
+export function parseSubscribeOptions(
+  options: SubscribeOptions | undefined,
+): ParsedSubscribeOptions {
+  const parsed = parseWith(subscribeOptions, options ?? {}, 'subscribe');
+  const { from, overflow, maxBuffer, name, signal } = parsed;
+  const window = Math.min(CREDIT_EVENTS, maxBuffer);
+  return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
+}
+
+/** On the path of every publish, so by hand. */
+export function checkPublishOptions(options: PublishOptions): void {
+  for (const name in options) {
+    if (name === 'durability' || name === 'persist' || name === 'signal') continue;
+    throw invalidOption('publish', name, `unknown option, with value ${quoteOf(options, name)}`);
+  }
+  const { durability, persist, signal } = options;
+  if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
+    throw invalidOption('publish', 'durability', `'synced' or 'written', not ${quote(durability)}`);
+  }
+  if (persist !== undefined && typeof persist !== 'boolean') {
+    throw invalidOption('publish', 'persist', `true or false, not ${quote(persist)}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidOption('publish', 'signal', `an AbortSignal, not ${quote(signal)}`);
+  }
+  if (persist === false && durability !== undefined) {
+    throw invalidOption('publish', 'durability', `an ephemeral event has none, not ${durability}`);
+  }
+}
+
+function quoteOf(options: object, name: string): string {
+  return quote((options as Record<string, unknown>)[name]);
+}
+
+function invalidOption(call: string, path: string, message: string): BusError {
+  return new BusError('OPTION_INVALID', `${call}: ${path}: ${message}`, {
+    details: { faults: [{ path, message }] },
+  });
+}
+
+function parseWith<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  call: string,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => ({
+    path: v.getDotPath(issue) ?? '',
+    message: issue.message,
+  }));
+  const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  throw new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });
+}
+
+function isTopicDefinition(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'pattern' in value && 'check' in value;
+}
+
+/** So that a plain options object of a user fits. */
+export type { BusOptions };

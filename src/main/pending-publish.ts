@@ -1,0 +1,126 @@
+/**
+ * Publishes that a shard has been handed and has not yet acknowledged. A shard acknowledges in the order of
+ * its publish ring, so each shard's pending publishes are a queue and an ack needs no name.
+ */
+import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_REFUSED, ACK_WRITTEN } from '../link/link-records.js';
+import { BusError } from '../protocol/errors.js';
+import type { Durability, PublishAck } from '../protocol/event.js';
+
+export interface PendingPublish {
+  /** Called once for each time that it was put in the queue, in that order. */
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void;
+  fail(error: BusError): void;
+}
+
+export function ackOf(
+  id: string,
+  topic: string,
+  shard: number,
+  kind: number,
+  sequence: number,
+): PublishAck {
+  const duplicate = kind === ACK_DUPLICATE;
+  if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
+  const durability: Durability = kind === ACK_WRITTEN ? 'written' : 'synced';
+  return { id, topic, shard, sequence, durability, duplicate };
+}
+
+export class SinglePublish implements PendingPublish {
+  onSettled: (() => void) | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly topic: string,
+    readonly resolve: (ack: PublishAck) => void,
+    readonly reject: (error: BusError) => void,
+  ) {}
+
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
+    this.onSettled?.();
+    if (kind === ACK_REFUSED) this.reject(error!);
+    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence));
+  }
+
+  fail(error: BusError): void {
+    this.onSettled?.();
+    this.reject(error);
+  }
+}
+
+/** One `publishMany`: it settles when each of its events has. */
+export class ManyPublish {
+  readonly acks: PublishAck[];
+  #left: number;
+  #failure: { error: BusError; index: number } | undefined;
+  #failures = 0;
+
+  constructor(
+    readonly ids: readonly string[],
+    readonly topics: readonly string[],
+    readonly resolve: (acks: PublishAck[]) => void,
+    readonly reject: (error: BusError) => void,
+  ) {
+    this.#left = ids.length;
+    this.acks = new Array(ids.length);
+  }
+
+  settle(index: number, shard: number, kind: number, sequence: number): void {
+    this.acks[index] = ackOf(this.ids[index]!, this.topics[index]!, shard, kind, sequence);
+    this.#countDown();
+  }
+
+  fail(index: number, error: BusError): void {
+    this.#failures++;
+    this.#failure ??= { error, index };
+    this.#countDown();
+  }
+
+  /** Told of one of several: the first refusal, and what became of the others. */
+  #countDown(): void {
+    if (--this.#left > 0) return;
+    if (this.#failure === undefined) {
+      this.resolve(this.acks);
+      return;
+    }
+    const { error, index } = this.#failure;
+    const acks = this.acks.filter((ack) => ack !== undefined);
+    this.reject(
+      new BusError(error.code, `${this.#failures} of ${this.ids.length} events: ${error.message}`, {
+        details: { ...error.details, index, failed: this.#failures, acks },
+        cause: error,
+      }),
+    );
+  }
+}
+
+/** The part of a `publishMany` that goes to one shard. */
+export class ManyPublishPart implements PendingPublish {
+  readonly indexes: number[] = [];
+  #next = 0;
+
+  constructor(readonly many: ManyPublish) {}
+
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
+    const index = this.indexes[this.#next++]!;
+    if (kind === ACK_REFUSED) this.many.fail(index, error!);
+    else this.many.settle(index, shard, kind, sequence);
+  }
+
+  fail(error: BusError): void {
+    this.many.fail(this.indexes[this.#next++]!, error);
+  }
+}
+
+/** A `tryPublish`: nobody waits, so only a failure is told. */
+export class UnawaitedPublish implements PendingPublish {
+  constructor(readonly onError: (error: BusError) => void) {}
+
+  settle(_shard: number, kind: number, _sequence: number, error: BusError | undefined): void {
+    if (kind === ACK_REFUSED) this.fail(error!);
+  }
+
+  fail(error: BusError): void {
+    // Not here: the ring is being read.
+    queueMicrotask(() => this.onError(error));
+  }
+}

@@ -1,0 +1,411 @@
+/**
+ * Publishing from one endpoint: checks events, finds their shard, writes them into its ring, and where that is
+ * full lets a bounded number wait, in order. Used by the endpoint's thread alone.
+ */
+import { Deque } from '../collections/deque.js';
+import type { TopicDefinitions } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import { checkEventInput } from '../protocol/event-input.js';
+import {
+  PUBLISH_MANY_MAX,
+  PUBLISH_WAITERS_BYTES_MAX,
+  PUBLISH_WAITERS_MAX,
+  TOPIC_ROUTES_CACHED_MAX,
+} from '../protocol/limits.js';
+import { payloadText } from '../protocol/payload.js';
+import { parseTimestamp } from '../protocol/timestamp.js';
+import { matchesPattern } from '../protocol/topic.js';
+import { shardOf } from '../protocol/topic-hash.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SUPPLIED_TIMESTAMP,
+  EVENT_FLAG_SYNCED,
+  EventRecordEncoder,
+} from '../record/event-record.js';
+import { eventIds } from './event-ids.js';
+import { checkPublishOptions } from './options.js';
+import {
+  ManyPublish,
+  ManyPublishPart,
+  type PendingPublish,
+  SinglePublish,
+  UnawaitedPublish,
+} from './pending-publish.js';
+import type { ShardProxy } from './shard-proxy.js';
+
+export interface PublisherOptions {
+  readonly source: string;
+  readonly defaultPersist: boolean;
+  readonly noPersistTopics: readonly string[];
+  readonly maxPayloadBytes: number;
+  readonly publishWaitMs: number;
+}
+
+/** Where a topic goes. */
+interface TopicRoute {
+  readonly proxy: ShardProxy;
+  readonly persists: boolean;
+}
+
+/** A publish that waits for room in its shard's ring. */
+interface Waiter {
+  readonly record: Buffer;
+  readonly pending: PendingPublish;
+  readonly deadline: number;
+  /** Its publisher gave it up before it was handed to the shard. */
+  isAbandoned: boolean;
+  isHanded: boolean;
+}
+
+class WaitingRoom {
+  readonly waiters = new Deque<Waiter>();
+  bytes = 0;
+}
+
+const NO_OPTIONS: PublishOptions = Object.freeze({});
+
+export class Publisher {
+  readonly #proxies: readonly ShardProxy[];
+  readonly #options: PublisherOptions;
+  readonly #definitions: TopicDefinitions;
+  readonly #encoder = new EventRecordEncoder();
+  readonly #nextId = eventIds();
+  readonly #routes = new Map<string, TopicRoute>();
+  readonly #rooms: readonly WaitingRoom[];
+  readonly #unawaited: UnawaitedPublish;
+  readonly #drainedCalls: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #closed: BusError | undefined;
+
+  constructor(
+    proxies: readonly ShardProxy[],
+    options: PublisherOptions,
+    definitions: TopicDefinitions,
+    onError: (error: BusError) => void,
+  ) {
+    this.#proxies = proxies;
+    this.#options = options;
+    this.#definitions = definitions;
+    this.#rooms = proxies.map(() => new WaitingRoom());
+    this.#unawaited = new UnawaitedPublish(onError);
+  }
+
+  publish(input: EventInput, options: PublishOptions = NO_OPTIONS): Promise<PublishAck> {
+    try {
+      const route = this.#encode(input, options);
+      const { id, topic } = this.#encoder;
+      const { signal } = options;
+      return new Promise((resolve, reject) => {
+        const pending = new SinglePublish(id, topic, resolve, reject);
+        const waiter = this.#hand(route.proxy, pending);
+        if (signal !== undefined) watchAbort(signal, pending, waiter);
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  publishMany(
+    inputs: readonly EventInput[],
+    options: PublishOptions = NO_OPTIONS,
+  ): Promise<PublishAck[]> {
+    try {
+      if (!Array.isArray(inputs) || inputs.length > PUBLISH_MANY_MAX) {
+        throw new BusError(
+          'EVENT_INVALID',
+          `publishMany takes an array of 0 to ${PUBLISH_MANY_MAX} events`,
+        );
+      }
+      if (inputs.length === 0) return Promise.resolve([]);
+      return this.#publishAll(inputs, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
+    const { proxy } = this.#encode(input, options);
+    if (proxy.failure !== undefined) throw proxy.failure;
+    const length = this.#encoder.measure();
+    if (this.#rooms[proxy.shard]!.waiters.length > 0) return false;
+    if (proxy.tryPublish(this.#encoder, length, this.#unawaited)) return true;
+    proxy.requestRoom();
+    return proxy.tryPublish(this.#encoder, length, this.#unawaited);
+  }
+
+  /** Resolves once nothing waits and every ring is at most half full. */
+  drained(): Promise<void> {
+    if (this.#hasRoom()) return Promise.resolve();
+    for (const proxy of this.#proxies) proxy.requestRoom();
+    return new Promise((resolve) => {
+      this.#drainedCalls.push(resolve);
+      this.#setTimer();
+    });
+  }
+
+  /** Publishes that nobody has acknowledged, waiting ones included. */
+  get unacknowledged(): number {
+    let count = 0;
+    for (const proxy of this.#proxies) count += proxy.unacknowledged;
+    for (const { waiters } of this.#rooms) count += waiters.length;
+    return count;
+  }
+
+  /** There may be room again. */
+  pump(): void {
+    for (const proxy of this.#proxies) this.#admit(proxy);
+    if (this.#drainedCalls.length > 0 && this.#hasRoom()) {
+      for (const resolve of this.#drainedCalls.splice(0)) resolve();
+    }
+  }
+
+  /** Whatever waits for this shard fails with `proxy.failure`. */
+  shardFailed(proxy: ShardProxy): void {
+    this.#failWaiters(this.#rooms[proxy.shard]!, proxy.failure!);
+    this.pump();
+  }
+
+  /** From here on every publish is refused. */
+  refuse(error: BusError): void {
+    this.#closed = error;
+  }
+
+  close(): void {
+    for (const room of this.#rooms) this.#failWaiters(room, this.#closed!);
+    for (const resolve of this.#drainedCalls.splice(0)) resolve();
+    clearTimeout(this.#timer);
+  }
+
+  #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
+    // All are checked before any is handed over, so that a bad one leaves nothing behind.
+    for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
+    const payloads = inputs.map(({ payload }) =>
+      payloadText(payload, this.#options.maxPayloadBytes),
+    );
+    const ids: string[] = new Array(inputs.length);
+    const topics: string[] = new Array(inputs.length);
+    return new Promise((resolve, reject) => {
+      const many = new ManyPublish(ids, topics, resolve, reject);
+      const parts: (ManyPublishPart | undefined)[] = new Array(this.#proxies.length);
+      for (let i = 0; i < inputs.length; i++) {
+        const { proxy } = this.#fill(inputs[i]!, payloads[i]!, options);
+        ids[i] = this.#encoder.id;
+        topics[i] = this.#encoder.topic;
+        parts[proxy.shard] ??= new ManyPublishPart(many);
+        const part = parts[proxy.shard]!;
+        part.indexes.push(i);
+        this.#hand(proxy, part);
+      }
+    });
+  }
+
+  #check(input: EventInput, index: number): void {
+    try {
+      checkEventInput(input);
+      this.#definitions.validate(input.topic, input.payload);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      const details = { ...error.details, index };
+      throw new BusError(error.code, `events[${index}]: ${error.message}`, {
+        details,
+        cause: error,
+      });
+    }
+  }
+
+  /** Checks an event and puts it into the encoder. */
+  #encode(input: EventInput, options: PublishOptions): TopicRoute {
+    checkEventInput(input);
+    if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
+    return this.#fill(input, payloadText(input.payload, this.#options.maxPayloadBytes), options);
+  }
+
+  #fill(input: EventInput, payload: string, options: PublishOptions): TopicRoute {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    if (options.signal?.aborted) throw aborted(options.signal);
+    const route = this.#routeOf(input.topic);
+    const encoder = this.#encoder;
+    const { id, timestamp, attributes } = input;
+    let flags = 0;
+    if (options.persist ?? route.persists) flags |= EVENT_FLAG_PERSIST;
+    if (options.durability !== 'written') flags |= EVENT_FLAG_SYNCED;
+    if (id !== undefined) flags |= EVENT_FLAG_SUPPLIED_ID;
+    if (timestamp !== undefined) flags |= EVENT_FLAG_SUPPLIED_TIMESTAMP;
+    encoder.flags = flags;
+    encoder.id = id ?? this.#nextId();
+    encoder.timestamp = timestamp === undefined ? 0 : parseTimestamp(timestamp);
+    encoder.topic = input.topic;
+    encoder.type = input.type;
+    encoder.source = input.source ?? this.#options.source;
+    encoder.correlationId = input.correlationId ?? '';
+    encoder.causationId = input.causationId ?? '';
+    encoder.attributes = attributes === undefined ? '' : attributesText(attributes);
+    encoder.payload = payload;
+    return route;
+  }
+
+  #routeOf(topic: string): TopicRoute {
+    const known = this.#routes.get(topic);
+    if (known !== undefined) return known;
+    const { defaultPersist, noPersistTopics } = this.#options;
+    const route = {
+      proxy: this.#proxies[shardOf(topic, this.#proxies.length)]!,
+      persists:
+        defaultPersist && !noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
+    };
+    if (this.#routes.size >= TOPIC_ROUTES_CACHED_MAX) this.#routes.clear();
+    this.#routes.set(topic, route);
+    return route;
+  }
+
+  /**
+   * Gives the encoded event to its shard, or lets it wait and returns how. Never throws: failures go to
+   * `pending`.
+   */
+  #hand(proxy: ShardProxy, pending: PendingPublish): Waiter | undefined {
+    if (proxy.failure !== undefined) {
+      pending.fail(proxy.failure);
+      return undefined;
+    }
+    const length = this.#encoder.measure();
+    const room = this.#rooms[proxy.shard]!;
+    if (room.waiters.length === 0 && proxy.tryPublish(this.#encoder, length, pending)) {
+      return undefined;
+    }
+    return this.#wait(proxy, room, length, pending);
+  }
+
+  #wait(
+    proxy: ShardProxy,
+    room: WaitingRoom,
+    length: number,
+    pending: PendingPublish,
+  ): Waiter | undefined {
+    const isFull =
+      room.waiters.length >= PUBLISH_WAITERS_MAX ||
+      (room.bytes > 0 && room.bytes + length > PUBLISH_WAITERS_BYTES_MAX);
+    const { publishWaitMs } = this.#options;
+    if (isFull || publishWaitMs === 0) {
+      pending.fail(backpressure(proxy, room, 0));
+      return undefined;
+    }
+    const record = Buffer.allocUnsafeSlow(length);
+    this.#encoder.writeTo(record, 0);
+    const deadline = performance.now() + publishWaitMs;
+    const waiter: Waiter = { record, pending, deadline, isAbandoned: false, isHanded: false };
+    room.waiters.push(waiter);
+    room.bytes += length;
+    this.#admit(proxy);
+    this.#setTimer();
+    return waiter;
+  }
+
+  /** Lets those who wait for this shard in, in order, as far as there is room. */
+  #admit(proxy: ShardProxy): void {
+    const room = this.#rooms[proxy.shard]!;
+    let isAsked = false;
+    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
+      if (!waiter.isAbandoned && !proxy.tryPublishRecord(waiter.record, waiter.pending)) {
+        if (isAsked) return;
+        // Asked before the last try, or the release in between is missed.
+        proxy.requestRoom();
+        isAsked = true;
+        continue;
+      }
+      waiter.isHanded = true;
+      room.waiters.shift();
+      room.bytes -= waiter.record.length;
+    }
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.#rooms.every(({ waiters }) => waiters.length === 0) &&
+      this.#proxies.every((proxy) => proxy.failure !== undefined || proxy.publishFill <= 0.5)
+    );
+  }
+
+  /** One timer for all who wait; it also looks for room, should a wake-up be lost with a shard's thread. */
+  #setTimer(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.pump();
+      const now = performance.now();
+      for (const proxy of this.#proxies) this.#expire(proxy, now);
+      const isNeeded =
+        this.#drainedCalls.length > 0 || this.#rooms.some((r) => r.waiters.length > 0);
+      if (isNeeded) this.#setTimer();
+    }, this.#timerMs());
+  }
+
+  #timerMs(): number {
+    let deadline = performance.now() + 100;
+    for (const { waiters } of this.#rooms) {
+      deadline = Math.min(deadline, waiters.peek()?.deadline ?? deadline);
+    }
+    return Math.max(1, deadline - performance.now());
+  }
+
+  #expire(proxy: ShardProxy, now: number): void {
+    const room = this.#rooms[proxy.shard]!;
+    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
+      if (waiter.deadline > now) return;
+      room.waiters.shift();
+      room.bytes -= waiter.record.length;
+      if (!waiter.isAbandoned) {
+        waiter.pending.fail(backpressure(proxy, room, this.#options.publishWaitMs));
+      }
+    }
+  }
+
+  #failWaiters(room: WaitingRoom, error: BusError): void {
+    for (let waiter = room.waiters.shift(); waiter; waiter = room.waiters.shift()) {
+      if (!waiter.isAbandoned) waiter.pending.fail(error);
+    }
+    room.bytes = 0;
+  }
+}
+
+function attributesText(attributes: Readonly<Record<string, string>>): string {
+  const text = JSON.stringify(attributes);
+  return text === '{}' ? '' : text;
+}
+
+function watchAbort(signal: AbortSignal, pending: SinglePublish, waiter: Waiter | undefined): void {
+  const onAbort = (): void => {
+    if (waiter === undefined || waiter.isHanded) {
+      pending.fail(unknownOutcome(pending, signal));
+      return;
+    }
+    waiter.isAbandoned = true;
+    pending.fail(aborted(signal));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  pending.onSettled = () => signal.removeEventListener('abort', onAbort);
+}
+
+function aborted(signal: AbortSignal): BusError {
+  return new BusError('ABORTED', 'aborted before the event was handed to its shard', {
+    cause: signal.reason,
+  });
+}
+
+function unknownOutcome({ id, topic }: SinglePublish, signal: AbortSignal): BusError {
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    `aborted after event ${id} on ${topic} was handed to its shard: it is being stored`,
+    { details: { id, topic }, cause: signal.reason },
+  );
+}
+
+function backpressure(proxy: ShardProxy, room: WaitingRoom, waitedMs: number): BusError {
+  const { shard } = proxy;
+  return new BusError(
+    'BACKPRESSURE',
+    `shard ${shard} took no more events: waited ${waitedMs} ms behind ${room.waiters.length} publishes`,
+    { details: { shard, waitedMs, waiting: room.waiters.length } },
+  );
+}

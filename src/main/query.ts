@@ -1,0 +1,199 @@
+/** Queries: checked, put to each shard's readers in pages, and merged by the time at which the events were recorded. */
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import { type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import {
+  QUERY_LIMIT,
+  QUERY_LIMIT_MAX,
+  READ_PAGE_BYTES,
+  READ_PAGE_EVENTS,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { parseTimestamp } from '../protocol/timestamp.js';
+import { hasWildcard } from '../protocol/topic.js';
+import { shardOf } from '../protocol/topic-hash.js';
+import { decodePage } from '../store/page.js';
+import type { Query } from './bus.js';
+import { RecordDecoder } from './record-decoder.js';
+import type { MainServices } from './services.js';
+
+export interface ParsedQuery {
+  readonly filter: ParsedFilter;
+  readonly sinceMs: number | undefined;
+  readonly untilMs: number | undefined;
+  readonly after: string | undefined;
+  readonly limit: number | undefined;
+  readonly reverse: boolean;
+}
+
+const QUERY_FIELDS = new Set([
+  'topic',
+  'since',
+  'until',
+  'after',
+  'types',
+  'sources',
+  'correlationIds',
+  'attributes',
+  'limit',
+  'reverse',
+]);
+
+/** @throws BusError `QUERY_INVALID`, and what `parseFilter` throws */
+export function parseQuery(query: Query): ParsedQuery {
+  if (typeof query !== 'object' || query === null || Array.isArray(query)) {
+    throw invalid('query', `${quote(query)} is not an object`);
+  }
+  for (const [field, value] of Object.entries(query)) {
+    if (!QUERY_FIELDS.has(field)) throw invalid(field, `unknown field, with value ${quote(value)}`);
+  }
+  const {
+    topic,
+    types,
+    sources,
+    correlationIds,
+    attributes,
+    after,
+    limit,
+    reverse = false,
+  } = query;
+  if (after !== undefined && typeof after !== 'string') {
+    throw invalid('after', `${quote(after)} is not a cursor`);
+  }
+  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
+    throw invalid('limit', `${quote(limit)} is not a whole number above 0`);
+  }
+  if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
+  const topics = typeof topic === 'string' ? [topic] : topic;
+  return {
+    filter: parseFilter(defined({ topics, types, sources, correlationIds, attributes })),
+    sinceMs: timeOf('since', query.since),
+    untilMs: timeOf('until', query.until),
+    after,
+    limit,
+    reverse,
+  };
+}
+
+/** For `query`, whose answer is in memory at once. */
+export function limitOf(query: ParsedQuery): number {
+  const limit = query.limit ?? QUERY_LIMIT;
+  if (limit <= QUERY_LIMIT_MAX) return limit;
+  throw invalid('limit', `${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
+}
+
+interface Found {
+  readonly event: Event;
+  readonly recordedAt: number;
+}
+
+export class QueryRunner {
+  readonly #services: MainServices;
+  readonly #heads: () => readonly number[];
+
+  /** `heads` tells each shard's last committed sequence. */
+  constructor(services: MainServices, heads: () => readonly number[]) {
+    this.#services = services;
+    this.#heads = heads;
+  }
+
+  async *read(query: ParsedQuery, pageEvents = READ_PAGE_EVENTS): AsyncGenerator<Event> {
+    const heads = this.#heads();
+    const from =
+      query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
+    const shards = shardsOf(query.filter, heads.length);
+    const sources = shards.map((shard) => {
+      const after = from?.positions[shard] ?? 0;
+      return this.#readShard(shard, query, after, heads[shard]!, pageEvents);
+    });
+    let left = query.limit ?? Number.POSITIVE_INFINITY;
+    for await (const { event } of merge(sources, query.reverse)) {
+      yield event;
+      if (--left === 0) return;
+    }
+  }
+
+  async *#readShard(
+    shard: number,
+    query: ParsedQuery,
+    from: number,
+    head: number,
+    pageEvents: number,
+  ): AsyncGenerator<Found> {
+    const { filter, sinceMs, untilMs, reverse } = query;
+    const decoder = new RecordDecoder();
+    let after = from;
+    let until = head;
+    while (after < until) {
+      const page = await this.#services.page(shard, {
+        filter: filter as never,
+        after,
+        until,
+        ...defined({ sinceMs, untilMs }),
+        limit: pageEvents,
+        limitBytes: READ_PAGE_BYTES,
+        reverse,
+      });
+      const found: Found[] = [];
+      decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
+        found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
+      });
+      yield* found;
+      if (page.done) return;
+      if (reverse) until = page.next;
+      else after = page.next;
+    }
+  }
+}
+
+/** The shards that can have what the filter wants. */
+export function shardsOf(filter: ParsedFilter, shards: number): number[] {
+  if (filter.topics.some(hasWildcard)) return Array.from({ length: shards }, (_, shard) => shard);
+  return [...new Set(filter.topics.map((topic) => shardOf(topic, shards)))].sort((a, b) => a - b);
+}
+
+/** Merges by recorded time; within a shard the order is the log's. */
+async function* merge(
+  sources: readonly AsyncGenerator<Found>[],
+  reverse: boolean,
+): AsyncGenerator<Found> {
+  const sign = reverse ? -1 : 1;
+  try {
+    const heads = await Promise.all(sources.map((source) => source.next()));
+    for (;;) {
+      let first = -1;
+      for (let i = 0; i < heads.length; i++) {
+        const head = heads[i]!;
+        if (head.done) continue;
+        const best = first < 0 ? undefined : heads[first]!;
+        const isFirst =
+          best === undefined || sign * (head.value.recordedAt - best.value.recordedAt) < 0;
+        if (isFirst) first = i;
+      }
+      if (first < 0) return;
+      yield heads[first]!.value;
+      heads[first] = await sources[first]!.next();
+    }
+  } finally {
+    await Promise.all(sources.map((source) => source.return(undefined)));
+  }
+}
+
+function timeOf(field: string, value: Date | string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  try {
+    return parseTimestamp(value);
+  } catch (cause) {
+    throw invalid(field, cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+function invalid(path: string, message: string): BusError {
+  return new BusError('QUERY_INVALID', `query: ${path}: ${message}`, { details: { path } });
+}
+
+/** Without the fields that are left out. */
+function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

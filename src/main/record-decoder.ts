@@ -1,0 +1,43 @@
+/**
+ * Turns event records into the events that users see. One per endpoint; not re-entrant. The record must not be
+ * overwritten meanwhile: decode first, release the ring after.
+ */
+import type { Event } from '../protocol/event.js';
+import { EventRecordView } from '../record/event-record.js';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class RecordDecoder {
+  readonly #view = new EventRecordView();
+  #timestampMs = Number.NaN;
+  #timestampText = '';
+
+  /** `sequence` 0 makes an ephemeral event. */
+  decode(bytes: Buffer, offset: number, shard: number, sequence: number): Event {
+    const view = this.#view.wrap(bytes, offset);
+    const event: Writable<Event> = {
+      id: view.id,
+      topic: view.topic,
+      type: view.type,
+      payload: JSON.parse(view.payloadText),
+      source: view.source,
+      timestamp: this.#timestamp(view.timestamp),
+      shard,
+    };
+    if (sequence !== 0) event.sequence = sequence;
+    const { correlationId, causationId, attributes } = view;
+    if (correlationId !== undefined) event.correlationId = correlationId;
+    if (causationId !== undefined) event.causationId = causationId;
+    if (attributes !== undefined) event.attributes = attributes;
+    return event;
+  }
+
+  /** A batch's events share few milliseconds, and making the text costs more than the rest of the event. */
+  #timestamp(ms: number): string {
+    if (ms !== this.#timestampMs) {
+      this.#timestampMs = ms;
+      this.#timestampText = new Date(ms).toISOString();
+    }
+    return this.#timestampText;
+  }
+}

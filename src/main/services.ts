@@ -1,0 +1,197 @@
+/**
+ * What an endpoint needs of the thread that opened the bus: history, which reader threads read, and the
+ * meaning of cursors. The opener's endpoint calls it directly, an attached worker over a port.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { ResolvedCursor } from '../store/manifest.js';
+import type { Page, PageRequest } from '../store/page.js';
+
+export interface MainServices {
+  /** The next page of a shard's history. */
+  page(shard: number, request: PageRequest): Promise<Page>;
+  /** The last sequence that was recorded before a time, in ms since 1970. */
+  positionAt(shard: number, timeMs: number): Promise<number>;
+  /** @throws BusError `CURSOR_INVALID`, `CURSOR_EXPIRED` */
+  resolveCursor(cursor: string): Promise<ResolvedCursor>;
+  /** The endpoint has left every shard. */
+  left(): void;
+}
+
+/** What main tells an endpoint of its own accord. */
+export interface EndpointListener {
+  /** A shard's thread was replaced; `port` is the new end of the link. */
+  onRelink(shard: number, port: MessagePort, generation: number): void;
+  onShardFailed(shard: number, error: BusError): void;
+  /** The bus closes: nothing more is accepted, what was is still acknowledged. */
+  onClosing(): void;
+  /** The shards have ended. */
+  onClosed(): void;
+}
+
+type ServiceCall =
+  | { readonly call: 'page'; readonly shard: number; readonly request: PageRequest }
+  | { readonly call: 'positionAt'; readonly shard: number; readonly timeMs: number }
+  | { readonly call: 'resolveCursor'; readonly cursor: string }
+  | { readonly call: 'left' };
+
+type FromEndpoint = ServiceCall & { readonly id: number };
+
+type FromMain =
+  | { readonly tell: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly tell: 'refusal'; readonly id: number; readonly error: ErrorData }
+  | {
+      readonly tell: 'relink';
+      readonly shard: number;
+      readonly port: MessagePort;
+      readonly generation: number;
+    }
+  | { readonly tell: 'failed'; readonly shard: number; readonly error: ErrorData }
+  | { readonly tell: 'closing' }
+  | { readonly tell: 'closed' };
+
+/** The attached worker's side. */
+export class ServicesProxy implements MainServices {
+  readonly #port: MessagePort;
+  readonly #calls = new Map<
+    number,
+    { resolve: (value: never) => void; reject: (error: BusError) => void }
+  >();
+  #nextId = 1;
+  #isLost = false;
+
+  constructor(port: MessagePort, listener: EndpointListener) {
+    this.#port = port;
+    port.on('message', (message: FromMain) => this.#onMessage(message, listener));
+    // The thread that opened the bus is gone, and so are the shards.
+    port.on('close', () => {
+      this.#isLost = true;
+      for (const { reject } of this.#calls.values()) reject(gone());
+      this.#calls.clear();
+      listener.onClosed();
+    });
+  }
+
+  page(shard: number, request: PageRequest): Promise<Page> {
+    return this.#call({ call: 'page', shard, request });
+  }
+
+  positionAt(shard: number, timeMs: number): Promise<number> {
+    return this.#call({ call: 'positionAt', shard, timeMs });
+  }
+
+  resolveCursor(cursor: string): Promise<ResolvedCursor> {
+    return this.#call({ call: 'resolveCursor', cursor });
+  }
+
+  left(): void {
+    if (this.#isLost) return;
+    this.#port.postMessage({ call: 'left', id: 0 } satisfies FromEndpoint);
+    this.#port.close();
+  }
+
+  #call<T>(call: ServiceCall): Promise<T> {
+    if (this.#isLost) return Promise.reject(gone());
+    return new Promise<T>((resolve, reject) => {
+      const id = this.#nextId++;
+      this.#calls.set(id, { resolve, reject });
+      this.#port.postMessage({ ...call, id } satisfies FromEndpoint);
+    });
+  }
+
+  #onMessage(message: FromMain, listener: EndpointListener): void {
+    switch (message.tell) {
+      case 'answer':
+        this.#take(message.id)?.resolve(message.value as never);
+        break;
+      case 'refusal':
+        this.#take(message.id)?.reject(BusError.from(message.error));
+        break;
+      case 'relink':
+        listener.onRelink(message.shard, message.port, message.generation);
+        break;
+      case 'failed':
+        listener.onShardFailed(message.shard, BusError.from(message.error));
+        break;
+      case 'closing':
+        listener.onClosing();
+        break;
+      case 'closed':
+        listener.onClosed();
+    }
+  }
+
+  #take(id: number) {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    return call;
+  }
+}
+
+/** Main's side: serves one attached worker. */
+export class ServicesAdapter implements EndpointListener {
+  readonly #port: MessagePort;
+
+  /** `onLeft` is called once, whether the worker left or died. */
+  constructor(port: MessagePort, services: MainServices, onLeft: () => void) {
+    this.#port = port;
+    port.on('message', (message: FromEndpoint) => void this.#serve(message, services));
+    port.on('close', onLeft);
+  }
+
+  onRelink(shard: number, port: MessagePort, generation: number): void {
+    this.#tell({ tell: 'relink', shard, port, generation }, [port]);
+  }
+
+  onShardFailed(shard: number, error: BusError): void {
+    this.#tell({ tell: 'failed', shard, error: error.toJSON() });
+  }
+
+  onClosing(): void {
+    this.#tell({ tell: 'closing' });
+  }
+
+  onClosed(): void {
+    this.#tell({ tell: 'closed' });
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+
+  async #serve(message: FromEndpoint, services: MainServices): Promise<void> {
+    const { id } = message;
+    try {
+      const value = await answer(message, services);
+      if (message.call !== 'left') this.#tell({ tell: 'answer', id, value });
+    } catch (error) {
+      this.#tell({ tell: 'refusal', id, error: errorData(error) });
+    }
+  }
+
+  #tell(message: FromMain, transferList: MessagePort[] = []): void {
+    this.#port.postMessage(message, transferList);
+  }
+}
+
+function answer(message: FromEndpoint, services: MainServices): Promise<unknown> | undefined {
+  switch (message.call) {
+    case 'page':
+      return services.page(message.shard, message.request);
+    case 'positionAt':
+      return services.positionAt(message.shard, message.timeMs);
+    case 'resolveCursor':
+      return services.resolveCursor(message.cursor);
+    case 'left':
+      return undefined;
+  }
+}
+
+function errorData(error: unknown): ErrorData {
+  if (error instanceof BusError) return error.toJSON();
+  return { code: 'STORE_FAILED', message: error instanceof Error ? error.message : String(error) };
+}
+
+function gone(): BusError {
+  return new BusError('BUS_CLOSED', 'the bus that this worker was attached to is closed');
+}

@@ -1,0 +1,287 @@
+/**
+ * The endpoint's end of a link: hands publishes and commands to a shard, and takes its acks, events, replies and
+ * states. One per shard in every endpoint, used by the endpoint's thread alone.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { Deque } from '../collections/deque.js';
+import type { LinkEnd } from '../link/link.js';
+import {
+  ACK_COUNT,
+  ACK_KIND,
+  ACK_LENGTH,
+  ACK_POSITION,
+  ACK_REFUSED,
+  ACK_SEQUENCE,
+  CONTROL_BODY,
+  CONTROL_CREDIT,
+  CONTROL_GENERATION,
+  CONTROL_REQUEST_ID,
+  CREDIT_BYTES_COUNT,
+  CREDIT_EVENTS_COUNT,
+  CREDIT_LENGTH,
+  CREDIT_SUBSCRIPTION,
+  DELIVERY_ACK,
+  DELIVERY_EVENT,
+  DELIVERY_REPLY,
+  PUBLISH,
+  REPLY_BODY,
+  REPLY_OK,
+  REPLY_REQUEST,
+  STATE_BODY,
+  STATE_STATE,
+  STATE_SUBSCRIPTION,
+} from '../link/link-records.js';
+import { PARKED, type ShardControl } from '../link/shard-control.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { EventRecordEncoder } from '../record/event-record.js';
+import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
+import { RingConsumer, RingProducer } from '../ring/ring.js';
+import { wakeParked } from '../ring/wait.js';
+import type { PendingPublish } from './pending-publish.js';
+
+/** What the endpoint does with what a shard sends. */
+export interface DeliveryHandler {
+  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void;
+  onState(proxy: ShardProxy, subscription: number, state: number, body: unknown): void;
+  /** Messages came in on the port: there is something in the ring. */
+  onDoorbell(): void;
+}
+
+interface Request {
+  readonly type: number;
+  readonly body: unknown;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: BusError) => void;
+}
+
+export class ShardProxy {
+  readonly shard: number;
+  readonly control: ShardControl;
+  /** Everything up to here that live subscriptions match was read from the delivery ring. */
+  watermark = 0;
+  /** Set once the shard was given up. */
+  failure: BusError | undefined;
+  readonly #handler: DeliveryHandler;
+  readonly #publishRing: RingProducer;
+  readonly #publishes: RecordSender;
+  readonly #controlRing: RingProducer;
+  readonly #controls: RecordSender;
+  readonly #deliveryRing: RingConsumer;
+  readonly #deliveries: RecordReceiver;
+  readonly #pending = new Deque<PendingPublish>();
+  readonly #requests = new Map<number, Request>();
+  /** Requests that found no room in the control ring. */
+  readonly #unsent = new Deque<number>();
+  #port: MessagePort;
+  #generation = 0;
+  #nextRequest = 1;
+  #ackedPosition: number;
+
+  constructor(end: LinkEnd, control: ShardControl, generation: number, handler: DeliveryHandler) {
+    this.shard = end.shard;
+    this.control = control;
+    this.#generation = generation;
+    this.#handler = handler;
+    this.#port = end.port;
+    this.#publishRing = new RingProducer(end.memory.publishRing);
+    this.#publishes = new RecordSender(this.#publishRing, end.port);
+    this.#controlRing = new RingProducer(end.memory.controlRing);
+    this.#controls = new RecordSender(this.#controlRing, end.port);
+    this.#deliveryRing = new RingConsumer(end.memory.deliveryRing);
+    this.#deliveries = new RecordReceiver(this.#deliveryRing, end.port);
+    this.#ackedPosition = this.#publishRing.position;
+    this.#listen(end.port);
+  }
+
+  /** Publishes handed over and not acknowledged. */
+  get unacknowledged(): number {
+    return this.#pending.length;
+  }
+
+  get publishFill(): number {
+    return this.#publishRing.usedBytes / this.#publishRing.capacity;
+  }
+
+  get isEmpty(): boolean {
+    return this.#deliveryRing.isEmpty();
+  }
+
+  /** False if the ring has no room; then `requestRoom` asks to be woken. */
+  tryPublish(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
+    const publishes = this.#publishes;
+    if (!publishes.tryClaim(length)) return false;
+    encoder.writeTo(publishes.bytes, publishes.offset);
+    this.#commitPublish(pending);
+    return true;
+  }
+
+  /** The same for a record that was encoded before. */
+  tryPublishRecord(record: Buffer, pending: PendingPublish): boolean {
+    const publishes = this.#publishes;
+    if (!publishes.tryClaim(record.length)) return false;
+    record.copy(publishes.bytes, publishes.offset);
+    this.#commitPublish(pending);
+    return true;
+  }
+
+  requestRoom(): void {
+    this.#publishRing.setWaiting();
+  }
+
+  /** Wakes the shard if it is parked. */
+  wake(): void {
+    wakeParked(this.control.words, PARKED);
+  }
+
+  /** Asks the shard something; commands of before a restart are sent again. */
+  request<T>(type: number, body: unknown): Promise<T> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    return new Promise<T>((resolve, reject) => {
+      const id = this.#nextRequest++;
+      this.#requests.set(id, { type, body, resolve, reject });
+      if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
+      this.wake();
+    });
+  }
+
+  /** False if the control ring has no room: owed until later. */
+  credit(subscription: number, events: number, bytes: number): boolean {
+    const controls = this.#controls;
+    if (!this.#tryClaimControl(CREDIT_LENGTH)) return false;
+    const { bytes: target, offset } = controls;
+    target.writeInt32LE(this.#generation, offset + CONTROL_GENERATION);
+    target.writeInt32LE(subscription, offset + CREDIT_SUBSCRIPTION);
+    target.writeInt32LE(events, offset + CREDIT_EVENTS_COUNT);
+    target.writeInt32LE(bytes, offset + CREDIT_BYTES_COUNT);
+    controls.commit(CONTROL_CREDIT);
+    this.wake();
+    return true;
+  }
+
+  /** Takes up to `limit` records from the shard and returns how many. */
+  drain(limit: number): number {
+    // The watermark first: what was written before it was set is then in the ring.
+    const watermark = this.#deliveryRing.durableWatermark;
+    const read = this.#deliveries.read(this.#onRecord, limit);
+    if (this.#deliveryRing.isEmpty()) this.watermark = watermark;
+    if (this.#deliveries.release()) this.wake();
+    while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) this.#unsent.shift();
+    return read;
+  }
+
+  /**
+   * The shard's thread was replaced. The caller has read all that the old one left and says its subscriptions
+   * again in `resubscribe`, before the questions that are still open are put again.
+   */
+  relink(port: MessagePort, generation: number, resubscribe: () => void): void {
+    this.#port.close();
+    this.#port = port;
+    this.#generation = generation;
+    this.#deliveries.relink(port);
+    this.#publishes.relink(port);
+    this.#controls.relink(port);
+    const open = [...this.#requests.keys()];
+    this.#unsent.clear();
+    resubscribe();
+    for (const id of open) if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
+    this.#listen(port);
+    this.wake();
+  }
+
+  /** Is a request of this type for this subscription open, so that a relink repeats it. */
+  isAsking(type: number, subscription: number): boolean {
+    for (const request of this.#requests.values()) {
+      const { body } = request;
+      if (request.type !== type || typeof body !== 'object' || body === null) continue;
+      if ('subscription' in body && body.subscription === subscription) return true;
+    }
+    return false;
+  }
+
+  /** The shard is given up: whatever waits for it fails. */
+  fail(error: BusError): void {
+    this.failure = error;
+    for (let pending = this.#pending.shift(); pending; pending = this.#pending.shift()) {
+      pending.fail(error);
+    }
+    for (const { reject } of this.#requests.values()) reject(error);
+    this.#requests.clear();
+    this.#unsent.clear();
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+
+  #listen(port: MessagePort): void {
+    port.on('message', (message: unknown) => {
+      this.#deliveries.accept(message);
+      this.#handler.onDoorbell();
+    });
+  }
+
+  #commitPublish(pending: PendingPublish): void {
+    this.#publishes.commit(PUBLISH);
+    this.#pending.push(pending);
+    this.wake();
+  }
+
+  #tryClaimControl(length: number): boolean {
+    if (this.#controls.tryClaim(length)) return true;
+    this.#controlRing.setWaiting();
+    return this.#controls.tryClaim(length);
+  }
+
+  #send(id: number): boolean {
+    const request = this.#requests.get(id);
+    if (request === undefined) return true;
+    const body = JSON.stringify(request.body);
+    const controls = this.#controls;
+    if (!this.#tryClaimControl(CONTROL_BODY + Buffer.byteLength(body))) return false;
+    const { bytes, offset } = controls;
+    bytes.writeInt32LE(this.#generation, offset + CONTROL_GENERATION);
+    bytes.writeInt32LE(id, offset + CONTROL_REQUEST_ID);
+    bytes.write(body, offset + CONTROL_BODY);
+    controls.commit(request.type);
+    return true;
+  }
+
+  readonly #onRecord = (type: number, bytes: Buffer, offset: number, length: number): void => {
+    if (type === DELIVERY_EVENT) this.#handler.onEvent(this, bytes, offset, length);
+    else if (type === DELIVERY_ACK) this.#onAck(bytes, offset, length);
+    else if (type === DELIVERY_REPLY) this.#onReply(bytes, offset, length);
+    else {
+      const body = JSON.parse(bytes.toString('utf8', offset + STATE_BODY, offset + length));
+      const subscription = bytes.readInt32LE(offset + STATE_SUBSCRIPTION);
+      this.#handler.onState(this, subscription, bytes.readInt32LE(offset + STATE_STATE), body);
+    }
+  };
+
+  #onAck(bytes: Buffer, offset: number, length: number): void {
+    const position = bytes.readInt32LE(offset + ACK_POSITION);
+    // A restarted shard acknowledges again what its predecessor may not have told.
+    if (((position - this.#ackedPosition) | 0) <= 0) return;
+    this.#ackedPosition = position;
+    const kind = bytes.readInt32LE(offset + ACK_KIND);
+    const count = bytes.readInt32LE(offset + ACK_COUNT);
+    const sequence = bytes.readDoubleLE(offset + ACK_SEQUENCE);
+    let error: BusError | undefined;
+    if (kind === ACK_REFUSED) {
+      const text = bytes.toString('utf8', offset + ACK_LENGTH, offset + length);
+      error = BusError.from(JSON.parse(text) as ErrorData);
+    }
+    for (let i = 0; i < count; i++) {
+      this.#pending.shift()?.settle(this.shard, kind, sequence + i, error);
+    }
+  }
+
+  #onReply(bytes: Buffer, offset: number, length: number): void {
+    const id = bytes.readInt32LE(offset + REPLY_REQUEST);
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    this.#requests.delete(id);
+    const body = JSON.parse(bytes.toString('utf8', offset + REPLY_BODY, offset + length));
+    if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body as never);
+    else request.reject(BusError.from(body as ErrorData));
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * Keeps one shard's thread alive: starts it, and when it dies starts another on the same rings. Used by the thread
+ * that opened the bus.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { LinkEnd, LinkMemory } from '../link/link.js';
+import {
+  GENERATION,
+  MAIL,
+  PARKED,
+  RESTARTS,
+  type ShardControl,
+  ShardCounter,
+  STATE,
+  STATE_FAILED,
+  STATE_RESTARTING,
+  STATE_STARTING,
+} from '../link/shard-control.js';
+import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
+import { BusError } from '../protocol/errors.js';
+import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
+import { wakeParked } from '../ring/wait.js';
+import type { Page, PageRequest } from '../store/page.js';
+
+/** Found by its address, so that main and the shards stay apart. */
+const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
+const BACKOFF_MS = 50;
+/** A thread that lived this long, or stored anything, was not a failed try. */
+const LIFE_MIN_MS = 1000;
+/** A shard that does not stop in this time has its thread ended; what it acknowledged is stored. */
+const STOP_WAIT_MS = 4000;
+
+/** A link as main knows it. */
+export interface SupervisedLink {
+  readonly endpoint: string;
+  readonly memory: LinkMemory;
+  readonly doorbell: SharedArrayBuffer;
+  /** Given the new end whenever the shard's thread was replaced. */
+  readonly relink: (port: MessagePort, generation: number) => void;
+}
+
+export interface ShardReady {
+  readonly head: number;
+  readonly wentBackwardsFrom: number | undefined;
+}
+
+type ThreadSettings = Pick<ShardThreadData, 'commitBatchEvents' | 'prunes' | 'log'>;
+
+interface Question {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: BusError) => void;
+}
+
+export class ShardSupervisor {
+  readonly #shard: number;
+  readonly #control: ShardControl;
+  readonly #settings: ThreadSettings;
+  readonly #onFailed: (shard: number, error: BusError) => void;
+  readonly #links = new Map<string, SupervisedLink>();
+  readonly #questions = new Map<number, Question>();
+  #worker: Worker | undefined;
+  #mail: MessagePort | undefined;
+  #generation = 0;
+  #nextQuestion = 1;
+  #failedTries = 0;
+  #startedAt = 0;
+  #progressAtStart = 0;
+  #lastError: Error | undefined;
+  #failure: BusError | undefined;
+  #isStopping = false;
+  #isKilled = false;
+  #backoff: NodeJS.Timeout | undefined;
+  #onReady: ((ready: ShardReady) => void) | undefined;
+  #onRefused: ((error: Error) => void) | undefined;
+  #onExit: (() => void) | undefined;
+
+  constructor(
+    shard: number,
+    control: ShardControl,
+    settings: ThreadSettings,
+    onFailed: (shard: number, error: BusError) => void,
+  ) {
+    this.#shard = shard;
+    this.#control = control;
+    this.#settings = settings;
+    this.#onFailed = onFailed;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get failure(): BusError | undefined {
+    return this.#failure;
+  }
+
+  /** Starts the first thread. @throws BusError that kept it from opening its log */
+  start(): Promise<ShardReady> {
+    return new Promise((resolve, reject) => {
+      this.#onReady = resolve;
+      this.#onRefused = reject;
+      this.#launch();
+    });
+  }
+
+  /** Adds a link and returns the endpoint's port. */
+  attach(link: SupervisedLink): MessagePort {
+    this.#links.set(link.endpoint, link);
+    const { port1, port2 } = new MessageChannel();
+    // Where no thread runs just now, the next one takes the link up, and the endpoint is given another port.
+    this.#send({ mail: 'attach', end: this.#endOf(link, port2) }, [port2]);
+    return port1;
+  }
+
+  detach(endpoint: string): void {
+    if (this.#links.delete(endpoint)) this.#send({ mail: 'detach', endpoint });
+  }
+
+  page(request: PageRequest): Promise<Page> {
+    return this.#ask((id) => ({ mail: 'page', id, request }));
+  }
+
+  positionAt(timeMs: number): Promise<number> {
+    return this.#ask((id) => ({ mail: 'positionAt', id, timeMs }));
+  }
+
+  /** Lets the thread take what its rings hold, close its log and end. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#backoff);
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const exited = new Promise<void>((resolve) => {
+      this.#onExit = resolve;
+    });
+    const overdue = setTimeout(() => void worker.terminate(), STOP_WAIT_MS);
+    this.#send({ mail: 'stop' });
+    await exited;
+    clearTimeout(overdue);
+  }
+
+  /** Ends the thread wherever it is; for tests. Resolves when it has been replaced. */
+  async kill(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#isKilled = true;
+    await worker.terminate();
+  }
+
+  /** Makes the thread throw; for tests. */
+  crash(): void {
+    this.#isKilled = true;
+    this.#send({ mail: 'crash' });
+  }
+
+  #launch(): void {
+    const { words, counters } = this.#control;
+    const generation = ++this.#generation;
+    const mail = new MessageChannel();
+    const relinked: { link: SupervisedLink; port: MessagePort }[] = [];
+    const ends: LinkEnd[] = [];
+    for (const link of this.#links.values()) {
+      const { port1, port2 } = new MessageChannel();
+      ends.push(this.#endOf(link, port2));
+      relinked.push({ link, port: port1 });
+    }
+    const workerData: ShardThreadData = {
+      ...this.#settings,
+      shard: this.#shard,
+      generation,
+      isFirst: generation === 1,
+      control: this.#control.buffer,
+      mail: mail.port2,
+      ends,
+    };
+    Atomics.store(words, MAIL, 0);
+    Atomics.store(words, GENERATION, generation);
+    Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
+    this.#startedAt = performance.now();
+    this.#progressAtStart = counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
+    this.#isKilled = false;
+    this.#listen(mail.port1);
+    const worker = new Worker(THREAD_URL, {
+      workerData,
+      transferList: [mail.port2, ...ends.map(({ port }) => port)],
+      name: `millrace-shard-${this.#shard}`,
+    });
+    this.#worker = worker;
+    worker.on('error', (error) => {
+      this.#lastError = error instanceof Error ? error : new Error(String(error));
+    });
+    worker.on('exit', () => this.#exited());
+    for (const { link, port } of relinked) link.relink(port, generation);
+  }
+
+  #endOf({ endpoint, memory, doorbell }: SupervisedLink, port: MessagePort): LinkEnd {
+    return { endpoint, shard: this.#shard, memory, doorbell, port };
+  }
+
+  #listen(mail: MessagePort): void {
+    this.#mail = mail;
+    mail.on('message', (report: ShardReport) => this.#onReport(report));
+  }
+
+  #onReport(report: ShardReport): void {
+    switch (report.report) {
+      case 'ready':
+        this.#ready(report);
+        break;
+      case 'refused':
+        this.#lastError = BusError.from(report.error);
+        break;
+      case 'answer':
+        this.#take(report.id)?.resolve(report.value as never);
+        break;
+      case 'refusal':
+        this.#take(report.id)?.reject(BusError.from(report.error));
+        break;
+      case 'stopped':
+        break;
+    }
+  }
+
+  #ready({ head, wentBackwardsFrom }: ShardReady): void {
+    const onReady = this.#onReady;
+    this.#onReady = undefined;
+    this.#onRefused = undefined;
+    if (onReady !== undefined) onReady({ head, wentBackwardsFrom });
+    else if (wentBackwardsFrom !== undefined) this.#historyLost(head, wentBackwardsFrom);
+  }
+
+  /** Sequences that were shown would be given again: the directory must be opened anew, with a new epoch. */
+  #historyLost(head: number, before: number): void {
+    const message = `its log went back from sequence ${before} to ${head}; open the directory again`;
+    this.#giveUp(new Error(message));
+    void this.#worker?.terminate();
+  }
+
+  #exited(): void {
+    this.#worker = undefined;
+    this.#mail?.close();
+    this.#mail = undefined;
+    const restarted = new BusError('SHARD_RESTARTED', `shard ${this.#shard} was restarted`);
+    for (const { reject } of this.#questions.values()) reject(restarted);
+    this.#questions.clear();
+    if (this.#isStopping || this.#failure !== undefined) {
+      this.#onExit?.();
+      return;
+    }
+    if (this.#onRefused !== undefined) {
+      this.#onRefused(this.#lastError ?? new Error(`shard ${this.#shard} did not start`));
+      return;
+    }
+    this.#restart();
+  }
+
+  #restart(): void {
+    const { words, counters } = this.#control;
+    Atomics.add(words, RESTARTS, 1);
+    Atomics.store(words, STATE, STATE_RESTARTING);
+    const progress = counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
+    const isProgress =
+      this.#isKilled ||
+      progress > this.#progressAtStart ||
+      performance.now() - this.#startedAt >= LIFE_MIN_MS;
+    this.#failedTries = isProgress ? 0 : this.#failedTries + 1;
+    if (this.#failedTries >= SHARD_RESTARTS_MAX) {
+      this.#giveUp(this.#lastError);
+      return;
+    }
+    if (this.#failedTries === 0) this.#launch();
+    else {
+      this.#backoff = setTimeout(() => this.#launch(), BACKOFF_MS * 2 ** (this.#failedTries - 1));
+    }
+  }
+
+  #giveUp(cause: Error | undefined): void {
+    Atomics.store(this.#control.words, STATE, STATE_FAILED);
+    const reason = cause?.message ?? 'its thread ended without an error';
+    const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
+    this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {
+      details: { shard: this.#shard, reason: why },
+      cause,
+    });
+    this.#onFailed(this.#shard, this.#failure);
+  }
+
+  #ask<T>(mailOf: (id: number) => ShardMail): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      const id = this.#nextQuestion++;
+      this.#questions.set(id, { resolve, reject });
+      this.#send(mailOf(id));
+    });
+  }
+
+  #take(id: number): Question | undefined {
+    const question = this.#questions.get(id);
+    this.#questions.delete(id);
+    return question;
+  }
+
+  #send(mail: ShardMail, transferList: MessagePort[] = []): void {
+    if (this.#mail === undefined) return;
+    this.#mail.postMessage(mail, transferList);
+    Atomics.add(this.#control.words, MAIL, 1);
+    wakeParked(this.#control.words, PARKED);
+  }
+}

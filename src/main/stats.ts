@@ -1,0 +1,54 @@
+/** Statistics, read from the words that the shards share with everybody: no shard is asked. */
+import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
+import type { BusStats, ShardStats } from './bus.js';
+
+export function busStats(
+  epoch: string,
+  openedAt: number,
+  endpoints: number,
+  controls: readonly ShardControl[],
+): BusStats {
+  const shards = controls.map(shardStats);
+  const total = (of: (shard: ShardStats) => number): number =>
+    shards.reduce((sum, shard) => sum + of(shard), 0);
+  return {
+    epoch,
+    uptimeMs: Date.now() - openedAt,
+    published: total(({ published, ephemeral }) => published + ephemeral),
+    delivered: total(({ delivered }) => delivered),
+    dropped: total(({ dropped }) => dropped),
+    // Every shard has every subscription.
+    subscriptions: shards.reduce((most, { subscriptions }) => Math.max(most, subscriptions), 0),
+    lag: total(({ lag }) => lag),
+    endpoints,
+    shards,
+  };
+}
+
+function shardStats(control: ShardControl, shard: number): ShardStats {
+  const { counters } = control;
+  const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
+  const commits = of('commits');
+  const lifeMs = Date.now() - of('startedAt');
+  return {
+    shard,
+    state: control.state,
+    restarts: Atomics.load(control.words, RESTARTS),
+    head: of('head'),
+    published: of('published'),
+    ephemeral: of('ephemeral'),
+    duplicates: of('duplicates'),
+    refused: of('refused'),
+    delivered: of('delivered'),
+    dropped: of('dropped'),
+    subscriptions: of('subscriptions'),
+    lag: of('lag'),
+    topics: of('topics'),
+    commits,
+    commitMsMean: commits === 0 ? 0 : of('commitMsTotal') / commits,
+    commitMsMax: of('commitMsMax'),
+    publishRingFill: of('publishRingFill'),
+    deliveryRingFill: of('deliveryRingFill'),
+    busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),
+  };
+}

@@ -1,0 +1,86 @@
+import {
+  ATTRIBUTE_KEY_BYTES_MAX,
+  ATTRIBUTE_VALUE_BYTES_MAX,
+  EVENT_ID_LENGTH_MAX,
+  EVENT_NAME_BYTES_MAX,
+  EVENT_TYPE_LENGTH_MAX,
+} from './limits.js';
+import { quote } from './quote.js';
+import { loneSurrogateAt, utf8Length } from './utf8.js';
+
+/**
+ * The rules for the short texts of an event and of a filter. Each function answers why a value is
+ * refused, or `undefined`; a good value costs no allocation, as these run on every publish.
+ */
+
+const SNAKE_CASE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
+const WORD = /^[a-z][a-z0-9]*$/;
+const ID_TEXT = /^[A-Za-z0-9_-]+$/;
+
+/**
+ * `snake_case`: words of `a-z 0-9` joined by single `_`, the first of them starting with a letter.
+ */
+export function typeFault(type: unknown): string | undefined {
+  if (typeof type !== 'string') return `type ${quote(type)} is not a string`;
+  if (type.length <= EVENT_TYPE_LENGTH_MAX && SNAKE_CASE.test(type)) return undefined;
+  return `type ${quote(type)} is not snake_case of 1 to ${EVENT_TYPE_LENGTH_MAX} characters`;
+}
+
+/** A category is one such word. */
+export function categoryFault(category: unknown): string | undefined {
+  if (typeof category !== 'string') return `category ${quote(category)} is not a string`;
+  if (category.length <= EVENT_TYPE_LENGTH_MAX && WORD.test(category)) return undefined;
+  return `category ${quote(category)} is not the first word of an event type`;
+}
+
+/** For `id` and `causationId`: 1 to 64 characters of `A-Z a-z 0-9 _ -`. */
+export function idFault(field: string, id: unknown): string | undefined {
+  if (typeof id !== 'string') return `${field} ${quote(id)} is not a string`;
+  if (id.length <= EVENT_ID_LENGTH_MAX && ID_TEXT.test(id)) return undefined;
+  return `${field} ${quote(id)} is not 1 to ${EVENT_ID_LENGTH_MAX} characters of A-Z a-z 0-9 _ -`;
+}
+
+/** For `source` and `correlationId`: 1 to 255 bytes of UTF-8. */
+export function nameFault(field: string, name: unknown): string | undefined {
+  return textFault(field, name, 1, EVENT_NAME_BYTES_MAX);
+}
+
+/**
+ * Why this cannot be an attribute's key, in an event or a filter. `__proto__` would not be stored
+ * as a key.
+ */
+export function attributeKeyFault(key: string): string | undefined {
+  if (key === '__proto__') return 'attribute key "__proto__" is refused';
+  return textFault('attribute key', key, 1, ATTRIBUTE_KEY_BYTES_MAX);
+}
+
+/** Why this cannot be an attribute's value; `path` says whose. */
+export function attributeValueFault(path: string, value: unknown): string | undefined {
+  return textFault(path, value, 0, ATTRIBUTE_VALUE_BYTES_MAX);
+}
+
+/** For any short text: well-formed, and of a length in bytes of UTF-8. */
+export function textFault(
+  field: string,
+  text: unknown,
+  bytesMin: number,
+  bytesMax: number,
+): string | undefined {
+  if (typeof text !== 'string') return `${field} ${quote(text)} is not a string`;
+  const { length } = text;
+  if (length >= bytesMin && length <= bytesMax && isAscii(text)) return undefined;
+  if (length < bytesMin) return `${field} is empty`;
+  if (length > bytesMax || utf8Length(text) > bytesMax) {
+    return `${field} ${quote(text)} is longer than ${bytesMax} bytes of UTF-8`;
+  }
+  const lone = loneSurrogateAt(text);
+  if (lone < 0) return undefined;
+  return `${field} ${quote(text)} has half a surrogate pair at offset ${lone}`;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 0x7f) return false;
+  }
+  return true;
+}

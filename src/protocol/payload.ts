@@ -1,0 +1,155 @@
+import { BusError } from './errors.js';
+import { JSON_DEPTH_MAX } from './limits.js';
+import { quote } from './quote.js';
+import { utf8Length } from './utf8.js';
+
+/**
+ * A payload as JSON text, with the refusals of the contract. Inside a payload the rules of
+ * `JSON.stringify` hold: `undefined`, functions and symbols vanish from objects and become `null`
+ * in arrays, `NaN` and the infinities become `null`, `toJSON` is called, a `Map` becomes `{}`. A
+ * payload that as a whole is `undefined`, a function or a symbol has no JSON and is refused; so is
+ * one with a BigInt or a cycle in it.
+ */
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+/** Text that is shorter cannot be deeper than the limit: each level needs two characters. */
+const DEEP_LENGTH_MIN = 2 * (JSON_DEPTH_MAX + 1);
+
+/** Values looked at to find out where a BigInt or a cycle is, so that an error stays cheap. */
+const SEARCH_VALUES_MAX = 10_000;
+
+/**
+ * @throws BusError `PAYLOAD_INVALID`, or `PAYLOAD_TOO_LARGE` with `details` `{ bytes, limit }`
+ */
+export function payloadText(payload: unknown, maxBytes: number): string {
+  const text = stringify(payload, maxBytes);
+  checkSize(text, maxBytes);
+  if (text.length >= DEEP_LENGTH_MIN && isDeeperThan(text, JSON_DEPTH_MAX)) {
+    throw invalid(`the payload is nested deeper than ${JSON_DEPTH_MAX} levels`);
+  }
+  return text;
+}
+
+/**
+ * Whether arrays and objects in a JSON text stand in each other more than `depth` levels deep.
+ * Counts brackets first, with the engine's own search and wherever they stand: most texts do not
+ * have enough of them. Measured: 0.05 µs for a payload of 280 characters, where `JSON.stringify`
+ * takes 0.8 µs; a text that has to be scanned takes two thirds of what it took to make.
+ */
+export function isDeeperThan(text: string, depth: number): boolean {
+  return hasMoreBrackets(text, depth) && scanDepth(text) > depth;
+}
+
+/** Whether the opening brackets, those within strings included, are more than a count. */
+function hasMoreBrackets(text: string, count: number): boolean {
+  let left = count;
+  for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) {
+    if (--left < 0) return true;
+  }
+  for (let at = text.indexOf('['); at >= 0; at = text.indexOf('[', at + 1)) {
+    if (--left < 0) return true;
+  }
+  return false;
+}
+
+/** The deepest level of a text, reading every character outside of strings. */
+function scanDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) i = stringEnd(text, i);
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > deepest) deepest = depth;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return deepest;
+}
+
+/** The offset of the quote that closes the string opened at `start`, or the end of the text. */
+function stringEnd(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) return i;
+    if (code === BACKSLASH) i++;
+  }
+  return text.length;
+}
+
+function checkSize(text: string, maxBytes: number): void {
+  // A UTF-16 unit is at most three bytes of UTF-8, so most texts need not be measured.
+  if (text.length * 3 <= maxBytes) return;
+  const bytes = utf8Length(text);
+  if (bytes > maxBytes) throw tooLarge(`is ${bytes} bytes of JSON`, maxBytes, bytes);
+}
+
+function stringify(payload: unknown, maxBytes: number): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(payload);
+  } catch (cause) {
+    throw stringifyFailure(payload, maxBytes, cause);
+  }
+  if (text !== undefined) return text;
+  const what =
+    typeof payload === 'object' ? 'an object whose toJSON gives nothing' : quote(payload);
+  throw invalid(`the payload is ${what}, which JSON cannot express`);
+}
+
+/** Says why `JSON.stringify` threw, with the place where it can be found cheaply. */
+function stringifyFailure(payload: unknown, maxBytes: number, cause: unknown): BusError {
+  if (cause instanceof RangeError) {
+    if (cause.message === 'Invalid string length') {
+      return tooLarge('is larger than any string', maxBytes);
+    }
+    return invalid(`the payload is nested deeper than ${JSON_DEPTH_MAX} levels`, cause);
+  }
+  const search = new FaultSearch();
+  try {
+    search.visit(payload, 'payload');
+  } catch {
+    // A getter threw, or the nesting is too deep to search: the cause has to do.
+  }
+  if (search.fault !== undefined) return invalid(search.fault, cause);
+  const reason = cause instanceof Error ? `: ${cause.message.slice(0, 200)}` : '';
+  return invalid(`the payload could not be made into JSON${reason}`, cause);
+}
+
+/** Looks for the first BigInt or cycle, over a bounded number of values. */
+class FaultSearch {
+  fault: string | undefined;
+  readonly #ancestors = new Set<object>();
+  #left = SEARCH_VALUES_MAX;
+
+  visit(value: unknown, path: string): void {
+    if (this.fault !== undefined || --this.#left < 0) return;
+    if (typeof value === 'bigint') this.fault = `${path} is a BigInt, which JSON cannot express`;
+    if (typeof value !== 'object' || value === null) return;
+    if (this.#ancestors.has(value)) {
+      this.fault = `${path} refers back to what holds it: a cycle`;
+      return;
+    }
+    this.#ancestors.add(value);
+    for (const key of Object.keys(value)) {
+      const step = Array.isArray(value) ? `[${key}]` : `.${key}`;
+      this.visit((value as Record<string, unknown>)[key], `${path}${step}`);
+    }
+    this.#ancestors.delete(value);
+  }
+}
+
+function tooLarge(what: string, limit: number, bytes?: number): BusError {
+  return new BusError('PAYLOAD_TOO_LARGE', `the payload ${what}; ${limit} is the limit`, {
+    details: bytes === undefined ? { limit } : { bytes, limit },
+  });
+}
+
+function invalid(message: string, cause?: unknown): BusError {
+  return new BusError('PAYLOAD_INVALID', message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,170 @@
+import { BusError, type ErrorCode } from './errors.js';
+import { TOPIC_BYTES_MAX, TOPIC_SEGMENTS_MAX } from './limits.js';
+import { codePointName, quote } from './quote.js';
+import { loneSurrogateAt, utf8Length } from './utf8.js';
+
+/**
+ * Topics and patterns: what is well-formed, and which pattern matches which topic.
+ *
+ * A topic is 1–16 segments joined by `.`, at most 255 bytes of UTF-8. A segment is one or more
+ * characters, none of them whitespace, a control character, `.`, `*` or `+`. In a pattern a segment
+ * may also be a wildcard, and then nothing but the wildcard. Runs in any thread and in a browser.
+ */
+
+const PLAIN = 0;
+const DOT = 1;
+const REFUSED = 2;
+const WILDCARD = 3;
+
+const DOT_CODE = 0x2e;
+const DOLLAR_CODE = 0x24;
+const PLUS_CODE = 0x2b;
+const STAR_CODE = 0x2a;
+
+/** What each ASCII character is within a topic. */
+const ASCII_KINDS = asciiKinds();
+
+/** JavaScript's whitespace beyond ASCII; U+0085 is a control character. */
+const WIDE_WHITESPACE = /[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
+
+/**
+ * Why this is no topic, or `undefined` if it is one. Topics of the bus (`$sys.…`) are topics too.
+ */
+export function topicFault(topic: unknown): string | undefined {
+  if (typeof topic === 'string' && isAsciiTopic(topic)) return undefined;
+  return explain('topic', topic);
+}
+
+/** As `topicFault`, and topics that start with `$`, which belong to the bus, are refused too. */
+export function publishTopicFault(topic: unknown): string | undefined {
+  const fault = topicFault(topic);
+  if (fault !== undefined) return fault;
+  if ((topic as string).charCodeAt(0) !== DOLLAR_CODE) return undefined;
+  return `topic ${quote(topic)} starts with "$": such topics belong to the bus`;
+}
+
+/** Why this is no pattern, or `undefined` if it is one. Every topic is a pattern. */
+export function patternFault(pattern: unknown): string | undefined {
+  return explain('pattern', pattern);
+}
+
+/** @throws BusError `TOPIC_INVALID` */
+export function assertTopic(topic: unknown): asserts topic is string {
+  refuse('TOPIC_INVALID', topicFault(topic), topic);
+}
+
+/** @throws BusError `TOPIC_INVALID`, for topics that start with `$` too */
+export function assertPublishTopic(topic: unknown): asserts topic is string {
+  refuse('TOPIC_INVALID', publishTopicFault(topic), topic);
+}
+
+/** @throws BusError `PATTERN_INVALID` */
+export function assertPattern(pattern: unknown): asserts pattern is string {
+  refuse('PATTERN_INVALID', patternFault(pattern), pattern);
+}
+
+/** Whether a well-formed pattern holds a wildcard; one without is a topic. */
+export function hasWildcard(pattern: string): boolean {
+  return pattern.includes('*') || pattern.includes('+');
+}
+
+/**
+ * Whether a pattern matches a topic, both well-formed. Plain and slow on purpose: this is the
+ * meaning of patterns, against which the trie in `src/shards/matching` is checked.
+ */
+export function matchesPattern(pattern: string, topic: string): boolean {
+  return matchesFrom(0, pattern.split('.'), topic.split('.'));
+}
+
+function matchesFrom(at: number, pattern: readonly string[], topic: readonly string[]): boolean {
+  if (at === pattern.length || at === topic.length) return pattern.length === topic.length;
+  const segment = pattern[at]!;
+  const isWildcard = segment === '*' || segment === '+';
+  if (isWildcard && at === 0 && topic[0]!.startsWith('$')) return false;
+  if (segment === '*' && at === pattern.length - 1) return true;
+  return (isWildcard || segment === topic[at]) && matchesFrom(at + 1, pattern, topic);
+}
+
+/**
+ * The common case, without allocation: an ASCII topic with nothing wrong. False: look again,
+ * slowly.
+ */
+function isAsciiTopic(topic: string): boolean {
+  const { length } = topic;
+  if (length === 0 || length > TOPIC_BYTES_MAX) return false;
+  let segments = 1;
+  let segmentStart = 0;
+  for (let i = 0; i < length; i++) {
+    const code = topic.charCodeAt(i);
+    if (code > 0x7f) return false;
+    const kind = ASCII_KINDS[code]!;
+    if (kind === PLAIN) continue;
+    if (kind !== DOT || i === segmentStart) return false;
+    segmentStart = i + 1;
+    segments++;
+  }
+  return segmentStart < length && segments <= TOPIC_SEGMENTS_MAX;
+}
+
+/** Finds the first fault of any text, slowly and with words. */
+function explain(noun: 'topic' | 'pattern', text: unknown): string | undefined {
+  if (typeof text !== 'string') return `${noun} ${quote(text)} is not a string`;
+  if (text === '') return `${noun} "" is empty`;
+  const named = `${noun} ${quote(text)}`;
+  // No need to measure what is too long already by its characters.
+  const bytes = text.length > TOPIC_BYTES_MAX ? text.length : utf8Length(text);
+  if (bytes > TOPIC_BYTES_MAX) return `${named} is longer than ${TOPIC_BYTES_MAX} bytes of UTF-8`;
+  const lone = loneSurrogateAt(text);
+  if (lone >= 0) return `${named} has half a surrogate pair at offset ${lone}`;
+  let segments = 0;
+  for (let start = 0; start <= text.length; segments++) {
+    const dot = text.indexOf('.', start);
+    const end = dot < 0 ? text.length : dot;
+    const fault = segmentFault(noun, text, start, end);
+    if (fault !== undefined) return `${named}: segment ${segments + 1} ${fault}`;
+    start = end + 1;
+  }
+  if (segments <= TOPIC_SEGMENTS_MAX) return undefined;
+  return `${named} has ${segments} segments; ${TOPIC_SEGMENTS_MAX} is the limit`;
+}
+
+function segmentFault(
+  noun: 'topic' | 'pattern',
+  text: string,
+  start: number,
+  end: number,
+): string | undefined {
+  if (start === end) return `is empty (offset ${start})`;
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    const kind = code > 0x7f ? wideKind(code) : ASCII_KINDS[code]!;
+    if (kind === PLAIN) continue;
+    if (kind === REFUSED) {
+      return `has whitespace or a control character (${codePointName(code)} at offset ${i})`;
+    }
+    const wildcard = `the wildcard "${text[i]}" at offset ${i}`;
+    if (noun === 'topic') return `has ${wildcard}; a topic has none`;
+    if (end - start > 1) return `has ${wildcard}; a wildcard is a whole segment`;
+  }
+  return undefined;
+}
+
+function wideKind(code: number): number {
+  return code < 0xa0 || WIDE_WHITESPACE.test(String.fromCharCode(code)) ? REFUSED : PLAIN;
+}
+
+function asciiKinds(): Uint8Array {
+  const kinds = new Uint8Array(0x80);
+  kinds.fill(REFUSED, 0, 0x21);
+  kinds[0x7f] = REFUSED;
+  kinds[DOT_CODE] = DOT;
+  kinds[STAR_CODE] = WILDCARD;
+  kinds[PLUS_CODE] = WILDCARD;
+  return kinds;
+}
+
+function refuse(code: ErrorCode, fault: string | undefined, value: unknown): void {
+  if (fault === undefined) return;
+  const noun = code === 'TOPIC_INVALID' ? 'topic' : 'pattern';
+  throw new BusError(code, fault, { details: { [noun]: quote(value) } });
+}

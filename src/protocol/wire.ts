@@ -1,0 +1,311 @@
+import * as v from 'valibot';
+import { BusError, type ErrorCode, type ErrorData } from './errors.js';
+import type { Event, PublishAck } from './event.js';
+import {
+  FRAME_ENVELOPE_DEPTH,
+  JSON_DEPTH_MAX,
+  PUBLISH_MANY_MAX,
+  REQUEST_ID_LENGTH_MAX,
+  SUBSCRIPTION_NAME_LENGTH_MAX,
+} from './limits.js';
+import { quote } from './quote.js';
+
+/**
+ * The frames of the WebSocket in both directions, and the validation of what a client sends.
+ *
+ * A frame is one text message that holds a JSON object `{ type, requestId?, payload? }`. This file judges shapes:
+ * which fields there are and of which JSON type. Whether a topic, an id or a cursor is well-formed is the bus's to say,
+ * with its own codes. Runs in any thread and in a browser.
+ */
+
+export const WIRE_PROTOCOL = 'millrace.v1';
+export const WIRE_PATH = '/events';
+
+export type RequestId = string | number;
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX));
+const strings = v.array(v.string());
+const nonEmptyStrings = v.pipe(strings, v.minLength(1));
+const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));
+
+/** Valibot takes an array for an object without fields; this is for objects that may have none. */
+const notAnArray = v.custom<never>(() => false, 'it is an array, not an object');
+const stringsByKey = v.record(v.string(), strings);
+const stringByKey = v.record(v.string(), v.string());
+const valuesByKey = v.lazy((input) => (Array.isArray(input) ? notAnArray : stringsByKey));
+const valueByKey = v.lazy((input) => (Array.isArray(input) ? notAnArray : stringByKey));
+
+const filter = v.strictObject({
+  topics: nonEmptyStrings,
+  types: v.exactOptional(strings),
+  categories: v.exactOptional(strings),
+  sources: v.exactOptional(strings),
+  correlationIds: v.exactOptional(strings),
+  attributes: v.exactOptional(valuesByKey),
+});
+
+const anyFilter = v.lazy((input) => {
+  if (typeof input === 'string') return v.string();
+  return Array.isArray(input) ? nonEmptyStrings : filter;
+});
+
+const from = v.lazy((input) => {
+  if (typeof input !== 'object' || input === null) return v.picklist(['now', 'earliest']);
+  if ('last' in input) return v.strictObject({ last: count });
+  if ('since' in input) return v.strictObject({ since: v.string() });
+  return v.strictObject({ after: v.string() });
+});
+
+const eventInput = v.strictObject({
+  topic: v.string(),
+  type: v.string(),
+  payload: v.unknown(),
+  source: v.exactOptional(v.string()),
+  correlationId: v.exactOptional(v.string()),
+  causationId: v.exactOptional(v.string()),
+  attributes: v.exactOptional(valueByKey),
+  id: v.exactOptional(v.string()),
+  timestamp: v.exactOptional(v.string()),
+});
+
+const publishOptions = {
+  durability: v.exactOptional(v.picklist(['synced', 'written'])),
+  persist: v.exactOptional(v.boolean()),
+};
+const publishOne = v.strictObject({ event: eventInput, ...publishOptions });
+const publishMany = v.strictObject({
+  events: v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX)),
+  ...publishOptions,
+});
+
+const noFields = v.strictObject({});
+const nothing = v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : noFields)));
+const topicsFields = v.strictObject({ pattern: v.exactOptional(v.string()) });
+
+/** The payload of each kind of frame that a client may send. */
+const REQUEST_SCHEMAS = {
+  subscribe: v.strictObject({
+    subscription: name,
+    filter: anyFilter,
+    from: v.exactOptional(from),
+    // `block` would let one socket stop the publishers, so it is for subscribers in the process only.
+    overflow: v.exactOptional(
+      v.picklist(['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect']),
+    ),
+    maxBuffer: v.exactOptional(count),
+  }),
+  update: v.strictObject({ subscription: name, filter: anyFilter }),
+  unsubscribe: v.strictObject({ subscription: name }),
+  publish: v.lazy((input) =>
+    typeof input === 'object' && input !== null && 'events' in input ? publishMany : publishOne,
+  ),
+  query: v.strictObject({
+    topic: v.lazy((input) => (Array.isArray(input) ? nonEmptyStrings : v.string())),
+    since: v.exactOptional(v.string()),
+    until: v.exactOptional(v.string()),
+    after: v.exactOptional(v.string()),
+    types: v.exactOptional(strings),
+    sources: v.exactOptional(strings),
+    correlationIds: v.exactOptional(strings),
+    attributes: v.exactOptional(valuesByKey),
+    limit: v.exactOptional(count),
+    reverse: v.exactOptional(v.boolean()),
+  }),
+  stats: nothing,
+  topics: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : topicsFields))),
+  subscribers: v.strictObject({ topic: v.string() }),
+  ping: nothing,
+} as const;
+
+export type RequestType = keyof typeof REQUEST_SCHEMAS;
+export type RequestPayload<T extends RequestType> = v.InferOutput<(typeof REQUEST_SCHEMAS)[T]>;
+
+export type ClientFrame = {
+  [T in RequestType]: {
+    readonly type: T;
+    readonly requestId?: RequestId;
+    readonly payload: RequestPayload<T>;
+  };
+}[RequestType];
+
+/** What the server tells a client about itself, first of all. */
+export interface Welcome {
+  readonly protocol: string;
+  /** Name and version: `millrace/0.1.0`. */
+  readonly server: string;
+  readonly epoch: string;
+  readonly connection: string;
+  readonly heartbeatMs: number;
+  readonly limits: WireLimits;
+}
+
+export interface WireLimits {
+  readonly frameBytes: number;
+  readonly payloadBytes: number;
+  readonly subscriptions: number;
+  readonly eventsPerFrame: number;
+  readonly outboundBytes: number;
+  /** Absent: no limit. */
+  readonly publishPerSecond?: number;
+}
+
+/** Answers a `query`, `topics`, `subscribers` or `stats`; exactly one of the lists or `stats` is there. */
+export interface Result {
+  readonly events?: readonly Event[];
+  readonly topics?: readonly unknown[];
+  readonly subscribers?: readonly unknown[];
+  readonly stats?: unknown;
+  /** More of the same list follows in a frame with the same `requestId`. */
+  readonly more?: true;
+}
+
+export interface ServerPayloads {
+  welcome: Welcome;
+  subscribed: { readonly subscription: string; readonly cursor: string; readonly epoch: string };
+  unsubscribed: { readonly subscription: string };
+  published: { readonly acks: readonly PublishAck[] };
+  result: Result;
+  pong: { readonly time: string };
+  events: {
+    readonly subscription: string;
+    readonly events: readonly Event[];
+    readonly cursor: string;
+  };
+  caughtUp: { readonly subscription: string; readonly cursor: string };
+  gap: {
+    readonly subscription: string;
+    readonly shard: number;
+    readonly from: number;
+    readonly to: number;
+    readonly reason: 'pruned' | 'rolled-back';
+  };
+  dropped: { readonly subscription: string; readonly count: number };
+  ended: {
+    readonly subscription: string;
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly cursor: string;
+  };
+  error: ErrorData;
+}
+
+export type ServerFrame = {
+  [T in keyof ServerPayloads]: {
+    readonly type: T;
+    readonly requestId?: RequestId;
+    readonly payload: ServerPayloads[T];
+  };
+}[keyof ServerPayloads];
+
+export type ParsedFrame =
+  | { readonly frame: ClientFrame; readonly requestId?: RequestId }
+  | { readonly error: BusError; readonly requestId?: RequestId };
+
+const FRAME_FIELDS = new Set(['type', 'requestId', 'payload']);
+export const FRAME_DEPTH_MAX = JSON_DEPTH_MAX + FRAME_ENVELOPE_DEPTH;
+
+/** Never throws. An error comes with the frame's `requestId` wherever that could be read. */
+export function parseClientFrame(text: string): ParsedFrame {
+  if (isDeeperThan(text, FRAME_DEPTH_MAX)) {
+    return {
+      error: invalid(`the frame is nested deeper than ${FRAME_DEPTH_MAX} levels`, '', text),
+    };
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return { error: invalid(`the frame is not JSON: ${(error as Error).message}`, '', text) };
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    return { error: invalid('the frame is not a JSON object', '', json) };
+  }
+  return parseEnvelope(json as Record<string, unknown>);
+}
+
+/** Whether arrays and objects are nested deeper than `depthMax` in a JSON text, well-formed or not. */
+export function isDeeperThan(text: string, depthMax: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case QUOTE_CODE:
+        i = endOfString(text, i);
+        break;
+      case OPEN_ARRAY_CODE:
+      case OPEN_OBJECT_CODE:
+        if (++depth > depthMax) return true;
+        break;
+      case CLOSE_ARRAY_CODE:
+      case CLOSE_OBJECT_CODE:
+        depth--;
+    }
+  }
+  return false;
+}
+
+const QUOTE_CODE = 0x22;
+const BACKSLASH_CODE = 0x5c;
+const OPEN_ARRAY_CODE = 0x5b;
+const CLOSE_ARRAY_CODE = 0x5d;
+const OPEN_OBJECT_CODE = 0x7b;
+const CLOSE_OBJECT_CODE = 0x7d;
+
+/** The index of the quote that ends the string that begins at `start`, or the text's length. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH_CODE) backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
+  return text.length;
+}
+
+function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {
+  const { type, requestId } = envelope;
+  if (requestId !== undefined && !isRequestId(requestId)) {
+    const kinds = `a string of 1 to ${REQUEST_ID_LENGTH_MAX} characters or an integer`;
+    return {
+      error: invalid(`requestId ${quote(requestId)} is not ${kinds}`, 'requestId', requestId),
+    };
+  }
+  const identity = requestId === undefined ? {} : { requestId };
+  if (typeof type !== 'string' || !Object.hasOwn(REQUEST_SCHEMAS, type)) {
+    const known = Object.keys(REQUEST_SCHEMAS).join(', ');
+    const message = `type ${quote(type)} is not one of ${known}`;
+    return { error: invalid(message, 'type', type), ...identity };
+  }
+  for (const field in envelope) {
+    if (FRAME_FIELDS.has(field)) continue;
+    const message = `${quote(field)} is no field of a frame`;
+    return { error: invalid(message, field, envelope[field]), ...identity };
+  }
+  const schema = REQUEST_SCHEMAS[type as RequestType];
+  const result = v.safeParse(schema, envelope.payload, { abortEarly: true });
+  if (!result.success) return { error: payloadFault(result.issues[0]), ...identity };
+  // The schema has judged; the client's own object goes on, because a copy would drop keys like `constructor`.
+  const frame = { type, payload: envelope.payload, ...identity } as ClientFrame;
+  return { frame, ...identity };
+}
+
+function isRequestId(value: unknown): value is RequestId {
+  if (typeof value === 'number') return Number.isSafeInteger(value);
+  return typeof value === 'string' && value !== '' && value.length <= REQUEST_ID_LENGTH_MAX;
+}
+
+function payloadFault(issue: v.BaseIssue<unknown>): BusError {
+  const within = v.getDotPath(issue);
+  const path = within === null ? 'payload' : `payload.${within}`;
+  const { expected, input, received } = issue;
+  if (expected === 'never') return invalid(`${path} is no field of this frame`, path, input);
+  const missing = received === 'undefined' && input === undefined;
+  if (missing) return invalid(`${path} is missing`, path, input);
+  const message =
+    expected === null || expected === 'unknown'
+      ? issue.message
+      : `expected ${expected}, received ${quote(input)}`;
+  return invalid(`${path}: ${message}`, path, input);
+}
+
+function invalid(message: string, path: string, value: unknown): BusError {
+  return new BusError('MESSAGE_INVALID', message, { details: { path, value: quote(value) } });
+}

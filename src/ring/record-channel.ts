@@ -1,0 +1,270 @@
+/**
+ * Records of any size over a ring, in the order of their commits. A record that is too long for the ring
+ * gets a SharedArrayBuffer of its own, which goes over a MessagePort before a small reference to it is
+ * committed in the ring. The port carries nothing but these buffers and doorbells, which may get lost
+ * here: who reads the ring is awake.
+ *
+ * A buffer is a record header of its own, then the body:
+ *
+ * ```
+ *    0               4               8
+ *   +---------------+---------------+-------------------------------+
+ *  0| key           | generation    | body                          |
+ *   +---------------+---------------+-------------------------------+
+ * ```
+ *
+ * and a reference record has this body:
+ *
+ * ```
+ *    0               4               8               12
+ *   +---------------+---------------+---------------+---------------+
+ *  0| key           | generation    | type          | length        |
+ *   +---------------+---------------+---------------+---------------+
+ * ```
+ *
+ * The key is the producer position before the reference was committed: the consumer has passed the
+ * reference once its position is past the key. The generation is the ring producer's, since one that
+ * died after it posted a buffer leaves the same position to its successor.
+ *
+ * `RecordSender` belongs to the producer's thread, `RecordReceiver` to the consumer's.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LARGE_RECORD_BYTES_IN_FLIGHT_MAX } from '../protocol/limits.js';
+import { type RecordHandler, RING_FULL, type RingConsumer, type RingProducer } from './ring.js';
+import { RECORD_ALIGNMENT, REFERENCE_TYPE } from './ring-descriptor.js';
+
+const KEY = 0;
+const GENERATION = KEY + 4;
+const BUFFER_HEADER_LENGTH = GENERATION + 4;
+const TYPE = GENERATION + 4;
+const LENGTH = TYPE + 4;
+const REFERENCE_LENGTH = LENGTH + 4;
+
+if (BUFFER_HEADER_LENGTH % RECORD_ALIGNMENT !== 0 || REFERENCE_LENGTH !== 16) {
+  throw new Error(`buffer header is ${BUFFER_HEADER_LENGTH}, reference ${REFERENCE_LENGTH} bytes`);
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+export class RecordSender {
+  /** Where the claimed record's body is to be written: `bytes`, from `offset` on. */
+  bytes: Buffer = NO_BYTES;
+  offset = 0;
+
+  readonly producer: RingProducer;
+  readonly #sent: Buffer[] = [];
+  readonly #bytesInFlightMax: number;
+  #port: MessagePort;
+  #bytesInFlight = 0;
+  /** The reference's place in the ring while a large record is claimed. */
+  #referenceOffset = RING_FULL;
+  #claimLength = 0;
+
+  constructor(
+    producer: RingProducer,
+    port: MessagePort,
+    bytesInFlightMax: number = LARGE_RECORD_BYTES_IN_FLIGHT_MAX,
+  ) {
+    if (producer.maxRecordLength < REFERENCE_LENGTH) {
+      throw new RangeError(`a ring of ${producer.capacity} bytes is too small for references`);
+    }
+    this.producer = producer;
+    this.#port = port;
+    this.#bytesInFlightMax = bytesInFlightMax;
+  }
+
+  /** False if the ring is full or too many bytes are in flight; `producer.setWaiting` serves both. */
+  tryClaim(length: number): boolean {
+    if (this.#sent.length > 0) this.dropPassed();
+    const { producer } = this;
+    if (length > producer.maxRecordLength) return this.#tryClaimLarge(length);
+    const offset = producer.tryClaim(length);
+    if (offset === RING_FULL) return false;
+    this.bytes = producer.bytes;
+    this.offset = offset;
+    return true;
+  }
+
+  /**
+   * Makes the record visible; `length` may be less than was claimed.
+   * @param type 0 or more
+   * @throws what posting the buffer threw; then the record is gone as after `abort`
+   */
+  commit(type: number, length?: number): void {
+    if (!(type >= 0)) throw new RangeError(`a record's type is 0 or more, not ${type}`);
+    if (this.#referenceOffset === RING_FULL) this.producer.commit(type, length);
+    else this.#commitLarge(type, length ?? this.#claimLength);
+  }
+
+  abort(): void {
+    this.producer.abort();
+    this.#forgetClaim();
+  }
+
+  /** Bytes of large records that the consumer has not released. */
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
+  }
+
+  /** Lets go of the buffers that the consumer has released. Claims do it too. */
+  dropPassed(): void {
+    const consumerPosition = this.producer.consumerPosition;
+    const sent = this.#sent;
+    let passed = 0;
+    while (passed < sent.length && isBefore(sent[passed]!.readInt32LE(KEY), consumerPosition)) {
+      this.#bytesInFlight -= sent[passed]!.length;
+      passed++;
+    }
+    if (passed > 0) sent.splice(0, passed);
+  }
+
+  /** Goes over to the port of a consumer that replaced a dead one, and sends it what that one held. */
+  relink(port: MessagePort): void {
+    this.#port = port;
+    this.dropPassed();
+    for (const bytes of this.#sent) port.postMessage(bytes.buffer);
+  }
+
+  #tryClaimLarge(length: number): boolean {
+    const size = BUFFER_HEADER_LENGTH + length;
+    const bytesInFlight = this.#bytesInFlight;
+    if (bytesInFlight > 0 && bytesInFlight + size > this.#bytesInFlightMax) return false;
+    const offset = this.producer.tryClaim(REFERENCE_LENGTH);
+    if (offset === RING_FULL) return false;
+    try {
+      this.bytes = Buffer.from(new SharedArrayBuffer(size));
+    } catch (error) {
+      this.producer.abort();
+      throw error;
+    }
+    this.offset = BUFFER_HEADER_LENGTH;
+    this.#referenceOffset = offset;
+    this.#claimLength = length;
+    return true;
+  }
+
+  #commitLarge(type: number, length: number): void {
+    if (!(length >= 0 && length <= this.#claimLength)) {
+      throw new RangeError(`${length} bytes committed of ${this.#claimLength} claimed`);
+    }
+    const { bytes, producer } = this;
+    const key = producer.position;
+    bytes.writeInt32LE(key, KEY);
+    bytes.writeInt32LE(producer.generation, GENERATION);
+    const offset = this.#referenceOffset;
+    producer.bytes.writeInt32LE(key, offset + KEY);
+    producer.bytes.writeInt32LE(producer.generation, offset + GENERATION);
+    producer.bytes.writeInt32LE(type, offset + TYPE);
+    producer.bytes.writeInt32LE(length, offset + LENGTH);
+    try {
+      // Before the commit: who sees the reference finds the buffer in its port.
+      this.#port.postMessage(bytes.buffer);
+    } catch (error) {
+      this.abort();
+      throw error;
+    }
+    producer.commit(REFERENCE_TYPE);
+    this.#sent.push(bytes);
+    this.#bytesInFlight += bytes.length;
+    this.#forgetClaim();
+  }
+
+  #forgetClaim(): void {
+    this.#referenceOffset = RING_FULL;
+    this.bytes = NO_BYTES;
+  }
+}
+
+export class RecordReceiver {
+  readonly consumer: RingConsumer;
+  /** By key. In order of arrival, which is that of the keys but after a relink. */
+  readonly #buffers = new Map<number, Buffer>();
+  #port: MessagePort;
+  #handler: RecordHandler = ignore;
+  #isStalled = false;
+
+  constructor(consumer: RingConsumer, port: MessagePort) {
+    this.consumer = consumer;
+    this.#port = port;
+  }
+
+  /** As `RingConsumer.read`; it also stops before a reference whose buffer has not arrived. */
+  read(handler: RecordHandler, limit: number): number {
+    this.#handler = handler;
+    this.#isStalled = false;
+    try {
+      return this.consumer.read(this.#resolve, limit);
+    } finally {
+      this.#handler = ignore;
+    }
+  }
+
+  /** The last `read` stopped because a buffer had not arrived: there is something, but not to be read. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** As `RingConsumer.release`; lets go of the buffers too. */
+  release(): boolean {
+    const isProducerWaiting = this.consumer.release();
+    if (this.#buffers.size > 0) this.#dropReleased();
+    return isProducerWaiting;
+  }
+
+  /** For a 'message' listener on the same port, which may get a buffer before `read` asks for it. */
+  accept(message: unknown): void {
+    if (!(message instanceof SharedArrayBuffer)) return;
+    if (message.byteLength < BUFFER_HEADER_LENGTH) return;
+    const bytes = Buffer.from(message);
+    const key = bytes.readInt32LE(KEY);
+    if (!isBefore(key, this.consumer.releasedPosition)) this.#buffers.set(key, bytes);
+  }
+
+  /** Goes over to the port of a producer that replaced a dead one, and keeps what the old port holds. */
+  relink(port: MessagePort): void {
+    this.#receiveAll();
+    this.#port = port;
+  }
+
+  readonly #resolve: RecordHandler = (type, bytes, offset, length) => {
+    if (type !== REFERENCE_TYPE) return this.#handler(type, bytes, offset, length);
+    const key = bytes.readInt32LE(offset + KEY);
+    const generation = bytes.readInt32LE(offset + GENERATION);
+    if (!this.#holds(key, generation)) this.#receiveAll();
+    if (!this.#holds(key, generation)) {
+      this.#isStalled = true;
+      return false;
+    }
+    const recordType = bytes.readInt32LE(offset + TYPE);
+    const recordLength = bytes.readInt32LE(offset + LENGTH);
+    const buffer = this.#buffers.get(key)!;
+    return this.#handler(recordType, buffer, BUFFER_HEADER_LENGTH, recordLength);
+  };
+
+  #holds(key: number, generation: number): boolean {
+    return this.#buffers.get(key)?.readInt32LE(GENERATION) === generation;
+  }
+
+  #receiveAll(): void {
+    let received = receiveMessageOnPort(this.#port);
+    while (received !== undefined) {
+      this.accept(received.message);
+      received = receiveMessageOnPort(this.#port);
+    }
+  }
+
+  #dropReleased(): void {
+    const releasedPosition = this.consumer.releasedPosition;
+    for (const key of this.#buffers.keys()) {
+      if (isBefore(key, releasedPosition)) this.#buffers.delete(key);
+    }
+  }
+}
+
+function isBefore(position: number, other: number): boolean {
+  return ((position - other) | 0) < 0;
+}
+
+function ignore(): boolean {
+  return false;
+}

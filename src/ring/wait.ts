@@ -1,0 +1,161 @@
+/**
+ * All waiting, and all waking, of threads that share rings. Every wait has a timeout, because a thread
+ * that dies leaves its words in shared memory as they were, and a wake-up that it owed is never sent.
+ *
+ * Each waiting thread has a word in shared memory that says whether it is parked. The waiter sets it and
+ * looks once more for work; the waker first makes the work visible and then looks at the word. Atomic
+ * operations have one order that all threads agree on, so at least one of the two sees the other: the
+ * waiter does not park, or the waker wakes it.
+ */
+import type { MessagePort } from 'node:worker_threads';
+
+const AWAKE = 0;
+const PARKED = 1;
+
+/** How a shard waits for work, whether its thread blocks or lives on an event loop. */
+export interface WaitStrategy {
+  /**
+   * Parks until woken, at most `timeoutMs`, unless `isIdle` says there is work after all. `isIdle` is called
+   * after the thread is marked as parked, and must look at the shared words anew.
+   * @returns the milliseconds parked
+   */
+  idle(isIdle: () => boolean, timeoutMs: number): number | Promise<number>;
+}
+
+/** For a thread that blocks. It is woken with `wakeParked`, and sees no messages while it is parked. */
+export class AtomicsWaitStrategy implements WaitStrategy {
+  readonly #int32: Int32Array;
+  readonly #index: number;
+
+  constructor(int32: Int32Array, index: number) {
+    this.#int32 = int32;
+    this.#index = index;
+    Atomics.store(int32, index, AWAKE);
+  }
+
+  idle(isIdle: () => boolean, timeoutMs: number): number {
+    checkTimeout(timeoutMs);
+    const int32 = this.#int32;
+    const index = this.#index;
+    Atomics.store(int32, index, PARKED);
+    try {
+      if (!isIdle()) return 0;
+      const parkedAt = performance.now();
+      Atomics.wait(int32, index, PARKED, timeoutMs);
+      return performance.now() - parkedAt;
+    } finally {
+      Atomics.store(int32, index, AWAKE);
+    }
+  }
+}
+
+/** Wakes a thread that is parked in `AtomicsWaitStrategy`; true if it was. Make the work visible first. */
+export function wakeParked(int32: Int32Array, index: number): boolean {
+  if (Atomics.load(int32, index) !== PARKED) return false;
+  // If the waiter is still on its way into the wait, it finds the word changed and does not sleep.
+  Atomics.store(int32, index, AWAKE);
+  Atomics.notify(int32, index);
+  return true;
+}
+
+/**
+ * The parked word of a thread that lives on an event loop, and is woken by a message. The waiter calls
+ * `park`, looks once more for work and calls `unpark` if there is some; wakers call `ring`.
+ *
+ * `Atomics.waitAsync` would do without messages, but it does not keep the event loop alive
+ * (https://github.com/nodejs/node/issues/61941).
+ */
+export class Doorbell {
+  readonly #int32: Int32Array;
+  readonly #index: number;
+
+  constructor(int32: Int32Array, index: number) {
+    this.#int32 = int32;
+    this.#index = index;
+  }
+
+  park(): void {
+    Atomics.store(this.#int32, this.#index, PARKED);
+  }
+
+  unpark(): void {
+    Atomics.store(this.#int32, this.#index, AWAKE);
+  }
+
+  /** Posts `null` if the other side is parked, once for all who ring; true if it did. */
+  ring(port: MessagePort): boolean {
+    const was = Atomics.compareExchange(this.#int32, this.#index, PARKED, AWAKE);
+    if (was !== PARKED) return false;
+    port.postMessage(null);
+    return true;
+  }
+}
+
+/**
+ * For a shard on an event loop, which must get on with its input and output while it waits. Wakers ring a
+ * `Doorbell` on the same word, each with its own port.
+ */
+export class MessagePortWaitStrategy implements WaitStrategy {
+  readonly #doorbell: Doorbell;
+  readonly #listeners = new Map<MessagePort, (message: unknown) => void>();
+  #wake: (() => void) | undefined;
+
+  constructor(int32: Int32Array, index: number) {
+    this.#doorbell = new Doorbell(int32, index);
+    this.#doorbell.unpark();
+  }
+
+  /** Any message on the port wakes; it is handed to `accept`. */
+  listen(port: MessagePort, accept: (message: unknown) => void): void {
+    this.unlisten(port);
+    const listener = (message: unknown): void => {
+      accept(message);
+      this.#wake?.();
+    };
+    this.#listeners.set(port, listener);
+    port.on('message', listener);
+  }
+
+  /** Wakes too, because the last ring at this door may be in the port and not be heard any more. */
+  unlisten(port: MessagePort): void {
+    const listener = this.#listeners.get(port);
+    if (listener === undefined) return;
+    this.#listeners.delete(port);
+    port.off('message', listener);
+    this.#wake?.();
+  }
+
+  async idle(isIdle: () => boolean, timeoutMs: number): Promise<number> {
+    checkTimeout(timeoutMs);
+    if (this.#wake !== undefined) throw new Error('already waiting');
+    this.#doorbell.park();
+    try {
+      if (!isIdle()) return 0;
+      const parkedAt = performance.now();
+      await this.#nextWake(timeoutMs);
+      return performance.now() - parkedAt;
+    } finally {
+      this.#doorbell.unpark();
+    }
+  }
+
+  #nextWake(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      // The timer keeps the event loop alive even where no port does.
+      const timer = setTimeout(() => this.#wake?.(), timeoutMs);
+      this.#wake = () => {
+        this.#wake = undefined;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** `setTimeout` takes no more. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+function checkTimeout(timeoutMs: number): void {
+  if (timeoutMs >= 0 && timeoutMs <= TIMEOUT_MS_MAX) return;
+  throw new RangeError(`a wait takes 0 to ${TIMEOUT_MS_MAX} ms, not ${timeoutMs}`);
+}

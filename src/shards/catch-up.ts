@@ -1,0 +1,80 @@
+/**
+ * Feeds consumers that are not far behind from the log, a small page at a time, between the shard's batches. Because
+ * the shard's loop does it, a consumer goes from the log over to what is live at an exact sequence.
+ */
+import { STATE_BEHIND } from '../link/link-records.js';
+import {
+  CATCH_UP_BYTES_PER_STEP,
+  CATCH_UP_EVENTS_PER_STEP,
+  SHARD_CATCH_UP_EVENTS_MAX,
+} from '../protocol/limits.js';
+import { EventRecordView } from '../record/event-record.js';
+import type { EventLog, StoredRecord } from '../store/event-log.js';
+import { type Consumer, REPLAYING } from './consumer.js';
+import type { LinkConsumer, Routes } from './routes.js';
+
+export interface CatchUpStep {
+  /** Events read from the log, matching or not. */
+  readonly read: number;
+  readonly sent: number;
+}
+
+export class CatchUp {
+  readonly #log: EventLog;
+  readonly #routes: Routes;
+  readonly #view = new EventRecordView();
+  readonly #one: Consumer[] = [];
+  #consumer!: LinkConsumer;
+  #sent = 0;
+  /** For want of credit or of room. */
+  #stopped = false;
+
+  constructor(log: EventLog, routes: Routes) {
+    this.#log = log;
+    this.#routes = routes;
+  }
+
+  /** One page for one consumer; at `head` it goes live, and too far behind it the endpoint takes over. */
+  step(consumer: LinkConsumer, head: number, limit: number): CatchUpStep {
+    if (head - consumer.position > SHARD_CATCH_UP_EVENTS_MAX) {
+      consumer.mode = REPLAYING;
+      consumer.link.state(consumer.subscription, STATE_BEHIND, { position: consumer.position });
+      return { read: 0, sent: 0 };
+    }
+    this.#consumer = consumer;
+    this.#one[0] = consumer;
+    this.#sent = 0;
+    this.#stopped = false;
+    const read = this.#log.read(
+      {
+        after: consumer.position,
+        until: head,
+        limit: Math.min(limit, CATCH_UP_EVENTS_PER_STEP),
+        limitBytes: CATCH_UP_BYTES_PER_STEP,
+      },
+      this.#visit,
+    );
+    // Pruned sequences at the very end are passed over too.
+    if (read === 0 && !this.#stopped) consumer.position = head;
+    if (consumer.position >= head) consumer.goLive(head);
+    return { read, sent: this.#sent };
+  }
+
+  readonly #visit = (record: StoredRecord): boolean => {
+    const consumer = this.#consumer;
+    const { bytes, offset, length, sequence } = record;
+    const view = this.#view.wrap(bytes, offset);
+    const wanted =
+      this.#routes.of(view.topic).consumers.has(consumer) &&
+      (consumer.predicate === undefined || consumer.predicate(view));
+    if (wanted) {
+      this.#stopped =
+        !consumer.hasCredit ||
+        !consumer.link.sendEvent(sequence, bytes, offset, length, this.#one, 1);
+      if (this.#stopped) return false;
+      this.#sent++;
+    }
+    consumer.position = sequence;
+    return true;
+  };
+}

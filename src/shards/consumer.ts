@@ -1,0 +1,251 @@
+/**
+ * A consumer: one subscription as one shard sees it. It holds what was matched and could not be sent yet, and decides
+ * by its overflow policy what happens when that grows too long. Touched by the shard's loop alone.
+ *
+ * ```
+ *              no credit                queue over maxBuffer          too far behind
+ *   LIVE ───────────────────► QUEUED ─────────────────────► CATCHING_UP ──────────► REPLAYING
+ *    ▲                          │         (`catch-up`)          │  ▲                    │
+ *    └──────────────────────────┴───────────────────────────────┘  └────── RESUME ──────┘
+ *              queue empty                  position = head
+ * ```
+ *
+ * In REPLAYING the endpoint reads history by itself, through the reader threads.
+ */
+import { Deque } from '../collections/deque.js';
+import {
+  STATE_DROPPED,
+  STATE_ENDED,
+  STATE_LAGGING,
+  STATE_LIVE,
+  type SubscribeCommand,
+} from '../link/link-records.js';
+import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
+import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits.js';
+
+export const LIVE = 0;
+export const QUEUED = 1;
+export const CATCHING_UP = 2;
+export const REPLAYING = 3;
+export const MODE_NAMES = ['live', 'queued', 'catching-up', 'replaying'] as const;
+
+/** An event that waits: a copy of its record, shared by all the queues that hold it. */
+export interface QueuedEvent {
+  readonly topic: string;
+  /** 0 for an ephemeral event. */
+  readonly sequence: number;
+  readonly record: Buffer;
+}
+
+/** What a consumer needs of the link it is reached by. */
+export interface ConsumerLink {
+  state(subscription: number, state: number, body: object): void;
+  /** The consumer has drops to tell, once the link has room. */
+  noteDropped(consumer: Consumer): void;
+}
+
+/** Keeps only the newest event of each topic; the oldest entry is first. */
+class ConflatedQueue {
+  readonly #events = new Map<string, QueuedEvent>();
+
+  get length(): number {
+    return this.#events.size;
+  }
+
+  has(topic: string): boolean {
+    return this.#events.has(topic);
+  }
+
+  /** Returns the event that this one replaces. */
+  push(event: QueuedEvent): QueuedEvent | undefined {
+    const replaced = this.#events.get(event.topic);
+    if (replaced !== undefined) this.#events.delete(event.topic);
+    this.#events.set(event.topic, event);
+    return replaced;
+  }
+
+  peek(): QueuedEvent | undefined {
+    return this.#events.values().next().value;
+  }
+
+  shift(): QueuedEvent | undefined {
+    const first = this.peek();
+    if (first !== undefined) this.#events.delete(first.topic);
+    return first;
+  }
+
+  clear(): void {
+    this.#events.clear();
+  }
+
+  [Symbol.iterator](): Iterator<QueuedEvent> {
+    return this.#events.values();
+  }
+}
+
+export class Consumer<L extends ConsumerLink = ConsumerLink> {
+  readonly subscription: number;
+  readonly name: string | undefined;
+  readonly overflow: string;
+  readonly maxBuffer: number;
+  filter: ParsedFilter;
+  /** Undefined where the topic decides alone. */
+  predicate: EventPredicate | undefined;
+  mode = LIVE;
+  ended = false;
+  /** All that matched up to this sequence was sent. Kept up to date in CATCHING_UP and REPLAYING only. */
+  position = 0;
+  dropped = 0;
+  creditEvents: number;
+  creditBytes: number;
+  readonly #queue: Deque<QueuedEvent> | ConflatedQueue;
+  #queueBytes = 0;
+  #droppedUntold = 0;
+
+  constructor(
+    readonly link: L,
+    command: SubscribeCommand,
+  ) {
+    this.subscription = command.subscription;
+    this.name = command.name;
+    this.overflow = command.overflow;
+    this.maxBuffer = command.maxBuffer;
+    this.creditEvents = command.creditEvents;
+    this.creditBytes = command.creditBytes;
+    this.filter = command.filter;
+    this.predicate = compilePredicate(command.filter);
+    this.#queue = command.overflow === 'conflate' ? new ConflatedQueue() : new Deque<QueuedEvent>();
+  }
+
+  get hasCredit(): boolean {
+    return this.creditEvents > 0 && this.creditBytes > 0;
+  }
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  /** Room before a `block` consumer must stop its publishers; others never do. */
+  get room(): number {
+    if (this.overflow !== 'block' || this.mode > QUEUED) return Number.POSITIVE_INFINITY;
+    if (this.#queueBytes >= SUBSCRIBER_BUFFER_BYTES_MAX) return 0;
+    return Math.max(0, this.maxBuffer - this.#queue.length);
+  }
+
+  spend(bytes: number): void {
+    this.creditEvents--;
+    this.creditBytes -= bytes;
+  }
+
+  peek(): QueuedEvent | undefined {
+    return this.#queue.peek();
+  }
+
+  shift(): void {
+    const event = this.#queue.shift();
+    if (event !== undefined) this.#queueBytes -= event.record.length;
+  }
+
+  /** Takes an event that cannot be sent now; `before` is the last sequence that was dealt with before it. */
+  enqueue(event: QueuedEvent, before: number): void {
+    if (this.mode === LIVE) {
+      this.mode = QUEUED;
+      this.link.state(this.subscription, STATE_LAGGING, { position: before });
+    }
+    if (this.#isFullFor(event) && !this.#makeRoom(event, before)) return;
+    const replaced = this.#queue.push(event);
+    this.#queueBytes += event.record.length;
+    if (replaced !== undefined) {
+      this.#queueBytes -= replaced.record.length;
+      this.#countDropped(1);
+    }
+  }
+
+  /** Everything up to `position` was sent; what is live follows. */
+  goLive(position: number): void {
+    this.mode = LIVE;
+    this.link.state(this.subscription, STATE_LIVE, { position });
+  }
+
+  /** Only its position is kept from here on; the log feeds it. */
+  fallBehind(position: number): void {
+    let ephemeral = 0;
+    for (const event of this.#queue) if (event.sequence === 0) ephemeral++;
+    this.#clear();
+    this.mode = CATCHING_UP;
+    this.position = position;
+    this.#countDropped(ephemeral);
+  }
+
+  end(code: string, message: string, position: number): void {
+    this.ended = true;
+    this.#clear();
+    this.link.state(this.subscription, STATE_ENDED, { code, message, position });
+  }
+
+  /** An ephemeral event passed by while the consumer was fed from the log, where there are none. */
+  missEphemeral(): void {
+    this.#countDropped(1);
+  }
+
+  /** Tells the endpoint of drops, many in one message, and returns how many. */
+  tellDropped(): number {
+    const count = this.#droppedUntold;
+    this.#droppedUntold = 0;
+    if (!this.ended) this.link.state(this.subscription, STATE_DROPPED, { count });
+    return count;
+  }
+
+  #isFullFor(event: QueuedEvent): boolean {
+    if (this.overflow === 'block') return false;
+    const queue = this.#queue;
+    if (queue instanceof ConflatedQueue && queue.has(event.topic)) return false;
+    return queue.length >= this.maxBuffer || this.#queueBytes >= SUBSCRIBER_BUFFER_BYTES_MAX;
+  }
+
+  /** The overflow policy. False: the event is not to be queued. */
+  #makeRoom(event: QueuedEvent, before: number): boolean {
+    switch (this.overflow) {
+      case 'drop-newest':
+        this.#countDropped(1);
+        return false;
+      case 'disconnect':
+        this.end(
+          'SLOW_CONSUMER',
+          `subscription ${this.name ?? this.subscription} fell ${this.#queue.length} events behind`,
+          before,
+        );
+        return false;
+      case 'catch-up': {
+        const first = this.#firstPersisted() || event.sequence;
+        if (first !== 0) {
+          this.fallBehind(first - 1);
+          if (event.sequence === 0) this.#countDropped(1);
+          return false;
+        }
+        break;
+      }
+    }
+    // drop-oldest; conflate over its bound; and catch-up where nothing queued is in the log.
+    this.shift();
+    this.#countDropped(1);
+    return true;
+  }
+
+  #firstPersisted(): number {
+    for (const event of this.#queue) if (event.sequence !== 0) return event.sequence;
+    return 0;
+  }
+
+  #countDropped(count: number): void {
+    if (count === 0) return;
+    if (this.#droppedUntold === 0) this.link.noteDropped(this);
+    this.dropped += count;
+    this.#droppedUntold += count;
+  }
+
+  #clear(): void {
+    this.#queue.clear();
+    this.#queueBytes = 0;
+  }
+}

@@ -1,0 +1,249 @@
+/**
+ * The shard's end of a link: reads an endpoint's publishes and commands, writes its acks, events, replies
+ * and states. Touched by the shard's loop alone.
+ *
+ * Nothing overtakes: while acks, replies or states wait for room in the delivery ring, no event is written either,
+ * and the durable watermark stands still, so that the endpoint never believes a subscription further than it is.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { Deque } from '../collections/deque.js';
+import type { LinkEnd } from '../link/link.js';
+import {
+  ACK_COUNT,
+  ACK_KIND,
+  ACK_LENGTH,
+  ACK_POSITION,
+  ACK_REFUSED,
+  ACK_SEQUENCE,
+  DELIVERY_ACK,
+  DELIVERY_EVENT,
+  DELIVERY_REPLY,
+  DELIVERY_STATE,
+  EVENT_SEQUENCE,
+  EVENT_SUBSCRIPTION_IDS,
+  EVENT_SUBSCRIPTIONS,
+  eventRecordOffset,
+  REPLY_BODY,
+} from '../link/link-records.js';
+import type { ErrorData } from '../protocol/errors.js';
+import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
+import { RingConsumer, RingProducer } from '../ring/ring.js';
+import { Doorbell } from '../ring/wait.js';
+import type { Consumer, ConsumerLink } from './consumer.js';
+import type { LinkRecovery } from './recovery.js';
+
+/** One run of publishes of one kind, next to each other in the ring and in the log. */
+export interface AckRun {
+  readonly kind: number;
+  readonly count: number;
+  readonly position: number;
+  readonly sequence: number;
+  readonly error: ErrorData | undefined;
+}
+
+interface Message {
+  readonly type: number;
+  /** Reply: request and ok. State: subscription and state. */
+  readonly first: number;
+  readonly second: number;
+  readonly json: string;
+}
+
+export class LinkAdapter implements ConsumerLink {
+  readonly endpoint: string;
+  readonly publishRing: RingConsumer;
+  readonly publishes: RecordReceiver;
+  readonly controls: RecordReceiver;
+  readonly consumers = new Map<number, Consumer<LinkAdapter>>();
+  /** Consumers that wait for room in the delivery ring. */
+  readonly waiting = new Set<Consumer<LinkAdapter>>();
+  /** Ephemeral publishes before this position may have been delivered by a thread that died. */
+  skipEphemeralUntil: number | undefined;
+  leaving = false;
+  /** Set while a link of a dead thread is taken back; its publishes wait. */
+  recovery: LinkRecovery | undefined;
+  readonly #deliveryRing: RingProducer;
+  readonly #deliveries: RecordSender;
+  readonly #doorbell: Doorbell;
+  readonly #port: MessagePort;
+  readonly #acks = new Deque<AckRun>();
+  readonly #outbox = new Deque<Message>();
+  readonly #onDropped: (consumer: Consumer) => void;
+  #written = false;
+  /** A claim found no room when the endpoint had released up to `#fullAt`. */
+  #isFull = false;
+  #fullAt = 0;
+
+  constructor(end: LinkEnd, onDropped: (consumer: Consumer) => void) {
+    this.endpoint = end.endpoint;
+    this.#port = end.port;
+    this.#onDropped = onDropped;
+    this.publishRing = new RingConsumer(end.memory.publishRing);
+    this.publishes = new RecordReceiver(this.publishRing, end.port);
+    this.controls = new RecordReceiver(new RingConsumer(end.memory.controlRing), end.port);
+    this.#deliveryRing = new RingProducer(end.memory.deliveryRing);
+    this.#deliveries = new RecordSender(this.#deliveryRing, end.port);
+    this.#doorbell = new Doorbell(new Int32Array(end.doorbell), 0);
+  }
+
+  /** Something waits for room: the endpoint does not read its ring. */
+  get isBlocked(): boolean {
+    return this.#acks.length > 0 || this.#outbox.length > 0;
+  }
+
+  /** False while the last claim that found no room would find none again. */
+  get mayHaveRoom(): boolean {
+    if (this.#isFull && this.#deliveryRing.consumerPosition !== this.#fullAt) this.#isFull = false;
+    return !this.#isFull;
+  }
+
+  get deliveryFill(): number {
+    return this.#deliveryRing.usedBytes / this.#deliveryRing.capacity;
+  }
+
+  get publishFill(): number {
+    return this.publishRing.usedBytes / this.publishRing.capacity;
+  }
+
+  ack(run: AckRun): void {
+    if (this.isBlocked || !this.#writeAck(run)) this.#acks.push(run);
+  }
+
+  reply(request: number, ok: boolean, body: unknown): void {
+    this.#send({
+      type: DELIVERY_REPLY,
+      first: request,
+      second: ok ? 1 : 0,
+      json: JSON.stringify(body ?? null),
+    });
+  }
+
+  state(subscription: number, state: number, body: object): void {
+    this.#send({
+      type: DELIVERY_STATE,
+      first: subscription,
+      second: state,
+      json: JSON.stringify(body),
+    });
+  }
+
+  noteDropped(consumer: Consumer): void {
+    this.#onDropped(consumer);
+  }
+
+  /**
+   * Writes an event once for the first `count` of `consumers`. False, and nothing written, when the ring has no
+   * room; the endpoint then wakes the shard once it has made some.
+   */
+  sendEvent(
+    sequence: number,
+    record: Buffer,
+    offset: number,
+    length: number,
+    consumers: readonly Consumer[],
+    count: number,
+  ): boolean {
+    if (this.isBlocked) return false;
+    const recordOffset = eventRecordOffset(count);
+    if (!this.#tryClaim(recordOffset + length)) return false;
+    const deliveries = this.#deliveries;
+    const { bytes, offset: at } = deliveries;
+    bytes.writeDoubleLE(sequence, at + EVENT_SEQUENCE);
+    bytes.writeInt32LE(count, at + EVENT_SUBSCRIPTIONS);
+    for (let i = 0; i < count; i++) {
+      const consumer = consumers[i]!;
+      bytes.writeInt32LE(consumer.subscription, at + EVENT_SUBSCRIPTION_IDS + 4 * i);
+      consumer.spend(length);
+    }
+    record.copy(bytes, at + recordOffset, offset, offset + length);
+    deliveries.commit(DELIVERY_EVENT);
+    this.#written = true;
+    return true;
+  }
+
+  /** Sends what waited, as far as there is room. True if anything went. */
+  flush(): boolean {
+    let flushed = false;
+    while (this.#acks.length > 0 && this.#writeAck(this.#acks.peek()!)) {
+      this.#acks.shift();
+      flushed = true;
+    }
+    while (
+      this.#acks.length === 0 &&
+      this.#outbox.length > 0 &&
+      this.#writeMessage(this.#outbox.peek()!)
+    ) {
+      this.#outbox.shift();
+      flushed = true;
+    }
+    return flushed;
+  }
+
+  /** All events up to `head` that this endpoint's live subscriptions match are in the ring. */
+  advanceWatermark(head: number): void {
+    if (!this.isBlocked) this.#deliveryRing.durableWatermark = head;
+  }
+
+  /** Wakes the endpoint if anything was written since the last call and it is parked. */
+  ringDoorbell(): void {
+    if (!this.#written) return;
+    this.#written = false;
+    this.#doorbell.ring(this.#port);
+  }
+
+  /** Wakes the endpoint at the next `ringDoorbell`, written or not: it waits for room. */
+  wakeEndpoint(): void {
+    this.#written = true;
+  }
+
+  /** Frees what was read from the publish ring; the endpoint looks for room whenever it is acknowledged. */
+  releasePublishes(): void {
+    if (this.publishes.release()) this.wakeEndpoint();
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+
+  /** Where there is no room, the endpoint is asked to wake the shard, and the claim is tried once more. */
+  #tryClaim(length: number): boolean {
+    if (!this.mayHaveRoom) return false;
+    if (this.#deliveries.tryClaim(length)) return true;
+    this.#deliveryRing.setWaiting();
+    this.#fullAt = this.#deliveryRing.consumerPosition;
+    if (this.#deliveries.tryClaim(length)) return true;
+    this.#isFull = true;
+    return false;
+  }
+
+  #send(message: Message): void {
+    if (this.isBlocked || !this.#writeMessage(message)) this.#outbox.push(message);
+  }
+
+  #writeAck(run: AckRun): boolean {
+    const error = run.kind === ACK_REFUSED ? JSON.stringify(run.error) : '';
+    if (!this.#tryClaim(ACK_LENGTH + Buffer.byteLength(error))) return false;
+    const deliveries = this.#deliveries;
+    const { bytes, offset } = deliveries;
+    bytes.writeInt32LE(run.kind, offset + ACK_KIND);
+    bytes.writeInt32LE(run.count, offset + ACK_COUNT);
+    bytes.writeInt32LE(run.position, offset + ACK_POSITION);
+    bytes.writeDoubleLE(run.sequence, offset + ACK_SEQUENCE);
+    bytes.write(error, offset + ACK_LENGTH);
+    deliveries.commit(DELIVERY_ACK);
+    this.#written = true;
+    return true;
+  }
+
+  #writeMessage(message: Message): boolean {
+    if (!this.#tryClaim(REPLY_BODY + Buffer.byteLength(message.json))) return false;
+    const deliveries = this.#deliveries;
+    const { bytes, offset } = deliveries;
+    bytes.writeInt32LE(message.first, offset);
+    bytes.writeInt32LE(message.second, offset + 4);
+    bytes.write(message.json, offset + REPLY_BODY);
+    deliveries.commit(message.type);
+    this.#written = true;
+    return true;
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * One batch of publishes on its way through the shard: drained from the links' rings, appended, committed, acknowledged.
+ * It remembers where each event lies in ring memory, which stays claimed until `release`, so that nothing is copied
+ * between a publisher's ring and a subscriber's.
+ */
+import {
+  ACK_DUPLICATE,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_SYNCED,
+  ACK_WRITTEN,
+} from '../link/link-records.js';
+import type { ErrorData } from '../protocol/errors.js';
+import { COMMIT_BATCH_BYTES } from '../protocol/limits.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SUPPLIED_TIMESTAMP,
+  EVENT_FLAG_SYNCED,
+  EventRecordView,
+} from '../record/event-record.js';
+import type { EventLog, RingPosition } from '../store/event-log.js';
+import type { LinkAdapter } from './link-adapter.js';
+
+/** Acks of one link: publishes of one kind that lie next to each other in its ring and in the log. */
+interface Run {
+  readonly link: LinkAdapter;
+  kind: number;
+  count: number;
+  position: number;
+  sequence: number;
+}
+
+export class PublishBatch {
+  /** Parallel arrays of the events to deliver, in order: 0 to `length`. */
+  readonly bytes: Buffer[] = [];
+  readonly offsets: number[] = [];
+  readonly topics: string[] = [];
+  /** 0 for an ephemeral event. */
+  readonly sequences: number[] = [];
+  length = 0;
+  /** Any event asked to survive power loss. */
+  synced = false;
+  /** Events appended to the log. */
+  appended = 0;
+  ephemeral = 0;
+  duplicates = 0;
+
+  readonly #log: EventLog;
+  readonly #view = new EventRecordView();
+  readonly #runs: Run[] = [];
+  readonly #positions: RingPosition[] = [];
+  readonly #links: LinkAdapter[] = [];
+  #link!: LinkAdapter;
+  #firstSequence = 0;
+  #handled = 0;
+  #byteCount = 0;
+  #recordedAt = 0;
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  /** Publishes in the batch, duplicates included. */
+  get handled(): number {
+    return this.#handled;
+  }
+
+  get positions(): readonly RingPosition[] {
+    return this.#positions;
+  }
+
+  /** Takes up to `limit` publishes, round robin from `first` on over the links. */
+  drain(links: readonly LinkAdapter[], first: number, limit: number): void {
+    this.#recordedAt = Math.max(Date.now(), this.#log.lastRecordedAt);
+    for (let i = 0; i < links.length && this.#handled < limit; i++) {
+      const link = links[(first + i) % links.length]!;
+      if (link.recovery !== undefined || link.publishRing.isEmpty()) continue;
+      this.#drainLink(link, limit - this.#handled);
+    }
+  }
+
+  /** The log refused the batch: what was to be stored is not, and is told so. */
+  refuse(error: ErrorData): void {
+    const { head } = this.#log;
+    for (const run of this.#runs) {
+      const lost = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN || run.sequence > head;
+      if (lost && run.kind !== ACK_EPHEMERAL) run.kind = ACK_REFUSED;
+    }
+    let kept = 0;
+    for (let i = 0; i < this.length; i++) {
+      if (this.sequences[i] !== 0) continue;
+      this.bytes[kept] = this.bytes[i]!;
+      this.offsets[kept] = this.offsets[i]!;
+      this.topics[kept] = this.topics[i]!;
+      this.sequences[kept++] = 0;
+    }
+    this.length = kept;
+    this.acknowledge(error);
+  }
+
+  acknowledge(error?: ErrorData): void {
+    for (const { link, kind, count, position, sequence } of this.#runs) {
+      link.ack({
+        kind,
+        count,
+        position,
+        sequence,
+        error: kind === ACK_REFUSED ? error : undefined,
+      });
+    }
+  }
+
+  /** Gives the ring memory back and empties the batch. */
+  release(): void {
+    for (const link of this.#links) link.releasePublishes();
+    this.#links.length = 0;
+    this.#runs.length = 0;
+    this.#positions.length = 0;
+    // Shortened, not refilled: the arrays must not keep large buffers alive.
+    this.bytes.length = 0;
+    this.offsets.length = 0;
+    this.topics.length = 0;
+    this.sequences.length = 0;
+    this.length = 0;
+    this.appended = 0;
+    this.ephemeral = 0;
+    this.duplicates = 0;
+    this.synced = false;
+    this.#handled = 0;
+    this.#byteCount = 0;
+  }
+
+  #drainLink(link: LinkAdapter, limit: number): void {
+    this.#link = link;
+    this.#firstSequence = 0;
+    const ring = link.publishRing;
+    if (link.publishes.read(this.#onPublish, limit) === 0) return;
+    this.#links.push(link);
+    this.#endRun(ring.position);
+    // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
+    ring.mark = ring.position;
+    if (this.#firstSequence === 0) return;
+    this.#positions.push({
+      endpoint: link.endpoint,
+      position: ring.position,
+      firstSequence: this.#firstSequence,
+    });
+  }
+
+  readonly #onPublish = (
+    _type: number,
+    bytes: Buffer,
+    offset: number,
+    length: number,
+  ): boolean | undefined => {
+    if (this.#byteCount > 0 && this.#byteCount + length > COMMIT_BATCH_BYTES) return false;
+    this.#byteCount += length;
+    this.#handled++;
+    const view = this.#view.wrap(bytes, offset);
+    const { flags } = view;
+    if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
+    if ((flags & EVENT_FLAG_PERSIST) === 0) this.#takeEphemeral(view);
+    else this.#takePersisted(view, flags);
+    return undefined;
+  };
+
+  #takeEphemeral(view: EventRecordView): void {
+    const link = this.#link;
+    this.#count(ACK_EPHEMERAL, 0);
+    this.ephemeral++;
+    const { skipEphemeralUntil } = link;
+    if (skipEphemeralUntil !== undefined) {
+      if (((link.publishRing.position - skipEphemeralUntil) | 0) < 0) return;
+      link.skipEphemeralUntil = undefined;
+    }
+    this.#push(view, view.topic, 0);
+  }
+
+  #takePersisted(view: EventRecordView, flags: number): void {
+    if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0) {
+      const first = this.#log.findDuplicate(view.id);
+      if (first !== 0) {
+        this.duplicates++;
+        this.#count(ACK_DUPLICATE, first);
+        return;
+      }
+    }
+    const { topic } = view;
+    const sequence = this.#log.append(view.bytes, view.offset, topic, this.#recordedAt);
+    const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
+    if (synced) this.synced = true;
+    if (this.#firstSequence === 0) this.#firstSequence = sequence;
+    this.appended++;
+    this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, sequence);
+    this.#push(view, topic, sequence);
+  }
+
+  #push(view: EventRecordView, topic: string, sequence: number): void {
+    const index = this.length++;
+    this.bytes[index] = view.bytes;
+    this.offsets[index] = view.offset;
+    this.topics[index] = topic;
+    this.sequences[index] = sequence;
+  }
+
+  /** Adds a publish to the open run, or starts one. */
+  #count(kind: number, sequence: number): void {
+    const runs = this.#runs;
+    const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
+    if (run !== undefined && run.link === this.#link && run.kind === kind) {
+      if (kind === ACK_EPHEMERAL || sequence === run.sequence + run.count) {
+        run.count++;
+        return;
+      }
+    }
+    this.#endRun(this.#link.publishRing.position);
+    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence });
+  }
+
+  /** The last run reaches up to `position` in its link's ring. */
+  #endRun(position: number): void {
+    const run = this.#runs[this.#runs.length - 1];
+    if (run !== undefined && run.link === this.#link) run.position = position;
+  }
+}

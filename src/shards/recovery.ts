@@ -1,0 +1,72 @@
+/**
+ * Takes back a link that a dead thread served. What it had committed is acknowledged again, one by one, and passed over;
+ * the endpoint skips the acks that it has seen. What it had read and not committed is still in the ring, and is taken
+ * as if for the first time, but not before all that was committed is passed.
+ */
+import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_SYNCED, ACK_WRITTEN } from '../link/link-records.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SYNCED,
+  EventRecordView,
+} from '../record/event-record.js';
+import type { EventLog, RingPosition } from '../store/event-log.js';
+import type { LinkAdapter } from './link-adapter.js';
+
+export class LinkRecovery {
+  readonly #link: LinkAdapter;
+  readonly #log: EventLog;
+  readonly #until: number;
+  readonly #view = new EventRecordView();
+  /** The sequence of the next record that the dead thread had stored. */
+  #expected: number;
+  #kind = 0;
+  #sequence = 0;
+
+  constructor(link: LinkAdapter, log: EventLog, stored: RingPosition | undefined) {
+    this.#link = link;
+    this.#log = log;
+    const ring = link.publishRing;
+    const ahead = stored === undefined ? 0 : (stored.position - ring.releasedPosition) | 0;
+    // A position that is not in the ring is of a time before the ring went round.
+    const isInRing = ahead > 0 && ahead <= ring.usedBytes;
+    this.#until = isInRing ? stored!.position : ring.releasedPosition;
+    this.#expected = stored?.firstSequence ?? 0;
+    link.skipEphemeralUntil = ring.mark;
+  }
+
+  /** Goes as far as it can; false where a large record's buffer is still to be sent again by the endpoint. */
+  step(): boolean {
+    const link = this.#link;
+    const ring = link.publishRing;
+    while (((this.#until - ring.position) | 0) > 0) {
+      if (link.publishes.read(this.#classify, 1) === 0) return false;
+      const { position } = ring;
+      link.ack({
+        kind: this.#kind,
+        count: 1,
+        position,
+        sequence: this.#sequence,
+        error: undefined,
+      });
+    }
+    link.releasePublishes();
+    return true;
+  }
+
+  readonly #classify = (_type: number, bytes: Buffer, offset: number): void => {
+    const view = this.#view.wrap(bytes, offset);
+    const { flags } = view;
+    this.#sequence = 0;
+    this.#kind = ACK_EPHEMERAL;
+    if ((flags & EVENT_FLAG_PERSIST) === 0) return;
+    const repeated = (flags & EVENT_FLAG_SUPPLIED_ID) === 0 ? 0 : this.#log.findDuplicate(view.id);
+    if (repeated !== 0 && repeated !== this.#expected) {
+      this.#kind = ACK_DUPLICATE;
+      this.#sequence = repeated;
+      return;
+    }
+    this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
+    this.#sequence = this.#expected++;
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * The entry of a shard's thread: opens the shard's log, takes the links, and runs the loop until it is told to stop.
+ * Whatever is thrown here ends the thread; main starts another on the same rings.
+ */
+import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import {
+  MAIL,
+  PARKED,
+  ShardControl,
+  ShardCounter,
+  STATE,
+  STATE_RUNNING,
+} from '../link/shard-control.js';
+import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
+import { BusError } from '../protocol/errors.js';
+import { AtomicsWaitStrategy } from '../ring/wait.js';
+import { SqliteEventLog } from '../store/sqlite-event-log.js';
+import { Commands } from './commands.js';
+import { LinkAdapter } from './link-adapter.js';
+import { LinkRecovery } from './recovery.js';
+import { type LinkConsumer, Routes } from './routes.js';
+import { Shard } from './shard.js';
+
+/** Nothing needs to be woken for this long; timers of the loop (retention, gauges) are checked as often. */
+const IDLE_TIMEOUT_MS = 250;
+
+class ShardThread {
+  readonly #data: ShardThreadData;
+  readonly #control: ShardControl;
+  readonly #mail: MessagePort;
+  readonly #log: SqliteEventLog;
+  readonly #routes = new Routes();
+  readonly #shard: Shard;
+  readonly #commands: Commands;
+  #mailSeen = 0;
+  #isStopping = false;
+
+  constructor(data: ShardThreadData) {
+    this.#data = data;
+    this.#control = new ShardControl(data.control);
+    this.#mail = data.mail;
+    this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
+    const { commitBatchEvents, prunes } = data;
+    this.#shard = new Shard(this.#log, this.#routes, this.#control, { commitBatchEvents, prunes });
+    this.#commands = new Commands(this.#shard, this.#log, this.#routes, data.generation);
+  }
+
+  start(): void {
+    const positions = new Map<string, ReturnType<SqliteEventLog['ringPositions']>[number]>();
+    if (this.#data.isFirst) this.#log.clearRingPositions();
+    else for (const one of this.#log.ringPositions()) positions.set(one.endpoint, one);
+    for (const end of this.#data.ends) {
+      const link = this.#adopt(end);
+      link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
+    }
+    const { head, wentBackwardsFrom } = this.#log;
+    this.#report({ report: 'ready', head, wentBackwardsFrom });
+  }
+
+  run(): void {
+    const { words, counters } = this.#control;
+    const wait = new AtomicsWaitStrategy(words, PARKED);
+    const isIdle = (): boolean =>
+      !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
+    counters[ShardCounter.startedAt] = Date.now();
+    counters[ShardCounter.parkedMs] = 0;
+    Atomics.store(words, STATE, STATE_RUNNING);
+    while (!this.#isStopping || !this.#shard.isDrained) {
+      this.#readMail();
+      const commanded = this.#commands.take();
+      const worked = this.#shard.turn();
+      if (typeof worked !== 'boolean') throw new Error('the SQLite log commits synchronously');
+      if (commanded || worked || this.#isStopping) continue;
+      counters[ShardCounter.parkedMs]! += wait.idle(isIdle, IDLE_TIMEOUT_MS);
+    }
+    this.#shard.turn();
+  }
+
+  close(): void {
+    this.#log.close();
+  }
+
+  stop(): void {
+    for (const link of this.#shard.links) link.close();
+    this.#report({ report: 'stopped' });
+    this.#mail.close();
+  }
+
+  #readMail(): void {
+    if (Atomics.load(this.#control.words, MAIL) === this.#mailSeen) return;
+    for (
+      let mail = receiveMessageOnPort(this.#mail);
+      mail;
+      mail = receiveMessageOnPort(this.#mail)
+    ) {
+      this.#mailSeen = (this.#mailSeen + 1) | 0;
+      this.#onMail(mail.message as ShardMail);
+    }
+  }
+
+  #onMail(mail: ShardMail): void {
+    switch (mail.mail) {
+      case 'attach':
+        this.#adopt(mail.end);
+        break;
+      case 'detach':
+        for (const link of this.#shard.links) {
+          if (link.endpoint === mail.endpoint) this.#shard.leave(link);
+        }
+        break;
+      case 'page':
+        this.#answer(mail.id, () => this.#log.page(mail.request));
+        break;
+      case 'positionAt':
+        this.#answer(mail.id, () => this.#log.positionAt(mail.timeMs));
+        break;
+      case 'crash':
+        throw new Error(`shard ${this.#data.shard} was made to crash`);
+      case 'stop':
+        this.#isStopping = true;
+    }
+  }
+
+  #answer(id: number, work: () => unknown): void {
+    try {
+      this.#report({ report: 'answer', id, value: work() });
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      this.#report({ report: 'refusal', id, error: error.toJSON() });
+    }
+  }
+
+  #adopt(end: ShardThreadData['ends'][number]): LinkAdapter {
+    const link = new LinkAdapter(end, (consumer) =>
+      this.#shard.noteDropped(consumer as LinkConsumer),
+    );
+    this.#shard.add(link);
+    return link;
+  }
+
+  #report(report: ShardReport): void {
+    this.#mail.postMessage(report);
+  }
+}
+
+const data = workerData as ShardThreadData;
+let thread: ShardThread | undefined;
+try {
+  thread = new ShardThread(data);
+  thread.start();
+} catch (error) {
+  if (!(error instanceof BusError)) throw error;
+  data.mail.postMessage({ report: 'refused', error: error.toJSON() } satisfies ShardReport);
+}
+if (thread !== undefined) {
+  try {
+    thread.run();
+  } finally {
+    thread.close();
+  }
+  thread.stop();
+}

@@ -1,0 +1,152 @@
+import type Database from 'better-sqlite3';
+import type { TopicSummary } from './event-log.js';
+import { blockOf, type TopicIndexWriter } from './topic-index.js';
+import type { TopicEntry, TopicTable } from './topic-table.js';
+
+/** Rows of the index or of the totals written in one step of background work. */
+const ROWS_PER_STEP = 1024;
+/** Totals are written once in so many index blocks; until then they are added up again at open. */
+const BLOCKS_PER_TOTALS = 8;
+
+/**
+ * Brings the topic index and the topics' totals to disk, a bounded number of rows at a time and always inside a
+ * transaction: the batch's own under load, one of its own when the shard is idle.
+ */
+export class IndexKeeper {
+  readonly #database: Database.Database;
+  readonly #index: TopicIndexWriter;
+  readonly #topics: TopicTable;
+  readonly #setMeta: Database.Statement<[string, number]>;
+  readonly #isPruned: (topic: number, sequence: number) => boolean;
+  readonly #firstAfter: FirstAfter;
+  /** As of the last commit, to go back to. */
+  #committedBlocks: number;
+  #committedTotalsBlocks: number;
+  #totalsBlocks: number;
+  /** Topics whose totals are being written, and the block that they are then complete to. */
+  #round: TopicEntry[] = [];
+  #roundBlocks = 0;
+  #writtenInBatch: TopicEntry[] = [];
+
+  constructor(
+    database: Database.Database,
+    index: TopicIndexWriter,
+    topics: TopicTable,
+    totalsBlocks: number,
+  ) {
+    this.#database = database;
+    this.#index = index;
+    this.#topics = topics;
+    this.#committedBlocks = index.writtenBlocks;
+    this.#committedTotalsBlocks = totalsBlocks;
+    this.#totalsBlocks = totalsBlocks;
+    this.#firstAfter = new FirstAfter(database, index);
+    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    this.#isPruned = (topic, sequence) => sequence <= topics.byId(topic).prunedThrough;
+  }
+
+  note(sequence: number, topic: number, bytes: number, isSupplied: boolean): void {
+    this.#index.note(sequence, topic, bytes, isSupplied);
+  }
+
+  isDue(head: number): boolean {
+    return this.#round.length > 0 || this.#index.isDue(head);
+  }
+
+  /**
+   * One step inside the caller's transaction. `head` is the last committed sequence, `counted` the last one that
+   * the totals in memory include.
+   */
+  step(rows: number, head: number, counted: number): void {
+    if (!this.#index.isDue(head)) {
+      this.#writeRound(rows, counted);
+      return;
+    }
+    if (!this.#index.step(rows, this.#isPruned)) return;
+    const { writtenBlocks } = this.#index;
+    this.#setMeta.run('index_blocks', writtenBlocks);
+    if (this.#round.length > 0 || writtenBlocks - this.#totalsBlocks < BLOCKS_PER_TOTALS) return;
+    this.#round = [...this.#topics.entries()].filter((entry) => entry.isDirty);
+    this.#roundBlocks = writtenBlocks;
+  }
+
+  /** One step in a transaction of its own. */
+  maintain(head: number): void {
+    try {
+      this.#database.transaction(() => this.step(ROWS_PER_STEP, head, head)).immediate();
+    } catch (error) {
+      this.#topics.rollback();
+      this.rollback();
+      throw error;
+    }
+    this.#topics.commit();
+    this.commit();
+  }
+
+  /** Everything that a clean close leaves behind, in the caller's transaction. */
+  writeTotals(head: number): void {
+    for (const entry of this.#topics.entries()) {
+      if (entry.isDirty) this.#topics.write(entry, head);
+    }
+    this.#setMeta.run('totals_blocks', this.#index.writtenBlocks);
+  }
+
+  commit(): void {
+    this.#committedBlocks = this.#index.writtenBlocks;
+    this.#committedTotalsBlocks = this.#totalsBlocks;
+    if (this.#writtenInBatch.length > 0) this.#writtenInBatch = [];
+  }
+
+  rollback(): void {
+    this.#index.restart(this.#committedBlocks);
+    this.#totalsBlocks = this.#committedTotalsBlocks;
+    if (this.#writtenInBatch.length === 0) return;
+    this.#round.push(...this.#writtenInBatch);
+    this.#writtenInBatch = [];
+  }
+
+  summary(entry: TopicEntry, head: number): TopicSummary {
+    if (entry.events > 0 && entry.firstSequence === 0) this.#firstAfter.fill(entry, head);
+    const { name, events, firstSequence, lastSequence, firstAt, lastAt, prunedThrough } = entry;
+    return { name, events, firstSequence, lastSequence, firstAt, lastAt, prunedThrough };
+  }
+
+  #writeRound(rows: number, counted: number): void {
+    for (let left = rows; left > 0; left--) {
+      const entry = this.#round.pop();
+      if (entry === undefined) break;
+      this.#writtenInBatch.push(entry);
+      this.#topics.write(entry, counted);
+    }
+    if (this.#round.length > 0) return;
+    this.#totalsBlocks = this.#roundBlocks;
+    this.#setMeta.run('totals_blocks', this.#roundBlocks);
+  }
+}
+
+/** Finds a topic's oldest event after pruning, by the index. */
+class FirstAfter {
+  readonly #index: TopicIndexWriter;
+  readonly #timeOf: Database.Statement<[number], number>;
+
+  constructor(database: Database.Database, index: TopicIndexWriter) {
+    this.#index = index;
+    this.#timeOf = database
+      .prepare<[number], number>('SELECT recorded_at FROM events WHERE sequence = ?')
+      .pluck();
+  }
+
+  fill(entry: TopicEntry, head: number): void {
+    const sequences: number[] = [];
+    const last = blockOf(entry.lastSequence);
+    for (let block = blockOf(entry.prunedThrough); block <= last; block++) {
+      sequences.length = 0;
+      this.#index.read(block, entry.id, head, sequences);
+      const first = sequences.find((sequence) => sequence > entry.prunedThrough);
+      if (first === undefined) continue;
+      entry.firstSequence = first;
+      entry.firstAt = this.#timeOf.get(first) ?? 0;
+      return;
+    }
+  }
+}

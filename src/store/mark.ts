@@ -1,0 +1,95 @@
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+
+/**
+ * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head
+ * that was flushed to disk, the frames in the WAL, and the boot of the machine in which it was written. Nothing flushes it: it
+ * survives the death of the process, and after a power cut it is at worst old. A log whose head is
+ * below its mark has lost commits that somebody may have seen.
+ *
+ * ```
+ *  0  head (float64)                     8  syncedHead (float64)
+ * 16  boot (16 bytes, 0 = unknown)      32  walFrames (uint32)     36  CRC-32 of 0–35
+ * ```
+ */
+const HEAD = 0;
+const SYNCED_HEAD = HEAD + 8;
+const BOOT = SYNCED_HEAD + 8;
+const WAL_FRAMES = BOOT + 16;
+const CHECKSUM = WAL_FRAMES + 4;
+const MARK_BYTES = CHECKSUM + 4;
+
+export interface Mark {
+  readonly head: number;
+  readonly syncedHead: number;
+  /** Frames in the WAL after that commit. */
+  readonly walFrames: number;
+  /** Whether it was written since the machine was started, so that no power cut lies in between. */
+  readonly isOfThisBoot: boolean;
+}
+
+export function markFile(databaseFile: string): string {
+  return databaseFile.replace(/\.db$/, '.mark');
+}
+
+/** The mark beside a log; `undefined` if there is none or it was torn. */
+export function readMark(file: string): Mark | undefined {
+  const bytes = Buffer.alloc(MARK_BYTES);
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch {
+    return undefined;
+  }
+  try {
+    if (readSync(descriptor, bytes, 0, MARK_BYTES, 0) !== MARK_BYTES) return undefined;
+  } finally {
+    closeSync(descriptor);
+  }
+  if (bytes.readUInt32LE(CHECKSUM) !== crc32(bytes.subarray(0, CHECKSUM))) return undefined;
+  const boot = bootId();
+  const isOfThisBoot = boot?.equals(bytes.subarray(BOOT, WAL_FRAMES)) === true;
+  return {
+    head: bytes.readDoubleLE(HEAD),
+    syncedHead: bytes.readDoubleLE(SYNCED_HEAD),
+    walFrames: bytes.readUInt32LE(WAL_FRAMES),
+    isOfThisBoot,
+  };
+}
+
+export class MarkWriter {
+  readonly #bytes = Buffer.alloc(MARK_BYTES);
+  readonly #descriptor: number;
+  #syncedHead: number;
+
+  constructor(file: string, syncedHead: number) {
+    this.#descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#syncedHead = syncedHead;
+    bootId()?.copy(this.#bytes, BOOT);
+  }
+
+  write(head: number, synced: boolean, walFrames: number): void {
+    const bytes = this.#bytes;
+    if (synced) this.#syncedHead = head;
+    bytes.writeDoubleLE(head, HEAD);
+    bytes.writeDoubleLE(this.#syncedHead, SYNCED_HEAD);
+    bytes.writeUInt32LE(walFrames, WAL_FRAMES);
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, CHECKSUM)), CHECKSUM);
+    writeSync(this.#descriptor, bytes, 0, MARK_BYTES, 0);
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+/** Linux tells boots apart; elsewhere a power cut cannot be ruled out. */
+function bootId(): Buffer | undefined {
+  try {
+    const text = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1');
+    const bytes = Buffer.from(text.replaceAll('-', '').trim(), 'hex');
+    return bytes.length === 16 ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,282 @@
+import type Database from 'better-sqlite3';
+import { BusError } from '../protocol/errors.js';
+import type { Filter } from '../protocol/filter.js';
+import { EventRecordView } from '../record/event-record.js';
+import type { StoredRecord } from './event-log.js';
+import { NameReader } from './names.js';
+import { positionAt } from './position-at.js';
+import { decodePostings } from './postings.js';
+import { RecordBuffer } from './record-buffer.js';
+import type { EventRow } from './row-decoder.js';
+import { RowDecoder } from './row-decoder.js';
+import { RowFilter } from './row-filter.js';
+import { RowReader } from './row-reader.js';
+import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
+import { storeError } from './store-errors.js';
+import { blockOf } from './topic-index.js';
+import { type TopicSelection, TopicSelector } from './topic-selection.js';
+
+/** What a reader asks of one shard's log. */
+export interface PageRequest {
+  /** Left out: every event. */
+  readonly filter?: Filter;
+  /** After this sequence (exclusive). */
+  readonly after: number;
+  /** Up to this sequence (inclusive). Default: the head. */
+  readonly until?: number;
+  /** Recorded at or after, ms since 1970. */
+  readonly sinceMs?: number;
+  /** Recorded before, ms since 1970. */
+  readonly untilMs?: number;
+  readonly limit: number;
+  /** A page ends with the record that reaches this. */
+  readonly limitBytes?: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+}
+
+/**
+ * What one look into a log found. A page may be short, even empty, and not the last one: reading goes on from
+ * `next` until `done`.
+ */
+export interface Page {
+  /** Per event: sequence and recorded time (float64, little endian), then its record. See `decodePage`. */
+  readonly records: ArrayBuffer;
+  readonly count: number;
+  /** Ask for `after: next` (in reverse: `until: next`) to go on. Everything on this side of it has been looked at. */
+  readonly next: number;
+  /** Nothing is left within the request. */
+  readonly done: boolean;
+  readonly head: number;
+}
+
+/** A look takes no longer, so that no checkpoint waits for it. */
+const PAGE_TIME_MS = 25;
+const CLOCK_INTERVAL_ROWS = 64;
+const PREFIX_BYTES = 16;
+const BUFFER_BYTES = 64 * 1024;
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Where a block has more of the wanted rows than one in so many, they are read in one sweep. */
+const SWEEP_SHARE = 4;
+/** With more topics than this, the index rows of a block are read in one sweep. */
+const TOPICS_SOUGHT_MAX = 64;
+
+/** Calls `visit` for each event of a page, in its order. The record object is reused. */
+export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
+  const bytes = Buffer.from(page.records);
+  const view = new EventRecordView();
+  const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
+  let at = 0;
+  while (at < bytes.length) {
+    record.sequence = bytes.readDoubleLE(at);
+    record.recordedAt = bytes.readDoubleLE(at + 8);
+    record.offset = at + PREFIX_BYTES;
+    record.length = view.wrap(bytes, record.offset).length;
+    at = record.offset + record.length;
+    visit(record);
+  }
+}
+
+interface Scan {
+  readonly request: PageRequest;
+  readonly filter: RowFilter;
+  readonly selection: TopicSelection | undefined;
+  readonly after: number;
+  readonly until: number;
+  readonly deadline: number;
+  count: number;
+  looked: number;
+  /** Where the scan stopped before its end. */
+  stoppedAt: number | undefined;
+}
+
+/** Reads pages over one connection, a reader's or the writer's own (outside a batch). */
+export class PageReader {
+  readonly #database: Database.Database;
+  readonly #file: string;
+  readonly #names: NameReader;
+  readonly #selector: TopicSelector;
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #index: BlockIndex;
+  readonly #lastSequence: Database.Statement<[], number | null>;
+
+  constructor(database: Database.Database, file: string, shard: number) {
+    this.#database = database;
+    this.#file = file;
+    this.#names = new NameReader(database, 'names');
+    this.#selector = new TopicSelector(database);
+    this.#rows = new RowReader(database);
+    const topics = new NameReader(database, 'topics');
+    const decoder = new RowDecoder(file, shard, this.#names, (id) => topics.name(id));
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
+    this.#index = new BlockIndex(database);
+    this.#lastSequence = database
+      .prepare<[], number | null>('SELECT max(sequence) FROM events')
+      .pluck();
+  }
+
+  /** @throws BusError `STORE_CORRUPT` naming the event whose checksum fails */
+  page(request: PageRequest): Page {
+    return this.#inSnapshot(() => this.#page(request));
+  }
+
+  /** The last sequence recorded before that time. */
+  positionAt(timeMs: number): number {
+    return this.#inSnapshot(() => positionAt(this.#database, timeMs));
+  }
+
+  #inSnapshot<T>(work: () => T): T {
+    if (this.#database.inTransaction) {
+      throw new BusError('STORE_FAILED', `${this.#file}: a page cannot be read inside a batch`);
+    }
+    try {
+      return this.#database.transaction(work).deferred();
+    } catch (error) {
+      throw storeError(error, this.#file, 'reading');
+    }
+  }
+
+  #page(request: PageRequest): Page {
+    const { filter, sinceMs, untilMs, reverse = false } = request;
+    const head = Math.max(
+      this.#lastSequence.get() ?? 0,
+      readMeta(this.#database, 'pruned_through'),
+    );
+    let after = Math.max(0, request.after);
+    let until = Math.min(request.until ?? head, head);
+    if (sinceMs !== undefined) after = Math.max(after, positionAt(this.#database, sinceMs));
+    if (untilMs !== undefined) until = Math.min(until, positionAt(this.#database, untilMs));
+    const scan: Scan = {
+      request,
+      filter: new RowFilter(this.#names, filter),
+      selection: filter === undefined ? undefined : this.#selector.select(filter.topics),
+      after,
+      until,
+      deadline: performance.now() + PAGE_TIME_MS,
+      count: 0,
+      looked: 0,
+      stoppedAt: request.limit > 0 ? undefined : reverse ? until : after,
+    };
+    this.#records.clear();
+    this.#index.refresh();
+    if (scan.stoppedAt === undefined && scan.selection?.ids.size !== 0) this.#scan(scan);
+    const end = reverse ? Math.min(after, until) : Math.max(after, until);
+    const next = scan.stoppedAt ?? end;
+    const { bytes, length } = this.#records;
+    const records = new ArrayBuffer(length);
+    bytes.copy(new Uint8Array(records), 0, 0, length);
+    const done = reverse ? next <= after : next >= until;
+    return { records, count: scan.count, next, done, head };
+  }
+
+  /** Goes through the range block by block. */
+  #scan(scan: Scan): void {
+    const { after, until } = scan;
+    const reverse = scan.request.reverse ?? false;
+    let low = after;
+    let high = until;
+    while (low < high && scan.stoppedAt === undefined) {
+      const block = blockOf(reverse ? high : low + 1);
+      const start = Math.max(low, block * INDEX_BLOCK_EVENTS - 1);
+      const end = Math.min(high, (block + 1) * INDEX_BLOCK_EVENTS - 1);
+      this.#scanBlock(scan, block, start, end);
+      if (reverse) high = start;
+      else low = end;
+      const isOver = performance.now() > scan.deadline;
+      if (isOver && scan.stoppedAt === undefined) scan.stoppedAt = reverse ? high : low;
+    }
+  }
+
+  #scanBlock(scan: Scan, block: number, after: number, until: number): void {
+    const reverse = scan.request.reverse ?? false;
+    const { selection } = scan;
+    if (selection === undefined || selection.isAll) {
+      this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row));
+      return;
+    }
+    const sequences = this.#index.sequences(block, after, until, selection.ids);
+    if (sequences.length * SWEEP_SHARE > until - after) {
+      const { ids } = selection;
+      this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row, ids.has(row[2])));
+      return;
+    }
+    if (reverse) sequences.reverse();
+    for (const sequence of sequences) {
+      const row = this.#rows.one(sequence);
+      // A pruned event stays in the index until its block is pruned.
+      if (row !== undefined && !this.#visit(scan, row)) return;
+    }
+  }
+
+  /** Takes the row if it fits; false when the page is full or its time is up. */
+  #visit(scan: Scan, row: EventRow, isWanted = true): boolean {
+    const { request } = scan;
+    const limitBytes = Math.min(request.limitBytes ?? PAGE_BYTES_MAX, PAGE_BYTES_MAX);
+    if (isWanted && scan.filter.accepts(row)) {
+      this.#records.add(row);
+      const { bytes, offset } = this.#records;
+      bytes.writeDoubleLE(row[0], offset - PREFIX_BYTES);
+      bytes.writeDoubleLE(row[1], offset - PREFIX_BYTES + 8);
+      scan.count++;
+    }
+    const isOver = ++scan.looked % CLOCK_INTERVAL_ROWS === 0 && performance.now() > scan.deadline;
+    if (!isOver && scan.count < request.limit && this.#records.length < limitBytes) return true;
+    scan.stoppedAt = request.reverse ? row[0] - 1 : row[0];
+    return false;
+  }
+}
+
+/** Which sequences of a block are on given topics: from the index, or from the rows where it is not written yet. */
+class BlockIndex {
+  readonly #database: Database.Database;
+  readonly #ofTopic: Database.Statement<[number, number], Buffer>;
+  readonly #ofBlock: Database.Statement<[number], [topic: number, sequences: Buffer]>;
+  readonly #ofRows: Database.Statement<[number, number, string], number>;
+  #writtenBlocks = 0;
+
+  constructor(database: Database.Database) {
+    this.#database = database;
+    this.#ofTopic = database
+      .prepare<[number, number], Buffer>(
+        'SELECT sequences FROM topic_index WHERE block = ? AND topic = ?',
+      )
+      .pluck();
+    this.#ofBlock = database
+      .prepare<[number], [number, Buffer]>(
+        'SELECT topic, sequences FROM topic_index WHERE block = ? AND topic > 0',
+      )
+      .raw();
+    this.#ofRows = database
+      .prepare<[number, number, string], number>(
+        'SELECT sequence FROM events WHERE sequence > ? AND sequence <= ? ' +
+          'AND topic IN (SELECT value FROM json_each(?)) ORDER BY sequence',
+      )
+      .pluck();
+  }
+
+  refresh(): void {
+    this.#writtenBlocks = readMeta(this.#database, 'index_blocks');
+  }
+
+  /** In `(after, until]`, which lies within the block, ascending. */
+  sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
+    if (block >= this.#writtenBlocks) {
+      return this.#ofRows.all(after, until, JSON.stringify([...topics]));
+    }
+    const start = block * INDEX_BLOCK_EVENTS;
+    const found: number[] = [];
+    if (topics.size <= TOPICS_SOUGHT_MAX) {
+      for (const topic of topics) {
+        const sequences = this.#ofTopic.get(block, topic);
+        if (sequences !== undefined) decodePostings(sequences, start, found);
+      }
+    } else {
+      for (const [topic, sequences] of this.#ofBlock.iterate(block)) {
+        if (topics.has(topic)) decodePostings(sequences, start, found);
+      }
+    }
+    const inside = found.filter((sequence) => sequence > after && sequence <= until);
+    return topics.size === 1 ? inside : inside.sort((a, b) => a - b);
+  }
+}

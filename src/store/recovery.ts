@@ -1,0 +1,144 @@
+import type Database from 'better-sqlite3';
+import type { DedupeWindow } from './dedupe-window.js';
+import { decodePostings } from './postings.js';
+import { ROW_BYTES_SQL } from './row-size.js';
+import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
+import { SUPPLIED_IDS, type TopicIndexWriter } from './topic-index.js';
+import type { TopicTable } from './topic-table.js';
+
+/**
+ * What a writer must know before its first append, read back from the file: totals from the rows of `topics`, from the
+ * index blocks that came after them and from the rows after those; the unwritten index blocks; the ids of the
+ * dedupe window. Reads at most two index blocks of rows, and the index rows of a few blocks.
+ */
+export interface LoadedState {
+  readonly head: number;
+  readonly lastRecordedAt: number;
+}
+
+interface IndexRow {
+  readonly block: number;
+  readonly topic: number;
+  readonly events: number;
+  readonly bytes: number;
+  readonly sequences: Buffer;
+}
+
+type TailRow = [
+  sequence: number,
+  recordedAt: number,
+  topic: number,
+  bytes: number,
+  suppliedId: string | null,
+];
+
+export function loadState(
+  database: Database.Database,
+  topics: TopicTable,
+  index: TopicIndexWriter,
+  dedupe: DedupeWindow,
+  dedupeFrom: number,
+): LoadedState {
+  topics.load();
+  addIndexedEvents(database, topics, index.writtenBlocks);
+  loadDedupe(database, index.writtenBlocks, dedupe, dedupeFrom);
+  const tail = database
+    .prepare<[number], TailRow>(
+      `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, CASE flags WHEN 1 THEN id END
+       FROM events WHERE sequence >= ? ORDER BY sequence`,
+    )
+    .raw();
+  let head = readMeta(database, 'pruned_through');
+  let lastRecordedAt = readMeta(database, 'pruned_recorded_at');
+  const last = database
+    .prepare<[], { sequence: number; recorded_at: number }>(
+      'SELECT sequence, recorded_at FROM events ORDER BY sequence DESC LIMIT 1',
+    )
+    .get();
+  if (last !== undefined && last.sequence > head) {
+    head = last.sequence;
+    lastRecordedAt = last.recorded_at;
+  }
+  for (const row of tail.iterate(index.writtenBlocks * INDEX_BLOCK_EVENTS)) {
+    const [sequence, recordedAt, topic, bytes, suppliedId] = row;
+    index.note(sequence, topic, bytes, suppliedId !== null);
+    const entry = topics.byId(topic);
+    if (sequence > entry.through) topics.count(entry, sequence, recordedAt, bytes);
+    if (suppliedId !== null && recordedAt >= dedupeFrom) {
+      dedupe.add(suppliedId, sequence, recordedAt);
+    }
+  }
+  topics.commit();
+  dedupe.commit(lastRecordedAt);
+  return { head, lastRecordedAt };
+}
+
+/** Adds what blocks hold that are indexed and newer than the totals' rows. */
+function addIndexedEvents(
+  database: Database.Database,
+  topics: TopicTable,
+  writtenBlocks: number,
+): void {
+  const rows = database.prepare<[number, number], IndexRow>(
+    'SELECT * FROM topic_index WHERE block >= ? AND block < ? AND topic > 0 ORDER BY block, topic',
+  );
+  const timeOf = database
+    .prepare<[number], number>('SELECT recorded_at FROM events WHERE sequence = ?')
+    .pluck();
+  const bytesOf = database
+    .prepare<[number], number>(`SELECT ${ROW_BYTES_SQL} FROM events WHERE sequence = ?`)
+    .pluck();
+  const sequences: number[] = [];
+  for (const row of rows.all(readMeta(database, 'totals_blocks'), writtenBlocks)) {
+    const entry = topics.byId(row.topic);
+    const start = row.block * INDEX_BLOCK_EVENTS;
+    if (start + INDEX_BLOCK_EVENTS - 1 <= entry.through) continue;
+    sequences.length = 0;
+    decodePostings(row.sequences, start, sequences);
+    const added = sequences.filter((sequence) => sequence > entry.through);
+    if (added.length === 0) continue;
+    const isWhole = added.length === row.events;
+    const bytes = isWhole ? row.bytes : sum(added, (sequence) => bytesOf.get(sequence) ?? 0);
+    const at = (sequence: number) => ({ sequence, recordedAt: timeOf.get(sequence) ?? 0 });
+    topics.countBlock(entry, added.length, bytes, at(added[0]!), at(added[added.length - 1]!));
+  }
+}
+
+/** Supplied ids have rows in the index under a topic of their own, so only they are visited. */
+function loadDedupe(
+  database: Database.Database,
+  writtenBlocks: number,
+  dedupe: DedupeWindow,
+  from: number,
+): void {
+  const blocks = database.prepare<[number, number], { block: number; sequences: Buffer }>(
+    'SELECT block, sequences FROM topic_index WHERE block = ? AND topic = ?',
+  );
+  const timeOf = database
+    .prepare<[number], number>(
+      'SELECT recorded_at FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1',
+    )
+    .pluck();
+  const idOf = database.prepare<[number], { id: string; recorded_at: number }>(
+    'SELECT id, recorded_at FROM events WHERE sequence = ?',
+  );
+  let found: number[] = [];
+  for (let block = writtenBlocks - 1; block >= 0; block--) {
+    const sequences: number[] = [];
+    const row = blocks.get(block, SUPPLIED_IDS);
+    if (row !== undefined) decodePostings(row.sequences, block * INDEX_BLOCK_EVENTS, sequences);
+    found = sequences.concat(found);
+    const firstAt = timeOf.get(block * INDEX_BLOCK_EVENTS) ?? 0;
+    if (found.length >= dedupe.idsMax || firstAt < from) break;
+  }
+  for (const sequence of found.slice(-dedupe.idsMax)) {
+    const row = idOf.get(sequence);
+    if (row !== undefined && row.recorded_at >= from) dedupe.add(row.id, sequence, row.recorded_at);
+  }
+}
+
+function sum(values: readonly number[], of: (value: number) => number): number {
+  let total = 0;
+  for (const value of values) total += of(value);
+  return total;
+}

@@ -1,0 +1,149 @@
+import type Database from 'better-sqlite3';
+import { ROW_BYTES_SQL } from './row-size.js';
+import { readMeta } from './schema.js';
+import { blockOf } from './topic-index.js';
+import type { TopicEntry, TopicTable } from './topic-table.js';
+
+/**
+ * Removes the oldest events that a rule says are too old, too many or too large, a bounded number of rows at a time. Each rule
+ * counts the events of every topic it matches, in this shard, together. An event goes when any one rule says
+ * so, and nothing else ever does.
+ */
+export interface RetentionRule {
+  /** Default `*`. */
+  readonly pattern?: string | undefined;
+  /** By recorded time. */
+  readonly maxAgeMs?: number | undefined;
+  readonly maxEvents?: number | undefined;
+  /** Payloads, attributes and what a row takes besides, about: see `ROW_OVERHEAD_BYTES`. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** Rows looked at in one step, and so the most that it deletes. */
+const ROWS_PER_STEP = 1024;
+
+type Row = [sequence: number, recordedAt: number, topic: number, bytes: number];
+
+export class Retention {
+  readonly #database: Database.Database;
+  readonly #topics: TopicTable;
+  readonly #rules: readonly RetentionRule[];
+  /** Per rule: it has nothing left at or before this sequence. */
+  readonly #positions: number[];
+  readonly #select: Database.Statement<[number, number], Row>;
+  readonly #delete: Database.Statement<[number, number]>;
+  readonly #deleteIndexRow: Database.Statement<[number, number]>;
+  readonly #deleteIndexBlocks: Database.Statement<[number]>;
+  readonly #oldest: Database.Statement<[], number | null>;
+  readonly #setMeta: Database.Statement<[string, number]>;
+  #oldestBlock = 0;
+
+  constructor(database: Database.Database, topics: TopicTable, rules: readonly RetentionRule[]) {
+    this.#database = database;
+    this.#topics = topics;
+    this.#rules = rules;
+    this.#positions = rules.map(() => 0);
+    this.#select = database
+      .prepare<[number, number], Row>(
+        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}
+         FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+      )
+      .raw();
+    this.#delete = database.prepare('DELETE FROM events WHERE sequence BETWEEN ? AND ?');
+    this.#deleteIndexRow = database.prepare(
+      'DELETE FROM topic_index WHERE block = ? AND topic = ?',
+    );
+    this.#deleteIndexBlocks = database.prepare('DELETE FROM topic_index WHERE block < ?');
+    this.#oldest = database.prepare<[], number | null>('SELECT min(sequence) FROM events').pluck();
+    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+  }
+
+  /** One step, in a transaction of its own; true if there is more to do. */
+  step(now: number, head: number): boolean {
+    for (let rule = 0; rule < this.#rules.length; rule++) {
+      if (!this.#mayHaveWork(rule)) continue;
+      const rows = this.#select.all(this.#positions[rule]!, ROWS_PER_STEP);
+      const doomed = this.#doomed(rule, rows, now);
+      const last = rows[doomed.looked - 1];
+      if (doomed.rows.length > 0) this.#remove(doomed.rows, head);
+      if (last !== undefined) this.#positions[rule] = last[0];
+      if (doomed.looked === ROWS_PER_STEP) return true;
+    }
+    return false;
+  }
+
+  #mayHaveWork(rule: number): boolean {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    if (this.#topics.ruleEvents[rule] === 0) return false;
+    return (
+      maxAgeMs !== undefined ||
+      this.#topics.ruleEvents[rule]! > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+      this.#topics.ruleBytes[rule]! > (maxBytes ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** The rows that the rule removes, up to the first one of its own that it keeps: what follows is newer. */
+  #doomed(rule: number, rows: readonly Row[], now: number): { rows: Row[]; looked: number } {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
+    let events = this.#topics.ruleEvents[rule]!;
+    let bytes = this.#topics.ruleBytes[rule]!;
+    const doomed: Row[] = [];
+    for (const [looked, row] of rows.entries()) {
+      if (!this.#topics.byId(row[2]).rules.includes(rule)) continue;
+      const isOver =
+        row[1] < before ||
+        events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+        bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
+      if (!isOver) return { rows: doomed, looked };
+      doomed.push(row);
+      events--;
+      bytes -= row[3];
+    }
+    return { rows: doomed, looked: rows.length };
+  }
+
+  #remove(rows: readonly Row[], head: number): void {
+    try {
+      this.#database.transaction(() => this.#removeInside(rows, head)).immediate();
+    } catch (error) {
+      this.#topics.rollback();
+      throw error;
+    }
+    this.#topics.commit();
+  }
+
+  #removeInside(rows: readonly Row[], head: number): void {
+    const touched = new Set<TopicEntry>();
+    let first = 0;
+    for (const [at, [sequence, , topic, bytes]] of rows.entries()) {
+      const entry = this.#topics.byId(topic);
+      const block = blockOf(entry.prunedThrough);
+      if (entry.prunedThrough > 0 && block < blockOf(sequence)) {
+        this.#deleteIndexRow.run(block, topic);
+      }
+      this.#topics.uncount(entry, sequence, bytes);
+      touched.add(entry);
+      const next = rows[at + 1];
+      if (next !== undefined && next[0] === sequence + 1) continue;
+      this.#delete.run(rows[first]![0], sequence);
+      first = at + 1;
+    }
+    for (const entry of touched) this.#topics.write(entry, head);
+    this.#remember(rows, head);
+  }
+
+  /** What outlives the rows: the head, recorded time, and how many are gone, which `verify` counts. */
+  #remember(rows: readonly Row[], head: number): void {
+    const last = rows[rows.length - 1]!;
+    if (last[0] > readMeta(this.#database, 'pruned_through')) {
+      this.#setMeta.run('pruned_through', last[0]);
+      this.#setMeta.run('pruned_recorded_at', last[1]);
+    }
+    this.#setMeta.run('pruned_events', readMeta(this.#database, 'pruned_events') + rows.length);
+    const oldestBlock = blockOf(this.#oldest.get() ?? head + 1);
+    if (oldestBlock <= this.#oldestBlock) return;
+    this.#oldestBlock = oldestBlock;
+    this.#deleteIndexBlocks.run(oldestBlock);
+  }
+}

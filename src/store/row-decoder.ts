@@ -1,0 +1,87 @@
+import { BusError } from '../protocol/errors.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SUPPLIED_TIMESTAMP,
+  EventRecordEncoder,
+  EventRecordView,
+} from '../record/event-record.js';
+import type { NameReader } from './names.js';
+import { ROW_FLAG_SUPPLIED_ID } from './schema.js';
+
+/**
+ * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as
+ * text: SQLite hands text over faster than a blob, and bytes that are no UTF-8 fail the checksum.
+ */
+export const ROW_COLUMNS =
+  'sequence, recorded_at, topic, type, source, checksum, id, CAST(payload AS TEXT), ' +
+  'flags, timestamp, correlation_id, causation_id, attributes';
+
+/** In the order of `ROW_COLUMNS`. */
+export type EventRow = [
+  sequence: number,
+  recordedAt: number,
+  topic: number,
+  type: number,
+  source: number,
+  checksum: number,
+  id: string,
+  payload: string,
+  flags: number | null,
+  timestamp: number | null,
+  correlationId: string | null,
+  causationId: string | null,
+  attributes: string | null,
+];
+
+export class RowDecoder {
+  readonly #encoder = new EventRecordEncoder();
+  readonly #view = new EventRecordView();
+  readonly #names: NameReader;
+  readonly #topicName: (id: number) => string;
+  readonly #file: string;
+  readonly #shard: number;
+
+  constructor(file: string, shard: number, names: NameReader, topicName: (id: number) => string) {
+    this.#file = file;
+    this.#shard = shard;
+    this.#names = names;
+    this.#topicName = topicName;
+  }
+
+  /** The length of the row's record; `write` it next. */
+  measure(row: EventRow): number {
+    const encoder = this.#encoder;
+    const supplied = row[8] === ROW_FLAG_SUPPLIED_ID ? EVENT_FLAG_SUPPLIED_ID : 0;
+    const timed = row[9] === null ? 0 : EVENT_FLAG_SUPPLIED_TIMESTAMP;
+    try {
+      encoder.topic = this.#topicName(row[2]);
+      encoder.type = this.#names.name(row[3]);
+      encoder.source = this.#names.name(row[4]);
+    } catch (error) {
+      throw this.#corrupt(row[0], error instanceof Error ? error.message : String(error));
+    }
+    encoder.flags = EVENT_FLAG_PERSIST | supplied | timed;
+    encoder.timestamp = row[9] ?? row[1];
+    encoder.id = row[6];
+    encoder.payload = row[7];
+    encoder.correlationId = row[10] ?? '';
+    encoder.causationId = row[11] ?? '';
+    encoder.attributes = row[12] ?? '';
+    return encoder.measure();
+  }
+
+  /** Writes the record measured last. @throws BusError `STORE_CORRUPT` if its checksum is not the row's */
+  write(row: EventRow, bytes: Buffer, offset: number): number {
+    const length = this.#encoder.writeTo(bytes, offset);
+    const found = this.#view.wrap(bytes, offset).checksum();
+    if (found === row[5]) return length;
+    throw this.#corrupt(row[0], `its checksum is ${found}, not ${row[5]}`);
+  }
+
+  #corrupt(sequence: number, reason: string): BusError {
+    const details = { file: this.#file, shard: this.#shard, sequence, reason };
+    const message = `${this.#file}: event ${sequence} is damaged: ${reason}`;
+    return new BusError('STORE_CORRUPT', message, { details });
+  }
+}

@@ -1,0 +1,211 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { BusError } from '../protocol/errors.js';
+import { storeError } from './store-errors.js';
+
+/**
+ * The SQLite form of a shard's log: one file per shard, its tables, and the settings that every
+ * connection to it must have. Whoever opens a log file opens it here.
+ *
+ * - `events`: one row per event, appended in sequence order, nothing else indexed per event.
+ * - `topics`: the names of topics and their totals, which count what lies at or before `through`.
+ * - `names`: types and sources.
+ * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
+ *   as varint differences. Its key begins with the block, so that a sealed block is appended.
+ * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
+ * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.
+ */
+export const FORMAT_VERSION = 1;
+export const PAGE_BYTES = 16 * 1024;
+/** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
+export const INDEX_BLOCK_EVENTS = 16_384;
+/** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
+export const ROW_FLAG_SUPPLIED_ID = 1;
+
+/** Older ones can lose commits when a WAL is reset while another connection reads it. */
+const SQLITE_VERSION_MIN = [3, 51, 3] as const;
+/** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** After a checkpoint the WAL file is cut back to this, so that one long read leaves no large file. */
+const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
+const SYNCHRONOUS_FULL = 2;
+const SYNCHRONOUS_NORMAL = 1;
+
+const TABLES = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE topics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  events INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  first_sequence INTEGER NOT NULL DEFAULT 0,
+  last_sequence INTEGER NOT NULL DEFAULT 0,
+  first_at INTEGER NOT NULL DEFAULT 0,
+  last_at INTEGER NOT NULL DEFAULT 0,
+  pruned_through INTEGER NOT NULL DEFAULT 0,
+  through INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  topic INTEGER NOT NULL,
+  type INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  flags INTEGER,
+  timestamp INTEGER,
+  id TEXT NOT NULL,
+  correlation_id TEXT,
+  causation_id TEXT,
+  attributes TEXT,
+  payload BLOB NOT NULL
+);
+CREATE TABLE topic_index (
+  block INTEGER NOT NULL,
+  topic INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  sequences BLOB NOT NULL,
+  PRIMARY KEY (block, topic)
+) WITHOUT ROWID;
+CREATE TABLE ring_positions (
+  endpoint TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  first_sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE VIEW event_view AS SELECT
+  e.sequence,
+  strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
+  t.name AS topic,
+  y.name AS type,
+  s.name AS source,
+  e.id,
+  e.correlation_id AS correlation,
+  e.attributes,
+  CAST(e.payload AS TEXT) AS payload
+FROM events e
+LEFT JOIN topics t ON t.id = e.topic
+LEFT JOIN names y ON y.id = e.type
+LEFT JOIN names s ON s.id = e.source;
+`;
+
+export function shardFile(dir: string, shard: number): string {
+  return join(dir, `shard-${String(shard).padStart(3, '0')}.db`);
+}
+
+/** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
+export function openForWriting(file: string, shard: number): Database.Database {
+  const database = connect(file, false);
+  try {
+    database.pragma(`page_size = ${PAGE_BYTES}`);
+    if (!database.memory) database.pragma('journal_mode = WAL');
+    database.pragma('wal_autocheckpoint = 0');
+    database.pragma(`journal_size_limit = ${WAL_SIZE_KEPT_BYTES}`);
+    database.pragma('cache_size = -16384');
+    setSynchronous(database, true);
+    if (!database.memory) assertSetting(database, file, 'journal_mode', 'wal');
+    database.transaction(() => prepareTables(database, file, shard)).immediate();
+    return database;
+  } catch (error) {
+    database.close();
+    throw storeError(error, file, 'opening');
+  }
+}
+
+export function openForReading(file: string, shard: number): Database.Database {
+  const database = connect(file, true);
+  try {
+    database.pragma('query_only = ON');
+    checkFormat(database, file, shard);
+    return database;
+  } catch (error) {
+    database.close();
+    throw storeError(error, file, 'opening');
+  }
+}
+
+/**
+ * FULL flushes the WAL at each commit, NORMAL only at checkpoints. better-sqlite3 is built to fall back to
+ * NORMAL in WAL mode, so the setting is read back. Must be called outside a transaction.
+ */
+export function setSynchronous(database: Database.Database, full: boolean): void {
+  const wanted = full ? SYNCHRONOUS_FULL : SYNCHRONOUS_NORMAL;
+  database.pragma(`synchronous = ${wanted}`);
+  assertSetting(database, database.name, 'synchronous', wanted);
+}
+
+export function readMeta(database: Database.Database, key: string): number {
+  const value = database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key);
+  return typeof value === 'number' ? value : 0;
+}
+
+function connect(file: string, readonly: boolean): Database.Database {
+  let database: Database.Database;
+  try {
+    database = new Database(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
+  } catch (error) {
+    throw storeError(error, file, 'opening');
+  }
+  try {
+    assertVersion(database, file);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+function assertVersion(database: Database.Database, file: string): void {
+  const version = String(database.prepare('SELECT sqlite_version()').pluck().get());
+  const parts = version.split('.').map(Number);
+  for (const [index, least] of SQLITE_VERSION_MIN.entries()) {
+    const part = parts[index] ?? 0;
+    if (part > least) return;
+    if (part < least) {
+      const needed = SQLITE_VERSION_MIN.join('.');
+      throw new BusError('STORE_FAILED', `SQLite ${version} is too old, ${needed} is needed`, {
+        details: { file, found: version, needed },
+      });
+    }
+  }
+}
+
+function assertSetting(
+  database: Database.Database,
+  file: string,
+  name: string,
+  expected: string | number,
+): void {
+  const found = database.pragma(name, { simple: true });
+  if (found === expected) return;
+  throw new BusError('STORE_FAILED', `${file}: ${name} is ${found}, not ${expected}`, {
+    details: { file, setting: name, expected, found },
+  });
+}
+
+function prepareTables(database: Database.Database, file: string, shard: number): void {
+  const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  if (isNew) {
+    database.exec(TABLES);
+    const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+    insert.run('format', FORMAT_VERSION);
+    insert.run('shard', shard);
+  }
+  checkFormat(database, file, shard);
+}
+
+function checkFormat(database: Database.Database, file: string, shard: number): void {
+  const format = readMeta(database, 'format');
+  if (format !== FORMAT_VERSION) {
+    throw new BusError('STORE_FAILED', `${file} has format ${format}, not ${FORMAT_VERSION}`, {
+      details: { file, expected: FORMAT_VERSION, found: format },
+    });
+  }
+  const found = readMeta(database, 'shard');
+  if (found !== shard) {
+    throw new BusError('STORE_CORRUPT', `${file} is the log of shard ${found}, not ${shard}`, {
+      details: { file, expected: shard, found },
+    });
+  }
+}

@@ -1,0 +1,25 @@
+import Database from 'better-sqlite3';
+import { BusError } from '../protocol/errors.js';
+
+/**
+ * Turns what SQLite and the file system say into the one error class. `STORE_FULL` passes by itself once
+ * there is room; every other code means that the log must be closed and opened again.
+ */
+export function storeError(error: unknown, file: string, doing: string): BusError {
+  if (error instanceof BusError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Database.SqliteError ? error.code : fileCode(error);
+  const details = { file, sqlite: code };
+  const message = `${doing} ${file}: ${reason}`;
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
+    return new BusError('STORE_FULL', message, { details, cause: error });
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new BusError('STORE_CORRUPT', message, { details, cause: error });
+  }
+  return new BusError('STORE_FAILED', message, { details, cause: error });
+}
+
+function fileCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

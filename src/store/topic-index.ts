@@ -1,0 +1,171 @@
+import type Database from 'better-sqlite3';
+import { decodePostings, POSTING_BYTES_MAX, writeVarint } from './postings.js';
+import { INDEX_BLOCK_EVENTS } from './schema.js';
+
+/**
+ * The topic index. An append only notes its topic in an array; when a block of sequences is complete, its rows
+ * (one per topic in it) are written in steps, each inside a transaction of the caller's. Until then the block is
+ * in memory, and after a crash it is read back from the rows of `events`.
+ *
+ * At most two blocks are incomplete on disk: the one being filled and the one being written.
+ */
+const SLOTS = 2 * INDEX_BLOCK_EVENTS;
+const SLOT_MASK = SLOTS - 1;
+const NONE = -1;
+/** Topic ids begin at 1; under 0 the index has the events whose id the publisher supplied. */
+export const SUPPLIED_IDS = 0;
+const EMPTY_SLOT = 0;
+
+if ((SLOTS & SLOT_MASK) !== 0 || INDEX_BLOCK_EVENTS > 1 << 21) {
+  throw new Error(
+    `an index block of ${INDEX_BLOCK_EVENTS} events is not a power of two below 2^21`,
+  );
+}
+
+export function blockOf(sequence: number): number {
+  return Math.floor(sequence / INDEX_BLOCK_EVENTS);
+}
+
+interface IndexRow {
+  readonly sequences: Buffer;
+}
+
+export class TopicIndexWriter {
+  readonly #topics = new Uint32Array(SLOTS);
+  readonly #bytes = new Float64Array(SLOTS);
+  readonly #isSupplied = new Uint8Array(SLOTS);
+  /** Per slot of the block being written, the slot of the topic's next event in it. */
+  readonly #next = new Int32Array(INDEX_BLOCK_EVENTS);
+  readonly #scratch = Buffer.alloc(INDEX_BLOCK_EVENTS * POSTING_BYTES_MAX);
+  readonly #insert: Database.Statement<[number, number, number, number, Buffer]>;
+  readonly #select: Database.Statement<[number, number], IndexRow>;
+  /** Blocks below this are complete on disk. */
+  #writtenBlocks: number;
+  /** First slot of each topic in the block being written, and the topics still to write. */
+  readonly #firstSlots = new Map<number, number>();
+  #pending: Uint32Array = new Uint32Array(0);
+  #pendingAt = 0;
+  #isSealing = false;
+
+  constructor(database: Database.Database, writtenBlocks: number) {
+    this.#writtenBlocks = writtenBlocks;
+    this.#insert = database.prepare(
+      'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#select = database.prepare(
+      'SELECT sequences FROM topic_index WHERE block = ? AND topic = ?',
+    );
+  }
+
+  /** Blocks below this are complete on disk; everything from it on is in memory. */
+  get writtenBlocks(): number {
+    return this.#writtenBlocks;
+  }
+
+  note(sequence: number, topic: number, bytes: number, isSupplied: boolean): void {
+    const slot = sequence & SLOT_MASK;
+    this.#isSupplied[slot] = isSupplied ? 1 : 0;
+    this.#topics[slot] = topic;
+    this.#bytes[slot] = bytes;
+  }
+
+  /** Whether a committed block waits to be written. */
+  isDue(head: number): boolean {
+    return blockOf(head + 1) > this.#writtenBlocks;
+  }
+
+  /** Whether the sequence after the head would overwrite a block that is not written yet. */
+  mustFinish(sequence: number): boolean {
+    return blockOf(sequence) >= this.#writtenBlocks + 2;
+  }
+
+  /**
+   * Writes up to `rows` index rows of the oldest complete block; true when that block is now complete on disk.
+   * `isPruned` says which sequences are gone already.
+   */
+  step(rows: number, isPruned: (topic: number, sequence: number) => boolean): boolean {
+    if (!this.#isSealing) this.#seal();
+    const end = Math.min(this.#pending.length, this.#pendingAt + rows);
+    while (this.#pendingAt < end) this.#write(this.#pending[this.#pendingAt++]!, isPruned);
+    if (this.#pendingAt < this.#pending.length) return false;
+    this.#isSealing = false;
+    this.#writtenBlocks++;
+    return true;
+  }
+
+  /** Begins the block's rows anew: those written by a rolled-back transaction are gone. */
+  restart(writtenBlocks: number): void {
+    this.#isSealing = false;
+    this.#writtenBlocks = writtenBlocks;
+  }
+
+  /** Appends the topic's sequences in the block to `into`. */
+  read(block: number, topic: number, head: number, into: number[]): void {
+    const start = block * INDEX_BLOCK_EVENTS;
+    if (block < this.#writtenBlocks) {
+      const row = this.#select.get(block, topic);
+      if (row !== undefined) decodePostings(row.sequences, start, into);
+      return;
+    }
+    const topics = this.#topics;
+    const end = Math.min(start + INDEX_BLOCK_EVENTS - 1, head);
+    for (let sequence = Math.max(start, 1); sequence <= end; sequence++) {
+      if (topics[sequence & SLOT_MASK] === topic) into.push(sequence);
+    }
+  }
+
+  /** Links each topic's slots, last to first, so that the links run forwards. */
+  #seal(): void {
+    const start = this.#writtenBlocks * INDEX_BLOCK_EVENTS;
+    const first = this.#firstSlots;
+    const next = this.#next;
+    first.clear();
+    for (let at = INDEX_BLOCK_EVENTS - 1; at >= (start === 0 ? 1 : 0); at--) {
+      const topic = this.#topics[(start + at) & SLOT_MASK]!;
+      if (topic === EMPTY_SLOT) continue;
+      next[at] = first.get(topic) ?? NONE;
+      first.set(topic, at);
+    }
+    this.#pending = Uint32Array.from([SUPPLIED_IDS, ...first.keys()]).sort();
+    this.#pendingAt = 0;
+    this.#isSealing = true;
+  }
+
+  #write(topic: number, isPruned: (topic: number, sequence: number) => boolean): void {
+    if (topic === SUPPLIED_IDS) {
+      this.#writeSuppliedIds();
+      return;
+    }
+    const block = this.#writtenBlocks;
+    const start = block * INDEX_BLOCK_EVENTS;
+    let length = 0;
+    let events = 0;
+    let bytes = 0;
+    let previous = 0;
+    for (let at = this.#firstSlots.get(topic)!; at !== NONE; at = this.#next[at]!) {
+      if (isPruned(topic, start + at)) continue;
+      length = writeVarint(this.#scratch, length, at - previous);
+      previous = at;
+      events++;
+      bytes += this.#bytes[(start + at) & SLOT_MASK]!;
+    }
+    if (events === 0) return;
+    this.#insert.run(block, topic, events, bytes, this.#scratch.subarray(0, length));
+  }
+
+  #writeSuppliedIds(): void {
+    const block = this.#writtenBlocks;
+    const start = block * INDEX_BLOCK_EVENTS;
+    let length = 0;
+    let events = 0;
+    let previous = 0;
+    for (let at = 0; at < INDEX_BLOCK_EVENTS; at++) {
+      if (this.#isSupplied[(start + at) & SLOT_MASK] === 0) continue;
+      length = writeVarint(this.#scratch, length, at - previous);
+      previous = at;
+      events++;
+    }
+    if (events === 0) return;
+    this.#insert.run(block, SUPPLIED_IDS, events, 0, this.#scratch.subarray(0, length));
+  }
+}

@@ -1,0 +1,228 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+/**
+ * Who may import whom, by folder of `src`: imports run one way, and there are no cycles. What a
+ * thread starts by URL is not imported. An entry may be a folder, or the beginning of file names in
+ * one. Type imports count between folders; within one they make no cycle, as they are gone when the
+ * code runs.
+ */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  protocol: [],
+  collections: [],
+  record: ['protocol'],
+  ring: ['protocol', 'record'],
+  // What main and the shards say to each other, and the store's shapes in it.
+  link: ['protocol', 'record', 'ring', 'collections', 'store/page', 'store/retention'],
+  store: ['protocol', 'record', 'collections'],
+  shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections'],
+  // Main opens the directory and its readers; what writes the log belongs to the shards.
+  main: [
+    'protocol',
+    'record',
+    'ring',
+    'link',
+    'collections',
+    'store/event-log',
+    'store/lock',
+    'store/manifest',
+    'store/page',
+    'store/reader',
+  ],
+  gateway: ['protocol', 'collections', 'main'],
+  client: ['protocol', 'collections'],
+  dashboard: ['protocol', 'client'],
+  // `verify` and `reshard` work on a directory that no bus has open.
+  cli: ['protocol', 'main', 'gateway', 'client', 'store', 'index'],
+  // The public entries.
+  index: ['protocol', 'main'],
+  'client.ts': ['protocol', 'client'],
+  'react.ts': ['protocol', 'client'],
+};
+
+/** Folders whose code runs in a browser. */
+const BROWSER_FOLDERS = ['protocol', 'client', 'dashboard'];
+
+const SOURCE_ROOT = fileURLToPath(new URL('../src/', import.meta.url));
+const FILES = sourceFiles();
+const GRAPH = new Map(FILES.map((file) => [file, localImports(file, read(file))]));
+const RUNTIME_GRAPH = new Map(
+  FILES.map((file) => [file, localImports(file, withoutTypeImports(read(file)))]),
+);
+
+describe('the source', () => {
+  it('imports one way', () => {
+    expect(breaches(GRAPH)).toEqual([]);
+  });
+
+  it('has no cycle of imports', () => {
+    expect(findCycle(RUNTIME_GRAPH)).toBeUndefined();
+  });
+
+  it('keeps Node out of what runs in a browser', () => {
+    const ofNode = /\b(?:Buffer|process|require|__dirname|setImmediate)\b[.(]/;
+    for (const file of FILES.filter((name) => BROWSER_FOLDERS.includes(layerOf(name)))) {
+      const text = read(file);
+      const outside = importSpecifiers(text).filter((specifier) => specifier.startsWith('node:'));
+      expect(outside, file).toEqual([]);
+      expect(withoutComments(text), file).not.toMatch(ofNode);
+    }
+  });
+
+  it('takes no package but valibot into the protocol', () => {
+    for (const file of FILES.filter((name) => layerOf(name) === 'protocol')) {
+      const packages = importSpecifiers(read(file)).filter((name) => !name.startsWith('.'));
+      expect(
+        packages.filter((name) => name !== 'valibot'),
+        file,
+      ).toEqual([]);
+    }
+  });
+});
+
+describe('the check itself', () => {
+  it('sees every form of import', () => {
+    const text = [
+      "import './a.js';",
+      "import b from './b.js';",
+      "import type { C } from './c.js';",
+      'import {\n  d,\n  type D,\n} from "./d.js";',
+      "export * from './e.js';",
+      "export { f } from './f.js';",
+      "const g = await import('./g.js');",
+      "import * as h from 'node:fs';",
+      " * import { no } from './no.js';",
+      "// import './no.js';",
+      "const url = new URL('./no.js', import.meta.url);",
+    ].join('\n');
+    expect(importSpecifiers(withoutTypeImports(text))).not.toContain('./c.js');
+    expect(importSpecifiers(withoutTypeImports(text))).toHaveLength(7);
+    expect(importSpecifiers(text).sort()).toEqual([
+      './a.js',
+      './b.js',
+      './c.js',
+      './d.js',
+      './e.js',
+      './f.js',
+      './g.js',
+      'node:fs',
+    ]);
+  });
+
+  it('sees a breach, and a cycle', () => {
+    const bad = new Map([
+      ['protocol/a.ts', ['ring/b.ts']],
+      ['ring/b.ts', ['protocol/c.ts']],
+      ['protocol/c.ts', ['protocol/a.ts']],
+      ['main/d.ts', ['store/sqlite-event-log.ts', 'store/manifest.ts']],
+    ]);
+    expect(breaches(bad)).toEqual([
+      'protocol/a.ts -> ring/b.ts',
+      'main/d.ts -> store/sqlite-event-log.ts',
+    ]);
+    expect(findCycle(bad)).toHaveLength(4);
+    expect(
+      findCycle(
+        new Map([
+          ['a', ['b', 'c']],
+          ['b', ['c']],
+          ['c', []],
+        ]),
+      ),
+    ).toBeUndefined();
+  });
+});
+
+type Graph = ReadonlyMap<string, readonly string[]>;
+
+function breaches(graph: Graph): string[] {
+  return [...graph].flatMap(([file, targets]) =>
+    targets.filter((target) => !isAllowed(file, target)).map((target) => `${file} -> ${target}`),
+  );
+}
+
+function isAllowed(file: string, target: string): boolean {
+  const from = layerOf(file);
+  const allowed = ALLOWED[from];
+  if (allowed === undefined) throw new Error(`src/${from} has no place in the table of this test`);
+  if (layerOf(target) === from) return true;
+  return allowed.some((entry) =>
+    entry.includes('/') ? target.startsWith(entry) : layerOf(target) === entry,
+  );
+}
+
+/** The folder; for a file at the top its name, without the ending where no folder is called so. */
+function layerOf(file: string): string {
+  if (file.includes('/')) return file.slice(0, file.indexOf('/'));
+  return file === 'index.ts' ? 'index' : file;
+}
+
+/** The files of one cycle, the first again at the end, or `undefined`. */
+function findCycle(graph: Graph): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): string[] | undefined => {
+    const at = path.indexOf(file);
+    if (at >= 0) return [...path.slice(at), file];
+    if (done.has(file)) return undefined;
+    path.push(file);
+    for (const target of graph.get(file) ?? []) {
+      const cycle = visit(target);
+      if (cycle !== undefined) return cycle;
+    }
+    path.pop();
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const cycle = visit(file);
+    if (cycle !== undefined) return cycle;
+  }
+  return undefined;
+}
+
+/**
+ * The formatter puts every import and re-export at the start of a line, which no comment here is.
+ */
+function importSpecifiers(text: string): string[] {
+  const forms = [
+    /^(?:import|export)\b[^'";]*?\bfrom\s+['"]([^'"]+)['"]/gm,
+    /^import\s+['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*['"]([^'"]+)['"]/g,
+  ];
+  return forms.flatMap((form) => [...text.matchAll(form)].map((match) => match[1]!));
+}
+
+function withoutTypeImports(text: string): string {
+  return text.replace(/^(?:import|export) type\b[^'";]*?\bfrom\s+['"][^'"]+['"]/gm, '');
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/^\s*(?:\/\/|\/\*\*|\*).*$/gm, '');
+}
+
+function localImports(file: string, text: string): string[] {
+  return importSpecifiers(text)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => posix.join(posix.dirname(file), specifier))
+    .map((path) => sourceOf(path));
+}
+
+/** `x.js` is compiled from `x.ts` or `x.tsx`; anything else is imported as it is. */
+function sourceOf(path: string): string {
+  const tsx = path.replace(/\.jsx?$/, '.tsx');
+  return FILES.includes(tsx) ? tsx : path.replace(/\.js$/, '.ts');
+}
+
+function read(file: string): string {
+  return readFileSync(posix.join(SOURCE_ROOT, file), 'utf8');
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(SOURCE_ROOT, { recursive: true, encoding: 'utf8' })
+    .map((file) => file.replaceAll('\\', '/'))
+    .filter((file) => /\.tsx?$/.test(file))
+    .sort();
+}

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { EventInput, PublishAck } from '../../src/protocol/event.js';
+import { Collector, gather } from './support/collector.js';
+import { controls } from './support/millrace.js';
+import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
+import { expectWithoutHoles, linesOf, stored } from './support/oracle.js';
+import { holds, propertyTimeoutMs } from './support/properties.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { until, within } from './support/wait.js';
+
+/** A publisher's own id: stored once within the window, and answered with the first ack each time. */
+const order = (id: string, payload: unknown = id): EventInput => ({
+  topic: 'orders',
+  type: 'task_created',
+  payload,
+  id,
+});
+
+/** The same but for the mark of a repeat; and what a repeat asked for, it was given. */
+function expectRepeat(repeat: PublishAck, first: PublishAck): void {
+  const { id, topic, shard, sequence } = first;
+  expect(repeat).toMatchObject({ id, topic, shard, sequence, duplicate: true });
+}
+
+describe('an id of the publisher', () => {
+  test('is stored once and answered with the first ack', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const live = await Collector.start(bus, '*');
+    const first = await bus.publish(order('o-1'));
+    expect(first).toMatchObject({ id: 'o-1', duplicate: false });
+    expectRepeat(await bus.publish(order('o-1', 'another payload')), first);
+    expectRepeat((await bus.publishMany([order('o-1')]))[0]!, first);
+    const second = await bus.publish(order('o-2'));
+    expect(second.sequence).toBe(first.sequence! + 1);
+    await live.count(2);
+    await within('drain', bus.drain());
+    expect(live.payloads).toEqual(['o-1', 'o-2']);
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(2);
+    const stats = await bus.stats();
+    expect(stats.published).toBe(2);
+    expect(stats.shards.reduce((sum, { duplicates }) => sum + duplicates, 0)).toBe(2);
+  });
+
+  test('repeated within one batch is stored once', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const inputs = ['a', 'b', 'a', 'c', 'b', 'a'].map((id) => order(id));
+    const acks = await bus.publishMany(inputs);
+    expect(acks.map(({ duplicate }) => duplicate)).toEqual([false, false, true, false, true, true]);
+    expect(acks.map(({ sequence }) => sequence)).toEqual([1, 2, 1, 3, 2, 1]);
+    const many = await Promise.all(Array.from({ length: 300 }, () => bus.publish(order('d'))));
+    expect(many.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+    expect(new Set(many.map(({ sequence }) => sequence))).toEqual(new Set([4]));
+  });
+
+  test('is known after the bus was closed and opened again', async () => {
+    const dir = temporaryDirectory();
+    let bus = await openTestBus({ dir, shards: 2 });
+    const first = await bus.publish(order('o-1'));
+    await bus.close();
+    bus = await openTestBus({ dir });
+    expectRepeat(await bus.publish(order('o-1')), first);
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(1);
+  });
+
+  test('is known after its shard was killed', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const first = await bus.publish(order('o-1'));
+    await controls(bus).killShard(first.shard);
+    expectRepeat(await bus.publish(order('o-1')), first);
+  });
+
+  test('is the same id whoever publishes it', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const worker = await RemoteEndpoint.attach(bus);
+    const first = await bus.publish(order('o-1'));
+    expectRepeat(await worker.publish(order('o-1')), first);
+    const second = await worker.publish(order('o-2'));
+    expectRepeat(await bus.publish(order('o-2')), second);
+    await worker.terminate();
+  });
+
+  test('that a refused publish carried is free', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    await expect(bus.publish(order('o-1', undefined))).rejects.toMatchObject({
+      code: 'PAYLOAD_INVALID',
+    });
+    expect(await bus.publish(order('o-1'))).toMatchObject({ duplicate: false, sequence: 1 });
+  });
+
+  test('is not taken for the same in another shard', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const topics = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const acks = await Promise.all(topics.map((topic) => bus.publish({ ...order('o-1'), topic })));
+    const fresh = acks.filter(({ duplicate }) => !duplicate);
+    expect(fresh.map(({ shard }) => shard).sort()).toEqual([0, 1]);
+  });
+
+  test('is forgotten once more ids came than the window holds', async () => {
+    const bus = await openTestBus({ shards: 1, dedupeIdsMax: 50 });
+    await bus.publish(order('old'));
+    const ids = Array.from({ length: 2000 }, (_, n) => `id-${n}`);
+    await bus.publishMany(ids.map((id) => order(id)));
+    const recent = await bus.publishMany(ids.slice(-50).map((id) => order(id)));
+    expect(recent.every(({ duplicate }) => duplicate)).toBe(true);
+    expect((await bus.publish(order('old'))).duplicate).toBe(false);
+  });
+
+  test('is forgotten when its time is over', async () => {
+    const bus = await openTestBus({ shards: 1, dedupeWindowMs: 1 });
+    await bus.publish(order('old'));
+    await until('forgotten', async () => !(await bus.publish(order('old'))).duplicate);
+  });
+
+  test('survives the pruning of its event', async () => {
+    const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 10 }] });
+    const first = await bus.publish(order('o-1'));
+    await bus.publishMany(Array.from({ length: 3000 }, (_, n) => order(`id-${n}`)));
+    await until('pruned', async () => (await bus.topics())[0]!.firstSequence > 1);
+    expectRepeat(await bus.publish(order('o-1')), first);
+  });
+
+  test(
+    'property: any mix of repeats, restarts and kills stores each id once',
+    async () => {
+      const step = fc.oneof(
+        { weight: 8, arbitrary: fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 60 }) },
+        { weight: 1, arbitrary: fc.constant('reopen' as const) },
+        { weight: 2, arbitrary: fc.constant('kill' as const) },
+      );
+      const property = fc.asyncProperty(
+        fc.integer({ min: 1, max: 2 }),
+        fc.constantFrom(1, 5, 4096),
+        fc.array(step, { minLength: 2, maxLength: 12 }),
+        async (shards, commitBatchEvents, steps) => {
+          const dir = temporaryDirectory();
+          const options = { dir, shards, commitBatchEvents, ringBytes: 4096 };
+          let bus = await openTestBus(options);
+          const acks: PublishAck[] = [];
+          for (const one of steps) {
+            if (one === 'reopen') {
+              await closeTestBus(bus);
+              bus = await openTestBus(options);
+            } else if (one === 'kill') await controls(bus).killShard(acks.length % shards);
+            else {
+              const publishes = one.map((n) => bus.publish({ ...order(`i${n}`), topic: `t.${n}` }));
+              acks.push(...(await within('the acks', Promise.all(publishes))));
+            }
+          }
+          expectWithoutHoles(acks);
+          const firsts = new Map(stored(acks).map((ack) => [ack.id, ack]));
+          for (const ack of acks) {
+            const first = firsts.get(ack.id)!;
+            expect([ack.shard, ack.sequence]).toEqual([first.shard, first.sequence]);
+          }
+          const all = await gather(bus.read({ topic: '*' }));
+          expect(linesOf(all).sort()).toEqual(linesOf([...firsts.values()]).sort());
+          await closeTestBus(bus, dir);
+        },
+      );
+      await holds(property, 12);
+    },
+    propertyTimeoutMs(12),
+  );
+});

@@ -1,0 +1,180 @@
+import { describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/main/bus.js';
+import type { EventInput, PublishAck } from '../../src/protocol/event.js';
+import { MIB } from '../../src/protocol/limits.js';
+import { Collector, gather } from './support/collector.js';
+import { refused } from './support/failures.js';
+import { openTestBus } from './support/open.js';
+import { Gate, until, watch, within } from './support/wait.js';
+
+/** Full rings: waiting, giving up, aborting, and carrying on when there is room. */
+const note: EventInput = { topic: 'notes.one', type: 'chat_message', payload: 'x'.repeat(400) };
+
+/** A bus whose only shard waits for a `block` subscriber, until the gate opens. */
+async function openHeldBus(
+  publishWaitMs: number,
+): Promise<{ bus: Bus; gate: Gate; held: Collector }> {
+  const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs });
+  const gate = new Gate();
+  const held = await Collector.start(bus, '*', {
+    overflow: 'block',
+    maxBuffer: 1,
+    hold: () => gate.opened,
+  });
+  return { bus, gate, held };
+}
+
+/** Publishes without waiting, until tryPublish says that the ring is full. */
+async function fill(bus: Bus): Promise<number> {
+  for (let accepted = 0; accepted < 100_000; accepted++) {
+    if (!bus.tryPublish({ ...note, payload: { n: accepted, text: note.payload } })) return accepted;
+  }
+  throw new Error('100,000 events and the ring of 4 KiB was never full');
+}
+
+describe('tryPublish', () => {
+  test('says no when the ring is full, and nothing of that event is accepted', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
+    const accepted = await fill(bus);
+    expect(accepted).toBeGreaterThan(0);
+    await within('drained', bus.drained());
+    expect(bus.tryPublish({ ...note, payload: { n: accepted } })).toBe(true);
+    await within('drain', bus.drain());
+    const stored = await gather(bus.read<{ n: number }>({ topic: '*' }));
+    expect(stored.map(({ payload }) => payload.n)).toEqual(
+      Array.from({ length: accepted + 1 }, (_, n) => n),
+    );
+  });
+
+  test('loses nothing for one who waits for drained after each no', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*');
+    for (let n = 0; n < 1500; n++) {
+      const input = { ...note, topic: `t.${n % 5}`, payload: { n } };
+      while (!bus.tryPublish(input)) await within('drained', bus.drained());
+    }
+    await live.count(1500);
+    const seen = live.events.map(({ payload }) => (payload as { n: number }).n);
+    expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 1500 }, (_, n) => n));
+  });
+
+  test('tells onError of a failure that it cannot tell otherwise', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    await refused(() => bus.tryPublish({ ...note, topic: 'a..b' }), 'TOPIC_INVALID', 'a..b');
+  });
+});
+
+describe('a publish that finds no room', () => {
+  test('waits, then fails with BACKPRESSURE and leaves nothing behind', async () => {
+    const { bus, gate, held } = await openHeldBus(300);
+    const outcomes: Promise<PublishAck>[] = [];
+    let refusal: unknown;
+    for (let n = 0; refusal === undefined && n < 50_000; n++) {
+      const outcome = bus.publish({ ...note, payload: { n, text: 'y'.repeat(300) } });
+      outcome.catch((error: unknown) => {
+        refusal ??= error;
+      });
+      outcomes.push(outcome);
+      if (n % 50 < 49) continue;
+      const watched = watch(outcome);
+      await until('an ack or a refusal', () => watched.settled);
+    }
+    expect(refusal).toMatchObject({ code: 'BACKPRESSURE' });
+    gate.open();
+    const settled = await within('all publishes', Promise.allSettled(outcomes));
+    const acked = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value.id] : []));
+    await held.count(acked.length);
+    expect(held.events.map(({ id }) => id)).toEqual(acked);
+    const stored = await gather(bus.read({ topic: '*' }));
+    expect(stored.map(({ id }) => id)).toEqual(acked);
+  });
+
+  test('goes on by itself when there is room again', async () => {
+    const { bus, gate, held } = await openHeldBus(60_000);
+    const outcomes = Array.from({ length: 3000 }, (_, n) =>
+      bus.publish({ ...note, payload: { n } }),
+    );
+    await within('the first ack', outcomes[0]!);
+    gate.open();
+    const acks = await within('all acks', Promise.all(outcomes));
+    expect(acks.map(({ sequence }) => sequence)).toEqual(acks.map((_, index) => index + 1));
+    await held.count(3000);
+    expect(held.payloads).toEqual(outcomes.map((_, n) => ({ n })));
+  });
+
+  test('can be given up by its signal, and then is not stored', async () => {
+    const { bus, gate, held } = await openHeldBus(60_000);
+    const outcomes = Array.from({ length: 3000 }, (_, n) =>
+      bus.publish({ ...note, payload: { n } }),
+    );
+    const abort = new AbortController();
+    const late = bus.publish({ ...note, payload: 'late' }, { signal: abort.signal });
+    late.catch(() => undefined);
+    abort.abort(new Error('changed my mind'));
+    await refused(() => late, 'ABORTED');
+    gate.open();
+    await within('all acks', Promise.all(outcomes));
+    await held.count(3000);
+    expect(held.payloads).not.toContain('late');
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(3000);
+  });
+
+  test('is refused at once where its signal has been aborted before', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    await refused(() => bus.publish(note, { signal: AbortSignal.abort() }), 'ABORTED');
+    await refused(() => bus.publishMany([note], { signal: AbortSignal.abort() }), 'ABORTED');
+    expect(await bus.query({ topic: '*' })).toEqual([]);
+  });
+
+  test('does not care for a signal that aborts after the ack', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const abort = new AbortController();
+    const ack = await bus.publish(note, { signal: abort.signal });
+    abort.abort();
+    expect(ack.sequence).toBe(1);
+    expect(await bus.query({ topic: '*' })).toHaveLength(1);
+  });
+});
+
+describe('a payload larger than an eighth of the ring', () => {
+  test('keeps its place among small ones', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*');
+    const sizes = Array.from({ length: 300 }, (_, n) => [3, 500, 512, 2000, 4096, 9000][n % 6]!);
+    await Promise.all(
+      sizes.map((size, n) => bus.publish({ ...note, payload: { n, pad: 'z'.repeat(size) } })),
+    );
+    await live.count(sizes.length);
+    const expected = sizes.map((size, n) => [n, size]);
+    const seen = (live.payloads as { n: number; pad: string }[]).map(({ n, pad }) => [
+      n,
+      pad.length,
+    ]);
+    expect(seen).toEqual(expected);
+  });
+
+  test('may be 1 MiB on the default ring, again and again', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const live = await Collector.start(bus, '*');
+    const quoted = 2;
+    const texts = Array.from({ length: 12 }, (_, n) => `${n % 10}`.repeat(MIB - quoted));
+    const acks = await Promise.all(texts.map((payload) => bus.publish({ ...note, payload })));
+    expect(acks.map(({ sequence }) => sequence)).toEqual(texts.map((_, index) => index + 1));
+    await live.count(texts.length);
+    expect(live.payloads.every((payload, n) => payload === texts[n])).toBe(true);
+    const read = await gather(bus.read({ topic: '*' }));
+    expect(read.every(({ payload }, n) => payload === texts[n])).toBe(true);
+  });
+
+  test('may be 1 MiB on the smallest ring, to a subscriber that is slow', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*', {
+      maxBuffer: 2,
+      hold: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    const texts = Array.from({ length: 6 }, (_, n) => 'é'.repeat((MIB - 2 - n) >> 1));
+    for (const payload of texts) await bus.publish({ ...note, payload });
+    await live.count(texts.length);
+    expect(live.payloads.every((payload, n) => payload === texts[n])).toBe(true);
+  });
+});

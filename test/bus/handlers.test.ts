@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/main/bus.js';
+import { Collector } from './support/collector.js';
+import { openTestBus } from './support/open.js';
+import { until, within } from './support/wait.js';
+
+/** What a subscriber's own code does, and to whom: to its subscription alone. */
+async function publish(bus: Bus, count: number): Promise<void> {
+  await bus.publishMany(
+    Array.from({ length: count }, (_, n) => ({ topic: 't', type: 'chat_message', payload: n })),
+  );
+}
+
+describe('a handler', () => {
+  test('that throws ends its subscription alone, with its error', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const other = await Collector.start(bus, '*');
+    const seen: number[] = [];
+    const broken = bus.subscribe<number>('*', ({ payload }) => {
+      seen.push(payload);
+      if (payload === 3) throw new Error('my own mistake');
+    });
+    await broken.ready;
+    await publish(bus, 10);
+    await expect(within('the end', broken.closed)).rejects.toThrow('my own mistake');
+    await other.count(10);
+    expect(seen).toEqual([0, 1, 2, 3]);
+    await until('one left', async () => (await bus.stats()).subscriptions === 1);
+    await publish(bus, 1);
+    await other.count(11);
+  });
+
+  test('that rejects ends its subscription alone, with its error', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const other = await Collector.start(bus, '*');
+    const broken = bus.subscribe('*', async () => {
+      await Promise.reject(new TypeError('rejected'));
+    });
+    await broken.ready;
+    await publish(bus, 5);
+    await expect(within('the end', broken.closed)).rejects.toThrow(TypeError);
+    await other.count(5);
+  });
+
+  test('whose error nobody looks at does not end the process', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const unhandled: unknown[] = [];
+    const listener = (reason: unknown): void => {
+      unhandled.push(reason);
+    };
+    process.on('unhandledRejection', listener);
+    bus.subscribe('*', () => {
+      throw new Error('unseen');
+    });
+    bus.subscribe('*', async () => {
+      throw new Error('unseen too');
+    });
+    const other = await Collector.start(bus, '*');
+    await publish(bus, 1);
+    await other.count(1);
+    await until('two gone', async () => (await bus.stats()).subscriptions === 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', listener);
+    expect(unhandled).toEqual([]);
+  });
+
+  test('that throws something that is no error still says what', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const broken = bus.subscribe('*', () => {
+      throw 'just a word';
+    });
+    await broken.ready;
+    await publish(bus, 1);
+    const reason: unknown = await within(
+      'the end',
+      broken.closed.then(
+        () => 'resolved',
+        (error: unknown) => error,
+      ),
+    );
+    expect(String(reason)).toContain('just a word');
+  });
+
+  test('that is asynchronous gets one event at a time, in order', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const log: string[] = [];
+    const subscription = bus.subscribe<number>('*', async ({ payload }) => {
+      log.push(`begin ${payload}`);
+      for (let turn = 0; turn < payload % 4; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      log.push(`end ${payload}`);
+    });
+    await subscription.ready;
+    await publish(bus, 200);
+    await until('the last', () => log.length === 400);
+    expect(log).toEqual(Array.from({ length: 200 }, (_, n) => [`begin ${n}`, `end ${n}`]).flat());
+  });
+
+  test('may publish, subscribe, query and unsubscribe', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const echoes = await Collector.start(bus, 'echo.*');
+    const echo = bus.subscribe<number>('t', async ({ payload }) => {
+      await bus.publish({ topic: `echo.${payload % 5}`, type: 'chat_message', payload });
+      await bus.query({ topic: 't', limit: 1 });
+      const short = bus.subscribe('never');
+      await short.ready;
+      await short.unsubscribe();
+      if (payload === 49) await echo.unsubscribe();
+    });
+    await echo.ready;
+    await publish(bus, 60);
+    await echoes.count(50);
+    await within('closed', echo.closed);
+    expect((echoes.payloads as number[]).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 50 }, (_, n) => n),
+    );
+  });
+
+  test('that changes the event it was given changes it for nobody else', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const first = bus.subscribe<{ list: number[] }>('*', (event) => {
+      try {
+        event.payload.list.push(99);
+      } catch {
+        // Frozen is right as well.
+      }
+    });
+    const second = await Collector.start(bus, '*');
+    await first.ready;
+    await bus.publish({ topic: 't', type: 'chat_message', payload: { list: [1] } });
+    await second.count(1);
+    expect(second.payloads).toEqual([{ list: [1] }]);
+  });
+});
+
+describe('for await', () => {
+  test('gives each topic in order and keeps what comes while it is away', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const subscription = bus.subscribe<number>('*', { maxBuffer: 3 });
+    await subscription.ready;
+    await publish(bus, 4000);
+    const seen: number[] = [];
+    for await (const { payload } of subscription) {
+      seen.push(payload);
+      if (seen.length % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (seen.length === 4000) break;
+    }
+    expect(seen).toEqual(Array.from({ length: 4000 }, (_, n) => n));
+  });
+
+  test('throws what ended the subscription', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const subscription = bus.subscribe('*', { overflow: 'disconnect', maxBuffer: 1 });
+    await subscription.ready;
+    await publish(bus, 5000);
+    await expect(within('the end', subscription.closed)).rejects.toMatchObject({
+      code: 'SLOW_CONSUMER',
+    });
+    const reading = (async () => {
+      for await (const event of subscription) expect(event.topic).toBe('t');
+    })();
+    await expect(within('the iterator', reading)).rejects.toMatchObject({ code: 'SLOW_CONSUMER' });
+  });
+});

@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { playProperty } from '../../fuzz/play.js';
+import { holds, propertyTimeoutMs } from './support/properties.js';
+
+/** The whole bus against plain arrays (`fuzz/model.js`), and the fuzzer that plays the same for as long as one likes. */
+const fuzzer = fileURLToPath(new URL('../../fuzz/run.js', import.meta.url));
+
+function fuzz(...args: string[]): { status: number | null; output: string } {
+  const run = spawnSync(process.execPath, [fuzzer, ...args], {
+    encoding: 'utf8',
+    timeout: 100_000,
+  });
+  return { status: run.status, output: run.stdout + run.stderr };
+}
+
+describe('the bus', () => {
+  test(
+    'property: does what a plain array would',
+    async () => {
+      await holds(playProperty(undefined), 20);
+    },
+    propertyTimeoutMs(20),
+  );
+});
+
+describe('the fuzzer', () => {
+  test('prints its seed, and is green', () => {
+    const { status, output } = fuzz('--games', '3', '--seed', '7');
+    expect(output).toContain('seed 7');
+    expect(output).toContain('3 games agreed');
+    expect(status).toBe(0);
+  }, 120_000);
+
+  test.each(['drop', 'repeat', 'alter', 'swap'])(
+    'turns red when a bug is planted: an event to %s',
+    (canary) => {
+      const { status, output } = fuzz(`--canary=${canary}`, '--games', '20', '--seed', '11');
+      expect(output).toContain('--seed');
+      expect(status, output).toBe(1);
+    },
+    120_000,
+  );
+
+  test('refuses what it does not know', () => {
+    expect(fuzz('--canary=parrot').status).toBe(2);
+    expect(fuzz('--sekunden', '3').status).toBe(2);
+  });
+});

@@ -1,0 +1,171 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/main/bus.js';
+import type { PublishAck } from '../../src/protocol/event.js';
+import { KIB, MIB } from '../../src/protocol/limits.js';
+import { Collector, gather } from './support/collector.js';
+import { expectBusError } from './support/failures.js';
+import { openTestBus, temporaryDirectory } from './support/open.js';
+import { expectSameHistory, expectWithoutHoles } from './support/oracle.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { until, within } from './support/wait.js';
+
+/** No room: those publishes fail with STORE_FULL and leave nothing behind; with room again it goes on by itself. */
+interface Outcome {
+  readonly acks: PublishAck[];
+  readonly errors: unknown[];
+}
+
+const input = (n: number, size = 2000) => ({
+  topic: `t.${n % 3}`,
+  type: 'chat_message',
+  payload: { n, pad: 'x'.repeat(size) },
+});
+
+/** Publishes until the store is full, several at a time. */
+async function fill(bus: Bus, first = 0): Promise<Outcome> {
+  const acks: PublishAck[] = [];
+  const errors: unknown[] = [];
+  for (let n = first; errors.length === 0 && n < first + 20_000; n += 20) {
+    const outcomes = await within(
+      'outcomes',
+      Promise.allSettled(Array.from({ length: 20 }, (_, index) => bus.publish(input(n + index)))),
+    );
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') acks.push(outcome.value);
+      else errors.push(outcome.reason);
+    }
+  }
+  expect(errors.length).toBeGreaterThan(0);
+  for (const error of errors) expectBusError(error, 'STORE_FULL');
+  return { acks, errors };
+}
+
+/** Tries again until a publish is taken. */
+async function publishUntilTaken(bus: Bus): Promise<PublishAck> {
+  let ack: PublishAck | undefined;
+  await until('room again', async () => {
+    ack = await bus.publish(input(0, 10)).catch((error: unknown) => {
+      expectBusError(error, 'STORE_FULL');
+      return undefined;
+    });
+    return ack !== undefined;
+  });
+  return ack!;
+}
+
+describe('a shard that may not grow further', () => {
+  test('refuses with STORE_FULL, keeps what it acknowledged, and takes more when reopened with more', async () => {
+    const dir = temporaryDirectory();
+    let bus = await openTestBus({ dir, shards: 1, maxShardBytes: 512 * KIB });
+    const live = await Collector.start(bus, '*');
+    const { acks } = await fill(bus);
+    expectWithoutHoles(acks);
+    expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'full');
+    await live.count(acks.length);
+    expectSameHistory(live.events, acks, 'live');
+    const [shard] = (await bus.stats()).shards;
+    expect(shard).toMatchObject({ state: 'running', restarts: 0, head: acks.length });
+    expect(shard!.refused).toBeGreaterThan(0);
+    await bus.close();
+    bus = await openTestBus({ dir, maxShardBytes: 64 * MIB });
+    const next = await bus.publish(input(0));
+    expect(next.sequence).toBe(acks.length + 1);
+    expectSameHistory(await gather(bus.read({ topic: '*' })), [...acks, next], 'reopened');
+  });
+
+  test('goes on when retention has made room', async () => {
+    const bus = await openTestBus({
+      shards: 1,
+      maxShardBytes: 1 * MIB,
+      retention: [{ maxEvents: 50 }],
+    });
+    const acks: PublishAck[] = [];
+    for (let round = 0; round < 40; round++) {
+      const batch = Array.from({ length: 50 }, (_, n) => input(round * 50 + n));
+      await until('room for a batch', async () => {
+        const outcome = await bus.publishMany(batch).catch((error: unknown) => {
+          expectBusError(error, 'STORE_FULL');
+          return undefined;
+        });
+        acks.push(...(outcome ?? []));
+        return outcome !== undefined;
+      });
+    }
+    expect(acks).toHaveLength(2000);
+  });
+
+  test('tells an attached worker as well, and still delivers ephemeral events', async () => {
+    const bus = await openTestBus({ shards: 1, maxShardBytes: 512 * KIB });
+    const worker = await RemoteEndpoint.attach(bus);
+    const { acks } = await fill(bus);
+    await expect(
+      within('the refusal', worker.publishMany([input(1), input(2)])),
+    ).rejects.toMatchObject({ code: 'STORE_FULL' });
+    const live = await Collector.start(bus, '*');
+    await bus.publish(input(7, 10), { persist: false });
+    await live.count(1);
+    expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'full');
+    await worker.terminate();
+  });
+
+  test('does not take the id of a refused event for a repeat', async () => {
+    const dir = temporaryDirectory();
+    let bus = await openTestBus({ dir, shards: 1, maxShardBytes: 512 * KIB });
+    const { acks } = await fill(bus);
+    const order = { ...input(1), id: 'order-1' };
+    await expect(bus.publish(order)).rejects.toMatchObject({ code: 'STORE_FULL' });
+    await expect(bus.publish(order)).rejects.toMatchObject({ code: 'STORE_FULL' });
+    await bus.close();
+    bus = await openTestBus({ dir });
+    expect(await bus.publish(order)).toMatchObject({
+      duplicate: false,
+      sequence: acks.length + 1,
+    });
+  });
+});
+
+describe('a disk that is full', () => {
+  test('gives STORE_FULL, and the bus goes on by itself once there is room', async (context) => {
+    const directory = join(temporaryDirectory(), 'disk');
+    mkdirSync(directory);
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], {
+      encoding: 'utf8',
+    });
+    if (mount.status !== 0) {
+      const reason = (mount.error?.message ?? mount.stderr).trim();
+      context.annotate(`a small tmpfs could not be mounted, so nothing was tried: ${reason}`);
+      console.warn(`full disk NOT TESTED: cannot mount a tmpfs here: ${reason}`);
+      return;
+    }
+    try {
+      await fillTheDisk(directory);
+    } finally {
+      spawnSync('umount', ['-l', directory]);
+    }
+  });
+});
+
+async function fillTheDisk(directory: string): Promise<void> {
+  const dir = join(directory, 'data');
+  let bus = await openTestBus({ dir, shards: 1 });
+  const ballast = join(directory, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(3 * MIB, 1));
+  const live = await Collector.start(bus, '*');
+  const first = await fill(bus);
+  expectSameHistory(await gather(bus.read({ topic: '*' })), first.acks, 'full');
+  rmSync(ballast);
+  const next = await publishUntilTaken(bus);
+  expect(next.sequence).toBe(first.acks.length + 1);
+  const second = await fill(bus, 1_000_000);
+  const acks = [...first.acks, next, ...second.acks];
+  expectWithoutHoles(acks);
+  await live.count(acks.length);
+  expectSameHistory(live.events, acks, 'live');
+  await bus.close();
+  bus = await openTestBus({ dir });
+  expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'reopened');
+  await bus.close();
+}

@@ -1,0 +1,69 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { attachBus } from '../../../dist/index.js';
+
+/**
+ * A user's worker that does with its attached bus what it is told in messages `{ call, name, args }`; answers are
+ * `{ call, value }` or `{ call, error }`, and what its subscriptions get is `{ subscription, event }`.
+ */
+const bus = await attachBus(workerData.attachment);
+const subscriptions = new Map();
+
+const operations = {
+  publish: (input, options) => bus.publish(input, options),
+  publishMany: (inputs, options) => bus.publishMany(inputs, options),
+  /** One promise for each event, none awaited before the next: the way a busy worker publishes. */
+  publishEach: (inputs, options) => Promise.all(inputs.map((input) => bus.publish(input, options))),
+  async tryPublishEach(inputs, options) {
+    let refusals = 0;
+    for (const input of inputs) {
+      while (!bus.tryPublish(input, options)) {
+        refusals++;
+        await bus.drained();
+      }
+    }
+    return refusals;
+  },
+  async subscribe(key, filter, options) {
+    const subscription = bus.subscribe(
+      filter,
+      (event) => parentPort.postMessage({ subscription: key, event }),
+      options,
+    );
+    subscriptions.set(key, subscription);
+    await subscription.ready;
+    return subscription.id;
+  },
+  /** Never finishes with its first event. */
+  async subscribeStuck(key, filter, options) {
+    const subscription = bus.subscribe(filter, () => new Promise(() => {}), options);
+    subscriptions.set(key, subscription);
+    await subscription.ready;
+  },
+  update: (key, filter) => subscriptions.get(key).update(filter),
+  unsubscribe: (key) => subscriptions.get(key).unsubscribe(),
+  cursor: (key) => subscriptions.get(key).cursor,
+  query: (query) => bus.query(query),
+  async read(query) {
+    const events = [];
+    for await (const event of bus.read(query)) events.push(event);
+    return events;
+  },
+  topics: (pattern) => bus.topics(pattern),
+  subscribers: (topic) => bus.subscribers(topic),
+  stats: () => bus.stats(),
+  drain: () => bus.drain(),
+  close: () => bus.close(),
+  /** After this the thread has nothing left to keep it alive. */
+  letGo: () => parentPort.unref(),
+};
+
+parentPort.on('message', async ({ call, name, args }) => {
+  try {
+    const value = await operations[name](...args);
+    parentPort.postMessage({ call, value });
+  } catch (error) {
+    const { code, message, stack } = error;
+    parentPort.postMessage({ call, error: { code, message, stack } });
+  }
+});
+parentPort.postMessage({ call: 0 });

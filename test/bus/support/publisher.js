@@ -1,0 +1,60 @@
+import { writeSync } from 'node:fs';
+import { openBus } from '../../../dist/index.js';
+
+/**
+ * A process that publishes and says on stdout, a line at a time and at once, what it was acknowledged.
+ * `load DIR SHARDS`: as fast as it can, until it is killed. `marks DIR DURABILITY COUNT`: one event after the
+ * other, with a line before each publish and after each ack, for a trace of its system calls.
+ */
+const [, , mode, dir, argument, count] = process.argv;
+
+const say = (line) => writeSync(1, `${line}\n`);
+
+async function load() {
+  const bus = await openBus({ dir, shards: Number(argument), ringBytes: 65_536 });
+  let n = 0;
+  const publisher = async (durability) => {
+    for (;;) {
+      const inputs = Array.from({ length: 1 + (n % 7) }, () => ({
+        topic: `load.${n % 11}`,
+        type: 'agent_log',
+        payload: { n: n++ },
+        id: `load-${n}`,
+      }));
+      const acks = await bus.publishMany(inputs, { durability });
+      for (const ack of acks) say(`${ack.shard} ${ack.sequence} ${ack.id} ${ack.durability}`);
+    }
+  };
+  await Promise.all(
+    Array.from({ length: 24 }, (_, index) => publisher(index % 3 ? 'synced' : 'written')),
+  );
+}
+
+async function marks() {
+  const bus = await openBus({ dir, shards: 1 });
+  await bus.publish({ topic: 'warm', type: 'agent_log', payload: 'first' });
+  for (let n = 0; n < Number(count); n++) {
+    const payload = `payload-${String(n).padStart(4, '0')}-`;
+    say(`publish ${payload}`);
+    const ack = await bus.publish(
+      { topic: 'marks', type: 'agent_log', payload },
+      { durability: argument },
+    );
+    say(`ack ${payload} ${ack.durability}`);
+  }
+  await bus.close();
+}
+
+/** `repeat DIR`: an event that was only written, then repeated by its id with `synced`. */
+async function repeat() {
+  const bus = await openBus({ dir, shards: 1 });
+  await bus.publish({ topic: 'warm', type: 'agent_log', payload: 'first' });
+  const input = { topic: 'marks', type: 'agent_log', payload: 'payload-0000-', id: 'again' };
+  await bus.publish(input, { durability: 'written' });
+  say('publish payload-0000-');
+  const ack = await bus.publish(input, { durability: 'synced' });
+  say(`ack payload-0000- ${ack.durability} ${ack.duplicate}`);
+  await bus.close();
+}
+
+await { load, marks, repeat }[mode]();

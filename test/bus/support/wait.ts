@@ -1,0 +1,61 @@
+/**
+ * Waiting for what must happen. A deadline here is the end of a test that has failed already, never a
+ * measure of how fast something is.
+ */
+export const DEADLINE_MS = 20_000;
+
+/** Polls until the condition holds. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = DEADLINE_MS,
+): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** The promise's own outcome, or an error that says what did not come. */
+export async function within<T>(
+  what: string,
+  promise: Promise<T>,
+  deadlineMs = DEADLINE_MS,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A door that handlers wait at: closed until opened. */
+export class Gate {
+  #open!: () => void;
+  readonly opened: Promise<void>;
+
+  constructor() {
+    this.opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  open(): void {
+    this.#open();
+  }
+}
+
+/** Looks on: whether a promise has settled by now. */
+export function watch(promise: Promise<unknown>): { settled: boolean } {
+  const watched = { settled: false };
+  const settle = (): void => {
+    watched.settled = true;
+  };
+  promise.then(settle, settle);
+  return watched;
+}

@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import type { EventInput } from '../../src/protocol/event.js';
+import { Collector, gather } from './support/collector.js';
+import { refused } from './support/failures.js';
+import { attachBus } from './support/millrace.js';
+import { openTestBus, temporaryDirectory } from './support/open.js';
+import { expectSameHistory, expectTopicOrder, expectWithoutHoles } from './support/oracle.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { until, within } from './support/wait.js';
+
+/** The bus in a user's own worker threads: the same API, and no trace of a worker that is gone. */
+const events = (count: number, mark = 'w'): EventInput[] =>
+  Array.from({ length: count }, (_, n) => ({
+    topic: `worker.${n % 5}`,
+    type: 'worker_progress',
+    payload: { mark, n },
+  }));
+
+describe('an attached worker', () => {
+  test('publishes, and the thread that opened the bus sees it live', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const live = await Collector.start(bus, 'worker.*');
+    const worker = await RemoteEndpoint.attach(bus);
+    const acks = await worker.publishMany(events(300));
+    expectWithoutHoles(acks);
+    await live.count(300);
+    expectSameHistory(live.events, acks, 'main');
+    await worker.terminate();
+  });
+
+  test('subscribes to what others publish, and to what it publishes itself', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const [one, two] = await Promise.all([RemoteEndpoint.attach(bus), RemoteEndpoint.attach(bus)]);
+    await one.subscribe('all', '*', { from: 'earliest' });
+    await two.subscribe('all', '*');
+    const acks = await Promise.all([
+      bus.publishMany(events(200, 'main')),
+      one.publishEach(events(200, 'one')),
+      two.publishMany(events(200, 'two')),
+    ]);
+    for (const worker of [one, two]) {
+      await worker.count('all', 600);
+      expectSameHistory(worker.received('all'), acks.flat(), 'worker');
+    }
+    await Promise.all([one.terminate(), two.terminate()]);
+  });
+
+  test('queries, reads, lists topics and subscribers, and resumes from a cursor', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const worker = await RemoteEndpoint.attach(bus);
+    await bus.publishMany(events(3000));
+    expect(await worker.query({ topic: 'worker.1', limit: 5 })).toHaveLength(5);
+    const read = await worker.read({ topic: '*' });
+    expectSameHistory(read, await gather(bus.read({ topic: '*' })), 'worker');
+    expect(await worker.topics('worker.*')).toHaveLength(5);
+    await worker.subscribe('first', '*', { from: 'earliest' });
+    await worker.count('first', 3000);
+    await worker.drain();
+    const after = await worker.cursor('first');
+    await worker.unsubscribe('first');
+    await bus.publishMany(events(100));
+    await worker.subscribe('second', '*', { from: { after } });
+    await worker.count('second', 100);
+    const stats = await worker.stats();
+    expect(stats.subscriptions).toBe(1);
+    expect(stats.endpoints).toBe(2);
+    expect(stats.published).toBe(3100);
+    await worker.terminate();
+  });
+
+  test('with tryPublish and drained loses nothing', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*');
+    const worker = await RemoteEndpoint.attach(bus);
+    await worker.tryPublishEach(events(2000));
+    await live.count(2000);
+    const numbers = live.events.map(({ payload }) => (payload as { n: number }).n);
+    expect(numbers.sort((a, b) => a - b)).toEqual(numbers.map((_, index) => index));
+    await worker.terminate();
+  });
+
+  test('that closes leaves no subscription behind, and its thread ends by itself', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const worker = await RemoteEndpoint.attach(bus);
+    await worker.subscribe('all', '*');
+    await worker.publishMany(events(10));
+    await worker.close();
+    await until('no subscription', async () => (await bus.stats()).subscriptions === 0);
+    expect((await bus.stats()).endpoints).toBe(1);
+    await refused(() => worker.publish(events(1)[0]!), 'BUS_CLOSED');
+    const exited = worker.exited();
+    await worker.letGo();
+    expect(await within('the thread to end', exited)).toBe(0);
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(10);
+  });
+
+  test('that is terminated leaves no subscription, and what it was acked is stored', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*');
+    const worker = await RemoteEndpoint.attach(bus);
+    await worker.subscribe('all', '*');
+    await worker.subscribeStuck('stuck', '*', { overflow: 'block', maxBuffer: 1 });
+    const acks = await worker.publishMany(events(50));
+    const unknown = worker.publishEach(events(3000, 'late')).catch(() => undefined);
+    await worker.terminate();
+    await unknown;
+    await until('one subscription', async () => (await bus.stats()).subscriptions === 1);
+    expect(await bus.subscribers('worker.1')).toHaveLength(1);
+    expect((await bus.stats()).endpoints).toBe(1);
+    await within('others publish on', bus.publishMany(events(3000, 'main')));
+    await within('drain', bus.drain());
+    const all = await gather(bus.read<{ mark: string; n: number }>({ topic: '*' }));
+    const ids = new Set(all.map(({ id }) => id));
+    for (const ack of acks) expect(ids).toContain(ack.id);
+    expect(all.filter(({ payload }) => payload.mark === 'main')).toHaveLength(3000);
+    const late = all
+      .filter(({ payload }) => payload.mark === 'late')
+      .map(({ payload }) => payload.n);
+    expect(new Set(late).size).toBe(late.length);
+    await live.count(all.length);
+    expectSameHistory(live.events, all, 'main');
+  });
+
+  test('may come and go many times', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const live = await Collector.start(bus, '*');
+    for (let round = 0; round < 8; round++) {
+      const worker = await RemoteEndpoint.attach(bus);
+      await worker.subscribe('all', '*');
+      await worker.publishMany(events(20));
+      if (round % 2 === 0) await worker.close();
+      await worker.terminate();
+    }
+    await live.count(160);
+    expectTopicOrder(live.events, 'main');
+    await until('all gone', async () => (await bus.stats()).endpoints === 1);
+    expect((await bus.stats()).subscriptions).toBe(1);
+  });
+
+  test('that outlives the bus is told BUS_CLOSED', async () => {
+    const dir = temporaryDirectory();
+    const bus = await openTestBus({ dir, shards: 2 });
+    const worker = await RemoteEndpoint.attach(bus);
+    await worker.subscribe('all', '*');
+    await worker.publishMany(events(10));
+    await within('close', bus.close());
+    await refused(() => worker.publish(events(1)[0]!), 'BUS_CLOSED');
+    await refused(() => worker.query({ topic: '*' }), 'BUS_CLOSED');
+    const reopened = await openTestBus({ dir });
+    expect(await gather(reopened.read({ topic: '*' }))).toHaveLength(10);
+    await worker.terminate();
+  });
+
+  test('may be attached in the same thread, too', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const { data } = bus.attachment();
+    const second = await attachBus(data);
+    const live = await Collector.start(second, '*');
+    await bus.publish(events(1)[0]!);
+    await second.publish(events(2)[1]!);
+    await live.count(2);
+    await second.close();
+    expect((await bus.stats()).subscriptions).toBe(0);
+    expect(await bus.publish(events(1)[0]!)).toMatchObject({ duplicate: false });
+  });
+
+  test('is refused an attachment that is none', async () => {
+    for (const data of [undefined, null, 5, 'bus', {}, []]) {
+      await refused(async () => attachBus(data), 'OPTION_INVALID');
+    }
+  });
+});

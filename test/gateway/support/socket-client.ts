@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import { type ClientOptions, WebSocket } from 'ws';
+
+/** A client made of nothing but a raw WebSocket: what it gets is what the server sent. */
+
+export interface Frame {
+  readonly type: string;
+  readonly requestId?: string | number;
+  // biome-ignore lint/suspicious/noExplicitAny: a test says itself what it expects of a payload
+  readonly payload: any;
+}
+
+export class SocketClient {
+  readonly socket: WebSocket;
+  readonly closed: Promise<{ code: number; reason: string }>;
+  readonly #frames: Frame[] = [];
+  #wake: () => void = () => {};
+  #isClosed = false;
+
+  constructor(port: number, options: ClientOptions = {}, protocols: string[] = ['millrace.v1']) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${port}/events`, protocols, options);
+    this.socket.on('error', () => {});
+    this.socket.on('message', (data: Buffer) => {
+      this.#frames.push(JSON.parse(data.toString()));
+      this.#wake();
+    });
+    this.closed = new Promise((resolve) => {
+      this.socket.on('close', (code, reason) => {
+        this.#isClosed = true;
+        this.#wake();
+        resolve({ code, reason: reason.toString() });
+      });
+    });
+  }
+
+  /** Connects and takes the welcome. */
+  static async open(port: number): Promise<SocketClient> {
+    const client = new SocketClient(port);
+    await once(client.socket, 'open');
+    await client.next('welcome');
+    return client;
+  }
+
+  /** The next frame, which must be of this kind; all of them come in order. */
+  async next(type?: string): Promise<Frame> {
+    while (this.#frames.length === 0) {
+      if (this.#isClosed) throw new Error(`the socket closed while waiting for ${type}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const frame = this.#frames.shift()!;
+    if (type !== undefined && frame.type !== type) {
+      throw new Error(`expected ${type}, got ${JSON.stringify(frame)}`);
+    }
+    return frame;
+  }
+
+  /** Frames that have arrived and were not taken. */
+  get arrived(): number {
+    return this.#frames.length;
+  }
+
+  send(frame: unknown): void {
+    this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
+  }
+
+  /** Sends a request and takes the next frame as its answer. */
+  async ask(type: string, payload: unknown, requestId: string | number = 'r'): Promise<Frame> {
+    this.send({ type, requestId, payload });
+    const frame = await this.next();
+    if (frame.requestId !== requestId) throw new Error(`no answer: ${JSON.stringify(frame)}`);
+    return frame;
+  }
+
+  /** As `ask`, where other frames may come between. */
+  async answerTo(type: string, payload: unknown, requestId: string | number): Promise<Frame> {
+    this.send({ type, requestId, payload });
+    for (;;) {
+      const frame = await this.next();
+      if (frame.requestId === requestId) return frame;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.socket.close();
+    await this.closed;
+  }
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { BusError, ERROR_CODES } from '../../src/protocol/errors.js';
+
+const ERRORS_PAGE = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8');
+
+describe('docs/ERRORS.md', () => {
+  const sections = ERRORS_PAGE.split(/^### /m).slice(1);
+
+  it('has a heading for every code, and for nothing else', () => {
+    const headings = sections.map((section) => section.slice(0, section.indexOf('\n')));
+    expect(headings.sort()).toEqual([...ERROR_CODES].sort());
+  });
+
+  it('gives the meaning, the cause and the cure of each', () => {
+    for (const section of sections) {
+      for (const part of ['**Meaning.** ', '**Cause.** ', '**Cure.** ']) {
+        expect(section).toContain(part);
+      }
+    }
+  });
+});
+
+describe('a BusError', () => {
+  it('is an Error with a code, and with details and a cause where there are any', () => {
+    const cause = new Error('disk');
+    const error = new BusError('STORE_FULL', 'no room', { details: { shard: 1 }, cause });
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({
+      name: 'BusError',
+      code: 'STORE_FULL',
+      details: { shard: 1 },
+      cause,
+    });
+    const bare = new BusError('TIMEOUT', 'late');
+    expect('details' in bare || 'cause' in bare).toBe(false);
+  });
+
+  it('crosses a thread or a socket as data', () => {
+    for (const details of [undefined, { path: 'topics[1]' }]) {
+      const error = new BusError('FILTER_INVALID', 'no', details === undefined ? {} : { details });
+      const copy = BusError.from(JSON.parse(JSON.stringify(error)));
+      expect(copy).toBeInstanceOf(BusError);
+      expect(copy.toJSON()).toEqual(error.toJSON());
+      expect(copy.message).toBe('no');
+    }
+  });
+});

@@ -1,0 +1,215 @@
+import { MessageChannel } from 'node:worker_threads';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
+import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
+
+/** Records over 120 bytes are long ones here. */
+const CAPACITY = 1024;
+
+function channel() {
+  const created = new MessageChannel();
+  onTestFinished(() => created.port1.close());
+  return created;
+}
+
+function linked(bytesInFlightMax?: number) {
+  const ring = createRing(CAPACITY);
+  const { port1, port2 } = channel();
+  const sender = new RecordSender(new RingProducer(ring), port1, bytesInFlightMax);
+  const receiver = new RecordReceiver(new RingConsumer(ring), port2);
+  return { ring, port1, port2, sender, receiver };
+}
+
+function send(sender: RecordSender, type: number, length: number): boolean {
+  if (!sender.tryClaim(length)) return false;
+  sender.bytes.fill(type, sender.offset, sender.offset + length);
+  sender.commit(type);
+  return true;
+}
+
+function receive(receiver: RecordReceiver, limit = 100): string[] {
+  const records: string[] = [];
+  receiver.read((type, bytes, offset, length) => {
+    expect(bytes.subarray(offset, offset + length).equals(Buffer.alloc(length, type))).toBe(true);
+    records.push(`${type}: ${length}`);
+  }, limit);
+  return records;
+}
+
+describe('a record channel', () => {
+  it('carries records of any length in order', () => {
+    const { sender, receiver } = linked();
+    const lengths = [0, 120, 121, 5, 2_000_000, 7];
+    for (const [type, length] of lengths.entries()) send(sender, type, length);
+    expect(receive(receiver)).toEqual(['0: 0', '1: 120', '2: 121', '3: 5', '4: 2000000', '5: 7']);
+  });
+
+  it('commits fewer bytes than were claimed, of long records too', () => {
+    const { sender, receiver } = linked();
+    for (const length of [100, 1000]) {
+      sender.tryClaim(length);
+      sender.bytes.fill(9, sender.offset, sender.offset + 10);
+      sender.commit(9, 10);
+    }
+    sender.tryClaim(1000);
+    expect(() => sender.commit(9, 1001)).toThrow('1001 bytes committed of 1000');
+    sender.abort();
+    expect(receive(receiver)).toEqual(['9: 10', '9: 10']);
+  });
+
+  it('leaves nothing of an aborted long record', () => {
+    const { sender, receiver } = linked();
+    sender.tryClaim(1000);
+    sender.abort();
+    expect(sender.bytesInFlight).toBe(0);
+    send(sender, 1, 4);
+    send(sender, 2, 400);
+    expect(receive(receiver)).toEqual(['1: 4', '2: 400']);
+  });
+
+  it('keeps its own types to itself, and needs a ring that can hold a reference', () => {
+    const { sender, port1 } = linked();
+    sender.tryClaim(4);
+    expect(() => sender.commit(-2)).toThrow('not -2');
+    expect(() => new RecordSender(new RingProducer(createRing(128)), port1)).toThrow('128 bytes');
+  });
+
+  it('bounds the bytes in flight, and always lets one record through', () => {
+    const { sender, receiver } = linked(1000);
+    expect(send(sender, 1, 5000)).toBe(true);
+    expect(send(sender, 2, 200)).toBe(false);
+    expect(send(sender, 3, 20)).toBe(true);
+    receive(receiver);
+    expect(send(sender, 4, 200)).toBe(false);
+    receiver.release();
+    expect(send(sender, 5, 400)).toBe(true);
+    expect(send(sender, 6, 400)).toBe(true);
+    expect(send(sender, 7, 400)).toBe(false);
+    expect(receive(receiver)).toEqual(['5: 400', '6: 400']);
+    receiver.release();
+    sender.dropPassed();
+    expect(sender.bytesInFlight).toBe(0);
+  });
+
+  it('is full when its ring is, for long records as for short ones', () => {
+    const { sender, receiver } = linked();
+    let count = 0;
+    while (send(sender, count, 200)) count++;
+    expect(count).toBe(Math.floor(CAPACITY / 24));
+    expect(receive(receiver)).toHaveLength(count);
+  });
+
+  it('claims nothing when a buffer cannot be made or posted', () => {
+    const { ring, sender, receiver } = linked();
+    expect(() => sender.tryClaim(2 ** 53)).toThrow(RangeError);
+    expect(send(sender, 1, 300)).toBe(true);
+    const refusing = new MessageChannel().port1;
+    refusing.postMessage = () => {
+      throw new Error('refused');
+    };
+    refusing.close();
+    const failing = new RecordSender(new RingProducer(ring), refusing);
+    failing.tryClaim(300);
+    expect(() => failing.commit(1)).toThrow('refused');
+    expect(failing.bytesInFlight).toBe(0);
+    expect(failing.tryClaim(8)).toBe(true);
+    failing.commit(2);
+    expect(receiver.read(() => true, 10)).toBe(2);
+  });
+
+  it('reads past doorbells and other messages that are no buffers', () => {
+    const { port1, sender, receiver } = linked();
+    port1.postMessage(null);
+    port1.postMessage({ any: 'thing' });
+    port1.postMessage(new SharedArrayBuffer(4));
+    send(sender, 1, 500);
+    expect(receive(receiver)).toEqual(['1: 500']);
+  });
+
+  it('gives a long record again whose handler refused or threw', () => {
+    const { sender, receiver } = linked();
+    send(sender, 1, 500);
+    expect(receiver.read(() => false, 10)).toBe(0);
+    expect(receiver.isStalled).toBe(false);
+    const failing = (): void => {
+      throw new Error('no');
+    };
+    expect(() => receiver.read(failing, 10)).toThrow('no');
+    receiver.release();
+    expect(receive(receiver)).toEqual(['1: 500']);
+  });
+
+  it('stops before a record whose buffer has not arrived, and goes on when it has', () => {
+    const { ring, sender } = linked();
+    const elsewhere = channel();
+    const receiver = new RecordReceiver(new RingConsumer(ring), elsewhere.port2);
+    send(sender, 1, 8);
+    send(sender, 2, 500);
+    expect(receive(receiver)).toEqual(['1: 8']);
+    expect(receiver.isStalled).toBe(true);
+    receiver.release();
+    sender.relink(elsewhere.port1);
+    expect(receive(receiver)).toEqual(['2: 500']);
+    expect(receiver.isStalled).toBe(false);
+  });
+
+  it('takes buffers from a listener on the same port that got them first', async () => {
+    const { port1, port2, sender, receiver } = linked();
+    const arrived = new Promise<void>((resolve) => {
+      port2.on('message', (message) => {
+        receiver.accept(message);
+        if (message === null) resolve();
+      });
+    });
+    send(sender, 1, 500);
+    send(sender, 2, 500);
+    port1.postMessage(null);
+    await arrived;
+    expect(receive(receiver)).toEqual(['1: 500', '2: 500']);
+  });
+
+  it('sends a new consumer again what the dead one had not released', () => {
+    const { ring, sender, receiver } = linked();
+    send(sender, 1, 500);
+    send(sender, 2, 500);
+    send(sender, 3, 500);
+    receiver.read(() => true, 1);
+    receiver.release();
+    receiver.read(() => true, 1);
+    const { port1, port2 } = channel();
+    const next = new RecordReceiver(new RingConsumer(ring), port2);
+    sender.relink(port1);
+    expect(receive(next)).toEqual(['2: 500', '3: 500']);
+    next.release();
+    sender.dropPassed();
+    expect(sender.bytesInFlight).toBe(0);
+  });
+
+  it('does not take the buffer of a dead producer for that of its successor', () => {
+    const { ring, port1, sender, receiver } = linked();
+    // The buffer is posted, but the thread dies before it commits the reference.
+    const post = port1.postMessage;
+    port1.postMessage = (message) => {
+      post.call(port1, message);
+      throw new Error('dead');
+    };
+    sender.tryClaim(500);
+    sender.bytes.fill(0xdd, sender.offset);
+    expect(() => sender.commit(1)).toThrow('dead');
+    const { port1: nextPort1, port2: nextPort2 } = channel();
+    receiver.relink(nextPort2);
+    const next = new RecordSender(new RingProducer(ring), nextPort1);
+    send(next, 2, 500);
+    expect(receive(receiver)).toEqual(['2: 500']);
+  });
+
+  it('keeps what the port of a dead producer still holds', () => {
+    const { ring, port1, sender, receiver } = linked();
+    send(sender, 1, 500);
+    const { port1: nextPort1, port2: nextPort2 } = channel();
+    receiver.relink(nextPort2);
+    port1.close();
+    send(new RecordSender(new RingProducer(ring), nextPort1), 2, 500);
+    expect(receive(receiver)).toEqual(['1: 500', '2: 500']);
+  });
+});

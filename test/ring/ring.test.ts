@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest';
+import { createRing, RING_FULL, RingConsumer, RingProducer } from '../../src/ring/ring.js';
+
+const CAPACITY = 128;
+const SHARE = 2;
+
+function pair(initialPosition = 0) {
+  const buffer = createRing(CAPACITY, initialPosition);
+  return {
+    buffer,
+    producer: new RingProducer(buffer, SHARE),
+    consumer: new RingConsumer(buffer),
+  };
+}
+
+function put(producer: RingProducer, type: number, length = 8): boolean {
+  const offset = producer.tryClaim(length);
+  if (offset === RING_FULL) return false;
+  producer.bytes.fill(type, offset, offset + length);
+  producer.commit(type);
+  return true;
+}
+
+function take(consumer: RingConsumer, limit = Number.POSITIVE_INFINITY): number[] {
+  const types: number[] = [];
+  consumer.read((type, bytes, offset, length) => {
+    expect(bytes.subarray(offset, offset + length)).toEqual(Buffer.alloc(length, type));
+    types.push(type);
+  }, limit);
+  return types;
+}
+
+describe('a ring', () => {
+  it.each([0, 32, 100, 96, 2 ** 29, 1.5, Number.NaN, -64])('refuses %d bytes', (capacity) => {
+    expect(() => createRing(capacity)).toThrow(RangeError);
+  });
+
+  it('refuses to start between two records', () => {
+    expect(() => createRing(64, 4)).toThrow('position 4');
+  });
+
+  it('refuses to attach to what is not a ring', () => {
+    const buffer = new SharedArrayBuffer(1000);
+    expect(() => new RingProducer(buffer)).toThrow('232');
+    expect(() => new RingConsumer(buffer)).toThrow('232');
+  });
+
+  it('gives records an eighth of itself unless told otherwise, and never over a half', () => {
+    const buffer = createRing(4096);
+    expect(new RingProducer(buffer).maxRecordLength).toBe(504);
+    expect(new RingProducer(buffer, 2).maxRecordLength).toBe(2040);
+    expect(() => new RingProducer(buffer, 1)).toThrow(RangeError);
+  });
+
+  it('refuses misuse, and names the values', () => {
+    const { producer } = pair();
+    expect(() => producer.commit(1)).toThrow('nothing is claimed');
+    for (const length of [57, -1, Number.NaN]) {
+      expect(() => producer.tryClaim(length)).toThrow(`not ${length}`);
+    }
+    producer.tryClaim(8);
+    expect(() => producer.tryClaim(16)).toThrow('a claim of 8 bytes');
+    expect(() => producer.commit(1, 9)).toThrow('9 bytes committed of 8');
+    expect(() => producer.commit(-1)).toThrow('type -1');
+  });
+
+  it('shows a record only once it is committed, and then as long as was committed', () => {
+    const { producer, consumer } = pair();
+    const offset = producer.tryClaim(20);
+    producer.bytes.fill(7, offset, offset + 20);
+    expect(consumer.isEmpty()).toBe(true);
+    producer.commit(7, 5);
+    expect(consumer.isEmpty()).toBe(false);
+    expect(take(consumer)).toEqual([7]);
+    expect(consumer.position).toBe(16);
+  });
+
+  it('takes back an aborted claim', () => {
+    const { producer, consumer } = pair();
+    producer.tryClaim(40);
+    producer.abort();
+    producer.abort();
+    expect(producer.usedBytes).toBe(0);
+    expect(put(producer, 3)).toBe(true);
+    expect(take(consumer)).toEqual([3]);
+  });
+
+  it('is full until the consumer releases, not until it reads', () => {
+    const { producer, consumer } = pair(2 ** 31 - 64);
+    let count = 0;
+    while (put(producer, count)) count++;
+    expect({ count, used: producer.usedBytes }).toEqual({ count: 8, used: CAPACITY });
+    expect(take(consumer, 3)).toEqual([0, 1, 2]);
+    expect(put(producer, 9)).toBe(false);
+    expect(consumer.release()).toBe(false);
+    expect([put(producer, 9), put(producer, 10), put(producer, 11), put(producer, 12)]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(take(consumer)).toEqual([3, 4, 5, 6, 7, 9, 10, 11]);
+  });
+
+  it('tells the consumer once that the producer waits, and only after room was made', () => {
+    const { producer, consumer } = pair();
+    expect(consumer.release()).toBe(false);
+    put(producer, 1);
+    producer.setWaiting();
+    expect(consumer.release()).toBe(false);
+    expect(producer.isWaiting).toBe(true);
+    take(consumer);
+    expect(consumer.release()).toBe(true);
+    expect(producer.isWaiting).toBe(false);
+    put(producer, 2);
+    take(consumer);
+    expect(consumer.release()).toBe(false);
+  });
+
+  it('has a new consumer wake the producer that a dead one left waiting', () => {
+    const { buffer, producer, consumer } = pair();
+    put(producer, 1);
+    take(consumer);
+    consumer.release();
+    producer.setWaiting();
+    expect(new RingConsumer(buffer).release()).toBe(true);
+  });
+
+  it('stops before the record that its handler refuses', () => {
+    const { producer, consumer } = pair();
+    for (const type of [1, 2, 3]) put(producer, type);
+    expect(consumer.read((type) => type !== 2, 10)).toBe(1);
+    expect(consumer.position).toBe(16);
+    expect(take(consumer)).toEqual([2, 3]);
+  });
+
+  it('keeps what was read before its handler threw, and gives that record again', () => {
+    const { producer, consumer } = pair();
+    for (const type of [1, 2, 3]) put(producer, type);
+    const handler = (type: number): void => {
+      if (type === 2) throw new Error('two');
+    };
+    expect(() => consumer.read(handler, 10)).toThrow('two');
+    consumer.release();
+    expect(producer.consumerPosition).toBe(16);
+    expect(take(consumer)).toEqual([2, 3]);
+  });
+
+  it('never counts padding as read without the record behind it', () => {
+    const { buffer, producer, consumer } = pair();
+    for (const type of [1, 2, 3]) put(producer, type, 24);
+    take(consumer);
+    consumer.release();
+    put(producer, 4, 40);
+    consumer.read(() => false, 1);
+    expect(consumer.position).toBe(96);
+    expect(take(consumer)).toEqual([4]);
+    expect(consumer.position).toBe(CAPACITY + 48);
+    const next = new RingConsumer(buffer);
+    expect(() => next.seek(CAPACITY)).toThrow(RangeError);
+    next.seek(CAPACITY + 48);
+    expect(next.isEmpty()).toBe(true);
+  });
+
+  it('seeks forwards to the end of a committed record and nowhere else', () => {
+    const { buffer, producer, consumer } = pair(2 ** 31 - 32);
+    for (const type of [1, 2, 3]) put(producer, type);
+    take(consumer, 2);
+    const next = new RingConsumer(buffer);
+    next.seek(next.position);
+    const { position } = consumer;
+    for (const wrong of [position + 8, position - 8, position + 64, 2 ** 31 - 48]) {
+      expect(() => next.seek(wrong)).toThrow(`position ${wrong}`);
+    }
+    next.seek(position);
+    expect(() => next.seek(2 ** 31 - 32 - 2 ** 32)).toThrow(RangeError);
+    expect(take(next)).toEqual([3]);
+    next.release();
+    expect(producer.usedBytes).toBe(0);
+  });
+
+  it('lets a new producer go on where a dead one was in the middle of a claim', () => {
+    const { buffer, producer, consumer } = pair();
+    put(producer, 1, 50);
+    const offset = producer.tryClaim(50);
+    producer.bytes.fill(0xff, offset, offset + 50);
+    const next = new RingProducer(buffer, SHARE);
+    expect(next.position).toBe(64);
+    expect(next.generation).not.toBe(producer.generation);
+    expect(consumer.read(() => true, 10)).toBe(1);
+    put(next, 2, 30);
+    expect(take(consumer)).toEqual([2]);
+  });
+
+  it('keeps a watermark and a mark for both sides and over a crash', () => {
+    const { buffer, producer, consumer } = pair(2 ** 31 - 64);
+    expect(consumer.mark).toBe(2 ** 31 - 64);
+    expect(consumer.durableWatermark).toBe(0);
+    producer.durableWatermark = 2 ** 40 + 1;
+    consumer.mark = -8;
+    const next = new RingConsumer(buffer);
+    expect([next.mark, next.durableWatermark]).toEqual([-8, 2 ** 40 + 1]);
+    expect(producer.durableWatermark).toBe(2 ** 40 + 1);
+  });
+});
