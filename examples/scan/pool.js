@@ -12,7 +12,7 @@ export const WORKERS_PER_SHARE_MAX = 4;
 const FILES_PER_MESSAGE = 64;
 const STOP_WAIT_MS = 2000;
 
-/** @typedef {import('./tree.js').Share & { finishedGroups: number, finishedFiles: number, sentGroups: number }} Work */
+/** @typedef {import('./tree.js').Share & { index: number, finishedGroups: number, finishedFiles: number, sentGroups: number }} Work */
 
 export class ScanPool {
   #bus;
@@ -47,7 +47,7 @@ export class ScanPool {
     const shares = dealShares(groups, workers).filter((share) => share.files > 0);
     await Promise.all(
       shares.map((share, index) => {
-        const work = { ...share, finishedGroups: 0, finishedFiles: 0, sentGroups: 0 };
+        const work = { ...share, index, finishedGroups: 0, finishedFiles: 0, sentGroups: 0 };
         const crashAt = crash && index === 0 ? Math.floor(share.files / 2) : undefined;
         return this.#workThrough(work, crashAt);
       }),
@@ -81,6 +81,8 @@ export class ScanPool {
       work.sentGroups = work.finishedGroups;
       const failure = await this.#runWorker(work, {
         number,
+        share: work.index,
+        filesBefore: work.finishedFiles,
         files: work.files - work.finishedFiles,
         ...(replaces !== undefined && { replaces }),
         ...(attempt === 0 && crashAt !== undefined && { crashAt }),
@@ -96,7 +98,7 @@ export class ScanPool {
   /**
    * Resolves to what killed the worker, or to `undefined` if it did its work.
    * @param {Work} work
-   * @param {{ number: number, files: number, replaces?: number, crashAt?: number }} task
+   * @param {Omit<import('./scan-worker.js').ScanTask, 'attachment' | 'run' | 'root'>} task
    * @returns {Promise<Error | undefined>}
    */
   #runWorker(work, task) {

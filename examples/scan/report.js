@@ -47,7 +47,7 @@ export function asText({ seconds, tree, pool, live, replayed, wrong }) {
     ...(tree.complete
       ? []
       : ['the tree is larger than the limits of this demo: part of it was left out']),
-    `${pool.crashes} worker crashed and was replaced; ${pool.repeats} findings came twice and were stored once`,
+    `workers that crashed and were replaced: ${pool.crashes}; findings published twice and stored once: ${pool.repeats}`,
     '',
     'the last findings:',
     ...live.latest.map((line) => `  ${line}`),

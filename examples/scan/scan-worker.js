@@ -19,7 +19,9 @@ import { inspectFile } from './inspect.js';
  * @property {string} run the correlation id of every event of this run
  * @property {string} root
  * @property {number} number this worker's, in topics
- * @property {number} files how many its share has left
+ * @property {number} share which share of the files it works on
+ * @property {number} filesBefore how many of them others have done
+ * @property {number} files how many are left
  * @property {number} [replaces] the number of the worker whose share this one takes over
  * @property {number} [crashAt] throw in the first file with findings from this one on
  */
@@ -51,7 +53,7 @@ for (let groups = await nextGroups(); groups.length > 0; groups = await nextGrou
     port.postMessage({ finished: group.paths.length });
   }
 }
-await publish('progress', 'worker_progress', { ...total });
+await publishProgress();
 await publish(
   'lifecycle',
   stopping ? 'worker_cancelled' : 'worker_complete',
@@ -80,9 +82,7 @@ async function scanGroup(group) {
     if (stopping) return;
     await scanFile(path, comparing ? firstWith : undefined);
     total.files += 1;
-    if (total.files % PROGRESS_EVERY_FILES === 0) {
-      await publish('progress', 'worker_progress', { ...total });
-    }
+    if (total.files % PROGRESS_EVERY_FILES === 0) await publishProgress();
   }
 }
 
@@ -144,6 +144,12 @@ async function publishFindings(path, findings) {
 function findingId(kind, path, line, index) {
   const place = JSON.stringify([task.run, kind, path, line, index]);
   return createHash('sha256').update(place).digest('base64url');
+}
+
+function publishProgress() {
+  const { share, filesBefore } = task;
+  const done = filesBefore + total.files;
+  return publish('progress', 'worker_progress', { ...total, share, done });
 }
 
 /**

@@ -78,5 +78,5 @@ function describeWorkers(totals) {
   const failed = totals.count('worker_failed');
   const gone = failed + totals.count('worker_complete') + totals.count('worker_cancelled');
   const running = totals.count('worker_spawned') - gone;
-  return `${running} workers${failed > 0 ? `, ${failed} crashed` : ''}`;
+  return `${running} ${running === 1 ? 'worker' : 'workers'}${failed > 0 ? `, ${failed} crashed` : ''}`;
 }

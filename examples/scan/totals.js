@@ -21,8 +21,8 @@ export class Totals {
   byTopic = new Map();
   /** The last findings, newest last. @type {string[]} */
   latest = [];
-  /** Files done, by worker. @type {Map<string, number>} */
-  #filesBySource = new Map();
+  /** Files done, by share. @type {Map<number, number>} */
+  #filesByShare = new Map();
   /** @type {Map<string, number>} */
   #lastSequence = new Map();
 
@@ -36,15 +36,15 @@ export class Totals {
     if (sequence <= (this.#lastSequence.get(topic) ?? 0)) this.outOfOrder += 1;
     this.#lastSequence.set(topic, sequence);
     if (type === 'worker_progress') {
-      const { files } = /** @type {{ files: number }} */ (event.payload);
-      this.#filesBySource.set(event.source, files);
+      const { share, done } = /** @type {{ share: number, done: number }} */ (event.payload);
+      this.#filesByShare.set(share, done);
     } else if (type === 'finding_new') this.#remember(event);
   }
 
-  /** Files that the workers say they have done; those of a crashed worker's last group count twice. */
+  /** Files that the workers say they have done. */
   get files() {
     let files = 0;
-    for (const count of this.#filesBySource.values()) files += count;
+    for (const count of this.#filesByShare.values()) files += count;
     return files;
   }
 

@@ -1,14 +1,19 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { printable } from './output.js';
 
 /** The log of a server: JSON lines on stderr, or a short line for a person where stderr is a terminal. */
 export type CommandLog = Logger;
 
 /** Not told to a person on every line. */
-const PLAIN_FIELDS = new Set(['level', 'time', 'msg', 'pid', 'hostname']);
+const PLAIN_FIELDS = new Set(['level', 'time', 'msg']);
 
 export function openLog(level: string): CommandLog {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options: LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  };
   if (!process.stderr.isTTY) return pino(options, pino.destination({ dest: 2, sync: true }));
   return pino(options, { write: (line: string) => process.stderr.write(`${readable(line)}\n`) });
 }
@@ -17,9 +22,10 @@ export function openLog(level: string): CommandLog {
 function readable(line: string): string {
   const record = JSON.parse(line) as Record<string, unknown>;
   const time = String(record.time).slice(11, 19);
-  const level = pino.levels.labels[Number(record.level)] ?? '';
   const fields = Object.entries(record)
     .filter(([name, value]) => !PLAIN_FIELDS.has(name) && value !== undefined)
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return printable([`${time} ${level.padEnd(5)} ${String(record.msg)}`, ...fields].join('  '));
+  return printable(
+    [`${time} ${String(record.level).padEnd(5)} ${String(record.msg)}`, ...fields].join('  '),
+  );
 }

@@ -6,6 +6,7 @@ import {
   type GatewayThreadData,
   type GatewayThreadMessage,
 } from '../main/gateway-starter.js';
+import type { BusError } from '../protocol/errors.js';
 import { errorData } from './error-data.js';
 import { Gateway } from './gateway.js';
 import type { GatewayLogger } from './gateway-log.js';
@@ -22,10 +23,15 @@ const log: GatewayLogger = (level, message, fields) => {
 
 await serve();
 
+/** What no request's answer can carry. */
+function logFailure({ code, message, details }: BusError): void {
+  log('error', message, { code, ...details });
+}
+
 async function serve(): Promise<void> {
   let endpoint: BusEndpoint | undefined;
   try {
-    const attached = await attachBus(attachment);
+    const attached = attachBus(attachment, { onError: logFailure });
     endpoint = attached;
     const gateway = new Gateway(attached, options, log);
     await gateway.listen();

@@ -117,6 +117,8 @@ export interface SubscriptionReply {
 
 /** Questions to one shard. */
 export type ShardRequest =
+  /** Answered behind everything that was delivered before. */
+  | { readonly kind: 'sync' }
   | { readonly kind: 'subscribers'; readonly topic: string }
   | {
       readonly kind: 'topics';

@@ -5,7 +5,7 @@
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · 0 …
- *  64  f64 × 24   counters, in the order of ShardCounter
+ *  64  f64 × 16   counters, in the order of ShardCounter
  * ```
  */
 
@@ -36,19 +36,16 @@ export const ShardCounter = {
   dropped: 6,
   subscriptions: 7,
   lag: 8,
-  topics: 9,
-  commits: 10,
-  commitMsTotal: 11,
-  commitMsMax: 12,
-  parkedMs: 13,
-  startedAt: 14,
-  publishRingFill: 15,
-  deliveryRingFill: 16,
-  walBytes: 17,
-  pruned: 18,
+  commits: 9,
+  commitMsTotal: 10,
+  commitMsMax: 11,
+  parkedMs: 12,
+  startedAt: 13,
+  publishRingFill: 14,
+  deliveryRingFill: 15,
 } as const;
 
-const COUNTERS = 24;
+const COUNTERS = 16;
 
 export class ShardControl {
   readonly words: Int32Array;

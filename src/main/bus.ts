@@ -128,7 +128,6 @@ export interface ShardStats {
   readonly dropped: number;
   readonly subscriptions: number;
   readonly lag: number;
-  readonly topics: number;
   readonly commits: number;
   /** Mean and largest time from the begin of a batch's commit to its end, ms. */
   readonly commitMsMean: number;
@@ -177,7 +176,10 @@ export interface BusEndpoint extends AsyncDisposable {
   subscribers(topic: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;
   stats(): Promise<BusStats>;
-  /** Waits until everything accepted is acknowledged and every subscription has consumed what it was sent. */
+  /**
+   * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed what their shards
+   * had sent by then; one that is behind is not waited for until it has caught up.
+   */
   drain(): Promise<void>;
   close(): Promise<void>;
 }

@@ -205,6 +205,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   async drain(): Promise<void> {
     this.assertOpen();
     await this.#acknowledged();
+    // Acks travel ahead of deliveries; this answer comes behind them.
+    await this.#all(CONTROL_REQUEST, { kind: 'sync' });
     await Promise.all([...this.#subscriptions.values()].map((s) => s.whenBelow(1)));
   }
 

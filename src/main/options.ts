@@ -8,6 +8,7 @@ import { nameFault } from '../protocol/event-fields.js';
 import {
   COMMIT_BATCH_EVENTS,
   CREDIT_EVENTS,
+  CREDIT_PER_BUFFERED_EVENT,
   DEDUPE_IDS_MAX,
   DEDUPE_WINDOW_MS,
   PAYLOAD_BYTES_MAX,
@@ -139,7 +140,7 @@ export function parseSubscribeOptions(
 ): ParsedSubscribeOptions {
   const parsed = parseWith(subscribeOptions, options ?? {}, 'subscribe');
   const { from, overflow, maxBuffer, name, signal } = parsed;
-  const window = Math.min(CREDIT_EVENTS, maxBuffer);
+  const window = Math.min(CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT * maxBuffer);
   return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
 }
 

@@ -43,7 +43,6 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     dropped: of('dropped'),
     subscriptions: of('subscriptions'),
     lag: of('lag'),
-    topics: of('topics'),
     commits,
     commitMsMean: commits === 0 ? 0 : of('commitMsTotal') / commits,
     commitMsMax: of('commitMsMax'),

@@ -300,7 +300,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       part.credited--;
       part.owedEvents++;
       part.owedBytes += bytes;
-      const isDue = part.owedEvents >= this.window >> 1 || part.owedBytes >= CREDIT_BYTES >> 1;
+      const isDue = part.owedEvents >= this.window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
       if (isDue && !this.ended) this.payCredit(part);
     }
     return event;

@@ -32,9 +32,13 @@ export const SUBSCRIBER_BUFFER_EVENTS = 1000;
 export const SUBSCRIBER_BUFFER_EVENTS_MAX = 1_000_000;
 /** What one subscriber's queue in one shard may hold, whatever `maxBuffer` says. */
 export const SUBSCRIBER_BUFFER_BYTES_MAX = 16 * MIB;
-/** Events, and their bytes, that a shard may have sent to a subscription and not seen consumed. */
-export const CREDIT_EVENTS = 1024;
-export const CREDIT_BYTES = 4 * MIB;
+/**
+ * Events, and their bytes, that a shard may have sent to a subscription and not seen consumed. Four full batches, or
+ * a subscriber that keeps up would count as slow whenever a batch comes at once; and a multiple of its own buffer.
+ */
+export const CREDIT_EVENTS = 16_384;
+export const CREDIT_PER_BUFFERED_EVENT = 16;
+export const CREDIT_BYTES = 8 * MIB;
 
 export const COMMIT_BATCH_EVENTS = 4096;
 export const COMMIT_BATCH_BYTES = 4 * MIB;

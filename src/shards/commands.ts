@@ -159,6 +159,8 @@ export class Commands {
 
   #answer(request: ShardRequest): unknown {
     switch (request.kind) {
+      case 'sync':
+        return null;
       case 'subscribers':
         return [...this.#routes.of(request.topic).consumers].map(describe);
       case 'topics':

@@ -62,6 +62,7 @@ export class Shard {
     this.delivered = log.head;
     this.#passed = log.head;
     control.counters[ShardCounter.head] = log.head;
+    control.counters[ShardCounter.subscriptions] = 0;
   }
 
   /**
@@ -113,6 +114,7 @@ export class Shard {
   subscribe(consumer: LinkConsumer): void {
     consumer.link.consumers.set(consumer.subscription, consumer);
     this.#routes.add(consumer, consumer.filter.topics);
+    this.#control.counters[ShardCounter.subscriptions]! += 1;
     if (consumer.overflow === 'block') this.#blocking.add(consumer);
     if (consumer.mode === CATCHING_UP) this.#ready.add(consumer);
   }
@@ -357,11 +359,9 @@ export class Shard {
   #measure(): void {
     const { counters } = this.#control;
     let lag = 0;
-    let subscriptions = 0;
     let publishFill = 0;
     let deliveryFill = 0;
     for (const link of this.links) {
-      subscriptions += link.consumers.size;
       publishFill = Math.max(publishFill, link.publishFill);
       deliveryFill = Math.max(deliveryFill, link.deliveryFill);
       for (const { mode, queued, position } of link.consumers.values()) {
@@ -370,7 +370,6 @@ export class Shard {
       }
     }
     counters[ShardCounter.lag] = lag;
-    counters[ShardCounter.subscriptions] = subscriptions;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }
@@ -387,6 +386,7 @@ export class Shard {
 
   #forget(consumer: LinkConsumer): void {
     consumer.ended = true;
+    this.#control.counters[ShardCounter.subscriptions]! -= 1;
     this.#routes.remove(consumer, consumer.filter.topics);
     this.#ready.delete(consumer);
     this.#blocking.delete(consumer);

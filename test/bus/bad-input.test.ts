@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus, Subscription } from '../../src/main/bus.js';
-import type { ErrorCode } from '../../src/protocol/errors.js';
+import type { Bus } from '../../src/main/bus.js';
 import type { EventInput } from '../../src/protocol/event.js';
 import { gather } from './support/collector.js';
 import { refused, subscriptionRefused } from './support/failures.js';

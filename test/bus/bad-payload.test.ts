@@ -129,6 +129,10 @@ describe('the options of a bus', () => {
 
   test.each(badRows(rows))('$shown are refused', async ({ value, names, code }) => {
     const codes: ErrorCode[] = ['OPTION_INVALID', ...(code ? [code] : [])];
-    await refused(() => openBus(value as BusOptions), codes, names);
+    await refused(
+      () => openBus({ dir: ':memory:', shards: 1, ...(value as BusOptions) }),
+      codes,
+      names,
+    );
   });
 });

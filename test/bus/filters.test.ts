@@ -10,7 +10,7 @@ import { EventFilter } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { expectSameHistory, matchesFilter } from './support/oracle.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
-import { within } from './support/wait.js';
+import { until, within } from './support/wait.js';
 
 /** Filters mean the same live, in a replay, in a query and in a read: what the plain oracle says. */
 describe('a filter', () => {
@@ -20,9 +20,8 @@ describe('a filter', () => {
     const more = { correlationId: 'run-1', attributes: { agentId: '7', taskId: '9' } };
     const count = async (filter: Filter): Promise<number> => {
       const collector = await Collector.start(bus, filter, { from: 'earliest' });
-      await collector.subscription.ready;
-      await within('drain', bus.drain());
-      await collector.subscription.drain();
+      await until('caughtUp', () => collector.caughtUp.length === 1);
+      await within('drain', collector.subscription.drain());
       return collector.events.length;
     };
     await bus.publishMany([event, { ...event, ...more }, { ...event, type: 'agent' }]);

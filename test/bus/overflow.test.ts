@@ -212,6 +212,7 @@ describe('disconnect', () => {
     const bus = await openTestBus({ shards: 2 });
     const gate = new Gate();
     const { collector } = await stuck(bus, 'disconnect', {
+      maxBuffer: 400,
       hold: (event) => ((event.payload as number) >= 300 ? gate.opened : undefined),
     });
     await publish(bus, 300, 7);

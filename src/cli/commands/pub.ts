@@ -89,10 +89,15 @@ async function publish(
     if (isInput) await addInput(stream, isText, options.count);
     else for (let i = options.count ?? 1; i > 0; i--) await stream.add(payload);
     await stream.end();
-    if (!isOne) tell(`published ${stream.acked} events, ${stream.duplicates} of them duplicates`);
+    if (!isOne) tell(summary(stream));
   } finally {
     await client.close();
   }
+}
+
+function summary({ acked, duplicates }: PublishStream): string {
+  const text = `published ${acked} ${acked === 1 ? 'event' : 'events'}`;
+  return duplicates === 0 ? text : `${text}, ${duplicates} of them duplicates`;
 }
 
 /** Publishes one event for each line of stdin, at most `count`. */

@@ -1,0 +1,2 @@
+import type { Command } from 'commander';
+export function addReshardCommand(_program: Command): void {}
