@@ -167,7 +167,8 @@ function line(name, side, against) {
   const cpu = (median(sides[side].map((time) => time.cpuMs)) * 1000) / events;
   const ratio = (key) =>
     median(sides[against].map((time, i) => time[key] / sides[side][i][key])).toFixed(2);
-  const ratios = side === against ? '' : `  ${ratio('wallMs')} of ${against}, by CPU ${ratio('cpuMs')}`;
+  const ratios =
+    side === against ? '' : `  ${ratio('wallMs')} of ${against}, by CPU ${ratio('cpuMs')}`;
   console.log(`${name.padEnd(28)} ${rate} events/s  ${cpu.toFixed(2)} µs CPU${ratios}`);
 }
 

@@ -76,15 +76,18 @@ export function openManifest(
   if (readdirSync(dir).some((name) => /^shard-\d+\.db$/.test(name))) {
     throw corrupt(dir, 'there are shard files but no manifest.json');
   }
-  const manifest: Manifest = {
-    format: FORMAT_VERSION,
-    shards: options.shards ?? options.defaultShards,
-    epoch: newEpochId(),
-    createdAt: new Date().toISOString(),
-    earlier: [],
-  };
+  const manifest = createManifest(options.shards ?? options.defaultShards);
   writeManifest(dir, manifest);
   return manifest;
+}
+
+/** The manifest of a new directory, not yet written. */
+export function createManifest(shards: number): Manifest {
+  if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
+    throw new BusError('OPTION_INVALID', `shards must be 1 to ${SHARDS_MAX}, not ${shards}`);
+  }
+  const createdAt = new Date().toISOString();
+  return { format: FORMAT_VERSION, shards, epoch: newEpochId(), createdAt, earlier: [] };
 }
 
 /** `undefined` where there is none. Does not create anything. */
@@ -181,6 +184,7 @@ function assertShards(dir: string, expected: number | undefined, found: number):
 }
 
 /** Makes the directory, for its owner alone, unless it is there. */
+export /** Makes the directory, for its owner alone. One that exists is left as it is. */
 export function ensureDirectory(dir: string): void {
   if (existsSync(dir)) return;
   try {

@@ -1,0 +1,44 @@
+/**
+ * What the suites need beyond npm, checked before they run. Where this process may, it installs what is missing;
+ * elsewhere it names the command, and the suites concerned say that they are skipped and why. In CI nothing is.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** A command that a suite runs, and the Debian package that has it. */
+const NEEDED = [{ command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' }];
+
+function isInstalled(command) {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function missing() {
+  return NEEDED.filter(({ command }) => !isInstalled(command));
+}
+
+function install(packages) {
+  const run = (...args) => spawnSync('apt-get', args, { stdio: 'inherit' }).status === 0;
+  return run('update') && run('install', '--yes', '--no-install-recommends', ...packages);
+}
+
+const packages = missing().map((needed) => needed.package);
+if (packages.length > 0) {
+  const mayInstall = process.getuid?.() === 0 && isInstalled('apt-get');
+  if (mayInstall) install(packages);
+  const left = missing();
+  for (const { command, suite } of left) {
+    console.error(`NOT FOUND: ${command}. Skipped without it: ${suite}.`);
+  }
+  if (left.length > 0) {
+    console.error(`Install: apt-get install ${left.map((needed) => needed.package).join(' ')}`);
+    if (process.env.CI === 'true') process.exit(1);
+  }
+}

@@ -1,0 +1,165 @@
+import type Database from 'better-sqlite3';
+import { NameReader } from './names.js';
+import { decodePostings } from './postings.js';
+import { RecordBuffer } from './record-buffer.js';
+import type { EventRow } from './row-decoder.js';
+import { RowDecoder } from './row-decoder.js';
+import { RowReader } from './row-reader.js';
+import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
+import { blockOf } from './topic-index.js';
+import type { VerifyFinding } from './verify.js';
+
+interface TopicRow {
+  readonly id: number;
+  readonly name: string;
+  readonly events: number;
+  readonly pruned_through: number;
+  readonly through: number;
+}
+
+interface TopicState extends TopicRow {
+  /** Rows found that the totals' row should count. */
+  counted: number;
+}
+
+const ROWS_PER_RANGE = 4096;
+const BUFFER_BYTES = 64 * 1024;
+
+/** Goes through every row of one log, in one snapshot, and holds it against the index, the totals and itself. */
+export class RowVerifier {
+  head = 0;
+
+  readonly #database: Database.Database;
+  readonly #file: string;
+  readonly #shard: number;
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #topics = new Map<number, TopicState>();
+  readonly #writtenBlocks: number;
+  readonly #prunedThrough: number;
+  /** Sequences of the block at hand by topic. */
+  #blockRows = new Map<number, number[]>();
+  #block = 0;
+  #found = 0;
+  #recordedAt = 0;
+
+  constructor(database: Database.Database, file: string, shard: number) {
+    this.#database = database;
+    this.#file = file;
+    this.#shard = shard;
+    this.#rows = new RowReader(database);
+    const topics = new NameReader(database, 'topics');
+    const names = new NameReader(database, 'names');
+    const decoder = new RowDecoder(file, shard, names, (id) => topics.name(id));
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
+    this.#writtenBlocks = readMeta(database, 'index_blocks');
+    this.#prunedThrough = readMeta(database, 'pruned_through');
+  }
+
+  *verify(): Generator<VerifyFinding> {
+    const topics = this.#database.prepare<[], TopicRow>('SELECT * FROM topics');
+    for (const row of topics.iterate()) this.#topics.set(row.id, { ...row, counted: 0 });
+    const last = this.#database.prepare('SELECT max(sequence) FROM events').pluck().get();
+    const lastRow = typeof last === 'number' ? last : 0;
+    this.head = Math.max(lastRow, this.#prunedThrough);
+    let at = 0;
+    while (at < lastRow) {
+      const rows: EventRow[] = [];
+      this.#rows.range(at, lastRow, false, (row) => rows.push(row) < ROWS_PER_RANGE);
+      if (rows.length === 0) break;
+      for (const row of rows) {
+        yield* this.#verifyRow(row, at);
+        at = row[0];
+      }
+    }
+    yield* this.#endBlocks(blockOf(this.head) + 1);
+    yield* this.#verifyCounts();
+  }
+
+  *#verifyRow(row: EventRow, previous: number): Generator<VerifyFinding> {
+    const [sequence, recordedAt, topic] = row;
+    if (blockOf(sequence) !== this.#block) yield* this.#endBlocks(blockOf(sequence));
+    const firstMissing = Math.max(previous, this.#prunedThrough) + 1;
+    if (sequence > firstMissing) {
+      yield this.#error(firstMissing, `events ${firstMissing} to ${sequence - 1} are missing`);
+    }
+    if (recordedAt < this.#recordedAt) {
+      yield this.#error(sequence, `recorded at ${recordedAt}, before the event before it`);
+    }
+    try {
+      this.#records.clear();
+      this.#records.add(row);
+    } catch (error) {
+      yield this.#error(sequence, error instanceof Error ? error.message : String(error));
+    }
+    this.#recordedAt = recordedAt;
+    this.#found++;
+    const sequences = this.#blockRows.get(topic);
+    if (sequences === undefined) this.#blockRows.set(topic, [sequence]);
+    else sequences.push(sequence);
+    const state = this.#topics.get(topic);
+    if (state !== undefined && sequence <= state.through) state.counted++;
+  }
+
+  /** Compares the index of every block before `next` with the rows that were found in it. */
+  *#endBlocks(next: number): Generator<VerifyFinding> {
+    for (; this.#block < next; this.#block++) {
+      if (this.#block < this.#writtenBlocks) yield* this.#verifyIndex(this.#block);
+      this.#blockRows = new Map();
+    }
+  }
+
+  *#verifyIndex(block: number): Generator<VerifyFinding> {
+    const index = this.#database
+      .prepare<[number], [number, Buffer]>(
+        'SELECT topic, sequences FROM topic_index WHERE block = ? AND topic > 0',
+      )
+      .raw();
+    for (const [topic, bytes] of index.iterate(block)) {
+      const indexed: number[] = [];
+      decodePostings(bytes, block * INDEX_BLOCK_EVENTS, indexed);
+      yield* this.#compare(topic, indexed, this.#blockRows.get(topic) ?? []);
+      this.#blockRows.delete(topic);
+    }
+    for (const [topic, sequences] of this.#blockRows) {
+      yield* this.#compare(topic, [], sequences);
+    }
+  }
+
+  *#compare(
+    topic: number,
+    indexed: readonly number[],
+    found: readonly number[],
+  ): Generator<VerifyFinding> {
+    const state = this.#topics.get(topic);
+    const name = state?.name ?? `${topic}, which does not exist`;
+    const prunedThrough = state?.pruned_through ?? 0;
+    const rows = new Set(found);
+    for (const sequence of indexed) {
+      if (rows.delete(sequence) || sequence <= prunedThrough) continue;
+      yield this.#error(sequence, `the index has it on topic ${name}, and there is no such row`);
+    }
+    for (const sequence of rows) {
+      yield this.#error(sequence, `the index does not have it on topic ${name}`);
+    }
+  }
+
+  *#verifyCounts(): Generator<VerifyFinding> {
+    const pruned = readMeta(this.#database, 'pruned_events');
+    const missing = this.head - this.#found;
+    if (missing !== pruned) {
+      const message = `of ${this.head} events ${missing} are gone, but only ${pruned} were pruned`;
+      yield this.#error(undefined, message);
+    }
+    for (const { name, events, counted, through } of this.#topics.values()) {
+      if (events === counted) continue;
+      const message = `topic ${name} has ${counted} events up to ${through}, its totals say ${events}`;
+      yield this.#error(undefined, message);
+    }
+  }
+
+  #error(sequence: number | undefined, message: string): VerifyFinding {
+    const at = sequence === undefined ? {} : { sequence };
+    return { severity: 'error', file: this.#file, shard: this.#shard, ...at, message };
+  }
+}

@@ -1,0 +1,135 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type Database from 'better-sqlite3';
+import { BusError } from '../protocol/errors.js';
+import { DirectoryLock } from './lock.js';
+import { readManifest } from './manifest.js';
+import { markFile, readMark } from './mark.js';
+import { RowVerifier } from './row-verifier.js';
+import { openForReading, shardFile } from './schema.js';
+import { isDamaged, scanWal } from './wal-scan.js';
+
+/**
+ * Checks everything that a directory promises: manifest, write-ahead logs, SQLite's own structures, every row's
+ * checksum, that sequences and recorded times ascend and nothing is missing but what was pruned, the topic index, the
+ * totals and the mark. Changes nothing. A directory in use is checked too, all but what is being written.
+ */
+export interface VerifyFinding {
+  /** A `note` is worth knowing and no fault. */
+  readonly severity: 'error' | 'note';
+  readonly file: string;
+  readonly shard?: number;
+  readonly sequence?: number;
+  readonly message: string;
+}
+
+/** Problems that SQLite's `integrity_check` lists per file at most. */
+const INTEGRITY_PROBLEMS_MAX = 100;
+
+export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
+  const file = join(dir, 'manifest.json');
+  let shards: number;
+  try {
+    const manifest = readManifest(dir);
+    if (manifest === undefined) {
+      yield { severity: 'error', file, message: 'there is no manifest' };
+      return;
+    }
+    shards = manifest.shards;
+  } catch (error) {
+    yield { severity: 'error', file, message: messageOf(error) };
+    return;
+  }
+  const lock = lockUnlessHeld(dir);
+  if (lock === undefined) {
+    const message = 'the directory is in use: write-ahead logs and marks are not checked';
+    yield { severity: 'note', file: dir, message };
+  }
+  try {
+    yield* strangers(dir, shards);
+    for (let shard = 0; shard < shards; shard++) {
+      yield* verifyShard(shardFile(dir, shard), shard, lock !== undefined);
+    }
+  } finally {
+    lock?.release();
+  }
+}
+
+function* strangers(dir: string, shards: number): Generator<VerifyFinding> {
+  for (const name of readdirSync(dir)) {
+    const shard = /^shard-(\d+)\.db$/.exec(name)?.[1];
+    if (shard === undefined || Number(shard) < shards) continue;
+    const message = `the manifest has ${shards} shards, and this is another`;
+    yield { severity: 'error', file: join(dir, name), shard: Number(shard), message };
+  }
+}
+
+function* verifyShard(file: string, shard: number, isExclusive: boolean): Generator<VerifyFinding> {
+  const mark = readMark(markFile(file));
+  if (!existsSync(file)) {
+    if (mark === undefined) return;
+    yield { severity: 'error', file, shard, message: `missing; it once had ${mark.head} events` };
+    return;
+  }
+  if (isExclusive) yield* verifyWal(file, shard, mark);
+  let database: Database.Database;
+  try {
+    database = openForReading(file, shard);
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+    return;
+  }
+  try {
+    yield* verifyStructure(database, file, shard);
+    database.exec('BEGIN');
+    const rows = new RowVerifier(database, file, shard);
+    yield* rows.verify();
+    if (isExclusive && mark !== undefined && rows.head < mark.head) {
+      const message = `it ends at ${rows.head}, and was committed up to ${mark.head}`;
+      yield { severity: 'error', file, shard, sequence: rows.head + 1, message };
+    }
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+  } finally {
+    database.close();
+  }
+}
+
+function* verifyWal(
+  file: string,
+  shard: number,
+  mark: ReturnType<typeof readMark>,
+): Generator<VerifyFinding> {
+  const scan = scanWal(file);
+  if (scan?.broken === undefined || scan.broken.framesBehind === 0) return;
+  const { frame, framesBehind } = scan.broken;
+  const message = `frame ${frame} is not right, and ${framesBehind} frames lie behind it`;
+  if (isDamaged(scan, mark)) yield { severity: 'error', file: scan.file, shard, message };
+  else yield { severity: 'note', file: scan.file, shard, message: `${message}, never committed` };
+}
+
+function* verifyStructure(
+  database: Database.Database,
+  file: string,
+  shard: number,
+): Generator<VerifyFinding> {
+  const found = database.pragma(`integrity_check(${INTEGRITY_PROBLEMS_MAX})`);
+  if (!Array.isArray(found)) return;
+  for (const row of found) {
+    const message = String(Object.values(row)[0]);
+    if (message !== 'ok') yield { severity: 'error', file, shard, message };
+  }
+}
+
+function lockUnlessHeld(dir: string): DirectoryLock | undefined {
+  try {
+    return DirectoryLock.acquire(dir);
+  } catch (error) {
+    if (error instanceof BusError && error.code === 'STORE_LOCKED') return undefined;
+    throw error;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,193 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { outcomeOf, run, start, startServer, temporaryDirectory } from './support/command.js';
+
+const COMMANDS = ['serve', 'pub', 'sub', 'query', 'verify', 'reshard'];
+
+describe('wrong usage', () => {
+  it('gets exit code 2, a reason on stderr and nothing on stdout', async () => {
+    const cases: readonly (readonly [args: string[], reason: RegExp])[] = [
+      [[], /Usage/],
+      [['nonsense'], /unknown command/],
+      [['pub'], /missing required argument/],
+      [['pub', 'a', 'b', 'c'], /too many arguments/],
+      [['pub', 'a', '--nonsense'], /unknown option/],
+      [['pub', 'a', '1', '--count', '0'], /--count.*0.*at least 1/],
+      [['pub', 'a', '1', '--count', '1.5'], /--count.*1\.5/],
+      [['pub', 'a', '1', '--rate', 'fast'], /--rate.*fast/],
+      [['pub', 'a', '1', '--attribute', 'x'], /key=value/],
+      [['pub', 'a', '1', '--attribute', 'k=1', '--attribute', 'k=2'], /more than one value/],
+      [['pub', 'a', '1', '--id', 'x', '--count', '2'], /--id is for one event/],
+      [['pub', 'a', '1', '--durability', 'none'], /synced, written/],
+      [['pub', 'a', '{"broken":'], /starts like JSON/],
+      [['pub', 'a', '1', '--timeout', 'soon'], /--timeout.*soon/],
+      [['pub', 'a', '1', '--server', 'ftp://x'], /--server.*ftp/],
+      [['sub'], /missing required argument/],
+      [['sub', 'a', '--from', 'yesterday'], /--from.*yesterday/],
+      [['sub', 'a', '--from', 'last:0'], /at least 1/],
+      [['sub', 'a', '--from', 'after:'], /--from/],
+      [['sub', 'a', '--from', 'since:often'], /since|time/],
+      [['query', 'a', '--limit', 'all'], /--limit.*all/],
+      [['query', 'a', '--since', '2026-13-01'], /--since/],
+      [['serve', '--port', '65536'], /--port.*65536/],
+      [['serve', '--shards', '0'], /--shards.*0/],
+      [['serve', '--log-level', 'loud'], /loud/],
+      [['serve', '--host', '0.0.0.0', '--dir', temporaryDirectory()], /INSECURE_BIND/],
+      [['verify'], /missing required argument/],
+      [['reshard', 'x'], /required option/],
+    ];
+    for (const [args, reason] of cases) {
+      const { code, stdout, stderr } = await run(args);
+      expect(stderr, args.join(' ')).toMatch(reason);
+      expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
+    }
+  });
+
+  it('includes what only the server can judge', async () => {
+    const server = await startServer();
+    const cases: readonly (readonly [args: string[], code: string])[] = [
+      [['pub', 'a..b', '1'], 'TOPIC_INVALID'],
+      [['pub', '$sys.x', '1'], 'TOPIC_INVALID'],
+      [['pub', 'a', '1', '--type', 'Not-Snake'], 'EVENT_INVALID'],
+      [['pub', 'a', '1', '--id', 'a b'], 'EVENT_INVALID'],
+      [['sub', 'a.*b'], 'PATTERN_INVALID'],
+      [['sub', 'a', '--from', 'after:nonsense'], 'CURSOR_INVALID'],
+      [['query', 'a', '--type', 'X'], 'FILTER_INVALID|QUERY_INVALID'],
+      [['query', 'a', '--after', 'nonsense'], 'CURSOR_INVALID'],
+    ];
+    for (const [args, errorCode] of cases) {
+      const { code, stdout, stderr } = await server.run(args);
+      expect(stderr, args.join(' ')).toMatch(new RegExp(errorCode));
+      expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
+    }
+    expect((await server.run(['query', '*'])).stdout).toBe('');
+  });
+});
+
+describe('help', () => {
+  it('is there for every command, on stdout, with exit code 0', async () => {
+    const { code, stdout } = await run(['--help']);
+    expect(code).toBe(0);
+    for (const command of COMMANDS) {
+      expect(stdout).toContain(`  ${command} `);
+      const help = await run([command, '--help']);
+      expect(help.code).toBe(0);
+      expect(help.stdout).toContain(`Usage: millrace ${command}`);
+      expect(help.stderr).toBe('');
+    }
+    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a failure', () => {
+  it('gets exit code 1 and a message that says what to do', async () => {
+    const args = ['--server', 'http://127.0.0.1:9', '--timeout', '5s'];
+    for (const command of [
+      ['pub', 'a', '1'],
+      ['sub', 'a'],
+      ['query', 'a'],
+    ]) {
+      const { code, stdout, stderr } = await run([...command, ...args]);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain('there is no server at http://127.0.0.1:9');
+      expect(stderr).toContain('millrace serve');
+    }
+  });
+
+  it('is a server that is none of ours', async () => {
+    const { createServer } = await import('node:http');
+    const other = createServer((_, response) => response.writeHead(404).end('nothing here'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    const { code, stderr } = await run(['query', 'a', '-s', `127.0.0.1:${port}`]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/404.*no millrace server/);
+    other.close();
+  });
+
+  it('is a server that accepts and never answers', async () => {
+    const { createServer } = await import('node:net');
+    const silent = createServer((socket) => socket.on('error', () => {}));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    const url = `http://127.0.0.1:${port}`;
+    const { code, stderr } = await run(['query', 'a', '-s', url, '--timeout', '200ms']);
+    expect(code).toBe(1);
+    expect(stderr).toContain('200 ms');
+    silent.close();
+  });
+
+  it('is a directory that another server has, and a port that is taken', async () => {
+    const server = await startServer();
+    const locked = await run(['serve', '--dir', server.dir, '--port', '0']);
+    expect(locked.code).toBe(1);
+    expect(locked.stderr).toContain('STORE_LOCKED');
+    const port = String(server.port);
+    const taken = await run(['serve', '--dir', temporaryDirectory(), '--port', port]);
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toContain(`port ${port}`);
+  });
+});
+
+describe('settings', () => {
+  it('come from flag, environment, config file and default, in this order', async () => {
+    const server = await startServer();
+    const dead = 'http://127.0.0.1:9';
+    const cwd = temporaryDirectory();
+    const config = (settings: object) =>
+      writeFileSync(join(cwd, 'millrace.config.json'), JSON.stringify(settings));
+    const query = async (args: string[], env: Record<string, string> = {}) =>
+      (await run(['query', '*', ...args], { cwd, env })).code;
+    config({ server: dead });
+    expect(await query([])).toBe(1);
+    expect(await query([], { MILLRACE_SERVER: server.url })).toBe(0);
+    expect(await query(['-s', server.url], { MILLRACE_SERVER: dead })).toBe(0);
+    config({ server: server.url, timeout: '5s' });
+    expect(await query([])).toBe(0);
+    expect(await query([], { MILLRACE_SERVER: dead })).toBe(1);
+  });
+
+  it('in a config file are checked, all at once', async () => {
+    const file = join(temporaryDirectory(), 'c.json');
+    writeFileSync(file, JSON.stringify({ port: 'x', shards: 0, nonsense: 1 }));
+    const { code, stderr } = await run(['serve', '--config', file]);
+    expect(code).toBe(2);
+    for (const fault of ['port', 'shards', 'nonsense']) expect(stderr).toContain(fault);
+    writeFileSync(file, '{');
+    expect((await run(['serve', '--config', file])).code).toBe(2);
+    const missing = await run(['query', 'a'], { env: { MILLRACE_CONFIG: '/nonexistent.json' } });
+    expect(missing.code).toBe(2);
+    expect(missing.stderr).toContain('/nonexistent.json');
+    writeFileSync(file, JSON.stringify({ timeout: 'soon' }));
+    const bad = await run(['query', 'a', '--config', file]);
+    expect(bad.code).toBe(2);
+    expect(bad.stderr).toContain('timeout');
+  });
+
+  it('of a config file reach the server', async () => {
+    const dir = temporaryDirectory();
+    const file = join(dir, 'c.json');
+    const settings = { shards: 3, noPersistTopics: ['live.*'], retention: [{ maxEvents: 1000 }] };
+    writeFileSync(file, JSON.stringify(settings));
+    const server = await startServer(join(dir, 'data'), ['--config', file]);
+    expect(server.logs.find(({ msg }) => msg.startsWith('listening'))).toMatchObject({ shards: 3 });
+    const { stdout } = await server.run(['pub', 'live.x', '1', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ durability: 'none' });
+  });
+});
+
+describe('a reader that has gone', () => {
+  it('ends a command quietly', async () => {
+    const server = await startServer();
+    const input = Array.from({ length: 5000 }, (_, n) =>
+      JSON.stringify({ n, text: 'x'.repeat(200) }),
+    );
+    expect((await server.run(['pub', 'a', '-'], { input: input.join('\n') })).code).toBe(0);
+    const child = start(['query', '*', '--limit', '5000', '-s', server.url]);
+    const outcome = outcomeOf(child);
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    const { code, stderr } = await outcome;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+});
