@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import type { RequestPayload } from '../protocol/wire.js';
 
@@ -98,23 +97,4 @@ export function parseServer(text: string): string {
   const isKnown = url !== undefined && /^(https?|wss?):$/.test(url.protocol);
   if (isKnown && url.username === '' && url.search === '' && url.hash === '') return url.href;
   throw new InvalidArgumentError('It is not an address such as http://127.0.0.1:7400.');
-}
-
-/** One body as a payload: JSON where it is JSON; where it looks like broken JSON it is refused; else text. */
-export function parseBody(body: string, isText: boolean): unknown {
-  if (isText) return body;
-  try {
-    return JSON.parse(body);
-  } catch (error) {
-    if (!/^\s*["[{]/.test(body)) return body;
-    const reason = (error as Error).message;
-    throw new InvalidArgumentError(
-      `The body starts like JSON and is not: ${reason}. Use --text to publish it as text.`,
-    );
-  }
-}
-
-/** @throws NodeJS.ErrnoException */
-export function readTextFile(path: string): string {
-  return readFileSync(path, 'utf8');
 }

@@ -5,7 +5,6 @@
  */
 import { CONTROL_RESUME, type ResumeCommand } from '../link/link-records.js';
 import { decodeCursor } from '../protocol/cursor.js';
-import type { Event } from '../protocol/event.js';
 import {
   READ_PAGE_BYTES,
   READ_PAGE_EVENTS,
@@ -47,8 +46,12 @@ export class HistoryReader {
     return positions;
   }
 
-  /** Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. */
-  async read(subscription: BusSubscription, part: ShardPart, tellGap: boolean): Promise<void> {
+  /**
+   * Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
+   * of what was pruned before it began; one that starts at what is left does not miss that.
+   */
+  async read(subscription: BusSubscription, part: ShardPart, tellFirst: boolean): Promise<void> {
+    let tellGap = tellFirst;
     const proxy = this.#proxies[part.shard]!;
     const decoder = new RecordDecoder();
     while (!subscription.ended) {
@@ -71,6 +74,12 @@ export class HistoryReader {
         limitBytes: READ_PAGE_BYTES,
       });
       if (subscription.ended) return;
+      const { prunedThrough } = page;
+      if (tellGap && prunedThrough > part.received) {
+        const from = part.received + 1;
+        subscription.tellGap({ shard: part.shard, from, to: prunedThrough, reason: 'pruned' });
+      }
+      tellGap = true;
       decodePage(page, ({ bytes, offset, sequence }) => {
         subscription.push(part, decoder.decode(bytes, offset, part.shard, sequence));
       });
@@ -117,5 +126,3 @@ export function checkFrom(from: SubscribeFrom): void {
   if ('since' in from) parseTimestamp(from.since);
   if ('after' in from) decodeCursor(from.after);
 }
-
-export type { Event };

@@ -204,6 +204,11 @@ export class RecordReceiver {
     return this.#isStalled;
   }
 
+  /** Long records' buffers that have arrived and were not released. */
+  get buffersHeld(): number {
+    return this.#buffers.size;
+  }
+
   /** As `RingConsumer.release`; lets go of the buffers too. */
   release(): boolean {
     const isProducerWaiting = this.consumer.release();

@@ -2,12 +2,13 @@
  * Feeds consumers that are not far behind from the log, a small page at a time, between the shard's batches. Because
  * the shard's loop does it, a consumer goes from the log over to what is live at an exact sequence.
  */
-import { STATE_BEHIND } from '../link/link-records.js';
+import { STATE_BEHIND, STATE_GAP } from '../link/link-records.js';
 import {
   CATCH_UP_BYTES_PER_STEP,
   CATCH_UP_EVENTS_PER_STEP,
   SHARD_CATCH_UP_EVENTS_MAX,
 } from '../protocol/limits.js';
+import { matchesPattern } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { EventLog, StoredRecord } from '../store/event-log.js';
 import { type Consumer, REPLAYING } from './consumer.js';
@@ -41,6 +42,7 @@ export class CatchUp {
       consumer.link.state(consumer.subscription, STATE_BEHIND, { position: consumer.position });
       return { read: 0, sent: 0 };
     }
+    if (this.#log.prunedThrough > consumer.position) this.#tellGap(consumer);
     this.#consumer = consumer;
     this.#one[0] = consumer;
     this.#sent = 0;
@@ -58,6 +60,29 @@ export class CatchUp {
     if (read === 0 && !this.#stopped) consumer.position = head;
     if (consumer.position >= head) consumer.goLive(head);
     return { read, sent: this.#sent };
+  }
+
+  /** Events that the consumer wants may have gone while it was behind: it is told before what follows them. */
+  #tellGap(consumer: LinkConsumer): void {
+    const { prunedThrough } = this.#log;
+    if (consumer.prunedTold >= prunedThrough) return;
+    const from = Math.max(consumer.position, consumer.prunedTold) + 1;
+    consumer.prunedTold = prunedThrough;
+    const to = this.#prunedFor(consumer);
+    if (to < from) return;
+    consumer.link.state(consumer.subscription, STATE_GAP, { from, to, reason: 'pruned' });
+  }
+
+  #prunedFor(consumer: LinkConsumer): number {
+    const { topics: patterns } = consumer.filter;
+    let through = 0;
+    for (const topic of this.#log.topics()) {
+      if (topic.prunedThrough <= through) continue;
+      if (patterns.some((pattern) => matchesPattern(pattern, topic.name))) {
+        through = topic.prunedThrough;
+      }
+    }
+    return through;
   }
 
   readonly #visit = (record: StoredRecord): boolean => {

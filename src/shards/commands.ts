@@ -18,7 +18,6 @@ import {
   CREDIT_SUBSCRIPTION,
   type ResumeCommand,
   type ShardRequest,
-  STATE_GAP,
   type SubscribeCommand,
 } from '../link/link-records.js';
 import type { ParsedFilter } from '../protocol/filter.js';
@@ -131,30 +130,11 @@ export class Commands {
     const consumer = this.#link.consumers.get(command.subscription);
     if (consumer === undefined || consumer.mode !== REPLAYING) return null;
     const { position, tellGap } = command;
-    const prunedThrough = tellGap ? this.#prunedThrough(consumer, position) : 0;
-    if (prunedThrough > position) {
-      this.#link.state(consumer.subscription, STATE_GAP, {
-        from: position + 1,
-        to: prunedThrough,
-        reason: 'pruned',
-      });
-    }
+    consumer.prunedTold = tellGap ? 0 : this.#log.prunedThrough;
     consumer.position = position;
     consumer.mode = CATCHING_UP;
     this.#shard.wake(consumer);
     return null;
-  }
-
-  /** The last sequence after `position` that may have been pruned from a topic the consumer wants. */
-  #prunedThrough(consumer: LinkConsumer, position: number): number {
-    let through = 0;
-    for (const topic of this.#log.topics()) {
-      if (topic.prunedThrough <= position || topic.prunedThrough <= through) continue;
-      if (consumer.filter.topics.some((pattern) => matchesPattern(pattern, topic.name))) {
-        through = topic.prunedThrough;
-      }
-    }
-    return through;
   }
 
   #answer(request: ShardRequest): unknown {

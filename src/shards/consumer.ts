@@ -95,6 +95,8 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   ended = false;
   /** All that matched up to this sequence was sent. Kept up to date in CATCHING_UP and REPLAYING only. */
   position = 0;
+  /** What the log had pruned through when the consumer was last told of a gap, or asked not to be. */
+  prunedTold = 0;
   dropped = 0;
   creditEvents: number;
   creditBytes: number;

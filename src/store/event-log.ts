@@ -53,6 +53,8 @@ export interface EventLog {
   readonly head: number;
   /** Recorded time of the last appended event; 0 when empty. */
   readonly lastRecordedAt: number;
+  /** The last sequence that was pruned from any topic; 0 if none was. */
+  readonly prunedThrough: number;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry

@@ -184,7 +184,6 @@ function assertShards(dir: string, expected: number | undefined, found: number):
 }
 
 /** Makes the directory, for its owner alone, unless it is there. */
-export /** Makes the directory, for its owner alone. One that exists is left as it is. */
 export function ensureDirectory(dir: string): void {
   if (existsSync(dir)) return;
   try {

@@ -48,6 +48,8 @@ export interface Page {
   /** Nothing is left within the request. */
   readonly done: boolean;
   readonly head: number;
+  /** Of what was asked for, events up to this sequence were pruned before they could be read here; 0: none. */
+  readonly prunedThrough: number;
 }
 
 /** A look takes no longer, so that no checkpoint waits for it. */
@@ -100,6 +102,8 @@ export class PageReader {
   readonly #records: RecordBuffer;
   readonly #index: BlockIndex;
   readonly #lastSequence: Database.Statement<[], number | null>;
+  readonly #prunedOf: Database.Statement<[number], number>;
+  readonly #prunedOfAll: Database.Statement<[], number | null>;
 
   constructor(database: Database.Database, file: string, shard: number) {
     this.#database = database;
@@ -111,6 +115,12 @@ export class PageReader {
     const decoder = new RowDecoder(file, shard, this.#names, (id) => topics.name(id));
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
     this.#index = new BlockIndex(database);
+    this.#prunedOf = database
+      .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
+      .pluck();
+    this.#prunedOfAll = database
+      .prepare<[], number | null>('SELECT max(pruned_through) FROM topics')
+      .pluck();
     this.#lastSequence = database
       .prepare<[], number | null>('SELECT max(sequence) FROM events')
       .pluck();
@@ -139,10 +149,8 @@ export class PageReader {
 
   #page(request: PageRequest): Page {
     const { filter, sinceMs, untilMs, reverse = false } = request;
-    const head = Math.max(
-      this.#lastSequence.get() ?? 0,
-      readMeta(this.#database, 'pruned_through'),
-    );
+    const prunedThrough = readMeta(this.#database, 'pruned_through');
+    const head = Math.max(this.#lastSequence.get() ?? 0, prunedThrough);
     let after = Math.max(0, request.after);
     let until = Math.min(request.until ?? head, head);
     if (sinceMs !== undefined) after = Math.max(after, positionAt(this.#database, sinceMs));
@@ -167,7 +175,16 @@ export class PageReader {
     const records = new ArrayBuffer(length);
     bytes.copy(new Uint8Array(records), 0, 0, length);
     const done = reverse ? next <= after : next >= until;
-    return { records, count: scan.count, next, done, head };
+    const lost = prunedThrough > after ? this.#prunedThrough(scan.selection) : 0;
+    return { records, count: scan.count, next, done, head, prunedThrough: lost > after ? lost : 0 };
+  }
+
+  /** The last sequence that was pruned from any of the topics. */
+  #prunedThrough(selection: TopicSelection | undefined): number {
+    if (selection === undefined || selection.isAll) return this.#prunedOfAll.get() ?? 0;
+    let through = 0;
+    for (const id of selection.ids) through = Math.max(through, this.#prunedOf.get(id) ?? 0);
+    return through;
   }
 
   /** Goes through the range block by block. */

@@ -112,6 +112,7 @@ export class SqliteEventLog implements EventLog {
   readonly #record: MutableRecord;
 
   #head: number;
+  #prunedThrough: number;
   #lastRecordedAt: number;
   #next: number;
   #batchRecordedAt: number;
@@ -172,6 +173,7 @@ export class SqliteEventLog implements EventLog {
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#next = this.#head + 1;
+      this.#prunedThrough = readMeta(database, 'pruned_through');
       this.#batchRecordedAt = this.#lastRecordedAt;
       this.#reader = new RowReader(database);
       this.#pages = new PageReader(database, file, shard);
@@ -283,9 +285,14 @@ export class SqliteEventLog implements EventLog {
     return entry === undefined ? undefined : this.#index.summary(entry, this.#head);
   }
 
+  get prunedThrough(): number {
+    return this.#prunedThrough;
+  }
+
   pruneStep(now: number): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
     const more = this.#guard('pruning', () => this.#retention.step(now, this.#head));
+    this.#prunedThrough = readMeta(this.#database, 'pruned_through');
     this.#noteCommit();
     return more;
   }

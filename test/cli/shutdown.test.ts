@@ -39,11 +39,9 @@ describe('serve', () => {
       const clients = await Promise.all([1, 2, 3].map(() => SocketClient.open(server.port)));
       const published = clients.map((client, index) => publishUntilClosed(client, `c${index}`));
       await server.run(['pub', 'marker', '1']);
-      const startedAt = performance.now();
       server.child.kill(signal);
+      // It ends with 1 by itself if it cannot drain within its 5 s.
       expect(await server.ended).toEqual({ code: 0, signal: null });
-      // The contract's own bound, not a measure of speed.
-      expect(performance.now() - startedAt).toBeLessThan(5000);
       const acked = (await Promise.all(published)).flatMap((ids) => [...ids]);
       expect(acked.length).toBeGreaterThan(0);
       for (const client of clients) expect((await client.closed).code).toBe(1001);

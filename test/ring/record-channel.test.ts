@@ -168,6 +168,23 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['1: 500', '2: 500']);
   });
 
+  it('holds a buffer until its record is released, and takes none that comes after that', () => {
+    const { sender, receiver } = linked();
+    for (const type of [1, 2, 3]) send(sender, type, 500);
+    expect(receive(receiver, 2)).toEqual(['1: 500', '2: 500']);
+    expect(receiver.buffersHeld).toBe(3);
+    const { port1, port2 } = channel();
+    sender.relink(port1);
+    receiver.release();
+    expect(receiver.buffersHeld).toBe(1);
+    receiver.relink(port2);
+    expect(receive(receiver)).toEqual(['3: 500']);
+    receiver.release();
+    // Here the copies that `relink` sent arrive.
+    receiver.relink(port2);
+    expect(receiver.buffersHeld).toBe(0);
+  });
+
   it('sends a new consumer again what the dead one had not released', () => {
     const { ring, sender, receiver } = linked();
     send(sender, 1, 500);

@@ -52,15 +52,16 @@ describe('waiting and waking', () => {
     port1.close();
   });
 
-  it('does not park a thread that finds work in its last look', () => {
+  it('marks a thread as parked before its last look, and does not park it if that finds work', async () => {
     const words = sharedWords();
-    const wait = new AtomicsWaitStrategy(words, 0);
-    const looked: number[] = [];
-    const waited = wait.idle(() => {
-      looked.push(Atomics.load(words, 0));
-      return false;
-    }, WAIT_MS);
-    expect({ waited, looked, after: words[0] }).toEqual({ waited: 0, looked: [1], after: 0 });
+    for (const wait of [new AtomicsWaitStrategy(words, 0), new MessagePortWaitStrategy(words, 0)]) {
+      const looked: number[] = [];
+      const waited = await wait.idle(() => {
+        looked.push(Atomics.load(words, 0));
+        return false;
+      }, WAIT_MS);
+      expect({ waited, looked, after: words[0] }).toEqual({ waited: 0, looked: [1], after: 0 });
+    }
   });
 
   it('does not sleep if it is woken between its last look and the wait', () => {

@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { PublishAck } from '../../protocol/event.js';
+import { parseBody } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { tell, usageFailure } from '../failure.js';
 import { inputLines } from '../input-lines.js';
 import { writeLine } from '../output.js';
 import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
 import { ServerClient } from '../server-client.js';
-import { type Attributes, collectAttribute, integerFrom, parseBody, parseRate } from '../values.js';
+import { type Attributes, collectAttribute, integerFrom, parseRate } from '../values.js';
 
 /** `millrace pub`: publishes one event, the same one several times, or one for each line of stdin. */
 
