@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { table } from './harness.js';
 
 /**
- * Runs the benches one after the other, each in a process of its own, and prints one table. Flags are not
- * passed on: run one bench by itself to change its counts. Exit 1 if any of them was wrong or failed.
+ * Runs the benches one after the other, each in a process of its own; prints what each prints, then one table of
+ * those of the whole bus. Flags are not passed on: run one bench by itself to change its counts. Exit 1 if any of
+ * them was wrong or failed.
  */
 
 const BENCHES = [
@@ -17,6 +18,9 @@ const BENCHES = [
   'slow-subscriber.js',
   'workers.js',
   'million.js',
+  'ring-spsc.js',
+  'store-append.js',
+  'match-million-patterns.js',
 ];
 
 /** @typedef {{ title: string, rows: import('./harness.js').Row[] }} Report */

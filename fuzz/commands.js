@@ -30,14 +30,25 @@ const fields = fc.record(
   { requiredKeys: ['topic'] },
 );
 const patterns = fc.constantFrom('*', 'a', 'a.*', 'a.+', '+.b', 'worker.*', 'log.*', '*.c', 'é.雪');
-const filters = fc.record(
+const topicLists = fc.array(patterns, { minLength: 1, maxLength: 2 });
+/** Most ask for topics alone: the more a filter asks for, the less it gets. */
+const filters = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ topics: topicLists }) },
   {
-    topics: fc.array(patterns, { minLength: 1, maxLength: 2 }),
-    sources: fc.subarray(SOURCES, { minLength: 1 }),
-    correlationIds: fc.constant(['run-1']),
-    attributes: fc.constant({ agentId: ['1'] }),
+    weight: 1,
+    arbitrary: fc.record({
+      topics: topicLists,
+      sources: fc.subarray(SOURCES, { minLength: 1 }),
+    }),
   },
-  { requiredKeys: ['topics'] },
+  {
+    weight: 1,
+    arbitrary: fc.record({ topics: topicLists, correlationIds: fc.constant(['run-1']) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ topics: topicLists, attributes: fc.constant({ agentId: ['1'] }) }),
+  },
 );
 
 class Publish {

@@ -58,7 +58,8 @@ export class Lineage {
       );
     return this.#mustHave(model).filter((stored) => {
       if (seen.has(placeOf(stored))) return false;
-      const isExcused = this.options.from === 'earliest' || told(stored);
+      // Who asks for the earliest or the last, asks for what there is.
+      const isExcused = this.options.from !== 'now' || told(stored);
       return !(isExcused && model.mayBePruned(stored));
     });
   }

@@ -185,7 +185,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     this.assertOpen();
     assertTopic(topic);
     const proxy = this.#proxies[shardOf(topic, this.#proxies.length)]!;
-    return proxy.request(CONTROL_REQUEST, { kind: 'subscribers', topic });
+    return proxy.request(CONTROL_REQUEST, () => ({ kind: 'subscribers', topic }));
   }
 
   async topics(pattern = '*'): Promise<TopicInfo[]> {
@@ -248,7 +248,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     const live = this.#proxies.filter(({ failure }) => failure === undefined);
     const body = { subscription: subscription.number };
     // A shard that is given up meanwhile has no subscription left either.
-    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, body)));
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, () => body)));
   }
 
   readHistory(subscription: BusSubscription, part: ShardPart): void {
@@ -335,7 +335,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     if (from === 'now') {
       await Promise.all(
         this.#proxies.map(async (proxy) => {
-          const { position } = await this.#subscribeAt(proxy, subscription, 'now');
+          const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
           const part = subscription.parts[proxy.shard]!;
           part.received = Math.max(part.received, position);
           // Unless it fell behind before this answer was looked at.
@@ -347,7 +347,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     }
     for (const part of subscription.parts) part.mode = 'history';
     await Promise.all(
-      this.#proxies.map((proxy) => this.#subscribeAt(proxy, subscription, 'replay')),
+      this.#proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
     );
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
@@ -365,34 +365,38 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   #subscribeAt(
     proxy: ShardProxy,
     subscription: BusSubscription,
-    start: SubscribeCommand['start'],
+    start: () => SubscribeCommand['start'],
   ): Promise<{ position: number }> {
-    const { number, filter, options, window, parts } = subscription;
-    const { name, overflow, maxBuffer } = options;
-    const { credited } = parts[proxy.shard]!;
-    const command: SubscribeCommand = {
-      subscription: number,
-      filter,
-      ...(name === undefined ? {} : { name }),
-      overflow,
-      maxBuffer,
-      creditEvents: window - credited,
-      creditBytes: CREDIT_BYTES,
-      start,
+    const part = subscription.parts[proxy.shard]!;
+    const command = (): SubscribeCommand => {
+      const { number, filter, options, window } = subscription;
+      const { name, overflow, maxBuffer } = options;
+      // Credit that was owed is in this window already.
+      part.owedEvents = 0;
+      part.owedBytes = 0;
+      return {
+        subscription: number,
+        filter,
+        ...(name === undefined ? {} : { name }),
+        overflow,
+        maxBuffer,
+        creditEvents: window - part.credited,
+        creditBytes: CREDIT_BYTES,
+        start: start(),
+      };
     };
-    return proxy.request(CONTROL_SUBSCRIBE, command);
+    return proxy.request(CONTROL_SUBSCRIBE, command, subscription.number);
   }
 
   /** Puts a subscription back into a shard that lost it, from exactly where it was. */
   #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
-    if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
     const part = subscription.parts[proxy.shard]!;
     if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
     part.isLive = false;
-    // Credit that was owed is in the new window already.
-    part.owedEvents = 0;
-    part.owedBytes = 0;
-    const start = part.mode === 'history' ? 'replay' : part.received;
+    // Its request is open, and made anew when it is sent again.
+    if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
+    const start = (): SubscribeCommand['start'] =>
+      part.mode === 'history' ? 'replay' : part.received;
     this.#subscribeAt(proxy, subscription, start).catch((error: Error) => subscription.fail(error));
   }
 
@@ -437,8 +441,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     return false;
   }
 
-  #all(type: number, body: unknown): Promise<unknown[]> {
-    return Promise.all(this.#proxies.map((proxy) => proxy.request(type, body)));
+  #all(type: number, body: object): Promise<unknown[]> {
+    return Promise.all(this.#proxies.map((proxy) => proxy.request(type, () => body)));
   }
 
   #acknowledged(): Promise<void> {
@@ -458,7 +462,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
     this.#subscriptions.clear();
     const live = this.#proxies.filter(({ failure }) => failure === undefined);
-    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, {})));
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, () => ({}))));
     this.#services.left();
     this.#shut();
   }
@@ -485,15 +489,21 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   }
 }
 
+interface TopicsReply {
+  readonly topics: readonly TopicSummary[];
+  /** Go on behind so many; 0: that was all. */
+  readonly next: number;
+}
+
 async function topicsOf(proxy: ShardProxy, pattern: string): Promise<TopicInfo[]> {
   const found: TopicInfo[] = [];
   for (let skip = 0; ; ) {
-    const reply = await proxy.request<{ topics: TopicSummary[]; next: number }>(CONTROL_REQUEST, {
+    const reply = await proxy.request<TopicsReply>(CONTROL_REQUEST, () => ({
       kind: 'topics',
       pattern,
       skip,
       limit: TOPICS_PER_REPLY,
-    });
+    }));
     for (const { name, events, firstSequence, lastSequence, firstAt, lastAt } of reply.topics) {
       found.push({
         name,

@@ -58,11 +58,11 @@ export class HistoryReader {
       if (proxy.control.head - part.received <= HAND_OVER_EVENTS) {
         // Before it is sent: the shard's events may come ahead of its answer.
         part.mode = 'shard';
-        await proxy.request<null>(CONTROL_RESUME, {
-          subscription: subscription.number,
-          position: part.received,
-          tellGap,
-        } satisfies ResumeCommand);
+        const { number } = subscription;
+        await proxy.request<null>(
+          CONTROL_RESUME,
+          (): ResumeCommand => ({ subscription: number, position: part.received, tellGap }),
+        );
         return;
       }
       await subscription.whenBelow(subscription.window);

@@ -47,9 +47,13 @@ export interface DeliveryHandler {
   onDoorbell(): void;
 }
 
+const NO_SUBSCRIPTION = 0;
+
 interface Request {
   readonly type: number;
-  readonly body: unknown;
+  readonly subscription: number;
+  /** Made when it is sent, and made anew when it is sent again: what it says may have changed. */
+  readonly body: () => object;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: BusError) => void;
 }
@@ -134,11 +138,11 @@ export class ShardProxy {
   }
 
   /** Asks the shard something; commands of before a restart are sent again. */
-  request<T>(type: number, body: unknown): Promise<T> {
+  request<T>(type: number, body: () => object, subscription = NO_SUBSCRIPTION): Promise<T> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise<T>((resolve, reject) => {
       const id = this.#nextRequest++;
-      this.#requests.set(id, { type, body, resolve, reject });
+      this.#requests.set(id, { type, subscription, body, resolve, reject });
       if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
       this.wake();
     });
@@ -191,9 +195,7 @@ export class ShardProxy {
   /** Is a request of this type for this subscription open, so that a relink repeats it. */
   isAsking(type: number, subscription: number): boolean {
     for (const request of this.#requests.values()) {
-      const { body } = request;
-      if (request.type !== type || typeof body !== 'object' || body === null) continue;
-      if ('subscription' in body && body.subscription === subscription) return true;
+      if (request.type === type && request.subscription === subscription) return true;
     }
     return false;
   }
@@ -235,7 +237,7 @@ export class ShardProxy {
   #send(id: number): boolean {
     const request = this.#requests.get(id);
     if (request === undefined) return true;
-    const body = JSON.stringify(request.body);
+    const body = JSON.stringify(request.body());
     const controls = this.#controls;
     if (!this.#tryClaimControl(CONTROL_BODY + Buffer.byteLength(body))) return false;
     const { bytes, offset } = controls;

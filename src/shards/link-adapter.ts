@@ -70,6 +70,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #outbox = new Deque<Message>();
   readonly #onDropped: (consumer: Consumer) => void;
   #written = false;
+  #isReleaseDue = false;
   /** A claim found no room when the endpoint had released up to `#fullAt`. */
   #isFull = false;
   #fullAt = 0;
@@ -89,6 +90,20 @@ export class LinkAdapter implements ConsumerLink {
   /** Something waits for room: the endpoint does not read its ring. */
   get isBlocked(): boolean {
     return this.#acks.length > 0 || this.#outbox.length > 0;
+  }
+
+  /**
+   * Acks wait for room. Until they are in the ring its publishes are not released, and no more are taken: what a
+   * successor of this thread must acknowledge again is always one batch.
+   */
+  get owesAcks(): boolean {
+    return this.#acks.length > 0;
+  }
+
+  /** There are publishes that may be taken now. */
+  get hasPublishes(): boolean {
+    if (this.owesAcks || this.recovery !== undefined) return false;
+    return !this.publishRing.isEmpty() && !this.publishes.isStalled;
   }
 
   /** False while the last claim that found no room would find none again. */
@@ -168,6 +183,7 @@ export class LinkAdapter implements ConsumerLink {
       this.#acks.shift();
       flushed = true;
     }
+    if (this.#isReleaseDue) this.releasePublishes();
     while (
       this.#acks.length === 0 &&
       this.#outbox.length > 0 &&
@@ -198,6 +214,8 @@ export class LinkAdapter implements ConsumerLink {
 
   /** Frees what was read from the publish ring; the endpoint looks for room whenever it is acknowledged. */
   releasePublishes(): void {
+    this.#isReleaseDue = this.owesAcks;
+    if (this.#isReleaseDue) return;
     if (this.publishes.release()) this.wakeEndpoint();
   }
 

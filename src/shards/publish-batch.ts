@@ -75,7 +75,7 @@ export class PublishBatch {
     this.#recordedAt = Math.max(Date.now(), this.#log.lastRecordedAt);
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
-      if (link.recovery !== undefined || link.publishRing.isEmpty()) continue;
+      if (link.owesAcks || link.recovery !== undefined || link.publishRing.isEmpty()) continue;
       this.#drainLink(link, limit - this.#handled);
     }
   }

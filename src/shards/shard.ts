@@ -95,7 +95,7 @@ export class Shard {
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
-      if (takesPublishes && !link.publishRing.isEmpty() && !link.publishes.isStalled) return true;
+      if (takesPublishes && link.hasPublishes) return true;
     }
     return false;
   }
@@ -135,7 +135,7 @@ export class Shard {
 
   /** Takes everything that the links have published, for a shutdown. */
   get isDrained(): boolean {
-    return this.links.every((link) => link.publishRing.isEmpty() || link.publishes.isStalled);
+    return this.links.every((link) => !link.owesAcks && !link.hasPublishes);
   }
 
   /** Publishes that may be taken now; less than a batch where a `block` consumer has less room. */

@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { TopicSummary } from './event-log.js';
+import { readMeta } from './schema.js';
 import { blockOf, type TopicIndexWriter } from './topic-index.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
@@ -28,12 +29,8 @@ export class IndexKeeper {
   #roundBlocks = 0;
   #writtenInBatch: TopicEntry[] = [];
 
-  constructor(
-    database: Database.Database,
-    index: TopicIndexWriter,
-    topics: TopicTable,
-    totalsBlocks: number,
-  ) {
+  constructor(database: Database.Database, index: TopicIndexWriter, topics: TopicTable) {
+    const totalsBlocks = readMeta(database, 'totals_blocks');
     this.#database = database;
     this.#index = index;
     this.#topics = topics;

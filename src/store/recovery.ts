@@ -14,6 +14,7 @@ import type { TopicTable } from './topic-table.js';
 export interface LoadedState {
   readonly head: number;
   readonly lastRecordedAt: number;
+  readonly prunedThrough: number;
 }
 
 interface IndexRow {
@@ -48,7 +49,8 @@ export function loadState(
        FROM events WHERE sequence >= ? ORDER BY sequence`,
     )
     .raw();
-  let head = readMeta(database, 'pruned_through');
+  const prunedThrough = readMeta(database, 'pruned_through');
+  let head = prunedThrough;
   let lastRecordedAt = readMeta(database, 'pruned_recorded_at');
   const last = database
     .prepare<[], { sequence: number; recorded_at: number }>(
@@ -70,7 +72,7 @@ export function loadState(
   }
   topics.commit();
   dedupe.commit(lastRecordedAt);
-  return { head, lastRecordedAt };
+  return { head, lastRecordedAt, prunedThrough };
 }
 
 /** Adds what blocks hold that are indexed and newer than the totals' rows. */

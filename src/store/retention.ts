@@ -36,6 +36,8 @@ export class Retention {
   readonly #deleteIndexBlocks: Database.Statement<[number]>;
   readonly #oldest: Database.Statement<[], number | null>;
   readonly #setMeta: Database.Statement<[string, number]>;
+  #prunedThrough: number;
+  #prunedEvents: number;
   #oldestBlock = 0;
 
   constructor(database: Database.Database, topics: TopicTable, rules: readonly RetentionRule[]) {
@@ -43,6 +45,8 @@ export class Retention {
     this.#topics = topics;
     this.#rules = rules;
     this.#positions = rules.map(() => 0);
+    this.#prunedThrough = readMeta(database, 'pruned_through');
+    this.#prunedEvents = readMeta(database, 'pruned_events');
     this.#select = database
       .prepare<[number, number], Row>(
         `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}
@@ -56,6 +60,11 @@ export class Retention {
     this.#deleteIndexBlocks = database.prepare('DELETE FROM topic_index WHERE block < ?');
     this.#oldest = database.prepare<[], number | null>('SELECT min(sequence) FROM events').pluck();
     this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+  }
+
+  /** The last sequence that was pruned from any topic. */
+  get prunedThrough(): number {
+    return this.#prunedThrough;
   }
 
   /** One step, in a transaction of its own; true if there is more to do. */
@@ -111,6 +120,8 @@ export class Retention {
       throw error;
     }
     this.#topics.commit();
+    this.#prunedThrough = Math.max(this.#prunedThrough, rows[rows.length - 1]![0]);
+    this.#prunedEvents += rows.length;
   }
 
   #removeInside(rows: readonly Row[], head: number): void {
@@ -136,11 +147,11 @@ export class Retention {
   /** What outlives the rows: the head, recorded time, and how many are gone, which `verify` counts. */
   #remember(rows: readonly Row[], head: number): void {
     const last = rows[rows.length - 1]!;
-    if (last[0] > readMeta(this.#database, 'pruned_through')) {
+    if (last[0] > this.#prunedThrough) {
       this.#setMeta.run('pruned_through', last[0]);
       this.#setMeta.run('pruned_recorded_at', last[1]);
     }
-    this.#setMeta.run('pruned_events', readMeta(this.#database, 'pruned_events') + rows.length);
+    this.#setMeta.run('pruned_events', this.#prunedEvents + rows.length);
     const oldestBlock = blockOf(this.#oldest.get() ?? head + 1);
     if (oldestBlock <= this.#oldestBlock) return;
     this.#oldestBlock = oldestBlock;

@@ -151,7 +151,7 @@ function connect(file: string, readonly: boolean): Database.Database {
     assertVersion(database, file);
   } catch (error) {
     database.close();
-    throw error;
+    throw storeError(error, file, 'opening');
   }
   return database;
 }

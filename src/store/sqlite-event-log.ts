@@ -15,30 +15,21 @@ import type {
   StoredRecord,
   TopicSummary,
 } from './event-log.js';
+import { EventReader } from './event-reader.js';
 import { IndexKeeper } from './index-keeper.js';
-import type { Mark } from './mark.js';
-import { MarkWriter, markFile, readMark } from './mark.js';
 import { NameReader, NameWriter } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
-import { RecordBuffer } from './record-buffer.js';
 import { loadState } from './recovery.js';
 import { Retention, type RetentionRule } from './retention.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
 import { RowWriter } from './row-writer.js';
-import {
-  INDEX_BLOCK_EVENTS,
-  openForWriting,
-  PAGE_BYTES,
-  ROW_FLAG_SUPPLIED_ID,
-  readMeta,
-  setSynchronous,
-} from './schema.js';
-import { storeError } from './store-errors.js';
+import { INDEX_BLOCK_EVENTS, ROW_FLAG_SUPPLIED_ID, readMeta } from './schema.js';
+import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
-import { assertWalIsSound } from './wal-scan.js';
+import { WriteConnection } from './write-connection.js';
 
 export interface SqliteEventLogOptions {
   /** The file, see `shardFile`; `:memory:` keeps nothing. */
@@ -55,27 +46,12 @@ export interface SqliteEventLogOptions {
   readonly now?: () => number;
 }
 
-/** Frames, of one page each, in the WAL before it is copied into the file; see docs/adr/0002. */
-const CHECKPOINT_FRAMES = 1024;
-/** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
-const CHECKPOINT_OVERDUE = 4;
 /**
  * A batch is at most half an index block, and writes four index rows per event while a block waits: so that
  * block, of at most one row per event, is on disk before the one after the next is begun.
  */
 const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 const INDEX_ROWS_PER_EVENT = 4;
-const READ_BUFFER_BYTES = 64 * 1024;
-
-type WalState = [busy: number, frames: number, copied: number];
-
-interface MutableRecord {
-  sequence: number;
-  recordedAt: number;
-  bytes: Buffer;
-  offset: number;
-  length: number;
-}
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
@@ -89,14 +65,10 @@ export class SqliteEventLog implements EventLog {
   readonly wentBackwardsFrom: number | undefined;
 
   readonly #file: string;
+  readonly #connection: WriteConnection;
   readonly #database: Database.Database;
   readonly #now: () => number;
-  readonly #begin: Database.Statement<[]>;
-  readonly #commit: Database.Statement<[]>;
-  readonly #rollback: Database.Statement<[]>;
   readonly #position: Database.Statement<[string, number, number]>;
-  readonly #walState: Database.Statement<[], WalState>;
-  readonly #copyWal: Database.Statement<[], WalState>;
   readonly #rows: RowWriter;
   readonly #names: NameWriter;
   readonly #topics: TopicTable;
@@ -104,25 +76,16 @@ export class SqliteEventLog implements EventLog {
   readonly #retention: Retention;
   readonly #pages: PageReader;
   readonly #dedupe: DedupeWindow;
-  readonly #mark: MarkWriter | undefined;
-  readonly #reader: RowReader;
+  readonly #reader: EventReader;
   readonly #nameReader: NameReader;
-  readonly #records: RecordBuffer;
   readonly #view = new EventRecordView();
-  readonly #record: MutableRecord;
 
   #head: number;
   #prunedThrough: number;
   #lastRecordedAt: number;
   #next: number;
   #batchRecordedAt: number;
-  #walFrames = 0;
-  /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
-  #framesHeld = 0;
   #isBatchOpen = false;
-  /** Whether the connection is in `synchronous=FULL`. */
-  #isFull = true;
-  #wasSynced = true;
   /** What went wrong in the open batch. */
   #failure: BusError | undefined;
   /** What makes the log unusable. */
@@ -130,64 +93,41 @@ export class SqliteEventLog implements EventLog {
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(options: SqliteEventLogOptions) {
-    const { file, shard } = options;
-    const isMemory = file === ':memory:';
+    const { file, shard, retention = [], matches = matchesPattern } = options;
+    const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
     this.#file = file;
     this.#now = options.now ?? Date.now;
-    const mark = isMemory ? undefined : readMark(markFile(file));
-    if (!isMemory) assertWalIsSound(file, mark);
-    const database = openForWriting(file, shard);
+    this.#connection = new WriteConnection(file, shard, options.maxShardBytes);
+    const { database } = this.#connection;
     this.#database = database;
     try {
-      if (options.maxShardBytes !== undefined) {
-        database.pragma(`max_page_count = ${Math.ceil(options.maxShardBytes / PAGE_BYTES)}`);
-      }
-      this.#begin = database.prepare('BEGIN IMMEDIATE');
-      this.#commit = database.prepare('COMMIT');
-      this.#rollback = database.prepare('ROLLBACK');
       this.#position = database.prepare(
         'INSERT OR REPLACE INTO ring_positions (endpoint, position, first_sequence) VALUES (?, ?, ?)',
       );
-      this.#walState = walCheckpoint(database, 'NOOP');
-      this.#copyWal = walCheckpoint(database, 'PASSIVE');
       this.#rows = new RowWriter(database);
       this.#names = new NameWriter(database);
       this.#nameReader = new NameReader(database, 'names');
-      const { retention = [], matches = matchesPattern } = options;
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
-      this.#topics =
-        retention.length === 0
-          ? new TopicTable(database)
-          : new TopicTable(database, retention.length, rulesOf);
+      this.#topics = new TopicTable(database, retention.length, rulesOf);
       this.#retention = new Retention(database, this.#topics, retention);
-      this.#dedupe = new DedupeWindow(
-        options.dedupeWindowMs ?? DEDUPE_WINDOW_MS,
-        options.dedupeIdsMax ?? DEDUPE_IDS_MAX,
-      );
+      this.#dedupe = new DedupeWindow(dedupeWindowMs, dedupeIdsMax);
       const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
-      const totalsBlocks = readMeta(database, 'totals_blocks');
-      this.#index = new IndexKeeper(database, index, this.#topics, totalsBlocks);
-      const since = this.#now() - (options.dedupeWindowMs ?? DEDUPE_WINDOW_MS);
+      this.#index = new IndexKeeper(database, index, this.#topics);
+      const since = this.#now() - dedupeWindowMs;
       const loaded = loadState(database, this.#topics, index, this.#dedupe, since);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
+      this.#prunedThrough = loaded.prunedThrough;
       this.#next = this.#head + 1;
-      this.#prunedThrough = readMeta(database, 'pruned_through');
       this.#batchRecordedAt = this.#lastRecordedAt;
-      this.#reader = new RowReader(database);
-      this.#pages = new PageReader(database, file, shard);
       const topicName = (id: number): string => this.#topics.byId(id).name;
       const decoder = new RowDecoder(file, shard, this.#nameReader, topicName);
-      this.#records = new RecordBuffer(decoder, READ_BUFFER_BYTES);
-      const { bytes } = this.#records;
-      this.#record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
-      this.wentBackwardsFrom = lostHead(mark, this.#head);
-      this.#mark = isMemory
-        ? undefined
-        : new MarkWriter(markFile(file), Math.min(mark?.syncedHead ?? 0, this.#head));
+      this.#reader = new EventReader(new RowReader(database), decoder);
+      this.#pages = new PageReader(database, file, shard);
+      this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {
-      database.close();
+      this.#connection.close();
       throw storeError(error, file, 'opening');
     }
   }
@@ -254,26 +194,7 @@ export class SqliteEventLog implements EventLog {
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
-    const { after, limit } = request;
-    const until = Math.min(request.until ?? this.#head, this.#head);
-    const limitBytes = request.limitBytes ?? Number.POSITIVE_INFINITY;
-    const records = this.#records;
-    const record = this.#record;
-    let count = 0;
-    records.clear();
-    if (limit <= 0) return 0;
-    this.#guard('reading', () => {
-      this.#reader.range(after, until, false, (row) => {
-        record.length = records.add(row);
-        record.sequence = row[0];
-        record.recordedAt = row[1];
-        record.bytes = records.bytes;
-        record.offset = records.offset;
-        count++;
-        return visit(record) !== false && count < limit && records.length < limitBytes;
-      });
-    });
-    return count;
+    return this.#guard('reading', () => this.#reader.read(request, this.#head, visit));
   }
 
   *topics(): Generator<TopicSummary> {
@@ -292,7 +213,7 @@ export class SqliteEventLog implements EventLog {
   pruneStep(now: number): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
     const more = this.#guard('pruning', () => this.#retention.step(now, this.#head));
-    this.#prunedThrough = readMeta(this.#database, 'pruned_through');
+    this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
     return more;
   }
@@ -314,22 +235,18 @@ export class SqliteEventLog implements EventLog {
       this.#noteCommit();
       return true;
     }
-    if (this.#walFrames - this.#framesHeld >= CHECKPOINT_FRAMES) this.#checkpoint();
+    if (this.#connection.isCheckpointDue) this.#checkpoint();
     return false;
   }
 
+  /** Leaves the totals behind, so that the next open need not add them up. */
   close(): void {
     if (!this.#database.open) return;
     try {
       this.rollback();
-      if (this.#broken === undefined) {
-        this.#setFull(true);
-        this.#database.transaction(() => this.#index.writeTotals(this.#head)).immediate();
-        this.#mark?.write(this.#head, true, 0);
-      }
+      if (this.#broken === undefined) this.#finishTotals();
     } finally {
-      this.#database.close();
-      this.#mark?.close();
+      this.#connection.close();
     }
   }
 
@@ -338,10 +255,7 @@ export class SqliteEventLog implements EventLog {
     this.#failure = this.#broken;
     if (this.#failure !== undefined) return;
     try {
-      // The mode cannot change inside a transaction, so the batch's first record decides; NORMAL only
-      // after a batch that needed no more, so that mixed traffic does not switch all the time.
-      this.#setFull(synced || this.#wasSynced);
-      this.#begin.run();
+      this.#connection.begin(synced);
     } catch (error) {
       this.#fail(error, 'beginning a batch in');
     }
@@ -363,7 +277,7 @@ export class SqliteEventLog implements EventLog {
     const payload = view.bytes.subarray(payloadStart, payloadStart + view.payloadLength);
     const checksum = view.checksum();
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    const bytes = ROW_OVERHEAD_BYTES + payload.length;
+    let bytes = ROW_OVERHEAD_BYTES + payload.length;
     if (
       !isSupplied &&
       timestamp === time &&
@@ -373,6 +287,7 @@ export class SqliteEventLog implements EventLog {
     ) {
       this.#rows.addSlim(sequence, time, entry.id, type, source, checksum, id, payload);
     } else {
+      if (attributesText !== undefined) bytes += Buffer.byteLength(attributesText);
       this.#rows.addFull(
         sequence,
         time,
@@ -405,7 +320,7 @@ export class SqliteEventLog implements EventLog {
         const events = this.#next - this.#head - 1;
         this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head, this.#next - 1);
       }
-      this.#commit.run();
+      this.#connection.commit();
     } catch (error) {
       this.#fail(error, 'committing to');
     }
@@ -420,55 +335,52 @@ export class SqliteEventLog implements EventLog {
     this.#names.commit();
     this.#index.commit();
     this.#dedupe.commit(this.#lastRecordedAt);
-    this.#wasSynced = synced;
-    if (synced && !this.#isFull) this.#flushCommitted();
-    this.#noteCommit();
-    const overdue = CHECKPOINT_OVERDUE * CHECKPOINT_FRAMES;
-    if (this.#walFrames - this.#framesHeld > overdue) this.#checkpoint();
-  }
-
-  #noteCommit(): void {
-    if (this.#mark === undefined) return;
-    this.#walFrames = this.#walState.get()?.[1] ?? 0;
-    this.#mark.write(this.#head, this.#isFull, this.#walFrames);
+    this.#flush(synced);
+    if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
 
   /**
-   * A commit in FULL flushes the whole WAL, and with it the commits made in NORMAL before. If it fails, what was
-   * committed is stored but perhaps not safe, so even a full disk ends this log.
+   * What is committed is stored, but not safe if this fails, nor known to be there: so even a full disk
+   * ends this log.
    */
-  #flushCommitted(): void {
+  #flush(synced: boolean): void {
     try {
-      this.#setFull(true);
-      this.#database
-        .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('flushed', ?)")
-        .run(this.#head);
+      this.#connection.ensureFlushed(synced, this.#head);
+      this.#connection.noteCommit(this.#head);
     } catch (error) {
-      this.#broken = new BusError('STORE_FAILED', `flushing ${this.#file}`, { cause: error });
+      const { message } = storeError(error, this.#file, 'flushing');
+      this.#broken = new BusError('STORE_FAILED', message, { cause: error });
       throw this.#broken;
     }
   }
 
-  /** Copies the WAL into the file; the next commit then starts the WAL anew, unless a reader needs it. */
+  #noteCommit(): void {
+    this.#guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
+  }
+
   #checkpoint(): void {
-    this.#guard('checkpointing', () => {
-      const [, frames, copied] = this.#copyWal.get()!;
-      this.#framesHeld = copied === frames ? 0 : frames;
-      if (copied === frames) this.#walFrames = 0;
-    });
+    this.#guard('checkpointing', () => this.#connection.checkpoint());
   }
 
-  #setFull(full: boolean): void {
-    if (full === this.#isFull) return;
-    setSynchronous(this.#database, full);
-    this.#isFull = full;
+  /** Where there is no room for the totals, the next open adds them up. */
+  #finishTotals(): void {
+    try {
+      this.#connection.setFull(true);
+      this.#database.transaction(() => this.#index.writeTotals(this.#head)).immediate();
+      this.#connection.noteCommit(this.#head);
+    } catch (error) {
+      const failure = storeError(error, this.#file, 'closing');
+      if (failure.code !== 'STORE_FULL') throw failure;
+    }
   }
 
+  /** Whatever SQLite says, but for a full disk, ends this log; a damaged row or a caller's own error does not. */
   #guard<T>(doing: string, work: () => T): T {
     if (this.#broken !== undefined) throw this.#broken;
     try {
       return work();
     } catch (error) {
+      if (!isStoreFault(error)) throw error;
       const failure = storeError(error, this.#file, doing);
       if (failure.code !== 'STORE_FULL') this.#broken = failure;
       throw failure;
@@ -491,7 +403,7 @@ export class SqliteEventLog implements EventLog {
     this.#index.rollback();
     this.#dedupe.rollback();
     try {
-      if (this.#database.inTransaction) this.#rollback.run();
+      this.#connection.rollback();
     } catch (error) {
       this.#broken ??= storeError(error, this.#file, 'rolling back');
     }
@@ -503,15 +415,4 @@ export class SqliteEventLog implements EventLog {
     this.#next = this.#head + 1;
     this.#batchRecordedAt = this.#lastRecordedAt;
   }
-}
-
-function lostHead(mark: Mark | undefined, head: number): number | undefined {
-  return mark !== undefined && head < mark.head ? mark.head : undefined;
-}
-
-function walCheckpoint(
-  database: Database.Database,
-  mode: 'NOOP' | 'PASSIVE',
-): Database.Statement<[], WalState> {
-  return database.prepare<[], WalState>(`PRAGMA wal_checkpoint(${mode})`).raw();
 }

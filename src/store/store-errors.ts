@@ -20,6 +20,12 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
   return new BusError('STORE_FAILED', message, { details, cause: error });
 }
 
+/** Whether SQLite or the file system failed, rather than something of ours. */
+export function isStoreFault(error: unknown): boolean {
+  return error instanceof Database.SqliteError || (error instanceof Error && 'syscall' in error);
+}
+
 function fileCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+  const hasCode = error instanceof Error && !(error instanceof BusError) && 'code' in error;
+  return hasCode ? String(error.code) : '';
 }

@@ -82,7 +82,7 @@ describe('an id of the publisher', () => {
 
   test('that a refused publish carried is free', async () => {
     const bus = await openTestBus({ shards: 1 });
-    await expect(bus.publish(order('o-1', undefined))).rejects.toMatchObject({
+    await expect(bus.publish({ ...order('o-1'), payload: undefined })).rejects.toMatchObject({
       code: 'PAYLOAD_INVALID',
     });
     expect(await bus.publish(order('o-1'))).toMatchObject({ duplicate: false, sequence: 1 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Bus, OverflowPolicy } from '../../src/main/bus.js';
 import type { BusError } from '../../src/protocol/errors.js';
-import { CREDIT_EVENTS } from '../../src/protocol/limits.js';
+import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits.js';
 import { Collector, type CollectorOptions } from './support/collector.js';
 import { expectBusError } from './support/failures.js';
 import { openTestBus } from './support/open.js';
@@ -13,7 +13,8 @@ import { Gate, until, within } from './support/wait.js';
  * is always more than what may be on its way to a subscriber (its credit) and in its buffer together.
  */
 const BUFFER = 20;
-const COUNT = 3 * CREDIT_EVENTS;
+const IN_FLIGHT = BUFFER * CREDIT_PER_BUFFERED_EVENT;
+const COUNT = 5 * IN_FLIGHT;
 
 async function stuck(
   bus: Bus,
@@ -60,7 +61,7 @@ describe('catch-up', () => {
       const [info] = await bus.subscribers('t.0');
       expect(info).toMatchObject({ name: 'slow', overflow: 'catch-up', dropped: 0 });
       expect(info!.queued).toBeLessThanOrEqual(BUFFER);
-      expect(collector.subscription.pending).toBeLessThanOrEqual(CREDIT_EVENTS);
+      expect(collector.subscription.pending).toBeLessThanOrEqual(IN_FLIGHT);
     }
     expect((await bus.subscribers('t.0'))[0]!.mode).not.toBe('live');
     expect(collector.subscription.lag).toBeGreaterThan(10_000);
@@ -110,9 +111,7 @@ describe('drop-oldest', () => {
     const { payloads } = collector;
     expectTopicOrder(collector.events, 'drop-oldest');
     expect(payloads.slice(-BUFFER)).toEqual(numbersUpTo(COUNT).slice(-BUFFER));
-    expect(collector.subscription.dropped).toBeGreaterThanOrEqual(
-      COUNT - CREDIT_EVENTS - BUFFER - 1,
-    );
+    expect(collector.subscription.dropped).toBeGreaterThanOrEqual(COUNT - IN_FLIGHT - BUFFER - 1);
     await publish(bus, 1, 1, COUNT);
     await collector.count(payloads.length + 1);
     expect(collector.payloads.at(-1)).toBe(COUNT);
@@ -129,7 +128,7 @@ describe('drop-newest', () => {
     const { payloads } = collector;
     expect(payloads).toEqual(numbersUpTo(payloads.length));
     expect(payloads.length).toBeGreaterThanOrEqual(BUFFER);
-    expect(payloads.length).toBeLessThanOrEqual(CREDIT_EVENTS + BUFFER + 1);
+    expect(payloads.length).toBeLessThanOrEqual(IN_FLIGHT + BUFFER + 1);
   });
 
   test('shows its drops in the stats and among the subscribers', async () => {
@@ -212,7 +211,6 @@ describe('disconnect', () => {
     const bus = await openTestBus({ shards: 2 });
     const gate = new Gate();
     const { collector } = await stuck(bus, 'disconnect', {
-      maxBuffer: 400,
       hold: (event) => ((event.payload as number) >= 300 ? gate.opened : undefined),
     });
     await publish(bus, 300, 7);
@@ -269,7 +267,11 @@ describe('block', () => {
     const blocked = infos.find(({ shard }) => shard === 0)!.topic;
     const free = infos.find(({ shard }) => shard === 1)!.topic;
     const gate = new Gate();
-    await Collector.start(bus, blocked, { overflow: 'block', hold: () => gate.opened });
+    await Collector.start(bus, blocked, {
+      overflow: 'block',
+      maxBuffer: BUFFER,
+      hold: () => gate.opened,
+    });
     const waiting = Array.from({ length: COUNT }, (_, n) =>
       bus.publish({ topic: blocked, type: 'chat_message', payload: n }),
     );

@@ -4,6 +4,7 @@ import type * as starter from '../../src/main/gateway-starter.js';
 import type { GatewayLog, GatewayStartOptions } from '../../src/main/gateway-starter.js';
 import type { Event } from '../../src/protocol/event.js';
 import { openTestBus } from '../bus/support/open.js';
+import { until } from '../bus/support/wait.js';
 import { SocketClient } from './support/socket-client.js';
 
 /** The gateway in its own thread, on a real bus, over real sockets. */
@@ -164,11 +165,13 @@ describe('the gateway on a real bus', () => {
     }
     await published;
     const isCut = ({ fields }: GatewayLog): boolean => fields.code === 'SLOW_CONSUMER';
-    while (!logs.some(isCut)) await new Promise(setImmediate);
+    await until('the slow client is cut', () => logs.some(isCut));
     expect(logs.find(isCut)?.fields.bufferedBytes).toBeLessThan(1.5 * 1024 * 1024);
     slow.socket.resume();
     expect((await slow.closed).code).toBe(1006);
-    while ((await bus.subscribers('a.b')).length > 1) await new Promise(setImmediate);
+    await until('its subscription has gone', async () => {
+      return (await bus.subscribers('a.b')).length === 1;
+    });
   });
 
   it('closes under load so that every ack it sent is in the log', async () => {
@@ -214,7 +217,7 @@ describe('starting the gateway', () => {
       await handle.close();
       await handle.closed;
     }
-    expect((await bus.stats()).endpoints).toBe(1);
+    await until('the endpoints have left', async () => (await bus.stats()).endpoints === 1);
     expect(payloadsOf(await bus.query({ topic: '*' }))).toEqual([0, 1, 2, 3, 4]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BusEndpoint } from '../../src/main/bus.js';
+import { until } from '../bus/support/wait.js';
 import { openGateway } from './support/open-gateway.js';
 
 /** More than what the two sockets' kernel buffers can hold, so that what is not read stays with the server. */
@@ -65,9 +66,7 @@ describe('a client that never reads', () => {
     for (let i = 0; i < 4000; i++) client.send({ type: 'query', payload: { topic: 'a' } });
     client.socket.resume();
     client.socket.pause();
-    while (!logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER')) {
-      await new Promise(setImmediate);
-    }
+    await until('it is cut', () => logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER'));
     expect(endpoint.queries.length).toBeLessThan(4000);
   });
 
@@ -78,9 +77,7 @@ describe('a client that never reads', () => {
     client.send({ type: 'query', payload: { topic: 'a', limit: FLOOD_EVENTS } });
     await client.next('result');
     client.socket.pause();
-    while (!logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER')) {
-      await new Promise(setImmediate);
-    }
+    await until('it is cut', () => logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER'));
     const cut = logs.find(({ fields }) => fields.code === 'SLOW_CONSUMER');
     expect(cut?.fields.bufferedBytes).toBeLessThan(2.5 * OUTBOUND_BYTES);
   });

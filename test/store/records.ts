@@ -28,7 +28,7 @@ export function record(event: TestEvent = {}, padding = 0): Buffer {
   encoder.correlationId = event.correlationId ?? '';
   encoder.causationId = event.causationId ?? '';
   encoder.attributes = event.attributes ? JSON.stringify(event.attributes) : '';
-  encoder.payload = JSON.stringify(event.payload ?? { n: 1 });
+  encoder.payload = JSON.stringify(event.payload === undefined ? { n: 1 } : event.payload);
   const length = encoder.measure();
   const bytes = Buffer.from(new SharedArrayBuffer(padding + length));
   encoder.writeTo(bytes, padding);

@@ -1,2 +1,46 @@
-import type { Command } from 'commander';
-export function addReshardCommand(_program: Command): void {}
+import { type Command, Option } from 'commander';
+import { SHARDS_MAX } from '../../protocol/limits.js';
+import { tell } from '../failure.js';
+import { writeLine } from '../output.js';
+import { integerFrom } from '../values.js';
+
+/** `millrace reshard`: copies a directory that no server has open into one with another number of shards. */
+
+interface ReshardCommandOptions {
+  shards: number;
+  to: string;
+  json?: true;
+}
+
+export function addReshardCommand(program: Command): void {
+  program
+    .command('reshard')
+    .description('copy a directory into a new one with another number of shards')
+    .argument('<dir>', 'the directory to read; no server may have it open')
+    .addOption(
+      new Option('--shards <n>', `shards of the copy, 1 to ${SHARDS_MAX}`)
+        .argParser(integerFrom(1, SHARDS_MAX))
+        .makeOptionMandatory(),
+    )
+    .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
+    .option('--json', 'print the outcome as JSON')
+    .action(reshardDirectory);
+}
+
+async function reshardDirectory(dir: string, options: ReshardCommandOptions): Promise<void> {
+  const { shards, to } = options;
+  // Loaded here: the commands that talk to a server need no SQLite.
+  const { reshard } = await import('../../store/reshard.js');
+  const { isTTY } = process.stderr;
+  const { events } = reshard({
+    from: dir,
+    shards,
+    to,
+    onProgress: (progress) => {
+      if (isTTY) process.stderr.write(`\r${progress.events} of ${progress.total} events`);
+    },
+  });
+  if (isTTY) process.stderr.write('\n');
+  tell(`copied ${events} events from ${dir} to ${to}, shards: ${shards}`);
+  if (options.json === true) writeLine(JSON.stringify({ events, shards, to }));
+}

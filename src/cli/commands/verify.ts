@@ -1,2 +1,45 @@
+import { basename } from 'node:path';
 import type { Command } from 'commander';
-export function addVerifyCommand(_program: Command): void {}
+import type { VerifyFinding } from '../../store/verify.js';
+import { CommandFailure, tell } from '../failure.js';
+import { printable, writeLine } from '../output.js';
+
+/** `millrace verify`: checks a directory on disk, whether a server has it open or not. */
+
+interface VerifyOptions {
+  json?: true;
+}
+
+export function addVerifyCommand(program: Command): void {
+  program
+    .command('verify')
+    .description(
+      'check every shard file, checksum and sequence of a directory; exit 1 if anything is wrong',
+    )
+    .argument('<dir>', 'the directory')
+    .option('--json', 'one finding a line, as JSON')
+    .action((dir: string, options: VerifyOptions) => verify(dir, options.json === true));
+}
+
+async function verify(dir: string, isJson: boolean): Promise<void> {
+  // Loaded here: the commands that talk to a server need no SQLite.
+  const { verifyDirectory } = await import('../../store/verify.js');
+  let errors = 0;
+  for (const finding of verifyDirectory(dir)) {
+    if (finding.severity === 'error') errors++;
+    writeLine(isJson ? JSON.stringify(finding) : readableFinding(finding));
+  }
+  if (errors === 0) {
+    tell(`${dir} is sound`);
+    return;
+  }
+  throw new CommandFailure(`${dir} has ${errors} ${errors === 1 ? 'error' : 'errors'}`);
+}
+
+/** `error  shard-000.db  sequence 17  the checksum is wrong` */
+function readableFinding({ severity, file, sequence, message }: VerifyFinding): string {
+  const columns: string[] = [severity, basename(file)];
+  if (sequence !== undefined) columns.push(`sequence ${sequence}`);
+  columns.push(message);
+  return printable(columns.join('  '));
+}

@@ -1,0 +1,135 @@
+import type Database from 'better-sqlite3';
+import { MarkWriter, markFile, readMark } from './mark.js';
+import { openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
+import { assertWalIsSound } from './wal-scan.js';
+
+/**
+ * The one writing and checkpointing connection of a log file: transactions, how they are flushed, the write-ahead log and
+ * the high-water mark beside it. What was committed is told to `noteCommit`, and only then to anybody else.
+ */
+/** Frames, of one page each, in the WAL before it is copied into the file; see docs/adr/0002. */
+const CHECKPOINT_FRAMES = 1024;
+/** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
+const CHECKPOINT_OVERDUE = 4;
+
+type WalState = [busy: number, frames: number, copied: number];
+
+export class WriteConnection {
+  readonly database: Database.Database;
+  readonly #file: string;
+  readonly #begin: Database.Statement<[]>;
+  readonly #commit: Database.Statement<[]>;
+  readonly #rollback: Database.Statement<[]>;
+  readonly #walState: Database.Statement<[], WalState>;
+  readonly #copyWal: Database.Statement<[], WalState>;
+  #mark: MarkWriter | undefined;
+  #walFrames = 0;
+  /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
+  #framesHeld = 0;
+  /** Whether the connection is in `synchronous=FULL`. */
+  #isFull = true;
+  #wasSynced = true;
+
+  /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
+  constructor(file: string, shard: number, maxBytes: number | undefined) {
+    this.#file = file;
+    // Before SQLite sees the file: opening would drop what lies behind a damaged frame.
+    if (file !== ':memory:') assertWalIsSound(file, readMark(markFile(file)));
+    const database = openForWriting(file, shard);
+    this.database = database;
+    if (maxBytes !== undefined) {
+      database.pragma(`max_page_count = ${Math.ceil(maxBytes / PAGE_BYTES)}`);
+    }
+    this.#begin = database.prepare('BEGIN IMMEDIATE');
+    this.#commit = database.prepare('COMMIT');
+    this.#rollback = database.prepare('ROLLBACK');
+    this.#walState = walCheckpoint(database, 'NOOP');
+    this.#copyWal = walCheckpoint(database, 'PASSIVE');
+  }
+
+  get isCheckpointDue(): boolean {
+    return this.#walFrames - this.#framesHeld >= CHECKPOINT_FRAMES;
+  }
+
+  get isCheckpointOverdue(): boolean {
+    return this.#walFrames - this.#framesHeld > CHECKPOINT_OVERDUE * CHECKPOINT_FRAMES;
+  }
+
+  /**
+   * Holds the head that was found against the mark, and keeps the mark from now on.
+   * @returns the head that was once committed, if the file has less now
+   */
+  startMark(head: number): number | undefined {
+    if (this.database.memory) return undefined;
+    const mark = readMark(markFile(this.#file));
+    this.#mark = new MarkWriter(markFile(this.#file), Math.min(mark?.syncedHead ?? 0, head));
+    if (mark !== undefined && head < mark.head) return mark.head;
+    // Takes its place on disk now, so that no commit has to ask for it on a full one.
+    this.#mark.write(head, false, 0);
+    return undefined;
+  }
+
+  /**
+   * The mode cannot change inside a transaction, so the batch's first record decides; NORMAL only after a batch
+   * that needed no more, so that mixed traffic does not switch all the time.
+   */
+  begin(synced: boolean): void {
+    this.setFull(synced || this.#wasSynced);
+    this.#begin.run();
+  }
+
+  commit(): void {
+    this.#commit.run();
+  }
+
+  /** SQLite may have rolled back by itself. */
+  rollback(): void {
+    if (this.database.inTransaction) this.#rollback.run();
+  }
+
+  /**
+   * Flushes what was just committed, if `synced` and not flushed yet: a commit in FULL flushes the whole WAL, and with
+   * it the commits made in NORMAL before.
+   */
+  ensureFlushed(synced: boolean, head: number): void {
+    this.#wasSynced = synced;
+    if (!synced || this.#isFull) return;
+    this.setFull(true);
+    this.database
+      .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('flushed', ?)")
+      .run(head);
+  }
+
+  noteCommit(head: number): void {
+    if (this.#mark === undefined) return;
+    this.#walFrames = this.#walState.get()?.[1] ?? 0;
+    this.#mark.write(head, this.#isFull, this.#walFrames);
+  }
+
+  /** Copies the WAL into the file; the next commit then starts the WAL anew, unless a reader needs it. */
+  checkpoint(): void {
+    const state = this.#copyWal.get();
+    if (state === undefined) return;
+    const [, frames, copied] = state;
+    this.#framesHeld = copied === frames ? 0 : frames;
+    if (copied === frames) this.#walFrames = 0;
+  }
+
+  setFull(full: boolean): void {
+    if (full === this.#isFull) return;
+    setSynchronous(this.database, full);
+    this.#isFull = full;
+  }
+
+  close(): void {
+    this.database.close();
+    this.#mark?.close();
+  }
+}
+
+function walCheckpoint(
+  database: Database.Database,
+  mode: 'NOOP' | 'PASSIVE',
+): Database.Statement<[], WalState> {
+  return database.prepare<[], WalState>(`PRAGMA wal_checkpoint(${mode})`).raw();
+}

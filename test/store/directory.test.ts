@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { DirectoryLock } from '../../src/store/lock.js';
+import {
+  createManifest,
+  newEpoch,
+  openManifest,
+  readManifest,
+  resolveCursor,
+} from '../../src/store/manifest.js';
+import { temporaryDirectory } from './directories.js';
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('a manifest', () => {
+  it('is made with the directory, which is for its owner alone, and found again', () => {
+    const dir = join(temporaryDirectory(), 'a', 'data');
+    const made = openManifest(dir, { defaultShards: 3 });
+    expect(made).toMatchObject({ shards: 3, earlier: [] });
+    expect(statSync(dir).mode & 0o777).toBe(0o700);
+    expect(openManifest(dir, { defaultShards: 9 })).toEqual(made);
+    expect(openManifest(dir, { shards: 3, defaultShards: 9 })).toEqual(made);
+    expect(existsSync(join(dir, 'manifest.json.new'))).toBe(false);
+  });
+
+  it('refuses another number of shards and says how to convert', () => {
+    const dir = temporaryDirectory();
+    openManifest(dir, { shards: 2, defaultShards: 1 });
+    expect(thrownBy(() => openManifest(dir, { shards: 5, defaultShards: 1 }))).toMatchObject({
+      code: 'SHARD_COUNT_MISMATCH',
+      details: { expected: 5, found: 2 },
+      message: expect.stringContaining(`millrace reshard ${dir} --shards 5 --to DIR2`),
+    });
+  });
+
+  it.each([
+    '',
+    '{',
+    '[]',
+    '{"format":1}',
+    '{"format":1,"shards":0,"epoch":"e","createdAt":"","earlier":[]}',
+  ])('is refused where it is damaged: %s', (text) => {
+    const dir = temporaryDirectory();
+    writeFileSync(join(dir, 'manifest.json'), text);
+    expect(thrownBy(() => readManifest(dir))).toMatchObject({ code: 'STORE_CORRUPT' });
+  });
+
+  it('is missed where there are shards without it', () => {
+    const dir = temporaryDirectory();
+    writeFileSync(join(dir, 'shard-000.db'), '');
+    expect(thrownBy(() => openManifest(dir, { defaultShards: 1 }))).toMatchObject({
+      code: 'STORE_CORRUPT',
+    });
+  });
+
+  it('maps the cursors of earlier epochs and says what they lost', () => {
+    const dir = temporaryDirectory();
+    const first = openManifest(dir, { shards: 2, defaultShards: 1 });
+    const second = newEpoch(dir, first, 'test', [10, 20]);
+    const third = newEpoch(dir, second, 'test', [5, 100]);
+    expect(readManifest(dir)).toEqual(third);
+    const at = (epoch: string, positions: number[]) => resolveCursor(third, { epoch, positions });
+    expect(at(third.epoch, [7, 7])).toEqual({ positions: [7, 7], gaps: [] });
+    expect(at(second.epoch, [7, 99])).toEqual({
+      positions: [5, 99],
+      gaps: [{ shard: 0, from: 6, to: 7, reason: 'rolled-back' }],
+    });
+    expect(at(first.epoch, [7, 99])).toEqual({
+      positions: [5, 20],
+      gaps: [
+        { shard: 0, from: 6, to: 7, reason: 'rolled-back' },
+        { shard: 1, from: 21, to: 99, reason: 'rolled-back' },
+      ],
+    });
+    expect(thrownBy(() => at('unknown', [1, 1]))).toMatchObject({ code: 'CURSOR_EXPIRED' });
+    expect(thrownBy(() => at(third.epoch, [1]))).toMatchObject({ code: 'CURSOR_INVALID' });
+  });
+
+  it('has 1 to 16 shards', () => {
+    for (const shards of [0, 17, 1.5]) {
+      expect(thrownBy(() => createManifest(shards))).toMatchObject({ code: 'OPTION_INVALID' });
+    }
+  });
+});
+
+describe('a lock', () => {
+  it('keeps a second bus of this process out, and is free when released', () => {
+    const dir = temporaryDirectory();
+    const lock = DirectoryLock.acquire(dir);
+    expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
+      code: 'STORE_LOCKED',
+      details: { pid: process.pid },
+    });
+    lock.release();
+    lock.release();
+    DirectoryLock.acquire(dir).release();
+  });
+
+  it('keeps another process out, names it, and is free when that is killed', async () => {
+    const dir = temporaryDirectory();
+    const script = new URL('./hold-lock.mjs', import.meta.url);
+    const child = spawn(process.execPath, [script.pathname, dir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining(`process ${child.pid}`),
+      details: { pid: child.pid, startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) },
+    });
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    DirectoryLock.acquire(dir).release();
+  });
+});

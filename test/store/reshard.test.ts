@@ -1,0 +1,91 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { shardOf } from '../../src/protocol/topic-hash.js';
+import { DirectoryLock } from '../../src/store/lock.js';
+import { openManifest, readManifest } from '../../src/store/manifest.js';
+import { reshard } from '../../src/store/reshard.js';
+import { shardFile } from '../../src/store/schema.js';
+import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { verifyDirectory } from '../../src/store/verify.js';
+import { temporaryDirectory } from './directories.js';
+import { append, readAll, type Stored } from './event-log-conformance.js';
+
+const SHARDS = 2;
+const TOPICS = 23;
+const EVENTS = 4000;
+
+/** Two shards whose recorded times interleave. */
+function makeSource(): string {
+  const dir = temporaryDirectory();
+  openManifest(dir, { shards: SHARDS, defaultShards: 1 });
+  const logs = Array.from({ length: SHARDS }, (_, shard) => {
+    return new SqliteEventLog({ file: shardFile(dir, shard), shard });
+  });
+  for (let i = 0; i < EVENTS; i++) {
+    const topic = `topic.${(i * 7) % TOPICS}`;
+    const log = logs[shardOf(topic, SHARDS)]!;
+    const extra = i % 10 ? {} : { id: `own-${i}`, flags: 5, timestamp: 77, correlationId: 'c' };
+    append(log, { topic, payload: { i }, ...extra }, 1000 + (i >> 2));
+    if (i % 100 === 99) for (const one of logs) one.commit(false, []);
+  }
+  for (const one of logs) {
+    one.commit(true, []);
+    one.close();
+  }
+  return dir;
+}
+
+function contentOf(dir: string, shards: number): Map<string, Omit<Stored, 'sequence'>[]> {
+  const byTopic = new Map<string, Omit<Stored, 'sequence'>[]>();
+  for (let shard = 0; shard < shards; shard++) {
+    const log = new SqliteEventLog({ file: shardFile(dir, shard), shard });
+    let recordedAt = 0;
+    for (const { sequence: _, ...event } of readAll(log)) {
+      expect(shardOf(event.topic, shards)).toBe(shard);
+      expect(event.recordedAt).toBeGreaterThanOrEqual(recordedAt);
+      ({ recordedAt } = event);
+      byTopic.set(event.topic, [...(byTopic.get(event.topic) ?? []), event]);
+    }
+    log.close();
+  }
+  return byTopic;
+}
+
+function codeOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? error.code : error;
+  }
+  return undefined;
+}
+
+describe('reshard', () => {
+  it.each([1, 3, 5])('keeps every event as it was and in its order, on %i shards', (shards) => {
+    const from = makeSource();
+    const to = join(temporaryDirectory(), 'copy');
+    const told: number[] = [];
+    const done = reshard({ from, shards, to, onProgress: ({ events }) => told.push(events) });
+    expect(done.events).toBe(EVENTS);
+    expect(told.at(-1)).toBe(EVENTS);
+    expect(contentOf(to, shards)).toEqual(contentOf(from, SHARDS));
+    expect(readManifest(to)).toMatchObject({ shards });
+    expect(readManifest(to)?.epoch).not.toBe(readManifest(from)?.epoch);
+    expect([...verifyDirectory(to)]).toEqual([]);
+  });
+
+  it('refuses a source in use, a source that is none, and a target with something in it', () => {
+    const from = makeSource();
+    const full = temporaryDirectory();
+    writeFileSync(join(full, 'something'), '');
+    expect(codeOf(() => reshard({ from, shards: 2, to: full }))).toBe('OPTION_INVALID');
+    const to = join(temporaryDirectory(), 'copy');
+    expect(codeOf(() => reshard({ from: full, shards: 2, to }))).toBe('OPTION_INVALID');
+    expect(codeOf(() => reshard({ from, shards: 99, to }))).toBe('OPTION_INVALID');
+    const lock = DirectoryLock.acquire(from);
+    expect(codeOf(() => reshard({ from, shards: 2, to }))).toBe('STORE_LOCKED');
+    lock.release();
+    expect(readdirSync(full)).toEqual(['something']);
+  });
+});
