@@ -38,6 +38,9 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
 
+  watcher.on('error', onTrouble);
+  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)));
+  // Not before it is ready: `ignoreInitial` leaves files out, and not the symbolic links that are there.
   watcher.on('all', (event, path) => {
     const type = TYPES[event];
     if (type === undefined) return;
@@ -60,8 +63,6 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
       });
     publishing.add(ack);
   });
-  watcher.on('error', onTrouble);
-  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)));
 
   return {
     /** Changes the scratch file; resolves once that change has been published, or could not be seen. */

@@ -40,7 +40,8 @@ export type ShardReport =
       readonly head: number;
       readonly wentBackwardsFrom: number | undefined;
     }
-  | { readonly report: 'refused'; readonly error: ErrorData }
+  /** The last words of a thread that ends because of this. */
+  | { readonly report: 'failed'; readonly error: ErrorData }
   | { readonly report: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly report: 'refusal'; readonly id: number; readonly error: ErrorData }
   | { readonly report: 'stopped' };

@@ -94,6 +94,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   #isDraining = false;
   #isScheduled = false;
   #settledCalls: (() => void)[] = [];
+  #isClosing = false;
   #closing: Promise<void> | undefined;
   #closed: BusError | undefined;
 
@@ -204,7 +205,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
 
   async drain(): Promise<void> {
     this.assertOpen();
-    await this.#acknowledged();
+    await this.acknowledged();
     // Acks travel ahead of deliveries; this answer comes behind them.
     await this.#all(CONTROL_REQUEST, { kind: 'sync' });
     await Promise.all([...this.#subscriptions.values()].map((s) => s.whenBelow(1)));
@@ -320,7 +321,12 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   }
 
   onClosing(): void {
+    this.#isClosing = true;
     this.#publisher.refuse(closedError());
+    // They hold up the publishes that are still to be acknowledged.
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (subscription.options.overflow === 'block') void subscription.unsubscribe();
+    }
   }
 
   onClosed(): void {
@@ -445,9 +451,13 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     return Promise.all(this.#proxies.map((proxy) => proxy.request(type, () => body)));
   }
 
-  #acknowledged(): Promise<void> {
+  /** Resolves when every publish has been acknowledged or refused, or after `timeoutMs`. */
+  protected acknowledged(timeoutMs?: number): Promise<void> {
     if (this.#publisher.unacknowledged === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#settledCalls.push(resolve));
+    return new Promise((resolve) => {
+      this.#settledCalls.push(resolve);
+      if (timeoutMs !== undefined) setTimeout(resolve, timeoutMs).unref();
+    });
   }
 
   #wakeSettled(): void {
@@ -458,12 +468,12 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   async #close(): Promise<void> {
     if (this.#closed !== undefined) return;
     this.onClosing();
-    await this.#acknowledged();
+    await this.acknowledged();
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
     this.#subscriptions.clear();
     const live = this.#proxies.filter(({ failure }) => failure === undefined);
     await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, () => ({}))));
-    this.#services.left();
+    await this.#services.left().catch(() => {});
     this.#shut();
   }
 
@@ -485,7 +495,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
 
   protected assertOpen(): void {
     if (this.#closed !== undefined) throw this.#closed;
-    if (this.#closing !== undefined) throw closedError();
+    if (this.#isClosing) throw closedError();
   }
 }
 

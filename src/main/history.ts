@@ -123,6 +123,5 @@ export class HistoryReader {
 /** Faults that can be told at once are told at once. */
 export function checkFrom(from: SubscribeFrom): void {
   if (typeof from === 'string') return;
-  if ('since' in from) parseTimestamp(from.since);
   if ('after' in from) decodeCursor(from.after);
 }

@@ -163,7 +163,7 @@ class BusCore implements MainServices {
   }
 
   /** The opener's own endpoint leaves with the bus. */
-  left(): void {}
+  async left(): Promise<void> {}
 
   tellFailures(listener: EndpointListener): void {
     for (const [shard, { failure }] of this.supervisors.entries()) {
@@ -222,6 +222,9 @@ function shareOf<R extends ParsedBusOptions['retention'][number]>(rule: R, shard
 /** What suites use to hurt a bus on purpose: `bus[Symbol.for('millrace.testing')]`. Not part of the API. */
 const TESTING = Symbol.for('millrace.testing');
 
+/** How long a close waits for acks in the ordinary way: a `block` subscriber in a busy worker may hold them up. */
+const CLOSE_WAIT_MS = 1000;
+
 class LocalBus extends Endpoint implements Bus {
   readonly [TESTING]: {
     killShard(shard: number): Promise<void>;
@@ -253,7 +256,6 @@ class LocalBus extends Endpoint implements Bus {
     const adapter = new ServicesAdapter(port1, core, dismiss);
     const endpoint = core.admit(adapter);
     core.tellFailures(adapter);
-    // An attachment that nobody uses must not keep the process alive.
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
     return { data, transferList: [port2, ...endpoint.ends.map(({ port }) => port)] };
   }
@@ -271,10 +273,14 @@ class LocalBus extends Endpoint implements Bus {
     return this.#ended;
   }
 
+  /**
+   * Gateways first, for they publish; then nobody accepts any more; what was accepted is acknowledged, unless somebody
+   * holds it up, and then the shards take what their rings hold, close their logs and end.
+   */
   async #end(): Promise<void> {
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
     this.#core.tellClosing();
-    await super.close();
+    await this.acknowledged(CLOSE_WAIT_MS);
     await this.#core.stop();
   }
 }

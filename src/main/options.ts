@@ -21,6 +21,7 @@ import {
   SUBSCRIBER_BUFFER_EVENTS_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
 import type { BusOptions, OverflowPolicy, SubscribeFrom, SubscribeOptions } from './bus.js';
 
@@ -37,12 +38,18 @@ const pattern = v.pipe(
   ),
 );
 
-const retentionRule = v.strictObject({
-  pattern: v.optional(pattern, '*'),
-  maxAgeMs: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-  maxEvents: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-  maxBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-});
+const retentionRule = v.pipe(
+  v.strictObject({
+    pattern: v.optional(pattern, '*'),
+    maxAgeMs: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    maxEvents: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  }),
+  v.check(
+    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
+    'a rule needs maxAgeMs, maxEvents or maxBytes',
+  ),
+);
 
 const busOptions = v.strictObject({
   dir: v.optional(v.pipe(v.string(), v.minLength(1)), './data'),
@@ -84,7 +91,7 @@ export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
 
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseBusOptions(options: unknown): ParsedBusOptions {
-  return Object.freeze(parseWith(busOptions, options ?? {}, 'openBus'));
+  return Object.freeze(parseWith(busOptions, options, 'openBus'));
 }
 
 export function isMemory(dir: string): boolean {
@@ -105,17 +112,13 @@ const OVERFLOW_POLICIES = [
   'block',
 ] as const satisfies readonly OverflowPolicy[];
 
+const LAST_MAX = 1_000_000;
+
 const subscribeOptions = v.strictObject({
   from: v.optional(
-    v.union(
-      [
-        v.picklist(['now', 'earliest']),
-        v.strictObject({ last: wholeNumber(1, 1_000_000) }),
-        v.strictObject({ since: v.union([v.date(), v.string()]) }),
-        v.strictObject({ after: v.string() }),
-      ],
-      (issue) =>
-        `must be 'now', 'earliest', { last: 1 … 1000000 }, { since } or { after: cursor }, not ${quote(issue.input)}`,
+    v.custom<SubscribeFrom>(
+      (from) => fromFault(from) === undefined,
+      (issue) => fromFault(issue.input) ?? 'not a position',
     ),
     'now',
   ),
@@ -124,6 +127,31 @@ const subscribeOptions = v.strictObject({
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
   signal: v.optional(v.instance(AbortSignal)),
 });
+
+const FROM_FORMS =
+  "'now', 'earliest', { last: 1 to 1000000 }, { since: time } or { after: cursor }";
+
+function fromFault(from: unknown): string | undefined {
+  if (from === 'now' || from === 'earliest') return undefined;
+  if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
+    return `${quote(from)} is none of ${FROM_FORMS}`;
+  }
+  const [[form, value]] = Object.entries(from) as [[string, unknown]];
+  if (form === 'last') {
+    const isCount = Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LAST_MAX;
+    return isCount
+      ? undefined
+      : `last: ${quote(value)} is not a whole number from 1 to ${LAST_MAX}`;
+  }
+  if (form === 'since') {
+    const fault = timestampFault(value);
+    return fault === undefined ? undefined : `since: ${fault}`;
+  }
+  if (form === 'after') {
+    return typeof value === 'string' ? undefined : `after: ${quote(value)} is not a cursor`;
+  }
+  return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
+}
 
 export interface ParsedSubscribeOptions {
   readonly from: SubscribeFrom;
@@ -135,10 +163,8 @@ export interface ParsedSubscribeOptions {
   readonly window: number;
 }
 
-export function parseSubscribeOptions(
-  options: SubscribeOptions | undefined,
-): ParsedSubscribeOptions {
-  const parsed = parseWith(subscribeOptions, options ?? {}, 'subscribe');
+export function parseSubscribeOptions(options: SubscribeOptions = {}): ParsedSubscribeOptions {
+  const parsed = parseWith(subscribeOptions, options, 'subscribe');
   const { from, overflow, maxBuffer, name, signal } = parsed;
   const window = Math.min(CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT * maxBuffer);
   return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
@@ -184,10 +210,15 @@ function parseWith<S extends v.GenericSchema>(
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => ({
     path: v.getDotPath(issue) ?? '',
-    message: issue.message,
+    message: withValue(issue.message, quote(issue.input)),
   }));
   const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
   throw new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });
+}
+
+/** A fault names the offending value. */
+function withValue(message: string, value: string): string {
+  return message.includes(value) ? message : `${message}, not ${value}`;
 }
 
 function isTopicDefinition(value: unknown): boolean {

@@ -14,6 +14,7 @@ import {
   TOPIC_ROUTES_CACHED_MAX,
 } from '../protocol/limits.js';
 import { payloadText } from '../protocol/payload.js';
+import { quote } from '../protocol/quote.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
 import { matchesPattern } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
@@ -46,7 +47,8 @@ export interface PublisherOptions {
 /** Where a topic goes. */
 interface TopicRoute {
   readonly proxy: ShardProxy;
-  readonly persists: boolean;
+  /** Among `noPersistTopics`, whatever the publish says. */
+  readonly isEphemeral: boolean;
 }
 
 /** A publish that waits for room in its shard's ring. */
@@ -230,7 +232,8 @@ export class Publisher {
     const encoder = this.#encoder;
     const { id, timestamp, attributes } = input;
     let flags = 0;
-    if (options.persist ?? route.persists) flags |= EVENT_FLAG_PERSIST;
+    const persist = options.persist ?? this.#options.defaultPersist;
+    if (persist && !route.isEphemeral) flags |= EVENT_FLAG_PERSIST;
     if (options.durability !== 'written') flags |= EVENT_FLAG_SYNCED;
     if (id !== undefined) flags |= EVENT_FLAG_SUPPLIED_ID;
     if (timestamp !== undefined) flags |= EVENT_FLAG_SUPPLIED_TIMESTAMP;
@@ -250,11 +253,10 @@ export class Publisher {
   #routeOf(topic: string): TopicRoute {
     const known = this.#routes.get(topic);
     if (known !== undefined) return known;
-    const { defaultPersist, noPersistTopics } = this.#options;
+    const { noPersistTopics } = this.#options;
     const route = {
       proxy: this.#proxies[shardOf(topic, this.#proxies.length)]!,
-      persists:
-        defaultPersist && !noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
+      isEphemeral: noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
     };
     if (this.#routes.size >= TOPIC_ROUTES_CACHED_MAX) this.#routes.clear();
     this.#routes.set(topic, route);
@@ -366,6 +368,17 @@ export class Publisher {
       if (!waiter.isAbandoned) waiter.pending.fail(error);
     }
     room.bytes = 0;
+  }
+}
+
+function checkBatch(inputs: readonly EventInput[]): void {
+  if (!Array.isArray(inputs)) {
+    throw new BusError('EVENT_INVALID', `publishMany: ${quote(inputs)} is not an array of events`);
+  }
+  if (inputs.length > PUBLISH_MANY_MAX) {
+    const details = { events: inputs.length, limit: PUBLISH_MANY_MAX };
+    const message = `publishMany: ${inputs.length} events are over the limit of ${PUBLISH_MANY_MAX}`;
+    throw new BusError('LIMIT_EXCEEDED', message, { details });
   }
 }
 

@@ -14,8 +14,8 @@ export interface MainServices {
   positionAt(shard: number, timeMs: number): Promise<number>;
   /** @throws BusError `CURSOR_INVALID`, `CURSOR_EXPIRED` */
   resolveCursor(cursor: string): Promise<ResolvedCursor>;
-  /** The endpoint has left every shard. */
-  left(): void;
+  /** The endpoint has left every shard; resolves when main has crossed it off. */
+  left(): Promise<void>;
 }
 
 /** What main tells an endpoint of its own accord. */
@@ -84,9 +84,9 @@ export class ServicesProxy implements MainServices {
     return this.#call({ call: 'resolveCursor', cursor });
   }
 
-  left(): void {
+  async left(): Promise<void> {
     if (this.#isLost) return;
-    this.#port.postMessage({ call: 'left', id: 0 } satisfies FromEndpoint);
+    await this.#call({ call: 'left' });
     this.#port.close();
   }
 
@@ -131,10 +131,12 @@ export class ServicesProxy implements MainServices {
 /** Main's side: serves one attached worker. */
 export class ServicesAdapter implements EndpointListener {
   readonly #port: MessagePort;
+  readonly #onLeft: () => void;
 
-  /** `onLeft` is called once, whether the worker left or died. */
+  /** `onLeft` is called when the worker has left, and again when its port closes: it may have died. */
   constructor(port: MessagePort, services: MainServices, onLeft: () => void) {
     this.#port = port;
+    this.#onLeft = onLeft;
     port.on('message', (message: FromEndpoint) => void this.#serve(message, services));
     port.on('close', onLeft);
   }
@@ -162,8 +164,8 @@ export class ServicesAdapter implements EndpointListener {
   async #serve(message: FromEndpoint, services: MainServices): Promise<void> {
     const { id } = message;
     try {
-      const value = await answer(message, services);
-      if (message.call !== 'left') this.#tell({ tell: 'answer', id, value });
+      if (message.call === 'left') this.#onLeft();
+      this.#tell({ tell: 'answer', id, value: await answer(message, services) });
     } catch (error) {
       this.#tell({ tell: 'refusal', id, error: errorData(error) });
     }

@@ -2,7 +2,12 @@
  * Keeps one shard's thread alive: starts it, and when it dies starts another on the same rings. Used by the thread
  * that opened the bus.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker,
+} from 'node:worker_threads';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
@@ -186,8 +191,9 @@ export class ShardSupervisor {
       name: `millrace-shard-${this.#shard}`,
     });
     this.#worker = worker;
-    worker.on('error', (error) => {
-      this.#lastError = error instanceof Error ? error : new Error(String(error));
+    // What its code throws comes as a report; this is for the rest: out of memory, a missing file.
+    worker.on('error', (error: Error) => {
+      this.#lastError = error;
     });
     worker.on('exit', () => this.#exited());
     for (const { link, port } of relinked) link.relink(port, generation);
@@ -207,7 +213,7 @@ export class ShardSupervisor {
       case 'ready':
         this.#ready(report);
         break;
-      case 'refused':
+      case 'failed':
         this.#lastError = BusError.from(report.error);
         break;
       case 'answer':
@@ -238,8 +244,7 @@ export class ShardSupervisor {
 
   #exited(): void {
     this.#worker = undefined;
-    this.#mail?.close();
-    this.#mail = undefined;
+    this.#readLastReports();
     const restarted = new BusError('SHARD_RESTARTED', `shard ${this.#shard} was restarted`);
     for (const { reject } of this.#questions.values()) reject(restarted);
     this.#questions.clear();
@@ -252,6 +257,17 @@ export class ShardSupervisor {
       return;
     }
     this.#restart();
+  }
+
+  /** What the thread said before it ended may still be on its way. */
+  #readLastReports(): void {
+    const mail = this.#mail;
+    this.#mail = undefined;
+    if (mail === undefined) return;
+    for (let last = receiveMessageOnPort(mail); last; last = receiveMessageOnPort(mail)) {
+      this.#onReport(last.message as ShardReport);
+    }
+    mail.close();
   }
 
   #restart(): void {

@@ -33,7 +33,6 @@ class ShardThread {
   readonly #shard: Shard;
   readonly #commands: Commands;
   #mailSeen = 0;
-  #isStopping = false;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
@@ -65,12 +64,12 @@ class ShardThread {
     counters[ShardCounter.startedAt] = Date.now();
     counters[ShardCounter.parkedMs] = 0;
     Atomics.store(words, STATE, STATE_RUNNING);
-    while (!this.#isStopping || !this.#shard.isDrained) {
+    while (!this.#shard.isStopping || !this.#shard.isDrained) {
       this.#readMail();
       const commanded = this.#commands.take();
       const worked = this.#shard.turn();
       if (typeof worked !== 'boolean') throw new Error('the SQLite log commits synchronously');
-      if (commanded || worked || this.#isStopping) continue;
+      if (commanded || worked) continue;
       counters[ShardCounter.parkedMs]! += wait.idle(isIdle, IDLE_TIMEOUT_MS);
     }
     this.#shard.turn();
@@ -117,7 +116,7 @@ class ShardThread {
       case 'crash':
         throw new Error(`shard ${this.#data.shard} was made to crash`);
       case 'stop':
-        this.#isStopping = true;
+        this.#shard.isStopping = true;
     }
   }
 
@@ -143,20 +142,28 @@ class ShardThread {
   }
 }
 
-const data = workerData as ShardThreadData;
-let thread: ShardThread | undefined;
-try {
-  thread = new ShardThread(data);
-  thread.start();
-} catch (error) {
-  if (!(error instanceof BusError)) throw error;
-  data.mail.postMessage({ report: 'refused', error: error.toJSON() } satisfies ShardReport);
+/** An error as data: crossing a thread boundary as it is, SQLite's errors lose their message. */
+function tellFailure(error: unknown): void {
+  const failure =
+    error instanceof BusError
+      ? error.toJSON()
+      : {
+          code: 'STORE_FAILED' as const,
+          message: error instanceof Error ? error.message : String(error),
+        };
+  data.mail.postMessage({ report: 'failed', error: failure } satisfies ShardReport);
 }
-if (thread !== undefined) {
+
+const data = workerData as ShardThreadData;
+try {
+  const thread = new ShardThread(data);
   try {
+    thread.start();
     thread.run();
   } finally {
     thread.close();
   }
   thread.stop();
+} catch (error) {
+  tellFailure(error);
 }

@@ -30,6 +30,8 @@ const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
   readonly links: LinkAdapter[] = [];
+  /** Nobody is waited for any more. */
+  isStopping = false;
   /** The last sequence that every live consumer was served up to. */
   delivered: number;
 
@@ -141,6 +143,7 @@ export class Shard {
   /** Publishes that may be taken now; less than a batch where a `block` consumer has less room. */
   #drainLimit(): number {
     let limit = this.#options.commitBatchEvents;
+    if (this.isStopping) return limit;
     for (const consumer of this.#blocking) limit = Math.min(limit, consumer.room);
     return limit;
   }

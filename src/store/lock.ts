@@ -51,8 +51,13 @@ export class DirectoryLock {
 
   release(): void {
     if (!this.#database.open) return;
-    this.#database.exec('ROLLBACK; DELETE FROM owner');
-    this.#database.close();
+    try {
+      this.#database.exec('ROLLBACK; DELETE FROM owner');
+    } catch {
+      // On a full disk the row stays. It says who held the lock; the lock itself ends here.
+    } finally {
+      this.#database.close();
+    }
   }
 }
 

@@ -144,6 +144,39 @@ describe('the gateway on a real bus', () => {
     expect(new Set([...seen.values()].flat()).size).toBe(total);
   });
 
+  it('confirms with the cursor of the moment, also while others publish', async () => {
+    const bus = await openTestBus({ shards: 3 });
+    const { port } = await serve(bus);
+    let isPublishing = true;
+    const published = (async () => {
+      for (let n = 0; isPublishing; n++) {
+        await bus.publishMany(Array.from({ length: 20 }, (_, i) => event(n, `t.${i}`)));
+      }
+    })();
+    await until('there is a history', async () => (await bus.stats()).published > 2000);
+    for (let round = 0; round < 30; round++) {
+      const client = await SocketClient.open(port);
+      const filter = 't.*';
+      const { payload } = await client.answerTo('subscribe', { subscription: 's', filter }, 'r');
+      const live: Event[] = [];
+      while (live.length < 50) {
+        const frame = await client.next();
+        if (frame.type === 'events') live.push(...frame.payload.events);
+      }
+      client.socket.terminate();
+      // What came live is exactly what comes after that cursor, topic by topic.
+      const after = await bus.query({ topic: filter, after: payload.cursor, limit: 5000 });
+      for (const topic of new Set(live.map((one) => one.topic))) {
+        const idsOf = (events: readonly Event[]) =>
+          events.filter((one) => one.topic === topic).map(({ id }) => id);
+        const seen = idsOf(live);
+        expect(idsOf(after).slice(0, seen.length)).toEqual(seen);
+      }
+    }
+    isPublishing = false;
+    await published;
+  });
+
   it('cuts a client that never reads and keeps its memory flat, while others get everything', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { port } = await serve(bus, { stallMs: 500 });

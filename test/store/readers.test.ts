@@ -171,6 +171,17 @@ describe('readers', () => {
     );
   });
 
+  it.each([['*'], ['logs.*'], ['data.0.deep'], [PRUNED_TOPIC]])(
+    'go backwards page by page over %s and meet every event once',
+    async (pattern) => {
+      const request = { filter: { topics: [pattern] }, after: 0, limit: 700, reverse: true };
+      const expected = known.filter((one) => fits(one, request)).map((one) => one.sequence);
+      expected.reverse();
+      expect(await readWhole((one) => readers.page(0, one), request)).toEqual(expected);
+      expect(await readWhole((one) => memory.page(one), request)).toEqual(expected);
+    },
+  );
+
   it('hand over whole records', async () => {
     const request: PageRequest = { filter: { topics: ['rare'] }, after: 0, limit: 1 };
     const page = await readers.page(0, request);

@@ -1,14 +1,15 @@
-import { writeSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import { openBus } from '../../../dist/index.js';
 
 /**
- * A process that publishes and says on stdout, a line at a time and at once, what it was acknowledged.
- * `load DIR SHARDS`: as fast as it can, until it is killed. `marks DIR DURABILITY COUNT`: one event after the
+ * A process that publishes and says in a file, a line at a time and at once, what it was acknowledged.
+ * `load DIR SHARDS FILE`: as fast as it can, until it is killed. `marks DIR DURABILITY COUNT`: one event after the
  * other, with a line before each publish and after each ack, for a trace of its system calls.
  */
 const [, , mode, dir, argument, count] = process.argv;
+const output = mode === 'load' ? openSync(count, 'a') : 1;
 
-const say = (line) => writeSync(1, `${line}\n`);
+const say = (line) => writeSync(output, `${line}\n`);
 
 async function load() {
   const bus = await openBus({ dir, shards: Number(argument), ringBytes: 65_536 });
