@@ -14,9 +14,8 @@ import type { Flushable, Outbound } from './outbound.js';
  * congested the handler's promise is pending, so the bus gives this subscription no credit and its overflow policy
  * decides what happens to its events.
  *
- * Events due in one turn leave in one frame. No frame's cursor may be ahead of the events sent: a client that resumes
- * from it would miss some. The bus moves its cursor when it hands an event out, so an event that was taken and is not
- * in a frame yet (`#held`) is taken out of the cursor again.
+ * Events due in one turn leave in one frame, and its cursor stands behind the last of them. The bus moves its cursor
+ * when a handler is done with an event, so one that is batched while its handler still runs is added (`#last`).
  */
 export class Feed implements Flushable {
   readonly name: string;
@@ -30,7 +29,10 @@ export class Feed implements Flushable {
   #isOver = false;
   #isFlushDue = false;
   #subscription: Subscription | undefined;
+  /** Came before the client knew of its subscription. */
   #held: Event | undefined;
+  /** The last event that was batched. */
+  #last: Event | undefined;
   #notices: (() => void)[] = [];
   #batch: string[] = [];
   #batchBytes = 0;
@@ -50,8 +52,8 @@ export class Feed implements Flushable {
   /** After the last event that was sent or is batched. */
   get cursor(): string {
     const cursor = this.#subscription?.cursor ?? '';
-    const held = this.#held;
-    return held?.sequence === undefined ? cursor : cursorBefore(cursor, held.shard, held.sequence);
+    const last = this.#last;
+    return last?.sequence === undefined ? cursor : cursorAfter(cursor, last.shard, last.sequence);
   }
 
   /** Subscribes; when it resolves every shard has the subscription. No frame leaves before `announce()`. */
@@ -126,11 +128,10 @@ export class Feed implements Flushable {
     if (this.#isOver) return;
     const text = this.#texts.of(event);
     const bytes = Buffer.byteLength(text) + 1;
-    this.#held = event;
     if (this.#batchBytes + bytes > EVENTS_FRAME_BYTES_MAX) this.flush();
     this.#batch.push(text);
     this.#batchBytes += bytes;
-    this.#held = undefined;
+    this.#last = event;
     this.#outbound.addUnframed(bytes);
     if (this.#batch.length === EVENTS_PER_FRAME_MAX) this.flush();
     else this.#flushSoon();
@@ -200,11 +201,9 @@ export class Feed implements Flushable {
   }
 }
 
-/** The same cursor with one shard's position put back to just before an event. */
-function cursorBefore(cursor: string, shard: number, sequence: number): string {
+/** The same cursor with one shard's position at least behind an event. */
+function cursorAfter(cursor: string, shard: number, sequence: number): string {
   const { epoch, positions } = decodeCursor(cursor);
-  const rewound = positions.map((position, index) =>
-    index === shard ? Math.min(position, sequence - 1) : position,
-  );
-  return encodeCursor({ epoch, positions: rewound });
+  if (positions[shard]! >= sequence) return cursor;
+  return encodeCursor({ epoch, positions: positions.with(shard, sequence) });
 }

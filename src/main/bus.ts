@@ -55,7 +55,10 @@ export interface SubscriptionEvents {
 
 export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, AsyncDisposable {
   readonly id: string;
-  /** After the last event that was consumed; resume with `{ from: { after: cursor } }`. */
+  /**
+   * After the last event that was consumed; resume with `{ from: { after: cursor } }`. An event is consumed when the
+   * handler has returned or its promise has resolved; an iterator's, when the next one is asked for or the loop is left.
+   */
   readonly cursor: string;
   /** Events here, waiting for the handler or the iterator. */
   readonly pending: number;

@@ -45,7 +45,7 @@ import type {
 import { checkFrom, HistoryReader } from './history.js';
 import { parseSubscribeOptions } from './options.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
-import { limitOf, parseQuery, QueryRunner } from './query.js';
+import { limitOf, parseQuery, QueryRunner, shardsOf } from './query.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
@@ -207,7 +207,10 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     this.assertOpen();
     await this.acknowledged();
     // Acks travel ahead of deliveries; this answer comes behind them.
-    await this.#all(CONTROL_REQUEST, { kind: 'sync' });
+    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    await Promise.all(
+      live.map((proxy) => proxy.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))),
+    );
     await Promise.all([...this.#subscriptions.values()].map((s) => s.whenBelow(1)));
   }
 
@@ -240,7 +243,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
 
   async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
     subscription.filter = filter;
-    await this.#all(CONTROL_UPDATE, { subscription: subscription.number, filter });
+    const body = { subscription: subscription.number, filter };
+    const proxies = this.#proxiesFor(subscription);
+    await Promise.all(proxies.map((proxy) => proxy.request(CONTROL_UPDATE, () => body)));
   }
 
   async unsubscribe(subscription: BusSubscription): Promise<void> {
@@ -316,7 +321,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     const proxy = this.#proxies[shard]!;
     proxy.fail(error);
     this.#publisher.shardFailed(proxy);
-    for (const subscription of [...this.#subscriptions.values()]) subscription.fail(error);
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (this.#needs(subscription, shard)) subscription.fail(error);
+    }
     this.#wakeSettled();
   }
 
@@ -336,11 +343,26 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     this.#shut();
   }
 
+  /** Whether events of this shard can match: a filter of literal topics does without the others. */
+  #needs(subscription: BusSubscription, shard: number): boolean {
+    return shardsOf(subscription.filter, this.#proxies.length).includes(shard);
+  }
+
+  /** The shards that a subscription is put into: all but those that were given up and are not needed. */
+  #proxiesFor(subscription: BusSubscription): readonly ShardProxy[] {
+    return this.#proxies.filter((proxy) => {
+      const isPassedOver = proxy.failure !== undefined && !this.#needs(subscription, proxy.shard);
+      if (isPassedOver) subscription.wentLive(subscription.parts[proxy.shard]!);
+      return !isPassedOver;
+    });
+  }
+
   async #start(subscription: BusSubscription): Promise<void> {
     const { from } = subscription.options;
+    const proxies = this.#proxiesFor(subscription);
     if (from === 'now') {
       await Promise.all(
-        this.#proxies.map(async (proxy) => {
+        proxies.map(async (proxy) => {
           const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
           const part = subscription.parts[proxy.shard]!;
           part.received = Math.max(part.received, position);
@@ -351,9 +373,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
       subscription.resolveReady();
       return;
     }
-    for (const part of subscription.parts) part.mode = 'history';
+    for (const { shard } of proxies) subscription.parts[shard]!.mode = 'history';
     await Promise.all(
-      this.#proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
+      proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
     );
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
@@ -364,7 +386,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     subscription.resolveReady();
     const tellGap = typeof from === 'object' && 'after' in from;
     await Promise.all(
-      subscription.parts.map((part) => this.#history.read(subscription, part, tellGap)),
+      proxies.map(({ shard }) =>
+        this.#history.read(subscription, subscription.parts[shard]!, tellGap),
+      ),
     );
   }
 
@@ -445,10 +469,6 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     if (this.#proxies.every((proxy) => proxy.isEmpty)) return true;
     this.#doorbell.unpark();
     return false;
-  }
-
-  #all(type: number, body: object): Promise<unknown[]> {
-    return Promise.all(this.#proxies.map((proxy) => proxy.request(type, () => body)));
   }
 
   /** Resolves when every publish has been acknowledged or refused, or after `timeoutMs`. */

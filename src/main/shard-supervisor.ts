@@ -292,6 +292,7 @@ export class ShardSupervisor {
 
   #giveUp(cause: Error | undefined): void {
     Atomics.store(this.#control.words, STATE, STATE_FAILED);
+    this.#control.counters[ShardCounter.subscriptions] = 0;
     const reason = cause?.message ?? 'its thread ended without an error';
     const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
     this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {

@@ -73,6 +73,9 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #emitter = new EventEmitter();
   readonly #readers = new Deque<Reader<P>>();
   readonly #waiters: { readonly below: number; readonly resolve: () => void }[] = [];
+  /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
+  #current: Event<P> | undefined;
+  #currentBytes = NO_CREDIT;
   #dropped = 0;
   #isHandling = false;
   #isCaughtUp = false;
@@ -162,6 +165,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     return {
       next: () => this.#next(),
       return: async () => {
+        this.#settle();
         await this.unsubscribe();
         return { done: true, value: undefined };
       },
@@ -270,6 +274,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
           answer.then(this.#handled, this.#handlerFailed);
           return;
         }
+        this.#settle();
       }
     } catch (error) {
       this.#handlerFailed(error);
@@ -281,35 +286,48 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   readonly #handled = (): void => {
     this.#isHandling = false;
+    this.#settle();
     this.flush();
   };
 
   readonly #handlerFailed = (error: unknown): void => {
     this.#isHandling = false;
+    // Not consumed: whoever resumes from the cursor gets it again.
     this.fail(error instanceof Error ? error : new Error(String(error), { cause: error }));
   };
 
   #take(): Event<P> {
     const event = this.#events.shift()!;
-    const bytes = this.#sizes.shift()!;
+    this.#current = event;
+    this.#currentBytes = this.#sizes.shift()!;
+    return event;
+  }
+
+  /** The event that was handed out last is consumed: the cursor moves past it, and its credit is paid back. */
+  #settle(): void {
+    const event = this.#current;
+    if (event === undefined) return;
+    this.#current = undefined;
     const part = this.parts[event.shard]!;
     part.pending--;
     if (event.sequence !== undefined) part.consumed = event.sequence;
-    if (part.pending === 0) part.consumed = Math.max(part.consumed, part.received);
-    if (bytes !== NO_CREDIT) {
-      part.credited--;
-      part.owedEvents++;
-      part.owedBytes += bytes;
-      const isDue = part.owedEvents >= this.window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
-      if (isDue && !this.ended) this.payCredit(part);
+    if (part.pending === 0) {
+      part.consumed = Math.max(part.consumed, part.received);
+      part.received = part.consumed;
     }
-    return event;
+    if (this.#currentBytes === NO_CREDIT) return;
+    part.credited--;
+    part.owedEvents++;
+    part.owedBytes += this.#currentBytes;
+    const isDue = part.owedEvents >= this.window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
+    if (isDue && !this.ended) this.payCredit(part);
   }
 
   #next(): Promise<IteratorResult<Event<P>>> {
     if (this.#handler !== undefined) {
       return Promise.reject(new Error('a subscription with a handler cannot be iterated'));
     }
+    this.#settle();
     if (this.#events.length > 0) {
       const value = this.#take();
       this.#wakeWaiters();
@@ -345,10 +363,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#events.clear();
     this.#sizes.clear();
     for (const part of this.parts) {
+      const isBusy = this.#current?.shard === part.shard;
       part.received = this.#position(part);
       part.isLive = false;
-      part.pending = 0;
-      part.credited = 0;
+      part.pending = isBusy ? 1 : 0;
+      part.credited = isBusy && this.#currentBytes !== NO_CREDIT ? 1 : 0;
     }
   }
 

@@ -12,6 +12,9 @@ import { INDEX_BLOCK_EVENTS } from './schema.js';
 const SLOTS = 2 * INDEX_BLOCK_EVENTS;
 const SLOT_MASK = SLOTS - 1;
 const NONE = -1;
+/** Index rows inserted by one statement. */
+const ROWS_PER_STATEMENT = 8;
+const COLUMNS = 5;
 /** Topic ids begin at 1; under 0 the index has the events whose id the publisher supplied. */
 export const SUPPLIED_IDS = 0;
 const EMPTY_SLOT = 0;
@@ -26,6 +29,9 @@ export function blockOf(sequence: number): number {
   return Math.floor(sequence / INDEX_BLOCK_EVENTS);
 }
 
+type Parameter = number | Buffer;
+type Insert = Database.Statement<[Parameter[]]>;
+
 interface IndexRow {
   readonly sequences: Buffer;
 }
@@ -36,8 +42,13 @@ export class TopicIndexWriter {
   readonly #isSupplied = new Uint8Array(SLOTS);
   /** Per slot of the block being written, the slot of the topic's next event in it. */
   readonly #next = new Int32Array(INDEX_BLOCK_EVENTS);
-  readonly #scratch = Buffer.alloc(INDEX_BLOCK_EVENTS * POSTING_BYTES_MAX);
-  readonly #insert: Database.Statement<[number, number, number, number, Buffer]>;
+  /** Differences of the rows that wait in `#rows`; a block has each sequence once, and once more if its id was supplied. */
+  readonly #scratch = Buffer.alloc(2 * INDEX_BLOCK_EVENTS * POSTING_BYTES_MAX);
+  readonly #insertOne: Insert;
+  readonly #insertMany: Insert;
+  readonly #rows: Parameter[] = new Array<Parameter>(ROWS_PER_STATEMENT * COLUMNS).fill(0);
+  #rowCount = 0;
+  #scratchLength = 0;
   readonly #select: Database.Statement<[number, number], IndexRow>;
   /** Blocks below this are complete on disk. */
   #writtenBlocks: number;
@@ -49,8 +60,12 @@ export class TopicIndexWriter {
 
   constructor(database: Database.Database, writtenBlocks: number) {
     this.#writtenBlocks = writtenBlocks;
-    this.#insert = database.prepare(
-      'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES (?, ?, ?, ?, ?)',
+    const insert =
+      'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES ';
+    const row = '(?, ?, ?, ?, ?)';
+    this.#insertOne = database.prepare(insert + row);
+    this.#insertMany = database.prepare(
+      insert + new Array<string>(ROWS_PER_STATEMENT).fill(row).join(', '),
     );
     this.#select = database.prepare(
       'SELECT sequences FROM topic_index WHERE block = ? AND topic = ?',
@@ -87,6 +102,7 @@ export class TopicIndexWriter {
     if (!this.#isSealing) this.#seal();
     const end = Math.min(this.#pending.length, this.#pendingAt + rows);
     while (this.#pendingAt < end) this.#write(this.#pending[this.#pendingAt++]!, isPruned);
+    this.#flush();
     if (this.#pendingAt < this.#pending.length) return false;
     this.#isSealing = false;
     this.#writtenBlocks++;
@@ -97,6 +113,7 @@ export class TopicIndexWriter {
   restart(writtenBlocks: number): void {
     this.#isSealing = false;
     this.#writtenBlocks = writtenBlocks;
+    this.#discard();
   }
 
   /** Appends the topic's sequences in the block to `into`. */
@@ -136,36 +153,60 @@ export class TopicIndexWriter {
       this.#writeSuppliedIds();
       return;
     }
-    const block = this.#writtenBlocks;
-    const start = block * INDEX_BLOCK_EVENTS;
-    let length = 0;
+    const start = this.#writtenBlocks * INDEX_BLOCK_EVENTS;
+    let at = this.#scratchLength;
     let events = 0;
     let bytes = 0;
     let previous = 0;
-    for (let at = this.#firstSlots.get(topic)!; at !== NONE; at = this.#next[at]!) {
-      if (isPruned(topic, start + at)) continue;
-      length = writeVarint(this.#scratch, length, at - previous);
-      previous = at;
+    for (let slot = this.#firstSlots.get(topic)!; slot !== NONE; slot = this.#next[slot]!) {
+      if (isPruned(topic, start + slot)) continue;
+      at = writeVarint(this.#scratch, at, slot - previous);
+      previous = slot;
       events++;
-      bytes += this.#bytes[(start + at) & SLOT_MASK]!;
+      bytes += this.#bytes[(start + slot) & SLOT_MASK]!;
     }
-    if (events === 0) return;
-    this.#insert.run(block, topic, events, bytes, this.#scratch.subarray(0, length));
+    this.#add(topic, events, bytes, at);
   }
 
   #writeSuppliedIds(): void {
-    const block = this.#writtenBlocks;
-    const start = block * INDEX_BLOCK_EVENTS;
-    let length = 0;
+    const start = this.#writtenBlocks * INDEX_BLOCK_EVENTS;
+    let at = this.#scratchLength;
     let events = 0;
     let previous = 0;
-    for (let at = 0; at < INDEX_BLOCK_EVENTS; at++) {
-      if (this.#isSupplied[(start + at) & SLOT_MASK] === 0) continue;
-      length = writeVarint(this.#scratch, length, at - previous);
-      previous = at;
+    for (let slot = 0; slot < INDEX_BLOCK_EVENTS; slot++) {
+      if (this.#isSupplied[(start + slot) & SLOT_MASK] === 0) continue;
+      at = writeVarint(this.#scratch, at, slot - previous);
+      previous = slot;
       events++;
     }
+    this.#add(SUPPLIED_IDS, events, 0, at);
+  }
+
+  /** Buffers a row whose differences are in the scratch buffer up to `end`. */
+  #add(topic: number, events: number, bytes: number, end: number): void {
     if (events === 0) return;
-    this.#insert.run(block, SUPPLIED_IDS, events, 0, this.#scratch.subarray(0, length));
+    const rows = this.#rows;
+    let at = this.#rowCount * COLUMNS;
+    rows[at++] = this.#writtenBlocks;
+    rows[at++] = topic;
+    rows[at++] = events;
+    rows[at++] = bytes;
+    rows[at] = this.#scratch.subarray(this.#scratchLength, end);
+    this.#scratchLength = end;
+    if (++this.#rowCount < ROWS_PER_STATEMENT) return;
+    this.#insertMany.run(rows);
+    this.#discard();
+  }
+
+  #flush(): void {
+    for (let row = 0; row < this.#rowCount; row++) {
+      this.#insertOne.run(this.#rows.slice(row * COLUMNS, (row + 1) * COLUMNS));
+    }
+    this.#discard();
+  }
+
+  #discard(): void {
+    this.#rowCount = 0;
+    this.#scratchLength = 0;
   }
 }
