@@ -373,16 +373,17 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
       subscription.resolveReady();
       return;
     }
-    for (const { shard } of proxies) subscription.parts[shard]!.mode = 'history';
-    await Promise.all(
-      proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
-    );
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
     for (const part of subscription.parts) {
+      part.mode = 'history';
       part.received = positions[part.shard]!;
       part.consumed = part.received;
     }
+    await Promise.all(
+      proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
+    );
+    if (subscription.ended) return;
     subscription.resolveReady();
     const tellGap = typeof from === 'object' && 'after' in from;
     await Promise.all(

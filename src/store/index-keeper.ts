@@ -42,21 +42,24 @@ export class IndexKeeper {
     this.#isPruned = (topic, sequence) => sequence <= topics.byId(topic).prunedThrough;
   }
 
-  note(sequence: number, topic: number, bytes: number, isSupplied: boolean): void {
-    this.#index.note(sequence, topic, bytes, isSupplied);
+  note(
+    sequence: number,
+    recordedAt: number,
+    topic: number,
+    bytes: number,
+    isSupplied: boolean,
+  ): void {
+    this.#index.note(sequence, recordedAt, topic, bytes, isSupplied);
   }
 
   isDue(head: number): boolean {
     return this.#round.length > 0 || this.#index.isDue(head);
   }
 
-  /**
-   * One step inside the caller's transaction. `head` is the last committed sequence, `counted` the last one that
-   * the totals in memory include.
-   */
-  step(rows: number, head: number, counted: number): void {
+  /** One step inside the caller's transaction. `head` is the last committed sequence. */
+  step(rows: number, head: number): void {
     if (!this.#index.isDue(head)) {
-      this.#writeRound(rows, counted);
+      this.#writeRound(rows, head);
       return;
     }
     if (!this.#index.step(rows, this.#isPruned)) return;
@@ -70,14 +73,14 @@ export class IndexKeeper {
   /** One step in a transaction of its own. */
   maintain(head: number): void {
     try {
-      this.#database.transaction(() => this.step(ROWS_PER_STEP, head, head)).immediate();
+      this.#database.transaction(() => this.step(ROWS_PER_STEP, head)).immediate();
     } catch (error) {
       this.#topics.rollback();
       this.rollback();
       throw error;
     }
     this.#topics.commit();
-    this.commit();
+    this.#commit();
   }
 
   /** Everything that a clean close leaves behind, in the caller's transaction. */
@@ -88,7 +91,14 @@ export class IndexKeeper {
     this.#setMeta.run('totals_blocks', this.#index.writtenBlocks);
   }
 
-  commit(): void {
+  /** The batch after `from`, up to `head`, is committed, and with it the steps made in it. */
+  commit(from: number, head: number): void {
+    this.#topics.commit();
+    this.#index.count(this.#topics, from + 1, head);
+    this.#commit();
+  }
+
+  #commit(): void {
     this.#committedBlocks = this.#index.writtenBlocks;
     this.#committedTotalsBlocks = this.#totalsBlocks;
     if (this.#writtenInBatch.length > 0) this.#writtenInBatch = [];
@@ -108,12 +118,12 @@ export class IndexKeeper {
     return { name, events, firstSequence, lastSequence, firstAt, lastAt, prunedThrough };
   }
 
-  #writeRound(rows: number, counted: number): void {
+  #writeRound(rows: number, head: number): void {
     for (let left = rows; left > 0; left--) {
       const entry = this.#round.pop();
       if (entry === undefined) break;
       this.#writtenInBatch.push(entry);
-      this.#topics.write(entry, counted);
+      this.#topics.write(entry, head);
     }
     if (this.#round.length > 0) return;
     this.#totalsBlocks = this.#roundBlocks;

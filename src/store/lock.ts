@@ -6,8 +6,8 @@ import { storeError } from './store-errors.js';
 
 /**
  * One bus per directory. The holder keeps a write transaction open on `lock.db`, which the operating system
- * ends with the process however that dies, so a lock is never stale. In SQLite's WAL mode readers go on meanwhile, and
- * read the row that says who holds it.
+ * ends with the process however that dies, so a lock is never stale. The transaction writes nothing, and until one does
+ * SQLite lets others read the row that says who holds it.
  */
 interface Owner {
   readonly pid: number;
@@ -31,8 +31,8 @@ export class DirectoryLock {
     let database: Database.Database | undefined;
     try {
       database = new Database(file, { timeout: OWNER_WAIT_MS });
-      database.pragma('journal_mode = WAL');
-      // Nothing in this file must survive the process.
+      // No file beside it, so that a full disk can be opened too; nothing in it must survive the process.
+      database.pragma('journal_mode = MEMORY');
       database.pragma('synchronous = OFF');
       take(database);
       return new DirectoryLock(database);

@@ -63,7 +63,7 @@ export function loadState(
   }
   for (const row of tail.iterate(index.writtenBlocks * INDEX_BLOCK_EVENTS)) {
     const [sequence, recordedAt, topic, bytes, suppliedId] = row;
-    index.note(sequence, topic, bytes, suppliedId !== null);
+    index.note(sequence, recordedAt, topic, bytes, suppliedId !== null);
     const entry = topics.byId(topic);
     if (sequence > entry.through) topics.count(entry, sequence, recordedAt, bytes);
     if (suppliedId !== null && recordedAt >= dedupeFrom) {

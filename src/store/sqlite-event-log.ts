@@ -305,8 +305,7 @@ export class SqliteEventLog implements EventLog {
       );
     }
     if (isSupplied) this.#dedupe.add(id, sequence, time);
-    this.#topics.count(entry, sequence, time, bytes);
-    this.#index.note(sequence, entry.id, bytes, isSupplied);
+    this.#index.note(sequence, time, entry.id, bytes, isSupplied);
   }
 
   /** Runs what is buffered, and the batch's share of the index, and commits. */
@@ -318,7 +317,7 @@ export class SqliteEventLog implements EventLog {
       }
       if (this.#index.isDue(this.#head)) {
         const events = this.#next - this.#head - 1;
-        this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head, this.#next - 1);
+        this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);
       }
       this.#connection.commit();
     } catch (error) {
@@ -329,11 +328,11 @@ export class SqliteEventLog implements EventLog {
   /** The batch is in the file: makes it visible here. */
   #accept(synced: boolean): void {
     this.#isBatchOpen = false;
+    const before = this.#head;
     this.#head = this.#next - 1;
     this.#lastRecordedAt = this.#batchRecordedAt;
-    this.#topics.commit();
     this.#names.commit();
-    this.#index.commit();
+    this.#index.commit(before, this.#head);
     this.#dedupe.commit(this.#lastRecordedAt);
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { decodePostings, POSTING_BYTES_MAX, writeVarint } from './postings.js';
 import { INDEX_BLOCK_EVENTS } from './schema.js';
+import type { TopicTable } from './topic-table.js';
 
 /**
  * The topic index. An append only notes its topic in an array; when a block of sequences is complete, its rows
@@ -39,6 +40,7 @@ interface IndexRow {
 export class TopicIndexWriter {
   readonly #topics = new Uint32Array(SLOTS);
   readonly #bytes = new Float64Array(SLOTS);
+  readonly #recordedAt = new Float64Array(SLOTS);
   readonly #isSupplied = new Uint8Array(SLOTS);
   /** Per slot of the block being written, the slot of the topic's next event in it. */
   readonly #next = new Int32Array(INDEX_BLOCK_EVENTS);
@@ -63,8 +65,8 @@ export class TopicIndexWriter {
     const insert =
       'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES ';
     const row = '(?, ?, ?, ?, ?)';
-    this.#insertOne = database.prepare(insert + row);
-    this.#insertMany = database.prepare(
+    this.#insertOne = database.prepare<[Parameter[]]>(insert + row);
+    this.#insertMany = database.prepare<[Parameter[]]>(
       insert + new Array<string>(ROWS_PER_STATEMENT).fill(row).join(', '),
     );
     this.#select = database.prepare(
@@ -77,11 +79,27 @@ export class TopicIndexWriter {
     return this.#writtenBlocks;
   }
 
-  note(sequence: number, topic: number, bytes: number, isSupplied: boolean): void {
+  note(
+    sequence: number,
+    recordedAt: number,
+    topic: number,
+    bytes: number,
+    isSupplied: boolean,
+  ): void {
     const slot = sequence & SLOT_MASK;
+    this.#recordedAt[slot] = recordedAt;
     this.#isSupplied[slot] = isSupplied ? 1 : 0;
     this.#topics[slot] = topic;
     this.#bytes[slot] = bytes;
+  }
+
+  /** Counts what was committed, from one sequence to another, into the topics' totals. */
+  count(topics: TopicTable, from: number, to: number): void {
+    for (let sequence = from; sequence <= to; sequence++) {
+      const slot = sequence & SLOT_MASK;
+      const entry = topics.byId(this.#topics[slot]!);
+      topics.count(entry, sequence, this.#recordedAt[slot]!, this.#bytes[slot]!);
+    }
   }
 
   /** Whether a committed block waits to be written. */

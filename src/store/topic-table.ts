@@ -3,8 +3,8 @@ import { BusError } from '../protocol/errors.js';
 
 /**
  * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
- * are written when index blocks are complete, when the topic is pruned and at close. A batch that is rolled back
- * takes its part of the totals and its new topics back.
+ * are written when index blocks are complete, when the topic is pruned and at close. Events are counted once they
+ * are committed; a transaction that is rolled back takes back what it added, pruned and wrote.
  */
 export interface TopicEntry {
   readonly id: number;
@@ -130,9 +130,9 @@ export class TopicTable {
     return this.#byName.get(name) ?? this.#add(name);
   }
 
-  /** Counts one event of the open batch. */
+  /** Counts one committed event. */
   count(entry: TopicEntry, sequence: number, recordedAt: number, bytes: number): void {
-    if (entry.batch !== this.#batch) this.#touch(entry);
+    entry.isDirty = true;
     if (entry.events === 0) {
       entry.firstSequence = sequence;
       entry.firstAt = recordedAt;
@@ -166,6 +166,7 @@ export class TopicTable {
     entry.firstSequence = 0;
     entry.firstAt = 0;
     entry.prunedThrough = sequence;
+    entry.isDirty = true;
     this.#countRules(entry, -1, -bytes);
   }
 
@@ -227,7 +228,6 @@ export class TopicTable {
     before.lastAt = entry.lastAt;
     before.wasDirty = entry.isDirty;
     entry.batch = this.#batch;
-    entry.isDirty = true;
     this.#touched.push(entry);
   }
 

@@ -24,15 +24,20 @@ const input = (n: number, size = 2000) => ({
   payload: { n, pad: 'x'.repeat(size) },
 });
 
-/** Publishes until the store is full, several at a time. */
+/** Publishes until the store is full, several at a time and at last one by one: one may fit where twenty do not. */
 async function fill(bus: Bus, first = 0): Promise<Outcome> {
   const acks: PublishAck[] = [];
   const errors: unknown[] = [];
-  for (let n = first; errors.length === 0 && n < first + 20_000; n += 20) {
+  for (let n = first, size = 20, failed = 0; failed !== 1 && n < first + 20_000; n += 20) {
     const outcomes = await within(
       'outcomes',
-      Promise.allSettled(Array.from({ length: 20 }, (_, index) => bus.publish(input(n + index)))),
+      Promise.allSettled(Array.from({ length: size }, (_, index) => bus.publish(input(n + index)))),
     );
+    failed = outcomes.filter(({ status }) => status === 'rejected').length;
+    if (failed > 0 && size > 1) {
+      size = 1;
+      failed = 0;
+    }
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') acks.push(outcome.value);
       else errors.push(outcome.reason);

@@ -97,7 +97,9 @@ describe.each(['kill', 'crash'] as const)('a shard that suffers a %s', (how) => 
     await bus.publishMany(inputs(0, 26));
     await asked[1].count(52);
     await kept.count(4);
-    expect(kept.events.map(({ topic }) => topic)).toEqual(['t.0', 't.0', 't.1', 't.1']);
+    // What the kill had not let through yet is sent by the filter as it is by then: old or new, never a third.
+    expect(kept.events.every(({ topic }) => topic === 't.0' || topic === 't.1')).toBe(true);
+    expect(kept.events.filter(({ topic }) => topic === 't.1').length).toBeGreaterThanOrEqual(2);
     expect((await bus.stats()).subscriptions).toBe(2);
     await kept.subscription.unsubscribe();
     expect(await bus.subscribers('t.1')).toHaveLength(1);
