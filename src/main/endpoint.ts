@@ -428,7 +428,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
     const start = (): SubscribeCommand['start'] =>
       part.mode === 'history' ? 'replay' : part.received;
-    this.#subscribeAt(proxy, subscription, start).catch((error: Error) => subscription.fail(error));
+    this.#subscribeAt(proxy, subscription, start).catch((error: Error) => {
+      if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
+    });
   }
 
   #drain(): void {
