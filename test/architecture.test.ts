@@ -30,6 +30,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/manifest',
     'store/page',
     'store/reader',
+    'store/schema',
   ],
   gateway: ['protocol', 'collections', 'main'],
   client: ['protocol', 'collections'],

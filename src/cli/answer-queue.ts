@@ -2,7 +2,9 @@ import type { ServerFrame } from '../protocol/wire.js';
 
 export type Answer = Exclude<ServerFrame, { type: 'error' }>;
 
-/** The frames that answer one request: one for most, several for a long list. One waits at a time. */
+/**
+ * The frames that answer one request: one for most, several for a long list. One waits at a time.
+ */
 export class AnswerQueue {
   readonly #answers: Answer[] = [];
   #failure: Error | undefined;

@@ -1,8 +1,8 @@
 import { usageFailure } from './failure.js';
 
 /**
- * One body of `millrace pub` as a payload: JSON where it is JSON, else text. What starts like JSON and is not is refused,
- * because it is more likely a mistake than a text.
+ * One body of `millrace pub` as a payload: JSON where it is JSON, else text. What starts like JSON
+ * and is not is refused, because it is more likely a mistake than a text.
  */
 export function parseBody(body: string, isText: boolean): unknown {
   if (isText) return body;

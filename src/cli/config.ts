@@ -6,8 +6,9 @@ import { usageFailure } from './failure.js';
 import { parseServer, parseTimeout } from './values.js';
 
 /**
- * Where a command's settings come from: flag, then environment (`MILLRACE_…`), then config file, then default.
- * Commander knows the first two and the last; the file is put between them before a command runs.
+ * Where a command's settings come from: flag, then environment (`MILLRACE_…`), then config file,
+ * then default. Commander knows the first two and the last; the file is put between them before a
+ * command runs.
  */
 
 const CONFIG_FILE = 'millrace.config.json';
@@ -78,7 +79,10 @@ export function addServerOptions(command: Command): Command {
     .addOption(configOption());
 }
 
-/** Puts the config file's values where neither flag nor environment gave one, and answers the whole file. */
+/**
+ * Puts the config file's values where neither flag nor environment gave one, and answers the whole
+ * file.
+ */
 export function applyConfig(command: Command): Config {
   const { config: named } = command.opts<{ config?: string }>();
   const config = readConfig(named);

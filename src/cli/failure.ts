@@ -1,7 +1,9 @@
 import { CommanderError } from 'commander';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 
-/** What goes wrong in a command, and the exit code that it gets: 0 done, 1 failed, 2 wrong usage. */
+/**
+ * What goes wrong in a command, and the exit code that it gets: 0 done, 1 failed, 2 wrong usage.
+ */
 
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;

@@ -5,8 +5,8 @@ import { usageFailure } from './failure.js';
 const LINE_LENGTH_MAX = 8 * MIB;
 
 /**
- * The lines of a stream, in the batches in which they come; empty lines are left out. Reads on only when the next
- * batch is asked for.
+ * The lines of a stream, in the batches in which they come; empty lines are left out. Reads on only
+ * when the next batch is asked for.
  */
 export async function* inputLines(input: AsyncIterable<string>): AsyncGenerator<string[]> {
   let rest = '';

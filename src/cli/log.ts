@@ -1,7 +1,10 @@
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { printable } from './output.js';
 
-/** The log of a server: JSON lines on stderr, or a short line for a person where stderr is a terminal. */
+/**
+ * The log of a server: JSON lines on stderr, or a short line for a person where stderr is a
+ * terminal.
+ */
 export type CommandLog = Logger;
 
 /** Not told to a person on every line. */

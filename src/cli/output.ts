@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Event } from '../protocol/event.js';
 
 /**
- * Data on stdout, and back-pressure from it. A reader that has gone (`| head`) is the normal end of a command, not a
- * failure.
+ * Data on stdout, and back-pressure from it. A reader that has gone (`| head`) is the normal end of
+ * a command, not a failure.
  */
 
 /** To be called before anything is written. */

@@ -7,7 +7,9 @@ import { addServeCommand } from './commands/serve.js';
 import { addSubCommand } from './commands/sub.js';
 import { addVerifyCommand } from './commands/verify.js';
 
-/** All commands. Commander tells wrong usage on stderr and throws; nothing here ends the process. */
+/**
+ * All commands. Commander tells wrong usage on stderr and throws; nothing here ends the process.
+ */
 export function createProgram(): Command {
   const program = new Command('millrace')
     .description('A durable, ordered, replayable event bus.')

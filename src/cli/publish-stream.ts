@@ -6,8 +6,9 @@ import type { RequestPayload } from '../protocol/wire.js';
 import type { ServerClient } from './server-client.js';
 
 /**
- * Publishes many events over one connection: several in a frame, and a bounded number of frames on their way.
- * `add` waits while there are that many, which is the back-pressure towards whoever reads the events from somewhere.
+ * Publishes many events over one connection: several in a frame, and a bounded number of frames on
+ * their way. `add` waits while there are that many, which is the back-pressure towards whoever
+ * reads the events from somewhere.
  */
 export interface PublishStreamOptions {
   /** Events per second. */
@@ -111,7 +112,9 @@ export class PublishStream {
     throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes, payloadBytes } });
   }
 
-  /** One event larger than this goes alone; it fits into a frame because its payload was checked. */
+  /**
+   * One event larger than this goes alone; it fits into a frame because its payload was checked.
+   */
   #batchBytesMax(): number {
     const { frameBytes } = this.#client.welcome.limits;
     return Math.min(EVENTS_FRAME_BYTES_MAX, frameBytes - ENVELOPE_BYTES);

@@ -16,8 +16,9 @@ import type { ServerSettings } from './config.js';
 import { CommandFailure } from './failure.js';
 
 /**
- * A command's connection to a running server: one WebSocket, requests and their answers, frames that come by
- * themselves. It does not reconnect: a command that loses its server has failed and says how to go on.
+ * A command's connection to a running server: one WebSocket, requests and their answers, frames
+ * that come by themselves. It does not reconnect: a command that loses its server has failed and
+ * says how to go on.
  */
 
 /** Frames of a long answer that may wait for the command before the socket is no longer read. */
@@ -108,7 +109,10 @@ export class ServerClient {
     }
   }
 
-  /** The events of a query, however many frames they come in; the socket is read no faster than they are taken. */
+  /**
+   * The events of a query, however many frames they come in; the socket is read no faster than they
+   * are taken.
+   */
   async *query(query: RequestPayload<'query'>): AsyncGenerator<Event, void, undefined> {
     const requestId = this.#send('query', JSON.stringify(query));
     try {
@@ -189,7 +193,9 @@ export class ServerClient {
     if (queue.length > FRAMES_AHEAD_MAX) this.pause();
   }
 
-  /** The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours. */
+  /**
+   * The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours.
+   */
   async #onRefusal(request: ClientRequest, response: IncomingMessage): Promise<void> {
     const { server } = this.#settings;
     const { statusCode } = response;

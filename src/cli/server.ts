@@ -13,8 +13,8 @@ import { type CommandLog, openLog } from './log.js';
 import { ShutdownSignal } from './shutdown.js';
 
 /**
- * The server behind `millrace serve`: a bus on a directory and its gateway, until SIGTERM or SIGINT. Loaded only by
- * that command, as the other commands need neither the engine nor a log.
+ * The server behind `millrace serve`: a bus on a directory and its gateway, until SIGTERM or
+ * SIGINT. Loaded only by that command, as the other commands need neither the engine nor a log.
  */
 
 /** Contract: exit within 5 s of the signal. The rest is for the process to end in. */
@@ -32,8 +32,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
     const { url } = gateway;
     const { dir } = options;
     const { shards, epoch } = bus;
-    const text = `listening on ${url}, events in ${dir}, ${shards} ${shards === 1 ? 'shard' : 'shards'}`;
-    log.info({ url, dir, shards, epoch }, text);
+    log.info({ url, dir, shards, epoch }, `listening on ${url}, events in ${dir}`);
     await Promise.race([signal.received, gateway.closed]);
     await stop(bus, gateway, signal, log);
   } finally {
@@ -42,7 +41,9 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   }
 }
 
-/** Everything accepted is acknowledged before the gateway says goodbye, and is in the log by then. */
+/**
+ * Everything accepted is acknowledged before the gateway says goodbye, and is in the log by then.
+ */
 async function stop(
   bus: Bus,
   gateway: StartedGateway,

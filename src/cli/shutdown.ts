@@ -1,8 +1,8 @@
 import { EXIT_FAILED } from './failure.js';
 
 /**
- * SIGTERM and SIGINT as a promise. The first asks for an orderly end; the second is impatience and ends the process
- * at once.
+ * SIGTERM and SIGINT as a promise. The first asks for an orderly end; the second is impatience and
+ * ends the process at once.
  */
 export class ShutdownSignal {
   readonly received: Promise<void>;

@@ -1,7 +1,10 @@
 import { InvalidArgumentError } from 'commander';
 import type { RequestPayload } from '../protocol/wire.js';
 
-/** Texts of the command line as values. A text that cannot be read throws commander's error: exit code 2. */
+/**
+ * Texts of the command line as values. A text that cannot be read throws commander's error: exit
+ * code 2.
+ */
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,

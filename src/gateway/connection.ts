@@ -27,9 +27,10 @@ import type { GatewaySettings } from './settings.js';
 import type { TurnQueue } from './turn-queue.js';
 
 /**
- * One WebSocket session, from the welcome to the end of the socket. Whatever a client sends, it ends at worst its own
- * connection: a bad frame is answered with a typed `error`, a socket that breaks the WebSocket protocol is closed with
- * the code that RFC 6455 has for it, and requests in flight are bounded by not reading on.
+ * One WebSocket session, from the welcome to the end of the socket. Whatever a client sends, it
+ * ends at worst its own connection: a bad frame is answered with a typed `error`, a socket that
+ * breaks the WebSocket protocol is closed with the code that RFC 6455 has for it, and requests in
+ * flight are bounded by not reading on.
  */
 export interface ConnectionContext {
   readonly endpoint: BusEndpoint;
@@ -77,7 +78,8 @@ export class Connection implements OutboundOwner {
     this.ended = new Promise((resolve) => {
       socket.once('close', (code) => resolve(this.#onClose(code)));
     });
-    // Without a listener one bad frame would end the process. The socket closes by itself, with the right code.
+    // Without a listener one bad frame would end the process. The socket closes by itself, with the
+    // right code.
     socket.on('error', (error) => this.#log('debug', 'connection error', { error: error.message }));
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     socket.on('ping', (data) => {
@@ -90,7 +92,10 @@ export class Connection implements OutboundOwner {
     this.#welcome();
   }
 
-  /** Pings; cuts a connection that has left two pings unanswered. Called once per heartbeat interval. */
+  /**
+   * Pings; cuts a connection that has left two pings unanswered. Called once per heartbeat
+   * interval.
+   */
   beat(): void {
     // While nothing is read no pong can arrive; a client that takes nothing is cut as stalled.
     if (!this.#isReading || !this.#outbound.isOpen) return;

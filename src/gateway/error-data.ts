@@ -1,6 +1,9 @@
 import { BusError, type ErrorData } from '../protocol/errors.js';
 
-/** Any error in the form in which it crosses a socket. What is no `BusError` is a fault of ours and says so. */
+/**
+ * Any error in the form in which it crosses a socket. What is no `BusError` is a fault of ours and
+ * says so.
+ */
 export function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
   const message = error instanceof Error ? error.message : String(error);

@@ -2,8 +2,9 @@ import type { Event } from '../protocol/event.js';
 import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX } from '../protocol/limits.js';
 
 /**
- * Events as JSON, made once for all connections. An event that goes to many subscriptions reaches them within a short
- * time and as the same object, so a small table by sequence finds it again; bounded in entries and in length.
+ * Events as JSON, made once for all connections. An event that goes to many subscriptions reaches
+ * them within a short time and as the same object, so a small table by sequence finds it again;
+ * bounded in entries and in length.
  */
 export class EventTexts {
   readonly #events: (Event | undefined)[] = new Array(EVENT_TEXTS_MAX).fill(undefined);

@@ -10,12 +10,13 @@ import { frameText } from './frames.js';
 import type { Flushable, Outbound } from './outbound.js';
 
 /**
- * One subscription of one client. It is the handler of a subscription of the bus: while the client's outbound is
- * congested the handler's promise is pending, so the bus gives this subscription no credit and its overflow policy
- * decides what happens to its events.
+ * One subscription of one client. It is the handler of a subscription of the bus: while the
+ * client's outbound is congested the handler's promise is pending, so the bus gives this
+ * subscription no credit and its overflow policy decides what happens to its events.
  *
- * Events due in one turn leave in one frame, and its cursor stands behind the last of them. The bus moves its cursor
- * when a handler is done with an event, so one that is batched while its handler still runs is added (`#last`).
+ * Events due in one turn leave in one frame, and its cursor stands behind the last of them. The bus
+ * moves its cursor when a handler is done with an event, so one that is batched while its handler
+ * still runs is added (`#last`).
  */
 export class Feed implements Flushable {
   readonly name: string;
@@ -56,7 +57,10 @@ export class Feed implements Flushable {
     return last?.sequence === undefined ? cursor : cursorAfter(cursor, last.shard, last.sequence);
   }
 
-  /** Subscribes; when it resolves every shard has the subscription. No frame leaves before `announce()`. */
+  /**
+   * Subscribes; when it resolves every shard has the subscription. No frame leaves before
+   * `announce()`.
+   */
   async open(endpoint: BusEndpoint, request: RequestPayload<'subscribe'>): Promise<void> {
     const { from, overflow, maxBuffer } = request;
     const options: SubscribeOptions = { name: this.name };
@@ -165,7 +169,10 @@ export class Feed implements Flushable {
     this.#outbound.send(frameText('caughtUp', payload));
   }
 
-  /** Counted, and told once there is room: a congested client must not be sent more because it is slow. */
+  /**
+   * Counted, and told once there is room: a congested client must not be sent more because it is
+   * slow.
+   */
   #addDropped(count: number): void {
     if (this.#isOver) return;
     const isFirst = this.#droppedCount === 0;

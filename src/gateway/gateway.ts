@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import type { BusEndpoint } from '../main/bus.js';
 import type { GatewayStartOptions } from '../main/gateway-starter.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
-import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS } from '../protocol/limits.js';
+import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Connection, type ConnectionContext } from './connection.js';
@@ -19,8 +19,8 @@ import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
 
 /**
- * The HTTP server with its WebSocket endpoint, over one endpoint of the bus. It lives on the event loop of the thread
- * that opens it and owns neither the thread nor the endpoint.
+ * The HTTP server with its WebSocket endpoint, over one endpoint of the bus. It lives on the event
+ * loop of the thread that opens it and owns neither the thread nor the endpoint.
  */
 export class Gateway {
   readonly #settings: GatewaySettings;
@@ -56,6 +56,7 @@ export class Gateway {
       handleProtocols: (offered) => (offered.has(WIRE_PROTOCOL) ? WIRE_PROTOCOL : false),
     });
     this.#server = createServer((request, response) => this.#onRequest(request, response));
+    this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
     this.#server.on('upgrade', (request, stream, head) => this.#onUpgrade(request, stream, head));
   }
 

@@ -4,7 +4,10 @@ import type { ErrorData } from '../protocol/errors.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH } from '../protocol/wire.js';
 
-/** Plain HTTP on the gateway's port: the probes, and a JSON `{ code, message }` for whatever is refused. */
+/**
+ * Plain HTTP on the gateway's port: the probes, and a JSON `{ code, message }` for whatever is
+ * refused.
+ */
 
 const PROBES = new Set(['/livez', '/readyz']);
 

@@ -9,7 +9,10 @@ export function isLoopbackHost(host: string): boolean {
   return isIPv4(lower) && lower.startsWith('127.');
 }
 
-/** Whether a page of this origin was served by this machine. `null` (a file, a sandboxed frame) was not. */
+/**
+ * Whether a page of this origin was served by this machine. `null` (a file, a sandboxed frame) was
+ * not.
+ */
 export function isLoopbackOrigin(origin: string): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, hostname } = new URL(origin);

@@ -3,11 +3,13 @@ import type { WebSocket } from 'ws';
 import type { TurnQueue, TurnTask } from './turn-queue.js';
 
 /**
- * What leaves for one client. Frames keep their order; those of one turn of the event loop leave in one write.
+ * What leaves for one client. Frames keep their order; those of one turn of the event loop leave in
+ * one write.
  *
- * More than `bytesMax` waiting, in events not yet framed and in the socket, is congestion: whoever produces for this
- * client then waits for `relieved()`, and the client is not read from, so it cannot ask for more. A congested client
- * that completes no write for `stallMs` is reported as stalled.
+ * More than `bytesMax` waiting, in events not yet framed and in the socket, is congestion: whoever
+ * produces for this client then waits for `relieved()`, and the client is not read from, so it
+ * cannot ask for more. A congested client that completes no write for `stallMs` is reported as
+ * stalled.
  */
 export interface OutboundOwner {
   onCongestionChange(): void;
@@ -63,7 +65,10 @@ export class Outbound implements TurnTask {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** Sends one frame, in order with those before it. A frame for a socket that is no longer open goes nowhere. */
+  /**
+   * Sends one frame, in order with those before it. A frame for a socket that is no longer open
+   * goes nowhere.
+   */
   send(text: string): void {
     if (!this.isOpen) return;
     this.#cork();
@@ -79,7 +84,10 @@ export class Outbound implements TurnTask {
     this.#look();
   }
 
-  /** Counts bytes that a producer keeps to frame them at the end of the turn; negative when it has framed them. */
+  /**
+   * Counts bytes that a producer keeps to frame them at the end of the turn; negative when it has
+   * framed them.
+   */
   addUnframed(bytes: number): void {
     this.#unframedBytes += bytes;
     if (bytes > 0) this.#look();

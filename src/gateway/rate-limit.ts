@@ -4,8 +4,9 @@ import { performance } from 'node:perf_hooks';
 const ROUNDING = 1e-6;
 
 /**
- * A token bucket that holds one second's worth: the mean rate is `perSecond`, a burst is at most as much. A single
- * request for more than the bucket holds is let through a full bucket and leaves it in debt.
+ * A token bucket that holds one second's worth: the mean rate is `perSecond`, a burst is at most as
+ * much. A single request for more than the bucket holds is let through a full bucket and leaves it
+ * in debt.
  */
 export class RateLimit {
   readonly #perSecond: number;

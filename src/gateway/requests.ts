@@ -12,8 +12,9 @@ import { RateLimit } from './rate-limit.js';
 import type { GatewaySettings } from './settings.js';
 
 /**
- * Answers the requests of one connection, each with the frames of contract section 6. An expected refusal is a
- * rejection or a throw with a `BusError`; the connection turns it into an `error` frame.
+ * Answers the requests of one connection, each with the frames of contract section 6. An expected
+ * refusal is a rejection or a throw with a `BusError`; the connection turns it into an `error`
+ * frame.
  */
 export interface RequestContext {
   readonly endpoint: BusEndpoint;
@@ -89,7 +90,7 @@ export class RequestAnswerer {
     const { maxPublishPerSecond } = this.#settings;
     throw new BusError(
       'RATE_LIMITED',
-      `this connection may publish ${maxPublishPerSecond} events per second; ${events} more came too early`,
+      `${events} events came too early: ${maxPublishPerSecond} per second is this connection's limit`,
       { details: { retryAfterMs, maxPublishPerSecond } },
     );
   }

@@ -100,8 +100,8 @@ function parseOrigin(origin: unknown): string {
 }
 
 /**
- * A browser says which page a connection comes from; other clients say nothing. Pages of other sites must not
- * reach a server that trusts its own machine.
+ * A browser says which page a connection comes from; other clients say nothing. Pages of other
+ * sites must not reach a server that trusts its own machine.
  */
 export function isOriginAllowed(origin: string | undefined, settings: GatewaySettings): boolean {
   if (origin === undefined) return true;

@@ -1,6 +1,7 @@
 /**
- * Work that is put off to the end of the event loop's present turn, so that what falls due within one turn is done
- * once. It waits for no clock: `setImmediate` runs after the callbacks that are due now, and before any further waiting.
+ * Work that is put off to the end of the event loop's present turn, so that what falls due within
+ * one turn is done once. It waits for no clock: `setImmediate` runs after the callbacks that are
+ * due now, and before any further waiting.
  */
 export interface TurnTask {
   /** Set by the queue; keeps a task from being queued twice. */

@@ -3,6 +3,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import type { Filter, FilterInput } from '../protocol/filter.js';
@@ -227,6 +228,8 @@ export interface BusOptions {
   /** Patterns whose events are always ephemeral. */
   noPersistTopics?: readonly string[];
   retention?: readonly RetentionRule[];
+  /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID`. */
+  topics?: readonly TopicDefinition[];
   /** Bytes of each publish and delivery ring; a power of two; default 4 MiB. */
   ringBytes?: number;
   commitBatchEvents?: number;

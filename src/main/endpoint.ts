@@ -363,9 +363,11 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     if (from === 'now') {
       await Promise.all(
         proxies.map(async (proxy) => {
-          const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
           const part = subscription.parts[proxy.shard]!;
+          part.mode = 'shard';
+          const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
           part.received = Math.max(part.received, position);
+          part.consumed = Math.max(part.consumed, position);
           // Unless it fell behind before this answer was looked at.
           if (!part.hasBeenLive) subscription.wentLive(part);
         }),
@@ -375,9 +377,10 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     }
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
-    for (const part of subscription.parts) {
+    for (const { shard } of proxies) {
+      const part = subscription.parts[shard]!;
       part.mode = 'history';
-      part.received = positions[part.shard]!;
+      part.received = positions[shard]!;
       part.consumed = part.received;
     }
     await Promise.all(
@@ -422,6 +425,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   /** Puts a subscription back into a shard that lost it, from exactly where it was. */
   #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
     const part = subscription.parts[proxy.shard]!;
+    if (part.mode === 'none') return;
     if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
     part.isLive = false;
     // Its request is open, and made anew when it is sent again.

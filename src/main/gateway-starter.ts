@@ -3,11 +3,14 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
 
 /**
- * Starts the gateway in a thread of its own and stands for it in the thread that opened the bus. The thread is found
- * by URL: nothing of the gateway is imported here, so a program that never serves never loads it.
+ * Starts the gateway in a thread of its own and stands for it in the thread that opened the bus.
+ * The thread is found by URL: nothing of the gateway is imported here, so a program that never
+ * serves never loads it.
  */
 
-/** Everything that can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`. */
+/**
+ * Everything that can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`.
+ */
 export interface GatewayStartOptions extends GatewayOptions {
   maxConnections?: number;
   maxConnectionsPerAddress?: number;
@@ -66,8 +69,8 @@ const CLOSE_WAIT_MS = 4000;
 const THREAD_URL = new URL('../gateway/gateway-thread.js', import.meta.url);
 
 /**
- * @throws BusError `INSECURE_BIND` for a host beyond this machine, `OPTION_INVALID` for a faulty option or a port
- *   that cannot be bound
+ * @throws BusError `INSECURE_BIND` for a host beyond this machine, `OPTION_INVALID` for a faulty
+ * option or a port that cannot be bound
  */
 export async function startGateway(
   bus: { attachment(): BusAttachment },
@@ -116,7 +119,10 @@ class GatewayThreadProxy implements StartedGateway {
     return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
   }
 
-  /** Stops accepting, answers what was accepted, says goodbye to the clients. Idempotent; never rejects. */
+  /**
+   * Stops accepting, answers what was accepted, says goodbye to the clients. Idempotent; never
+   * rejects.
+   */
   async close(): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;

@@ -65,12 +65,14 @@ export class HistoryReader {
         );
         return;
       }
-      await subscription.whenBelow(subscription.window);
+      // Half a window twice is never more than one.
+      const half = Math.max(1, subscription.window >> 1);
+      await subscription.whenBelow(half);
       if (subscription.ended) return;
       const page = await this.#services.page(part.shard, {
         filter: subscription.filter as never,
         after: part.received,
-        limit: Math.min(READ_PAGE_EVENTS, subscription.window),
+        limit: Math.min(READ_PAGE_EVENTS, half),
         limitBytes: READ_PAGE_BYTES,
       });
       if (subscription.ended) return;

@@ -159,7 +159,14 @@ class BusCore implements MainServices {
   }
 
   async resolveCursor(cursor: string): Promise<ResolvedCursor> {
-    return resolveCursor(this.#manifest, decodeCursor(cursor));
+    const { positions, gaps } = resolveCursor(this.#manifest, decodeCursor(cursor));
+    // Beyond the head nothing of this history exists: the directory was put back from an older copy.
+    const cut = positions.map((position, shard) => Math.min(position, this.controls[shard]!.head));
+    for (const [shard, position] of positions.entries()) {
+      const from = cut[shard]! + 1;
+      if (from <= position) gaps.push({ shard, from, to: position, reason: 'rolled-back' });
+    }
+    return { positions: cut, gaps };
   }
 
   /** The opener's own endpoint leaves with the bus. */

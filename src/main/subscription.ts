@@ -22,8 +22,8 @@ import type { ParsedSubscribeOptions } from './options.js';
 /** One shard's part of a subscription. */
 export interface ShardPart {
   readonly shard: number;
-  /** The shard sends, or this endpoint reads history. */
-  mode: 'shard' | 'history';
+  /** The shard was not asked yet, or it sends, or this endpoint reads history. */
+  mode: 'none' | 'shard' | 'history';
   /** All that matched up to here has arrived in the local queue. */
   received: number;
   /** All that matched up to here was handed to the user. */
@@ -434,7 +434,7 @@ interface StateBody {
 function newPart(shard: number): ShardPart {
   return {
     shard,
-    mode: 'shard',
+    mode: 'none',
     received: 0,
     consumed: 0,
     isLive: false,

@@ -65,6 +65,8 @@ export const CONNECTION_OUTBOUND_BYTES_MAX = 1 * MIB;
 export const CONNECTION_STALL_MS = 10_000;
 export const CONNECTIONS_MAX = 10_000;
 export const CONNECTIONS_PER_ADDRESS_MAX = 256;
+/** TCP connections beside the WebSockets: probes, upgrades on their way or refused. */
+export const PLAIN_CONNECTIONS_MAX = 1024;
 export const SUBSCRIPTIONS_PER_CONNECTION_MAX = 128;
 export const HEARTBEAT_MS = 30_000;
 export const HEARTBEATS_MISSED_MAX = 2;

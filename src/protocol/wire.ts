@@ -13,9 +13,9 @@ import { quote } from './quote.js';
 /**
  * The frames of the WebSocket in both directions, and the validation of what a client sends.
  *
- * A frame is one text message that holds a JSON object `{ type, requestId?, payload? }`. This file judges shapes:
- * which fields there are and of which JSON type. Whether a topic, an id or a cursor is well-formed is the bus's to say,
- * with its own codes. Runs in any thread and in a browser.
+ * A frame is one text message that holds a JSON object `{ type, requestId?, payload? }`. This file
+ * judges shapes: which fields there are and of which JSON type. Whether a topic, an id or a cursor
+ * is well-formed is the bus's to say, with its own codes. Runs in any thread and in a browser.
  */
 
 export const WIRE_PROTOCOL = 'millrace.v1';
@@ -88,7 +88,8 @@ const REQUEST_SCHEMAS = {
     subscription: name,
     filter: anyFilter,
     from: v.exactOptional(from),
-    // `block` would let one socket stop the publishers, so it is for subscribers in the process only.
+    // `block` would let one socket stop the publishers, so it is for subscribers in the process
+    // only.
     overflow: v.exactOptional(
       v.picklist(['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect']),
     ),
@@ -149,7 +150,10 @@ export interface WireLimits {
   readonly publishPerSecond?: number;
 }
 
-/** Answers a `query`, `topics`, `subscribers` or `stats`; exactly one of the lists or `stats` is there. */
+/**
+ * Answers a `query`, `topics`, `subscribers` or `stats`; exactly one of the lists or `stats` is
+ * there.
+ */
 export interface Result {
   readonly events?: readonly Event[];
   readonly topics?: readonly unknown[];
@@ -223,7 +227,9 @@ export function parseClientFrame(text: string): ParsedFrame {
   return parseEnvelope(json as Record<string, unknown>);
 }
 
-/** Whether arrays and objects are nested deeper than `depthMax` in a JSON text, well-formed or not. */
+/**
+ * Whether arrays and objects are nested deeper than `depthMax` in a JSON text, well-formed or not.
+ */
 export function isDeeperThan(text: string, depthMax: number): boolean {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -282,7 +288,8 @@ function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {
   const schema = REQUEST_SCHEMAS[type as RequestType];
   const result = v.safeParse(schema, envelope.payload, { abortEarly: true });
   if (!result.success) return { error: payloadFault(result.issues[0]), ...identity };
-  // The schema has judged; the client's own object goes on, because a copy would drop keys like `constructor`.
+  // The schema has judged; the client's own object goes on, because a copy would drop keys like
+  // `constructor`.
   const frame = { type, payload: envelope.payload, ...identity } as ClientFrame;
   return { frame, ...identity };
 }

@@ -16,7 +16,10 @@ export interface RingPosition {
   readonly firstSequence: number;
 }
 
-/** One stored event in the layout of `src/record/event-record.ts`. Valid until the next read. */
+/**
+ * One stored event in the layout of `src/record/event-record.ts`. The object is used again for the next event; its
+ * bytes stay as they are until the next read.
+ */
 export interface StoredRecord {
   readonly sequence: number;
   /** When the bus recorded it, ms since 1970; never runs backwards within a log. */
@@ -59,12 +62,16 @@ export interface EventLog {
   /**
    * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry
    * its final timestamp. `topic` is the record's topic, already decoded. Nothing is visible before `commit`.
+   *
+   * The bytes must stay as they are until the commit or roll-back. A store that fails here says so in `commit`: an
+   * append never throws on its account, and goes on giving the sequences that the batch would have had.
    */
   append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number;
 
   /**
    * Makes the open batch durable and visible; `synced` says whether it must survive power loss.
-   * @throws BusError `STORE_FULL` (the batch is rolled back, the log goes on) or anything else (the log must be reopened).
+   * @throws BusError `STORE_FULL` (the batch is rolled back, the log goes on) or anything else (the log must be
+   * reopened; whether the batch is in it, its head will tell).
    */
   commit(synced: boolean, positions: readonly RingPosition[]): void | Promise<void>;
 
@@ -76,10 +83,13 @@ export interface EventLog {
   /** Drops the stored positions: the rings of an earlier process are gone. */
   clearRingPositions(): void;
 
-  /** The sequence stored for a publisher-supplied id within the dedupe window, or 0. */
+  /** The sequence given to a publisher-supplied id within the dedupe window, in the open batch too; or 0. */
   findDuplicate(id: string): number;
 
-  /** Reads in sequence order; returns the number of events read. Stops early when `visit` returns false. */
+  /**
+   * Reads committed events in sequence order; returns how many were read. Stops early when `visit` returns false.
+   * @throws BusError `STORE_CORRUPT` naming the event whose checksum fails; the log itself goes on
+   */
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number;
 
   /** Topics that the predicate lets through. */

@@ -8,7 +8,7 @@ import { assertWalIsSound } from './wal-scan.js';
  * the high-water mark beside it. What was committed is told to `noteCommit`, and only then to anybody else.
  */
 /** Frames, of one page each, in the WAL before it is copied into the file; see docs/adr/0002. */
-const CHECKPOINT_FRAMES = 1024;
+const CHECKPOINT_FRAMES = 256;
 /** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
 const CHECKPOINT_OVERDUE = 4;
 

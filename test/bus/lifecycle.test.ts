@@ -125,6 +125,25 @@ describe('drain', () => {
     expect(ended).toBe(200);
     await bus.publish(note);
   });
+
+  test('waits for a subscriber that lags behind', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    let ended = 0;
+    const slow = bus.subscribe(
+      '*',
+      async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        ended++;
+      },
+      { maxBuffer: 1 },
+    );
+    await slow.ready;
+    await bus.publishMany(
+      Array.from({ length: 1500 }, (_, n) => ({ ...note, topic: `t.${n % 4}` })),
+    );
+    await within('drain', bus.drain());
+    expect(ended).toBe(1500);
+  });
 });
 
 describe('a directory', () => {

@@ -99,8 +99,8 @@ describe('an attached worker', () => {
     const live = await Collector.start(bus, '*');
     const worker = await RemoteEndpoint.attach(bus);
     await worker.subscribe('all', '*');
-    await worker.subscribeStuck('stuck', '*', { overflow: 'block', maxBuffer: 1 });
     const acks = await worker.publishMany(events(50));
+    await worker.subscribeStuck('stuck', '*', { overflow: 'block', maxBuffer: 1 });
     const unknown = worker.publishEach(events(3000, 'late')).catch(() => undefined);
     await worker.terminate();
     await unknown;

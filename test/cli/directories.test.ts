@@ -51,7 +51,7 @@ describe('verify', () => {
 });
 
 describe('reshard', () => {
-  it('copies into a directory with another number of shards, which serves the same events', async () => {
+  it('copies into another number of shards, which serve the same events', async () => {
     const dir = await filledDirectory(2);
     const to = join(temporaryDirectory(), 'copy');
     const { code, stdout, stderr } = await run([

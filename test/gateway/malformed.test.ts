@@ -4,7 +4,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { isDeeperThan, parseClientFrame } from '../../src/protocol/wire.js';
 import { openGateway } from './support/open-gateway.js';
 
-/** Bad frames, with the path of their fault. Every one is answered by a typed error, and the connection lives. */
+/**
+ * Bad frames, with the path of their fault. Every one is answered by a typed error, and the
+ * connection lives.
+ */
 
 const event = { topic: 'a', type: 'agent_log', payload: null };
 const subscribe = { subscription: 's', filter: '*' };
@@ -113,7 +116,7 @@ const FAULTS: readonly (readonly [text: string, path: string])[] = [
 ];
 
 describe('a bad frame', () => {
-  it('is answered by a typed error with the path of its fault, and the connection lives', async () => {
+  it('is answered by a typed error with the path of its fault; the connection lives', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     for (const text of NOT_FRAMES) {
@@ -181,7 +184,8 @@ describe('a bad frame', () => {
       [64, 'published'],
       [65, 'error'],
     ] as const) {
-      const text = `{"type":"publish","payload":{"events":[{"topic":"a","type":"x","payload":${deep(levels)}}]}}`;
+      const one = `{"topic":"a","type":"x","payload":${deep(levels)}}`;
+      const text = `{"type":"publish","payload":{"events":[${one}]}}`;
       client.send(text);
       await client.next(type);
     }
@@ -258,7 +262,8 @@ describe('the parser', () => {
 
   it('keeps own keys of a payload that are called like inherited ones', () => {
     const text =
-      '{"type":"publish","payload":{"event":{"topic":"a","type":"x","payload":{"__proto__":{"x":1}},"attributes":{"constructor":"c"}}}}';
+      '{"type":"publish","payload":{"event":{"topic":"a","type":"x",' +
+      '"payload":{"__proto__":{"x":1}},"attributes":{"constructor":"c"}}}}';
     const parsed = parseClientFrame(text);
     const { event: parsedEvent } = (parsed as { frame: { payload: { event: typeof event } } }).frame
       .payload;
@@ -281,7 +286,9 @@ beforeAll(() => {
   ].join('\r\n');
 });
 
-/** Upgrades a plain socket by hand, lets `act` write to it, and answers all that the server sent. */
+/**
+ * Upgrades a plain socket by hand, lets `act` write to it, and answers all that the server sent.
+ */
 function upgraded(
   port: number,
   act: (socket: ReturnType<typeof connectTcp>) => void,

@@ -3,7 +3,10 @@ import type { BusEndpoint } from '../../src/main/bus.js';
 import { until } from '../bus/support/wait.js';
 import { openGateway } from './support/open-gateway.js';
 
-/** More than what the two sockets' kernel buffers can hold, so that what is not read stays with the server. */
+/**
+ * More than what the two sockets' kernel buffers can hold, so that what is not read stays with the
+ * server.
+ */
 const FLOOD_EVENTS = 600;
 const PAYLOAD = 'x'.repeat(64 * 1024);
 const OUTBOUND_BYTES = 1024 * 1024;

@@ -9,7 +9,9 @@ import { type EventFields, PublishStream, type PublishStreamOptions } from '../p
 import { ServerClient } from '../server-client.js';
 import { type Attributes, collectAttribute, integerFrom, parseRate } from '../values.js';
 
-/** `millrace pub`: publishes one event, the same one several times, or one for each line of stdin. */
+/**
+ * `millrace pub`: publishes one event, the same one several times, or one for each line of stdin.
+ */
 
 interface PubOptions extends ServerSettings {
   type: string;

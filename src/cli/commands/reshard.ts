@@ -4,7 +4,10 @@ import { tell } from '../failure.js';
 import { writeLine } from '../output.js';
 import { integerFrom } from '../values.js';
 
-/** `millrace reshard`: copies a directory that no server has open into one with another number of shards. */
+/**
+ * `millrace reshard`: copies a directory that no server has open into one with another number of
+ * shards.
+ */
 
 interface ReshardCommandOptions {
   shards: number;

@@ -2,7 +2,10 @@ import { type Command, Option } from 'commander';
 import { applyConfig, configOption } from '../config.js';
 import { collect, integerFrom } from '../values.js';
 
-/** `millrace serve`: opens a directory, serves it until it is told to stop, and stops without losing anything. */
+/**
+ * `millrace serve`: opens a directory, serves it until it is told to stop, and stops without losing
+ * anything.
+ */
 
 export interface ServeOptions {
   dir: string;

@@ -9,7 +9,10 @@ import { ServerClient } from '../server-client.js';
 import { ShutdownSignal } from '../shutdown.js';
 import { type From, integerFrom, parseFrom } from '../values.js';
 
-/** `millrace sub`: prints events as they come, until it has enough, is told to stop, or loses the server. */
+/**
+ * `millrace sub`: prints events as they come, until it has enough, is told to stop, or loses the
+ * server.
+ */
 
 interface SubOptions extends ServerSettings, FilterOptions {
   from: From;
@@ -67,7 +70,10 @@ function request(topics: string[], options: SubOptions): RequestPayload<'subscri
   };
 }
 
-/** Prints what the server sends for the subscription; reads the socket no faster than stdout is read. */
+/**
+ * Prints what the server sends for the subscription; reads the socket no faster than stdout is
+ * read.
+ */
 class EventPrinter {
   /** Resolves when `count` events are printed; rejects when the server ends the subscription. */
   readonly done: Promise<void>;

@@ -16,8 +16,9 @@ import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/p
 import { matchesPattern } from '../../../src/protocol/topic.js';
 
 /**
- * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the gateway asks for, and
- * can be told to fail or to wait. One shard. Like the real one it moves a subscription's cursor when it hands an event out.
+ * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the
+ * gateway asks for, and can be told to fail or to wait. One shard. Like the real one it moves a
+ * subscription's cursor when the handler is done with an event.
  */
 export class FakeEndpoint implements BusEndpoint {
   readonly epoch = 'epoch-1';
@@ -254,10 +255,10 @@ export class FakeSubscription implements Subscription {
   async #handle(): Promise<void> {
     this.#isHandling = true;
     for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
-      this.#position = event.sequence ?? this.#position;
       this.taken++;
       const answer = this.#handler(event);
       if (answer !== undefined) await answer;
+      this.#position = event.sequence ?? this.#position;
     }
     this.#isHandling = false;
   }
