@@ -1,10 +1,6 @@
 import { openBus } from '../index.js';
-import type { Bus, BusOptions } from '../main/bus.js';
-import {
-  type GatewayStartOptions,
-  type StartedGateway,
-  startGateway,
-} from '../main/gateway-starter.js';
+import type { Bus, BusOptions, GatewayHandle, GatewayOptions } from '../main/bus.js';
+import { startGateway } from '../main/gateway-starter.js';
 import { BusError } from '../protocol/errors.js';
 import type { ServeOptions } from './commands/serve.js';
 import type { Config } from './config.js';
@@ -46,7 +42,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
  */
 async function stop(
   bus: Bus,
-  gateway: StartedGateway,
+  gateway: GatewayHandle,
   signal: ShutdownSignal,
   log: CommandLog,
 ): Promise<void> {
@@ -74,9 +70,9 @@ function busOptions(options: ServeOptions, config: Config, log: CommandLog): Bus
   return result;
 }
 
-function gatewayOptions(options: ServeOptions): GatewayStartOptions {
+function gatewayOptions(options: ServeOptions): GatewayOptions {
   const { host, port, maxConnections, maxPublishPerSecond, allowedOrigins } = options;
-  const result: GatewayStartOptions = { host, port };
+  const result: GatewayOptions = { host, port };
   if (maxConnections !== undefined) result.maxConnections = maxConnections;
   if (maxPublishPerSecond !== undefined) result.maxPublishPerSecond = maxPublishPerSecond;
   if (allowedOrigins !== undefined) result.allowedOrigins = allowedOrigins;

@@ -3,8 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ulid } from 'ulid';
 import { WebSocketServer } from 'ws';
-import type { BusEndpoint } from '../main/bus.js';
-import type { GatewayStartOptions } from '../main/gateway-starter.js';
+import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
@@ -34,7 +33,7 @@ export class Gateway {
   #isClosing = false;
 
   /** @throws BusError `OPTION_INVALID`, `INSECURE_BIND` */
-  constructor(endpoint: BusEndpoint, options: GatewayStartOptions, log: GatewayLogger) {
+  constructor(endpoint: BusEndpoint, options: GatewayOptions, log: GatewayLogger) {
     const settings = parseGatewaySettings(options);
     this.#settings = settings;
     this.#log = log;

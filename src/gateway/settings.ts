@@ -1,4 +1,4 @@
-import type { GatewayStartOptions } from '../main/gateway-starter.js';
+import type { GatewayOptions } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import {
   CONNECTION_OUTBOUND_BYTES_MAX,
@@ -50,7 +50,7 @@ const INTEGERS = {
 type IntegerOption = keyof typeof INTEGERS;
 
 /** @throws BusError `OPTION_INVALID`, `INSECURE_BIND` */
-export function parseGatewaySettings(options: GatewayStartOptions): GatewaySettings {
+export function parseGatewaySettings(options: GatewayOptions): GatewaySettings {
   const known = new Set([...Object.keys(INTEGERS), 'host', 'allowedOrigins']);
   for (const option of Object.keys(options)) {
     if (!known.has(option)) throw refused(option, `is no option of the gateway`);

@@ -188,17 +188,36 @@ export interface BusEndpoint extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** What can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`. */
 export interface GatewayOptions {
   /** Default 7400; 0 takes a free port. */
   port?: number;
   /** Default 127.0.0.1; any other host is refused with `INSECURE_BIND` until authentication is configured. */
   host?: string;
+
+  maxConnections?: number;
+  maxConnectionsPerAddress?: number;
+  /** Per connection. */
+  maxSubscriptions?: number;
+  /** Bytes of one WebSocket frame from a client. */
+  maxFrameBytes?: number;
+  /** Bytes that wait for one client before its subscriptions pause. */
+  maxOutboundBytes?: number;
+  /** A client that takes nothing for this long while its outbound is full is cut. */
+  stallMs?: number;
+  heartbeatMs?: number;
+  /** Events per second and connection; default: no limit. */
+  maxPublishPerSecond?: number;
+  /** Origins, `https://app.example`, whose pages may connect beside those from this machine. */
+  allowedOrigins?: readonly string[];
 }
 
 export interface GatewayHandle extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   readonly url: string;
+  /** Resolves when the gateway's thread has ended after `close()`, rejects if it died by itself. */
+  readonly closed: Promise<void>;
   close(): Promise<void>;
 }
 

@@ -8,27 +8,6 @@ import type { BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
  * serves never loads it.
  */
 
-/**
- * Everything that can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`.
- */
-export interface GatewayStartOptions extends GatewayOptions {
-  maxConnections?: number;
-  maxConnectionsPerAddress?: number;
-  /** Per connection. */
-  maxSubscriptions?: number;
-  /** Bytes of one WebSocket frame from a client. */
-  maxFrameBytes?: number;
-  /** Bytes that wait for one client before its subscriptions pause. */
-  maxOutboundBytes?: number;
-  /** A client that takes nothing for this long while its outbound is full is cut. */
-  stallMs?: number;
-  heartbeatMs?: number;
-  /** Events per second and connection; default: no limit. */
-  maxPublishPerSecond?: number;
-  /** Origins, `https://app.example`, whose pages may connect beside those from this machine. */
-  allowedOrigins?: readonly string[];
-}
-
 export interface GatewayLog {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
@@ -41,15 +20,10 @@ export interface GatewayHooks {
   onError?: (error: BusError) => void;
 }
 
-export interface StartedGateway extends GatewayHandle {
-  /** Resolves when the thread has ended after `close()`, rejects if it died by itself. */
-  readonly closed: Promise<void>;
-}
-
 /** What the thread is started with. */
 export interface GatewayThreadData {
   readonly attachment: unknown;
-  readonly options: GatewayStartOptions;
+  readonly options: GatewayOptions;
 }
 
 export type GatewayThreadMessage =
@@ -74,9 +48,9 @@ const THREAD_URL = new URL('../gateway/gateway-thread.js', import.meta.url);
  */
 export async function startGateway(
   bus: { attachment(): BusAttachment },
-  options: GatewayStartOptions = {},
+  options: GatewayOptions = {},
   hooks: GatewayHooks = {},
-): Promise<StartedGateway> {
+): Promise<GatewayHandle> {
   const { data, transferList } = bus.attachment();
   const workerData: GatewayThreadData = { attachment: data, options };
   const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
@@ -85,7 +59,7 @@ export async function startGateway(
   return proxy;
 }
 
-class GatewayThreadProxy implements StartedGateway {
+class GatewayThreadProxy implements GatewayHandle {
   host = '';
   port = 0;
   readonly listening: Promise<void>;

@@ -114,12 +114,7 @@ export class Publisher {
     options: PublishOptions = NO_OPTIONS,
   ): Promise<PublishAck[]> {
     try {
-      if (!Array.isArray(inputs) || inputs.length > PUBLISH_MANY_MAX) {
-        throw new BusError(
-          'EVENT_INVALID',
-          `publishMany takes an array of 0 to ${PUBLISH_MANY_MAX} events`,
-        );
-      }
+      checkBatch(inputs);
       if (inputs.length === 0) return Promise.resolve([]);
       return this.#publishAll(inputs, options);
     } catch (error) {

@@ -7,7 +7,7 @@ import { controls } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';
-import { Gate, within } from './support/wait.js';
+import { Gate, until, within } from './support/wait.js';
 
 /**
  * A subscriber that is slow or stuck changes nothing for the others: they get the same events, and a shard's loop
@@ -68,6 +68,24 @@ describe('a stuck subscriber', () => {
       expect(await turnsToDeliver(bus, live, count)).toBeLessThanOrEqual(turnsMax(count));
     }
     await worker.terminate();
+  });
+
+  test('whose thread never gives its event loop back delays nobody either', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
+    const live = await Collector.start(bus, 't.*');
+    const worker = await RemoteEndpoint.attach(bus);
+    await worker.subscribe('busy', '*', { maxBuffer: 1000 });
+    await worker.subscribe('dropping', '*', { maxBuffer: 1000, overflow: 'drop-oldest' });
+    const big = { topic: 'big', type: 'chat_message', payload: 'x'.repeat(3000) };
+    await worker.spin([...Array(50).fill(big), ...Array(50).fill({ ...big, payload: 1 })]);
+    for (const count of [1, 3000, 1]) {
+      expect(await turnsToDeliver(bus, live, count)).toBeLessThanOrEqual(turnsMax(count));
+    }
+    await controls(bus).killShard(0);
+    expect(await turnsToDeliver(bus, live, 500)).toBeLessThanOrEqual(turnsMax(500));
+    await worker.terminate();
+    await until('one subscription', async () => (await bus.stats()).subscriptions === 1);
+    await turnsToDeliver(bus, live, 1);
   });
 
   test('that never reads its iterator delays nobody, and keeps little', async () => {

@@ -93,14 +93,14 @@ describe('the smallest ring', () => {
     await replay.count(2);
   });
 
-  test('subscribes a thousand at once, with long filters, and lets them go at once', async () => {
+  test('subscribes many at once, with long filters, and lets them go at once', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: RING_BYTES });
     const topics = Array.from({ length: 100 }, (_, n) => longTopic(n));
-    const subscriptions: Subscription[] = Array.from({ length: 500 }, () => bus.subscribe(topics));
+    const subscriptions: Subscription[] = Array.from({ length: 150 }, () => bus.subscribe(topics));
     await within('ready', Promise.all(subscriptions.map(({ ready }) => ready)));
-    expect((await bus.stats()).subscriptions).toBe(500);
+    expect((await bus.stats()).subscriptions).toBe(150);
     const infos = await within('answer', bus.subscribers(longTopic(5)));
-    expect(infos).toHaveLength(500);
+    expect(infos).toHaveLength(150);
     await within('updated', Promise.all(subscriptions.map((one) => one.update('a'))));
     await within('gone', Promise.all(subscriptions.map((one) => one.unsubscribe())));
     expect((await bus.stats()).subscriptions).toBe(0);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import type { EventInput } from '../../src/protocol/event.js';
 import { Collector, gather } from './support/collector.js';
@@ -6,7 +8,7 @@ import { attachBus } from './support/millrace.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { expectSameHistory, expectTopicOrder, expectWithoutHoles } from './support/oracle.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';
-import { until, within } from './support/wait.js';
+import { DEADLINE_MS, until, within } from './support/wait.js';
 
 /** The bus in a user's own worker threads: the same API, and no trace of a worker that is gone. */
 const events = (count: number, mark = 'w'): EventInput[] =>
@@ -149,6 +151,54 @@ describe('an attached worker', () => {
     const reopened = await openTestBus({ dir });
     expect(await gather(reopened.read({ topic: '*' }))).toHaveLength(10);
     await worker.terminate();
+  });
+
+  test('needs nothing of the thread that opened the bus', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const worker = await RemoteEndpoint.attach(bus);
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    const done = worker.roundTrips(300, word);
+    // This thread stands still meanwhile: no event loop, no messages.
+    expect(Atomics.wait(word, 0, 0, DEADLINE_MS)).not.toBe('timed-out');
+    expect(word[0]).toBe(300);
+    await done;
+    await worker.terminate();
+  });
+
+  test('that nobody starts costs the bus nothing but memory', async () => {
+    const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
+    const attachments = Array.from({ length: 20 }, () => bus.attachment());
+    await within('acks', bus.publishMany(events(1000)));
+    const late = await attachBus(attachments[7]!.data);
+    expect(await late.publish(events(1)[0]!)).toMatchObject({ duplicate: false });
+    await refused(async () => attachBus(attachments[7]!.data), ['OPTION_INVALID', 'BUS_CLOSED']);
+    await within('close', bus.close());
+    await refused(async () => attachBus(attachments[8]!.data), ['OPTION_INVALID', 'BUS_CLOSED']);
+    await refused(() => late.publish(events(1)[0]!), 'BUS_CLOSED');
+  });
+
+  test('that dies of its own mistake leaves no subscription behind', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const { data, transferList } = bus.attachment();
+    const code = `
+      const { workerData } = require('node:worker_threads');
+      import(workerData.entry).then(async ({ attachBus }) => {
+        const bus = await attachBus(workerData.attachment);
+        await bus.subscribe('*', () => {}).ready;
+        await bus.publish({ topic: 'worker.last', type: 'worker_failed', payload: 1 });
+        setImmediate(() => { throw new Error('my own mistake'); });
+      });`;
+    const entry = new URL('../../dist/index.js', import.meta.url).href;
+    const worker = new Worker(code, {
+      eval: true,
+      workerData: { attachment: data, entry },
+      transferList: [...transferList],
+    });
+    const [error] = await once(worker, 'error');
+    expect(error).toMatchObject({ message: 'my own mistake' });
+    await until('no subscription', async () => (await bus.stats()).subscriptions === 0);
+    expect((await bus.stats()).endpoints).toBe(1);
+    expect(await bus.query({ topic: 'worker.last' })).toHaveLength(1);
   });
 
   test('may be attached in the same thread, too', async () => {

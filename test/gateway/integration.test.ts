@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Bus } from '../../src/main/bus.js';
+import type { Bus, GatewayHandle, GatewayOptions } from '../../src/main/bus.js';
 import type * as starter from '../../src/main/gateway-starter.js';
-import type { GatewayLog, GatewayStartOptions } from '../../src/main/gateway-starter.js';
+import type { GatewayLog } from '../../src/main/gateway-starter.js';
 import type { Event } from '../../src/protocol/event.js';
 import { openTestBus } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';
@@ -13,10 +13,10 @@ const built: typeof starter = await import(
   /* @vite-ignore */ new URL('../../dist/main/gateway-starter.js', import.meta.url).href
 );
 
-const handles: starter.StartedGateway[] = [];
+const handles: GatewayHandle[] = [];
 const logs: GatewayLog[] = [];
 
-async function serve(bus: Bus, options: GatewayStartOptions = {}): Promise<starter.StartedGateway> {
+async function serve(bus: Bus, options: GatewayOptions = {}): Promise<GatewayHandle> {
   const onLog = (log: GatewayLog): void => {
     logs.push(log);
   };

@@ -53,6 +53,28 @@ const operations = {
   stats: () => bus.stats(),
   drain: () => bus.drain(),
   close: () => bus.close(),
+  /** Publishes, waits for nothing, and never gives its event loop back. */
+  spin(inputs) {
+    for (const input of inputs) bus.publish(input).catch(() => {});
+    parentPort.postMessage({ spinning: true });
+    for (;;);
+  },
+  /** Publishes and receives by itself; raises the shared word when all has come round. */
+  async roundTrips(count, word) {
+    let seen = 0;
+    const all = new Promise((resolve) => {
+      bus.subscribe('worker.*', () => {
+        if (++seen === count) resolve();
+      });
+    });
+    await bus.drain();
+    for (let n = 0; n < count; n++) {
+      await bus.publish({ topic: `worker.${n % 4}`, type: 'worker_progress', payload: n });
+    }
+    await all;
+    Atomics.store(word, 0, seen);
+    Atomics.notify(word, 0);
+  },
   /** After this the thread has nothing left to keep it alive. */
   letGo: () => parentPort.unref(),
 };

@@ -13,6 +13,7 @@ interface Answer {
   error?: { code: ErrorCode; message: string; stack: string };
   subscription?: string;
   event?: Event;
+  spinning?: true;
 }
 
 interface Call {
@@ -24,6 +25,7 @@ export class RemoteEndpoint {
   readonly #calls = new Map<number, Call>();
   readonly #events = new Map<string, Event[]>();
   #lastCall = 0;
+  #spinning: (() => void) | undefined;
 
   private constructor(readonly worker: Worker) {
     worker.on('message', (answer: Answer) => this.#answered(answer));
@@ -118,6 +120,20 @@ export class RemoteEndpoint {
     await until(`${count} events at the worker's ${key}`, () => this.received(key).length >= count);
   }
 
+  /** Keeps its thread busy for ever, its publishes unanswered and its deliveries unread. */
+  async spin(inputs: readonly EventInput[]): Promise<void> {
+    const spinning = new Promise<void>((resolve) => {
+      this.#spinning = resolve;
+    });
+    // The call itself is never answered.
+    this.#call('spin', inputs).catch(() => undefined);
+    await spinning;
+  }
+
+  roundTrips(count: number, word: Int32Array): Promise<void> {
+    return this.#call('roundTrips', count, word);
+  }
+
   /** Ends the thread as it stands, whatever it is doing. */
   async terminate(): Promise<void> {
     await this.worker.terminate();
@@ -137,7 +153,8 @@ export class RemoteEndpoint {
     return (await answer) as T;
   }
 
-  #answered({ call, value, error, subscription, event }: Answer): void {
+  #answered({ call, value, error, subscription, event, spinning }: Answer): void {
+    if (spinning) this.#spinning?.();
     if (subscription !== undefined) this.#events.get(subscription)!.push(event!);
     if (call === undefined) return;
     const waiting = this.#calls.get(call);

@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
 import { Gateway } from '../../../src/gateway/gateway.js';
-import type { GatewayLog, GatewayStartOptions } from '../../../src/main/gateway-starter.js';
+import type { GatewayOptions } from '../../../src/main/bus.js';
+import type { GatewayLog } from '../../../src/main/gateway-starter.js';
 import { FakeEndpoint } from './fake-endpoint.js';
 import { SocketClient } from './socket-client.js';
 
@@ -15,7 +16,7 @@ export interface TestGateway {
 }
 
 /** A gateway over a fake endpoint on a free port, with real sockets; closed after the test. */
-export async function openGateway(options: GatewayStartOptions = {}): Promise<TestGateway> {
+export async function openGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const endpoint = new FakeEndpoint();
   const logs: GatewayLog[] = [];
   const gateway = new Gateway(endpoint, { port: 0, ...options }, (level, message, fields) => {
