@@ -181,8 +181,8 @@ export interface BusEndpoint extends AsyncDisposable {
   topics(pattern?: string): Promise<TopicInfo[]>;
   stats(): Promise<BusStats>;
   /**
-   * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed what their shards
-   * had sent by then; one that is behind is not waited for until it has caught up.
+   * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed everything that
+   * was stored by then. An iterator that nobody reads makes it wait for ever.
    */
   drain(): Promise<void>;
   close(): Promise<void>;

@@ -211,7 +211,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     await Promise.all(
       live.map((proxy) => proxy.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))),
     );
-    await Promise.all([...this.#subscriptions.values()].map((s) => s.whenBelow(1)));
+    const heads = this.#proxies.map(({ control }) => control.head);
+    await Promise.all([...this.#subscriptions.values()].map((one) => one.whenConsumed(heads)));
   }
 
   close(): Promise<void> {

@@ -72,7 +72,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #sizes = new Deque<number>();
   readonly #emitter = new EventEmitter();
   readonly #readers = new Deque<Reader<P>>();
-  readonly #waiters: { readonly below: number; readonly resolve: () => void }[] = [];
+  readonly #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
   /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
   #current: Event<P> | undefined;
   #currentBytes = NO_CREDIT;
@@ -196,10 +196,18 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     part.owedBytes = 0;
   }
 
-  /** Resolves once fewer than `below` events wait, or the subscription has ended and nothing does. */
+  /** Resolves once fewer than `below` events wait, or the subscription has ended. */
   whenBelow(below: number): Promise<void> {
-    if (this.#events.length < below && !this.#isHandling) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ below, resolve }));
+    return this.#when(() => this.#events.length < below && !this.#isHandling);
+  }
+
+  /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */
+  whenConsumed(positions: readonly number[]): Promise<void> {
+    const isBehind = (part: ShardPart): boolean =>
+      part.mode !== 'none' && this.#position(part) < positions[part.shard]!;
+    return this.#when(
+      () => this.#events.length === 0 && !this.#isHandling && !this.parts.some(isBehind),
+    );
   }
 
   onState(part: ShardPart, state: number, body: never): void {
@@ -220,6 +228,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
         part.mode = 'history';
         this.#host.readHistory(this as BusSubscription, part);
       }
+      this.#wakeWaiters();
     }
   }
 
@@ -349,12 +358,15 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#wakeWaiters();
   }
 
+  #when(isDone: () => boolean): Promise<void> {
+    if (this.#isFinished || isDone()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
+  }
+
   #wakeWaiters(): void {
     if (this.#waiters.length === 0) return;
-    const waiters = this.#waiters.splice(0);
-    for (const waiter of waiters) {
-      const isDone = this.#events.length < waiter.below && !this.#isHandling;
-      if (isDone || this.#isFinished) waiter.resolve();
+    for (const waiter of this.#waiters.splice(0)) {
+      if (this.#isFinished || waiter.isDone()) waiter.resolve();
       else this.#waiters.push(waiter);
     }
   }

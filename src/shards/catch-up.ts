@@ -3,6 +3,7 @@
  * the shard's loop does it, a consumer goes from the log over to what is live at an exact sequence.
  */
 import { STATE_BEHIND, STATE_GAP } from '../link/link-records.js';
+import { BusError } from '../protocol/errors.js';
 import {
   CATCH_UP_BYTES_PER_STEP,
   CATCH_UP_EVENTS_PER_STEP,
@@ -47,19 +48,29 @@ export class CatchUp {
     this.#one[0] = consumer;
     this.#sent = 0;
     this.#stopped = false;
-    const read = this.#log.read(
-      {
-        after: consumer.position,
-        until: head,
-        limit: Math.min(limit, CATCH_UP_EVENTS_PER_STEP),
-        limitBytes: CATCH_UP_BYTES_PER_STEP,
-      },
-      this.#visit,
-    );
+    const read = this.#read(consumer, head, limit);
+    if (consumer.ended) return { read, sent: this.#sent };
     // Pruned sequences at the very end are passed over too.
     if (read === 0 && !this.#stopped) consumer.position = head;
     if (consumer.position >= head) consumer.goLive(head);
     return { read, sent: this.#sent };
+  }
+
+  /** A damaged row ends the consumer that comes upon it, and nobody else. */
+  #read(consumer: LinkConsumer, head: number, limit: number): number {
+    const request = {
+      after: consumer.position,
+      until: head,
+      limit: Math.min(limit, CATCH_UP_EVENTS_PER_STEP),
+      limitBytes: CATCH_UP_BYTES_PER_STEP,
+    };
+    try {
+      return this.#log.read(request, this.#visit);
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      consumer.end(error.code, error.message, consumer.position);
+      return 0;
+    }
   }
 
   /** Events that the consumer wants may have gone while it was behind: it is told before what follows them. */

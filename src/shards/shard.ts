@@ -310,6 +310,10 @@ export class Shard {
         pages -= Math.max(1, read);
         fed += sent;
       }
+      if (consumer.ended) {
+        this.unsubscribe(consumer);
+        continue;
+      }
       const isBehind = consumer.mode === QUEUED || consumer.mode === CATCHING_UP;
       if (!isBehind || !consumer.hasCredit) continue;
       if (consumer.link.isBlocked || !consumer.link.mayHaveRoom)
