@@ -1,9 +1,9 @@
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BusEndpoint } from './bus.js';
 import { Endpoint, type EndpointData } from './endpoint.js';
-import { ServicesProxy } from './services.js';
+import { ServicesProxy, saysClosed } from './services.js';
 
 /** What an attachment is inside. */
 export interface AttachmentData {
@@ -28,12 +28,30 @@ export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoi
   if (!isAttachment(data)) {
     throw new BusError('OPTION_INVALID', 'attachBus: not the data of bus.attachment()');
   }
+  if (attached.has(data)) {
+    throw new BusError('OPTION_INVALID', 'attachBus: this attachment is in use; make another one');
+  }
+  attached.add(data);
+  if (isOver(data.services)) {
+    throw new BusError('BUS_CLOSED', 'the bus that this attachment belongs to is closed');
+  }
   const settings = { topics: options.topics ?? [], onError: options.onError ?? warn };
   return new Endpoint(
     data.endpoint,
     settings,
     (listener) => new ServicesProxy(data.services, listener),
   );
+}
+
+/** Attachments that became endpoints in this thread. */
+const attached = new WeakSet<AttachmentData>();
+
+/** Nothing is sent to an endpoint that nobody has made yet, but that the bus has closed. */
+function isOver(services: MessagePort): boolean {
+  for (let told = receiveMessageOnPort(services); told; told = receiveMessageOnPort(services)) {
+    if (saysClosed(told.message)) return true;
+  }
+  return false;
 }
 
 /** The default of `onError`: a failure that nobody is told of must at least be seen. */

@@ -49,6 +49,7 @@ export class SinglePublish implements PendingPublish {
 
 /** One `publishMany`: it settles when each of its events has. */
 export class ManyPublish {
+  onSettled: (() => void) | undefined;
   readonly acks: PublishAck[];
   #left: number;
   #failure: { error: BusError; index: number } | undefined;
@@ -78,6 +79,7 @@ export class ManyPublish {
   /** Told of one of several: the first refusal, and what became of the others. */
   #countDown(): void {
     if (--this.#left > 0) return;
+    this.onSettled?.();
     if (this.#failure === undefined) {
       this.resolve(this.acks);
       return;

@@ -186,6 +186,7 @@ export class Publisher {
     return new Promise((resolve, reject) => {
       const many = new ManyPublish(ids, topics, resolve, reject);
       const parts: (ManyPublishPart | undefined)[] = new Array(this.#proxies.length);
+      const waiters: Waiter[] = [];
       for (let i = 0; i < inputs.length; i++) {
         const { proxy } = this.#fill(inputs[i]!, payloads[i]!, options);
         ids[i] = this.#encoder.id;
@@ -193,8 +194,10 @@ export class Publisher {
         parts[proxy.shard] ??= new ManyPublishPart(many);
         const part = parts[proxy.shard]!;
         part.indexes.push(i);
-        this.#hand(proxy, part);
+        const waiter = this.#hand(proxy, part);
+        if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
+      if (options.signal !== undefined) watchAbortOfMany(options.signal, many, waiters);
     });
   }
 
@@ -393,6 +396,33 @@ function watchAbort(signal: AbortSignal, pending: SinglePublish, waiter: Waiter 
   };
   signal.addEventListener('abort', onAbort, { once: true });
   pending.onSettled = () => signal.removeEventListener('abort', onAbort);
+}
+
+/** What only waited is taken back; what was handed over is being stored, so the outcome is unknown. */
+function watchAbortOfMany(
+  signal: AbortSignal,
+  many: ManyPublish,
+  waiters: readonly Waiter[],
+): void {
+  const onAbort = (): void => {
+    const waiting = waiters.filter(({ isHanded }) => !isHanded);
+    for (const waiter of waiting) waiter.isAbandoned = true;
+    const total = many.ids.length;
+    if (waiting.length === total) {
+      many.reject(aborted(signal));
+      return;
+    }
+    const handed = total - waiting.length;
+    many.reject(
+      new BusError(
+        'PUBLISH_UNKNOWN',
+        `aborted after ${handed} of ${total} events were handed to their shards: those are being stored`,
+        { details: { handed, events: total }, cause: signal.reason },
+      ),
+    );
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  many.onSettled = () => signal.removeEventListener('abort', onAbort);
 }
 
 function aborted(signal: AbortSignal): BusError {

@@ -50,6 +50,11 @@ type FromMain =
   | { readonly tell: 'closing' }
   | { readonly tell: 'closed' };
 
+/** Whether main has said, before anybody listened, that the bus is closed. */
+export function saysClosed(message: unknown): boolean {
+  return (message as FromMain).tell === 'closed';
+}
+
 /** The attached worker's side. */
 export class ServicesProxy implements MainServices {
   readonly #port: MessagePort;

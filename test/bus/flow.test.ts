@@ -119,6 +119,35 @@ describe('a publish that finds no room', () => {
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(3000);
   });
 
+  test('in publishMany is given up with all that waited, and what waited is not stored', async () => {
+    const { bus, gate, held } = await openHeldBus(60_000);
+    const abort = new AbortController();
+    const inputs = Array.from({ length: 3000 }, (_, n) => ({ ...note, payload: n }));
+    const many = bus.publishMany(inputs, { signal: abort.signal });
+    abort.abort();
+    // Some of them were with their shard already.
+    await refused(() => many, ['PUBLISH_UNKNOWN', 'ABORTED']);
+    gate.open();
+    const last = await within('an ack', bus.publish({ ...note, payload: 'last' }));
+    await held.count(last.sequence!);
+    const stored = await gather(bus.read({ topic: '*' }));
+    const numbers = Array.from({ length: last.sequence! - 1 }, (_, n) => n);
+    expect(stored.map(({ payload }) => payload)).toEqual([...numbers, 'last']);
+    expect(stored.length).toBeLessThan(3000);
+  });
+
+  test('does not wait at all where it was told so', async () => {
+    const { bus, gate } = await openHeldBus(0);
+    const outcomes = Array.from({ length: 3000 }, (_, n) => bus.publish({ ...note, payload: n }));
+    const settled = Promise.allSettled(outcomes);
+    await refused(() => outcomes.at(-1), 'BACKPRESSURE');
+    gate.open();
+    const acks = (await within('all outcomes', settled)).filter(
+      ({ status }) => status === 'fulfilled',
+    );
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(acks.length);
+  });
+
   test('is refused at once where its signal has been aborted before', async () => {
     const bus = await openTestBus({ shards: 1 });
     await refused(() => bus.publish(note, { signal: AbortSignal.abort() }), 'ABORTED');

@@ -131,6 +131,35 @@ describe('a handler', () => {
     expect(seen).toEqual(Array.from({ length: 4000 }, (_, n) => n));
   });
 
+  test('answers calls of next() that came before their events, in order', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const subscription = bus.subscribe<number>('*');
+    await subscription.ready;
+    const iterator = subscription[Symbol.asyncIterator]();
+    const asked = Array.from({ length: 5 }, () => iterator.next());
+    await publish(bus, 4);
+    const values = await within('four events', Promise.all(asked.slice(0, 4)));
+    expect(values.map(({ value }) => value.payload)).toEqual([0, 1, 2, 3]);
+    await iterator.return?.();
+    expect(await within('the end', asked[4]!)).toMatchObject({ done: true });
+    expect(await iterator.next()).toMatchObject({ done: true });
+  });
+
+  test('whose body throws leaves the subscription', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const subscription = bus.subscribe<number>('*');
+    await subscription.ready;
+    await publish(bus, 4);
+    const reading = (async () => {
+      for await (const { payload } of subscription) {
+        if (payload === 2) throw new Error('in the body');
+      }
+    })();
+    await expect(within('the error', reading)).rejects.toThrow('in the body');
+    await within('closed', subscription.closed);
+    await until('none left', async () => (await bus.stats()).subscriptions === 0);
+  });
+
   test('throws what ended the subscription', async () => {
     const bus = await openTestBus({ shards: 1 });
     const subscription = bus.subscribe('*', { overflow: 'disconnect', maxBuffer: 1 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Subscription } from '../../src/main/bus.js';
+import type { Bus, SubscribeFrom, Subscription } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { Collector, gather } from '../bus/support/collector.js';
 import { controls } from '../bus/support/millrace.js';
@@ -22,7 +22,17 @@ const inputs = (first: number, count: number) =>
 
 type Step = 'subscribe' | 'update' | 'unsubscribe' | 'drain' | 'kill' | 'attach' | 'terminate';
 
-const steps = fc.array(
+interface Move {
+  readonly what: Step;
+  readonly which: number;
+  readonly topics: string[];
+  readonly from: SubscribeFrom;
+  readonly maxBuffer: number;
+  readonly count: number;
+  readonly wait: boolean;
+}
+
+const moves: fc.Arbitrary<Move[]> = fc.array(
   fc.record({
     what: fc.constantFrom<Step>(
       'subscribe',
@@ -37,13 +47,87 @@ const steps = fc.array(
     ),
     which: fc.nat({ max: 20 }),
     topics: fc.subarray([...TOPICS, 't.*', '*'], { minLength: 1 }),
-    from: fc.constantFrom('now' as const, 'earliest' as const, { last: 20 }),
+    from: fc.constantFrom<SubscribeFrom>('now', 'earliest', { last: 20 }),
     maxBuffer: fc.constantFrom(1, 10, 1000),
     count: fc.nat({ max: 60 }),
     wait: fc.boolean(),
   }),
   { minLength: 3, maxLength: 30 },
 );
+
+/** One run: a bus, what is open on it, and what has not come to its end yet. */
+class Churn {
+  readonly acks: Promise<PublishAck[]>[] = [];
+  readonly doing: Promise<unknown>[] = [];
+  published = 0;
+  #workers: RemoteEndpoint[] = [];
+  #open: Subscription[] = [];
+
+  constructor(readonly bus: Bus) {}
+
+  get open(): number {
+    return this.#open.length + this.#workers.length;
+  }
+
+  async move(move: Move): Promise<void> {
+    const { which, count } = move;
+    const worker = this.#workers[which % Math.max(1, this.#workers.length)];
+    const publisher = which % 2 && worker ? worker : this.bus;
+    this.acks.push(publisher.publishMany(inputs(this.published, count)));
+    this.published += count;
+    const started = await this.#begin(move, worker);
+    if (started === undefined) return;
+    this.doing.push(started.end);
+    if (move.wait) await within(move.what, started.end);
+  }
+
+  async endAll(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await within('the end', Promise.all(this.#open.map((one) => one.unsubscribe())));
+  }
+
+  async #begin(
+    { what, which, topics, from, maxBuffer }: Move,
+    worker: RemoteEndpoint | undefined,
+  ): Promise<Started | undefined> {
+    const chosen = this.#open[which % Math.max(1, this.#open.length)];
+    switch (what) {
+      case 'kill':
+        return held(controls(this.bus).killShard(which % this.bus.shards));
+      case 'subscribe': {
+        const subscription = this.bus.subscribe(topics, () => {}, { from, maxBuffer });
+        this.#open.push(subscription);
+        return held(subscription.ready);
+      }
+      case 'attach': {
+        if (this.#workers.length === 2) return undefined;
+        const attached = await RemoteEndpoint.attach(this.bus);
+        this.#workers.push(attached);
+        return held(attached.subscribe('all', topics, { from }));
+      }
+      case 'terminate':
+        if (worker === undefined) return undefined;
+        // Its publishes must be answered first, or it would take the answers along.
+        await within('acks', Promise.all(this.acks));
+        this.#workers = this.#workers.filter((one) => one !== worker);
+        return held(worker.terminate());
+      case 'update':
+        return chosen && held(chosen.update(topics));
+      default:
+        this.#open = this.#open.filter((one) => one !== chosen);
+        return chosen && held(what === 'drain' ? chosen.drain() : chosen.unsubscribe());
+    }
+  }
+}
+
+/** A promise in a box, which an async function can return without waiting for it. */
+interface Started {
+  readonly end: Promise<unknown>;
+}
+
+function held(promise: Promise<unknown>): Started {
+  return { end: promise.catch(expectGone) };
+}
 
 describe('while shards die', () => {
   test(
@@ -52,60 +136,22 @@ describe('while shards die', () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
         fc.constantFrom(4096, 65_536),
-        steps,
+        moves,
         async (shards, ringBytes, sequence) => {
           const dir = temporaryDirectory();
           const bus = await openTestBus({ dir, shards, ringBytes });
           const steady = await Collector.start(bus, '*', { maxBuffer: 5 });
-          const workers: RemoteEndpoint[] = [];
-          let open: Subscription[] = [];
-          const acks: Promise<PublishAck[]>[] = [];
-          const doing: Promise<unknown>[] = [];
-          let published = 0;
-          for (const { what, which, topics, from, maxBuffer, count, wait } of sequence) {
-            const worker = workers[which % Math.max(1, workers.length)];
-            const publisher = which % 2 && worker ? worker : bus;
-            acks.push(publisher.publishMany(inputs(published, count)));
-            published += count;
-            const chosen = open[which % Math.max(1, open.length)];
-            let done: Promise<unknown> = Promise.resolve();
-            if (what === 'kill') done = controls(bus).killShard(which % shards);
-            else if (what === 'subscribe') {
-              const subscription = bus.subscribe(topics, () => {}, { from, maxBuffer });
-              open.push(subscription);
-              done = subscription.ready;
-            } else if (what === 'attach' && workers.length < 2) {
-              const attached = await RemoteEndpoint.attach(bus);
-              workers.push(attached);
-              done = attached.subscribe('all', topics, { from });
-            } else if (what === 'terminate' && worker !== undefined) {
-              // Its publishes must be answered first, or it would take the answers along.
-              await within('acks', Promise.all(acks));
-              workers.splice(workers.indexOf(worker), 1);
-              done = worker.terminate();
-            } else if (chosen !== undefined && what === 'update') done = chosen.update(topics);
-            else if (chosen !== undefined && (what === 'unsubscribe' || what === 'drain')) {
-              open = open.filter((one) => one !== chosen);
-              done = what === 'drain' ? chosen.drain() : chosen.unsubscribe();
-            }
-            const quiet = done.catch((error: unknown) => expectGone(error));
-            doing.push(quiet);
-            if (wait) await within(what, quiet);
-          }
-          await within('all steps', Promise.all(doing));
-          const stored = (await within('acks', Promise.all(acks))).flat();
-          await steady.count(published);
+          const churn = new Churn(bus);
+          for (const move of sequence) await churn.move(move);
+          await within('all steps', Promise.all(churn.doing));
+          const acks = (await within('acks', Promise.all(churn.acks))).flat();
+          await steady.count(churn.published);
           await within('drain', bus.drain());
-          expectSameHistory(steady.events, stored, 'the steady one');
-          expectSameHistory(await gather(bus.read({ topic: '*' })), stored, 'the log');
-          const expected = 1 + open.length + workers.length;
-          await until(
-            `${expected} subscriptions`,
-            async () => (await bus.stats()).subscriptions === expected,
-          );
-          await Promise.all(workers.map((worker) => worker.terminate()));
-          await within('the end', Promise.all(open.map((one) => one.unsubscribe())));
-          await until('one left', async () => (await bus.stats()).subscriptions === 1);
+          expectSameHistory(steady.events, acks, 'the steady one');
+          expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'the log');
+          await subscriptionsLeft(bus, 1 + churn.open);
+          await churn.endAll();
+          await subscriptionsLeft(bus, 1);
           for (const topic of TOPICS) expect(await bus.subscribers(topic)).toHaveLength(1);
           await closeTestBus(bus, dir);
         },
@@ -157,6 +203,10 @@ describe('while shards die', () => {
     await killed;
   });
 });
+
+async function subscriptionsLeft(bus: Bus, count: number): Promise<void> {
+  await until(`${count} subscriptions`, async () => (await bus.stats()).subscriptions === count);
+}
 
 /** A change of what has ended already is refused so; a worker that was ended meanwhile gives no answer. */
 function expectGone(error: unknown): void {

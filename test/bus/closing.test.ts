@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { PublishAck } from '../../src/protocol/event.js';
+import { gather } from './support/collector.js';
+import { controls } from './support/millrace.js';
+import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
+import { expectSameHistory, stored } from './support/oracle.js';
+import { holds, propertyTimeoutMs } from './support/properties.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { Gate, within } from './support/wait.js';
+
+/**
+ * A bus that is closed in the middle of everything: each publish is answered, what was acknowledged is there
+ * after reopening, and what was refused is not.
+ */
+const inputs = (count: number, mark: string) =>
+  Array.from({ length: count }, (_, n) => ({
+    topic: `t.${n % 7}`,
+    type: 'worker_progress',
+    payload: { mark, n, pad: n % 61 === 0 ? 'x'.repeat(5000) : '' },
+  }));
+
+/** The acks among the outcomes; all else must be refusals by a bus that closes. */
+async function acksOf(outcomes: readonly Promise<PublishAck>[]): Promise<PublishAck[]> {
+  const acks: PublishAck[] = [];
+  for (const outcome of await within('all outcomes', Promise.allSettled(outcomes))) {
+    if (outcome.status === 'fulfilled') acks.push(outcome.value);
+    else expect(outcome.reason).toMatchObject({ code: 'BUS_CLOSED' });
+  }
+  return acks;
+}
+
+describe('a bus that is closed in the middle', () => {
+  test(
+    'property: has stored just what it acknowledged',
+    async () => {
+      const property = fc.asyncProperty(
+        fc.record({
+          shards: fc.integer({ min: 1, max: 3 }),
+          ringBytes: fc.constantFrom(4096, 65_536),
+          commitBatchEvents: fc.constantFrom(1, 30, 4096),
+        }),
+        fc.integer({ min: 1, max: 1500 }),
+        fc.integer({ min: 0, max: 40 }),
+        fc.constantFrom('nobody', 'a stuck one', 'a blocking one'),
+        fc.constantFrom('nothing', 'a kill before', 'a kill after'),
+        async (options, count, turns, subscriber, disturbance) => {
+          const dir = temporaryDirectory();
+          let bus = await openTestBus({ dir, ...options });
+          const worker = await RemoteEndpoint.attach(bus);
+          const gate = new Gate();
+          if (subscriber !== 'nobody') {
+            const overflow = subscriber === 'a stuck one' ? 'catch-up' : 'block';
+            const held = bus.subscribe('*', () => gate.opened, { overflow, maxBuffer: 3 });
+            await held.ready;
+          }
+          const mine = inputs(count, 'main').map((input) => bus.publish(input));
+          const outcomes = acksOf(mine);
+          const theirs = worker
+            .publishEach(inputs(count, 'worker'))
+            .catch((error: unknown) => expect(error).toMatchObject({ code: 'BUS_CLOSED' }));
+          for (let turn = 0; turn < turns; turn++) {
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+          if (disturbance === 'a kill before')
+            controls(bus)
+              .killShard(0)
+              .catch(() => undefined);
+          const closed = closeTestBus(bus);
+          if (disturbance === 'a kill after')
+            controls(bus)
+              .killShard(0)
+              .catch(() => undefined);
+          await within('close', closed);
+          const acks = await outcomes;
+          await within("the worker's outcomes", theirs);
+          await worker.terminate();
+          gate.open();
+          bus = await openTestBus({ dir });
+          const all = await gather(bus.read<{ mark: string }>({ topic: '*' }));
+          const ours = all.filter(({ payload }) => payload.mark === 'main');
+          expectSameHistory(ours, stored(acks), 'reopened');
+          const numbers = all.filter(({ payload }) => payload.mark === 'worker');
+          expect(new Set(numbers.map(({ payload }) => JSON.stringify(payload))).size).toBe(
+            numbers.length,
+          );
+          for (let shard = 0; shard < options.shards; shard++) {
+            const sequences = all.filter((event) => event.shard === shard);
+            expect(sequences.map(({ sequence }) => sequence).sort((a, b) => a! - b!)).toEqual(
+              sequences.map((_, index) => index + 1),
+            );
+          }
+          await closeTestBus(bus, dir);
+        },
+      );
+      await holds(property, 15);
+    },
+    propertyTimeoutMs(15),
+  );
+
+  test('while it reads history for a subscription comes to its end', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    for (let round = 0; round < 3; round++) await bus.publishMany(inputs(5000, 'main'));
+    const subscription = bus.subscribe('*', () => {}, { from: 'earliest' });
+    await within('close', bus.close());
+    await within('closed', subscription.closed);
+  });
+
+  test('while a query, a new subscription and an update are under way answers each', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    await bus.publishMany(inputs(2000, 'main'));
+    const old = bus.subscribe('t.1', () => {});
+    await old.ready;
+    const asked = [
+      bus.query({ topic: '*', limit: 10_000 }),
+      gather(bus.read({ topic: '*' })),
+      bus.subscribe('*', () => {}, { from: { last: 5 } }).ready,
+      bus.subscribers('t.1'),
+      bus.topics(),
+      old.update('t.2'),
+      old.unsubscribe(),
+      bus.drain(),
+      bus.stats(),
+    ].map((one: Promise<unknown>) => one.catch((error: unknown) => error));
+    await within('close', bus.close());
+    await within('all answers', Promise.all(asked));
+  });
+});
