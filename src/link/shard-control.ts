@@ -20,11 +20,13 @@ export const TURNS = 5;
 
 const WORDS = 16;
 
-export const STATE_NAMES = ['starting', 'running', 'restarting', 'failed'] as const;
+export const STATE_NAMES = ['starting', 'running', 'restarting', 'failed', 'stopped'] as const;
 export const STATE_STARTING = 0;
 export const STATE_RUNNING = 1;
 export const STATE_RESTARTING = 2;
 export const STATE_FAILED = 3;
+/** Its thread has taken and acknowledged all that was in its rings, and ended: what came later is not stored. */
+export const STATE_STOPPED = 4;
 
 export const ShardCounter = {
   head: 0,

@@ -121,7 +121,7 @@ export interface TopicInfo {
 
 export interface ShardStats {
   readonly shard: number;
-  readonly state: 'starting' | 'running' | 'restarting' | 'failed';
+  readonly state: 'starting' | 'running' | 'restarting' | 'failed' | 'stopped';
   readonly restarts: number;
   readonly head: number;
   readonly published: number;

@@ -512,7 +512,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     clearInterval(this.#watch);
     this.#publisher.refuse(error);
     for (const proxy of this.#proxies) {
-      proxy.fail(unknownAtClose());
+      proxy.fail(proxy.control.state === 'stopped' ? error : unknownAtClose());
       proxy.close();
     }
     this.#publisher.close();

@@ -10,6 +10,7 @@ import {
   ShardCounter,
   STATE,
   STATE_RUNNING,
+  STATE_STOPPED,
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
@@ -72,7 +73,6 @@ class ShardThread {
       if (commanded || worked) continue;
       counters[ShardCounter.parkedMs]! += wait.idle(isIdle, IDLE_TIMEOUT_MS);
     }
-    this.#shard.turn();
   }
 
   close(): void {
@@ -80,6 +80,7 @@ class ShardThread {
   }
 
   stop(): void {
+    Atomics.store(this.#control.words, STATE, STATE_STOPPED);
     for (const link of this.#shard.links) link.close();
     this.#report({ report: 'stopped' });
     this.#mail.close();
