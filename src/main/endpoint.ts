@@ -91,6 +91,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   readonly #fed = new Set<BusSubscription>();
   readonly #watch: NodeJS.Timeout;
   #nextSubscription = 1;
+  /** Calls of `drain` that wait. */
+  #drains = 0;
   #isDraining = false;
   #isScheduled = false;
   #settledCalls: (() => void)[] = [];
@@ -206,13 +208,16 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   async drain(): Promise<void> {
     this.assertOpen();
     await this.acknowledged();
-    // Acks travel ahead of deliveries; this answer comes behind them.
-    const live = this.#proxies.filter(({ failure }) => failure === undefined);
-    await Promise.all(
-      live.map((proxy) => proxy.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))),
-    );
     const heads = this.#proxies.map(({ control }) => control.head);
-    await Promise.all([...this.#subscriptions.values()].map((one) => one.whenConsumed(heads)));
+    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    this.#drains++;
+    try {
+      // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
+      await Promise.all(live.map((one) => one.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))));
+      await Promise.all([...this.#subscriptions.values()].map((one) => one.whenConsumed(heads)));
+    } finally {
+      this.#drains--;
+    }
   }
 
   close(): Promise<void> {
@@ -263,7 +268,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   }
 
   report(error: BusError): void {
-    this.#settings.onError(error);
+    // Not here: a ring may be being read.
+    queueMicrotask(() => this.#settings.onError(error));
   }
 
   // What the shards send.
@@ -444,6 +450,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
       for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
       this.#publisher.pump();
       this.#handOut();
+      if (this.#drains > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
       if (this.#settledCalls.length > 0) this.#wakeSettled();
       if (this.#closed !== undefined) return;
       if (read >= DELIVERIES_PER_TURN) {

@@ -69,13 +69,16 @@ export class HistoryReader {
       const half = Math.max(1, subscription.window >> 1);
       await subscription.whenBelow(half);
       if (subscription.ended) return;
+      const { filter } = subscription;
       const page = await this.#services.page(part.shard, {
-        filter: subscription.filter as never,
+        filter,
         after: part.received,
         limit: Math.min(READ_PAGE_EVENTS, half),
         limitBytes: READ_PAGE_BYTES,
       });
       if (subscription.ended) return;
+      // Updated meanwhile: the page was made for another filter.
+      if (filter !== subscription.filter) continue;
       const { prunedThrough } = page;
       if (tellGap && prunedThrough > part.received) {
         const from = part.received + 1;

@@ -27,6 +27,7 @@ export function ackOf(
 
 export class SinglePublish implements PendingPublish {
   onSettled: (() => void) | undefined;
+  isSettled = false;
 
   constructor(
     readonly id: string,
@@ -36,14 +37,19 @@ export class SinglePublish implements PendingPublish {
   ) {}
 
   settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
-    this.onSettled?.();
+    this.#settled();
     if (kind === ACK_REFUSED) this.reject(error!);
     else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence));
   }
 
   fail(error: BusError): void {
-    this.onSettled?.();
+    this.#settled();
     this.reject(error);
+  }
+
+  #settled(): void {
+    this.isSettled = true;
+    this.onSettled?.();
   }
 }
 

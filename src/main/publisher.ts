@@ -102,7 +102,7 @@ export class Publisher {
       return new Promise((resolve, reject) => {
         const pending = new SinglePublish(id, topic, resolve, reject);
         const waiter = this.#hand(route.proxy, pending);
-        if (signal !== undefined) watchAbort(signal, pending, waiter);
+        if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
     } catch (error) {
       return Promise.reject(error);

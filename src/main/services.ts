@@ -160,9 +160,7 @@ export class ServicesAdapter implements EndpointListener {
 
   onClosed(): void {
     this.#tell({ tell: 'closed' });
-  }
-
-  close(): void {
+    // What was told before still arrives; an open port would keep both threads alive.
     this.#port.close();
   }
 

@@ -31,7 +31,7 @@ import {
   STATE_STATE,
   STATE_SUBSCRIPTION,
 } from '../link/link-records.js';
-import { PARKED, type ShardControl } from '../link/shard-control.js';
+import { GENERATION, PARKED, type ShardControl } from '../link/shard-control.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { EventRecordEncoder } from '../record/event-record.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
@@ -167,7 +167,9 @@ export class ShardProxy {
     // The watermark first: what was written before it was set is then in the ring.
     const watermark = this.#deliveryRing.durableWatermark;
     const read = this.#deliveries.read(this.#onRecord, limit);
-    if (this.#deliveryRing.isEmpty()) this.watermark = watermark;
+    // One that a successor of the shard's thread has set speaks for subscriptions that it does not have yet.
+    const isOwn = Atomics.load(this.control.words, GENERATION) === this.#generation;
+    if (isOwn && this.#deliveryRing.isEmpty()) this.watermark = watermark;
     if (this.#deliveries.release()) this.wake();
     while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) this.#unsent.shift();
     return read;

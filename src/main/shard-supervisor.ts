@@ -68,7 +68,7 @@ export class ShardSupervisor {
   #generation = 0;
   #nextQuestion = 1;
   #failedTries = 0;
-  #startedAt = 0;
+  #readyAt: number | undefined;
   #progressAtStart = 0;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
@@ -181,7 +181,7 @@ export class ShardSupervisor {
     Atomics.store(words, MAIL, 0);
     Atomics.store(words, GENERATION, generation);
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
-    this.#startedAt = performance.now();
+    this.#readyAt = undefined;
     this.#progressAtStart = counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
     this.#isKilled = false;
     this.#listen(mail.port1);
@@ -228,6 +228,7 @@ export class ShardSupervisor {
   }
 
   #ready({ head, wentBackwardsFrom }: ShardReady): void {
+    this.#readyAt = performance.now();
     const onReady = this.#onReady;
     this.#onReady = undefined;
     this.#onRefused = undefined;
@@ -278,7 +279,7 @@ export class ShardSupervisor {
     const isProgress =
       this.#isKilled ||
       progress > this.#progressAtStart ||
-      performance.now() - this.#startedAt >= LIFE_MIN_MS;
+      (this.#readyAt !== undefined && performance.now() - this.#readyAt >= LIFE_MIN_MS);
     this.#failedTries = isProgress ? 0 : this.#failedTries + 1;
     if (this.#failedTries >= SHARD_RESTARTS_MAX) {
       this.#giveUp(this.#lastError);

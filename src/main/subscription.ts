@@ -271,6 +271,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   async #leave(): Promise<void> {
     this.ended = true;
+    // What is published from here on is not its any more: its position must not go on with the watermark.
+    for (const part of this.parts) {
+      if (part.pending === 0) part.received = this.#position(part);
+      part.isLive = false;
+    }
     await this.#host.unsubscribe(this as BusSubscription);
   }
 
@@ -361,6 +366,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   #when(isDone: () => boolean): Promise<void> {
     if (this.#isFinished || isDone()) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
+  }
+
+  /** Somebody waits, and a watermark may have moved without an event. */
+  recheckWaiters(): void {
+    this.#wakeWaiters();
   }
 
   #wakeWaiters(): void {

@@ -50,6 +50,7 @@ export class Commands {
   take(): boolean {
     let taken = 0;
     for (const link of this.#shard.links) {
+      if (link.leaving) continue;
       this.#link = link;
       const read = link.controls.read(this.#onCommand, COMMANDS_PER_TURN);
       if (read === 0) continue;
@@ -60,6 +61,7 @@ export class Commands {
   }
 
   readonly #onCommand = (type: number, bytes: Buffer, offset: number, length: number): void => {
+    if (this.#link.leaving) return;
     // Written before this thread was started: the endpoint says it again.
     if (bytes.readInt32LE(offset + CONTROL_GENERATION) !== this.#generation) return;
     if (type === CONTROL_CREDIT) {

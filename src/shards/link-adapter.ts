@@ -71,6 +71,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #onDropped: (consumer: Consumer) => void;
   #written = false;
   #isReleaseDue = false;
+  #isAbandoned = false;
   /** A claim found no room when the endpoint had released up to `#fullAt`. */
   #isFull = false;
   #fullAt = 0;
@@ -120,7 +121,16 @@ export class LinkAdapter implements ConsumerLink {
     return this.publishRing.usedBytes / this.publishRing.capacity;
   }
 
+  /** Nobody reads the delivery ring any more: what waits for it is dropped, and all that follows. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#acks.clear();
+    this.#outbox.clear();
+    this.releasePublishes();
+  }
+
   ack(run: AckRun): void {
+    if (this.#isAbandoned) return;
     if (this.isBlocked || !this.#writeAck(run)) this.#acks.push(run);
   }
 
@@ -235,6 +245,7 @@ export class LinkAdapter implements ConsumerLink {
   }
 
   #send(message: Message): void {
+    if (this.#isAbandoned) return;
     if (this.isBlocked || !this.#writeMessage(message)) this.#outbox.push(message);
   }
 

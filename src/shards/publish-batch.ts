@@ -140,6 +140,10 @@ export class PublishBatch {
     this.#endRun(ring.position);
     // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
     ring.mark = ring.position;
+    const { skipEphemeralUntil } = link;
+    if (skipEphemeralUntil !== undefined && ((ring.position - skipEphemeralUntil) | 0) >= 0) {
+      link.skipEphemeralUntil = undefined;
+    }
     if (this.#firstSequence === 0) return;
     this.#positions.push({
       endpoint: link.endpoint,

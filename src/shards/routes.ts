@@ -21,15 +21,24 @@ export interface Route {
 
 export class Routes {
   readonly #trie = new PatternTrie<LinkConsumer>();
-  readonly #matches: TopicMatches<LinkConsumer, Route>;
+  #matches: TopicMatches<LinkConsumer, Route>;
 
   constructor() {
-    this.#matches = new TopicMatches(this.#trie, (_topic, matched) => group(matched));
+    this.#matches = this.#remember();
+  }
+
+  /** A link is gone: routes of topics that nobody asks for any more must not keep its rings alive. */
+  forget(): void {
+    this.#matches = this.#remember();
   }
 
   /** The route of a topic. Valid until the next `add`, `remove` or `replace`. */
   of(topic: string): Route {
     return this.#matches.get(topic);
+  }
+
+  #remember(): TopicMatches<LinkConsumer, Route> {
+    return new TopicMatches(this.#trie, (_topic, matched) => group(matched));
   }
 
   add(consumer: LinkConsumer, patterns: readonly string[]): void {

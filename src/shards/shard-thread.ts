@@ -105,7 +105,9 @@ class ShardThread {
         break;
       case 'detach':
         for (const link of this.#shard.links) {
-          if (link.endpoint === mail.endpoint) this.#shard.leave(link);
+          if (link.endpoint !== mail.endpoint) continue;
+          this.#shard.leave(link);
+          link.abandon();
         }
         break;
       case 'page':

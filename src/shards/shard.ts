@@ -388,6 +388,7 @@ export class Shard {
       link.ringDoorbell();
       link.close();
       this.links.splice(i, 1);
+      this.#routes.forget();
     }
   }
 
