@@ -32,26 +32,28 @@ export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoi
     throw new BusError('OPTION_INVALID', 'attachBus: this attachment is in use; make another one');
   }
   attached.add(data);
-  if (isOver(data.services)) {
+  const told = toldBefore(data.services);
+  if (told.some(saysClosed)) {
     throw new BusError('BUS_CLOSED', 'the bus that this attachment belongs to is closed');
   }
   const settings = { topics: options.topics ?? [], onError: options.onError ?? warn };
   return new Endpoint(
     data.endpoint,
     settings,
-    (listener) => new ServicesProxy(data.services, listener),
+    (listener) => new ServicesProxy(data.services, listener, told),
   );
 }
 
 /** Attachments that became endpoints in this thread. */
 const attached = new WeakSet<AttachmentData>();
 
-/** Nothing is sent to an endpoint that nobody has made yet, but that the bus has closed. */
-function isOver(services: MessagePort): boolean {
+/** What main has told since the attachment was made: shards may have been replaced, the bus may be closed. */
+function toldBefore(services: MessagePort): unknown[] {
+  const messages: unknown[] = [];
   for (let told = receiveMessageOnPort(services); told; told = receiveMessageOnPort(services)) {
-    if (saysClosed(told.message)) return true;
+    messages.push(told.message);
   }
-  return false;
+  return messages;
 }
 
 /** The default of `onError`: a failure that nobody is told of must at least be seen. */

@@ -65,8 +65,12 @@ export class ServicesProxy implements MainServices {
   #nextId = 1;
   #isLost = false;
 
-  constructor(port: MessagePort, listener: EndpointListener) {
+  /** `told`: messages that were taken from the port before; the endpoint gets them once it is made. */
+  constructor(port: MessagePort, listener: EndpointListener, told: readonly unknown[]) {
     this.#port = port;
+    queueMicrotask(() => {
+      for (const message of told) this.#onMessage(message as FromMain, listener);
+    });
     port.on('message', (message: FromMain) => this.#onMessage(message, listener));
     // The thread that opened the bus is gone, and so are the shards.
     port.on('close', () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { BusError } from '../../src/protocol/errors.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { gather } from './support/collector.js';
 import { controls } from './support/millrace.js';
@@ -25,7 +26,8 @@ async function acksOf(outcomes: readonly Promise<PublishAck>[]): Promise<Publish
   const acks: PublishAck[] = [];
   for (const outcome of await within('all outcomes', Promise.allSettled(outcomes))) {
     if (outcome.status === 'fulfilled') acks.push(outcome.value);
-    else expect(outcome.reason).toMatchObject({ code: 'BUS_CLOSED' });
+    // A shard that dies while the bus closes is not replaced: what it had in hand is unknown.
+    else expect(['BUS_CLOSED', 'PUBLISH_UNKNOWN']).toContain(outcome.reason.code);
   }
   return acks;
 }
@@ -58,7 +60,9 @@ describe('a bus that is closed in the middle', () => {
           const outcomes = acksOf(mine);
           const theirs = worker
             .publishEach(inputs(count, 'worker'))
-            .catch((error: unknown) => expect(error).toMatchObject({ code: 'BUS_CLOSED' }));
+            .catch((error: BusError) =>
+              expect(['BUS_CLOSED', 'PUBLISH_UNKNOWN']).toContain(error.code),
+            );
           for (let turn = 0; turn < turns; turn++) {
             await new Promise((resolve) => setImmediate(resolve));
           }
@@ -79,7 +83,11 @@ describe('a bus that is closed in the middle', () => {
           bus = await openTestBus({ dir });
           const all = await gather(bus.read<{ mark: string }>({ topic: '*' }));
           const ours = all.filter(({ payload }) => payload.mark === 'main');
-          expectSameHistory(ours, stored(acks), 'reopened');
+          if (disturbance === 'nothing') expectSameHistory(ours, stored(acks), 'reopened');
+          else {
+            const ids = new Set(ours.map(({ id }) => id));
+            expect(acks.filter(({ id }) => !ids.has(id))).toEqual([]);
+          }
           const numbers = all.filter(({ payload }) => payload.mark === 'worker');
           expect(new Set(numbers.map(({ payload }) => JSON.stringify(payload))).size).toBe(
             numbers.length,
