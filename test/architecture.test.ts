@@ -32,11 +32,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/reader',
     'store/schema',
   ],
-  gateway: ['protocol', 'collections', 'main'],
+  // Who may do what: keys, tokens, grants.
+  auth: ['protocol'],
+  gateway: ['protocol', 'collections', 'main', 'auth'],
   client: ['protocol', 'collections'],
   dashboard: ['protocol', 'client'],
   // `verify` and `reshard` work on a directory that no bus has open.
-  cli: ['protocol', 'main', 'gateway', 'client', 'store', 'index'],
+  cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
   // The public entries.
   index: ['protocol', 'main'],
   'client.ts': ['protocol', 'client'],
