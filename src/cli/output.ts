@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { styleText } from 'node:util';
 import type { Event } from '../protocol/event.js';
 
 /**
@@ -36,9 +37,32 @@ export function eventFormat(isJson: boolean): EventFormat {
 function readableEvent(event: Event): string {
   const { timestamp, topic, type, source, shard, sequence, attributes } = event;
   const position = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
-  const columns = [timestamp, topic, type, source, position, JSON.stringify(event.payload)];
-  for (const key in attributes) columns.push(`${key}=${attributes[key]}`);
-  return printable(columns.join('  '));
+  const columns = [
+    coloured('dim', timestamp),
+    coloured('cyan', topic),
+    coloured(typeColour(type), type),
+    printable(source),
+    coloured('dim', position),
+    printable(JSON.stringify(event.payload)),
+  ];
+  for (const key in attributes) columns.push(coloured('dim', `${key}=${attributes[key]}`));
+  return columns.join('  ');
+}
+
+type Colour = 'dim' | 'cyan' | 'red' | 'green' | 'yellow';
+
+/** What went wrong stands out; everything else of one kind looks alike. */
+function typeColour(type: string): Colour {
+  if (/_(failed|killed|error|cancelled)$/.test(type)) return 'red';
+  return /_(complete|completed|resolved)$/.test(type) ? 'green' : 'yellow';
+}
+
+/** Only on a terminal, and only if `NO_COLOR` and its like do not forbid it. */
+const HAS_COLOURS = process.stdout.isTTY && process.stdout.hasColors();
+
+function coloured(colour: Colour, text: string): string {
+  const shown = printable(text);
+  return HAS_COLOURS ? styleText(colour, shown) : shown;
 }
 
 /** Control characters, as a publisher may have put them, must not reach a terminal as commands. */

@@ -1,10 +1,15 @@
 import { Command } from 'commander';
 import { VERSION } from '../gateway/version.js';
+import { addBenchCommand } from './commands/bench.js';
+import { addDoctorCommand } from './commands/doctor.js';
 import { addPubCommand } from './commands/pub.js';
 import { addQueryCommand } from './commands/query.js';
 import { addReshardCommand } from './commands/reshard.js';
 import { addServeCommand } from './commands/serve.js';
+import { addStatsCommand } from './commands/stats.js';
 import { addSubCommand } from './commands/sub.js';
+import { addTopCommand } from './commands/top.js';
+import { addTopicsCommand } from './commands/topics.js';
 import { addVerifyCommand } from './commands/verify.js';
 
 /**
@@ -20,7 +25,12 @@ export function createProgram(): Command {
   addPubCommand(program);
   addSubCommand(program);
   addQueryCommand(program);
+  addTopicsCommand(program);
+  addStatsCommand(program);
+  addTopCommand(program);
   addVerifyCommand(program);
+  addDoctorCommand(program);
+  addBenchCommand(program);
   addReshardCommand(program);
   return program;
 }

@@ -1,10 +1,12 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
+import type { BusStats, TopicInfo } from '../main/bus.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import {
   type RequestPayload,
   type RequestType,
+  type Result,
   type ServerFrame,
   type ServerPayloads,
   type Welcome,
@@ -114,12 +116,33 @@ export class ServerClient {
    * are taken.
    */
   async *query(query: RequestPayload<'query'>): AsyncGenerator<Event, void, undefined> {
-    const requestId = this.#send('query', JSON.stringify(query));
+    for await (const { events } of this.#results('query', query)) yield* events ?? [];
+  }
+
+  async topics(pattern?: string): Promise<TopicInfo[]> {
+    const topics: TopicInfo[] = [];
+    const request = pattern === undefined ? {} : { pattern };
+    for await (const result of this.#results('topics', request)) {
+      topics.push(...((result.topics ?? []) as readonly TopicInfo[]));
+    }
+    return topics;
+  }
+
+  async stats(): Promise<BusStats> {
+    return (await this.request('stats', {})).stats as BusStats;
+  }
+
+  /** The frames of one answer, read no faster than they are taken. */
+  async *#results<T extends 'query' | 'topics' | 'subscribers'>(
+    type: T,
+    payload: RequestPayload<T>,
+  ): AsyncGenerator<Result, void, undefined> {
+    const requestId = this.#send(type, JSON.stringify(payload));
     try {
       for (let hasMore = true; hasMore; ) {
         const answer = await this.#next(requestId);
         if (answer.type !== 'result') throw unexpected(answer);
-        yield* answer.payload.events ?? [];
+        yield answer.payload;
         hasMore = answer.payload.more === true;
       }
     } finally {

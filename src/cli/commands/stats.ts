@@ -1,0 +1,90 @@
+import type { Command } from 'commander';
+import type { BusStats, ShardStats } from '../../main/bus.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { writeLine } from '../output.js';
+import { ServerClient } from '../server-client.js';
+import { type Cell, formatDuration, formatNumber, tableLines } from '../table.js';
+
+/** `millrace stats`: a server's counters, in all and by shard. */
+
+interface StatsOptions extends ServerSettings {
+  json?: true;
+}
+
+export function addStatsCommand(program: Command): void {
+  const command = program
+    .command('stats')
+    .description("print a server's counters, in all and by shard")
+    .option('--json', 'everything, as one JSON object');
+  addServerOptions(command);
+  command.action(async () => {
+    applyConfig(command);
+    await printStats(command.opts<StatsOptions>());
+  });
+}
+
+async function printStats(options: StatsOptions): Promise<void> {
+  const client = await ServerClient.connect(options);
+  try {
+    const stats = await client.stats();
+    if (options.json === true) writeLine(JSON.stringify(stats));
+    else for (const line of statsLines(stats)) writeLine(line);
+  } finally {
+    await client.close();
+  }
+}
+
+function statsLines(stats: BusStats): string[] {
+  const totals = [
+    ['epoch', stats.epoch],
+    ['up', formatDuration(stats.uptimeMs)],
+    ['published', formatNumber(stats.published)],
+    ['delivered', formatNumber(stats.delivered)],
+    ['dropped', formatNumber(stats.dropped)],
+    ['subscriptions', formatNumber(stats.subscriptions)],
+    ['lag', formatNumber(stats.lag)],
+    ['endpoints', formatNumber(stats.endpoints)],
+  ];
+  return [
+    ...totals.map(([name, value]) => `${name!.padEnd(14)} ${value}`),
+    '',
+    ...tableLines(SHARD_COLUMNS, stats.shards.map(shardCells)),
+  ];
+}
+
+/** Times in ms; fills and busy as shares of 1. */
+export const SHARD_COLUMNS = [
+  'shard',
+  'state',
+  'head',
+  'published',
+  'delivered',
+  'dropped',
+  'lag',
+  'commits',
+  'commit ms',
+  'max ms',
+  'ring in',
+  'ring out',
+  'busy',
+  'restarts',
+];
+
+export function shardCells(shard: ShardStats): Cell[] {
+  return [
+    shard.shard,
+    shard.state,
+    shard.head,
+    shard.published,
+    shard.delivered,
+    shard.dropped,
+    shard.lag,
+    shard.commits,
+    shard.commitMsMean,
+    shard.commitMsMax,
+    shard.publishRingFill,
+    shard.deliveryRingFill,
+    shard.busy,
+    shard.restarts,
+  ];
+}

@@ -1,0 +1,176 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { styleText } from 'node:util';
+import { type Command, Option } from 'commander';
+import type { BusStats, ShardStats } from '../../main/bus.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { writeLine } from '../output.js';
+import { Screen } from '../screen.js';
+import { ServerClient } from '../server-client.js';
+import { ShutdownSignal } from '../shutdown.js';
+import { type Cell, formatDuration, formatNumber, tableLines } from '../table.js';
+import { integerFrom, parseTimeout } from '../values.js';
+
+/**
+ * `millrace top`: what a server is doing right now. On a terminal a view that redraws itself until
+ * `q` or Ctrl-C; elsewhere a line for each interval.
+ */
+
+interface TopOptions extends ServerSettings {
+  /** Milliseconds. */
+  interval: number;
+  count?: number;
+  json?: true;
+}
+
+export function addTopCommand(program: Command): void {
+  const command = program
+    .command('top')
+    .description('watch rates, shards, lag and slow subscribers; q ends it')
+    .addOption(
+      new Option('--interval <duration>', 'between two looks')
+        .default(1000, '1s')
+        .argParser(parseTimeout),
+    )
+    .addOption(new Option('--count <n>', 'end after this many looks').argParser(integerFrom(1)))
+    .option('--json', 'one look a line, as JSON');
+  addServerOptions(command);
+  command.action(async () => {
+    applyConfig(command);
+    await top(command.opts<TopOptions>());
+  });
+}
+
+async function top(options: TopOptions): Promise<void> {
+  const signal = new ShutdownSignal();
+  const client = await ServerClient.connect(options);
+  const isLive = process.stdout.isTTY && options.json !== true;
+  const screen = isLive ? new Screen() : undefined;
+  const over = new AbortController();
+  const ended = Promise.race([
+    signal.received,
+    client.lost,
+    screen?.quit ?? new Promise<void>(() => {}),
+  ]).finally(() => over.abort());
+  ended.catch(() => {});
+  try {
+    await watch(client, options, screen, over.signal);
+    if (over.signal.aborted) await ended;
+  } finally {
+    screen?.close();
+    await client.close();
+    signal.dispose();
+  }
+}
+
+async function watch(
+  client: ServerClient,
+  { interval, count = Number.POSITIVE_INFINITY, json, server }: TopOptions,
+  screen: Screen | undefined,
+  over: AbortSignal,
+): Promise<void> {
+  let before: BusStats | undefined;
+  for (let looks = 0; looks < count && !over.aborted; looks++) {
+    const stats = await client.stats();
+    const rates = ratesBetween(before, stats);
+    before = stats;
+    if (screen !== undefined) screen.draw(viewLines(server, stats, rates));
+    else if (json === true) writeLine(JSON.stringify({ ...stats, rates }));
+    else writeLine(plainLine(stats, rates));
+    if (looks + 1 < count) await delay(interval, undefined, { signal: over }).catch(() => {});
+  }
+}
+
+interface Rates {
+  /** Events per second since the look before; 0 for the first. */
+  readonly published: number;
+  readonly delivered: number;
+  readonly dropped: number;
+  readonly commits: number;
+  /** Published per second, by shard. */
+  readonly byShard: readonly number[];
+}
+
+function ratesBetween(before: BusStats | undefined, now: BusStats): Rates {
+  const seconds = before === undefined ? 0 : (now.uptimeMs - before.uptimeMs) / 1000;
+  const rate = (later: number, earlier: number | undefined) =>
+    seconds > 0 && earlier !== undefined ? Math.max(0, (later - earlier) / seconds) : 0;
+  return {
+    published: rate(now.published, before?.published),
+    delivered: rate(now.delivered, before?.delivered),
+    dropped: rate(now.dropped, before?.dropped),
+    commits: rate(sumOfCommits(now), before && sumOfCommits(before)),
+    byShard: now.shards.map((shard, i) => rate(shard.published, before?.shards[i]?.published)),
+  };
+}
+
+function sumOfCommits({ shards }: BusStats): number {
+  return shards.reduce((sum, { commits }) => sum + commits, 0);
+}
+
+function plainLine(stats: BusStats, rates: Rates): string {
+  const { subscriptions, lag, dropped } = stats;
+  const [published, delivered] = [rates.published, rates.delivered].map(formatNumber);
+  const counts = [subscriptions, lag, dropped].map(formatNumber);
+  return (
+    `${new Date().toISOString()}  published ${published}/s  delivered ${delivered}/s  ` +
+    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}`
+  );
+}
+
+function viewLines(server: string, stats: BusStats, rates: Rates): string[] {
+  const title = `millrace ${server}  up ${formatDuration(stats.uptimeMs)}  epoch ${stats.epoch}`;
+  const totals: (readonly [string, number, number?])[] = [
+    ['published', stats.published, rates.published],
+    ['delivered', stats.delivered, rates.delivered],
+    ['dropped', stats.dropped, rates.dropped],
+    ['commits', sumOfCommits(stats), rates.commits],
+    ['subscriptions', stats.subscriptions],
+    ['lag', stats.lag],
+    ['endpoints', stats.endpoints],
+  ];
+  const [header, ...rows] = tableLines(
+    [
+      'shard',
+      'state',
+      'published/s',
+      'head',
+      'lag',
+      'dropped',
+      'commit ms',
+      'ring in',
+      'ring out',
+      'busy',
+    ],
+    stats.shards.map((shard, i) => shardRow(shard, rates.byShard[i]!)),
+  );
+  return [
+    styleText('bold', title),
+    '',
+    ...totals.map(([name, total, rate]) => totalLine(name, total, rate)),
+    '',
+    styleText('dim', header!),
+    ...rows.map((row, i) => shardLine(row, stats.shards[i]!)),
+    '',
+    styleText('dim', 'q quits'),
+  ];
+}
+
+function totalLine(name: string, total: number, rate: number | undefined): string {
+  const perSecond = rate === undefined ? '' : `${formatNumber(rate)}/s`;
+  return `${name.padEnd(14)}${formatNumber(total).padStart(16)}${perSecond.padStart(16)}`;
+}
+
+function shardRow(shard: ShardStats, rate: number): Cell[] {
+  const { state, head, lag, dropped, commitMsMean } = shard;
+  const shares = [shard.publishRingFill, shard.deliveryRingFill, shard.busy].map(percent);
+  return [shard.shard, state, Math.round(rate), head, lag, dropped, commitMsMean, ...shares];
+}
+
+function shardLine(line: string, { state }: ShardStats): string {
+  if (state === 'running') return line;
+  return styleText(state === 'failed' ? 'red' : 'yellow', line);
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`.padStart(5);
+}

@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { writeLine } from '../output.js';
+import { ServerClient } from '../server-client.js';
+import { tableLines } from '../table.js';
+
+/** `millrace topics`: which topics a server has events of, and how many. */
+
+interface TopicsOptions extends ServerSettings {
+  json?: true;
+}
+
+export function addTopicsCommand(program: Command): void {
+  const command = program
+    .command('topics')
+    .description('list the topics that have stored events')
+    .argument('[pattern]', "only those that match; default '*'")
+    .option('--json', 'one topic a line, as JSON');
+  addServerOptions(command);
+  command.action(async (pattern: string | undefined) => {
+    applyConfig(command);
+    await printTopics(pattern, command.opts<TopicsOptions>());
+  });
+}
+
+async function printTopics(pattern: string | undefined, options: TopicsOptions): Promise<void> {
+  const client = await ServerClient.connect(options);
+  try {
+    const topics = await client.topics(pattern);
+    topics.sort((a, b) => (a.name < b.name ? -1 : 1));
+    if (options.json === true) {
+      for (const topic of topics) writeLine(JSON.stringify(topic));
+      return;
+    }
+    const rows = topics.map(({ name, events, shard, firstSequence, lastSequence, lastAt }) => {
+      return [name, events, shard, firstSequence, lastSequence, lastAt];
+    });
+    const header = ['topic', 'events', 'shard', 'first', 'last', 'last at'];
+    for (const line of tableLines(header, rows)) writeLine(line);
+  } finally {
+    await client.close();
+  }
+}
