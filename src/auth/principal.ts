@@ -5,11 +5,18 @@ import type { Event } from '../protocol/event.js';
  * client; what it does not grant is refused with `FORBIDDEN`. Any thread.
  */
 export interface Principal {
+  /** Who this is over all its connections: limits are kept by it. Unlike the name, no two share one. */
+  readonly id: string;
   /** For logs, limits and a forced source: a key's name, a JWT's subject, `anonymous`. */
   readonly name: string;
   readonly isAnonymous: boolean;
   /** When the connection must end, ms since 1970. */
   readonly expiresAt?: number;
+  /**
+   * Whether its key was revoked or changed. A door looks once more when it has registered the connection: the
+   * listeners of `onRevoked` were told before, if this happened while it was being opened.
+   */
+  readonly isRevoked: boolean;
   /** The `source` that every event of this principal gets, whatever it says. */
   readonly forcedSource?: string;
   /** Limits of this principal over all its connections; what is left out has no limit of its own. */
@@ -43,7 +50,10 @@ export interface Authenticator {
    * verify or has expired. The message never holds the token.
    */
   authenticate(token: string | undefined): Promise<Principal>;
-  /** Calls `listener` with a principal whose key was revoked or changed: its connections must end. */
+  /**
+   * Calls `listener` with a principal whose key was revoked or changed: its connections must end. It is the very object
+   * that `authenticate` gave for this key, the same one for all connections that showed it.
+   */
   onRevoked(listener: (principal: Principal) => void): void;
   close(): void;
 }

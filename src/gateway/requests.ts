@@ -1,3 +1,4 @@
+import { TokenBucket } from '../auth/token-bucket.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck, PublishOptions } from '../protocol/event.js';
@@ -8,7 +9,6 @@ import type { EventTexts } from './event-texts.js';
 import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
-import { RateLimit } from './rate-limit.js';
 import type { GatewaySettings } from './settings.js';
 
 /**
@@ -29,7 +29,7 @@ export class RequestAnswerer {
   readonly #settings: GatewaySettings;
   readonly #texts: EventTexts;
   readonly #outbound: Outbound;
-  readonly #publishRate: RateLimit | undefined;
+  readonly #publishRate: TokenBucket | undefined;
   readonly #feeds = new Map<string, Feed>();
 
   constructor({ endpoint, settings, texts }: RequestContext, outbound: Outbound) {
@@ -38,7 +38,7 @@ export class RequestAnswerer {
     this.#texts = texts;
     this.#outbound = outbound;
     const { maxPublishPerSecond } = settings;
-    if (maxPublishPerSecond > 0) this.#publishRate = new RateLimit(maxPublishPerSecond);
+    if (maxPublishPerSecond > 0) this.#publishRate = new TokenBucket(maxPublishPerSecond);
   }
 
   /** Requests begin in the order of their frames and are answered as they are done. */

@@ -116,3 +116,39 @@ export const SHARD_RESTARTS_MAX = 5;
 export const TOPIC_ROUTES_CACHED_MAX = 16_384;
 /** Records that an endpoint takes from one shard before it lets its event loop turn. */
 export const DELIVERIES_PER_TURN = 2048;
+
+/** An API key or a JWT as a client shows it, in characters. */
+export const TOKEN_LENGTH_MAX = 8 * KIB;
+/** Patterns in one list of grants. */
+export const GRANT_PATTERNS_MAX = 256;
+/** Redaction paths in one list, the characters of one, and its steps. */
+export const REDACTION_PATHS_MAX = 64;
+export const REDACTION_PATH_LENGTH_MAX = 256;
+export const REDACTION_PATH_STEPS_MAX = 16;
+/** Topics for which a principal remembers what is masked there. */
+export const REDACTION_TOPICS_CACHED_MAX = 512;
+/** Principals whose rates are remembered over their connections; the one unseen longest is forgotten first. */
+export const RATED_PRINCIPALS_MAX = 10_000;
+export const API_KEYS_MAX = 10_000;
+export const KEYS_FILE_BYTES_MAX = 16 * MIB;
+/** How often a keys file is looked at where the platform tells of no change, and how long a change may settle. */
+export const KEYS_FILE_POLL_MS = 1000;
+export const KEYS_FILE_SETTLE_MS = 50;
+/** Faults of one file or option that are told; the others are counted. */
+export const AUTH_FAULTS_TOLD_MAX = 100;
+/** Of a file that holds a secret or a public key. */
+export const KEY_MATERIAL_BYTES_MAX = 64 * KIB;
+/** A shared secret of fewer bytes is weaker than the signature that it makes. */
+export const JWT_SECRET_BYTES_MIN = 32;
+export const JWT_RSA_BITS_MIN = 2048;
+/** How far the issuer's clock may be ahead of ours. */
+export const JWT_CLOCK_TOLERANCE_MS = 5000;
+export const JWT_CLOCK_TOLERANCE_MS_MAX = 60_000;
+/** Issuers, audiences: how many may be named, and the characters of one. */
+export const JWT_NAMES_MAX = 16;
+export const JWT_NAME_LENGTH_MAX = 1024;
+/** A remote key set is kept this long, fetched at most this often, and waited for this long. */
+export const JWKS_CACHE_MS = 600_000;
+export const JWKS_COOLDOWN_MS = 30_000;
+export const JWKS_TIMEOUT_MS = 5000;
+export const JWKS_BYTES_MAX = 256 * KIB;

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { TokenBucket } from '../../src/auth/token-bucket.js';
 import { Gateway } from '../../src/gateway/gateway.js';
 import { isLoopbackHost, isLoopbackOrigin } from '../../src/gateway/loopback.js';
-import { RateLimit } from '../../src/gateway/rate-limit.js';
 import { parseGatewaySettings } from '../../src/gateway/settings.js';
 import { FakeEndpoint } from './support/fake-endpoint.js';
 import { openGateway } from './support/open-gateway.js';
@@ -89,7 +89,7 @@ describe('publishing', () => {
 
   it('is refilled evenly, and holds no more than one second', () => {
     let now = 0;
-    const limit = new RateLimit(10, () => now);
+    const limit = new TokenBucket(10, () => now);
     expect(limit.take(10)).toBe(0);
     expect(limit.take(1)).toBe(100);
     now += 99;
