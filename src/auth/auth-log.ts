@@ -1,0 +1,6 @@
+/** What authentication has to say to whoever runs the server. No message or field ever holds a token or a secret. */
+export type AuthLogger = (
+  level: 'debug' | 'info' | 'warn' | 'error',
+  message: string,
+  fields: Readonly<Record<string, unknown>>,
+) => void;

@@ -1,0 +1,277 @@
+import * as v from 'valibot';
+import { BusError } from '../protocol/errors.js';
+import { nameFault } from '../protocol/event-fields.js';
+import {
+  AUTH_FAULTS_TOLD_MAX,
+  GRANT_PATTERNS_MAX,
+  JWT_CLOCK_TOLERANCE_MS_MAX,
+  JWT_NAME_LENGTH_MAX,
+  JWT_NAMES_MAX,
+  JWT_SECRET_BYTES_MIN,
+  REDACTION_PATHS_MAX,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { patternFault } from '../protocol/topic.js';
+import { utf8Length } from '../protocol/utf8.js';
+import type { PrincipalRates } from './principal.js';
+import { redactionPathFault } from './redaction-path.js';
+
+/**
+ * The shapes of what is configured: grants, as they stand in a keys file, in a JWT's claim and in the options, and the
+ * options themselves. They fit a config file. Any thread.
+ */
+
+/** What may be read, and what of it is masked. A pattern alone masks nothing. */
+export type SubscribeGrant =
+  | string
+  | { readonly pattern: string; readonly redact: readonly string[] };
+
+/** What somebody may do; what is left out is denied. */
+export interface Grants {
+  /** Patterns that may be published to. */
+  readonly publish?: readonly string[];
+  /** Patterns that may be read: subscribed to, queried, streamed, listed. */
+  readonly subscribe?: readonly SubscribeGrant[];
+  /** Patterns that may be administered; `*` is the whole bus. */
+  readonly admin?: readonly string[];
+  /** The `source` that every event gets, whatever it says. */
+  readonly source?: string;
+  /** What is masked in every topic. */
+  readonly redact?: readonly string[];
+  readonly rates?: PrincipalRates;
+}
+
+export const JWT_ALGORITHMS = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as const;
+
+export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
+
+export interface JwtOptions {
+  /** Exactly one of these five says what signatures are checked with. A secret is 32 bytes or more. */
+  readonly secret?: string;
+  readonly secretFile?: string;
+  /** PEM. */
+  readonly publicKey?: string;
+  readonly publicKeyFile?: string;
+  /** `https:`; `http:` on this machine only. */
+  readonly jwksUrl?: string;
+  /** No other is accepted. With a secret it is `HS256`; with a public key or a key set it has to be said. */
+  readonly algorithms?: readonly JwtAlgorithm[];
+  readonly issuer: string | readonly string[];
+  readonly audience: string | readonly string[];
+  /** For `nbf`: how far the issuer's clock may be ahead; 5000. `exp` is exact. */
+  readonly clockToleranceMs?: number;
+}
+
+export interface AuthOptions {
+  /** API keys, as `millrace token key` writes them; watched. */
+  readonly keysFile?: string;
+  readonly jwt?: JwtOptions;
+  /** What a client without a token may do; `false`, the default: nothing, it is refused. */
+  readonly anonymous?: Grants | false;
+  /** Says once more whether a token is needed, so that a file cannot be misread; contradicting `anonymous` is a fault. */
+  readonly required?: boolean;
+}
+
+export interface Fault {
+  /** `keys[3].subscribe[0]`; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+const text = (faultOf: (text: string) => string | undefined) =>
+  v.pipe(
+    v.string(),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const fault = dataset.typed ? faultOf(dataset.value) : undefined;
+      if (fault !== undefined) addIssue({ message: fault });
+    }),
+  );
+
+/** Valibot takes an array for an object, if no field has to be there. */
+export function objectOf<S extends v.GenericSchema>(schema: S) {
+  const notAnArray = v.custom<v.InferInput<S>>(() => false, 'an array, where an object has to be');
+  return v.lazy((input) => (Array.isArray(input) ? notAnArray : schema));
+}
+
+const pattern = text(patternFault);
+const patterns = v.pipe(v.array(pattern), v.maxLength(GRANT_PATTERNS_MAX));
+const paths = v.pipe(v.array(text(redactionPathFault)), v.maxLength(REDACTION_PATHS_MAX));
+const perSecond = v.pipe(v.number(), v.minValue(0.001), v.maxValue(1_000_000_000));
+const subscribeGrant = v.lazy((input) =>
+  typeof input === 'string' ? pattern : v.strictObject({ pattern, redact: paths }),
+);
+
+/** The fields of grants, for those who have more beside them. */
+export const grantFields = {
+  publish: v.exactOptional(patterns),
+  subscribe: v.exactOptional(v.pipe(v.array(subscribeGrant), v.maxLength(GRANT_PATTERNS_MAX))),
+  admin: v.exactOptional(patterns),
+  source: v.exactOptional(text((source) => nameFault('source', source))),
+  redact: v.exactOptional(paths),
+  rates: v.exactOptional(
+    objectOf(
+      v.strictObject({
+        publishPerSecond: v.exactOptional(perSecond),
+        subscribePerSecond: v.exactOptional(perSecond),
+      }),
+    ),
+  ),
+};
+
+export const grantsSchema = objectOf(v.strictObject(grantFields));
+
+const someText = v.pipe(v.string(), v.nonEmpty());
+const jwtName = v.pipe(v.string(), v.nonEmpty(), v.maxLength(JWT_NAME_LENGTH_MAX));
+const jwtNames = v.lazy((input) =>
+  Array.isArray(input)
+    ? v.pipe(v.array(jwtName), v.nonEmpty(), v.maxLength(JWT_NAMES_MAX))
+    : jwtName,
+);
+
+const KEY_SOURCES = ['secret', 'secretFile', 'publicKey', 'publicKeyFile', 'jwksUrl'] as const;
+
+const jwtSchema = v.pipe(
+  v.strictObject({
+    // Not `text`, whose faults are quoted: a secret must not stand in a message, not even a short one.
+    secret: v.exactOptional(
+      v.custom<string>(
+        (secret) => typeof secret === 'string' && utf8Length(secret) >= JWT_SECRET_BYTES_MIN,
+        `has to be text of at least ${JWT_SECRET_BYTES_MIN} bytes`,
+      ),
+    ),
+    secretFile: v.exactOptional(someText),
+    publicKey: v.exactOptional(someText),
+    publicKeyFile: v.exactOptional(someText),
+    jwksUrl: v.exactOptional(text(jwksUrlFault)),
+    algorithms: v.exactOptional(v.pipe(v.array(v.picklist(JWT_ALGORITHMS)), v.nonEmpty())),
+    issuer: jwtNames,
+    audience: jwtNames,
+    clockToleranceMs: v.exactOptional(
+      v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(JWT_CLOCK_TOLERANCE_MS_MAX)),
+    ),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const message of contradictions(dataset.value)) addIssue({ message });
+  }),
+);
+
+const authSchema = v.pipe(
+  objectOf(
+    v.strictObject({
+      keysFile: v.exactOptional(someText),
+      jwt: v.exactOptional(jwtSchema),
+      anonymous: v.exactOptional(
+        v.lazy((input) => (input === false ? v.literal(false) : grantsSchema)),
+      ),
+      required: v.exactOptional(v.boolean()),
+    }),
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const message = dataset.typed ? requirementFault(dataset.value) : undefined;
+    if (message !== undefined) addIssue({ message });
+  }),
+);
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseAuthOptions(options: unknown): AuthOptions {
+  const faults: Fault[] = [];
+  const parsed = parseOrFaults(authSchema, options, faults);
+  if (parsed === undefined) throw faultyOptions('auth', faults);
+  return Object.freeze(parsed);
+}
+
+/** The parsed value, or `undefined` and the faults at the end of the list. */
+export function parseOrFaults<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  faults: Fault[],
+): v.InferOutput<S> | undefined {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  for (const issue of result.issues) {
+    faults.push({ path: pathOf(issue), message: presentable(issue.message) });
+  }
+  return undefined;
+}
+
+const MESSAGE_LENGTH_MAX = 240;
+
+/** Valibot quotes what it met, however long, and be it a key that somebody put in the wrong place. */
+function presentable(message: string): string {
+  const safe = message.replace(TOKENS, '[a token]');
+  return safe.length > MESSAGE_LENGTH_MAX ? `${safe.slice(0, MESSAGE_LENGTH_MAX)}…` : safe;
+}
+
+/** API keys and JWTs. */
+const TOKENS = /mr_[0-9a-z]{16}_[\w-]*|eyJ[\w-]+\.[\w.-]*/g;
+
+export function faultyOptions(what: string, faults: readonly Fault[]): BusError {
+  const told = faults.slice(0, AUTH_FAULTS_TOLD_MAX);
+  return new BusError('OPTION_INVALID', `${what}: ${faultsText(faults)}`, {
+    details: { faults: told, count: faults.length },
+  });
+}
+
+/** All on one line, and those beyond the bound as a count. */
+export function faultsText(faults: readonly Fault[]): string {
+  const told = faults
+    .slice(0, AUTH_FAULTS_TOLD_MAX)
+    .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
+  const more = faults.length - told.length;
+  return more > 0 ? `${told.join('; ')}; and ${more} more` : told.join('; ');
+}
+
+/** `keys[3].subscribe[0].redact[1]` */
+function pathOf(issue: v.BaseIssue<unknown>): string {
+  let path = '';
+  for (const { key } of issue.path ?? []) {
+    if (typeof key === 'number') path += `[${key}]`;
+    else path += path === '' ? String(key) : `.${String(key)}`;
+  }
+  return path;
+}
+
+function* contradictions(jwt: JwtOptions): Generator<string> {
+  const given = KEY_SOURCES.filter((source) => jwt[source] !== undefined);
+  if (given.length !== 1) {
+    const found = given.length === 0 ? 'none' : given.join(' and ');
+    yield `needs exactly one of ${KEY_SOURCES.join(', ')}, and has ${found}`;
+    return;
+  }
+  const isShared = given[0] === 'secret' || given[0] === 'secretFile';
+  const { algorithms } = jwt;
+  if (isShared) {
+    const other = algorithms?.find((algorithm) => algorithm !== 'HS256');
+    if (other !== undefined) yield `algorithms: a secret makes HS256, not ${other}`;
+  } else if (algorithms === undefined) {
+    yield `algorithms: have to be named with ${given[0]}`;
+  } else if (algorithms.includes('HS256')) {
+    // With it, anybody who knows the public key could sign.
+    yield `algorithms: HS256 needs a secret, not ${given[0]}`;
+  }
+}
+
+function requirementFault({ keysFile, jwt, anonymous, required }: AuthOptions): string | undefined {
+  const letsAnonymousIn = anonymous !== undefined && anonymous !== false;
+  if (keysFile === undefined && jwt === undefined && !letsAnonymousIn) {
+    return 'needs keysFile, jwt or grants for anonymous: nobody could get in';
+  }
+  if (required === true && letsAnonymousIn) {
+    return 'required: true contradicts the grants of anonymous';
+  }
+  if (required === false && !letsAnonymousIn) {
+    return 'required: false needs grants for anonymous: what may be done without a token?';
+  }
+  return undefined;
+}
+
+function jwksUrlFault(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isLocal = url !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname);
+  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLocal);
+  if (!isSafe) return `${quote(text)} is no https: address`;
+  return url.username === '' && url.password === ''
+    ? undefined
+    : 'an address with a password in it is refused';
+}

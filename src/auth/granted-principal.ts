@@ -1,0 +1,75 @@
+import type { Event } from '../protocol/event.js';
+import type { Grants } from './auth-options.js';
+import { GrantSet } from './grants.js';
+import type { Principal, PrincipalRates } from './principal.js';
+import { Redaction } from './redaction.js';
+
+/** A principal that may do what its grants say, and nothing else. One thread. */
+
+export interface Identity {
+  readonly id: string;
+  readonly name: string;
+  readonly isAnonymous?: boolean;
+  /** Milliseconds since 1970. */
+  readonly expiresAt?: number;
+}
+
+export class GrantedPrincipal implements Principal {
+  readonly id: string;
+  readonly name: string;
+  readonly isAnonymous: boolean;
+  declare readonly expiresAt?: number;
+  declare readonly forcedSource?: string;
+  readonly rates: PrincipalRates;
+  readonly redacts: boolean;
+  readonly #publish: GrantSet;
+  readonly #subscribe: GrantSet;
+  readonly #admin: GrantSet;
+  readonly #redaction: Redaction;
+  #isRevoked = false;
+
+  constructor({ id, name, isAnonymous, expiresAt }: Identity, grants: Grants) {
+    this.id = id;
+    this.name = name;
+    this.isAnonymous = isAnonymous ?? false;
+    if (expiresAt !== undefined) this.expiresAt = expiresAt;
+    if (grants.source !== undefined) this.forcedSource = grants.source;
+    this.rates = Object.freeze({ ...grants.rates });
+    const readable = (grants.subscribe ?? []).map((grant) =>
+      typeof grant === 'string' ? { pattern: grant } : grant,
+    );
+    this.#publish = new GrantSet(grants.publish ?? []);
+    this.#subscribe = new GrantSet(readable.map(({ pattern }) => pattern));
+    this.#admin = new GrantSet(grants.admin ?? []);
+    this.#redaction = new Redaction(readable, grants.redact);
+    this.redacts = this.#redaction.masksAnything;
+  }
+
+  get isRevoked(): boolean {
+    return this.#isRevoked;
+  }
+
+  revoke(): void {
+    this.#isRevoked = true;
+  }
+
+  mayPublish(topic: string): boolean {
+    return this.#publish.covers(topic);
+  }
+
+  maySubscribe(topic: string): boolean {
+    return this.#subscribe.covers(topic);
+  }
+
+  beyondSubscribe(patterns: readonly string[]): string | undefined {
+    return patterns.find((pattern) => !this.#subscribe.covers(pattern));
+  }
+
+  mayAdminister(pattern: string): boolean {
+    return this.#admin.covers(pattern);
+  }
+
+  redact(event: Event): Event {
+    return this.redacts ? this.#redaction.apply(event) : event;
+  }
+}

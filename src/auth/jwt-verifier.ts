@@ -1,0 +1,138 @@
+import type { KeyObject } from 'node:crypto';
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import * as v from 'valibot';
+import { BusError } from '../protocol/errors.js';
+import { nameFault } from '../protocol/event-fields.js';
+import { JWT_CLOCK_TOLERANCE_MS } from '../protocol/limits.js';
+import type { AuthLogger } from './auth-log.js';
+import {
+  type Fault,
+  faultsText,
+  type Grants,
+  grantsSchema,
+  type JwtAlgorithm,
+  type JwtOptions,
+  parseOrFaults,
+} from './auth-options.js';
+import { GrantedPrincipal } from './granted-principal.js';
+import { loadJwtKey } from './jwt-key.js';
+import type { Principal } from './principal.js';
+import { remoteKeys } from './remote-keys.js';
+
+/**
+ * Checks JWTs: the signature with the one configured key or key set and none but the configured algorithms; issuer,
+ * audience, `exp` and `nbf`; and the grants in the claim `millrace`. A token without that claim may do nothing. One
+ * thread.
+ */
+
+export const GRANTS_CLAIM = 'millrace';
+
+export interface JwtVerifierContext {
+  readonly log: AuthLogger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+interface Verification {
+  readonly algorithms: JwtAlgorithm[];
+  readonly issuer: string[];
+  readonly audience: string[];
+  /** Seconds. */
+  readonly clockTolerance: number;
+  readonly requiredClaims: string[];
+}
+
+export class JwtVerifier {
+  readonly #key: KeyObject | JWTVerifyGetKey;
+  readonly #verification: Verification;
+  readonly #now: () => number;
+
+  /** @throws Error that says what is wrong with the key */
+  constructor(options: JwtOptions, { log, now }: JwtVerifierContext) {
+    this.#now = now;
+    this.#key = keyOf(options, log);
+    this.#verification = {
+      algorithms: [...(options.algorithms ?? (['HS256'] as const))],
+      issuer: [options.issuer].flat(),
+      audience: [options.audience].flat(),
+      clockTolerance: (options.clockToleranceMs ?? JWT_CLOCK_TOLERANCE_MS) / 1000,
+      requiredClaims: ['exp', 'sub'],
+    };
+  }
+
+  /** @throws BusError `UNAUTHENTICATED` */
+  async authenticate(token: string): Promise<Principal> {
+    const claims = await this.#verify(token);
+    const expiresAt = Number(claims.exp) * 1000;
+    // The tolerance is for clocks that are ahead. An end is an end: the connection is cut at it, too.
+    if (this.#now() >= expiresAt) throw refusal('has expired');
+    return principalOf(claims, expiresAt);
+  }
+
+  async #verify(token: string): Promise<JWTPayload> {
+    const options = { ...this.#verification, currentDate: new Date(this.#now()) };
+    try {
+      return (await jwtVerify(token, this.#key, options)).payload;
+    } catch (error) {
+      throw refusal(reasonOf(error));
+    }
+  }
+}
+
+function keyOf(options: JwtOptions, log: AuthLogger): KeyObject | JWTVerifyGetKey {
+  if (options.jwksUrl !== undefined) return remoteKeys(options.jwksUrl, log);
+  const { key, warning } = loadJwtKey(options);
+  if (warning !== undefined) log('warn', 'the file of the JWT secret is not private', { warning });
+  return key;
+}
+
+const claimsSchema = v.object({
+  // An object's field of that name, as `v.object` takes no others over.
+  [GRANTS_CLAIM]: v.optional(grantsSchema, {}),
+  sub: v.pipe(
+    v.string(),
+    v.check(
+      (subject) => nameFault('sub', subject) === undefined,
+      (issue) => nameFault('sub', issue.input) ?? 'is no name',
+    ),
+  ),
+});
+
+function principalOf(claims: JWTPayload, expiresAt: number): Principal {
+  const faults: Fault[] = [];
+  const parsed = parseOrFaults(claimsSchema, claims, faults);
+  if (parsed === undefined) throw refusal(`has faulty claims: ${faultsText(faults)}`);
+  const { sub: name, [GRANTS_CLAIM]: grants } = parsed;
+  // Two issuers may have a subject of the same name.
+  const id = `jwt:${JSON.stringify([claims.iss, name])}`;
+  return new GrantedPrincipal({ id, name, expiresAt }, grants satisfies Grants);
+}
+
+/**
+ * Why a token was refused, in our own words: those of the library may hold what the token holds, and grow with it.
+ */
+function reasonOf(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'has expired';
+  if (error instanceof errors.JWTClaimValidationFailed) return claimReason(error);
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'is signed with an algorithm not allowed';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'has a wrong signature';
+  if (error instanceof errors.JWKSNoMatchingKey) return 'is signed with a key not in the key set';
+  if (error instanceof errors.JWKSMultipleMatchingKeys) return 'does not say which key signed it';
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
+    return 'is malformed';
+  }
+  if (error instanceof errors.JOSENotSupported) return 'needs what is not supported here';
+  return 'cannot be checked, as there is no key to check it with';
+}
+
+const CLAIMS_CHECKED = new Set(['iss', 'aud', 'exp', 'nbf', 'iat', 'sub']);
+
+function claimReason({ claim, reason }: errors.JWTClaimValidationFailed): string {
+  const named = CLAIMS_CHECKED.has(claim) ? `"${claim}"` : 'a claim';
+  if (reason === 'missing') return `has no ${named}`;
+  return claim === 'nbf' && reason === 'check_failed' ? 'is not valid yet' : `has a wrong ${named}`;
+}
+
+function refusal(reason: string): BusError {
+  return new BusError('UNAUTHENTICATED', `the JWT ${reason}`);
+}

@@ -1,0 +1,78 @@
+import * as v from 'valibot';
+import { nameFault } from '../protocol/event-fields.js';
+import { API_KEYS_MAX } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
+import { type Fault, grantFields, parseOrFaults } from './auth-options.js';
+
+/** The keys file: JSON, `{ "version": 1, "keys": [ … ] }`, written by `millrace token` and by hand. Any thread. */
+
+const KEYS_FILE_VERSION = 1;
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
+const time = v.pipe(
+  v.string(),
+  v.check(
+    (text) => RFC_3339.test(text) && !Number.isNaN(Date.parse(text)),
+    (issue) => `${quote(issue.input)} is no time such as 2026-01-31T12:00:00Z`,
+  ),
+);
+
+const keySchema = v.strictObject({
+  id: v.pipe(v.string(), v.regex(API_KEY_ID, 'is not 16 characters of 0-9 a-z')),
+  name: v.pipe(
+    v.string(),
+    v.check(
+      (name) => nameFault('name', name) === undefined,
+      (issue) => nameFault('name', issue.input) ?? 'is no name',
+    ),
+  ),
+  // Its value is not told: somebody may have put the key itself there.
+  hash: v.custom<string>(
+    (hash) => typeof hash === 'string' && API_KEY_HASH.test(hash),
+    'is not "sha256:" and 64 hexadecimal digits',
+  ),
+  createdAt: v.exactOptional(time),
+  expiresAt: v.exactOptional(time),
+  ...grantFields,
+});
+
+const fileSchema = v.pipe(
+  v.strictObject({
+    version: v.literal(KEYS_FILE_VERSION),
+    keys: v.pipe(v.array(keySchema), v.maxLength(API_KEYS_MAX)),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const message of repeatedIds(dataset.value.keys)) addIssue({ message });
+  }),
+);
+
+/** One key as it stands in the file. */
+export type StoredKey = v.InferOutput<typeof keySchema>;
+
+/** The keys, or `undefined` and every fault at the end of the list. */
+export function parseKeysFile(text: string, faults: Fault[]): readonly StoredKey[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The engine's message quotes what it met, which may be of a secret put there by mistake.
+    faults.push({ path: '', message: text.trim() === '' ? 'is empty' : 'is not JSON' });
+    return undefined;
+  }
+  return parseOrFaults(fileSchema, value, faults)?.keys;
+}
+
+export function keysFileText(keys: readonly StoredKey[]): string {
+  return `${JSON.stringify({ version: KEYS_FILE_VERSION, keys }, undefined, 2)}\n`;
+}
+
+function* repeatedIds(keys: readonly StoredKey[]): Generator<string> {
+  const seen = new Set<string>();
+  for (const { id } of keys) {
+    if (seen.has(id)) yield `keys: the id ${id} is there twice`;
+    seen.add(id);
+  }
+}

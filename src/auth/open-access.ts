@@ -1,0 +1,30 @@
+import type { Event } from '../protocol/event.js';
+import type { Authenticator, Principal } from './principal.js';
+
+/**
+ * No authentication: everybody may do everything, and a token that somebody shows is not looked at. For servers that
+ * only their own machine can reach.
+ */
+
+const EVERYBODY: Principal = Object.freeze({
+  id: 'anonymous',
+  name: 'anonymous',
+  isAnonymous: true,
+  isRevoked: false,
+  rates: Object.freeze({}),
+  redacts: false,
+  mayPublish: () => true,
+  maySubscribe: () => true,
+  beyondSubscribe: () => undefined,
+  mayAdminister: () => true,
+  redact: (event: Event) => event,
+});
+
+export function openAccess(): Authenticator {
+  return {
+    isRequired: false,
+    authenticate: async () => EVERYBODY,
+    onRevoked: () => {},
+    close: () => {},
+  };
+}

@@ -1,0 +1,119 @@
+import { BusError } from '../protocol/errors.js';
+import { TOKEN_LENGTH_MAX } from '../protocol/limits.js';
+import { API_KEY_PREFIX } from './api-key.js';
+import type { AuthLogger } from './auth-log.js';
+import { type AuthOptions, type Fault, faultyOptions, parseAuthOptions } from './auth-options.js';
+import { GrantedPrincipal } from './granted-principal.js';
+import { JwtVerifier } from './jwt-verifier.js';
+import { KeyStore } from './key-store.js';
+import { openAccess } from './open-access.js';
+import type { Authenticator, Principal } from './principal.js';
+
+/** Who gets in, by the options: API keys, JWTs, and what is allowed to those who show neither. One thread. */
+
+export interface AuthenticatorContext {
+  readonly log?: AuthLogger;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+/**
+ * `undefined`: no authentication; everybody may do everything.
+ *
+ * @throws BusError `OPTION_INVALID`: a fault of the options, the keys file or a key; every one of them is told
+ */
+export function openAuthenticator(
+  options: AuthOptions | undefined,
+  { log = () => {}, now = Date.now }: AuthenticatorContext = {},
+): Authenticator {
+  if (options === undefined) return openAccess();
+  return new GrantingAuthenticator(parseAuthOptions(options), log, now);
+}
+
+class GrantingAuthenticator implements Authenticator {
+  readonly #keys: KeyStore | undefined;
+  readonly #jwt: JwtVerifier | undefined;
+  readonly #anonymous: Principal | undefined;
+  readonly #listeners = new Set<(principal: Principal) => void>();
+  readonly #log: AuthLogger;
+
+  constructor({ keysFile, jwt, anonymous }: AuthOptions, log: AuthLogger, now: () => number) {
+    this.#log = log;
+    if (anonymous !== undefined && anonymous !== false) {
+      const identity = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
+      this.#anonymous = new GrantedPrincipal(identity, anonymous);
+    }
+    const faults: Fault[] = [];
+    if (jwt !== undefined) {
+      this.#jwt = tryOpen(() => new JwtVerifier(jwt, { log, now }), 'jwt', faults);
+    }
+    if (keysFile !== undefined) {
+      const onRevoked = (principal: Principal) => this.#tell(principal);
+      const open = () => new KeyStore({ path: keysFile, log, now, onRevoked });
+      this.#keys = tryOpen(open, 'keysFile', faults);
+    }
+    if (faults.length === 0) return;
+    this.close();
+    throw faultyOptions('auth', faults);
+  }
+
+  get isRequired(): boolean {
+    return this.#anonymous === undefined;
+  }
+
+  async authenticate(token: string | undefined): Promise<Principal> {
+    if (token === undefined) {
+      if (this.#anonymous !== undefined) return this.#anonymous;
+      throw refusal('a token is needed: an API key or a JWT');
+    }
+    // A token that does not hold is refused, also where one without would get in: its owner expects more.
+    if (token.length > TOKEN_LENGTH_MAX) {
+      throw refusal(`a token of ${token.length} characters; ${TOKEN_LENGTH_MAX} is the limit`);
+    }
+    if (token.startsWith(API_KEY_PREFIX)) {
+      if (this.#keys === undefined) throw refusal('API keys are not accepted here');
+      return this.#keys.authenticate(token);
+    }
+    if (token.split('.', 4).length !== 3)
+      throw refusal('the token is neither an API key nor a JWT');
+    if (this.#jwt === undefined) throw refusal('JWTs are not accepted here');
+    return this.#jwt.authenticate(token);
+  }
+
+  onRevoked(listener: (principal: Principal) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  close(): void {
+    this.#keys?.close();
+    this.#listeners.clear();
+  }
+
+  #tell(principal: Principal): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(principal);
+      } catch (error) {
+        // The others have to hear of it all the same.
+        this.#log('error', 'a listener for revoked keys failed', { fault: String(error) });
+      }
+    }
+  }
+}
+
+function tryOpen<T>(open: () => T, path: string, faults: Fault[]): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    const own = error instanceof BusError ? (error.details?.faults as Fault[]) : undefined;
+    const found = own ?? [{ path: '', message: (error as Error).message }];
+    for (const fault of found) {
+      faults.push({ path: [path, fault.path].filter(Boolean).join(': '), message: fault.message });
+    }
+    return undefined;
+  }
+}
+
+function refusal(message: string): BusError {
+  return new BusError('UNAUTHENTICATED', message);
+}

@@ -1,0 +1,70 @@
+import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose';
+import {
+  JWKS_BYTES_MAX,
+  JWKS_CACHE_MS,
+  JWKS_COOLDOWN_MS,
+  JWKS_TIMEOUT_MS,
+} from '../protocol/limits.js';
+import type { AuthLogger } from './auth-log.js';
+
+/**
+ * An issuer's key set at an address. It is fetched when it is first needed, when it is old, and when a token names a
+ * key that is not in it; at most once in half a minute, also where it cannot be fetched, so that no client can make us
+ * trouble the issuer. One thread.
+ */
+export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
+  let failedAt = Number.NEGATIVE_INFINITY;
+  return createRemoteJWKSet(new URL(url), {
+    cacheMaxAge: JWKS_CACHE_MS,
+    cooldownDuration: JWKS_COOLDOWN_MS,
+    timeoutDuration: JWKS_TIMEOUT_MS,
+    [customFetch]: async (address, options) => {
+      if (performance.now() - failedAt < JWKS_COOLDOWN_MS) {
+        throw new Error('it could not be fetched a moment ago');
+      }
+      try {
+        return await boundedFetch(address, options);
+      } catch (error) {
+        failedAt = performance.now();
+        log('error', 'the key set of the JWT issuer cannot be fetched; its tokens are refused', {
+          url,
+          fault: reasonOf(error),
+        });
+        throw error;
+      }
+    },
+  });
+}
+
+async function boundedFetch(address: string, options: RequestInit): Promise<Response> {
+  const response = await fetch(address, options);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new Error(`it was answered with status ${response.status}`);
+  }
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  // Ended by the signal of `options`, should it trickle.
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > JWKS_BYTES_MAX) throw new Error(`it has more than ${JWKS_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (!isKeySet(text)) throw new Error('it is no key set');
+  return new Response(text);
+}
+
+function isKeySet(text: string): boolean {
+  try {
+    return Array.isArray((JSON.parse(text) as { keys?: unknown }).keys);
+  } catch {
+    return false;
+  }
+}
+
+/** `fetch failed` says nothing; its cause does. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+}

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { GrantedPrincipal } from '../../src/auth/granted-principal.js';
+import type { PrincipalRates } from '../../src/auth/principal.js';
+import { RateLimiter } from '../../src/auth/rate-limiter.js';
+import { TokenBucket } from '../../src/auth/token-bucket.js';
+
+function principal(id: string, rates: PrincipalRates = {}) {
+  return new GrantedPrincipal({ id, name: `name of ${id}` }, { rates });
+}
+
+function clock() {
+  let time = 0;
+  return { now: () => time, pass: (ms: number) => (time += ms) };
+}
+
+function refusalOf(action: () => void) {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('a token bucket', () => {
+  it('is refilled evenly, and holds no more than one second', () => {
+    const { now, pass } = clock();
+    const bucket = new TokenBucket(10, now);
+    expect(bucket.take(10)).toBe(0);
+    expect(bucket.waitMs(1)).toBe(100);
+    pass(99);
+    expect(bucket.take(1)).toBe(1);
+    pass(1);
+    expect(bucket.take(1)).toBe(0);
+    pass(3_600_000);
+    expect(bucket.take(10)).toBe(0);
+    expect(bucket.take(1)).toBe(100);
+  });
+
+  it('takes nothing when it is asked only', () => {
+    const { now } = clock();
+    const bucket = new TokenBucket(2, now);
+    for (let i = 0; i < 10; i++) expect(bucket.waitMs(2)).toBe(0);
+    expect(bucket.take(2)).toBe(0);
+    expect(bucket.waitMs(2)).toBe(1000);
+  });
+
+  it('may be slower than one a second', () => {
+    const { now, pass } = clock();
+    const bucket = new TokenBucket(0.1, now);
+    expect(bucket.take(1)).toBe(0);
+    expect(bucket.take(1)).toBe(10_000);
+    pass(10_000);
+    expect(bucket.take(1)).toBe(0);
+  });
+});
+
+describe('rates', () => {
+  it('are off where none are configured', () => {
+    const rates = new RateLimiter().connection(principal('p'));
+    for (let i = 0; i < 1000; i++) {
+      rates.publish(1000);
+      rates.subscribe();
+    }
+  });
+
+  it('of a connection are its own', () => {
+    const { now, pass } = clock();
+    const limiter = new RateLimiter({
+      perConnection: { publishPerSecond: 10, subscribePerSecond: 1 },
+      now,
+    });
+    const first = limiter.connection(principal('p'));
+    const second = limiter.connection(principal('p'));
+    first.publish(10);
+    expect(refusalOf(() => first.publish(1))).toMatchObject({
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: 100, perSecond: 10, limitOf: 'connection' },
+    });
+    second.publish(10);
+    first.subscribe();
+    expect(refusalOf(() => first.subscribe())).toMatchObject({
+      details: { retryAfterMs: 1000, perSecond: 1, limitOf: 'connection' },
+    });
+    pass(100);
+    first.publish(1);
+  });
+
+  it('of a principal are over all its connections, and nobody else’s', () => {
+    const { now, pass } = clock();
+    const limiter = new RateLimiter({ now });
+    const rates = { publishPerSecond: 10, subscribePerSecond: 2 };
+    const [one, two] = [principal('p', rates), principal('p', rates)].map((who) =>
+      limiter.connection(who),
+    );
+    const other = limiter.connection(principal('q', rates));
+    one!.publish(6);
+    two!.publish(4);
+    const refusal = refusalOf(() => one!.publish(1));
+    expect(refusal).toMatchObject({
+      code: 'RATE_LIMITED',
+      message: expect.stringContaining('"name of p"'),
+      details: { retryAfterMs: 100, perSecond: 10, limitOf: 'principal' },
+    });
+    other.publish(10);
+    one!.subscribe();
+    two!.subscribe();
+    expect(refusalOf(() => two!.subscribe())).toMatchObject({ code: 'RATE_LIMITED' });
+    pass(500);
+    two!.publish(5);
+  });
+
+  it('cost nothing when the other one refuses', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ perConnection: { publishPerSecond: 100 }, now });
+    const slow = principal('p', { publishPerSecond: 10 });
+    const rates = limiter.connection(slow);
+    rates.publish(10);
+    for (let i = 0; i < 50; i++) expect(refusalOf(() => rates.publish(9))).toBeDefined();
+    // The connection's own bucket still holds 90: the wait is the principal's.
+    expect(refusalOf(() => rates.publish(10))).toMatchObject({
+      details: { retryAfterMs: 1000, limitOf: 'principal' },
+    });
+  });
+
+  it('start anew when the key gets other ones', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ now });
+    limiter.connection(principal('p', { publishPerSecond: 1 })).publish(1);
+    const changed = limiter.connection(principal('p', { publishPerSecond: 5 }));
+    changed.publish(5);
+    expect(refusalOf(() => changed.publish(1))).toMatchObject({ details: { perSecond: 5 } });
+  });
+
+  it('are remembered for a bounded number of principals, those seen last', () => {
+    const { now } = clock();
+    const limiter = new RateLimiter({ now, maxPrincipals: 3 });
+    const connections = Array.from({ length: 10 }, (_, n) =>
+      limiter.connection(principal(`p${n}`, { publishPerSecond: 1 })),
+    );
+    connections[0]!.publish(1);
+    for (const connection of connections.slice(1)) {
+      connection.publish(1);
+      // It is seen again and again, and so not forgotten.
+      expect(refusalOf(() => connections[0]!.publish(1))).toBeDefined();
+    }
+    expect(limiter.size).toBe(3);
+    connections[1]!.publish(1);
+    expect(limiter.size).toBe(3);
+  });
+});

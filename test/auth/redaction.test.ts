@@ -1,0 +1,220 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { REDACTED, Redaction, redactValue } from '../../src/auth/redaction.js';
+import { parseRedactionPath, redactionPathFault } from '../../src/auth/redaction-path.js';
+import type { Event } from '../../src/protocol/event.js';
+import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits.js';
+
+const R = REDACTED;
+
+function redact(value: unknown, ...paths: string[]): unknown {
+  return redactValue(value, paths.map(parseRedactionPath));
+}
+
+function eventOn(topic: string, payload: unknown): Event {
+  const timestamp = '2026-01-31T12:00:00.000Z';
+  return { id: '1', topic, type: 'a', payload, source: 's', timestamp, shard: 0, sequence: 1 };
+}
+
+describe('a redaction path', () => {
+  it.each<[path: string, payload: unknown, masked: unknown]>([
+    ['$', { a: 1 }, R],
+    ['$', null, R],
+    ['$.a', { a: 1, b: 2 }, { a: R, b: 2 }],
+    ['$.a', { a: null }, { a: R }],
+    ['$.a', { a: { b: [1] } }, { a: R }],
+    ['$.a.b', { a: { b: 1, c: 2 }, b: 3 }, { a: { b: R, c: 2 }, b: 3 }],
+    ['$.a[*].b', { a: [{ b: 1 }, { c: 2 }, 3] }, { a: [{ b: R }, { c: 2 }, 3] }],
+    ['$.a[0]', { a: [1, 2] }, { a: [R, 2] }],
+    ['$.a[1].b', { a: [{ b: 1 }, { b: 2 }] }, { a: [{ b: 1 }, { b: R }] }],
+    ['$[0]', [1, 2], [R, 2]],
+    ['$[*]', [1, 2], [R, R]],
+    ['$.*', { a: 1, b: [2] }, { a: R, b: R }],
+    ['$..secret', { secret: 1 }, { secret: R }],
+    ['$..secret', { a: [{ b: { secret: 1 } }] }, { a: [{ b: { secret: R } }] }],
+    ['$..secret', { secret: { secret: 1 } }, { secret: R }],
+    ['$..secret', [[[{ secret: 1 }]]], [[[{ secret: R }]]]],
+    [
+      '$..a.b',
+      { a: { b: 1 }, c: { a: { b: 2, d: 3 } } },
+      { a: { b: R }, c: { a: { b: R, d: 3 } } },
+    ],
+    ['$..a..b', { a: { a: { c: { b: 1 } } }, b: 2 }, { a: { a: { c: { b: R } } }, b: 2 }],
+    ['$.a..b', { b: 1, a: { c: [{ b: 2 }] } }, { b: 1, a: { c: [{ b: R }] } }],
+    ['$..[0]', { a: [1, [2, 3]] }, { a: [R, [R, 3]] }],
+    ["$['card number']", { 'card number': 1 }, { 'card number': R }],
+    ['$["a.b"]', { 'a.b': 1, a: { b: 2 } }, { 'a.b': R, a: { b: 2 } }],
+    ["$['it\\'s']", { "it's": 1 }, { "it's": R }],
+    ['$.größe.$ref', { größe: { $ref: 1 } }, { größe: { $ref: R } }],
+    ['$.credit-card_2', { 'credit-card_2': 1 }, { 'credit-card_2': R }],
+    // What is not there, or is of another kind, is left alone.
+    ['$.a', { b: 1 }, { b: 1 }],
+    ['$.a.b', { a: 'text' }, { a: 'text' }],
+    ['$.a', [{ a: 1 }], [{ a: 1 }]],
+    ['$.0', ['x'], ['x']],
+    ['$[0]', { 0: 'x' }, { 0: 'x' }],
+    ['$.length', [1], [1]],
+    ['$.a', null, null],
+    ['$.toString', { a: 1 }, { a: 1 }],
+  ])('%s in %j leaves %j', (path, payload, masked) => {
+    expect(redactionPathFault(path)).toBeUndefined();
+    expect(redact(payload, path)).toEqual(masked);
+  });
+
+  it.each([
+    '',
+    'a',
+    '.a',
+    '$a',
+    '$.',
+    '$..',
+    '$...a',
+    '$.a.',
+    '$.a b',
+    '$.[0]',
+    '$.["a"]',
+    '$[',
+    '$[]',
+    '$[a]',
+    '$[-1]',
+    '$[01]',
+    '$[1:2]',
+    '$[0,1]',
+    "$['a]",
+    "$['a'b']",
+    '$["a\\n"]',
+    '$[?(@.a)]',
+    '$.a]',
+    '$.a\u0000',
+    ' $.a',
+    '$.a*',
+    `$${'.a'.repeat(17)}`,
+    `$.${'a'.repeat(300)}`,
+  ])('%j is none', (path) => {
+    expect(redactionPathFault(path)).toContain('redaction path');
+    expect(() => parseRedactionPath(path)).toThrow(TypeError);
+  });
+
+  it('is parsed in time that its length bounds, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
+        expect(['string', 'undefined']).toContain(typeof redactionPathFault(text));
+      }),
+    );
+  });
+});
+
+describe('masking', () => {
+  it('changes nothing in place, and shares what is not masked', () => {
+    const payload = { a: { b: 1 }, c: { d: [1, 2] }, e: [{ f: 1 }, { g: 2 }] };
+    const before = structuredClone(payload);
+    const masked = redact(payload, '$.a.b', '$.e[0].f') as typeof payload;
+    expect(payload).toEqual(before);
+    expect(masked).toEqual({ a: { b: R }, c: { d: [1, 2] }, e: [{ f: R }, { g: 2 }] });
+    expect(masked.c).toBe(payload.c);
+    expect(masked.e[1]).toBe(payload.e[1]);
+    expect(redact(payload, '$.nothing', '$..there')).toBe(payload);
+  });
+
+  it('takes a member called __proto__ for a member', () => {
+    const payload = JSON.parse('{"__proto__":{"secret":1,"x":2},"constructor":{"secret":3}}');
+    const masked = redact(payload, '$..secret') as object;
+    expect(Object.getPrototypeOf(masked)).toBe(Object.prototype);
+    expect(JSON.stringify(masked)).toBe(
+      `{"__proto__":{"secret":"${R}","x":2},"constructor":{"secret":"${R}"}}`,
+    );
+    const whole = redact(JSON.parse('{"__proto__":1,"a":2}'), "$['__proto__']");
+    expect(JSON.stringify(whole)).toBe(`{"__proto__":"${R}","a":2}`);
+    expect('secret' in {}).toBe(false);
+  });
+
+  it('does not follow a payload without end: what is too deep is hidden', () => {
+    const deep = JSON.parse(`${'[{"a":'.repeat(5000)}1${'}]'.repeat(5000)}`);
+    expect(JSON.stringify(redact(deep, '$..secret'))).toMatch(/\[redacted]/);
+    expect(redact(deep, '$.x')).toBe(deep);
+  });
+
+  it('takes no longer for paths that lead to one place in many ways', () => {
+    let value: unknown = 1;
+    for (let i = 0; i < 60; i++) value = { a: value };
+    const paths = Array.from({ length: 14 }, (_, n) => `$${'..a'.repeat(n + 2)}.secret`);
+    expect(redact(value, ...paths)).toBe(value);
+  });
+
+  it('leaves no secret, wherever it is', () => {
+    const json = fc.jsonValue({ maxDepth: 6 }).map((value) => ({ deep: [value] }));
+    fc.assert(
+      fc.property(json, fc.string(), (value, name) => {
+        const withSecrets = JSON.parse(JSON.stringify(value), (_, part) =>
+          typeof part === 'object' && part !== null && !Array.isArray(part)
+            ? { ...part, [`k${name}`]: 'hidden' }
+            : part,
+        );
+        const path = `$..['${`k${name}`.replace(/[\\']/g, '\\$&')}']`;
+        if (path.length > 256) return;
+        const masked = JSON.stringify(redact(withSecrets, path));
+        expect(masked).not.toContain('"hidden"');
+        expect(masked.split(R).length).toBe(JSON.stringify(withSecrets).split('"hidden"').length);
+      }),
+    );
+  });
+});
+
+describe('redaction of events', () => {
+  const payload = { card: 1, name: 2, note: 3 };
+
+  it('follows the grants that match the topic, all of them together', () => {
+    const redaction = new Redaction(
+      [
+        { pattern: '*' },
+        { pattern: 'finance.*', redact: ['$.card'] },
+        { pattern: 'finance.eu.*', redact: ['$.name'] },
+      ],
+      ['$.note'],
+    );
+    expect(redaction.apply(eventOn('chat.x', payload)).payload).toEqual({ ...payload, note: R });
+    expect(redaction.apply(eventOn('finance.us', payload)).payload).toEqual({
+      card: R,
+      name: 2,
+      note: R,
+    });
+    // That `*` may read it unmasked helps nothing.
+    expect(redaction.apply(eventOn('finance.eu.x', payload)).payload).toEqual({
+      card: R,
+      name: R,
+      note: R,
+    });
+  });
+
+  it('gives the same event where there is nothing to mask', () => {
+    const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.x'] }, { pattern: 'b' }]);
+    for (const event of [eventOn('b', { x: 1 }), eventOn('a.b', payload)]) {
+      expect(redaction.apply(event)).toBe(event);
+    }
+    const event = eventOn('a.b', { x: 1 });
+    expect(redaction.apply(event)).toEqual({ ...event, payload: { x: R } });
+    expect(event.payload).toEqual({ x: 1 });
+    expect(redaction.masksAnything).toBe(true);
+    expect(new Redaction([{ pattern: 'a' }]).masksAnything).toBe(false);
+    expect(new Redaction([{ pattern: 'a' }], ['$.x']).masksAnything).toBe(true);
+  });
+
+  it('shows nothing of an event that no grant lets through', () => {
+    const redaction = new Redaction([{ pattern: 'a', redact: ['$.x'] }]);
+    expect(redaction.apply(eventOn('b', payload)).payload).toBe(R);
+    expect(redaction.apply(eventOn('$sys.x', payload)).payload).toBe(R);
+  });
+
+  it('stays right over more topics than it remembers', () => {
+    const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.card'] }, { pattern: 'b.*' }]);
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < REDACTION_TOPICS_CACHED_MAX + 10; n++) {
+        expect(redaction.apply(eventOn(`a.${n}`, payload)).payload).toEqual({
+          ...payload,
+          card: R,
+        });
+        expect(redaction.apply(eventOn(`b.${n}`, payload)).payload).toBe(payload);
+      }
+    }
+  });
+});
