@@ -2,6 +2,9 @@
 
 export { type AttachOptions, attachBus } from './main/attach-bus.js';
 export type {
+  BackupOptions,
+  BackupProgress,
+  BackupResult,
   Bus,
   BusAttachment,
   BusEndpoint,
@@ -12,6 +15,8 @@ export type {
   GatewayHandle,
   GatewayOptions,
   OverflowPolicy,
+  PruneOptions,
+  PruneResult,
   Query,
   RetentionRule,
   ShardStats,

@@ -25,11 +25,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'ring',
     'link',
     'collections',
+    'store/backup',
     'store/event-log',
     'store/lock',
     'store/manifest',
     'store/page',
     'store/reader',
+    'store/retention',
     'store/schema',
   ],
   // Who may do what: keys, tokens, grants.

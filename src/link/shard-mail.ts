@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
 import type { PageRequest } from '../store/page.js';
-import type { RetentionRule } from '../store/retention.js';
+import type { PruneRequest, RetentionRule } from '../store/retention.js';
 import type { LinkEnd } from './link.js';
 
 /** What a shard's thread is started with. */
@@ -31,6 +31,8 @@ export type ShardMail =
   /** History of a log that only its own thread can read: `:memory:`. */
   | { readonly mail: 'page'; readonly id: number; readonly request: PageRequest }
   | { readonly mail: 'positionAt'; readonly id: number; readonly timeMs: number }
+  | { readonly mail: 'totals'; readonly id: number; readonly pattern: string }
+  | { readonly mail: 'prune'; readonly id: number; readonly request: PruneRequest }
   | { readonly mail: 'crash' }
   | { readonly mail: 'stop' };
 

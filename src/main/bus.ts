@@ -7,6 +7,7 @@ import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import type { Filter, FilterInput } from '../protocol/filter.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
 
 export type OverflowPolicy =
   | 'catch-up'
@@ -143,6 +144,36 @@ export interface ShardStats {
   readonly busy: number;
 }
 
+export interface BackupOptions {
+  /** Gives up, and removes what was copied. */
+  signal?: AbortSignal;
+  /** In the thread that opened the bus only; an attached worker's is not called. */
+  onProgress?: (progress: BackupProgress) => void;
+}
+
+export type { BackupProgress, BackupResult };
+
+/** What is to be removed, oldest first; at least one of `before`, `maxEvents` and `maxBytes`. */
+export interface PruneOptions {
+  /** Default `*`: every topic but the bus's own. */
+  pattern?: string;
+  /** Whatever was recorded before this goes. */
+  before?: Date | string;
+  /** At most this many events of all that match stay; 0: none. Each shard keeps an equal share, as in retention. */
+  maxEvents?: number;
+  /** The same, in bytes. */
+  maxBytes?: number;
+  /** No further step is begun once it aborts; what was removed stays removed. */
+  signal?: AbortSignal;
+}
+
+export interface PruneResult {
+  /** Events removed. */
+  readonly events: number;
+  /** Of their payloads and rows, about. The file does not shrink: its pages are used again. */
+  readonly bytes: number;
+}
+
 export interface BusStats {
   readonly epoch: string;
   readonly uptimeMs: number;
@@ -180,6 +211,19 @@ export interface BusEndpoint extends AsyncDisposable {
   subscribers(topic: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;
   stats(): Promise<BusStats>;
+  /**
+   * Copies the directory into another one, which must be empty or absent, while everything goes on. Each shard is copied
+   * as it is at one moment. One backup at a time. The copy is checked and put to use by `millrace restore`.
+   * @throws BusError `OPTION_INVALID` for a target that holds anything or a bus in memory, `LIMIT_EXCEEDED` for a second
+   * backup at the same time, `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`
+   */
+  backup(dir: string, options?: BackupOptions): Promise<BackupResult>;
+  /**
+   * Removes the oldest events that match, in small steps between batches. Subscriptions that had still to read them get
+   * a gap.
+   * @throws BusError `OPTION_INVALID`, `PATTERN_INVALID`, `STORE_FAILED`, `ABORTED`
+   */
+  prune(options: PruneOptions): Promise<PruneResult>;
   /**
    * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed everything that
    * was stored by then. An iterator that nobody reads makes it wait for ever.

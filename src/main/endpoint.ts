@@ -33,9 +33,13 @@ import { shardOf } from '../protocol/topic-hash.js';
 import { Doorbell } from '../ring/wait.js';
 import type { TopicSummary } from '../store/event-log.js';
 import type {
+  BackupOptions,
+  BackupResult,
   BusEndpoint,
   BusStats,
   EventHandler,
+  PruneOptions,
+  PruneResult,
   Query,
   SubscribeOptions,
   SubscriberInfo,
@@ -43,7 +47,8 @@ import type {
   TopicInfo,
 } from './bus.js';
 import { checkFrom, HistoryReader } from './history.js';
-import { parseSubscribeOptions } from './options.js';
+import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
+import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 import { limitOf, parseQuery, QueryRunner, shardsOf } from './query.js';
 import { RecordDecoder } from './record-decoder.js';
@@ -203,6 +208,23 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     const controls = this.#proxies.map(({ control }) => control);
     const endpoints = Atomics.load(new Int32Array(this.#data.census), 0);
     return busStats(this.epoch, this.#data.openedAt, endpoints, controls);
+  }
+
+  async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {
+    this.assertOpen();
+    const { signal, onProgress, dir: target } = parseBackupOptions(dir, options);
+    if (signal?.aborted) {
+      throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
+    }
+    const onAbort = (): void => void this.#services.abortBackup();
+    const result = this.#services.backup(target, onProgress);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    return result.finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    this.assertOpen();
+    return pruneShards(this.#services, this.#proxies.length, parsePruneOptions(options));
   }
 
   async drain(): Promise<void> {

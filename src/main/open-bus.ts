@@ -1,10 +1,12 @@
+import { resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { ulid } from 'ulid';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl, TURNS } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
-import type { BusError } from '../protocol/errors.js';
+import { BusError } from '../protocol/errors.js';
+import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
 import { DirectoryLock } from '../store/lock.js';
 import {
   ensureDirectory,
@@ -15,6 +17,7 @@ import {
   resolveCursor,
 } from '../store/manifest.js';
 import { LogReaders } from '../store/readers.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { FORMAT_VERSION, shardFile } from '../store/schema.js';
 import { type AttachmentData, warn } from './attach-bus.js';
 import type { Bus, BusAttachment, BusOptions, GatewayHandle, GatewayOptions } from './bus.js';
@@ -58,6 +61,7 @@ class BusCore implements MainServices {
   readonly #census = new Int32Array(new SharedArrayBuffer(4));
   #manifest: Manifest;
   #stopped: Promise<void> | undefined;
+  #backup: Backup | undefined;
 
   private constructor(
     options: ParsedBusOptions,
@@ -110,8 +114,12 @@ class BusCore implements MainServices {
         ? []
         : [`shard ${shard} from ${wentBackwardsFrom} to ${head}`],
     );
-    if (lost.length === 0) return;
-    const reason = `history went back: ${lost.join(', ')}`;
+    const { backup } = this.#manifest;
+    if (lost.length === 0 && backup === undefined) return;
+    const reason =
+      lost.length > 0
+        ? `history went back: ${lost.join(', ')}`
+        : `opened from a backup of ${backup?.takenAt}`;
     const heads = ready.map(({ head }) => head);
     this.#manifest = newEpoch(this.#options.dir, this.#manifest, reason, heads);
   }
@@ -158,6 +166,38 @@ class BusCore implements MainServices {
     return this.#readers?.positionAt(shard, timeMs) ?? this.supervisors[shard]!.positionAt(timeMs);
   }
 
+  totals(shard: number, pattern: string): Promise<PatternTotals> {
+    return this.supervisors[shard]!.totals(pattern);
+  }
+
+  pruneStep(shard: number, request: PruneRequest): Promise<PruneStep> {
+    return this.supervisors[shard]!.prune(request);
+  }
+
+  async backup(
+    dir: string,
+    onProgress?: (progress: BackupProgress) => void,
+  ): Promise<BackupResult> {
+    const from = this.#options.dir;
+    if (isMemory(from)) throw new BusError('OPTION_INVALID', 'a bus in memory has no backup');
+    if (this.#stopped !== undefined) throw new BusError('BUS_CLOSED', 'the bus is closed');
+    if (this.#backup !== undefined) {
+      throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
+    }
+    const to = resolve(dir);
+    const backup = new Backup({ from, to, manifest: this.#manifest }, onProgress);
+    this.#backup = backup;
+    try {
+      return await backup.result;
+    } finally {
+      this.#backup = undefined;
+    }
+  }
+
+  async abortBackup(): Promise<void> {
+    await this.#backup?.abort();
+  }
+
   async resolveCursor(cursor: string): Promise<ResolvedCursor> {
     const { positions, gaps } = resolveCursor(this.#manifest, decodeCursor(cursor));
     // Beyond the head nothing of this history exists: the directory was put back from an older copy.
@@ -188,7 +228,8 @@ class BusCore implements MainServices {
   }
 
   async #stop(): Promise<void> {
-    await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
+    const stopping = this.supervisors.map((supervisor) => supervisor.stop());
+    await Promise.all([...stopping, this.abortBackup()]);
     for (const { listener } of this.#members.values()) listener.onClosed();
     this.#members.clear();
     await this.#readers?.close();

@@ -21,9 +21,17 @@ import {
   SUBSCRIBER_BUFFER_EVENTS_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import { timestampFault } from '../protocol/timestamp.js';
+import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
-import type { BusOptions, OverflowPolicy, SubscribeFrom, SubscribeOptions } from './bus.js';
+import type {
+  BackupOptions,
+  BackupProgress,
+  BusOptions,
+  OverflowPolicy,
+  PruneOptions,
+  SubscribeFrom,
+  SubscribeOptions,
+} from './bus.js';
 
 const MEMORY = ':memory:';
 
@@ -168,6 +176,56 @@ export function parseSubscribeOptions(options: SubscribeOptions = {}): ParsedSub
   const { from, overflow, maxBuffer, name, signal } = parsed;
   const window = Math.min(CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT * maxBuffer);
   return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
+}
+
+const timestamp = v.custom<Date | string>(
+  (value) => timestampFault(value) === undefined,
+  (issue) => timestampFault(issue.input) ?? 'not a time',
+);
+
+const pruneOptions = v.pipe(
+  v.strictObject({
+    pattern: v.optional(pattern, '*'),
+    before: v.optional(timestamp),
+    maxEvents: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    signal: v.optional(v.instance(AbortSignal)),
+  }),
+  v.check(
+    ({ before, maxEvents, maxBytes }) => (before ?? maxEvents ?? maxBytes) !== undefined,
+    'it needs before, maxEvents or maxBytes',
+  ),
+);
+
+export interface ParsedPruneOptions {
+  readonly pattern: string;
+  readonly beforeMs: number | undefined;
+  readonly maxEvents: number | undefined;
+  readonly maxBytes: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parsePruneOptions(options: PruneOptions): ParsedPruneOptions {
+  const { pattern: topics, before, ...limits } = parseWith(pruneOptions, options, 'prune');
+  const { maxEvents, maxBytes, signal } = limits;
+  const beforeMs = before === undefined ? undefined : parseTimestamp(before);
+  return Object.freeze({ pattern: topics, beforeMs, maxEvents, maxBytes, signal });
+}
+
+const backupOptions = v.strictObject({
+  dir: v.pipe(v.string(), v.minLength(1)),
+  signal: v.optional(v.instance(AbortSignal)),
+  onProgress: v.optional(
+    v.custom<(progress: BackupProgress) => void>((value) => typeof value === 'function'),
+  ),
+});
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseBackupOptions(dir: string, options: BackupOptions) {
+  const parsed = parseWith(backupOptions, { ...options, dir }, 'backup');
+  if (parsed.dir === MEMORY) throw invalidOption('backup', 'dir', `a directory, not ${MEMORY}`);
+  return parsed;
 }
 
 /** On the path of every publish, so by hand. */

@@ -4,16 +4,22 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/manifest.js';
 import type { Page, PageRequest } from '../store/page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
+import type { PruneServices } from './prune.js';
 
-export interface MainServices {
+export interface MainServices extends PruneServices {
   /** The next page of a shard's history. */
   page(shard: number, request: PageRequest): Promise<Page>;
   /** The last sequence that was recorded before a time, in ms since 1970. */
   positionAt(shard: number, timeMs: number): Promise<number>;
   /** @throws BusError `CURSOR_INVALID`, `CURSOR_EXPIRED` */
   resolveCursor(cursor: string): Promise<ResolvedCursor>;
+  backup(dir: string, onProgress?: (progress: BackupProgress) => void): Promise<BackupResult>;
+  /** Gives the backup up that is under way. */
+  abortBackup(): Promise<void>;
   /** The endpoint has left every shard; resolves when main has crossed it off. */
   left(): Promise<void>;
 }
@@ -33,6 +39,10 @@ type ServiceCall =
   | { readonly call: 'page'; readonly shard: number; readonly request: PageRequest }
   | { readonly call: 'positionAt'; readonly shard: number; readonly timeMs: number }
   | { readonly call: 'resolveCursor'; readonly cursor: string }
+  | { readonly call: 'totals'; readonly shard: number; readonly pattern: string }
+  | { readonly call: 'pruneStep'; readonly shard: number; readonly request: PruneRequest }
+  | { readonly call: 'backup'; readonly dir: string }
+  | { readonly call: 'abortBackup' }
   | { readonly call: 'left' };
 
 type FromEndpoint = ServiceCall & { readonly id: number };
@@ -91,6 +101,22 @@ export class ServicesProxy implements MainServices {
 
   resolveCursor(cursor: string): Promise<ResolvedCursor> {
     return this.#call({ call: 'resolveCursor', cursor });
+  }
+
+  totals(shard: number, pattern: string): Promise<PatternTotals> {
+    return this.#call({ call: 'totals', shard, pattern });
+  }
+
+  pruneStep(shard: number, request: PruneRequest): Promise<PruneStep> {
+    return this.#call({ call: 'pruneStep', shard, request });
+  }
+
+  backup(dir: string): Promise<BackupResult> {
+    return this.#call({ call: 'backup', dir });
+  }
+
+  abortBackup(): Promise<void> {
+    return this.#call({ call: 'abortBackup' });
   }
 
   async left(): Promise<void> {
@@ -191,6 +217,14 @@ function answer(message: FromEndpoint, services: MainServices): Promise<unknown>
       return services.positionAt(message.shard, message.timeMs);
     case 'resolveCursor':
       return services.resolveCursor(message.cursor);
+    case 'totals':
+      return services.totals(message.shard, message.pattern);
+    case 'pruneStep':
+      return services.pruneStep(message.shard, message.request);
+    case 'backup':
+      return services.backup(message.dir);
+    case 'abortBackup':
+      return services.abortBackup();
     case 'left':
       return undefined;
   }

@@ -26,6 +26,7 @@ import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 import { wakeParked } from '../ring/wait.js';
 import type { Page, PageRequest } from '../store/page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 
 /** Found by its address, so that main and the shards stay apart. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
@@ -127,6 +128,14 @@ export class ShardSupervisor {
 
   positionAt(timeMs: number): Promise<number> {
     return this.#ask((id) => ({ mail: 'positionAt', id, timeMs }));
+  }
+
+  totals(pattern: string): Promise<PatternTotals> {
+    return this.#ask((id) => ({ mail: 'totals', id, pattern }));
+  }
+
+  prune(request: PruneRequest): Promise<PruneStep> {
+    return this.#ask((id) => ({ mail: 'prune', id, request }));
   }
 
   /** Lets the thread take what its rings hold, close its log and end. */

@@ -152,3 +152,7 @@ export const JWKS_CACHE_MS = 600_000;
 export const JWKS_COOLDOWN_MS = 30_000;
 export const JWKS_TIMEOUT_MS = 5000;
 export const JWKS_BYTES_MAX = 256 * KIB;
+/** Pages of 16 KiB that a backup copies before it looks whether it is to give up. */
+export const BACKUP_PAGES_PER_STEP = 256;
+/** Findings that an error names; `verify` tells all. */
+export const FINDINGS_TOLD_MAX = 20;

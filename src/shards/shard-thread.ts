@@ -116,6 +116,12 @@ class ShardThread {
       case 'positionAt':
         this.#answer(mail.id, () => this.#log.positionAt(mail.timeMs));
         break;
+      case 'totals':
+        this.#answer(mail.id, () => this.#log.totals(mail.pattern));
+        break;
+      case 'prune':
+        this.#answer(mail.id, () => this.#log.prune(mail.request));
+        break;
       case 'crash':
         throw new Error(`shard ${this.#data.shard} was made to crash`);
       case 'stop':

@@ -27,6 +27,16 @@ export interface Manifest {
   readonly epoch: string;
   readonly createdAt: string;
   readonly earlier: readonly EarlierEpoch[];
+  /** It is a backup, not the directory itself: whoever opens it begins a new epoch. */
+  readonly backup?: BackupNote;
+}
+
+export interface BackupNote {
+  readonly takenAt: string;
+  /** Per shard, the last sequence that is in it. */
+  readonly heads: readonly number[];
+  /** Where a subscription goes on that has seen all that is in it. */
+  readonly cursor: string;
 }
 
 export interface EarlierEpoch {
@@ -137,7 +147,8 @@ export function newEpoch(
     heads: [...heads],
   };
   const earlier = [...manifest.earlier, ended].slice(-EARLIER_EPOCHS_MAX);
-  const next: Manifest = { ...manifest, epoch: newEpochId(), earlier };
+  const { format, shards, createdAt } = manifest;
+  const next: Manifest = { format, shards, epoch: newEpochId(), createdAt, earlier };
   writeManifest(dir, next);
   return next;
 }
@@ -232,7 +243,7 @@ function parseManifest(dir: string, text: string): Manifest {
 
 function isManifest(value: unknown): value is Manifest {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, shards, epoch, createdAt, earlier } = value as Partial<Manifest>;
+  const { format, shards, epoch, createdAt, earlier, backup } = value as Partial<Manifest>;
   return (
     Number.isInteger(format) &&
     typeof shards === 'number' &&
@@ -242,7 +253,8 @@ function isManifest(value: unknown): value is Manifest {
     typeof epoch === 'string' &&
     typeof createdAt === 'string' &&
     Array.isArray(earlier) &&
-    earlier.every((one) => isEarlierEpoch(one, shards))
+    earlier.every((one) => isEarlierEpoch(one, shards)) &&
+    (backup === undefined || typeof backup?.takenAt === 'string')
   );
 }
 

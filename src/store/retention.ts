@@ -19,6 +19,30 @@ export interface RetentionRule {
   readonly maxBytes?: number | undefined;
 }
 
+/** One removal that somebody asked for; a step of it is bounded, and whoever asked takes one after the other. */
+export interface PruneRequest {
+  readonly pattern: string;
+  /** Recorded before this, ms since 1970. */
+  readonly beforeMs?: number | undefined;
+  /** Removed in any case, oldest first: so many events, and as many as have so many bytes. */
+  readonly excessEvents: number;
+  readonly excessBytes: number;
+  /** Go on behind this sequence; 0 at first. */
+  readonly after: number;
+}
+
+export interface PruneStep {
+  readonly events: number;
+  readonly bytes: number;
+  /** The next step's `after`; absent when there is nothing left to do. */
+  readonly next?: number;
+}
+
+export interface PatternTotals {
+  readonly events: number;
+  readonly bytes: number;
+}
+
 /** Rows looked at in one step, and so the most that it deletes. */
 const ROWS_PER_STEP = 1024;
 
@@ -79,6 +103,46 @@ export class Retention {
       if (doomed.looked === ROWS_PER_STEP) return true;
     }
     return false;
+  }
+
+  /** What the log holds of the topics that match. */
+  totals(matches: (topic: string) => boolean): PatternTotals {
+    let events = 0;
+    let bytes = 0;
+    for (const entry of this.#topics.entries()) {
+      if (entry.events === 0 || !matches(entry.name)) continue;
+      events += entry.events;
+      bytes += entry.bytes;
+    }
+    return { events, bytes };
+  }
+
+  /** One step of a removal that was asked for, in a transaction of its own. */
+  prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
+    const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
+    const rows = this.#select.all(request.after, ROWS_PER_STEP);
+    const matching = new Map<number, boolean>();
+    const doomed: Row[] = [];
+    let bytes = 0;
+    let isDone = rows.length < ROWS_PER_STEP;
+    for (const row of rows) {
+      const [, recordedAt, topic, rowBytes] = row;
+      let isMatch = matching.get(topic);
+      if (isMatch === undefined) {
+        isMatch = matches(this.#topics.byId(topic).name);
+        matching.set(topic, isMatch);
+      }
+      if (!isMatch) continue;
+      if (recordedAt >= beforeMs && doomed.length >= excessEvents && bytes >= excessBytes) {
+        isDone = true;
+        break;
+      }
+      doomed.push(row);
+      bytes += rowBytes;
+    }
+    if (doomed.length > 0) this.#remove(doomed, head);
+    const events = doomed.length;
+    return isDone ? { events, bytes } : { events, bytes, next: rows[rows.length - 1]![0] };
   }
 
   #mayHaveWork(rule: number): boolean {

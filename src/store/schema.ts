@@ -140,6 +140,12 @@ export function readMeta(database: Database.Database, key: string): number {
   return typeof value === 'number' ? value : 0;
 }
 
+/** The last sequence that was ever committed; what was pruned counts. */
+export function readHead(database: Database.Database): number {
+  const last = database.prepare('SELECT max(sequence) FROM events').pluck().get();
+  return Math.max(typeof last === 'number' ? last : 0, readMeta(database, 'pruned_through'));
+}
+
 function connect(file: string, readonly: boolean): Database.Database {
   let database: Database.Database;
   try {

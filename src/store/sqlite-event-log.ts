@@ -20,7 +20,13 @@ import { IndexKeeper } from './index-keeper.js';
 import { NameReader, NameWriter } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { loadState } from './recovery.js';
-import { Retention, type RetentionRule } from './retention.js';
+import {
+  type PatternTotals,
+  type PruneRequest,
+  type PruneStep,
+  Retention,
+  type RetentionRule,
+} from './retention.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
@@ -216,6 +222,22 @@ export class SqliteEventLog implements EventLog {
     this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
     return more;
+  }
+
+  /** What the log holds of the topics that a pattern matches. */
+  totals(pattern: string): PatternTotals {
+    return this.#retention.totals((topic) => matchesPattern(pattern, topic));
+  }
+
+  /** One bounded step of a removal that somebody asked for. Outside a batch only. */
+  prune(request: PruneRequest): PruneStep {
+    const { pattern } = request;
+    const step = this.#guard('pruning', () =>
+      this.#retention.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
+    );
+    this.#prunedThrough = this.#retention.prunedThrough;
+    this.#noteCommit();
+    return step;
   }
 
   /** A page for the log's own thread, where no reader can look into the file: `:memory:`. Outside a batch only. */

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events';
 import type {
+  BackupResult,
   BusEndpoint,
   BusStats,
   EventHandler,
+  PruneResult,
   Query,
   SubscribeOptions,
   Subscription,
@@ -46,6 +48,15 @@ export class FakeEndpoint implements BusEndpoint {
   }
 
   async drained(): Promise<void> {}
+
+  async backup(dir: string): Promise<BackupResult> {
+    const { epoch } = this;
+    return { dir, epoch, takenAt: '2026-01-01T00:00:00.000Z', heads: [0], cursor: '', bytes: 0 };
+  }
+
+  async prune(): Promise<PruneResult> {
+    return { events: 0, bytes: 0 };
+  }
 
   subscribe<P>(
     filter: FilterInput,
