@@ -57,8 +57,11 @@ export const ACK_LENGTH = 24;
 export const ACK_SYNCED = 0;
 export const ACK_WRITTEN = 1;
 export const ACK_EPHEMERAL = 2;
+/** Stored before, and flushed. */
 export const ACK_DUPLICATE = 3;
-export const ACK_REFUSED = 4;
+/** Stored before, and not flushed yet; asked for with `written` only. */
+export const ACK_DUPLICATE_WRITTEN = 4;
+export const ACK_REFUSED = 5;
 
 export const EVENT_SEQUENCE = 0;
 export const EVENT_SUBSCRIPTIONS = 8;

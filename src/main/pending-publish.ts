@@ -2,7 +2,13 @@
  * Publishes that a shard has been handed and has not yet acknowledged. A shard acknowledges in the order of
  * its publish ring, so each shard's pending publishes are a queue and an ack needs no name.
  */
-import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_REFUSED, ACK_WRITTEN } from '../link/link-records.js';
+import {
+  ACK_DUPLICATE,
+  ACK_DUPLICATE_WRITTEN,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_WRITTEN,
+} from '../link/link-records.js';
 import { BusError } from '../protocol/errors.js';
 import type { Durability, PublishAck } from '../protocol/event.js';
 
@@ -19,9 +25,10 @@ export function ackOf(
   kind: number,
   sequence: number,
 ): PublishAck {
-  const duplicate = kind === ACK_DUPLICATE;
+  const duplicate = kind === ACK_DUPLICATE || kind === ACK_DUPLICATE_WRITTEN;
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
-  const durability: Durability = kind === ACK_WRITTEN ? 'written' : 'synced';
+  const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
+  const durability: Durability = isWritten ? 'written' : 'synced';
   return { id, topic, shard, sequence, durability, duplicate };
 }
 

@@ -5,6 +5,7 @@
  */
 import {
   ACK_DUPLICATE,
+  ACK_DUPLICATE_WRITTEN,
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
@@ -39,7 +40,7 @@ export class PublishBatch {
   /** 0 for an ephemeral event. */
   readonly sequences: number[] = [];
   length = 0;
-  /** Any event asked to survive power loss. */
+  /** Any event asked to survive power loss and does not yet, a repeat of a stored one included. */
   synced = false;
   /** Events appended to the log. */
   appended = 0;
@@ -82,10 +83,13 @@ export class PublishBatch {
 
   /** The log refused the batch: what was to be stored is not, and is told so. */
   refuse(error: ErrorData): void {
-    const { head } = this.#log;
+    const { head, syncedHead } = this.#log;
     for (const run of this.#runs) {
-      const lost = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN || run.sequence > head;
-      if (lost && run.kind !== ACK_EPHEMERAL) run.kind = ACK_REFUSED;
+      const { kind, count, sequence } = run;
+      const kept = kind === ACK_DUPLICATE ? syncedHead : head;
+      const isStored = kind === ACK_SYNCED || kind === ACK_WRITTEN;
+      const lost = isStored || sequence + count - 1 > kept;
+      if (lost && kind !== ACK_EPHEMERAL) run.kind = ACK_REFUSED;
     }
     let kept = 0;
     for (let i = 0; i < this.length; i++) {
@@ -185,8 +189,7 @@ export class PublishBatch {
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0) {
       const first = this.#log.findDuplicate(view.id);
       if (first !== 0) {
-        this.duplicates++;
-        this.#count(ACK_DUPLICATE, first);
+        this.#takeDuplicate(first, (flags & EVENT_FLAG_SYNCED) !== 0);
         return;
       }
     }
@@ -198,6 +201,14 @@ export class PublishBatch {
     this.appended++;
     this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, sequence);
     this.#push(view, topic, sequence);
+  }
+
+  /** What it asks for, the first may not have asked for: the commit then flushes it, whatever else there is. */
+  #takeDuplicate(first: number, synced: boolean): void {
+    this.duplicates++;
+    const isFlushed = first <= this.#log.syncedHead;
+    if (synced && !isFlushed) this.synced = true;
+    this.#count(synced || isFlushed ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN, first);
   }
 
   #push(view: EventRecordView, topic: string, sequence: number): void {

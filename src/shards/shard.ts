@@ -150,7 +150,7 @@ export class Shard {
 
   #commit(): undefined | Promise<void> {
     const batch = this.#batch;
-    if (batch.appended === 0) {
+    if (batch.appended === 0 && !batch.synced) {
       batch.acknowledge();
       return undefined;
     }

@@ -54,6 +54,8 @@ export interface TopicSummary {
 export interface EventLog {
   /** The last committed sequence; 0 when empty. */
   readonly head: number;
+  /** The last sequence that is known to survive power loss; up to the head. */
+  readonly syncedHead: number;
   /** Recorded time of the last appended event; 0 when empty. */
   readonly lastRecordedAt: number;
   /** The last sequence that was pruned from any topic; 0 if none was. */
@@ -69,7 +71,8 @@ export interface EventLog {
   append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number;
 
   /**
-   * Makes the open batch durable and visible; `synced` says whether it must survive power loss.
+   * Makes the open batch durable and visible; `synced` says whether it must survive power loss, and with it all that was
+   * committed before. Without an open batch, `synced` does that alone.
    * @throws BusError `STORE_FULL` (the batch is rolled back, the log goes on) or anything else (the log must be
    * reopened; whether the batch is in it, its head will tell).
    */

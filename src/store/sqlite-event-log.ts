@@ -142,6 +142,10 @@ export class SqliteEventLog implements EventLog {
     return this.#head;
   }
 
+  get syncedHead(): number {
+    return this.#connection.syncedHead;
+  }
+
   get lastRecordedAt(): number {
     return this.#lastRecordedAt;
   }
@@ -165,7 +169,10 @@ export class SqliteEventLog implements EventLog {
 
   commit(synced: boolean, positions: readonly RingPosition[]): void {
     if (!this.#isBatchOpen) {
-      if (positions.length === 0) return;
+      if (positions.length === 0) {
+        if (synced) this.#guard('flushing', () => this.#connection.flush(this.#head));
+        return;
+      }
       this.#open(synced);
     }
     if (this.#failure === undefined) this.#finish(positions);

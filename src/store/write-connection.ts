@@ -1,3 +1,4 @@
+import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { MarkWriter, markFile, readMark } from './mark.js';
 import { openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
@@ -29,12 +30,16 @@ export class WriteConnection {
   /** Whether the connection is in `synchronous=FULL`. */
   #isFull = true;
   #wasSynced = true;
+  #syncedHead = 0;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(file: string, shard: number, maxBytes: number | undefined) {
     this.#file = file;
     // Before SQLite sees the file: opening would drop what lies behind a damaged frame.
-    if (file !== ':memory:') assertWalIsSound(file, readMark(markFile(file)));
+    if (file !== ':memory:') {
+      assertWalIsSound(file, readMark(markFile(file)));
+      flushWal(file);
+    }
     const database = openForWriting(file, shard);
     this.database = database;
     if (maxBytes !== undefined) {
@@ -45,6 +50,11 @@ export class WriteConnection {
     this.#rollback = database.prepare('ROLLBACK');
     this.#walState = walCheckpoint(database, 'NOOP');
     this.#copyWal = walCheckpoint(database, 'PASSIVE');
+  }
+
+  /** The last sequence that is known to survive power loss. */
+  get syncedHead(): number {
+    return this.#syncedHead;
   }
 
   get isCheckpointDue(): boolean {
@@ -60,6 +70,7 @@ export class WriteConnection {
    * @returns the head that was once committed, if the file has less now
    */
   startMark(head: number): number | undefined {
+    this.#syncedHead = head;
     if (this.database.memory) return undefined;
     const mark = readMark(markFile(this.#file));
     this.#mark = new MarkWriter(markFile(this.#file), Math.min(mark?.syncedHead ?? 0, head));
@@ -93,11 +104,21 @@ export class WriteConnection {
    */
   ensureFlushed(synced: boolean, head: number): void {
     this.#wasSynced = synced;
-    if (!synced || this.#isFull) return;
+    if (this.#isFull) this.#syncedHead = head;
+    else if (synced) this.flush(head);
+  }
+
+  /**
+   * Flushes what was committed up to `head`. It takes a write: SQLite flushes nothing for a transaction that
+   * has changed nothing, in FULL either.
+   */
+  flush(head: number): void {
+    if (this.#syncedHead >= head) return;
     this.setFull(true);
     this.database
       .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('flushed', ?)")
       .run(head);
+    this.#syncedHead = head;
   }
 
   noteCommit(head: number): void {
@@ -124,6 +145,21 @@ export class WriteConnection {
   close(): void {
     this.database.close();
     this.#mark?.close();
+  }
+}
+
+/**
+ * What a predecessor that died had committed may not be flushed, and its publishers wait to be told that it is. Of the
+ * files of a log only this one may be opened beside SQLite: closing the others would drop its locks.
+ */
+function flushWal(file: string): void {
+  const wal = `${file}-wal`;
+  if (!existsSync(wal)) return;
+  const descriptor = openSync(wal, 'r+');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

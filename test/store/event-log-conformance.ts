@@ -93,6 +93,20 @@ function describeAppending(factory: LogFactory): void {
     log.close();
   });
 
+  it('says how far it is flushed, and flushes the rest when it is asked to', () => {
+    const log = factory.open();
+    for (const synced of [true, false, false]) {
+      append(log);
+      log.commit(synced, []);
+    }
+    expect(log.syncedHead).toBeLessThan(3);
+    log.commit(false, []);
+    expect(log.syncedHead).toBeLessThan(3);
+    log.commit(true, []);
+    expect([log.syncedHead, log.head]).toEqual([3, 3]);
+    log.close();
+  });
+
   it('forgets everything of a batch that is rolled back, and gives its sequences again', () => {
     const log = factory.open();
     append(log, { topic: 'kept', type: 'kept_type' });

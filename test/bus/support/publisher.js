@@ -46,15 +46,18 @@ async function marks() {
   await bus.close();
 }
 
-/** `repeat DIR`: an event that was only written, then repeated by its id with `synced`. */
+/** `repeat DIR`: an event that was only written, then repeated by its id with `written` and with `synced`. */
 async function repeat() {
   const bus = await openBus({ dir, shards: 1 });
   await bus.publish({ topic: 'warm', type: 'agent_log', payload: 'first' });
+  // The batch after a synced one is flushed too.
+  await bus.publish({ topic: 'warm', type: 'agent_log', payload: 2 }, { durability: 'written' });
   const input = { topic: 'marks', type: 'agent_log', payload: 'payload-0000-', id: 'again' };
   await bus.publish(input, { durability: 'written' });
-  say('publish payload-0000-');
-  const ack = await bus.publish(input, { durability: 'synced' });
-  say(`ack payload-0000- ${ack.durability} ${ack.duplicate}`);
+  for (const durability of ['written', 'synced']) {
+    const ack = await bus.publish(input, { durability });
+    say(`ack payload-0000- for ${durability}: ${ack.durability} ${ack.duplicate}`);
+  }
   await bus.close();
 }
 
