@@ -29,6 +29,8 @@ export function ackOf(
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
   const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
   const durability: Durability = isWritten ? 'written' : 'synced';
+  // A repeat that a restarted shard had to judge again, whose first was pruned in the meantime.
+  if (sequence === 0) return { id, topic, shard, durability, duplicate };
   return { id, topic, shard, sequence, durability, duplicate };
 }
 

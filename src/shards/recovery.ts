@@ -4,6 +4,7 @@
  * as if for the first time, but not before all that was committed is passed.
  */
 import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_SYNCED, ACK_WRITTEN } from '../link/link-records.js';
+import { BusError } from '../protocol/errors.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
@@ -18,6 +19,7 @@ export class LinkRecovery {
   readonly #log: EventLog;
   readonly #until: number;
   readonly #view = new EventRecordView();
+  readonly #stored = new EventRecordView();
   /** The sequence of the next record that the dead thread had stored. */
   #expected: number;
   #kind = 0;
@@ -60,13 +62,34 @@ export class LinkRecovery {
     this.#sequence = 0;
     this.#kind = ACK_EPHEMERAL;
     if ((flags & EVENT_FLAG_PERSIST) === 0) return;
-    const repeated = (flags & EVENT_FLAG_SUPPLIED_ID) === 0 ? 0 : this.#log.findDuplicate(view.id);
-    if (repeated !== 0 && repeated !== this.#expected) {
+    if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view.id)) {
       this.#kind = ACK_DUPLICATE;
-      this.#sequence = repeated;
+      this.#sequence = this.#log.findAtLastCommit(view.id);
       return;
     }
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
     this.#sequence = this.#expected++;
   };
+
+  /** Whether the row that comes next is the record's, or the record repeats an older one. */
+  #isStoredNext(id: string): boolean {
+    const stored = this.#idAt(this.#expected);
+    if (stored !== undefined) return stored === id;
+    const first = this.#log.findAtLastCommit(id);
+    return first === 0 || first === this.#expected;
+  }
+
+  /** The id of a row; undefined if it is pruned or damaged. */
+  #idAt(sequence: number): string | undefined {
+    let id: string | undefined;
+    try {
+      this.#log.read({ after: sequence - 1, until: sequence, limit: 1 }, ({ bytes, offset }) => {
+        id = this.#stored.wrap(bytes, offset).id;
+        return false;
+      });
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+    }
+    return id;
+  }
 }

@@ -2,9 +2,12 @@
  * The ids that publishers supplied lately, and the sequence each was stored at. Bounded twice: by age, and by a
  * number of ids, beyond which the oldest is forgotten. Entries go in as rows are appended, so a repeat within
  * one batch is found too; a rolled-back batch takes its entries back.
+ *
+ * What is loaded at open reaches back a batch further than that, until the first commit: for who must judge the last
+ * batch again.
  */
 export class DedupeWindow {
-  readonly #windowMs: number;
+  readonly windowMs: number;
   readonly idsMax: number;
   /** Slot of the newest entry of each id; a slot is the number of the entry, ever growing. */
   readonly #slots = new Map<string, number>();
@@ -16,9 +19,11 @@ export class DedupeWindow {
   #oldest = 0;
   #next = 0;
   #committed = 0;
+  /** Entries before this one were loaded beyond the number of ids that the window holds. */
+  #firstHeld = 0;
 
   constructor(windowMs: number, idsMax: number) {
-    this.#windowMs = windowMs;
+    this.windowMs = windowMs;
     this.idsMax = idsMax;
   }
 
@@ -29,9 +34,21 @@ export class DedupeWindow {
   /** The sequence stored for the id, or 0. */
   find(id: string, now: number): number {
     const slot = this.#slots.get(id);
-    if (slot === undefined) return 0;
+    if (slot === undefined || slot < this.#firstHeld) return 0;
     const at = slot % this.#capacity;
-    return now - this.#recordedAt[at]! > this.#windowMs ? 0 : this.#sequences[at]!;
+    return now - this.#recordedAt[at]! > this.windowMs ? 0 : this.#sequences[at]!;
+  }
+
+  /** As `find`, in all that was loaded, whatever its age. */
+  findLoaded(id: string): number {
+    const slot = this.#slots.get(id);
+    return slot === undefined ? 0 : this.#sequences[slot % this.#capacity]!;
+  }
+
+  /** Keeps what was added since the window was made. */
+  loaded(): void {
+    this.#committed = this.#next;
+    this.#firstHeld = Math.max(0, this.#next - this.idsMax);
   }
 
   add(id: string, sequence: number, recordedAt: number): void {
@@ -50,7 +67,7 @@ export class DedupeWindow {
     this.#committed = this.#next;
     while (this.size > this.idsMax) this.#forgetOldest();
     while (this.#oldest < this.#next) {
-      if (now - this.#recordedAt[this.#oldest % this.#capacity]! <= this.#windowMs) return;
+      if (now - this.#recordedAt[this.#oldest % this.#capacity]! <= this.windowMs) return;
       this.#forgetOldest();
     }
   }

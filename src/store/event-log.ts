@@ -90,6 +90,12 @@ export interface EventLog {
   findDuplicate(id: string): number;
 
   /**
+   * The sequence that the window of the last committed batch had for an id, or 0; also if the id has left the window
+   * by then or since. Until the first batch of this log, and for ids whose events are not pruned.
+   */
+  findAtLastCommit(id: string): number;
+
+  /**
    * Reads committed events in sequence order; returns how many were read. Stops early when `visit` returns false.
    * @throws BusError `STORE_CORRUPT` naming the event whose checksum fails; the log itself goes on
    */

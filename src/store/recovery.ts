@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import type { DedupeWindow } from './dedupe-window.js';
 import { decodePostings } from './postings.js';
 import { ROW_BYTES_SQL } from './row-size.js';
-import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
+import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
 import { SUPPLIED_IDS, type TopicIndexWriter } from './topic-index.js';
 import type { TopicTable } from './topic-table.js';
 
@@ -38,11 +38,9 @@ export function loadState(
   topics: TopicTable,
   index: TopicIndexWriter,
   dedupe: DedupeWindow,
-  dedupeFrom: number,
 ): LoadedState {
   topics.load();
   addIndexedEvents(database, topics, index.writtenBlocks);
-  loadDedupe(database, index.writtenBlocks, dedupe, dedupeFrom);
   const tail = database
     .prepare<[number], TailRow>(
       `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, CASE flags WHEN 1 THEN id END
@@ -61,6 +59,9 @@ export function loadState(
     head = last.sequence;
     lastRecordedAt = last.recorded_at;
   }
+  // Not from now back: what was in the window when the last batch was taken is needed to judge its repeats again.
+  const dedupeFrom = lastRecordedAt - dedupe.windowMs;
+  loadDedupe(database, index.writtenBlocks, dedupe, dedupeFrom);
   for (const row of tail.iterate(index.writtenBlocks * INDEX_BLOCK_EVENTS)) {
     const [sequence, recordedAt, topic, bytes, suppliedId] = row;
     index.note(sequence, recordedAt, topic, bytes, suppliedId !== null);
@@ -71,7 +72,7 @@ export function loadState(
     }
   }
   topics.commit();
-  dedupe.commit(lastRecordedAt);
+  dedupe.loaded();
   return { head, lastRecordedAt, prunedThrough };
 }
 
@@ -124,6 +125,7 @@ function loadDedupe(
   const idOf = database.prepare<[number], { id: string; recorded_at: number }>(
     'SELECT id, recorded_at FROM events WHERE sequence = ?',
   );
+  const idsMax = dedupe.idsMax + BATCH_EVENTS_MAX;
   let found: number[] = [];
   for (let block = writtenBlocks - 1; block >= 0; block--) {
     const sequences: number[] = [];
@@ -131,9 +133,9 @@ function loadDedupe(
     if (row !== undefined) decodePostings(row.sequences, block * INDEX_BLOCK_EVENTS, sequences);
     found = sequences.concat(found);
     const firstAt = timeOf.get(block * INDEX_BLOCK_EVENTS) ?? 0;
-    if (found.length >= dedupe.idsMax || firstAt < from) break;
+    if (found.length >= idsMax || firstAt < from) break;
   }
-  for (const sequence of found.slice(-dedupe.idsMax)) {
+  for (const sequence of found.slice(-idsMax)) {
     const row = idOf.get(sequence);
     if (row !== undefined && row.recorded_at >= from) dedupe.add(row.id, sequence, row.recorded_at);
   }

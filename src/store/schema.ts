@@ -19,6 +19,8 @@ export const FORMAT_VERSION = 1;
 export const PAGE_BYTES = 16 * 1024;
 /** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
 export const INDEX_BLOCK_EVENTS = 16_384;
+/** A batch is at most half an index block. */
+export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 /** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
 export const ROW_FLAG_SUPPLIED_ID = 1;
 

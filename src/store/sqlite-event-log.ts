@@ -31,7 +31,7 @@ import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
 import { RowWriter } from './row-writer.js';
-import { INDEX_BLOCK_EVENTS, ROW_FLAG_SUPPLIED_ID, readMeta } from './schema.js';
+import { BATCH_EVENTS_MAX, ROW_FLAG_SUPPLIED_ID, readMeta } from './schema.js';
 import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
@@ -53,10 +53,9 @@ export interface SqliteEventLogOptions {
 }
 
 /**
- * A batch is at most half an index block, and writes four index rows per event while a block waits: so that
- * block, of at most one row per event, is on disk before the one after the next is begun.
+ * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on
+ * disk before the one after the next is begun.
  */
-const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 const INDEX_ROWS_PER_EVENT = 4;
 
 /**
@@ -120,8 +119,7 @@ export class SqliteEventLog implements EventLog {
       this.#dedupe = new DedupeWindow(dedupeWindowMs, dedupeIdsMax);
       const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
       this.#index = new IndexKeeper(database, index, this.#topics);
-      const since = this.#now() - dedupeWindowMs;
-      const loaded = loadState(database, this.#topics, index, this.#dedupe, since);
+      const loaded = loadState(database, this.#topics, index, this.#dedupe);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#prunedThrough = loaded.prunedThrough;
@@ -204,6 +202,10 @@ export class SqliteEventLog implements EventLog {
 
   findDuplicate(id: string): number {
     return this.#dedupe.find(id, Math.max(this.#now(), this.#lastRecordedAt));
+  }
+
+  findAtLastCommit(id: string): number {
+    return this.#dedupe.findLoaded(id);
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {

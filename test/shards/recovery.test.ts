@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  ACK_DUPLICATE,
+  ACK_EPHEMERAL,
+  ACK_SYNCED,
+  ACK_WRITTEN,
+} from '../../src/link/link-records.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SYNCED,
+} from '../../src/record/event-record.js';
+import { PublishBatch } from '../../src/shards/publish-batch.js';
+import { LinkRecovery } from '../../src/shards/recovery.js';
+import { SqliteEventLog, type SqliteEventLogOptions } from '../../src/store/sqlite-event-log.js';
+import { temporaryDirectory } from '../bus/support/open.js';
+import { TestLink, type ToldAck } from './support.js';
+
+const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
+const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
+
+/**
+ * A shard that stored `before`, then took the other publishes in one batch and died between its commit and its
+ * acks. What the next one acknowledges, run by run.
+ */
+function acksAfterDeath(
+  options: Partial<SqliteEventLogOptions>,
+  before: readonly string[],
+  publish: (link: TestLink) => void,
+  beforeDeath: (log: SqliteEventLog) => void = () => undefined,
+): ToldAck[] {
+  const open = (): SqliteEventLog => new SqliteEventLog({ file, shard: 0, ...options });
+  const file = join(temporaryDirectory(), 'shard-000.db');
+  let log = open();
+  const batch = new PublishBatch(log);
+  const link = new TestLink();
+  const first = link.adapter();
+  for (const id of before) link.publish({ id, flags: NAMED });
+  batch.drain([first], 0, 4096);
+  log.commit(batch.synced, batch.positions);
+  batch.acknowledge();
+  batch.release();
+  expect(link.acks()).toHaveLength(Math.min(1, before.length));
+  publish(link);
+  batch.drain([first], 0, 4096);
+  log.commit(batch.synced, batch.positions);
+  beforeDeath(log);
+  log.close();
+  log = open();
+  const second = link.adapter();
+  expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+  expect(second.publishRing.isEmpty()).toBe(true);
+  log.close();
+  return link.acks();
+}
+
+describe('the shard after one that died', () => {
+  test('acknowledges what was committed as what it was', () => {
+    const told = acksAfterDeath({}, ['a'], (link) => {
+      link.publish({ flags: STORED });
+      link.publish({ flags: 0 });
+      link.publish({ flags: EVENT_FLAG_PERSIST });
+      link.publish({ id: 'a', flags: NAMED });
+      link.publish({ id: 'b', flags: NAMED });
+      link.publish({ id: 'b', flags: NAMED });
+    });
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_SYNCED, 2],
+      [ACK_EPHEMERAL, 0],
+      [ACK_WRITTEN, 3],
+      [ACK_DUPLICATE, 1],
+      [ACK_SYNCED, 4],
+      [ACK_DUPLICATE, 4],
+    ]);
+  });
+
+  test('knows a repeat by the row, also if that batch itself made the window forget the first', () => {
+    const told = acksAfterDeath({ dedupeIdsMax: 1 }, ['a'], (link) => {
+      link.publish({ id: 'a', flags: NAMED });
+      link.publish({ id: 'b', flags: NAMED });
+      link.publish({ id: 'c', flags: NAMED });
+      link.publish({ id: 'b', flags: NAMED });
+    });
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_DUPLICATE, 1],
+      [ACK_SYNCED, 2],
+      [ACK_SYNCED, 3],
+      [ACK_DUPLICATE, 2],
+    ]);
+  });
+
+  test('knows it too when the window has passed by the time that it starts', () => {
+    let later = 0;
+    const told = acksAfterDeath(
+      { now: () => Date.now() + later },
+      ['a'],
+      (link) => {
+        link.publish({ id: 'a', flags: NAMED });
+        link.publish({ id: 'b', flags: NAMED });
+        link.publish({ id: 'a', flags: NAMED });
+      },
+      () => {
+        later = 10 * DEDUPE_WINDOW_MS;
+      },
+    );
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_DUPLICATE, 1],
+      [ACK_SYNCED, 2],
+      [ACK_DUPLICATE, 1],
+    ]);
+  });
+
+  test('takes an id twice where nothing is remembered', () => {
+    const told = acksAfterDeath({ dedupeIdsMax: 0 }, ['a'], (link) => {
+      link.publish({ id: 'a', flags: NAMED });
+      link.publish({ id: 'a', flags: NAMED });
+    });
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_SYNCED, 2],
+      [ACK_SYNCED, 3],
+    ]);
+  });
+
+  test('says no position of a repeat whose first was pruned meanwhile, and is right about the rest', () => {
+    const told = acksAfterDeath(
+      { retention: [{ maxEvents: 1 }] },
+      ['a'],
+      (link) => {
+        link.publish({ id: 'a', flags: NAMED });
+        link.publish({ id: 'b', flags: NAMED });
+      },
+      (log) => {
+        while (log.pruneStep(Date.now()));
+      },
+    );
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_DUPLICATE, 0],
+      [ACK_SYNCED, 2],
+    ]);
+  });
+});
