@@ -190,17 +190,17 @@ export function parseOrFaults<S extends v.GenericSchema>(
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   for (const issue of result.issues) {
-    faults.push({ path: pathOf(issue), message: presentable(issue.message) });
+    faults.push({ path: presentable(pathOf(issue)), message: presentable(issue.message) });
   }
   return undefined;
 }
 
-const MESSAGE_LENGTH_MAX = 240;
+const FAULT_LENGTH_MAX = 240;
 
 /** Valibot quotes what it met, however long, and be it a key that somebody put in the wrong place. */
-function presentable(message: string): string {
-  const safe = message.replace(TOKENS, '[a token]');
-  return safe.length > MESSAGE_LENGTH_MAX ? `${safe.slice(0, MESSAGE_LENGTH_MAX)}…` : safe;
+function presentable(text: string): string {
+  const safe = text.replace(TOKENS, '[a token]');
+  return safe.length > FAULT_LENGTH_MAX ? `${safe.slice(0, FAULT_LENGTH_MAX)}…` : safe;
 }
 
 /** API keys and JWTs. */

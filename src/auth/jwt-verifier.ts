@@ -47,10 +47,23 @@ export class JwtVerifier {
   readonly #verification: Verification;
   readonly #now: () => number;
 
-  /** @throws Error that says what is wrong with the key */
-  constructor(options: JwtOptions, { log, now }: JwtVerifierContext) {
+  /** If the key cannot be used, that is put at the end of the list, and there is no verifier. */
+  static open(
+    options: JwtOptions,
+    context: JwtVerifierContext,
+    faults: Fault[],
+  ): JwtVerifier | undefined {
+    try {
+      return new JwtVerifier(options, keyOf(options, context.log), context.now);
+    } catch (error) {
+      faults.push({ path: '', message: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  private constructor(options: JwtOptions, key: KeyObject | JWTVerifyGetKey, now: () => number) {
     this.#now = now;
-    this.#key = keyOf(options, log);
+    this.#key = key;
     this.#verification = {
       algorithms: [...(options.algorithms ?? (['HS256'] as const))],
       issuer: [options.issuer].flat(),

@@ -2,7 +2,7 @@ import { BusError } from '../protocol/errors.js';
 import { KEYS_FILE_BYTES_MAX, KEYS_FILE_POLL_MS, KEYS_FILE_SETTLE_MS } from '../protocol/limits.js';
 import { apiKeyId, hashBytes, isKeyOf } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';
-import { type Fault, faultsText, faultyOptions } from './auth-options.js';
+import { type Fault, faultsText } from './auth-options.js';
 import { FileWatch } from './file-watch.js';
 import { GrantedPrincipal } from './granted-principal.js';
 import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
@@ -36,23 +36,30 @@ interface Entry {
 export class KeyStore {
   readonly #options: KeyStoreOptions;
   readonly #watch: FileWatch;
-  #entries = new Map<string, Entry>();
-  #version = '';
+  #entries: Map<string, Entry>;
+  #version: string;
   /** What was last said about the file, so that it is said once. */
   #complaint: string | undefined;
 
-  /** @throws BusError `OPTION_INVALID`: the file cannot be read or has faults; all of them in `details.faults` */
-  constructor(options: KeyStoreOptions) {
-    this.#options = options;
-    const { path } = options;
-    const file = this.#readAtStart();
-    const faults: Fault[] = [];
+  /** Reads the file; if it has faults, they are put at the end of the list, and there is no store. */
+  static open(options: KeyStoreOptions, faults: Fault[]): KeyStore | undefined {
+    let file: GuardedFile;
+    try {
+      file = readGuardedFile(options.path, KEYS_FILE_BYTES_MAX);
+    } catch (error) {
+      faults.push({ path: '', message: (error as Error).message });
+      return undefined;
+    }
     const keys = parseKeysFile(file.bytes.toString('utf8'), faults);
-    if (keys === undefined) throw faultyOptions(`keys file ${path}`, faults);
+    return keys === undefined ? undefined : new KeyStore(options, file, keys);
+  }
+
+  private constructor(options: KeyStoreOptions, file: GuardedFile, keys: readonly StoredKey[]) {
+    this.#options = options;
     this.#version = file.version;
     this.#entries = entriesOf(keys);
     this.#warn(file.warning);
-    this.#watch = new FileWatch(path, () => this.check(), {
+    this.#watch = new FileWatch(options.path, () => this.check(), {
       pollMs: KEYS_FILE_POLL_MS,
       settleMs: KEYS_FILE_SETTLE_MS,
     });
@@ -111,15 +118,6 @@ export class KeyStore {
 
   close(): void {
     this.#watch.close();
-  }
-
-  #readAtStart(): GuardedFile {
-    const { path } = this.#options;
-    try {
-      return readGuardedFile(path, KEYS_FILE_BYTES_MAX);
-    } catch (error) {
-      throw faultyOptions('keys file', [{ path: '', message: (error as Error).message }]);
-    }
   }
 
   #takeOver(entries: Map<string, Entry>): void {

@@ -70,9 +70,9 @@ export function keysFileText(keys: readonly StoredKey[]): string {
 }
 
 function* repeatedIds(keys: readonly StoredKey[]): Generator<string> {
-  const seen = new Set<string>();
-  for (const { id } of keys) {
-    if (seen.has(id)) yield `keys: the id ${id} is there twice`;
-    seen.add(id);
+  const counts = new Map<string, number>();
+  for (const { id } of keys) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const [id, count] of counts) {
+    if (count > 1) yield `keys: the id ${quote(id)} is there ${count} times`;
   }
 }

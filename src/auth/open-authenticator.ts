@@ -43,15 +43,15 @@ class GrantingAuthenticator implements Authenticator {
       const identity = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
       this.#anonymous = new GrantedPrincipal(identity, anonymous);
     }
-    const faults: Fault[] = [];
-    if (jwt !== undefined) {
-      this.#jwt = tryOpen(() => new JwtVerifier(jwt, { log, now }), 'jwt', faults);
-    }
+    const ofJwt: Fault[] = [];
+    const ofKeys: Fault[] = [];
+    if (jwt !== undefined) this.#jwt = JwtVerifier.open(jwt, { log, now }, ofJwt);
     if (keysFile !== undefined) {
       const onRevoked = (principal: Principal) => this.#tell(principal);
-      const open = () => new KeyStore({ path: keysFile, log, now, onRevoked });
-      this.#keys = tryOpen(open, 'keysFile', faults);
+      const store = { path: keysFile, log, now, onRevoked };
+      this.#keys = KeyStore.open(store, ofKeys);
     }
+    const faults = [...within('jwt', ofJwt), ...within('keysFile', ofKeys)];
     if (faults.length === 0) return;
     this.close();
     throw faultyOptions('auth', faults);
@@ -101,17 +101,11 @@ class GrantingAuthenticator implements Authenticator {
   }
 }
 
-function tryOpen<T>(open: () => T, path: string, faults: Fault[]): T | undefined {
-  try {
-    return open();
-  } catch (error) {
-    const own = error instanceof BusError ? (error.details?.faults as Fault[]) : undefined;
-    const found = own ?? [{ path: '', message: (error as Error).message }];
-    for (const fault of found) {
-      faults.push({ path: [path, fault.path].filter(Boolean).join(': '), message: fault.message });
-    }
-    return undefined;
-  }
+function within(option: string, faults: readonly Fault[]): Fault[] {
+  return faults.map(({ path, message }) => ({
+    path: path === '' ? option : `${option}: ${path}`,
+    message,
+  }));
 }
 
 function refusal(message: string): BusError {

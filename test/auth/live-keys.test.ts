@@ -1,0 +1,162 @@
+import { appendFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { keysFileText } from '../../src/auth/keys-file.js';
+import type { Principal } from '../../src/auth/principal.js';
+import {
+  failureOf,
+  type Logged,
+  newKey,
+  open,
+  type TestKey,
+  temporaryDirectory,
+  writeKeys,
+} from './support/auth.js';
+
+const wasReadAgain = ({ message }: Logged) => message.includes('read again');
+const isComplaint = ({ message }: Logged) => message.includes('stay in force');
+
+/** Two keys in a file, each shown once. */
+async function opened(kept: TestKey = newKey(), other: TestKey = newKey({ publish: ['a'] })) {
+  const folder = temporaryDirectory();
+  const path = join(folder, 'keys.json');
+  writeKeys(path, kept, other);
+  const test = open({ keysFile: path });
+  const { authenticator } = test;
+  const keptPrincipal = await authenticator.authenticate(kept.key);
+  const otherPrincipal = await authenticator.authenticate(other.key);
+  const told = new Promise<Principal>((resolve) => authenticator.onRevoked(resolve));
+  return { ...test, folder, path, kept, other, keptPrincipal, otherPrincipal, told };
+}
+
+function replace(path: string, ...keys: readonly TestKey[]): void {
+  const temporary = `${path}.tmp`;
+  writeKeys(temporary, ...keys);
+  renameSync(temporary, path);
+}
+
+describe('editing the keys file', () => {
+  it.each([
+    ['in place', writeKeys],
+    ['by a file that takes its place', replace],
+  ])('revokes a key, %s', async (_, write) => {
+    const { authenticator, path, kept, other, keptPrincipal, otherPrincipal, told, revoked } =
+      await opened();
+    write(path, kept);
+    expect(await told).toBe(otherPrincipal);
+    expect(otherPrincipal.isRevoked).toBe(true);
+    expect(keptPrincipal.isRevoked).toBe(false);
+    expect(revoked).toEqual([otherPrincipal]);
+    expect(await failureOf(() => authenticator.authenticate(other.key))).toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
+    expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
+  });
+
+  it('adds a key', async () => {
+    const { authenticator, path, kept, other, logged, revoked } = await opened();
+    const added = newKey();
+    replace(path, added, other, kept);
+    await logged(wasReadAgain);
+    expect((await authenticator.authenticate(added.key)).id).toBe(`key:${added.stored.id}`);
+    expect(revoked).toEqual([]);
+  });
+
+  it('ends who has a key with other grants now; who comes again gets them', async () => {
+    const { authenticator, path, kept, other, otherPrincipal, told } = await opened();
+    writeKeys(path, kept, { ...other, stored: { ...other.stored, publish: ['b'] } });
+    expect(await told).toBe(otherPrincipal);
+    const now = await authenticator.authenticate(other.key);
+    expect(now).not.toBe(otherPrincipal);
+    expect([now.mayPublish('a'), now.mayPublish('b'), now.isRevoked]).toEqual([false, true, false]);
+  });
+
+  it('by turning a link elsewhere works as well', async () => {
+    const folder = temporaryDirectory();
+    const [before, after] = [newKey(), newKey()];
+    writeKeys(join(folder, 'one.json'), before);
+    writeKeys(join(folder, 'two.json'), after);
+    const path = join(folder, 'keys.json');
+    symlinkSync('one.json', path);
+    const { authenticator, logged } = open({ keysFile: path });
+    const principal = await authenticator.authenticate(before.key);
+    symlinkSync('two.json', `${path}.new`);
+    renameSync(`${path}.new`, path);
+    await logged(wasReadAgain);
+    expect(principal.isRevoked).toBe(true);
+    await authenticator.authenticate(after.key);
+  });
+
+  it('badly changes nothing and is told once; when it is mended, it counts', async () => {
+    const { authenticator, path, kept, other, keptPrincipal, logs, logged, told, revoked } =
+      await opened();
+    writeFileSync(path, keysFileText([kept.stored]).slice(0, 40));
+    expect(await logged(isComplaint)).toMatchObject({
+      level: 'warn',
+      fields: { fault: expect.stringContaining('is not JSON') },
+    });
+    expect(await authenticator.authenticate(other.key)).toBeDefined();
+    appendFileSync(path, 'still not');
+    writeKeys(path, kept);
+    await told;
+    expect(logs.filter(isComplaint)).toHaveLength(1);
+    expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
+    expect(revoked).toHaveLength(1);
+  });
+
+  it('with faults changes nothing, and all of them are told', async () => {
+    const { authenticator, path, kept, other, logged } = await opened();
+    writeKeys(path, { ...kept, stored: { ...kept.stored, name: '', publish: ['a..b'] } });
+    const { fields } = await logged(isComplaint);
+    expect(fields.fault).toMatch(/keys\[0]\.name.*keys\[0]\.publish\[0]/);
+    await authenticator.authenticate(other.key);
+  });
+
+  it('may take the file away for a moment', async () => {
+    const { authenticator, path, kept, other, keptPrincipal, logged, logs, told } = await opened();
+    rmSync(path);
+    expect(await logged(isComplaint)).toMatchObject({
+      fields: { fault: expect.stringContaining('is gone') },
+    });
+    expect(await authenticator.authenticate(other.key)).toBeDefined();
+    writeKeys(path, kept);
+    await told;
+    expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
+    expect(logs.filter(isComplaint)).toHaveLength(1);
+  });
+
+  it('so that it says nothing new revokes nobody', async () => {
+    const { authenticator, path, kept, other, keptPrincipal, logged, revoked } = await opened();
+    writeFileSync(path, JSON.stringify(JSON.parse(keysFileText([other.stored, kept.stored]))));
+    await logged(wasReadAgain);
+    expect(revoked).toEqual([]);
+    expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
+  });
+
+  it('tells every listener, also after one that throws', async () => {
+    const path = join(temporaryDirectory(), 'keys.json');
+    const only = newKey();
+    writeKeys(path, only);
+    const { authenticator, logged } = open({ keysFile: path });
+    const principal = await authenticator.authenticate(only.key);
+    authenticator.onRevoked(() => {
+      throw new Error('a fault of mine');
+    });
+    const told = new Promise<Principal>((resolve) => authenticator.onRevoked(resolve));
+    writeKeys(path);
+    expect(await told).toBe(principal);
+    await logged(({ level }) => level === 'error');
+  });
+
+  it('means nothing any more once it is closed', async () => {
+    const { authenticator, path, kept, other, logs } = await opened();
+    authenticator.close();
+    writeKeys(path, kept);
+    // Another authenticator of the same folder sees the change: so there was time for this one.
+    const second = open({ keysFile: path });
+    writeKeys(path, kept, other);
+    await second.logged(wasReadAgain);
+    expect(logs).toEqual([]);
+    expect((await authenticator.authenticate(other.key)).isRevoked).toBe(false);
+  });
+});

@@ -1,0 +1,195 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type AuthOptions, parseAuthOptions } from '../../src/auth/auth-options.js';
+import { openAuthenticator } from '../../src/auth/open-authenticator.js';
+import type { BusError } from '../../src/protocol/errors.js';
+import { failureOf, newKey, open, temporaryDirectory, writeKeys } from './support/auth.js';
+
+const NAMES = { issuer: 'i', audience: 'a' };
+const SECRET = 's'.repeat(32);
+
+async function faultsOf(options: unknown): Promise<string> {
+  const error = (await failureOf(() => parseAuthOptions(options))) as BusError;
+  expect(error.code).toBe('OPTION_INVALID');
+  return error.message;
+}
+
+describe('options', () => {
+  it.each<[options: AuthOptions]>([
+    [{ keysFile: './keys.json' }],
+    [{ keysFile: './keys.json', required: true, anonymous: false }],
+    [{ anonymous: { subscribe: ['public.*'] } }],
+    [{ anonymous: {}, required: false }],
+    [{ jwt: { secret: SECRET, ...NAMES } }],
+    [{ jwt: { secretFile: 'x', algorithms: ['HS256'], ...NAMES, clockToleranceMs: 0 } }],
+    [{ jwt: { publicKeyFile: 'x', algorithms: ['RS256', 'PS256'], ...NAMES } }],
+    [{ jwt: { jwksUrl: 'https://x.example/k', algorithms: ['EdDSA'], ...NAMES } }],
+    [
+      {
+        jwt: { jwksUrl: 'http://[::1]:1/k', algorithms: ['ES256'], issuer: ['i'], audience: ['a'] },
+      },
+    ],
+  ])('%j are in order, and frozen', (options) => {
+    const parsed = parseAuthOptions(JSON.parse(JSON.stringify(options)));
+    expect(parsed).toEqual(options);
+    expect(Object.isFrozen(parsed)).toBe(true);
+  });
+
+  it.each<[options: unknown, fault: RegExp]>([
+    [undefined, /Object/],
+    [null, /Object/],
+    [[], /an array/],
+    [{}, /needs keysFile, jwt or grants/],
+    [{ anonymous: false }, /nobody could get in/],
+    [{ required: true }, /nobody could get in/],
+    [{ keysFile: '' }, /keysFile/],
+    [{ keysFile: 7 }, /keysFile/],
+    [{ keysFile: 'k', anonymous: {}, required: true }, /contradicts/],
+    [{ keysFile: 'k', required: false }, /needs grants for anonymous/],
+    [{ anonymous: true }, /anonymous/],
+    [{ anonymous: [] }, /anonymous: an array/],
+    [{ anonymous: { subscribe: ['a*'] } }, /anonymous.subscribe\[0]: pattern "a\*"/],
+    [{ anonymous: { redact: ['card'] } }, /anonymous.redact\[0]: redaction path "card"/],
+    [{ anonymous: { rates: { publishPerSecond: -1 } } }, /anonymous.rates.publishPerSecond/],
+    [{ jwt: {} }, /jwt/],
+    [{ jwt: { ...NAMES } }, /needs exactly one of .* and has none/],
+    [{ jwt: { secret: SECRET, secretFile: 'x', ...NAMES } }, /has secret and secretFile/],
+    [{ jwt: { secret: SECRET, audience: 'a' } }, /jwt.issuer/],
+    [{ jwt: { secret: SECRET, issuer: 'i' } }, /jwt.audience/],
+    [{ jwt: { secret: SECRET, issuer: [], audience: '' } }, /jwt.issuer.*jwt.audience/],
+    [{ jwt: { secret: SECRET, ...NAMES, algorithms: ['RS256'] } }, /makes HS256, not RS256/],
+    [{ jwt: { publicKey: 'x', ...NAMES } }, /algorithms: have to be named/],
+    [{ jwt: { publicKey: 'x', ...NAMES, algorithms: ['HS256'] } }, /HS256 needs a secret/],
+    [{ jwt: { jwksUrl: 'https://x', ...NAMES, algorithms: ['RS256', 'HS256'] } }, /needs a secret/],
+    [{ jwt: { jwksUrl: 'https://x', ...NAMES, algorithms: ['none'] } }, /jwt.algorithms\[0]/],
+    [{ jwt: { jwksUrl: 'https://x', ...NAMES, algorithms: [] } }, /jwt.algorithms/],
+    [
+      { jwt: { jwksUrl: 'http://x.example', ...NAMES, algorithms: ['RS256'] } },
+      /no https: address/,
+    ],
+    [{ jwt: { jwksUrl: 'http://127.0.0.1.x', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
+    [{ jwt: { jwksUrl: 'file:///x', ...NAMES, algorithms: ['RS256'] } }, /no https:/],
+    [{ jwt: { jwksUrl: 'https://a:b@x', ...NAMES, algorithms: ['RS256'] } }, /a password/],
+    [{ jwt: { secret: SECRET, ...NAMES, clockToleranceMs: 60_001 } }, /clockToleranceMs/],
+    [{ jwt: { secret: SECRET, ...NAMES }, nonsense: 1 }, /nonsense/],
+  ])('%j are refused', async (options, fault) => {
+    expect(await faultsOf(options)).toMatch(fault);
+  });
+
+  it('have all their faults told at once', async () => {
+    const message = await faultsOf({
+      keysFile: '',
+      jwt: { secret: 'short', issuer: 1, audience: [''], clockToleranceMs: -1 },
+      anonymous: { publish: ['a..b'], subscribe: [{ pattern: '+x', redact: ['$['] }] },
+      nonsense: 1,
+    });
+    for (const path of [
+      'keysFile',
+      'jwt.secret',
+      'jwt.issuer',
+      'jwt.audience[0]',
+      'jwt.clockToleranceMs',
+      'anonymous.publish[0]',
+      'anonymous.subscribe[0].pattern',
+      'anonymous.subscribe[0].redact[0]',
+      'nonsense',
+    ]) {
+      expect(message).toContain(`${path}:`);
+    }
+  });
+
+  it('with a secret that is too short do not show it', async () => {
+    const secret = 'hunter2hunter2hunter2hunter2hun';
+    const error = (await failureOf(() =>
+      parseAuthOptions({ jwt: { secret, ...NAMES } }),
+    )) as object;
+    expect(JSON.stringify(error)).not.toContain(secret);
+    expect(JSON.stringify(error)).toContain('at least 32 bytes');
+  });
+
+  it('whose keys cannot be used are refused, together with what is wrong in the keys file', async () => {
+    const folder = temporaryDirectory();
+    const file = (name: string, content: string) => {
+      const path = join(folder, name);
+      writeFileSync(path, content, { mode: 0o600 });
+      return path;
+    };
+    const pem = (pair: { publicKey: { export(options: object): unknown } }) =>
+      String(pair.publicKey.export({ type: 'spki', format: 'pem' }));
+    const small = pem(generateKeyPairSync('rsa', { modulusLength: 1024 }));
+    const p384 = pem(generateKeyPairSync('ec', { namedCurve: 'P-384' }));
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const privatePem = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const keysFile = file('keys.json', '{"version":1,"keys":7}');
+    for (const [jwt, fault] of [
+      [{ secretFile: file('short', 'x'.repeat(31)) }, /a secret of 31 bytes/],
+      [{ secretFile: join(folder, 'none') }, /ENOENT/],
+      [{ publicKey: 'nonsense', algorithms: ['RS256'] }, /no public key in PEM form/],
+      [{ publicKey: small, algorithms: ['RS256'] }, /rsa 1024\) cannot check RS256/],
+      [{ publicKey: p384, algorithms: ['ES256'] }, /ec secp384r1\) cannot check ES256/],
+      [{ publicKeyFile: file('p', p384), algorithms: ['EdDSA'] }, /cannot check EdDSA/],
+      [{ publicKey: privatePem, algorithms: ['EdDSA'] }, /a private key was given/],
+    ] as const) {
+      const options = { keysFile, jwt: { ...jwt, ...NAMES } } as AuthOptions;
+      const error = (await failureOf(() => open(options))) as BusError;
+      expect(error.code).toBe('OPTION_INVALID');
+      expect(error.message).toMatch(fault);
+      expect(error.message).toContain('keysFile: keys');
+    }
+  });
+});
+
+describe('an authenticator', () => {
+  it('without options lets everybody do everything', async () => {
+    const authenticator = openAuthenticator(undefined);
+    expect(authenticator.isRequired).toBe(false);
+    for (const token of [undefined, 'whatever']) {
+      const principal = await authenticator.authenticate(token);
+      expect(principal).toMatchObject({ name: 'anonymous', isAnonymous: true, redacts: false });
+      expect(principal.mayPublish('a')).toBe(true);
+      expect(principal.maySubscribe('$sys.x')).toBe(true);
+      expect(principal.beyondSubscribe(['*', '$sys.*'])).toBeUndefined();
+      expect(principal.mayAdminister('*')).toBe(true);
+    }
+    authenticator.onRevoked(() => {});
+    authenticator.close();
+  });
+
+  it('lets those without a token do what is granted to them, and takes no bad token for none', async () => {
+    const keysFile = join(temporaryDirectory(), 'keys.json');
+    const only = newKey({ publish: ['*'] });
+    writeKeys(keysFile, only);
+    const anonymous = { subscribe: ['public.*'], rates: { subscribePerSecond: 1 } };
+    const { authenticator } = open({ keysFile, anonymous });
+    expect(authenticator.isRequired).toBe(false);
+    const nobody = await authenticator.authenticate(undefined);
+    expect(nobody).toMatchObject({ id: 'anonymous', isAnonymous: true, rates: anonymous.rates });
+    expect(nobody.maySubscribe('public.x')).toBe(true);
+    expect(nobody.maySubscribe('private.x')).toBe(false);
+    expect(nobody.mayPublish('public.x')).toBe(false);
+    expect((await authenticator.authenticate(only.key)).mayPublish('a')).toBe(true);
+    for (const bad of ['', `${only.key.slice(0, -1)}_`, 'a.b.c']) {
+      expect(await failureOf(() => authenticator.authenticate(bad))).toMatchObject({
+        code: 'UNAUTHENTICATED',
+      });
+    }
+  });
+
+  it('takes keys and JWTs side by side', async () => {
+    const keysFile = join(temporaryDirectory(), 'keys.json');
+    const only = newKey();
+    writeKeys(keysFile, only);
+    const secret = randomBytes(32).toString('hex');
+    const { authenticator } = open({ keysFile, jwt: { secret, ...NAMES } });
+    expect((await authenticator.authenticate(only.key)).id).toBe(`key:${only.stored.id}`);
+    expect(await failureOf(() => authenticator.authenticate('a.b.c'))).toMatchObject({
+      message: expect.stringContaining('the JWT'),
+    });
+    const jwtOnly = open({ jwt: { secret, ...NAMES } }).authenticator;
+    expect(await failureOf(() => jwtOnly.authenticate(only.key))).toMatchObject({
+      message: expect.stringContaining('API keys are not accepted'),
+    });
+  });
+});
