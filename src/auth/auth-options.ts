@@ -156,7 +156,8 @@ const jwtSchema = v.pipe(
   }),
 );
 
-const authSchema = v.pipe(
+/** For a config file's own schema. */
+export const authSchema = v.pipe(
   objectOf(
     v.strictObject({
       keysFile: v.exactOptional(someText),

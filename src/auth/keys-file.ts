@@ -52,6 +52,11 @@ const fileSchema = v.pipe(
 /** One key as it stands in the file. */
 export type StoredKey = v.InferOutput<typeof keySchema>;
 
+/** One key on its own, or `undefined` and every fault at the end of the list. */
+export function parseStoredKey(value: unknown, faults: Fault[]): StoredKey | undefined {
+  return parseOrFaults(keySchema, value, faults);
+}
+
 /** The keys, or `undefined` and every fault at the end of the list. */
 export function parseKeysFile(text: string, faults: Fault[]): readonly StoredKey[] | undefined {
   let value: unknown;

@@ -8,6 +8,7 @@ import { addReshardCommand } from './commands/reshard.js';
 import { addServeCommand } from './commands/serve.js';
 import { addStatsCommand } from './commands/stats.js';
 import { addSubCommand } from './commands/sub.js';
+import { addTokenCommand } from './commands/token.js';
 import { addTopCommand } from './commands/top.js';
 import { addTopicsCommand } from './commands/topics.js';
 import { addVerifyCommand } from './commands/verify.js';
@@ -32,5 +33,6 @@ export function createProgram(): Command {
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);
+  addTokenCommand(program);
   return program;
 }

@@ -1,0 +1,104 @@
+import {
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { KEYS_FILE_BYTES_MAX } from '../protocol/limits.js';
+import { type Fault, faultsText } from './auth-options.js';
+import { readGuardedFile } from './guarded-file.js';
+import { keysFileText, parseKeysFile, type StoredKey } from './keys-file.js';
+
+/**
+ * Reads and changes a keys file, for who mints and revokes keys. Any thread, one at a time: the new content is written
+ * beside the file and takes its place at once, and that the file beside it can be made only once keeps a second writer
+ * away.
+ */
+
+const PRIVATE = 0o600;
+const NOT_FOR_OTHERS_TO_WRITE = 0o755;
+
+/** @throws Error that says what is wrong, with all faults of the file */
+export function readKeysFile(path: string): readonly StoredKey[] {
+  const { bytes } = readGuardedFile(path, KEYS_FILE_BYTES_MAX);
+  const faults: Fault[] = [];
+  const keys = parseKeysFile(bytes.toString('utf8'), faults);
+  if (keys === undefined) throw new Error(`${path} has faults: ${faultsText(faults)}`);
+  return keys;
+}
+
+/**
+ * Puts what `edit` makes of the keys into the file. If the file is not there, `edit` gets none, and it is made, readable
+ * for its owner only; otherwise owner and mode stay. If `edit` throws, nothing changes.
+ *
+ * @throws Error that says what is wrong
+ */
+export function editKeysFile(
+  path: string,
+  edit: (keys: readonly StoredKey[]) => readonly StoredKey[],
+): void {
+  // What takes the place of a link would leave the file that it leads to as it was.
+  const target = resolved(path);
+  const beside = `${target}.new`;
+  const descriptor = openBeside(beside);
+  try {
+    try {
+      const before = statsOf(target);
+      const keys = edit(before === undefined ? [] : readKeysFile(target));
+      writeFileSync(descriptor, keysFileText(keys));
+      if (before !== undefined) keepOwner(descriptor, beside, before);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(beside, target);
+  } catch (error) {
+    unlinkSync(beside);
+    throw error;
+  }
+  syncFolder(dirname(target));
+}
+
+function resolved(path: string): string {
+  return statsOf(path) === undefined ? path : realpathSync(path);
+}
+
+function statsOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function openBeside(path: string): number {
+  try {
+    return openSync(path, 'wx', PRIVATE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new Error(
+      `${path} is there: somebody else is changing the keys; if nobody is, delete it`,
+    );
+  }
+}
+
+/** Or the server might not be able to read it any more. */
+function keepOwner(descriptor: number, path: string, { uid, gid, mode }: Stats): void {
+  const own = statSync(path);
+  if (own.uid !== uid || own.gid !== gid) chownSync(path, uid, gid);
+  fchmodSync(descriptor, mode & NOT_FOR_OTHERS_TO_WRITE);
+}
+
+function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return;
+  const descriptor = openSync(folder, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,253 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Fault, Grants } from '../../auth/auth-options.js';
+import type { StoredKey } from '../../auth/keys-file.js';
+import { nameFault } from '../../protocol/event-fields.js';
+import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';
+import { CommandFailure, tell, usageFailure } from '../failure.js';
+import { printable, writeLine } from '../output.js';
+import { parseDuration, parseRate } from '../values.js';
+
+/**
+ * `millrace token`: mints API keys and JWTs, and lists and revokes keys. It works on files alone; a server that runs
+ * takes a changed keys file over by itself.
+ */
+
+interface GrantOptions {
+  publish?: string[];
+  subscribe?: string[];
+  admin?: string[];
+  source?: string;
+  redact?: string[];
+  publishPerSecond?: number;
+  subscribePerSecond?: number;
+  json?: true;
+}
+
+interface KeysFileOptions {
+  keysFile: string;
+  json?: true;
+}
+
+interface KeyOptions extends GrantOptions, KeysFileOptions {
+  name: string;
+  expires?: number;
+}
+
+interface JwtOptions extends GrantOptions {
+  secretFile: string;
+  issuer: string;
+  audience: string;
+  subject: string;
+  expires: number;
+}
+
+const DEFAULT_KEYS_FILE = './millrace.keys.json';
+const DEFAULT_JWT_LIFETIME_MS = 3_600_000;
+const LIFETIME_MS_MAX = 100 * 366 * 86_400_000;
+
+export function addTokenCommand(program: Command): void {
+  const token = program.command('token').description('mint, list and revoke what clients show');
+  const key = token
+    .command('key')
+    .description('make an API key, put its hash into the keys file, and print it, this once')
+    .requiredOption('--name <name>', 'whose it is')
+    .addOption(lifetimeOption('how long it holds: 30d; default: until it is revoked'));
+  addKeysFileOption(addGrantOptions(key)).action(mintKey);
+  const jwt = token
+    .command('jwt')
+    .description('make a JWT, signed with a shared secret (HS256), and print it')
+    .addOption(
+      new Option('--secret-file <file>', 'holds the secret, of at least 32 bytes')
+        .env('MILLRACE_JWT_SECRET_FILE')
+        .makeOptionMandatory(),
+    )
+    .requiredOption('--issuer <issuer>', 'as the server is configured')
+    .requiredOption('--audience <audience>', 'as the server is configured')
+    .requiredOption('--subject <name>', 'whose it is')
+    .addOption(lifetimeOption('how long it holds').default(DEFAULT_JWT_LIFETIME_MS, '1h'));
+  addGrantOptions(jwt).action(mintJwtFor);
+  const list = token.command('list').description('print the keys of the keys file');
+  addKeysFileOption(list).option('--json', 'one key a line, as JSON').action(listKeys);
+  const revoke = token
+    .command('revoke')
+    .description('take keys out of the keys file; connections that use them end')
+    .argument('<id...>', 'ids, as `token list` shows them');
+  addKeysFileOption(revoke).option('--json', 'one key a line, as JSON').action(revokeKeys);
+}
+
+function addGrantOptions(command: Command): Command {
+  const perSecond = (flags: string, description: string) =>
+    new Option(flags, description).argParser(parseRate);
+  return command
+    .option('--publish <pattern...>', 'what it may publish to; may be repeated')
+    .option('--subscribe <pattern...>', 'what it may read; may be repeated')
+    .option('--admin <pattern...>', "what it may administer; '*' is the whole bus")
+    .option('--source <name>', 'the source that all its events get')
+    .option('--redact <path...>', "what it does not get to see of payloads: '$..secret'")
+    .addOption(perSecond('--publish-per-second <n>', 'events, over all its connections'))
+    .addOption(perSecond('--subscribe-per-second <n>', 'over all its connections'))
+    .option('--json', 'print it as JSON, with what belongs to it');
+}
+
+function addKeysFileOption(command: Command): Command {
+  return command.addOption(
+    new Option('--keys-file <file>', 'where the keys are')
+      .env('MILLRACE_KEYS_FILE')
+      .default(DEFAULT_KEYS_FILE),
+  );
+}
+
+async function mintKey(options: KeyOptions): Promise<void> {
+  const { mintApiKey } = await import('../../auth/api-key.js');
+  const { parseStoredKey } = await import('../../auth/keys-file.js');
+  const { id, key, hash } = mintApiKey();
+  const { name, expires, keysFile } = options;
+  const now = Date.now();
+  const candidate = {
+    id,
+    name,
+    hash,
+    createdAt: new Date(now).toISOString(),
+    ...(expires !== undefined && { expiresAt: new Date(now + expires).toISOString() }),
+    ...grantsOf(options),
+  };
+  const faults: Fault[] = [];
+  const stored = parseStoredKey(candidate, faults);
+  if (stored === undefined) throw usageFaults(faults);
+  await edit(keysFile, (keys) => {
+    if (keys.length < API_KEYS_MAX) return [...keys, stored];
+    throw new Error(`${keysFile} has ${keys.length} keys; ${API_KEYS_MAX} is the limit`);
+  });
+  warnIfPowerless(stored, 'key');
+  tell(`key ${id} of ${JSON.stringify(name)} is in ${keysFile}; it is shown this once only`);
+  const { hash: _, ...shown } = stored;
+  writeLine(options.json === true ? JSON.stringify({ key, ...shown, keysFile }) : key);
+}
+
+async function mintJwtFor(options: JwtOptions): Promise<void> {
+  const { grantsSchema, parseOrFaults } = await import('../../auth/auth-options.js');
+  const { loadSecretFile } = await import('../../auth/jwt-key.js');
+  const { mintJwt } = await import('../../auth/mint-jwt.js');
+  const { secretFile, issuer, audience, subject, expires } = options;
+  const faults: Fault[] = [];
+  const grants = parseOrFaults(grantsSchema, grantsOf(options), faults);
+  const subjectFault = nameFault('subject', subject);
+  if (subjectFault !== undefined) faults.push({ path: 'subject', message: subjectFault });
+  if (grants === undefined || faults.length > 0) throw usageFaults(faults);
+  const { key: secret, warning } = failing(() => loadSecretFile(secretFile));
+  if (warning !== undefined) tell(warning);
+  const issuedAt = Date.now();
+  // Whole seconds, and not fewer than was said.
+  const expiresAt = Math.ceil((issuedAt + expires) / 1000) * 1000;
+  const claims = { issuer, audience, subject, issuedAt, expiresAt, grants };
+  const token = await mintJwt({ secret, ...claims });
+  if (token.length > TOKEN_LENGTH_MAX) {
+    throw new CommandFailure(
+      `the JWT has ${token.length} characters; servers take ${TOKEN_LENGTH_MAX}`,
+    );
+  }
+  warnIfPowerless(grants, 'JWT');
+  const end = new Date(expiresAt).toISOString();
+  const shown = { token, issuer, audience, subject, expiresAt: end, ...grants };
+  writeLine(options.json === true ? JSON.stringify(shown) : token);
+}
+
+async function listKeys({ keysFile, json }: KeysFileOptions): Promise<void> {
+  const { readKeysFile } = await import('../../auth/edit-keys-file.js');
+  for (const stored of failing(() => readKeysFile(keysFile))) writeKey(stored, json === true);
+}
+
+async function revokeKeys(ids: string[], { keysFile, json }: KeysFileOptions): Promise<void> {
+  const wanted = new Set(ids);
+  const revoked: StoredKey[] = [];
+  const { readKeysFile } = await import('../../auth/edit-keys-file.js');
+  // Or a mistyped file name would make a file.
+  failing(() => readKeysFile(keysFile));
+  await edit(keysFile, (keys) => {
+    revoked.push(...keys.filter(({ id }) => wanted.has(id)));
+    for (const { id } of revoked) wanted.delete(id);
+    const [unknown] = wanted;
+    if (unknown === undefined) return keys.filter((stored) => !revoked.includes(stored));
+    // Somebody may have given the whole key.
+    throw new Error(`${keysFile} has no key with the id ${printable(unknown.slice(0, 16))}`);
+  });
+  for (const stored of revoked) writeKey(stored, json === true);
+}
+
+async function edit(
+  keysFile: string,
+  change: (keys: readonly StoredKey[]) => readonly StoredKey[],
+): Promise<void> {
+  const { editKeysFile } = await import('../../auth/edit-keys-file.js');
+  failing(() => editKeysFile(keysFile, change));
+}
+
+function grantsOf(options: GrantOptions): Grants {
+  const { publish, subscribe, admin, source, redact } = options;
+  const { publishPerSecond, subscribePerSecond } = options;
+  const rates = {
+    ...(publishPerSecond !== undefined && { publishPerSecond }),
+    ...(subscribePerSecond !== undefined && { subscribePerSecond }),
+  };
+  return {
+    ...(publish !== undefined && { publish }),
+    ...(subscribe !== undefined && { subscribe }),
+    ...(admin !== undefined && { admin }),
+    ...(source !== undefined && { source }),
+    ...(redact !== undefined && { redact }),
+    ...(Object.keys(rates).length > 0 && { rates }),
+  };
+}
+
+/** `0123456789abcdef  ci  publish build.*  subscribe *  expires 2026-02-01T00:00:00.000Z` */
+function writeKey({ hash: _, ...shown }: StoredKey, isJson: boolean): void {
+  if (isJson) {
+    writeLine(JSON.stringify(shown));
+    return;
+  }
+  const { id, name, publish = [], subscribe = [], admin = [], source, redact, expiresAt } = shown;
+  const columns = [id, name];
+  const readable = subscribe.map((grant) =>
+    typeof grant === 'string' ? grant : `${grant.pattern} (without ${grant.redact.join(' ')})`,
+  );
+  if (publish.length > 0) columns.push(`publish ${publish.join(' ')}`);
+  if (readable.length > 0) columns.push(`subscribe ${readable.join(' ')}`);
+  if (admin.length > 0) columns.push(`admin ${admin.join(' ')}`);
+  if (source !== undefined) columns.push(`source ${source}`);
+  if (redact !== undefined) columns.push(`without ${redact.join(' ')}`);
+  if (expiresAt !== undefined) {
+    columns.push(`${Date.parse(expiresAt) <= Date.now() ? 'expired' : 'expires'} ${expiresAt}`);
+  }
+  writeLine(printable(columns.join('  ')));
+}
+
+function warnIfPowerless({ publish, subscribe, admin }: Grants, what: string): void {
+  if ((publish ?? subscribe ?? admin) !== undefined) return;
+  tell(`this ${what} may do nothing: it has none of --publish, --subscribe and --admin`);
+}
+
+function lifetimeOption(description: string): Option {
+  return new Option('--expires <duration>', description).argParser((text) => {
+    const milliseconds = parseDuration(text);
+    if (milliseconds >= 1000 && milliseconds <= LIFETIME_MS_MAX) return milliseconds;
+    throw new InvalidArgumentError('It is not a duration from 1s to 100 years.');
+  });
+}
+
+/** `publish[0]` stands on the command line as `--publish`. */
+function usageFaults(faults: readonly Fault[]): CommandFailure {
+  const lines = faults.map(({ path, message }) => {
+    const [field = ''] = path.replace('rates.', '').split(/[[.]/);
+    return `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: ${message}`;
+  });
+  return usageFailure(lines.join('\n'));
+}
+
+/** What the file system or a file's content says is a failure, not a fault of ours. */
+function failing<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new CommandFailure((error as Error).message);
+  }
+}

@@ -1,0 +1,223 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openAuthenticator } from '../../src/auth/open-authenticator.js';
+import { type Outcome, run, temporaryDirectory } from './support/command.js';
+
+function token(keysFile: string, ...args: readonly string[]): Promise<Outcome> {
+  return run(['token', ...args], { env: { MILLRACE_KEYS_FILE: keysFile } });
+}
+
+function newKeysFile(): string {
+  return join(temporaryDirectory(), 'keys.json');
+}
+
+async function mint(keysFile: string, name: string, ...args: readonly string[]) {
+  const { code, stdout } = await token(keysFile, 'key', '--name', name, '--json', ...args);
+  expect(code).toBe(0);
+  return JSON.parse(stdout) as { id: string; key: string; name: string; expiresAt?: string };
+}
+
+describe('token key', () => {
+  it('prints a key that lets in, once, and stores its hash where only the owner reads', async () => {
+    const keysFile = newKeysFile();
+    const { code, stdout, stderr } = await token(
+      keysFile,
+      ...['key', '--name', 'ci', '--publish', 'build.*', 'log.+', '--publish', 'chat'],
+      ...['--subscribe', '*', '--admin', 'build.*', '--source', 'ci-runner'],
+      ...['--redact', '$..secret', '--publish-per-second', '100', '--expires', '30d'],
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^mr_[0-9a-z]{16}_[\w-]{43}\n$/);
+    const key = stdout.trim();
+    expect(stderr).toContain(`"ci" is in ${keysFile}`);
+    expect(stderr).not.toContain(key);
+    expect(statSync(keysFile).mode & 0o777).toBe(0o600);
+    expect(readFileSync(keysFile, 'utf8')).not.toContain(key.slice(20));
+    const authenticator = openAuthenticator({ keysFile });
+    const principal = await authenticator.authenticate(key);
+    expect(principal).toMatchObject({
+      name: 'ci',
+      forcedSource: 'ci-runner',
+      redacts: true,
+      rates: { publishPerSecond: 100 },
+    });
+    expect(principal.expiresAt! - Date.now()).toBeGreaterThan(29 * 86_400_000);
+    for (const topic of ['build.x.y', 'log.x', 'chat'])
+      expect(principal.mayPublish(topic)).toBe(true);
+    expect(principal.mayPublish('other')).toBe(false);
+    expect(principal.mayAdminister('*')).toBe(false);
+    authenticator.close();
+  });
+
+  it('adds to the keys that are there, and keeps the file’s mode and the link to it', async () => {
+    const directory = temporaryDirectory();
+    const real = join(directory, 'real.json');
+    const first = await mint(real, 'first', '--subscribe', '*');
+    chmodSync(real, 0o640);
+    const link = join(directory, 'link.json');
+    symlinkSync('real.json', link);
+    const second = await mint(link, 'second', '--publish', '*');
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(statSync(real).mode & 0o777).toBe(0o640);
+    const authenticator = openAuthenticator({ keysFile: real });
+    for (const { key, name } of [first, second]) {
+      expect((await authenticator.authenticate(key)).name).toBe(name);
+    }
+    authenticator.close();
+    expect(readdirSync(directory).sort()).toEqual(['link.json', 'real.json']);
+  });
+
+  it('tells that a key without grants may do nothing', async () => {
+    const { code, stderr } = await token(newKeysFile(), 'key', '--name', 'x');
+    expect(code).toBe(0);
+    expect(stderr).toContain('may do nothing');
+  });
+
+  it('leaves a faulty file, and one that somebody else is changing, as it is', async () => {
+    const keysFile = newKeysFile();
+    writeFileSync(keysFile, '{"version":1,"keys":[{"id":"x"}', { mode: 0o600 });
+    const faulty = await token(keysFile, 'key', '--name', 'x');
+    expect(faulty).toMatchObject({ code: 1, stdout: '' });
+    expect(faulty.stderr).toContain('is not JSON');
+    expect(readFileSync(keysFile, 'utf8')).toBe('{"version":1,"keys":[{"id":"x"}');
+    expect(existsSync(`${keysFile}.new`)).toBe(false);
+    writeFileSync(keysFile, '{"version":1,"keys":[]}');
+    writeFileSync(`${keysFile}.new`, 'of somebody else');
+    const held = await token(keysFile, 'key', '--name', 'x');
+    expect(held).toMatchObject({ code: 1, stdout: '' });
+    expect(held.stderr).toContain(`${keysFile}.new is there`);
+    expect(readFileSync(`${keysFile}.new`, 'utf8')).toBe('of somebody else');
+    const missing = await token(join(keysFile, 'no', 'folder'), 'key', '--name', 'x');
+    expect(missing).toMatchObject({ code: 1, stdout: '' });
+  });
+});
+
+describe('token list and revoke', () => {
+  it('show the keys without what is secret, and take keys away', async () => {
+    const keysFile = newKeysFile();
+    const kept = await mint(keysFile, 'kept', '--publish', 'a', '--subscribe', '*');
+    const gone = await mint(keysFile, 'gone\u001b[31m', '--expires', '1h');
+    const list = await token(keysFile, 'list');
+    expect(list.code).toBe(0);
+    expect(list.stdout).toContain(`${kept.id}  kept  publish a  subscribe *\n`);
+    expect(list.stdout).toContain(`${gone.id}  gone\\u001b[31m  expires ${gone.expiresAt}\n`);
+    const asJson = (await token(keysFile, 'list', '--json')).stdout;
+    expect(
+      asJson
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).id),
+    ).toEqual([kept.id, gone.id]);
+    expect(list.stdout + asJson).not.toMatch(/sha256|mr_/);
+
+    const authenticator = openAuthenticator({ keysFile });
+    const principal = await authenticator.authenticate(gone.key);
+    const told = new Promise((resolve) => authenticator.onRevoked(resolve));
+    const revoke = await token(keysFile, 'revoke', gone.id);
+    expect(revoke).toMatchObject({ code: 0, stdout: expect.stringContaining(gone.id) });
+    expect(await told).toBe(principal);
+    authenticator.close();
+    expect((await token(keysFile, 'list')).stdout).not.toContain(gone.id);
+  });
+
+  it('change nothing if one of the ids is not there', async () => {
+    const keysFile = newKeysFile();
+    const { id, key } = await mint(keysFile, 'a');
+    const before = readFileSync(keysFile, 'utf8');
+    const { code, stdout, stderr } = await token(keysFile, 'revoke', id, key);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('has no key with the id');
+    expect(stderr).not.toContain(key.slice(20));
+    expect(readFileSync(keysFile, 'utf8')).toBe(before);
+    const missing = `${keysFile}-none`;
+    for (const args of [['list'], ['revoke', id]]) {
+      expect((await token(missing, ...args)).code).toBe(1);
+      expect(existsSync(missing)).toBe(false);
+    }
+  });
+});
+
+describe('token jwt', () => {
+  it('prints a JWT that lets in', async () => {
+    const secretFile = join(temporaryDirectory(), 'secret');
+    writeFileSync(secretFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
+    const args = ['--secret-file', secretFile, '--issuer', 'i', '--audience', 'a'];
+    const outcome = await run([
+      ...['token', 'jwt', ...args, '--subject', 'ada', '--expires', '1h'],
+      ...['--publish', 'chat.*', '--subscribe', 'chat.*', '--source', 'ada'],
+    ]);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    const jwt = { secretFile, issuer: 'i', audience: 'a' };
+    const authenticator = openAuthenticator({ jwt });
+    const principal = await authenticator.authenticate(outcome.stdout.trim());
+    expect(principal).toMatchObject({ name: 'ada', forcedSource: 'ada' });
+    expect(principal.mayPublish('chat.x')).toBe(true);
+    expect(principal.mayPublish('x')).toBe(false);
+    expect(principal.expiresAt! - Date.now()).toBeGreaterThan(3_500_000);
+    const json = JSON.parse(
+      (await run(['token', 'jwt', ...args, '--subject', 'b', '--json'])).stdout,
+    );
+    expect(json).toMatchObject({ issuer: 'i', audience: 'a', subject: 'b' });
+    expect((await authenticator.authenticate(json.token)).expiresAt).toBe(
+      Date.parse(json.expiresAt),
+    );
+  });
+
+  it('is not made with a secret that is missing or too short', async () => {
+    const secretFile = join(temporaryDirectory(), 'secret');
+    const args = ['--issuer', 'i', '--audience', 'a', '--subject', 's'];
+    const make = () => run(['token', 'jwt', '--secret-file', secretFile, ...args]);
+    expect(await make()).toMatchObject({ code: 1, stdout: '' });
+    writeFileSync(secretFile, 'short', { mode: 0o600 });
+    const short = await make();
+    expect(short).toMatchObject({ code: 1, stdout: '' });
+    expect(short.stderr).toContain('a secret of 5 bytes');
+    expect(short.stderr).not.toContain('"short"');
+  });
+});
+
+describe('wrong usage of token', () => {
+  it('gets exit code 2, all reasons on stderr and nothing on stdout', async () => {
+    const keysFile = newKeysFile();
+    const jwt = ['jwt', '--secret-file', 'x', '--issuer', 'i', '--audience', 'a', '--subject'];
+    const cases: readonly (readonly [args: string[], reason: RegExp])[] = [
+      [[], /Usage/],
+      [['nonsense'], /unknown command/],
+      [['key'], /--name/],
+      [['key', '--name', ''], /--name: name is empty/],
+      [['key', '--name', 'x', '--publish', 'a..b', 'c*'], /--publish: .*a\.\.b.*--publish: .*c\*/s],
+      [
+        ['key', '--name', 'x', '--redact', 'card', '--source', ''],
+        /--source.*--redact|--redact.*--source/s,
+      ],
+      [['key', '--name', 'x', '--expires', 'soon'], /--expires.*soon/],
+      [['key', '--name', 'x', '--expires', '0s'], /--expires.*1s to 100 years/],
+      [['key', '--name', 'x', '--expires', '99999999d'], /100 years/],
+      [['key', '--name', 'x', '--publish-per-second', '0'], /--publish-per-second/],
+      [['key', '--name', 'x', 'y'], /too many arguments/],
+      [['jwt'], /--secret-file/],
+      [[...jwt.slice(0, -1)], /--subject/],
+      [[...jwt, ''], /--subject: subject is empty/],
+      [[...jwt, 'x', '--admin', '+a'], /--admin: /],
+      [['revoke'], /missing required argument/],
+      [['list', 'x'], /too many arguments/],
+    ];
+    for (const [args, reason] of cases) {
+      const { code, stdout, stderr } = await token(keysFile, ...args);
+      expect(stderr, args.join(' ')).toMatch(reason);
+      expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
+    }
+    expect(existsSync(keysFile)).toBe(false);
+  });
+});
