@@ -14,6 +14,7 @@ export type {
   Gap,
   GatewayHandle,
   GatewayOptions,
+  Histogram,
   OverflowPolicy,
   PruneOptions,
   PruneResult,
@@ -25,6 +26,7 @@ export type {
   SubscriberInfo,
   Subscription,
   SubscriptionEvents,
+  SystemEventsOptions,
   TopicInfo,
 } from './main/bus.js';
 export { openBus } from './main/open-bus.js';

@@ -4,7 +4,10 @@ import type { Duplex } from 'node:stream';
 import { ulid } from 'ulid';
 import { WebSocketServer } from 'ws';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
+import { internalsOf } from '../main/internals.js';
+import { SYSTEM_TOPICS } from '../main/system-events.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { EventType } from '../protocol/event.js';
 import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
@@ -156,7 +159,13 @@ export class Gateway {
     this.#connections.add(connection);
     counts.set(address, (counts.get(address) ?? 0) + 1);
     this.#log('info', 'connection opened', { connection: id, address });
+    const internals = internalsOf(this.#context.endpoint);
+    const told = { connection: id, address };
+    internals?.countConnections(1);
+    internals?.publishSystem(SYSTEM_TOPICS.opened, EventType.CONNECTION_ESTABLISHED, told);
     void connection.ended.finally(() => {
+      internals?.countConnections(-1);
+      internals?.publishSystem(SYSTEM_TOPICS.closed, EventType.CONNECTION_CLOSED, told);
       this.#connections.delete(connection);
       const left = (counts.get(address) ?? 1) - 1;
       if (left === 0) counts.delete(address);

@@ -122,7 +122,8 @@ export interface SubscriptionReply {
 export type ShardRequest =
   /** Answered behind everything that was delivered before. */
   | { readonly kind: 'sync' }
-  | { readonly kind: 'subscribers'; readonly topic: string }
+  /** Without a topic: those furthest behind. */
+  | { readonly kind: 'subscribers'; readonly topic?: string; readonly limit: number }
   | {
       readonly kind: 'topics';
       readonly pattern: string;

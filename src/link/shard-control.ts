@@ -5,9 +5,11 @@
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · 0 …
- *  64  f64 × 16   counters, in the order of ShardCounter
+ *  64  f64 × 40   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
  * ```
  */
+
+import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS, type Histogram } from './histogram.js';
 
 export const PARKED = 0;
 /** Messages that main has put on the shard's port; the shard has read as many as it remembers. */
@@ -45,9 +47,12 @@ export const ShardCounter = {
   startedAt: 13,
   publishRingFill: 14,
   deliveryRingFill: 15,
+  walBytes: 16,
 } as const;
 
-const COUNTERS = 16;
+const COMMIT_BUCKETS = 20;
+const COUNTERS = 40;
+if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
 export class ShardControl {
   readonly words: Int32Array;
@@ -60,6 +65,21 @@ export class ShardControl {
 
   static create(): ShardControl {
     return new ShardControl(new SharedArrayBuffer(WORDS * 4 + COUNTERS * 8));
+  }
+
+  noteCommit(milliseconds: number): void {
+    const { counters } = this;
+    counters[ShardCounter.commits]! += 1;
+    counters[ShardCounter.commitMsTotal]! += milliseconds;
+    if (milliseconds > counters[ShardCounter.commitMsMax]!) {
+      counters[ShardCounter.commitMsMax] = milliseconds;
+    }
+    counters[COMMIT_BUCKETS + bucketOf(milliseconds)]! += 1;
+  }
+
+  get commitTimes(): Histogram {
+    const counts = [...this.counters.subarray(COMMIT_BUCKETS, COMMIT_BUCKETS + HISTOGRAM_BUCKETS)];
+    return { bounds: HISTOGRAM_BOUNDS_MS, counts, sum: this.counters[ShardCounter.commitMsTotal]! };
   }
 
   get head(): number {

@@ -3,6 +3,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import type { Histogram } from '../link/histogram.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
@@ -104,9 +105,11 @@ export interface SubscriberInfo {
   readonly topics: readonly string[];
   readonly overflow: OverflowPolicy;
   readonly mode: 'live' | 'queued' | 'catching-up' | 'replaying';
-  /** Events queued in the topic's shard. */
+  /** Events queued in the topic's shard; where no topic was named, in all shards. */
   readonly queued: number;
   readonly dropped: number;
+  /** Events, about, that it has not been sent yet, in the same shards. */
+  readonly lag: number;
 }
 
 export interface TopicInfo {
@@ -137,6 +140,10 @@ export interface ShardStats {
   /** Mean and largest time from the begin of a batch's commit to its end, ms. */
   readonly commitMsMean: number;
   readonly commitMsMax: number;
+  /** The same times, counted into fixed buckets since the bus was opened. */
+  readonly commitMs: Histogram;
+  /** Bytes in the write-ahead log that are not in the shard's file yet. */
+  readonly walBytes: number;
   /** Share of the publish rings that is filled, the fullest endpoint's, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;
@@ -151,7 +158,7 @@ export interface BackupOptions {
   onProgress?: (progress: BackupProgress) => void;
 }
 
-export type { BackupProgress, BackupResult };
+export type { BackupProgress, BackupResult, Histogram };
 
 /** What is to be removed, oldest first; at least one of `before`, `maxEvents` and `maxBytes`. */
 export interface PruneOptions {
@@ -183,6 +190,13 @@ export interface BusStats {
   readonly subscriptions: number;
   readonly lag: number;
   readonly endpoints: number;
+  /** WebSockets of the bus's gateways. */
+  readonly connections: number;
+  /**
+   * From when an event was recorded to its arrival in an endpoint's thread, ms; one event in 64, with a resolution of 1 ms.
+   * History that is read again does not count.
+   */
+  readonly deliveryMs: Histogram;
   readonly shards: readonly ShardStats[];
 }
 
@@ -208,7 +222,8 @@ export interface BusEndpoint extends AsyncDisposable {
   ): Subscription<P>;
   query<P = unknown>(query: Query): Promise<Event<P>[]>;
   read<P = unknown>(query: Query): AsyncIterable<Event<P>>;
-  subscribers(topic: string): Promise<SubscriberInfo[]>;
+  /** Who would receive an event on this topic. Without a topic: the 100 subscriptions furthest behind, the worst first. */
+  subscribers(topic?: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;
   stats(): Promise<BusStats>;
   /**
@@ -279,6 +294,13 @@ export type RetentionRule = {
   maxBytes?: number;
 };
 
+export interface SystemEventsOptions {
+  /** Keep them in the log; default false. */
+  persist?: boolean;
+  healthIntervalMs?: number;
+  metricsIntervalMs?: number;
+}
+
 export interface BusOptions {
   /** Default `./data`; `:memory:` keeps nothing. */
   dir?: string;
@@ -303,6 +325,11 @@ export interface BusOptions {
   dedupeIdsMax?: number;
   /** A shard's file may not grow past this; then publishes get `STORE_FULL`. Default: the disk decides. */
   maxShardBytes?: number;
+  /**
+   * What the bus publishes about itself on `$sys.…`, see docs/OPERATIONS.md; `false`: nothing. Ephemeral by default, and told at
+   * intervals (ms; 0: never) of 10 s for `$sys.health`, and never for `$sys.metrics`.
+   */
+  systemEvents?: boolean | SystemEventsOptions;
   /** Told of failures that no promise can carry, those of `tryPublish` above all. Default: a process warning. */
   onError?: (error: BusError) => void;
 }

@@ -8,6 +8,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import { BusCensus } from '../link/bus-census.js';
 import type { LinkEnd } from '../link/link.js';
 import {
   CONTROL_LEAVE,
@@ -27,9 +28,16 @@ import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
-import { CREDIT_BYTES, DELIVERIES_PER_TURN, TOPICS_PER_REPLY } from '../protocol/limits.js';
+import {
+  CREDIT_BYTES,
+  DELIVERIES_PER_SAMPLE,
+  DELIVERIES_PER_TURN,
+  SUBSCRIBERS_LISTED_MAX,
+  TOPICS_PER_REPLY,
+} from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
+import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../record/event-record.js';
 import { Doorbell } from '../ring/wait.js';
 import type { TopicSummary } from '../store/event-log.js';
 import type {
@@ -47,6 +55,7 @@ import type {
   TopicInfo,
 } from './bus.js';
 import { checkFrom, HistoryReader } from './history.js';
+import { type EndpointInternals, INTERNALS } from './internals.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
@@ -56,6 +65,8 @@ import type { EndpointListener, MainServices } from './services.js';
 import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
 import { busStats } from './stats.js';
 import { BusSubscription, type ShardPart, type SubscriptionHost } from './subscription.js';
+import { SystemErrors } from './system-events.js';
+import { activeTracing } from './tracing.js';
 
 /** What a thread is handed to become an endpoint; crosses threads as it is. */
 export interface EndpointData {
@@ -66,7 +77,7 @@ export interface EndpointData {
   readonly generations: readonly number[];
   readonly controls: readonly SharedArrayBuffer[];
   readonly doorbell: SharedArrayBuffer;
-  /** How many endpoints there are, one int32. */
+  /** See `src/link/bus-census.ts`. */
   readonly census: SharedArrayBuffer;
   readonly options: PublisherOptions;
 }
@@ -87,6 +98,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   readonly #services: MainServices;
   readonly #proxies: readonly ShardProxy[];
   readonly #publisher: Publisher;
+  readonly #census: BusCensus;
   readonly #history: HistoryReader;
   readonly #queries: QueryRunner;
   readonly #doorbell: Doorbell;
@@ -95,6 +107,9 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   /** Subscriptions that were given something and not yet asked to hand it out. */
   readonly #fed = new Set<BusSubscription>();
   readonly #watch: NodeJS.Timeout;
+  /** For the samples of how long an event takes here. */
+  readonly #sampled = new EventRecordView();
+  #received = 0;
   #nextSubscription = 1;
   /** Calls of `drain` that wait. */
   #drains = 0;
@@ -102,6 +117,14 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   #isScheduled = false;
   #settledCalls: (() => void)[] = [];
   #isClosing = false;
+  readonly #systemErrors = new SystemErrors((topic, type, payload) =>
+    this.#publisher.publishSystem(topic, type, payload),
+  );
+  /** Of failures that no promise can carry. */
+  readonly #onError = (error: BusError): void => {
+    this.#systemErrors.tell(error);
+    this.#settings.onError(error);
+  };
   #closing: Promise<void> | undefined;
   #closed: BusError | undefined;
 
@@ -120,7 +143,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
       return new ShardProxy(end, control, data.generations[shard]!, this);
     });
     const definitions = new TopicDefinitions(settings.topics);
-    this.#publisher = new Publisher(this.#proxies, data.options, definitions, settings.onError);
+    this.#census = new BusCensus(data.census);
+    this.#publisher = new Publisher(this.#proxies, data.options, definitions, this.#onError);
     this.#history = new HistoryReader(this.#services, this.#proxies);
     this.#queries = new QueryRunner(this.#services, () => this.#proxies.map((p) => p.control.head));
     this.#doorbell = new Doorbell(new Int32Array(data.doorbell), 0);
@@ -129,23 +153,36 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     this.#park();
   }
 
+  get [INTERNALS](): EndpointInternals {
+    return {
+      publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
+      countConnections: (change) => this.#census.addConnections(change),
+    };
+  }
+
   get shards(): number {
     return this.#proxies.length;
   }
 
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
-    return this.#publisher.publish(input, options);
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.publish(input, options);
+    return tracing.publish(input, (traced) => this.#publisher.publish(traced, options));
   }
 
   publishMany<P>(
     inputs: readonly EventInput<P>[],
     options?: PublishOptions,
   ): Promise<PublishAck[]> {
-    return this.#publisher.publishMany(inputs, options);
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.publishMany(inputs, options);
+    return tracing.publishMany(inputs, (traced) => this.#publisher.publishMany(traced, options));
   }
 
   tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean {
-    return this.#publisher.tryPublish(input, options);
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.tryPublish(input, options);
+    return tracing.tryPublish(input, (traced) => this.#publisher.tryPublish(traced, options));
   }
 
   drained(): Promise<void> {
@@ -158,7 +195,8 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     maybeOptions?: SubscribeOptions,
   ): Subscription<P> {
     this.assertOpen();
-    const handler = typeof handlerOrOptions === 'function' ? handlerOrOptions : undefined;
+    const handler =
+      typeof handlerOrOptions === 'function' ? tracedHandler(handlerOrOptions) : undefined;
     const given = typeof handlerOrOptions === 'function' ? maybeOptions : handlerOrOptions;
     const options = parseSubscribeOptions(given);
     const parsed = parseFilter(filter);
@@ -189,11 +227,12 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
   }
 
-  async subscribers(topic: string): Promise<SubscriberInfo[]> {
+  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
     this.assertOpen();
+    if (topic === undefined) return furthestBehind(this.#proxies);
     assertTopic(topic);
     const proxy = this.#proxies[shardOf(topic, this.#proxies.length)]!;
-    return proxy.request(CONTROL_REQUEST, () => ({ kind: 'subscribers', topic }));
+    return subscribersOf(proxy, topic);
   }
 
   async topics(pattern = '*'): Promise<TopicInfo[]> {
@@ -206,8 +245,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   async stats(): Promise<BusStats> {
     this.assertOpen();
     const controls = this.#proxies.map(({ control }) => control);
-    const endpoints = Atomics.load(new Int32Array(this.#data.census), 0);
-    return busStats(this.epoch, this.#data.openedAt, endpoints, controls);
+    return busStats(this.epoch, this.#data.openedAt, this.#census, controls);
   }
 
   async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {
@@ -291,7 +329,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
 
   report(error: BusError): void {
     // Not here: a ring may be being read.
-    queueMicrotask(() => this.#settings.onError(error));
+    queueMicrotask(() => this.#onError(error));
   }
 
   // What the shards send.
@@ -311,6 +349,10 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
     const count = bytes.readInt32LE(offset + EVENT_SUBSCRIPTIONS);
     const recordOffset = eventRecordOffset(count);
+    if (this.#received++ % DELIVERIES_PER_SAMPLE === 0 && count > 0) {
+      const first = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS);
+      this.#noteDelivery(proxy.shard, first, bytes, offset + recordOffset);
+    }
     let event: Event | undefined;
     for (let i = 0; i < count; i++) {
       const number = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS + 4 * i);
@@ -370,6 +412,14 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     // The last acks.
     for (const proxy of this.#proxies) while (proxy.drain(DELIVERIES_PER_TURN) > 0);
     this.#shut();
+  }
+
+  /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
+  #noteDelivery(shard: number, number: number, bytes: Buffer, offset: number): void {
+    const view = this.#sampled.wrap(bytes, offset);
+    if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
+    if (this.#subscriptions.get(number)?.parts[shard]?.hasBeenLive !== true) return;
+    this.#census.noteDelivery(Math.max(0, Date.now() - view.timestamp));
   }
 
   /** Whether events of this shard can match: a filter of literal topics does without the others. */
@@ -554,6 +604,43 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
+}
+
+/** Looks at each event, since tracing may be set up after the subscription. */
+function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
+  return (event) => {
+    const tracing = activeTracing();
+    return tracing === undefined ? handler(event) : tracing.handle(event, handler);
+  };
+}
+
+function subscribersOf(proxy: ShardProxy, topic?: string): Promise<SubscriberInfo[]> {
+  const limit = SUBSCRIBERS_LISTED_MAX;
+  const request = topic === undefined ? { limit } : { topic, limit };
+  return proxy.request(CONTROL_REQUEST, () => ({ kind: 'subscribers', ...request }));
+}
+
+/** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
+async function furthestBehind(proxies: readonly ShardProxy[]): Promise<SubscriberInfo[]> {
+  const live = proxies.filter(({ failure }) => failure === undefined);
+  const perShard = await Promise.all(live.map((proxy) => subscribersOf(proxy)));
+  const byId = new Map<string, SubscriberInfo>();
+  for (const one of perShard.flat()) {
+    const known = byId.get(one.id);
+    if (known === undefined) byId.set(one.id, one);
+    else byId.set(one.id, together(known, one));
+  }
+  const all = [...byId.values()].sort((a, b) => b.lag - a.lag);
+  return all.slice(0, SUBSCRIBERS_LISTED_MAX);
+}
+
+function together(a: SubscriberInfo, b: SubscriberInfo): SubscriberInfo {
+  return {
+    ...(a.lag >= b.lag ? a : b),
+    queued: a.queued + b.queued,
+    dropped: a.dropped + b.dropped,
+    lag: a.lag + b.lag,
+  };
 }
 
 interface TopicsReply {

@@ -2,10 +2,12 @@ import { resolve } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { ulid } from 'ulid';
+import { BusCensus } from '../link/bus-census.js';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl, TURNS } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
+import { EventType } from '../protocol/event.js';
 import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
 import { DirectoryLock } from '../store/lock.js';
 import {
@@ -22,9 +24,17 @@ import { FORMAT_VERSION, shardFile } from '../store/schema.js';
 import { type AttachmentData, warn } from './attach-bus.js';
 import type { Bus, BusAttachment, BusOptions, GatewayHandle, GatewayOptions } from './bus.js';
 import { Endpoint, type EndpointData } from './endpoint.js';
-import { defaultShards, isMemory, type ParsedBusOptions, parseBusOptions } from './options.js';
+import { INTERNALS } from './internals.js';
+import {
+  defaultShards,
+  isMemory,
+  type ParsedBusOptions,
+  parseBusOptions,
+  systemEventOptions,
+} from './options.js';
 import { type EndpointListener, type MainServices, ServicesAdapter } from './services.js';
 import { ShardSupervisor } from './shard-supervisor.js';
+import { SYSTEM_TOPICS, SystemReporter } from './system-events.js';
 
 /**
  * Opens a bus: the directory is locked and checked, one thread per shard is started, and when all are ready the bus
@@ -58,7 +68,7 @@ class BusCore implements MainServices {
   readonly #lock: DirectoryLock | undefined;
   readonly #readers: LogReaders | undefined;
   readonly #members = new Map<string, Member>();
-  readonly #census = new Int32Array(new SharedArrayBuffer(4));
+  readonly #census = BusCensus.create();
   #manifest: Manifest;
   #stopped: Promise<void> | undefined;
   #backup: Backup | undefined;
@@ -129,7 +139,7 @@ class BusCore implements MainServices {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
     this.#members.set(endpoint, { listener });
-    Atomics.store(this.#census, 0, this.#members.size);
+    this.#census.endpoints = this.#members.size;
     const ends = this.supervisors.map((supervisor, shard) => {
       const memory = createLinkMemory(this.#options.ringBytes);
       const relink = (port: MessagePort, generation: number): void =>
@@ -139,6 +149,7 @@ class BusCore implements MainServices {
     });
     const { source, defaultPersist, noPersistTopics, maxPayloadBytes, publishWaitMs } =
       this.#options;
+    const systemEvents = systemEventOptions(this.#options);
     return {
       endpoint,
       epoch: this.epoch,
@@ -147,14 +158,21 @@ class BusCore implements MainServices {
       generations: this.supervisors.map(({ generation }) => generation),
       controls: this.controls.map(({ buffer }) => buffer),
       doorbell,
-      census: this.#census.buffer as SharedArrayBuffer,
-      options: { source, defaultPersist, noPersistTopics, maxPayloadBytes, publishWaitMs },
+      census: this.#census.buffer,
+      options: {
+        source,
+        defaultPersist,
+        noPersistTopics,
+        maxPayloadBytes,
+        publishWaitMs,
+        ...(systemEvents === undefined ? {} : { systemEvents }),
+      },
     };
   }
 
   dismiss(endpoint: string): void {
     if (!this.#members.delete(endpoint)) return;
-    Atomics.store(this.#census, 0, this.#members.size);
+    this.#census.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
   }
 
@@ -281,6 +299,7 @@ class LocalBus extends Endpoint implements Bus {
   };
   readonly #core: BusCore;
   readonly #gateways = new Set<GatewayHandle>();
+  readonly #reporter: SystemReporter;
   #ended: Promise<void> | undefined;
 
   constructor(core: BusCore, options: ParsedBusOptions) {
@@ -289,6 +308,11 @@ class LocalBus extends Endpoint implements Bus {
     super(core.admit(listener), settings, () => core);
     listener.target = this;
     this.#core = core;
+    const { publishSystem } = this[INTERNALS];
+    this.#reporter = new SystemReporter(publishSystem, () => this.stats());
+    const systemEvents = systemEventOptions(options);
+    if (systemEvents !== undefined) this.#reporter.start(systemEvents);
+    publishSystem(SYSTEM_TOPICS.started, EventType.DAEMON_STARTED, this.#identity());
     this[TESTING] = {
       killShard: (shard) => core.supervisors[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
@@ -316,6 +340,21 @@ class LocalBus extends Endpoint implements Bus {
     return gateway;
   }
 
+  override onShardFailed(shard: number, error: BusError): void {
+    super.onShardFailed(shard, error);
+    // Every endpoint hears of it; the opener's speaks for all.
+    const { code, message, details } = error;
+    this[INTERNALS].publishSystem(SYSTEM_TOPICS.errors, EventType.SYSTEM_ERROR, {
+      code,
+      message,
+      details,
+    });
+  }
+
+  #identity(): object {
+    return { pid: process.pid, node: process.version, epoch: this.epoch, shards: this.shards };
+  }
+
   override close(): Promise<void> {
     this.#ended ??= this.#end();
     return this.#ended;
@@ -326,6 +365,13 @@ class LocalBus extends Endpoint implements Bus {
    * holds it up, and then the shards take what their rings hold, close their logs and end.
    */
   async #end(): Promise<void> {
+    this.#reporter.stop();
+    // Before the gateways go, so that their clients hear of it too.
+    this[INTERNALS].publishSystem(
+      SYSTEM_TOPICS.stopping,
+      EventType.DAEMON_STOPPING,
+      this.#identity(),
+    );
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
     this.#core.tellClosing();
     await this.acknowledged(CLOSE_WAIT_MS);

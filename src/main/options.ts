@@ -11,6 +11,7 @@ import {
   CREDIT_PER_BUFFERED_EVENT,
   DEDUPE_IDS_MAX,
   DEDUPE_WINDOW_MS,
+  HEALTH_INTERVAL_MS,
   PAYLOAD_BYTES_MAX,
   PUBLISH_WAIT_MS,
   RING_BYTES,
@@ -32,6 +33,7 @@ import type {
   SubscribeFrom,
   SubscribeOptions,
 } from './bus.js';
+import type { SystemEventOptions } from './system-events.js';
 
 const MEMORY = ':memory:';
 
@@ -92,6 +94,17 @@ const busOptions = v.strictObject({
     v.array(v.custom<TopicDefinition>(isTopicDefinition, 'not made by defineTopic')),
     [],
   ),
+  systemEvents: v.optional(
+    v.union([
+      v.boolean(),
+      v.strictObject({
+        persist: v.optional(v.boolean(), false),
+        healthIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), HEALTH_INTERVAL_MS),
+        metricsIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), 0),
+      }),
+    ]),
+    true,
+  ),
   onError: v.optional(v.custom<(error: BusError) => void>((value) => typeof value === 'function')),
 });
 
@@ -100,6 +113,14 @@ export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseBusOptions(options: unknown): ParsedBusOptions {
   return Object.freeze(parseWith(busOptions, options, 'openBus'));
+}
+
+/** `undefined`: the bus is silent about itself. */
+export function systemEventOptions(parsed: ParsedBusOptions): SystemEventOptions | undefined {
+  const { systemEvents } = parsed;
+  if (systemEvents === false) return undefined;
+  if (systemEvents !== true) return systemEvents;
+  return { persist: false, healthIntervalMs: HEALTH_INTERVAL_MS, metricsIntervalMs: 0 };
 }
 
 export function isMemory(dir: string): boolean {

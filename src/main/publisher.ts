@@ -42,6 +42,8 @@ export interface PublisherOptions {
   readonly noPersistTopics: readonly string[];
   readonly maxPayloadBytes: number;
   readonly publishWaitMs: number;
+  /** Absent: the bus publishes nothing about itself. */
+  readonly systemEvents?: { readonly persist: boolean };
 }
 
 /** Where a topic goes. */
@@ -66,6 +68,9 @@ class WaitingRoom {
   bytes = 0;
 }
 
+/** The `source` of the bus's own events. */
+const SYSTEM_SOURCE = 'millrace';
+
 const NO_OPTIONS: PublishOptions = Object.freeze({});
 
 export class Publisher {
@@ -77,6 +82,8 @@ export class Publisher {
   readonly #routes = new Map<string, TopicRoute>();
   readonly #rooms: readonly WaitingRoom[];
   readonly #unawaited: UnawaitedPublish;
+  /** Of system events: telling their failures would make more of them. */
+  readonly #unheard = new UnawaitedPublish(() => {});
   readonly #drainedCalls: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #closed: BusError | undefined;
@@ -130,6 +137,20 @@ export class Publisher {
     if (proxy.tryPublish(this.#encoder, length, this.#unawaited)) return true;
     proxy.requestRoom();
     return proxy.tryPublish(this.#encoder, length, this.#unawaited);
+  }
+
+  /**
+   * An event of the bus's own: the one way to a topic that starts with `$`. Lost where there is no room, and nobody is told
+   * whether it was stored.
+   */
+  publishSystem(topic: string, type: string, payload: object): void {
+    const { systemEvents } = this.#options;
+    if (systemEvents === undefined || this.#closed !== undefined) return;
+    const input = { topic, type, payload, source: SYSTEM_SOURCE };
+    const options = { persist: systemEvents.persist };
+    const { proxy } = this.#fill(input, JSON.stringify(payload), options);
+    if (proxy.failure !== undefined || this.#rooms[proxy.shard]!.waiters.length > 0) return;
+    proxy.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
   }
 
   /** Resolves once nothing waits and every ring is at most half full. */

@@ -1,11 +1,12 @@
 /** Statistics, read from the words that the shards share with everybody: no shard is asked. */
+import type { BusCensus } from '../link/bus-census.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
 import type { BusStats, ShardStats } from './bus.js';
 
 export function busStats(
   epoch: string,
   openedAt: number,
-  endpoints: number,
+  census: BusCensus,
   controls: readonly ShardControl[],
 ): BusStats {
   const shards = controls.map(shardStats);
@@ -20,7 +21,9 @@ export function busStats(
     // Every shard has every subscription.
     subscriptions: shards.reduce((most, { subscriptions }) => Math.max(most, subscriptions), 0),
     lag: total(({ lag }) => lag),
-    endpoints,
+    endpoints: census.endpoints,
+    connections: census.connections,
+    deliveryMs: census.delivery,
     shards,
   };
 }
@@ -46,6 +49,8 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     commits,
     commitMsMean: commits === 0 ? 0 : of('commitMsTotal') / commits,
     commitMsMax: of('commitMsMax'),
+    commitMs: control.commitTimes,
+    walBytes: of('walBytes'),
     publishRingFill: of('publishRingFill'),
     deliveryRingFill: of('deliveryRingFill'),
     busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),

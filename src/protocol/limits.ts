@@ -156,3 +156,11 @@ export const JWKS_BYTES_MAX = 256 * KIB;
 export const BACKUP_PAGES_PER_STEP = 256;
 /** Findings that an error names; `verify` tells all. */
 export const FINDINGS_TOLD_MAX = 20;
+/** Subscriptions that `subscribers()` lists where no topic is named, those furthest behind first. */
+export const SUBSCRIBERS_LISTED_MAX = 100;
+/** One event in so many has the time measured that it took to its endpoint. */
+export const DELIVERIES_PER_SAMPLE = 64;
+/** System events about errors, in one second and endpoint. */
+export const SYSTEM_ERRORS_PER_SECOND_MAX = 10;
+/** How often the bus tells its health on `$sys.health`. */
+export const HEALTH_INTERVAL_MS = 10_000;

@@ -29,6 +29,19 @@ import type { LinkAdapter } from './link-adapter.js';
 import type { LinkConsumer, Routes } from './routes.js';
 import type { Shard } from './shard.js';
 
+/** A consumer, as it is told to who asks. */
+interface SubscriberInfo {
+  readonly id: string;
+  readonly name?: string;
+  readonly endpoint: string;
+  readonly topics: readonly string[];
+  readonly overflow: string;
+  readonly mode: string | undefined;
+  readonly queued: number;
+  readonly dropped: number;
+  readonly lag: number;
+}
+
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
 
@@ -144,10 +157,32 @@ export class Commands {
       case 'sync':
         return null;
       case 'subscribers':
-        return [...this.#routes.of(request.topic).consumers].map(describe);
+        return this.#subscribers(request.topic, request.limit);
       case 'topics':
         return this.#topics(request.pattern, request.skip, request.limit);
     }
+  }
+
+  #subscribers(topic: string | undefined, limit: number): unknown[] {
+    const describe = (consumer: LinkConsumer): SubscriberInfo => this.#describe(consumer);
+    if (topic !== undefined) return [...this.#routes.of(topic).consumers].map(describe);
+    const all = this.#shard.links.flatMap(({ consumers }) => [...consumers.values()].map(describe));
+    return all.sort((a, b) => b.lag - a.lag).slice(0, limit);
+  }
+
+  #describe(consumer: LinkConsumer): SubscriberInfo {
+    const { link, subscription, name, filter, overflow, mode, queued, dropped } = consumer;
+    return {
+      id: `${link.endpoint}-${subscription}`,
+      ...(name === undefined ? {} : { name }),
+      endpoint: link.endpoint,
+      topics: filter.topics,
+      overflow,
+      mode: MODE_NAMES[mode],
+      queued,
+      dropped,
+      lag: this.#shard.lagOf(consumer),
+    };
   }
 
   #topics(pattern: string, skip: number, limit: number): unknown {
@@ -160,17 +195,4 @@ export class Commands {
     }
     return { topics: found, next: 0 };
   }
-}
-
-function describe(consumer: LinkConsumer): unknown {
-  return {
-    id: `${consumer.link.endpoint}-${consumer.subscription}`,
-    name: consumer.name,
-    endpoint: consumer.link.endpoint,
-    topics: consumer.filter.topics,
-    overflow: consumer.overflow,
-    mode: MODE_NAMES[consumer.mode],
-    queued: consumer.queued,
-    dropped: consumer.dropped,
-  };
 }

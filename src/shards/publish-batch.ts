@@ -32,6 +32,9 @@ interface Run {
   sequence: number;
 }
 
+/** `$` */
+const SYSTEM_TOPIC_CODE = 0x24;
+
 export class PublishBatch {
   /** Parallel arrays of the events to deliver, in order: 0 to `length`. */
   readonly bytes: Buffer[] = [];
@@ -176,13 +179,15 @@ export class PublishBatch {
   #takeEphemeral(view: EventRecordView): void {
     const link = this.#link;
     this.#count(ACK_EPHEMERAL, 0);
-    this.ephemeral++;
+    const { topic } = view;
+    // What the bus says about itself is nobody's publish.
+    if (topic.charCodeAt(0) !== SYSTEM_TOPIC_CODE) this.ephemeral++;
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined) {
       if (((link.publishRing.position - skipEphemeralUntil) | 0) < 0) return;
       link.skipEphemeralUntil = undefined;
     }
-    this.#push(view, view.topic, 0);
+    this.#push(view, topic, 0);
   }
 
   #takePersisted(view: EventRecordView, flags: number): void {

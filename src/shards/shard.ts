@@ -126,6 +126,12 @@ export class Shard {
     this.#forget(consumer);
   }
 
+  /** Events that the consumer has not been sent yet, about: those that its filter passes over count where it reads the log. */
+  lagOf({ mode, queued, position }: LinkConsumer): number {
+    if (mode === QUEUED) return queued;
+    return mode === LIVE ? 0 : Math.max(0, this.delivered - position);
+  }
+
   /** The consumer may have become able to go on. */
   wake(consumer: LinkConsumer): void {
     if (consumer.mode === QUEUED || consumer.mode === CATCHING_UP) this.#ready.add(consumer);
@@ -175,11 +181,7 @@ export class Shard {
     const elapsedMs = performance.now() - startedAt;
     const { counters } = this.#control;
     const batch = this.#batch;
-    counters[ShardCounter.commits]! += 1;
-    counters[ShardCounter.commitMsTotal]! += elapsedMs;
-    if (elapsedMs > counters[ShardCounter.commitMsMax]!) {
-      counters[ShardCounter.commitMsMax] = elapsedMs;
-    }
+    this.#control.noteCommit(elapsedMs);
     counters[ShardCounter.published]! += batch.appended;
     counters[ShardCounter.head] = this.#log.head;
     batch.acknowledge();
@@ -371,12 +373,10 @@ export class Shard {
     for (const link of this.links) {
       publishFill = Math.max(publishFill, link.publishFill);
       deliveryFill = Math.max(deliveryFill, link.deliveryFill);
-      for (const { mode, queued, position } of link.consumers.values()) {
-        if (mode === QUEUED) lag += queued;
-        else if (mode !== LIVE) lag += Math.max(0, this.delivered - position);
-      }
+      for (const consumer of link.consumers.values()) lag += this.lagOf(consumer);
     }
     counters[ShardCounter.lag] = lag;
+    counters[ShardCounter.walBytes] = this.#log.walBytes;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }

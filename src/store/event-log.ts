@@ -60,6 +60,8 @@ export interface EventLog {
   readonly lastRecordedAt: number;
   /** The last sequence that was pruned from any topic; 0 if none was. */
   readonly prunedThrough: number;
+  /** Bytes in the write-ahead log that are not in the file yet; 0 where there is no such thing. */
+  readonly walBytes: number;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry

@@ -148,6 +148,10 @@ export class SqliteEventLog implements EventLog {
     return this.#lastRecordedAt;
   }
 
+  get walBytes(): number {
+    return this.#connection.walBytes;
+  }
+
   append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;

@@ -13,6 +13,8 @@ const CHECKPOINT_FRAMES = 256;
 /** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
 const CHECKPOINT_OVERDUE = 4;
 
+const WAL_FRAME_HEADER_BYTES = 24;
+
 type WalState = [busy: number, frames: number, copied: number];
 
 export class WriteConnection {
@@ -55,6 +57,11 @@ export class WriteConnection {
   /** The last sequence that is known to survive power loss. */
   get syncedHead(): number {
     return this.#syncedHead;
+  }
+
+  /** What the next checkpoint copies into the file. */
+  get walBytes(): number {
+    return this.#walFrames * (PAGE_BYTES + WAL_FRAME_HEADER_BYTES);
   }
 
   get isCheckpointDue(): boolean {

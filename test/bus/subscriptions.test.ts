@@ -44,6 +44,7 @@ describe('a subscription', () => {
         mode: 'live',
         queued: 0,
         dropped: 0,
+        lag: 0,
       },
     ]);
     expect(await bus.subscribers('v')).toEqual([]);

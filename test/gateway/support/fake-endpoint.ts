@@ -93,7 +93,7 @@ export class FakeEndpoint implements BusEndpoint {
     }
   }
 
-  async subscribers(topic: string): ReturnType<BusEndpoint['subscribers']> {
+  async subscribers(topic = '*'): ReturnType<BusEndpoint['subscribers']> {
     return [...this.subscriptions].map(({ id, filter }) => ({
       id,
       endpoint: topic,
@@ -102,6 +102,7 @@ export class FakeEndpoint implements BusEndpoint {
       mode: 'live',
       queued: 0,
       dropped: 0,
+      lag: 0,
     }));
   }
 
@@ -130,6 +131,8 @@ export class FakeEndpoint implements BusEndpoint {
       subscriptions: this.subscriptions.size,
       lag: 0,
       endpoints: 1,
+      connections: 0,
+      deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },
       shards: [],
     };
   }

@@ -1,0 +1,229 @@
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValueWithName,
+  Histogram as PromHistogram,
+  Registry,
+} from 'prom-client';
+import type { BusEndpoint, BusStats, Histogram, ShardStats } from '../main/bus.js';
+import { VERSION } from './version.js';
+
+/**
+ * The bus's counters as Prometheus reads them, in a registry of their own. They are counted by the shards and endpoints
+ * in shared memory and only read here, when somebody asks: every gateway of a bus answers with the same figures, except
+ * for those of its process. Units are seconds and bytes; the only label with more than one value is `shard`, 16 at most.
+ */
+export interface MetricsText {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+type HistogramReader = () => readonly (readonly [Record<string, string>, Histogram])[];
+type Value = readonly [labels: Record<string, string>, value: number];
+
+export class GatewayMetrics {
+  readonly #endpoint: Pick<BusEndpoint, 'stats'>;
+  readonly #registry = new Registry();
+  #stats: BusStats | undefined;
+
+  constructor(endpoint: Pick<BusEndpoint, 'stats'>) {
+    this.#endpoint = endpoint;
+    this.#addCounters();
+    this.#addGauges();
+    this.#addHistograms();
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** @throws BusError `BUS_CLOSED` */
+  async metrics(): Promise<MetricsText> {
+    this.#stats = await this.#endpoint.stats();
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #addCounters(): void {
+    this.#perShard('counter', 'events_published_total', 'Events stored.', (s) => s.published);
+    this.#perShard(
+      'counter',
+      'events_ephemeral_total',
+      'Events published live only, not stored.',
+      (s) => s.ephemeral,
+    );
+    this.#perShard(
+      'counter',
+      'events_delivered_total',
+      'Events handed to subscriptions, once for each.',
+      (s) => s.delivered,
+    );
+    this.#perShard(
+      'counter',
+      'events_dropped_total',
+      'Events that an overflow policy dropped.',
+      (s) => s.dropped,
+    );
+    this.#perShard(
+      'counter',
+      'events_duplicate_total',
+      'Publishes answered with the ack of an earlier one.',
+      (s) => s.duplicates,
+    );
+    this.#perShard(
+      'counter',
+      'events_refused_total',
+      'Publishes refused because the store was full.',
+      (s) => s.refused,
+    );
+    this.#perShard('counter', 'shard_restarts_total', 'Shard threads replaced.', (s) => s.restarts);
+  }
+
+  #addGauges(): void {
+    this.#perShard(
+      'gauge',
+      'subscription_lag_events',
+      'Events that subscriptions have not been sent yet, of all together.',
+      (s) => s.lag,
+    );
+    this.#perShard(
+      'gauge',
+      'shard_wal_bytes',
+      'Bytes in the write-ahead log that are not in the file yet.',
+      (s) => s.walBytes,
+    );
+    this.#perShard('gauge', 'shard_up', '1 where the shard runs.', (s) =>
+      s.state === 'running' ? 1 : 0,
+    );
+    this.#perShard('gauge', 'shard_head_sequence', 'The last sequence stored.', (s) => s.head);
+    this.#perShard('gauge', 'shard_busy_ratio', 'Share of time not parked.', (s) => s.busy);
+    this.#perShard('gauge', 'shard_publish_ring_ratio', 'Fill of the fullest publish ring.', (s) =>
+      Math.min(1, s.publishRingFill),
+    );
+    this.#perShard(
+      'gauge',
+      'shard_delivery_ring_ratio',
+      'Fill of the fullest delivery ring.',
+      (s) => Math.min(1, s.deliveryRingFill),
+    );
+    this.#whole('subscriptions', 'Subscriptions.', (stats) => stats.subscriptions);
+    this.#whole('connections', 'WebSocket connections.', (stats) => stats.connections);
+    this.#whole('endpoints', 'Threads attached to the bus.', (stats) => stats.endpoints);
+    this.#whole('uptime_seconds', 'Since the bus was opened.', (stats) => stats.uptimeMs / 1000);
+    this.#add('gauge', 'build_info', 'Always 1; the labels say what runs.', () => [
+      [{ version: VERSION, node: process.version }, 1],
+    ]);
+  }
+
+  #addHistograms(): void {
+    this.#registry.registerMetric(
+      new SharedHistogram(
+        'millrace_commit_duration_seconds',
+        'From the begin of a batch to its commit, flushed where it was asked for.',
+        () => this.#shards().map((one) => [{ shard: String(one.shard) }, one.commitMs]),
+      ),
+    );
+    this.#registry.registerMetric(
+      new SharedHistogram(
+        'millrace_delivery_latency_seconds',
+        'From recording an event to its arrival in the thread that consumes it; one in 64 events.',
+        () => (this.#stats === undefined ? [] : [[{}, this.#stats.deliveryMs]]),
+      ),
+    );
+  }
+
+  #perShard(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    of: (shard: ShardStats) => number,
+  ): void {
+    this.#add(kind, name, help, () =>
+      this.#shards().map((one): Value => [{ shard: String(one.shard) }, of(one)]),
+    );
+  }
+
+  #whole(name: string, help: string, of: (stats: BusStats) => number): void {
+    this.#add('gauge', name, help, () =>
+      this.#stats === undefined ? [] : [[{}, of(this.#stats)]],
+    );
+  }
+
+  #add(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    values: () => readonly Value[],
+  ): void {
+    const settings = {
+      name: `millrace_${name}`,
+      help,
+      labelNames: ['shard', 'version', 'node'],
+      registers: [this.#registry],
+    };
+    if (kind === 'gauge') {
+      new Gauge({
+        ...settings,
+        collect() {
+          this.reset();
+          for (const [labels, value] of values()) this.set(labels, value);
+        },
+      });
+      return;
+    }
+    new Counter({
+      ...settings,
+      collect() {
+        this.reset();
+        for (const [labels, value] of values()) this.inc(labels, value);
+      },
+    });
+  }
+
+  #shards(): readonly ShardStats[] {
+    return this.#stats?.shards ?? [];
+  }
+}
+
+/** A histogram whose buckets are counted elsewhere; prom-client's own can only be told single values. */
+class SharedHistogram extends PromHistogram {
+  /** What prom-client says of a histogram besides its values. */
+  readonly #shape: PromHistogram;
+  readonly #name: string;
+  readonly #read: HistogramReader;
+
+  constructor(name: string, help: string, read: HistogramReader) {
+    super({ name, help, registers: [] });
+    this.#shape = new PromHistogram({ name, help, registers: [] });
+    this.#name = name;
+    this.#read = read;
+  }
+
+  override async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    const values = this.#read().flatMap(([labels, histogram]) =>
+      bucketsOf(this.#name, labels, histogram),
+    );
+    return { ...(await this.#shape.get()), values };
+  }
+
+  /** The registry prefers this to `get`, where a metric has it. */
+  getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+    return this.get();
+  }
+}
+
+function bucketsOf(
+  name: string,
+  labels: Record<string, string>,
+  { bounds, counts, sum }: Histogram,
+): MetricValueWithName<string>[] {
+  const values: MetricValueWithName<string>[] = [];
+  let total = 0;
+  for (const [bucket, count] of counts.entries()) {
+    total += count;
+    const bound = bounds[bucket];
+    const le = bound === undefined ? '+Inf' : bound / 1000;
+    values.push({ metricName: `${name}_bucket`, labels: { ...labels, le }, value: total });
+  }
+  values.push({ metricName: `${name}_sum`, labels, value: sum / 1000 });
+  values.push({ metricName: `${name}_count`, labels, value: total });
+  return values;
+}

@@ -1,0 +1,29 @@
+/**
+ * Times counted into fixed buckets, so that threads can share them in a few words of memory: no samples are kept, and
+ * reading one never stops who writes it.
+ */
+
+/** Upper bounds of the buckets, ms; one more bucket takes what is longer. */
+export const HISTOGRAM_BOUNDS_MS = [
+  0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000,
+] as const;
+
+export const HISTOGRAM_BUCKETS = HISTOGRAM_BOUNDS_MS.length + 1;
+
+/** A snapshot. */
+export interface Histogram {
+  /** Upper bounds, ms. */
+  readonly bounds: readonly number[];
+  /** How many fell into each bucket; the last one is for what is beyond the last bound. */
+  readonly counts: readonly number[];
+  /** Of all values, ms. */
+  readonly sum: number;
+}
+
+export function bucketOf(milliseconds: number): number {
+  let bucket = 0;
+  while (bucket < HISTOGRAM_BOUNDS_MS.length && milliseconds > HISTOGRAM_BOUNDS_MS[bucket]!) {
+    bucket++;
+  }
+  return bucket;
+}

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { GatewayMetrics } from '../../src/gateway/metrics.js';
+import type { BusStats, ShardStats } from '../../src/main/bus.js';
+
+const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
+  shard: number,
+  state: 'running',
+  restarts: 0,
+  head: 10,
+  published: 10,
+  ephemeral: 2,
+  duplicates: 1,
+  refused: 0,
+  delivered: 30,
+  dropped: 3,
+  subscriptions: 2,
+  lag: 4,
+  commits: 5,
+  commitMsMean: 1,
+  commitMsMax: 4,
+  commitMs: { bounds: [1, 5, 10], counts: [3, 1, 0, 1], sum: 2500 },
+  walBytes: 32_832,
+  publishRingFill: 0.5,
+  deliveryRingFill: 1.01,
+  busy: 0.25,
+  ...more,
+});
+
+const stats = (shards: readonly ShardStats[]): BusStats => ({
+  epoch: 'e',
+  uptimeMs: 1500,
+  published: 24,
+  delivered: 60,
+  dropped: 6,
+  subscriptions: 2,
+  lag: 8,
+  endpoints: 3,
+  connections: 7,
+  deliveryMs: { bounds: [1, 5, 10], counts: [8, 2, 0, 0], sum: 12 },
+  shards,
+});
+
+/** The value of each series, by its name and labels as they stand in the text. */
+async function seriesOf(metrics: GatewayMetrics): Promise<Map<string, number>> {
+  const { text } = await metrics.metrics();
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line): [string, number] => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
+
+describe('the metrics', () => {
+  it('are what the bus counts, in base units, per shard', async () => {
+    const metrics = new GatewayMetrics({ stats: async () => stats([shard(0), shard(1)]) });
+    const series = await seriesOf(metrics);
+    const expected: Record<string, number> = {
+      'millrace_events_published_total{shard="0"}': 10,
+      'millrace_events_published_total{shard="1"}': 10,
+      'millrace_events_delivered_total{shard="0"}': 30,
+      'millrace_events_dropped_total{shard="1"}': 3,
+      'millrace_subscription_lag_events{shard="0"}': 4,
+      'millrace_shard_wal_bytes{shard="0"}': 32_832,
+      'millrace_shard_delivery_ring_ratio{shard="0"}': 1,
+      'millrace_shard_up{shard="1"}': 1,
+      millrace_connections: 7,
+      millrace_uptime_seconds: 1.5,
+      'millrace_commit_duration_seconds_bucket{shard="0",le="0.001"}': 3,
+      'millrace_commit_duration_seconds_bucket{shard="0",le="0.005"}': 4,
+      'millrace_commit_duration_seconds_bucket{shard="0",le="0.01"}': 4,
+      'millrace_commit_duration_seconds_bucket{shard="0",le="+Inf"}': 5,
+      'millrace_commit_duration_seconds_sum{shard="0"}': 2.5,
+      'millrace_commit_duration_seconds_count{shard="0"}': 5,
+      millrace_delivery_latency_seconds_count: 10,
+      millrace_delivery_latency_seconds_sum: 0.012,
+    };
+    for (const [name, value] of Object.entries(expected))
+      expect(series.get(name), name).toBe(value);
+    const info = [...series.keys()].find((name) => name.startsWith('millrace_build_info'));
+    expect(info).toMatch(/version="\d+\.\d+\.\d+"/);
+    expect(series.get('process_resident_memory_bytes')).toBeGreaterThan(0);
+  });
+
+  it('are in the text format, each with its help and type', async () => {
+    const metrics = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
+    const { contentType, text } = await metrics.metrics();
+    expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(text).toContain('# TYPE millrace_events_published_total counter');
+    expect(text).toContain('# TYPE millrace_connections gauge');
+    expect(text).toContain('# TYPE millrace_commit_duration_seconds histogram');
+    for (const [, name] of text.matchAll(/^# TYPE (millrace_\w+)/gm)) {
+      expect(text).toContain(`# HELP ${name} `);
+    }
+  });
+
+  it('do not add up from one reading to the next, nor keep a shard that is gone', async () => {
+    let shards = [shard(0), shard(1)];
+    const metrics = new GatewayMetrics({ stats: async () => stats(shards) });
+    await metrics.metrics();
+    shards = [shard(0, { published: 11, state: 'failed' })];
+    const series = await seriesOf(metrics);
+    expect(series.get('millrace_events_published_total{shard="0"}')).toBe(11);
+    expect(series.get('millrace_shard_up{shard="0"}')).toBe(0);
+    expect([...series.keys()].filter((name) => name.includes('shard="1"'))).toEqual([]);
+  });
+
+  it('have a registry of their own each', async () => {
+    const one = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
+    const other = new GatewayMetrics({ stats: async () => stats([shard(0, { published: 99 })]) });
+    await other.metrics();
+    expect((await seriesOf(one)).get('millrace_events_published_total{shard="0"}')).toBe(10);
+  });
+});
