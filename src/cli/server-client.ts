@@ -4,8 +4,8 @@ import type { BusStats, TopicInfo } from '../main/bus.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import {
+  type AnsweredType,
   type RequestPayload,
-  type RequestType,
   type Result,
   type ServerFrame,
   type ServerPayloads,
@@ -37,9 +37,9 @@ const ANSWER_TYPES = {
   subscribers: 'result',
   stats: 'result',
   ping: 'pong',
-} as const satisfies Record<RequestType, keyof ServerPayloads>;
+} as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 
-type AnswerPayload<T extends RequestType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
+type AnswerPayload<T extends AnsweredType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
 
 export class ServerClient {
   /** Rejects when the connection ends without `close()`. */
@@ -95,12 +95,12 @@ export class ServerClient {
     this.#onFrame = listener;
   }
 
-  request<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<AnswerPayload<T>> {
+  request<T extends AnsweredType>(type: T, payload: RequestPayload<T>): Promise<AnswerPayload<T>> {
     return this.requestText(type, JSON.stringify(payload));
   }
 
   /** As `request`, with a payload that is JSON text already. */
-  async requestText<T extends RequestType>(type: T, payload: string): Promise<AnswerPayload<T>> {
+  async requestText<T extends AnsweredType>(type: T, payload: string): Promise<AnswerPayload<T>> {
     const requestId = this.#send(type, payload);
     try {
       const answer = await this.#next(requestId);
@@ -181,7 +181,7 @@ export class ServerClient {
     await Promise.race([welcome, this.lost]).finally(() => clearTimeout(timer));
   }
 
-  #send(type: RequestType, payload: string): number {
+  #send(type: AnsweredType, payload: string): number {
     const requestId = ++this.#lastRequestId;
     const queue = new AnswerQueue();
     this.#answers.set(requestId, queue);

@@ -139,12 +139,13 @@ export class Connection implements OutboundOwner {
   #welcome(): void {
     const { settings, endpoint, server } = this.#context;
     const { heartbeatMs } = settings;
-    const { epoch } = endpoint;
+    const { epoch, shards } = endpoint;
     const limits = wireLimits(settings);
     const welcome = {
       protocol: WIRE_PROTOCOL,
       server,
       epoch,
+      shards,
       connection: this.id,
       heartbeatMs,
       limits,

@@ -1,3 +1,4 @@
+import { Deque } from '../collections/deque.js';
 import type { BusEndpoint, Gap, SubscribeOptions, Subscription } from '../main/bus.js';
 import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
@@ -13,6 +14,9 @@ import type { Flushable, Outbound } from './outbound.js';
  * One subscription of one client. It is the handler of a subscription of the bus: while the
  * client's outbound is congested the handler's promise is pending, so the bus gives this
  * subscription no credit and its overflow policy decides what happens to its events.
+ *
+ * A client that named a window at `subscribe` is sent no more than that beyond what it says it has
+ * consumed; a full window is like a congested outbound, for this subscription alone.
  *
  * Events due in one turn leave in one frame, and its cursor stands behind the last of them. The bus
  * moves its cursor when a handler is done with an event, so one that is batched while its handler
@@ -38,6 +42,13 @@ export class Feed implements Flushable {
   #batch: string[] = [];
   #batchBytes = 0;
   #droppedCount = 0;
+  #windowEvents = Number.POSITIVE_INFINITY;
+  #windowBytes = Number.POSITIVE_INFINITY;
+  /** The bytes of each event that was sent and that the client has not consumed; only with a window. */
+  readonly #unconsumed = new Deque<number>();
+  #unconsumedBytes = 0;
+  #windowRoom: Promise<void> | undefined;
+  #openWindow: () => void = () => {};
 
   constructor(name: string, outbound: Outbound, texts: EventTexts, onEnded: (feed: Feed) => void) {
     this.name = name;
@@ -62,7 +73,11 @@ export class Feed implements Flushable {
    * `announce()`.
    */
   async open(endpoint: BusEndpoint, request: RequestPayload<'subscribe'>): Promise<void> {
-    const { from, overflow, maxBuffer } = request;
+    const { from, overflow, maxBuffer, window } = request;
+    if (window !== undefined) {
+      this.#windowEvents = window.events;
+      this.#windowBytes = window.bytes ?? Number.POSITIVE_INFINITY;
+    }
     const options: SubscribeOptions = { name: this.name };
     if (from !== undefined) options.from = from;
     if (overflow !== undefined) options.overflow = overflow;
@@ -96,11 +111,20 @@ export class Feed implements Flushable {
     await this.#subscription?.update(request.filter);
   }
 
+  /** The client has consumed this many events more; what it was never sent does not count. */
+  consumed(events: number): void {
+    for (let i = 0; i < events && this.#unconsumed.length > 0; i++) {
+      this.#unconsumedBytes -= this.#unconsumed.shift()!;
+    }
+    if (!this.#isWindowFull) this.#openWindow();
+  }
+
   /** What was batched before still leaves; nothing follows it. */
   async close(): Promise<void> {
     this.flush();
     this.#isOver = true;
     this.#announce();
+    this.#openWindow();
     await this.#subscription?.unsubscribe();
   }
 
@@ -122,10 +146,34 @@ export class Feed implements Flushable {
   #take(event: Event): void | Promise<void> {
     if (!this.#isAnnounced) {
       this.#held = event;
-      return this.#announced;
+      return this.#announced.then(() => this.#room());
     }
     this.#append(event);
-    if (this.#outbound.isCongested) return this.#outbound.relieved();
+    if (this.#outbound.isCongested || this.#isWindowFull) return this.#room();
+  }
+
+  /** Resolves when the next event may be sent, or none will be. */
+  async #room(): Promise<void> {
+    while (!this.#isOver && (this.#outbound.isCongested || this.#isWindowFull)) {
+      if (this.#outbound.isCongested) await this.#outbound.relieved();
+      else await this.#windowOpened();
+    }
+  }
+
+  get #isWindowFull(): boolean {
+    const { length } = this.#unconsumed;
+    return length >= this.#windowEvents || this.#unconsumedBytes >= this.#windowBytes;
+  }
+
+  #windowOpened(): Promise<void> {
+    this.#windowRoom ??= new Promise((resolve) => {
+      this.#openWindow = () => {
+        this.#windowRoom = undefined;
+        this.#openWindow = () => {};
+        resolve();
+      };
+    });
+    return this.#windowRoom;
   }
 
   #append(event: Event): void {
@@ -137,6 +185,10 @@ export class Feed implements Flushable {
     this.#batchBytes += bytes;
     this.#last = event;
     this.#outbound.addUnframed(bytes);
+    if (this.#windowEvents !== Number.POSITIVE_INFINITY) {
+      this.#unconsumed.push(bytes);
+      this.#unconsumedBytes += bytes;
+    }
     if (this.#batch.length === EVENTS_PER_FRAME_MAX) this.flush();
     else this.#flushSoon();
   }
@@ -198,6 +250,7 @@ export class Feed implements Flushable {
     this.flush();
     this.#isOver = true;
     this.#announce();
+    this.#openWindow();
     this.#onEnded(this);
     if (this.#isAnnounced) {
       const { code, message } = errorData(error);

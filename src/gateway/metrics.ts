@@ -7,7 +7,8 @@ import {
   Histogram as PromHistogram,
   Registry,
 } from 'prom-client';
-import type { BusEndpoint, BusStats, Histogram, ShardStats } from '../main/bus.js';
+import type { BusEndpoint } from '../main/bus.js';
+import type { BusStats, Histogram, ShardStats } from '../protocol/bus-api.js';
 import { VERSION } from './version.js';
 
 /**

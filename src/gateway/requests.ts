@@ -52,6 +52,10 @@ export class RequestAnswerer {
         return this.#update(frame);
       case 'unsubscribe':
         return this.#unsubscribe(frame);
+      case 'consumed':
+        // Not answered, and silent where the subscription has ended meanwhile.
+        this.#feeds.get(frame.payload.subscription)?.consumed(frame.payload.events);
+        return;
       case 'query':
         return this.#query(frame);
       case 'topics':

@@ -9,7 +9,9 @@
  *  16  i64 × HISTOGRAM_BUCKETS        delivery times by bucket
  * ```
  */
-import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS, type Histogram } from './histogram.js';
+
+import type { Histogram } from '../protocol/bus-api.js';
+import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 const ENDPOINTS = 0;
 const CONNECTIONS = 1;

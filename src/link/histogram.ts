@@ -10,16 +10,6 @@ export const HISTOGRAM_BOUNDS_MS = [
 
 export const HISTOGRAM_BUCKETS = HISTOGRAM_BOUNDS_MS.length + 1;
 
-/** A snapshot. */
-export interface Histogram {
-  /** Upper bounds, ms. */
-  readonly bounds: readonly number[];
-  /** How many fell into each bucket; the last one is for what is beyond the last bound. */
-  readonly counts: readonly number[];
-  /** Of all values, ms. */
-  readonly sum: number;
-}
-
 export function bucketOf(milliseconds: number): number {
   let bucket = 0;
   while (bucket < HISTOGRAM_BOUNDS_MS.length && milliseconds > HISTOGRAM_BOUNDS_MS[bucket]!) {

@@ -9,7 +9,8 @@
  * ```
  */
 
-import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS, type Histogram } from './histogram.js';
+import type { Histogram } from '../protocol/bus-api.js';
+import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 export const PARKED = 0;
 /** Messages that main has put on the shard's port; the shard has read as many as it remembers. */

@@ -18,8 +18,7 @@ import { quote } from './quote.js';
  * is well-formed is the bus's to say, with its own codes. Runs in any thread and in a browser.
  */
 
-export const WIRE_PROTOCOL = 'millrace.v1';
-export const WIRE_PATH = '/events';
+export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
 
 export type RequestId = string | number;
 
@@ -43,6 +42,9 @@ const filter = v.strictObject({
   correlationIds: v.exactOptional(strings),
   attributes: v.exactOptional(valuesByKey),
 });
+
+/** What may be on its way to the client or unconsumed there. */
+const windowFields = v.strictObject({ events: count, bytes: v.exactOptional(count) });
 
 const anyFilter = v.lazy((input) => {
   if (typeof input === 'string') return v.string();
@@ -94,7 +96,9 @@ const REQUEST_SCHEMAS = {
       v.picklist(['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect']),
     ),
     maxBuffer: v.exactOptional(count),
+    window: v.exactOptional(windowFields),
   }),
+  consumed: v.strictObject({ subscription: name, events: count }),
   update: v.strictObject({ subscription: name, filter: anyFilter }),
   unsubscribe: v.strictObject({ subscription: name }),
   publish: v.lazy((input) =>
@@ -119,6 +123,8 @@ const REQUEST_SCHEMAS = {
 } as const;
 
 export type RequestType = keyof typeof REQUEST_SCHEMAS;
+/** `consumed` gets no answer. */
+export type AnsweredType = Exclude<RequestType, 'consumed'>;
 export type RequestPayload<T extends RequestType> = v.InferOutput<(typeof REQUEST_SCHEMAS)[T]>;
 
 export type ClientFrame = {
@@ -135,6 +141,8 @@ export interface Welcome {
   /** Name and version: `millrace/0.1.0`. */
   readonly server: string;
   readonly epoch: string;
+  /** Shards of the bus: the positions in its cursors. */
+  readonly shards: number;
   readonly connection: string;
   readonly heartbeatMs: number;
   readonly limits: WireLimits;
