@@ -24,6 +24,7 @@ import type { GatewayLogger } from './gateway-log.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { RequestAnswerer } from './requests.js';
 import type { GatewaySettings } from './settings.js';
+import type { SharedFrames } from './shared-frames.js';
 import type { TurnQueue } from './turn-queue.js';
 
 /**
@@ -36,6 +37,7 @@ export interface ConnectionContext {
   readonly endpoint: BusEndpoint;
   readonly settings: GatewaySettings;
   readonly texts: EventTexts;
+  readonly frames: SharedFrames;
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;

@@ -1,37 +1,50 @@
 import type { Event } from '../protocol/event.js';
-import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX } from '../protocol/limits.js';
+import { EVENT_TEXT_LENGTH_MAX } from '../protocol/limits.js';
 
 /**
- * Events as JSON, made once for all connections. An event that goes to many subscriptions reaches
- * them within a short time and as the same object, so a small table by sequence finds it again;
- * bounded in entries and in length.
+ * Events as JSON, made once for all connections that may see the same of them. An event that goes to
+ * many subscriptions reaches them within a short time and as the same object, so a small table by
+ * sequence finds it again; bounded in entries and in length.
  */
-export class EventTexts {
-  readonly #events: (Event | undefined)[] = new Array(EVENT_TEXTS_MAX).fill(undefined);
-  readonly #texts: string[] = new Array(EVENT_TEXTS_MAX).fill('');
-  /** Ephemeral events have no sequence; the last one is remembered. */
-  #ephemeral: Event | undefined;
-  #ephemeralText = '';
 
-  /** The event's JSON text. */
-  of(event: Event): string {
-    const { sequence } = event;
-    if (sequence === undefined) return this.#ofEphemeral(event);
-    const slot = (sequence * 31 + event.shard) % EVENT_TEXTS_MAX;
-    if (this.#events[slot] === event) return this.#texts[slot]!;
-    const text = JSON.stringify(event);
-    if (text.length <= EVENT_TEXT_LENGTH_MAX) {
-      this.#events[slot] = event;
-      this.#texts[slot] = text;
-    }
-    return text;
+/** One event's JSON. Connections that are sent the same object are sent the same bytes. */
+export interface EventText {
+  readonly event: Event;
+  readonly text: string;
+  /** Its length in UTF-8. */
+  readonly bytes: number;
+}
+
+export class EventTexts {
+  readonly #redact: (event: Event) => Event;
+  readonly #texts: (EventText | undefined)[];
+  /** Ephemeral events have no sequence; the last one is remembered. */
+  #ephemeral: EventText | undefined;
+
+  /** `redact` gives what may be seen of an event; `entries` is how many texts are kept. */
+  constructor(entries: number, redact: (event: Event) => Event = (event) => event) {
+    this.#redact = redact;
+    this.#texts = new Array(entries).fill(undefined);
   }
 
-  #ofEphemeral(event: Event): string {
-    if (this.#ephemeral !== event) {
-      this.#ephemeralText = JSON.stringify(event);
-      this.#ephemeral = event;
-    }
-    return this.#ephemeralText;
+  of(event: Event): EventText {
+    const { sequence } = event;
+    if (sequence === undefined) return this.#ofEphemeral(event);
+    const slot = (sequence * 31 + event.shard) % this.#texts.length;
+    const known = this.#texts[slot];
+    if (known !== undefined && known.event === event) return known;
+    const made = this.#make(event);
+    if (made.text.length <= EVENT_TEXT_LENGTH_MAX) this.#texts[slot] = made;
+    return made;
+  }
+
+  #ofEphemeral(event: Event): EventText {
+    if (this.#ephemeral?.event !== event) this.#ephemeral = this.#make(event);
+    return this.#ephemeral;
+  }
+
+  #make(event: Event): EventText {
+    const text = JSON.stringify(this.#redact(event));
+    return { event, text, bytes: Buffer.byteLength(text) };
   }
 }

@@ -6,9 +6,10 @@ import type { Event } from '../protocol/event.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits.js';
 import type { RequestPayload } from '../protocol/wire.js';
 import { errorData } from './error-data.js';
-import type { EventTexts } from './event-texts.js';
+import type { EventText, EventTexts } from './event-texts.js';
 import { frameText } from './frames.js';
 import type { Flushable, Outbound } from './outbound.js';
+import type { SharedFrames } from './shared-frames.js';
 
 /**
  * One subscription of one client. It is the handler of a subscription of the bus: while the
@@ -22,10 +23,17 @@ import type { Flushable, Outbound } from './outbound.js';
  * moves its cursor when a handler is done with an event, so one that is batched while its handler
  * still runs is added (`#last`).
  */
+export interface FeedSources {
+  /** What this client may see of events. */
+  readonly texts: EventTexts;
+  readonly frames: SharedFrames;
+}
+
 export class Feed implements Flushable {
   readonly name: string;
   readonly #outbound: Outbound;
   readonly #texts: EventTexts;
+  readonly #frames: SharedFrames;
   readonly #onEnded: (feed: Feed) => void;
   readonly #head: string;
   readonly #announced: Promise<void>;
@@ -39,7 +47,7 @@ export class Feed implements Flushable {
   /** The last event that was batched. */
   #last: Event | undefined;
   #notices: (() => void)[] = [];
-  #batch: string[] = [];
+  #batch: EventText[] = [];
   #batchBytes = 0;
   #droppedCount = 0;
   #windowEvents = Number.POSITIVE_INFINITY;
@@ -50,10 +58,16 @@ export class Feed implements Flushable {
   #windowRoom: Promise<void> | undefined;
   #openWindow: () => void = () => {};
 
-  constructor(name: string, outbound: Outbound, texts: EventTexts, onEnded: (feed: Feed) => void) {
+  constructor(
+    name: string,
+    outbound: Outbound,
+    { texts, frames }: FeedSources,
+    onEnded: (feed: Feed) => void,
+  ) {
     this.name = name;
     this.#outbound = outbound;
     this.#texts = texts;
+    this.#frames = frames;
     this.#onEnded = onEnded;
     this.#head = `{"type":"events","payload":{"subscription":${JSON.stringify(name)},"events":[`;
     this.#announced = new Promise((resolve) => {
@@ -132,14 +146,13 @@ export class Feed implements Flushable {
     this.#isFlushDue = false;
     if (this.#isOver) return;
     if (this.#droppedCount > 0 && !this.#outbound.isCongested) this.#sendDropped();
-    const { length } = this.#batch;
-    if (length === 0) return;
-    const events = length === 1 ? this.#batch[0]! : this.#batch.join(',');
+    if (this.#batch.length === 0) return;
+    const frame = this.#frames.of(this.#head, this.#batch, this.cursor);
     const bytes = this.#batchBytes;
     this.#batch = [];
     this.#batchBytes = 0;
     this.#outbound.addUnframed(-bytes);
-    this.#outbound.send(`${this.#head}${events}],"cursor":${JSON.stringify(this.cursor)}}}`);
+    this.#outbound.sendShared(frame);
   }
 
   /** One event at a time: the next one comes when the promise, if there is one, has resolved. */
@@ -179,7 +192,7 @@ export class Feed implements Flushable {
   #append(event: Event): void {
     if (this.#isOver) return;
     const text = this.#texts.of(event);
-    const bytes = Buffer.byteLength(text) + 1;
+    const bytes = text.bytes + 1;
     if (this.#batchBytes + bytes > EVENTS_FRAME_BYTES_MAX) this.flush();
     this.#batch.push(text);
     this.#batchBytes += bytes;
@@ -263,7 +276,18 @@ export class Feed implements Flushable {
 
 /** The same cursor with one shard's position at least behind an event. */
 function cursorAfter(cursor: string, shard: number, sequence: number): string {
+  // Connections that are due the same ask the same, one after the other.
+  const { cursor: lastCursor, shard: lastShard, sequence: lastSequence } = lastAnswer;
+  if (cursor === lastCursor && shard === lastShard && sequence === lastSequence) {
+    return lastAnswer.answer;
+  }
   const { epoch, positions } = decodeCursor(cursor);
-  if (positions[shard]! >= sequence) return cursor;
-  return encodeCursor({ epoch, positions: positions.with(shard, sequence) });
+  const answer =
+    positions[shard]! >= sequence
+      ? cursor
+      : encodeCursor({ epoch, positions: positions.with(shard, sequence) });
+  lastAnswer = { cursor, shard, sequence, answer };
+  return answer;
 }
+
+let lastAnswer = { cursor: '', shard: -1, sequence: -1, answer: '' };

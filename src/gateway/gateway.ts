@@ -8,7 +8,12 @@ import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS } from '../main/system-events.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { EventType } from '../protocol/event.js';
-import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
+import {
+  EVENT_TEXTS_MAX,
+  GATEWAY_DRAIN_MS,
+  GATEWAY_GOODBYE_MS,
+  PLAIN_CONNECTIONS_MAX,
+} from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Connection, type ConnectionContext } from './connection.js';
@@ -17,6 +22,7 @@ import type { GatewayLogger } from './gateway-log.js';
 import { answerHttp, pathOf, refuseUpgrade } from './http.js';
 import { normaliseAddress } from './loopback.js';
 import { type GatewaySettings, isOriginAllowed, parseGatewaySettings } from './settings.js';
+import { SharedFrames } from './shared-frames.js';
 import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
 
@@ -40,12 +46,14 @@ export class Gateway {
     const settings = parseGatewaySettings(options);
     this.#settings = settings;
     this.#log = log;
+    const frames = new SharedFrames();
     this.#context = {
       endpoint,
       settings,
       log,
-      texts: new EventTexts(),
-      turns: new TurnQueue(),
+      texts: new EventTexts(EVENT_TEXTS_MAX),
+      frames,
+      turns: new TurnQueue(() => frames.forget()),
       server: SERVER_NAME,
     };
     this.#sockets = new WebSocketServer({

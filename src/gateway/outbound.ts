@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import type { SharedFrame } from './shared-frames.js';
 import type { TurnQueue, TurnTask } from './turn-queue.js';
 
 /**
@@ -11,6 +12,8 @@ import type { TurnQueue, TurnTask } from './turn-queue.js';
  * cannot ask for more. A congested client that completes no write for `stallMs` is reported as
  * stalled.
  */
+const AS_TEXT = { binary: false };
+
 export interface OutboundOwner {
   onCongestionChange(): void;
   onStalled(): void;
@@ -33,8 +36,11 @@ export class Outbound implements TurnTask {
   readonly #owner: OutboundOwner;
   readonly #bytesMax: number;
   readonly #stallMs: number;
+  readonly #isCompressed: boolean;
   #flushables: Flushable[] = [];
   #unframedBytes = 0;
+  /** What waited in the socket when it was looked at last: since then it can only have become less. */
+  #socketBytes = 0;
   #isCorked = false;
   #isFlushing = false;
   #isCongested = false;
@@ -55,6 +61,7 @@ export class Outbound implements TurnTask {
     this.#bytesMax = limits.maxOutboundBytes;
     this.#stallMs = limits.stallMs;
     this.#owner = owner;
+    this.#isCompressed = socket.extensions !== '';
   }
 
   get isCongested(): boolean {
@@ -76,6 +83,20 @@ export class Outbound implements TurnTask {
     this.#look();
   }
 
+  /**
+   * Sends a frame that others get too. The library would copy its header for each of them; where
+   * nothing is compressed, what it has written before has gone to the stream already, so the frame
+   * may follow it there.
+   */
+  sendShared({ bytes, payloadOffset }: SharedFrame): void {
+    if (!this.isOpen) return;
+    this.#cork();
+    if (this.#isCompressed) {
+      this.#socket.send(bytes.subarray(payloadOffset), AS_TEXT, this.#onWritten);
+    } else this.#stream.write(bytes, this.#onWritten);
+    this.#look();
+  }
+
   /** Answers a client's ping; the library would do so without looking at what waits already. */
   pong(data: Buffer): void {
     if (!this.isOpen) return;
@@ -90,7 +111,7 @@ export class Outbound implements TurnTask {
    */
   addUnframed(bytes: number): void {
     this.#unframedBytes += bytes;
-    if (bytes > 0) this.#look();
+    if (this.#unframedBytes + this.#socketBytes > this.#bytesMax) this.#look();
   }
 
   /** Has `flush` called at the end of this turn. */
@@ -149,7 +170,8 @@ export class Outbound implements TurnTask {
   };
 
   #waitingBytes(): number {
-    return this.#socket.bufferedAmount + this.#unframedBytes;
+    this.#socketBytes = this.#socket.bufferedAmount;
+    return this.#socketBytes + this.#unframedBytes;
   }
 
   #endCongestion(): void {

@@ -10,6 +10,7 @@ import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
 import type { GatewaySettings } from './settings.js';
+import type { SharedFrames } from './shared-frames.js';
 
 /**
  * Answers the requests of one connection, each with the frames of contract section 6. An expected
@@ -20,6 +21,7 @@ export interface RequestContext {
   readonly endpoint: BusEndpoint;
   readonly settings: GatewaySettings;
   readonly texts: EventTexts;
+  readonly frames: SharedFrames;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -28,14 +30,16 @@ export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
   readonly #settings: GatewaySettings;
   readonly #texts: EventTexts;
+  readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
   readonly #publishRate: TokenBucket | undefined;
   readonly #feeds = new Map<string, Feed>();
 
-  constructor({ endpoint, settings, texts }: RequestContext, outbound: Outbound) {
+  constructor({ endpoint, settings, texts, frames }: RequestContext, outbound: Outbound) {
     this.#endpoint = endpoint;
     this.#settings = settings;
     this.#texts = texts;
+    this.#frames = frames;
     this.#outbound = outbound;
     const { maxPublishPerSecond } = settings;
     if (maxPublishPerSecond > 0) this.#publishRate = new TokenBucket(maxPublishPerSecond);
@@ -102,7 +106,8 @@ export class RequestAnswerer {
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
     const { subscription: name } = payload;
     this.#checkRoom(name);
-    const feed = new Feed(name, this.#outbound, this.#texts, (ended) => this.#forget(ended));
+    const sources = { texts: this.#texts, frames: this.#frames };
+    const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
     this.#feeds.set(name, feed);
     try {
       await feed.open(this.#endpoint, payload);
@@ -161,7 +166,7 @@ export class RequestAnswerer {
   async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
     const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
     const events = this.#endpoint.read(query);
-    await this.#sendList('events', events, (event) => this.#texts.of(event), requestId);
+    await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
   }
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {

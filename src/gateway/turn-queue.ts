@@ -10,6 +10,7 @@ export interface TurnTask {
 }
 
 export class TurnQueue {
+  readonly #onEnd: () => void;
   #tasks: TurnTask[] = [];
   readonly #run = (): void => {
     const tasks = this.#tasks;
@@ -18,7 +19,13 @@ export class TurnQueue {
       task.isQueued = false;
       task.runAtEndOfTurn();
     }
+    this.#onEnd();
   };
+
+  /** `onEnd` is called when a turn's tasks are done. */
+  constructor(onEnd: () => void = () => {}) {
+    this.#onEnd = onEnd;
+  }
 
   add(task: TurnTask): void {
     if (task.isQueued) return;

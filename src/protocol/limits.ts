@@ -164,3 +164,5 @@ export const DELIVERIES_PER_SAMPLE = 64;
 export const SYSTEM_ERRORS_PER_SECOND_MAX = 10;
 /** How often the bus tells its health on `$sys.health`. */
 export const HEALTH_INTERVAL_MS = 10_000;
+/** Frames, and lists of events, that the gateway's connections share within one turn of its event loop. */
+export const SHARED_FRAMES_PER_TURN_MAX = 256;
