@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
-import type { BusStats, TopicInfo } from '../main/bus.js';
+import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import {
@@ -126,6 +126,15 @@ export class ServerClient {
       topics.push(...((result.topics ?? []) as readonly TopicInfo[]));
     }
     return topics;
+  }
+
+  /** The subscriptions that are furthest behind, the worst first. */
+  async slowestSubscribers(): Promise<SubscriberInfo[]> {
+    const subscribers: SubscriberInfo[] = [];
+    for await (const result of this.#results('subscribers', {})) {
+      subscribers.push(...((result.subscribers ?? []) as readonly SubscriberInfo[]));
+    }
+    return subscribers;
   }
 
   async stats(): Promise<BusStats> {

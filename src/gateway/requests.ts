@@ -175,7 +175,7 @@ export class RequestAnswerer {
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
-    const subscribers = await this.#endpoint.subscribers(payload.topic);
+    const subscribers = await this.#endpoint.subscribers(payload?.topic);
     await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
   }
 

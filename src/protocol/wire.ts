@@ -82,6 +82,7 @@ const publishMany = v.strictObject({
 
 const noFields = v.strictObject({});
 const nothing = v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : noFields)));
+const subscribersFields = v.strictObject({ topic: v.exactOptional(v.string()) });
 const topicsFields = v.strictObject({ pattern: v.exactOptional(v.string()) });
 
 /** The payload of each kind of frame that a client may send. */
@@ -118,7 +119,9 @@ const REQUEST_SCHEMAS = {
   }),
   stats: nothing,
   topics: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : topicsFields))),
-  subscribers: v.strictObject({ topic: v.string() }),
+  subscribers: v.optional(
+    v.lazy((input) => (Array.isArray(input) ? notAnArray : subscribersFields)),
+  ),
   ping: nothing,
 } as const;
 

@@ -48,6 +48,7 @@ describe('top', () => {
     expect(lines(plain.stdout)).toHaveLength(3);
     expect(plain.stdout).toContain('published 0/s');
     const [first] = objects((await server.run([...args, '--json'])).stdout);
+    expect(first.slow).toEqual([]);
     expect(first.rates).toEqual({
       published: 0,
       delivered: 0,

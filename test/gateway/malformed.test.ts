@@ -112,7 +112,7 @@ const FAULTS: readonly (readonly [text: string, path: string])[] = [
   [frame('query', { topic: 'a', types: 'x' }), 'payload.types'],
   [frame('query', { topic: 'a', attributes: { k: 'v' } }), 'payload.attributes.k'],
   [frame('topics', { pattern: 5 }), 'payload.pattern'],
-  [frame('subscribers', {}), 'payload.topic'],
+  [frame('subscribers', { topic: 5 }), 'payload.topic'],
 ];
 
 describe('a bad frame', () => {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { type Command, Option } from 'commander';
-import type { BusStats, ShardStats } from '../../main/bus.js';
+import type { BusStats, ShardStats, SubscriberInfo } from '../../protocol/bus-api.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
 import { Screen } from '../screen.js';
@@ -14,6 +14,8 @@ import { integerFrom, parseTimeout } from '../values.js';
  * `millrace top`: what a server is doing right now. On a terminal a view that redraws itself until
  * `q` or Ctrl-C; elsewhere a line for each interval.
  */
+
+const SLOW_SHOWN_MAX = 10;
 
 interface TopOptions extends ServerSettings {
   /** Milliseconds. */
@@ -70,14 +72,20 @@ async function watch(
 ): Promise<void> {
   let before: BusStats | undefined;
   for (let looks = 0; looks < count && !over.aborted; looks++) {
-    const stats = await client.stats();
+    const [stats, slow] = await Promise.all([client.stats(), slowSubscribers(client)]);
     const rates = ratesBetween(before, stats);
     before = stats;
-    if (screen !== undefined) screen.draw(viewLines(server, stats, rates));
-    else if (json === true) writeLine(JSON.stringify({ ...stats, rates }));
+    if (screen !== undefined) screen.draw(viewLines(server, stats, rates, slow));
+    else if (json === true) writeLine(JSON.stringify({ ...stats, rates, slow }));
     else writeLine(plainLine(stats, rates));
     if (looks + 1 < count) await delay(interval, undefined, { signal: over }).catch(() => {});
   }
+}
+
+/** Those that are behind or have lost something; who keeps up is of no interest here. */
+async function slowSubscribers(client: ServerClient): Promise<SubscriberInfo[]> {
+  const subscribers = await client.slowestSubscribers();
+  return subscribers.filter(({ lag, dropped }) => lag > 0 || dropped > 0);
 }
 
 interface Rates {
@@ -117,7 +125,12 @@ function plainLine(stats: BusStats, rates: Rates): string {
   );
 }
 
-function viewLines(server: string, stats: BusStats, rates: Rates): string[] {
+function viewLines(
+  server: string,
+  stats: BusStats,
+  rates: Rates,
+  slow: readonly SubscriberInfo[],
+): string[] {
   const title = `millrace ${server}  up ${formatDuration(stats.uptimeMs)}  epoch ${stats.epoch}`;
   const totals: (readonly [string, number, number?])[] = [
     ['published', stats.published, rates.published],
@@ -151,8 +164,29 @@ function viewLines(server: string, stats: BusStats, rates: Rates): string[] {
     styleText('dim', header!),
     ...rows.map((row, i) => shardLine(row, stats.shards[i]!)),
     '',
+    ...slowLines(slow),
     styleText('dim', 'q quits'),
   ];
+}
+
+function slowLines(slow: readonly SubscriberInfo[]): string[] {
+  if (slow.length === 0) return [styleText('green', 'every subscriber keeps up'), ''];
+  const [header, ...rows] = tableLines(
+    ['slow subscriber', 'endpoint', 'mode', 'overflow', 'lag', 'queued', 'dropped', 'topics'],
+    slow
+      .slice(0, SLOW_SHOWN_MAX)
+      .map((one) => [
+        one.name ?? one.id,
+        one.endpoint,
+        one.mode,
+        one.overflow,
+        one.lag,
+        one.queued,
+        one.dropped,
+        one.topics.join(' '),
+      ]),
+  );
+  return [styleText('dim', header!), ...rows.map((row) => styleText('yellow', row)), ''];
 }
 
 function totalLine(name: string, total: number, rate: number | undefined): string {
