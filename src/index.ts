@@ -1,5 +1,11 @@
 /** Millrace: a durable, ordered, replayable event bus for Node.js. */
 
+export type { AuthOptions, Grants, JwtOptions, SubscribeGrant } from './auth/auth-options.js';
+export {
+  type CreateGatewayOptions,
+  createGateway,
+  type MountedGateway,
+} from './gateway/create-gateway.js';
 export { type AttachOptions, attachBus } from './main/attach-bus.js';
 export type {
   BackupOptions,
@@ -15,6 +21,7 @@ export type {
   GatewayHandle,
   GatewayOptions,
   Histogram,
+  MountOptions,
   OverflowPolicy,
   PruneOptions,
   PruneResult,
@@ -27,6 +34,7 @@ export type {
   Subscription,
   SubscriptionEvents,
   SystemEventsOptions,
+  TlsOptions,
   TopicInfo,
 } from './main/bus.js';
 export { openBus } from './main/open-bus.js';

@@ -33,6 +33,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/reader',
     'store/retention',
     'store/schema',
+    'auth/auth-options',
   ],
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
@@ -42,7 +43,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // `verify` and `reshard` work on a directory that no bus has open.
   cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
   // The public entries.
-  index: ['protocol', 'main'],
+  index: ['protocol', 'main', 'gateway/create-gateway', 'auth/auth-options'],
   'client.ts': ['protocol', 'client'],
   'react.ts': ['protocol', 'client'],
 };

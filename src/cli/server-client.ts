@@ -28,6 +28,7 @@ const FRAMES_AHEAD_MAX = 4;
 
 /** Which kind of frame answers which request. */
 const ANSWER_TYPES = {
+  authenticate: 'authenticated',
   publish: 'published',
   subscribe: 'subscribed',
   update: 'subscribed',

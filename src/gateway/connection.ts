@@ -1,24 +1,21 @@
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import type { Authenticator, Principal } from '../auth/principal.js';
+import type { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import {
-  EVENTS_PER_FRAME_MAX,
+  AUTHENTICATE_FRAME_BYTES_MAX,
+  CLOSE_HANDSHAKE_MS,
   HEARTBEATS_MISSED_MAX,
-  PAYLOAD_BYTES_MAX,
   REQUESTS_BYTES_PER_CONNECTION_MAX,
   REQUESTS_PER_CONNECTION_MAX,
 } from '../protocol/limits.js';
-import {
-  type ClientFrame,
-  parseClientFrame,
-  type RequestId,
-  WIRE_PROTOCOL,
-  type WireLimits,
-} from '../protocol/wire.js';
+import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
+import type { Place } from './admission.js';
+import { PendingAuthentication, watchExpiry } from './authentication.js';
 import { errorData } from './error-data.js';
-import type { EventTexts } from './event-texts.js';
+import type { TextsByPrincipal } from './event-texts.js';
 import { frameText } from './frames.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
@@ -26,6 +23,7 @@ import { RequestAnswerer } from './requests.js';
 import type { GatewaySettings } from './settings.js';
 import type { SharedFrames } from './shared-frames.js';
 import type { TurnQueue } from './turn-queue.js';
+import { welcome } from './welcome.js';
 
 /**
  * One WebSocket session, from the welcome to the end of the socket. Whatever a client sends, it
@@ -36,47 +34,71 @@ import type { TurnQueue } from './turn-queue.js';
 export interface ConnectionContext {
   readonly endpoint: BusEndpoint;
   readonly settings: GatewaySettings;
-  readonly texts: EventTexts;
+  readonly authenticator: Authenticator;
+  readonly rates: RateLimiter;
+  readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;
 }
 
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly id: string;
+  readonly place: Place;
+  readonly socket: WebSocket;
+  /** What the socket writes to. */
+  readonly stream: Duplex;
+  /** Left out where the first frame has to say who it is. */
+  readonly principal: Principal | undefined;
+}
+
 /** RFC 6455, 7.4.1. */
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_UNSUPPORTED_DATA = 1003;
+const CLOSE_POLICY = 1008;
+const CLOSE_TOO_BIG = 1009;
+
+interface HeldFrame {
+  readonly frame: ClientFrame;
+  readonly bytes: number;
+}
 
 export class Connection implements OutboundOwner {
   readonly id: string;
   readonly address: string;
   /** Resolves when the socket is gone and its subscriptions are released. */
   readonly ended: Promise<void>;
+  readonly #place: Place;
   readonly #socket: WebSocket;
   readonly #context: ConnectionContext;
   readonly #outbound: Outbound;
-  readonly #answerer: RequestAnswerer;
+  #principal: Principal | undefined;
+  #pending: PendingAuthentication<HeldFrame> | undefined;
+  #answerer: RequestAnswerer | undefined;
+  #stopWatchingExpiry: () => void = () => {};
+  #closeTimer: NodeJS.Timeout | undefined;
+  #hasAsked = false;
   #requests = 0;
   #requestBytes = 0;
   #isReading = true;
   #isClosing = false;
+  #hasSaidGoodbye = false;
   #missedHeartbeats = 0;
   #onIdle: () => void = () => {};
 
   constructor(
-    id: string,
-    address: string,
-    socket: WebSocket,
-    request: IncomingMessage,
+    { id, place, socket, stream, principal }: ConnectionParts,
     context: ConnectionContext,
   ) {
     this.id = id;
-    this.address = address;
+    this.#place = place;
+    this.address = place.address;
     this.#socket = socket;
     this.#context = context;
-    const stream: Duplex = request.socket;
-    this.#outbound = new Outbound(socket, stream, context.turns, context.settings, this);
-    this.#answerer = new RequestAnswerer(context, this.#outbound);
+    const { turns, settings, endpoint, server } = context;
+    this.#outbound = new Outbound(socket, stream, turns, settings, this);
     this.ended = new Promise((resolve) => {
       socket.once('close', (code) => resolve(this.#onClose(code)));
     });
@@ -91,7 +113,16 @@ export class Connection implements OutboundOwner {
     socket.on('pong', () => {
       this.#missedHeartbeats = 0;
     });
-    this.#welcome();
+    const { epoch, shards } = endpoint;
+    const told = welcome(settings, { connection: id, epoch, shards, server, principal });
+    this.#outbound.send(frameText('welcome', told));
+    if (principal === undefined) this.#pending = this.#awaitToken();
+    else this.#become(principal);
+  }
+
+  /** Who it is; undefined as long as it has not said so. */
+  get principal(): Principal | undefined {
+    return this.#principal;
   }
 
   /**
@@ -113,19 +144,24 @@ export class Connection implements OutboundOwner {
   /** Takes no more requests, answers those in flight, then says goodbye. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#pending?.dispose();
     this.#updateReading();
     if (this.#requests > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
       });
     }
-    await this.#answerer.close();
-    this.#socket.resume();
-    this.#socket.close(CLOSE_GOING_AWAY, 'the server is stopping');
+    await this.#answerer?.close();
+    this.#sayGoodbye(CLOSE_GOING_AWAY, 'the server is stopping');
   }
 
   terminate(): void {
     this.#socket.terminate();
+  }
+
+  /** What it was let in with holds no longer. */
+  revoke(): void {
+    this.#expel(new BusError('UNAUTHENTICATED', 'the key was revoked or changed'));
   }
 
   onCongestionChange(): void {
@@ -138,21 +174,30 @@ export class Connection implements OutboundOwner {
     this.#socket.terminate();
   }
 
-  #welcome(): void {
-    const { settings, endpoint, server } = this.#context;
-    const { heartbeatMs } = settings;
-    const { epoch, shards } = endpoint;
-    const limits = wireLimits(settings);
-    const welcome = {
-      protocol: WIRE_PROTOCOL,
-      server,
-      epoch,
-      shards,
-      connection: this.id,
-      heartbeatMs,
-      limits,
-    };
-    this.#outbound.send(frameText('welcome', welcome));
+  #awaitToken(requestId?: RequestId): PendingAuthentication<HeldFrame> {
+    const { authenticator, settings } = this.#context;
+    return new PendingAuthentication(authenticator, settings.authenticateMs, {
+      onAuthenticated: (principal) => {
+        this.#pending = undefined;
+        this.#become(principal);
+        this.#outbound.send(frameText('authenticated', identity(principal), requestId));
+      },
+      onRefused: (error) => this.#expel(error, requestId),
+      onHeld: ({ frame, bytes }) => this.#answer(frame, bytes),
+    });
+  }
+
+  #become(principal: Principal): void {
+    this.#principal = principal;
+    this.#place.identified();
+    this.#answerer = new RequestAnswerer(this.#context, principal, this.#outbound);
+    this.#stopWatchingExpiry();
+    this.#stopWatchingExpiry = watchExpiry(principal.expiresAt, () => {
+      this.#expel(new BusError('UNAUTHENTICATED', 'the token has expired'));
+    });
+    this.#updateReading();
+    // Those who are told of revoked keys may have been told before this connection was known.
+    if (principal.isRevoked) this.revoke();
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
@@ -160,18 +205,46 @@ export class Connection implements OutboundOwner {
     if (this.#isClosing) return;
     if (isBinary) {
       this.#refuse(new BusError('MESSAGE_INVALID', 'the frame is binary; frames are JSON text'));
-      this.#socket.close(CLOSE_UNSUPPORTED_DATA, 'frames are JSON text');
+      this.#leave(CLOSE_UNSUPPORTED_DATA, 'frames are JSON text');
       return;
     }
     // The default `binaryType` makes every message one Buffer.
     const bytes = data as Buffer;
+    if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
+      this.#leave(CLOSE_TOO_BIG, 'too large for a client that has not authenticated');
+      return;
+    }
     const parsed = parseClientFrame(bytes.toString());
-    if ('error' in parsed) this.#refuse(parsed.error, parsed.requestId);
-    else this.#answer(parsed.frame, bytes.length);
+    if ('error' in parsed) this.#onBadFrame(parsed.error, parsed.requestId);
+    else this.#take(parsed.frame, bytes.length);
+  }
+
+  #onBadFrame(error: BusError, requestId: RequestId | undefined): void {
+    this.#hasAsked = true;
+    if (this.#principal === undefined) this.#expel(error, requestId);
+    else this.#refuse(error, requestId);
+  }
+
+  #take(frame: ClientFrame, bytes: number): void {
+    const isFirst = !this.#hasAsked;
+    this.#hasAsked = true;
+    if (isFirst && frame.type === 'authenticate') this.#authenticate(frame);
+    else if (this.#pending !== undefined) this.#pending.hold({ frame, bytes });
+    else this.#answer(frame, bytes);
+  }
+
+  /** Also for a connection that is somebody by now, or anybody: the token says more. */
+  #authenticate({ payload, requestId }: Extract<ClientFrame, { type: 'authenticate' }>): void {
+    this.#pending?.dispose();
+    this.#pending = this.#awaitToken(requestId);
+    this.#pending.judge(payload.token);
+    this.#updateReading();
   }
 
   #answer(frame: ClientFrame, bytes: number): void {
-    const answer = this.#answerer.answer(frame);
+    const answerer = this.#answerer;
+    if (answerer === undefined || this.#isClosing) return;
+    const answer = answerer.answer(frame);
     this.#requests++;
     this.#requestBytes += bytes;
     this.#updateReading();
@@ -192,10 +265,36 @@ export class Connection implements OutboundOwner {
     this.#outbound.send(frameText('error', data, requestId));
   }
 
+  /** It may not be here, or no longer. */
+  #expel(error: BusError, requestId?: RequestId): void {
+    if (this.#isClosing) return;
+    this.#log('info', 'connection ended', { code: error.code, reason: error.message });
+    this.#refuse(error, requestId);
+    this.#leave(CLOSE_POLICY, error.message);
+  }
+
+  /** Nothing more is done for it; what its subscriptions had batched leaves with the goodbye. */
+  #leave(code: number, reason: string): void {
+    this.#isClosing = true;
+    this.#pending?.dispose();
+    void this.#answerer?.close();
+    this.#sayGoodbye(code, reason);
+  }
+
+  #sayGoodbye(code: number, reason: string): void {
+    this.#hasSaidGoodbye = true;
+    // The client's goodbye has to be read.
+    this.#socket.resume();
+    this.#socket.close(code, reason);
+    this.#closeTimer ??= setTimeout(() => this.#socket.terminate(), CLOSE_HANDSHAKE_MS).unref();
+  }
+
   #updateReading(): void {
+    if (this.#hasSaidGoodbye) return;
     const isReading =
       !this.#isClosing &&
       !this.#outbound.isCongested &&
+      this.#pending?.isJudging !== true &&
       this.#requests < REQUESTS_PER_CONNECTION_MAX &&
       this.#requestBytes < REQUESTS_BYTES_PER_CONNECTION_MAX;
     if (isReading === this.#isReading) return;
@@ -205,24 +304,23 @@ export class Connection implements OutboundOwner {
   }
 
   async #onClose(code: number): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#closeTimer);
+    this.#stopWatchingExpiry();
+    this.#pending?.dispose();
     this.#outbound.dispose();
     this.#log('info', 'connection closed', { closeCode: code });
-    await this.#answerer.close();
+    await this.#answerer?.close();
   }
 
   #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: object = {}): void {
-    this.#context.log(level, message, { connection: this.id, address: this.address, ...fields });
+    const { name } = this.#principal ?? {};
+    const who = { connection: this.id, address: this.address, principal: name };
+    this.#context.log(level, message, { ...who, ...fields });
   }
 }
 
-function wireLimits(settings: GatewaySettings): WireLimits {
-  const limits = {
-    frameBytes: settings.maxFrameBytes,
-    payloadBytes: PAYLOAD_BYTES_MAX,
-    subscriptions: settings.maxSubscriptions,
-    eventsPerFrame: EVENTS_PER_FRAME_MAX,
-    outboundBytes: settings.maxOutboundBytes,
-  };
-  const { maxPublishPerSecond } = settings;
-  return maxPublishPerSecond === 0 ? limits : { ...limits, publishPerSecond: maxPublishPerSecond };
+function identity({ name, expiresAt }: Principal): { principal: string; expiresAt?: string } {
+  if (expiresAt === undefined) return { principal: name };
+  return { principal: name, expiresAt: new Date(expiresAt).toISOString() };
 }

@@ -1,5 +1,6 @@
+import type { Principal } from '../auth/principal.js';
 import type { Event } from '../protocol/event.js';
-import { EVENT_TEXT_LENGTH_MAX } from '../protocol/limits.js';
+import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX, REDACTED_TEXTS_MAX } from '../protocol/limits.js';
 
 /**
  * Events as JSON, made once for all connections that may see the same of them. An event that goes to
@@ -46,5 +47,20 @@ export class EventTexts {
   #make(event: Event): EventText {
     const text = JSON.stringify(this.#redact(event));
     return { event, text, bytes: Buffer.byteLength(text) };
+  }
+}
+
+/** The texts that a principal may see: most see the events as they are, and share one table. */
+export class TextsByPrincipal {
+  readonly #whole = new EventTexts(EVENT_TEXTS_MAX);
+  readonly #redacted = new WeakMap<Principal, EventTexts>();
+
+  of(principal: Principal): EventTexts {
+    if (!principal.redacts) return this.#whole;
+    const known = this.#redacted.get(principal);
+    if (known !== undefined) return known;
+    const texts = new EventTexts(REDACTED_TEXTS_MAX, (event) => principal.redact(event));
+    this.#redacted.set(principal, texts);
+    return texts;
   }
 }

@@ -1,73 +1,80 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ulid } from 'ulid';
-import { WebSocketServer } from 'ws';
+import { type PerMessageDeflateOptions, WebSocketServer } from 'ws';
+import { openAuthenticator } from '../auth/open-authenticator.js';
+import type { Authenticator, Principal } from '../auth/principal.js';
+import { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS } from '../main/system-events.js';
-import { BusError, type ErrorData } from '../protocol/errors.js';
+import type { ErrorData } from '../protocol/errors.js';
 import { EventType } from '../protocol/event.js';
-import {
-  EVENT_TEXTS_MAX,
-  GATEWAY_DRAIN_MS,
-  GATEWAY_GOODBYE_MS,
-  PLAIN_CONNECTIONS_MAX,
-} from '../protocol/limits.js';
+import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
+import { Admission, Refusal } from './admission.js';
+import { asRefusal, bearerToken } from './authentication.js';
 import { Connection, type ConnectionContext } from './connection.js';
-import { EventTexts } from './event-texts.js';
+import { errorData } from './error-data.js';
+import { TextsByPrincipal } from './event-texts.js';
 import type { GatewayLogger } from './gateway-log.js';
-import { answerHttp, pathOf, refuseUpgrade } from './http.js';
+import { answerHttp, answerRefusal, pathOf, refuseUpgrade } from './http.js';
+import { GatewayListener } from './listener.js';
 import { normaliseAddress } from './loopback.js';
-import { type GatewaySettings, isOriginAllowed, parseGatewaySettings } from './settings.js';
+import { type GatewaySettings, parseGatewaySettings } from './settings.js';
 import { SharedFrames } from './shared-frames.js';
 import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
 
 /**
- * The HTTP server with its WebSocket endpoint, over one endpoint of the bus. It lives on the event
- * loop of the thread that opens it and owns neither the thread nor the endpoint.
+ * All doors over one endpoint of the bus: what answers the requests and upgrades of an HTTP server,
+ * its own (`listen()`) or somebody else's. It lives on the event loop of the thread that opens it
+ * and owns neither the thread nor the endpoint.
  */
 export class Gateway {
   readonly #settings: GatewaySettings;
-  readonly #server: Server;
+  readonly #authenticator: Authenticator;
+  readonly #admission: Admission;
   readonly #sockets: WebSocketServer;
   readonly #context: ConnectionContext;
   readonly #log: GatewayLogger;
   readonly #connections = new Set<Connection>();
-  readonly #connectionsByAddress = new Map<string, number>();
-  #heartbeat: NodeJS.Timeout | undefined;
+  readonly #heartbeat: NodeJS.Timeout;
+  #listener: GatewayListener | undefined;
   #isClosing = false;
 
-  /** @throws BusError `OPTION_INVALID`, `INSECURE_BIND` */
-  constructor(endpoint: BusEndpoint, options: GatewayOptions, log: GatewayLogger) {
+  /**
+   * `isMounted`: in a server of somebody else, of which it is not known who can reach it.
+   *
+   * @throws BusError `OPTION_INVALID`, `INSECURE_BIND`
+   */
+  constructor(
+    endpoint: BusEndpoint,
+    options: GatewayOptions,
+    log: GatewayLogger,
+    { isMounted = false } = {},
+  ) {
     const settings = parseGatewaySettings(options);
+    const { auth, maxFrameBytes } = settings;
     this.#settings = settings;
     this.#log = log;
-    const frames = new SharedFrames();
-    this.#context = {
-      endpoint,
-      settings,
-      log,
-      texts: new EventTexts(EVENT_TEXTS_MAX),
-      frames,
-      turns: new TurnQueue(() => frames.forget()),
-      server: SERVER_NAME,
-    };
+    this.#admission = new Admission(settings, isMounted && auth === undefined);
+    if (!isMounted) this.#listener = new GatewayListener(settings, log);
+    this.#authenticator = openAuthenticator(auth, { log });
+    this.#authenticator.onRevoked((principal) => this.#revoke(principal));
+    this.#context = contextOf(endpoint, settings, this.#authenticator, log);
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       // Pings are answered by the connection, which looks at what waits already.
       autoPong: false,
-      maxPayload: settings.maxFrameBytes,
-      perMessageDeflate: false,
+      maxPayload: maxFrameBytes,
+      perMessageDeflate: settings.compression ? COMPRESSION : false,
       handleProtocols: (offered) => (offered.has(WIRE_PROTOCOL) ? WIRE_PROTOCOL : false),
     });
-    this.#server = createServer((request, response) => this.#onRequest(request, response));
-    this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
-    this.#server.on('upgrade', (request, stream, head) => this.#onUpgrade(request, stream, head));
+    this.#heartbeat = setInterval(() => this.#beat(), settings.heartbeatMs);
+    if (isMounted) this.#heartbeat.unref();
   }
 
   get host(): string {
@@ -76,97 +83,114 @@ export class Gateway {
 
   /** The port that was bound, known after `listen()`. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#listener?.port ?? 0;
   }
 
   /** @throws BusError `OPTION_INVALID` if the port cannot be bound */
   async listen(): Promise<void> {
-    const { host, port } = this.#settings;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => {
-        reject(bindFailure(host, port, error));
-      });
-      this.#server.listen(port, host, resolve);
+    try {
+      await this.#listener?.listen(
+        (request, response) => this.request(request, response),
+        (request, stream, head) => this.upgrade(request, stream, head),
+      );
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  /** Answers one request of the server. Never throws. */
+  request(request: IncomingMessage, response: ServerResponse): void {
+    response.on('error', (error) => this.#log('debug', 'response error', { error: error.message }));
+    const address = normaliseAddress(request.socket.remoteAddress);
+    try {
+      this.#admission.checkRequest(request, address);
+    } catch (error) {
+      this.#tellRefused(address, error);
+      answerRefusal(request, response, statusOf(error), errorData(error));
+      return;
+    }
+    answerHttp(request, response);
+  }
+
+  /** Takes over a request to upgrade, and with it the socket. Never throws. */
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
+    const address = normaliseAddress(request.socket.remoteAddress);
+    this.#upgrade(request, stream, head, address).catch((error: unknown) => {
+      this.#tellRefused(address, error);
+      refuseUpgrade(stream, statusOf(error), errorData(error));
     });
-    this.#server.removeAllListeners('error');
-    this.#server.on('error', (error) =>
-      this.#log('error', 'server error', { error: error.message }),
-    );
-    this.#heartbeat = setInterval(() => this.#beat(), this.#settings.heartbeatMs);
   }
 
   /** Accepts no more, answers what was accepted, says goodbye; what takes too long is cut. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    clearInterval(this.#heartbeat);
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    const closed = this.#listener?.close();
     const connections = [...this.#connections];
     await within(GATEWAY_DRAIN_MS, Promise.allSettled(connections.map((one) => one.close())));
     await within(GATEWAY_GOODBYE_MS, Promise.allSettled(connections.map((one) => one.ended)));
     for (const connection of this.#connections) connection.terminate();
     await Promise.allSettled(connections.map((one) => one.ended));
-    this.#server.closeAllConnections();
+    this.#listener?.closeAllConnections();
+    this.#release();
     await closed;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    response.on('error', (error) => this.#log('debug', 'response error', { error: error.message }));
-    answerHttp(request, response);
-  }
-
-  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
-    const address = normaliseAddress(request.socket.remoteAddress);
-    const refusal = this.#refusal(request, address);
-    if (refusal !== undefined) {
-      const [status, error] = refusal;
-      this.#log('info', 'connection refused', { address, status, reason: error.message });
-      refuseUpgrade(stream, status, error);
-      return;
-    }
+  /** @throws Refusal, BusError `UNAUTHENTICATED` */
+  async #upgrade(
+    request: IncomingMessage,
+    stream: Duplex,
+    head: Buffer,
+    address: string,
+  ): Promise<void> {
+    this.#checkUpgrade(request, address);
+    const token = bearerToken(request.headers.authorization);
+    const isOpen = token !== undefined || !this.#authenticator.isRequired;
+    const place = this.#admission.enter(address, token === undefined && isOpen);
+    // However the connection ends, and be it before it is one.
+    stream.once('close', () => place.leave());
+    if (stream.destroyed) place.leave();
+    const principal = isOpen ? await this.#authenticate(token) : undefined;
+    if (this.#isClosing) throw stopping();
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
-      this.#add(new Connection(ulid(), address, socket, request, this.#context));
+      const id = ulid();
+      this.#add(new Connection({ id, place, socket, stream, principal }, this.#context));
     });
   }
 
-  /** Why this upgrade is refused, with its HTTP status, or `undefined`. */
-  #refusal(request: IncomingMessage, address: string): [number, ErrorData] | undefined {
-    const path = pathOf(request);
-    if (path !== WIRE_PATH) {
-      return [404, { code: 'MESSAGE_INVALID', message: `there is no WebSocket at ${quote(path)}` }];
+  async #authenticate(token: string | undefined): Promise<Principal> {
+    try {
+      return await this.#authenticator.authenticate(token);
+    } catch (error) {
+      throw asRefusal(error);
     }
-    if (this.#isClosing) return [503, { code: 'BUS_CLOSED', message: 'the server is stopping' }];
-    const { origin } = request.headers;
-    if (!isOriginAllowed(origin, this.#settings)) {
-      const message = `pages of ${quote(origin)} may not connect; see the option allowedOrigins`;
-      return [403, { code: 'FORBIDDEN', message }];
-    }
-    const offered = request.headers['sec-websocket-protocol'];
-    if (offered !== undefined && !offersProtocol(offered)) {
-      const message = `subprotocol ${quote(offered)} is not spoken here; ${WIRE_PROTOCOL} is`;
-      return [400, { code: 'MESSAGE_INVALID', message }];
-    }
-    return this.#overLimit(address);
   }
 
-  #overLimit(address: string): [number, ErrorData] | undefined {
-    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
-    if (this.#connections.size >= maxConnections) {
-      const message = `the server has ${maxConnections} connections, which is the limit`;
-      return [503, { code: 'LIMIT_EXCEEDED', message, details: { maxConnections } }];
+  /** @throws Refusal */
+  #checkUpgrade(request: IncomingMessage, address: string): void {
+    const path = pathOf(request);
+    if (path !== WIRE_PATH) {
+      throw new Refusal(404, 'MESSAGE_INVALID', `there is no WebSocket at ${quote(path)}`);
     }
-    if ((this.#connectionsByAddress.get(address) ?? 0) < maxConnectionsPerAddress) return undefined;
-    const message = `${address} has ${maxConnectionsPerAddress} connections, which is the limit`;
-    return [429, { code: 'LIMIT_EXCEEDED', message, details: { maxConnectionsPerAddress } }];
+    if (this.#isClosing) throw stopping();
+    this.#admission.checkRequest(request, address);
+    const offered = request.headers['sec-websocket-protocol'];
+    if (offered === undefined || offersProtocol(offered)) return;
+    const message = `subprotocol ${quote(offered)} is not spoken here; ${WIRE_PROTOCOL} is`;
+    throw new Refusal(400, 'MESSAGE_INVALID', message);
+  }
+
+  #tellRefused(address: string, error: unknown): void {
+    const { message } = errorData(error);
+    this.#log('info', 'connection refused', { address, status: statusOf(error), reason: message });
   }
 
   #add(connection: Connection): void {
-    const { address, id } = connection;
-    const counts = this.#connectionsByAddress;
+    const { address, id, principal } = connection;
     this.#connections.add(connection);
-    counts.set(address, (counts.get(address) ?? 0) + 1);
-    this.#log('info', 'connection opened', { connection: id, address });
+    const who = { connection: id, address, principal: principal?.name };
+    this.#log('info', 'connection opened', who);
     const internals = internalsOf(this.#context.endpoint);
     const told = { connection: id, address };
     internals?.countConnections(1);
@@ -175,28 +199,72 @@ export class Gateway {
       internals?.countConnections(-1);
       internals?.publishSystem(SYSTEM_TOPICS.closed, EventType.CONNECTION_CLOSED, told);
       this.#connections.delete(connection);
-      const left = (counts.get(address) ?? 1) - 1;
-      if (left === 0) counts.delete(address);
-      else counts.set(address, left);
     });
+  }
+
+  #revoke(principal: Principal): void {
+    for (const connection of this.#connections) {
+      if (connection.principal === principal) connection.revoke();
+    }
   }
 
   #beat(): void {
     for (const connection of this.#connections) connection.beat();
   }
+
+  #release(): void {
+    clearInterval(this.#heartbeat);
+    this.#listener?.release();
+    this.#authenticator.close();
+  }
+}
+
+/** Every message by itself, so that an idle connection holds no window of 300 KiB. */
+const COMPRESSION: PerMessageDeflateOptions = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  threshold: 1024,
+  zlibDeflateOptions: { level: 3 },
+};
+
+function contextOf(
+  endpoint: BusEndpoint,
+  settings: GatewaySettings,
+  authenticator: Authenticator,
+  log: GatewayLogger,
+): ConnectionContext {
+  const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
+  const perConnection = {
+    ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
+    ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
+  };
+  const frames = new SharedFrames();
+  return {
+    endpoint,
+    settings,
+    authenticator,
+    log,
+    rates: new RateLimiter({ perConnection }),
+    texts: new TextsByPrincipal(),
+    frames,
+    turns: new TurnQueue(() => frames.forget()),
+    server: SERVER_NAME,
+  };
+}
+
+function stopping(): Refusal {
+  return new Refusal(503, 'BUS_CLOSED', 'the server is stopping');
+}
+
+/** The HTTP status of a refusal. */
+function statusOf(error: unknown): number {
+  if (error instanceof Refusal) return error.status;
+  const { code }: ErrorData = errorData(error);
+  return code === 'UNAUTHENTICATED' ? 401 : 500;
 }
 
 function offersProtocol(header: string): boolean {
   return header.split(',').some((name) => name.trim() === WIRE_PROTOCOL);
-}
-
-function bindFailure(host: string, port: number, error: NodeJS.ErrnoException): BusError {
-  const reason = error.code === 'EADDRINUSE' ? 'it is in use' : error.message;
-  const message = `port ${port} on ${host} cannot be bound: ${reason}`;
-  return new BusError('OPTION_INVALID', message, {
-    cause: error,
-    details: { host, port, errno: error.code },
-  });
 }
 
 /** Waits for `work`, but no longer than this. */

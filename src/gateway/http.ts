@@ -32,6 +32,17 @@ function answerProbe(method: string, path: string, response: ServerResponse): vo
   answer(response, 405, invalid(`${method} is not served at ${path}; GET is`));
 }
 
+/** Answers a request that is refused before anything is looked at. */
+export function answerRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  error: ErrorData,
+): void {
+  request.resume();
+  answer(response, status, error);
+}
+
 /** Answers an upgrade that is refused, and ends its socket. */
 export function refuseUpgrade(stream: Duplex, status: number, error: ErrorData): void {
   const body = JSON.stringify(error);
@@ -39,9 +50,18 @@ export function refuseUpgrade(stream: Duplex, status: number, error: ErrorData):
   stream.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n` +
       'Content-Type: application/json\r\n' +
+      headersOf(status, error) +
       `Content-Length: ${Buffer.byteLength(body)}\r\n` +
       `Connection: close\r\n\r\n${body}`,
   );
+}
+
+/** What a client may have to know besides, as HTTP has it. */
+function headersOf(status: number, { details }: ErrorData): string {
+  if (status === 401) return 'WWW-Authenticate: Bearer\r\n';
+  const retryAfterMs = details?.retryAfterMs;
+  if (typeof retryAfterMs !== 'number') return '';
+  return `Retry-After: ${Math.ceil(retryAfterMs / 1000)}\r\n`;
 }
 
 /** The path of a request's target, without its query. */

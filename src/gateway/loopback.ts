@@ -9,6 +9,11 @@ export function isLoopbackHost(host: string): boolean {
   return isIPv4(lower) && lower.startsWith('127.');
 }
 
+/** Whether a peer with this address, as `normaliseAddress` has it, is on this machine. */
+export function isLoopbackAddress(address: string): boolean {
+  return address === '::1' || (isIPv4(address) && address.startsWith('127.'));
+}
+
 /**
  * Whether a page of this origin was served by this machine. `null` (a file, a sandboxed frame) was
  * not.

@@ -1,14 +1,23 @@
-import { TokenBucket } from '../auth/token-bucket.js';
+import type { Principal } from '../auth/principal.js';
+import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck, PublishOptions } from '../protocol/event.js';
 import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
-import type { EventTexts } from './event-texts.js';
+import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
+import {
+  assertMayAdminister,
+  assertMayRead,
+  assertMayReadTopic,
+  permittedEvents,
+  readableSubscribers,
+  readableTopics,
+} from './permissions.js';
 import type { GatewaySettings } from './settings.js';
 import type { SharedFrames } from './shared-frames.js';
 
@@ -20,8 +29,9 @@ import type { SharedFrames } from './shared-frames.js';
 export interface RequestContext {
   readonly endpoint: BusEndpoint;
   readonly settings: GatewaySettings;
-  readonly texts: EventTexts;
+  readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
+  readonly rates: RateLimiter;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -32,22 +42,31 @@ export class RequestAnswerer {
   readonly #texts: EventTexts;
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
-  readonly #publishRate: TokenBucket | undefined;
+  readonly #principal: Principal;
+  readonly #rates: ConnectionRates;
   readonly #feeds = new Map<string, Feed>();
 
-  constructor({ endpoint, settings, texts, frames }: RequestContext, outbound: Outbound) {
+  constructor(
+    { endpoint, settings, texts, frames, rates }: RequestContext,
+    principal: Principal,
+    outbound: Outbound,
+  ) {
     this.#endpoint = endpoint;
     this.#settings = settings;
-    this.#texts = texts;
+    this.#texts = texts.of(principal);
     this.#frames = frames;
+    this.#principal = principal;
+    this.#rates = rates.connection(principal);
     this.#outbound = outbound;
-    const { maxPublishPerSecond } = settings;
-    if (maxPublishPerSecond > 0) this.#publishRate = new TokenBucket(maxPublishPerSecond);
   }
 
   /** Requests begin in the order of their frames and are answered as they are done. */
   async answer(frame: ClientFrame): Promise<void> {
     switch (frame.type) {
+      case 'authenticate':
+        throw new BusError('MESSAGE_INVALID', 'authenticate has to be the first frame', {
+          details: { path: 'type', value: quote(frame.type) },
+        });
       case 'publish':
         return this.#publish(frame);
       case 'subscribe':
@@ -84,28 +103,21 @@ export class RequestAnswerer {
 
   async #publish({ payload, requestId }: FrameOf<'publish'>): Promise<void> {
     const isMany = 'events' in payload;
-    this.#limitRate(isMany ? payload.events.length : 1);
+    const inputs = isMany ? payload.events : [payload.event];
+    const events = permittedEvents(this.#principal, inputs);
+    this.#rates.publish(events.length);
     const options = publishOptions(payload);
     let acks: PublishAck[];
-    if (isMany) acks = await this.#endpoint.publishMany(payload.events, options);
-    else acks = [await this.#endpoint.publish(payload.event, options)];
+    if (isMany) acks = await this.#endpoint.publishMany(events, options);
+    else acks = [await this.#endpoint.publish(events[0]!, options)];
     this.#outbound.send(frameText('published', { acks }, requestId));
   }
 
-  #limitRate(events: number): void {
-    const retryAfterMs = this.#publishRate?.take(events) ?? 0;
-    if (retryAfterMs === 0) return;
-    const { maxPublishPerSecond } = this.#settings;
-    throw new BusError(
-      'RATE_LIMITED',
-      `${events} events came too early: ${maxPublishPerSecond} per second is this connection's limit`,
-      { details: { retryAfterMs, maxPublishPerSecond } },
-    );
-  }
-
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
-    const { subscription: name } = payload;
+    const { subscription: name, filter } = payload;
     this.#checkRoom(name);
+    assertMayRead(this.#principal, filter);
+    this.#rates.subscribe();
     const sources = { texts: this.#texts, frames: this.#frames };
     const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
     this.#feeds.set(name, feed);
@@ -134,6 +146,8 @@ export class RequestAnswerer {
 
   async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
     const feed = this.#feed(payload.subscription);
+    assertMayRead(this.#principal, payload.filter);
+    this.#rates.subscribe();
     await feed.update(payload);
     this.#sendSubscribed(feed, requestId);
   }
@@ -164,6 +178,7 @@ export class RequestAnswerer {
   }
 
   async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
+    assertMayRead(this.#principal, payload.topic);
     const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
     const events = this.#endpoint.read(query);
     await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
@@ -171,15 +186,22 @@ export class RequestAnswerer {
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
     const topics = await this.#endpoint.topics(payload?.pattern);
-    await this.#sendList('topics', topics, JSON.stringify, requestId);
+    const readable = readableTopics(this.#principal, topics);
+    await this.#sendList('topics', readable, JSON.stringify, requestId);
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
-    const subscribers = await this.#endpoint.subscribers(payload?.topic);
-    await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
+    const topic = payload?.topic;
+    // Who is behind on whatever topic is for those who may see all of them.
+    if (topic === undefined) assertMayAdminister(this.#principal, '*');
+    else assertMayReadTopic(this.#principal, topic);
+    const subscribers = await this.#endpoint.subscribers(topic);
+    const readable = readableSubscribers(this.#principal, subscribers);
+    await this.#sendList('subscribers', readable, JSON.stringify, requestId);
   }
 
   async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {
+    assertMayAdminister(this.#principal, '*');
     const stats = await this.#endpoint.stats();
     this.#outbound.send(frameText('result', { stats }, requestId));
   }

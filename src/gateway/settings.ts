@@ -1,31 +1,46 @@
-import type { GatewayOptions } from '../main/bus.js';
+import { isIP } from 'node:net';
+import { type AuthOptions, parseAuthOptions } from '../auth/auth-options.js';
+import type { GatewayOptions, TlsOptions } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import {
+  ALLOWED_NAMES_MAX,
+  AUTHENTICATE_MS,
   CONNECTION_OUTBOUND_BYTES_MAX,
   CONNECTION_STALL_MS,
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
+  CONNECTS_PER_SECOND,
+  GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
   SUBSCRIPTIONS_PER_CONNECTION_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import { isLoopbackHost, isLoopbackOrigin } from './loopback.js';
+import { isLoopbackHost } from './loopback.js';
 
 /** The gateway's options, parsed once: every field there, checked and frozen. */
 export interface GatewaySettings {
   readonly host: string;
   readonly port: number;
+  readonly gateways: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** 0: no limit, here and below. */
+  readonly maxConnectsPerSecond: number;
   readonly maxSubscriptions: number;
   readonly maxFrameBytes: number;
   readonly maxOutboundBytes: number;
   readonly stallMs: number;
   readonly heartbeatMs: number;
-  /** 0: no limit. */
+  readonly authenticateMs: number;
   readonly maxPublishPerSecond: number;
+  readonly maxSubscribePerSecond: number;
+  readonly compression: boolean;
+  readonly auth: AuthOptions | undefined;
+  readonly tls: TlsOptions | undefined;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** In lower case, without a port. */
+  readonly allowedHosts: ReadonlySet<string>;
 }
 
 const DEFAULT_HOST = '127.0.0.1';
@@ -34,80 +49,201 @@ const PORT_MAX = 65_535;
 /** Node's timers hold no more. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const BYTES_MAX = 2 ** 31 - 1;
+const RATE_MAX = 1_000_000_000;
 
 const INTEGERS = {
   port: [DEFAULT_PORT, 0, PORT_MAX],
+  gateways: [1, 1, GATEWAY_THREADS_MAX],
   maxConnections: [CONNECTIONS_MAX, 1, 1_000_000],
   maxConnectionsPerAddress: [CONNECTIONS_PER_ADDRESS_MAX, 1, 1_000_000],
+  maxConnectsPerSecond: [0, 0, RATE_MAX],
   maxSubscriptions: [SUBSCRIPTIONS_PER_CONNECTION_MAX, 1, 1_000_000],
   maxFrameBytes: [WEBSOCKET_FRAME_BYTES_MAX, 1024, BYTES_MAX],
   maxOutboundBytes: [CONNECTION_OUTBOUND_BYTES_MAX, 1024, BYTES_MAX],
   stallMs: [CONNECTION_STALL_MS, 1, TIMER_MS_MAX],
   heartbeatMs: [HEARTBEAT_MS, 1, TIMER_MS_MAX],
-  maxPublishPerSecond: [0, 0, 1_000_000_000],
+  authenticateMs: [AUTHENTICATE_MS, 1, TIMER_MS_MAX],
+  maxPublishPerSecond: [0, 0, RATE_MAX],
+  maxSubscribePerSecond: [0, 0, RATE_MAX],
 } as const;
 
 type IntegerOption = keyof typeof INTEGERS;
 
-/** @throws BusError `OPTION_INVALID`, `INSECURE_BIND` */
+const OTHERS = ['host', 'auth', 'tls', 'compression', 'allowedOrigins', 'allowedHosts'];
+const KNOWN = new Set([...Object.keys(INTEGERS), ...OTHERS]);
+const TLS_FIELDS = ['certFile', 'keyFile', 'passphrase'] as const;
+
+/** The first release whose servers can share a port between threads (`reusePort`). */
+const SHARED_PORT_NODE = [22, 12] as const;
+
+interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Notes what is wrong with an option, and where. */
+type Refuse = (path: string, fault: string) => void;
+
+/**
+ * @throws BusError `OPTION_INVALID` with every fault in `details.faults`; `INSECURE_BIND` for a host
+ * that other machines can reach where `auth` is left out
+ */
 export function parseGatewaySettings(options: GatewayOptions): GatewaySettings {
-  const known = new Set([...Object.keys(INTEGERS), 'host', 'allowedOrigins']);
+  const faults: Fault[] = [];
+  const refuse: Refuse = (path, fault) => {
+    faults.push({ path, message: `option ${path} ${fault}` });
+  };
   for (const option of Object.keys(options)) {
-    if (!known.has(option)) throw refused(option, `is no option of the gateway`);
+    if (!KNOWN.has(option)) refuse(option, 'is no option of the gateway');
   }
   const integers = {} as Record<IntegerOption, number>;
   for (const option of Object.keys(INTEGERS) as IntegerOption[]) {
-    integers[option] = integer(option, options[option]);
+    integers[option] = integer(option, options[option], refuse);
   }
-  return Object.freeze({
+  if (integers.gateways > 1) checkSharedPort(process.versions.node, refuse);
+  const settings = {
     ...integers,
-    host: parseHost(options.host),
-    allowedOrigins: parseOrigins(options.allowedOrigins),
-  });
+    host: parseHost(options.host, refuse),
+    compression: parseBoolean('compression', options.compression, refuse),
+    auth: parseAuth(options.auth, faults),
+    tls: parseTls(options.tls, refuse),
+    allowedOrigins: parseNames('allowedOrigins', options.allowedOrigins, parseOrigin, refuse),
+    allowedHosts: parseNames('allowedHosts', options.allowedHosts, parseHostName, refuse),
+  };
+  if (faults.length > 0) throw faulty(faults);
+  const isLocal = isLoopbackHost(settings.host);
+  if (!isLocal && settings.auth === undefined) throw insecure(settings.host);
+  const isRateGiven = isLocal || options.maxConnectsPerSecond !== undefined;
+  if (!isRateGiven) settings.maxConnectsPerSecond = CONNECTS_PER_SECOND;
+  return Object.freeze(settings);
 }
 
-function integer(option: IntegerOption, value: unknown): number {
+function integer(option: IntegerOption, value: unknown, refuse: Refuse): number {
   const [fallback, least, most] = INTEGERS[option];
   if (value === undefined) return fallback;
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
     return value as number;
   }
-  throw refused(option, `is ${quote(value)}, not an integer from ${least} to ${most}`);
+  refuse(option, `is ${quote(value)}, not an integer from ${least} to ${most}`);
+  return fallback;
 }
 
-function parseHost(host: unknown): string {
+/** Threads of one process cannot share a port before Node learned to ask the system for it. */
+export function checkSharedPort(version: string, refuse: Refuse): void {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [majorMin, minorMin] = SHARED_PORT_NODE;
+  // 23.0 is older than 22.12.
+  const canShare =
+    major > 23 || (major === 23 ? minor >= 1 : major === majorMin && minor >= minorMin);
+  if (canShare) return;
+  const needed = SHARED_PORT_NODE.join('.');
+  refuse('gateways', `above 1 needs Node ${needed} or later to share a port; this is ${version}`);
+}
+
+function parseHost(host: unknown, refuse: Refuse): string {
   if (host === undefined) return DEFAULT_HOST;
-  if (typeof host !== 'string' || host === '') throw refused('host', `is ${quote(host)}, no host`);
-  if (isLoopbackHost(host)) return host.startsWith('[') ? host.slice(1, -1) : host;
-  throw new BusError(
+  if (typeof host !== 'string' || host === '') {
+    refuse('host', `is ${quote(host)}, no host`);
+    return DEFAULT_HOST;
+  }
+  return withoutBrackets(host);
+}
+
+function parseBoolean(option: string, value: unknown, refuse: Refuse): boolean {
+  if (value !== undefined && typeof value !== 'boolean') {
+    refuse(option, `is ${quote(value)}, neither true nor false`);
+  }
+  return value === true;
+}
+
+function parseAuth(auth: unknown, faults: Fault[]): AuthOptions | undefined {
+  if (auth === undefined) return undefined;
+  try {
+    return parseAuthOptions(auth);
+  } catch (error) {
+    if (!(error instanceof BusError)) throw error;
+    for (const { path, message } of (error.details?.faults ?? []) as Fault[]) {
+      const where = path === '' ? 'auth' : `auth.${path}`;
+      faults.push({ path: where, message: `option ${where}: ${message}` });
+    }
+    return undefined;
+  }
+}
+
+function parseTls(tls: unknown, refuse: Refuse): TlsOptions | undefined {
+  if (tls === undefined) return undefined;
+  if (typeof tls !== 'object' || tls === null || Array.isArray(tls)) {
+    refuse('tls', `is ${quote(tls)}, not { certFile, keyFile }`);
+    return undefined;
+  }
+  for (const field of Object.keys(tls)) {
+    if (!(TLS_FIELDS as readonly string[]).includes(field)) {
+      refuse(`tls.${field}`, 'is no field of tls');
+    }
+  }
+  const { certFile, keyFile, passphrase } = tls as Record<string, unknown>;
+  if (typeof certFile !== 'string' || certFile === '') {
+    refuse('tls.certFile', `is ${quote(certFile)}, no path of a file`);
+  }
+  if (typeof keyFile !== 'string' || keyFile === '') {
+    refuse('tls.keyFile', `is ${quote(keyFile)}, no path of a file`);
+  }
+  // Not quoted: it is a secret, also where it is none.
+  if (passphrase !== undefined && typeof passphrase !== 'string') {
+    refuse('tls.passphrase', 'is not text');
+  }
+  return Object.freeze({ ...(tls as TlsOptions) });
+}
+
+function parseNames(
+  option: string,
+  names: unknown,
+  parse: (name: unknown) => string | undefined,
+  refuse: Refuse,
+): ReadonlySet<string> {
+  if (names === undefined) return new Set();
+  if (!Array.isArray(names) || names.length > ALLOWED_NAMES_MAX) {
+    refuse(option, `is not a list of at most ${ALLOWED_NAMES_MAX}`);
+    return new Set();
+  }
+  const parsed = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    const one = parse(name);
+    if (one !== undefined) parsed.add(one);
+    else if (option === 'allowedOrigins') {
+      refuse(`${option}[${index}]`, `is ${quote(name)}, no origin such as https://app.example`);
+    } else refuse(`${option}[${index}]`, `is ${quote(name)}, no host name without a port`);
+  }
+  return parsed;
+}
+
+function parseOrigin(origin: unknown): string | undefined {
+  const url = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin) : undefined;
+  const isOrigin = url !== undefined && url.origin !== 'null' && url.origin === origin;
+  return isOrigin ? url.origin : undefined;
+}
+
+function parseHostName(name: unknown): string | undefined {
+  if (typeof name !== 'string') return undefined;
+  const lower = withoutBrackets(name.toLowerCase());
+  if (isIP(lower) !== 0) return lower;
+  return /^[\w-]+(\.[\w-]+)*$/.test(lower) ? lower : undefined;
+}
+
+function withoutBrackets(host: string): string {
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+}
+
+function faulty(faults: readonly Fault[]): BusError {
+  const message = faults.map((fault) => fault.message).join('; ');
+  return new BusError('OPTION_INVALID', message, { details: { option: faults[0]!.path, faults } });
+}
+
+function insecure(host: string): BusError {
+  return new BusError(
     'INSECURE_BIND',
     `host ${quote(host)} is open to other machines, and no authentication is configured; ` +
-      'use 127.0.0.1, ::1 or localhost',
+      'use 127.0.0.1, ::1 or localhost, or the option auth',
     { details: { host: quote(host) } },
   );
-}
-
-function parseOrigins(origins: unknown): ReadonlySet<string> {
-  if (origins === undefined) return new Set();
-  if (!Array.isArray(origins)) throw refused('allowedOrigins', 'is not a list of origins');
-  return new Set(origins.map(parseOrigin));
-}
-
-function parseOrigin(origin: unknown): string {
-  const url = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin) : undefined;
-  if (url !== undefined && url.origin !== 'null' && url.origin === origin) return origin;
-  throw refused('allowedOrigins', `has ${quote(origin)}, no origin such as https://app.example`);
-}
-
-/**
- * A browser says which page a connection comes from; other clients say nothing. Pages of other
- * sites must not reach a server that trusts its own machine.
- */
-export function isOriginAllowed(origin: string | undefined, settings: GatewaySettings): boolean {
-  if (origin === undefined) return true;
-  return isLoopbackOrigin(origin) || settings.allowedOrigins.has(origin);
-}
-
-function refused(option: string, fault: string): BusError {
-  return new BusError('OPTION_INVALID', `option ${option} ${fault}`, { details: { option } });
 }

@@ -3,6 +3,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import type { AuthOptions } from '../auth/auth-options.js';
 import type { BusApi } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
@@ -64,15 +65,23 @@ export interface BusEndpoint extends BusApi {
   prune(options: PruneOptions): Promise<PruneResult>;
 }
 
-/** What can be set on a gateway; limits have their defaults in `src/protocol/limits.ts`. */
-export interface GatewayOptions {
-  /** Default 7400; 0 takes a free port. */
-  port?: number;
-  /** Default 127.0.0.1; any other host is refused with `INSECURE_BIND` until authentication is configured. */
-  host?: string;
+/** What can be set on a gateway wherever it runs; limits have their defaults in `src/protocol/limits.ts`. */
+export interface MountOptions {
+  /** Who may do what. Default: everybody may do everything, and only this machine is served. */
+  auth?: AuthOptions;
+  /** How long a client that has shown no token before may take to send `authenticate`; default 10 s. */
+  authenticateMs?: number;
+  /** Origins, `https://app.example`, whose pages may connect beside the server's own and those from this machine. */
+  allowedOrigins?: readonly string[];
+  /** Names, `events.example`, by which the server may be called beside IP addresses and those of this machine. */
+  allowedHosts?: readonly string[];
+  /** Compress WebSocket messages (`permessage-deflate`) for clients that offer it; default false. */
+  compression?: boolean;
 
   maxConnections?: number;
   maxConnectionsPerAddress?: number;
+  /** New connections a second from one address; default: no limit on this machine, else 100. */
+  maxConnectsPerSecond?: number;
   /** Per connection. */
   maxSubscriptions?: number;
   /** Bytes of one WebSocket frame from a client. */
@@ -84,8 +93,27 @@ export interface GatewayOptions {
   heartbeatMs?: number;
   /** Events per second and connection; default: no limit. */
   maxPublishPerSecond?: number;
-  /** Origins, `https://app.example`, whose pages may connect beside those from this machine. */
-  allowedOrigins?: readonly string[];
+  /** Calls of `subscribe` and `update` per second and connection; default: no limit. */
+  maxSubscribePerSecond?: number;
+}
+
+/** A certificate and its key, PEM. The files are read again when they change. */
+export interface TlsOptions {
+  /** With the certificates in between, if there are any. */
+  certFile: string;
+  keyFile: string;
+  passphrase?: string;
+}
+
+/** What can be set on a gateway with a port of its own. */
+export interface GatewayOptions extends MountOptions {
+  /** Default 7400; 0 takes a free port. */
+  port?: number;
+  /** Default 127.0.0.1; any host beyond this machine is refused with `INSECURE_BIND` without `auth`. */
+  host?: string;
+  tls?: TlsOptions;
+  /** Threads that share the port; default 1. More need Node 22.12 or later. Limits are per thread. */
+  gateways?: number;
 }
 
 export interface GatewayHandle extends AsyncDisposable {

@@ -51,12 +51,64 @@ export async function startGateway(
   options: GatewayOptions = {},
   hooks: GatewayHooks = {},
 ): Promise<GatewayHandle> {
+  const first = startThread(bus, options, hooks);
+  await first.listening;
+  const { gateways = 1 } = options;
+  if (gateways === 1) return first;
+  // The first has found a free port, if one was to be found, and has judged the options.
+  const shared = { ...options, port: first.port };
+  const others = Array.from({ length: gateways - 1 }, () => startThread(bus, shared, hooks));
+  const group = new GatewayGroup([first, ...others]);
+  try {
+    await Promise.all(others.map((one) => one.listening));
+  } catch (error) {
+    await group.close();
+    throw error;
+  }
+  return group;
+}
+
+function startThread(
+  bus: { attachment(): BusAttachment },
+  options: GatewayOptions,
+  hooks: GatewayHooks,
+): GatewayThreadProxy {
   const { data, transferList } = bus.attachment();
   const workerData: GatewayThreadData = { attachment: data, options };
   const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
-  const proxy = new GatewayThreadProxy(worker, hooks);
-  await proxy.listening;
-  return proxy;
+  return new GatewayThreadProxy(worker, hooks, options.tls !== undefined);
+}
+
+/** Threads that share a port: one that dies takes the others with it, or clients would be turned away at random. */
+class GatewayGroup implements GatewayHandle {
+  readonly closed: Promise<void>;
+  readonly #threads: readonly GatewayThreadProxy[];
+
+  constructor(threads: readonly GatewayThreadProxy[]) {
+    this.#threads = threads;
+    this.closed = Promise.all(threads.map((one) => one.closed)).then(() => {});
+    this.closed.catch(() => void this.close());
+  }
+
+  get host(): string {
+    return this.#threads[0]!.host;
+  }
+
+  get port(): number {
+    return this.#threads[0]!.port;
+  }
+
+  get url(): string {
+    return this.#threads[0]!.url;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((one) => one.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
 class GatewayThreadProxy implements GatewayHandle {
@@ -66,14 +118,16 @@ class GatewayThreadProxy implements GatewayHandle {
   readonly closed: Promise<void>;
   readonly #worker: Worker;
   readonly #hooks: GatewayHooks;
+  readonly #scheme: string;
   #closing = false;
   #closeTimer: NodeJS.Timeout | undefined;
   #started: (error?: BusError) => void = () => {};
   #ended: (error?: BusError) => void = () => {};
 
-  constructor(worker: Worker, hooks: GatewayHooks) {
+  constructor(worker: Worker, hooks: GatewayHooks, isSecure: boolean) {
     this.#worker = worker;
     this.#hooks = hooks;
+    this.#scheme = isSecure ? 'https' : 'http';
     this.listening = new Promise((resolve, reject) => {
       this.#started = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -90,7 +144,7 @@ class GatewayThreadProxy implements GatewayHandle {
   }
 
   get url(): string {
-    return `http://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
+    return `${this.#scheme}://${this.host.includes(':') ? `[${this.host}]` : this.host}:${this.port}`;
   }
 
   /**

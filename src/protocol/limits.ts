@@ -166,3 +166,24 @@ export const SYSTEM_ERRORS_PER_SECOND_MAX = 10;
 export const HEALTH_INTERVAL_MS = 10_000;
 /** Frames, and lists of events, that the gateway's connections share within one turn of its event loop. */
 export const SHARED_FRAMES_PER_TURN_MAX = 256;
+/** Texts kept for a principal that does not see all of an event. */
+export const REDACTED_TEXTS_MAX = 64;
+
+/** WebSockets that have not said yet who they are, in all and from one address, and how long they may take. */
+export const UNAUTHENTICATED_CONNECTIONS_MAX = 1024;
+export const UNAUTHENTICATED_PER_ADDRESS_MAX = 64;
+export const AUTHENTICATE_MS = 10_000;
+/** The first frame holds a token and little else. */
+export const AUTHENTICATE_FRAME_BYTES_MAX = TOKEN_LENGTH_MAX + KIB;
+/** From one address, where the server can be reached from other machines. */
+export const CONNECTS_PER_SECOND = 100;
+/** Addresses whose rate is remembered; beyond, the one unseen longest starts afresh. */
+export const ADDRESSES_RATED_MAX = 10_000;
+/** How long a connection that the server ends may take to say goodbye. */
+export const CLOSE_HANDSHAKE_MS = 5000;
+export const GATEWAY_THREADS_MAX = 16;
+export const ALLOWED_NAMES_MAX = 1024;
+/** A certificate or key may take this long to be noticed where the file system tells nothing. */
+export const TLS_POLL_MS = 60_000;
+export const TLS_SETTLE_MS = 200;
+export const TLS_FILE_BYTES_MAX = 1 * MIB;

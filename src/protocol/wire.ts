@@ -87,6 +87,7 @@ const topicsFields = v.strictObject({ pattern: v.exactOptional(v.string()) });
 
 /** The payload of each kind of frame that a client may send. */
 const REQUEST_SCHEMAS = {
+  authenticate: v.strictObject({ token: v.string() }),
   subscribe: v.strictObject({
     subscription: name,
     filter: anyFilter,
@@ -148,6 +149,8 @@ export interface Welcome {
   readonly shards: number;
   readonly connection: string;
   readonly heartbeatMs: number;
+  /** Who the client is; absent where it has to `authenticate` first. */
+  readonly principal?: string;
   readonly limits: WireLimits;
 }
 
@@ -157,8 +160,9 @@ export interface WireLimits {
   readonly subscriptions: number;
   readonly eventsPerFrame: number;
   readonly outboundBytes: number;
-  /** Absent: no limit. */
+  /** Of this connection. Absent: no limit. */
   readonly publishPerSecond?: number;
+  readonly subscribePerSecond?: number;
 }
 
 /**
@@ -176,6 +180,11 @@ export interface Result {
 
 export interface ServerPayloads {
   welcome: Welcome;
+  authenticated: {
+    readonly principal: string;
+    /** RFC 3339: the connection ends then. */
+    readonly expiresAt?: string;
+  };
   subscribed: { readonly subscription: string; readonly cursor: string; readonly epoch: string };
   unsubscribed: { readonly subscription: string };
   published: { readonly acks: readonly PublishAck[] };

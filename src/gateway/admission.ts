@@ -1,0 +1,180 @@
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { TokenBucket } from '../auth/token-bucket.js';
+import { BusError } from '../protocol/errors.js';
+import {
+  ADDRESSES_RATED_MAX,
+  UNAUTHENTICATED_CONNECTIONS_MAX,
+  UNAUTHENTICATED_PER_ADDRESS_MAX,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin } from './loopback.js';
+import type { GatewaySettings } from './settings.js';
+
+/**
+ * Who may come near at all, before it is asked who it is: by the names under which the server is
+ * called, the page that a browser comes from, and how many connections there are. One for a
+ * gateway; one thread.
+ */
+
+/** An expected refusal of a request, as HTTP has it. */
+export class Refusal extends BusError {
+  readonly status: number;
+
+  constructor(
+    status: number,
+    code: ConstructorParameters<typeof BusError>[0],
+    message: string,
+    details?: Readonly<Record<string, unknown>>,
+  ) {
+    super(code, message, details === undefined ? {} : { details });
+    this.status = status;
+  }
+}
+
+/** One connection's place among all of them. */
+export interface Place {
+  readonly address: string;
+  /** It is known who it is. */
+  identified(): void;
+  /** Idempotent. */
+  leave(): void;
+}
+
+export class Admission {
+  readonly #settings: GatewaySettings;
+  readonly #isLocalOnly: boolean;
+  readonly #byAddress = new Map<string, { open: number; unidentified: number }>();
+  /** By address; the one seen last is the last. */
+  readonly #rates = new Map<string, TokenBucket>();
+  #open = 0;
+  #unidentified = 0;
+
+  /** `isLocalOnly`: whoever comes from another machine is refused. */
+  constructor(settings: GatewaySettings, isLocalOnly: boolean) {
+    this.#settings = settings;
+    this.#isLocalOnly = isLocalOnly;
+  }
+
+  /** Connections that have a place. */
+  get size(): number {
+    return this.#open;
+  }
+
+  /**
+   * Whether a request, or an upgrade, may be looked at.
+   *
+   * @throws Refusal
+   */
+  checkRequest(request: IncomingMessage, address: string): void {
+    if (this.#isLocalOnly && !isLoopbackAddress(address)) {
+      const message = `${address} is another machine, and no authentication is configured`;
+      throw new Refusal(403, 'FORBIDDEN', message);
+    }
+    const { host, origin } = request.headers;
+    // A page of another site can have its own name point to this machine, but must say that name.
+    if (host !== undefined && !this.#isHostAllowed(host)) {
+      const message = `host ${quote(host)} is not served here; see the option allowedHosts`;
+      throw new Refusal(403, 'FORBIDDEN', message);
+    }
+    if (origin !== undefined && !this.#isOriginAllowed(origin, host)) {
+      const message = `pages of ${quote(origin)} may not connect; see the option allowedOrigins`;
+      throw new Refusal(403, 'FORBIDDEN', message);
+    }
+  }
+
+  /**
+   * A place for a connection. `isIdentified`: it is known already who it is.
+   *
+   * @throws Refusal where there are too many, or they come too fast
+   */
+  enter(address: string, isIdentified: boolean): Place {
+    this.#checkRate(address);
+    this.#checkRoom(address, isIdentified);
+    const counts = this.#byAddress.get(address) ?? { open: 0, unidentified: 0 };
+    this.#byAddress.set(address, counts);
+    counts.open++;
+    this.#open++;
+    if (!isIdentified) {
+      counts.unidentified++;
+      this.#unidentified++;
+    }
+    let isUnidentified = !isIdentified;
+    let hasLeft = false;
+    const identified = (): void => {
+      if (!isUnidentified) return;
+      isUnidentified = false;
+      counts.unidentified--;
+      this.#unidentified--;
+    };
+    const leave = (): void => {
+      if (hasLeft) return;
+      hasLeft = true;
+      identified();
+      this.#open--;
+      if (--counts.open === 0) this.#byAddress.delete(address);
+    };
+    return { address, identified, leave };
+  }
+
+  #checkRoom(address: string, isIdentified: boolean): void {
+    const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    if (this.#open >= maxConnections) {
+      const message = `the server has ${maxConnections} connections, which is the limit`;
+      throw new Refusal(503, 'LIMIT_EXCEEDED', message, { maxConnections });
+    }
+    const { open, unidentified } = this.#byAddress.get(address) ?? { open: 0, unidentified: 0 };
+    if (open >= maxConnectionsPerAddress) {
+      const message = `${address} has ${maxConnectionsPerAddress} connections, which is the limit`;
+      throw new Refusal(429, 'LIMIT_EXCEEDED', message, { maxConnectionsPerAddress });
+    }
+    if (isIdentified) return;
+    if (unidentified >= UNAUTHENTICATED_PER_ADDRESS_MAX) {
+      const message = `${address} has ${unidentified} connections that have not authenticated`;
+      throw new Refusal(429, 'LIMIT_EXCEEDED', message, { unauthenticated: unidentified });
+    }
+    if (this.#unidentified < UNAUTHENTICATED_CONNECTIONS_MAX) return;
+    const message = `the server has ${this.#unidentified} connections that have not authenticated`;
+    throw new Refusal(503, 'LIMIT_EXCEEDED', message, { unauthenticated: this.#unidentified });
+  }
+
+  #checkRate(address: string): void {
+    const { maxConnectsPerSecond } = this.#settings;
+    if (maxConnectsPerSecond === 0) return;
+    const bucket = this.#rates.get(address) ?? new TokenBucket(maxConnectsPerSecond);
+    this.#rates.delete(address);
+    if (this.#rates.size >= ADDRESSES_RATED_MAX) {
+      const [oldest] = this.#rates.keys();
+      this.#rates.delete(oldest!);
+    }
+    this.#rates.set(address, bucket);
+    const retryAfterMs = bucket.take(1);
+    if (retryAfterMs === 0) return;
+    const message = `${address} connects too often: ${maxConnectsPerSecond} per second is the limit`;
+    throw new Refusal(429, 'RATE_LIMITED', message, { retryAfterMs, maxConnectsPerSecond });
+  }
+
+  #isHostAllowed(header: string): boolean {
+    const { host, allowedHosts } = this.#settings;
+    const name = hostNameOf(header);
+    if (name === undefined) return false;
+    // An address in numbers is nobody's to point elsewhere.
+    if (isIP(name) !== 0 || isLoopbackHost(name)) return true;
+    return name === host.toLowerCase() || allowedHosts.has(name);
+  }
+
+  /** A browser says which page a connection comes from; other clients say nothing. */
+  #isOriginAllowed(origin: string, host: string | undefined): boolean {
+    if (isLoopbackOrigin(origin) || this.#settings.allowedOrigins.has(origin)) return true;
+    if (host === undefined || !URL.canParse(origin)) return false;
+    const url = new URL(origin);
+    // Its own pages: the scheme is left out, as a proxy may stand between.
+    return url.origin === origin && url.host === host.toLowerCase();
+  }
+}
+
+/** `[::1]:7400` is `::1`; undefined for what is no host. */
+function hostNameOf(header: string): string | undefined {
+  const match = /^(?:\[([\da-f:.]+)\]|([^\s:[\]/?#@]+))(?::\d{1,5})?$/i.exec(header);
+  return (match?.[1] ?? match?.[2])?.toLowerCase();
+}

@@ -1,0 +1,106 @@
+import type { Authenticator, Principal } from '../auth/principal.js';
+import { BusError } from '../protocol/errors.js';
+import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
+
+/**
+ * Who a connection is, where it says so in its first frame: within a time, and before anything else.
+ * What follows that frame before the token is judged is held back, and taken up after.
+ */
+export interface AuthenticationOwner<F> {
+  onAuthenticated(principal: Principal): void;
+  onRefused(error: BusError): void;
+  /** A frame that was held back. */
+  onHeld(frame: F): void;
+}
+
+export class PendingAuthentication<F> {
+  readonly #authenticator: Authenticator;
+  readonly #owner: AuthenticationOwner<F>;
+  readonly #deadline: NodeJS.Timeout;
+  #held: F[] = [];
+  #isJudging = false;
+  #isOver = false;
+
+  constructor(authenticator: Authenticator, timeoutMs: number, owner: AuthenticationOwner<F>) {
+    this.#authenticator = authenticator;
+    this.#owner = owner;
+    this.#deadline = setTimeout(() => {
+      const message = `no valid token came within ${timeoutMs} ms`;
+      this.#refuse(new BusError('UNAUTHENTICATED', message));
+    }, timeoutMs);
+  }
+
+  /** The token is being judged: nothing more needs to be read. */
+  get isJudging(): boolean {
+    return this.#isJudging;
+  }
+
+  judge(token: string): void {
+    this.#isJudging = true;
+    this.#authenticator.authenticate(token).then(
+      (principal) => this.#accept(principal),
+      (error: unknown) => this.#refuse(asRefusal(error)),
+    );
+  }
+
+  /** A frame that came before the answer. */
+  hold(frame: F): void {
+    if (!this.#isJudging) {
+      const message = 'the first frame has to be authenticate, with a token';
+      this.#refuse(new BusError('UNAUTHENTICATED', message));
+    } else if (this.#held.length < REQUESTS_PER_CONNECTION_MAX) this.#held.push(frame);
+    else
+      this.#refuse(new BusError('LIMIT_EXCEEDED', 'too many frames before the answer to a token'));
+  }
+
+  /** The connection is over. */
+  dispose(): void {
+    this.#isOver = true;
+    this.#held = [];
+    clearTimeout(this.#deadline);
+  }
+
+  #accept(principal: Principal): void {
+    if (this.#isOver) return;
+    const held = this.#held;
+    this.dispose();
+    this.#owner.onAuthenticated(principal);
+    for (const frame of held) this.#owner.onHeld(frame);
+  }
+
+  #refuse(error: BusError): void {
+    if (this.#isOver) return;
+    this.dispose();
+    this.#owner.onRefused(error);
+  }
+}
+
+/** What is wrong with our own means must not tell a stranger more than that. */
+export function asRefusal(error: unknown): BusError {
+  if (error instanceof BusError) return error;
+  return new BusError('UNAUTHENTICATED', 'the token could not be checked', { cause: error });
+}
+
+/** The token of an `Authorization` header; `undefined` where there is no header. */
+export function bearerToken(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const token = /^bearer +([\w\-.~+/]+=*) *$/i.exec(header)?.[1];
+  if (token !== undefined) return token;
+  throw new BusError('UNAUTHENTICATED', 'the Authorization header is not "Bearer" and a token');
+}
+
+/** The longest that a timer can wait, ms. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Calls `onExpired` at that time, however far off, and answers what stops it. */
+export function watchExpiry(expiresAt: number | undefined, onExpired: () => void): () => void {
+  if (expiresAt === undefined) return () => {};
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    const left = expiresAt - Date.now();
+    if (left <= 0) onExpired();
+    else timer = setTimeout(wait, Math.min(left, TIMER_MS_MAX)).unref();
+  };
+  timer = setTimeout(wait, 0).unref();
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,102 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from 'node:http';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo, ListenOptions } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { BusError } from '../protocol/errors.js';
+import { PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
+import type { GatewayLogger } from './gateway-log.js';
+import type { GatewaySettings } from './settings.js';
+import { TlsFiles } from './tls-files.js';
+
+/**
+ * The gateway's own HTTP or HTTPS server, where it has one: it binds the port, alone or with other
+ * threads, and hands on what arrives.
+ */
+export class GatewayListener {
+  readonly #settings: GatewaySettings;
+  readonly #log: GatewayLogger;
+  readonly #server: Server | HttpsServer;
+  readonly #tls: TlsFiles | undefined;
+
+  /** @throws BusError `OPTION_INVALID` for TLS files that cannot be used */
+  constructor(settings: GatewaySettings, log: GatewayLogger) {
+    this.#settings = settings;
+    this.#log = log;
+    const { tls } = settings;
+    if (tls === undefined) this.#server = createHttpServer();
+    else {
+      this.#tls = new TlsFiles(tls, log);
+      this.#server = createHttpsServer(this.#tls.pair);
+    }
+    this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
+  }
+
+  /** The port that was bound, known after `listen()`. */
+  get port(): number {
+    const address = this.#server.address() as AddressInfo | null;
+    return address?.port ?? 0;
+  }
+
+  /** @throws BusError `OPTION_INVALID` if the port cannot be bound */
+  async listen(
+    onRequest: RequestListener,
+    onUpgrade: (request: IncomingMessage, stream: Duplex, head: Buffer) => void,
+  ): Promise<void> {
+    const server = this.#server;
+    const { host, port, gateways } = this.#settings;
+    server.on('request', onRequest);
+    server.on('upgrade', onUpgrade);
+    // Each thread has a socket of its own on the port, and the system spreads connections over them.
+    const options: ListenOptions & { reusePort?: boolean } = { host, port };
+    if (gateways > 1) options.reusePort = true;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        reject(bindFailure(host, port, error));
+      });
+      server.listen(options, resolve);
+    });
+    server.removeAllListeners('error');
+    server.on('error', (error) => this.#log('error', 'server error', { error: error.message }));
+    this.#watchCertificate();
+  }
+
+  /** Accepts no more; resolves when all connections are gone. */
+  close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    return closed;
+  }
+
+  closeAllConnections(): void {
+    this.#server.closeAllConnections();
+  }
+
+  /** Watches no files any more. */
+  release(): void {
+    this.#tls?.close();
+  }
+
+  #watchCertificate(): void {
+    const server = this.#server;
+    if (!('setSecureContext' in server)) return;
+    this.#tls?.watch((pair) => server.setSecureContext(pair));
+    // A client that speaks no TLS, or trusts the certificate not, is its own trouble.
+    server.on('tlsClientError', (error) =>
+      this.#log('debug', 'TLS handshake failed', { error: error.message }),
+    );
+  }
+}
+
+function bindFailure(host: string, port: number, error: NodeJS.ErrnoException): BusError {
+  const reason = error.code === 'EADDRINUSE' ? 'it is in use' : error.message;
+  const message = `port ${port} on ${host} cannot be bound: ${reason}`;
+  return new BusError('OPTION_INVALID', message, {
+    cause: error,
+    details: { host, port, errno: error.code },
+  });
+}

@@ -1,0 +1,89 @@
+import type { Principal } from '../auth/principal.js';
+import type { SubscriberInfo, TopicInfo } from '../main/bus.js';
+import { BusError } from '../protocol/errors.js';
+import type { EventInput } from '../protocol/event.js';
+import type { FilterInput } from '../protocol/filter.js';
+import { quote } from '../protocol/quote.js';
+import { assertPattern, assertPublishTopic, assertTopic } from '../protocol/topic.js';
+
+/**
+ * What a principal may do, asked before anything is done for it. What is malformed keeps the code
+ * that the bus would give it: only what would else be carried out is `FORBIDDEN`.
+ */
+
+/**
+ * The events as they are published: with the source that the principal is held to.
+ *
+ * @throws BusError `FORBIDDEN`, `TOPIC_INVALID`
+ */
+export function permittedEvents(
+  principal: Principal,
+  events: readonly EventInput[],
+): readonly EventInput[] {
+  for (const { topic } of events) {
+    if (principal.mayPublish(topic)) continue;
+    assertPublishTopic(topic);
+    throw forbidden(principal, 'publish to', 'topic', topic);
+  }
+  const { forcedSource } = principal;
+  if (forcedSource === undefined) return events;
+  return events.map((event) => ({ ...event, source: forcedSource }));
+}
+
+/** @throws BusError `FORBIDDEN`, `PATTERN_INVALID` */
+export function assertMayRead(principal: Principal, filter: FilterInput): void {
+  const pattern = principal.beyondSubscribe(patternsOf(filter));
+  if (pattern === undefined) return;
+  assertPattern(pattern);
+  throw forbidden(principal, 'read', 'pattern', pattern);
+}
+
+/** @throws BusError `FORBIDDEN`, `TOPIC_INVALID` */
+export function assertMayReadTopic(principal: Principal, topic: string): void {
+  if (principal.maySubscribe(topic)) return;
+  assertTopic(topic);
+  throw forbidden(principal, 'read', 'topic', topic);
+}
+
+/** @throws BusError `FORBIDDEN` */
+export function assertMayAdminister(principal: Principal, pattern: string): void {
+  if (principal.mayAdminister(pattern)) return;
+  throw forbidden(principal, 'administer', 'pattern', pattern);
+}
+
+export function readableTopics(
+  principal: Principal,
+  topics: readonly TopicInfo[],
+): readonly TopicInfo[] {
+  return topics.filter(({ name }) => principal.maySubscribe(name));
+}
+
+/** Subscribers of a topic that may be read; of what else they listen to, only what may be read. */
+export function readableSubscribers(
+  principal: Principal,
+  subscribers: readonly SubscriberInfo[],
+): readonly SubscriberInfo[] {
+  return subscribers.map((subscriber) => {
+    const topics = subscriber.topics.filter((topic) => isReadable(principal, topic));
+    return topics.length === subscriber.topics.length ? subscriber : { ...subscriber, topics };
+  });
+}
+
+function isReadable(principal: Principal, pattern: string): boolean {
+  return principal.beyondSubscribe([pattern]) === undefined;
+}
+
+function patternsOf(filter: FilterInput): readonly string[] {
+  if (typeof filter === 'string') return [filter];
+  return 'topics' in filter ? filter.topics : filter;
+}
+
+function forbidden(
+  { name }: Principal,
+  action: string,
+  kind: 'topic' | 'pattern',
+  value: string,
+): BusError {
+  const message = `${quote(name)} may not ${action} ${kind} ${quote(value)}`;
+  return new BusError('FORBIDDEN', message, { details: { [kind]: quote(value) } });
+}

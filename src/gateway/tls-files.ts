@@ -1,0 +1,96 @@
+import { readFileSync, statSync } from 'node:fs';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { FileWatch } from '../auth/file-watch.js';
+import type { TlsOptions } from '../main/bus.js';
+import { BusError } from '../protocol/errors.js';
+import { TLS_FILE_BYTES_MAX, TLS_POLL_MS, TLS_SETTLE_MS } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import type { GatewayLogger } from './gateway-log.js';
+
+/**
+ * A server's certificate and key, in files that whoever renews them replaces. A new pair takes the
+ * place of the old one for connections from then on, once both of its files are there and fit each
+ * other; until then, and where they are faulty, the old pair is kept. One thread.
+ */
+export class TlsFiles {
+  readonly #options: TlsOptions;
+  readonly #log: GatewayLogger;
+  #pair: SecureContextOptions;
+  #watches: FileWatch[] = [];
+  /** The pair that was complained about last: the clock asks again and again. */
+  #complaint = '';
+
+  /** @throws BusError `OPTION_INVALID` where a file cannot be read, or the two do not fit */
+  constructor(options: TlsOptions, log: GatewayLogger) {
+    this.#options = options;
+    this.#log = log;
+    this.#pair = readPair(options);
+  }
+
+  get pair(): SecureContextOptions {
+    return this.#pair;
+  }
+
+  /** Calls `onChange` with each new pair, until `close()`. */
+  watch(onChange: (pair: SecureContextOptions) => void): void {
+    const { certFile, keyFile } = this.#options;
+    const times = { pollMs: TLS_POLL_MS, settleMs: TLS_SETTLE_MS };
+    const look = (): void => this.#look(onChange);
+    this.#watches = [certFile, keyFile].map((file) => new FileWatch(file, look, times));
+  }
+
+  close(): void {
+    for (const watch of this.#watches.splice(0)) watch.close();
+  }
+
+  #look(onChange: (pair: SecureContextOptions) => void): void {
+    try {
+      const pair = readPair(this.#options);
+      this.#complaint = '';
+      if (isSame(pair, this.#pair)) return;
+      onChange(pair);
+      this.#pair = pair;
+      this.#log('info', 'certificate replaced', { certFile: this.#options.certFile });
+    } catch (error) {
+      const { message } = error as Error;
+      if (message === this.#complaint) return;
+      this.#complaint = message;
+      this.#log('error', 'new certificate not taken: the old one is kept', { reason: message });
+    }
+  }
+}
+
+/** @throws BusError `OPTION_INVALID` */
+function readPair({ certFile, keyFile, passphrase }: TlsOptions): SecureContextOptions {
+  const cert = readBounded('tls.certFile', certFile);
+  const key = readBounded('tls.keyFile', keyFile);
+  const pair = passphrase === undefined ? { cert, key } : { cert, key, passphrase };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    const files = `${quote(certFile)} and ${quote(keyFile)}`;
+    const message = `option tls: ${files} are no certificate and its key: ${(error as Error).message}`;
+    throw new BusError('OPTION_INVALID', message, { cause: error, details: { option: 'tls' } });
+  }
+  return pair;
+}
+
+function readBounded(option: string, file: string): Buffer {
+  const refuse = (reason: string, cause?: unknown): BusError => {
+    const message = `option ${option}: ${quote(file)} ${reason}`;
+    return new BusError('OPTION_INVALID', message, { cause, details: { option } });
+  };
+  try {
+    if (statSync(file).size > TLS_FILE_BYTES_MAX) {
+      throw refuse(`is longer than ${TLS_FILE_BYTES_MAX} bytes`);
+    }
+    return readFileSync(file);
+  } catch (error) {
+    if (error instanceof BusError) throw error;
+    throw refuse(`cannot be read: ${(error as Error).message}`, error);
+  }
+}
+
+function isSame(a: SecureContextOptions, b: SecureContextOptions): boolean {
+  return (a.cert as Buffer).equals(b.cert as Buffer) && (a.key as Buffer).equals(b.key as Buffer);
+}

@@ -1,0 +1,35 @@
+import type { Principal } from '../auth/principal.js';
+import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../protocol/limits.js';
+import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../protocol/wire.js';
+import type { GatewaySettings } from './settings.js';
+
+/** What a client is told first: where it is, who it is, and the limits that it has to keep. */
+export function welcome(
+  settings: GatewaySettings,
+  place: {
+    readonly connection: string;
+    readonly epoch: string;
+    readonly shards: number;
+    readonly server: string;
+    readonly principal: Principal | undefined;
+  },
+): Welcome {
+  const { connection, epoch, shards, server, principal } = place;
+  const { heartbeatMs } = settings;
+  const limits = wireLimits(settings);
+  const told = { protocol: WIRE_PROTOCOL, server, epoch, shards, connection, heartbeatMs, limits };
+  return principal === undefined ? told : { ...told, principal: principal.name };
+}
+
+function wireLimits(settings: GatewaySettings): WireLimits {
+  const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
+  return {
+    frameBytes: settings.maxFrameBytes,
+    payloadBytes: PAYLOAD_BYTES_MAX,
+    subscriptions: settings.maxSubscriptions,
+    eventsPerFrame: EVENTS_PER_FRAME_MAX,
+    outboundBytes: settings.maxOutboundBytes,
+    ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
+    ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
+  };
+}
