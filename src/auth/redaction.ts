@@ -115,14 +115,11 @@ function maskMembers(
     const value = members[name];
     const masked = maskChild(value, name, steps, depth);
     if (masked === value) continue;
-    copy ??= { ...members };
-    // Defined, not assigned: a payload may have a member called `__proto__`.
-    Object.defineProperty(copy, name, { ...PLAIN_MEMBER, value: masked });
+    // A member called `__proto__` is copied as a member, and being there it is assigned as one.
+    (copy ??= { ...members })[name] = masked;
   }
   return copy ?? members;
 }
-
-const PLAIN_MEMBER = { configurable: true, enumerable: true, writable: true };
 
 function maskChild(
   value: unknown,

@@ -1,6 +1,7 @@
 import { appendFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { KeyStore } from '../../src/auth/key-store.js';
 import { keysFileText } from '../../src/auth/keys-file.js';
 import type { Principal } from '../../src/auth/principal.js';
 import {
@@ -123,6 +124,31 @@ describe('editing the keys file', () => {
     await told;
     expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
     expect(logs.filter(isComplaint)).toHaveLength(1);
+  });
+
+  it('so that it cannot be used is told once, however often it is looked at', () => {
+    const path = join(temporaryDirectory(), 'keys.json');
+    writeKeys(path, newKey());
+    const logs: string[] = [];
+    const store = KeyStore.open(
+      { path, log: (_, message) => logs.push(message), now: Date.now, onRevoked: () => {} },
+      [],
+    )!;
+    const look = () => {
+      for (let i = 0; i < 5; i++) store.check();
+      return logs.splice(0).length;
+    };
+    expect(look()).toBe(0);
+    rmSync(path);
+    expect(look()).toBe(1);
+    writeFileSync(path, '{', { mode: 0o600 });
+    expect(look()).toBe(1);
+    rmSync(path);
+    expect(look()).toBe(1);
+    writeKeys(path);
+    expect(look()).toBe(1);
+    expect(store.size).toBe(0);
+    store.close();
   });
 
   it('so that it says nothing new revokes nobody', async () => {

@@ -100,6 +100,12 @@ describe('options', () => {
     }
   });
 
+  it('with a very long value where none belongs have a short message', async () => {
+    const long = 'x'.repeat(100_000);
+    const message = await faultsOf({ keysFile: 'k', required: long, [long]: long });
+    expect(message.length).toBeLessThan(1000);
+  });
+
   it('with a secret that is too short do not show it', async () => {
     const secret = 'hunter2hunter2hunter2hunter2hun';
     const error = (await failureOf(() =>

@@ -111,16 +111,22 @@ describe('rates', () => {
   });
 
   it('cost nothing when the other one refuses', () => {
-    const { now } = clock();
-    const limiter = new RateLimiter({ perConnection: { publishPerSecond: 100 }, now });
-    const slow = principal('p', { publishPerSecond: 10 });
-    const rates = limiter.connection(slow);
-    rates.publish(10);
-    for (let i = 0; i < 50; i++) expect(refusalOf(() => rates.publish(9))).toBeDefined();
-    // The connection's own bucket still holds 90: the wait is the principal's.
-    expect(refusalOf(() => rates.publish(10))).toMatchObject({
-      details: { retryAfterMs: 1000, limitOf: 'principal' },
+    const { now, pass } = clock();
+    const limiter = new RateLimiter({ perConnection: { publishPerSecond: 1 }, now });
+    const shared = principal('p', { publishPerSecond: 10 });
+    const [refused, other] = [limiter.connection(shared), limiter.connection(shared)];
+    // More than its bucket holds passes a full one, and empties that of the principal.
+    other.publish(10);
+    expect(refusalOf(() => refused.publish(1))).toMatchObject({
+      details: { retryAfterMs: 100, limitOf: 'principal' },
     });
+    pass(100);
+    refused.publish(1);
+    pass(200);
+    expect(refusalOf(() => refused.publish(1))).toMatchObject({
+      details: { retryAfterMs: 800, limitOf: 'connection' },
+    });
+    limiter.connection(shared).publish(2);
   });
 
   it('start anew when the key gets other ones', () => {
