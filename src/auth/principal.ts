@@ -24,7 +24,10 @@ export interface Principal {
   mayPublish(topic: string): boolean;
   /** Whether this topic's events may be read. */
   maySubscribe(topic: string): boolean;
-  /** The first of these patterns that reaches beyond what may be read, or `undefined` if none does. */
+  /**
+   * The first of these patterns that reaches beyond what may be read, or `undefined` if none does. An empty list reaches
+   * nowhere: who means everything has to ask for `*`.
+   */
   beyondSubscribe(patterns: readonly string[]): string | undefined;
   /** Whether everything that the pattern matches may be administered; `*` is the whole bus. */
   mayAdminister(pattern: string): boolean;

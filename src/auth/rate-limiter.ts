@@ -20,7 +20,7 @@ export interface RateLimiterOptions {
 
 type Action = 'publish' | 'subscribe';
 
-type Buckets = { readonly [A in Action]?: TokenBucket };
+type Buckets = Map<Action, TokenBucket>;
 
 export class RateLimiter {
   readonly #perConnection: PrincipalRates;
@@ -37,11 +37,16 @@ export class RateLimiter {
 
   /** The limits of one connection, to be kept as long as it is open; a plain HTTP request is one as well. */
   connection(principal: Principal): ConnectionRates {
-    const { rates } = principal;
-    const isLimited =
-      rates.publishPerSecond !== undefined || rates.subscribePerSecond !== undefined;
-    const ofPrincipal = isLimited ? () => this.#bucketsOf(principal) : () => undefined;
-    return new ConnectionRates(bucketsFor(this.#perConnection, this.#now), ofPrincipal, principal);
+    const own: Buckets = new Map();
+    return new ConnectionRates(
+      (action) => this.#bucket(own, action, this.#perConnection),
+      // Looked for each time: a principal that is forgotten meanwhile must not have two of them.
+      (action) => {
+        if (rateOf(principal.rates, action) === undefined) return undefined;
+        return this.#bucket(this.#bucketsOf(principal), action, principal.rates);
+      },
+      principal,
+    );
   }
 
   /** Principals that are remembered. */
@@ -49,7 +54,7 @@ export class RateLimiter {
     return this.#principals.size;
   }
 
-  #bucketsOf({ id, rates }: Principal): Buckets {
+  #bucketsOf({ id }: Principal): Buckets {
     const known = this.#principals.get(id);
     this.#principals.delete(id);
     if (known === undefined && this.#principals.size >= this.#maxPrincipals) {
@@ -58,24 +63,35 @@ export class RateLimiter {
         break;
       }
     }
-    const isSame =
-      known?.publish?.perSecond === rates.publishPerSecond &&
-      known?.subscribe?.perSecond === rates.subscribePerSecond;
-    const buckets = known !== undefined && isSame ? known : bucketsFor(rates, this.#now);
+    const buckets: Buckets = known ?? new Map();
     this.#principals.set(id, buckets);
     return buckets;
   }
+
+  /**
+   * A subject may have two JWTs with different rates, and a key may get other ones: the bucket stays and takes the rate
+   * that is asked with, or changing over would fill it each time.
+   */
+  #bucket(buckets: Buckets, action: Action, rates: PrincipalRates): TokenBucket | undefined {
+    const rate = rateOf(rates, action);
+    if (rate === undefined) return undefined;
+    let bucket = buckets.get(action);
+    if (bucket === undefined) buckets.set(action, (bucket = new TokenBucket(rate, this.#now)));
+    else if (bucket.perSecond !== rate) bucket.changeRate(rate);
+    return bucket;
+  }
 }
 
+type FindBucket = (action: Action) => TokenBucket | undefined;
+
 export class ConnectionRates {
-  readonly #own: Buckets;
-  /** Asked for each time: a principal that is forgotten meanwhile must not have two of them. */
-  readonly #ofPrincipal: () => Buckets | undefined;
+  readonly #own: FindBucket;
+  readonly #shared: FindBucket;
   readonly #principal: Principal;
 
-  constructor(own: Buckets, ofPrincipal: () => Buckets | undefined, principal: Principal) {
+  constructor(own: FindBucket, shared: FindBucket, principal: Principal) {
     this.#own = own;
-    this.#ofPrincipal = ofPrincipal;
+    this.#shared = shared;
     this.#principal = principal;
   }
 
@@ -91,8 +107,8 @@ export class ConnectionRates {
 
   /** Both have room, or neither gives: what one refuses must not cost the other. */
   #take(action: Action, count: number): void {
-    const own = this.#own[action];
-    const shared = this.#ofPrincipal()?.[action];
+    const own = this.#own(action);
+    const shared = this.#shared(action);
     const ownWaitMs = own?.waitMs(count) ?? 0;
     const sharedWaitMs = shared?.waitMs(count) ?? 0;
     if (ownWaitMs === 0 && sharedWaitMs === 0) {
@@ -116,12 +132,6 @@ export class ConnectionRates {
   }
 }
 
-function bucketsFor(rates: PrincipalRates, now: () => number): Buckets {
-  const { publishPerSecond, subscribePerSecond } = rates;
-  return {
-    ...(publishPerSecond !== undefined && { publish: new TokenBucket(publishPerSecond, now) }),
-    ...(subscribePerSecond !== undefined && {
-      subscribe: new TokenBucket(subscribePerSecond, now),
-    }),
-  };
+function rateOf(rates: PrincipalRates, action: Action): number | undefined {
+  return action === 'publish' ? rates.publishPerSecond : rates.subscribePerSecond;
 }

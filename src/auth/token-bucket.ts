@@ -9,23 +9,33 @@ const ROUNDING = 1e-6;
  * in debt.
  */
 export class TokenBucket {
-  readonly perSecond: number;
+  #perSecond: number;
   readonly #now: () => number;
   #tokens: number;
   #filledAt: number;
 
   constructor(perSecond: number, now: () => number = () => performance.now()) {
-    this.perSecond = perSecond;
+    this.#perSecond = perSecond;
     this.#now = now;
     this.#tokens = perSecond;
     this.#filledAt = now();
   }
 
+  get perSecond(): number {
+    return this.#perSecond;
+  }
+
+  /** Goes on with what is in it, as far as that fits when it is asked next. */
+  changeRate(perSecond: number): void {
+    this.#fill();
+    this.#perSecond = perSecond;
+  }
+
   /** 0 if `count` may pass now, else the milliseconds after which it may. Takes nothing. */
   waitMs(count: number): number {
     this.#fill();
-    const missing = Math.min(count, this.perSecond) - this.#tokens;
-    return missing > ROUNDING ? Math.ceil(((missing - ROUNDING) * 1000) / this.perSecond) : 0;
+    const missing = Math.min(count, this.#perSecond) - this.#tokens;
+    return missing > ROUNDING ? Math.ceil(((missing - ROUNDING) * 1000) / this.#perSecond) : 0;
   }
 
   /** As `waitMs`; where it answers 0, `count` is taken. */
@@ -37,8 +47,8 @@ export class TokenBucket {
 
   #fill(): void {
     const now = this.#now();
-    const grown = ((now - this.#filledAt) * this.perSecond) / 1000;
+    const grown = ((now - this.#filledAt) * this.#perSecond) / 1000;
     this.#filledAt = now;
-    this.#tokens = Math.min(this.perSecond, this.#tokens + grown);
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + grown);
   }
 }

@@ -125,8 +125,8 @@ export const GRANT_PATTERNS_MAX = 256;
 export const REDACTION_PATHS_MAX = 64;
 export const REDACTION_PATH_LENGTH_MAX = 256;
 export const REDACTION_PATH_STEPS_MAX = 16;
-/** Topics for which a principal remembers what is masked there. */
-export const REDACTION_TOPICS_CACHED_MAX = 512;
+/** Topics for which a principal remembers what is masked there. Few, as each JWT's connection has its own. */
+export const REDACTION_TOPICS_CACHED_MAX = 64;
 /** Principals whose rates are remembered over their connections; the one unseen longest is forgotten first. */
 export const RATED_PRINCIPALS_MAX = 10_000;
 export const API_KEYS_MAX = 10_000;

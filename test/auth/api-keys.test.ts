@@ -91,6 +91,20 @@ describe('an API key', () => {
     }
   });
 
+  it.each(['publish', 'subscribe', 'admin'] as const)(
+    'with %s grants may do that only',
+    async (only) => {
+      const path = keysFile();
+      const test = newKey({ [only]: ['*'] });
+      writeKeys(path, test);
+      const principal = await open({ keysFile: path }).authenticator.authenticate(test.key);
+      expect(principal.mayPublish('a')).toBe(only === 'publish');
+      expect(principal.maySubscribe('a')).toBe(only === 'subscribe');
+      expect(principal.beyondSubscribe(['a', '*'])).toBe(only === 'subscribe' ? undefined : 'a');
+      expect(principal.mayAdminister('*')).toBe(only === 'admin');
+    },
+  );
+
   it('is one principal for all that show it', async () => {
     const path = keysFile();
     const only = newKey();

@@ -151,6 +151,29 @@ describe('editing the keys file', () => {
     store.close();
   });
 
+  it('keeps every key in force at whatever byte a write is seen', () => {
+    const path = join(temporaryDirectory(), 'keys.json');
+    const only = newKey({ publish: ['a.*'], subscribe: [{ pattern: 'b', redact: ['$.c'] }] });
+    writeKeys(path, only);
+    const revoked: Principal[] = [];
+    const store = KeyStore.open(
+      { path, log: () => {}, now: Date.now, onRevoked: (principal) => revoked.push(principal) },
+      [],
+    )!;
+    const principal = store.authenticate(only.key);
+    const text = keysFileText([only.stored]);
+    for (let length = 0; length < text.trimEnd().length; length++) {
+      writeFileSync(path, text.slice(0, length));
+      store.check();
+      expect(store.authenticate(only.key)).toBe(principal);
+    }
+    writeFileSync(path, text);
+    store.check();
+    expect(store.authenticate(only.key)).toBe(principal);
+    expect(revoked).toEqual([]);
+    store.close();
+  });
+
   it('so that it says nothing new revokes nobody', async () => {
     const { authenticator, path, kept, other, keptPrincipal, logged, revoked } = await opened();
     writeFileSync(path, JSON.stringify(JSON.parse(keysFileText([other.stored, kept.stored]))));

@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type AuthOptions, parseAuthOptions } from '../../src/auth/auth-options.js';
 import { openAuthenticator } from '../../src/auth/open-authenticator.js';
@@ -197,5 +198,35 @@ describe('an authenticator', () => {
     expect(await failureOf(() => jwtOnly.authenticate(only.key))).toMatchObject({
       message: expect.stringContaining('API keys are not accepted'),
     });
+  });
+
+  it('refuses any text that is no token of its own, and never repeats it', async () => {
+    const keysFile = join(temporaryDirectory(), 'keys.json');
+    const only = newKey();
+    writeKeys(keysFile, only);
+    const { authenticator } = open({ keysFile, jwt: { secret: SECRET, ...NAMES } });
+    const json = fc.jsonValue().map((value) => Buffer.from(JSON.stringify(value)));
+    const part = fc.oneof(
+      fc.base64String().map((text) => text.replace(/[+/=]/g, '_')),
+      fc
+        .oneof(json, fc.constant(Buffer.from('{"alg":"HS256"}')))
+        .map((b) => b.toString('base64url')),
+    );
+    const token = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.tuple(part, part, part).map((parts) => parts.join('.')),
+      fc.string().map((text) => `mr_${text}`),
+      fc
+        .integer({ min: 0, max: 62 })
+        .map((at) => `${only.key.slice(0, at)}~${only.key.slice(at + 1)}`),
+    );
+    await fc.assert(
+      fc.asyncProperty(token, async (text) => {
+        const error = (await failureOf(() => authenticator.authenticate(text))) as BusError;
+        expect(error).toMatchObject({ name: 'BusError', code: 'UNAUTHENTICATED' });
+        if (text.length > 20) expect(error.message).not.toContain(text);
+      }),
+      { numRuns: 1000 },
+    );
   });
 });

@@ -129,13 +129,25 @@ describe('rates', () => {
     limiter.connection(shared).publish(2);
   });
 
-  it('start anew when the key gets other ones', () => {
-    const { now } = clock();
+  it('follow the token that is used, and changing over fills nothing', () => {
+    const { now, pass } = clock();
     const limiter = new RateLimiter({ now });
-    limiter.connection(principal('p', { publishPerSecond: 1 })).publish(1);
-    const changed = limiter.connection(principal('p', { publishPerSecond: 5 }));
-    changed.publish(5);
-    expect(refusalOf(() => changed.publish(1))).toMatchObject({ details: { perSecond: 5 } });
+    const slow = limiter.connection(principal('p', { publishPerSecond: 1 }));
+    const fast = limiter.connection(principal('p', { publishPerSecond: 5 }));
+    const free = limiter.connection(principal('p'));
+    fast.publish(5);
+    for (let i = 0; i < 5; i++) {
+      expect(refusalOf(() => slow.publish(1))).toMatchObject({ details: { perSecond: 1 } });
+      free.publish(1);
+      expect(refusalOf(() => fast.publish(1))).toMatchObject({
+        details: { perSecond: 5, retryAfterMs: 200 },
+      });
+    }
+    pass(1000);
+    slow.publish(1);
+    expect(refusalOf(() => fast.publish(1))).toBeDefined();
+    pass(1000);
+    fast.publish(5);
   });
 
   it('are remembered for a bounded number of principals, those seen last', () => {
