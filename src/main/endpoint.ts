@@ -553,7 +553,7 @@ export class Endpoint implements BusEndpoint, DeliveryHandler, SubscriptionHost,
   /** False if something came while the doorbell was being hung up. */
   #park(): boolean {
     this.#doorbell.park();
-    if (this.#proxies.every((proxy) => proxy.isEmpty)) return true;
+    if (this.#proxies.every((proxy) => proxy.isIdle)) return true;
     this.#doorbell.unpark();
     return false;
   }

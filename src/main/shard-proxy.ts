@@ -79,6 +79,9 @@ export class ShardProxy {
   #port: MessagePort;
   #generation = 0;
   #nextRequest = 1;
+  /** The shard was asked to say when it has released something. */
+  #awaitsPublishRoom = false;
+  #awaitsControlRoom = false;
   #ackedPosition: number;
 
   constructor(end: LinkEnd, control: ShardControl, generation: number, handler: DeliveryHandler) {
@@ -106,8 +109,15 @@ export class ShardProxy {
     return this.#publishRing.usedBytes / this.#publishRing.capacity;
   }
 
-  get isEmpty(): boolean {
-    return this.#deliveryRing.isEmpty();
+  /**
+   * Nothing is there to be read, and room that was asked for has not come. To be looked at after the doorbell was
+   * parked: the shard wakes nobody who is awake, and what it released before is told here alone.
+   */
+  get isIdle(): boolean {
+    const roomHasCome =
+      (this.#awaitsPublishRoom && !this.#publishRing.isWaiting) ||
+      (this.#awaitsControlRoom && !this.#controlRing.isWaiting);
+    return !roomHasCome && this.#deliveryRing.isEmpty();
   }
 
   /** False if the ring has no room; then `requestRoom` asks to be woken. */
@@ -129,6 +139,7 @@ export class ShardProxy {
   }
 
   requestRoom(): void {
+    this.#awaitsPublishRoom = true;
     this.#publishRing.setWaiting();
   }
 
@@ -164,6 +175,8 @@ export class ShardProxy {
 
   /** Takes up to `limit` records from the shard and returns how many. */
   drain(limit: number): number {
+    if (!this.#publishRing.isWaiting) this.#awaitsPublishRoom = false;
+    if (!this.#controlRing.isWaiting) this.#awaitsControlRoom = false;
     // The watermark first: what was written before it was set is then in the ring.
     const watermark = this.#deliveryRing.durableWatermark;
     const read = this.#deliveries.read(this.#onRecord, limit);
@@ -171,7 +184,7 @@ export class ShardProxy {
     const isOwn = Atomics.load(this.control.words, GENERATION) === this.#generation;
     if (isOwn && this.#deliveryRing.isEmpty()) this.watermark = watermark;
     if (this.#deliveries.release()) this.wake();
-    while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) this.#unsent.shift();
+    this.#sendUnsent();
     return read;
   }
 
@@ -232,8 +245,17 @@ export class ShardProxy {
 
   #tryClaimControl(length: number): boolean {
     if (this.#controls.tryClaim(length)) return true;
+    this.#awaitsControlRoom = true;
     this.#controlRing.setWaiting();
     return this.#controls.tryClaim(length);
+  }
+
+  /** Wakes the shard for what it finds room for: it may have parked since it made some. */
+  #sendUnsent(): void {
+    let sent = 0;
+    for (; this.#unsent.length > 0 && this.#send(this.#unsent.peek()!); sent++)
+      this.#unsent.shift();
+    if (sent > 0) this.wake();
   }
 
   #send(id: number): boolean {
