@@ -129,7 +129,12 @@ function log(topics) {
 /** Everything is there and counted. */
 function check(store) {
   let counted = 0;
-  for (const topic of store.topics()) counted += topic.events;
+  for (let after = 0; ; ) {
+    after = store.scanTopics(after, 1024, ({ events }) => {
+      counted += events;
+    });
+    if (after === 0) break;
+  }
   let read = 0;
   store.read({ after: store.head - 1000, limit: 1000 }, () => void read++);
   const expected = Math.ceil(events / batch) * batch;

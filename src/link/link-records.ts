@@ -118,15 +118,54 @@ export interface SubscriptionReply {
   readonly position: number;
 }
 
-/** Questions to one shard. */
+/** Questions to one shard. Lists come in pages; a page may be empty and not the last. */
 export type ShardRequest =
   /** Answered behind everything that was delivered before. */
   | { readonly kind: 'sync' }
-  /** Without a topic: those furthest behind. */
-  | { readonly kind: 'subscribers'; readonly topic?: string; readonly limit: number }
-  | {
-      readonly kind: 'topics';
-      readonly pattern: string;
-      readonly skip: number;
-      readonly limit: number;
-    };
+  | { readonly kind: 'subscribers'; readonly topic: string; readonly after: SubscriberKey }
+  /** Those furthest behind, at most so many. */
+  | { readonly kind: 'laggards'; readonly limit: number }
+  /** `after` the topic of that number. */
+  | { readonly kind: 'topics'; readonly pattern: string; readonly after: number };
+
+/** Subscribers are listed by endpoint and, within it, by number. */
+export interface SubscriberKey {
+  readonly endpoint: string;
+  readonly subscription: number;
+}
+
+/** Before all of them. */
+export const FIRST_SUBSCRIBER: SubscriberKey = { endpoint: '', subscription: 0 };
+
+/** `next`: what to go on after; null: that was all. */
+export interface SubscribersReply {
+  readonly subscribers: readonly SubscriberEntry[];
+  readonly next: SubscriberKey | null;
+}
+
+export interface SubscriberEntry {
+  readonly id: string;
+  readonly name?: string | undefined;
+  readonly endpoint: string;
+  readonly topics: readonly string[];
+  readonly overflow: string;
+  readonly mode: string;
+  readonly queued: number;
+  readonly dropped: number;
+  readonly lag: number;
+}
+
+export interface TopicsReply {
+  readonly topics: readonly TopicEntry[];
+  readonly next: number | null;
+}
+
+export interface TopicEntry {
+  readonly name: string;
+  readonly events: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** ms since 1970. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}

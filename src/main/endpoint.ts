@@ -28,18 +28,11 @@ import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
-import {
-  CREDIT_BYTES,
-  DELIVERIES_PER_SAMPLE,
-  DELIVERIES_PER_TURN,
-  SUBSCRIBERS_LISTED_MAX,
-  TOPICS_PER_REPLY,
-} from '../protocol/limits.js';
+import { CREDIT_BYTES, DELIVERIES_PER_SAMPLE, DELIVERIES_PER_TURN } from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../record/event-record.js';
 import { Doorbell } from '../ring/wait.js';
-import type { TopicSummary } from '../store/event-log.js';
 import type {
   BackupOptions,
   BackupResult,
@@ -63,6 +56,7 @@ import { limitOf, parseQuery, QueryRunner, shardsOf } from './query.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
+import { furthestBehind, subscribersOf, topicsOf } from './shard-questions.js';
 import { busStats } from './stats.js';
 import { BusSubscription, type ShardPart, type SubscriptionHost } from './subscription.js';
 import { SystemErrors } from './system-events.js';
@@ -612,66 +606,6 @@ function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
     const tracing = activeTracing();
     return tracing === undefined ? handler(event) : tracing.handle(event, handler);
   };
-}
-
-function subscribersOf(proxy: ShardProxy, topic?: string): Promise<SubscriberInfo[]> {
-  const limit = SUBSCRIBERS_LISTED_MAX;
-  const request = topic === undefined ? { limit } : { topic, limit };
-  return proxy.request(CONTROL_REQUEST, () => ({ kind: 'subscribers', ...request }));
-}
-
-/** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
-async function furthestBehind(proxies: readonly ShardProxy[]): Promise<SubscriberInfo[]> {
-  const live = proxies.filter(({ failure }) => failure === undefined);
-  const perShard = await Promise.all(live.map((proxy) => subscribersOf(proxy)));
-  const byId = new Map<string, SubscriberInfo>();
-  for (const one of perShard.flat()) {
-    const known = byId.get(one.id);
-    if (known === undefined) byId.set(one.id, one);
-    else byId.set(one.id, together(known, one));
-  }
-  const all = [...byId.values()].sort((a, b) => b.lag - a.lag);
-  return all.slice(0, SUBSCRIBERS_LISTED_MAX);
-}
-
-function together(a: SubscriberInfo, b: SubscriberInfo): SubscriberInfo {
-  return {
-    ...(a.lag >= b.lag ? a : b),
-    queued: a.queued + b.queued,
-    dropped: a.dropped + b.dropped,
-    lag: a.lag + b.lag,
-  };
-}
-
-interface TopicsReply {
-  readonly topics: readonly TopicSummary[];
-  /** Go on behind so many; 0: that was all. */
-  readonly next: number;
-}
-
-async function topicsOf(proxy: ShardProxy, pattern: string): Promise<TopicInfo[]> {
-  const found: TopicInfo[] = [];
-  for (let skip = 0; ; ) {
-    const reply = await proxy.request<TopicsReply>(CONTROL_REQUEST, () => ({
-      kind: 'topics',
-      pattern,
-      skip,
-      limit: TOPICS_PER_REPLY,
-    }));
-    for (const { name, events, firstSequence, lastSequence, firstAt, lastAt } of reply.topics) {
-      found.push({
-        name,
-        shard: proxy.shard,
-        events,
-        firstSequence,
-        lastSequence,
-        firstAt: new Date(firstAt).toISOString(),
-        lastAt: new Date(lastAt).toISOString(),
-      });
-    }
-    if (reply.next === 0) return found;
-    skip = reply.next;
-  }
 }
 
 function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {

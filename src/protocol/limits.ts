@@ -107,8 +107,15 @@ export const LIVE_FEED_EVENTS_PER_TURN = 4096;
 export const CATCH_UP_EVENTS_PER_TURN = 512;
 export const CATCH_UP_EVENTS_PER_STEP = 128;
 export const CATCH_UP_BYTES_PER_STEP = 256 * KIB;
-/** Topics in one answer of a shard. */
+/** Topics that a shard looks at for one answer. */
 export const TOPICS_PER_REPLY = 1024;
+/** Subscribers, and characters of their patterns, in one answer of a shard. */
+export const SUBSCRIBERS_PER_REPLY = 256;
+export const SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY = 256 * KIB;
+/** Topics and subscribers that a shard looks at in one turn, for all questions together; the last answer may go beyond. */
+export const ANSWERED_PER_TURN = 4096;
+/** Topics looked at in one step of finding out what a pruned stretch of history means to a subscriber. */
+export const GAP_TOPICS_PER_STEP = 1024;
 /** Tries to start a shard's thread without progress in between, before the bus gives it up. */
 export const SHARD_RESTARTS_MAX = 5;
 

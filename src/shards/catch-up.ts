@@ -7,16 +7,17 @@ import { BusError } from '../protocol/errors.js';
 import {
   CATCH_UP_BYTES_PER_STEP,
   CATCH_UP_EVENTS_PER_STEP,
+  GAP_TOPICS_PER_STEP,
   SHARD_CATCH_UP_EVENTS_MAX,
 } from '../protocol/limits.js';
-import { matchesPattern } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { EventLog, StoredRecord } from '../store/event-log.js';
-import { type Consumer, REPLAYING } from './consumer.js';
+import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
+import { PatternTrie } from './matching/pattern-trie.js';
 import type { LinkConsumer, Routes } from './routes.js';
 
 export interface CatchUpStep {
-  /** Events read from the log, matching or not. */
+  /** Events read from the log, matching or not, or as much work. */
   readonly read: number;
   readonly sent: number;
 }
@@ -28,7 +29,7 @@ export class CatchUp {
   readonly #one: Consumer[] = [];
   #consumer!: LinkConsumer;
   #sent = 0;
-  /** For want of credit or of room. */
+  /** For want of credit or of room, or before a hole. */
   #stopped = false;
 
   constructor(log: EventLog, routes: Routes) {
@@ -40,10 +41,11 @@ export class CatchUp {
   step(consumer: LinkConsumer, head: number, limit: number): CatchUpStep {
     if (head - consumer.position > SHARD_CATCH_UP_EVENTS_MAX) {
       consumer.mode = REPLAYING;
+      consumer.gapScan = undefined;
       consumer.link.state(consumer.subscription, STATE_BEHIND, { position: consumer.position });
       return { read: 0, sent: 0 };
     }
-    if (this.#log.prunedThrough > consumer.position) this.#tellGap(consumer);
+    if (consumer.gapScan !== undefined) return this.#scan(consumer, consumer.gapScan);
     this.#consumer = consumer;
     this.#one[0] = consumer;
     this.#sent = 0;
@@ -51,7 +53,8 @@ export class CatchUp {
     const read = this.#read(consumer, head, limit);
     if (consumer.ended) return { read, sent: this.#sent };
     // Pruned sequences at the very end are passed over too.
-    if (read === 0 && !this.#stopped) consumer.position = head;
+    const isAtEnd = read === 0 && !this.#stopped && consumer.position < head;
+    if (isAtEnd && this.#mayPass(consumer, head)) consumer.position = head;
     if (consumer.position >= head) consumer.goLive(head);
     return { read, sent: this.#sent };
   }
@@ -73,31 +76,49 @@ export class CatchUp {
     }
   }
 
-  /** Events that the consumer wants may have gone while it was behind: it is told before what follows them. */
-  #tellGap(consumer: LinkConsumer): void {
-    const { prunedThrough } = this.#log;
-    if (consumer.prunedTold >= prunedThrough) return;
-    const from = Math.max(consumer.position, consumer.prunedTold) + 1;
-    consumer.prunedTold = prunedThrough;
-    const to = this.#prunedFor(consumer);
-    if (to < from) return;
-    consumer.link.state(consumer.subscription, STATE_GAP, { from, to, reason: 'pruned' });
+  /**
+   * The consumer stands before a hole in history. Events that it wants may have been in it: if so it is told, before
+   * what follows. While the scan goes on the consumer waits, and nobody else.
+   */
+  #scan(consumer: LinkConsumer, scan: GapScan): CatchUpStep {
+    scan.topic = this.#log.scanTopics(scan.topic, GAP_TOPICS_PER_STEP, (topic) => {
+      if (topic.prunedThrough <= scan.through) return;
+      if (scan.patterns.match(topic.name).length > 0) scan.through = topic.prunedThrough;
+    });
+    if (scan.topic === 0) this.#endScan(consumer, scan);
+    return { read: CATCH_UP_EVENTS_PER_STEP, sent: 0 };
   }
 
-  #prunedFor(consumer: LinkConsumer): number {
-    const { topics: patterns } = consumer.filter;
-    let through = 0;
-    for (const topic of this.#log.topics()) {
-      if (topic.prunedThrough <= through) continue;
-      if (patterns.some((pattern) => matchesPattern(pattern, topic.name))) {
-        through = topic.prunedThrough;
-      }
-    }
-    return through;
+  #beginScan(consumer: LinkConsumer, until: number): void {
+    const patterns = new PatternTrie<true>();
+    for (const pattern of consumer.filter.topics) patterns.add(pattern, true);
+    const { prunedEvents } = this.#log;
+    consumer.gapScan = { patterns, until, prunedEvents, topic: 0, through: 0 };
+  }
+
+  #endScan(consumer: LinkConsumer, { until, through, prunedEvents }: GapScan): void {
+    const from = Math.max(consumer.position, consumer.gapsTold) + 1;
+    consumer.gapScan = undefined;
+    consumer.prunedSeen = prunedEvents;
+    consumer.position = until;
+    if (through < from) return;
+    consumer.gapsTold = through;
+    consumer.link.state(consumer.subscription, STATE_GAP, { from, to: through, reason: 'pruned' });
+  }
+
+  /** True if the consumer may pass over the hole that ends here: nothing went since it was last looked at. */
+  #mayPass(consumer: LinkConsumer, until: number): boolean {
+    if (consumer.prunedSeen === this.#log.prunedEvents) return true;
+    this.#beginScan(consumer, until);
+    return false;
   }
 
   readonly #visit = (record: StoredRecord): boolean => {
     const consumer = this.#consumer;
+    if (record.sequence > consumer.position + 1 && !this.#mayPass(consumer, record.sequence - 1)) {
+      this.#stopped = true;
+      return false;
+    }
     const { bytes, offset, length, sequence } = record;
     const view = this.#view.wrap(bytes, offset);
     const wanted =

@@ -22,25 +22,12 @@ import {
 } from '../link/link-records.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
-import { matchesPattern } from '../protocol/topic.js';
 import type { EventLog } from '../store/event-log.js';
-import { CATCHING_UP, Consumer, LIVE, MODE_NAMES, REPLAYING } from './consumer.js';
+import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
+import { Questions } from './questions.js';
 import type { LinkConsumer, Routes } from './routes.js';
 import type { Shard } from './shard.js';
-
-/** A consumer, as it is told to who asks. */
-interface SubscriberInfo {
-  readonly id: string;
-  readonly name?: string;
-  readonly endpoint: string;
-  readonly topics: readonly string[];
-  readonly overflow: string;
-  readonly mode: string | undefined;
-  readonly queued: number;
-  readonly dropped: number;
-  readonly lag: number;
-}
 
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
@@ -50,19 +37,27 @@ export class Commands {
   readonly #log: EventLog;
   readonly #routes: Routes;
   readonly #generation: number;
+  readonly #questions: Questions;
   #link!: LinkAdapter;
+  #firstLink = 0;
 
   constructor(shard: Shard, log: EventLog, routes: Routes, generation: number) {
     this.#shard = shard;
     this.#log = log;
     this.#routes = routes;
     this.#generation = generation;
+    this.#questions = new Questions(log, routes, shard);
   }
 
   /** True if there were any. */
   take(): boolean {
+    const { links } = this.#shard;
+    const first = this.#firstLink++;
     let taken = 0;
-    for (const link of this.#shard.links) {
+    this.#questions.beginTurn();
+    // In turn, as those who ask first may find the turn's budget for answers spent least.
+    for (let i = 0; i < links.length; i++) {
+      const link = links[(first + i) % links.length]!;
       if (link.leaving) continue;
       this.#link = link;
       const read = link.controls.read(this.#onCommand, COMMANDS_PER_TURN);
@@ -98,7 +93,7 @@ export class Commands {
       case CONTROL_RESUME:
         return this.#resume(body);
       case CONTROL_REQUEST:
-        return this.#answer(body);
+        return this.#questions.answer(body as ShardRequest);
       case CONTROL_LEAVE:
         return this.#shard.leave(this.#link);
       default:
@@ -130,6 +125,7 @@ export class Commands {
       this.#routes.remove(consumer, consumer.filter.topics);
       consumer.filter = command.filter;
       consumer.predicate = compilePredicate(command.filter);
+      consumer.gapScan = undefined;
       this.#routes.add(consumer, consumer.filter.topics);
     }
     return { position: this.#shard.delivered };
@@ -145,54 +141,11 @@ export class Commands {
     const consumer = this.#link.consumers.get(command.subscription);
     if (consumer === undefined || consumer.mode !== REPLAYING) return null;
     const { position, tellGap } = command;
-    consumer.prunedTold = tellGap ? 0 : this.#log.prunedThrough;
+    consumer.gapsTold = tellGap ? 0 : this.#log.prunedThrough;
+    consumer.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
     consumer.position = position;
     consumer.mode = CATCHING_UP;
     this.#shard.wake(consumer);
     return null;
-  }
-
-  #answer(request: ShardRequest): unknown {
-    switch (request.kind) {
-      case 'sync':
-        return null;
-      case 'subscribers':
-        return this.#subscribers(request.topic, request.limit);
-      case 'topics':
-        return this.#topics(request.pattern, request.skip, request.limit);
-    }
-  }
-
-  #subscribers(topic: string | undefined, limit: number): unknown[] {
-    const describe = (consumer: LinkConsumer): SubscriberInfo => this.#describe(consumer);
-    if (topic !== undefined) return [...this.#routes.of(topic).consumers].map(describe);
-    const all = this.#shard.links.flatMap(({ consumers }) => [...consumers.values()].map(describe));
-    return all.sort((a, b) => b.lag - a.lag).slice(0, limit);
-  }
-
-  #describe(consumer: LinkConsumer): SubscriberInfo {
-    const { link, subscription, name, filter, overflow, mode, queued, dropped } = consumer;
-    return {
-      id: `${link.endpoint}-${subscription}`,
-      ...(name === undefined ? {} : { name }),
-      endpoint: link.endpoint,
-      topics: filter.topics,
-      overflow,
-      mode: MODE_NAMES[mode],
-      queued,
-      dropped,
-      lag: this.#shard.lagOf(consumer),
-    };
-  }
-
-  #topics(pattern: string, skip: number, limit: number): unknown {
-    const found: unknown[] = [];
-    let seen = 0;
-    for (const topic of this.#log.topics()) {
-      if (seen++ < skip) continue;
-      if (topic.events > 0 && matchesPattern(pattern, topic.name)) found.push(topic);
-      if (found.length === limit) return { topics: found, next: seen };
-    }
-    return { topics: found, next: 0 };
   }
 }

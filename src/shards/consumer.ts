@@ -22,6 +22,7 @@ import {
 } from '../link/link-records.js';
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
 import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits.js';
+import type { PatternTrie } from './matching/pattern-trie.js';
 
 export const LIVE = 0;
 export const QUEUED = 1;
@@ -83,6 +84,19 @@ class ConflatedQueue {
   }
 }
 
+/** Looks through the topics for those that the consumer wants and that were pruned. */
+export interface GapScan {
+  readonly patterns: PatternTrie<true>;
+  /** The end of the hole that the consumer has come upon. */
+  readonly until: number;
+  /** What the log had pruned when the scan began. */
+  readonly prunedEvents: number;
+  /** The number of the last topic looked at. */
+  topic: number;
+  /** The last sequence that was pruned of what the consumer wants. */
+  through: number;
+}
+
 export class Consumer<L extends ConsumerLink = ConsumerLink> {
   readonly subscription: number;
   readonly name: string | undefined;
@@ -95,8 +109,12 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   ended = false;
   /** All that matched up to this sequence was sent. Kept up to date in CATCHING_UP and REPLAYING only. */
   position = 0;
-  /** What the log had pruned through when the consumer was last told of a gap, or asked not to be. */
-  prunedTold = 0;
+  /** Gaps are told up to this sequence, or were asked not to be. */
+  gapsTold = 0;
+  /** What the log had pruned, in events, when it was last looked at for this consumer. */
+  prunedSeen = -1;
+  /** Under way while it is found out what a hole in history means to the consumer. */
+  gapScan: GapScan | undefined;
   dropped = 0;
   creditEvents: number;
   creditBytes: number;

@@ -39,16 +39,20 @@ export interface ReadRequest {
   readonly limitBytes?: number;
 }
 
-export interface TopicSummary {
+/** What a log knows of a topic without looking. */
+export interface TopicGlance {
   readonly name: string;
   readonly events: number;
+  /** Everything on this topic up to this sequence may have been pruned; 0 if nothing was. */
+  readonly prunedThrough: number;
+}
+
+export interface TopicSummary extends TopicGlance {
   readonly firstSequence: number;
   readonly lastSequence: number;
   /** ms since 1970. */
   readonly firstAt: number;
   readonly lastAt: number;
-  /** Everything on this topic up to this sequence may have been pruned; 0 if nothing was. */
-  readonly prunedThrough: number;
 }
 
 export interface EventLog {
@@ -62,6 +66,8 @@ export interface EventLog {
   readonly prunedThrough: number;
   /** Bytes in the write-ahead log that are not in the file yet; 0 where there is no such thing. */
   readonly walBytes: number;
+  /** Events pruned so far; while it stands still, no more have gone. */
+  readonly prunedEvents: number;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry
@@ -103,8 +109,12 @@ export interface EventLog {
    */
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number;
 
-  /** Topics that the predicate lets through. */
-  topics(): Iterable<TopicSummary>;
+  /**
+   * Shows the topics numbered above `after`, at most `limit` of them, and returns the number to go on after, or 0 if that
+   * was all. A topic keeps its number, so who goes on sees every topic that there was all the time, once. `visit` must
+   * not keep what it is shown.
+   */
+  scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number;
   topic(name: string): TopicSummary | undefined;
 
   /** One small step of retention (bounded rows); true if there is more to do. Outside a batch only. */

@@ -91,6 +91,10 @@ export class Retention {
     return this.#prunedThrough;
   }
 
+  get prunedEvents(): number {
+    return this.#prunedEvents;
+  }
+
   /** One step, in a transaction of its own; true if there is more to do. */
   step(now: number, head: number): boolean {
     for (let rule = 0; rule < this.#rules.length; rule++) {

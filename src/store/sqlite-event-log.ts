@@ -13,6 +13,7 @@ import type {
   ReadRequest,
   RingPosition,
   StoredRecord,
+  TopicGlance,
   TopicSummary,
 } from './event-log.js';
 import { EventReader } from './event-reader.js';
@@ -216,8 +217,8 @@ export class SqliteEventLog implements EventLog {
     return this.#guard('reading', () => this.#reader.read(request, this.#head, visit));
   }
 
-  *topics(): Generator<TopicSummary> {
-    for (const entry of this.#topics.entries()) yield this.#index.summary(entry, this.#head);
+  scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number {
+    return this.#topics.scan(after, limit, visit);
   }
 
   topic(name: string): TopicSummary | undefined {
@@ -227,6 +228,10 @@ export class SqliteEventLog implements EventLog {
 
   get prunedThrough(): number {
     return this.#prunedThrough;
+  }
+
+  get prunedEvents(): number {
+    return this.#retention.prunedEvents;
   }
 
   pruneStep(now: number): boolean {

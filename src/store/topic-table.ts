@@ -115,6 +115,16 @@ export class TopicTable {
     return this.#byName.values();
   }
 
+  /** Shows up to `limit` ids above `after`; returns the one to go on after, 0 at the end. */
+  scan(after: number, limit: number, visit: (entry: TopicEntry) => void): number {
+    const end = Math.min(this.#byId.length, after + 1 + limit);
+    for (let id = after + 1; id < end; id++) {
+      const entry = this.#byId[id];
+      if (entry !== undefined) visit(entry);
+    }
+    return end < this.#byId.length ? end - 1 : 0;
+  }
+
   find(name: string): TopicEntry | undefined {
     return this.#byName.get(name);
   }

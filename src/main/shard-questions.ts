@@ -1,0 +1,72 @@
+/** Lists that a shard answers page by page, put together. */
+import {
+  CONTROL_REQUEST,
+  FIRST_SUBSCRIBER,
+  type ShardRequest,
+  type SubscriberKey,
+  type SubscribersReply,
+  type TopicsReply,
+} from '../link/link-records.js';
+import { SUBSCRIBERS_LISTED_MAX } from '../protocol/limits.js';
+import type { SubscriberInfo, TopicInfo } from './bus.js';
+import type { ShardProxy } from './shard-proxy.js';
+
+export async function topicsOf(proxy: ShardProxy, pattern: string): Promise<TopicInfo[]> {
+  const found: TopicInfo[] = [];
+  for (let after: number | null = 0; after !== null; ) {
+    const request = { kind: 'topics', pattern, after } satisfies ShardRequest;
+    const reply: TopicsReply = await proxy.request(CONTROL_REQUEST, () => request);
+    for (const { firstAt, lastAt, ...topic } of reply.topics) {
+      found.push({
+        ...topic,
+        shard: proxy.shard,
+        firstAt: new Date(firstAt).toISOString(),
+        lastAt: new Date(lastAt).toISOString(),
+      });
+    }
+    after = reply.next;
+  }
+  return found;
+}
+
+export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<SubscriberInfo[]> {
+  const found: SubscriberInfo[] = [];
+  for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
+    const request = { kind: 'subscribers', topic, after } satisfies ShardRequest;
+    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
+    found.push(...(reply.subscribers as readonly SubscriberInfo[]));
+    after = reply.next;
+  }
+  return found;
+}
+
+/** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
+export async function furthestBehind(proxies: readonly ShardProxy[]): Promise<SubscriberInfo[]> {
+  const live = proxies.filter(({ failure }) => failure === undefined);
+  const perShard = await Promise.all(live.map(furthestBehindIn));
+  const byId = new Map<string, SubscriberInfo>();
+  for (const one of perShard.flat()) {
+    const known = byId.get(one.id);
+    if (known === undefined) byId.set(one.id, one);
+    else byId.set(one.id, together(known, one));
+  }
+  const all = [...byId.values()].sort((a, b) => b.lag - a.lag);
+  return all.slice(0, SUBSCRIBERS_LISTED_MAX);
+}
+
+async function furthestBehindIn(proxy: ShardProxy): Promise<readonly SubscriberInfo[]> {
+  const request = { kind: 'laggards', limit: SUBSCRIBERS_LISTED_MAX } satisfies ShardRequest;
+  for (;;) {
+    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
+    if (reply.next === null) return reply.subscribers as readonly SubscriberInfo[];
+  }
+}
+
+function together(a: SubscriberInfo, b: SubscriberInfo): SubscriberInfo {
+  return {
+    ...(a.lag >= b.lag ? a : b),
+    queued: a.queued + b.queued,
+    dropped: a.dropped + b.dropped,
+    lag: a.lag + b.lag,
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * Answers what endpoints ask about a shard's topics and subscribers, page by page. All questions of a turn share one
+ * budget; one that finds it spent gets an empty page and asks again, so that nobody's events wait for a long list.
+ */
+import {
+  FIRST_SUBSCRIBER,
+  type ShardRequest,
+  type SubscriberEntry,
+  type SubscriberKey,
+  type SubscribersReply,
+  type TopicEntry,
+  type TopicsReply,
+} from '../link/link-records.js';
+import {
+  ANSWERED_PER_TURN,
+  SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY,
+  SUBSCRIBERS_PER_REPLY,
+  TOPICS_PER_REPLY,
+} from '../protocol/limits.js';
+import { matchesPattern } from '../protocol/topic.js';
+import type { EventLog } from '../store/event-log.js';
+import { MODE_NAMES } from './consumer.js';
+import type { LinkAdapter } from './link-adapter.js';
+import type { LinkConsumer, RouteLeg, Routes } from './routes.js';
+
+/** What a shard knows of its subscribers. */
+export interface SubscriberSource {
+  readonly links: readonly LinkAdapter[];
+  lagOf(consumer: LinkConsumer): number;
+}
+
+export class Questions {
+  readonly #log: EventLog;
+  readonly #routes: Routes;
+  readonly #source: SubscriberSource;
+  #left = 0;
+
+  constructor(log: EventLog, routes: Routes, source: SubscriberSource) {
+    this.#source = source;
+    this.#log = log;
+    this.#routes = routes;
+  }
+
+  beginTurn(): void {
+    this.#left = ANSWERED_PER_TURN;
+  }
+
+  answer(request: ShardRequest): SubscribersReply | TopicsReply | null {
+    switch (request.kind) {
+      case 'sync':
+        return null;
+      case 'subscribers':
+        return this.#subscribers(request.topic, request.after);
+      case 'laggards':
+        return this.#laggards(request.limit);
+      case 'topics':
+        return this.#topics(request.pattern, request.after);
+    }
+  }
+
+  #topics(pattern: string, after: number): TopicsReply {
+    if (this.#left <= 0) return { topics: [], next: after };
+    const names: string[] = [];
+    const next = this.#log.scanTopics(after, TOPICS_PER_REPLY, ({ name, events }) => {
+      if (events > 0 && matchesPattern(pattern, name)) names.push(name);
+    });
+    this.#left -= TOPICS_PER_REPLY;
+    const topics = names.map((name): TopicEntry => {
+      const { events, firstSequence, lastSequence, firstAt, lastAt } = this.#log.topic(name)!;
+      return { name, events, firstSequence, lastSequence, firstAt, lastAt };
+    });
+    return { topics, next: next === 0 ? null : next };
+  }
+
+  /** A page costs as much as an event on the topic does; it goes through all that match, to have them in order. */
+  #subscribers(topic: string, after: SubscriberKey): SubscribersReply {
+    if (this.#left <= 0) return { subscribers: [], next: after };
+    const route = this.#routes.of(topic);
+    this.#left -= Math.max(1, route.consumers.size);
+    const subscribers: SubscriberEntry[] = [];
+    let length = 0;
+    let last = after;
+    for (const consumer of inOrder(route.legs, after)) {
+      const isFull =
+        subscribers.length === SUBSCRIBERS_PER_REPLY ||
+        length >= SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY;
+      if (isFull) return { subscribers, next: last };
+      subscribers.push(this.#describe(consumer));
+      for (const pattern of consumer.filter.topics) length += pattern.length;
+      last = { endpoint: consumer.link.endpoint, subscription: consumer.subscription };
+    }
+    return { subscribers, next: null };
+  }
+
+  /** Looks at all subscribers, as the gauges do several times a second; only those that are told are described. */
+  #laggards(limit: number): SubscribersReply {
+    if (this.#left <= 0) return { subscribers: [], next: FIRST_SUBSCRIBER };
+    const all: { consumer: LinkConsumer; lag: number }[] = [];
+    for (const { consumers } of this.#source.links) {
+      for (const consumer of consumers.values()) {
+        all.push({ consumer, lag: this.#source.lagOf(consumer) });
+      }
+    }
+    this.#left -= Math.max(1, all.length);
+    const subscribers: SubscriberEntry[] = [];
+    let length = 0;
+    for (const { consumer } of all.sort((a, b) => b.lag - a.lag).slice(0, limit)) {
+      if (length >= SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY) break;
+      subscribers.push(this.#describe(consumer));
+      for (const pattern of consumer.filter.topics) length += pattern.length;
+    }
+    return { subscribers, next: null };
+  }
+
+  #describe(consumer: LinkConsumer): SubscriberEntry {
+    const { link, subscription, name, filter, overflow, mode, queued, dropped } = consumer;
+    return {
+      id: `${link.endpoint}-${subscription}`,
+      ...(name === undefined ? {} : { name }),
+      endpoint: link.endpoint,
+      topics: filter.topics,
+      overflow,
+      mode: MODE_NAMES[mode]!,
+      queued,
+      dropped,
+      lag: this.#source.lagOf(consumer),
+    };
+  }
+}
+
+/** The consumers behind `after`. */
+function* inOrder(
+  legs: readonly RouteLeg[],
+  after: SubscriberKey,
+): Generator<LinkConsumer, void, undefined> {
+  const sorted = [...legs].sort((a, b) => (a.link.endpoint < b.link.endpoint ? -1 : 1));
+  for (const { link, consumers } of sorted) {
+    if (link.endpoint < after.endpoint) continue;
+    const passed = link.endpoint === after.endpoint ? after.subscription : 0;
+    const left = consumers.filter(({ subscription }) => subscription > passed);
+    yield* left.sort((a, b) => a.subscription - b.subscription);
+  }
+}
