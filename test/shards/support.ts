@@ -5,12 +5,20 @@ import {
   ACK_COUNT,
   ACK_KIND,
   ACK_SEQUENCE,
+  CONTROL_BODY,
+  CONTROL_GENERATION,
+  CONTROL_REQUEST_ID,
   DELIVERY_ACK,
+  DELIVERY_STATE,
   PUBLISH,
+  STATE_BODY,
+  STATE_STATE,
+  type SubscribeCommand,
 } from '../../src/link/link-records.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
+import { SqliteEventLog, type SqliteEventLogOptions } from '../../src/store/sqlite-event-log.js';
 import { record, type TestEvent } from '../store/records.js';
 
 export interface ToldAck {
@@ -24,16 +32,19 @@ export class TestLink {
   readonly end: LinkEnd;
   readonly publishRing: RingProducer;
   readonly #publishes: RecordSender;
+  readonly #controls: RecordSender;
   readonly #deliveries: RecordReceiver;
 
-  constructor(ringBytes = 65_536) {
+  constructor(ringBytes = 65_536, endpoint = 'test') {
     const { port1, port2 } = new MessageChannel();
     onTestFinished(() => port1.close());
+    onTestFinished(() => port2.close());
     const memory = createLinkMemory(ringBytes);
     const doorbell = new SharedArrayBuffer(64);
-    this.end = { endpoint: 'test', shard: 0, memory, doorbell, port: port2 };
+    this.end = { endpoint, shard: 0, memory, doorbell, port: port2 };
     this.publishRing = new RingProducer(memory.publishRing);
     this.#publishes = new RecordSender(this.publishRing, port1);
+    this.#controls = new RecordSender(new RingProducer(memory.controlRing), port1);
     this.#deliveries = new RecordReceiver(new RingConsumer(memory.deliveryRing), port1);
   }
 
@@ -47,6 +58,30 @@ export class TestLink {
     if (!this.#publishes.tryClaim(bytes.length)) throw new Error('the publish ring is full');
     bytes.copy(this.#publishes.bytes, this.#publishes.offset);
     this.#publishes.commit(PUBLISH);
+  }
+
+  command(type: number, body: object, generation = 1): void {
+    const text = JSON.stringify(body);
+    if (!this.#controls.tryClaim(CONTROL_BODY + text.length)) throw new Error('no room');
+    const { bytes, offset } = this.#controls;
+    bytes.writeInt32LE(generation, offset + CONTROL_GENERATION);
+    bytes.writeInt32LE(1, offset + CONTROL_REQUEST_ID);
+    bytes.write(text, offset + CONTROL_BODY);
+    this.#controls.commit(type);
+  }
+
+  /** The states that the shard has told since it was last asked, of any subscription. */
+  states(): { state: number; body: unknown }[] {
+    const states: { state: number; body: unknown }[] = [];
+    this.#deliveries.read((type, bytes, offset, length) => {
+      if (type !== DELIVERY_STATE) return;
+      const body: unknown = JSON.parse(
+        bytes.toString('utf8', offset + STATE_BODY, offset + length),
+      );
+      states.push({ state: bytes.readInt32LE(offset + STATE_STATE), body });
+    }, 100_000);
+    this.#deliveries.release();
+    return states;
   }
 
   /** The acks that have come so far. */
@@ -63,4 +98,38 @@ export class TestLink {
     this.#deliveries.release();
     return acks;
   }
+}
+
+export function subscribeCommand(
+  subscription: number,
+  topics: readonly string[],
+  rest: Partial<SubscribeCommand> = {},
+): SubscribeCommand {
+  return {
+    subscription,
+    filter: { topics },
+    overflow: 'catch-up',
+    maxBuffer: 1000,
+    creditEvents: 100_000,
+    creditBytes: 100_000_000,
+    start: 'now',
+    ...rest,
+  };
+}
+
+/** A log in memory with an event on each topic, in order. */
+export function memoryLog(
+  topics: readonly string[],
+  options: Partial<SqliteEventLogOptions> = {},
+): SqliteEventLog {
+  const log = new SqliteEventLog({ file: ':memory:', shard: 0, ...options });
+  onTestFinished(() => log.close());
+  for (let first = 0; first < topics.length; first += 4096) {
+    for (const topic of topics.slice(first, first + 4096)) {
+      const bytes = record({ topic, timestamp: 1 });
+      log.append(bytes, 0, topic, 1);
+    }
+    log.commit(true, []);
+  }
+  return log;
 }

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { STATE_GAP, STATE_LIVE } from '../../src/link/link-records.js';
+import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits.js';
+import { CatchUp } from '../../src/shards/catch-up.js';
+import { CATCHING_UP, Consumer } from '../../src/shards/consumer.js';
+import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
+import type { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { memoryLog, subscribeCommand, TestLink } from './support.js';
+
+class Reader {
+  readonly link = new TestLink(262_144);
+  readonly consumer: LinkConsumer;
+  readonly #log: SqliteEventLog;
+  readonly #catchUp: CatchUp;
+
+  constructor(log: SqliteEventLog, topics: readonly string[], position = 0) {
+    const routes = new Routes();
+    this.#log = log;
+    this.consumer = new Consumer(this.link.adapter(), subscribeCommand(1, topics));
+    this.consumer.position = position;
+    this.consumer.mode = CATCHING_UP;
+    routes.add(this.consumer, topics);
+    this.#catchUp = new CatchUp(log, routes);
+  }
+
+  /** Goes on until it is live, and says what it was told and in how many steps. */
+  finish(meanwhile: () => void = () => undefined) {
+    let steps = 0;
+    let sent = 0;
+    const states: ReturnType<TestLink['states']> = [];
+    for (; this.consumer.mode === CATCHING_UP; steps++) {
+      sent += this.#catchUp.step(this.consumer, this.#log.head, 512).sent;
+      states.push(...this.link.states());
+      meanwhile();
+      if (steps > 10_000) throw new Error('it never gets anywhere');
+    }
+    const told = states.filter(({ state }) => state !== STATE_LIVE);
+    expect(told.every(({ state }) => state === STATE_GAP)).toBe(true);
+    return { steps, sent, gaps: told.map(({ body }) => body) };
+  }
+}
+
+const TOPICS = Array.from({ length: 4000 }, (_, n) => `t.${n}`);
+const pruned = (from: number, to: number) => ({ from, to, reason: 'pruned' });
+
+describe('a subscriber that comes upon pruned history', () => {
+  test('is told, and its search among many topics goes on in bounded steps', () => {
+    const log = memoryLog(TOPICS, { retention: [{ maxEvents: 500 }] });
+    while (log.pruneStep(1));
+    const { steps, sent, gaps } = new Reader(log, ['*']).finish();
+    expect(gaps).toEqual([pruned(1, 3500)]);
+    expect(sent).toBe(500);
+    expect(steps).toBeGreaterThanOrEqual(TOPICS.length / GAP_TOPICS_PER_STEP);
+  });
+
+  test('is not told of what it does not want', () => {
+    const log = memoryLog(TOPICS, { retention: [{ pattern: 't.1', maxAgeMs: 1 }] });
+    while (log.pruneStep(1000));
+    expect(new Reader(log, ['t.2', 't.+']).finish().gaps).toEqual([pruned(2, 2)]);
+    expect(new Reader(log, ['t.2']).finish().gaps).toEqual([]);
+  });
+
+  test('gets on while retention does', () => {
+    const log = memoryLog(TOPICS, {
+      retention: [{ maxAgeMs: 1 }, { pattern: 't.7', maxAgeMs: 1 }],
+    });
+    const { gaps } = new Reader(log, ['t.3999', 't.12']).finish(() => log.pruneStep(1000));
+    expect(gaps).toEqual(expect.arrayContaining([expect.objectContaining({ to: 4000 })]));
+  });
+
+  test('is told of a hole that one rule makes behind what another had pruned before', () => {
+    const log = memoryLog(['a', 'b', 'c', 'b'], {
+      retention: [
+        { pattern: 'c', maxAgeMs: 10 },
+        { pattern: 'a', maxAgeMs: 1000 },
+      ],
+    });
+    while (log.pruneStep(100));
+    const reader = new Reader(log, ['a']);
+    // It has looked at what was pruned until then.
+    reader.consumer.prunedSeen = log.prunedEvents;
+    const { prunedThrough } = log;
+    while (log.pruneStep(5000));
+    expect(log.prunedThrough).toBe(prunedThrough);
+    expect(reader.finish().gaps).toEqual([pruned(1, 1)]);
+  });
+});

@@ -1,0 +1,111 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, test } from 'vitest';
+import { CONTROL_SUBSCRIBE } from '../../src/link/link-records.js';
+import { ShardControl, ShardCounter } from '../../src/link/shard-control.js';
+import { EVENT_FLAG_PERSIST } from '../../src/record/event-record.js';
+import { Commands } from '../../src/shards/commands.js';
+import type { LinkAdapter } from '../../src/shards/link-adapter.js';
+import { PublishBatch } from '../../src/shards/publish-batch.js';
+import { Routes } from '../../src/shards/routes.js';
+import { Shard } from '../../src/shards/shard.js';
+import { memoryLog, subscribeCommand, TestLink } from './support.js';
+
+/** A shard without a thread, turned by hand. */
+function makeShard() {
+  const log = memoryLog([]);
+  const routes = new Routes();
+  const control = ShardControl.create();
+  const shard = new Shard(log, routes, control, { commitBatchEvents: 100, prunes: false });
+  const commands = new Commands(shard, log, routes, 1);
+  const turn = (): void => {
+    commands.take();
+    shard.turn();
+  };
+  const join = (link: TestLink): LinkAdapter => {
+    const adapter = link.adapter();
+    shard.add(adapter);
+    return adapter;
+  };
+  return { log, routes, control, shard, turn, join };
+}
+
+describe('an endpoint that has left', () => {
+  test('is not subscribed by what it had asked before', () => {
+    const { routes, control, shard, turn, join } = makeShard();
+    const link = new TestLink();
+    const adapter = join(link);
+    link.publish({ topic: 'a', flags: EVENT_FLAG_PERSIST });
+    link.command(
+      CONTROL_SUBSCRIBE,
+      subscribeCommand(1, ['a'], { overflow: 'block', maxBuffer: 1 }),
+    );
+    shard.leave(adapter);
+    turn();
+    expect(routes.of('a').legs).toEqual([]);
+    expect(control.counters[ShardCounter.subscriptions]).toBe(0);
+    expect(shard.links).toEqual([]);
+    expect(control.head).toBe(1);
+  });
+
+  test('with its delivery ring full holds up neither its link nor the shard', () => {
+    const { control, shard, turn, join } = makeShard();
+    const link = new TestLink(4096);
+    const adapter = join(link);
+    let published = 0;
+    while (!adapter.owesAcks) {
+      link.publish({ flags: EVENT_FLAG_PERSIST });
+      published++;
+      turn();
+    }
+    link.publish({ flags: EVENT_FLAG_PERSIST });
+    turn();
+    expect(shard.isDrained).toBe(false);
+    expect(control.head).toBe(published);
+    shard.leave(adapter);
+    adapter.abandon();
+    turn();
+    // What it had published is taken all the same.
+    expect(control.head).toBe(published + 1);
+    expect(shard.isDrained).toBe(true);
+    expect(shard.links).toEqual([]);
+  });
+
+  test('leaves its rings behind with nobody, also where a topic was only its own', async () => {
+    const { routes, shard, turn, join } = makeShard();
+    const links = Array.from({ length: 5 }, (_, n) => {
+      const link = new TestLink(4096, `e${n}`);
+      const adapter = join(link);
+      link.command(CONTROL_SUBSCRIBE, subscribeCommand(1, [`job.${n}`]));
+      turn();
+      expect(routes.of(`job.${n}`).legs).toHaveLength(1);
+      shard.leave(adapter);
+      turn();
+      return new WeakRef(adapter);
+    });
+    expect(shard.links).toEqual([]);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // A WeakRef holds what it refers to until the end of the job that made it.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    const left = links.filter((link) => link.deref() !== undefined);
+    // The loop may still know the one that it served last.
+    expect(left.length).toBeLessThanOrEqual(1);
+    expect(routes.of('job.0').legs).toEqual([]);
+  });
+});
+
+test('a restarted shard forgets where ephemeral events begin to be new once it has passed there', () => {
+  const { log } = makeShard();
+  const link = new TestLink();
+  const adapter = link.adapter();
+  for (let n = 0; n < 3; n++) link.publish({ flags: EVENT_FLAG_PERSIST });
+  adapter.skipEphemeralUntil = link.publishRing.position;
+  const batch = new PublishBatch(log);
+  batch.drain([adapter], 0, 2);
+  expect(adapter.skipEphemeralUntil).toBeDefined();
+  batch.drain([adapter], 0, 10);
+  expect(adapter.skipEphemeralUntil).toBeUndefined();
+  log.rollback();
+});

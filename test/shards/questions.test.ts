@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import {
+  FIRST_SUBSCRIBER,
+  type SubscribersReply,
+  type TopicsReply,
+} from '../../src/link/link-records.js';
+import {
+  ANSWERED_PER_TURN,
+  SUBSCRIBERS_PER_REPLY,
+  TOPICS_PER_REPLY,
+} from '../../src/protocol/limits.js';
+import { Consumer } from '../../src/shards/consumer.js';
+import { Questions } from '../../src/shards/questions.js';
+import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
+import { controls } from '../bus/support/millrace.js';
+import { openTestBus } from '../bus/support/open.js';
+import { memoryLog, subscribeCommand, TestLink } from './support.js';
+
+const names = (count: number): string[] =>
+  Array.from({ length: count }, (_, n) => `t.${n % 2 ? 'odd' : 'even'}.${n}`);
+
+describe('a question for topics', () => {
+  test('is answered in pages that no change between them disturbs', () => {
+    const log = memoryLog(names(5000), { retention: [{ pattern: 't.even.*', maxEvents: 100 }] });
+    const questions = new Questions(log, new Routes());
+    const found: string[] = [];
+    for (let after: number | null = 0; after !== null; ) {
+      questions.beginTurn();
+      const reply = questions.answer({ kind: 'topics', pattern: 't.odd.+', after }) as TopicsReply;
+      expect(reply.topics.length).toBeLessThanOrEqual(TOPICS_PER_REPLY);
+      found.push(...reply.topics.map(({ name }) => name));
+      log.pruneStep(1000);
+      after = reply.next;
+    }
+    expect(found).toEqual(names(5000).filter((name) => name.includes('odd')));
+  });
+
+  test('takes no more of a turn, however many ask', () => {
+    const log = memoryLog(names(20_000));
+    const questions = new Questions(log, new Routes());
+    questions.beginTurn();
+    let found = 0;
+    for (let asker = 0; asker < 1000; asker++) {
+      const reply = questions.answer({ kind: 'topics', pattern: '*', after: 0 }) as TopicsReply;
+      found += reply.topics.length;
+      expect(reply.next).toBe(reply.topics.length);
+    }
+    expect(found).toBe(ANSWERED_PER_TURN);
+  });
+
+  test('of a bus spreads over many turns of its shard', async () => {
+    const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+    const topics = names(20_000);
+    await bus.publishMany(topics.map((topic) => ({ topic, type: 'agent_log', payload: 1 })));
+    const before = controls(bus).shardTurns(0);
+    const lists = await Promise.all([bus.topics(), bus.topics('t.odd.*')]);
+    const turns = controls(bus).shardTurns(0) - before;
+    expect(turns).toBeGreaterThanOrEqual((2 * topics.length) / ANSWERED_PER_TURN);
+    expect(lists[0].map(({ name }) => name)).toEqual([...topics].sort());
+    expect(lists[1]).toHaveLength(topics.length / 2);
+  });
+});
+
+describe('a question for subscribers', () => {
+  const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkConsumer[] => {
+    const adapter = link.adapter();
+    return numbers.map((number) => {
+      const consumer = new Consumer(adapter, subscribeCommand(number, ['a.*']));
+      routes.add(consumer, consumer.filter.topics);
+      return consumer;
+    });
+  };
+
+  test('is answered in pages, each subscriber once, whoever comes and goes between them', () => {
+    const routes = new Routes();
+    const log = memoryLog([]);
+    const first = fill(
+      routes,
+      new TestLink(4096, 'e1'),
+      [...Array(700).keys()].map((n) => n + 1),
+    );
+    const second = fill(routes, new TestLink(4096, 'e0'), [5, 3, 1]);
+    const questions = new Questions(log, routes);
+    const found: string[] = [];
+    for (let after = FIRST_SUBSCRIBER, gone = 0; ; gone++) {
+      questions.beginTurn();
+      const request = { kind: 'subscribers', topic: 'a.b', after } as const;
+      const reply = questions.answer(request) as SubscribersReply;
+      expect(reply.subscribers.length).toBeLessThanOrEqual(SUBSCRIBERS_PER_REPLY);
+      found.push(...reply.subscribers.map(({ id }) => id));
+      // One that was listed goes, which moves all that follow.
+      routes.remove(first[gone]!, ['a.*']);
+      if (reply.next === null) break;
+      after = reply.next;
+    }
+    expect(second).toHaveLength(3);
+    expect(found).toEqual([
+      ...[1, 3, 5].map((n) => `e0-${n}`),
+      ...first.map(({ subscription }) => `e1-${subscription}`),
+    ]);
+  });
+
+  test('that finds the turn spent is answered with an empty page, and not with the last', () => {
+    const questions = new Questions(memoryLog([]), new Routes());
+    const request = { kind: 'subscribers', topic: 'a', after: FIRST_SUBSCRIBER } as const;
+    expect(questions.answer(request)).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
+    questions.beginTurn();
+    expect(questions.answer(request)).toEqual({ subscribers: [], next: null });
+  });
+
+  test('of a bus lists thousands', async () => {
+    const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+    const all = Array.from({ length: 1500 }, () => bus.subscribe('a.*', () => {}));
+    await Promise.all(all.map(({ ready }) => ready));
+    expect(new Set((await bus.subscribers('a.b')).map(({ id }) => id)).size).toBe(1500);
+  });
+});
