@@ -23,16 +23,13 @@ import {
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
-import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 import { wakeParked } from '../ring/wait.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
+import { RestartPolicy } from './restart-policy.js';
 
 /** Found by its address, so that main and the shards stay apart. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
-const BACKOFF_MS = 50;
-/** A thread that lived this long, or stored anything, was not a failed try. */
-const LIFE_MIN_MS = 1000;
 /** A shard that does not stop in this time has its thread ended; what it acknowledged is stored. */
 const STOP_WAIT_MS = 4000;
 
@@ -63,14 +60,12 @@ export class ShardSupervisor {
   readonly #settings: ThreadSettings;
   readonly #onFailed: (shard: number, error: BusError) => void;
   readonly #links = new Map<string, SupervisedLink>();
+  readonly #restarts = new RestartPolicy();
   readonly #questions = new Map<number, Question>();
   #worker: Worker | undefined;
   #mail: MessagePort | undefined;
   #generation = 0;
   #nextQuestion = 1;
-  #failedTries = 0;
-  #readyAt: number | undefined;
-  #progressAtStart = 0;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
   #isStopping = false;
@@ -168,7 +163,7 @@ export class ShardSupervisor {
   }
 
   #launch(): void {
-    const { words, counters } = this.#control;
+    const { words } = this.#control;
     const generation = ++this.#generation;
     const mail = new MessageChannel();
     const relinked: { link: SupervisedLink; port: MessagePort }[] = [];
@@ -190,8 +185,7 @@ export class ShardSupervisor {
     Atomics.store(words, MAIL, 0);
     Atomics.store(words, GENERATION, generation);
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
-    this.#readyAt = undefined;
-    this.#progressAtStart = counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
+    this.#restarts.started(this.#progress);
     this.#isKilled = false;
     this.#listen(mail.port1);
     const worker = new Worker(THREAD_URL, {
@@ -237,7 +231,7 @@ export class ShardSupervisor {
   }
 
   #ready({ head, wentBackwardsFrom }: ShardReady): void {
-    this.#readyAt = performance.now();
+    this.#restarts.ready(performance.now());
     const onReady = this.#onReady;
     this.#onReady = undefined;
     this.#onRefused = undefined;
@@ -281,23 +275,18 @@ export class ShardSupervisor {
   }
 
   #restart(): void {
-    const { words, counters } = this.#control;
+    const { words } = this.#control;
     Atomics.add(words, RESTARTS, 1);
     Atomics.store(words, STATE, STATE_RESTARTING);
-    const progress = counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
-    const isProgress =
-      this.#isKilled ||
-      progress > this.#progressAtStart ||
-      (this.#readyAt !== undefined && performance.now() - this.#readyAt >= LIFE_MIN_MS);
-    this.#failedTries = isProgress ? 0 : this.#failedTries + 1;
-    if (this.#failedTries >= SHARD_RESTARTS_MAX) {
-      this.#giveUp(this.#lastError);
-      return;
-    }
-    if (this.#failedTries === 0) this.#launch();
-    else {
-      this.#backoff = setTimeout(() => this.#launch(), BACKOFF_MS * 2 ** (this.#failedTries - 1));
-    }
+    const waitMs = this.#restarts.ended(performance.now(), this.#progress, this.#isKilled);
+    if (waitMs === undefined) this.#giveUp(this.#lastError);
+    else if (waitMs === 0) this.#launch();
+    else this.#backoff = setTimeout(() => this.#launch(), waitMs);
+  }
+
+  get #progress(): number {
+    const { counters } = this.#control;
+    return counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;
   }
 
   #giveUp(cause: Error | undefined): void {

@@ -30,7 +30,6 @@ import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { Doorbell } from '../ring/wait.js';
 import type { Consumer, ConsumerLink } from './consumer.js';
-import type { LinkRecovery } from './recovery.js';
 
 /** One run of publishes of one kind, next to each other in the ring and in the log. */
 export interface AckRun {
@@ -39,6 +38,12 @@ export interface AckRun {
   readonly position: number;
   readonly sequence: number;
   readonly error: ErrorData | undefined;
+}
+
+/** What has still to be done with a link that a dead thread served. */
+export interface Recovery {
+  /** Goes as far as it can; true once it is done. */
+  step(): boolean;
 }
 
 interface Message {
@@ -61,7 +66,7 @@ export class LinkAdapter implements ConsumerLink {
   skipEphemeralUntil: number | undefined;
   leaving = false;
   /** Set while a link of a dead thread is taken back; its publishes wait. */
-  recovery: LinkRecovery | undefined;
+  recovery: Recovery | undefined;
   readonly #deliveryRing: RingProducer;
   readonly #deliveries: RecordSender;
   readonly #doorbell: Doorbell;

@@ -12,9 +12,9 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import type { EventLog, RingPosition } from '../store/event-log.js';
-import type { LinkAdapter } from './link-adapter.js';
+import type { LinkAdapter, Recovery } from './link-adapter.js';
 
-export class LinkRecovery {
+export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
   readonly #log: EventLog;
   readonly #until: number;

@@ -12,6 +12,7 @@ import {
 import { Consumer } from '../../src/shards/consumer.js';
 import { Questions } from '../../src/shards/questions.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
+import type { EventLog } from '../../src/store/event-log.js';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 import { memoryLog, subscribeCommand, TestLink } from './support.js';
@@ -19,10 +20,13 @@ import { memoryLog, subscribeCommand, TestLink } from './support.js';
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `t.${n % 2 ? 'odd' : 'even'}.${n}`);
 
+const questionsOf = (log: EventLog, routes = new Routes()): Questions =>
+  new Questions(log, routes, { links: [], lagOf: () => 0 });
+
 describe('a question for topics', () => {
   test('is answered in pages that no change between them disturbs', () => {
     const log = memoryLog(names(5000), { retention: [{ pattern: 't.even.*', maxEvents: 100 }] });
-    const questions = new Questions(log, new Routes());
+    const questions = questionsOf(log);
     const found: string[] = [];
     for (let after: number | null = 0; after !== null; ) {
       questions.beginTurn();
@@ -37,7 +41,7 @@ describe('a question for topics', () => {
 
   test('takes no more of a turn, however many ask', () => {
     const log = memoryLog(names(20_000));
-    const questions = new Questions(log, new Routes());
+    const questions = questionsOf(log);
     questions.beginTurn();
     let found = 0;
     for (let asker = 0; asker < 1000; asker++) {
@@ -80,7 +84,7 @@ describe('a question for subscribers', () => {
       [...Array(700).keys()].map((n) => n + 1),
     );
     const second = fill(routes, new TestLink(4096, 'e0'), [5, 3, 1]);
-    const questions = new Questions(log, routes);
+    const questions = questionsOf(log, routes);
     const found: string[] = [];
     for (let after = FIRST_SUBSCRIBER, gone = 0; ; gone++) {
       questions.beginTurn();
@@ -101,7 +105,7 @@ describe('a question for subscribers', () => {
   });
 
   test('that finds the turn spent is answered with an empty page, and not with the last', () => {
-    const questions = new Questions(memoryLog([]), new Routes());
+    const questions = questionsOf(memoryLog([]));
     const request = { kind: 'subscribers', topic: 'a', after: FIRST_SUBSCRIBER } as const;
     expect(questions.answer(request)).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
     questions.beginTurn();
