@@ -8,14 +8,13 @@
  */
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
-import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
-import { EventRecordView } from '../record/event-record.js';
 import type { EventLog } from '../store/event-log.js';
-import { CatchUp } from './catch-up.js';
-import { CATCHING_UP, LIVE, QUEUED, type QueuedEvent } from './consumer.js';
+import { LIVE, QUEUED } from './consumer.js';
+import { Delivery } from './delivery.js';
+import { Feeder } from './feeder.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { PublishBatch } from './publish-batch.js';
-import type { LinkConsumer, Route, Routes } from './routes.js';
+import type { LinkConsumer, Routes } from './routes.js';
 
 export interface ShardOptions {
   readonly commitBatchEvents: number;
@@ -40,16 +39,11 @@ export class Shard {
   readonly #control: ShardControl;
   readonly #options: ShardOptions;
   readonly #batch: PublishBatch;
-  readonly #catchUp: CatchUp;
-  readonly #view = new EventRecordView();
-  /** Consumers that are behind and may be able to go on: they have credit, and their link has room. */
-  readonly #ready = new Set<LinkConsumer>();
+  readonly #feeder: Feeder;
+  readonly #delivery: Delivery;
   readonly #undropped = new Set<LinkConsumer>();
   /** Consumers whose publishers wait for them. */
   readonly #blocking = new Set<LinkConsumer>();
-  readonly #scratch: LinkConsumer[] = [];
-  /** The last sequence that was dealt with, inside a batch too. */
-  #passed: number;
   #firstLink = 0;
   #prunesAt = 0;
   #gaugesAt = 0;
@@ -60,9 +54,9 @@ export class Shard {
     this.#control = control;
     this.#options = options;
     this.#batch = new PublishBatch(log);
-    this.#catchUp = new CatchUp(log, routes);
+    this.#feeder = new Feeder(log, routes);
+    this.#delivery = new Delivery(routes, this);
     this.delivered = log.head;
-    this.#passed = log.head;
     control.counters[ShardCounter.head] = log.head;
     control.counters[ShardCounter.subscriptions] = 0;
   }
@@ -92,7 +86,7 @@ export class Shard {
 
   /** Looked at once more before the thread parks. */
   hasWork(): boolean {
-    if (this.#ready.size > 0) return true;
+    if (this.#feeder.hasWork) return true;
     const takesPublishes = this.#drainLimit() > 0;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
@@ -118,7 +112,7 @@ export class Shard {
     this.#routes.add(consumer, consumer.filter.topics);
     this.#control.counters[ShardCounter.subscriptions]! += 1;
     if (consumer.overflow === 'block') this.#blocking.add(consumer);
-    if (consumer.mode === CATCHING_UP) this.#ready.add(consumer);
+    this.#feeder.wake(consumer);
   }
 
   unsubscribe(consumer: LinkConsumer): void {
@@ -134,7 +128,7 @@ export class Shard {
 
   /** The consumer may have become able to go on. */
   wake(consumer: LinkConsumer): void {
-    if (consumer.mode === QUEUED || consumer.mode === CATCHING_UP) this.#ready.add(consumer);
+    this.#feeder.wake(consumer);
   }
 
   noteDropped(consumer: LinkConsumer): void {
@@ -201,67 +195,10 @@ export class Shard {
     counters[ShardCounter.duplicates]! += batch.duplicates;
     // The acks go on their way before the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
-    this.#deliverBatch();
+    counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     batch.release();
     this.delivered = this.#log.head;
-    this.#passed = this.delivered;
     for (const link of this.links) link.advanceWatermark(this.delivered);
-  }
-
-  #deliverBatch(): void {
-    const { bytes, offsets, topics, sequences, length } = this.#batch;
-    const view = this.#view;
-    let delivered = 0;
-    for (let i = 0; i < length; i++) {
-      const route = this.#routes.of(topics[i]!);
-      if (route.legs.length === 0) continue;
-      view.wrap(bytes[i]!, offsets[i]!);
-      delivered += this.#deliver(route, view, topics[i]!, sequences[i]!);
-    }
-    this.#control.counters[ShardCounter.delivered]! += delivered;
-  }
-
-  /** Sends an event to everyone who may have it now, and queues it for everyone else. */
-  #deliver(route: Route, view: EventRecordView, topic: string, sequence: number): number {
-    const sendable = this.#scratch;
-    const { length } = view;
-    let queued: QueuedEvent | undefined;
-    let delivered = 0;
-    const before = this.#passed;
-    if (sequence !== 0) this.#passed = sequence;
-    for (const { link, consumers } of route.legs) {
-      let count = 0;
-      for (const consumer of consumers) {
-        if (consumer.predicate !== undefined && !consumer.predicate(view)) continue;
-        if (consumer.mode === LIVE && consumer.hasCredit) sendable[count++] = consumer;
-        else {
-          queued ??= copyOf(view, topic, sequence);
-          this.#postpone(consumer, queued, before);
-        }
-      }
-      if (count === 0) continue;
-      const { bytes, offset } = view;
-      if (link.sendEvent(sequence, bytes, offset, length, sendable, count)) {
-        delivered += count;
-        continue;
-      }
-      queued ??= copyOf(view, topic, sequence);
-      for (let i = 0; i < count; i++) {
-        link.waiting.add(sendable[i]!);
-        this.#postpone(sendable[i]!, queued, before);
-      }
-    }
-    return delivered;
-  }
-
-  #postpone(consumer: LinkConsumer, event: QueuedEvent, before: number): void {
-    if (consumer.ended) return;
-    if (consumer.mode === LIVE || consumer.mode === QUEUED) {
-      consumer.enqueue(event, before);
-      if (consumer.ended) this.unsubscribe(consumer);
-      // Without this, one whose credit came while its event was on the way would wait for ever.
-      else if (consumer.hasCredit) this.wake(consumer);
-    } else if (event.sequence === 0) consumer.missEphemeral();
   }
 
   /** Everything but the batch. */
@@ -293,52 +230,12 @@ export class Shard {
     return flushed;
   }
 
-  /** Lets those who are behind go on, in turn, within a budget a turn, so that nobody who is live waits for them. */
   #feed(): boolean {
-    if (this.#ready.size === 0) return false;
-    let budget = LIVE_FEED_EVENTS_PER_TURN;
-    let pages = CATCH_UP_EVENTS_PER_TURN;
-    let fed = 0;
-    for (const consumer of [...this.#ready]) {
-      if (budget <= 0 || pages <= 0) break;
-      this.#ready.delete(consumer);
-      if (consumer.ended) continue;
-      if (consumer.mode === QUEUED) {
-        const sent = this.#feedQueued(consumer, budget);
-        budget -= sent;
-        fed += sent;
-      } else if (consumer.mode === CATCHING_UP) {
-        const { read, sent } = this.#catchUp.step(consumer, this.delivered, pages);
-        pages -= Math.max(1, read);
-        fed += sent;
-      }
-      if (consumer.ended) {
-        this.unsubscribe(consumer);
-        continue;
-      }
-      const isBehind = consumer.mode === QUEUED || consumer.mode === CATCHING_UP;
-      if (!isBehind || !consumer.hasCredit) continue;
-      if (consumer.link.isBlocked || !consumer.link.mayHaveRoom)
-        consumer.link.waiting.add(consumer);
-      else this.#ready.add(consumer);
-    }
+    if (!this.#feeder.hasWork) return false;
+    const fed = this.#feeder.feed(this.delivered);
+    for (const consumer of this.#feeder.takeEnded()) this.unsubscribe(consumer);
     this.#control.counters[ShardCounter.delivered]! += fed;
     return true;
-  }
-
-  #feedQueued(consumer: LinkConsumer, budget: number): number {
-    let sent = 0;
-    const one = [consumer];
-    while (sent < budget && consumer.hasCredit) {
-      const event = consumer.peek();
-      if (event === undefined) break;
-      const { sequence, record } = event;
-      if (!consumer.link.sendEvent(sequence, record, 0, record.length, one, 1)) break;
-      consumer.shift();
-      sent++;
-    }
-    if (consumer.queued === 0) consumer.goLive(this.delivered);
-    return sent;
   }
 
   #tellDropped(): void {
@@ -396,16 +293,9 @@ export class Shard {
     consumer.ended = true;
     this.#control.counters[ShardCounter.subscriptions]! -= 1;
     this.#routes.remove(consumer, consumer.filter.topics);
-    this.#ready.delete(consumer);
+    this.#feeder.forget(consumer);
     this.#blocking.delete(consumer);
     this.#undropped.delete(consumer);
     consumer.link.waiting.delete(consumer);
   }
-}
-
-function copyOf(view: EventRecordView, topic: string, sequence: number): QueuedEvent {
-  const { bytes, offset, length } = view;
-  const record = Buffer.allocUnsafeSlow(length);
-  bytes.copy(record, 0, offset, offset + length);
-  return { topic, sequence, record };
 }

@@ -1,0 +1,93 @@
+/**
+ * Hands the events of a committed batch to those whose subscriptions match: at once where there is credit and room,
+ * else into their queues. An event is written once per link, and copied once for all the queues that hold it.
+ */
+import { EventRecordView } from '../record/event-record.js';
+import { LIVE, QUEUED, type QueuedEvent } from './consumer.js';
+import type { PublishBatch } from './publish-batch.js';
+import type { LinkConsumer, Route, Routes } from './routes.js';
+
+/** What becomes of consumers on the way. */
+export interface DeliveryHost {
+  unsubscribe(consumer: LinkConsumer): void;
+  wake(consumer: LinkConsumer): void;
+}
+
+export class Delivery {
+  readonly #routes: Routes;
+  readonly #host: DeliveryHost;
+  readonly #view = new EventRecordView();
+  readonly #scratch: LinkConsumer[] = [];
+  /** The last sequence that was dealt with, inside a batch too. */
+  #passed = 0;
+
+  constructor(routes: Routes, host: DeliveryHost) {
+    this.#routes = routes;
+    this.#host = host;
+  }
+
+  /** Returns how many were sent; `before` is the last sequence that was dealt with before the batch. */
+  deliver(batch: PublishBatch, before: number): number {
+    const { bytes, offsets, topics, sequences, length } = batch;
+    this.#passed = before;
+    const view = this.#view;
+    let delivered = 0;
+    for (let i = 0; i < length; i++) {
+      const route = this.#routes.of(topics[i]!);
+      if (route.legs.length === 0) continue;
+      view.wrap(bytes[i]!, offsets[i]!);
+      delivered += this.#deliverOne(route, view, topics[i]!, sequences[i]!);
+    }
+    return delivered;
+  }
+
+  /** Sends an event to everyone who may have it now, and queues it for everyone else. */
+  #deliverOne(route: Route, view: EventRecordView, topic: string, sequence: number): number {
+    const sendable = this.#scratch;
+    const { length } = view;
+    let queued: QueuedEvent | undefined;
+    let delivered = 0;
+    const before = this.#passed;
+    if (sequence !== 0) this.#passed = sequence;
+    for (const { link, consumers } of route.legs) {
+      let count = 0;
+      for (const consumer of consumers) {
+        if (consumer.predicate !== undefined && !consumer.predicate(view)) continue;
+        if (consumer.mode === LIVE && consumer.hasCredit) sendable[count++] = consumer;
+        else {
+          queued ??= copyOf(view, topic, sequence);
+          this.#postpone(consumer, queued, before);
+        }
+      }
+      if (count === 0) continue;
+      const { bytes, offset } = view;
+      if (link.sendEvent(sequence, bytes, offset, length, sendable, count)) {
+        delivered += count;
+        continue;
+      }
+      queued ??= copyOf(view, topic, sequence);
+      for (let i = 0; i < count; i++) {
+        link.waiting.add(sendable[i]!);
+        this.#postpone(sendable[i]!, queued, before);
+      }
+    }
+    return delivered;
+  }
+
+  #postpone(consumer: LinkConsumer, event: QueuedEvent, before: number): void {
+    if (consumer.ended) return;
+    if (consumer.mode === LIVE || consumer.mode === QUEUED) {
+      consumer.enqueue(event, before);
+      if (consumer.ended) this.#host.unsubscribe(consumer);
+      // Without this, one whose credit came while its event was on the way would wait for ever.
+      else if (consumer.hasCredit) this.#host.wake(consumer);
+    } else if (event.sequence === 0) consumer.missEphemeral();
+  }
+}
+
+function copyOf(view: EventRecordView, topic: string, sequence: number): QueuedEvent {
+  const { bytes, offset, length } = view;
+  const record = Buffer.allocUnsafeSlow(length);
+  bytes.copy(record, 0, offset, offset + length);
+  return { topic, sequence, record };
+}
