@@ -84,7 +84,7 @@ export class Admission {
   }
 
   /**
-   * A place for a connection. `isIdentified`: it is known already who it is.
+   * A place for a connection. `isIdentified`: it is known who it is, or will be before the upgrade.
    *
    * @throws Refusal where there are too many, or they come too fast
    */

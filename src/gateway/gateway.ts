@@ -147,7 +147,8 @@ export class Gateway {
     this.#checkUpgrade(request, address);
     const token = bearerToken(request.headers.authorization);
     const isOpen = token !== undefined || !this.#authenticator.isRequired;
-    const place = this.#admission.enter(address, token === undefined && isOpen);
+    // Who shows a token at once must not be held up by those who have shown none.
+    const place = this.#admission.enter(address, isOpen);
     // However the connection ends, and be it before it is one.
     stream.once('close', () => place.leave());
     if (stream.destroyed) place.leave();

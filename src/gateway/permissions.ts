@@ -1,10 +1,10 @@
 import type { Principal } from '../auth/principal.js';
-import type { SubscriberInfo, TopicInfo } from '../main/bus.js';
+import type { TopicInfo } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import { quote } from '../protocol/quote.js';
-import { assertPattern, assertPublishTopic, assertTopic } from '../protocol/topic.js';
+import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
 
 /**
  * What a principal may do, asked before anything is done for it. What is malformed keeps the code
@@ -38,16 +38,10 @@ export function assertMayRead(principal: Principal, filter: FilterInput): void {
   throw forbidden(principal, 'read', 'pattern', pattern);
 }
 
-/** @throws BusError `FORBIDDEN`, `TOPIC_INVALID` */
-export function assertMayReadTopic(principal: Principal, topic: string): void {
-  if (principal.maySubscribe(topic)) return;
-  assertTopic(topic);
-  throw forbidden(principal, 'read', 'topic', topic);
-}
-
-/** @throws BusError `FORBIDDEN` */
+/** @throws BusError `FORBIDDEN`, `PATTERN_INVALID` */
 export function assertMayAdminister(principal: Principal, pattern: string): void {
   if (principal.mayAdminister(pattern)) return;
+  assertPattern(pattern);
   throw forbidden(principal, 'administer', 'pattern', pattern);
 }
 
@@ -56,21 +50,6 @@ export function readableTopics(
   topics: readonly TopicInfo[],
 ): readonly TopicInfo[] {
   return topics.filter(({ name }) => principal.maySubscribe(name));
-}
-
-/** Subscribers of a topic that may be read; of what else they listen to, only what may be read. */
-export function readableSubscribers(
-  principal: Principal,
-  subscribers: readonly SubscriberInfo[],
-): readonly SubscriberInfo[] {
-  return subscribers.map((subscriber) => {
-    const topics = subscriber.topics.filter((topic) => isReadable(principal, topic));
-    return topics.length === subscriber.topics.length ? subscriber : { ...subscriber, topics };
-  });
-}
-
-function isReadable(principal: Principal, pattern: string): boolean {
-  return principal.beyondSubscribe([pattern]) === undefined;
 }
 
 function patternsOf(filter: FilterInput): readonly string[] {

@@ -13,9 +13,7 @@ import type { Outbound } from './outbound.js';
 import {
   assertMayAdminister,
   assertMayRead,
-  assertMayReadTopic,
   permittedEvents,
-  readableSubscribers,
   readableTopics,
 } from './permissions.js';
 import type { GatewaySettings } from './settings.js';
@@ -185,19 +183,18 @@ export class RequestAnswerer {
   }
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
-    const topics = await this.#endpoint.topics(payload?.pattern);
+    const pattern = payload?.pattern;
+    if (pattern !== undefined) assertMayRead(this.#principal, pattern);
+    const topics = await this.#endpoint.topics(pattern);
     const readable = readableTopics(this.#principal, topics);
     await this.#sendList('topics', readable, JSON.stringify, requestId);
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
-    const topic = payload?.topic;
-    // Who is behind on whatever topic is for those who may see all of them.
-    if (topic === undefined) assertMayAdminister(this.#principal, '*');
-    else assertMayReadTopic(this.#principal, topic);
-    const subscribers = await this.#endpoint.subscribers(topic);
-    const readable = readableSubscribers(this.#principal, subscribers);
-    await this.#sendList('subscribers', readable, JSON.stringify, requestId);
+    // Who listens, and who is behind, is for those who administer what is listened to.
+    assertMayAdminister(this.#principal, payload?.topic ?? '*');
+    const subscribers = await this.#endpoint.subscribers(payload?.topic);
+    await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
   }
 
   async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {

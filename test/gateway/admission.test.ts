@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import { IncomingMessage, request } from 'node:http';
+import { Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { Admission } from '../../src/gateway/admission.js';
+import { checkSharedPort, parseGatewaySettings } from '../../src/gateway/settings.js';
+import type { GatewayOptions } from '../../src/main/bus.js';
+import { openGateway } from './support/open-gateway.js';
+import { SocketClient } from './support/socket-client.js';
+
+function verdict(
+  headers: Record<string, string>,
+  options: GatewayOptions = {},
+  { address = '127.0.0.1', isLocalOnly = false } = {},
+): string {
+  const incoming = new IncomingMessage(new Socket());
+  Object.assign(incoming.headers, headers);
+  try {
+    new Admission(parseGatewaySettings(options), isLocalOnly).checkRequest(incoming, address);
+    return 'taken';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+describe('the name under which the server is called', () => {
+  it('is one of this machine, an address, or one that is allowed', () => {
+    const options = { allowedHosts: ['events.example'], auth: { anonymous: {} }, host: 'my.host' };
+    const taken = [
+      'localhost',
+      'LOCALHOST:7400',
+      '127.0.0.1:7400',
+      '[::1]:7400',
+      '192.168.1.4',
+      '[2001:db8::1]:443',
+      'events.example',
+      'Events.Example:443',
+      'my.host:7400',
+    ];
+    for (const host of taken) expect(verdict({ host }, options), host).toBe('taken');
+    const refused = [
+      'evil.example',
+      'events.example.evil.example',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      'evil.example@localhost',
+      'localhost:7400/x',
+      'localhost:',
+      '',
+      'a b',
+      '[evil]',
+    ];
+    for (const host of refused) expect(verdict({ host }, options), host).toBe('FORBIDDEN');
+  });
+
+  it('is looked at for plain requests too, so that a page cannot be pointed here', async () => {
+    const { port } = await openGateway();
+    const sent = request({ port, host: '127.0.0.1', path: '/livez' });
+    sent.setHeader('host', 'evil.example');
+    sent.end();
+    const [response] = await once(sent, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(403);
+    const client = new SocketClient(port, { headers: { host: 'evil.example' } });
+    const [, refused] = await once(client.socket, 'unexpected-response');
+    expect(refused.statusCode).toBe(403);
+    client.socket.terminate();
+  });
+});
+
+describe('the page that a browser comes from', () => {
+  it('is the server’s own, of this machine, or allowed', () => {
+    const options = {
+      allowedHosts: ['events.example'],
+      allowedOrigins: ['https://app.example'],
+    };
+    const from = (origin: string) => verdict({ host: 'events.example:8443', origin }, options);
+    for (const origin of [
+      'https://events.example:8443',
+      'http://localhost:5173',
+      'https://app.example',
+    ]) {
+      expect(from(origin), origin).toBe('taken');
+    }
+    for (const origin of [
+      'https://events.example',
+      'https://events.example:8443.evil.example',
+      'https://app.example:444',
+      'http://app.example',
+      'null',
+      'file://',
+      '',
+    ]) {
+      expect(from(origin), origin).toBe('FORBIDDEN');
+    }
+    // Its own name does not make a page the server's own, if the server is not called so.
+    const rebound = { host: 'evil.example', origin: 'http://evil.example' };
+    expect(verdict(rebound, options)).toBe('FORBIDDEN');
+  });
+});
+
+describe('a server without authentication that others may reach', () => {
+  it('serves its own machine only', () => {
+    const mounted = { isLocalOnly: true };
+    const headers = { host: 'localhost' };
+    expect(verdict(headers, {}, { ...mounted, address: '192.168.1.9' })).toBe('FORBIDDEN');
+    expect(verdict(headers, {}, { ...mounted, address: 'unknown' })).toBe('FORBIDDEN');
+    for (const address of ['127.0.0.1', '127.8.8.8', '::1']) {
+      expect(verdict(headers, {}, { ...mounted, address })).toBe('taken');
+    }
+  });
+});
+
+describe('connections from one address', () => {
+  it('come no faster than they may', () => {
+    const admission = new Admission(parseGatewaySettings({ maxConnectsPerSecond: 3 }), false);
+    for (let i = 0; i < 3; i++) admission.enter('1.2.3.4', true).leave();
+    expect(() => admission.enter('1.2.3.4', true)).toThrow(
+      expect.objectContaining({ code: 'RATE_LIMITED', status: 429 }),
+    );
+    admission.enter('1.2.3.5', true).leave();
+    expect(admission.size).toBe(0);
+  });
+
+  it('give their place back once, however often they leave', () => {
+    const admission = new Admission(parseGatewaySettings({ maxConnectionsPerAddress: 2 }), false);
+    const place = admission.enter('a', false);
+    admission.enter('a', true);
+    expect(() => admission.enter('a', true)).toThrow(
+      expect.objectContaining({ code: 'LIMIT_EXCEEDED' }),
+    );
+    place.identified();
+    place.leave();
+    place.leave();
+    admission.enter('a', true);
+    expect(admission.size).toBe(2);
+  });
+});
+
+describe('the options', () => {
+  it('are refused with every fault named', () => {
+    const options = {
+      port: -1,
+      stallMs: 'x',
+      gateway: 2,
+      compression: 1,
+      tls: { certFile: '', other: 1 },
+      allowedHosts: ['a.example:80'],
+      allowedOrigins: ['https://a.example', 'b.example'],
+      auth: { jwt: { secret: 'short', issuer: 'x' } },
+    };
+    let details: { faults: { path: string }[] } | undefined;
+    try {
+      parseGatewaySettings(options as object);
+    } catch (error) {
+      details = (error as { details: typeof details }).details;
+    }
+    const paths = details?.faults.map(({ path }) => path);
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        'port',
+        'stallMs',
+        'gateway',
+        'compression',
+        'tls.certFile',
+        'tls.keyFile',
+        'tls.other',
+        'allowedHosts[0]',
+        'allowedOrigins[1]',
+        'auth.jwt.secret',
+      ]),
+    );
+  });
+
+  it('let another host be bound with authentication only', () => {
+    const auth = { anonymous: { subscribe: ['public.*'] } };
+    expect(parseGatewaySettings({ host: '0.0.0.0', auth })).toMatchObject({
+      host: '0.0.0.0',
+      maxConnectsPerSecond: 100,
+    });
+    expect(parseGatewaySettings({}).maxConnectsPerSecond).toBe(0);
+    expect(() => parseGatewaySettings({ host: '0.0.0.0' })).toThrow(
+      expect.objectContaining({ code: 'INSECURE_BIND' }),
+    );
+  });
+
+  it('have several threads on a port only where Node can do it', () => {
+    const faultOf = (version: string): string | undefined => {
+      let found: string | undefined;
+      checkSharedPort(version, (_path, fault) => {
+        found = fault;
+      });
+      return found;
+    };
+    for (const version of ['20.19.0', '22.11.0', '23.0.0']) {
+      expect(faultOf(version), version).toContain(`Node 22.12 or later`);
+    }
+    for (const version of ['22.12.0', '22.20.1', '23.1.0', '24.0.0', '25.3.0']) {
+      expect(faultOf(version), version).toBeUndefined();
+    }
+  });
+});
