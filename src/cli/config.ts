@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import * as v from 'valibot';
+import { authSchema } from '../auth/auth-options.js';
 import { quote } from '../protocol/quote.js';
 import { usageFailure } from './failure.js';
 import { parseServer, parseTimeout } from './values.js';
@@ -31,6 +32,7 @@ const configSchema = v.strictObject({
   maxConnections: v.exactOptional(count),
   maxPublishPerSecond: v.exactOptional(count),
   allowedOrigins: v.exactOptional(strings),
+  auth: v.exactOptional(authSchema),
   defaultPersist: v.exactOptional(v.boolean()),
   noPersistTopics: v.exactOptional(strings),
   retention: v.exactOptional(
@@ -107,7 +109,8 @@ function parseText(option: Option, key: string, text: string): unknown {
   }
 }
 
-function readConfig(named: string | undefined): Config {
+/** The whole file, or nothing where none is named and none is there. */
+export function readConfig(named: string | undefined): Config {
   const path = named ?? CONFIG_FILE;
   let text: string;
   try {

@@ -21,7 +21,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   const signal = new ShutdownSignal();
   const bus = await openBus(busOptions(options, config, log));
   try {
-    const gateway = await startGateway(bus, gatewayOptions(options), {
+    const gateway = await startGateway(bus, gatewayOptions(options, config), {
       onLog: ({ level, message, fields }) => log[level](fields, message),
       onError: (error) => log.error({ code: error.code }, error.message),
     }).catch(explainBindFailure);
@@ -70,12 +70,14 @@ function busOptions(options: ServeOptions, config: Config, log: CommandLog): Bus
   return result;
 }
 
-function gatewayOptions(options: ServeOptions): GatewayOptions {
-  const { host, port, maxConnections, maxPublishPerSecond, allowedOrigins } = options;
+function gatewayOptions(options: ServeOptions, { auth }: Config): GatewayOptions {
+  const { host, port, maxConnections, maxPublishPerSecond, allowedOrigins, keysFile } = options;
   const result: GatewayOptions = { host, port };
   if (maxConnections !== undefined) result.maxConnections = maxConnections;
   if (maxPublishPerSecond !== undefined) result.maxPublishPerSecond = maxPublishPerSecond;
   if (allowedOrigins !== undefined) result.allowedOrigins = allowedOrigins;
+  if (keysFile !== undefined) result.auth = { ...auth, keysFile };
+  else if (auth !== undefined) result.auth = auth;
   return result;
 }
 

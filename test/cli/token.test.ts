@@ -12,7 +12,14 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openAuthenticator } from '../../src/auth/open-authenticator.js';
-import { type Outcome, run, temporaryDirectory } from './support/command.js';
+import {
+  type Outcome,
+  outcomeOf,
+  run,
+  start,
+  startServer,
+  temporaryDirectory,
+} from './support/command.js';
 
 function token(keysFile: string, ...args: readonly string[]): Promise<Outcome> {
   return run(['token', ...args], { env: { MILLRACE_KEYS_FILE: keysFile } });
@@ -184,6 +191,74 @@ describe('token jwt', () => {
     expect(short).toMatchObject({ code: 1, stdout: '' });
     expect(short.stderr).toContain('a secret of 5 bytes');
     expect(short.stderr).not.toContain('"short"');
+  });
+});
+
+describe('a server with a keys file', () => {
+  it('lets in who has a key, for what it grants, until it is revoked', async () => {
+    const keysFile = newKeysFile();
+    const reader = await mint(keysFile, 'reader', '--subscribe', 'a.*', '--redact', '$..secret');
+    const writer = await mint(keysFile, 'writer', '--publish', 'a.*', '--source', 'forced');
+    const server = await startServer(temporaryDirectory(), ['--keys-file', keysFile]);
+    const as = (key: string | undefined, ...args: string[]) =>
+      server.run(args, key === undefined ? {} : { env: { MILLRACE_TOKEN: key } });
+
+    const nobody = await as(undefined, 'pub', 'a.b', '1');
+    expect(nobody).toMatchObject({ code: 1, stdout: '' });
+    expect(nobody.stderr).toMatch(/with a token|UNAUTHENTICATED/);
+    const event = '{"secret":1,"open":2}';
+    const stored = await as(writer.key, 'pub', 'a.b', event, '--source', 'other');
+    expect(stored).toMatchObject({ code: 0 });
+    for (const [key, args] of [
+      [writer.key, ['pub', 'b', '1']],
+      [writer.key, ['query', 'a.*']],
+      [reader.key, ['pub', 'a.b', '1']],
+      [reader.key, ['query', '*']],
+      [reader.key, ['query', '+.b']],
+    ] as const) {
+      const { code, stdout, stderr } = await as(key, ...args);
+      expect({ code, stdout }, args.join(' ')).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain('FORBIDDEN');
+    }
+    const { stdout } = await as(reader.key, 'query', 'a.+', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({
+      source: 'forced',
+      payload: { secret: '[redacted]', open: 2 },
+    });
+
+    const args = ['sub', 'a.*', '--from', 'earliest', '--json', '-s', server.url];
+    const child = start(args, { env: { MILLRACE_TOKEN: reader.key } });
+    const ended = outcomeOf(child);
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    expect((await token(keysFile, 'revoke', reader.id)).code).toBe(0);
+    expect((await ended).code).toBe(1);
+    expect((await as(reader.key, 'query', 'a.+')).stderr).toContain('UNAUTHENTICATED');
+    expect(JSON.stringify(server.logs)).not.toMatch(/mr_[0-9a-z]{16}_/);
+  });
+
+  it('is configured by a file that `token` reads as well, with all faults told at once', async () => {
+    const directory = temporaryDirectory();
+    const config = join(directory, 'millrace.config.json');
+    const keysFile = join(directory, 'keys.json');
+    const auth = { keysFile, anonymous: { subscribe: ['public.*'] } };
+    writeFileSync(config, JSON.stringify({ auth }));
+    const made = await run(['token', 'key', '--name', 'x', '--publish', '*', '--config', config]);
+    expect(made.code).toBe(0);
+    expect(existsSync(keysFile)).toBe(true);
+    const server = await startServer(temporaryDirectory(), ['--config', config]);
+    const env = { MILLRACE_TOKEN: made.stdout.trim() };
+    expect((await server.run(['pub', 'public.x', '1'], { env })).code).toBe(0);
+    expect((await server.run(['query', 'public.*', '--json'])).stdout).toContain('"public.x"');
+    expect((await server.run(['query', '*'])).stderr).toContain('FORBIDDEN');
+    writeFileSync(
+      config,
+      JSON.stringify({ auth: { keysFile: 7, anonymous: { publish: ['a*'] } } }),
+    );
+    const faulty = await run(['serve', '--config', config]);
+    expect(faulty.code).toBe(2);
+    expect(faulty.stderr).toMatch(/auth\.keysFile.*auth\.anonymous\.publish\.0/s);
+    const missing = await run(['serve', '--keys-file', join(directory, 'none')]);
+    expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('ENOENT') });
   });
 });
 

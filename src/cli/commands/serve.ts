@@ -17,6 +17,7 @@ export interface ServeOptions {
   maxConnections?: number;
   maxPublishPerSecond?: number;
   allowedOrigins?: string[];
+  keysFile?: string;
 }
 
 export function addServeCommand(program: Command): void {
@@ -27,7 +28,7 @@ export function addServeCommand(program: Command): void {
       new Option('--dir <dir>', 'where the events are kept').env('MILLRACE_DIR').default('./data'),
     )
     .addOption(
-      new Option('--host <host>', 'address to bind; on this machine only')
+      new Option('--host <host>', 'address to bind; beyond this machine only with authentication')
         .env('MILLRACE_HOST')
         .default('127.0.0.1'),
     )
@@ -60,6 +61,12 @@ export function addServeCommand(program: Command): void {
         '--allowed-origins <origin>',
         'whose pages may connect too; may be repeated',
       ).argParser(collect),
+    )
+    .addOption(
+      new Option(
+        '--keys-file <file>',
+        'whose API keys let in, as `millrace token` makes them; nobody gets in without one then',
+      ).env('MILLRACE_KEYS_FILE'),
     )
     .addOption(
       new Option('--log-level <level>')

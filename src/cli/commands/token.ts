@@ -3,6 +3,7 @@ import type { Fault, Grants } from '../../auth/auth-options.js';
 import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
 import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';
+import { configOption, readConfig } from '../config.js';
 import { CommandFailure, tell, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import { parseDuration, parseRate } from '../values.js';
@@ -24,7 +25,8 @@ interface GrantOptions {
 }
 
 interface KeysFileOptions {
-  keysFile: string;
+  keysFile?: string;
+  config?: string;
   json?: true;
 }
 
@@ -90,18 +92,26 @@ function addGrantOptions(command: Command): Command {
 }
 
 function addKeysFileOption(command: Command): Command {
-  return command.addOption(
-    new Option('--keys-file <file>', 'where the keys are')
-      .env('MILLRACE_KEYS_FILE')
-      .default(DEFAULT_KEYS_FILE),
-  );
+  return command
+    .addOption(
+      new Option(
+        '--keys-file <file>',
+        `where the keys are; default: what the config file says, or ${DEFAULT_KEYS_FILE}`,
+      ).env('MILLRACE_KEYS_FILE'),
+    )
+    .addOption(configOption());
+}
+
+function keysFileOf({ keysFile, config }: KeysFileOptions): string {
+  return keysFile ?? readConfig(config).auth?.keysFile ?? DEFAULT_KEYS_FILE;
 }
 
 async function mintKey(options: KeyOptions): Promise<void> {
   const { mintApiKey } = await import('../../auth/api-key.js');
   const { parseStoredKey } = await import('../../auth/keys-file.js');
   const { id, key, hash } = mintApiKey();
-  const { name, expires, keysFile } = options;
+  const { name, expires } = options;
+  const keysFile = keysFileOf(options);
   const now = Date.now();
   const candidate = {
     id,
@@ -152,12 +162,15 @@ async function mintJwtFor(options: JwtOptions): Promise<void> {
   writeLine(options.json === true ? JSON.stringify(shown) : token);
 }
 
-async function listKeys({ keysFile, json }: KeysFileOptions): Promise<void> {
+async function listKeys(options: KeysFileOptions): Promise<void> {
   const { readKeysFile } = await import('../../auth/edit-keys-file.js');
-  for (const stored of failing(() => readKeysFile(keysFile))) writeKey(stored, json === true);
+  const keysFile = keysFileOf(options);
+  for (const stored of failing(() => readKeysFile(keysFile)))
+    writeKey(stored, options.json === true);
 }
 
-async function revokeKeys(ids: string[], { keysFile, json }: KeysFileOptions): Promise<void> {
+async function revokeKeys(ids: string[], options: KeysFileOptions): Promise<void> {
+  const keysFile = keysFileOf(options);
   const wanted = new Set(ids);
   const revoked: StoredKey[] = [];
   const { readKeysFile } = await import('../../auth/edit-keys-file.js');
@@ -171,7 +184,7 @@ async function revokeKeys(ids: string[], { keysFile, json }: KeysFileOptions): P
     // Somebody may have given the whole key.
     throw new Error(`${keysFile} has no key with the id ${printable(unknown.slice(0, 16))}`);
   });
-  for (const stored of revoked) writeKey(stored, json === true);
+  for (const stored of revoked) writeKey(stored, options.json === true);
 }
 
 async function edit(
