@@ -33,6 +33,9 @@ export interface JwtVerifierContext {
   readonly now: () => number;
 }
 
+/** The last moment that a `Date` can be. */
+const DATE_MS_MAX = 8.64e15;
+
 interface Verification {
   readonly algorithms: JwtAlgorithm[];
   readonly issuer: string[];
@@ -76,7 +79,9 @@ export class JwtVerifier {
   /** @throws BusError `UNAUTHENTICATED` */
   async authenticate(token: string): Promise<Principal> {
     const claims = await this.#verify(token);
-    const expiresAt = Number(claims.exp) * 1000;
+    const expiresAt = Math.floor(Number(claims.exp) * 1000);
+    // JSON has numbers that are no date any more, infinity included.
+    if (!(expiresAt <= DATE_MS_MAX)) throw refusal('has a wrong "exp"');
     // The tolerance is for clocks that are ahead. An end is an end: the connection is cut at it, too.
     if (this.#now() >= expiresAt) throw refusal('has expired');
     return principalOf(claims, expiresAt);

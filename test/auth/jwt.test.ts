@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { exportJWK, type JWTPayload, SignJWT } from 'jose';
+import { CompactSign, exportJWK, type JWTPayload, SignJWT } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { JwtAlgorithm, JwtOptions } from '../../src/auth/auth-options.js';
 import type { BusError } from '../../src/protocol/errors.js';
@@ -118,6 +118,7 @@ describe('a JWT', () => {
     ['ending now', { ...CLAIMS, exp: SECONDS }, /has expired/],
     ['without an end', without('exp'), /has no "exp"/],
     ['with an end that is no number', { ...CLAIMS, exp: 'never' as never }, /"exp"|malformed/],
+    ['with an end beyond all dates', { ...CLAIMS, exp: 1e14 }, /wrong "exp"/],
     ['not yet valid', { ...CLAIMS, nbf: SECONDS + 6 }, /not valid yet/],
     ['of another issuer', { ...CLAIMS, iss: 'https://other.example' }, /wrong "iss"/],
     ['of no issuer', without('iss'), /has no "iss"/],
@@ -157,6 +158,14 @@ describe('a JWT', () => {
     expect(
       await refusalOf(await sign({ claims: { ...CLAIMS, nbf: SECONDS + 1 } }), strict),
     ).toMatch(/not valid yet/);
+  });
+
+  it('without end by a number that is none is refused', async () => {
+    const payload = JSON.stringify(CLAIMS).replace(String(CLAIMS.exp), '1e999');
+    const token = await new CompactSign(Buffer.from(payload))
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(new TextEncoder().encode(SECRET));
+    expect(await refusalOf(token)).toMatch(/"exp"|malformed/);
   });
 
   it('that nobody signed is refused', async () => {
