@@ -114,7 +114,7 @@ function log(topics) {
       const now = Math.max(Date.now(), store.lastRecordedAt);
       for (let i = 0; i < batch; i++) {
         view.wrap(records.bytes, records.offsets[i]).timestamp = now;
-        store.append(records.bytes, records.offsets[i], view.topic, now);
+        store.append(records.bytes, records.offsets[i], now);
       }
       store.commit(true, [{ endpoint: 'bench', position: at, firstSequence: at + 1 }]);
       store.maintain();

@@ -4,27 +4,31 @@
  */
 import type { Event } from '../protocol/event.js';
 import { EventRecordView } from '../record/event-record.js';
+import { NameCache, recordNames } from '../record/name-cache.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class RecordDecoder {
   readonly #view = new EventRecordView();
+  readonly #names = new NameCache(recordNames);
   #timestampMs = Number.NaN;
   #timestampText = '';
 
   /** `sequence` 0 makes an ephemeral event. */
   decode(bytes: Buffer, offset: number, shard: number, sequence: number): Event {
     const view = this.#view.wrap(bytes, offset);
+    const { topic, type, source, length } = this.#names.of(bytes, offset);
     const event: Writable<Event> = {
-      id: view.id,
-      topic: view.topic,
-      type: view.type,
+      id: view.idAfter(length),
+      topic,
+      type,
       payload: JSON.parse(view.payloadText),
-      source: view.source,
+      source,
       timestamp: this.#timestamp(view.timestamp),
       shard,
     };
     if (sequence !== 0) event.sequence = sequence;
+    if (!view.hasTies) return event;
     const { correlationId, causationId, attributes } = view;
     if (correlationId !== undefined) event.correlationId = correlationId;
     if (causationId !== undefined) event.causationId = causationId;

@@ -39,10 +39,10 @@ export const EVENT_FLAG_SUPPLIED_TIMESTAMP = 8;
 const LENGTH = 0;
 const FLAGS = 4;
 const ID_LENGTH = FLAGS + 1;
-const TOPIC_LENGTH = ID_LENGTH + 1;
-const TYPE_LENGTH = TOPIC_LENGTH + 1;
+export const TOPIC_LENGTH = ID_LENGTH + 1;
+export const TYPE_LENGTH = TOPIC_LENGTH + 1;
 const TIMESTAMP = TYPE_LENGTH + 1;
-const SOURCE_LENGTH = TIMESTAMP + 8;
+export const SOURCE_LENGTH = TIMESTAMP + 8;
 const CORRELATION_ID_LENGTH = SOURCE_LENGTH + 1;
 const CAUSATION_ID_LENGTH = CORRELATION_ID_LENGTH + 1;
 const ATTRIBUTES_LENGTH = SOURCE_LENGTH + 4;
@@ -195,6 +195,12 @@ export class EventRecordView {
     return text(this.bytes, start, start + this.bytes[this.offset + ID_LENGTH]!);
   }
 
+  /** As `id`, for who knows how long the names before it are. */
+  idAfter(namesLength: number): string {
+    const start = this.offset + EVENT_HEADER_LENGTH + namesLength;
+    return text(this.bytes, start, start + this.bytes[this.offset + ID_LENGTH]!);
+  }
+
   get correlationId(): string | undefined {
     const length = this.bytes[this.offset + CORRELATION_ID_LENGTH]!;
     if (length === 0) return undefined;
@@ -207,6 +213,13 @@ export class EventRecordView {
     if (length === 0) return undefined;
     const end = this.#attributesStart();
     return text(this.bytes, end - length, end);
+  }
+
+  /** Whether there is a correlation id, a causation id or an attribute. */
+  get hasTies(): boolean {
+    const { bytes, offset } = this;
+    const names = bytes[offset + CORRELATION_ID_LENGTH]! | bytes[offset + CAUSATION_ID_LENGTH]!;
+    return names !== 0 || bytes.readUInt32LE(offset + ATTRIBUTES_LENGTH) !== 0;
   }
 
   /** JSON text, or `undefined` where the event has no attributes. */

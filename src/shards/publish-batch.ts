@@ -20,6 +20,7 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from '../record/event-record.js';
+import { NameCache, recordNames } from '../record/name-cache.js';
 import type { EventLog, RingPosition } from '../store/event-log.js';
 import type { LinkAdapter } from './link-adapter.js';
 
@@ -52,6 +53,7 @@ export class PublishBatch {
 
   readonly #log: EventLog;
   readonly #view = new EventRecordView();
+  readonly #names = new NameCache(recordNames);
   readonly #runs: Run[] = [];
   readonly #positions: RingPosition[] = [];
   readonly #links: LinkAdapter[] = [];
@@ -179,7 +181,7 @@ export class PublishBatch {
   #takeEphemeral(view: EventRecordView): void {
     const link = this.#link;
     this.#count(ACK_EPHEMERAL, 0);
-    const { topic } = view;
+    const { topic } = this.#names.of(view.bytes, view.offset);
     // What the bus says about itself is nobody's publish.
     if (topic.charCodeAt(0) !== SYSTEM_TOPIC_CODE) this.ephemeral++;
     const { skipEphemeralUntil } = link;
@@ -198,8 +200,9 @@ export class PublishBatch {
         return;
       }
     }
-    const { topic } = view;
-    const sequence = this.#log.append(view.bytes, view.offset, topic, this.#recordedAt);
+    const { bytes, offset } = view;
+    const { topic } = this.#names.of(bytes, offset);
+    const sequence = this.#log.append(bytes, offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
     if (this.#firstSequence === 0) this.#firstSequence = sequence;

@@ -71,12 +71,12 @@ export interface EventLog {
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its sequence. The record's header must carry
-   * its final timestamp. `topic` is the record's topic, already decoded. Nothing is visible before `commit`.
+   * its final timestamp. Nothing is visible before `commit`.
    *
    * The bytes must stay as they are until the commit or roll-back. A store that fails here says so in `commit`: an
    * append never throws on its account, and goes on giving the sequences that the batch would have had.
    */
-  append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number;
+  append(bytes: Buffer, offset: number, recordedAt: number): number;
 
   /**
    * Makes the open batch durable and visible; `synced` says whether it must survive power loss, and with it all that was

@@ -83,7 +83,7 @@ function copy(options: ReshardOptions, sourceShards: number): ReshardProgress {
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
       const { topic, recordedAt, bytes } = source.take();
       const shard = route(topic, shards);
-      targets[shard]!.append(bytes, 0, topic, recordedAt);
+      targets[shard]!.append(bytes, 0, recordedAt);
       events++;
       pending[shard]!++;
       if (pending[shard]! < BATCH_EVENTS) continue;

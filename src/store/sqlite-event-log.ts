@@ -7,6 +7,7 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from '../record/event-record.js';
+import { NameCache, type RecordNames } from '../record/name-cache.js';
 import { DedupeWindow } from './dedupe-window.js';
 import type {
   EventLog,
@@ -35,7 +36,7 @@ import { RowWriter } from './row-writer.js';
 import { BATCH_EVENTS_MAX, ROW_FLAG_SUPPLIED_ID, readMeta } from './schema.js';
 import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
-import { TopicTable } from './topic-table.js';
+import { type TopicEntry, TopicTable } from './topic-table.js';
 import { WriteConnection } from './write-connection.js';
 
 export interface SqliteEventLogOptions {
@@ -58,6 +59,13 @@ export interface SqliteEventLogOptions {
  * disk before the one after the next is begun.
  */
 const INDEX_ROWS_PER_EVENT = 4;
+
+/** What the rows of records with these names refer to. */
+interface StoredNames extends RecordNames {
+  readonly entry: TopicEntry;
+  readonly typeId: number;
+  readonly sourceId: number;
+}
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
@@ -85,6 +93,16 @@ export class SqliteEventLog implements EventLog {
   readonly #reader: EventReader;
   readonly #nameReader: NameReader;
   readonly #view = new EventRecordView();
+  /** Emptied by a rollback, which takes back the ids that a batch has given. */
+  readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => ({
+    topic,
+    type,
+    source,
+    length,
+    entry: this.#topics.findOrAdd(topic),
+    typeId: this.#names.id(type),
+    sourceId: this.#names.id(source),
+  }));
 
   #head: number;
   #prunedThrough: number;
@@ -153,7 +171,7 @@ export class SqliteEventLog implements EventLog {
     return this.#connection.walBytes;
   }
 
-  append(bytes: Buffer, offset: number, topic: string, recordedAt: number): number {
+  append(bytes: Buffer, offset: number, recordedAt: number): number {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;
     if (!this.#isBatchOpen) this.#open((flags & EVENT_FLAG_SYNCED) !== 0);
@@ -163,7 +181,7 @@ export class SqliteEventLog implements EventLog {
     const sequence = this.#next++;
     if (this.#failure !== undefined) return sequence;
     try {
-      this.#add(view, flags, sequence, topic, recordedAt);
+      this.#add(view, flags, sequence, recordedAt);
     } catch (error) {
       this.#fail(error, 'appending to');
     }
@@ -301,39 +319,27 @@ export class SqliteEventLog implements EventLog {
     }
   }
 
-  #add(
-    view: EventRecordView,
-    flags: number,
-    sequence: number,
-    topic: string,
-    recordedAt: number,
-  ): void {
+  #add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): void {
     const time = Math.max(recordedAt, this.#batchRecordedAt);
     this.#batchRecordedAt = time;
-    const entry = this.#topics.findOrAdd(topic);
-    const type = this.#names.id(view.type);
-    const source = this.#names.id(view.source);
-    const { id, payloadStart, correlationId, causationId, attributesText, timestamp } = view;
-    const payload = view.bytes.subarray(payloadStart, payloadStart + view.payloadLength);
+    const { entry, typeId, sourceId, length } = this.#stored.of(view.bytes, view.offset);
+    const id = view.idAfter(length);
+    const { payloadStart, payloadLength, timestamp } = view;
+    const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
     const checksum = view.checksum();
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    let bytes = ROW_OVERHEAD_BYTES + payload.length;
-    if (
-      !isSupplied &&
-      timestamp === time &&
-      correlationId === undefined &&
-      causationId === undefined &&
-      attributesText === undefined
-    ) {
-      this.#rows.addSlim(sequence, time, entry.id, type, source, checksum, id, payload);
+    let bytes = ROW_OVERHEAD_BYTES + payloadLength;
+    if (!isSupplied && timestamp === time && !view.hasTies) {
+      this.#rows.addSlim(sequence, time, entry.id, typeId, sourceId, checksum, id, payload);
     } else {
+      const { correlationId, causationId, attributesText } = view;
       if (attributesText !== undefined) bytes += Buffer.byteLength(attributesText);
       this.#rows.addFull(
         sequence,
         time,
         entry.id,
-        type,
-        source,
+        typeId,
+        sourceId,
         checksum,
         id,
         payload,
@@ -439,6 +445,7 @@ export class SqliteEventLog implements EventLog {
     this.#rows.discard();
     this.#topics.rollback();
     if (this.#names.rollback()) this.#nameReader.forget();
+    this.#stored.clear();
     this.#index.rollback();
     this.#dedupe.rollback();
     try {

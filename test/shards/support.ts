@@ -127,7 +127,7 @@ export function memoryLog(
   for (let first = 0; first < topics.length; first += 4096) {
     for (const topic of topics.slice(first, first + 4096)) {
       const bytes = record({ topic, timestamp: 1 });
-      log.append(bytes, 0, topic, 1);
+      log.append(bytes, 0, 1);
     }
     log.commit(true, []);
   }

@@ -18,7 +18,7 @@ for (;;) {
     encoder.payload = JSON.stringify({ n: ++n });
     const bytes = Buffer.alloc(encoder.measure());
     encoder.writeTo(bytes, 0);
-    log.append(bytes, 0, encoder.topic, 1000);
+    log.append(bytes, 0, 1000);
   }
   log.commit(true, []);
   writeSync(1, `${log.head}\n`);

@@ -26,7 +26,7 @@ const MINUTE = 60_000;
 
 export function append(log: EventLog, event: TestEvent = {}, recordedAt = 1000): number {
   const bytes = record({ timestamp: recordedAt, ...event }, 3);
-  return log.append(bytes, 3, event.topic ?? 'test.topic', recordedAt);
+  return log.append(bytes, 3, recordedAt);
 }
 
 export interface Stored {

@@ -17,7 +17,7 @@ function directoryWith(events: number): string {
   openManifest(dir, { shards: 1, defaultShards: 1 });
   const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
   for (let n = 0; n < events; n++) {
-    log.append(record({ topic: 'a', payload: n, timestamp: 1000 + n }), 0, 'a', 1000 + n);
+    log.append(record({ topic: 'a', payload: n, timestamp: 1000 + n }), 0, 1000 + n);
   }
   log.commit(true, []);
   log.close();
