@@ -20,6 +20,7 @@ const BENCHES = [
   'million.js',
   'ring-spsc.js',
   'store-append.js',
+  'small-parts.js',
   'match-million-patterns.js',
 ];
 

@@ -1,21 +1,80 @@
 import { randomFillSync } from 'node:crypto';
-import { monotonicFactory } from 'ulid';
-
-const POOL_BYTES = 4096;
 
 /**
- * Makes ids: ULIDs that grow within a millisecond. Random bytes are drawn in bulk, because `ulid` asks for
- * sixteen each millisecond, one at a time: 27 µs from the system's source, 1 µs from the pool.
+ * Makes ids: ULIDs in the monotonic form of https://github.com/ulid/spec, ten characters of Crockford's base 32 for the
+ * time in ms and sixteen for 80 random bits, to which one is added for each further id of the same millisecond. Our own,
+ * because an id is made for every event: 0.04 µs, where the package `ulid` takes 0.3 (`node bench/small-parts.js`).
  */
-export function eventIds(): () => string {
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+/** Every two characters, for ten bits at once. */
+const PAIRS = Array.from(
+  { length: 1024 },
+  (_, bits) => ALPHABET[bits >> 5]! + ALPHABET[bits & 31]!,
+);
+/** The random bits are counted in groups of twenty, four characters each. */
+const GROUPS = 4;
+const GROUP_BITS_MASK = 0xfffff;
+/** Drawn in bulk: a system call takes longer than a hundred ids. */
+const POOL_BYTES = 4096;
+const BYTES_PER_GROUP = 3;
+
+/** `now`: ms since 1970. A clock that stands still or goes back makes no difference but in the time part. */
+export function eventIds(now: () => number = Date.now): () => string {
   const pool = Buffer.allocUnsafe(POOL_BYTES);
+  const groups = new Int32Array(GROUPS);
   let used = POOL_BYTES;
-  const next = monotonicFactory(() => {
-    if (used === POOL_BYTES) {
-      randomFillSync(pool);
-      used = 0;
+  let time = -1;
+  let timeText = '';
+  /** All but the last two characters, which change with each id. */
+  let head = '';
+
+  const draw = (): void => {
+    for (let group = 0; group < GROUPS; group++) {
+      if (used + BYTES_PER_GROUP > POOL_BYTES) {
+        randomFillSync(pool);
+        used = 0;
+      }
+      groups[group] = pool.readUIntLE(used, BYTES_PER_GROUP) & GROUP_BITS_MASK;
+      used += BYTES_PER_GROUP;
     }
-    return pool[used++]! / 256;
-  });
-  return () => next();
+  };
+
+  /** Adds one; past 80 bits it goes on in the next millisecond, as there is no greater id in this one. */
+  const increment = (): void => {
+    let group = GROUPS - 1;
+    while (group >= 0 && groups[group] === GROUP_BITS_MASK) groups[group--] = 0;
+    if (group >= 0) groups[group]!++;
+    else timeText = encodeTime(++time);
+  };
+
+  const writeHead = (): void => {
+    head = timeText;
+    for (let group = 0; group < GROUPS - 1; group++) {
+      head += PAIRS[groups[group]! >> 10]! + PAIRS[groups[group]! & 1023]!;
+    }
+    head += PAIRS[groups[GROUPS - 1]! >> 10]!;
+  };
+
+  return () => {
+    const current = now();
+    if (current > time) {
+      time = current;
+      timeText = encodeTime(current);
+      draw();
+      writeHead();
+    } else {
+      increment();
+      if ((groups[GROUPS - 1]! & 1023) === 0) writeHead();
+    }
+    return head + PAIRS[groups[GROUPS - 1]! & 1023]!;
+  };
+}
+
+function encodeTime(ms: number): string {
+  let text = '';
+  for (let left = ms, pairs = 0; pairs < 5; pairs++) {
+    text = PAIRS[left % 1024]! + text;
+    left = Math.floor(left / 1024);
+  }
+  return text;
 }

@@ -49,6 +49,7 @@ export interface PublisherOptions {
 /** Where a topic goes. */
 interface TopicRoute {
   readonly proxy: ShardProxy;
+  readonly topicBytes: Uint8Array;
   /** Among `noPersistTopics`, whatever the publish says. */
   readonly isEphemeral: boolean;
 }
@@ -259,7 +260,7 @@ export class Publisher {
     encoder.flags = flags;
     encoder.id = id ?? this.#nextId();
     encoder.timestamp = timestamp === undefined ? 0 : parseTimestamp(timestamp);
-    encoder.topic = input.topic;
+    encoder.setTopic(input.topic, route.topicBytes);
     encoder.type = input.type;
     encoder.source = input.source ?? this.#options.source;
     encoder.correlationId = input.correlationId ?? '';
@@ -275,6 +276,7 @@ export class Publisher {
     const { noPersistTopics } = this.#options;
     const route = {
       proxy: this.#proxies[shardOf(topic, this.#proxies.length)]!,
+      topicBytes: Buffer.from(topic),
       isEphemeral: noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
     };
     if (this.#routes.size >= TOPIC_ROUTES_CACHED_MAX) this.#routes.clear();

@@ -59,9 +59,11 @@ if (EVENT_HEADER_LENGTH !== 32 || TIMESTAMP % 8 !== 0) {
 interface RawBuffer extends Buffer {
   utf8Slice(start: number, end: number): string;
   utf8Write(text: string, offset: number, length: number): number;
+  latin1Write(text: string, offset: number, length: number): number;
 }
 
 const { byteLength } = Buffer;
+const EMPTY = Buffer.alloc(0);
 
 /**
  * One event on its way into bytes. A flyweight: assign the fields, `measure()`, then `writeTo` as often as
@@ -70,7 +72,6 @@ const { byteLength } = Buffer;
 export class EventRecordEncoder {
   flags = 0;
   timestamp = 0;
-  topic = '';
   type = '';
   source = '';
   id = '';
@@ -81,11 +82,31 @@ export class EventRecordEncoder {
   /** JSON text of the payload. */
   payload = '';
 
-  #topicLength = 0;
+  #topic = '';
+  #topicBytes: Uint8Array | undefined;
+  /** Type and source seldom change from one event to the next, so their bytes are kept. */
+  #lastType = '';
+  #lastSource = '';
+  #kindBytes = EMPTY;
   #sourceLength = 0;
   #correlationIdLength = 0;
   #attributesLength = 0;
   #payloadLength = 0;
+
+  get topic(): string {
+    return this.#topic;
+  }
+
+  set topic(topic: string) {
+    this.#topic = topic;
+    this.#topicBytes = undefined;
+  }
+
+  /** Sets the topic for who keeps its UTF-8. */
+  setTopic(topic: string, bytes: Uint8Array): void {
+    this.#topic = topic;
+    this.#topicBytes = bytes;
+  }
 
   /** Bytes of UTF-8 in the payload, as of the last `measure()`. */
   get payloadLength(): number {
@@ -94,16 +115,15 @@ export class EventRecordEncoder {
 
   /** The record's length in bytes. Must be called after the fields changed and before `writeTo`. */
   measure(): number {
-    this.#topicLength = byteLength(this.topic);
-    this.#sourceLength = byteLength(this.source);
+    const topicBytes = (this.#topicBytes ??= Buffer.from(this.#topic));
+    if (this.type !== this.#lastType || this.source !== this.#lastSource) this.#encodeKind();
     this.#correlationIdLength = this.correlationId === '' ? 0 : byteLength(this.correlationId);
     this.#attributesLength = this.attributes === '' ? 0 : byteLength(this.attributes);
     this.#payloadLength = byteLength(this.payload);
     return (
       EVENT_HEADER_LENGTH +
-      this.#topicLength +
-      this.type.length +
-      this.#sourceLength +
+      topicBytes.length +
+      this.#kindBytes.length +
       this.id.length +
       this.#correlationIdLength +
       this.causationId.length +
@@ -115,9 +135,10 @@ export class EventRecordEncoder {
   /** Writes the record at `offset` and returns its length. */
   writeTo(bytes: Buffer, offset: number): number {
     const raw = bytes as RawBuffer;
+    const topicBytes = this.#topicBytes!;
     raw[offset + FLAGS] = this.flags;
     raw[offset + ID_LENGTH] = this.id.length;
-    raw[offset + TOPIC_LENGTH] = this.#topicLength;
+    raw[offset + TOPIC_LENGTH] = topicBytes.length;
     raw[offset + TYPE_LENGTH] = this.type.length;
     raw.writeDoubleLE(this.timestamp, offset + TIMESTAMP);
     raw[offset + SOURCE_LENGTH] = this.#sourceLength;
@@ -127,25 +148,32 @@ export class EventRecordEncoder {
     raw.writeUInt32LE(this.#attributesLength, offset + ATTRIBUTES_LENGTH);
     raw.writeUInt32LE(this.#payloadLength, offset + PAYLOAD_LENGTH);
     raw.writeUInt32LE(0, offset + RESERVED);
-    // The short names are one string, so that they cost one crossing into native code.
-    let at = offset + EVENT_HEADER_LENGTH;
-    const names =
-      this.topic +
-      this.type +
-      this.source +
-      this.id +
-      this.correlationId +
-      this.causationId +
-      this.attributes;
-    at += raw.utf8Write(names, at, raw.length - at);
+    let at = copy(topicBytes, raw, offset + EVENT_HEADER_LENGTH);
+    at = copy(this.#kindBytes, raw, at);
+    // An id is ASCII. The fields that few events have are one string: one crossing into native code.
+    at += raw.latin1Write(this.id, at, this.id.length);
+    const ties = this.correlationId + this.causationId + this.attributes;
+    if (ties !== '') at += raw.utf8Write(ties, at, raw.length - at);
     at += raw.utf8Write(this.payload, at, this.#payloadLength);
     const length = at - offset;
     raw.writeInt32LE(length, offset + LENGTH);
     return length;
   }
+
+  #encodeKind(): void {
+    this.#lastType = this.type;
+    this.#lastSource = this.source;
+    this.#kindBytes = Buffer.from(this.type + this.source);
+    this.#sourceLength = this.#kindBytes.length - this.type.length;
+  }
 }
 
-const EMPTY = Buffer.alloc(0);
+/** Of a few bytes: quicker than to ask for it. Returns where they end. */
+function copy(from: Uint8Array, to: Buffer, start: number): number {
+  const { length } = from;
+  for (let i = 0; i < length; i++) to[start + i] = from[i]!;
+  return start + length;
+}
 
 /** Reads one event record in place. A flyweight: `wrap` it again for the next; nothing is copied until asked for. */
 export class EventRecordView {

@@ -9,7 +9,7 @@ import {
 /**
  * Topic, type and source of event records as text. Most records have the three of an earlier one, and it is quicker to
  * compare their bytes, which lie next to each other, than to make three strings and look them up: 0.1 µs instead of 0.4
- * (`node bench/record-names.js`). One thread's; bounded: a new entry takes the place of one with a like hash.
+ * (`node bench/small-parts.js`). One thread's; bounded: a new entry takes the place of one with a like hash.
  */
 export interface RecordNames {
   readonly topic: string;
