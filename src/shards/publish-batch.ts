@@ -200,15 +200,13 @@ export class PublishBatch {
         return;
       }
     }
-    const { bytes, offset } = view;
-    const { topic } = this.#names.of(bytes, offset);
-    const sequence = this.#log.append(bytes, offset, this.#recordedAt);
+    const sequence = this.#log.append(view.bytes, view.offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
     if (this.#firstSequence === 0) this.#firstSequence = sequence;
     this.appended++;
     this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, sequence);
-    this.#push(view, topic, sequence);
+    this.#push(view, this.#log.appendedTopic, sequence);
   }
 
   /** What it asks for, the first may not have asked for: the commit then flushes it, whatever else there is. */

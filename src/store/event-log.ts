@@ -78,6 +78,9 @@ export interface EventLog {
    */
   append(bytes: Buffer, offset: number, recordedAt: number): number;
 
+  /** The topic of the record appended last, which the log has read anyway. Meaningless once the batch has failed. */
+  readonly appendedTopic: string;
+
   /**
    * Makes the open batch durable and visible; `synced` says whether it must survive power loss, and with it all that was
    * committed before. Without an open batch, `synced` does that alone.

@@ -77,6 +77,7 @@ interface StoredNames extends RecordNames {
 export class SqliteEventLog implements EventLog {
   /** The head that was once committed here, where the file has less now: history went backwards. */
   readonly wentBackwardsFrom: number | undefined;
+  appendedTopic = '';
 
   readonly #file: string;
   readonly #connection: WriteConnection;
@@ -322,7 +323,9 @@ export class SqliteEventLog implements EventLog {
   #add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): void {
     const time = Math.max(recordedAt, this.#batchRecordedAt);
     this.#batchRecordedAt = time;
-    const { entry, typeId, sourceId, length } = this.#stored.of(view.bytes, view.offset);
+    const names = this.#stored.of(view.bytes, view.offset);
+    const { entry, typeId, sourceId, length } = names;
+    this.appendedTopic = names.topic;
     const id = view.idAfter(length);
     const { payloadStart, payloadLength, timestamp } = view;
     const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
