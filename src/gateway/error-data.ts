@@ -7,5 +7,5 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 export function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'STORE_FAILED', message: `unexpected failure: ${message}` };
+  return { code: 'INTERNAL', message: `unexpected failure: ${message}` };
 }

@@ -1,6 +1,6 @@
 import { Deque } from '../collections/deque.js';
 import type { BusEndpoint, Gap, SubscribeOptions, Subscription } from '../main/bus.js';
-import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { cursorAfter } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits.js';
@@ -273,21 +273,3 @@ export class Feed implements Flushable {
     return error;
   }
 }
-
-/** The same cursor with one shard's position at least behind an event. */
-function cursorAfter(cursor: string, shard: number, sequence: number): string {
-  // Connections that are due the same ask the same, one after the other.
-  const { cursor: lastCursor, shard: lastShard, sequence: lastSequence } = lastAnswer;
-  if (cursor === lastCursor && shard === lastShard && sequence === lastSequence) {
-    return lastAnswer.answer;
-  }
-  const { epoch, positions } = decodeCursor(cursor);
-  const answer =
-    positions[shard]! >= sequence
-      ? cursor
-      : encodeCursor({ epoch, positions: positions.with(shard, sequence) });
-  lastAnswer = { cursor, shard, sequence, answer };
-  return answer;
-}
-
-let lastAnswer = { cursor: '', shard: -1, sequence: -1, answer: '' };

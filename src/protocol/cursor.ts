@@ -56,6 +56,13 @@ export function decodeCursor(text: unknown): CursorPosition {
   return cursor;
 }
 
+/** The same cursor with one shard's position at least behind an event. */
+export function cursorAfter(cursor: string, shard: number, sequence: number): string {
+  const { epoch, positions } = decodeCursor(cursor);
+  if (positions[shard]! >= sequence) return cursor;
+  return encodeCursor({ epoch, positions: positions.with(shard, sequence) });
+}
+
 /** `undefined` for anything that `encodeCursor` would not have written. */
 function decodeBytes(bytes: Uint8Array): CursorPosition | undefined {
   const end = bytes.length - CHECKSUM_LENGTH;

@@ -27,6 +27,7 @@ export const ERROR_CODES = [
   'SUBSCRIPTION_EXISTS',
   'SUBSCRIPTION_UNKNOWN',
   'MESSAGE_INVALID',
+  'NOT_FOUND',
   'UNAUTHENTICATED',
   'FORBIDDEN',
   'RATE_LIMITED',
@@ -34,6 +35,7 @@ export const ERROR_CODES = [
   'INSECURE_BIND',
   'TIMEOUT',
   'ABORTED',
+  'INTERNAL',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
