@@ -8,7 +8,6 @@ import { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS } from '../main/system-events.js';
-import type { ErrorData } from '../protocol/errors.js';
 import { EventType } from '../protocol/event.js';
 import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
@@ -19,9 +18,13 @@ import { Connection, type ConnectionContext } from './connection.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
 import type { GatewayLogger } from './gateway-log.js';
-import { answerHttp, answerRefusal, pathOf, refuseUpgrade } from './http.js';
+import { createHttpApp, type HttpApp } from './http/http-app.js';
+import { httpStatusOf } from './http/http-status.js';
+import { busReadiness } from './http/probes.js';
+import { answerRefusal, pathOf, refuseUpgrade } from './http.js';
 import { GatewayListener } from './listener.js';
 import { normaliseAddress } from './loopback.js';
+import { GatewayMetrics } from './metrics.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
 import { SharedFrames } from './shared-frames.js';
 import { TurnQueue } from './turn-queue.js';
@@ -40,6 +43,8 @@ export class Gateway {
   readonly #context: ConnectionContext;
   readonly #log: GatewayLogger;
   readonly #connections = new Set<Connection>();
+  readonly #http: HttpApp;
+  readonly #metrics: GatewayMetrics;
   readonly #heartbeat: NodeJS.Timeout;
   #listener: GatewayListener | undefined;
   #isClosing = false;
@@ -64,6 +69,13 @@ export class Gateway {
     this.#authenticator = openAuthenticator(auth, { log });
     this.#authenticator.onRevoked((principal) => this.#revoke(principal));
     this.#context = contextOf(endpoint, settings, this.#authenticator, log);
+    this.#metrics = new GatewayMetrics(endpoint);
+    this.#http = createHttpApp({
+      ...this.#context,
+      enter: (address) => this.#admission.enter(address, true),
+      readiness: () => busReadiness(endpoint, this.#isClosing),
+      metrics: () => this.#metrics.metrics(),
+    });
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -107,10 +119,10 @@ export class Gateway {
       this.#admission.checkRequest(request, address);
     } catch (error) {
       this.#tellRefused(address, error);
-      answerRefusal(request, response, statusOf(error), errorData(error));
+      answerRefusal(request, response, httpStatusOf(error), errorData(error));
       return;
     }
-    answerHttp(request, response);
+    this.#http.listener(request, response);
   }
 
   /** Takes over a request to upgrade, and with it the socket. Never throws. */
@@ -119,7 +131,7 @@ export class Gateway {
     const address = normaliseAddress(request.socket.remoteAddress);
     this.#upgrade(request, stream, head, address).catch((error: unknown) => {
       this.#tellRefused(address, error);
-      refuseUpgrade(stream, statusOf(error), errorData(error));
+      refuseUpgrade(stream, httpStatusOf(error), errorData(error));
     });
   }
 
@@ -128,7 +140,9 @@ export class Gateway {
     this.#isClosing = true;
     const closed = this.#listener?.close();
     const connections = [...this.#connections];
-    await within(GATEWAY_DRAIN_MS, Promise.allSettled(connections.map((one) => one.close())));
+    const closing = [this.#http.close(), ...connections.map((one) => one.close())];
+    await within(GATEWAY_DRAIN_MS, Promise.allSettled(closing));
+    this.#http.cut();
     await within(GATEWAY_GOODBYE_MS, Promise.allSettled(connections.map((one) => one.ended)));
     for (const connection of this.#connections) connection.terminate();
     await Promise.allSettled(connections.map((one) => one.ended));
@@ -172,7 +186,7 @@ export class Gateway {
   #checkUpgrade(request: IncomingMessage, address: string): void {
     const path = pathOf(request);
     if (path !== WIRE_PATH) {
-      throw new Refusal(404, 'MESSAGE_INVALID', `there is no WebSocket at ${quote(path)}`);
+      throw new Refusal(404, 'NOT_FOUND', `there is no WebSocket at ${quote(path)}`);
     }
     if (this.#isClosing) throw stopping();
     this.#admission.checkRequest(request, address);
@@ -184,7 +198,11 @@ export class Gateway {
 
   #tellRefused(address: string, error: unknown): void {
     const { message } = errorData(error);
-    this.#log('info', 'connection refused', { address, status: statusOf(error), reason: message });
+    this.#log('info', 'connection refused', {
+      address,
+      status: httpStatusOf(error),
+      reason: message,
+    });
   }
 
   #add(connection: Connection): void {
@@ -255,13 +273,6 @@ function contextOf(
 
 function stopping(): Refusal {
   return new Refusal(503, 'BUS_CLOSED', 'the server is stopping');
-}
-
-/** The HTTP status of a refusal. */
-function statusOf(error: unknown): number {
-  if (error instanceof Refusal) return error.status;
-  const { code }: ErrorData = errorData(error);
-  return code === 'UNAUTHENTICATED' ? 401 : 500;
 }
 
 function offersProtocol(header: string): boolean {

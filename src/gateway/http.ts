@@ -1,36 +1,8 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ErrorData } from '../protocol/errors.js';
-import { quote } from '../protocol/quote.js';
-import { WIRE_PATH } from '../protocol/wire.js';
 
-/**
- * Plain HTTP on the gateway's port: the probes, and a JSON `{ code, message }` for whatever is
- * refused.
- */
-
-const PROBES = new Set(['/livez', '/readyz']);
-
-export function answerHttp(request: IncomingMessage, response: ServerResponse): void {
-  const { method = 'GET' } = request;
-  const path = pathOf(request);
-  // A body is not read; without this a client that sends one would wait for ever.
-  request.resume();
-  if (PROBES.has(path)) answerProbe(method, path, response);
-  else if (path === WIRE_PATH) {
-    response.setHeader('upgrade', 'websocket');
-    answer(response, 426, invalid(`${path} is a WebSocket; this request is no upgrade`));
-  } else answer(response, 404, invalid(`there is nothing at ${quote(path)}`));
-}
-
-function answerProbe(method: string, path: string, response: ServerResponse): void {
-  if (method === 'GET' || method === 'HEAD') {
-    answer(response, 200, { status: 'ok' });
-    return;
-  }
-  response.setHeader('allow', 'GET, HEAD');
-  answer(response, 405, invalid(`${method} is not served at ${path}; GET is`));
-}
+/** How a request or an upgrade is refused before it reaches a door: a JSON `{ code, message }`. */
 
 /** Answers a request that is refused before anything is looked at. */
 export function answerRefusal(
@@ -74,8 +46,4 @@ export function pathOf(request: IncomingMessage): string {
 function answer(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
-}
-
-function invalid(message: string): ErrorData {
-  return { code: 'MESSAGE_INVALID', message };
 }

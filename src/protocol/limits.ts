@@ -194,3 +194,25 @@ export const ALLOWED_NAMES_MAX = 1024;
 export const TLS_POLL_MS = 60_000;
 export const TLS_SETTLE_MS = 200;
 export const TLS_FILE_BYTES_MAX = 1 * MIB;
+
+/** An HTTP body that is read as a whole, and all of them that a gateway holds at a time. */
+export const HTTP_BODY_BYTES_MAX = 8 * MIB;
+export const HTTP_BODIES_BYTES_MAX = 128 * MIB;
+/** One line of an NDJSON body. */
+export const HTTP_LINE_BYTES_MAX = WEBSOCKET_FRAME_BYTES_MAX;
+/** Events of an NDJSON body that are published at once; as many may wait behind them. */
+export const HTTP_LINES_PER_BATCH_MAX = 1024;
+export const HTTP_LINES_BATCH_BYTES_MAX = 1 * MIB;
+/** A body of which nothing arrives for this long is given up. */
+export const HTTP_BODY_IDLE_MS = 30_000;
+/** A list that is no longer than this is sent with its length and its cursor in front. */
+export const HTTP_ANSWER_HELD_BYTES_MAX = 1 * MIB;
+/** Characters of a request's query, and parameters in it. */
+export const HTTP_QUERY_LENGTH_MAX = 16 * KIB;
+export const HTTP_PARAMETERS_MAX = 1024;
+/** Levels of a JSON body around an event's payload: array, event, and CloudEvents' own. */
+export const HTTP_ENVELOPE_DEPTH = 3;
+/** Proxies cut a connection that is silent for a minute or less. */
+export const SSE_HEARTBEAT_MS = 15_000;
+/** What a browser is told to wait before it connects again. */
+export const SSE_RETRY_MS = 2000;

@@ -1,0 +1,186 @@
+import type { IncomingMessage } from 'node:http';
+import { BusError } from '../../protocol/errors.js';
+import {
+  HTTP_BODIES_BYTES_MAX,
+  HTTP_BODY_BYTES_MAX,
+  HTTP_BODY_IDLE_MS,
+  HTTP_ENVELOPE_DEPTH,
+  HTTP_LINE_BYTES_MAX,
+  JSON_DEPTH_MAX,
+} from '../../protocol/limits.js';
+import { quote } from '../../protocol/quote.js';
+import { isDeeperThan } from '../../protocol/wire.js';
+import { Refusal } from '../admission.js';
+
+/** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */
+
+const DEPTH_MAX = JSON_DEPTH_MAX + HTTP_ENVELOPE_DEPTH;
+const NEWLINE = 0x0a;
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
+/** What all requests of a gateway hold together. One thread. */
+export class BodyBudget {
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(bytesMax = HTTP_BODIES_BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** @throws Refusal 503 */
+  take(bytes: number): void {
+    if (this.#bytes + bytes > this.#bytesMax) {
+      const message = `the requests at hand fill the ${this.#bytesMax} bytes that they may`;
+      throw new Refusal(503, 'LIMIT_EXCEEDED', message, { limit: this.#bytesMax });
+    }
+    this.#bytes += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+/**
+ * A request's body, piece by piece. It stops reading where the caller does, and leaves the socket open for the answer.
+ *
+ * @throws Refusal 408 when nothing has arrived for `idleMs`
+ */
+export async function* bodyChunks(
+  request: IncomingMessage,
+  idleMs = HTTP_BODY_IDLE_MS,
+): AsyncGenerator<Buffer> {
+  const chunks = request.iterator({ destroyOnReturn: false });
+  try {
+    for (;;) {
+      const next = await within(idleMs, chunks.next());
+      if (next.done) return;
+      yield next.value as Buffer;
+    }
+  } finally {
+    // It returns when its last piece has come, which may be never.
+    chunks.return?.().catch(() => {});
+  }
+}
+
+/**
+ * The whole body, handed to `use`; its bytes count against the budget until that is done.
+ *
+ * @throws Refusal 413, 408, 503
+ */
+export async function withBody<T>(
+  request: IncomingMessage,
+  budget: BodyBudget,
+  use: (body: Buffer) => Promise<T>,
+): Promise<T> {
+  const announced = Number(request.headers['content-length'] ?? 0);
+  if (announced > HTTP_BODY_BYTES_MAX) throw bodyTooLarge(announced);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of bodyChunks(request)) {
+      if (bytes + chunk.length > HTTP_BODY_BYTES_MAX) throw bodyTooLarge();
+      budget.take(chunk.length);
+      bytes += chunk.length;
+      chunks.push(chunk);
+    }
+    return await use(Buffer.concat(chunks, bytes));
+  } finally {
+    budget.giveBack(bytes);
+  }
+}
+
+export interface Line {
+  /** From 1. */
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+/**
+ * The lines of a body, as many at once as have arrived; empty ones are counted and left out.
+ *
+ * @throws Refusal 413 with `details.line`, 408
+ */
+export async function* bodyLines(request: IncomingMessage): AsyncGenerator<Line[]> {
+  let number = 0;
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  for await (const chunk of bodyChunks(request)) {
+    const lines: Line[] = [];
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      const part = chunk.subarray(start, end);
+      checkLine(++number, restBytes + part.length);
+      const bytes = rest.length === 0 ? part : Buffer.concat([...rest, part]);
+      if (!isBlank(bytes)) lines.push({ number, bytes });
+      rest = [];
+      restBytes = 0;
+      start = end + 1;
+    }
+    if (lines.length > 0) yield lines;
+    if (start === chunk.length) continue;
+    rest.push(chunk.subarray(start));
+    restBytes += chunk.length - start;
+    checkLine(number + 1, restBytes);
+  }
+  const bytes = Buffer.concat(rest);
+  if (!isBlank(bytes)) yield [{ number: number + 1, bytes }];
+}
+
+/** @throws BusError `MESSAGE_INVALID` for what is not UTF-8, not JSON or too deep */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
+  let text: string;
+  try {
+    text = UTF_8.decode(bytes);
+  } catch {
+    throw malformed(`${what} is not UTF-8`);
+  }
+  if (isDeeperThan(text, DEPTH_MAX)) {
+    throw malformed(`${what} is nested deeper than ${DEPTH_MAX} levels`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const value = quote(text);
+    const message = text.trim() === '' ? `${what} is empty` : `${what} is not JSON: ${value}`;
+    throw malformed(message, error);
+  }
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+}
+
+function checkLine(line: number, bytes: number): void {
+  if (bytes <= HTTP_LINE_BYTES_MAX) return;
+  const message = `line ${line} is longer than ${HTTP_LINE_BYTES_MAX} bytes`;
+  throw new Refusal(413, 'PAYLOAD_TOO_LARGE', message, { line, limit: HTTP_LINE_BYTES_MAX });
+}
+
+function bodyTooLarge(bytes?: number): Refusal {
+  const limit = HTTP_BODY_BYTES_MAX;
+  const message =
+    `the body is longer than ${limit} bytes; ` +
+    'application/x-ndjson is read line by line and may have any length';
+  const details = bytes === undefined ? { limit } : { bytes, limit };
+  return new Refusal(413, 'PAYLOAD_TOO_LARGE', message, details);
+}
+
+function malformed(message: string, cause?: unknown): BusError {
+  return new BusError('MESSAGE_INVALID', message, { cause, details: { path: '' } });
+}
+
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `nothing of the body has arrived for ${milliseconds} ms`;
+      reject(new Refusal(408, 'TIMEOUT', message));
+    }, milliseconds);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

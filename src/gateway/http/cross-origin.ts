@@ -1,0 +1,51 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/**
+ * What browsers are told. A request with an `Origin` arrives here only if that origin is allowed, so it may read the
+ * answer; every other page is refused before.
+ */
+const EXPOSED = 'Millrace-Cursor, Retry-After, Allow';
+const ALLOWED_HEADERS = [
+  'accept',
+  'authorization',
+  'content-type',
+  'last-event-id',
+  'millrace-durability',
+  'millrace-persist',
+];
+const PREFLIGHT_SECONDS = 600;
+
+export function setSecurityHeaders(response: ServerResponse): void {
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('x-frame-options', 'DENY');
+  response.setHeader('referrer-policy', 'no-referrer');
+  response.setHeader('cross-origin-resource-policy', 'same-origin');
+  response.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  response.setHeader('cache-control', 'no-store');
+}
+
+export function allowCrossOrigin({ headers }: IncomingMessage, response: ServerResponse): void {
+  response.setHeader('vary', 'Origin, Accept, Authorization');
+  if (headers.origin === undefined) return;
+  response.setHeader('access-control-allow-origin', headers.origin);
+  response.setHeader('access-control-expose-headers', EXPOSED);
+}
+
+/** To OPTIONS, asked by a browser before it asks, or by anybody. */
+export function answerPreflight(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  allow: string,
+): void {
+  if (headers.origin !== undefined && headers['access-control-request-method'] !== undefined) {
+    response.setHeader('access-control-allow-methods', allow);
+    const asked = String(headers['access-control-request-headers'] ?? '').toLowerCase();
+    const names = asked.split(',').map((name) => name.trim());
+    const allowed = names.filter(
+      (name) => ALLOWED_HEADERS.includes(name) || /^ce-[a-z0-9]+$/.test(name),
+    );
+    if (allowed.length > 0) response.setHeader('access-control-allow-headers', allowed.join(', '));
+    response.setHeader('access-control-max-age', PREFLIGHT_SECONDS);
+  }
+  response.writeHead(204).end();
+}

@@ -1,0 +1,43 @@
+import type { Authenticator } from '../../auth/principal.js';
+import type { RateLimiter } from '../../auth/rate-limiter.js';
+import type { BusEndpoint } from '../../main/bus.js';
+import type { TextsByPrincipal } from '../event-texts.js';
+import type { GatewayLogger } from '../gateway-log.js';
+import type { TurnQueue } from '../turn-queue.js';
+import type { BodyBudget } from './body.js';
+import type { HttpOutboundLimits } from './http-outbound.js';
+
+/** What the HTTP doors need of the gateway that they belong to. */
+export interface HttpContext {
+  readonly endpoint: BusEndpoint;
+  readonly authenticator: Authenticator;
+  readonly rates: RateLimiter;
+  readonly texts: TextsByPrincipal;
+  readonly turns: TurnQueue;
+  readonly settings: HttpOutboundLimits & { readonly heartbeatMs: number };
+  readonly log: GatewayLogger;
+  /**
+   * A place among the connections, for a stream that stays.
+   *
+   * @throws Refusal where there are too many, or they come too fast
+   */
+  enter(address: string): { leave(): void };
+  /** Prometheus text. Left out: there is nothing at `/metrics`. */
+  readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Whether the server can serve, point by point. */
+  readiness(): Promise<readonly ReadinessCheck[]>;
+}
+
+export interface ReadinessCheck {
+  readonly name: string;
+  readonly isOk: boolean;
+  /** Why not. */
+  readonly reason?: string;
+}
+
+/** What the routes share. */
+export interface RouteContext extends HttpContext {
+  readonly bodies: BodyBudget;
+  /** Fires when the doors close. */
+  readonly closing: AbortSignal;
+}

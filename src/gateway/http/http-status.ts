@@ -1,0 +1,57 @@
+import type { ErrorCode } from '../../protocol/errors.js';
+import { Refusal } from '../admission.js';
+import { errorData } from '../error-data.js';
+
+/** Which status an error has in HTTP; docs/HTTP.md has the same table. */
+export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
+  TOPIC_INVALID: 400,
+  PATTERN_INVALID: 400,
+  EVENT_INVALID: 400,
+  PAYLOAD_INVALID: 400,
+  PAYLOAD_TOO_LARGE: 413,
+  FILTER_INVALID: 400,
+  OPTION_INVALID: 400,
+  QUERY_INVALID: 400,
+  BACKPRESSURE: 503,
+  BUS_CLOSED: 503,
+  STORE_LOCKED: 503,
+  STORE_CORRUPT: 500,
+  STORE_FULL: 507,
+  STORE_FAILED: 500,
+  SHARD_COUNT_MISMATCH: 500,
+  SHARD_RESTARTED: 503,
+  PUBLISH_UNKNOWN: 500,
+  CURSOR_INVALID: 400,
+  CURSOR_EXPIRED: 410,
+  SLOW_CONSUMER: 503,
+  HANDLER_FAILED: 500,
+  SUBSCRIPTION_EXISTS: 409,
+  SUBSCRIPTION_UNKNOWN: 404,
+  MESSAGE_INVALID: 400,
+  NOT_FOUND: 404,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
+  LIMIT_EXCEEDED: 429,
+  INSECURE_BIND: 500,
+  TIMEOUT: 504,
+  ABORTED: 500,
+  INTERNAL: 500,
+};
+
+/** Where the server itself is at its limit for now: the client may try again after this long. */
+const RETRY_MS = 1000;
+
+/** The status of any error; a `Refusal` brings its own. */
+export function httpStatusOf(error: unknown): number {
+  if (error instanceof Refusal) return error.status;
+  return HTTP_STATUS[errorData(error).code];
+}
+
+/** Headers that belong to an error's answer. */
+export function errorHeaders(status: number, error: unknown): Record<string, string> {
+  if (status === 401) return { 'www-authenticate': 'Bearer' };
+  if (status !== 429 && status !== 503) return {};
+  const { retryAfterMs = RETRY_MS } = errorData(error).details ?? {};
+  return { 'retry-after': String(Math.max(1, Math.ceil(Number(retryAfterMs) / 1000))) };
+}

@@ -1,0 +1,67 @@
+import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits.js';
+import { errorData } from '../error-data.js';
+import { type Exchange, NDJSON_TYPE, sendText } from './exchange.js';
+import type { RouteContext } from './http-context.js';
+import { HttpOutbound } from './http-outbound.js';
+
+/**
+ * A list of any length as an answer, from elements that are JSON already: one array, or a line each. What is short goes out
+ * at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end is a trailer. A list that
+ * fails half-way is broken off, which every client sees as an answer that is not whole.
+ */
+export interface ListOptions {
+  readonly type: string;
+  /** Headers, of names that are known from the start; asked for when the last element is there. */
+  readonly trailing?: () => Readonly<Record<string, string>>;
+}
+
+export async function sendList(
+  exchange: Exchange,
+  { turns, settings, log }: Pick<RouteContext, 'turns' | 'settings' | 'log'>,
+  elements: AsyncIterable<string> | Iterable<string>,
+  { type, trailing = () => ({}) }: ListOptions,
+): Promise<void> {
+  const { response } = exchange;
+  const isLines = type === NDJSON_TYPE;
+  const outbound = new HttpOutbound(response, turns, settings, () => {
+    log('warn', 'request cut: its answer is not read', { code: 'SLOW_CONSUMER' });
+  });
+  let held: string[] = [];
+  let heldBytes = 0;
+  let isHeld = true;
+  const release = (): void => {
+    isHeld = false;
+    response.writeHead(200, { 'content-type': type, ...trailerHeader(trailing()) });
+    for (const text of held) outbound.write(text);
+    held = [];
+  };
+  let count = 0;
+  try {
+    for await (const element of elements) {
+      const text = isLines ? `${element}\n` : `${count === 0 ? '[' : ','}${element}`;
+      count++;
+      if (isHeld) {
+        held.push(text);
+        heldBytes += Buffer.byteLength(text);
+        if (heldBytes > HTTP_ANSWER_HELD_BYTES_MAX) release();
+      } else outbound.write(text);
+      if (outbound.isCongested) await outbound.relieved();
+      if (!outbound.isOpen) return;
+    }
+  } catch (error) {
+    if (!isHeld) log('error', 'an answer was broken off', { error: errorData(error) });
+    throw error;
+  }
+  const tail = isLines ? '' : count === 0 ? '[]' : ']';
+  if (isHeld) {
+    sendText(response, 200, type, `${held.join('')}${tail}`, trailing());
+    return;
+  }
+  outbound.write(tail);
+  outbound.end(trailing());
+}
+
+function trailerHeader(trailing: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(trailing);
+  return names.length === 0 ? {} : { trailer: names.join(', ') };
+}

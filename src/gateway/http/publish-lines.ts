@@ -1,0 +1,254 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import { BusError, type ErrorCode } from '../../protocol/errors.js';
+import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../protocol/limits.js';
+import { Refusal } from '../admission.js';
+import { errorData } from '../error-data.js';
+import { permittedEvents } from '../permissions.js';
+import { bodyLines, type Line, parseJson } from './body.js';
+import { eventOf, withPath } from './event-bodies.js';
+import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendError } from './exchange.js';
+import type { RouteContext } from './http-context.js';
+import { HttpOutbound } from './http-outbound.js';
+import { httpStatusOf } from './http-status.js';
+import { negotiate } from './media-types.js';
+
+/**
+ * An NDJSON body, published while it arrives. One batch is being published while the next one gathers, and then nothing
+ * more is read: so the length of the body does not matter. Batches are published one after the other, so the first line that
+ * cannot be published ends it: every line before it is acknowledged, none behind it is published.
+ */
+export async function publishLines(
+  exchange: Exchange,
+  context: RouteContext,
+  options: PublishOptions,
+): Promise<void> {
+  const type = negotiate(headerOf(exchange.request, 'accept'), [NDJSON_TYPE, JSON_TYPE]);
+  const answer = new AckStream(exchange, context, type);
+  const publisher = new LinePublisher(exchange, context, options, answer);
+  try {
+    for await (const lines of bodyLines(exchange.request)) {
+      for (const line of lines) await publisher.add(line);
+      if (publisher.hasFailed || !answer.isOpen) break;
+    }
+  } catch (error) {
+    publisher.fail(error);
+  }
+  answer.end(await publisher.finished());
+}
+
+interface Waiting {
+  readonly line: number;
+  readonly event: EventInput;
+}
+
+/** These say that nothing of a batch was published, because of one of its events. */
+const FAULTS_OF_ONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TOPIC_INVALID',
+  'EVENT_INVALID',
+  'PAYLOAD_INVALID',
+  'PAYLOAD_TOO_LARGE',
+]);
+
+class LinePublisher {
+  readonly #exchange: Exchange;
+  readonly #context: RouteContext;
+  readonly #options: PublishOptions;
+  readonly #answer: AckStream;
+  readonly #rates: ConnectionRates;
+  #batch: Waiting[] = [];
+  #batchBytes = 0;
+  #running: Promise<void> | undefined;
+  /** Of a line behind the batch: told once that has been published. */
+  #fault: unknown;
+  #failure: unknown;
+
+  constructor(
+    exchange: Exchange,
+    context: RouteContext,
+    options: PublishOptions,
+    answer: AckStream,
+  ) {
+    this.#exchange = exchange;
+    this.#context = context;
+    this.#options = options;
+    this.#answer = answer;
+    this.#rates = context.rates.connection(exchange.principal);
+  }
+
+  get hasFailed(): boolean {
+    return this.#fault !== undefined || this.#failure !== undefined;
+  }
+
+  /** Resolves when there is room for another line. */
+  async add({ number, bytes }: Line): Promise<void> {
+    if (this.hasFailed) return;
+    try {
+      const event = eventOf(parseJson(bytes, 'the line'), '');
+      const [permitted] = permittedEvents(this.#exchange.principal, [event]);
+      this.#batch.push({ line: number, event: permitted! });
+      this.#batchBytes += bytes.length;
+    } catch (error) {
+      this.#fault = ofLine(error, number);
+      return;
+    }
+    this.#running ??= this.#run();
+    const isFull =
+      this.#batch.length >= HTTP_LINES_PER_BATCH_MAX ||
+      this.#batchBytes >= HTTP_LINES_BATCH_BYTES_MAX;
+    if (isFull) await this.#answer.orGone(this.#taken());
+  }
+
+  /** The body could not be read on. */
+  fail(error: unknown): void {
+    this.#fault ??= error;
+  }
+
+  /** Resolves when all is published that will be, with what stands in the way of the rest. */
+  async finished(): Promise<unknown> {
+    while (this.#running !== undefined) await this.#running;
+    return this.#failure ?? this.#fault;
+  }
+
+  #onTaken: () => void = () => {};
+
+  /** Resolves when the batch at hand is being published. */
+  #taken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTaken = resolve;
+    });
+  }
+
+  async #run(): Promise<void> {
+    // What has arrived in the same piece comes along.
+    await Promise.resolve();
+    while (this.#batch.length > 0 && this.#failure === undefined && this.#answer.isOpen) {
+      const batch = this.#batch;
+      this.#batch = [];
+      this.#batchBytes = 0;
+      this.#onTaken();
+      try {
+        await this.#publish(batch);
+      } catch (error) {
+        this.#failure = error;
+      }
+      await this.#answer.relieved();
+    }
+    this.#running = undefined;
+    this.#onTaken();
+  }
+
+  async #publish(batch: readonly Waiting[]): Promise<void> {
+    await this.#rateAllows(batch.length);
+    const events = batch.map(({ event }) => event);
+    try {
+      this.#answer.add(await this.#context.endpoint.publishMany(events, this.#options));
+    } catch (error) {
+      if (error instanceof BusError && FAULTS_OF_ONE.has(error.code)) {
+        await this.#publishSingly(batch);
+      } else throw ofLine(error, batch[0]!.line, batch.at(-1)!.line);
+    }
+  }
+
+  /** Up to the event that is at fault. */
+  async #publishSingly(batch: readonly Waiting[]): Promise<void> {
+    for (const { line, event } of batch) {
+      try {
+        this.#answer.add([await this.#context.endpoint.publish(event, this.#options)]);
+      } catch (error) {
+        throw ofLine(error, line);
+      }
+    }
+  }
+
+  /** A stream that comes too fast is slowed down rather than refused. */
+  async #rateAllows(events: number): Promise<void> {
+    for (;;) {
+      try {
+        this.#rates.publish(events);
+        return;
+      } catch (error) {
+        const retryAfterMs = error instanceof BusError ? error.details?.retryAfterMs : undefined;
+        if (typeof retryAfterMs !== 'number' || this.#context.closing.aborted) throw error;
+        await sleep(retryAfterMs, undefined, { signal: this.#context.closing }).catch(() => {});
+        if (!this.#answer.isOpen) throw error;
+      }
+    }
+  }
+}
+
+/** The acks, as they come: as lines, or as one JSON array. */
+class AckStream {
+  readonly #exchange: Exchange;
+  readonly #outbound: HttpOutbound;
+  readonly #type: string;
+  readonly #gone: Promise<void>;
+  #count = 0;
+
+  constructor(exchange: Exchange, { turns, settings, log }: RouteContext, type: string) {
+    const { response } = exchange;
+    this.#exchange = exchange;
+    this.#type = type;
+    this.#outbound = new HttpOutbound(response, turns, settings, () => {
+      log('warn', 'request cut: its acks are not read', { code: 'SLOW_CONSUMER' });
+    });
+    this.#gone = new Promise((resolve) => response.once('close', resolve));
+  }
+
+  get isOpen(): boolean {
+    return this.#outbound.isOpen;
+  }
+
+  add(acks: readonly PublishAck[]): void {
+    for (const ack of acks) this.#write(JSON.stringify(ack));
+  }
+
+  relieved(): Promise<void> {
+    return this.#outbound.relieved();
+  }
+
+  /** Waits, but not for a client that is gone. */
+  async orGone(work: Promise<void>): Promise<void> {
+    await Promise.race([work, this.#gone]);
+  }
+
+  /** Before the first ack an error has its status; behind it, it is the last element. */
+  end(error: unknown): void {
+    if (!this.isOpen) return;
+    if (error !== undefined && this.#count === 0) {
+      sendError(this.#exchange.response, error);
+      return;
+    }
+    if (error !== undefined) {
+      this.#write(JSON.stringify({ error: { status: httpStatusOf(error), ...errorData(error) } }));
+    }
+    if (this.#count === 0) this.#open();
+    if (this.#type === JSON_TYPE) this.#outbound.write(this.#count === 0 ? '[]' : ']');
+    this.#outbound.end();
+  }
+
+  #write(text: string): void {
+    if (this.#count === 0) this.#open();
+    const before = this.#count === 0 ? '[' : ',';
+    this.#count++;
+    this.#outbound.write(this.#type === JSON_TYPE ? `${before}${text}` : `${text}\n`);
+  }
+
+  #open(): void {
+    this.#exchange.response.writeHead(200, { 'content-type': this.#type });
+  }
+}
+
+/** The same error, with the line at which it stands, or the lines of which one is at fault. */
+function ofLine(error: unknown, line: number, lastLine = line): unknown {
+  if (!(error instanceof BusError) || error instanceof Refusal) return error;
+  const { code, message, details } = withPath(error, '') as BusError;
+  const where = lastLine === line ? `line ${line}` : `lines ${line} to ${lastLine}`;
+  const { index: _, ...rest } = details ?? {};
+  const lines = lastLine === line ? { line } : { line, lastLine };
+  return new BusError(code, `${where}: ${message}`, {
+    cause: error,
+    details: { ...rest, ...lines },
+  });
+}

@@ -1,0 +1,173 @@
+import { BusError } from '../../protocol/errors.js';
+import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import { quote } from '../../protocol/quote.js';
+import { Refusal } from '../admission.js';
+import { permittedEvents } from '../permissions.js';
+import { parseJson, withBody } from './body.js';
+import {
+  CLOUD_EVENT_BATCH_TYPE,
+  CLOUD_EVENT_TYPE,
+  fromBinaryMode,
+  fromCloudEvent,
+  isBinaryMode,
+} from './cloud-events.js';
+import { eventOf, eventsOf, withPath } from './event-bodies.js';
+import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
+import type { RouteContext } from './http-context.js';
+import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-types.js';
+import { publishLines } from './publish-lines.js';
+
+/**
+ * `POST /v1/events`, in all its forms. What comes as a whole is published as a whole or not at all; lines are published as they come.
+ */
+const KNOWN = ['durability', 'persist', 'topic'];
+const IDENTITY = 'identity';
+
+export async function publish(exchange: Exchange, context: RouteContext): Promise<void> {
+  const { request, parameters } = exchange;
+  parameters.assertKnown(KNOWN);
+  const options = publishOptions(exchange);
+  const encoding = headerOf(request, 'content-encoding') ?? IDENTITY;
+  if (encoding.toLowerCase() !== IDENTITY) {
+    throw unsupported(`content-encoding ${quote(encoding)} is not read here`);
+  }
+  const type = parseMediaType(headerOf(request, 'content-type'));
+  checkCharset(type);
+  if (type.name === NDJSON_TYPE || type.name === 'application/jsonl') {
+    return publishLines(exchange, context, options);
+  }
+  const accept = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE]);
+  const parse = parserOf(exchange, type);
+  const acks = await withBody(request, context.bodies, (body) =>
+    publishAll(exchange, context, parse(body), options),
+  );
+  sendAcks(exchange, acks, accept);
+}
+
+type Parser = (body: Buffer) => EventInput[];
+
+/** @throws Refusal 415 */
+function parserOf({ request, parameters }: Exchange, { name }: MediaType): Parser {
+  const topic = parameters.one('topic');
+  if (name === CLOUD_EVENT_TYPE) {
+    return (body) => [checked(fromCloudEvent(parseJson(body, 'the body'), '', topic), '')];
+  }
+  if (name === CLOUD_EVENT_BATCH_TYPE) {
+    const toEvent = (value: unknown, path: string): EventInput =>
+      checked(fromCloudEvent(value, path, topic), path);
+    return (body) => eventsOf(parseJson(body, 'the body'), toEvent);
+  }
+  const isBinary = isBinaryMode(request.headers);
+  const isDataless = isBinary && name === '' && !hasBody(request.headers);
+  if (!isDataless && !isJsonType(name)) throw unsupported(unsupportedText(name));
+  if (isBinary) {
+    return (body) => {
+      const data = body.length === 0 ? null : parseJson(body, 'the body');
+      return [checked(fromBinaryMode(request.headers, data, name, topic), '')];
+    };
+  }
+  if (topic !== undefined) {
+    const message = 'parameter topic is for CloudEvents without a subject';
+    throw new BusError('QUERY_INVALID', message, { details: { path: 'topic' } });
+  }
+  return (body) => {
+    const value = parseJson(body, 'the body');
+    return Array.isArray(value) ? eventsOf(value, eventOf) : [eventOf(value, '')];
+  };
+}
+
+/** A CloudEvent's fields as events have them. */
+function checked(input: EventInput, path: string): EventInput {
+  return eventOf(input, path);
+}
+
+async function publishAll(
+  { principal }: Exchange,
+  { endpoint, rates }: RouteContext,
+  inputs: readonly EventInput[],
+  options: PublishOptions,
+): Promise<PublishAck[]> {
+  const events = permittedEvents(principal, inputs);
+  rates.connection(principal).publish(events.length);
+  if (events.length === 1) return [await endpoint.publish(events[0]!, options)];
+  try {
+    return await endpoint.publishMany(events, options);
+  } catch (error) {
+    const index = error instanceof BusError ? error.details?.index : undefined;
+    throw typeof index === 'number' ? withPath(error, String(index)) : error;
+  }
+}
+
+function sendAcks({ response }: Exchange, acks: readonly PublishAck[], type: string): void {
+  const isLines = type === NDJSON_TYPE;
+  const text = isLines
+    ? acks.map((ack) => `${JSON.stringify(ack)}\n`).join('')
+    : JSON.stringify(acks);
+  sendText(response, 200, type, text);
+}
+
+/** @throws BusError `OPTION_INVALID` */
+function publishOptions({ request, parameters }: Exchange): PublishOptions {
+  const durability = agreed(
+    'durability',
+    headerOf(request, 'millrace-durability'),
+    parameters.one('durability'),
+  );
+  const persist = agreed(
+    'persist',
+    headerOf(request, 'millrace-persist'),
+    parameters.one('persist'),
+  );
+  const options: PublishOptions = {};
+  if (durability !== undefined) {
+    if (durability !== 'synced' && durability !== 'written') {
+      throw invalidOption('durability', durability, 'synced or written');
+    }
+    options.durability = durability;
+  }
+  if (persist !== undefined) {
+    if (persist !== 'true' && persist !== 'false') {
+      throw invalidOption('persist', persist, 'true or false');
+    }
+    options.persist = persist === 'true';
+  }
+  return options;
+}
+
+/** An option is a header or a parameter; as both, it must be the same. */
+function agreed(
+  name: string,
+  header: string | undefined,
+  parameter: string | undefined,
+): string | undefined {
+  if (header === undefined || parameter === undefined) return header ?? parameter;
+  if (header === parameter) return header;
+  const message = `${name} is ${quote(header)} in the header and ${quote(parameter)} in the query`;
+  throw new BusError('OPTION_INVALID', message, { details: { path: name } });
+}
+
+function invalidOption(name: string, value: string, allowed: string): BusError {
+  const message = `${name} is ${quote(value)}, not ${allowed}`;
+  return new BusError('OPTION_INVALID', message, { details: { path: name } });
+}
+
+function hasBody(headers: Exchange['request']['headers']): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+function checkCharset({ charset }: MediaType): void {
+  if (charset === undefined || charset === 'utf-8' || charset === 'utf8') return;
+  throw unsupported(`charset ${quote(charset)} is not read here; JSON is UTF-8`);
+}
+
+function unsupportedText(name: string): string {
+  const given =
+    name === '' ? 'there is no content-type' : `content-type ${quote(name)} is not read`;
+  const known = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_TYPE, CLOUD_EVENT_BATCH_TYPE].join(', ');
+  return `${given}; send one of ${known}`;
+}
+
+function unsupported(message: string): Refusal {
+  return new Refusal(415, 'MESSAGE_INVALID', message, { path: 'content-type' });
+}

@@ -1,0 +1,107 @@
+import type { BusEndpoint, Query } from '../../main/bus.js';
+import { cursorAfter, decodeCursor, encodeCursor } from '../../protocol/cursor.js';
+import { BusError } from '../../protocol/errors.js';
+import type { Event } from '../../protocol/event.js';
+import { QUERY_LIMIT } from '../../protocol/limits.js';
+import { Refusal } from '../admission.js';
+import { assertMayRead } from '../permissions.js';
+import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, toCloudEvent } from './cloud-events.js';
+import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
+import { ATTRIBUTE_PARAMETERS, attributesOf, patternsOf } from './filter-parameters.js';
+import type { RouteContext } from './http-context.js';
+import { sendList } from './list-answer.js';
+import { negotiate } from './media-types.js';
+
+/** `GET /v1/events`: history, as a list of any length, no faster than the client takes it. */
+const KNOWN = ['topic', 'since', 'until', 'after', ...ATTRIBUTE_PARAMETERS, 'limit', 'reverse'];
+const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE] as const;
+const CURSOR_HEADER = 'millrace-cursor';
+
+export async function queryEvents(exchange: Exchange, context: RouteContext): Promise<void> {
+  const { request, response, principal } = exchange;
+  const { endpoint, texts } = context;
+  const type = negotiate(headerOf(request, 'accept'), OFFERED);
+  const query = queryOf(exchange);
+  assertMayRead(principal, query.topic);
+  const position = new Position(endpoint, query);
+  const events = endpoint.read(query);
+  const visible = (event: Event): Event => (principal.redacts ? principal.redact(event) : event);
+  if (type === CLOUD_EVENT_TYPE) {
+    const event = await only(events, query);
+    position.pass(event);
+    const text = JSON.stringify(toCloudEvent(visible(event)));
+    sendText(response, 200, CLOUD_EVENT_TYPE, text, position.header);
+    return;
+  }
+  const textOf =
+    type === CLOUD_EVENT_BATCH_TYPE
+      ? (event: Event) => JSON.stringify(toCloudEvent(visible(event)))
+      : (event: Event) => texts.of(principal).of(event).text;
+  async function* elements(): AsyncGenerator<string> {
+    for await (const event of events) {
+      position.pass(event);
+      yield textOf(event);
+    }
+  }
+  await sendList(exchange, context, elements(), { type, trailing: () => position.header });
+}
+
+/** @throws BusError `QUERY_INVALID` */
+function queryOf({ parameters }: Exchange): Query {
+  parameters.assertKnown(KNOWN);
+  const query: Query = {
+    topic: patternsOf(parameters),
+    limit: parameters.count('limit') ?? QUERY_LIMIT,
+  };
+  const since = parameters.one('since');
+  const until = parameters.one('until');
+  const after = parameters.one('after');
+  const types = parameters.all('type');
+  const sources = parameters.all('source');
+  const correlationIds = parameters.all('correlationId');
+  const attributes = attributesOf(parameters);
+  const reverse = parameters.flag('reverse');
+  if (since !== undefined) query.since = since;
+  if (until !== undefined) query.until = until;
+  if (after !== undefined) query.after = after;
+  if (types !== undefined) query.types = types;
+  if (sources !== undefined) query.sources = sources;
+  if (correlationIds !== undefined) query.correlationIds = correlationIds;
+  if (attributes !== undefined) query.attributes = attributes;
+  if (reverse !== undefined) query.reverse = reverse;
+  return query;
+}
+
+/** @throws Refusal 406, BusError `NOT_FOUND` */
+async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Event> {
+  if (limit !== 1) {
+    const message = `${CLOUD_EVENT_TYPE} is one event; ask with limit=1, or for ${CLOUD_EVENT_BATCH_TYPE}`;
+    throw new Refusal(406, 'MESSAGE_INVALID', message, { path: 'accept' });
+  }
+  for await (const event of events) return event;
+  throw new BusError('NOT_FOUND', 'no event matches the query');
+}
+
+/**
+ * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none where
+ * the newest come first, nor after a cursor of an earlier epoch, of whose positions some may not count any more.
+ */
+class Position {
+  readonly #isKnown: boolean;
+  #cursor = '';
+
+  constructor({ epoch, shards }: BusEndpoint, { after, reverse = false }: Query) {
+    this.#isKnown = !reverse && (after === undefined || decodeCursor(after).epoch === epoch);
+    if (!this.#isKnown) return;
+    this.#cursor = after ?? encodeCursor({ epoch, positions: new Array(shards).fill(0) });
+  }
+
+  pass({ shard, sequence }: Event): void {
+    if (!this.#isKnown || sequence === undefined) return;
+    this.#cursor = cursorAfter(this.#cursor, shard, sequence);
+  }
+
+  get header(): Record<string, string> {
+    return this.#isKnown ? { [CURSOR_HEADER]: this.#cursor } : {};
+  }
+}

@@ -1,0 +1,164 @@
+import type { SubscribeFrom, SubscribeOptions } from '../../main/bus.js';
+import { BusError } from '../../protocol/errors.js';
+import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
+import { quote } from '../../protocol/quote.js';
+import { watchExpiry } from '../authentication.js';
+import { normaliseAddress } from '../loopback.js';
+import { assertMayRead } from '../permissions.js';
+import { toCloudEvent } from './cloud-events.js';
+import { EventStream, type TextOf } from './event-stream.js';
+import { type Exchange, headerOf } from './exchange.js';
+import { ATTRIBUTE_PARAMETERS, filterOf } from './filter-parameters.js';
+import type { RouteContext } from './http-context.js';
+import { negotiate } from './media-types.js';
+import { invalid, type Parameters } from './parameters.js';
+
+/** `GET /v1/events/stream`: opens the streams, keeps them alive, and ends them when their time has come. */
+const KNOWN = [
+  'topic',
+  'from',
+  'lastEventId',
+  ...ATTRIBUTE_PARAMETERS,
+  'category',
+  'overflow',
+  'maxBuffer',
+  'name',
+  'format',
+];
+const OVERFLOWS = ['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect'] as const;
+
+export class Streams {
+  readonly #context: RouteContext;
+  readonly #open = new Set<EventStream>();
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(context: RouteContext) {
+    this.#context = context;
+    const heartbeatMs = Math.min(context.settings.heartbeatMs, SSE_HEARTBEAT_MS);
+    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+    this.#heartbeat.unref();
+    context.authenticator.onRevoked((principal) => {
+      for (const stream of this.#open) if (stream.principal === principal) stream.end(revoked());
+    });
+  }
+
+  /** Streams that are open. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  readonly stream = async (exchange: Exchange): Promise<void> => {
+    const { request, response, parameters, principal } = exchange;
+    const context = this.#context;
+    negotiate(headerOf(request, 'accept'), ['text/event-stream']);
+    parameters.assertKnown(KNOWN);
+    const filter = filterOf(parameters);
+    const options = optionsOf(exchange);
+    const isCloudEvents = formatOf(parameters) === 'cloudevents';
+    assertMayRead(principal, filter);
+    context.rates.connection(principal).subscribe();
+    if (request.method === 'HEAD') {
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).end();
+      return;
+    }
+    // Gone while its token was judged: nothing would ever tell its end.
+    if (response.destroyed) return;
+    const texts = context.texts.of(principal);
+    const textOf: TextOf = isCloudEvents
+      ? (event) => JSON.stringify(toCloudEvent(principal.redact(event)))
+      : (event) => texts.of(event).text;
+    const place = context.enter(normaliseAddress(request.socket.remoteAddress));
+    const stream = new EventStream(response, principal, textOf, context);
+    this.#open.add(stream);
+    void stream.ended.then(() => {
+      place.leave();
+      this.#open.delete(stream);
+    });
+    await stream.open(context.endpoint, filter, options);
+    const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
+    void stream.ended.then(unwatch);
+    // What happened meanwhile told no stream.
+    if (principal.isRevoked) stream.end(revoked());
+    if (context.closing.aborted) stream.end(stopping());
+  };
+
+  /** Ends every stream, and resolves when they are over. */
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    const streams = [...this.#open];
+    for (const stream of streams) stream.end(stopping());
+    await Promise.all(streams.map(({ ended }) => ended));
+  }
+
+  /** What did not end. */
+  cut(): void {
+    for (const stream of this.#open) stream.cut();
+  }
+
+  #beat(): void {
+    for (const stream of this.#open) stream.beat();
+  }
+}
+
+/** @throws BusError `QUERY_INVALID` */
+function optionsOf({ request, parameters }: Exchange): SubscribeOptions {
+  const options: SubscribeOptions = { from: fromOf(parameters) };
+  const resumed = parameters.one('lastEventId') ?? headerOf(request, 'last-event-id');
+  // What the browser has seen goes over where the page once began.
+  if (resumed !== undefined && resumed !== '') options.from = { after: checkedCursor(resumed) };
+  const overflow = parameters.one('overflow');
+  if (overflow !== undefined) options.overflow = oneOf('overflow', overflow, OVERFLOWS);
+  const maxBuffer = parameters.count('maxBuffer');
+  if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
+  const name = parameters.one('name');
+  if (name !== undefined) options.name = name;
+  return options;
+}
+
+/** `now`, `earliest`, `last:10`, `since:2026-01-31T00:00:00Z`, `after:CURSOR`. */
+function fromOf(parameters: Parameters): SubscribeFrom {
+  const text = parameters.one('from') ?? 'now';
+  if (text === 'now' || text === 'earliest') return text;
+  const end = text.indexOf(':');
+  const value = text.slice(end + 1);
+  switch (text.slice(0, Math.max(0, end))) {
+    case 'last': {
+      const last = /^\d{1,16}$/.test(value) ? Number(value) : 0;
+      if (Number.isSafeInteger(last) && last > 0) return { last };
+      break;
+    }
+    case 'since':
+      return { since: value };
+    case 'after':
+      return { after: checkedCursor(value) };
+  }
+  const forms = 'now, earliest, last:N, since:TIME or after:CURSOR';
+  throw invalid('from', `parameter from is ${quote(text)}, not ${forms}`);
+}
+
+function checkedCursor(text: string): string {
+  if (text.length <= CURSOR_LENGTH_MAX) return text;
+  throw new BusError('CURSOR_INVALID', `${quote(text)} is not a cursor`);
+}
+
+function formatOf(parameters: Parameters): 'json' | 'cloudevents' {
+  return oneOf('format', parameters.one('format') ?? 'json', ['json', 'cloudevents']);
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw invalid(name, `parameter ${name} is ${quote(value)}, not one of ${allowed.join(', ')}`);
+}
+
+function stopping(): BusError {
+  return new BusError('BUS_CLOSED', 'the server is stopping');
+}
+
+function expired(): BusError {
+  return new BusError('UNAUTHENTICATED', 'the token has expired');
+}
+
+function revoked(): BusError {
+  return new BusError('UNAUTHENTICATED', 'the key was revoked or changed');
+}
