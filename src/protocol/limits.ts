@@ -208,7 +208,7 @@ export const HTTP_BODY_IDLE_MS = 30_000;
 /** A list that is no longer than this is sent with its length and its cursor in front. */
 export const HTTP_ANSWER_HELD_BYTES_MAX = 1 * MIB;
 /** Characters of a request's query, and parameters in it. */
-export const HTTP_QUERY_LENGTH_MAX = 16 * KIB;
+export const HTTP_QUERY_LENGTH_MAX = 12 * KIB;
 export const HTTP_PARAMETERS_MAX = 1024;
 /** Levels of a JSON body around an event's payload: array, event, and CloudEvents' own. */
 export const HTTP_ENVELOPE_DEPTH = 3;

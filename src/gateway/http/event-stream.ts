@@ -112,6 +112,8 @@ export class EventStream {
 
   #take(event: Event): void | Promise<void> {
     if (this.#isOver) return;
+    // An endpoint may call before it has answered; the cursor is the subscription's.
+    if (this.#subscription === undefined) return Promise.resolve().then(() => this.#take(event));
     this.#begin();
     this.#last = event;
     this.#outbound.write(`${this.#id()}data: ${this.#textOf(event)}\n\n`);

@@ -1,0 +1,178 @@
+import { describe, expect, it } from 'vitest';
+import { decodeCursor } from '../../../src/protocol/cursor.js';
+import { BusError } from '../../../src/protocol/errors.js';
+import { openHttp, principal } from './support/open-http.js';
+import { SseClient } from './support/sse-client.js';
+
+const NOTE = { type: 'note', payload: 'x' };
+
+describe('GET /v1/events/stream', () => {
+  it('sends events as they happen, each with the cursor behind it', async () => {
+    const { url, endpoint } = await openHttp();
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=a.*&from=earliest`);
+    expect(client.response.headers['content-type']).toBe('text/event-stream; charset=utf-8');
+    const first = await client.next(true);
+    expect(first.retry).toBe('2000');
+    expect(decodeCursor(first.id).positions).toEqual([0]);
+    expect(await client.next()).toMatchObject({ event: 'caughtUp' });
+    for (let n = 1; n <= 3; n++) await endpoint.publish({ topic: 'a.b', type: 'note', payload: n });
+    for (let n = 1; n <= 3; n++) {
+      const block = await client.next();
+      expect(block.event).toBeUndefined();
+      expect(JSON.parse(block.data!)).toMatchObject({ topic: 'a.b', payload: n, sequence: n });
+      expect(decodeCursor(block.id).positions).toEqual([n]);
+    }
+    client.close();
+  });
+
+  it('resumes behind the last id, by header or parameter, whatever from says', async () => {
+    const { url, endpoint } = await openHttp();
+    for (let n = 0; n < 8; n++) await endpoint.publish({ topic: 'a', ...NOTE });
+    const asked: unknown[] = [];
+    const subscribe = endpoint.subscribe.bind(endpoint) as typeof endpoint.subscribe;
+    endpoint.subscribe = ((filter: never, handler: never, options: { from?: unknown }) => {
+      asked.push(options.from);
+      return subscribe(filter, handler, options as never);
+    }) as typeof endpoint.subscribe;
+    const path = `${url}/v1/events/stream?topic=*&from=earliest`;
+    (await SseClient.open(path, { 'last-event-id': 'AQ1' })).close();
+    (await SseClient.open(`${path}&lastEventId=AQ2`)).close();
+    (await SseClient.open(`${url}/v1/events/stream?topic=*&from=after:AQ3`)).close();
+    (
+      await SseClient.open(`${url}/v1/events/stream?topic=*&from=since:2026-01-01T00:00:00%2B00:00`)
+    ).close();
+    (await SseClient.open(`${url}/v1/events/stream?topic=*&from=last:7`)).close();
+    (await SseClient.open(`${url}/v1/events/stream?topic=*`)).close();
+    expect(asked).toEqual([
+      { after: 'AQ1' },
+      { after: 'AQ2' },
+      { after: 'AQ3' },
+      { since: '2026-01-01T00:00:00+00:00' },
+      { last: 7 },
+      'now',
+    ]);
+  });
+
+  it('tells gaps, drops and the end by events of their own', async () => {
+    const { url, endpoint } = await openHttp();
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    await client.named('caughtUp');
+    const [subscription] = endpoint.subscriptions;
+    subscription!.emit('gap', { shard: 0, from: 1, to: 4, reason: 'pruned' });
+    subscription!.emit('dropped', { count: 3 });
+    subscription!.fail(new BusError('SLOW_CONSUMER', 'too slow'));
+    expect(JSON.parse((await client.named('gap')).data!)).toMatchObject({ from: 1, to: 4 });
+    expect(JSON.parse((await client.named('dropped')).data!)).toEqual({ count: 3 });
+    const ended = JSON.parse((await client.named('ended')).data!);
+    expect(ended).toMatchObject({ code: 'SLOW_CONSUMER', cursor: expect.any(String) });
+    await client.closed;
+  });
+
+  it('keeps quiet connections alive, and their cursor with them', async () => {
+    const { url } = await openHttp({ settings: { heartbeatMs: 20 } });
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    let block = await client.next(true);
+    while (block.comment === undefined) block = await client.next(true);
+    expect(block).toMatchObject({ comment: 'heartbeat', id: expect.any(String) });
+    client.close();
+  });
+
+  it('unsubscribes as soon as the client is gone', async () => {
+    let left = 0;
+    const enter = () => ({ leave: () => void left++ });
+    const { url, endpoint } = await openHttp({ enter });
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    expect(endpoint.subscriptions.size).toBe(1);
+    client.close();
+    await until(() => endpoint.subscriptions.size === 0 && left === 1);
+  });
+
+  it('stops the credit of a client that does not read, and cuts it', async () => {
+    const logs: string[] = [];
+    const { url, endpoint } = await openHttp({
+      settings: { maxOutboundBytes: 64 * 1024, stallMs: 400 },
+      log: (_, message) => void logs.push(message),
+    });
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    client.response.pause();
+    const [subscription] = endpoint.subscriptions;
+    const payload = 'x'.repeat(10_000);
+    for (let n = 0; n < 3000; n++) await endpoint.publish({ topic: 'a', type: 'note', payload });
+    await until(() => endpoint.subscriptions.size === 0);
+    expect(subscription!.taken).toBeLessThan(3000);
+    expect(logs).toContain('stream cut: slow consumer');
+    client.close();
+  });
+
+  it('puts the events of one turn into one write', async () => {
+    const { url, endpoint, server } = await openHttp();
+    const writes: string[] = [];
+    server.prependListener('request', (_, response) => {
+      const write = response.write.bind(response) as (...values: unknown[]) => boolean;
+      response.write = ((text: string, ...rest: unknown[]) => {
+        writes.push(text);
+        return write(text, ...rest);
+      }) as typeof response.write;
+    });
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    await client.named('caughtUp');
+    const before = writes.length;
+    const inputs = Array.from({ length: 50 }, () => ({ topic: 'a', ...NOTE }));
+    await endpoint.publishMany(inputs);
+    for (let n = 0; n < 50; n++) await client.next();
+    expect(writes.length - before).toBe(1);
+    client.close();
+  });
+
+  it('ends when its token does, when its key is revoked, and when the server stops', async () => {
+    const key = principal();
+    const soon = principal({ expiresAt: Date.now() + 300 });
+    const { url, app, revoke } = await openHttp({ principals: { key, soon } });
+    const open = (token: string) =>
+      SseClient.open(`${url}/v1/events/stream?topic=*`, { authorization: `Bearer ${token}` });
+    const expiring = await open('soon');
+    expect((await expiring.named('ended')).data).toContain('expired');
+    const revoked = await open('key');
+    revoke(key);
+    expect((await revoked.named('ended')).data).toContain('UNAUTHENTICATED');
+    const last = await open('key');
+    const closing = app.close();
+    expect((await last.named('ended')).data).toContain('BUS_CLOSED');
+    await Promise.all([expiring.closed, revoked.closed, last.closed, closing]);
+  });
+
+  it.each([
+    ['', 400, 'QUERY_INVALID'],
+    ['topic=a&from=yesterday', 400, 'QUERY_INVALID'],
+    ['topic=a&from=last:0', 400, 'QUERY_INVALID'],
+    ['topic=a&overflow=block', 400, 'QUERY_INVALID'],
+    ['topic=a&format=xml', 400, 'QUERY_INVALID'],
+    ['topic=a&limit=1', 400, 'QUERY_INVALID'],
+    ['topic=a..b', 400, 'PATTERN_INVALID'],
+    ['topic=a&category=A', 400, 'FILTER_INVALID'],
+    ['topic=a&from=after:bad', 400, 'CURSOR_INVALID'],
+    [`topic=a&lastEventId=${'a'.repeat(400)}`, 400, 'CURSOR_INVALID'],
+  ])('refuses ?%s with its status, before the stream begins', async (query, status, code) => {
+    const { url } = await openHttp();
+    const response = await fetch(`${url}/v1/events/stream?${query}`);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ code });
+  });
+
+  it('carries CloudEvents on demand', async () => {
+    const { url, endpoint } = await openHttp();
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*&format=cloudevents`);
+    await client.named('caughtUp');
+    await endpoint.publish({ topic: 'a', ...NOTE });
+    expect(JSON.parse((await client.next()).data!)).toMatchObject({
+      specversion: '1.0',
+      subject: 'a',
+      data: 'x',
+    });
+    client.close();
+  });
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}

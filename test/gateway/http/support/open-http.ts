@@ -1,0 +1,98 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach } from 'vitest';
+import { openAccess } from '../../../../src/auth/open-access.js';
+import type { Authenticator, Principal } from '../../../../src/auth/principal.js';
+import { RateLimiter } from '../../../../src/auth/rate-limiter.js';
+import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
+import { createHttpApp, type HttpApp } from '../../../../src/gateway/http/http-app.js';
+import type { HttpContext } from '../../../../src/gateway/http/http-context.js';
+import { TurnQueue } from '../../../../src/gateway/turn-queue.js';
+import { BusError } from '../../../../src/protocol/errors.js';
+import { FakeEndpoint } from '../../support/fake-endpoint.js';
+
+/** The HTTP doors alone, in a plain server, over a fake endpoint. */
+export interface TestHttp {
+  readonly endpoint: FakeEndpoint;
+  readonly app: HttpApp;
+  readonly server: Server;
+  readonly url: string;
+  readonly port: number;
+  readonly revoke: (principal: Principal) => void;
+}
+
+export interface HttpSettings extends Partial<Omit<HttpContext, 'settings'>> {
+  /** By token; what is not there is refused. */
+  readonly principals?: Readonly<Record<string, Principal>>;
+  readonly settings?: Partial<HttpContext['settings']>;
+}
+
+const closers: (() => Promise<void>)[] = [];
+
+export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
+  const { principals, settings, ...context } = given;
+  const endpoint = new FakeEndpoint();
+  const listeners: ((principal: Principal) => void)[] = [];
+  const app = createHttpApp({
+    endpoint,
+    authenticator: principals === undefined ? openAccess() : tokens(principals, listeners),
+    rates: new RateLimiter(),
+    texts: new TextsByPrincipal(),
+    turns: new TurnQueue(),
+    settings: { maxOutboundBytes: 1024 * 1024, stallMs: 10_000, heartbeatMs: 30_000, ...settings },
+    log: () => {},
+    enter: () => ({ leave: () => {} }),
+    readiness: async () => [],
+    ...context,
+  });
+  const server = createServer(app.listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  closers.push(async () => {
+    app.cut();
+    await app.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  const revoke = (principal: Principal): void => {
+    for (const listener of listeners) listener(principal);
+  };
+  return { endpoint, app, server, url: `http://127.0.0.1:${port}`, port, revoke };
+}
+
+export function principal(changes: Partial<Principal> = {}): Principal {
+  return {
+    id: 'test',
+    name: 'test',
+    isAnonymous: false,
+    isRevoked: false,
+    rates: {},
+    redacts: false,
+    mayPublish: () => true,
+    maySubscribe: () => true,
+    beyondSubscribe: () => undefined,
+    mayAdminister: () => true,
+    redact: (event) => event,
+    ...changes,
+  };
+}
+
+function tokens(
+  principals: Readonly<Record<string, Principal>>,
+  listeners: ((principal: Principal) => void)[],
+): Authenticator {
+  return {
+    isRequired: true,
+    authenticate: async (token) => {
+      const found = principals[token ?? ''];
+      if (found === undefined) throw new BusError('UNAUTHENTICATED', 'a token is needed');
+      return found;
+    },
+    onRevoked: (listener) => listeners.push(listener),
+    close: () => {},
+  };
+}
+
+afterEach(async () => {
+  await Promise.all(closers.splice(0).map((close) => close()));
+});
