@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
+import { type Browser, launch } from 'puppeteer-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Bus, GatewayHandle } from '../../../src/main/bus.js';
+import { openBus } from '../../bus/support/millrace.js';
+
+/** Clients that are not ours: curl, and a browser's own EventSource, against the gateway's thread. */
+const run = promisify(execFile);
+
+let bus: Bus;
+let gateway: GatewayHandle;
+
+beforeAll(async () => {
+  bus = await openBus({ dir: ':memory:', shards: 2 });
+  gateway = await bus.serve({ port: 0 });
+});
+
+afterAll(async () => {
+  await bus.close();
+});
+
+describe('curl', () => {
+  const curl = async (...values: string[]): Promise<string> =>
+    (await run('curl', ['-sS', '--fail-with-body', '--max-time', '20', ...values])).stdout;
+
+  it('publishes, queries and follows', async () => {
+    const event = JSON.stringify({ topic: 'curl.a', type: 'note', payload: 1 });
+    const json = ['-H', 'content-type: application/json'];
+    const acks = await curl(`${gateway.url}/v1/events`, ...json, '-d', event);
+    expect(JSON.parse(acks)).toMatchObject([{ topic: 'curl.a', durability: 'synced' }]);
+    const events = await curl(`${gateway.url}/v1/events?topic=curl.+`);
+    expect(JSON.parse(events)).toMatchObject([{ topic: 'curl.a', payload: 1 }]);
+    const stream = `${gateway.url}/v1/events/stream?topic=curl.*&from=earliest`;
+    const followed = await run('curl', ['-sN', '--max-time', '2', stream]).catch(
+      (error: { stdout: string }) => error,
+    );
+    expect(followed.stdout).toContain('event: caughtUp');
+    expect(followed.stdout).toMatch(/^data: .*"curl\.a"/m);
+  });
+});
+
+describe("a browser's EventSource", () => {
+  let browser: Browser;
+  let pageUrl: string;
+  const pages = createServer((_, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.end('<!doctype html><title>A page</title>');
+  });
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
+    pageUrl = `http://127.0.0.1:${(pages.address() as AddressInfo).port}/`;
+    browser = await launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    pages.closeAllConnections();
+    pages.close();
+  });
+
+  it('gets every event once and in order, also across a restart of the gateway', async () => {
+    const page = await browser.newPage();
+    await page.goto(gateway.url);
+    expect(await page.title()).toBe('Millrace');
+    // A page of another server on this machine: what it may read, CORS has to say.
+    await page.goto(pageUrl);
+    await page.evaluate(`
+      globalThis.seen = [];
+      globalThis.source = new EventSource('${gateway.url}/v1/events/stream?topic=web.a&from=earliest');
+      source.onmessage = ({ data }) => seen.push(JSON.parse(data).payload);
+      source.addEventListener('ended', ({ data }) => { globalThis.ended = JSON.parse(data).code });
+    `);
+    const publish = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n <= to; n++) {
+        await bus.publish({ topic: 'web.a', type: 'note', payload: n });
+      }
+    };
+    await publish(1, 50);
+    await page.waitForFunction('seen.length === 50');
+    const { port } = gateway;
+    await gateway.close();
+    await page.waitForFunction("globalThis.ended === 'BUS_CLOSED'");
+    await publish(51, 100);
+    gateway = await bus.serve({ port });
+    await publish(101, 150);
+    await page.waitForFunction('seen.length >= 150');
+    const seen = (await page.evaluate('seen')) as number[];
+    expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
+  });
+});
