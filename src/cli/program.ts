@@ -1,10 +1,13 @@
 import { Command } from 'commander';
 import { VERSION } from '../gateway/version.js';
+import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addPruneCommand } from './commands/prune.js';
 import { addPubCommand } from './commands/pub.js';
 import { addQueryCommand } from './commands/query.js';
 import { addReshardCommand } from './commands/reshard.js';
+import { addRestoreCommand } from './commands/restore.js';
 import { addServeCommand } from './commands/serve.js';
 import { addStatsCommand } from './commands/stats.js';
 import { addSubCommand } from './commands/sub.js';
@@ -30,6 +33,9 @@ export function createProgram(): Command {
   addStatsCommand(program);
   addTopCommand(program);
   addVerifyCommand(program);
+  addBackupCommand(program);
+  addRestoreCommand(program);
+  addPruneCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);

@@ -26,6 +26,9 @@ import { CommandFailure } from './failure.js';
 /** Frames of a long answer that may wait for the command before the socket is no longer read. */
 const FRAMES_AHEAD_MAX = 4;
 
+/** The longest that a timer can wait: 24 days. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
 /** Which kind of frame answers which request. */
 const ANSWER_TYPES = {
   authenticate: 'authenticated',
@@ -37,6 +40,8 @@ const ANSWER_TYPES = {
   topics: 'result',
   subscribers: 'result',
   stats: 'result',
+  backup: 'result',
+  prune: 'result',
   ping: 'pong',
 } as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 
@@ -100,11 +105,23 @@ export class ServerClient {
     return this.requestText(type, JSON.stringify(payload));
   }
 
+  /** For what takes as long as it takes; the loss of the connection still ends it. */
+  requestWithoutTimeout<T extends AnsweredType>(
+    type: T,
+    payload: RequestPayload<T>,
+  ): Promise<AnswerPayload<T>> {
+    return this.requestText(type, JSON.stringify(payload), TIMEOUT_MS_MAX);
+  }
+
   /** As `request`, with a payload that is JSON text already. */
-  async requestText<T extends AnsweredType>(type: T, payload: string): Promise<AnswerPayload<T>> {
+  async requestText<T extends AnsweredType>(
+    type: T,
+    payload: string,
+    timeoutMs?: number,
+  ): Promise<AnswerPayload<T>> {
     const requestId = this.#send(type, payload);
     try {
-      const answer = await this.#next(requestId);
+      const answer = await this.#next(requestId, timeoutMs);
       if (answer.type !== ANSWER_TYPES[type]) throw unexpected(answer);
       return answer.payload as AnswerPayload<T>;
     } finally {
@@ -201,9 +218,9 @@ export class ServerClient {
     return requestId;
   }
 
-  async #next(requestId: number): Promise<Answer> {
+  async #next(requestId: number, timeoutMs = this.#settings.timeout): Promise<Answer> {
     const queue = this.#answers.get(requestId)!;
-    const answer = await queue.next(this.#settings.timeout, () => this.#timeout());
+    const answer = await queue.next(timeoutMs, () => this.#timeout());
     if (queue.length < FRAMES_AHEAD_MAX) this.resume();
     return answer;
   }

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { Principal } from '../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
@@ -85,6 +86,10 @@ export class RequestAnswerer {
         return this.#subscribers(frame);
       case 'stats':
         return this.#stats(frame);
+      case 'backup':
+        return this.#backup(frame);
+      case 'prune':
+        return this.#prune(frame);
       case 'ping': {
         const payload = { time: new Date().toISOString() };
         this.#outbound.send(frameText('pong', payload, frame.requestId));
@@ -201,6 +206,24 @@ export class RequestAnswerer {
     assertMayAdminister(this.#principal, '*');
     const stats = await this.#endpoint.stats();
     this.#outbound.send(frameText('result', { stats }, requestId));
+  }
+
+  /** The directory is one of the server's machine. */
+  async #backup({ payload, requestId }: FrameOf<'backup'>): Promise<void> {
+    assertMayAdminister(this.#principal, '*');
+    const { dir } = payload;
+    if (!isAbsolute(dir)) {
+      const message = `backup: ${quote(dir)} is no absolute path, and the server has a directory of its own`;
+      throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
+    }
+    const backup = await this.#endpoint.backup(dir);
+    this.#outbound.send(frameText('result', { backup }, requestId));
+  }
+
+  async #prune({ payload, requestId }: FrameOf<'prune'>): Promise<void> {
+    assertMayAdminister(this.#principal, payload.pattern ?? '*');
+    const pruned = await this.#endpoint.prune(payload);
+    this.#outbound.send(frameText('result', { pruned }, requestId));
   }
 
   /** Sends a list of any length in frames of bounded size, no faster than the client takes them. */

@@ -85,6 +85,19 @@ const nothing = v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray 
 const subscribersFields = v.strictObject({ topic: v.exactOptional(v.string()) });
 const topicsFields = v.strictObject({ pattern: v.exactOptional(v.string()) });
 
+const zeroOrMore = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(0),
+  v.maxValue(Number.MAX_SAFE_INTEGER),
+);
+const pruneFields = v.strictObject({
+  pattern: v.exactOptional(v.string()),
+  before: v.exactOptional(v.string()),
+  maxEvents: v.exactOptional(zeroOrMore),
+  maxBytes: v.exactOptional(zeroOrMore),
+});
+
 /** The payload of each kind of frame that a client may send. */
 const REQUEST_SCHEMAS = {
   authenticate: v.strictObject({ token: v.string() }),
@@ -123,6 +136,8 @@ const REQUEST_SCHEMAS = {
   subscribers: v.optional(
     v.lazy((input) => (Array.isArray(input) ? notAnArray : subscribersFields)),
   ),
+  backup: v.strictObject({ dir: v.string() }),
+  prune: v.lazy((input) => (Array.isArray(input) ? notAnArray : pruneFields)),
   ping: nothing,
 } as const;
 
@@ -166,14 +181,16 @@ export interface WireLimits {
 }
 
 /**
- * Answers a `query`, `topics`, `subscribers` or `stats`; exactly one of the lists or `stats` is
- * there.
+ * Answers a `query`, `topics`, `subscribers`, `stats`, `backup` or `prune`, with exactly the one
+ * field that belongs to it.
  */
 export interface Result {
   readonly events?: readonly Event[];
   readonly topics?: readonly unknown[];
   readonly subscribers?: readonly unknown[];
   readonly stats?: unknown;
+  readonly backup?: unknown;
+  readonly pruned?: { readonly events: number; readonly bytes: number };
   /** More of the same list follows in a frame with the same `requestId`. */
   readonly more?: true;
 }

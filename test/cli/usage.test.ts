@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { outcomeOf, run, start, startServer, temporaryDirectory } from './support/command.js';
 
-const COMMANDS = ['serve', 'pub', 'sub', 'query', 'verify', 'reshard', 'token'];
+const COMMANDS = [
+  ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench'],
+  ['verify', 'backup', 'restore', 'prune', 'reshard', 'token', 'doctor'],
+].flat();
 
 describe('wrong usage', () => {
   it('gets exit code 2, a reason on stderr and nothing on stdout', async () => {

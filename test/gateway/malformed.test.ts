@@ -113,6 +113,14 @@ const FAULTS: readonly (readonly [text: string, path: string])[] = [
   [frame('query', { topic: 'a', attributes: { k: 'v' } }), 'payload.attributes.k'],
   [frame('topics', { pattern: 5 }), 'payload.pattern'],
   [frame('subscribers', { topic: 5 }), 'payload.topic'],
+  [frame('backup'), 'payload'],
+  [frame('backup', {}), 'payload.dir'],
+  [frame('backup', { dir: 5 }), 'payload.dir'],
+  [frame('backup', { dir: '/x', shards: 1 }), 'payload.shards'],
+  [frame('prune', []), 'payload'],
+  [frame('prune', { maxEvents: -1 }), 'payload.maxEvents'],
+  [frame('prune', { maxBytes: '1' }), 'payload.maxBytes'],
+  [frame('prune', { before: 5 }), 'payload.before'],
 ];
 
 describe('a bad frame', () => {

@@ -4,6 +4,7 @@ import type {
   BusEndpoint,
   BusStats,
   EventHandler,
+  PruneOptions,
   PruneResult,
   Query,
   SubscribeOptions,
@@ -28,6 +29,7 @@ export class FakeEndpoint implements BusEndpoint {
   readonly events: Event[] = [];
   readonly subscriptions = new Set<FakeSubscription>();
   readonly published: { inputs: readonly EventInput[]; options: unknown }[] = [];
+  readonly administered: (readonly [call: string, argument: unknown])[] = [];
   queries: Query[] = [];
   /** Publishes wait for this. */
   gate: Promise<void> = Promise.resolve();
@@ -50,12 +52,14 @@ export class FakeEndpoint implements BusEndpoint {
   async drained(): Promise<void> {}
 
   async backup(dir: string): Promise<BackupResult> {
+    this.administered.push(['backup', dir]);
     const { epoch } = this;
     return { dir, epoch, takenAt: '2026-01-01T00:00:00.000Z', heads: [0], cursor: '', bytes: 0 };
   }
 
-  async prune(): Promise<PruneResult> {
-    return { events: 0, bytes: 0 };
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    this.administered.push(['prune', options]);
+    return { events: 3, bytes: 30 };
   }
 
   subscribe<P>(

@@ -1,0 +1,89 @@
+import { type Command, Option } from 'commander';
+import type { PruneOptions, PruneResult } from '../../main/bus.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { tell, usageFailure } from '../failure.js';
+import { openDirectory } from '../open-directory.js';
+import { writeLine } from '../output.js';
+import { ServerClient } from '../server-client.js';
+import { formatBytes, formatNumber } from '../table.js';
+import { integerFrom, parseTime } from '../values.js';
+
+/** `millrace prune`: removes the oldest events, through the server that has them open, or itself. */
+
+interface PruneCommandOptions extends ServerSettings {
+  dir?: string;
+  pattern: string;
+  before?: string;
+  maxEvents?: number;
+  maxBytes?: number;
+  json?: true;
+}
+
+export function addPruneCommand(program: Command): void {
+  const command = program
+    .command('prune')
+    .description('remove the oldest events that match')
+    .option('--pattern <pattern>', "whose events; '*' is all but the bus's own", '*')
+    .addOption(
+      new Option(
+        '--before <time>',
+        'what was recorded before: a time, or 7d for a week ago',
+      ).argParser(parseTime),
+    )
+    .addOption(
+      new Option('--max-events <n>', 'what is over so many, the newest stay').argParser(
+        integerFrom(0),
+      ),
+    )
+    .addOption(
+      new Option('--max-bytes <n>', 'what is over so many, the newest stay').argParser(
+        integerFrom(0),
+      ),
+    )
+    .addOption(new Option('--dir <dir>', 'in this directory, which no server has open'))
+    .option('--json', 'print the outcome as JSON');
+  addServerOptions(command);
+  command.action(async () => {
+    const { dir } = command.opts<PruneCommandOptions>();
+    applyConfig(command);
+    const options = command.opts<PruneCommandOptions>();
+    const wanted = pruneOptions(options);
+    const result =
+      dir === undefined ? await askServer(wanted, options) : await pruneIn(dir, wanted);
+    const { events } = result;
+    tell(
+      `removed ${formatNumber(events)} ${events === 1 ? 'event' : 'events'}, ${formatBytes(result.bytes)}`,
+    );
+    if (options.json === true) writeLine(JSON.stringify(result));
+  });
+}
+
+type Wanted = Omit<PruneOptions, 'before' | 'signal'> & { before?: string };
+
+function pruneOptions({ pattern, before, maxEvents, maxBytes }: PruneCommandOptions): Wanted {
+  const wanted: Wanted = { pattern };
+  if (before !== undefined) wanted.before = before;
+  if (maxEvents !== undefined) wanted.maxEvents = maxEvents;
+  if (maxBytes !== undefined) wanted.maxBytes = maxBytes;
+  if (Object.keys(wanted).length > 1) return wanted;
+  throw usageFailure('say what goes: --before, --max-events or --max-bytes');
+}
+
+async function askServer(wanted: Wanted, options: PruneCommandOptions): Promise<PruneResult> {
+  const client = await ServerClient.connect(options);
+  try {
+    const { pruned } = await client.requestWithoutTimeout('prune', wanted);
+    return pruned ?? { events: 0, bytes: 0 };
+  } finally {
+    await client.close();
+  }
+}
+
+async function pruneIn(dir: string, wanted: Wanted): Promise<PruneResult> {
+  const bus = await openDirectory(dir);
+  try {
+    return await bus.prune(wanted);
+  } finally {
+    await bus.close();
+  }
+}

@@ -1,0 +1,30 @@
+import { type Command, Option } from 'commander';
+import { tell } from '../failure.js';
+import { writeLine } from '../output.js';
+import { formatNumber } from '../table.js';
+
+/** `millrace restore`: makes a directory of a backup, once the backup is found sound. */
+
+interface RestoreOptions {
+  to: string;
+  json?: true;
+}
+
+export function addRestoreCommand(program: Command): void {
+  program
+    .command('restore')
+    .description('check a backup and make a directory of it, with an epoch of its own')
+    .argument('<backup>', 'a directory that `backup` made, or a copy of one that was closed')
+    .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
+    .option('--json', 'print the outcome as JSON')
+    .action(async (backup: string, { to, json }: RestoreOptions) => {
+      // Loaded here: the commands that talk to a server need no SQLite.
+      const { restore } = await import('../../store/restore.js');
+      const result = restore(backup, to);
+      const { from, epoch, heads } = result;
+      const events = heads.reduce((sum, head) => sum + head, 0);
+      tell(`restored ${to} up to sequence ${formatNumber(events)} over all shards`);
+      tell(`its epoch is ${epoch}; cursors of ${from} go on in it`);
+      if (json === true) writeLine(JSON.stringify(result));
+    });
+}
