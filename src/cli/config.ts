@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import * as v from 'valibot';
-import { authSchema } from '../auth/auth-options.js';
 import { quote } from '../protocol/quote.js';
+import { type Config, parseConfig } from './config-schema.js';
 import { usageFailure } from './failure.js';
 import { parseServer, parseTimeout } from './values.js';
 
@@ -15,39 +14,6 @@ import { parseServer, parseTimeout } from './values.js';
 const CONFIG_FILE = 'millrace.config.json';
 const DEFAULT_SERVER = 'http://127.0.0.1:7400';
 const DEFAULT_TIMEOUT_MS = 10_000;
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(1));
-const strings = v.array(v.string());
-
-const configSchema = v.strictObject({
-  server: v.exactOptional(v.string()),
-  token: v.exactOptional(v.string()),
-  timeout: v.exactOptional(v.union([v.string(), count])),
-  dir: v.exactOptional(v.string()),
-  host: v.exactOptional(v.string()),
-  port: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535))),
-  shards: v.exactOptional(count),
-  source: v.exactOptional(v.string()),
-  logLevel: v.exactOptional(v.picklist(['debug', 'info', 'warn', 'error'])),
-  maxConnections: v.exactOptional(count),
-  maxPublishPerSecond: v.exactOptional(count),
-  allowedOrigins: v.exactOptional(strings),
-  auth: v.exactOptional(authSchema),
-  defaultPersist: v.exactOptional(v.boolean()),
-  noPersistTopics: v.exactOptional(strings),
-  retention: v.exactOptional(
-    v.array(
-      v.strictObject({
-        pattern: v.exactOptional(v.string()),
-        maxAgeMs: v.exactOptional(count),
-        maxEvents: v.exactOptional(count),
-        maxBytes: v.exactOptional(count),
-      }),
-    ),
-  ),
-});
-
-export type Config = v.InferOutput<typeof configSchema>;
 
 export interface ServerSettings {
   readonly server: string;
@@ -120,9 +86,9 @@ export function readConfig(named: string | undefined): Config {
     if (isAbsent && named === undefined) return {};
     throw usageFailure(`config file ${path}: ${(error as Error).message}`);
   }
-  const result = v.safeParse(configSchema, parseJson(path, text));
-  if (result.success) return result.output;
-  const faults = result.issues.map((issue) => `  ${v.getDotPath(issue) ?? ''}: ${issue.message}`);
+  const parsed = parseConfig(parseJson(path, text));
+  if ('config' in parsed) return parsed.config;
+  const faults = parsed.faults.map((fault) => `  ${fault}`);
   throw usageFailure(`config file ${path}:\n${faults.join('\n')}`);
 }
 

@@ -3,8 +3,8 @@ import type { Bus, BusOptions, GatewayHandle, GatewayOptions } from '../main/bus
 import { startGateway } from '../main/gateway-starter.js';
 import { BusError } from '../protocol/errors.js';
 import type { ServeOptions } from './commands/serve.js';
-import type { Config } from './config.js';
-import { CommandFailure, EXIT_FAILED } from './failure.js';
+import type { Config } from './config-schema.js';
+import { CommandFailure, EXIT_FAILED, usageFailure } from './failure.js';
 import { type CommandLog, openLog } from './log.js';
 import { ShutdownSignal } from './shutdown.js';
 
@@ -22,6 +22,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   const bus = await openBus(busOptions(options, config, log));
   try {
     const gateway = await startGateway(bus, gatewayOptions(options, config), {
+      logLevel: options.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),
       onError: (error) => log.error({ code: error.code }, error.message),
     }).catch(explainBindFailure);
@@ -57,28 +58,86 @@ async function stop(
   log.info('stopped');
 }
 
+/** What of a config file is the bus's, as it stands there. */
+const BUS_SETTINGS = [
+  'defaultPersist',
+  'noPersistTopics',
+  'retention',
+  'systemEvents',
+  'ringBytes',
+  'commitBatchEvents',
+  'maxPayloadBytes',
+  'maxShardBytes',
+  'publishWaitMs',
+  'dedupeWindowMs',
+  'dedupeIdsMax',
+] as const satisfies readonly (keyof BusOptions & keyof Config)[];
+
+/** What of a config file is the gateway's and has no flag. */
+const GATEWAY_SETTINGS = [
+  'authenticateMs',
+  'maxFrameBytes',
+  'maxOutboundBytes',
+  'stallMs',
+  'heartbeatMs',
+] as const satisfies readonly (keyof GatewayOptions & keyof Config)[];
+
+/** What has a flag, and is the gateway's under the same name. */
+const GATEWAY_FLAGS = [
+  'host',
+  'port',
+  'gateways',
+  'compression',
+  'allowedOrigins',
+  'allowedHosts',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'maxConnectsPerSecond',
+  'maxSubscriptions',
+  'maxPublishPerSecond',
+  'maxSubscribePerSecond',
+] as const satisfies readonly (keyof GatewayOptions & keyof ServeOptions)[];
+
 function busOptions(options: ServeOptions, config: Config, log: CommandLog): BusOptions {
-  const result: BusOptions = {
+  return {
     dir: options.dir,
     onError: (error) => log.error({ code: error.code, details: error.details }, error.message),
+    ...given(options, ['shards', 'source']),
+    ...given(config, BUS_SETTINGS),
   };
-  if (options.shards !== undefined) result.shards = options.shards;
-  if (options.source !== undefined) result.source = options.source;
-  if (config.defaultPersist !== undefined) result.defaultPersist = config.defaultPersist;
-  if (config.noPersistTopics !== undefined) result.noPersistTopics = config.noPersistTopics;
-  if (config.retention !== undefined) result.retention = config.retention;
-  return result;
 }
 
-function gatewayOptions(options: ServeOptions, { auth }: Config): GatewayOptions {
-  const { host, port, maxConnections, maxPublishPerSecond, allowedOrigins, keysFile } = options;
-  const result: GatewayOptions = { host, port };
-  if (maxConnections !== undefined) result.maxConnections = maxConnections;
-  if (maxPublishPerSecond !== undefined) result.maxPublishPerSecond = maxPublishPerSecond;
-  if (allowedOrigins !== undefined) result.allowedOrigins = allowedOrigins;
-  if (keysFile !== undefined) result.auth = { ...auth, keysFile };
-  else if (auth !== undefined) result.auth = auth;
-  return result;
+function gatewayOptions(options: ServeOptions, config: Config): GatewayOptions {
+  const auth = authOptions(options, config);
+  const tls = tlsOptions(options, config);
+  return {
+    ...given(options, GATEWAY_FLAGS),
+    ...given(config, GATEWAY_SETTINGS),
+    ...(auth === undefined ? {} : { auth }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+/** A flag for the keys goes with whatever else the file says of authentication. */
+function authOptions({ keysFile }: ServeOptions, { auth }: Config): GatewayOptions['auth'] {
+  return keysFile === undefined ? auth : { ...auth, keysFile };
+}
+
+function tlsOptions(options: ServeOptions, { tls }: Config): GatewayOptions['tls'] {
+  const { tlsCertFile: certFile = tls?.certFile, tlsKeyFile: keyFile = tls?.keyFile } = options;
+  // Not a flag: what a process was started with is for all to see.
+  const passphrase = process.env.MILLRACE_TLS_PASSPHRASE ?? tls?.passphrase;
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw usageFailure('TLS needs both --tls-cert-file and --tls-key-file');
+  }
+  return { certFile, keyFile, ...(passphrase === undefined ? {} : { passphrase }) };
+}
+
+/** These fields, as far as they are there. */
+function given<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  const present = names.filter((name) => from[name] !== undefined);
+  return Object.fromEntries(present.map((name) => [name, from[name]])) as Pick<T, K>;
 }
 
 /** A port that is taken is a failure of this moment, not of the command line. */

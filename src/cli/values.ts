@@ -45,9 +45,23 @@ export function parseRate(text: string): number {
   throw new InvalidArgumentError('It is not a number of events per second.');
 }
 
+/** An environment variable cannot just be there: it has to say what it wants. */
+export function parseBoolean(text: string): boolean {
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw new InvalidArgumentError('It is neither true nor false.');
+}
+
 /** For options that may be given several times. */
 export function collect(text: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), text];
+}
+
+/** As `collect`, and a text may hold several values with commas between, as an environment variable has to. */
+export function collectList(text: string, before: readonly string[] | undefined): string[] {
+  const values = text.split(',').map((value) => value.trim());
+  if (!values.includes('')) return [...(before ?? []), ...values];
+  throw new InvalidArgumentError('It has an empty value.');
 }
 
 export type Attributes = Record<string, string[]>;

@@ -41,6 +41,8 @@ export interface ConnectionContext {
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;
+  /** Whether each frame is worth a line. */
+  readonly logsFrames: boolean;
 }
 
 /** What a connection is made of. */
@@ -70,6 +72,7 @@ export class Connection implements OutboundOwner {
   readonly address: string;
   /** Resolves when the socket is gone and its subscriptions are released. */
   readonly ended: Promise<void>;
+  readonly onFrameSent: OutboundOwner['onFrameSent'];
   readonly #place: Place;
   readonly #socket: WebSocket;
   readonly #context: ConnectionContext;
@@ -97,7 +100,10 @@ export class Connection implements OutboundOwner {
     this.address = place.address;
     this.#socket = socket;
     this.#context = context;
-    const { turns, settings, endpoint, server } = context;
+    const { turns, settings, endpoint, server, logsFrames } = context;
+    if (logsFrames) {
+      this.onFrameSent = (type, bytes) => this.#log('debug', 'frame sent', { type, bytes });
+    }
     this.#outbound = new Outbound(socket, stream, turns, settings, this);
     this.ended = new Promise((resolve) => {
       socket.once('close', (code) => resolve(this.#onClose(code)));
@@ -215,8 +221,16 @@ export class Connection implements OutboundOwner {
       return;
     }
     const parsed = parseClientFrame(bytes.toString());
+    if (this.#context.logsFrames) this.#logReceived(parsed, bytes.length);
     if ('error' in parsed) this.#onBadFrame(parsed.error, parsed.requestId);
     else this.#take(parsed.frame, bytes.length);
+  }
+
+  /** Its type and its name, and nothing of what it says: that may be a payload, or a token. */
+  #logReceived(parsed: ReturnType<typeof parseClientFrame>, bytes: number): void {
+    const { type, requestId } =
+      'error' in parsed ? { type: parsed.error.code, requestId: parsed.requestId } : parsed.frame;
+    this.#log('debug', 'frame received', { type, requestId, bytes });
   }
 
   #onBadFrame(error: BusError, requestId: RequestId | undefined): void {

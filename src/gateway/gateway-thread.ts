@@ -15,9 +15,14 @@ import type { GatewayLogger } from './gateway-log.js';
 
 if (parentPort === null) throw new Error('gateway-thread.js is the entry of a worker thread');
 const parent = parentPort;
-const { attachment, options } = workerData as GatewayThreadData;
+const { attachment, options, logLevel } = workerData as GatewayThreadData;
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LEAST_LEVEL = LEVELS.indexOf(logLevel);
 
 const log: GatewayLogger = (level, message, fields) => {
+  // What is not wanted does not cross to the other thread.
+  if (LEVELS.indexOf(level) < LEAST_LEVEL) return;
   tell({ type: 'log', log: { level, message, fields } });
 };
 
@@ -33,7 +38,7 @@ async function serve(): Promise<void> {
   try {
     const attached = attachBus(attachment, { onError: logFailure });
     endpoint = attached;
-    const gateway = new Gateway(attached, options, log);
+    const gateway = new Gateway(attached, options, log, { logsFrames: logLevel === 'debug' });
     await gateway.listen();
     closeWhenTold(gateway, attached);
     tell({ type: 'listening', host: gateway.host, port: gateway.port });

@@ -51,6 +51,7 @@ export class Gateway {
 
   /**
    * `isMounted`: in a server of somebody else, of which it is not known who can reach it.
+   * `logsFrames`: each frame is told at `debug`, without its payload.
    *
    * @throws BusError `OPTION_INVALID`, `INSECURE_BIND`
    */
@@ -58,7 +59,7 @@ export class Gateway {
     endpoint: BusEndpoint,
     options: GatewayOptions,
     log: GatewayLogger,
-    { isMounted = false } = {},
+    { isMounted = false, logsFrames = false } = {},
   ) {
     const settings = parseGatewaySettings(options);
     const { auth, maxFrameBytes } = settings;
@@ -68,7 +69,10 @@ export class Gateway {
     if (!isMounted) this.#listener = new GatewayListener(settings, log);
     this.#authenticator = openAuthenticator(auth, { log });
     this.#authenticator.onRevoked((principal) => this.#revoke(principal));
-    this.#context = contextOf(endpoint, settings, this.#authenticator, log);
+    this.#context = {
+      ...contextOf(endpoint, settings, this.#authenticator, log),
+      logsFrames,
+    };
     this.#metrics = new GatewayMetrics(endpoint);
     this.#http = createHttpApp({
       ...this.#context,
@@ -251,7 +255,7 @@ function contextOf(
   settings: GatewaySettings,
   authenticator: Authenticator,
   log: GatewayLogger,
-): ConnectionContext {
+): Omit<ConnectionContext, 'logsFrames'> {
   const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
   const perConnection = {
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),

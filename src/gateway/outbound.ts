@@ -14,7 +14,12 @@ import type { TurnQueue, TurnTask } from './turn-queue.js';
  */
 const AS_TEXT = { binary: false };
 
+/** All frames begin with this; see `frames.ts`. */
+const FRAME_HEAD = '{"type":"';
+
 export interface OutboundOwner {
+  /** Told of each frame, where frames are logged. */
+  readonly onFrameSent?: ((type: string, bytes: number) => void) | undefined;
   onCongestionChange(): void;
   onStalled(): void;
 }
@@ -78,6 +83,9 @@ export class Outbound implements TurnTask {
    */
   send(text: string): void {
     if (!this.isOpen) return;
+    if (this.#owner.onFrameSent !== undefined) {
+      this.#owner.onFrameSent(typeOf(text), Buffer.byteLength(text));
+    }
     this.#cork();
     this.#socket.send(text, this.#onWritten);
     this.#look();
@@ -90,6 +98,7 @@ export class Outbound implements TurnTask {
    */
   sendShared({ bytes, payloadOffset }: SharedFrame): void {
     if (!this.isOpen) return;
+    this.#owner.onFrameSent?.('events', bytes.length - payloadOffset);
     this.#cork();
     if (this.#isCompressed) {
       this.#socket.send(bytes.subarray(payloadOffset), AS_TEXT, this.#onWritten);
@@ -181,4 +190,8 @@ export class Outbound implements TurnTask {
     this.#relieve();
     this.#relieve = () => {};
   }
+}
+
+function typeOf(frame: string): string {
+  return frame.slice(FRAME_HEAD.length, frame.indexOf('"', FRAME_HEAD.length));
 }

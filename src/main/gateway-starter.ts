@@ -15,6 +15,8 @@ export interface GatewayLog {
 }
 
 export interface GatewayHooks {
+  /** The least that `onLog` is told; frames, without their payloads, are `debug`. Default `info`. */
+  logLevel?: GatewayLog['level'];
   onLog?: (log: GatewayLog) => void;
   /** The gateway's thread died. Default: a process warning. */
   onError?: (error: BusError) => void;
@@ -24,6 +26,7 @@ export interface GatewayHooks {
 export interface GatewayThreadData {
   readonly attachment: unknown;
   readonly options: GatewayOptions;
+  readonly logLevel: GatewayLog['level'];
 }
 
 export type GatewayThreadMessage =
@@ -74,7 +77,11 @@ function startThread(
   hooks: GatewayHooks,
 ): GatewayThreadProxy {
   const { data, transferList } = bus.attachment();
-  const workerData: GatewayThreadData = { attachment: data, options };
+  const workerData: GatewayThreadData = {
+    attachment: data,
+    options,
+    logLevel: hooks.logLevel ?? 'info',
+  };
   const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
   return new GatewayThreadProxy(worker, hooks, options.tls !== undefined);
 }

@@ -1,24 +1,65 @@
 import { type Command, Option } from 'commander';
+import type { GatewayOptions } from '../../main/bus.js';
 import { applyConfig, configOption } from '../config.js';
-import { collect, integerFrom } from '../values.js';
+import { LOG_LEVELS, type LogLevel } from '../config-schema.js';
+import { collectList, integerFrom, parseBoolean } from '../values.js';
 
 /**
  * `millrace serve`: opens a directory, serves it until it is told to stop, and stops without losing
  * anything.
  */
 
-export interface ServeOptions {
+/** What can be said by flag or environment; a config file has more. */
+export interface ServeOptions
+  extends Pick<
+    GatewayOptions,
+    | 'compression'
+    | 'gateways'
+    | 'maxConnections'
+    | 'maxConnectionsPerAddress'
+    | 'maxConnectsPerSecond'
+    | 'maxSubscriptions'
+    | 'maxPublishPerSecond'
+    | 'maxSubscribePerSecond'
+  > {
   dir: string;
   host: string;
   port: number;
   shards?: number;
   source?: string;
-  logLevel: 'debug' | 'info' | 'warn' | 'error';
-  maxConnections?: number;
-  maxPublishPerSecond?: number;
-  allowedOrigins?: string[];
   keysFile?: string;
+  tlsCertFile?: string;
+  tlsKeyFile?: string;
+  allowedOrigins?: string[];
+  allowedHosts?: string[];
+  logLevel: LogLevel;
 }
+
+/** Options that are counts: flag, environment, least value, what they say. */
+const COUNTS = [
+  ['shards', 1, "default: the directory's own count, or cores - 1 for a new one"],
+  ['gateways', 1, 'threads that share the port; default 1'],
+  ['max-connections', 1, 'default 10000'],
+  ['max-connections-per-address', 1, 'default 256'],
+  ['max-connects-per-second', 0, 'per address, 0: no limit; default on a public host: 100'],
+  ['max-subscriptions', 1, 'per connection; default 128'],
+  ['max-publish-per-second', 0, 'events per connection, 0: no limit; default 0'],
+  ['max-subscribe-per-second', 0, 'per connection, 0: no limit; default 0'],
+] as const;
+
+/** Options that are texts. */
+const TEXTS = [
+  ['source', 'name', 'source of events that name none'],
+  ['keys-file', 'file', 'API keys, made by `token key`: clients need one'],
+  ['tls-cert-file', 'file', 'serve TLS with this certificate'],
+  ['tls-key-file', 'file', 'and this key'],
+] as const;
+
+/** Options that may be repeated, or hold several values with commas between. */
+const LISTS = [
+  ['allowed-origins', 'origin', 'whose pages may connect too'],
+  ['allowed-hosts', 'name', 'by which the server may be called too'],
+] as const;
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -28,7 +69,7 @@ export function addServeCommand(program: Command): void {
       new Option('--dir <dir>', 'where the events are kept').env('MILLRACE_DIR').default('./data'),
     )
     .addOption(
-      new Option('--host <host>', 'address to bind; beyond this machine only with authentication')
+      new Option('--host <host>', 'address to bind; off this machine only with authentication')
         .env('MILLRACE_HOST')
         .default('127.0.0.1'),
     )
@@ -37,47 +78,32 @@ export function addServeCommand(program: Command): void {
         .env('MILLRACE_PORT')
         .default(7400)
         .argParser(integerFrom(0, 65_535)),
-    )
+    );
+  for (const [name, least, text] of COUNTS) {
+    command.addOption(setting(name, '<n>', text).argParser(integerFrom(least)));
+  }
+  for (const [name, value, text] of TEXTS) command.addOption(setting(name, `<${value}>`, text));
+  for (const [name, value, text] of LISTS) {
+    const option = setting(name, `<${value}>`, `${text}; may be repeated`);
+    command.addOption(option.argParser(collectList));
+  }
+  command
     .addOption(
-      new Option('--shards <n>', "default: the directory's own count, or cores - 1 for a new one")
-        .env('MILLRACE_SHARDS')
-        .argParser(integerFrom(1)),
+      setting('compression', '[on]', 'true or false: compress messages for clients that offer it')
+        .preset('true')
+        .argParser(parseBoolean),
     )
-    .addOption(
-      new Option('--source <name>', 'source of events that name none').env('MILLRACE_SOURCE'),
-    )
-    .addOption(
-      new Option('--max-connections <n>', 'default 10000')
-        .env('MILLRACE_MAX_CONNECTIONS')
-        .argParser(integerFrom(1)),
-    )
-    .addOption(
-      new Option('--max-publish-per-second <n>', 'events per connection; default: no limit')
-        .env('MILLRACE_MAX_PUBLISH_PER_SECOND')
-        .argParser(integerFrom(1)),
-    )
-    .addOption(
-      new Option(
-        '--allowed-origins <origin>',
-        'whose pages may connect too; may be repeated',
-      ).argParser(collect),
-    )
-    .addOption(
-      new Option(
-        '--keys-file <file>',
-        'whose API keys let in, as `millrace token` makes them; nobody gets in without one then',
-      ).env('MILLRACE_KEYS_FILE'),
-    )
-    .addOption(
-      new Option('--log-level <level>')
-        .env('MILLRACE_LOG_LEVEL')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('info'),
-    )
+    .addOption(setting('log-level', '<level>', 'default info').choices(LOG_LEVELS).default('info'))
     .addOption(configOption());
   command.action(async () => {
     const config = applyConfig(command);
     const { serve } = await import('../server.js');
     await serve(command.opts<ServeOptions>(), config);
   });
+}
+
+/** An option that can be set by `MILLRACE_…` too. */
+function setting(name: string, value: string, text: string): Option {
+  const variable = `MILLRACE_${name.replaceAll('-', '_').toUpperCase()}`;
+  return new Option(`--${name} ${value}`.trim(), text).env(variable);
 }

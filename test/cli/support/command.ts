@@ -84,8 +84,9 @@ export interface TestServer {
 export async function startServer(
   dir = temporaryDirectory(),
   args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<TestServer> {
-  const child = start(['serve', '--dir', dir, '--port', '0', ...args]);
+  const child = start(['serve', '--dir', dir, '--port', '0', ...args], { env });
   const logs: { msg: string; level: string; url?: string }[] = [];
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));

@@ -1,0 +1,180 @@
+import * as v from 'valibot';
+import { authSchema, type Fault, parseOrFaults } from '../auth/auth-options.js';
+import { quote } from '../protocol/quote.js';
+import { patternFault } from '../protocol/topic.js';
+import { parseServer, parseTimeout } from './values.js';
+
+/**
+ * What may stand in a config file. Every fault of a file is told at once: where it is, what stands there, and what
+ * would be right. The values of secrets are never told.
+ */
+
+/** A schema whose faults say what is expected, and nothing of what was found: that is put before it. */
+const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) => {
+  const range =
+    most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  return v.custom<number>(
+    (value) => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most,
+    `a whole number ${range}`,
+  );
+};
+
+const someText = v.custom<string>((value) => typeof value === 'string' && value !== '', 'text');
+const yesOrNo = v.boolean('true or false');
+const duration = v.custom<string | number>(
+  (value) =>
+    (typeof value === 'string' || typeof value === 'number') && isRead(parseTimeout, value),
+  'a duration from 1ms to 24d, such as "10s", or milliseconds',
+);
+const address = v.custom<string>(
+  (value) => typeof value === 'string' && isRead(parseServer, value),
+  'an address such as "http://127.0.0.1:7400"',
+);
+const listOf = <S extends v.GenericSchema>(item: S, what: string) =>
+  v.array(item, `a list of ${what}`);
+const pattern = v.custom<string>(
+  (value) => typeof value === 'string' && patternFault(value) === undefined,
+  'a pattern such as "orders.*"',
+);
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  v.picklist(values, `one of ${values.map((value) => `"${value}"`).join(', ')}`);
+
+/** Valibot takes an array for an object, if no field has to be there. */
+const objectOf = <S extends v.GenericSchema>(schema: S) => {
+  const isObject = (value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const notAnObject = v.custom<v.InferInput<S>>(() => false, 'an object');
+  return v.lazy((input) => (isObject(input) ? schema : notAnObject));
+};
+
+/** Whether a text of the command line would be taken. */
+function isRead(parse: (text: string) => unknown, value: string | number): boolean {
+  try {
+    parse(String(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const PORT_MAX = 65_535;
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const retentionRule = v.pipe(
+  v.strictObject({
+    pattern: v.exactOptional(pattern),
+    maxAgeMs: v.exactOptional(wholeNumber(1)),
+    maxEvents: v.exactOptional(wholeNumber(1)),
+    maxBytes: v.exactOptional(wholeNumber(1)),
+  }),
+  v.check(
+    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
+    'a rule with maxAgeMs, maxEvents or maxBytes',
+  ),
+);
+
+const configSchema = objectOf(
+  v.strictObject({
+    // Of client commands.
+    server: v.exactOptional(address),
+    token: v.exactOptional(someText),
+    timeout: v.exactOptional(duration),
+    // Of the bus.
+    dir: v.exactOptional(someText),
+    shards: v.exactOptional(wholeNumber(1)),
+    source: v.exactOptional(someText),
+    defaultPersist: v.exactOptional(yesOrNo),
+    noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),
+    retention: v.exactOptional(listOf(objectOf(retentionRule), 'rules')),
+    systemEvents: v.exactOptional(
+      v.lazy((input) =>
+        typeof input === 'boolean'
+          ? yesOrNo
+          : objectOf(
+              v.strictObject({
+                persist: v.exactOptional(yesOrNo),
+                healthIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+                metricsIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+              }),
+            ),
+      ),
+    ),
+    ringBytes: v.exactOptional(wholeNumber(1)),
+    commitBatchEvents: v.exactOptional(wholeNumber(1)),
+    maxPayloadBytes: v.exactOptional(wholeNumber(1)),
+    maxShardBytes: v.exactOptional(wholeNumber(1)),
+    publishWaitMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+    dedupeWindowMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+    dedupeIdsMax: v.exactOptional(wholeNumber(0)),
+    // Of the gateway.
+    host: v.exactOptional(someText),
+    port: v.exactOptional(wholeNumber(0, PORT_MAX)),
+    gateways: v.exactOptional(wholeNumber(1)),
+    compression: v.exactOptional(yesOrNo),
+    allowedOrigins: v.exactOptional(listOf(someText, 'origins')),
+    allowedHosts: v.exactOptional(listOf(someText, 'host names')),
+    tls: v.exactOptional(
+      objectOf(
+        v.strictObject({
+          certFile: someText,
+          keyFile: someText,
+          passphrase: v.exactOptional(someText),
+        }),
+      ),
+    ),
+    // Judged by the schema of those who know it, below.
+    auth: v.exactOptional(v.custom<v.InferOutput<typeof authSchema>>(() => true)),
+    authenticateMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+    maxConnections: v.exactOptional(wholeNumber(1)),
+    maxConnectionsPerAddress: v.exactOptional(wholeNumber(1)),
+    maxConnectsPerSecond: v.exactOptional(wholeNumber(0)),
+    maxSubscriptions: v.exactOptional(wholeNumber(1)),
+    maxFrameBytes: v.exactOptional(wholeNumber(1024)),
+    maxOutboundBytes: v.exactOptional(wholeNumber(1024)),
+    maxPublishPerSecond: v.exactOptional(wholeNumber(0)),
+    maxSubscribePerSecond: v.exactOptional(wholeNumber(0)),
+    stallMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+    heartbeatMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+    logLevel: v.exactOptional(oneOf(LOG_LEVELS)),
+  }),
+);
+
+export type Config = v.InferOutput<typeof configSchema>;
+
+/** The settings, or all that is wrong with them. */
+export type ParsedConfig = { readonly config: Config } | { readonly faults: readonly string[] };
+
+export function parseConfig(value: unknown): ParsedConfig {
+  const result = v.safeParse(configSchema, value);
+  const faults = result.success ? [] : result.issues.map(faultOf);
+  const authFaults: Fault[] = [];
+  const auth = authOf(value);
+  if (auth !== undefined) parseOrFaults(authSchema, auth, authFaults);
+  for (const { path, message } of authFaults) {
+    faults.push(path === '' ? `auth: ${message}` : `auth.${path}: ${message}`);
+  }
+  return result.success && faults.length === 0 ? { config: result.output } : { faults };
+}
+
+function authOf(value: unknown): unknown {
+  const hasAuth = typeof value === 'object' && value !== null && 'auth' in value;
+  return hasAuth ? value.auth : undefined;
+}
+
+/** What may hold one, and would be told whole where it has the wrong type. */
+const SECRETS = new Set(['', 'auth', 'tls', 'token', 'tls.passphrase']);
+
+/** `port: is "x", and should be a whole number from 0 to 65535` */
+function faultOf(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue) ?? '';
+  const where = path === '' ? 'the file' : path;
+  if (issue.type === 'strict_object') {
+    // Valibot says with one kind of issue that a field is missing and that it is unknown.
+    return issue.expected === 'never' ? `${where}: is no setting` : `${where}: is missing`;
+  }
+  const found = SECRETS.has(path) ? 'something else' : quote(issue.input);
+  return `${where}: is ${found}, and should be ${issue.message}`;
+}
