@@ -16,7 +16,7 @@ const { verifyDirectory }: typeof import('../../src/store/verify.js') = await im
 const event = (n: number, topic = `a.${n % 7}`) => ({
   topic,
   type: 'state_updated',
-  payload: { n, text: 'x'.repeat(200) },
+  payload: { n, text: 'x'.repeat(4000) },
 });
 
 async function fill(bus: Bus, from: number, to: number): Promise<void> {
@@ -85,7 +85,7 @@ describe('a backup', () => {
     });
     expect([...shardsTold]).toEqual([0, 1]);
     expect(epoch).toBe(bus.epoch);
-    expect(bytes).toBeGreaterThan(500 * 200);
+    expect(bytes).toBeGreaterThan(500 * 4000);
     const target = join(temporaryDirectory(), 'restored');
     restore(to, target);
     const copy = await openTestBus({ dir: target });
