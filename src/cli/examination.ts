@@ -52,6 +52,14 @@ const OPEN_FILES_COMFORTABLE = 12_000;
 /** 2026-01-01; before that a clock has lost its battery. */
 const CLOCK_LEAST_MS = Date.UTC(2026, 0, 1);
 const TMPFS_MAGIC = 0x01021994;
+/** They give processes no memory to share, which SQLite's WAL needs. Types of Linux' statfs(2). */
+const NETWORK_FILE_SYSTEMS = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x00c36400, 'Ceph'],
+]);
 
 export async function* examine(options: ExaminationOptions): AsyncGenerator<Finding> {
   yield nodeVersion();
@@ -133,12 +141,22 @@ function* disk(dir: string): Generator<Finding> {
     return;
   }
   try {
-    yield { check: 'directory', state: 'ok', message: `${place} can be written to` };
+    yield directory(place);
     yield freeSpace(place);
     yield syncTime(join(folder, 'sync'), place);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function directory(place: string): Finding {
+  const check = 'directory';
+  const network = NETWORK_FILE_SYSTEMS.get(statfsSync(place).type);
+  if (network === undefined) {
+    return { check, state: 'ok', message: `${place} can be written to` };
+  }
+  const message = `${place} is on a network (${network}): the log needs a local disk`;
+  return { check, state: 'failure', message };
 }
 
 function nearestExisting(path: string): string {

@@ -61,8 +61,12 @@ function typeColour(type: string): Colour {
 const HAS_COLOURS = process.stdout.isTTY && process.stdout.hasColors();
 
 function coloured(colour: Colour, text: string): string {
-  const shown = printable(text);
-  return HAS_COLOURS ? styleText(colour, shown) : shown;
+  return styled(colour, printable(text));
+}
+
+/** For text that is harmless already. */
+export function styled(style: Colour | 'bold', text: string): string {
+  return HAS_COLOURS ? styleText(style, text) : text;
 }
 
 /** Control characters, as a publisher may have put them, must not reach a terminal as commands. */

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import type { BusStats, ShardStats } from '../../main/bus.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
+import { readableBound } from '../percentiles.js';
 import { ServerClient } from '../server-client.js';
-import { type Cell, formatDuration, formatNumber, tableLines } from '../table.js';
+import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 
 /** `millrace stats`: a server's counters, in all and by shard. */
 
@@ -43,7 +44,10 @@ function statsLines(stats: BusStats): string[] {
     ['dropped', formatNumber(stats.dropped)],
     ['subscriptions', formatNumber(stats.subscriptions)],
     ['lag', formatNumber(stats.lag)],
+    ['connections', formatNumber(stats.connections)],
     ['endpoints', formatNumber(stats.endpoints)],
+    ['delivery p50', readableBound(stats.deliveryMs, 0.5)],
+    ['delivery p99', readableBound(stats.deliveryMs, 0.99)],
   ];
   return [
     ...totals.map(([name, value]) => `${name!.padEnd(14)} ${value}`),
@@ -64,6 +68,8 @@ export const SHARD_COLUMNS = [
   'commits',
   'commit ms',
   'max ms',
+  'p99',
+  'WAL',
   'ring in',
   'ring out',
   'busy',
@@ -82,6 +88,8 @@ export function shardCells(shard: ShardStats): Cell[] {
     shard.commits,
     shard.commitMsMean,
     shard.commitMsMax,
+    readableBound(shard.commitMs, 0.99),
+    formatBytes(shard.walBytes),
     shard.publishRingFill,
     shard.deliveryRingFill,
     shard.busy,

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { styleText } from 'node:util';
 import { type Command, Option } from 'commander';
 import type { BusStats, ShardStats, SubscriberInfo } from '../../protocol/bus-api.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { writeLine } from '../output.js';
+import { styled, writeLine } from '../output.js';
+import { countedSince, readableBound } from '../percentiles.js';
 import { Screen } from '../screen.js';
 import { ServerClient } from '../server-client.js';
 import { ShutdownSignal } from '../shutdown.js';
-import { type Cell, formatDuration, formatNumber, tableLines } from '../table.js';
+import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 import { integerFrom, parseTimeout } from '../values.js';
 
 /**
@@ -74,8 +74,9 @@ async function watch(
   for (let looks = 0; looks < count && !over.aborted; looks++) {
     const [stats, slow] = await Promise.all([client.stats(), slowSubscribers(client)]);
     const rates = ratesBetween(before, stats);
+    const look: Look = { stats, before, rates, slow };
     before = stats;
-    if (screen !== undefined) screen.draw(viewLines(server, stats, rates, slow));
+    if (screen !== undefined) screen.draw(viewLines(server, look));
     else if (json === true) writeLine(JSON.stringify({ ...stats, rates, slow }));
     else writeLine(plainLine(stats, rates));
     if (looks + 1 < count) await delay(interval, undefined, { signal: over }).catch(() => {});
@@ -125,12 +126,15 @@ function plainLine(stats: BusStats, rates: Rates): string {
   );
 }
 
-function viewLines(
-  server: string,
-  stats: BusStats,
-  rates: Rates,
-  slow: readonly SubscriberInfo[],
-): string[] {
+/** All that is shown at once. */
+interface Look {
+  readonly stats: BusStats;
+  readonly before: BusStats | undefined;
+  readonly rates: Rates;
+  readonly slow: readonly SubscriberInfo[];
+}
+
+function viewLines(server: string, { stats, before, rates, slow }: Look): string[] {
   const title = `millrace ${server}  up ${formatDuration(stats.uptimeMs)}  epoch ${stats.epoch}`;
   const totals: (readonly [string, number, number?])[] = [
     ['published', stats.published, rates.published],
@@ -139,8 +143,11 @@ function viewLines(
     ['commits', sumOfCommits(stats), rates.commits],
     ['subscriptions', stats.subscriptions],
     ['lag', stats.lag],
+    ['connections', stats.connections],
     ['endpoints', stats.endpoints],
   ];
+  const delivery = countedSince(stats.deliveryMs, before?.deliveryMs);
+  const [p50, p99] = [0.5, 0.99].map((share) => readableBound(delivery, share));
   const [header, ...rows] = tableLines(
     [
       'shard',
@@ -150,27 +157,30 @@ function viewLines(
       'lag',
       'dropped',
       'commit ms',
+      'p99',
+      'WAL',
       'ring in',
       'ring out',
       'busy',
     ],
-    stats.shards.map((shard, i) => shardRow(shard, rates.byShard[i]!)),
+    stats.shards.map((shard, i) => shardRow(shard, before?.shards[i], rates.byShard[i]!)),
   );
   return [
-    styleText('bold', title),
+    styled('bold', title),
     '',
     ...totals.map(([name, total, rate]) => totalLine(name, total, rate)),
+    `delivery      p50 ${p50}  p99 ${p99}`,
     '',
-    styleText('dim', header!),
+    styled('dim', header!),
     ...rows.map((row, i) => shardLine(row, stats.shards[i]!)),
     '',
     ...slowLines(slow),
-    styleText('dim', 'q quits'),
+    styled('dim', 'q quits'),
   ];
 }
 
 function slowLines(slow: readonly SubscriberInfo[]): string[] {
-  if (slow.length === 0) return [styleText('green', 'every subscriber keeps up'), ''];
+  if (slow.length === 0) return [styled('green', 'every subscriber keeps up'), ''];
   const [header, ...rows] = tableLines(
     ['slow subscriber', 'endpoint', 'mode', 'overflow', 'lag', 'queued', 'dropped', 'topics'],
     slow
@@ -186,7 +196,7 @@ function slowLines(slow: readonly SubscriberInfo[]): string[] {
         one.topics.join(' '),
       ]),
   );
-  return [styleText('dim', header!), ...rows.map((row) => styleText('yellow', row)), ''];
+  return [styled('dim', header!), ...rows.map((row) => styled('yellow', row)), ''];
 }
 
 function totalLine(name: string, total: number, rate: number | undefined): string {
@@ -194,15 +204,18 @@ function totalLine(name: string, total: number, rate: number | undefined): strin
   return `${name.padEnd(14)}${formatNumber(total).padStart(16)}${perSecond.padStart(16)}`;
 }
 
-function shardRow(shard: ShardStats, rate: number): Cell[] {
+function shardRow(shard: ShardStats, before: ShardStats | undefined, rate: number): Cell[] {
   const { state, head, lag, dropped, commitMsMean } = shard;
   const shares = [shard.publishRingFill, shard.deliveryRingFill, shard.busy].map(percent);
-  return [shard.shard, state, Math.round(rate), head, lag, dropped, commitMsMean, ...shares];
+  const p99 = readableBound(countedSince(shard.commitMs, before?.commitMs), 0.99);
+  const wal = formatBytes(shard.walBytes);
+  const counts = [Math.round(rate), head, lag, dropped, commitMsMean];
+  return [shard.shard, state, ...counts, p99, wal, ...shares];
 }
 
 function shardLine(line: string, { state }: ShardStats): string {
   if (state === 'running') return line;
-  return styleText(state === 'failed' ? 'red' : 'yellow', line);
+  return styled(state === 'failed' ? 'red' : 'yellow', line);
 }
 
 function percent(share: number): string {
