@@ -33,7 +33,7 @@ function openLog(events: number, topics: readonly string[]): { dir: string; log:
   const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
   for (let n = 0; n < events; n++) {
     const topic = topics[n % topics.length]!;
-    log.append(record({ topic, payload: 10_000 + n, timestamp: n + 1 }), 0, topic, n + 1);
+    log.append(record({ topic, payload: 10_000 + n, timestamp: n + 1 }), 0, n + 1);
     if (n % 1000 === 999) log.commit(true, []);
   }
   log.commit(true, []);
