@@ -8,11 +8,11 @@ import {
   type RequestPayload,
   type Result,
   type ServerFrame,
-  type ServerPayloads,
   type Welcome,
   WIRE_PATH,
   WIRE_PROTOCOL,
 } from '../protocol/wire.js';
+import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
 import { type Answer, AnswerQueue } from './answer-queue.js';
 import type { ServerSettings } from './config.js';
 import { CommandFailure } from './failure.js';
@@ -28,24 +28,6 @@ const FRAMES_AHEAD_MAX = 4;
 
 /** The longest that a timer can wait: 24 days. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-
-/** Which kind of frame answers which request. */
-const ANSWER_TYPES = {
-  authenticate: 'authenticated',
-  publish: 'published',
-  subscribe: 'subscribed',
-  update: 'subscribed',
-  unsubscribe: 'unsubscribed',
-  query: 'result',
-  topics: 'result',
-  subscribers: 'result',
-  stats: 'result',
-  backup: 'result',
-  prune: 'result',
-  ping: 'pong',
-} as const satisfies Record<AnsweredType, keyof ServerPayloads>;
-
-type AnswerPayload<T extends AnsweredType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
 
 export class ServerClient {
   /** Rejects when the connection ends without `close()`. */

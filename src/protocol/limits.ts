@@ -216,3 +216,38 @@ export const HTTP_ENVELOPE_DEPTH = 3;
 export const SSE_HEARTBEAT_MS = 15_000;
 /** What a browser is told to wait before it connects again. */
 export const SSE_RETRY_MS = 2000;
+/** Events of one subscription that a client may hold or have on their way, and their bytes. */
+export const CLIENT_WINDOW_EVENTS = 4096;
+export const CLIENT_WINDOW_BYTES = 4 * MIB;
+/** Publishes that wait in a client for their acknowledgements, sent or not. */
+export const CLIENT_OUTBOX_EVENTS = 10_000;
+export const CLIENT_OUTBOX_BYTES = 16 * MIB;
+/** Of these, what is sent and unanswered at once; the server reads on below twice as many. */
+export const CLIENT_PUBLISHES_IN_FLIGHT = 128;
+export const CLIENT_PUBLISH_BYTES_IN_FLIGHT = 2 * MIB;
+/** A `publishMany` of a client is sent in frames of about this size. */
+export const CLIENT_PUBLISH_FRAME_BYTES = 256 * KIB;
+export const CLIENT_PUBLISH_FRAME_EVENTS = 1024;
+/** Queries and the like of one client that wait for their answers. */
+export const CLIENT_REQUESTS_MAX = 256;
+/** A frame from the server that is longer ends the connection. */
+export const CLIENT_FRAME_BYTES_MAX = 16 * MIB;
+export const CLIENT_CONNECT_TIMEOUT_MS = 10_000;
+export const CLIENT_REQUEST_TIMEOUT_MS = 30_000;
+/** Silence after which a client asks whether the server is there, and half of which it waits for the answer. */
+export const CLIENT_HEARTBEAT_MS = 20_000;
+/** The same wait after a sign that the network has changed. */
+export const CLIENT_PROBE_MS = 3000;
+export const CLIENT_RECONNECT_BASE_MS = 500;
+export const CLIENT_RECONNECT_MAX_MS = 20_000;
+export const CLIENT_RECONNECT_FLOOR_MS = 100;
+/** A connection that held this long was a good one: the attempts are counted from zero again. */
+export const CLIENT_STABLE_MS = 5000;
+/** A sent publish is not sent again later than this: the server's dedupe window may have forgotten its id. */
+export const CLIENT_RESEND_MS = 110_000;
+/** Between two tries to subscribe where the server has named no time. */
+export const CLIENT_SUBSCRIBE_RETRY_MS = 1000;
+export const COALESCE_WINDOW_MS_MAX = 60_000;
+/** Events that `useSubscription` keeps. */
+export const HISTORY_EVENTS = 100;
+export const HISTORY_EVENTS_MAX = 100_000;

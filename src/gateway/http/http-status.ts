@@ -37,6 +37,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   TIMEOUT: 504,
   ABORTED: 500,
   INTERNAL: 500,
+  CONNECTION_FAILED: 502,
 };
 
 /** Where the server itself is at its limit for now: the client may try again after this long. */

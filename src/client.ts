@@ -1,0 +1,46 @@
+/** Millrace over a connection: the calls of the bus, for browsers and Node. */
+
+export type {
+  BusClient,
+  ClientEvents,
+  CoalescedSubscribeOptions,
+  CoalescedSubscription,
+} from './client/bus-client.js';
+export type { CoalescedEvent, CoalesceOptions } from './client/coalescer.js';
+export { connect } from './client/connect.js';
+export type { ClientState, StateChange } from './client/link.js';
+export type { ConnectOptions } from './client/options.js';
+export type { ClientPublishOptions } from './client/publisher.js';
+export type { ClientSubscribeOptions } from './client/subscribe-options.js';
+export type { ClientSubscription } from './client/subscription.js';
+export type {
+  BusApi,
+  BusStats,
+  EventHandler,
+  Gap,
+  OverflowPolicy,
+  Query,
+  ShardStats,
+  SubscribeFrom,
+  SubscribeOptions,
+  SubscriberInfo,
+  Subscription,
+  SubscriptionEvents,
+  TopicInfo,
+} from './protocol/bus-api.js';
+export {
+  defineTopic,
+  type PayloadOf,
+  type StandardSchema,
+  type TopicDefinition,
+} from './protocol/define-topic.js';
+export { BusError, ERROR_CODES, type ErrorCode } from './protocol/errors.js';
+export {
+  type Durability,
+  type Event,
+  type EventInput,
+  EventType,
+  type PublishAck,
+  type PublishOptions,
+} from './protocol/event.js';
+export { EventFilter, type Filter, type FilterInput } from './protocol/filter.js';

@@ -1,0 +1,361 @@
+import type {
+  BusApi,
+  BusStats,
+  EventHandler,
+  Query,
+  SubscriberInfo,
+  TopicInfo,
+} from '../protocol/bus-api.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event, EventInput, PublishAck } from '../protocol/event.js';
+import { type FilterInput, parseFilter } from '../protocol/filter.js';
+import { PAYLOAD_BYTES_MAX, WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import type { Welcome } from '../protocol/wire.js';
+import type { CoalescedEvent } from './coalescer.js';
+import { Emitter } from './emitter.js';
+import { type ClientState, Link, type StateChange } from './link.js';
+import { type ConnectOptions, parseConnectOptions } from './options.js';
+import { Outbox } from './outbox.js';
+import { watchPage } from './page-hints.js';
+import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
+import { query, read } from './query-frames.js';
+import { Requests } from './requests.js';
+import type { IncomingFrame } from './server-frame.js';
+import type { OpenSocket } from './socket.js';
+import {
+  type ClientSubscribeOptions,
+  type ParsedSubscribeOptions,
+  parseSubscribeOptions,
+} from './subscribe-options.js';
+import { ClientSubscription } from './subscription.js';
+
+/**
+ * The client: the calls of a bus, over a connection that comes and goes. What waits for the server
+ * waits in here, bounded, and goes on over the next connection.
+ */
+
+export interface ClientEvents {
+  state: (change: StateChange) => void;
+}
+
+/** With `coalesce`, what a handler or an iterator gets. */
+export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
+  Required<Pick<ClientSubscribeOptions<P>, 'coalesce'>>;
+
+export class BusClient implements BusApi {
+  readonly url: string;
+  readonly #link: Link;
+  readonly #requests: Requests;
+  readonly #outbox: Outbox;
+  readonly #publisher: ClientPublisher;
+  readonly #onError: (error: BusError) => void;
+  readonly #emitter = new Emitter<ClientEvents>();
+  readonly #subscriptions = new Map<string, ClientSubscription>();
+  #lastSubscription = 0;
+  #welcome: Welcome | undefined;
+  #unwatchPage: (() => void) | undefined;
+  #lastError: BusError | undefined;
+  #status: StateChange = Object.freeze({ state: 'idle', previous: 'idle' });
+  #isLazy: boolean;
+
+  /** @throws BusError `OPTION_INVALID` */
+  constructor(openSocket: OpenSocket, url: string | URL, options?: ConnectOptions) {
+    const parsed = parseConnectOptions(url, options);
+    this.url = parsed.url;
+    this.#onError = parsed.onError;
+    this.#isLazy = parsed.lazy;
+    this.#link = new Link(openSocket, parsed, {
+      onState: (change) => this.#onState(change),
+      onConnected: (welcome) => this.#onConnected(welcome),
+      onLost: () => this.#onLost(),
+      onFrame: (frame, length) => this.#onFrame(frame, length),
+      onFailed: (error) => this.#fail(error),
+    });
+    this.#requests = new Requests(this.#link, parsed.requestTimeoutMs);
+    this.#outbox = new Outbox(parsed, {
+      send: (frame) => this.#link.send(frame),
+      nextId: () => this.#requests.nextId(),
+      cut: (error) => this.#link.cut(error),
+    });
+    this.#publisher = new ClientPublisher(this.#outbox, parsed, () => this.#limits());
+    if (!this.#isLazy) this.connect();
+  }
+
+  get state(): ClientState {
+    return this.#link.state;
+  }
+
+  /** The last change of the state; the same object until the next. */
+  get status(): StateChange {
+    return this.#status;
+  }
+
+  /** Of the server's log, as the last connection told it. */
+  get epoch(): string | undefined {
+    return this.#welcome?.epoch;
+  }
+
+  /** How often the connection was made again. */
+  get reconnects(): number {
+    return this.#link.reconnects;
+  }
+
+  /** Publishes that nobody has acknowledged. */
+  get unacknowledged(): number {
+    return this.#outbox.events;
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): this {
+    this.#emitter.on(event, listener);
+    return this;
+  }
+
+  off<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): this {
+    this.#emitter.off(event, listener);
+    return this;
+  }
+
+  /** Begins to connect, from `idle`; and anew from `failed`, whose subscriptions have ended. */
+  connect(): void {
+    if (this.state !== 'idle' && this.state !== 'failed') return;
+    this.#publisher.refuse(undefined);
+    this.#unwatchPage ??= watchPage(() => this.#link.wake());
+    this.#link.connect();
+  }
+
+  /**
+   * Resolves when there is a connection; begins to connect if that was not done yet.
+   * @throws BusError what it failed with, or `BUS_CLOSED`
+   */
+  connected(): Promise<void> {
+    if (this.state === 'idle') this.connect();
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        if (this.state === 'connecting' || this.state === 'reconnecting') return;
+        this.off('state', settle);
+        if (this.state === 'connected') resolve();
+        else reject(this.#ended());
+      };
+      this.on('state', settle);
+      settle();
+    });
+  }
+
+  async publish<P>(input: EventInput<P>, options?: ClientPublishOptions): Promise<PublishAck> {
+    this.#wake();
+    return this.#publisher.publish(input, options);
+  }
+
+  async publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    options?: ClientPublishOptions,
+  ): Promise<PublishAck[]> {
+    this.#wake();
+    return this.#publisher.publishMany(inputs, options);
+  }
+
+  tryPublish<P>(input: EventInput<P>, options?: ClientPublishOptions): boolean {
+    this.#wake();
+    return this.#publisher.tryPublish(input, options);
+  }
+
+  drained(): Promise<void> {
+    return this.#outbox.drained();
+  }
+
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    options: CoalescedSubscribeOptions<P>,
+  ): CoalescedSubscription<P>;
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    handler: (event: CoalescedEvent<P>) => void | Promise<void>,
+    options: CoalescedSubscribeOptions<P>,
+  ): CoalescedSubscription<P>;
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    options?: ClientSubscribeOptions<P>,
+  ): ClientSubscription<P>;
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    handler: EventHandler<P>,
+    options?: ClientSubscribeOptions<P>,
+  ): ClientSubscription<P>;
+  subscribe<P = unknown>(
+    filter: FilterInput,
+    second?:
+      | EventHandler<P>
+      | ((event: CoalescedEvent<P>) => void | Promise<void>)
+      | ClientSubscribeOptions<P>,
+    third?: ClientSubscribeOptions<P>,
+  ): ClientSubscription<P> | CoalescedSubscription<P> {
+    const handler = typeof second === 'function' ? (second as EventHandler<P>) : undefined;
+    const given = typeof second === 'function' ? third : second;
+    const options = parseSubscribeOptions<P>(given);
+    const parsed = parseFilter(filter);
+    this.#wake();
+    const subscription = this.#subscription(parsed, options, handler);
+    watchAbort(options.signal, subscription as ClientSubscription);
+    return subscription;
+  }
+
+  async query<P = unknown>(wanted: Query): Promise<Event<P>[]> {
+    this.#wake();
+    return query<P>(this.#requests, wanted);
+  }
+
+  read<P = unknown>(wanted: Query): AsyncGenerator<Event<P>, void, undefined> {
+    this.#wake();
+    return read<P>(this.#requests, () => this.#welcome!, wanted);
+  }
+
+  async subscribers(topic: string): Promise<SubscriberInfo[]> {
+    this.#wake();
+    const answer = await this.#requests.ask('subscribers', JSON.stringify({ topic }));
+    return [...(answer.subscribers ?? [])] as SubscriberInfo[];
+  }
+
+  async topics(pattern?: string): Promise<TopicInfo[]> {
+    this.#wake();
+    const answer = await this.#requests.ask('topics', JSON.stringify({ pattern }));
+    return [...(answer.topics ?? [])] as TopicInfo[];
+  }
+
+  async stats(): Promise<BusStats> {
+    this.#wake();
+    const { stats } = await this.#requests.ask('stats', '{}');
+    return stats as BusStats;
+  }
+
+  /**
+   * Waits until all that was published is acknowledged, and all that has arrived is consumed. Offline it waits for the
+   * server.
+   */
+  async drain(): Promise<void> {
+    await this.#outbox.emptied();
+    await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
+  }
+
+  /**
+   * Ends at once: what is not acknowledged fails, with `PUBLISH_UNKNOWN` where it was sent, and subscriptions end without
+   * an error. `drain()` before it loses nothing.
+   */
+  async close(): Promise<void> {
+    if (this.state === 'closed') return;
+    this.#unwatchPage?.();
+    this.#link.close();
+    const error = this.#ended();
+    this.#publisher.refuse(error);
+    this.#outbox.fail(error);
+    this.#requests.fail(error);
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+    this.#subscriptions.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #subscription<P>(
+    filter: ReturnType<typeof parseFilter>,
+    options: ParsedSubscribeOptions<P>,
+    handler: EventHandler<P> | undefined,
+  ): ClientSubscription<P> {
+    const { name } = options;
+    const number = ++this.#lastSubscription;
+    const isFree = name !== undefined && !this.#subscriptions.has(name);
+    const id = isFree ? name : `${name ?? 'subscription'}-${number}`;
+    const subscription = new ClientSubscription<P>(id, filter, options, handler, {
+      requests: this.#requests,
+      send: (frame) => this.#link.send(frame),
+      cut: (error) => this.#link.cut(error),
+      forget: (one) => this.#subscriptions.delete(one.id),
+      report: (error) => this.#onError(error),
+      isConnected: () => this.state === 'connected',
+    });
+    this.#subscriptions.set(id, subscription as ClientSubscription);
+    subscription.open();
+    return subscription;
+  }
+
+  /** A lazy client connects when it is first needed; one that has ended is none. */
+  #wake(): void {
+    if (this.state === 'idle' && this.#isLazy) this.connect();
+    if (this.state === 'closed' || this.state === 'failed') throw this.#ended();
+  }
+
+  #limits(): { payloadBytes: number; frameBytes: number } {
+    return (
+      this.#welcome?.limits ?? {
+        payloadBytes: PAYLOAD_BYTES_MAX,
+        frameBytes: WEBSOCKET_FRAME_BYTES_MAX,
+      }
+    );
+  }
+
+  #onState(change: StateChange): void {
+    if (change.error !== undefined) this.#lastError = change.error;
+    this.#status = change;
+    this.#emitter.emit('state', change);
+  }
+
+  #onConnected(welcome: Welcome): void {
+    this.#welcome = welcome;
+    // Subscriptions first: what is published next by this very client is seen by them.
+    for (const subscription of [...this.#subscriptions.values()]) subscription.open();
+    this.#outbox.pump();
+    this.#requests.connected();
+  }
+
+  #onLost(): void {
+    this.#requests.lost();
+    this.#outbox.lost();
+    for (const subscription of this.#subscriptions.values()) subscription.lost();
+  }
+
+  #onFrame(frame: IncomingFrame, length: number): void {
+    if (this.#outbox.take(frame) || this.#requests.take(frame)) return;
+    const { subscription: name } = frame.payload as { readonly subscription?: string };
+    if (name === undefined || frame.requestId !== undefined) {
+      // An error that answers nothing tells of a frame of ours that could not be read.
+      if (frame.type === 'error' && frame.requestId === undefined)
+        this.#onError(BusError.from(frame.payload));
+      return;
+    }
+    this.#subscriptions.get(name)?.onFrame(frame, length);
+  }
+
+  #fail(error: BusError): void {
+    this.#unwatchPage?.();
+    this.#unwatchPage = undefined;
+    const failure = this.#ended();
+    this.#publisher.refuse(failure);
+    this.#outbox.fail(failure);
+    this.#requests.fail(failure);
+    for (const subscription of [...this.#subscriptions.values()]) subscription.fail(error);
+    this.#subscriptions.clear();
+  }
+
+  #ended(): BusError {
+    if (this.state === 'closed') return new BusError('BUS_CLOSED', 'the client is closed');
+    return this.#lastError ?? new BusError('CONNECTION_FAILED', 'the client has given up');
+  }
+}
+
+/** A subscription with `coalesce`: iterated, it gives coalesced events. */
+export interface CoalescedSubscription<P>
+  extends Omit<ClientSubscription<P>, typeof Symbol.asyncIterator> {
+  [Symbol.asyncIterator](): AsyncIterator<CoalescedEvent<P>>;
+}
+
+function watchAbort(signal: AbortSignal | undefined, subscription: ClientSubscription): void {
+  if (signal === undefined) return;
+  const onAbort = (): void => void subscription.unsubscribe();
+  if (signal.aborted) {
+    queueMicrotask(onAbort);
+    return;
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
+  const forget = (): void => signal.removeEventListener('abort', onAbort);
+  subscription.closed.then(forget, forget);
+}

@@ -1,0 +1,217 @@
+import { BusError } from '../protocol/errors.js';
+import { CLIENT_PROBE_MS } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import type { Welcome } from '../protocol/wire.js';
+import { WIRE_PROTOCOL } from '../protocol/wire-name.js';
+import type { ParsedConnectOptions } from './options.js';
+import { type IncomingFrame, invalid, parseServerFrame, serverError } from './server-frame.js';
+import type { OpenSocket, Socket, SocketListener } from './socket.js';
+
+/**
+ * One connection, from asking for a token to its end, which comes exactly once whatever happens: a
+ * refusal, a close, silence, nonsense. It is ready when the server has said welcome and, where a
+ * token was shown, has taken it.
+ */
+
+export interface ConnectionListener {
+  onReady(welcome: Welcome): void;
+  /** Anything but the welcome and what belongs to the beginning. `length`: of the frame, in characters. */
+  onFrame(frame: IncomingFrame, length: number): void;
+  onEnd(error: BusError): void;
+}
+
+/** The requestId of `authenticate`; the requests of a client count from 1. */
+const AUTHENTICATE_ID = 0;
+const CLOSE_NORMAL = 1000;
+/** Of the range that applications may use: the server's frame made no sense. */
+const CLOSE_NONSENSE = 4002;
+const CLOSE_SILENCE = 4008;
+
+export class Connection implements SocketListener {
+  readonly #options: ParsedConnectOptions;
+  readonly #listener: ConnectionListener;
+  #socket: Socket | undefined;
+  #token: string | undefined;
+  #welcome: Welcome | undefined;
+  #isAuthenticated: boolean;
+  #isReady = false;
+  #isOver = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #heardAt = 0;
+  #askedAt: number | undefined;
+  #probeMs: number;
+
+  constructor(openSocket: OpenSocket, options: ParsedConnectOptions, listener: ConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#isAuthenticated = options.getToken === undefined;
+    this.#probeMs = options.heartbeatMs / 2;
+    this.#timer = setTimeout(() => this.#onConnectTimeout(), options.connectTimeoutMs);
+    void this.#open(openSocket);
+  }
+
+  /** False where the connection is not ready, or over: nothing was sent. */
+  send(frame: string): boolean {
+    if (!this.#isReady || this.#isOver) return false;
+    this.#socket!.send(frame);
+    return true;
+  }
+
+  /** Asks the server whether it is there, and waits for an answer less long than usual. */
+  probe(): void {
+    if (!this.#isReady || this.#isOver) return;
+    this.#probeMs = Math.min(CLIENT_PROBE_MS, this.#options.heartbeatMs / 2);
+    this.#ask();
+  }
+
+  /** Ends it without a word to its listener. */
+  close(): void {
+    this.#leave(CLOSE_NORMAL, 'bye');
+  }
+
+  /** Ends it, and says so as if it had ended by itself. */
+  cut(error: BusError, code = CLOSE_NONSENSE): void {
+    if (this.#isOver) return;
+    // RFC 6455, 5.5: a close frame holds at most 123 bytes of reason; the code says enough.
+    this.#leave(code, '');
+    this.#listener.onEnd(error);
+  }
+
+  onOpen(): void {
+    if (this.#token === undefined) return;
+    const payload = { token: this.#token };
+    this.#token = undefined;
+    const frame = { type: 'authenticate', requestId: AUTHENTICATE_ID, payload };
+    this.#socket!.send(JSON.stringify(frame));
+  }
+
+  onText(text: string): void {
+    if (this.#isOver) return;
+    this.onSign();
+    if (text.length > this.#options.maxFrameBytes) {
+      const { maxFrameBytes } = this.#options;
+      this.cut(invalid(`a frame of ${text.length} characters; ${maxFrameBytes} is the limit`));
+      return;
+    }
+    try {
+      const frame = parseServerFrame(text);
+      if (frame !== undefined) this.#take(frame, text.length);
+    } catch (error) {
+      this.cut(error instanceof BusError ? error : invalid(String(error), error));
+    }
+  }
+
+  onBinary(): void {
+    this.cut(invalid('the server sent a binary message'));
+  }
+
+  onSign(): void {
+    this.#heardAt = performance.now();
+    this.#askedAt = undefined;
+  }
+
+  onClose(code: number, reason: string, refusal?: BusError): void {
+    if (this.#isOver) return;
+    this.#leave(CLOSE_NORMAL, '');
+    const said = reason === '' ? '' : `, ${quote(reason)}`;
+    this.#listener.onEnd(
+      refusal ?? this.#failure(`was closed with code ${code}${said}`, { closeCode: code }),
+    );
+  }
+
+  async #open(openSocket: OpenSocket): Promise<void> {
+    const { url, maxFrameBytes, getToken } = this.#options;
+    try {
+      const token = await getToken?.();
+      if (this.#isOver) return;
+      if (getToken !== undefined && (typeof token !== 'string' || token === '')) {
+        throw new BusError('UNAUTHENTICATED', 'getToken gave no token');
+      }
+      this.#token = token;
+      this.#socket = openSocket({ url, protocol: WIRE_PROTOCOL, maxFrameBytes }, this);
+    } catch (cause) {
+      if (cause instanceof BusError) this.cut(cause);
+      else this.cut(this.#failure(`could not be begun: ${String(cause)}`, {}, cause));
+    }
+  }
+
+  #take(frame: IncomingFrame, length: number): void {
+    if (frame.type === 'welcome') this.#onWelcome(frame.payload);
+    else if (frame.requestId === AUTHENTICATE_ID) this.#onAuthenticated(frame);
+    else if (this.#isReady) this.#listener.onFrame(frame, length);
+    else if (frame.type === 'error') throw serverError(frame.payload);
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    const { protocol } = welcome;
+    if (protocol !== WIRE_PROTOCOL) {
+      throw invalid(`the server speaks ${quote(protocol)}, this client ${WIRE_PROTOCOL}`);
+    }
+    if (this.#welcome !== undefined) throw invalid('the server said welcome twice');
+    this.#welcome = welcome;
+    this.#begin();
+  }
+
+  #onAuthenticated(frame: IncomingFrame): void {
+    if (frame.type === 'error') throw serverError(frame.payload);
+    if (frame.type !== 'authenticated') throw invalid(`${frame.type} is no answer to a token`);
+    this.#isAuthenticated = true;
+    this.#begin();
+  }
+
+  #begin(): void {
+    if (this.#isReady || this.#welcome === undefined || !this.#isAuthenticated) return;
+    this.#isReady = true;
+    clearTimeout(this.#timer);
+    this.#watch(this.#options.heartbeatMs);
+    this.#listener.onReady(this.#welcome);
+  }
+
+  #watch(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onQuiet(), ms);
+  }
+
+  /** Only looks at times when it is due, so that a message costs no timer. */
+  #onQuiet(): void {
+    const { heartbeatMs } = this.#options;
+    const now = performance.now();
+    if (this.#askedAt !== undefined) {
+      const left = this.#askedAt + this.#probeMs - now;
+      if (left > 0) this.#watch(left);
+      else this.cut(this.#failure('was silent for too long', {}), CLOSE_SILENCE);
+      return;
+    }
+    this.#probeMs = heartbeatMs / 2;
+    const left = this.#heardAt + heartbeatMs - now;
+    if (left > 0) this.#watch(left);
+    else this.#ask();
+  }
+
+  #ask(): void {
+    this.#askedAt = performance.now();
+    this.#socket!.send('{"type":"ping"}');
+    this.#watch(this.#probeMs);
+  }
+
+  #onConnectTimeout(): void {
+    const { connectTimeoutMs } = this.#options;
+    const message = `was not ready within ${connectTimeoutMs} ms`;
+    this.cut(this.#failure(message, { connectTimeoutMs }), CLOSE_SILENCE);
+  }
+
+  #leave(code: number, reason: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close(code, reason);
+  }
+
+  #failure(what: string, details: Record<string, unknown>, cause?: unknown): BusError {
+    const { url } = this.#options;
+    return new BusError('CONNECTION_FAILED', `the connection to ${url} ${what}`, {
+      details: { url, ...details },
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+}

@@ -1,0 +1,167 @@
+import type { BusError } from '../protocol/errors.js';
+import { CLIENT_STABLE_MS } from '../protocol/limits.js';
+import type { Welcome } from '../protocol/wire.js';
+import { backoffMs } from './backoff.js';
+import { Connection } from './connection.js';
+import type { ParsedConnectOptions } from './options.js';
+import type { IncomingFrame } from './server-frame.js';
+import type { OpenSocket } from './socket.js';
+
+/**
+ * Keeps a connection: opens it, and when it ends opens another, after a wait that grows with each try
+ * that did not hold. What is to be done over a connection is its listener's.
+ */
+
+export type ClientState =
+  | 'idle'
+  | 'connecting'
+  | 'connected'
+  | 'reconnecting'
+  | 'failed'
+  | 'closed';
+
+export interface StateChange {
+  readonly state: ClientState;
+  readonly previous: ClientState;
+  /** What ended the last connection or try. */
+  readonly error?: BusError;
+  /** While `reconnecting`: the tries in a row so far, this one included, and when it begins. */
+  readonly attempt?: number;
+  readonly retryInMs?: number;
+}
+
+export interface LinkListener {
+  onState(change: StateChange): void;
+  onConnected(welcome: Welcome): void;
+  /** The connection that `onConnected` told of is over. */
+  onLost(error: BusError): void;
+  onFrame(frame: IncomingFrame, length: number): void;
+  /** Nothing more is tried. */
+  onFailed(error: BusError): void;
+}
+
+export class Link {
+  readonly #openSocket: OpenSocket;
+  readonly #options: ParsedConnectOptions;
+  readonly #listener: LinkListener;
+  #state: ClientState = 'idle';
+  #connection: Connection | undefined;
+  /** Tries in a row that did not lead to a connection that held. */
+  #attempts = 0;
+  #refusals = 0;
+  #reconnects = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(openSocket: OpenSocket, options: ParsedConnectOptions, listener: LinkListener) {
+    this.#openSocket = openSocket;
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** How often a connection was made after the first. */
+  get reconnects(): number {
+    return Math.max(0, this.#reconnects - 1);
+  }
+
+  /** From `idle` or `failed`; anything else goes on as it is. */
+  connect(): void {
+    if (this.#state !== 'idle' && this.#state !== 'failed') return;
+    this.#attempts = 0;
+    this.#refusals = 0;
+    this.#become('connecting');
+    this.#try();
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    this.#connection = undefined;
+    this.#become('closed');
+  }
+
+  /** False where there is no connection. */
+  send(frame: string): boolean {
+    return this.#state === 'connected' && this.#connection!.send(frame);
+  }
+
+  cut(error: BusError): void {
+    if (this.#state === 'connected') this.#connection!.cut(error);
+  }
+
+  /** The platform says that the network or the page is back: do not wait any longer. */
+  wake(): void {
+    if (this.#state === 'connected') this.#connection!.probe();
+    if (this.#state !== 'reconnecting' || this.#connection !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#try();
+  }
+
+  #try(): void {
+    const connection: Connection = new Connection(this.#openSocket, this.#options, {
+      onReady: (welcome) => this.#onReady(welcome),
+      onFrame: (frame, length) => {
+        if (this.#connection === connection) this.#listener.onFrame(frame, length);
+      },
+      onEnd: (error) => {
+        if (this.#connection === connection) this.#onEnd(error);
+      },
+    });
+    this.#connection = connection;
+  }
+
+  #onReady(welcome: Welcome): void {
+    this.#reconnects++;
+    this.#refusals = 0;
+    this.#timer = setTimeout(() => {
+      this.#attempts = 0;
+    }, CLIENT_STABLE_MS);
+    this.#become('connected');
+    this.#listener.onConnected(welcome);
+  }
+
+  #onEnd(error: BusError): void {
+    clearTimeout(this.#timer);
+    this.#connection = undefined;
+    const wasConnected = this.#state === 'connected';
+    const { maxReconnectAttempts } = this.#options;
+    const isOver = maxReconnectAttempts >= 0 && this.#attempts >= maxReconnectAttempts;
+    const isFinal = isOver || this.#isFinal(error);
+    if (!isFinal) this.#reconnect(error);
+    else this.#become('failed', { error });
+    if (wasConnected) this.#listener.onLost(error);
+    if (isFinal && this.#state === 'failed') this.#listener.onFailed(error);
+  }
+
+  #reconnect(error: BusError): void {
+    const { reconnectBaseMs, reconnectMaxMs, reconnectFloorMs } = this.#options;
+    const limits = { baseMs: reconnectBaseMs, maxMs: reconnectMaxMs, floorMs: reconnectFloorMs };
+    const waitMs = backoffMs(this.#attempts, limits, Math.random());
+    const retryInMs = Math.max(waitMs, retryAfterMs(error));
+    this.#attempts++;
+    this.#timer = setTimeout(() => this.#try(), retryInMs);
+    this.#become('reconnecting', { error, attempt: this.#attempts, retryInMs });
+  }
+
+  /** A token that was refused may have just expired: with `getToken` a new one gets a second try. */
+  #isFinal({ code }: BusError): boolean {
+    if (code === 'FORBIDDEN') return true;
+    if (code !== 'UNAUTHENTICATED') return false;
+    return this.#options.getToken === undefined || ++this.#refusals > 1;
+  }
+
+  #become(state: ClientState, rest: Omit<StateChange, 'state' | 'previous'> = {}): void {
+    const previous = this.#state;
+    this.#state = state;
+    this.#listener.onState({ state, previous, ...rest });
+  }
+}
+
+export function retryAfterMs({ details }: BusError): number {
+  const ms = details?.retryAfterMs;
+  return typeof ms === 'number' && ms > 0 && ms < 2 ** 31 ? ms : 0;
+}

@@ -1,0 +1,95 @@
+import { WebSocket } from 'ws';
+import { BusError, ERROR_CODES, type ErrorData } from '../protocol/errors.js';
+import type { OpenSocket, Socket, SocketListener, SocketOptions } from './socket.js';
+
+/**
+ * The WebSocket of Node, from the package `ws`: Node before 22 has none of its own, and this one
+ * limits what comes, sees pings, and reads why an upgrade was refused.
+ */
+
+/** How long a goodbye may take before the socket is cut. */
+const GOODBYE_MS = 1000;
+const REFUSAL_LENGTH_MAX = 65_536;
+/** RFC 6455, 7.1.5: closed without a close frame. */
+const CLOSE_ABNORMAL = 1006;
+
+export const openSocket: OpenSocket = (options, listener) => new NodeSocket(options, listener);
+
+class NodeSocket implements Socket {
+  readonly #socket: WebSocket;
+  #listener: SocketListener | undefined;
+  #refusal: BusError | undefined;
+
+  constructor({ url, protocol, maxFrameBytes }: SocketOptions, listener: SocketListener) {
+    this.#listener = listener;
+    const socket = new WebSocket(url, protocol, {
+      maxPayload: maxFrameBytes,
+      perMessageDeflate: false,
+    });
+    this.#socket = socket;
+    let reason = '';
+    socket.on('open', () => this.#listener?.onOpen());
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) this.#listener?.onBinary();
+      else this.#listener?.onText(data.toString());
+    });
+    socket.on('ping', () => this.#listener?.onSign());
+    socket.on('error', (error) => {
+      reason = error.message;
+    });
+    socket.on('unexpected-response', (request, response) => {
+      void readRefusal(response.statusCode ?? 0, response).then((refusal) => {
+        this.#refusal = refusal;
+        request.destroy();
+        this.#end(CLOSE_ABNORMAL, refusal.message);
+      });
+    });
+    socket.on('close', (code, said) => this.#end(code, said.toString() || reason));
+  }
+
+  send(text: string): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+  }
+
+  close(code: number, reason: string): void {
+    this.#listener = undefined;
+    if (this.#socket.readyState !== WebSocket.OPEN) {
+      this.#socket.terminate();
+      return;
+    }
+    const timer = setTimeout(() => this.#socket.terminate(), GOODBYE_MS);
+    this.#socket.once('close', () => clearTimeout(timer));
+    this.#socket.close(code, reason);
+  }
+
+  #end(code: number, reason: string): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.onClose(code, reason, this.#refusal);
+  }
+}
+
+/** The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours. */
+async function readRefusal(
+  status: number,
+  response: AsyncIterable<unknown> & { setEncoding(encoding: 'utf8'): unknown },
+): Promise<BusError> {
+  let text = '';
+  try {
+    response.setEncoding('utf8');
+    for await (const chunk of response) {
+      text += chunk;
+      if (text.length > REFUSAL_LENGTH_MAX) break;
+    }
+    const data = JSON.parse(text) as Partial<ErrorData> | null;
+    const { code, message } = data ?? {};
+    if (ERROR_CODES.some((known) => known === code) && typeof message === 'string') {
+      return BusError.from(data as ErrorData);
+    }
+  } catch {
+    // Cut off, or no JSON: no answer of ours.
+  }
+  return new BusError('CONNECTION_FAILED', `the upgrade was answered with HTTP ${status}`, {
+    details: { status },
+  });
+}

@@ -1,0 +1,178 @@
+import type { TopicDefinition } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import { nameFault } from '../protocol/event-fields.js';
+import {
+  CLIENT_CONNECT_TIMEOUT_MS,
+  CLIENT_FRAME_BYTES_MAX,
+  CLIENT_HEARTBEAT_MS,
+  CLIENT_OUTBOX_BYTES,
+  CLIENT_OUTBOX_EVENTS,
+  CLIENT_RECONNECT_BASE_MS,
+  CLIENT_RECONNECT_FLOOR_MS,
+  CLIENT_RECONNECT_MAX_MS,
+  CLIENT_REQUEST_TIMEOUT_MS,
+  CLIENT_RESEND_MS,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { WIRE_PATH } from '../protocol/wire-name.js';
+
+/** The options of `connect`: checked once, completed with the defaults, frozen. By hand: the bundle is small. */
+
+export interface ConnectOptions {
+  /** Asked before every connection; what it gives is shown to the server in the first frame. */
+  getToken?: () => string | Promise<string>;
+  /** The `source` of events that name none. Default: the server's. */
+  source?: string;
+  /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID` before they are sent. */
+  topics?: readonly TopicDefinition[];
+  /** Connect when the first call needs it; until then the state is `idle`. Default false. */
+  lazy?: boolean;
+  /** Tries in a row after which the client gives up (`failed`); −1, the default: never. */
+  maxReconnectAttempts?: number;
+  /** The first wait before a new try is at most this long, each further one at most twice as long; default 500. */
+  reconnectBaseMs?: number;
+  /** No wait is longer; default 20,000. */
+  reconnectMaxMs?: number;
+  /** No wait is shorter; default 100. */
+  reconnectFloorMs?: number;
+  /** From the first step (`getToken`) to the server's welcome; default 10,000. */
+  connectTimeoutMs?: number;
+  /** Silence after which the server is asked whether it is there; half of it later the connection is cut. Default 20,000. */
+  heartbeatMs?: number;
+  /** For `query`, `read` (a page), `topics`, `subscribers`, `stats`; default 30,000; 0: none. */
+  requestTimeoutMs?: number;
+  /** For publishes, the time offline included; default 0: none, they wait in the outbox. */
+  publishTimeoutMs?: number;
+  /** How long after it was first sent an unacknowledged publish may be sent again; default 110,000, inside the server's dedupe window. */
+  resendWindowMs?: number;
+  /** Publishes without an acknowledgement; beyond, `BACKPRESSURE`. Default 10,000. */
+  maxOutboxEvents?: number;
+  /** Their bytes; default 16 MiB. */
+  maxOutboxBytes?: number;
+  /** A longer frame from the server ends the connection; default 16 MiB. */
+  maxFrameBytes?: number;
+  /** Told of failures that no promise can carry. Default: a warning on the console. */
+  onError?: (error: BusError) => void;
+}
+
+export interface ParsedConnectOptions
+  extends Required<Omit<ConnectOptions, 'getToken' | 'source'>> {
+  /** The WebSocket's. */
+  readonly url: string;
+  readonly getToken: ConnectOptions['getToken'];
+  readonly source: string | undefined;
+}
+
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** Default, least and greatest value. */
+const NUMBERS = {
+  maxReconnectAttempts: [-1, -1, Number.MAX_SAFE_INTEGER],
+  reconnectBaseMs: [CLIENT_RECONNECT_BASE_MS, 1, TIMER_MS_MAX],
+  reconnectMaxMs: [CLIENT_RECONNECT_MAX_MS, 1, TIMER_MS_MAX],
+  reconnectFloorMs: [CLIENT_RECONNECT_FLOOR_MS, 0, TIMER_MS_MAX],
+  connectTimeoutMs: [CLIENT_CONNECT_TIMEOUT_MS, 1, TIMER_MS_MAX],
+  heartbeatMs: [CLIENT_HEARTBEAT_MS, 10, TIMER_MS_MAX],
+  requestTimeoutMs: [CLIENT_REQUEST_TIMEOUT_MS, 0, TIMER_MS_MAX],
+  publishTimeoutMs: [0, 0, TIMER_MS_MAX],
+  resendWindowMs: [CLIENT_RESEND_MS, 0, TIMER_MS_MAX],
+  maxOutboxEvents: [CLIENT_OUTBOX_EVENTS, 1, 10_000_000],
+  maxOutboxBytes: [CLIENT_OUTBOX_BYTES, 1, Number.MAX_SAFE_INTEGER],
+  maxFrameBytes: [CLIENT_FRAME_BYTES_MAX, 1024, 2 ** 31 - 1],
+} as const satisfies Partial<Record<keyof ConnectOptions, readonly [number, number, number]>>;
+
+type NumberOption = keyof typeof NUMBERS;
+
+/** What is asked of the options that are not numbers; a fault says what was expected. */
+const OTHERS: Partial<Record<string, (value: unknown) => string | undefined>> = {
+  getToken: functionFault,
+  onError: functionFault,
+  lazy: (value) => (typeof value === 'boolean' ? undefined : 'true or false'),
+  source: (value) => nameFault('source', value),
+  topics: (value) =>
+    Array.isArray(value) && value.every(isTopicDefinition)
+      ? undefined
+      : 'an array of what defineTopic gives',
+};
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseConnectOptions(
+  url: string | URL,
+  options: ConnectOptions = {},
+): ParsedConnectOptions {
+  const faults: { path: string; message: string }[] = [];
+  const socketUrl = parseUrl(url);
+  if (socketUrl === undefined) {
+    const message = `${quote(String(url))} is no URL of a server, such as http://127.0.0.1:7400`;
+    faults.push({ path: 'url', message });
+  }
+  if (typeof options !== 'object' || options === null) {
+    faults.push({ path: 'options', message: `${quote(options)} is not an object` });
+  }
+  const given: Record<string, unknown> = { ...options };
+  for (const [name, value] of Object.entries(given)) {
+    const message = value === undefined ? undefined : faultOf(name, value);
+    if (message !== undefined) faults.push({ path: name, message });
+  }
+  if (faults.length > 0) throw optionsInvalid('connect', faults);
+  const numbers = Object.fromEntries(
+    Object.entries(NUMBERS).map(([name, [normal]]) => [name, given[name] ?? normal]),
+  ) as Record<NumberOption, number>;
+  return Object.freeze({
+    ...numbers,
+    url: socketUrl!,
+    getToken: options.getToken,
+    source: options.source,
+    topics: options.topics ?? [],
+    lazy: options.lazy ?? false,
+    onError: options.onError ?? warn,
+  });
+}
+
+export function optionsInvalid(
+  call: string,
+  faults: readonly { readonly path: string; readonly message: string }[],
+): BusError {
+  const text = faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  return new BusError('OPTION_INVALID', `${call}: ${text}`, { details: { faults } });
+}
+
+function faultOf(name: string, value: unknown): string | undefined {
+  if (Object.hasOwn(NUMBERS, name)) {
+    const [, least, greatest] = NUMBERS[name as NumberOption];
+    const isRight = Number.isSafeInteger(value) && Number(value) >= least;
+    if (isRight && Number(value) <= greatest) return undefined;
+    return `a whole number from ${least} to ${greatest}, not ${quote(value)}`;
+  }
+  const faultOfOther = Object.hasOwn(OTHERS, name) ? OTHERS[name] : undefined;
+  if (faultOfOther === undefined) return `unknown option, with value ${quote(value)}`;
+  const fault = faultOfOther(value);
+  return fault === undefined ? undefined : `${fault}, not ${quote(value)}`;
+}
+
+/** `http` and `https` are taken for `ws` and `wss`; the path of the WebSocket is added unless it is there. */
+function parseUrl(url: string | URL): string | undefined {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    return undefined;
+  }
+  const scheme = parsed.protocol.replace(/^http/, 'ws');
+  if (scheme !== 'ws:' && scheme !== 'wss:') return undefined;
+  if (parsed.username !== '' || parsed.password !== '' || parsed.search !== '') return undefined;
+  const path = parsed.pathname.replace(/\/$/, '');
+  return `${scheme}//${parsed.host}${path.endsWith(WIRE_PATH) ? path : path + WIRE_PATH}`;
+}
+
+function functionFault(value: unknown): string | undefined {
+  return typeof value === 'function' ? undefined : 'a function';
+}
+
+function isTopicDefinition(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'pattern' in value && 'check' in value;
+}
+
+function warn(error: BusError): void {
+  console.warn(`millrace: ${error.code}: ${error.message}`);
+}

@@ -1,0 +1,273 @@
+import { Deque } from '../collections/deque.js';
+import { BusError } from '../protocol/errors.js';
+import type { PublishAck } from '../protocol/event.js';
+import { CLIENT_PUBLISH_BYTES_IN_FLIGHT, CLIENT_PUBLISHES_IN_FLIGHT } from '../protocol/limits.js';
+import type { OutgoingEvent } from './outgoing-event.js';
+import { type IncomingFrame, invalid, serverError } from './server-frame.js';
+
+/**
+ * Publishes that nobody has acknowledged yet, in their order. What was sent over a connection that
+ * is lost is sent again over the next one, in front of what was not, so the events of a topic keep
+ * their order; their ids let the server store each once.
+ */
+
+export interface OutboxLimits {
+  readonly maxOutboxEvents: number;
+  readonly maxOutboxBytes: number;
+  readonly resendWindowMs: number;
+}
+
+export interface OutboxHost {
+  send(frame: string): boolean;
+  nextId(): number;
+  /** The server said something from which only a new connection leads on. */
+  cut(error: BusError): void;
+}
+
+/** One frame of publishes. */
+export interface Parcel {
+  readonly events: readonly OutgoingEvent[];
+  /** Behind the events, in the frame's payload. */
+  readonly options: string;
+  /** Never stored, so the server cannot know that it comes a second time. */
+  readonly isEphemeral: boolean;
+  readonly isMany: boolean;
+  resolve(acks: readonly PublishAck[]): void;
+  reject(error: BusError): void;
+}
+
+interface Entry {
+  readonly parcel: Parcel;
+  readonly bytes: number;
+  firstSentAt: number | undefined;
+  /** Sent over more than one connection. */
+  isRepeated: boolean;
+  /** Its publisher does not wait any longer. */
+  isAbandoned: boolean;
+}
+
+export type Abandon = (error: (isSent: boolean) => BusError) => void;
+
+export class Outbox {
+  readonly #limits: OutboxLimits;
+  readonly #host: OutboxHost;
+  #waiting = new Deque<Entry>();
+  readonly #inFlight = new Map<number, Entry>();
+  #inFlightBytes = 0;
+  #events = 0;
+  #bytes = 0;
+  #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
+
+  constructor(limits: OutboxLimits, host: OutboxHost) {
+    this.#limits = limits;
+    this.#host = host;
+  }
+
+  /** Events that nobody has acknowledged. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Whether this many more would be taken. Into an empty outbox goes anything. */
+  hasRoom(events: number, bytes: number): boolean {
+    if (this.#events === 0) return true;
+    const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
+    return this.#events + events <= maxOutboxEvents && this.#bytes + bytes <= maxOutboxBytes;
+  }
+
+  full(): BusError {
+    const message = `${this.#events} events of ${this.#bytes} bytes wait for their acknowledgements`;
+    return new BusError('BACKPRESSURE', message, {
+      details: { events: this.#events, bytes: this.#bytes },
+    });
+  }
+
+  /** Takes it, room or not; the function that is returned gives it up. */
+  add(parcel: Parcel): Abandon {
+    let bytes = 0;
+    for (const event of parcel.events) bytes += event.bytes;
+    const entry: Entry = {
+      parcel,
+      bytes,
+      firstSentAt: undefined,
+      isRepeated: false,
+      isAbandoned: false,
+    };
+    this.#events += parcel.events.length;
+    this.#bytes += bytes;
+    this.#waiting.push(entry);
+    this.pump();
+    return (error) => {
+      if (entry.isAbandoned) return;
+      entry.isAbandoned = true;
+      parcel.reject(error(entry.firstSentAt !== undefined));
+      this.pump();
+    };
+  }
+
+  /** Sends what may be sent. */
+  pump(): void {
+    for (let entry = this.#waiting.peek(); entry !== undefined; entry = this.#waiting.peek()) {
+      const failure = this.#unsendable(entry);
+      if (failure !== undefined || entry.isAbandoned) {
+        this.#waiting.shift();
+        this.#forget(entry);
+        if (!entry.isAbandoned) entry.parcel.reject(failure!);
+        continue;
+      }
+      if (!this.#mayFly(entry)) break;
+      const id = this.#host.nextId();
+      if (!this.#host.send(frameText(id, entry.parcel))) break;
+      this.#waiting.shift();
+      this.#inFlight.set(id, entry);
+      this.#inFlightBytes += entry.bytes;
+      entry.isRepeated = entry.firstSentAt !== undefined;
+      entry.firstSentAt ??= performance.now();
+    }
+    this.#wakeWaiters();
+  }
+
+  /**
+   * Whether the frame answered a publish.
+   * @throws BusError `MESSAGE_INVALID` where it does not fit what was sent
+   */
+  take(frame: IncomingFrame): boolean {
+    const id = frame.requestId;
+    const entry = typeof id === 'number' ? this.#inFlight.get(id) : undefined;
+    if (entry === undefined) return false;
+    if (frame.type === 'published') {
+      const { acks } = frame.payload;
+      checkAcks(entry.parcel, acks);
+      this.#land(id as number, entry);
+      if (!entry.isAbandoned) entry.parcel.resolve(ownAcks(entry, acks));
+    } else if (frame.type === 'error')
+      this.#refused(id as number, entry, serverError(frame.payload));
+    else throw invalid(`${frame.type} is no answer to a publish`);
+    this.pump();
+    return true;
+  }
+
+  /** The connection is lost: what was sent goes back to where it was. */
+  lost(): void {
+    const waiting = new Deque<Entry>();
+    for (const entry of this.#inFlight.values()) {
+      if (entry.parcel.isEphemeral && !entry.isAbandoned) {
+        this.#forget(entry);
+        entry.parcel.reject(unknown(entry, 'it is ephemeral, and is not sent a second time'));
+      } else waiting.push(entry);
+    }
+    this.#inFlight.clear();
+    this.#inFlightBytes = 0;
+    for (const entry of this.#waiting) waiting.push(entry);
+    this.#waiting = waiting;
+    this.#wakeWaiters();
+  }
+
+  /** Nothing will be sent any more. */
+  fail(error: BusError): void {
+    const entries = [...this.#inFlight.values(), ...this.#waiting];
+    this.#inFlight.clear();
+    this.#inFlightBytes = 0;
+    this.#waiting.clear();
+    for (const entry of entries) {
+      this.#forget(entry);
+      if (entry.isAbandoned) continue;
+      const wasSent = entry.firstSentAt !== undefined;
+      entry.parcel.reject(wasSent ? unknown(entry, error.message, error) : error);
+    }
+    this.#wakeWaiters();
+  }
+
+  /** Resolves once everything is acknowledged or has failed. */
+  emptied(): Promise<void> {
+    return this.#when(() => this.#events === 0);
+  }
+
+  /** Resolves once at most half of what may wait does. */
+  drained(): Promise<void> {
+    const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
+    return this.#when(
+      () => this.#events * 2 <= maxOutboxEvents && this.#bytes * 2 <= maxOutboxBytes,
+    );
+  }
+
+  #mayFly(entry: Entry): boolean {
+    if (this.#inFlight.size === 0) return true;
+    if (this.#inFlight.size >= CLIENT_PUBLISHES_IN_FLIGHT) return false;
+    return this.#inFlightBytes + entry.bytes <= CLIENT_PUBLISH_BYTES_IN_FLIGHT;
+  }
+
+  #unsendable(entry: Entry): BusError | undefined {
+    const { firstSentAt } = entry;
+    const { resendWindowMs } = this.#limits;
+    if (firstSentAt === undefined || performance.now() - firstSentAt < resendWindowMs) {
+      return undefined;
+    }
+    return unknown(entry, `it was first sent more than ${resendWindowMs} ms ago`);
+  }
+
+  /** A server that stops cannot say what became of it; the next one can, by the id. */
+  #refused(id: number, entry: Entry, error: BusError): void {
+    const isStopping = error.code === 'BUS_CLOSED' || error.code === 'PUBLISH_UNKNOWN';
+    if (isStopping && !entry.isAbandoned && !entry.parcel.isEphemeral) {
+      this.#host.cut(error);
+      return;
+    }
+    this.#land(id, entry);
+    if (!entry.isAbandoned) entry.parcel.reject(error);
+  }
+
+  #land(id: number, entry: Entry): void {
+    this.#inFlight.delete(id);
+    this.#inFlightBytes -= entry.bytes;
+    this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#events -= entry.parcel.events.length;
+    this.#bytes -= entry.bytes;
+  }
+
+  #when(isDone: () => boolean): Promise<void> {
+    if (isDone()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
+  }
+
+  #wakeWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    const waiters = this.#waiters;
+    this.#waiters = waiters.filter(({ isDone }) => !isDone());
+    for (const waiter of waiters) if (!this.#waiters.includes(waiter)) waiter.resolve();
+  }
+}
+
+function frameText(id: number, { events, options, isMany }: Parcel): string {
+  const body = isMany
+    ? `"events":[${events.map(({ text }) => text).join(',')}]`
+    : `"event":${events[0]!.text}`;
+  return `{"type":"publish","requestId":${id},"payload":{${body}${options}}}`;
+}
+
+function checkAcks({ events }: Parcel, acks: readonly PublishAck[]): void {
+  const fits = (ack: PublishAck, at: number): boolean =>
+    ack.id === events[at]!.id && ack.topic === events[at]!.topic;
+  if (acks.length === events.length && acks.every(fits)) return;
+  throw invalid(`${acks.length} acks do not fit the ${events.length} events that were published`);
+}
+
+/** What was stored at its first sending is no duplicate where only this publish can have its id. */
+function ownAcks({ parcel, isRepeated }: Entry, acks: readonly PublishAck[]): PublishAck[] {
+  if (!isRepeated) return [...acks];
+  return acks.map((ack, at) =>
+    ack.duplicate && parcel.events[at]!.hasOwnId ? { ...ack, duplicate: false } : ack,
+  );
+}
+
+function unknown({ parcel }: Entry, reason: string, cause?: unknown): BusError {
+  const ids = parcel.events.map(({ id }) => id);
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    `the server may or may not have stored it: ${reason}`,
+    cause === undefined ? { details: { ids } } : { details: { ids }, cause },
+  );
+}

@@ -1,0 +1,87 @@
+import { ulid } from 'ulid';
+import type { TopicDefinitions } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { EventInput, PublishOptions } from '../protocol/event.js';
+import { checkEventInput } from '../protocol/event-input.js';
+import { payloadText } from '../protocol/payload.js';
+import { quote } from '../protocol/quote.js';
+import { utf8Length } from '../protocol/utf8.js';
+import { optionsInvalid } from './options.js';
+
+/** An event as it leaves: checked, with an id, as JSON text made once, however often it is sent. */
+export interface OutgoingEvent {
+  readonly id: string;
+  /** The client has given it its id, so no other publish can have it. */
+  readonly hasOwnId: boolean;
+  readonly topic: string;
+  readonly text: string;
+  readonly bytes: number;
+}
+
+export interface OutgoingLimits {
+  readonly payloadBytes: number;
+  readonly frameBytes: number;
+}
+
+/** What a frame has around its events, generously. */
+const FRAME_ENVELOPE_BYTES = 256;
+
+/** @throws BusError as `publish` of a bus in the own process */
+export function outgoingEvent(
+  input: EventInput,
+  source: string | undefined,
+  definitions: TopicDefinitions,
+  limits: OutgoingLimits,
+): OutgoingEvent {
+  checkEventInput(input);
+  definitions.validate(input.topic, input.payload);
+  const { payload, timestamp, ...fields } = input;
+  const payloadJson = payloadText(payload, limits.payloadBytes);
+  const id = input.id ?? ulid();
+  const when = timestamp instanceof Date ? timestamp.toISOString() : timestamp;
+  const head = JSON.stringify({ source, ...fields, id, timestamp: when });
+  const text = `${head.slice(0, -1)},"payload":${payloadJson}}`;
+  const bytes = utf8Length(text);
+  if (bytes + FRAME_ENVELOPE_BYTES > limits.frameBytes) {
+    const message = `the event is ${bytes} bytes of JSON; the server takes ${limits.frameBytes}`;
+    const details = { bytes, limit: limits.frameBytes };
+    throw new BusError('PAYLOAD_TOO_LARGE', message, { details });
+  }
+  return { id, hasOwnId: input.id === undefined, topic: input.topic, text, bytes };
+}
+
+/** What stands behind the event or events in the payload of `publish`. */
+export function publishOptionsText({ durability, persist }: PublishOptions): string {
+  const durabilityText = durability === undefined ? '' : `,"durability":"${durability}"`;
+  return persist === undefined ? durabilityText : `${durabilityText},"persist":${persist}`;
+}
+
+const OPTION_NAMES = new Set(['durability', 'persist', 'signal', 'timeoutMs']);
+
+/** @throws BusError `OPTION_INVALID` */
+export function checkPublishOptions(
+  options: PublishOptions & { readonly timeoutMs?: number },
+): void {
+  const { durability, persist, signal, timeoutMs } = options;
+  const faults: { path: string; message: string }[] = [];
+  const fault = (path: string, message: string): number => faults.push({ path, message });
+  for (const [name, value] of Object.entries(options)) {
+    if (!OPTION_NAMES.has(name)) fault(name, `unknown option, with value ${quote(value)}`);
+  }
+  if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
+    fault('durability', `'synced' or 'written', not ${quote(durability)}`);
+  }
+  if (persist !== undefined && typeof persist !== 'boolean') {
+    fault('persist', `true or false, not ${quote(persist)}`);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    fault('signal', `an AbortSignal, not ${quote(signal)}`);
+  }
+  if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs >= 0)) {
+    fault('timeoutMs', `a whole number of milliseconds, not ${quote(timeoutMs)}`);
+  }
+  if (persist === false && durability !== undefined) {
+    fault('durability', `an ephemeral event has none, not ${durability}`);
+  }
+  if (faults.length > 0) throw optionsInvalid('publish', faults);
+}

@@ -1,0 +1,218 @@
+import { TopicDefinitions } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import {
+  CLIENT_PUBLISH_FRAME_BYTES,
+  CLIENT_PUBLISH_FRAME_EVENTS,
+  PUBLISH_MANY_MAX,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import type { ParsedConnectOptions } from './options.js';
+import type { Abandon, Outbox, Parcel } from './outbox.js';
+import {
+  checkPublishOptions,
+  type OutgoingEvent,
+  type OutgoingLimits,
+  outgoingEvent,
+  publishOptionsText,
+} from './outgoing-event.js';
+
+/** `timeoutMs`: how long to wait for the acknowledgement, 0 for ever; default the client's `publishTimeoutMs`. */
+export interface ClientPublishOptions extends PublishOptions {
+  timeoutMs?: number;
+}
+
+/**
+ * Publishing from a client: checks events, gives each an id, makes its text, and hands it to the
+ * outbox, one frame for a `publish` and several of bounded size for a `publishMany`.
+ */
+export class ClientPublisher {
+  readonly #outbox: Outbox;
+  readonly #options: ParsedConnectOptions;
+  readonly #definitions: TopicDefinitions;
+  readonly #limits: () => OutgoingLimits;
+  #closed: BusError | undefined;
+
+  constructor(outbox: Outbox, options: ParsedConnectOptions, limits: () => OutgoingLimits) {
+    this.#outbox = outbox;
+    this.#options = options;
+    this.#definitions = new TopicDefinitions(options.topics);
+    this.#limits = limits;
+  }
+
+  async publish(input: EventInput, options: ClientPublishOptions = {}): Promise<PublishAck> {
+    const event = this.#check(input, options);
+    if (!this.#outbox.hasRoom(1, event.bytes)) throw this.#outbox.full();
+    const acks = await this.#send([event], options, false);
+    return acks[0]!;
+  }
+
+  async publishMany(
+    inputs: readonly EventInput[],
+    options: ClientPublishOptions = {},
+  ): Promise<PublishAck[]> {
+    checkBatch(inputs);
+    // All are checked before any is sent, so that a bad one leaves nothing behind.
+    const events = inputs.map((input, index) => this.#checkOneOfMany(input, index, options));
+    if (events.length === 0) return [];
+    const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
+    if (!this.#outbox.hasRoom(events.length, bytes)) throw this.#outbox.full();
+    const { frameBytes } = this.#limits();
+    const parts = chunks(events, Math.min(CLIENT_PUBLISH_FRAME_BYTES, frameBytes));
+    const first = parts[0]!;
+    if (parts.length === 1) return this.#send(first, options, true);
+    const outcomes = await Promise.allSettled(parts.map((part) => this.#send(part, options, true)));
+    return joinOutcomes(parts, outcomes);
+  }
+
+  tryPublish(input: EventInput, options: ClientPublishOptions = {}): boolean {
+    const event = this.#check(input, options);
+    if (!this.#outbox.hasRoom(1, event.bytes)) return false;
+    this.#send([event], options, false).catch((error: unknown) => {
+      if (error instanceof BusError) this.#options.onError(error);
+    });
+    return true;
+  }
+
+  /** From here on every publish is refused. */
+  refuse(error: BusError | undefined): void {
+    this.#closed = error;
+  }
+
+  #check(input: EventInput, options: ClientPublishOptions): OutgoingEvent {
+    const event = outgoingEvent(input, this.#options.source, this.#definitions, this.#limits());
+    checkPublishOptions(options);
+    if (this.#closed !== undefined) throw this.#closed;
+    if (options.signal?.aborted) throw aborted(options.signal, false);
+    return event;
+  }
+
+  #checkOneOfMany(input: EventInput, index: number, options: ClientPublishOptions): OutgoingEvent {
+    try {
+      return this.#check(input, options);
+    } catch (error) {
+      if (!(error instanceof BusError) || error === this.#closed) throw error;
+      const details = { ...error.details, index };
+      const message = `events[${index}]: ${error.message}`;
+      throw new BusError(error.code, message, { details, cause: error });
+    }
+  }
+
+  #send(
+    events: readonly OutgoingEvent[],
+    options: ClientPublishOptions,
+    isMany: boolean,
+  ): Promise<PublishAck[]> {
+    const { signal, timeoutMs = this.#options.publishTimeoutMs, persist } = options;
+    return new Promise((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      let abandon: Abandon = () => {};
+      const onAbort = (): void => abandon((isSent) => aborted(signal!, isSent));
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const parcel: Parcel = {
+        events,
+        options: publishOptionsText(options),
+        isEphemeral: persist === false,
+        isMany,
+        resolve: (acks) => {
+          settle();
+          resolve([...acks]);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      if (timeoutMs > 0) {
+        timer = setTimeout(() => abandon((isSent) => late(timeoutMs, isSent)), timeoutMs);
+      }
+      signal?.addEventListener('abort', onAbort, { once: true });
+      abandon = this.#outbox.add(parcel);
+    });
+  }
+}
+
+function checkBatch(inputs: readonly EventInput[]): void {
+  if (!Array.isArray(inputs)) {
+    throw new BusError('EVENT_INVALID', `${quote(inputs)} is not an array of events`);
+  }
+  if (inputs.length <= PUBLISH_MANY_MAX) return;
+  const message = `${inputs.length} events at once; ${PUBLISH_MANY_MAX} is the limit`;
+  throw new BusError('LIMIT_EXCEEDED', message, {
+    details: { events: inputs.length, limit: PUBLISH_MANY_MAX },
+  });
+}
+
+function chunks(events: readonly OutgoingEvent[], bytesMax: number): OutgoingEvent[][] {
+  const parts: OutgoingEvent[][] = [];
+  let part: OutgoingEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const isFull = bytes + event.bytes > bytesMax || part.length === CLIENT_PUBLISH_FRAME_EVENTS;
+    if (part.length > 0 && isFull) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(event);
+    bytes += event.bytes;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+/** As one call: all the acks, or the first refusal and what became of the others. */
+function joinOutcomes(
+  parts: readonly OutgoingEvent[][],
+  outcomes: readonly PromiseSettledResult<PublishAck[]>[],
+): PublishAck[] {
+  const acks: PublishAck[] = [];
+  let failed = 0;
+  let first: { readonly error: unknown; readonly index: number } | undefined;
+  let start = 0;
+  for (const [at, outcome] of outcomes.entries()) {
+    const { length } = parts[at]!;
+    if (outcome.status === 'fulfilled') acks.push(...outcome.value);
+    else {
+      const { index, acks: stored, failed: of } = refusalOf(outcome.reason);
+      acks.push(...stored);
+      failed += of ?? length;
+      first ??= { error: outcome.reason, index: start + index };
+    }
+    start += length;
+  }
+  if (first === undefined) return acks;
+  const { error, index } = first;
+  if (!(error instanceof BusError)) throw error;
+  throw new BusError(error.code, `${failed} of ${start} events: ${error.message}`, {
+    details: { ...error.details, index, failed, acks },
+    cause: error,
+  });
+}
+
+/** What a refused frame of several tells of its events. */
+function refusalOf(error: unknown): { index: number; acks: PublishAck[]; failed?: number } {
+  const details = error instanceof BusError ? error.details : undefined;
+  const { index, failed, acks } = details ?? {};
+  return {
+    index: typeof index === 'number' ? index : 0,
+    acks: Array.isArray(acks) ? acks : [],
+    ...(typeof failed === 'number' ? { failed } : {}),
+  };
+}
+
+function aborted(signal: AbortSignal, isSent: boolean): BusError {
+  const message = isSent
+    ? 'the publish was aborted; the server may store it all the same'
+    : 'the publish was aborted before it was sent';
+  return new BusError('ABORTED', message, { cause: signal.reason, details: { isSent } });
+}
+
+function late(timeoutMs: number, isSent: boolean): BusError {
+  const rest = isSent ? 'the server may have stored it all the same' : 'it was not sent';
+  const message = `the publish was not acknowledged within ${timeoutMs} ms; ${rest}`;
+  return new BusError('TIMEOUT', message, { details: { timeoutMs, isSent } });
+}

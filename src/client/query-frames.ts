@@ -1,0 +1,96 @@
+import type { Query } from '../protocol/bus-api.js';
+import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import { QUERY_LIMIT, QUERY_LIMIT_MAX, READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { parseTimestamp } from '../protocol/timestamp.js';
+import type { Requests } from './requests.js';
+
+/**
+ * Queries over a connection. `query` is one request. `read` asks for a page at a time, each behind the
+ * last event of the one before, and only when the reader has come to its end; so it may be long,
+ * slow, and go on over several connections.
+ */
+
+/** Where the log stands whose events come, told by the connection that they came over. */
+export interface LogShape {
+  readonly epoch: string;
+  readonly shards: number;
+}
+
+/** @throws BusError `QUERY_INVALID` for a limit over 10,000; what the server refuses */
+export async function query<P>(requests: Requests, query: Query): Promise<Event<P>[]> {
+  const limit = limitOf(query) ?? QUERY_LIMIT;
+  if (limit > QUERY_LIMIT_MAX) {
+    throw invalid(`limit ${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
+  }
+  const { events = [] } = await requests.ask('query', frameText(query, { limit }));
+  return [...events] as Event<P>[];
+}
+
+/** Newest first there is no cursor to go on from, so `reverse` is one page of up to 10,000. */
+export async function* read<P>(
+  requests: Requests,
+  shape: () => LogShape,
+  wanted: Query,
+): AsyncGenerator<Event<P>, void, undefined> {
+  const limit = limitOf(wanted);
+  if (wanted.reverse === true) {
+    if (limit === undefined || limit > QUERY_LIMIT_MAX) {
+      throw invalid(`with reverse a limit of at most ${QUERY_LIMIT_MAX} is needed`);
+    }
+    yield* await query<P>(requests, wanted);
+    return;
+  }
+  let { after } = wanted;
+  let left = limit ?? Number.POSITIVE_INFINITY;
+  while (left > 0) {
+    const asked = Math.min(left, READ_PAGE_EVENTS);
+    const text = frameText(
+      wanted,
+      after === undefined ? { limit: asked } : { limit: asked, after },
+    );
+    const { events = [] } = await requests.ask('query', text);
+    after = cursorBehind(events, after, shape());
+    yield* events as Event<P>[];
+    left -= events.length;
+    if (events.length < asked) return;
+  }
+}
+
+/** Within a shard the events of a query are in order, so the last of each is how far it has got. */
+function cursorBehind(
+  events: readonly Event[],
+  after: string | undefined,
+  { epoch, shards }: LogShape,
+): string {
+  const start = after === undefined ? undefined : decodeCursor(after);
+  const positions = [...(start?.positions ?? new Array<number>(shards).fill(0))];
+  for (const { shard, sequence } of events) {
+    if (sequence !== undefined && shard < positions.length) positions[shard] = sequence;
+  }
+  return encodeCursor({ epoch: start?.epoch ?? epoch, positions });
+}
+
+function frameText(query: Query, page: { limit: number; after?: string }): string {
+  const { since, until, ...fields } = query;
+  return JSON.stringify({ ...fields, ...page, since: time(since), until: time(until) });
+}
+
+function time(value: Date | string | undefined): string | undefined {
+  return value === undefined ? undefined : new Date(parseTimestamp(value)).toISOString();
+}
+
+function limitOf(query: Query): number | undefined {
+  if (typeof query !== 'object' || query === null) {
+    throw invalid(`query ${quote(query)} is not an object`);
+  }
+  const { limit } = query;
+  if (limit === undefined || (Number.isSafeInteger(limit) && limit > 0)) return limit;
+  throw invalid(`limit ${quote(limit)} is not a whole number above 0`);
+}
+
+function invalid(message: string): BusError {
+  return new BusError('QUERY_INVALID', message);
+}

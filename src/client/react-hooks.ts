@@ -1,0 +1,144 @@
+import {
+  createContext,
+  createElement,
+  type ReactElement,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useMemo,
+  useSyncExternalStore,
+} from 'react';
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import type { FilterInput } from '../protocol/filter.js';
+import { HISTORY_EVENTS, HISTORY_EVENTS_MAX } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import type { BusClient } from './bus-client.js';
+import type { CoalescedEvent } from './coalescer.js';
+import type { StateChange } from './link.js';
+import type { ClientSubscribeOptions } from './subscribe-options.js';
+import { NOTHING, type SubscriptionSnapshot, SubscriptionStore } from './subscription-store.js';
+
+/** The hooks of React, 18 and later, over a client that somebody else made and closes. */
+
+const BusContext = createContext<BusClient | undefined>(undefined);
+
+/** Gives a client to the hooks of all components in it. */
+export function BusProvider(props: {
+  readonly client: BusClient;
+  readonly children?: ReactNode;
+}): ReactElement {
+  return createElement(BusContext.Provider, { value: props.client }, props.children);
+}
+
+/** @throws BusError `OPTION_INVALID` outside of a `BusProvider` */
+export function useBus(): BusClient {
+  const client = useContext(BusContext);
+  if (client !== undefined) return client;
+  throw new BusError('OPTION_INVALID', 'no client: put a BusProvider around this component');
+}
+
+/** The client's last change of state. */
+export function useBusState(client?: BusClient): StateChange {
+  const used = useClient(client);
+  const listen = useCallback(
+    (listener: () => void) => {
+      used.on('state', listener);
+      return () => {
+        used.off('state', listener);
+      };
+    },
+    [used],
+  );
+  const status = (): StateChange => used.status;
+  return useSyncExternalStore(listen, status, status);
+}
+
+export interface UseSubscriptionOptions<P = unknown>
+  extends Omit<ClientSubscribeOptions<P>, 'signal'> {
+  /** Default: the `BusProvider`'s. */
+  client?: BusClient;
+  /** Events that are kept, the newest; default 100, at most 100,000. */
+  history?: number;
+  /** False: no subscription, no events. Default true. */
+  enabled?: boolean;
+  /** Default true: a hidden page has no subscription, and goes on from its cursor when it is seen again. */
+  pauseWhenHidden?: boolean;
+  /** At most one render in this time; default 0: one for all events that arrive together. */
+  throttleMs?: number;
+}
+
+export interface SubscriptionView<E> {
+  /** The newest, oldest of them first; at most `history`. */
+  readonly events: readonly E[];
+  readonly latest: E | undefined;
+  readonly state: SubscriptionSnapshot['state'];
+  readonly error: BusError | undefined;
+  /** Forgets the events; the subscription goes on. */
+  readonly clear: () => void;
+}
+
+/**
+ * The events of a filter. A filter or options of another value (not merely another object) begin anew, without the
+ * events of before. Functions in `coalesce` are those of the render that began it.
+ *
+ * @throws BusError `OPTION_INVALID`
+ */
+export function useSubscription<P = unknown>(
+  filter: FilterInput,
+  options: UseSubscriptionOptions<P> & Required<Pick<UseSubscriptionOptions<P>, 'coalesce'>>,
+): SubscriptionView<CoalescedEvent<P>>;
+export function useSubscription<P = unknown>(
+  filter: FilterInput,
+  options?: UseSubscriptionOptions<P>,
+): SubscriptionView<Event<P>>;
+export function useSubscription<P = unknown>(
+  filter: FilterInput,
+  options: UseSubscriptionOptions<P> = {},
+): SubscriptionView<Event<P>> {
+  const { client, enabled = true, history = HISTORY_EVENTS, ...rest } = options;
+  const { pauseWhenHidden = true, throttleMs = 0, ...subscribe } = rest;
+  if (!Number.isInteger(history) || history < 0 || history > HISTORY_EVENTS_MAX) {
+    const message = `history: a whole number from 0 to ${HISTORY_EVENTS_MAX}, not ${quote(history)}`;
+    throw new BusError('OPTION_INVALID', `useSubscription: ${message}`);
+  }
+  const used = useClient(client);
+  const key = JSON.stringify([filter, enabled, history, pauseWhenHidden, throttleMs, subscribe]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the key stands for the values of them all
+  const store = useMemo(
+    () =>
+      enabled
+        ? new SubscriptionStore<P>(used, filter, {
+            ...subscribe,
+            history,
+            pauseWhenHidden,
+            throttleMs,
+          })
+        : undefined,
+    [used, key],
+  );
+  const snapshot = useSyncExternalStore<SubscriptionSnapshot<P>>(
+    store?.listen ?? listenToNothing,
+    store?.snapshot ?? nothing,
+    nothing,
+  );
+  const clear = store?.clear ?? doNothing;
+  return useMemo(() => ({ ...snapshot, clear }), [snapshot, clear]);
+}
+
+function useClient(client: BusClient | undefined): BusClient {
+  const provided = useContext(BusContext);
+  const used = client ?? provided;
+  if (used !== undefined) return used;
+  throw new BusError('OPTION_INVALID', 'no client: name one, or use a BusProvider');
+}
+
+function doNothing(): void {}
+
+function listenToNothing(): () => void {
+  return doNothing;
+}
+
+function nothing(): SubscriptionSnapshot<never> {
+  return NOTHING;
+}

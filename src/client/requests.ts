@@ -1,0 +1,180 @@
+import { BusError } from '../protocol/errors.js';
+import { CLIENT_REQUESTS_MAX } from '../protocol/limits.js';
+import type { AnsweredType, ServerPayloads } from '../protocol/wire.js';
+import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
+import { type IncomingFrame, invalid, serverError } from './server-frame.js';
+
+/**
+ * Requests and their answers. Those that only read (`ask`) wait for a connection, and are asked again
+ * over the next one when theirs is lost; those that belong to one connection (`tell`) end with it.
+ */
+
+export type Answer<T extends AnsweredType> = AnswerPayload<T>;
+
+interface Request {
+  readonly id: number;
+  readonly type: AnsweredType;
+  readonly frame: string;
+  /** Belongs to the connection over which it was sent. */
+  readonly isBound: boolean;
+  /** Over the connection that there is now. */
+  isSent: boolean;
+  /** Of a list that comes in several frames: what has come so far. */
+  readonly parts: ServerPayloads['result'][];
+  resolve(answer: ServerPayloads[keyof ServerPayloads]): void;
+  reject(error: BusError): void;
+}
+
+export interface RequestSender {
+  send(frame: string): boolean;
+}
+
+export class Requests {
+  readonly #sender: RequestSender;
+  readonly #timeoutMs: number;
+  readonly #pending = new Map<number, Request>();
+  #lastId = 0;
+  #asked = 0;
+
+  constructor(sender: RequestSender, timeoutMs: number) {
+    this.#sender = sender;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @throws BusError what the server answers; `TIMEOUT`; `BACKPRESSURE` if too many wait already */
+  ask<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
+    if (this.#asked >= CLIENT_REQUESTS_MAX) {
+      const message = `${this.#asked} requests wait for their answers, which is the limit`;
+      return Promise.reject(new BusError('BACKPRESSURE', message));
+    }
+    this.#asked++;
+    return new Promise<Answer<T>>((resolve, reject) => {
+      const request = this.#add(type, payload, false, resolve, reject);
+      if (this.#timeoutMs > 0) this.#limit(request);
+      request.isSent = this.#sender.send(request.frame);
+    });
+  }
+
+  /**
+   * Told at once, in the turn in which the answer comes, for frames behind it may depend on it. If the connection ends
+   * first, `onRefused` gets `CONNECTION_FAILED`.
+   */
+  tell<T extends AnsweredType>(
+    type: T,
+    payload: string,
+    onAnswer: (answer: Answer<T>) => void,
+    onRefused: (error: BusError) => void,
+  ): void {
+    const request = this.#add(type, payload, true, onAnswer, onRefused);
+    request.isSent = this.#sender.send(request.frame);
+    if (!request.isSent) request.reject(lost());
+  }
+
+  /** Draws an id for a request that its owner keeps itself. */
+  nextId(): number {
+    return ++this.#lastId;
+  }
+
+  /**
+   * Whether the frame answered a request of this.
+   * @throws BusError `MESSAGE_INVALID` where the answer is of a wrong kind
+   */
+  take(frame: IncomingFrame): boolean {
+    const request =
+      typeof frame.requestId === 'number' ? this.#pending.get(frame.requestId) : undefined;
+    if (request === undefined) return false;
+    if (frame.type === 'error') {
+      request.reject(serverError(frame.payload));
+      return true;
+    }
+    if (frame.type !== ANSWER_TYPES[request.type]) {
+      throw invalid(`${frame.type} is no answer to ${request.type}`);
+    }
+    if (frame.type === 'result') this.#takePart(request, frame.payload);
+    else request.resolve(frame.payload as ServerPayloads[keyof ServerPayloads]);
+    return true;
+  }
+
+  connected(): void {
+    for (const request of this.#pending.values()) {
+      request.isSent ||= this.#sender.send(request.frame);
+    }
+  }
+
+  lost(): void {
+    for (const request of [...this.#pending.values()]) {
+      request.parts.length = 0;
+      request.isSent = false;
+      if (request.isBound) request.reject(lost());
+    }
+  }
+
+  fail(error: BusError): void {
+    for (const request of [...this.#pending.values()]) request.reject(error);
+  }
+
+  #add<T extends AnsweredType>(
+    type: T,
+    payload: string,
+    isBound: boolean,
+    resolve: (answer: Answer<T>) => void,
+    reject: (error: BusError) => void,
+  ): Request {
+    const id = this.nextId();
+    const settle = (): void => {
+      if (this.#pending.delete(id) && !isBound) this.#asked--;
+    };
+    const request: Request = {
+      id,
+      type,
+      frame: `{"type":"${type}","requestId":${id},"payload":${payload}}`,
+      isBound,
+      isSent: false,
+      parts: [],
+      resolve: (answer) => {
+        settle();
+        resolve(answer as Answer<T>);
+      },
+      reject: (error) => {
+        settle();
+        reject(error);
+      },
+    };
+    this.#pending.set(id, request);
+    return request;
+  }
+
+  #takePart(request: Request, part: ServerPayloads['result']): void {
+    request.parts.push(part);
+    if (part.more === true) return;
+    request.resolve(request.parts.length === 1 ? part : joined(request.parts));
+  }
+
+  #limit(request: Request): void {
+    const timer = setTimeout(() => {
+      const message = `${request.type} was not answered within ${this.#timeoutMs} ms`;
+      request.reject(new BusError('TIMEOUT', message, { details: { timeoutMs: this.#timeoutMs } }));
+    }, this.#timeoutMs);
+    const { resolve, reject } = request;
+    request.resolve = (answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    request.reject = (error) => {
+      clearTimeout(timer);
+      reject(error);
+    };
+  }
+}
+
+function joined(parts: readonly ServerPayloads['result'][]): ServerPayloads['result'] {
+  return {
+    events: parts.flatMap(({ events }) => events ?? []),
+    topics: parts.flatMap(({ topics }) => topics ?? []),
+    subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),
+  };
+}
+
+function lost(): BusError {
+  return new BusError('CONNECTION_FAILED', 'the connection was lost before the answer came');
+}

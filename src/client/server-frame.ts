@@ -1,0 +1,134 @@
+import { BusError, ERROR_CODES, type ErrorCode } from '../protocol/errors.js';
+import type { Event, PublishAck } from '../protocol/event.js';
+import { quote } from '../protocol/quote.js';
+import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
+
+/**
+ * Reads what the server sends. A server may be newer, wrong, or no server of ours: a kind of frame
+ * that is not known is passed over, a frame that is none ends the connection, and whatever is taken
+ * has the shape that the rest of the client relies on.
+ */
+
+/** What the client takes: the frames of the protocol, and the answer to `authenticate`. */
+export type IncomingFrame =
+  | ServerFrame
+  | {
+      readonly type: 'authenticated';
+      readonly requestId?: string | number;
+      readonly payload: object;
+    };
+
+type Fields = Readonly<Record<string, unknown>>;
+type FrameType = keyof ServerPayloads | 'authenticated';
+
+/** What is wrong with a payload, or `undefined`. Fields that nobody here looks at are not looked at. */
+const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
+  welcome: (payload) =>
+    texts(payload, 'protocol', 'epoch', 'connection') ??
+    (isCount(payload.shards) ? undefined : 'shards') ??
+    limitsFault(payload.limits),
+  authenticated: () => undefined,
+  subscribed: (payload) => texts(payload, 'subscription', 'cursor'),
+  unsubscribed: (payload) => texts(payload, 'subscription'),
+  published: ({ acks }) => (Array.isArray(acks) && acks.every(isAck) ? undefined : 'acks'),
+  result: resultFault,
+  pong: () => undefined,
+  events: (payload) => texts(payload, 'subscription', 'cursor') ?? eventsFault(payload.events),
+  caughtUp: (payload) => texts(payload, 'subscription', 'cursor'),
+  gap: (payload) =>
+    texts(payload, 'subscription', 'reason') ?? counts(payload, 'shard', 'from', 'to'),
+  dropped: (payload) => texts(payload, 'subscription') ?? counts(payload, 'count'),
+  ended: (payload) => texts(payload, 'subscription', 'code', 'message', 'cursor'),
+  error: (payload) => texts(payload, 'code', 'message'),
+};
+
+/**
+ * `undefined` for a kind of frame that is not known.
+ * @throws BusError `MESSAGE_INVALID`
+ */
+export function parseServerFrame(text: string): IncomingFrame | undefined {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(`what the server sent is not JSON: ${quote(text)}`, cause);
+  }
+  if (!isObject(frame) || typeof frame.type !== 'string') {
+    throw invalid(`what the server sent is not a frame: ${quote(text)}`);
+  }
+  const { type, requestId, payload } = frame;
+  if (!Object.hasOwn(FAULTS, type)) return undefined;
+  if (requestId !== undefined && !isRequestId(requestId)) {
+    throw invalid(`${type}: requestId ${quote(requestId)} is none of ours`);
+  }
+  if (!isObject(payload)) throw invalid(`${type}: payload ${quote(payload)} is not an object`);
+  const fault = FAULTS[type as FrameType](payload);
+  if (fault !== undefined) throw invalid(`${type}: ${fault} is missing or malformed`);
+  return frame as object as IncomingFrame;
+}
+
+/** A code that this client does not know yet must not look like one that it does. */
+export function serverError(payload: ServerPayloads['error']): BusError {
+  const { message, details } = payload;
+  const code = knownCode(payload.code);
+  return BusError.from(isObject(details) ? { code, message, details } : { code, message });
+}
+
+export function knownCode(code: string): ErrorCode {
+  return ERROR_CODES.find((known) => known === code) ?? 'MESSAGE_INVALID';
+}
+
+export function invalid(message: string, cause?: unknown): BusError {
+  return new BusError('MESSAGE_INVALID', message, cause === undefined ? {} : { cause });
+}
+
+function resultFault(payload: Fields): string | undefined {
+  const { events, topics, subscribers, stats } = payload;
+  if (events !== undefined) return eventsFault(events);
+  const list = topics ?? subscribers;
+  if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
+  return isObject(stats) ? undefined : 'events, topics, subscribers or stats';
+}
+
+function limitsFault(limits: unknown): string | undefined {
+  if (!isObject(limits)) return 'limits';
+  return counts(limits, 'frameBytes', 'payloadBytes');
+}
+
+function eventsFault(events: unknown): string | undefined {
+  if (!Array.isArray(events)) return 'events';
+  const at = events.findIndex((event) => !isEvent(event));
+  return at < 0 ? undefined : `events.${at}`;
+}
+
+function isEvent(event: unknown): event is Event {
+  if (!isObject(event) || !('payload' in event)) return false;
+  const { shard, sequence } = event;
+  if (!isCount(shard) || (sequence !== undefined && !isCount(sequence))) return false;
+  return texts(event, 'id', 'topic', 'type', 'source', 'timestamp') === undefined;
+}
+
+function isAck(ack: unknown): ack is PublishAck {
+  return isObject(ack) && texts(ack, 'id', 'topic', 'durability') === undefined;
+}
+
+/** The first of these fields that is no text, or `undefined`. */
+function texts(payload: Fields, ...fields: string[]): string | undefined {
+  return fields.find((field) => typeof payload[field] !== 'string');
+}
+
+function counts(payload: Fields, ...fields: string[]): string | undefined {
+  return fields.find((field) => !isCount(payload[field]));
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isRequestId(value: unknown): boolean {
+  return typeof value === 'number' || typeof value === 'string';
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,219 @@
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import type { FilterInput } from '../protocol/filter.js';
+import type { BusClient } from './bus-client.js';
+import type { StateChange } from './link.js';
+import { isPageHidden, watchVisibility } from './page-hints.js';
+import type { ClientSubscribeOptions } from './subscribe-options.js';
+import type { ClientSubscription } from './subscription.js';
+
+/**
+ * A subscription as a store that a user interface can watch: its newest events and how it fares, as a
+ * snapshot that changes only together with a call of the listeners. Every event gets into the
+ * snapshot that follows it, however many come at once; one snapshot is made for all that come in a
+ * turn of the event loop.
+ *
+ * It subscribes while somebody listens. Who stops listening and begins again in the same turn, as
+ * React does in its strict mode, finds it as it was.
+ */
+
+/** `off`: nobody listens, or `enabled` is false. `pending`: the server does not have it yet. `paused`: the page is hidden. */
+export type SubscriptionState = 'off' | 'pending' | 'live' | 'paused' | 'failed';
+
+export interface SubscriptionSnapshot<P = unknown> {
+  /** The newest, oldest of them first; at most `history`. */
+  readonly events: readonly Event<P>[];
+  readonly latest: Event<P> | undefined;
+  readonly state: SubscriptionState;
+  readonly error: BusError | undefined;
+}
+
+export interface StoreOptions<P> extends Omit<ClientSubscribeOptions<P>, 'signal'> {
+  readonly history: number;
+  readonly pauseWhenHidden: boolean;
+  readonly throttleMs: number;
+}
+
+export const NOTHING: SubscriptionSnapshot<never> = Object.freeze({
+  events: Object.freeze([]),
+  latest: undefined,
+  state: 'off',
+  error: undefined,
+});
+
+export class SubscriptionStore<P> {
+  readonly #client: BusClient;
+  readonly #filter: FilterInput;
+  readonly #options: StoreOptions<P>;
+  readonly #listeners = new Set<() => void>();
+  #snapshot: SubscriptionSnapshot<P> = NOTHING;
+  #events: Event<P>[] = [];
+  #state: SubscriptionState = 'off';
+  #error: BusError | undefined;
+  #subscription: ClientSubscription<P> | undefined;
+  /** Where an earlier subscription of this store has got. */
+  #cursor = '';
+  #release: ReturnType<typeof setTimeout> | undefined;
+  #refresh: ReturnType<typeof setTimeout> | undefined;
+  #isRefreshDue = false;
+  #unwatch: (() => void) | undefined;
+
+  constructor(client: BusClient, filter: FilterInput, options: StoreOptions<P>) {
+    this.#client = client;
+    this.#filter = filter;
+    this.#options = options;
+  }
+
+  /** For `useSyncExternalStore`, bound. */
+  readonly listen = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    clearTimeout(this.#release);
+    this.#release = undefined;
+    if (this.#unwatch === undefined) this.#start();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      this.#release = setTimeout(() => this.#stop(), 0);
+    };
+  };
+
+  readonly snapshot = (): SubscriptionSnapshot<P> => this.#snapshot;
+
+  /** Forgets the events; the subscription goes on. */
+  readonly clear = (): void => {
+    this.#events = [];
+    this.#changed();
+  };
+
+  #start(): void {
+    const unwatchPage = this.#options.pauseWhenHidden
+      ? watchVisibility(() => this.#onVisibility())
+      : () => {};
+    this.#client.on('state', this.#onClientState);
+    this.#unwatch = () => {
+      unwatchPage();
+      this.#client.off('state', this.#onClientState);
+    };
+    this.#begin();
+  }
+
+  #stop(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#leave();
+    clearTimeout(this.#refresh);
+    this.#isRefreshDue = false;
+    this.#become('off');
+  }
+
+  #begin(): void {
+    if (this.#options.pauseWhenHidden && isPageHidden()) {
+      this.#become('paused');
+      return;
+    }
+    const { history: _, pauseWhenHidden: __, throttleMs: ___, ...options } = this.#options;
+    if (this.#cursor !== '') options.from = { after: this.#cursor };
+    this.#become('pending');
+    try {
+      this.#subscription = this.#client.subscribe<P>(
+        this.#filter,
+        (event: Event<P>) => this.#take(event),
+        options,
+      );
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.#watch(this.#subscription);
+  }
+
+  #watch(subscription: ClientSubscription<P>): void {
+    const isOurs = (): boolean => this.#subscription === subscription;
+    // `closed` tells it.
+    subscription.on('error', () => {});
+    subscription.ready.then(
+      () => isOurs() && this.#become('live'),
+      () => {},
+    );
+    subscription.closed.catch((error: unknown) => {
+      if (isOurs()) this.#failed(error);
+    });
+  }
+
+  #leave(): void {
+    const subscription = this.#subscription;
+    this.#subscription = undefined;
+    if (subscription === undefined) return;
+    this.#cursor = subscription.cursor;
+    void subscription.unsubscribe();
+  }
+
+  #failed(error: unknown): void {
+    this.#leave();
+    this.#error =
+      error instanceof BusError
+        ? error
+        : new BusError('HANDLER_FAILED', `the subscription failed: ${String(error)}`, {
+            cause: error,
+          });
+    this.#become('failed');
+  }
+
+  #onVisibility(): void {
+    if (isPageHidden()) {
+      if (this.#subscription === undefined) return;
+      this.#leave();
+      this.#become('paused');
+    } else if (this.#state === 'paused') this.#begin();
+  }
+
+  /** A client that had given up tries again. */
+  readonly #onClientState = ({ state, previous }: StateChange): void => {
+    if (previous === 'failed' && state === 'connecting' && this.#state === 'failed') this.#begin();
+  };
+
+  #take(event: Event<P>): void {
+    this.#events.push(event);
+    // Cut in bulk: an event costs no copy of the others.
+    const { history } = this.#options;
+    if (this.#events.length > 2 * history + 16) this.#events = this.#newest(history);
+    this.#changed();
+  }
+
+  #become(state: SubscriptionState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    if (state !== 'failed') this.#error = undefined;
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.#isRefreshDue) return;
+    this.#isRefreshDue = true;
+    const { throttleMs } = this.#options;
+    const refresh = (): void => {
+      if (!this.#isRefreshDue) return;
+      this.#isRefreshDue = false;
+      this.#publish();
+    };
+    if (throttleMs > 0) this.#refresh = setTimeout(refresh, throttleMs);
+    else queueMicrotask(refresh);
+  }
+
+  #publish(): void {
+    const { history } = this.#options;
+    const latest = this.#events[this.#events.length - 1];
+    this.#snapshot = {
+      events: this.#newest(history),
+      latest,
+      state: this.#state,
+      error: this.#error,
+    };
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #newest(count: number): Event<P>[] {
+    // `slice(-0)` would be all of them.
+    return count === 0 ? this.#events.slice(-1).slice(1) : this.#events.slice(-count);
+  }
+}

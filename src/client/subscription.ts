@@ -1,0 +1,490 @@
+import type {
+  EventHandler,
+  SubscribeFrom,
+  Subscription,
+  SubscriptionEvents,
+} from '../protocol/bus-api.js';
+import { type CursorPosition, decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
+import type { ServerPayloads } from '../protocol/wire.js';
+import { Coalescer, coalesced } from './coalescer.js';
+import { Delivery } from './delivery.js';
+import { Emitter } from './emitter.js';
+import { FilterUpdates } from './filter-updates.js';
+import { retryAfterMs } from './link.js';
+import type { Requests } from './requests.js';
+import { type IncomingFrame, invalid, knownCode } from './server-frame.js';
+import { type ParsedSubscribeOptions, wireFrom } from './subscribe-options.js';
+
+/**
+ * A subscription of a client. Over each connection it is opened anew, behind the last event that
+ * arrived; what has arrived and waits here stays. So nothing comes twice and nothing is left out,
+ * however often the connection is lost.
+ *
+ * The server may be ahead of the consumer by a window of events and bytes; what is consumed is told
+ * to it from time to time. It holds back the rest, so a slow consumer costs bounded memory here.
+ */
+
+export interface SubscriptionHost {
+  readonly requests: Requests;
+  isConnected(): boolean;
+  send(frame: string): boolean;
+  cut(error: BusError): void;
+  forget(subscription: ClientSubscription): void;
+  report(error: BusError): void;
+}
+
+/** `away`: the server does not have it, or this side does not know that it has. */
+type Stage = 'away' | 'opening' | 'open';
+
+/** Refusals after which the same request may well succeed. */
+const TRANSIENT: readonly string[] = ['RATE_LIMITED', 'BACKPRESSURE', 'TIMEOUT', 'SHARD_RESTARTED'];
+
+/** What is consumed is told before this share of the window is owed; well below a third, see `#report`. */
+const REPORT_SHARE = 8;
+/** A frame holds at most this much beyond the window. */
+const WINDOW_TOLERANCE_EVENTS = 1024;
+
+export class ClientSubscription<P = unknown> implements Subscription<P> {
+  readonly id: string;
+  readonly ready: Promise<void>;
+  readonly closed: Promise<void>;
+  readonly #options: ParsedSubscribeOptions<P>;
+  readonly #host: SubscriptionHost;
+  readonly #delivery: Delivery<P>;
+  readonly #coalescer: Coalescer<P> | undefined;
+  readonly #emitter = new Emitter<SubscriptionEvents>();
+  readonly #filter: FilterUpdates;
+  #stage: Stage = 'away';
+  /** Counts openings, so that an answer to an earlier one is known. */
+  #opening = 0;
+  #from: SubscribeFrom;
+  /** Up to where events have arrived; `undefined` before the first opening. */
+  #arrived: { epoch: string; positions: number[] } | undefined;
+  #dropped = 0;
+  /** Of what is held, the events that came over an earlier connection: this one's window does not count them. */
+  #foreign = 0;
+  #owedEvents = 0;
+  #owedChars = 0;
+  #isWaitingForRoom = false;
+  #isFlushDue = false;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #isEnded = false;
+  #isFinished = false;
+  #resolveReady!: () => void;
+  #rejectReady!: (error: Error) => void;
+  #resolveClosed!: () => void;
+  #rejectClosed!: (error: Error) => void;
+
+  constructor(
+    id: string,
+    filter: ParsedFilter,
+    options: ParsedSubscribeOptions<P>,
+    handler: EventHandler<P> | undefined,
+    host: SubscriptionHost,
+  ) {
+    this.id = id;
+    this.#options = options;
+    this.#host = host;
+    this.#from = wireFrom(options.from);
+    const { from, coalesce } = options;
+    const start = typeof from === 'object' && 'after' in from ? from.after : '';
+    this.#delivery = new Delivery<P>(start, handler, {
+      onConsumed: (events, chars) => this.#onConsumed(events, chars),
+      onIdle: () => this.#onIdle(),
+      onHandlerFailed: (error) => this.fail(error),
+    });
+    this.#coalescer = coalesce === undefined ? undefined : new Coalescer(coalesce);
+    this.#filter = new FilterUpdates(filter, (next, done) => this.#sendUpdate(next, done));
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    this.closed = new Promise((resolve, reject) => {
+      this.#resolveClosed = resolve;
+      this.#rejectClosed = reject;
+    });
+    // Whoever does not look at these is told through 'error' and the client.
+    this.ready.catch(() => {});
+    this.closed.catch(() => {});
+  }
+
+  get cursor(): string {
+    return this.#delivery.position.cursor;
+  }
+
+  get pending(): number {
+    return this.#delivery.pending + (this.#coalescer?.events ?? 0);
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Events here that are not consumed; what the server holds back is not known and not counted. */
+  get lag(): number {
+    return this.#held;
+  }
+
+  on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this {
+    this.#emitter.on(event, listener);
+    return this;
+  }
+
+  off<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this {
+    this.#emitter.off(event, listener);
+    return this;
+  }
+
+  async update(filter: FilterInput): Promise<void> {
+    const parsed = parseFilter(filter);
+    if (this.#isEnded) throw this.#endedError();
+    await this.#filter.want(parsed);
+  }
+
+  async unsubscribe(): Promise<void> {
+    this.#clear();
+    await this.#leave();
+    this.#finish();
+  }
+
+  async drain(): Promise<void> {
+    await this.#leave();
+    this.#flushCoalesced();
+    await this.#delivery.emptied();
+    this.#finish();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.unsubscribe();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Event<P>> {
+    return {
+      next: () => this.#delivery.next(),
+      return: async () => {
+        this.#delivery.settle();
+        await this.unsubscribe();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  /** Resolves when what has arrived is consumed. */
+  emptied(): Promise<void> {
+    this.#flushCoalesced();
+    return this.#delivery.emptied();
+  }
+
+  /** There is a connection: asks the server for what follows. */
+  open(): void {
+    if (this.#isEnded || this.#stage !== 'away' || !this.#host.isConnected()) return;
+    // The new window comes on top of what is held, so that has to be the smaller part.
+    this.#isWaitingForRoom = this.#held > this.#options.windowEvents / 2;
+    if (this.#isWaitingForRoom) return;
+    this.#stage = 'opening';
+    this.#foreign = this.#held;
+    this.#owedEvents = 0;
+    this.#owedChars = 0;
+    const opening = ++this.#opening;
+    const filter = this.#filter.sending();
+    const { overflow, maxBuffer, windowEvents } = this.#options;
+    const window = { events: windowEvents, bytes: CLIENT_WINDOW_BYTES };
+    const request = {
+      subscription: this.id,
+      filter,
+      from: this.#from,
+      overflow,
+      maxBuffer,
+      window,
+    };
+    this.#host.requests.tell(
+      'subscribe',
+      JSON.stringify(request),
+      ({ cursor }) => {
+        if (opening === this.#opening && !this.#isEnded) this.#onSubscribed(cursor);
+      },
+      (error) => {
+        if (opening === this.#opening && !this.#isEnded) this.#onRefused(error);
+      },
+    );
+  }
+
+  /** The connection is gone, and with it the server's side. */
+  lost(): void {
+    this.#stage = 'away';
+    this.#opening++;
+    this.#isWaitingForRoom = false;
+    clearTimeout(this.#retryTimer);
+  }
+
+  /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where the server talks nonsense */
+  onFrame(frame: IncomingFrame, length: number): void {
+    if (this.#isEnded || this.#stage !== 'open') return;
+    switch (frame.type) {
+      case 'events':
+        this.#onEvents(frame.payload, length);
+        break;
+      case 'caughtUp': {
+        const { cursor } = frame.payload;
+        this.#reach(cursor);
+        this.#mark(cursor, () => this.#emitter.emit('caughtUp', { cursor }));
+        break;
+      }
+      case 'gap': {
+        const { shard, from, to, reason } = frame.payload;
+        this.#mark(undefined, () => this.#emitter.emit('gap', { shard, from, to, reason }));
+        break;
+      }
+      case 'dropped':
+        this.#dropped += frame.payload.count;
+        this.#emitter.emit('dropped', { count: frame.payload.count });
+        break;
+      case 'ended':
+        this.#onEnded(frame.payload);
+    }
+  }
+
+  /** Ends it in an error. What was received and not consumed is dropped; the cursor says where to go on. */
+  fail(error: Error): void {
+    if (this.#isFinished) return;
+    this.#clear();
+    void this.#leave();
+    this.#finish(error);
+  }
+
+  /** The client closes. */
+  close(): void {
+    this.#clear();
+    this.#isEnded = true;
+    this.#finish();
+  }
+
+  get #held(): number {
+    return this.#delivery.held + (this.#coalescer?.events ?? 0);
+  }
+
+  #onSubscribed(cursor: string): void {
+    this.#stage = 'open';
+    this.#reach(cursor);
+    // Behind whatever waits: an epoch may have begun in between.
+    this.#mark(cursor);
+    this.#resolveReady();
+    this.#filter.sent();
+  }
+
+  #onRefused(error: BusError): void {
+    this.#stage = 'away';
+    if (error.code === 'CONNECTION_FAILED') return;
+    if (error.code === 'BUS_CLOSED') this.#host.cut(error);
+    else if (TRANSIENT.includes(error.code)) {
+      const ms = retryAfterMs(error) || CLIENT_SUBSCRIBE_RETRY_MS;
+      this.#retryTimer = setTimeout(() => this.open(), ms);
+    } else this.fail(this.#withCursor(error));
+  }
+
+  #onEnded({ code, message }: ServerPayloads['ended']): void {
+    this.#stage = 'away';
+    const error = new BusError(knownCode(code), message);
+    // The server stops: it will be back, and so will this.
+    if (error.code === 'BUS_CLOSED') this.#host.cut(error);
+    else this.fail(this.#withCursor(error));
+  }
+
+  #onEvents({ events, cursor }: ServerPayloads['events'], length: number): void {
+    const { windowEvents } = this.#options;
+    if (this.#held + events.length > 2 * windowEvents + WINDOW_TOLERANCE_EVENTS) {
+      throw invalid(`${events.length} events came beyond the window of ${windowEvents}`);
+    }
+    const chars = length / Math.max(1, events.length);
+    for (const event of events) {
+      if (this.#isEnded) return;
+      if (this.#isNew(event)) this.#arrive(event as Event<P>, chars);
+      else this.#onConsumed(1, chars);
+    }
+    this.#reach(cursor);
+    if (this.#coalescer === undefined || this.#coalescer.events === 0) this.#mark(cursor);
+    else this.#delivery.flush();
+  }
+
+  /** @throws BusError `MESSAGE_INVALID` for a shard that the cursor does not know */
+  #isNew({ shard, sequence }: Event): boolean {
+    if (sequence === undefined) return true;
+    const position = this.#arrived!.positions[shard];
+    if (position === undefined) throw invalid(`an event of shard ${shard} is not of this bus`);
+    return sequence > position;
+  }
+
+  #arrive(event: Event<P>, chars: number): void {
+    const isGathered = this.#gather(event);
+    const { shard, sequence } = event;
+    if (sequence !== undefined) this.#arrived!.positions[shard] = sequence;
+    if (isGathered) {
+      this.#scheduleFlush();
+      return;
+    }
+    const item = this.#coalescer === undefined ? event : coalesced([event]);
+    this.#delivery.push({ event: item, isStep: true, events: 1, chars });
+  }
+
+  /** False where the event stands for itself: what was gathered goes before it, with a position before it. */
+  #gather(event: Event<P>): boolean {
+    if (this.#coalescer === undefined) return false;
+    try {
+      if (this.#coalescer.take(event)) return true;
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#flushCoalesced();
+    return false;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#coalescer!.events * 2 >= this.#options.windowEvents) this.#flushCoalesced();
+    if (this.#flushTimer !== undefined || this.#isFlushDue) return;
+    this.#flushTimer = setTimeout(() => {
+      this.#flushTimer = undefined;
+      this.#isFlushDue = true;
+      if (this.#delivery.pending === 0) this.#flushCoalesced();
+    }, this.#options.coalesce!.windowMs);
+  }
+
+  /** A consumer that is slower than the window gets more in one. */
+  #onIdle(): void {
+    if (this.#isFlushDue) queueMicrotask(() => this.#isFlushDue && this.#flushCoalesced());
+  }
+
+  #flushCoalesced(): void {
+    const coalescer = this.#coalescer;
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.#isFlushDue = false;
+    if (coalescer === undefined || coalescer.events === 0) return;
+    const { events } = coalescer;
+    let batch: Event<P>[];
+    try {
+      batch = coalescer.flush();
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    const last = batch.length - 1;
+    for (const [at, event] of batch.entries()) {
+      // Its length was not kept; that a window in bytes is not held up, `#report` sees to.
+      this.#delivery.push({ event, isStep: false, events: at === last ? events : 0, chars: 0 });
+    }
+    this.#delivery.mark({ cursor: encodeCursor(this.#arrived!) });
+    this.#delivery.flush();
+  }
+
+  /** Something that has its place between the events. */
+  #mark(cursor: string | undefined, tell?: () => void): void {
+    this.#flushCoalesced();
+    this.#delivery.mark({
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(tell === undefined ? {} : { tell }),
+    });
+    this.#delivery.flush();
+  }
+
+  #reach(cursor: string): void {
+    const { epoch, positions }: CursorPosition = decodeCursor(cursor);
+    this.#arrived = { epoch, positions: [...positions] };
+    this.#from = { after: cursor };
+  }
+
+  #onConsumed(events: number, chars: number): void {
+    const foreign = Math.min(this.#foreign, events);
+    this.#foreign -= foreign;
+    this.#owedEvents += events - foreign;
+    this.#owedChars += chars;
+    this.#report();
+    if (this.#isWaitingForRoom) this.open();
+  }
+
+  /**
+   * A character is at most three bytes, so what is owed and not yet told never fills the window.
+   */
+  #report(): void {
+    if (this.#stage !== 'open' || this.#owedEvents === 0) return;
+    const isDue =
+      this.#owedEvents >= this.#options.windowEvents / REPORT_SHARE ||
+      this.#owedChars >= CLIENT_WINDOW_BYTES / REPORT_SHARE ||
+      this.#coalescer !== undefined;
+    if (!isDue) return;
+    const payload = { subscription: this.id, events: this.#owedEvents };
+    this.#host.send(JSON.stringify({ type: 'consumed', payload }));
+    this.#owedEvents = 0;
+    this.#owedChars = 0;
+  }
+
+  #sendUpdate(filter: ParsedFilter, done: (error?: BusError) => void): boolean {
+    if (this.#stage !== 'open') return false;
+    const payload = JSON.stringify({ subscription: this.id, filter });
+    this.#host.requests.tell('update', payload, () => done(), done);
+    return true;
+  }
+
+  #clear(): void {
+    this.#delivery.clear();
+    this.#coalescer?.clear();
+    clearTimeout(this.#flushTimer);
+  }
+
+  /** Takes no more events; resolves when the server knows, or is gone. */
+  #leave(): Promise<void> {
+    if (this.#isEnded) return Promise.resolve();
+    this.#isEnded = true;
+    clearTimeout(this.#retryTimer);
+    this.#host.forget(this as ClientSubscription);
+    this.#filter.fail(this.#endedError());
+    if (this.#stage === 'away') return Promise.resolve();
+    return new Promise((resolve) => {
+      const payload = JSON.stringify({ subscription: this.id });
+      this.#host.requests.tell(
+        'unsubscribe',
+        payload,
+        () => resolve(),
+        () => resolve(),
+      );
+    });
+  }
+
+  #finish(failure?: Error): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#filter.fail(this.#endedError());
+    this.#delivery.finish(failure);
+    if (failure === undefined) {
+      this.#resolveReady();
+      this.#resolveClosed();
+      return;
+    }
+    this.#rejectReady(failure);
+    this.#rejectClosed(failure);
+    this.#tellFailure(failure);
+  }
+
+  #tellFailure(failure: Error): void {
+    const error =
+      failure instanceof BusError
+        ? failure
+        : new BusError('HANDLER_FAILED', `handler of ${this.id} failed: ${failure.message}`, {
+            cause: failure,
+          });
+    if (this.#emitter.has('error')) this.#emitter.emit('error', error);
+    else this.#host.report(error);
+  }
+
+  #withCursor({ code, message, details }: BusError): BusError {
+    return new BusError(code, message, { details: { ...details, cursor: this.cursor } });
+  }
+
+  #endedError(): BusError {
+    return new BusError('SUBSCRIPTION_UNKNOWN', `subscription ${this.id} has ended`);
+  }
+}

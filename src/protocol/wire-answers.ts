@@ -1,0 +1,19 @@
+import type { AnsweredType, ServerPayloads } from './wire.js';
+
+/** Which kind of frame answers which request. Apart from the schemas, which a client does not need. */
+export const ANSWER_TYPES = {
+  authenticate: 'authenticated',
+  publish: 'published',
+  subscribe: 'subscribed',
+  update: 'subscribed',
+  unsubscribe: 'unsubscribed',
+  query: 'result',
+  topics: 'result',
+  subscribers: 'result',
+  stats: 'result',
+  backup: 'result',
+  prune: 'result',
+  ping: 'pong',
+} as const satisfies Record<AnsweredType, keyof ServerPayloads>;
+
+export type AnswerPayload<T extends AnsweredType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
