@@ -10,7 +10,7 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { PAYLOAD_BYTES_MAX, WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits.js';
-import type { Welcome } from '../protocol/wire.js';
+import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { Emitter } from './emitter.js';
 import { type ClientState, Link, type StateChange } from './link.js';
@@ -20,7 +20,6 @@ import { watchPage } from './page-hints.js';
 import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
 import { query, read } from './query-frames.js';
 import { Requests } from './requests.js';
-import type { IncomingFrame } from './server-frame.js';
 import type { OpenSocket } from './socket.js';
 import {
   type ClientSubscribeOptions,
@@ -209,7 +208,7 @@ export class BusClient implements BusApi {
     return read<P>(this.#requests, () => this.#welcome!, wanted);
   }
 
-  async subscribers(topic: string): Promise<SubscriberInfo[]> {
+  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
     this.#wake();
     const answer = await this.#requests.ask('subscribers', JSON.stringify({ topic }));
     return [...(answer.subscribers ?? [])] as SubscriberInfo[];
@@ -313,7 +312,7 @@ export class BusClient implements BusApi {
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }
 
-  #onFrame(frame: IncomingFrame, length: number): void {
+  #onFrame(frame: ServerFrame, length: number): void {
     if (this.#outbox.take(frame) || this.#requests.take(frame)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {

@@ -1,10 +1,10 @@
 import { BusError } from '../protocol/errors.js';
 import { CLIENT_PROBE_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import type { Welcome } from '../protocol/wire.js';
+import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import { WIRE_PROTOCOL } from '../protocol/wire-name.js';
 import type { ParsedConnectOptions } from './options.js';
-import { type IncomingFrame, invalid, parseServerFrame, serverError } from './server-frame.js';
+import { invalid, parseServerFrame, serverError } from './server-frame.js';
 import type { OpenSocket, Socket, SocketListener } from './socket.js';
 
 /**
@@ -16,7 +16,7 @@ import type { OpenSocket, Socket, SocketListener } from './socket.js';
 export interface ConnectionListener {
   onReady(welcome: Welcome): void;
   /** Anything but the welcome and what belongs to the beginning. `length`: of the frame, in characters. */
-  onFrame(frame: IncomingFrame, length: number): void;
+  onFrame(frame: ServerFrame, length: number): void;
   onEnd(error: BusError): void;
 }
 
@@ -135,7 +135,10 @@ export class Connection implements SocketListener {
     }
   }
 
-  #take(frame: IncomingFrame, length: number): void {
+  #take(frame: ServerFrame, length: number): void {
+    // Of nothing that was asked: what this connection was let in with holds no longer.
+    const isUnasked = frame.type === 'error' && frame.requestId === undefined;
+    if (isUnasked && frame.payload.code === 'UNAUTHENTICATED') throw serverError(frame.payload);
     if (frame.type === 'welcome') this.#onWelcome(frame.payload);
     else if (frame.requestId === AUTHENTICATE_ID) this.#onAuthenticated(frame);
     else if (this.#isReady) this.#listener.onFrame(frame, length);
@@ -148,11 +151,15 @@ export class Connection implements SocketListener {
       throw invalid(`the server speaks ${quote(protocol)}, this client ${WIRE_PROTOCOL}`);
     }
     if (this.#welcome !== undefined) throw invalid('the server said welcome twice');
+    if (welcome.principal === undefined && this.#isAuthenticated) {
+      const message = 'the server wants a token; give connect a getToken';
+      throw new BusError('UNAUTHENTICATED', message);
+    }
     this.#welcome = welcome;
     this.#begin();
   }
 
-  #onAuthenticated(frame: IncomingFrame): void {
+  #onAuthenticated(frame: ServerFrame): void {
     if (frame.type === 'error') throw serverError(frame.payload);
     if (frame.type !== 'authenticated') throw invalid(`${frame.type} is no answer to a token`);
     this.#isAuthenticated = true;

@@ -1,10 +1,9 @@
 import type { BusError } from '../protocol/errors.js';
 import { CLIENT_STABLE_MS } from '../protocol/limits.js';
-import type { Welcome } from '../protocol/wire.js';
+import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import { backoffMs } from './backoff.js';
 import { Connection } from './connection.js';
 import type { ParsedConnectOptions } from './options.js';
-import type { IncomingFrame } from './server-frame.js';
 import type { OpenSocket } from './socket.js';
 
 /**
@@ -35,7 +34,7 @@ export interface LinkListener {
   onConnected(welcome: Welcome): void;
   /** The connection that `onConnected` told of is over. */
   onLost(error: BusError): void;
-  onFrame(frame: IncomingFrame, length: number): void;
+  onFrame(frame: ServerFrame, length: number): void;
   /** Nothing more is tried. */
   onFailed(error: BusError): void;
 }

@@ -2,8 +2,9 @@ import { Deque } from '../collections/deque.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
 import { CLIENT_PUBLISH_BYTES_IN_FLIGHT, CLIENT_PUBLISHES_IN_FLIGHT } from '../protocol/limits.js';
+import type { ServerFrame } from '../protocol/wire.js';
 import type { OutgoingEvent } from './outgoing-event.js';
-import { type IncomingFrame, invalid, serverError } from './server-frame.js';
+import { invalid, serverError } from './server-frame.js';
 
 /**
  * Publishes that nobody has acknowledged yet, in their order. What was sent over a connection that
@@ -131,7 +132,7 @@ export class Outbox {
    * Whether the frame answered a publish.
    * @throws BusError `MESSAGE_INVALID` where it does not fit what was sent
    */
-  take(frame: IncomingFrame): boolean {
+  take(frame: ServerFrame): boolean {
     const id = frame.requestId;
     const entry = typeof id === 'number' ? this.#inFlight.get(id) : undefined;
     if (entry === undefined) return false;

@@ -1,8 +1,8 @@
 import { BusError } from '../protocol/errors.js';
 import { CLIENT_REQUESTS_MAX } from '../protocol/limits.js';
-import type { AnsweredType, ServerPayloads } from '../protocol/wire.js';
+import type { AnsweredType, ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
-import { type IncomingFrame, invalid, serverError } from './server-frame.js';
+import { invalid, serverError } from './server-frame.js';
 
 /**
  * Requests and their answers. Those that only read (`ask`) wait for a connection, and are asked again
@@ -79,7 +79,7 @@ export class Requests {
    * Whether the frame answered a request of this.
    * @throws BusError `MESSAGE_INVALID` where the answer is of a wrong kind
    */
-  take(frame: IncomingFrame): boolean {
+  take(frame: ServerFrame): boolean {
     const request =
       typeof frame.requestId === 'number' ? this.#pending.get(frame.requestId) : undefined;
     if (request === undefined) return false;

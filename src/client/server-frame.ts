@@ -9,17 +9,8 @@ import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
  * has the shape that the rest of the client relies on.
  */
 
-/** What the client takes: the frames of the protocol, and the answer to `authenticate`. */
-export type IncomingFrame =
-  | ServerFrame
-  | {
-      readonly type: 'authenticated';
-      readonly requestId?: string | number;
-      readonly payload: object;
-    };
-
 type Fields = Readonly<Record<string, unknown>>;
-type FrameType = keyof ServerPayloads | 'authenticated';
+type FrameType = keyof ServerPayloads;
 
 /** What is wrong with a payload, or `undefined`. Fields that nobody here looks at are not looked at. */
 const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
@@ -46,7 +37,7 @@ const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
  * `undefined` for a kind of frame that is not known.
  * @throws BusError `MESSAGE_INVALID`
  */
-export function parseServerFrame(text: string): IncomingFrame | undefined {
+export function parseServerFrame(text: string): ServerFrame | undefined {
   let frame: unknown;
   try {
     frame = JSON.parse(text);
@@ -64,7 +55,7 @@ export function parseServerFrame(text: string): IncomingFrame | undefined {
   if (!isObject(payload)) throw invalid(`${type}: payload ${quote(payload)} is not an object`);
   const fault = FAULTS[type as FrameType](payload);
   if (fault !== undefined) throw invalid(`${type}: ${fault} is missing or malformed`);
-  return frame as object as IncomingFrame;
+  return frame as object as ServerFrame;
 }
 
 /** A code that this client does not know yet must not look like one that it does. */

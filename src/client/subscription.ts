@@ -9,14 +9,14 @@ import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
 import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
-import type { ServerPayloads } from '../protocol/wire.js';
+import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { Coalescer, coalesced } from './coalescer.js';
 import { Delivery } from './delivery.js';
 import { Emitter } from './emitter.js';
 import { FilterUpdates } from './filter-updates.js';
 import { retryAfterMs } from './link.js';
 import type { Requests } from './requests.js';
-import { type IncomingFrame, invalid, knownCode } from './server-frame.js';
+import { invalid, knownCode } from './server-frame.js';
 import { type ParsedSubscribeOptions, wireFrom } from './subscribe-options.js';
 
 /**
@@ -223,7 +223,7 @@ export class ClientSubscription<P = unknown> implements Subscription<P> {
   }
 
   /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where the server talks nonsense */
-  onFrame(frame: IncomingFrame, length: number): void {
+  onFrame(frame: ServerFrame, length: number): void {
     if (this.#isEnded || this.#stage !== 'open') return;
     switch (frame.type) {
       case 'events':
