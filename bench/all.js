@@ -18,6 +18,7 @@ const BENCHES = [
   'slow-subscriber.js',
   'workers.js',
   'million.js',
+  'sdk-kills.js',
   'ring-spsc.js',
   'store-append.js',
   'small-parts.js',

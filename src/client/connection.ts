@@ -47,7 +47,8 @@ export class Connection implements SocketListener {
     this.#isAuthenticated = options.getToken === undefined;
     this.#probeMs = options.heartbeatMs / 2;
     this.#timer = setTimeout(() => this.#onConnectTimeout(), options.connectTimeoutMs);
-    void this.#open(openSocket);
+    // Not at once: whoever makes this has to know it before it can end.
+    queueMicrotask(() => void this.#open(openSocket));
   }
 
   /** False where the connection is not ready, or over: nothing was sent. */
