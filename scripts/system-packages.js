@@ -7,7 +7,10 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A command that a suite runs, and the Debian package that has it. */
-const NEEDED = [{ command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' }];
+const NEEDED = [
+  { command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' },
+  { command: 'chromium', package: 'chromium', suite: 'test/client: the client in a browser' },
+];
 
 function isInstalled(command) {
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
