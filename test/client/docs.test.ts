@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { type Outcome, outcomeOf, startServer } from '../cli/support/command.js';
+
+/** The examples of docs/CLIENT.md, each run as it stands by a Node that has the package. */
+
+const PAGE = readFileSync(new URL('../../docs/CLIENT.md', import.meta.url), 'utf8');
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const EXAMPLES = [...PAGE.matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1]!);
+
+function run(code: string): Promise<Outcome> {
+  const child = spawn(process.execPath, ['--input-type=module'], { cwd: ROOT });
+  child.stdin.end(code);
+  return outcomeOf(child);
+}
+
+describe('docs/CLIENT.md', () => {
+  it('has examples that run', async () => {
+    const server = await startServer();
+    expect(EXAMPLES.length).toBeGreaterThan(6);
+    for (const [at, example] of EXAMPLES.entries()) {
+      const isWhole = example.includes('const client =');
+      const code = isWhole
+        ? example
+        : `import { connect } from 'millrace/client';
+           const client = connect('http://127.0.0.1:7400');
+           ${example}
+           await client.close();`;
+      const outcome = await run(code.replaceAll('http://127.0.0.1:7400', server.url));
+      expect(outcome, example).toMatchObject({ code: 0, stderr: '' });
+      if (at === 0) expect(outcome.stdout).toContain('orders.new { total: 3 }');
+      if (example.includes('coalesce')) {
+        expect(outcome.stdout).toBe('chat_token Hello 2\nchat_message Hello 1\n');
+      }
+    }
+  });
+});
