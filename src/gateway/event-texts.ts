@@ -4,8 +4,9 @@ import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX, REDACTED_TEXTS_MAX } from '../p
 
 /**
  * Events as JSON, made once for all connections that may see the same of them. An event that goes to
- * many subscriptions reaches them within a short time and as the same object, so a small table by
- * sequence finds it again; bounded in entries and in length.
+ * many subscriptions reaches them within a short time, so a small table by sequence finds it again;
+ * bounded in entries and in length. Live it is the same object for all of them; those that are
+ * behind have each read it from the log, and share its text all the same.
  */
 
 /** One event's JSON. Connections that are sent the same object are sent the same bytes. */
@@ -33,7 +34,7 @@ export class EventTexts {
     if (sequence === undefined) return this.#ofEphemeral(event);
     const slot = (sequence * 31 + event.shard) % this.#texts.length;
     const known = this.#texts[slot];
-    if (known !== undefined && known.event === event) return known;
+    if (known !== undefined && isSame(known.event, event)) return known;
     const made = this.#make(event);
     if (made.text.length <= EVENT_TEXT_LENGTH_MAX) this.#texts[slot] = made;
     return made;
@@ -48,6 +49,11 @@ export class EventTexts {
     const text = JSON.stringify(this.#redact(event));
     return { event, text, bytes: Buffer.byteLength(text) };
   }
+}
+
+/** Within an epoch a sequence is never given to two events, and an event never changes. */
+function isSame(a: Event, b: Event): boolean {
+  return a === b || (a.sequence === b.sequence && a.shard === b.shard && a.id === b.id);
 }
 
 /** The texts that a principal may see: most see the events as they are, and share one table. */

@@ -82,7 +82,7 @@ export const SUBSCRIPTION_NAME_LENGTH_MAX = 128;
 /** Levels of a frame around an event's payload: frame, payload, events, event. */
 export const FRAME_ENVELOPE_DEPTH = 4;
 /** The gateway keeps the JSON text of this many events for its other connections, if not over this long. */
-export const EVENT_TEXTS_MAX = 1024;
+export const EVENT_TEXTS_MAX = 4096;
 export const EVENT_TEXT_LENGTH_MAX = 16 * KIB;
 /** How long a closing gateway waits for requests in flight, and then for the clients' goodbyes. */
 export const GATEWAY_DRAIN_MS = 2000;

@@ -89,7 +89,9 @@ describe('event texts', () => {
     const texts = new EventTexts(4);
     const event = eventOf(1, 'a');
     expect(texts.of(event)).toBe(texts.of(event));
-    const other = eventOf(1, 'b');
+    // As it is read from the log by another subscription.
+    expect(texts.of({ ...event })).toBe(texts.of(event));
+    const other = { ...eventOf(1, 'b'), id: 'other' };
     expect(texts.of(other).text).toContain('"b"');
     expect(texts.of(event).text).toContain('"a"');
     expect(texts.of(eventOf(9, 'ü')).bytes).toBe(Buffer.byteLength(texts.of(eventOf(9, 'ü')).text));
