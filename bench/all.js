@@ -19,6 +19,8 @@ const BENCHES = [
   'workers.js',
   'million.js',
   'sdk-kills.js',
+  'gateway-fanout.js',
+  'gateway-connections.js',
   'ring-spsc.js',
   'store-append.js',
   'small-parts.js',

@@ -15,7 +15,7 @@ import type { GatewayLogger } from './gateway-log.js';
 
 if (parentPort === null) throw new Error('gateway-thread.js is the entry of a worker thread');
 const parent = parentPort;
-const { attachment, options, logLevel } = workerData as GatewayThreadData;
+const { attachment, options, logLevel, joins } = workerData as GatewayThreadData;
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const LEAST_LEVEL = LEVELS.indexOf(logLevel);
@@ -39,7 +39,7 @@ async function serve(): Promise<void> {
     const attached = attachBus(attachment, { onError: logFailure });
     endpoint = attached;
     const gateway = new Gateway(attached, options, log, { logsFrames: logLevel === 'debug' });
-    await gateway.listen();
+    await gateway.listen({ joins });
     closeWhenTold(gateway, attached);
     tell({ type: 'listening', host: gateway.host, port: gateway.port });
   } catch (error) {

@@ -102,9 +102,14 @@ export class Gateway {
     return this.#listener?.port ?? 0;
   }
 
-  /** @throws BusError `OPTION_INVALID` if the port cannot be bound */
-  async listen(): Promise<void> {
+  /**
+   * `joins`: another thread has bound the port already, and shares it.
+   *
+   * @throws BusError `OPTION_INVALID` if the port cannot be bound
+   */
+  async listen({ joins = false } = {}): Promise<void> {
     try {
+      if (!joins) await this.#listener?.claim();
       await this.#listener?.listen(
         (request, response) => this.request(request, response),
         (request, stream, head) => this.upgrade(request, stream, head),

@@ -5,13 +5,24 @@ import {
   type Server,
 } from 'node:http';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
-import type { AddressInfo, ListenOptions } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+} from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BusError } from '../protocol/errors.js';
 import { PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
 import type { GatewayLogger } from './gateway-log.js';
 import type { GatewaySettings } from './settings.js';
 import { TlsFiles } from './tls-files.js';
+
+/** Node 20 does not know `reusePort`, and neither do its types. */
+interface BindOptions {
+  readonly host: string;
+  readonly port: number;
+  reusePort?: boolean;
+}
 
 /**
  * The gateway's own HTTP or HTTPS server, where it has one: it binds the port, alone or with other
@@ -42,6 +53,20 @@ export class GatewayListener {
     return address?.port ?? 0;
   }
 
+  /**
+   * Makes sure that a port which threads are going to share is not another server's: it would be
+   * shared with that one as well.
+   *
+   * @throws BusError `OPTION_INVALID` if the port cannot be bound
+   */
+  async claim(): Promise<void> {
+    const { host, port, gateways } = this.#settings;
+    if (gateways === 1 || port === 0) return;
+    const probe = createNetServer();
+    await bind(probe, { host, port });
+    await new Promise((resolve) => probe.close(resolve));
+  }
+
   /** @throws BusError `OPTION_INVALID` if the port cannot be bound */
   async listen(
     onRequest: RequestListener,
@@ -52,15 +77,9 @@ export class GatewayListener {
     server.on('request', onRequest);
     server.on('upgrade', onUpgrade);
     // Each thread has a socket of its own on the port, and the system spreads connections over them.
-    const options: ListenOptions & { reusePort?: boolean } = { host, port };
+    const options: BindOptions = { host, port };
     if (gateways > 1) options.reusePort = true;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        reject(bindFailure(host, port, error));
-      });
-      server.listen(options, resolve);
-    });
-    server.removeAllListeners('error');
+    await bind(server, options);
     server.on('error', (error) => this.#log('error', 'server error', { error: error.message }));
     this.#watchCertificate();
   }
@@ -90,6 +109,17 @@ export class GatewayListener {
       this.#log('debug', 'TLS handshake failed', { error: error.message }),
     );
   }
+}
+
+/** @throws BusError `OPTION_INVALID` */
+async function bind(server: NetServer, options: BindOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(bindFailure(options.host, options.port, error));
+    });
+    server.listen(options, resolve);
+  });
+  server.removeAllListeners('error');
 }
 
 function bindFailure(host: string, port: number, error: NodeJS.ErrnoException): BusError {

@@ -27,6 +27,8 @@ export interface GatewayThreadData {
   readonly attachment: unknown;
   readonly options: GatewayOptions;
   readonly logLevel: GatewayLog['level'];
+  /** Another thread has bound the port already, and shares it. */
+  readonly joins: boolean;
 }
 
 export type GatewayThreadMessage =
@@ -54,13 +56,13 @@ export async function startGateway(
   options: GatewayOptions = {},
   hooks: GatewayHooks = {},
 ): Promise<GatewayHandle> {
-  const first = startThread(bus, options, hooks);
+  const first = startThread(bus, options, hooks, false);
   await first.listening;
   const { gateways = 1 } = options;
   if (gateways === 1) return first;
   // The first has found a free port, if one was to be found, and has judged the options.
   const shared = { ...options, port: first.port };
-  const others = Array.from({ length: gateways - 1 }, () => startThread(bus, shared, hooks));
+  const others = Array.from({ length: gateways - 1 }, () => startThread(bus, shared, hooks, true));
   const group = new GatewayGroup([first, ...others]);
   try {
     await Promise.all(others.map((one) => one.listening));
@@ -75,12 +77,14 @@ function startThread(
   bus: { attachment(): BusAttachment },
   options: GatewayOptions,
   hooks: GatewayHooks,
+  joins: boolean,
 ): GatewayThreadProxy {
   const { data, transferList } = bus.attachment();
   const workerData: GatewayThreadData = {
     attachment: data,
     options,
     logLevel: hooks.logLevel ?? 'info',
+    joins,
   };
   const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
   return new GatewayThreadProxy(worker, hooks, options.tls !== undefined);

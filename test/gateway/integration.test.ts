@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { checkSharedPort } from '../../src/gateway/settings.js';
 import type { Bus, GatewayHandle, GatewayOptions } from '../../src/main/bus.js';
 import type * as starter from '../../src/main/gateway-starter.js';
 import type { GatewayLog } from '../../src/main/gateway-starter.js';
@@ -253,5 +254,35 @@ describe('starting the gateway', () => {
     }
     await until('the endpoints have left', async () => (await bus.stats()).endpoints === 1);
     expect(payloadsOf(await bus.query({ topic: '*' }))).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it('shares its port between threads where Node can do that, and says so where not', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    let fault: string | undefined;
+    checkSharedPort(process.versions.node, (_path, message) => {
+      fault = message;
+    });
+    if (fault !== undefined) {
+      const refused = built.startGateway(bus, { port: 0, gateways: 2 });
+      await expect(refused).rejects.toMatchObject({
+        code: 'OPTION_INVALID',
+        message: expect.stringContaining('22.12'),
+      });
+      return;
+    }
+    const handle = await serve(bus, { gateways: 2 });
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, () => SocketClient.open(handle.port)),
+    );
+    for (const client of clients) await client.ask('subscribe', { subscription: 's', filter: '*' });
+    expect((await bus.stats()).endpoints).toBe(3);
+    await bus.publish(event(1));
+    for (const client of clients) {
+      while ((await client.next()).type !== 'events');
+    }
+    const second = { port: handle.port, gateways: 2 };
+    await expect(serve(bus, second)).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+    await handle.close();
+    await handle.closed;
   });
 });
