@@ -300,7 +300,10 @@ export class Connection implements OutboundOwner {
     // The client's goodbye has to be read.
     this.#socket.resume();
     this.#socket.close(code, reason);
-    this.#closeTimer ??= setTimeout(() => this.#socket.terminate(), CLOSE_HANDSHAKE_MS).unref();
+    this.#closeTimer ??= setTimeout(() => {
+      this.#log('info', 'connection cut: no goodbye came');
+      this.#socket.terminate();
+    }, CLOSE_HANDSHAKE_MS).unref();
   }
 
   #updateReading(): void {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Grants } from '../../src/auth/auth-options.js';
 import { watchExpiry } from '../../src/gateway/authentication.js';
 import { newKey, temporaryDirectory, writeKeys } from '../auth/support/auth.js';
+import { until } from '../bus/support/wait.js';
 import { openGateway, type TestGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
@@ -179,6 +180,32 @@ describe('a connection', () => {
     expect((await goes.closed).code).toBe(1008);
     expect((await stays.ask('publish', { event })).type).toBe('published');
     expect(await refusal(bearing(gateway, leaked.key))).toMatchObject({ status: 401 });
+  });
+
+  it('that is ended while a request is under way still reads the goodbye of the client', async () => {
+    const keysFile = join(temporaryDirectory(), 'keys.json');
+    const leaked = newKey({ publish: ['*'] });
+    writeKeys(keysFile, leaked);
+    const gateway = await openGateway({ auth: { keysFile } });
+    const client = bearing(gateway, leaked.key);
+    await client.next('welcome');
+    let open: () => void = () => {};
+    gateway.endpoint.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    client.send({ type: 'publish', payload: { event } });
+    await until('the request is under way', () => gateway.endpoint.published.length === 1);
+    client.socket.pause();
+    writeKeys(keysFile);
+    const logged = (message: string) => gateway.logs.find((log) => log.message === message);
+    await until('the key is revoked', () => logged('connection ended') !== undefined);
+    // It ends before the goodbye is answered.
+    open();
+    await new Promise((resolve) => setImmediate(resolve));
+    client.socket.resume();
+    await until('the socket is gone', () => logged('connection closed') !== undefined);
+    expect(logged('connection closed')?.fields).toMatchObject({ closeCode: 1008 });
+    expect(logged('connection cut: no goodbye came')).toBeUndefined();
   });
 
   it('whose end is years away is not ended by a timer that cannot wait that long', async () => {

@@ -29,6 +29,7 @@ describe('compression', () => {
       await client.ask('subscribe', { subscription: 's', filter: 'a' });
       await client.next('caughtUp');
     }
+    const before = clients.map(({ received }) => received());
     clients[0]!.send({ type: 'publish', payload: { events: Array(50).fill(event) } });
     for (const client of clients) {
       const sequences: number[] = [];
@@ -42,6 +43,9 @@ describe('compression', () => {
       }
       expect(sequences).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
     }
+    const bytes = clients.map(({ received }, index) => received() - before[index]!);
+    expect(bytes[1]).toBeGreaterThan(50 * event.payload.length);
+    expect(bytes[0]).toBeLessThan(bytes[1]! / 10);
   });
 
   it('does not let a small frame become a large one', async () => {

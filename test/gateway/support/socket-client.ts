@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { type ClientOptions, WebSocket } from 'ws';
 
 /** A client made of nothing but a raw WebSocket: what it gets is what the server sent. */
@@ -14,12 +15,16 @@ export class SocketClient {
   readonly socket: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly #frames: Frame[] = [];
+  #stream: Socket | undefined;
   #wake: () => void = () => {};
   #isClosed = false;
 
   constructor(port: number, options: ClientOptions = {}, protocols: string[] = ['millrace.v1']) {
     this.socket = new WebSocket(`ws://127.0.0.1:${port}/events`, protocols, options);
     this.socket.on('error', () => {});
+    this.socket.on('upgrade', ({ socket }) => {
+      this.#stream = socket;
+    });
     this.socket.on('message', (data: Buffer) => {
       this.#frames.push(JSON.parse(data.toString()));
       this.#wake();
@@ -32,6 +37,9 @@ export class SocketClient {
       });
     });
   }
+
+  /** Bytes that have come over the wire. */
+  readonly received = (): number => this.#stream?.bytesRead ?? 0;
 
   /** Connects and takes the welcome. */
   static async open(port: number): Promise<SocketClient> {
