@@ -44,6 +44,8 @@ export class Feed implements Flushable {
   #subscription: Subscription | undefined;
   /** Came before the client knew of its subscription. */
   #held: Event | undefined;
+  /** The bus may not know yet that its last event was batched. */
+  #isTaking = false;
   /** The last event that was batched. */
   #last: Event | undefined;
   #notices: (() => void)[] = [];
@@ -78,7 +80,7 @@ export class Feed implements Flushable {
   /** After the last event that was sent or is batched. */
   get cursor(): string {
     const cursor = this.#subscription?.cursor ?? '';
-    const last = this.#last;
+    const last = this.#isTaking ? this.#last : undefined;
     return last?.sequence === undefined ? cursor : cursorAfter(cursor, last.shard, last.sequence);
   }
 
@@ -157,12 +159,14 @@ export class Feed implements Flushable {
 
   /** One event at a time: the next one comes when the promise, if there is one, has resolved. */
   #take(event: Event): void | Promise<void> {
+    this.#isTaking = true;
     if (!this.#isAnnounced) {
       this.#held = event;
       return this.#announced.then(() => this.#room());
     }
     this.#append(event);
     if (this.#outbound.isCongested || this.#isWindowFull) return this.#room();
+    this.#isTaking = false;
   }
 
   /** Resolves when the next event may be sent, or none will be. */
