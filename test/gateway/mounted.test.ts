@@ -35,7 +35,7 @@ describe('a mounted gateway', () => {
     const port = await mount(gateway);
     const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
     expect(await get('/mine')).toBe('mine');
-    expect(JSON.parse(await get('/livez'))).toEqual({ status: 'ok' });
+    expect((await get('/livez')).trim()).toBe('ok');
     const client = await SocketClient.open(port);
     expect((await client.ask('ping', {})).type).toBe('pong');
     await gateway.close();
