@@ -176,6 +176,7 @@ class Reopen {
     await system.close(model);
     model.retention.push(...this.changes.retention);
     await system.open(this.changes);
+    await system.learn(model);
   }
   toString() {
     return `reopen(${JSON.stringify(this.changes)}${this.settleFirst ? ', settled' : ''})`;

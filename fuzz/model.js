@@ -19,6 +19,8 @@ export class BusModel {
   /** Retention that has been in force since the directory was made: `{ pattern, maxEvents }`. */
   retention = [];
   lineages = [];
+  /** Publishes of which the bus could not say what became of them. */
+  unknown = new Set();
   #time = 0;
   #number = 0;
 
@@ -55,6 +57,14 @@ export class BusModel {
       return;
     }
     this.#store(log, entry, ack);
+  }
+
+  /** An event of the log after reopening; it may be one of unknown fate. */
+  found(event) {
+    const { n } = event.payload;
+    const log = this.logs[event.shard];
+    if (log[event.sequence - 1] !== undefined || !this.unknown.has(n)) return;
+    this.#store(log, this.inputs.get(n), event);
   }
 
   #store(log, entry, { id, shard, sequence }) {

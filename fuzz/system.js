@@ -12,6 +12,7 @@ export class System {
   pending = new Set();
   told = [];
   bus;
+  #isClosing = false;
 
   /**
    * `observe` stands between the bus and the checks: it gets an event and the function that takes it. A canary
@@ -33,30 +34,39 @@ export class System {
     return this.bus[TESTING];
   }
 
-  /** What is persisted may only be refused by a bus that closes; what is ephemeral may go with its shard. */
   publish(model, inputs, { how, durability, persist }) {
     const options = persist ? { durability, persist } : { persist };
-    const allowed = persist ? ['BUS_CLOSED'] : ['BUS_CLOSED', 'SHARD_RESTARTED', 'PUBLISH_UNKNOWN'];
-    const acknowledge = (acks) => {
-      for (const [i, ack] of acks.entries()) model.acknowledged(inputs[i].payload.n, ack);
-    };
     if (how === 'many') {
-      this.#follow(this.bus.publishMany(inputs, options), acknowledge, allowed);
+      this.#follow(this.bus.publishMany(inputs, options), model, inputs, persist);
       return;
     }
     for (const input of inputs) {
-      const { n } = input.payload;
-      const ack = this.bus.publish(input, options);
-      this.#follow(ack, (value) => model.acknowledged(n, value), allowed);
+      const ack = this.bus.publish(input, options).then((value) => [value]);
+      this.#follow(ack, model, [input], persist);
     }
   }
 
-  #follow(promise, acknowledge, allowed) {
-    const following = promise.then(acknowledge, (error) => {
-      if (!allowed.includes(error.code)) throw error;
-    });
+  #follow(promise, model, inputs, persist) {
+    const following = promise.then(
+      (acks) => {
+        for (const [i, ack] of acks.entries()) model.acknowledged(inputs[i].payload.n, ack);
+      },
+      (error) => this.#refused(error, model, inputs, persist),
+    );
     following.catch(() => undefined);
     this.pending.add(following);
+  }
+
+  /**
+   * What is persisted may only be refused by a bus that closes, and be of unknown fate only if a shard dies
+   * meanwhile; what is ephemeral may go with its shard at any time.
+   */
+  #refused(error, model, inputs, persist) {
+    const { code } = error;
+    const isOfDeath = code === 'PUBLISH_UNKNOWN' || code === 'SHARD_RESTARTED';
+    if (code === 'BUS_CLOSED' || (isOfDeath && !persist)) return;
+    if (code !== 'PUBLISH_UNKNOWN' || !this.#isClosing) throw error;
+    for (const { payload } of inputs) model.unknown.add(payload.n);
   }
 
   /** All that was published has been answered. */
@@ -104,6 +114,7 @@ export class System {
   }
 
   async close(model) {
+    this.#isClosing = true;
     await this.within('close', this.bus.close());
     const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
     for (const lineage of active) {
@@ -113,6 +124,14 @@ export class System {
       await this.within('closed', closed);
     }
     await this.acknowledged();
+    this.#isClosing = false;
+  }
+
+  /** Once reopened: what was of unknown fate is in the log now, or never. */
+  async learn(model) {
+    if (model.unknown.size === 0) return;
+    for await (const event of this.bus.read({ topic: '*' })) model.found(event);
+    model.unknown.clear();
   }
 
   /** Notes the cursor, once handlers that had come to their end by now are seen to be there. */
