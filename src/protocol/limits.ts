@@ -251,3 +251,7 @@ export const COALESCE_WINDOW_MS_MAX = 60_000;
 /** Events that `useSubscription` keeps. */
 export const HISTORY_EVENTS = 100;
 export const HISTORY_EVENTS_MAX = 100_000;
+
+/** Names of records (topic, type, source) that a thread remembers by their bytes: entries, a power of two, and bytes of one. */
+export const NAME_CACHE_ENTRIES = 8192;
+export const NAME_CACHE_ENTRY_BYTES = 128;

@@ -1,3 +1,4 @@
+import { NAME_CACHE_ENTRIES, NAME_CACHE_ENTRY_BYTES } from '../protocol/limits.js';
 import {
   EVENT_HEADER_LENGTH,
   EventRecordView,
@@ -19,10 +20,12 @@ export interface RecordNames {
   readonly length: number;
 }
 
-/** A power of two. Two neighbours share a hash, so that two topics that collide do not evict each other. */
-const SLOTS = 8192;
+/** Two neighbours share a hash, so that two topics that collide do not evict each other. */
+const SLOTS = NAME_CACHE_ENTRIES;
 /** Names that are longer together are not kept. */
-const SLOT_BYTES = 128;
+const SLOT_BYTES = NAME_CACHE_ENTRY_BYTES;
+
+if ((SLOTS & (SLOTS - 1)) !== 0) throw new Error(`${SLOTS} slots are no power of two`);
 
 /** FNV-1a (Fowler, Noll, Vo). */
 const HASH_START = 0x811c9dc5;
