@@ -154,7 +154,9 @@ export function parseConfig(value: unknown): ParsedConfig {
   const auth = authOf(value);
   if (auth !== undefined) parseOrFaults(authSchema, auth, authFaults);
   for (const { path, message } of authFaults) {
-    faults.push(path === '' ? `auth: ${message}` : `auth.${path}: ${message}`);
+    // One way to name a place in the whole file.
+    const where = path.replace(/\[(\d+)\]/g, '.$1');
+    faults.push(where === '' ? `auth: ${message}` : `auth.${where}: ${message}`);
   }
   return result.success && faults.length === 0 ? { config: result.output } : { faults };
 }

@@ -84,7 +84,7 @@ describe('a config file', () => {
       expect.stringMatching(/^auth\.jwt\.secret: .*32 bytes/),
       expect.stringMatching(/^auth\.jwt\.issuer: /),
       expect.stringMatching(/^auth\.jwt\.audience: /),
-      expect.stringMatching(/^auth\.anonymous\.publish\[0\]: /),
+      expect.stringMatching(/^auth\.anonymous\.publish\.0: /),
     ]);
   });
 
