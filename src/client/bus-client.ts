@@ -331,7 +331,7 @@ export class BusClient implements BusApi {
     this.#publisher.refuse(failure);
     this.#outbox.fail(failure);
     this.#requests.fail(failure);
-    for (const subscription of [...this.#subscriptions.values()]) subscription.fail(error);
+    for (const subscription of [...this.#subscriptions.values()]) subscription.giveUp(error);
     this.#subscriptions.clear();
   }
 

@@ -47,6 +47,7 @@ export class Delivery<P> {
   /** Handed out and not consumed. */
   #current: Item<P> | undefined;
   #pending = 0;
+  #marks = 0;
   #isHandling = false;
   #isFinished = false;
   #failure: Error | undefined;
@@ -67,6 +68,11 @@ export class Delivery<P> {
     return this.#pending + (this.#current?.events ?? 0);
   }
 
+  /** Marks that wait. */
+  get marks(): number {
+    return this.#marks;
+  }
+
   /** Nobody is called yet: see `flush`. */
   push(item: Item<P>): void {
     this.#queue.push(item);
@@ -75,6 +81,7 @@ export class Delivery<P> {
 
   mark(mark: Mark): void {
     this.#queue.push(mark);
+    this.#marks++;
   }
 
   /** Hands out what there is, as far as the handler or the iterator takes it. */
@@ -115,6 +122,7 @@ export class Delivery<P> {
   clear(): void {
     this.#queue.clear();
     this.#pending = 0;
+    this.#marks = 0;
   }
 
   /** Resolves when nothing waits and no handler is at work, or it is over. */
@@ -198,6 +206,7 @@ export class Delivery<P> {
     for (let mark = this.#queue.peek(); mark !== undefined; mark = this.#queue.peek()) {
       if (mark.event !== undefined) return;
       this.#queue.shift();
+      this.#marks--;
       if (mark.cursor !== undefined) this.position.reach(mark.cursor);
       mark.tell?.();
     }

@@ -225,6 +225,7 @@ export class ClientSubscription<P = unknown> implements Subscription<P> {
   /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where the server talks nonsense */
   onFrame(frame: ServerFrame, length: number): void {
     if (this.#isEnded || this.#stage !== 'open') return;
+    this.#checkBounds(frame.type === 'events' ? frame.payload.events.length : 0);
     switch (frame.type) {
       case 'events':
         this.#onEvents(frame.payload, length);
@@ -255,6 +256,11 @@ export class ClientSubscription<P = unknown> implements Subscription<P> {
     this.#clear();
     void this.#leave();
     this.#finish(error);
+  }
+
+  /** The client has given up. */
+  giveUp(error: BusError): void {
+    this.fail(this.#withCursor(error));
   }
 
   /** The client closes. */
@@ -295,11 +301,15 @@ export class ClientSubscription<P = unknown> implements Subscription<P> {
     else this.fail(this.#withCursor(error));
   }
 
-  #onEvents({ events, cursor }: ServerPayloads['events'], length: number): void {
+  /** A server that does not keep to the window must not fill the memory. */
+  #checkBounds(events: number): void {
     const { windowEvents } = this.#options;
-    if (this.#held + events.length > 2 * windowEvents + WINDOW_TOLERANCE_EVENTS) {
-      throw invalid(`${events.length} events came beyond the window of ${windowEvents}`);
-    }
+    const most = 2 * windowEvents + WINDOW_TOLERANCE_EVENTS;
+    if (this.#held + events <= most && this.#delivery.marks <= most) return;
+    throw invalid(`${events} events came beyond the window of ${windowEvents}`);
+  }
+
+  #onEvents({ events, cursor }: ServerPayloads['events'], length: number): void {
     const chars = length / Math.max(1, events.length);
     for (const event of events) {
       if (this.#isEnded) return;

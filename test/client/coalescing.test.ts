@@ -55,13 +55,13 @@ describe('a subscription that coalesces', () => {
   it('counts a window as consumed as a whole, and what stands alone comes in its place', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
-    const gate = new Gate();
+    const gates = [new Gate(), new Gate()];
     const seen: [number, number][] = [];
     const subscription = client.subscribe<number>(
       'a',
       async ({ sequence, coalesced }) => {
         seen.push([sequence!, coalesced.length]);
-        if (seen.length === 2) await gate.opened;
+        if (seen.length === 2 || seen.length === 3) await gates[seen.length - 2]!.opened;
       },
       {
         coalesce: {
@@ -75,7 +75,10 @@ describe('a subscription that coalesces', () => {
     await until('the second is at work', () => seen.length === 2);
     // The second of the window is not done, so none of it is consumed.
     expect(decodeCursor(subscription.cursor).positions).toEqual([0]);
-    gate.open();
+    gates[0]!.open();
+    await until('the one alone is at work', () => seen.length === 3);
+    expect(decodeCursor(subscription.cursor).positions).toEqual([4]);
+    gates[1]!.open();
     await until('all', () => seen.length === 4);
     expect(seen).toEqual([
       [3, 2],

@@ -65,7 +65,10 @@ describe('a partition', () => {
     const waiting = client.publish({ ...event, payload: 1 });
     const subscription = client.subscribe('a');
     const events = subscription[Symbol.asyncIterator]().next();
-    await expect(events).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+    await expect(events).rejects.toMatchObject({
+      code: 'CONNECTION_FAILED',
+      details: { cursor: '' },
+    });
     await expect(waiting).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     await expect(client.connected()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
     expect(states.map(({ state, attempt }) => [state, attempt])).toEqual([
@@ -82,6 +85,27 @@ describe('a partition', () => {
     client.connect();
     await client.connected();
     expect(await client.publish({ ...event, payload: 3 })).toMatchObject({ topic: 'a' });
+  });
+});
+
+describe('a page that says that its network is back', () => {
+  test('makes the client try at once, and ask an open connection whether it works', async () => {
+    const page = new EventTarget();
+    const names = ['addEventListener', 'removeEventListener'] as const;
+    for (const name of names) Reflect.set(globalThis, name, page[name].bind(page));
+    const { proxy } = await behindProxy();
+    const longMs = 600_000;
+    const waits = { reconnectFloorMs: longMs, reconnectBaseMs: longMs, reconnectMaxMs: longMs };
+    const { client } = connectTo(proxy.url, { ...waits, heartbeatMs: longMs });
+    await client.connected();
+    proxy.reset();
+    await until('lost', () => client.state === 'reconnecting');
+    page.dispatchEvent(new Event('online'));
+    await until('again', () => client.state === 'connected');
+    proxy.mode = 'black-hole';
+    page.dispatchEvent(new Event('offline'));
+    await until('found out', () => client.state === 'reconnecting');
+    for (const name of names) Reflect.deleteProperty(globalThis, name);
   });
 });
 

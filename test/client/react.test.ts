@@ -6,6 +6,7 @@ import { openTestBus } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';
 import { mount, setHidden } from './support/dom.js';
 import { connectTo } from './support/millrace-client.js';
+import { WrongServer } from './support/wrong-server.js';
 
 const built: typeof millraceReact = await import(
   /* @vite-ignore */ new URL('../../dist/react.js', import.meta.url).href
@@ -134,6 +135,19 @@ describe('useSubscription', () => {
     await until('one more', () => latest().events.length >= 6);
     expect(page.text).toBe('0,1,2,3,4,5');
     expect((await bus.stats()).subscriptions).toBe(1);
+  });
+
+  test('subscribes once in strict mode', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url);
+    await client.connected();
+    const { Watcher, latest } = watcher();
+    const tree = createElement(Watcher, { filter: 'a.*', options: { client } });
+    const page = mount(createElement(StrictMode, null, tree));
+    await until('live', () => latest().state === 'live');
+    expect(server.count('subscribe')).toBe(1);
+    page.unmount();
+    await until('it is left', () => server.count('unsubscribe') === 1);
   });
 
   test('has no subscription while the page is hidden, and goes on where it was', async () => {
