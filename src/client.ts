@@ -12,7 +12,7 @@ export type { ClientState, StateChange } from './client/link.js';
 export type { ConnectOptions } from './client/options.js';
 export type { ClientPublishOptions } from './client/publisher.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';
-export type { ClientSubscription } from './client/subscription.js';
+export type { SubscriptionHandle as ClientSubscription } from './client/subscription.js';
 export type {
   BusApi,
   BusStats,

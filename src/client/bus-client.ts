@@ -26,7 +26,7 @@ import {
   type ParsedSubscribeOptions,
   parseSubscribeOptions,
 } from './subscribe-options.js';
-import { ClientSubscription } from './subscription.js';
+import { ClientSubscription, type SubscriptionHandle } from './subscription.js';
 
 /**
  * The client: the calls of a bus, over a connection that comes and goes. What waits for the server
@@ -174,12 +174,12 @@ export class BusClient implements BusApi {
   subscribe<P = unknown>(
     filter: FilterInput,
     options?: ClientSubscribeOptions<P>,
-  ): ClientSubscription<P>;
+  ): SubscriptionHandle<P>;
   subscribe<P = unknown>(
     filter: FilterInput,
     handler: EventHandler<P>,
     options?: ClientSubscribeOptions<P>,
-  ): ClientSubscription<P>;
+  ): SubscriptionHandle<P>;
   subscribe<P = unknown>(
     filter: FilterInput,
     second?:
@@ -187,7 +187,7 @@ export class BusClient implements BusApi {
       | ((event: CoalescedEvent<P>) => void | Promise<void>)
       | ClientSubscribeOptions<P>,
     third?: ClientSubscribeOptions<P>,
-  ): ClientSubscription<P> | CoalescedSubscription<P> {
+  ): SubscriptionHandle<P> | CoalescedSubscription<P> {
     const handler = typeof second === 'function' ? (second as EventHandler<P>) : undefined;
     const given = typeof second === 'function' ? third : second;
     const options = parseSubscribeOptions<P>(given);
@@ -343,7 +343,7 @@ export class BusClient implements BusApi {
 
 /** A subscription with `coalesce`: iterated, it gives coalesced events. */
 export interface CoalescedSubscription<P>
-  extends Omit<ClientSubscription<P>, typeof Symbol.asyncIterator> {
+  extends Omit<SubscriptionHandle<P>, typeof Symbol.asyncIterator> {
   [Symbol.asyncIterator](): AsyncIterator<CoalescedEvent<P>>;
 }
 

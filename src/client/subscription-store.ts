@@ -5,7 +5,7 @@ import type { BusClient } from './bus-client.js';
 import type { StateChange } from './link.js';
 import { isPageHidden, watchVisibility } from './page-hints.js';
 import type { ClientSubscribeOptions } from './subscribe-options.js';
-import type { ClientSubscription } from './subscription.js';
+import type { SubscriptionHandle } from './subscription.js';
 
 /**
  * A subscription as a store that a user interface can watch: its newest events and how it fares, as a
@@ -50,7 +50,7 @@ export class SubscriptionStore<P> {
   #events: Event<P>[] = [];
   #state: SubscriptionState = 'off';
   #error: BusError | undefined;
-  #subscription: ClientSubscription<P> | undefined;
+  #subscription: SubscriptionHandle<P> | undefined;
   /** Where an earlier subscription of this store has got. */
   #cursor = '';
   #release: ReturnType<typeof setTimeout> | undefined;
@@ -127,7 +127,7 @@ export class SubscriptionStore<P> {
     this.#watch(this.#subscription);
   }
 
-  #watch(subscription: ClientSubscription<P>): void {
+  #watch(subscription: SubscriptionHandle<P>): void {
     const isOurs = (): boolean => this.#subscription === subscription;
     // `closed` tells it.
     subscription.on('error', () => {});

@@ -48,7 +48,12 @@ const REPORT_SHARE = 8;
 /** A frame holds at most this much beyond the window. */
 const WINDOW_TOLERANCE_EVENTS = 1024;
 
-export class ClientSubscription<P = unknown> implements Subscription<P> {
+/** What the user of a subscription has of it. */
+export interface SubscriptionHandle<P = unknown> extends Subscription<P> {
+  off<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
+}
+
+export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   readonly id: string;
   readonly ready: Promise<void>;
   readonly closed: Promise<void>;
