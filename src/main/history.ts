@@ -16,8 +16,9 @@ import type { SubscribeFrom } from './bus.js';
 import { shardsOf } from './query.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
+import type { ShardPart } from './shard-part.js';
 import type { ShardProxy } from './shard-proxy.js';
-import type { BusSubscription, ShardPart } from './subscription.js';
+import type { BusSubscription } from './subscription.js';
 
 /** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
@@ -102,7 +103,7 @@ export class HistoryReader {
       let until = positions[shard]!;
       while (found < last && until > 0) {
         const page: Page = await this.#services.page(shard, {
-          filter: subscription.filter as never,
+          filter: subscription.filter,
           after: 0,
           until,
           limit: Math.min(last - found, READ_PAGE_EVENTS),

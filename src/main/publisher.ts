@@ -2,17 +2,11 @@
  * Publishing from one endpoint: checks events, finds their shard, writes them into its ring, and where that is
  * full lets a bounded number wait, in order. Used by the endpoint's thread alone.
  */
-import { Deque } from '../collections/deque.js';
 import type { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { checkEventInput } from '../protocol/event-input.js';
-import {
-  PUBLISH_MANY_MAX,
-  PUBLISH_WAITERS_BYTES_MAX,
-  PUBLISH_WAITERS_MAX,
-  TOPIC_ROUTES_CACHED_MAX,
-} from '../protocol/limits.js';
+import { PUBLISH_MANY_MAX, TOPIC_ROUTES_CACHED_MAX } from '../protocol/limits.js';
 import { payloadText } from '../protocol/payload.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
@@ -34,7 +28,9 @@ import {
   SinglePublish,
   UnawaitedPublish,
 } from './pending-publish.js';
+import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
 import type { ShardProxy } from './shard-proxy.js';
+import { type Waiter, WaitingRooms } from './waiting-rooms.js';
 
 export interface PublisherOptions {
   readonly source: string;
@@ -54,21 +50,6 @@ interface TopicRoute {
   readonly isEphemeral: boolean;
 }
 
-/** A publish that waits for room in its shard's ring. */
-interface Waiter {
-  readonly record: Buffer;
-  readonly pending: PendingPublish;
-  readonly deadline: number;
-  /** Its publisher gave it up before it was handed to the shard. */
-  isAbandoned: boolean;
-  isHanded: boolean;
-}
-
-class WaitingRoom {
-  readonly waiters = new Deque<Waiter>();
-  bytes = 0;
-}
-
 /** The `source` of the bus's own events. */
 const SYSTEM_SOURCE = 'millrace';
 
@@ -81,12 +62,10 @@ export class Publisher {
   readonly #encoder = new EventRecordEncoder();
   readonly #nextId = eventIds();
   readonly #routes = new Map<string, TopicRoute>();
-  readonly #rooms: readonly WaitingRoom[];
+  readonly #waiting: WaitingRooms;
   readonly #unawaited: UnawaitedPublish;
   /** Of system events: telling their failures would make more of them. */
   readonly #unheard = new UnawaitedPublish(() => {});
-  readonly #drainedCalls: (() => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
   #closed: BusError | undefined;
 
   constructor(
@@ -98,7 +77,7 @@ export class Publisher {
     this.#proxies = proxies;
     this.#options = options;
     this.#definitions = definitions;
-    this.#rooms = proxies.map(() => new WaitingRoom());
+    this.#waiting = new WaitingRooms(proxies, options.publishWaitMs);
     this.#unawaited = new UnawaitedPublish(onError);
   }
 
@@ -134,7 +113,7 @@ export class Publisher {
     const { proxy } = this.#encode(input, options);
     if (proxy.failure !== undefined) throw proxy.failure;
     const length = this.#encoder.measure();
-    if (this.#rooms[proxy.shard]!.waiters.length > 0) return false;
+    if (this.#waiting.isAwaited(proxy)) return false;
     if (proxy.tryPublish(this.#encoder, length, this.#unawaited)) return true;
     proxy.requestRoom();
     return proxy.tryPublish(this.#encoder, length, this.#unawaited);
@@ -150,40 +129,30 @@ export class Publisher {
     const input = { topic, type, payload, source: SYSTEM_SOURCE };
     const options = { persist: systemEvents.persist };
     const { proxy } = this.#fill(input, JSON.stringify(payload), options);
-    if (proxy.failure !== undefined || this.#rooms[proxy.shard]!.waiters.length > 0) return;
+    if (proxy.failure !== undefined || this.#waiting.isAwaited(proxy)) return;
     proxy.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
   }
 
   /** Resolves once nothing waits and every ring is at most half full. */
   drained(): Promise<void> {
-    if (this.#hasRoom()) return Promise.resolve();
-    for (const proxy of this.#proxies) proxy.requestRoom();
-    return new Promise((resolve) => {
-      this.#drainedCalls.push(resolve);
-      this.#setTimer();
-    });
+    return this.#waiting.drained();
   }
 
   /** Publishes that nobody has acknowledged, waiting ones included. */
   get unacknowledged(): number {
     let count = 0;
     for (const proxy of this.#proxies) count += proxy.unacknowledged;
-    for (const { waiters } of this.#rooms) count += waiters.length;
-    return count;
+    return count + this.#waiting.length;
   }
 
   /** There may be room again. */
   pump(): void {
-    for (const proxy of this.#proxies) this.#admit(proxy);
-    if (this.#drainedCalls.length > 0 && this.#hasRoom()) {
-      for (const resolve of this.#drainedCalls.splice(0)) resolve();
-    }
+    this.#waiting.pump();
   }
 
   /** Whatever waits for this shard fails with `proxy.failure`. */
   shardFailed(proxy: ShardProxy): void {
-    this.#failWaiters(this.#rooms[proxy.shard]!, proxy.failure!);
-    this.pump();
+    this.#waiting.fail(proxy, proxy.failure!);
   }
 
   /** From here on every publish is refused. */
@@ -192,9 +161,7 @@ export class Publisher {
   }
 
   close(): void {
-    for (const room of this.#rooms) this.#failWaiters(room, this.#closed!);
-    for (const resolve of this.#drainedCalls.splice(0)) resolve();
-    clearTimeout(this.#timer);
+    this.#waiting.close(this.#closed!);
   }
 
   #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
@@ -294,101 +261,9 @@ export class Publisher {
       return undefined;
     }
     const length = this.#encoder.measure();
-    const room = this.#rooms[proxy.shard]!;
-    if (room.waiters.length === 0 && proxy.tryPublish(this.#encoder, length, pending)) {
-      return undefined;
-    }
-    return this.#wait(proxy, room, length, pending);
-  }
-
-  #wait(
-    proxy: ShardProxy,
-    room: WaitingRoom,
-    length: number,
-    pending: PendingPublish,
-  ): Waiter | undefined {
-    const isFull =
-      room.waiters.length >= PUBLISH_WAITERS_MAX ||
-      (room.bytes > 0 && room.bytes + length > PUBLISH_WAITERS_BYTES_MAX);
-    const { publishWaitMs } = this.#options;
-    if (isFull || publishWaitMs === 0) {
-      pending.fail(backpressure(proxy, room, 0));
-      return undefined;
-    }
-    const record = Buffer.allocUnsafeSlow(length);
-    this.#encoder.writeTo(record, 0);
-    const deadline = performance.now() + publishWaitMs;
-    const waiter: Waiter = { record, pending, deadline, isAbandoned: false, isHanded: false };
-    room.waiters.push(waiter);
-    room.bytes += length;
-    this.#admit(proxy);
-    this.#setTimer();
-    return waiter;
-  }
-
-  /** Lets those who wait for this shard in, in order, as far as there is room. */
-  #admit(proxy: ShardProxy): void {
-    const room = this.#rooms[proxy.shard]!;
-    let isAsked = false;
-    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
-      if (!waiter.isAbandoned && !proxy.tryPublishRecord(waiter.record, waiter.pending)) {
-        if (isAsked) return;
-        // Asked before the last try, or the release in between is missed.
-        proxy.requestRoom();
-        isAsked = true;
-        continue;
-      }
-      waiter.isHanded = true;
-      room.waiters.shift();
-      room.bytes -= waiter.record.length;
-    }
-  }
-
-  #hasRoom(): boolean {
-    return (
-      this.#rooms.every(({ waiters }) => waiters.length === 0) &&
-      this.#proxies.every((proxy) => proxy.failure !== undefined || proxy.publishFill <= 0.5)
-    );
-  }
-
-  /** One timer for all who wait; it also looks for room, should a wake-up be lost with a shard's thread. */
-  #setTimer(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.pump();
-      const now = performance.now();
-      for (const proxy of this.#proxies) this.#expire(proxy, now);
-      const isNeeded =
-        this.#drainedCalls.length > 0 || this.#rooms.some((r) => r.waiters.length > 0);
-      if (isNeeded) this.#setTimer();
-    }, this.#timerMs());
-  }
-
-  #timerMs(): number {
-    let deadline = performance.now() + 100;
-    for (const { waiters } of this.#rooms) {
-      deadline = Math.min(deadline, waiters.peek()?.deadline ?? deadline);
-    }
-    return Math.max(1, deadline - performance.now());
-  }
-
-  #expire(proxy: ShardProxy, now: number): void {
-    const room = this.#rooms[proxy.shard]!;
-    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
-      if (waiter.deadline > now) return;
-      room.waiters.shift();
-      room.bytes -= waiter.record.length;
-      if (!waiter.isAbandoned) {
-        waiter.pending.fail(backpressure(proxy, room, this.#options.publishWaitMs));
-      }
-    }
-  }
-
-  #failWaiters(room: WaitingRoom, error: BusError): void {
-    for (let waiter = room.waiters.shift(); waiter; waiter = room.waiters.shift()) {
-      if (!waiter.isAbandoned) waiter.pending.fail(error);
-    }
-    room.bytes = 0;
+    const mayPass = !this.#waiting.isAwaited(proxy);
+    if (mayPass && proxy.tryPublish(this.#encoder, length, pending)) return undefined;
+    return this.#waiting.add(proxy, this.#encoder, length, pending);
   }
 }
 
@@ -406,67 +281,4 @@ function checkBatch(inputs: readonly EventInput[]): void {
 function attributesText(attributes: Readonly<Record<string, string>>): string {
   const text = JSON.stringify(attributes);
   return text === '{}' ? '' : text;
-}
-
-function watchAbort(signal: AbortSignal, pending: SinglePublish, waiter: Waiter | undefined): void {
-  const onAbort = (): void => {
-    if (waiter === undefined || waiter.isHanded) {
-      pending.fail(unknownOutcome(pending, signal));
-      return;
-    }
-    waiter.isAbandoned = true;
-    pending.fail(aborted(signal));
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  pending.onSettled = () => signal.removeEventListener('abort', onAbort);
-}
-
-/** What only waited is taken back; what was handed over is being stored, so the outcome is unknown. */
-function watchAbortOfMany(
-  signal: AbortSignal,
-  many: ManyPublish,
-  waiters: readonly Waiter[],
-): void {
-  const onAbort = (): void => {
-    const waiting = waiters.filter(({ isHanded }) => !isHanded);
-    for (const waiter of waiting) waiter.isAbandoned = true;
-    const total = many.ids.length;
-    if (waiting.length === total) {
-      many.reject(aborted(signal));
-      return;
-    }
-    const handed = total - waiting.length;
-    many.reject(
-      new BusError(
-        'PUBLISH_UNKNOWN',
-        `aborted after ${handed} of ${total} events were handed to their shards: those are being stored`,
-        { details: { handed, events: total }, cause: signal.reason },
-      ),
-    );
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  many.onSettled = () => signal.removeEventListener('abort', onAbort);
-}
-
-function aborted(signal: AbortSignal): BusError {
-  return new BusError('ABORTED', 'aborted before the event was handed to its shard', {
-    cause: signal.reason,
-  });
-}
-
-function unknownOutcome({ id, topic }: SinglePublish, signal: AbortSignal): BusError {
-  return new BusError(
-    'PUBLISH_UNKNOWN',
-    `aborted after event ${id} on ${topic} was handed to its shard: it is being stored`,
-    { details: { id, topic }, cause: signal.reason },
-  );
-}
-
-function backpressure(proxy: ShardProxy, room: WaitingRoom, waitedMs: number): BusError {
-  const { shard } = proxy;
-  return new BusError(
-    'BACKPRESSURE',
-    `shard ${shard} took no more events: waited ${waitedMs} ms behind ${room.waiters.length} publishes`,
-    { details: { shard, waitedMs, waiting: room.waiters.length } },
-  );
 }

@@ -126,7 +126,7 @@ export class QueryRunner {
     let until = head;
     while (after < until) {
       const page = await this.#services.page(shard, {
-        filter: filter as never,
+        filter,
         after,
         until,
         ...defined({ sinceMs, untilMs }),

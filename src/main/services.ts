@@ -8,6 +8,7 @@ import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/manifest.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
+import { OpenCalls } from './open-calls.js';
 import type { PruneServices } from './prune.js';
 
 export interface MainServices extends PruneServices {
@@ -68,11 +69,7 @@ export function saysClosed(message: unknown): boolean {
 /** The attached worker's side. */
 export class ServicesProxy implements MainServices {
   readonly #port: MessagePort;
-  readonly #calls = new Map<
-    number,
-    { resolve: (value: never) => void; reject: (error: BusError) => void }
-  >();
-  #nextId = 1;
+  readonly #calls = new OpenCalls();
   #isLost = false;
 
   /** `told`: messages that were taken from the port before; the endpoint gets them once it is made. */
@@ -85,8 +82,7 @@ export class ServicesProxy implements MainServices {
     // The thread that opened the bus is gone, and so are the shards.
     port.on('close', () => {
       this.#isLost = true;
-      for (const { reject } of this.#calls.values()) reject(gone());
-      this.#calls.clear();
+      this.#calls.rejectAll(gone());
       listener.onClosed();
     });
   }
@@ -127,9 +123,7 @@ export class ServicesProxy implements MainServices {
 
   #call<T>(call: ServiceCall): Promise<T> {
     if (this.#isLost) return Promise.reject(gone());
-    return new Promise<T>((resolve, reject) => {
-      const id = this.#nextId++;
-      this.#calls.set(id, { resolve, reject });
+    return this.#calls.open<T>((id) => {
       this.#port.postMessage({ ...call, id } satisfies FromEndpoint);
     });
   }
@@ -137,10 +131,10 @@ export class ServicesProxy implements MainServices {
   #onMessage(message: FromMain, listener: EndpointListener): void {
     switch (message.tell) {
       case 'answer':
-        this.#take(message.id)?.resolve(message.value as never);
+        this.#calls.resolve(message.id, message.value);
         break;
       case 'refusal':
-        this.#take(message.id)?.reject(BusError.from(message.error));
+        this.#calls.reject(message.id, BusError.from(message.error));
         break;
       case 'relink':
         listener.onRelink(message.shard, message.port, message.generation);
@@ -154,12 +148,6 @@ export class ServicesProxy implements MainServices {
       case 'closed':
         listener.onClosed();
     }
-  }
-
-  #take(id: number) {
-    const call = this.#calls.get(id);
-    this.#calls.delete(id);
-    return call;
   }
 }
 

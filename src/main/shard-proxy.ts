@@ -38,13 +38,12 @@ import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { wakeParked } from '../ring/wait.js';
 import type { PendingPublish } from './pending-publish.js';
+import type { StateBody } from './subscription.js';
 
 /** What the endpoint does with what a shard sends. */
 export interface DeliveryHandler {
   onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void;
-  onState(proxy: ShardProxy, subscription: number, state: number, body: unknown): void;
-  /** Messages came in on the port: there is something in the ring. */
-  onDoorbell(): void;
+  onState(proxy: ShardProxy, subscription: number, state: number, body: StateBody): void;
 }
 
 const NO_SUBSCRIPTION = 0;
@@ -54,7 +53,7 @@ interface Request {
   readonly subscription: number;
   /** Made when it is sent, and made anew when it is sent again: what it says may have changed. */
   readonly body: () => object;
-  readonly resolve: (answer: never) => void;
+  readonly resolve: (answer: unknown) => void;
   readonly reject: (error: BusError) => void;
 }
 
@@ -66,6 +65,7 @@ export class ShardProxy {
   /** Set once the shard was given up. */
   failure: BusError | undefined;
   readonly #handler: DeliveryHandler;
+  readonly #onDoorbell: () => void;
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
   readonly #controlRing: RingProducer;
@@ -84,11 +84,19 @@ export class ShardProxy {
   #awaitsControlRoom = false;
   #ackedPosition: number;
 
-  constructor(end: LinkEnd, control: ShardControl, generation: number, handler: DeliveryHandler) {
+  /** `onDoorbell` is called when messages came in on the port: there is something in the ring. */
+  constructor(
+    end: LinkEnd,
+    control: ShardControl,
+    generation: number,
+    handler: DeliveryHandler,
+    onDoorbell: () => void,
+  ) {
     this.shard = end.shard;
     this.control = control;
     this.#generation = generation;
     this.#handler = handler;
+    this.#onDoorbell = onDoorbell;
     this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port);
@@ -153,7 +161,13 @@ export class ShardProxy {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise<T>((resolve, reject) => {
       const id = this.#nextRequest++;
-      this.#requests.set(id, { type, subscription, body, resolve, reject });
+      this.#requests.set(id, {
+        type,
+        subscription,
+        body,
+        resolve: (answer) => resolve(answer as T),
+        reject,
+      });
       if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
       this.wake();
     });
@@ -233,7 +247,7 @@ export class ShardProxy {
   #listen(port: MessagePort): void {
     port.on('message', (message: unknown) => {
       this.#deliveries.accept(message);
-      this.#handler.onDoorbell();
+      this.#onDoorbell();
     });
   }
 
@@ -307,7 +321,7 @@ export class ShardProxy {
     if (request === undefined) return;
     this.#requests.delete(id);
     const body = JSON.parse(bytes.toString('utf8', offset + REPLY_BODY, offset + length));
-    if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body as never);
+    if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body);
     else request.reject(BusError.from(body as ErrorData));
   }
 }

@@ -2,17 +2,10 @@
  * Keeps one shard's thread alive: starts it, and when it dies starts another on the same rings. Used by the thread
  * that opened the bus.
  */
-import {
-  MessageChannel,
-  type MessagePort,
-  receiveMessageOnPort,
-  Worker,
-} from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
-  MAIL,
-  PARKED,
   RESTARTS,
   type ShardControl,
   ShardCounter,
@@ -21,12 +14,12 @@ import {
   STATE_RESTARTING,
   STATE_STARTING,
 } from '../link/shard-control.js';
-import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
+import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
-import { wakeParked } from '../ring/wait.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { RestartPolicy } from './restart-policy.js';
+import { ShardMailbox, type ThreadReport } from './shard-mailbox.js';
 
 /** Found by its address, so that main and the shards stay apart. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
@@ -49,11 +42,6 @@ export interface ShardReady {
 
 type ThreadSettings = Pick<ShardThreadData, 'commitBatchEvents' | 'prunes' | 'log'>;
 
-interface Question {
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: BusError) => void;
-}
-
 export class ShardSupervisor {
   readonly #shard: number;
   readonly #control: ShardControl;
@@ -61,11 +49,9 @@ export class ShardSupervisor {
   readonly #onFailed: (shard: number, error: BusError) => void;
   readonly #links = new Map<string, SupervisedLink>();
   readonly #restarts = new RestartPolicy();
-  readonly #questions = new Map<number, Question>();
+  readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
-  #mail: MessagePort | undefined;
   #generation = 0;
-  #nextQuestion = 1;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
   #isStopping = false;
@@ -85,6 +71,7 @@ export class ShardSupervisor {
     this.#control = control;
     this.#settings = settings;
     this.#onFailed = onFailed;
+    this.#mailbox = new ShardMailbox(shard, control, (report) => this.#onReport(report));
   }
 
   get generation(): number {
@@ -109,28 +96,28 @@ export class ShardSupervisor {
     this.#links.set(link.endpoint, link);
     const { port1, port2 } = new MessageChannel();
     // Where no thread runs just now, the next one takes the link up, and the endpoint is given another port.
-    this.#send({ mail: 'attach', end: this.#endOf(link, port2) }, [port2]);
+    this.#mailbox.send({ mail: 'attach', end: this.#endOf(link, port2) }, [port2]);
     return port1;
   }
 
   detach(endpoint: string): void {
-    if (this.#links.delete(endpoint)) this.#send({ mail: 'detach', endpoint });
+    if (this.#links.delete(endpoint)) this.#mailbox.send({ mail: 'detach', endpoint });
   }
 
   page(request: PageRequest): Promise<Page> {
-    return this.#ask((id) => ({ mail: 'page', id, request }));
+    return this.#mailbox.ask((id) => ({ mail: 'page', id, request }));
   }
 
   positionAt(timeMs: number): Promise<number> {
-    return this.#ask((id) => ({ mail: 'positionAt', id, timeMs }));
+    return this.#mailbox.ask((id) => ({ mail: 'positionAt', id, timeMs }));
   }
 
   totals(pattern: string): Promise<PatternTotals> {
-    return this.#ask((id) => ({ mail: 'totals', id, pattern }));
+    return this.#mailbox.ask((id) => ({ mail: 'totals', id, pattern }));
   }
 
   prune(request: PruneRequest): Promise<PruneStep> {
-    return this.#ask((id) => ({ mail: 'prune', id, request }));
+    return this.#mailbox.ask((id) => ({ mail: 'prune', id, request }));
   }
 
   /** Lets the thread take what its rings hold, close its log and end. */
@@ -143,7 +130,7 @@ export class ShardSupervisor {
       this.#onExit = resolve;
     });
     const overdue = setTimeout(() => void worker.terminate(), STOP_WAIT_MS);
-    this.#send({ mail: 'stop' });
+    this.#mailbox.send({ mail: 'stop' });
     await exited;
     clearTimeout(overdue);
   }
@@ -159,13 +146,13 @@ export class ShardSupervisor {
   /** Makes the thread throw; for tests. */
   crash(): void {
     this.#isKilled = true;
-    this.#send({ mail: 'crash' });
+    this.#mailbox.send({ mail: 'crash' });
   }
 
   #launch(): void {
     const { words } = this.#control;
     const generation = ++this.#generation;
-    const mail = new MessageChannel();
+    const mail = this.#mailbox.open();
     const relinked: { link: SupervisedLink; port: MessagePort }[] = [];
     const ends: LinkEnd[] = [];
     for (const link of this.#links.values()) {
@@ -179,18 +166,16 @@ export class ShardSupervisor {
       generation,
       isFirst: generation === 1,
       control: this.#control.buffer,
-      mail: mail.port2,
+      mail,
       ends,
     };
-    Atomics.store(words, MAIL, 0);
     Atomics.store(words, GENERATION, generation);
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
     this.#restarts.started(this.#progress);
     this.#isKilled = false;
-    this.#listen(mail.port1);
     const worker = new Worker(THREAD_URL, {
       workerData,
-      transferList: [mail.port2, ...ends.map(({ port }) => port)],
+      transferList: [mail, ...ends.map(({ port }) => port)],
       name: `millrace-shard-${this.#shard}`,
     });
     this.#worker = worker;
@@ -206,24 +191,13 @@ export class ShardSupervisor {
     return { endpoint, shard: this.#shard, memory, doorbell, port };
   }
 
-  #listen(mail: MessagePort): void {
-    this.#mail = mail;
-    mail.on('message', (report: ShardReport) => this.#onReport(report));
-  }
-
-  #onReport(report: ShardReport): void {
+  #onReport(report: ThreadReport): void {
     switch (report.report) {
       case 'ready':
         this.#ready(report);
         break;
       case 'failed':
         this.#lastError = BusError.from(report.error);
-        break;
-      case 'answer':
-        this.#take(report.id)?.resolve(report.value as never);
-        break;
-      case 'refusal':
-        this.#take(report.id)?.reject(BusError.from(report.error));
         break;
       case 'stopped':
         break;
@@ -248,10 +222,7 @@ export class ShardSupervisor {
 
   #exited(): void {
     this.#worker = undefined;
-    this.#readLastReports();
-    const restarted = new BusError('SHARD_RESTARTED', `shard ${this.#shard} was restarted`);
-    for (const { reject } of this.#questions.values()) reject(restarted);
-    this.#questions.clear();
+    this.#mailbox.close();
     if (this.#isStopping || this.#failure !== undefined) {
       this.#onExit?.();
       return;
@@ -261,17 +232,6 @@ export class ShardSupervisor {
       return;
     }
     this.#restart();
-  }
-
-  /** What the thread said before it ended may still be on its way. */
-  #readLastReports(): void {
-    const mail = this.#mail;
-    this.#mail = undefined;
-    if (mail === undefined) return;
-    for (let last = receiveMessageOnPort(mail); last; last = receiveMessageOnPort(mail)) {
-      this.#onReport(last.message as ShardReport);
-    }
-    mail.close();
   }
 
   #restart(): void {
@@ -298,31 +258,7 @@ export class ShardSupervisor {
       details: { shard: this.#shard, reason: why },
       cause,
     });
+    this.#mailbox.refuse(this.#failure);
     this.#onFailed(this.#shard, this.#failure);
-  }
-
-  #ask<T>(mailOf: (id: number) => ShardMail): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      if (this.#failure !== undefined) {
-        reject(this.#failure);
-        return;
-      }
-      const id = this.#nextQuestion++;
-      this.#questions.set(id, { resolve, reject });
-      this.#send(mailOf(id));
-    });
-  }
-
-  #take(id: number): Question | undefined {
-    const question = this.#questions.get(id);
-    this.#questions.delete(id);
-    return question;
-  }
-
-  #send(mail: ShardMail, transferList: MessagePort[] = []): void {
-    if (this.#mail === undefined) return;
-    this.#mail.postMessage(mail, transferList);
-    Atomics.add(this.#control.words, MAIL, 1);
-    wakeParked(this.#control.words, PARKED);
   }
 }

@@ -3,7 +3,6 @@
  * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
-import { EventEmitter } from 'node:events';
 import { Deque } from '../collections/deque.js';
 import {
   STATE_BEHIND,
@@ -15,28 +14,12 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
-import { CREDIT_BYTES } from '../protocol/limits.js';
 import type { EventHandler, Gap, Subscription, SubscriptionEvents } from './bus.js';
+import { EventQueue } from './event-queue.js';
 import type { ParsedSubscribeOptions } from './options.js';
-
-/** One shard's part of a subscription. */
-export interface ShardPart {
-  readonly shard: number;
-  /** The shard was not asked yet, or it sends, or this endpoint reads history. */
-  mode: 'none' | 'shard' | 'history';
-  /** All that matched up to here has arrived in the local queue. */
-  received: number;
-  /** All that matched up to here was handed to the user. */
-  consumed: number;
-  /** Whatever is committed arrives at once, so `received` is also the link's watermark. */
-  isLive: boolean;
-  hasBeenLive: boolean;
-  /** Events of this shard in the local queue, and those of them that hold credit. */
-  pending: number;
-  credited: number;
-  owedEvents: number;
-  owedBytes: number;
-}
+import { newPart, positionOf, type ShardPart } from './shard-part.js';
+import { SubscriptionListeners } from './subscription-listeners.js';
+import { Waiters } from './waiters.js';
 
 /** What a subscription needs of its endpoint. */
 export interface SubscriptionHost {
@@ -51,8 +34,13 @@ export interface SubscriptionHost {
   report(error: BusError): void;
 }
 
-/** The size of an event that came from history and holds no credit. */
-const NO_CREDIT = -1;
+/** What a shard says of a subscription's part; each state has the fields that it needs. */
+export interface StateBody extends Omit<Gap, 'shard'> {
+  readonly position: number;
+  readonly count: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly id: string;
@@ -67,15 +55,10 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   readonly #host: SubscriptionHost;
   readonly #handler: EventHandler<P> | undefined;
-  readonly #events = new Deque<Event<P>>();
-  /** Parallel to `#events`: the bytes that an event holds of its shard's credit. */
-  readonly #sizes = new Deque<number>();
-  readonly #emitter = new EventEmitter();
+  readonly #queue: EventQueue<P>;
+  readonly #listeners: SubscriptionListeners;
   readonly #readers = new Deque<Reader<P>>();
-  readonly #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
-  /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
-  #current: Event<P> | undefined;
-  #currentBytes = NO_CREDIT;
+  readonly #waiters = new Waiters();
   #dropped = 0;
   #isHandling = false;
   #isCaughtUp = false;
@@ -99,6 +82,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#host = host;
     this.#handler = handler;
     this.parts = Array.from({ length: shards }, (_, shard) => newPart(shard));
+    this.#queue = new EventQueue(this.parts, options.window);
+    this.#listeners = new SubscriptionListeners(this.id, (error) => host.report(error));
     this.ready = new Promise((resolve, reject) => {
       this.resolveReady = resolve;
       this.#rejectReady = reject;
@@ -117,7 +102,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   get pending(): number {
-    return this.#events.length;
+    return this.#queue.length;
   }
 
   get dropped(): number {
@@ -133,7 +118,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this {
-    this.#emitter.on(event, listener);
+    this.#listeners.on(event, listener);
     return this;
   }
 
@@ -173,12 +158,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   /** An event from a shard or, without `bytes`, from history. Nobody is called yet: see `flush`. */
-  push(part: ShardPart, event: Event<P>, bytes = NO_CREDIT): void {
-    this.#events.push(event);
-    this.#sizes.push(bytes);
-    part.pending++;
-    if (bytes !== NO_CREDIT) part.credited++;
-    if (event.sequence !== undefined) part.received = event.sequence;
+  push(part: ShardPart, event: Event<P>, bytes?: number): void {
+    this.#queue.push(part, event, bytes);
   }
 
   /** Hands out what there is, as far as the handler or the iterator takes it. */
@@ -198,7 +179,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   /** Resolves once fewer than `below` events wait, or the subscription has ended. */
   whenBelow(below: number): Promise<void> {
-    return this.#when(() => this.#events.length < below && !this.#isHandling);
+    return this.#when(() => this.#queue.length < below && !this.#isHandling);
   }
 
   /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */
@@ -206,16 +187,16 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     const isBehind = (part: ShardPart): boolean =>
       part.mode !== 'none' && this.#position(part) < positions[part.shard]!;
     return this.#when(
-      () => this.#events.length === 0 && !this.#isHandling && !this.parts.some(isBehind),
+      () => this.#queue.length === 0 && !this.#isHandling && !this.parts.some(isBehind),
     );
   }
 
-  onState(part: ShardPart, state: number, body: never): void {
-    const { position, count, code, message } = body as StateBody;
+  onState(part: ShardPart, state: number, body: StateBody): void {
+    const { position, count, code, message } = body;
     if (state === STATE_DROPPED) {
       this.#dropped += count;
-      this.#emit('dropped', { count });
-    } else if (state === STATE_GAP) this.tellGap({ ...(body as Gap), shard: part.shard });
+      this.#listeners.tell('dropped', { count });
+    } else if (state === STATE_GAP) this.tellGap({ ...body, shard: part.shard });
     else if (state === STATE_ENDED) {
       this.fail(
         new BusError(code, message, { details: { shard: part.shard, cursor: this.cursor } }),
@@ -228,7 +209,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
         part.mode = 'history';
         this.#host.readHistory(this as BusSubscription, part);
       }
-      this.#wakeWaiters();
+      this.#waiters.wake();
     }
   }
 
@@ -239,12 +220,12 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#isCaughtUp = true;
     // Behind the events that were queued before it.
     void this.whenBelow(1).then(() => {
-      if (!this.#isFinished) this.#emit('caughtUp', { cursor: this.cursor });
+      if (!this.#isFinished) this.#listeners.tell('caughtUp', { cursor: this.cursor });
     });
   }
 
   tellGap(gap: Gap): void {
-    this.#emit('gap', gap);
+    this.#listeners.tell('gap', gap);
   }
 
   /** Ends it in an error. What was received and not consumed is dropped; the cursor says where to go on. */
@@ -264,9 +245,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   #position(part: ShardPart): number {
-    if (part.pending > 0) return part.consumed;
-    if (!part.isLive) return part.received;
-    return Math.max(part.received, this.#host.watermark(part.shard));
+    return positionOf(part, this.#host.watermark(part.shard));
   }
 
   async #leave(): Promise<void> {
@@ -282,8 +261,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   #handle(handler: EventHandler<P>): void {
     this.#isHandling = true;
     try {
-      while (this.#events.length > 0) {
-        const answer = handler(this.#take());
+      while (this.#queue.length > 0) {
+        const answer = handler(this.#queue.take());
         if (answer !== undefined && typeof answer.then === 'function') {
           answer.then(this.#handled, this.#handlerFailed);
           return;
@@ -295,7 +274,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       return;
     }
     this.#isHandling = false;
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   readonly #handled = (): void => {
@@ -310,31 +289,10 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.fail(error instanceof Error ? error : new Error(String(error), { cause: error }));
   };
 
-  #take(): Event<P> {
-    const event = this.#events.shift()!;
-    this.#current = event;
-    this.#currentBytes = this.#sizes.shift()!;
-    return event;
-  }
-
-  /** The event that was handed out last is consumed: the cursor moves past it, and its credit is paid back. */
+  /** The event that was handed out last is consumed. */
   #settle(): void {
-    const event = this.#current;
-    if (event === undefined) return;
-    this.#current = undefined;
-    const part = this.parts[event.shard]!;
-    part.pending--;
-    if (event.sequence !== undefined) part.consumed = event.sequence;
-    if (part.pending === 0) {
-      part.consumed = Math.max(part.consumed, part.received);
-      part.received = part.consumed;
-    }
-    if (this.#currentBytes === NO_CREDIT) return;
-    part.credited--;
-    part.owedEvents++;
-    part.owedBytes += this.#currentBytes;
-    const isDue = part.owedEvents >= this.window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
-    if (isDue && !this.ended) this.payCredit(part);
+    const due = this.#queue.settle();
+    if (due !== undefined && !this.ended) this.payCredit(due);
   }
 
   #next(): Promise<IteratorResult<Event<P>>> {
@@ -342,9 +300,9 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       return Promise.reject(new Error('a subscription with a handler cannot be iterated'));
     }
     this.#settle();
-    if (this.#events.length > 0) {
-      const value = this.#take();
-      this.#wakeWaiters();
+    if (this.#queue.length > 0) {
+      const value = this.#queue.take();
+      this.#waiters.wake();
       return Promise.resolve({ done: false, value });
     }
     if (!this.#isFinished) {
@@ -357,40 +315,27 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   #serveReaders(): void {
-    while (this.#readers.length > 0 && this.#events.length > 0) {
-      this.#readers.shift()!.resolve({ done: false, value: this.#take() });
+    while (this.#readers.length > 0 && this.#queue.length > 0) {
+      this.#readers.shift()!.resolve({ done: false, value: this.#queue.take() });
     }
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   #when(isDone: () => boolean): Promise<void> {
-    if (this.#isFinished || isDone()) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
+    return this.#waiters.when(() => this.#isFinished || isDone());
   }
 
   /** Somebody waits, and a watermark may have moved without an event. */
   recheckWaiters(): void {
-    this.#wakeWaiters();
-  }
-
-  #wakeWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    for (const waiter of this.#waiters.splice(0)) {
-      if (this.#isFinished || waiter.isDone()) waiter.resolve();
-      else this.#waiters.push(waiter);
-    }
+    this.#waiters.wake();
   }
 
   #clear(): void {
-    this.#events.clear();
-    this.#sizes.clear();
     for (const part of this.parts) {
-      const isBusy = this.#current?.shard === part.shard;
       part.received = this.#position(part);
       part.isLive = false;
-      part.pending = isBusy ? 1 : 0;
-      part.credited = isBusy && this.#currentBytes !== NO_CREDIT ? 1 : 0;
     }
+    this.#queue.clear();
   }
 
   #finish(): void {
@@ -403,36 +348,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     } else {
       this.#rejectReady(failure);
       this.#rejectClosed(failure);
-      this.#tellFailure(failure);
+      this.#listeners.tellFailure(failure);
     }
-    this.#wakeWaiters();
+    this.#waiters.wake();
     for (let reader = this.#readers.shift(); reader; reader = this.#readers.shift()) {
       this.#next().then(reader.resolve, reader.reject);
-    }
-  }
-
-  #tellFailure(failure: Error): void {
-    const error =
-      failure instanceof BusError
-        ? failure
-        : new BusError('HANDLER_FAILED', `handler of ${this.id} failed: ${failure.message}`, {
-            cause: failure,
-          });
-    if (this.#emitter.listenerCount('error') > 0) this.#emit('error', error);
-    else this.#host.report(error);
-  }
-
-  /** A listener that throws is the user's fault, and must not stop the delivery to others. */
-  #emit<E extends keyof SubscriptionEvents>(
-    event: E,
-    ...values: Parameters<SubscriptionEvents[E]>
-  ): void {
-    try {
-      this.#emitter.emit(event, ...values);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
     }
   }
 
@@ -444,26 +364,4 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 interface Reader<P> {
   readonly resolve: (result: IteratorResult<Event<P>>) => void;
   readonly reject: (error: Error) => void;
-}
-
-interface StateBody {
-  readonly position: number;
-  readonly count: number;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-function newPart(shard: number): ShardPart {
-  return {
-    shard,
-    mode: 'none',
-    received: 0,
-    consumed: 0,
-    isLive: false,
-    hasBeenLive: false,
-    pending: 0,
-    credited: 0,
-    owedEvents: 0,
-    owedBytes: 0,
-  };
 }

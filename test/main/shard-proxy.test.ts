@@ -8,7 +8,7 @@ import { CONTROL_RING_BYTES } from '../../src/protocol/limits.js';
 import { RecordReceiver } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 
-const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, onDoorbell() {} };
+const IGNORE: DeliveryHandler = { onEvent() {}, onState() {} };
 const IS_PARKED = 1;
 
 /** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
@@ -22,7 +22,7 @@ function fullOfRequests() {
   const control = ShardControl.create();
   const doorbell = new SharedArrayBuffer(64);
   const end = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
-  const proxy = new ShardProxy(end, control, 0, IGNORE);
+  const proxy = new ShardProxy(end, control, 0, IGNORE, () => {});
   onTestFinished(() => proxy.close());
   const ring = new RingConsumer(memory.controlRing);
   const taken: number[] = [];

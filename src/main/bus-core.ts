@@ -1,0 +1,257 @@
+import { resolve } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import { ulid } from 'ulid';
+import { BusCensus } from '../link/bus-census.js';
+import { createLinkMemory } from '../link/link.js';
+import { ShardControl } from '../link/shard-control.js';
+import { decodeCursor } from '../protocol/cursor.js';
+import { BusError } from '../protocol/errors.js';
+import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
+import { DirectoryLock } from '../store/lock.js';
+import {
+  ensureDirectory,
+  type Manifest,
+  newEpoch,
+  openManifest,
+  type ResolvedCursor,
+  resolveCursor,
+} from '../store/manifest.js';
+import { LogReaders } from '../store/readers.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
+import { FORMAT_VERSION, shardFile } from '../store/schema.js';
+import type { EndpointData } from './endpoint.js';
+import { defaultShards, isMemory, type ParsedBusOptions, systemEventOptions } from './options.js';
+import type { EndpointListener, MainServices } from './services.js';
+import { ShardSupervisor } from './shard-supervisor.js';
+
+/** An endpoint as main knows it. */
+interface Member {
+  readonly listener: EndpointListener;
+}
+
+/** What belongs to the bus and not to one endpoint: the directory, the shards, the members. */
+export class BusCore implements MainServices {
+  readonly openedAt = Date.now();
+  readonly controls: readonly ShardControl[];
+  readonly supervisors: readonly ShardSupervisor[];
+  readonly #options: ParsedBusOptions;
+  readonly #lock: DirectoryLock | undefined;
+  readonly #readers: LogReaders | undefined;
+  readonly #members = new Map<string, Member>();
+  readonly #census = BusCensus.create();
+  #manifest: Manifest;
+  #stopped: Promise<void> | undefined;
+  #backup: Backup | undefined;
+
+  private constructor(
+    options: ParsedBusOptions,
+    manifest: Manifest,
+    lock: DirectoryLock | undefined,
+    readers: LogReaders | undefined,
+  ) {
+    this.#options = options;
+    this.#manifest = manifest;
+    this.#lock = lock;
+    this.#readers = readers;
+    this.controls = Array.from({ length: manifest.shards }, () => ShardControl.create());
+    this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
+  }
+
+  static onDisk(options: ParsedBusOptions): BusCore {
+    const { dir, shards } = options;
+    ensureDirectory(dir);
+    const lock = DirectoryLock.acquire(dir);
+    try {
+      const manifest = openManifest(dir, { shards, defaultShards: defaultShards() });
+      return new BusCore(options, manifest, lock, new LogReaders(dir, manifest.shards));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  static inMemory(options: ParsedBusOptions): BusCore {
+    // The addon must stay loaded in this thread while shards come and go.
+    new Database(':memory:').close();
+    const manifest: Manifest = {
+      format: FORMAT_VERSION,
+      shards: options.shards ?? defaultShards(),
+      epoch: ulid(),
+      createdAt: new Date().toISOString(),
+      earlier: [],
+    };
+    return new BusCore(options, manifest, undefined, undefined);
+  }
+
+  get epoch(): string {
+    return this.#manifest.epoch;
+  }
+
+  async start(): Promise<void> {
+    const ready = await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
+    const lost = ready.flatMap(({ head, wentBackwardsFrom }, shard) =>
+      wentBackwardsFrom === undefined
+        ? []
+        : [`shard ${shard} from ${wentBackwardsFrom} to ${head}`],
+    );
+    const { backup } = this.#manifest;
+    if (lost.length === 0 && backup === undefined) return;
+    const reason =
+      lost.length > 0
+        ? `history went back: ${lost.join(', ')}`
+        : `opened from a backup of ${backup?.takenAt}`;
+    const heads = ready.map(({ head }) => head);
+    this.#manifest = newEpoch(this.#options.dir, this.#manifest, reason, heads);
+  }
+
+  /** Makes a new endpoint's half of everything. */
+  admit(listener: EndpointListener): EndpointData {
+    const endpoint = ulid();
+    const doorbell = new SharedArrayBuffer(4);
+    this.#members.set(endpoint, { listener });
+    this.#census.endpoints = this.#members.size;
+    const ends = this.supervisors.map((supervisor, shard) => {
+      const memory = createLinkMemory(this.#options.ringBytes);
+      const relink = (port: MessagePort, generation: number): void =>
+        listener.onRelink(shard, port, generation);
+      const port = supervisor.attach({ endpoint, memory, doorbell, relink });
+      return { endpoint, shard, memory, doorbell, port };
+    });
+    const { source, defaultPersist, noPersistTopics, maxPayloadBytes, publishWaitMs } =
+      this.#options;
+    const systemEvents = systemEventOptions(this.#options);
+    return {
+      endpoint,
+      epoch: this.epoch,
+      openedAt: this.openedAt,
+      ends,
+      generations: this.supervisors.map(({ generation }) => generation),
+      controls: this.controls.map(({ buffer }) => buffer),
+      doorbell,
+      census: this.#census.buffer,
+      options: {
+        source,
+        defaultPersist,
+        noPersistTopics,
+        maxPayloadBytes,
+        publishWaitMs,
+        ...(systemEvents === undefined ? {} : { systemEvents }),
+      },
+    };
+  }
+
+  dismiss(endpoint: string): void {
+    if (!this.#members.delete(endpoint)) return;
+    this.#census.endpoints = this.#members.size;
+    for (const supervisor of this.supervisors) supervisor.detach(endpoint);
+  }
+
+  page(...[shard, request]: Parameters<MainServices['page']>): ReturnType<MainServices['page']> {
+    return this.#readers?.page(shard, request) ?? this.supervisors[shard]!.page(request);
+  }
+
+  positionAt(shard: number, timeMs: number): Promise<number> {
+    return this.#readers?.positionAt(shard, timeMs) ?? this.supervisors[shard]!.positionAt(timeMs);
+  }
+
+  totals(shard: number, pattern: string): Promise<PatternTotals> {
+    return this.supervisors[shard]!.totals(pattern);
+  }
+
+  pruneStep(shard: number, request: PruneRequest): Promise<PruneStep> {
+    return this.supervisors[shard]!.prune(request);
+  }
+
+  async backup(
+    dir: string,
+    onProgress?: (progress: BackupProgress) => void,
+  ): Promise<BackupResult> {
+    const from = this.#options.dir;
+    if (isMemory(from)) throw new BusError('OPTION_INVALID', 'a bus in memory has no backup');
+    if (this.#stopped !== undefined) throw new BusError('BUS_CLOSED', 'the bus is closed');
+    if (this.#backup !== undefined) {
+      throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
+    }
+    const to = resolve(dir);
+    const backup = new Backup({ from, to, manifest: this.#manifest }, onProgress);
+    this.#backup = backup;
+    try {
+      return await backup.result;
+    } finally {
+      this.#backup = undefined;
+    }
+  }
+
+  async abortBackup(): Promise<void> {
+    await this.#backup?.abort();
+  }
+
+  async resolveCursor(cursor: string): Promise<ResolvedCursor> {
+    const { positions, gaps } = resolveCursor(this.#manifest, decodeCursor(cursor));
+    // Beyond the head nothing of this history exists: the directory was put back from an older copy.
+    const cut = positions.map((position, shard) => Math.min(position, this.controls[shard]!.head));
+    for (const [shard, position] of positions.entries()) {
+      const from = cut[shard]! + 1;
+      if (from <= position) gaps.push({ shard, from, to: position, reason: 'rolled-back' });
+    }
+    return { positions: cut, gaps };
+  }
+
+  /** The opener's own endpoint leaves with the bus. */
+  async left(): Promise<void> {}
+
+  tellFailures(listener: EndpointListener): void {
+    for (const [shard, { failure }] of this.supervisors.entries()) {
+      if (failure !== undefined) listener.onShardFailed(shard, failure);
+    }
+  }
+
+  tellClosing(): void {
+    for (const { listener } of this.#members.values()) listener.onClosing();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    const stopping = this.supervisors.map((supervisor) => supervisor.stop());
+    await Promise.all([...stopping, this.abortBackup()]);
+    for (const { listener } of this.#members.values()) listener.onClosed();
+    this.#members.clear();
+    await this.#readers?.close();
+    this.#lock?.release();
+  }
+
+  #supervisor(control: ShardControl, shard: number): ShardSupervisor {
+    const { dir, commitBatchEvents, retention, dedupeWindowMs, dedupeIdsMax, maxShardBytes } =
+      this.#options;
+    const settings = {
+      commitBatchEvents,
+      prunes: retention.length > 0,
+      log: {
+        file: isMemory(dir) ? dir : shardFile(dir, shard),
+        dedupeWindowMs,
+        dedupeIdsMax,
+        retention: retention.map((rule) => shareOf(rule, this.#manifest.shards)),
+        ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+      },
+    };
+    return new ShardSupervisor(shard, control, settings, (failed, error) => {
+      for (const { listener } of this.#members.values()) listener.onShardFailed(failed, error);
+    });
+  }
+}
+
+/** A rule's limits are for the whole bus; each shard keeps an equal share. */
+function shareOf<R extends ParsedBusOptions['retention'][number]>(rule: R, shards: number) {
+  const { pattern, maxAgeMs, maxEvents, maxBytes } = rule;
+  return {
+    pattern,
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    ...(maxEvents === undefined ? {} : { maxEvents: Math.ceil(maxEvents / shards) }),
+    ...(maxBytes === undefined ? {} : { maxBytes: Math.ceil(maxBytes / shards) }),
+  };
+}

@@ -1,0 +1,132 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { TURNS } from '../link/shard-control.js';
+import type { BusError } from '../protocol/errors.js';
+import { EventType } from '../protocol/event.js';
+import { type AttachmentData, warn } from './attach-bus.js';
+import type { Bus, BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
+import type { BusCore } from './bus-core.js';
+import { Endpoint } from './endpoint.js';
+import { INTERNALS } from './internals.js';
+import { type ParsedBusOptions, systemEventOptions } from './options.js';
+import { type EndpointListener, ServicesAdapter } from './services.js';
+import { SYSTEM_TOPICS, SystemReporter } from './system-events.js';
+
+/**
+ * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,
+ * and takes everything down when it closes.
+ */
+
+/** What suites use to hurt a bus on purpose: `bus[Symbol.for('millrace.testing')]`. Not part of the API. */
+const TESTING = Symbol.for('millrace.testing');
+
+/** How long a close waits for acks in the ordinary way: a `block` subscriber in a busy worker may hold them up. */
+const CLOSE_WAIT_MS = 1000;
+
+export class LocalBus extends Endpoint implements Bus {
+  readonly [TESTING]: {
+    killShard(shard: number): Promise<void>;
+    crashShard(shard: number): void;
+    shardTurns(shard: number): number;
+  };
+  readonly #core: BusCore;
+  readonly #gateways = new Set<GatewayHandle>();
+  readonly #reporter: SystemReporter;
+  #ended: Promise<void> | undefined;
+
+  constructor(core: BusCore, options: ParsedBusOptions) {
+    const settings = { topics: options.topics, onError: options.onError ?? warn };
+    const listener = new LateListener();
+    super(core.admit(listener), settings, () => core);
+    listener.target = this;
+    this.#core = core;
+    const { publishSystem } = this[INTERNALS];
+    this.#reporter = new SystemReporter(publishSystem, () => this.stats());
+    const systemEvents = systemEventOptions(options);
+    if (systemEvents !== undefined) this.#reporter.start(systemEvents);
+    publishSystem(SYSTEM_TOPICS.started, EventType.DAEMON_STARTED, this.#identity());
+    this[TESTING] = {
+      killShard: (shard) => core.supervisors[shard]!.kill(),
+      crashShard: (shard) => core.supervisors[shard]!.crash(),
+      shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
+    };
+  }
+
+  attachment(): BusAttachment {
+    this.assertOpen();
+    const core = this.#core;
+    const { port1, port2 } = new MessageChannel();
+    const dismiss = (): void => core.dismiss(endpoint.endpoint);
+    const adapter = new ServicesAdapter(port1, core, dismiss);
+    const endpoint = core.admit(adapter);
+    core.tellFailures(adapter);
+    const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
+    return { data, transferList: [port2, ...endpoint.ends.map(({ port }) => port)] };
+  }
+
+  async serve(options: GatewayOptions = {}): Promise<GatewayHandle> {
+    this.assertOpen();
+    const { startGateway } = await import('./gateway-starter.js');
+    const gateway = await startGateway(this, options);
+    this.#gateways.add(gateway);
+    return gateway;
+  }
+
+  override onShardFailed(shard: number, error: BusError): void {
+    super.onShardFailed(shard, error);
+    // Every endpoint hears of it; the opener's speaks for all.
+    const { code, message, details } = error;
+    this[INTERNALS].publishSystem(SYSTEM_TOPICS.errors, EventType.SYSTEM_ERROR, {
+      code,
+      message,
+      details,
+    });
+  }
+
+  #identity(): object {
+    return { pid: process.pid, node: process.version, epoch: this.epoch, shards: this.shards };
+  }
+
+  override close(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  /**
+   * Gateways first, for they publish; then nobody accepts any more; what was accepted is acknowledged, unless somebody
+   * holds it up, and then the shards take what their rings hold, close their logs and end.
+   */
+  async #end(): Promise<void> {
+    this.#reporter.stop();
+    // Before the gateways go, so that their clients hear of it too.
+    this[INTERNALS].publishSystem(
+      SYSTEM_TOPICS.stopping,
+      EventType.DAEMON_STOPPING,
+      this.#identity(),
+    );
+    await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
+    this.#core.tellClosing();
+    await this.acknowledged(CLOSE_WAIT_MS);
+    await this.#core.stop();
+  }
+}
+
+/** Stands for the endpoint that is being made: nothing is told before it is. */
+class LateListener implements EndpointListener {
+  target: EndpointListener | undefined;
+
+  onRelink(shard: number, port: MessagePort, generation: number): void {
+    this.target?.onRelink(shard, port, generation);
+  }
+
+  onShardFailed(shard: number, error: BusError): void {
+    this.target?.onShardFailed(shard, error);
+  }
+
+  onClosing(): void {
+    this.target?.onClosing();
+  }
+
+  onClosed(): void {
+    this.target?.onClosed();
+  }
+}

@@ -1,0 +1,41 @@
+/** One shard's part of a subscription: where it is in that shard's log, and what it holds of its credit. */
+
+export interface ShardPart {
+  readonly shard: number;
+  /** The shard was not asked yet, or it sends, or this endpoint reads history. */
+  mode: 'none' | 'shard' | 'history';
+  /** All that matched up to here has arrived in the local queue. */
+  received: number;
+  /** All that matched up to here was handed to the user. */
+  consumed: number;
+  /** Whatever is committed arrives at once, so `received` is also the link's watermark. */
+  isLive: boolean;
+  hasBeenLive: boolean;
+  /** Events of this shard in the local queue, and those of them that hold credit. */
+  pending: number;
+  credited: number;
+  owedEvents: number;
+  owedBytes: number;
+}
+
+export function newPart(shard: number): ShardPart {
+  return {
+    shard,
+    mode: 'none',
+    received: 0,
+    consumed: 0,
+    isLive: false,
+    hasBeenLive: false,
+    pending: 0,
+    credited: 0,
+    owedEvents: 0,
+    owedBytes: 0,
+  };
+}
+
+/** All up to here was consumed, or did not match. `watermark`: how far a live part has received without an event. */
+export function positionOf(part: ShardPart, watermark: number): number {
+  if (part.pending > 0) return part.consumed;
+  if (!part.isLive) return part.received;
+  return Math.max(part.received, watermark);
+}
