@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
+import { isDeeperThan } from './json-depth.js';
 import {
   FRAME_ENVELOPE_DEPTH,
   JSON_DEPTH_MAX,
@@ -262,45 +263,6 @@ export function parseClientFrame(text: string): ParsedFrame {
     return { error: invalid('the frame is not a JSON object', '', json) };
   }
   return parseEnvelope(json as Record<string, unknown>);
-}
-
-/**
- * Whether arrays and objects are nested deeper than `depthMax` in a JSON text, well-formed or not.
- */
-export function isDeeperThan(text: string, depthMax: number): boolean {
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    switch (text.charCodeAt(i)) {
-      case QUOTE_CODE:
-        i = endOfString(text, i);
-        break;
-      case OPEN_ARRAY_CODE:
-      case OPEN_OBJECT_CODE:
-        if (++depth > depthMax) return true;
-        break;
-      case CLOSE_ARRAY_CODE:
-      case CLOSE_OBJECT_CODE:
-        depth--;
-    }
-  }
-  return false;
-}
-
-const QUOTE_CODE = 0x22;
-const BACKSLASH_CODE = 0x5c;
-const OPEN_ARRAY_CODE = 0x5b;
-const CLOSE_ARRAY_CODE = 0x5d;
-const OPEN_OBJECT_CODE = 0x7b;
-const CLOSE_OBJECT_CODE = 0x7d;
-
-/** The index of the quote that ends the string that begins at `start`, or the text's length. */
-function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH_CODE) backslashes++;
-    if (backslashes % 2 === 0) return end;
-  }
-  return text.length;
 }
 
 function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {

@@ -1,7 +1,8 @@
 import { connect as connectTcp } from 'node:net';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isDeeperThan, parseClientFrame } from '../../src/protocol/wire.js';
+import { isDeeperThan } from '../../src/protocol/json-depth.js';
+import { parseClientFrame } from '../../src/protocol/wire.js';
 import { openGateway } from './support/open-gateway.js';
 
 /**

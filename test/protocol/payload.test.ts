@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
+import { isDeeperThan } from '../../src/protocol/json-depth.js';
 import { JSON_DEPTH_MAX, MIB } from '../../src/protocol/limits.js';
-import { isDeeperThan, payloadText } from '../../src/protocol/payload.js';
+import { payloadText } from '../../src/protocol/payload.js';
 
 describe('a payload', () => {
   it('is the text that JSON.stringify makes', () => {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BusError } from '../../protocol/errors.js';
+import { isDeeperThan } from '../../protocol/json-depth.js';
 import {
   HTTP_BODIES_BYTES_MAX,
   HTTP_BODY_BYTES_MAX,
@@ -9,7 +10,6 @@ import {
   JSON_DEPTH_MAX,
 } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
-import { isDeeperThan } from '../../protocol/wire.js';
 import { Refusal } from '../admission.js';
 
 /** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */
