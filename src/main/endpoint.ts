@@ -267,6 +267,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.#publisher.shardFailed(proxy);
     this.#subscriptions.shardFailed(shard, error);
     this.#settled.wake();
+    // It may have taken a ring at the doorbell with it that others relied on.
+    this.#loop.run();
   }
 
   onClosing(): void {

@@ -7,18 +7,17 @@ import type { Event } from '../protocol/event.js';
 import { CREDIT_BYTES } from '../protocol/limits.js';
 import type { ShardPart } from './shard-part.js';
 
-/** The size of an event that came from history and holds no credit. */
-const NO_CREDIT = -1;
-
 export class EventQueue<P> {
   readonly #parts: readonly ShardPart[];
   readonly #window: number;
   readonly #events = new Deque<Event<P>>();
-  /** Parallel to `#events`: the bytes that an event holds of its shard's credit. */
+  /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
   readonly #sizes = new Deque<number>();
   /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
   #current: Event<P> | undefined;
-  #currentSize = NO_CREDIT;
+  #currentSize = 0;
+  #pushed = 0;
+  #settled = 0;
 
   /** `window`: the events that a shard may have sent and not seen consumed. */
   constructor(parts: readonly ShardPart[], window: number) {
@@ -31,13 +30,24 @@ export class EventQueue<P> {
     return this.#events.length;
   }
 
-  /** An event from a shard or, without `bytes`, from history. */
-  push(part: ShardPart, event: Event<P>, bytes = NO_CREDIT): void {
-    this.#events.push(event);
-    this.#sizes.push(bytes);
-    part.pending++;
-    if (bytes !== NO_CREDIT) part.credited++;
-    if (event.sequence !== undefined) part.received = event.sequence;
+  /** Events that were ever put in, and those of them that were handed out and consumed. */
+  get pushed(): number {
+    return this.#pushed;
+  }
+
+  get settled(): number {
+    return this.#settled;
+  }
+
+  /** An event that its shard sent, on credit. */
+  push(part: ShardPart, event: Event<P>, bytes: number): void {
+    part.credited++;
+    this.#push(part, event, bytes);
+  }
+
+  pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
+    part.historyBytes += bytes;
+    this.#push(part, event, -bytes);
   }
 
   /** The next event; the one before must have been settled. */
@@ -58,15 +68,20 @@ export class EventQueue<P> {
     this.#current = undefined;
     const part = this.#parts[event.shard]!;
     part.pending--;
+    this.#settled++;
     if (event.sequence !== undefined) part.consumed = event.sequence;
     if (part.pending === 0) {
       part.consumed = Math.max(part.consumed, part.received);
       part.received = part.consumed;
     }
-    if (this.#currentSize === NO_CREDIT) return undefined;
+    const size = this.#currentSize;
+    if (size < 0) {
+      part.historyBytes += size;
+      return undefined;
+    }
     part.credited--;
     part.owedEvents++;
-    part.owedBytes += this.#currentSize;
+    part.owedBytes += size;
     const isDue = part.owedEvents >= this.#window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
     return isDue ? part : undefined;
   }
@@ -78,7 +93,16 @@ export class EventQueue<P> {
     for (const part of this.#parts) {
       const isBusy = this.#current?.shard === part.shard;
       part.pending = isBusy ? 1 : 0;
-      part.credited = isBusy && this.#currentSize !== NO_CREDIT ? 1 : 0;
+      part.credited = isBusy && this.#currentSize >= 0 ? 1 : 0;
+      part.historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
     }
+  }
+
+  #push(part: ShardPart, event: Event<P>, size: number): void {
+    this.#events.push(event);
+    this.#sizes.push(size);
+    this.#pushed++;
+    part.pending++;
+    if (event.sequence !== undefined) part.received = event.sequence;
   }
 }

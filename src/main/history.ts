@@ -23,11 +23,17 @@ import type { BusSubscription } from './subscription.js';
 /** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
-export class HistoryReader {
-  readonly #services: MainServices;
-  readonly #proxies: readonly ShardProxy[];
+type HistoryServices = Pick<MainServices, 'page' | 'positionAt' | 'resolveCursor'>;
+/** Of a shard: where its log ends, and a way to ask it. */
+type HistoryShard = Pick<ShardProxy, 'shard' | 'request'> & {
+  readonly control: { readonly head: number };
+};
 
-  constructor(services: MainServices, proxies: readonly ShardProxy[]) {
+export class HistoryReader {
+  readonly #services: HistoryServices;
+  readonly #proxies: readonly HistoryShard[];
+
+  constructor(services: HistoryServices, proxies: readonly HistoryShard[]) {
     this.#services = services;
     this.#proxies = proxies;
   }
@@ -66,15 +72,13 @@ export class HistoryReader {
         );
         return;
       }
-      // Half a window twice is never more than one.
-      const half = Math.max(1, subscription.window >> 1);
-      await subscription.whenBelow(half);
+      await subscription.whenRoom(part);
       if (subscription.ended) return;
       const { filter } = subscription;
       const page = await this.#services.page(part.shard, {
         filter,
         after: part.received,
-        limit: Math.min(READ_PAGE_EVENTS, half),
+        limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
         limitBytes: READ_PAGE_BYTES,
       });
       if (subscription.ended) return;
@@ -86,8 +90,9 @@ export class HistoryReader {
         subscription.tellGap({ shard: part.shard, from, to: prunedThrough, reason: 'pruned' });
       }
       tellGap = true;
-      decodePage(page, ({ bytes, offset, sequence }) => {
-        subscription.push(part, decoder.decode(bytes, offset, part.shard, sequence));
+      decodePage(page, ({ bytes, offset, length, sequence }) => {
+        const event = decoder.decode(bytes, offset, part.shard, sequence);
+        subscription.pushHistory(part, event, length);
       });
       part.received = Math.max(part.received, page.next);
       subscription.flush();

@@ -68,6 +68,8 @@ export class LocalBus extends Endpoint implements Bus {
     const { startGateway } = await import('./gateway-starter.js');
     const gateway = await startGateway(this, options);
     this.#gateways.add(gateway);
+    const forget = (): void => void this.#gateways.delete(gateway);
+    gateway.closed.then(forget, forget);
     return gateway;
   }
 

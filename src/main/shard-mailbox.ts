@@ -18,6 +18,8 @@ export class ShardMailbox {
   readonly #control: ShardControl;
   readonly #onReport: (report: ThreadReport) => void;
   readonly #questions = new OpenCalls();
+  /** Questions of a time when no thread ran; the next one gets them. */
+  readonly #held: ShardMail[] = [];
   #port: MessagePort | undefined;
   #refusal: BusError | undefined;
 
@@ -33,6 +35,7 @@ export class ShardMailbox {
     Atomics.store(this.#control.words, MAIL, 0);
     this.#port = port1;
     port1.on('message', (report: ShardReport) => this.#take(report));
+    for (const mail of this.#held.splice(0)) this.send(mail);
     return port2;
   }
 
@@ -54,6 +57,8 @@ export class ShardMailbox {
   /** No thread will answer any more. */
   refuse(error: BusError): void {
     this.#refusal = error;
+    this.#held.length = 0;
+    this.#questions.rejectAll(error);
   }
 
   /** Lost where no thread runs. */
@@ -66,7 +71,10 @@ export class ShardMailbox {
 
   ask<T>(mailOf: (id: number) => ShardMail): Promise<T> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
-    return this.#questions.open((id) => this.send(mailOf(id)));
+    return this.#questions.open((id) => {
+      if (this.#port === undefined) this.#held.push(mailOf(id));
+      else this.send(mailOf(id));
+    });
   }
 
   #take(report: ShardReport): void {

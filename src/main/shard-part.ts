@@ -14,6 +14,8 @@ export interface ShardPart {
   /** Events of this shard in the local queue, and those of them that hold credit. */
   pending: number;
   credited: number;
+  /** Bytes of those that came from history and hold none. */
+  historyBytes: number;
   owedEvents: number;
   owedBytes: number;
 }
@@ -28,6 +30,7 @@ export function newPart(shard: number): ShardPart {
     hasBeenLive: false,
     pending: 0,
     credited: 0,
+    historyBytes: 0,
     owedEvents: 0,
     owedBytes: 0,
   };

@@ -125,7 +125,10 @@ export class ShardSupervisor {
     this.#isStopping = true;
     clearTimeout(this.#backoff);
     const worker = this.#worker;
-    if (worker === undefined) return;
+    if (worker === undefined) {
+      this.#mailbox.refuse(stopped());
+      return;
+    }
     const exited = new Promise<void>((resolve) => {
       this.#onExit = resolve;
     });
@@ -224,6 +227,7 @@ export class ShardSupervisor {
     this.#worker = undefined;
     this.#mailbox.close();
     if (this.#isStopping || this.#failure !== undefined) {
+      this.#mailbox.refuse(this.#failure ?? stopped());
       this.#onExit?.();
       return;
     }
@@ -261,4 +265,8 @@ export class ShardSupervisor {
     this.#mailbox.refuse(this.#failure);
     this.#onFailed(this.#shard, this.#failure);
   }
+}
+
+function stopped(): BusError {
+  return new BusError('BUS_CLOSED', 'the bus is closed');
 }

@@ -1,46 +1,52 @@
 /** Who listens to what a subscription says besides its events. */
-import { EventEmitter } from 'node:events';
+
+import type { SubscriptionEvents, SubscriptionMessages } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
-import type { SubscriptionEvents } from './bus.js';
+
+type Listeners = {
+  [E in keyof SubscriptionMessages]: ((message: SubscriptionMessages[E]) => unknown)[];
+};
 
 export class SubscriptionListeners {
   readonly #id: string;
   readonly #report: (error: BusError) => void;
-  readonly #emitter = new EventEmitter();
+  readonly #listeners: Listeners = { gap: [], caughtUp: [], dropped: [], error: [] };
 
-  /** `report` is told of a failure that nobody listens to. */
+  /** `report` is told of failures that nobody listens to, and of those of listeners. */
   constructor(id: string, report: (error: BusError) => void) {
     this.#id = id;
     this.#report = report;
   }
 
-  on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): void {
-    this.#emitter.on(event, listener);
+  on<E extends keyof SubscriptionMessages>(event: E, listener: SubscriptionEvents[E]): void {
+    const listeners: Listeners[E] | undefined = this.#listeners[event];
+    // Of anything else nothing is ever told.
+    listeners?.push(listener);
   }
 
-  /** A listener that throws is the user's fault, and must not stop the delivery to others. */
-  tell<E extends keyof SubscriptionEvents>(
-    event: E,
-    ...values: Parameters<SubscriptionEvents[E]>
-  ): void {
-    try {
-      this.#emitter.emit(event, ...values);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+  /** A listener that throws or rejects is the user's fault: it stops neither the delivery nor the other listeners. */
+  tell<E extends keyof SubscriptionMessages>(event: E, message: SubscriptionMessages[E]): void {
+    for (const listener of [...this.#listeners[event]]) {
+      try {
+        Promise.resolve(listener(message)).catch((error) => this.#failed(event, error));
+      } catch (error) {
+        this.#failed(event, error);
+      }
     }
   }
 
   tellFailure(failure: Error): void {
-    const error = failure instanceof BusError ? failure : this.#failed('handler', failure);
-    if (this.#emitter.listenerCount('error') > 0) this.tell('error', error);
+    const error = failure instanceof BusError ? failure : this.#errorOf('handler', failure);
+    if (this.#listeners.error.length > 0) this.tell('error', error);
     else this.#report(error);
   }
 
-  #failed(what: string, cause: Error): BusError {
-    return new BusError('HANDLER_FAILED', `${what} of ${this.#id} failed: ${cause.message}`, {
-      cause,
-    });
+  #failed(event: string, cause: unknown): void {
+    this.#report(this.#errorOf(`'${event}' listener`, cause));
+  }
+
+  #errorOf(what: string, cause: unknown): BusError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new BusError('HANDLER_FAILED', `${what} of ${this.#id} failed: ${reason}`, { cause });
   }
 }

@@ -14,6 +14,7 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import { CREDIT_BYTES } from '../protocol/limits.js';
 import type { EventHandler, Gap, Subscription, SubscriptionEvents } from './bus.js';
 import { EventQueue } from './event-queue.js';
 import type { ParsedSubscribeOptions } from './options.js';
@@ -26,6 +27,8 @@ export interface SubscriptionHost {
   readonly endpointId: string;
   head(shard: number): number;
   watermark(shard: number): number;
+  /** The shard was given up: nothing more comes from it. */
+  isGone(shard: number): boolean;
   cursor(positions: readonly number[]): string;
   credit(subscription: number, shard: number, events: number, bytes: number): boolean;
   update(subscription: BusSubscription, filter: ParsedFilter): Promise<void>;
@@ -138,7 +141,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   async drain(): Promise<void> {
     if (!this.ended) await this.#leave();
-    await this.whenBelow(1);
+    await this.#when(() => this.#queue.length === 0 && !this.#isHandling);
     this.#finish();
   }
 
@@ -157,9 +160,14 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     };
   }
 
-  /** An event from a shard or, without `bytes`, from history. Nobody is called yet: see `flush`. */
-  push(part: ShardPart, event: Event<P>, bytes?: number): void {
+  /** An event from a shard. Nobody is called yet: see `flush`. */
+  push(part: ShardPart, event: Event<P>, bytes: number): void {
     this.#queue.push(part, event, bytes);
+  }
+
+  /** The same for an event from history. */
+  pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
+    this.#queue.pushHistory(part, event, bytes);
   }
 
   /** Hands out what there is, as far as the handler or the iterator takes it. */
@@ -177,15 +185,19 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     part.owedBytes = 0;
   }
 
-  /** Resolves once fewer than `below` events wait, or the subscription has ended. */
-  whenBelow(below: number): Promise<void> {
-    return this.#when(() => this.#queue.length < below && !this.#isHandling);
+  /** Resolves once another page of this part's history may be read, or the subscription has ended. */
+  whenRoom(part: ShardPart): Promise<void> {
+    // Half a window twice is never more than one.
+    const half = Math.max(1, this.window >> 1);
+    return this.#when(() => part.pending < half && part.historyBytes < CREDIT_BYTES >> 1);
   }
 
   /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */
   whenConsumed(positions: readonly number[]): Promise<void> {
     const isBehind = (part: ShardPart): boolean =>
-      part.mode !== 'none' && this.#position(part) < positions[part.shard]!;
+      part.mode !== 'none' &&
+      !this.#host.isGone(part.shard) &&
+      this.#position(part) < positions[part.shard]!;
     return this.#when(
       () => this.#queue.length === 0 && !this.#isHandling && !this.parts.some(isBehind),
     );
@@ -218,8 +230,9 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     part.hasBeenLive = true;
     if (this.#isCaughtUp || !this.parts.every(({ hasBeenLive }) => hasBeenLive)) return;
     this.#isCaughtUp = true;
-    // Behind the events that were queued before it.
-    void this.whenBelow(1).then(() => {
+    // Behind the events that were queued before it, and not behind those that come after.
+    const { pushed } = this.#queue;
+    void this.#when(() => this.#queue.settled >= pushed).then(() => {
       if (!this.#isFinished) this.#listeners.tell('caughtUp', { cursor: this.cursor });
     });
   }
@@ -293,6 +306,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   #settle(): void {
     const due = this.#queue.settle();
     if (due !== undefined && !this.ended) this.payCredit(due);
+    this.#waiters.wake();
   }
 
   #next(): Promise<IteratorResult<Event<P>>> {
@@ -301,9 +315,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     }
     this.#settle();
     if (this.#queue.length > 0) {
-      const value = this.#queue.take();
-      this.#waiters.wake();
-      return Promise.resolve({ done: false, value });
+      return Promise.resolve({ done: false, value: this.#queue.take() });
     }
     if (!this.#isFinished) {
       return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
@@ -316,9 +328,10 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   #serveReaders(): void {
     while (this.#readers.length > 0 && this.#queue.length > 0) {
+      // Whoever asks for a second event has done with the first.
+      this.#settle();
       this.#readers.shift()!.resolve({ done: false, value: this.#queue.take() });
     }
-    this.#waiters.wake();
   }
 
   #when(isDone: () => boolean): Promise<void> {

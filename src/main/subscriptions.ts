@@ -112,6 +112,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   shardFailed(shard: number, error: BusError): void {
     for (const subscription of [...this.#subscriptions.values()]) {
       if (this.#needs(subscription, shard)) subscription.fail(error);
+      else subscription.recheckWaiters();
     }
   }
 
@@ -137,6 +138,10 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   watermark(shard: number): number {
     return this.#proxies[shard]!.watermark;
+  }
+
+  isGone(shard: number): boolean {
+    return this.#proxies[shard]!.failure !== undefined;
   }
 
   cursor(positions: readonly number[]): string {

@@ -46,12 +46,17 @@ export interface Gap {
   readonly reason: 'pruned' | 'rolled-back';
 }
 
-export interface SubscriptionEvents {
-  gap: (gap: Gap) => void;
-  caughtUp: (info: { cursor: string }) => void;
-  dropped: (info: { count: number }) => void;
-  error: (error: BusError) => void;
+/** What a subscription says besides its events. */
+export interface SubscriptionMessages {
+  gap: Gap;
+  caughtUp: { cursor: string };
+  dropped: { count: number };
+  error: BusError;
 }
+
+export type SubscriptionEvents = {
+  [E in keyof SubscriptionMessages]: (message: SubscriptionMessages[E]) => void;
+};
 
 export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, AsyncDisposable {
   readonly id: string;

@@ -9,6 +9,7 @@ import { refused, subscriptionRefused } from './support/failures.js';
 import { openBus } from './support/millrace.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { expectSameHistory } from './support/oracle.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
 import { within } from './support/wait.js';
 
 /** Opening, draining, closing, opening again; and who else may have the directory meanwhile. */
@@ -126,6 +127,35 @@ describe('drain', () => {
     await bus.publish(note);
   });
 
+  test('comes back while others publish what nobody here subscribes to', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const mine = bus.subscribe('mine', () => {});
+    await mine.ready;
+    const worker = await RemoteEndpoint.attach(bus);
+    const inputs = Array.from({ length: 2000 }, (_, n) => ({ ...note, topic: 't', payload: n }));
+    let isOver = false;
+    const publishing = worker.publishEach(inputs).finally(() => {
+      isOver = true;
+    });
+    for (let turn = 0; turn < 3 || !isOver; turn++) await within('drain', bus.drain());
+    await publishing;
+  });
+
+  test('comes back for an iterator that has asked for the next event', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const subscription = bus.subscribe('*');
+    await subscription.ready;
+    let seen = 0;
+    const reading = (async () => {
+      for await (const _ of subscription) seen++;
+    })();
+    for (let n = 0; n < 20; n++) await bus.publish({ ...note, topic: `t.${n}` });
+    await within('drain', bus.drain());
+    expect(seen).toBe(20);
+    await subscription.unsubscribe();
+    await reading;
+  });
+
   test('waits for a subscriber that lags behind', async () => {
     const bus = await openTestBus({ shards: 2 });
     let ended = 0;
@@ -239,6 +269,26 @@ describe('a process', () => {
     expect(run.stderr).toBe('');
     expect(run.status).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ sequence: 1 });
+  });
+
+  test('ends by itself though an attachment was never taken up', () => {
+    const dir = temporaryDirectory();
+    const run = spawnSync(process.execPath, [child, dir, 'attachment'], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect(run.stderr).toBe('');
+    expect(run.status).toBe(0);
+  });
+
+  test('ends by itself though a worker was attached when its bus was closed', () => {
+    const dir = temporaryDirectory();
+    const run = spawnSync(process.execPath, [child, dir, 'worker'], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect(run.stderr).toBe('');
+    expect(run.status).toBe(0);
   });
 
   test('that exits without closing has kept what it was told is kept', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventInput } from '../../src/protocol/event.js';
@@ -186,4 +187,18 @@ describe('what is stored', () => {
     },
     propertyTimeoutMs(8),
   );
+});
+
+describe('a signal', () => {
+  test('is not listened to any more once its publish was taken or refused', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs: 0 });
+    const { signal } = new AbortController();
+    const input = { topic: 't', type: 'chat_message', payload: 'x'.repeat(100) };
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 500 }, () => bus.publish(input, { signal })),
+    );
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
 });

@@ -81,6 +81,22 @@ describe('a subscription', () => {
     await nobodyLeft(bus);
   });
 
+  test('that drained is resumed from where it ended, not from where the bus got to', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const drained = await Collector.start(bus, '*');
+    // Keeps this endpoint's watermark going.
+    const other = await Collector.start(bus, '*');
+    await publish(bus, 0, 10);
+    await within('drained', drained.subscription.drain());
+    const { cursor } = drained.subscription;
+    await publish(bus, 10, 50);
+    await other.count(60);
+    await within('drain', bus.drain());
+    expect(drained.subscription.cursor).toBe(cursor);
+    const resumed = await Collector.start(bus, '*', { from: { after: cursor } });
+    await resumed.count(50);
+  });
+
   test('is left by breaking out of for await', async () => {
     const bus = await openTestBus({ shards: 2 });
     const subscription = bus.subscribe('*');
