@@ -65,6 +65,7 @@ export class SinglePublish implements PendingPublish {
 /** One `publishMany`: it settles when each of its events has. */
 export class ManyPublish {
   onSettled: (() => void) | undefined;
+  isSettled = false;
   readonly acks: PublishAck[];
   #left: number;
   #failure: { error: BusError; index: number } | undefined;
@@ -94,6 +95,7 @@ export class ManyPublish {
   /** Told of one of several: the first refusal, and what became of the others. */
   #countDown(): void {
     if (--this.#left > 0) return;
+    this.isSettled = true;
     this.onSettled?.();
     if (this.#failure === undefined) {
       this.resolve(this.acks);

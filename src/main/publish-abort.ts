@@ -19,8 +19,7 @@ export function watchAbort(
     waiter.isAbandoned = true;
     pending.fail(aborted(signal));
   };
-  signal.addEventListener('abort', onAbort, { once: true });
-  pending.onSettled = () => signal.removeEventListener('abort', onAbort);
+  pending.onSettled = watch(signal, onAbort);
 }
 
 /** What only waited is taken back; what was handed over is being stored, so the outcome is unknown. */
@@ -46,8 +45,41 @@ export function watchAbortOfMany(
       ),
     );
   };
-  signal.addEventListener('abort', onAbort, { once: true });
-  many.onSettled = () => signal.removeEventListener('abort', onAbort);
+  many.onSettled = watch(signal, onAbort);
+}
+
+/**
+ * What is to be called when a signal aborts. One listener serves all publishes that are in flight with it: Node takes
+ * more than ten for a leak.
+ */
+const watched = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Returns how to stop watching. */
+function watch(signal: AbortSignal, onAbort: () => void): () => void {
+  const calls = watched.get(signal) ?? listen(signal);
+  calls.add(onAbort);
+  return () => {
+    calls.delete(onAbort);
+    if (calls.size === 0 && watched.get(signal) === calls) unlisten(signal);
+  };
+}
+
+function listen(signal: AbortSignal): Set<() => void> {
+  const calls = new Set<() => void>();
+  watched.set(signal, calls);
+  signal.addEventListener('abort', callAll, { once: true });
+  return calls;
+}
+
+function unlisten(signal: AbortSignal): void {
+  watched.delete(signal);
+  signal.removeEventListener('abort', callAll);
+}
+
+function callAll(this: AbortSignal): void {
+  const calls = watched.get(this) ?? [];
+  watched.delete(this);
+  for (const call of calls) call();
 }
 
 export function aborted(signal: AbortSignal): BusError {

@@ -186,7 +186,8 @@ export class Publisher {
         const waiter = this.#hand(proxy, part);
         if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
-      if (options.signal !== undefined) watchAbortOfMany(options.signal, many, waiters);
+      const { signal } = options;
+      if (signal !== undefined && !many.isSettled) watchAbortOfMany(signal, many, waiters);
     });
   }
 

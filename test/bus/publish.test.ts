@@ -7,6 +7,7 @@ import { Collector, gather } from './support/collector.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { expectWithoutHoles, linesOf } from './support/oracle.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
+import { within } from './support/wait.js';
 
 /** What a publisher gives, what it is answered, and what a subscriber then sees. */
 const note: EventInput = { topic: 'notes.one', type: 'chat_message', payload: { text: 'hello' } };
@@ -199,6 +200,25 @@ describe('a signal', () => {
     );
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     expect(refused.length).toBeGreaterThan(0);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    const large = Array.from({ length: 200 }, () => input);
+    await expect(bus.publishMany(large, { signal })).rejects.toMatchObject({
+      code: 'BACKPRESSURE',
+    });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('is listened to once, for however many publishes, and gives up each of them', async () => {
+    const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const input = { topic: 't', type: 'chat_message', payload: 'x'.repeat(100) };
+    const publishes = Array.from({ length: 500 }, () => bus.publish(input, { signal }));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort();
+    const outcomes = await within('all', Promise.allSettled(publishes));
+    const codes = new Set(outcomes.map((one) => one.status === 'rejected' && one.reason.code));
+    expect([...codes].sort()).toEqual(['ABORTED', 'PUBLISH_UNKNOWN']);
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 });
