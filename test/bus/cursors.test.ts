@@ -85,6 +85,26 @@ describe('a cursor', () => {
     expect(await bus.query({ topic: '*', after: rare.subscription.cursor })).toEqual([]);
   });
 
+  test('of a subscription that was drained resumes with what was published after that', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const first = await Collector.start(bus, '*');
+    await publish(bus, 0, 20);
+    await bus.drain();
+    await first.subscription.drain();
+    await publish(bus, 20, 50);
+    // This one's watermark, and so this endpoint's, goes on past the end of the first.
+    const other = await Collector.start(bus, '*', { from: 'earliest' });
+    await other.count(70);
+    await bus.drain();
+    const resumed = await Collector.start(bus, '*', {
+      from: { after: first.subscription.cursor },
+    });
+    await bus.drain();
+    await resumed.count(50);
+    const later = other.events.filter(({ payload }) => Number(payload) >= 20);
+    expectSameHistory(resumed.events, later, 'resumed');
+  });
+
   test('of another history is refused with CURSOR_EXPIRED', async () => {
     const other = await openTestBus({ shards: 2 });
     await publish(other, 0, 5);

@@ -1,3 +1,4 @@
+import { getEventListeners, setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
@@ -146,6 +147,21 @@ describe('a publish that finds no room', () => {
       ({ status }) => status === 'fulfilled',
     );
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(acks.length);
+  });
+
+  test('leaves nothing at its signal, refused or not', async () => {
+    const { bus, gate } = await openHeldBus(0);
+    const { signal } = new AbortController();
+    // Node warns from 11 on; here are thousands in flight.
+    setMaxListeners(0, signal);
+    const outcomes = Array.from({ length: 3000 }, (_, n) =>
+      bus.publish({ ...note, payload: n }, { signal }),
+    );
+    const settled = Promise.allSettled(outcomes);
+    await refused(() => outcomes.at(-1), 'BACKPRESSURE');
+    gate.open();
+    await within('all outcomes', settled);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('is refused at once where its signal has been aborted before', async () => {

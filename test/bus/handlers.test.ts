@@ -1,8 +1,12 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import { Collector } from './support/collector.js';
 import { openTestBus } from './support/open.js';
 import { until, within } from './support/wait.js';
+
+const careless = fileURLToPath(new URL('./support/careless.js', import.meta.url));
 
 /** What a subscriber's own code does, and to whom: to its subscription alone. */
 async function publish(bus: Bus, count: number): Promise<void> {
@@ -62,6 +66,13 @@ describe('a handler', () => {
     await new Promise((resolve) => setImmediate(resolve));
     process.off('unhandledRejection', listener);
     expect(unhandled).toEqual([]);
+  });
+
+  test('of onError that throws does not stop what others are given', () => {
+    const run = spawnSync(process.execPath, [careless], { encoding: 'utf8', timeout: 20_000 });
+    expect(run.stderr).toBe('');
+    const told: unknown = JSON.parse(run.stdout);
+    expect(told).toEqual({ uncaught: 1, whileReading: 0, code: 'SLOW_CONSUMER', received: 100 });
   });
 
   test('that throws something that is no error still says what', async () => {
