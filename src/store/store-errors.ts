@@ -1,6 +1,9 @@
 import Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
 
+/** The last: no room for the index of the write-ahead log, which opening has to make. */
+const FULL_CODES = new Set(['SQLITE_FULL', 'ENOSPC', 'SQLITE_IOERR_SHMSIZE']);
+
 /**
  * Turns what SQLite and the file system say into the one error class. `STORE_FULL` passes by itself once
  * there is room; every other code means that the log must be closed and opened again.
@@ -11,7 +14,7 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
   const code = error instanceof Database.SqliteError ? error.code : fileCode(error);
   const details = { file, sqlite: code };
   const message = `${doing} ${file}: ${reason}`;
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
+  if (FULL_CODES.has(code)) {
     return new BusError('STORE_FULL', message, { details, cause: error });
   }
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {

@@ -1,12 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { KIB, MIB } from '../../src/protocol/limits.js';
 import { Collector, gather } from './support/collector.js';
-import { expectBusError } from './support/failures.js';
+import { expectBusError, refused } from './support/failures.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { expectSameHistory, expectWithoutHoles } from './support/oracle.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';
@@ -139,24 +148,35 @@ describe('a shard that may not grow further', () => {
 
 describe('a disk that is full', () => {
   test('gives STORE_FULL, and the bus goes on by itself once there is room', async (context) => {
-    const directory = join(temporaryDirectory(), 'disk');
-    mkdirSync(directory);
-    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], {
-      encoding: 'utf8',
-    });
-    if (mount.status !== 0) {
-      const reason = (mount.error?.message ?? mount.stderr).trim();
-      context.annotate(`a small tmpfs could not be mounted, so nothing was tried: ${reason}`);
-      console.warn(`full disk NOT TESTED: cannot mount a tmpfs here: ${reason}`);
-      return;
-    }
-    try {
-      await fillTheDisk(directory);
-    } finally {
-      spawnSync('umount', ['-l', directory]);
-    }
+    await onSmallDisk(context, fillTheDisk);
+  });
+
+  test('refuses to open, but for what docs/OPERATIONS.md asks to be freed', async (context) => {
+    await onSmallDisk(context, openOnFullDisk);
   });
 });
+
+async function onSmallDisk(
+  context: TestContext,
+  run: (directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = join(temporaryDirectory(), 'disk');
+  mkdirSync(directory);
+  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], {
+    encoding: 'utf8',
+  });
+  if (mount.status !== 0) {
+    const reason = (mount.error?.message ?? mount.stderr).trim();
+    context.annotate(`a small tmpfs could not be mounted, so nothing was tried: ${reason}`);
+    console.warn(`full disk NOT TESTED: cannot mount a tmpfs here: ${reason}`);
+    return;
+  }
+  try {
+    await run(directory);
+  } finally {
+    spawnSync('umount', ['-l', directory]);
+  }
+}
 
 async function fillTheDisk(directory: string): Promise<void> {
   const dir = join(directory, 'data');
@@ -181,4 +201,42 @@ async function fillTheDisk(directory: string): Promise<void> {
   bus = await openTestBus({ dir });
   expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'reopened');
   await bus.close();
+}
+
+/** Each step frees so much more of a disk on which nothing was left. */
+async function openOnFullDisk(directory: string): Promise<void> {
+  const dir = join(directory, 'data');
+  let bus = await openTestBus({ dir, shards: 2 });
+  const acks: PublishAck[] = [];
+  for (let n = 0; n < 300; n++) acks.push(await bus.publish(input(n)));
+  await bus.close();
+  const ballast = join(directory, 'ballast');
+  takeAllRoom(ballast);
+  const free = (bytes: number): void => truncateSync(ballast, statSync(ballast).size - bytes);
+
+  const refusal = await refused(() => openTestBus({ dir }), 'STORE_FULL');
+  expect(refusal.details).toMatchObject({ file: expect.stringContaining('shard-00') });
+
+  free(2 * 64 * KIB);
+  bus = await openTestBus({ dir });
+  expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'opened with little room');
+  await refused(() => bus.prune({ maxEvents: 0 }), 'STORE_FULL');
+
+  free(2 * MIB);
+  await within('pruning', bus.prune({ maxEvents: 0 }));
+  expect(await gather(bus.read({ topic: '*' }))).toEqual([]);
+  const ack = await bus.publish(input(1));
+  expect(ack.sequence).toBeGreaterThan(1);
+  await bus.close();
+}
+
+function takeAllRoom(file: string): void {
+  const descriptor = openSync(file, 'w');
+  try {
+    for (const block = Buffer.alloc(4 * KIB, 1); ; ) writeSync(descriptor, block);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ENOSPC' });
+  } finally {
+    closeSync(descriptor);
+  }
 }
