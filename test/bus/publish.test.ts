@@ -195,16 +195,12 @@ describe('a signal', () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs: 0 });
     const { signal } = new AbortController();
     const input = { topic: 't', type: 'chat_message', payload: 'x'.repeat(100) };
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 500 }, () => bus.publish(input, { signal })),
-    );
+    const publishes = Array.from({ length: 500 }, () => bus.publish(input, { signal }));
+    // While the ring is full, so that it is refused before it is in flight.
+    const many = bus.publishMany([input, input], { signal });
+    const outcomes = await Promise.allSettled([...publishes, many]);
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     expect(refused.length).toBeGreaterThan(0);
-    expect(getEventListeners(signal, 'abort')).toEqual([]);
-    const large = Array.from({ length: 200 }, () => input);
-    await expect(bus.publishMany(large, { signal })).rejects.toMatchObject({
-      code: 'BACKPRESSURE',
-    });
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
