@@ -13,6 +13,8 @@ import { watch } from 'chokidar';
 
 const WATCH_DEPTH = 6;
 const SEEN_WITHIN_MS = 5000;
+/** A large tree takes long to walk, and one that cannot be walked to its end is never said to be ready. */
+const READY_WITHIN_MS = 20_000;
 /** @type {Readonly<Record<string, string>>} */
 const TYPES = { add: 'file_created', change: 'file_changed', unlink: 'file_deleted' };
 
@@ -39,7 +41,16 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
   let timer;
 
   watcher.on('error', onTrouble);
-  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)));
+  await new Promise((resolve) => {
+    const late = setTimeout(() => {
+      onTrouble(new Error(`not ready within ${READY_WITHIN_MS} ms; going on without the rest`));
+      resolve(undefined);
+    }, READY_WITHIN_MS);
+    watcher.once('ready', () => {
+      clearTimeout(late);
+      resolve(undefined);
+    });
+  });
   // Not before it is ready: `ignoreInitial` leaves files out, and not the symbolic links that are there.
   watcher.on('all', (event, path) => {
     const type = TYPES[event];
