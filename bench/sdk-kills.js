@@ -68,7 +68,9 @@ function killOnTheWay(dir, first, ledger, clients) {
     /** To be called for every event. */
     look() {
       if (kills === options.kills || ledger.count < (kills + 1) * step) return;
-      if (clients.some(({ state }) => state !== 'connected')) return;
+      // A client notices the loss of its server a moment later: until it is back it has not seen the kill before.
+      const isBack = ({ state, reconnects }) => state === 'connected' && reconnects >= kills;
+      if (!clients.every(isBack)) return;
       kills += 1;
       server = server.then(async (running) => {
         await kill(running);
