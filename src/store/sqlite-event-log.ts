@@ -2,13 +2,9 @@ import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits.js';
 import { matchesPattern } from '../protocol/topic.js';
-import {
-  EVENT_FLAG_SUPPLIED_ID,
-  EVENT_FLAG_SYNCED,
-  EventRecordView,
-} from '../record/event-record.js';
-import { NameCache, type RecordNames } from '../record/name-cache.js';
+import { EVENT_FLAG_SYNCED, EventRecordView } from '../record/event-record.js';
 import { DedupeWindow } from './dedupe-window.js';
+import { EventInserter } from './event-inserter.js';
 import type {
   EventLog,
   ReadRequest,
@@ -19,7 +15,7 @@ import type {
 } from './event-log.js';
 import { EventReader } from './event-reader.js';
 import { IndexKeeper } from './index-keeper.js';
-import { NameReader, NameWriter } from './names.js';
+import { NameReader } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { loadState } from './recovery.js';
 import {
@@ -29,14 +25,13 @@ import {
   Retention,
   type RetentionRule,
 } from './retention.js';
+import { RingPositionTable } from './ring-positions.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
-import { ROW_OVERHEAD_BYTES } from './row-size.js';
-import { RowWriter } from './row-writer.js';
-import { BATCH_EVENTS_MAX, ROW_FLAG_SUPPLIED_ID, readMeta } from './schema.js';
+import { BATCH_EVENTS_MAX, readMeta } from './schema.js';
 import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
-import { type TopicEntry, TopicTable } from './topic-table.js';
+import { TopicTable } from './topic-table.js';
 import { WriteConnection } from './write-connection.js';
 
 export interface SqliteEventLogOptions {
@@ -60,13 +55,6 @@ export interface SqliteEventLogOptions {
  */
 const INDEX_ROWS_PER_EVENT = 4;
 
-/** What the rows of records with these names refer to. */
-interface StoredNames extends RecordNames {
-  readonly entry: TopicEntry;
-  readonly typeId: number;
-  readonly sourceId: number;
-}
-
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
  *
@@ -83,27 +71,15 @@ export class SqliteEventLog implements EventLog {
   readonly #connection: WriteConnection;
   readonly #database: Database.Database;
   readonly #now: () => number;
-  readonly #position: Database.Statement<[string, number, number]>;
-  readonly #rows: RowWriter;
-  readonly #names: NameWriter;
+  readonly #positions: RingPositionTable;
+  readonly #events: EventInserter;
   readonly #topics: TopicTable;
   readonly #index: IndexKeeper;
   readonly #retention: Retention;
   readonly #pages: PageReader;
   readonly #dedupe: DedupeWindow;
   readonly #reader: EventReader;
-  readonly #nameReader: NameReader;
   readonly #view = new EventRecordView();
-  /** Emptied by a rollback, which takes back the ids that a batch has given. */
-  readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => ({
-    topic,
-    type,
-    source,
-    length,
-    entry: this.#topics.findOrAdd(topic),
-    typeId: this.#names.id(type),
-    sourceId: this.#names.id(source),
-  }));
 
   #head: number;
   #prunedThrough: number;
@@ -126,12 +102,7 @@ export class SqliteEventLog implements EventLog {
     const { database } = this.#connection;
     this.#database = database;
     try {
-      this.#position = database.prepare(
-        'INSERT OR REPLACE INTO ring_positions (endpoint, position, first_sequence) VALUES (?, ?, ?)',
-      );
-      this.#rows = new RowWriter(database);
-      this.#names = new NameWriter(database);
-      this.#nameReader = new NameReader(database, 'names');
+      this.#positions = new RingPositionTable(database);
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
       this.#topics = new TopicTable(database, retention.length, rulesOf);
@@ -146,7 +117,14 @@ export class SqliteEventLog implements EventLog {
       this.#next = this.#head + 1;
       this.#batchRecordedAt = this.#lastRecordedAt;
       const topicName = (id: number): string => this.#topics.byId(id).name;
-      const decoder = new RowDecoder(file, shard, this.#nameReader, topicName);
+      const nameReader = new NameReader(database, 'names');
+      const decoder = new RowDecoder(file, shard, nameReader, topicName);
+      this.#events = new EventInserter(database, {
+        topics: this.#topics,
+        index: this.#index,
+        dedupe: this.#dedupe,
+        nameReader,
+      });
       this.#reader = new EventReader(new RowReader(database), decoder);
       this.#pages = new PageReader(database, file, shard);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
@@ -182,7 +160,9 @@ export class SqliteEventLog implements EventLog {
     const sequence = this.#next++;
     if (this.#failure !== undefined) return sequence;
     try {
-      this.#add(view, flags, sequence, recordedAt);
+      const time = Math.max(recordedAt, this.#batchRecordedAt);
+      this.#batchRecordedAt = time;
+      this.appendedTopic = this.#events.add(view, flags, sequence, time);
     } catch (error) {
       this.#fail(error, 'appending to');
     }
@@ -213,15 +193,11 @@ export class SqliteEventLog implements EventLog {
   }
 
   ringPositions(): RingPosition[] {
-    return this.#database
-      .prepare<[], RingPosition>(
-        'SELECT endpoint, position, first_sequence AS firstSequence FROM ring_positions',
-      )
-      .all();
+    return this.#positions.all();
   }
 
   clearRingPositions(): void {
-    this.#guard('writing', () => this.#database.prepare('DELETE FROM ring_positions').run());
+    this.#guard('writing', () => this.#positions.clear());
   }
 
   findDuplicate(id: string): number {
@@ -320,50 +296,11 @@ export class SqliteEventLog implements EventLog {
     }
   }
 
-  #add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): void {
-    const time = Math.max(recordedAt, this.#batchRecordedAt);
-    this.#batchRecordedAt = time;
-    const names = this.#stored.of(view.bytes, view.offset);
-    const { entry, typeId, sourceId, length } = names;
-    this.appendedTopic = names.topic;
-    const id = view.idAfter(length);
-    const { payloadStart, payloadLength, timestamp } = view;
-    const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
-    const checksum = view.checksum();
-    const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    let bytes = ROW_OVERHEAD_BYTES + payloadLength;
-    if (!isSupplied && timestamp === time && !view.hasTies) {
-      this.#rows.addSlim(sequence, time, entry.id, typeId, sourceId, checksum, id, payload);
-    } else {
-      const { correlationId, causationId, attributesText } = view;
-      if (attributesText !== undefined) bytes += Buffer.byteLength(attributesText);
-      this.#rows.addFull(
-        sequence,
-        time,
-        entry.id,
-        typeId,
-        sourceId,
-        checksum,
-        id,
-        payload,
-        isSupplied ? ROW_FLAG_SUPPLIED_ID : 0,
-        timestamp === time ? null : timestamp,
-        correlationId ?? null,
-        causationId ?? null,
-        attributesText ?? null,
-      );
-    }
-    if (isSupplied) this.#dedupe.add(id, sequence, time);
-    this.#index.note(sequence, time, entry.id, bytes, isSupplied);
-  }
-
   /** Runs what is buffered, and the batch's share of the index, and commits. */
   #finish(positions: readonly RingPosition[]): void {
     try {
-      this.#rows.flush();
-      for (const { endpoint, position, firstSequence } of positions) {
-        this.#position.run(endpoint, position, firstSequence);
-      }
+      this.#events.flush();
+      this.#positions.write(positions);
       if (this.#index.isDue(this.#head)) {
         const events = this.#next - this.#head - 1;
         this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);
@@ -380,9 +317,7 @@ export class SqliteEventLog implements EventLog {
     const before = this.#head;
     this.#head = this.#next - 1;
     this.#lastRecordedAt = this.#batchRecordedAt;
-    this.#names.commit();
-    this.#index.commit(before, this.#head);
-    this.#dedupe.commit(this.#lastRecordedAt);
+    this.#events.commit(before, this.#head, this.#lastRecordedAt);
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
@@ -445,12 +380,7 @@ export class SqliteEventLog implements EventLog {
 
   /** Takes the batch out of SQLite and of every structure here; SQLite may have rolled back by itself. */
   #undo(): void {
-    this.#rows.discard();
-    this.#topics.rollback();
-    if (this.#names.rollback()) this.#nameReader.forget();
-    this.#stored.clear();
-    this.#index.rollback();
-    this.#dedupe.rollback();
+    this.#events.rollback();
     try {
       this.#connection.rollback();
     } catch (error) {

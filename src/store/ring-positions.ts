@@ -1,0 +1,33 @@
+import type Database from 'better-sqlite3';
+import type { RingPosition } from './event-log.js';
+
+/** How far each endpoint's publish ring is in the log, written in the same transaction as the events. */
+export class RingPositionTable {
+  readonly #replace: Database.Statement<[string, number, number]>;
+  readonly #select: Database.Statement<[], RingPosition>;
+  readonly #delete: Database.Statement<[]>;
+
+  constructor(database: Database.Database) {
+    this.#replace = database.prepare(
+      'INSERT OR REPLACE INTO ring_positions (endpoint, position, first_sequence) VALUES (?, ?, ?)',
+    );
+    this.#select = database.prepare<[], RingPosition>(
+      'SELECT endpoint, position, first_sequence AS firstSequence FROM ring_positions',
+    );
+    this.#delete = database.prepare('DELETE FROM ring_positions');
+  }
+
+  write(positions: readonly RingPosition[]): void {
+    for (const { endpoint, position, firstSequence } of positions) {
+      this.#replace.run(endpoint, position, firstSequence);
+    }
+  }
+
+  all(): RingPosition[] {
+    return this.#select.all();
+  }
+
+  clear(): void {
+    this.#delete.run();
+  }
+}
