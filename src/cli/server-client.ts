@@ -215,6 +215,10 @@ export class ServerClient {
       return;
     }
     if (typeof frame.requestId !== 'number') {
+      // The connection ends with this: it is why.
+      if (frame.type === 'error' && frame.payload.code === 'UNAUTHENTICATED') {
+        this.#failure ??= this.#unauthenticated(frame.payload);
+      }
       this.#onFrame(frame);
       return;
     }
@@ -245,6 +249,13 @@ export class ServerClient {
     this.#failure = error;
     for (const queue of this.#answers.values()) queue.fail(error);
     return error;
+  }
+
+  #unauthenticated(data: ErrorData): Error {
+    const { server, token } = this.#settings;
+    if (token !== undefined) return BusError.from(data);
+    const cure = 'give one with --token, or set MILLRACE_TOKEN';
+    return new CommandFailure(`${server} asks for a token; ${cure} (UNAUTHENTICATED)`);
   }
 
   #loss(reason: string): Error {

@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import {
+  BIN,
+  type Outcome,
+  outcomeOf,
+  startServer,
+  temporaryDirectory,
+} from './cli/support/command.js';
+
+/**
+ * docs/QUICKSTART.md, command by command: the outputs that stand there are what a server of today gives, but for ids,
+ * times, cursors and secrets.
+ */
+
+const PAGE = readFileSync(new URL('../docs/QUICKSTART.md', import.meta.url), 'utf8');
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SERVER = 'http://127.0.0.1:7400';
+
+interface Step {
+  readonly command: string;
+  readonly output: string;
+}
+
+function blocks(language: string): string[] {
+  const fence = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms');
+  return [...PAGE.matchAll(fence)].map((match) => match[1]!);
+}
+
+function steps(block: string): Step[] {
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((text) => {
+      const end = text.indexOf('\n');
+      return { command: text.slice(0, end), output: text.slice(end + 1) };
+    });
+}
+
+function run(program: string, args: readonly string[], cwd: string, input = ''): Promise<Outcome> {
+  const env = { ...process.env, NO_COLOR: '1', PATH: process.env.PATH };
+  const child = spawn(program, args, { cwd, env });
+  child.stdin.end(input);
+  return outcomeOf(child);
+}
+
+/** What differs from one run to the next, by its kind. */
+function withoutChance(text: string): string {
+  return text
+    .replace(/\b01[0-9A-HJKMNP-TV-Z]{24}\b/g, 'ID')
+    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, 'TIME')
+    .replace(/\bmr_[a-z0-9]+_[\w-]+/g, 'KEY')
+    .replace(/^[a-z0-9]{16}(?= {2})/gm, 'KEY ID')
+    .replace(/\bA[\w-]{30,}/g, 'CURSOR')
+    .trim();
+}
+
+describe('docs/QUICKSTART.md', () => {
+  it('says what its commands print', async () => {
+    const cwd = temporaryDirectory();
+    const server = await startServer(temporaryDirectory(), ['--shards', '1']);
+    const all = blocks('sh').flatMap(steps);
+    expect(all.length).toBeGreaterThan(12);
+    for (const { command, output } of all) {
+      const line = command
+        .replaceAll('npx millrace', `MILLRACE_SERVER=${server.url} ${process.execPath} ${BIN}`)
+        .replaceAll(SERVER, server.url);
+      const { stdout } = await run('bash', ['-c', line], cwd);
+      expect(withoutChance(stdout), command).toBe(withoutChance(output));
+    }
+  });
+
+  it('has programs that run', async () => {
+    const server = await startServer();
+    const [embedded, client] = blocks('js').map((code) => code.replaceAll(SERVER, server.url));
+    const dir = temporaryDirectory();
+    // Run where the package can be found, but with its events elsewhere.
+    const code = embedded!.replace('./shop-data', dir);
+    const node = ['--input-type=module'];
+    expect(await run(process.execPath, node, ROOT, code)).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^orders\.new { total: 12\.5 }\nhttp:\/\/127\.0\.0\.1:\d+\n$/),
+    });
+    expect(await run(process.execPath, node, ROOT, client!)).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: 'synced\norders.new { total: 5 }\n',
+    });
+  });
+});
