@@ -12,11 +12,13 @@ import { describe, expect, it } from 'vitest';
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   collections: [],
+  // What every thread that we start has in common.
+  threads: [],
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.
   link: ['protocol', 'record', 'ring', 'collections', 'store/page', 'store/retention'],
-  store: ['protocol', 'record', 'collections'],
+  store: ['protocol', 'record', 'collections', 'threads'],
   shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections'],
   // Main opens the directory and its readers; what writes the log belongs to the shards.
   main: [
@@ -25,6 +27,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'ring',
     'link',
     'collections',
+    'threads',
     'store/backup',
     'store/event-log',
     'store/lock',

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { threadExecArgv } from '../threads/exec-argv.js';
 import type { BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
 
 /**
@@ -86,7 +87,12 @@ function startThread(
     logLevel: hooks.logLevel ?? 'info',
     joins,
   };
-  const worker = new Worker(THREAD_URL, { workerData, transferList, name: 'millrace-gateway' });
+  const worker = new Worker(THREAD_URL, {
+    workerData,
+    transferList,
+    name: 'millrace-gateway',
+    execArgv: threadExecArgv(),
+  });
   return new GatewayThreadProxy(worker, hooks, options.tls !== undefined);
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { threadExecArgv } from '../threads/exec-argv.js';
 import { ensureDirectory, type Manifest } from './manifest.js';
 
 /**
@@ -54,7 +55,11 @@ export class Backup {
   constructor(data: BackupThreadData, onProgress?: (progress: BackupProgress) => void) {
     assertEmpty(data.to);
     ensureDirectory(data.to);
-    const worker = new Worker(THREAD_URL, { workerData: data, name: 'millrace-backup' });
+    const worker = new Worker(THREAD_URL, {
+      workerData: data,
+      name: 'millrace-backup',
+      execArgv: threadExecArgv(),
+    });
     this.#worker = worker;
     this.result = new Promise((resolve, reject) => {
       const fail = (message: string, cause?: unknown): void =>
