@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
-import { threadExecArgv } from '../threads/exec-argv.js';
+import { threadFlags } from '../threads/exec-argv.js';
 import type { BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
 
 /**
@@ -91,7 +91,7 @@ function startThread(
     workerData,
     transferList,
     name: 'millrace-gateway',
-    execArgv: threadExecArgv(),
+    ...threadFlags(),
   });
   return new GatewayThreadProxy(worker, hooks, options.tls !== undefined);
 }

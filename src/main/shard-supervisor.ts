@@ -18,7 +18,7 @@ import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
-import { threadExecArgv } from '../threads/exec-argv.js';
+import { threadFlags } from '../threads/exec-argv.js';
 import { RestartPolicy } from './restart-policy.js';
 import { ShardMailbox, type ThreadReport } from './shard-mailbox.js';
 
@@ -181,7 +181,7 @@ export class ShardSupervisor {
       workerData,
       transferList: [mail, ...ends.map(({ port }) => port)],
       name: `millrace-shard-${this.#shard}`,
-      execArgv: threadExecArgv(),
+      ...threadFlags(),
     });
     this.#worker = worker;
     // What its code throws comes as a report; this is for the rest: out of memory, a missing file.

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
-import { threadExecArgv } from '../threads/exec-argv.js';
+import { threadFlags } from '../threads/exec-argv.js';
 import { ensureDirectory, type Manifest } from './manifest.js';
 
 /**
@@ -58,7 +58,7 @@ export class Backup {
     const worker = new Worker(THREAD_URL, {
       workerData: data,
       name: 'millrace-backup',
-      execArgv: threadExecArgv(),
+      ...threadFlags(),
     });
     this.#worker = worker;
     this.result = new Promise((resolve, reject) => {

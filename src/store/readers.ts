@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { BusError } from '../protocol/errors.js';
-import { threadExecArgv } from '../threads/exec-argv.js';
+import { threadFlags } from '../threads/exec-argv.js';
 import type { Page, PageRequest } from './page.js';
 import type { ReaderAnswer, ReaderTask } from './reader-worker.js';
 
@@ -37,7 +37,7 @@ export class LogReaders {
       maxThreads: options.threadsMax ?? THREADS_MAX,
       idleTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       maxQueue: QUEUE_MAX,
-      execArgv: threadExecArgv(),
+      ...threadFlags(),
     });
   }
 
