@@ -61,6 +61,8 @@ const CLOSE_GOING_AWAY = 1001;
 const CLOSE_UNSUPPORTED_DATA = 1003;
 const CLOSE_POLICY = 1008;
 const CLOSE_TOO_BIG = 1009;
+/** RFC 6455, 5.5: a control frame holds 125 bytes, and two of them are the code. */
+const CLOSE_REASON_BYTES_MAX = 123;
 
 interface HeldFrame {
   readonly frame: ClientFrame;
@@ -299,7 +301,7 @@ export class Connection implements OutboundOwner {
     this.#hasSaidGoodbye = true;
     // The client's goodbye has to be read.
     this.#socket.resume();
-    this.#socket.close(code, reason);
+    this.#socket.close(code, closeReason(reason));
     this.#closeTimer ??= setTimeout(() => {
       this.#log('info', 'connection cut: no goodbye came');
       this.#socket.terminate();
@@ -335,6 +337,15 @@ export class Connection implements OutboundOwner {
     const who = { connection: this.id, address: this.address, principal: name };
     this.#context.log(level, message, { ...who, ...fields });
   }
+}
+
+/** Cut to what a close frame holds: the library throws at more. The `error` frame before it has all. */
+function closeReason(reason: string): Buffer {
+  const bytes = Buffer.from(reason);
+  let end = Math.min(bytes.length, CLOSE_REASON_BYTES_MAX);
+  // Not within a character: a continuation byte is 0b10xxxxxx.
+  while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end);
 }
 
 function identity({ name, expiresAt }: Principal): { principal: string; expiresAt?: string } {
