@@ -45,6 +45,17 @@ export function assertMayAdminister(principal: Principal, pattern: string): void
   throw forbidden(principal, 'administer', 'pattern', pattern);
 }
 
+/**
+ * For what lasts: an upload or an answer that began while the token held must not outlive it.
+ *
+ * @throws BusError `UNAUTHENTICATED`
+ */
+export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
+  if (isRevoked) throw new BusError('UNAUTHENTICATED', 'the key was revoked or changed');
+  if (expiresAt === undefined || Date.now() < expiresAt) return;
+  throw new BusError('UNAUTHENTICATED', 'the token has expired');
+}
+
 export function readableTopics(
   principal: Principal,
   topics: readonly TopicInfo[],

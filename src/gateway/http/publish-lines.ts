@@ -5,7 +5,7 @@ import type { EventInput, PublishAck, PublishOptions } from '../../protocol/even
 import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
-import { permittedEvents } from '../permissions.js';
+import { assertStillHolds, permittedEvents } from '../permissions.js';
 import { bodyLines, type Line, parseJson } from './body.js';
 import { eventOf, withPath } from './event-bodies.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendError } from './exchange.js';
@@ -141,6 +141,7 @@ class LinePublisher {
 
   async #publish(batch: readonly Waiting[]): Promise<void> {
     await this.#rateAllows(batch.length);
+    assertStillHolds(this.#exchange.principal);
     const events = batch.map(({ event }) => event);
     try {
       this.#answer.add(await this.#context.endpoint.publishMany(events, this.#options));

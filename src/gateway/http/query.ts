@@ -4,7 +4,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
-import { assertMayRead } from '../permissions.js';
+import { assertMayRead, assertStillHolds } from '../permissions.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, toCloudEvent } from './cloud-events.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, attributesOf, patternsOf } from './filter-parameters.js';
@@ -39,6 +39,7 @@ export async function queryEvents(exchange: Exchange, context: RouteContext): Pr
       : (event: Event) => texts.of(principal).of(event).text;
   async function* elements(): AsyncGenerator<string> {
     for await (const event of events) {
+      assertStillHolds(principal);
       position.pass(event);
       yield textOf(event);
     }
