@@ -9,7 +9,7 @@ import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS } from '../main/system-events.js';
 import { EventType } from '../protocol/event.js';
-import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS } from '../protocol/limits.js';
+import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, HTTP_LINGER_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
@@ -123,6 +123,7 @@ export class Gateway {
   /** Answers one request of the server. Never throws. */
   request(request: IncomingMessage, response: ServerResponse): void {
     response.on('error', (error) => this.#log('debug', 'response error', { error: error.message }));
+    cutWhoGoesOnSending(request, response);
     const address = normaliseAddress(request.socket.remoteAddress);
     try {
       this.#admission.checkRequest(request, address);
@@ -296,4 +297,17 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<voi
   });
   await Promise.race([work, limit]);
   clearTimeout(timer);
+}
+
+/**
+ * A request may be answered before it has arrived: refused, or at fault in its first line. Its sender needs some time
+ * to notice, but not for ever.
+ */
+function cutWhoGoesOnSending(request: IncomingMessage, response: ServerResponse): void {
+  response.once('finish', () => {
+    if (request.complete) return;
+    const timer = setTimeout(() => request.socket.destroy(), HTTP_LINGER_MS);
+    timer.unref();
+    request.once('close', () => clearTimeout(timer));
+  });
 }

@@ -9,11 +9,13 @@ import {
   type AddressInfo,
   createServer as createNetServer,
   type Server as NetServer,
+  type Socket,
 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BusError } from '../protocol/errors.js';
-import { PLAIN_CONNECTIONS_MAX } from '../protocol/limits.js';
+import { PLAIN_CONNECTIONS_MAX, PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../protocol/limits.js';
 import type { GatewayLogger } from './gateway-log.js';
+import { normaliseAddress } from './loopback.js';
 import type { GatewaySettings } from './settings.js';
 import { TlsFiles } from './tls-files.js';
 
@@ -33,6 +35,8 @@ export class GatewayListener {
   readonly #log: GatewayLogger;
   readonly #server: Server | HttpsServer;
   readonly #tls: TlsFiles | undefined;
+  /** Open sockets by address; an address goes with its last one. */
+  readonly #sockets = new Map<string, number>();
 
   /** @throws BusError `OPTION_INVALID` for TLS files that cannot be used */
   constructor(settings: GatewaySettings, log: GatewayLogger) {
@@ -45,6 +49,9 @@ export class GatewayListener {
       this.#server = createHttpsServer(this.#tls.pair);
     }
     this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
+    // A body has limits of its own: one that is read line by line may take as long as it likes.
+    this.#server.requestTimeout = 0;
+    this.#server.on('connection', (socket: Socket) => this.#admit(socket));
   }
 
   /** The port that was bound, known after `listen()`. */
@@ -98,6 +105,24 @@ export class GatewayListener {
   /** Watches no files any more. */
   release(): void {
     this.#tls?.close();
+  }
+
+  /** Whoever asks for nothing at all is counted nowhere else. */
+  #admit(socket: Socket): void {
+    const address = normaliseAddress(socket.remoteAddress);
+    const most = this.#settings.maxConnectionsPerAddress + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
+    const count = this.#sockets.get(address) ?? 0;
+    if (count >= most) {
+      this.#log('debug', 'socket refused', { address, sockets: count });
+      socket.destroy();
+      return;
+    }
+    this.#sockets.set(address, count + 1);
+    socket.once('close', () => {
+      const left = this.#sockets.get(address)! - 1;
+      if (left > 0) this.#sockets.set(address, left);
+      else this.#sockets.delete(address);
+    });
   }
 
   #watchCertificate(): void {

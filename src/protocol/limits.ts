@@ -67,6 +67,8 @@ export const CONNECTIONS_MAX = 10_000;
 export const CONNECTIONS_PER_ADDRESS_MAX = 256;
 /** TCP connections beside the WebSockets: probes, upgrades on their way or refused. */
 export const PLAIN_CONNECTIONS_MAX = 1024;
+/** Of them, beside its WebSockets, one address may have so many. */
+export const PLAIN_CONNECTIONS_PER_ADDRESS_MAX = 64;
 export const SUBSCRIPTIONS_PER_CONNECTION_MAX = 128;
 export const HEARTBEAT_MS = 30_000;
 export const HEARTBEATS_MISSED_MAX = 2;
@@ -205,6 +207,10 @@ export const HTTP_LINES_PER_BATCH_MAX = 1024;
 export const HTTP_LINES_BATCH_BYTES_MAX = 1 * MIB;
 /** A body of which nothing arrives for this long is given up. */
 export const HTTP_BODY_IDLE_MS = 30_000;
+/** A body that is read as a whole must have arrived by then. */
+export const HTTP_BODY_MS_MAX = 300_000;
+/** Who goes on sending what nobody reads any more gets this long to take its answer. */
+export const HTTP_LINGER_MS = 5000;
 /** A list that is no longer than this is sent with its length and its cursor in front. */
 export const HTTP_ANSWER_HELD_BYTES_MAX = 1 * MIB;
 /** Characters of a request's query, and parameters in it. */

@@ -5,6 +5,7 @@ import {
   HTTP_BODIES_BYTES_MAX,
   HTTP_BODY_BYTES_MAX,
   HTTP_BODY_IDLE_MS,
+  HTTP_BODY_MS_MAX,
   HTTP_ENVELOPE_DEPTH,
   HTTP_LINE_BYTES_MAX,
   JSON_DEPTH_MAX,
@@ -44,16 +45,18 @@ export class BodyBudget {
 /**
  * A request's body, piece by piece. It stops reading where the caller does, and leaves the socket open for the answer.
  *
- * @throws Refusal 408 when nothing has arrived for `idleMs`
+ * @throws Refusal 408 when nothing has arrived for `idleMs`, or not everything after `totalMs`
  */
 export async function* bodyChunks(
   request: IncomingMessage,
-  idleMs = HTTP_BODY_IDLE_MS,
+  { idleMs = HTTP_BODY_IDLE_MS, totalMs = Number.POSITIVE_INFINITY } = {},
 ): AsyncGenerator<Buffer> {
+  const deadline = performance.now() + totalMs;
   const chunks = request.iterator({ destroyOnReturn: false });
   try {
     for (;;) {
-      const next = await within(idleMs, chunks.next());
+      const leftMs = Math.max(0, deadline - performance.now());
+      const next = await within(Math.min(idleMs, leftMs), chunks.next());
       if (next.done) return;
       yield next.value as Buffer;
     }
@@ -78,7 +81,7 @@ export async function withBody<T>(
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of bodyChunks(request)) {
+    for await (const chunk of bodyChunks(request, { totalMs: HTTP_BODY_MS_MAX })) {
       if (bytes + chunk.length > HTTP_BODY_BYTES_MAX) throw bodyTooLarge();
       budget.take(chunk.length);
       bytes += chunk.length;
@@ -97,34 +100,44 @@ export interface Line {
 }
 
 /**
- * The lines of a body, as many at once as have arrived; empty ones are counted and left out.
+ * The lines of a body, as many at once as have arrived; empty ones are counted and left out. What has arrived of a line
+ * that is not whole counts against the budget.
  *
- * @throws Refusal 413 with `details.line`, 408
+ * @throws Refusal 413 with `details.line`, 408, 503
  */
-export async function* bodyLines(request: IncomingMessage): AsyncGenerator<Line[]> {
+export async function* bodyLines(
+  request: IncomingMessage,
+  budget: BodyBudget,
+): AsyncGenerator<Line[]> {
   let number = 0;
   let rest: Buffer[] = [];
   let restBytes = 0;
-  for await (const chunk of bodyChunks(request)) {
-    const lines: Line[] = [];
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      const part = chunk.subarray(start, end);
-      checkLine(++number, restBytes + part.length);
-      const bytes = rest.length === 0 ? part : Buffer.concat([...rest, part]);
-      if (!isBlank(bytes)) lines.push({ number, bytes });
-      rest = [];
-      restBytes = 0;
-      start = end + 1;
+  try {
+    for await (const chunk of bodyChunks(request)) {
+      const lines: Line[] = [];
+      let start = 0;
+      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+        const part = chunk.subarray(start, end);
+        checkLine(++number, restBytes + part.length);
+        const bytes = rest.length === 0 ? part : Buffer.concat([...rest, part]);
+        if (!isBlank(bytes)) lines.push({ number, bytes });
+        budget.giveBack(restBytes);
+        rest = [];
+        restBytes = 0;
+        start = end + 1;
+      }
+      if (lines.length > 0) yield lines;
+      if (start === chunk.length) continue;
+      checkLine(number + 1, restBytes + chunk.length - start);
+      budget.take(chunk.length - start);
+      rest.push(chunk.subarray(start));
+      restBytes += chunk.length - start;
     }
-    if (lines.length > 0) yield lines;
-    if (start === chunk.length) continue;
-    rest.push(chunk.subarray(start));
-    restBytes += chunk.length - start;
-    checkLine(number + 1, restBytes);
+    const bytes = Buffer.concat(rest);
+    if (!isBlank(bytes)) yield [{ number: number + 1, bytes }];
+  } finally {
+    budget.giveBack(restBytes);
   }
-  const bytes = Buffer.concat(rest);
-  if (!isBlank(bytes)) yield [{ number: number + 1, bytes }];
 }
 
 /** @throws BusError `MESSAGE_INVALID` for what is not UTF-8, not JSON or too deep */
@@ -174,7 +187,7 @@ async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const message = `nothing of the body has arrived for ${milliseconds} ms`;
+      const message = `nothing of the body has arrived for ${Math.round(milliseconds)} ms`;
       reject(new Refusal(408, 'TIMEOUT', message));
     }, milliseconds);
   });

@@ -29,7 +29,9 @@ import { Streams } from './streams.js';
 export interface HttpApp {
   /** Answers a request that was admitted. Never throws. */
   readonly listener: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Ends every stream; resolves when they are over and their subscriptions released. */
+  /** Requests that are not answered to their end, streams included. */
+  readonly pending: number;
+  /** Takes no more, and ends every stream; resolves when all requests are answered and all subscriptions released. */
   close(): Promise<void>;
   /** Cuts the streams that did not end. */
   cut(): void;
@@ -49,6 +51,7 @@ export function createHttpApp(context: HttpContext): HttpApp {
   const closing = new AbortController();
   const shared: RouteContext = { ...contextOf(context), closing: closing.signal };
   const streams = new Streams(shared);
+  const pending = new Set<Promise<unknown>>();
   const app = routed(routes(streams), shared);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     // Whoever mounts this keeps their own `Request` and `Response`.
@@ -63,17 +66,35 @@ export function createHttpApp(context: HttpContext): HttpApp {
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     setSecurityHeaders(response);
     allowCrossOrigin(request, response);
-    answer(request, response).catch((error: unknown) => {
+    if (closing.signal.aborted) {
+      sendError(response, new BusError('BUS_CLOSED', 'the server is stopping'), GOODBYE);
+      return;
+    }
+    const handled = answer(request, response).catch((error: unknown) => {
       context.log('error', 'request failed', { error: errorData(error) });
       response.destroy();
     });
+    const over = Promise.all([handled, new Promise((resolve) => response.once('close', resolve))]);
+    pending.add(over);
+    void over.then(() => pending.delete(over));
   };
-  const close = (): Promise<void> => {
+  const close = async (): Promise<void> => {
     closing.abort();
-    return streams.close();
+    await streams.close();
+    await Promise.all(pending);
   };
-  return { listener, close, cut: () => streams.cut() };
+  return {
+    listener,
+    close,
+    cut: () => streams.cut(),
+    get pending() {
+      return pending.size;
+    },
+  };
 }
+
+/** A connection that is kept would bring the next request. */
+const GOODBYE = { connection: 'close' };
 
 /** A spread would leave out what a class inherits. */
 function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {

@@ -28,7 +28,7 @@ export async function publishLines(
   const answer = new AckStream(exchange, context, type);
   const publisher = new LinePublisher(exchange, context, options, answer);
   try {
-    for await (const lines of bodyLines(exchange.request)) {
+    for await (const lines of bodyLines(exchange.request, context.bodies)) {
       for (const line of lines) await publisher.add(line);
       if (publisher.hasFailed || !answer.isOpen) break;
     }
@@ -57,6 +57,8 @@ class LinePublisher {
   readonly #options: PublishOptions;
   readonly #answer: AckStream;
   readonly #rates: ConnectionRates;
+  /** The server stops, or the client has left. */
+  readonly #over: AbortSignal;
   #batch: Waiting[] = [];
   #batchBytes = 0;
   #running: Promise<void> | undefined;
@@ -75,6 +77,7 @@ class LinePublisher {
     this.#options = options;
     this.#answer = answer;
     this.#rates = context.rates.connection(exchange.principal);
+    this.#over = AbortSignal.any([context.closing, answer.gone]);
   }
 
   get hasFailed(): boolean {
@@ -87,6 +90,7 @@ class LinePublisher {
     try {
       const event = eventOf(parseJson(bytes, 'the line'), '');
       const [permitted] = permittedEvents(this.#exchange.principal, [event]);
+      this.#context.bodies.take(bytes.length);
       this.#batch.push({ line: number, event: permitted! });
       this.#batchBytes += bytes.length;
     } catch (error) {
@@ -125,6 +129,7 @@ class LinePublisher {
     await Promise.resolve();
     while (this.#batch.length > 0 && this.#failure === undefined && this.#answer.isOpen) {
       const batch = this.#batch;
+      const bytes = this.#batchBytes;
       this.#batch = [];
       this.#batchBytes = 0;
       this.#onTaken();
@@ -132,9 +137,15 @@ class LinePublisher {
         await this.#publish(batch);
       } catch (error) {
         this.#failure = error;
+      } finally {
+        this.#context.bodies.giveBack(bytes);
       }
       await this.#answer.relieved();
     }
+    // What waits behind a failure, or for a client that has left, is not published.
+    this.#context.bodies.giveBack(this.#batchBytes);
+    this.#batch = [];
+    this.#batchBytes = 0;
     this.#running = undefined;
     this.#onTaken();
   }
@@ -172,7 +183,7 @@ class LinePublisher {
       } catch (error) {
         const retryAfterMs = error instanceof BusError ? error.details?.retryAfterMs : undefined;
         if (typeof retryAfterMs !== 'number' || this.#context.closing.aborted) throw error;
-        await sleep(retryAfterMs, undefined, { signal: this.#context.closing }).catch(() => {});
+        await sleep(retryAfterMs, undefined, { signal: this.#over }).catch(() => {});
         if (!this.#answer.isOpen) throw error;
       }
     }
@@ -184,6 +195,7 @@ class AckStream {
   readonly #exchange: Exchange;
   readonly #outbound: HttpOutbound;
   readonly #type: string;
+  readonly #left = new AbortController();
   readonly #gone: Promise<void>;
   #count = 0;
 
@@ -195,6 +207,12 @@ class AckStream {
       log('warn', 'request cut: its acks are not read', { code: 'SLOW_CONSUMER' });
     });
     this.#gone = new Promise((resolve) => response.once('close', resolve));
+    void this.#gone.then(() => this.#left.abort());
+  }
+
+  /** Fires when the client has left, or has its answer. */
+  get gone(): AbortSignal {
+    return this.#left.signal;
   }
 
   get isOpen(): boolean {

@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { IncomingMessage } from 'node:http';
+import { connect, Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { BodyBudget, bodyLines } from '../../../src/gateway/http/body.js';
+import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits.js';
+import { openGateway } from '../support/open-gateway.js';
+import { openHttp, principal } from './support/open-http.js';
+
+/** What is bounded beside the bodies: how long somebody may stay, and how many may. */
+
+const HEAD =
+  'POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n';
+const LINE = `${JSON.stringify({ topic: 'a', type: 'note', payload: 1 })}\n`;
+
+async function dial(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Looks again whenever the event loop has turned. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('an app that is closed', () => {
+  it('answers what is in flight first, and refuses what comes after', async () => {
+    const { url, endpoint, app } = await openHttp();
+    let release: () => void = () => {};
+    endpoint.gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    const headers = { 'content-type': 'application/json' };
+    const publishing = fetch(`${url}/v1/events`, { method: 'POST', headers, body: LINE });
+    await until(() => app.pending === 1);
+    let isClosed = false;
+    const closed = app.close().then(() => {
+      isClosed = true;
+    });
+    const late = await fetch(`${url}/v1/topics`);
+    expect([late.status, late.headers.get('connection')]).toEqual([503, 'close']);
+    expect(await late.json()).toMatchObject({ code: 'BUS_CLOSED' });
+    expect(isClosed).toBe(false);
+    release();
+    expect((await publishing).status).toBe(200);
+    await closed;
+    expect(app.pending).toBe(0);
+  });
+});
+
+describe('a client that leaves', () => {
+  it('leaves nothing behind while its upload was being slowed down', async () => {
+    const slow = principal({ rates: { publishPerSecond: 1 } });
+    const { port, app, endpoint } = await openHttp({ principals: { t: slow } });
+    const socket = await dial(port);
+    socket.write(`${HEAD}authorization: Bearer t\r\ntransfer-encoding: chunked\r\n\r\n`);
+    // The first events put the rate into debt; what is behind them waits, for minutes.
+    const body = LINE.repeat(1000);
+    socket.write(`${body.length.toString(16)}\r\n${body}\r\n`);
+    await until(() => endpoint.events.length > 0);
+    socket.destroy();
+    await until(() => app.pending === 0);
+    expect(endpoint.events.length).toBeLessThan(1000);
+  });
+
+  it('is cut if it goes on sending after its answer', async () => {
+    const { port } = await openGateway();
+    const socket = await dial(port);
+    socket.write('POST / HTTP/1.1\r\nhost: evil.example\r\ncontent-length: 1000000\r\n\r\n');
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toContain('403');
+    socket.resume();
+    // Silence would be noticed by Node itself.
+    const sending = setInterval(() => socket.write('x'), 50);
+    await once(socket, 'close');
+    clearInterval(sending);
+  }, 20_000);
+});
+
+describe('lines that are not whole', () => {
+  it('count against what all requests may hold', async () => {
+    const budget = new BodyBudget(1000);
+    const request = new IncomingMessage(new Socket());
+    const lines = bodyLines(request, budget);
+    request.push(Buffer.from(`1\n${'x'.repeat(900)}`));
+    expect((await lines.next()).value).toMatchObject([{ number: 1 }]);
+    const next = lines.next();
+    await until(() => {
+      try {
+        budget.take(200);
+      } catch {
+        return true;
+      }
+      budget.giveBack(200);
+      return false;
+    });
+    request.push(Buffer.from('x'.repeat(200)));
+    await expect(next).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    expect(() => budget.take(1000)).not.toThrow();
+  });
+});
+
+describe('one address', () => {
+  it('may not take all sockets by saying nothing', async () => {
+    const { port } = await openGateway({ maxConnectionsPerAddress: 2 });
+    const most = 2 + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
+    const sockets: Socket[] = [];
+    for (let n = 0; n < most; n++) sockets.push(await dial(port));
+    const refused = await dial(port);
+    refused.resume();
+    await once(refused, 'close');
+    expect(sockets.every((socket) => !socket.destroyed)).toBe(true);
+    const left = sockets.pop()!;
+    left.destroy();
+    await once(left, 'close');
+    // A place is free once the server has noticed.
+    for (;;) {
+      const socket = await dial(port);
+      socket.write('GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
+      const told = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+      if (String(told[0]).includes('200')) break;
+    }
+    for (const socket of sockets) socket.destroy();
+  });
+});
