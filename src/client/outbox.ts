@@ -57,6 +57,8 @@ export class Outbox {
   #inFlightBytes = 0;
   #events = 0;
   #bytes = 0;
+  /** Of an event that `tryPublish` had no room for, until another is taken. */
+  #missedBytes = 0;
   #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(limits: OutboxLimits, host: OutboxHost) {
@@ -74,6 +76,11 @@ export class Outbox {
     if (this.#events === 0) return true;
     const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
     return this.#events + events <= maxOutboxEvents && this.#bytes + bytes <= maxOutboxBytes;
+  }
+
+  /** An event of this size was refused; `drained` waits until it has room. */
+  missed(bytes: number): void {
+    this.#missedBytes = bytes;
   }
 
   full(): BusError {
@@ -94,6 +101,7 @@ export class Outbox {
       isRepeated: false,
       isAbandoned: false,
     };
+    this.#missedBytes = 0;
     this.#events += parcel.events.length;
     this.#bytes += bytes;
     this.#waiting.push(entry);
@@ -184,11 +192,14 @@ export class Outbox {
     return this.#when(() => this.#events === 0);
   }
 
-  /** Resolves once at most half of what may wait does. */
+  /** Resolves once at most half of what may wait does, and what was missed has room. */
   drained(): Promise<void> {
     const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
     return this.#when(
-      () => this.#events * 2 <= maxOutboxEvents && this.#bytes * 2 <= maxOutboxBytes,
+      () =>
+        this.#events * 2 <= maxOutboxEvents &&
+        this.#bytes * 2 <= maxOutboxBytes &&
+        this.hasRoom(1, this.#missedBytes),
     );
   }
 

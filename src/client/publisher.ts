@@ -67,7 +67,10 @@ export class ClientPublisher {
 
   tryPublish(input: EventInput, options: ClientPublishOptions = {}): boolean {
     const event = this.#check(input, options);
-    if (!this.#outbox.hasRoom(1, event.bytes)) return false;
+    if (!this.#outbox.hasRoom(1, event.bytes)) {
+      this.#outbox.missed(event.bytes);
+      return false;
+    }
     this.#send([event], options, false).catch((error: unknown) => {
       if (error instanceof BusError) this.#options.onError(error);
     });

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { until } from '../bus/support/wait.js';
+import { connectTo } from './support/millrace-client.js';
+import { send, WrongServer } from './support/wrong-server.js';
+
+/** What a client keeps for itself between frames: room, names, timers, filters, positions. */
+
+const event = { topic: 'a', type: 'agent_log', payload: 1 };
+
+/** The turns of the event loop in which whatever is due by now is done. */
+async function aTurn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('the outbox', () => {
+  test('says that it has drained only when what was refused has room', async () => {
+    const server = await WrongServer.start();
+    const held: (() => void)[] = [];
+    server.script = ({ type, requestId, payload }, socket) => {
+      if (type !== 'publish' || held.length > 0) return false;
+      const { id, topic } = payload.event;
+      const ack = { id, topic, shard: 0, sequence: 1, durability: 'synced', duplicate: false };
+      held.push(() => send(socket, { type: 'published', requestId, payload: { acks: [ack] } }));
+      return true;
+    };
+    const { client } = connectTo(server.url, { maxOutboxBytes: 1000 });
+    const first = client.publish({ ...event, payload: 'x'.repeat(200) });
+    await until('it is sent', () => held.length === 1);
+    const large = { ...event, payload: 'x'.repeat(700) };
+    expect(client.tryPublish(large)).toBe(false);
+    let isDrained = false;
+    const drained = client.drained().then(() => {
+      isDrained = true;
+    });
+    await aTurn();
+    expect(isDrained).toBe(false);
+    held[0]!();
+    await first;
+    await drained;
+    expect(client.tryPublish(large)).toBe(true);
+    await client.drain();
+  });
+});
