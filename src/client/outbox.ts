@@ -43,7 +43,8 @@ interface Entry {
   firstSentAt: number | undefined;
   /** Sent over more than one connection. */
   isRepeated: boolean;
-  /** Its publisher does not wait any longer. */
+  isInFlight: boolean;
+  /** Its publisher does not wait any longer. Unless it is in flight, it has no room any more. */
   isAbandoned: boolean;
 }
 
@@ -53,6 +54,8 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #host: OutboxHost;
   #waiting = new Deque<Entry>();
+  /** Of those that wait. */
+  #abandoned = 0;
   readonly #inFlight = new Map<number, Entry>();
   #inFlightBytes = 0;
   #events = 0;
@@ -99,6 +102,7 @@ export class Outbox {
       bytes,
       firstSentAt: undefined,
       isRepeated: false,
+      isInFlight: false,
       isAbandoned: false,
     };
     this.#missedBytes = 0;
@@ -110,6 +114,7 @@ export class Outbox {
       if (entry.isAbandoned) return;
       entry.isAbandoned = true;
       parcel.reject(error(entry.firstSentAt !== undefined));
+      if (!entry.isInFlight) this.#drop(entry);
       this.pump();
     };
   }
@@ -117,11 +122,16 @@ export class Outbox {
   /** Sends what may be sent. */
   pump(): void {
     for (let entry = this.#waiting.peek(); entry !== undefined; entry = this.#waiting.peek()) {
+      if (entry.isAbandoned) {
+        this.#waiting.shift();
+        this.#abandoned--;
+        continue;
+      }
       const failure = this.#unsendable(entry);
-      if (failure !== undefined || entry.isAbandoned) {
+      if (failure !== undefined) {
         this.#waiting.shift();
         this.#forget(entry);
-        if (!entry.isAbandoned) entry.parcel.reject(failure!);
+        entry.parcel.reject(failure);
         continue;
       }
       if (!this.#mayFly(entry)) break;
@@ -129,6 +139,7 @@ export class Outbox {
       if (!this.#host.send(frameText(id, entry.parcel))) break;
       this.#waiting.shift();
       this.#inFlight.set(id, entry);
+      entry.isInFlight = true;
       this.#inFlightBytes += entry.bytes;
       entry.isRepeated = entry.firstSentAt !== undefined;
       entry.firstSentAt ??= performance.now();
@@ -160,7 +171,9 @@ export class Outbox {
   lost(): void {
     const waiting = new Deque<Entry>();
     for (const entry of this.#inFlight.values()) {
-      if (entry.parcel.isEphemeral && !entry.isAbandoned) {
+      entry.isInFlight = false;
+      if (entry.isAbandoned) this.#forget(entry);
+      else if (entry.parcel.isEphemeral) {
         this.#forget(entry);
         entry.parcel.reject(unknown(entry, 'it is ephemeral, and is not sent a second time'));
       } else waiting.push(entry);
@@ -174,10 +187,12 @@ export class Outbox {
 
   /** Nothing will be sent any more. */
   fail(error: BusError): void {
-    const entries = [...this.#inFlight.values(), ...this.#waiting];
+    const waiting = [...this.#waiting].filter(({ isAbandoned }) => !isAbandoned);
+    const entries = [...this.#inFlight.values(), ...waiting];
     this.#inFlight.clear();
     this.#inFlightBytes = 0;
     this.#waiting.clear();
+    this.#abandoned = 0;
     for (const entry of entries) {
       this.#forget(entry);
       if (entry.isAbandoned) continue;
@@ -233,6 +248,17 @@ export class Outbox {
     this.#inFlight.delete(id);
     this.#inFlightBytes -= entry.bytes;
     this.#forget(entry);
+  }
+
+  /** It waits, and nobody for it. It leaves when it comes to the front, or when most of the others are such too. */
+  #drop(entry: Entry): void {
+    this.#forget(entry);
+    this.#abandoned++;
+    if (this.#abandoned * 2 <= this.#waiting.length) return;
+    const waiting = new Deque<Entry>();
+    for (const other of this.#waiting) if (!other.isAbandoned) waiting.push(other);
+    this.#waiting = waiting;
+    this.#abandoned = 0;
   }
 
   #forget(entry: Entry): void {

@@ -40,4 +40,20 @@ describe('the outbox', () => {
     expect(client.tryPublish(large)).toBe(true);
     await client.drain();
   });
+
+  test('has the room again of publishes that were given up, wherever they stand in it', async () => {
+    const server = await WrongServer.start();
+    server.welcome = undefined;
+    const { client } = connectTo(server.url, { maxOutboxEvents: 3 });
+    const first = client.publish(event).catch(() => {});
+    const aborter = new AbortController();
+    const others = [1, 2].map(() => client.publish(event, { signal: aborter.signal }));
+    const refusals = Promise.allSettled(others);
+    aborter.abort();
+    await refusals;
+    expect(client.unacknowledged).toBe(1);
+    expect(client.tryPublish(event)).toBe(true);
+    await client.close();
+    await first;
+  });
 });
