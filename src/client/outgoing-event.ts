@@ -24,7 +24,7 @@ export interface OutgoingLimits {
 }
 
 /** What a frame has around its events, generously. */
-const FRAME_ENVELOPE_BYTES = 256;
+export const FRAME_ENVELOPE_BYTES = 256;
 
 /** @throws BusError as `publish` of a bus in the own process */
 export function outgoingEvent(

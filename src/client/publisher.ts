@@ -11,6 +11,7 @@ import type { ParsedConnectOptions } from './options.js';
 import type { Abandon, Outbox, Parcel } from './outbox.js';
 import {
   checkPublishOptions,
+  FRAME_ENVELOPE_BYTES,
   type OutgoingEvent,
   type OutgoingLimits,
   outgoingEvent,
@@ -58,7 +59,8 @@ export class ClientPublisher {
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     if (!this.#outbox.hasRoom(events.length, bytes)) throw this.#outbox.full();
     const { frameBytes } = this.#limits();
-    const parts = chunks(events, Math.min(CLIENT_PUBLISH_FRAME_BYTES, frameBytes));
+    const room = Math.min(CLIENT_PUBLISH_FRAME_BYTES, frameBytes - FRAME_ENVELOPE_BYTES);
+    const parts = chunks(events, room);
     const first = parts[0]!;
     if (parts.length === 1) return this.#send(first, options, true);
     const outcomes = await Promise.allSettled(parts.map((part) => this.#send(part, options, true)));
@@ -154,14 +156,16 @@ function chunks(events: readonly OutgoingEvent[], bytesMax: number): OutgoingEve
   let part: OutgoingEvent[] = [];
   let bytes = 0;
   for (const event of events) {
-    const isFull = bytes + event.bytes > bytesMax || part.length === CLIENT_PUBLISH_FRAME_EVENTS;
+    // And the comma behind it.
+    const isFull =
+      bytes + event.bytes + 1 > bytesMax || part.length === CLIENT_PUBLISH_FRAME_EVENTS;
     if (part.length > 0 && isFull) {
       parts.push(part);
       part = [];
       bytes = 0;
     }
     part.push(event);
-    bytes += event.bytes;
+    bytes += event.bytes + 1;
   }
   if (part.length > 0) parts.push(part);
   return parts;

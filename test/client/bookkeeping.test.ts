@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
-import { send, WrongServer } from './support/wrong-server.js';
+import { send, WELCOME, WrongServer } from './support/wrong-server.js';
 
 /** What a client keeps for itself between frames: room, names, timers, filters, positions. */
 
@@ -55,5 +55,21 @@ describe('the outbox', () => {
     expect(client.tryPublish(event)).toBe(true);
     await client.close();
     await first;
+  });
+
+  test('makes no frame longer than the server takes', async () => {
+    const server = await WrongServer.start();
+    const limits = { frameBytes: 2000, payloadBytes: 1000, subscriptions: 9 };
+    server.welcome = { ...WELCOME, payload: { ...WELCOME.payload, limits } };
+    const lengths: number[] = [];
+    server.script = (asked) => {
+      lengths.push(JSON.stringify(asked).length);
+      return false;
+    };
+    const { client } = connectTo(server.url);
+    await client.connected();
+    const inputs = Array.from({ length: 200 }, (_, payload) => ({ ...event, payload }));
+    expect(await client.publishMany(inputs)).toHaveLength(200);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(2000);
   });
 });
