@@ -448,6 +448,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.#delivery.clear();
     this.#coalescer?.clear();
     clearTimeout(this.#flushTimer);
+    clearTimeout(this.#retryTimer);
   }
 
   /** Takes no more events; resolves when the server knows, or is gone. */

@@ -73,3 +73,32 @@ describe('the outbox', () => {
     expect(Math.max(...lengths)).toBeLessThanOrEqual(2000);
   });
 });
+
+describe('a subscription', () => {
+  test('that waits to be asked again leaves no timer behind a closed client', async () => {
+    const server = await WrongServer.start();
+    server.script = ({ type, requestId }, socket) => {
+      const payload = {
+        code: 'RATE_LIMITED',
+        message: 'slowly',
+        details: { retryAfterMs: 61_234 },
+      };
+      if (type === 'subscribe') send(socket, { type: 'error', requestId, payload });
+      return type === 'subscribe';
+    };
+    const before = timers();
+    const { client } = connectTo(server.url);
+    client.subscribe('a');
+    await until('it is asked', () => server.count('subscribe') === 1);
+    // The refusal is in front of the ack.
+    await client.publish(event);
+    await client.close();
+    await until('the server knows', () => server.sockets.length === 0);
+    await aTurn();
+    expect(timers()).toBeLessThanOrEqual(before);
+  });
+});
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}
