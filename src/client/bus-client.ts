@@ -261,9 +261,9 @@ export class BusClient implements BusApi {
     handler: EventHandler<P> | undefined,
   ): ClientSubscription<P> {
     const { name } = options;
-    const number = ++this.#lastSubscription;
-    const isFree = name !== undefined && !this.#subscriptions.has(name);
-    const id = isFree ? name : `${name ?? 'subscription'}-${number}`;
+    const counted = (): string => `${name ?? 'subscription'}-${++this.#lastSubscription}`;
+    let id = name ?? counted();
+    while (this.#subscriptions.has(id)) id = counted();
     const subscription = new ClientSubscription<P>(id, filter, options, handler, {
       requests: this.#requests,
       send: (frame) => this.#link.send(frame),

@@ -97,6 +97,14 @@ describe('a subscription', () => {
     await aTurn();
     expect(timers()).toBeLessThanOrEqual(before);
   });
+
+  test('without a name does not take the name that another one was given', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url);
+    const named = client.subscribe('a', { name: 'subscription-2' });
+    const unnamed = client.subscribe('a');
+    expect(unnamed.id).not.toBe(named.id);
+  });
 });
 
 function timers(): number {
