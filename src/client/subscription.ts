@@ -315,6 +315,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   }
 
   #onEvents({ events, cursor }: ServerPayloads['events'], length: number): void {
+    this.#checkEvents(events, cursor);
     const chars = length / Math.max(1, events.length);
     for (const event of events) {
       if (this.#isEnded) return;
@@ -326,12 +327,19 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     else this.#delivery.flush();
   }
 
-  /** @throws BusError `MESSAGE_INVALID` for a shard that the cursor does not know */
+  /**
+   * Before any is taken: of a frame that ends the connection nothing may have arrived, for it comes again.
+   * @throws BusError `CURSOR_INVALID`; `MESSAGE_INVALID` for a shard that the cursor does not know
+   */
+  #checkEvents(events: readonly Event[], cursor: string): void {
+    decodeCursor(cursor);
+    const { length } = this.#arrived!.positions;
+    const stray = events.find(({ shard }) => shard >= length);
+    if (stray !== undefined) throw invalid(`an event of shard ${stray.shard} is not of this bus`);
+  }
+
   #isNew({ shard, sequence }: Event): boolean {
-    if (sequence === undefined) return true;
-    const position = this.#arrived!.positions[shard];
-    if (position === undefined) throw invalid(`an event of shard ${shard} is not of this bus`);
-    return sequence > position;
+    return sequence === undefined || sequence > this.#arrived!.positions[shard]!;
   }
 
   #arrive(event: Event<P>, chars: number): void {

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
-import { send, WELCOME, WrongServer } from './support/wrong-server.js';
+import {
+  CURSOR,
+  eventsFrame,
+  send,
+  WELCOME,
+  WrongServer,
+  wireEvent,
+} from './support/wrong-server.js';
 
 /** What a client keeps for itself between frames: room, names, timers, filters, positions. */
 
@@ -104,6 +111,27 @@ describe('a subscription', () => {
     const named = client.subscribe('a', { name: 'subscription-2' });
     const unnamed = client.subscribe('a');
     expect(unnamed.id).not.toBe(named.id);
+  });
+
+  test('believes all of a frame or nothing of it', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url);
+    const seen: unknown[] = [];
+    const subscription = client.subscribe('a', ({ payload }) => void seen.push(payload));
+    await subscription.ready;
+    const subscriptionName = { subscription: subscription.id };
+    const bad = [
+      { ...subscriptionName, events: [wireEvent(1), wireEvent(2, { shard: 9 })], cursor: CURSOR },
+      { ...subscriptionName, events: [wireEvent(1)], cursor: 'zzz' },
+    ];
+    for (const [at, payload] of bad.entries()) {
+      send(server.sockets.at(-1)!, { type: 'events', payload });
+      await until('opened again', () => server.count('subscribe') === at + 2);
+      await until('connected', () => client.state === 'connected');
+    }
+    send(server.sockets.at(-1)!, eventsFrame(subscription.id, 1, 2));
+    await until('two', () => seen.includes(2));
+    expect(seen).toEqual([1, 2]);
   });
 });
 
