@@ -322,6 +322,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
       if (this.#isNew(event)) this.#arrive(event as Event<P>, chars);
       else this.#onConsumed(1, chars);
     }
+    if (this.#isEnded) return;
     this.#reach(cursor);
     if (this.#coalescer === undefined || this.#coalescer.events === 0) this.#mark(cursor);
     else this.#delivery.flush();
@@ -344,6 +345,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
 
   #arrive(event: Event<P>, chars: number): void {
     const isGathered = this.#gather(event);
+    if (this.#isEnded) return;
     const { shard, sequence } = event;
     if (sequence !== undefined) this.#arrived!.positions[shard] = sequence;
     if (isGathered) {
@@ -368,7 +370,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
 
   #scheduleFlush(): void {
     if (this.#coalescer!.events * 2 >= this.#options.windowEvents) this.#flushCoalesced();
-    if (this.#flushTimer !== undefined || this.#isFlushDue) return;
+    if (this.#isEnded || this.#flushTimer !== undefined || this.#isFlushDue) return;
     this.#flushTimer = setTimeout(() => {
       this.#flushTimer = undefined;
       this.#isFlushDue = true;
@@ -407,6 +409,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   /** Something that has its place between the events. */
   #mark(cursor: string | undefined, tell?: () => void): void {
     this.#flushCoalesced();
+    if (this.#isEnded) return;
     this.#delivery.mark({
       ...(cursor === undefined ? {} : { cursor }),
       ...(tell === undefined ? {} : { tell }),

@@ -3,6 +3,7 @@ import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
 import {
   CURSOR,
+  cursorAt,
   eventsFrame,
   send,
   WELCOME,
@@ -132,6 +133,26 @@ describe('a subscription', () => {
     send(server.sockets.at(-1)!, eventsFrame(subscription.id, 1, 2));
     await until('two', () => seen.includes(2));
     expect(seen).toEqual([1, 2]);
+  });
+
+  test('hands out nothing behind the error of its key, so its cursor skips nothing', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url);
+    const subscription = client.subscribe<number>('a', {
+      coalesce: {
+        windowMs: 60_000,
+        key: ({ payload }) => {
+          if (payload === 3) throw new Error('of the key');
+          return 'all';
+        },
+      },
+    });
+    await subscription.ready;
+    send(server.sockets[0]!, eventsFrame(subscription.id, 1, 2, 3));
+    await expect(subscription.closed).rejects.toThrow('of the key');
+    const iterator = subscription[Symbol.asyncIterator]();
+    await expect(iterator.next()).rejects.toThrow('of the key');
+    expect(subscription.cursor).toBe(cursorAt(0));
   });
 });
 
