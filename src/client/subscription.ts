@@ -469,7 +469,10 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     clearTimeout(this.#retryTimer);
     this.#host.forget(this as ClientSubscription);
     this.#filter.fail(this.#endedError());
-    if (this.#stage === 'away') return Promise.resolve();
+    const isAway = this.#stage === 'away';
+    // What is consumed from here on is nobody's credit: the name may be another's by now.
+    this.#stage = 'away';
+    if (isAway) return Promise.resolve();
     return new Promise((resolve) => {
       const payload = JSON.stringify({ subscription: this.id });
       this.#host.requests.tell(

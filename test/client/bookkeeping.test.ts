@@ -154,6 +154,26 @@ describe('a subscription', () => {
     await expect(iterator.next()).rejects.toThrow('of the key');
     expect(subscription.cursor).toBe(cursorAt(0));
   });
+
+  test('that drains tells the server nothing in the name of its successor', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url);
+    const old = client.subscribe('a', { name: 'n', maxBuffer: 1 });
+    await old.ready;
+    send(server.sockets[0]!, eventsFrame(old.id, 1, 2, 3, 4, 5, 6));
+    await until('all have come', () => old.pending === 6);
+    const drained = old.drain();
+    const successor = client.subscribe('a', { name: 'n', maxBuffer: 1 });
+    await successor.ready;
+    expect(successor.id).toBe('n');
+    const iterator = old[Symbol.asyncIterator]();
+    for (let n = 0; n < 6; n++) await iterator.next();
+    void iterator.next();
+    await drained;
+    // Behind whatever else was sent.
+    await client.publish(event);
+    expect(server.count('consumed')).toBe(0);
+  });
 });
 
 function timers(): number {
