@@ -74,8 +74,8 @@ export class FilterUpdates {
     if (error.code === 'CONNECTION_FAILED') return;
     if (this.#wanted === filter) this.#wanted = this.#accepted;
     const at = this.#waiters.findIndex((waiter) => waiter.filter === filter);
-    const [waiter] = at < 0 ? [] : this.#waiters.splice(at, 1);
-    waiter?.reject(error);
+    // Those before it were overtaken by it and never sent.
+    for (const waiter of this.#waiters.splice(0, at + 1)) waiter.reject(error);
     this.#sync();
   }
 

@@ -174,6 +174,38 @@ describe('a subscription', () => {
     await client.publish(event);
     expect(server.count('consumed')).toBe(0);
   });
+
+  test('tells every update that waited that it was refused, the overtaken ones too', async () => {
+    const server = await WrongServer.start();
+    const held: (() => void)[] = [];
+    server.script = ({ type, requestId, payload }, socket) => {
+      if (type !== 'update') return false;
+      const { subscription, filter } = payload;
+      const answer = { subscription, cursor: CURSOR, epoch: 'e1' };
+      held.push(() => {
+        if (filter.topics[0] === 'one')
+          send(socket, { type: 'subscribed', requestId, payload: answer });
+        else
+          send(socket, { type: 'error', requestId, payload: { code: 'FORBIDDEN', message: 'no' } });
+      });
+      return true;
+    };
+    const { client } = connectTo(server.url);
+    const subscription = client.subscribe('a');
+    await subscription.ready;
+    const first = subscription.update('one');
+    const outcomes: unknown[] = [];
+    for (const filter of ['two', 'three']) {
+      subscription.update(filter).catch(({ code }) => outcomes.push(code));
+    }
+    await until('the first is asked', () => held.length === 1);
+    held[0]!();
+    await first;
+    await until('the last is asked', () => held.length === 2);
+    held[1]!();
+    await until('both know', () => outcomes.length === 2);
+    expect(outcomes).toEqual(['FORBIDDEN', 'FORBIDDEN']);
+  });
 });
 
 function timers(): number {
