@@ -129,7 +129,7 @@ export class Link {
     const wasConnected = this.#state === 'connected';
     const { maxReconnectAttempts } = this.#options;
     const isOver = maxReconnectAttempts >= 0 && this.#attempts >= maxReconnectAttempts;
-    const isFinal = isOver || this.#isFinal(error);
+    const isFinal = isOver || this.#isFinal(error, wasConnected);
     if (!isFinal) this.#reconnect(error);
     else this.#become('failed', { error });
     if (wasConnected) this.#listener.onLost(error);
@@ -147,10 +147,12 @@ export class Link {
   }
 
   /** A token that was refused may have just expired: with `getToken` a new one gets a second try. */
-  #isFinal({ code }: BusError): boolean {
+  #isFinal({ code }: BusError, wasConnected: boolean): boolean {
     if (code === 'FORBIDDEN') return true;
     if (code !== 'UNAUTHENTICATED') return false;
-    return this.#options.getToken === undefined || ++this.#refusals > 1;
+    if (this.#options.getToken === undefined) return true;
+    // A token that was taken once has expired.
+    return !wasConnected && ++this.#refusals > 1;
   }
 
   #become(state: ClientState, rest: Omit<StateChange, 'state' | 'previous'> = {}): void {

@@ -208,6 +208,26 @@ describe('a subscription', () => {
   });
 });
 
+describe('a token that has expired', () => {
+  test('is no refusal: the next one may be refused once as any other', async () => {
+    const server = await WrongServer.start();
+    let authentications = 0;
+    server.script = ({ type, requestId }, socket) => {
+      if (type !== 'authenticate' || ++authentications !== 2) return false;
+      const payload = { code: 'UNAUTHENTICATED', message: 'expired' };
+      send(socket, { type: 'error', requestId, payload });
+      return true;
+    };
+    const { client } = connectTo(server.url, { getToken: () => 'of a cache' });
+    await client.connected();
+    const payload = { code: 'UNAUTHENTICATED', message: 'expired' };
+    send(server.sockets[0]!, { type: 'error', payload });
+    await until('settled', () => authentications === 3 || client.state === 'failed');
+    await client.connected();
+    expect(authentications).toBe(3);
+  });
+});
+
 function timers(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 }
