@@ -176,7 +176,7 @@ export class SubscriptionStore<P> {
     this.#events.push(event);
     // Cut in bulk: an event costs no copy of the others.
     const { history } = this.#options;
-    if (this.#events.length > 2 * history + 16) this.#events = this.#newest(history);
+    if (this.#events.length > 2 * history + 16) this.#events = this.#newest(Math.max(1, history));
     this.#changed();
   }
 

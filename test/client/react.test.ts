@@ -63,6 +63,21 @@ describe('useSubscription', () => {
     }
   });
 
+  test('tells the newest event where no history is kept', async () => {
+    const { bus, client } = await serve();
+    const { Watcher, latest } = watcher();
+    const options = { history: 0 };
+    mount(
+      createElement(BusProvider, { client }, createElement(Watcher, { filter: 'a.*', options })),
+    );
+    await until('live', () => latest().state === 'live');
+    for (let payload = 1; payload <= 40; payload++) {
+      await bus.publish({ ...event, payload });
+      await until('it is rendered', () => latest().latest?.payload === payload);
+      expect(latest().events).toEqual([]);
+    }
+  });
+
   test('keeps no more than its history, and forgets it when told to', async () => {
     const { bus, client } = await serve();
     const { Watcher, views, latest } = watcher();
