@@ -167,8 +167,13 @@ export class SubscriptionStore<P> {
     } else if (this.#state === 'paused') this.#begin();
   }
 
-  /** A client that had given up tries again. */
-  readonly #onClientState = ({ state, previous }: StateChange): void => {
+  /**
+   * A client has given up, or tries again. Its giving up is looked at here, not when `closed` tells it: by then it may be
+   * trying again, and nobody would subscribe.
+   */
+  readonly #onClientState = ({ state, previous, error }: StateChange): void => {
+    const hasGivenUp = state === 'failed' && this.#client.state === 'failed';
+    if (hasGivenUp && this.#subscription !== undefined) this.#failed(error);
     if (previous === 'failed' && state === 'connecting' && this.#state === 'failed') this.#begin();
   };
 

@@ -78,6 +78,19 @@ describe('useSubscription', () => {
     }
   });
 
+  test('goes on where its client is told to connect as soon as it has failed', async () => {
+    const server = await WrongServer.start();
+    const { client } = connectTo(server.url, { maxReconnectAttempts: 0 });
+    const { Watcher, latest } = watcher();
+    mount(createElement(BusProvider, { client }, createElement(Watcher, { filter: 'a.*' })));
+    await until('live', () => latest().state === 'live');
+    client.on('state', ({ state }) => {
+      if (state === 'failed') queueMicrotask(() => client.connect());
+    });
+    server.sockets[0]!.terminate();
+    await until('live again', () => server.count('subscribe') === 2 && latest().state === 'live');
+  });
+
   test('keeps no more than its history, and forgets it when told to', async () => {
     const { bus, client } = await serve();
     const { Watcher, views, latest } = watcher();
