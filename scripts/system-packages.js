@@ -9,7 +9,9 @@ import { delimiter, join } from 'node:path';
 /** A command that a suite runs, and the Debian package that has it. */
 const NEEDED = [
   { command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' },
-  { command: 'chromium', package: 'chromium', suite: 'test/client: the client in a browser' },
+  { command: 'chromium', package: 'chromium', suite: 'test/client, test/gateway: browsers' },
+  { command: 'curl', package: 'curl', suite: 'test/gateway: curl; docs/QUICKSTART.md' },
+  { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
 ];
 
 function isInstalled(command) {

@@ -3,11 +3,12 @@ import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../bus/support/wait.js';
 import { startServer, temporaryDirectory } from '../cli/support/command.js';
-import { type Bundle, bundle, chromiumPath, openBrowser, servePage } from './support/browser.js';
+import { neededCommand } from '../support/needed-command.js';
+import { type Bundle, bundle, openBrowser, servePage } from './support/browser.js';
 
 /** The client in a browser, over the browser's own WebSocket, against a server in a process of its own. */
 
-const chromium = chromiumPath();
+const chromium = neededCommand('chromium', 'the client in a browser');
 
 describe('a bundle for browsers', () => {
   it('has the client and nothing of Node', async () => {
@@ -20,16 +21,6 @@ describe('a bundle for browsers', () => {
     expect(code).not.toMatch(/node:|require\(/);
   });
 });
-
-if (chromium === undefined) {
-  const told = 'NOT TESTED: the client in a browser, for there is no chromium';
-  // In CI a missing browser is a failure.
-  if (process.env.CI === 'true') {
-    it('has a browser', () => {
-      throw new Error(told);
-    });
-  } else console.error(told);
-}
 
 describe.runIf(chromium !== undefined)('a browser', () => {
   let browser: Browser;

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { Gateway } from '../../src/gateway/gateway.js';
 import { temporaryDirectory } from '../auth/support/auth.js';
 import { until } from '../bus/support/wait.js';
+import { neededCommand } from '../support/needed-command.js';
 import { makeCertificate } from './support/certificates.js';
 import { FakeEndpoint } from './support/fake-endpoint.js';
 import { openGateway } from './support/open-gateway.js';
@@ -29,7 +30,9 @@ function copyPair(from: { cert: string; key: string }, certFile: string, keyFile
   copyFileSync(from.key, keyFile);
 }
 
-describe('TLS', () => {
+const openssl = neededCommand('openssl', 'the gateway over TLS');
+
+describe.runIf(openssl !== undefined)('TLS', () => {
   it('serves WebSockets, and takes a new certificate over while it runs', async () => {
     const directory = folder();
     const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];

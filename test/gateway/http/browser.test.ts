@@ -6,9 +6,12 @@ import { type Browser, launch } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus, GatewayHandle } from '../../../src/main/bus.js';
 import { openBus } from '../../bus/support/millrace.js';
+import { neededCommand } from '../../support/needed-command.js';
 
 /** Clients that are not ours: curl, and a browser's own EventSource, against the gateway's thread. */
 const run = promisify(execFile);
+const curlPath = neededCommand('curl', 'the HTTP doors with curl');
+const chromium = neededCommand('chromium', "the HTTP doors with a browser's EventSource");
 
 let bus: Bus;
 let gateway: GatewayHandle;
@@ -22,7 +25,7 @@ afterAll(async () => {
   await bus.close();
 });
 
-describe('curl', () => {
+describe.runIf(curlPath !== undefined)('curl', () => {
   const curl = async (...values: string[]): Promise<string> =>
     (await run('curl', ['-sS', '--fail-with-body', '--max-time', '20', ...values])).stdout;
 
@@ -42,7 +45,7 @@ describe('curl', () => {
   });
 });
 
-describe("a browser's EventSource", () => {
+describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
   let browser: Browser;
   let pageUrl: string;
   const pages = createServer((_, response) => {
@@ -53,7 +56,7 @@ describe("a browser's EventSource", () => {
   beforeAll(async () => {
     await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
     pageUrl = `http://127.0.0.1:${(pages.address() as AddressInfo).port}/`;
-    browser = await launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+    browser = await launch({ executablePath: chromium!, args: ['--no-sandbox'] });
   });
 
   afterAll(async () => {
