@@ -48,7 +48,7 @@ export class BusClient implements BusApi {
   readonly #outbox: Outbox;
   readonly #publisher: ClientPublisher;
   readonly #onError: (error: BusError) => void;
-  readonly #emitter = new Emitter<ClientEvents>();
+  readonly #emitter = new Emitter<ClientEvents>('the client', (error) => this.#onError(error));
   readonly #subscriptions = new Map<string, ClientSubscription>();
   #lastSubscription = 0;
   #welcome: Welcome | undefined;

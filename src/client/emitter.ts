@@ -1,13 +1,23 @@
+import { BusError } from '../protocol/errors.js';
+
 /**
- * Listeners by name, for a browser as for Node. A listener that throws is its owner's fault: the
- * error is reported as uncaught, and the others are called all the same.
+ * Listeners by name, for a browser as for Node. A listener that throws or rejects is its owner's fault:
+ * it is told to whoever made this, and the others are called all the same.
  */
 type Listeners<Events> = { [E in keyof Events]?: Set<Events[E]> };
 
-type Listener = (...values: never[]) => void;
+type Listener = (...values: never[]) => unknown;
 
 export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   readonly #listeners: Listeners<Events> = {};
+  readonly #owner: string;
+  readonly #report: (error: BusError) => void;
+
+  /** `owner`: whose listeners they are, for the message; `report` is told of those that fail. */
+  constructor(owner: string, report: (error: BusError) => void) {
+    this.#owner = owner;
+    this.#report = report;
+  }
 
   on<E extends keyof Events>(event: E, listener: Events[E]): void {
     (this.#listeners[event] ??= new Set()).add(listener);
@@ -24,12 +34,17 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   emit<E extends keyof Events>(event: E, ...values: Parameters<Events[E]>): void {
     for (const listener of [...(this.#listeners[event] ?? [])]) {
       try {
-        listener(...values);
+        const answer: unknown = listener(...values);
+        if (answer instanceof Promise) answer.catch((error) => this.#failed(event, error));
       } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+        this.#failed(event, error);
       }
     }
+  }
+
+  #failed(event: keyof Events, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `'${String(event)}' listener of ${this.#owner} failed: ${reason}`;
+    this.#report(new BusError('HANDLER_FAILED', message, { cause }));
   }
 }

@@ -61,7 +61,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   readonly #host: SubscriptionHost;
   readonly #delivery: Delivery<P>;
   readonly #coalescer: Coalescer<P> | undefined;
-  readonly #emitter = new Emitter<SubscriptionEvents>();
+  readonly #emitter: Emitter<SubscriptionEvents>;
   readonly #filter: FilterUpdates;
   #stage: Stage = 'away';
   /** Counts openings, so that an answer to an earlier one is known. */
@@ -95,6 +95,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.id = id;
     this.#options = options;
     this.#host = host;
+    this.#emitter = new Emitter(id, (error) => host.report(error));
     this.#from = wireFrom(options.from);
     const { from, coalesce } = options;
     const start = typeof from === 'object' && 'after' in from ? from.after : '';

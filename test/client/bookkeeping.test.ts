@@ -83,6 +83,32 @@ describe('the outbox', () => {
 });
 
 describe('a subscription', () => {
+  test('goes on when one of its listeners fails, and says so', async () => {
+    const server = await WrongServer.start();
+    const { client, errors } = connectTo(server.url);
+    client.on('state', () => {
+      throw new Error('of a state');
+    });
+    const subscription = client.subscribe('a');
+    let calls = 0;
+    subscription.on('dropped', () => {
+      throw new Error('thrown');
+    });
+    subscription.on('dropped', async () => {
+      throw new Error('rejected');
+    });
+    subscription.on('dropped', () => void calls++);
+    await subscription.ready;
+    const payload = { subscription: subscription.id, count: 1 };
+    send(server.sockets[0]!, { type: 'dropped', payload });
+    await until('all is told', () => errors.length === 3 && calls === 1);
+    expect(errors.map(({ code }) => code)).toEqual(Array(3).fill('HANDLER_FAILED'));
+    const messages = errors.map(({ message }) => message).join('\n');
+    expect(messages).toMatch(/'state' listener.*of a state/);
+    expect(messages).toMatch(/'dropped' listener.*thrown/);
+    expect(messages).toMatch(/'dropped' listener.*rejected/);
+  });
+
   test('that waits to be asked again leaves no timer behind a closed client', async () => {
     const server = await WrongServer.start();
     server.script = ({ type, requestId }, socket) => {
