@@ -10,6 +10,7 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { PAYLOAD_BYTES_MAX, WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import { watchSignal } from '../protocol/watch-signal.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { Emitter } from './emitter.js';
@@ -354,7 +355,6 @@ function watchAbort(signal: AbortSignal | undefined, subscription: ClientSubscri
     queueMicrotask(onAbort);
     return;
   }
-  signal.addEventListener('abort', onAbort, { once: true });
-  const forget = (): void => signal.removeEventListener('abort', onAbort);
+  const forget = watchSignal(signal, onAbort);
   subscription.closed.then(forget, forget);
 }

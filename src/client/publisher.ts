@@ -7,6 +7,7 @@ import {
   PUBLISH_MANY_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { watchSignal } from '../protocol/watch-signal.js';
 import type { ParsedConnectOptions } from './options.js';
 import type { Abandon, Outbox, Parcel } from './outbox.js';
 import {
@@ -111,11 +112,12 @@ export class ClientPublisher {
     const { signal, timeoutMs = this.#options.publishTimeoutMs, persist } = options;
     return new Promise((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
+      let unwatch: (() => void) | undefined;
       let abandon: Abandon = () => {};
       const onAbort = (): void => abandon((isSent) => aborted(signal!, isSent));
       const settle = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        unwatch?.();
       };
       const parcel: Parcel = {
         events,
@@ -134,7 +136,7 @@ export class ClientPublisher {
       if (timeoutMs > 0) {
         timer = setTimeout(() => abandon((isSent) => late(timeoutMs, isSent)), timeoutMs);
       }
-      signal?.addEventListener('abort', onAbort, { once: true });
+      if (signal !== undefined) unwatch = watchSignal(signal, onAbort);
       abandon = this.#outbox.add(parcel);
     });
   }

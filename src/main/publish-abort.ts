@@ -3,6 +3,7 @@
  * being stored, and its outcome is unknown to whoever gave up.
  */
 import { BusError } from '../protocol/errors.js';
+import { watchSignal } from '../protocol/watch-signal.js';
 import type { ManyPublish, SinglePublish } from './pending-publish.js';
 import type { Waiter } from './waiting-rooms.js';
 
@@ -19,7 +20,7 @@ export function watchAbort(
     waiter.isAbandoned = true;
     pending.fail(aborted(signal));
   };
-  pending.onSettled = watch(signal, onAbort);
+  pending.onSettled = watchSignal(signal, onAbort);
 }
 
 /** What only waited is taken back; what was handed over is being stored, so the outcome is unknown. */
@@ -45,41 +46,7 @@ export function watchAbortOfMany(
       ),
     );
   };
-  many.onSettled = watch(signal, onAbort);
-}
-
-/**
- * What is to be called when a signal aborts. One listener serves all publishes that are in flight with it: Node takes
- * more than ten for a leak.
- */
-const watched = new WeakMap<AbortSignal, Set<() => void>>();
-
-/** Returns how to stop watching. */
-function watch(signal: AbortSignal, onAbort: () => void): () => void {
-  const calls = watched.get(signal) ?? listen(signal);
-  calls.add(onAbort);
-  return () => {
-    calls.delete(onAbort);
-    if (calls.size === 0 && watched.get(signal) === calls) unlisten(signal);
-  };
-}
-
-function listen(signal: AbortSignal): Set<() => void> {
-  const calls = new Set<() => void>();
-  watched.set(signal, calls);
-  signal.addEventListener('abort', callAll, { once: true });
-  return calls;
-}
-
-function unlisten(signal: AbortSignal): void {
-  watched.delete(signal);
-  signal.removeEventListener('abort', callAll);
-}
-
-function callAll(this: AbortSignal): void {
-  const calls = watched.get(this) ?? [];
-  watched.delete(this);
-  for (const call of calls) call();
+  many.onSettled = watchSignal(signal, onAbort);
 }
 
 export function aborted(signal: AbortSignal): BusError {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
@@ -63,6 +64,21 @@ describe('the outbox', () => {
     expect(client.tryPublish(event)).toBe(true);
     await client.close();
     await first;
+  });
+
+  test('listens once to a signal, for however many calls with it', async () => {
+    const server = await WrongServer.start();
+    server.script = ({ type }) => type === 'publish';
+    const { client } = connectTo(server.url);
+    const { signal } = new AbortController();
+    const calls = Array.from({ length: 20 }, () => client.publish(event, { signal }));
+    for (let n = 0; n < 20; n++) client.subscribe('a', { signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    const refusals = Promise.allSettled(calls);
+    await client.close();
+    await refusals;
+    await aTurn();
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   test('makes no frame longer than the server takes', async () => {
