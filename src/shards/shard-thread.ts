@@ -54,6 +54,8 @@ class ShardThread {
       link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
     }
     const { head, wentBackwardsFrom } = this.#log;
+    // Before it is said: whoever hears that the bus is open must not read that it is starting.
+    Atomics.store(this.#control.words, STATE, STATE_RUNNING);
     this.#report({ report: 'ready', head, wentBackwardsFrom });
   }
 
@@ -64,7 +66,6 @@ class ShardThread {
       !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
     counters[ShardCounter.startedAt] = Date.now();
     counters[ShardCounter.parkedMs] = 0;
-    Atomics.store(words, STATE, STATE_RUNNING);
     while (!this.#shard.isStopping || !this.#shard.isDrained) {
       this.#readMail();
       const commanded = this.#commands.take();
