@@ -18,6 +18,7 @@ export type {
   BusStats,
   EventHandler,
   Gap,
+  GatewayStats,
   OverflowPolicy,
   Query,
   ShardStats,

@@ -20,6 +20,7 @@ export type {
   Gap,
   GatewayHandle,
   GatewayOptions,
+  GatewayStats,
   Histogram,
   MountOptions,
   OverflowPolicy,

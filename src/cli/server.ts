@@ -24,7 +24,6 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
     const gateway = await startGateway(bus, gatewayOptions(options, config), {
       logLevel: options.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),
-      onError: (error) => log.error({ code: error.code }, error.message),
     }).catch(explainBindFailure);
     const { url } = gateway;
     const { dir } = options;

@@ -3,10 +3,16 @@ import { attachBus } from '../main/attach-bus.js';
 import type { BusEndpoint } from '../main/bus.js';
 import {
   GATEWAY_CLOSE,
+  GATEWAY_CRASH,
+  GATEWAY_EXHAUST,
+  GATEWAY_HANG,
+  type GatewayOrder,
   type GatewayThreadData,
   type GatewayThreadMessage,
-} from '../main/gateway-starter.js';
+} from '../main/gateway-messages.js';
+import { internalsOf } from '../main/internals.js';
 import type { BusError } from '../protocol/errors.js';
+import { GATEWAY_TURN_MS } from '../protocol/limits.js';
 import { errorData } from './error-data.js';
 import { Gateway } from './gateway.js';
 import type { GatewayLogger } from './gateway-log.js';
@@ -15,7 +21,14 @@ import type { GatewayLogger } from './gateway-log.js';
 
 if (parentPort === null) throw new Error('gateway-thread.js is the entry of a worker thread');
 const parent = parentPort;
-const { attachment, options, logLevel, joins } = workerData as GatewayThreadData;
+const {
+  attachment,
+  options,
+  logLevel,
+  gateway: place,
+  joins,
+  isSuccessor,
+} = workerData as GatewayThreadData;
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const LEAST_LEVEL = LEVELS.indexOf(logLevel);
@@ -39,8 +52,13 @@ async function serve(): Promise<void> {
     const attached = attachBus(attachment, { onError: logFailure });
     endpoint = attached;
     const gateway = new Gateway(attached, options, log, { logsFrames: logLevel === 'debug' });
-    await gateway.listen({ joins });
-    closeWhenTold(gateway, attached);
+    await gateway.listen({ joins, isSuccessor });
+    doAsTold(gateway, attached);
+    const turning = setInterval(
+      () => internalsOf(attached)?.census.noteTurn(place),
+      GATEWAY_TURN_MS,
+    );
+    turning.unref();
     tell({ type: 'listening', host: gateway.host, port: gateway.port });
   } catch (error) {
     tell({ type: 'failed', error: errorData(error) });
@@ -49,12 +67,27 @@ async function serve(): Promise<void> {
   }
 }
 
-function closeWhenTold(gateway: Gateway, endpoint: BusEndpoint): void {
-  parent.on('message', (message: unknown) => {
-    if (message !== GATEWAY_CLOSE) return;
+function doAsTold(gateway: Gateway, endpoint: BusEndpoint): void {
+  parent.on('message', (order: GatewayOrder) => {
+    if (order !== GATEWAY_CLOSE) {
+      hurt(order);
+      return;
+    }
     parent.removeAllListeners('message');
     void close(gateway, endpoint);
   });
+}
+
+/** What suites ask for. */
+function hurt(order: GatewayOrder): void {
+  if (order === GATEWAY_CRASH) {
+    setImmediate(() => {
+      throw new Error('it was told to crash');
+    });
+  }
+  if (order === GATEWAY_HANG) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  const heap: unknown[] = [];
+  while (order === GATEWAY_EXHAUST) heap.push(new Array(1024).fill(heap.length));
 }
 
 async function close(gateway: Gateway, endpoint: BusEndpoint): Promise<void> {

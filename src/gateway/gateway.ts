@@ -9,7 +9,12 @@ import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS } from '../main/system-events.js';
 import { EventType } from '../protocol/event.js';
-import { GATEWAY_DRAIN_MS, GATEWAY_GOODBYE_MS, HTTP_LINGER_MS } from '../protocol/limits.js';
+import {
+  GATEWAY_DRAIN_MS,
+  GATEWAY_GOODBYE_MS,
+  GATEWAY_REBIND_MS,
+  HTTP_LINGER_MS,
+} from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
@@ -103,16 +108,18 @@ export class Gateway {
   }
 
   /**
-   * `joins`: another thread has bound the port already, and shares it.
+   * `joins`: another thread has bound the port already, and shares it. `isSuccessor`: a thread that died had it, and
+   * may have it still for a moment.
    *
    * @throws BusError `OPTION_INVALID` if the port cannot be bound
    */
-  async listen({ joins = false } = {}): Promise<void> {
+  async listen({ joins = false, isSuccessor = false } = {}): Promise<void> {
     try {
       if (!joins) await this.#listener?.claim();
       await this.#listener?.listen(
         (request, response) => this.request(request, response),
         (request, stream, head) => this.upgrade(request, stream, head),
+        isSuccessor ? GATEWAY_REBIND_MS : 0,
       );
     } catch (error) {
       this.#release();

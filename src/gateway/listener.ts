@@ -12,12 +12,16 @@ import {
   type Socket,
 } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BusError } from '../protocol/errors.js';
 import { PLAIN_CONNECTIONS_MAX, PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../protocol/limits.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { normaliseAddress } from './loopback.js';
 import type { GatewaySettings } from './settings.js';
 import { TlsFiles } from './tls-files.js';
+
+/** Between two tries to bind a port that is still in use. */
+const BIND_RETRY_MS = 50;
 
 /** Node 20 does not know `reusePort`, and neither do its types. */
 interface BindOptions {
@@ -74,10 +78,15 @@ export class GatewayListener {
     await new Promise((resolve) => probe.close(resolve));
   }
 
-  /** @throws BusError `OPTION_INVALID` if the port cannot be bound */
+  /**
+   * `waitMs`: for how long a port that is in use is tried again.
+   *
+   * @throws BusError `OPTION_INVALID` if the port cannot be bound
+   */
   async listen(
     onRequest: RequestListener,
     onUpgrade: (request: IncomingMessage, stream: Duplex, head: Buffer) => void,
+    waitMs = 0,
   ): Promise<void> {
     const server = this.#server;
     const { host, port, gateways } = this.#settings;
@@ -86,7 +95,7 @@ export class GatewayListener {
     // Each thread has a socket of its own on the port, and the system spreads connections over them.
     const options: BindOptions = { host, port };
     if (gateways > 1) options.reusePort = true;
-    await bind(server, options);
+    await bind(server, options, waitMs);
     server.on('error', (error) => this.#log('error', 'server error', { error: error.message }));
     this.#watchCertificate();
   }
@@ -137,14 +146,30 @@ export class GatewayListener {
 }
 
 /** @throws BusError `OPTION_INVALID` */
-async function bind(server: NetServer, options: BindOptions): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(bindFailure(options.host, options.port, error));
-    });
-    server.listen(options, resolve);
+async function bind(server: NetServer, options: BindOptions, waitMs = 0): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    const error = await tryToBind(server, options);
+    if (error === undefined) return;
+    const isInUse = error.code === 'EADDRINUSE';
+    if (!isInUse || performance.now() >= deadline) {
+      throw bindFailure(options.host, options.port, error);
+    }
+    await sleep(BIND_RETRY_MS);
+  }
+}
+
+async function tryToBind(
+  server: NetServer,
+  options: BindOptions,
+): Promise<NodeJS.ErrnoException | undefined> {
+  const error = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+    server.once('error', resolve);
+    server.listen(options, () => resolve(undefined));
   });
   server.removeAllListeners('error');
+  server.removeAllListeners('listening');
+  return error;
 }
 
 function bindFailure(host: string, port: number, error: NodeJS.ErrnoException): BusError {

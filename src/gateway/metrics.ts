@@ -76,6 +76,12 @@ export class GatewayMetrics {
       (s) => s.refused,
     );
     this.#perShard('counter', 'shard_restarts_total', 'Shard threads replaced.', (s) => s.restarts);
+    this.#whole(
+      'counter',
+      'gateway_restarts_total',
+      'Gateway threads replaced.',
+      (stats) => stats.gatewayRestarts,
+    );
   }
 
   #addGauges(): void {
@@ -105,10 +111,16 @@ export class GatewayMetrics {
       'Fill of the fullest delivery ring.',
       (s) => Math.min(1, s.deliveryRingFill),
     );
-    this.#whole('subscriptions', 'Subscriptions.', (stats) => stats.subscriptions);
-    this.#whole('connections', 'WebSocket connections.', (stats) => stats.connections);
-    this.#whole('endpoints', 'Threads attached to the bus.', (stats) => stats.endpoints);
-    this.#whole('uptime_seconds', 'Since the bus was opened.', (stats) => stats.uptimeMs / 1000);
+    this.#whole('gauge', 'subscriptions', 'Subscriptions.', (stats) => stats.subscriptions);
+    this.#whole('gauge', 'connections', 'WebSocket connections.', (s) => s.connections);
+    this.#whole(
+      'gauge',
+      'gateways',
+      'Gateway threads that listen and turn.',
+      ({ gateways }) => gateways.filter(({ state }) => state === 'listening').length,
+    );
+    this.#whole('gauge', 'endpoints', 'Threads attached to the bus.', (s) => s.endpoints);
+    this.#whole('gauge', 'uptime_seconds', 'Since the bus was opened.', (s) => s.uptimeMs / 1000);
     this.#add('gauge', 'build_info', 'Always 1; the labels say what runs.', () => [
       [{ version: VERSION, node: process.version }, 1],
     ]);
@@ -142,10 +154,13 @@ export class GatewayMetrics {
     );
   }
 
-  #whole(name: string, help: string, of: (stats: BusStats) => number): void {
-    this.#add('gauge', name, help, () =>
-      this.#stats === undefined ? [] : [[{}, of(this.#stats)]],
-    );
+  #whole(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    of: (stats: BusStats) => number,
+  ): void {
+    this.#add(kind, name, help, () => (this.#stats === undefined ? [] : [[{}, of(this.#stats)]]));
   }
 
   #add(

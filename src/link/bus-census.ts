@@ -1,23 +1,52 @@
 /**
  * What all threads of a bus count together, besides what each shard counts (`shard-control.ts`): endpoints, connections
- * of its gateways, and how long sampled events took from their shard to an endpoint. Any thread writes it, so every
+ * and gateways, and how long sampled events took from their shard to an endpoint. Any thread writes it, so every
  * word is added to atomically.
  *
  * ```
- *   0  i32 × 2                        ENDPOINTS · CONNECTIONS
- *   8  i64                            sum of the delivery times, µs
- *  16  i64 × HISTOGRAM_BUCKETS        delivery times by bucket
+ *   0  i32 × 2                        ENDPOINTS · GATEWAY_RESTARTS
+ *      i32 × ENDPOINT_SHARES          connections of each endpoint
+ *      i32 × 3 × GATEWAYS_MAX         of each gateway's thread: STATE · RESTARTS · TURNED_AT
+ *      i64                            sum of the delivery times, µs
+ *      i64 × HISTOGRAM_BUCKETS        delivery times by bucket
  * ```
+ *
+ * A thread that dies takes nothing back: so each endpoint counts in a share of its own, which is emptied when it is
+ * dismissed. Endpoints beyond the last share count in that one, which is never emptied.
  */
 
 import type { Histogram } from '../protocol/bus-api.js';
+import { ENDPOINT_SHARES, GATEWAYS_MAX } from '../protocol/limits.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 const ENDPOINTS = 0;
-const CONNECTIONS = 1;
-const COUNTS = 2;
+const GATEWAY_RESTARTS = 1;
+const SHARES = 2;
+const GATEWAYS = SHARES + ENDPOINT_SHARES;
+const GATEWAY_WORDS = 3;
+/** Rounded up to whole 64-bit words, which follow. */
+const COUNTS = (GATEWAYS + GATEWAYS_MAX * GATEWAY_WORDS + 1) & ~1;
 const SUM = 0;
 const BUCKETS = 1;
+
+const STATE = 0;
+const RESTARTS = 1;
+const TURNED_AT = 2;
+
+/** States of a gateway's thread; `GATEWAY_NONE` is a place that nobody has. */
+export const GATEWAY_NONE = 0;
+export const GATEWAY_STARTING = 1;
+export const GATEWAY_LISTENING = 2;
+export const GATEWAY_RESTARTING = 3;
+export const GATEWAY_FAILED = 4;
+
+export interface GatewayCount {
+  readonly gateway: number;
+  readonly state: number;
+  readonly restarts: number;
+  /** Seconds since its event loop has turned. */
+  readonly silentSeconds: number;
+}
 
 export class BusCensus {
   readonly #counts: Int32Array;
@@ -41,11 +70,67 @@ export class BusCensus {
   }
 
   get connections(): number {
-    return Atomics.load(this.#counts, CONNECTIONS);
+    let sum = 0;
+    for (let share = 0; share < ENDPOINT_SHARES; share++) {
+      sum += Atomics.load(this.#counts, SHARES + share);
+    }
+    return sum;
   }
 
-  addConnections(change: number): void {
-    Atomics.add(this.#counts, CONNECTIONS, change);
+  addConnections(share: number, change: number): void {
+    Atomics.add(this.#counts, SHARES + share, change);
+  }
+
+  /** The endpoint is gone, and whatever it had counted. */
+  emptyShare(share: number): void {
+    Atomics.store(this.#counts, SHARES + share, 0);
+  }
+
+  /** A place for a gateway's thread, to be given back with `leaveGateway`; undefined: all are taken. */
+  enterGateway(): number | undefined {
+    for (let gateway = 0; gateway < GATEWAYS_MAX; gateway++) {
+      const word = wordOf(gateway, STATE);
+      const before = Atomics.compareExchange(this.#counts, word, GATEWAY_NONE, GATEWAY_STARTING);
+      if (before === GATEWAY_NONE) return gateway;
+    }
+    return undefined;
+  }
+
+  leaveGateway(gateway: number): void {
+    Atomics.store(this.#counts, wordOf(gateway, RESTARTS), 0);
+    Atomics.store(this.#counts, wordOf(gateway, STATE), GATEWAY_NONE);
+  }
+
+  setGateway(gateway: number, state: number): void {
+    this.noteTurn(gateway);
+    Atomics.store(this.#counts, wordOf(gateway, STATE), state);
+  }
+
+  noteGatewayRestart(gateway: number): void {
+    Atomics.add(this.#counts, GATEWAY_RESTARTS, 1);
+    Atomics.add(this.#counts, wordOf(gateway, RESTARTS), 1);
+  }
+
+  /** Restarts of all gateways that there have been. */
+  get gatewayRestarts(): number {
+    return Atomics.load(this.#counts, GATEWAY_RESTARTS);
+  }
+
+  /** Its event loop turns. */
+  noteTurn(gateway: number): void {
+    Atomics.store(this.#counts, wordOf(gateway, TURNED_AT), seconds());
+  }
+
+  get gateways(): readonly GatewayCount[] {
+    const counts: GatewayCount[] = [];
+    for (let gateway = 0; gateway < GATEWAYS_MAX; gateway++) {
+      const of = (word: number): number => Atomics.load(this.#counts, wordOf(gateway, word));
+      const state = of(STATE);
+      if (state === GATEWAY_NONE) continue;
+      const silentSeconds = seconds() - of(TURNED_AT);
+      counts.push({ gateway, state, restarts: of(RESTARTS), silentSeconds });
+    }
+    return counts;
   }
 
   noteDelivery(milliseconds: number): void {
@@ -60,4 +145,34 @@ export class BusCensus {
     const sum = Number(Atomics.load(this.#times, SUM)) / 1000;
     return { bounds: HISTOGRAM_BOUNDS_MS, counts, sum };
   }
+}
+
+/** Which share each endpoint counts in; kept by the thread that admits them. */
+export class EndpointShares {
+  readonly #census: BusCensus;
+  readonly #free = Array.from({ length: ENDPOINT_SHARES - 1 }, (_, share) => share);
+
+  constructor(census: BusCensus) {
+    this.#census = census;
+  }
+
+  take(): number {
+    return this.#free.shift() ?? ENDPOINT_SHARES - 1;
+  }
+
+  /** Its endpoint is gone. */
+  giveBack(share: number): void {
+    if (share === ENDPOINT_SHARES - 1) return;
+    this.#census.emptyShare(share);
+    this.#free.push(share);
+  }
+}
+
+function wordOf(gateway: number, word: number): number {
+  return GATEWAYS + gateway * GATEWAY_WORDS + word;
+}
+
+/** Of a clock that all threads share and nobody sets. */
+function seconds(): number {
+  return process.hrtime()[0];
 }

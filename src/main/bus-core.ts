@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { ulid } from 'ulid';
-import { BusCensus } from '../link/bus-census.js';
+import { BusCensus, EndpointShares } from '../link/bus-census.js';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
@@ -28,6 +28,7 @@ import { ShardSupervisor } from './shard-supervisor.js';
 /** An endpoint as main knows it. */
 interface Member {
   readonly listener: EndpointListener;
+  readonly share: number;
 }
 
 /** What belongs to the bus and not to one endpoint: the directory, the shards, the members. */
@@ -40,6 +41,7 @@ export class BusCore implements MainServices {
   readonly #readers: LogReaders | undefined;
   readonly #members = new Map<string, Member>();
   readonly #census = BusCensus.create();
+  readonly #shares = new EndpointShares(this.#census);
   #manifest: Manifest;
   #stopped: Promise<void> | undefined;
   #backup: Backup | undefined;
@@ -109,7 +111,8 @@ export class BusCore implements MainServices {
   admit(listener: EndpointListener): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
-    this.#members.set(endpoint, { listener });
+    const share = this.#shares.take();
+    this.#members.set(endpoint, { listener, share });
     this.#census.endpoints = this.#members.size;
     const ends = this.supervisors.map((supervisor, shard) => {
       const memory = createLinkMemory(this.#options.ringBytes);
@@ -130,6 +133,7 @@ export class BusCore implements MainServices {
       controls: this.controls.map(({ buffer }) => buffer),
       doorbell,
       census: this.#census.buffer,
+      share,
       options: {
         source,
         defaultPersist,
@@ -142,7 +146,10 @@ export class BusCore implements MainServices {
   }
 
   dismiss(endpoint: string): void {
-    if (!this.#members.delete(endpoint)) return;
+    const member = this.#members.get(endpoint);
+    if (member === undefined) return;
+    this.#members.delete(endpoint);
+    this.#shares.giveBack(member.share);
     this.#census.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
   }

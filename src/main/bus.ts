@@ -120,7 +120,9 @@ export interface GatewayHandle extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
   readonly url: string;
-  /** Resolves when the gateway's thread has ended after `close()`, rejects if it died by itself. */
+  /** How often a thread of this gateway died and was started again, on the same port. */
+  readonly restarts: number;
+  /** Resolves after `close()`. Rejects with `GATEWAY_FAILED` if a thread died over and over and was given up. */
   readonly closed: Promise<void>;
   close(): Promise<void>;
 }
@@ -183,6 +185,7 @@ export type {
   BusStats,
   EventHandler,
   Gap,
+  GatewayStats,
   Histogram,
   OverflowPolicy,
   Query,

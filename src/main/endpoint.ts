@@ -43,6 +43,7 @@ import { limitOf, parseQuery, QueryRunner } from './query.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { ShardProxy } from './shard-proxy.js';
 import { furthestBehind, subscribersOf, topicsOf } from './shard-questions.js';
+import { SignsOfLife } from './signs-of-life.js';
 import { busStats } from './stats.js';
 import { Subscriptions } from './subscriptions.js';
 import { SystemErrors } from './system-events.js';
@@ -60,6 +61,8 @@ export interface EndpointData {
   readonly doorbell: SharedArrayBuffer;
   /** See `src/link/bus-census.ts`. */
   readonly census: SharedArrayBuffer;
+  /** Which of its shares this endpoint counts in. */
+  readonly share: number;
   readonly options: PublisherOptions;
 }
 
@@ -79,6 +82,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   readonly #subscriptions: Subscriptions;
   readonly #queries: QueryRunner;
   readonly #loop: DeliveryLoop;
+  readonly #signs: SignsOfLife;
   readonly #settled = new Waiters();
   #isClosing = false;
   readonly #systemErrors = new SystemErrors((topic, type, payload) =>
@@ -117,6 +121,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       const generation = data.generations[shard]!;
       proxies.push(new ShardProxy(end, control, generation, this.#subscriptions, onDoorbell));
     }
+    this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(this.#proxies, data.options, definitions, this.#onError);
     this.#queries = new QueryRunner(this.#services, () => this.#proxies.map((p) => p.control.head));
@@ -126,7 +131,10 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   get [INTERNALS](): EndpointInternals {
     return {
       publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
-      countConnections: (change) => this.#census.addConnections(change),
+      countConnections: (change) => this.#census.addConnections(this.#data.share, change),
+      report: (error) => this.#onError(error),
+      shardFaults: () => this.#signs.faults(),
+      census: this.#census,
     };
   }
 

@@ -1,7 +1,8 @@
 /**
  * What an endpoint offers to the gateway and to nobody else: under a symbol that no user meets.
  */
-import type { BusEndpoint } from './bus.js';
+import type { BusCensus } from '../link/bus-census.js';
+import type { BusError } from '../protocol/errors.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
@@ -12,9 +13,17 @@ export interface EndpointInternals {
    */
   publishSystem(topic: string, type: string, payload: object): void;
   countConnections(change: number): void;
+  /** Tells the bus's `onError`, and `$sys.errors`, of a failure that no promise can carry. */
+  report(error: BusError): void;
+  /**
+   * Asks every shard for a sign of life over this endpoint's own links, once at a time however many call; per shard
+   * `undefined`, or what is wrong.
+   */
+  shardFaults(): Promise<readonly (string | undefined)[]>;
+  readonly census: BusCensus;
 }
 
 /** `undefined` for an endpoint that is not of this package's making. */
-export function internalsOf(endpoint: BusEndpoint): EndpointInternals | undefined {
+export function internalsOf(endpoint: object): EndpointInternals | undefined {
   return (endpoint as Partial<Record<typeof INTERNALS, EndpointInternals>>)[INTERNALS];
 }

@@ -1,6 +1,6 @@
 /**
- * When a shard's thread that died is started again: at once if it had lived, later and later if it did not get
- * anywhere, and never if that went on. Times are in ms, of any clock.
+ * When a thread that died (a shard's, a gateway's) is started again: at once if it had lived, later and later if it did
+ * not get anywhere, and never if that went on. Times are in ms, of any clock.
  */
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 
@@ -8,18 +8,35 @@ const BACKOFF_MS = 50;
 /** A thread that was ready for this long, or stored anything, was not a failed try. */
 const LIFE_MIN_MS = 1000;
 
+export interface RestartLimits {
+  /** Tries without progress in between, after which it is given up. */
+  readonly triesMax: number;
+  /** The longest wait between two. */
+  readonly waitMsMax: number;
+}
+
+const OF_SHARDS: RestartLimits = {
+  triesMax: SHARD_RESTARTS_MAX,
+  waitMsMax: Number.POSITIVE_INFINITY,
+};
+
 export class RestartPolicy {
+  readonly #limits: RestartLimits;
   #failedTries = 0;
   #progressAtStart = 0;
   #readyAt: number | undefined;
 
-  /** A thread is started; `progress` is a number that grows with what threads of this shard get done. */
+  constructor(limits: RestartLimits = OF_SHARDS) {
+    this.#limits = limits;
+  }
+
+  /** A thread is started; `progress` is a number that grows with what these threads get done. */
   started(progress: number): void {
     this.#progressAtStart = progress;
     this.#readyAt = undefined;
   }
 
-  /** It has opened its log. How long that took says nothing of its life. */
+  /** It has opened its log, or its port. How long that took says nothing of its life. */
   ready(now: number): void {
     this.#readyAt = now;
   }
@@ -29,7 +46,9 @@ export class RestartPolicy {
     const hasLived = this.#readyAt !== undefined && now - this.#readyAt >= LIFE_MIN_MS;
     const isProgress = wasKilled || hasLived || progress > this.#progressAtStart;
     this.#failedTries = isProgress ? 0 : this.#failedTries + 1;
-    if (this.#failedTries >= SHARD_RESTARTS_MAX) return undefined;
-    return this.#failedTries === 0 ? 0 : BACKOFF_MS * 2 ** (this.#failedTries - 1);
+    const { triesMax, waitMsMax } = this.#limits;
+    if (this.#failedTries >= triesMax) return undefined;
+    if (this.#failedTries === 0) return 0;
+    return Math.min(waitMsMax, BACKOFF_MS * 2 ** (this.#failedTries - 1));
   }
 }

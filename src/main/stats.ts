@@ -1,7 +1,14 @@
 /** Statistics, read from the words that the shards share with everybody: no shard is asked. */
-import type { BusCensus } from '../link/bus-census.js';
+import {
+  type BusCensus,
+  GATEWAY_FAILED,
+  GATEWAY_LISTENING,
+  GATEWAY_RESTARTING,
+  type GatewayCount,
+} from '../link/bus-census.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
-import type { BusStats, ShardStats } from './bus.js';
+import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
+import type { BusStats, GatewayStats, ShardStats } from './bus.js';
 
 export function busStats(
   epoch: string,
@@ -23,9 +30,23 @@ export function busStats(
     lag: total(({ lag }) => lag),
     endpoints: census.endpoints,
     connections: census.connections,
+    gateways: census.gateways.map(gatewayStats),
+    gatewayRestarts: census.gatewayRestarts,
     deliveryMs: census.delivery,
     shards,
   };
+}
+
+function gatewayStats(count: GatewayCount): GatewayStats {
+  const { gateway, restarts } = count;
+  return { gateway, state: gatewayState(count), restarts };
+}
+
+function gatewayState({ state, silentSeconds }: GatewayCount): GatewayStats['state'] {
+  if (state === GATEWAY_RESTARTING) return 'restarting';
+  if (state === GATEWAY_FAILED) return 'failed';
+  if (state !== GATEWAY_LISTENING) return 'starting';
+  return silentSeconds > GATEWAY_STALLED_SECONDS ? 'stalled' : 'listening';
 }
 
 function shardStats(control: ShardControl, shard: number): ShardStats {

@@ -14,6 +14,8 @@ export const SYSTEM_TOPICS = {
   stopping: '$sys.daemon.stopping',
   opened: '$sys.connections.opened',
   closed: '$sys.connections.closed',
+  gatewayStarted: '$sys.gateways.started',
+  gatewayDied: '$sys.gateways.died',
   health: '$sys.health',
   metrics: '$sys.metrics',
   errors: '$sys.errors',
@@ -92,10 +94,13 @@ export class SystemReporter {
   }
 
   async #tellHealth(): Promise<void> {
-    const { uptimeMs, shards } = await this.#stats();
+    const { uptimeMs, shards, gateways } = await this.#stats();
     const states = shards.map(({ shard, state, restarts }) => ({ shard, state, restarts }));
-    const isHealthy = states.every(({ state }) => state === 'running');
-    const payload = { status: isHealthy ? 'ok' : 'degraded', uptimeMs, shards: states };
+    const isHealthy =
+      states.every(({ state }) => state === 'running') &&
+      gateways.every(({ state }) => state === 'listening');
+    const status = isHealthy ? 'ok' : 'degraded';
+    const payload = { status, uptimeMs, shards: states, gateways };
     this.#publish(SYSTEM_TOPICS.health, EventType.HEALTH_CHECK, payload);
   }
 

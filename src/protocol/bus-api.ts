@@ -163,6 +163,14 @@ export interface ShardStats {
   readonly busy: number;
 }
 
+/** A thread of `serve()`. */
+export interface GatewayStats {
+  readonly gateway: number;
+  /** `stalled`: it has not turned for some seconds, and answers nobody. */
+  readonly state: 'starting' | 'listening' | 'stalled' | 'restarting' | 'failed';
+  readonly restarts: number;
+}
+
 export interface BusStats {
   readonly epoch: string;
   readonly uptimeMs: number;
@@ -174,6 +182,10 @@ export interface BusStats {
   readonly endpoints: number;
   /** WebSockets of the bus's gateways. */
   readonly connections: number;
+  /** Threads that `serve()` started and that were not closed. */
+  readonly gateways: readonly GatewayStats[];
+  /** How often any gateway's thread was started again since the bus was opened. */
+  readonly gatewayRestarts: number;
   /**
    * From when an event was recorded to its arrival in an endpoint's thread, ms; one event in 64, with a resolution of 1 ms.
    * History that is read again does not count.

@@ -120,6 +120,20 @@ export const ANSWERED_PER_TURN = 4096;
 export const GAP_TOPICS_PER_STEP = 1024;
 /** Tries to start a shard's thread without progress in between, before the bus gives it up. */
 export const SHARD_RESTARTS_MAX = 5;
+/** The same of a gateway's thread, with the longest wait between two: what kills one from outside may go on for a while. */
+export const GATEWAY_RESTARTS_MAX = 12;
+export const GATEWAY_RESTART_WAIT_MS_MAX = 5000;
+/** A gateway that starts again waits so long for its port, which the one before it may not have let go yet. */
+export const GATEWAY_REBIND_MS = 5000;
+/** A gateway says this often that its loop turns, does not count as ready when it has not for a while, and is replaced at last. */
+export const GATEWAY_TURN_MS = 1000;
+export const GATEWAY_STALLED_SECONDS = 5;
+export const GATEWAY_HUNG_MS = 30_000;
+/** A shard that has not answered in this time is not ready. */
+export const READY_ANSWER_MS = 2000;
+/** Threads of gateways that a bus counts, and endpoints whose connections it counts by themselves. */
+export const GATEWAYS_MAX = 64;
+export const ENDPOINT_SHARES = 256;
 
 /** Topics whose shard an endpoint remembers. */
 export const TOPIC_ROUTES_CACHED_MAX = 16_384;

@@ -35,6 +35,8 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   subscriptions: 2,
   lag: 8,
   endpoints: 3,
+  gateways: [],
+  gatewayRestarts: 0,
   connections: 7,
   deliveryMs: { bounds: [1, 5, 10], counts: [8, 2, 0, 0], sum: 12 },
   shards,

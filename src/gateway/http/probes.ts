@@ -1,4 +1,5 @@
 import type { BusEndpoint } from '../../main/bus.js';
+import { internalsOf } from '../../main/internals.js';
 import { BusError } from '../../protocol/errors.js';
 import { assertMayAdminister } from '../permissions.js';
 import { type Exchange, headerOf, JSON_TYPE, sendJson, sendText } from './exchange.js';
@@ -44,7 +45,8 @@ export async function metrics(exchange: Exchange, context: RouteContext): Promis
 
 /**
  * Whether a bus can be used, point by point. A shard runs only with its log open for writing: one that cannot write
- * restarts, and has failed when that does not help.
+ * restarts, and has failed when that does not help. One that runs must answer as well, over this gateway's own link.
+ * Gateways that share a port stand for each other's clients: one that is away makes all of them not ready.
  */
 export async function busReadiness(
   endpoint: Pick<BusEndpoint, 'stats'>,
@@ -52,11 +54,15 @@ export async function busReadiness(
 ): Promise<readonly ReadinessCheck[]> {
   const closing = check('serving', isClosing ? 'the server is stopping' : undefined);
   try {
-    const { shards } = await endpoint.stats();
+    const faults = await internalsOf(endpoint)?.shardFaults();
+    const { shards, gateways } = await endpoint.stats();
     const ofShards = shards.map(({ shard, state }) =>
-      check(`shard-${shard}`, state === 'running' ? undefined : `it is ${state}`),
+      check(`shard-${shard}`, state === 'running' ? faults?.[shard] : `it is ${state}`),
     );
-    return [closing, check('bus', undefined), ...ofShards];
+    const ofGateways = gateways.map(({ gateway, state }) =>
+      check(`gateway-${gateway}`, state === 'listening' ? undefined : `it is ${state}`),
+    );
+    return [closing, check('bus', undefined), ...ofShards, ...ofGateways];
   } catch (error) {
     return [closing, check('bus', error instanceof Error ? error.message : String(error))];
   }

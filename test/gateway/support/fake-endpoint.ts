@@ -136,6 +136,8 @@ export class FakeEndpoint implements BusEndpoint {
       lag: 0,
       endpoints: 1,
       connections: 0,
+      gateways: [],
+      gatewayRestarts: 0,
       deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },
       shards: [],
     };

@@ -1,0 +1,252 @@
+/**
+ * Keeps one gateway's thread alive, as `shard-supervisor.ts` does a shard's: when it dies another one is started on the
+ * same port. Its clients come back by themselves and resume from their cursors. Used by the thread that opened the bus.
+ */
+import { GATEWAY_FAILED, GATEWAY_LISTENING, GATEWAY_RESTARTING } from '../link/bus-census.js';
+import { BusError } from '../protocol/errors.js';
+import {
+  GATEWAY_HUNG_MS,
+  GATEWAY_RESTART_WAIT_MS_MAX,
+  GATEWAY_RESTARTS_MAX,
+  GATEWAY_STALLED_SECONDS,
+  GATEWAYS_MAX,
+} from '../protocol/limits.js';
+import type { Bus, GatewayOptions } from './bus.js';
+import { GatewayLife } from './gateway-life.js';
+import {
+  GATEWAY_CRASH,
+  GATEWAY_EXHAUST,
+  GATEWAY_HANG,
+  type GatewayLog,
+  type GatewayOrder,
+} from './gateway-messages.js';
+import type { EndpointInternals } from './internals.js';
+import { type RestartLimits, RestartPolicy } from './restart-policy.js';
+import { SYSTEM_TOPICS } from './system-events.js';
+
+/** How often it is looked whether the thread turns. */
+const WATCH_MS = 5000;
+
+export interface GatewayHooks {
+  /** The least that `onLog` is told; frames, without their payloads, are `debug`. Default `info`. */
+  logLevel?: GatewayLog['level'];
+  onLog?: (log: GatewayLog) => void;
+  /** When a thread that dies is given up, and the heap that it may have, MiB; for suites. */
+  restarts?: RestartLimits;
+  heapMiB?: number;
+}
+
+const RESTARTS: RestartLimits = {
+  triesMax: GATEWAY_RESTARTS_MAX,
+  waitMsMax: GATEWAY_RESTART_WAIT_MS_MAX,
+};
+
+export class GatewaySupervisor {
+  host = '';
+  port = 0;
+  restarts = 0;
+  /** The first thread has its port. Rejects with what kept it from that. */
+  readonly listening: Promise<void>;
+  /** Rejects with `GATEWAY_FAILED` when it was given up. */
+  readonly closed: Promise<void>;
+  readonly #bus: Pick<Bus, 'attachment'>;
+  readonly #internals: EndpointInternals;
+  readonly #options: GatewayOptions;
+  readonly #hooks: GatewayHooks;
+  readonly #joins: boolean;
+  readonly #gateway: number;
+  readonly #policy: RestartPolicy;
+  readonly #watch: NodeJS.Timeout;
+  #life: GatewayLife | undefined;
+  #isClosing = false;
+  #hasListened = false;
+  #hasFailed = false;
+  #isKilled = false;
+  #silentLooks = 0;
+  #backoff: NodeJS.Timeout | undefined;
+  #started: (error?: BusError) => void = () => {};
+  #ended: (error?: BusError) => void = () => {};
+
+  /**
+   * `joins`: another thread has bound the port already, and shares it.
+   *
+   * @throws BusError `LIMIT_EXCEEDED`
+   */
+  constructor(
+    bus: Pick<Bus, 'attachment'>,
+    internals: EndpointInternals,
+    options: GatewayOptions,
+    hooks: GatewayHooks,
+    joins: boolean,
+  ) {
+    this.#bus = bus;
+    this.#internals = internals;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#policy = new RestartPolicy(hooks.restarts ?? RESTARTS);
+    this.#joins = joins;
+    const gateway = internals.census.enterGateway();
+    if (gateway === undefined) {
+      const message = `this bus has ${GATEWAYS_MAX} gateways, which is the limit`;
+      throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: GATEWAYS_MAX } });
+    }
+    this.#gateway = gateway;
+    this.listening = new Promise((resolve, reject) => {
+      this.#started = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    this.closed = new Promise((resolve, reject) => {
+      this.#ended = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    // Whoever does not look at it is told through the bus's `onError`.
+    this.closed.catch(() => {});
+    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
+    this.#launch();
+  }
+
+  /** It died over and over. It is counted as failed until it is closed. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /** Idempotent; never rejects. */
+  async close(): Promise<void> {
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      clearTimeout(this.#backoff);
+      if (this.#life === undefined) this.#end();
+      else this.#life.close();
+    }
+    await this.closed.catch(() => {});
+  }
+
+  /** For suites: ends the thread wherever it is, or makes it do so. */
+  async hurt(how: 'kill' | 'crash' | 'exhaust' | 'hang'): Promise<void> {
+    const life = this.#life;
+    this.#isKilled = true;
+    if (how === 'kill') await life?.terminate('it was killed');
+    else life?.order(ORDERS[how]);
+  }
+
+  #launch(): void {
+    this.#backoff = undefined;
+    this.#policy.started(0);
+    this.#isKilled = false;
+    this.#silentLooks = 0;
+    // The next one is to be found where the first one was, also where that was any free port.
+    const options = this.#hasListened ? { ...this.#options, port: this.port } : this.#options;
+    const settings = {
+      options,
+      logLevel: this.#hooks.logLevel ?? 'info',
+      gateway: this.#gateway,
+      joins: this.#joins || this.#hasListened,
+      isSuccessor: this.#hasListened,
+      heapMiB: this.#hooks.heapMiB,
+    };
+    try {
+      this.#life = new GatewayLife(this.#bus.attachment(), settings, {
+        onListening: (host, port) => this.#onListening(host, port),
+        onLog: (log) => this.#hooks.onLog?.(log),
+        onEnd: (end) => this.#onEnd(end),
+      });
+    } catch (error) {
+      // The bus has begun to close meanwhile.
+      this.#isClosing = true;
+      const refusal = error instanceof BusError ? error : new BusError('INTERNAL', String(error));
+      this.#started(refusal);
+      this.#end();
+    }
+  }
+
+  #onListening(host: string, port: number): void {
+    this.host = host;
+    this.port = port;
+    this.#hasListened = true;
+    this.#policy.ready(performance.now());
+    this.#internals.census.setGateway(this.#gateway, GATEWAY_LISTENING);
+    const { restarts } = this;
+    this.#tell('info', 'gateway listening', { restarts });
+    const told = { gateway: this.#gateway, host, port, restarts };
+    this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', told);
+    this.#started();
+  }
+
+  #onEnd(end: 'closed' | BusError): void {
+    this.#life = undefined;
+    if (this.#isClosing) this.#end();
+    else if (!this.#hasListened) this.#refuse(end);
+    // It has closed although nobody told it to: there is nothing to serve any more.
+    else if (end === 'closed') this.#end();
+    else this.#restart(end);
+  }
+
+  /** Nobody has used it yet: whoever starts it is told what is wrong. */
+  #refuse(end: 'closed' | BusError): void {
+    const why = end === 'closed' ? new BusError('BUS_CLOSED', 'the bus is closed') : end;
+    this.#isClosing = true;
+    this.#started(why);
+    this.#end(why);
+  }
+
+  #restart(cause: BusError): void {
+    const { census } = this.#internals;
+    const waitMs = this.#policy.ended(performance.now(), 0, this.#isKilled);
+    if (waitMs === undefined) {
+      this.#hasFailed = true;
+      clearInterval(this.#watch);
+      census.setGateway(this.#gateway, GATEWAY_FAILED);
+      const failure = this.#failure(cause, 'it was given up', { isGivenUp: true });
+      this.#report(failure);
+      this.#ended(failure);
+      return;
+    }
+    this.restarts++;
+    census.noteGatewayRestart(this.#gateway);
+    census.setGateway(this.#gateway, GATEWAY_RESTARTING);
+    const next = waitMs === 0 ? 'it starts again' : `it starts again in ${waitMs} ms`;
+    this.#report(this.#failure(cause, next, { retryInMs: waitMs }));
+    this.#backoff = setTimeout(() => this.#launch(), waitMs);
+  }
+
+  #failure(cause: BusError, next: string, outcome: object): BusError {
+    const { host, port, restarts } = this;
+    const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const reason = cause.message;
+    const message = `the gateway's thread on ${where} died: ${reason}; ${next}`;
+    const details = { gateway: this.#gateway, host, port, reason, restarts, ...outcome };
+    return new BusError('GATEWAY_FAILED', message, { cause, details });
+  }
+
+  #report(failure: BusError): void {
+    const { message, details } = failure;
+    this.#tell('error', message, { code: failure.code, ...details });
+    this.#internals.publishSystem(SYSTEM_TOPICS.gatewayDied, 'gateway_died', { ...details });
+    this.#internals.report(failure);
+  }
+
+  #tell(level: GatewayLog['level'], message: string, fields: GatewayLog['fields']): void {
+    this.#hooks.onLog?.({ level, message, fields: { gateway: this.#gateway, ...fields } });
+  }
+
+  #end(error?: BusError): void {
+    clearInterval(this.#watch);
+    this.#internals.census.leaveGateway(this.#gateway);
+    this.#ended(error);
+  }
+
+  /** Counts looks rather than time: after a machine has slept, or this thread, one look says nothing. */
+  #look(): void {
+    const own = this.#internals.census.gateways.find(({ gateway }) => gateway === this.#gateway);
+    const isSilent =
+      own?.state === GATEWAY_LISTENING && own.silentSeconds > GATEWAY_STALLED_SECONDS;
+    this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0;
+    if (this.#silentLooks * WATCH_MS < GATEWAY_HUNG_MS) return;
+    this.#silentLooks = 0;
+    void this.#life?.terminate(`its loop has not turned for ${own?.silentSeconds} s`);
+  }
+}
+
+const ORDERS: Readonly<Record<'crash' | 'exhaust' | 'hang', GatewayOrder>> = {
+  crash: GATEWAY_CRASH,
+  exhaust: GATEWAY_EXHAUST,
+  hang: GATEWAY_HANG,
+};
