@@ -6,6 +6,11 @@ import type { MessagePort } from 'node:worker_threads';
 import { CONTROL_RING_BYTES } from '../protocol/limits.js';
 import { createRing } from '../ring/ring.js';
 
+/** Whose long record a buffer is that travels over the port, which all rings of a link share. */
+export const PUBLISH_CHANNEL = 1;
+export const CONTROL_CHANNEL = 2;
+export const DELIVERY_CHANNEL = 3;
+
 export interface LinkMemory {
   readonly publishRing: SharedArrayBuffer;
   readonly controlRing: SharedArrayBuffer;

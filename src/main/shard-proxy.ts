@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Deque } from '../collections/deque.js';
-import type { LinkEnd } from '../link/link.js';
+import { CONTROL_CHANNEL, DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
 import {
   ACK_COUNT,
   ACK_KIND,
@@ -34,6 +34,7 @@ import {
 import { GENERATION, PARKED, type ShardControl } from '../link/shard-control.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { EventRecordEncoder } from '../record/event-record.js';
+import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { wakeParked } from '../ring/wait.js';
@@ -71,6 +72,7 @@ export class ShardProxy {
   readonly #controlRing: RingProducer;
   readonly #controls: RecordSender;
   readonly #deliveryRing: RingConsumer;
+  readonly #inbox: BufferInbox;
   readonly #deliveries: RecordReceiver;
   readonly #pending = new Deque<PendingPublish>();
   readonly #requests = new Map<number, Request>();
@@ -99,11 +101,12 @@ export class ShardProxy {
     this.#onDoorbell = onDoorbell;
     this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
-    this.#publishes = new RecordSender(this.#publishRing, end.port);
+    this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
     this.#controlRing = new RingProducer(end.memory.controlRing);
-    this.#controls = new RecordSender(this.#controlRing, end.port);
+    this.#controls = new RecordSender(this.#controlRing, end.port, { channel: CONTROL_CHANNEL });
     this.#deliveryRing = new RingConsumer(end.memory.deliveryRing);
-    this.#deliveries = new RecordReceiver(this.#deliveryRing, end.port);
+    this.#inbox = new BufferInbox(end.port);
+    this.#deliveries = new RecordReceiver(this.#deliveryRing, this.#inbox, DELIVERY_CHANNEL);
     this.#ackedPosition = this.#publishRing.position;
     this.#listen(end.port);
   }
@@ -210,7 +213,7 @@ export class ShardProxy {
     this.#port.close();
     this.#port = port;
     this.#generation = generation;
-    this.#deliveries.relink(port);
+    this.#inbox.relink(port);
     this.#publishes.relink(port);
     this.#controls.relink(port);
     const open = [...this.#requests.keys()];
@@ -246,7 +249,7 @@ export class ShardProxy {
 
   #listen(port: MessagePort): void {
     port.on('message', (message: unknown) => {
-      this.#deliveries.accept(message);
+      this.#inbox.accept(message);
       this.#onDoorbell();
     });
   }

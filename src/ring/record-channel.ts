@@ -2,18 +2,9 @@
  * Records of any size over a ring, in the order of their commits. A record that is too long for the ring
  * gets a SharedArrayBuffer of its own, which goes over a MessagePort before a small reference to it is
  * committed in the ring. The port carries nothing but these buffers and doorbells, which may get lost
- * here: who reads the ring is awake.
+ * here: who reads the ring is awake. Rings that share a port are told apart by their channel.
  *
- * A buffer is a record header of its own, then the body:
- *
- * ```
- *    0               4               8
- *   +---------------+---------------+-------------------------------+
- *  0| key           | generation    | body                          |
- *   +---------------+---------------+-------------------------------+
- * ```
- *
- * and a reference record has this body:
+ * The buffer's header is in `buffer-inbox.ts`; a reference record has this body:
  *
  * ```
  *    0               4               8               12
@@ -28,23 +19,31 @@
  *
  * `RecordSender` belongs to the producer's thread, `RecordReceiver` to the consumer's.
  */
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { LARGE_RECORD_BYTES_IN_FLIGHT_MAX } from '../protocol/limits.js';
+import {
+  BUFFER_CHANNEL,
+  BUFFER_GENERATION,
+  BUFFER_HEADER_LENGTH,
+  BUFFER_KEY,
+  type BufferInbox,
+} from './buffer-inbox.js';
 import { type RecordHandler, RING_FULL, type RingConsumer, type RingProducer } from './ring.js';
-import { RECORD_ALIGNMENT, REFERENCE_TYPE } from './ring-descriptor.js';
+import { REFERENCE_TYPE } from './ring-descriptor.js';
 
 const KEY = 0;
 const GENERATION = KEY + 4;
-const BUFFER_HEADER_LENGTH = GENERATION + 4;
 const TYPE = GENERATION + 4;
 const LENGTH = TYPE + 4;
 const REFERENCE_LENGTH = LENGTH + 4;
 
-if (BUFFER_HEADER_LENGTH % RECORD_ALIGNMENT !== 0 || REFERENCE_LENGTH !== 16) {
-  throw new Error(`buffer header is ${BUFFER_HEADER_LENGTH}, reference ${REFERENCE_LENGTH} bytes`);
-}
-
 const NO_BYTES = Buffer.alloc(0);
+
+export interface RecordSenderOptions {
+  /** Of all that share the port in this direction, this ring's own. */
+  readonly channel?: number;
+  readonly bytesInFlightMax?: number;
+}
 
 export class RecordSender {
   /** Where the claimed record's body is to be written: `bytes`, from `offset` on. */
@@ -52,6 +51,7 @@ export class RecordSender {
   offset = 0;
 
   readonly producer: RingProducer;
+  readonly #channel: number;
   readonly #sent: Buffer[] = [];
   readonly #bytesInFlightMax: number;
   #port: MessagePort;
@@ -60,17 +60,14 @@ export class RecordSender {
   #referenceOffset = RING_FULL;
   #claimLength = 0;
 
-  constructor(
-    producer: RingProducer,
-    port: MessagePort,
-    bytesInFlightMax: number = LARGE_RECORD_BYTES_IN_FLIGHT_MAX,
-  ) {
+  constructor(producer: RingProducer, port: MessagePort, options: RecordSenderOptions = {}) {
     if (producer.maxRecordLength < REFERENCE_LENGTH) {
       throw new RangeError(`a ring of ${producer.capacity} bytes is too small for references`);
     }
     this.producer = producer;
     this.#port = port;
-    this.#bytesInFlightMax = bytesInFlightMax;
+    this.#channel = options.channel ?? 0;
+    this.#bytesInFlightMax = options.bytesInFlightMax ?? LARGE_RECORD_BYTES_IN_FLIGHT_MAX;
   }
 
   /** False if the ring is full or too many bytes are in flight; `producer.setWaiting` serves both. */
@@ -111,7 +108,10 @@ export class RecordSender {
     const consumerPosition = this.producer.consumerPosition;
     const sent = this.#sent;
     let passed = 0;
-    while (passed < sent.length && isBefore(sent[passed]!.readInt32LE(KEY), consumerPosition)) {
+    while (
+      passed < sent.length &&
+      isBefore(sent[passed]!.readInt32LE(BUFFER_KEY), consumerPosition)
+    ) {
       this.#bytesInFlight -= sent[passed]!.length;
       passed++;
     }
@@ -149,8 +149,9 @@ export class RecordSender {
     }
     const { bytes, producer } = this;
     const key = producer.position;
-    bytes.writeInt32LE(key, KEY);
-    bytes.writeInt32LE(producer.generation, GENERATION);
+    bytes.writeInt32LE(key, BUFFER_KEY);
+    bytes.writeInt32LE(producer.generation, BUFFER_GENERATION);
+    bytes.writeInt32LE(this.#channel, BUFFER_CHANNEL);
     const offset = this.#referenceOffset;
     producer.bytes.writeInt32LE(key, offset + KEY);
     producer.bytes.writeInt32LE(producer.generation, offset + GENERATION);
@@ -179,13 +180,15 @@ export class RecordReceiver {
   readonly consumer: RingConsumer;
   /** By key. In order of arrival, which is that of the keys but after a relink. */
   readonly #buffers = new Map<number, Buffer>();
-  #port: MessagePort;
+  readonly #inbox: BufferInbox;
   #handler: RecordHandler = ignore;
   #isStalled = false;
 
-  constructor(consumer: RingConsumer, port: MessagePort) {
+  /** `channel`: as the sender's. */
+  constructor(consumer: RingConsumer, inbox: BufferInbox, channel = 0) {
     this.consumer = consumer;
-    this.#port = port;
+    this.#inbox = inbox;
+    inbox.open(channel, (bytes) => this.#take(bytes));
   }
 
   /** As `RingConsumer.read`; it also stops before a reference whose buffer has not arrived. */
@@ -216,26 +219,11 @@ export class RecordReceiver {
     return isProducerWaiting;
   }
 
-  /** For a 'message' listener on the same port, which may get a buffer before `read` asks for it. */
-  accept(message: unknown): void {
-    if (!(message instanceof SharedArrayBuffer)) return;
-    if (message.byteLength < BUFFER_HEADER_LENGTH) return;
-    const bytes = Buffer.from(message);
-    const key = bytes.readInt32LE(KEY);
-    if (!isBefore(key, this.consumer.releasedPosition)) this.#buffers.set(key, bytes);
-  }
-
-  /** Goes over to the port of a producer that replaced a dead one, and keeps what the old port holds. */
-  relink(port: MessagePort): void {
-    this.#receiveAll();
-    this.#port = port;
-  }
-
   readonly #resolve: RecordHandler = (type, bytes, offset, length) => {
     if (type !== REFERENCE_TYPE) return this.#handler(type, bytes, offset, length);
     const key = bytes.readInt32LE(offset + KEY);
     const generation = bytes.readInt32LE(offset + GENERATION);
-    if (!this.#holds(key, generation)) this.#receiveAll();
+    if (!this.#holds(key, generation)) this.#inbox.receive();
     if (!this.#holds(key, generation)) {
       this.#isStalled = true;
       return false;
@@ -247,15 +235,15 @@ export class RecordReceiver {
   };
 
   #holds(key: number, generation: number): boolean {
-    return this.#buffers.get(key)?.readInt32LE(GENERATION) === generation;
+    return this.#buffers.get(key)?.readInt32LE(BUFFER_GENERATION) === generation;
   }
 
-  #receiveAll(): void {
-    let received = receiveMessageOnPort(this.#port);
-    while (received !== undefined) {
-      this.accept(received.message);
-      received = receiveMessageOnPort(this.#port);
-    }
+  /** Another channel's receiver may have asked for it, so a stalled one is to look again. */
+  #take(bytes: Buffer): void {
+    const key = bytes.readInt32LE(BUFFER_KEY);
+    if (isBefore(key, this.consumer.releasedPosition)) return;
+    this.#buffers.set(key, bytes);
+    this.#isStalled = false;
   }
 
   #dropReleased(): void {

@@ -7,7 +7,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Deque } from '../collections/deque.js';
-import type { LinkEnd } from '../link/link.js';
+import { CONTROL_CHANNEL, DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
 import {
   ACK_COUNT,
   ACK_KIND,
@@ -26,6 +26,7 @@ import {
   REPLY_BODY,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
+import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { Doorbell } from '../ring/wait.js';
@@ -86,10 +87,14 @@ export class LinkAdapter implements ConsumerLink {
     this.#port = end.port;
     this.#onDropped = onDropped;
     this.publishRing = new RingConsumer(end.memory.publishRing);
-    this.publishes = new RecordReceiver(this.publishRing, end.port);
-    this.controls = new RecordReceiver(new RingConsumer(end.memory.controlRing), end.port);
+    const inbox = new BufferInbox(end.port);
+    const controlRing = new RingConsumer(end.memory.controlRing);
+    this.publishes = new RecordReceiver(this.publishRing, inbox, PUBLISH_CHANNEL);
+    this.controls = new RecordReceiver(controlRing, inbox, CONTROL_CHANNEL);
     this.#deliveryRing = new RingProducer(end.memory.deliveryRing);
-    this.#deliveries = new RecordSender(this.#deliveryRing, end.port);
+    this.#deliveries = new RecordSender(this.#deliveryRing, end.port, {
+      channel: DELIVERY_CHANNEL,
+    });
     this.#doorbell = new Doorbell(new Int32Array(end.doorbell), 0);
   }
 

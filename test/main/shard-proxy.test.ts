@@ -1,10 +1,11 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { createLinkMemory } from '../../src/link/link.js';
+import { CONTROL_CHANNEL, createLinkMemory } from '../../src/link/link.js';
 import { CONTROL_REQUEST } from '../../src/link/link-records.js';
 import { PARKED, ShardControl } from '../../src/link/shard-control.js';
 import { type DeliveryHandler, ShardProxy } from '../../src/main/shard-proxy.js';
 import { CONTROL_RING_BYTES } from '../../src/protocol/limits.js';
+import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 
@@ -26,7 +27,7 @@ function fullOfRequests() {
   onTestFinished(() => proxy.close());
   const ring = new RingConsumer(memory.controlRing);
   const taken: number[] = [];
-  const controls = new RecordReceiver(ring, port2);
+  const controls = new RecordReceiver(ring, new BufferInbox(port2), CONTROL_CHANNEL);
   /** As the shard does: true if the endpoint asked to be woken. */
   const take = (): boolean => {
     controls.read((_type, bytes, offset, length) => {

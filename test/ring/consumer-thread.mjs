@@ -3,6 +3,7 @@
  * has processed and only then releases. Told to, it dies before it stores or before it releases.
  */
 import { workerData } from 'node:worker_threads';
+import { BufferInbox } from '../../dist/ring/buffer-inbox.js';
 import { RecordReceiver } from '../../dist/ring/record-channel.js';
 import { RingConsumer } from '../../dist/ring/ring.js';
 import { AtomicsWaitStrategy, Doorbell, wakeParked } from '../../dist/ring/wait.js';
@@ -13,7 +14,8 @@ const words = new Int32Array(memory);
 const wait = new AtomicsWaitStrategy(words, records.CONSUMER_PARKED);
 const doorbell = new Doorbell(words, records.PRODUCER_PARKED);
 const consumer = new RingConsumer(ring);
-const receiver = port === undefined ? consumer : new RecordReceiver(consumer, port);
+const receiver =
+  port === undefined ? consumer : new RecordReceiver(consumer, new BufferInbox(port));
 
 let count = Atomics.load(words, records.STORED_COUNT);
 if (count > 0) consumer.seek(Atomics.load(words, records.STORED_POSITION));

@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
+import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, type RecordHandler, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { MessagePortWaitStrategy, wakeParked } from '../../src/ring/wait.js';
@@ -67,8 +68,9 @@ function readOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
   const consumer = new RingConsumer(ring);
   const wait = new MessagePortWaitStrategy(words, CONSUMER_PARKED);
   let link = new MessageChannel();
-  const receiver = new RecordReceiver(consumer, link.port2);
-  wait.listen(link.port2, (message) => receiver.accept(message));
+  const inbox = new BufferInbox(link.port2);
+  const receiver = new RecordReceiver(consumer, inbox);
+  wait.listen(link.port2, (message) => inbox.accept(message));
   let count = 0;
   const check: RecordHandler = (type, bytes, offset, length) => {
     checkRecord(type, bytes, offset, length, RUN, count);
@@ -97,8 +99,8 @@ function readOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
     producer: (life: object): ThreadStart => {
       const old = link.port2;
       link = new MessageChannel();
-      receiver.relink(link.port2);
-      wait.listen(link.port2, (message) => receiver.accept(message));
+      inbox.relink(link.port2);
+      wait.listen(link.port2, (message) => inbox.accept(message));
       wait.unlisten(old);
       old.close();
       const data = { ...RUN, ...life, ring, memory, port: link.port1, ringsDoorbell: true };

@@ -1,6 +1,12 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
+import { BufferInbox } from '../../src/ring/buffer-inbox.js';
+import {
+  RecordReceiver,
+  RecordSender,
+  type RecordSenderOptions,
+} from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 
 /** Records over 120 bytes are long ones here. */
@@ -12,12 +18,13 @@ function channel() {
   return created;
 }
 
-function linked(bytesInFlightMax?: number) {
+function linked(options: RecordSenderOptions = {}) {
   const ring = createRing(CAPACITY);
   const { port1, port2 } = channel();
-  const sender = new RecordSender(new RingProducer(ring), port1, bytesInFlightMax);
-  const receiver = new RecordReceiver(new RingConsumer(ring), port2);
-  return { ring, port1, port2, sender, receiver };
+  const sender = new RecordSender(new RingProducer(ring), port1, options);
+  const inbox = new BufferInbox(port2);
+  const receiver = new RecordReceiver(new RingConsumer(ring), inbox);
+  return { ring, port1, port2, sender, inbox, receiver };
 }
 
 function send(sender: RecordSender, type: number, length: number): boolean {
@@ -75,7 +82,7 @@ describe('a record channel', () => {
   });
 
   it('bounds the bytes in flight, and always lets one record through', () => {
-    const { sender, receiver } = linked(1000);
+    const { sender, receiver } = linked({ bytesInFlightMax: 1000 });
     expect(send(sender, 1, 5000)).toBe(true);
     expect(send(sender, 2, 200)).toBe(false);
     expect(send(sender, 3, 20)).toBe(true);
@@ -142,7 +149,7 @@ describe('a record channel', () => {
   it('stops before a record whose buffer has not arrived, and goes on when it has', () => {
     const { ring, sender } = linked();
     const elsewhere = channel();
-    const receiver = new RecordReceiver(new RingConsumer(ring), elsewhere.port2);
+    const receiver = new RecordReceiver(new RingConsumer(ring), new BufferInbox(elsewhere.port2));
     send(sender, 1, 8);
     send(sender, 2, 500);
     expect(receive(receiver)).toEqual(['1: 8']);
@@ -154,10 +161,10 @@ describe('a record channel', () => {
   });
 
   it('takes buffers from a listener on the same port that got them first', async () => {
-    const { port1, port2, sender, receiver } = linked();
+    const { port1, port2, sender, inbox, receiver } = linked();
     const arrived = new Promise<void>((resolve) => {
       port2.on('message', (message) => {
-        receiver.accept(message);
+        inbox.accept(message);
         if (message === null) resolve();
       });
     });
@@ -169,7 +176,7 @@ describe('a record channel', () => {
   });
 
   it('holds a buffer until its record is released, and takes none that comes after that', () => {
-    const { sender, receiver } = linked();
+    const { sender, inbox, receiver } = linked();
     for (const type of [1, 2, 3]) send(sender, type, 500);
     expect(receive(receiver, 2)).toEqual(['1: 500', '2: 500']);
     expect(receiver.buffersHeld).toBe(3);
@@ -177,11 +184,11 @@ describe('a record channel', () => {
     sender.relink(port1);
     receiver.release();
     expect(receiver.buffersHeld).toBe(1);
-    receiver.relink(port2);
+    inbox.relink(port2);
     expect(receive(receiver)).toEqual(['3: 500']);
     receiver.release();
     // Here the copies that `relink` sent arrive.
-    receiver.relink(port2);
+    inbox.relink(port2);
     expect(receiver.buffersHeld).toBe(0);
   });
 
@@ -194,7 +201,7 @@ describe('a record channel', () => {
     receiver.release();
     receiver.read(() => true, 1);
     const { port1, port2 } = channel();
-    const next = new RecordReceiver(new RingConsumer(ring), port2);
+    const next = new RecordReceiver(new RingConsumer(ring), new BufferInbox(port2));
     sender.relink(port1);
     expect(receive(next)).toEqual(['2: 500', '3: 500']);
     next.release();
@@ -203,7 +210,7 @@ describe('a record channel', () => {
   });
 
   it('does not take the buffer of a dead producer for that of its successor', () => {
-    const { ring, port1, sender, receiver } = linked();
+    const { ring, port1, sender, inbox, receiver } = linked();
     // The buffer is posted, but the thread dies before it commits the reference.
     const post = port1.postMessage;
     port1.postMessage = (message) => {
@@ -214,19 +221,108 @@ describe('a record channel', () => {
     sender.bytes.fill(0xdd, sender.offset);
     expect(() => sender.commit(1)).toThrow('dead');
     const { port1: nextPort1, port2: nextPort2 } = channel();
-    receiver.relink(nextPort2);
+    inbox.relink(nextPort2);
     const next = new RecordSender(new RingProducer(ring), nextPort1);
     send(next, 2, 500);
     expect(receive(receiver)).toEqual(['2: 500']);
   });
 
   it('keeps what the port of a dead producer still holds', () => {
-    const { ring, port1, sender, receiver } = linked();
+    const { ring, port1, sender, inbox, receiver } = linked();
     send(sender, 1, 500);
     const { port1: nextPort1, port2: nextPort2 } = channel();
-    receiver.relink(nextPort2);
+    inbox.relink(nextPort2);
     port1.close();
     send(new RecordSender(new RingProducer(ring), nextPort1), 2, 500);
     expect(receive(receiver)).toEqual(['1: 500', '2: 500']);
+  });
+});
+
+describe('two record channels over one port', () => {
+  function sharing() {
+    const rings = [createRing(CAPACITY), createRing(CAPACITY)];
+    const { port1, port2 } = channel();
+    const senders = rings.map(
+      (ring, channel) => new RecordSender(new RingProducer(ring), port1, { channel }),
+    );
+    const receiversAt = (port: MessagePort): RecordReceiver[] => {
+      const inbox = new BufferInbox(port);
+      return rings.map(
+        (ring, channel) => new RecordReceiver(new RingConsumer(ring), inbox, channel),
+      );
+    };
+    return { senders, receiversAt, receivers: receiversAt(port2) };
+  }
+
+  it('give each its own long records, though their positions are the same', () => {
+    const { senders, receivers } = sharing();
+    send(senders[0]!, 1, 500);
+    send(senders[1]!, 2, 500);
+    expect(receive(receivers[1]!)).toEqual(['2: 500']);
+    expect(receive(receivers[0]!)).toEqual(['1: 500']);
+  });
+
+  it('tell one that waits for a buffer when the other has taken it from the port', () => {
+    const { senders, receiversAt } = sharing();
+    send(senders[0]!, 1, 500);
+    send(senders[1]!, 2, 500);
+    const { port1, port2 } = channel();
+    const [first, second] = receiversAt(port2) as [RecordReceiver, RecordReceiver];
+    expect(receive(first)).toEqual([]);
+    expect(first.isStalled).toBe(true);
+    for (const sender of senders) sender.relink(port1);
+    expect(receive(second)).toEqual(['2: 500']);
+    expect(first.isStalled).toBe(false);
+    expect(receive(first)).toEqual(['1: 500']);
+  });
+
+  it('cannot be one channel', () => {
+    const { port1 } = channel();
+    const inbox = new BufferInbox(port1);
+    const receiver = () => new RecordReceiver(new RingConsumer(createRing(CAPACITY)), inbox, 7);
+    receiver();
+    expect(receiver).toThrow('channel 7');
+  });
+
+  it('lose and mix nothing, whatever is sent, read, released and relinked in whatever order', () => {
+    const step = fc.record({
+      ring: fc.constantFrom(0, 1),
+      what: fc.constantFrom('send', 'send', 'send', 'read', 'release', 'die'),
+      length: fc.constantFrom(0, 40, 120, 121, 500),
+      limit: fc.integer({ min: 1, max: 4 }),
+    });
+    const steps = fc.array(step, { maxLength: 200 });
+    fc.assert(
+      fc.property(steps, (all) => {
+        const { senders, receiversAt, receivers: first } = sharing();
+        let receivers = first;
+        // Of each ring: what was sent, from what was released last on, and how much of that was read.
+        const sent: string[][] = [[], []];
+        const read = [0, 0];
+        for (const [number, { ring, what, length, limit }] of all.entries()) {
+          const type = number & 127;
+          if (what === 'send') {
+            if (send(senders[ring]!, type, length)) sent[ring]!.push(`${type}: ${length}`);
+          } else if (what === 'read') {
+            const got = receive(receivers[ring]!, limit);
+            expect(got).toEqual(sent[ring]!.slice(read[ring]!, read[ring]! + limit));
+            read[ring]! += got.length;
+          } else if (what === 'release') {
+            receivers[ring]!.release();
+            sent[ring]!.splice(0, read[ring]!);
+            read[ring] = 0;
+          } else {
+            const { port1, port2 } = channel();
+            receivers = receiversAt(port2);
+            for (const sender of senders) sender.relink(port1);
+            read.fill(0);
+          }
+        }
+        for (const [ring, receiver] of receivers.entries()) {
+          expect(receive(receiver, 1000)).toEqual(sent[ring]!.slice(read[ring]!));
+        }
+      }),
+      { numRuns: 200 },
+    );
   });
 });

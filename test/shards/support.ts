@@ -1,6 +1,12 @@
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import { createLinkMemory, type LinkEnd } from '../../src/link/link.js';
+import {
+  CONTROL_CHANNEL,
+  createLinkMemory,
+  DELIVERY_CHANNEL,
+  type LinkEnd,
+  PUBLISH_CHANNEL,
+} from '../../src/link/link.js';
 import {
   ACK_COUNT,
   ACK_KIND,
@@ -15,6 +21,7 @@ import {
   STATE_STATE,
   type SubscribeCommand,
 } from '../../src/link/link-records.js';
+import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
@@ -43,9 +50,12 @@ export class TestLink {
     const doorbell = new SharedArrayBuffer(64);
     this.end = { endpoint, shard: 0, memory, doorbell, port: port2 };
     this.publishRing = new RingProducer(memory.publishRing);
-    this.#publishes = new RecordSender(this.publishRing, port1);
-    this.#controls = new RecordSender(new RingProducer(memory.controlRing), port1);
-    this.#deliveries = new RecordReceiver(new RingConsumer(memory.deliveryRing), port1);
+    const controlRing = new RingProducer(memory.controlRing);
+    const deliveryRing = new RingConsumer(memory.deliveryRing);
+    const inbox = new BufferInbox(port1);
+    this.#publishes = new RecordSender(this.publishRing, port1, { channel: PUBLISH_CHANNEL });
+    this.#controls = new RecordSender(controlRing, port1, { channel: CONTROL_CHANNEL });
+    this.#deliveries = new RecordReceiver(deliveryRing, inbox, DELIVERY_CHANNEL);
   }
 
   /** The shard's end, as each of its threads makes one. */
