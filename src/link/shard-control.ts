@@ -87,6 +87,11 @@ export class ShardControl {
     return this.counters[ShardCounter.head]!;
   }
 
+  /** The head alone, for a thread that is given nothing else; it goes on changing. */
+  get toldHead(): Float64Array {
+    return this.counters.subarray(ShardCounter.head, ShardCounter.head + 1);
+  }
+
   get state(): (typeof STATE_NAMES)[number] {
     return STATE_NAMES[Atomics.load(this.words, STATE)]!;
   }

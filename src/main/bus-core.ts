@@ -155,11 +155,16 @@ export class BusCore implements MainServices {
   }
 
   page(...[shard, request]: Parameters<MainServices['page']>): ReturnType<MainServices['page']> {
-    return this.#readers?.page(shard, request) ?? this.supervisors[shard]!.page(request);
+    const told = this.#headOf(shard);
+    const upToHead = { ...request, until: Math.min(request.until ?? told, told) };
+    return this.#readers?.page(shard, upToHead) ?? this.supervisors[shard]!.page(upToHead);
   }
 
-  positionAt(shard: number, timeMs: number): Promise<number> {
-    return this.#readers?.positionAt(shard, timeMs) ?? this.supervisors[shard]!.positionAt(timeMs);
+  async positionAt(shard: number, timeMs: number): Promise<number> {
+    const told = this.#headOf(shard);
+    const position = await (this.#readers?.positionAt(shard, timeMs) ??
+      this.supervisors[shard]!.positionAt(timeMs));
+    return Math.min(position, told);
   }
 
   totals(shard: number, pattern: string): Promise<PatternTotals> {
@@ -181,7 +186,10 @@ export class BusCore implements MainServices {
       throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
     }
     const to = resolve(dir);
-    const backup = new Backup({ from, to, manifest: this.#manifest }, onProgress);
+    const toldHeads = this.supervisors.map(({ failure }, shard) =>
+      failure === undefined ? this.controls[shard]!.toldHead : undefined,
+    );
+    const backup = new Backup({ from, to, manifest: this.#manifest, toldHeads }, onProgress);
     this.#backup = backup;
     try {
       return await backup.result;
@@ -230,6 +238,14 @@ export class BusCore implements MainServices {
     this.#members.clear();
     await this.#readers?.close();
     this.#lock?.release();
+  }
+
+  /**
+   * The head that the shard has told. Its file may have more: a batch is committed before it is flushed, and what asked
+   * to be flushed is shown to nobody until it is.
+   */
+  #headOf(shard: number): number {
+    return this.controls[shard]?.head ?? 0;
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {

@@ -4,6 +4,7 @@
  * writing to its WAL, which is copied into its file when the transaction has ended.
  */
 import { rmSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import { encodeCursor } from '../protocol/cursor.js';
@@ -20,6 +21,10 @@ import { syncFile } from './files.js';
 import { writeManifest } from './manifest.js';
 import { openForReading, readHead, shardFile } from './schema.js';
 import { storeError } from './store-errors.js';
+
+/** A flush that takes longer than this has failed. */
+const TOLD_WAIT_MS = 30_000;
+const TOLD_POLL_MS = 5;
 
 if (parentPort === null) throw new Error('backup-thread.js is the entry of a worker thread');
 const parent = parentPort;
@@ -40,7 +45,8 @@ try {
 }
 parent.close();
 
-async function copyDirectory({ from, to, manifest }: BackupThreadData): Promise<BackupResult> {
+async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
+  const { from, to, manifest, toldHeads } = data;
   const { shards, epoch } = manifest;
   const heads: number[] = [];
   let bytes = 0;
@@ -51,10 +57,25 @@ async function copyDirectory({ from, to, manifest }: BackupThreadData): Promise<
     goOnUnlessAborted();
     bytes += statSync(target).size;
   }
+  for (const [shard, told] of toldHeads.entries()) {
+    if (told !== undefined) await untilTold(told, heads[shard]!, shard);
+  }
   const takenAt = new Date().toISOString();
   const cursor = encodeCursor({ epoch, positions: heads });
   writeManifest(to, { ...manifest, backup: { takenAt, heads, cursor } });
   return { dir: to, epoch, takenAt, heads, cursor, bytes };
+}
+
+/** A copy must not hold an event that its own shard may yet lose: see `toldHeads`. */
+async function untilTold(told: Float64Array, head: number, shard: number): Promise<void> {
+  const overdueAt = performance.now() + TOLD_WAIT_MS;
+  while (told[0]! < head) {
+    goOnUnlessAborted();
+    if (performance.now() > overdueAt) {
+      throw new BusError('STORE_FAILED', `shard ${shard} has not flushed what was copied of it`);
+    }
+    await sleep(TOLD_POLL_MS);
+  }
 }
 
 /** @returns the head of what was copied */

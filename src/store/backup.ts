@@ -35,6 +35,11 @@ export interface BackupThreadData {
   readonly from: string;
   readonly to: string;
   readonly manifest: Manifest;
+  /**
+   * Per shard, one shared number: the head that the shard has told. The copy may be of a moment at which a batch was
+   * committed and not flushed yet; it is not done before that is told. Absent for a shard that runs no more.
+   */
+  readonly toldHeads: readonly (Float64Array | undefined)[];
 }
 
 export type BackupReport =

@@ -1,0 +1,111 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ShardCounter } from '../../src/link/shard-control.js';
+import type * as busCore from '../../src/main/bus-core.js';
+import type * as localBus from '../../src/main/local-bus.js';
+import type * as busOptions from '../../src/main/options.js';
+import type { Page } from '../../src/store/page.js';
+import { decodePage } from '../../src/store/page.js';
+import { temporaryDirectory } from '../bus/support/open.js';
+import { until, watch } from '../bus/support/wait.js';
+
+/** As built: shards are threads, and start from there. */
+async function built<T>(module: string): Promise<T> {
+  return import(/* @vite-ignore */ new URL(`../../dist/main/${module}.js`, import.meta.url).href);
+}
+const { BusCore } = await built<typeof busCore>('bus-core');
+const { LocalBus } = await built<typeof localBus>('local-bus');
+const { parseBusOptions } = await built<typeof busOptions>('options');
+
+const close: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const one of close.splice(0)) await one();
+});
+
+const EVENTS = 10;
+const TOLD = 6;
+
+/**
+ * A batch is committed before it is flushed, and readers can see it in the file. Here the file of an idle shard holds
+ * more than the shard has told, as it does between the two.
+ */
+async function committedAndNotTold(dir = temporaryDirectory()) {
+  const options = parseBusOptions({ dir, shards: 1, systemEvents: false });
+  const core = dir === ':memory:' ? BusCore.inMemory(options) : BusCore.onDisk(options);
+  await core.start();
+  const bus = new LocalBus(core, options);
+  close.push(() => bus.close());
+  const inputs = Array.from({ length: EVENTS }, (_, n) => ({
+    topic: 'a',
+    type: 't',
+    payload: n + 1,
+  }));
+  await bus.publishMany(inputs);
+  const { counters } = core.controls[0]!;
+  counters[ShardCounter.head] = TOLD;
+  const tell = (): void => {
+    counters[ShardCounter.head] = EVENTS;
+  };
+  return { core, bus, tell };
+}
+
+function sequences(page: Page): number[] {
+  const found: number[] = [];
+  decodePage(page, ({ sequence }) => found.push(sequence));
+  return found;
+}
+
+describe.each(['a file', ':memory:'])('history in %s that its shard has not told', (where) => {
+  const open = () => committedAndNotTold(where === ':memory:' ? where : undefined);
+
+  test('is on no page, and is there as soon as it is told', async () => {
+    const { core, tell } = await open();
+    const told = await core.page(0, { after: 4, limit: 100 });
+    expect(sequences(told)).toEqual([5, 6]);
+    expect(told).toMatchObject({ next: TOLD, done: true });
+    const beyond = await core.page(0, { after: 4, until: 9, limit: 100 });
+    expect(sequences(beyond)).toEqual([5, 6]);
+    const reverse = await core.page(0, { after: 0, limit: 2, reverse: true });
+    expect(sequences(reverse)).toEqual([6, 5]);
+    tell();
+    expect(sequences(await core.page(0, { after: 4, limit: 100 }))).toEqual([5, 6, 7, 8, 9, 10]);
+  });
+
+  test('is behind no position that a time is given for', async () => {
+    const { core, tell } = await open();
+    const later = Date.now() + 60_000;
+    expect(await core.positionAt(0, later)).toBe(TOLD);
+    tell();
+    expect(await core.positionAt(0, later)).toBe(EVENTS);
+  });
+
+  test('is in no query, and in nothing that is read', async () => {
+    const { bus } = await open();
+    expect(await bus.query({ topic: 'a' })).toHaveLength(TOLD);
+    expect((await bus.query({ topic: 'a', reverse: true, limit: 1 }))[0]!.sequence).toBe(TOLD);
+  });
+});
+
+describe('a backup', () => {
+  test('is not done before all that was copied is told', async () => {
+    const { bus, tell } = await committedAndNotTold();
+    const to = join(temporaryDirectory(), 'copy');
+    const abort = new AbortController();
+    const backup = bus.backup(to, { signal: abort.signal });
+    const outcome = watch(backup);
+    // The copy has been flushed, and its owner alone may read it: the thread does that last of all.
+    await until('the copy', () => outcome.settled || isWholeCopy(join(to, 'shard-000.db')));
+    abort.abort();
+    await expect(backup).rejects.toMatchObject({ code: 'ABORTED' });
+    tell();
+    const { heads } = await bus.backup(join(temporaryDirectory(), 'copy'));
+    expect(heads).toEqual([EVENTS]);
+  });
+});
+
+function isWholeCopy(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const { mode, size } = statSync(file);
+  return size > 0 && (mode & 0o077) === 0;
+}
