@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import Database from 'better-sqlite3';
 import { monotonicFactory } from 'ulid';
+import { openDatabase } from '../dist/store/driver.js';
 import { check } from './harness.js';
 import { makeInput } from './load.js';
 
@@ -28,7 +28,7 @@ const nextId = monotonicFactory();
 
 /** @param {string} directory */
 function open(directory) {
-  const database = new Database(join(directory, 'bare.db'));
+  const database = openDatabase(join(directory, 'bare.db'));
   database.pragma('page_size = 16384');
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');

@@ -10,9 +10,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import Database from 'better-sqlite3';
 import { ulid } from 'ulid';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
+import { openDatabase } from '../dist/store/driver.js';
 import { shardFile } from '../dist/store/schema.js';
 import { SqliteEventLog } from '../dist/store/sqlite-event-log.js';
 
@@ -72,7 +72,7 @@ function withDirectory(work) {
 /** The same columns and the same durability, one row per statement, nothing computed. */
 function bare() {
   return withDirectory((dir) => {
-    const database = new Database(join(dir, 'bare.db'));
+    const database = openDatabase(join(dir, 'bare.db'));
     database.pragma('page_size = 16384');
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL');

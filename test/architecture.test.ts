@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'collections',
     'threads',
     'store/backup',
+    'store/driver',
     'store/event-log',
     'store/lock',
     'store/manifest',
@@ -78,6 +79,12 @@ describe('the source', () => {
       expect(outside, file).toEqual([]);
       expect(withoutComments(text), file).not.toMatch(ofNode);
     }
+  });
+
+  it('comes to SQLite by one door', () => {
+    const binding = /['"`](?:better-sqlite3|node:sqlite)/;
+    const doors = FILES.filter((file) => binding.test(withoutComments(read(file))));
+    expect(doors).toEqual(['store/driver.ts']);
   });
 
   it('takes no package but valibot into the protocol', () => {

@@ -13,8 +13,8 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
-import Database from 'better-sqlite3';
 import { KIB, MIB } from '../protocol/limits.js';
+import { sqliteVersion } from '../store/driver.js';
 import { formatBytes } from './table.js';
 
 /**
@@ -38,8 +38,6 @@ export interface ExaminationOptions {
 
 /** `engines` of package.json. */
 const NODE_LEAST = [20, 19] as const;
-/** Older ones can lose commits when a WAL is reset; see docs/adr/0002. */
-const SQLITE_LEAST = [3, 51, 3] as const;
 const SYNC_ROUNDS = 200;
 const SYNC_BYTES = 16 * KIB;
 /** A disk that confirms a sync faster than any medium can write has not written it. */
@@ -63,7 +61,7 @@ const NETWORK_FILE_SYSTEMS = new Map([
 
 export async function* examine(options: ExaminationOptions): AsyncGenerator<Finding> {
   yield nodeVersion();
-  yield sqliteVersion();
+  yield sqlite();
   yield cores();
   yield clock();
   yield openFiles();
@@ -78,15 +76,12 @@ function nodeVersion(): Finding {
   return { check: 'node', state: isEnough ? 'ok' : 'failure', message };
 }
 
-function sqliteVersion(): Finding {
-  const database = new Database(':memory:');
+function sqlite(): Finding {
+  const check = 'sqlite';
   try {
-    const version = String(database.prepare('select sqlite_version()').pluck().get());
-    const isEnough = isAtLeast(version, SQLITE_LEAST);
-    const message = isEnough ? version : `${version}; ${SQLITE_LEAST.join('.')} or later is needed`;
-    return { check: 'sqlite', state: isEnough ? 'ok' : 'failure', message };
-  } finally {
-    database.close();
+    return { check, state: 'ok', message: sqliteVersion() };
+  } catch (error) {
+    return { check, state: 'failure', message: (error as Error).message };
   }
 }
 

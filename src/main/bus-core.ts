@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import Database from 'better-sqlite3';
 import { ulid } from 'ulid';
 import { BusCensus, EndpointShares } from '../link/bus-census.js';
 import { createLinkMemory } from '../link/link.js';
@@ -8,6 +7,7 @@ import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
+import { openDatabase } from '../store/driver.js';
 import { DirectoryLock } from '../store/lock.js';
 import {
   ensureDirectory,
@@ -75,7 +75,7 @@ export class BusCore implements MainServices {
 
   static inMemory(options: ParsedBusOptions): BusCore {
     // The addon must stay loaded in this thread while shards come and go.
-    new Database(':memory:').close();
+    openDatabase(':memory:').close();
     const manifest: Manifest = {
       format: FORMAT_VERSION,
       shards: options.shards ?? defaultShards(),

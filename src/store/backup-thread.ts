@@ -6,7 +6,6 @@
 import { rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import type Database from 'better-sqlite3';
 import { encodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import { BACKUP_PAGES_PER_STEP } from '../protocol/limits.js';
@@ -17,6 +16,7 @@ import {
   type BackupResult,
   type BackupThreadData,
 } from './backup.js';
+import type { BackupStep } from './driver.js';
 import { syncFile } from './files.js';
 import { writeManifest } from './manifest.js';
 import { openForReading, readHead, shardFile } from './schema.js';
@@ -97,7 +97,7 @@ async function copyShard(
   }
 }
 
-function step(info: Database.BackupMetadata, shard: number, shards: number): number {
+function step(info: BackupStep, shard: number, shards: number): number {
   goOnUnlessAborted();
   const { totalPages, remainingPages } = info;
   const progress: BackupProgress = { shard, shards, pages: totalPages, pagesLeft: remainingPages };

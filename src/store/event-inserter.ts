@@ -1,7 +1,7 @@
-import type Database from 'better-sqlite3';
 import { EVENT_FLAG_SUPPLIED_ID, type EventRecordView } from '../record/event-record.js';
 import { NameCache, type RecordNames } from '../record/name-cache.js';
 import type { DedupeWindow } from './dedupe-window.js';
+import type { Database } from './driver.js';
 import type { IndexKeeper } from './index-keeper.js';
 import { type NameReader, NameWriter } from './names.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
@@ -44,7 +44,7 @@ export class EventInserter {
     sourceId: this.#names.id(source),
   }));
 
-  constructor(database: Database.Database, into: InsertedInto) {
+  constructor(database: Database, into: InsertedInto) {
     this.#into = into;
     this.#rows = new RowWriter(database);
     this.#names = new NameWriter(database);

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import type { TopicSummary } from './event-log.js';
 import { readMeta } from './schema.js';
 import { blockOf, type TopicIndexWriter } from './topic-index.js';
@@ -14,10 +14,10 @@ const BLOCKS_PER_TOTALS = 8;
  * transaction: the batch's own under load, one of its own when the shard is idle.
  */
 export class IndexKeeper {
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #index: TopicIndexWriter;
   readonly #topics: TopicTable;
-  readonly #setMeta: Database.Statement<[string, number]>;
+  readonly #setMeta: Statement<[string, number]>;
   readonly #isPruned: (topic: number, sequence: number) => boolean;
   readonly #firstAfter: FirstAfter;
   /** As of the last commit, to go back to. */
@@ -29,7 +29,7 @@ export class IndexKeeper {
   #roundBlocks = 0;
   #writtenInBatch: TopicEntry[] = [];
 
-  constructor(database: Database.Database, index: TopicIndexWriter, topics: TopicTable) {
+  constructor(database: Database, index: TopicIndexWriter, topics: TopicTable) {
     const totalsBlocks = readMeta(database, 'totals_blocks');
     this.#database = database;
     this.#index = index;
@@ -134,9 +134,9 @@ export class IndexKeeper {
 /** Finds a topic's oldest event after pruning, by the index. */
 class FirstAfter {
   readonly #index: TopicIndexWriter;
-  readonly #timeOf: Database.Statement<[number], number>;
+  readonly #timeOf: Statement<[number], number>;
 
-  constructor(database: Database.Database, index: TopicIndexWriter) {
+  constructor(database: Database, index: TopicIndexWriter) {
     this.#index = index;
     this.#timeOf = database
       .prepare<[number], number>('SELECT recorded_at FROM events WHERE sequence = ?')

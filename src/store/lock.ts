@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import { type Database, isSqliteError, openDatabase } from './driver.js';
 import { storeError } from './store-errors.js';
 
 /**
@@ -23,14 +23,14 @@ const SELECT = 'SELECT pid, host, started_at AS startedAt FROM owner WHERE one =
 const OWNER_WAIT_MS = 250;
 
 export class DirectoryLock {
-  readonly #database: Database.Database;
+  readonly #database: Database;
 
   /** @throws BusError `STORE_LOCKED`, naming the holder. */
   static acquire(dir: string): DirectoryLock {
     const file = join(dir, 'lock.db');
-    let database: Database.Database | undefined;
+    let database: Database | undefined;
     try {
-      database = new Database(file, { timeout: OWNER_WAIT_MS });
+      database = openDatabase(file, { timeout: OWNER_WAIT_MS });
       // No file beside it, so that a full disk can be opened too; nothing in it must survive the process.
       database.pragma('journal_mode = MEMORY');
       database.pragma('synchronous = OFF');
@@ -45,7 +45,7 @@ export class DirectoryLock {
     }
   }
 
-  private constructor(database: Database.Database) {
+  private constructor(database: Database) {
     this.#database = database;
   }
 
@@ -62,7 +62,7 @@ export class DirectoryLock {
 }
 
 /** The row is committed so that others see it; the lock itself is the transaction begun after it. */
-function take(database: Database.Database): void {
+function take(database: Database): void {
   database.exec('BEGIN IMMEDIATE');
   database.exec(CREATE);
   const startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString();
@@ -72,10 +72,10 @@ function take(database: Database.Database): void {
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');
+  return isSqliteError(error) && error.code.startsWith('SQLITE_BUSY');
 }
 
-function lockedError(dir: string, database: Database.Database | undefined): BusError {
+function lockedError(dir: string, database: Database | undefined): BusError {
   const owner = readOwner(database);
   const by = owner
     ? `process ${owner.pid} on ${owner.host}, started ${owner.startedAt}`
@@ -85,7 +85,7 @@ function lockedError(dir: string, database: Database.Database | undefined): BusE
   });
 }
 
-function readOwner(database: Database.Database | undefined): Owner | undefined {
+function readOwner(database: Database | undefined): Owner | undefined {
   try {
     return database?.prepare<[], Owner>(SELECT).get();
   } catch {

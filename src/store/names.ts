@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import type { Database, Statement } from './driver.js';
 
 /** Names kept in memory, each way; past it the cache starts anew and names are looked up again. */
 const NAMES_CACHED_MAX = 65_536;
@@ -7,10 +7,10 @@ const NAMES_CACHED_MAX = 65_536;
 /** Texts by id, of topics or of types and sources. One connection's; a committed row never changes its name. */
 export class NameReader {
   readonly #byId = new Map<number, string>();
-  readonly #select: Database.Statement<[number]>;
+  readonly #select: Statement<[number]>;
   readonly #table: string;
 
-  constructor(database: Database.Database, table: 'names' | 'topics') {
+  constructor(database: Database, table: 'names' | 'topics') {
     this.#table = table;
     this.#select = database.prepare<[number]>(`SELECT name FROM ${table} WHERE id = ?`).pluck();
   }
@@ -38,11 +38,11 @@ export class NameReader {
 /** Ids of types and sources, given in the batch that needs them. The writer's alone. */
 export class NameWriter {
   readonly #ids = new Map<string, number>();
-  readonly #select: Database.Statement<[string]>;
-  readonly #insert: Database.Statement<[string]>;
+  readonly #select: Statement<[string]>;
+  readonly #insert: Statement<[string]>;
   #addedInBatch = false;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     this.#select = database.prepare<[string]>('SELECT id FROM names WHERE name = ?').pluck();
     this.#insert = database.prepare<[string]>('INSERT INTO names (name) VALUES (?)');
   }

@@ -1,7 +1,7 @@
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
 import type { Filter } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';
+import type { Database, Statement } from './driver.js';
 import type { StoredRecord } from './event-log.js';
 import { NameReader } from './names.js';
 import { positionAt } from './position-at.js';
@@ -94,18 +94,18 @@ interface Scan {
 
 /** Reads pages over one connection, a reader's or the writer's own (outside a batch). */
 export class PageReader {
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #file: string;
   readonly #names: NameReader;
   readonly #selector: TopicSelector;
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
   readonly #index: BlockIndex;
-  readonly #lastSequence: Database.Statement<[], number | null>;
-  readonly #prunedOf: Database.Statement<[number], number>;
-  readonly #prunedOfAll: Database.Statement<[], number | null>;
+  readonly #lastSequence: Statement<[], number | null>;
+  readonly #prunedOf: Statement<[number], number>;
+  readonly #prunedOfAll: Statement<[], number | null>;
 
-  constructor(database: Database.Database, file: string, shard: number) {
+  constructor(database: Database, file: string, shard: number) {
     this.#database = database;
     this.#file = file;
     this.#names = new NameReader(database, 'names');
@@ -246,13 +246,13 @@ export class PageReader {
 
 /** Which sequences of a block are on given topics: from the index, or from the rows where it is not written yet. */
 class BlockIndex {
-  readonly #database: Database.Database;
-  readonly #ofTopic: Database.Statement<[number, number], Buffer>;
-  readonly #ofBlock: Database.Statement<[number], [topic: number, sequences: Buffer]>;
-  readonly #ofRows: Database.Statement<[number, number, string], number>;
+  readonly #database: Database;
+  readonly #ofTopic: Statement<[number, number], Buffer>;
+  readonly #ofBlock: Statement<[number], [topic: number, sequences: Buffer]>;
+  readonly #ofRows: Statement<[number, number, string], number>;
   #writtenBlocks = 0;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     this.#database = database;
     this.#ofTopic = database
       .prepare<[number, number], Buffer>(

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database } from './driver.js';
 
 interface At {
   readonly sequence: number;
@@ -9,7 +9,7 @@ interface At {
  * The last sequence recorded before a time, by bisection: recorded time never runs backwards. Where events were pruned, the
  * next one that is left stands for them. 0, or what lies before the oldest event, if all are later.
  */
-export function positionAt(database: Database.Database, timeMs: number): number {
+export function positionAt(database: Database, timeMs: number): number {
   const columns = 'SELECT sequence, recorded_at AS at FROM events';
   const atOrAfter = database.prepare<[number], At>(
     `${columns} WHERE sequence >= ? ORDER BY sequence LIMIT 1`,

@@ -1,7 +1,7 @@
-import type Database from 'better-sqlite3';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
+import type { Database } from './driver.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { openForReading, shardFile } from './schema.js';
 
@@ -19,7 +19,7 @@ export type ReaderAnswer =
   | { readonly error: ErrorData };
 
 interface OpenReader {
-  readonly database: Database.Database;
+  readonly database: Database;
   readonly pages: PageReader;
 }
 

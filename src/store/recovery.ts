@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3';
 import type { DedupeWindow } from './dedupe-window.js';
+import type { Database } from './driver.js';
 import { decodePostings } from './postings.js';
 import { ROW_BYTES_SQL } from './row-size.js';
 import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
@@ -34,7 +34,7 @@ type TailRow = [
 ];
 
 export function loadState(
-  database: Database.Database,
+  database: Database,
   topics: TopicTable,
   index: TopicIndexWriter,
   dedupe: DedupeWindow,
@@ -77,11 +77,7 @@ export function loadState(
 }
 
 /** Adds what blocks hold that are indexed and newer than the totals' rows. */
-function addIndexedEvents(
-  database: Database.Database,
-  topics: TopicTable,
-  writtenBlocks: number,
-): void {
+function addIndexedEvents(database: Database, topics: TopicTable, writtenBlocks: number): void {
   const rows = database.prepare<[number, number], IndexRow>(
     'SELECT * FROM topic_index WHERE block >= ? AND block < ? AND topic > 0 ORDER BY block, topic',
   );
@@ -109,7 +105,7 @@ function addIndexedEvents(
 
 /** Supplied ids have rows in the index under a topic of their own, so only they are visited. */
 function loadDedupe(
-  database: Database.Database,
+  database: Database,
   writtenBlocks: number,
   dedupe: DedupeWindow,
   from: number,

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
 import { shardOf } from '../protocol/topic-hash.js';
+import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
 import { createManifest, ensureDirectory, readManifest, writeManifest } from './manifest.js';
 import { markFile, readMark } from './mark.js';
@@ -118,7 +118,7 @@ function oldest(sources: readonly Source[]): Source | undefined {
 /** One shard of the old directory, read in order. */
 class Source {
   readonly head: number;
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #rows: RowReader;
   readonly #topics: NameReader;
   readonly #decoder: RowDecoder;

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import { ROW_BYTES_SQL } from './row-size.js';
 import { readMeta } from './schema.js';
 import { blockOf } from './topic-index.js';
@@ -49,22 +49,22 @@ const ROWS_PER_STEP = 1024;
 type Row = [sequence: number, recordedAt: number, topic: number, bytes: number];
 
 export class Retention {
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #topics: TopicTable;
   readonly #rules: readonly RetentionRule[];
   /** Per rule: it has nothing left at or before this sequence. */
   readonly #positions: number[];
-  readonly #select: Database.Statement<[number, number], Row>;
-  readonly #delete: Database.Statement<[number, number]>;
-  readonly #deleteIndexRow: Database.Statement<[number, number]>;
-  readonly #deleteIndexBlocks: Database.Statement<[number]>;
-  readonly #oldest: Database.Statement<[], number | null>;
-  readonly #setMeta: Database.Statement<[string, number]>;
+  readonly #select: Statement<[number, number], Row>;
+  readonly #delete: Statement<[number, number]>;
+  readonly #deleteIndexRow: Statement<[number, number]>;
+  readonly #deleteIndexBlocks: Statement<[number]>;
+  readonly #oldest: Statement<[], number | null>;
+  readonly #setMeta: Statement<[string, number]>;
   #prunedThrough: number;
   #prunedEvents: number;
   #oldestBlock = 0;
 
-  constructor(database: Database.Database, topics: TopicTable, rules: readonly RetentionRule[]) {
+  constructor(database: Database, topics: TopicTable, rules: readonly RetentionRule[]) {
     this.#database = database;
     this.#topics = topics;
     this.#rules = rules;

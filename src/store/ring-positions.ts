@@ -1,13 +1,13 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import type { RingPosition } from './event-log.js';
 
 /** How far each endpoint's publish ring is in the log, written in the same transaction as the events. */
 export class RingPositionTable {
-  readonly #replace: Database.Statement<[string, number, number]>;
-  readonly #select: Database.Statement<[], RingPosition>;
-  readonly #delete: Database.Statement<[]>;
+  readonly #replace: Statement<[string, number, number]>;
+  readonly #select: Statement<[], RingPosition>;
+  readonly #delete: Statement<[]>;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     this.#replace = database.prepare(
       'INSERT OR REPLACE INTO ring_positions (endpoint, position, first_sequence) VALUES (?, ?, ?)',
     );

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import type { EventRow } from './row-decoder.js';
 import { ROW_COLUMNS } from './row-decoder.js';
 
@@ -9,11 +9,11 @@ const ROWS_FIRST_FETCH = 8;
 
 /** Reads rows of `events` over a range of sequences, a bounded number at a time. */
 export class RowReader {
-  readonly #forward: Database.Statement<[number, number, number], EventRow>;
-  readonly #backward: Database.Statement<[number, number, number], EventRow>;
-  readonly #one: Database.Statement<[number], EventRow>;
+  readonly #forward: Statement<[number, number, number], EventRow>;
+  readonly #backward: Statement<[number, number, number], EventRow>;
+  readonly #one: Statement<[number], EventRow>;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     const range = `SELECT ${ROW_COLUMNS} FROM events WHERE sequence > ? AND sequence <= ?`;
     this.#forward = rawRows(database, `${range} ORDER BY sequence LIMIT ?`);
     this.#backward = rawRows(database, `${range} ORDER BY sequence DESC LIMIT ?`);
@@ -44,9 +44,6 @@ export class RowReader {
   }
 }
 
-function rawRows(
-  database: Database.Database,
-  sql: string,
-): Database.Statement<[number, number, number], EventRow> {
+function rawRows(database: Database, sql: string): Statement<[number, number, number], EventRow> {
   return database.prepare<[number, number, number], EventRow>(sql).raw();
 }

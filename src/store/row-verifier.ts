@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database } from './driver.js';
 import { NameReader } from './names.js';
 import { decodePostings } from './postings.js';
 import { RecordBuffer } from './record-buffer.js';
@@ -29,7 +29,7 @@ const BUFFER_BYTES = 64 * 1024;
 export class RowVerifier {
   head = 0;
 
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #file: string;
   readonly #shard: number;
   readonly #rows: RowReader;
@@ -43,7 +43,7 @@ export class RowVerifier {
   #found = 0;
   #recordedAt = 0;
 
-  constructor(database: Database.Database, file: string, shard: number) {
+  constructor(database: Database, file: string, shard: number) {
     this.#database = database;
     this.#file = file;
     this.#shard = shard;

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 
 /**
  * Buffers event rows as parameters and inserts them 16 at a time with one statement. Most events have
@@ -31,7 +31,7 @@ const FULL = FULL_COLUMNS.length;
 const ROWS_PER_STATEMENT = 16;
 
 type Parameter = number | string | Buffer | null;
-type Insert = Database.Statement<[Parameter[]]>;
+type Insert = Statement<[Parameter[]]>;
 
 /** A statement that inserts `rows` rows, and the array that it is bound to. */
 interface Chunk {
@@ -50,7 +50,7 @@ export class RowWriter {
   #rows = 0;
   #isFull = false;
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     this.#slim = chunks(database, SLIM_COLUMNS);
     this.#full = chunks(database, FULL_COLUMNS);
     this.#slimRows = this.#slim[0]!.parameters;
@@ -165,7 +165,7 @@ export class RowWriter {
 }
 
 /** Statements for 16, 8, 4, 2 and 1 rows, in that order. */
-function chunks(database: Database.Database, columns: readonly string[]): Chunk[] {
+function chunks(database: Database, columns: readonly string[]): Chunk[] {
   const row = `(${columns.map(() => '?').join(', ')})`;
   const head = `INSERT INTO events (${columns.join(', ')}) VALUES `;
   const result: Chunk[] = [];

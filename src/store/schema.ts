@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import { type Database, openDatabase } from './driver.js';
 import { storeError } from './store-errors.js';
 
 /**
@@ -24,8 +24,6 @@ export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 /** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
 export const ROW_FLAG_SUPPLIED_ID = 1;
 
-/** Older ones can lose commits when a WAL is reset while another connection reads it. */
-const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 /** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
 const BUSY_TIMEOUT_MS = 5_000;
 /** After a checkpoint the WAL file is cut back to this, so that one long read leaves no large file. */
@@ -97,7 +95,7 @@ export function shardFile(dir: string, shard: number): string {
 }
 
 /** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
-export function openForWriting(file: string, shard: number): Database.Database {
+export function openForWriting(file: string, shard: number): Database {
   const database = connect(file, false);
   try {
     database.pragma(`page_size = ${PAGE_BYTES}`);
@@ -115,7 +113,7 @@ export function openForWriting(file: string, shard: number): Database.Database {
   }
 }
 
-export function openForReading(file: string, shard: number): Database.Database {
+export function openForReading(file: string, shard: number): Database {
   const database = connect(file, true);
   try {
     database.pragma('query_only = ON');
@@ -131,56 +129,33 @@ export function openForReading(file: string, shard: number): Database.Database {
  * FULL flushes the WAL at each commit, NORMAL only at checkpoints. better-sqlite3 is built to fall back to
  * NORMAL in WAL mode, so the setting is read back. Must be called outside a transaction.
  */
-export function setSynchronous(database: Database.Database, full: boolean): void {
+export function setSynchronous(database: Database, full: boolean): void {
   const wanted = full ? SYNCHRONOUS_FULL : SYNCHRONOUS_NORMAL;
   database.pragma(`synchronous = ${wanted}`);
   assertSetting(database, database.name, 'synchronous', wanted);
 }
 
-export function readMeta(database: Database.Database, key: string): number {
+export function readMeta(database: Database, key: string): number {
   const value = database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key);
   return typeof value === 'number' ? value : 0;
 }
 
 /** The last sequence that was ever committed; what was pruned counts. */
-export function readHead(database: Database.Database): number {
+export function readHead(database: Database): number {
   const last = database.prepare('SELECT max(sequence) FROM events').pluck().get();
   return Math.max(typeof last === 'number' ? last : 0, readMeta(database, 'pruned_through'));
 }
 
-function connect(file: string, readonly: boolean): Database.Database {
-  let database: Database.Database;
+function connect(file: string, readonly: boolean): Database {
   try {
-    database = new Database(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
+    return openDatabase(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
   } catch (error) {
     throw storeError(error, file, 'opening');
-  }
-  try {
-    assertVersion(database, file);
-  } catch (error) {
-    database.close();
-    throw storeError(error, file, 'opening');
-  }
-  return database;
-}
-
-function assertVersion(database: Database.Database, file: string): void {
-  const version = String(database.prepare('SELECT sqlite_version()').pluck().get());
-  const parts = version.split('.').map(Number);
-  for (const [index, least] of SQLITE_VERSION_MIN.entries()) {
-    const part = parts[index] ?? 0;
-    if (part > least) return;
-    if (part < least) {
-      const needed = SQLITE_VERSION_MIN.join('.');
-      throw new BusError('STORE_FAILED', `SQLite ${version} is too old, ${needed} is needed`, {
-        details: { file, found: version, needed },
-      });
-    }
   }
 }
 
 function assertSetting(
-  database: Database.Database,
+  database: Database,
   file: string,
   name: string,
   expected: string | number,
@@ -192,7 +167,7 @@ function assertSetting(
   });
 }
 
-function prepareTables(database: Database.Database, file: string, shard: number): void {
+function prepareTables(database: Database, file: string, shard: number): void {
   const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
   if (isNew) {
     database.exec(TABLES);
@@ -203,7 +178,7 @@ function prepareTables(database: Database.Database, file: string, shard: number)
   checkFormat(database, file, shard);
 }
 
-function checkFormat(database: Database.Database, file: string, shard: number): void {
+function checkFormat(database: Database, file: string, shard: number): void {
   const format = readMeta(database, 'format');
   if (format !== FORMAT_VERSION) {
     throw new BusError('STORE_FAILED', `${file} has format ${format}, not ${FORMAT_VERSION}`, {

@@ -1,9 +1,9 @@
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits.js';
 import { matchesPattern } from '../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../record/event-record.js';
 import { DedupeWindow } from './dedupe-window.js';
+import type { Database } from './driver.js';
 import { EventInserter } from './event-inserter.js';
 import type {
   EventLog,
@@ -69,7 +69,7 @@ export class SqliteEventLog implements EventLog {
 
   readonly #file: string;
   readonly #connection: WriteConnection;
-  readonly #database: Database.Database;
+  readonly #database: Database;
   readonly #now: () => number;
   readonly #positions: RingPositionTable;
   readonly #events: EventInserter;

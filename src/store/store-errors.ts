@@ -1,5 +1,5 @@
-import Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import { isSqliteError } from './driver.js';
 
 /** The last: no room for the index of the write-ahead log, which opening has to make. */
 const FULL_CODES = new Set(['SQLITE_FULL', 'ENOSPC', 'SQLITE_IOERR_SHMSIZE']);
@@ -11,7 +11,7 @@ const FULL_CODES = new Set(['SQLITE_FULL', 'ENOSPC', 'SQLITE_IOERR_SHMSIZE']);
 export function storeError(error: unknown, file: string, doing: string): BusError {
   if (error instanceof BusError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Database.SqliteError ? error.code : fileCode(error);
+  const code = isSqliteError(error) ? error.code : fileCode(error);
   const details = { file, sqlite: code };
   const message = `${doing} ${file}: ${reason}`;
   if (FULL_CODES.has(code)) {
@@ -25,7 +25,7 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
 
 /** Whether SQLite or the file system failed, rather than something of ours. */
 export function isStoreFault(error: unknown): boolean {
-  return error instanceof Database.SqliteError || (error instanceof Error && 'syscall' in error);
+  return isSqliteError(error) || (error instanceof Error && 'syscall' in error);
 }
 
 function fileCode(error: unknown): string {

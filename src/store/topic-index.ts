@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import { decodePostings, POSTING_BYTES_MAX, writeVarint } from './postings.js';
 import { INDEX_BLOCK_EVENTS } from './schema.js';
 import type { TopicTable } from './topic-table.js';
@@ -31,7 +31,7 @@ export function blockOf(sequence: number): number {
 }
 
 type Parameter = number | Buffer;
-type Insert = Database.Statement<[Parameter[]]>;
+type Insert = Statement<[Parameter[]]>;
 
 interface IndexRow {
   readonly sequences: Buffer;
@@ -51,7 +51,7 @@ export class TopicIndexWriter {
   readonly #rows: Parameter[] = new Array<Parameter>(ROWS_PER_STATEMENT * COLUMNS).fill(0);
   #rowCount = 0;
   #scratchLength = 0;
-  readonly #select: Database.Statement<[number, number], IndexRow>;
+  readonly #select: Statement<[number, number], IndexRow>;
   /** Blocks below this are complete on disk. */
   #writtenBlocks: number;
   /** First slot of each topic in the block being written, and the topics still to write. */
@@ -60,7 +60,7 @@ export class TopicIndexWriter {
   #pendingAt = 0;
   #isSealing = false;
 
-  constructor(database: Database.Database, writtenBlocks: number) {
+  constructor(database: Database, writtenBlocks: number) {
     this.#writtenBlocks = writtenBlocks;
     const insert =
       'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES ';

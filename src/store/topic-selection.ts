@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3';
 import { hasWildcard, matchesPattern } from '../protocol/topic.js';
+import type { Database, Statement } from './driver.js';
 
 /** Topics that a list of patterns lets through, as ids in one log. */
 export interface TopicSelection {
@@ -19,12 +19,12 @@ interface Selection {
 const SELECTIONS_MAX = 16;
 
 export class TopicSelector {
-  readonly #byName: Database.Statement<[string], number>;
-  readonly #after: Database.Statement<[number], [id: number, name: string]>;
-  readonly #lastId: Database.Statement<[], number | null>;
+  readonly #byName: Statement<[string], number>;
+  readonly #after: Statement<[number], [id: number, name: string]>;
+  readonly #lastId: Statement<[], number | null>;
   readonly #selections = new Map<string, Selection>();
 
-  constructor(database: Database.Database) {
+  constructor(database: Database) {
     this.#byName = database
       .prepare<[string], number>('SELECT id FROM topics WHERE name = ?')
       .pluck();

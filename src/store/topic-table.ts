@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import type { Database, Statement } from './driver.js';
 
 /**
  * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
@@ -62,9 +62,9 @@ const NO_RULES: readonly number[] = [];
 export class TopicTable {
   readonly #byName = new Map<string, TopicEntry>();
   readonly #byId: (TopicEntry | undefined)[] = [];
-  readonly #insert: Database.Statement<[number, string]>;
-  readonly #update: Database.Statement<number[]>;
-  readonly #select: Database.Statement<[], TopicRow>;
+  readonly #insert: Statement<[number, string]>;
+  readonly #update: Statement<number[]>;
+  readonly #select: Statement<[], TopicRow>;
   readonly #rulesOf: ((topic: string) => readonly number[]) | undefined;
   /** Per retention rule, what it counts. */
   readonly ruleEvents: Float64Array;
@@ -75,11 +75,7 @@ export class TopicTable {
   #nextId = 1;
 
   /** `rulesOf` says which of the `rules` retention rules match a topic. */
-  constructor(
-    database: Database.Database,
-    rules = 0,
-    rulesOf?: (topic: string) => readonly number[],
-  ) {
+  constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
     this.ruleEvents = new Float64Array(rules);
     this.ruleBytes = new Float64Array(rules);
     this.#insert = database.prepare('INSERT INTO topics (id, name) VALUES (?, ?)');

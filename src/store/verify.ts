@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type Database from 'better-sqlite3';
 import { BusError } from '../protocol/errors.js';
+import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
 import { readManifest } from './manifest.js';
 import { markFile, readMark } from './mark.js';
@@ -72,7 +72,7 @@ function* verifyShard(file: string, shard: number, isExclusive: boolean): Genera
     return;
   }
   if (isExclusive) yield* verifyWal(file, shard, mark);
-  let database: Database.Database;
+  let database: Database;
   try {
     database = openForReading(file, shard);
   } catch (error) {
@@ -109,7 +109,7 @@ function* verifyWal(
 }
 
 function* verifyStructure(
-  database: Database.Database,
+  database: Database,
   file: string,
   shard: number,
 ): Generator<VerifyFinding> {

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from './driver.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
 import { openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
 import { assertWalIsSound } from './wal-scan.js';
@@ -18,13 +18,13 @@ const WAL_FRAME_HEADER_BYTES = 24;
 type WalState = [busy: number, frames: number, copied: number];
 
 export class WriteConnection {
-  readonly database: Database.Database;
+  readonly database: Database;
   readonly #file: string;
-  readonly #begin: Database.Statement<[]>;
-  readonly #commit: Database.Statement<[]>;
-  readonly #rollback: Database.Statement<[]>;
-  readonly #walState: Database.Statement<[], WalState>;
-  readonly #copyWal: Database.Statement<[], WalState>;
+  readonly #begin: Statement<[]>;
+  readonly #commit: Statement<[]>;
+  readonly #rollback: Statement<[]>;
+  readonly #walState: Statement<[], WalState>;
+  readonly #copyWal: Statement<[], WalState>;
   #mark: MarkWriter | undefined;
   #walFrames = 0;
   /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
@@ -170,9 +170,6 @@ function flushWal(file: string): void {
   }
 }
 
-function walCheckpoint(
-  database: Database.Database,
-  mode: 'NOOP' | 'PASSIVE',
-): Database.Statement<[], WalState> {
+function walCheckpoint(database: Database, mode: 'NOOP' | 'PASSIVE'): Statement<[], WalState> {
   return database.prepare<[], WalState>(`PRAGMA wal_checkpoint(${mode})`).raw();
 }

@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/store/driver.js';
 import { run, startServer, type TestServer, temporaryDirectory } from './support/command.js';
-
-const Database: typeof import('better-sqlite3') = createRequire(import.meta.url)('better-sqlite3');
 
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
 const objects = (text: string) => lines(text).map((line) => JSON.parse(line));
@@ -97,7 +95,7 @@ describe('backup and restore', () => {
     expect((await run(['restore', temporaryDirectory(), '--to', restored])).code).toBe(2);
     expect((await run(['restore', to, '--to', server.dir])).code).toBe(2);
     expect((await run(['restore', to])).code).toBe(2);
-    const database = new Database(join(to, 'shard-000.db'));
+    const database = openDatabase(join(to, 'shard-000.db'));
     database.exec('UPDATE events SET payload = CAST(\'"other"\' AS BLOB) WHERE sequence = 1');
     database.close();
     const damaged = await run(['restore', to, '--to', restored]);

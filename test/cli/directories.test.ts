@@ -1,9 +1,7 @@
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/store/driver.js';
 import { run, startServer, temporaryDirectory } from './support/command.js';
-
-const Database: typeof import('better-sqlite3') = createRequire(import.meta.url)('better-sqlite3');
 
 const jsonLines = (text: string) =>
   text
@@ -36,7 +34,7 @@ describe('verify', () => {
 
   it('says what is wrong where, and exits with 1', async () => {
     const dir = await filledDirectory(1);
-    const database = new Database(join(dir, 'shard-000.db'));
+    const database = openDatabase(join(dir, 'shard-000.db'));
     database.exec('DELETE FROM events WHERE sequence = 17');
     database.close();
     const { code, stdout } = await run(['verify', dir]);

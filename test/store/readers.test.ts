@@ -1,9 +1,9 @@
-import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LogReaders } from '../../dist/store/readers.js';
 import type { Filter } from '../../src/protocol/filter.js';
 import { matchesPattern } from '../../src/protocol/topic.js';
+import { openDatabase } from '../../src/store/driver.js';
 import { decodePage, type Page, type PageRequest } from '../../src/store/page.js';
 import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
@@ -220,7 +220,7 @@ describe('readers', () => {
     for (let i = 0; i < 5; i++) append(damaged);
     damaged.commit(true, []);
     damaged.close();
-    const database = new Database(shardFile(other, 0));
+    const database = openDatabase(shardFile(other, 0));
     database.exec("UPDATE events SET id = 'changed' WHERE sequence = 3");
     database.close();
     const own = new LogReaders(other, 1);

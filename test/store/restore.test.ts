@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/store/driver.js';
 import { DirectoryLock } from '../../src/store/lock.js';
 import { openManifest, readManifest, resolveCursor } from '../../src/store/manifest.js';
 import { restore } from '../../src/store/restore.js';
@@ -49,7 +49,7 @@ describe('restore', () => {
 
   it('refuses a damaged one, naming what is wrong, and makes nothing', () => {
     const from = directoryWith(10);
-    const database = new Database(shardFile(from, 0));
+    const database = openDatabase(shardFile(from, 0));
     database.exec("UPDATE events SET payload = CAST('9' AS BLOB) WHERE sequence = 4");
     database.close();
     const to = join(temporaryDirectory(), 'restored');

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { closeSync, copyFileSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
+import { openDatabase } from '../../src/store/driver.js';
 import { createManifest, writeManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
 import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
@@ -228,7 +228,7 @@ describe('the SQLite log', () => {
     for (let i = 0; i < 10; i++) append(log, { payload: { marker: `marker-${i}-marker` } });
     log.commit(true, []);
     log.close();
-    const database = new Database(file);
+    const database = openDatabase(file);
     database.exec(
       `UPDATE events SET payload = CAST(replace(payload, 'marker-6', 'marker-7') AS BLOB)`,
     );
@@ -301,7 +301,7 @@ describe('the SQLite log', () => {
     append(log);
     log.commit(true, []);
     log.close();
-    const database = new Database(file, { readonly: true });
+    const database = openDatabase(file, { readonly: true });
     expect(database.pragma('journal_mode', { simple: true })).toBe('wal');
     expect(database.pragma('page_size', { simple: true })).toBe(16_384);
     const rows = database.prepare('SELECT * FROM event_view').all();

@@ -1,5 +1,5 @@
-import type Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import type { Database } from '../../src/store/driver.js';
 import { IndexKeeper } from '../../src/store/index-keeper.js';
 import { INDEX_BLOCK_EVENTS, openForWriting, readMeta } from '../../src/store/schema.js';
 import { TopicIndexWriter } from '../../src/store/topic-index.js';
@@ -13,7 +13,7 @@ interface TotalsRow {
   through: number;
 }
 
-function rowsOf(database: Database.Database): TotalsRow[] {
+function rowsOf(database: Database): TotalsRow[] {
   return database.prepare<[], TotalsRow>('SELECT events, through FROM topics').all();
 }
 

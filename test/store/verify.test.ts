@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { openDatabase } from '../../src/store/driver.js';
 import { DirectoryLock } from '../../src/store/lock.js';
 import { openManifest } from '../../src/store/manifest.js';
 import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
@@ -29,7 +29,7 @@ function makeDirectory(): string {
 
 function findingsAfter(sql: string): string[] {
   const dir = makeDirectory();
-  const database = new Database(shardFile(dir, 0));
+  const database = openDatabase(shardFile(dir, 0));
   database.exec(sql);
   database.close();
   return [...verifyDirectory(dir)].map(
