@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { Bench } from 'tinybench';
 import { monotonicFactory } from 'ulid';
 import { eventIds } from '../dist/main/event-ids.js';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
 import { NameCache, recordNames } from '../dist/record/name-cache.js';
+import { DedupeKeys } from '../dist/store/dedupe-key.js';
 import { check } from './harness.js';
 import { makeInput, Random, topicNames } from './load.js';
 
@@ -18,6 +20,7 @@ const { bytes, offsets } = makeRecords();
 const view = new EventRecordView();
 const names = new NameCache(recordNames);
 const ids = new Map();
+const keys = new DedupeKeys();
 const makeId = eventIds();
 const makeUlid = monotonicFactory();
 
@@ -44,6 +47,18 @@ bench.add('an id of ours', () => {
 });
 bench.add('an id of the package ulid', () => {
   for (let i = 0; i < RECORDS; i += 1) makeUlid();
+});
+bench.add('a key of the dedupe window', () => {
+  for (const offset of offsets) keys.ofRecord(view.wrap(bytes, offset));
+});
+bench.add('the same by node:crypto, SHA-1', () => {
+  for (const offset of offsets) {
+    view.wrap(bytes, offset);
+    createHash('sha1')
+      .update(bytes.subarray(view.topicStart, view.topicEnd))
+      .update(bytes.subarray(view.idStart, view.idEnd))
+      .digest();
+  }
 });
 await bench.run();
 

@@ -51,6 +51,7 @@ export {
   type Event,
   type EventInput,
   EventType,
+  type IdScope,
   type PublishAck,
   type PublishOptions,
 } from './protocol/event.js';

@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Authenticator, Principal } from '../auth/principal.js';
 import type { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint } from '../main/bus.js';
+import { internalsOf } from '../main/internals.js';
 import { BusError } from '../protocol/errors.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
@@ -122,8 +123,9 @@ export class Connection implements OutboundOwner {
       this.#missedHeartbeats = 0;
     });
     const { epoch, shards } = endpoint;
-    const told = welcome(settings, { connection: id, epoch, shards, server, principal });
-    this.#outbound.send(frameText('welcome', told));
+    const dedupe = internalsOf(endpoint)?.dedupe;
+    const told = { connection: id, epoch, shards, server, principal, dedupe };
+    this.#outbound.send(frameText('welcome', welcome(settings, told)));
     if (principal === undefined) this.#pending = this.#awaitToken();
     else this.#become(principal);
   }

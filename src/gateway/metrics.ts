@@ -97,6 +97,12 @@ export class GatewayMetrics {
       'Bytes in the write-ahead log that are not in the file yet.',
       (s) => s.walBytes,
     );
+    this.#perShard(
+      'gauge',
+      'shard_dedupe_reach_seconds',
+      'How far back every id that a publisher gave is known.',
+      (s) => s.dedupeReachMs / 1000,
+    );
     this.#perShard('gauge', 'shard_up', '1 where the shard runs.', (s) =>
       s.state === 'running' ? 1 : 0,
     );

@@ -253,10 +253,11 @@ export class RequestAnswerer {
 }
 
 function publishOptions(payload: RequestPayload<'publish'>): PublishOptions | undefined {
-  const { durability, persist } = payload;
-  if (durability === undefined && persist === undefined) return undefined;
+  const { durability, persist, idScope } = payload;
+  if ((durability ?? persist ?? idScope) === undefined) return undefined;
   const options: PublishOptions = {};
   if (durability !== undefined) options.durability = durability;
   if (persist !== undefined) options.persist = persist;
+  if (idScope !== undefined) options.idScope = idScope;
   return options;
 }

@@ -1,4 +1,5 @@
 import type { Principal } from '../auth/principal.js';
+import type { DedupeReach } from '../main/internals.js';
 import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../protocol/limits.js';
 import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../protocol/wire.js';
 import type { GatewaySettings } from './settings.js';
@@ -12,16 +13,17 @@ export function welcome(
     readonly shards: number;
     readonly server: string;
     readonly principal: Principal | undefined;
+    readonly dedupe: DedupeReach | undefined;
   },
 ): Welcome {
-  const { connection, epoch, shards, server, principal } = place;
+  const { connection, epoch, shards, server, principal, dedupe } = place;
   const { heartbeatMs } = settings;
-  const limits = wireLimits(settings);
+  const limits = wireLimits(settings, dedupe);
   const told = { protocol: WIRE_PROTOCOL, server, epoch, shards, connection, heartbeatMs, limits };
   return principal === undefined ? told : { ...told, principal: principal.name };
 }
 
-function wireLimits(settings: GatewaySettings): WireLimits {
+function wireLimits(settings: GatewaySettings, dedupe: DedupeReach | undefined): WireLimits {
   const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
   return {
     frameBytes: settings.maxFrameBytes,
@@ -29,6 +31,10 @@ function wireLimits(settings: GatewaySettings): WireLimits {
     subscriptions: settings.maxSubscriptions,
     eventsPerFrame: EVENTS_PER_FRAME_MAX,
     outboundBytes: settings.maxOutboundBytes,
+    ...(dedupe !== undefined && {
+      dedupeWindowMs: dedupe.windowMs,
+      dedupeReachMs: Math.floor(dedupe.reachMs),
+    }),
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
     ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
   };

@@ -49,6 +49,8 @@ export const ShardCounter = {
   publishRingFill: 14,
   deliveryRingFill: 15,
   walBytes: 16,
+  dedupeWindowMs: 17,
+  dedupeReachMs: 18,
 } as const;
 
 const COMMIT_BUCKETS = 20;

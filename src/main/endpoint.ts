@@ -44,7 +44,7 @@ import type { EndpointListener, MainServices } from './services.js';
 import { ShardProxy } from './shard-proxy.js';
 import { furthestBehind, subscribersOf, topicsOf } from './shard-questions.js';
 import { SignsOfLife } from './signs-of-life.js';
-import { busStats } from './stats.js';
+import { busStats, dedupeReach } from './stats.js';
 import { Subscriptions } from './subscriptions.js';
 import { SystemErrors } from './system-events.js';
 import { activeTracing } from './tracing.js';
@@ -135,6 +135,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
       census: this.#census,
+      dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
     };
   }
 

@@ -6,6 +6,11 @@ import type { BusError } from '../protocol/errors.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
+export interface DedupeReach {
+  readonly windowMs: number;
+  readonly reachMs: number;
+}
+
 export interface EndpointInternals {
   /**
    * Publishes an event of the bus's own, on a topic under `$sys.`, if the bus has system events on. Never throws: one
@@ -21,6 +26,8 @@ export interface EndpointInternals {
    */
   shardFaults(): Promise<readonly (string | undefined)[]>;
   readonly census: BusCensus;
+  /** Of all shards the shortest, ms; see `EventLog.dedupeReachMs`. */
+  readonly dedupe: DedupeReach;
 }
 
 /** `undefined` for an endpoint that is not of this package's making. */

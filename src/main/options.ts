@@ -252,10 +252,11 @@ export function parseBackupOptions(dir: string, options: BackupOptions) {
 /** On the path of every publish, so by hand. */
 export function checkPublishOptions(options: PublishOptions): void {
   for (const name in options) {
-    if (name === 'durability' || name === 'persist' || name === 'signal') continue;
+    if (name === 'durability' || name === 'persist') continue;
+    if (name === 'signal' || name === 'idScope') continue;
     throw invalidOption('publish', name, `unknown option, with value ${quoteOf(options, name)}`);
   }
-  const { durability, persist, signal } = options;
+  const { durability, persist, signal, idScope } = options;
   if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
     throw invalidOption('publish', 'durability', `'synced' or 'written', not ${quote(durability)}`);
   }
@@ -264,6 +265,9 @@ export function checkPublishOptions(options: PublishOptions): void {
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidOption('publish', 'signal', `an AbortSignal, not ${quote(signal)}`);
+  }
+  if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
+    throw invalidOption('publish', 'idScope', `'topic' or 'source', not ${quote(idScope)}`);
   }
   if (persist === false && durability !== undefined) {
     throw invalidOption('publish', 'durability', `an ephemeral event has none, not ${durability}`);

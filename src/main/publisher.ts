@@ -13,6 +13,7 @@ import { parseTimestamp } from '../protocol/timestamp.js';
 import { matchesPattern } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import {
+  EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SUPPLIED_TIMESTAMP,
@@ -223,7 +224,10 @@ export class Publisher {
     const persist = options.persist ?? this.#options.defaultPersist;
     if (persist && !route.isEphemeral) flags |= EVENT_FLAG_PERSIST;
     if (options.durability !== 'written') flags |= EVENT_FLAG_SYNCED;
-    if (id !== undefined) flags |= EVENT_FLAG_SUPPLIED_ID;
+    if (id !== undefined) {
+      flags |= EVENT_FLAG_SUPPLIED_ID;
+      if (options.idScope === 'source') flags |= EVENT_FLAG_ID_OF_SOURCE;
+    }
     if (timestamp !== undefined) flags |= EVENT_FLAG_SUPPLIED_TIMESTAMP;
     encoder.flags = flags;
     encoder.id = id ?? this.#nextId();

@@ -9,6 +9,7 @@ import {
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
 import type { BusStats, GatewayStats, ShardStats } from './bus.js';
+import type { DedupeReach } from './internals.js';
 
 export function busStats(
   epoch: string,
@@ -49,6 +50,18 @@ function gatewayState({ state, silentSeconds }: GatewayCount): GatewayStats['sta
   return silentSeconds > GATEWAY_STALLED_SECONDS ? 'stalled' : 'listening';
 }
 
+export function dedupeReach(controls: readonly ShardControl[]): DedupeReach {
+  const least = (counter: number): number =>
+    controls.reduce(
+      (ms, { counters }) => Math.min(ms, counters[counter]!),
+      Number.POSITIVE_INFINITY,
+    );
+  return {
+    windowMs: least(ShardCounter.dedupeWindowMs),
+    reachMs: least(ShardCounter.dedupeReachMs),
+  };
+}
+
 function shardStats(control: ShardControl, shard: number): ShardStats {
   const { counters } = control;
   const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
@@ -72,6 +85,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     commitMsMax: of('commitMsMax'),
     commitMs: control.commitTimes,
     walBytes: of('walBytes'),
+    dedupeReachMs: of('dedupeReachMs'),
     publishRingFill: of('publishRingFill'),
     deliveryRingFill: of('deliveryRingFill'),
     busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),

@@ -156,6 +156,8 @@ export interface ShardStats {
   readonly commitMs: Histogram;
   /** Bytes in the write-ahead log that are not in the shard's file yet. */
   readonly walBytes: number;
+  /** How far back the shard knows every id that a publisher gave, ms: `dedupeWindowMs`, or less where more came than it keeps. */
+  readonly dedupeReachMs: number;
   /** Share of the publish rings that is filled, the fullest endpoint's, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;

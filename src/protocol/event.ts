@@ -39,17 +39,24 @@ export interface EventInput<P = unknown> {
   correlationId?: string;
   causationId?: string;
   attributes?: Readonly<Record<string, string>>;
-  /** Given by the publisher, it makes the publish idempotent within the dedupe window. */
+  /** Given by the publisher, it makes the publish idempotent on its topic within the dedupe window. */
   id?: string;
   /** RFC 3339, UTC, or a `Date`. Left out: the time at which the bus records the event. */
   timestamp?: string | Date;
 }
+
+export type IdScope = 'topic' | 'source';
 
 export interface PublishOptions {
   /** `synced` (the default) survives power loss; `written` survives the death of the process. */
   durability?: 'synced' | 'written';
   /** `false`: ephemeral, delivered live and never stored. Default: the bus's `defaultPersist`. */
   persist?: boolean;
+  /**
+   * By what an `id` that the publisher gives is known: the topic (the default), so that whoever publishes it there again
+   * repeats it; or the topic and the event's `source`, as CloudEvents have it.
+   */
+  idScope?: IdScope;
   /** Gives up waiting. What a shard has already taken is not taken back. */
   signal?: AbortSignal;
 }
@@ -61,7 +68,7 @@ export interface PublishAck {
   /** Absent on ephemeral events. */
   readonly sequence?: number;
   readonly durability: Durability;
-  /** The same id was stored before, within the dedupe window; this is its first position. */
+  /** The same id was stored on this topic before, within the dedupe window; this is its first position. */
   readonly duplicate: boolean;
 }
 

@@ -74,6 +74,7 @@ const eventInput = v.strictObject({
 const publishOptions = {
   durability: v.exactOptional(v.picklist(['synced', 'written'])),
   persist: v.exactOptional(v.boolean()),
+  idScope: v.exactOptional(v.picklist(['topic', 'source'])),
 };
 const publishOne = v.strictObject({ event: eventInput, ...publishOptions });
 const publishMany = v.strictObject({
@@ -176,6 +177,9 @@ export interface WireLimits {
   readonly subscriptions: number;
   readonly eventsPerFrame: number;
   readonly outboundBytes: number;
+  /** For how long an id is remembered; `dedupeReachMs`: and in fact, where more came than can be. Absent: not known. */
+  readonly dedupeWindowMs?: number;
+  readonly dedupeReachMs?: number;
   /** Of this connection. Absent: no limit. */
   readonly publishPerSecond?: number;
   readonly subscribePerSecond?: number;

@@ -35,6 +35,8 @@ export const EVENT_FLAG_SYNCED = 2;
 export const EVENT_FLAG_SUPPLIED_ID = 4;
 /** The publisher gave the timestamp, so the shard does not set it. */
 export const EVENT_FLAG_SUPPLIED_TIMESTAMP = 8;
+/** The id was given by the source for itself: with another source, it is another event's. */
+export const EVENT_FLAG_ID_OF_SOURCE = 16;
 
 const LENGTH = 0;
 const FLAGS = 4;
@@ -204,23 +206,39 @@ export class EventRecordView {
   }
 
   get topic(): string {
-    const start = this.offset + EVENT_HEADER_LENGTH;
-    return text(this.bytes, start, start + this.bytes[this.offset + TOPIC_LENGTH]!);
+    return text(this.bytes, this.topicStart, this.topicEnd);
+  }
+
+  get topicStart(): number {
+    return this.offset + EVENT_HEADER_LENGTH;
+  }
+
+  get topicEnd(): number {
+    return this.topicStart + this.bytes[this.offset + TOPIC_LENGTH]!;
   }
 
   get type(): string {
-    const start = this.#typeStart();
-    return text(this.bytes, start, start + this.bytes[this.offset + TYPE_LENGTH]!);
+    return text(this.bytes, this.topicEnd, this.sourceStart);
+  }
+
+  get sourceStart(): number {
+    return this.topicEnd + this.bytes[this.offset + TYPE_LENGTH]!;
   }
 
   get source(): string {
-    const start = this.#sourceStart();
-    return text(this.bytes, start, start + this.bytes[this.offset + SOURCE_LENGTH]!);
+    return text(this.bytes, this.sourceStart, this.idStart);
+  }
+
+  get idStart(): number {
+    return this.sourceStart + this.bytes[this.offset + SOURCE_LENGTH]!;
+  }
+
+  get idEnd(): number {
+    return this.idStart + this.bytes[this.offset + ID_LENGTH]!;
   }
 
   get id(): string {
-    const start = this.#idStart();
-    return text(this.bytes, start, start + this.bytes[this.offset + ID_LENGTH]!);
+    return text(this.bytes, this.idStart, this.idEnd);
   }
 
   /** As `id`, for who knows how long the names before it are. */
@@ -232,7 +250,7 @@ export class EventRecordView {
   get correlationId(): string | undefined {
     const length = this.bytes[this.offset + CORRELATION_ID_LENGTH]!;
     if (length === 0) return undefined;
-    const start = this.#idStart() + this.bytes[this.offset + ID_LENGTH]!;
+    const start = this.idEnd;
     return text(this.bytes, start, start + length);
   }
 
@@ -281,26 +299,10 @@ export class EventRecordView {
     return crc32(this.bytes.subarray(this.offset + CHECKED_FROM, this.offset + this.length));
   }
 
-  #typeStart(): number {
-    return this.offset + EVENT_HEADER_LENGTH + this.bytes[this.offset + TOPIC_LENGTH]!;
-  }
-
-  #sourceStart(): number {
-    return this.#typeStart() + this.bytes[this.offset + TYPE_LENGTH]!;
-  }
-
-  #idStart(): number {
-    return this.#sourceStart() + this.bytes[this.offset + SOURCE_LENGTH]!;
-  }
-
   #attributesStart(): number {
     const { bytes, offset } = this;
-    return (
-      this.#idStart() +
-      bytes[offset + ID_LENGTH]! +
-      bytes[offset + CORRELATION_ID_LENGTH]! +
-      bytes[offset + CAUSATION_ID_LENGTH]!
-    );
+    const correlationIdLength = bytes[offset + CORRELATION_ID_LENGTH]!;
+    return this.idEnd + correlationIdLength + bytes[offset + CAUSATION_ID_LENGTH]!;
   }
 }
 

@@ -194,7 +194,7 @@ export class PublishBatch {
 
   #takePersisted(view: EventRecordView, flags: number): void {
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0) {
-      const first = this.#log.findDuplicate(view.id);
+      const first = this.#log.findDuplicate(view.bytes, view.offset);
       if (first !== 0) {
         this.#takeDuplicate(first, (flags & EVENT_FLAG_SYNCED) !== 0);
         return;

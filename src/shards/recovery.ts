@@ -6,6 +6,7 @@
 import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_SYNCED, ACK_WRITTEN } from '../link/link-records.js';
 import { BusError } from '../protocol/errors.js';
 import {
+  EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SYNCED,
@@ -62,9 +63,9 @@ export class LinkRecovery implements Recovery {
     this.#sequence = 0;
     this.#kind = ACK_EPHEMERAL;
     if ((flags & EVENT_FLAG_PERSIST) === 0) return;
-    if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view.id)) {
+    if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
-      this.#sequence = this.#log.findAtLastCommit(view.id);
+      this.#sequence = this.#log.findAtLastCommit(bytes, offset);
       return;
     }
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
@@ -72,24 +73,32 @@ export class LinkRecovery implements Recovery {
   };
 
   /** Whether the row that comes next is the record's, or the record repeats an older one. */
-  #isStoredNext(id: string): boolean {
-    const stored = this.#idAt(this.#expected);
-    if (stored !== undefined) return stored === id;
-    const first = this.#log.findAtLastCommit(id);
+  #isStoredNext(view: EventRecordView): boolean {
+    const stored = this.#storedAt(this.#expected);
+    if (stored !== undefined) return isSamePublish(stored, view);
+    const first = this.#log.findAtLastCommit(view.bytes, view.offset);
     return first === 0 || first === this.#expected;
   }
 
-  /** The id of a row; undefined if it is pruned or damaged. */
-  #idAt(sequence: number): string | undefined {
-    let id: string | undefined;
+  /** The record of a row; undefined if it is pruned or damaged. */
+  #storedAt(sequence: number): EventRecordView | undefined {
+    let stored: EventRecordView | undefined;
     try {
       this.#log.read({ after: sequence - 1, until: sequence, limit: 1 }, ({ bytes, offset }) => {
-        id = this.#stored.wrap(bytes, offset).id;
+        stored = this.#stored.wrap(bytes, offset);
         return false;
       });
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
     }
-    return id;
+    return stored;
   }
+}
+
+/** What makes a repeat: see `EventLog.findDuplicate`. */
+function isSamePublish(a: EventRecordView, b: EventRecordView): boolean {
+  if (a.id !== b.id || a.topic !== b.topic) return false;
+  const isOfSource = (a.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
+  if (isOfSource !== ((b.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0)) return false;
+  return !isOfSource || a.source === b.source;
 }

@@ -59,6 +59,8 @@ export class Shard {
     this.delivered = log.head;
     control.counters[ShardCounter.head] = log.head;
     control.counters[ShardCounter.subscriptions] = 0;
+    control.counters[ShardCounter.dedupeWindowMs] = log.dedupeWindowMs;
+    control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
   }
 
   /**
@@ -274,6 +276,7 @@ export class Shard {
     }
     counters[ShardCounter.lag] = lag;
     counters[ShardCounter.walBytes] = this.#log.walBytes;
+    counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }

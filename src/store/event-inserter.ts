@@ -1,4 +1,8 @@
-import { EVENT_FLAG_SUPPLIED_ID, type EventRecordView } from '../record/event-record.js';
+import {
+  EVENT_FLAG_ID_OF_SOURCE,
+  EVENT_FLAG_SUPPLIED_ID,
+  type EventRecordView,
+} from '../record/event-record.js';
 import { NameCache, type RecordNames } from '../record/name-cache.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database } from './driver.js';
@@ -6,7 +10,7 @@ import type { IndexKeeper } from './index-keeper.js';
 import { type NameReader, NameWriter } from './names.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
 import { RowWriter } from './row-writer.js';
-import { ROW_FLAG_SUPPLIED_ID } from './schema.js';
+import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './schema.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
 /** What the rows of records with these names refer to. */
@@ -73,7 +77,7 @@ export class EventInserter {
         checksum,
         id,
         payload,
-        isSupplied ? ROW_FLAG_SUPPLIED_ID : 0,
+        rowFlags(flags),
         timestamp === recordedAt ? null : timestamp,
         correlationId ?? null,
         causationId ?? null,
@@ -81,7 +85,7 @@ export class EventInserter {
       );
     }
     const { dedupe, index } = this.#into;
-    if (isSupplied) dedupe.add(id, sequence, recordedAt);
+    if (isSupplied) dedupe.add(view, sequence);
     index.note(sequence, recordedAt, entry.id, bytes, isSupplied);
     return topic;
   }
@@ -92,10 +96,10 @@ export class EventInserter {
   }
 
   /** The batch is in the file: everything after `from`, up to `head`. */
-  commit(from: number, head: number, recordedAt: number): void {
+  commit(from: number, head: number): void {
     this.#names.commit();
     this.#into.index.commit(from, head);
-    this.#into.dedupe.commit(recordedAt);
+    this.#into.dedupe.commit();
   }
 
   /** Takes the batch out of every structure here; SQLite's own rollback follows, or has happened. */
@@ -108,4 +112,10 @@ export class EventInserter {
     index.rollback();
     dedupe.rollback();
   }
+}
+
+function rowFlags(flags: number): number {
+  if ((flags & EVENT_FLAG_SUPPLIED_ID) === 0) return 0;
+  const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
+  return isOfSource ? ROW_FLAG_SUPPLIED_ID | ROW_FLAG_ID_OF_SOURCE : ROW_FLAG_SUPPLIED_ID;
 }

@@ -97,14 +97,21 @@ export interface EventLog {
   /** Drops the stored positions: the rings of an earlier process are gone. */
   clearRingPositions(): void;
 
-  /** The sequence given to a publisher-supplied id within the dedupe window, in the open batch too; or 0. */
-  findDuplicate(id: string): number;
+  /**
+   * The sequence of the event that a record with a publisher's own id repeats, within the dedupe window and the open batch
+   * too; or 0. The same are two of one topic and id; and of one source, where the id is the source's own.
+   */
+  findDuplicate(bytes: Buffer, offset: number): number;
 
   /**
-   * The sequence that the window of the last committed batch had for an id, or 0; also if the id has left the window
-   * by then or since. Until the first batch of this log, and for ids whose events are not pruned.
+   * As `findDuplicate`, in the window that the last committed batch had, whatever has left it by then or since. Until the
+   * first batch of this log.
    */
-  findAtLastCommit(id: string): number;
+  findAtLastCommit(bytes: Buffer, offset: number): number;
+
+  /** How far back the dedupe window knows every id, ms: less than its time where more came than it holds. */
+  readonly dedupeReachMs: number;
+  readonly dedupeWindowMs: number;
 
   /**
    * Reads committed events in sequence order; returns how many were read. Stops early when `visit` returns false.

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
-import { FORMAT_VERSION } from './schema.js';
+import { FORMAT_VERSION, FORMAT_VERSION_MIN } from './schema.js';
 import { storeError } from './store-errors.js';
 
 /**
@@ -81,7 +81,11 @@ export function openManifest(
   const found = readManifest(dir);
   if (found !== undefined) {
     assertShards(dir, options.shards, found.shards);
-    return found;
+    if (found.format === FORMAT_VERSION) return found;
+    // Before the shards are: who cannot read the new format must not get as far as their files.
+    const upgraded = { ...found, format: FORMAT_VERSION };
+    writeManifest(dir, upgraded);
+    return upgraded;
   }
   if (readdirSync(dir).some((name) => /^shard-\d+\.db$/.test(name))) {
     throw corrupt(dir, 'there are shard files but no manifest.json');
@@ -232,7 +236,7 @@ function parseManifest(dir: string, text: string): Manifest {
     throw corrupt(dir, 'it is not JSON');
   }
   if (!isManifest(value)) throw corrupt(dir, 'it lacks a field or has one of the wrong type');
-  if (value.format !== FORMAT_VERSION) {
+  if (value.format < FORMAT_VERSION_MIN || value.format > FORMAT_VERSION) {
     const reason = `its format is ${value.format}, not ${FORMAT_VERSION}`;
     throw new BusError('STORE_FAILED', `${join(dir, MANIFEST)}: ${reason}`, {
       details: { expected: FORMAT_VERSION, found: value.format },

@@ -1,9 +1,10 @@
+import { DedupeLoader, SUPPLIED_ID_SQL, type SuppliedId } from './dedupe-loader.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database } from './driver.js';
 import { decodePostings } from './postings.js';
 import { ROW_BYTES_SQL } from './row-size.js';
-import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
-import { SUPPLIED_IDS, type TopicIndexWriter } from './topic-index.js';
+import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
+import type { TopicIndexWriter } from './topic-index.js';
 import type { TopicTable } from './topic-table.js';
 
 /**
@@ -30,7 +31,7 @@ type TailRow = [
   recordedAt: number,
   topic: number,
   bytes: number,
-  suppliedId: string | null,
+  ...named: SuppliedId,
 ];
 
 export function loadState(
@@ -38,12 +39,13 @@ export function loadState(
   topics: TopicTable,
   index: TopicIndexWriter,
   dedupe: DedupeWindow,
+  now: number,
 ): LoadedState {
   topics.load();
   addIndexedEvents(database, topics, index.writtenBlocks);
   const tail = database
     .prepare<[number], TailRow>(
-      `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, CASE flags WHEN 1 THEN id END
+      `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, ${SUPPLIED_ID_SQL}
        FROM events WHERE sequence >= ? ORDER BY sequence`,
     )
     .raw();
@@ -59,20 +61,17 @@ export function loadState(
     head = last.sequence;
     lastRecordedAt = last.recorded_at;
   }
-  // Not from now back: what was in the window when the last batch was taken is needed to judge its repeats again.
-  const dedupeFrom = lastRecordedAt - dedupe.windowMs;
-  loadDedupe(database, index.writtenBlocks, dedupe, dedupeFrom);
+  const ids = new DedupeLoader(database, topics, dedupe, { lastRecordedAt, now });
+  ids.loadBlocks(index.writtenBlocks);
   for (const row of tail.iterate(index.writtenBlocks * INDEX_BLOCK_EVENTS)) {
-    const [sequence, recordedAt, topic, bytes, suppliedId] = row;
-    index.note(sequence, recordedAt, topic, bytes, suppliedId !== null);
+    const [sequence, recordedAt, topic, bytes, id, source] = row;
+    index.note(sequence, recordedAt, topic, bytes, id !== null);
     const entry = topics.byId(topic);
     if (sequence > entry.through) topics.count(entry, sequence, recordedAt, bytes);
-    if (suppliedId !== null && recordedAt >= dedupeFrom) {
-      dedupe.add(suppliedId, sequence, recordedAt);
-    }
+    if (id !== null) ids.add(sequence, recordedAt, entry.name, id, source);
   }
+  ids.end();
   topics.commit();
-  dedupe.loaded();
   return { head, lastRecordedAt, prunedThrough };
 }
 
@@ -100,40 +99,6 @@ function addIndexedEvents(database: Database, topics: TopicTable, writtenBlocks:
     const bytes = isWhole ? row.bytes : sum(added, (sequence) => bytesOf.get(sequence) ?? 0);
     const at = (sequence: number) => ({ sequence, recordedAt: timeOf.get(sequence) ?? 0 });
     topics.countBlock(entry, added.length, bytes, at(added[0]!), at(added[added.length - 1]!));
-  }
-}
-
-/** Supplied ids have rows in the index under a topic of their own, so only they are visited. */
-function loadDedupe(
-  database: Database,
-  writtenBlocks: number,
-  dedupe: DedupeWindow,
-  from: number,
-): void {
-  const blocks = database.prepare<[number, number], { block: number; sequences: Buffer }>(
-    'SELECT block, sequences FROM topic_index WHERE block = ? AND topic = ?',
-  );
-  const timeOf = database
-    .prepare<[number], number>(
-      'SELECT recorded_at FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1',
-    )
-    .pluck();
-  const idOf = database.prepare<[number], { id: string; recorded_at: number }>(
-    'SELECT id, recorded_at FROM events WHERE sequence = ?',
-  );
-  const idsMax = dedupe.idsMax + BATCH_EVENTS_MAX;
-  let found: number[] = [];
-  for (let block = writtenBlocks - 1; block >= 0; block--) {
-    const sequences: number[] = [];
-    const row = blocks.get(block, SUPPLIED_IDS);
-    if (row !== undefined) decodePostings(row.sequences, block * INDEX_BLOCK_EVENTS, sequences);
-    found = sequences.concat(found);
-    const firstAt = timeOf.get(block * INDEX_BLOCK_EVENTS) ?? 0;
-    if (found.length >= idsMax || firstAt < from) break;
-  }
-  for (const sequence of found.slice(-idsMax)) {
-    const row = idOf.get(sequence);
-    if (row !== undefined && row.recorded_at >= from) dedupe.add(row.id, sequence, row.recorded_at);
   }
 }
 

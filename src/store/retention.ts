@@ -1,4 +1,5 @@
 import type { Database, Statement } from './driver.js';
+import { PrunedIds } from './pruned-ids.js';
 import { ROW_BYTES_SQL } from './row-size.js';
 import { readMeta } from './schema.js';
 import { blockOf } from './topic-index.js';
@@ -60,12 +61,20 @@ export class Retention {
   readonly #deleteIndexBlocks: Statement<[number]>;
   readonly #oldest: Statement<[], number | null>;
   readonly #setMeta: Statement<[string, number]>;
+  readonly #prunedIds: PrunedIds;
   #prunedThrough: number;
   #prunedEvents: number;
   #oldestBlock = 0;
 
-  constructor(database: Database, topics: TopicTable, rules: readonly RetentionRule[]) {
+  /** Ids are remembered for `dedupeWindowMs`, their events pruned or not. */
+  constructor(
+    database: Database,
+    topics: TopicTable,
+    rules: readonly RetentionRule[],
+    dedupeWindowMs: number,
+  ) {
     this.#database = database;
+    this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#topics = topics;
     this.#rules = rules;
     this.#positions = rules.map(() => 0);
@@ -195,7 +204,8 @@ export class Retention {
   #removeInside(rows: readonly Row[], head: number): void {
     const touched = new Set<TopicEntry>();
     let first = 0;
-    for (const [at, [sequence, , topic, bytes]] of rows.entries()) {
+    this.#prunedIds.begin();
+    for (const [at, [sequence, recordedAt, topic, bytes]] of rows.entries()) {
       const entry = this.#topics.byId(topic);
       const block = blockOf(entry.prunedThrough);
       if (entry.prunedThrough > 0 && block < blockOf(sequence)) {
@@ -205,6 +215,7 @@ export class Retention {
       touched.add(entry);
       const next = rows[at + 1];
       if (next !== undefined && next[0] === sequence + 1) continue;
+      this.#prunedIds.keep(rows[first]![0], sequence, recordedAt);
       this.#delete.run(rows[first]![0], sequence);
       first = at + 1;
     }

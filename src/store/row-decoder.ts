@@ -1,5 +1,6 @@
 import { BusError } from '../protocol/errors.js';
 import {
+  EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SUPPLIED_TIMESTAMP,
@@ -7,7 +8,7 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import type { NameReader } from './names.js';
-import { ROW_FLAG_SUPPLIED_ID } from './schema.js';
+import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './schema.js';
 
 /**
  * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as
@@ -52,7 +53,9 @@ export class RowDecoder {
   /** The length of the row's record; `write` it next. */
   measure(row: EventRow): number {
     const encoder = this.#encoder;
-    const supplied = row[8] === ROW_FLAG_SUPPLIED_ID ? EVENT_FLAG_SUPPLIED_ID : 0;
+    const flags = row[8] ?? 0;
+    const supplied = (flags & ROW_FLAG_SUPPLIED_ID) === 0 ? 0 : EVENT_FLAG_SUPPLIED_ID;
+    const ofSource = (flags & ROW_FLAG_ID_OF_SOURCE) === 0 ? 0 : EVENT_FLAG_ID_OF_SOURCE;
     const timed = row[9] === null ? 0 : EVENT_FLAG_SUPPLIED_TIMESTAMP;
     try {
       encoder.topic = this.#topicName(row[2]);
@@ -61,7 +64,7 @@ export class RowDecoder {
     } catch (error) {
       throw this.#corrupt(row[0], error instanceof Error ? error.message : String(error));
     }
-    encoder.flags = EVENT_FLAG_PERSIST | supplied | timed;
+    encoder.flags = EVENT_FLAG_PERSIST | supplied | ofSource | timed;
     encoder.timestamp = row[9] ?? row[1];
     encoder.id = row[6];
     encoder.payload = row[7];

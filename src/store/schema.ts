@@ -12,10 +12,13 @@ import { storeError } from './store-errors.js';
  * - `names`: types and sources.
  * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
  *   as varint differences. Its key begins with the block, so that a sealed block is appended.
+ * - `pruned_ids`: ids of publishers' own whose events were pruned while the dedupe window still had them; since format 2.
  * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
  * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.
  */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+/** The oldest that is still read; whoever opens it for writing makes it the newest. */
+export const FORMAT_VERSION_MIN = 1;
 export const PAGE_BYTES = 16 * 1024;
 /** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
 export const INDEX_BLOCK_EVENTS = 16_384;
@@ -23,6 +26,8 @@ export const INDEX_BLOCK_EVENTS = 16_384;
 export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 /** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
 export const ROW_FLAG_SUPPLIED_ID = 1;
+/** `events.flags`, beside the other: the id is the source's own. */
+export const ROW_FLAG_ID_OF_SOURCE = 2;
 
 /** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -30,6 +35,16 @@ const BUSY_TIMEOUT_MS = 5_000;
 const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
 const SYNCHRONOUS_FULL = 2;
 const SYNCHRONOUS_NORMAL = 1;
+
+const PRUNED_IDS = `
+CREATE TABLE pruned_ids (
+  sequence INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  source TEXT,
+  id TEXT NOT NULL
+);
+`;
 
 const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -69,6 +84,7 @@ CREATE TABLE topic_index (
   sequences BLOB NOT NULL,
   PRIMARY KEY (block, topic)
 ) WITHOUT ROWID;
+${PRUNED_IDS}
 CREATE TABLE ring_positions (
   endpoint TEXT PRIMARY KEY,
   position INTEGER NOT NULL,
@@ -176,11 +192,21 @@ function prepareTables(database: Database, file: string, shard: number): void {
     insert.run('shard', shard);
   }
   checkFormat(database, file, shard);
+  upgrade(database);
+}
+
+/** From each format to the next. */
+function upgrade(database: Database): void {
+  const format = readMeta(database, 'format');
+  if (format === FORMAT_VERSION) return;
+  if (format < 2) database.exec(PRUNED_IDS);
+  const setFormat = database.prepare("UPDATE meta SET value = ? WHERE key = 'format'");
+  setFormat.run(FORMAT_VERSION);
 }
 
 function checkFormat(database: Database, file: string, shard: number): void {
   const format = readMeta(database, 'format');
-  if (format !== FORMAT_VERSION) {
+  if (format < FORMAT_VERSION_MIN || format > FORMAT_VERSION) {
     throw new BusError('STORE_FAILED', `${file} has format ${format}, not ${FORMAT_VERSION}`, {
       details: { file, expected: FORMAT_VERSION, found: format },
     });

@@ -45,8 +45,9 @@ export interface SqliteEventLogOptions {
   readonly retention?: readonly RetentionRule[];
   /** What a pattern of a retention rule means; default: the meaning everywhere. */
   readonly matches?: (pattern: string, topic: string) => boolean;
-  /** ms since 1970; for tests. */
+  /** ms since 1970, and ms that no setting of a clock changes; for tests. */
   readonly now?: () => number;
+  readonly elapsed?: () => number;
 }
 
 /**
@@ -70,7 +71,6 @@ export class SqliteEventLog implements EventLog {
   readonly #file: string;
   readonly #connection: WriteConnection;
   readonly #database: Database;
-  readonly #now: () => number;
   readonly #positions: RingPositionTable;
   readonly #events: EventInserter;
   readonly #topics: TopicTable;
@@ -97,7 +97,7 @@ export class SqliteEventLog implements EventLog {
     const { file, shard, retention = [], matches = matchesPattern } = options;
     const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
     this.#file = file;
-    this.#now = options.now ?? Date.now;
+    const now = options.now ?? Date.now;
     this.#connection = new WriteConnection(file, shard, options.maxShardBytes);
     const { database } = this.#connection;
     this.#database = database;
@@ -106,11 +106,15 @@ export class SqliteEventLog implements EventLog {
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
       this.#topics = new TopicTable(database, retention.length, rulesOf);
-      this.#retention = new Retention(database, this.#topics, retention);
-      this.#dedupe = new DedupeWindow(dedupeWindowMs, dedupeIdsMax);
+      this.#retention = new Retention(database, this.#topics, retention, dedupeWindowMs);
+      this.#dedupe = new DedupeWindow({
+        windowMs: dedupeWindowMs,
+        idsMax: dedupeIdsMax,
+        elapsed: options.elapsed ?? (() => performance.now()),
+      });
       const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
       this.#index = new IndexKeeper(database, index, this.#topics);
-      const loaded = loadState(database, this.#topics, index, this.#dedupe);
+      const loaded = loadState(database, this.#topics, index, this.#dedupe, now());
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#prunedThrough = loaded.prunedThrough;
@@ -200,12 +204,20 @@ export class SqliteEventLog implements EventLog {
     this.#guard('writing', () => this.#positions.clear());
   }
 
-  findDuplicate(id: string): number {
-    return this.#dedupe.find(id, Math.max(this.#now(), this.#lastRecordedAt));
+  findDuplicate(bytes: Buffer, offset: number): number {
+    return this.#dedupe.find(this.#view.wrap(bytes, offset));
   }
 
-  findAtLastCommit(id: string): number {
-    return this.#dedupe.findLoaded(id);
+  findAtLastCommit(bytes: Buffer, offset: number): number {
+    return this.#dedupe.findLoaded(this.#view.wrap(bytes, offset));
+  }
+
+  get dedupeWindowMs(): number {
+    return this.#dedupe.windowMs;
+  }
+
+  get dedupeReachMs(): number {
+    return this.#dedupe.reachMs;
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
@@ -317,7 +329,7 @@ export class SqliteEventLog implements EventLog {
     const before = this.#head;
     this.#head = this.#next - 1;
     this.#lastRecordedAt = this.#batchRecordedAt;
-    this.#events.commit(before, this.#head, this.#lastRecordedAt);
+    this.#events.commit(before, this.#head);
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
 import { Collector, gather } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
@@ -88,12 +89,62 @@ describe('an id of the publisher', () => {
     expect(await bus.publish(order('o-1'))).toMatchObject({ duplicate: false, sequence: 1 });
   });
 
-  test('is not taken for the same in another shard', async () => {
+  test('is another event on another topic, in the same shard too', async () => {
     const bus = await openTestBus({ shards: 2 });
     const topics = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-    const acks = await Promise.all(topics.map((topic) => bus.publish({ ...order('o-1'), topic })));
-    const fresh = acks.filter(({ duplicate }) => !duplicate);
-    expect(fresh.map(({ shard }) => shard).sort()).toEqual([0, 1]);
+    const inputs = topics.map((topic) => ({ ...order('o-1'), topic }));
+    const acks = await Promise.all(inputs.map((input) => bus.publish(input)));
+    expect(acks.map(({ duplicate }) => duplicate)).toEqual(topics.map(() => false));
+    const again = await bus.publishMany(inputs);
+    for (const [at, ack] of again.entries()) expectRepeat(ack, acks[at]!);
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(topics.length);
+  });
+
+  test('is another event from another source where the publisher says that it is the source’s', async () => {
+    const dir = temporaryDirectory();
+    let bus = await openTestBus({ dir, shards: 1 });
+    const scoped = { idScope: 'source' } as const;
+    const from = (source: string): EventInput => ({ ...order('o-1'), source });
+    const first = await bus.publish(from('shop'), scoped);
+    const second = await bus.publish(from('mill'), scoped);
+    const plain = await bus.publish(from('shop'));
+    expect([first, second, plain].map(({ duplicate }) => duplicate)).toEqual([false, false, false]);
+    await bus.close();
+    bus = await openTestBus({ dir });
+    expectRepeat(await bus.publish(from('shop'), scoped), first);
+    expectRepeat(await bus.publish(from('mill'), scoped), second);
+    expectRepeat(await bus.publish(from('elsewhere')), plain);
+    await expect(bus.publish(order('o-1'), { idScope: 'bus' as 'topic' })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+    });
+  });
+
+  test('is known after its event was pruned and the bus opened again', async () => {
+    const dir = temporaryDirectory();
+    let bus = await openTestBus({ dir, shards: 1 });
+    const first = await bus.publish(order('o-1'));
+    await bus.publish({ ...order('o-2'), topic: 'other' });
+    await bus.prune({ pattern: 'orders', maxEvents: 0 });
+    await bus.close();
+    bus = await openTestBus({ dir });
+    expectRepeat(await bus.publish(order('o-1')), first);
+    await controls(bus).killShard(0);
+    expectRepeat(await bus.publish(order('o-1')), first);
+    expect(await gather(bus.read({ topic: 'orders' }))).toEqual([]);
+  });
+
+  test('is known among more ids than a small window held', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const first = await bus.publish(order('o-1'));
+    for (let batch = 0; batch < 4; batch++) {
+      const ids = Array.from({ length: 30_000 }, (_, n) => `id-${batch}-${n}`);
+      await bus.publishMany(
+        ids.map((id) => order(id, null)),
+        { durability: 'written' },
+      );
+    }
+    expectRepeat(await bus.publish(order('o-1')), first);
+    expect((await bus.stats()).shards[0]!.dedupeReachMs).toBe(DEDUPE_WINDOW_MS);
   });
 
   test('is forgotten once more ids came than the window holds', async () => {
@@ -143,14 +194,17 @@ describe('an id of the publisher', () => {
               bus = await openTestBus(options);
             } else if (one === 'kill') await controls(bus).killShard(acks.length % shards);
             else {
-              const publishes = one.map((n) => bus.publish({ ...order(`i${n}`), topic: `t.${n}` }));
+              const publishes = one.map((n) =>
+                bus.publish({ ...order(`i${n % 7}`), topic: `t.${n}` }),
+              );
               acks.push(...(await within('the acks', Promise.all(publishes))));
             }
           }
           expectWithoutHoles(acks);
-          const firsts = new Map(stored(acks).map((ack) => [ack.id, ack]));
+          const keyOf = ({ topic, id }: PublishAck): string => `${topic}/${id}`;
+          const firsts = new Map(stored(acks).map((ack) => [keyOf(ack), ack]));
           for (const ack of acks) {
-            const first = firsts.get(ack.id)!;
+            const first = firsts.get(keyOf(ack))!;
             expect([ack.shard, ack.sequence]).toEqual([first.shard, first.sequence]);
           }
           const all = await gather(bus.read({ topic: '*' }));

@@ -8,6 +8,7 @@ import {
 } from '../../src/link/link-records.js';
 import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
 import {
+  EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SYNCED,
@@ -94,7 +95,7 @@ describe('the shard after one that died', () => {
   test('knows it too when the window has passed by the time that it starts', () => {
     let later = 0;
     const told = acksAfterDeath(
-      { now: () => Date.now() + later },
+      { now: () => Date.now() + later, elapsed: () => performance.now() + later },
       ['a'],
       (link) => {
         link.publish({ id: 'a', flags: NAMED });
@@ -123,7 +124,7 @@ describe('the shard after one that died', () => {
     ]);
   });
 
-  test('says no position of a repeat whose first was pruned meanwhile, and is right about the rest', () => {
+  test('knows a repeat whose first was pruned meanwhile', () => {
     const told = acksAfterDeath(
       { retention: [{ maxEvents: 1 }] },
       ['a'],
@@ -136,8 +137,26 @@ describe('the shard after one that died', () => {
       },
     );
     expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
-      [ACK_DUPLICATE, 0],
+      [ACK_DUPLICATE, 1],
       [ACK_SYNCED, 2],
+    ]);
+  });
+
+  test('tells a repeat from the same id on another topic, or of another source', () => {
+    const flags = NAMED | EVENT_FLAG_ID_OF_SOURCE;
+    const told = acksAfterDeath({}, ['a'], (link) => {
+      link.publish({ id: 'a', flags: NAMED });
+      link.publish({ id: 'a', flags: NAMED, topic: 'other.topic' });
+      link.publish({ id: 'a', flags, source: 's' });
+      link.publish({ id: 'a', flags, source: 's' });
+      link.publish({ id: 'a', flags, source: 't' });
+    });
+    expect(told.map(({ kind, sequence }) => [kind, sequence])).toEqual([
+      [ACK_DUPLICATE, 1],
+      [ACK_SYNCED, 2],
+      [ACK_SYNCED, 3],
+      [ACK_DUPLICATE, 3],
+      [ACK_SYNCED, 4],
     ]);
   });
 });

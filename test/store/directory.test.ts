@@ -43,6 +43,18 @@ describe('a manifest', () => {
     });
   });
 
+  it('of an older format is taken, and made the newest', () => {
+    const dir = temporaryDirectory();
+    const made = openManifest(dir, { defaultShards: 1 });
+    const text = JSON.stringify({ ...made, format: 1 });
+    writeFileSync(join(dir, 'manifest.json'), text);
+    expect(readManifest(dir)).toMatchObject({ format: 1 });
+    expect(openManifest(dir, { defaultShards: 1 })).toEqual(made);
+    expect(readManifest(dir)).toEqual(made);
+    writeFileSync(join(dir, 'manifest.json'), JSON.stringify({ ...made, format: 99 }));
+    expect(thrownBy(() => readManifest(dir))).toMatchObject({ code: 'STORE_FAILED' });
+  });
+
   it.each([
     '',
     '{',

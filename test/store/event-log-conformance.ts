@@ -13,7 +13,9 @@ export interface LogOptions {
   dedupeWindowMs?: number;
   dedupeIdsMax?: number;
   retention?: readonly RetentionRule[];
+  /** ms since 1970, and ms that no setting of a clock changes. */
   now?: () => number;
+  elapsed?: () => number;
 }
 
 export interface LogFactory {
@@ -22,6 +24,7 @@ export interface LogFactory {
 }
 
 const SUPPLIED_ID = 1 | 4;
+const OF_SOURCE = SUPPLIED_ID | 16;
 const MINUTE = 60_000;
 
 export function append(log: EventLog, event: TestEvent = {}, recordedAt = 1000): number {
@@ -133,7 +136,7 @@ function describeAppending(factory: LogFactory): void {
     expect(log.head).toBe(1);
     expect([...topicsOf(log).keys()]).toEqual(['kept']);
     expect(log.topic('kept')?.events).toBe(1);
-    expect(log.findDuplicate('gone')).toBe(0);
+    expect(duplicateOf(log, { id: 'gone' })).toBe(0);
     expect(append(log, { topic: 'other', type: 'other_type', source: 'other' })).toBe(2);
     expect(append(log, { topic: 'gone', type: 'gone_type', source: 'gone' })).toBe(3);
     log.commit(false, []);
@@ -316,46 +319,151 @@ function describeReading(factory: LogFactory): void {
   });
 }
 
+/** The sequence of what the event repeats, or 0. */
+export function duplicateOf(log: EventLog, event: TestEvent): number {
+  return log.findDuplicate(record({ flags: SUPPLIED_ID, ...event }, 5), 5);
+}
+
 function describeDedupe(factory: LogFactory): void {
-  const supplied = (log: EventLog, id: string, at: number): number =>
-    append(log, { id, flags: SUPPLIED_ID }, at);
+  const supplied = (log: EventLog, event: TestEvent, at = 1000): number =>
+    append(log, { flags: SUPPLIED_ID, ...event }, at);
 
   it('finds a supplied id at once, in the same batch, and not the ids it made itself', () => {
-    const log = factory.open({ now: () => 1000 });
+    const log = factory.open();
     append(log, { id: 'made' });
-    supplied(log, 'given', 1000);
-    expect(log.findDuplicate('given')).toBe(2);
+    supplied(log, { id: 'given' });
+    expect(duplicateOf(log, { id: 'given' })).toBe(2);
     log.commit(true, []);
-    expect(log.findDuplicate('given')).toBe(2);
-    expect(log.findDuplicate('made')).toBe(0);
+    expect(duplicateOf(log, { id: 'given' })).toBe(2);
+    expect(duplicateOf(log, { id: 'made' })).toBe(0);
+    log.close();
+  });
+
+  it('takes the same id on another topic for another event', () => {
+    const log = factory.open();
+    supplied(log, { topic: 'a', id: 'x' });
+    expect(duplicateOf(log, { topic: 'a', id: 'x', source: 'anyone', type: 'any' })).toBe(1);
+    expect(duplicateOf(log, { topic: 'b', id: 'x' })).toBe(0);
+    expect(duplicateOf(log, { topic: 'ax', id: '' })).toBe(0);
+    log.commit(true, []);
+    expect(duplicateOf(log, { topic: 'b', id: 'x' })).toBe(0);
+    log.close();
+  });
+
+  it('takes an id that is the source’s own for another event where the source is another', () => {
+    const log = factory.open();
+    const flags = OF_SOURCE;
+    supplied(log, { id: 'x', source: 's', flags });
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'x', source: 's', flags })).toBe(1);
+    expect(duplicateOf(log, { id: 'x', source: 't', flags })).toBe(0);
+    expect(duplicateOf(log, { id: 'x', source: 's' })).toBe(0);
+    expect(duplicateOf(log, { id: 'sx', source: '', flags })).toBe(0);
     log.close();
   });
 
   it('forgets an id when the window has passed, and stores it anew', () => {
-    let now = 0;
-    const log = factory.open({ now: () => now, dedupeWindowMs: 2 * MINUTE });
-    supplied(log, 'x', now);
+    let elapsed = 0;
+    const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
+    supplied(log, { id: 'x' });
     log.commit(true, []);
-    now = 2 * MINUTE;
-    expect(log.findDuplicate('x')).toBe(1);
-    now++;
-    expect(log.findDuplicate('x')).toBe(0);
-    supplied(log, 'x', now);
+    elapsed = 2 * MINUTE;
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    elapsed++;
+    expect(duplicateOf(log, { id: 'x' })).toBe(0);
+    supplied(log, { id: 'x' });
     log.commit(true, []);
-    expect(log.findDuplicate('x')).toBe(2);
+    expect(duplicateOf(log, { id: 'x' })).toBe(2);
+    log.close();
+  });
+
+  it('remembers an id for as long as it should whatever the clock on the wall says', () => {
+    let elapsed = 0;
+    const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
+    supplied(log, { id: 'x' }, 1000);
+    log.commit(true, []);
+    append(log, {}, 100 * MINUTE);
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    supplied(log, { id: 'y' }, 100 * MINUTE);
+    log.commit(true, []);
+    elapsed = 2 * MINUTE + 1;
+    expect([duplicateOf(log, { id: 'x' }), duplicateOf(log, { id: 'y' })]).toEqual([0, 0]);
     log.close();
   });
 
   it('remembers no more ids than it may, the newest ones, and loses none to a roll-back', () => {
-    const log = factory.open({ now: () => 0, dedupeIdsMax: 100 });
-    for (let i = 1; i <= 250; i++) supplied(log, `id-${i}`, 0);
+    const log = factory.open({ elapsed: () => 0, dedupeIdsMax: 100 });
+    for (let i = 1; i <= 250; i++) supplied(log, { id: `id-${i}` });
     log.commit(true, []);
-    for (let i = 0; i < 90; i++) supplied(log, `gone-${i}`, 0);
+    for (let i = 0; i < 90; i++) supplied(log, { id: `gone-${i}` });
     log.rollback();
-    expect(log.findDuplicate('id-150')).toBe(0);
-    expect(log.findDuplicate('id-151')).toBe(151);
-    expect(log.findDuplicate('id-250')).toBe(250);
-    expect(log.findDuplicate('gone-3')).toBe(0);
+    expect(duplicateOf(log, { id: 'id-150' })).toBe(0);
+    expect(duplicateOf(log, { id: 'id-151' })).toBe(151);
+    expect(duplicateOf(log, { id: 'id-250' })).toBe(250);
+    expect(duplicateOf(log, { id: 'gone-3' })).toBe(0);
+    log.close();
+  });
+
+  it('says how far back it knows every id', () => {
+    let elapsed = 0;
+    const options = { elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE, dedupeIdsMax: 2 };
+    const log = factory.open(options);
+    expect(log.dedupeReachMs).toBe(2 * MINUTE);
+    for (const id of ['a', 'b', 'c']) {
+      elapsed += 1000;
+      supplied(log, { id });
+      log.commit(true, []);
+    }
+    // `a` came at 1 s and had to go; `b` came at 2 s.
+    expect(log.dedupeReachMs).toBe(2000);
+    elapsed = 2 * MINUTE + 500;
+    expect(log.dedupeReachMs).toBe(2 * MINUTE - 500);
+    elapsed = 2 * MINUTE + 1000;
+    expect(log.dedupeReachMs).toBe(2 * MINUTE);
+    log.close();
+    const forgetful = factory.open({ dedupeIdsMax: 0 });
+    expect(forgetful.dedupeReachMs).toBe(0);
+    forgetful.close();
+  });
+
+  const { reopen } = factory;
+  if (reopen === undefined) return;
+
+  it('knows an id after it was opened again, its event pruned or not', () => {
+    const times = { now: () => 5000, elapsed: () => 0 };
+    let log = factory.open({ ...times, retention: [{ pattern: 'a', maxEvents: 1 }] });
+    supplied(log, { topic: 'a', id: 'x' });
+    supplied(log, { topic: 'a', id: 'x', source: 's', flags: OF_SOURCE });
+    supplied(log, { topic: 'b', id: 'y' });
+    append(log, { topic: 'a', id: 'made' });
+    append(log, { topic: 'a' });
+    log.commit(true, []);
+    pruneAll(log, 5000);
+    expect(log.topic('a')).toMatchObject({ events: 1, firstSequence: 5 });
+    for (let open = 0; open < 2; open++) {
+      log = reopen(log, times);
+      expect(duplicateOf(log, { topic: 'a', id: 'x' })).toBe(1);
+      expect(duplicateOf(log, { topic: 'a', id: 'x', source: 's', flags: OF_SOURCE })).toBe(2);
+      expect(duplicateOf(log, { topic: 'a', id: 'x', source: 't', flags: OF_SOURCE })).toBe(0);
+      expect(duplicateOf(log, { topic: 'b', id: 'y' })).toBe(3);
+      expect(duplicateOf(log, { topic: 'a', id: 'made' })).toBe(0);
+    }
+    log.close();
+  });
+
+  it('counts the time that an id was remembered before it was opened again', () => {
+    let elapsed = 0;
+    let now = 10 * MINUTE;
+    const times = { now: () => now, elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE };
+    let log = factory.open(times);
+    supplied(log, { id: 'x' }, now);
+    log.commit(true, []);
+    now += MINUTE;
+    log = reopen(log, times);
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    elapsed = MINUTE + 1;
+    expect(duplicateOf(log, { id: 'x' })).toBe(0);
     log.close();
   });
 }

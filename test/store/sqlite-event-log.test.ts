@@ -16,6 +16,7 @@ import {
   allTopics,
   append,
   describeEventLog,
+  duplicateOf,
   type LogOptions,
   readAll,
 } from './event-log-conformance.js';
@@ -87,7 +88,7 @@ describe('the SQLite log', () => {
     expect({ all: readAll(again), topics: allTopics(again), at: again.lastRecordedAt }).toEqual(
       before,
     );
-    expect(again.findDuplicate('i-42')).toBe(43);
+    expect(duplicateOf(again, { topic: 't.0', id: 'i-42' })).toBe(43);
     expect(again.ringPositions()).toHaveLength(1);
     expect(again.wentBackwardsFrom).toBeUndefined();
     again.close();
@@ -114,8 +115,10 @@ describe('the SQLite log', () => {
     expect(new Map(allTopics(crashed).map((one) => [one.name, one]))).toEqual(
       new Map(allTopics(log).map((one) => [one.name, one])),
     );
-    expect(crashed.findDuplicate('i-50')).toBe(51);
-    expect(crashed.findDuplicate(`i-${events - (events % 50 || 50)}`)).toBeGreaterThan(0);
+    const first = { topic: `t.${50 % 301}`, id: 'i-50' };
+    expect(duplicateOf(crashed, first)).toBe(51);
+    const last = events - (events % 50 || 50);
+    expect(duplicateOf(crashed, { topic: `t.${last % 301}`, id: `i-${last}` })).toBe(last + 1);
     crashed.close();
     expect(findings(copy)).toEqual([]);
     while (log.maintain());
@@ -142,6 +145,26 @@ describe('the SQLite log', () => {
     const payloads = readAll(log).map((one) => (one.payload as { n: number }).n);
     expect(payloads).toEqual(Array.from({ length: log.head }, (_, index) => index + 1));
     expect(append(log)).toBe(log.head + 1);
+    log.close();
+    expect(findings(file)).toEqual([]);
+  });
+
+  it('takes a file of format 1, and makes it the newest', () => {
+    const file = shardFile(temporaryDirectory(), 0);
+    let log = openFile(file, { now: () => 2000 });
+    append(log, { id: 'x', flags: 5 }, 1000);
+    log.commit(true, []);
+    log.close();
+    const old = new Database(file);
+    old.exec("DROP TABLE pruned_ids; UPDATE meta SET value = 1 WHERE key = 'format'");
+    old.close();
+    log = openFile(file, { now: () => 2000, retention: [{ maxEvents: 1 }] });
+    append(log, { id: 'y', flags: 5 }, 1000);
+    log.commit(true, []);
+    while (log.pruneStep(2000));
+    log.close();
+    log = openFile(file, { now: () => 2000 });
+    expect([duplicateOf(log, { id: 'x' }), duplicateOf(log, { id: 'y' })]).toEqual([1, 2]);
     log.close();
     expect(findings(file)).toEqual([]);
   });

@@ -37,43 +37,54 @@ export async function publish(exchange: Exchange, context: RouteContext): Promis
     return publishLines(exchange, context, options);
   }
   const accept = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE]);
-  const parse = parserOf(exchange, type);
+  const { parse, isCloudEvents } = readerOf(exchange, type);
+  // The specification of CloudEvents, 1.0.2: source and id together are unique for each distinct event.
+  if (isCloudEvents) options.idScope = 'source';
   const acks = await withBody(request, context.bodies, (body) =>
     publishAll(exchange, context, parse(body), options),
   );
   sendAcks(exchange, acks, accept);
 }
 
-type Parser = (body: Buffer) => EventInput[];
+interface BodyReader {
+  readonly isCloudEvents: boolean;
+  parse(body: Buffer): EventInput[];
+}
 
 /** @throws Refusal 415 */
-function parserOf({ request, parameters }: Exchange, { name }: MediaType): Parser {
+function readerOf({ request, parameters }: Exchange, { name }: MediaType): BodyReader {
   const topic = parameters.one('topic');
   if (name === CLOUD_EVENT_TYPE) {
-    return (body) => [checked(fromCloudEvent(parseJson(body, 'the body'), '', topic), '')];
+    const parse = (body: Buffer): EventInput[] => [
+      checked(fromCloudEvent(parseJson(body, 'the body'), '', topic), ''),
+    ];
+    return { parse, isCloudEvents: true };
   }
   if (name === CLOUD_EVENT_BATCH_TYPE) {
     const toEvent = (value: unknown, path: string): EventInput =>
       checked(fromCloudEvent(value, path, topic), path);
-    return (body) => eventsOf(parseJson(body, 'the body'), toEvent);
+    const parse = (body: Buffer): EventInput[] => eventsOf(parseJson(body, 'the body'), toEvent);
+    return { parse, isCloudEvents: true };
   }
   const isBinary = isBinaryMode(request.headers);
   const isDataless = isBinary && name === '' && !hasBody(request.headers);
   if (!isDataless && !isJsonType(name)) throw unsupported(unsupportedText(name));
   if (isBinary) {
-    return (body) => {
+    const parse = (body: Buffer): EventInput[] => {
       const data = body.length === 0 ? null : parseJson(body, 'the body');
       return [checked(fromBinaryMode(request.headers, data, name, topic), '')];
     };
+    return { parse, isCloudEvents: true };
   }
   if (topic !== undefined) {
     const message = 'parameter topic is for CloudEvents without a subject';
     throw new BusError('QUERY_INVALID', message, { details: { path: 'topic' } });
   }
-  return (body) => {
+  const parse = (body: Buffer): EventInput[] => {
     const value = parseJson(body, 'the body');
     return Array.isArray(value) ? eventsOf(value, eventOf) : [eventOf(value, '')];
   };
+  return { parse, isCloudEvents: false };
 }
 
 /** A CloudEvent's fields as events have them. */
