@@ -303,7 +303,7 @@ export class BusClient implements BusApi {
     this.#welcome = welcome;
     // Subscriptions first: what is published next by this very client is seen by them.
     for (const subscription of [...this.#subscriptions.values()]) subscription.open();
-    this.#outbox.pump();
+    this.#outbox.connected(welcome.limits.dedupeReachMs);
     this.#requests.connected();
   }
 

@@ -1,7 +1,11 @@
 import { Deque } from '../collections/deque.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
-import { CLIENT_PUBLISH_BYTES_IN_FLIGHT, CLIENT_PUBLISHES_IN_FLIGHT } from '../protocol/limits.js';
+import {
+  CLIENT_PUBLISH_BYTES_IN_FLIGHT,
+  CLIENT_PUBLISHES_IN_FLIGHT,
+  CLIENT_RESEND_MARGIN_MS,
+} from '../protocol/limits.js';
 import type { ServerFrame } from '../protocol/wire.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 import { invalid, serverError } from './server-frame.js';
@@ -37,10 +41,16 @@ export interface Parcel {
   reject(error: BusError): void;
 }
 
+/** Two clocks: the one stands still while the machine sleeps, the other is set by people and programs. */
+interface Moment {
+  readonly elapsedMs: number;
+  readonly wallMs: number;
+}
+
 interface Entry {
   readonly parcel: Parcel;
   readonly bytes: number;
-  firstSentAt: number | undefined;
+  firstSentAt: Moment | undefined;
   /** Sent over more than one connection. */
   isRepeated: boolean;
   isInFlight: boolean;
@@ -62,10 +72,12 @@ export class Outbox {
   #bytes = 0;
   /** Of an event that `tryPublish` had no room for, until another is taken. */
   #missedBytes = 0;
+  #resendMs: number;
   #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(limits: OutboxLimits, host: OutboxHost) {
     this.#limits = limits;
+    this.#resendMs = limits.resendWindowMs;
     this.#host = host;
   }
 
@@ -119,6 +131,13 @@ export class Outbox {
     };
   }
 
+  /** `dedupeReachMs`: how far back this server knows every id; undefined where it does not say. */
+  connected(dedupeReachMs = Number.POSITIVE_INFINITY): void {
+    const { resendWindowMs } = this.#limits;
+    this.#resendMs = Math.min(resendWindowMs, dedupeReachMs - CLIENT_RESEND_MARGIN_MS);
+    this.pump();
+  }
+
   /** Sends what may be sent. */
   pump(): void {
     for (let entry = this.#waiting.peek(); entry !== undefined; entry = this.#waiting.peek()) {
@@ -142,7 +161,7 @@ export class Outbox {
       entry.isInFlight = true;
       this.#inFlightBytes += entry.bytes;
       entry.isRepeated = entry.firstSentAt !== undefined;
-      entry.firstSentAt ??= performance.now();
+      entry.firstSentAt ??= { elapsedMs: performance.now(), wallMs: Date.now() };
     }
     this.#wakeWaiters();
   }
@@ -225,12 +244,11 @@ export class Outbox {
   }
 
   #unsendable(entry: Entry): BusError | undefined {
-    const { firstSentAt } = entry;
-    const { resendWindowMs } = this.#limits;
-    if (firstSentAt === undefined || performance.now() - firstSentAt < resendWindowMs) {
-      return undefined;
-    }
-    return unknown(entry, `it was first sent more than ${resendWindowMs} ms ago`);
+    if (entry.firstSentAt === undefined) return undefined;
+    const sinceMs = msSince(entry.firstSentAt);
+    if (sinceMs < this.#resendMs) return undefined;
+    const known = `the server is sure to know an id again for ${Math.max(0, this.#resendMs)} ms`;
+    return unknown(entry, `it was first sent ${Math.round(sinceMs)} ms ago, and ${known}`);
   }
 
   /** A server that stops cannot say what became of it; the next one can, by the id. */
@@ -277,6 +295,11 @@ export class Outbox {
     this.#waiters = waiters.filter(({ isDone }) => !isDone());
     for (const waiter of waiters) if (!this.#waiters.includes(waiter)) waiter.resolve();
   }
+}
+
+/** By the clock that says more. */
+function msSince({ elapsedMs, wallMs }: Moment): number {
+  return Math.max(performance.now() - elapsedMs, Date.now() - wallMs);
 }
 
 function frameText(id: number, { events, options, isMany }: Parcel): string {

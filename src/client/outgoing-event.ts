@@ -51,18 +51,19 @@ export function outgoingEvent(
 }
 
 /** What stands behind the event or events in the payload of `publish`. */
-export function publishOptionsText({ durability, persist }: PublishOptions): string {
-  const durabilityText = durability === undefined ? '' : `,"durability":"${durability}"`;
-  return persist === undefined ? durabilityText : `${durabilityText},"persist":${persist}`;
+export function publishOptionsText({ durability, persist, idScope }: PublishOptions): string {
+  let text = durability === undefined ? '' : `,"durability":"${durability}"`;
+  if (persist !== undefined) text += `,"persist":${persist}`;
+  return idScope === undefined ? text : `${text},"idScope":"${idScope}"`;
 }
 
-const OPTION_NAMES = new Set(['durability', 'persist', 'signal', 'timeoutMs']);
+const OPTION_NAMES = new Set(['durability', 'persist', 'idScope', 'signal', 'timeoutMs']);
 
 /** @throws BusError `OPTION_INVALID` */
 export function checkPublishOptions(
   options: PublishOptions & { readonly timeoutMs?: number },
 ): void {
-  const { durability, persist, signal, timeoutMs } = options;
+  const { durability, persist, idScope, signal, timeoutMs } = options;
   const faults: { path: string; message: string }[] = [];
   const fault = (path: string, message: string): number => faults.push({ path, message });
   for (const [name, value] of Object.entries(options)) {
@@ -73,6 +74,9 @@ export function checkPublishOptions(
   }
   if (persist !== undefined && typeof persist !== 'boolean') {
     fault('persist', `true or false, not ${quote(persist)}`);
+  }
+  if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
+    fault('idScope', `'topic' or 'source', not ${quote(idScope)}`);
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     fault('signal', `an AbortSignal, not ${quote(signal)}`);

@@ -83,6 +83,8 @@ function resultFault(payload: Fields): string | undefined {
 
 function limitsFault(limits: unknown): string | undefined {
   if (!isObject(limits)) return 'limits';
+  const { dedupeReachMs } = limits;
+  if (dedupeReachMs !== undefined && !isCount(dedupeReachMs)) return 'dedupeReachMs';
   return counts(limits, 'frameBytes', 'payloadBytes');
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { refused } from '../bus/support/failures.js';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
@@ -284,6 +284,48 @@ describe('an ephemeral publish', () => {
     await until('it is sent', () => server.count('publish') === 3);
     await client.close();
     await refused(() => unsent, 'PUBLISH_UNKNOWN', 'closed');
+  });
+});
+
+describe('a publish whose id the server may have forgotten', () => {
+  const reaching = (dedupeReachMs: number): object => {
+    const { payload } = WELCOME;
+    return { ...WELCOME, payload: { ...payload, limits: { ...payload.limits, dedupeReachMs } } };
+  };
+
+  /** Sent over a first connection; what becomes of it over the second, `laterMs` by the wall clock. */
+  async function sentAgain(second: unknown, laterMs: number) {
+    const server = await WrongServer.start();
+    server.script = ({ type }) => type === 'publish' && server.connections === 1;
+    const { client } = connectTo(server.url);
+    const published = client.publish(event);
+    const settled = published.catch(() => {});
+    await until('it is sent', () => server.count('publish') === 1);
+    server.welcome = second;
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + laterMs);
+    server.sockets[0]!.terminate();
+    await settled;
+    clock.mockRestore();
+    return { published, sendings: server.count('publish') };
+  }
+
+  test('is sent again within the window that the server tells, and told outside of it', async () => {
+    const known = await sentAgain(reaching(60_000), 0);
+    await expect(known.published).resolves.toMatchObject({ duplicate: false });
+    expect(known.sendings).toBe(2);
+    const unknown = await sentAgain(reaching(10_000), 0);
+    const error = await refused(() => unknown.published, 'PUBLISH_UNKNOWN', 'first sent');
+    expect(error.details).toMatchObject({ ids: [expect.any(String)] });
+    expect(unknown.sendings).toBe(1);
+  });
+
+  test('is told, not sent, when the machine has slept for longer than the window', async () => {
+    const slept = await sentAgain(reaching(120_000), 111_000);
+    await refused(() => slept.published, 'PUBLISH_UNKNOWN', 'first sent');
+    expect(slept.sendings).toBe(1);
+    const dozed = await sentAgain(reaching(120_000), 100_000);
+    await expect(dozed.published).resolves.toMatchObject({ durability: 'synced' });
   });
 });
 
