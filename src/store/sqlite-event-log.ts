@@ -18,37 +18,16 @@ import { IndexKeeper } from './index-keeper.js';
 import { NameReader } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { loadState } from './recovery.js';
-import {
-  type PatternTotals,
-  type PruneRequest,
-  type PruneStep,
-  Retention,
-  type RetentionRule,
-} from './retention.js';
+import { type PatternTotals, type PruneRequest, type PruneStep, Retention } from './retention.js';
 import { RingPositionTable } from './ring-positions.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { BATCH_EVENTS_MAX, readMeta } from './schema.js';
+import type { SqliteEventLogOptions } from './sqlite-log-options.js';
 import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
 import { WriteConnection } from './write-connection.js';
-
-export interface SqliteEventLogOptions {
-  /** The file, see `shardFile`; `:memory:` keeps nothing. */
-  readonly file: string;
-  readonly shard: number;
-  readonly dedupeWindowMs?: number;
-  readonly dedupeIdsMax?: number;
-  /** The file grows no further than this; past it, `STORE_FULL`. Default: as far as the disk. */
-  readonly maxShardBytes?: number;
-  readonly retention?: readonly RetentionRule[];
-  /** What a pattern of a retention rule means; default: the meaning everywhere. */
-  readonly matches?: (pattern: string, topic: string) => boolean;
-  /** ms since 1970, and ms that no setting of a clock changes; for tests. */
-  readonly now?: () => number;
-  readonly elapsed?: () => number;
-}
 
 /**
  * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on

@@ -25,7 +25,8 @@ import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
-import { SqliteEventLog, type SqliteEventLogOptions } from '../../src/store/sqlite-event-log.js';
+import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import type { SqliteEventLogOptions } from '../../src/store/sqlite-log-options.js';
 import { record, type TestEvent } from '../store/records.js';
 
 export interface ToldAck {

@@ -155,7 +155,7 @@ describe('the SQLite log', () => {
     append(log, { id: 'x', flags: 5 }, 1000);
     log.commit(true, []);
     log.close();
-    const old = new Database(file);
+    const old = openDatabase(file);
     old.exec("DROP TABLE pruned_ids; UPDATE meta SET value = 1 WHERE key = 'format'");
     old.close();
     log = openFile(file, { now: () => 2000, retention: [{ maxEvents: 1 }] });
