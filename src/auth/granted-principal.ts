@@ -1,6 +1,6 @@
 import type { Event } from '../protocol/event.js';
+import { PatternSet } from '../protocol/pattern-set.js';
 import type { Grants } from './auth-options.js';
-import { GrantSet } from './grants.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { Redaction } from './redaction.js';
 
@@ -22,9 +22,10 @@ export class GrantedPrincipal implements Principal {
   declare readonly forcedSource?: string;
   readonly rates: PrincipalRates;
   readonly redacts: boolean;
-  readonly #publish: GrantSet;
-  readonly #subscribe: GrantSet;
-  readonly #admin: GrantSet;
+  readonly readable: readonly string[];
+  readonly #publish: PatternSet;
+  readonly #subscribe: PatternSet;
+  readonly #admin: PatternSet;
   readonly #redaction: Redaction;
   #isRevoked = false;
 
@@ -38,9 +39,10 @@ export class GrantedPrincipal implements Principal {
     const readable = (grants.subscribe ?? []).map((grant) =>
       typeof grant === 'string' ? { pattern: grant } : grant,
     );
-    this.#publish = new GrantSet(grants.publish ?? []);
-    this.#subscribe = new GrantSet(readable.map(({ pattern }) => pattern));
-    this.#admin = new GrantSet(grants.admin ?? []);
+    this.#publish = new PatternSet(grants.publish ?? []);
+    this.readable = readable.map(({ pattern }) => pattern);
+    this.#subscribe = new PatternSet(this.readable);
+    this.#admin = new PatternSet(grants.admin ?? []);
     this.#redaction = new Redaction(readable, grants.redact);
     this.redacts = this.#redaction.masksAnything;
   }

@@ -13,6 +13,7 @@ const EVERYBODY: Principal = Object.freeze({
   isRevoked: false,
   rates: Object.freeze({}),
   redacts: false,
+  readable: Object.freeze(['*']),
   mayPublish: () => true,
   maySubscribe: () => true,
   beyondSubscribe: () => undefined,

@@ -21,6 +21,8 @@ export interface Principal {
   readonly forcedSource?: string;
   /** Limits of this principal over all its connections; what is left out has no limit of its own. */
   readonly rates: PrincipalRates;
+  /** The patterns that may be read: what is listed for this principal is listed by them. */
+  readonly readable: readonly string[];
   mayPublish(topic: string): boolean;
   /** Whether this topic's events may be read. */
   maySubscribe(topic: string): boolean;

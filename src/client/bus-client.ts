@@ -218,7 +218,9 @@ export class BusClient implements BusApi {
   async topics(pattern?: string): Promise<TopicInfo[]> {
     this.#wake();
     const answer = await this.#requests.ask('topics', JSON.stringify({ pattern }));
-    return [...(answer.topics ?? [])] as TopicInfo[];
+    const topics = [...(answer.topics ?? [])] as TopicInfo[];
+    // A server does not sort what is long.
+    return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async stats(): Promise<BusStats> {

@@ -1,8 +1,8 @@
 import type { Principal } from '../auth/principal.js';
-import type { TopicInfo } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
+import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
 
@@ -30,8 +30,17 @@ export function permittedEvents(
   return events.map((event) => ({ ...event, source: forcedSource }));
 }
 
-/** @throws BusError `FORBIDDEN`, `PATTERN_INVALID` */
+/**
+ * The bounds of a filter come first: what its patterns cost to compare with the grants is then bounded too.
+ *
+ * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`, `FILTER_INVALID`
+ */
 export function assertMayRead(principal: Principal, filter: FilterInput): void {
+  const { length } = patternsOf(filter);
+  if (length > PATTERNS_PER_FILTER_MAX) {
+    const message = `${length} patterns are more than the ${PATTERNS_PER_FILTER_MAX} of a filter`;
+    throw new BusError('FILTER_INVALID', message, { details: { path: 'topics' } });
+  }
   const pattern = principal.beyondSubscribe(patternsOf(filter));
   if (pattern === undefined) return;
   assertPattern(pattern);
@@ -54,13 +63,6 @@ export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
   if (isRevoked) throw new BusError('UNAUTHENTICATED', 'the key was revoked or changed');
   if (expiresAt === undefined || Date.now() < expiresAt) return;
   throw new BusError('UNAUTHENTICATED', 'the token has expired');
-}
-
-export function readableTopics(
-  principal: Principal,
-  topics: readonly TopicInfo[],
-): readonly TopicInfo[] {
-  return topics.filter(({ name }) => principal.maySubscribe(name));
 }
 
 function patternsOf(filter: FilterInput): readonly string[] {

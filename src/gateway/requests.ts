@@ -11,14 +11,10 @@ import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
-import {
-  assertMayAdminister,
-  assertMayRead,
-  permittedEvents,
-  readableTopics,
-} from './permissions.js';
+import { assertMayAdminister, assertMayRead, permittedEvents } from './permissions.js';
 import type { GatewaySettings } from './settings.js';
 import type { SharedFrames } from './shared-frames.js';
+import { topicList } from './topic-list.js';
 
 /**
  * Answers the requests of one connection, each with the frames of contract section 6. An expected
@@ -188,11 +184,8 @@ export class RequestAnswerer {
   }
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
-    const pattern = payload?.pattern;
-    if (pattern !== undefined) assertMayRead(this.#principal, pattern);
-    const topics = await this.#endpoint.topics(pattern);
-    const readable = readableTopics(this.#principal, topics);
-    await this.#sendList('topics', readable, JSON.stringify, requestId);
+    const topics = topicList(this.#endpoint, this.#principal, payload?.pattern);
+    await this.#sendList('topics', topics, JSON.stringify, requestId);
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {

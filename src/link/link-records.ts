@@ -126,7 +126,7 @@ export type ShardRequest =
   /** Those furthest behind, at most so many. */
   | { readonly kind: 'laggards'; readonly limit: number }
   /** `after` the topic of that number. */
-  | { readonly kind: 'topics'; readonly pattern: string; readonly after: number };
+  | { readonly kind: 'topics'; readonly patterns: readonly string[]; readonly after: number };
 
 /** Subscribers are listed by endpoint and, within it, by number. */
 export interface SubscriberKey {

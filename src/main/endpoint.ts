@@ -134,6 +134,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       countConnections: (change) => this.#census.addConnections(this.#data.share, change),
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
+      topicPages: (patterns) => this.#topicPages(patterns),
       census: this.#census,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
     };
@@ -210,8 +211,20 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   async topics(pattern = '*'): Promise<TopicInfo[]> {
     this.assertOpen();
     assertPattern(pattern);
-    const perShard = await Promise.all(this.#proxies.map((proxy) => topicsOf(proxy, pattern)));
-    return perShard.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+    const perShard = await Promise.all(
+      this.#proxies.map(async (proxy) => {
+        const found: TopicInfo[] = [];
+        for await (const page of topicsOf(proxy, [pattern])) found.push(...page);
+        return found;
+      }),
+    );
+    return perShard.flat().sort(byName);
+  }
+
+  async *#topicPages(patterns: readonly string[]): AsyncGenerator<TopicInfo[]> {
+    this.assertOpen();
+    if (patterns.length === 0) return;
+    for (const proxy of this.#proxies) yield* topicsOf(proxy, patterns);
   }
 
   async stats(): Promise<BusStats> {
@@ -351,6 +364,10 @@ function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
     const tracing = activeTracing();
     return tracing === undefined ? handler(event) : tracing.handle(event, handler);
   };
+}
+
+function byName(a: TopicInfo, b: TopicInfo): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 function closedError(): BusError {

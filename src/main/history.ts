@@ -11,9 +11,9 @@ import {
   SHARD_CATCH_UP_EVENTS_MAX,
 } from '../protocol/limits.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
-import { decodePage, type Page } from '../store/page.js';
+import { decodePage } from '../store/page.js';
 import type { SubscribeFrom } from './bus.js';
-import { shardsOf } from './query.js';
+import { newestPositions } from './newest.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
 import type { ShardPart } from './shard-part.js';
@@ -47,7 +47,14 @@ export class HistoryReader {
         this.#proxies.map(({ shard }) => this.#services.positionAt(shard, sinceMs)),
       );
     }
-    if ('last' in from) return this.#lastPositions(subscription, from.last);
+    if ('last' in from) {
+      return newestPositions(this.#services, {
+        filter: subscription.filter,
+        last: from.last,
+        heads: this.#proxies.map(({ control }) => control.head),
+        isOver: () => subscription.ended,
+      });
+    }
     const { positions, gaps } = await this.#services.resolveCursor(from.after);
     for (const gap of gaps) subscription.tellGap(gap);
     return positions;
@@ -97,37 +104,6 @@ export class HistoryReader {
       part.received = Math.max(part.received, page.next);
       subscription.flush();
     }
-  }
-
-  /** So that the newest `last` matching events of all shards together, and what follows, are delivered. */
-  async #lastPositions(subscription: BusSubscription, last: number): Promise<readonly number[]> {
-    const positions = this.#proxies.map(({ control }) => control.head);
-    const candidates: { shard: number; sequence: number; recordedAt: number }[] = [];
-    for (const shard of shardsOf(subscription.filter, positions.length)) {
-      let found = 0;
-      let until = positions[shard]!;
-      while (found < last && until > 0) {
-        const page: Page = await this.#services.page(shard, {
-          filter: subscription.filter,
-          after: 0,
-          until,
-          limit: Math.min(last - found, READ_PAGE_EVENTS),
-          limitBytes: READ_PAGE_BYTES,
-          reverse: true,
-        });
-        decodePage(page, ({ sequence, recordedAt }) => {
-          candidates.push({ shard, sequence, recordedAt });
-        });
-        found += page.count;
-        if (page.done) break;
-        until = page.next;
-      }
-    }
-    candidates.sort((a, b) => b.recordedAt - a.recordedAt || b.sequence - a.sequence);
-    for (const { shard, sequence } of candidates.slice(0, last)) {
-      positions[shard] = Math.min(positions[shard]!, sequence - 1);
-    }
-    return positions;
   }
 }
 

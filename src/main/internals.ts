@@ -2,6 +2,7 @@
  * What an endpoint offers to the gateway and to nobody else: under a symbol that no user meets.
  */
 import type { BusCensus } from '../link/bus-census.js';
+import type { TopicInfo } from '../protocol/bus-api.js';
 import type { BusError } from '../protocol/errors.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
@@ -25,6 +26,8 @@ export interface EndpointInternals {
    * `undefined`, or what is wrong.
    */
   shardFaults(): Promise<readonly (string | undefined)[]>;
+  /** Topics that any of the patterns matches, shard by shard as they are answered, in no order. */
+  topicPages(patterns: readonly string[]): AsyncGenerator<readonly TopicInfo[]>;
   readonly census: BusCensus;
   /** Of all shards the shortest, ms; see `EventLog.dedupeReachMs`. */
   readonly dedupe: DedupeReach;

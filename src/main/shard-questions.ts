@@ -11,22 +11,22 @@ import { SUBSCRIBERS_LISTED_MAX } from '../protocol/limits.js';
 import type { SubscriberInfo, TopicInfo } from './bus.js';
 import type { ShardProxy } from './shard-proxy.js';
 
-export async function topicsOf(proxy: ShardProxy, pattern: string): Promise<TopicInfo[]> {
-  const found: TopicInfo[] = [];
+/** Topics that any of the patterns matches, as the shard answers them. Whoever stops taking asks no more. */
+export async function* topicsOf(
+  proxy: ShardProxy,
+  patterns: readonly string[],
+): AsyncGenerator<TopicInfo[]> {
   for (let after: number | null = 0; after !== null; ) {
-    const request = { kind: 'topics', pattern, after } satisfies ShardRequest;
+    const request = { kind: 'topics', patterns, after } satisfies ShardRequest;
     const reply: TopicsReply = await proxy.request(CONTROL_REQUEST, () => request);
-    for (const { firstAt, lastAt, ...topic } of reply.topics) {
-      found.push({
-        ...topic,
-        shard: proxy.shard,
-        firstAt: new Date(firstAt).toISOString(),
-        lastAt: new Date(lastAt).toISOString(),
-      });
-    }
+    yield reply.topics.map(({ firstAt, lastAt, ...topic }) => ({
+      ...topic,
+      shard: proxy.shard,
+      firstAt: new Date(firstAt).toISOString(),
+      lastAt: new Date(lastAt).toISOString(),
+    }));
     after = reply.next;
   }
-  return found;
 }
 
 export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<SubscriberInfo[]> {

@@ -71,15 +71,14 @@ function checkAttributes(attributes: unknown): void {
   }
   let count = 0;
   for (const key in attributes) {
-    count++;
+    if (++count > ATTRIBUTES_MAX) {
+      throw invalid('attributes', `there are more than ${ATTRIBUTES_MAX} attributes`);
+    }
     const keyFault = attributeKeyFault(key);
     if (keyFault !== undefined) throw invalid('attributes', keyFault);
     const value = (attributes as Record<string, unknown>)[key];
     const fault = attributeValueFault('attribute', value);
     if (fault !== undefined) throw invalid('attributes', `${fault} (key ${quote(key)})`);
-  }
-  if (count > ATTRIBUTES_MAX) {
-    throw invalid('attributes', `${count} attributes are more than ${ATTRIBUTES_MAX}`);
   }
 }
 

@@ -113,6 +113,8 @@ export const LIVE_FEED_EVENTS_PER_TURN = 4096;
 export const CATCH_UP_EVENTS_PER_TURN = 512;
 export const CATCH_UP_EVENTS_PER_STEP = 128;
 export const CATCH_UP_BYTES_PER_STEP = 256 * KIB;
+/** A list of topics up to this long is answered in order; a longer one is passed on as it is found. */
+export const TOPICS_SORTED_MAX = 10_000;
 /** Topics that a shard looks at for one answer. */
 export const TOPICS_PER_REPLY = 1024;
 /** Subscribers, and characters of their patterns, in one answer of a shard. */
@@ -152,6 +154,8 @@ export const GRANT_PATTERNS_MAX = 256;
 export const REDACTION_PATHS_MAX = 64;
 export const REDACTION_PATH_LENGTH_MAX = 256;
 export const REDACTION_PATH_STEPS_MAX = 16;
+/** Steps of redaction paths that may be looked at for one payload; what is left of it then is masked. */
+export const REDACTION_WORK_MAX = 262_144;
 /** Topics for which a principal remembers what is masked there. Few, as each JWT's connection has its own. */
 export const REDACTION_TOPICS_CACHED_MAX = 64;
 /** Principals whose rates are remembered over their connections; the one unseen longest is forgotten first. */

@@ -3,6 +3,8 @@ import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
 import { isDeeperThan } from './json-depth.js';
 import {
+  ATTRIBUTES_MAX,
+  FILTER_VALUES_MAX,
   FRAME_ENVELOPE_DEPTH,
   JSON_DEPTH_MAX,
   PUBLISH_MANY_MAX,
@@ -24,7 +26,15 @@ export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
 export type RequestId = string | number;
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX));
-const strings = v.array(v.string());
+/** Looked at before the elements are: a frame has room for a hundred thousand of them. */
+const tooMany = (limit: number) =>
+  v.custom<never>(() => false, `it has more elements than ${limit}, which is the limit`);
+const fewStrings = v.array(v.string());
+const strings = v.lazy((input) =>
+  Array.isArray(input) && input.length > FILTER_VALUES_MAX
+    ? tooMany(FILTER_VALUES_MAX)
+    : fewStrings,
+);
 const nonEmptyStrings = v.pipe(strings, v.minLength(1));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));
 
@@ -32,8 +42,16 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.M
 const notAnArray = v.custom<never>(() => false, 'it is an array, not an object');
 const stringsByKey = v.record(v.string(), strings);
 const stringByKey = v.record(v.string(), v.string());
-const valuesByKey = v.lazy((input) => (Array.isArray(input) ? notAnArray : stringsByKey));
-const valueByKey = v.lazy((input) => (Array.isArray(input) ? notAnArray : stringByKey));
+const valuesByKey = v.lazy((input) => keyFault(input) ?? stringsByKey);
+const valueByKey = v.lazy((input) => keyFault(input) ?? stringByKey);
+
+/** The bus tells of a few too many with a code of its own. */
+function keyFault(input: unknown) {
+  if (Array.isArray(input)) return notAnArray;
+  const isObject = typeof input === 'object' && input !== null;
+  const keysMax = ATTRIBUTES_MAX * 2;
+  return isObject && Object.keys(input).length > keysMax ? tooMany(keysMax) : undefined;
+}
 
 const filter = v.strictObject({
   topics: nonEmptyStrings,

@@ -17,7 +17,8 @@ import {
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
 } from '../protocol/limits.js';
-import { matchesPattern } from '../protocol/topic.js';
+import { PatternSet } from '../protocol/pattern-set.js';
+import { hasWildcard } from '../protocol/topic.js';
 import type { EventLog } from '../store/event-log.js';
 import { MODE_NAMES } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
@@ -54,22 +55,39 @@ export class Questions {
       case 'laggards':
         return this.#laggards(request.limit);
       case 'topics':
-        return this.#topics(request.pattern, request.after);
+        return this.#topics(request.patterns, request.after);
     }
   }
 
-  #topics(pattern: string, after: number): TopicsReply {
+  #topics(patterns: readonly string[], after: number): TopicsReply {
     if (this.#left <= 0) return { topics: [], next: after };
+    if (!patterns.some(hasWildcard)) return this.#topicsByName(patterns, after);
+    const wanted = new PatternSet(patterns);
     const names: string[] = [];
     const next = this.#log.scanTopics(after, TOPICS_PER_REPLY, ({ name, events }) => {
-      if (events > 0 && matchesPattern(pattern, name)) names.push(name);
+      if (events > 0 && wanted.covers(name)) names.push(name);
     });
     this.#left -= TOPICS_PER_REPLY;
-    const topics = names.map((name): TopicEntry => {
-      const { events, firstSequence, lastSequence, firstAt, lastAt } = this.#log.topic(name)!;
-      return { name, events, firstSequence, lastSequence, firstAt, lastAt };
-    });
-    return { topics, next: next === 0 ? null : next };
+    return { topics: this.#entries(names), next: next === 0 ? null : next };
+  }
+
+  /** Named one by one: nobody has to look at the others. `after`: how many of the names are answered. */
+  #topicsByName(names: readonly string[], after: number): TopicsReply {
+    const end = after + TOPICS_PER_REPLY;
+    const topics = this.#entries([...new Set(names.slice(after, end))]);
+    this.#left -= Math.min(names.length - after, TOPICS_PER_REPLY);
+    return { topics, next: end < names.length ? end : null };
+  }
+
+  #entries(names: readonly string[]): TopicEntry[] {
+    const entries: TopicEntry[] = [];
+    for (const name of names) {
+      const topic = this.#log.topic(name);
+      if (topic === undefined || topic.events === 0) continue;
+      const { events, firstSequence, lastSequence, firstAt, lastAt } = topic;
+      entries.push({ name, events, firstSequence, lastSequence, firstAt, lastAt });
+    }
+    return entries;
   }
 
   /** A page costs as much as an event on the topic does; it goes through all that match, to have them in order. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { REDACTED, Redaction, redactValue } from '../../src/auth/redaction.js';
+import { Masker, REDACTED } from '../../src/auth/masker.js';
+import { Redaction } from '../../src/auth/redaction.js';
 import { parseRedactionPath, redactionPathFault } from '../../src/auth/redaction-path.js';
 import type { Event } from '../../src/protocol/event.js';
 import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits.js';
@@ -8,7 +9,7 @@ import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits.js';
 const R = REDACTED;
 
 function redact(value: unknown, ...paths: string[]): unknown {
-  return redactValue(value, paths.map(parseRedactionPath));
+  return new Masker(paths.map(parseRedactionPath)).mask(value);
 }
 
 function eventOn(topic: string, payload: unknown): Event {

@@ -30,7 +30,11 @@ describe('a question for topics', () => {
     const found: string[] = [];
     for (let after: number | null = 0; after !== null; ) {
       questions.beginTurn();
-      const reply = questions.answer({ kind: 'topics', pattern: 't.odd.+', after }) as TopicsReply;
+      const reply = questions.answer({
+        kind: 'topics',
+        patterns: ['t.odd.+'],
+        after,
+      }) as TopicsReply;
       expect(reply.topics.length).toBeLessThanOrEqual(TOPICS_PER_REPLY);
       found.push(...reply.topics.map(({ name }) => name));
       log.pruneStep(1000);
@@ -45,7 +49,7 @@ describe('a question for topics', () => {
     questions.beginTurn();
     let found = 0;
     for (let asker = 0; asker < 1000; asker++) {
-      const reply = questions.answer({ kind: 'topics', pattern: '*', after: 0 }) as TopicsReply;
+      const reply = questions.answer({ kind: 'topics', patterns: ['*'], after: 0 }) as TopicsReply;
       found += reply.topics.length;
       expect(reply.next).toBe(reply.topics.length);
     }

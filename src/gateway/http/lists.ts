@@ -1,4 +1,5 @@
-import { assertMayAdminister, assertMayRead, readableTopics } from '../permissions.js';
+import { assertMayAdminister } from '../permissions.js';
+import { topicList } from '../topic-list.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import type { RouteContext } from './http-context.js';
 import { sendList } from './list-answer.js';
@@ -11,10 +12,7 @@ export async function listTopics(exchange: Exchange, context: RouteContext): Pro
   const { request, parameters, principal } = exchange;
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['pattern']);
-  const pattern = parameters.one('pattern');
-  // Who asks for all of them gets those that it may read; who asks for some must be allowed to.
-  if (pattern !== undefined) assertMayRead(principal, pattern);
-  const topics = readableTopics(principal, await context.endpoint.topics(pattern));
+  const topics = topicList(context.endpoint, principal, parameters.one('pattern'));
   await sendList(exchange, context, texts(topics), { type });
 }
 
@@ -37,6 +35,6 @@ export async function stats(exchange: Exchange, { endpoint }: RouteContext): Pro
   sendJson(response, 200, await endpoint.stats());
 }
 
-function* texts(items: readonly unknown[]): Generator<string> {
-  for (const item of items) yield JSON.stringify(item);
+async function* texts(items: AsyncIterable<unknown> | Iterable<unknown>): AsyncGenerator<string> {
+  for await (const item of items) yield JSON.stringify(item);
 }

@@ -28,6 +28,7 @@ describe('who may', () => {
     const nobody = principal({
       mayPublish: () => false,
       maySubscribe: () => false,
+      readable: [],
       beyondSubscribe: ([pattern]) => pattern,
       mayAdminister: () => false,
     });

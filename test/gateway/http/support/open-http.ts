@@ -68,6 +68,7 @@ export function principal(changes: Partial<Principal> = {}): Principal {
     isRevoked: false,
     rates: {},
     redacts: false,
+    readable: ['*'],
     mayPublish: () => true,
     maySubscribe: () => true,
     beyondSubscribe: () => undefined,

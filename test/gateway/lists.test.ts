@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { assertMayRead } from '../../src/gateway/permissions.js';
+import { topicList } from '../../src/gateway/topic-list.js';
+import type { BusEndpoint, TopicInfo } from '../../src/main/bus.js';
+import { INTERNALS } from '../../src/main/internals.js';
+import { PATTERNS_PER_FILTER_MAX, TOPICS_SORTED_MAX } from '../../src/protocol/limits.js';
+import { parseClientFrame } from '../../src/protocol/wire.js';
+import { principal } from './http/support/open-http.js';
+
+/** Lists, and filters, of those who may read little: what they cost is bounded before anything is done for them. */
+
+const info = (name: string): TopicInfo => ({
+  name,
+  shard: 0,
+  events: 1,
+  firstSequence: 1,
+  lastSequence: 1,
+  firstAt: '',
+  lastAt: '',
+});
+
+/** A bus of many topics, and what was asked of it. */
+function manyTopics(pages: number, perPage: number) {
+  const asked: (readonly string[])[] = [];
+  let given = 0;
+  async function* topicPages(patterns: readonly string[]): AsyncGenerator<readonly TopicInfo[]> {
+    asked.push(patterns);
+    for (let page = pages; page > 0; page--) {
+      given++;
+      yield Array.from({ length: perPage }, (_, n) => info(`t.${page * perPage - n}`));
+    }
+  }
+  const endpoint = { [INTERNALS]: { topicPages } } as Partial<BusEndpoint> as BusEndpoint;
+  return { endpoint, asked, pagesGiven: () => given };
+}
+
+describe('a list of topics', () => {
+  it('of one who may read nothing asks nobody', async () => {
+    const { endpoint, asked } = manyTopics(3, 3);
+    const nobody = principal({ readable: [] });
+    for await (const _ of topicList(endpoint, nobody, undefined)) expect.fail('there is one');
+    expect(asked).toEqual([]);
+  });
+
+  it('is asked for by what may be read', async () => {
+    const { endpoint, asked } = manyTopics(1, 1);
+    const reader = principal({ readable: ['a.*', 'b.c'] });
+    for await (const _ of topicList(endpoint, reader, undefined));
+    for await (const _ of topicList(endpoint, reader, 'a.x.*'));
+    expect(asked).toEqual([['a.*', 'b.c'], ['a.x.*']]);
+  });
+
+  it('is in order while it is short, and is never held as a whole when it is long', async () => {
+    const short = manyTopics(3, 4);
+    const names: string[] = [];
+    for await (const { name } of topicList(short.endpoint, principal(), undefined))
+      names.push(name);
+    expect(names).toEqual([...names].sort());
+    const perPage = 1000;
+    const long = manyTopics(200, perPage);
+    let taken = 0;
+    for await (const _ of topicList(long.endpoint, principal(), undefined)) {
+      if (taken++ > TOPICS_SORTED_MAX + perPage) break;
+    }
+    expect(long.pagesGiven()).toBeLessThanOrEqual(TOPICS_SORTED_MAX / perPage + 2);
+  });
+});
+
+it('a filter of too many patterns is refused before any of them is compared with grants', () => {
+  let compared = 0;
+  const reader = principal({
+    beyondSubscribe: () => {
+      compared++;
+      return undefined;
+    },
+  });
+  const topics = Array.from({ length: PATTERNS_PER_FILTER_MAX + 1 }, () => 'a');
+  for (const filter of [topics, { topics }]) {
+    expect(() => assertMayRead(reader, filter)).toThrow('patterns are more than');
+    const frame = { type: 'subscribe', payload: { subscription: 's', filter } };
+    expect(parseClientFrame(JSON.stringify(frame))).toMatchObject({
+      error: { code: 'MESSAGE_INVALID', message: expect.stringContaining('1024') },
+    });
+  }
+  expect(compared).toBe(0);
+});
