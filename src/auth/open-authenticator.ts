@@ -1,5 +1,6 @@
 import { BusError } from '../protocol/errors.js';
 import { TOKEN_LENGTH_MAX } from '../protocol/limits.js';
+import { messageOf } from '../protocol/thrown.js';
 import { API_KEY_PREFIX } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';
 import { type AuthOptions, type Fault, faultyOptions, parseAuthOptions } from './auth-options.js';
@@ -95,7 +96,7 @@ class GrantingAuthenticator implements Authenticator {
         listener(principal);
       } catch (error) {
         // The others have to hear of it all the same.
-        this.#log('error', 'a listener for revoked keys failed', { fault: String(error) });
+        this.#log('error', 'a listener for revoked keys failed', { fault: messageOf(error) });
       }
     }
   }

@@ -5,6 +5,7 @@ import {
   JWKS_COOLDOWN_MS,
   JWKS_TIMEOUT_MS,
 } from '../protocol/limits.js';
+import { isError, messageOf } from '../protocol/thrown.js';
 import type { AuthLogger } from './auth-log.js';
 
 /**
@@ -65,6 +66,7 @@ function isKeySet(text: string): boolean {
 
 /** `fetch failed` says nothing; its cause does. */
 function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error;
-  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+  const message = messageOf(error);
+  const cause = isError(error) ? error.cause : undefined;
+  return isError(cause) ? `${message}: ${messageOf(cause)}` : message;
 }

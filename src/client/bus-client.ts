@@ -62,7 +62,8 @@ export class BusClient implements BusApi {
   constructor(openSocket: OpenSocket, url: string | URL, options?: ConnectOptions) {
     const parsed = parseConnectOptions(url, options);
     this.url = parsed.url;
-    this.#onError = parsed.onError;
+    // Not where it happens: a frame is being taken, whose sender is not to blame if this throws.
+    this.#onError = (error) => queueMicrotask(() => parsed.onError(error));
     this.#isLazy = parsed.lazy;
     this.#link = new Link(openSocket, parsed, {
       onState: (change) => this.#onState(change),

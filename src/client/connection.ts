@@ -1,6 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import { CLIENT_PROBE_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { errorOf, messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import { WIRE_PROTOCOL } from '../protocol/wire-name.js';
 import type { ParsedConnectOptions } from './options.js';
@@ -98,7 +99,7 @@ export class Connection implements SocketListener {
       const frame = parseServerFrame(text);
       if (frame !== undefined) this.#take(frame, text.length);
     } catch (error) {
-      this.cut(error instanceof BusError ? error : invalid(String(error), error));
+      this.cut(error instanceof BusError ? error : invalid(messageOf(error), error));
     }
   }
 
@@ -131,8 +132,9 @@ export class Connection implements SocketListener {
       this.#token = token;
       this.#socket = openSocket({ url, protocol: WIRE_PROTOCOL, maxFrameBytes }, this);
     } catch (cause) {
-      if (cause instanceof BusError) this.cut(cause);
-      else this.cut(this.#failure(`could not be begun: ${String(cause)}`, {}, cause));
+      const error = errorOf(cause);
+      if (error instanceof BusError) this.cut(error);
+      else this.cut(this.#failure(`could not be begun: ${messageOf(cause)}`, {}, cause));
     }
   }
 

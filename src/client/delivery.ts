@@ -1,6 +1,7 @@
 import { Deque } from '../collections/deque.js';
 import type { EventHandler } from '../protocol/bus-api.js';
 import type { Event } from '../protocol/event.js';
+import { errorOf } from '../protocol/thrown.js';
 import { ConsumedPosition } from './consumed-position.js';
 
 /**
@@ -151,8 +152,9 @@ export class Delivery<P> {
     try {
       for (let item = this.#take(); item !== undefined; item = this.#take()) {
         const answer = handler(item.event);
-        if (answer !== undefined && typeof answer.then === 'function') {
-          answer.then(this.#handled, this.#handlerFailed);
+        // Whatever a handler without types returns, `null` too; a thenable is made a promise, which settles once.
+        if (typeof answer?.then === 'function') {
+          Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
           return;
         }
         this.settle();
@@ -175,9 +177,7 @@ export class Delivery<P> {
     this.#isHandling = false;
     // Not consumed: whoever resumes from the cursor gets it again.
     this.#current = undefined;
-    this.#host.onHandlerFailed(
-      error instanceof Error ? error : new Error(String(error), { cause: error }),
-    );
+    this.#host.onHandlerFailed(errorOf(error));
   };
 
   #take(): Item<P> | undefined {

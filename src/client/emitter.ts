@@ -1,4 +1,5 @@
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 
 /**
  * Listeners by name, for a browser as for Node. A listener that throws or rejects is its owner's fault:
@@ -34,8 +35,7 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   emit<E extends keyof Events>(event: E, ...values: Parameters<Events[E]>): void {
     for (const listener of [...(this.#listeners[event] ?? [])]) {
       try {
-        const answer: unknown = listener(...values);
-        if (answer instanceof Promise) answer.catch((error) => this.#failed(event, error));
+        Promise.resolve(listener(...values)).catch((error) => this.#failed(event, error));
       } catch (error) {
         this.#failed(event, error);
       }
@@ -43,8 +43,7 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   }
 
   #failed(event: keyof Events, cause: unknown): void {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `'${String(event)}' listener of ${this.#owner} failed: ${reason}`;
+    const message = `'${String(event)}' listener of ${this.#owner} failed: ${messageOf(cause)}`;
     this.#report(new BusError('HANDLER_FAILED', message, { cause }));
   }
 }

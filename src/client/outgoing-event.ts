@@ -6,6 +6,7 @@ import { checkEventInput } from '../protocol/event-input.js';
 import { payloadText } from '../protocol/payload.js';
 import { quote } from '../protocol/quote.js';
 import { utf8Length } from '../protocol/utf8.js';
+import { isAbortSignal } from '../protocol/watch-signal.js';
 import { optionsInvalid } from './options.js';
 
 /** An event as it leaves: checked, with an id, as JSON text made once, however often it is sent. */
@@ -38,7 +39,7 @@ export function outgoingEvent(
   const { payload, timestamp, ...fields } = input;
   const payloadJson = payloadText(payload, limits.payloadBytes);
   const id = input.id ?? ulid();
-  const when = timestamp instanceof Date ? timestamp.toISOString() : timestamp;
+  const when = typeof timestamp === 'object' ? timestamp.toISOString() : timestamp;
   const head = JSON.stringify({ source, ...fields, id, timestamp: when });
   const text = `${head.slice(0, -1)},"payload":${payloadJson}}`;
   const bytes = utf8Length(text);
@@ -78,7 +79,7 @@ export function checkPublishOptions(
   if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
     fault('idScope', `'topic' or 'source', not ${quote(idScope)}`);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isAbortSignal(signal)) {
     fault('signal', `an AbortSignal, not ${quote(signal)}`);
   }
   if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs >= 0)) {

@@ -9,6 +9,7 @@ import {
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { timestampFault, timestampMs } from '../protocol/timestamp.js';
+import { isAbortSignal } from '../protocol/watch-signal.js';
 import { type CoalesceOptions, coalesceFault } from './coalescer.js';
 import { optionsInvalid } from './options.js';
 
@@ -54,8 +55,7 @@ const FAULTS: Readonly<Record<string, (value: unknown) => string | undefined>> =
     typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH_MAX
       ? undefined
       : `1 to ${NAME_LENGTH_MAX} characters, not ${quote(value)}`,
-  signal: (value) =>
-    value instanceof AbortSignal ? undefined : `an AbortSignal, not ${quote(value)}`,
+  signal: (value) => (isAbortSignal(value) ? undefined : `an AbortSignal, not ${quote(value)}`),
   coalesce: coalesceFault,
 };
 

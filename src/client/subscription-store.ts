@@ -1,6 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { BusClient } from './bus-client.js';
 import type { StateChange } from './link.js';
 import { isPageHidden, watchVisibility } from './page-hints.js';
@@ -153,7 +154,7 @@ export class SubscriptionStore<P> {
     this.#error =
       error instanceof BusError
         ? error
-        : new BusError('HANDLER_FAILED', `the subscription failed: ${String(error)}`, {
+        : new BusError('HANDLER_FAILED', `the subscription failed: ${messageOf(error)}`, {
             cause: error,
           });
     this.#become('failed');

@@ -9,6 +9,7 @@ import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
 import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
+import { errorOf, messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { Coalescer, coalesced } from './coalescer.js';
 import { Delivery } from './delivery.js';
@@ -363,7 +364,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     try {
       if (this.#coalescer.take(event)) return true;
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(errorOf(error));
     }
     this.#flushCoalesced();
     return false;
@@ -395,7 +396,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     try {
       batch = coalescer.flush();
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      this.fail(errorOf(error));
       return;
     }
     const last = batch.length - 1;
@@ -504,7 +505,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     const error =
       failure instanceof BusError
         ? failure
-        : new BusError('HANDLER_FAILED', `handler of ${this.id} failed: ${failure.message}`, {
+        : new BusError('HANDLER_FAILED', `handler of ${this.id} failed: ${messageOf(failure)}`, {
             cause: failure,
           });
     if (this.#emitter.has('error')) this.#emitter.emit('error', error);

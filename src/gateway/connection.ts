@@ -12,6 +12,7 @@ import {
   REQUESTS_BYTES_PER_CONNECTION_MAX,
   REQUESTS_PER_CONNECTION_MAX,
 } from '../protocol/limits.js';
+import { messageOf } from '../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
 import type { Place } from './admission.js';
 import { PendingAuthentication, watchExpiry } from './authentication.js';
@@ -279,7 +280,7 @@ export class Connection implements OutboundOwner {
   #refuse(error: unknown, requestId?: RequestId): void {
     const data = errorData(error);
     if (!(error instanceof BusError))
-      this.#log('error', 'request failed', { error: String(error) });
+      this.#log('error', 'request failed', { error: messageOf(error) });
     this.#outbound.send(frameText('error', data, requestId));
   }
 

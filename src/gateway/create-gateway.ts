@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { warn } from '../main/attach-bus.js';
 import type { BusEndpoint, MountOptions } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { GatewayLogger } from './gateway-log.js';
 
 /** The gateway in a server of the user's own. What it needs is loaded when it is asked for. */
@@ -46,12 +48,28 @@ export async function createGateway(
     throw new BusError('OPTION_INVALID', message, { details: { option: misplaced } });
   }
   const { Gateway } = await import('./gateway.js');
-  const gateway = new Gateway(bus, rest, onLog, { isMounted: true });
+  const gateway = new Gateway(bus, rest, guarded(onLog), { isMounted: true });
   const close = (): Promise<void> => gateway.close();
   return {
     request: (request, response) => gateway.request(request, response),
     upgrade: (request, socket, head) => gateway.upgrade(request, socket, head),
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A logger that throws is its owner's mistake, and told once; it may not keep the gateway from its work. */
+function guarded(onLog: GatewayLogger): GatewayLogger {
+  let hasFailed = false;
+  return (level, message, fields) => {
+    try {
+      onLog(level, message, fields);
+    } catch (cause) {
+      if (!hasFailed) {
+        const reason = `'onLog' of a gateway failed: ${messageOf(cause)}`;
+        warn(new BusError('HANDLER_FAILED', reason, { cause }));
+      }
+      hasFailed = true;
+    }
   };
 }

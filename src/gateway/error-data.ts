@@ -1,4 +1,5 @@
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 
 /**
  * Any error in the form in which it crosses a socket. What is no `BusError` is a fault of ours and
@@ -6,6 +7,6 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
  */
 export function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return { code: 'INTERNAL', message: `unexpected failure: ${message}` };
 }

@@ -17,8 +17,11 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
+import { messageOf } from '../protocol/thrown.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
+import { watchSignal } from '../protocol/watch-signal.js';
+import type { BackupProgress } from '../store/backup.js';
 import type {
   BackupOptions,
   BackupResult,
@@ -240,9 +243,9 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
     }
     const onAbort = (): void => void this.#services.abortBackup();
-    const result = this.#services.backup(target, onProgress);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    return result.finally(() => signal?.removeEventListener('abort', onAbort));
+    const result = this.#services.backup(target, onProgress && this.#guarded(onProgress));
+    const forget = signal && watchSignal(signal, onAbort);
+    return result.finally(() => forget?.());
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
@@ -317,6 +320,22 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       this.#settled.wake();
     }, timeoutMs).unref();
     return this.#settled.when(() => isOverdue || isSettled()).finally(() => clearTimeout(timer));
+  }
+
+  /** `onProgress`, if it throws or rejects, is the user's mistake: the backup goes on. */
+  #guarded(onProgress: (progress: BackupProgress) => unknown): (progress: BackupProgress) => void {
+    const failed = (cause: unknown): void => {
+      const message = `'onProgress' of a backup failed: ${messageOf(cause)}`;
+      const error = new BusError('HANDLER_FAILED', message, { cause });
+      queueMicrotask(() => this.#onError(error));
+    };
+    return (progress) => {
+      try {
+        Promise.resolve(onProgress(progress)).catch(failed);
+      } catch (error) {
+        failed(error);
+      }
+    };
   }
 
   /** After all shards' rings were looked at. */

@@ -11,6 +11,7 @@ import {
   GATEWAY_STALLED_SECONDS,
   GATEWAYS_MAX,
 } from '../protocol/limits.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Bus, GatewayOptions } from './bus.js';
 import { GatewayLife } from './gateway-life.js';
 import {
@@ -151,7 +152,8 @@ export class GatewaySupervisor {
     } catch (error) {
       // The bus has begun to close meanwhile.
       this.#isClosing = true;
-      const refusal = error instanceof BusError ? error : new BusError('INTERNAL', String(error));
+      const refusal =
+        error instanceof BusError ? error : new BusError('INTERNAL', messageOf(error));
       this.#started(refusal);
       this.#end();
     }

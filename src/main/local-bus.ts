@@ -6,6 +6,7 @@ import { type AttachmentData, warn } from './attach-bus.js';
 import type { Bus, BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
 import type { BusCore } from './bus-core.js';
 import { Endpoint } from './endpoint.js';
+import { startGateway } from './gateway-starter.js';
 import { INTERNALS } from './internals.js';
 import { type ParsedBusOptions, systemEventOptions } from './options.js';
 import { type EndpointListener, ServicesAdapter } from './services.js';
@@ -65,7 +66,6 @@ export class LocalBus extends Endpoint implements Bus {
 
   async serve(options: GatewayOptions = {}): Promise<GatewayHandle> {
     this.assertOpen();
-    const { startGateway } = await import('./gateway-starter.js');
     const gateway = await startGateway(this, options);
     this.#gateways.add(gateway);
     const forget = (): void => void this.#gateways.delete(gateway);

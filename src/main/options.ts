@@ -24,6 +24,7 @@ import {
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
+import { isAbortSignal } from '../protocol/watch-signal.js';
 import type {
   BackupOptions,
   BackupProgress,
@@ -143,6 +144,8 @@ const OVERFLOW_POLICIES = [
 
 const LAST_MAX = 1_000_000;
 
+const abortSignal = v.custom<AbortSignal>(isAbortSignal, 'an AbortSignal');
+
 const subscribeOptions = v.strictObject({
   from: v.optional(
     v.custom<SubscribeFrom>(
@@ -154,7 +157,7 @@ const subscribeOptions = v.strictObject({
   overflow: v.optional(v.picklist(OVERFLOW_POLICIES), 'catch-up'),
   maxBuffer: v.optional(wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX), SUBSCRIBER_BUFFER_EVENTS),
   name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
-  signal: v.optional(v.instance(AbortSignal)),
+  signal: v.optional(abortSignal),
 });
 
 const FROM_FORMS =
@@ -210,7 +213,7 @@ const pruneOptions = v.pipe(
     before: v.optional(timestamp),
     maxEvents: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
     maxBytes: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    signal: v.optional(v.instance(AbortSignal)),
+    signal: v.optional(abortSignal),
   }),
   v.check(
     ({ before, maxEvents, maxBytes }) => (before ?? maxEvents ?? maxBytes) !== undefined,
@@ -236,7 +239,7 @@ export function parsePruneOptions(options: PruneOptions): ParsedPruneOptions {
 
 const backupOptions = v.strictObject({
   dir: v.pipe(v.string(), v.minLength(1)),
-  signal: v.optional(v.instance(AbortSignal)),
+  signal: v.optional(abortSignal),
   onProgress: v.optional(
     v.custom<(progress: BackupProgress) => void>((value) => typeof value === 'function'),
   ),
@@ -263,7 +266,7 @@ export function checkPublishOptions(options: PublishOptions): void {
   if (persist !== undefined && typeof persist !== 'boolean') {
     throw invalidOption('publish', 'persist', `true or false, not ${quote(persist)}`);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isAbortSignal(signal)) {
     throw invalidOption('publish', 'signal', `an AbortSignal, not ${quote(signal)}`);
   }
   if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {

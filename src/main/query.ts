@@ -9,6 +9,7 @@ import {
   READ_PAGE_EVENTS,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { messageOf } from '../protocol/thrown.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
@@ -184,7 +185,7 @@ function timeOf(field: string, value: Date | string | undefined): number | undef
   try {
     return parseTimestamp(value);
   } catch (cause) {
-    throw invalid(field, cause instanceof Error ? cause.message : String(cause));
+    throw invalid(field, messageOf(cause));
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/manifest.js';
 import type { Page, PageRequest } from '../store/page.js';
@@ -220,7 +221,7 @@ function answer(message: FromEndpoint, services: MainServices): Promise<unknown>
 
 function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
-  return { code: 'STORE_FAILED', message: error instanceof Error ? error.message : String(error) };
+  return { code: 'STORE_FAILED', message: messageOf(error) };
 }
 
 function gone(): BusError {

@@ -16,6 +16,7 @@ import {
 } from '../link/shard-control.js';
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { threadFlags } from '../threads/exec-argv.js';
@@ -258,7 +259,7 @@ export class ShardSupervisor {
   #giveUp(cause: Error | undefined): void {
     Atomics.store(this.#control.words, STATE, STATE_FAILED);
     this.#control.counters[ShardCounter.subscriptions] = 0;
-    const reason = cause?.message ?? 'its thread ended without an error';
+    const reason = cause === undefined ? 'its thread ended without an error' : messageOf(cause);
     const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
     this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {
       details: { shard: this.#shard, reason: why },

@@ -2,6 +2,7 @@
 
 import type { SubscriptionEvents, SubscriptionMessages } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 
 type Listeners = {
   [E in keyof SubscriptionMessages]: ((message: SubscriptionMessages[E]) => unknown)[];
@@ -46,7 +47,7 @@ export class SubscriptionListeners {
   }
 
   #errorOf(what: string, cause: unknown): BusError {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new BusError('HANDLER_FAILED', `${what} of ${this.#id} failed: ${reason}`, { cause });
+    const message = `${what} of ${this.#id} failed: ${messageOf(cause)}`;
+    return new BusError('HANDLER_FAILED', message, { cause });
   }
 }

@@ -15,6 +15,7 @@ import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
 import { CREDIT_BYTES } from '../protocol/limits.js';
+import { errorOf } from '../protocol/thrown.js';
 import type { EventHandler, Gap, Subscription, SubscriptionEvents } from './bus.js';
 import { EventQueue } from './event-queue.js';
 import type { ParsedSubscribeOptions } from './options.js';
@@ -276,8 +277,9 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     try {
       while (this.#queue.length > 0) {
         const answer = handler(this.#queue.take());
-        if (answer !== undefined && typeof answer.then === 'function') {
-          answer.then(this.#handled, this.#handlerFailed);
+        // Whatever a handler without types returns, `null` too; a thenable is made a promise, which settles once.
+        if (typeof answer?.then === 'function') {
+          Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
           return;
         }
         this.#settle();
@@ -299,7 +301,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #handlerFailed = (error: unknown): void => {
     this.#isHandling = false;
     // Not consumed: whoever resumes from the cursor gets it again.
-    this.fail(error instanceof Error ? error : new Error(String(error), { cause: error }));
+    this.fail(errorOf(error));
   };
 
   /** The event that was handed out last is consumed. */

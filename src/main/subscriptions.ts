@@ -18,6 +18,7 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { CREDIT_BYTES, DELIVERIES_PER_SAMPLE } from '../protocol/limits.js';
+import { watchSignal } from '../protocol/watch-signal.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../record/event-record.js';
 import type { EventHandler } from './bus.js';
 import { HistoryReader } from './history.js';
@@ -310,10 +311,10 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {
   if (signal === undefined) return;
   const onAbort = (): void => void subscription.unsubscribe();
-  if (signal.aborted) queueMicrotask(onAbort);
-  else {
-    signal.addEventListener('abort', onAbort, { once: true });
-    const forget = (): void => signal.removeEventListener('abort', onAbort);
-    subscription.closed.then(forget, forget);
+  if (signal.aborted) {
+    queueMicrotask(onAbort);
+    return;
   }
+  const forget = watchSignal(signal, onAbort);
+  subscription.closed.then(forget, forget);
 }

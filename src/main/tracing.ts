@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import type * as Api from '@opentelemetry/api';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX } from '../protocol/limits.js';
+import { errorOf, messageOf } from '../protocol/thrown.js';
 import type { EventHandler } from './bus.js';
 
 const TRACEPARENT = 'traceparent';
@@ -107,7 +108,7 @@ export class Tracing {
       span.end();
       throw error;
     }
-    if (answer instanceof Promise) return this.#settle(span, answer, () => {});
+    if (typeof answer?.then === 'function') return this.#settle(span, answer, () => {});
     span.end();
   }
 
@@ -140,8 +141,13 @@ export class Tracing {
   }
 
   #fail(span: Api.Span, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    span.recordException(error instanceof Error ? error : message);
+    const message = messageOf(error);
+    try {
+      span.recordException(errorOf(error));
+    } catch {
+      // An error whose properties throw.
+      span.recordException(message);
+    }
     span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message });
   }
 }

@@ -2,6 +2,7 @@ import { BusError } from './errors.js';
 import type { EventInput } from './event.js';
 import { TOPIC_DEFINITION_CACHE_TOPICS } from './limits.js';
 import { quote } from './quote.js';
+import { messageOf } from './thrown.js';
 import { assertPattern, assertTopic, matchesPattern } from './topic.js';
 
 /**
@@ -99,17 +100,9 @@ class SchemaTopic<P> implements TopicDefinition<P> {
   }
 
   check(payload: unknown): P {
-    const result = this.#validate(payload);
-    if (isThenable(result)) {
-      // Its rejection, if any, has nobody else to hear it.
-      result.then(undefined, () => undefined);
-      throw new BusError(
-        'OPTION_INVALID',
-        `the validator of ${quote(this.pattern)} answered a promise; it has to be synchronous`,
-      );
-    }
-    if (result.issues === undefined) return payload as P;
-    throw misfit(this.pattern, result.issues);
+    const fault = this.#faultOf(payload);
+    if (fault === undefined) return payload as P;
+    throw fault;
   }
 
   event(topic: string, fields: Omit<EventInput<P>, 'topic'>): EventInput<P> {
@@ -122,12 +115,15 @@ class SchemaTopic<P> implements TopicDefinition<P> {
     return { ...fields, topic };
   }
 
-  #validate(payload: unknown): SchemaResult | Promise<SchemaResult> {
+  /** The validator may throw, or answer what is no answer: either way the payload was not found to fit. */
+  #faultOf(payload: unknown): BusError | undefined {
     try {
-      return this.#schema['~standard'].validate(payload);
+      const result = this.#schema['~standard'].validate(payload);
+      if (isThenable(result)) return asynchronous(this.pattern, result);
+      return result.issues === undefined ? undefined : misfit(this.pattern, result.issues);
     } catch (cause) {
-      const message = `the validator of ${quote(this.pattern)} threw`;
-      throw new BusError('PAYLOAD_INVALID', message, { cause });
+      const message = `the validator of ${quote(this.pattern)} threw: ${messageOf(cause)}`;
+      return new BusError('PAYLOAD_INVALID', message, { cause });
     }
   }
 }
@@ -170,6 +166,15 @@ export class TopicDefinitions {
     this.#byTopic.set(topic, found);
     return found;
   }
+}
+
+function asynchronous(pattern: string, result: Promise<SchemaResult>): BusError {
+  // Its rejection, if any, has nobody else to hear it.
+  result.then(undefined, () => undefined);
+  return new BusError(
+    'OPTION_INVALID',
+    `the validator of ${quote(pattern)} answered a promise; it has to be synchronous`,
+  );
 }
 
 function misfit(pattern: string, found: readonly SchemaIssue[]): BusError {

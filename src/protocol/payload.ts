@@ -2,6 +2,7 @@ import { BusError } from './errors.js';
 import { isDeeperThan } from './json-depth.js';
 import { JSON_DEPTH_MAX } from './limits.js';
 import { quote } from './quote.js';
+import { messageOf } from './thrown.js';
 import { utf8Length } from './utf8.js';
 
 /**
@@ -65,8 +66,8 @@ function stringifyFailure(payload: unknown, maxBytes: number, cause: unknown): B
     // A getter threw, or the nesting is too deep to search: the cause has to do.
   }
   if (search.fault !== undefined) return invalid(search.fault, cause);
-  const reason = cause instanceof Error ? `: ${cause.message.slice(0, 200)}` : '';
-  return invalid(`the payload could not be made into JSON${reason}`, cause);
+  const reason = messageOf(cause).slice(0, 200);
+  return invalid(`the payload could not be made into JSON: ${reason}`, cause);
 }
 
 /** Looks for the first BigInt or cycle, over a bounded number of values. */

@@ -39,9 +39,18 @@ export function timestampFault(value: unknown): string | undefined {
 /** Milliseconds since 1970, or NaN for what is no timestamp. */
 export function timestampMs(value: unknown): number {
   if (typeof value === 'string') return textMs(value);
-  if (!(value instanceof Date)) return Number.NaN;
-  const ms = value.getTime();
+  const ms = isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
   return ms >= EARLIEST_MS && ms <= LATEST_MS ? ms : Number.NaN;
+}
+
+/** Of another realm too. */
+function isDate(value: unknown): value is Date {
+  try {
+    Date.prototype.getTime.call(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function textMs(text: string): number {

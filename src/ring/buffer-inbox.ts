@@ -12,6 +12,7 @@
  *   +---------------+---------------+---------------+---------------+--------
  * ```
  */
+import { types } from 'node:util';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { RECORD_ALIGNMENT } from './ring-descriptor.js';
 
@@ -51,7 +52,7 @@ export class BufferInbox {
 
   /** For a 'message' listener on the same port, which may get a buffer before a receiver asks for it. */
   accept(message: unknown): void {
-    if (!(message instanceof SharedArrayBuffer)) return;
+    if (!types.isSharedArrayBuffer(message)) return;
     if (message.byteLength < BUFFER_HEADER_LENGTH) return;
     const bytes = Buffer.from(message);
     this.#channels.get(bytes.readInt32LE(BUFFER_CHANNEL))?.(bytes);

@@ -14,6 +14,7 @@ import {
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy } from '../ring/wait.js';
 import { SqliteEventLog } from '../store/sqlite-event-log.js';
 import { Commands } from './commands.js';
@@ -159,7 +160,7 @@ function tellFailure(error: unknown): void {
       ? error.toJSON()
       : {
           code: 'STORE_FAILED' as const,
-          message: error instanceof Error ? error.message : String(error),
+          message: messageOf(error),
         };
   data.mail.postMessage({ report: 'failed', error: failure } satisfies ShardReport);
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import { threadFlags } from '../threads/exec-argv.js';
 import { ensureDirectory, type Manifest } from './manifest.js';
 
@@ -74,7 +75,7 @@ export class Backup {
         else if (report.report === 'done') resolve(report.result);
         else reject(BusError.from(report.error));
       });
-      worker.on('error', (error) => fail(`the backup's thread died: ${error.message}`, error));
+      worker.on('error', (error) => fail(`the backup's thread died: ${messageOf(error)}`, error));
       worker.on('exit', () => fail(`the backup's thread ended before it was done`));
     });
     // Whoever aborts it need not look.

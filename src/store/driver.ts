@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 
 /**
  * The one door to SQLite: the smallest interface that the log uses, and the choice of the binding behind it. No other file
@@ -131,7 +132,7 @@ function assertOlder(name: string): void {
 }
 
 function missing(name: string, error: unknown): BusError {
-  const reason = error instanceof Error ? error.message.split('\n')[0]! : String(error);
+  const [reason] = messageOf(error).split('\n');
   const node = process.versions.node;
   const cure =
     name === FOR_OLDER_NODE

@@ -13,6 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
+import { codeOf } from '../protocol/thrown.js';
 import { FORMAT_VERSION, FORMAT_VERSION_MIN } from './schema.js';
 import { storeError } from './store-errors.js';
 
@@ -110,7 +111,7 @@ export function readManifest(dir: string): Manifest | undefined {
   try {
     text = readFileSync(join(dir, MANIFEST), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw storeError(error, join(dir, MANIFEST), 'reading');
   }
   return parseManifest(dir, text);

@@ -1,6 +1,7 @@
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Database } from './driver.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { openForReading, shardFile } from './schema.js';
@@ -69,7 +70,7 @@ function closeAll(): void {
 
 function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return { code: 'STORE_FAILED', message };
 }
 

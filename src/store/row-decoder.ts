@@ -1,4 +1,5 @@
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
@@ -62,7 +63,7 @@ export class RowDecoder {
       encoder.type = this.#names.name(row[3]);
       encoder.source = this.#names.name(row[4]);
     } catch (error) {
-      throw this.#corrupt(row[0], error instanceof Error ? error.message : String(error));
+      throw this.#corrupt(row[0], messageOf(error));
     }
     encoder.flags = EVENT_FLAG_PERSIST | supplied | ofSource | timed;
     encoder.timestamp = row[9] ?? row[1];

@@ -1,3 +1,4 @@
+import { messageOf } from '../protocol/thrown.js';
 import type { Database } from './driver.js';
 import { NameReader } from './names.js';
 import { decodePostings } from './postings.js';
@@ -90,7 +91,7 @@ export class RowVerifier {
       this.#records.clear();
       this.#records.add(row);
     } catch (error) {
-      yield this.#error(sequence, error instanceof Error ? error.message : String(error));
+      yield this.#error(sequence, messageOf(error));
     }
     this.#recordedAt = recordedAt;
     this.#found++;

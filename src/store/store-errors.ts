@@ -1,4 +1,5 @@
 import { BusError } from '../protocol/errors.js';
+import { codeOf, isError, messageOf } from '../protocol/thrown.js';
 import { isSqliteError } from './driver.js';
 
 /** The last: no room for the index of the write-ahead log, which opening has to make. */
@@ -10,10 +11,9 @@ const FULL_CODES = new Set(['SQLITE_FULL', 'ENOSPC', 'SQLITE_IOERR_SHMSIZE']);
  */
 export function storeError(error: unknown, file: string, doing: string): BusError {
   if (error instanceof BusError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  const code = isSqliteError(error) ? error.code : fileCode(error);
+  const code = codeOf(error);
   const details = { file, sqlite: code };
-  const message = `${doing} ${file}: ${reason}`;
+  const message = `${doing} ${file}: ${messageOf(error)}`;
   if (FULL_CODES.has(code)) {
     return new BusError('STORE_FULL', message, { details, cause: error });
   }
@@ -25,10 +25,5 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
 
 /** Whether SQLite or the file system failed, rather than something of ours. */
 export function isStoreFault(error: unknown): boolean {
-  return isSqliteError(error) || (error instanceof Error && 'syscall' in error);
-}
-
-function fileCode(error: unknown): string {
-  const hasCode = error instanceof Error && !(error instanceof BusError) && 'code' in error;
-  return hasCode ? String(error.code) : '';
+  return isSqliteError(error) || (isError(error) && 'syscall' in error);
 }

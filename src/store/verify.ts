@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
 import { readManifest } from './manifest.js';
@@ -128,8 +129,4 @@ function lockUnlessHeld(dir: string): DirectoryLock | undefined {
     if (error instanceof BusError && error.code === 'STORE_LOCKED') return undefined;
     throw error;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { Bus, Event, Gap } from '../../src/index.js';
-import { openTestBus, temporaryDirectory } from './support/open.js';
+import { errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
 
 /** As built: they start no thread, but load the addon that the bus has loaded. */
 const { restore }: typeof import('../../src/store/restore.js') = await import(
@@ -194,5 +194,22 @@ describe('a backup', () => {
     const ended = expect(last).rejects.toMatchObject({ code: 'ABORTED' });
     await bus.close();
     await ended;
+  });
+
+  it('goes on where onProgress throws or rejects, and says so', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    await fill(bus, 0, 200);
+    const thrown: unknown = Object.create(null);
+    const throwing = (): void => {
+      throw thrown;
+    };
+    const rejecting = (): Promise<never> => Promise.reject(thrown);
+    for (const onProgress of [throwing, rejecting]) {
+      const before = errorsTold(bus).length;
+      const to = join(temporaryDirectory(), 'copy');
+      expect((await bus.backup(to, { onProgress })).heads).toEqual([200]);
+      const told = errorsTold(bus).slice(before);
+      expect(told[0]).toMatchObject({ code: 'HANDLER_FAILED', cause: thrown });
+    }
   });
 });

@@ -2,8 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
+import type { Event } from '../../src/protocol/event.js';
+import { isError } from '../../src/protocol/thrown.js';
+import { UNPRINTABLE } from '../support/unprintable.js';
 import { Collector } from './support/collector.js';
-import { openTestBus } from './support/open.js';
+import { errorsTold, openTestBus } from './support/open.js';
 import { until, within } from './support/wait.js';
 
 const careless = fileURLToPath(new URL('./support/careless.js', import.meta.url));
@@ -90,6 +93,52 @@ describe('a handler', () => {
       ),
     );
     expect(String(reason)).toContain('just a word');
+  });
+
+  test('may throw or reject with what nobody can print', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const other = await Collector.start(bus, '*');
+    const things = Object.values(UNPRINTABLE).map((make) => make());
+    const broken = things.flatMap((thrown) => {
+      const fail = (): never => {
+        throw thrown;
+      };
+      bus.subscribe('*', () => {}, { from: 'earliest' }).on('caughtUp', fail);
+      return [bus.subscribe('*', fail), bus.subscribe('*', () => Promise.reject(thrown))];
+    });
+    await Promise.all(broken.map(({ ready }) => ready));
+    await publish(bus, 3);
+    for (const { closed } of broken) {
+      // The reason itself may be too strange to be handed through a promise.
+      const endsInError = closed.then(() => false, isError);
+      expect(await within('the end', endsInError)).toBe(true);
+    }
+    await other.count(3);
+    await until('all are told', () => errorsTold(bus).length === 3 * things.length);
+    expect(new Set(errorsTold(bus).map(({ code }) => code))).toEqual(new Set(['HANDLER_FAILED']));
+  });
+
+  test('may return whatever it likes, and a thenable that settles twice counts once', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const answers = [null, 0, 'done', {}];
+    const seen: unknown[] = [];
+    const twice = {
+      // biome-ignore lint/suspicious/noThenProperty: what a library's own promises look like
+      then(done: () => void) {
+        done();
+        done();
+      },
+    };
+    const handler = ({ payload }: Event<number>): unknown => {
+      seen.push(payload);
+      return payload % 2 === 0 ? answers[payload % answers.length] : twice;
+    };
+    const subscription = bus.subscribe<number>('*', handler as () => void);
+    await subscription.ready;
+    await publish(bus, 20);
+    await bus.drain();
+    expect(seen).toEqual(Array.from({ length: 20 }, (_, n) => n));
+    expect(subscription).toMatchObject({ pending: 0, lag: 0 });
   });
 
   test('that is asynchronous gets one event at a time, in order', async () => {

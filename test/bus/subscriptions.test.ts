@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus, Subscription } from '../../src/main/bus.js';
@@ -141,6 +142,23 @@ describe('a subscription', () => {
       never.closed.catch(() => undefined),
     );
     await nobodyLeft(bus);
+  });
+
+  test('shares a signal with any number of others, and leaves no listener on it', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const abort = new AbortController();
+    const { signal } = abort;
+    const held = Array.from({ length: 20 }, () => bus.subscribe('*', () => {}, { signal }));
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await Promise.all(held.slice(1).map((one) => one.unsubscribe()));
+    abort.abort();
+    await within('the end of the last', held[0]!.closed);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
   });
 
   test('that unsubscribes at once leaves nothing behind', async () => {

@@ -47,6 +47,25 @@ describe('a mounted gateway', () => {
     late.socket.terminate();
   });
 
+  it('goes on where onLog throws, and warns of it once', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    const onLog = (): never => {
+      throw Object.create(null);
+    };
+    const gateway = await createGateway(new FakeEndpoint(), { onLog });
+    const port = await mount(gateway);
+    for (let n = 0; n < 3; n++) {
+      const client = await SocketClient.open(port);
+      expect((await client.ask('ping', {})).type).toBe('pong');
+      client.socket.terminate();
+    }
+    await gateway.close();
+    process.off('warning', onWarning);
+    expect(warnings).toMatchObject([{ code: 'HANDLER_FAILED' }]);
+  });
+
   it('tells what it does, and asks who is asking', async () => {
     const messages: string[] = [];
     const gateway = await createGateway(new FakeEndpoint(), {

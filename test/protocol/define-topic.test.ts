@@ -3,6 +3,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import { defineTopic, type PayloadOf, TopicDefinitions } from '../../src/protocol/define-topic.js';
 import { BusError } from '../../src/protocol/errors.js';
+import { UNPRINTABLE } from '../support/unprintable.js';
 
 const orders = defineTopic('orders.*', z.object({ id: z.string(), total: z.number().min(0) }));
 
@@ -87,6 +88,21 @@ describe('a defined topic', () => {
     const error = refusal(() => broken.check(1));
     expect(error.code).toBe('PAYLOAD_INVALID');
     expect(error.cause).toBe(cause);
+  });
+
+  it.each(Object.keys(UNPRINTABLE))('refuses the payload where the validator throws %s', (name) => {
+    const throwing = custom(() => {
+      throw UNPRINTABLE[name]!();
+    });
+    expect(refusal(() => defineTopic('x', throwing).check(1)).code).toBe('PAYLOAD_INVALID');
+  });
+
+  it('refuses the payload where the validator gives no answer', () => {
+    const answers = [undefined, null, { issues: 7 }, { issues: [null] }, { issues: [{}] }];
+    for (const answer of answers) {
+      const mute = custom(() => answer as never);
+      expect(refusal(() => defineTopic('x', mute).check(1)).code).toBe('PAYLOAD_INVALID');
+    }
   });
 
   it('needs a pattern and a Standard Schema', () => {

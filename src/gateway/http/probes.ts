@@ -1,6 +1,7 @@
 import type { BusEndpoint } from '../../main/bus.js';
 import { internalsOf } from '../../main/internals.js';
 import { BusError } from '../../protocol/errors.js';
+import { messageOf } from '../../protocol/thrown.js';
 import { assertMayAdminister } from '../permissions.js';
 import { type Exchange, headerOf, JSON_TYPE, sendJson, sendText } from './exchange.js';
 import type { ReadinessCheck, RouteContext } from './http-context.js';
@@ -64,7 +65,7 @@ export async function busReadiness(
     );
     return [closing, check('bus', undefined), ...ofShards, ...ofGateways];
   } catch (error) {
-    return [closing, check('bus', error instanceof Error ? error.message : String(error))];
+    return [closing, check('bus', messageOf(error))];
   }
 }
 

@@ -1,0 +1,22 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { temporaryDirectory } from './support/open.js';
+
+const script = fileURLToPath(new URL('./support/without-descriptors.js', import.meta.url));
+
+test('a process without file descriptors left is refused what needs them, goes on, and gets it later', () => {
+  const dir = join(temporaryDirectory(), 'data');
+  const shell = 'ulimit -n 128; exec "$0" "$@"';
+  const args = ['-c', shell, process.execPath, script, dir];
+  const run = spawnSync('sh', args, { encoding: 'utf8', timeout: 50_000 });
+  expect(run.stderr).toBe('');
+  const { published, without, later } = JSON.parse(run.stdout);
+  expect(published).toBe(2);
+  expect(without).toMatchObject({ query: 'STORE_FAILED', subscribe: 'STORE_FAILED' });
+  expect(without.backup).toBe('STORE_FAILED');
+  // Whatever the code: it is the bus that says so.
+  expect(without.serve).toMatch(/^[A-Z_]+$/);
+  expect(later).toEqual({ query: 'done', subscribe: 'done', backup: 'done', serve: 'done' });
+});
