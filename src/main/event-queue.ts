@@ -42,6 +42,7 @@ export class EventQueue<P> {
   /** An event that its shard sent, on credit. */
   push(part: ShardPart, event: Event<P>, bytes: number): void {
     part.credited++;
+    part.creditedBytes += bytes;
     this.#push(part, event, bytes);
   }
 
@@ -80,6 +81,7 @@ export class EventQueue<P> {
       return undefined;
     }
     part.credited--;
+    part.creditedBytes -= size;
     part.owedEvents++;
     part.owedBytes += size;
     const isDue = part.owedEvents >= this.#window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
@@ -93,7 +95,9 @@ export class EventQueue<P> {
     for (const part of this.#parts) {
       const isBusy = this.#current?.shard === part.shard;
       part.pending = isBusy ? 1 : 0;
-      part.credited = isBusy && this.#currentSize >= 0 ? 1 : 0;
+      const isCredited = isBusy && this.#currentSize >= 0;
+      part.credited = isCredited ? 1 : 0;
+      part.creditedBytes = isCredited ? this.#currentSize : 0;
       part.historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
     }
   }

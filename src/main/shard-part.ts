@@ -11,9 +11,10 @@ export interface ShardPart {
   /** Whatever is committed arrives at once, so `received` is also the link's watermark. */
   isLive: boolean;
   hasBeenLive: boolean;
-  /** Events of this shard in the local queue, and those of them that hold credit. */
+  /** Events of this shard in the local queue, those of them that hold credit, and their bytes. */
   pending: number;
   credited: number;
+  creditedBytes: number;
   /** Bytes of those that came from history and hold none. */
   historyBytes: number;
   owedEvents: number;
@@ -30,6 +31,7 @@ export function newPart(shard: number): ShardPart {
     hasBeenLive: false,
     pending: 0,
     credited: 0,
+    creditedBytes: 0,
     historyBytes: 0,
     owedEvents: 0,
     owedBytes: 0,

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Deque } from '../collections/deque.js';
-import { CONTROL_CHANNEL, DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
+import { DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
 import {
   ACK_COUNT,
   ACK_KIND,
@@ -12,14 +12,6 @@ import {
   ACK_POSITION,
   ACK_REFUSED,
   ACK_SEQUENCE,
-  CONTROL_BODY,
-  CONTROL_CREDIT,
-  CONTROL_GENERATION,
-  CONTROL_REQUEST_ID,
-  CREDIT_BYTES_COUNT,
-  CREDIT_EVENTS_COUNT,
-  CREDIT_LENGTH,
-  CREDIT_SUBSCRIPTION,
   DELIVERY_ACK,
   DELIVERY_EVENT,
   DELIVERY_REPLY,
@@ -38,6 +30,7 @@ import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { wakeParked } from '../ring/wait.js';
+import { CommandsProxy } from './commands-proxy.js';
 import type { PendingPublish } from './pending-publish.js';
 import type { StateBody } from './subscription.js';
 
@@ -45,18 +38,11 @@ import type { StateBody } from './subscription.js';
 export interface DeliveryHandler {
   onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void;
   onState(proxy: ShardProxy, subscription: number, state: number, body: StateBody): void;
+  /** There may be room for the credit of a subscription that found none. */
+  payCredit(proxy: ShardProxy, subscription: number): void;
 }
 
 const NO_SUBSCRIPTION = 0;
-
-interface Request {
-  readonly type: number;
-  readonly subscription: number;
-  /** Made when it is sent, and made anew when it is sent again: what it says may have changed. */
-  readonly body: () => object;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: BusError) => void;
-}
 
 export class ShardProxy {
   readonly shard: number;
@@ -69,21 +55,15 @@ export class ShardProxy {
   readonly #onDoorbell: () => void;
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
-  readonly #controlRing: RingProducer;
-  readonly #controls: RecordSender;
+  readonly #commands: CommandsProxy;
   readonly #deliveryRing: RingConsumer;
   readonly #inbox: BufferInbox;
   readonly #deliveries: RecordReceiver;
   readonly #pending = new Deque<PendingPublish>();
-  readonly #requests = new Map<number, Request>();
-  /** Requests that found no room in the control ring. */
-  readonly #unsent = new Deque<number>();
   #port: MessagePort;
   #generation = 0;
-  #nextRequest = 1;
   /** The shard was asked to say when it has released something. */
   #awaitsPublishRoom = false;
-  #awaitsControlRoom = false;
   #ackedPosition: number;
 
   /** `onDoorbell` is called when messages came in on the port: there is something in the ring. */
@@ -102,8 +82,13 @@ export class ShardProxy {
     this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
-    this.#controlRing = new RingProducer(end.memory.controlRing);
-    this.#controls = new RecordSender(this.#controlRing, end.port, { channel: CONTROL_CHANNEL });
+    this.#commands = new CommandsProxy(
+      end.memory.controlRing,
+      end.port,
+      generation,
+      (subscription) => handler.payCredit(this, subscription),
+      () => this.wake(),
+    );
     this.#deliveryRing = new RingConsumer(end.memory.deliveryRing);
     this.#inbox = new BufferInbox(end.port);
     this.#deliveries = new RecordReceiver(this.#deliveryRing, this.#inbox, DELIVERY_CHANNEL);
@@ -125,10 +110,8 @@ export class ShardProxy {
    * parked: the shard wakes nobody who is awake, and what it released before is told here alone.
    */
   get isIdle(): boolean {
-    const roomHasCome =
-      (this.#awaitsPublishRoom && !this.#publishRing.isWaiting) ||
-      (this.#awaitsControlRoom && !this.#controlRing.isWaiting);
-    return !roomHasCome && this.#deliveryRing.isEmpty();
+    const roomHasCome = this.#awaitsPublishRoom && !this.#publishRing.isWaiting;
+    return !roomHasCome && !this.#commands.roomHasCome && this.#deliveryRing.isEmpty();
   }
 
   /** False if the ring has no room; then `requestRoom` asks to be woken. */
@@ -163,37 +146,19 @@ export class ShardProxy {
   request<T>(type: number, body: () => object, subscription = NO_SUBSCRIPTION): Promise<T> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise<T>((resolve, reject) => {
-      const id = this.#nextRequest++;
-      this.#requests.set(id, {
-        type,
-        subscription,
-        body,
-        resolve: (answer) => resolve(answer as T),
-        reject,
-      });
-      if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
-      this.wake();
+      const answered = (answer: unknown): void => resolve(answer as T);
+      this.#commands.request({ type, subscription, body, resolve: answered, reject });
     });
   }
 
-  /** False if the control ring has no room: owed until later. */
+  /** False if there is no room: the handler's `payCredit` is then called as soon as there is. */
   credit(subscription: number, events: number, bytes: number): boolean {
-    const controls = this.#controls;
-    if (!this.#tryClaimControl(CREDIT_LENGTH)) return false;
-    const { bytes: target, offset } = controls;
-    target.writeInt32LE(this.#generation, offset + CONTROL_GENERATION);
-    target.writeInt32LE(subscription, offset + CREDIT_SUBSCRIPTION);
-    target.writeInt32LE(events, offset + CREDIT_EVENTS_COUNT);
-    target.writeInt32LE(bytes, offset + CREDIT_BYTES_COUNT);
-    controls.commit(CONTROL_CREDIT);
-    this.wake();
-    return true;
+    return this.#commands.credit(subscription, events, bytes);
   }
 
   /** Takes up to `limit` records from the shard and returns how many. */
   drain(limit: number): number {
     if (!this.#publishRing.isWaiting) this.#awaitsPublishRoom = false;
-    if (!this.#controlRing.isWaiting) this.#awaitsControlRoom = false;
     // The watermark first: what was written before it was set is then in the ring.
     const watermark = this.#deliveryRing.durableWatermark;
     const read = this.#deliveries.read(this.#onRecord, limit);
@@ -201,7 +166,7 @@ export class ShardProxy {
     const isOwn = Atomics.load(this.control.words, GENERATION) === this.#generation;
     if (isOwn && this.#deliveryRing.isEmpty()) this.watermark = watermark;
     if (this.#deliveries.release()) this.wake();
-    this.#sendUnsent();
+    this.#commands.pump();
     return read;
   }
 
@@ -215,21 +180,14 @@ export class ShardProxy {
     this.#generation = generation;
     this.#inbox.relink(port);
     this.#publishes.relink(port);
-    this.#controls.relink(port);
-    const open = [...this.#requests.keys()];
-    this.#unsent.clear();
-    resubscribe();
-    for (const id of open) if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
+    this.#commands.relink(port, generation, resubscribe);
     this.#listen(port);
     this.wake();
   }
 
   /** Is a request of this type for this subscription open, so that a relink repeats it. */
   isAsking(type: number, subscription: number): boolean {
-    for (const request of this.#requests.values()) {
-      if (request.type === type && request.subscription === subscription) return true;
-    }
-    return false;
+    return this.#commands.isAsking(type, subscription);
   }
 
   /** The shard is given up: whatever waits for it fails. */
@@ -238,9 +196,7 @@ export class ShardProxy {
     for (let pending = this.#pending.shift(); pending; pending = this.#pending.shift()) {
       pending.fail(error);
     }
-    for (const { reject } of this.#requests.values()) reject(error);
-    this.#requests.clear();
-    this.#unsent.clear();
+    this.#commands.fail(error);
   }
 
   close(): void {
@@ -258,35 +214,6 @@ export class ShardProxy {
     this.#publishes.commit(PUBLISH);
     this.#pending.push(pending);
     this.wake();
-  }
-
-  #tryClaimControl(length: number): boolean {
-    if (this.#controls.tryClaim(length)) return true;
-    this.#awaitsControlRoom = true;
-    this.#controlRing.setWaiting();
-    return this.#controls.tryClaim(length);
-  }
-
-  /** Wakes the shard for what it finds room for: it may have parked since it made some. */
-  #sendUnsent(): void {
-    let sent = 0;
-    for (; this.#unsent.length > 0 && this.#send(this.#unsent.peek()!); sent++)
-      this.#unsent.shift();
-    if (sent > 0) this.wake();
-  }
-
-  #send(id: number): boolean {
-    const request = this.#requests.get(id);
-    if (request === undefined) return true;
-    const body = JSON.stringify(request.body());
-    const controls = this.#controls;
-    if (!this.#tryClaimControl(CONTROL_BODY + Buffer.byteLength(body))) return false;
-    const { bytes, offset } = controls;
-    bytes.writeInt32LE(this.#generation, offset + CONTROL_GENERATION);
-    bytes.writeInt32LE(id, offset + CONTROL_REQUEST_ID);
-    bytes.write(body, offset + CONTROL_BODY);
-    controls.commit(request.type);
-    return true;
   }
 
   readonly #onRecord = (type: number, bytes: Buffer, offset: number, length: number): void => {
@@ -319,10 +246,8 @@ export class ShardProxy {
   }
 
   #onReply(bytes: Buffer, offset: number, length: number): void {
-    const id = bytes.readInt32LE(offset + REPLY_REQUEST);
-    const request = this.#requests.get(id);
+    const request = this.#commands.take(bytes.readInt32LE(offset + REPLY_REQUEST));
     if (request === undefined) return;
-    this.#requests.delete(id);
     const body = JSON.parse(bytes.toString('utf8', offset + REPLY_BODY, offset + length));
     if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body);
     else request.reject(BusError.from(body as ErrorData));

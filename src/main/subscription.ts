@@ -177,7 +177,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     else if (!this.#isHandling) this.#handle(this.#handler);
   }
 
-  /** Pays the credit that found no room in the control ring. */
+  /** Gives the shard its credit back. Where there is no room for that, it is owed, and this is called again. */
   payCredit(part: ShardPart): void {
     if (part.owedEvents === 0) return;
     const { owedEvents, owedBytes } = part;

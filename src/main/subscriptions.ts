@@ -205,6 +205,11 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     subscription.onState(subscription.parts[proxy.shard]!, state, body);
   }
 
+  payCredit(proxy: ShardProxy, number: number): void {
+    const subscription = this.#subscriptions.get(number);
+    subscription?.payCredit(subscription.parts[proxy.shard]!);
+  }
+
   /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
   #noteDelivery(shard: number, number: number, bytes: Buffer, offset: number): void {
     const view = this.#sampled.wrap(bytes, offset);
@@ -285,7 +290,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
         overflow,
         maxBuffer,
         creditEvents: window - part.credited,
-        creditBytes: CREDIT_BYTES,
+        creditBytes: CREDIT_BYTES - part.creditedBytes,
         start: start(),
       };
     };
