@@ -1,6 +1,7 @@
 /**
- * What the suites need beyond npm, checked before they run. Where this process may, it installs what is missing;
- * elsewhere it names the command, and the suites concerned say that they are skipped and why. In CI nothing is.
+ * What the suites need beyond npm, checked before they run. As root on a Debian it says what it will install, and
+ * installs it, unless MILLRACE_NO_INSTALL=1. Elsewhere it names the command, and the suites concerned say that they
+ * are skipped and why. In CI nothing is.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -36,8 +37,15 @@ function install(packages) {
 
 const packages = missing().map((needed) => needed.package);
 if (packages.length > 0) {
-  const mayInstall = process.getuid?.() === 0 && isInstalled('apt-get');
-  if (mayInstall) install(packages);
+  const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
+  const isAllowed = process.env.MILLRACE_NO_INSTALL !== '1';
+  if (canInstall && isAllowed) {
+    console.error(
+      `The suites need ${packages.join(', ')}. Installing: apt-get install ${packages.join(' ')}`,
+    );
+    console.error('MILLRACE_NO_INSTALL=1 skips the suites that need them instead.');
+    install(packages);
+  }
   const left = missing();
   for (const { command, suite } of left) {
     console.error(`NOT FOUND: ${command}. Skipped without it: ${suite}.`);

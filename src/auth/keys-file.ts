@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { nameFault } from '../protocol/event-fields.js';
+import { findJsonFault } from '../protocol/json-fault.js';
 import { API_KEYS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
@@ -63,8 +64,10 @@ export function parseKeysFile(text: string, faults: Fault[]): readonly StoredKey
   try {
     value = JSON.parse(text);
   } catch {
-    // The engine's message quotes what it met, which may be of a secret put there by mistake.
-    faults.push({ path: '', message: text.trim() === '' ? 'is empty' : 'is not JSON' });
+    // Where, but not what: it may be of a secret put there by mistake.
+    const { line, column } = findJsonFault(text) ?? { line: 1, column: 1 };
+    const message = `is not JSON, from line ${line}, column ${column} on`;
+    faults.push({ path: '', message: text.trim() === '' ? 'is empty' : message });
     return undefined;
   }
   return parseOrFaults(fileSchema, value, faults)?.keys;

@@ -1,3 +1,4 @@
+import { jsonFaultText } from '../protocol/json-fault.js';
 import { usageFailure } from './failure.js';
 
 /**
@@ -8,11 +9,10 @@ export function parseBody(body: string, isText: boolean): unknown {
   if (isText) return body;
   try {
     return JSON.parse(body);
-  } catch (error) {
+  } catch {
     if (!/^\s*["[{]/.test(body)) return body;
-    const { message } = error as Error;
     throw usageFailure(
-      `the body starts like JSON and is not: ${message}; --text publishes it as text`,
+      `the body starts like JSON and is not: ${jsonFaultText(body)}; --text publishes it as text`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { jsonFaultText } from '../protocol/json-fault.js';
 import { quote } from '../protocol/quote.js';
 import { type Config, parseConfig } from './config-schema.js';
 import { usageFailure } from './failure.js';
@@ -95,7 +96,7 @@ export function readConfig(named: string | undefined): Config {
 function parseJson(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw usageFailure(`config file ${path} is not JSON: ${(error as Error).message}`);
+  } catch {
+    throw usageFailure(`config file ${path} is not JSON: ${jsonFaultText(text)}`);
   }
 }

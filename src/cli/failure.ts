@@ -23,6 +23,26 @@ export function usageFailure(message: string): CommandFailure {
   return new CommandFailure(message, EXIT_USAGE);
 }
 
+/**
+ * What went wrong with lines of an input, and how to go on. Where more than one line is named, some of them may be done:
+ * they went out together.
+ */
+export function lineFailure(error: unknown, { first, last }: { first: number; last: number }) {
+  const where = first === last ? `line ${first}` : `lines ${first} to ${last}`;
+  const how = `${where}: ${messageOf(error)}`;
+  const rest = `The lines before are published; go on with --from-line ${first}.`;
+  if (error instanceof BusError) {
+    const { code, details } = error;
+    return new BusError(code, `${how}. ${rest}`, { ...(details && { details }), cause: error });
+  }
+  const exitCode = error instanceof CommandFailure ? error.exitCode : EXIT_FAILED;
+  return new CommandFailure(`${how}. ${rest}`, exitCode, error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What a caller gets for something that stood on the command line. */
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOPIC_INVALID',

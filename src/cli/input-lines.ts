@@ -1,27 +1,34 @@
 import { MIB } from '../protocol/limits.js';
-import { usageFailure } from './failure.js';
 
 /** No payload may be longer, not even one written with an escape for every character. */
-const LINE_LENGTH_MAX = 8 * MIB;
+export const LINE_LENGTH_MAX = 8 * MIB;
+
+export interface InputLine {
+  /** From 1, as an editor counts: empty lines too. */
+  readonly number: number;
+  readonly text: string;
+}
 
 /**
  * The lines of a stream, in the batches in which they come; empty lines are left out. Reads on only
- * when the next batch is asked for.
+ * when the next batch is asked for. A line of more than `LINE_LENGTH_MAX` is given as far as it came, and is the last.
  */
-export async function* inputLines(input: AsyncIterable<string>): AsyncGenerator<string[]> {
+export async function* inputLines(input: AsyncIterable<string>): AsyncGenerator<InputLine[]> {
   let rest = '';
+  let before = 0;
   for await (const chunk of input) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop()!;
-    if (rest.length > LINE_LENGTH_MAX) {
-      throw usageFailure(`a line of the input is longer than ${LINE_LENGTH_MAX} characters`);
-    }
-    const filled = lines.filter(hasText);
-    if (filled.length > 0) yield filled;
+    const texts = (rest + chunk).split('\n');
+    rest = texts.pop()!;
+    const lines = numbered(texts, before);
+    before += texts.length;
+    if (lines.length > 0) yield lines;
+    if (rest.length > LINE_LENGTH_MAX) break;
   }
-  if (hasText(rest)) yield [rest];
+  const last = numbered([rest], before);
+  if (last.length > 0) yield last;
 }
 
-function hasText(line: string): boolean {
-  return line !== '' && line !== '\r';
+function numbered(texts: readonly string[], before: number): InputLine[] {
+  const lines = texts.map((text, index) => ({ number: before + index + 1, text }));
+  return lines.filter(({ text }) => text !== '' && text !== '\r');
 }

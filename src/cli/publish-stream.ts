@@ -18,6 +18,12 @@ export interface PublishStreamOptions {
   onAcks?: (acks: readonly PublishAck[]) => void;
 }
 
+/** The places of a frame's first and last event, as they were given to `add`. */
+interface Span {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** What all events of one stream have in common. */
 export type EventFields = Omit<
   Extract<RequestPayload<'publish'>, { event: unknown }>['event'],
@@ -42,7 +48,10 @@ export class PublishStream {
   #added = 0;
   #batch: string[] = [];
   #batchBytes = 0;
-  #failure: unknown;
+  #batchFirst = 0;
+  #batchLast = 0;
+  /** Of the first frame, in the order of sending, that failed. */
+  #failed: (Span & { readonly error: unknown }) | undefined;
 
   constructor(client: ServerClient, fields: EventFields, options: PublishStreamOptions) {
     this.#client = client;
@@ -52,8 +61,16 @@ export class PublishStream {
     this.#tail = `],${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
   }
 
-  /** @throws BusError what the server said to an earlier event, or `PAYLOAD_TOO_LARGE` */
-  async add(payload: unknown): Promise<void> {
+  /** Where the frame stands that failed, if one has. Of its events some may be published. */
+  get failed(): Span | undefined {
+    return this.#failed;
+  }
+
+  /**
+   * `place` is where the event stands in its source, which grows: the line of a file.
+   * @throws BusError what the server said to an earlier event, or `PAYLOAD_TOO_LARGE`
+   */
+  async add(payload: unknown, place = this.#added + 1): Promise<void> {
     this.#throwFailure();
     const text = JSON.stringify(payload);
     this.#checkSize(text);
@@ -61,6 +78,8 @@ export class PublishStream {
     const event = `${this.#head}${text}}`;
     const bytes = Buffer.byteLength(event) + 1;
     if (this.#batchBytes + bytes > this.#batchBytesMax()) await this.flush();
+    if (this.#batch.length === 0) this.#batchFirst = place;
+    this.#batchLast = place;
     this.#batch.push(event);
     this.#batchBytes += bytes;
     this.#added++;
@@ -70,14 +89,14 @@ export class PublishStream {
 
   /** Sends what has been added; waits only for room. */
   async flush(): Promise<void> {
-    const { length } = this.#batch;
-    if (length === 0) return;
+    if (this.#batch.length === 0) return;
+    const span = { first: this.#batchFirst, last: this.#batchLast };
     const payload = `{"events":[${this.#batch.join(',')}${this.#tail}`;
     this.#batch = [];
     this.#batchBytes = 0;
     while (this.#inFlight.size >= FRAMES_IN_FLIGHT_MAX) await Promise.race(this.#inFlight);
     this.#throwFailure();
-    const answered = this.#publish(payload).finally(() => this.#inFlight.delete(answered));
+    const answered = this.#publish(payload, span).finally(() => this.#inFlight.delete(answered));
     this.#inFlight.add(answered);
   }
 
@@ -88,20 +107,27 @@ export class PublishStream {
     this.#throwFailure();
   }
 
+  /** As `end`, but a failure is told by `failed` alone. */
+  async settle(): Promise<void> {
+    await this.flush().catch(() => undefined);
+    await Promise.all(this.#inFlight);
+  }
+
   /** Never rejects: a failure is kept for the next call of the owner. */
-  async #publish(payload: string): Promise<void> {
+  async #publish(payload: string, span: Span): Promise<void> {
     try {
       const { acks } = await this.#client.requestText('publish', payload);
       this.acked += acks.length;
       for (const ack of acks) if (ack.duplicate) this.duplicates++;
       this.#options.onAcks?.(acks);
     } catch (error) {
-      this.#failure ??= error;
+      const isFirst = span.first < (this.#failed?.first ?? Number.POSITIVE_INFINITY);
+      if (isFirst) this.#failed = { ...span, error };
     }
   }
 
   #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failed !== undefined) throw this.#failed.error;
   }
 
   #checkSize(payload: string): void {

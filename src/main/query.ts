@@ -65,11 +65,17 @@ export function parseQuery(query: Query): ParsedQuery {
     throw invalid('limit', `${quote(limit)} is not a whole number above 0`);
   }
   if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
+  if (topic === undefined) throw invalid('topic', 'there is none; "*" is every topic');
   const topics = typeof topic === 'string' ? [topic] : topic;
+  const sinceMs = timeOf('since', query.since);
+  const untilMs = timeOf('until', query.until);
+  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
+    throw invalid('since', `${isoText(sinceMs)} is after until, ${isoText(untilMs)}`);
+  }
   return {
     filter: parseFilter(defined({ topics, types, sources, correlationIds, attributes })),
-    sinceMs: timeOf('since', query.since),
-    untilMs: timeOf('until', query.until),
+    sinceMs,
+    untilMs,
     after,
     limit,
     reverse,
@@ -187,6 +193,10 @@ function timeOf(field: string, value: Date | string | undefined): number | undef
   } catch (cause) {
     throw invalid(field, messageOf(cause));
   }
+}
+
+function isoText(timeMs: number): string {
+  return new Date(timeMs).toISOString();
 }
 
 function invalid(path: string, message: string): BusError {

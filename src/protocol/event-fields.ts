@@ -17,6 +17,12 @@ const SNAKE_CASE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
 const WORD = /^[a-z][a-z0-9]*$/;
 const ID_TEXT = /^[A-Za-z0-9_-]+$/;
 
+/** What has its values somewhere else than in its properties: a `Map`, a `Set`, an `URLSearchParams`. */
+export function containerName(value: object): string | undefined {
+  const name = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  return name === 'Object' ? undefined : name;
+}
+
 /**
  * `snake_case`: words of `a-z 0-9` joined by single `_`, the first of them starting with a letter.
  */

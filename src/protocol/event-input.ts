@@ -3,6 +3,7 @@ import type { EventInput } from './event.js';
 import {
   attributeKeyFault,
   attributeValueFault,
+  containerName,
   idFault,
   nameFault,
   typeFault,
@@ -79,6 +80,11 @@ function checkAttributes(attributes: unknown): void {
     const value = (attributes as Record<string, unknown>)[key];
     const fault = attributeValueFault('attribute', value);
     if (fault !== undefined) throw invalid('attributes', `${fault} (key ${quote(key)})`);
+  }
+  // Only here, so that good attributes do not pay for it.
+  const container = count === 0 ? containerName(attributes) : undefined;
+  if (container !== undefined) {
+    throw invalid('attributes', `attributes are a ${container}, not an object of strings`);
   }
 }
 

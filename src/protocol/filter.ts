@@ -4,6 +4,7 @@ import {
   attributeKeyFault,
   attributeValueFault,
   categoryFault,
+  containerName,
   nameFault,
   typeFault,
 } from './event-fields.js';
@@ -176,6 +177,13 @@ function parseAttributes(value: unknown): Readonly<Record<string, readonly strin
     throw invalid('attributes', `attributes ${quote(value)} is not an object of arrays of strings`);
   }
   const keys = Object.keys(value);
+  const container = containerName(value);
+  if (container !== undefined) {
+    throw invalid(
+      'attributes',
+      `attributes are a ${container}, not an object of arrays of strings`,
+    );
+  }
   checkCount('attributes', keys.length, ATTRIBUTES_MAX, 'keys');
   const attributes: Record<string, readonly string[]> = {};
   for (const key of keys) {

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
 import { isDeeperThan } from './json-depth.js';
+import { jsonFaultText } from './json-fault.js';
 import {
   ATTRIBUTES_MAX,
   FILTER_VALUES_MAX,
@@ -278,8 +279,8 @@ export function parseClientFrame(text: string): ParsedFrame {
   let json: unknown;
   try {
     json = JSON.parse(text);
-  } catch (error) {
-    return { error: invalid(`the frame is not JSON: ${(error as Error).message}`, '', text) };
+  } catch {
+    return { error: invalid(`the frame is not JSON: ${jsonFaultText(text)}`, '', text) };
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     return { error: invalid('the frame is not a JSON object', '', json) };

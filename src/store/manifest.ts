@@ -8,8 +8,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  writeSync,
-} from 'node:fs';
+  writeSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
@@ -201,6 +200,7 @@ function assertShards(dir: string, expected: number | undefined, found: number):
 
 /** Makes the directory, for its owner alone, unless it is there. */
 export function ensureDirectory(dir: string): void {
+  assertIsNoFile(dir);
   if (existsSync(dir)) return;
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -208,6 +208,12 @@ export function ensureDirectory(dir: string): void {
   } catch (error) {
     throw storeError(error, dir, 'creating');
   }
+}
+
+function assertIsNoFile(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+  const message = `dir ${dir} is a file; a bus needs a directory`;
+  throw new BusError('OPTION_INVALID', message, { details: { dir } });
 }
 
 /** A rename or a new file is durable once its directory is. */

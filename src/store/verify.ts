@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -29,11 +29,15 @@ const INTEGRITY_PROBLEMS_MAX = 100;
 
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === false) {
+    yield { severity: 'error', file: dir, message: 'it is a file, not a directory' };
+    return;
+  }
   let shards: number;
   try {
     const manifest = readManifest(dir);
     if (manifest === undefined) {
-      yield { severity: 'error', file, message: 'there is no manifest' };
+      yield noManifest(dir, file);
       return;
     }
     shards = manifest.shards;
@@ -54,6 +58,19 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   } finally {
     lock?.release();
   }
+}
+
+/**
+ * A process that ends while it opens a new directory leaves a lock at most: nothing was stored, and the next bus begins
+ * there. Any other place without a manifest is a wrong one, or has lost it.
+ */
+function noManifest(dir: string, file: string): VerifyFinding {
+  if (!existsSync(dir)) return { severity: 'error', file: dir, message: 'there is no such directory' };
+  const names = readdirSync(dir);
+  const isNew = names.length > 0 && names.every((name) => name.startsWith('lock.db'));
+  if (!isNew) return { severity: 'error', file, message: 'there is no manifest' };
+  const message = 'it holds a lock and no log: its first opening did not end';
+  return { severity: 'note', file: dir, message };
 }
 
 function* strangers(dir: string, shards: number): Generator<VerifyFinding> {

@@ -99,6 +99,7 @@ describe('the options of a bus', () => {
   const rows: BadValue[] = [
     [{ dir: 5 }, '5'],
     [{ dir: '' }, '""'],
+    [{ dir: process.execPath }, 'is a file'],
     [{ shards: 0 }, '0'],
     [{ shards: 17 }, '17'],
     [{ shards: 1.5 }, '1.5'],

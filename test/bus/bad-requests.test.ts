@@ -113,6 +113,8 @@ describe('a malformed query', () => {
     [{ topic: 'a', limit: 10_001 }, '10001'],
     [{ topic: 'a', since: 'soon' }, 'soon'],
     [{ topic: 'a', until: 12 }, '12'],
+    [{ topic: 'a', since: new Date(1), until: new Date(0) }, 'is after until'],
+    [{ topic: 'a', attributes: new Map([['tenant', ['7']]]) }, 'a Map'],
     [{ topic: 'a', until: new Date(Number.NaN) }],
     [{ topic: 'a', after: 'garbage' }, 'garbage', 'CURSOR_INVALID'],
     [{ topic: 'a', after: 7 }, '7', 'CURSOR_INVALID'],

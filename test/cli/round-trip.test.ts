@@ -75,6 +75,34 @@ describe('pub, sub and query', () => {
     expect(bad.stderr).toContain('JSON');
   });
 
+  it('say which line of stdin is at fault, and go on from there', async () => {
+    const server = await startServer();
+    const broken = '1\n\n2\n{"broken\n4\n';
+    const first = await server.run(['pub', 'a', '-'], { input: broken });
+    expect(first.code).toBe(2);
+    expect(first.stderr).toMatch(/line 4: the body starts like JSON .*--from-line 4\./);
+    const mended = broken.replace('{"broken', '3');
+    const rest = await server.run(['pub', 'a', '-', '--from-line', '4'], { input: mended });
+    expect(rest.stderr).toContain('published 2 events');
+    const { stdout } = await server.run(['query', 'a', '--json']);
+    expect(events(stdout).map(({ payload }) => payload)).toEqual([1, 2, 3, 4]);
+    const one = await server.run(['pub', 'a', '1', '--from-line', '2']);
+    expect(one).toMatchObject({ code: 2, stderr: expect.stringContaining('--from-line is for') });
+  });
+
+  it('say which lines of stdin a server that has gone did not answer', async () => {
+    const server = await startServer();
+    const child = start(['pub', 'a', '-', '--json', '-s', server.url]);
+    const reader = createInterface({ input: child.stdout! });
+    child.stdin?.write('1\n2\n');
+    await once(reader, 'line');
+    await server.stop();
+    child.stdin?.end('3\n');
+    const { code, stderr } = await outcomeOf(child);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/line 3: .*go on with --from-line 3\./);
+  });
+
   it('print each line of stdin as it comes, not when stdin ends', async () => {
     const server = await startServer();
     const child = start(['pub', 'a', '-', '--json', '-s', server.url]);

@@ -49,6 +49,8 @@ describe('an event', () => {
     [{ type: 'a'.repeat(65) }, 'type', '64 characters'],
     [{ type: 'a\n' }, 'type', '"a\\n"'],
     [{ source: '' }, 'source', 'source is empty'],
+    [{ attributes: new Map([['tenant', '7']]) }, 'attributes', 'attributes are a Map'],
+    [{ attributes: new Set(['tenant']) }, 'attributes', 'are a Set'],
     [{ source: 7 }, 'source', 'source 7 is not a string'],
     [{ source: null }, 'source', 'source null is not a string'],
     [{ source: 'é'.repeat(128) }, 'source', 'longer than 255 bytes'],

@@ -69,6 +69,7 @@ describe('a filter', () => {
     [{ topics: ['a'], sources: [''] }, 'sources[0]', 'is empty'],
     [{ topics: ['a'], correlationIds: [1] }, 'correlationIds[0]', '1 is not a string'],
     [{ topics: ['a'], attributes: [] }, 'attributes', 'an empty array'],
+    [{ topics: ['a'], attributes: new Map([['k', ['v']]]) }, 'attributes', 'are a Map'],
     [{ topics: ['a'], attributes: {} }, 'attributes', 'is empty'],
     [{ topics: ['a'], attributes: { k: 'v' } }, 'attributes["k"]', '"v" is not an array'],
     [{ topics: ['a'], attributes: { k: [] } }, 'attributes["k"]', 'is empty'],

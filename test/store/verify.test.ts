@@ -94,4 +94,19 @@ describe('verify', () => {
     rmSync(join(dir, 'manifest.json'));
     expect([...verifyDirectory(dir)]).toMatchObject([{ message: 'there is no manifest' }]);
   });
+
+  it('finds no fault in a directory whose first opening did not end', () => {
+    const dir = temporaryDirectory();
+    expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'error' }]);
+    DirectoryLock.acquire(dir).release();
+    expect([...verifyDirectory(dir)]).toMatchObject([
+      { severity: 'note', message: expect.stringContaining('first opening') },
+    ]);
+    expect([...verifyDirectory(join(dir, 'elsewhere'))]).toMatchObject([
+      { severity: 'error', message: 'there is no such directory' },
+    ]);
+    expect([...verifyDirectory(join(dir, 'lock.db'))]).toMatchObject([
+      { severity: 'error', message: 'it is a file, not a directory' },
+    ]);
+  });
 });

@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander';
 import type { PublishAck } from '../../protocol/event.js';
 import { parseBody } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { tell, usageFailure } from '../failure.js';
-import { inputLines } from '../input-lines.js';
+import { lineFailure, tell, usageFailure } from '../failure.js';
+import { inputLines, LINE_LENGTH_MAX } from '../input-lines.js';
 import { writeLine } from '../output.js';
 import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
 import { ServerClient } from '../server-client.js';
@@ -21,6 +21,7 @@ interface PubOptions extends ServerSettings {
   causationId?: string;
   attribute?: Attributes;
   count?: number;
+  fromLine?: number;
   rate?: number;
   durability?: 'synced' | 'written';
   persist: boolean;
@@ -52,6 +53,11 @@ export function addPubCommand(program: Command): void {
         integerFrom(1),
       ),
     )
+    .addOption(
+      new Option('--from-line <n>', 'with -, go on from this line of the input').argParser(
+        integerFrom(1),
+      ),
+    )
     .addOption(new Option('--rate <n>', 'at most n events per second').argParser(parseRate))
     .addOption(
       new Option('--durability <level>', 'what the answer waits for').choices([
@@ -79,6 +85,9 @@ async function publish(
   if (options.id !== undefined && !isOne) {
     throw usageFailure('--id is for one event: events with the same id are one event');
   }
+  if (options.fromLine !== undefined && !isInput) {
+    throw usageFailure('--from-line is for the lines of stdin: millrace pub TOPIC -');
+  }
   // What cannot be read is refused before a server is looked for.
   const fields = eventFields(topic, options);
   const isText = options.text === true;
@@ -89,7 +98,7 @@ async function publish(
       ...streamOptions(options),
       onAcks: (acks) => printAcks(acks, options.json === true, isOne),
     });
-    if (isInput) await addInput(stream, isText, options.count);
+    if (isInput) await addInput(stream, isText, options);
     else for (let i = options.count ?? 1; i > 0; i--) await stream.add(payload);
     await stream.end();
     if (!isOne) tell(summary(stream));
@@ -103,18 +112,38 @@ function summary({ acked, duplicates }: PublishStream): string {
   return duplicates === 0 ? text : `${text}, ${duplicates} of them duplicates`;
 }
 
-/** Publishes one event for each line of stdin, at most `count`. */
-async function addInput(stream: PublishStream, isText: boolean, count?: number): Promise<void> {
+/** Publishes one event for each line of stdin, at most `count`, from the line `fromLine` on. */
+async function addInput(
+  stream: PublishStream,
+  isText: boolean,
+  { count = Number.POSITIVE_INFINITY, fromLine = 1 }: PubOptions,
+): Promise<void> {
   const { stdin } = process;
-  let left = count ?? Number.POSITIVE_INFINITY;
-  for await (const lines of inputLines(stdin.setEncoding('utf8'))) {
-    for (const line of lines.slice(0, left)) await stream.add(parseBody(line, isText));
-    left -= lines.length;
-    // What has come is published now, however little it is: the next line may be long in coming.
-    await stream.flush();
-    if (left <= 0) break;
+  let left = count;
+  let at = fromLine;
+  try {
+    for await (const lines of inputLines(stdin.setEncoding('utf8'))) {
+      for (const { number, text } of lines.filter((line) => line.number >= fromLine)) {
+        if (left-- <= 0) break;
+        at = number;
+        await stream.add(parseLine(text, isText), number);
+      }
+      // What has come is published now, however little it is: the next line may be long in coming.
+      await stream.flush();
+      if (left <= 0) break;
+    }
+    await stream.end();
+  } catch (error) {
+    // Every line before the one at fault is published, or is part of a failure of its own.
+    await stream.settle();
+    throw lineFailure(error, stream.failed ?? { first: at, last: at });
   }
   stdin.destroy();
+}
+
+function parseLine(text: string, isText: boolean): unknown {
+  if (text.length <= LINE_LENGTH_MAX) return parseBody(text, isText);
+  throw usageFailure(`it is longer than ${LINE_LENGTH_MAX} characters`);
 }
 
 function printAcks(acks: readonly PublishAck[], isJson: boolean, isOne: boolean): void {

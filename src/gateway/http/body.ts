@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { BusError } from '../../protocol/errors.js';
 import { isDeeperThan } from '../../protocol/json-depth.js';
+import { jsonFaultText } from '../../protocol/json-fault.js';
 import {
   HTTP_BODIES_BYTES_MAX,
   HTTP_BODY_BYTES_MAX,
@@ -10,7 +11,6 @@ import {
   HTTP_LINE_BYTES_MAX,
   JSON_DEPTH_MAX,
 } from '../../protocol/limits.js';
-import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../admission.js';
 
 /** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */
@@ -154,9 +154,8 @@ export function parseJson(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const value = quote(text);
-    const message = text.trim() === '' ? `${what} is empty` : `${what} is not JSON: ${value}`;
-    throw malformed(message, error);
+    if (text.trim() === '') throw malformed(`${what} is empty`, error);
+    throw malformed(`${what} is not JSON: ${jsonFaultText(text)}`, error);
   }
 }
 
