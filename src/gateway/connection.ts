@@ -124,8 +124,8 @@ export class Connection implements OutboundOwner {
       this.#missedHeartbeats = 0;
     });
     const { epoch, shards } = endpoint;
-    const dedupe = internalsOf(endpoint)?.dedupe;
-    const told = { connection: id, epoch, shards, server, principal, dedupe };
+    const bus = internalsOf(endpoint);
+    const told = { connection: id, epoch, shards, server, principal, bus };
     this.#outbound.send(frameText('welcome', welcome(settings, told)));
     if (principal === undefined) this.#pending = this.#awaitToken();
     else this.#become(principal);

@@ -1,8 +1,11 @@
 import type { Principal } from '../auth/principal.js';
-import type { DedupeReach } from '../main/internals.js';
+import type { EndpointInternals } from '../main/internals.js';
 import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../protocol/limits.js';
 import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../protocol/wire.js';
 import type { GatewaySettings } from './settings.js';
+
+/** Not known of an endpoint that is of somebody else's making. */
+type BusLimits = Pick<EndpointInternals, 'dedupe' | 'maxPayloadBytes'>;
 
 /** What a client is told first: where it is, who it is, and the limits that it has to keep. */
 export function welcome(
@@ -13,27 +16,27 @@ export function welcome(
     readonly shards: number;
     readonly server: string;
     readonly principal: Principal | undefined;
-    readonly dedupe: DedupeReach | undefined;
+    readonly bus: BusLimits | undefined;
   },
 ): Welcome {
-  const { connection, epoch, shards, server, principal, dedupe } = place;
+  const { connection, epoch, shards, server, principal, bus } = place;
   const { heartbeatMs } = settings;
-  const limits = wireLimits(settings, dedupe);
+  const limits = wireLimits(settings, bus);
   const told = { protocol: WIRE_PROTOCOL, server, epoch, shards, connection, heartbeatMs, limits };
   return principal === undefined ? told : { ...told, principal: principal.name };
 }
 
-function wireLimits(settings: GatewaySettings, dedupe: DedupeReach | undefined): WireLimits {
+function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): WireLimits {
   const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
   return {
     frameBytes: settings.maxFrameBytes,
-    payloadBytes: PAYLOAD_BYTES_MAX,
+    payloadBytes: bus?.maxPayloadBytes ?? PAYLOAD_BYTES_MAX,
     subscriptions: settings.maxSubscriptions,
     eventsPerFrame: EVENTS_PER_FRAME_MAX,
     outboundBytes: settings.maxOutboundBytes,
-    ...(dedupe !== undefined && {
-      dedupeWindowMs: dedupe.windowMs,
-      dedupeReachMs: Math.floor(dedupe.reachMs),
+    ...(bus !== undefined && {
+      dedupeWindowMs: bus.dedupe.windowMs,
+      dedupeReachMs: Math.floor(bus.dedupe.reachMs),
     }),
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
     ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),

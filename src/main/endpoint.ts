@@ -139,6 +139,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       shardFaults: () => this.#signs.faults(),
       topicPages: (patterns) => this.#topicPages(patterns),
       census: this.#census,
+      maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
     };
   }

@@ -29,6 +29,8 @@ export interface EndpointInternals {
   /** Topics that any of the patterns matches, shard by shard as they are answered, in no order. */
   topicPages(patterns: readonly string[]): AsyncGenerator<readonly TopicInfo[]>;
   readonly census: BusCensus;
+  /** Of a payload's JSON. */
+  readonly maxPayloadBytes: number;
   /** Of all shards the shortest, ms; see `EventLog.dedupeReachMs`. */
   readonly dedupe: DedupeReach;
 }

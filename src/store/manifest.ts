@@ -8,7 +8,9 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  writeSync, statSync } from 'node:fs';
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';

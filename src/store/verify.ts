@@ -65,7 +65,8 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
  * there. Any other place without a manifest is a wrong one, or has lost it.
  */
 function noManifest(dir: string, file: string): VerifyFinding {
-  if (!existsSync(dir)) return { severity: 'error', file: dir, message: 'there is no such directory' };
+  if (!existsSync(dir))
+    return { severity: 'error', file: dir, message: 'there is no such directory' };
   const names = readdirSync(dir);
   const isNew = names.length > 0 && names.every((name) => name.startsWith('lock.db'));
   if (!isNew) return { severity: 'error', file, message: 'there is no manifest' };

@@ -45,6 +45,12 @@ describe('the gateway on a real bus', () => {
     expect((await client.closed).code).toBe(1001);
   });
 
+  it('tells the payload limit of that bus, not the usual one', async () => {
+    const { port } = await serve(await openTestBus({ shards: 1, maxPayloadBytes: 1000 }));
+    const client = new SocketClient(port);
+    expect((await client.next('welcome')).payload.limits).toMatchObject({ payloadBytes: 1000 });
+  });
+
   it('carries events both ways', async () => {
     const bus = await openTestBus({ shards: 2 });
     const { port } = await serve(bus);
