@@ -7,9 +7,10 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** A command that a suite runs, and the Debian package that has it. */
+/** A command that a suite runs, and the Debian packages that have it. */
 const NEEDED = [
   { command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' },
+  { command: 'gcc', package: 'gcc libc6-dev', suite: 'test/bus: flushes that fail' },
   { command: 'chromium', package: 'chromium', suite: 'test/client, test/gateway: browsers' },
   { command: 'curl', package: 'curl', suite: 'test/gateway: curl; docs/QUICKSTART.md' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
@@ -32,7 +33,8 @@ function missing() {
 
 function install(packages) {
   const run = (...args) => spawnSync('apt-get', args, { stdio: 'inherit' }).status === 0;
-  return run('update') && run('install', '--yes', '--no-install-recommends', ...packages);
+  const names = packages.join(' ').split(' ');
+  return run('update') && run('install', '--yes', '--no-install-recommends', ...names);
 }
 
 const packages = missing().map((needed) => needed.package);

@@ -289,7 +289,9 @@ export class Endpoint implements BusEndpoint, EndpointListener {
 
   onShardFailed(shard: number, error: BusError): void {
     const proxy = this.#proxies[shard]!;
-    proxy.fail(error);
+    // All that it acknowledged before it ended.
+    while (proxy.drain(DELIVERIES_PER_TURN) > 0);
+    proxy.fail(error, unknownAfterFailure(error));
     this.#publisher.shardFailed(proxy);
     this.#subscriptions.shardFailed(shard, error);
     this.#settled.wake();
@@ -392,6 +394,15 @@ function byName(a: TopicInfo, b: TopicInfo): number {
 
 function closedError(): BusError {
   return new BusError('BUS_CLOSED', 'the bus is closed');
+}
+
+/** It was in the ring of a shard whose log says no more whether it took it. */
+function unknownAfterFailure(error: BusError): BusError {
+  const { message, details = {} } = error;
+  return new BusError('PUBLISH_UNKNOWN', `it may have been stored: ${message}`, {
+    details,
+    cause: error,
+  });
 }
 
 function unknownAtClose(): BusError {

@@ -190,11 +190,11 @@ export class ShardProxy {
     return this.#commands.isAsking(type, subscription);
   }
 
-  /** The shard is given up: whatever waits for it fails. */
-  fail(error: BusError): void {
+  /** The shard is given up: whatever waits for it fails, and what it was handed with an error of its own. */
+  fail(error: BusError, ofHanded = error): void {
     this.failure = error;
     for (let pending = this.#pending.shift(); pending; pending = this.#pending.shift()) {
-      pending.fail(error);
+      pending.fail(ofHanded);
     }
     this.#commands.fail(error);
   }

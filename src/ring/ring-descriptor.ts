@@ -13,8 +13,8 @@
  *    +---------------+---------------+-------------------------------+
  *    | unused up to 256                                              |
  *    +---------------+---------------+-------------------------------+
- * 256| CONSUMER_     | CONSUMER_     | unused up to 512              |
- *    | POSITION      | MARK          |                               |
+ * 256| CONSUMER_     | CONSUMER_     | CONSUMER_     | unused up to  |
+ *    | POSITION      | MARK          | REFUSED       | 512           |
  *    +---------------+---------------+-------------------------------+
  * 512| PRODUCER_     | unused up to 768                              |
  *    | WAITING       |                                               |
@@ -53,6 +53,7 @@ const PRODUCER_GENERATION_OFFSET = PRODUCER_POSITION_OFFSET + INT32_BYTES;
 const DURABLE_WATERMARK_OFFSET = PRODUCER_GENERATION_OFFSET + INT32_BYTES;
 const CONSUMER_POSITION_OFFSET = PRODUCER_POSITION_OFFSET + APART;
 const CONSUMER_MARK_OFFSET = CONSUMER_POSITION_OFFSET + INT32_BYTES;
+const CONSUMER_REFUSED_OFFSET = CONSUMER_MARK_OFFSET + INT32_BYTES;
 const PRODUCER_WAITING_OFFSET = CONSUMER_POSITION_OFFSET + APART;
 export const RING_HEADER_LENGTH = PRODUCER_WAITING_OFFSET + APART;
 
@@ -63,6 +64,8 @@ export const PRODUCER_GENERATION = PRODUCER_GENERATION_OFFSET / INT32_BYTES;
 export const CONSUMER_POSITION = CONSUMER_POSITION_OFFSET / INT32_BYTES;
 /** How far the consumer has begun to process; kept over a crash, its meaning is the consumer's. */
 export const CONSUMER_MARK = CONSUMER_MARK_OFFSET / INT32_BYTES;
+/** 1 from before the first answer that refuses what was read up to the mark until all of it is released. */
+export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
 /** 1 if the producer found the ring full and wants to be woken after a release. */
 export const PRODUCER_WAITING = PRODUCER_WAITING_OFFSET / INT32_BYTES;
 /** Index into a `BigInt64Array` over the whole buffer. */

@@ -15,6 +15,7 @@ import { RING_RECORD_SHARE } from '../protocol/limits.js';
 import {
   CONSUMER_MARK,
   CONSUMER_POSITION,
+  CONSUMER_REFUSED,
   checkCapacity,
   DURABLE_WATERMARK,
   PADDING_TYPE,
@@ -320,6 +321,18 @@ export class RingConsumer {
 
   set mark(position: number) {
     Atomics.store(this.#header, CONSUMER_MARK, position);
+  }
+
+  /**
+   * What was read up to the mark is being refused: kept over a crash, so that a successor refuses it too and does not
+   * take what was refused.
+   */
+  get isRefused(): boolean {
+    return Atomics.load(this.#header, CONSUMER_REFUSED) === 1;
+  }
+
+  set isRefused(refused: boolean) {
+    Atomics.store(this.#header, CONSUMER_REFUSED, refused ? 1 : 0);
   }
 
   /** To be read before `read`; see the producer's. */

@@ -77,6 +77,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #onDropped: (consumer: Consumer) => void;
   #written = false;
   #isReleaseDue = false;
+  #isRefused = false;
   #isAbandoned = false;
   /** A claim found no room when the endpoint had released up to `#fullAt`. */
   #isFull = false;
@@ -87,6 +88,7 @@ export class LinkAdapter implements ConsumerLink {
     this.#port = end.port;
     this.#onDropped = onDropped;
     this.publishRing = new RingConsumer(end.memory.publishRing);
+    this.#isRefused = this.publishRing.isRefused;
     const inbox = new BufferInbox(end.port);
     const controlRing = new RingConsumer(end.memory.controlRing);
     this.publishes = new RecordReceiver(this.publishRing, inbox, PUBLISH_CHANNEL);
@@ -237,10 +239,21 @@ export class LinkAdapter implements ConsumerLink {
     this.#isReleaseDue = this.owesAcks;
     if (this.#isReleaseDue) return;
     if (this.publishes.release()) this.wakeEndpoint();
+    if (this.#isRefused) this.#refuse(false);
+  }
+
+  /** To be called before the first ack that refuses: who comes after this thread then refuses the batch as well. */
+  refusePublishes(): void {
+    this.#refuse(true);
   }
 
   close(): void {
     this.#port.close();
+  }
+
+  #refuse(refused: boolean): void {
+    this.#isRefused = refused;
+    this.publishRing.isRefused = refused;
   }
 
   /** Where there is no room, the endpoint is asked to wake the shard, and the claim is tried once more. */

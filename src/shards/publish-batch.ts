@@ -89,6 +89,7 @@ export class PublishBatch {
   /** The log refused the batch: what was to be stored is not, and is told so. */
   refuse(error: ErrorData): void {
     const { head, syncedHead } = this.#log;
+    for (const link of this.#links) link.refusePublishes();
     for (const run of this.#runs) {
       const { kind, count, sequence } = run;
       const kept = kind === ACK_DUPLICATE ? syncedHead : head;

@@ -1,10 +1,17 @@
 /**
  * Takes back a link that a dead thread served. What it had committed is acknowledged again, one by one, and passed over;
- * the endpoint skips the acks that it has seen. What it had read and not committed is still in the ring, and is taken
- * as if for the first time, but not before all that was committed is passed.
+ * the endpoint skips the acks that it has seen. A batch that it had begun to refuse is refused. What it had read
+ * otherwise and not committed is still in the ring, and is taken as if for the first time, but not before all that is
+ * passed.
  */
-import { ACK_DUPLICATE, ACK_EPHEMERAL, ACK_SYNCED, ACK_WRITTEN } from '../link/link-records.js';
-import { BusError } from '../protocol/errors.js';
+import {
+  ACK_DUPLICATE,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_SYNCED,
+  ACK_WRITTEN,
+} from '../link/link-records.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
@@ -15,10 +22,17 @@ import {
 import type { EventLog, RingPosition } from '../store/event-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
 
+const REFUSED: ErrorData = {
+  code: 'STORE_FULL',
+  message: 'there was no room for it; its shard was restarted while it said so',
+};
+
 export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
   readonly #log: EventLog;
   readonly #until: number;
+  /** From here to `#until` the dead thread refused what is to be stored. */
+  readonly #refusedFrom: number;
   readonly #view = new EventRecordView();
   readonly #stored = new EventRecordView();
   /** The sequence of the next record that the dead thread had stored. */
@@ -33,7 +47,8 @@ export class LinkRecovery implements Recovery {
     const ahead = stored === undefined ? 0 : (stored.position - ring.releasedPosition) | 0;
     // A position that is not in the ring is of a time before the ring went round.
     const isInRing = ahead > 0 && ahead <= ring.usedBytes;
-    this.#until = isInRing ? stored!.position : ring.releasedPosition;
+    this.#refusedFrom = isInRing ? stored!.position : ring.releasedPosition;
+    this.#until = ring.isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;
   }
@@ -50,7 +65,7 @@ export class LinkRecovery implements Recovery {
         count: 1,
         position,
         sequence: this.#sequence,
-        error: undefined,
+        error: this.#kind === ACK_REFUSED ? REFUSED : undefined,
       });
     }
     link.releasePublishes();
@@ -63,6 +78,10 @@ export class LinkRecovery implements Recovery {
     this.#sequence = 0;
     this.#kind = ACK_EPHEMERAL;
     if ((flags & EVENT_FLAG_PERSIST) === 0) return;
+    if (((this.#link.publishRing.position - this.#refusedFrom) | 0) >= 0) {
+      this.#classifyRefused(view, flags);
+      return;
+    }
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
       this.#sequence = this.#log.findAtLastCommit(bytes, offset);
@@ -71,6 +90,13 @@ export class LinkRecovery implements Recovery {
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
     this.#sequence = this.#expected++;
   };
+
+  /** A repeat of what was stored before is none the less a repeat; all that is stored is flushed by now. */
+  #classifyRefused(view: EventRecordView, flags: number): void {
+    const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
+    this.#sequence = isSupplied ? this.#log.findAtLastCommit(view.bytes, view.offset) : 0;
+    this.#kind = this.#sequence === 0 ? ACK_REFUSED : ACK_DUPLICATE;
+  }
 
   /** Whether the row that comes next is the record's, or the record repeats an older one. */
   #isStoredNext(view: EventRecordView): boolean {
@@ -101,4 +127,9 @@ function isSamePublish(a: EventRecordView, b: EventRecordView): boolean {
   const isOfSource = (a.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
   if (isOfSource !== ((b.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0)) return false;
   return !isOfSource || a.source === b.source;
+}
+
+/** Of two positions in a ring. */
+function furthest(one: number, other: number): number {
+  return ((other - one) | 0) > 0 ? other : one;
 }

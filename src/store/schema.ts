@@ -110,8 +110,15 @@ export function shardFile(dir: string, shard: number): string {
   return join(dir, `shard-${String(shard).padStart(3, '0')}.db`);
 }
 
-/** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
-export function openForWriting(file: string, shard: number): Database {
+/**
+ * Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. `check` sees it before
+ * anything is written.
+ */
+export function openForWriting(
+  file: string,
+  shard: number,
+  check?: (database: Database) => void,
+): Database {
   const database = connect(file, false);
   try {
     database.pragma(`page_size = ${PAGE_BYTES}`);
@@ -121,6 +128,7 @@ export function openForWriting(file: string, shard: number): Database {
     database.pragma('cache_size = -16384');
     setSynchronous(database, true);
     if (!database.memory) assertSetting(database, file, 'journal_mode', 'wal');
+    check?.(database);
     database.transaction(() => prepareTables(database, file, shard)).immediate();
     return database;
   } catch (error) {

@@ -272,7 +272,8 @@ export class SqliteEventLog implements EventLog {
       this.rollback();
       if (this.#broken === undefined) this.#finishTotals();
     } finally {
-      this.#connection.close();
+      if (this.#broken === undefined) this.#connection.close();
+      else this.#connection.abandon();
     }
   }
 
@@ -344,7 +345,9 @@ export class SqliteEventLog implements EventLog {
       this.#connection.noteCommit(this.#head);
     } catch (error) {
       const failure = storeError(error, this.#file, 'closing');
-      if (failure.code !== 'STORE_FULL') throw failure;
+      if (failure.code === 'STORE_FULL') return;
+      this.#broken = failure;
+      throw failure;
     }
   }
 

@@ -66,10 +66,12 @@ export function scanWal(databaseFile: string): WalScan | undefined {
  *
  * - without a power cut since the mark was written, it is damage if fewer frames are right than were committed;
  * - with one, the torn transaction must be the last, unless commits were waiting for their flush.
+ *
+ * @returns how many frames SQLite will take; `undefined` where there is no WAL
  */
-export function assertWalIsSound(databaseFile: string, mark: Mark | undefined): void {
+export function assertWalIsSound(databaseFile: string, mark: Mark | undefined): number | undefined {
   const scan = scanWal(databaseFile);
-  if (scan?.broken === undefined || !isDamaged(scan, mark)) return;
+  if (scan?.broken === undefined || !isDamaged(scan, mark)) return scan?.committedFrames;
   const { file, broken } = scan;
   const message =
     `${file}: frame ${broken.frame} is damaged, and ${broken.framesBehind} frames behind it are not; ` +

@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs';
+import { BusError } from '../protocol/errors.js';
 import type { Database, Statement } from './driver.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
-import { openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
+import { openForReading, openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
+import { rewriteWal, WalFlusher } from './wal-file.js';
 import { assertWalIsSound } from './wal-scan.js';
 
 /**
@@ -20,12 +21,14 @@ type WalState = [busy: number, frames: number, copied: number];
 export class WriteConnection {
   readonly database: Database;
   readonly #file: string;
+  readonly #shard: number;
   readonly #begin: Statement<[]>;
   readonly #commit: Statement<[]>;
   readonly #rollback: Statement<[]>;
   readonly #walState: Statement<[], WalState>;
   readonly #copyWal: Statement<[], WalState>;
   #mark: MarkWriter | undefined;
+  #flusher: WalFlusher | undefined;
   #walFrames = 0;
   /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
   #framesHeld = 0;
@@ -37,12 +40,14 @@ export class WriteConnection {
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(file: string, shard: number, maxBytes: number | undefined) {
     this.#file = file;
+    this.#shard = shard;
+    let soundFrames: number | undefined;
     // Before SQLite sees the file: opening would drop what lies behind a damaged frame.
     if (file !== ':memory:') {
-      assertWalIsSound(file, readMark(markFile(file)));
-      flushWal(file);
+      soundFrames = assertWalIsSound(file, readMark(markFile(file)));
+      rewriteWal(file);
     }
-    const database = openForWriting(file, shard);
+    const database = openForWriting(file, shard, (opened) => assertFrames(opened, soundFrames));
     this.database = database;
     if (maxBytes !== undefined) {
       database.pragma(`max_page_count = ${Math.ceil(maxBytes / PAGE_BYTES)}`);
@@ -79,6 +84,7 @@ export class WriteConnection {
   startMark(head: number): number | undefined {
     this.#syncedHead = head;
     if (this.database.memory) return undefined;
+    this.#flusher = new WalFlusher(this.#file);
     const mark = readMark(markFile(this.#file));
     this.#mark = new MarkWriter(markFile(this.#file), Math.min(mark?.syncedHead ?? 0, head));
     if (mark !== undefined && head < mark.head) return mark.head;
@@ -116,22 +122,19 @@ export class WriteConnection {
   }
 
   /**
-   * Flushes what was committed up to `head`. It takes a write: SQLite flushes nothing for a transaction that
-   * has changed nothing, in FULL either.
+   * Flushes what was committed up to `head`: the WAL has all of it that no checkpoint has flushed into the file. SQLite
+   * by itself flushes nothing for a transaction that has changed nothing, in FULL either.
    */
   flush(head: number): void {
     if (this.#syncedHead >= head) return;
-    this.setFull(true);
-    this.database
-      .prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('flushed', ?)")
-      .run(head);
+    this.#flusher?.flush();
     this.#syncedHead = head;
   }
 
   noteCommit(head: number): void {
     if (this.#mark === undefined) return;
     this.#walFrames = this.#walState.get()?.[1] ?? 0;
-    this.#mark.write(head, this.#isFull, this.#walFrames);
+    this.#mark.write(head, this.#syncedHead === head, this.#walFrames);
   }
 
   /** Copies the WAL into the file; the next commit then starts the WAL anew, unless a reader needs it. */
@@ -150,24 +153,50 @@ export class WriteConnection {
   }
 
   close(): void {
+    this.#closeFiles();
     this.database.close();
+  }
+
+  /**
+   * Closes after a failure. SQLite copies the WAL into the file and removes it when the last connection closes, and
+   * would take frames for good that are not on the disk: while another one is open it leaves both as they are. That
+   * one may only read, so it cannot do it either.
+   */
+  abandon(): void {
+    this.#closeFiles();
+    const other = this.#openAnother();
+    this.database.close();
+    other?.close();
+  }
+
+  #openAnother(): Database | undefined {
+    if (this.database.memory) return undefined;
+    try {
+      return openForReading(this.#file, this.#shard);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #closeFiles(): void {
+    this.#flusher?.close();
+    this.#flusher = undefined;
     this.#mark?.close();
+    this.#mark = undefined;
   }
 }
 
 /**
- * What a predecessor that died had committed may not be flushed, and its publishers wait to be told that it is. Of the
- * files of a log only this one may be opened beside SQLite: closing the others would drop its locks.
+ * While any reader has the file open, SQLite believes the index of the WAL in shared memory and does not look at the
+ * frames. They may be gone since: a failed flush may have dropped them.
  */
-function flushWal(file: string): void {
-  const wal = `${file}-wal`;
-  if (!existsSync(wal)) return;
-  const descriptor = openSync(wal, 'r+');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
+function assertFrames(database: Database, soundFrames: number | undefined): void {
+  if (soundFrames === undefined) return;
+  const frames = walCheckpoint(database, 'NOOP').get()?.[1] ?? 0;
+  if (frames <= soundFrames) return;
+  const file = `${database.name}-wal`;
+  const message = `${file}: of ${frames} frames that were committed ${soundFrames} are left`;
+  throw new BusError('STORE_FAILED', message, { details: { file, frames, soundFrames } });
 }
 
 function walCheckpoint(database: Database, mode: 'NOOP' | 'PASSIVE'): Statement<[], WalState> {

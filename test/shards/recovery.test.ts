@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   ACK_DUPLICATE,
   ACK_EPHEMERAL,
+  ACK_REFUSED,
   ACK_SYNCED,
   ACK_WRITTEN,
 } from '../../src/link/link-records.js';
@@ -159,5 +160,72 @@ describe('the shard after one that died', () => {
       [ACK_DUPLICATE, 3],
       [ACK_SYNCED, 4],
     ]);
+  });
+});
+
+describe('the shard after one that died while it refused a batch', () => {
+  /** It had no room for the batch, said so, and died before it gave the ring's memory back. */
+  function diedRefusing(publish: (link: TestLink) => void) {
+    const file = join(temporaryDirectory(), 'shard-000.db');
+    const full = new SqliteEventLog({ file, shard: 0, maxShardBytes: 160 * 1024 });
+    const batch = new PublishBatch(full);
+    const link = new TestLink();
+    const first = link.adapter();
+    link.publish({ id: 'a', flags: NAMED });
+    batch.drain([first], 0, 4096);
+    full.commit(batch.synced, batch.positions);
+    batch.acknowledge();
+    batch.release();
+    publish(link);
+    batch.drain([first], 0, 4096);
+    const error = { code: 'STORE_FULL', message: 'full' } as const;
+    expect(() => full.commit(batch.synced, batch.positions)).toThrow(/full/);
+    batch.refuse(error);
+    const told = link.acks();
+    full.close();
+    const log = new SqliteEventLog({ file, shard: 0 });
+    onTestFinished(() => log.close());
+    return { link, log, told: told.slice(1) };
+  }
+
+  const large = 'x'.repeat(7000);
+  const publishes = (link: TestLink): void => {
+    link.publish({ flags: STORED, payload: large });
+    link.publish({ flags: 0 });
+    link.publish({ id: 'a', flags: NAMED });
+    for (let n = 0; n < 6; n++) link.publish({ flags: STORED, payload: large });
+  };
+
+  test('refuses it too, and stores nothing of it', () => {
+    const { link, log, told } = diedRefusing(publishes);
+    const answers = ({ kind, count }: ToldAck): number[] => new Array<number>(count).fill(kind);
+    expect(told.flatMap(answers)).toEqual([
+      ACK_REFUSED,
+      ACK_EPHEMERAL,
+      ACK_DUPLICATE,
+      ...new Array<number>(6).fill(ACK_REFUSED),
+    ]);
+    const second = link.adapter();
+    const batch = new PublishBatch(log);
+    expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(link.acks().flatMap(answers)).toEqual(told.flatMap(answers));
+    batch.drain([second], 0, 4096);
+    expect(batch.handled).toBe(0);
+    expect(log.head).toBe(1);
+  });
+
+  test('takes what comes after it', () => {
+    const { link, log } = diedRefusing(publishes);
+    const second = link.adapter();
+    new LinkRecovery(second, log, log.ringPositions()[0]).step();
+    link.acks();
+    link.publish({ flags: STORED });
+    const batch = new PublishBatch(log);
+    batch.drain([second], 0, 4096);
+    log.commit(batch.synced, batch.positions);
+    // Dies again, before its ack: what was refused once is not refused for ever.
+    const third = link.adapter();
+    expect(new LinkRecovery(third, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
   });
 });
