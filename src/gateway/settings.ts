@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type AuthOptions, parseAuthOptions } from '../auth/auth-options.js';
 import type { GatewayOptions, TlsOptions } from '../main/bus.js';
+import { withAbsolutePaths } from '../main/gateway-paths.js';
 import { BusError } from '../protocol/errors.js';
 import {
   ALLOWED_NAMES_MAX,
@@ -88,7 +89,8 @@ type Refuse = (path: string, fault: string) => void;
  * @throws BusError `OPTION_INVALID` with every fault in `details.faults`; `INSECURE_BIND` for a host
  * that other machines can reach where `auth` is left out
  */
-export function parseGatewaySettings(options: GatewayOptions): GatewaySettings {
+export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
+  const options = withAbsolutePaths(given);
   const faults: Fault[] = [];
   const refuse: Refuse = (path, fault) => {
     faults.push({ path, message: `option ${path} ${fault}` });

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { BusCensus, EndpointShares } from '../link/bus-census.js';
@@ -185,11 +184,10 @@ export class BusCore implements MainServices {
     if (this.#backup !== undefined) {
       throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
     }
-    const to = resolve(dir);
     const toldHeads = this.supervisors.map(({ failure }, shard) =>
       failure === undefined ? this.controls[shard]!.toldHead : undefined,
     );
-    const backup = new Backup({ from, to, manifest: this.#manifest, toldHeads }, onProgress);
+    const backup = new Backup({ from, to: dir, manifest: this.#manifest, toldHeads }, onProgress);
     this.#backup = backup;
     try {
       return await backup.result;

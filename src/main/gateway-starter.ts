@@ -1,5 +1,6 @@
 import { BusError } from '../protocol/errors.js';
 import type { Bus, GatewayHandle, GatewayOptions } from './bus.js';
+import { withAbsolutePaths } from './gateway-paths.js';
 import { type GatewayHooks, GatewaySupervisor } from './gateway-supervisor.js';
 import { internalsOf } from './internals.js';
 
@@ -14,9 +15,10 @@ const TESTING = Symbol.for('millrace.testing');
  */
 export async function startGateway(
   bus: Bus,
-  options: GatewayOptions = {},
+  given: GatewayOptions = {},
   hooks: GatewayHooks = {},
 ): Promise<GatewayHandle> {
+  const options = withAbsolutePaths(given);
   const internals = internalsOf(bus);
   if (internals === undefined) {
     throw new BusError('OPTION_INVALID', 'serve: not a bus that this copy of the package opened');

@@ -1,5 +1,6 @@
 /** Options: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import * as v from 'valibot';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
@@ -62,8 +63,19 @@ const retentionRule = v.pipe(
   ),
 );
 
+/**
+ * Pinned to the working directory of now: threads that start later, and every file, are found by it. SQLite's bindings
+ * trim what they are given and know names of their own, which an absolute path is never taken for.
+ */
+const path = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.check((text) => !text.includes('\0'), 'a path has no NUL in it'),
+  v.transform((text) => (text === MEMORY ? text : resolve(text))),
+);
+
 const busOptions = v.strictObject({
-  dir: v.optional(v.pipe(v.string(), v.minLength(1)), './data'),
+  dir: v.optional(path, './data'),
   shards: v.optional(wholeNumber(1, SHARDS_MAX)),
   source: v.optional(
     v.pipe(
@@ -238,7 +250,7 @@ export function parsePruneOptions(options: PruneOptions): ParsedPruneOptions {
 }
 
 const backupOptions = v.strictObject({
-  dir: v.pipe(v.string(), v.minLength(1)),
+  dir: path,
   signal: v.optional(abortSignal),
   onProgress: v.optional(
     v.custom<(progress: BackupProgress) => void>((value) => typeof value === 'function'),

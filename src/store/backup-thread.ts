@@ -17,7 +17,7 @@ import {
   type BackupThreadData,
 } from './backup.js';
 import type { BackupStep } from './driver.js';
-import { syncFile } from './files.js';
+import { ownFile, syncFile } from './files.js';
 import { writeManifest } from './manifest.js';
 import { openForReading, readHead, shardFile } from './schema.js';
 import { storeError } from './store-errors.js';
@@ -90,6 +90,7 @@ async function copyShard(
     // The first look into the file fixes the moment.
     database.exec('BEGIN');
     const head = readHead(database);
+    ownFile(target);
     await database.backup(target, { progress: (info) => step(info, shard, shards) });
     return head;
   } finally {

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
-  existsSync,
+  fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -11,10 +10,11 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { SHARDS_MAX } from '../protocol/limits.js';
 import { codeOf } from '../protocol/thrown.js';
+import { makeDirectory, restrictFile, syncDirectory, syncNames } from './files.js';
 import { FORMAT_VERSION, FORMAT_VERSION_MIN } from './schema.js';
 import { storeError } from './store-errors.js';
 
@@ -83,6 +83,7 @@ export function openManifest(
   const found = readManifest(dir);
   if (found !== undefined) {
     assertShards(dir, options.shards, found.shards);
+    restrictFile(join(dir, MANIFEST));
     if (found.format === FORMAT_VERSION) return found;
     // Before the shards are: who cannot read the new format must not get as far as their files.
     const upgraded = { ...found, format: FORMAT_VERSION };
@@ -93,6 +94,7 @@ export function openManifest(
     throw corrupt(dir, 'there are shard files but no manifest.json');
   }
   const manifest = createManifest(options.shards ?? options.defaultShards);
+  syncNames(dir);
   writeManifest(dir, manifest);
   return manifest;
 }
@@ -124,6 +126,7 @@ export function writeManifest(dir: string, manifest: Manifest): void {
   try {
     const descriptor = openSync(temporary, 'w', 0o600);
     try {
+      fchmodSync(descriptor, 0o600);
       writeSync(descriptor, `${JSON.stringify(manifest, null, 2)}\n`);
       fsyncSync(descriptor);
     } finally {
@@ -203,10 +206,8 @@ function assertShards(dir: string, expected: number | undefined, found: number):
 /** Makes the directory, for its owner alone, unless it is there. */
 export function ensureDirectory(dir: string): void {
   assertIsNoFile(dir);
-  if (existsSync(dir)) return;
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    syncDirectory(dirname(dir));
+    makeDirectory(dir);
   } catch (error) {
     throw storeError(error, dir, 'creating');
   }
@@ -216,16 +217,6 @@ function assertIsNoFile(dir: string): void {
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== false) return;
   const message = `dir ${dir} is a file; a bus needs a directory`;
   throw new BusError('OPTION_INVALID', message, { details: { dir } });
-}
-
-/** A rename or a new file is durable once its directory is. */
-function syncDirectory(dir: string): void {
-  const descriptor = openSync(dir, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 function newEpochId(): string {

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { ownFile } from './files.js';
 
 /**
  * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head
@@ -63,7 +64,8 @@ export class MarkWriter {
   #syncedHead: number;
 
   constructor(file: string, syncedHead: number) {
-    this.#descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600);
+    ownFile(file);
+    this.#descriptor = openSync(file, constants.O_RDWR);
     this.#syncedHead = syncedHead;
     bootId()?.copy(this.#bytes, BOOT);
   }

@@ -1,8 +1,8 @@
-import { constants, copyFileSync, existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { BusError } from '../protocol/errors.js';
 import { FINDINGS_TOLD_MAX } from '../protocol/limits.js';
 import { assertEmpty } from './backup.js';
-import { syncFile } from './files.js';
+import { copyOwnFile } from './files.js';
 import { DirectoryLock } from './lock.js';
 import { ensureDirectory, newEpoch, readManifest } from './manifest.js';
 import { markFile } from './mark.js';
@@ -78,11 +78,10 @@ function copyShard(source: string, target: string, shard: number): number {
   if (!existsSync(source)) return 0;
   for (const file of ['', '-wal']) {
     if (!existsSync(source + file)) continue;
-    copyFileSync(source + file, target + file, constants.COPYFILE_FICLONE);
-    syncFile(target + file);
+    copyOwnFile(source + file, target + file);
   }
   const mark = markFile(source);
-  if (existsSync(mark)) copyFileSync(mark, markFile(target), constants.COPYFILE_FICLONE);
+  if (existsSync(mark)) copyOwnFile(mark, markFile(target));
   const database = openForReading(target, shard);
   try {
     return readHead(database);

@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { type Database, openDatabase } from './driver.js';
+import { ownDatabaseFile } from './files.js';
 import { storeError } from './store-errors.js';
 
 /**
@@ -106,8 +107,9 @@ LEFT JOIN names y ON y.id = e.type
 LEFT JOIN names s ON s.id = e.source;
 `;
 
+/** Absolute, since SQLite's bindings trim what they are given. */
 export function shardFile(dir: string, shard: number): string {
-  return join(dir, `shard-${String(shard).padStart(3, '0')}.db`);
+  return resolve(dir, `shard-${String(shard).padStart(3, '0')}.db`);
 }
 
 /**
@@ -172,6 +174,7 @@ export function readHead(database: Database): number {
 
 function connect(file: string, readonly: boolean): Database {
   try {
+    if (!readonly && file !== ':memory:') ownDatabaseFile(file);
     return openDatabase(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
   } catch (error) {
     throw storeError(error, file, 'opening');

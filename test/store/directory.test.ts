@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { DirectoryLock } from '../../src/store/lock.js';
 import {
@@ -120,11 +121,7 @@ describe('a lock', () => {
 
   it('keeps another process out, names it, and is free when that is killed', async () => {
     const dir = temporaryDirectory();
-    const script = new URL('./hold-lock.mjs', import.meta.url);
-    const child = spawn(process.execPath, [script.pathname, dir], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout, 'data');
+    const child = await hold(dir);
     expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
       code: 'STORE_LOCKED',
       message: expect.stringContaining(`process ${child.pid}`),
@@ -134,4 +131,51 @@ describe('a lock', () => {
     await once(child, 'exit');
     DirectoryLock.acquire(dir).release();
   });
+
+  it('keeps another process out after its holder has read its files', async () => {
+    const dir = temporaryDirectory();
+    const child = await hold(dir, 'read');
+    expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
+      code: 'STORE_LOCKED',
+      details: { pid: child.pid },
+    });
+    child.kill('SIGKILL');
+    DirectoryLock.acquire(dir).release();
+    await once(child, 'exit');
+  });
+
+  it('does not hold a copy of the directory', async () => {
+    const dir = temporaryDirectory();
+    const copy = join(temporaryDirectory(), 'copy');
+    const child = await hold(dir);
+    cpSync(dir, copy, { recursive: true });
+    DirectoryLock.acquire(copy).release();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+
+  it.each([
+    ['zeros', Buffer.alloc(8192)],
+    ['noise', Buffer.from('SQLite format 3\0'.padEnd(5000, 'x'))],
+    ['one byte', Buffer.from('S')],
+  ])('can be taken where a power cut left %s in its file', (_, bytes) => {
+    const dir = temporaryDirectory();
+    writeFileSync(join(dir, 'lock.db'), bytes);
+    writeFileSync(join(dir, 'lock.json'), bytes);
+    const lock = DirectoryLock.acquire(dir);
+    expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({ code: 'STORE_LOCKED' });
+    lock.release();
+  });
 });
+
+async function hold(
+  dir: string,
+  ...args: string[]
+): Promise<ChildProcessByStdio<null, Readable, null>> {
+  const script = new URL('./hold-lock.mjs', import.meta.url);
+  const child = spawn(process.execPath, [script.pathname, dir, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  return child;
+}

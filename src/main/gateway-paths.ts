@@ -1,0 +1,35 @@
+import { resolve } from 'node:path';
+import type { GatewayOptions } from './bus.js';
+
+/**
+ * Pins the files that a gateway reads again later to the working directory of now: a thread that is restarted, or a certificate
+ * that is renewed, must not be looked for elsewhere after a `chdir`. Leaves alone what is no path; the settings' own
+ * checks say so.
+ */
+export function withAbsolutePaths(options: GatewayOptions): GatewayOptions {
+  const { auth, tls } = options;
+  return {
+    ...options,
+    ...(isObject(tls) ? { tls: pinned(tls, ['certFile', 'keyFile']) } : {}),
+    ...(isObject(auth) ? { auth: pinnedAuth(auth) } : {}),
+  };
+}
+
+function pinnedAuth(auth: NonNullable<GatewayOptions['auth']>): typeof auth {
+  const { jwt } = auth;
+  const own = pinned(auth, ['keysFile']);
+  return isObject(jwt) ? { ...own, jwt: pinned(jwt, ['secretFile', 'publicKeyFile']) } : own;
+}
+
+function pinned<T extends object>(from: T, fields: readonly (keyof T)[]): T {
+  const copy = { ...from };
+  for (const field of fields) {
+    const path: unknown = from[field];
+    if (typeof path === 'string' && path !== '') Object.assign(copy, { [field]: resolve(path) });
+  }
+  return copy;
+}
+
+function isObject<T>(value: T): value is NonNullable<T> & object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
