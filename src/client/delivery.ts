@@ -101,10 +101,7 @@ export class Delivery<P> {
     if (!this.#isFinished) {
       return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
     }
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) return Promise.reject(failure);
-    return Promise.resolve({ done: true, value: undefined });
+    return this.#end();
   }
 
   /** What was handed out last is consumed. */
@@ -126,6 +123,11 @@ export class Delivery<P> {
     this.#marks = 0;
   }
 
+  /** Forgets the event that was handed out last: it stays before the position, and is settled no more. */
+  abandon(): void {
+    this.#current = undefined;
+  }
+
   /** Resolves when nothing waits and no handler is at work, or it is over. */
   emptied(): Promise<void> {
     this.#passMarks();
@@ -139,8 +141,16 @@ export class Delivery<P> {
     this.#failure = failure;
     this.#wake();
     for (let reader = this.#readers.shift(); reader; reader = this.#readers.shift()) {
-      this.next().then(reader.resolve, reader.reject);
+      this.#end().then(reader.resolve, reader.reject);
     }
+  }
+
+  /** Whoever asks first is told what it ended in. */
+  #end(): Promise<IteratorResult<Event<P>>> {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) return Promise.reject(failure);
+    return Promise.resolve({ done: true, value: undefined });
   }
 
   get #isEmpty(): boolean {

@@ -1,3 +1,4 @@
+import { loopIterator } from '../collections/loop-iterator.js';
 import type {
   EventHandler,
   SubscribeFrom,
@@ -170,15 +171,15 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     await this.unsubscribe();
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Event<P>> {
-    return {
-      next: () => this.#delivery.next(),
-      return: async () => {
-        this.#delivery.settle();
-        await this.unsubscribe();
-        return { done: true, value: undefined };
-      },
+  [Symbol.asyncIterator](): AsyncIterableIterator<Event<P>> {
+    const leave = (): Promise<void> => {
+      // What waits goes first: the marks among it are behind the event in hand. That may have been left by an error in the
+      // loop's body: rather once too often than never.
+      this.#clear();
+      this.#delivery.abandon();
+      return this.unsubscribe();
     };
+    return loopIterator(() => this.#delivery.next(), leave);
   }
 
   /** Resolves when what has arrived is consumed. */

@@ -88,6 +88,11 @@ export class EventQueue<P> {
     return isDue ? part : undefined;
   }
 
+  /** Forgets the event that was handed out last: it stays before the position, and is settled no more. */
+  abandon(): void {
+    this.#current = undefined;
+  }
+
   /** Drops what waits. What was handed out stays pending until it is settled. */
   clear(): void {
     this.#events.clear();

@@ -4,6 +4,7 @@
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
 import { Deque } from '../collections/deque.js';
+import { loopIterator } from '../collections/loop-iterator.js';
 import {
   STATE_BEHIND,
   STATE_DROPPED,
@@ -133,10 +134,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   async unsubscribe(): Promise<void> {
-    if (!this.ended) {
-      this.#clear();
-      await this.#leave();
-    }
+    this.#clear();
+    if (!this.ended) await this.#leave();
     this.#finish();
   }
 
@@ -150,15 +149,13 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     await this.unsubscribe();
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Event<P>> {
-    return {
-      next: () => this.#next(),
-      return: async () => {
-        this.#settle();
-        await this.unsubscribe();
-        return { done: true, value: undefined };
-      },
+  [Symbol.asyncIterator](): AsyncIterableIterator<Event<P>> {
+    const leave = (): Promise<void> => {
+      // Perhaps an error in the loop's body: rather once too often than never.
+      this.#queue.abandon();
+      return this.unsubscribe();
     };
+    return loopIterator(() => this.#next(), leave);
   }
 
   /** An event from a shard. Nobody is called yet: see `flush`. */
@@ -322,6 +319,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     if (!this.#isFinished) {
       return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
     }
+    return this.#end();
+  }
+
+  /** Whoever asks first is told what it ended in. */
+  #end(): Promise<IteratorResult<Event<P>>> {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure !== undefined) return Promise.reject(failure);
@@ -367,7 +369,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     }
     this.#waiters.wake();
     for (let reader = this.#readers.shift(); reader; reader = this.#readers.shift()) {
-      this.#next().then(reader.resolve, reader.reject);
+      this.#end().then(reader.resolve, reader.reject);
     }
   }
 

@@ -62,7 +62,8 @@ export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, Asyn
   readonly id: string;
   /**
    * After the last event that was consumed; resume with `{ from: { after: cursor } }`. An event is consumed when the
-   * handler has returned or its promise has resolved; an iterator's, when the next one is asked for or the loop is left.
+   * handler has returned or its promise has resolved; an iterator's, when the next one is asked for. A loop that is left, even by
+   * `break`, has not consumed the event in hand.
    */
   readonly cursor: string;
   /** Events here, waiting for the handler or the iterator. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
+import type { Event } from '../../src/protocol/event.js';
 import { Collector, gather } from './support/collector.js';
 import { refused, subscriptionRefused } from './support/failures.js';
 import { controls } from './support/millrace.js';
@@ -17,6 +18,36 @@ async function publish(bus: Bus, first: number, count: number): Promise<void> {
   });
   await within('the acks', bus.publishMany(inputs));
 }
+
+type Loop = (events: AsyncIterable<Event<number>>, isLast: IsLast) => Promise<unknown>;
+type IsLast = (event: Event<number>) => boolean;
+
+/** How a loop may be left with an event in hand; JavaScript tells the iterator the same of all of them, or nothing. */
+const LEAVINGS: Readonly<Record<string, Loop>> = {
+  'an error in its body': async (events, isLast) => {
+    const loop = async (): Promise<void> => {
+      for await (const event of events) if (isLast(event)) throw new Error('in the body');
+    };
+    await expect(loop()).rejects.toThrow('in the body');
+  },
+  break: async (events, isLast) => {
+    for await (const event of events) if (isLast(event)) break;
+  },
+  return: async (events, isLast) => {
+    for await (const event of events) if (isLast(event)) return event;
+    return undefined;
+  },
+  'a generator that delegates to it and is thrown into': async (events, isLast) => {
+    const delegate = (async function* () {
+      yield* events;
+    })();
+    for (;;) {
+      const { value } = await delegate.next();
+      if (value !== undefined && isLast(value)) break;
+    }
+    await expect(delegate.throw(new Error('into it'))).rejects.toThrow('into it');
+  },
+};
 
 describe('a cursor', () => {
   test('resumes after a restart of the bus, without loss or repeat', async () => {
@@ -72,6 +103,24 @@ describe('a cursor', () => {
       expect(rest[0]?.payload ?? 20).toBeGreaterThanOrEqual(n);
     }
   });
+
+  test.each(Object.keys(LEAVINGS))(
+    'of a loop left by %s gives the event in hand again',
+    async (way) => {
+      const bus = await openTestBus({ shards: 2 });
+      await publish(bus, 0, 50);
+      const subscription = bus.subscribe<number>('*', { from: 'earliest' });
+      const seen: Event<number>[] = [];
+      await LEAVINGS[way]!(subscription, (event) => seen.push(event) === 20);
+      await within('the end', subscription.closed);
+      expect(seen).toHaveLength(20);
+      const { cursor } = subscription;
+      const rest = await gather(bus.read<number>({ topic: '*', after: cursor }));
+      const again = rest.filter(({ id }) => seen.some((event) => event.id === id));
+      expect(again).toEqual([seen[19]]);
+      expect(rest).toHaveLength(31);
+    },
+  );
 
   test('moves over events that did not match, so that a resume need not read them again', async () => {
     const bus = await openTestBus({ shards: 1 });

@@ -132,6 +132,7 @@ describe('prune', () => {
 async function cursorAfter(bus: Bus, count: number): Promise<string> {
   const subscription = bus.subscribe('a', { from: 'earliest' });
   let left = count;
-  for await (const _event of subscription) if (--left === 0) break;
+  // The loop is left with the next one in hand, which is not consumed.
+  for await (const _event of subscription) if (left-- === 0) break;
   return subscription.cursor;
 }

@@ -197,6 +197,31 @@ describe('a subscription', () => {
     expect(subscription.cursor).toBe(cursorAt(0));
   });
 
+  test.each(['break', 'throw'])(
+    'left by %s keeps its cursor before the event in hand',
+    async (way) => {
+      const server = await WrongServer.start();
+      const { client } = connectTo(server.url);
+      const subscription = client.subscribe('a');
+      await subscription.ready;
+      // Two frames: behind the first stands a mark of where it ends.
+      send(server.sockets[0]!, eventsFrame(subscription.id, 1, 2));
+      send(server.sockets[0]!, eventsFrame(subscription.id, 3, 4));
+      await until('all have come', () => subscription.pending === 4);
+      const loop = async (): Promise<void> => {
+        for await (const { sequence } of subscription) {
+          if (sequence !== 2) continue;
+          if (way === 'break') break;
+          throw new Error('in the body');
+        }
+      };
+      await loop().catch((error: Error) => expect(error.message).toBe('in the body'));
+      expect(subscription.cursor).toBe(cursorAt(1));
+      expect(await subscription[Symbol.asyncIterator]().next()).toMatchObject({ done: true });
+      expect(subscription.cursor).toBe(cursorAt(1));
+    },
+  );
+
   test('that drains tells the server nothing in the name of its successor', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Event } from '../../src/protocol/event.js';
 import { watch, within } from '../bus/support/wait.js';
 import { eventOf, FakeHost } from './subscription-host.js';
 
@@ -23,6 +24,56 @@ describe('an iterator', () => {
     expect(got.map(({ value }) => value.sequence)).toEqual([1, 2, 3]);
     void events.next();
     expect(subscription.parts[0]).toMatchObject({ pending: 0, credited: 0, consumed: 3 });
+  });
+
+  const WAYS: Readonly<Record<string, (events: AsyncIterator<Event>) => Promise<unknown>>> = {
+    'a return()': (events) => events.return!('value'),
+    'a throw()': (events) => events.throw!(new Error('thrown')).catch((error: unknown) => error),
+  };
+
+  test.each(Object.keys(WAYS))(
+    'left by %s keeps its cursor before the event in hand',
+    async (way) => {
+      const subscription = new FakeHost().subscribe();
+      subscription.parts[0]!.mode = 'shard';
+      const events = subscription[Symbol.asyncIterator]();
+      give(subscription, 1, 2, 3);
+      await events.next();
+      await events.next();
+      const left = await WAYS[way]!(events);
+      expect(left).toEqual(
+        way === 'a throw()' ? new Error('thrown') : { done: true, value: 'value' },
+      );
+      expect(subscription.cursor).toBe('[1]');
+      expect(await events.next()).toEqual({ done: true, value: undefined });
+      expect(subscription.cursor).toBe('[1]');
+      await within('the end', subscription.closed);
+    },
+  );
+
+  test('left while its subscription drains gives nothing more', async () => {
+    const subscription = new FakeHost().subscribe();
+    subscription.parts[0]!.mode = 'shard';
+    const events = subscription[Symbol.asyncIterator]();
+    give(subscription, 1, 2, 3);
+    await events.next();
+    const drained = subscription.drain();
+    await events.return?.();
+    await within('drained', drained);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+    expect(subscription.cursor).toBe('[0]');
+  });
+
+  test('that had asked for more when the subscription failed is not taken to have done with what it got', async () => {
+    const subscription = new FakeHost().subscribe();
+    subscription.parts[0]!.mode = 'shard';
+    const events = subscription[Symbol.asyncIterator]();
+    const asked = [events.next(), events.next(), events.next()];
+    give(subscription, 1, 2);
+    await Promise.all(asked.slice(0, 2));
+    subscription.fail(new Error('over'));
+    await expect(asked[2]).rejects.toThrow('over');
+    expect(subscription.cursor).toBe('[1]');
   });
 
   test('that asks for the next event lets those go on who wait for the last', async () => {
