@@ -5,6 +5,8 @@
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 
 const BACKOFF_MS = 50;
+/** A log that finds no room to open is tried again this often, for as long as that lasts. */
+const FULL_WAIT_MS = 1000;
 /** A thread that was ready for this long, or stored anything, was not a failed try. */
 const LIFE_MIN_MS = 1000;
 
@@ -41,8 +43,12 @@ export class RestartPolicy {
     this.#readyAt = now;
   }
 
-  /** It ended. Returns how long to wait before the next, or undefined: it is given up. */
-  ended(now: number, progress: number, wasKilled: boolean): number | undefined {
+  /**
+   * It ended. Returns how long to wait before the next, or undefined: it is given up. `foundFull`: for want of room, which
+   * passes.
+   */
+  ended(now: number, progress: number, wasKilled: boolean, foundFull = false): number | undefined {
+    if (foundFull) return FULL_WAIT_MS;
     const hasLived = this.#readyAt !== undefined && now - this.#readyAt >= LIFE_MIN_MS;
     const isProgress = wasKilled || hasLived || progress > this.#progressAtStart;
     this.#failedTries = isProgress ? 0 : this.#failedTries + 1;

@@ -178,6 +178,7 @@ export class ShardSupervisor {
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
     this.#restarts.started(this.#progress);
     this.#isKilled = false;
+    this.#lastError = undefined;
     const worker = new Worker(THREAD_URL, {
       workerData,
       transferList: [mail, ...ends.map(({ port }) => port)],
@@ -245,7 +246,9 @@ export class ShardSupervisor {
     const { words } = this.#control;
     Atomics.add(words, RESTARTS, 1);
     Atomics.store(words, STATE, STATE_RESTARTING);
-    const waitMs = this.#restarts.ended(performance.now(), this.#progress, this.#isKilled);
+    const foundFull = this.#lastError instanceof BusError && this.#lastError.code === 'STORE_FULL';
+    const now = performance.now();
+    const waitMs = this.#restarts.ended(now, this.#progress, this.#isKilled, foundFull);
     if (waitMs === undefined) this.#giveUp(this.#lastError);
     else if (waitMs === 0) this.#launch();
     else this.#backoff = setTimeout(() => this.#launch(), waitMs);

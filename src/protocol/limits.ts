@@ -41,6 +41,8 @@ export const CREDIT_PER_BUFFERED_EVENT = 16;
 export const CREDIT_BYTES = 8 * MIB;
 
 export const COMMIT_BATCH_EVENTS = 4096;
+/** Room on the disk that each shard keeps for removals, at most: a checkpoint's worth of its log and a batch. */
+export const RESERVE_BYTES_MAX = 8 * MIB;
 export const COMMIT_BATCH_BYTES = 4 * MIB;
 
 export const DEDUPE_WINDOW_MS = 120_000;

@@ -24,6 +24,8 @@ export interface ShardOptions {
 
 /** How often retention looks for work, ms. */
 const PRUNE_INTERVAL_MS = 1000;
+/** Housekeeping that found no room is tried again after so long, ms. */
+const FULL_WAIT_MS = 250;
 /** The sums over all consumers are taken this seldom. */
 const GAUGE_INTERVAL_MS = 250;
 
@@ -45,7 +47,9 @@ export class Shard {
   /** Consumers whose publishers wait for them. */
   readonly #blocking = new Set<LinkConsumer>();
   #firstLink = 0;
+  #maintainsAt = 0;
   #prunesAt = 0;
+  #wasPruneFull = false;
   #gaugesAt = 0;
 
   constructor(log: EventLog, routes: Routes, control: ShardControl, options: ShardOptions) {
@@ -187,6 +191,8 @@ export class Shard {
   #commitFailed(error: unknown): void {
     if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
     this.#control.counters[ShardCounter.refused]! += this.#batch.appended;
+    // What may go makes room now, not at its next turn.
+    if (!this.#wasPruneFull) this.#prunesAt = 0;
     this.#batch.refuse(error.toJSON());
   }
 
@@ -250,11 +256,17 @@ export class Shard {
 
   #keepHouse(): boolean {
     const now = Date.now();
-    let worked = this.#log.maintain();
+    let worked = false;
+    if (now >= this.#maintainsAt) {
+      const more = whereThereIsRoom(() => this.#log.maintain());
+      worked = more === true;
+      this.#maintainsAt = more === undefined ? now + FULL_WAIT_MS : 0;
+    }
     if (this.#options.prunes && now >= this.#prunesAt) {
-      const more = this.#log.pruneStep(now);
-      this.#prunesAt = more ? now : now + PRUNE_INTERVAL_MS;
-      worked = worked || more;
+      const more = whereThereIsRoom(() => this.#log.pruneStep(now));
+      worked = worked || more === true;
+      this.#wasPruneFull = more === undefined;
+      this.#prunesAt = now + (more ? 0 : this.#wasPruneFull ? FULL_WAIT_MS : PRUNE_INTERVAL_MS);
     }
     if (now >= this.#gaugesAt) {
       this.#gaugesAt = now + GAUGE_INTERVAL_MS;
@@ -300,5 +312,15 @@ export class Shard {
     this.#blocking.delete(consumer);
     this.#undropped.delete(consumer);
     consumer.link.waiting.delete(consumer);
+  }
+}
+
+/** Housekeeping that finds no room is done later, and the shard goes on: `undefined`. Any other failure is the caller's. */
+function whereThereIsRoom(work: () => boolean): boolean | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
+    return undefined;
   }
 }

@@ -27,6 +27,7 @@ import type { SqliteEventLogOptions } from './sqlite-log-options.js';
 import { isStoreFault, storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
+import { Upkeep } from './upkeep.js';
 import { WriteConnection } from './write-connection.js';
 
 /**
@@ -55,6 +56,7 @@ export class SqliteEventLog implements EventLog {
   readonly #topics: TopicTable;
   readonly #index: IndexKeeper;
   readonly #retention: Retention;
+  readonly #upkeep: Upkeep;
   readonly #pages: PageReader;
   readonly #dedupe: DedupeWindow;
   readonly #reader: EventReader;
@@ -93,6 +95,7 @@ export class SqliteEventLog implements EventLog {
       });
       const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
       this.#index = new IndexKeeper(database, index, this.#topics);
+      this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention);
       const loaded = loadState(database, this.#topics, index, this.#dedupe, now());
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
@@ -222,7 +225,7 @@ export class SqliteEventLog implements EventLog {
 
   pruneStep(now: number): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
-    const more = this.#guard('pruning', () => this.#retention.step(now, this.#head));
+    const more = this.#guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
     this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
     return more;
@@ -237,7 +240,7 @@ export class SqliteEventLog implements EventLog {
   prune(request: PruneRequest): PruneStep {
     const { pattern } = request;
     const step = this.#guard('pruning', () =>
-      this.#retention.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
+      this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
     );
     this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
@@ -256,13 +259,7 @@ export class SqliteEventLog implements EventLog {
 
   maintain(): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
-    if (this.#index.isDue(this.#head)) {
-      this.#guard('indexing', () => this.#index.maintain(this.#head));
-      this.#noteCommit();
-      return true;
-    }
-    if (this.#connection.isCheckpointDue) this.#checkpoint();
-    return false;
+    return this.#guard('keeping', () => this.#upkeep.step(this.#head));
   }
 
   /** Leaves the totals behind, so that the next open need not add them up. */
@@ -314,6 +311,16 @@ export class SqliteEventLog implements EventLog {
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
 
+  /** The batch is stored, so that for want of room the checkpoint is left to housekeeping. */
+  #checkpoint(): void {
+    try {
+      this.#guard('checkpointing', () => this.#connection.checkpoint());
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
+      this.#upkeep.noteShortage();
+    }
+  }
+
   /**
    * What is committed is stored, but not safe if this fails, nor known to be there: so even a full disk
    * ends this log.
@@ -331,10 +338,6 @@ export class SqliteEventLog implements EventLog {
 
   #noteCommit(): void {
     this.#guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
-  }
-
-  #checkpoint(): void {
-    this.#guard('checkpointing', () => this.#connection.checkpoint());
   }
 
   /** Where there is no room for the totals, the next open adds them up. */
@@ -368,7 +371,8 @@ export class SqliteEventLog implements EventLog {
   #fail(error: unknown, doing: string): void {
     const failure = storeError(error, this.#file, doing);
     this.#failure = failure;
-    if (failure.code !== 'STORE_FULL') this.#broken = failure;
+    if (failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
+    else this.#broken = failure;
     this.#undo();
   }
 

@@ -1,6 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import type { Database, Statement } from './driver.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
+import { Reserve } from './reserve.js';
 import { openForReading, openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
 import { rewriteWal, WalFlusher } from './wal-file.js';
 import { assertWalIsSound } from './wal-scan.js';
@@ -14,7 +15,11 @@ const CHECKPOINT_FRAMES = 256;
 /** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
 const CHECKPOINT_OVERDUE = 4;
 
-const WAL_FRAME_HEADER_BYTES = 24;
+const WAL_FRAME_BYTES = PAGE_BYTES + 24;
+/** Where there was no room for the reserve, it is tried again this often. */
+const RESERVE_INTERVAL_MS = 1000;
+/** SQLite makes the size that the file has of it. */
+const PAGES_AS_THEY_ARE = 1;
 
 type WalState = [busy: number, frames: number, copied: number];
 
@@ -29,6 +34,11 @@ export class WriteConnection {
   readonly #copyWal: Statement<[], WalState>;
   #mark: MarkWriter | undefined;
   #flusher: WalFlusher | undefined;
+  #reserve: Reserve | undefined;
+  /** When the reserve is tried again; 0 while it is whole, and the file may grow up to `#pagesMax`. */
+  #reserveAt = 0;
+  readonly #pagesMax: number;
+  #checkpointFrames = CHECKPOINT_FRAMES;
   #walFrames = 0;
   /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
   #framesHeld = 0;
@@ -49,9 +59,8 @@ export class WriteConnection {
     }
     const database = openForWriting(file, shard, (opened) => assertFrames(opened, soundFrames));
     this.database = database;
-    if (maxBytes !== undefined) {
-      database.pragma(`max_page_count = ${Math.ceil(maxBytes / PAGE_BYTES)}`);
-    }
+    const pagesMax = maxBytes === undefined ? '' : ` = ${Math.ceil(maxBytes / PAGE_BYTES)}`;
+    this.#pagesMax = Number(database.pragma(`max_page_count${pagesMax}`, { simple: true }));
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.#rollback = database.prepare('ROLLBACK');
@@ -66,15 +75,15 @@ export class WriteConnection {
 
   /** What the next checkpoint copies into the file. */
   get walBytes(): number {
-    return this.#walFrames * (PAGE_BYTES + WAL_FRAME_HEADER_BYTES);
+    return this.#walFrames * WAL_FRAME_BYTES;
   }
 
   get isCheckpointDue(): boolean {
-    return this.#walFrames - this.#framesHeld >= CHECKPOINT_FRAMES;
+    return this.#walFrames - this.#framesHeld >= this.#checkpointFrames;
   }
 
   get isCheckpointOverdue(): boolean {
-    return this.#walFrames - this.#framesHeld > CHECKPOINT_OVERDUE * CHECKPOINT_FRAMES;
+    return this.#walFrames - this.#framesHeld > CHECKPOINT_OVERDUE * this.#checkpointFrames;
   }
 
   /**
@@ -85,6 +94,10 @@ export class WriteConnection {
     this.#syncedHead = head;
     if (this.database.memory) return undefined;
     this.#flusher = new WalFlusher(this.#file);
+    this.#reserve = new Reserve(this.#file);
+    // The reserve has to cover them.
+    const covered = Math.floor(this.#reserve.bytesMax / WAL_FRAME_BYTES);
+    this.#checkpointFrames = Math.max(1, Math.min(CHECKPOINT_FRAMES, covered));
     const mark = readMark(markFile(this.#file));
     this.#mark = new MarkWriter(markFile(this.#file), Math.min(mark?.syncedHead ?? 0, head));
     if (mark !== undefined && head < mark.head) return mark.head;
@@ -133,8 +146,9 @@ export class WriteConnection {
 
   noteCommit(head: number): void {
     if (this.#mark === undefined) return;
-    this.#walFrames = this.#walState.get()?.[1] ?? 0;
-    this.#mark.write(head, this.#syncedHead === head, this.#walFrames);
+    const [, frames, copied] = this.#walState.get() ?? [0, 0, 0];
+    this.#walFrames = frames === copied ? 0 : frames;
+    this.#mark.write(head, this.#syncedHead === head, frames);
   }
 
   /** Copies the WAL into the file; the next commit then starts the WAL anew, unless a reader needs it. */
@@ -144,6 +158,47 @@ export class WriteConnection {
     const [, frames, copied] = state;
     this.#framesHeld = copied === frames ? 0 : frames;
     if (copied === frames) this.#walFrames = 0;
+  }
+
+  /**
+   * Keeps the reserve as large as the WAL. Where there is no room for it, the WAL is copied into the file while that
+   * can still grow, and from then on it may not: what is published goes where removed events were, or is refused. So
+   * the WAL can always start anew, and a removal finds room in it.
+   */
+  keepReserve(): void {
+    const reserve = this.#reserve;
+    if (reserve === undefined) return;
+    const needed = Math.min(this.walBytes, reserve.bytesMax);
+    if (this.#reserveAt === 0 && reserve.bytes >= needed) return;
+    const now = performance.now();
+    if (now < this.#reserveAt) return;
+    if (reserve.cover(needed)) {
+      this.#reserveAt = 0;
+      this.#limitPages(this.#pagesMax);
+      return;
+    }
+    this.#stopGrowth(now);
+    if (this.#walFrames > 0) this.checkpoint();
+  }
+
+  /** There was no room for something: gives the reserve to the checkpoint that makes room in the WAL. */
+  makeRoom(): void {
+    const reserve = this.#reserve;
+    const hasReserve = reserve !== undefined && (this.#reserveAt === 0 || reserve.bytes > 0);
+    if (hasReserve && reserve.isShortOf(this.walBytes)) {
+      this.#stopGrowth(performance.now());
+      reserve.release();
+    }
+    if (this.#walFrames > 0) this.checkpoint();
+  }
+
+  #stopGrowth(now: number): void {
+    this.#reserveAt = now + RESERVE_INTERVAL_MS;
+    this.#limitPages(PAGES_AS_THEY_ARE);
+  }
+
+  #limitPages(pages: number): void {
+    this.database.pragma(`max_page_count = ${pages}`);
   }
 
   setFull(full: boolean): void {
@@ -181,6 +236,8 @@ export class WriteConnection {
   #closeFiles(): void {
     this.#flusher?.close();
     this.#flusher = undefined;
+    this.#reserve?.close();
+    this.#reserve = undefined;
     this.#mark?.close();
     this.#mark = undefined;
   }

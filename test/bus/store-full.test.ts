@@ -14,6 +14,8 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { KIB, MIB } from '../../src/protocol/limits.js';
+import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { record } from '../store/records.js';
 import { Collector, gather } from './support/collector.js';
 import { expectBusError, refused } from './support/failures.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
@@ -154,15 +156,28 @@ describe('a disk that is full', () => {
   test('refuses to open, but for what docs/OPERATIONS.md asks to be freed', async (context) => {
     await onSmallDisk(context, openOnFullDisk);
   });
+
+  test('is no end for a shard whose retention has work to do: it makes room and goes on', async (context) => {
+    await onSmallDisk(context, retainOnFullDisk);
+  });
+
+  test('refuses no batch that is stored, also where there is no room to copy it into the file', async (context) => {
+    await onSmallDisk(context, commitWithoutUpkeep, 24);
+  });
+
+  test('lets events be removed on demand, by what was kept in reserve', async (context) => {
+    await onSmallDisk(context, pruneOnFullDisk);
+  });
 });
 
 async function onSmallDisk(
   context: TestContext,
   run: (directory: string) => Promise<void>,
+  sizeMib = 6,
 ): Promise<void> {
   const directory = join(temporaryDirectory(), 'disk');
   mkdirSync(directory);
-  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', directory], {
+  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', directory], {
     encoding: 'utf8',
   });
   if (mount.status !== 0) {
@@ -210,6 +225,7 @@ async function openOnFullDisk(directory: string): Promise<void> {
   const acks: PublishAck[] = [];
   for (let n = 0; n < 300; n++) acks.push(await bus.publish(input(n)));
   await bus.close();
+  for (const shard of ['000', '001']) rmSync(join(dir, `shard-${shard}.reserve`));
   const ballast = join(directory, 'ballast');
   takeAllRoom(ballast);
   const free = (bytes: number): void => truncateSync(ballast, statSync(ballast).size - bytes);
@@ -228,6 +244,70 @@ async function openOnFullDisk(directory: string): Promise<void> {
   const ack = await bus.publish(input(1));
   expect(ack.sequence).toBeGreaterThan(1);
   await bus.close();
+}
+
+async function fillWithEvents(bus: Bus): Promise<PublishAck[]> {
+  const acks: PublishAck[] = [];
+  for (let n = 0; n < 300; n += 20) {
+    const inputs = Array.from({ length: 20 }, (_, index) => input(n + index));
+    acks.push(...(await bus.publishMany(inputs)));
+  }
+  return acks;
+}
+
+async function retainOnFullDisk(directory: string): Promise<void> {
+  const dir = join(directory, 'data');
+  const bus = await openTestBus({ dir, shards: 1, retention: [{ maxAgeMs: 1000 }] });
+  await fillWithEvents(bus);
+  takeAllRoom(join(directory, 'ballast'));
+  for (let n = 0; n < 3; n++) {
+    // More at once than the last page has room for: it takes pages that retention has freed.
+    await until('removals to make room', () =>
+      bus.publishMany([input(1, 16_000), input(2, 16_000)]).then(
+        () => true,
+        (error: unknown) => {
+          expectBusError(error, 'STORE_FULL');
+          return false;
+        },
+      ),
+    );
+  }
+  expect((await bus.stats()).shards[0]).toMatchObject({ state: 'running', restarts: 0 });
+  rmSync(join(directory, 'ballast'));
+  await publishUntilTaken(bus);
+}
+
+/** Its checkpoints come with its commits, since nobody keeps house. */
+async function commitWithoutUpkeep(directory: string): Promise<void> {
+  const log = new SqliteEventLog({ file: join(directory, 'shard-000.db'), shard: 0 });
+  const payload = 'x'.repeat(60 * KIB);
+  let committed = 0;
+  for (let failures = 0; failures < 20; ) {
+    log.append(record({ payload }), 0, Date.now());
+    try {
+      log.commit(true, []);
+      committed++;
+    } catch (error) {
+      expectBusError(error, 'STORE_FULL');
+      failures++;
+    }
+    expect(log.head).toBe(committed);
+  }
+  expect(committed).toBeGreaterThan(20);
+  log.close();
+}
+
+async function pruneOnFullDisk(directory: string): Promise<void> {
+  const bus = await openTestBus({ dir: join(directory, 'data'), shards: 1 });
+  const acks = await fillWithEvents(bus);
+  takeAllRoom(join(directory, 'ballast'));
+  await fill(bus, 1000);
+  const { events } = await within('pruning', bus.prune({ maxEvents: 0 }));
+  expect(events).toBeGreaterThanOrEqual(acks.length);
+  const again = await fill(bus, 2000);
+  expect(again.acks.length).toBeGreaterThan(0);
+  expectSameHistory(await gather(bus.read({ topic: '*' })), again.acks, 'after the removal');
+  expect((await bus.stats()).shards[0]).toMatchObject({ state: 'running', restarts: 0 });
 }
 
 function takeAllRoom(file: string): void {

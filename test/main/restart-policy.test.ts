@@ -38,3 +38,13 @@ test('a thread that stored something, or was killed, is started again at once an
     expect(policy.ended(10, progress, wasKilled)).toBe(wait);
   }
 });
+
+test('a log that finds no room to open is tried again for as long as that lasts', () => {
+  const policy = new RestartPolicy();
+  for (let n = 0; n < 100; n++) {
+    policy.started(7);
+    expect(policy.ended(n, 7, false, true)).toBe(1000);
+  }
+  policy.started(7);
+  expect(policy.ended(100, 7, false)).toBe(50);
+});
