@@ -78,6 +78,8 @@ function openAndLock(file: string): Database {
   ownDatabaseFile(file);
   const database = openDatabase(file, { timeout: HOLDER_WAIT_MS });
   try {
+    // No file beside it, so that a directory on a full disk can be opened too.
+    database.pragma('journal_mode = MEMORY');
     database.exec('BEGIN IMMEDIATE');
     return database;
   } catch (error) {
