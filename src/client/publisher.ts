@@ -173,43 +173,62 @@ function chunks(events: readonly OutgoingEvent[], bytesMax: number): OutgoingEve
   return parts;
 }
 
-/** As one call: all the acks, or the first refusal and what became of the others. */
+/** As one call: all the acks, or what one call to a bus says of those that were stored and those that were not. */
 function joinOutcomes(
   parts: readonly OutgoingEvent[][],
   outcomes: readonly PromiseSettledResult<PublishAck[]>[],
 ): PublishAck[] {
   const acks: PublishAck[] = [];
-  let failed = 0;
-  let first: { readonly error: unknown; readonly index: number } | undefined;
+  const stored: number[] = [];
+  const unknown: number[] = [];
+  let first: PartFailure | undefined;
   let start = 0;
   for (const [at, outcome] of outcomes.entries()) {
     const { length } = parts[at]!;
-    if (outcome.status === 'fulfilled') acks.push(...outcome.value);
-    else {
-      const { index, acks: stored, failed: of } = refusalOf(outcome.reason);
-      acks.push(...stored);
-      failed += of ?? length;
-      first ??= { error: outcome.reason, index: start + index };
+    if (outcome.status === 'fulfilled') {
+      acks.push(...outcome.value);
+      for (let index = 0; index < length; index++) stored.push(start + index);
+    } else {
+      const part = partFailure(outcome.reason, length, start);
+      acks.push(...part.acks);
+      stored.push(...part.stored);
+      unknown.push(...part.unknown);
+      const isFirstUnknown = part.unknown.length > 0 && first?.unknown.length === 0;
+      if (first === undefined || isFirstUnknown) first = part;
     }
     start += length;
   }
   if (first === undefined) return acks;
   const { error, index } = first;
   if (!(error instanceof BusError)) throw error;
+  const failed = start - stored.length;
+  const details = { ...error.details, index, failed, acks, stored };
   throw new BusError(error.code, `${failed} of ${start} events: ${error.message}`, {
-    details: { ...error.details, index, failed, acks },
+    details: unknown.length === 0 ? details : { ...details, unknown },
     cause: error,
   });
 }
 
-/** What a refused frame of several tells of its events. */
-function refusalOf(error: unknown): { index: number; acks: PublishAck[]; failed?: number } {
-  const details = error instanceof BusError ? error.details : undefined;
-  const { index, failed, acks } = details ?? {};
+interface PartFailure {
+  readonly error: unknown;
+  readonly index: number;
+  readonly acks: readonly PublishAck[];
+  readonly stored: readonly number[];
+  readonly unknown: readonly number[];
+}
+
+/** What a refused frame of several tells of its events, of which the first is the call's `start`. */
+function partFailure(error: unknown, length: number, start: number): PartFailure {
+  const { index, acks, stored, unknown, isSent } = (error as BusError).details ?? {};
+  const code = error instanceof BusError ? error.code : undefined;
+  const isOpen = code === 'PUBLISH_UNKNOWN' || isSent === true;
+  const all = Array.from({ length }, (_, at) => start + at);
   return {
-    index: typeof index === 'number' ? index : 0,
+    error,
+    index: start + (typeof index === 'number' ? index : 0),
     acks: Array.isArray(acks) ? acks : [],
-    ...(typeof failed === 'number' ? { failed } : {}),
+    stored: Array.isArray(stored) ? stored.map((at) => start + at) : [],
+    unknown: Array.isArray(unknown) ? unknown.map((at) => start + at) : isOpen ? all : [],
   };
 }
 

@@ -9,7 +9,7 @@ import {
   ACK_REFUSED,
   ACK_WRITTEN,
 } from '../link/link-records.js';
-import { BusError } from '../protocol/errors.js';
+import type { BusError } from '../protocol/errors.js';
 import type { Durability, PublishAck } from '../protocol/event.js';
 
 export interface PendingPublish {
@@ -59,74 +59,6 @@ export class SinglePublish implements PendingPublish {
   #settled(): void {
     this.isSettled = true;
     this.onSettled?.();
-  }
-}
-
-/** One `publishMany`: it settles when each of its events has. */
-export class ManyPublish {
-  onSettled: (() => void) | undefined;
-  isSettled = false;
-  readonly acks: PublishAck[];
-  #left: number;
-  #failure: { error: BusError; index: number } | undefined;
-  #failures = 0;
-
-  constructor(
-    readonly ids: readonly string[],
-    readonly topics: readonly string[],
-    readonly resolve: (acks: PublishAck[]) => void,
-    readonly reject: (error: BusError) => void,
-  ) {
-    this.#left = ids.length;
-    this.acks = new Array(ids.length);
-  }
-
-  settle(index: number, shard: number, kind: number, sequence: number): void {
-    this.acks[index] = ackOf(this.ids[index]!, this.topics[index]!, shard, kind, sequence);
-    this.#countDown();
-  }
-
-  fail(index: number, error: BusError): void {
-    this.#failures++;
-    this.#failure ??= { error, index };
-    this.#countDown();
-  }
-
-  /** Told of one of several: the first refusal, and what became of the others. */
-  #countDown(): void {
-    if (--this.#left > 0) return;
-    this.isSettled = true;
-    this.onSettled?.();
-    if (this.#failure === undefined) {
-      this.resolve(this.acks);
-      return;
-    }
-    const { error, index } = this.#failure;
-    const acks = this.acks.filter((ack) => ack !== undefined);
-    this.reject(
-      new BusError(error.code, `${this.#failures} of ${this.ids.length} events: ${error.message}`, {
-        details: { ...error.details, index, failed: this.#failures, acks },
-        cause: error,
-      }),
-    );
-  }
-}
-
-/** The part of a `publishMany` that goes to one shard. */
-export class ManyPublishPart implements PendingPublish {
-  readonly indexes: number[] = [];
-  #next = 0;
-
-  constructor(readonly many: ManyPublish) {}
-
-  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
-    const index = this.indexes[this.#next++]!;
-    if (kind === ACK_REFUSED) this.many.fail(index, error!);
-    else this.many.settle(index, shard, kind, sequence);
-  }
-
-  fail(error: BusError): void {
-    this.many.fail(this.indexes[this.#next++]!, error);
   }
 }
 

@@ -4,7 +4,8 @@
  */
 import { BusError } from '../protocol/errors.js';
 import { watchSignal } from '../protocol/watch-signal.js';
-import type { ManyPublish, SinglePublish } from './pending-publish.js';
+import type { ManyPublish } from './many-publish.js';
+import type { SinglePublish } from './pending-publish.js';
 import type { Waiter } from './waiting-rooms.js';
 
 export function watchAbort(
@@ -23,28 +24,18 @@ export function watchAbort(
   pending.onSettled = watchSignal(signal, onAbort);
 }
 
-/** What only waited is taken back; what was handed over is being stored, so the outcome is unknown. */
 export function watchAbortOfMany(
   signal: AbortSignal,
   many: ManyPublish,
   waiters: readonly Waiter[],
 ): void {
   const onAbort = (): void => {
-    const waiting = waiters.filter(({ isHanded }) => !isHanded);
-    for (const waiter of waiting) waiter.isAbandoned = true;
-    const total = many.ids.length;
-    if (waiting.length === total) {
-      many.reject(aborted(signal));
-      return;
+    for (const waiter of waiters) {
+      if (waiter.isHanded) continue;
+      waiter.isAbandoned = true;
+      waiter.pending.fail(aborted(signal));
     }
-    const handed = total - waiting.length;
-    many.reject(
-      new BusError(
-        'PUBLISH_UNKNOWN',
-        `aborted after ${handed} of ${total} events were handed to their shards: those are being stored`,
-        { details: { handed, events: total }, cause: signal.reason },
-      ),
-    );
+    many.giveUp(unknownOutcomes(signal));
   };
   many.onSettled = watchSignal(signal, onAbort);
 }
@@ -60,5 +51,13 @@ function unknownOutcome({ id, topic }: SinglePublish, signal: AbortSignal): BusE
     'PUBLISH_UNKNOWN',
     `aborted after event ${id} on ${topic} was handed to its shard: it is being stored`,
     { details: { id, topic }, cause: signal.reason },
+  );
+}
+
+function unknownOutcomes(signal: AbortSignal): BusError {
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    'aborted after they were handed to their shards: they are being stored',
+    { cause: signal.reason },
   );
 }

@@ -21,14 +21,9 @@ import {
   EventRecordEncoder,
 } from '../record/event-record.js';
 import { eventIds } from './event-ids.js';
+import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
 import { checkPublishOptions } from './options.js';
-import {
-  ManyPublish,
-  ManyPublishPart,
-  type PendingPublish,
-  SinglePublish,
-  UnawaitedPublish,
-} from './pending-publish.js';
+import { type PendingPublish, SinglePublish, UnawaitedPublish } from './pending-publish.js';
 import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
 import type { ShardProxy } from './shard-proxy.js';
 import { type Waiter, WaitingRooms } from './waiting-rooms.js';
@@ -182,9 +177,7 @@ export class Publisher {
         ids[i] = this.#encoder.id;
         topics[i] = this.#encoder.topic;
         parts[proxy.shard] ??= new ManyPublishPart(many);
-        const part = parts[proxy.shard]!;
-        part.indexes.push(i);
-        const waiter = this.#hand(proxy, part);
+        const waiter = this.#handOneOf(many, i, proxy, parts[proxy.shard]!);
         if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
       const { signal } = options;
@@ -266,9 +259,33 @@ export class Publisher {
       return undefined;
     }
     const length = this.#encoder.measure();
-    const mayPass = !this.#waiting.isAwaited(proxy);
-    if (mayPass && proxy.tryPublish(this.#encoder, length, pending)) return undefined;
+    if (this.#handAtOnce(proxy, length, pending)) return undefined;
     return this.#waiting.add(proxy, this.#encoder, length, pending);
+  }
+
+  /** The same for one of many, whose `part` counts only what is in the ring. */
+  #handOneOf(
+    many: ManyPublish,
+    index: number,
+    proxy: ShardProxy,
+    part: ManyPublishPart,
+  ): Waiter | undefined {
+    if (proxy.failure !== undefined) {
+      many.fail(index, proxy.failure);
+      return undefined;
+    }
+    const length = this.#encoder.measure();
+    if (this.#handAtOnce(proxy, length, part)) {
+      part.handed(index);
+      return undefined;
+    }
+    const waiting = new ManyPublishWaiting(many, index);
+    return this.#waiting.add(proxy, this.#encoder, length, waiting);
+  }
+
+  /** Not past those who wait. */
+  #handAtOnce(proxy: ShardProxy, length: number, pending: PendingPublish): boolean {
+    return !this.#waiting.isAwaited(proxy) && proxy.tryPublish(this.#encoder, length, pending);
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Event } from '../../src/protocol/event.js';
+import type { Event, PublishAck } from '../../src/protocol/event.js';
+import { KIB } from '../../src/protocol/limits.js';
 import { gather } from '../bus/support/collector.js';
 import { refused, subscriptionRefused } from '../bus/support/failures.js';
 import { defineTopic } from '../bus/support/millrace.js';
@@ -57,6 +58,32 @@ describe('a client publishes', () => {
       inputs.map(({ payload }) => payload.n),
     );
     expect(await client.publishMany([])).toEqual([]);
+  });
+
+  test('many in several frames of which some are stored in part, and is told exactly which events are', async () => {
+    const bus = await openTestBus({ shards: 2, maxShardBytes: 512 * KIB });
+    const { client } = connectTo((await bus.serve({ port: 0 })).url);
+    const inputs = Array.from({ length: 3000 }, (_, n) => ({
+      topic: `many.${n % 3}`,
+      type: 't',
+      id: `id-${n}`,
+      payload: 'x'.repeat(1000),
+    }));
+    const error = await refused(() => client.publishMany(inputs), 'STORE_FULL');
+    const { stored, acks, unknown, failed, index } = error.details as unknown as {
+      stored: number[];
+      acks: PublishAck[];
+      unknown?: number[];
+      failed: number;
+      index: number;
+    };
+    const inLog = new Set((await gather(bus.read({ topic: 'many.*' }))).map(({ id }) => id));
+    expect(inLog.size).toBeGreaterThan(0);
+    expect(stored.map((at) => `id-${at}`)).toEqual(acks.map(({ id }) => id));
+    expect(inputs.map((_, at) => at).filter((at) => inLog.has(`id-${at}`))).toEqual(stored);
+    expect(unknown).toBeUndefined();
+    expect(failed).toBe(inputs.length - stored.length);
+    expect(stored).not.toContain(index);
   });
 
   test('without a promise, until the outbox is full, and again when it is drained', async () => {

@@ -159,7 +159,7 @@ class LinePublisher {
     } catch (error) {
       if (error instanceof BusError && FAULTS_OF_ONE.has(error.code)) {
         await this.#publishSingly(batch);
-      } else throw ofLine(error, batch[0]!.line, batch.at(-1)!.line);
+      } else throw ofLines(error, batch);
     }
   }
 
@@ -259,13 +259,29 @@ class AckStream {
   }
 }
 
-/** The same error, with the line at which it stands, or the lines of which one is at fault. */
-function ofLine(error: unknown, line: number, lastLine = line): unknown {
+/** The same error, with the line at which it stands. */
+function ofLine(error: unknown, line: number): unknown {
+  return withLines(error, `line ${line}`, { line });
+}
+
+/** The same for a batch that was published in part: what it says of its events, it says of their lines. */
+function ofLines(error: unknown, batch: readonly Waiting[]): unknown {
+  const line = batch[0]!.line;
+  const lastLine = batch.at(-1)!.line;
+  const told = error instanceof BusError ? error.details : undefined;
+  const linesOf = (name: string): object => {
+    const indexes = told?.[name];
+    return Array.isArray(indexes) ? { [name]: indexes.map((at: number) => batch[at]!.line) } : {};
+  };
+  const where = lastLine === line ? `line ${line}` : `lines ${line} to ${lastLine}`;
+  const last = lastLine === line ? {} : { lastLine };
+  return withLines(error, where, { line, ...last, ...linesOf('stored'), ...linesOf('unknown') });
+}
+
+function withLines(error: unknown, where: string, lines: object): unknown {
   if (!(error instanceof BusError) || error instanceof Refusal) return error;
   const { code, message, details } = withPath(error, '') as BusError;
-  const where = lastLine === line ? `line ${line}` : `lines ${line} to ${lastLine}`;
   const { index: _, ...rest } = details ?? {};
-  const lines = lastLine === line ? { line } : { line, lastLine };
   return new BusError(code, `${where}: ${message}`, {
     cause: error,
     details: { ...rest, ...lines },

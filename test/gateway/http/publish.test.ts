@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { BusError } from '../../../src/protocol/errors.js';
 import {
   HTTP_BODY_BYTES_MAX,
   HTTP_LINE_BYTES_MAX,
@@ -163,6 +164,25 @@ describe('an NDJSON body', () => {
       { error: { code: 'EVENT_INVALID', status: 400, details: { line: 4, path: 'type' } } },
     ]);
     expect(endpoint.events).toHaveLength(2);
+  });
+
+  it('that is stored in part names the lines that are', async () => {
+    const { url, endpoint } = await openHttp();
+    const take = endpoint.publishMany.bind(endpoint);
+    let batches = 0;
+    endpoint.publishMany = async (inputs, options) => {
+      if (batches++ === 0) return take(inputs, options);
+      const details = { index: 1, failed: 2, acks: [], stored: [0], unknown: [inputs.length - 1] };
+      throw new BusError('PUBLISH_UNKNOWN', 'cut off', { details });
+    };
+    const lines = `${JSON.stringify(EVENT)}\n\n`.repeat(HTTP_LINES_PER_BATCH_MAX + 2);
+    const answer = await post(url, lines, LINES_TYPE);
+    const { error } = JSON.parse(answer.text.trim().split('\n').at(-1)!);
+    const { line, lastLine, stored, unknown } = error.details;
+    // Every other line is empty.
+    expect(line).toBe(2 * endpoint.events.length + 1);
+    expect(lastLine).toBeGreaterThan(line);
+    expect({ stored, unknown }).toEqual({ stored: [line], unknown: [lastLine] });
   });
 
   it('has the status of its fault where nothing was acknowledged before', async () => {
