@@ -112,6 +112,7 @@ const configSchema = objectOf(
     // Of the gateway.
     host: v.exactOptional(someText),
     port: v.exactOptional(wholeNumber(0, PORT_MAX)),
+    basePath: v.exactOptional(someText),
     gateways: v.exactOptional(wholeNumber(1)),
     compression: v.exactOptional(yesOrNo),
     allowedOrigins: v.exactOptional(listOf(someText, 'origins')),

@@ -85,6 +85,7 @@ const GATEWAY_SETTINGS = [
 const GATEWAY_FLAGS = [
   'host',
   'port',
+  'basePath',
   'gateways',
   'compression',
   'allowedOrigins',

@@ -72,6 +72,11 @@ export class Admission {
       throw new Refusal(403, 'FORBIDDEN', message);
     }
     const { host, origin } = request.headers;
+    // Node keeps the first, a proxy may have gone by the other.
+    if (countOf(request, 'host') > 1) {
+      throw new Refusal(400, 'MESSAGE_INVALID', 'the request has more than one Host');
+    }
+    if (origin === undefined) checkFetchSite(request);
     // A page of another site can have its own name point to this machine, but must say that name.
     if (host !== undefined && !this.#isHostAllowed(host)) {
       const message = `host ${quote(host)} is not served here; see the option allowedHosts`;
@@ -171,6 +176,32 @@ export class Admission {
     // Its own pages: the scheme is left out, as a proxy may stand between.
     return url.origin === origin && url.host === host.toLowerCase();
   }
+}
+
+/** How often a header is there, without making a list of all of them. */
+function countOf({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at]!;
+    if (header.length === name.length && header.toLowerCase() === name) count++;
+  }
+  return count;
+}
+
+/**
+ * Browsers leave `Origin` out where a page of another site embeds something (an image, a script) or sends somebody here.
+ * The page cannot read the answer, but has no business to cause one; a person who follows a link has.
+ *
+ * @throws Refusal
+ */
+function checkFetchSite({ method, headers }: IncomingMessage): void {
+  const site = headers['sec-fetch-site'];
+  if (site !== 'cross-site' && site !== 'same-site') return;
+  const isLink =
+    headers['sec-fetch-mode'] === 'navigate' && (method === 'GET' || method === 'HEAD');
+  if (isLink) return;
+  const message = `a page of another site (Sec-Fetch-Site: ${site}) may not embed or send to this one`;
+  throw new Refusal(403, 'FORBIDDEN', message);
 }
 
 /** `[::1]:7400` is `::1`; undefined for what is no host. */

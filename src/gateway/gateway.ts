@@ -20,6 +20,7 @@ import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
 import { asRefusal, bearerToken } from './authentication.js';
 import { Connection, type ConnectionContext } from './connection.js';
+import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
 import type { GatewayLogger } from './gateway-log.js';
@@ -49,6 +50,7 @@ export class Gateway {
   readonly #log: GatewayLogger;
   readonly #connections = new Set<Connection>();
   readonly #http: HttpApp;
+  readonly #declined = new DeclinedUpgrades((request, response) => this.request(request, response));
   readonly #metrics: GatewayMetrics;
   readonly #heartbeat: NodeJS.Timeout;
   #listener: GatewayListener | undefined;
@@ -144,6 +146,10 @@ export class Gateway {
 
   /** Takes over a request to upgrade, and with it the socket. Never throws. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    if (!isWebSocketUpgrade(request)) {
+      this.#declined.take(request, stream, head);
+      return;
+    }
     stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
     const address = normaliseAddress(request.socket.remoteAddress);
     this.#upgrade(request, stream, head, address).catch((error: unknown) => {
@@ -156,6 +162,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#isClosing = true;
     const closed = this.#listener?.close();
+    this.#declined.close();
     const connections = [...this.#connections];
     const closing = [this.#http.close(), ...connections.map((one) => one.close())];
     await within(GATEWAY_DRAIN_MS, Promise.allSettled(closing));
@@ -164,6 +171,7 @@ export class Gateway {
     for (const connection of this.#connections) connection.terminate();
     await Promise.allSettled(connections.map((one) => one.ended));
     this.#listener?.closeAllConnections();
+    this.#declined.cut();
     this.#release();
     await closed;
   }
@@ -202,7 +210,7 @@ export class Gateway {
   /** @throws Refusal */
   #checkUpgrade(request: IncomingMessage, address: string): void {
     const path = pathOf(request);
-    if (path !== WIRE_PATH) {
+    if (path !== this.#settings.basePath + WIRE_PATH) {
       throw new Refusal(404, 'NOT_FOUND', `there is no WebSocket at ${quote(path)}`);
     }
     if (this.#isClosing) throw stopping();

@@ -36,11 +36,20 @@ function headersOf(status: number, { details }: ErrorData): string {
   return `Retry-After: ${Math.ceil(retryAfterMs / 1000)}\r\n`;
 }
 
-/** The path of a request's target, without its query. */
+/** The path of a request's target, as it was sent, without its query. A proxy's form, `http://host/path`, is taken too. */
 export function pathOf(request: IncomingMessage): string {
-  const target = request.url ?? '/';
+  const target = (request.url ?? '/').replace(/^https?:\/\/[^/?]*/i, '');
   const query = target.indexOf('?');
-  return query < 0 ? target : target.slice(0, query);
+  const path = query < 0 ? target : target.slice(0, query);
+  return path === '' ? '/' : path;
+}
+
+/**
+ * Whether a path says what it means. What would be another path once it was tidied up (`//v1/events`, `/v1/../livez`,
+ * `/%2e`) may have passed a proxy's rules under one name, and must not be answered under the other.
+ */
+export function isNormalPath(path: string): boolean {
+  return !/\/\/|\/\.{1,2}(?:\/|$)|\\|%(?:2e|2f|5c)/i.test(path);
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -23,6 +23,8 @@ import { isLoopbackHost } from './loopback.js';
 export interface GatewaySettings {
   readonly host: string;
   readonly port: number;
+  /** Stands before every path: `''`, or `/bus`. */
+  readonly basePath: string;
   readonly gateways: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
@@ -70,7 +72,7 @@ const INTEGERS = {
 
 type IntegerOption = keyof typeof INTEGERS;
 
-const OTHERS = ['host', 'auth', 'tls', 'compression', 'allowedOrigins', 'allowedHosts'];
+const OTHERS = ['host', 'basePath', 'auth', 'tls', 'compression', 'allowedOrigins', 'allowedHosts'];
 const KNOWN = new Set([...Object.keys(INTEGERS), ...OTHERS]);
 const TLS_FIELDS = ['certFile', 'keyFile', 'passphrase'] as const;
 
@@ -106,6 +108,7 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
   const settings = {
     ...integers,
     host: parseHost(options.host, refuse),
+    basePath: parseBasePath(options.basePath, refuse),
     compression: parseBoolean('compression', options.compression, refuse),
     auth: parseAuth(options.auth, faults),
     tls: parseTls(options.tls, refuse),
@@ -149,6 +152,15 @@ function parseHost(host: unknown, refuse: Refuse): string {
     return DEFAULT_HOST;
   }
   return withoutBrackets(host);
+}
+
+/** `/` and nothing mean the same. */
+function parseBasePath(path: unknown, refuse: Refuse): string {
+  if (path === undefined) return '';
+  const text = typeof path === 'string' ? path.replace(/\/$/, '') : undefined;
+  if (text !== undefined && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*$/.test(text)) return text;
+  refuse('basePath', `is ${quote(path)}, no path such as /bus`);
+  return '';
 }
 
 function parseBoolean(option: string, value: unknown, refuse: Refuse): boolean {

@@ -71,6 +71,8 @@ export interface MountOptions {
   auth?: AuthOptions;
   /** How long a client that has shown no token before may take to send `authenticate`; default 10 s. */
   authenticateMs?: number;
+  /** Stands before every path, also of the WebSocket: with `/bus`, events are at `/bus/v1/events`. Default: nothing. */
+  basePath?: string;
   /** Origins, `https://app.example`, whose pages may connect beside the server's own and those from this machine. */
   allowedOrigins?: readonly string[];
   /** Names, `events.example`, by which the server may be called beside IP addresses and those of this machine. */

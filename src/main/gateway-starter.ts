@@ -31,8 +31,7 @@ export async function startGateway(
   // The first has found a free port, if one was to be found, and has judged the options.
   const shared = { ...options, port: first.port };
   const all = [first];
-  const isSecure = options.tls !== undefined;
-  const handle = new SupervisedGateway(all, isSecure);
+  const handle = new SupervisedGateway(all, options);
   try {
     while (all.length < gateways) all.push(start(shared, true));
     await Promise.all(all.map((one) => one.listening));
@@ -52,11 +51,13 @@ class SupervisedGateway implements GatewayHandle {
   readonly closed: Promise<void>;
   readonly #threads: readonly GatewaySupervisor[];
   readonly #scheme: string;
+  readonly #basePath: string;
   #settle: (closed: Promise<unknown>) => void = () => {};
 
-  constructor(threads: readonly GatewaySupervisor[], isSecure: boolean) {
+  constructor(threads: readonly GatewaySupervisor[], { tls, basePath = '' }: GatewayOptions) {
     this.#threads = threads;
-    this.#scheme = isSecure ? 'https' : 'http';
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#basePath = basePath.replace(/\/$/, '');
     this.closed = new Promise<unknown>((resolve) => {
       this.#settle = resolve;
     }).then(() => {});
@@ -81,7 +82,8 @@ class SupervisedGateway implements GatewayHandle {
 
   get url(): string {
     const { host, port } = this;
-    return `${this.#scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const name = host.includes(':') ? `[${host}]` : host;
+    return `${this.#scheme}://${name}:${port}${this.#basePath}`;
   }
 
   get restarts(): number {

@@ -244,7 +244,7 @@ export const HTTP_PARAMETERS_MAX = 1024;
 export const HTTP_ENVELOPE_DEPTH = 3;
 /** Proxies cut a connection that is silent for a minute or less. */
 export const SSE_HEARTBEAT_MS = 15_000;
-/** What a browser is told to wait before it connects again. */
+/** A browser is told to wait this long before it connects again, and up to as long once more, so that not all come at once. */
 export const SSE_RETRY_MS = 2000;
 /** Events of one subscription that a client may hold or have on their way, and their bytes. */
 export const CLIENT_WINDOW_EVENTS = 4096;

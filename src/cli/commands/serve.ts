@@ -13,6 +13,7 @@ import { collectList, integerFrom, parseBoolean } from '../values.js';
 export interface ServeOptions
   extends Pick<
     GatewayOptions,
+    | 'basePath'
     | 'compression'
     | 'gateways'
     | 'maxConnections'
@@ -50,6 +51,7 @@ const COUNTS = [
 /** Options that are texts. */
 const TEXTS = [
   ['source', 'name', 'source of events that name none'],
+  ['base-path', 'path', 'stands before every path, such as /bus'],
   ['keys-file', 'file', 'API keys, made by `token key`: clients need one'],
   ['tls-cert-file', 'file', 'serve TLS with this certificate'],
   ['tls-key-file', 'file', 'and this key'],

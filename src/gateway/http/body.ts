@@ -12,6 +12,7 @@ import {
   JSON_DEPTH_MAX,
 } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
+import { parsedBodyOf } from './parsed-body.js';
 
 /** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */
 
@@ -51,6 +52,11 @@ export async function* bodyChunks(
   request: IncomingMessage,
   { idleMs = HTTP_BODY_IDLE_MS, totalMs = Number.POSITIVE_INFINITY } = {},
 ): AsyncGenerator<Buffer> {
+  const parsed = parsedBodyOf(request);
+  if (parsed !== undefined) {
+    yield parsed;
+    return;
+  }
   const deadline = performance.now() + totalMs;
   const chunks = request.iterator({ destroyOnReturn: false });
   try {

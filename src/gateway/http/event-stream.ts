@@ -5,16 +5,17 @@ import { cursorAfter } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { Filter } from '../../protocol/filter.js';
-import { SSE_RETRY_MS } from '../../protocol/limits.js';
 import { errorData } from '../error-data.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { TurnQueue } from '../turn-queue.js';
+import { beginStream, retryLine, streamEvent } from './event-stream-frames.js';
 import { HttpOutbound, type HttpOutboundLimits } from './http-outbound.js';
 
 /**
  * One subscription as Server-Sent Events. Every event's `id` is the cursor behind it, so a browser that connects again
- * goes on where it was, without anybody's doing. A comment now and then keeps proxies from cutting the connection, and
- * brings the cursor along: also a client to which nothing was sent for an hour resumes at the end of that hour.
+ * goes on where it was, without anybody's doing. A `heartbeat` now and then keeps proxies from cutting the connection, shows
+ * a page that its stream lives, and brings the cursor along: also a client to which nothing was sent for an hour resumes
+ * at the end of that hour.
  *
  * As long as the client does not take what waits for it the handler's promise is pending: the bus gives the subscription no credit,
  * and its overflow policy decides what becomes of its events.
@@ -94,7 +95,8 @@ export class EventStream {
 
   beat(): void {
     if (this.#isOver || !this.#response.headersSent || this.#outbound.isCongested) return;
-    this.#outbound.write(`: heartbeat\n${this.#id()}\n`);
+    const data = JSON.stringify({ time: new Date().toISOString() });
+    this.#outbound.write(streamEvent('heartbeat', this.cursor, data));
   }
 
   /** Says why, and ends the answer. Before it has begun, whoever opens it tells the error. */
@@ -122,13 +124,9 @@ export class EventStream {
 
   #begin(): void {
     if (this.#response.headersSent) return;
-    this.#response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      // What nginx and others like it know a stream by that they must not collect.
-      'x-accel-buffering': 'no',
-    });
+    beginStream(this.#response);
     // An id without data: whoever loses the connection before the first event resumes here.
-    this.#outbound.write(`retry: ${SSE_RETRY_MS}\n${this.#id()}\n`);
+    this.#outbound.write(`${retryLine()}${this.#id()}\n`);
   }
 
   #id(): string {
@@ -138,7 +136,7 @@ export class EventStream {
   #tell(name: string, data: object): void {
     if (this.#isOver) return;
     this.#begin();
-    this.#outbound.write(`event: ${name}\n${this.#id()}data: ${JSON.stringify(data)}\n\n`);
+    this.#outbound.write(streamEvent(name, this.cursor, JSON.stringify(data)));
   }
 
   /** Counted, and told once there is room: a congested client must not be sent more because it is slow. */

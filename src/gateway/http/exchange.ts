@@ -49,11 +49,19 @@ export function sendJson(
  */
 export function sendError(response: ServerResponse, error: unknown, headers: Headers = {}): void {
   if (response.headersSent) {
-    response.destroy();
+    breakOff(response);
     return;
   }
   const status = httpStatusOf(error);
   sendJson(response, status, errorData(error), { ...errorHeaders(status, error), ...headers });
+}
+
+/** In HTTP/1.0 an answer ends with its connection, in order or not; only a reset says that it is not whole. */
+function breakOff(response: ServerResponse): void {
+  const { req, socket } = response;
+  const isReset = req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket);
+  if (isReset) socket.resetAndDestroy();
+  else response.destroy();
 }
 
 /** A header that is there at most once, as text. */

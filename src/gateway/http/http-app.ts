@@ -10,8 +10,10 @@ import { WIRE_PATH } from '../../protocol/wire.js';
 import { Refusal } from '../admission.js';
 import { asRefusal, bearerToken } from '../authentication.js';
 import { errorData } from '../error-data.js';
+import { isNormalPath, pathOf } from '../http.js';
 import { BodyBudget } from './body.js';
 import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-origin.js';
+import { refuseForNow } from './event-stream-frames.js';
 import { type Exchange, sendError, sendText } from './exchange.js';
 import type { HttpContext, RouteContext } from './http-context.js';
 import { listSubscribers, listTopics, stats } from './lists.js';
@@ -19,7 +21,7 @@ import { Parameters } from './parameters.js';
 import { livez, metrics, readyz } from './probes.js';
 import { publish } from './publish.js';
 import { queryEvents } from './query.js';
-import { START_PAGE, START_PAGE_POLICY } from './start-page.js';
+import { START_PAGE_POLICY, startPage } from './start-page.js';
 import { Streams } from './streams.js';
 
 /**
@@ -45,6 +47,8 @@ interface Route {
   readonly handler: Handler;
   /** Open to whoever reaches the server: it tells nothing of the bus's contents. */
   readonly isPublic?: true;
+  /** Read by browsers that come back by themselves, unless they are told not to. */
+  readonly isStream?: true;
 }
 
 export function createHttpApp(context: HttpContext): HttpApp {
@@ -52,7 +56,9 @@ export function createHttpApp(context: HttpContext): HttpApp {
   const shared: RouteContext = { ...contextOf(context), closing: closing.signal };
   const streams = new Streams(shared);
   const pending = new Set<Promise<unknown>>();
-  const app = routed(routes(streams), shared);
+  const { basePath } = context.settings;
+  const streamPath = `${basePath}${STREAM_PATH}`;
+  const app = routed(routes(streams, basePath), shared);
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     // Whoever mounts this keeps their own `Request` and `Response`.
     overrideGlobalObjects: false,
@@ -67,7 +73,15 @@ export function createHttpApp(context: HttpContext): HttpApp {
     setSecurityHeaders(response);
     allowCrossOrigin(request, response);
     if (closing.signal.aborted) {
-      sendError(response, new BusError('BUS_CLOSED', 'the server is stopping'), GOODBYE);
+      const error = new BusError('BUS_CLOSED', 'the server is stopping');
+      response.setHeader('connection', 'close');
+      if (pathOf(request) !== streamPath || !refuseForNow(response, error)) {
+        sendError(response, error);
+      }
+      return;
+    }
+    if (!isNormalPath(pathOf(request))) {
+      sendNotFound(request, response);
       return;
     }
     const handled = answer(request, response).catch((error: unknown) => {
@@ -93,9 +107,6 @@ export function createHttpApp(context: HttpContext): HttpApp {
   };
 }
 
-/** A connection that is kept would bring the next request. */
-const GOODBYE = { connection: 'close' };
-
 /** A spread would leave out what a class inherits. */
 function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
   const { endpoint, authenticator, rates, texts, turns, settings, log } = context;
@@ -114,20 +125,30 @@ function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
   };
 }
 
-function routes(streams: Streams): readonly Route[] {
-  return [
+const STREAM_PATH = '/v1/events/stream';
+
+function routes(streams: Streams, basePath: string): readonly Route[] {
+  const page = startPage(basePath);
+  const sendStartPage = async ({ response }: Exchange): Promise<void> => {
+    response.setHeader('content-security-policy', START_PAGE_POLICY);
+    sendText(response, 200, 'text/html; charset=utf-8', page);
+  };
+  const all: readonly Route[] = [
     { method: 'POST', path: '/v1/events', handler: publish },
     { method: 'GET', path: '/v1/events', handler: queryEvents },
-    { method: 'GET', path: '/v1/events/stream', handler: streams.stream },
+    { method: 'GET', path: STREAM_PATH, handler: streams.stream, isStream: true },
     { method: 'GET', path: '/v1/topics', handler: listTopics },
     { method: 'GET', path: '/v1/subscribers', handler: listSubscribers },
     { method: 'GET', path: '/v1/stats', handler: stats },
     { method: 'GET', path: '/metrics', handler: metrics },
     { method: 'GET', path: '/livez', handler: livez, isPublic: true },
     { method: 'GET', path: '/readyz', handler: readyz, isPublic: true },
-    { method: 'GET', path: '/', handler: startPage, isPublic: true },
+    { method: 'GET', path: '/', handler: sendStartPage, isPublic: true },
     { method: 'GET', path: WIRE_PATH, handler: upgradeRequired, isPublic: true },
   ];
+  const placed = all.map((route) => ({ ...route, path: `${basePath}${route.path}` }));
+  if (basePath === '') return placed;
+  return [...placed, { method: 'GET', path: basePath, handler: sendStartPage, isPublic: true }];
 }
 
 function routed(all: readonly Route[], context: RouteContext): Hono<{ Bindings: HttpBindings }> {
@@ -153,17 +174,21 @@ function routed(all: readonly Route[], context: RouteContext): Hono<{ Bindings: 
       return RESPONSE_ALREADY_SENT;
     });
   }
-  app.notFound(({ req, env }) => {
-    env.incoming.resume();
-    const message = `there is nothing at ${quote(req.path)}; see / for what there is`;
-    sendError(env.outgoing, new BusError('NOT_FOUND', message));
+  app.notFound(({ env }) => {
+    sendNotFound(env.incoming, env.outgoing);
     return RESPONSE_ALREADY_SENT;
   });
   return app;
 }
 
+function sendNotFound(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const message = `there is nothing at ${quote(pathOf(request))}; see / for what there is`;
+  sendError(response, new BusError('NOT_FOUND', message));
+}
+
 async function run(
-  { handler, isPublic }: Route,
+  { handler, isPublic, isStream }: Route,
   request: IncomingMessage,
   response: ServerResponse,
   context: RouteContext,
@@ -176,6 +201,7 @@ async function run(
     // Whoever has left caused it, and hears no answer.
     if (response.destroyed) return;
     tellFailure(request, error, context);
+    if (isStream && refuseForNow(response, error)) return;
     sendError(response, error);
   }
 }
@@ -204,11 +230,6 @@ function tellFailure(request: IncomingMessage, error: unknown, { log }: RouteCon
 function notAllowed(method: string | undefined, path: string, allow: string): Refusal {
   const message = `${method} is not served at ${path}; ${allow} are`;
   return new Refusal(405, 'MESSAGE_INVALID', message, { path: 'method' });
-}
-
-async function startPage({ response }: Exchange): Promise<void> {
-  response.setHeader('content-security-policy', START_PAGE_POLICY);
-  sendText(response, 200, 'text/html; charset=utf-8', START_PAGE);
 }
 
 async function upgradeRequired({ response }: Exchange): Promise<void> {

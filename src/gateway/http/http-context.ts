@@ -14,7 +14,11 @@ export interface HttpContext {
   readonly rates: RateLimiter;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
-  readonly settings: HttpOutboundLimits & { readonly heartbeatMs: number };
+  readonly settings: HttpOutboundLimits & {
+    readonly heartbeatMs: number;
+    /** Stands before every path; `''`, or `/bus`. */
+    readonly basePath: string;
+  };
   readonly log: GatewayLogger;
   /**
    * A place among the connections, for a stream that stays.

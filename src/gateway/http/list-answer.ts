@@ -6,8 +6,9 @@ import { HttpOutbound } from './http-outbound.js';
 
 /**
  * A list of any length as an answer, from elements that are JSON already: one array, or a line each. What is short goes out
- * at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end is a trailer. A list that
- * fails half-way is broken off, which every client sees as an answer that is not whole.
+ * at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end is a trailer, where
+ * there can be one: HTTP/1.0 has none. A list that fails half-way is broken off, which every client sees as an answer that is
+ * not whole. HEAD gets the status and headers that GET would get, and no list is read for it further than that.
  */
 export interface ListOptions {
   readonly type: string;
@@ -21,7 +22,9 @@ export async function sendList(
   elements: AsyncIterable<string> | Iterable<string>,
   { type, trailing = () => ({}) }: ListOptions,
 ): Promise<void> {
-  const { response } = exchange;
+  const { request, response } = exchange;
+  const isHead = request.method === 'HEAD';
+  const canTrail = !isHead && request.httpVersion !== '1.0';
   const isLines = type === NDJSON_TYPE;
   const outbound = new HttpOutbound(response, turns, settings, () => {
     log('warn', 'request cut: its answer is not read', { code: 'SLOW_CONSUMER' });
@@ -31,7 +34,8 @@ export async function sendList(
   let isHeld = true;
   const release = (): void => {
     isHeld = false;
-    response.writeHead(200, { 'content-type': type, ...trailerHeader(trailing()) });
+    const announced = canTrail ? trailerHeader(trailing()) : {};
+    response.writeHead(200, { 'content-type': type, ...announced });
     for (const text of held) outbound.write(text);
     held = [];
   };
@@ -43,7 +47,12 @@ export async function sendList(
       if (isHeld) {
         held.push(text);
         heldBytes += Buffer.byteLength(text);
-        if (heldBytes > HTTP_ANSWER_HELD_BYTES_MAX) release();
+        if (heldBytes <= HTTP_ANSWER_HELD_BYTES_MAX) continue;
+        release();
+        if (isHead) {
+          outbound.end();
+          return;
+        }
       } else outbound.write(text);
       if (outbound.isCongested) await outbound.relieved();
       if (!outbound.isOpen) return;
@@ -58,7 +67,7 @@ export async function sendList(
     return;
   }
   outbound.write(tail);
-  outbound.end(trailing());
+  outbound.end(canTrail ? trailing() : undefined);
 }
 
 function trailerHeader(trailing: Readonly<Record<string, string>>): Record<string, string> {

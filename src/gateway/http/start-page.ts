@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SERVER_NAME } from '../version.js';
 
-/** The page at `/`: which doors this server has. It loads nothing, and runs nothing. */
+/** The page at `/`: which doors this server has, and where. It loads nothing, and runs nothing. */
 const DOORS = [
   ['GET', '/events', 'WebSocket, subprotocol <code>millrace.v1</code>'],
   ['POST', '/v1/events', 'publish: JSON, NDJSON, CloudEvents'],
@@ -38,13 +38,15 @@ span { color: var(--soft); font-size: .9rem }
 
 const LINKED = new Set(['/v1/topics', '/v1/stats', '/livez', '/readyz?verbose', '/metrics']);
 
-const rows = DOORS.map(([method, path, what]) => {
-  const isLink = LINKED.has(path) || path.endsWith('topic=*');
-  const target = isLink ? `<a href="${path}">${path}</a>` : `<code>${path}</code>`;
-  return `<li><b>${method}</b>${target}<span>${what}</span></li>`;
-});
-
-export const START_PAGE = `<!doctype html>
+/** `basePath`: what stands before every path of the gateway; `''` where nothing does. */
+export function startPage(basePath: string): string {
+  const rows = DOORS.map(([method, door, what]) => {
+    const path = `${basePath}${door}`;
+    const isLink = LINKED.has(door) || door.endsWith('topic=*');
+    const target = isLink ? `<a href="${path}">${path}</a>` : `<code>${path}</code>`;
+    return `<li><b>${method}</b>${target}<span>${what}</span></li>`;
+  });
+  return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -59,6 +61,7 @@ ${rows.join('\n')}
 </main>
 </html>
 `;
+}
 
 const styleHash = createHash('sha256').update(STYLE).digest('base64');
 

@@ -94,4 +94,29 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     const seen = (await page.evaluate('seen')) as number[];
     expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
   });
+
+  it('comes back by itself when the server was at its limit', async () => {
+    const limited = await bus.serve({ port: 0, maxConnectionsPerAddress: 1 });
+    const page = await browser.newPage();
+    await page.goto(pageUrl);
+    const stream = `${limited.url}/v1/events/stream?topic=limit.a&from=earliest`;
+    await bus.publish({ topic: 'limit.a', type: 'note', payload: 'here' });
+    await page.evaluate(`
+      globalThis.first = new EventSource('${stream}');
+      first.addEventListener('caughtUp', () => { globalThis.hasPlace = true; });
+    `);
+    await page.waitForFunction('globalThis.hasPlace');
+    await page.evaluate(`
+      globalThis.told = [];
+      globalThis.second = new EventSource('${stream}');
+      second.addEventListener('ended', ({ data }) => told.push(JSON.parse(data).code));
+      second.onmessage = ({ data }) => told.push(JSON.parse(data).payload);
+    `);
+    await page.waitForFunction('told.length > 0');
+    await page.evaluate('first.close()');
+    await page.waitForFunction("told.includes('here')");
+    expect(((await page.evaluate('told')) as string[])[0]).toBe('LIMIT_EXCEEDED');
+    await page.close();
+    await limited.close();
+  });
 });

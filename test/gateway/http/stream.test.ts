@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Refusal } from '../../../src/gateway/admission.js';
 import { decodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';
 import { openHttp, principal } from './support/open-http.js';
@@ -12,7 +13,9 @@ describe('GET /v1/events/stream', () => {
     const client = await SseClient.open(`${url}/v1/events/stream?topic=a.*&from=earliest`);
     expect(client.response.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     const first = await client.next(true);
-    expect(first.retry).toBe('2000');
+    const retry = Number(first.retry);
+    expect(retry).toBeGreaterThanOrEqual(2000);
+    expect(retry).toBeLessThanOrEqual(4000);
     expect(decodeCursor(first.id).positions).toEqual([0]);
     expect(await client.next()).toMatchObject({ event: 'caughtUp' });
     for (let n = 1; n <= 3; n++) await endpoint.publish({ topic: 'a.b', type: 'note', payload: n });
@@ -71,10 +74,46 @@ describe('GET /v1/events/stream', () => {
   it('keeps quiet connections alive, and their cursor with them', async () => {
     const { url } = await openHttp({ settings: { heartbeatMs: 20 } });
     const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
-    let block = await client.next(true);
-    while (block.comment === undefined) block = await client.next(true);
-    expect(block).toMatchObject({ comment: 'heartbeat', id: expect.any(String) });
+    const block = await client.named('heartbeat');
+    expect(block.id).toEqual(expect.any(String));
+    expect(Date.parse(JSON.parse(block.data!).time)).not.toBeNaN();
     client.close();
+  });
+
+  it('may not be compressed or collected on its way', async () => {
+    const { url } = await openHttp();
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    const { headers } = client.response;
+    expect(headers['cache-control']).toBe('no-store, no-transform');
+    expect(headers['x-accel-buffering']).toBe('no');
+    client.close();
+  });
+
+  it('is refused for now by a stream that says when to come again', async () => {
+    const details = { retryAfterMs: 7000 };
+    const enter = () => {
+      throw new Refusal(429, 'RATE_LIMITED', 'too often', details);
+    };
+    const { url, app } = await openHttp({ enter });
+    const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    expect(client.response.statusCode).toBe(200);
+    const block = await client.next();
+    expect(block.event).toBe('ended');
+    // What the browser has seen before stays where it goes on.
+    expect(block.id).toBeUndefined();
+    expect(Number(block.retry)).toBeGreaterThanOrEqual(7000);
+    expect(JSON.parse(block.data!)).toEqual({
+      code: 'RATE_LIMITED',
+      message: 'too often',
+      details,
+    });
+    await client.closed;
+    const head = await fetch(`${url}/v1/events/stream?topic=*`, { method: 'HEAD' });
+    expect(head.status).toBe(200);
+    const closed = app.close();
+    const late = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+    expect(JSON.parse((await late.named('ended')).data!).code).toBe('BUS_CLOSED');
+    await Promise.all([late.closed, closed]);
   });
 
   it('unsubscribes as soon as the client is gone', async () => {

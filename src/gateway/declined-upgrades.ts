@@ -1,0 +1,55 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/**
+ * A server may pass over an `Upgrade` that it does not speak, such as `h2c`, and answer the request (RFC 9110, 7.8). Node
+ * hands every upgrade to the listeners of `upgrade` instead, once there is one, and with its parser gone. So the request's
+ * head is put back in front of what follows it, and the socket is given to a server that has no such listener.
+ */
+export class DeclinedUpgrades {
+  readonly #server: Server;
+
+  constructor(onRequest: RequestListener) {
+    this.#server = createServer(onRequest);
+    // A body has limits of its own, as on the gateway's own server.
+    this.#server.requestTimeout = 0;
+  }
+
+  /** Answers the request as if it had asked for no upgrade. */
+  take(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    stream.unshift(Buffer.concat([headOf(request), head]));
+    this.#server.emit('connection', stream);
+  }
+
+  /** Ends what is idle; whoever is being answered is left to that. */
+  close(): void {
+    this.#server.closeIdleConnections();
+  }
+
+  cut(): void {
+    this.#server.closeAllConnections();
+  }
+}
+
+export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  const protocols = headers.upgrade ?? '';
+  return protocols.split(',').some((one) => one.trim().toLowerCase() === 'websocket');
+}
+
+/** Without what asked for the upgrade: Node's parser takes nothing more from a connection once it has seen that. */
+function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    const value = rawHeaders[at + 1]!;
+    if (name.toLowerCase() === 'upgrade') continue;
+    const kept = name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value;
+    head += `${name}: ${kept}\r\n`;
+  }
+  return Buffer.from(`${head}\r\n`, 'latin1');
+}
+
+function withoutUpgrade(connection: string): string {
+  const options = connection.split(',').map((option) => option.trim());
+  return options.filter((option) => option.toLowerCase() !== 'upgrade').join(', ');
+}
