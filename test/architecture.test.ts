@@ -12,6 +12,8 @@ import { describe, expect, it } from 'vitest';
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   collections: [],
+  // Node's and a browser's; `#async-context` chooses.
+  'async-context': [],
   // What every thread that we start has in common.
   threads: [],
   record: ['protocol'],
@@ -26,6 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'record',
     'ring',
     'link',
+    'async-context',
     'collections',
     'threads',
     'store/backup',
@@ -42,7 +45,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
   gateway: ['protocol', 'collections', 'main', 'auth'],
-  client: ['protocol', 'collections'],
+  client: ['protocol', 'collections', 'async-context/context'],
   dashboard: ['protocol', 'client'],
   // `verify` and `reshard` work on a directory that no bus has open.
   cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],

@@ -62,8 +62,7 @@ export class BusClient implements BusApi {
   constructor(openSocket: OpenSocket, url: string | URL, options?: ConnectOptions) {
     const parsed = parseConnectOptions(url, options);
     this.url = parsed.url;
-    // Not where it happens: a frame is being taken, whose sender is not to blame if this throws.
-    this.#onError = (error) => queueMicrotask(() => parsed.onError(error));
+    this.#onError = parsed.onError;
     this.#isLazy = parsed.lazy;
     this.#link = new Link(openSocket, parsed, {
       onState: (change) => this.#onState(change),

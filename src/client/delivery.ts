@@ -1,3 +1,4 @@
+import { captureContext } from '#async-context';
 import { Deque } from '../collections/deque.js';
 import type { EventHandler } from '../protocol/bus-api.js';
 import type { Event } from '../protocol/event.js';
@@ -44,6 +45,8 @@ export class Delivery<P> {
   readonly #host: DeliveryHost;
   readonly #queue = new Deque<Item<P> | Mark>();
   readonly #readers = new Deque<Reader<P>>();
+  /** The handler is the subscriber's, and runs in its async context. */
+  readonly #run = captureContext();
   #waiters: (() => void)[] = [];
   /** Handed out and not consumed. */
   #current: Item<P> | undefined;
@@ -88,7 +91,7 @@ export class Delivery<P> {
   /** Hands out what there is, as far as the handler or the iterator takes it. */
   flush(): void {
     if (this.#handler === undefined) this.#serveReaders();
-    else if (!this.#isHandling) this.#handle(this.#handler);
+    else if (!this.#isHandling) this.#run(this.#handle, this.#handler);
   }
 
   next(): Promise<IteratorResult<Event<P>>> {
@@ -157,7 +160,7 @@ export class Delivery<P> {
     return this.#queue.length === 0 && !this.#isHandling;
   }
 
-  #handle(handler: EventHandler<P>): void {
+  readonly #handle = (handler: EventHandler<P>): void => {
     this.#isHandling = true;
     try {
       for (let item = this.#take(); item !== undefined; item = this.#take()) {
@@ -175,7 +178,7 @@ export class Delivery<P> {
     }
     this.#isHandling = false;
     this.#wake();
-  }
+  };
 
   readonly #handled = (): void => {
     this.#isHandling = false;

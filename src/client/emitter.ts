@@ -1,3 +1,5 @@
+import { captureContext } from '#async-context';
+import type { RunInContext } from '../async-context/context.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 
@@ -5,7 +7,7 @@ import { messageOf } from '../protocol/thrown.js';
  * Listeners by name, for a browser as for Node. A listener that throws or rejects is its owner's fault:
  * it is told to whoever made this, and the others are called all the same.
  */
-type Listeners<Events> = { [E in keyof Events]?: Set<Events[E]> };
+type Listeners<Events> = { [E in keyof Events]?: Map<Events[E], RunInContext> };
 
 type Listener = (...values: never[]) => unknown;
 
@@ -21,7 +23,9 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   }
 
   on<E extends keyof Events>(event: E, listener: Events[E]): void {
-    (this.#listeners[event] ??= new Set()).add(listener);
+    const listeners = (this.#listeners[event] ??= new Map());
+    // In the async context of whoever listens.
+    if (!listeners.has(listener)) listeners.set(listener, captureContext());
   }
 
   off<E extends keyof Events>(event: E, listener: Events[E]): void {
@@ -33,9 +37,9 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   }
 
   emit<E extends keyof Events>(event: E, ...values: Parameters<Events[E]>): void {
-    for (const listener of [...(this.#listeners[event] ?? [])]) {
+    for (const [listener, run] of [...(this.#listeners[event] ?? [])]) {
       try {
-        Promise.resolve(listener(...values)).catch((error) => this.#failed(event, error));
+        Promise.resolve(run(listener, ...values)).catch((error) => this.#failed(event, error));
       } catch (error) {
         this.#failed(event, error);
       }

@@ -1,3 +1,4 @@
+import { captureContext } from '#async-context';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
@@ -118,14 +119,18 @@ export function parseConnectOptions(
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, [normal]]) => [name, given[name] ?? normal]),
   ) as Record<NumberOption, number>;
+  const { getToken, onError = warn } = options;
+  // They are those of whoever connects, not of a socket that a timer opened.
+  const run = captureContext();
   return Object.freeze({
     ...numbers,
     url: socketUrl!,
-    getToken: options.getToken,
+    getToken: getToken && (() => run(getToken)),
     source: options.source,
     topics: options.topics ?? [],
     lazy: options.lazy ?? false,
-    onError: options.onError ?? warn,
+    // Not where it happens: a frame is being taken, whose sender is not to blame if this throws.
+    onError: (error: BusError) => queueMicrotask(() => run(onError, error)),
   });
 }
 

@@ -8,6 +8,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import { captureContext } from '../async-context/node-context.js';
 import { BusCensus } from '../link/bus-census.js';
 import type { LinkEnd } from '../link/link.js';
 import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
@@ -17,11 +18,9 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
-import { messageOf } from '../protocol/thrown.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { watchSignal } from '../protocol/watch-signal.js';
-import type { BackupProgress } from '../store/backup.js';
 import type {
   BackupOptions,
   BackupResult,
@@ -37,6 +36,7 @@ import type {
   TopicInfo,
 } from './bus.js';
 import { DeliveryLoop } from './delivery-loop.js';
+import { guarded } from './guarded.js';
 import { checkFrom } from './history.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
@@ -50,7 +50,7 @@ import { SignsOfLife } from './signs-of-life.js';
 import { busStats, dedupeReach } from './stats.js';
 import { Subscriptions } from './subscriptions.js';
 import { SystemErrors } from './system-events.js';
-import { activeTracing } from './tracing.js';
+import { activeTracing, tracedHandler } from './tracing.js';
 import { Waiters } from './waiters.js';
 
 /** What a thread is handed to become an endpoint; crosses threads as it is. */
@@ -91,10 +91,12 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   readonly #systemErrors = new SystemErrors((topic, type, payload) =>
     this.#publisher.publishSystem(topic, type, payload),
   );
+  /** Of whoever opened or attached this: `onError` is theirs. */
+  readonly #run = captureContext();
   /** Of failures that no promise can carry. */
   readonly #onError = (error: BusError): void => {
     this.#systemErrors.tell(error);
-    this.#settings.onError(error);
+    this.#run(this.#settings.onError, error);
   };
   #closing: Promise<void> | undefined;
   #closed: BusError | undefined;
@@ -244,7 +246,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
     }
     const onAbort = (): void => void this.#services.abortBackup();
-    const result = this.#services.backup(target, onProgress && this.#guarded(onProgress));
+    const told = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
+    const result = this.#services.backup(target, told);
     const forget = signal && watchSignal(signal, onAbort);
     return result.finally(() => forget?.());
   }
@@ -325,22 +328,6 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     return this.#settled.when(() => isOverdue || isSettled()).finally(() => clearTimeout(timer));
   }
 
-  /** `onProgress`, if it throws or rejects, is the user's mistake: the backup goes on. */
-  #guarded(onProgress: (progress: BackupProgress) => unknown): (progress: BackupProgress) => void {
-    const failed = (cause: unknown): void => {
-      const message = `'onProgress' of a backup failed: ${messageOf(cause)}`;
-      const error = new BusError('HANDLER_FAILED', message, { cause });
-      queueMicrotask(() => this.#onError(error));
-    };
-    return (progress) => {
-      try {
-        Promise.resolve(onProgress(progress)).catch(failed);
-      } catch (error) {
-        failed(error);
-      }
-    };
-  }
-
   /** After all shards' rings were looked at. */
   #onDeliveries(): void {
     this.#publisher.pump();
@@ -378,14 +365,6 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
-}
-
-/** Looks at each event, since tracing may be set up after the subscription. */
-function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
-  return (event) => {
-    const tracing = activeTracing();
-    return tracing === undefined ? handler(event) : tracing.handle(event, handler);
-  };
 }
 
 function byName(a: TopicInfo, b: TopicInfo): number {

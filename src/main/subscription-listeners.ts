@@ -1,11 +1,19 @@
 /** Who listens to what a subscription says besides its events. */
 
+import type { RunInContext } from '../async-context/context.js';
+import { captureContext } from '../async-context/node-context.js';
 import type { SubscriptionEvents, SubscriptionMessages } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 
+interface Listener<E extends keyof SubscriptionMessages> {
+  readonly call: (message: SubscriptionMessages[E]) => unknown;
+  /** In the async context of whoever listens. */
+  readonly run: RunInContext;
+}
+
 type Listeners = {
-  [E in keyof SubscriptionMessages]: ((message: SubscriptionMessages[E]) => unknown)[];
+  [E in keyof SubscriptionMessages]: Listener<E>[];
 };
 
 export class SubscriptionListeners {
@@ -22,14 +30,14 @@ export class SubscriptionListeners {
   on<E extends keyof SubscriptionMessages>(event: E, listener: SubscriptionEvents[E]): void {
     const listeners: Listeners[E] | undefined = this.#listeners[event];
     // Of anything else nothing is ever told.
-    listeners?.push(listener);
+    listeners?.push({ call: listener, run: captureContext() });
   }
 
   /** A listener that throws or rejects is the user's fault: it stops neither the delivery nor the other listeners. */
   tell<E extends keyof SubscriptionMessages>(event: E, message: SubscriptionMessages[E]): void {
-    for (const listener of [...this.#listeners[event]]) {
+    for (const { call, run } of [...this.#listeners[event]]) {
       try {
-        Promise.resolve(listener(message)).catch((error) => this.#failed(event, error));
+        Promise.resolve(run(call, message)).catch((error) => this.#failed(event, error));
       } catch (error) {
         this.#failed(event, error);
       }

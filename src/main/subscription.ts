@@ -3,6 +3,7 @@
  * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
+import { captureContext } from '../async-context/node-context.js';
 import { Deque } from '../collections/deque.js';
 import { loopIterator } from '../collections/loop-iterator.js';
 import {
@@ -64,6 +65,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #listeners: SubscriptionListeners;
   readonly #readers = new Deque<Reader<P>>();
   readonly #waiters = new Waiters();
+  /** The handler is the subscriber's, and runs in its async context. */
+  readonly #run = captureContext();
   #dropped = 0;
   #isHandling = false;
   #isCaughtUp = false;
@@ -171,7 +174,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   /** Hands out what there is, as far as the handler or the iterator takes it. */
   flush(): void {
     if (this.#handler === undefined) this.#serveReaders();
-    else if (!this.#isHandling) this.#handle(this.#handler);
+    else if (!this.#isHandling) this.#run(this.#handle, this.#handler);
   }
 
   /** Gives the shard its credit back. Where there is no room for that, it is owed, and this is called again. */
@@ -269,7 +272,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     await this.#host.unsubscribe(this as BusSubscription);
   }
 
-  #handle(handler: EventHandler<P>): void {
+  readonly #handle = (handler: EventHandler<P>): void => {
     this.#isHandling = true;
     try {
       while (this.#queue.length > 0) {
@@ -287,7 +290,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     }
     this.#isHandling = false;
     this.#waiters.wake();
-  }
+  };
 
   readonly #handled = (): void => {
     this.#isHandling = false;

@@ -46,6 +46,14 @@ function load(): Tracing | undefined {
   }
 }
 
+/** Looks at each event, since tracing may be set up after the subscription. */
+export function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
+  return (event) => {
+    const tracing = activeTracing();
+    return tracing === undefined ? handler(event) : tracing.handle(event, handler);
+  };
+}
+
 export class Tracing {
   readonly #api: typeof Api;
 
