@@ -1,16 +1,18 @@
 import { jsonFaultText } from '../protocol/json-fault.js';
+import { onOneLine } from '../protocol/json-scanner.js';
 import { usageFailure } from './failure.js';
 
 /**
- * One body of `millrace pub` as a payload: JSON where it is JSON, else text. What starts like JSON
- * and is not is refused, because it is more likely a mistake than a text.
+ * One body of `millrace pub` as the JSON text of a payload: as it was given where it is JSON, so that no number in it
+ * changes, else as text. What starts like JSON and is not is refused, because it is more likely a mistake than a text.
  */
-export function parseBody(body: string, isText: boolean): unknown {
-  if (isText) return body;
+export function bodyText(body: string, isText: boolean): string {
+  if (isText) return JSON.stringify(body);
   try {
-    return JSON.parse(body);
+    JSON.parse(body);
+    return onOneLine(body.trim());
   } catch {
-    if (!/^\s*["[{]/.test(body)) return body;
+    if (!/^\s*["[{]/.test(body)) return JSON.stringify(body);
     throw usageFailure(
       `the body starts like JSON and is not: ${jsonFaultText(body)}; --text publishes it as text`,
     );

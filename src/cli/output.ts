@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { styleText } from 'node:util';
 import type { Event } from '../protocol/event.js';
+import { eventText, payloadTextOf } from '../protocol/payload-text.js';
 
 /**
  * Data on stdout, and back-pressure from it. A reader that has gone (`| head`) is the normal end of
@@ -30,7 +31,7 @@ export async function outputDrained(): Promise<void> {
 export type EventFormat = (event: Event) => string;
 
 export function eventFormat(isJson: boolean): EventFormat {
-  return isJson ? (event) => JSON.stringify(event) : readableEvent;
+  return isJson ? eventText : readableEvent;
 }
 
 /** `2026-01-31T12:00:00.000Z  worker.1.progress  worker_progress  scanner  #0:17  {"done":3}` */
@@ -43,7 +44,7 @@ function readableEvent(event: Event): string {
     coloured(typeColour(type), type),
     printable(source),
     coloured('dim', position),
-    printable(JSON.stringify(event.payload)),
+    printable(payloadTextOf(event)),
   ];
   for (const key in attributes) columns.push(coloured('dim', `${key}=${attributes[key]}`));
   return columns.join('  ');

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
+import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import {
   type AnsweredType,
   type RequestPayload,
@@ -208,7 +209,9 @@ export class ServerClient {
   }
 
   #onMessage(data: Buffer): void {
-    const frame = JSON.parse(data.toString()) as ServerFrame;
+    const text = data.toString();
+    const frame = JSON.parse(text) as ServerFrame;
+    noteReceivedTexts(frame, text);
     if (frame.type === 'welcome') {
       this.#welcome = frame.payload;
       this.#onWelcome();

@@ -5,6 +5,7 @@ import type { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { BusError } from '../protocol/errors.js';
+import { notePublishedTexts } from '../protocol/frame-payloads.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
   CLOSE_HANDSHAKE_MS,
@@ -225,10 +226,14 @@ export class Connection implements OutboundOwner {
       this.#leave(CLOSE_TOO_BIG, 'too large for a client that has not authenticated');
       return;
     }
-    const parsed = parseClientFrame(bytes.toString());
+    const text = bytes.toString();
+    const parsed = parseClientFrame(text);
     if (this.#context.logsFrames) this.#logReceived(parsed, bytes.length);
     if ('error' in parsed) this.#onBadFrame(parsed.error, parsed.requestId);
-    else this.#take(parsed.frame, bytes.length);
+    else {
+      if (parsed.frame.type === 'publish') notePublishedTexts(parsed.frame, text);
+      this.#take(parsed.frame, bytes.length);
+    }
   }
 
   /** Its type and its name, and nothing of what it says: that may be a payload, or a token. */

@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/principal.js';
 import type { Event } from '../protocol/event.js';
 import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX, REDACTED_TEXTS_MAX } from '../protocol/limits.js';
+import { eventText } from '../protocol/payload-text.js';
 
 /**
  * Events as JSON, made once for all connections that may see the same of them. An event that goes to
@@ -46,7 +47,7 @@ export class EventTexts {
   }
 
   #make(event: Event): EventText {
-    const text = JSON.stringify(this.#redact(event));
+    const text = eventText(this.#redact(event));
     return { event, text, bytes: Buffer.byteLength(text) };
   }
 }

@@ -69,6 +69,7 @@ export class Gateway {
     { isMounted = false, logsFrames = false } = {},
   ) {
     const settings = parseGatewaySettings(options);
+    internalsOf(endpoint)?.keepPayloadTexts();
     const { auth, maxFrameBytes } = settings;
     this.#settings = settings;
     this.#log = log;

@@ -43,6 +43,7 @@ import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 import { limitOf, parseQuery, QueryRunner } from './query.js';
+import { keepPayloadTexts } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { ShardProxy } from './shard-proxy.js';
 import { furthestBehind, subscribersOf, topicsOf } from './shard-questions.js';
@@ -137,6 +138,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     return {
       publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
       countConnections: (change) => this.#census.addConnections(this.#data.share, change),
+      keepPayloadTexts,
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
       topicPages: (patterns) => this.#topicPages(patterns),

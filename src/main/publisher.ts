@@ -7,7 +7,7 @@ import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { checkEventInput } from '../protocol/event-input.js';
 import { PUBLISH_MANY_MAX, TOPIC_ROUTES_CACHED_MAX } from '../protocol/limits.js';
-import { payloadText } from '../protocol/payload.js';
+import { inputPayloadText } from '../protocol/payload.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
 import { matchesPattern } from '../protocol/topic.js';
@@ -163,9 +163,7 @@ export class Publisher {
   #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
     // All are checked before any is handed over, so that a bad one leaves nothing behind.
     for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
-    const payloads = inputs.map(({ payload }) =>
-      payloadText(payload, this.#options.maxPayloadBytes),
-    );
+    const payloads = inputs.map((input) => inputPayloadText(input, this.#options.maxPayloadBytes));
     const ids: string[] = new Array(inputs.length);
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
@@ -203,7 +201,7 @@ export class Publisher {
   #encode(input: EventInput, options: PublishOptions): TopicRoute {
     checkEventInput(input);
     if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
-    return this.#fill(input, payloadText(input.payload, this.#options.maxPayloadBytes), options);
+    return this.#fill(input, inputPayloadText(input, this.#options.maxPayloadBytes), options);
   }
 
   #fill(input: EventInput, payload: string, options: PublishOptions): TopicRoute {

@@ -3,8 +3,16 @@
  * overwritten meanwhile: decode first, release the ring after.
  */
 import type { Event } from '../protocol/event.js';
+import { keepPayloadText } from '../protocol/payload-text.js';
 import { EventRecordView } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
+
+let keepsTexts = false;
+
+/** From now on this thread keeps the payload text of each event beside it: for who sends events on. */
+export function keepPayloadTexts(): void {
+  keepsTexts = true;
+}
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -18,16 +26,18 @@ export class RecordDecoder {
   decode(bytes: Buffer, offset: number, shard: number, sequence: number): Event {
     const view = this.#view.wrap(bytes, offset);
     const { topic, type, source, length } = this.#names.of(bytes, offset);
+    const { payloadText } = view;
     const event: Writable<Event> = {
       id: view.idAfter(length),
       topic,
       type,
-      payload: JSON.parse(view.payloadText),
+      payload: JSON.parse(payloadText),
       source,
       timestamp: this.#timestamp(view.timestamp),
       shard,
     };
     if (sequence !== 0) event.sequence = sequence;
+    if (keepsTexts) keepPayloadText(event, payloadText);
     if (!view.hasTies) return event;
     const { correlationId, causationId, attributes } = view;
     if (correlationId !== undefined) event.correlationId = correlationId;

@@ -1,6 +1,8 @@
 import { BusError } from './errors.js';
+import type { EventInput } from './event.js';
 import { isDeeperThan } from './json-depth.js';
 import { JSON_DEPTH_MAX } from './limits.js';
+import { givenPayloadText } from './payload-text.js';
 import { quote } from './quote.js';
 import { messageOf } from './thrown.js';
 import { utf8Length } from './utf8.js';
@@ -23,7 +25,16 @@ const SEARCH_VALUES_MAX = 10_000;
  * @throws BusError `PAYLOAD_INVALID`, or `PAYLOAD_TOO_LARGE` with `details` `{ bytes, limit }`
  */
 export function payloadText(payload: unknown, maxBytes: number): string {
-  const text = stringify(payload, maxBytes);
+  return checked(stringify(payload, maxBytes), maxBytes);
+}
+
+/** As `payloadText`; a payload that came as text stays as it came. */
+export function inputPayloadText(input: EventInput, maxBytes: number): string {
+  const given = givenPayloadText(input);
+  return given === undefined ? payloadText(input.payload, maxBytes) : checked(given, maxBytes);
+}
+
+function checked(text: string, maxBytes: number): string {
   checkSize(text, maxBytes);
   if (text.length >= DEEP_LENGTH_MIN && isDeeperThan(text, JSON_DEPTH_MAX)) {
     throw invalid(`the payload is nested deeper than ${JSON_DEPTH_MAX} levels`);

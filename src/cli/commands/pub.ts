@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { PublishAck } from '../../protocol/event.js';
-import { parseBody } from '../body.js';
+import { bodyText } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { lineFailure, tell, usageFailure } from '../failure.js';
 import { inputLines, LINE_LENGTH_MAX } from '../input-lines.js';
@@ -91,7 +91,7 @@ async function publish(
   // What cannot be read is refused before a server is looked for.
   const fields = eventFields(topic, options);
   const isText = options.text === true;
-  const payload = isInput || body === undefined ? null : parseBody(body, isText);
+  const payload = isInput || body === undefined ? 'null' : bodyText(body, isText);
   const client = await ServerClient.connect(options);
   try {
     const stream = new PublishStream(client, fields, {
@@ -126,7 +126,7 @@ async function addInput(
       for (const { number, text } of lines.filter((line) => line.number >= fromLine)) {
         if (left-- <= 0) break;
         at = number;
-        await stream.add(parseLine(text, isText), number);
+        await stream.add(lineText(text, isText), number);
       }
       // What has come is published now, however little it is: the next line may be long in coming.
       await stream.flush();
@@ -141,8 +141,8 @@ async function addInput(
   stdin.destroy();
 }
 
-function parseLine(text: string, isText: boolean): unknown {
-  if (text.length <= LINE_LENGTH_MAX) return parseBody(text, isText);
+function lineText(text: string, isText: boolean): string {
+  if (text.length <= LINE_LENGTH_MAX) return bodyText(text, isText);
   throw usageFailure(`it is longer than ${LINE_LENGTH_MAX} characters`);
 }
 

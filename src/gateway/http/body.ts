@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { BusError } from '../../protocol/errors.js';
 import { isDeeperThan } from '../../protocol/json-depth.js';
 import { jsonFaultText } from '../../protocol/json-fault.js';
+import { JsonScanner } from '../../protocol/json-scanner.js';
 import {
   HTTP_BODIES_BYTES_MAX,
   HTTP_BODY_BYTES_MAX,
@@ -11,6 +12,7 @@ import {
   HTTP_LINE_BYTES_MAX,
   JSON_DEPTH_MAX,
 } from '../../protocol/limits.js';
+import { notePayloadTexts } from '../../protocol/payload-text.js';
 import { Refusal } from '../admission.js';
 import { parsedBodyOf } from './parsed-body.js';
 
@@ -146,8 +148,25 @@ export async function* bodyLines(
   }
 }
 
+/** A JSON text and what it says. */
+export interface ParsedJson {
+  readonly value: unknown;
+  readonly text: string;
+}
+
+/**
+ * Events, or one, of which each keeps the text of its payload: the member `payloadMember`.
+ *
+ * @throws BusError `MESSAGE_INVALID`, as `parseJson`
+ */
+export function parseEvents(bytes: Uint8Array, what: string, payloadMember = 'payload'): unknown {
+  const { value, text } = parseJson(bytes, what);
+  notePayloadTexts(new JsonScanner(text), value, payloadMember);
+  return value;
+}
+
 /** @throws BusError `MESSAGE_INVALID` for what is not UTF-8, not JSON or too deep */
-export function parseJson(bytes: Uint8Array, what: string): unknown {
+export function parseJson(bytes: Uint8Array, what: string): ParsedJson {
   let text: string;
   try {
     text = UTF_8.decode(bytes);
@@ -158,7 +177,7 @@ export function parseJson(bytes: Uint8Array, what: string): unknown {
     throw malformed(`${what} is nested deeper than ${DEPTH_MAX} levels`);
   }
   try {
-    return JSON.parse(text);
+    return { value: JSON.parse(text), text };
   } catch (error) {
     if (text.trim() === '') throw malformed(`${what} is empty`, error);
     throw malformed(`${what} is not JSON: ${jsonFaultText(text)}`, error);

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { BusError } from '../../protocol/errors.js';
 import type { Event, EventInput } from '../../protocol/event.js';
+import { PAYLOAD_TEXT, payloadTextOf, type WithPayloadText } from '../../protocol/payload-text.js';
 import { quote } from '../../protocol/quote.js';
 import { withPath } from './event-bodies.js';
 
@@ -21,6 +22,7 @@ const ORIGINAL_TYPE = 'cetype';
 const NAMES = 'millracenames';
 const NAME = /^[a-z0-9]+$/;
 const HEADER_PREFIX = 'ce-';
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Context attributes that become fields, or are the bus's own to give. */
 const TAKEN = new Set([
   'specversion',
@@ -38,7 +40,13 @@ const TAKEN = new Set([
   NAMES,
 ]);
 
-type Context = Readonly<Record<string, unknown>>;
+type Context = Readonly<Record<string, unknown>> & WithPayloadText;
+
+/** The payload, and its JSON text where it has one. */
+interface Data {
+  readonly value: unknown;
+  readonly text: string | undefined;
+}
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
@@ -56,7 +64,8 @@ export function fromCloudEvent(value: unknown, path: string, topic?: string): Ev
     const message = 'data_base64 is binary; payloads are JSON';
     throw withPath(new BusError('PAYLOAD_INVALID', message, { details }), path);
   }
-  return fromContext(context, context.data ?? null, path, topic);
+  const { data = null, [PAYLOAD_TEXT]: text } = context;
+  return fromContext(context, { value: data, text }, path, topic);
 }
 
 /** Whether a request whose body is no CloudEvent by its type carries one in its headers. */
@@ -71,7 +80,7 @@ export function isBinaryMode(headers: IncomingHttpHeaders): boolean {
  */
 export function fromBinaryMode(
   headers: IncomingHttpHeaders,
-  data: unknown,
+  data: Data,
   dataType: string,
   topic?: string,
 ): EventInput {
@@ -79,15 +88,21 @@ export function fromBinaryMode(
   for (const [header, value] of Object.entries(headers)) {
     if (!header.startsWith(HEADER_PREFIX)) continue;
     const text = Array.isArray(value) ? value.join(', ') : (value ?? '');
-    context[header.slice(HEADER_PREFIX.length)] = decodeHeader(header, text);
+    context[header.slice(HEADER_PREFIX.length)] = decodeHeader(header, rawText(text));
   }
   delete context.data;
   if (dataType !== '') context.datacontenttype = dataType;
   return fromContext(context, data, '', topic);
 }
 
-/** The CloudEvent that stands for an event, ready for `JSON.stringify`. */
-export function toCloudEvent(event: Event): Readonly<Record<string, unknown>> {
+/** The CloudEvent that stands for an event, in its JSON format. */
+export function cloudEventText(event: Event): string {
+  const context = JSON.stringify(contextOf(event));
+  return `${context.slice(0, -1)},"data":${payloadTextOf(event)}}`;
+}
+
+/** All of it but the data. */
+function contextOf(event: Event): Readonly<Record<string, unknown>> {
   const { attributes = {} } = event;
   const { [ORIGINAL_TYPE]: original, datacontenttype, dataschema, ...others } = attributes;
   const isOriginal = original !== undefined && snakeCase(original) === event.type;
@@ -107,13 +122,12 @@ export function toCloudEvent(event: Event): Readonly<Record<string, unknown>> {
   if (event.sequence !== undefined) made.sequence = String(event.sequence);
   const left = isOriginal || original === undefined ? others : { ...others, cetype: original };
   addExtensions(made, left);
-  made.data = event.payload;
   return made;
 }
 
 function fromContext(
   context: Context,
-  payload: unknown,
+  data: Data,
   path: string,
   fallbackTopic: string | undefined,
 ): EventInput {
@@ -131,16 +145,19 @@ function fromContext(
     throw fault(path, 'subject', message);
   }
   const snake = snakeCase(type as string);
-  const input: Writable<EventInput> = {
+  const input: Writable<EventInput> & WithPayloadText = {
     topic: topic as string,
     type: snake,
-    payload,
+    payload: data.value,
     id: id as string,
     source: source as string,
   };
+  if (data.text !== undefined) input[PAYLOAD_TEXT] = data.text;
   if (time !== undefined && time !== null) input.timestamp = inUtc(time) as string;
-  if (correlationid !== undefined) input.correlationId = String(correlationid);
-  if (causationid !== undefined) input.causationId = String(causationid);
+  if (correlationid !== undefined) {
+    input.correlationId = plainText('correlationid', correlationid, path);
+  }
+  if (causationid !== undefined) input.causationId = plainText('causationid', causationid, path);
   const attributes = attributesOf(context, path);
   if (snake !== type) attributes[ORIGINAL_TYPE] = type as string;
   if (Object.keys(attributes).length > 0) input.attributes = attributes;
@@ -156,13 +173,21 @@ function attributesOf(context: Context, path: string): Record<string, string> {
     if (!NAME.test(name)) {
       throw fault(path, name, `${quote(name)} cannot name an attribute of a CloudEvent`);
     }
-    const kind = typeof value;
-    if (kind !== 'string' && kind !== 'number' && kind !== 'boolean') {
-      throw fault(path, name, `${name} is ${quote(value)}, and not text, a number or a boolean`);
-    }
-    attributes[names[name] ?? name] = String(value);
+    attributes[names[name] ?? name] = plainText(name, value, path);
   }
   return attributes;
+}
+
+/** The text of an extension. A number that was another one before it was parsed is refused: as text it would stay. */
+function plainText(name: string, value: unknown, path: string): string {
+  const isExact = typeof value !== 'number' || Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+  if (!isExact) {
+    throw fault(path, name, `${name} is a number beyond 2^53, ${value}: give it as text`);
+  }
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+    return String(value);
+  }
+  throw fault(path, name, `${name} is ${quote(value)}, and not text, a number or a boolean`);
 }
 
 /** The keys for which extensions stand. */
@@ -226,6 +251,15 @@ function inUtc(time: unknown): unknown {
 /** What a URI-reference cannot hold as it is. A source may be any text. */
 function uriReference(source: string): string {
   return source.replaceAll(/[^\w\-.~:/?#[\]@!$&'()*+,;=%]/gu, encodeURIComponent);
+}
+
+/** Node makes a character of each byte of a header; what is UTF-8 is meant as such. */
+function rawText(value: string): string {
+  try {
+    return UTF_8.decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
 }
 
 /** HTTP binding, 3.1.3.2: percent-encoded UTF-8; quotes are of its earlier versions. */

@@ -6,7 +6,7 @@ import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../prot
 import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
 import { assertStillHolds, permittedEvents } from '../permissions.js';
-import { bodyLines, type Line, parseJson } from './body.js';
+import { bodyLines, type Line, parseEvents } from './body.js';
 import { eventOf, withPath } from './event-bodies.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendError } from './exchange.js';
 import type { RouteContext } from './http-context.js';
@@ -88,7 +88,7 @@ class LinePublisher {
   async add({ number, bytes }: Line): Promise<void> {
     if (this.hasFailed) return;
     try {
-      const event = eventOf(parseJson(bytes, 'the line'), '');
+      const event = eventOf(parseEvents(bytes, 'the line'), '');
       const [permitted] = permittedEvents(this.#exchange.principal, [event]);
       this.#context.bodies.take(bytes.length);
       this.#batch.push({ line: number, event: permitted! });

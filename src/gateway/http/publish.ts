@@ -1,9 +1,10 @@
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import { JsonScanner } from '../../protocol/json-scanner.js';
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../admission.js';
 import { permittedEvents } from '../permissions.js';
-import { parseJson, withBody } from './body.js';
+import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
 import {
   CLOUD_EVENT_BATCH_TYPE,
   CLOUD_EVENT_TYPE,
@@ -46,6 +47,14 @@ export async function publish(exchange: Exchange, context: RouteContext): Promis
   sendAcks(exchange, acks, accept);
 }
 
+const NO_DATA = { value: null, text: 'null' };
+
+/** A body that is a payload by itself. */
+function dataOf(body: Buffer): ParsedJson {
+  const { value, text } = parseJson(body, 'the body');
+  return { value, text: new JsonScanner(text).value() };
+}
+
 interface BodyReader {
   readonly isCloudEvents: boolean;
   parse(body: Buffer): EventInput[];
@@ -56,14 +65,15 @@ function readerOf({ request, parameters }: Exchange, { name }: MediaType): BodyR
   const topic = parameters.one('topic');
   if (name === CLOUD_EVENT_TYPE) {
     const parse = (body: Buffer): EventInput[] => [
-      checked(fromCloudEvent(parseJson(body, 'the body'), '', topic), ''),
+      checked(fromCloudEvent(parseEvents(body, 'the body', 'data'), '', topic), ''),
     ];
     return { parse, isCloudEvents: true };
   }
   if (name === CLOUD_EVENT_BATCH_TYPE) {
     const toEvent = (value: unknown, path: string): EventInput =>
       checked(fromCloudEvent(value, path, topic), path);
-    const parse = (body: Buffer): EventInput[] => eventsOf(parseJson(body, 'the body'), toEvent);
+    const parse = (body: Buffer): EventInput[] =>
+      eventsOf(parseEvents(body, 'the body', 'data'), toEvent);
     return { parse, isCloudEvents: true };
   }
   const isBinary = isBinaryMode(request.headers);
@@ -71,7 +81,7 @@ function readerOf({ request, parameters }: Exchange, { name }: MediaType): BodyR
   if (!isDataless && !isJsonType(name)) throw unsupported(unsupportedText(name));
   if (isBinary) {
     const parse = (body: Buffer): EventInput[] => {
-      const data = body.length === 0 ? null : parseJson(body, 'the body');
+      const data = body.length === 0 ? NO_DATA : dataOf(body);
       return [checked(fromBinaryMode(request.headers, data, name, topic), '')];
     };
     return { parse, isCloudEvents: true };
@@ -81,7 +91,7 @@ function readerOf({ request, parameters }: Exchange, { name }: MediaType): BodyR
     throw new BusError('QUERY_INVALID', message, { details: { path: 'topic' } });
   }
   const parse = (body: Buffer): EventInput[] => {
-    const value = parseJson(body, 'the body');
+    const value = parseEvents(body, 'the body');
     return Array.isArray(value) ? eventsOf(value, eventOf) : [eventOf(value, '')];
   };
   return { parse, isCloudEvents: false };

@@ -5,7 +5,7 @@ import type { Event } from '../../protocol/event.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
-import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, toCloudEvent } from './cloud-events.js';
+import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, attributesOf, patternsOf } from './filter-parameters.js';
 import type { RouteContext } from './http-context.js';
@@ -29,13 +29,13 @@ export async function queryEvents(exchange: Exchange, context: RouteContext): Pr
   if (type === CLOUD_EVENT_TYPE) {
     const event = await only(events, query);
     position.pass(event);
-    const text = JSON.stringify(toCloudEvent(visible(event)));
+    const text = cloudEventText(visible(event));
     sendText(response, 200, CLOUD_EVENT_TYPE, text, position.header);
     return;
   }
   const textOf =
     type === CLOUD_EVENT_BATCH_TYPE
-      ? (event: Event) => JSON.stringify(toCloudEvent(visible(event)))
+      ? (event: Event) => cloudEventText(visible(event))
       : (event: Event) => texts.of(principal).of(event).text;
   async function* elements(): AsyncGenerator<string> {
     for await (const event of events) {

@@ -5,7 +5,7 @@ import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
 import { normaliseAddress } from '../loopback.js';
 import { assertMayRead } from '../permissions.js';
-import { toCloudEvent } from './cloud-events.js';
+import { cloudEventText } from './cloud-events.js';
 import { EventStream, type TextOf } from './event-stream.js';
 import { type Exchange, headerOf } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, filterOf } from './filter-parameters.js';
@@ -65,7 +65,7 @@ export class Streams {
     if (response.destroyed) return;
     const texts = context.texts.of(principal);
     const textOf: TextOf = isCloudEvents
-      ? (event) => JSON.stringify(toCloudEvent(principal.redact(event)))
+      ? (event) => cloudEventText(principal.redact(event))
       : (event) => texts.of(event).text;
     const place = context.enter(normaliseAddress(request.socket.remoteAddress));
     const stream = new EventStream(response, principal, textOf, context);

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { CloudEvent, type CloudEventV1, HTTP } from 'cloudevents';
 import { describe, expect, it } from 'vitest';
-import { fromCloudEvent, toCloudEvent } from '../../../src/gateway/http/cloud-events.js';
+import { cloudEventText, fromCloudEvent } from '../../../src/gateway/http/cloud-events.js';
 import type { Event } from '../../../src/protocol/event.js';
 import { openHttp } from './support/open-http.js';
 
@@ -120,6 +122,50 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
   });
 });
 
+describe('an extension of a CloudEvent', () => {
+  it('is kept as text, and refused where the text would be another', () => {
+    const made = (fields: object) =>
+      fromCloudEvent({ ...GIVEN, specversion: '1.0', ...fields }, '');
+    expect(made({ n: 2 ** 31, b: true }).attributes).toMatchObject({ n: '2147483648', b: 'true' });
+    expect(made({ correlationid: 7 }).correlationId).toBe('7');
+    for (const bad of [JSON.parse('9007199254740993'), JSON.parse('1e400'), {}, []]) {
+      for (const name of ['n', 'correlationid', 'causationid']) {
+        expect(() => made({ [name]: bad }), name).toThrow(name);
+      }
+    }
+  });
+});
+
+describe('the text of a header in binary mode', () => {
+  /** Its bytes as they are, which `fetch` does not send. */
+  async function note(port: number, bytes: Buffer): Promise<number> {
+    const headers = {
+      'content-type': 'application/json',
+      'ce-specversion': '1.0',
+      'ce-id': 'e1',
+      'ce-source': '/s',
+      'ce-type': 'note',
+      'ce-subject': 'a.b',
+      'ce-note': bytes.toString('latin1'),
+    };
+    const sent = request({ port, path: '/v1/events', method: 'POST', headers });
+    // As text, it would go out together with the headers, and these as UTF-8 of their characters.
+    sent.end(Buffer.from('1'));
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    response.resume();
+    return response.statusCode!;
+  }
+
+  it('is UTF-8 where it can be, percent-encoded or raw, and else ISO-8859-1', async () => {
+    const { port, endpoint } = await openHttp();
+    const texts = ['naïve', 'na%C3%AFve', '"a \\"b\\" €"', '漢字', '50%'];
+    for (const text of texts) expect(await note(port, Buffer.from(text))).toBe(200);
+    expect(await note(port, Buffer.from('naïve', 'latin1'))).toBe(200);
+    const notes = endpoint.events.map(({ attributes }) => attributes?.note);
+    expect(notes).toEqual(['naïve', 'naïve', 'a "b" €', '漢字', '50%', 'naïve']);
+  });
+});
+
 describe('an event', () => {
   const event: Event = {
     id: 'e1',
@@ -135,7 +181,7 @@ describe('an event', () => {
   };
 
   it('survives the way to a CloudEvent and back, whatever its attributes are called', () => {
-    const made = toCloudEvent(event);
+    const made = JSON.parse(cloudEventText(event));
     expect(new CloudEvent(made).validate()).toBe(true);
     expect(made).toMatchObject({ sequence: String(2 ** 40), source: 'my%20scanner', agentid: '8' });
     const { shard: _, sequence: __, ...input } = event;

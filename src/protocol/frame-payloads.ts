@@ -1,0 +1,37 @@
+import { JsonScanner } from './json-scanner.js';
+import { keepPayloadText, notePayloadTexts } from './payload-text.js';
+import type { ClientFrame, ServerFrame } from './wire.js';
+
+/** The texts of the payloads in a frame, from the frame's text: see `payload-text.ts`. */
+
+/** With the events that a client publishes, as parsed. */
+export function notePublishedTexts({ payload }: ClientFrame, text: string): void {
+  const parsed = payload as Readonly<Record<string, unknown>>;
+  const scanner = new JsonScanner(text);
+  scanner.members((field) => {
+    if (field !== 'payload') return;
+    scanner.members((key) => {
+      if (key === 'event' || key === 'events') notePayloadTexts(scanner, parsed[key], 'payload');
+    });
+  });
+}
+
+/** Beside the events that a server sends. */
+export function noteReceivedTexts(frame: ServerFrame, text: string): void {
+  if (frame.type !== 'events' && frame.type !== 'result') return;
+  const { events = [] } = frame.payload;
+  const scanner = new JsonScanner(text);
+  const onEvent = (index: number): void => {
+    const event = events[index];
+    if (event === undefined) return;
+    scanner.members((key) => {
+      if (key === 'payload') keepPayloadText(event, scanner.value());
+    });
+  };
+  scanner.members((field) => {
+    if (field !== 'payload') return;
+    scanner.members((key) => {
+      if (key === 'events') scanner.elements(onEvent);
+    });
+  });
+}

@@ -1,0 +1,55 @@
+import type { Event, EventInput } from './event.js';
+import type { JsonScanner } from './json-scanner.js';
+
+/**
+ * The JSON text of a payload as its sender wrote it. A payload that comes as text is stored as that text and goes out
+ * as that text: parsed and written again, 2^53 + 1 would be another number, 1e400 `null`, −0 a 0, and of two equal keys one
+ * would be gone. Any thread, and browsers.
+ *
+ * With an event that is published the text travels as a property, so that a copy with another source keeps it. With one
+ * that is read it is kept beside the object: a copy of which something is masked must not have it.
+ */
+export const PAYLOAD_TEXT: unique symbol = Symbol('millrace.payloadText');
+
+export interface WithPayloadText {
+  [PAYLOAD_TEXT]?: string;
+}
+
+const texts = new WeakMap<object, string>();
+
+export function keepPayloadText(event: Event, text: string): void {
+  texts.set(event, text);
+}
+
+export function payloadTextOf(event: Event): string {
+  return texts.get(event) ?? JSON.stringify(event.payload);
+}
+
+/** The event as JSON, with its payload's own text where that is kept. */
+export function eventText(event: Event): string {
+  const text = texts.get(event);
+  if (text === undefined) return JSON.stringify(event);
+  const { payload: _, ...rest } = event;
+  return `${JSON.stringify(rest).slice(0, -1)},"payload":${text}}`;
+}
+
+/** The text that a payload to publish came with. */
+export function givenPayloadText(input: EventInput & WithPayloadText): string | undefined {
+  return input[PAYLOAD_TEXT];
+}
+
+/**
+ * Notes with events, as parsed, the text that a member of each had: of one, or of all in an array. `scanner` stands before
+ * them; of equal members the last counts, as it does for `JSON.parse`.
+ */
+export function notePayloadTexts(scanner: JsonScanner, parsed: unknown, member: string): void {
+  if (!Array.isArray(parsed)) noteOne(scanner, parsed, member);
+  else scanner.elements((index) => noteOne(scanner, parsed[index], member));
+}
+
+function noteOne(scanner: JsonScanner, parsed: unknown, member: string): void {
+  if (typeof parsed !== 'object' || parsed === null) return;
+  scanner.members((key) => {
+    if (key === member) (parsed as WithPayloadText)[PAYLOAD_TEXT] = scanner.value();
+  });
+}
