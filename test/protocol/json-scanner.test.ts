@@ -74,7 +74,7 @@ describe('a scanner of JSON', () => {
 
   it('comes to an end with any text', () => {
     fc.assert(
-      fc.property(fc.stringMatching(/^[{}[\]",:\\ a1]*$/), (text) => {
+      fc.property(fc.stringMatching(/^[{}[\]",: a1]*$/), (text) => {
         let seen = 0;
         new JsonScanner(text).members(() => seen++);
         new JsonScanner(text).elements(() => seen++);
