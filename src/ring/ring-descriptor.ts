@@ -14,7 +14,9 @@
  *    | unused up to 256                                              |
  *    +---------------+---------------+-------------------------------+
  * 256| CONSUMER_     | CONSUMER_     | CONSUMER_     | unused up to  |
- *    | POSITION      | MARK          | REFUSED       | 512           |
+ *    | POSITION      | MARK          | REFUSED       | 272           |
+ *    +---------------+---------------+---------------+---------------+
+ * 272| CONSUMER_TOTAL (float64)      | unused up to 512              |
  *    +---------------+---------------+-------------------------------+
  * 512| PRODUCER_     | unused up to 768                              |
  *    | WAITING       |                                               |
@@ -23,7 +25,9 @@
  * ```
  *
  * Positions count bytes of records, are int32 and wrap: two of them are compared only as `(a - b) | 0`,
- * which is right because they are never further apart than the capacity. `index = position & mask`.
+ * which is right because they are never further apart than the capacity. `index = position & mask`. Whoever
+ * keeps a position for longer than the ring holds its record keeps the consumer's total instead: the same count, in
+ * 53 bits, of which the position is what is left modulo 2^32.
  *
  * Record. Records start at multiples of 8 and never wrap around the end of the ring:
  *
@@ -54,6 +58,7 @@ const DURABLE_WATERMARK_OFFSET = PRODUCER_GENERATION_OFFSET + INT32_BYTES;
 const CONSUMER_POSITION_OFFSET = PRODUCER_POSITION_OFFSET + APART;
 const CONSUMER_MARK_OFFSET = CONSUMER_POSITION_OFFSET + INT32_BYTES;
 const CONSUMER_REFUSED_OFFSET = CONSUMER_MARK_OFFSET + INT32_BYTES;
+const CONSUMER_TOTAL_OFFSET = CONSUMER_REFUSED_OFFSET + 2 * INT32_BYTES;
 const PRODUCER_WAITING_OFFSET = CONSUMER_POSITION_OFFSET + APART;
 export const RING_HEADER_LENGTH = PRODUCER_WAITING_OFFSET + APART;
 
@@ -66,6 +71,8 @@ export const CONSUMER_POSITION = CONSUMER_POSITION_OFFSET / INT32_BYTES;
 export const CONSUMER_MARK = CONSUMER_MARK_OFFSET / INT32_BYTES;
 /** 1 from before the first answer that refuses what was read up to the mark until all of it is released. */
 export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
+/** Index into a `Float64Array` over the whole buffer. Off by at most one release where a consumer died in it. */
+export const CONSUMER_TOTAL = CONSUMER_TOTAL_OFFSET / Float64Array.BYTES_PER_ELEMENT;
 /** 1 if the producer found the ring full and wants to be woken after a release. */
 export const PRODUCER_WAITING = PRODUCER_WAITING_OFFSET / INT32_BYTES;
 /** Index into a `BigInt64Array` over the whole buffer. */
@@ -90,8 +97,11 @@ export const RING_CAPACITY_MAX = RING_BYTES_MAX;
 if (RING_HEADER_LENGTH !== 768 || RECORD_HEADER_LENGTH !== RECORD_ALIGNMENT) {
   throw new Error(`ring header is ${RING_HEADER_LENGTH} bytes, record ${RECORD_HEADER_LENGTH}`);
 }
-if (!Number.isInteger(DURABLE_WATERMARK) || RING_HEADER_LENGTH % RECORD_ALIGNMENT !== 0) {
-  throw new Error(`misaligned: watermark at ${DURABLE_WATERMARK_OFFSET}`);
+if (!Number.isInteger(DURABLE_WATERMARK) || !Number.isInteger(CONSUMER_TOTAL)) {
+  throw new Error(`misaligned: ${DURABLE_WATERMARK_OFFSET}, ${CONSUMER_TOTAL_OFFSET}`);
+}
+if (RING_HEADER_LENGTH % RECORD_ALIGNMENT !== 0) {
+  throw new Error(`misaligned: records at ${RING_HEADER_LENGTH}`);
 }
 if (RING_CAPACITY_MAX > 2 ** 30) {
   throw new Error(`a ring of ${RING_CAPACITY_MAX} bytes has positions that cannot be compared`);

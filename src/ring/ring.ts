@@ -16,6 +16,7 @@ import {
   CONSUMER_MARK,
   CONSUMER_POSITION,
   CONSUMER_REFUSED,
+  CONSUMER_TOTAL,
   checkCapacity,
   DURABLE_WATERMARK,
   PADDING_TYPE,
@@ -51,6 +52,7 @@ export function createRing(capacityBytes: number, initialPosition = 0): SharedAr
   const buffer = new SharedArrayBuffer(RING_HEADER_LENGTH + capacityBytes);
   const words = new Int32Array(buffer);
   words[CONSUMER_MARK] = initialPosition;
+  new Float64Array(buffer, 0, RING_HEADER_LENGTH >> 3)[CONSUMER_TOTAL] = initialPosition;
   Atomics.store(words, CONSUMER_POSITION, initialPosition | 0);
   Atomics.store(words, PRODUCER_POSITION, initialPosition | 0);
   return buffer;
@@ -215,10 +217,12 @@ export class RingConsumer {
 
   readonly #header: Int32Array;
   readonly #watermark: BigInt64Array;
+  readonly #totals: Float64Array;
   readonly #records: Int32Array;
   readonly #mask: number;
   #position: number;
   #releasedPosition: number;
+  #releasedTotal: number;
   #producerPosition: number;
   /** An earlier consumer may have died after it released and before it saw the producer waiting. */
   #mayOweWakeUp = true;
@@ -230,8 +234,12 @@ export class RingConsumer {
     this.#watermark = new BigInt64Array(buffer, 0, RING_HEADER_LENGTH >> 3);
     this.#records = new Int32Array(buffer, RING_HEADER_LENGTH, this.capacity >> 2);
     this.#mask = this.capacity - 1;
+    this.#totals = new Float64Array(buffer, 0, RING_HEADER_LENGTH >> 3);
     this.#releasedPosition = Atomics.load(this.#header, CONSUMER_POSITION);
     this.#position = this.#releasedPosition;
+    const total = this.#totals[CONSUMER_TOTAL]!;
+    // One that died in a release may have written the total and not the position, which is what counts.
+    this.#releasedTotal = total + ((this.#releasedPosition - total) | 0);
     this.#producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
   }
 
@@ -269,6 +277,8 @@ export class RingConsumer {
   release(): boolean {
     if (this.#position === this.#releasedPosition && !this.#mayOweWakeUp) return false;
     this.#mayOweWakeUp = false;
+    this.#releasedTotal = this.totalPosition;
+    this.#totals[CONSUMER_TOTAL] = this.#releasedTotal;
     this.#releasedPosition = this.#position;
     // The order of these two, against that of the producer's wish and its next claim, loses no wake-up.
     Atomics.store(this.#header, CONSUMER_POSITION, this.#position);
@@ -279,6 +289,11 @@ export class RingConsumer {
   /** After the last record that was read. */
   get position(): number {
     return this.#position;
+  }
+
+  /** The same, not wrapped: to be compared with positions of any time. */
+  get totalPosition(): number {
+    return this.#releasedTotal + ((this.#position - this.#releasedPosition) | 0);
   }
 
   get releasedPosition(): number {

@@ -157,7 +157,7 @@ export class PublishBatch {
     if (this.#firstSequence === 0) return;
     this.#positions.push({
       endpoint: link.endpoint,
-      position: ring.position,
+      position: ring.totalPosition,
       firstSequence: this.#firstSequence,
     });
   }

@@ -44,10 +44,9 @@ export class LinkRecovery implements Recovery {
     this.#link = link;
     this.#log = log;
     const ring = link.publishRing;
-    const ahead = stored === undefined ? 0 : (stored.position - ring.releasedPosition) | 0;
-    // A position that is not in the ring is of a time before the ring went round.
-    const isInRing = ahead > 0 && ahead <= ring.usedBytes;
-    this.#refusedFrom = isInRing ? stored!.position : ring.releasedPosition;
+    // Nothing is read yet: the ring stands where the dead thread had released up to. What it stored last may be long passed.
+    const ahead = stored === undefined ? 0 : stored.position - ring.totalPosition;
+    this.#refusedFrom = (ring.position + Math.max(0, ahead)) | 0;
     this.#until = ring.isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;

@@ -10,7 +10,7 @@
 export interface RingPosition {
   /** The endpoint's id, unique within the epoch of the open bus. */
   readonly endpoint: string;
-  /** The ring's consumer position after the last record of this batch, an int32 that wraps. */
+  /** The ring's consumer position after the last record of this batch, counted since the ring was made: it does not wrap. */
   readonly position: number;
   /** The sequence given to the endpoint's first persisted record of this batch; the rest follow without holes. */
   readonly firstSequence: number;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRing, RING_FULL, RingConsumer, RingProducer } from '../../src/ring/ring.js';
+import { CONSUMER_TOTAL } from '../../src/ring/ring-descriptor.js';
 
 const CAPACITY = 128;
 const SHARE = 2;
@@ -201,5 +202,33 @@ describe('a ring', () => {
     const next = new RingConsumer(buffer);
     expect([next.mark, next.durableWatermark]).toEqual([-8, 2 ** 40 + 1]);
     expect(producer.durableWatermark).toBe(2 ** 40 + 1);
+  });
+});
+
+describe('the total of a ring', () => {
+  it('counts on where positions wrap, over consumers that follow each other', () => {
+    const start = 2 ** 33 - 1024;
+    const { buffer, producer } = pair(start);
+    let consumer = new RingConsumer(buffer);
+    for (let n = 1; n <= 300; n++) {
+      put(producer, n & 127);
+      take(consumer);
+      expect(consumer.totalPosition).toBe(start + 16 * n);
+      expect(consumer.totalPosition | 0).toBe(consumer.position);
+      consumer.release();
+      if (n % 7 === 0) consumer = new RingConsumer(buffer);
+    }
+  });
+
+  it('is that of the position where a consumer died in between', () => {
+    const start = 2 ** 32 - 16;
+    const { buffer, producer } = pair(start);
+    put(producer, 1);
+    put(producer, 2);
+    new Float64Array(buffer)[CONSUMER_TOTAL] = start + 32;
+    const consumer = new RingConsumer(buffer);
+    expect(consumer.totalPosition).toBe(start);
+    expect(take(consumer)).toEqual([1, 2]);
+    expect(consumer.totalPosition).toBe(start + 32);
   });
 });

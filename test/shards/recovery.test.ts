@@ -19,7 +19,7 @@ import { LinkRecovery } from '../../src/shards/recovery.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import type { SqliteEventLogOptions } from '../../src/store/sqlite-log-options.js';
 import { temporaryDirectory } from '../bus/support/open.js';
-import { TestLink, type ToldAck } from './support.js';
+import { memoryLog, TestLink, type ToldAck } from './support.js';
 
 const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
 const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
@@ -227,5 +227,22 @@ describe('the shard after one that died while it refused a batch', () => {
     const third = link.adapter();
     expect(new LinkRecovery(third, log, log.ringPositions()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
+  });
+
+  test('does not take for stored what comes to a stored position again, 4 GiB later', () => {
+    const log = memoryLog([]);
+    const batch = new PublishBatch(log);
+    const before = new TestLink();
+    before.publish({ flags: STORED });
+    batch.drain([before.adapter()], 0, 4096);
+    log.commit(batch.synced, batch.positions);
+    const [stored] = log.ringPositions();
+    // Everything since was ephemeral, and stored nothing.
+    const link = new TestLink(65_536, 'test', 2 ** 32);
+    link.publish({ flags: STORED });
+    const next = link.adapter();
+    expect(new LinkRecovery(next, log, stored).step()).toBe(true);
+    expect(link.acks()).toEqual([]);
+    expect(next.publishRing.isEmpty()).toBe(false);
   });
 });

@@ -23,7 +23,7 @@ import {
 } from '../../src/link/link-records.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
-import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
+import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import type { SqliteEventLogOptions } from '../../src/store/sqlite-log-options.js';
@@ -43,11 +43,13 @@ export class TestLink {
   readonly #controls: RecordSender;
   readonly #deliveries: RecordReceiver;
 
-  constructor(ringBytes = 65_536, endpoint = 'test') {
+  /** `publishPosition`: what has gone through the publish ring before. */
+  constructor(ringBytes = 65_536, endpoint = 'test', publishPosition = 0) {
     const { port1, port2 } = new MessageChannel();
     onTestFinished(() => port1.close());
     onTestFinished(() => port2.close());
-    const memory = createLinkMemory(ringBytes);
+    const publishRing = createRing(ringBytes, publishPosition);
+    const memory = { ...createLinkMemory(ringBytes), publishRing };
     const doorbell = new SharedArrayBuffer(64);
     this.end = { endpoint, shard: 0, memory, doorbell, port: port2 };
     this.publishRing = new RingProducer(memory.publishRing);

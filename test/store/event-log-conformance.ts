@@ -176,13 +176,13 @@ function describeAppending(factory: LogFactory): void {
     log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1 }]);
     append(log);
     log.commit(true, [
-      { endpoint: 'a', position: -128, firstSequence: 2 },
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
       { endpoint: 'b', position: 8, firstSequence: 0 },
     ]);
     append(log);
     log.rollback();
     expect(log.ringPositions()).toEqual([
-      { endpoint: 'a', position: -128, firstSequence: 2 },
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
       { endpoint: 'b', position: 8, firstSequence: 0 },
     ]);
     log.clearRingPositions();
