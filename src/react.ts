@@ -1,3 +1,5 @@
+'use client';
+
 /** Millrace in React: hooks over a client of `millrace/client`. */
 
 export {

@@ -19,15 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.
-  link: [
-    'protocol',
-    'record',
-    'ring',
-    'collections',
-    'store/in-place',
-    'store/page',
-    'store/retention',
-  ],
+  link: ['protocol', 'record', 'ring', 'collections', 'store/page', 'store/retention'],
   store: ['protocol', 'record', 'collections', 'threads'],
   shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections'],
   // Main opens the directory and its readers; what writes the log belongs to the shards.
@@ -42,7 +34,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/backup',
     'store/driver',
     'store/event-log',
-    'store/in-place',
     'store/lock',
     'store/manifest',
     'store/page',

@@ -113,7 +113,6 @@ export const grantFields = {
       v.strictObject({
         publishPerSecond: v.exactOptional(perSecond),
         subscribePerSecond: v.exactOptional(perSecond),
-        queryPerSecond: v.exactOptional(perSecond),
       }),
     ),
   ),

@@ -78,15 +78,6 @@ const GATEWAY_SETTINGS = [
   'maxFrameBytes',
   'maxOutboundBytes',
   'stallMs',
-  'minDrainBytesPerSecond',
-  'maxSubscriptionsPerPrincipal',
-  'maxPatterns',
-  'maxPatternsPerPrincipal',
-  'maxQueries',
-  'maxQueriesPerPrincipal',
-  'maxHeldBytes',
-  'maxHeldBytesPerPrincipal',
-  'maxHeldBytesTotal',
   'heartbeatMs',
 ] as const satisfies readonly (keyof GatewayOptions & keyof Config)[];
 
@@ -105,7 +96,6 @@ const GATEWAY_FLAGS = [
   'maxSubscriptions',
   'maxPublishPerSecond',
   'maxSubscribePerSecond',
-  'maxQueriesPerSecond',
 ] as const satisfies readonly (keyof GatewayOptions & keyof ServeOptions)[];
 
 function busOptions(options: ServeOptions, config: Config, log: CommandLog): BusOptions {

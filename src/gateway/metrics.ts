@@ -29,15 +29,8 @@ export class GatewayMetrics {
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
 
-  /** `heldBytes`: what this gateway holds for its clients. */
-  constructor(endpoint: Pick<BusEndpoint, 'stats'>, heldBytes: () => number = () => 0) {
+  constructor(endpoint: Pick<BusEndpoint, 'stats'>) {
     this.#endpoint = endpoint;
-    this.#add(
-      'gauge',
-      'gateway_held_bytes',
-      'History, and what waits in sockets, that this gateway thread holds for its clients.',
-      () => [[{}, heldBytes()]],
-    );
     this.#addCounters();
     this.#addGauges();
     this.#addHistograms();

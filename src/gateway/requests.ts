@@ -7,18 +7,12 @@ import type { PublishAck, PublishOptions } from '../protocol/event.js';
 import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
-import { readFor } from './asked.js';
-import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
-import {
-  assertMayAdminister,
-  assertMayRead,
-  patternCount,
-  permittedEvents,
-} from './permissions.js';
+import { assertMayAdminister, assertMayRead, permittedEvents } from './permissions.js';
+import type { GatewaySettings } from './settings.js';
 import type { SharedFrames } from './shared-frames.js';
 import { topicList } from './topic-list.js';
 
@@ -29,48 +23,35 @@ import { topicList } from './topic-list.js';
  */
 export interface RequestContext {
   readonly endpoint: BusEndpoint;
+  readonly settings: GatewaySettings;
   readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
   readonly rates: RateLimiter;
-  readonly budgets: Budgets;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
-/** Who asks, and from where. */
-export interface Asking {
-  readonly principal: Principal;
-  readonly address: string;
-}
-
-/** A subscription, and what of the connection's budget it has. */
-interface PlacedFeed {
-  readonly feed: Feed;
-  readonly place: PlacedSubscription;
-}
-
 export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
+  readonly #settings: GatewaySettings;
   readonly #texts: EventTexts;
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
   readonly #principal: Principal;
   readonly #rates: ConnectionRates;
-  readonly #budget: Budget;
-  readonly #feeds = new Map<string, PlacedFeed>();
+  readonly #feeds = new Map<string, Feed>();
 
   constructor(
-    { endpoint, texts, frames, rates }: RequestContext,
-    { principal, address }: Asking,
-    budget: Budget,
+    { endpoint, settings, texts, frames, rates }: RequestContext,
+    principal: Principal,
     outbound: Outbound,
   ) {
     this.#endpoint = endpoint;
+    this.#settings = settings;
     this.#texts = texts.of(principal);
     this.#frames = frames;
     this.#principal = principal;
-    this.#rates = rates.connection(principal, address);
-    this.#budget = budget;
+    this.#rates = rates.connection(principal);
     this.#outbound = outbound;
   }
 
@@ -91,7 +72,7 @@ export class RequestAnswerer {
         return this.#unsubscribe(frame);
       case 'consumed':
         // Not answered, and silent where the subscription has ended meanwhile.
-        this.#feeds.get(frame.payload.subscription)?.feed.consumed(frame.payload.events);
+        this.#feeds.get(frame.payload.subscription)?.consumed(frame.payload.events);
         return;
       case 'query':
         return this.#query(frame);
@@ -116,8 +97,7 @@ export class RequestAnswerer {
   async close(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
-    await Promise.allSettled(feeds.map(({ feed }) => feed.close()));
-    this.#budget.close();
+    await Promise.allSettled(feeds.map((feed) => feed.close()));
   }
 
   async #publish({ payload, requestId }: FrameOf<'publish'>): Promise<void> {
@@ -134,20 +114,14 @@ export class RequestAnswerer {
 
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
     const { subscription: name, filter } = payload;
-    this.#checkName(name);
+    this.#checkRoom(name);
     assertMayRead(this.#principal, filter);
-    const place = this.#budget.subscribe(patternCount(filter));
-    try {
-      this.#rates.subscribe();
-    } catch (error) {
-      place.leave();
-      throw error;
-    }
+    this.#rates.subscribe();
     const sources = { texts: this.#texts, frames: this.#frames };
     const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
-    this.#feeds.set(name, { feed, place });
+    this.#feeds.set(name, feed);
     try {
-      await feed.open(this.#endpoint, payload, this.#budget.asker(this.#endpoint.shards));
+      await feed.open(this.#endpoint, payload);
     } catch (error) {
       this.#forget(feed);
       await feed.close().catch(() => {});
@@ -157,42 +131,43 @@ export class RequestAnswerer {
     feed.announce();
   }
 
-  #checkName(name: string): void {
-    if (!this.#feeds.has(name)) return;
-    const message = `this connection has a subscription ${quote(name)} already`;
+  #checkRoom(name: string): void {
     const details = { subscription: quote(name) };
-    throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
+    if (this.#feeds.has(name)) {
+      const message = `this connection has a subscription ${quote(name)} already`;
+      throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
+    }
+    const { maxSubscriptions } = this.#settings;
+    if (this.#feeds.size < maxSubscriptions) return;
+    const message = `this connection has ${maxSubscriptions} subscriptions, which is the limit`;
+    throw new BusError('LIMIT_EXCEEDED', message, { details: { ...details, maxSubscriptions } });
   }
 
   async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
-    const { feed, place } = this.#placed(payload.subscription);
+    const feed = this.#feed(payload.subscription);
     assertMayRead(this.#principal, payload.filter);
     this.#rates.subscribe();
-    place.update(patternCount(payload.filter));
     await feed.update(payload);
     this.#sendSubscribed(feed, requestId);
   }
 
   async #unsubscribe({ payload, requestId }: FrameOf<'unsubscribe'>): Promise<void> {
     const { subscription } = payload;
-    const { feed } = this.#placed(subscription);
-    this.#forget(feed);
+    const feed = this.#feed(subscription);
+    this.#feeds.delete(subscription);
     await feed.close();
     this.#outbound.send(frameText('unsubscribed', { subscription }, requestId));
   }
 
-  #placed(name: string): PlacedFeed {
-    const placed = this.#feeds.get(name);
-    if (placed !== undefined) return placed;
+  #feed(name: string): Feed {
+    const feed = this.#feeds.get(name);
+    if (feed !== undefined) return feed;
     const message = `this connection has no subscription ${quote(name)}`;
     throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { subscription: quote(name) } });
   }
 
   #forget(feed: Feed): void {
-    const placed = this.#feeds.get(feed.name);
-    if (placed?.feed !== feed) return;
-    this.#feeds.delete(feed.name);
-    placed.place.leave();
+    if (this.#feeds.get(feed.name) === feed) this.#feeds.delete(feed.name);
   }
 
   #sendSubscribed(feed: Feed, requestId: RequestId | undefined): void {
@@ -203,35 +178,25 @@ export class RequestAnswerer {
 
   async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
     assertMayRead(this.#principal, payload.topic);
-    this.#rates.query();
     const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
-    await this.#budget.query(async (asker) => {
-      const events = readFor(this.#endpoint, asker, query);
-      await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
-    });
+    const events = this.#endpoint.read(query);
+    await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
   }
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
-    this.#rates.query();
-    await this.#budget.query(async (asker) => {
-      const topics = topicList(this.#endpoint, this.#principal, payload?.pattern, asker);
-      await this.#sendList('topics', topics, JSON.stringify, requestId);
-    });
+    const topics = topicList(this.#endpoint, this.#principal, payload?.pattern);
+    await this.#sendList('topics', topics, JSON.stringify, requestId);
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
     // Who listens, and who is behind, is for those who administer what is listened to.
     assertMayAdminister(this.#principal, payload?.topic ?? '*');
-    this.#rates.query();
-    await this.#budget.query(async () => {
-      const subscribers = await this.#endpoint.subscribers(payload?.topic);
-      await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
-    });
+    const subscribers = await this.#endpoint.subscribers(payload?.topic);
+    await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
   }
 
   async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {
     assertMayAdminister(this.#principal, '*');
-    this.#rates.query();
     const stats = await this.#endpoint.stats();
     this.#outbound.send(frameText('result', { stats }, requestId));
   }

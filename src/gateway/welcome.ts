@@ -27,7 +27,7 @@ export function welcome(
 }
 
 function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): WireLimits {
-  const { maxPublishPerSecond, maxSubscribePerSecond, maxQueriesPerSecond } = settings;
+  const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
   return {
     frameBytes: settings.maxFrameBytes,
     payloadBytes: bus?.maxPayloadBytes ?? PAYLOAD_BYTES_MAX,
@@ -40,6 +40,5 @@ function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): Wire
     }),
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
     ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
-    ...(maxQueriesPerSecond > 0 && { queryPerSecond: maxQueriesPerSecond }),
   };
 }

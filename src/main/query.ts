@@ -14,7 +14,6 @@ import { parseTimestamp } from '../protocol/timestamp.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { decodePage } from '../store/page.js';
-import { type Asker, ITSELF } from './asker.js';
 import type { Query } from './bus.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
@@ -95,15 +94,6 @@ interface Found {
   readonly recordedAt: number;
 }
 
-/** What is read of one shard. */
-interface ShardRange {
-  readonly shard: number;
-  readonly after: number;
-  readonly until: number;
-  readonly pageEvents: number;
-  readonly asker: Asker;
-}
-
 export class QueryRunner {
   readonly #services: MainServices;
   readonly #heads: () => readonly number[];
@@ -114,19 +104,14 @@ export class QueryRunner {
     this.#heads = heads;
   }
 
-  async *read(
-    query: ParsedQuery,
-    pageEvents = READ_PAGE_EVENTS,
-    asker: Asker = ITSELF,
-  ): AsyncGenerator<Event> {
+  async *read(query: ParsedQuery, pageEvents = READ_PAGE_EVENTS): AsyncGenerator<Event> {
     const heads = this.#heads();
     const from =
       query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
     const shards = shardsOf(query.filter, heads.length);
     const sources = shards.map((shard) => {
       const after = from?.positions[shard] ?? 0;
-      const until = heads[shard]!;
-      return this.#readShard(query, { shard, after, until, pageEvents, asker });
+      return this.#readShard(shard, query, after, heads[shard]!, pageEvents);
     });
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     for await (const { event } of merge(sources, query.reverse)) {
@@ -136,14 +121,18 @@ export class QueryRunner {
   }
 
   async *#readShard(
+    shard: number,
     query: ParsedQuery,
-    { shard, pageEvents, asker, ...range }: ShardRange,
+    from: number,
+    head: number,
+    pageEvents: number,
   ): AsyncGenerator<Found> {
     const { filter, sinceMs, untilMs, reverse } = query;
     const decoder = new RecordDecoder();
-    let { after, until } = range;
+    let after = from;
+    let until = head;
     while (after < until) {
-      const request = {
+      const page = await this.#services.page(shard, {
         filter,
         after,
         until,
@@ -151,10 +140,6 @@ export class QueryRunner {
         limit: pageEvents,
         limitBytes: READ_PAGE_BYTES,
         reverse,
-      };
-      const page = await asker.look(0, () => {
-        if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-        return this.#services.page(shard, request);
       });
       const found: Found[] = [];
       decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {

@@ -17,7 +17,6 @@ import {
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { FilePlace } from '../store/in-place.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { threadFlags } from '../threads/exec-argv.js';
@@ -41,7 +40,6 @@ export interface SupervisedLink {
 export interface ShardReady {
   readonly head: number;
   readonly wentBackwardsFrom: number | undefined;
-  readonly place: FilePlace | undefined;
 }
 
 type ThreadSettings = Pick<ShardThreadData, 'commitBatchEvents' | 'prunes' | 'log'>;
@@ -56,7 +54,6 @@ export class ShardSupervisor {
   readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
   #generation = 0;
-  #place: FilePlace | undefined;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
   #isStopping = false;
@@ -174,7 +171,6 @@ export class ShardSupervisor {
       generation,
       isFirst: generation === 1,
       control: this.#control.buffer,
-      place: this.#place,
       mail,
       ends,
     };
@@ -215,14 +211,12 @@ export class ShardSupervisor {
     }
   }
 
-  #ready(ready: ShardReady): void {
-    const { head, wentBackwardsFrom } = ready;
-    this.#place = ready.place;
+  #ready({ head, wentBackwardsFrom }: ShardReady): void {
     this.#restarts.ready(performance.now());
     const onReady = this.#onReady;
     this.#onReady = undefined;
     this.#onRefused = undefined;
-    if (onReady !== undefined) onReady(ready);
+    if (onReady !== undefined) onReady({ head, wentBackwardsFrom });
     else if (wentBackwardsFrom !== undefined) this.#historyLost(head, wentBackwardsFrom);
   }
 

@@ -16,7 +16,6 @@ import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy } from '../ring/wait.js';
-import { assertInPlace, placeOf } from '../store/in-place.js';
 import { SqliteEventLog } from '../store/sqlite-event-log.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
@@ -35,17 +34,12 @@ class ShardThread {
   readonly #routes = new Routes();
   readonly #shard: Shard;
   readonly #commands: Commands;
-  /** What threads before this one have shown. */
-  readonly #headShown: number;
   #mailSeen = 0;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
     this.#control = new ShardControl(data.control);
-    this.#headShown = this.#control.head;
     this.#mail = data.mail;
-    const { file } = data.log;
-    if (data.place !== undefined) assertInPlace(file, data.place);
     this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
     const { commitBatchEvents, prunes } = data;
     this.#shard = new Shard(this.#log, this.#routes, this.#control, { commitBatchEvents, prunes });
@@ -60,14 +54,10 @@ class ShardThread {
       const link = this.#adopt(end);
       link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
     }
-    const { head } = this.#log;
-    const shown = head < this.#headShown ? this.#headShown : undefined;
-    const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
+    const { head, wentBackwardsFrom } = this.#log;
     // Before it is said: whoever hears that the bus is open must not read that it is starting.
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
-    const { file } = this.#data.log;
-    const place = this.#data.place ?? (file === ':memory:' ? undefined : placeOf(file));
-    this.#report({ report: 'ready', head, wentBackwardsFrom, place });
+    this.#report({ report: 'ready', head, wentBackwardsFrom });
   }
 
   run(): void {

@@ -132,17 +132,31 @@ function assertOlder(name: string): void {
 }
 
 function missing(name: string, error: unknown): BusError {
-  const [reason] = messageOf(error).split('\n');
-  const node = process.versions.node;
-  const cure =
-    name === FOR_OLDER_NODE
-      ? `npm install ${name}@${OLDER_MAJOR}`
-      : 'npm install --include=optional';
-  const message = `SQLite cannot be loaded in Node.js ${node}: ${reason}. Install it: ${cure}`;
+  const reason = messageOf(error).split('\n')[0]!;
+  const runtime = runtimeName();
+  const message = `SQLite cannot be loaded in ${runtime}: ${reason}. ${cureOf(name, reason)}`;
   return new BusError('SQLITE_MISSING', message, {
-    details: { package: name, node },
+    details: { package: name, runtime },
     cause: error,
   });
+}
+
+/** Bun and Deno also have the version of the Node that they resemble. */
+function runtimeName(): string {
+  const { bun, deno, node } = process.versions;
+  if (bun !== undefined) return `Bun ${bun}`;
+  return deno === undefined ? `Node.js ${node}` : `Deno ${deno}`;
+}
+
+function cureOf(name: string, reason: string): string {
+  const isAbsent = reason.startsWith(`Cannot find module '${name}`);
+  if (name === FOR_OLDER_NODE) {
+    if (reason.startsWith('Could not locate')) return `It was not built: npm rebuild ${name}`;
+    return `Node.js before 22.14 needs one package more: npm install ${name}@${OLDER_MAJOR}`;
+  }
+  if (isAbsent) return 'It was left out at installation: npm install --include=optional';
+  const platform = `${process.platform}-${process.arch}`;
+  return `Its binary for ${platform} is missing or does not run: npm explore ${name} -- npm run build-release`;
 }
 
 function assertVersion(version: string): void {

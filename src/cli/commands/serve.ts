@@ -22,7 +22,6 @@ export interface ServeOptions
     | 'maxSubscriptions'
     | 'maxPublishPerSecond'
     | 'maxSubscribePerSecond'
-    | 'maxQueriesPerSecond'
   > {
   dir: string;
   host: string;
@@ -47,7 +46,6 @@ const COUNTS = [
   ['max-subscriptions', 1, 'per connection; default 128'],
   ['max-publish-per-second', 0, 'events per connection, 0: no limit; default 0'],
   ['max-subscribe-per-second', 0, 'per connection, 0: no limit; default 0'],
-  ['max-queries-per-second', 0, 'and lists, per connection, 0: no limit; default 0'],
 ] as const;
 
 /** Options that are texts. */

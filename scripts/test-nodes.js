@@ -1,0 +1,86 @@
+/**
+ * Runs the suites on other Nodes: `npm run test:nodes [-- [--part] [VERSION…] [-- vitest's arguments]]`. A version is a major such
+ * as 24; default: every supported one but the Node that runs this. The npm package `node` has the binaries; they are
+ * kept in a folder of the user's, outside of the project. Each Node gets a copy of the project of its own, installed by `npm ci`.
+ *
+ * `--part` runs what depends on the Node most: SQLite, threads, shared memory, sockets, the built package.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeBinary } from './node-binary.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SUPPORTED = ['20', '22', '24', '26'];
+const PART = [
+  'test/store',
+  'test/ring',
+  'test/threads',
+  'test/bus/workers',
+  'test/bus/kill-9',
+  'test/bus/lifecycle',
+  'test/shards/supervision',
+  'test/gateway/session',
+  'test/gateway/tls',
+  'test/gateway/mounted',
+  'test/client/client',
+];
+/** From here on SQLite comes with its binary, and no script has to run at installation. */
+const PREBUILT_FROM = 22;
+
+const [ownArguments, vitestArguments] = split(process.argv.slice(2));
+const isPart = ownArguments.includes('--part');
+const named = ownArguments.filter((argument) => argument !== '--part');
+const ownMajor = process.versions.node.split('.')[0];
+const versions = named.length > 0 ? named : SUPPORTED.filter((major) => major !== ownMajor);
+
+const results = versions.map((version) => ({ version, ...testOn(version) }));
+console.log('\nThe suites on each Node:');
+for (const { version, node, told } of results) console.log(`  ${node ?? `v${version}`}  ${told}`);
+process.exitCode = results.every(({ isGood }) => isGood) ? 0 : 1;
+
+function split(given) {
+  const at = given.indexOf('--');
+  return at < 0 ? [given, []] : [given.slice(0, at), given.slice(at + 1)];
+}
+
+function testOn(version) {
+  const binary = nodeBinary(version);
+  const env = { ...process.env, PATH: [dirname(binary), process.env.PATH].join(delimiter) };
+  const folder = mkdtempSync(join(tmpdir(), `millrace-node-${version}-`));
+  const run = (command, args) =>
+    spawnSync(command, args, { cwd: folder, env, encoding: 'utf8', maxBuffer: 2 ** 30 });
+  const node = run(binary, ['--version']).stdout.trim();
+  console.log(`\n== ${node}, in ${folder}`);
+  try {
+    copyProject(folder);
+    const scripts = Number(version) >= PREBUILT_FROM ? ['--ignore-scripts'] : [];
+    const part = isPart ? PART : [];
+    for (const [command, ...args] of [
+      ['npm', 'ci', ...scripts],
+      ['npm', 'run', '--silent', 'build'],
+      ['npx', 'vitest', 'run', ...part, ...vitestArguments],
+    ]) {
+      const { status, stdout, stderr } = run(command, args);
+      const counts = /^Tests: .*$/m.exec(stdout)?.[0];
+      if (status !== 0) process.stdout.write(`${stdout}\n${stderr}\n`);
+      if (status !== 0)
+        return { node, isGood: false, told: counts ?? `failed: ${command} ${args[0]}` };
+      if (counts !== undefined) return { node, isGood: true, told: counts };
+    }
+    return { node, isGood: false, told: 'no tests were run' };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What git knows or would add, as it stands. */
+function copyProject(folder) {
+  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
+  const { stdout } = spawnSync('git', list, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  for (const file of stdout.split('\0').filter((name) => existsSync(join(ROOT, name)))) {
+    if (file !== '') cpSync(join(ROOT, file), join(folder, file));
+  }
+}

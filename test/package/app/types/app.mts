@@ -1,0 +1,15 @@
+import { BusError, defineTopic, type Event, openBus } from 'millrace';
+import { connect } from 'millrace/client';
+import { useSubscription } from 'millrace/react';
+
+export async function run(): Promise<string> {
+  const bus = await openBus({ dir: './data', shards: 2 });
+  const ack = await bus.publish({ topic: 'a.b', type: 'agent_log', payload: { n: 1 } });
+  const events: Event[] = await bus.query({ topic: 'a.*' });
+  await bus.close();
+  const client = connect('http://127.0.0.1:7400');
+  await client.close();
+  return `${ack.id} ${events.length} ${new BusError('TIMEOUT', 'x').code}`;
+}
+
+export const hooks = { useSubscription, defineTopic };

@@ -1,0 +1,8 @@
+/** Preloaded into a process that must not find a SQLite binding, as after an installation without optional packages. */
+const Module = require('node:module');
+
+const resolve = Module._resolveFilename;
+Module._resolveFilename = function (request, ...rest) {
+  if (!request.startsWith('better-sqlite3')) return resolve.call(this, request, ...rest);
+  throw Object.assign(new Error(`Cannot find module '${request}'`), { code: 'MODULE_NOT_FOUND' });
+};
