@@ -21,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What main and the shards say to each other, and the store's shapes in it.
   link: ['protocol', 'record', 'ring', 'collections', 'store/page', 'store/retention'],
   store: ['protocol', 'record', 'collections', 'threads'],
-  shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections'],
+  shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections', 'threads'],
   // Main opens the directory and its readers; what writes the log belongs to the shards.
   main: [
     'protocol',

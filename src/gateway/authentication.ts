@@ -89,8 +89,8 @@ export function bearerToken(header: string | undefined): string | undefined {
   throw new BusError('UNAUTHENTICATED', 'the Authorization header is not "Bearer" and a token');
 }
 
-/** The longest that a timer can wait, ms. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+/** A token's end is a time of the wall clock, which may be set: so it is looked at as often as this, ms. */
+const LOOK_EVERY_MS = 60_000;
 
 /** Calls `onExpired` at that time, however far off, and answers what stops it. */
 export function watchExpiry(expiresAt: number | undefined, onExpired: () => void): () => void {
@@ -99,7 +99,7 @@ export function watchExpiry(expiresAt: number | undefined, onExpired: () => void
   const wait = (): void => {
     const left = expiresAt - Date.now();
     if (left <= 0) onExpired();
-    else timer = setTimeout(wait, Math.min(left, TIMER_MS_MAX)).unref();
+    else timer = setTimeout(wait, Math.min(left, LOOK_EVERY_MS)).unref();
   };
   timer = setTimeout(wait, 0).unref();
   return () => clearTimeout(timer);

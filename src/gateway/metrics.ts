@@ -103,6 +103,12 @@ export class GatewayMetrics {
       'How far back every id that a publisher gave is known.',
       (s) => s.dedupeReachMs / 1000,
     );
+    this.#perShard(
+      'gauge',
+      'shard_clock_ahead_seconds',
+      "Recorded time less the system clock's; 0 but for a while after that was set.",
+      (s) => s.clockAheadMs / 1000,
+    );
     this.#perShard('gauge', 'shard_up', '1 where the shard runs.', (s) =>
       s.state === 'running' ? 1 : 0,
     );

@@ -51,6 +51,7 @@ export const ShardCounter = {
   walBytes: 16,
   dedupeWindowMs: 17,
   dedupeReachMs: 18,
+  clockAheadMs: 19,
 } as const;
 
 const COMMIT_BUCKETS = 20;

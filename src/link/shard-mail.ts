@@ -46,4 +46,6 @@ export type ShardReport =
   | { readonly report: 'failed'; readonly error: ErrorData }
   | { readonly report: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly report: 'refusal'; readonly id: number; readonly error: ErrorData }
+  /** The thread goes on; somebody should know of it. */
+  | { readonly report: 'warning'; readonly error: ErrorData }
   | { readonly report: 'stopped' };

@@ -19,7 +19,9 @@ import {
 import { LogReaders } from '../store/readers.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { FORMAT_VERSION, shardFile } from '../store/schema.js';
+import { elapsedMs } from '../threads/elapsed.js';
 import type { EndpointData } from './endpoint.js';
+import { HeldCalls } from './held-calls.js';
 import { defaultShards, isMemory, type ParsedBusOptions, systemEventOptions } from './options.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { ShardSupervisor } from './shard-supervisor.js';
@@ -32,7 +34,7 @@ interface Member {
 
 /** What belongs to the bus and not to one endpoint: the directory, the shards, the members. */
 export class BusCore implements MainServices {
-  readonly openedAt = Date.now();
+  readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
   readonly supervisors: readonly ShardSupervisor[];
   readonly #options: ParsedBusOptions;
@@ -40,6 +42,7 @@ export class BusCore implements MainServices {
   readonly #readers: LogReaders | undefined;
   readonly #members = new Map<string, Member>();
   readonly #census = BusCensus.create();
+  readonly #warnings = new HeldCalls<BusError>();
   readonly #shares = new EndpointShares(this.#census);
   #manifest: Manifest;
   #stopped: Promise<void> | undefined;
@@ -220,6 +223,11 @@ export class BusCore implements MainServices {
     }
   }
 
+  /** Of the shards, those from before this call too. */
+  onWarning(listener: (error: BusError) => void): void {
+    this.#warnings.pass(listener);
+  }
+
   tellClosing(): void {
     for (const { listener } of this.#members.values()) listener.onClosing();
   }
@@ -260,8 +268,11 @@ export class BusCore implements MainServices {
         ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
       },
     };
-    return new ShardSupervisor(shard, control, settings, (failed, error) => {
-      for (const { listener } of this.#members.values()) listener.onShardFailed(failed, error);
+    return new ShardSupervisor(shard, control, settings, {
+      onFailed: (failed, error) => {
+        for (const { listener } of this.#members.values()) listener.onShardFailed(failed, error);
+      },
+      onWarning: (error) => this.#warnings.push(error),
     });
   }
 }

@@ -58,6 +58,7 @@ import { Waiters } from './waiters.js';
 export interface EndpointData {
   readonly endpoint: string;
   readonly epoch: string;
+  /** By `elapsedMs`. */
   readonly openedAt: number;
   readonly ends: readonly LinkEnd[];
   readonly generations: readonly number[];

@@ -40,7 +40,8 @@ export class LocalBus extends Endpoint implements Bus {
     super(core.admit(listener), settings, () => core);
     listener.target = this;
     this.#core = core;
-    const { publishSystem } = this[INTERNALS];
+    const { publishSystem, report } = this[INTERNALS];
+    core.onWarning(report);
     this.#reporter = new SystemReporter(publishSystem, () => this.stats());
     const systemEvents = systemEventOptions(options);
     if (systemEvents !== undefined) this.#reporter.start(systemEvents);

@@ -11,7 +11,10 @@ import { wakeParked } from '../ring/wait.js';
 import { OpenCalls } from './open-calls.js';
 
 /** What a thread says of itself. */
-export type ThreadReport = Extract<ShardReport, { report: 'ready' | 'failed' | 'stopped' }>;
+export type ThreadReport = Extract<
+  ShardReport,
+  { report: 'ready' | 'failed' | 'warning' | 'stopped' }
+>;
 
 export class ShardMailbox {
   readonly #shard: number;

@@ -42,13 +42,19 @@ export interface ShardReady {
   readonly wentBackwardsFrom: number | undefined;
 }
 
+/** Told what no call of its own can say. */
+export interface ShardHost {
+  onFailed(shard: number, error: BusError): void;
+  onWarning(error: BusError): void;
+}
+
 type ThreadSettings = Pick<ShardThreadData, 'commitBatchEvents' | 'prunes' | 'log'>;
 
 export class ShardSupervisor {
   readonly #shard: number;
   readonly #control: ShardControl;
   readonly #settings: ThreadSettings;
-  readonly #onFailed: (shard: number, error: BusError) => void;
+  readonly #host: ShardHost;
   readonly #links = new Map<string, SupervisedLink>();
   readonly #restarts = new RestartPolicy();
   readonly #mailbox: ShardMailbox;
@@ -63,16 +69,11 @@ export class ShardSupervisor {
   #onRefused: ((error: Error) => void) | undefined;
   #onExit: (() => void) | undefined;
 
-  constructor(
-    shard: number,
-    control: ShardControl,
-    settings: ThreadSettings,
-    onFailed: (shard: number, error: BusError) => void,
-  ) {
+  constructor(shard: number, control: ShardControl, settings: ThreadSettings, host: ShardHost) {
     this.#shard = shard;
     this.#control = control;
     this.#settings = settings;
-    this.#onFailed = onFailed;
+    this.#host = host;
     this.#mailbox = new ShardMailbox(shard, control, (report) => this.#onReport(report));
   }
 
@@ -206,6 +207,9 @@ export class ShardSupervisor {
       case 'failed':
         this.#lastError = BusError.from(report.error);
         break;
+      case 'warning':
+        this.#host.onWarning(BusError.from(report.error));
+        break;
       case 'stopped':
         break;
     }
@@ -269,7 +273,7 @@ export class ShardSupervisor {
       cause,
     });
     this.#mailbox.refuse(this.#failure);
-    this.#onFailed(this.#shard, this.#failure);
+    this.#host.onFailed(this.#shard, this.#failure);
   }
 }
 

@@ -8,6 +8,7 @@ import {
 } from '../link/bus-census.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
+import { elapsedMs } from '../threads/elapsed.js';
 import type { BusStats, GatewayStats, ShardStats } from './bus.js';
 import type { DedupeReach } from './internals.js';
 
@@ -22,7 +23,7 @@ export function busStats(
     shards.reduce((sum, shard) => sum + of(shard), 0);
   return {
     epoch,
-    uptimeMs: Date.now() - openedAt,
+    uptimeMs: Math.round(elapsedMs() - openedAt),
     published: total(({ published, ephemeral }) => published + ephemeral),
     delivered: total(({ delivered }) => delivered),
     dropped: total(({ dropped }) => dropped),
@@ -66,7 +67,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
   const { counters } = control;
   const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
   const commits = of('commits');
-  const lifeMs = Date.now() - of('startedAt');
+  const lifeMs = elapsedMs() - of('startedAt');
   return {
     shard,
     state: control.state,
@@ -86,6 +87,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     commitMs: control.commitTimes,
     walBytes: of('walBytes'),
     dedupeReachMs: of('dedupeReachMs'),
+    clockAheadMs: of('clockAheadMs'),
     publishRingFill: of('publishRingFill'),
     deliveryRingFill: of('deliveryRingFill'),
     busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),

@@ -13,6 +13,7 @@ import {
   eventRecordOffset,
   type SubscribeCommand,
 } from '../link/link-records.js';
+import { ShardCounter } from '../link/shard-control.js';
 import { encodeCursor } from '../protocol/cursor.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
@@ -215,7 +216,9 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     const view = this.#sampled.wrap(bytes, offset);
     if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
     if (this.#subscriptions.get(number)?.parts[shard]?.hasBeenLive !== true) return;
-    this.#census.noteDelivery(Math.max(0, Date.now() - view.timestamp));
+    // Recorded time is not the wall clock's for a while after somebody has set that.
+    const aheadMs = this.#proxies[shard]!.control.counters[ShardCounter.clockAheadMs]!;
+    this.#census.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
   }
 
   /** Whether events of this shard can match: a filter of literal topics does without the others. */

@@ -159,6 +159,8 @@ export interface ShardStats {
   readonly walBytes: number;
   /** How far back the shard knows every id that a publisher gave, ms: `dedupeWindowMs`, or less where more came than it keeps. */
   readonly dedupeReachMs: number;
+  /** The time that the shard records less the system clock's, ms: 0 but for a while after the clock was set. */
+  readonly clockAheadMs: number;
   /** Share of the publish rings that is filled, the fullest endpoint's, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;

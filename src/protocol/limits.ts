@@ -52,6 +52,15 @@ export const DEDUPE_WINDOW_MS = 120_000;
  */
 export const DEDUPE_IDS_MAX = 2_000_000;
 
+/** A wall clock that moves by more against the monotonic one was set by somebody. */
+export const CLOCK_STEP_MS = 1000;
+/** One that was put forward is believed once it has stayed there for this long. */
+export const CLOCK_CONFIRM_MS = 60_000;
+/** And what is deleted by its age goes by the time before the step for this long. */
+export const CLOCK_CAUTION_MS = 600_000;
+/** While the wall clock is behind the last recorded time, recorded time passes so many times slower. */
+export const CLOCK_CATCH_UP_DIVISOR = 10;
+
 export const PUBLISH_WAIT_MS = 10_000;
 /** Publishes of one endpoint that may wait for room in one shard's ring, and their bytes. */
 export const PUBLISH_WAITERS_MAX = 65_536;

@@ -23,6 +23,7 @@ import {
 import { NameCache, recordNames } from '../record/name-cache.js';
 import type { EventLog, RingPosition } from '../store/event-log.js';
 import type { LinkAdapter } from './link-adapter.js';
+import { RecordingClock } from './recording-clock.js';
 
 /** Acks of one link: publishes of one kind that lie next to each other in its ring and in the log. */
 interface Run {
@@ -52,6 +53,7 @@ export class PublishBatch {
   duplicates = 0;
 
   readonly #log: EventLog;
+  readonly #clock: RecordingClock;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
   readonly #runs: Run[] = [];
@@ -63,8 +65,9 @@ export class PublishBatch {
   #byteCount = 0;
   #recordedAt = 0;
 
-  constructor(log: EventLog) {
+  constructor(log: EventLog, clock = new RecordingClock(log.lastRecordedAt)) {
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Publishes in the batch, duplicates included. */
@@ -78,7 +81,7 @@ export class PublishBatch {
 
   /** Takes up to `limit` publishes, round robin from `first` on over the links. */
   drain(links: readonly LinkAdapter[], first: number, limit: number): void {
-    this.#recordedAt = Math.max(Date.now(), this.#log.lastRecordedAt);
+    this.#recordedAt = Math.max(this.#clock.now(), this.#log.lastRecordedAt);
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
       if (link.owesAcks || link.recovery !== undefined || link.publishRing.isEmpty()) continue;

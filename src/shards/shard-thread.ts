@@ -13,12 +13,15 @@ import {
   STATE_STOPPED,
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
-import { BusError } from '../protocol/errors.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../protocol/limits.js';
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy } from '../ring/wait.js';
 import { SqliteEventLog } from '../store/sqlite-event-log.js';
+import { elapsedMs } from '../threads/elapsed.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
+import type { ClockStep } from './recording-clock.js';
 import { LinkRecovery } from './recovery.js';
 import { type LinkConsumer, Routes } from './routes.js';
 import { Shard } from './shard.js';
@@ -42,7 +45,11 @@ class ShardThread {
     this.#mail = data.mail;
     this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
     const { commitBatchEvents, prunes } = data;
-    this.#shard = new Shard(this.#log, this.#routes, this.#control, { commitBatchEvents, prunes });
+    this.#shard = new Shard(this.#log, this.#routes, this.#control, {
+      commitBatchEvents,
+      prunes,
+      onClockStep: (step) => this.#tellClockStep(step),
+    });
     this.#commands = new Commands(this.#shard, this.#log, this.#routes, data.generation);
   }
 
@@ -65,7 +72,7 @@ class ShardThread {
     const wait = new AtomicsWaitStrategy(words, PARKED);
     const isIdle = (): boolean =>
       !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
-    counters[ShardCounter.startedAt] = Date.now();
+    counters[ShardCounter.startedAt] = elapsedMs();
     counters[ShardCounter.parkedMs] = 0;
     while (!this.#shard.isStopping || !this.#shard.isDrained) {
       this.#readMail();
@@ -148,9 +155,32 @@ class ShardThread {
     return link;
   }
 
+  /** All shards have one clock, and each its own log. */
+  #tellClockStep(step: ClockStep): void {
+    const { shard } = this.#data;
+    if (shard > 0 && step.kind !== 'ahead at open') return;
+    this.#report({ report: 'warning', error: clockWarning(step, shard) });
+  }
+
   #report(report: ShardReport): void {
     this.#mail.postMessage(report);
   }
+}
+
+/** What the wall clock did, and what the shard makes of it. */
+function clockWarning({ kind, ms }: ClockStep, shard: number): ErrorData {
+  const by = `${(ms / 1000).toFixed(1)} s`;
+  const slowly = `recorded time goes on at a ${CLOCK_CATCH_UP_DIVISOR}th of its pace until the clock has caught up with it`;
+  const texts = {
+    'put forward':
+      `the system clock was put forward by ${by}: recorded time follows if it is still so in ` +
+      `${CLOCK_CONFIRM_MS / 1000} s, and retention by age in ${CLOCK_CAUTION_MS / 1000} s`,
+    confirmed: `the system clock is still ${by} ahead of where it was: recorded time follows`,
+    'put back': `the system clock was put back by ${by}: ${slowly}`,
+    'ahead at open': `the newest event was recorded ${by} after what the system clock says now: ${slowly}`,
+  } satisfies Record<ClockStep['kind'], string>;
+  const details = { shard, kind, ms: Math.round(ms) };
+  return { code: 'CLOCK_STEPPED', message: `shard ${shard}: ${texts[kind]}`, details };
 }
 
 /** An error as data: crossing a thread boundary as it is, SQLite's errors lose their message. */

@@ -14,12 +14,15 @@ import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { PublishBatch } from './publish-batch.js';
+import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkConsumer, Routes } from './routes.js';
 
 export interface ShardOptions {
   readonly commitBatchEvents: number;
   /** Is there anything that retention may remove. */
   readonly prunes: boolean;
+  /** Told when the wall clock was set. */
+  readonly onClockStep?: (step: ClockStep) => void;
 }
 
 /** How often retention looks for work, ms. */
@@ -40,6 +43,7 @@ export class Shard {
   readonly #routes: Routes;
   readonly #control: ShardControl;
   readonly #options: ShardOptions;
+  readonly #clock: RecordingClock;
   readonly #batch: PublishBatch;
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
@@ -57,7 +61,8 @@ export class Shard {
     this.#routes = routes;
     this.#control = control;
     this.#options = options;
-    this.#batch = new PublishBatch(log);
+    this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
+    this.#batch = new PublishBatch(log, this.#clock);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this);
     this.delivered = log.head;
@@ -255,7 +260,7 @@ export class Shard {
   }
 
   #keepHouse(): boolean {
-    const now = Date.now();
+    const now = performance.now();
     let worked = false;
     if (now >= this.#maintainsAt) {
       const more = whereThereIsRoom(() => this.#log.maintain());
@@ -263,7 +268,7 @@ export class Shard {
       this.#maintainsAt = more === undefined ? now + FULL_WAIT_MS : 0;
     }
     if (this.#options.prunes && now >= this.#prunesAt) {
-      const more = whereThereIsRoom(() => this.#log.pruneStep(now));
+      const more = whereThereIsRoom(() => this.#log.pruneStep(this.#clock.nowWithCaution()));
       worked = worked || more === true;
       this.#wasPruneFull = more === undefined;
       this.#prunesAt = now + (more ? 0 : this.#wasPruneFull ? FULL_WAIT_MS : PRUNE_INTERVAL_MS);
@@ -289,6 +294,7 @@ export class Shard {
     counters[ShardCounter.lag] = lag;
     counters[ShardCounter.walBytes] = this.#log.walBytes;
     counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
+    counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }
