@@ -19,7 +19,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.
-  link: ['protocol', 'record', 'ring', 'collections', 'store/page', 'store/retention'],
+  link: [
+    'protocol',
+    'record',
+    'ring',
+    'collections',
+    'store/in-place',
+    'store/page',
+    'store/retention',
+  ],
   store: ['protocol', 'record', 'collections', 'threads'],
   shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections', 'threads'],
   // Main opens the directory and its readers; what writes the log belongs to the shards.
@@ -34,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/backup',
     'store/driver',
     'store/event-log',
+    'store/in-place',
     'store/lock',
     'store/manifest',
     'store/page',

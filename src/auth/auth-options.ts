@@ -113,6 +113,7 @@ export const grantFields = {
       v.strictObject({
         publishPerSecond: v.exactOptional(perSecond),
         subscribePerSecond: v.exactOptional(perSecond),
+        queryPerSecond: v.exactOptional(perSecond),
       }),
     ),
   ),

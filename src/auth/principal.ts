@@ -42,6 +42,8 @@ export interface Principal {
 export interface PrincipalRates {
   readonly publishPerSecond?: number;
   readonly subscribePerSecond?: number;
+  /** Queries and lists. */
+  readonly queryPerSecond?: number;
 }
 
 /** Turns what a client shows into a principal. */

@@ -5,8 +5,9 @@ import type { Principal, PrincipalRates } from './principal.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
- * How often clients may publish and subscribe: each connection by itself, and each principal over all its connections.
- * One for a gateway; one thread.
+ * How often clients may publish, subscribe and query: each connection by itself, and each principal over all its
+ * connections. Plain HTTP requests of a principal count as one connection together, or each would have a rate of its own.
+ * Those without a token are told apart by their addresses. One for a gateway; one thread.
  */
 
 export interface RateLimiterOptions {
@@ -18,7 +19,7 @@ export interface RateLimiterOptions {
   readonly maxPrincipals?: number;
 }
 
-type Action = 'publish' | 'subscribe';
+type Action = 'publish' | 'subscribe' | 'query';
 
 type Buckets = Map<Action, TokenBucket>;
 
@@ -26,8 +27,10 @@ export class RateLimiter {
   readonly #perConnection: PrincipalRates;
   readonly #now: () => number;
   readonly #maxPrincipals: number;
-  /** By the principal's id; the one seen last is the last. */
+  /** By who it is; the one seen last is the last. */
   readonly #principals = new Map<string, Buckets>();
+  /** The same of plain HTTP requests. */
+  readonly #requests = new Map<string, Buckets>();
 
   constructor(options: RateLimiterOptions = {}) {
     this.#perConnection = options.perConnection ?? {};
@@ -35,16 +38,26 @@ export class RateLimiter {
     this.#maxPrincipals = options.maxPrincipals ?? RATED_PRINCIPALS_MAX;
   }
 
-  /** The limits of one connection, to be kept as long as it is open; a plain HTTP request is one as well. */
-  connection(principal: Principal): ConnectionRates {
+  /** The limits of one connection, to be kept as long as it is open. */
+  connection(principal: Principal, address = ''): ConnectionRates {
     const own: Buckets = new Map();
+    return this.#rates(principal, address, () => own);
+  }
+
+  /** The limits of plain HTTP requests: all that a principal makes are one connection. */
+  requests(principal: Principal, address: string): ConnectionRates {
+    const who = keyOf(principal, address);
+    return this.#rates(principal, address, () => this.#remembered(this.#requests, who));
+  }
+
+  #rates(principal: Principal, address: string, own: () => Buckets): ConnectionRates {
+    const who = keyOf(principal, address);
+    // Looked for each time: a principal that is forgotten meanwhile must not have two of them.
+    const bucket = (rates: PrincipalRates, of: () => Buckets) => (action: Action) =>
+      rateOf(rates, action) === undefined ? undefined : this.#bucket(of(), action, rates);
     return new ConnectionRates(
-      (action) => this.#bucket(own, action, this.#perConnection),
-      // Looked for each time: a principal that is forgotten meanwhile must not have two of them.
-      (action) => {
-        if (rateOf(principal.rates, action) === undefined) return undefined;
-        return this.#bucket(this.#bucketsOf(principal), action, principal.rates);
-      },
+      bucket(this.#perConnection, own),
+      bucket(principal.rates, () => this.#remembered(this.#principals, who)),
       principal,
     );
   }
@@ -54,17 +67,17 @@ export class RateLimiter {
     return this.#principals.size;
   }
 
-  #bucketsOf({ id }: Principal): Buckets {
-    const known = this.#principals.get(id);
-    this.#principals.delete(id);
-    if (known === undefined && this.#principals.size >= this.#maxPrincipals) {
-      for (const [oldest] of this.#principals) {
-        this.#principals.delete(oldest);
+  #remembered(all: Map<string, Buckets>, who: string): Buckets {
+    const known = all.get(who);
+    all.delete(who);
+    if (known === undefined && all.size >= this.#maxPrincipals) {
+      for (const [oldest] of all) {
+        all.delete(oldest);
         break;
       }
     }
     const buckets: Buckets = known ?? new Map();
-    this.#principals.set(id, buckets);
+    all.set(who, buckets);
     return buckets;
   }
 
@@ -100,6 +113,11 @@ export class ConnectionRates {
     this.#take('publish', events);
   }
 
+  /** For a query or a list. @throws BusError as `publish` */
+  query(): void {
+    this.#take('query', 1);
+  }
+
   /** For `subscribe` and `update`. @throws BusError as `publish` */
   subscribe(): void {
     this.#take('subscribe', 1);
@@ -133,5 +151,17 @@ export class ConnectionRates {
 }
 
 function rateOf(rates: PrincipalRates, action: Action): number | undefined {
-  return action === 'publish' ? rates.publishPerSecond : rates.subscribePerSecond;
+  switch (action) {
+    case 'publish':
+      return rates.publishPerSecond;
+    case 'subscribe':
+      return rates.subscribePerSecond;
+    case 'query':
+      return rates.queryPerSecond;
+  }
+}
+
+/** Who shares a rate. */
+export function keyOf({ id, isAnonymous }: Principal, address: string): string {
+  return isAnonymous ? `${id}@${address}` : id;
 }

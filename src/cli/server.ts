@@ -78,6 +78,15 @@ const GATEWAY_SETTINGS = [
   'maxFrameBytes',
   'maxOutboundBytes',
   'stallMs',
+  'minDrainBytesPerSecond',
+  'maxSubscriptionsPerPrincipal',
+  'maxPatterns',
+  'maxPatternsPerPrincipal',
+  'maxQueries',
+  'maxQueriesPerPrincipal',
+  'maxHeldBytes',
+  'maxHeldBytesPerPrincipal',
+  'maxHeldBytesTotal',
   'heartbeatMs',
 ] as const satisfies readonly (keyof GatewayOptions & keyof Config)[];
 
@@ -96,6 +105,7 @@ const GATEWAY_FLAGS = [
   'maxSubscriptions',
   'maxPublishPerSecond',
   'maxSubscribePerSecond',
+  'maxQueriesPerSecond',
 ] as const satisfies readonly (keyof GatewayOptions & keyof ServeOptions)[];
 
 function busOptions(options: ServeOptions, config: Config, log: CommandLog): BusOptions {

@@ -17,6 +17,7 @@ import { messageOf } from '../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
 import type { Place } from './admission.js';
 import { PendingAuthentication, watchExpiry } from './authentication.js';
+import type { Budgets } from './budget/budgets.js';
 import { errorData } from './error-data.js';
 import type { TextsByPrincipal } from './event-texts.js';
 import { frameText } from './frames.js';
@@ -39,6 +40,7 @@ export interface ConnectionContext {
   readonly settings: GatewaySettings;
   readonly authenticator: Authenticator;
   readonly rates: RateLimiter;
+  readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
   readonly turns: TurnQueue;
@@ -202,7 +204,13 @@ export class Connection implements OutboundOwner {
   #become(principal: Principal): void {
     this.#principal = principal;
     this.#place.identified();
-    this.#answerer = new RequestAnswerer(this.#context, principal, this.#outbound);
+    const { budgets } = this.#context;
+    // It was somebody else before, whose requests may still be answered.
+    void this.#answerer?.close();
+    const budget = budgets.open(principal, this.address);
+    this.#outbound.account = budget;
+    const asking = { principal, address: this.address };
+    this.#answerer = new RequestAnswerer(this.#context, asking, budget, this.#outbound);
     this.#stopWatchingExpiry();
     this.#stopWatchingExpiry = watchExpiry(principal.expiresAt, () => {
       this.#expel(new BusError('UNAUTHENTICATED', 'the token has expired'));

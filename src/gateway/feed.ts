@@ -1,10 +1,18 @@
 import { Deque } from '../collections/deque.js';
-import type { BusEndpoint, Gap, SubscribeOptions, Subscription } from '../main/bus.js';
+import type { Asker } from '../main/asker.js';
+import type {
+  BusEndpoint,
+  EventHandler,
+  Gap,
+  SubscribeOptions,
+  Subscription,
+} from '../main/bus.js';
 import { cursorAfter } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits.js';
 import type { RequestPayload } from '../protocol/wire.js';
+import { subscribeFor } from './asked.js';
 import { errorData } from './error-data.js';
 import type { EventText, EventTexts } from './event-texts.js';
 import { frameText } from './frames.js';
@@ -88,7 +96,11 @@ export class Feed implements Flushable {
    * Subscribes; when it resolves every shard has the subscription. No frame leaves before
    * `announce()`.
    */
-  async open(endpoint: BusEndpoint, request: RequestPayload<'subscribe'>): Promise<void> {
+  async open(
+    endpoint: BusEndpoint,
+    request: RequestPayload<'subscribe'>,
+    asker: Asker,
+  ): Promise<void> {
     const { from, overflow, maxBuffer, window } = request;
     if (window !== undefined) {
       this.#windowEvents = window.events;
@@ -98,7 +110,8 @@ export class Feed implements Flushable {
     if (from !== undefined) options.from = from;
     if (overflow !== undefined) options.overflow = overflow;
     if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
-    const subscription = endpoint.subscribe(request.filter, (event) => this.#take(event), options);
+    const take: EventHandler = (event) => this.#take(event);
+    const subscription = subscribeFor(endpoint, asker, request.filter, take, options);
     this.#subscription = subscription;
     // `closed` tells it too.
     subscription.on('error', () => {});

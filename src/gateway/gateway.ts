@@ -19,6 +19,7 @@ import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
 import { asRefusal, bearerToken } from './authentication.js';
+import { Budgets } from './budget/budgets.js';
 import { Connection, type ConnectionContext } from './connection.js';
 import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
 import { errorData } from './error-data.js';
@@ -81,7 +82,8 @@ export class Gateway {
       ...contextOf(endpoint, settings, this.#authenticator, log),
       logsFrames,
     };
-    this.#metrics = new GatewayMetrics(endpoint);
+    const { budgets } = this.#context;
+    this.#metrics = new GatewayMetrics(endpoint, () => budgets.heldBytes);
     this.#http = createHttpApp({
       ...this.#context,
       enter: (address) => this.#admission.enter(address, true),
@@ -278,10 +280,11 @@ function contextOf(
   authenticator: Authenticator,
   log: GatewayLogger,
 ): Omit<ConnectionContext, 'logsFrames'> {
-  const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
+  const { maxPublishPerSecond, maxSubscribePerSecond, maxQueriesPerSecond } = settings;
   const perConnection = {
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
     ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
+    ...(maxQueriesPerSecond > 0 && { queryPerSecond: maxQueriesPerSecond }),
   };
   const frames = new SharedFrames();
   return {
@@ -290,6 +293,7 @@ function contextOf(
     authenticator,
     log,
     rates: new RateLimiter({ perConnection }),
+    budgets: new Budgets(settings),
     texts: new TextsByPrincipal(),
     frames,
     turns: new TurnQueue(() => frames.forget()),

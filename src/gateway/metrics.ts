@@ -29,8 +29,15 @@ export class GatewayMetrics {
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
 
-  constructor(endpoint: Pick<BusEndpoint, 'stats'>) {
+  /** `heldBytes`: what this gateway holds for its clients. */
+  constructor(endpoint: Pick<BusEndpoint, 'stats'>, heldBytes: () => number = () => 0) {
     this.#endpoint = endpoint;
+    this.#add(
+      'gauge',
+      'gateway_held_bytes',
+      'History, and what waits in sockets, that this gateway thread holds for its clients.',
+      () => [[{}, heldBytes()]],
+    );
     this.#addCounters();
     this.#addGauges();
     this.#addHistograms();

@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { PRESSED_OUTBOUND_BYTES_MAX } from '../protocol/limits.js';
+import { type DrainLimits, DrainWatch } from './drain-watch.js';
 import type { SharedFrame } from './shared-frames.js';
 import type { TurnQueue, TurnTask } from './turn-queue.js';
 
@@ -9,8 +11,8 @@ import type { TurnQueue, TurnTask } from './turn-queue.js';
  *
  * More than `bytesMax` waiting, in events not yet framed and in the socket, is congestion: whoever
  * produces for this client then waits for `relieved()`, and the client is not read from, so it
- * cannot ask for more. A congested client that completes no write for `stallMs` is reported as
- * stalled.
+ * cannot ask for more. Where the principal holds all that it may, less is congestion already. A
+ * congested client that takes too little over `stallMs` is reported as stalled.
  */
 const AS_TEXT = { binary: false };
 
@@ -28,28 +30,36 @@ export interface Flushable {
   flush(): void;
 }
 
-export interface OutboundLimits {
+export interface OutboundLimits extends DrainLimits {
   readonly maxOutboundBytes: number;
-  readonly stallMs: number;
+}
+
+/** On whom it counts what waits. */
+export interface OutboundAccount {
+  readonly isPressed: boolean;
+  readonly bytes: { hold(bytes: number): void };
 }
 
 export class Outbound implements TurnTask {
   isQueued = false;
+  /** Known once it is known who the client is. */
+  account: OutboundAccount | undefined;
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
   readonly #turns: TurnQueue;
   readonly #owner: OutboundOwner;
   readonly #bytesMax: number;
-  readonly #stallMs: number;
+  readonly #drain: DrainWatch;
   readonly #isCompressed: boolean;
   #flushables: Flushable[] = [];
   #unframedBytes = 0;
   /** What waited in the socket when it was looked at last: since then it can only have become less. */
   #socketBytes = 0;
+  /** What the account was told. */
+  #heldBytes = 0;
   #isCorked = false;
   #isFlushing = false;
   #isCongested = false;
-  #stallTimer: NodeJS.Timeout | undefined;
   #relief: Promise<void> | undefined;
   #relieve: () => void = () => {};
 
@@ -64,7 +74,7 @@ export class Outbound implements TurnTask {
     this.#stream = stream;
     this.#turns = turns;
     this.#bytesMax = limits.maxOutboundBytes;
-    this.#stallMs = limits.stallMs;
+    this.#drain = new DrainWatch(limits, () => owner.onStalled());
     this.#owner = owner;
     this.#isCompressed = socket.extensions !== '';
   }
@@ -163,29 +173,40 @@ export class Outbound implements TurnTask {
   }
 
   #look(): void {
-    if (this.#isCongested || !this.isOpen || this.#waitingBytes() <= this.#bytesMax) return;
+    if (!this.isOpen || this.#waitingBytes() <= this.#limit || this.#isCongested) return;
     this.#isCongested = true;
-    this.#stallTimer = setTimeout(() => this.#owner.onStalled(), this.#stallMs);
+    this.#drain.begin();
     this.#owner.onCongestionChange();
   }
 
   readonly #onWritten = (): void => {
     // The writes that a cut socket drops end here too: that is no room for more.
-    if (!this.#isCongested || !this.isOpen) return;
-    this.#stallTimer?.refresh();
-    if (this.#waitingBytes() > this.#bytesMax / 2) return;
+    if (!this.isOpen) return;
+    const before = this.#socketBytes;
+    const waiting = this.#waitingBytes();
+    if (!this.#isCongested) return;
+    this.#drain.took(Math.max(0, before - this.#socketBytes));
+    if (waiting > this.#limit / 2) return;
     this.#endCongestion();
     this.#owner.onCongestionChange();
   };
 
+  get #limit(): number {
+    if (this.account?.isPressed !== true) return this.#bytesMax;
+    return Math.min(this.#bytesMax, PRESSED_OUTBOUND_BYTES_MAX);
+  }
+
   #waitingBytes(): number {
     this.#socketBytes = this.#socket.bufferedAmount;
-    return this.#socketBytes + this.#unframedBytes;
+    const waiting = this.#socketBytes + this.#unframedBytes;
+    this.account?.bytes.hold(waiting - this.#heldBytes);
+    if (this.account !== undefined) this.#heldBytes = waiting;
+    return waiting;
   }
 
   #endCongestion(): void {
     this.#isCongested = false;
-    clearTimeout(this.#stallTimer);
+    this.#drain.end();
     this.#relief = undefined;
     this.#relieve();
     this.#relieve = () => {};

@@ -65,6 +65,10 @@ export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
   throw new BusError('UNAUTHENTICATED', 'the token has expired');
 }
 
+export function patternCount(filter: FilterInput): number {
+  return patternsOf(filter).length;
+}
+
 function patternsOf(filter: FilterInput): readonly string[] {
   if (typeof filter === 'string') return [filter];
   return 'topics' in filter ? filter.topics : filter;

@@ -7,12 +7,18 @@ import type { PublishAck, PublishOptions } from '../protocol/event.js';
 import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
+import { readFor } from './asked.js';
+import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
 import { frameText, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
-import { assertMayAdminister, assertMayRead, permittedEvents } from './permissions.js';
-import type { GatewaySettings } from './settings.js';
+import {
+  assertMayAdminister,
+  assertMayRead,
+  patternCount,
+  permittedEvents,
+} from './permissions.js';
 import type { SharedFrames } from './shared-frames.js';
 import { topicList } from './topic-list.js';
 
@@ -23,35 +29,48 @@ import { topicList } from './topic-list.js';
  */
 export interface RequestContext {
   readonly endpoint: BusEndpoint;
-  readonly settings: GatewaySettings;
   readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
   readonly rates: RateLimiter;
+  readonly budgets: Budgets;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
+/** Who asks, and from where. */
+export interface Asking {
+  readonly principal: Principal;
+  readonly address: string;
+}
+
+/** A subscription, and what of the connection's budget it has. */
+interface PlacedFeed {
+  readonly feed: Feed;
+  readonly place: PlacedSubscription;
+}
+
 export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
-  readonly #settings: GatewaySettings;
   readonly #texts: EventTexts;
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
   readonly #principal: Principal;
   readonly #rates: ConnectionRates;
-  readonly #feeds = new Map<string, Feed>();
+  readonly #budget: Budget;
+  readonly #feeds = new Map<string, PlacedFeed>();
 
   constructor(
-    { endpoint, settings, texts, frames, rates }: RequestContext,
-    principal: Principal,
+    { endpoint, texts, frames, rates }: RequestContext,
+    { principal, address }: Asking,
+    budget: Budget,
     outbound: Outbound,
   ) {
     this.#endpoint = endpoint;
-    this.#settings = settings;
     this.#texts = texts.of(principal);
     this.#frames = frames;
     this.#principal = principal;
-    this.#rates = rates.connection(principal);
+    this.#rates = rates.connection(principal, address);
+    this.#budget = budget;
     this.#outbound = outbound;
   }
 
@@ -72,7 +91,7 @@ export class RequestAnswerer {
         return this.#unsubscribe(frame);
       case 'consumed':
         // Not answered, and silent where the subscription has ended meanwhile.
-        this.#feeds.get(frame.payload.subscription)?.consumed(frame.payload.events);
+        this.#feeds.get(frame.payload.subscription)?.feed.consumed(frame.payload.events);
         return;
       case 'query':
         return this.#query(frame);
@@ -97,7 +116,8 @@ export class RequestAnswerer {
   async close(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
-    await Promise.allSettled(feeds.map((feed) => feed.close()));
+    await Promise.allSettled(feeds.map(({ feed }) => feed.close()));
+    this.#budget.close();
   }
 
   async #publish({ payload, requestId }: FrameOf<'publish'>): Promise<void> {
@@ -114,14 +134,20 @@ export class RequestAnswerer {
 
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
     const { subscription: name, filter } = payload;
-    this.#checkRoom(name);
+    this.#checkName(name);
     assertMayRead(this.#principal, filter);
-    this.#rates.subscribe();
+    const place = this.#budget.subscribe(patternCount(filter));
+    try {
+      this.#rates.subscribe();
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
     const sources = { texts: this.#texts, frames: this.#frames };
     const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
-    this.#feeds.set(name, feed);
+    this.#feeds.set(name, { feed, place });
     try {
-      await feed.open(this.#endpoint, payload);
+      await feed.open(this.#endpoint, payload, this.#budget.asker(this.#endpoint.shards));
     } catch (error) {
       this.#forget(feed);
       await feed.close().catch(() => {});
@@ -131,43 +157,42 @@ export class RequestAnswerer {
     feed.announce();
   }
 
-  #checkRoom(name: string): void {
+  #checkName(name: string): void {
+    if (!this.#feeds.has(name)) return;
+    const message = `this connection has a subscription ${quote(name)} already`;
     const details = { subscription: quote(name) };
-    if (this.#feeds.has(name)) {
-      const message = `this connection has a subscription ${quote(name)} already`;
-      throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
-    }
-    const { maxSubscriptions } = this.#settings;
-    if (this.#feeds.size < maxSubscriptions) return;
-    const message = `this connection has ${maxSubscriptions} subscriptions, which is the limit`;
-    throw new BusError('LIMIT_EXCEEDED', message, { details: { ...details, maxSubscriptions } });
+    throw new BusError('SUBSCRIPTION_EXISTS', message, { details });
   }
 
   async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
-    const feed = this.#feed(payload.subscription);
+    const { feed, place } = this.#placed(payload.subscription);
     assertMayRead(this.#principal, payload.filter);
     this.#rates.subscribe();
+    place.update(patternCount(payload.filter));
     await feed.update(payload);
     this.#sendSubscribed(feed, requestId);
   }
 
   async #unsubscribe({ payload, requestId }: FrameOf<'unsubscribe'>): Promise<void> {
     const { subscription } = payload;
-    const feed = this.#feed(subscription);
-    this.#feeds.delete(subscription);
+    const { feed } = this.#placed(subscription);
+    this.#forget(feed);
     await feed.close();
     this.#outbound.send(frameText('unsubscribed', { subscription }, requestId));
   }
 
-  #feed(name: string): Feed {
-    const feed = this.#feeds.get(name);
-    if (feed !== undefined) return feed;
+  #placed(name: string): PlacedFeed {
+    const placed = this.#feeds.get(name);
+    if (placed !== undefined) return placed;
     const message = `this connection has no subscription ${quote(name)}`;
     throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { subscription: quote(name) } });
   }
 
   #forget(feed: Feed): void {
-    if (this.#feeds.get(feed.name) === feed) this.#feeds.delete(feed.name);
+    const placed = this.#feeds.get(feed.name);
+    if (placed?.feed !== feed) return;
+    this.#feeds.delete(feed.name);
+    placed.place.leave();
   }
 
   #sendSubscribed(feed: Feed, requestId: RequestId | undefined): void {
@@ -178,25 +203,35 @@ export class RequestAnswerer {
 
   async #query({ payload, requestId }: FrameOf<'query'>): Promise<void> {
     assertMayRead(this.#principal, payload.topic);
+    this.#rates.query();
     const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
-    const events = this.#endpoint.read(query);
-    await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
+    await this.#budget.query(async (asker) => {
+      const events = readFor(this.#endpoint, asker, query);
+      await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
+    });
   }
 
   async #topics({ payload, requestId }: FrameOf<'topics'>): Promise<void> {
-    const topics = topicList(this.#endpoint, this.#principal, payload?.pattern);
-    await this.#sendList('topics', topics, JSON.stringify, requestId);
+    this.#rates.query();
+    await this.#budget.query(async (asker) => {
+      const topics = topicList(this.#endpoint, this.#principal, payload?.pattern, asker);
+      await this.#sendList('topics', topics, JSON.stringify, requestId);
+    });
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
     // Who listens, and who is behind, is for those who administer what is listened to.
     assertMayAdminister(this.#principal, payload?.topic ?? '*');
-    const subscribers = await this.#endpoint.subscribers(payload?.topic);
-    await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
+    this.#rates.query();
+    await this.#budget.query(async () => {
+      const subscribers = await this.#endpoint.subscribers(payload?.topic);
+      await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
+    });
   }
 
   async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {
     assertMayAdminister(this.#principal, '*');
+    this.#rates.query();
     const stats = await this.#endpoint.stats();
     this.#outbound.send(frameText('result', { stats }, requestId));
   }

@@ -11,12 +11,13 @@ import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_ADDRESS_MAX,
   CONNECTS_PER_SECOND,
+  DRAIN_BYTES_PER_SECOND_MIN,
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
-  SUBSCRIPTIONS_PER_CONNECTION_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { BUDGET_LIMITS } from './budget/budgets.js';
 import { isLoopbackHost } from './loopback.js';
 
 /** The gateway's options, parsed once: every field there, checked and frozen. */
@@ -31,13 +32,23 @@ export interface GatewaySettings {
   /** 0: no limit, here and below. */
   readonly maxConnectsPerSecond: number;
   readonly maxSubscriptions: number;
+  readonly maxSubscriptionsPerPrincipal: number;
+  readonly maxPatterns: number;
+  readonly maxPatternsPerPrincipal: number;
+  readonly maxQueries: number;
+  readonly maxQueriesPerPrincipal: number;
+  readonly maxHeldBytes: number;
+  readonly maxHeldBytesPerPrincipal: number;
+  readonly maxHeldBytesTotal: number;
   readonly maxFrameBytes: number;
   readonly maxOutboundBytes: number;
   readonly stallMs: number;
+  readonly minDrainBytesPerSecond: number;
   readonly heartbeatMs: number;
   readonly authenticateMs: number;
   readonly maxPublishPerSecond: number;
   readonly maxSubscribePerSecond: number;
+  readonly maxQueriesPerSecond: number;
   readonly compression: boolean;
   readonly auth: AuthOptions | undefined;
   readonly tls: TlsOptions | undefined;
@@ -53,6 +64,8 @@ const PORT_MAX = 65_535;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const BYTES_MAX = 2 ** 31 - 1;
 const RATE_MAX = 1_000_000_000;
+const COUNT_MAX = 1_000_000_000;
+const HELD_MAX = 2 ** 40;
 
 const INTEGERS = {
   port: [DEFAULT_PORT, 0, PORT_MAX],
@@ -60,14 +73,24 @@ const INTEGERS = {
   maxConnections: [CONNECTIONS_MAX, 1, 1_000_000],
   maxConnectionsPerAddress: [CONNECTIONS_PER_ADDRESS_MAX, 1, 1_000_000],
   maxConnectsPerSecond: [0, 0, RATE_MAX],
-  maxSubscriptions: [SUBSCRIPTIONS_PER_CONNECTION_MAX, 1, 1_000_000],
+  maxSubscriptions: [BUDGET_LIMITS.maxSubscriptions, 1, 1_000_000],
+  maxSubscriptionsPerPrincipal: [BUDGET_LIMITS.maxSubscriptionsPerPrincipal, 1, COUNT_MAX],
+  maxPatterns: [BUDGET_LIMITS.maxPatterns, 1, COUNT_MAX],
+  maxPatternsPerPrincipal: [BUDGET_LIMITS.maxPatternsPerPrincipal, 1, COUNT_MAX],
+  maxQueries: [BUDGET_LIMITS.maxQueries, 1, COUNT_MAX],
+  maxQueriesPerPrincipal: [BUDGET_LIMITS.maxQueriesPerPrincipal, 1, COUNT_MAX],
+  maxHeldBytes: [BUDGET_LIMITS.maxHeldBytes, 1024, HELD_MAX],
+  maxHeldBytesPerPrincipal: [BUDGET_LIMITS.maxHeldBytesPerPrincipal, 1024, HELD_MAX],
+  maxHeldBytesTotal: [BUDGET_LIMITS.maxHeldBytesTotal, 1024, HELD_MAX],
   maxFrameBytes: [WEBSOCKET_FRAME_BYTES_MAX, 1024, BYTES_MAX],
   maxOutboundBytes: [CONNECTION_OUTBOUND_BYTES_MAX, 1024, BYTES_MAX],
   stallMs: [CONNECTION_STALL_MS, 1, TIMER_MS_MAX],
+  minDrainBytesPerSecond: [DRAIN_BYTES_PER_SECOND_MIN, 0, BYTES_MAX],
   heartbeatMs: [HEARTBEAT_MS, 1, TIMER_MS_MAX],
   authenticateMs: [AUTHENTICATE_MS, 1, TIMER_MS_MAX],
   maxPublishPerSecond: [0, 0, RATE_MAX],
   maxSubscribePerSecond: [0, 0, RATE_MAX],
+  maxQueriesPerSecond: [0, 0, RATE_MAX],
 } as const;
 
 type IntegerOption = keyof typeof INTEGERS;

@@ -1,4 +1,5 @@
 import type { Principal } from '../auth/principal.js';
+import type { Asker } from '../main/asker.js';
 import type { BusEndpoint, TopicInfo } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { TOPICS_SORTED_MAX } from '../protocol/limits.js';
@@ -17,6 +18,7 @@ export function topicList(
   endpoint: BusEndpoint,
   principal: Principal,
   pattern: string | undefined,
+  asker: Asker,
 ): AsyncGenerator<TopicInfo> {
   // Who asks for all of them gets those that it may read; who asks for some must be allowed to.
   if (pattern !== undefined) {
@@ -24,17 +26,18 @@ export function topicList(
     assertPattern(pattern);
   }
   const patterns = pattern === undefined ? principal.readable : [pattern];
-  return sortedWhileShort(pagesOf(endpoint, patterns));
+  return sortedWhileShort(pagesOf(endpoint, patterns, asker));
 }
 
 async function* pagesOf(
   endpoint: BusEndpoint,
   patterns: readonly string[],
+  asker: Asker,
 ): AsyncGenerator<readonly TopicInfo[]> {
   if (patterns.length === 0) return;
   const internals = internalsOf(endpoint);
   if (internals !== undefined) {
-    yield* internals.topicPages(patterns);
+    yield* internals.topicPages(patterns, asker);
     return;
   }
   // A wrapper of the user's around an endpoint.

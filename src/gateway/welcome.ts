@@ -27,7 +27,7 @@ export function welcome(
 }
 
 function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): WireLimits {
-  const { maxPublishPerSecond, maxSubscribePerSecond } = settings;
+  const { maxPublishPerSecond, maxSubscribePerSecond, maxQueriesPerSecond } = settings;
   return {
     frameBytes: settings.maxFrameBytes,
     payloadBytes: bus?.maxPayloadBytes ?? PAYLOAD_BYTES_MAX,
@@ -40,5 +40,6 @@ function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): Wire
     }),
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
     ...(maxSubscribePerSecond > 0 && { subscribePerSecond: maxSubscribePerSecond }),
+    ...(maxQueriesPerSecond > 0 && { queryPerSecond: maxQueriesPerSecond }),
   };
 }

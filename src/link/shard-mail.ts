@@ -1,6 +1,7 @@
 /** Messages between the main thread and a shard's thread: rare, and outside the path of events. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
+import type { FilePlace } from '../store/in-place.js';
 import type { PageRequest } from '../store/page.js';
 import type { PruneRequest, RetentionRule } from '../store/retention.js';
 import type { LinkEnd } from './link.js';
@@ -14,6 +15,8 @@ export interface ShardThreadData {
   readonly control: SharedArrayBuffer;
   readonly mail: MessagePort;
   readonly ends: readonly LinkEnd[];
+  /** The log's file, as the first thread found it. */
+  readonly place: FilePlace | undefined;
   readonly commitBatchEvents: number;
   readonly prunes: boolean;
   readonly log: {
@@ -41,6 +44,7 @@ export type ShardReport =
       readonly report: 'ready';
       readonly head: number;
       readonly wentBackwardsFrom: number | undefined;
+      readonly place: FilePlace | undefined;
     }
   /** The last words of a thread that ends because of this. */
   | { readonly report: 'failed'; readonly error: ErrorData }

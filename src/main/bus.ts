@@ -86,17 +86,33 @@ export interface MountOptions {
   maxConnectsPerSecond?: number;
   /** Per connection. */
   maxSubscriptions?: number;
+  /** Of one principal over all its connections; of those without a token: of one address. Here and below. */
+  maxSubscriptionsPerPrincipal?: number;
+  /** Patterns of all subscriptions of one connection, and of one principal. */
+  maxPatterns?: number;
+  maxPatternsPerPrincipal?: number;
+  /** Queries and lists that run at once for one connection, and for one principal; the others wait for their turns. */
+  maxQueries?: number;
+  maxQueriesPerPrincipal?: number;
+  /** Bytes of history, and of what waits in sockets, for one connection, one principal, and in all. */
+  maxHeldBytes?: number;
+  maxHeldBytesPerPrincipal?: number;
+  maxHeldBytesTotal?: number;
   /** Bytes of one WebSocket frame from a client. */
   maxFrameBytes?: number;
   /** Bytes that wait for one client before its subscriptions pause. */
   maxOutboundBytes?: number;
-  /** A client that takes nothing for this long while its outbound is full is cut. */
+  /** A client that takes too little for this long while its outbound is full is cut. */
   stallMs?: number;
+  /** What is too little; default 4096. */
+  minDrainBytesPerSecond?: number;
   heartbeatMs?: number;
-  /** Events per second and connection; default: no limit. */
+  /** Events per second and connection, to which all HTTP requests of a principal count as one; default: no limit. */
   maxPublishPerSecond?: number;
   /** Calls of `subscribe` and `update` per second and connection; default: no limit. */
   maxSubscribePerSecond?: number;
+  /** Queries and lists per second and connection; default: no limit. */
+  maxQueriesPerSecond?: number;
 }
 
 /** A certificate and its key, PEM. The files are read again when they change. */

@@ -17,10 +17,11 @@ import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
+import { DELIVERIES_PER_TURN, READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { watchSignal } from '../protocol/watch-signal.js';
+import { type Asker, ITSELF } from './asker.js';
 import type {
   BackupOptions,
   BackupResult,
@@ -46,7 +47,7 @@ import { limitOf, parseQuery, QueryRunner } from './query.js';
 import { keepPayloadTexts } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
 import { ShardProxy } from './shard-proxy.js';
-import { furthestBehind, subscribersOf, topicsOf } from './shard-questions.js';
+import { allTopics, furthestBehind, subscribersOf, topicPages } from './shard-questions.js';
 import { SignsOfLife } from './signs-of-life.js';
 import { busStats, dedupeReach } from './stats.js';
 import { Subscriptions } from './subscriptions.js';
@@ -142,7 +143,16 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       keepPayloadTexts,
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
-      topicPages: (patterns) => this.#topicPages(patterns),
+      topicPages: (patterns, asker) => {
+        this.assertOpen();
+        return topicPages(this.#proxies, patterns, asker);
+      },
+      subscribe: (asker, filter, handler, options) =>
+        this.#subscribe(filter, handler, options, asker),
+      read: (asker, query) => {
+        this.assertOpen();
+        return this.#queries.read(parseQuery(query), READ_PAGE_EVENTS, asker);
+      },
       census: this.#census,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
@@ -183,14 +193,23 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     handlerOrOptions?: EventHandler<P> | SubscribeOptions,
     maybeOptions?: SubscribeOptions,
   ): Subscription<P> {
+    return typeof handlerOrOptions === 'function'
+      ? this.#subscribe(filter, handlerOrOptions, maybeOptions, ITSELF)
+      : this.#subscribe<P>(filter, undefined, handlerOrOptions, ITSELF);
+  }
+
+  #subscribe<P>(
+    filter: FilterInput,
+    handler: EventHandler<P> | undefined,
+    given: SubscribeOptions | undefined,
+    asker: Asker,
+  ): Subscription<P> {
     this.assertOpen();
-    const handler =
-      typeof handlerOrOptions === 'function' ? tracedHandler(handlerOrOptions) : undefined;
-    const given = typeof handlerOrOptions === 'function' ? maybeOptions : handlerOrOptions;
     const options = parseSubscribeOptions(given);
     const parsed = parseFilter(filter);
     checkFrom(options.from);
-    return this.#subscriptions.add(parsed, options, handler);
+    const traced = handler === undefined ? undefined : tracedHandler(handler);
+    return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {
@@ -220,20 +239,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   async topics(pattern = '*'): Promise<TopicInfo[]> {
     this.assertOpen();
     assertPattern(pattern);
-    const perShard = await Promise.all(
-      this.#proxies.map(async (proxy) => {
-        const found: TopicInfo[] = [];
-        for await (const page of topicsOf(proxy, [pattern])) found.push(...page);
-        return found;
-      }),
-    );
-    return perShard.flat().sort(byName);
-  }
-
-  async *#topicPages(patterns: readonly string[]): AsyncGenerator<TopicInfo[]> {
-    this.assertOpen();
-    if (patterns.length === 0) return;
-    for (const proxy of this.#proxies) yield* topicsOf(proxy, patterns);
+    return allTopics(this.#proxies, pattern);
   }
 
   async stats(): Promise<BusStats> {
@@ -368,10 +374,6 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
-}
-
-function byName(a: TopicInfo, b: TopicInfo): number {
-  return a.name < b.name ? -1 : 1;
 }
 
 function closedError(): BusError {

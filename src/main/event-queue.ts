@@ -4,12 +4,13 @@
  */
 import { Deque } from '../collections/deque.js';
 import type { Event } from '../protocol/event.js';
-import { CREDIT_BYTES } from '../protocol/limits.js';
+import type { Asker } from './asker.js';
 import type { ShardPart } from './shard-part.js';
 
 export class EventQueue<P> {
   readonly #parts: readonly ShardPart[];
   readonly #window: number;
+  readonly #asker: Asker;
   readonly #events = new Deque<Event<P>>();
   /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
   readonly #sizes = new Deque<number>();
@@ -20,9 +21,10 @@ export class EventQueue<P> {
   #settled = 0;
 
   /** `window`: the events that a shard may have sent and not seen consumed. */
-  constructor(parts: readonly ShardPart[], window: number) {
+  constructor(parts: readonly ShardPart[], window: number, asker: Asker) {
     this.#parts = parts;
     this.#window = window;
+    this.#asker = asker;
   }
 
   /** Events that wait; the one that was handed out is not among them. */
@@ -48,6 +50,7 @@ export class EventQueue<P> {
 
   pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
     part.historyBytes += bytes;
+    this.#asker.hold(bytes);
     this.#push(part, event, -bytes);
   }
 
@@ -78,13 +81,15 @@ export class EventQueue<P> {
     const size = this.#currentSize;
     if (size < 0) {
       part.historyBytes += size;
+      this.#asker.hold(size);
       return undefined;
     }
     part.credited--;
     part.creditedBytes -= size;
     part.owedEvents++;
     part.owedBytes += size;
-    const isDue = part.owedEvents >= this.#window >> 3 || part.owedBytes >= CREDIT_BYTES >> 3;
+    const isDue =
+      part.owedEvents >= this.#window >> 3 || part.owedBytes >= this.#asker.creditBytes >> 3;
     return isDue ? part : undefined;
   }
 
@@ -103,7 +108,9 @@ export class EventQueue<P> {
       const isCredited = isBusy && this.#currentSize >= 0;
       part.credited = isCredited ? 1 : 0;
       part.creditedBytes = isCredited ? this.#currentSize : 0;
-      part.historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
+      const historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
+      this.#asker.hold(historyBytes - part.historyBytes);
+      part.historyBytes = historyBytes;
     }
   }
 

@@ -20,6 +20,8 @@ import type { ShardPart } from './shard-part.js';
 import type { ShardProxy } from './shard-proxy.js';
 import type { BusSubscription } from './subscription.js';
 
+/** Nobody waits for it any more. */
+const NOTHING = Promise.resolve(undefined);
 /** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
@@ -53,6 +55,7 @@ export class HistoryReader {
         last: from.last,
         heads: this.#proxies.map(({ control }) => control.head),
         isOver: () => subscription.ended,
+        asker: subscription.asker,
       });
     }
     const { positions, gaps } = await this.#services.resolveCursor(from.after);
@@ -81,14 +84,17 @@ export class HistoryReader {
       }
       await subscription.whenRoom(part);
       if (subscription.ended) return;
-      const { filter } = subscription;
-      const page = await this.#services.page(part.shard, {
-        filter,
-        after: part.received,
-        limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
-        limitBytes: READ_PAGE_BYTES,
+      const { asker, filter } = subscription;
+      const page = await asker.look(READ_PAGE_BYTES, () => {
+        if (subscription.ended) return NOTHING;
+        return this.#services.page(part.shard, {
+          filter,
+          after: part.received,
+          limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
+          limitBytes: READ_PAGE_BYTES,
+        });
       });
-      if (subscription.ended) return;
+      if (page === undefined || subscription.ended) return;
       // Updated meanwhile: the page was made for another filter.
       if (filter !== subscription.filter) continue;
       const { prunedThrough } = page;

@@ -2,8 +2,17 @@
  * What an endpoint offers to the gateway and to nobody else: under a symbol that no user meets.
  */
 import type { BusCensus } from '../link/bus-census.js';
-import type { TopicInfo } from '../protocol/bus-api.js';
+import type {
+  EventHandler,
+  Query,
+  SubscribeOptions,
+  Subscription,
+  TopicInfo,
+} from '../protocol/bus-api.js';
 import type { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import type { FilterInput } from '../protocol/filter.js';
+import type { Asker } from './asker.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
@@ -29,7 +38,15 @@ export interface EndpointInternals {
    */
   shardFaults(): Promise<readonly (string | undefined)[]>;
   /** Topics that any of the patterns matches, shard by shard as they are answered, in no order. */
-  topicPages(patterns: readonly string[]): AsyncGenerator<readonly TopicInfo[]>;
+  topicPages(patterns: readonly string[], asker: Asker): AsyncGenerator<readonly TopicInfo[]>;
+  /** As the endpoint's own, for one of many. */
+  subscribe(
+    asker: Asker,
+    filter: FilterInput,
+    handler: EventHandler,
+    options: SubscribeOptions,
+  ): Subscription;
+  read(asker: Asker, query: Query): AsyncIterable<Event>;
   readonly census: BusCensus;
   /** Of a payload's JSON. */
   readonly maxPayloadBytes: number;

@@ -5,6 +5,7 @@
 import type { ParsedFilter } from '../protocol/filter.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { decodePage } from '../store/page.js';
+import type { Asker } from './asker.js';
 import { shardsOf } from './query.js';
 import type { MainServices } from './services.js';
 
@@ -16,6 +17,7 @@ export interface Newest {
   readonly heads: readonly number[];
   /** Nobody waits any more. */
   isOver(): boolean;
+  readonly asker: Asker;
 }
 
 /** Per shard the position before the first of them; its head where it has none. */
@@ -81,15 +83,18 @@ class Tail {
     this.#sequences.length = 0;
     this.#times.length = 0;
     this.#at = 0;
-    const { filter, last } = this.#newest;
+    const { asker, filter, last } = this.#newest;
     while (this.isEmpty && this.#until > 0 && !this.#newest.isOver()) {
-      const page = await this.#services.page(this.shard, {
+      const request = {
         filter,
         after: 0,
         until: this.#until,
         limit: Math.min(last, READ_PAGE_EVENTS),
         limitBytes: READ_PAGE_BYTES,
         reverse: true,
+      };
+      const page = await asker.look(READ_PAGE_BYTES, () => {
+        return this.#services.page(this.shard, request);
       });
       decodePage(page, ({ sequence, recordedAt }) => {
         this.#sequences.push(sequence);

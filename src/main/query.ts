@@ -14,6 +14,7 @@ import { parseTimestamp } from '../protocol/timestamp.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { decodePage } from '../store/page.js';
+import { type Asker, ITSELF } from './asker.js';
 import type { Query } from './bus.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
@@ -94,6 +95,15 @@ interface Found {
   readonly recordedAt: number;
 }
 
+/** What is read of one shard. */
+interface ShardRange {
+  readonly shard: number;
+  readonly after: number;
+  readonly until: number;
+  readonly pageEvents: number;
+  readonly asker: Asker;
+}
+
 export class QueryRunner {
   readonly #services: MainServices;
   readonly #heads: () => readonly number[];
@@ -104,14 +114,19 @@ export class QueryRunner {
     this.#heads = heads;
   }
 
-  async *read(query: ParsedQuery, pageEvents = READ_PAGE_EVENTS): AsyncGenerator<Event> {
+  async *read(
+    query: ParsedQuery,
+    pageEvents = READ_PAGE_EVENTS,
+    asker: Asker = ITSELF,
+  ): AsyncGenerator<Event> {
     const heads = this.#heads();
     const from =
       query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
     const shards = shardsOf(query.filter, heads.length);
     const sources = shards.map((shard) => {
       const after = from?.positions[shard] ?? 0;
-      return this.#readShard(shard, query, after, heads[shard]!, pageEvents);
+      const until = heads[shard]!;
+      return this.#readShard(query, { shard, after, until, pageEvents, asker });
     });
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     for await (const { event } of merge(sources, query.reverse)) {
@@ -121,18 +136,14 @@ export class QueryRunner {
   }
 
   async *#readShard(
-    shard: number,
     query: ParsedQuery,
-    from: number,
-    head: number,
-    pageEvents: number,
+    { shard, pageEvents, asker, ...range }: ShardRange,
   ): AsyncGenerator<Found> {
     const { filter, sinceMs, untilMs, reverse } = query;
     const decoder = new RecordDecoder();
-    let after = from;
-    let until = head;
+    let { after, until } = range;
     while (after < until) {
-      const page = await this.#services.page(shard, {
+      const request = {
         filter,
         after,
         until,
@@ -140,6 +151,10 @@ export class QueryRunner {
         limit: pageEvents,
         limitBytes: READ_PAGE_BYTES,
         reverse,
+      };
+      const page = await asker.look(0, () => {
+        if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+        return this.#services.page(shard, request);
       });
       const found: Found[] = [];
       decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {

@@ -7,18 +7,48 @@ import {
   type SubscribersReply,
   type TopicsReply,
 } from '../link/link-records.js';
+import { BusError } from '../protocol/errors.js';
 import { SUBSCRIBERS_LISTED_MAX } from '../protocol/limits.js';
+import { type Asker, ITSELF } from './asker.js';
 import type { SubscriberInfo, TopicInfo } from './bus.js';
 import type { ShardProxy } from './shard-proxy.js';
 
-/** Topics that any of the patterns matches, as the shard answers them. Whoever stops taking asks no more. */
-export async function* topicsOf(
+/** Of all shards, in the order of their names. */
+export async function allTopics(
+  proxies: readonly ShardProxy[],
+  pattern: string,
+): Promise<TopicInfo[]> {
+  const perShard = await Promise.all(
+    proxies.map(async (proxy) => {
+      const found: TopicInfo[] = [];
+      for await (const page of topicsOf(proxy, [pattern], ITSELF)) found.push(...page);
+      return found;
+    }),
+  );
+  return perShard.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Topics that any of the patterns matches, shard by shard as they answer, in no order. */
+export async function* topicPages(
+  proxies: readonly ShardProxy[],
+  patterns: readonly string[],
+  asker: Asker,
+): AsyncGenerator<TopicInfo[]> {
+  for (const proxy of proxies) yield* topicsOf(proxy, patterns, asker);
+}
+
+/** Whoever stops taking asks no more. */
+async function* topicsOf(
   proxy: ShardProxy,
   patterns: readonly string[],
+  asker: Asker,
 ): AsyncGenerator<TopicInfo[]> {
   for (let after: number | null = 0; after !== null; ) {
     const request = { kind: 'topics', patterns, after } satisfies ShardRequest;
-    const reply: TopicsReply = await proxy.request(CONTROL_REQUEST, () => request);
+    const reply: TopicsReply = await asker.look(0, () => {
+      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      return proxy.request(CONTROL_REQUEST, () => request);
+    });
     yield reply.topics.map(({ firstAt, lastAt, ...topic }) => ({
       ...topic,
       shard: proxy.shard,

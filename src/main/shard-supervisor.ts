@@ -17,6 +17,7 @@ import {
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
+import type { FilePlace } from '../store/in-place.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { threadFlags } from '../threads/exec-argv.js';
@@ -40,6 +41,7 @@ export interface SupervisedLink {
 export interface ShardReady {
   readonly head: number;
   readonly wentBackwardsFrom: number | undefined;
+  readonly place: FilePlace | undefined;
 }
 
 /** Told what no call of its own can say. */
@@ -60,6 +62,7 @@ export class ShardSupervisor {
   readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
   #generation = 0;
+  #place: FilePlace | undefined;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
   #isStopping = false;
@@ -172,6 +175,7 @@ export class ShardSupervisor {
       generation,
       isFirst: generation === 1,
       control: this.#control.buffer,
+      place: this.#place,
       mail,
       ends,
     };
@@ -215,12 +219,14 @@ export class ShardSupervisor {
     }
   }
 
-  #ready({ head, wentBackwardsFrom }: ShardReady): void {
+  #ready(ready: ShardReady): void {
+    const { head, wentBackwardsFrom } = ready;
+    this.#place = ready.place;
     this.#restarts.ready(performance.now());
     const onReady = this.#onReady;
     this.#onReady = undefined;
     this.#onRefused = undefined;
-    if (onReady !== undefined) onReady({ head, wentBackwardsFrom });
+    if (onReady !== undefined) onReady(ready);
     else if (wentBackwardsFrom !== undefined) this.#historyLost(head, wentBackwardsFrom);
   }
 

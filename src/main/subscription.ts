@@ -16,8 +16,8 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
-import { CREDIT_BYTES } from '../protocol/limits.js';
 import { errorOf } from '../protocol/thrown.js';
+import { type Asker, ITSELF } from './asker.js';
 import type { EventHandler, Gap, Subscription, SubscriptionEvents } from './bus.js';
 import { EventQueue } from './event-queue.js';
 import type { ParsedSubscribeOptions } from './options.js';
@@ -83,6 +83,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     shards: number,
     host: SubscriptionHost,
     handler: EventHandler<P> | undefined,
+    readonly asker: Asker = ITSELF,
   ) {
     this.id = `${host.endpointId}-${number}`;
     this.filter = filter;
@@ -90,7 +91,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#host = host;
     this.#handler = handler;
     this.parts = Array.from({ length: shards }, (_, shard) => newPart(shard));
-    this.#queue = new EventQueue(this.parts, options.window);
+    this.#queue = new EventQueue(this.parts, options.window, asker);
     this.#listeners = new SubscriptionListeners(this.id, (error) => host.report(error));
     this.ready = new Promise((resolve, reject) => {
       this.resolveReady = resolve;
@@ -190,7 +191,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   whenRoom(part: ShardPart): Promise<void> {
     // Half a window twice is never more than one.
     const half = Math.max(1, this.window >> 1);
-    return this.#when(() => part.pending < half && part.historyBytes < CREDIT_BYTES >> 1);
+    return this.#when(() => part.pending < half && part.historyBytes < this.asker.creditBytes >> 1);
   }
 
   /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */

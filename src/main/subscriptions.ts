@@ -18,9 +18,10 @@ import { encodeCursor } from '../protocol/cursor.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { ParsedFilter } from '../protocol/filter.js';
-import { CREDIT_BYTES, DELIVERIES_PER_SAMPLE } from '../protocol/limits.js';
+import { DELIVERIES_PER_SAMPLE } from '../protocol/limits.js';
 import { watchSignal } from '../protocol/watch-signal.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../record/event-record.js';
+import { type Asker, ITSELF } from './asker.js';
 import type { EventHandler } from './bus.js';
 import { HistoryReader } from './history.js';
 import type { ParsedSubscribeOptions } from './options.js';
@@ -70,10 +71,19 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     filter: ParsedFilter,
     options: ParsedSubscribeOptions,
     handler: EventHandler<P> | undefined,
+    asker: Asker = ITSELF,
   ): BusSubscription<P> {
     const number = this.#nextNumber++;
     const shards = this.#proxies.length;
-    const subscription = new BusSubscription<P>(number, filter, options, shards, this, handler);
+    const subscription = new BusSubscription<P>(
+      number,
+      filter,
+      options,
+      shards,
+      this,
+      handler,
+      asker,
+    );
     const untyped = subscription as BusSubscription;
     this.#subscriptions.set(number, untyped);
     watchAbort(options.signal, untyped);
@@ -293,7 +303,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
         overflow,
         maxBuffer,
         creditEvents: window - part.credited,
-        creditBytes: CREDIT_BYTES - part.creditedBytes,
+        creditBytes: subscription.asker.creditBytes - part.creditedBytes,
         start: start(),
       };
     };

@@ -78,6 +78,33 @@ export const SHARD_CATCH_UP_EVENTS_MAX = 4096;
 export const WEBSOCKET_FRAME_BYTES_MAX = 1 * MIB + 64 * KIB;
 export const CONNECTION_OUTBOUND_BYTES_MAX = 1 * MIB;
 export const CONNECTION_STALL_MS = 10_000;
+/** While its outbound is full a client that takes less than this, over the time above, is cut: it holds memory that others need. */
+export const DRAIN_BYTES_PER_SECOND_MIN = 4096;
+/**
+ * Bytes of history and of what waits in sockets that a gateway holds: for one connection, for one principal (without a token:
+ * for one address), and in all. Where one is reached, history is read no further until clients have taken some.
+ */
+export const HELD_BYTES_PER_CONNECTION_MAX = 16 * MIB;
+export const HELD_BYTES_PER_PRINCIPAL_MAX = 128 * MIB;
+export const HELD_BYTES_MAX = 512 * MIB;
+/** Where the principal or the gateway is over its bytes, more than this waiting for a client is congestion. */
+export const PRESSED_OUTBOUND_BYTES_MAX = 64 * KIB;
+/** What a shard may have sent to a client's subscription; those of one connection share so much, down to the least. */
+export const CLIENT_CREDIT_BYTES = 2 * MIB;
+export const CLIENT_CREDIT_BYTES_MIN = 64 * KIB;
+/** Looks into the log that a gateway has under way; principals take turns. */
+export const READS_AT_ONCE_MAX = 8;
+/** Queries and lists that run at once, of one connection, of one principal and in all; the others wait for their turns. */
+export const QUERIES_PER_CONNECTION_MAX = 8;
+export const QUERIES_PER_PRINCIPAL_MAX = 32;
+export const QUERIES_AT_ONCE_MAX = 128;
+/** That wait, of one principal; beyond, they are refused. */
+export const QUERIES_WAITING_PER_PRINCIPAL_MAX = 1024;
+/** Of one principal over all its connections, or of one address without a token. */
+export const SUBSCRIPTIONS_PER_PRINCIPAL_MAX = 32_768;
+/** Patterns of all subscriptions: of one connection, and of one principal. Every shard keeps each of them. */
+export const PATTERNS_PER_CONNECTION_MAX = 8192;
+export const PATTERNS_PER_PRINCIPAL_MAX = 262_144;
 export const CONNECTIONS_MAX = 10_000;
 export const CONNECTIONS_PER_ADDRESS_MAX = 256;
 /** TCP connections beside the WebSockets: probes, upgrades on their way or refused. */

@@ -202,6 +202,7 @@ export interface WireLimits {
   /** Of this connection. Absent: no limit. */
   readonly publishPerSecond?: number;
   readonly subscribePerSecond?: number;
+  readonly queryPerSecond?: number;
 }
 
 /**

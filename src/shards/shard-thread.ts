@@ -17,6 +17,7 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../protocol/limits.js';
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy } from '../ring/wait.js';
+import { assertInPlace, placeOf } from '../store/in-place.js';
 import { SqliteEventLog } from '../store/sqlite-event-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { Commands } from './commands.js';
@@ -37,12 +38,17 @@ class ShardThread {
   readonly #routes = new Routes();
   readonly #shard: Shard;
   readonly #commands: Commands;
+  /** What threads before this one have shown. */
+  readonly #headShown: number;
   #mailSeen = 0;
 
   constructor(data: ShardThreadData) {
     this.#data = data;
     this.#control = new ShardControl(data.control);
+    this.#headShown = this.#control.head;
     this.#mail = data.mail;
+    const { file } = data.log;
+    if (data.place !== undefined) assertInPlace(file, data.place);
     this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
     const { commitBatchEvents, prunes } = data;
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
@@ -61,10 +67,14 @@ class ShardThread {
       const link = this.#adopt(end);
       link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
     }
-    const { head, wentBackwardsFrom } = this.#log;
+    const { head } = this.#log;
+    const shown = head < this.#headShown ? this.#headShown : undefined;
+    const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
     // Before it is said: whoever hears that the bus is open must not read that it is starting.
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
-    this.#report({ report: 'ready', head, wentBackwardsFrom });
+    const { file } = this.#data.log;
+    const place = this.#data.place ?? (file === ':memory:' ? undefined : placeOf(file));
+    this.#report({ report: 'ready', head, wentBackwardsFrom, place });
   }
 
   run(): void {

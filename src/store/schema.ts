@@ -31,7 +31,7 @@ export const ROW_FLAG_SUPPLIED_ID = 1;
 export const ROW_FLAG_ID_OF_SOURCE = 2;
 
 /** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
-const BUSY_TIMEOUT_MS = 5_000;
+export const BUSY_TIMEOUT_MS = 5_000;
 /** After a checkpoint the WAL file is cut back to this, so that one long read leaves no large file. */
 const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
 const SYNCHRONOUS_FULL = 2;

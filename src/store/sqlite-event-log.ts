@@ -259,6 +259,7 @@ export class SqliteEventLog implements EventLog {
 
   maintain(): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
+    this.#assertInPlace();
     return this.#guard('keeping', () => this.#upkeep.step(this.#head));
   }
 
@@ -329,9 +330,19 @@ export class SqliteEventLog implements EventLog {
     try {
       this.#connection.ensureFlushed(synced, this.#head);
       this.#connection.noteCommit(this.#head);
+      this.#connection.assertInPlace();
     } catch (error) {
       const { message } = storeError(error, this.#file, 'flushing');
       this.#broken = new BusError('STORE_FAILED', message, { cause: error });
+      throw this.#broken;
+    }
+  }
+
+  #assertInPlace(): void {
+    try {
+      this.#connection.assertInPlace();
+    } catch (error) {
+      this.#broken = storeError(error, this.#file, 'looking for');
       throw this.#broken;
     }
   }

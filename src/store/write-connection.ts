@@ -1,8 +1,15 @@
 import { BusError } from '../protocol/errors.js';
 import type { Database, Statement } from './driver.js';
+import { InPlace } from './in-place.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
 import { Reserve } from './reserve.js';
-import { openForReading, openForWriting, PAGE_BYTES, setSynchronous } from './schema.js';
+import {
+  BUSY_TIMEOUT_MS,
+  openForReading,
+  openForWriting,
+  PAGE_BYTES,
+  setSynchronous,
+} from './schema.js';
 import { rewriteWal, WalFlusher } from './wal-file.js';
 import { assertWalIsSound } from './wal-scan.js';
 
@@ -16,6 +23,10 @@ const CHECKPOINT_FRAMES = 256;
 const CHECKPOINT_OVERDUE = 4;
 
 const WAL_FRAME_BYTES = PAGE_BYTES + 24;
+/** A log that has grown to so many frames waits for a moment without readers, to start anew. */
+const RESTART_FRAMES = 1024;
+/** That long: several times what a reader takes for a page, and far less than it takes for a backup. */
+const RESTART_WAIT_MS = 100;
 /** Where there was no room for the reserve, it is tried again this often. */
 const RESERVE_INTERVAL_MS = 1000;
 /** SQLite makes the size that the file has of it. */
@@ -32,16 +43,20 @@ export class WriteConnection {
   readonly #rollback: Statement<[]>;
   readonly #walState: Statement<[], WalState>;
   readonly #copyWal: Statement<[], WalState>;
+  readonly #restart: Statement<[], WalState>;
   #mark: MarkWriter | undefined;
   #flusher: WalFlusher | undefined;
   #reserve: Reserve | undefined;
+  #inPlace: InPlace | undefined;
   /** When the reserve is tried again; 0 while it is whole, and the file may grow up to `#pagesMax`. */
   #reserveAt = 0;
   readonly #pagesMax: number;
   #checkpointFrames = CHECKPOINT_FRAMES;
+  /** Frames in the WAL that are not in the file. */
   #walFrames = 0;
-  /** Frames that the last checkpoint could not take, since a reader still needed older ones. */
+  /** Those of them that the last checkpoint could not take, since a reader still needed older ones. */
   #framesHeld = 0;
+  #restartFrames = RESTART_FRAMES;
   /** Whether the connection is in `synchronous=FULL`. */
   #isFull = true;
   #wasSynced = true;
@@ -66,6 +81,7 @@ export class WriteConnection {
     this.#rollback = database.prepare('ROLLBACK');
     this.#walState = walCheckpoint(database, 'NOOP');
     this.#copyWal = walCheckpoint(database, 'PASSIVE');
+    this.#restart = walCheckpoint(database, 'RESTART');
   }
 
   /** The last sequence that is known to survive power loss. */
@@ -95,6 +111,7 @@ export class WriteConnection {
     if (this.database.memory) return undefined;
     this.#flusher = new WalFlusher(this.#file);
     this.#reserve = new Reserve(this.#file);
+    this.#inPlace = new InPlace([this.#file, `${this.#file}-wal`]);
     // The reserve has to cover them.
     const covered = Math.floor(this.#reserve.bytesMax / WAL_FRAME_BYTES);
     this.#checkpointFrames = Math.max(1, Math.min(CHECKPOINT_FRAMES, covered));
@@ -147,17 +164,37 @@ export class WriteConnection {
   noteCommit(head: number): void {
     if (this.#mark === undefined) return;
     const [, frames, copied] = this.#walState.get() ?? [0, 0, 0];
-    this.#walFrames = frames === copied ? 0 : frames;
+    this.#walFrames = frames - copied;
     this.#mark.write(head, this.#syncedHead === head, frames);
+  }
+
+  /** What is committed may be told as long as its files are where they were. @throws BusError `STORE_FAILED` */
+  assertInPlace(): void {
+    this.#inPlace?.assert();
   }
 
   /** Copies the WAL into the file; the next commit then starts the WAL anew, unless a reader needs it. */
   checkpoint(): void {
-    const state = this.#copyWal.get();
-    if (state === undefined) return;
-    const [, frames, copied] = state;
-    this.#framesHeld = copied === frames ? 0 : frames;
-    if (copied === frames) this.#walFrames = 0;
+    const [, frames, copied] = this.#copyWal.get() ?? [0, 0, 0];
+    this.#walFrames = frames - copied;
+    if (frames >= this.#restartFrames) this.#restartWal(frames);
+    this.#framesHeld = this.#walFrames;
+  }
+
+  /**
+   * Waits until no reader needs the WAL: under readers that overlap there is no such moment by itself. New ones are let in
+   * and read the file alone, those that are under way end with their page. One that reads for long, as a backup does, is
+   * not waited for; the WAL then grows as much again before the next try.
+   */
+  #restartWal(before: number): void {
+    this.database.pragma(`busy_timeout = ${RESTART_WAIT_MS}`);
+    try {
+      const [isBusy, frames, copied] = this.#restart.get() ?? [1, 0, 0];
+      this.#walFrames = Math.max(0, frames - copied);
+      this.#restartFrames = RESTART_FRAMES + (isBusy === 1 ? before : 0);
+    } finally {
+      this.database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    }
   }
 
   /**
@@ -256,6 +293,9 @@ function assertFrames(database: Database, soundFrames: number | undefined): void
   throw new BusError('STORE_FAILED', message, { details: { file, frames, soundFrames } });
 }
 
-function walCheckpoint(database: Database, mode: 'NOOP' | 'PASSIVE'): Statement<[], WalState> {
+function walCheckpoint(
+  database: Database,
+  mode: 'NOOP' | 'PASSIVE' | 'RESTART',
+): Statement<[], WalState> {
   return database.prepare<[], WalState>(`PRAGMA wal_checkpoint(${mode})`).raw();
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assertMayRead } from '../../src/gateway/permissions.js';
 import { topicList } from '../../src/gateway/topic-list.js';
+import { ITSELF } from '../../src/main/asker.js';
 import type { BusEndpoint, TopicInfo } from '../../src/main/bus.js';
 import { INTERNALS } from '../../src/main/internals.js';
 import { PATTERNS_PER_FILTER_MAX, TOPICS_SORTED_MAX } from '../../src/protocol/limits.js';
@@ -38,28 +39,29 @@ describe('a list of topics', () => {
   it('of one who may read nothing asks nobody', async () => {
     const { endpoint, asked } = manyTopics(3, 3);
     const nobody = principal({ readable: [] });
-    for await (const _ of topicList(endpoint, nobody, undefined)) expect.fail('there is one');
+    for await (const _ of topicList(endpoint, nobody, undefined, ITSELF))
+      expect.fail('there is one');
     expect(asked).toEqual([]);
   });
 
   it('is asked for by what may be read', async () => {
     const { endpoint, asked } = manyTopics(1, 1);
     const reader = principal({ readable: ['a.*', 'b.c'] });
-    for await (const _ of topicList(endpoint, reader, undefined));
-    for await (const _ of topicList(endpoint, reader, 'a.x.*'));
+    for await (const _ of topicList(endpoint, reader, undefined, ITSELF));
+    for await (const _ of topicList(endpoint, reader, 'a.x.*', ITSELF));
     expect(asked).toEqual([['a.*', 'b.c'], ['a.x.*']]);
   });
 
   it('is in order while it is short, and is never held as a whole when it is long', async () => {
     const short = manyTopics(3, 4);
     const names: string[] = [];
-    for await (const { name } of topicList(short.endpoint, principal(), undefined))
+    for await (const { name } of topicList(short.endpoint, principal(), undefined, ITSELF))
       names.push(name);
     expect(names).toEqual([...names].sort());
     const perPage = 1000;
     const long = manyTopics(200, perPage);
     let taken = 0;
-    for await (const _ of topicList(long.endpoint, principal(), undefined)) {
+    for await (const _ of topicList(long.endpoint, principal(), undefined, ITSELF)) {
       if (taken++ > TOPICS_SORTED_MAX + perPage) break;
     }
     expect(long.pagesGiven()).toBeLessThanOrEqual(TOPICS_SORTED_MAX / perPage + 2);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ITSELF } from '../../src/main/asker.js';
 import { newestPositions } from '../../src/main/newest.js';
 import { parseFilter } from '../../src/protocol/filter.js';
 import type { Page, PageRequest } from '../../src/store/page.js';
@@ -35,6 +36,7 @@ function readersOf(logs: readonly Log[]) {
 }
 
 const filter = parseFilter('*');
+const asker = ITSELF;
 
 test('the newest events of all shards together are found, however they lie', async () => {
   const log = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 12 }).map((steps) => {
@@ -46,7 +48,13 @@ test('the newest events of all shards together are found, however they lie', asy
       const last = n + 1;
       const heads = logs.map(({ length }) => length);
       const { services } = readersOf(logs);
-      const found = await newestPositions(services, { filter, last, heads, isOver: () => false });
+      const found = await newestPositions(services, {
+        filter,
+        last,
+        heads,
+        isOver: () => false,
+        asker,
+      });
       const left = found.map((position, shard) => heads[shard]! - position);
       const total = heads.reduce((sum, head) => sum + head, 0);
       expect(left.reduce((sum, count) => sum + count, 0)).toBe(Math.min(last, total));
@@ -63,7 +71,7 @@ test('the newest events of all shards together are found, however they lie', asy
 test('no more pages are asked for than the events that were wanted are on', async () => {
   const logs = [Array.from({ length: 900 }, (_, n) => n), Array.from({ length: 900 }, () => 0)];
   const { services, asked } = readersOf(logs);
-  const newest = { filter, last: 30, heads: [900, 900], isOver: () => false };
+  const newest = { filter, last: 30, heads: [900, 900], isOver: () => false, asker };
   expect(await newestPositions(services, newest)).toEqual([870, 900]);
   expect(asked.pages).toBeLessThanOrEqual(12);
 });
@@ -72,6 +80,6 @@ test('nobody is asked any more once the subscription has ended', async () => {
   const logs = [Array.from({ length: 900 }, (_, n) => n)];
   const { services, asked } = readersOf(logs);
   const isOver = (): boolean => asked.pages >= 4;
-  await newestPositions(services, { filter, last: 1_000_000, heads: [900], isOver });
+  await newestPositions(services, { filter, last: 1_000_000, heads: [900], isOver, asker });
   expect(asked.pages).toBe(4);
 });

@@ -22,6 +22,7 @@ export interface ServeOptions
     | 'maxSubscriptions'
     | 'maxPublishPerSecond'
     | 'maxSubscribePerSecond'
+    | 'maxQueriesPerSecond'
   > {
   dir: string;
   host: string;
@@ -46,6 +47,7 @@ const COUNTS = [
   ['max-subscriptions', 1, 'per connection; default 128'],
   ['max-publish-per-second', 0, 'events per connection, 0: no limit; default 0'],
   ['max-subscribe-per-second', 0, 'per connection, 0: no limit; default 0'],
+  ['max-queries-per-second', 0, 'and lists, per connection, 0: no limit; default 0'],
 ] as const;
 
 /** Options that are texts. */

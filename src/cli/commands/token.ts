@@ -21,6 +21,7 @@ interface GrantOptions {
   redact?: string[];
   publishPerSecond?: number;
   subscribePerSecond?: number;
+  queryPerSecond?: number;
   json?: true;
 }
 
@@ -88,6 +89,7 @@ function addGrantOptions(command: Command): Command {
     .option('--redact <path...>', "what it does not get to see of payloads: '$..secret'")
     .addOption(perSecond('--publish-per-second <n>', 'events, over all its connections'))
     .addOption(perSecond('--subscribe-per-second <n>', 'over all its connections'))
+    .addOption(perSecond('--query-per-second <n>', 'queries and lists, over all its connections'))
     .option('--json', 'print it as JSON, with what belongs to it');
 }
 
@@ -197,10 +199,11 @@ async function edit(
 
 function grantsOf(options: GrantOptions): Grants {
   const { publish, subscribe, admin, source, redact } = options;
-  const { publishPerSecond, subscribePerSecond } = options;
+  const { publishPerSecond, subscribePerSecond, queryPerSecond } = options;
   const rates = {
     ...(publishPerSecond !== undefined && { publishPerSecond }),
     ...(subscribePerSecond !== undefined && { subscribePerSecond }),
+    ...(queryPerSecond !== undefined && { queryPerSecond }),
   };
   return {
     ...(publish !== undefined && { publish }),

@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { Principal } from '../../auth/principal.js';
-import type { BusEndpoint, SubscribeOptions, Subscription } from '../../main/bus.js';
+import type { Asker } from '../../main/asker.js';
+import type { BusEndpoint, EventHandler, SubscribeOptions, Subscription } from '../../main/bus.js';
 import { cursorAfter } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { Filter } from '../../protocol/filter.js';
+import { subscribeFor } from '../asked.js';
 import { errorData } from '../error-data.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { TurnQueue } from '../turn-queue.js';
@@ -70,8 +72,14 @@ export class EventStream {
    *
    * @throws BusError what `subscribe` does: no answer has begun then
    */
-  async open(endpoint: BusEndpoint, filter: Filter, options: SubscribeOptions): Promise<void> {
-    const subscription = endpoint.subscribe(filter, (event) => this.#take(event), options);
+  async open(
+    endpoint: BusEndpoint,
+    filter: Filter,
+    options: SubscribeOptions,
+    asker: Asker,
+  ): Promise<void> {
+    const take: EventHandler = (event) => this.#take(event);
+    const subscription = subscribeFor(endpoint, asker, filter, take, options);
     this.#subscription = subscription;
     // `closed` tells it too.
     subscription.on('error', () => {});

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../../auth/principal.js';
+import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import type { Budget } from '../budget/budgets.js';
 import { errorData } from '../error-data.js';
 import { errorHeaders, httpStatusOf } from './http-status.js';
 import type { Parameters } from './parameters.js';
@@ -13,6 +15,9 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly parameters: Parameters;
   readonly principal: Principal;
+  /** Of this request; closed with its answer. */
+  readonly budget: Budget;
+  readonly rates: ConnectionRates;
 }
 
 export const JSON_TYPE = 'application/json';

@@ -11,6 +11,7 @@ import { Refusal } from '../admission.js';
 import { asRefusal, bearerToken } from '../authentication.js';
 import { errorData } from '../error-data.js';
 import { isNormalPath, pathOf } from '../http.js';
+import { normaliseAddress } from '../loopback.js';
 import { BodyBudget } from './body.js';
 import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-origin.js';
 import { refuseForNow } from './event-stream-frames.js';
@@ -109,11 +110,12 @@ export function createHttpApp(context: HttpContext): HttpApp {
 
 /** A spread would leave out what a class inherits. */
 function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
-  const { endpoint, authenticator, rates, texts, turns, settings, log } = context;
+  const { endpoint, authenticator, rates, budgets, texts, turns, settings, log } = context;
   return {
     endpoint,
     authenticator,
     rates,
+    budgets,
     texts,
     turns,
     settings,
@@ -196,7 +198,12 @@ async function run(
   try {
     const principal = isPublic ? ANYBODY : await authenticated(request, context);
     const parameters = new Parameters(request.url ?? '/');
-    await handler({ request, response, parameters, principal }, context);
+    const address = normaliseAddress(request.socket.remoteAddress);
+    const budget = context.budgets.open(principal, address);
+    response.once('close', () => budget.close());
+    if (response.destroyed) budget.close();
+    const rates = context.rates.requests(principal, address);
+    await handler({ request, response, parameters, principal, budget, rates }, context);
   } catch (error) {
     // Whoever has left caused it, and hears no answer.
     if (response.destroyed) return;

@@ -1,6 +1,7 @@
 import type { Authenticator } from '../../auth/principal.js';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../main/bus.js';
+import type { Budgets } from '../budget/budgets.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { TurnQueue } from '../turn-queue.js';
@@ -12,6 +13,7 @@ export interface HttpContext {
   readonly endpoint: BusEndpoint;
   readonly authenticator: Authenticator;
   readonly rates: RateLimiter;
+  readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
   readonly settings: HttpOutboundLimits & {

@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http';
+import { type DrainLimits, DrainWatch } from '../drain-watch.js';
 import type { TurnQueue, TurnTask } from '../turn-queue.js';
 
 /**
  * A streamed answer. What is written within one turn of the event loop leaves in one write. More than
  * `maxOutboundBytes` waiting is congestion: whoever produces then waits for `relieved()`. A congested client that
- * completes no write for `stallMs` is cut.
+ * takes too little over `stallMs` is cut.
  */
-export interface HttpOutboundLimits {
+export interface HttpOutboundLimits extends DrainLimits {
   readonly maxOutboundBytes: number;
-  readonly stallMs: number;
 }
 
 export class HttpOutbound implements TurnTask {
@@ -21,7 +21,9 @@ export class HttpOutbound implements TurnTask {
   #textBytes = 0;
   #isEnded = false;
   #isCongested = false;
-  #stallTimer: NodeJS.Timeout | undefined;
+  readonly #drain: DrainWatch;
+  /** What waited in the response when it was looked at last. */
+  #lastWaiting = 0;
   #relief: Promise<void> | undefined;
   #relieve: () => void = () => {};
 
@@ -36,6 +38,7 @@ export class HttpOutbound implements TurnTask {
     this.#turns = turns;
     this.#limits = limits;
     this.#onStalled = onStalled;
+    this.#drain = new DrainWatch(limits, () => this.#stall());
     response.once('close', () => this.#endCongestion());
   }
 
@@ -55,7 +58,7 @@ export class HttpOutbound implements TurnTask {
     this.#turns.add(this);
     if (this.#isCongested || this.#waitingBytes() <= this.#limits.maxOutboundBytes) return;
     this.#isCongested = true;
-    this.#stallTimer = setTimeout(() => this.#stall(), this.#limits.stallMs);
+    this.#drain.begin();
   }
 
   /** Ends the answer behind what was written. */
@@ -81,12 +84,16 @@ export class HttpOutbound implements TurnTask {
     if (texts.length === 0) return;
     this.#texts = [];
     this.#textBytes = 0;
-    if (this.isOpen) this.#response.write(texts.join(''), this.#onWritten);
+    if (!this.isOpen) return;
+    this.#response.write(texts.join(''), this.#onWritten);
+    this.#lastWaiting = this.#response.writableLength;
   }
 
   readonly #onWritten = (): void => {
+    const before = this.#lastWaiting;
+    this.#lastWaiting = this.#response.writableLength;
     if (!this.#isCongested || this.#response.destroyed) return;
-    this.#stallTimer?.refresh();
+    this.#drain.took(Math.max(0, before - this.#lastWaiting));
     if (this.#waitingBytes() <= this.#limits.maxOutboundBytes / 2) this.#endCongestion();
   };
 
@@ -101,7 +108,7 @@ export class HttpOutbound implements TurnTask {
 
   #endCongestion(): void {
     this.#isCongested = false;
-    clearTimeout(this.#stallTimer);
+    this.#drain.end();
     this.#relief = undefined;
     this.#relieve();
     this.#relieve = () => {};

@@ -9,22 +9,29 @@ import { negotiate } from './media-types.js';
 const LISTS = [JSON_TYPE, NDJSON_TYPE] as const;
 
 export async function listTopics(exchange: Exchange, context: RouteContext): Promise<void> {
-  const { request, parameters, principal } = exchange;
+  const { request, parameters, principal, budget, rates } = exchange;
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['pattern']);
-  const topics = topicList(context.endpoint, principal, parameters.one('pattern'));
-  await sendList(exchange, context, texts(topics), { type });
+  const pattern = parameters.one('pattern');
+  rates.query();
+  await budget.query(async (asker) => {
+    const topics = topicList(context.endpoint, principal, pattern, asker);
+    await sendList(exchange, context, texts(topics), { type });
+  });
 }
 
 export async function listSubscribers(exchange: Exchange, context: RouteContext): Promise<void> {
-  const { request, parameters, principal } = exchange;
+  const { request, parameters, principal, budget, rates } = exchange;
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['topic']);
   const topic = parameters.one('topic');
   // Who listens, and who is behind, is for those who administer what is listened to.
   assertMayAdminister(principal, topic ?? '*');
-  const subscribers = await context.endpoint.subscribers(topic);
-  await sendList(exchange, context, texts(subscribers), { type });
+  rates.query();
+  await budget.query(async () => {
+    const subscribers = await context.endpoint.subscribers(topic);
+    await sendList(exchange, context, texts(subscribers), { type });
+  });
 }
 
 export async function stats(exchange: Exchange, { endpoint }: RouteContext): Promise<void> {
@@ -32,6 +39,7 @@ export async function stats(exchange: Exchange, { endpoint }: RouteContext): Pro
   negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
   parameters.assertKnown([]);
   assertMayAdminister(principal, '*');
+  exchange.rates.query();
   sendJson(response, 200, await endpoint.stats());
 }
 

@@ -76,7 +76,7 @@ class LinePublisher {
     this.#context = context;
     this.#options = options;
     this.#answer = answer;
-    this.#rates = context.rates.connection(exchange.principal);
+    this.#rates = exchange.rates;
     this.#over = AbortSignal.any([context.closing, answer.gone]);
   }
 

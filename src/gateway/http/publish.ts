@@ -103,13 +103,13 @@ function checked(input: EventInput, path: string): EventInput {
 }
 
 async function publishAll(
-  { principal }: Exchange,
-  { endpoint, rates }: RouteContext,
+  { principal, rates }: Exchange,
+  { endpoint }: RouteContext,
   inputs: readonly EventInput[],
   options: PublishOptions,
 ): Promise<PublishAck[]> {
   const events = permittedEvents(principal, inputs);
-  rates.connection(principal).publish(events.length);
+  rates.publish(events.length);
   if (events.length === 1) return [await endpoint.publish(events[0]!, options)];
   try {
     return await endpoint.publishMany(events, options);

@@ -1,9 +1,11 @@
+import type { Asker } from '../../main/asker.js';
 import type { BusEndpoint, Query } from '../../main/bus.js';
 import { cursorAfter, decodeCursor, encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
+import { readFor } from '../asked.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
@@ -18,13 +20,25 @@ const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYP
 const CURSOR_HEADER = 'millrace-cursor';
 
 export async function queryEvents(exchange: Exchange, context: RouteContext): Promise<void> {
-  const { request, response, principal } = exchange;
-  const { endpoint, texts } = context;
+  const { request, principal } = exchange;
   const type = negotiate(headerOf(request, 'accept'), OFFERED);
   const query = queryOf(exchange);
   assertMayRead(principal, query.topic);
+  exchange.rates.query();
+  await exchange.budget.query((asker) => answer(exchange, context, query, type, asker));
+}
+
+async function answer(
+  exchange: Exchange,
+  context: RouteContext,
+  query: Query,
+  type: string,
+  asker: Asker,
+): Promise<void> {
+  const { response, principal } = exchange;
+  const { endpoint, texts } = context;
   const position = new Position(endpoint, query);
-  const events = endpoint.read(query);
+  const events = readFor(endpoint, asker, query);
   const visible = (event: Event): Event => (principal.redacts ? principal.redact(event) : event);
   if (type === CLOUD_EVENT_TYPE) {
     const event = await only(events, query);

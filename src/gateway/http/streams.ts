@@ -48,7 +48,7 @@ export class Streams {
   }
 
   readonly stream = async (exchange: Exchange): Promise<void> => {
-    const { request, response, parameters, principal } = exchange;
+    const { request, response, parameters, principal, budget, rates } = exchange;
     const context = this.#context;
     negotiate(headerOf(request, 'accept'), ['text/event-stream']);
     parameters.assertKnown(KNOWN);
@@ -56,7 +56,7 @@ export class Streams {
     const options = optionsOf(exchange);
     const isCloudEvents = formatOf(parameters) === 'cloudevents';
     assertMayRead(principal, filter);
-    context.rates.connection(principal).subscribe();
+    rates.subscribe();
     if (request.method === 'HEAD') {
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).end();
       return;
@@ -67,6 +67,7 @@ export class Streams {
     const textOf: TextOf = isCloudEvents
       ? (event) => cloudEventText(principal.redact(event))
       : (event) => texts.of(event).text;
+    budget.subscribe(filter.topics.length);
     const place = context.enter(normaliseAddress(request.socket.remoteAddress));
     const stream = new EventStream(response, principal, textOf, context);
     this.#open.add(stream);
@@ -74,7 +75,7 @@ export class Streams {
       place.leave();
       this.#open.delete(stream);
     });
-    await stream.open(context.endpoint, filter, options);
+    await stream.open(context.endpoint, filter, options, budget.asker(context.endpoint.shards));
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
     void stream.ended.then(unwatch);
     // What happened meanwhile told no stream.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
 import { connect, Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { RateLimiter } from '../../../src/auth/rate-limiter.js';
 import { BodyBudget, bodyLines } from '../../../src/gateway/http/body.js';
 import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits.js';
 import { openGateway } from '../support/open-gateway.js';
@@ -123,5 +124,35 @@ describe('one address', () => {
       if (String(told[0]).includes('200')) break;
     }
     for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe('rates', () => {
+  const event = JSON.stringify({ topic: 'a', type: 'note', payload: 1 });
+  const headers = (token: string) => ({
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/json',
+  });
+
+  it('are those of a principal over all its requests, to publish and to query', async () => {
+    const perConnection = { publishPerSecond: 0.01, queryPerSecond: 0.01 };
+    const { url, endpoint } = await openHttp({
+      rates: new RateLimiter({ perConnection }),
+      principals: { a: principal({ id: 'a' }), b: principal({ id: 'b' }) },
+    });
+    const publish = (token: string) =>
+      fetch(`${url}/v1/events`, { method: 'POST', headers: headers(token), body: event });
+    const paths = ['/v1/events?topic=a', '/v1/topics', '/v1/subscribers', '/v1/stats'];
+    const query = (token: string, path: string) =>
+      fetch(`${url}${path}`, { headers: headers(token) });
+    expect((await publish('a')).status).toBe(200);
+    const refused = await publish('a');
+    expect(refused.status).toBe(429);
+    expect(await refused.json()).toMatchObject({ code: 'RATE_LIMITED' });
+    expect((await publish('b')).status).toBe(200);
+    expect(endpoint.events).toHaveLength(2);
+    expect((await query('a', paths[0]!)).status).toBe(200);
+    for (const path of paths) expect((await query('a', path)).status, path).toBe(429);
+    expect((await query('b', paths[1]!)).status).toBe(200);
   });
 });

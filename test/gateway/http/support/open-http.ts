@@ -4,6 +4,7 @@ import { afterEach } from 'vitest';
 import { openAccess } from '../../../../src/auth/open-access.js';
 import type { Authenticator, Principal } from '../../../../src/auth/principal.js';
 import { RateLimiter } from '../../../../src/auth/rate-limiter.js';
+import { Budgets } from '../../../../src/gateway/budget/budgets.js';
 import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
 import { createHttpApp, type HttpApp } from '../../../../src/gateway/http/http-app.js';
 import type { HttpContext } from '../../../../src/gateway/http/http-context.js';
@@ -37,11 +38,13 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
     endpoint,
     authenticator: principals === undefined ? openAccess() : tokens(principals, listeners),
     rates: new RateLimiter(),
+    budgets: new Budgets(),
     texts: new TextsByPrincipal(),
     turns: new TurnQueue(),
     settings: {
       maxOutboundBytes: 1024 * 1024,
       stallMs: 10_000,
+      minDrainBytesPerSecond: 4096,
       heartbeatMs: 30_000,
       basePath: '',
       ...settings,

@@ -1,0 +1,252 @@
+import type { Principal } from '../../auth/principal.js';
+import { keyOf } from '../../auth/rate-limiter.js';
+import type { Asker } from '../../main/asker.js';
+import { BusError } from '../../protocol/errors.js';
+import {
+  CLIENT_CREDIT_BYTES,
+  CLIENT_CREDIT_BYTES_MIN,
+  HELD_BYTES_MAX,
+  HELD_BYTES_PER_CONNECTION_MAX,
+  HELD_BYTES_PER_PRINCIPAL_MAX,
+  PATTERNS_PER_CONNECTION_MAX,
+  PATTERNS_PER_PRINCIPAL_MAX,
+  QUERIES_AT_ONCE_MAX,
+  QUERIES_PER_CONNECTION_MAX,
+  QUERIES_PER_PRINCIPAL_MAX,
+  QUERIES_WAITING_PER_PRINCIPAL_MAX,
+  READS_AT_ONCE_MAX,
+  SUBSCRIPTIONS_PER_CONNECTION_MAX,
+  SUBSCRIPTIONS_PER_PRINCIPAL_MAX,
+} from '../../protocol/limits.js';
+import { Share } from './share.js';
+
+/**
+ * What a gateway's clients may have of what they all share: memory, turns at the log, queries, subscriptions and patterns.
+ * Counted for each connection (a plain HTTP request is one as well), for each principal over all its connections (those
+ * without a token: for each address), and in all. One for a gateway; one thread.
+ */
+export interface BudgetLimits {
+  readonly maxSubscriptions: number;
+  readonly maxSubscriptionsPerPrincipal: number;
+  readonly maxPatterns: number;
+  readonly maxPatternsPerPrincipal: number;
+  readonly maxQueries: number;
+  readonly maxQueriesPerPrincipal: number;
+  readonly maxHeldBytes: number;
+  readonly maxHeldBytesPerPrincipal: number;
+  readonly maxHeldBytesTotal: number;
+}
+
+export const BUDGET_LIMITS: BudgetLimits = {
+  maxSubscriptions: SUBSCRIPTIONS_PER_CONNECTION_MAX,
+  maxSubscriptionsPerPrincipal: SUBSCRIPTIONS_PER_PRINCIPAL_MAX,
+  maxPatterns: PATTERNS_PER_CONNECTION_MAX,
+  maxPatternsPerPrincipal: PATTERNS_PER_PRINCIPAL_MAX,
+  maxQueries: QUERIES_PER_CONNECTION_MAX,
+  maxQueriesPerPrincipal: QUERIES_PER_PRINCIPAL_MAX,
+  maxHeldBytes: HELD_BYTES_PER_CONNECTION_MAX,
+  maxHeldBytesPerPrincipal: HELD_BYTES_PER_PRINCIPAL_MAX,
+  maxHeldBytesTotal: HELD_BYTES_MAX,
+};
+
+/** Of one principal. */
+interface Account {
+  readonly bytes: Share;
+  readonly queries: Share;
+  connections: number;
+  subscriptions: number;
+  patterns: number;
+  /** Queries that wait or run. */
+  asked: number;
+}
+
+export class Budgets {
+  readonly #limits: BudgetLimits;
+  readonly #bytes: Share;
+  readonly #queries = Share.whole(QUERIES_AT_ONCE_MAX);
+  readonly #accounts = new Map<string, Account>();
+
+  constructor(limits: BudgetLimits = BUDGET_LIMITS) {
+    this.#limits = limits;
+    this.#bytes = Share.whole(limits.maxHeldBytesTotal, READS_AT_ONCE_MAX);
+  }
+
+  /** Bytes that are held for all clients together. */
+  get heldBytes(): number {
+    return this.#bytes.held;
+  }
+
+  /** Principals that have a connection. */
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  /** Of a connection, or a request; to be disposed of with it. */
+  open(principal: Principal, address: string): Budget {
+    const key = keyOf(principal, address);
+    const limits = this.#limits;
+    let account = this.#accounts.get(key);
+    if (account === undefined) {
+      account = {
+        bytes: this.#bytes.part(limits.maxHeldBytesPerPrincipal),
+        queries: this.#queries.part(limits.maxQueriesPerPrincipal),
+        connections: 0,
+        subscriptions: 0,
+        patterns: 0,
+        asked: 0,
+      };
+      this.#accounts.set(key, account);
+    }
+    account.connections++;
+    const close = (): void => {
+      if (--account.connections > 0) return;
+      this.#accounts.delete(key);
+      account.bytes.dispose();
+      account.queries.dispose();
+    };
+    return new Budget(limits, account, close);
+  }
+}
+
+/** Of a subscription, to be changed and given back. */
+export interface PlacedSubscription {
+  /** @throws BusError `LIMIT_EXCEEDED`; it has the patterns then that it had */
+  update(patterns: number): void;
+  /** Idempotent. */
+  leave(): void;
+}
+
+export class Budget {
+  /** Of history and of what waits in the socket. */
+  readonly bytes: Share;
+  readonly #limits: BudgetLimits;
+  readonly #account: Account;
+  readonly #queries: Share;
+  readonly #onClose: () => void;
+  #subscriptions = 0;
+  #patterns = 0;
+  #isClosed = false;
+
+  constructor(limits: BudgetLimits, account: Account, onClose: () => void) {
+    this.#limits = limits;
+    this.#account = account;
+    this.#onClose = onClose;
+    this.bytes = account.bytes.part(limits.maxHeldBytes);
+    this.#queries = account.queries.part(limits.maxQueries);
+  }
+
+  /** The principal, or the gateway, holds all that it may: less is kept for each client. */
+  get isPressed(): boolean {
+    return this.#account.bytes.isFull;
+  }
+
+  /** Nobody is there any more: what waits for its turn is not done. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#count(-this.#subscriptions, -this.#patterns);
+    this.#isClosed = true;
+    this.bytes.dispose();
+    this.#queries.dispose();
+    this.#onClose();
+  }
+
+  /** For what this connection subscribes to; `shards` of the bus share its credit. */
+  asker(shards: number): Asker {
+    const equal = Math.floor(
+      this.#limits.maxHeldBytes / (Math.max(1, this.#subscriptions) * shards),
+    );
+    const creditBytes = Math.max(CLIENT_CREDIT_BYTES_MIN, Math.min(CLIENT_CREDIT_BYTES, equal));
+    return this.#asker(creditBytes);
+  }
+
+  /**
+   * Runs a query or a list when it is its turn.
+   *
+   * @throws BusError `LIMIT_EXCEEDED` where too many of the principal wait already
+   */
+  async query<T>(run: (asker: Asker) => Promise<T>): Promise<T> {
+    const account = this.#account;
+    const limit = this.#limits.maxQueriesPerPrincipal + QUERIES_WAITING_PER_PRINCIPAL_MAX;
+    if (account.asked >= limit) {
+      const message = `${account.asked} queries of this principal wait, which is the limit`;
+      throw new BusError('LIMIT_EXCEEDED', message, { details: { limit, limitOf: 'principal' } });
+    }
+    account.asked++;
+    try {
+      return await this.#queries.run(1, () => run(this.#asker(CLIENT_CREDIT_BYTES)));
+    } finally {
+      account.asked--;
+    }
+  }
+
+  /** @throws BusError `LIMIT_EXCEEDED` */
+  subscribe(patterns: number): PlacedSubscription {
+    this.#checkSubscriptions();
+    this.#checkPatterns(patterns);
+    let counted = patterns;
+    let hasLeft = false;
+    this.#count(1, patterns);
+    return {
+      update: (changed) => {
+        this.#checkPatterns(changed - counted);
+        this.#count(0, changed - counted);
+        counted = changed;
+      },
+      leave: () => {
+        if (hasLeft) return;
+        hasLeft = true;
+        this.#count(-1, -counted);
+      },
+    };
+  }
+
+  #asker(creditBytes: number): Asker {
+    const budget = this;
+    const { bytes } = this;
+    return {
+      creditBytes,
+      get isGone() {
+        return budget.#isClosed;
+      },
+      look: (bytesMax, look) => bytes.run(bytesMax, look),
+      hold: (held) => bytes.hold(held),
+    };
+  }
+
+  #checkSubscriptions(): void {
+    const { maxSubscriptions, maxSubscriptionsPerPrincipal } = this.#limits;
+    if (this.#subscriptions >= maxSubscriptions) {
+      const message = `this connection has ${maxSubscriptions} subscriptions, which is the limit`;
+      throw refusal(message, { maxSubscriptions, limitOf: 'connection' });
+    }
+    if (this.#account.subscriptions < maxSubscriptionsPerPrincipal) return;
+    const message = `this principal has ${maxSubscriptionsPerPrincipal} subscriptions, which is the limit`;
+    throw refusal(message, { maxSubscriptionsPerPrincipal, limitOf: 'principal' });
+  }
+
+  #checkPatterns(more: number): void {
+    if (more <= 0) return;
+    const { maxPatterns, maxPatternsPerPrincipal } = this.#limits;
+    if (this.#patterns + more > maxPatterns) {
+      const message = `the subscriptions of this connection would have ${this.#patterns + more} patterns; ${maxPatterns} is the limit`;
+      throw refusal(message, { maxPatterns, limitOf: 'connection' });
+    }
+    const all = this.#account.patterns + more;
+    if (all <= maxPatternsPerPrincipal) return;
+    const message = `the subscriptions of this principal would have ${all} patterns; ${maxPatternsPerPrincipal} is the limit`;
+    throw refusal(message, { maxPatternsPerPrincipal, limitOf: 'principal' });
+  }
+
+  #count(subscriptions: number, patterns: number): void {
+    // All was given back when it was closed.
+    if (this.#isClosed) return;
+    this.#subscriptions += subscriptions;
+    this.#patterns += patterns;
+    this.#account.subscriptions += subscriptions;
+    this.#account.patterns += patterns;
+  }
+}
+
+function refusal(message: string, details: Readonly<Record<string, unknown>>): BusError {
+  return new BusError('LIMIT_EXCEEDED', message, { details });
+}

@@ -1,0 +1,42 @@
+/**
+ * Whether a client whose outbound is full takes what waits for it, fast enough to be worth the memory that it holds meanwhile.
+ * A client that takes a byte now and then would hold it for ever.
+ */
+export interface DrainLimits {
+  readonly stallMs: number;
+  /** Over each `stallMs`. */
+  readonly minDrainBytesPerSecond: number;
+}
+
+export class DrainWatch {
+  readonly #limits: DrainLimits;
+  readonly #onStalled: () => void;
+  #taken = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limits: DrainLimits, onStalled: () => void) {
+    this.#limits = limits;
+    this.#onStalled = onStalled;
+  }
+
+  begin(): void {
+    this.#taken = 0;
+    this.#timer ??= setInterval(() => this.#look(), this.#limits.stallMs);
+  }
+
+  took(bytes: number): void {
+    this.#taken += bytes;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const { stallMs, minDrainBytesPerSecond } = this.#limits;
+    const least = Math.max(1, (minDrainBytesPerSecond * stallMs) / 1000);
+    if (this.#taken < least) this.#onStalled();
+    this.#taken = 0;
+  }
+}

@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
+import { Share } from '../../src/gateway/budget/share.js';
+import { principal } from './http/support/open-http.js';
+
+/** Work that ends when it is told to, and in which order it was begun. */
+class Works {
+  readonly begun: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+
+  start(share: Share, name: string, amount = 1): void {
+    void share.run(amount, () => {
+      this.begun.push(name);
+      return new Promise<void>((resolve) => this.#ends.set(name, resolve));
+    });
+  }
+
+  async end(name: string): Promise<void> {
+    this.#ends.get(name)!();
+    await settled();
+  }
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a share', () => {
+  it('gives turns to principals one after the other, whatever each of them asks for', async () => {
+    const whole = Share.whole(Number.POSITIVE_INFINITY, 1);
+    const works = new Works();
+    const [greedy, modest] = [whole.part(100), whole.part(100)];
+    const connections = [greedy.part(100), greedy.part(100)];
+    for (let n = 0; n < 3; n++) works.start(connections[0]!, `a${n}`);
+    works.start(connections[1]!, 'b0');
+    works.start(modest.part(100), 'm0');
+    await settled();
+    for (let n = 0; n < 5; n++) await works.end(works.begun.at(-1)!);
+    expect(works.begun).toEqual(['a0', 'a1', 'm0', 'b0', 'a2']);
+  });
+
+  it('passes over who is full, until it holds less', async () => {
+    const whole = Share.whole(1000);
+    const works = new Works();
+    const full = whole.part(500).part(10);
+    const other = whole.part(500).part(10);
+    full.hold(10);
+    works.start(full, 'f');
+    works.start(other, 'o');
+    await settled();
+    expect(works.begun).toEqual(['o']);
+    full.hold(-1);
+    await settled();
+    expect(works.begun).toEqual(['o']);
+    full.hold(-3);
+    await settled();
+    expect(works.begun).toEqual(['o', 'f']);
+  });
+
+  it('leaves to those with less than an equal part their turns when the whole is used up', async () => {
+    const whole = Share.whole(100);
+    const works = new Works();
+    const [rich, poor] = [whole.part(1000), whole.part(1000)];
+    rich.hold(100);
+    works.start(rich.part(1000), 'r');
+    works.start(poor.part(1000), 'p');
+    await settled();
+    expect(works.begun).toEqual(['p']);
+    expect([rich.isFull, poor.isFull]).toEqual([true, false]);
+    rich.hold(-80);
+    await settled();
+    expect(works.begun).toEqual(['p', 'r']);
+  });
+
+  it('has everything back, and everybody has had a turn, when all is over', async () => {
+    const action = fc.record({
+      principal: fc.nat(2),
+      connection: fc.nat(2),
+      amount: fc.nat(6),
+      keeps: fc.nat(3),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 40 }), async (actions) => {
+        const whole = Share.whole(12, 2);
+        const principals = [whole.part(8), whole.part(8), whole.part(8)];
+        const parts = principals.map((one) => [one.part(4), one.part(4), one.part(4)]);
+        let most = 0;
+        let running = 0;
+        const done = actions.map(async ({ principal: p, connection: c, amount, keeps }) => {
+          const share = parts[p]![c]!;
+          await share.run(amount, async () => {
+            most = Math.max(most, ++running);
+            await settled();
+            running--;
+          });
+          share.hold(keeps);
+          await settled();
+          share.hold(-keeps);
+        });
+        await Promise.all(done);
+        expect(whole.held).toBe(0);
+        expect(most).toBeLessThanOrEqual(2);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('that is disposed of has given back what it held, once', async () => {
+    const whole = Share.whole(10);
+    const part = whole.part(10);
+    const works = new Works();
+    works.start(part, 'w', 5);
+    part.hold(3);
+    await settled();
+    part.dispose();
+    part.hold(-3);
+    await works.end('w');
+    expect(whole.held).toBe(0);
+  });
+});
+
+describe('a budget', () => {
+  const who = principal();
+  const limits = {
+    ...BUDGET_LIMITS,
+    maxSubscriptions: 2,
+    maxSubscriptionsPerPrincipal: 3,
+    maxPatterns: 10,
+    maxPatternsPerPrincipal: 15,
+  };
+
+  it('counts subscriptions and patterns of each connection and of each principal', () => {
+    const budgets = new Budgets(limits);
+    const [first, second] = [budgets.open(who, '::1'), budgets.open(who, '::2')];
+    const placed = first.subscribe(6);
+    const refused = (limitOf: string) =>
+      expect.objectContaining({
+        code: 'LIMIT_EXCEEDED',
+        details: expect.objectContaining({ limitOf }),
+      });
+    expect(() => first.subscribe(5)).toThrow(refused('connection'));
+    first.subscribe(4);
+    expect(() => first.subscribe(0)).toThrow(refused('connection'));
+    expect(() => second.subscribe(6)).toThrow(refused('principal'));
+    second.subscribe(5);
+    expect(() => second.subscribe(0)).toThrow(refused('principal'));
+    placed.update(1);
+    expect(() => placed.update(7)).toThrow('patterns');
+    placed.leave();
+    placed.leave();
+    second.subscribe(5);
+  });
+
+  it('is of one address where nobody has shown a token', () => {
+    const budgets = new Budgets(limits);
+    const nobody = principal({ id: 'anonymous', isAnonymous: true });
+    for (const address of ['::1', '::2']) {
+      const [a, b] = [budgets.open(nobody, address), budgets.open(nobody, address)];
+      for (const one of [a, a, b]) one.subscribe(1);
+      expect(() => b.subscribe(1)).toThrow('this principal has 3 subscriptions');
+    }
+    expect(budgets.size).toBe(2);
+  });
+
+  it('is forgotten with the last connection of its principal', () => {
+    const budgets = new Budgets(limits);
+    const [first, second] = [budgets.open(who, '::1'), budgets.open(who, '::1')];
+    first.bytes.hold(100);
+    expect(budgets.heldBytes).toBe(100);
+    first.close();
+    first.close();
+    expect([budgets.heldBytes, budgets.size]).toEqual([0, 1]);
+    second.close();
+    expect(budgets.size).toBe(0);
+  });
+
+  it('lets some queries run, more wait, and refuses what is beyond', async () => {
+    const budgets = new Budgets({ ...limits, maxQueries: 2, maxQueriesPerPrincipal: 3 });
+    let running = 0;
+    const never = (): Promise<never> => {
+      running++;
+      return new Promise(() => {});
+    };
+    const [first, second] = [budgets.open(who, '::1'), budgets.open(who, '::1')];
+    for (let n = 0; n < 1000; n++) void first.query(never);
+    for (let n = 0; n < 27; n++) void second.query(never);
+    await settled();
+    expect(running).toBe(3);
+    await expect(second.query(never)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    const other = budgets.open(principal({ id: 'other' }), '::1');
+    void other.query(never);
+    await settled();
+    expect(running).toBe(4);
+  });
+});
