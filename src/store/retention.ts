@@ -77,7 +77,7 @@ export class Retention {
     this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#topics = topics;
     this.#rules = rules;
-    this.#positions = rules.map(() => 0);
+    this.#positions = rules.map((rule) => readMeta(database, positionKey(rule)));
     this.#prunedThrough = readMeta(database, 'pruned_through');
     this.#prunedEvents = readMeta(database, 'pruned_events');
     this.#select = database
@@ -110,12 +110,24 @@ export class Retention {
       if (!this.#mayHaveWork(rule)) continue;
       const rows = this.#select.all(this.#positions[rule]!, ROWS_PER_STEP);
       const doomed = this.#doomed(rule, rows, now);
-      const last = rows[doomed.looked - 1];
-      if (doomed.rows.length > 0) this.#remove(doomed.rows, head);
-      if (last !== undefined) this.#positions[rule] = last[0];
+      const before = this.#positions[rule]!;
+      this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
+      try {
+        if (doomed.rows.length > 0) this.#remove(doomed.rows, head);
+      } catch (error) {
+        this.#positions[rule] = before;
+        throw error;
+      }
       if (doomed.looked === ROWS_PER_STEP) return true;
     }
     return false;
+  }
+
+  /** Where the rules go on after the next open, in the caller's transaction. */
+  writePositions(): void {
+    for (const [rule, position] of this.#positions.entries()) {
+      if (position > 0) this.#setMeta.run(positionKey(this.#rules[rule]!), position);
+    }
   }
 
   /** What the log holds of the topics that match. */
@@ -231,9 +243,15 @@ export class Retention {
       this.#setMeta.run('pruned_recorded_at', last[1]);
     }
     this.#setMeta.run('pruned_events', this.#prunedEvents + rows.length);
+    this.writePositions();
     const oldestBlock = blockOf(this.#oldest.get() ?? head + 1);
     if (oldestBlock <= this.#oldestBlock) return;
     this.#oldestBlock = oldestBlock;
     this.#deleteIndexBlocks.run(oldestBlock);
   }
+}
+
+/** Of a pattern, whatever its limits are: that its topics have nothing left up to there stays true for ever. */
+function positionKey({ pattern = '*' }: RetentionRule): string {
+  return `retention:${pattern}`;
 }

@@ -351,11 +351,16 @@ export class SqliteEventLog implements EventLog {
     this.#guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
   }
 
+  #writeTotals(): void {
+    this.#index.writeTotals(this.#head);
+    this.#retention.writePositions();
+  }
+
   /** Where there is no room for the totals, the next open adds them up. */
   #finishTotals(): void {
     try {
       this.#connection.setFull(true);
-      this.#database.transaction(() => this.#index.writeTotals(this.#head)).immediate();
+      this.#database.transaction(() => this.#writeTotals()).immediate();
       this.#connection.noteCommit(this.#head);
     } catch (error) {
       const failure = storeError(error, this.#file, 'closing');

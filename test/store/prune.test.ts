@@ -1,3 +1,4 @@
+import { cpSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openManifest } from '../../src/store/manifest.js';
 import type { PruneRequest } from '../../src/store/retention.js';
@@ -93,6 +94,43 @@ describe('a removal that was asked for', () => {
     expect(log.prune(request({ excessEvents: 1000 }))).toMatchObject({ events: 25 });
     expect(log.totals('*')).toEqual({ events: 0, bytes: 0 });
     expect(log.head).toBe(50);
+    log.close();
+  });
+});
+
+describe('a rule of retention', () => {
+  const rules = { retention: [{ pattern: 'gone', maxEvents: 1 }] };
+  const open = (dir: string) => new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, ...rules });
+  const add = (log: SqliteEventLog, topic: string): void => {
+    log.append(record({ topic, timestamp: 10_000 }), 0, 10_000);
+    log.commit(true, []);
+  };
+  /** The steps until there is no more to do. */
+  const steps = (log: SqliteEventLog): number => {
+    let taken = 1;
+    while (log.pruneStep(20_000)) taken++;
+    return taken;
+  };
+
+  it('goes on where it was, and not from the oldest event that others keep', () => {
+    const kept = openLog(5000, ['kept']);
+    kept.log.close();
+    let log = open(kept.dir);
+    for (let n = 0; n < 3; n++) add(log, 'gone');
+    expect(steps(log)).toBeGreaterThan(1);
+    log.close();
+    log = open(kept.dir);
+    add(log, 'gone');
+    expect(steps(log)).toBe(1);
+    expect(sequences(log).slice(-1)).toEqual([5004]);
+    // As a process that is killed leaves it.
+    const copy = temporaryDirectory();
+    cpSync(kept.dir, copy, { recursive: true });
+    log.close();
+    log = open(copy);
+    add(log, 'gone');
+    expect(steps(log)).toBe(1);
+    expect(sequences(log).slice(-1)).toEqual([5005]);
     log.close();
   });
 });
