@@ -117,6 +117,7 @@ const configSchema = objectOf(
     compression: v.exactOptional(yesOrNo),
     allowedOrigins: v.exactOptional(listOf(someText, 'origins')),
     allowedHosts: v.exactOptional(listOf(someText, 'host names')),
+    trustedProxies: v.exactOptional(listOf(someText, 'addresses')),
     tls: v.exactOptional(
       objectOf(
         v.strictObject({
@@ -149,6 +150,9 @@ const configSchema = objectOf(
     minDrainBytesPerSecond: v.exactOptional(wholeNumber(0)),
     stallMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
     heartbeatMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+    keepAliveMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+    maxUnauthenticated: v.exactOptional(wholeNumber(1)),
+    maxUnauthenticatedPerAddress: v.exactOptional(wholeNumber(1)),
     logLevel: v.exactOptional(oneOf(LOG_LEVELS)),
   }),
 );

@@ -88,6 +88,9 @@ const GATEWAY_SETTINGS = [
   'maxHeldBytesPerPrincipal',
   'maxHeldBytesTotal',
   'heartbeatMs',
+  'keepAliveMs',
+  'maxUnauthenticated',
+  'maxUnauthenticatedPerAddress',
 ] as const satisfies readonly (keyof GatewayOptions & keyof Config)[];
 
 /** What has a flag, and is the gateway's under the same name. */
@@ -99,6 +102,7 @@ const GATEWAY_FLAGS = [
   'compression',
   'allowedOrigins',
   'allowedHosts',
+  'trustedProxies',
   'maxConnections',
   'maxConnectionsPerAddress',
   'maxConnectsPerSecond',

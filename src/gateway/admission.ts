@@ -2,14 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { TokenBucket } from '../auth/token-bucket.js';
 import { BusError } from '../protocol/errors.js';
-import {
-  ADDRESSES_RATED_MAX,
-  UNAUTHENTICATED_CONNECTIONS_MAX,
-  UNAUTHENTICATED_PER_ADDRESS_MAX,
-} from '../protocol/limits.js';
+import { ADDRESSES_RATED_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin } from './loopback.js';
 import type { GatewaySettings } from './settings.js';
+import type { Peer } from './trusted-proxies.js';
 
 /**
  * Who may come near at all, before it is asked who it is: by the names under which the server is
@@ -66,12 +63,9 @@ export class Admission {
    *
    * @throws Refusal
    */
-  checkRequest(request: IncomingMessage, address: string): void {
-    if (this.#isLocalOnly && !isLoopbackAddress(address)) {
-      const message = `${address} is another machine, and no authentication is configured`;
-      throw new Refusal(403, 'FORBIDDEN', message);
-    }
-    const { host, origin } = request.headers;
+  checkRequest(request: IncomingMessage, { address, host, scheme }: Peer): void {
+    if (this.#isLocalOnly) this.#checkLocal(request, address);
+    const { origin } = request.headers;
     // Node keeps the first, a proxy may have gone by the other.
     if (countOf(request, 'host') > 1) {
       throw new Refusal(400, 'MESSAGE_INVALID', 'the request has more than one Host');
@@ -82,10 +76,25 @@ export class Admission {
       const message = `host ${quote(host)} is not served here; see the option allowedHosts`;
       throw new Refusal(403, 'FORBIDDEN', message);
     }
-    if (origin !== undefined && !this.#isOriginAllowed(origin, host)) {
+    if (origin !== undefined && !this.#isOriginAllowed(origin, host, scheme)) {
       const message = `pages of ${quote(origin)} may not connect; see the option allowedOrigins`;
       throw new Refusal(403, 'FORBIDDEN', message);
     }
+  }
+
+  /** @throws Refusal */
+  #checkLocal({ headers }: IncomingMessage, address: string): void {
+    if (!isLoopbackAddress(address)) {
+      const message = `${address} is another machine, and no authentication is configured`;
+      throw new Refusal(403, 'FORBIDDEN', message);
+    }
+    const isForwarded = headers['x-forwarded-for'] ?? headers.forwarded;
+    if (isForwarded === undefined || !this.#settings.trustedProxies.isEmpty) return;
+    // A proxy on this machine makes everybody come from here.
+    const message =
+      'the request came through a proxy, and no authentication is configured; ' +
+      'see the options auth and trustedProxies';
+    throw new Refusal(403, 'FORBIDDEN', message);
   }
 
   /**
@@ -124,6 +133,7 @@ export class Admission {
 
   #checkRoom(address: string, isIdentified: boolean): void {
     const { maxConnections, maxConnectionsPerAddress } = this.#settings;
+    const { maxUnauthenticated, maxUnauthenticatedPerAddress } = this.#settings;
     if (this.#open >= maxConnections) {
       const message = `the server has ${maxConnections} connections, which is the limit`;
       throw new Refusal(503, 'LIMIT_EXCEEDED', message, { maxConnections });
@@ -134,13 +144,13 @@ export class Admission {
       throw new Refusal(429, 'LIMIT_EXCEEDED', message, { maxConnectionsPerAddress });
     }
     if (isIdentified) return;
-    if (unidentified >= UNAUTHENTICATED_PER_ADDRESS_MAX) {
+    if (unidentified >= maxUnauthenticatedPerAddress) {
       const message = `${address} has ${unidentified} connections that have not authenticated`;
-      throw new Refusal(429, 'LIMIT_EXCEEDED', message, { unauthenticated: unidentified });
+      throw new Refusal(429, 'LIMIT_EXCEEDED', message, { maxUnauthenticatedPerAddress });
     }
-    if (this.#unidentified < UNAUTHENTICATED_CONNECTIONS_MAX) return;
+    if (this.#unidentified < maxUnauthenticated) return;
     const message = `the server has ${this.#unidentified} connections that have not authenticated`;
-    throw new Refusal(503, 'LIMIT_EXCEEDED', message, { unauthenticated: this.#unidentified });
+    throw new Refusal(503, 'LIMIT_EXCEEDED', message, { maxUnauthenticated });
   }
 
   #checkRate(address: string): void {
@@ -169,12 +179,13 @@ export class Admission {
   }
 
   /** A browser says which page a connection comes from; other clients say nothing. */
-  #isOriginAllowed(origin: string, host: string | undefined): boolean {
+  #isOriginAllowed(origin: string, host: string | undefined, scheme: string | undefined): boolean {
     if (isLoopbackOrigin(origin) || this.#settings.allowedOrigins.has(origin)) return true;
     if (host === undefined || !URL.canParse(origin)) return false;
     const url = new URL(origin);
-    // Its own pages: the scheme is left out, as a proxy may stand between.
-    return url.origin === origin && url.host === host.toLowerCase();
+    if (url.origin !== origin || url.host !== host.toLowerCase()) return false;
+    // Its own pages. The scheme is left out where a proxy may stand between that has not said it.
+    return scheme === undefined || url.protocol === `${scheme}:`;
   }
 }
 

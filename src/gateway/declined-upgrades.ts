@@ -9,10 +9,11 @@ import type { Duplex } from 'node:stream';
 export class DeclinedUpgrades {
   readonly #server: Server;
 
-  constructor(onRequest: RequestListener) {
+  constructor(onRequest: RequestListener, keepAliveMs: number) {
     this.#server = createServer(onRequest);
     // A body has limits of its own, as on the gateway's own server.
     this.#server.requestTimeout = 0;
+    this.#server.keepAliveTimeout = keepAliveMs;
   }
 
   /** Answers the request as if it had asked for no upgrade. */

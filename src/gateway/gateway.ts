@@ -30,10 +30,10 @@ import { httpStatusOf } from './http/http-status.js';
 import { busReadiness } from './http/probes.js';
 import { answerRefusal, pathOf, refuseUpgrade } from './http.js';
 import { GatewayListener } from './listener.js';
-import { normaliseAddress } from './loopback.js';
 import { GatewayMetrics } from './metrics.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
 import { SharedFrames } from './shared-frames.js';
+import type { Peer } from './trusted-proxies.js';
 import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
 
@@ -51,7 +51,7 @@ export class Gateway {
   readonly #log: GatewayLogger;
   readonly #connections = new Set<Connection>();
   readonly #http: HttpApp;
-  readonly #declined = new DeclinedUpgrades((request, response) => this.request(request, response));
+  readonly #declined: DeclinedUpgrades;
   readonly #metrics: GatewayMetrics;
   readonly #heartbeat: NodeJS.Timeout;
   #listener: GatewayListener | undefined;
@@ -74,7 +74,7 @@ export class Gateway {
     const { auth, maxFrameBytes } = settings;
     this.#settings = settings;
     this.#log = log;
-    this.#admission = new Admission(settings, isMounted && auth === undefined);
+    this.#admission = new Admission(settings, auth === undefined);
     if (!isMounted) this.#listener = new GatewayListener(settings, log);
     this.#authenticator = openAuthenticator(auth, { log });
     this.#authenticator.onRevoked((principal) => this.#revoke(principal));
@@ -82,10 +82,15 @@ export class Gateway {
       ...contextOf(endpoint, settings, this.#authenticator, log),
       logsFrames,
     };
+    this.#declined = new DeclinedUpgrades(
+      (request, response) => this.request(request, response),
+      settings.keepAliveMs,
+    );
     const { budgets } = this.#context;
     this.#metrics = new GatewayMetrics(endpoint, () => budgets.heldBytes);
     this.#http = createHttpApp({
       ...this.#context,
+      addressOf: (request) => this.#peerOf(request).address,
       enter: (address) => this.#admission.enter(address, true),
       readiness: () => busReadiness(endpoint, this.#isClosing),
       metrics: () => this.#metrics.metrics(),
@@ -136,11 +141,11 @@ export class Gateway {
   request(request: IncomingMessage, response: ServerResponse): void {
     response.on('error', (error) => this.#log('debug', 'response error', { error: error.message }));
     cutWhoGoesOnSending(request, response);
-    const address = normaliseAddress(request.socket.remoteAddress);
+    const peer = this.#peerOf(request);
     try {
-      this.#admission.checkRequest(request, address);
+      this.#admission.checkRequest(request, peer);
     } catch (error) {
-      this.#tellRefused(address, error);
+      this.#tellRefused(peer.address, error);
       answerRefusal(request, response, httpStatusOf(error), errorData(error));
       return;
     }
@@ -154,9 +159,9 @@ export class Gateway {
       return;
     }
     stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
-    const address = normaliseAddress(request.socket.remoteAddress);
-    this.#upgrade(request, stream, head, address).catch((error: unknown) => {
-      this.#tellRefused(address, error);
+    const peer = this.#peerOf(request);
+    this.#upgrade(request, stream, head, peer).catch((error: unknown) => {
+      this.#tellRefused(peer.address, error);
       refuseUpgrade(stream, httpStatusOf(error), errorData(error));
     });
   }
@@ -184,13 +189,13 @@ export class Gateway {
     request: IncomingMessage,
     stream: Duplex,
     head: Buffer,
-    address: string,
+    peer: Peer,
   ): Promise<void> {
-    this.#checkUpgrade(request, address);
+    this.#checkUpgrade(request, peer);
     const token = bearerToken(request.headers.authorization);
     const isOpen = token !== undefined || !this.#authenticator.isRequired;
     // Who shows a token at once must not be held up by those who have shown none.
-    const place = this.#admission.enter(address, isOpen);
+    const place = this.#admission.enter(peer.address, isOpen);
     // However the connection ends, and be it before it is one.
     stream.once('close', () => place.leave());
     if (stream.destroyed) place.leave();
@@ -211,17 +216,21 @@ export class Gateway {
   }
 
   /** @throws Refusal */
-  #checkUpgrade(request: IncomingMessage, address: string): void {
+  #checkUpgrade(request: IncomingMessage, peer: Peer): void {
     const path = pathOf(request);
     if (path !== this.#settings.basePath + WIRE_PATH) {
       throw new Refusal(404, 'NOT_FOUND', `there is no WebSocket at ${quote(path)}`);
     }
     if (this.#isClosing) throw stopping();
-    this.#admission.checkRequest(request, address);
+    this.#admission.checkRequest(request, peer);
     const offered = request.headers['sec-websocket-protocol'];
     if (offered === undefined || offersProtocol(offered)) return;
     const message = `subprotocol ${quote(offered)} is not spoken here; ${WIRE_PROTOCOL} is`;
     throw new Refusal(400, 'MESSAGE_INVALID', message);
+  }
+
+  #peerOf(request: IncomingMessage): Peer {
+    return this.#settings.trustedProxies.peerOf(request);
   }
 
   #tellRefused(address: string, error: unknown): void {

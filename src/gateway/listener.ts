@@ -55,6 +55,7 @@ export class GatewayListener {
     this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
     // A body has limits of its own: one that is read line by line may take as long as it likes.
     this.#server.requestTimeout = 0;
+    this.#server.keepAliveTimeout = settings.keepAliveMs;
     this.#server.on('connection', (socket: Socket) => this.#admit(socket));
   }
 
@@ -119,6 +120,8 @@ export class GatewayListener {
   /** Whoever asks for nothing at all is counted nowhere else. */
   #admit(socket: Socket): void {
     const address = normaliseAddress(socket.remoteAddress);
+    // Its clients are counted by their own addresses.
+    if (this.#settings.trustedProxies.has(address)) return;
     const most = this.#settings.maxConnectionsPerAddress + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
     const count = this.#sockets.get(address) ?? 0;
     if (count >= most) {

@@ -14,11 +14,16 @@ import {
   DRAIN_BYTES_PER_SECOND_MIN,
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
+  HTTP_KEEP_ALIVE_MS,
+  UNAUTHENTICATED_CONNECTIONS_MAX,
+  UNAUTHENTICATED_PER_ADDRESS_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { BUDGET_LIMITS } from './budget/budgets.js';
 import { isLoopbackHost } from './loopback.js';
+import { AllowedOrigins, isOrigin } from './origins.js';
+import { isProxy, TrustedProxies } from './trusted-proxies.js';
 
 /** The gateway's options, parsed once: every field there, checked and frozen. */
 export interface GatewaySettings {
@@ -31,6 +36,9 @@ export interface GatewaySettings {
   readonly maxConnectionsPerAddress: number;
   /** 0: no limit, here and below. */
   readonly maxConnectsPerSecond: number;
+  /** Connections that have shown no token yet. */
+  readonly maxUnauthenticated: number;
+  readonly maxUnauthenticatedPerAddress: number;
   readonly maxSubscriptions: number;
   readonly maxSubscriptionsPerPrincipal: number;
   readonly maxPatterns: number;
@@ -45,6 +53,7 @@ export interface GatewaySettings {
   readonly stallMs: number;
   readonly minDrainBytesPerSecond: number;
   readonly heartbeatMs: number;
+  readonly keepAliveMs: number;
   readonly authenticateMs: number;
   readonly maxPublishPerSecond: number;
   readonly maxSubscribePerSecond: number;
@@ -52,7 +61,8 @@ export interface GatewaySettings {
   readonly compression: boolean;
   readonly auth: AuthOptions | undefined;
   readonly tls: TlsOptions | undefined;
-  readonly allowedOrigins: ReadonlySet<string>;
+  readonly allowedOrigins: AllowedOrigins;
+  readonly trustedProxies: TrustedProxies;
   /** In lower case, without a port. */
   readonly allowedHosts: ReadonlySet<string>;
 }
@@ -82,11 +92,14 @@ const INTEGERS = {
   maxHeldBytes: [BUDGET_LIMITS.maxHeldBytes, 1024, HELD_MAX],
   maxHeldBytesPerPrincipal: [BUDGET_LIMITS.maxHeldBytesPerPrincipal, 1024, HELD_MAX],
   maxHeldBytesTotal: [BUDGET_LIMITS.maxHeldBytesTotal, 1024, HELD_MAX],
+  maxUnauthenticated: [UNAUTHENTICATED_CONNECTIONS_MAX, 1, 1_000_000],
+  maxUnauthenticatedPerAddress: [UNAUTHENTICATED_PER_ADDRESS_MAX, 1, 1_000_000],
   maxFrameBytes: [WEBSOCKET_FRAME_BYTES_MAX, 1024, BYTES_MAX],
   maxOutboundBytes: [CONNECTION_OUTBOUND_BYTES_MAX, 1024, BYTES_MAX],
   stallMs: [CONNECTION_STALL_MS, 1, TIMER_MS_MAX],
   minDrainBytesPerSecond: [DRAIN_BYTES_PER_SECOND_MIN, 0, BYTES_MAX],
   heartbeatMs: [HEARTBEAT_MS, 1, TIMER_MS_MAX],
+  keepAliveMs: [HTTP_KEEP_ALIVE_MS, 1, TIMER_MS_MAX],
   authenticateMs: [AUTHENTICATE_MS, 1, TIMER_MS_MAX],
   maxPublishPerSecond: [0, 0, RATE_MAX],
   maxSubscribePerSecond: [0, 0, RATE_MAX],
@@ -95,7 +108,16 @@ const INTEGERS = {
 
 type IntegerOption = keyof typeof INTEGERS;
 
-const OTHERS = ['host', 'basePath', 'auth', 'tls', 'compression', 'allowedOrigins', 'allowedHosts'];
+const OTHERS = [
+  'host',
+  'basePath',
+  'auth',
+  'tls',
+  'compression',
+  'allowedOrigins',
+  'allowedHosts',
+  'trustedProxies',
+];
 const KNOWN = new Set([...Object.keys(INTEGERS), ...OTHERS]);
 const TLS_FIELDS = ['certFile', 'keyFile', 'passphrase'] as const;
 
@@ -135,8 +157,9 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
     compression: parseBoolean('compression', options.compression, refuse),
     auth: parseAuth(options.auth, faults),
     tls: parseTls(options.tls, refuse),
-    allowedOrigins: parseNames('allowedOrigins', options.allowedOrigins, parseOrigin, refuse),
-    allowedHosts: parseNames('allowedHosts', options.allowedHosts, parseHostName, refuse),
+    allowedOrigins: new AllowedOrigins(parseNames(NAMES.allowedOrigins, options, refuse)),
+    allowedHosts: parseNames(NAMES.allowedHosts, options, refuse),
+    trustedProxies: new TrustedProxies(parseNames(NAMES.trustedProxies, options, refuse)),
   };
   if (faults.length > 0) throw faulty(faults);
   const isLocal = isLoopbackHost(settings.host);
@@ -232,10 +255,34 @@ function parseTls(tls: unknown, refuse: Refuse): TlsOptions | undefined {
   return Object.freeze({ ...(tls as TlsOptions) });
 }
 
+interface NamesOption {
+  readonly option: 'allowedOrigins' | 'allowedHosts' | 'trustedProxies';
+  /** The name as it is kept; undefined for what is none. */
+  readonly parse: (name: unknown) => string | undefined;
+  readonly fault: string;
+}
+
+const NAMES = {
+  allowedOrigins: {
+    option: 'allowedOrigins',
+    parse: (name) => (isOrigin(name) ? name : undefined),
+    fault: 'no origin such as https://app.example or https://*.app.example',
+  },
+  allowedHosts: {
+    option: 'allowedHosts',
+    parse: parseHostName,
+    fault: 'no host name without a port',
+  },
+  trustedProxies: {
+    option: 'trustedProxies',
+    parse: (name) => (isProxy(name) ? name : undefined),
+    fault: "no address, network such as 10.0.0.0/8, 'loopback' or 'private'",
+  },
+} as const satisfies Record<string, NamesOption>;
+
 function parseNames(
-  option: string,
-  names: unknown,
-  parse: (name: unknown) => string | undefined,
+  { option, parse, fault }: NamesOption,
+  { [option]: names }: GatewayOptions,
   refuse: Refuse,
 ): ReadonlySet<string> {
   if (names === undefined) return new Set();
@@ -246,18 +293,10 @@ function parseNames(
   const parsed = new Set<string>();
   for (const [index, name] of names.entries()) {
     const one = parse(name);
-    if (one !== undefined) parsed.add(one);
-    else if (option === 'allowedOrigins') {
-      refuse(`${option}[${index}]`, `is ${quote(name)}, no origin such as https://app.example`);
-    } else refuse(`${option}[${index}]`, `is ${quote(name)}, no host name without a port`);
+    if (one === undefined) refuse(`${option}[${index}]`, `is ${quote(name)}, ${fault}`);
+    else parsed.add(one);
   }
   return parsed;
-}
-
-function parseOrigin(origin: unknown): string | undefined {
-  const url = typeof origin === 'string' && URL.canParse(origin) ? new URL(origin) : undefined;
-  const isOrigin = url !== undefined && url.origin !== 'null' && url.origin === origin;
-  return isOrigin ? url.origin : undefined;
 }
 
 function parseHostName(name: unknown): string | undefined {

@@ -73,10 +73,18 @@ export interface MountOptions {
   authenticateMs?: number;
   /** Stands before every path, also of the WebSocket: with `/bus`, events are at `/bus/v1/events`. Default: nothing. */
   basePath?: string;
-  /** Origins, `https://app.example`, whose pages may connect beside the server's own and those from this machine. */
+  /**
+   * Origins whose pages may connect beside the server's own and those from this machine: `https://app.example`,
+   * `https://*.app.example` (one label or more), those of apps (`capacitor://localhost`, `chrome-extension://ID`), or `null`.
+   */
   allowedOrigins?: readonly string[];
   /** Names, `events.example`, by which the server may be called beside IP addresses and those of this machine. */
   allowedHosts?: readonly string[];
+  /**
+   * Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses, networks (`10.0.0.0/8`), `loopback`,
+   * `private`. Default: none, and whoever comes through one without `auth` is refused.
+   */
+  trustedProxies?: readonly string[];
   /** Compress WebSocket messages (`permessage-deflate`) for clients that offer it; default false. */
   compression?: boolean;
 
@@ -84,6 +92,10 @@ export interface MountOptions {
   maxConnectionsPerAddress?: number;
   /** New connections a second from one address; default: no limit on this machine, else 100. */
   maxConnectsPerSecond?: number;
+  /** Connections that have shown no token yet, of all; default 1024. */
+  maxUnauthenticated?: number;
+  /** The same of one address; default 64. */
+  maxUnauthenticatedPerAddress?: number;
   /** Per connection. */
   maxSubscriptions?: number;
   /** Of one principal over all its connections; of those without a token: of one address. Here and below. */
@@ -107,6 +119,8 @@ export interface MountOptions {
   /** What is too little; default 4096. */
   minDrainBytesPerSecond?: number;
   heartbeatMs?: number;
+  /** How long an idle HTTP connection is kept; default 75 s, longer than proxies keep theirs. Not of a server of your own. */
+  keepAliveMs?: number;
   /** Events per second and connection, to which all HTTP requests of a principal count as one; default: no limit. */
   maxPublishPerSecond?: number;
   /** Calls of `subscribe` and `update` per second and connection; default: no limit. */

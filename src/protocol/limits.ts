@@ -278,6 +278,8 @@ export const HTTP_QUERY_LENGTH_MAX = 12 * KIB;
 export const HTTP_PARAMETERS_MAX = 1024;
 /** Levels of a JSON body around an event's payload: array, event, and CloudEvents' own. */
 export const HTTP_ENVELOPE_DEPTH = 3;
+/** Longer than proxies keep a connection that they mean to use again (60 s, mostly): else one is closed just as they do. */
+export const HTTP_KEEP_ALIVE_MS = 75_000;
 /** Proxies cut a connection that is silent for a minute or less. */
 export const SSE_HEARTBEAT_MS = 15_000;
 /** A browser is told to wait this long before it connects again, and up to as long once more, so that not all come at once. */

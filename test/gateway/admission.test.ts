@@ -11,12 +11,17 @@ import { SocketClient } from './support/socket-client.js';
 function verdict(
   headers: Record<string, string>,
   options: GatewayOptions = {},
-  { address = '127.0.0.1', isLocalOnly = false } = {},
+  {
+    address = '127.0.0.1',
+    isLocalOnly = false,
+    scheme,
+  }: { address?: string; isLocalOnly?: boolean; scheme?: string } = {},
 ): string {
   const incoming = new IncomingMessage(new Socket());
   Object.assign(incoming.headers, headers);
+  const peer = { address, host: headers.host, scheme };
   try {
-    new Admission(parseGatewaySettings(options), isLocalOnly).checkRequest(incoming, address);
+    new Admission(parseGatewaySettings(options), isLocalOnly).checkRequest(incoming, peer);
     return 'taken';
   } catch (error) {
     return (error as { code: string }).code;
@@ -96,6 +101,78 @@ describe('the page that a browser comes from', () => {
     // Its own name does not make a page the server's own, if the server is not called so.
     const rebound = { host: 'evil.example', origin: 'http://evil.example' };
     expect(verdict(rebound, options)).toBe('FORBIDDEN');
+  });
+});
+
+describe('the origins that are allowed', () => {
+  const from = (origin: string, ...allowedOrigins: string[]) =>
+    verdict(
+      { host: 'events.example', origin },
+      { allowedOrigins, allowedHosts: ['events.example'] },
+    );
+
+  it('are those of apps and extensions too, as they are written', () => {
+    const apps = [
+      'capacitor://localhost',
+      'ionic://localhost',
+      'tauri://localhost',
+      'https://tauri.localhost',
+      'chrome-extension://abcdefghijklmnop',
+      'moz-extension://1f2e3d4c-0000-4000-8000-abcdefabcdef',
+      'null',
+    ];
+    for (const origin of apps) {
+      expect(from(origin), origin).toBe('FORBIDDEN');
+      expect(from(origin, origin), origin).toBe('taken');
+    }
+    expect(from('capacitor://localhost.evil', 'capacitor://localhost')).toBe('FORBIDDEN');
+  });
+
+  it('have one label or more where a star stands', () => {
+    const allowed = ['https://*.app.example', 'http://*.lab.example:8080'];
+    for (const origin of [
+      'https://a.app.example',
+      'https://a.b.app.example',
+      'http://x.lab.example:8080',
+    ]) {
+      expect(from(origin, ...allowed), origin).toBe('taken');
+    }
+    for (const origin of [
+      'https://app.example',
+      'http://a.app.example',
+      'https://a.app.example:444',
+      'https://evilapp.example',
+      'https://.app.example',
+      'https://evil.example/.app.example',
+      'https://evil.example?.app.example',
+      'https://evil.example#.app.example',
+      'https://evil@a.app.example',
+      'https://evil.example:443.app.example',
+      'https://a.app.example.evil.example',
+    ]) {
+      expect(from(origin, ...allowed), origin).toBe('FORBIDDEN');
+    }
+  });
+
+  it.each([
+    'https://*',
+    'https://*.com',
+    'https://a.*.example',
+    '*',
+    'file://x',
+    'https://a.example/',
+  ])('cannot be %s', (origin) => {
+    expect(() => parseGatewaySettings({ allowedOrigins: [origin] })).toThrow(
+      expect.objectContaining({ code: 'OPTION_INVALID' }),
+    );
+  });
+
+  it('have the scheme that a trusted proxy says', () => {
+    const headers = { host: 'events.example', origin: 'http://events.example' };
+    const options = { allowedHosts: ['events.example'] };
+    expect(verdict(headers, options)).toBe('taken');
+    expect(verdict(headers, options, { scheme: 'http' })).toBe('taken');
+    expect(verdict(headers, options, { scheme: 'https' })).toBe('FORBIDDEN');
   });
 });
 

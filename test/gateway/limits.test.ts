@@ -132,7 +132,7 @@ describe('plain HTTP', () => {
     expect((await http(port, '/elsewhere', { headers })).status).toBe(404);
     expect(
       (await http(port, '/events?x=1', { headers: { ...headers, upgrade: 'h2c' } })).status,
-    ).toBe(400);
+    ).toBe(426);
   });
 });
 

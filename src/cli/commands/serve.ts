@@ -34,6 +34,7 @@ export interface ServeOptions
   tlsKeyFile?: string;
   allowedOrigins?: string[];
   allowedHosts?: string[];
+  trustedProxies?: string[];
   logLevel: LogLevel;
 }
 
@@ -63,6 +64,11 @@ const TEXTS = [
 const LISTS = [
   ['allowed-origins', 'origin', 'whose pages may connect too'],
   ['allowed-hosts', 'name', 'by which the server may be called too'],
+  [
+    'trusted-proxies',
+    'address',
+    'address, network, loopback or private: whose X-Forwarded-* is believed',
+  ],
 ] as const;
 
 export function addServeCommand(program: Command): void {

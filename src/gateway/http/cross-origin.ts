@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * What browsers are told. A request with an `Origin` arrives here only if that origin is allowed, so it may read the
  * answer; every other page is refused before.
  */
-const EXPOSED = 'Millrace-Cursor, Retry-After, Allow';
+const EXPOSED = 'Millrace-Cursor, Retry-After, Allow, WWW-Authenticate';
 const ALLOWED_HEADERS = [
   'accept',
   'authorization',
@@ -12,6 +12,8 @@ const ALLOWED_HEADERS = [
   'last-event-id',
   'millrace-durability',
   'millrace-persist',
+  'traceparent',
+  'tracestate',
 ];
 const PREFLIGHT_SECONDS = 600;
 
@@ -45,6 +47,10 @@ export function answerPreflight(
       (name) => ALLOWED_HEADERS.includes(name) || /^ce-[a-z0-9]+$/.test(name),
     );
     if (allowed.length > 0) response.setHeader('access-control-allow-headers', allowed.join(', '));
+    // A page of the internet asks before it speaks to a machine of this network.
+    if (headers['access-control-request-private-network'] === 'true') {
+      response.setHeader('access-control-allow-private-network', 'true');
+    }
     response.setHeader('access-control-max-age', PREFLIGHT_SECONDS);
   }
   response.writeHead(204).end();

@@ -15,6 +15,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly parameters: Parameters;
   readonly principal: Principal;
+  /** The client's. */
+  readonly address: string;
   /** Of this request; closed with its answer. */
   readonly budget: Budget;
   readonly rates: ConnectionRates;

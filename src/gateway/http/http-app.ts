@@ -11,7 +11,6 @@ import { Refusal } from '../admission.js';
 import { asRefusal, bearerToken } from '../authentication.js';
 import { errorData } from '../error-data.js';
 import { isNormalPath, pathOf } from '../http.js';
-import { normaliseAddress } from '../loopback.js';
 import { BodyBudget } from './body.js';
 import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-origin.js';
 import { refuseForNow } from './event-stream-frames.js';
@@ -121,6 +120,7 @@ function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
     settings,
     log,
     bodies: new BodyBudget(),
+    addressOf: (request) => context.addressOf(request),
     enter: (address) => context.enter(address),
     readiness: () => context.readiness(),
     ...(context.metrics !== undefined && { metrics: context.metrics }),
@@ -198,12 +198,13 @@ async function run(
   try {
     const principal = isPublic ? ANYBODY : await authenticated(request, context);
     const parameters = new Parameters(request.url ?? '/');
-    const address = normaliseAddress(request.socket.remoteAddress);
+    const address = context.addressOf(request);
     const budget = context.budgets.open(principal, address);
     response.once('close', () => budget.close());
     if (response.destroyed) budget.close();
     const rates = context.rates.requests(principal, address);
-    await handler({ request, response, parameters, principal, budget, rates }, context);
+    const exchange = { request, response, parameters, principal, address, budget, rates };
+    await handler(exchange, context);
   } catch (error) {
     // Whoever has left caused it, and hears no answer.
     if (response.destroyed) return;

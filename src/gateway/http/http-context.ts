@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Authenticator } from '../../auth/principal.js';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../main/bus.js';
@@ -23,11 +24,13 @@ export interface HttpContext {
   };
   readonly log: GatewayLogger;
   /**
-   * A place among the connections, for a stream that stays.
+   * A place among the connections of an address, for a stream that stays.
    *
    * @throws Refusal where there are too many, or they come too fast
    */
   enter(address: string): { leave(): void };
+  /** The client's, where proxies stand between too. */
+  addressOf(request: IncomingMessage): string;
   /** Prometheus text. Left out: there is nothing at `/metrics`. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether the server can serve, point by point. */

@@ -3,7 +3,6 @@ import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
-import { normaliseAddress } from '../loopback.js';
 import { assertMayRead } from '../permissions.js';
 import { cloudEventText } from './cloud-events.js';
 import { EventStream, type TextOf } from './event-stream.js';
@@ -48,7 +47,7 @@ export class Streams {
   }
 
   readonly stream = async (exchange: Exchange): Promise<void> => {
-    const { request, response, parameters, principal, budget, rates } = exchange;
+    const { request, response, parameters, principal, address, budget, rates } = exchange;
     const context = this.#context;
     negotiate(headerOf(request, 'accept'), ['text/event-stream']);
     parameters.assertKnown(KNOWN);
@@ -68,7 +67,7 @@ export class Streams {
       ? (event) => cloudEventText(principal.redact(event))
       : (event) => texts.of(event).text;
     budget.subscribe(filter.topics.length);
-    const place = context.enter(normaliseAddress(request.socket.remoteAddress));
+    const place = context.enter(address);
     const stream = new EventStream(response, principal, textOf, context);
     this.#open.add(stream);
     void stream.ended.then(() => {

@@ -50,6 +50,7 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
       ...settings,
     },
     log: () => {},
+    addressOf: () => '127.0.0.1',
     enter: () => ({ leave: () => {} }),
     readiness: async () => [],
     ...context,
