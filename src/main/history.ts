@@ -65,9 +65,15 @@ export class HistoryReader {
 
   /**
    * Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
-   * of what was pruned before it began; one that starts at what is left does not miss that.
+   * of what was pruned before it began; one that starts at what is left does not miss that. `onBegun`: what is pruned from
+   * now on is told.
    */
-  async read(subscription: BusSubscription, part: ShardPart, tellFirst: boolean): Promise<void> {
+  async read(
+    subscription: BusSubscription,
+    part: ShardPart,
+    tellFirst: boolean,
+    onBegun: () => void = () => {},
+  ): Promise<void> {
     let tellGap = tellFirst;
     const proxy = this.#proxies[part.shard]!;
     const decoder = new RecordDecoder();
@@ -80,6 +86,7 @@ export class HistoryReader {
           CONTROL_RESUME,
           (): ResumeCommand => ({ subscription: number, position: part.received, tellGap }),
         );
+        onBegun();
         return;
       }
       await subscription.whenRoom(part);
@@ -108,6 +115,7 @@ export class HistoryReader {
         subscription.pushHistory(part, event, length);
       });
       part.received = Math.max(part.received, page.next);
+      onBegun();
       subscription.flush();
     }
   }

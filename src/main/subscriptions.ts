@@ -275,11 +275,20 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
       proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
     );
     if (subscription.ended) return;
-    subscription.resolveReady();
     const tellGap = typeof from === 'object' && 'after' in from;
+    let unbegun = proxies.length;
+    if (unbegun === 0) subscription.resolveReady();
     await Promise.all(
       proxies.map(({ shard }) =>
-        this.#history.read(subscription, subscription.parts[shard]!, tellGap),
+        this.#history.read(
+          subscription,
+          subscription.parts[shard]!,
+          tellGap,
+          once(() => {
+            // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
+            if (--unbegun === 0) subscription.resolveReady();
+          }),
+        ),
       ),
     );
   }
@@ -324,6 +333,14 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
       if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
     });
   }
+}
+
+function once(call: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) call();
+    isDone = true;
+  };
 }
 
 function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {

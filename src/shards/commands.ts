@@ -141,7 +141,7 @@ export class Commands {
     const consumer = this.#link.consumers.get(command.subscription);
     if (consumer === undefined || consumer.mode !== REPLAYING) return null;
     const { position, tellGap } = command;
-    consumer.gapsTold = tellGap ? 0 : this.#log.prunedThrough;
+    consumer.gapsTold = 0;
     consumer.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
     consumer.position = position;
     consumer.mode = CATCHING_UP;

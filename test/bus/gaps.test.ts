@@ -98,6 +98,44 @@ describe('a gap', () => {
     );
   });
 
+  test.each(['earliest', { since: new Date(0) }, { last: 9000 }] as const)(
+    'covers what is pruned right after ready, before the first of it has come: from %j',
+    async (from) => {
+      const bus = await openTestBus({ shards: 1 });
+      for (let first = 0; first < 10_000; first += 2000) await publish(bus, 'log', first, 2000);
+      await publish(bus, 'other', 0, 1);
+      const late = new Collector(bus, '*', { from });
+      await late.subscription.ready;
+      await bus.prune({ pattern: 'log', maxEvents: 0 });
+      await publish(bus, 'other', 1, 1);
+      await until('the newest event', () => late.events.at(-1)?.sequence === 10_002);
+      const stood = typeof from === 'object' && 'last' in from ? 1001 : 0;
+      expectMissingCovered(late, 10_002, stood + 1);
+    },
+  );
+
+  test('covers what is pruned while one is fed, though more had gone of another topic before', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    await publish(bus, 'low', 0, 2000);
+    await publish(bus, 'high', 0, 100);
+    await bus.prune({ pattern: 'high', maxEvents: 0 });
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = await Collector.start(bus, '*', {
+      from: 'earliest',
+      maxBuffer: 10,
+      hold: () => gate,
+    });
+    await bus.prune({ pattern: 'low', maxEvents: 0 });
+    await publish(bus, 'low', 2000, 1);
+    release();
+    await until('the newest event', () => slow.events.at(-1)?.sequence === 2101);
+    expect(slow.events.length).toBeLessThan(2000);
+    expectMissingCovered(slow, 2000);
+  });
+
   test('covers all that a stuck subscriber missed while history was pruned', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 200 }] });
     let release = (): void => undefined;
@@ -138,9 +176,9 @@ describe('a gap', () => {
 });
 
 /** Every sequence was delivered or lies in a gap that was told. */
-function expectMissingCovered(collector: Collector, head: number): void {
+function expectMissingCovered(collector: Collector, head: number, first = 1): void {
   const delivered = new Set(collector.events.map(({ sequence }) => sequence));
-  for (let sequence = 1; sequence <= head; sequence++) {
+  for (let sequence = first; sequence <= head; sequence++) {
     if (delivered.has(sequence)) continue;
     const covered = collector.gaps.some(({ from, to }) => from <= sequence && sequence <= to);
     if (!covered) throw new Error(`sequence ${sequence} was neither delivered nor in a gap`);
