@@ -76,7 +76,7 @@ export class JwtVerifier {
     };
   }
 
-  /** @throws BusError `UNAUTHENTICATED` */
+  /** @throws BusError `UNAUTHENTICATED`, `AUTH_UNAVAILABLE` */
   async authenticate(token: string): Promise<Principal> {
     const claims = await this.#verify(token);
     const expiresAt = Math.floor(Number(claims.exp) * 1000);
@@ -92,6 +92,7 @@ export class JwtVerifier {
     try {
       return (await jwtVerify(token, this.#key, options)).payload;
     } catch (error) {
+      if (error instanceof BusError) throw error;
       throw refusal(reasonOf(error));
     }
   }

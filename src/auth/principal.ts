@@ -54,7 +54,8 @@ export interface Authenticator {
    * `token`: an API key or a JWT; `undefined` where the client has shown none.
    *
    * @throws BusError `UNAUTHENTICATED`: no token where one is required, an unknown or revoked key, a JWT that does not
-   * verify or has expired. The message never holds the token.
+   * verify or has expired. `AUTH_UNAVAILABLE`: it cannot be judged now, and may be shown again later. The message never
+   * holds the token.
    */
   authenticate(token: string | undefined): Promise<Principal>;
   /**

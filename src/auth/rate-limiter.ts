@@ -38,10 +38,11 @@ export class RateLimiter {
     this.#maxPrincipals = options.maxPrincipals ?? RATED_PRINCIPALS_MAX;
   }
 
-  /** The limits of one connection, to be kept as long as it is open. */
-  connection(principal: Principal, address = ''): ConnectionRates {
+  /** The limits of one connection, to be kept as long as it is open. `before`: those it had with its last token. */
+  connection(principal: Principal, address = '', before?: ConnectionRates): ConnectionRates {
     const own: Buckets = new Map();
-    return this.#rates(principal, address, () => own);
+    const rates = this.#rates(principal, address, () => own);
+    return before === undefined ? rates : rates.after(before);
   }
 
   /** The limits of plain HTTP requests: all that a principal makes are one connection. */
@@ -106,6 +107,11 @@ export class ConnectionRates {
     this.#own = own;
     this.#shared = shared;
     this.#principal = principal;
+  }
+
+  /** Of the same connection: what it has used up it does not get again. */
+  after(before: ConnectionRates): ConnectionRates {
+    return new ConnectionRates(before.#own, this.#shared, this.#principal);
   }
 
   /** @throws BusError `RATE_LIMITED` with `details` `{ retryAfterMs, perSecond, limitOf }`; nothing is taken then */

@@ -1,4 +1,5 @@
 import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose';
+import { BusError } from '../protocol/errors.js';
 import {
   JWKS_BYTES_MAX,
   JWKS_CACHE_MS,
@@ -11,7 +12,8 @@ import type { AuthLogger } from './auth-log.js';
 /**
  * An issuer's key set at an address. It is fetched when it is first needed, when it is old, and when a token names a
  * key that is not in it; at most once in half a minute, also where it cannot be fetched, so that no client can make us
- * trouble the issuer. One thread.
+ * trouble the issuer. Where it cannot be fetched nothing is known against a token: that is `AUTH_UNAVAILABLE`, and may
+ * be tried again. One thread.
  */
 export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -20,21 +22,29 @@ export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
     cooldownDuration: JWKS_COOLDOWN_MS,
     timeoutDuration: JWKS_TIMEOUT_MS,
     [customFetch]: async (address, options) => {
-      if (performance.now() - failedAt < JWKS_COOLDOWN_MS) {
-        throw new Error('it could not be fetched a moment ago');
-      }
+      const waitMs = Math.ceil(failedAt + JWKS_COOLDOWN_MS - performance.now());
+      if (waitMs > 0) throw unavailable(waitMs);
       try {
         return await boundedFetch(address, options);
       } catch (error) {
         failedAt = performance.now();
-        log('error', 'the key set of the JWT issuer cannot be fetched; its tokens are refused', {
-          url,
-          fault: reasonOf(error),
-        });
-        throw error;
+        log(
+          'error',
+          'the key set of the JWT issuer cannot be fetched; its tokens cannot be checked',
+          {
+            url,
+            fault: reasonOf(error),
+          },
+        );
+        throw unavailable(JWKS_COOLDOWN_MS, error);
       }
     },
   });
+}
+
+function unavailable(retryAfterMs: number, cause?: unknown): BusError {
+  const message = 'the JWT cannot be checked now: the keys of its issuer cannot be fetched';
+  return new BusError('AUTH_UNAVAILABLE', message, { cause, details: { retryAfterMs } });
 }
 
 async function boundedFetch(address: string, options: RequestInit): Promise<Response> {

@@ -7,6 +7,7 @@ import { WIRE_PROTOCOL } from '../protocol/wire-name.js';
 import type { ParsedConnectOptions } from './options.js';
 import { invalid, parseServerFrame, serverError } from './server-frame.js';
 import type { OpenSocket, Socket, SocketListener } from './socket.js';
+import { TokenRenewal } from './token-renewal.js';
 
 /**
  * One connection, from asking for a token to its end, which comes exactly once whatever happens: a
@@ -41,6 +42,7 @@ export class Connection implements SocketListener {
   #heardAt = 0;
   #askedAt: number | undefined;
   #probeMs: number;
+  readonly #renewal = new TokenRenewal(() => void this.#renew());
 
   constructor(openSocket: OpenSocket, options: ParsedConnectOptions, listener: ConnectionListener) {
     this.#options = options;
@@ -81,8 +83,23 @@ export class Connection implements SocketListener {
 
   onOpen(): void {
     if (this.#token === undefined) return;
-    const payload = { token: this.#token };
+    this.#show(this.#token);
     this.#token = undefined;
+  }
+
+  /** A failure leaves the connection as it is: it has a token that holds for now. */
+  async #renew(): Promise<void> {
+    try {
+      const token = await this.#options.getToken?.();
+      if (!this.#isOver && token) this.#show(token);
+    } catch {
+      // Asked again below; and at the latest by the next connection, which tells what is wrong.
+    }
+    if (!this.#isOver) this.#renewal.plan();
+  }
+
+  #show(token: string): void {
+    const payload = { token };
     const frame = { type: 'authenticate', requestId: AUTHENTICATE_ID, payload };
     this.#socket!.send(JSON.stringify(frame));
   }
@@ -163,9 +180,11 @@ export class Connection implements SocketListener {
   }
 
   #onAuthenticated(frame: ServerFrame): void {
+    if (this.#isReady && frame.type === 'error') return;
     if (frame.type === 'error') throw serverError(frame.payload);
     if (frame.type !== 'authenticated') throw invalid(`${frame.type} is no answer to a token`);
     this.#isAuthenticated = true;
+    this.#renewal.taken(frame.payload.expiresAt);
     this.#begin();
   }
 
@@ -214,6 +233,7 @@ export class Connection implements SocketListener {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
+    this.#renewal.stop();
     this.#socket?.close(code, reason);
   }
 

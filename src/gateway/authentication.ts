@@ -75,10 +75,32 @@ export class PendingAuthentication<F> {
   }
 }
 
-/** What is wrong with our own means must not tell a stranger more than that. */
+/**
+ * Who a connection is by a new token, before the one that let it in has ended. Nothing of it changes where this throws.
+ *
+ * @throws BusError `FORBIDDEN` for the token of somebody else, and what `authenticate` throws
+ */
+export async function renewed(
+  authenticator: Authenticator,
+  { id }: Principal,
+  token: string,
+): Promise<Principal> {
+  try {
+    const principal = await authenticator.authenticate(token);
+    if (principal.id === id) return principal;
+  } catch (error) {
+    throw asRefusal(error);
+  }
+  throw new BusError(
+    'FORBIDDEN',
+    'the token is of somebody else: they need a connection of their own',
+  );
+}
+
+/** What is wrong with our own means says nothing against the token, and must not tell a stranger more than that. */
 export function asRefusal(error: unknown): BusError {
   if (error instanceof BusError) return error;
-  return new BusError('UNAUTHENTICATED', 'the token could not be checked', { cause: error });
+  return new BusError('AUTH_UNAVAILABLE', 'the token could not be checked', { cause: error });
 }
 
 /** The token of an `Authorization` header; `undefined` where there is no header. */

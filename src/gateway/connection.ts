@@ -16,7 +16,7 @@ import {
 import { messageOf } from '../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
 import type { Place } from './admission.js';
-import { PendingAuthentication, watchExpiry } from './authentication.js';
+import { PendingAuthentication, renewed, watchExpiry } from './authentication.js';
 import type { Budgets } from './budget/budgets.js';
 import { errorData } from './error-data.js';
 import type { TextsByPrincipal } from './event-texts.js';
@@ -65,9 +65,12 @@ export interface ConnectionParts {
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_UNSUPPORTED_DATA = 1003;
 const CLOSE_POLICY = 1008;
-const CLOSE_TOO_BIG = 1009;
+/** Try again later; of the IANA registry. */
+const CLOSE_TRY_AGAIN = 1013;
 /** RFC 6455, 5.5: a control frame holds 125 bytes, and two of them are the code. */
 const CLOSE_REASON_BYTES_MAX = 123;
+
+type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
 interface HeldFrame {
   readonly frame: ClientFrame;
@@ -202,7 +205,6 @@ export class Connection implements OutboundOwner {
   }
 
   #become(principal: Principal): void {
-    this.#principal = principal;
     this.#place.identified();
     const { budgets } = this.#context;
     // It was somebody else before, whose requests may still be answered.
@@ -211,11 +213,28 @@ export class Connection implements OutboundOwner {
     this.#outbound.account = budget;
     const asking = { principal, address: this.address };
     this.#answerer = new RequestAnswerer(this.#context, asking, budget, this.#outbound);
+    this.#updateReading();
+    this.#hold(principal);
+  }
+
+  async #renew(
+    answerer: RequestAnswerer,
+    { payload, requestId }: FrameOf<'authenticate'>,
+  ): Promise<void> {
+    const principal = await renewed(this.#context.authenticator, this.#principal!, payload.token);
+    if (this.#isClosing) return;
+    this.#outbound.send(frameText('authenticated', identity(principal), requestId));
+    answerer.renew(principal);
+    this.#hold(principal);
+  }
+
+  /** It is let in as long as this holds. */
+  #hold(principal: Principal): void {
+    this.#principal = principal;
     this.#stopWatchingExpiry();
     this.#stopWatchingExpiry = watchExpiry(principal.expiresAt, () => {
       this.#expel(new BusError('UNAUTHENTICATED', 'the token has expired'));
     });
-    this.#updateReading();
     // Those who are told of revoked keys may have been told before this connection was known.
     if (principal.isRevoked) this.revoke();
   }
@@ -231,7 +250,8 @@ export class Connection implements OutboundOwner {
     // The default `binaryType` makes every message one Buffer.
     const bytes = data as Buffer;
     if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
-      this.#leave(CLOSE_TOO_BIG, 'too large for a client that has not authenticated');
+      const message = `a first frame of ${bytes.length} bytes is longer than any token can make it`;
+      this.#expel(new BusError('UNAUTHENTICATED', message));
       return;
     }
     const text = bytes.toString();
@@ -260,13 +280,14 @@ export class Connection implements OutboundOwner {
   #take(frame: ClientFrame, bytes: number): void {
     const isFirst = !this.#hasAsked;
     this.#hasAsked = true;
-    if (isFirst && frame.type === 'authenticate') this.#authenticate(frame);
+    const isSomebody = this.#principal?.isAnonymous === false;
+    if (isFirst && !isSomebody && frame.type === 'authenticate') this.#authenticate(frame);
     else if (this.#pending !== undefined) this.#pending.hold({ frame, bytes });
     else this.#answer(frame, bytes);
   }
 
-  /** Also for a connection that is somebody by now, or anybody: the token says more. */
-  #authenticate({ payload, requestId }: Extract<ClientFrame, { type: 'authenticate' }>): void {
+  /** Also for a connection that would be anybody: the token says more. */
+  #authenticate({ payload, requestId }: FrameOf<'authenticate'>): void {
     this.#pending?.dispose();
     this.#pending = this.#awaitToken(requestId);
     this.#pending.judge(payload.token);
@@ -276,7 +297,8 @@ export class Connection implements OutboundOwner {
   #answer(frame: ClientFrame, bytes: number): void {
     const answerer = this.#answerer;
     if (answerer === undefined || this.#isClosing) return;
-    const answer = answerer.answer(frame);
+    const answer =
+      frame.type === 'authenticate' ? this.#renew(answerer, frame) : answerer.answer(frame);
     this.#requests++;
     this.#requestBytes += bytes;
     this.#updateReading();
@@ -302,7 +324,8 @@ export class Connection implements OutboundOwner {
     if (this.#isClosing) return;
     this.#log('info', 'connection ended', { code: error.code, reason: error.message });
     this.#refuse(error, requestId);
-    this.#leave(CLOSE_POLICY, error.message);
+    const isForNow = error.code === 'AUTH_UNAVAILABLE';
+    this.#leave(isForNow ? CLOSE_TRY_AGAIN : CLOSE_POLICY, error.message);
   }
 
   /** Nothing more is done for it; what its subscriptions had batched leaves with the goodbye. */

@@ -40,7 +40,7 @@ export interface FeedSources {
 export class Feed implements Flushable {
   readonly name: string;
   readonly #outbound: Outbound;
-  readonly #texts: EventTexts;
+  #texts: EventTexts;
   readonly #frames: SharedFrames;
   readonly #onEnded: (feed: Feed) => void;
   readonly #head: string;
@@ -138,6 +138,18 @@ export class Feed implements Flushable {
 
   async update(request: RequestPayload<'update'>): Promise<void> {
     await this.#subscription?.update(request.filter);
+  }
+
+  /** What follows is shown like this: its client has shown another token. */
+  show(texts: EventTexts): void {
+    this.flush();
+    this.#texts = texts;
+  }
+
+  /** Ends it, and tells the client why. */
+  async expel(error: unknown): Promise<void> {
+    this.#end(error);
+    await this.#subscription?.unsubscribe();
   }
 
   /** The client has consumed this many events more; what it was never sent does not count. */

@@ -4,6 +4,7 @@ import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck, PublishOptions } from '../protocol/event.js';
+import type { FilterInput } from '../protocol/filter.js';
 import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
@@ -37,6 +38,9 @@ export interface RequestContext {
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
+/** All but what says who asks. */
+export type RequestFrame = Exclude<ClientFrame, { type: 'authenticate' }>;
+
 /** Who asks, and from where. */
 export interface Asking {
   readonly principal: Principal;
@@ -47,25 +51,32 @@ export interface Asking {
 interface PlacedFeed {
   readonly feed: Feed;
   readonly place: PlacedSubscription;
+  /** Judged anew when the connection shows another token. */
+  filter: FilterInput;
 }
 
 export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
-  readonly #texts: EventTexts;
+  readonly #context: RequestContext;
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
-  readonly #principal: Principal;
-  readonly #rates: ConnectionRates;
+  readonly #address: string;
+  #texts: EventTexts;
+  #principal: Principal;
+  #rates: ConnectionRates;
   readonly #budget: Budget;
   readonly #feeds = new Map<string, PlacedFeed>();
 
   constructor(
-    { endpoint, texts, frames, rates }: RequestContext,
+    context: RequestContext,
     { principal, address }: Asking,
     budget: Budget,
     outbound: Outbound,
   ) {
+    const { endpoint, texts, frames, rates } = context;
+    this.#context = context;
     this.#endpoint = endpoint;
+    this.#address = address;
     this.#texts = texts.of(principal);
     this.#frames = frames;
     this.#principal = principal;
@@ -74,13 +85,25 @@ export class RequestAnswerer {
     this.#outbound = outbound;
   }
 
+  /** The same client with other grants: subscriptions that these do not cover end with `FORBIDDEN`. */
+  renew(principal: Principal): void {
+    const { texts, rates } = this.#context;
+    this.#principal = principal;
+    this.#texts = texts.of(principal);
+    this.#rates = rates.connection(principal, this.#address, this.#rates);
+    for (const { feed, filter } of [...this.#feeds.values()]) {
+      try {
+        assertMayRead(principal, filter);
+        feed.show(this.#texts);
+      } catch (error) {
+        feed.expel(error).catch(() => {});
+      }
+    }
+  }
+
   /** Requests begin in the order of their frames and are answered as they are done. */
-  async answer(frame: ClientFrame): Promise<void> {
+  async answer(frame: RequestFrame): Promise<void> {
     switch (frame.type) {
-      case 'authenticate':
-        throw new BusError('MESSAGE_INVALID', 'authenticate has to be the first frame', {
-          details: { path: 'type', value: quote(frame.type) },
-        });
       case 'publish':
         return this.#publish(frame);
       case 'subscribe':
@@ -145,9 +168,11 @@ export class RequestAnswerer {
     }
     const sources = { texts: this.#texts, frames: this.#frames };
     const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
-    this.#feeds.set(name, { feed, place });
+    this.#feeds.set(name, { feed, place, filter });
     try {
       await feed.open(this.#endpoint, payload, this.#budget.asker(this.#endpoint.shards));
+      // The token may have been renewed meanwhile.
+      assertMayRead(this.#principal, filter);
     } catch (error) {
       this.#forget(feed);
       await feed.close().catch(() => {});
@@ -165,11 +190,21 @@ export class RequestAnswerer {
   }
 
   async #update({ payload, requestId }: FrameOf<'update'>): Promise<void> {
-    const { feed, place } = this.#placed(payload.subscription);
-    assertMayRead(this.#principal, payload.filter);
+    const placed = this.#placed(payload.subscription);
+    const { feed, place } = placed;
+    const { filter } = payload;
+    assertMayRead(this.#principal, filter);
     this.#rates.subscribe();
-    place.update(patternCount(payload.filter));
+    place.update(patternCount(filter));
     await feed.update(payload);
+    placed.filter = filter;
+    try {
+      // The token may have been renewed meanwhile.
+      assertMayRead(this.#principal, filter);
+    } catch (error) {
+      await feed.expel(error);
+      throw error;
+    }
     this.#sendSubscribed(feed, requestId);
   }
 

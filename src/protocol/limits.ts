@@ -315,6 +315,8 @@ export const CLIENT_STABLE_MS = 5000;
 export const CLIENT_RESEND_MS = 110_000;
 /** Nor later than this before the end of the window that the server tells: so long it may wait there for room. */
 export const CLIENT_RESEND_MARGIN_MS = PUBLISH_WAIT_MS;
+/** A client does not ask for a new token where the one it has holds for less than this: it ends first. */
+export const TOKEN_RENEWAL_LEAD_MS_MIN = 200;
 /** Between two tries to subscribe where the server has named no time. */
 export const CLIENT_SUBSCRIBE_RETRY_MS = 1000;
 export const COALESCE_WINDOW_MS_MAX = 60_000;

@@ -325,8 +325,9 @@ describe('a key set at an address', () => {
     for (let i = 0; i < 5; i++) {
       const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
       expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
-        code: 'UNAUTHENTICATED',
-        message: expect.stringContaining('no key to check it with'),
+        code: 'AUTH_UNAVAILABLE',
+        message: expect.stringContaining('cannot be fetched'),
+        details: { retryAfterMs: expect.any(Number) },
       });
     }
     expect(state.requests).toBe(1);

@@ -47,15 +47,39 @@ describe('a client with a token', () => {
     expect(client.state).toBe('connected');
   });
 
-  test('goes on with a new one when the first has expired, and misses nothing', async () => {
-    const { bus, url } = await guarded();
+  test('shows a new one before the first has expired, on the connection that it has', async () => {
+    const { url } = await guarded();
     let tokens = 0;
     const grants = { publish: ['a.*'], subscribe: ['a.*'] };
     const getToken = (): Promise<string> => token(grants, ++tokens === 1 ? 2 : 60);
     const { client, states, errors } = connectTo(url, { getToken });
+    let asked = 0;
+    const once = async (): Promise<string> => (++asked === 1 ? token(grants, 2) : '');
+    const other = connectTo(url, { getToken: once, maxReconnectAttempts: 0 });
+    await until('the other one has ended', () => other.client.state === 'failed');
+    await client.publish({ ...event, payload: 1 });
+    expect(states.map(({ state }) => state)).toEqual(['connected']);
+    expect(tokens).toBe(2);
+    expect(errors).toEqual([]);
+  });
+
+  test('goes on with a new one where the first could not be renewed, and misses nothing', async () => {
+    const { bus, url } = await guarded();
+    let tokens = 0;
+    const grants = { publish: ['a.*'], subscribe: ['a.*'] };
+    let isIssuerAway = false;
+    const getToken = async (): Promise<string> => {
+      if (isIssuerAway) throw new Error('the issuer is away');
+      isIssuerAway = ++tokens === 1;
+      return token(grants, tokens === 1 ? 2 : 60);
+    };
+    const { client, states, errors } = connectTo(url, { getToken });
     const seen: unknown[] = [];
     await client.subscribe('a.*', ({ payload }) => void seen.push(payload)).ready;
     let published = 0;
+    client.on('state', ({ state }) => {
+      if (state === 'reconnecting') isIssuerAway = false;
+    });
     while (client.reconnects === 0) await bus.publish({ ...event, payload: published++ });
     await until('all', () => seen.length === published);
     expect(seen).toEqual(Array.from({ length: published }, (_, n) => n));

@@ -1,4 +1,6 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
@@ -14,14 +16,28 @@ import { SocketClient } from './support/socket-client.js';
 const SECRET = 'a secret of thirty-two bytes or more';
 const jwt = { secret: SECRET, issuer: 'test', audience: 'millrace' };
 
-async function token(grants: Grants, lifeMs = 60_000, secret = SECRET): Promise<string> {
+async function token(
+  grants: Grants,
+  lifeMs = 60_000,
+  key: string | KeyObject = SECRET,
+): Promise<string> {
   return new SignJWT({ millrace: grants })
-    .setProtectedHeader({ alg: 'HS256' })
+    .setProtectedHeader({ alg: typeof key === 'string' ? 'HS256' : 'RS256' })
     .setIssuer('test')
     .setAudience('millrace')
     .setSubject('alice')
     .setExpirationTime(Math.floor((Date.now() + lifeMs) / 1000))
-    .sign(new TextEncoder().encode(secret));
+    .sign(typeof key === 'string' ? new TextEncoder().encode(key) : key);
+}
+
+/** A port that was free a moment ago. */
+async function unusedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 function bearing(gateway: TestGateway, bearer: string): SocketClient {
@@ -112,12 +128,13 @@ describe('a token in the first frame', () => {
     expect(gateway.endpoint.published).toEqual([]);
   });
 
-  it('closes with 1009 if it is longer than a token can be', async () => {
+  it('is refused like any bad one if it is longer than a token can be', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     await client.next('welcome');
     client.send({ type: 'authenticate', payload: { token: 'x'.repeat(10_000) } });
-    expect((await client.closed).code).toBe(1009);
+    expect((await client.next('error')).payload.code).toBe('UNAUTHENTICATED');
+    expect((await client.closed).code).toBe(1008);
   });
 
   it('has to come in time', async () => {
@@ -128,17 +145,32 @@ describe('a token in the first frame', () => {
     expect((await client.closed).code).toBe(1008);
   });
 
-  it('may come from somebody who would get in without one, but from nobody twice', async () => {
+  it('may come from somebody who would get in without one, but only as the first frame', async () => {
     const auth = { jwt, anonymous: { subscribe: ['open.*'] } };
     const gateway = await openGateway({ auth });
     const client = await gateway.connect();
     const payload = { token: await token({ publish: ['a.*'] }) };
     expect((await client.ask('authenticate', payload)).type).toBe('authenticated');
     expect((await client.ask('publish', { event })).type).toBe('published');
-    expect((await client.ask('authenticate', payload)).payload.code).toBe('MESSAGE_INVALID');
     const nobody = await gateway.connect();
     expect((await nobody.ask('publish', { event })).payload.code).toBe('FORBIDDEN');
-    expect((await nobody.ask('authenticate', payload)).payload.code).toBe('MESSAGE_INVALID');
+    expect((await nobody.ask('authenticate', payload)).payload.code).toBe('FORBIDDEN');
+  });
+
+  it('closes with 1013, to be tried again, where the issuer of its keys cannot be reached', async () => {
+    const jwksUrl = `http://127.0.0.1:${await unusedPort()}/keys`;
+    const keys = { jwksUrl, algorithms: ['RS256' as const], issuer: 'test', audience: 'millrace' };
+    const gateway = await openGateway({ auth: { jwt: keys } });
+    const client = new SocketClient(gateway.port);
+    await client.next('welcome');
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const shown = await token({}, 60_000, privateKey);
+    client.send({ type: 'authenticate', requestId: 1, payload: { token: shown } });
+    const { payload } = await client.next('error');
+    expect(payload).toMatchObject({ code: 'AUTH_UNAVAILABLE' });
+    expect(payload.details.retryAfterMs).toBeGreaterThan(0);
+    expect((await client.closed).code).toBe(1013);
+    expect(await refusal(bearing(gateway, shown))).toMatchObject({ status: 503 });
   });
 
   it('is waited for by a bounded number of connections from one address', async () => {

@@ -1,0 +1,87 @@
+import { SignJWT } from 'jose';
+import { describe, expect, it } from 'vitest';
+import type { Grants } from '../../src/auth/auth-options.js';
+import { openGateway, type TestGateway } from './support/open-gateway.js';
+import { SocketClient } from './support/socket-client.js';
+
+/** A new token on a connection that lives: it goes on, with what the new token grants. */
+
+const SECRET = 'a secret of thirty-two bytes or more';
+const jwt = { secret: SECRET, issuer: 'test', audience: 'millrace' };
+const event = { topic: 'a.b', type: 'agent_log', payload: { open: 1, card: 'secret' } };
+
+function token(grants: Grants, { lifeSeconds = 60, subject = 'alice' } = {}): Promise<string> {
+  return new SignJWT({ millrace: grants })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setIssuer('test')
+    .setAudience('millrace')
+    .setSubject(subject)
+    .setExpirationTime(Math.floor(Date.now() / 1000) + lifeSeconds)
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+async function asAlice(gateway: TestGateway, shown: string): Promise<SocketClient> {
+  const authorization = `Bearer ${shown}`;
+  const client = new SocketClient(gateway.port, { headers: { authorization } });
+  await client.next('welcome');
+  return client;
+}
+
+describe('a new token on a connection that lives', () => {
+  it('keeps it open beyond the end of the one before', async () => {
+    const gateway = await openGateway({ auth: { jwt } });
+    const grants = { publish: ['a.*'] };
+    const client = await asAlice(gateway, await token(grants, { lifeSeconds: 2 }));
+    const other = await asAlice(gateway, await token(grants, { lifeSeconds: 2 }));
+    const answer = await client.ask('authenticate', { token: await token(grants) });
+    expect(answer).toMatchObject({ type: 'authenticated', payload: { principal: 'alice' } });
+    expect((await other.closed).code).toBe(1008);
+    expect((await client.ask('publish', { event })).type).toBe('published');
+  });
+
+  it('grants from then on what it says, and ends the subscriptions that it does not cover', async () => {
+    const gateway = await openGateway({ auth: { jwt } });
+    const before = { publish: ['a.*'], subscribe: ['a.*', 'b.*'] };
+    const client = await asAlice(gateway, await token(before));
+    await client.ask('subscribe', { subscription: 'stays', filter: 'a.*' });
+    await client.next('caughtUp');
+    await client.ask('subscribe', { subscription: 'goes', filter: ['a.*', 'b.*'] });
+    await client.next('caughtUp');
+    const after = { subscribe: [{ pattern: 'a.*', redact: ['$.card'] }] };
+    await client.ask('authenticate', { token: await token(after) });
+    expect((await client.next('ended')).payload).toMatchObject({
+      subscription: 'goes',
+      code: 'FORBIDDEN',
+    });
+    expect(gateway.endpoint.subscriptions.size).toBe(1);
+    expect((await client.ask('publish', { event })).payload.code).toBe('FORBIDDEN');
+    const writer = await asAlice(gateway, await token({ publish: ['a.*'] }));
+    await writer.ask('publish', { event });
+    const { payload } = await client.next('events');
+    expect(payload.events[0].payload).toEqual({ open: 1, card: '[redacted]' });
+  });
+
+  it('changes nothing if it does not hold, or is of somebody else', async () => {
+    const gateway = await openGateway({ auth: { jwt } });
+    const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
+    const ofBob = await token({ publish: ['*'] }, { subject: 'bob' });
+    const refusals: [string, string][] = [
+      ['nonsense', 'UNAUTHENTICATED'],
+      [ofBob, 'FORBIDDEN'],
+    ];
+    for (const [shown, code] of refusals) {
+      const answer = await client.ask('authenticate', { token: shown });
+      expect(answer).toMatchObject({ type: 'error', payload: { code } });
+      expect((await client.ask('publish', { event })).type).toBe('published');
+    }
+    expect(JSON.stringify(gateway.logs)).not.toContain(ofBob);
+  });
+
+  it('gives no rate twice', async () => {
+    const gateway = await openGateway({ auth: { jwt }, maxPublishPerSecond: 1 });
+    const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
+    expect((await client.ask('publish', { event })).type).toBe('published');
+    await client.ask('authenticate', { token: await token({ publish: ['a.*'] }) });
+    expect((await client.ask('publish', { event })).payload.code).toBe('RATE_LIMITED');
+  });
+});
