@@ -18,6 +18,7 @@ export interface ShardThreadData {
   /** The log's file, as the first thread found it. */
   readonly place: FilePlace | undefined;
   readonly commitBatchEvents: number;
+  readonly publishWaitMs: number;
   readonly prunes: boolean;
   readonly log: {
     readonly file: string;

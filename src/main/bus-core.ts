@@ -259,6 +259,7 @@ export class BusCore implements MainServices {
       this.#options;
     const settings = {
       commitBatchEvents,
+      publishWaitMs: this.#options.publishWaitMs,
       prunes: retention.length > 0,
       log: {
         file: isMemory(dir) ? dir : shardFile(dir, shard),

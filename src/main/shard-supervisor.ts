@@ -50,7 +50,10 @@ export interface ShardHost {
   onWarning(error: BusError): void;
 }
 
-type ThreadSettings = Pick<ShardThreadData, 'commitBatchEvents' | 'prunes' | 'log'>;
+type ThreadSettings = Pick<
+  ShardThreadData,
+  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'log'
+>;
 
 export class ShardSupervisor {
   readonly #shard: number;

@@ -32,6 +32,13 @@ interface Run {
   count: number;
   position: number;
   sequence: number;
+  /** Of publishes that were refused before they were appended. */
+  readonly error: ErrorData | undefined;
+}
+
+/** Refuses publishes that nobody may wait for any more; undefined lets one through. */
+export interface Refusing {
+  refusalOf(topic: string, view: EventRecordView): ErrorData | undefined;
 }
 
 /** `$` */
@@ -51,6 +58,8 @@ export class PublishBatch {
   appended = 0;
   ephemeral = 0;
   duplicates = 0;
+  /** Publishes that were refused because they would have had to wait longer than they may. */
+  overdue = 0;
 
   readonly #log: EventLog;
   readonly #clock: RecordingClock;
@@ -61,6 +70,10 @@ export class PublishBatch {
   readonly #links: LinkAdapter[] = [];
   #link!: LinkAdapter;
   #firstSequence = 0;
+  #refusing: Refusing | undefined;
+  /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
+  #refusal: ErrorData | undefined;
+  #isFirst = false;
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
@@ -80,7 +93,13 @@ export class PublishBatch {
   }
 
   /** Takes up to `limit` publishes, round robin from `first` on over the links. */
-  drain(links: readonly LinkAdapter[], first: number, limit: number): void {
+  drain(
+    links: readonly LinkAdapter[],
+    first: number,
+    limit: number,
+    refusing: Refusing | undefined = undefined,
+  ): void {
+    this.#refusing = refusing;
     this.#recordedAt = Math.max(this.#clock.now(), this.#log.lastRecordedAt);
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
@@ -113,14 +132,9 @@ export class PublishBatch {
   }
 
   acknowledge(error?: ErrorData): void {
-    for (const { link, kind, count, position, sequence } of this.#runs) {
-      link.ack({
-        kind,
-        count,
-        position,
-        sequence,
-        error: kind === ACK_REFUSED ? error : undefined,
-      });
+    for (const { link, kind, count, position, sequence, error: own } of this.#runs) {
+      const refusal = kind === ACK_REFUSED ? (own ?? error) : undefined;
+      link.ack({ kind, count, position, sequence, error: refusal });
     }
   }
 
@@ -139,6 +153,7 @@ export class PublishBatch {
     this.appended = 0;
     this.ephemeral = 0;
     this.duplicates = 0;
+    this.overdue = 0;
     this.synced = false;
     this.#handled = 0;
     this.#byteCount = 0;
@@ -147,12 +162,16 @@ export class PublishBatch {
   #drainLink(link: LinkAdapter, limit: number): void {
     this.#link = link;
     this.#firstSequence = 0;
+    this.#isFirst = true;
+    this.#refusal = undefined;
     const ring = link.publishRing;
     if (link.publishes.read(this.#onPublish, limit) === 0) return;
     this.#links.push(link);
     this.#endRun(ring.position);
     // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
     ring.mark = ring.position;
+    // Nothing of this link's was appended, so all up to the mark is refused, by a successor too.
+    if (this.#refusal !== undefined) link.refusePublishes();
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined && ((ring.position - skipEphemeralUntil) | 0) >= 0) {
       link.skipEphemeralUntil = undefined;
@@ -172,15 +191,35 @@ export class PublishBatch {
     length: number,
   ): boolean | undefined => {
     if (this.#byteCount > 0 && this.#byteCount + length > COMMIT_BATCH_BYTES) return false;
+    const view = this.#view.wrap(bytes, offset);
+    if (this.#refusing !== undefined && !this.#goesWithFirst(view)) return false;
     this.#byteCount += length;
     this.#handled++;
-    const view = this.#view.wrap(bytes, offset);
+    if (this.#refusal !== undefined) {
+      this.overdue++;
+      this.#count(ACK_REFUSED, 0);
+      return undefined;
+    }
     const { flags } = view;
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
     if ((flags & EVENT_FLAG_PERSIST) === 0) this.#takeEphemeral(view);
     else this.#takePersisted(view, flags);
     return undefined;
   };
+
+  /**
+   * What a link has refused and what it has stored never go in one batch: a stored position would say of both that they
+   * are stored.
+   */
+  #goesWithFirst(view: EventRecordView): boolean {
+    const { topic } = this.#names.of(view.bytes, view.offset);
+    const refusal = this.#refusing!.refusalOf(topic, view);
+    if (this.#isFirst) {
+      this.#isFirst = false;
+      this.#refusal = refusal;
+    }
+    return (refusal === undefined) === (this.#refusal === undefined);
+  }
 
   #takeEphemeral(view: EventRecordView): void {
     const link = this.#link;
@@ -234,13 +273,15 @@ export class PublishBatch {
     const runs = this.#runs;
     const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
     if (run !== undefined && run.link === this.#link && run.kind === kind) {
-      if (kind === ACK_EPHEMERAL || sequence === run.sequence + run.count) {
+      const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
+      if (isUnnumbered || sequence === run.sequence + run.count) {
         run.count++;
         return;
       }
     }
     this.#endRun(this.#link.publishRing.position);
-    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence });
+    const error = kind === ACK_REFUSED ? this.#refusal : undefined;
+    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence, error });
   }
 
   /** The last run reaches up to `position` in its link's ring. */

@@ -50,10 +50,8 @@ class ShardThread {
     const { file } = data.log;
     if (data.place !== undefined) assertInPlace(file, data.place);
     this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
-    const { commitBatchEvents, prunes } = data;
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
-      commitBatchEvents,
-      prunes,
+      ...data,
       onClockStep: (step) => this.#tellClockStep(step),
     });
     this.#commands = new Commands(this.#shard, this.#log, this.#routes, data.generation);

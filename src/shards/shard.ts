@@ -9,6 +9,7 @@
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventLog } from '../store/event-log.js';
+import { BlockWatch } from './block-watch.js';
 import { LIVE, QUEUED } from './consumer.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
@@ -18,7 +19,10 @@ import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkConsumer, Routes } from './routes.js';
 
 export interface ShardOptions {
+  readonly shard: number;
   readonly commitBatchEvents: number;
+  /** How long publishes wait for a `block` consumer that takes nothing, ms. */
+  readonly publishWaitMs: number;
   /** Is there anything that retention may remove. */
   readonly prunes: boolean;
   /** Told when the wall clock was set. */
@@ -48,8 +52,7 @@ export class Shard {
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
   readonly #undropped = new Set<LinkConsumer>();
-  /** Consumers whose publishers wait for them. */
-  readonly #blocking = new Set<LinkConsumer>();
+  readonly #blocking: BlockWatch;
   #firstLink = 0;
   #maintainsAt = 0;
   #prunesAt = 0;
@@ -63,6 +66,7 @@ export class Shard {
     this.#options = options;
     this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
     this.#batch = new PublishBatch(log, this.#clock);
+    this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this);
     this.delivered = log.head;
@@ -80,7 +84,10 @@ export class Shard {
     const words = this.#control.words;
     Atomics.store(words, TURNS, (words[TURNS]! + 1) | 0);
     const limit = this.#drainLimit();
-    if (limit > 0) this.#batch.drain(this.links, this.#firstLink++, limit);
+    if (limit > 0) {
+      const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
+      this.#batch.drain(this.links, this.#firstLink++, limit, refusing);
+    }
     if (this.#batch.handled === 0) return this.#serve();
     const committed = this.#commit();
     if (committed === undefined) {
@@ -122,7 +129,7 @@ export class Shard {
     consumer.link.consumers.set(consumer.subscription, consumer);
     this.#routes.add(consumer, consumer.filter.topics);
     this.#control.counters[ShardCounter.subscriptions]! += 1;
-    if (consumer.overflow === 'block') this.#blocking.add(consumer);
+    this.#blocking.add(consumer);
     this.#feeder.wake(consumer);
   }
 
@@ -153,11 +160,11 @@ export class Shard {
 
   /** Publishes that may be taken now; less than a batch where a `block` consumer has less room. */
   #drainLimit(): number {
-    let limit = this.#options.commitBatchEvents;
-    if (this.isStopping) return limit;
-    for (const consumer of this.#blocking) limit = Math.min(limit, consumer.room);
-    return limit;
+    const max = this.#options.commitBatchEvents;
+    return this.isStopping ? max : this.#blocking.limit(max, this.#hasPublishes);
   }
+
+  readonly #hasPublishes = (): boolean => this.links.some((link) => link.hasPublishes);
 
   #commit(): undefined | Promise<void> {
     const batch = this.#batch;
@@ -206,6 +213,7 @@ export class Shard {
     const { counters } = this.#control;
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
+    counters[ShardCounter.refused]! += batch.overdue;
     // The acks go on their way before the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);

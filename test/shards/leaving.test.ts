@@ -16,7 +16,12 @@ function makeShard() {
   const log = memoryLog([]);
   const routes = new Routes();
   const control = ShardControl.create();
-  const shard = new Shard(log, routes, control, { commitBatchEvents: 100, prunes: false });
+  const shard = new Shard(log, routes, control, {
+    shard: 0,
+    commitBatchEvents: 100,
+    publishWaitMs: 1000,
+    prunes: false,
+  });
   const commands = new Commands(shard, log, routes, 1);
   const turn = (): void => {
     commands.take();
