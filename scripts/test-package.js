@@ -103,6 +103,10 @@ function everything(app, tarball) {
   for (const file of ['out/esbuild.js', 'out/webpack-browser.js']) noNode(app, file);
   const jest = { ...app, env: { ...app.env, NODE_OPTIONS: '--experimental-vm-modules' } };
   check(jest, 'Jest', ['npx', 'jest'], /Tests: +1 passed/);
+  for (const runtime of ['bun', 'deno run -A']) {
+    const isServed = new RegExp(`^${runtime}: 0 client synced 1$`, 'm');
+    check(app, `a client in ${runtime}`, ['node', 'runtimes.js', runtime], isServed);
+  }
 }
 
 function types(app, module, resolution, file, lib) {
