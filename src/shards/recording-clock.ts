@@ -36,8 +36,17 @@ export interface ClockStep {
 const SYSTEM: ClockSources = {
   wall: () => Date.now(),
   elapsed: () => performance.now(),
-  uptime: () => uptime() * 1000,
+  uptime: uptimeMs,
 };
+
+/** Where the platform does not let it be known, no sleep is told from a step. */
+function uptimeMs(): number {
+  try {
+    return uptime() * 1000;
+  } catch {
+    return performance.now();
+  }
+}
 
 /** Where a platform counts the uptime in whole seconds, two readings are off by so much. */
 const UPTIME_ERROR_MS = 1000;
