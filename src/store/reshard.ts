@@ -24,6 +24,8 @@ export interface ReshardOptions {
   readonly from: string;
   readonly shards: number;
   readonly to: string;
+  /** Whatever was recorded after this, ms since 1970, by a clock that was ahead, counts as recorded then. */
+  readonly recordedUntil?: number;
   /** Default: the bus's own. */
   readonly shardOf?: (topic: string, shards: number) => number;
   /** Told after each batch. */
@@ -68,7 +70,7 @@ export function reshard(options: ReshardOptions): ReshardProgress {
 }
 
 function copy(options: ReshardOptions, sourceShards: number): ReshardProgress {
-  const { from, to, shards, onProgress } = options;
+  const { from, to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
   const route = options.shardOf ?? shardOf;
   const sources: Source[] = [];
   const targets: SqliteEventLog[] = [];
@@ -83,7 +85,7 @@ function copy(options: ReshardOptions, sourceShards: number): ReshardProgress {
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
       const { topic, recordedAt, bytes } = source.take();
       const shard = route(topic, shards);
-      targets[shard]!.append(bytes, 0, recordedAt);
+      targets[shard]!.append(bytes, 0, Math.min(recordedAt, recordedUntil));
       events++;
       pending[shard]!++;
       if (pending[shard]! < BATCH_EVENTS) continue;

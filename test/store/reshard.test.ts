@@ -88,4 +88,28 @@ describe('reshard', () => {
     lock.release();
     expect(readdirSync(full)).toEqual(['something']);
   });
+
+  it('lets what a clock that was ahead has recorded count as recorded now, if it is told to', () => {
+    const from = makeSource();
+    const to = join(temporaryDirectory(), 'to');
+    reshard({ from, shards: SHARDS, to, recordedUntil: 1500 });
+    const times = (dir: string): number[][] =>
+      Array.from({ length: SHARDS }, (_, shard) => {
+        const log = new SqliteEventLog({ file: shardFile(dir, shard), shard });
+        const all = readAll(log).map(({ recordedAt }) => recordedAt);
+        log.close();
+        return all;
+      });
+    const before = times(from);
+    expect(Math.max(...before.flat())).toBeGreaterThan(1500);
+    expect(times(to)).toEqual(before.map((all) => all.map((at) => Math.min(at, 1500))));
+    const timestamps = ({ timestamp }: { timestamp: number }): number => timestamp;
+    const content = (dir: string): number[] =>
+      [...contentOf(dir, SHARDS).values()]
+        .flat()
+        .map(timestamps)
+        .sort((a, b) => a - b);
+    expect(content(to)).toEqual(content(from));
+    expect([...verifyDirectory(to)].map(({ message }) => message)).toEqual([]);
+  });
 });

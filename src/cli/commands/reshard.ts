@@ -12,6 +12,7 @@ import { integerFrom } from '../values.js';
 interface ReshardCommandOptions {
   shards: number;
   to: string;
+  redate?: true;
   json?: true;
 }
 
@@ -26,6 +27,10 @@ export function addReshardCommand(program: Command): void {
         .makeOptionMandatory(),
     )
     .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
+    .option(
+      '--redate',
+      'what was recorded after now, by a clock that was ahead, counts as recorded now',
+    )
     .option('--json', 'print the outcome as JSON')
     .action(reshardDirectory);
 }
@@ -39,6 +44,7 @@ async function reshardDirectory(dir: string, options: ReshardCommandOptions): Pr
     from: dir,
     shards,
     to,
+    ...(options.redate === true && { recordedUntil: Date.now() }),
     onProgress: (progress) => {
       if (isTTY) process.stderr.write(`\r${progress.events} of ${progress.total} events`);
     },
