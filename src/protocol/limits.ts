@@ -260,6 +260,8 @@ export const TLS_FILE_BYTES_MAX = 1 * MIB;
 /** An HTTP body that is read as a whole, and all of them that a gateway holds at a time. */
 export const HTTP_BODY_BYTES_MAX = 8 * MIB;
 export const HTTP_BODIES_BYTES_MAX = 128 * MIB;
+/** Of one principal, or one address without a token. */
+export const HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX = 32 * MIB;
 /** One line of an NDJSON body. */
 export const HTTP_LINE_BYTES_MAX = WEBSOCKET_FRAME_BYTES_MAX;
 /** Events of an NDJSON body that are published at once; as many may wait behind them. */

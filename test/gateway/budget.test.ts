@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
 import { Share } from '../../src/gateway/budget/share.js';
+import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
+import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits.js';
 import { principal } from './http/support/open-http.js';
 
 /** Work that ends when it is told to, and in which order it was begun. */
@@ -159,6 +161,20 @@ describe('a budget', () => {
       expect(() => b.subscribe(1)).toThrow('this principal has 3 subscriptions');
     }
     expect(budgets.size).toBe(2);
+  });
+
+  it('has room for the bodies of one principal, and leaves room for those of others', () => {
+    const budgets = new Budgets(limits);
+    const all = new BodyBudget(HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX + 10);
+    const room = (id: string) => roomIn(budgets.open(principal({ id }), '::1').bodies, all);
+    const [first, second, other] = [room('a'), room('a'), room('b')];
+    first.take(HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX - 1);
+    expect(() => second.take(2)).toThrow('of this principal');
+    second.take(1);
+    expect(() => other.take(11)).toThrow('the requests at hand');
+    other.take(10);
+    first.giveBack(5);
+    second.take(5);
   });
 
   it('is forgotten with the last connection of its principal', () => {

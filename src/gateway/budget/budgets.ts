@@ -8,6 +8,7 @@ import {
   HELD_BYTES_MAX,
   HELD_BYTES_PER_CONNECTION_MAX,
   HELD_BYTES_PER_PRINCIPAL_MAX,
+  HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX,
   PATTERNS_PER_CONNECTION_MAX,
   PATTERNS_PER_PRINCIPAL_MAX,
   QUERIES_AT_ONCE_MAX,
@@ -58,6 +59,7 @@ interface Account {
   patterns: number;
   /** Queries that wait or run. */
   asked: number;
+  bodyBytes: number;
 }
 
 export class Budgets {
@@ -94,6 +96,7 @@ export class Budgets {
         subscriptions: 0,
         patterns: 0,
         asked: 0,
+        bodyBytes: 0,
       };
       this.#accounts.set(key, account);
     }
@@ -148,6 +151,24 @@ export class Budget {
     this.bytes.dispose();
     this.#queries.dispose();
     this.#onClose();
+  }
+
+  /** Room for what has arrived of requests' bodies. Its `take` throws BusError `LIMIT_EXCEEDED`. */
+  get bodies(): { take(bytes: number): void; giveBack(bytes: number): void } {
+    const account = this.#account;
+    const limit = HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX;
+    return {
+      take: (bytes) => {
+        if (account.bodyBytes + bytes > limit) {
+          const message = `the requests of this principal fill the ${limit} bytes that they may`;
+          throw refusal(message, { limit, limitOf: 'principal' });
+        }
+        account.bodyBytes += bytes;
+      },
+      giveBack: (bytes) => {
+        account.bodyBytes -= bytes;
+      },
+    };
   }
 
   /** For what this connection subscribes to; `shards` of the bus share its credit. */

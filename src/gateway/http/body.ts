@@ -22,8 +22,34 @@ const DEPTH_MAX = JSON_DEPTH_MAX + HTTP_ENVELOPE_DEPTH;
 const NEWLINE = 0x0a;
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Where what has arrived of bodies is counted. */
+export interface BodyRoom {
+  /** @throws BusError `LIMIT_EXCEEDED` */
+  take(bytes: number): void;
+  giveBack(bytes: number): void;
+}
+
+/** Room for one request's body, which has to be in its principal's and in everybody's. */
+export function roomIn(principals: BodyRoom, all: BodyRoom): BodyRoom {
+  return {
+    take(bytes) {
+      principals.take(bytes);
+      try {
+        all.take(bytes);
+      } catch (error) {
+        principals.giveBack(bytes);
+        throw error;
+      }
+    },
+    giveBack(bytes) {
+      principals.giveBack(bytes);
+      all.giveBack(bytes);
+    },
+  };
+}
+
 /** What all requests of a gateway hold together. One thread. */
-export class BodyBudget {
+export class BodyBudget implements BodyRoom {
   readonly #bytesMax: number;
   #bytes = 0;
 
@@ -81,7 +107,7 @@ export async function* bodyChunks(
  */
 export async function withBody<T>(
   request: IncomingMessage,
-  budget: BodyBudget,
+  budget: BodyRoom,
   use: (body: Buffer) => Promise<T>,
 ): Promise<T> {
   const announced = Number(request.headers['content-length'] ?? 0);
@@ -115,7 +141,7 @@ export interface Line {
  */
 export async function* bodyLines(
   request: IncomingMessage,
-  budget: BodyBudget,
+  budget: BodyRoom,
 ): AsyncGenerator<Line[]> {
   let number = 0;
   let rest: Buffer[] = [];

@@ -3,6 +3,7 @@ import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import type { Budget } from '../budget/budgets.js';
 import { errorData } from '../error-data.js';
+import type { BodyRoom } from './body.js';
 import { errorHeaders, httpStatusOf } from './http-status.js';
 import type { Parameters } from './parameters.js';
 
@@ -20,6 +21,7 @@ export interface Exchange {
   /** Of this request; closed with its answer. */
   readonly budget: Budget;
   readonly rates: ConnectionRates;
+  readonly bodies: BodyRoom;
 }
 
 export const JSON_TYPE = 'application/json';

@@ -11,7 +11,7 @@ import { Refusal } from '../admission.js';
 import { asRefusal, bearerToken } from '../authentication.js';
 import { errorData } from '../error-data.js';
 import { isNormalPath, pathOf } from '../http.js';
-import { BodyBudget } from './body.js';
+import { BodyBudget, roomIn } from './body.js';
 import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-origin.js';
 import { refuseForNow } from './event-stream-frames.js';
 import { type Exchange, sendError, sendText } from './exchange.js';
@@ -203,7 +203,8 @@ async function run(
     response.once('close', () => budget.close());
     if (response.destroyed) budget.close();
     const rates = context.rates.requests(principal, address);
-    const exchange = { request, response, parameters, principal, address, budget, rates };
+    const bodies = roomIn(budget.bodies, context.bodies);
+    const exchange = { request, response, parameters, principal, address, budget, rates, bodies };
     await handler(exchange, context);
   } catch (error) {
     // Whoever has left caused it, and hears no answer.

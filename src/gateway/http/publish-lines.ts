@@ -28,7 +28,7 @@ export async function publishLines(
   const answer = new AckStream(exchange, context, type);
   const publisher = new LinePublisher(exchange, context, options, answer);
   try {
-    for await (const lines of bodyLines(exchange.request, context.bodies)) {
+    for await (const lines of bodyLines(exchange.request, exchange.bodies)) {
       for (const line of lines) await publisher.add(line);
       if (publisher.hasFailed || !answer.isOpen) break;
     }
@@ -90,7 +90,7 @@ class LinePublisher {
     try {
       const event = eventOf(parseEvents(bytes, 'the line'), '');
       const [permitted] = permittedEvents(this.#exchange.principal, [event]);
-      this.#context.bodies.take(bytes.length);
+      this.#exchange.bodies.take(bytes.length);
       this.#batch.push({ line: number, event: permitted! });
       this.#batchBytes += bytes.length;
     } catch (error) {
@@ -138,12 +138,12 @@ class LinePublisher {
       } catch (error) {
         this.#failure = error;
       } finally {
-        this.#context.bodies.giveBack(bytes);
+        this.#exchange.bodies.giveBack(bytes);
       }
       await this.#answer.relieved();
     }
     // What waits behind a failure, or for a client that has left, is not published.
-    this.#context.bodies.giveBack(this.#batchBytes);
+    this.#exchange.bodies.giveBack(this.#batchBytes);
     this.#batch = [];
     this.#batchBytes = 0;
     this.#running = undefined;
