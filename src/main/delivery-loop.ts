@@ -3,16 +3,19 @@
  * doorbell, a message, unless the endpoint is awake already. It takes what all shards have sent, in turns that leave
  * timers and sockets their time, and parks when nothing is left.
  */
-import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
+import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../protocol/limits.js';
 import { Doorbell } from '../ring/wait.js';
 import type { ShardProxy } from './shard-proxy.js';
+
+/** A shard, as far as the loop sees it. */
+type DeliverySource = Pick<ShardProxy, 'drain' | 'isIdle'>;
 
 /** Looks at the rings this often even if nobody rang, ms: a shard that died may have owed a wake-up. */
 const WATCH_INTERVAL_MS = 1000;
 
 export class DeliveryLoop {
   readonly #doorbell: Doorbell;
-  readonly #proxies: readonly ShardProxy[];
+  readonly #proxies: readonly DeliverySource[];
   readonly #onDeliveries: () => void;
   readonly #watch: NodeJS.Timeout;
   #isRunning = false;
@@ -22,7 +25,7 @@ export class DeliveryLoop {
   /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
   constructor(
     doorbell: SharedArrayBuffer,
-    proxies: readonly ShardProxy[],
+    proxies: readonly DeliverySource[],
     onDeliveries: () => void,
   ) {
     this.#doorbell = new Doorbell(new Int32Array(doorbell), 0);
@@ -49,13 +52,18 @@ export class DeliveryLoop {
     clearInterval(this.#watch);
   }
 
+  /**
+   * By time as well as by count: a shard that answers what a handler publishes has a little to give at every look, and
+   * could go on for ever.
+   */
   #drain(): void {
+    const until = performance.now() + DELIVERY_TURN_MS;
     for (;;) {
       let read = 0;
       for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
       this.#onDeliveries();
       if (this.#isStopped) return;
-      if (read >= DELIVERIES_PER_TURN) {
+      if (read >= DELIVERIES_PER_TURN || (read > 0 && performance.now() >= until)) {
         this.#yield();
         return;
       }

@@ -79,10 +79,10 @@ class ShardThread {
     const { words, counters } = this.#control;
     const wait = new AtomicsWaitStrategy(words, PARKED);
     const isIdle = (): boolean =>
-      !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
+      !this.#isDone && !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
     counters[ShardCounter.startedAt] = elapsedMs();
     counters[ShardCounter.parkedMs] = 0;
-    while (!this.#shard.isStopping || !this.#shard.isDrained) {
+    while (!this.#isDone) {
       this.#readMail();
       const commanded = this.#commands.take();
       const worked = this.#shard.turn();
@@ -90,6 +90,10 @@ class ShardThread {
       if (commanded || worked) continue;
       counters[ShardCounter.parkedMs]! += wait.idle(isIdle, IDLE_TIMEOUT_MS);
     }
+  }
+
+  get #isDone(): boolean {
+    return this.#shard.isStopping && this.#shard.isDrained;
   }
 
   close(): void {

@@ -150,3 +150,16 @@ describe('a bus that is closed in the middle', () => {
     await within('all answers', Promise.all(asked));
   });
 });
+
+test('an idle bus closes without waiting for its shards to look by themselves', async () => {
+  // A parked shard that nobody wakes looks after 250 ms: where each close waits for that, not even the quickest is quicker.
+  const looksEveryMs = 250;
+  let quickestMs = Number.POSITIVE_INFINITY;
+  for (let n = 0; n < 10 && quickestMs >= looksEveryMs; n++) {
+    const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+    const startedAt = performance.now();
+    await closeTestBus(bus);
+    quickestMs = Math.min(quickestMs, performance.now() - startedAt);
+  }
+  expect(quickestMs).toBeLessThan(looksEveryMs);
+});
