@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
 import type { FilePlace } from '../store/in-place.js';
+import type { LogIdentity } from '../store/log-identity.js';
 import type { PageRequest } from '../store/page.js';
 import type { PruneRequest, RetentionRule } from '../store/retention.js';
 import type { LinkEnd } from './link.js';
@@ -22,6 +23,7 @@ export interface ShardThreadData {
   readonly prunes: boolean;
   readonly log: {
     readonly file: string;
+    readonly identity: LogIdentity;
     readonly dedupeWindowMs: number;
     readonly dedupeIdsMax: number;
     readonly retention: readonly RetentionRule[];

@@ -6,16 +6,18 @@ import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
-import { openDatabase } from '../store/driver.js';
-import { DirectoryLock } from '../store/lock.js';
 import {
+  continueHistory,
+  endNew,
   ensureDirectory,
-  type Manifest,
-  newEpoch,
   openManifest,
   type ResolvedCursor,
   resolveCursor,
-} from '../store/manifest.js';
+} from '../store/directory.js';
+import { openDatabase } from '../store/driver.js';
+import { DirectoryLock } from '../store/lock.js';
+import { identityOf } from '../store/log-state.js';
+import { type Manifest, writeManifest } from '../store/manifest.js';
 import { LogReaders } from '../store/readers.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { FORMAT_VERSION, shardFile } from '../store/schema.js';
@@ -67,7 +69,9 @@ export class BusCore implements MainServices {
     ensureDirectory(dir);
     const lock = DirectoryLock.acquire(dir);
     try {
-      const manifest = openManifest(dir, { shards, defaultShards: defaultShards() });
+      const found = openManifest(dir, { shards, defaultShards: defaultShards() });
+      // Before anything is written to the logs: whoever dies in between leaves them as they were.
+      const manifest = continueHistory(dir, found);
       return new BusCore(options, manifest, lock, new LogReaders(dir, manifest.shards));
     } catch (error) {
       lock.release();
@@ -93,20 +97,10 @@ export class BusCore implements MainServices {
   }
 
   async start(): Promise<void> {
-    const ready = await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
-    const lost = ready.flatMap(({ head, wentBackwardsFrom }, shard) =>
-      wentBackwardsFrom === undefined
-        ? []
-        : [`shard ${shard} from ${wentBackwardsFrom} to ${head}`],
-    );
-    const { backup } = this.#manifest;
-    if (lost.length === 0 && backup === undefined) return;
-    const reason =
-      lost.length > 0
-        ? `history went back: ${lost.join(', ')}`
-        : `opened from a backup of ${backup?.takenAt}`;
-    const heads = ready.map(({ head }) => head);
-    this.#manifest = newEpoch(this.#options.dir, this.#manifest, reason, heads);
+    await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
+    const { dir } = this.#options;
+    if (!isMemory(dir) && this.#manifest.isNew === true)
+      this.#manifest = endNew(dir, this.#manifest);
   }
 
   /** Makes a new endpoint's half of everything. */
@@ -243,7 +237,21 @@ export class BusCore implements MainServices {
     for (const { listener } of this.#members.values()) listener.onClosed();
     this.#members.clear();
     await this.#readers?.close();
+    this.#keepHeads();
     this.#lock?.release();
+  }
+
+  /** So that a log that is put back from an older copy, with all that is beside it, is found. */
+  #keepHeads(): void {
+    if (this.#lock === undefined || this.#manifest.isNew === true) return;
+    const { heads: known } = this.#manifest;
+    const heads = this.controls.map(({ head }, shard) => Math.max(head, known?.[shard] ?? 0));
+    if (heads.every((head, shard) => head === known?.[shard])) return;
+    try {
+      writeManifest(this.#options.dir, { ...this.#manifest, heads });
+    } catch {
+      // On a full disk, or in a directory that is gone, the older ones have to do.
+    }
   }
 
   /**
@@ -263,6 +271,7 @@ export class BusCore implements MainServices {
       prunes: retention.length > 0,
       log: {
         file: isMemory(dir) ? dir : shardFile(dir, shard),
+        identity: identityOf(this.#manifest),
         dedupeWindowMs,
         dedupeIdsMax,
         retention: retention.map((rule) => shareOf(rule, this.#manifest.shards)),

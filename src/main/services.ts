@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
-import type { ResolvedCursor } from '../store/manifest.js';
+import type { ResolvedCursor } from '../store/directory.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { OpenCalls } from './open-calls.js';

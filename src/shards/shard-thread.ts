@@ -47,9 +47,11 @@ class ShardThread {
     this.#control = new ShardControl(data.control);
     this.#headShown = this.#control.head;
     this.#mail = data.mail;
-    const { file } = data.log;
-    if (data.place !== undefined) assertInPlace(file, data.place);
-    this.#log = new SqliteEventLog({ ...data.log, shard: data.shard });
+    const { log, isFirst, place } = data;
+    if (place !== undefined) assertInPlace(log.file, place);
+    // A log that was there once may not be missing when it is opened again.
+    const identity = { ...log.identity, isNew: log.identity.isNew && isFirst };
+    this.#log = new SqliteEventLog({ ...log, identity, shard: data.shard });
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       onClockStep: (step) => this.#tellClockStep(step),

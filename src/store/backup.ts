@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { threadFlags } from '../threads/exec-argv.js';
-import { ensureDirectory, type Manifest } from './manifest.js';
+import { ensureDirectory } from './directory.js';
+import type { Manifest } from './manifest.js';
 
 /**
  * Copies the logs of a directory that is in use into a new directory, in a thread of its own: each shard's as it was at

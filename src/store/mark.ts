@@ -4,25 +4,30 @@ import { ownFile } from './files.js';
 
 /**
  * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head
- * that was flushed to disk, the frames in the WAL, and the boot of the machine in which it was written. Nothing flushes it: it
- * survives the death of the process, and after a power cut it is at worst old. A log whose head is
+ * that was flushed to disk, the frames in the WAL, the boot of the machine in which it was written, and the epoch.
+ * Nothing flushes it: it survives the death of the process, and after a power cut it is at worst old. A log whose head is
  * below its mark has lost commits that somebody may have seen.
  *
  * ```
  *  0  head (float64)                     8  syncedHead (float64)
- * 16  boot (16 bytes, 0 = unknown)      32  walFrames (uint32)     36  CRC-32 of 0–35
+ * 16  boot (8 bytes, 0 = unknown)       24  epoch (float64)
+ * 32  walFrames (uint32)                36  CRC-32 of 0–35
  * ```
+ *
+ * Format 1 had 8 bytes more of the boot in the place of the epoch.
  */
 const HEAD = 0;
 const SYNCED_HEAD = HEAD + 8;
 const BOOT = SYNCED_HEAD + 8;
-const WAL_FRAMES = BOOT + 16;
+const EPOCH = BOOT + 8;
+const WAL_FRAMES = EPOCH + 8;
 const CHECKSUM = WAL_FRAMES + 4;
 const MARK_BYTES = CHECKSUM + 4;
 
 export interface Mark {
   readonly head: number;
   readonly syncedHead: number;
+  readonly epoch: number;
   /** Frames in the WAL after that commit. */
   readonly walFrames: number;
   /** Whether it was written since the machine was started, so that no power cut lies in between. */
@@ -48,32 +53,41 @@ export function readMark(file: string): Mark | undefined {
     closeSync(descriptor);
   }
   if (bytes.readUInt32LE(CHECKSUM) !== crc32(bytes.subarray(0, CHECKSUM))) return undefined;
-  const boot = bootId();
-  const isOfThisBoot = boot?.equals(bytes.subarray(BOOT, WAL_FRAMES)) === true;
   return {
     head: bytes.readDoubleLE(HEAD),
     syncedHead: bytes.readDoubleLE(SYNCED_HEAD),
+    epoch: bytes.readDoubleLE(EPOCH),
     walFrames: bytes.readUInt32LE(WAL_FRAMES),
-    isOfThisBoot,
+    isOfThisBoot: bootId()?.equals(bytes.subarray(BOOT, EPOCH)) === true,
   };
+}
+
+export interface MarkStart {
+  readonly syncedHead: number;
+  readonly epoch: number;
+  /** A head that was shown and is gone: it stays in the mark until another epoch begins, whoever looks next. */
+  readonly lostHead: number;
 }
 
 export class MarkWriter {
   readonly #bytes = Buffer.alloc(MARK_BYTES);
   readonly #descriptor: number;
+  readonly #lostHead: number;
   #syncedHead: number;
 
-  constructor(file: string, syncedHead: number) {
+  constructor(file: string, { syncedHead, epoch, lostHead }: MarkStart) {
     ownFile(file);
     this.#descriptor = openSync(file, constants.O_RDWR);
     this.#syncedHead = syncedHead;
+    this.#lostHead = lostHead;
     bootId()?.copy(this.#bytes, BOOT);
+    this.#bytes.writeDoubleLE(epoch, EPOCH);
   }
 
   write(head: number, synced: boolean, walFrames: number): void {
     const bytes = this.#bytes;
     if (synced) this.#syncedHead = head;
-    bytes.writeDoubleLE(head, HEAD);
+    bytes.writeDoubleLE(Math.max(head, this.#lostHead), HEAD);
     bytes.writeDoubleLE(this.#syncedHead, SYNCED_HEAD);
     bytes.writeUInt32LE(walFrames, WAL_FRAMES);
     bytes.writeUInt32LE(crc32(bytes.subarray(0, CHECKSUM)), CHECKSUM);
@@ -85,12 +99,12 @@ export class MarkWriter {
   }
 }
 
-/** Linux tells boots apart; elsewhere a power cut cannot be ruled out. */
+/** Linux tells boots apart; elsewhere a power cut cannot be ruled out. Half of the id is enough. */
 function bootId(): Buffer | undefined {
   try {
     const text = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1');
     const bytes = Buffer.from(text.replaceAll('-', '').trim(), 'hex');
-    return bytes.length === 16 ? bytes : undefined;
+    return bytes.length === 16 ? bytes.subarray(0, EPOCH - BOOT) : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RESERVE_BYTES_MAX } from '../protocol/limits.js';
+import { ownFile } from './files.js';
 
 /**
  * Room on the disk that a log keeps for the day on which the disk is full, as a file of its own beside it,
@@ -26,7 +27,9 @@ export class Reserve {
 
   constructor(databaseFile: string) {
     this.#directory = dirname(databaseFile);
-    this.#descriptor = openSync(databaseFile.replace(/\.db$/, '.reserve'), 'a+', 0o600);
+    const file = databaseFile.replace(/\.db$/, '.reserve');
+    ownFile(file);
+    this.#descriptor = openSync(file, 'a+');
     this.#bytes = fstatSync(this.#descriptor).size;
     const { blocks, bsize } = statfsSync(this.#directory);
     const share = blocks === 0 ? RESERVE_BYTES_MAX : Math.floor((blocks * bsize) / DISK_SHARE);

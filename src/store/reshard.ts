@@ -1,9 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../protocol/errors.js';
 import { shardOf } from '../protocol/topic-hash.js';
+import { createManifest, endNew, ensureDirectory } from './directory.js';
 import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
-import { createManifest, ensureDirectory, readManifest, writeManifest } from './manifest.js';
+import type { LogIdentity } from './log-identity.js';
+import { identityOf } from './log-state.js';
+import { readManifest } from './manifest.js';
 import { markFile, readMark } from './mark.js';
 import { NameReader } from './names.js';
 import { RecordBuffer } from './record-buffer.js';
@@ -12,6 +15,7 @@ import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { openForReading, shardFile } from './schema.js';
 import { SqliteEventLog } from './sqlite-event-log.js';
+import { readUnflushedLimit } from './unflushed-limit.js';
 import { assertWalIsSound } from './wal-scan.js';
 
 /**
@@ -58,8 +62,8 @@ export function reshard(options: ReshardOptions): ReshardProgress {
     ensureDirectory(to);
     const targetLock = DirectoryLock.acquire(to);
     try {
-      const progress = copy(options, manifest.shards);
-      writeManifest(to, target);
+      const progress = copy(options, manifest.shards, identityOf(target));
+      endNew(to, target);
       return progress;
     } finally {
       targetLock.release();
@@ -69,7 +73,11 @@ export function reshard(options: ReshardOptions): ReshardProgress {
   }
 }
 
-function copy(options: ReshardOptions, sourceShards: number): ReshardProgress {
+function copy(
+  options: ReshardOptions,
+  sourceShards: number,
+  identity: LogIdentity,
+): ReshardProgress {
   const { from, to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
   const route = options.shardOf ?? shardOf;
   const sources: Source[] = [];
@@ -79,7 +87,7 @@ function copy(options: ReshardOptions, sourceShards: number): ReshardProgress {
   try {
     for (let shard = 0; shard < sourceShards; shard++) sources.push(new Source(from, shard));
     for (let shard = 0; shard < shards; shard++) {
-      targets.push(new SqliteEventLog({ file: shardFile(to, shard), shard }));
+      targets.push(new SqliteEventLog({ file: shardFile(to, shard), shard, identity }));
     }
     const total = sources.reduce((sum, source) => sum + source.head, 0);
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
@@ -131,7 +139,7 @@ class Source {
 
   constructor(dir: string, shard: number) {
     const file = shardFile(dir, shard);
-    assertWalIsSound(file, readMark(markFile(file)));
+    assertWalIsSound(file, readMark(markFile(file)), readUnflushedLimit(file));
     this.#database = openForReading(file, shard);
     this.#rows = new RowReader(this.#database);
     this.#topics = new NameReader(this.#database, 'topics');

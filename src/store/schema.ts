@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { BusError } from '../protocol/errors.js';
 import { type Database, openDatabase } from './driver.js';
 import { ownDatabaseFile } from './files.js';
+import type { LogIdentity } from './log-identity.js';
 import { storeError } from './store-errors.js';
 
 /**
@@ -112,14 +113,18 @@ export function shardFile(dir: string, shard: number): string {
   return resolve(dir, `shard-${String(shard).padStart(3, '0')}.db`);
 }
 
-/**
- * Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. `check` sees it before
- * anything is written.
- */
+export interface OpenForWriting {
+  /** Whose the log has to be. */
+  readonly identity?: LogIdentity;
+  /** Sees it before anything is written. */
+  readonly check?: (database: Database) => void;
+}
+
+/** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
 export function openForWriting(
   file: string,
   shard: number,
-  check?: (database: Database) => void,
+  { identity, check }: OpenForWriting = {},
 ): Database {
   const database = connect(file, false);
   try {
@@ -131,7 +136,7 @@ export function openForWriting(
     setSynchronous(database, true);
     if (!database.memory) assertSetting(database, file, 'journal_mode', 'wal');
     check?.(database);
-    database.transaction(() => prepareTables(database, file, shard)).immediate();
+    database.transaction(() => prepareTables(database, file, shard, identity)).immediate();
     return database;
   } catch (error) {
     database.close();
@@ -194,9 +199,15 @@ function assertSetting(
   });
 }
 
-function prepareTables(database: Database, file: string, shard: number): void {
+function prepareTables(
+  database: Database,
+  file: string,
+  shard: number,
+  identity: LogIdentity | undefined,
+): void {
   const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
   if (isNew) {
+    if (identity?.isNew === false && !database.memory) throw missing(file, shard);
     database.exec(TABLES);
     const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
     insert.run('format', FORMAT_VERSION);
@@ -204,6 +215,11 @@ function prepareTables(database: Database, file: string, shard: number): void {
   }
   checkFormat(database, file, shard);
   upgrade(database);
+}
+
+function missing(file: string, shard: number): BusError {
+  const reason = 'it is missing or empty';
+  return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, shard, reason } });
 }
 
 /** From each format to the next. */

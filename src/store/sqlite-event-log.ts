@@ -15,6 +15,7 @@ import type {
 } from './event-log.js';
 import { EventReader } from './event-reader.js';
 import { IndexKeeper } from './index-keeper.js';
+import { writeClosed } from './log-identity.js';
 import { NameReader } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { loadState } from './recovery.js';
@@ -79,7 +80,7 @@ export class SqliteEventLog implements EventLog {
     const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
     this.#file = file;
     const now = options.now ?? Date.now;
-    this.#connection = new WriteConnection(file, shard, options.maxShardBytes);
+    this.#connection = new WriteConnection(file, shard, options.maxShardBytes, options.identity);
     const { database } = this.#connection;
     this.#database = database;
     try {
@@ -280,7 +281,7 @@ export class SqliteEventLog implements EventLog {
     this.#failure = this.#broken;
     if (this.#failure !== undefined) return;
     try {
-      this.#connection.begin(synced);
+      this.#connection.begin(synced, this.#head);
     } catch (error) {
       this.#fail(error, 'beginning a batch in');
     }
@@ -354,6 +355,7 @@ export class SqliteEventLog implements EventLog {
   #writeTotals(): void {
     this.#index.writeTotals(this.#head);
     this.#retention.writePositions();
+    writeClosed(this.#database);
   }
 
   /** Where there is no room for the totals, the next open adds them up. */

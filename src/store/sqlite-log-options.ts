@@ -1,3 +1,4 @@
+import type { LogIdentity } from './log-identity.js';
 import type { RetentionRule } from './retention.js';
 
 /** Of the log of one shard in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
@@ -5,6 +6,8 @@ export interface SqliteEventLogOptions {
   /** The file, see `shardFile`; `:memory:` keeps nothing. */
   readonly file: string;
   readonly shard: number;
+  /** Whose log it is; left out, for tools and tests, it is anybody's. */
+  readonly identity?: LogIdentity;
   readonly dedupeWindowMs?: number;
   readonly dedupeIdsMax?: number;
   /** The file grows no further than this; past it, `STORE_FULL`. Default: as far as the disk. */

@@ -4,10 +4,12 @@ import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
-import { readManifest } from './manifest.js';
+import { examineLog } from './log-state.js';
+import { type Manifest, readManifest } from './manifest.js';
 import { markFile, readMark } from './mark.js';
 import { RowVerifier } from './row-verifier.js';
 import { openForReading, shardFile } from './schema.js';
+import { readUnflushedLimit } from './unflushed-limit.js';
 import { isDamaged, scanWal } from './wal-scan.js';
 
 /**
@@ -33,14 +35,13 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
     yield { severity: 'error', file: dir, message: 'it is a file, not a directory' };
     return;
   }
-  let shards: number;
+  let manifest: Manifest | undefined;
   try {
-    const manifest = readManifest(dir);
+    manifest = readManifest(dir);
     if (manifest === undefined) {
       yield noManifest(dir, file);
       return;
     }
-    shards = manifest.shards;
   } catch (error) {
     yield { severity: 'error', file, message: messageOf(error) };
     return;
@@ -51,9 +52,9 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
     yield { severity: 'note', file: dir, message };
   }
   try {
-    yield* strangers(dir, shards);
-    for (let shard = 0; shard < shards; shard++) {
-      yield* verifyShard(shardFile(dir, shard), shard, lock !== undefined);
+    yield* strangers(dir, manifest.shards);
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      yield* verifyShard(dir, manifest, shard, lock !== undefined);
     }
   } finally {
     lock?.release();
@@ -68,7 +69,7 @@ function noManifest(dir: string, file: string): VerifyFinding {
   if (!existsSync(dir))
     return { severity: 'error', file: dir, message: 'there is no such directory' };
   const names = readdirSync(dir);
-  const isNew = names.length > 0 && names.every((name) => name.startsWith('lock.db'));
+  const isNew = names.length > 0 && names.every((name) => name.startsWith('lock.'));
   if (!isNew) return { severity: 'error', file, message: 'there is no manifest' };
   const message = 'it holds a lock and no log: its first opening did not end';
   return { severity: 'note', file: dir, message };
@@ -83,14 +84,19 @@ function* strangers(dir: string, shards: number): Generator<VerifyFinding> {
   }
 }
 
-function* verifyShard(file: string, shard: number, isExclusive: boolean): Generator<VerifyFinding> {
-  const mark = readMark(markFile(file));
-  if (!existsSync(file)) {
-    if (mark === undefined) return;
-    yield { severity: 'error', file, shard, message: `missing; it once had ${mark.head} events` };
-    return;
+function* verifyShard(
+  dir: string,
+  manifest: Manifest,
+  shard: number,
+  isExclusive: boolean,
+): Generator<VerifyFinding> {
+  const file = shardFile(dir, shard);
+  if (isExclusive) {
+    yield* verifyWal(file, shard);
+    yield* verifyState(dir, manifest, shard);
   }
-  if (isExclusive) yield* verifyWal(file, shard, mark);
+  // A log that is missing was told of, or is of a directory that is just being made.
+  if (statSync(file, { throwIfNoEntry: false })?.size === 0 || !existsSync(file)) return;
   let database: Database;
   try {
     database = openForReading(file, shard);
@@ -103,10 +109,6 @@ function* verifyShard(file: string, shard: number, isExclusive: boolean): Genera
     database.exec('BEGIN');
     const rows = new RowVerifier(database, file, shard);
     yield* rows.verify();
-    if (isExclusive && mark !== undefined && rows.head < mark.head) {
-      const message = `it ends at ${rows.head}, and was committed up to ${mark.head}`;
-      yield { severity: 'error', file, shard, sequence: rows.head + 1, message };
-    }
   } catch (error) {
     yield { severity: 'error', file, shard, message: messageOf(error) };
   } finally {
@@ -114,17 +116,27 @@ function* verifyShard(file: string, shard: number, isExclusive: boolean): Genera
   }
 }
 
-function* verifyWal(
-  file: string,
-  shard: number,
-  mark: ReturnType<typeof readMark>,
-): Generator<VerifyFinding> {
+/** Whether the log is there, this directory's own, and as long as it is known to have been. */
+function* verifyState(dir: string, manifest: Manifest, shard: number): Generator<VerifyFinding> {
+  const file = shardFile(dir, shard);
+  try {
+    const { head, loss } = examineLog(dir, manifest, shard);
+    if (loss === undefined) return;
+    const message = `it ends at ${head}: ${loss.reason}`;
+    yield { severity: 'error', file, shard, sequence: head + 1, message };
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+  }
+}
+
+/** Damage is told with the state of the log. */
+function* verifyWal(file: string, shard: number): Generator<VerifyFinding> {
   const scan = scanWal(file);
   if (scan?.broken === undefined || scan.broken.framesBehind === 0) return;
+  if (isDamaged(scan, readMark(markFile(file)), readUnflushedLimit(file))) return;
   const { frame, framesBehind } = scan.broken;
-  const message = `frame ${frame} is not right, and ${framesBehind} frames lie behind it`;
-  if (isDamaged(scan, mark)) yield { severity: 'error', file: scan.file, shard, message };
-  else yield { severity: 'note', file: scan.file, shard, message: `${message}, never committed` };
+  const message = `frame ${frame} is not right, and ${framesBehind} frames lie behind it, never committed`;
+  yield { severity: 'note', file: scan.file, shard, message };
 }
 
 function* verifyStructure(

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, truncateSync } from 'node:fs';
 import { BusError } from '../protocol/errors.js';
 import type { Mark } from './mark.js';
+import type { Reserved } from './unflushed-limit.js';
 
 /**
  * Reads a write-ahead log before SQLite does. SQLite takes the frames up to the first one that is not right and says
@@ -36,6 +37,7 @@ export interface WalScan {
   readonly frames: number;
   /** Those of them up to the last commit: what SQLite will take. */
   readonly committedFrames: number;
+  readonly frameBytes: number;
   readonly broken?: WalBreak;
 }
 
@@ -65,13 +67,17 @@ export function scanWal(databaseFile: string): WalScan | undefined {
  * rolled back after it had begun to write, or a power cut in the middle of a flush. So:
  *
  * - without a power cut since the mark was written, it is damage if fewer frames are right than were committed;
- * - with one, the torn transaction must be the last, unless commits were waiting for their flush.
+ * - with one, the torn transaction must be the last, unless commits were reserved that no flush waits for.
  *
- * @returns how many frames SQLite will take; `undefined` where there is no WAL
+ * @returns what was scanned; `undefined` where there is no WAL
  */
-export function assertWalIsSound(databaseFile: string, mark: Mark | undefined): number | undefined {
+export function assertWalIsSound(
+  databaseFile: string,
+  mark: Mark | undefined,
+  reserved: Reserved | undefined,
+): WalScan | undefined {
   const scan = scanWal(databaseFile);
-  if (scan?.broken === undefined || !isDamaged(scan, mark)) return scan?.committedFrames;
+  if (scan?.broken === undefined || !isDamaged(scan, mark, reserved)) return scan;
   const { file, broken } = scan;
   const message =
     `${file}: frame ${broken.frame} is damaged, and ${broken.framesBehind} frames behind it are not; ` +
@@ -79,12 +85,27 @@ export function assertWalIsSound(databaseFile: string, mark: Mark | undefined): 
   throw new BusError('STORE_CORRUPT', message, { details: { file, ...broken } });
 }
 
-export function isDamaged(scan: WalScan, mark: Mark | undefined): boolean {
+export function isDamaged(
+  scan: WalScan,
+  mark: Mark | undefined,
+  reserved: Reserved | undefined,
+): boolean {
   const { broken, committedFrames } = scan;
   if (broken === undefined || broken.framesBehind === 0) return false;
   if (mark?.isOfThisBoot === true) return committedFrames < mark.walFrames;
-  const hadUnflushedCommits = mark !== undefined && mark.head > mark.syncedHead;
+  const hadUnflushedCommits =
+    (reserved !== undefined && reserved.through > 0) ||
+    (mark !== undefined && mark.head > mark.syncedHead);
   return broken.isPastTransaction && !hadUnflushedCommits;
+}
+
+/**
+ * Cuts off what lies behind the last commit, and was judged harmless: SQLite writes over it from there on, and what is
+ * left behind that would look like a break to the next who opens the log.
+ */
+export function cutWal(databaseFile: string, scan: WalScan | undefined): void {
+  if (scan?.broken === undefined || scan.broken.frame === 0) return;
+  truncateSync(`${databaseFile}-wal`, HEADER_BYTES + scan.committedFrames * scan.frameBytes);
 }
 
 class Scanner {
@@ -131,7 +152,8 @@ class Scanner {
     const behind = this.#framesBehind(firstSalt, pageSize, 0, false);
     const isPastTransaction = isSameRound && behind.isPastTransaction;
     const broken = { frame: 0, framesBehind: behind.framesBehind, isPastTransaction };
-    return { file: this.#file, frames: 0, committedFrames: 0, broken };
+    const frameBytes = FRAME_HEADER_BYTES + pageSize;
+    return { file: this.#file, frames: 0, committedFrames: 0, frameBytes, broken };
   }
 
   #scanFrames(header: Buffer, pageSize: number): WalScan {
@@ -139,6 +161,7 @@ class Scanner {
     const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageSize);
     const total = Math.floor((this.#size - HEADER_BYTES) / frame.length);
     const salt = saltOf(header, HEADER_SALT);
+    const frameBytes = frame.length;
     let committedFrames = 0;
     for (let index = 0; index < total; index++) {
       readSync(this.#descriptor, frame, 0, frame.length, HEADER_BYTES + index * frame.length);
@@ -146,11 +169,12 @@ class Scanner {
       const isCommit = frame.readUInt32BE(FRAME_PAGES_AFTER_COMMIT) !== 0;
       if (!isOfRound || !this.#isFrameRight(frame)) {
         const behind = this.#framesBehind(salt, pageSize, index + 1, isOfRound && isCommit);
-        return { file, frames: index, committedFrames, broken: { frame: index + 1, ...behind } };
+        const broken = { frame: index + 1, ...behind };
+        return { file, frames: index, committedFrames, frameBytes, broken };
       }
       if (isCommit) committedFrames = index + 1;
     }
-    return { file, frames: total, committedFrames };
+    return { file, frames: total, committedFrames, frameBytes };
   }
 
   #isFrameRight(frame: Buffer): boolean {

@@ -1,17 +1,22 @@
 import { BusError } from '../protocol/errors.js';
+import { codeOf } from '../protocol/thrown.js';
 import type { Database, Statement } from './driver.js';
 import { InPlace } from './in-place.js';
+import { type LogIdentity, takeIntoUse } from './log-identity.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
 import { Reserve } from './reserve.js';
 import {
+  BATCH_EVENTS_MAX,
   BUSY_TIMEOUT_MS,
   openForReading,
   openForWriting,
   PAGE_BYTES,
   setSynchronous,
 } from './schema.js';
+import { storeError } from './store-errors.js';
+import { readUnflushedLimit, UnflushedLimit } from './unflushed-limit.js';
 import { rewriteWal, WalFlusher } from './wal-file.js';
-import { assertWalIsSound } from './wal-scan.js';
+import { assertWalIsSound, cutWal } from './wal-scan.js';
 
 /**
  * The one writing and checkpointing connection of a log file: transactions, how they are flushed, the write-ahead log and
@@ -31,6 +36,8 @@ const RESTART_WAIT_MS = 100;
 const RESERVE_INTERVAL_MS = 1000;
 /** SQLite makes the size that the file has of it. */
 const PAGES_AS_THEY_ARE = 1;
+/** Traffic that goes to and fro between the two durabilities does not reserve and take back all the time. */
+const SYNCED_BATCHES_TO_CLEAR = 64;
 
 type WalState = [busy: number, frames: number, copied: number];
 
@@ -44,7 +51,10 @@ export class WriteConnection {
   readonly #walState: Statement<[], WalState>;
   readonly #copyWal: Statement<[], WalState>;
   readonly #restart: Statement<[], WalState>;
+  readonly #epoch: number;
   #mark: MarkWriter | undefined;
+  #unflushed: UnflushedLimit | undefined;
+  #syncedBatches = 0;
   #flusher: WalFlusher | undefined;
   #reserve: Reserve | undefined;
   #inPlace: InPlace | undefined;
@@ -63,17 +73,29 @@ export class WriteConnection {
   #syncedHead = 0;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
-  constructor(file: string, shard: number, maxBytes: number | undefined) {
+  constructor(
+    file: string,
+    shard: number,
+    maxBytes: number | undefined,
+    identity: LogIdentity | undefined,
+  ) {
     this.#file = file;
+    this.#epoch = identity?.epoch ?? 0;
     this.#shard = shard;
     let soundFrames: number | undefined;
     // Before SQLite sees the file: opening would drop what lies behind a damaged frame.
     if (file !== ':memory:') {
-      soundFrames = assertWalIsSound(file, readMark(markFile(file)));
+      const scan = assertWalIsSound(file, readMark(markFile(file)), readUnflushedLimit(file));
+      soundFrames = scan?.committedFrames;
+      cutWal(file, scan);
       rewriteWal(file);
     }
-    const database = openForWriting(file, shard, (opened) => assertFrames(opened, soundFrames));
+    const database = openForWriting(file, shard, {
+      ...(identity === undefined ? {} : { identity }),
+      check: (opened) => assertFrames(opened, soundFrames),
+    });
     this.database = database;
+    if (identity !== undefined && !database.memory) this.#take(identity);
     const pagesMax = maxBytes === undefined ? '' : ` = ${Math.ceil(maxBytes / PAGE_BYTES)}`;
     this.#pagesMax = Number(database.pragma(`max_page_count${pagesMax}`, { simple: true }));
     this.#begin = database.prepare('BEGIN IMMEDIATE');
@@ -82,6 +104,15 @@ export class WriteConnection {
     this.#walState = walCheckpoint(database, 'NOOP');
     this.#copyWal = walCheckpoint(database, 'PASSIVE');
     this.#restart = walCheckpoint(database, 'RESTART');
+  }
+
+  #take(identity: LogIdentity): void {
+    try {
+      takeIntoUse(this.database, identity);
+    } catch (error) {
+      this.abandon();
+      throw storeError(error, this.#file, 'opening');
+    }
   }
 
   /** The last sequence that is known to survive power loss. */
@@ -115,21 +146,43 @@ export class WriteConnection {
     // The reserve has to cover them.
     const covered = Math.floor(this.#reserve.bytesMax / WAL_FRAME_BYTES);
     this.#checkpointFrames = Math.max(1, Math.min(CHECKPOINT_FRAMES, covered));
+    this.#unflushed = new UnflushedLimit(this.#file, this.#epoch);
     const mark = readMark(markFile(this.#file));
-    this.#mark = new MarkWriter(markFile(this.#file), Math.min(mark?.syncedHead ?? 0, head));
-    if (mark !== undefined && head < mark.head) return mark.head;
+    // That of an earlier epoch, or of format 1, was judged when this one began.
+    const isOfEpoch = mark !== undefined && mark.epoch === this.#epoch;
+    const lostHead = isOfEpoch && head < mark.head ? mark.head : 0;
+    this.#mark = new MarkWriter(markFile(this.#file), {
+      syncedHead: isOfEpoch ? Math.min(mark.syncedHead, head) : 0,
+      epoch: this.#epoch,
+      lostHead,
+    });
     // Takes its place on disk now, so that no commit has to ask for it on a full one.
-    this.#mark.write(head, false, 0);
-    return undefined;
+    this.noteCommit(head);
+    return lostHead > 0 ? lostHead : undefined;
   }
 
   /**
    * The mode cannot change inside a transaction, so the batch's first record decides; NORMAL only after a batch
    * that needed no more, so that mixed traffic does not switch all the time.
    */
-  begin(synced: boolean): void {
-    this.setFull(synced || this.#wasSynced);
+  begin(synced: boolean, head: number): void {
+    const mayWait = !synced && !this.#wasSynced && this.#mayStayUnflushed(head);
+    this.setFull(!mayWait);
     this.#begin.run();
+  }
+
+  /** Whether the next batch may be shown before it is flushed, and a power cut would be told of it. */
+  #mayStayUnflushed(head: number): boolean {
+    const unflushed = this.#unflushed;
+    if (unflushed === undefined || unflushed.covers(head + BATCH_EVENTS_MAX)) return true;
+    try {
+      unflushed.extend(head);
+      return true;
+    } catch (error) {
+      // No room for the file: then every batch is flushed.
+      if (codeOf(error) === 'ENOSPC') return false;
+      throw error;
+    }
   }
 
   commit(): void {
@@ -149,6 +202,8 @@ export class WriteConnection {
     this.#wasSynced = synced;
     if (this.#isFull) this.#syncedHead = head;
     else if (synced) this.flush(head);
+    this.#syncedBatches = synced ? this.#syncedBatches + 1 : 0;
+    if (this.#syncedBatches === SYNCED_BATCHES_TO_CLEAR) this.#unflushed?.clear();
   }
 
   /**
@@ -277,6 +332,8 @@ export class WriteConnection {
     this.#reserve = undefined;
     this.#mark?.close();
     this.#mark = undefined;
+    this.#unflushed?.close();
+    this.#unflushed = undefined;
   }
 }
 

@@ -4,14 +4,14 @@ import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { DirectoryLock } from '../../src/store/lock.js';
 import {
   createManifest,
   newEpoch,
   openManifest,
-  readManifest,
   resolveCursor,
-} from '../../src/store/manifest.js';
+} from '../../src/store/directory.js';
+import { DirectoryLock } from '../../src/store/lock.js';
+import { readManifest } from '../../src/store/manifest.js';
 import { temporaryDirectory } from './directories.js';
 
 function thrownBy(work: () => unknown): unknown {
@@ -47,12 +47,13 @@ describe('a manifest', () => {
   it('of an older format is taken, and made the newest', () => {
     const dir = temporaryDirectory();
     const made = openManifest(dir, { defaultShards: 1 });
-    const text = JSON.stringify({ ...made, format: 1 });
-    writeFileSync(join(dir, 'manifest.json'), text);
-    expect(readManifest(dir)).toMatchObject({ format: 1 });
-    expect(openManifest(dir, { defaultShards: 1 })).toEqual(made);
-    expect(readManifest(dir)).toEqual(made);
-    writeFileSync(join(dir, 'manifest.json'), JSON.stringify({ ...made, format: 99 }));
+    const { id: _id, isNew: _isNew, ...old } = { ...made, format: 1 };
+    writeFileSync(join(dir, 'manifest.json'), JSON.stringify(old));
+    expect(readManifest(dir)).toEqual(old);
+    const upgraded = openManifest(dir, { defaultShards: 1 });
+    expect(upgraded).toEqual({ ...made, id: expect.stringMatching(/^[0-9a-f]{16}$/) });
+    expect(readManifest(dir)).toEqual(upgraded);
+    writeFileSync(join(dir, 'manifest.json'), JSON.stringify({ ...old, format: 99 }));
     expect(thrownBy(() => readManifest(dir))).toMatchObject({ code: 'STORE_FAILED' });
   });
 

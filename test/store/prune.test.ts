@@ -1,6 +1,6 @@
 import { cpSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { openManifest } from '../../src/store/manifest.js';
+import { openManifest } from '../../src/store/directory.js';
 import type { PruneRequest } from '../../src/store/retention.js';
 import { shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openManifest, resolveCursor } from '../../src/store/directory.js';
 import { openDatabase } from '../../src/store/driver.js';
 import { DirectoryLock } from '../../src/store/lock.js';
-import { openManifest, readManifest, resolveCursor } from '../../src/store/manifest.js';
+import { readManifest } from '../../src/store/manifest.js';
 import { restore } from '../../src/store/restore.js';
 import { shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';

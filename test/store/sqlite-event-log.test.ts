@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
+import { createManifest } from '../../src/store/directory.js';
 import { openDatabase } from '../../src/store/driver.js';
-import { createManifest, writeManifest } from '../../src/store/manifest.js';
+import { writeManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
 import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
@@ -190,7 +191,7 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/^frame 13 is not right/);
+    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 24 frames behind it are not/);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {

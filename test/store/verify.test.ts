@@ -1,9 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openManifest } from '../../src/store/directory.js';
 import { openDatabase } from '../../src/store/driver.js';
 import { DirectoryLock } from '../../src/store/lock.js';
-import { openManifest } from '../../src/store/manifest.js';
 import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import { verifyDirectory } from '../../src/store/verify.js';
