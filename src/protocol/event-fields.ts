@@ -3,9 +3,8 @@ import {
   ATTRIBUTE_VALUE_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,
   EVENT_NAME_BYTES_MAX,
-  EVENT_TYPE_LENGTH_MAX,
 } from './limits.js';
-import { quote } from './quote.js';
+import { codePointName, quote } from './quote.js';
 import { loneSurrogateAt, utf8Length } from './utf8.js';
 
 /**
@@ -13,8 +12,9 @@ import { loneSurrogateAt, utf8Length } from './utf8.js';
  * refused, or `undefined`; a good value costs no allocation, as these run on every publish.
  */
 
-const SNAKE_CASE = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
-const WORD = /^[a-z][a-z0-9]*$/;
+const PRINTABLE_ASCII = /^[!-~]+$/;
+/** Spaces and lines of any kind, controls, and what only steers how text is shown. */
+const UNPRINTABLE = /[\s\p{Z}\p{Cc}\p{Cf}]/u;
 const ID_TEXT = /^[A-Za-z0-9_-]+$/;
 
 /** What has its values somewhere else than in its properties: a `Map`, a `Set`, an `URLSearchParams`. */
@@ -23,20 +23,33 @@ export function containerName(value: object): string | undefined {
   return name === 'Object' ? undefined : name;
 }
 
-/**
- * `snake_case`: words of `a-z 0-9` joined by single `_`, the first of them starting with a letter.
- */
+/** 1 to 255 bytes of UTF-8, printable and without spaces: `order_created`, `com.example.order.created`. */
 export function typeFault(type: unknown): string | undefined {
-  if (typeof type !== 'string') return `type ${quote(type)} is not a string`;
-  if (type.length <= EVENT_TYPE_LENGTH_MAX && SNAKE_CASE.test(type)) return undefined;
-  return `type ${quote(type)} is not snake_case of 1 to ${EVENT_TYPE_LENGTH_MAX} characters`;
+  return printableFault('type', type);
 }
 
-/** A category is one such word. */
+/** What can stand before the first `_` or `.` of a type. */
 export function categoryFault(category: unknown): string | undefined {
-  if (typeof category !== 'string') return `category ${quote(category)} is not a string`;
-  if (category.length <= EVENT_TYPE_LENGTH_MAX && WORD.test(category)) return undefined;
-  return `category ${quote(category)} is not the first word of an event type`;
+  const fault = printableFault('category', category);
+  if (fault !== undefined) return fault;
+  if (!/[_.]/.test(category as string)) return undefined;
+  return `category ${quote(category)} is not what stands before the first "_" or "." of a type`;
+}
+
+function printableFault(field: string, text: unknown): string | undefined {
+  if (
+    typeof text === 'string' &&
+    text.length <= EVENT_NAME_BYTES_MAX &&
+    PRINTABLE_ASCII.test(text)
+  ) {
+    return undefined;
+  }
+  const fault = nameFault(field, text);
+  if (fault !== undefined) return fault;
+  const found = UNPRINTABLE.exec(text as string);
+  if (found === null) return undefined;
+  const character = codePointName(found[0].codePointAt(0)!);
+  return `${field} ${quote(text)} has a space or what cannot be printed (${character} at offset ${found.index})`;
 }
 
 /** For `id` and `causationId`: 1 to 64 characters of `A-Z a-z 0-9 _ -`. */

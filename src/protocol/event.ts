@@ -11,7 +11,7 @@ export interface Event<P = unknown> {
   /** A ULID, or the publisher's own id: 1–64 characters of `A-Z a-z 0-9 _ -`. */
   readonly id: string;
   readonly topic: string;
-  /** `snake_case`, at most 64 characters. */
+  /** Printable, without spaces, at most 255 bytes of UTF-8: `task_completed`, `com.example.order.created`. */
   readonly type: string;
   /** Any JSON value. */
   readonly payload: P;
@@ -73,7 +73,7 @@ export interface PublishAck {
 }
 
 /**
- * The standard event types. Types are open: any `snake_case` text of at most 64 characters is one.
+ * The standard event types. Types are open: any printable text without spaces is one.
  */
 export const EventType = {
   WORKER_SPAWNED: 'worker_spawned',
@@ -150,8 +150,8 @@ export const EventType = {
 /** One of the standard event types. */
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
-/** An event type's first word: `agent` of `agent_status_changed`. */
+/** What stands before an event type's first `_` or `.`: `agent` of `agent_status_changed`, `order` of `order.created`. */
 export function categoryOf(type: string): string {
-  const end = type.indexOf('_');
+  const end = type.search(/[_.]/);
   return end < 0 ? type : type.slice(0, end);
 }

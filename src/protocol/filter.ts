@@ -23,7 +23,7 @@ export interface Filter {
   /** Patterns; see docs/PROTOCOL.md for the wildcards. */
   topics: readonly string[];
   types?: readonly string[];
-  /** An event type's category is its first word: `agent_log` is of `agent`. */
+  /** An event type's category stands before its first `_` or `.`: `agent_log` and `agent.log` are of `agent`. */
   categories?: readonly string[];
   sources?: readonly string[];
   correlationIds?: readonly string[];

@@ -5,9 +5,8 @@ export const MIB = 1024 * KIB;
 
 export const TOPIC_BYTES_MAX = 255;
 export const TOPIC_SEGMENTS_MAX = 16;
-export const EVENT_TYPE_LENGTH_MAX = 64;
 export const EVENT_ID_LENGTH_MAX = 64;
-/** `source` and `correlationId`, in bytes of UTF-8. */
+/** `type`, `source` and `correlationId`, in bytes of UTF-8. */
 export const EVENT_NAME_BYTES_MAX = 255;
 export const ATTRIBUTES_MAX = 16;
 export const ATTRIBUTE_KEY_BYTES_MAX = 64;

@@ -24,6 +24,13 @@ const STAR_CODE = 0x2a;
 /** What each ASCII character is within a topic. */
 const ASCII_KINDS = asciiKinds();
 
+const INSTEAD = '"*" at the end matches one or more segments, "+" exactly one';
+/** Literal in a topic; whoever writes it as a segment of a pattern means something else. */
+const FOREIGN_WILDCARDS: Readonly<Record<string, string>> = {
+  '#': `is "#", which is no wildcard here: ${INSTEAD}`,
+  '>': `is ">", which is no wildcard here: ${INSTEAD}`,
+};
+
 /** JavaScript's whitespace beyond ASCII; U+0085 is a control character. */
 const WIDE_WHITESPACE = /[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
 
@@ -43,7 +50,7 @@ export function publishTopicFault(topic: unknown): string | undefined {
   return `topic ${quote(topic)} starts with "$": such topics belong to the bus`;
 }
 
-/** Why this is no pattern, or `undefined` if it is one. Every topic is a pattern. */
+/** Why this is no pattern, or `undefined` if it is one. Every topic is a pattern, unless a segment of it is `#` or `>`. */
 export function patternFault(pattern: unknown): string | undefined {
   return explain('pattern', pattern);
 }
@@ -135,6 +142,10 @@ function segmentFault(
   end: number,
 ): string | undefined {
   if (start === end) return `is empty (offset ${start})`;
+  if (noun === 'pattern' && end === start + 1) {
+    const hint = FOREIGN_WILDCARDS[text[start]!];
+    if (hint !== undefined) return hint;
+  }
   for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i);
     const kind = code > 0x7f ? wideKind(code) : ASCII_KINDS[code]!;

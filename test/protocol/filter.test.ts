@@ -64,7 +64,7 @@ describe('a filter', () => {
     [{ topics: ['a'], type: ['x'] }, 'type', 'unknown field "type"'],
     [{ topics: ['a'], types: [] }, 'types', 'is empty, and would match nothing'],
     [{ topics: ['a'], types: 'x' }, 'types', '"x" is not an array'],
-    [{ topics: ['a'], types: ['ok', 'Not'] }, 'types[1]', '"Not" is not snake_case'],
+    [{ topics: ['a'], types: ['ok', 'not so'] }, 'types[1]', '"not so" has a space'],
     [{ topics: ['a'], categories: ['a_b'] }, 'categories[0]', '"a_b"'],
     [{ topics: ['a'], sources: [''] }, 'sources[0]', 'is empty'],
     [{ topics: ['a'], correlationIds: [1] }, 'correlationIds[0]', '1 is not a string'],

@@ -38,7 +38,7 @@ export function addPubCommand(program: Command): void {
     .description('publish events')
     .argument('<topic>', 'where to, such as worker.1.progress')
     .argument('[body]', "the payload: JSON, or text; '-' reads one payload a line; left out: null")
-    .option('--type <type>', 'the event type, snake_case', DEFAULT_TYPE)
+    .option('--type <type>', 'the event type, without spaces', DEFAULT_TYPE)
     .option('--source <source>', 'who publishes', DEFAULT_SOURCE)
     .option('--id <id>', 'makes a repeat within the dedupe window a duplicate; for one event')
     .option('--correlation-id <id>', 'ties events together')

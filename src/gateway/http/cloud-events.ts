@@ -8,9 +8,9 @@ import { withPath } from './event-bodies.js';
 /**
  * CloudEvents 1.0 to events and back, in its JSON format and its HTTP binding. Pure; docs/HTTP.md has the table.
  *
- * Three things that one side has and the other has not are carried along, so that nothing is lost on the way there and back: a type
- * that is not snake_case (attribute `cetype`), the kind and schema of the data (attributes of the same names), and attribute keys that
- * cannot name an extension (extension `millracenames`: JSON, extension to key).
+ * Two things that one side has and the other has not are carried along, so that nothing is lost on the way there and back: the kind
+ * and schema of the data (attributes of the same names), and attribute keys that cannot name an extension (extension `millracenames`:
+ * JSON, extension to key).
  */
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json';
@@ -18,7 +18,6 @@ export const CLOUD_EVENT_BATCH_TYPE = 'application/cloudevents-batch+json';
 
 const SPEC_VERSION = '1.0';
 const JSON_DATA = 'application/json';
-const ORIGINAL_TYPE = 'cetype';
 const NAMES = 'millracenames';
 const NAME = /^[a-z0-9]+$/;
 const HEADER_PREFIX = 'ce-';
@@ -104,13 +103,12 @@ export function cloudEventText(event: Event): string {
 /** All of it but the data. */
 function contextOf(event: Event): Readonly<Record<string, unknown>> {
   const { attributes = {} } = event;
-  const { [ORIGINAL_TYPE]: original, datacontenttype, dataschema, ...others } = attributes;
-  const isOriginal = original !== undefined && snakeCase(original) === event.type;
+  const { datacontenttype, dataschema, ...others } = attributes;
   const made: Record<string, unknown> = {
     specversion: SPEC_VERSION,
     id: event.id,
     source: uriReference(event.source),
-    type: isOriginal ? original : event.type,
+    type: event.type,
     time: event.timestamp,
     subject: event.topic,
     datacontenttype: datacontenttype ?? JSON_DATA,
@@ -120,8 +118,7 @@ function contextOf(event: Event): Readonly<Record<string, unknown>> {
   if (event.causationId !== undefined) made.causationid = event.causationId;
   // Text: a sequence can be larger than the 32 bits that a CloudEvents integer has.
   if (event.sequence !== undefined) made.sequence = String(event.sequence);
-  const left = isOriginal || original === undefined ? others : { ...others, cetype: original };
-  addExtensions(made, left);
+  addExtensions(made, others);
   return made;
 }
 
@@ -144,10 +141,9 @@ function fromContext(
     const message = 'there is no subject, which is the topic, nor a parameter topic';
     throw fault(path, 'subject', message);
   }
-  const snake = snakeCase(type as string);
   const input: Writable<EventInput> & WithPayloadText = {
     topic: topic as string,
-    type: snake,
+    type: type as string,
     payload: data.value,
     id: id as string,
     source: source as string,
@@ -159,7 +155,6 @@ function fromContext(
   }
   if (causationid !== undefined) input.causationId = plainText('causationid', causationid, path);
   const attributes = attributesOf(context, path);
-  if (snake !== type) attributes[ORIGINAL_TYPE] = type as string;
   if (Object.keys(attributes).length > 0) input.attributes = attributes;
   return input;
 }
@@ -228,15 +223,6 @@ function addExtensions(made: Record<string, unknown>, attributes: Record<string,
     if (extension !== key) names[extension] = key;
   }
   if (Object.keys(names).length > 0) made[NAMES] = JSON.stringify(names);
-}
-
-/** `com.example.orderPlaced.v2` becomes `com_example_order_placed_v2`. */
-function snakeCase(type: string): string {
-  return type
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '_')
-    .replaceAll(/^_|_$/g, '');
 }
 
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
