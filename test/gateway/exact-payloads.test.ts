@@ -1,3 +1,4 @@
+import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Bus, GatewayHandle } from '../../src/main/bus.js';
 import { openTestBus } from '../bus/support/open.js';
@@ -170,5 +171,35 @@ describe('a payload keeps the JSON of its sender', () => {
     });
     expect(response.status).toBe(413);
     expect(await response.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
+  });
+
+  it('is never shown to whom it is masked', async () => {
+    const secret = 'a secret of at least thirty-two bytes';
+    const masked = [{ pattern: 'm.*', redact: ['$.card'] }];
+    const token = await new SignJWT({ millrace: { subscribe: masked } })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer('test')
+      .setAudience('millrace')
+      .setSubject('alice')
+      .setExpirationTime('1m')
+      .sign(new TextEncoder().encode(secret));
+    await post('application/json', eventOf('m.a', '{"card":"4111-1111","open":1.0}'));
+    const auth = { jwt: { secret, issuer: 'test', audience: 'millrace' } };
+    const guarded = await bus.serve({ port: 0, auth });
+    for (const accept of ['application/json', 'application/cloudevents-batch+json']) {
+      const headers = { authorization: `Bearer ${token}`, accept };
+      const response = await fetch(`${guarded.url}/v1/events?topic=m.*`, { headers });
+      const answer = await response.text();
+      expect(answer).toContain('"card":"[redacted]"');
+      expect(answer).not.toContain('4111');
+    }
+    const client = new SocketClient(guarded.port, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    await client.next('welcome');
+    const { payload } = await client.ask('query', { topic: 'm.*' });
+    expect(payload.events[0].payload).toEqual({ card: '[redacted]', open: 1 });
+    client.socket.terminate();
+    await guarded.close();
   });
 });
