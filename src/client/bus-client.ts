@@ -9,7 +9,11 @@ import type {
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { PAYLOAD_BYTES_MAX, WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import {
+  CLIENT_TRIES_BEFORE_TOLD,
+  PAYLOAD_BYTES_MAX,
+  WEBSOCKET_FRAME_BYTES_MAX,
+} from '../protocol/limits.js';
 import { watchSignal } from '../protocol/watch-signal.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
@@ -299,6 +303,18 @@ export class BusClient implements BusApi {
     if (change.error !== undefined) this.#lastError = change.error;
     this.#status = change;
     this.#emitter.emit('state', change);
+    // Each outage counts from one.
+    if (change.attempt === CLIENT_TRIES_BEFORE_TOLD) this.#tellUnreachable(change.attempt);
+  }
+
+  /** A client that waits for ever for a server that is not there should not do so in silence. */
+  #tellUnreachable(attempts: number): void {
+    const { url } = this;
+    const cause = this.#lastError;
+    const message = `${attempts} tries in a row gave no lasting connection to ${url}, and more will follow`;
+    const last = cause === undefined ? '' : `; the last: ${cause.message}`;
+    const details = { url, attempts };
+    this.#onError(new BusError('CONNECTION_FAILED', message + last, { cause, details }));
   }
 
   #onConnected(welcome: Welcome): void {

@@ -8,6 +8,7 @@ import {
   useMemo,
   useSyncExternalStore,
 } from 'react';
+import type { Gap, SubscribeFrom } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
@@ -17,7 +18,12 @@ import type { BusClient } from './bus-client.js';
 import type { CoalescedEvent } from './coalescer.js';
 import type { StateChange } from './link.js';
 import type { ClientSubscribeOptions } from './subscribe-options.js';
-import { NOTHING, type SubscriptionSnapshot, SubscriptionStore } from './subscription-store.js';
+import {
+  NOTHING,
+  type OnExpired,
+  type SubscriptionSnapshot,
+  SubscriptionStore,
+} from './subscription-store.js';
 
 /** The hooks of React, 18 and later, over a client that somebody else made and closes. */
 
@@ -66,6 +72,11 @@ export interface UseSubscriptionOptions<P = unknown>
   pauseWhenHidden?: boolean;
   /** At most one render in this time; default 0: one for all events that arrive together. */
   throttleMs?: number;
+  /**
+   * Where to begin anew, without the events of before, where the server does not know the history of the cursor any more
+   * (`CURSOR_EXPIRED`). Default: it fails.
+   */
+  onExpired?: OnExpired;
 }
 
 export interface SubscriptionView<E> {
@@ -74,8 +85,16 @@ export interface SubscriptionView<E> {
   readonly latest: E | undefined;
   readonly state: SubscriptionSnapshot['state'];
   readonly error: BusError | undefined;
+  /** How far it has got: what to keep, and to resume from; `''` before the server has said where it begins. */
+  readonly cursor: string;
+  /** The last stretch of history that was found gone. */
+  readonly gap: Gap | undefined;
+  /** Events that `overflow` has left out. */
+  readonly dropped: number;
   /** Forgets the events; the subscription goes on. */
   readonly clear: () => void;
+  /** Begins anew without the events of before, from there or from where the options say; also after a failure. */
+  readonly restart: (from?: SubscribeFrom) => void;
 }
 
 /**
@@ -123,7 +142,8 @@ export function useSubscription<P = unknown>(
     nothing,
   );
   const clear = store?.clear ?? doNothing;
-  return useMemo(() => ({ ...snapshot, clear }), [snapshot, clear]);
+  const restart = store?.restart ?? doNothing;
+  return useMemo(() => ({ ...snapshot, clear, restart }), [snapshot, clear, restart]);
 }
 
 function useClient(client: BusClient | undefined): BusClient {

@@ -1,3 +1,4 @@
+import type { Gap, SubscribeFrom } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
@@ -27,12 +28,22 @@ export interface SubscriptionSnapshot<P = unknown> {
   readonly latest: Event<P> | undefined;
   readonly state: SubscriptionState;
   readonly error: BusError | undefined;
+  /** How far it has got; `''` before the server has said where it begins. */
+  readonly cursor: string;
+  /** The last stretch of history that was found gone. */
+  readonly gap: Gap | undefined;
+  /** Events that its `overflow` has left out. */
+  readonly dropped: number;
 }
+
+/** Where to begin where the server does not know the history of the cursor; undefined: nowhere, it fails. */
+export type OnExpired = 'earliest' | 'now' | ((error: BusError) => SubscribeFrom | undefined);
 
 export interface StoreOptions<P> extends Omit<ClientSubscribeOptions<P>, 'signal'> {
   readonly history: number;
   readonly pauseWhenHidden: boolean;
   readonly throttleMs: number;
+  readonly onExpired?: OnExpired;
 }
 
 export const NOTHING: SubscriptionSnapshot<never> = Object.freeze({
@@ -40,6 +51,9 @@ export const NOTHING: SubscriptionSnapshot<never> = Object.freeze({
   latest: undefined,
   state: 'off',
   error: undefined,
+  cursor: '',
+  gap: undefined,
+  dropped: 0,
 });
 
 export class SubscriptionStore<P> {
@@ -54,6 +68,13 @@ export class SubscriptionStore<P> {
   #subscription: SubscriptionHandle<P> | undefined;
   /** Where an earlier subscription of this store has got. */
   #cursor = '';
+  /** Where to begin instead of where the options say. */
+  #from: SubscribeFrom | undefined;
+  /** It was begun again for an expired cursor, and has not been live since. */
+  #isAfterExpiry = false;
+  #gap: Gap | undefined;
+  /** Of earlier subscriptions of this store. */
+  #dropped = 0;
   #release: ReturnType<typeof setTimeout> | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
   #isRefreshDue = false;
@@ -86,6 +107,23 @@ export class SubscriptionStore<P> {
     this.#changed();
   };
 
+  /**
+   * Begins anew without the events of before; from where the options say, if nothing is named. Also after a failure, and
+   * makes a client that has given up connect again.
+   */
+  readonly restart = (from?: SubscribeFrom): void => {
+    this.#leave();
+    this.#from = from;
+    this.#forget();
+    // Nobody listens: it begins when somebody does.
+    if (this.#unwatch === undefined) return;
+    if (this.#client.state !== 'failed') this.#begin();
+    else {
+      this.#become('failed');
+      this.#client.connect();
+    }
+  };
+
   #start(): void {
     const unwatchPage = this.#options.pauseWhenHidden
       ? watchVisibility(() => this.#onVisibility())
@@ -112,8 +150,15 @@ export class SubscriptionStore<P> {
       this.#become('paused');
       return;
     }
-    const { history: _, pauseWhenHidden: __, throttleMs: ___, ...options } = this.#options;
+    const {
+      history: _,
+      pauseWhenHidden: __,
+      throttleMs: ___,
+      onExpired: ____,
+      ...options
+    } = this.#options;
     if (this.#cursor !== '') options.from = { after: this.#cursor };
+    else if (this.#from !== undefined) options.from = this.#from;
     this.#become('pending');
     try {
       this.#subscription = this.#client.subscribe<P>(
@@ -132,8 +177,18 @@ export class SubscriptionStore<P> {
     const isOurs = (): boolean => this.#subscription === subscription;
     // `closed` tells it.
     subscription.on('error', () => {});
+    subscription.on('gap', (gap) => {
+      if (!isOurs()) return;
+      this.#gap = gap;
+      this.#changed();
+    });
+    subscription.on('dropped', () => isOurs() && this.#changed());
     subscription.ready.then(
-      () => isOurs() && this.#become('live'),
+      () => {
+        if (!isOurs()) return;
+        this.#isAfterExpiry = false;
+        this.#become('live');
+      },
       () => {},
     );
     subscription.closed.catch((error: unknown) => {
@@ -146,18 +201,42 @@ export class SubscriptionStore<P> {
     this.#subscription = undefined;
     if (subscription === undefined) return;
     this.#cursor = subscription.cursor;
+    this.#dropped += subscription.dropped;
     void subscription.unsubscribe();
   }
 
   #failed(error: unknown): void {
     this.#leave();
-    this.#error =
+    const failure =
       error instanceof BusError
         ? error
         : new BusError('HANDLER_FAILED', `the subscription failed: ${messageOf(error)}`, {
             cause: error,
           });
+    if (failure.code === 'CURSOR_EXPIRED' && this.#goOnAfter(failure)) return;
+    this.#error = failure;
     this.#become('failed');
+  }
+
+  /** A place that expires as well would be asked for without end. */
+  #goOnAfter(error: BusError): boolean {
+    const { onExpired } = this.#options;
+    if (onExpired === undefined || this.#isAfterExpiry) return false;
+    const from = typeof onExpired === 'function' ? onExpired(error) : onExpired;
+    if (from === undefined) return false;
+    this.#isAfterExpiry = true;
+    this.#from = from;
+    this.#forget();
+    this.#begin();
+    return true;
+  }
+
+  /** What was got of a history that is left. */
+  #forget(): void {
+    this.#cursor = '';
+    this.#gap = undefined;
+    this.#dropped = 0;
+    this.clear();
   }
 
   #onVisibility(): void {
@@ -214,6 +293,9 @@ export class SubscriptionStore<P> {
       latest,
       state: this.#state,
       error: this.#error,
+      cursor: this.#subscription?.cursor || this.#cursor,
+      gap: this.#gap,
+      dropped: this.#dropped + (this.#subscription?.dropped ?? 0),
     };
     for (const listener of [...this.#listeners]) listener();
   }

@@ -312,6 +312,8 @@ export const CLIENT_PROBE_MS = 3000;
 export const CLIENT_RECONNECT_BASE_MS = 500;
 export const CLIENT_RECONNECT_MAX_MS = 20_000;
 export const CLIENT_RECONNECT_FLOOR_MS = 100;
+/** Tries in a row without a lasting connection after which a client tells its `onError`, once. */
+export const CLIENT_TRIES_BEFORE_TOLD = 3;
 /** A connection that held this long was a good one: the attempts are counted from zero again. */
 export const CLIENT_STABLE_MS = 5000;
 /** A sent publish is not sent again later than this: the server's dedupe window may have forgotten its id. */
