@@ -60,7 +60,7 @@ it('many replays on a connection that takes nothing hold bounded memory, and end
 
 it('a client that takes a little now and then is cut all the same', async () => {
   const { endpoint, connect, logs } = await openGateway({
-    stallMs: 400,
+    stallMs: 600,
     minDrainBytesPerSecond: 1024 * 1024 * 1024,
   });
   const client = await connect();
@@ -73,7 +73,8 @@ it('a client that takes a little now and then is cut all the same', async () => 
     await new Promise(setImmediate);
   }
   client.socket.on('message', () => client.socket.pause());
-  const reading = setInterval(() => client.socket.resume(), 10);
+  // So little at a time that what may wait for it takes longer than it has.
+  const reading = setInterval(() => client.socket.resume(), 150);
   const isCut = (): boolean => logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER');
   await until('it is cut', isCut);
   clearInterval(reading);
