@@ -40,6 +40,8 @@ export const CREDIT_PER_BUFFERED_EVENT = 16;
 export const CREDIT_BYTES = 8 * MIB;
 
 export const COMMIT_BATCH_EVENTS = 4096;
+/** Topics without events that a shard still knows by name, to tell whose events a gap may have had. */
+export const EMPTIED_TOPICS_KEPT = 10_000;
 /** Room on the disk that each shard keeps for removals, at most: a checkpoint's worth of its log and a batch. */
 export const RESERVE_BYTES_MAX = 8 * MIB;
 export const COMMIT_BATCH_BYTES = 4 * MIB;

@@ -10,6 +10,7 @@ import {
   GAP_TOPICS_PER_STEP,
   SHARD_CATCH_UP_EVENTS_MAX,
 } from '../protocol/limits.js';
+import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { EventLog, StoredRecord } from '../store/event-log.js';
 import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
@@ -96,7 +97,8 @@ export class CatchUp {
     consumer.gapScan = { patterns, until, prunedEvents, topic: 0, through: 0 };
   }
 
-  #endScan(consumer: LinkConsumer, { until, through, prunedEvents }: GapScan): void {
+  #endScan(consumer: LinkConsumer, { until, through: known, prunedEvents }: GapScan): void {
+    const through = Math.max(known, this.#forgottenThrough(consumer.filter.topics));
     const from = Math.max(consumer.position, consumer.gapsTold) + 1;
     consumer.gapScan = undefined;
     consumer.prunedSeen = prunedEvents;
@@ -104,6 +106,15 @@ export class CatchUp {
     if (through < from) return;
     consumer.gapsTold = through;
     consumer.link.state(consumer.subscription, STATE_GAP, { from, to: through, reason: 'pruned' });
+  }
+
+  /** Up to where topics that the log no longer knows, and that the consumer may want, were pruned. */
+  #forgottenThrough(patterns: readonly string[]): number {
+    const { forgottenThrough } = this.#log;
+    if (forgottenThrough === 0) return 0;
+    const isKnown = (pattern: string): boolean =>
+      !hasWildcard(pattern) && this.#log.topic(pattern) !== undefined;
+    return patterns.every(isKnown) ? 0 : forgottenThrough;
   }
 
   /** True if the consumer may pass over the hole that ends here: nothing went since it was last looked at. */

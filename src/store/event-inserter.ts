@@ -90,6 +90,11 @@ export class EventInserter {
     return topic;
   }
 
+  /** What it remembers of topics may be of some that are gone. Outside of a batch. */
+  forgetTopics(): void {
+    this.#stored.clear();
+  }
+
   /** Runs what is buffered. */
   flush(): void {
     this.#rows.flush();

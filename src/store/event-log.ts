@@ -64,6 +64,8 @@ export interface EventLog {
   readonly lastRecordedAt: number;
   /** The last sequence that was pruned from any topic; 0 if none was. */
   readonly prunedThrough: number;
+  /** Topics that the log no longer knows may have been pruned up to this sequence; 0 if it knows all. */
+  readonly forgottenThrough: number;
   /** Bytes in the write-ahead log that are not in the file yet; 0 where there is no such thing. */
   readonly walBytes: number;
   /** Events pruned so far; while it stands still, no more have gone. */

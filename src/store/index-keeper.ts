@@ -52,6 +52,11 @@ export class IndexKeeper {
     this.#index.note(sequence, recordedAt, topic, bytes, isSupplied);
   }
 
+  /** Blocks below this are on disk. */
+  get writtenBlocks(): number {
+    return this.#index.writtenBlocks;
+  }
+
   isDue(head: number): boolean {
     return this.#round.length > 0 || this.#index.isDue(head);
   }

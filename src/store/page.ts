@@ -15,6 +15,7 @@ import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
 import { storeError } from './store-errors.js';
 import { blockOf } from './topic-index.js';
 import { type TopicSelection, TopicSelector } from './topic-selection.js';
+import { FORGOTTEN_THROUGH } from './topic-table.js';
 
 /** What a reader asks of one shard's log. */
 export interface PageRequest {
@@ -181,8 +182,11 @@ export class PageReader {
 
   /** The last sequence that was pruned from any of the topics. */
   #prunedThrough(selection: TopicSelection | undefined): number {
-    if (selection === undefined || selection.isAll) return this.#prunedOfAll.get() ?? 0;
-    let through = 0;
+    const isAny = selection === undefined || selection.hasUnknown;
+    let through = isAny ? readMeta(this.#database, FORGOTTEN_THROUGH) : 0;
+    if (selection === undefined || selection.isAll) {
+      return Math.max(through, this.#prunedOfAll.get() ?? 0);
+    }
     for (const id of selection.ids) through = Math.max(through, this.#prunedOf.get(id) ?? 0);
     return through;
   }

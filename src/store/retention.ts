@@ -47,6 +47,9 @@ export interface PatternTotals {
 /** Rows looked at in one step, and so the most that it deletes. */
 const ROWS_PER_STEP = 1024;
 
+/** Topics forgotten in one step. */
+const TOPICS_PER_STEP = 1024;
+
 type Row = [sequence: number, recordedAt: number, topic: number, bytes: number];
 
 export class Retention {
@@ -121,6 +124,27 @@ export class Retention {
       if (doomed.looked === ROWS_PER_STEP) return true;
     }
     return false;
+  }
+
+  /**
+   * Forgets topics that hold no event, a bounded number in a transaction of its own, once their index is on disk.
+   * Blocks below `writtenBlocks` are. @returns how many went
+   */
+  forgetTopics(writtenBlocks: number): number {
+    const entries = this.#topics.forgettable(
+      TOPICS_PER_STEP,
+      ({ prunedThrough }) => blockOf(prunedThrough) < writtenBlocks,
+    );
+    if (entries.length === 0) return 0;
+    const forget = (): void => {
+      this.#topics.deleteRows(entries);
+      for (const { id, prunedThrough } of entries) {
+        this.#deleteIndexRow.run(blockOf(prunedThrough), id);
+      }
+    };
+    this.#database.transaction(forget).immediate();
+    this.#topics.forgotten(entries);
+    return entries.length;
   }
 
   /** Where the rules go on after the next open, in the caller's transaction. */

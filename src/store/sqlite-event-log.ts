@@ -64,7 +64,6 @@ export class SqliteEventLog implements EventLog {
   readonly #view = new EventRecordView();
 
   #head: number;
-  #prunedThrough: number;
   #lastRecordedAt: number;
   #next: number;
   #batchRecordedAt: number;
@@ -96,11 +95,12 @@ export class SqliteEventLog implements EventLog {
       });
       const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
       this.#index = new IndexKeeper(database, index, this.#topics);
-      this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention);
+      this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention, () =>
+        this.#events.forgetTopics(),
+      );
       const loaded = loadState(database, this.#topics, index, this.#dedupe, now());
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
-      this.#prunedThrough = loaded.prunedThrough;
       this.#next = this.#head + 1;
       this.#batchRecordedAt = this.#lastRecordedAt;
       const topicName = (id: number): string => this.#topics.byId(id).name;
@@ -216,8 +216,12 @@ export class SqliteEventLog implements EventLog {
     return entry === undefined ? undefined : this.#index.summary(entry, this.#head);
   }
 
+  get forgottenThrough(): number {
+    return this.#topics.forgottenThrough;
+  }
+
   get prunedThrough(): number {
-    return this.#prunedThrough;
+    return this.#retention.prunedThrough;
   }
 
   get prunedEvents(): number {
@@ -227,7 +231,6 @@ export class SqliteEventLog implements EventLog {
   pruneStep(now: number): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
     const more = this.#guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
-    this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
     return more;
   }
@@ -243,7 +246,6 @@ export class SqliteEventLog implements EventLog {
     const step = this.#guard('pruning', () =>
       this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
     );
-    this.#prunedThrough = this.#retention.prunedThrough;
     this.#noteCommit();
     return step;
   }
@@ -260,7 +262,7 @@ export class SqliteEventLog implements EventLog {
 
   maintain(): boolean {
     if (this.#isBatchOpen || this.#broken !== undefined) return false;
-    this.#assertInPlace();
+    this.#orEnd('looking for', () => this.#connection.assertInPlace());
     return this.#guard('keeping', () => this.#upkeep.step(this.#head));
   }
 
@@ -328,22 +330,20 @@ export class SqliteEventLog implements EventLog {
    * ends this log.
    */
   #flush(synced: boolean): void {
-    try {
+    this.#orEnd('flushing', () => {
       this.#connection.ensureFlushed(synced, this.#head);
       this.#connection.noteCommit(this.#head);
       this.#connection.assertInPlace();
-    } catch (error) {
-      const { message } = storeError(error, this.#file, 'flushing');
-      this.#broken = new BusError('STORE_FAILED', message, { cause: error });
-      throw this.#broken;
-    }
+    });
   }
 
-  #assertInPlace(): void {
+  /** Any failure ends the log. */
+  #orEnd(doing: string, work: () => void): void {
     try {
-      this.#connection.assertInPlace();
+      work();
     } catch (error) {
-      this.#broken = storeError(error, this.#file, 'looking for');
+      const { message } = storeError(error, this.#file, doing);
+      this.#broken = new BusError('STORE_FAILED', message, { cause: error });
       throw this.#broken;
     }
   }

@@ -6,6 +6,8 @@ export interface TopicSelection {
   readonly ids: ReadonlySet<number>;
   /** Every topic of the log is in it, so rows need not be looked at. */
   readonly isAll: boolean;
+  /** Topics that the log has forgotten may be among those that were meant. */
+  readonly hasUnknown: boolean;
 }
 
 interface Selection {
@@ -47,7 +49,8 @@ export class TopicSelector {
       }
     }
     if ((this.#lastId.get() ?? 0) > selection.throughId) this.#extend(selection, patterns);
-    return { ids: selection.ids, isAll: selection.ids.size === selection.topics };
+    const isAll = selection.ids.size === selection.topics;
+    return { ids: selection.ids, isAll, hasUnknown: true };
   }
 
   #literal(patterns: readonly string[]): TopicSelection {
@@ -56,7 +59,7 @@ export class TopicSelector {
       const id = this.#byName.get(name);
       if (id !== undefined) ids.add(id);
     }
-    return { ids, isAll: false };
+    return { ids, isAll: false, hasUnknown: ids.size < patterns.length };
   }
 
   #extend(selection: Selection, patterns: readonly string[]): void {

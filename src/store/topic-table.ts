@@ -1,10 +1,15 @@
 import { BusError } from '../protocol/errors.js';
+import { EMPTIED_TOPICS_KEPT } from '../protocol/limits.js';
 import type { Database, Statement } from './driver.js';
+import { readMeta } from './schema.js';
 
 /**
  * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
  * are written when index blocks are complete, when the topic is pruned and at close. Events are counted once they
  * are committed; a transaction that is rolled back takes back what it added, pruned and wrote.
+ *
+ * Topics that hold no event any more are kept for the gaps that are told of them, up to a number; beyond it those that
+ * were emptied first are forgotten, and only up to which sequence any of them was pruned is kept.
  */
 export interface TopicEntry {
   readonly id: number;
@@ -58,11 +63,15 @@ interface TopicRow {
 }
 
 const NO_RULES: readonly number[] = [];
+/** `meta`: topics that were forgotten may have been pruned up to there. */
+export const FORGOTTEN_THROUGH = 'forgotten_through';
 
 export class TopicTable {
   readonly #byName = new Map<string, TopicEntry>();
-  readonly #byId: (TopicEntry | undefined)[] = [];
-  readonly #insert: Statement<[number, string]>;
+  /** In ascending order of the ids, and these alone. */
+  readonly #byId = new Map<number, TopicEntry>();
+  #ids: number[] = [];
+  readonly #insert: Statement<[number, string, number]>;
   readonly #update: Statement<number[]>;
   readonly #select: Statement<[], TopicRow>;
   readonly #rulesOf: ((topic: string) => readonly number[]) | undefined;
@@ -73,12 +82,22 @@ export class TopicTable {
   #touched: TopicEntry[] = [];
   #added: TopicEntry[] = [];
   #nextId = 1;
+  /** Those without events that had some, in the order in which they were emptied. */
+  readonly #emptied = new Set<TopicEntry>();
+  readonly #deleteRow: Statement<[number]>;
+  readonly #setMeta: Statement<[string, number]>;
+  #forgottenThrough: number;
 
   /** `rulesOf` says which of the `rules` retention rules match a topic. */
   constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
     this.ruleEvents = new Float64Array(rules);
     this.ruleBytes = new Float64Array(rules);
-    this.#insert = database.prepare('INSERT INTO topics (id, name) VALUES (?, ?)');
+    this.#insert = database.prepare(
+      'INSERT INTO topics (id, name, pruned_through) VALUES (?, ?, ?)',
+    );
+    this.#deleteRow = database.prepare('DELETE FROM topics WHERE id = ?');
+    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+    this.#forgottenThrough = readMeta(database, FORGOTTEN_THROUGH);
     this.#update = database.prepare(
       'UPDATE topics SET events = ?, bytes = ?, first_sequence = ?, last_sequence = ?, ' +
         'first_at = ?, last_at = ?, pruned_through = ?, through = ? WHERE id = ?',
@@ -102,9 +121,53 @@ export class TopicTable {
       entry.lastAt = row.last_at;
       entry.prunedThrough = row.pruned_through;
       entry.through = row.through;
+      if (row.events === 0) this.#emptied.add(entry);
       this.#countRules(entry, row.events, row.bytes);
       this.#nextId = Math.max(this.#nextId, row.id + 1);
     }
+  }
+
+  /** Topics that were forgotten may have been pruned up to here. */
+  get forgottenThrough(): number {
+    return this.#forgottenThrough;
+  }
+
+  /**
+   * The topics to forget next, at most `limit`: more are without events than are kept, and `mayForget` says that nothing on
+   * disk or in memory names them. The newest topic stays, so that no number is given twice.
+   */
+  forgettable(limit: number, mayForget: (entry: TopicEntry) => boolean): TopicEntry[] {
+    const found: TopicEntry[] = [];
+    let surplus = Math.min(limit, this.#emptied.size - EMPTIED_TOPICS_KEPT);
+    if (surplus <= 0) return found;
+    for (const entry of this.#emptied) {
+      if (surplus-- === 0 || !mayForget(entry)) break;
+      if (entry.id < this.#nextId - 1) found.push(entry);
+    }
+    return found;
+  }
+
+  /** In the caller's transaction; `forgotten` follows its commit. */
+  deleteRows(entries: readonly TopicEntry[]): void {
+    for (const { id } of entries) this.#deleteRow.run(id);
+    this.#setMeta.run(FORGOTTEN_THROUGH, this.#throughOf(entries));
+  }
+
+  forgotten(entries: readonly TopicEntry[]): void {
+    this.#forgottenThrough = this.#throughOf(entries);
+    for (const entry of entries) {
+      this.#emptied.delete(entry);
+      this.#byName.delete(entry.name);
+      this.#byId.delete(entry.id);
+    }
+    this.#ids = [...this.#byId.keys()];
+  }
+
+  #throughOf(entries: readonly TopicEntry[]): number {
+    return entries.reduce(
+      (through, { prunedThrough }) => Math.max(through, prunedThrough),
+      this.#forgottenThrough,
+    );
   }
 
   entries(): Iterable<TopicEntry> {
@@ -113,12 +176,11 @@ export class TopicTable {
 
   /** Shows up to `limit` ids above `after`; returns the one to go on after, 0 at the end. */
   scan(after: number, limit: number, visit: (entry: TopicEntry) => void): number {
-    const end = Math.min(this.#byId.length, after + 1 + limit);
-    for (let id = after + 1; id < end; id++) {
-      const entry = this.#byId[id];
-      if (entry !== undefined) visit(entry);
-    }
-    return end < this.#byId.length ? end - 1 : 0;
+    const ids = this.#ids;
+    const first = firstAbove(ids, after);
+    const end = Math.min(ids.length, first + limit);
+    for (let at = first; at < end; at++) visit(this.#byId.get(ids[at]!)!);
+    return end < ids.length ? ids[end - 1]! : 0;
   }
 
   find(name: string): TopicEntry | undefined {
@@ -126,7 +188,7 @@ export class TopicTable {
   }
 
   byId(id: number): TopicEntry {
-    const entry = this.#byId[id];
+    const entry = this.#byId.get(id);
     if (entry !== undefined) return entry;
     throw new BusError('STORE_CORRUPT', `a row refers to topic ${id}, which does not exist`);
   }
@@ -142,6 +204,7 @@ export class TopicTable {
     if (entry.events === 0) {
       entry.firstSequence = sequence;
       entry.firstAt = recordedAt;
+      this.#emptied.delete(entry);
     }
     entry.events++;
     entry.bytes += bytes;
@@ -155,6 +218,7 @@ export class TopicTable {
     if (entry.events === 0) {
       entry.firstSequence = first.sequence;
       entry.firstAt = first.recordedAt;
+      this.#emptied.delete(entry);
     }
     entry.events += events;
     entry.bytes += bytes;
@@ -167,7 +231,7 @@ export class TopicTable {
   /** Takes out the topic's oldest event, which is being pruned. */
   uncount(entry: TopicEntry, sequence: number, bytes: number): void {
     if (entry.batch !== this.#batch) this.#touch(entry);
-    entry.events--;
+    if (--entry.events === 0) this.#emptied.add(entry);
     entry.bytes -= bytes;
     entry.firstSequence = 0;
     entry.firstAt = 0;
@@ -188,6 +252,7 @@ export class TopicTable {
       this.#countRules(entry, before.events - entry.events, before.bytes - entry.bytes);
       entry.through = before.through;
       entry.prunedThrough = before.prunedThrough;
+      if (before.events > 0) this.#emptied.delete(entry);
       entry.events = before.events;
       entry.bytes = before.bytes;
       entry.firstSequence = before.firstSequence;
@@ -198,7 +263,8 @@ export class TopicTable {
     }
     for (const entry of this.#added) {
       this.#byName.delete(entry.name);
-      this.#byId[entry.id] = undefined;
+      this.#byId.delete(entry.id);
+      this.#ids.pop();
       this.#nextId = Math.min(this.#nextId, entry.id);
     }
     this.commit();
@@ -245,8 +311,10 @@ export class TopicTable {
   }
 
   #add(name: string): TopicEntry {
-    this.#insert.run(this.#nextId, name);
+    // It may be one that was forgotten.
+    this.#insert.run(this.#nextId, name, this.#forgottenThrough);
     const entry = this.#newEntry(this.#nextId++, name);
+    entry.prunedThrough = this.#forgottenThrough;
     this.#added.push(entry);
     return entry;
   }
@@ -279,7 +347,20 @@ export class TopicTable {
       rules: this.#rulesOf?.(name) ?? NO_RULES,
     };
     this.#byName.set(name, entry);
-    this.#byId[id] = entry;
+    this.#byId.set(id, entry);
+    this.#ids.push(id);
     return entry;
   }
+}
+
+/** Where the first id above `after` is in an ascending list. */
+function firstAbove(ids: readonly number[], after: number): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -13,13 +13,21 @@ export class Upkeep {
   readonly #connection: WriteConnection;
   readonly #index: IndexKeeper;
   readonly #retention: Retention;
+  readonly #onTopicsForgotten: () => void;
   #isShort = false;
 
-  constructor(file: string, connection: WriteConnection, index: IndexKeeper, retention: Retention) {
+  constructor(
+    file: string,
+    connection: WriteConnection,
+    index: IndexKeeper,
+    retention: Retention,
+    onTopicsForgotten: () => void,
+  ) {
     this.#file = file;
     this.#connection = connection;
     this.#index = index;
     this.#retention = retention;
+    this.#onTopicsForgotten = onTopicsForgotten;
   }
 
   /** A batch found no room. */
@@ -38,7 +46,11 @@ export class Upkeep {
       return true;
     }
     if (connection.isCheckpointDue) this.#withRoom(() => connection.checkpoint());
-    return false;
+    const { writtenBlocks } = this.#index;
+    if (this.#withRoom(() => this.#retention.forgetTopics(writtenBlocks)) === 0) return false;
+    this.#onTopicsForgotten();
+    connection.noteCommit(head);
+    return true;
   }
 
   /** What the rules say must go. True if there is more to do. */
