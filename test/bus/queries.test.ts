@@ -55,6 +55,11 @@ function questionOf(ask: Ask, all: readonly Event[], cursors: readonly string[])
   };
 }
 
+/** Such a query is a mistake, and refused. */
+function isBackwards({ since, until: end }: Query): boolean {
+  return since !== undefined && end !== undefined && new Date(since) > new Date(end);
+}
+
 function expectedOf(ask: Ask, query: Query, all: readonly Event[], heads: number[][]): Event[] {
   const head = ask.after === undefined ? undefined : heads[ask.after % heads.length]!;
   const time = (value: Date | string | undefined, otherwise: number): number =>
@@ -108,6 +113,10 @@ describe('a query', () => {
           const all = await gather(bus.read({ topic: '*' }));
           for (const ask of questions) {
             const query = questionOf(ask, all, cursors);
+            if (isBackwards(query)) {
+              await expect(bus.query(query)).rejects.toMatchObject({ code: 'QUERY_INVALID' });
+              continue;
+            }
             const expected = expectedOf(ask, query, all, heads);
             expectEnd(await bus.query(query), expected, query);
             const { limit, ...unlimited } = query;

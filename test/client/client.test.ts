@@ -176,6 +176,8 @@ describe('a client subscribes', () => {
       seen.push(payload);
       if (seen.length === 40) break;
     }
+    // A loop that is left has not consumed the event in hand: it comes again.
+    seen.pop();
     const rest = client.subscribe<number>('*', { from: { after: subscription.cursor } });
     for await (const { payload } of rest) {
       seen.push(payload);
