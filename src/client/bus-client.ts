@@ -238,6 +238,7 @@ export class BusClient implements BusApi {
    * server.
    */
   async drain(): Promise<void> {
+    for (const one of this.#subscriptions.values()) one.assertMayDrain();
     await this.#outbox.emptied();
     await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
   }

@@ -1,4 +1,4 @@
-import { captureContext } from '#async-context';
+import { captureHandlerContext, handlerOwner } from '#async-context';
 import { Deque } from '../collections/deque.js';
 import type { EventHandler } from '../protocol/bus-api.js';
 import type { Event } from '../protocol/event.js';
@@ -46,7 +46,7 @@ export class Delivery<P> {
   readonly #queue = new Deque<Item<P> | Mark>();
   readonly #readers = new Deque<Reader<P>>();
   /** The handler is the subscriber's, and runs in its async context. */
-  readonly #run = captureContext();
+  readonly #run = captureHandlerContext(this);
   #waiters: (() => void)[] = [];
   /** Handed out and not consumed. */
   #current: Item<P> | undefined;
@@ -129,6 +129,11 @@ export class Delivery<P> {
   /** Forgets the event that was handed out last: it stays before the position, and is settled no more. */
   abandon(): void {
     this.#current = undefined;
+  }
+
+  /** The caller is the handler, and `emptied` would wait for its end. */
+  get isCalledByHandler(): boolean {
+    return !this.#isFinished && handlerOwner() === this;
   }
 
   /** Resolves when nothing waits and no handler is at work, or it is over. */

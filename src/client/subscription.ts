@@ -6,6 +6,7 @@ import type {
   SubscriptionEvents,
 } from '../protocol/bus-api.js';
 import { type CursorPosition, decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { drainInHandler } from '../protocol/drain-in-handler.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
@@ -160,7 +161,13 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.#finish();
   }
 
+  /** @throws BusError `DRAIN_IN_HANDLER` to its own handler, whose end a `drain()` would wait for */
+  assertMayDrain(): void {
+    if (this.#delivery.isCalledByHandler) throw drainInHandler(this.id);
+  }
+
   async drain(): Promise<void> {
+    this.assertMayDrain();
     await this.#leave();
     this.#flushCoalesced();
     await this.#delivery.emptied();

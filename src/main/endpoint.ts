@@ -268,6 +268,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
 
   async drain(): Promise<void> {
     this.assertOpen();
+    this.#subscriptions.assertMayDrain();
     await this.acknowledged();
     const heads = this.#proxies.map(({ control }) => control.head);
     const live = this.#proxies.filter(({ failure }) => failure === undefined);

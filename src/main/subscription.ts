@@ -3,7 +3,7 @@
  * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
-import { captureContext } from '../async-context/node-context.js';
+import { captureHandlerContext, handlerOwner } from '../async-context/node-context.js';
 import { Deque } from '../collections/deque.js';
 import { loopIterator } from '../collections/loop-iterator.js';
 import {
@@ -13,6 +13,7 @@ import {
   STATE_GAP,
   STATE_LIVE,
 } from '../link/link-records.js';
+import { drainInHandler } from '../protocol/drain-in-handler.js';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
@@ -66,7 +67,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #readers = new Deque<Reader<P>>();
   readonly #waiters = new Waiters();
   /** The handler is the subscriber's, and runs in its async context. */
-  readonly #run = captureContext();
+  readonly #run = captureHandlerContext(this);
   #dropped = 0;
   #isHandling = false;
   #isCaughtUp = false;
@@ -143,7 +144,13 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#finish();
   }
 
+  /** @throws BusError `DRAIN_IN_HANDLER` to its own handler, whose end a `drain()` would wait for */
+  assertMayDrain(): void {
+    if (!this.#isFinished && handlerOwner() === this) throw drainInHandler(this.id);
+  }
+
   async drain(): Promise<void> {
+    this.assertMayDrain();
     if (!this.ended) await this.#leave();
     await this.#when(() => this.#queue.length === 0 && !this.#isHandling);
     this.#finish();

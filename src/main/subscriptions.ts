@@ -91,6 +91,11 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     return subscription;
   }
 
+  /** @throws BusError `DRAIN_IN_HANDLER` to a handler of any of these, which `whenConsumed` would wait for */
+  assertMayDrain(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.assertMayDrain();
+  }
+
   /** Resolves once all have consumed, or passed over, everything up to these positions. */
   async whenConsumed(positions: readonly number[]): Promise<void> {
     this.#awaited++;

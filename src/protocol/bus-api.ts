@@ -77,7 +77,10 @@ export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, Asyn
   readonly closed: Promise<void>;
   update(filter: FilterInput): Promise<void>;
   unsubscribe(): Promise<void>;
-  /** Takes no new events, consumes what is pending, then ends. */
+  /**
+   * Takes no new events, consumes what is pending, then ends.
+   * @throws BusError `DRAIN_IN_HANDLER` in its own handler, for which it would wait
+   */
   drain(): Promise<void>;
   on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
 }
@@ -220,6 +223,7 @@ export interface BusApi extends AsyncDisposable {
   /**
    * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed everything that
    * was stored by then. An iterator that nobody reads makes it wait for ever.
+   * @throws BusError `DRAIN_IN_HANDLER` in a handler of one of these subscriptions
    */
   drain(): Promise<void>;
   close(): Promise<void>;

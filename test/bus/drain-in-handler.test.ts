@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/main/bus.js';
+import type { BusApi, Subscription } from '../../src/protocol/bus-api.js';
+import type { BusError } from '../../src/protocol/errors.js';
+import { connectTo } from '../client/support/millrace-client.js';
+import { openTestBus } from './support/open.js';
+import { Gate, until, within } from './support/wait.js';
+
+/** A `drain()` that a handler calls would wait for that handler, which waits for it: nobody would ever be told. */
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Before Node 24 a handler's calls are known as its own until it awaits something: see `src/async-context`. */
+const SEES_BEYOND_AWAIT = Number.parseInt(process.versions.node, 10) >= 24;
+const MOMENTS: readonly (readonly [string, () => Promise<void> | undefined])[] = [
+  ['at once', () => undefined],
+  ...(SEES_BEYOND_AWAIT ? [['after it has awaited something', turn] as const] : []),
+];
+
+const input = (payload: number, topic = 'a') => ({ topic, type: 't', payload });
+
+/** Calls `act` in the handler of the first event, and says what became of it, and what was seen. */
+async function inHandler(
+  bus: Bus,
+  endpoint: BusApi,
+  before: () => Promise<void> | undefined,
+  act: (subscription: Subscription<number>) => Promise<unknown>,
+): Promise<{ told: string; seen: number[]; subscription: Subscription<number> }> {
+  const seen: number[] = [];
+  let tell!: (outcome: string) => void;
+  const told = new Promise<string>((resolve) => {
+    tell = resolve;
+  });
+  const subscription: Subscription<number> = endpoint.subscribe<number>('a', async (event) => {
+    seen.push(event.payload);
+    if (event.payload !== 1) return;
+    const waited = before();
+    if (waited !== undefined) await waited;
+    tell(
+      await act(subscription).then(
+        () => 'done',
+        (error: BusError) => error.code,
+      ),
+    );
+  });
+  await subscription.ready;
+  await bus.publishMany([1, 2, 3].map((payload) => input(payload)));
+  return { told: await within('the answer', told), seen, subscription };
+}
+
+const places: Record<string, (bus: Bus) => Promise<BusApi>> = {
+  bus: async (bus) => bus,
+  client: async (bus) => connectTo((await bus.serve({ port: 0 })).url).client,
+};
+
+describe.each(Object.keys(places))('in a handler of a %s', (place) => {
+  for (const [moment, before] of MOMENTS) {
+    test(`both drains called ${moment} are refused, and all goes on`, async () => {
+      const bus = await openTestBus({ shards: 2 });
+      const endpoint = await places[place]!(bus);
+      const drains = [() => endpoint.drain(), (one: Subscription<number>) => one.drain()];
+      for (const drain of drains) {
+        const { told, seen, subscription } = await inHandler(bus, endpoint, before, drain);
+        expect(told).toBe('DRAIN_IN_HANDLER');
+        // Refused before anything was done: the subscription takes what comes, until it is drained from outside.
+        await bus.publish(input(4));
+        await until('the fourth', () => seen.length === 4);
+        await within('the end', subscription.drain());
+        expect(seen).toEqual([1, 2, 3, 4]);
+      }
+    });
+  }
+
+  test('unsubscribing and closing do what they say', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const endpoint = await places[place]!(bus);
+    const none = (): undefined => undefined;
+    const left = await inHandler(bus, endpoint, none, (one) => one.unsubscribe());
+    expect([left.told, left.seen]).toEqual(['done', [1]]);
+    // It has ended, and is waited for no more.
+    const after = await inHandler(bus, endpoint, none, async (one) => {
+      await one.unsubscribe();
+      await one.drain();
+    });
+    expect(after.told).toBe('done');
+    expect((await inHandler(bus, endpoint, none, () => endpoint.close())).told).toBe('done');
+  });
+
+  test('another subscription may be drained', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const endpoint = await places[place]!(bus);
+    const other = endpoint.subscribe('b', () => {});
+    await other.ready;
+    const { told } = await inHandler(
+      bus,
+      endpoint,
+      () => undefined,
+      () => other.drain(),
+    );
+    expect(told).toBe('done');
+  });
+
+  test('a handler that began with another one ends of itself', async () => {
+    const bus = await openTestBus({ shards: 2 });
+    const endpoint = await places[place]!(bus);
+    const gate = new Gate();
+    const outer = endpoint.subscribe('b', () => {
+      const inner = endpoint.subscribe('a', () => void outer.drain().then(() => gate.open()));
+      return inner.ready;
+    });
+    await outer.ready;
+    await bus.publish(input(1, 'b'));
+    await until('the inner one', async () => (await endpoint.subscribers('a')).length > 0);
+    await bus.publish(input(1));
+    await within('the outer one has ended', gate.opened);
+  });
+});
