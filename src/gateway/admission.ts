@@ -4,7 +4,12 @@ import { TokenBucket } from '../auth/token-bucket.js';
 import { BusError } from '../protocol/errors.js';
 import { ADDRESSES_RATED_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import { isLoopbackAddress, isLoopbackHost, isLoopbackOrigin } from './loopback.js';
+import {
+  isLoopbackAddress,
+  isLoopbackHost,
+  isLoopbackOrigin,
+  normaliseAddress,
+} from './loopback.js';
 import type { GatewaySettings } from './settings.js';
 import type { Peer } from './trusted-proxies.js';
 
@@ -83,17 +88,22 @@ export class Admission {
   }
 
   /** @throws Refusal */
-  #checkLocal({ headers }: IncomingMessage, address: string): void {
+  #checkLocal({ headers, socket }: IncomingMessage, address: string): void {
     if (!isLoopbackAddress(address)) {
       const message = `${address} is another machine, and no authentication is configured`;
       throw new Refusal(403, 'FORBIDDEN', message);
     }
-    const isForwarded = headers['x-forwarded-for'] ?? headers.forwarded;
-    if (isForwarded === undefined || !this.#settings.trustedProxies.isEmpty) return;
+    const forwardedFor = headers['x-forwarded-for'];
+    if (forwardedFor === undefined && headers.forwarded === undefined) return;
+    const isProxyTrusted = this.#settings.trustedProxies.has(
+      normaliseAddress(socket.remoteAddress),
+    );
+    // `address` is whom it comes for.
+    if (isProxyTrusted && forwardedFor) return;
     // A proxy on this machine makes everybody come from here.
     const message =
-      'the request came through a proxy, and no authentication is configured; ' +
-      'see the options auth and trustedProxies';
+      'the request came through a proxy that is not trusted, or does not say for whom (X-Forwarded-For), ' +
+      'and no authentication is configured; see the options auth and trustedProxies';
     throw new Refusal(403, 'FORBIDDEN', message);
   }
 

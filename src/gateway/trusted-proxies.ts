@@ -31,9 +31,6 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 
 export class TrustedProxies {
   readonly #trusted = new BlockList();
-  /** Whether there are any. */
-  readonly isEmpty: boolean;
-
   /** Of entries for which `isProxy` is true. */
   constructor(entries: Iterable<string>) {
     const all = [...entries].flatMap((entry) => NAMED[entry] ?? [entry]);
@@ -41,7 +38,6 @@ export class TrustedProxies {
       const { address, bits } = parse(entry)!;
       this.#trusted.addSubnet(address, bits, familyOf(address));
     }
-    this.isEmpty = all.length === 0;
   }
 
   has(address: string): boolean {

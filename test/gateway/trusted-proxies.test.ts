@@ -145,4 +145,16 @@ describe('a server without authentication', () => {
     expect(await from('203.0.113.7')).toBe(403);
     expect(await from('127.0.0.1, 203.0.113.7')).toBe(403);
   });
+
+  it('refuses who comes through another proxy than those, or one that does not say whom it brings', async () => {
+    const status = async (trusted: string, headers: Record<string, string>) => {
+      const { port } = await openGateway({ trustedProxies: [trusted] });
+      return (await fetch(`http://127.0.0.1:${port}/v1/topics`, { headers })).status;
+    };
+    expect(await status('10.0.0.0/8', {})).toBe(200);
+    expect(await status('10.0.0.0/8', { 'x-forwarded-for': '127.0.0.1' })).toBe(403);
+    expect(await status('10.0.0.0/8', { forwarded: 'for=203.0.113.7' })).toBe(403);
+    expect(await status('loopback', { forwarded: 'for=203.0.113.7' })).toBe(403);
+    expect(await status('loopback', { 'x-forwarded-for': '', forwarded: 'for=_x' })).toBe(403);
+  });
 });
