@@ -40,6 +40,10 @@ export class Masker {
     this.#first = paths.flatMap(({ first }) => (first === undefined ? [] : [first]));
   }
 
+  get masksNothing(): boolean {
+    return !this.#masksAll && this.#first.length === 0;
+  }
+
   /** The value with everything masked that a path leads to: the same object where that is nothing. */
   mask(value: unknown): unknown {
     if (this.#masksAll) return REDACTED;

@@ -1,6 +1,7 @@
 import type { Event } from '../protocol/event.js';
 import { REDACTION_TOPICS_CACHED_MAX } from '../protocol/limits.js';
 import { PatternSet } from '../protocol/pattern-set.js';
+import { saysMoreAsText } from '../protocol/payload-text.js';
 import { Masker } from './masker.js';
 import { parseRedactionPath, type RedactionPath } from './redaction-path.js';
 
@@ -41,8 +42,11 @@ export class Redaction {
   }
 
   apply(event: Event): Event {
-    const payload = this.#maskerOf(event.topic).mask(event.payload);
-    return payload === event.payload ? event : { ...event, payload };
+    const masker = this.#maskerOf(event.topic);
+    if (masker.masksNothing) return event;
+    const payload = masker.mask(event.payload);
+    // A copy has no text: what a text says besides, no mask has seen.
+    return payload === event.payload && !saysMoreAsText(event) ? event : { ...event, payload };
   }
 
   #maskerOf(topic: string): Masker {

@@ -116,6 +116,17 @@ export class JsonScanner {
   }
 }
 
+/** The members of all objects in a text; of equal keys each counts. */
+export function memberCount(json: string): number {
+  let count = 0;
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    if (code === QUOTE) at = stringEnd(json, at);
+    else if (code === COLON) count++;
+  }
+  return count;
+}
+
 /** Without line breaks and the indentation behind them: for what is sent in lines. */
 export function onOneLine(json: string): string {
   return json.replaceAll(LINE_BREAKS, '');

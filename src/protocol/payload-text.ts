@@ -1,5 +1,5 @@
 import type { Event, EventInput } from './event.js';
-import type { JsonScanner } from './json-scanner.js';
+import { type JsonScanner, memberCount } from './json-scanner.js';
 
 /**
  * The JSON text of a payload as its sender wrote it. A payload that comes as text is stored as that text and goes out
@@ -23,6 +23,20 @@ export function keepPayloadText(event: Event, text: string): void {
 
 export function payloadTextOf(event: Event): string {
   return texts.get(event) ?? JSON.stringify(event.payload);
+}
+
+/** Whether the payload's own text has members that its value has not: those in front of an equal key. */
+export function saysMoreAsText(event: Event): boolean {
+  const text = texts.get(event);
+  return text !== undefined && memberCount(text) > membersOf(event.payload);
+}
+
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const children = Object.values(value);
+  let count = Array.isArray(value) ? 0 : children.length;
+  for (const child of children) count += membersOf(child);
+  return count;
 }
 
 /** The event as JSON, with its payload's own text where that is kept. */
