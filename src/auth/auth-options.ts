@@ -11,8 +11,8 @@ import {
   REDACTION_PATHS_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import { patternFault } from '../protocol/topic.js';
 import { utf8Length } from '../protocol/utf8.js';
+import { fillFaults, grantPatternFault } from './grant-templates.js';
 import type { PrincipalRates } from './principal.js';
 import { redactionPathFault } from './redaction-path.js';
 
@@ -26,7 +26,7 @@ export type SubscribeGrant =
   | string
   | { readonly pattern: string; readonly redact: readonly string[] };
 
-/** What somebody may do; what is left out is denied. */
+/** What somebody may do; what is left out is denied. Patterns may name claims: `user.{sub}.*`. */
 export interface Grants {
   /** Patterns that may be published to. */
   readonly publish?: readonly string[];
@@ -93,7 +93,7 @@ export function objectOf<S extends v.GenericSchema>(schema: S) {
   return v.lazy((input) => (Array.isArray(input) ? notAnArray : schema));
 }
 
-const pattern = text(patternFault);
+const pattern = text(grantPatternFault);
 const patterns = v.pipe(v.array(pattern), v.maxLength(GRANT_PATTERNS_MAX));
 const paths = v.pipe(v.array(text(redactionPathFault)), v.maxLength(REDACTION_PATHS_MAX));
 const perSecond = v.pipe(v.number(), v.minValue(0.001), v.maxValue(1_000_000_000));
@@ -119,7 +119,23 @@ export const grantFields = {
   ),
 };
 
+/** Adds faults that were found with a schema's value as a whole. */
+export function addFaults(
+  faults: readonly Fault[],
+  addIssue: (issue: { message: string }) => void,
+): void {
+  for (const { path, message } of faults) addIssue({ message: `${path}: ${message}` });
+}
+
 export const grantsSchema = objectOf(v.strictObject(grantFields));
+
+/** Who shows no token has no claims. */
+const anonymousSchema = v.pipe(
+  grantsSchema,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (dataset.typed) addFaults(fillFaults(dataset.value, {}), addIssue);
+  }),
+);
 
 const someText = v.pipe(v.string(), v.nonEmpty());
 const jwtName = v.pipe(v.string(), v.nonEmpty(), v.maxLength(JWT_NAME_LENGTH_MAX));
@@ -164,7 +180,7 @@ export const authSchema = v.pipe(
       keysFile: v.exactOptional(someText),
       jwt: v.exactOptional(jwtSchema),
       anonymous: v.exactOptional(
-        v.lazy((input) => (input === false ? v.literal(false) : grantsSchema)),
+        v.lazy((input) => (input === false ? v.literal(false) : anonymousSchema)),
       ),
       required: v.exactOptional(v.boolean()),
     }),

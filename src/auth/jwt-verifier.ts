@@ -8,12 +8,12 @@ import type { AuthLogger } from './auth-log.js';
 import {
   type Fault,
   faultsText,
-  type Grants,
   grantsSchema,
   type JwtAlgorithm,
   type JwtOptions,
   parseOrFaults,
 } from './auth-options.js';
+import { fillGrants } from './grant-templates.js';
 import { GrantedPrincipal } from './granted-principal.js';
 import { loadJwtKey } from './jwt-key.js';
 import type { Principal } from './principal.js';
@@ -121,10 +121,12 @@ function principalOf(claims: JWTPayload, expiresAt: number): Principal {
   const faults: Fault[] = [];
   const parsed = parseOrFaults(claimsSchema, claims, faults);
   if (parsed === undefined) throw refusal(`has faulty claims: ${faultsText(faults)}`);
-  const { sub: name, [GRANTS_CLAIM]: grants } = parsed;
+  const { sub: name, [GRANTS_CLAIM]: templates } = parsed;
+  const grants = fillGrants(templates, claims, faults);
+  if (grants === undefined) throw refusal(`has grants that ask for more: ${faultsText(faults)}`);
   // Two issuers may have a subject of the same name.
   const id = `jwt:${JSON.stringify([claims.iss, name])}`;
-  return new GrantedPrincipal({ id, name, expiresAt }, grants satisfies Grants);
+  return new GrantedPrincipal({ id, name, expiresAt }, grants);
 }
 
 /**

@@ -2,11 +2,12 @@ import { BusError } from '../protocol/errors.js';
 import { KEYS_FILE_BYTES_MAX, KEYS_FILE_POLL_MS, KEYS_FILE_SETTLE_MS } from '../protocol/limits.js';
 import { apiKeyId, hashBytes, isKeyOf } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';
-import { type Fault, faultsText } from './auth-options.js';
+import { type Fault, faultsText, type Grants } from './auth-options.js';
 import { FileWatch } from './file-watch.js';
+import { fillGrants } from './grant-templates.js';
 import { GrantedPrincipal } from './granted-principal.js';
 import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
-import { parseKeysFile, type StoredKey } from './keys-file.js';
+import { keyClaims, parseKeysFile, type StoredKey } from './keys-file.js';
 import type { Principal } from './principal.js';
 
 /**
@@ -85,7 +86,7 @@ export class KeyStore {
     const expiry = expiresAt === undefined ? {} : { expiresAt };
     entry.principal ??= new GrantedPrincipal(
       { id: `key:${id}`, name: stored.name, ...expiry },
-      stored,
+      grantsOf(stored),
     );
     return entry.principal;
   }
@@ -168,6 +169,11 @@ function entryOf(stored: StoredKey): Entry {
     hash: hashBytes(hash),
     expiresAt: expiresAt === undefined ? undefined : Date.parse(expiresAt),
   };
+}
+
+/** What cannot be filled was a fault of the file; should it not have been, the key may do nothing. */
+function grantsOf(stored: StoredKey): Grants {
+  return fillGrants(stored, keyClaims(stored), []) ?? {};
 }
 
 function refusal(message: string): BusError {

@@ -4,7 +4,8 @@ import { findJsonFault } from '../protocol/json-fault.js';
 import { API_KEYS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
-import { type Fault, grantFields, parseOrFaults } from './auth-options.js';
+import { addFaults, type Fault, grantFields, parseOrFaults } from './auth-options.js';
+import { type Claims, fillFaults } from './grant-templates.js';
 
 /** The keys file: JSON, `{ "version": 1, "keys": [ … ] }`, written by `millrace token` and by hand. Any thread. */
 
@@ -20,7 +21,7 @@ const time = v.pipe(
   ),
 );
 
-const keySchema = v.strictObject({
+const keyShape = v.strictObject({
   id: v.pipe(v.string(), v.regex(API_KEY_ID, 'is not 16 characters of 0-9 a-z')),
   name: v.pipe(
     v.string(),
@@ -39,6 +40,14 @@ const keySchema = v.strictObject({
   ...grantFields,
 });
 
+const keySchema = v.pipe(
+  keyShape,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    addFaults(fillFaults(dataset.value, keyClaims(dataset.value)), addIssue);
+  }),
+);
+
 const fileSchema = v.pipe(
   v.strictObject({
     version: v.literal(KEYS_FILE_VERSION),
@@ -51,7 +60,12 @@ const fileSchema = v.pipe(
 );
 
 /** One key as it stands in the file. */
-export type StoredKey = v.InferOutput<typeof keySchema>;
+export type StoredKey = v.InferOutput<typeof keyShape>;
+
+/** What the patterns of its grants may name. */
+export function keyClaims({ id, name }: Pick<StoredKey, 'id' | 'name'>): Claims {
+  return { sub: name, id };
+}
 
 /** One key on its own, or `undefined` and every fault at the end of the list. */
 export function parseStoredKey(value: unknown, faults: Fault[]): StoredKey | undefined {

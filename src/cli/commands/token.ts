@@ -138,11 +138,13 @@ async function mintKey(options: KeyOptions): Promise<void> {
 
 async function mintJwtFor(options: JwtOptions): Promise<void> {
   const { grantsSchema, parseOrFaults } = await import('../../auth/auth-options.js');
+  const { fillFaults } = await import('../../auth/grant-templates.js');
   const { loadSecretFile } = await import('../../auth/jwt-key.js');
   const { mintJwt } = await import('../../auth/mint-jwt.js');
   const { secretFile, issuer, audience, subject, expires } = options;
   const faults: Fault[] = [];
   const grants = parseOrFaults(grantsSchema, grantsOf(options), faults);
+  if (grants !== undefined) faults.push(...fillFaults(grants, { sub: subject }));
   const subjectFault = nameFault('subject', subject);
   if (subjectFault !== undefined) faults.push({ path: 'subject', message: subjectFault });
   if (grants === undefined || faults.length > 0) throw usageFaults(faults);
