@@ -36,13 +36,13 @@ export {
   type TopicDefinition,
 } from './protocol/define-topic.js';
 export { BusError, ERROR_CODES, type ErrorCode } from './protocol/errors.js';
-export {
-  type Durability,
-  type Event,
-  type EventInput,
-  EventType,
-  type IdScope,
-  type PublishAck,
-  type PublishOptions,
+export type {
+  Durability,
+  Event,
+  EventInput,
+  IdScope,
+  PublishAck,
+  PublishOptions,
 } from './protocol/event.js';
-export { EventFilter, type Filter, type FilterInput } from './protocol/filter.js';
+export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';
+export { EventType } from './vocabulary/event-types.js';

@@ -11,6 +11,8 @@ import { describe, expect, it } from 'vitest';
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
+  // For applications; nothing of the bus knows it.
+  vocabulary: [],
   collections: [],
   // Node's and a browser's; `#async-context` chooses.
   'async-context': [],
@@ -62,13 +64,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // `verify` and `reshard` work on a directory that no bus has open.
   cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
   // The public entries.
-  index: ['protocol', 'main', 'gateway/create-gateway', 'auth/auth-options'],
-  'client.ts': ['protocol', 'client'],
+  index: ['protocol', 'vocabulary', 'main', 'gateway/create-gateway', 'auth/auth-options'],
+  'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],
 };
 
 /** Folders whose code runs in a browser. */
-const BROWSER_FOLDERS = ['protocol', 'client', 'dashboard'];
+const BROWSER_FOLDERS = ['protocol', 'vocabulary', 'client', 'dashboard'];
 
 const SOURCE_ROOT = fileURLToPath(new URL('../src/', import.meta.url));
 const FILES = sourceFiles();

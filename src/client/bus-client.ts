@@ -12,6 +12,7 @@ import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import {
   CLIENT_TRIES_BEFORE_TOLD,
   PAYLOAD_BYTES_MAX,
+  SUBSCRIPTION_NAME_LENGTH_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
 import { watchSignal } from '../protocol/watch-signal.js';
@@ -150,8 +151,13 @@ export class BusClient implements BusApi {
     return this.#publisher.publish(input, options);
   }
 
-  async publishMany<P>(
+  publishMany<P>(
     inputs: readonly EventInput<P>[],
+    options?: ClientPublishOptions,
+  ): Promise<PublishAck[]>;
+  publishMany(inputs: readonly EventInput[], options?: ClientPublishOptions): Promise<PublishAck[]>;
+  async publishMany(
+    inputs: readonly EventInput[],
     options?: ClientPublishOptions,
   ): Promise<PublishAck[]> {
     this.#wake();
@@ -168,25 +174,25 @@ export class BusClient implements BusApi {
   }
 
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     options: CoalescedSubscribeOptions<P>,
   ): CoalescedSubscription<P>;
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     handler: (event: CoalescedEvent<P>) => void | Promise<void>,
     options: CoalescedSubscribeOptions<P>,
   ): CoalescedSubscription<P>;
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     options?: ClientSubscribeOptions<P>,
   ): SubscriptionHandle<P>;
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     handler: EventHandler<P>,
     options?: ClientSubscribeOptions<P>,
   ): SubscriptionHandle<P>;
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     second?:
       | EventHandler<P>
       | ((event: CoalescedEvent<P>) => void | Promise<void>)
@@ -203,12 +209,12 @@ export class BusClient implements BusApi {
     return subscription;
   }
 
-  async query<P = unknown>(wanted: Query): Promise<Event<P>[]> {
+  async query<P = unknown>(wanted: Query<P>): Promise<Event<P>[]> {
     this.#wake();
     return query<P>(this.#requests, wanted);
   }
 
-  read<P = unknown>(wanted: Query): AsyncGenerator<Event<P>, void, undefined> {
+  read<P = unknown>(wanted: Query<P>): AsyncGenerator<Event<P>, void, undefined> {
     this.#wake();
     return read<P>(this.#requests, () => this.#welcome!, wanted);
   }
@@ -269,7 +275,7 @@ export class BusClient implements BusApi {
     handler: EventHandler<P> | undefined,
   ): ClientSubscription<P> {
     const { name } = options;
-    const counted = (): string => `${name ?? 'subscription'}-${++this.#lastSubscription}`;
+    const counted = (): string => numberedName(name ?? 'subscription', ++this.#lastSubscription);
     let id = name ?? counted();
     while (this.#subscriptions.has(id)) id = counted();
     const subscription = new ClientSubscription<P>(id, filter, options, handler, {
@@ -365,6 +371,12 @@ export class BusClient implements BusApi {
 export interface CoalescedSubscription<P>
   extends Omit<SubscriptionHandle<P>, typeof Symbol.asyncIterator> {
   [Symbol.asyncIterator](): AsyncIterator<CoalescedEvent<P>>;
+}
+
+/** A long name is cut, so that the number fits. */
+function numberedName(name: string, number: number): string {
+  const end = `-${number}`;
+  return name.slice(0, SUBSCRIPTION_NAME_LENGTH_MAX - end.length) + end;
 }
 
 function watchAbort(signal: AbortSignal | undefined, subscription: ClientSubscription): void {

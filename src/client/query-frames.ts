@@ -1,5 +1,6 @@
 import type { Query } from '../protocol/bus-api.js';
 import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
+import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { QUERY_LIMIT, QUERY_LIMIT_MAX, READ_PAGE_EVENTS } from '../protocol/limits.js';
@@ -20,7 +21,7 @@ export interface LogShape {
 }
 
 /** @throws BusError `QUERY_INVALID` for a limit over 10,000; what the server refuses */
-export async function query<P>(requests: Requests, query: Query): Promise<Event<P>[]> {
+export async function query<P>(requests: Requests, query: Query<P>): Promise<Event<P>[]> {
   const limit = limitOf(query) ?? QUERY_LIMIT;
   if (limit > QUERY_LIMIT_MAX) {
     throw invalid(`limit ${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
@@ -33,7 +34,7 @@ export async function query<P>(requests: Requests, query: Query): Promise<Event<
 export async function* read<P>(
   requests: Requests,
   shape: () => LogShape,
-  wanted: Query,
+  wanted: Query<P>,
 ): AsyncGenerator<Event<P>, void, undefined> {
   const limit = limitOf(wanted);
   if (wanted.reverse === true) {
@@ -74,8 +75,9 @@ function cursorBehind(
 }
 
 function frameText(query: Query, page: { limit: number; after?: string }): string {
-  const { since, until, ...fields } = query;
-  return JSON.stringify({ ...fields, ...page, since: time(since), until: time(until) });
+  const { topic, since, until, ...fields } = query;
+  const asked = { topic: isTopicDefinition(topic) ? topic.pattern : topic, ...fields, ...page };
+  return JSON.stringify({ ...asked, since: time(since), until: time(until) });
 }
 
 function time(value: Date | string | undefined): string | undefined {

@@ -104,15 +104,15 @@ export interface SubscriptionView<E> {
  * @throws BusError `OPTION_INVALID`
  */
 export function useSubscription<P = unknown>(
-  filter: FilterInput,
+  filter: FilterInput<P>,
   options: UseSubscriptionOptions<P> & Required<Pick<UseSubscriptionOptions<P>, 'coalesce'>>,
 ): SubscriptionView<CoalescedEvent<P>>;
 export function useSubscription<P = unknown>(
-  filter: FilterInput,
+  filter: FilterInput<P>,
   options?: UseSubscriptionOptions<P>,
 ): SubscriptionView<Event<P>>;
 export function useSubscription<P = unknown>(
-  filter: FilterInput,
+  filter: FilterInput<P>,
   options: UseSubscriptionOptions<P> = {},
 ): SubscriptionView<Event<P>> {
   const { client, enabled = true, history = HISTORY_EVENTS, ...rest } = options;

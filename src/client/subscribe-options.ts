@@ -39,8 +39,6 @@ const OVERFLOW: readonly unknown[] = [
 ] satisfies OverflowPolicy[];
 
 const LAST_MAX = 1_000_000;
-/** Room behind a name for what tells it from another subscription's of the same name. */
-const NAME_LENGTH_MAX = SUBSCRIPTION_NAME_LENGTH_MAX - 16;
 
 /** What is wrong with a value, by option; only those that are given are asked. */
 const FAULTS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
@@ -52,9 +50,9 @@ const FAULTS: Readonly<Record<string, (value: unknown) => string | undefined>> =
       ? undefined
       : `a whole number from 1 to ${SUBSCRIBER_BUFFER_EVENTS_MAX}, not ${quote(value)}`,
   name: (value) =>
-    typeof value === 'string' && value !== '' && value.length <= NAME_LENGTH_MAX
+    typeof value === 'string' && value !== '' && value.length <= SUBSCRIPTION_NAME_LENGTH_MAX
       ? undefined
-      : `1 to ${NAME_LENGTH_MAX} characters, not ${quote(value)}`,
+      : `1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`,
   signal: (value) => (isAbortSignal(value) ? undefined : `an AbortSignal, not ${quote(value)}`),
   coalesce: coalesceFault,
 };

@@ -58,7 +58,7 @@ export const NOTHING: SubscriptionSnapshot<never> = Object.freeze({
 
 export class SubscriptionStore<P> {
   readonly #client: BusClient;
-  readonly #filter: FilterInput;
+  readonly #filter: FilterInput<P>;
   readonly #options: StoreOptions<P>;
   readonly #listeners = new Set<() => void>();
   #snapshot: SubscriptionSnapshot<P> = NOTHING;
@@ -80,7 +80,7 @@ export class SubscriptionStore<P> {
   #isRefreshDue = false;
   #unwatch: (() => void) | undefined;
 
-  constructor(client: BusClient, filter: FilterInput, options: StoreOptions<P>) {
+  constructor(client: BusClient, filter: FilterInput<P>, options: StoreOptions<P>) {
     this.#client = client;
     this.#filter = filter;
     this.#options = options;

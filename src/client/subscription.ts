@@ -149,7 +149,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     return this;
   }
 
-  async update(filter: FilterInput): Promise<void> {
+  async update(filter: FilterInput<P>): Promise<void> {
     const parsed = parseFilter(filter);
     if (this.#isEnded) throw this.#endedError();
     await this.#filter.want(parsed);

@@ -8,14 +8,14 @@ import type {
 } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import type { Event } from '../protocol/event.js';
-import type { FilterInput } from '../protocol/filter.js';
+import type { FilterData } from '../protocol/filter.js';
 
 /** What a client asks of the bus, asked for it alone. An endpoint of the user's own making knows of no askers. */
 
 export function subscribeFor(
   endpoint: BusEndpoint,
   asker: Asker,
-  filter: FilterInput,
+  filter: FilterData,
   handler: EventHandler,
   options: SubscribeOptions,
 ): Subscription {

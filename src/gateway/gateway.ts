@@ -7,8 +7,7 @@ import type { Authenticator, Principal } from '../auth/principal.js';
 import { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
-import { SYSTEM_TOPICS } from '../main/system-events.js';
-import { EventType } from '../protocol/event.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../main/system-events.js';
 import {
   GATEWAY_DRAIN_MS,
   GATEWAY_GOODBYE_MS,
@@ -250,10 +249,10 @@ export class Gateway {
     const internals = internalsOf(this.#context.endpoint);
     const told = { connection: id, address };
     internals?.countConnections(1);
-    internals?.publishSystem(SYSTEM_TOPICS.opened, EventType.CONNECTION_ESTABLISHED, told);
+    internals?.publishSystem(SYSTEM_TOPICS.opened, SYSTEM_TYPES.opened, told);
     void connection.ended.finally(() => {
       internals?.countConnections(-1);
-      internals?.publishSystem(SYSTEM_TOPICS.closed, EventType.CONNECTION_CLOSED, told);
+      internals?.publishSystem(SYSTEM_TOPICS.closed, SYSTEM_TYPES.closed, told);
       this.#connections.delete(connection);
     });
   }

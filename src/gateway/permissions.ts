@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/principal.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput } from '../protocol/event.js';
-import type { FilterInput } from '../protocol/filter.js';
+import type { FilterData } from '../protocol/filter.js';
 import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
@@ -35,7 +35,7 @@ export function permittedEvents(
  *
  * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`, `FILTER_INVALID`
  */
-export function assertMayRead(principal: Principal, filter: FilterInput): void {
+export function assertMayRead(principal: Principal, filter: FilterData): void {
   const { length } = patternsOf(filter);
   if (length > PATTERNS_PER_FILTER_MAX) {
     const message = `${length} patterns are more than the ${PATTERNS_PER_FILTER_MAX} of a filter`;
@@ -65,11 +65,11 @@ export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
   throw new BusError('UNAUTHENTICATED', 'the token has expired');
 }
 
-export function patternCount(filter: FilterInput): number {
+export function patternCount(filter: FilterData): number {
   return patternsOf(filter).length;
 }
 
-function patternsOf(filter: FilterInput): readonly string[] {
+function patternsOf(filter: FilterData): readonly string[] {
   if (typeof filter === 'string') return [filter];
   return 'topics' in filter ? filter.topics : filter;
 }

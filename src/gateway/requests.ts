@@ -4,7 +4,7 @@ import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck, PublishOptions } from '../protocol/event.js';
-import type { FilterInput } from '../protocol/filter.js';
+import type { FilterData } from '../protocol/filter.js';
 import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
@@ -52,7 +52,7 @@ interface PlacedFeed {
   readonly feed: Feed;
   readonly place: PlacedSubscription;
   /** Judged anew when the connection shows another token. */
-  filter: FilterInput;
+  filter: FilterData;
 }
 
 export class RequestAnswerer {

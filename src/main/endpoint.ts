@@ -189,7 +189,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   }
 
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     handlerOrOptions?: EventHandler<P> | SubscribeOptions,
     maybeOptions?: SubscribeOptions,
   ): Subscription<P> {
@@ -199,7 +199,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   }
 
   #subscribe<P>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     handler: EventHandler<P> | undefined,
     given: SubscribeOptions | undefined,
     asker: Asker,

@@ -1,7 +1,6 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { TURNS } from '../link/shard-control.js';
 import type { BusError } from '../protocol/errors.js';
-import { EventType } from '../protocol/event.js';
 import { type AttachmentData, warn } from './attach-bus.js';
 import type { Bus, BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
 import type { BusCore } from './bus-core.js';
@@ -10,7 +9,7 @@ import { startGateway } from './gateway-starter.js';
 import { INTERNALS } from './internals.js';
 import { type ParsedBusOptions, systemEventOptions } from './options.js';
 import { type EndpointListener, ServicesAdapter } from './services.js';
-import { SYSTEM_TOPICS, SystemReporter } from './system-events.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from './system-events.js';
 
 /**
  * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,
@@ -45,7 +44,7 @@ export class LocalBus extends Endpoint implements Bus {
     this.#reporter = new SystemReporter(publishSystem, () => this.stats());
     const systemEvents = systemEventOptions(options);
     if (systemEvents !== undefined) this.#reporter.start(systemEvents);
-    publishSystem(SYSTEM_TOPICS.started, EventType.DAEMON_STARTED, this.#identity());
+    publishSystem(SYSTEM_TOPICS.started, SYSTEM_TYPES.started, this.#identity());
     this[TESTING] = {
       killShard: (shard) => core.supervisors[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
@@ -78,7 +77,7 @@ export class LocalBus extends Endpoint implements Bus {
     super.onShardFailed(shard, error);
     // Every endpoint hears of it; the opener's speaks for all.
     const { code, message, details } = error;
-    this[INTERNALS].publishSystem(SYSTEM_TOPICS.errors, EventType.SYSTEM_ERROR, {
+    this[INTERNALS].publishSystem(SYSTEM_TOPICS.errors, SYSTEM_TYPES.error, {
       code,
       message,
       details,
@@ -101,11 +100,7 @@ export class LocalBus extends Endpoint implements Bus {
   async #end(): Promise<void> {
     this.#reporter.stop();
     // Before the gateways go, so that their clients hear of it too.
-    this[INTERNALS].publishSystem(
-      SYSTEM_TOPICS.stopping,
-      EventType.DAEMON_STOPPING,
-      this.#identity(),
-    );
+    this[INTERNALS].publishSystem(SYSTEM_TOPICS.stopping, SYSTEM_TYPES.stopping, this.#identity());
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
     this.#core.tellClosing();
     await this.acknowledged(CLOSE_WAIT_MS);

@@ -21,6 +21,7 @@ import {
   SHARDS_MAX,
   SUBSCRIBER_BUFFER_EVENTS,
   SUBSCRIBER_BUFFER_EVENTS_MAX,
+  SUBSCRIPTION_NAME_LENGTH_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
@@ -168,7 +169,7 @@ const subscribeOptions = v.strictObject({
   ),
   overflow: v.optional(v.picklist(OVERFLOW_POLICIES), 'catch-up'),
   maxBuffer: v.optional(wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX), SUBSCRIBER_BUFFER_EVENTS),
-  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(255))),
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX))),
   signal: v.optional(abortSignal),
 });
 

@@ -1,7 +1,8 @@
 /** Queries: checked, put to each shard's readers in pages, and merged by the time at which the events were recorded. */
+import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
-import { type ParsedFilter, parseFilter } from '../protocol/filter.js';
+import { type ParsedFilter, parseFilter, patternList } from '../protocol/filter.js';
 import {
   QUERY_LIMIT,
   QUERY_LIMIT_MAX,
@@ -67,7 +68,7 @@ export function parseQuery(query: Query): ParsedQuery {
   }
   if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
   if (topic === undefined) throw invalid('topic', 'there is none; "*" is every topic');
-  const topics = typeof topic === 'string' ? [topic] : topic;
+  const topics = isTopicDefinition(topic) || typeof topic === 'string' ? patternList(topic) : topic;
   const sinceMs = timeOf('since', query.since);
   const untilMs = timeOf('until', query.until);
   if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {

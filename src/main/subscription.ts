@@ -132,7 +132,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     return this;
   }
 
-  async update(filter: FilterInput): Promise<void> {
+  async update(filter: FilterInput<P>): Promise<void> {
     const parsed = parseFilter(filter);
     if (this.ended) throw this.#endedError();
     await this.#host.update(this as BusSubscription, parsed);

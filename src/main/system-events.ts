@@ -5,7 +5,6 @@
  * nobody, and errors are limited in number, since telling one may cause the next.
  */
 import type { BusError, ErrorData } from '../protocol/errors.js';
-import { EventType } from '../protocol/event.js';
 import { SYSTEM_ERRORS_PER_SECOND_MAX } from '../protocol/limits.js';
 import type { BusStats } from './bus.js';
 
@@ -19,6 +18,16 @@ export const SYSTEM_TOPICS = {
   health: '$sys.health',
   metrics: '$sys.metrics',
   errors: '$sys.errors',
+} as const;
+
+export const SYSTEM_TYPES = {
+  started: 'daemon_started',
+  stopping: 'daemon_stopping',
+  opened: 'connection_established',
+  closed: 'connection_closed',
+  health: 'health_check',
+  metrics: 'metrics_update',
+  error: 'system_error',
 } as const;
 
 export interface SystemEventOptions {
@@ -53,7 +62,7 @@ export class SystemErrors {
     this.#told++;
     const untold = this.#untold === 0 ? {} : { untold: this.#untold };
     this.#untold = 0;
-    this.#publish(SYSTEM_TOPICS.errors, EventType.SYSTEM_ERROR, { ...safeData(error), ...untold });
+    this.#publish(SYSTEM_TOPICS.errors, SYSTEM_TYPES.error, { ...safeData(error), ...untold });
   }
 }
 
@@ -101,10 +110,10 @@ export class SystemReporter {
       gateways.every(({ state }) => state === 'listening');
     const status = isHealthy ? 'ok' : 'degraded';
     const payload = { status, uptimeMs, shards: states, gateways };
-    this.#publish(SYSTEM_TOPICS.health, EventType.HEALTH_CHECK, payload);
+    this.#publish(SYSTEM_TOPICS.health, SYSTEM_TYPES.health, payload);
   }
 
   async #tellMetrics(): Promise<void> {
-    this.#publish(SYSTEM_TOPICS.metrics, EventType.METRICS_UPDATE, await this.#stats());
+    this.#publish(SYSTEM_TOPICS.metrics, SYSTEM_TYPES.metrics, await this.#stats());
   }
 }

@@ -1,3 +1,4 @@
+import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from './event.js';
 import type { FilterInput } from './filter.js';
@@ -75,7 +76,7 @@ export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, Asyn
   readonly ready: Promise<void>;
   /** Resolves when the subscription has ended, rejects if it ended in an error. */
   readonly closed: Promise<void>;
-  update(filter: FilterInput): Promise<void>;
+  update(filter: FilterInput<P>): Promise<void>;
   unsubscribe(): Promise<void>;
   /**
    * Takes no new events, consumes what is pending, then ends.
@@ -85,9 +86,9 @@ export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, Asyn
   on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
 }
 
-export interface Query {
-  /** A pattern or patterns. */
-  topic: string | readonly string[];
+export interface Query<P = unknown> {
+  /** A pattern, patterns or a definition, by which the payloads are typed. */
+  topic: string | readonly string[] | TopicDefinition<P>;
   /** Recorded at or after. */
   since?: Date | string;
   /** Recorded before. */
@@ -206,16 +207,18 @@ export interface BusStats {
 export interface BusApi extends AsyncDisposable {
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck>;
   publishMany<P>(inputs: readonly EventInput<P>[], options?: PublishOptions): Promise<PublishAck[]>;
+  /** Events whose payloads are of several types. */
+  publishMany(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]>;
   tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean;
   drained(): Promise<void>;
-  subscribe<P = unknown>(filter: FilterInput, options?: SubscribeOptions): Subscription<P>;
+  subscribe<P = unknown>(filter: FilterInput<P>, options?: SubscribeOptions): Subscription<P>;
   subscribe<P = unknown>(
-    filter: FilterInput,
+    filter: FilterInput<P>,
     handler: EventHandler<P>,
     options?: SubscribeOptions,
   ): Subscription<P>;
-  query<P = unknown>(query: Query): Promise<Event<P>[]>;
-  read<P = unknown>(query: Query): AsyncIterable<Event<P>>;
+  query<P = unknown>(query: Query<P>): Promise<Event<P>[]>;
+  read<P = unknown>(query: Query<P>): AsyncIterable<Event<P>>;
   /** Who would receive an event on this topic. Without a topic: the 100 subscriptions furthest behind, the worst first. */
   subscribers(topic?: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;

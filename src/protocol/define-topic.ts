@@ -16,8 +16,7 @@ import { assertPattern, assertTopic, matchesPattern } from './topic.js';
  * const bus = await openBus({ topics: [orders] });          // from here on, refused unless it fits
  * const payload = { id: '7', total: 3 };
  * await bus.publish(orders.event('orders.created', { type: 'order_created', payload }));
- * const subscription = bus.subscribe<PayloadOf<typeof orders>>(orders.pattern);
- * for await (const event of subscription) console.log(event.payload.total);
+ * for await (const event of bus.subscribe(orders)) console.log(event.payload.total);
  * ```
  *
  * A validator checks and never changes: what is stored is the payload as it was published, not what
@@ -88,6 +87,13 @@ export function defineTopic<S extends StandardSchema>(
     );
   }
   return new SchemaTopic<InferPayload<S>>(pattern, schema);
+}
+
+/** Also of another copy of this module, as of a bundled client. */
+export function isTopicDefinition(value: unknown): value is TopicDefinition {
+  if (typeof value !== 'object' || value === null) return false;
+  const { pattern, check } = value as Partial<TopicDefinition>;
+  return typeof pattern === 'string' && typeof check === 'function';
 }
 
 class SchemaTopic<P> implements TopicDefinition<P> {

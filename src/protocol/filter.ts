@@ -1,3 +1,4 @@
+import { isTopicDefinition, type TopicDefinition } from './define-topic.js';
 import { BusError } from './errors.js';
 import { categoryOf } from './event.js';
 import {
@@ -30,8 +31,16 @@ export interface Filter {
   attributes?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Pattern, patterns or a whole filter. */
-export type FilterInput = string | readonly string[] | Filter;
+/** Pattern, patterns or a whole filter: all that can stand in a frame. */
+export type FilterData = string | readonly string[] | Filter;
+
+/** A filter for the topics of a definition, by which the payloads of its events are typed. */
+export interface TypedFilter<P = unknown> extends Omit<Filter, 'topics'> {
+  topics: TopicDefinition<P>;
+}
+
+/** Pattern, patterns or a whole filter; or a definition, alone or in the place of a filter's topics. */
+export type FilterInput<P = unknown> = FilterData | TypedFilter<P> | TopicDefinition<P>;
 
 /**
  * A checked filter: frozen, without repeats, every list with at least one value. Safe to clone or
@@ -76,13 +85,16 @@ type ListField = keyof typeof LIST_FIELDS;
  *   says where
  */
 export function parseFilter(input: unknown): ParsedFilter {
-  if (typeof input === 'string') return Object.freeze({ topics: parsePatterns('filter', [input]) });
-  if (isArray(input)) return Object.freeze({ topics: parsePatterns('filter', input) });
+  if (typeof input === 'string' || isArray(input) || isTopicDefinition(input)) {
+    return Object.freeze({ topics: parsePatterns('filter', patternList(input)) });
+  }
   if (!isObject(input)) {
     throw invalid('filter', `filter ${quote(input)} is not a pattern, patterns or a filter`);
   }
-  const { topics } = input;
-  if (topics === undefined) throw invalid('topics', 'the filter has no topics; "*" is every topic');
+  if (input.topics === undefined) {
+    throw invalid('topics', 'the filter has no topics; "*" is every topic');
+  }
+  const topics = isTopicDefinition(input.topics) ? patternList(input.topics) : input.topics;
   if (!isArray(topics)) throw invalid('topics', `topics ${quote(topics)} is not an array`);
   const filter: Filter = { topics: parsePatterns('topics', topics) };
   for (const field of Object.keys(input)) {
@@ -93,6 +105,14 @@ export function parseFilter(input: unknown): ParsedFilter {
     else throw invalid(field, `the filter has an unknown field ${quote(field)}`);
   }
   return Object.freeze(filter);
+}
+
+/** The patterns of what may stand for topics, as they were given. */
+export function patternList<T>(
+  topics: string | readonly T[] | TopicDefinition,
+): readonly (T | string)[] {
+  if (typeof topics === 'string') return [topics];
+  return isTopicDefinition(topics) ? [topics.pattern] : topics;
 }
 
 /**

@@ -123,7 +123,8 @@ export const REQUESTS_BYTES_PER_CONNECTION_MAX = 4 * MIB;
 /** A list that is answered (events, topics) goes out in several frames of about this size. */
 export const RESULT_FRAME_BYTES_MAX = 1 * MIB;
 export const REQUEST_ID_LENGTH_MAX = 128;
-export const SUBSCRIPTION_NAME_LENGTH_MAX = 128;
+/** Characters of a subscription's name: on the bus, in the client and in a frame. */
+export const SUBSCRIPTION_NAME_LENGTH_MAX = 255;
 /** Levels of a frame around an event's payload: frame, payload, events, event. */
 export const FRAME_ENVELOPE_DEPTH = 4;
 /** The gateway keeps the JSON text of this many events for its other connections, if not over this long. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
+import type { FilterData } from '../../src/protocol/filter.js';
 import {
   busOptions,
   filters,
@@ -36,7 +37,7 @@ interface Scenario {
 }
 
 interface Subscriber {
-  readonly filter: Parameters<Bus['subscribe']>[0];
+  readonly filter: FilterData;
   readonly maxBuffer: number;
   /** Gives the thread away before so many events in a hundred. */
   readonly slow: number;

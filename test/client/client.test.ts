@@ -364,3 +364,39 @@ describe('a lazy client', () => {
     expect(states.map(({ state }) => state)).toEqual(['connecting', 'connected']);
   });
 });
+
+describe('a subscription of a client', () => {
+  test('has names as long as the bus takes, also twice', async () => {
+    const { bus, url } = await serve();
+    const { client } = connectTo(url);
+    const name = 'n'.repeat(255);
+    await Promise.all([1, 2].map(() => client.subscribe('a.b', { name }).ready));
+    await bus.subscribe('a.b', { name }).ready;
+    const names = (await bus.subscribers('a.b')).map((one) => one.name);
+    expect(names).toHaveLength(3);
+    expect(() => client.subscribe('a.b', { name: `${name}n` })).toThrow('1 to 255 characters');
+    expect(() => bus.subscribe('a.b', { name: `${name}n` })).toThrow('255');
+  });
+
+  test('is typed by a definition in the place of its pattern, as a query is', async () => {
+    const { bus, url } = await serve();
+    const { client } = connectTo(url);
+    const orders = defineTopic('orders.*', z.object({ total: z.number() }));
+    const totals: number[] = [];
+    const live = client.subscribe(orders, ({ payload }) => void totals.push(payload.total));
+    const paid = client.subscribe({ topics: orders, types: ['paid'] });
+    await Promise.all([live.ready, paid.ready]);
+    await client.publish(orders.event('orders.1', { type: 'new', payload: { total: 1 } }));
+    await bus.publish(orders.event('orders.1', { type: 'paid', payload: { total: 2 } }));
+    for await (const event of paid) {
+      expect(event.payload.total).toBe(2);
+      break;
+    }
+    await until('both are handled', () => totals.length === 2);
+    expect(totals).toEqual([1, 2]);
+    const found = await client.query({ topic: orders });
+    expect(found.map(({ payload }) => payload.total)).toEqual([1, 2]);
+    const read = await gather(client.read({ topic: orders, types: ['paid'] }));
+    expect(read.map(({ payload }) => payload.total)).toEqual([2]);
+  });
+});

@@ -86,7 +86,7 @@ const FAULTS: readonly (readonly [text: string, path: string])[] = [
   [frame('subscribe', without('subscription', subscribe)), 'payload.subscription'],
   [frame('subscribe', without('filter', subscribe)), 'payload.filter'],
   [frame('subscribe', { ...subscribe, subscription: '' }), 'payload.subscription'],
-  [frame('subscribe', { ...subscribe, subscription: 'x'.repeat(129) }), 'payload.subscription'],
+  [frame('subscribe', { ...subscribe, subscription: 'x'.repeat(256) }), 'payload.subscription'],
   [frame('subscribe', { ...subscribe, filter: 5 }), 'payload.filter'],
   [frame('subscribe', { ...subscribe, filter: [] }), 'payload.filter'],
   [frame('subscribe', { ...subscribe, filter: ['a', 5] }), 'payload.filter.1'],

@@ -3,6 +3,7 @@ import type { BusEndpoint, Query } from '../../main/bus.js';
 import { cursorAfter, decodeCursor, encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
+import { patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
 import { readFor } from '../asked.js';
@@ -23,7 +24,7 @@ export async function queryEvents(exchange: Exchange, context: RouteContext): Pr
   const { request, principal } = exchange;
   const type = negotiate(headerOf(request, 'accept'), OFFERED);
   const query = queryOf(exchange);
-  assertMayRead(principal, query.topic);
+  assertMayRead(principal, patternList(query.topic));
   exchange.rates.query();
   await exchange.budget.query((asker) => answer(exchange, context, query, type, asker));
 }
