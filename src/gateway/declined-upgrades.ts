@@ -14,6 +14,8 @@ export class DeclinedUpgrades {
     // A body has limits of its own, as on the gateway's own server.
     this.#server.requestTimeout = 0;
     this.#server.keepAliveTimeout = keepAliveMs;
+    // It never listens, and Node begins with this to know its connections: to end those that are idle, or that stop within a head.
+    this.#server.emit('listening');
   }
 
   /** Answers the request as if it had asked for no upgrade. */
@@ -29,6 +31,7 @@ export class DeclinedUpgrades {
 
   cut(): void {
     this.#server.closeAllConnections();
+    this.#server.close();
   }
 }
 
