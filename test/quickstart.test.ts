@@ -13,7 +13,7 @@ import { neededCommand } from './support/needed-command.js';
 
 /**
  * docs/QUICKSTART.md, command by command: the outputs that stand there are what a server of today gives, but for ids,
- * times, cursors and secrets.
+ * times, cursors, secrets and the wait that a stream asks for.
  */
 
 const PAGE = readFileSync(new URL('../docs/QUICKSTART.md', import.meta.url), 'utf8');
@@ -56,6 +56,7 @@ function withoutChance(text: string): string {
     .replace(/\bmr_[a-z0-9]+_[\w-]+/g, 'KEY')
     .replace(/^[a-z0-9]{16}(?= {2})/gm, 'KEY ID')
     .replace(/\bA[\w-]{30,}/g, 'CURSOR')
+    .replace(/^retry: \d{4}$/gm, 'retry: WAIT')
     .trim();
 }
 
