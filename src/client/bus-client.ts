@@ -211,7 +211,7 @@ export class BusClient implements BusApi {
 
   async query<P = unknown>(wanted: Query<P>): Promise<Event<P>[]> {
     this.#wake();
-    return query<P>(this.#requests, wanted);
+    return query<P>(this.#requests, () => this.#welcome!, wanted);
   }
 
   read<P = unknown>(wanted: Query<P>): AsyncGenerator<Event<P>, void, undefined> {

@@ -1,9 +1,9 @@
 import type { Query } from '../protocol/bus-api.js';
-import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
 import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { QUERY_LIMIT, QUERY_LIMIT_MAX, READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { type LogShape, PagePosition, pageStart } from '../protocol/page-position.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
 import type { Requests } from './requests.js';
@@ -14,26 +14,25 @@ import type { Requests } from './requests.js';
  * slow, and go on over several connections.
  */
 
-/** Where the log stands whose events come, told by the connection that they came over. */
-export interface LogShape {
-  readonly epoch: string;
-  readonly shards: number;
-}
-
 /** @throws BusError `QUERY_INVALID` for a limit over 10,000; what the server refuses */
-export async function query<P>(requests: Requests, query: Query<P>): Promise<Event<P>[]> {
+export async function query<P>(
+  requests: Requests,
+  log: () => LogShape,
+  query: Query<P>,
+): Promise<Event<P>[]> {
   const limit = limitOf(query) ?? QUERY_LIMIT;
   if (limit > QUERY_LIMIT_MAX) {
     throw invalid(`limit ${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
   }
   const { events = [] } = await requests.ask('query', frameText(query, { limit }));
+  if (query.reverse !== true) passed(events, log(), query.after);
   return [...events] as Event<P>[];
 }
 
 /** Newest first there is no cursor to go on from, so `reverse` is one page of up to 10,000. */
 export async function* read<P>(
   requests: Requests,
-  shape: () => LogShape,
+  log: () => LogShape,
   wanted: Query<P>,
 ): AsyncGenerator<Event<P>, void, undefined> {
   const limit = limitOf(wanted);
@@ -41,7 +40,7 @@ export async function* read<P>(
     if (limit === undefined || limit > QUERY_LIMIT_MAX) {
       throw invalid(`with reverse a limit of at most ${QUERY_LIMIT_MAX} is needed`);
     }
-    yield* await query<P>(requests, wanted);
+    yield* await query<P>(requests, log, wanted);
     return;
   }
   let { after } = wanted;
@@ -53,25 +52,25 @@ export async function* read<P>(
       after === undefined ? { limit: asked } : { limit: asked, after },
     );
     const { events = [] } = await requests.ask('query', text);
-    after = cursorBehind(events, after, shape());
+    after = passed(events, log(), after).cursor;
     yield* events as Event<P>[];
     left -= events.length;
     if (events.length < asked) return;
   }
 }
 
-/** Within a shard the events of a query are in order, so the last of each is how far it has got. */
-function cursorBehind(
-  events: readonly Event[],
-  after: string | undefined,
-  { epoch, shards }: LogShape,
-): string {
-  const start = after === undefined ? undefined : decodeCursor(after);
-  const positions = [...(start?.positions ?? new Array<number>(shards).fill(0))];
-  for (const { shard, sequence } of events) {
-    if (sequence !== undefined && shard < positions.length) positions[shard] = sequence;
+/**
+ * Passes a page's events and gives them their cursors, but after a cursor of an earlier epoch, of whose positions some may
+ * not count any more.
+ */
+function passed(events: readonly Event[], log: LogShape, after: string | undefined): PagePosition {
+  const start = pageStart(log, after);
+  const position = new PagePosition(start);
+  for (const event of events) {
+    if (start.epoch === log.epoch) position.mark(event);
+    else position.pass(event);
   }
-  return encodeCursor({ epoch: start?.epoch ?? epoch, positions });
+  return position;
 }
 
 function frameText(query: Query, page: { limit: number; after?: string }): string {

@@ -132,7 +132,11 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(this.#proxies, data.options, definitions, this.#onError);
-    this.#queries = new QueryRunner(this.#services, () => this.#proxies.map((p) => p.control.head));
+    this.#queries = new QueryRunner(
+      this.#services,
+      () => this.#proxies.map((p) => p.control.head),
+      data.epoch,
+    );
     this.#loop = new DeliveryLoop(data.doorbell, this.#proxies, () => this.#onDeliveries());
   }
 

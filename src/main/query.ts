@@ -9,6 +9,7 @@ import {
   READ_PAGE_BYTES,
   READ_PAGE_EVENTS,
 } from '../protocol/limits.js';
+import { PagePosition } from '../protocol/page-position.js';
 import { quote } from '../protocol/quote.js';
 import { messageOf } from '../protocol/thrown.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
@@ -108,11 +109,13 @@ interface ShardRange {
 export class QueryRunner {
   readonly #services: MainServices;
   readonly #heads: () => readonly number[];
+  readonly #epoch: string;
 
-  /** `heads` tells each shard's last committed sequence. */
-  constructor(services: MainServices, heads: () => readonly number[]) {
+  /** `heads` tells each shard's last committed sequence, in the log of `epoch`. */
+  constructor(services: MainServices, heads: () => readonly number[], epoch: string) {
     this.#services = services;
     this.#heads = heads;
+    this.#epoch = epoch;
   }
 
   async *read(
@@ -123,15 +126,19 @@ export class QueryRunner {
     const heads = this.#heads();
     const from =
       query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
-    const shards = shardsOf(query.filter, heads.length);
-    const sources = shards.map((shard) => {
-      const after = from?.positions[shard] ?? 0;
+    const positions = from?.positions ?? heads.map(() => 0);
+    // Newest first, no position has all that was given before it and nothing else.
+    const position = query.reverse
+      ? undefined
+      : new PagePosition({ epoch: this.#epoch, positions });
+    const sources = shardsOf(query.filter, heads.length).map((shard) => {
+      const after = positions[shard] ?? 0;
       const until = heads[shard]!;
       return this.#readShard(query, { shard, after, until, pageEvents, asker });
     });
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     for await (const { event } of merge(sources, query.reverse)) {
-      yield event;
+      yield position?.mark(event) ?? event;
       if (--left === 0) return;
     }
   }

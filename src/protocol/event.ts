@@ -28,6 +28,12 @@ export interface Event<P = unknown> {
   readonly shard: number;
   /** The position in the shard's log: 1, 2, 3 … Absent on ephemeral events. */
   readonly sequence?: number;
+  /**
+   * Of an event that `query` or `read` gave: behind it, in the order of that answer; `after` it the same query goes on. Not
+   * enumerable, and made when it is asked for. Absent with `reverse`, and on events of a subscription, whose own
+   * `cursor` says how far it has got.
+   */
+  readonly cursor?: string;
 }
 
 /** What a publisher hands over. `source` defaults to the bus's `source` option. */

@@ -24,7 +24,7 @@ test('a query that finds nothing ends when nobody waits for it any more', async 
       return asked.pages >= 7;
     },
   };
-  const runner = new QueryRunner(services, () => [1e6]);
+  const runner = new QueryRunner(services, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
   expect(asked.pages).toBe(7);
@@ -40,7 +40,7 @@ test('each look of a query waits for its turn', async () => {
       return look();
     },
   };
-  const runner = new QueryRunner(services, () => [1e6]);
+  const runner = new QueryRunner(services, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toThrow('no more turns');
   expect(asked.pages).toBe(3);

@@ -1,10 +1,10 @@
 import type { Asker } from '../../main/asker.js';
 import type { BusEndpoint, Query } from '../../main/bus.js';
-import { cursorAfter, decodeCursor, encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
+import { PagePosition, pageStart } from '../../protocol/page-position.js';
 import { Refusal } from '../admission.js';
 import { readFor } from '../asked.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
@@ -38,14 +38,14 @@ async function answer(
 ): Promise<void> {
   const { response, principal } = exchange;
   const { endpoint, texts } = context;
-  const position = new Position(endpoint, query);
+  const position = positionOf(endpoint, query);
   const events = readFor(endpoint, asker, query);
   const visible = (event: Event): Event => (principal.redacts ? principal.redact(event) : event);
   if (type === CLOUD_EVENT_TYPE) {
     const event = await only(events, query);
-    position.pass(event);
+    position?.pass(event);
     const text = cloudEventText(visible(event));
-    sendText(response, 200, CLOUD_EVENT_TYPE, text, position.header);
+    sendText(response, 200, CLOUD_EVENT_TYPE, text, cursorHeader(position));
     return;
   }
   const textOf =
@@ -55,11 +55,11 @@ async function answer(
   async function* elements(): AsyncGenerator<string> {
     for await (const event of events) {
       assertStillHolds(principal);
-      position.pass(event);
+      position?.pass(event);
       yield textOf(event);
     }
   }
-  await sendList(exchange, context, elements(), { type, trailing: () => position.header });
+  await sendList(exchange, context, elements(), { type, trailing: () => cursorHeader(position) });
 }
 
 /** @throws BusError `QUERY_INVALID` */
@@ -102,22 +102,12 @@ async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Eve
  * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none where
  * the newest come first, nor after a cursor of an earlier epoch, of whose positions some may not count any more.
  */
-class Position {
-  readonly #isKnown: boolean;
-  #cursor = '';
+function positionOf(endpoint: BusEndpoint, query: Query): PagePosition | undefined {
+  const start = pageStart(endpoint, query.after);
+  if (query.reverse === true || start.epoch !== endpoint.epoch) return undefined;
+  return new PagePosition(start);
+}
 
-  constructor({ epoch, shards }: BusEndpoint, { after, reverse = false }: Query) {
-    this.#isKnown = !reverse && (after === undefined || decodeCursor(after).epoch === epoch);
-    if (!this.#isKnown) return;
-    this.#cursor = after ?? encodeCursor({ epoch, positions: new Array(shards).fill(0) });
-  }
-
-  pass({ shard, sequence }: Event): void {
-    if (!this.#isKnown || sequence === undefined) return;
-    this.#cursor = cursorAfter(this.#cursor, shard, sequence);
-  }
-
-  get header(): Record<string, string> {
-    return this.#isKnown ? { [CURSOR_HEADER]: this.#cursor } : {};
-  }
+function cursorHeader(position: PagePosition | undefined): Record<string, string> {
+  return position === undefined ? {} : { [CURSOR_HEADER]: position.cursor };
 }

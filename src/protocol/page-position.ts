@@ -1,0 +1,66 @@
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { Event } from './event.js';
+
+/**
+ * How far a page of history has got: behind the last of its events, so that `after` it the next page follows without a
+ * hole and without a repeat, also where several shards are merged. One a page; for the bus, its gateway and the client.
+ *
+ * Events that have passed have their own position as `cursor`, which is made when it is asked for: to note the position
+ * costs a copy of a few numbers.
+ */
+
+/** Where a page begins. */
+export interface PageStart {
+  readonly epoch: string;
+  /** Per shard, the sequence of the last event before the page. */
+  readonly positions: readonly number[];
+}
+
+const starts = new WeakMap<object, PageStart>();
+
+/** One descriptor for all, so that they keep one shape. Not enumerable: no copy and no JSON of an event has it. */
+const CURSOR: PropertyDescriptor & ThisType<object> = {
+  get() {
+    return encodeCursor(starts.get(this)!);
+  },
+  enumerable: false,
+  configurable: true,
+};
+
+export class PagePosition {
+  readonly #epoch: string;
+  #positions: readonly number[];
+
+  constructor({ epoch, positions }: PageStart) {
+    this.#epoch = epoch;
+    this.#positions = positions;
+  }
+
+  pass({ shard, sequence }: Event): void {
+    if (sequence === undefined || shard >= this.#positions.length) return;
+    this.#positions = this.#positions.with(shard, sequence);
+  }
+
+  /** Passes the event, and gives it its `cursor`. */
+  mark<E extends Event>(event: E): E {
+    this.pass(event);
+    starts.set(event, { epoch: this.#epoch, positions: this.#positions });
+    return Object.defineProperty(event, 'cursor', CURSOR);
+  }
+
+  get cursor(): string {
+    return encodeCursor({ epoch: this.#epoch, positions: this.#positions });
+  }
+}
+
+/** Where the log stands whose events come. */
+export interface LogShape {
+  readonly epoch: string;
+  readonly shards: number;
+}
+
+/** The start of a page behind a cursor, in the cursor's own epoch; without one, of the first page. */
+export function pageStart({ epoch, shards }: LogShape, after: string | undefined): PageStart {
+  if (after !== undefined) return decodeCursor(after);
+  return { epoch, positions: new Array<number>(shards).fill(0) };
+}

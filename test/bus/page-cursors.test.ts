@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import { gather } from './support/collector.js';
+import { openTestBus } from './support/open.js';
+import { expectCursorsOfEach, idsOf, readInPages } from './support/pages.js';
+
+describe('an event that a query gave', () => {
+  test('has a cursor, after which the next page follows, over several shards', async () => {
+    const bus = await openTestBus({ shards: 3 });
+    for (let n = 0; n < 40; n++) {
+      await bus.publish({ topic: `page.${n % 9}`, type: 'step', payload: n });
+    }
+    const all = await gather(bus.read({ topic: 'page.*' }));
+    expect(new Set(all.map(({ shard }) => shard)).size).toBe(3);
+    for (const limit of [1, 7, 40]) {
+      expect(idsOf(await readInPages(bus, 'page.*', limit))).toEqual(idsOf(all));
+    }
+    await expectCursorsOfEach(bus, 'page.*');
+  });
+
+  test('has none where the newest come first, and none that a copy or JSON shows', async () => {
+    const bus = await openTestBus({ shards: 3 });
+    for (let n = 0; n < 40; n++) {
+      await bus.publish({ topic: `page.${n % 9}`, type: 'step', payload: n });
+    }
+    const [newest] = await bus.query({ topic: 'page.*', reverse: true });
+    expect(newest!.cursor).toBeUndefined();
+    const [first] = await bus.query({ topic: 'page.*' });
+    expect(first!.cursor).toEqual(expect.any(String));
+    expect({ ...first }).not.toHaveProperty('cursor');
+    expect(JSON.parse(JSON.stringify(first))).not.toHaveProperty('cursor');
+  });
+});
