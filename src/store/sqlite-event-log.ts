@@ -15,6 +15,7 @@ import type {
 } from './event-log.js';
 import { EventReader } from './event-reader.js';
 import { IndexKeeper } from './index-keeper.js';
+import { LogHealth } from './log-health.js';
 import { writeClosed } from './log-identity.js';
 import { NameReader } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
@@ -25,7 +26,7 @@ import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
 import { BATCH_EVENTS_MAX, readMeta } from './schema.js';
 import type { SqliteEventLogOptions } from './sqlite-log-options.js';
-import { isStoreFault, storeError } from './store-errors.js';
+import { storeError } from './store-errors.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
 import { Upkeep } from './upkeep.js';
@@ -49,7 +50,7 @@ export class SqliteEventLog implements EventLog {
   readonly wentBackwardsFrom: number | undefined;
   appendedTopic = '';
 
-  readonly #file: string;
+  readonly #health: LogHealth;
   readonly #connection: WriteConnection;
   readonly #database: Database;
   readonly #positions: RingPositionTable;
@@ -70,14 +71,12 @@ export class SqliteEventLog implements EventLog {
   #isBatchOpen = false;
   /** What went wrong in the open batch. */
   #failure: BusError | undefined;
-  /** What makes the log unusable. */
-  #broken: BusError | undefined;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(options: SqliteEventLogOptions) {
     const { file, shard, retention = [], matches = matchesPattern } = options;
     const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
-    this.#file = file;
+    this.#health = new LogHealth(file);
     const now = options.now ?? Date.now;
     this.#connection = new WriteConnection(file, shard, options.maxShardBytes, options.identity);
     const { database } = this.#connection;
@@ -116,7 +115,7 @@ export class SqliteEventLog implements EventLog {
       this.#pages = new PageReader(database, file, shard);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {
-      this.#connection.close();
+      this.#connection.abandon();
       throw storeError(error, file, 'opening');
     }
   }
@@ -159,7 +158,7 @@ export class SqliteEventLog implements EventLog {
   commit(synced: boolean, positions: readonly RingPosition[]): void {
     if (!this.#isBatchOpen) {
       if (positions.length === 0) {
-        if (synced) this.#guard('flushing', () => this.#connection.flush(this.#head));
+        if (synced) this.#health.guard('flushing', () => this.#connection.flush(this.#head));
         return;
       }
       this.#open(synced);
@@ -184,7 +183,7 @@ export class SqliteEventLog implements EventLog {
   }
 
   clearRingPositions(): void {
-    this.#guard('writing', () => this.#positions.clear());
+    this.#health.guard('writing', () => this.#positions.clear());
   }
 
   findDuplicate(bytes: Buffer, offset: number): number {
@@ -204,7 +203,7 @@ export class SqliteEventLog implements EventLog {
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
-    return this.#guard('reading', () => this.#reader.read(request, this.#head, visit));
+    return this.#health.guard('reading', () => this.#reader.read(request, this.#head, visit));
   }
 
   scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number {
@@ -229,8 +228,8 @@ export class SqliteEventLog implements EventLog {
   }
 
   pruneStep(now: number): boolean {
-    if (this.#isBatchOpen || this.#broken !== undefined) return false;
-    const more = this.#guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
+    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
+    const more = this.#health.guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
     this.#noteCommit();
     return more;
   }
@@ -243,7 +242,7 @@ export class SqliteEventLog implements EventLog {
   /** One bounded step of a removal that somebody asked for. Outside a batch only. */
   prune(request: PruneRequest): PruneStep {
     const { pattern } = request;
-    const step = this.#guard('pruning', () =>
+    const step = this.#health.guard('pruning', () =>
       this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
     );
     this.#noteCommit();
@@ -252,35 +251,37 @@ export class SqliteEventLog implements EventLog {
 
   /** A page for the log's own thread, where no reader can look into the file: `:memory:`. Outside a batch only. */
   page(request: PageRequest): Page {
-    return this.#guard('reading', () => this.#pages.page(request));
+    return this.#health.guard('reading', () => this.#pages.page(request));
   }
 
   /** The last sequence recorded before a time in ms since 1970. Outside a batch only. */
   positionAt(timeMs: number): number {
-    return this.#guard('reading', () => this.#pages.positionAt(timeMs));
+    return this.#health.guard('reading', () => this.#pages.positionAt(timeMs));
   }
 
   maintain(): boolean {
-    if (this.#isBatchOpen || this.#broken !== undefined) return false;
+    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
     this.#orEnd('looking for', () => this.#connection.assertInPlace());
-    return this.#guard('keeping', () => this.#upkeep.step(this.#head));
+    return this.#health.guard('keeping', () => this.#upkeep.step(this.#head));
   }
 
   /** Leaves the totals behind, so that the next open need not add them up. */
   close(): void {
     if (!this.#database.open) return;
+    let isFinished = false;
     try {
       this.rollback();
-      if (this.#broken === undefined) this.#finishTotals();
+      isFinished = this.#health.broken === undefined && this.#finishTotals();
     } finally {
-      if (this.#broken === undefined) this.#connection.close();
+      // A log that does not say that it was closed keeps its WAL: without one it would be taken for robbed.
+      if (isFinished) this.#connection.close();
       else this.#connection.abandon();
     }
   }
 
   #open(synced: boolean): void {
     this.#isBatchOpen = true;
-    this.#failure = this.#broken;
+    this.#failure = this.#health.broken;
     if (this.#failure !== undefined) return;
     try {
       this.#connection.begin(synced, this.#head);
@@ -318,7 +319,7 @@ export class SqliteEventLog implements EventLog {
   /** The batch is stored, so that for want of room the checkpoint is left to housekeeping. */
   #checkpoint(): void {
     try {
-      this.#guard('checkpointing', () => this.#connection.checkpoint());
+      this.#health.guard('checkpointing', () => this.#connection.checkpoint());
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
       this.#upkeep.noteShortage();
@@ -342,14 +343,12 @@ export class SqliteEventLog implements EventLog {
     try {
       work();
     } catch (error) {
-      const { message } = storeError(error, this.#file, doing);
-      this.#broken = new BusError('STORE_FAILED', message, { cause: error });
-      throw this.#broken;
+      throw this.#health.end(error, doing);
     }
   }
 
   #noteCommit(): void {
-    this.#guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
+    this.#health.guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
   }
 
   #writeTotals(): void {
@@ -358,39 +357,24 @@ export class SqliteEventLog implements EventLog {
     writeClosed(this.#database);
   }
 
-  /** Where there is no room for the totals, the next open adds them up. */
-  #finishTotals(): void {
+  /** False where there is no room for the totals: the next open adds them up. */
+  #finishTotals(): boolean {
     try {
       this.#connection.setFull(true);
       this.#database.transaction(() => this.#writeTotals()).immediate();
       this.#connection.noteCommit(this.#head);
+      return true;
     } catch (error) {
-      const failure = storeError(error, this.#file, 'closing');
-      if (failure.code === 'STORE_FULL') return;
-      this.#broken = failure;
-      throw failure;
-    }
-  }
-
-  /** Whatever SQLite says, but for a full disk, ends this log; a damaged row or a caller's own error does not. */
-  #guard<T>(doing: string, work: () => T): T {
-    if (this.#broken !== undefined) throw this.#broken;
-    try {
-      return work();
-    } catch (error) {
-      if (!isStoreFault(error)) throw error;
-      const failure = storeError(error, this.#file, doing);
-      if (failure.code !== 'STORE_FULL') this.#broken = failure;
-      throw failure;
+      const failure = this.#health.judge(error, 'closing');
+      if (failure.code !== 'STORE_FULL') throw failure;
+      return false;
     }
   }
 
   /** Keeps the failure for `commit` and takes the batch back. */
   #fail(error: unknown, doing: string): void {
-    const failure = storeError(error, this.#file, doing);
-    this.#failure = failure;
-    if (failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
-    else this.#broken = failure;
+    this.#failure = this.#health.judge(error, doing);
+    if (this.#failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
     this.#undo();
   }
 
@@ -400,7 +384,7 @@ export class SqliteEventLog implements EventLog {
     try {
       this.#connection.rollback();
     } catch (error) {
-      this.#broken ??= storeError(error, this.#file, 'rolling back');
+      this.#health.end(error, 'rolling back');
     }
   }
 

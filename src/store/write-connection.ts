@@ -305,9 +305,10 @@ export class WriteConnection {
   }
 
   /**
-   * Closes after a failure. SQLite copies the WAL into the file and removes it when the last connection closes, and
-   * would take frames for good that are not on the disk: while another one is open it leaves both as they are. That
-   * one may only read, so it cannot do it either.
+   * Closes after a failure, and leaves the files as a process does that dies. SQLite copies the WAL into the file and removes
+   * it when the last connection closes: frames would be taken for good that are not on the disk, and a log that says that
+   * it is open would have none. While another one is open it leaves both as they are. That one may only read,
+   * so it cannot do it either.
    */
   abandon(): void {
     this.#closeFiles();

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -98,6 +98,52 @@ describe('after the death of the process', () => {
     if (who === 'another bus') log.close();
     expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
     log.close();
+  });
+});
+
+/** A new directory of one shard, and its log as it was opened first. */
+function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: SqliteEventLog } {
+  const dir = join(temporaryDirectory(), 'data');
+  const first = openManifest(dir, { shards: 1, defaultShards: 1 });
+  const options = maxShardBytes === undefined ? {} : { maxShardBytes };
+  const identity = identityOf(first);
+  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, identity, ...options });
+  return { dir, manifest: endNew(dir, first), log };
+}
+
+describe('after nothing worse than a want of room', () => {
+  it('the history goes on: at the close there was none for the totals', () => {
+    const { dir, manifest, log } = made(512 * 1024);
+    // Each of its own topic, so that the totals need pages that are not to be had.
+    const fill = (): void => {
+      for (let n = 0; ; n++) {
+        log.append(record({ topic: `topic.${n}` }), 0, 1000);
+        if (n % 16 === 15) log.commit(true, []);
+      }
+    };
+    expect(fill).toThrow(/full/);
+    const { head } = log;
+    log.close();
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    expect(errors(dir)).toEqual([]);
+    const again = open(dir, manifest);
+    expect([again.head, again.topic('topic.0')?.events]).toEqual([head, 1]);
+    again.close();
+  });
+
+  it('the history goes on: an opening failed', () => {
+    const { dir, manifest, log } = made();
+    append(log, 5, true);
+    log.close();
+    const reserve = join(dir, 'shard-000.reserve');
+    rmSync(reserve);
+    mkdirSync(reserve);
+    expect(() => open(dir, manifest)).toThrow(/EISDIR/);
+    rmSync(reserve, { recursive: true });
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    const again = open(dir, manifest);
+    expect(again.head).toBe(5);
+    again.close();
   });
 });
 
