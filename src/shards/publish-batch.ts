@@ -213,12 +213,20 @@ export class PublishBatch {
    */
   #goesWithFirst(view: EventRecordView): boolean {
     const { topic } = this.#names.of(view.bytes, view.offset);
-    const refusal = this.#refusing!.refusalOf(topic, view);
+    let refusal = this.#refusing!.refusalOf(topic, view);
+    // A repeat is delivered to nobody, so nobody is waited for; and what is stored may not be told refused.
+    if (refusal !== undefined && this.#isRepeat(view)) refusal = undefined;
     if (this.#isFirst) {
       this.#isFirst = false;
       this.#refusal = refusal;
     }
     return (refusal === undefined) === (this.#refusal === undefined);
+  }
+
+  #isRepeat(view: EventRecordView): boolean {
+    const isSupplied = (view.flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
+    const isStored = isSupplied && (view.flags & EVENT_FLAG_PERSIST) !== 0;
+    return isStored && this.#log.findDuplicate(view.bytes, view.offset) !== 0;
   }
 
   #takeEphemeral(view: EventRecordView): void {

@@ -79,6 +79,14 @@ describe('a block subscription', () => {
     );
   });
 
+  test('that is stuck refuses no repeat of what is stored, which it would not get', async () => {
+    const { bus, gate } = await stuck({ publishWaitMs: 0 });
+    await refused(() => bus.publish(input('held')), 'BACKPRESSURE');
+    const repeat = await bus.publish({ ...input('held'), id: 'own' });
+    expect(repeat).toMatchObject({ sequence: 1, duplicate: true });
+    gate.open();
+  });
+
   test('that is stuck leaves nothing behind of what was refused for it, though its shard is killed', async () => {
     const { bus, gate, got } = await stuck({ publishWaitMs: 0 });
     const publishes: Promise<unknown>[] = [];
@@ -118,6 +126,7 @@ async function stuck(options: { publishWaitMs: number }): Promise<{
   );
   await subscription.ready;
   // The credit of a buffer of one event, and the buffer.
-  for (let n = 0; n < 17; n++) await bus.publish(input('held', `first ${n}`));
+  await bus.publish({ ...input('held', 'first 0'), id: 'own' });
+  for (let n = 1; n < 17; n++) await bus.publish(input('held', `first ${n}`));
   return { bus, gate, got };
 }
