@@ -259,7 +259,8 @@ export class Outbox {
       return;
     }
     this.#land(id, entry);
-    if (!entry.isAbandoned) entry.parcel.reject(error);
+    if (entry.isAbandoned) return;
+    entry.parcel.reject(entry.isRepeated ? unknownAfter(error, entry) : error);
   }
 
   #land(id: number, entry: Entry): void {
@@ -324,11 +325,27 @@ function ownAcks({ parcel, isRepeated }: Entry, acks: readonly PublishAck[]): Pu
   );
 }
 
-function unknown({ parcel }: Entry, reason: string, cause?: unknown): BusError {
+/** The server refused the last sending, and may have stored an earlier one: but for what it says is stored. */
+function unknownAfter(error: BusError, entry: Entry): BusError {
+  const { code, message, details = {} } = error;
+  const reason = `it was sent more than once, and at last refused with ${code}: ${message}`;
+  return unknown(entry, reason, error, details);
+}
+
+function unknown(
+  { parcel }: Entry,
+  reason: string,
+  cause?: unknown,
+  told: Readonly<Record<string, unknown>> = {},
+): BusError {
   const ids = parcel.events.map(({ id }) => id);
+  const stored = Array.isArray(told.stored) ? told.stored : [];
+  const open = [...ids.keys()].filter((index) => !stored.includes(index));
+  const details = parcel.isMany ? { ...told, ids, unknown: open } : { ...told, ids };
+  const options = cause === undefined ? { details } : { details, cause };
   return new BusError(
     'PUBLISH_UNKNOWN',
     `the server may or may not have stored it: ${reason}`,
-    cause === undefined ? { details: { ids } } : { details: { ids }, cause },
+    options,
   );
 }

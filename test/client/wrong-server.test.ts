@@ -320,6 +320,27 @@ describe('a publish whose id the server may have forgotten', () => {
     expect(unknown.sendings).toBe(1);
   });
 
+  test('may be stored, whatever its second sending is answered', async () => {
+    const server = await WrongServer.start();
+    const no = { code: 'RATE_LIMITED', message: 'not so fast' };
+    const answers: (object | undefined)[] = [no, undefined, no];
+    answers.push(undefined, { ...no, details: { stored: [1], acks: [], index: 0, failed: 2 } });
+    server.script = ({ type, requestId }, socket) => {
+      if (type !== 'publish') return false;
+      const payload = answers.shift();
+      if (payload === undefined) socket.terminate();
+      else send(socket, { type: 'error', requestId, payload });
+      return true;
+    };
+    const { client } = connectTo(server.url);
+    await refused(() => client.publish(event), 'RATE_LIMITED');
+    const one = await refused(() => client.publish(event), 'PUBLISH_UNKNOWN', 'RATE_LIMITED');
+    expect(one).toMatchObject({ details: { ids: [expect.any(String)] }, cause: no });
+    const many = client.publishMany([event, event, event]);
+    const some = await refused(() => many, 'PUBLISH_UNKNOWN', 'RATE_LIMITED');
+    expect(some.details).toMatchObject({ stored: [1], unknown: [0, 2] });
+  });
+
   test('is told, not sent, when the machine has slept for longer than the window', async () => {
     const slept = await sentAgain(reaching(120_000), 111_000);
     await refused(() => slept.published, 'PUBLISH_UNKNOWN', 'first sent');
