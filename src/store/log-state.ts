@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { BusError } from '../protocol/errors.js';
-import type { Database } from './driver.js';
+import { type Database, openDatabase } from './driver.js';
 import {
   type LogIdentity,
   META_DIRECTORY,
@@ -11,6 +11,7 @@ import {
 import type { Manifest } from './manifest.js';
 import { type Mark, markFile, readMark } from './mark.js';
 import { openForReading, PAGE_BYTES, readHead, readMeta, shardFile } from './schema.js';
+import { storeError } from './store-errors.js';
 import { type Reserved, readUnflushedLimit } from './unflushed-limit.js';
 import { assertWalIsSound } from './wal-scan.js';
 
@@ -20,6 +21,8 @@ import { assertWalIsSound } from './wal-scan.js';
  */
 export interface LogState {
   readonly head: number;
+  /** The process that was making the directory ended before this log was made: nothing was ever in it. */
+  readonly isUnmade?: boolean;
   /** Something that was shown is gone, or may be: the history ends here and another epoch begins. */
   readonly loss?: HistoryLoss;
 }
@@ -41,10 +44,11 @@ export function identityOf({ id = '', epoch, isNew = false }: Manifest): LogIden
 export function examineLog(dir: string, manifest: Manifest, shard: number): LogState {
   const file = shardFile(dir, shard);
   const mark = readMark(markFile(file));
+  if (manifest.isNew === true && isBeingMade(file, mark)) return { head: 0, isUnmade: true };
   const size = statSync(file, { throwIfNoEntry: false })?.size;
   if (size === undefined || size === 0) {
     const isNew = manifest.isNew === true && (mark?.head ?? 0) === 0;
-    if (isNew) return { head: 0 };
+    if (isNew) return { head: 0, isUnmade: true };
     const what = size === undefined ? 'it is missing' : 'it is empty';
     throw corrupt(
       file,
@@ -57,6 +61,23 @@ export function examineLog(dir: string, manifest: Manifest, shard: number): LogS
   const database = openForReading(file, shard);
   try {
     return judge(new Evidence(database, file, manifest, shard, mark, reserved));
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * SQLite makes a new file with a journal, and the tables come after: whoever dies in between leaves a file that only
+ * its writer can go on with. One that was made has its tables, and never has a journal again.
+ */
+function isBeingMade(file: string, mark: Mark | undefined): boolean {
+  if ((mark?.head ?? 0) > 0 || !existsSync(file)) return false;
+  if (existsSync(`${file}-journal`)) return true;
+  const database = openDatabase(file, { readonly: true, fileMustExist: true });
+  try {
+    return database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  } catch (error) {
+    throw storeError(error, file, 'opening');
   } finally {
     database.close();
   }

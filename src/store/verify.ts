@@ -93,10 +93,10 @@ function* verifyShard(
   const file = shardFile(dir, shard);
   if (isExclusive) {
     yield* verifyWal(file, shard);
-    yield* verifyState(dir, manifest, shard);
+    if (yield* verifyState(dir, manifest, shard)) return;
   }
-  // A log that is missing was told of, or is of a directory that is just being made.
-  if (statSync(file, { throwIfNoEntry: false })?.size === 0 || !existsSync(file)) return;
+  // One that is missing was told of.
+  if (!existsSync(file)) return;
   let database: Database;
   try {
     database = openForReading(file, shard);
@@ -116,17 +116,25 @@ function* verifyShard(
   }
 }
 
-/** Whether the log is there, this directory's own, and as long as it is known to have been. */
-function* verifyState(dir: string, manifest: Manifest, shard: number): Generator<VerifyFinding> {
+/**
+ * Whether the log is there, this directory's own, and as long as it is known to have been.
+ * @returns whether there is nothing in it to look at, since its directory was never made to the end
+ */
+function* verifyState(
+  dir: string,
+  manifest: Manifest,
+  shard: number,
+): Generator<VerifyFinding, boolean> {
   const file = shardFile(dir, shard);
   try {
-    const { head, loss } = examineLog(dir, manifest, shard);
-    if (loss === undefined) return;
+    const { head, isUnmade = false, loss } = examineLog(dir, manifest, shard);
+    if (loss === undefined) return isUnmade;
     const message = `it ends at ${head}: ${loss.reason}`;
     yield { severity: 'error', file, shard, sequence: head + 1, message };
   } catch (error) {
     yield { severity: 'error', file, shard, message: messageOf(error) };
   }
+  return false;
 }
 
 /** Damage is told with the state of the log. */

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { EVENT_FLAG_PERSIST, EVENT_FLAG_SYNCED } from '../../src/record/event-record.js';
 import { continueHistory, endNew, newEpoch, openManifest } from '../../src/store/directory.js';
+import { openDatabase } from '../../src/store/driver.js';
 import { identityOf } from '../../src/store/log-state.js';
 import { type Manifest, readManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
@@ -254,5 +255,32 @@ describe('a manifest', () => {
       // White space between its fields.
       expect(found).toEqual(manifest);
     }
+  });
+});
+
+describe('a directory whose first opening was killed', () => {
+  it.each([
+    ['before its log was there', () => {}],
+    ['before its log had a byte', (file: string) => writeFileSync(file, '')],
+    [
+      'in the journal of its log',
+      (file: string) => {
+        openDatabase(file).exec('PRAGMA journal_mode = PERSIST; CREATE TABLE t (x)').close();
+      },
+    ],
+    [
+      'before its log had tables',
+      (file: string) => {
+        const database = openDatabase(file);
+        database.pragma('journal_mode = WAL');
+        database.exec('VACUUM').close();
+      },
+    ],
+  ])('%s, is sound and can be opened', (_, leave) => {
+    const dir = temporaryDirectory();
+    const manifest = openManifest(dir, { shards: 1, defaultShards: 1 });
+    leave(shardFile(dir, 0));
+    expect(errors(dir)).toEqual([]);
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
   });
 });
