@@ -207,14 +207,13 @@ export class SubscriptionStore<P> {
 
   #failed(error: unknown): void {
     this.#leave();
-    const failure =
-      error instanceof BusError
-        ? error
-        : new BusError('HANDLER_FAILED', `the subscription failed: ${messageOf(error)}`, {
-            cause: error,
-          });
-    if (failure.code === 'CURSOR_EXPIRED' && this.#goOnAfter(failure)) return;
-    this.#error = failure;
+    const failure = failureOf(error);
+    try {
+      if (failure.code === 'CURSOR_EXPIRED' && this.#goOnAfter(failure)) return;
+      this.#error = failure;
+    } catch (cause) {
+      this.#error = failureOf(cause);
+    }
     this.#become('failed');
   }
 
@@ -304,4 +303,10 @@ export class SubscriptionStore<P> {
     // `slice(-0)` would be all of them.
     return count === 0 ? this.#events.slice(-1).slice(1) : this.#events.slice(-count);
   }
+}
+
+function failureOf(error: unknown): BusError {
+  if (error instanceof BusError) return error;
+  const message = `the subscription failed: ${messageOf(error)}`;
+  return new BusError('HANDLER_FAILED', message, { cause: error });
 }

@@ -67,6 +67,20 @@ describe('a hook whose cursor has expired', () => {
     expect(codes).toEqual(['CURSOR_EXPIRED']);
   });
 
+  test('fails with what its own function throws', async () => {
+    const server = await withoutHistory();
+    const { client } = connectTo(server.url);
+    const onExpired = (): never => {
+      throw new Error('no idea');
+    };
+    const { latest } = watch({ client, ...expired, onExpired });
+    await until('failed', () => latest().state === 'failed');
+    expect(latest().error).toMatchObject({
+      code: 'HANDLER_FAILED',
+      message: 'the subscription failed: no idea',
+    });
+  });
+
   test('does not ask for ever for a place that has expired as well', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
