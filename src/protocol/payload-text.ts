@@ -7,7 +7,7 @@ import { type JsonScanner, memberCount } from './json-scanner.js';
  * would be gone. Any thread, and browsers.
  *
  * With an event that is published the text travels as a property, so that a copy with another source keeps it. With one
- * that is read it is kept beside the object: a copy of which something is masked must not have it.
+ * that is read it is kept where no copy takes it along: a copy of which something is masked must not have it.
  */
 export const PAYLOAD_TEXT: unique symbol = Symbol('millrace.payloadText');
 
@@ -15,19 +15,48 @@ export interface WithPayloadText {
   [PAYLOAD_TEXT]?: string;
 }
 
-const texts = new WeakMap<object, string>();
+/** What its constructor returns is the object that the fields of a class derived from it are added to. */
+class Given {
+  constructor(event: Event) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is the purpose of it.
+    return event;
+  }
+}
 
+/**
+ * The text as a private field of the event, which no copy, clone or key tells of. A `WeakMap` would do the same, but costs
+ * the garbage collector 2 to 3 µs an event (bench/LOG.md).
+ */
+class KeptText extends Given {
+  #text: string;
+
+  private constructor(event: Event, text: string) {
+    super(event);
+    this.#text = text;
+  }
+
+  static keep(event: Event, text: string): void {
+    if (#text in event) event.#text = text;
+    else new KeptText(event, text);
+  }
+
+  static of(event: Event): string | undefined {
+    return #text in event ? event.#text : undefined;
+  }
+}
+
+/** Keeps the text, in place of the one that was kept before. The event must not be frozen yet. */
 export function keepPayloadText(event: Event, text: string): void {
-  texts.set(event, text);
+  KeptText.keep(event, text);
 }
 
 export function payloadTextOf(event: Event): string {
-  return texts.get(event) ?? JSON.stringify(event.payload);
+  return KeptText.of(event) ?? JSON.stringify(event.payload);
 }
 
 /** Whether the payload's own text has members that its value has not: those in front of an equal key. */
 export function saysMoreAsText(event: Event): boolean {
-  const text = texts.get(event);
+  const text = KeptText.of(event);
   return text !== undefined && memberCount(text) > membersOf(event.payload);
 }
 
@@ -41,7 +70,7 @@ function membersOf(value: unknown): number {
 
 /** The event as JSON, with its payload's own text where that is kept. */
 export function eventText(event: Event): string {
-  const text = texts.get(event);
+  const text = KeptText.of(event);
   if (text === undefined) return JSON.stringify(event);
   const { payload: _, ...rest } = event;
   return `${JSON.stringify(rest).slice(0, -1)},"payload":${text}}`;
