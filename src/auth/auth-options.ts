@@ -66,6 +66,8 @@ export interface AuthOptions {
   /** API keys, as `millrace token key` writes them; watched. */
   readonly keysFile?: string;
   readonly jwt?: JwtOptions;
+  /** JWTs that are revoked, by their `jti`: one a line, as `millrace token revoke --jwt` writes them; watched. */
+  readonly revokedFile?: string;
   /** What a client without a token may do; `false`, the default: nothing, it is refused. */
   readonly anonymous?: Grants | false;
   /** Says once more whether a token is needed, so that a file cannot be misread; contradicting `anonymous` is a fault. */
@@ -179,6 +181,7 @@ export const authSchema = v.pipe(
     v.strictObject({
       keysFile: v.exactOptional(someText),
       jwt: v.exactOptional(jwtSchema),
+      revokedFile: v.exactOptional(someText),
       anonymous: v.exactOptional(
         v.lazy((input) => (input === false ? v.literal(false) : anonymousSchema)),
       ),
@@ -270,10 +273,14 @@ function* contradictions(jwt: JwtOptions): Generator<string> {
   }
 }
 
-function requirementFault({ keysFile, jwt, anonymous, required }: AuthOptions): string | undefined {
+function requirementFault(options: AuthOptions): string | undefined {
+  const { keysFile, jwt, revokedFile, anonymous, required } = options;
   const letsAnonymousIn = anonymous !== undefined && anonymous !== false;
   if (keysFile === undefined && jwt === undefined && !letsAnonymousIn) {
     return 'needs keysFile, jwt or grants for anonymous: nobody could get in';
+  }
+  if (revokedFile !== undefined && jwt === undefined) {
+    return 'revokedFile needs jwt: it lists JWTs, by their ids';
   }
   if (required === true && letsAnonymousIn) {
     return 'required: true contradicts the grants of anonymous';

@@ -12,13 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { KEYS_FILE_BYTES_MAX } from '../protocol/limits.js';
+import { KEYS_FILE_BYTES_MAX, REVOKED_FILE_BYTES_MAX } from '../protocol/limits.js';
 import { type Fault, faultsText } from './auth-options.js';
 import { readGuardedFile } from './guarded-file.js';
 import { keysFileText, parseKeysFile, type StoredKey } from './keys-file.js';
+import { parseRevokedFile, type RevokedToken, revokedFileText } from './revoked-file.js';
 
 /**
- * Reads and changes a keys file, for who mints and revokes keys. Any thread, one at a time: the new content is written
+ * Reads and changes the files of keys and of revoked JWTs, for who mints and revokes them. Any thread, one at a time: the new content is written
  * beside the file and takes its place at once, and that the file beside it can be made only once keeps a second writer
  * away.
  */
@@ -45,6 +46,30 @@ export function editKeysFile(
   path: string,
   edit: (keys: readonly StoredKey[]) => readonly StoredKey[],
 ): void {
+  editFile(path, (target) => keysFileText(edit(target === undefined ? [] : readKeysFile(target))));
+}
+
+/** As `readKeysFile`. */
+export function readRevokedFile(path: string): readonly RevokedToken[] {
+  const { bytes } = readGuardedFile(path, REVOKED_FILE_BYTES_MAX);
+  const faults: Fault[] = [];
+  const tokens = parseRevokedFile(bytes.toString('utf8'), faults);
+  if (tokens === undefined) throw new Error(`${path} has faults: ${faultsText(faults)}`);
+  return tokens;
+}
+
+/** As `editKeysFile`. */
+export function editRevokedFile(
+  path: string,
+  edit: (tokens: readonly RevokedToken[]) => readonly RevokedToken[],
+): void {
+  editFile(path, (target) =>
+    revokedFileText(edit(target === undefined ? [] : readRevokedFile(target))),
+  );
+}
+
+/** `textOf` is given the file, where it is there. */
+function editFile(path: string, textOf: (target: string | undefined) => string): void {
   // What takes the place of a link would leave the file that it leads to as it was.
   const target = resolved(path);
   const beside = `${target}.new`;
@@ -52,8 +77,7 @@ export function editKeysFile(
   try {
     try {
       const before = statsOf(target);
-      const keys = edit(before === undefined ? [] : readKeysFile(target));
-      writeFileSync(descriptor, keysFileText(keys));
+      writeFileSync(descriptor, textOf(before === undefined ? undefined : target));
       if (before !== undefined) keepOwner(descriptor, beside, before);
       fsyncSync(descriptor);
     } finally {
@@ -81,7 +105,7 @@ function openBeside(path: string): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new Error(
-      `${path} is there: somebody else is changing the keys; if nobody is, delete it`,
+      `${path} is there: somebody else is changing the file; if nobody is, delete it`,
     );
   }
 }

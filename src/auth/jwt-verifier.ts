@@ -18,6 +18,7 @@ import { GrantedPrincipal } from './granted-principal.js';
 import { loadJwtKey } from './jwt-key.js';
 import type { Principal } from './principal.js';
 import { remoteKeys } from './remote-keys.js';
+import type { RevokedTokens } from './revoked-tokens.js';
 
 /**
  * Checks JWTs: the signature with the one configured key or key set and none but the configured algorithms; issuer,
@@ -31,6 +32,8 @@ export interface JwtVerifierContext {
   readonly log: AuthLogger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Left out: none is revoked. */
+  readonly revoked?: RevokedTokens | undefined;
 }
 
 /** The last moment that a `Date` can be. */
@@ -49,6 +52,7 @@ export class JwtVerifier {
   readonly #key: KeyObject | JWTVerifyGetKey;
   readonly #verification: Verification;
   readonly #now: () => number;
+  readonly #revoked: RevokedTokens | undefined;
 
   /** If the key cannot be used, that is put at the end of the list, and there is no verifier. */
   static open(
@@ -57,15 +61,20 @@ export class JwtVerifier {
     faults: Fault[],
   ): JwtVerifier | undefined {
     try {
-      return new JwtVerifier(options, keyOf(options, context.log), context.now);
+      return new JwtVerifier(options, keyOf(options, context.log), context);
     } catch (error) {
       faults.push({ path: '', message: (error as Error).message });
       return undefined;
     }
   }
 
-  private constructor(options: JwtOptions, key: KeyObject | JWTVerifyGetKey, now: () => number) {
+  private constructor(
+    options: JwtOptions,
+    key: KeyObject | JWTVerifyGetKey,
+    { now, revoked }: JwtVerifierContext,
+  ) {
     this.#now = now;
+    this.#revoked = revoked;
     this.#key = key;
     this.#verification = {
       algorithms: [...(options.algorithms ?? (['HS256'] as const))],
@@ -84,7 +93,17 @@ export class JwtVerifier {
     if (!(expiresAt <= DATE_MS_MAX)) throw refusal('has a wrong "exp"');
     // The tolerance is for clocks that are ahead. An end is an end: the connection is cut at it, too.
     if (this.#now() >= expiresAt) throw refusal('has expired');
-    return principalOf(claims, expiresAt);
+    const principal = principalOf(claims, expiresAt);
+    this.#checkRevoked(claims.jti, principal);
+    return principal;
+  }
+
+  /** A token without an id cannot be revoked, and one whose id is no text is not to be overlooked. */
+  #checkRevoked(jti: unknown, principal: GrantedPrincipal): void {
+    if (this.#revoked === undefined || jti === undefined) return;
+    if (typeof jti !== 'string') throw refusal('has a wrong "jti"');
+    if (this.#revoked.has(jti)) throw refusal('was revoked');
+    this.#revoked.note(jti, principal);
   }
 
   async #verify(token: string): Promise<JWTPayload> {
@@ -117,7 +136,7 @@ const claimsSchema = v.object({
   ),
 });
 
-function principalOf(claims: JWTPayload, expiresAt: number): Principal {
+function principalOf(claims: JWTPayload, expiresAt: number): GrantedPrincipal {
   const faults: Fault[] = [];
   const parsed = parseOrFaults(claimsSchema, claims, faults);
   if (parsed === undefined) throw refusal(`has faulty claims: ${faultsText(faults)}`);

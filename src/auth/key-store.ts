@@ -1,19 +1,15 @@
 import { BusError } from '../protocol/errors.js';
-import { KEYS_FILE_BYTES_MAX, KEYS_FILE_POLL_MS, KEYS_FILE_SETTLE_MS } from '../protocol/limits.js';
+import { KEYS_FILE_BYTES_MAX } from '../protocol/limits.js';
 import { apiKeyId, hashBytes, isKeyOf } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';
-import { type Fault, faultsText, type Grants } from './auth-options.js';
-import { FileWatch } from './file-watch.js';
+import type { Fault, Grants } from './auth-options.js';
 import { fillGrants } from './grant-templates.js';
 import { GrantedPrincipal } from './granted-principal.js';
-import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
 import { keyClaims, parseKeysFile, type StoredKey } from './keys-file.js';
 import type { Principal } from './principal.js';
+import { WatchedFile } from './watched-file.js';
 
-/**
- * The API keys of a file, kept as the file says while it is edited. A file that is missing, half-written or faulty
- * changes nothing: what was read before stays in force, and the log says so. One thread.
- */
+/** The API keys of a file, kept as the file says while it is edited. One thread. */
 
 export interface KeyStoreOptions {
   readonly path: string;
@@ -36,34 +32,24 @@ interface Entry {
 
 export class KeyStore {
   readonly #options: KeyStoreOptions;
-  readonly #watch: FileWatch;
+  readonly #file: WatchedFile<readonly StoredKey[]>;
   #entries: Map<string, Entry>;
-  #version: string;
-  /** What was last said about the file, so that it is said once. */
-  #complaint: string | undefined;
 
   /** Reads the file; if it has faults, they are put at the end of the list, and there is no store. */
   static open(options: KeyStoreOptions, faults: Fault[]): KeyStore | undefined {
-    let file: GuardedFile;
-    try {
-      file = readGuardedFile(options.path, KEYS_FILE_BYTES_MAX);
-    } catch (error) {
-      faults.push({ path: '', message: (error as Error).message });
-      return undefined;
-    }
-    const keys = parseKeysFile(file.bytes.toString('utf8'), faults);
-    return keys === undefined ? undefined : new KeyStore(options, file, keys);
+    const { path, log } = options;
+    const file = WatchedFile.open(
+      { path, log, name: 'keys file', bytesMax: KEYS_FILE_BYTES_MAX, parse: parseKeysFile },
+      faults,
+    );
+    return file === undefined ? undefined : new KeyStore(options, file);
   }
 
-  private constructor(options: KeyStoreOptions, file: GuardedFile, keys: readonly StoredKey[]) {
+  private constructor(options: KeyStoreOptions, file: WatchedFile<readonly StoredKey[]>) {
     this.#options = options;
-    this.#version = file.version;
-    this.#entries = entriesOf(keys);
-    this.#warn(file.warning);
-    this.#watch = new FileWatch(options.path, () => this.check(), {
-      pollMs: KEYS_FILE_POLL_MS,
-      settleMs: KEYS_FILE_SETTLE_MS,
-    });
+    this.#file = file;
+    this.#entries = entriesOf(file.initial);
+    file.watch((keys) => this.#takeOver(entriesOf(keys)));
   }
 
   get size(): number {
@@ -91,34 +77,13 @@ export class KeyStore {
     return entry.principal;
   }
 
-  /** Looks whether the file has changed, and takes it over if it is in order. Called by the watch. */
+  /** Looks whether the file has changed, and takes it over if it is in order. */
   check(): void {
-    const { path } = this.#options;
-    let file: GuardedFile;
-    try {
-      if (versionOf(path) === this.#version) return;
-      file = readGuardedFile(path, KEYS_FILE_BYTES_MAX);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // When it can be read again, it is, even if it is the one that was read before.
-      this.#version = '';
-      this.#complain(code === 'ENOENT' ? `${path} is gone` : (error as Error).message);
-      return;
-    }
-    this.#version = file.version;
-    const faults: Fault[] = [];
-    const keys = parseKeysFile(file.bytes.toString('utf8'), faults);
-    if (keys === undefined) {
-      this.#complain(`${path} has faults: ${faultsText(faults)}`);
-      return;
-    }
-    this.#complaint = undefined;
-    this.#warn(file.warning);
-    this.#takeOver(entriesOf(keys));
+    this.#file.check();
   }
 
   close(): void {
-    this.#watch.close();
+    this.#file.close();
   }
 
   #takeOver(entries: Map<string, Entry>): void {
@@ -140,20 +105,6 @@ export class KeyStore {
       principal?.revoke();
       if (principal !== undefined) this.#options.onRevoked(principal);
     }
-  }
-
-  #complain(complaint: string): void {
-    if (this.#complaint === complaint) return;
-    this.#complaint = complaint;
-    this.#options.log('warn', 'the keys file cannot be used; the keys read before stay in force', {
-      path: this.#options.path,
-      fault: complaint,
-    });
-  }
-
-  #warn(warning: string | undefined): void {
-    if (warning === undefined) return;
-    this.#options.log('warn', 'the keys file is not private', { warning });
   }
 }
 

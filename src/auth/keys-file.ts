@@ -6,19 +6,15 @@ import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
 import { addFaults, type Fault, grantFields, parseOrFaults } from './auth-options.js';
 import { type Claims, fillFaults } from './grant-templates.js';
+import { isTime } from './time.js';
 
 /** The keys file: JSON, `{ "version": 1, "keys": [ … ] }`, written by `millrace token` and by hand. Any thread. */
 
 const KEYS_FILE_VERSION = 1;
 
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
-
 const time = v.pipe(
   v.string(),
-  v.check(
-    (text) => RFC_3339.test(text) && !Number.isNaN(Date.parse(text)),
-    (issue) => `${quote(issue.input)} is no time such as 2026-01-31T12:00:00Z`,
-  ),
+  v.check(isTime, (issue) => `${quote(issue.input)} is no time such as 2026-01-31T12:00:00Z`),
 );
 
 const keyShape = v.strictObject({

@@ -11,6 +11,8 @@ export interface JwtInput {
   readonly issuer: string;
   readonly audience: string;
   readonly subject: string;
+  /** By which it can be revoked. */
+  readonly id: string;
   /** Milliseconds since 1970; whole seconds count. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -18,12 +20,13 @@ export interface JwtInput {
 }
 
 export async function mintJwt(input: JwtInput): Promise<string> {
-  const { secret, issuer, audience, subject, issuedAt, expiresAt, grants } = input;
+  const { secret, issuer, audience, subject, id, issuedAt, expiresAt, grants } = input;
   return new SignJWT({ [GRANTS_CLAIM]: grants })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(issuer)
     .setAudience(audience)
     .setSubject(subject)
+    .setJti(id)
     .setIssuedAt(Math.floor(issuedAt / 1000))
     .setExpirationTime(Math.floor(expiresAt / 1000))
     .sign(secret);

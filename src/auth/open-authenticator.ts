@@ -9,6 +9,7 @@ import { JwtVerifier } from './jwt-verifier.js';
 import { KeyStore } from './key-store.js';
 import { openAccess } from './open-access.js';
 import type { Authenticator, Principal } from './principal.js';
+import { RevokedTokens } from './revoked-tokens.js';
 
 /** Who gets in, by the options: API keys, JWTs, and what is allowed to those who show neither. One thread. */
 
@@ -34,11 +35,13 @@ export function openAuthenticator(
 class GrantingAuthenticator implements Authenticator {
   readonly #keys: KeyStore | undefined;
   readonly #jwt: JwtVerifier | undefined;
+  readonly #revoked: RevokedTokens | undefined;
   readonly #anonymous: Principal | undefined;
   readonly #listeners = new Set<(principal: Principal) => void>();
   readonly #log: AuthLogger;
 
-  constructor({ keysFile, jwt, anonymous }: AuthOptions, log: AuthLogger, now: () => number) {
+  constructor(options: AuthOptions, log: AuthLogger, now: () => number) {
+    const { keysFile, jwt, revokedFile, anonymous } = options;
     this.#log = log;
     if (anonymous !== undefined && anonymous !== false) {
       const identity = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
@@ -46,13 +49,22 @@ class GrantingAuthenticator implements Authenticator {
     }
     const ofJwt: Fault[] = [];
     const ofKeys: Fault[] = [];
-    if (jwt !== undefined) this.#jwt = JwtVerifier.open(jwt, { log, now }, ofJwt);
+    const ofRevoked: Fault[] = [];
+    const onRevoked = (principal: Principal) => this.#tell(principal);
+    if (revokedFile !== undefined) {
+      this.#revoked = RevokedTokens.open({ path: revokedFile, log, onRevoked }, ofRevoked);
+    }
+    const revoked = this.#revoked;
+    if (jwt !== undefined) this.#jwt = JwtVerifier.open(jwt, { log, now, revoked }, ofJwt);
     if (keysFile !== undefined) {
-      const onRevoked = (principal: Principal) => this.#tell(principal);
       const store = { path: keysFile, log, now, onRevoked };
       this.#keys = KeyStore.open(store, ofKeys);
     }
-    const faults = [...within('jwt', ofJwt), ...within('keysFile', ofKeys)];
+    const faults = [
+      ...within('jwt', ofJwt),
+      ...within('revokedFile', ofRevoked),
+      ...within('keysFile', ofKeys),
+    ];
     if (faults.length === 0) return;
     this.close();
     throw faultyOptions('auth', faults);
@@ -87,6 +99,7 @@ class GrantingAuthenticator implements Authenticator {
 
   close(): void {
     this.#keys?.close();
+    this.#revoked?.close();
     this.#listeners.clear();
   }
 

@@ -82,3 +82,12 @@ function commanderExitCode(error: CommanderError): number {
   const isAnswer = error.code === 'commander.helpDisplayed' || error.code === 'commander.version';
   return isAnswer ? 0 : EXIT_USAGE;
 }
+
+/** What the file system or a file's content says is a failure, not a fault of ours. */
+export function failing<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new CommandFailure((error as Error).message);
+  }
+}

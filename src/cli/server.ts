@@ -132,9 +132,10 @@ function gatewayOptions(options: ServeOptions, config: Config): GatewayOptions {
   };
 }
 
-/** A flag for the keys goes with whatever else the file says of authentication. */
-function authOptions({ keysFile }: ServeOptions, { auth }: Config): GatewayOptions['auth'] {
-  return keysFile === undefined ? auth : { ...auth, keysFile };
+/** A flag for a file goes with whatever else the file says of authentication. */
+function authOptions(options: ServeOptions, { auth }: Config): GatewayOptions['auth'] {
+  const files = given(options, ['keysFile', 'revokedFile']);
+  return Object.keys(files).length === 0 ? auth : { ...auth, ...files };
 }
 
 function tlsOptions(options: ServeOptions, { tls }: Config): GatewayOptions['tls'] {

@@ -178,7 +178,7 @@ export class Connection implements OutboundOwner {
 
   /** What it was let in with holds no longer. */
   revoke(): void {
-    this.#expel(new BusError('UNAUTHENTICATED', 'the key was revoked or changed'));
+    this.#expel(new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed'));
   }
 
   onCongestionChange(): void {

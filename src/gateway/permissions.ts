@@ -60,7 +60,7 @@ export function assertMayAdminister(principal: Principal, pattern: string): void
  * @throws BusError `UNAUTHENTICATED`
  */
 export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
-  if (isRevoked) throw new BusError('UNAUTHENTICATED', 'the key was revoked or changed');
+  if (isRevoked) throw new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed');
   if (expiresAt === undefined || Date.now() < expiresAt) return;
   throw new BusError('UNAUTHENTICATED', 'the token has expired');
 }

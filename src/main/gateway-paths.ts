@@ -17,7 +17,7 @@ export function withAbsolutePaths(options: GatewayOptions): GatewayOptions {
 
 function pinnedAuth(auth: NonNullable<GatewayOptions['auth']>): typeof auth {
   const { jwt } = auth;
-  const own = pinned(auth, ['keysFile']);
+  const own = pinned(auth, ['keysFile', 'revokedFile']);
   return isObject(jwt) ? { ...own, jwt: pinned(jwt, ['secretFile', 'publicKeyFile']) } : own;
 }
 

@@ -204,9 +204,12 @@ export const REDACTION_TOPICS_CACHED_MAX = 64;
 export const RATED_PRINCIPALS_MAX = 10_000;
 export const API_KEYS_MAX = 10_000;
 export const KEYS_FILE_BYTES_MAX = 16 * MIB;
-/** How often a keys file is looked at where the platform tells of no change, and how long a change may settle. */
-export const KEYS_FILE_POLL_MS = 1000;
-export const KEYS_FILE_SETTLE_MS = 50;
+/** JWTs that are revoked by their ids, and the file of them. */
+export const REVOKED_TOKENS_MAX = 100_000;
+export const REVOKED_FILE_BYTES_MAX = 32 * MIB;
+/** How often such files are looked at where the platform tells of no change, and how long a change may settle. */
+export const WATCHED_FILE_POLL_MS = 1000;
+export const WATCHED_FILE_SETTLE_MS = 50;
 /** Faults of one file or option that are told; the others are counted. */
 export const AUTH_FAULTS_TOLD_MAX = 100;
 /** Of a file that holds a secret or a public key. */

@@ -262,6 +262,39 @@ describe('a server with a keys file', () => {
   });
 });
 
+describe('token revoke --jwt', () => {
+  it('ends a JWT that `token jwt` made, on a server that is given the file', async () => {
+    const directory = temporaryDirectory();
+    const [secretFile, revokedFile] = [join(directory, 'secret'), join(directory, 'revoked')];
+    writeFileSync(secretFile, randomBytes(32).toString('base64'), { mode: 0o600 });
+    const made = await run([
+      ...['token', 'jwt', '--secret-file', secretFile, '--issuer', 'i', '--audience', 'a'],
+      ...['--subject', 'ada', '--subscribe', '*', '--json'],
+    ]);
+    const { token: jwt, jti } = JSON.parse(made.stdout);
+    const revoke = (...args: string[]) =>
+      run(['token', 'revoke', '--jwt', '--revoked-file', revokedFile, ...args]);
+    expect(await revoke('of-yesterday', '--expires', '1h')).toMatchObject({ code: 0 });
+    const config = join(directory, 'config.json');
+    const auth = { jwt: { secretFile, issuer: 'i', audience: 'a' } };
+    writeFileSync(config, JSON.stringify({ auth }));
+    const flags = ['--config', config, '--revoked-file', revokedFile];
+    const server = await startServer(temporaryDirectory(), flags);
+    const env = { MILLRACE_TOKEN: jwt };
+    expect((await server.run(['query', '*'], { env })).code).toBe(0);
+    const child = start(['sub', '*', '--json', '-s', server.url], { env });
+    const ended = outcomeOf(child);
+    expect(await revoke(jti)).toMatchObject({ code: 0, stdout: `${jti}\n` });
+    expect((await ended).code).toBe(1);
+    expect((await server.run(['query', '*'], { env })).stderr).toContain('UNAUTHENTICATED');
+    expect(statSync(revokedFile).mode & 0o777).toBe(0o600);
+    expect(readFileSync(revokedFile, 'utf8')).toMatch(/^of-yesterday \d{4}-.*Z$/m);
+    const wrong = await revoke(jwt);
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+    expect(wrong.stderr).not.toContain(jwt.slice(0, 20));
+  });
+});
+
 describe('wrong usage of token', () => {
   it('gets exit code 2, all reasons on stderr and nothing on stdout', async () => {
     const keysFile = newKeysFile();

@@ -1,8 +1,9 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { SignJWT } from 'jose';
+import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import type { Grants } from '../../src/auth/auth-options.js';
 import { watchExpiry } from '../../src/gateway/authentication.js';
@@ -20,8 +21,9 @@ async function token(
   grants: Grants,
   lifeMs = 60_000,
   key: string | KeyObject = SECRET,
+  claims: JWTPayload = {},
 ): Promise<string> {
-  return new SignJWT({ millrace: grants })
+  return new SignJWT({ ...claims, millrace: grants })
     .setProtectedHeader({ alg: typeof key === 'string' ? 'HS256' : 'RS256' })
     .setIssuer('test')
     .setAudience('millrace')
@@ -212,6 +214,28 @@ describe('a connection', () => {
     expect((await goes.closed).code).toBe(1008);
     expect((await stays.ask('publish', { event })).type).toBe('published');
     expect(await refusal(bearing(gateway, leaked.key))).toMatchObject({ status: 401 });
+  });
+
+  it('and a stream end when their JWT is revoked by its id, and no others do', async () => {
+    const revokedFile = join(temporaryDirectory(), 'revoked');
+    writeFileSync(revokedFile, '# none\n', { mode: 0o600 });
+    const gateway = await openGateway({ auth: { jwt, revokedFile } });
+    const grants = { publish: ['*'], subscribe: ['*'] };
+    const [kept, leaked] = [
+      await token(grants, 60_000, SECRET, { jti: 'kept' }),
+      await token(grants, 60_000, SECRET, { jti: 'leaked' }),
+    ];
+    const [stays, goes] = [bearing(gateway, kept), bearing(gateway, leaked)];
+    await Promise.all([stays.next('welcome'), goes.next('welcome')]);
+    const url = `http://127.0.0.1:${gateway.port}/v1/events/stream?topic=*`;
+    const stream = await fetch(url, { headers: { authorization: `Bearer ${leaked}` } });
+    expect(stream.status).toBe(200);
+    appendFileSync(revokedFile, 'leaked\n');
+    expect((await goes.next('error')).payload.code).toBe('UNAUTHENTICATED');
+    expect((await goes.closed).code).toBe(1008);
+    expect(await stream.text()).toContain('UNAUTHENTICATED');
+    expect((await stays.ask('publish', { event })).type).toBe('published');
+    expect(await refusal(bearing(gateway, leaked))).toMatchObject({ status: 401 });
   });
 
   it('that is ended while a request is under way still reads the goodbye of the client', async () => {

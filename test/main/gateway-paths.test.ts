@@ -8,11 +8,15 @@ const issued = { issuer: 'i', audience: 'a' };
 it('pins every file of a gateway to the working directory of the call', () => {
   const options = {
     tls: { certFile: 'cert.pem', keyFile: './key.pem', passphrase: 'p' },
-    auth: { keysFile: 'keys.json', jwt: { secretFile: 'secret', ...issued } },
+    auth: { keysFile: 'keys.json', revokedFile: 'gone', jwt: { secretFile: 'secret', ...issued } },
   };
   const pinned = {
     tls: { certFile: resolve('cert.pem'), keyFile: resolve('key.pem'), passphrase: 'p' },
-    auth: { keysFile: resolve('keys.json'), jwt: { secretFile: resolve('secret'), ...issued } },
+    auth: {
+      keysFile: resolve('keys.json'),
+      revokedFile: resolve('gone'),
+      jwt: { secretFile: resolve('secret'), ...issued },
+    },
   };
   expect(withAbsolutePaths(options)).toEqual(pinned);
   expect(parseGatewaySettings(options)).toMatchObject(pinned);

@@ -30,6 +30,7 @@ export interface ServeOptions
   shards?: number;
   source?: string;
   keysFile?: string;
+  revokedFile?: string;
   tlsCertFile?: string;
   tlsKeyFile?: string;
   allowedOrigins?: string[];
@@ -56,6 +57,7 @@ const TEXTS = [
   ['source', 'name', 'source of events that name none'],
   ['base-path', 'path', 'stands before every path, such as /bus'],
   ['keys-file', 'file', 'API keys, made by `token key`: clients need one'],
+  ['revoked-file', 'file', 'JWTs that are revoked, by id; JWTs need the config file'],
   ['tls-cert-file', 'file', 'serve TLS with this certificate'],
   ['tls-key-file', 'file', 'and this key'],
 ] as const;

@@ -1,12 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Fault, Grants } from '../../auth/auth-options.js';
 import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
 import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';
 import { configOption, readConfig } from '../config.js';
-import { CommandFailure, tell, usageFailure } from '../failure.js';
+import { CommandFailure, failing, tell, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import { parseDuration, parseRate } from '../values.js';
+import { DEFAULT_REVOKED_FILE, type RevokeJwtsOptions, revokeJwts } from './revoke-jwts.js';
 
 /**
  * `millrace token`: mints API keys and JWTs, and lists and revokes keys. It works on files alone; a server that runs
@@ -73,9 +75,19 @@ export function addTokenCommand(program: Command): void {
   addKeysFileOption(list).option('--json', 'one key a line, as JSON').action(listKeys);
   const revoke = token
     .command('revoke')
-    .description('take keys out of the keys file; connections that use them end')
-    .argument('<id...>', 'ids, as `token list` shows them');
-  addKeysFileOption(revoke).option('--json', 'one key a line, as JSON').action(revokeKeys);
+    .description('take keys out of the keys file, or revoke JWTs; connections that use them end')
+    .argument('<id...>', 'ids, as `token list` shows them; with --jwt, the claim `jti`');
+  addKeysFileOption(revoke)
+    .option('--jwt', 'the ids are of JWTs')
+    .option(
+      '--revoked-file <file>',
+      `with --jwt: where they are put; default: what the config file says, or ${DEFAULT_REVOKED_FILE}`,
+    )
+    .addOption(lifetimeOption('with --jwt: when the tokens end in any case, and the ids can go'))
+    .option('--json', 'one key or JWT a line, as JSON')
+    .action((ids: string[], options: KeysFileOptions & RevokeJwtsOptions & { jwt?: true }) =>
+      options.jwt === true ? revokeJwts(ids, options) : revokeKeys(ids, options),
+    );
 }
 
 function addGrantOptions(command: Command): Command {
@@ -153,7 +165,8 @@ async function mintJwtFor(options: JwtOptions): Promise<void> {
   const issuedAt = Date.now();
   // Whole seconds, and not fewer than was said.
   const expiresAt = Math.ceil((issuedAt + expires) / 1000) * 1000;
-  const claims = { issuer, audience, subject, issuedAt, expiresAt, grants };
+  const id = randomUUID();
+  const claims = { issuer, audience, subject, id, issuedAt, expiresAt, grants };
   const token = await mintJwt({ secret, ...claims });
   if (token.length > TOKEN_LENGTH_MAX) {
     throw new CommandFailure(
@@ -162,7 +175,7 @@ async function mintJwtFor(options: JwtOptions): Promise<void> {
   }
   warnIfPowerless(grants, 'JWT');
   const end = new Date(expiresAt).toISOString();
-  const shown = { token, issuer, audience, subject, expiresAt: end, ...grants };
+  const shown = { token, jti: id, issuer, audience, subject, expiresAt: end, ...grants };
   writeLine(options.json === true ? JSON.stringify(shown) : token);
 }
 
@@ -259,13 +272,4 @@ function usageFaults(faults: readonly Fault[]): CommandFailure {
     return `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: ${message}`;
   });
   return usageFailure(lines.join('\n'));
-}
-
-/** What the file system or a file's content says is a failure, not a fault of ours. */
-function failing<T>(action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw new CommandFailure((error as Error).message);
-  }
 }

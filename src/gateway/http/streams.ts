@@ -160,5 +160,5 @@ function expired(): BusError {
 }
 
 function revoked(): BusError {
-  return new BusError('UNAUTHENTICATED', 'the key was revoked or changed');
+  return new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed');
 }

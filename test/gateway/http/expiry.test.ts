@@ -22,7 +22,7 @@ const event: Event = {
 describe('an NDJSON upload', () => {
   it.each([
     ['expires', { expiresAt: 0 }, 'the token has expired'],
-    ['is revoked', { isRevoked: true }, 'the key was revoked or changed'],
+    ['is revoked', { isRevoked: true }, 'the key or token was revoked or changed'],
   ])('publishes nothing more once its token %s', async (_, end, reason) => {
     const held = { ...principal() };
     const { port, endpoint } = await openHttp({ principals: { t: held } });

@@ -1,0 +1,58 @@
+import { REVOKED_TOKENS_MAX } from '../protocol/limits.js';
+import type { Fault } from './auth-options.js';
+import { isTime } from './time.js';
+
+/**
+ * The file of revoked JWTs, written by `millrace token revoke --jwt` and by hand: one id (`jti`) a line, and after it,
+ * where it is known, the time at which the token ends by itself and the line can go. `#` begins a comment. Any thread.
+ */
+
+export interface RevokedToken {
+  readonly jti: string;
+  /** RFC 3339. */
+  readonly expiresAt?: string;
+}
+
+const JTI_LENGTH_MAX = 255;
+
+/** Why this is no id that can be revoked. Its text is not told: it may be the token itself. */
+export function jtiFault(jti: string): string | undefined {
+  if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(jti) && jti.startsWith('eyJ')) {
+    return 'a JWT itself; its id is the claim "jti"';
+  }
+  if (jti.length > JTI_LENGTH_MAX) return `an id of more than ${JTI_LENGTH_MAX} characters`;
+  const isPlain = jti !== '' && !/[\s\p{Cc}]/u.test(jti) && !jti.startsWith('#');
+  return isPlain ? undefined : 'an id that is empty, begins with "#" or holds whitespace';
+}
+
+/** The revoked tokens, or `undefined` and every fault at the end of the list. */
+export function parseRevokedFile(text: string, faults: Fault[]): RevokedToken[] | undefined {
+  const before = faults.length;
+  const tokens: RevokedToken[] = [];
+  // While it is written, it is empty at first, and then cut off within a line. Neither may let in who is kept out.
+  if (text === '') faults.push({ path: '', message: 'is empty; a line "# none" revokes nothing' });
+  else if (!text.endsWith('\n')) faults.push({ path: '', message: 'has no last line end' });
+  for (const [index, line] of text.split('\n').entries()) {
+    const [jti = '', expiresAt, ...more] = line.trim().split(/\s+/);
+    if (jti === '' || jti.startsWith('#')) continue;
+    const fault = jtiFault(jti) ?? timesFault(expiresAt, more);
+    if (fault !== undefined) faults.push({ path: `line ${index + 1}`, message: fault });
+    else tokens.push(expiresAt === undefined ? { jti } : { jti, expiresAt });
+  }
+  if (tokens.length > REVOKED_TOKENS_MAX) {
+    const message = `has ${tokens.length} ids; ${REVOKED_TOKENS_MAX} is the limit`;
+    faults.push({ path: '', message });
+  }
+  return faults.length === before ? tokens : undefined;
+}
+
+function timesFault(expiresAt: string | undefined, more: readonly string[]): string | undefined {
+  if (more.length > 0 && !more[0]!.startsWith('#')) return 'holds more than an id and a time';
+  if (expiresAt === undefined || isTime(expiresAt)) return undefined;
+  return 'after the id stands no time such as 2026-01-31T12:00:00Z';
+}
+
+export function revokedFileText(tokens: readonly RevokedToken[]): string {
+  const lines = tokens.map(({ jti, expiresAt = '' }) => `${jti} ${expiresAt}`.trimEnd());
+  return `# JWTs that are revoked: jti, and when they end by themselves\n${lines.map((line) => `${line}\n`).join('')}`;
+}

@@ -1,0 +1,102 @@
+import { WATCHED_FILE_POLL_MS, WATCHED_FILE_SETTLE_MS } from '../protocol/limits.js';
+import type { AuthLogger } from './auth-log.js';
+import { type Fault, faultsText } from './auth-options.js';
+import { FileWatch } from './file-watch.js';
+import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
+
+/**
+ * The content of a file that is edited while it is used. A file that is missing, half-written or faulty changes nothing:
+ * what was read before stays in force, and the log says so, once. One thread.
+ */
+
+export interface WatchedFileOptions<T> {
+  readonly path: string;
+  /** What it is called in the log: `keys file`. */
+  readonly name: string;
+  readonly bytesMax: number;
+  readonly log: AuthLogger;
+  /** The content, or `undefined` and every fault at the end of the list. */
+  readonly parse: (text: string, faults: Fault[]) => T | undefined;
+}
+
+export class WatchedFile<T> {
+  readonly #options: WatchedFileOptions<T>;
+  readonly initial: T;
+  #watch: FileWatch | undefined;
+  #version: string;
+  #onContent: (content: T) => void = () => {};
+  /** What was last said about the file, so that it is said once. */
+  #complaint: string | undefined;
+
+  /** Reads the file; if it has faults, they are put at the end of the list, and nothing is watched. */
+  static open<T>(options: WatchedFileOptions<T>, faults: Fault[]): WatchedFile<T> | undefined {
+    let file: GuardedFile;
+    try {
+      file = readGuardedFile(options.path, options.bytesMax);
+    } catch (error) {
+      faults.push({ path: '', message: (error as Error).message });
+      return undefined;
+    }
+    const content = options.parse(file.bytes.toString('utf8'), faults);
+    return content === undefined ? undefined : new WatchedFile(options, file, content);
+  }
+
+  private constructor(options: WatchedFileOptions<T>, file: GuardedFile, initial: T) {
+    this.#options = options;
+    this.#version = file.version;
+    this.initial = initial;
+    this.#warn(file.warning);
+  }
+
+  /** Calls `onContent` with what the file holds from now on, whenever that has changed. */
+  watch(onContent: (content: T) => void): void {
+    this.#onContent = onContent;
+    this.#watch = new FileWatch(this.#options.path, () => this.check(), {
+      pollMs: WATCHED_FILE_POLL_MS,
+      settleMs: WATCHED_FILE_SETTLE_MS,
+    });
+  }
+
+  /** Looks whether the file has changed, and takes it over if it is in order. Called by the watch. */
+  check(): void {
+    const { path, bytesMax, parse } = this.#options;
+    let file: GuardedFile;
+    try {
+      if (versionOf(path) === this.#version) return;
+      file = readGuardedFile(path, bytesMax);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // When it can be read again, it is, even if it is the one that was read before.
+      this.#version = '';
+      this.#complain(code === 'ENOENT' ? `${path} is gone` : (error as Error).message);
+      return;
+    }
+    this.#version = file.version;
+    const faults: Fault[] = [];
+    const content = parse(file.bytes.toString('utf8'), faults);
+    if (content === undefined) {
+      this.#complain(`${path} has faults: ${faultsText(faults)}`);
+      return;
+    }
+    this.#complaint = undefined;
+    this.#warn(file.warning);
+    this.#onContent(content);
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  #complain(complaint: string): void {
+    if (this.#complaint === complaint) return;
+    this.#complaint = complaint;
+    const { name, path } = this.#options;
+    const message = `the ${name} cannot be used; what was read before stays in force`;
+    this.#options.log('warn', message, { path, fault: complaint });
+  }
+
+  #warn(warning: string | undefined): void {
+    if (warning === undefined) return;
+    this.#options.log('warn', `the ${this.#options.name} is not private`, { warning });
+  }
+}
