@@ -115,6 +115,7 @@ const configSchema = objectOf(
     basePath: v.exactOptional(someText),
     gateways: v.exactOptional(wholeNumber(1)),
     compression: v.exactOptional(yesOrNo),
+    audit: v.exactOptional(yesOrNo),
     allowedOrigins: v.exactOptional(listOf(someText, 'origins')),
     allowedHosts: v.exactOptional(listOf(someText, 'host names')),
     trustedProxies: v.exactOptional(listOf(someText, 'addresses')),

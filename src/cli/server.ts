@@ -100,6 +100,7 @@ const GATEWAY_FLAGS = [
   'basePath',
   'gateways',
   'compression',
+  'audit',
   'allowedOrigins',
   'allowedHosts',
   'trustedProxies',

@@ -8,7 +8,8 @@ import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
  */
 export interface AuthenticationOwner<F> {
   onAuthenticated(principal: Principal): void;
-  onRefused(error: BusError): void;
+  /** `hasToken`: one was shown, and judged. */
+  onRefused(error: BusError, hasToken: boolean): void;
   /** A frame that was held back. */
   onHeld(frame: F): void;
 }
@@ -71,7 +72,7 @@ export class PendingAuthentication<F> {
   #refuse(error: BusError): void {
     if (this.#isOver) return;
     this.dispose();
-    this.#owner.onRefused(error);
+    this.#owner.onRefused(error, this.#isJudging);
   }
 }
 

@@ -1,8 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Authenticator, Principal } from '../auth/principal.js';
-import type { RateLimiter } from '../auth/rate-limiter.js';
-import type { BusEndpoint } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { BusError } from '../protocol/errors.js';
 import { notePublishedTexts } from '../protocol/frame-payloads.js';
@@ -17,15 +15,12 @@ import { messageOf } from '../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
 import type { Place } from './admission.js';
 import { PendingAuthentication, renewed, watchExpiry } from './authentication.js';
-import type { Budgets } from './budget/budgets.js';
 import { errorData } from './error-data.js';
-import type { TextsByPrincipal } from './event-texts.js';
 import { frameText } from './frames.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
-import { RequestAnswerer } from './requests.js';
+import { RequestAnswerer, type RequestContext } from './requests.js';
 import type { GatewaySettings } from './settings.js';
-import type { SharedFrames } from './shared-frames.js';
 import type { TurnQueue } from './turn-queue.js';
 import { welcome } from './welcome.js';
 
@@ -35,14 +30,9 @@ import { welcome } from './welcome.js';
  * breaks the WebSocket protocol is closed with the code that RFC 6455 has for it, and requests in
  * flight are bounded by not reading on.
  */
-export interface ConnectionContext {
-  readonly endpoint: BusEndpoint;
+export interface ConnectionContext extends RequestContext {
   readonly settings: GatewaySettings;
   readonly authenticator: Authenticator;
-  readonly rates: RateLimiter;
-  readonly budgets: Budgets;
-  readonly texts: TextsByPrincipal;
-  readonly frames: SharedFrames;
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;
@@ -199,7 +189,10 @@ export class Connection implements OutboundOwner {
         this.#become(principal);
         this.#outbound.send(frameText('authenticated', identity(principal), requestId));
       },
-      onRefused: (error) => this.#expel(error, requestId),
+      onRefused: (error, hasToken) => {
+        this.#context.audit.signInFailed(this.address, hasToken, error);
+        this.#expel(error, requestId);
+      },
       onHeld: ({ frame, bytes }) => this.#answer(frame, bytes),
     });
   }
@@ -221,7 +214,10 @@ export class Connection implements OutboundOwner {
     answerer: RequestAnswerer,
     { payload, requestId }: FrameOf<'authenticate'>,
   ): Promise<void> {
-    const principal = await renewed(this.#context.authenticator, this.#principal!, payload.token);
+    const { authenticator, audit } = this.#context;
+    const renewing = renewed(authenticator, this.#principal!, payload.token);
+    renewing.catch((error: BusError) => audit.signInFailed(this.address, true, error));
+    const principal = await renewing;
     if (this.#isClosing) return;
     this.#outbound.send(frameText('authenticated', identity(principal), requestId));
     answerer.renew(principal);
@@ -251,7 +247,9 @@ export class Connection implements OutboundOwner {
     const bytes = data as Buffer;
     if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
       const message = `a first frame of ${bytes.length} bytes is longer than any token can make it`;
-      this.#expel(new BusError('UNAUTHENTICATED', message));
+      const error = new BusError('UNAUTHENTICATED', message);
+      this.#context.audit.signInFailed(this.address, true, error);
+      this.#expel(error);
       return;
     }
     const text = bytes.toString();

@@ -8,6 +8,7 @@ import { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../main/system-events.js';
+import { BusError } from '../protocol/errors.js';
 import {
   GATEWAY_DRAIN_MS,
   GATEWAY_GOODBYE_MS,
@@ -17,6 +18,7 @@ import {
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
+import { Audit } from './audit.js';
 import { asRefusal, bearerToken } from './authentication.js';
 import { Budgets } from './budget/budgets.js';
 import { Connection, type ConnectionContext } from './connection.js';
@@ -86,7 +88,11 @@ export class Gateway {
       settings.keepAliveMs,
     );
     const { budgets } = this.#context;
-    this.#metrics = new GatewayMetrics(endpoint, () => budgets.heldBytes);
+    this.#metrics = new GatewayMetrics(
+      endpoint,
+      () => budgets.heldBytes,
+      (count) => internalsOf(endpoint)?.census.atDoors(count) ?? 0,
+    );
     this.#http = createHttpApp({
       ...this.#context,
       addressOf: (request) => this.#peerOf(request).address,
@@ -160,6 +166,7 @@ export class Gateway {
     stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
     const peer = this.#peerOf(request);
     this.#upgrade(request, stream, head, peer).catch((error: unknown) => {
+      this.#noteSignIn(request, peer, error);
       this.#tellRefused(peer.address, error);
       refuseUpgrade(stream, httpStatusOf(error), errorData(error));
     });
@@ -204,6 +211,12 @@ export class Gateway {
       const id = ulid();
       this.#add(new Connection({ id, place, socket, stream, principal }, this.#context));
     });
+  }
+
+  /** What is refused for other reasons than who asks is an ordinary refusal. */
+  #noteSignIn({ headers }: IncomingMessage, { address }: Peer, error: unknown): void {
+    if (!(error instanceof BusError) || error instanceof Refusal) return;
+    this.#context.audit.signInFailed(address, headers.authorization !== undefined, error);
   }
 
   async #authenticate(token: string | undefined): Promise<Principal> {
@@ -305,6 +318,10 @@ function contextOf(
     texts: new TextsByPrincipal(),
     frames,
     turns: new TurnQueue(() => frames.forget()),
+    audit: new Audit(
+      (count) => internalsOf(endpoint)?.census.noteAtDoor(count),
+      settings.audit ? log : undefined,
+    ),
     server: SERVER_NAME,
   };
 }

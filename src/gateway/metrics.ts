@@ -9,12 +9,13 @@ import {
 } from 'prom-client';
 import type { BusEndpoint } from '../main/bus.js';
 import type { BusStats, Histogram, ShardStats } from '../protocol/bus-api.js';
+import type { DoorCount } from '../protocol/door-counts.js';
 import { VERSION } from './version.js';
 
 /**
  * The bus's counters as Prometheus reads them, in a registry of their own. They are counted by the shards and endpoints
  * in shared memory and only read here, when somebody asks: every gateway of a bus answers with the same figures, except
- * for those of its process. Units are seconds and bytes; the only label with more than one value is `shard`, 16 at most.
+ * for those of its process. Units are seconds and bytes; no label has more than 16 values.
  */
 export interface MetricsText {
   readonly contentType: string;
@@ -29,9 +30,14 @@ export class GatewayMetrics {
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
 
-  /** `heldBytes`: what this gateway holds for its clients. */
-  constructor(endpoint: Pick<BusEndpoint, 'stats'>, heldBytes: () => number = () => 0) {
+  /** `heldBytes`: what this gateway holds for its clients. `atDoors`: what all doors of the bus have counted. */
+  constructor(
+    endpoint: Pick<BusEndpoint, 'stats'>,
+    heldBytes: () => number = () => 0,
+    atDoors: (count: DoorCount) => number = () => 0,
+  ) {
     this.#endpoint = endpoint;
+    this.#addDoorCounters(atDoors);
     this.#add(
       'gauge',
       'gateway_held_bytes',
@@ -48,6 +54,23 @@ export class GatewayMetrics {
   async metrics(): Promise<MetricsText> {
     this.#stats = await this.#endpoint.stats();
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #addDoorCounters(atDoors: (count: DoorCount) => number): void {
+    const failures = ['missing', 'refused', 'unavailable'] as const;
+    this.#add(
+      'counter',
+      'auth_failures_total',
+      'Sign-ins that failed: no token, one that was refused, or no way to judge it.',
+      () => failures.map((reason): Value => [{ reason }, atDoors(`signIn.${reason}`)]),
+    );
+    const results = ['done', 'refused', 'failed'] as const;
+    const acts = ['backup', 'prune'] as const;
+    this.#add('counter', 'admin_total', 'Administrative acts, by how they ended.', () =>
+      acts.flatMap((act) =>
+        results.map((result): Value => [{ act, result }, atDoors(`${act}.${result}`)]),
+      ),
+    );
   }
 
   #addCounters(): void {
@@ -191,7 +214,7 @@ export class GatewayMetrics {
     const settings = {
       name: `millrace_${name}`,
       help,
-      labelNames: ['shard', 'version', 'node'],
+      labelNames: ['shard', 'version', 'node', 'reason', 'act', 'result'],
       registers: [this.#registry],
     };
     if (kind === 'gauge') {

@@ -9,6 +9,7 @@ import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
 import { readFor } from './asked.js';
+import type { Audit } from './audit.js';
 import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
@@ -34,6 +35,7 @@ export interface RequestContext {
   readonly frames: SharedFrames;
   readonly rates: RateLimiter;
   readonly budgets: Budgets;
+  readonly audit: Audit;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -83,6 +85,10 @@ export class RequestAnswerer {
     this.#rates = rates.connection(principal, address);
     this.#budget = budget;
     this.#outbound = outbound;
+  }
+
+  get #asking(): Asking {
+    return { principal: this.#principal, address: this.#address };
   }
 
   /** The same client with other grants: subscriptions that these do not cover end with `FORBIDDEN`. */
@@ -273,19 +279,27 @@ export class RequestAnswerer {
 
   /** The directory is one of the server's machine. */
   async #backup({ payload, requestId }: FrameOf<'backup'>): Promise<void> {
-    assertMayAdminister(this.#principal, '*');
     const { dir } = payload;
-    if (!isAbsolute(dir)) {
+    const backup = await this.#context.audit.administer('backup', this.#asking, dir, async () => {
+      assertMayAdminister(this.#principal, '*');
+      if (isAbsolute(dir)) return this.#endpoint.backup(dir);
       const message = `backup: ${quote(dir)} is no absolute path, and the server has a directory of its own`;
       throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
-    }
-    const backup = await this.#endpoint.backup(dir);
+    });
     this.#outbound.send(frameText('result', { backup }, requestId));
   }
 
   async #prune({ payload, requestId }: FrameOf<'prune'>): Promise<void> {
-    assertMayAdminister(this.#principal, payload.pattern ?? '*');
-    const pruned = await this.#endpoint.prune(payload);
+    const pattern = payload.pattern ?? '*';
+    const pruned = await this.#context.audit.administer(
+      'prune',
+      this.#asking,
+      pattern,
+      async () => {
+        assertMayAdminister(this.#principal, pattern);
+        return this.#endpoint.prune(payload);
+      },
+    );
     this.#outbound.send(frameText('result', { pruned }, requestId));
   }
 

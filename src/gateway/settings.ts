@@ -59,6 +59,7 @@ export interface GatewaySettings {
   readonly maxSubscribePerSecond: number;
   readonly maxQueriesPerSecond: number;
   readonly compression: boolean;
+  readonly audit: boolean;
   readonly auth: AuthOptions | undefined;
   readonly tls: TlsOptions | undefined;
   readonly allowedOrigins: AllowedOrigins;
@@ -114,6 +115,7 @@ const OTHERS = [
   'auth',
   'tls',
   'compression',
+  'audit',
   'allowedOrigins',
   'allowedHosts',
   'trustedProxies',
@@ -155,6 +157,7 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
     host: parseHost(options.host, refuse),
     basePath: parseBasePath(options.basePath, refuse),
     compression: parseBoolean('compression', options.compression, refuse),
+    audit: parseBoolean('audit', options.audit, refuse),
     auth: parseAuth(options.auth, faults),
     tls: parseTls(options.tls, refuse),
     allowedOrigins: new AllowedOrigins(parseNames(NAMES.allowedOrigins, options, refuse)),

@@ -7,6 +7,7 @@
  *   0  i32 × 2                        ENDPOINTS · GATEWAY_RESTARTS
  *      i32 × ENDPOINT_SHARES          connections of each endpoint
  *      i32 × 3 × GATEWAYS_MAX         of each gateway's thread: STATE · RESTARTS · TURNED_AT
+ *      i32 × DOOR_COUNTS              what the doors count: see src/protocol/door-counts.ts
  *      i64                            sum of the delivery times, µs
  *      i64 × HISTOGRAM_BUCKETS        delivery times by bucket
  * ```
@@ -16,6 +17,7 @@
  */
 
 import type { Histogram } from '../protocol/bus-api.js';
+import { DOOR_COUNTS, type DoorCount } from '../protocol/door-counts.js';
 import { ENDPOINT_SHARES, GATEWAYS_MAX } from '../protocol/limits.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
@@ -24,8 +26,9 @@ const GATEWAY_RESTARTS = 1;
 const SHARES = 2;
 const GATEWAYS = SHARES + ENDPOINT_SHARES;
 const GATEWAY_WORDS = 3;
+const DOORS = GATEWAYS + GATEWAYS_MAX * GATEWAY_WORDS;
 /** Rounded up to whole 64-bit words, which follow. */
-const COUNTS = (GATEWAYS + GATEWAYS_MAX * GATEWAY_WORDS + 1) & ~1;
+const COUNTS = (DOORS + DOOR_COUNTS.length + 1) & ~1;
 const SUM = 0;
 const BUCKETS = 1;
 
@@ -131,6 +134,14 @@ export class BusCensus {
       counts.push({ gateway, state, restarts: of(RESTARTS), silentSeconds });
     }
     return counts;
+  }
+
+  noteAtDoor(count: DoorCount): void {
+    Atomics.add(this.#counts, DOORS + DOOR_COUNTS.indexOf(count), 1);
+  }
+
+  atDoors(count: DoorCount): number {
+    return Atomics.load(this.#counts, DOORS + DOOR_COUNTS.indexOf(count)) >>> 0;
   }
 
   noteDelivery(milliseconds: number): void {

@@ -87,6 +87,8 @@ export interface MountOptions {
   trustedProxies?: readonly string[];
   /** Compress WebSocket messages (`permessage-deflate`) for clients that offer it; default false. */
   compression?: boolean;
+  /** Failed sign-ins and administrative acts are told in the log, a line each; default false. */
+  audit?: boolean;
 
   maxConnections?: number;
   maxConnectionsPerAddress?: number;

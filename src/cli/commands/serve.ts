@@ -15,6 +15,7 @@ export interface ServeOptions
     GatewayOptions,
     | 'basePath'
     | 'compression'
+    | 'audit'
     | 'gateways'
     | 'maxConnections'
     | 'maxConnectionsPerAddress'
@@ -102,6 +103,11 @@ export function addServeCommand(program: Command): void {
   command
     .addOption(
       setting('compression', '[on]', 'true or false: compress messages for clients that offer it')
+        .preset('true')
+        .argParser(parseBoolean),
+    )
+    .addOption(
+      setting('audit', '[on]', 'true or false: log failed sign-ins and administrative acts')
         .preset('true')
         .argParser(parseBoolean),
     )

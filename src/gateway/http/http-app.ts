@@ -109,7 +109,7 @@ export function createHttpApp(context: HttpContext): HttpApp {
 
 /** A spread would leave out what a class inherits. */
 function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
-  const { endpoint, authenticator, rates, budgets, texts, turns, settings, log } = context;
+  const { endpoint, authenticator, rates, budgets, texts, turns, audit, settings, log } = context;
   return {
     endpoint,
     authenticator,
@@ -117,6 +117,7 @@ function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
     budgets,
     texts,
     turns,
+    audit,
     settings,
     log,
     bodies: new BodyBudget(),
@@ -220,12 +221,15 @@ const ANYBODY: Principal = await openAccess().authenticate(undefined);
 /** @throws BusError `UNAUTHENTICATED` */
 async function authenticated(
   request: IncomingMessage,
-  { authenticator }: RouteContext,
+  { authenticator, audit, addressOf }: RouteContext,
 ): Promise<Principal> {
+  const { authorization } = request.headers;
   try {
-    return await authenticator.authenticate(bearerToken(request.headers.authorization));
+    return await authenticator.authenticate(bearerToken(authorization));
   } catch (error) {
-    throw asRefusal(error);
+    const refusal = asRefusal(error);
+    audit.signInFailed(addressOf(request), authorization !== undefined, refusal);
+    throw refusal;
   }
 }
 

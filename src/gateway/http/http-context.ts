@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Authenticator } from '../../auth/principal.js';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../main/bus.js';
+import type { Audit } from '../audit.js';
 import type { Budgets } from '../budget/budgets.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
@@ -17,6 +18,7 @@ export interface HttpContext {
   readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
+  readonly audit: Audit;
   readonly settings: HttpOutboundLimits & {
     readonly heartbeatMs: number;
     /** Stands before every path; `''`, or `/bus`. */

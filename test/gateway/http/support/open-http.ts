@@ -4,6 +4,7 @@ import { afterEach } from 'vitest';
 import { openAccess } from '../../../../src/auth/open-access.js';
 import type { Authenticator, Principal } from '../../../../src/auth/principal.js';
 import { RateLimiter } from '../../../../src/auth/rate-limiter.js';
+import { Audit } from '../../../../src/gateway/audit.js';
 import { Budgets } from '../../../../src/gateway/budget/budgets.js';
 import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
 import { createHttpApp, type HttpApp } from '../../../../src/gateway/http/http-app.js';
@@ -41,6 +42,7 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
     budgets: new Budgets(),
     texts: new TextsByPrincipal(),
     turns: new TurnQueue(),
+    audit: new Audit(() => {}),
     settings: {
       maxOutboundBytes: 1024 * 1024,
       stallMs: 10_000,
