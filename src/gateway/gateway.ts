@@ -34,6 +34,7 @@ import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
 import { SharedFrames } from './shared-frames.js';
+import { ToldRefusals } from './told-refusals.js';
 import type { Peer } from './trusted-proxies.js';
 import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
@@ -51,6 +52,7 @@ export class Gateway {
   readonly #context: ConnectionContext;
   readonly #log: GatewayLogger;
   readonly #connections = new Set<Connection>();
+  readonly #told = new ToldRefusals();
   readonly #http: HttpApp;
   readonly #declined: DeclinedUpgrades;
   readonly #metrics: GatewayMetrics;
@@ -165,10 +167,17 @@ export class Gateway {
     }
     stream.on('error', (error) => this.#log('debug', 'socket error', { error: error.message }));
     const peer = this.#peerOf(request);
-    this.#upgrade(request, stream, head, peer).catch((error: unknown) => {
+    let isWelcome = false;
+    const onWelcome = (): void => {
+      isWelcome = true;
+    };
+    this.#upgrade(request, stream, head, peer, onWelcome).catch((error: unknown) => {
       this.#noteSignIn(request, peer, error);
       this.#tellRefused(peer.address, error);
-      refuseUpgrade(stream, httpStatusOf(error), errorData(error));
+      const refusal = { status: httpStatusOf(error), error: errorData(error) };
+      // A page that may not connect at all learns nothing.
+      if (isWelcome && !this.#isClosing && this.#told.tell(request, stream, head, refusal)) return;
+      refuseUpgrade(stream, refusal.status, refusal.error);
     });
   }
 
@@ -190,14 +199,16 @@ export class Gateway {
     await closed;
   }
 
-  /** @throws Refusal, BusError `UNAUTHENTICATED` */
+  /** @throws Refusal, BusError `UNAUTHENTICATED`; after `onWelcome`, of one that may connect by where it comes from */
   async #upgrade(
     request: IncomingMessage,
     stream: Duplex,
     head: Buffer,
     peer: Peer,
+    onWelcome: () => void,
   ): Promise<void> {
     this.#checkUpgrade(request, peer);
+    onWelcome();
     const token = bearerToken(request.headers.authorization);
     const isOpen = token !== undefined || !this.#authenticator.isRequired;
     // Who shows a token at once must not be held up by those who have shown none.

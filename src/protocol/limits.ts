@@ -204,6 +204,9 @@ export const REDACTION_TOPICS_CACHED_MAX = 64;
 export const RATED_PRINCIPALS_MAX = 10_000;
 export const API_KEYS_MAX = 10_000;
 export const KEYS_FILE_BYTES_MAX = 16 * MIB;
+/** Pages that are told at once why their upgrade is refused, and for how long each. */
+export const REFUSALS_TOLD_MAX = 64;
+export const REFUSAL_TOLD_MS = 1000;
 /** JWTs that are revoked by their ids, and the file of them. */
 export const REVOKED_TOKENS_MAX = 100_000;
 export const REVOKED_FILE_BYTES_MAX = 32 * MIB;
