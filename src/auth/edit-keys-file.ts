@@ -29,6 +29,7 @@ const NOT_FOR_OTHERS_TO_WRITE = 0o755;
 
 /** @throws Error that says what is wrong, with all faults of the file */
 export function readKeysFile(path: string): readonly StoredKey[] {
+  if (statsOf(path) === undefined) throw new Error(`there is no keys file ${path}`);
   const { bytes } = readGuardedFile(path, KEYS_FILE_BYTES_MAX);
   const faults: Fault[] = [];
   const keys = parseKeysFile(bytes.toString('utf8'), faults);

@@ -91,7 +91,9 @@ export function parseFrom(text: string): From {
     case 'after':
       if (value !== '') return { after: value };
   }
-  throw new InvalidArgumentError('It is not now, earliest, last:N, since:TIME or after:CURSOR.');
+  throw new InvalidArgumentError(
+    'It is not now, earliest, last:N, since:TIME (or since:1h) or after:CURSOR.',
+  );
 }
 
 /** A time, or a duration before now, as RFC 3339. */
