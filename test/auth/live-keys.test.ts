@@ -15,7 +15,7 @@ import {
 } from './support/auth.js';
 
 const wasReadAgain = ({ message }: Logged) => message.includes('read again');
-const isComplaint = ({ message }: Logged) => message.includes('stay in force');
+const isComplaint = ({ message }: Logged) => message.includes('stays in force');
 
 /** Two keys in a file, each shown once. */
 async function opened(kept: TestKey = newKey(), other: TestKey = newKey({ publish: ['a'] })) {

@@ -52,11 +52,11 @@ describe('wrong usage', () => {
     const cases: readonly (readonly [args: string[], code: string])[] = [
       [['pub', 'a..b', '1'], 'TOPIC_INVALID'],
       [['pub', '$sys.x', '1'], 'TOPIC_INVALID'],
-      [['pub', 'a', '1', '--type', 'Not-Snake'], 'EVENT_INVALID'],
+      [['pub', 'a', '1', '--type', 'Not Snake'], 'EVENT_INVALID'],
       [['pub', 'a', '1', '--id', 'a b'], 'EVENT_INVALID'],
       [['sub', 'a.*b'], 'PATTERN_INVALID'],
       [['sub', 'a', '--from', 'after:nonsense'], 'CURSOR_INVALID'],
-      [['query', 'a', '--type', 'X'], 'FILTER_INVALID|QUERY_INVALID'],
+      [['query', 'a', '--type', 'X Y'], 'FILTER_INVALID|QUERY_INVALID'],
       [['query', 'a', '--after', 'nonsense'], 'CURSOR_INVALID'],
     ];
     for (const [args, errorCode] of cases) {
