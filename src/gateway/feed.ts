@@ -50,12 +50,11 @@ export class Feed implements Flushable {
   #isOver = false;
   #isFlushDue = false;
   #subscription: Subscription | undefined;
-  /** Came before the client knew of its subscription. */
-  #held: Event | undefined;
   /** The bus may not know yet that its last event was batched. */
   #isTaking = false;
   /** The last event that was batched. */
   #last: Event | undefined;
+  /** What came before the client knew of its subscription, in order: one event at the most, and what was told around it. */
   #notices: (() => void)[] = [];
   #batch: EventText[] = [];
   #batchBytes = 0;
@@ -127,8 +126,6 @@ export class Feed implements Flushable {
 
   /** The client knows its subscription by now: events may follow. */
   announce(): void {
-    const held = this.#held;
-    if (held !== undefined) this.#append(held);
     this.#isAnnounced = true;
     this.#announce();
     const notices = this.#notices;
@@ -186,7 +183,8 @@ export class Feed implements Flushable {
   #take(event: Event): void | Promise<void> {
     this.#isTaking = true;
     if (!this.#isAnnounced) {
-      this.#held = event;
+      // A gap that was told before it has to reach the client before it.
+      this.#notices.push(() => this.#append(event));
       return this.#announced.then(() => this.#room());
     }
     this.#append(event);
