@@ -188,7 +188,7 @@ describe('GET /v1/events/stream', () => {
     ['topic=a&format=xml', 400, 'QUERY_INVALID'],
     ['topic=a&limit=1', 400, 'QUERY_INVALID'],
     ['topic=a..b', 400, 'PATTERN_INVALID'],
-    ['topic=a&category=A', 400, 'FILTER_INVALID'],
+    ['topic=a&category=a_b', 400, 'FILTER_INVALID'],
     ['topic=a&from=after:bad', 400, 'CURSOR_INVALID'],
     [`topic=a&lastEventId=${'a'.repeat(400)}`, 400, 'CURSOR_INVALID'],
   ])('refuses ?%s with its status, before the stream begins', async (query, status, code) => {
