@@ -20,13 +20,13 @@ import {
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
-import { BUDGET_LIMITS } from './budget/budgets.js';
+import { BUDGET_LIMITS, type BudgetLimits } from './budget/budgets.js';
 import { isLoopbackHost } from './loopback.js';
 import { AllowedOrigins, isOrigin } from './origins.js';
 import { isProxy, TrustedProxies } from './trusted-proxies.js';
 
 /** The gateway's options, parsed once: every field there, checked and frozen. */
-export interface GatewaySettings {
+export interface GatewaySettings extends BudgetLimits {
   readonly host: string;
   readonly port: number;
   /** Stands before every path: `''`, or `/bus`. */
@@ -39,15 +39,6 @@ export interface GatewaySettings {
   /** Connections that have shown no token yet. */
   readonly maxUnauthenticated: number;
   readonly maxUnauthenticatedPerAddress: number;
-  readonly maxSubscriptions: number;
-  readonly maxSubscriptionsPerPrincipal: number;
-  readonly maxPatterns: number;
-  readonly maxPatternsPerPrincipal: number;
-  readonly maxQueries: number;
-  readonly maxQueriesPerPrincipal: number;
-  readonly maxHeldBytes: number;
-  readonly maxHeldBytesPerPrincipal: number;
-  readonly maxHeldBytesTotal: number;
   readonly maxFrameBytes: number;
   readonly maxOutboundBytes: number;
   readonly stallMs: number;
