@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/index.js';
 import { controls } from './support/millrace.js';
@@ -106,6 +107,8 @@ describe('system events', () => {
     await system.ready;
     const { WebSocket } = await import('ws');
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/events`, 'millrace.v1');
+    // The gateway counts a connection before its client has read the answer to the upgrade.
+    const connected = once(socket, 'open');
     const events = system[Symbol.asyncIterator]();
     const opened = await next(events);
     expect(opened).toMatchObject({
@@ -114,6 +117,7 @@ describe('system events', () => {
       payload: { connection: expect.any(String), address: '127.0.0.1' },
     });
     expect((await bus.stats()).connections).toBe(1);
+    await connected;
     socket.terminate();
     const closed = await next(events);
     expect(closed).toMatchObject({ type: 'connection_closed', payload: opened.payload });
