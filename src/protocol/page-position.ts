@@ -1,5 +1,6 @@
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { Event } from './event.js';
+import { Given } from './given.js';
 
 /**
  * How far a page of history has got: behind the last of its events, so that `after` it the next page follows without a
@@ -16,12 +17,34 @@ export interface PageStart {
   readonly positions: readonly number[];
 }
 
-const starts = new WeakMap<object, PageStart>();
+/** The position behind an event, as private fields of the event. */
+class Passed extends Given {
+  #epoch: string;
+  #positions: readonly number[];
+
+  private constructor(event: object, epoch: string, positions: readonly number[]) {
+    super(event);
+    this.#epoch = epoch;
+    this.#positions = positions;
+  }
+
+  static at(event: object, epoch: string, positions: readonly number[]): void {
+    if (#epoch in event) {
+      event.#epoch = epoch;
+      event.#positions = positions;
+    } else new Passed(event, epoch, positions);
+  }
+
+  static cursorOf(event: object): string | undefined {
+    if (!(#epoch in event)) return undefined;
+    return encodeCursor({ epoch: event.#epoch, positions: event.#positions });
+  }
+}
 
 /** One descriptor for all, so that they keep one shape. Not enumerable: no copy and no JSON of an event has it. */
 const CURSOR: PropertyDescriptor & ThisType<object> = {
   get() {
-    return encodeCursor(starts.get(this)!);
+    return Passed.cursorOf(this);
   },
   enumerable: false,
   configurable: true,
@@ -44,7 +67,7 @@ export class PagePosition {
   /** Passes the event, and gives it its `cursor`. */
   mark<E extends Event>(event: E): E {
     this.pass(event);
-    starts.set(event, { epoch: this.#epoch, positions: this.#positions });
+    Passed.at(event, this.#epoch, this.#positions);
     return Object.defineProperty(event, 'cursor', CURSOR);
   }
 

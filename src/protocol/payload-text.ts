@@ -1,4 +1,5 @@
 import type { Event, EventInput } from './event.js';
+import { Given } from './given.js';
 import { type JsonScanner, memberCount } from './json-scanner.js';
 
 /**
@@ -15,18 +16,7 @@ export interface WithPayloadText {
   [PAYLOAD_TEXT]?: string;
 }
 
-/** What its constructor returns is the object that the fields of a class derived from it are added to. */
-class Given {
-  constructor(event: Event) {
-    // biome-ignore lint/correctness/noConstructorReturn: that is the purpose of it.
-    return event;
-  }
-}
-
-/**
- * The text as a private field of the event, which no copy, clone or key tells of. A `WeakMap` would do the same, but costs
- * the garbage collector 2 to 3 µs an event (bench/LOG.md).
- */
+/** The text as a private field of the event. */
 class KeptText extends Given {
   #text: string;
 
