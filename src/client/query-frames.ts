@@ -3,9 +3,15 @@ import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { QUERY_LIMIT, QUERY_LIMIT_MAX, READ_PAGE_EVENTS } from '../protocol/limits.js';
-import { type LogShape, PagePosition, pageStart } from '../protocol/page-position.js';
+import {
+  type LogShape,
+  PagePosition,
+  pageStart,
+  pageStartBefore,
+} from '../protocol/page-position.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
+import type { Result } from '../protocol/wire.js';
 import type { Requests } from './requests.js';
 
 /**
@@ -24,8 +30,9 @@ export async function query<P>(
   if (limit > QUERY_LIMIT_MAX) {
     throw invalid(`limit ${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
   }
-  const { events = [] } = await requests.ask('query', frameText(query, { limit }));
-  if (query.reverse !== true) passed(events, log(), query.after);
+  const answer = await requests.ask('query', frameText(query, { limit }));
+  const { events = [] } = answer;
+  if (query.reverse !== true) passed(answer, log(), query.after);
   return [...events] as Event<P>[];
 }
 
@@ -51,8 +58,9 @@ export async function* read<P>(
       wanted,
       after === undefined ? { limit: asked } : { limit: asked, after },
     );
-    const { events = [] } = await requests.ask('query', text);
-    after = passed(events, log(), after).cursor;
+    const answer = await requests.ask('query', text);
+    const { events = [] } = answer;
+    after = passed(answer, log(), after).cursor;
     yield* events as Event<P>[];
     left -= events.length;
     if (events.length < asked) return;
@@ -60,14 +68,18 @@ export async function* read<P>(
 }
 
 /**
- * Passes a page's events and gives them their cursors, but after a cursor of an earlier epoch, of whose positions some may
- * not count any more.
+ * Passes a page's events and gives them their cursors. A server that does not say where the page ends leaves out those after a
+ * cursor of an earlier epoch, of whose positions some may not count any more.
  */
-function passed(events: readonly Event[], log: LogShape, after: string | undefined): PagePosition {
-  const start = pageStart(log, after);
+function passed(
+  { events = [], cursor }: Result,
+  log: LogShape,
+  after: string | undefined,
+): PagePosition {
+  const start = cursor === undefined ? pageStart(log, after) : pageStartBefore(events, cursor);
   const position = new PagePosition(start);
   for (const event of events) {
-    if (start.epoch === log.epoch) position.mark(event);
+    if (cursor !== undefined || start.epoch === log.epoch) position.mark(event);
     else position.pass(event);
   }
   return position;

@@ -168,7 +168,9 @@ export class Requests {
 }
 
 function joined(parts: readonly ServerPayloads['result'][]): ServerPayloads['result'] {
+  const { cursor } = parts[parts.length - 1]!;
   return {
+    ...(cursor === undefined ? {} : { cursor }),
     events: parts.flatMap(({ events }) => events ?? []),
     topics: parts.flatMap(({ topics }) => topics ?? []),
     subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),

@@ -3,9 +3,9 @@ import type { Principal } from '../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
-import type { PublishAck, PublishOptions } from '../protocol/event.js';
+import type { Event, PublishAck, PublishOptions } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
-import { QUERY_LIMIT, RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import { QUERY_LIMIT } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
 import { readFor } from './asked.js';
@@ -13,7 +13,8 @@ import type { Audit } from './audit.js';
 import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
-import { frameText, resultText } from './frames.js';
+import { frameText } from './frames.js';
+import { sendList } from './list-frames.js';
 import type { Outbound } from './outbound.js';
 import {
   assertMayAdminister,
@@ -247,8 +248,14 @@ export class RequestAnswerer {
     this.#rates.query();
     const query: Query = { ...payload, limit: payload.limit ?? QUERY_LIMIT };
     await this.#budget.query(async (asker) => {
+      let last: Event | undefined;
+      const textOf = (event: Event): string => {
+        last = event;
+        return this.#texts.of(event).text;
+      };
       const events = readFor(this.#endpoint, asker, query);
-      await this.#sendList('events', events, (event) => this.#texts.of(event).text, requestId);
+      const list = { field: 'events', items: events, textOf, cursor: () => last?.cursor } as const;
+      await sendList(this.#outbound, list, requestId);
     });
   }
 
@@ -256,7 +263,8 @@ export class RequestAnswerer {
     this.#rates.query();
     await this.#budget.query(async (asker) => {
       const topics = topicList(this.#endpoint, this.#principal, payload?.pattern, asker);
-      await this.#sendList('topics', topics, JSON.stringify, requestId);
+      const list = { field: 'topics', items: topics, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, list, requestId);
     });
   }
 
@@ -266,7 +274,8 @@ export class RequestAnswerer {
     this.#rates.query();
     await this.#budget.query(async () => {
       const subscribers = await this.#endpoint.subscribers(payload?.topic);
-      await this.#sendList('subscribers', subscribers, JSON.stringify, requestId);
+      const list = { field: 'subscribers', items: subscribers, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, list, requestId);
     });
   }
 
@@ -301,31 +310,6 @@ export class RequestAnswerer {
       },
     );
     this.#outbound.send(frameText('result', { pruned }, requestId));
-  }
-
-  /** Sends a list of any length in frames of bounded size, no faster than the client takes them. */
-  async #sendList<T>(
-    field: 'events' | 'topics' | 'subscribers',
-    items: Iterable<T> | AsyncIterable<T>,
-    toText: (item: T) => string,
-    requestId: RequestId | undefined,
-  ): Promise<void> {
-    let texts: string[] = [];
-    let bytes = 0;
-    for await (const item of items) {
-      const text = toText(item);
-      const itemBytes = Buffer.byteLength(text) + 1;
-      if (texts.length > 0 && bytes + itemBytes > RESULT_FRAME_BYTES_MAX) {
-        this.#outbound.send(resultText(field, texts, true, requestId));
-        texts = [];
-        bytes = 0;
-        await this.#outbound.relieved();
-        if (!this.#outbound.isOpen) return;
-      }
-      texts.push(text);
-      bytes += itemBytes;
-    }
-    this.#outbound.send(resultText(field, texts, false, requestId));
   }
 }
 

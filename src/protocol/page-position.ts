@@ -82,6 +82,17 @@ export interface LogShape {
   readonly shards: number;
 }
 
+/** Where a page begins that ends at a cursor: right before its first event in each shard. */
+export function pageStartBefore(events: readonly Event[], cursor: string): PageStart {
+  const { epoch, positions } = decodeCursor(cursor);
+  const before = [...positions];
+  for (let i = events.length - 1; i >= 0; i--) {
+    const { shard, sequence } = events[i]!;
+    if (sequence !== undefined && shard < before.length) before[shard] = sequence - 1;
+  }
+  return { epoch, positions: before };
+}
+
 /** The start of a page behind a cursor, in the cursor's own epoch; without one, of the first page. */
 export function pageStart({ epoch, shards }: LogShape, after: string | undefined): PageStart {
   if (after !== undefined) return decodeCursor(after);

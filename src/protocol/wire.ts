@@ -216,6 +216,8 @@ export interface Result {
   readonly stats?: unknown;
   readonly backup?: unknown;
   readonly pruned?: { readonly events: number; readonly bytes: number };
+  /** Behind the last of the events, in the last frame of a `query` that found any and is not in reverse. */
+  readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */
   readonly more?: true;
 }

@@ -4,22 +4,13 @@ import { describe, expect, test } from 'vitest';
 import type { Bus, Gap } from '../../src/main/bus.js';
 import { Collector, gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
+import { publish } from './support/rolled-back.js';
 import { until, within } from './support/wait.js';
 
 /**
  * History that went backwards: files put back from a copy. Who had got further than that is told of the gap, gets
  * what follows, and never takes a new event for one that is gone.
  */
-async function publish(bus: Bus, mark: string, count: number): Promise<void> {
-  await bus.publishMany(
-    Array.from({ length: count }, (_, n) => ({
-      topic: 'log',
-      type: 'chat_message',
-      payload: `${mark} ${n}`,
-    })),
-  );
-}
-
 /** A reader of everything so far, and the cursor behind it. */
 async function readAll(bus: Bus, count: number): Promise<string> {
   const reader = await Collector.start(bus, '*', { from: 'earliest' });

@@ -38,14 +38,14 @@ async function answer(
 ): Promise<void> {
   const { response, principal } = exchange;
   const { endpoint, texts } = context;
-  const position = positionOf(endpoint, query);
+  const position = new AnswerPosition(endpoint, query);
   const events = readFor(endpoint, asker, query);
   const visible = (event: Event): Event => (principal.redacts ? principal.redact(event) : event);
   if (type === CLOUD_EVENT_TYPE) {
     const event = await only(events, query);
-    position?.pass(event);
+    position.pass(event);
     const text = cloudEventText(visible(event));
-    sendText(response, 200, CLOUD_EVENT_TYPE, text, cursorHeader(position));
+    sendText(response, 200, CLOUD_EVENT_TYPE, text, position.headers);
     return;
   }
   const textOf =
@@ -55,11 +55,11 @@ async function answer(
   async function* elements(): AsyncGenerator<string> {
     for await (const event of events) {
       assertStillHolds(principal);
-      position?.pass(event);
+      position.pass(event);
       yield textOf(event);
     }
   }
-  await sendList(exchange, context, elements(), { type, trailing: () => cursorHeader(position) });
+  await sendList(exchange, context, elements(), { type, trailing: () => position.headers });
 }
 
 /** @throws BusError `QUERY_INVALID` */
@@ -100,14 +100,27 @@ async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Eve
 
 /**
  * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none where
- * the newest come first, nor after a cursor of an earlier epoch, of whose positions some may not count any more.
+ * the newest come first, nor for an answer without events after a cursor of an earlier epoch, of whose positions some may not
+ * count any more.
  */
-function positionOf(endpoint: BusEndpoint, query: Query): PagePosition | undefined {
-  const start = pageStart(endpoint, query.after);
-  if (query.reverse === true || start.epoch !== endpoint.epoch) return undefined;
-  return new PagePosition(start);
-}
+class AnswerPosition {
+  readonly #position: PagePosition | undefined;
+  #last: Event | undefined;
 
-function cursorHeader(position: PagePosition | undefined): Record<string, string> {
-  return position === undefined ? {} : { [CURSOR_HEADER]: position.cursor };
+  constructor(endpoint: BusEndpoint, { after, reverse }: Query) {
+    const start = pageStart(endpoint, after);
+    const counts = reverse !== true && start.epoch === endpoint.epoch;
+    this.#position = counts ? new PagePosition(start) : undefined;
+  }
+
+  pass(event: Event): void {
+    this.#last = event;
+    // An endpoint of the user's own making gives its events no cursors.
+    this.#position?.pass(event);
+  }
+
+  get headers(): Record<string, string> {
+    const cursor = this.#last?.cursor ?? this.#position?.cursor;
+    return cursor === undefined ? {} : { [CURSOR_HEADER]: cursor };
+  }
 }

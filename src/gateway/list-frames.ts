@@ -1,0 +1,39 @@
+import { RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
+import type { RequestId } from '../protocol/wire.js';
+import { type ListField, resultText } from './frames.js';
+import type { Outbound } from './outbound.js';
+
+export interface List<T> {
+  readonly field: ListField;
+  readonly items: Iterable<T> | AsyncIterable<T>;
+  textOf(item: T): string;
+  /** Behind the last item, asked for once that is there. */
+  cursor?(): string | undefined;
+}
+
+/** Sends a list of any length in frames of bounded size, no faster than the client takes them. */
+export async function sendList<T>(
+  outbound: Outbound,
+  { field, items, textOf, cursor }: List<T>,
+  requestId: RequestId | undefined,
+): Promise<void> {
+  let texts: string[] = [];
+  let bytes = 0;
+  for await (const item of items) {
+    const text = textOf(item);
+    const itemBytes = Buffer.byteLength(text) + 1;
+    if (texts.length > 0 && bytes + itemBytes > RESULT_FRAME_BYTES_MAX) {
+      outbound.send(resultText(field, texts, requestId, { more: true }));
+      texts = [];
+      bytes = 0;
+      await outbound.relieved();
+      if (!outbound.isOpen) return;
+    }
+    texts.push(text);
+    bytes += itemBytes;
+  }
+  const behind = cursor?.();
+  outbound.send(
+    resultText(field, texts, requestId, behind === undefined ? {} : { cursor: behind }),
+  );
+}
