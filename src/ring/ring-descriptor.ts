@@ -69,7 +69,7 @@ export const PRODUCER_GENERATION = PRODUCER_GENERATION_OFFSET / INT32_BYTES;
 export const CONSUMER_POSITION = CONSUMER_POSITION_OFFSET / INT32_BYTES;
 /** How far the consumer has begun to process; kept over a crash, its meaning is the consumer's. */
 export const CONSUMER_MARK = CONSUMER_MARK_OFFSET / INT32_BYTES;
-/** 1 from before the first answer that refuses what was read up to the mark until all of it is released. */
+/** Not 0 from before the first answer that refuses what was read up to the mark until all of it is released. */
 export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
 /** Index into a `Float64Array` over the whole buffer. Off by at most one release where a consumer died in it. */
 export const CONSUMER_TOTAL = CONSUMER_TOTAL_OFFSET / Float64Array.BYTES_PER_ELEMENT;

@@ -339,15 +339,15 @@ export class RingConsumer {
   }
 
   /**
-   * What was read up to the mark is being refused: kept over a crash, so that a successor refuses it too and does not
-   * take what was refused.
+   * Why what was read up to the mark is being refused, as a number of the consumer's own; 0 while it is not. Kept over a
+   * crash, so that a successor refuses it too, for the same reason, and does not take what was refused.
    */
-  get isRefused(): boolean {
-    return Atomics.load(this.#header, CONSUMER_REFUSED) === 1;
+  get refusal(): number {
+    return Atomics.load(this.#header, CONSUMER_REFUSED);
   }
 
-  set isRefused(refused: boolean) {
-    Atomics.store(this.#header, CONSUMER_REFUSED, refused ? 1 : 0);
+  set refusal(reason: number) {
+    Atomics.store(this.#header, CONSUMER_REFUSED, reason);
   }
 
   /** To be read before `read`; see the producer's. */

@@ -31,6 +31,7 @@ import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { Doorbell } from '../ring/wait.js';
 import type { Consumer, ConsumerLink } from './consumer.js';
+import { NOT_REFUSED } from './refusals.js';
 
 /** One run of publishes of one kind, next to each other in the ring and in the log. */
 export interface AckRun {
@@ -77,7 +78,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #onDropped: (consumer: Consumer) => void;
   #written = false;
   #isReleaseDue = false;
-  #isRefused = false;
+  #refusal = NOT_REFUSED;
   #isAbandoned = false;
   /** A claim found no room when the endpoint had released up to `#fullAt`. */
   #isFull = false;
@@ -88,7 +89,7 @@ export class LinkAdapter implements ConsumerLink {
     this.#port = end.port;
     this.#onDropped = onDropped;
     this.publishRing = new RingConsumer(end.memory.publishRing);
-    this.#isRefused = this.publishRing.isRefused;
+    this.#refusal = this.publishRing.refusal;
     const inbox = new BufferInbox(end.port);
     const controlRing = new RingConsumer(end.memory.controlRing);
     this.publishes = new RecordReceiver(this.publishRing, inbox, PUBLISH_CHANNEL);
@@ -239,21 +240,24 @@ export class LinkAdapter implements ConsumerLink {
     this.#isReleaseDue = this.owesAcks;
     if (this.#isReleaseDue) return;
     if (this.publishes.release()) this.wakeEndpoint();
-    if (this.#isRefused) this.#refuse(false);
+    if (this.#refusal !== NOT_REFUSED) this.#refuse(NOT_REFUSED);
   }
 
-  /** To be called before the first ack that refuses: who comes after this thread then refuses the batch as well. */
-  refusePublishes(): void {
-    this.#refuse(true);
+  /**
+   * To be called before the first ack that refuses: who comes after this thread then refuses the batch as well. One that was
+   * refused for a reason keeps it.
+   */
+  refusePublishes(reason: number): void {
+    if (this.#refusal === NOT_REFUSED) this.#refuse(reason);
   }
 
   close(): void {
     this.#port.close();
   }
 
-  #refuse(refused: boolean): void {
-    this.#isRefused = refused;
-    this.publishRing.isRefused = refused;
+  #refuse(reason: number): void {
+    this.#refusal = reason;
+    this.publishRing.refusal = reason;
   }
 
   /** Where there is no room, the endpoint is asked to wake the shard, and the claim is tried once more. */

@@ -24,6 +24,7 @@ import { NameCache, recordNames } from '../record/name-cache.js';
 import type { EventLog, RingPosition } from '../store/event-log.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
+import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';
 
 /** Acks of one link: publishes of one kind that lie next to each other in its ring and in the log. */
 interface Run {
@@ -70,6 +71,8 @@ export class PublishBatch {
   readonly #links: LinkAdapter[] = [];
   #link!: LinkAdapter;
   #firstSequence = 0;
+  /** The first sequence that the log does not have yet. */
+  #firstNew = 0;
   #refusing: Refusing | undefined;
   /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
   #refusal: ErrorData | undefined;
@@ -101,6 +104,7 @@ export class PublishBatch {
   ): void {
     this.#refusing = refusing;
     this.#recordedAt = Math.max(this.#clock.now(), this.#log.lastRecordedAt);
+    this.#firstNew = this.#log.head + 1;
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
       if (link.owesAcks || link.recovery !== undefined || link.publishRing.isEmpty()) continue;
@@ -108,16 +112,24 @@ export class PublishBatch {
     }
   }
 
-  /** The log refused the batch: what was to be stored is not, and is told so. */
-  refuse(error: ErrorData): void {
+  /** Repeats of what is stored ask for a flush that was not made. */
+  get owesFlush(): boolean {
     const { head, syncedHead } = this.#log;
-    for (const link of this.#links) link.refusePublishes();
+    return this.#runs.some(
+      ({ kind, count, sequence }) =>
+        kind === ACK_DUPLICATE && sequence <= head && sequence + count - 1 > syncedHead,
+    );
+  }
+
+  /**
+   * The log refused the batch: what was to be stored is not, and is told so. Repeats of what was stored before are not
+   * refused: what they ask for must be flushed by now.
+   */
+  refuse(error: ErrorData): void {
+    for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
     for (const run of this.#runs) {
-      const { kind, count, sequence } = run;
-      const kept = kind === ACK_DUPLICATE ? syncedHead : head;
-      const isStored = kind === ACK_SYNCED || kind === ACK_WRITTEN;
-      const lost = isStored || sequence + count - 1 > kept;
-      if (lost && kind !== ACK_EPHEMERAL) run.kind = ACK_REFUSED;
+      const isStored = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN;
+      if (isStored || run.sequence >= this.#firstNew) run.kind = ACK_REFUSED;
     }
     let kept = 0;
     for (let i = 0; i < this.length; i++) {
@@ -171,7 +183,7 @@ export class PublishBatch {
     // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
     ring.mark = ring.position;
     // Nothing of this link's was appended, so all up to the mark is refused, by a successor too.
-    if (this.#refusal !== undefined) link.refusePublishes();
+    if (this.#refusal !== undefined) link.refusePublishes(REFUSED_OVERDUE);
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined && ((ring.position - skipEphemeralUntil) | 0) >= 0) {
       link.skipEphemeralUntil = undefined;
@@ -282,7 +294,9 @@ export class PublishBatch {
     const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
     if (run !== undefined && run.link === this.#link && run.kind === kind) {
       const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
-      if (isUnnumbered || sequence === run.sequence + run.count) {
+      // Repeats of what is stored and of what is only being stored are told apart, in case the log refuses.
+      const isNext = sequence === run.sequence + run.count && sequence !== this.#firstNew;
+      if (isUnnumbered || isNext) {
         run.count++;
         return;
       }

@@ -11,7 +11,7 @@ import {
   ACK_SYNCED,
   ACK_WRITTEN,
 } from '../link/link-records.js';
-import { BusError, type ErrorData } from '../protocol/errors.js';
+import { BusError } from '../protocol/errors.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
@@ -21,18 +21,15 @@ import {
 } from '../record/event-record.js';
 import type { EventLog, RingPosition } from '../store/event-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
-
-const REFUSED: ErrorData = {
-  code: 'STORE_FULL',
-  message: 'there was no room for it; its shard was restarted while it said so',
-};
+import { NOT_REFUSED, REFUSED_OVERDUE, refusalAfterRestart } from './refusals.js';
 
 export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
   readonly #log: EventLog;
   readonly #until: number;
-  /** From here to `#until` the dead thread refused what is to be stored. */
+  /** From here to `#until` the dead thread refused what it had read, for this reason. */
   readonly #refusedFrom: number;
+  readonly #refusal: number;
   readonly #view = new EventRecordView();
   readonly #stored = new EventRecordView();
   /** The sequence of the next record that the dead thread had stored. */
@@ -47,7 +44,9 @@ export class LinkRecovery implements Recovery {
     // Nothing is read yet: the ring stands where the dead thread had released up to. What it stored last may be long passed.
     const ahead = stored === undefined ? 0 : stored.position - ring.totalPosition;
     this.#refusedFrom = (ring.position + Math.max(0, ahead)) | 0;
-    this.#until = ring.isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
+    this.#refusal = ring.refusal;
+    const isRefused = this.#refusal !== NOT_REFUSED;
+    this.#until = isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;
   }
@@ -64,7 +63,7 @@ export class LinkRecovery implements Recovery {
         count: 1,
         position,
         sequence: this.#sequence,
-        error: this.#kind === ACK_REFUSED ? REFUSED : undefined,
+        error: this.#kind === ACK_REFUSED ? refusalAfterRestart(this.#refusal) : undefined,
       });
     }
     link.releasePublishes();
@@ -75,12 +74,12 @@ export class LinkRecovery implements Recovery {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;
     this.#sequence = 0;
-    this.#kind = ACK_EPHEMERAL;
-    if ((flags & EVENT_FLAG_PERSIST) === 0) return;
     if (((this.#link.publishRing.position - this.#refusedFrom) | 0) >= 0) {
       this.#classifyRefused(view, flags);
       return;
     }
+    this.#kind = ACK_EPHEMERAL;
+    if ((flags & EVENT_FLAG_PERSIST) === 0) return;
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
       this.#sequence = this.#log.findAtLastCommit(bytes, offset);
@@ -90,11 +89,20 @@ export class LinkRecovery implements Recovery {
     this.#sequence = this.#expected++;
   };
 
-  /** A repeat of what was stored before is none the less a repeat; all that is stored is flushed by now. */
+  /**
+   * For want of room, what is ephemeral was not refused, nor was a repeat of what was stored before; all that is stored is
+   * flushed by now. For a subscription, everything was, and nothing of it was a repeat.
+   */
   #classifyRefused(view: EventRecordView, flags: number): void {
+    this.#kind = ACK_REFUSED;
+    if (this.#refusal === REFUSED_OVERDUE) return;
+    if ((flags & EVENT_FLAG_PERSIST) === 0) {
+      this.#kind = ACK_EPHEMERAL;
+      return;
+    }
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
     this.#sequence = isSupplied ? this.#log.findAtLastCommit(view.bytes, view.offset) : 0;
-    this.#kind = this.#sequence === 0 ? ACK_REFUSED : ACK_DUPLICATE;
+    if (this.#sequence !== 0) this.#kind = ACK_DUPLICATE;
   }
 
   /** Whether the row that comes next is the record's, or the record repeats an older one. */

@@ -184,8 +184,7 @@ export class Shard {
         (error) => this.#commitFailed(error),
       );
     } catch (error) {
-      this.#commitFailed(error);
-      return undefined;
+      return this.#commitFailed(error);
     }
   }
 
@@ -200,12 +199,19 @@ export class Shard {
   }
 
   /** A full store refuses this batch and goes on. Anything else ends the thread: after a failed fsync nothing is sure. */
-  #commitFailed(error: unknown): void {
+  #commitFailed(error: unknown): undefined | Promise<void> {
     if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
     this.#control.counters[ShardCounter.refused]! += this.#batch.appended;
     // What may go makes room now, not at its next turn.
     if (!this.#wasPruneFull) this.#prunesAt = 0;
-    this.#batch.refuse(error.toJSON());
+    const refusal = error.toJSON();
+    // A flush needs no room. Nothing of the batch is told if it fails.
+    const flushed = this.#batch.owesFlush ? this.#log.commit(true, []) : undefined;
+    if (flushed === undefined) {
+      this.#batch.refuse(refusal);
+      return undefined;
+    }
+    return flushed.then(() => this.#batch.refuse(refusal));
   }
 
   #finishBatch(): void {

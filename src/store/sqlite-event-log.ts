@@ -158,7 +158,7 @@ export class SqliteEventLog implements EventLog {
   commit(synced: boolean, positions: readonly RingPosition[]): void {
     if (!this.#isBatchOpen) {
       if (positions.length === 0) {
-        if (synced) this.#health.guard('flushing', () => this.#connection.flush(this.#head));
+        if (synced) this.#orEnd('flushing', () => this.#connection.flush(this.#head));
         return;
       }
       this.#open(synced);
@@ -338,8 +338,9 @@ export class SqliteEventLog implements EventLog {
     });
   }
 
-  /** Any failure ends the log. */
+  /** Any failure ends the log, want of room too. */
   #orEnd(doing: string, work: () => void): void {
+    if (this.#health.broken !== undefined) throw this.#health.broken;
     try {
       work();
     } catch (error) {

@@ -229,6 +229,24 @@ describe('the shard after one that died while it refused a batch', () => {
     expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
   });
 
+  test('tells what was refused for a block subscription that it was for that', () => {
+    const log = memoryLog([]);
+    const batch = new PublishBatch(log);
+    const link = new TestLink();
+    const first = link.adapter();
+    for (const flags of [STORED, 0, NAMED]) link.publish({ id: 'b', flags });
+    const overdue = { code: 'BACKPRESSURE', message: 'it takes nothing' } as const;
+    batch.drain([first], 0, 4096, { refusalOf: () => overdue });
+    // Another link's events found no room in the same batch.
+    batch.refuse({ code: 'STORE_FULL', message: 'full' });
+    const refused = [{ kind: ACK_REFUSED, count: 3, code: 'BACKPRESSURE' }];
+    expect(link.acks()).toMatchObject(refused);
+    const second = link.adapter();
+    expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(link.acks()).toMatchObject(Array(3).fill({ ...refused[0], count: 1 }));
+    expect(log.head).toBe(0);
+  });
+
   test('does not take for stored what comes to a stored position again, 4 GiB later', () => {
     const log = memoryLog([]);
     const batch = new PublishBatch(log);

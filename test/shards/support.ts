@@ -10,6 +10,7 @@ import {
 import {
   ACK_COUNT,
   ACK_KIND,
+  ACK_LENGTH,
   ACK_SEQUENCE,
   CONTROL_BODY,
   CONTROL_GENERATION,
@@ -21,6 +22,7 @@ import {
   STATE_STATE,
   type SubscribeCommand,
 } from '../../src/link/link-records.js';
+import type { BusError } from '../../src/protocol/errors.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
@@ -33,6 +35,8 @@ export interface ToldAck {
   readonly kind: number;
   readonly count: number;
   readonly sequence: number;
+  /** Why it was refused. */
+  readonly code?: string;
 }
 
 /** Both ends of a link in one thread: the endpoint's is worked by hand. */
@@ -100,12 +104,14 @@ export class TestLink {
   /** The acks that have come so far. */
   acks(): ToldAck[] {
     const acks: ToldAck[] = [];
-    this.#deliveries.read((type, bytes, offset) => {
+    this.#deliveries.read((type, bytes, offset, length) => {
       if (type !== DELIVERY_ACK) return;
+      const error = bytes.toString('utf8', offset + ACK_LENGTH, offset + length).trim();
       acks.push({
         kind: bytes.readInt32LE(offset + ACK_KIND),
         count: bytes.readInt32LE(offset + ACK_COUNT),
         sequence: bytes.readDoubleLE(offset + ACK_SEQUENCE),
+        ...(error === '' ? {} : { code: (JSON.parse(error) as BusError).code }),
       });
     }, 10_000);
     this.#deliveries.release();
