@@ -6,7 +6,7 @@ import { ownFile, syncDirectory } from './files.js';
 /**
  * `shard-000.unflushed`: up to which sequence events may have been shown that no flush has reached, because their
  * publishers asked for `written`. It is flushed before the first of them is committed, in large steps, and taken back
- * without a flush once all is flushed again: so after a power cut it says too much at worst. A log that nobody
+ * without a flush once all is flushed again, as at opening and at close: so after a power cut it says too much at worst. A log that nobody
  * writes to that way has no such file.
  *
  * ```
@@ -50,13 +50,17 @@ export class UnflushedLimit {
   readonly #epoch: number;
   readonly #bytes = Buffer.alloc(RESERVATION_BYTES);
   #descriptor: number | undefined;
+  #isNameFlushed = false;
   #through: number;
+  /** What the file says of any epoch, or may say. */
+  #isReserved: boolean;
 
   constructor(databaseFile: string, epoch: number) {
     this.#file = unflushedFile(databaseFile);
     this.#epoch = epoch;
     const found = readUnflushedLimit(databaseFile);
     this.#through = found?.epoch === epoch ? found.through : 0;
+    this.#isReserved = (found?.through ?? 0) > 0;
   }
 
   /** Whether events up to `sequence` may be committed without a flush. */
@@ -66,15 +70,25 @@ export class UnflushedLimit {
 
   /** Flushed when it returns. Outside a transaction. */
   extend(head: number): void {
-    const isFirst = this.#descriptor === undefined;
-    this.#write(head + STEP_EVENTS);
+    const through = head + STEP_EVENTS;
+    this.#isReserved = true;
+    this.#write(through);
     fdatasyncSync(this.#descriptor!);
-    if (isFirst) syncDirectory(dirname(this.#file));
+    if (!this.#isNameFlushed) syncDirectory(dirname(this.#file));
+    this.#isNameFlushed = true;
+    this.#through = through;
   }
 
   /** All that was committed is flushed, and nothing else will be shown before it is. */
   clear(): void {
-    if (this.#through > 0) this.#write(0);
+    if (!this.#isReserved) return;
+    this.#through = 0;
+    try {
+      this.#write(0);
+      this.#isReserved = false;
+    } catch {
+      // It says too much, which is never wrong.
+    }
   }
 
   close(): void {
@@ -92,6 +106,5 @@ export class UnflushedLimit {
     bytes.writeDoubleLE(this.#epoch, EPOCH);
     bytes.writeUInt32LE(crc32(bytes.subarray(0, CHECKSUM)), CHECKSUM);
     writeSync(this.#descriptor, bytes, 0, RESERVATION_BYTES, 0);
-    this.#through = through;
   }
 }

@@ -147,6 +147,8 @@ export class WriteConnection {
     const covered = Math.floor(this.#reserve.bytesMax / WAL_FRAME_BYTES);
     this.#checkpointFrames = Math.max(1, Math.min(CHECKPOINT_FRAMES, covered));
     this.#unflushed = new UnflushedLimit(this.#file, this.#epoch);
+    // All that is in the log was flushed when its WAL was written again.
+    this.#unflushed.clear();
     const mark = readMark(markFile(this.#file));
     // That of an earlier epoch, or of format 1, was judged when this one began.
     const isOfEpoch = mark !== undefined && mark.epoch === this.#epoch;
@@ -299,7 +301,9 @@ export class WriteConnection {
     this.#isFull = full;
   }
 
+  /** After a commit that was flushed, and with it all before. */
   close(): void {
+    this.#unflushed?.clear();
     this.#closeFiles();
     this.database.close();
   }

@@ -10,7 +10,7 @@ import { type Manifest, readManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
 import { shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
-import { unflushedFile } from '../../src/store/unflushed-limit.js';
+import { readUnflushedLimit, unflushedFile } from '../../src/store/unflushed-limit.js';
 import { verifyDirectory } from '../../src/store/verify.js';
 import { temporaryDirectory } from './directories.js';
 import { record } from './records.js';
@@ -191,11 +191,39 @@ describe('after a power cut', () => {
     expect(() => continueHistory(dir, manifest)).toThrow(/frame \d+ is damaged/);
   });
 
-  it('a torn reservation is taken for the largest', () => {
+  it.each([
+    ['closed', (log: SqliteEventLog) => log.close()],
+    ['killed', () => {}],
+  ])('nothing ends it for what was flushed when its log was %s, and opened again', (_, end) => {
+    const { dir, manifest } = killed(3, 20);
+    open(dir, manifest, 1).close();
+    const log = open(dir, manifest);
+    append(log, 10, false);
+    end(log);
+    const again = open(dir, manifest);
+    append(again, 1, true);
+    const left = join(temporaryDirectory(), 'left');
+    cpSync(dir, left, { recursive: true });
+    again.close();
+    log.close();
+    reboot(left);
+    expect(continueHistory(left, manifest)).toEqual(manifest);
+  });
+
+  it('a reservation is taken back by a close', () => {
+    const { dir, manifest } = killed(3, 20);
+    open(dir, manifest).close();
+    expect(readUnflushedLimit(shardFile(dir, 0))).toMatchObject({ through: 0 });
+  });
+
+  it('a torn reservation is taken for the largest, and is gone after the next opening', () => {
     const { dir, manifest } = killed(3, 20);
     reboot(dir);
     writeFileSync(unflushedFile(shardFile(dir, 0)), Buffer.alloc(20, 7));
-    expect(reasonOf(dir, manifest)).toMatch(/the power may have failed/);
+    const next = continueHistory(dir, manifest);
+    expect(next.earlier.at(-1)?.reason).toMatch(/the power may have failed/);
+    open(dir, next).close();
+    expect(readUnflushedLimit(shardFile(dir, 0))).toMatchObject({ through: 0 });
   });
 });
 
