@@ -45,6 +45,12 @@ export class TokenBucket {
     return wait;
   }
 
+  /** Takes `count` of what has happened already, into a debt of no more than the bucket holds. */
+  spend(count: number): void {
+    this.#fill();
+    this.#tokens = Math.max(-this.#perSecond, this.#tokens - count);
+  }
+
   #fill(): void {
     const now = this.#now();
     const grown = ((now - this.#filledAt) * this.#perSecond) / 1000;

@@ -134,6 +134,7 @@ const configSchema = objectOf(
     maxConnections: v.exactOptional(wholeNumber(1)),
     maxConnectionsPerAddress: v.exactOptional(wholeNumber(1)),
     maxConnectsPerSecond: v.exactOptional(wholeNumber(0)),
+    maxFailedSignInsPerSecond: v.exactOptional(wholeNumber(0)),
     maxSubscriptions: v.exactOptional(wholeNumber(1)),
     maxFrameBytes: v.exactOptional(wholeNumber(1024)),
     maxOutboundBytes: v.exactOptional(wholeNumber(1024)),

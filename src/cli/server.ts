@@ -107,6 +107,7 @@ const GATEWAY_FLAGS = [
   'maxConnections',
   'maxConnectionsPerAddress',
   'maxConnectsPerSecond',
+  'maxFailedSignInsPerSecond',
   'maxSubscriptions',
   'maxPublishPerSecond',
   'maxSubscribePerSecond',

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { TokenBucket } from '../auth/token-bucket.js';
 import { BusError } from '../protocol/errors.js';
-import { ADDRESSES_RATED_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { AddressRates } from './budget/address-rates.js';
 import {
   isLoopbackAddress,
   isLoopbackHost,
@@ -47,14 +46,14 @@ export class Admission {
   readonly #settings: GatewaySettings;
   readonly #isLocalOnly: boolean;
   readonly #byAddress = new Map<string, { open: number; unidentified: number }>();
-  /** By address; the one seen last is the last. */
-  readonly #rates = new Map<string, TokenBucket>();
+  readonly #rates: AddressRates;
   #open = 0;
   #unidentified = 0;
 
   /** `isLocalOnly`: whoever comes from another machine is refused. */
   constructor(settings: GatewaySettings, isLocalOnly: boolean) {
     this.#settings = settings;
+    this.#rates = new AddressRates(settings.maxConnectsPerSecond);
     this.#isLocalOnly = isLocalOnly;
   }
 
@@ -164,17 +163,9 @@ export class Admission {
   }
 
   #checkRate(address: string): void {
-    const { maxConnectsPerSecond } = this.#settings;
-    if (maxConnectsPerSecond === 0) return;
-    const bucket = this.#rates.get(address) ?? new TokenBucket(maxConnectsPerSecond);
-    this.#rates.delete(address);
-    if (this.#rates.size >= ADDRESSES_RATED_MAX) {
-      const [oldest] = this.#rates.keys();
-      this.#rates.delete(oldest!);
-    }
-    this.#rates.set(address, bucket);
-    const retryAfterMs = bucket.take(1);
+    const retryAfterMs = this.#rates.take(address);
     if (retryAfterMs === 0) return;
+    const { maxConnectsPerSecond } = this.#settings;
     const message = `${address} connects too often: ${maxConnectsPerSecond} per second is the limit`;
     throw new Refusal(429, 'RATE_LIMITED', message, { retryAfterMs, maxConnectsPerSecond });
   }

@@ -1,6 +1,6 @@
 import type { Principal } from '../auth/principal.js';
 import type { DoorCount } from '../protocol/door-counts.js';
-import { BusError } from '../protocol/errors.js';
+import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { quote } from '../protocol/quote.js';
 import type { GatewayLogger } from './gateway-log.js';
 
@@ -27,9 +27,8 @@ export class Audit {
   /** `hasToken`: whether one was shown. Errors that say nothing of who asks are passed over. */
   signInFailed(address: string, hasToken: boolean, error: BusError): void {
     const { code, message } = error;
-    const isUnavailable = code === 'AUTH_UNAVAILABLE';
-    if (!isUnavailable && code !== 'UNAUTHENTICATED' && code !== 'FORBIDDEN') return;
-    const reason = isUnavailable ? 'unavailable' : hasToken ? 'refused' : 'missing';
+    const reason = reasonOf(code, hasToken);
+    if (reason === undefined) return;
     this.#count(`signIn.${reason}`);
     this.#log?.('warn', 'audit', { act: 'sign-in', result: reason, address, reason: message });
   }
@@ -56,5 +55,20 @@ export class Audit {
       note(code === 'FORBIDDEN' ? 'refused' : 'failed', { code });
       throw error;
     }
+  }
+}
+
+function reasonOf(code: ErrorCode, hasToken: boolean) {
+  switch (code) {
+    case 'UNAUTHENTICATED':
+    case 'FORBIDDEN':
+      return hasToken ? 'refused' : 'missing';
+    case 'AUTH_UNAVAILABLE':
+      return 'unavailable';
+    case 'RATE_LIMITED':
+    case 'LIMIT_EXCEEDED':
+      return 'limited';
+    default:
+      return undefined;
   }
 }

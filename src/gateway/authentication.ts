@@ -1,4 +1,4 @@
-import type { Authenticator, Principal } from '../auth/principal.js';
+import type { Principal } from '../auth/principal.js';
 import { BusError } from '../protocol/errors.js';
 import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
 
@@ -7,23 +7,23 @@ import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
  * What follows that frame before the token is judged is held back, and taken up after.
  */
 export interface AuthenticationOwner<F> {
+  /** Rejects with a `BusError`. */
+  judge(token: string): Promise<Principal>;
   onAuthenticated(principal: Principal): void;
-  /** `hasToken`: one was shown, and judged. */
-  onRefused(error: BusError, hasToken: boolean): void;
+  /** `isJudged`: by a token that was shown. */
+  onRefused(error: BusError, isJudged: boolean): void;
   /** A frame that was held back. */
   onHeld(frame: F): void;
 }
 
 export class PendingAuthentication<F> {
-  readonly #authenticator: Authenticator;
   readonly #owner: AuthenticationOwner<F>;
   readonly #deadline: NodeJS.Timeout;
   #held: F[] = [];
   #isJudging = false;
   #isOver = false;
 
-  constructor(authenticator: Authenticator, timeoutMs: number, owner: AuthenticationOwner<F>) {
-    this.#authenticator = authenticator;
+  constructor(timeoutMs: number, owner: AuthenticationOwner<F>) {
     this.#owner = owner;
     this.#deadline = setTimeout(() => {
       const message = `no valid token came within ${timeoutMs} ms`;
@@ -38,9 +38,9 @@ export class PendingAuthentication<F> {
 
   judge(token: string): void {
     this.#isJudging = true;
-    this.#authenticator.authenticate(token).then(
+    this.#owner.judge(token).then(
       (principal) => this.#accept(principal),
-      (error: unknown) => this.#refuse(asRefusal(error)),
+      (error: BusError) => this.#refuse(error),
     );
   }
 
@@ -74,28 +74,6 @@ export class PendingAuthentication<F> {
     this.dispose();
     this.#owner.onRefused(error, this.#isJudging);
   }
-}
-
-/**
- * Who a connection is by a new token, before the one that let it in has ended. Nothing of it changes where this throws.
- *
- * @throws BusError `FORBIDDEN` for the token of somebody else, and what `authenticate` throws
- */
-export async function renewed(
-  authenticator: Authenticator,
-  { id }: Principal,
-  token: string,
-): Promise<Principal> {
-  try {
-    const principal = await authenticator.authenticate(token);
-    if (principal.id === id) return principal;
-  } catch (error) {
-    throw asRefusal(error);
-  }
-  throw new BusError(
-    'FORBIDDEN',
-    'the token is of somebody else: they need a connection of their own',
-  );
 }
 
 /** What is wrong with our own means says nothing against the token, and must not tell a stranger more than that. */

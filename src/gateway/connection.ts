@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import type { Authenticator, Principal } from '../auth/principal.js';
+import type { Principal } from '../auth/principal.js';
 import { internalsOf } from '../main/internals.js';
 import { BusError } from '../protocol/errors.js';
 import { notePublishedTexts } from '../protocol/frame-payloads.js';
@@ -14,13 +14,15 @@ import {
 import { messageOf } from '../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
 import type { Place } from './admission.js';
-import { PendingAuthentication, renewed, watchExpiry } from './authentication.js';
+import { PendingAuthentication, watchExpiry } from './authentication.js';
 import { errorData } from './error-data.js';
 import { frameText } from './frames.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
+import { Renewals } from './renewals.js';
 import { RequestAnswerer, type RequestContext } from './requests.js';
 import type { GatewaySettings } from './settings.js';
+import type { SignIns } from './sign-ins.js';
 import type { TurnQueue } from './turn-queue.js';
 import { welcome } from './welcome.js';
 
@@ -32,7 +34,7 @@ import { welcome } from './welcome.js';
  */
 export interface ConnectionContext extends RequestContext {
   readonly settings: GatewaySettings;
-  readonly authenticator: Authenticator;
+  readonly signIns: SignIns;
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;
@@ -79,6 +81,7 @@ export class Connection implements OutboundOwner {
   readonly #outbound: Outbound;
   #principal: Principal | undefined;
   #pending: PendingAuthentication<HeldFrame> | undefined;
+  readonly #renewals: Renewals;
   #answerer: RequestAnswerer | undefined;
   #stopWatchingExpiry: () => void = () => {};
   #closeTimer: NodeJS.Timeout | undefined;
@@ -100,6 +103,7 @@ export class Connection implements OutboundOwner {
     this.address = place.address;
     this.#socket = socket;
     this.#context = context;
+    this.#renewals = new Renewals(context.signIns, place.address);
     const { turns, settings, endpoint, server, logsFrames } = context;
     if (logsFrames) {
       this.onFrameSent = (type, bytes) => this.#log('debug', 'frame sent', { type, bytes });
@@ -182,15 +186,16 @@ export class Connection implements OutboundOwner {
   }
 
   #awaitToken(requestId?: RequestId): PendingAuthentication<HeldFrame> {
-    const { authenticator, settings } = this.#context;
-    return new PendingAuthentication(authenticator, settings.authenticateMs, {
+    const { signIns, settings } = this.#context;
+    return new PendingAuthentication(settings.authenticateMs, {
+      judge: (token) => signIns.authenticate(token, this.address),
       onAuthenticated: (principal) => {
         this.#pending = undefined;
         this.#become(principal);
         this.#outbound.send(frameText('authenticated', identity(principal), requestId));
       },
-      onRefused: (error, hasToken) => {
-        this.#context.audit.signInFailed(this.address, hasToken, error);
+      onRefused: (error, isJudged) => {
+        if (!isJudged) signIns.failed(error, this.address, 'missing');
         this.#expel(error, requestId);
       },
       onHeld: ({ frame, bytes }) => this.#answer(frame, bytes),
@@ -214,10 +219,7 @@ export class Connection implements OutboundOwner {
     answerer: RequestAnswerer,
     { payload, requestId }: FrameOf<'authenticate'>,
   ): Promise<void> {
-    const { authenticator, audit } = this.#context;
-    const renewing = renewed(authenticator, this.#principal!, payload.token);
-    renewing.catch((error: BusError) => audit.signInFailed(this.address, true, error));
-    const principal = await renewing;
+    const principal = await this.#renewals.judge(this.#principal!, payload.token);
     if (this.#isClosing) return;
     this.#outbound.send(frameText('authenticated', identity(principal), requestId));
     answerer.renew(principal);
@@ -248,8 +250,7 @@ export class Connection implements OutboundOwner {
     if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
       const message = `a first frame of ${bytes.length} bytes is longer than any token can make it`;
       const error = new BusError('UNAUTHENTICATED', message);
-      this.#context.audit.signInFailed(this.address, true, error);
-      this.#expel(error);
+      this.#expel(this.#context.signIns.failed(error, this.address, 'shown'));
       return;
     }
     const text = bytes.toString();
@@ -322,7 +323,7 @@ export class Connection implements OutboundOwner {
     if (this.#isClosing) return;
     this.#log('info', 'connection ended', { code: error.code, reason: error.message });
     this.#refuse(error, requestId);
-    const isForNow = error.code === 'AUTH_UNAVAILABLE';
+    const isForNow = error.code === 'AUTH_UNAVAILABLE' || error.code === 'RATE_LIMITED';
     this.#leave(isForNow ? CLOSE_TRY_AGAIN : CLOSE_POLICY, error.message);
   }
 

@@ -3,12 +3,11 @@ import type { Duplex } from 'node:stream';
 import { ulid } from 'ulid';
 import { type PerMessageDeflateOptions, WebSocketServer } from 'ws';
 import { openAuthenticator } from '../auth/open-authenticator.js';
-import type { Authenticator, Principal } from '../auth/principal.js';
+import type { Principal } from '../auth/principal.js';
 import { RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
 import { internalsOf } from '../main/internals.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../main/system-events.js';
-import { BusError } from '../protocol/errors.js';
 import {
   GATEWAY_DRAIN_MS,
   GATEWAY_GOODBYE_MS,
@@ -19,7 +18,6 @@ import { quote } from '../protocol/quote.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
 import { Audit } from './audit.js';
-import { asRefusal, bearerToken } from './authentication.js';
 import { Budgets } from './budget/budgets.js';
 import { Connection, type ConnectionContext } from './connection.js';
 import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
@@ -34,6 +32,7 @@ import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
 import { SharedFrames } from './shared-frames.js';
+import { SignIns } from './sign-ins.js';
 import { ToldRefusals } from './told-refusals.js';
 import type { Peer } from './trusted-proxies.js';
 import { TurnQueue } from './turn-queue.js';
@@ -46,7 +45,7 @@ import { SERVER_NAME } from './version.js';
  */
 export class Gateway {
   readonly #settings: GatewaySettings;
-  readonly #authenticator: Authenticator;
+  readonly #signIns: SignIns;
   readonly #admission: Admission;
   readonly #sockets: WebSocketServer;
   readonly #context: ConnectionContext;
@@ -79,12 +78,15 @@ export class Gateway {
     this.#log = log;
     this.#admission = new Admission(settings, auth === undefined);
     if (!isMounted) this.#listener = new GatewayListener(settings, log);
-    this.#authenticator = openAuthenticator(auth, { log });
-    this.#authenticator.onRevoked((principal) => this.#revoke(principal));
-    this.#context = {
-      ...contextOf(endpoint, settings, this.#authenticator, log),
-      logsFrames,
-    };
+    const audit = new Audit(
+      (count) => internalsOf(endpoint)?.census.noteAtDoor(count),
+      settings.audit ? log : undefined,
+    );
+    const authenticator = openAuthenticator(auth, { log });
+    this.#signIns = new SignIns(authenticator, audit, settings.maxFailedSignInsPerSecond);
+    this.#signIns.onRevoked((principal) => this.#revoke(principal));
+    const shared = { endpoint, settings, signIns: this.#signIns, audit, log, logsFrames };
+    this.#context = contextOf(shared);
     this.#declined = new DeclinedUpgrades(
       (request, response) => this.request(request, response),
       settings.keepAliveMs,
@@ -172,7 +174,6 @@ export class Gateway {
       isWelcome = true;
     };
     this.#upgrade(request, stream, head, peer, onWelcome).catch((error: unknown) => {
-      this.#noteSignIn(request, peer, error);
       this.#tellRefused(peer.address, error);
       const refusal = { status: httpStatusOf(error), error: errorData(error) };
       // A page that may not connect at all learns nothing.
@@ -209,33 +210,20 @@ export class Gateway {
   ): Promise<void> {
     this.#checkUpgrade(request, peer);
     onWelcome();
-    const token = bearerToken(request.headers.authorization);
-    const isOpen = token !== undefined || !this.#authenticator.isRequired;
+    const { address } = peer;
+    const token = this.#signIns.tokenOf(request.headers.authorization, address);
+    const isOpen = token !== undefined || !this.#signIns.isRequired;
     // Who shows a token at once must not be held up by those who have shown none.
-    const place = this.#admission.enter(peer.address, isOpen);
+    const place = this.#admission.enter(address, isOpen);
     // However the connection ends, and be it before it is one.
     stream.once('close', () => place.leave());
     if (stream.destroyed) place.leave();
-    const principal = isOpen ? await this.#authenticate(token) : undefined;
+    const principal = isOpen ? await this.#signIns.authenticate(token, address) : undefined;
     if (this.#isClosing) throw stopping();
     this.#sockets.handleUpgrade(request, stream, head, (socket) => {
       const id = ulid();
       this.#add(new Connection({ id, place, socket, stream, principal }, this.#context));
     });
-  }
-
-  /** What is refused for other reasons than who asks is an ordinary refusal. */
-  #noteSignIn({ headers }: IncomingMessage, { address }: Peer, error: unknown): void {
-    if (!(error instanceof BusError) || error instanceof Refusal) return;
-    this.#context.audit.signInFailed(address, headers.authorization !== undefined, error);
-  }
-
-  async #authenticate(token: string | undefined): Promise<Principal> {
-    try {
-      return await this.#authenticator.authenticate(token);
-    } catch (error) {
-      throw asRefusal(error);
-    }
   }
 
   /** @throws Refusal */
@@ -294,7 +282,7 @@ export class Gateway {
   #release(): void {
     clearInterval(this.#heartbeat);
     this.#listener?.release();
-    this.#authenticator.close();
+    this.#signIns.close();
   }
 }
 
@@ -306,12 +294,10 @@ const COMPRESSION: PerMessageDeflateOptions = {
   zlibDeflateOptions: { level: 3 },
 };
 
-function contextOf(
-  endpoint: BusEndpoint,
-  settings: GatewaySettings,
-  authenticator: Authenticator,
-  log: GatewayLogger,
-): Omit<ConnectionContext, 'logsFrames'> {
+type Given = 'endpoint' | 'settings' | 'signIns' | 'audit' | 'log' | 'logsFrames';
+
+function contextOf(given: Pick<ConnectionContext, Given>): ConnectionContext {
+  const { settings } = given;
   const { maxPublishPerSecond, maxSubscribePerSecond, maxQueriesPerSecond } = settings;
   const perConnection = {
     ...(maxPublishPerSecond > 0 && { publishPerSecond: maxPublishPerSecond }),
@@ -320,19 +306,12 @@ function contextOf(
   };
   const frames = new SharedFrames();
   return {
-    endpoint,
-    settings,
-    authenticator,
-    log,
+    ...given,
     rates: new RateLimiter({ perConnection }),
     budgets: new Budgets(settings),
     texts: new TextsByPrincipal(),
     frames,
     turns: new TurnQueue(() => frames.forget()),
-    audit: new Audit(
-      (count) => internalsOf(endpoint)?.census.noteAtDoor(count),
-      settings.audit ? log : undefined,
-    ),
     server: SERVER_NAME,
   };
 }

@@ -57,11 +57,11 @@ export class GatewayMetrics {
   }
 
   #addDoorCounters(atDoors: (count: DoorCount) => number): void {
-    const failures = ['missing', 'refused', 'unavailable'] as const;
+    const failures = ['missing', 'refused', 'unavailable', 'limited'] as const;
     this.#add(
       'counter',
       'auth_failures_total',
-      'Sign-ins that failed: no token, one that was refused, or no way to judge it.',
+      'Sign-ins that failed: no token, one that was refused, no way to judge it, or too many.',
       () => failures.map((reason): Value => [{ reason }, atDoors(`signIn.${reason}`)]),
     );
     const results = ['done', 'refused', 'failed'] as const;

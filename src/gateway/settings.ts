@@ -12,6 +12,7 @@ import {
   CONNECTIONS_PER_ADDRESS_MAX,
   CONNECTS_PER_SECOND,
   DRAIN_BYTES_PER_SECOND_MIN,
+  FAILED_SIGN_INS_PER_SECOND,
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
   HTTP_KEEP_ALIVE_MS,
@@ -36,6 +37,7 @@ export interface GatewaySettings extends BudgetLimits {
   readonly maxConnectionsPerAddress: number;
   /** 0: no limit, here and below. */
   readonly maxConnectsPerSecond: number;
+  readonly maxFailedSignInsPerSecond: number;
   /** Connections that have shown no token yet. */
   readonly maxUnauthenticated: number;
   readonly maxUnauthenticatedPerAddress: number;
@@ -75,6 +77,7 @@ const INTEGERS = {
   maxConnections: [CONNECTIONS_MAX, 1, 1_000_000],
   maxConnectionsPerAddress: [CONNECTIONS_PER_ADDRESS_MAX, 1, 1_000_000],
   maxConnectsPerSecond: [0, 0, RATE_MAX],
+  maxFailedSignInsPerSecond: [0, 0, RATE_MAX],
   maxSubscriptions: [BUDGET_LIMITS.maxSubscriptions, 1, 1_000_000],
   maxSubscriptionsPerPrincipal: [BUDGET_LIMITS.maxSubscriptionsPerPrincipal, 1, COUNT_MAX],
   maxPatterns: [BUDGET_LIMITS.maxPatterns, 1, COUNT_MAX],
@@ -158,8 +161,11 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
   if (faults.length > 0) throw faulty(faults);
   const isLocal = isLoopbackHost(settings.host);
   if (!isLocal && settings.auth === undefined) throw insecure(settings.host);
-  const isRateGiven = isLocal || options.maxConnectsPerSecond !== undefined;
-  if (!isRateGiven) settings.maxConnectsPerSecond = CONNECTS_PER_SECOND;
+  if (!isLocal) {
+    settings.maxConnectsPerSecond = options.maxConnectsPerSecond ?? CONNECTS_PER_SECOND;
+    settings.maxFailedSignInsPerSecond =
+      options.maxFailedSignInsPerSecond ?? FAILED_SIGN_INS_PER_SECOND;
+  }
   return Object.freeze(settings);
 }
 

@@ -94,6 +94,8 @@ export interface MountOptions {
   maxConnectionsPerAddress?: number;
   /** New connections a second from one address; default: no limit on this machine, else 100. */
   maxConnectsPerSecond?: number;
+  /** Tokens that do not hold, a second from one address, before no more are looked at; default: no limit on this machine, else 100. */
+  maxFailedSignInsPerSecond?: number;
   /** Connections that have shown no token yet, of all; default 1024. */
   maxUnauthenticated?: number;
   /** The same of one address; default 64. */

@@ -3,6 +3,7 @@ export const DOOR_COUNTS = [
   'signIn.missing',
   'signIn.refused',
   'signIn.unavailable',
+  'signIn.limited',
   'backup.done',
   'backup.refused',
   'backup.failed',

@@ -254,9 +254,14 @@ export const UNAUTHENTICATED_PER_ADDRESS_MAX = 64;
 export const AUTHENTICATE_MS = 10_000;
 /** The first frame holds a token and little else. */
 export const AUTHENTICATE_FRAME_BYTES_MAX = TOKEN_LENGTH_MAX + KIB;
+/** New tokens that are judged on a connection that lives. An honest client shows one in minutes. */
+export const RENEWALS_PER_SECOND = 4;
+/** Of these, those that wait for the one before. */
+export const RENEWALS_WAITING_MAX = 8;
 /** From one address, where the server can be reached from other machines. */
 export const CONNECTS_PER_SECOND = 100;
-/** Addresses whose rate is remembered; beyond, the one unseen longest starts afresh. */
+export const FAILED_SIGN_INS_PER_SECOND = 100;
+/** Addresses whose rates are remembered; beyond, the one unseen longest starts afresh. */
 export const ADDRESSES_RATED_MAX = 10_000;
 /** How long a connection that the server ends may take to say goodbye. */
 export const CLOSE_HANDSHAKE_MS = 5000;

@@ -37,6 +37,17 @@ describe('a token bucket', () => {
     expect(bucket.take(1)).toBe(100);
   });
 
+  it('owes for what has happened already, and no more than one second of it', () => {
+    const { now, pass } = clock();
+    const bucket = new TokenBucket(10, now);
+    for (let n = 0; n < 12; n++) bucket.spend(1);
+    expect(bucket.waitMs(1)).toBe(300);
+    for (let n = 0; n < 1000; n++) bucket.spend(1);
+    expect(bucket.waitMs(1)).toBe(1100);
+    pass(1100);
+    expect(bucket.take(1)).toBe(0);
+  });
+
   it('takes nothing when it is asked only', () => {
     const { now } = clock();
     const bucket = new TokenBucket(2, now);

@@ -38,6 +38,7 @@ describe('a config file', () => {
       maxConnections: 1,
       maxConnectionsPerAddress: 1,
       maxConnectsPerSecond: 0,
+      maxFailedSignInsPerSecond: 0,
       maxSubscriptions: 1,
       maxFrameBytes: 1024,
       maxOutboundBytes: 1024,

@@ -254,6 +254,7 @@ describe('the options', () => {
     expect(parseGatewaySettings({ host: '0.0.0.0', auth })).toMatchObject({
       host: '0.0.0.0',
       maxConnectsPerSecond: 100,
+      maxFailedSignInsPerSecond: 100,
     });
     expect(parseGatewaySettings({}).maxConnectsPerSecond).toBe(0);
     expect(() => parseGatewaySettings({ host: '0.0.0.0' })).toThrow(

@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Grants } from '../../src/auth/auth-options.js';
+import { RENEWALS_PER_SECOND } from '../../src/protocol/limits.js';
 import { openGateway, type TestGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
@@ -25,6 +26,24 @@ async function asAlice(gateway: TestGateway, shown: string): Promise<SocketClien
   const client = new SocketClient(gateway.port, { headers: { authorization } });
   await client.next('welcome');
   return client;
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Counts the signatures that are looked at; the first one waits until it is told to go on. */
+function holdFirstSignature() {
+  const verify = crypto.subtle.verify.bind(crypto.subtle);
+  let goOn = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const looked = vi.spyOn(crypto.subtle, 'verify').mockImplementation(async (...what) => {
+    if (looked.mock.calls.length === 1) await held;
+    return verify(...what);
+  });
+  return { looked, goOn };
 }
 
 describe('a new token on a connection that lives', () => {
@@ -83,5 +102,54 @@ describe('a new token on a connection that lives', () => {
     expect((await client.ask('publish', { event })).type).toBe('published');
     await client.ask('authenticate', { token: await token({ publish: ['a.*'] }) });
     expect((await client.ask('publish', { event })).payload.code).toBe('RATE_LIMITED');
+  });
+
+  it('counts as the last one even if another that was shown before it takes longer to judge', async () => {
+    const gateway = await openGateway({ auth: { jwt } });
+    const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
+    const { goOn } = holdFirstSignature();
+    const first = await token({ publish: ['first.*'] });
+    const last = await token({ publish: ['last.*'] });
+    client.send({ type: 'authenticate', requestId: 1, payload: { token: first } });
+    client.send({ type: 'authenticate', requestId: 2, payload: { token: last } });
+    // Time enough for the second to be judged, if anybody did.
+    const answered: unknown[] = [];
+    for (let pings = 0; pings < 10; ) {
+      client.send({ type: 'ping', requestId: 'ping' });
+      const { requestId } = await client.next();
+      if (requestId === 'ping') pings++;
+      else answered.push(requestId);
+    }
+    goOn();
+    while (answered.length < 2) answered.push((await client.next()).requestId);
+    expect(answered).toEqual([1, 2]);
+    const publish = (topic: string) => client.ask('publish', { event: { ...event, topic } });
+    expect((await publish('first.a')).payload.code).toBe('FORBIDDEN');
+    expect((await publish('last.a')).type).toBe('published');
+  });
+
+  it('is judged no more often than a few times a second, and few wait for it', async () => {
+    const gateway = await openGateway({ auth: { jwt }, audit: true });
+    const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+    const { looked, goOn } = holdFirstSignature();
+    goOn();
+    const forged = (await token({ publish: ['*'] })).replace(/.{4}$/, 'AAAA');
+    const codes: string[] = [];
+    for (let n = 0; n < 100; n++) {
+      client.send({ type: 'authenticate', requestId: n, payload: { token: forged } });
+    }
+    for (let n = 0; n < 100; n++) {
+      const { payload } = await client.next('error');
+      codes.push(payload.code);
+      if (payload.code === 'RATE_LIMITED') expect(payload.details.retryAfterMs).toBeGreaterThan(0);
+    }
+    expect(looked).toHaveBeenCalledTimes(RENEWALS_PER_SECOND);
+    expect(codes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(100 - RENEWALS_PER_SECOND);
+    expect((await client.ask('publish', { event })).type).toBe('published');
+    const told = gateway.logs.filter(({ message }) => message === 'audit');
+    expect(told.filter(({ fields }) => fields.result === 'limited')).toHaveLength(
+      100 - RENEWALS_PER_SECOND,
+    );
   });
 });

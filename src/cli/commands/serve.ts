@@ -20,6 +20,7 @@ export interface ServeOptions
     | 'maxConnections'
     | 'maxConnectionsPerAddress'
     | 'maxConnectsPerSecond'
+    | 'maxFailedSignInsPerSecond'
     | 'maxSubscriptions'
     | 'maxPublishPerSecond'
     | 'maxSubscribePerSecond'
@@ -47,6 +48,7 @@ const COUNTS = [
   ['max-connections', 1, 'default 10000'],
   ['max-connections-per-address', 1, 'default 256'],
   ['max-connects-per-second', 0, 'per address, 0: no limit; default on a public host: 100'],
+  ['max-failed-sign-ins-per-second', 0, 'the same of tokens that do not hold'],
   ['max-subscriptions', 1, 'per connection; default 128'],
   ['max-publish-per-second', 0, 'events per connection, 0: no limit; default 0'],
   ['max-subscribe-per-second', 0, 'per connection, 0: no limit; default 0'],

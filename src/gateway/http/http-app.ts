@@ -8,7 +8,6 @@ import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
 import { WIRE_PATH } from '../../protocol/wire.js';
 import { Refusal } from '../admission.js';
-import { asRefusal, bearerToken } from '../authentication.js';
 import { errorData } from '../error-data.js';
 import { isNormalPath, pathOf } from '../http.js';
 import { BodyBudget, roomIn } from './body.js';
@@ -109,15 +108,14 @@ export function createHttpApp(context: HttpContext): HttpApp {
 
 /** A spread would leave out what a class inherits. */
 function contextOf(context: HttpContext): Omit<RouteContext, 'closing'> {
-  const { endpoint, authenticator, rates, budgets, texts, turns, audit, settings, log } = context;
+  const { endpoint, signIns, rates, budgets, texts, turns, settings, log } = context;
   return {
     endpoint,
-    authenticator,
+    signIns,
     rates,
     budgets,
     texts,
     turns,
-    audit,
     settings,
     log,
     bodies: new BodyBudget(),
@@ -197,9 +195,9 @@ async function run(
   context: RouteContext,
 ): Promise<void> {
   try {
-    const principal = isPublic ? ANYBODY : await authenticated(request, context);
-    const parameters = new Parameters(request.url ?? '/');
     const address = context.addressOf(request);
+    const principal = isPublic ? ANYBODY : await authenticated(request, address, context);
+    const parameters = new Parameters(request.url ?? '/');
     const budget = context.budgets.open(principal, address);
     response.once('close', () => budget.close());
     if (response.destroyed) budget.close();
@@ -218,19 +216,13 @@ async function run(
 
 const ANYBODY: Principal = await openAccess().authenticate(undefined);
 
-/** @throws BusError `UNAUTHENTICATED` */
-async function authenticated(
-  request: IncomingMessage,
-  { authenticator, audit, addressOf }: RouteContext,
+/** @throws BusError `UNAUTHENTICATED`, `AUTH_UNAVAILABLE`, `RATE_LIMITED` */
+function authenticated(
+  { headers }: IncomingMessage,
+  address: string,
+  { signIns }: RouteContext,
 ): Promise<Principal> {
-  const { authorization } = request.headers;
-  try {
-    return await authenticator.authenticate(bearerToken(authorization));
-  } catch (error) {
-    const refusal = asRefusal(error);
-    audit.signInFailed(addressOf(request), authorization !== undefined, refusal);
-    throw refusal;
-  }
+  return signIns.authenticate(signIns.tokenOf(headers.authorization, address), address);
 }
 
 function tellFailure(request: IncomingMessage, error: unknown, { log }: RouteContext): void {

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Authenticator } from '../../auth/principal.js';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../main/bus.js';
-import type { Audit } from '../audit.js';
 import type { Budgets } from '../budget/budgets.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
+import type { SignIns } from '../sign-ins.js';
 import type { TurnQueue } from '../turn-queue.js';
 import type { BodyBudget } from './body.js';
 import type { HttpOutboundLimits } from './http-outbound.js';
@@ -13,12 +12,11 @@ import type { HttpOutboundLimits } from './http-outbound.js';
 /** What the HTTP doors need of the gateway that they belong to. */
 export interface HttpContext {
   readonly endpoint: BusEndpoint;
-  readonly authenticator: Authenticator;
+  readonly signIns: SignIns;
   readonly rates: RateLimiter;
   readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
-  readonly audit: Audit;
   readonly settings: HttpOutboundLimits & {
     readonly heartbeatMs: number;
     /** Stands before every path; `''`, or `/bus`. */

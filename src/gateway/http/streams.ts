@@ -36,7 +36,7 @@ export class Streams {
     const heartbeatMs = Math.min(context.settings.heartbeatMs, SSE_HEARTBEAT_MS);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     this.#heartbeat.unref();
-    context.authenticator.onRevoked((principal) => {
+    context.signIns.onRevoked((principal) => {
       for (const stream of this.#open) if (stream.principal === principal) stream.end(revoked());
     });
   }

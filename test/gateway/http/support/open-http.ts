@@ -9,6 +9,7 @@ import { Budgets } from '../../../../src/gateway/budget/budgets.js';
 import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
 import { createHttpApp, type HttpApp } from '../../../../src/gateway/http/http-app.js';
 import type { HttpContext } from '../../../../src/gateway/http/http-context.js';
+import { SignIns } from '../../../../src/gateway/sign-ins.js';
 import { TurnQueue } from '../../../../src/gateway/turn-queue.js';
 import { BusError } from '../../../../src/protocol/errors.js';
 import { FakeEndpoint } from '../../support/fake-endpoint.js';
@@ -35,14 +36,14 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
   const { principals, settings, ...context } = given;
   const endpoint = new FakeEndpoint();
   const listeners: ((principal: Principal) => void)[] = [];
+  const authenticator = principals === undefined ? openAccess() : tokens(principals, listeners);
   const app = createHttpApp({
     endpoint,
-    authenticator: principals === undefined ? openAccess() : tokens(principals, listeners),
+    signIns: new SignIns(authenticator, new Audit(() => {}), 0),
     rates: new RateLimiter(),
     budgets: new Budgets(),
     texts: new TextsByPrincipal(),
     turns: new TurnQueue(),
-    audit: new Audit(() => {}),
     settings: {
       maxOutboundBytes: 1024 * 1024,
       stallMs: 10_000,
