@@ -6,6 +6,7 @@ import {
   CLIENT_PUBLISHES_IN_FLIGHT,
   CLIENT_RESEND_MARGIN_MS,
 } from '../protocol/limits.js';
+import { StoredAck } from '../protocol/stored-ack.js';
 import type { ServerFrame } from '../protocol/wire.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 import { invalid, serverError } from './server-frame.js';
@@ -175,10 +176,10 @@ export class Outbox {
     const entry = typeof id === 'number' ? this.#inFlight.get(id) : undefined;
     if (entry === undefined) return false;
     if (frame.type === 'published') {
-      const { acks } = frame.payload;
+      const { acks, cursor } = frame.payload;
       checkAcks(entry.parcel, acks);
       this.#land(id as number, entry);
-      if (!entry.isAbandoned) entry.parcel.resolve(ownAcks(entry, acks));
+      if (!entry.isAbandoned) entry.parcel.resolve(ownAcks(entry, acks, cursor));
     } else if (frame.type === 'error')
       this.#refused(id as number, entry, serverError(frame.payload));
     else throw invalid(`${frame.type} is no answer to a publish`);
@@ -317,12 +318,24 @@ function checkAcks({ events }: Parcel, acks: readonly PublishAck[]): void {
   throw invalid(`${acks.length} acks do not fit the ${events.length} events that were published`);
 }
 
-/** What was stored at its first sending is no duplicate where only this publish can have its id. */
-function ownAcks({ parcel, isRepeated }: Entry, acks: readonly PublishAck[]): PublishAck[] {
-  if (!isRepeated) return [...acks];
-  return acks.map((ack, at) =>
-    ack.duplicate && parcel.events[at]!.hasOwnId ? { ...ack, duplicate: false } : ack,
-  );
+/**
+ * What was stored at its first sending is no duplicate where only this publish can have its id. `cursor` stands before what this
+ * sending stored.
+ */
+function ownAcks(
+  { parcel, isRepeated }: Entry,
+  acks: readonly PublishAck[],
+  cursor: string | undefined,
+): PublishAck[] {
+  const before = cursor === undefined ? undefined : { cursor };
+  return acks.map((ack, at) => {
+    const { id, topic, shard, sequence, durability, duplicate } = ack;
+    if (duplicate) {
+      return isRepeated && parcel.events[at]!.hasOwnId ? { ...ack, duplicate: false } : ack;
+    }
+    if (before === undefined || sequence === undefined) return ack;
+    return new StoredAck(id, topic, shard, sequence, durability, before);
+  });
 }
 
 /** The server refused the last sending, and may have stored an earlier one: but for what it says is stored. */

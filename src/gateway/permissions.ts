@@ -1,9 +1,10 @@
 import type { Principal } from '../auth/principal.js';
 import { BusError } from '../protocol/errors.js';
-import type { EventInput } from '../protocol/event.js';
+import type { EventInput, PublishAck } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
 import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
+import { StoredAck } from '../protocol/stored-ack.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
 
 /**
@@ -63,6 +64,17 @@ export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
   if (isRevoked) throw new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed');
   if (expiresAt === undefined || Date.now() < expiresAt) return;
   throw new BusError('UNAUTHENTICATED', 'the token has expired');
+}
+
+/**
+ * Where the logs stood before what these acks tell of, for whoever may read what comes after it: to others it would only tell
+ * how much is published.
+ */
+export function cursorBefore(
+  { readable }: Principal,
+  acks: readonly PublishAck[],
+): string | undefined {
+  return readable.length === 0 ? undefined : StoredAck.cursorBefore(acks);
 }
 
 export function patternCount(filter: FilterData): number {

@@ -19,6 +19,7 @@ import type { Outbound } from './outbound.js';
 import {
   assertMayAdminister,
   assertMayRead,
+  cursorBefore,
   patternCount,
   permittedEvents,
 } from './permissions.js';
@@ -159,7 +160,9 @@ export class RequestAnswerer {
     let acks: PublishAck[];
     if (isMany) acks = await this.#endpoint.publishMany(events, options);
     else acks = [await this.#endpoint.publish(events[0]!, options)];
-    this.#outbound.send(frameText('published', { acks }, requestId));
+    const cursor = cursorBefore(this.#principal, acks);
+    const answer = cursor === undefined ? { acks } : { acks, cursor };
+    this.#outbound.send(frameText('published', answer, requestId));
   }
 
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {

@@ -5,6 +5,7 @@
 import { ACK_REFUSED } from '../link/link-records.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
+import type { Before } from '../protocol/stored-ack.js';
 import { ackOf, type PendingPublish } from './pending-publish.js';
 
 export class ManyPublish {
@@ -17,6 +18,7 @@ export class ManyPublish {
   constructor(
     readonly ids: readonly string[],
     readonly topics: readonly string[],
+    readonly before: Before,
     readonly resolve: (acks: PublishAck[]) => void,
     readonly reject: (error: BusError) => void,
   ) {
@@ -35,8 +37,9 @@ export class ManyPublish {
       this.fail(index, error!);
       return;
     }
-    const ack = ackOf(this.ids[index]!, this.topics[index]!, shard, kind, sequence);
-    this.#conclude(index, ack);
+    const id = this.ids[index]!;
+    const topic = this.topics[index]!;
+    this.#conclude(index, ackOf(id, topic, shard, kind, sequence, this.before));
   }
 
   fail(index: number, error: BusError): void {

@@ -11,6 +11,7 @@ import {
 } from '../link/link-records.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Durability, PublishAck } from '../protocol/event.js';
+import { type Before, StoredAck } from '../protocol/stored-ack.js';
 
 export interface PendingPublish {
   /** Called once for each time that it was put in the queue, in that order. */
@@ -24,6 +25,7 @@ export function ackOf(
   shard: number,
   kind: number,
   sequence: number,
+  before: Before,
 ): PublishAck {
   const duplicate = kind === ACK_DUPLICATE || kind === ACK_DUPLICATE_WRITTEN;
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
@@ -31,7 +33,9 @@ export function ackOf(
   const durability: Durability = isWritten ? 'written' : 'synced';
   // A repeat that a restarted shard had to judge again, whose first was pruned in the meantime.
   if (sequence === 0) return { id, topic, shard, durability, duplicate };
-  return { id, topic, shard, sequence, durability, duplicate };
+  // Where the other logs stood when the first was handed in, nobody knows any more.
+  if (duplicate) return { id, topic, shard, sequence, durability, duplicate };
+  return new StoredAck(id, topic, shard, sequence, durability, before);
 }
 
 export class SinglePublish implements PendingPublish {
@@ -41,6 +45,7 @@ export class SinglePublish implements PendingPublish {
   constructor(
     readonly id: string,
     readonly topic: string,
+    readonly before: Before,
     readonly resolve: (ack: PublishAck) => void,
     readonly reject: (error: BusError) => void,
   ) {}
@@ -48,7 +53,7 @@ export class SinglePublish implements PendingPublish {
   settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
     this.#settled();
     if (kind === ACK_REFUSED) this.reject(error!);
-    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence));
+    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence, this.before));
   }
 
   fail(error: BusError): void {

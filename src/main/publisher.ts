@@ -9,6 +9,7 @@ import { checkEventInput } from '../protocol/event-input.js';
 import { PUBLISH_MANY_MAX, TOPIC_ROUTES_CACHED_MAX } from '../protocol/limits.js';
 import { inputPayloadText } from '../protocol/payload.js';
 import { quote } from '../protocol/quote.js';
+import { LogPosition } from '../protocol/stored-ack.js';
 import { parseTimestamp } from '../protocol/timestamp.js';
 import { matchesPattern } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
@@ -52,6 +53,7 @@ const SYSTEM_SOURCE = 'millrace';
 const NO_OPTIONS: PublishOptions = Object.freeze({});
 
 export class Publisher {
+  readonly #epoch: string;
   readonly #proxies: readonly ShardProxy[];
   readonly #options: PublisherOptions;
   readonly #definitions: TopicDefinitions;
@@ -62,14 +64,18 @@ export class Publisher {
   readonly #unawaited: UnawaitedPublish;
   /** Of system events: telling their failures would make more of them. */
   readonly #unheard = new UnawaitedPublish(() => {});
+  /** Where all logs stood at the first publish since deliveries were last taken: no later than any of these publishes. */
+  #before: LogPosition | undefined;
   #closed: BusError | undefined;
 
   constructor(
+    epoch: string,
     proxies: readonly ShardProxy[],
     options: PublisherOptions,
     definitions: TopicDefinitions,
     onError: (error: BusError) => void,
   ) {
+    this.#epoch = epoch;
     this.#proxies = proxies;
     this.#options = options;
     this.#definitions = definitions;
@@ -83,7 +89,7 @@ export class Publisher {
       const { id, topic } = this.#encoder;
       const { signal } = options;
       return new Promise((resolve, reject) => {
-        const pending = new SinglePublish(id, topic, resolve, reject);
+        const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
         const waiter = this.#hand(route.proxy, pending);
         if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
@@ -141,8 +147,9 @@ export class Publisher {
     return count + this.#waiting.length;
   }
 
-  /** There may be room again. */
+  /** Deliveries were taken: there may be room again, and what is published from now on stands behind them. */
   pump(): void {
+    this.#before = undefined;
     this.#waiting.pump();
   }
 
@@ -160,6 +167,14 @@ export class Publisher {
     this.#waiting.close(this.#closed!);
   }
 
+  get #position(): LogPosition {
+    this.#before ??= new LogPosition(
+      this.#epoch,
+      this.#proxies.map(({ control }) => control.head),
+    );
+    return this.#before;
+  }
+
   #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
     // All are checked before any is handed over, so that a bad one leaves nothing behind.
     for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
@@ -167,7 +182,7 @@ export class Publisher {
     const ids: string[] = new Array(inputs.length);
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
-      const many = new ManyPublish(ids, topics, resolve, reject);
+      const many = new ManyPublish(ids, topics, this.#position, resolve, reject);
       const parts: (ManyPublishPart | undefined)[] = new Array(this.#proxies.length);
       const waiters: Waiter[] = [];
       for (let i = 0; i < inputs.length; i++) {

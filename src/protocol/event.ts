@@ -76,6 +76,12 @@ export interface PublishAck {
   readonly durability: Durability;
   /** The same id was stored on this topic before, within the dedupe window; this is its first position. */
   readonly duplicate: boolean;
+  /**
+   * `after` it come the events behind this one in its shard, and in the others those from where they stood when it was handed
+   * to the bus, or before: nothing that is published in answer to it is missed, and some earlier events may come besides. Made when it
+   * is asked for; not enumerable. Absent on ephemeral events and duplicates.
+   */
+  readonly cursor?: string;
 }
 
 /** What stands before an event type's first `_` or `.`: `agent` of `agent_status_changed`, `order` of `order.created`. */

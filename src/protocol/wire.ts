@@ -231,7 +231,11 @@ export interface ServerPayloads {
   };
   subscribed: { readonly subscription: string; readonly cursor: string; readonly epoch: string };
   unsubscribed: { readonly subscription: string };
-  published: { readonly acks: readonly PublishAck[] };
+  published: {
+    readonly acks: readonly PublishAck[];
+    /** Before all of them. Absent for who may read nothing, and where nothing was stored. */
+    readonly cursor?: string;
+  };
   result: Result;
   pong: { readonly time: string };
   events: {

@@ -26,6 +26,7 @@ export interface Exchange {
 
 export const JSON_TYPE = 'application/json';
 export const NDJSON_TYPE = 'application/x-ndjson';
+export const CURSOR_HEADER = 'millrace-cursor';
 
 type Headers = Readonly<Record<string, string | number>>;
 

@@ -5,10 +5,17 @@ import type { EventInput, PublishAck, PublishOptions } from '../../protocol/even
 import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../protocol/limits.js';
 import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
-import { assertStillHolds, permittedEvents } from '../permissions.js';
+import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
 import { bodyLines, type Line, parseEvents } from './body.js';
 import { eventOf, withPath } from './event-bodies.js';
-import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendError } from './exchange.js';
+import {
+  CURSOR_HEADER,
+  type Exchange,
+  headerOf,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  sendError,
+} from './exchange.js';
 import type { RouteContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
 import { httpStatusOf } from './http-status.js';
@@ -198,6 +205,8 @@ class AckStream {
   readonly #left = new AbortController();
   readonly #gone: Promise<void>;
   #count = 0;
+  /** Before the first batch, and so before all of them. */
+  #cursor: string | undefined;
 
   constructor(exchange: Exchange, { turns, settings, log }: RouteContext, type: string) {
     const { response } = exchange;
@@ -220,6 +229,7 @@ class AckStream {
   }
 
   add(acks: readonly PublishAck[]): void {
+    this.#cursor ??= cursorBefore(this.#exchange.principal, acks);
     for (const ack of acks) this.#write(JSON.stringify(ack));
   }
 
@@ -255,7 +265,8 @@ class AckStream {
   }
 
   #open(): void {
-    this.#exchange.response.writeHead(200, { 'content-type': this.#type });
+    const cursor = this.#cursor === undefined ? {} : { [CURSOR_HEADER]: this.#cursor };
+    this.#exchange.response.writeHead(200, { 'content-type': this.#type, ...cursor });
   }
 }
 

@@ -3,7 +3,7 @@ import type { EventInput, PublishAck, PublishOptions } from '../../protocol/even
 import { JsonScanner } from '../../protocol/json-scanner.js';
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../admission.js';
-import { permittedEvents } from '../permissions.js';
+import { cursorBefore, permittedEvents } from '../permissions.js';
 import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
 import {
   CLOUD_EVENT_BATCH_TYPE,
@@ -13,7 +13,14 @@ import {
   isBinaryMode,
 } from './cloud-events.js';
 import { eventOf, eventsOf, withPath } from './event-bodies.js';
-import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
+import {
+  CURSOR_HEADER,
+  type Exchange,
+  headerOf,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  sendText,
+} from './exchange.js';
 import type { RouteContext } from './http-context.js';
 import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-types.js';
 import { publishLines } from './publish-lines.js';
@@ -119,12 +126,22 @@ async function publishAll(
   }
 }
 
-function sendAcks({ response }: Exchange, acks: readonly PublishAck[], type: string): void {
+/**
+ * With the furthest cursor behind which all that answers these events will come: behind the one event, or else before
+ * all of them.
+ */
+function sendAcks(
+  { response, principal }: Exchange,
+  acks: readonly PublishAck[],
+  type: string,
+): void {
   const isLines = type === NDJSON_TYPE;
   const text = isLines
     ? acks.map((ack) => `${JSON.stringify(ack)}\n`).join('')
     : JSON.stringify(acks);
-  sendText(response, 200, type, text);
+  const before = cursorBefore(principal, acks);
+  const cursor = acks.length === 1 && before !== undefined ? acks[0]!.cursor : before;
+  sendText(response, 200, type, text, cursor === undefined ? {} : { [CURSOR_HEADER]: cursor });
 }
 
 /** @throws BusError `OPTION_INVALID` */

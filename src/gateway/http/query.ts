@@ -9,7 +9,14 @@ import { Refusal } from '../admission.js';
 import { readFor } from '../asked.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
-import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendText } from './exchange.js';
+import {
+  CURSOR_HEADER,
+  type Exchange,
+  headerOf,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  sendText,
+} from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, attributesOf, patternsOf } from './filter-parameters.js';
 import type { RouteContext } from './http-context.js';
 import { sendList } from './list-answer.js';
@@ -18,7 +25,6 @@ import { negotiate } from './media-types.js';
 /** `GET /v1/events`: history, as a list of any length, no faster than the client takes it. */
 const KNOWN = ['topic', 'since', 'until', 'after', ...ATTRIBUTE_PARAMETERS, 'limit', 'reverse'];
 const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE] as const;
-const CURSOR_HEADER = 'millrace-cursor';
 
 export async function queryEvents(exchange: Exchange, context: RouteContext): Promise<void> {
   const { request, principal } = exchange;
