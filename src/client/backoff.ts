@@ -1,3 +1,5 @@
+import type { BusError } from '../protocol/errors.js';
+
 /**
  * How long to wait before the next try: full jitter ("Exponential Backoff And Jitter", M. Brooker, AWS
  * Architecture Blog, 2015), so that the clients of a server that comes back do not come all at
@@ -15,4 +17,30 @@ export function backoffMs(attempt: number, limits: BackoffLimits, random: number
   const { baseMs, maxMs, floorMs } = limits;
   const ceiling = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 52));
   return Math.round(floorMs + random * Math.max(0, ceiling - floorMs));
+}
+
+/** What a server asks for it asks of all whom it refuses in one moment: each waits up to this share longer. */
+const SPREAD = 0.5;
+/** Beyond, a timer ends at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** At least `leastMs`, and up to half as long again. */
+export function spreadMs(leastMs: number, random: number): number {
+  return Math.min(Math.round(leastMs * (1 + SPREAD * random)), TIMER_MS_MAX);
+}
+
+/** `leastMs`: what the server asked for; 0 where it did not. */
+export function retryMs(
+  attempt: number,
+  limits: BackoffLimits,
+  leastMs: number,
+  random: number,
+): number {
+  return Math.max(backoffMs(attempt, limits, random), spreadMs(leastMs, random));
+}
+
+/** What the server asked for. */
+export function retryAfterMs({ details }: BusError): number {
+  const ms = details?.retryAfterMs;
+  return typeof ms === 'number' && ms > 0 && ms <= TIMER_MS_MAX ? ms : 0;
 }

@@ -1,7 +1,7 @@
 import type { BusError } from '../protocol/errors.js';
 import { CLIENT_STABLE_MS } from '../protocol/limits.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
-import { backoffMs } from './backoff.js';
+import { retryAfterMs, retryMs } from './backoff.js';
 import { Connection } from './connection.js';
 import type { ParsedConnectOptions } from './options.js';
 import type { OpenSocket } from './socket.js';
@@ -139,8 +139,7 @@ export class Link {
   #reconnect(error: BusError): void {
     const { reconnectBaseMs, reconnectMaxMs, reconnectFloorMs } = this.#options;
     const limits = { baseMs: reconnectBaseMs, maxMs: reconnectMaxMs, floorMs: reconnectFloorMs };
-    const waitMs = backoffMs(this.#attempts, limits, Math.random());
-    const retryInMs = Math.max(waitMs, retryAfterMs(error));
+    const retryInMs = retryMs(this.#attempts, limits, retryAfterMs(error), Math.random());
     this.#attempts++;
     this.#timer = setTimeout(() => this.#try(), retryInMs);
     this.#become('reconnecting', { error, attempt: this.#attempts, retryInMs });
@@ -160,9 +159,4 @@ export class Link {
     this.#state = state;
     this.#listener.onState({ state, previous, ...rest });
   }
-}
-
-export function retryAfterMs({ details }: BusError): number {
-  const ms = details?.retryAfterMs;
-  return typeof ms === 'number' && ms > 0 && ms < 2 ** 31 ? ms : 0;
 }

@@ -13,11 +13,11 @@ import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/fi
 import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
 import { errorOf, messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
+import { retryAfterMs, spreadMs } from './backoff.js';
 import { Coalescer, coalesced } from './coalescer.js';
 import { Delivery } from './delivery.js';
 import { Emitter } from './emitter.js';
 import { FilterUpdates } from './filter-updates.js';
-import { retryAfterMs } from './link.js';
 import type { Requests } from './requests.js';
 import { invalid, knownCode } from './server-frame.js';
 import { type ParsedSubscribeOptions, wireFrom } from './subscribe-options.js';
@@ -303,7 +303,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     if (error.code === 'CONNECTION_FAILED') return;
     if (error.code === 'BUS_CLOSED') this.#host.cut(error);
     else if (TRANSIENT.includes(error.code)) {
-      const ms = retryAfterMs(error) || CLIENT_SUBSCRIBE_RETRY_MS;
+      const ms = spreadMs(retryAfterMs(error) || CLIENT_SUBSCRIBE_RETRY_MS, Math.random());
       this.#retryTimer = setTimeout(() => this.open(), ms);
     } else this.fail(this.#withCursor(error));
   }

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { refused } from '../bus/support/failures.js';
 import { until } from '../bus/support/wait.js';
 import { connectTo } from './support/millrace-client.js';
@@ -14,6 +14,10 @@ import {
 /** A client whose server talks nonsense: it must neither throw, nor hang, nor believe it. */
 
 const event = { topic: 'a', type: 'agent_log', payload: 1 };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 describe('nonsense from the server', () => {
   const subscribed = { subscription: 'subscription-1', cursor: 'bad', epoch: 'e1' };
@@ -210,6 +214,24 @@ describe('what the server refuses', () => {
     const { client } = connectTo(server.url);
     await client.subscribe('a').ready;
     expect(server.count('subscribe')).toBe(3);
+  });
+
+  test('is asked for by each client at a time of its own, and by none too early', async () => {
+    const server = await WrongServer.start();
+    const payload = { code: 'RATE_LIMITED', message: 'slowly', details: { retryAfterMs: 60_000 } };
+    server.script = ({ type, requestId }, socket) => {
+      if (type === 'subscribe') send(socket, { type: 'error', requestId, payload });
+      return type === 'subscribe';
+    };
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const timer = vi.spyOn(globalThis, 'setTimeout');
+    const { client, states } = connectTo(server.url);
+    client.subscribe('a');
+    await until('the subscription waits', () => timer.mock.calls.some(([, ms]) => ms === 75_000));
+    server.welcome = { type: 'error', payload: { ...payload, code: 'AUTH_UNAVAILABLE' } };
+    server.sockets[0]!.terminate();
+    await until('the client waits', () => (states.at(-1)?.retryInMs ?? 0) > 1000);
+    expect(states.at(-1)).toMatchObject({ state: 'reconnecting', retryInMs: 75_000 });
   });
 
   test('for good ends the subscription, with its code and its cursor', async () => {
