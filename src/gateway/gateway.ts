@@ -177,7 +177,7 @@ export class Gateway {
       this.#tellRefused(peer.address, error);
       const refusal = { status: httpStatusOf(error), error: errorData(error) };
       // A page that may not connect at all learns nothing.
-      if (isWelcome && !this.#isClosing && this.#told.tell(request, stream, head, refusal)) return;
+      if (isWelcome && this.#told.tell(request, stream, head, refusal)) return;
       refuseUpgrade(stream, refusal.status, refusal.error);
     });
   }
@@ -210,6 +210,7 @@ export class Gateway {
   ): Promise<void> {
     this.#checkUpgrade(request, peer);
     onWelcome();
+    if (this.#isClosing) throw stopping();
     const { address } = peer;
     const token = this.#signIns.tokenOf(request.headers.authorization, address);
     const isOpen = token !== undefined || !this.#signIns.isRequired;
@@ -232,7 +233,6 @@ export class Gateway {
     if (path !== this.#settings.basePath + WIRE_PATH) {
       throw new Refusal(404, 'NOT_FOUND', `there is no WebSocket at ${quote(path)}`);
     }
-    if (this.#isClosing) throw stopping();
     this.#admission.checkRequest(request, peer);
     const offered = request.headers['sec-websocket-protocol'];
     if (offered === undefined || offersProtocol(offered)) return;

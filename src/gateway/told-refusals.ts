@@ -2,7 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { ErrorData } from '../protocol/errors.js';
-import { REFUSAL_TOLD_MS, REFUSALS_TOLD_MAX } from '../protocol/limits.js';
+import {
+  AUTHENTICATE_FRAME_BYTES_MAX,
+  REFUSAL_TOLD_MS,
+  REFUSALS_TOLD_MAX,
+} from '../protocol/limits.js';
 import { WIRE_PROTOCOL } from '../protocol/wire.js';
 import { frameText } from './frames.js';
 
@@ -14,15 +18,14 @@ import { frameText } from './frames.js';
 
 /** Beside the codes of RFC 6455 (7.4.2) and the status that others get: 429 is 4429. */
 const CLOSE_REFUSED = 4000;
-/** A goodbye fits, and nothing longer is taken. */
-const CONTROL_BYTES_MAX = 125;
 
 export class ToldRefusals {
   #open = 0;
   readonly #sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    maxPayload: CONTROL_BYTES_MAX,
+    // A client shows its token at once. To cut it for that might throw away what it was told.
+    maxPayload: AUTHENTICATE_FRAME_BYTES_MAX,
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(WIRE_PROTOCOL) ? WIRE_PROTOCOL : false),
   });

@@ -43,7 +43,9 @@ describe('the wait that a server asked for', () => {
         expect(Math.sign(waits[0]! - waits[1]!) * Math.sign(one - other)).toBeGreaterThanOrEqual(0);
       }),
     );
-    const drawnEvenly = Array.from({ length: 1000 }, (_, n) => retryMs(0, limits, 30_000, n / 1000));
+    const drawnEvenly = Array.from({ length: 1000 }, (_, n) =>
+      retryMs(0, limits, 30_000, n / 1000),
+    );
     const slots = new Set(drawnEvenly.map((ms) => Math.floor(ms / 1000)));
     expect([...slots]).toEqual(Array.from({ length: 15 }, (_, n) => 30 + n));
   });
