@@ -2,27 +2,20 @@ import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../protocol/errors.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { createManifest, endNew, ensureDirectory } from './directory.js';
-import type { Database } from './driver.js';
 import { DirectoryLock } from './lock.js';
 import type { LogIdentity } from './log-identity.js';
 import { identityOf } from './log-state.js';
-import { readManifest } from './manifest.js';
-import { markFile, readMark } from './mark.js';
-import { NameReader } from './names.js';
-import { RecordBuffer } from './record-buffer.js';
-import type { EventRow } from './row-decoder.js';
-import { RowDecoder } from './row-decoder.js';
-import { RowReader } from './row-reader.js';
-import { openForReading, shardFile } from './schema.js';
+import { type Manifest, readManifest } from './manifest.js';
+import { type PrunedId, PrunedStart } from './pruned-ids.js';
+import { ReshardSource } from './reshard-source.js';
+import { shardFile } from './schema.js';
 import { SqliteEventLog } from './sqlite-event-log.js';
-import { readUnflushedLimit } from './unflushed-limit.js';
-import { assertWalIsSound } from './wal-scan.js';
 
 /**
  * Copies a directory into a new one with another number of shards. Ids, order per topic, timestamps and recorded times
  * stay; sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are merged
- * by recorded time, so that it never runs backwards in a new shard either. The manifest is written last: an unfinished
- * copy is refused by whoever opens it.
+ * by recorded time, so that it never runs backwards in a new shard either. Ids of events that were pruned lately are
+ * still known in the copy. The manifest is written last: an unfinished copy is refused by whoever opens it.
  */
 export interface ReshardOptions {
   readonly from: string;
@@ -42,12 +35,15 @@ export interface ReshardProgress {
   readonly total: number;
 }
 
+export interface ReshardResult extends ReshardProgress {
+  /** What the source has lost, by its own evidence: opening it would tell its subscribers. */
+  readonly losses: readonly string[];
+}
+
 const BATCH_EVENTS = 1024;
-const ROWS_PER_RANGE = 256;
-const BUFFER_BYTES = 64 * 1024;
 
 /** @throws BusError `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `OPTION_INVALID` */
-export function reshard(options: ReshardOptions): ReshardProgress {
+export function reshard(options: ReshardOptions): ReshardResult {
   const { from, to, shards } = options;
   const manifest = readManifest(from);
   if (manifest === undefined) {
@@ -62,9 +58,7 @@ export function reshard(options: ReshardOptions): ReshardProgress {
     ensureDirectory(to);
     const targetLock = DirectoryLock.acquire(to);
     try {
-      const progress = copy(options, manifest.shards, identityOf(target));
-      endNew(to, target);
-      return progress;
+      return copy(options, manifest, target);
     } finally {
       targetLock.release();
     }
@@ -73,23 +67,91 @@ export function reshard(options: ReshardOptions): ReshardProgress {
   }
 }
 
-function copy(
+function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): ReshardResult {
+  const { from, to } = options;
+  const sources: ReshardSource[] = [];
+  const losses: string[] = [];
+  try {
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      const source = ReshardSource.open(from, manifest, shard);
+      if (source === undefined) continue;
+      sources.push(source);
+      const { head, loss } = source;
+      if (loss !== undefined) losses.push(`shard ${shard} ends at ${head}: ${loss.reason}`);
+    }
+    const identity = identityOf(target);
+    copyPrunedIds(options, sources, identity);
+    const { events, total, heads } = copyEvents(options, sources, identity);
+    endNew(to, { ...target, heads });
+    return { events, total, losses };
+  } finally {
+    for (const source of sources) source.close();
+  }
+}
+
+/** A repeat of what retention has removed in the last minutes is still one in the copy. */
+function copyPrunedIds(
   options: ReshardOptions,
-  sourceShards: number,
+  sources: readonly ReshardSource[],
   identity: LogIdentity,
-): ReshardProgress {
-  const { from, to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
+): void {
+  const { to, shards, recordedUntil = Number.POSITIVE_INFINITY } = options;
   const route = options.shardOf ?? shardOf;
-  const sources: Source[] = [];
+  const ids = sources.map((source) => new Ahead(source.prunedIds()));
+  const firstAt = oldest(sources)?.nextAt;
+  const recordedAt = firstAt ?? Math.max(0, ...sources.map(({ prunedAt }) => prunedAt));
+  const starts: PrunedStart[] = [];
+  try {
+    for (let shard = 0; shard < shards; shard++) {
+      starts.push(new PrunedStart(shardFile(to, shard), shard, identity));
+    }
+    for (let from = oldest(ids); from !== undefined; from = oldest(ids)) {
+      const id = from.take();
+      const at = Math.min(id.recorded_at, recordedUntil);
+      starts[route(id.topic, shards)]!.add({ ...id, recorded_at: at });
+    }
+    for (const start of starts) start.end(Math.min(recordedAt, recordedUntil));
+  } finally {
+    for (const start of starts) start.close();
+  }
+}
+
+/** Ids of one source, and a look at the next. */
+class Ahead {
+  readonly #ids: Iterator<PrunedId>;
+  #next: IteratorResult<PrunedId>;
+
+  constructor(ids: Iterator<PrunedId>) {
+    this.#ids = ids;
+    this.#next = ids.next();
+  }
+
+  get nextAt(): number | undefined {
+    return this.#next.done === true ? undefined : this.#next.value.recorded_at;
+  }
+
+  take(): PrunedId {
+    const { value } = this.#next as IteratorYieldResult<PrunedId>;
+    this.#next = this.#ids.next();
+    return value;
+  }
+}
+
+function copyEvents(
+  options: ReshardOptions,
+  sources: readonly ReshardSource[],
+  identity: LogIdentity,
+): ReshardProgress & { heads: number[] } {
+  const { to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
+  const route = options.shardOf ?? shardOf;
   const targets: SqliteEventLog[] = [];
   const pending = new Array<number>(shards).fill(0);
+  const total = sources.reduce((sum, source) => sum + source.head, 0);
   let events = 0;
   try {
-    for (let shard = 0; shard < sourceShards; shard++) sources.push(new Source(from, shard));
     for (let shard = 0; shard < shards; shard++) {
       targets.push(new SqliteEventLog({ file: shardFile(to, shard), shard, identity }));
     }
-    const total = sources.reduce((sum, source) => sum + source.head, 0);
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
       const { topic, recordedAt, bytes } = source.take();
       const shard = route(topic, shards);
@@ -103,9 +165,8 @@ function copy(
     }
     for (const target of targets) commit(target, true);
     onProgress?.({ events, total });
-    return { events, total };
+    return { events, total, heads: targets.map(({ head }) => head) };
   } finally {
-    for (const source of sources) source.close();
     for (const target of targets) target.close();
   }
 }
@@ -115,65 +176,14 @@ function commit(log: SqliteEventLog, synced: boolean): void {
   while (log.maintain());
 }
 
-/** The source whose next event was recorded first; of equal ones the first. */
-function oldest(sources: readonly Source[]): Source | undefined {
-  let best: Source | undefined;
+/** The source whose next event, or id, was recorded first; of equal ones the first. */
+function oldest<T extends { readonly nextAt: number | undefined }>(
+  sources: readonly T[],
+): T | undefined {
+  let best: T | undefined;
   for (const source of sources) {
     const at = source.nextAt;
     if (at !== undefined && (best?.nextAt === undefined || at < best.nextAt)) best = source;
   }
   return best;
-}
-
-/** One shard of the old directory, read in order. */
-class Source {
-  readonly head: number;
-  readonly #database: Database;
-  readonly #rows: RowReader;
-  readonly #topics: NameReader;
-  readonly #decoder: RowDecoder;
-  #records: RecordBuffer;
-  #ahead: EventRow[] = [];
-  #at = 0;
-  #read = 0;
-
-  constructor(dir: string, shard: number) {
-    const file = shardFile(dir, shard);
-    assertWalIsSound(file, readMark(markFile(file)), readUnflushedLimit(file));
-    this.#database = openForReading(file, shard);
-    this.#rows = new RowReader(this.#database);
-    this.#topics = new NameReader(this.#database, 'topics');
-    const names = new NameReader(this.#database, 'names');
-    this.#decoder = new RowDecoder(file, shard, names, (id) => this.#topics.name(id));
-    this.#records = new RecordBuffer(this.#decoder, BUFFER_BYTES);
-    const head = this.#database.prepare('SELECT max(sequence) FROM events').pluck().get();
-    this.head = typeof head === 'number' ? head : 0;
-    this.#fetch();
-  }
-
-  /** Recorded time of the next event; `undefined` at the end. */
-  get nextAt(): number | undefined {
-    return this.#ahead[this.#at]?.[1];
-  }
-
-  /** The next event. Its bytes are its own, since a batch keeps them until it is committed. */
-  take(): { topic: string; recordedAt: number; bytes: Buffer } {
-    const row = this.#ahead[this.#at++]!;
-    this.#records.clear();
-    const length = this.#records.add(row);
-    const bytes = Buffer.from(this.#records.bytes.subarray(0, length));
-    if (this.#at === this.#ahead.length) this.#fetch();
-    return { topic: this.#topics.name(row[2]), recordedAt: row[1], bytes };
-  }
-
-  close(): void {
-    this.#database.close();
-  }
-
-  #fetch(): void {
-    this.#ahead = [];
-    this.#at = 0;
-    this.#rows.range(this.#read, this.head, false, (row) => this.#ahead.push(row) < ROWS_PER_RANGE);
-    this.#read = this.#ahead[this.#ahead.length - 1]?.[0] ?? this.head;
-  }
 }

@@ -1,9 +1,9 @@
-import { BusError } from '../protocol/errors.js';
 import { codeOf } from '../protocol/thrown.js';
 import type { Database, Statement } from './driver.js';
 import { InPlace } from './in-place.js';
 import { type LogIdentity, takeIntoUse } from './log-identity.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
+import { assertFrames, readyWal, type WalState, walCheckpoint } from './ready-wal.js';
 import { Reserve } from './reserve.js';
 import {
   BATCH_EVENTS_MAX,
@@ -14,9 +14,8 @@ import {
   setSynchronous,
 } from './schema.js';
 import { storeError } from './store-errors.js';
-import { readUnflushedLimit, UnflushedLimit } from './unflushed-limit.js';
-import { rewriteWal, WalFlusher } from './wal-file.js';
-import { assertWalIsSound, cutWal } from './wal-scan.js';
+import { UnflushedLimit } from './unflushed-limit.js';
+import { WalFlusher } from './wal-file.js';
 
 /**
  * The one writing and checkpointing connection of a log file: transactions, how they are flushed, the write-ahead log and
@@ -38,8 +37,6 @@ const RESERVE_INTERVAL_MS = 1000;
 const PAGES_AS_THEY_ARE = 1;
 /** Traffic that goes to and fro between the two durabilities does not reserve and take back all the time. */
 const SYNCED_BATCHES_TO_CLEAR = 64;
-
-type WalState = [busy: number, frames: number, copied: number];
 
 export class WriteConnection {
   readonly database: Database;
@@ -82,14 +79,7 @@ export class WriteConnection {
     this.#file = file;
     this.#epoch = identity?.epoch ?? 0;
     this.#shard = shard;
-    let soundFrames: number | undefined;
-    // Before SQLite sees the file: opening would drop what lies behind a damaged frame.
-    if (file !== ':memory:') {
-      const scan = assertWalIsSound(file, readMark(markFile(file)), readUnflushedLimit(file));
-      soundFrames = scan?.committedFrames;
-      cutWal(file, scan);
-      rewriteWal(file);
-    }
+    const soundFrames = file === ':memory:' ? undefined : readyWal(file);
     const database = openForWriting(file, shard, {
       ...(identity === undefined ? {} : { identity }),
       check: (opened) => assertFrames(opened, soundFrames),
@@ -340,24 +330,4 @@ export class WriteConnection {
     this.#unflushed?.close();
     this.#unflushed = undefined;
   }
-}
-
-/**
- * While any reader has the file open, SQLite believes the index of the WAL in shared memory and does not look at the
- * frames. They may be gone since: a failed flush may have dropped them.
- */
-function assertFrames(database: Database, soundFrames: number | undefined): void {
-  if (soundFrames === undefined) return;
-  const frames = walCheckpoint(database, 'NOOP').get()?.[1] ?? 0;
-  if (frames <= soundFrames) return;
-  const file = `${database.name}-wal`;
-  const message = `${file}: of ${frames} frames that were committed ${soundFrames} are left`;
-  throw new BusError('STORE_FAILED', message, { details: { file, frames, soundFrames } });
-}
-
-function walCheckpoint(
-  database: Database,
-  mode: 'NOOP' | 'PASSIVE' | 'RESTART',
-): Statement<[], WalState> {
-  return database.prepare<[], WalState>(`PRAGMA wal_checkpoint(${mode})`).raw();
 }

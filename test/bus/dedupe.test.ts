@@ -1,7 +1,11 @@
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
 import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { reshard } from '../../src/store/reshard.js';
+import { restore } from '../../src/store/restore.js';
+import { verifyDirectory } from '../../src/store/verify.js';
 import { Collector, gather } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
@@ -9,6 +13,8 @@ import { expectWithoutHoles, linesOf, stored } from './support/oracle.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';
 import { until, within } from './support/wait.js';
+
+const sequencesOf = (acks: readonly PublishAck[]) => acks.map(({ sequence }) => sequence);
 
 /** A publisher's own id: stored once within the window, and answered with the first ack each time. */
 const order = (id: string, payload: unknown = id): EventInput => ({
@@ -131,6 +137,38 @@ describe('an id of the publisher', () => {
     await controls(bus).killShard(0);
     expectRepeat(await bus.publish(order('o-1')), first);
     expect(await gather(bus.read({ topic: 'orders' }))).toEqual([]);
+  });
+
+  test('is known in every copy of the log: a backup, what was restored from it, and one of other shards', async () => {
+    const root = temporaryDirectory();
+    const dir = join(root, 'data');
+    const bus = await openTestBus({ dir, shards: 2 });
+    const topics = Array.from({ length: 12 }, (_, n) => `orders.${n}`);
+    const own = (topic: string): EventInput => ({ ...order('own'), topic });
+    const firsts = await bus.publishMany(topics.map(own));
+    const kept = topics.map((topic) => ({ ...order('kept'), topic: `kept.${topic}` }));
+    await bus.publishMany(kept);
+    await bus.prune({ pattern: 'orders.*', maxEvents: 0 });
+    await bus.backup(join(root, 'backup'));
+    await closeTestBus(bus);
+    restore(join(root, 'backup'), join(root, 'restored'));
+    for (const shards of [1, 3]) reshard({ from: dir, shards, to: join(root, `shards-${shards}`) });
+    for (const copy of ['backup', 'restored', 'shards-1', 'shards-3']) {
+      const again = await openTestBus({ dir: join(root, copy) });
+      const repeats = await again.publishMany(topics.map(own));
+      expect(repeats.map(({ duplicate }) => duplicate)).toEqual(topics.map(() => true));
+      if (!copy.startsWith('shards')) expect(sequencesOf(repeats)).toEqual(sequencesOf(firsts));
+      expect(await gather(again.read({ topic: 'orders.*' }))).toEqual([]);
+      const acks = await again.publishMany(kept);
+      const events = await gather(again.read({ topic: 'kept.*' }));
+      const inOrder = (all: readonly { topic: string; sequence?: number }[]) =>
+        all.map(({ topic, sequence }) => `${topic} ${sequence}`).sort();
+      expect(inOrder(acks)).toEqual(inOrder(events));
+      const fresh = await again.publish({ ...order('fresh'), topic: topics[0]! });
+      expect(fresh.duplicate).toBe(false);
+      await closeTestBus(again);
+      expect([...verifyDirectory(join(root, copy))]).toEqual([]);
+    }
   });
 
   test('is known among more ids than a small window held', async () => {

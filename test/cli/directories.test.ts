@@ -63,7 +63,7 @@ describe('reshard', () => {
     ]);
     expect(stderr).toContain('copied 300 events');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ events: 300, shards: 3, to });
+    expect(JSON.parse(stdout)).toEqual({ events: 300, shards: 3, to, losses: [] });
     expect((await run(['verify', to])).code).toBe(0);
     const contents = async (directory: string) => {
       const server = await startServer(directory);

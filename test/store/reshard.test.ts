@@ -1,9 +1,10 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { shardOf } from '../../src/protocol/topic-hash.js';
-import { openManifest } from '../../src/store/directory.js';
+import { endNew, openManifest } from '../../src/store/directory.js';
 import { DirectoryLock } from '../../src/store/lock.js';
+import { identityOf } from '../../src/store/log-state.js';
 import { readManifest } from '../../src/store/manifest.js';
 import { reshard } from '../../src/store/reshard.js';
 import { shardFile } from '../../src/store/schema.js';
@@ -61,6 +62,72 @@ function codeOf(work: () => unknown): unknown {
   }
   return undefined;
 }
+
+/** A directory of two shards as a killed process leaves it, or with `close`, as it is after a close. */
+function takenIntoUse(close: boolean): string {
+  const live = join(temporaryDirectory(), 'live');
+  const manifest = openManifest(live, { shards: SHARDS, defaultShards: 1 });
+  const logs = Array.from({ length: SHARDS }, (_, shard) => {
+    const identity = identityOf(manifest);
+    return new SqliteEventLog({ file: shardFile(live, shard), shard, identity });
+  });
+  endNew(live, manifest);
+  for (const log of logs) {
+    for (let n = 0; n < 10; n++) {
+      append(log, { topic: `topic.${n}` }, 1000 + n);
+      log.commit(true, []);
+    }
+  }
+  const left = join(temporaryDirectory(), 'left');
+  if (close) for (const log of logs) log.close();
+  cpSync(live, left, { recursive: true });
+  if (!close) for (const log of logs) log.close();
+  return left;
+}
+
+describe('a log that reshard is to copy', () => {
+  const copyOf = (from: string) => reshard({ from, shards: 1, to: join(from, '..', 'copy') });
+
+  it('is copied whole after the death of its process', () => {
+    expect(copyOf(takenIntoUse(false))).toMatchObject({ events: 20, losses: [] });
+  });
+
+  it('that has lost events is told of', () => {
+    const from = takenIntoUse(false);
+    for (const suffix of ['db-wal', 'mark']) rmSync(join(from, `shard-001.${suffix}`));
+    const { losses } = copyOf(from);
+    expect(losses).toEqual([
+      expect.stringMatching(/shard 1 ends at 0: its write-ahead log is gone/),
+    ]);
+  });
+
+  it.each([
+    ['is missing', (from: string) => rmSync(join(from, 'shard-001.db')), /it is missing/],
+    [
+      'is another directory’s',
+      (from: string) =>
+        cpSync(join(takenIntoUse(true), 'shard-001.db'), join(from, 'shard-001.db')),
+      /the log of another directory/,
+    ],
+  ])('is refused where it %s', (_, change, reason) => {
+    const from = takenIntoUse(true);
+    change(from);
+    expect(() => copyOf(from)).toThrow(reason);
+    expect(readManifest(join(from, '..', 'copy'))).toBeUndefined();
+  });
+
+  it('was never made, where the first opening of its directory was killed', () => {
+    const from = join(temporaryDirectory(), 'data');
+    openManifest(from, { shards: 2, defaultShards: 1 });
+    expect(copyOf(from)).toMatchObject({ events: 0, losses: [] });
+  });
+
+  it('counts as missing in the copy where events of it are gone later', () => {
+    const from = takenIntoUse(true);
+    copyOf(from);
+    expect(readManifest(join(from, '..', 'copy'))).toMatchObject({ heads: [20] });
+  });
+});
 
 describe('reshard', () => {
   it.each([1, 3, 5])('keeps every event as it was and in its order, on %i shards', (shards) => {

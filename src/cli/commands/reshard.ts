@@ -40,7 +40,7 @@ async function reshardDirectory(dir: string, options: ReshardCommandOptions): Pr
   // Loaded here: the commands that talk to a server need no SQLite.
   const { reshard } = await import('../../store/reshard.js');
   const { isTTY } = process.stderr;
-  const { events } = reshard({
+  const { events, losses } = reshard({
     from: dir,
     shards,
     to,
@@ -50,6 +50,7 @@ async function reshardDirectory(dir: string, options: ReshardCommandOptions): Pr
     },
   });
   if (isTTY) process.stderr.write('\n');
+  for (const loss of losses) tell(`${dir} has lost events before: ${loss}`);
   tell(`copied ${events} events from ${dir} to ${to}, shards: ${shards}`);
-  if (options.json === true) writeLine(JSON.stringify({ events, shards, to }));
+  if (options.json === true) writeLine(JSON.stringify({ events, shards, to, losses }));
 }
