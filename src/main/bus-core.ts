@@ -22,6 +22,7 @@ import { LogReaders } from '../store/readers.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
 import { FORMAT_VERSION, shardFile } from '../store/schema.js';
 import { elapsedMs } from '../threads/elapsed.js';
+import { keepAliveDuring } from '../threads/keep-alive.js';
 import type { EndpointData } from './endpoint.js';
 import { HeldCalls } from './held-calls.js';
 import { defaultShards, isMemory, type ParsedBusOptions, systemEventOptions } from './options.js';
@@ -227,7 +228,7 @@ export class BusCore implements MainServices {
   }
 
   stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
+    this.#stopped ??= keepAliveDuring(this.#stop());
     return this.#stopped;
   }
 

@@ -64,6 +64,11 @@ export class CommandsProxy {
     return this.#awaitsRoom && !this.#ring.isWaiting;
   }
 
+  /** Something was asked that has no answer yet. */
+  get hasOpenRequests(): boolean {
+    return this.#requests.size > 0;
+  }
+
   request(request: Request): void {
     const id = this.#nextRequest++;
     this.#requests.set(id, request);

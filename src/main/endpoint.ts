@@ -10,17 +10,16 @@
 import type { MessagePort } from 'node:worker_threads';
 import { captureContext } from '../async-context/node-context.js';
 import { BusCensus } from '../link/bus-census.js';
-import type { LinkEnd } from '../link/link.js';
 import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
-import { ShardControl } from '../link/shard-control.js';
 import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { DELIVERIES_PER_TURN, READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { watchSignal } from '../protocol/watch-signal.js';
+import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type {
   BackupOptions,
@@ -36,17 +35,18 @@ import type {
   Subscription,
   TopicInfo,
 } from './bus.js';
-import { DeliveryLoop } from './delivery-loop.js';
 import { guarded } from './guarded.js';
 import { checkFrom } from './history.js';
+import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
+import { type LinkEnds, Links } from './links.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
 import { limitOf, parseQuery, QueryRunner } from './query.js';
 import { keepPayloadTexts } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
-import { ShardProxy } from './shard-proxy.js';
+import type { ShardProxy } from './shard-proxy.js';
 import { allTopics, furthestBehind, subscribersOf, topicPages } from './shard-questions.js';
 import { SignsOfLife } from './signs-of-life.js';
 import { busStats, dedupeReach } from './stats.js';
@@ -56,15 +56,11 @@ import { activeTracing, tracedHandler } from './tracing.js';
 import { Waiters } from './waiters.js';
 
 /** What a thread is handed to become an endpoint; crosses threads as it is. */
-export interface EndpointData {
+export interface EndpointData extends LinkEnds {
   readonly endpoint: string;
   readonly epoch: string;
   /** By `elapsedMs`. */
   readonly openedAt: number;
-  readonly ends: readonly LinkEnd[];
-  readonly generations: readonly number[];
-  readonly controls: readonly SharedArrayBuffer[];
-  readonly doorbell: SharedArrayBuffer;
   /** See `src/link/bus-census.ts`. */
   readonly census: SharedArrayBuffer;
   /** Which of its shares this endpoint counts in. */
@@ -77,19 +73,21 @@ export interface EndpointSettings {
   readonly onError: (error: BusError) => void;
 }
 
-export class Endpoint implements BusEndpoint, EndpointListener {
+export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
   readonly #services: MainServices;
+  readonly #links: Links;
   readonly #proxies: readonly ShardProxy[];
   readonly #publisher: Publisher;
   readonly #census: BusCensus;
   readonly #subscriptions: Subscriptions;
   readonly #queries: QueryRunner;
-  readonly #loop: DeliveryLoop;
   readonly #signs: SignsOfLife;
   readonly #settled = new Waiters();
+  /** Held while a shard has work of this endpoint, and while somebody is subscribed. */
+  readonly #alive = new KeepAlive();
   #isClosing = false;
   readonly #systemErrors = new SystemErrors((topic, type, payload) =>
     this.#publisher.publishSystem(topic, type, payload),
@@ -123,12 +121,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       this.#census,
       this.#onError,
     );
-    const onDoorbell = (): void => this.#loop.run();
-    for (const [shard, end] of data.ends.entries()) {
-      const control = new ShardControl(data.controls[shard]!);
-      const generation = data.generations[shard]!;
-      proxies.push(new ShardProxy(end, control, generation, this.#subscriptions, onDoorbell));
-    }
+    const onDeliveries = (): void => this.#onDeliveries();
+    this.#links = new Links(data, proxies, this.#subscriptions, this.#alive, onDeliveries);
     this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(
@@ -143,7 +137,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       () => this.#proxies.map((p) => p.control.head),
       data.epoch,
     );
-    this.#loop = new DeliveryLoop(data.doorbell, this.#proxies, () => this.#onDeliveries());
+    closeAtExit(this);
   }
 
   get [INTERNALS](): EndpointInternals {
@@ -167,6 +161,10 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
     };
+  }
+
+  get isIdle(): boolean {
+    return !this.#alive.isHeld;
   }
 
   get shards(): number {
@@ -219,6 +217,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     const parsed = parseFilter(filter);
     checkFrom(options.from);
     const traced = handler === undefined ? undefined : tracedHandler(handler);
+    this.#alive.hold();
     return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
@@ -281,8 +280,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.#subscriptions.assertMayDrain();
     await this.acknowledged();
     const heads = this.#proxies.map(({ control }) => control.head);
-    const live = this.#proxies.filter(({ failure }) => failure === undefined);
     // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
+    const { live } = this.#links;
     await Promise.all(live.map((one) => one.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))));
     await this.#subscriptions.whenConsumed(heads);
   }
@@ -303,23 +302,16 @@ export class Endpoint implements BusEndpoint, EndpointListener {
       port.close();
       return;
     }
-    const proxy = this.#proxies[shard]!;
-    // All that the dead thread has sent, so that the new one is asked for exactly what is missing.
-    while (proxy.drain(DELIVERIES_PER_TURN) > 0);
-    proxy.relink(port, generation, () => this.#subscriptions.resubscribe(proxy));
-    this.#loop.run();
+    const resubscribe = (): void => this.#subscriptions.resubscribe(this.#proxies[shard]!);
+    this.#links.relink(shard, port, generation, resubscribe);
   }
 
   onShardFailed(shard: number, error: BusError): void {
-    const proxy = this.#proxies[shard]!;
-    // All that it acknowledged before it ended.
-    while (proxy.drain(DELIVERIES_PER_TURN) > 0);
-    proxy.fail(error, unknownAfterFailure(error));
-    this.#publisher.shardFailed(proxy);
+    this.#publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
     this.#subscriptions.shardFailed(shard, error);
     this.#settled.wake();
     // It may have taken a ring at the doorbell with it that others relied on.
-    this.#loop.run();
+    this.#links.run();
   }
 
   onClosing(): void {
@@ -332,7 +324,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   onClosed(): void {
     if (this.#closed !== undefined) return;
     // The last acks.
-    for (const proxy of this.#proxies) while (proxy.drain(DELIVERIES_PER_TURN) > 0);
+    this.#links.drain();
     this.#shut();
   }
 
@@ -353,6 +345,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.#publisher.pump();
     this.#subscriptions.handOut();
     this.#settled.wake();
+    const hasWork = this.#subscriptions.hasLive || this.#links.hasWork;
+    if (!hasWork) this.#alive.release();
   }
 
   async #close(): Promise<void> {
@@ -360,7 +354,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.onClosing();
     await this.acknowledged();
     this.#subscriptions.close(false);
-    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    const { live } = this.#links;
     await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, () => ({}))));
     await this.#services.left().catch(() => {});
     this.#shut();
@@ -370,7 +364,7 @@ export class Endpoint implements BusEndpoint, EndpointListener {
   #shut(): void {
     const error = closedError();
     this.#closed = error;
-    this.#loop.stop();
+    this.#links.stop();
     this.#publisher.refuse(error);
     for (const proxy of this.#proxies) {
       proxy.fail(proxy.control.state === 'stopped' ? error : unknownAtClose());
@@ -379,6 +373,8 @@ export class Endpoint implements BusEndpoint, EndpointListener {
     this.#publisher.close();
     this.#subscriptions.close(true);
     this.#settled.wake();
+    this.#alive.release();
+    forgetAtExit(this);
   }
 
   protected assertOpen(): void {

@@ -80,6 +80,7 @@ export class ServicesProxy implements MainServices {
       for (const message of told) this.#onMessage(message as FromMain, listener);
     });
     port.on('message', (message: FromMain) => this.#onMessage(message, listener));
+    port.unref();
     // The thread that opened the bus is gone, and so are the shards.
     port.on('close', () => {
       this.#isLost = true;
@@ -162,6 +163,7 @@ export class ServicesAdapter implements EndpointListener {
     this.#port = port;
     this.#onLeft = onLeft;
     port.on('message', (message: FromEndpoint) => void this.#serve(message, services));
+    port.unref();
     port.on('close', onLeft);
   }
 
@@ -179,7 +181,7 @@ export class ServicesAdapter implements EndpointListener {
 
   onClosed(): void {
     this.#tell({ tell: 'closed' });
-    // What was told before still arrives; an open port would keep both threads alive.
+    // What was told before still arrives.
     this.#port.close();
   }
 

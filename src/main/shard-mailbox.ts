@@ -38,6 +38,7 @@ export class ShardMailbox {
     Atomics.store(this.#control.words, MAIL, 0);
     this.#port = port1;
     port1.on('message', (report: ShardReport) => this.#take(report));
+    port1.unref();
     for (const mail of this.#held.splice(0)) this.send(mail);
     return port2;
   }

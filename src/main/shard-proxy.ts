@@ -30,6 +30,7 @@ import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { wakeParked } from '../ring/wait.js';
+import type { KeepAlive } from '../threads/keep-alive.js';
 import { CommandsProxy } from './commands-proxy.js';
 import type { PendingPublish } from './pending-publish.js';
 import type { StateBody } from './subscription.js';
@@ -42,6 +43,14 @@ export interface DeliveryHandler {
   payCredit(proxy: ShardProxy, subscription: number): void;
 }
 
+/** Whose link it is. */
+export interface LinkOwner {
+  /** Held from when a shard is handed something; the owner lets go of it. */
+  readonly alive: KeepAlive;
+  /** Messages came in on the port: there is something in the ring. */
+  onDoorbell(): void;
+}
+
 const NO_SUBSCRIPTION = 0;
 
 export class ShardProxy {
@@ -52,6 +61,7 @@ export class ShardProxy {
   /** Set once the shard was given up. */
   failure: BusError | undefined;
   readonly #handler: DeliveryHandler;
+  readonly #alive: KeepAlive;
   readonly #onDoorbell: () => void;
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
@@ -66,19 +76,19 @@ export class ShardProxy {
   #awaitsPublishRoom = false;
   #ackedPosition: number;
 
-  /** `onDoorbell` is called when messages came in on the port: there is something in the ring. */
   constructor(
     end: LinkEnd,
     control: ShardControl,
     generation: number,
     handler: DeliveryHandler,
-    onDoorbell: () => void,
+    owner: LinkOwner,
   ) {
     this.shard = end.shard;
     this.control = control;
     this.#generation = generation;
     this.#handler = handler;
-    this.#onDoorbell = onDoorbell;
+    this.#alive = owner.alive;
+    this.#onDoorbell = owner.onDoorbell;
     this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
@@ -99,6 +109,11 @@ export class ShardProxy {
   /** Publishes handed over and not acknowledged. */
   get unacknowledged(): number {
     return this.#pending.length;
+  }
+
+  /** It was handed something and has not answered. */
+  get hasWork(): boolean {
+    return this.#pending.length > 0 || this.#commands.hasOpenRequests;
   }
 
   get publishFill(): number {
@@ -145,6 +160,7 @@ export class ShardProxy {
   /** Asks the shard something; commands of before a restart are sent again. */
   request<T>(type: number, body: () => object, subscription = NO_SUBSCRIPTION): Promise<T> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.#alive.hold();
     return new Promise<T>((resolve, reject) => {
       const answered = (answer: unknown): void => resolve(answer as T);
       this.#commands.request({ type, subscription, body, resolve: answered, reject });
@@ -208,11 +224,13 @@ export class ShardProxy {
       this.#inbox.accept(message);
       this.#onDoorbell();
     });
+    port.unref();
   }
 
   #commitPublish(pending: PendingPublish): void {
     this.#publishes.commit(PUBLISH);
     this.#pending.push(pending);
+    this.#alive.hold();
     this.wake();
   }
 

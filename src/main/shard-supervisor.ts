@@ -142,6 +142,7 @@ export class ShardSupervisor {
       this.#onExit = resolve;
     });
     const overdue = setTimeout(() => void worker.terminate(), STOP_WAIT_MS);
+    worker.ref();
     this.#mailbox.send({ mail: 'stop' });
     await exited;
     clearTimeout(overdue);
@@ -225,6 +226,8 @@ export class ShardSupervisor {
   #ready(ready: ShardReady): void {
     const { head, wentBackwardsFrom } = ready;
     this.#place = ready.place;
+    // An idle shard keeps no program from its end; one that starts or stops is waited for.
+    if (!this.#isStopping) this.#worker?.unref();
     this.#restarts.ready(performance.now());
     const onReady = this.#onReady;
     this.#onReady = undefined;
@@ -264,7 +267,7 @@ export class ShardSupervisor {
     const waitMs = this.#restarts.ended(now, this.#progress, this.#isKilled, foundFull);
     if (waitMs === undefined) this.#giveUp(this.#lastError);
     else if (waitMs === 0) this.#launch();
-    else this.#backoff = setTimeout(() => this.#launch(), waitMs);
+    else this.#backoff = setTimeout(() => this.#launch(), waitMs).unref();
   }
 
   get #progress(): number {

@@ -91,6 +91,11 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     return subscription;
   }
 
+  /** Somebody is subscribed. */
+  get hasLive(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
   /** @throws BusError `DRAIN_IN_HANDLER` to a handler of any of these, which `whenConsumed` would wait for */
   assertMayDrain(): void {
     for (const subscription of this.#subscriptions.values()) subscription.assertMayDrain();

@@ -12,8 +12,10 @@ import { CONTROL_RING_BYTES } from '../../src/protocol/limits.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver } from '../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
+import { KeepAlive } from '../../src/threads/keep-alive.js';
 
 const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
+const OWNER = { alive: new KeepAlive(), onDoorbell() {} };
 const IS_PARKED = 1;
 
 /** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
@@ -27,7 +29,7 @@ function fullOfRequests(handler = IGNORE) {
   const control = ShardControl.create();
   const doorbell = new SharedArrayBuffer(64);
   const end = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
-  const proxy = new ShardProxy(end, control, 0, handler, () => {});
+  const proxy = new ShardProxy(end, control, 0, handler, OWNER);
   onTestFinished(() => proxy.close());
   const ring = new RingConsumer(memory.controlRing);
   const taken: number[] = [];

@@ -1,0 +1,44 @@
+/**
+ * Keeps the event loop of this thread alive while something is under way. The ports and threads of a bus do not keep it by
+ * themselves, or a program that forgets `close()` would never end. One timer, which never fires, stands for all of them: to
+ * hold or let go of it costs far less than to do so with every port. Any thread; each has a timer of its own.
+ */
+let timer: NodeJS.Timeout | undefined;
+let holders = 0;
+
+/** The longest that `setInterval` takes. */
+const NEVER_MS = 2 ** 31 - 1;
+
+export class KeepAlive {
+  #isHeld = false;
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Idempotent, and cheap enough to be called for every event. */
+  hold(): void {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    timer ??= setInterval(() => {}, NEVER_MS);
+    if (holders++ === 0) timer.ref();
+  }
+
+  /** Idempotent. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    if (--holders === 0) timer?.unref();
+  }
+}
+
+/** Keeps the event loop alive until the work is done. */
+export async function keepAliveDuring<T>(work: Promise<T>): Promise<T> {
+  const alive = new KeepAlive();
+  alive.hold();
+  try {
+    return await work;
+  } finally {
+    alive.release();
+  }
+}
