@@ -1,4 +1,6 @@
-import { type Database, isSqliteError } from './driver.js';
+import type { Database } from './driver.js';
+import { readMeta } from './schema.js';
+import { isFull } from './store-errors.js';
 
 /**
  * Whose a log file is, kept in its `meta`, so that one that was swapped, put back or copied in is told from the one
@@ -26,20 +28,27 @@ export const META_EPOCH = 'epoch';
 export const META_OPEN = 'open';
 
 /**
- * Takes a log into use: it says whose it is and that it is open, in the file itself and not only in the write-ahead log. On a
- * full disk it need not, as long as it says whose it is.
+ * Takes a log into use: it says whose it is and that it is open, in the file itself and not only in the write-ahead log. No
+ * commit may follow before: it could be lost without a trace.
  */
 export function takeIntoUse(database: Database, identity: LogIdentity): void {
-  const read = database.prepare<[string], number>('SELECT value FROM meta WHERE key = ?').pluck();
-  const isOwn =
-    read.get(META_DIRECTORY) === identity.directory && read.get(META_EPOCH) === identity.epoch;
-  if (isOwn && read.get(META_OPEN) === 1) return;
-  try {
+  const isOpen = readMeta(database, META_OPEN) === 1;
+  if (!isOpen || !isOwn(database, identity)) {
     database.transaction(() => writeIdentity(database, identity)).immediate();
+  }
+  try {
     database.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
-    if (!isOwn || !isSqliteError(error) || error.code !== 'SQLITE_FULL') throw error;
+    // It is flushed in the write-ahead log; any later checkpoint brings it into the file.
+    if (!isFull(error, database.name)) throw error;
   }
+}
+
+/** Whether the log says that it is of this directory and this history. */
+export function isOwn(database: Database, { directory, epoch }: LogIdentity): boolean {
+  return (
+    readMeta(database, META_DIRECTORY) === directory && readMeta(database, META_EPOCH) === epoch
+  );
 }
 
 function writeIdentity(database: Database, { directory, epoch }: LogIdentity): void {

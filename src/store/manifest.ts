@@ -5,7 +5,8 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  writeSync,
+  rmSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -76,7 +77,8 @@ export function writeManifest(dir: string, manifest: Manifest): void {
     const descriptor = openSync(temporary, 'w', 0o600);
     try {
       fchmodSync(descriptor, 0o600);
-      writeSync(descriptor, `${text}\n`);
+      // All of it: what a disk has room for may be less, and a plain write is content with that.
+      writeFileSync(descriptor, `${text}\n`);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
@@ -84,6 +86,7 @@ export function writeManifest(dir: string, manifest: Manifest): void {
     renameSync(temporary, file);
     syncDirectory(dir);
   } catch (error) {
+    rmSync(temporary, { force: true });
     throw storeError(error, file, 'writing');
   }
 }

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } 
 import { dirname } from 'node:path';
 import { RESERVE_BYTES_MAX } from '../protocol/limits.js';
 import { ownFile } from './files.js';
+import { isOutOfRoom } from './room.js';
 
 /**
  * Room on the disk that a log keeps for the day on which the disk is full, as a file of its own beside it,
@@ -45,6 +46,12 @@ export class Reserve {
     const { blocks, bavail, bsize } = statfsSync(this.#directory);
     // A file system that does not know its size does not know what is left either.
     return blocks > 0 && bavail * bsize < bytes + MARGIN_BYTES;
+  }
+
+  /** As `isShortOf`, where something has found no room: it may be a quota's, of which the disk says nothing. */
+  isNeededFor(bytes: number): boolean {
+    if (this.isShortOf(bytes)) return true;
+    return isOutOfRoom(this.#directory, Math.min(bytes, this.bytesMax) + CHUNK_BYTES);
   }
 
   /** Grows so that it covers what the WAL holds. False where the disk has no room for that. */

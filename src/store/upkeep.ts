@@ -1,7 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import type { IndexKeeper } from './index-keeper.js';
 import type { PruneRequest, PruneStep, Retention } from './retention.js';
-import { storeError } from './store-errors.js';
+import { isFull } from './store-errors.js';
 import type { WriteConnection } from './write-connection.js';
 
 /**
@@ -39,6 +39,7 @@ export class Upkeep {
   step(head: number): boolean {
     const connection = this.#connection;
     if (this.#isShort) this.#makeRoom();
+    this.#withRoom(() => connection.ensureTaken());
     this.#withRoom(() => connection.keepReserve());
     if (this.#index.isDue(head)) {
       this.#withRoom(() => this.#index.maintain(head));
@@ -55,11 +56,16 @@ export class Upkeep {
 
   /** What the rules say must go. True if there is more to do. */
   pruneByRules(now: number, head: number): boolean {
-    return this.#withRoom(() => this.#retention.step(now, head));
+    return this.#removal(() => this.#retention.step(now, head));
   }
 
   prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
-    return this.#withRoom(() => this.#retention.prune(request, matches, head));
+    return this.#removal(() => this.#retention.prune(request, matches, head));
+  }
+
+  #removal<T>(work: () => T): T {
+    this.#withRoom(() => this.#connection.ensureTaken());
+    return this.#withRoom(work);
   }
 
   #makeRoom(): void {
@@ -72,14 +78,10 @@ export class Upkeep {
     try {
       return work();
     } catch (error) {
-      if (!isFull(error, this.#file)) throw error;
+      if (error instanceof BusError || !isFull(error, this.#file)) throw error;
       this.#isShort = true;
       this.#makeRoom();
       return work();
     }
   }
-}
-
-function isFull(error: unknown, file: string): boolean {
-  return !(error instanceof BusError) && storeError(error, file, '').code === 'STORE_FULL';
 }

@@ -1,10 +1,10 @@
-import { codeOf } from '../protocol/thrown.js';
 import type { Database, Statement } from './driver.js';
 import { InPlace } from './in-place.js';
-import { type LogIdentity, takeIntoUse } from './log-identity.js';
+import { isOwn, type LogIdentity, takeIntoUse } from './log-identity.js';
 import { MarkWriter, markFile, readMark } from './mark.js';
 import { assertFrames, readyWal, type WalState, walCheckpoint } from './ready-wal.js';
 import { Reserve } from './reserve.js';
+import { isNoRoom } from './room.js';
 import {
   BATCH_EVENTS_MAX,
   BUSY_TIMEOUT_MS,
@@ -13,7 +13,7 @@ import {
   PAGE_BYTES,
   setSynchronous,
 } from './schema.js';
-import { storeError } from './store-errors.js';
+import { isFull, storeError } from './store-errors.js';
 import { UnflushedLimit } from './unflushed-limit.js';
 import { WalFlusher } from './wal-file.js';
 
@@ -49,6 +49,9 @@ export class WriteConnection {
   readonly #copyWal: Statement<[], WalState>;
   readonly #restart: Statement<[], WalState>;
   readonly #epoch: number;
+  readonly #identity: LogIdentity | undefined;
+  /** The log says in its file that it is open. */
+  #isTaken = false;
   #mark: MarkWriter | undefined;
   #unflushed: UnflushedLimit | undefined;
   #syncedBatches = 0;
@@ -85,7 +88,8 @@ export class WriteConnection {
       check: (opened) => assertFrames(opened, soundFrames),
     });
     this.database = database;
-    if (identity !== undefined && !database.memory) this.#take(identity);
+    this.#identity = database.memory ? undefined : identity;
+    this.#takeIfThereIsRoom();
     const pagesMax = maxBytes === undefined ? '' : ` = ${Math.ceil(maxBytes / PAGE_BYTES)}`;
     this.#pagesMax = Number(database.pragma(`max_page_count${pagesMax}`, { simple: true }));
     this.#begin = database.prepare('BEGIN IMMEDIATE');
@@ -96,13 +100,23 @@ export class WriteConnection {
     this.#restart = walCheckpoint(database, 'RESTART');
   }
 
-  #take(identity: LogIdentity): void {
+  /** Without room, a log that is this history's can be opened to be read and pruned. */
+  #takeIfThereIsRoom(): void {
     try {
-      takeIntoUse(this.database, identity);
+      this.ensureTaken();
     } catch (error) {
+      const identity = this.#identity!;
+      if (isFull(error, this.#file) && isOwn(this.database, identity)) return;
       this.abandon();
       throw storeError(error, this.#file, 'opening');
     }
+  }
+
+  /** Nothing may be committed before. Outside a transaction. @throws what SQLite says, want of room above all */
+  ensureTaken(): void {
+    if (this.#isTaken) return;
+    if (this.#identity !== undefined) takeIntoUse(this.database, this.#identity);
+    this.#isTaken = true;
   }
 
   /** The last sequence that is known to survive power loss. */
@@ -158,6 +172,7 @@ export class WriteConnection {
    * that needed no more, so that mixed traffic does not switch all the time.
    */
   begin(synced: boolean, head: number): void {
+    this.ensureTaken();
     const mayWait = !synced && !this.#wasSynced && this.#mayStayUnflushed(head);
     this.setFull(!mayWait);
     this.#begin.run();
@@ -172,7 +187,7 @@ export class WriteConnection {
       return true;
     } catch (error) {
       // No room for the file: then every batch is flushed.
-      if (codeOf(error) === 'ENOSPC') return false;
+      if (isNoRoom(error)) return false;
       throw error;
     }
   }
@@ -269,7 +284,7 @@ export class WriteConnection {
   makeRoom(): void {
     const reserve = this.#reserve;
     const hasReserve = reserve !== undefined && (this.#reserveAt === 0 || reserve.bytes > 0);
-    if (hasReserve && reserve.isShortOf(this.walBytes)) {
+    if (hasReserve && reserve.isNeededFor(this.walBytes)) {
       this.#stopGrowth(performance.now());
       reserve.release();
     }

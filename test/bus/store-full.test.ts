@@ -1,21 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, type TestContext, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { KIB, MIB } from '../../src/protocol/limits.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import { record } from '../store/records.js';
+import { giveBack, onSmallDisk, takeAllRoom } from '../support/small-disk.js';
 import { Collector, gather } from './support/collector.js';
 import { expectBusError, refused } from './support/failures.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
@@ -150,48 +141,25 @@ describe('a shard that may not grow further', () => {
 
 describe('a disk that is full', () => {
   test('gives STORE_FULL, and the bus goes on by itself once there is room', async (context) => {
-    await onSmallDisk(context, fillTheDisk);
+    await onSmallDisk(context, temporaryDirectory(), fillTheDisk);
   });
 
   test('refuses to open, but for what docs/OPERATIONS.md asks to be freed', async (context) => {
-    await onSmallDisk(context, openOnFullDisk);
+    await onSmallDisk(context, temporaryDirectory(), openOnFullDisk);
   });
 
   test('is no end for a shard whose retention has work to do: it makes room and goes on', async (context) => {
-    await onSmallDisk(context, retainOnFullDisk);
+    await onSmallDisk(context, temporaryDirectory(), retainOnFullDisk);
   });
 
   test('refuses no batch that is stored, also where there is no room to copy it into the file', async (context) => {
-    await onSmallDisk(context, commitWithoutUpkeep, 24);
+    await onSmallDisk(context, temporaryDirectory(), commitWithoutUpkeep, 24);
   });
 
   test('lets events be removed on demand, by what was kept in reserve', async (context) => {
-    await onSmallDisk(context, pruneOnFullDisk);
+    await onSmallDisk(context, temporaryDirectory(), pruneOnFullDisk);
   });
 });
-
-async function onSmallDisk(
-  context: TestContext,
-  run: (directory: string) => Promise<void>,
-  sizeMib = 6,
-): Promise<void> {
-  const directory = join(temporaryDirectory(), 'disk');
-  mkdirSync(directory);
-  const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m`, 'tmpfs', directory], {
-    encoding: 'utf8',
-  });
-  if (mount.status !== 0) {
-    const reason = (mount.error?.message ?? mount.stderr).trim();
-    context.annotate(`a small tmpfs could not be mounted, so nothing was tried: ${reason}`);
-    console.warn(`full disk NOT TESTED: cannot mount a tmpfs here: ${reason}`);
-    return;
-  }
-  try {
-    await run(directory);
-  } finally {
-    spawnSync('umount', ['-l', directory]);
-  }
-}
 
 async function fillTheDisk(directory: string): Promise<void> {
   const dir = join(directory, 'data');
@@ -228,7 +196,7 @@ async function openOnFullDisk(directory: string): Promise<void> {
   for (const shard of ['000', '001']) rmSync(join(dir, `shard-${shard}.reserve`));
   const ballast = join(directory, 'ballast');
   takeAllRoom(ballast);
-  const free = (bytes: number): void => truncateSync(ballast, statSync(ballast).size - bytes);
+  const free = (bytes: number): void => giveBack(ballast, bytes);
 
   const refusal = await refused(() => openTestBus({ dir }), 'STORE_FULL');
   expect(refusal.details).toMatchObject({ file: expect.stringContaining('shard-00') });
@@ -308,15 +276,4 @@ async function pruneOnFullDisk(directory: string): Promise<void> {
   expect(again.acks.length).toBeGreaterThan(0);
   expectSameHistory(await gather(bus.read({ topic: '*' })), again.acks, 'after the removal');
   expect((await bus.stats()).shards[0]).toMatchObject({ state: 'running', restarts: 0 });
-}
-
-function takeAllRoom(file: string): void {
-  const descriptor = openSync(file, 'w');
-  try {
-    for (const block = Buffer.alloc(4 * KIB, 1); ; ) writeSync(descriptor, block);
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ENOSPC' });
-  } finally {
-    closeSync(descriptor);
-  }
 }
