@@ -43,6 +43,14 @@ export function identityOf({ id = '', epoch, isNew = false }: Manifest): LogIden
 /** @throws BusError `STORE_CORRUPT` where the log is missing, damaged or another's; `STORE_FAILED` */
 export function examineLog(dir: string, manifest: Manifest, shard: number): LogState {
   const file = shardFile(dir, shard);
+  try {
+    return examine(file, manifest, shard);
+  } catch (error) {
+    throw storeError(error, file, 'examining');
+  }
+}
+
+function examine(file: string, manifest: Manifest, shard: number): LogState {
   const mark = readMark(markFile(file));
   if (manifest.isNew === true && isBeingMade(file, mark)) return { head: 0, isUnmade: true };
   const size = statSync(file, { throwIfNoEntry: false })?.size;

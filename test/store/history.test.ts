@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/store/driver.js';
 import { identityOf } from '../../src/store/log-state.js';
 import { type Manifest, readManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
-import { shardFile } from '../../src/store/schema.js';
+import { PAGE_BYTES, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import { readUnflushedLimit, unflushedFile } from '../../src/store/unflushed-limit.js';
 import { verifyDirectory } from '../../src/store/verify.js';
@@ -55,6 +55,15 @@ function reboot(dir: string): void {
     bytes.writeUInt32LE(crc32(bytes.subarray(0, 36)), 36);
     writeFileSync(file, bytes);
   }
+}
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
 }
 
 const walOf = (dir: string, shard = 0) => `${shardFile(dir, shard)}-wal`;
@@ -235,6 +244,26 @@ describe('a log', () => {
     expect(() => continueHistory(dir, manifest)).toThrow(/shard-001.db: it is missing/);
     expect(errors(dir)).toEqual([expect.stringMatching(/it is missing/)]);
     expect(() => open(dir, manifest, 1)).toThrow(/it is missing or empty/);
+  });
+
+  it('whose pages SQLite cannot read is refused with a code', () => {
+    const { dir, manifest } = killed(5, 0);
+    const log = open(dir, manifest);
+    log.close();
+    const file = shardFile(dir, 0);
+    const database = openDatabase(file, { readonly: true, fileMustExist: true });
+    const root = database
+      .prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")
+      .pluck()
+      .get();
+    database.close();
+    const bytes = readFileSync(file);
+    bytes.fill(0xff, (root! - 1) * PAGE_BYTES, root! * PAGE_BYTES);
+    writeFileSync(file, bytes);
+    expect(thrownBy(() => continueHistory(dir, manifest))).toMatchObject({
+      code: 'STORE_CORRUPT',
+      details: { file },
+    });
   });
 
   it('of another directory, or another shard, is refused', () => {
