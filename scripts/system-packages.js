@@ -10,7 +10,11 @@ import { delimiter, join } from 'node:path';
 /** A command that a suite runs, and the Debian packages that have it. */
 const NEEDED = [
   { command: 'strace', package: 'strace', suite: 'test/bus: an ack means fsynced' },
-  { command: 'gcc', package: 'gcc libc6-dev', suite: 'test/bus: flushes that fail' },
+  {
+    command: 'gcc',
+    package: 'gcc libc6-dev',
+    suite: 'test/bus: flushes that fail; test/store: the storage campaign',
+  },
   { command: 'chromium', package: 'chromium', suite: 'test/client, test/gateway: browsers' },
   { command: 'curl', package: 'curl', suite: 'test/gateway: curl; docs/QUICKSTART.md' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },

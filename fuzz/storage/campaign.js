@@ -1,0 +1,62 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * Runs the cases of a campaign, two at a time at most, and counts what came of them. Each case has a seed of its own and a
+ * folder of its own, which is kept where something was wrong.
+ */
+export class Campaign {
+  counts = { cases: 0, problems: 0, hung: 0 };
+  /** By verdict, how many. */
+  verdicts = new Map();
+  failures = [];
+
+  constructor({ name, seed, folder, lanes, say = console.log }) {
+    Object.assign(this, { name, seed, folder, lanes, say });
+  }
+
+  /**
+   * `playCase(number, seed, folder, lane)` gives `{ verdict, problems, again }`: in a word what came of it, what was wrong, and
+   * what to run to see it again. `closeLane(lane)` is called at the end.
+   */
+  async run(count, { playCase, closeLane = () => {} }) {
+    let next = 0;
+    const runLane = async (lane) => {
+      try {
+        while (next < count) await this.#runCase(next++, lane, playCase);
+      } finally {
+        await closeLane(lane);
+      }
+    };
+    const lanes = Math.min(this.lanes, count);
+    await Promise.all(Array.from({ length: lanes }, (_, lane) => runLane(lane)));
+    return this;
+  }
+
+  async #runCase(number, lane, playCase) {
+    const seed = (this.seed + number) >>> 0;
+    const folder = join(this.folder, `${this.name}-${seed}`);
+    const { verdict, problems, again = '' } = await playCase(number, seed, folder, lane);
+    this.counts.cases++;
+    this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
+    if (problems.length === 0) return rmSync(folder, { recursive: true, force: true });
+    this.counts.problems++;
+    if (verdict === 'hung') this.counts.hung++;
+    this.failures.push({ seed, verdict, problems });
+    const told = problems.slice(0, 3).join('\n  ');
+    const more = problems.length > 3 ? `\n  and ${problems.length - 3} more` : '';
+    const command = `node fuzz/storage/run.js ${this.name} --seed ${seed} --count 1 ${again}`;
+    this.say(
+      `${this.name}: seed ${seed}: ${verdict}\n  ${told}${more}\n  again with  ${command}\n  kept: ${folder}`,
+    );
+  }
+
+  /** One line. `unit`: what its cases are called. */
+  summary(unit, extra = {}) {
+    const { cases, problems, hung } = this.counts;
+    const more = Object.entries(extra).map(([name, value]) => `, ${value} ${name}`);
+    const verdicts = [...this.verdicts].sort((a, b) => b[1] - a[1]);
+    const parts = verdicts.map(([verdict, count]) => `${count} ${verdict}`).join('; ');
+    return `${this.name}: ${cases} ${unit}${more.join('')}: ${problems} problems, ${hung} hung (${parts})`;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What became of damage: `observed` is what could be seen of a damaged directory, `truth` what the untouched one shows. Every
+ * reading must be right, or end in an error before it gives anything wrong, or tell the gap. Events may be missing
+ * also where the directory has begun a new epoch that ends before them, or where `verify` reports the damage. Anything
+ * else is silent.
+ *
+ * @returns `{ verdict, silent }`: how it was noticed, and what was not told
+ */
+export function judgeDamage(truth, observed) {
+  const { refused, verify } = observed;
+  if (refused !== undefined) {
+    return refused.startsWith('UNTYPED') ? untyped(refused) : { verdict: 'refused', silent: [] };
+  }
+  const notes = new Set();
+  const silent = [];
+  if (observed.shards.length !== truth.shards.length) silent.push('another number of shards');
+  for (const [shard, expected] of truth.shards.entries()) {
+    const found = observed.shards[shard];
+    if (found === undefined) continue;
+    const isNewEpoch = observed.epoch !== truth.epoch;
+    const context = { isNewEpoch, head: found.head, verify };
+    for (const [name, wanted] of Object.entries(expected.readings)) {
+      // Of a shorter history they are others, and rightly so.
+      if (name === 'topics' && isNewEpoch && found.head < expected.head) continue;
+      const reading = found.readings[name];
+      const judged = judgeReading(wanted, reading, context);
+      for (const note of judged.notes) notes.add(note);
+      silent.push(...judged.silent.map((text) => `shard ${shard}, ${name}: ${text}`));
+    }
+  }
+  if (silent.length > 0) return { verdict: 'silent', silent };
+  return { verdict: verdictOf(notes, observed, truth), silent };
+}
+
+function verdictOf(notes, observed, truth) {
+  for (const note of ['error', 'gap', 'epoch', 'verify'])
+    if (notes.has(note)) return `told: ${note}`;
+  if (observed.epoch !== truth.epoch) return 'told: epoch';
+  return observed.verify.length > 0 ? 'right, and verify reports it' : 'right';
+}
+
+function untyped(refused) {
+  return { verdict: 'silent', silent: [`it is refused without a code: ${refused}`] };
+}
+
+/** One shard's part of one way of reading. */
+function judgeReading(wanted, reading, context) {
+  // A topic that is not there any more has no reading of its own.
+  const { keys = [], gaps = [], error } = reading ?? {};
+  const notes = [];
+  if (error?.startsWith('UNTYPED')) return { notes, silent: [`an error without a code: ${error}`] };
+  if (error !== undefined) notes.push('error');
+  const wrong = wrongIn(wanted.keys, keys);
+  if (wrong !== undefined) return { notes, silent: [wrong] };
+  if (error !== undefined) return { notes, silent: [] };
+  const missing = missingIn(wanted.keys, keys).filter((key) => !isTold(key, gaps, context, notes));
+  const untold = missingIn(wanted.gaps ?? [], gaps, gapKey).length;
+  if (missing.length === 0 && untold === 0) return { notes, silent: [] };
+  if (context.verify.length > 0) return { notes: [...notes, 'verify'], silent: [] };
+  const text =
+    missing.length > 0 ? `${missing.length} missing from ${missing[0]}` : 'an untold gap';
+  return { notes, silent: [text] };
+}
+
+/** Events that are not those of the directory, or come twice, or not in its order. */
+function wrongIn(wanted, keys) {
+  const places = new Map(wanted.map((key, place) => [key, place]));
+  let last = -1;
+  for (const key of keys) {
+    const place = places.get(key);
+    if (place === undefined) return `${key} was never stored`;
+    if (place === last) return `${key} comes twice`;
+    if (place < last) return `${key} comes late`;
+    last = place;
+  }
+  return undefined;
+}
+
+function missingIn(wanted, found, keyOf = (key) => key) {
+  const there = new Set(found.map(keyOf));
+  return wanted.filter((one) => !there.has(keyOf(one)));
+}
+
+function gapKey({ shard, from, to }) {
+  return `${shard}:${from}:${to}`;
+}
+
+function isTold(key, gaps, { isNewEpoch, head }, notes) {
+  const sequence = Number(key.split(':')[0]);
+  if (gaps.some(({ from, to }) => from <= sequence && sequence <= to)) return notes.push('gap');
+  return isNewEpoch && sequence > head && notes.push('epoch');
+}

@@ -1,0 +1,125 @@
+import { RecordDecoder } from '../../dist/main/record-decoder.js';
+import {
+  continueHistory,
+  endNew,
+  ensureDirectory,
+  openManifest,
+} from '../../dist/store/directory.js';
+import { DirectoryLock } from '../../dist/store/lock.js';
+import { identityOf } from '../../dist/store/log-state.js';
+import { decodePage, PageReader } from '../../dist/store/page.js';
+import { openForReading, shardFile } from '../../dist/store/schema.js';
+import { SqliteEventLog } from '../../dist/store/sqlite-event-log.js';
+import { digestOf, seenAs } from './events.js';
+import { described, ENDLESS, keyOf, PAGE } from './observation.js';
+
+/**
+ * Opens a directory as the main thread and the shards' threads of a bus do, and reads all of it as its readers and its
+ * subscriptions do, in one thread: a hundred times faster than a bus, which has to start its threads.
+ */
+export function observeLogs(dir) {
+  ensureDirectory(dir);
+  const lock = DirectoryLock.acquire(dir);
+  const logs = [];
+  try {
+    const manifest = continueHistory(dir, openManifest(dir, { defaultShards: 2 }));
+    const identity = identityOf(manifest);
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      logs.push(new SqliteEventLog({ file: shardFile(dir, shard), shard, identity }));
+    }
+    if (manifest.isNew) endNew(dir, manifest);
+    const shards = logs.map((log, shard) => observeShard(log, dir, shard));
+    return { epoch: manifest.epoch, shards };
+  } finally {
+    for (const log of logs) log.close();
+    lock.release();
+  }
+}
+
+function observeShard(log, dir, shard) {
+  const database = openForReading(shardFile(dir, shard), shard);
+  try {
+    const pages = new PageReader(database, shardFile(dir, shard), shard);
+    const topics = summaries(log);
+    const readings = { topics: { keys: topics.names.map(keyOfTopic), error: topics.error } };
+    const all = reading(pages, shard, {});
+    readings.forward = all;
+    readings.backward = reading(pages, shard, { reverse: true });
+    readings.feed = feed(log, shard);
+    for (const { name } of topics.names) {
+      const filter = { topics: [name] };
+      readings[`topic ${name}`] = reading(pages, shard, { filter });
+      readings[`topic ${name} backward`] = reading(pages, shard, { filter, reverse: true });
+    }
+    const pruned = Object.fromEntries(topics.names.map((one) => [one.name, one.prunedThrough]));
+    const { events, ...forward } = all;
+    readings.forward = forward;
+    return { head: log.head, pruned, events, readings };
+  } finally {
+    database.close();
+  }
+}
+
+function keyOfTopic(topic) {
+  return `${topic.name}:${digestOf(topic)}`;
+}
+
+function summaries(log) {
+  const names = [];
+  try {
+    const found = [];
+    for (let after = 0, next = 1; next !== 0; after = next) {
+      next = log.scanTopics(after, 100, (topic) => found.push(topic.name));
+    }
+    for (const name of found.sort()) names.push({ ...log.topic(name) });
+    return { names };
+  } catch (error) {
+    return { names, error: described(error) };
+  }
+}
+
+/** All that a reader gives, page by page, and in which order. */
+function reading(pages, shard, request) {
+  const decoder = new RecordDecoder();
+  const found = { keys: [], events: [] };
+  let [after, until] = [0, Number.MAX_SAFE_INTEGER];
+  try {
+    for (let done = false; !done; ) {
+      const page = pages.page({ ...request, after, until, limit: PAGE });
+      decodePage(page, ({ bytes, offset, sequence }) => {
+        const event = seenAs(decoder.decode(bytes, offset, shard, sequence));
+        found.keys.push(keyOf(event));
+        found.events.push(event);
+      });
+      ({ done } = page);
+      if (request.reverse) until = page.next;
+      else after = page.next;
+      if (found.keys.length > ENDLESS) throw new Error('it does not end');
+    }
+  } catch (error) {
+    found.error = described(error);
+  }
+  if (request.reverse || request.filter) delete found.events;
+  return found;
+}
+
+/** What a subscription that is behind is fed with. */
+function feed(log, shard) {
+  const decoder = new RecordDecoder();
+  const found = { keys: [] };
+  try {
+    for (let after = 0; after < log.head; ) {
+      let last = after;
+      const count = log.read({ after, limit: PAGE }, ({ bytes, offset, sequence }) => {
+        found.keys.push(keyOf(seenAs(decoder.decode(bytes, offset, shard, sequence))));
+        last = sequence;
+      });
+      if (count === 0) break;
+      if (found.keys.length > ENDLESS) throw new Error('it does not end');
+      after = last;
+    }
+  } catch (error) {
+    found.error = described(error);
+  }
+  return found;
+}

@@ -1,0 +1,30 @@
+import { verifyDirectory } from '../../dist/store/verify.js';
+import { described } from './observation.js';
+import { observeBus } from './observe-bus.js';
+import { observeLogs } from './observe-logs.js';
+
+/**
+ * All that can be seen of a directory: what `verify` says of it, how it opens, and what each way of reading gives, shard by
+ * shard, as keys that name an event's sequence and all that is in it.
+ */
+export async function observe({ dir, depth, cursor }) {
+  const verify = verified(dir);
+  try {
+    const seen = depth === 'bus' ? await observeBus(dir, cursor) : observeLogs(dir);
+    return { verify, ...seen };
+  } catch (error) {
+    return { verify, refused: described(error) };
+  }
+}
+
+function verified(dir) {
+  const found = [];
+  try {
+    for (const { severity, file, message } of verifyDirectory(dir)) {
+      if (severity === 'error') found.push(`${file.split('/').at(-1)}: ${message}`);
+    }
+  } catch (error) {
+    found.push(described(error));
+  }
+  return found;
+}

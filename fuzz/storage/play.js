@@ -1,0 +1,130 @@
+import { openBus } from '../../dist/index.js';
+import { reshard as reshardLogs } from '../../dist/store/reshard.js';
+import { restore as restoreLogs } from '../../dist/store/restore.js';
+import { fillShard, prune, publishSome, watch } from './publish.js';
+import { Random } from './random.js';
+import { arm, disarm, tell } from './tell.js';
+
+/** What a subject does with a directory, under a disk that records or fails. Each step is told. */
+const BATCH = { writtenShare: 0.3, bytesMax: 20_000, window: 3 };
+const NO_FAULT = { kind: 'any', n: 0, how: 'once' };
+const OPTIONS = { systemEvents: false, dedupeWindowMs: 2 ** 31 - 1, publishWaitMs: 2000 };
+
+async function open(dir, options = {}) {
+  const bus = await openBus({ ...OPTIONS, dir, shards: 2, onError: () => {}, ...options });
+  tell('open', bus.epoch);
+  return bus;
+}
+
+/** Publishes, prunes, backs up, closes and opens again, as the seed has it. */
+export async function work({ dir, seed, rounds }) {
+  const random = new Random(seed);
+  const writtenShare = random.pick([0, 0.1, 0.5, 1]);
+  const bytesMax = random.pick([500, 20_000, 100_000]);
+  const window = random.pick([1, 4, 16]);
+  let bus = await open(dir);
+  await watch(bus);
+  for (let round = 0; round < rounds; round++) {
+    const count = 5 + random.below(30);
+    const settings = { prefix: `r${round}_`, count, writtenShare, bytesMax, window };
+    await publishSome(bus, random, settings);
+    if (random.chance(0.15)) await prune(bus, random.pick(['a.*', '*']), 10 + random.below(60));
+    if (random.chance(0.1)) await backUp(bus, `${dir}-backup-${round}`);
+    if (random.chance(0.15)) {
+      await bus.close();
+      bus = await open(dir);
+      await watch(bus);
+    }
+  }
+  await bus.close();
+}
+
+async function backUp(bus, dir) {
+  const { heads } = await bus.backup(dir);
+  tell('backup', dir, heads);
+}
+
+/**
+ * Everything once, while the disk fails as `fault` says; nothing that is refused ends it. A fault of the stage `close` comes
+ * then; others from the beginning, and those that last end before the last publishes, which show whether the bus recovers.
+ */
+export async function script({ dir, fault = NO_FAULT }) {
+  const random = new Random(1);
+  if (fault.stage !== 'close') arm(fault);
+  const bus = await attempt('open', () => open(dir));
+  if (bus !== undefined) {
+    await attempt('publish', () => publishSome(bus, random, { ...BATCH, prefix: 'p', count: 10 }));
+    await attempt('prune', () => prune(bus, 'a.*', 4));
+    await attempt('backup', () => backUp(bus, `${dir}-backup`));
+    if (fault.how === 'always') disarm();
+    await attempt('again', () => publishSome(bus, random, { ...BATCH, prefix: 'q', count: 4 }));
+    tell('stage', 'close');
+    if (fault.stage === 'close') arm(fault);
+    await attempt('close', () => bus.close());
+  }
+  disarm();
+}
+
+async function attempt(stage, work) {
+  try {
+    return await work();
+  } catch (error) {
+    tell('error', stage, error.code ?? `UNTYPED ${error.stack}`);
+    return undefined;
+  }
+}
+
+/** One thing, in which the process is to be killed. `target`: where a copy goes. */
+export async function operate({ dir, operation, target, fault = NO_FAULT, seed }) {
+  if (operation === 'restore' || operation === 'reshard') {
+    arm(fault);
+    if (operation === 'restore') restoreLogs(dir, target);
+    else reshardLogs({ from: dir, to: target, shards: 3 });
+  } else {
+    if (operation === 'open') arm(fault);
+    const bus = await open(dir);
+    if (operation !== 'open') arm(fault);
+    await DURING[operation](bus, new Random(seed), { prefix: `k${seed}_`, target });
+    await bus.close();
+  }
+  tell('stage', 'done');
+}
+
+const DURING = {
+  open: () => {},
+  close: () => {},
+  publish: (bus, random, { prefix }) => publishSome(bus, random, { ...BATCH, prefix, count: 30 }),
+  // As many as bring the log over the end of its first block.
+  index: (bus, random, { prefix }) => publishSome(bus, random, { ...BATCH, prefix, count: 120 }),
+  prune: (bus, random) => prune(bus, random.pick(['a.*', '*']), 20),
+  backup: (bus, _random, { target }) => backUp(bus, target),
+};
+
+/**
+ * One stage of making a directory, see `bases.js`: publishes so many events, or fills one shard with them, and prunes.
+ * @returns a cursor that has seen nothing yet
+ */
+export async function build({ dir, prefix, events = 0, fill = 0, keep, stays }) {
+  const random = new Random(1);
+  const bus = await open(dir);
+  const cursor = await cursorOf(bus);
+  const settings = { prefix, count: events, writtenShare: 0, bytesMax: 20_000, window: 16 };
+  await publishSome(bus, random, settings);
+  if (fill > 0) await fillShard(bus, prefix, fill);
+  if (keep !== undefined) {
+    await prune(bus, 'a.*', keep);
+    await prune(bus, 'd.0', 1);
+  }
+  if (!stays) await bus.close();
+  return { cursor };
+}
+
+async function cursorOf(bus) {
+  const held = bus.subscribe('*', { from: 'earliest' });
+  await held.ready;
+  const { cursor } = held;
+  await held.unsubscribe();
+  return cursor;
+}
+
+export { tellTo } from './tell.js';

@@ -1,0 +1,108 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Campaign } from './campaign.js';
+import { Disk } from './disk.js';
+import { judgeLedger } from './judge-ledger.js';
+import { Ledger } from './ledger.js';
+import { writeImage } from './power-cut.js';
+import { Random } from './random.js';
+import { changesOf } from './record.js';
+import { compileShim, shimEnvironment } from './shim.js';
+import { SubjectProxy } from './subject-proxy.js';
+
+/**
+ * Cuts the power: a process works on a disk that keeps a record (`disk.c`); images are made of what the disk may hold at any
+ * point of it (`power-cut.js`), on a machine that has booted since; each is opened, and held against what the process
+ * had been able to say by then. Nothing acknowledged as synced may be missing, and where anything is that somebody has
+ * seen, the epoch is new.
+ */
+const IMAGES_PER_RECORD = 50;
+const ROUNDS = 14;
+const WORK_MS = 120_000;
+const CASE_MS = 30_000;
+const ANOTHER_BOOT = '00000000-0000-4000-8000-000000000001\n';
+
+export async function power({ count, seed, folder, say, recording, forgets }) {
+  const campaign = new Campaign({ name: 'power', seed, folder, lanes: 1, say });
+  const library = recording === undefined ? compileShim(folder) : undefined;
+  const totals = { acks: 0, images: 0 };
+  const subject = new SubjectProxy();
+  let kept;
+  await campaign.run(count, {
+    closeLane: () => subject.end(),
+    playCase: async (number, caseSeed, into) => {
+      if (number % IMAGES_PER_RECORD === 0) {
+        const from = recording ?? (await record({ library, folder, seed: caseSeed, forgets }));
+        kept = readRecord(from);
+      }
+      const again = `--recording ${kept.folder}`;
+      const { image, how, ledger } = cut(kept, into, new Random(caseSeed));
+      totals.acks += ledger.acks.size;
+      const outcome = await subject.ask(
+        'observe',
+        { dir: join(image, 'data'), depth: 'logs' },
+        CASE_MS,
+      );
+      const judged = judgeImage(ledger, outcome);
+      return { ...judged, problems: judged.problems.map((text) => `${how}: ${text}`), again };
+    },
+  });
+  say(campaign.summary('images', { 'acknowledged events in them': totals.acks }));
+  return campaign;
+}
+
+/** A recording is a folder: what was there before, what was written, what was told. */
+async function record({ library, folder, seed, forgets }) {
+  const at = join(folder, `recording-${seed}`);
+  const root = join(at, 'disk');
+  mkdirSync(root, { recursive: true });
+  const boot = join(at, 'boot');
+  writeFileSync(boot, ANOTHER_BOOT);
+  const marks = join(at, 'marks');
+  const env = shimEnvironment({ library, root, marks, record: join(at, 'record'), boot, forgets });
+  const subject = new SubjectProxy({ marks, env });
+  const outcome = await subject.ask(
+    'work',
+    { dir: join(root, 'data'), seed, rounds: ROUNDS },
+    WORK_MS,
+  );
+  await subject.end();
+  if (!('value' in outcome)) throw new Error(`the work to record: ${JSON.stringify(outcome)}`);
+  return at;
+}
+
+function readRecord(folder) {
+  const changes = [...changesOf(readFileSync(join(folder, 'record')))];
+  const root = join(folder, 'disk');
+  const whole = new Disk(root);
+  for (const change of changes) whole.apply(change);
+  const unrecorded = whole.differences();
+  if (unrecorded.length > 0) throw new Error(`not all was recorded: ${unrecorded.join(', ')}`);
+  return { folder, changes, root };
+}
+
+/** Cuts the power somewhere. */
+function cut({ changes, root }, into, random) {
+  const disk = new Disk(root);
+  const ledger = new Ledger();
+  const end = 1 + random.below(changes.length);
+  for (const change of changes.slice(0, end)) {
+    if (change.kind === 'M') ledger.add(change.data.toString());
+    else disk.apply(change);
+  }
+  const image = join(into, 'image');
+  const how = `cut after ${end} of ${changes.length} changes, ${writeImage(disk, image, random)}`;
+  return { image, how, ledger };
+}
+
+function judgeImage(ledger, outcome) {
+  if (outcome.hung) return { verdict: 'hung', problems: ['it hangs'] };
+  if (!('value' in outcome)) {
+    return { verdict: 'crashed', problems: [outcome.died ?? outcome.error] };
+  }
+  const observed = outcome.value;
+  const problems = judgeLedger(ledger, observed, ({ durability }) => durability === 'synced');
+  if (problems.length > 0) return { verdict: problems[0].split(':')[0], problems };
+  const isCut = ledger.isOpen && ledger.epoch !== observed.epoch;
+  return { verdict: isCut ? 'new epoch' : 'whole', problems };
+}

@@ -1,0 +1,66 @@
+import { digestOf, payloadOf, TOPICS } from './events.js';
+import { tell } from './tell.js';
+
+/** Publishing that tells each step. */
+const FILL_BATCH = 500;
+
+/** Never rejects: a refusal is told. */
+export async function publishOne(bus, id, { topic, bytes, durability }) {
+  const payload = payloadOf(id, bytes);
+  tell('attempt', id, topic, digestOf(payload));
+  try {
+    const ack = await bus.publish({ id, topic, type: 'stored', payload }, { durability });
+    tell('ack', id, ack.shard, ack.sequence, ack.durability);
+  } catch (error) {
+    tell('refused', id, error.code ?? 'UNTYPED');
+  }
+}
+
+/** So many events, `window` of them on their way at a time; names begin with `prefix`. */
+export async function publishSome(bus, random, { prefix, count, writtenShare, bytesMax, window }) {
+  const open = new Set();
+  for (let n = 0; n < count; n++) {
+    const one = {
+      topic: random.pick(TOPICS),
+      bytes: random.chance(0.05) ? bytesMax : random.below(300),
+      durability: random.chance(writtenShare) ? 'written' : 'synced',
+    };
+    const sent = publishOne(bus, `${prefix}${n}`, one).then(() => open.delete(sent));
+    open.add(sent);
+    if (open.size >= window) await Promise.race(open);
+  }
+  await Promise.all(open);
+}
+
+/** Tells what somebody sees. */
+export function watch(bus) {
+  const seen = bus.subscribe('*', ({ id, shard, sequence }) => tell('seen', id, shard, sequence));
+  seen.closed.catch((error) => tell('error', `subscription: ${error.code} ${error.message}`));
+  return seen.ready;
+}
+
+export async function prune(bus, pattern, maxEvents) {
+  tell('prune', pattern);
+  await bus.prune({ pattern, maxEvents });
+}
+
+/** Small events until the first topic's shard has so many, a few of its topics taking turns. */
+export async function fillShard(bus, prefix, events) {
+  const acks = await bus.publishMany(
+    TOPICS.map((topic) => smallEvent(`${prefix}_${topic[0]}${topic[2]}`, topic)),
+  );
+  const { shard } = acks[0];
+  const topics = acks.filter((ack) => ack.shard === shard).map(({ topic }) => topic);
+  for (let n = acks.findLast((ack) => ack.shard === shard).sequence; n < events; ) {
+    const count = Math.min(FILL_BATCH, events - n);
+    const batch = Array.from({ length: count }, (_, k) =>
+      smallEvent(`${prefix}_${n + k}`, topics[(n + k) % topics.length]),
+    );
+    await bus.publishMany(batch);
+    n += count;
+  }
+}
+
+function smallEvent(id, topic) {
+  return { id, topic, type: 'stored', payload: payloadOf(id, 10) };
+}

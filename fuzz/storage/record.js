@@ -1,0 +1,32 @@
+/** What `disk.c` has recorded, change by change. */
+const HEADER_BYTES = 32;
+
+export function* changesOf(bytes) {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const pathEnd = at + HEADER_BYTES + bytes.readUInt16LE(at + 2);
+    const otherEnd = pathEnd + bytes.readUInt32LE(at + 24);
+    const end = otherEnd + bytes.readUInt32LE(at + 4);
+    // Its process was killed while it wrote this.
+    if (end > bytes.length) return;
+    yield {
+      kind: String.fromCharCode(bytes[at]),
+      inode: Number(bytes.readBigUInt64LE(at + 8)),
+      offset: Number(bytes.readBigInt64LE(at + 16)),
+      path: bytes.toString('utf8', at + HEADER_BYTES, pathEnd),
+      other: bytes.toString('utf8', pathEnd, otherEnd),
+      data: bytes.subarray(otherEnd, end),
+    };
+    at = end;
+  }
+}
+
+/** The calls that a fault can meet, by the names that `disk.c` has for them. */
+export const CALLS = {
+  W: 'write',
+  T: 'truncate',
+  f: 'flush',
+  N: 'rename',
+  U: 'remove',
+  D: 'mkdir',
+  C: 'create',
+};

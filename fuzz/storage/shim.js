@@ -1,0 +1,39 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The disk that records and fails (`disk.c`), made by the system's C compiler when it is first needed. */
+const SOURCE = fileURLToPath(new URL('./disk.c', import.meta.url));
+const INSTALL = 'apt-get install --yes --no-install-recommends gcc libc6-dev';
+
+/** @returns the library's path; throws where it cannot be made, saying what is missing */
+export function compileShim(folder) {
+  if (process.platform !== 'linux') {
+    throw new Error(
+      `power, inject and kill need Linux (LD_PRELOAD), and this is ${process.platform}`,
+    );
+  }
+  const library = join(folder, 'disk.so');
+  const options = ['-shared', '-fPIC', '-O2', '-Wall', '-o', library, SOURCE, '-ldl', '-lpthread'];
+  const compiled = spawnSync('gcc', options, { encoding: 'utf8' });
+  if (compiled.error !== undefined) {
+    throw new Error(`NOT FOUND: gcc, which power, inject and kill need. Install: ${INSTALL}`);
+  }
+  if (compiled.status !== 0) throw new Error(`gcc: ${compiled.stderr}\nInstall: ${INSTALL}`);
+  return library;
+}
+
+/** What a process needs in its environment to have that disk under `root`. */
+export function shimEnvironment({ library, root, marks, record, boot, forgets }) {
+  const settings = {
+    LD_PRELOAD: library,
+    DISK_ROOT: root,
+    DISK_MARKS: marks,
+    DISK_RECORD: record,
+    DISK_BOOT: boot,
+    DISK_FORGETS: forgets,
+    // Its writes would pass by the library.
+    UV_USE_IO_URING: '0',
+  };
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
