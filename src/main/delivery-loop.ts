@@ -3,9 +3,10 @@
  * doorbell, a message, unless the endpoint is awake already. It takes what all shards have sent, in turns that leave
  * timers and sockets their time, and parks when nothing is left.
  */
-import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../protocol/limits.js';
+import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
 import { Doorbell } from '../ring/wait.js';
 import type { ShardProxy } from './shard-proxy.js';
+import type { Turn } from './turn.js';
 
 /** A shard, as far as the loop sees it. */
 type DeliverySource = Pick<ShardProxy, 'drain' | 'isIdle'>;
@@ -16,6 +17,7 @@ const WATCH_INTERVAL_MS = 1000;
 export class DeliveryLoop {
   readonly #doorbell: Doorbell;
   readonly #proxies: readonly DeliverySource[];
+  readonly #turn: Turn;
   readonly #onDeliveries: () => void;
   readonly #watch: NodeJS.Timeout;
   #isRunning = false;
@@ -26,10 +28,12 @@ export class DeliveryLoop {
   constructor(
     doorbell: SharedArrayBuffer,
     proxies: readonly DeliverySource[],
+    turn: Turn,
     onDeliveries: () => void,
   ) {
     this.#doorbell = new Doorbell(new Int32Array(doorbell), 0);
     this.#proxies = proxies;
+    this.#turn = turn;
     this.#onDeliveries = onDeliveries;
     this.#watch = setInterval(() => this.run(), WATCH_INTERVAL_MS);
     this.#watch.unref();
@@ -52,33 +56,31 @@ export class DeliveryLoop {
     clearInterval(this.#watch);
   }
 
-  /**
-   * By time as well as by count: a shard that answers what a handler publishes has a little to give at every look, and
-   * could go on for ever.
-   */
-  #drain(): void {
-    const until = performance.now() + DELIVERY_TURN_MS;
-    for (;;) {
-      let read = 0;
-      for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
-      this.#onDeliveries();
-      if (this.#isStopped) return;
-      if (read >= DELIVERIES_PER_TURN || (read > 0 && performance.now() >= until)) {
-        this.#yield();
-        return;
-      }
-      if (read === 0 && this.#park()) return;
-    }
-  }
-
   /** There is more; but timers and sockets have waited long enough. */
-  #yield(): void {
-    if (this.#isScheduled) return;
+  again(): void {
+    if (this.#isScheduled || this.#isStopped) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
       this.run();
     });
+  }
+
+  /**
+   * By time as well as by count: a shard that answers what a handler publishes has a little to give at every look, and
+   * could go on for ever.
+   */
+  #drain(): void {
+    this.#turn.begin();
+    for (;;) {
+      let read = 0;
+      for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
+      this.#onDeliveries();
+      if (this.#isStopped) return;
+      if (read >= DELIVERIES_PER_TURN || (read > 0 && this.#turn.isOver)) this.again();
+      if (this.#isScheduled) return;
+      if (read === 0 && this.#park()) return;
+    }
   }
 
   /** False if something came while the doorbell was being hung up. */

@@ -35,6 +35,7 @@ import type {
   Subscription,
   TopicInfo,
 } from './bus.js';
+import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
 import { guarded } from './guarded.js';
 import { checkFrom } from './history.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
@@ -53,6 +54,7 @@ import { busStats, dedupeReach } from './stats.js';
 import { Subscriptions } from './subscriptions.js';
 import { SystemErrors } from './system-events.js';
 import { activeTracing, tracedHandler } from './tracing.js';
+import { Turn } from './turn.js';
 import { Waiters } from './waiters.js';
 
 /** What a thread is handed to become an endpoint; crosses threads as it is. */
@@ -114,15 +116,23 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#census = new BusCensus(data.census);
     const proxies: ShardProxy[] = [];
     this.#proxies = proxies;
+    const turn = new Turn(() => this.#links.runAgain());
     this.#subscriptions = new Subscriptions(
       data,
       proxies,
       this.#services,
       this.#census,
+      turn,
       this.#onError,
     );
     const onDeliveries = (): void => this.#onDeliveries();
-    this.#links = new Links(data, proxies, this.#subscriptions, this.#alive, onDeliveries);
+    this.#links = new Links(
+      data,
+      proxies,
+      this.#subscriptions,
+      { alive: this.#alive, turn },
+      onDeliveries,
+    );
     this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(
@@ -381,24 +391,4 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
-}
-
-function closedError(): BusError {
-  return new BusError('BUS_CLOSED', 'the bus is closed');
-}
-
-/** It was in the ring of a shard whose log says no more whether it took it. */
-function unknownAfterFailure(error: BusError): BusError {
-  const { message, details = {} } = error;
-  return new BusError('PUBLISH_UNKNOWN', `it may have been stored: ${message}`, {
-    details,
-    cause: error,
-  });
-}
-
-function unknownAtClose(): BusError {
-  return new BusError(
-    'PUBLISH_UNKNOWN',
-    'the bus was closed before its shard acknowledged: it may have been stored',
-  );
 }

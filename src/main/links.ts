@@ -10,6 +10,7 @@ import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
 import type { KeepAlive } from '../threads/keep-alive.js';
 import { DeliveryLoop } from './delivery-loop.js';
 import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
+import type { Turn } from './turn.js';
 
 /** The endpoint's ends of its links, as they cross threads. */
 export interface LinkEnds {
@@ -31,7 +32,7 @@ export class Links {
     { ends, generations, controls, doorbell }: LinkEnds,
     proxies: ShardProxy[],
     handler: DeliveryHandler,
-    alive: KeepAlive,
+    { alive, turn }: { readonly alive: KeepAlive; readonly turn: Turn },
     onDeliveries: () => void,
   ) {
     this.proxies = proxies;
@@ -40,7 +41,7 @@ export class Links {
       const control = new ShardControl(controls[shard]!);
       proxies.push(new ShardProxy(end, control, generations[shard]!, handler, owner));
     }
-    this.#loop = new DeliveryLoop(doorbell, proxies, onDeliveries);
+    this.#loop = new DeliveryLoop(doorbell, proxies, turn, onDeliveries);
   }
 
   /** Those whose shard was not given up. */
@@ -56,6 +57,10 @@ export class Links {
 
   run(): void {
     this.#loop.run();
+  }
+
+  runAgain(): void {
+    this.#loop.again();
   }
 
   /** The shard's thread was replaced. `resubscribe`: says the subscriptions of this link again. */

@@ -33,7 +33,7 @@ import { wakeParked } from '../ring/wait.js';
 import type { KeepAlive } from '../threads/keep-alive.js';
 import { CommandsProxy } from './commands-proxy.js';
 import type { PendingPublish } from './pending-publish.js';
-import type { StateBody } from './subscription.js';
+import type { StateBody } from './subscription-host.js';
 
 /** What the endpoint does with what a shard sends. */
 export interface DeliveryHandler {

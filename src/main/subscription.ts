@@ -14,7 +14,7 @@ import {
   STATE_LIVE,
 } from '../link/link-records.js';
 import { drainInHandler } from '../protocol/drain-in-handler.js';
-import { BusError, type ErrorCode } from '../protocol/errors.js';
+import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
 import { errorOf } from '../protocol/thrown.js';
@@ -23,31 +23,9 @@ import type { EventHandler, Gap, Subscription, SubscriptionEvents } from './bus.
 import { EventQueue } from './event-queue.js';
 import type { ParsedSubscribeOptions } from './options.js';
 import { newPart, positionOf, type ShardPart } from './shard-part.js';
+import type { StateBody, SubscriptionHost } from './subscription-host.js';
 import { SubscriptionListeners } from './subscription-listeners.js';
 import { Waiters } from './waiters.js';
-
-/** What a subscription needs of its endpoint. */
-export interface SubscriptionHost {
-  readonly endpointId: string;
-  head(shard: number): number;
-  watermark(shard: number): number;
-  /** The shard was given up: nothing more comes from it. */
-  isGone(shard: number): boolean;
-  cursor(positions: readonly number[]): string;
-  credit(subscription: number, shard: number, events: number, bytes: number): boolean;
-  update(subscription: BusSubscription, filter: ParsedFilter): Promise<void>;
-  unsubscribe(subscription: BusSubscription): Promise<void>;
-  readHistory(subscription: BusSubscription, part: ShardPart): void;
-  report(error: BusError): void;
-}
-
-/** What a shard says of a subscription's part; each state has the fields that it needs. */
-export interface StateBody extends Omit<Gap, 'shard'> {
-  readonly position: number;
-  readonly count: number;
-  readonly code: ErrorCode;
-  readonly message: string;
-}
 
 export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly id: string;
@@ -283,7 +261,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #handle = (handler: EventHandler<P>): void => {
     this.#isHandling = true;
     try {
-      while (this.#queue.length > 0) {
+      while (this.#mayHandOut()) {
         const answer = handler(this.#queue.take());
         // Whatever a handler without types returns, `null` too; a thenable is made a promise, which settles once.
         if (typeof answer?.then === 'function') {
@@ -324,7 +302,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       return Promise.reject(new Error('a subscription with a handler cannot be iterated'));
     }
     this.#settle();
-    if (this.#queue.length > 0) {
+    if (this.#mayHandOut()) {
       return Promise.resolve({ done: false, value: this.#queue.take() });
     }
     if (!this.#isFinished) {
@@ -339,6 +317,14 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#failure = undefined;
     if (failure !== undefined) return Promise.reject(failure);
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** There is an event, and time for it; if there is no time, it is handed out in the next turn. */
+  #mayHandOut(): boolean {
+    if (this.#queue.length === 0) return false;
+    if (this.#host.hasTime()) return true;
+    this.#host.postpone(this as BusSubscription);
+    return false;
   }
 
   #serveReaders(): void {

@@ -30,12 +30,15 @@ import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
 import type { ShardPart } from './shard-part.js';
 import type { DeliveryHandler, ShardProxy } from './shard-proxy.js';
-import { BusSubscription, type StateBody, type SubscriptionHost } from './subscription.js';
+import { BusSubscription } from './subscription.js';
+import type { StateBody, SubscriptionHost } from './subscription-host.js';
+import type { Turn } from './turn.js';
 
 export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   readonly endpointId: string;
   readonly #epoch: string;
   readonly #census: BusCensus;
+  readonly #turn: Turn;
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
@@ -57,12 +60,14 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     proxies: readonly ShardProxy[],
     services: MainServices,
     census: BusCensus,
+    turn: Turn,
     onError: (error: BusError) => void,
   ) {
     this.endpointId = endpoint;
     this.#epoch = epoch;
     this.#proxies = proxies;
     this.#census = census;
+    this.#turn = turn;
     this.#onError = onError;
     this.#history = new HistoryReader(services, this.#proxies);
   }
@@ -113,9 +118,10 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     }
   }
 
-  /** Hands out what has arrived. */
+  /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
   handOut(): void {
     for (const subscription of this.#fed) {
+      if (this.#turn.hasEnded) break;
       this.#fed.delete(subscription);
       subscription.flush();
     }
@@ -188,6 +194,15 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     const body = { subscription: subscription.number };
     // A shard that is given up meanwhile has no subscription left either.
     await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, () => body)));
+  }
+
+  hasTime(): boolean {
+    return this.#turn.hasTime();
+  }
+
+  postpone(subscription: BusSubscription): void {
+    this.#fed.add(subscription);
+    this.#turn.again();
   }
 
   readHistory(subscription: BusSubscription, part: ShardPart): void {

@@ -1,5 +1,6 @@
 import { parseSubscribeOptions } from '../../src/main/options.js';
-import { BusSubscription, type SubscriptionHost } from '../../src/main/subscription.js';
+import { BusSubscription } from '../../src/main/subscription.js';
+import type { SubscriptionHost } from '../../src/main/subscription-host.js';
 import type { EventHandler, SubscribeOptions } from '../../src/protocol/bus-api.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import type { Event } from '../../src/protocol/event.js';
@@ -21,6 +22,8 @@ export class FakeHost implements SubscriptionHost {
   update = async (): Promise<void> => {};
   unsubscribe = async (): Promise<void> => {};
   readHistory = (): void => {};
+  hasTime = (): boolean => true;
+  postpone = (): void => {};
   report(error: BusError): void {
     this.reported.push(error);
   }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { BusCensus } from '../../src/link/bus-census.js';
 import type { MainServices } from '../../src/main/services.js';
 import { Subscriptions } from '../../src/main/subscriptions.js';
+import { Turn } from '../../src/main/turn.js';
 import { BusError } from '../../src/protocol/errors.js';
 
 test('a failure is not told while a ring is being read', async () => {
@@ -20,7 +21,9 @@ test('a failure is not told while a ring is being read', async () => {
     left: none,
   };
   const endpoint = { endpoint: 'test', epoch: 'epoch' };
-  const subscriptions = new Subscriptions(endpoint, [], services, BusCensus.create(), (error) => {
+  const census = BusCensus.create();
+  const turn = new Turn(() => {});
+  const subscriptions = new Subscriptions(endpoint, [], services, census, turn, (error) => {
     told.push(error);
   });
   const error = new BusError('SLOW_CONSUMER', 'too slow');
