@@ -147,6 +147,11 @@ describe('a budget', () => {
     expect(() => second.subscribe(0)).toThrow(refused('principal'));
     placed.update(1);
     expect(() => placed.update(7)).toThrow('patterns');
+    // By itself too wide: that does not pass.
+    expect(() => placed.update(11)).toThrow(refused('filter'));
+    expect(() => budgets.open(principal({ id: 'b' }), '::1').subscribe(11)).toThrow(
+      refused('filter'),
+    );
     placed.leave();
     placed.leave();
     second.subscribe(5);

@@ -203,13 +203,13 @@ export class Budget {
   /** @throws BusError `LIMIT_EXCEEDED` */
   subscribe(patterns: number): PlacedSubscription {
     this.#checkSubscriptions();
-    this.#checkPatterns(patterns);
+    this.#checkPatterns(patterns, 0);
     let counted = patterns;
     let hasLeft = false;
     this.#count(1, patterns);
     return {
       update: (changed) => {
-        this.#checkPatterns(changed - counted);
+        this.#checkPatterns(changed, counted);
         this.#count(0, changed - counted);
         counted = changed;
       },
@@ -245,9 +245,16 @@ export class Budget {
     throw refusal(message, { maxSubscriptionsPerPrincipal, limitOf: 'principal' });
   }
 
-  #checkPatterns(more: number): void {
+  /** `counted`: patterns that the subscription has already. */
+  #checkPatterns(patterns: number, counted: number): void {
+    const more = patterns - counted;
     if (more <= 0) return;
     const { maxPatterns, maxPatternsPerPrincipal } = this.#limits;
+    const most = Math.min(maxPatterns, maxPatternsPerPrincipal);
+    if (patterns > most) {
+      const message = `${patterns} patterns are more than any subscription may have here; ${most} is the limit`;
+      throw refusal(message, { maxPatterns: most, limitOf: 'filter' });
+    }
     if (this.#patterns + more > maxPatterns) {
       const message = `the subscriptions of this connection would have ${this.#patterns + more} patterns; ${maxPatterns} is the limit`;
       throw refusal(message, { maxPatterns, limitOf: 'connection' });

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorData } from '../../protocol/errors.js';
 import { SSE_RETRY_MS } from '../../protocol/limits.js';
 import { errorData } from '../error-data.js';
-import { httpStatusOf } from './http-status.js';
+import { isForNow } from './http-status.js';
 
 /** What Server-Sent Events look like, and the two ways in which a stream begins: with events, or with a refusal for now. */
 export const EVENT_STREAM_TYPE = 'text/event-stream; charset=utf-8';
@@ -35,13 +35,12 @@ export function retryLine(leastMs = 0): string {
 /**
  * A browser's `EventSource` comes back after an answer that ends, and never after one whose status is not 200. So whoever
  * is refused for now only gets a stream of one event, `ended`, and is told when to come again. Other refusals keep their
- * status, for asking again would change nothing.
+ * status, for asking again would change nothing: an `EventSource` that is answered by it is closed for good.
  *
  * @returns false if the error is not of that kind
  */
 export function refuseForNow(response: ServerResponse, error: unknown): boolean {
-  const isForNow = [429, 503].includes(httpStatusOf(error));
-  if (!isForNow || response.req.method !== 'GET' || response.headersSent) return false;
+  if (!isForNow(error) || response.req.method !== 'GET' || response.headersSent) return false;
   const data: ErrorData = errorData(error);
   const { retryAfterMs } = data.details ?? {};
   const leastMs = typeof retryAfterMs === 'number' ? retryAfterMs : 0;

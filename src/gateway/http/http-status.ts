@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../protocol/errors.js';
+import type { ErrorCode, ErrorData } from '../../protocol/errors.js';
 import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
 
@@ -51,7 +51,32 @@ const RETRY_MS = 1000;
 /** The status of any error; a `Refusal` brings its own. */
 export function httpStatusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
-  return HTTP_STATUS[errorData(error).code];
+  const data = errorData(error);
+  return isTooWide(data) ? 400 : HTTP_STATUS[data.code];
+}
+
+/** Where the same request may succeed later though nobody has changed it: room is made, a thread is started again. */
+const FOR_NOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'AUTH_UNAVAILABLE',
+  'BACKPRESSURE',
+  'BUS_CLOSED',
+  'LIMIT_EXCEEDED',
+  'RATE_LIMITED',
+  'SHARD_RESTARTED',
+  'SLOW_CONSUMER',
+  'STORE_FAILED',
+  'STORE_LOCKED',
+  'TIMEOUT',
+]);
+
+export function isForNow(error: unknown): boolean {
+  const data = errorData(error);
+  return FOR_NOW.has(data.code) && !isTooWide(data);
+}
+
+/** A filter that alone is over a limit does not fit when others leave. */
+function isTooWide({ code, details }: ErrorData): boolean {
+  return code === 'LIMIT_EXCEEDED' && details?.limitOf === 'filter';
 }
 
 /** Headers that belong to an error's answer. */

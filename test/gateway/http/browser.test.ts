@@ -95,6 +95,23 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
   });
 
+  it('stops for good where asking again would change nothing', async () => {
+    const limited = await bus.serve({ port: 0, maxPatterns: 2 });
+    const page = await browser.newPage();
+    await page.goto(pageUrl);
+    const lasting = ['topic=a&topic=b&topic=c', 'topic=a..b', 'topic=a&from=after:bad', 'topic='];
+    await page.evaluate(`
+      globalThis.sources = ${JSON.stringify(lasting)}.map(
+        (query) => new EventSource('${limited.url}/v1/events/stream?' + query),
+      );
+    `);
+    await page.waitForFunction(
+      'sources.every(({ readyState }) => readyState === EventSource.CLOSED)',
+    );
+    await page.close();
+    await limited.close();
+  });
+
   it('comes back by itself when the server was at its limit', async () => {
     const limited = await bus.serve({ port: 0, maxConnectionsPerAddress: 1 });
     const page = await browser.newPage();

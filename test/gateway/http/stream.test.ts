@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '../../../src/gateway/admission.js';
+import { BUDGET_LIMITS, Budgets } from '../../../src/gateway/budget/budgets.js';
 import { decodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';
 import { openHttp, principal } from './support/open-http.js';
@@ -114,6 +115,59 @@ describe('GET /v1/events/stream', () => {
     const late = await SseClient.open(`${url}/v1/events/stream?topic=*`);
     expect(JSON.parse((await late.named('ended')).data!).code).toBe('BUS_CLOSED');
     await Promise.all([late.closed, closed]);
+  });
+
+  it.each([
+    ['RATE_LIMITED', 'comes back'],
+    ['LIMIT_EXCEEDED', 'comes back'],
+    ['AUTH_UNAVAILABLE', 'comes back'],
+    ['BACKPRESSURE', 'comes back'],
+    ['BUS_CLOSED', 'comes back'],
+    ['SHARD_RESTARTED', 'comes back'],
+    ['STORE_LOCKED', 'comes back'],
+    ['STORE_FAILED', 'comes back'],
+    ['SLOW_CONSUMER', 'comes back'],
+    ['TIMEOUT', 'comes back'],
+    ['UNAUTHENTICATED', 401],
+    ['FORBIDDEN', 403],
+    ['CURSOR_INVALID', 400],
+    ['CURSOR_EXPIRED', 410],
+    ['FILTER_INVALID', 400],
+    ['STORE_CORRUPT', 500],
+    ['INTERNAL', 500],
+  ] as const)(
+    'that is refused with %s lets a browser know whether to come back: %s',
+    async (code, end) => {
+      const { url, endpoint } = await openHttp();
+      endpoint.subscribe = () => {
+        throw new BusError(code, 'refused');
+      };
+      const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
+      expect(client.response.statusCode).toBe(end === 'comes back' ? 200 : end);
+      const type = end === 'comes back' ? 'text/event-stream; charset=utf-8' : 'application/json';
+      expect(client.response.headers['content-type']).toBe(type);
+      client.close();
+    },
+  );
+
+  it('is refused for good where its filter alone is wider than any may be', async () => {
+    const limits = { ...BUDGET_LIMITS, maxPatterns: 3, maxPatternsPerPrincipal: 4 };
+    const { url } = await openHttp({ budgets: new Budgets(limits) });
+    const stream = `${url}/v1/events/stream?topic=a&topic=b&topic=c`;
+    const wide = await fetch(`${stream}&topic=d`);
+    expect(wide.status).toBe(400);
+    expect(await wide.json()).toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      details: { limitOf: 'filter', maxPatterns: 3 },
+    });
+    // The same filter finds no room beside another, and will when that one has left.
+    const first = await SseClient.open(stream);
+    await first.named('caughtUp');
+    const second = await SseClient.open(stream);
+    expect(second.response.statusCode).toBe(200);
+    const { code, details } = JSON.parse((await second.named('ended')).data!);
+    expect([code, details.limitOf]).toEqual(['LIMIT_EXCEEDED', 'principal']);
+    first.close();
   });
 
   it('unsubscribes as soon as the client is gone', async () => {
