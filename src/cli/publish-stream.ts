@@ -58,7 +58,7 @@ export class PublishStream {
     this.#options = options;
     this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
     const { durability, persist } = options;
-    this.#tail = `],${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
+    this.#tail = `,${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
   }
 
   /** Where the frame stands that failed, if one has. Of its events some may be published. */
@@ -90,7 +90,10 @@ export class PublishStream {
   async flush(): Promise<void> {
     if (this.#batch.length === 0) return;
     const span = { first: this.#batchFirst, last: this.#batchLast };
-    const payload = `{"events":[${this.#batch.join(',')}${this.#tail}`;
+    const events = this.#batch.join(',');
+    // One alone is refused by itself, and not as the first of several.
+    const field = this.#batch.length === 1 ? `"event":${events}` : `"events":[${events}]`;
+    const payload = `{${field}${this.#tail}`;
     this.#batch = [];
     this.#batchBytes = 0;
     while (this.#inFlight.size >= FRAMES_IN_FLIGHT_MAX) await Promise.race(this.#inFlight);

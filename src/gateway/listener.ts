@@ -96,7 +96,9 @@ export class GatewayListener {
     // Each thread has a socket of its own on the port, and the system spreads connections over them.
     const options: BindOptions = { host, port };
     if (gateways > 1) options.reusePort = true;
-    await bind(server, options, waitMs);
+    await bind(server, options, waitMs, () => {
+      this.#log('info', 'the port is in use still', { host, port, waitMs });
+    });
     server.on('error', (error) => this.#log('error', 'server error', { error: error.message }));
     this.#watchCertificate();
   }
@@ -148,16 +150,26 @@ export class GatewayListener {
   }
 }
 
-/** @throws BusError `OPTION_INVALID` */
-async function bind(server: NetServer, options: BindOptions, waitMs = 0): Promise<void> {
+/**
+ * `onWait`: before it is tried a second time.
+ *
+ * @throws BusError `OPTION_INVALID`
+ */
+async function bind(
+  server: NetServer,
+  options: BindOptions,
+  waitMs = 0,
+  onWait: () => void = () => {},
+): Promise<void> {
   const deadline = performance.now() + waitMs;
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const error = await tryToBind(server, options);
     if (error === undefined) return;
     const isInUse = error.code === 'EADDRINUSE';
     if (!isInUse || performance.now() >= deadline) {
       throw bindFailure(options.host, options.port, error);
     }
+    if (tries === 1) onWait();
     await sleep(BIND_RETRY_MS);
   }
 }

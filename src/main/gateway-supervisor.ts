@@ -166,7 +166,8 @@ export class GatewaySupervisor {
     this.#policy.ready(performance.now());
     this.#internals.census.setGateway(this.#gateway, GATEWAY_LISTENING);
     const { restarts } = this;
-    this.#tell('info', 'gateway listening', { restarts });
+    // The first time whoever started it says so.
+    this.#tell(restarts === 0 ? 'debug' : 'info', 'gateway listening', { restarts });
     const told = { gateway: this.#gateway, host, port, restarts };
     this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', told);
     this.#started();

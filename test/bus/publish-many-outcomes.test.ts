@@ -1,22 +1,27 @@
 import fc from 'fast-check';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { BusError } from '../../src/protocol/errors.js';
-import type { EventInput, PublishAck } from '../../src/protocol/event.js';
+import type { EventInput } from '../../src/protocol/event.js';
 import { Collector, gather } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 import { Gate, until, within } from './support/wait.js';
 
+const indexes = v.array(v.pipe(v.number(), v.integer()));
+
 /** What the error of a `publishMany` says of each event, against what the log has. */
-interface Told {
-  readonly acks: readonly PublishAck[];
-  readonly stored: readonly number[];
-  readonly unknown?: readonly number[];
-  readonly failed: number;
-  readonly index: number;
-}
+const toldSchema = v.object({
+  acks: v.array(v.object({ id: v.string(), shard: v.number(), sequence: v.number() })),
+  stored: indexes,
+  unknown: v.optional(indexes, []),
+  failed: v.number(),
+  index: v.number(),
+});
+
+const toldBy = ({ details }: BusError) => v.parse(toldSchema, details);
 
 const inputsOf = (count: number, topics = 1, pad = 0): EventInput[] =>
   Array.from({ length: count }, (_, n) => ({
@@ -29,9 +34,10 @@ const inputsOf = (count: number, topics = 1, pad = 0): EventInput[] =>
 async function expectToldRight(
   bus: Bus,
   inputs: readonly EventInput[],
-  { code, details }: BusError,
+  error: BusError,
 ): Promise<void> {
-  const { acks, stored, unknown = [], failed, index } = details as unknown as Told;
+  const { code } = error;
+  const { acks, stored, unknown, failed, index } = toldBy(error);
   const inLog = new Map((await gather(bus.read({ topic: 'many.*' }))).map((e) => [e.id, e]));
   expect(acks.map(({ id }) => id)).toEqual(stored.map((at) => inputs[at]!.id));
   for (const { id, sequence, shard } of acks) {
@@ -89,7 +95,7 @@ describe('the error of a publishMany that was stored in part names what is store
     const error = await failureOf(many);
     expect(error.code).toBe('BACKPRESSURE');
     await expectToldRight(bus, inputs, error);
-    expect((error.details as unknown as Told).stored.length).toBeGreaterThan(0);
+    expect(toldBy(error).stored.length).toBeGreaterThan(0);
   });
 
   test('where it was given up while some of it waited', async () => {

@@ -59,8 +59,11 @@ describe('wrong usage', () => {
       [['query', 'a', '--type', 'X Y'], 'FILTER_INVALID|QUERY_INVALID'],
       [['query', 'a', '--after', 'nonsense'], 'CURSOR_INVALID'],
     ];
+    expect(server.logs.filter(({ msg }) => msg.includes('listening'))).toHaveLength(1);
     for (const [args, errorCode] of cases) {
       const { code, stdout, stderr } = await server.run(args);
+      // Of a list that nobody wrote.
+      expect(stderr).not.toContain('events[');
       expect(stderr, args.join(' ')).toMatch(new RegExp(errorCode));
       expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
     }
@@ -80,6 +83,18 @@ describe('help', () => {
       expect(help.stderr).toBe('');
     }
     expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('an option', () => {
+  it('says its default once', async () => {
+    for (const command of COMMANDS) {
+      const { stdout } = await run([command, '--help']);
+      const options = stdout.replaceAll(/\s+/g, ' ').split(/ (?=-\w, --|--\w)/);
+      for (const option of options) {
+        expect(option.match(/default/g)?.length ?? 0, option).toBeLessThanOrEqual(1);
+      }
+    }
   });
 });
 

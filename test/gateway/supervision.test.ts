@@ -143,10 +143,16 @@ describe('the successor of a thread', () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const { port } = holder.address() as { port: number };
-    const gateway = new Gateway(new FakeEndpoint(), { port }, () => {});
+    let onWaiting = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      onWaiting = resolve;
+    });
+    const gateway = new Gateway(new FakeEndpoint(), { port }, (_, message) => {
+      if (message === 'the port is in use still') onWaiting();
+    });
     closers.push(() => gateway.close());
     const listening = gateway.listen({ isSuccessor: true });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await within('it has found the port in use', waiting);
     holder.close();
     await within('it listens', listening);
     await SocketClient.open(port);

@@ -28,8 +28,8 @@ export function addBenchCommand(program: Command): void {
         parseRate,
       ),
     )
-    .addOption(count('--topics <n>', 'over how many topics', 100, 1_000_000))
-    .addOption(count('--subscribers <n>', 'each of which gets every event', 1, 1000))
+    .addOption(count('--topics <n>', 'topics that they are spread over', 100, 1_000_000))
+    .addOption(count('--subscribers <n>', 'subscribers, each of which gets every event', 1, 1000))
     .addOption(count('--batch <n>', 'events of one publish', 64, 4096))
     .addOption(count('--window <n>', 'events published and not yet acknowledged', 4096, 65_536))
     .addOption(count('--payload-bytes <n>', 'of JSON, about', 200, PAYLOAD_BYTES_MAX - 1024))

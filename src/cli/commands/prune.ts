@@ -31,14 +31,15 @@ export function addPruneCommand(program: Command): void {
       ).argParser(parseTime),
     )
     .addOption(
-      new Option('--max-events <n>', 'what is over so many, the newest stay').argParser(
+      new Option('--max-events <n>', 'keep the newest n events, remove the others').argParser(
         integerFrom(0),
       ),
     )
     .addOption(
-      new Option('--max-bytes <n>', 'what is over so many, the newest stay').argParser(
-        integerFrom(0),
-      ),
+      new Option(
+        '--max-bytes <n>',
+        'keep the newest events of up to n bytes, remove the others',
+      ).argParser(integerFrom(0)),
     )
     .addOption(new Option('--dir <dir>', 'in this directory, which no server has open'))
     .option('--json', 'print the outcome as JSON');

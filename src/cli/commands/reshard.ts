@@ -29,7 +29,7 @@ export function addReshardCommand(program: Command): void {
     .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
     .option(
       '--redate',
-      'what was recorded after now, by a clock that was ahead, counts as recorded now',
+      'events dated in the future, by a clock that was ahead, count as recorded now',
     )
     .option('--json', 'print the outcome as JSON')
     .action(reshardDirectory);

@@ -43,16 +43,24 @@ export interface ServeOptions
 
 /** Options that are counts: flag, environment, least value, what they say. */
 const COUNTS = [
-  ['shards', 1, "default: the directory's own count, or cores - 1 for a new one"],
+  ['shards', 1, "how many; default: the directory's own count, or cores - 1 for a new one"],
   ['gateways', 1, 'threads that share the port; default 1'],
-  ['max-connections', 1, 'default 10000'],
-  ['max-connections-per-address', 1, 'default 256'],
-  ['max-connects-per-second', 0, 'per address, 0: no limit; default on a public host: 100'],
-  ['max-failed-sign-ins-per-second', 0, 'the same of tokens that do not hold'],
-  ['max-subscriptions', 1, 'per connection; default 128'],
-  ['max-publish-per-second', 0, 'events per connection, 0: no limit; default 0'],
-  ['max-subscribe-per-second', 0, 'per connection, 0: no limit; default 0'],
-  ['max-queries-per-second', 0, 'and lists, per connection, 0: no limit; default 0'],
+  ['max-connections', 1, 'connections at once; default 10000'],
+  ['max-connections-per-address', 1, 'the same of one address; default 256'],
+  [
+    'max-connects-per-second',
+    0,
+    'new connections of one address, 0: no limit; default 0, on a public host 100',
+  ],
+  [
+    'max-failed-sign-ins-per-second',
+    0,
+    'tokens of one address that do not hold; default as before',
+  ],
+  ['max-subscriptions', 1, 'subscriptions of one connection; default 128'],
+  ['max-publish-per-second', 0, 'events of one connection, 0: no limit; default 0'],
+  ['max-subscribe-per-second', 0, 'subscriptions of one connection, 0: no limit; default 0'],
+  ['max-queries-per-second', 0, 'queries and lists of one connection, 0: no limit; default 0'],
 ] as const;
 
 /** Options that are texts. */
@@ -60,15 +68,15 @@ const TEXTS = [
   ['source', 'name', 'source of events that name none'],
   ['base-path', 'path', 'stands before every path, such as /bus'],
   ['keys-file', 'file', 'API keys, made by `token key`: clients need one'],
-  ['revoked-file', 'file', 'JWTs that are revoked, by id; JWTs need the config file'],
-  ['tls-cert-file', 'file', 'serve TLS with this certificate'],
-  ['tls-key-file', 'file', 'and this key'],
+  ['revoked-file', 'file', 'ids of revoked JWTs, from `token revoke --jwt`'],
+  ['tls-cert-file', 'file', 'serve TLS with this certificate …'],
+  ['tls-key-file', 'file', '… and this key'],
 ] as const;
 
 /** Options that may be repeated, or hold several values with commas between. */
 const LISTS = [
-  ['allowed-origins', 'origin', 'whose pages may connect too'],
-  ['allowed-hosts', 'name', 'by which the server may be called too'],
+  ['allowed-origins', 'origin', 'whose pages may connect too, such as https://app.example'],
+  ['allowed-hosts', 'name', 'by which the server may be called too, such as events.example'],
   [
     'trusted-proxies',
     'address',
@@ -113,7 +121,11 @@ export function addServeCommand(program: Command): void {
         .preset('true')
         .argParser(parseBoolean),
     )
-    .addOption(setting('log-level', '<level>', 'default info').choices(LOG_LEVELS).default('info'))
+    .addOption(
+      setting('log-level', '<level>', 'the least that is logged')
+        .choices(LOG_LEVELS)
+        .default('info'),
+    )
     .addOption(configOption());
   command.action(async () => {
     const config = applyConfig(command);
