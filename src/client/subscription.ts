@@ -5,22 +5,22 @@ import type {
   Subscription,
   SubscriptionEvents,
 } from '../protocol/bus-api.js';
-import { type CursorPosition, decodeCursor, encodeCursor } from '../protocol/cursor.js';
 import { drainInHandler } from '../protocol/drain-in-handler.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
 import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
-import { errorOf, messageOf } from '../protocol/thrown.js';
+import { messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { retryAfterMs, spreadMs } from './backoff.js';
-import { Coalescer, coalesced } from './coalescer.js';
 import { Delivery } from './delivery.js';
 import { Emitter } from './emitter.js';
 import { FilterUpdates } from './filter-updates.js';
+import { Intake } from './intake.js';
 import type { Requests } from './requests.js';
-import { invalid, knownCode } from './server-frame.js';
+import { knownCode } from './server-frame.js';
 import { type ParsedSubscribeOptions, wireFrom } from './subscribe-options.js';
+import { WindowReport } from './window-report.js';
 
 /**
  * A subscription of a client. Over each connection it is opened anew, behind the last event that
@@ -46,11 +46,6 @@ type Stage = 'away' | 'opening' | 'open';
 /** Refusals after which the same request may well succeed. */
 const TRANSIENT: readonly string[] = ['RATE_LIMITED', 'BACKPRESSURE', 'TIMEOUT', 'SHARD_RESTARTED'];
 
-/** What is consumed is told before this share of the window is owed; well below a third, see `#report`. */
-const REPORT_SHARE = 8;
-/** A frame holds at most this much beyond the window. */
-const WINDOW_TOLERANCE_EVENTS = 1024;
-
 /** What the user of a subscription has of it. */
 export interface SubscriptionHandle<P = unknown> extends Subscription<P> {
   off<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
@@ -63,23 +58,17 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   readonly #options: ParsedSubscribeOptions<P>;
   readonly #host: SubscriptionHost;
   readonly #delivery: Delivery<P>;
-  readonly #coalescer: Coalescer<P> | undefined;
+  readonly #intake: Intake<P>;
+  readonly #report: WindowReport;
   readonly #emitter: Emitter<SubscriptionEvents>;
   readonly #filter: FilterUpdates;
+  /** Where it begins if the server has told no position yet. */
+  readonly #from: SubscribeFrom;
   #stage: Stage = 'away';
   /** Counts openings, so that an answer to an earlier one is known. */
   #opening = 0;
-  #from: SubscribeFrom;
-  /** Up to where events have arrived; `undefined` before the first opening. */
-  #arrived: { epoch: string; positions: number[] } | undefined;
   #dropped = 0;
-  /** Of what is held, the events that came over an earlier connection: this one's window does not count them. */
-  #foreign = 0;
-  #owedEvents = 0;
-  #owedChars = 0;
   #isWaitingForRoom = false;
-  #isFlushDue = false;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #isEnded = false;
   #isFinished = false;
@@ -98,16 +87,20 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.id = id;
     this.#options = options;
     this.#host = host;
-    this.#emitter = new Emitter(id, (error) => host.report(error));
     this.#from = wireFrom(options.from);
-    const { from, coalesce } = options;
+    this.#emitter = new Emitter(id, (error) => host.report(error));
+    const { from, coalesce, windowEvents } = options;
     const start = typeof from === 'object' && 'after' in from ? from.after : '';
     this.#delivery = new Delivery<P>(start, handler, {
       onConsumed: (events, chars) => this.#onConsumed(events, chars),
-      onIdle: () => this.#onIdle(),
+      onIdle: () => this.#intake.onIdle(),
       onHandlerFailed: (error) => this.fail(error),
     });
-    this.#coalescer = coalesce === undefined ? undefined : new Coalescer(coalesce);
+    this.#intake = new Intake<P>(options, this.#delivery, {
+      onConsumed: (events, chars) => this.#onConsumed(events, chars),
+      onFailed: (error) => this.fail(error),
+    });
+    this.#report = new WindowReport(windowEvents, coalesce !== undefined);
     this.#filter = new FilterUpdates(filter, (next, done) => this.#sendUpdate(next, done));
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
@@ -127,7 +120,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   }
 
   get pending(): number {
-    return this.#delivery.pending + (this.#coalescer?.events ?? 0);
+    return this.#delivery.pending + this.#intake.gathered;
   }
 
   get dropped(): number {
@@ -169,7 +162,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   async drain(): Promise<void> {
     this.assertMayDrain();
     await this.#leave();
-    this.#flushCoalesced();
+    this.#intake.flush();
     await this.#delivery.emptied();
     this.#finish();
   }
@@ -191,7 +184,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
 
   /** Resolves when what has arrived is consumed. */
   emptied(): Promise<void> {
-    this.#flushCoalesced();
+    this.#intake.flush();
     return this.#delivery.emptied();
   }
 
@@ -202,17 +195,16 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.#isWaitingForRoom = this.#held > this.#options.windowEvents / 2;
     if (this.#isWaitingForRoom) return;
     this.#stage = 'opening';
-    this.#foreign = this.#held;
-    this.#owedEvents = 0;
-    this.#owedChars = 0;
+    this.#report.open(this.#held);
     const opening = ++this.#opening;
     const filter = this.#filter.sending();
     const { overflow, maxBuffer, windowEvents } = this.#options;
+    const { reached } = this.#intake;
     const window = { events: windowEvents, bytes: CLIENT_WINDOW_BYTES };
     const request = {
       subscription: this.id,
       filter,
-      from: this.#from,
+      from: reached === undefined ? this.#from : { after: reached },
       overflow,
       maxBuffer,
       window,
@@ -240,20 +232,20 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where the server talks nonsense */
   onFrame(frame: ServerFrame, length: number): void {
     if (this.#isEnded || this.#stage !== 'open') return;
-    this.#checkBounds(frame.type === 'events' ? frame.payload.events.length : 0);
+    this.#intake.checkBounds(frame.type === 'events' ? frame.payload.events.length : 0);
     switch (frame.type) {
       case 'events':
-        this.#onEvents(frame.payload, length);
+        this.#intake.take(frame.payload, length);
         break;
       case 'caughtUp': {
         const { cursor } = frame.payload;
-        this.#reach(cursor);
-        this.#mark(cursor, () => this.#emitter.emit('caughtUp', { cursor }));
+        this.#intake.reach(cursor);
+        this.#intake.mark(cursor, () => this.#emitter.emit('caughtUp', { cursor }));
         break;
       }
       case 'gap': {
         const { shard, from, to, reason } = frame.payload;
-        this.#mark(undefined, () => this.#emitter.emit('gap', { shard, from, to, reason }));
+        this.#intake.mark(undefined, () => this.#emitter.emit('gap', { shard, from, to, reason }));
         break;
       }
       case 'dropped':
@@ -282,18 +274,19 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   close(): void {
     this.#clear();
     this.#isEnded = true;
+    this.#intake.stop();
     this.#finish();
   }
 
   get #held(): number {
-    return this.#delivery.held + (this.#coalescer?.events ?? 0);
+    return this.#delivery.held + this.#intake.gathered;
   }
 
   #onSubscribed(cursor: string): void {
     this.#stage = 'open';
-    this.#reach(cursor);
+    this.#intake.reach(cursor);
     // Behind whatever waits: an epoch may have begun in between.
-    this.#mark(cursor);
+    this.#intake.mark(cursor);
     this.#resolveReady();
     this.#filter.sent();
   }
@@ -316,146 +309,18 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     else this.fail(this.#withCursor(error));
   }
 
-  /** A server that does not keep to the window must not fill the memory. */
-  #checkBounds(events: number): void {
-    const { windowEvents } = this.#options;
-    const most = 2 * windowEvents + WINDOW_TOLERANCE_EVENTS;
-    if (this.#held + events <= most && this.#delivery.marks <= most) return;
-    throw invalid(`${events} events came beyond the window of ${windowEvents}`);
-  }
-
-  #onEvents({ events, cursor }: ServerPayloads['events'], length: number): void {
-    this.#checkEvents(events, cursor);
-    const chars = length / Math.max(1, events.length);
-    for (const event of events) {
-      if (this.#isEnded) return;
-      if (this.#isNew(event)) this.#arrive(event as Event<P>, chars);
-      else this.#onConsumed(1, chars);
-    }
-    if (this.#isEnded) return;
-    this.#reach(cursor);
-    if (this.#coalescer === undefined || this.#coalescer.events === 0) this.#mark(cursor);
-    else this.#delivery.flush();
-  }
-
-  /**
-   * Before any is taken: of a frame that ends the connection nothing may have arrived, for it comes again.
-   * @throws BusError `CURSOR_INVALID`; `MESSAGE_INVALID` for a shard that the cursor does not know
-   */
-  #checkEvents(events: readonly Event[], cursor: string): void {
-    decodeCursor(cursor);
-    const { length } = this.#arrived!.positions;
-    const stray = events.find(({ shard }) => shard >= length);
-    if (stray !== undefined) throw invalid(`an event of shard ${stray.shard} is not of this bus`);
-  }
-
-  #isNew({ shard, sequence }: Event): boolean {
-    return sequence === undefined || sequence > this.#arrived!.positions[shard]!;
-  }
-
-  #arrive(event: Event<P>, chars: number): void {
-    const isGathered = this.#gather(event);
-    if (this.#isEnded) return;
-    const { shard, sequence } = event;
-    if (sequence !== undefined) this.#arrived!.positions[shard] = sequence;
-    if (isGathered) {
-      this.#scheduleFlush();
-      return;
-    }
-    const item = this.#coalescer === undefined ? event : coalesced([event]);
-    this.#delivery.push({ event: item, isStep: true, events: 1, chars });
-  }
-
-  /** False where the event stands for itself: what was gathered goes before it, with a position before it. */
-  #gather(event: Event<P>): boolean {
-    if (this.#coalescer === undefined) return false;
-    try {
-      if (this.#coalescer.take(event)) return true;
-    } catch (error) {
-      this.fail(errorOf(error));
-    }
-    this.#flushCoalesced();
-    return false;
-  }
-
-  #scheduleFlush(): void {
-    if (this.#coalescer!.events * 2 >= this.#options.windowEvents) this.#flushCoalesced();
-    if (this.#isEnded || this.#flushTimer !== undefined || this.#isFlushDue) return;
-    this.#flushTimer = setTimeout(() => {
-      this.#flushTimer = undefined;
-      this.#isFlushDue = true;
-      if (this.#delivery.pending === 0) this.#flushCoalesced();
-    }, this.#options.coalesce!.windowMs);
-  }
-
-  /** A consumer that is slower than the window gets more in one. */
-  #onIdle(): void {
-    if (this.#isFlushDue) queueMicrotask(() => this.#isFlushDue && this.#flushCoalesced());
-  }
-
-  #flushCoalesced(): void {
-    const coalescer = this.#coalescer;
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
-    this.#isFlushDue = false;
-    if (coalescer === undefined || coalescer.events === 0) return;
-    const { events } = coalescer;
-    let batch: Event<P>[];
-    try {
-      batch = coalescer.flush();
-    } catch (error) {
-      this.fail(errorOf(error));
-      return;
-    }
-    const last = batch.length - 1;
-    for (const [at, event] of batch.entries()) {
-      // Its length was not kept; that a window in bytes is not held up, `#report` sees to.
-      this.#delivery.push({ event, isStep: false, events: at === last ? events : 0, chars: 0 });
-    }
-    this.#delivery.mark({ cursor: encodeCursor(this.#arrived!) });
-    this.#delivery.flush();
-  }
-
-  /** Something that has its place between the events. */
-  #mark(cursor: string | undefined, tell?: () => void): void {
-    this.#flushCoalesced();
-    if (this.#isEnded) return;
-    this.#delivery.mark({
-      ...(cursor === undefined ? {} : { cursor }),
-      ...(tell === undefined ? {} : { tell }),
-    });
-    this.#delivery.flush();
-  }
-
-  #reach(cursor: string): void {
-    const { epoch, positions }: CursorPosition = decodeCursor(cursor);
-    this.#arrived = { epoch, positions: [...positions] };
-    this.#from = { after: cursor };
-  }
-
   #onConsumed(events: number, chars: number): void {
-    const foreign = Math.min(this.#foreign, events);
-    this.#foreign -= foreign;
-    this.#owedEvents += events - foreign;
-    this.#owedChars += chars;
-    this.#report();
+    this.#report.consumed(events, chars);
+    this.#tellConsumed();
     if (this.#isWaitingForRoom) this.open();
   }
 
-  /**
-   * A character is at most three bytes, so what is owed and not yet told never fills the window.
-   */
-  #report(): void {
-    if (this.#stage !== 'open' || this.#owedEvents === 0) return;
-    const isDue =
-      this.#owedEvents >= this.#options.windowEvents / REPORT_SHARE ||
-      this.#owedChars >= CLIENT_WINDOW_BYTES / REPORT_SHARE ||
-      this.#coalescer !== undefined;
-    if (!isDue) return;
-    const payload = { subscription: this.id, events: this.#owedEvents };
+  #tellConsumed(): void {
+    if (this.#stage !== 'open') return;
+    const events = this.#report.take();
+    if (events === 0) return;
+    const payload = { subscription: this.id, events };
     this.#host.send(JSON.stringify({ type: 'consumed', payload }));
-    this.#owedEvents = 0;
-    this.#owedChars = 0;
   }
 
   #sendUpdate(filter: ParsedFilter, done: (error?: BusError) => void): boolean {
@@ -467,8 +332,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
 
   #clear(): void {
     this.#delivery.clear();
-    this.#coalescer?.clear();
-    clearTimeout(this.#flushTimer);
+    this.#intake.clear();
     clearTimeout(this.#retryTimer);
   }
 
@@ -476,6 +340,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   #leave(): Promise<void> {
     if (this.#isEnded) return Promise.resolve();
     this.#isEnded = true;
+    this.#intake.stop();
     clearTimeout(this.#retryTimer);
     this.#host.forget(this as ClientSubscription);
     this.#filter.fail(this.#endedError());
