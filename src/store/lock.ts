@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { BusError } from '../protocol/errors.js';
@@ -12,12 +20,15 @@ import { storeError } from './store-errors.js';
  * file can be torn. `lock.json` says who the holder is; nothing depends on it being there.
  *
  * The system drops a process's lock on a file when the process closes any descriptor of it, as copying the directory
- * does. So who is given the lock also looks whether the process named in `lock.json` still has the file open.
+ * does. So who is given the lock also looks whether the process named in `lock.json` still has the file open. That can
+ * only refuse: nobody gets in whom SQLite's lock keeps out.
  */
 export interface LockOwner {
   readonly pid: number;
   readonly host: string;
   readonly startedAt: string;
+  /** In which the system counts `pid`, on Linux: another container has another. */
+  readonly namespace?: string | undefined;
 }
 
 /** A holder that is just ending is waited for as long as this. */
@@ -35,7 +46,7 @@ export class DirectoryLock {
     let database: Database | undefined;
     try {
       database = open(file);
-      if (isHeldElsewhere(file, readOwner(ownerFile)?.pid)) throw lockedError(dir, ownerFile);
+      if (isHeldElsewhere(file, readOwner(ownerFile))) throw lockedError(dir, ownerFile);
       writeOwner(ownerFile);
       return new DirectoryLock(database, ownerFile);
     } catch (error) {
@@ -89,13 +100,17 @@ function openAndLock(file: string): Database {
 }
 
 /**
- * Whether the process has the file open, and with it the lock, though the system says that it is free. Its own locks SQLite knows
- * by itself. Only Linux tells; a process of another container cannot be seen.
+ * Whether the holder has the file open, and with it the lock, though the system says that it is free. Its own locks SQLite knows
+ * by itself. Only Linux tells. The number of a process of another container means another one here, or none: then it is
+ * any process that can be seen, which from a container are its own, and from the machine all.
  */
-function isHeldElsewhere(file: string, pid: number | undefined): boolean {
-  if (pid === undefined || pid === process.pid) return false;
+function isHeldElsewhere(file: string, owner: LockOwner | undefined): boolean {
+  if (owner === undefined) return false;
+  const isSeenAs = owner.namespace === undefined || owner.namespace === pidNamespace();
+  const suspects = isSeenAs ? [owner.pid] : visibleProcesses();
+  const others = suspects.filter((pid) => pid !== process.pid);
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let waited = 0; hasOpen(pid, file); waited += HOLDER_LOOK_MS) {
+  for (let waited = 0; others.some((pid) => hasOpen(pid, file)); waited += HOLDER_LOOK_MS) {
     if (waited >= HOLDER_WAIT_MS) return true;
     Atomics.wait(pause, 0, 0, HOLDER_LOOK_MS);
   }
@@ -116,23 +131,39 @@ function hasOpen(pid: number, file: string): boolean {
   }
 }
 
+function pidNamespace(): string | undefined {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return undefined;
+  }
+}
+
+function visibleProcesses(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
+}
+
 function isBusy(error: unknown): boolean {
   return isSqliteError(error) && error.code.startsWith('SQLITE_BUSY');
 }
 
 function lockedError(dir: string, ownerFile: string): BusError {
   const owner = readOwner(ownerFile);
-  const by = owner
-    ? `process ${owner.pid} on ${owner.host}, started ${owner.startedAt}`
-    : 'another process';
-  return new BusError('STORE_LOCKED', `${dir} is in use by ${by}`, {
-    details: { dir, ...(owner ?? {}) },
-  });
+  if (owner === undefined) {
+    const message = `${dir} is in use by another process`;
+    return new BusError('STORE_LOCKED', message, { details: { dir } });
+  }
+  const { pid, host, startedAt, namespace } = owner;
+  const isOther = namespace !== undefined && namespace !== pidNamespace();
+  const where = isOther ? `${host}, in another container` : host;
+  const message = `${dir} is in use by process ${pid} on ${where}, started ${startedAt}`;
+  return new BusError('STORE_LOCKED', message, { details: { dir, pid, host, startedAt } });
 }
 
 function writeOwner(file: string): void {
   const startedAt = new Date(Date.now() - process.uptime() * 1000).toISOString();
-  const owner: LockOwner = { pid: process.pid, host: hostname(), startedAt };
+  const namespace = pidNamespace();
+  const owner: LockOwner = { pid: process.pid, host: hostname(), startedAt, namespace };
   try {
     ownFile(file);
     writeFileSync(file, `${JSON.stringify(owner)}\n`);
@@ -143,9 +174,11 @@ function writeOwner(file: string): void {
 
 function readOwner(file: string): LockOwner | undefined {
   try {
-    const { pid, host, startedAt } = JSON.parse(readFileSync(file, 'utf8')) as Partial<LockOwner>;
+    const owner = JSON.parse(readFileSync(file, 'utf8')) as Partial<LockOwner>;
+    const { pid, host, startedAt, namespace } = owner;
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined;
-    return { pid: pid!, host, startedAt: String(startedAt) };
+    const isNamed = typeof namespace === 'string';
+    return { pid: pid!, host, startedAt: String(startedAt), ...(isNamed ? { namespace } : {}) };
   } catch {
     return undefined;
   }

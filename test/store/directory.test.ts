@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -145,6 +145,24 @@ describe('a lock', () => {
     await once(child, 'exit');
   });
 
+  it.each([
+    ['holds it', []],
+    // What a container cannot see in the other, the machine sees in all.
+    ['has read its files', ['read']],
+  ])('keeps out whoever is in another container than its holder, who %s', async (_, how) => {
+    if (!canUnshare()) return;
+    const dir = temporaryDirectory();
+    const child = await holdElsewhere(dir, ...how);
+    expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
+      code: 'STORE_LOCKED',
+      message: expect.stringContaining('in another container'),
+    });
+    if (how.length === 0) expect(tryElsewhere(dir)).toBe('STORE_LOCKED');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    DirectoryLock.acquire(dir).release();
+  });
+
   it('does not hold a copy of the directory', async () => {
     const dir = temporaryDirectory();
     const copy = join(temporaryDirectory(), 'copy');
@@ -169,14 +187,34 @@ describe('a lock', () => {
   });
 });
 
-async function hold(
-  dir: string,
-  ...args: string[]
-): Promise<ChildProcessByStdio<null, Readable, null>> {
-  const script = new URL('./hold-lock.mjs', import.meta.url);
-  const child = spawn(process.execPath, [script.pathname, dir, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+type Holder = ChildProcessByStdio<null, Readable, null>;
+const script = new URL('./hold-lock.mjs', import.meta.url).pathname;
+
+async function hold(dir: string, ...args: string[]): Promise<Holder> {
+  return await holding(process.execPath, [script, dir, ...args]);
+}
+
+/** With processes of its own, as in another container that shares the volume. */
+const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child', process.execPath];
+
+async function holdElsewhere(dir: string, ...args: string[]): Promise<Holder> {
+  return await holding('unshare', [...UNSHARE, script, dir, ...args]);
+}
+
+async function holding(command: string, args: readonly string[]): Promise<Holder> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   return child;
+}
+
+/** The code of the refusal of one more in a container of its own. */
+function tryElsewhere(dir: string): string | undefined {
+  const { stderr } = spawnSync('unshare', [...UNSHARE, script, dir], { encoding: 'utf8' });
+  return /code: '(\w+)'/.exec(stderr)?.[1];
+}
+
+function canUnshare(): boolean {
+  const { status } = spawnSync('unshare', [...UNSHARE, '--version']);
+  if (status !== 0) console.warn('containers NOT TESTED: no namespaces can be made here');
+  return status === 0;
 }
