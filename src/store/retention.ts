@@ -131,10 +131,7 @@ export class Retention {
    * Blocks below `writtenBlocks` are. @returns how many went
    */
   forgetTopics(writtenBlocks: number): number {
-    const entries = this.#topics.forgettable(
-      TOPICS_PER_STEP,
-      ({ prunedThrough }) => blockOf(prunedThrough) < writtenBlocks,
-    );
+    const entries = this.#topics.forgettable(TOPICS_PER_STEP, writtenBlocks);
     if (entries.length === 0) return 0;
     const forget = (): void => {
       this.#topics.deleteRows(entries);

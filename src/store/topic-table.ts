@@ -2,6 +2,7 @@ import { BusError } from '../protocol/errors.js';
 import { EMPTIED_TOPICS_KEPT } from '../protocol/limits.js';
 import type { Database, Statement } from './driver.js';
 import { readMeta } from './schema.js';
+import { blockOf } from './topic-index.js';
 
 /**
  * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
@@ -84,6 +85,8 @@ export class TopicTable {
   #nextId = 1;
   /** Those without events that had some, in the order in which they were emptied. */
   readonly #emptied = new Set<TopicEntry>();
+  /** When all of them were looked at, and none could be forgotten. */
+  #looked = { size: 0, writtenBlocks: 0 };
   readonly #deleteRow: Statement<[number]>;
   readonly #setMeta: Statement<[string, number]>;
   #forgottenThrough: number;
@@ -133,17 +136,22 @@ export class TopicTable {
   }
 
   /**
-   * The topics to forget next, at most `limit`: more are without events than are kept, and `mayForget` says that nothing on
-   * disk or in memory names them. The newest topic stays, so that no number is given twice.
+   * The topics to forget next, at most `limit`: more are without events than are kept, and none was pruned in or behind the
+   * block from which on the index names topics in memory. The newest topic stays, so that no number is given twice.
    */
-  forgettable(limit: number, mayForget: (entry: TopicEntry) => boolean): TopicEntry[] {
+  forgettable(limit: number, writtenBlocks: number): TopicEntry[] {
+    const { size } = this.#emptied;
+    const surplus = Math.min(limit, size - EMPTIED_TOPICS_KEPT);
+    if (surplus <= 0) return [];
+    // Those that must stay a while are looked at again only when something has changed.
+    if (size === this.#looked.size && writtenBlocks === this.#looked.writtenBlocks) return [];
     const found: TopicEntry[] = [];
-    let surplus = Math.min(limit, this.#emptied.size - EMPTIED_TOPICS_KEPT);
-    if (surplus <= 0) return found;
     for (const entry of this.#emptied) {
-      if (surplus-- === 0 || !mayForget(entry)) break;
-      if (entry.id < this.#nextId - 1) found.push(entry);
+      if (found.length === surplus) return found;
+      const mayGo = blockOf(entry.prunedThrough) < writtenBlocks && entry.id < this.#nextId - 1;
+      if (mayGo) found.push(entry);
     }
+    if (found.length === 0) this.#looked = { size, writtenBlocks };
     return found;
   }
 

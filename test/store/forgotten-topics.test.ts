@@ -64,6 +64,29 @@ describe('topics that hold no event', () => {
     expect([...verifyDirectory(dir)].filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 
+  it('are bounded by what the index has in memory, also where one of that was emptied first', () => {
+    const dir = temporaryDirectory();
+    const log = open(dir);
+    for (let n = 0; n < JOBS; n++) {
+      log.append(record({ topic: `job.${n}`, timestamp: 1 }), 0, 1);
+      if (n % BATCH === BATCH - 1) log.commit(true, []);
+    }
+    log.append(record({ topic: 'late', timestamp: 1 }), 0, 1);
+    log.append(record({ topic: 'kept', timestamp: 1 }), 0, 1);
+    log.commit(true, []);
+    while (log.maintain());
+    for (const pattern of ['late', 'job.*']) {
+      const request = { pattern, excessEvents: JOBS, excessBytes: 0 };
+      for (let after: number | undefined = 0; after !== undefined; ) {
+        after = log.prune({ ...request, after }).next;
+      }
+    }
+    while (log.maintain());
+    const names = topics(log);
+    expect(names.length).toBeLessThanOrEqual(EMPTIED_TOPICS_KEPT + 2);
+    expect(names).toEqual(expect.arrayContaining(['late', 'kept']));
+  });
+
   it('may be published to again, and are found', () => {
     const { dir, log } = withEmptiedTopics();
     expect(log.topic('job.0')).toBeUndefined();
