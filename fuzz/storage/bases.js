@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { SubjectProxy } from './subject-proxy.js';
 
@@ -9,6 +18,7 @@ import { SubjectProxy } from './subject-proxy.js';
  */
 const INDEX_BLOCK = 16_384;
 const BUILD_MS = 120_000;
+const ABOUT = 'about.json';
 
 const STAGES = {
   closed: [{ events: 150 }, { events: 150 }],
@@ -19,24 +29,46 @@ const STAGES = {
 /** Goes on from the end of another. */
 const FOLLOWS = { indexed: ['brink', { events: 300 }] };
 
-export const BASES = [...Object.keys(STAGES), ...Object.keys(FOLLOWS)];
-
-/** Makes those that are not in `folder` yet. @returns by name `{ dir, stale, cursor, truth }` */
+/**
+ * Makes those that are not in `folder` yet, which must have been made by the same build.
+ * @returns by name `{ name, dir, stale, cursor, truth }`
+ */
 export async function makeBases(folder, names) {
   mkdirSync(folder, { recursive: true });
   const bases = {};
   for (const name of names) {
-    const about = join(folder, `${name}.json`);
-    if (!existsSync(about)) writeFileSync(about, JSON.stringify(await makeBase(folder, name)));
-    bases[name] = { name, ...JSON.parse(readFileSync(about, 'utf8')) };
+    const place = join(folder, name);
+    if (!existsSync(place)) await makeBase(folder, name, place);
+    const about = JSON.parse(readFileSync(join(place, ABOUT), 'utf8'));
+    bases[name] = { name, dir: join(place, 'data'), stale: join(place, 'stale'), ...about };
   }
   return bases;
 }
 
-async function makeBase(folder, name) {
-  const dir = join(folder, name);
-  const stale = join(folder, `${name}-stale`);
+/** It gets its name when it is complete: others may look for it, or be making it too. */
+async function makeBase(folder, name, place) {
+  const making = mkdtempSync(join(folder, '.making-'));
+  const dir = join(making, 'data');
   const subject = new SubjectProxy();
+  try {
+    const cursor = await build(subject, { folder, name, dir, stale: join(making, 'stale') });
+    const truth = {};
+    for (const depth of ['logs', 'bus']) {
+      const copy = join(making, 'copy');
+      cpSync(dir, copy, { recursive: true });
+      truth[depth] = await answer(subject, 'observe', { dir: copy, depth, cursor });
+      assertWhole(name, truth[depth]);
+      rmSync(copy, { recursive: true });
+    }
+    writeFileSync(join(making, ABOUT), JSON.stringify({ cursor, truth }));
+    if (!existsSync(place)) renameSync(making, place);
+  } finally {
+    await subject.end();
+    rmSync(making, { recursive: true, force: true });
+  }
+}
+
+async function build(subject, { folder, name, dir, stale }) {
   let stages = STAGES[name];
   let cursor;
   if (stages === undefined) {
@@ -53,16 +85,7 @@ async function makeBase(folder, name) {
   }
   // Of one that `stays`, this is the kill.
   await subject.end();
-  const truth = {};
-  for (const depth of ['logs', 'bus']) {
-    const copy = join(folder, `${name}-copy`);
-    cpSync(dir, copy, { recursive: true });
-    truth[depth] = await answer(subject, 'observe', { dir: copy, depth, cursor });
-    assertWhole(name, truth[depth]);
-    rmSync(copy, { recursive: true });
-  }
-  await subject.end();
-  return { dir, stale, cursor, truth };
+  return cursor;
 }
 
 function assertWhole(name, { refused, verify, shards = [] }) {

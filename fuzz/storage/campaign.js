@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+const TOLD_EVERY = 500;
+
 /**
  * Runs the cases of a campaign, two at a time at most, and counts what came of them. Each case has a seed of its own and a
  * folder of its own, which is kept where something was wrong.
@@ -37,7 +39,8 @@ export class Campaign {
     const seed = (this.seed + number) >>> 0;
     const folder = join(this.folder, `${this.name}-${seed}`);
     const { verdict, problems, again = '' } = await playCase(number, seed, folder, lane);
-    this.counts.cases++;
+    if (++this.counts.cases % TOLD_EVERY === 0)
+      this.say(`${this.name}: ${this.counts.cases} cases`);
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
     if (problems.length === 0) return rmSync(folder, { recursive: true, force: true });
     this.counts.problems++;

@@ -11,8 +11,7 @@ export function digestOf(value) {
   return crc32(JSON.stringify(value)).toString(36);
 }
 
-/** An event as observations have it: what names it, and what it must have been. */
-export function seenAs(event) {
-  const { shard, sequence, id, topic, payload } = event;
-  return { shard, sequence, id, topic, payload: digestOf(payload), digest: digestOf(event) };
+/** An event as ledgers know it: where it is, and whether it is the one that was published. */
+export function storedAs({ shard, sequence, id, topic, payload }) {
+  return { shard, sequence, id, topic, payload: digestOf(payload) };
 }

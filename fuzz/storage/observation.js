@@ -1,14 +1,9 @@
 import { BusError } from '../../dist/index.js';
 
 /** What the two ways of looking at a directory have in common. */
-export const PAGE = 50;
+export const PAGE = 100;
 /** More events than any directory of the campaign has. */
 export const ENDLESS = 200_000;
-
-/** Names an event's place and all that is in it. */
-export function keyOf({ sequence, digest }) {
-  return `${sequence}:${digest}`;
-}
 
 /** An error as it can cross to another process. What is no `BusError` begins with UNTYPED. */
 export function described(error) {

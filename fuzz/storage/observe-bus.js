@@ -1,6 +1,6 @@
 import { openBus } from '../../dist/index.js';
-import { digestOf, seenAs, TOPICS } from './events.js';
-import { described, ENDLESS, keyOf } from './observation.js';
+import { digestOf, TOPICS } from './events.js';
+import { described, ENDLESS } from './observation.js';
 
 /**
  * Opens a directory as a bus, and reads all of it in every way that a user has: `read` and `query` in both directions,
@@ -37,7 +37,7 @@ function ofShard(readings, shard) {
 }
 
 function taken(event) {
-  return { shard: event.shard, key: keyOf(seenAs(event)) };
+  return { shard: event.shard, key: `${event.sequence}:${digestOf(event)}` };
 }
 
 async function topicsOf(bus) {

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { RecordDecoder } from '../../dist/main/record-decoder.js';
 import {
   continueHistory,
@@ -10,8 +11,8 @@ import { identityOf } from '../../dist/store/log-state.js';
 import { decodePage, PageReader } from '../../dist/store/page.js';
 import { openForReading, shardFile } from '../../dist/store/schema.js';
 import { SqliteEventLog } from '../../dist/store/sqlite-event-log.js';
-import { digestOf, seenAs } from './events.js';
-import { described, ENDLESS, keyOf, PAGE } from './observation.js';
+import { digestOf, storedAs } from './events.js';
+import { described, ENDLESS, PAGE } from './observation.js';
 
 /**
  * Opens a directory as the main thread and the shards' threads of a bus do, and reads all of it as its readers and its
@@ -40,20 +41,24 @@ function observeShard(log, dir, shard) {
   const database = openForReading(shardFile(dir, shard), shard);
   try {
     const pages = new PageReader(database, shardFile(dir, shard), shard);
+    const decoder = new RecordDecoder();
+    const events = [];
+    const forward = reading(pages, {}, ({ bytes, offset, sequence }) => {
+      events.push(storedAs(decoder.decode(bytes, offset, shard, sequence)));
+    });
     const topics = summaries(log);
-    const readings = { topics: { keys: topics.names.map(keyOfTopic), error: topics.error } };
-    const all = reading(pages, shard, {});
-    readings.forward = all;
-    readings.backward = reading(pages, shard, { reverse: true });
-    readings.feed = feed(log, shard);
+    const readings = {
+      forward,
+      topics: { keys: topics.names.map(keyOfTopic), error: topics.error },
+    };
+    readings.backward = reading(pages, { reverse: true });
+    readings.feed = feed(log);
     for (const { name } of topics.names) {
       const filter = { topics: [name] };
-      readings[`topic ${name}`] = reading(pages, shard, { filter });
-      readings[`topic ${name} backward`] = reading(pages, shard, { filter, reverse: true });
+      readings[`topic ${name}`] = reading(pages, { filter });
+      readings[`topic ${name} backward`] = reading(pages, { filter, reverse: true });
     }
     const pruned = Object.fromEntries(topics.names.map((one) => [one.name, one.prunedThrough]));
-    const { events, ...forward } = all;
-    readings.forward = forward;
     return { head: log.head, pruned, events, readings };
   } finally {
     database.close();
@@ -78,18 +83,22 @@ function summaries(log) {
   }
 }
 
-/** All that a reader gives, page by page, and in which order. */
-function reading(pages, shard, request) {
-  const decoder = new RecordDecoder();
-  const found = { keys: [], events: [] };
+/** Names an event's place and all that is stored of it. */
+function keyOf({ sequence, recordedAt, bytes, offset, length }) {
+  const checksum = crc32(bytes.subarray(offset, offset + length));
+  return `${sequence}:${checksum.toString(36)}.${recordedAt}`;
+}
+
+/** All that a reader gives, page by page, and in which order. `visit` sees each record. */
+function reading(pages, request, visit = () => {}) {
+  const found = { keys: [] };
   let [after, until] = [0, Number.MAX_SAFE_INTEGER];
   try {
     for (let done = false; !done; ) {
       const page = pages.page({ ...request, after, until, limit: PAGE });
-      decodePage(page, ({ bytes, offset, sequence }) => {
-        const event = seenAs(decoder.decode(bytes, offset, shard, sequence));
-        found.keys.push(keyOf(event));
-        found.events.push(event);
+      decodePage(page, (record) => {
+        found.keys.push(keyOf(record));
+        visit(record);
       });
       ({ done } = page);
       if (request.reverse) until = page.next;
@@ -99,20 +108,18 @@ function reading(pages, shard, request) {
   } catch (error) {
     found.error = described(error);
   }
-  if (request.reverse || request.filter) delete found.events;
   return found;
 }
 
 /** What a subscription that is behind is fed with. */
-function feed(log, shard) {
-  const decoder = new RecordDecoder();
+function feed(log) {
   const found = { keys: [] };
   try {
     for (let after = 0; after < log.head; ) {
       let last = after;
-      const count = log.read({ after, limit: PAGE }, ({ bytes, offset, sequence }) => {
-        found.keys.push(keyOf(seenAs(decoder.decode(bytes, offset, shard, sequence))));
-        last = sequence;
+      const count = log.read({ after, limit: PAGE }, (record) => {
+        found.keys.push(keyOf(record));
+        last = record.sequence;
       });
       if (count === 0) break;
       if (found.keys.length > ENDLESS) throw new Error('it does not end');

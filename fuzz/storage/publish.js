@@ -22,7 +22,7 @@ export async function publishSome(bus, random, { prefix, count, writtenShare, by
   for (let n = 0; n < count; n++) {
     const one = {
       topic: random.pick(TOPICS),
-      bytes: random.chance(0.05) ? bytesMax : random.below(300),
+      bytes: random.chance(0.02) ? bytesMax : random.below(300),
       durability: random.chance(writtenShare) ? 'written' : 'synced',
     };
     const sent = publishOne(bus, `${prefix}${n}`, one).then(() => open.delete(sent));
