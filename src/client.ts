@@ -19,6 +19,7 @@ export type {
   EventHandler,
   Gap,
   GatewayStats,
+  GetOptions,
   OverflowPolicy,
   Query,
   ShardStats,

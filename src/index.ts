@@ -21,6 +21,7 @@ export type {
   GatewayHandle,
   GatewayOptions,
   GatewayStats,
+  GetOptions,
   Histogram,
   MountOptions,
   OverflowPolicy,

@@ -3,6 +3,7 @@ import { VERSION } from '../gateway/version.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
 import { addPubCommand } from './commands/pub.js';
 import { addQueryCommand } from './commands/query.js';
@@ -29,6 +30,7 @@ export function createProgram(): Command {
   addPubCommand(program);
   addSubCommand(program);
   addQueryCommand(program);
+  addGetCommand(program);
   addTopicsCommand(program);
   addStatsCommand(program);
   addTopCommand(program);

@@ -2,6 +2,7 @@ import type {
   BusApi,
   BusStats,
   EventHandler,
+  GetOptions,
   Query,
   SubscriberInfo,
   TopicInfo,
@@ -24,7 +25,7 @@ import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
 import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
-import { query, read } from './query-frames.js';
+import { get, query, read } from './query-frames.js';
 import { Requests } from './requests.js';
 import type { OpenSocket } from './socket.js';
 import {
@@ -212,6 +213,15 @@ export class BusClient implements BusApi {
   async query<P = unknown>(wanted: Query<P>): Promise<Event<P>[]> {
     this.#wake();
     return query<P>(this.#requests, () => this.#welcome!, wanted);
+  }
+
+  async get<P = unknown>(
+    topic: Query<P>['topic'],
+    id: string,
+    options: GetOptions = {},
+  ): Promise<Event<P> | undefined> {
+    this.#wake();
+    return get<P>(this.#requests, topic, id, options);
   }
 
   read<P = unknown>(wanted: Query<P>): AsyncGenerator<Event<P>, void, undefined> {

@@ -1,4 +1,4 @@
-import type { Query } from '../protocol/bus-api.js';
+import type { GetOptions, Query } from '../protocol/bus-api.js';
 import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
@@ -34,6 +34,20 @@ export async function query<P>(
   const { events = [] } = answer;
   if (query.reverse !== true) passed(answer, log(), query.after);
   return [...events] as Event<P>[];
+}
+
+/** @throws BusError what the server refuses */
+export async function get<P>(
+  requests: Requests,
+  topic: Query<P>['topic'],
+  id: string,
+  { source }: GetOptions,
+): Promise<Event<P> | undefined> {
+  const { events = [] } = await requests.ask(
+    'get',
+    JSON.stringify({ topic: patternsOf(topic), id, source }),
+  );
+  return events[0] as Event<P> | undefined;
 }
 
 /** Newest first there is no cursor to go on from, so `reverse` is one page of up to 10,000. */
@@ -87,8 +101,12 @@ function passed(
 
 function frameText(query: Query, page: { limit: number; after?: string }): string {
   const { topic, since, until, ...fields } = query;
-  const asked = { topic: isTopicDefinition(topic) ? topic.pattern : topic, ...fields, ...page };
+  const asked = { topic: patternsOf(topic), ...fields, ...page };
   return JSON.stringify({ ...asked, since: time(since), until: time(until) });
+}
+
+function patternsOf(topic: Query['topic']): string | readonly string[] {
+  return isTopicDefinition(topic) ? topic.pattern : topic;
 }
 
 function time(value: Date | string | undefined): string | undefined {

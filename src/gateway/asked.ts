@@ -1,7 +1,9 @@
+import type { Principal } from '../auth/principal.js';
 import type { Asker } from '../main/asker.js';
 import type {
   BusEndpoint,
   EventHandler,
+  GetOptions,
   Query,
   SubscribeOptions,
   Subscription,
@@ -9,6 +11,7 @@ import type {
 import { internalsOf } from '../main/internals.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
+import { assertPattern, hasWildcard } from '../protocol/topic.js';
 
 /** What a client asks of the bus, asked for it alone. An endpoint of the user's own making knows of no askers. */
 
@@ -23,6 +26,33 @@ export function subscribeFor(
   return internals === undefined
     ? endpoint.subscribe(filter, handler, options)
     : internals.subscribe(asker, filter, handler, options);
+}
+
+/**
+ * The newest event with an id that a principal may read, among the topics that any of the patterns matches. What it may not read
+ * is as if it were not there.
+ */
+export async function findFor(
+  endpoint: BusEndpoint,
+  { asker, principal }: { readonly asker: Asker; readonly principal: Principal },
+  topics: readonly string[],
+  id: string,
+  options: GetOptions,
+): Promise<Event | undefined> {
+  for (const topic of topics) assertPattern(topic);
+  const asked = topics.filter((topic) =>
+    hasWildcard(topic) ? principal.readable.length > 0 : principal.maySubscribe(topic),
+  );
+  if (asked.length === 0) return undefined;
+  const internals = internalsOf(endpoint);
+  if (internals === undefined) {
+    const event = await endpoint.get(asked, id, options);
+    return event !== undefined && principal.maySubscribe(event.topic) ? event : undefined;
+  }
+  for await (const event of internals.find(asker, asked, id, options)) {
+    if (principal.maySubscribe(event.topic)) return event;
+  }
+  return undefined;
 }
 
 export function readFor(endpoint: BusEndpoint, asker: Asker, query: Query): AsyncIterable<Event> {

@@ -4,16 +4,16 @@ import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
 import type { BusEndpoint, Query } from '../main/bus.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, PublishAck, PublishOptions } from '../protocol/event.js';
-import type { FilterData } from '../protocol/filter.js';
+import { type FilterData, patternList } from '../protocol/filter.js';
 import { QUERY_LIMIT } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
-import { readFor } from './asked.js';
+import { findFor, readFor } from './asked.js';
 import type { Audit } from './audit.js';
 import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from './event-texts.js';
 import { Feed } from './feed.js';
-import { frameText } from './frames.js';
+import { frameText, resultText } from './frames.js';
 import { sendList } from './list-frames.js';
 import type { Outbound } from './outbound.js';
 import {
@@ -126,6 +126,8 @@ export class RequestAnswerer {
         return;
       case 'query':
         return this.#query(frame);
+      case 'get':
+        return this.#get(frame);
       case 'topics':
         return this.#topics(frame);
       case 'subscribers':
@@ -259,6 +261,17 @@ export class RequestAnswerer {
       const events = readFor(this.#endpoint, asker, query);
       const list = { field: 'events', items: events, textOf, cursor: () => last?.cursor } as const;
       await sendList(this.#outbound, list, requestId);
+    });
+  }
+
+  async #get({ payload, requestId }: FrameOf<'get'>): Promise<void> {
+    const { topic, id, ...options } = payload;
+    this.#rates.query();
+    await this.#budget.query(async (asker) => {
+      const who = { asker, principal: this.#principal };
+      const event = await findFor(this.#endpoint, who, patternList(topic), id, options);
+      const texts = event === undefined ? [] : [this.#texts.of(event).text];
+      this.#outbound.send(resultText('events', texts, requestId, {}));
     });
   }
 

@@ -222,6 +222,7 @@ export type {
   EventHandler,
   Gap,
   GatewayStats,
+  GetOptions,
   Histogram,
   OverflowPolicy,
   Query,

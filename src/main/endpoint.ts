@@ -27,6 +27,7 @@ import type {
   BusEndpoint,
   BusStats,
   EventHandler,
+  GetOptions,
   PruneOptions,
   PruneResult,
   Query,
@@ -42,9 +43,10 @@ import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
 import { type LinkEnds, Links } from './links.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
+import { parseLookup, parseQuery } from './parse-query.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publisher.js';
-import { limitOf, parseQuery, QueryRunner } from './query.js';
+import { QueryRunner } from './query.js';
 import { keepPayloadTexts } from './record-decoder.js';
 import type { EndpointListener, MainServices } from './services.js';
 import type { ShardProxy } from './shard-proxy.js';
@@ -167,6 +169,10 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
         this.assertOpen();
         return this.#queries.read(parseQuery(query), READ_PAGE_EVENTS, asker);
       },
+      find: (asker, topics, id, options) => {
+        this.assertOpen();
+        return this.#queries.read(parseLookup(topics, id, options), 1, asker);
+      },
       census: this.#census,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
@@ -233,18 +239,22 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {
     this.assertOpen();
-    const parsed = parseQuery(query);
-    const limit = limitOf(parsed);
-    const events: Event<P>[] = [];
-    for await (const event of this.#queries.read({ ...parsed, limit }, Math.min(limit, 512))) {
-      events.push(event as Event<P>);
-    }
-    return events;
+    return this.#queries.query(parseQuery(query)) as Promise<Event<P>[]>;
   }
 
   read<P = unknown>(query: Query): AsyncIterable<Event<P>> {
     this.assertOpen();
     return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
+  }
+
+  async get<P = unknown>(
+    topic: Query<P>['topic'],
+    id: string,
+    options: GetOptions = {},
+  ): Promise<Event<P> | undefined> {
+    this.assertOpen();
+    const found = this.#queries.first(parseLookup(topic, id, options));
+    return found as Promise<Event<P> | undefined>;
   }
 
   async subscribers(topic?: string): Promise<SubscriberInfo[]> {

@@ -4,6 +4,7 @@
 import type { BusCensus } from '../link/bus-census.js';
 import type {
   EventHandler,
+  GetOptions,
   Query,
   SubscribeOptions,
   Subscription,
@@ -47,6 +48,13 @@ export interface EndpointInternals {
     options: SubscribeOptions,
   ): Subscription;
   read(asker: Asker, query: Query): AsyncIterable<Event>;
+  /** All events that have the id, the newest first. */
+  find(
+    asker: Asker,
+    topics: readonly string[],
+    id: string,
+    options: GetOptions,
+  ): AsyncIterable<Event>;
   readonly census: BusCensus;
   /** Of a payload's JSON. */
   readonly maxPayloadBytes: number;

@@ -1,96 +1,16 @@
-/** Queries: checked, put to each shard's readers in pages, and merged by the time at which the events were recorded. */
-import { isTopicDefinition } from '../protocol/define-topic.js';
+/** Queries: put to each shard's readers in pages, and merged by the time at which the events were recorded. */
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
-import { type ParsedFilter, parseFilter, patternList } from '../protocol/filter.js';
-import {
-  QUERY_LIMIT,
-  QUERY_LIMIT_MAX,
-  READ_PAGE_BYTES,
-  READ_PAGE_EVENTS,
-} from '../protocol/limits.js';
+import type { ParsedFilter } from '../protocol/filter.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { PagePosition } from '../protocol/page-position.js';
-import { quote } from '../protocol/quote.js';
-import { messageOf } from '../protocol/thrown.js';
-import { parseTimestamp } from '../protocol/timestamp.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { decodePage } from '../store/page.js';
 import { type Asker, ITSELF } from './asker.js';
-import type { Query } from './bus.js';
+import { defined, limitOf, type ParsedQuery } from './parse-query.js';
 import { RecordDecoder } from './record-decoder.js';
 import type { MainServices } from './services.js';
-
-export interface ParsedQuery {
-  readonly filter: ParsedFilter;
-  readonly sinceMs: number | undefined;
-  readonly untilMs: number | undefined;
-  readonly after: string | undefined;
-  readonly limit: number | undefined;
-  readonly reverse: boolean;
-}
-
-const QUERY_FIELDS = new Set([
-  'topic',
-  'since',
-  'until',
-  'after',
-  'types',
-  'sources',
-  'correlationIds',
-  'attributes',
-  'limit',
-  'reverse',
-]);
-
-/** @throws BusError `QUERY_INVALID`, and what `parseFilter` throws */
-export function parseQuery(query: Query): ParsedQuery {
-  if (typeof query !== 'object' || query === null || Array.isArray(query)) {
-    throw invalid('query', `${quote(query)} is not an object`);
-  }
-  for (const [field, value] of Object.entries(query)) {
-    if (!QUERY_FIELDS.has(field)) throw invalid(field, `unknown field, with value ${quote(value)}`);
-  }
-  const {
-    topic,
-    types,
-    sources,
-    correlationIds,
-    attributes,
-    after,
-    limit,
-    reverse = false,
-  } = query;
-  if (after !== undefined && typeof after !== 'string') {
-    throw invalid('after', `${quote(after)} is not a cursor`);
-  }
-  if (limit !== undefined && !(Number.isSafeInteger(limit) && limit > 0)) {
-    throw invalid('limit', `${quote(limit)} is not a whole number above 0`);
-  }
-  if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
-  if (topic === undefined) throw invalid('topic', 'there is none; "*" is every topic');
-  const topics = isTopicDefinition(topic) || typeof topic === 'string' ? patternList(topic) : topic;
-  const sinceMs = timeOf('since', query.since);
-  const untilMs = timeOf('until', query.until);
-  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
-    throw invalid('since', `${isoText(sinceMs)} is after until, ${isoText(untilMs)}`);
-  }
-  return {
-    filter: parseFilter(defined({ topics, types, sources, correlationIds, attributes })),
-    sinceMs,
-    untilMs,
-    after,
-    limit,
-    reverse,
-  };
-}
-
-/** For `query`, whose answer is in memory at once. */
-export function limitOf(query: ParsedQuery): number {
-  const limit = query.limit ?? QUERY_LIMIT;
-  if (limit <= QUERY_LIMIT_MAX) return limit;
-  throw invalid('limit', `${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
-}
 
 interface Found {
   readonly event: Event;
@@ -116,6 +36,22 @@ export class QueryRunner {
     this.#services = services;
     this.#heads = heads;
     this.#epoch = epoch;
+  }
+
+  /** @throws BusError `QUERY_INVALID` for a limit over 10,000 */
+  async query(query: ParsedQuery): Promise<Event[]> {
+    const limit = limitOf(query);
+    const events: Event[] = [];
+    for await (const event of this.read({ ...query, limit }, Math.min(limit, READ_PAGE_EVENTS))) {
+      events.push(event);
+    }
+    return events;
+  }
+
+  /** The first of what `read` gives. */
+  async first(query: ParsedQuery): Promise<Event | undefined> {
+    for await (const event of this.read(query, 1)) return event;
+    return undefined;
   }
 
   async *read(
@@ -147,7 +83,7 @@ export class QueryRunner {
     query: ParsedQuery,
     { shard, pageEvents, asker, ...range }: ShardRange,
   ): AsyncGenerator<Found> {
-    const { filter, sinceMs, untilMs, reverse } = query;
+    const { filter, id, sinceMs, untilMs, reverse } = query;
     const decoder = new RecordDecoder();
     let { after, until } = range;
     while (after < until) {
@@ -155,7 +91,7 @@ export class QueryRunner {
         filter,
         after,
         until,
-        ...defined({ sinceMs, untilMs }),
+        ...defined({ id, sinceMs, untilMs }),
         limit: pageEvents,
         limitBytes: READ_PAGE_BYTES,
         reverse,
@@ -207,27 +143,4 @@ async function* merge(
   } finally {
     await Promise.all(sources.map((source) => source.return(undefined)));
   }
-}
-
-function timeOf(field: string, value: Date | string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  try {
-    return parseTimestamp(value);
-  } catch (cause) {
-    throw invalid(field, messageOf(cause));
-  }
-}
-
-function isoText(timeMs: number): string {
-  return new Date(timeMs).toISOString();
-}
-
-function invalid(path: string, message: string): BusError {
-  return new BusError('QUERY_INVALID', `query: ${path}: ${message}`, { details: { path } });
-}
-
-/** Without the fields that are left out. */
-function defined<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

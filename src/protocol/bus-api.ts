@@ -105,6 +105,11 @@ export interface Query<P = unknown> {
   reverse?: boolean;
 }
 
+export interface GetOptions {
+  /** The event's `source`, where ids are the source's own (`idScope: 'source'`, CloudEvents). */
+  source?: string;
+}
+
 export interface SubscriberInfo {
   readonly id: string;
   readonly name?: string;
@@ -219,6 +224,16 @@ export interface BusApi extends AsyncDisposable {
   ): Subscription<P>;
   query<P = unknown>(query: Query<P>): Promise<Event<P>[]>;
   read<P = unknown>(query: Query<P>): AsyncIterable<Event<P>>;
+  /**
+   * The stored event with this id on a topic, or on any that a pattern matches; the newest, should there be several. `undefined`:
+   * there is none, or not any more.
+   * @throws BusError `QUERY_INVALID`, `PATTERN_INVALID`
+   */
+  get<P = unknown>(
+    topic: Query<P>['topic'],
+    id: string,
+    options?: GetOptions,
+  ): Promise<Event<P> | undefined>;
   /** Who would receive an event on this topic. Without a topic: the 100 subscriptions furthest behind, the worst first. */
   subscribers(topic?: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;

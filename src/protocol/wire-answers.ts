@@ -8,6 +8,7 @@ export const ANSWER_TYPES = {
   update: 'subscribed',
   unsubscribe: 'unsubscribed',
   query: 'result',
+  get: 'result',
   topics: 'result',
   subscribers: 'result',
   stats: 'result',

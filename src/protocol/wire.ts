@@ -152,6 +152,11 @@ const REQUEST_SCHEMAS = {
     limit: v.exactOptional(count),
     reverse: v.exactOptional(v.boolean()),
   }),
+  get: v.strictObject({
+    topic: v.lazy((input) => (Array.isArray(input) ? nonEmptyStrings : v.string())),
+    id: v.string(),
+    source: v.exactOptional(v.string()),
+  }),
   stats: nothing,
   topics: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : topicsFields))),
   subscribers: v.optional(
@@ -206,7 +211,7 @@ export interface WireLimits {
 }
 
 /**
- * Answers a `query`, `topics`, `subscribers`, `stats`, `backup` or `prune`, with exactly the one
+ * Answers a `query`, a `get` (with one event, or none), `topics`, `subscribers`, `stats`, `backup` or `prune`, with exactly the one
  * field that belongs to it.
  */
 export interface Result {

@@ -6,6 +6,7 @@ import {
 import { NameCache, type RecordNames } from '../record/name-cache.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database } from './driver.js';
+import { idHash } from './id-index.js';
 import type { IndexKeeper } from './index-keeper.js';
 import { type NameReader, NameWriter } from './names.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
@@ -86,7 +87,7 @@ export class EventInserter {
     }
     const { dedupe, index } = this.#into;
     if (isSupplied) dedupe.add(view, sequence);
-    index.note(sequence, recordedAt, entry.id, bytes, isSupplied);
+    index.note(sequence, recordedAt, entry.id, bytes, isSupplied, idHash(id));
     return topic;
   }
 

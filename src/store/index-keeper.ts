@@ -48,8 +48,9 @@ export class IndexKeeper {
     topic: number,
     bytes: number,
     isSupplied: boolean,
+    idHash: number,
   ): void {
-    this.#index.note(sequence, recordedAt, topic, bytes, isSupplied);
+    this.#index.note(sequence, recordedAt, topic, bytes, isSupplied, idHash);
   }
 
   /** Blocks below this are on disk. */

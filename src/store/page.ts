@@ -3,6 +3,7 @@ import type { Filter } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { Database, Statement } from './driver.js';
 import type { StoredRecord } from './event-log.js';
+import { IdIndexReader } from './id-index.js';
 import { NameReader } from './names.js';
 import { positionAt } from './position-at.js';
 import { decodePostings } from './postings.js';
@@ -21,6 +22,8 @@ import { FORGOTTEN_THROUGH } from './topic-table.js';
 export interface PageRequest {
   /** Left out: every event. */
   readonly filter?: Filter;
+  /** Only events with this id. */
+  readonly id?: string;
   /** After this sequence (exclusive). */
   readonly after: number;
   /** Up to this sequence (inclusive). Default: the head. */
@@ -102,6 +105,7 @@ export class PageReader {
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
   readonly #index: BlockIndex;
+  readonly #ids: IdIndexReader;
   readonly #lastSequence: Statement<[], number | null>;
   readonly #prunedOf: Statement<[number], number>;
   readonly #prunedOfAll: Statement<[], number | null>;
@@ -116,6 +120,7 @@ export class PageReader {
     const decoder = new RowDecoder(file, shard, this.#names, (id) => topics.name(id));
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
     this.#index = new BlockIndex(database);
+    this.#ids = new IdIndexReader(database);
     this.#prunedOf = database
       .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
       .pluck();
@@ -212,6 +217,11 @@ export class PageReader {
   #scanBlock(scan: Scan, block: number, after: number, until: number): void {
     const reverse = scan.request.reverse ?? false;
     const { selection } = scan;
+    const { id } = scan.request;
+    if (id !== undefined) {
+      this.#visitAll(scan, this.#ids.sequences(block, after, until, id));
+      return;
+    }
     if (selection === undefined || selection.isAll) {
       this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row));
       return;
@@ -222,11 +232,20 @@ export class PageReader {
       this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row, ids.has(row[2])));
       return;
     }
+    this.#visitAll(scan, sequences);
+  }
+
+  /** What an index says is wanted, oldest first; reading stops where the page ends. */
+  #visitAll(scan: Scan, sequences: number[]): void {
+    const { id, reverse } = scan.request;
+    const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
     if (reverse) sequences.reverse();
     for (const sequence of sequences) {
       const row = this.#rows.one(sequence);
       // A pruned event stays in the index until its block is pruned.
-      if (row !== undefined && !this.#visit(scan, row)) return;
+      if (row === undefined) continue;
+      const isWanted = id === undefined || (row[6] === id && (ids?.has(row[2]) ?? true));
+      if (!this.#visit(scan, row, isWanted)) return;
     }
   }
 

@@ -1,6 +1,7 @@
 import { DedupeLoader, SUPPLIED_ID_SQL, type SuppliedId } from './dedupe-loader.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database } from './driver.js';
+import { idHash } from './id-index.js';
 import { decodePostings } from './postings.js';
 import { ROW_BYTES_SQL } from './row-size.js';
 import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
@@ -31,6 +32,7 @@ type TailRow = [
   recordedAt: number,
   topic: number,
   bytes: number,
+  id: string,
   ...named: SuppliedId,
 ];
 
@@ -45,7 +47,7 @@ export function loadState(
   addIndexedEvents(database, topics, index.writtenBlocks);
   const tail = database
     .prepare<[number], TailRow>(
-      `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, ${SUPPLIED_ID_SQL}
+      `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}, id, ${SUPPLIED_ID_SQL}
        FROM events WHERE sequence >= ? ORDER BY sequence`,
     )
     .raw();
@@ -64,11 +66,11 @@ export function loadState(
   const ids = new DedupeLoader(database, topics, dedupe, { lastRecordedAt, now });
   ids.loadBlocks(index.writtenBlocks);
   for (const row of tail.iterate(index.writtenBlocks * INDEX_BLOCK_EVENTS)) {
-    const [sequence, recordedAt, topic, bytes, id, source] = row;
-    index.note(sequence, recordedAt, topic, bytes, id !== null);
+    const [sequence, recordedAt, topic, bytes, id, supplied, source] = row;
+    index.note(sequence, recordedAt, topic, bytes, supplied !== null, idHash(id));
     const entry = topics.byId(topic);
     if (sequence > entry.through) topics.count(entry, sequence, recordedAt, bytes);
-    if (id !== null) ids.add(sequence, recordedAt, entry.name, id, source);
+    if (supplied !== null) ids.add(sequence, recordedAt, entry.name, supplied, source);
   }
   ids.end();
   topics.commit();

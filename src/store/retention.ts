@@ -1,7 +1,8 @@
 import type { Database, Statement } from './driver.js';
+import { IDS, SPARSE_BLOCK_EVENTS } from './id-index.js';
 import { PrunedIds } from './pruned-ids.js';
 import { ROW_BYTES_SQL } from './row-size.js';
-import { readMeta } from './schema.js';
+import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
 import { blockOf } from './topic-index.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
@@ -62,6 +63,7 @@ export class Retention {
   readonly #delete: Statement<[number, number]>;
   readonly #deleteIndexRow: Statement<[number, number]>;
   readonly #deleteIndexBlocks: Statement<[number]>;
+  readonly #countRows: Statement<[number, number, number], number>;
   readonly #oldest: Statement<[], number | null>;
   readonly #setMeta: Statement<[string, number]>;
   readonly #prunedIds: PrunedIds;
@@ -94,6 +96,11 @@ export class Retention {
       'DELETE FROM topic_index WHERE block = ? AND topic = ?',
     );
     this.#deleteIndexBlocks = database.prepare('DELETE FROM topic_index WHERE block < ?');
+    this.#countRows = database
+      .prepare<[number, number, number], number>(
+        'SELECT count(*) FROM (SELECT 1 FROM events WHERE sequence >= ? AND sequence < ? LIMIT ?)',
+      )
+      .pluck();
     this.#oldest = database.prepare<[], number | null>('SELECT min(sequence) FROM events').pluck();
     this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
   }
@@ -253,7 +260,16 @@ export class Retention {
       first = at + 1;
     }
     for (const entry of touched) this.#topics.write(entry, head);
+    this.#forgetIds(blockOf(rows[0]![0] - 1), blockOf(rows[rows.length - 1]![0]));
     this.#remember(rows, head);
+  }
+
+  /** A block that this has gone past has lost what the rule takes from it. Hashes of few ids are not worth their room. */
+  #forgetIds(block: number, next: number): void {
+    if (block === next) return;
+    const start = block * INDEX_BLOCK_EVENTS;
+    const left = this.#countRows.get(start, start + INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS) ?? 0;
+    if (left < SPARSE_BLOCK_EVENTS) this.#deleteIndexRow.run(block, IDS);
   }
 
   /** What outlives the rows: the head, recorded time, and how many are gone, which `verify` counts. */

@@ -1,5 +1,6 @@
 import { messageOf } from '../protocol/thrown.js';
 import type { Database } from './driver.js';
+import { decodeIdHashes, type IdHashesRow, idHash, SELECT_ID_HASHES } from './id-index.js';
 import { NameReader } from './names.js';
 import { decodePostings } from './postings.js';
 import { RecordBuffer } from './record-buffer.js';
@@ -40,6 +41,8 @@ export class RowVerifier {
   readonly #prunedThrough: number;
   /** Sequences of the block at hand by topic. */
   #blockRows = new Map<number, number[]>();
+  /** Their sequences, and the hashes of their ids. */
+  #blockIds: [sequence: number, hash: number][] = [];
   #block = 0;
   #found = 0;
   #recordedAt = 0;
@@ -95,6 +98,7 @@ export class RowVerifier {
     }
     this.#recordedAt = recordedAt;
     this.#found++;
+    this.#blockIds.push([sequence, idHash(row[6])]);
     const sequences = this.#blockRows.get(topic);
     if (sequences === undefined) this.#blockRows.set(topic, [sequence]);
     else sequences.push(sequence);
@@ -105,8 +109,12 @@ export class RowVerifier {
   /** Compares the index of every block before `next` with the rows that were found in it. */
   *#endBlocks(next: number): Generator<VerifyFinding> {
     for (; this.#block < next; this.#block++) {
-      if (this.#block < this.#writtenBlocks) yield* this.#verifyIndex(this.#block);
+      if (this.#block < this.#writtenBlocks) {
+        yield* this.#verifyIndex(this.#block);
+        yield* this.#verifyIds(this.#block);
+      }
       this.#blockRows = new Map();
+      this.#blockIds = [];
     }
   }
 
@@ -124,6 +132,21 @@ export class RowVerifier {
     }
     for (const [topic, sequences] of this.#blockRows) {
       yield* this.#compare(topic, [], sequences);
+    }
+  }
+
+  *#verifyIds(block: number): Generator<VerifyFinding> {
+    const row = this.#database.prepare<[number], IdHashesRow>(SELECT_ID_HASHES).raw().get(block);
+    if (row === undefined) return;
+    const start = block * INDEX_BLOCK_EVENTS;
+    const hashes = decodeIdHashes(row);
+    if (hashes === undefined) {
+      yield this.#error(start, 'the index of ids from here on is damaged');
+      return;
+    }
+    for (const [sequence, hash] of this.#blockIds) {
+      if (hashes[sequence - start] === hash) continue;
+      yield this.#error(sequence, 'the index of ids has another one for it');
     }
   }
 

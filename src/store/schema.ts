@@ -13,7 +13,8 @@ import { storeError } from './store-errors.js';
  * - `topics`: the names of topics and their totals, which count what lies at or before `through`.
  * - `names`: types and sources.
  * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
- *   as varint differences. Its key begins with the block, so that a sealed block is appended.
+ *   as varint differences. Its key begins with the block, so that a sealed block is appended. Under topic 0 are those whose
+ *   publisher gave the id, under -1 hashes of all ids: see `id-index.ts`.
  * - `pruned_ids`: ids of publishers' own whose events were pruned while the dedupe window still had them; since format 2.
  * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
  * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.

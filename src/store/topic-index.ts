@@ -1,4 +1,5 @@
 import type { Database, Statement } from './driver.js';
+import { checksumOf, ID_HASHES_BYTES, IDS } from './id-index.js';
 import { decodePostings, POSTING_BYTES_MAX, writeVarint } from './postings.js';
 import { INDEX_BLOCK_EVENTS } from './schema.js';
 import type { TopicTable } from './topic-table.js';
@@ -42,6 +43,7 @@ export class TopicIndexWriter {
   readonly #bytes = new Float64Array(SLOTS);
   readonly #recordedAt = new Float64Array(SLOTS);
   readonly #isSupplied = new Uint8Array(SLOTS);
+  readonly #idHashes = new Int32Array(SLOTS);
   /** Per slot of the block being written, the slot of the topic's next event in it. */
   readonly #next = new Int32Array(INDEX_BLOCK_EVENTS);
   /** Differences of the rows that wait in `#rows`; a block has each sequence once, and once more if its id was supplied. */
@@ -85,8 +87,10 @@ export class TopicIndexWriter {
     topic: number,
     bytes: number,
     isSupplied: boolean,
+    idHash: number,
   ): void {
     const slot = sequence & SLOT_MASK;
+    this.#idHashes[slot] = idHash;
     this.#recordedAt[slot] = recordedAt;
     this.#isSupplied[slot] = isSupplied ? 1 : 0;
     this.#topics[slot] = topic;
@@ -122,6 +126,7 @@ export class TopicIndexWriter {
     while (this.#pendingAt < end) this.#write(this.#pending[this.#pendingAt++]!, isPruned);
     this.#flush();
     if (this.#pendingAt < this.#pending.length) return false;
+    this.#writeIdHashes();
     this.#isSealing = false;
     this.#writtenBlocks++;
     return true;
@@ -198,6 +203,13 @@ export class TopicIndexWriter {
       events++;
     }
     this.#add(SUPPLIED_IDS, events, 0, at);
+  }
+
+  #writeIdHashes(): void {
+    const start = (this.#writtenBlocks * INDEX_BLOCK_EVENTS) & SLOT_MASK;
+    const hashes = this.#idHashes.subarray(start, start + INDEX_BLOCK_EVENTS);
+    const bytes = Buffer.from(hashes.buffer, hashes.byteOffset, ID_HASHES_BYTES);
+    this.#insertOne.run([this.#writtenBlocks, IDS, INDEX_BLOCK_EVENTS, checksumOf(hashes), bytes]);
   }
 
   /** Buffers a row whose differences are in the scratch buffer up to `end`. */

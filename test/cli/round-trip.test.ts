@@ -45,6 +45,20 @@ describe('pub, sub and query', () => {
     ]);
   });
 
+  it('get one event by its id, and say where there is none', async () => {
+    const server = await startServer();
+    await server.run(['pub', 'task.1', '{"big":9007199254740993}', '--id', 'one']);
+    for (const topic of ['task.1', 'task.*', '*']) {
+      const { code, stdout } = await server.run(['get', topic, 'one', '--json']);
+      expect(code).toBe(0);
+      expect(stdout).toContain('"payload":{"big":9007199254740993}');
+    }
+    const absent = await server.run(['get', 'task.2', 'one']);
+    expect([absent.code, absent.stdout]).toEqual([1, '']);
+    expect(absent.stderr).toContain('there is no event one on task.2');
+    expect((await server.run(['get', 'task.1'])).code).toBe(2);
+  });
+
   it('take a body as JSON or as text', async () => {
     const server = await startServer();
     for (const args of [['{"a":1}'], ['hello'], ['12'], ['12', '--text'], ['{x', '--text'], []]) {

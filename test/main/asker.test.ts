@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Asker, ITSELF } from '../../src/main/asker.js';
-import { parseQuery, QueryRunner } from '../../src/main/query.js';
+import { parseQuery } from '../../src/main/parse-query.js';
+import { QueryRunner } from '../../src/main/query.js';
 import type { MainServices } from '../../src/main/services.js';
 import type { Page } from '../../src/store/page.js';
 

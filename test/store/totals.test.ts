@@ -46,7 +46,7 @@ describe('the totals of topics', () => {
     for (let block = 0; block < BLOCKS; block++) {
       const before = head;
       for (let i = 0; i < INDEX_BLOCK_EVENTS; i++) {
-        keeper.note(++head, 1000, ids[head % TOPICS]!, 50, false);
+        keeper.note(++head, 1000, ids[head % TOPICS]!, 50, false, 0);
       }
       keeper.commit(before, head);
       keeper.maintain(head);

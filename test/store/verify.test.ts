@@ -73,6 +73,11 @@ describe('verify', () => {
       'DELETE FROM topic_index WHERE topic = 2',
       /the index does not have it/,
     ],
+    [
+      'an index of ids that is damaged',
+      'UPDATE topic_index SET sequences = zeroblob(65536) WHERE topic = -1',
+      /the index of ids from here on is damaged/,
+    ],
     ['a wrong total', "UPDATE topics SET events = events + 1 WHERE name = 't.1'", /its totals say/],
     ['another format', "UPDATE meta SET value = 9 WHERE key = 'format'", /has format 9/],
   ])('says where there is %s', (_, sql, expected) => {

@@ -14,6 +14,7 @@ import { BodyBudget, roomIn } from './body.js';
 import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-origin.js';
 import { refuseForNow } from './event-stream-frames.js';
 import { type Exchange, sendError, sendText } from './exchange.js';
+import { getEvent } from './get-event.js';
 import type { HttpContext, RouteContext } from './http-context.js';
 import { listSubscribers, listTopics, stats } from './lists.js';
 import { Parameters } from './parameters.js';
@@ -138,6 +139,8 @@ function routes(streams: Streams, basePath: string): readonly Route[] {
     { method: 'POST', path: '/v1/events', handler: publish },
     { method: 'GET', path: '/v1/events', handler: queryEvents },
     { method: 'GET', path: STREAM_PATH, handler: streams.stream, isStream: true },
+    // Behind the stream, whose name is an id as well.
+    { method: 'GET', path: '/v1/events/:id', handler: getEvent },
     { method: 'GET', path: '/v1/topics', handler: listTopics },
     { method: 'GET', path: '/v1/subscribers', handler: listSubscribers },
     { method: 'GET', path: '/v1/stats', handler: stats },

@@ -6,6 +6,7 @@ const DOORS = [
   ['GET', '/events', 'WebSocket, subprotocol <code>millrace.v1</code>'],
   ['POST', '/v1/events', 'publish: JSON, NDJSON, CloudEvents'],
   ['GET', '/v1/events?topic=*', 'query: JSON, NDJSON, CloudEvents'],
+  ['GET', '/v1/events/{id}', 'one event: JSON, CloudEvents'],
   ['GET', '/v1/events/stream?topic=*', 'Server-Sent Events, as they happen'],
   ['GET', '/v1/topics', 'topics, and how many events each has'],
   ['GET', '/v1/subscribers?topic=…', 'who would receive an event on a topic'],

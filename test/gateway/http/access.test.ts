@@ -10,7 +10,7 @@ const PATHS = ['/v1/events?topic=a', '/v1/topics', '/v1/subscribers?topic=a', '/
 describe('who may', () => {
   it('asks for a token wherever the contents of the bus are at stake', async () => {
     const { url } = await openHttp({ principals: {} });
-    for (const path of [...PATHS, '/v1/events/stream?topic=a', '/metrics']) {
+    for (const path of [...PATHS, '/v1/events/e1', '/v1/events/stream?topic=a', '/metrics']) {
       const response = await fetch(`${url}${path}`);
       expect(response.status, path).toBe(401);
       expect(response.headers.get('www-authenticate')).toBe('Bearer');

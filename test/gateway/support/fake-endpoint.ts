@@ -97,6 +97,11 @@ export class FakeEndpoint implements BusEndpoint {
     }
   }
 
+  async get<P>(topic: Query<P>['topic'], id: string): Promise<Event<P> | undefined> {
+    const found = await this.query<P>({ topic });
+    return found.findLast((event) => event.id === id);
+  }
+
   async subscribers(topic = '*'): ReturnType<BusEndpoint['subscribers']> {
     return [...this.subscriptions].map(({ id, filter }) => ({
       id,

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { RequestPayload } from '../../protocol/wire.js';
+import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { CommandFailure } from '../failure.js';
+import { eventFormat, writeLine } from '../output.js';
+import { ServerClient } from '../server-client.js';
+
+/** `millrace get`: prints one stored event. */
+
+interface GetOptions extends ServerSettings {
+  source?: string;
+  json?: true;
+}
+
+export function addGetCommand(program: Command): void {
+  const command = program
+    .command('get')
+    .description('print the stored event that has an id')
+    .argument('<topic>', "its topic, or a pattern; '*' is every topic")
+    .argument('<id>', 'its id')
+    .option('--source <source>', 'its source, where ids are those of their sources')
+    .option('--json', 'as JSON');
+  addServerOptions(command);
+  command.action(async (topic: string, id: string) => {
+    applyConfig(command);
+    await get(topic, id, command.opts<GetOptions>());
+  });
+}
+
+async function get(topic: string, id: string, options: GetOptions): Promise<void> {
+  const client = await ServerClient.connect(options);
+  try {
+    const request: RequestPayload<'get'> = { topic, id };
+    if (options.source !== undefined) request.source = options.source;
+    const { events = [] } = await client.request('get', request);
+    const [event] = events;
+    if (event === undefined) throw new CommandFailure(`there is no event ${id} on ${topic}`);
+    writeLine(eventFormat(options.json === true)(event));
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { openTestBus } from '../bus/support/open.js';
+import { connectTo } from './support/millrace-client.js';
+
+const input = (topic: string) => ({ topic, type: 'note', payload: { topic, card: '4711' } });
+
+describe('an event by its id, over a connection', () => {
+  test('is found on its topic, by a pattern, of a source, or not at all', async () => {
+    const bus = await openTestBus({ shards: 3 });
+    const { client } = connectTo((await bus.serve({ port: 0 })).url);
+    const { id, shard, sequence } = await client.publish({ ...input('a.1'), source: 'x' });
+    const expected = { ...input('a.1'), id, shard, sequence, source: 'x' };
+    for (const topic of ['a.1', 'a.*', '*', ['b', 'a.+']]) {
+      expect(await client.get(topic, id)).toMatchObject(expected);
+    }
+    expect(await client.get('a.*', id, { source: 'x' })).toMatchObject(expected);
+    expect(await client.get('a.*', id, { source: 'y' })).toBeUndefined();
+    expect(await client.get('a.2', id)).toBeUndefined();
+    await expect(client.get('a', 'a b')).rejects.toMatchObject({ code: 'QUERY_INVALID' });
+  });
+
+  test('is the newest that may be read, with its values masked; others are as if they were not there', async () => {
+    const bus = await openTestBus({ shards: 3 });
+    for (const topic of ['a.1', 'secret.1']) await bus.publish({ ...input(topic), id: 'one' });
+    await bus.publish({ ...input('secret.2'), id: 'two' });
+    const subscribe = [{ pattern: 'a.*', redact: ['$.card'] }];
+    const { url } = await bus.serve({ port: 0, auth: { anonymous: { subscribe } } });
+    const { client } = connectTo(url);
+    for (const topic of ['*', 'a.*', ['secret.1', 'a.1']]) {
+      const event = await client.get(topic, 'one');
+      expect(event).toMatchObject({ topic: 'a.1', payload: { topic: 'a.1', card: '[redacted]' } });
+    }
+    for (const topic of ['*', 'secret.2', 'secret.*', 'b']) {
+      expect(await client.get(topic, 'two')).toBeUndefined();
+    }
+    const answers = ['one', 'two', 'absent'].map(async (id) => {
+      const response = await fetch(`${url}/v1/events/${id}?topic=secret.*`);
+      return [response.status, (await response.text()).replace(id, '')];
+    });
+    const [one, two, absent] = await Promise.all(answers);
+    expect([one, two]).toEqual([absent, absent]);
+  });
+});
