@@ -1,4 +1,5 @@
 import { Deque } from '../collections/deque.js';
+import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
 import {
@@ -6,8 +7,9 @@ import {
   CLIENT_PUBLISHES_IN_FLIGHT,
   CLIENT_RESEND_MARGIN_MS,
 } from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
 import { StoredAck } from '../protocol/stored-ack.js';
-import type { ServerFrame } from '../protocol/wire.js';
+import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import type { OutgoingEvent } from './outgoing-event.js';
 import { invalid, serverError } from './server-frame.js';
 
@@ -169,7 +171,7 @@ export class Outbox {
 
   /**
    * Whether the frame answered a publish.
-   * @throws BusError `MESSAGE_INVALID` where it does not fit what was sent
+   * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where it does not fit what was sent
    */
   take(frame: ServerFrame): boolean {
     const id = frame.requestId;
@@ -177,7 +179,7 @@ export class Outbox {
     if (entry === undefined) return false;
     if (frame.type === 'published') {
       const { acks, cursor } = frame.payload;
-      checkAcks(entry.parcel, acks);
+      checkAcks(entry.parcel, frame.payload);
       this.#land(id as number, entry);
       if (!entry.isAbandoned) entry.parcel.resolve(ownAcks(entry, acks, cursor));
     } else if (frame.type === 'error')
@@ -311,11 +313,16 @@ function frameText(id: number, { events, options, isMany }: Parcel): string {
   return `{"type":"publish","requestId":${id},"payload":{${body}${options}}}`;
 }
 
-function checkAcks({ events }: Parcel, acks: readonly PublishAck[]): void {
+function checkAcks({ events }: Parcel, { acks, cursor }: ServerPayloads['published']): void {
   const fits = (ack: PublishAck, at: number): boolean =>
     ack.id === events[at]!.id && ack.topic === events[at]!.topic;
-  if (acks.length === events.length && acks.every(fits)) return;
-  throw invalid(`${acks.length} acks do not fit the ${events.length} events that were published`);
+  if (acks.length !== events.length || !acks.every(fits)) {
+    throw invalid(`${acks.length} acks do not fit the ${events.length} events that were published`);
+  }
+  if (cursor === undefined) return;
+  const { positions } = decodeCursor(cursor);
+  const stranger = acks.find(({ shard }) => positions[shard] === undefined);
+  if (stranger !== undefined) throw invalid(`the cursor has no shard ${quote(stranger.shard)}`);
 }
 
 /**

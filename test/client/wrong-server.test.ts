@@ -104,6 +104,28 @@ describe('nonsense from the server', () => {
     expect(await client.publish(event)).toMatchObject({ topic: 'a' });
   });
 
+  test('acks whose cursor is none, or does not know their shard, are not believed', async () => {
+    const wrong = [
+      { cursor: 7 },
+      { cursor: 'zzz' },
+      { cursor: CURSOR, shard: 9 },
+      { cursor: CURSOR, shard: 'x' },
+    ];
+    const server = await WrongServer.start();
+    server.script = ({ type, requestId, payload }, socket) => {
+      const told = type === 'publish' ? wrong.shift() : undefined;
+      if (told === undefined) return false;
+      const { shard = 0, cursor } = told;
+      const { id, topic } = payload.event;
+      const ack = { id, topic, shard, sequence: 1, durability: 'synced', duplicate: false };
+      send(socket, { type: 'published', requestId, payload: { acks: [ack], cursor } });
+      return true;
+    };
+    const { client } = connectTo(server.url);
+    expect((await client.publish(event)).cursor).toBeUndefined();
+    expect(server.count('publish')).toBe(5);
+  });
+
   test('acks that fit nothing are not believed; the publish is sent again with the same id', async () => {
     const wrong = [
       { acks: [] },
