@@ -215,11 +215,7 @@ export class BusClient implements BusApi {
     return query<P>(this.#requests, () => this.#welcome!, wanted);
   }
 
-  async get<P = unknown>(
-    topic: Query<P>['topic'],
-    id: string,
-    options: GetOptions = {},
-  ): Promise<Event<P> | undefined> {
+  async get<P = unknown>(topic: Query<P>['topic'], id: string, options: GetOptions = {}) {
     this.#wake();
     return get<P>(this.#requests, topic, id, options);
   }

@@ -137,13 +137,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     );
     this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
-    this.#publisher = new Publisher(
-      data.epoch,
-      this.#proxies,
-      data.options,
-      definitions,
-      this.#onError,
-    );
+    this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);
     this.#queries = new QueryRunner(
       this.#services,
       () => this.#proxies.map((p) => p.control.head),

@@ -69,9 +69,8 @@ export class Publisher {
   #closed: BusError | undefined;
 
   constructor(
-    epoch: string,
+    { epoch, options }: { readonly epoch: string; readonly options: PublisherOptions },
     proxies: readonly ShardProxy[],
-    options: PublisherOptions,
     definitions: TopicDefinitions,
     onError: (error: BusError) => void,
   ) {
