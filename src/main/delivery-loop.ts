@@ -3,10 +3,9 @@
  * doorbell, a message, unless the endpoint is awake already. It takes what all shards have sent, in turns that leave
  * timers and sockets their time, and parks when nothing is left.
  */
-import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
+import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../protocol/limits.js';
 import { Doorbell } from '../ring/wait.js';
 import type { ShardProxy } from './shard-proxy.js';
-import type { Turn } from './turn.js';
 
 /** A shard, as far as the loop sees it. */
 type DeliverySource = Pick<ShardProxy, 'drain' | 'isIdle'>;
@@ -17,7 +16,6 @@ const WATCH_INTERVAL_MS = 1000;
 export class DeliveryLoop {
   readonly #doorbell: Doorbell;
   readonly #proxies: readonly DeliverySource[];
-  readonly #turn: Turn;
   readonly #onDeliveries: () => void;
   readonly #watch: NodeJS.Timeout;
   #isRunning = false;
@@ -28,12 +26,10 @@ export class DeliveryLoop {
   constructor(
     doorbell: SharedArrayBuffer,
     proxies: readonly DeliverySource[],
-    turn: Turn,
     onDeliveries: () => void,
   ) {
     this.#doorbell = new Doorbell(new Int32Array(doorbell), 0);
     this.#proxies = proxies;
-    this.#turn = turn;
     this.#onDeliveries = onDeliveries;
     this.#watch = setInterval(() => this.run(), WATCH_INTERVAL_MS);
     this.#watch.unref();
@@ -71,13 +67,13 @@ export class DeliveryLoop {
    * could go on for ever.
    */
   #drain(): void {
-    this.#turn.begin();
+    const until = performance.now() + DELIVERY_TURN_MS;
     for (;;) {
       let read = 0;
       for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
       this.#onDeliveries();
       if (this.#isStopped) return;
-      if (read >= DELIVERIES_PER_TURN || (read > 0 && this.#turn.isOver)) this.again();
+      if (read >= DELIVERIES_PER_TURN || (read > 0 && performance.now() >= until)) this.again();
       if (this.#isScheduled) return;
       if (read === 0 && this.#park()) return;
     }

@@ -128,13 +128,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       this.#onError,
     );
     const onDeliveries = (): void => this.#onDeliveries();
-    this.#links = new Links(
-      data,
-      proxies,
-      this.#subscriptions,
-      { alive: this.#alive, turn },
-      onDeliveries,
-    );
+    this.#links = new Links(data, proxies, this.#subscriptions, this.#alive, onDeliveries);
     this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);

@@ -10,7 +10,6 @@ import { DELIVERIES_PER_TURN } from '../protocol/limits.js';
 import type { KeepAlive } from '../threads/keep-alive.js';
 import { DeliveryLoop } from './delivery-loop.js';
 import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
-import type { Turn } from './turn.js';
 
 /** The endpoint's ends of its links, as they cross threads. */
 export interface LinkEnds {
@@ -32,7 +31,7 @@ export class Links {
     { ends, generations, controls, doorbell }: LinkEnds,
     proxies: ShardProxy[],
     handler: DeliveryHandler,
-    { alive, turn }: { readonly alive: KeepAlive; readonly turn: Turn },
+    alive: KeepAlive,
     onDeliveries: () => void,
   ) {
     this.proxies = proxies;
@@ -41,7 +40,7 @@ export class Links {
       const control = new ShardControl(controls[shard]!);
       proxies.push(new ShardProxy(end, control, generations[shard]!, handler, owner));
     }
-    this.#loop = new DeliveryLoop(doorbell, proxies, turn, onDeliveries);
+    this.#loop = new DeliveryLoop(doorbell, proxies, onDeliveries);
   }
 
   /** Those whose shard was not given up. */

@@ -120,6 +120,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
   handOut(): void {
+    if (this.#fed.size > 0) this.#turn.begin();
     for (const subscription of this.#fed) {
       if (this.#turn.hasEnded) break;
       this.#fed.delete(subscription);

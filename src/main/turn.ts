@@ -2,10 +2,10 @@
  * The time that the code of an endpoint's subscribers may take at a stretch, all of them together, before the timers and sockets
  * of their thread have theirs. Used by the endpoint's thread alone.
  */
-import { DELIVERY_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
 
 export class Turn {
-  /** Asks for another turn: somebody has more to hand out. It begins after whatever else the thread has to do. */
+  /** Asks for another turn, which begins after whatever else the thread has to do: somebody has more to hand out. */
   readonly again: () => void;
   readonly #now: () => number;
   #until = 0;
@@ -20,7 +20,7 @@ export class Turn {
   }
 
   begin(): void {
-    this.#until = this.#now() + DELIVERY_TURN_MS;
+    this.#until = this.#now() + HAND_OUT_TURN_MS;
     this.#hasEnded = false;
     // However slow the first look comes: every turn takes one event.
     this.#left = 2;
@@ -32,18 +32,13 @@ export class Turn {
     return this.#hasEnded;
   }
 
-  /** Looks at the clock. */
-  get isOver(): boolean {
-    return this.#hasEnded || this.#now() >= this.#until;
-  }
-
   /**
    * To be asked for each event before it is handed out. The clock is looked at before the 2nd, 4th, 8th and 16th, then each 16th:
    * a look costs a few per cent of what it takes to hand out an event.
    */
   hasTime(): boolean {
     if (--this.#left > 0) return true;
-    if (this.isOver) {
+    if (this.#hasEnded || this.#now() >= this.#until) {
       this.#hasEnded = true;
       this.#left = 1;
       return false;

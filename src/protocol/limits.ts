@@ -185,8 +185,10 @@ export const ENDPOINT_SHARES = 256;
 export const TOPIC_ROUTES_CACHED_MAX = 16_384;
 /** Records that an endpoint takes from one shard before it lets its event loop turn. */
 export const DELIVERIES_PER_TURN = 2048;
-/** For so long an endpoint takes records and hands out events before it lets its event loop turn, if there are always some. */
+/** For so long an endpoint looks for records before it lets its event loop turn, if there are always some. */
 export const DELIVERY_TURN_MS = 5;
+/** For so long an endpoint hands out events, if there are always some. Longer than a full window of quick handlers takes. */
+export const HAND_OUT_TURN_MS = 20;
 /** Events that are handed out between two looks at the clock, at most. */
 export const TURN_LOOK_EVENTS_MAX = 16;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Bus, Subscription } from '../../src/main/bus.js';
-import { DELIVERY_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
 import { openTestBus } from './support/open.js';
 import { until, within } from './support/wait.js';
 
@@ -10,7 +10,7 @@ const EVENTS = 300;
 /** How long one event is worked on, by the clock that the bus looks at: at least so long, on any machine. */
 const BUSY_MS = 1;
 /** No more events than this may be worked on between two turns of the event loop. */
-const EVENTS_A_TURN_MAX = DELIVERY_TURN_MS / BUSY_MS + TURN_LOOK_EVENTS_MAX;
+const EVENTS_A_TURN_MAX = HAND_OUT_TURN_MS / BUSY_MS + TURN_LOOK_EVENTS_MAX;
 
 class Worked {
   readonly payloads: number[] = [];

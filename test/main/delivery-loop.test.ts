@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { DeliveryLoop } from '../../src/main/delivery-loop.js';
-import { Turn } from '../../src/main/turn.js';
 
 test('timers run although every look at the rings finds a little more', async () => {
   // Far more looks than fit into one turn; at their end the loop would find nothing.
@@ -9,8 +8,7 @@ test('timers run although every look at the rings finds a little more', async ()
     isIdle: true,
     drain: (): number => (looksLeft-- > 0 ? 1 : 0),
   };
-  const turn = new Turn(() => loop.again());
-  const loop = new DeliveryLoop(new SharedArrayBuffer(4), [proxy], turn, () => {});
+  const loop = new DeliveryLoop(new SharedArrayBuffer(4), [proxy], () => {});
   const timer = new Promise<number>((resolve) => setTimeout(() => resolve(looksLeft), 0));
   loop.run();
   expect(await timer).toBeGreaterThan(0);

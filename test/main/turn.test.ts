@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Turn } from '../../src/main/turn.js';
-import { DELIVERY_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
 
 /** Events that a turn takes by a clock that stands still but for them; each takes `msOf` its number. */
 function eventsOfATurn(msOf: (event: number) => number, eventsMax = 10_000): number {
@@ -21,7 +21,7 @@ test('a turn takes one event, however long that takes', () => {
 
 test('a turn of slow events ends soon after its time is over', () => {
   for (const ms of [0.2, 0.5, 1, 2, 4]) {
-    expect(eventsOfATurn(() => ms)).toBeLessThan(DELIVERY_TURN_MS / ms + TURN_LOOK_EVENTS_MAX);
+    expect(eventsOfATurn(() => ms)).toBeLessThan(HAND_OUT_TURN_MS / ms + TURN_LOOK_EVENTS_MAX);
   }
 });
 
