@@ -153,7 +153,8 @@ export class BusCore implements MainServices {
 
   page(...[shard, request]: Parameters<MainServices['page']>): ReturnType<MainServices['page']> {
     const told = this.#headOf(shard);
-    const upToHead = { ...request, until: Math.min(request.until ?? told, told) };
+    const until = Math.min(request.until ?? told, told);
+    const upToHead = { ...request, until, headLeast: told };
     return this.#readers?.page(shard, upToHead) ?? this.supervisors[shard]!.page(upToHead);
   }
 

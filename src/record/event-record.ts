@@ -25,7 +25,8 @@
  * ```
  *
  * The checksum that the log keeps is the CRC-32 of the bytes from `CHECKED_FROM` to the end, so it covers
- * everything that was published and nothing that only steers the publish (flags).
+ * everything that was published and nothing that only steers the publish (flags). It starts from a number that stands for
+ * the row: see `src/store/checksums.ts`.
  */
 import { crc32 } from 'node:zlib';
 
@@ -294,9 +295,9 @@ export class EventRecordView {
     return this.bytes.readUInt32LE(this.offset + PAYLOAD_LENGTH);
   }
 
-  /** CRC-32 of what was published; final once the timestamp is. */
-  checksum(): number {
-    return crc32(this.bytes.subarray(this.offset + CHECKED_FROM, this.offset + this.length));
+  /** CRC-32 of what was published, from `seed` on; final once the timestamp is. */
+  checksum(seed: number): number {
+    return crc32(this.bytes.subarray(this.offset + CHECKED_FROM, this.offset + this.length), seed);
   }
 
   #attributesStart(): number {

@@ -55,6 +55,7 @@ class ShardThread {
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       onClockStep: (step) => this.#tellClockStep(step),
+      onDamage: (error) => this.#report({ report: 'warning', error: error.toJSON() }),
     });
     this.#commands = new Commands(this.#shard, this.#log, this.#routes, data.generation);
   }

@@ -27,6 +27,8 @@ export interface ShardOptions {
   readonly prunes: boolean;
   /** Told when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
+  /** Retention has come upon a damaged event, and waits there. Told once. */
+  readonly onDamage?: (error: BusError) => void;
 }
 
 /** How often retention looks for work, ms. */
@@ -56,6 +58,7 @@ export class Shard {
   #firstLink = 0;
   #maintainsAt = 0;
   #prunesAt = 0;
+  #isDamageTold = false;
   #wasPruneFull = false;
   #gaugesAt = 0;
 
@@ -282,7 +285,7 @@ export class Shard {
       this.#maintainsAt = more === undefined ? now + FULL_WAIT_MS : 0;
     }
     if (this.#options.prunes && now >= this.#prunesAt) {
-      const more = whereThereIsRoom(() => this.#log.pruneStep(this.#clock.nowWithCaution()));
+      const more = this.#prune();
       worked = worked || more === true;
       this.#wasPruneFull = more === undefined;
       this.#prunesAt = now + (more ? 0 : this.#wasPruneFull ? FULL_WAIT_MS : PRUNE_INTERVAL_MS);
@@ -293,6 +296,18 @@ export class Shard {
     }
     this.#dropLeavers();
     return worked;
+  }
+
+  /** A damaged event stops retention, and nothing else. */
+  #prune(): boolean | undefined {
+    try {
+      return whereThereIsRoom(() => this.#log.pruneStep(this.#clock.nowWithCaution()));
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      if (!this.#isDamageTold) this.#options.onDamage?.(error);
+      this.#isDamageTold = true;
+      return false;
+    }
   }
 
   #measure(): void {

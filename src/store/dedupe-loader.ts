@@ -1,8 +1,14 @@
+import type { BlockIndex } from './block-index.js';
+import { HEAD_IS_WRONG_SQL } from './checksums.js';
+import { damagedEvent } from './damaged-event.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database, Statement } from './driver.js';
-import { decodePostings } from './postings.js';
-import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS } from './schema.js';
-import { SUPPLIED_IDS } from './topic-index.js';
+import { CHECKED_FROM, MetaTable } from './meta-table.js';
+import { assertPrunedIds } from './pruned-ids.js';
+import { RecordBuffer } from './record-buffer.js';
+import type { RowDecoder } from './row-decoder.js';
+import type { RowReader } from './row-reader.js';
+import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS } from './tables.js';
 import type { TopicTable } from './topic-table.js';
 
 /**
@@ -16,7 +22,7 @@ export const SUPPLIED_ID_SQL =
   'CASE WHEN flags & 1 THEN id END, ' +
   'CASE WHEN flags & 2 THEN (SELECT name FROM names WHERE names.id = events.source) END';
 
-type PrunedId = [
+type PrunedRow = [
   sequence: number,
   recordedAt: number,
   topic: string,
@@ -26,11 +32,14 @@ type PrunedId = [
 type EventId = [recordedAt: number, topic: number, ...named: SuppliedId];
 
 const PRUNED_PER_PAGE = 1024;
+const BUFFER_BYTES = 4096;
 
-export interface LoadedTimes {
+export interface LoadedFrom {
   readonly lastRecordedAt: number;
   /** ms since 1970. */
   readonly now: number;
+  readonly rows: RowReader;
+  readonly decoder: RowDecoder;
 }
 
 export class DedupeLoader {
@@ -40,24 +49,29 @@ export class DedupeLoader {
   readonly #now: number;
   /** Not from now back: what was in the window when the last batch was taken is needed to judge its repeats again. */
   readonly #from: number;
-  readonly #selectPruned: Statement<[number], PrunedId>;
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #selectPruned: Statement<[number], PrunedRow>;
   /** A page of `pruned_ids`, and how much of it is loaded. */
-  #pruned: PrunedId[];
+  #pruned: PrunedRow[];
   #prunedAt = 0;
 
   constructor(
     database: Database,
     topics: TopicTable,
     dedupe: DedupeWindow,
-    { lastRecordedAt, now }: LoadedTimes,
+    { lastRecordedAt, now, rows, decoder }: LoadedFrom,
   ) {
     this.#database = database;
     this.#topics = topics;
     this.#dedupe = dedupe;
     this.#now = now;
+    this.#rows = rows;
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
+    assertPrunedIds(database);
     this.#from = lastRecordedAt - dedupe.windowMs;
     this.#selectPruned = database
-      .prepare<[number], PrunedId>(
+      .prepare<[number], PrunedRow>(
         `SELECT sequence, recorded_at, topic, id, source FROM pruned_ids
          WHERE sequence > ? ORDER BY sequence LIMIT ${PRUNED_PER_PAGE}`,
       )
@@ -66,20 +80,22 @@ export class DedupeLoader {
   }
 
   /** All that is in complete index blocks. */
-  loadBlocks(writtenBlocks: number): void {
+  loadBlocks(index: BlockIndex, writtenBlocks: number): void {
     const idOf = this.#database
       .prepare<[number], EventId>(
         `SELECT recorded_at, topic, ${SUPPLIED_ID_SQL} FROM events WHERE sequence = ?`,
       )
       .raw();
-    for (const { block, sequences } of this.#blocks(writtenBlocks)) {
-      const supplied: number[] = [];
-      decodePostings(sequences, block * INDEX_BLOCK_EVENTS, supplied);
-      for (const sequence of supplied) {
+    for (const block of this.#blocks(index, writtenBlocks)) {
+      for (const sequence of index.suppliedIds(block)) {
         const row = idOf.get(sequence);
-        if (row === undefined) continue;
+        if (row === undefined) {
+          this.#rows.pruned.assertPruned(sequence, sequence);
+          continue;
+        }
         const [recordedAt, topic, id, source] = row;
-        if (id !== null) this.add(sequence, recordedAt, this.#topics.byId(topic).name, id, source);
+        if (id === null) throw damagedEvent(this.#database.name, sequence);
+        this.add(sequence, recordedAt, this.#topics.byId(topic).name, id, source);
       }
     }
   }
@@ -92,12 +108,19 @@ export class DedupeLoader {
     source: string | null,
   ): void {
     this.#loadPruned(sequence);
+    if (this.#now - recordedAt <= this.#dedupe.windowMs) this.#check(sequence);
     this.#load(sequence, recordedAt, topic, id, source);
   }
 
   end(): void {
     this.#loadPruned(Number.POSITIVE_INFINITY);
     this.#dedupe.loaded();
+  }
+
+  /** A repeat of an event whose id is damaged would be stored again. */
+  #check(sequence: number): void {
+    const row = this.#rows.one(sequence);
+    if (row !== undefined) this.#records.check(row);
   }
 
   /** The pruned ones below a sequence. */
@@ -126,26 +149,23 @@ export class DedupeLoader {
     this.#dedupe.load(named, sequence, ageMs, BATCH_EVENTS_MAX);
   }
 
-  /** The blocks' rows of supplied ids, from the first on that the window can reach. */
-  #blocks(writtenBlocks: number): { block: number; sequences: Buffer }[] {
-    const blockOf = this.#database.prepare<
-      [number, number],
-      { block: number; events: number; sequences: Buffer }
-    >('SELECT block, events, sequences FROM topic_index WHERE block = ? AND topic = ?');
+  /** From the first block on that the window can reach. */
+  #blocks(index: BlockIndex, writtenBlocks: number): number[] {
+    const checkedFrom = new MetaTable(this.#database).get(CHECKED_FROM);
     const timeOf = this.#database
-      .prepare<[number], number>(
-        'SELECT recorded_at FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1',
+      .prepare<[number], number | null>(
+        `SELECT CASE WHEN sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL} THEN NULL ELSE recorded_at END
+         FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1`,
       )
       .pluck();
-    const blocks: { block: number; sequences: Buffer }[] = [];
+    const blocks: number[] = [];
     let left = this.#dedupe.idsMax + BATCH_EVENTS_MAX;
     for (let block = writtenBlocks - 1; block >= 0 && left > 0; block--) {
-      const row = blockOf.get(block, SUPPLIED_IDS);
-      if (row !== undefined) {
-        blocks.push(row);
-        left -= row.events;
-      }
-      if ((timeOf.get(block * INDEX_BLOCK_EVENTS) ?? 0) < this.#from) break;
+      blocks.push(block);
+      left -= index.suppliedIds(block).length;
+      const startedAt = timeOf.get(block * INDEX_BLOCK_EVENTS);
+      // One that is damaged says nothing.
+      if (typeof startedAt === 'number' && startedAt < this.#from) break;
     }
     return blocks.reverse();
   }

@@ -4,6 +4,7 @@ import {
   type EventRecordView,
 } from '../record/event-record.js';
 import { NameCache, type RecordNames } from '../record/name-cache.js';
+import { eventChecksum, eventSeed } from './checksums.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database } from './driver.js';
 import { idHash } from './id-index.js';
@@ -11,7 +12,7 @@ import type { IndexKeeper } from './index-keeper.js';
 import { type NameReader, NameWriter } from './names.js';
 import { ROW_OVERHEAD_BYTES } from './row-size.js';
 import { RowWriter } from './row-writer.js';
-import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './schema.js';
+import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './tables.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
 /** What the rows of records with these names refer to. */
@@ -61,8 +62,10 @@ export class EventInserter {
     const id = view.idAfter(length);
     const { payloadStart, payloadLength, timestamp } = view;
     const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
-    const checksum = view.checksum();
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
+    const kept = isSupplied ? rowFlags(flags) : 0;
+    const crc = view.checksum(eventSeed(sequence, recordedAt));
+    const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
     let bytes = ROW_OVERHEAD_BYTES + payloadLength;
     if (!isSupplied && timestamp === recordedAt && !view.hasTies) {
       this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
@@ -78,7 +81,7 @@ export class EventInserter {
         checksum,
         id,
         payload,
-        rowFlags(flags),
+        kept,
         timestamp === recordedAt ? null : timestamp,
         correlationId ?? null,
         causationId ?? null,
@@ -120,8 +123,8 @@ export class EventInserter {
   }
 }
 
+/** Of an event whose id was supplied. */
 function rowFlags(flags: number): number {
-  if ((flags & EVENT_FLAG_SUPPLIED_ID) === 0) return 0;
   const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
   return isOfSource ? ROW_FLAG_SUPPLIED_ID | ROW_FLAG_ID_OF_SOURCE : ROW_FLAG_SUPPLIED_ID;
 }

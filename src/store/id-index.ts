@@ -1,5 +1,5 @@
 import type { Database, Statement } from './driver.js';
-import { INDEX_BLOCK_EVENTS } from './schema.js';
+import { INDEX_BLOCK_EVENTS } from './tables.js';
 
 /**
  * Which events may have an id: for each complete block of the topic index one row more, with a 32-bit hash of the id of each

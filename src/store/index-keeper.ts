@@ -1,7 +1,10 @@
+import { BlockIndex } from './block-index.js';
 import type { Database, Statement } from './driver.js';
 import type { TopicSummary } from './event-log.js';
-import { readMeta } from './schema.js';
-import { blockOf, type TopicIndexWriter } from './topic-index.js';
+import { INDEX_BLOCKS, MetaTable, TOTALS_BLOCKS } from './meta-table.js';
+import { PrunedSequences } from './pruned-sequences.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
+import type { TopicIndexWriter } from './topic-index.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
 /** Rows of the index or of the totals written in one step of background work. */
@@ -17,7 +20,7 @@ export class IndexKeeper {
   readonly #database: Database;
   readonly #index: TopicIndexWriter;
   readonly #topics: TopicTable;
-  readonly #setMeta: Statement<[string, number]>;
+  readonly #meta: MetaTable;
   readonly #isPruned: (topic: number, sequence: number) => boolean;
   readonly #firstAfter: FirstAfter;
   /** As of the last commit, to go back to. */
@@ -30,15 +33,15 @@ export class IndexKeeper {
   #writtenInBatch: TopicEntry[] = [];
 
   constructor(database: Database, index: TopicIndexWriter, topics: TopicTable) {
-    const totalsBlocks = readMeta(database, 'totals_blocks');
     this.#database = database;
+    this.#meta = new MetaTable(database);
+    const totalsBlocks = this.#meta.get(TOTALS_BLOCKS);
     this.#index = index;
     this.#topics = topics;
     this.#committedBlocks = index.writtenBlocks;
     this.#committedTotalsBlocks = totalsBlocks;
     this.#totalsBlocks = totalsBlocks;
     this.#firstAfter = new FirstAfter(database, index);
-    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
     this.#isPruned = (topic, sequence) => sequence <= topics.byId(topic).prunedThrough;
   }
 
@@ -70,7 +73,7 @@ export class IndexKeeper {
     }
     if (!this.#index.step(rows, this.#isPruned)) return;
     const { writtenBlocks } = this.#index;
-    this.#setMeta.run('index_blocks', writtenBlocks);
+    this.#meta.set({ [INDEX_BLOCKS]: writtenBlocks });
     if (this.#round.length > 0 || writtenBlocks - this.#totalsBlocks < BLOCKS_PER_TOTALS) return;
     this.#round = [...this.#topics.entries()].filter((entry) => entry.isDirty);
     this.#roundBlocks = writtenBlocks;
@@ -94,7 +97,7 @@ export class IndexKeeper {
     for (const entry of this.#topics.entries()) {
       if (entry.isDirty) this.#topics.write(entry, head);
     }
-    this.#setMeta.run('totals_blocks', this.#index.writtenBlocks);
+    this.#meta.set({ [TOTALS_BLOCKS]: this.#index.writtenBlocks });
   }
 
   /** The batch after `from`, up to `head`, is committed, and with it the steps made in it. */
@@ -133,33 +136,49 @@ export class IndexKeeper {
     }
     if (this.#round.length > 0) return;
     this.#totalsBlocks = this.#roundBlocks;
-    this.#setMeta.run('totals_blocks', this.#roundBlocks);
+    this.#meta.set({ [TOTALS_BLOCKS]: this.#roundBlocks });
   }
 }
 
 /** Finds a topic's oldest event after pruning, by the index. */
 class FirstAfter {
   readonly #index: TopicIndexWriter;
+  readonly #written: BlockIndex;
   readonly #timeOf: Statement<[number], number>;
 
   constructor(database: Database, index: TopicIndexWriter) {
     this.#index = index;
+    this.#written = new BlockIndex(database, new PrunedSequences(database));
     this.#timeOf = database
       .prepare<[number], number>('SELECT recorded_at FROM events WHERE sequence = ?')
       .pluck();
   }
 
   fill(entry: TopicEntry, head: number): void {
-    const sequences: number[] = [];
     const last = blockOf(entry.lastSequence);
+    this.#written.refresh();
     for (let block = blockOf(entry.prunedThrough); block <= last; block++) {
-      sequences.length = 0;
-      this.#index.read(block, entry.id, head, sequences);
+      const sequences = this.#sequences(block, entry, head);
       const first = sequences.find((sequence) => sequence > entry.prunedThrough);
       if (first === undefined) continue;
       entry.firstSequence = first;
       entry.firstAt = this.#timeOf.get(first) ?? 0;
       return;
     }
+  }
+
+  #sequences(block: number, { id }: TopicEntry, head: number): number[] {
+    const start = block * INDEX_BLOCK_EVENTS;
+    if (block < this.#index.writtenBlocks) {
+      return this.#written.sequences(
+        block,
+        start - 1,
+        start + INDEX_BLOCK_EVENTS - 1,
+        new Set([id]),
+      );
+    }
+    const sequences: number[] = [];
+    this.#index.read(block, id, head, sequences);
+    return sequences;
   }
 }

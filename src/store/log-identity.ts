@@ -1,5 +1,5 @@
 import type { Database } from './driver.js';
-import { readMeta } from './schema.js';
+import { MetaTable } from './meta-table.js';
 import { isFull } from './store-errors.js';
 
 /**
@@ -32,9 +32,11 @@ export const META_OPEN = 'open';
  * commit may follow before: it could be lost without a trace.
  */
 export function takeIntoUse(database: Database, identity: LogIdentity): void {
-  const isOpen = readMeta(database, META_OPEN) === 1;
-  if (!isOpen || !isOwn(database, identity)) {
-    database.transaction(() => writeIdentity(database, identity)).immediate();
+  const meta = new MetaTable(database);
+  if (meta.get(META_OPEN) !== 1 || !isOwn(database, identity)) {
+    const { directory, epoch } = identity;
+    const numbers = { [META_DIRECTORY]: directory, [META_EPOCH]: epoch, [META_OPEN]: 1 };
+    database.transaction(() => meta.set(numbers)).immediate();
   }
   try {
     database.pragma('wal_checkpoint(PASSIVE)');
@@ -46,21 +48,11 @@ export function takeIntoUse(database: Database, identity: LogIdentity): void {
 
 /** Whether the log says that it is of this directory and this history. */
 export function isOwn(database: Database, { directory, epoch }: LogIdentity): boolean {
-  return (
-    readMeta(database, META_DIRECTORY) === directory && readMeta(database, META_EPOCH) === epoch
-  );
-}
-
-function writeIdentity(database: Database, { directory, epoch }: LogIdentity): void {
-  const set = database.prepare<[string, number]>(
-    'INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)',
-  );
-  set.run(META_DIRECTORY, directory);
-  set.run(META_EPOCH, epoch);
-  set.run(META_OPEN, 1);
+  const numbers = new MetaTable(database).all();
+  return numbers[META_DIRECTORY] === directory && numbers[META_EPOCH] === epoch;
 }
 
 /** All that was committed is flushed with the caller's transaction, and in the file once the log is closed. */
 export function writeClosed(database: Database): void {
-  database.prepare('UPDATE meta SET value = 0 WHERE key = ?').run(META_OPEN);
+  new MetaTable(database).set({ [META_OPEN]: 0 });
 }

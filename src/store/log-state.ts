@@ -10,7 +10,8 @@ import {
 } from './log-identity.js';
 import type { Manifest } from './manifest.js';
 import { type Mark, markFile, readMark } from './mark.js';
-import { openForReading, PAGE_BYTES, readHead, readMeta, shardFile } from './schema.js';
+import { readMeta } from './meta-table.js';
+import { openForReading, PAGE_BYTES, readHead, shardFile } from './schema.js';
 import { storeError } from './store-errors.js';
 import { type Reserved, readUnflushedLimit } from './unflushed-limit.js';
 import { assertWalIsSound } from './wal-scan.js';

@@ -39,11 +39,15 @@ export class NameReader {
 export class NameWriter {
   readonly #ids = new Map<string, number>();
   readonly #select: Statement<[string]>;
+  readonly #nameOf: Statement<[number]>;
   readonly #insert: Statement<[string]>;
+  readonly #file: string;
   #addedInBatch = false;
 
   constructor(database: Database) {
+    this.#file = database.name;
     this.#select = database.prepare<[string]>('SELECT id FROM names WHERE name = ?').pluck();
+    this.#nameOf = database.prepare<[number]>('SELECT name FROM names WHERE id = ?').pluck();
     this.#insert = database.prepare<[string]>('INSERT INTO names (name) VALUES (?)');
   }
 
@@ -68,6 +72,8 @@ export class NameWriter {
     if (this.#ids.size >= NAMES_CACHED_MAX) this.#ids.clear();
     const found = this.#select.get(name);
     if (typeof found === 'number') {
+      // The index over names says so; the table is what readers go by.
+      if (this.#nameOf.get(found) !== name) throw this.#damaged(name, found);
       this.#ids.set(name, found);
       return found;
     }
@@ -75,5 +81,12 @@ export class NameWriter {
     const id = Number(this.#insert.run(name).lastInsertRowid);
     this.#ids.set(name, id);
     return id;
+  }
+
+  #damaged(name: string, id: number): BusError {
+    const reason = `the table names is damaged: ${JSON.stringify(name)} is not number ${id}`;
+    return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
+      details: { file: this.#file, reason },
+    });
   }
 }

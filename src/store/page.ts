@@ -1,20 +1,20 @@
 import { BusError } from '../protocol/errors.js';
 import type { Filter } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';
+import { BlockIndex } from './block-index.js';
 import type { Database, Statement } from './driver.js';
 import type { StoredRecord } from './event-log.js';
 import { IdIndexReader } from './id-index.js';
+import { MetaTable, PRUNED_THROUGH } from './meta-table.js';
 import { NameReader } from './names.js';
-import { positionAt } from './position-at.js';
-import { decodePostings } from './postings.js';
+import { PositionAt } from './position-at.js';
 import { RecordBuffer } from './record-buffer.js';
 import type { EventRow } from './row-decoder.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowFilter } from './row-filter.js';
 import { RowReader } from './row-reader.js';
-import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
 import { storeError } from './store-errors.js';
-import { blockOf } from './topic-index.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
 import { type TopicSelection, TopicSelector } from './topic-selection.js';
 import { FORGOTTEN_THROUGH } from './topic-table.js';
 
@@ -28,6 +28,8 @@ export interface PageRequest {
   readonly after: number;
   /** Up to this sequence (inclusive). Default: the head. */
   readonly until?: number;
+  /** The log has been told to reach this: one that does not has lost events. */
+  readonly headLeast?: number;
   /** Recorded at or after, ms since 1970. */
   readonly sinceMs?: number;
   /** Recorded before, ms since 1970. */
@@ -64,8 +66,6 @@ const BUFFER_BYTES = 64 * 1024;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** Where a block has more of the wanted rows than one in so many, they are read in one sweep. */
 const SWEEP_SHARE = 4;
-/** With more topics than this, the index rows of a block are read in one sweep. */
-const TOPICS_SOUGHT_MAX = 64;
 
 /** Calls `visit` for each event of a page, in its order. The record object is reused. */
 export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
@@ -96,6 +96,10 @@ interface Scan {
   stoppedAt: number | undefined;
 }
 
+function isBefore(sequence: number, other: number, reverse: boolean): boolean {
+  return reverse ? sequence > other : sequence < other;
+}
+
 /** Reads pages over one connection, a reader's or the writer's own (outside a batch). */
 export class PageReader {
   readonly #database: Database;
@@ -104,6 +108,8 @@ export class PageReader {
   readonly #selector: TopicSelector;
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
+  readonly #position: PositionAt;
+  readonly #meta: MetaTable;
   readonly #index: BlockIndex;
   readonly #ids: IdIndexReader;
   readonly #lastSequence: Statement<[], number | null>;
@@ -117,9 +123,11 @@ export class PageReader {
     this.#selector = new TopicSelector(database);
     this.#rows = new RowReader(database);
     const topics = new NameReader(database, 'topics');
-    const decoder = new RowDecoder(file, shard, this.#names, (id) => topics.name(id));
+    const decoder = new RowDecoder(database, shard, this.#names, (id) => topics.name(id));
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
-    this.#index = new BlockIndex(database);
+    this.#position = new PositionAt(database, this.#rows.pruned);
+    this.#meta = new MetaTable(database);
+    this.#index = new BlockIndex(database, this.#rows.pruned);
     this.#ids = new IdIndexReader(database);
     this.#prunedOf = database
       .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
@@ -139,7 +147,7 @@ export class PageReader {
 
   /** The last sequence recorded before that time. */
   positionAt(timeMs: number): number {
-    return this.#inSnapshot(() => positionAt(this.#database, timeMs));
+    return this.#inSnapshot(() => this.#position.at(timeMs));
   }
 
   #inSnapshot<T>(work: () => T): T {
@@ -155,12 +163,13 @@ export class PageReader {
 
   #page(request: PageRequest): Page {
     const { filter, sinceMs, untilMs, reverse = false } = request;
-    const prunedThrough = readMeta(this.#database, 'pruned_through');
+    const prunedThrough = this.#meta.get(PRUNED_THROUGH);
     const head = Math.max(this.#lastSequence.get() ?? 0, prunedThrough);
+    this.#assertReaches(head, request.headLeast ?? 0);
     let after = Math.max(0, request.after);
     let until = Math.min(request.until ?? head, head);
-    if (sinceMs !== undefined) after = Math.max(after, positionAt(this.#database, sinceMs));
-    if (untilMs !== undefined) until = Math.min(until, positionAt(this.#database, untilMs));
+    if (sinceMs !== undefined) after = Math.max(after, this.#position.at(sinceMs));
+    if (untilMs !== undefined) until = Math.min(until, this.#position.at(untilMs));
     const scan: Scan = {
       request,
       filter: new RowFilter(this.#names, filter),
@@ -185,10 +194,21 @@ export class PageReader {
     return { records, count: scan.count, next, done, head, prunedThrough: lost > after ? lost : 0 };
   }
 
+  #assertReaches(head: number, least: number): void {
+    if (head >= least) return;
+    const reason = `events ${head + 1} to ${least} are missing`;
+    throw this.#corrupt(head + 1, reason);
+  }
+
+  #corrupt(sequence: number, reason: string): BusError {
+    const details = { file: this.#file, sequence, reason };
+    return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, { details });
+  }
+
   /** The last sequence that was pruned from any of the topics. */
   #prunedThrough(selection: TopicSelection | undefined): number {
     const isAny = selection === undefined || selection.hasUnknown;
-    let through = isAny ? readMeta(this.#database, FORGOTTEN_THROUGH) : 0;
+    let through = isAny ? this.#meta.get(FORGOTTEN_THROUGH) : 0;
     if (selection === undefined || selection.isAll) {
       return Math.max(through, this.#prunedOfAll.get() ?? 0);
     }
@@ -219,41 +239,70 @@ export class PageReader {
     const { selection } = scan;
     const { id } = scan.request;
     if (id !== undefined) {
-      this.#visitAll(scan, this.#ids.sequences(block, after, until, id));
+      const found = this.#ids.sequences(block, after, until, id);
+      this.#visitAll(scan, reverse ? found.reverse() : found);
       return;
     }
     if (selection === undefined || selection.isAll) {
       this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row));
       return;
     }
-    const sequences = this.#index.sequences(block, after, until, selection.ids);
+    const { ids } = selection;
+    const sequences = this.#index.sequences(block, after, until, ids);
+    if (reverse) sequences.reverse();
     if (sequences.length * SWEEP_SHARE > until - after) {
-      const { ids } = selection;
-      this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row, ids.has(row[2])));
+      this.#sweep(scan, sequences, after, until);
       return;
     }
     this.#visitAll(scan, sequences);
   }
 
-  /** What an index says is wanted, oldest first; reading stops where the page ends. */
-  #visitAll(scan: Scan, sequences: number[]): void {
-    const { id, reverse } = scan.request;
+  /** What an index says is wanted, in the order of the request; reading stops where the page ends. */
+  #visitAll(scan: Scan, sequences: readonly number[]): void {
+    const { id } = scan.request;
     const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
-    if (reverse) sequences.reverse();
     for (const sequence of sequences) {
       const row = this.#rows.one(sequence);
       // A pruned event stays in the index until its block is pruned.
       if (row === undefined) continue;
-      const isWanted = id === undefined || (row[6] === id && (ids?.has(row[2]) ?? true));
+      const isOfTopic = ids?.has(row[2]) ?? true;
+      if (id === undefined && !isOfTopic) throw this.#misplaced(row);
+      const isWanted = isOfTopic && (id === undefined || row[6] === id);
+      // The id may be damaged.
+      if (!isWanted) this.#records.check(row);
       if (!this.#visit(scan, row, isWanted)) return;
     }
+  }
+
+  /** Reads all rows of the range; those whose topics are wanted have to be the ones that the index names. */
+  #sweep(scan: Scan, sequences: readonly number[], after: number, until: number): void {
+    const reverse = scan.request.reverse ?? false;
+    const { ids } = scan.selection!;
+    let at = 0;
+    this.#rows.range(after, until, reverse, (row) => {
+      const [sequence, , topic] = row;
+      // Those in between are gone, and known to be pruned, or the range would have ended in an error.
+      while (at < sequences.length && isBefore(sequences[at]!, sequence, reverse)) at++;
+      const isWanted = ids.has(topic);
+      if (isWanted !== (sequences[at] === sequence)) throw this.#misplaced(row);
+      return this.#visit(scan, row, isWanted);
+    });
+  }
+
+  #misplaced([sequence]: EventRow): BusError {
+    return this.#corrupt(sequence, `event ${sequence} is not on the topic that the index says`);
   }
 
   /** Takes the row if it fits; false when the page is full or its time is up. */
   #visit(scan: Scan, row: EventRow, isWanted = true): boolean {
     const { request } = scan;
     const limitBytes = Math.min(request.limitBytes ?? PAGE_BYTES_MAX, PAGE_BYTES_MAX);
-    if (isWanted && scan.filter.accepts(row)) {
+    if (!isWanted) {
+      // The index says the same.
+    } else if (!scan.filter.accepts(row)) {
+      // It may be damage that the filter does not accept.
+      this.#records.check(row);
+    } else {
       this.#records.add(row);
       const { bytes, offset } = this.#records;
       bytes.writeDoubleLE(row[0], offset - PREFIX_BYTES);
@@ -264,59 +313,5 @@ export class PageReader {
     if (!isOver && scan.count < request.limit && this.#records.length < limitBytes) return true;
     scan.stoppedAt = request.reverse ? row[0] - 1 : row[0];
     return false;
-  }
-}
-
-/** Which sequences of a block are on given topics: from the index, or from the rows where it is not written yet. */
-class BlockIndex {
-  readonly #database: Database;
-  readonly #ofTopic: Statement<[number, number], Buffer>;
-  readonly #ofBlock: Statement<[number], [topic: number, sequences: Buffer]>;
-  readonly #ofRows: Statement<[number, number, string], number>;
-  #writtenBlocks = 0;
-
-  constructor(database: Database) {
-    this.#database = database;
-    this.#ofTopic = database
-      .prepare<[number, number], Buffer>(
-        'SELECT sequences FROM topic_index WHERE block = ? AND topic = ?',
-      )
-      .pluck();
-    this.#ofBlock = database
-      .prepare<[number], [number, Buffer]>(
-        'SELECT topic, sequences FROM topic_index WHERE block = ? AND topic > 0',
-      )
-      .raw();
-    this.#ofRows = database
-      .prepare<[number, number, string], number>(
-        'SELECT sequence FROM events WHERE sequence > ? AND sequence <= ? ' +
-          'AND topic IN (SELECT value FROM json_each(?)) ORDER BY sequence',
-      )
-      .pluck();
-  }
-
-  refresh(): void {
-    this.#writtenBlocks = readMeta(this.#database, 'index_blocks');
-  }
-
-  /** In `(after, until]`, which lies within the block, ascending. */
-  sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
-    if (block >= this.#writtenBlocks) {
-      return this.#ofRows.all(after, until, JSON.stringify([...topics]));
-    }
-    const start = block * INDEX_BLOCK_EVENTS;
-    const found: number[] = [];
-    if (topics.size <= TOPICS_SOUGHT_MAX) {
-      for (const topic of topics) {
-        const sequences = this.#ofTopic.get(block, topic);
-        if (sequences !== undefined) decodePostings(sequences, start, found);
-      }
-    } else {
-      for (const [topic, sequences] of this.#ofBlock.iterate(block)) {
-        if (topics.has(topic)) decodePostings(sequences, start, found);
-      }
-    }
-    const inside = found.filter((sequence) => sequence > after && sequence <= until);
-    return topics.size === 1 ? inside : inside.sort((a, b) => a - b);
   }
 }

@@ -1,33 +1,67 @@
-import type { Database } from './driver.js';
+import { HEAD_IS_WRONG_SQL } from './checksums.js';
+import { damagedEvent } from './damaged-event.js';
+import type { Database, Statement } from './driver.js';
+import { CHECKED_FROM, MetaTable } from './meta-table.js';
+import type { PrunedSequences } from './pruned-sequences.js';
 
 interface At {
   readonly sequence: number;
   readonly at: number;
+  readonly isDamaged: number;
 }
 
 /**
  * The last sequence recorded before a time, by bisection: recorded time never runs backwards. Where events were pruned, the
  * next one that is left stands for them. 0, or what lies before the oldest event, if all are later.
  */
-export function positionAt(database: Database, timeMs: number): number {
-  const columns = 'SELECT sequence, recorded_at AS at FROM events';
-  const atOrAfter = database.prepare<[number], At>(
-    `${columns} WHERE sequence >= ? ORDER BY sequence LIMIT 1`,
-  );
-  const first = atOrAfter.get(0);
-  const last = database.prepare<[], At>(`${columns} ORDER BY sequence DESC LIMIT 1`).get();
-  if (first === undefined || last === undefined || first.at >= timeMs) {
-    return first === undefined ? 0 : first.sequence - 1;
+export class PositionAt {
+  readonly #file: string;
+  readonly #pruned: PrunedSequences;
+  readonly #atOrAfter: Statement<[number], At>;
+  readonly #last: Statement<[], At>;
+
+  constructor(database: Database, pruned: PrunedSequences) {
+    this.#file = database.name;
+    this.#pruned = pruned;
+    const checkedFrom = new MetaTable(database).all()[CHECKED_FROM] ?? Number.MAX_SAFE_INTEGER;
+    const columns = `SELECT sequence, recorded_at AS at,
+      sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL} AS isDamaged FROM events`;
+    this.#atOrAfter = database.prepare(`${columns} WHERE sequence >= ? ORDER BY sequence LIMIT 1`);
+    this.#last = database.prepare(`${columns} ORDER BY sequence DESC LIMIT 1`);
   }
-  if (last.at < timeMs) return last.sequence;
-  // `low` is before the time, and what `high` finds is not.
-  let low = first.sequence;
-  let high = last.sequence;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    const found = atOrAfter.get(middle);
-    if (found !== undefined && found.at < timeMs) low = Math.max(middle, found.sequence);
-    else high = middle;
+
+  /** Within one snapshot. @throws BusError `STORE_CORRUPT` */
+  at(timeMs: number): number {
+    this.#pruned.refresh();
+    const last = this.#sound(this.#last.get());
+    if (last === undefined) return 0;
+    const first = this.#find(1);
+    if (first === undefined || first.at >= timeMs) return (first?.sequence ?? 1) - 1;
+    if (last.at < timeMs) return last.sequence;
+    // `low` is before the time, and what `high` finds is not.
+    let low = first.sequence;
+    let high = last.sequence;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const found = this.#find(middle);
+      if (found !== undefined && found.at < timeMs) low = Math.max(middle, found.sequence);
+      else high = middle;
+    }
+    return low;
   }
-  return low;
+
+  /** The first at or after a sequence. */
+  #find(sequence: number): At | undefined {
+    const found = this.#sound(this.#atOrAfter.get(sequence));
+    if (found === undefined) return undefined;
+    if (found.sequence < sequence) throw damagedEvent(this.#file, found.sequence);
+    if (found.sequence > sequence) this.#pruned.assertPruned(sequence, found.sequence - 1);
+    return found;
+  }
+
+  #sound(found: At | undefined): At | undefined {
+    if (found !== undefined && found.isDamaged !== 0)
+      throw damagedEvent(this.#file, found.sequence);
+    return found;
+  }
 }

@@ -42,6 +42,15 @@ export class RecordBuffer {
     return length;
   }
 
+  /** Holds the row against its checksum, and adds nothing. @throws BusError `STORE_CORRUPT` */
+  check(row: EventRow): void {
+    const length = this.#length;
+    const offset = this.#offset;
+    this.add(row);
+    this.#length = length;
+    this.#offset = offset;
+  }
+
   #reserve(bytes: number): void {
     if (bytes <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(bytes, this.#bytes.length * 2));

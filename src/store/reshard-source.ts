@@ -1,14 +1,16 @@
 import type { Database } from './driver.js';
 import { examineLog, type HistoryLoss } from './log-state.js';
 import type { Manifest } from './manifest.js';
+import { PRUNED_RECORDED_AT, readMeta } from './meta-table.js';
 import { NameReader } from './names.js';
-import { type PrunedId, readPrunedIds } from './pruned-ids.js';
+import type { PrunedId } from './pruned-ids.js';
+import { readPrunedIds } from './pruned-start.js';
 import { assertFrames, readyWal } from './ready-wal.js';
 import { RecordBuffer } from './record-buffer.js';
 import type { EventRow } from './row-decoder.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
-import { openForReading, readMeta, shardFile } from './schema.js';
+import { openForReading, shardFile } from './schema.js';
 
 /** One log of a directory that is copied, trusted no more than whoever opens it for writing trusts it, and read in order. */
 const ROWS_PER_RANGE = 256;
@@ -45,7 +47,7 @@ export class ReshardSource {
       this.#rows = new RowReader(database);
       this.#topics = new NameReader(database, 'topics');
       const names = new NameReader(database, 'names');
-      const decoder = new RowDecoder(file, shard, names, (id) => this.#topics.name(id));
+      const decoder = new RowDecoder(database, shard, names, (id) => this.#topics.name(id));
       this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
       const head = database.prepare('SELECT max(sequence) FROM events').pluck().get();
       this.head = typeof head === 'number' ? head : 0;
@@ -63,7 +65,7 @@ export class ReshardSource {
 
   /** When the last event was recorded that is pruned; 0 if none is. */
   get prunedAt(): number {
-    return readMeta(this.#database, 'pruned_recorded_at');
+    return readMeta(this.#database, PRUNED_RECORDED_AT);
   }
 
   /** Ids that must be known though their events are pruned, in the order in which those were recorded. */

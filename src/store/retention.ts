@@ -1,9 +1,20 @@
+import { HEAD_IS_WRONG_SQL } from './checksums.js';
+import { damagedEvent } from './damaged-event.js';
 import type { Database, Statement } from './driver.js';
 import { IDS, SPARSE_BLOCK_EVENTS } from './id-index.js';
+import {
+  CHECKED_FROM,
+  MetaTable,
+  PRUNED_BLOCKS,
+  PRUNED_EVENTS,
+  PRUNED_IDS_COUNT,
+  PRUNED_RECORDED_AT,
+  PRUNED_THROUGH,
+} from './meta-table.js';
 import { PrunedIds } from './pruned-ids.js';
+import { PrunedSequencesWriter } from './pruned-sequences.js';
 import { ROW_BYTES_SQL } from './row-size.js';
-import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
-import { blockOf } from './topic-index.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
 /**
@@ -51,7 +62,7 @@ const ROWS_PER_STEP = 1024;
 /** Topics forgotten in one step. */
 const TOPICS_PER_STEP = 1024;
 
-type Row = [sequence: number, recordedAt: number, topic: number, bytes: number];
+type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
 
 export class Retention {
   readonly #database: Database;
@@ -64,12 +75,11 @@ export class Retention {
   readonly #deleteIndexRow: Statement<[number, number]>;
   readonly #deleteIndexBlocks: Statement<[number]>;
   readonly #countRows: Statement<[number, number, number], number>;
-  readonly #oldest: Statement<[], number | null>;
-  readonly #setMeta: Statement<[string, number]>;
+  readonly #meta: MetaTable;
   readonly #prunedIds: PrunedIds;
+  readonly #pruned: PrunedSequencesWriter;
   #prunedThrough: number;
   #prunedEvents: number;
-  #oldestBlock = 0;
 
   /** Ids are remembered for `dedupeWindowMs`, their events pruned or not. */
   constructor(
@@ -82,12 +92,17 @@ export class Retention {
     this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#topics = topics;
     this.#rules = rules;
-    this.#positions = rules.map((rule) => readMeta(database, positionKey(rule)));
-    this.#prunedThrough = readMeta(database, 'pruned_through');
-    this.#prunedEvents = readMeta(database, 'pruned_events');
+    this.#pruned = new PrunedSequencesWriter(database);
+    this.#meta = new MetaTable(database);
+    const numbers = this.#meta.all();
+    this.#positions = rules.map((rule) => numbers[positionKey(rule)] ?? 0);
+    this.#prunedThrough = numbers[PRUNED_THROUGH] ?? 0;
+    this.#prunedEvents = numbers[PRUNED_EVENTS] ?? 0;
+    const checkedFrom = numbers[CHECKED_FROM];
     this.#select = database
       .prepare<[number, number], Row>(
-        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL}
+        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
+           sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL}
          FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`,
       )
       .raw();
@@ -101,8 +116,6 @@ export class Retention {
         'SELECT count(*) FROM (SELECT 1 FROM events WHERE sequence >= ? AND sequence < ? LIMIT ?)',
       )
       .pluck();
-    this.#oldest = database.prepare<[], number | null>('SELECT min(sequence) FROM events').pluck();
-    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
   }
 
   /** The last sequence that was pruned from any topic. */
@@ -118,7 +131,7 @@ export class Retention {
   step(now: number, head: number): boolean {
     for (let rule = 0; rule < this.#rules.length; rule++) {
       if (!this.#mayHaveWork(rule)) continue;
-      const rows = this.#select.all(this.#positions[rule]!, ROWS_PER_STEP);
+      const rows = this.#rowsAfter(this.#positions[rule]!);
       const doomed = this.#doomed(rule, rows, now);
       const before = this.#positions[rule]!;
       this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
@@ -153,9 +166,7 @@ export class Retention {
 
   /** Where the rules go on after the next open, in the caller's transaction. */
   writePositions(): void {
-    for (const [rule, position] of this.#positions.entries()) {
-      if (position > 0) this.#setMeta.run(positionKey(this.#rules[rule]!), position);
-    }
+    this.#meta.set(this.#positionNumbers());
   }
 
   /** What the log holds of the topics that match. */
@@ -173,7 +184,7 @@ export class Retention {
   /** One step of a removal that was asked for, in a transaction of its own. */
   prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
     const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
-    const rows = this.#select.all(request.after, ROWS_PER_STEP);
+    const rows = this.#rowsAfter(request.after);
     const matching = new Map<number, boolean>();
     const doomed: Row[] = [];
     let bytes = 0;
@@ -196,6 +207,28 @@ export class Retention {
     if (doomed.length > 0) this.#remove(doomed, head);
     const events = doomed.length;
     return isDone ? { events, bytes } : { events, bytes, next: rows[rows.length - 1]![0] };
+  }
+
+  #positionNumbers(): Record<string, number> {
+    const numbers: Record<string, number> = {};
+    for (const [rule, position] of this.#positions.entries()) {
+      if (position > 0) numbers[positionKey(this.#rules[rule]!)] = position;
+    }
+    return numbers;
+  }
+
+  /** A row whose topic or time is damaged must not decide what is removed. @throws BusError `STORE_CORRUPT` */
+  #rowsAfter(position: number): Row[] {
+    const rows = this.#select.all(position, ROWS_PER_STEP);
+    let previous = position;
+    for (const row of rows) {
+      const [sequence] = row;
+      if (row[4] !== 0 || sequence <= previous) {
+        throw damagedEvent(this.#database.name, sequence, ': nothing from there on is pruned');
+      }
+      previous = sequence;
+    }
+    return rows;
   }
 
   #mayHaveWork(rule: number): boolean {
@@ -245,6 +278,7 @@ export class Retention {
     const touched = new Set<TopicEntry>();
     let first = 0;
     this.#prunedIds.begin();
+    this.#pruned.begin();
     for (const [at, [sequence, recordedAt, topic, bytes]] of rows.entries()) {
       const entry = this.#topics.byId(topic);
       const block = blockOf(entry.prunedThrough);
@@ -256,12 +290,13 @@ export class Retention {
       const next = rows[at + 1];
       if (next !== undefined && next[0] === sequence + 1) continue;
       this.#prunedIds.keep(rows[first]![0], sequence, recordedAt);
+      this.#pruned.add(rows[first]![0], sequence);
       this.#delete.run(rows[first]![0], sequence);
       first = at + 1;
     }
     for (const entry of touched) this.#topics.write(entry, head);
     this.#forgetIds(blockOf(rows[0]![0] - 1), blockOf(rows[rows.length - 1]![0]));
-    this.#remember(rows, head);
+    this.#remember(rows);
   }
 
   /** A block that this has gone past has lost what the rule takes from it. Hashes of few ids are not worth their room. */
@@ -272,19 +307,22 @@ export class Retention {
     if (left < SPARSE_BLOCK_EVENTS) this.#deleteIndexRow.run(block, IDS);
   }
 
-  /** What outlives the rows: the head, recorded time, and how many are gone, which `verify` counts. */
-  #remember(rows: readonly Row[], head: number): void {
+  /** What outlives the rows: the head, recorded time, and which are gone. */
+  #remember(rows: readonly Row[]): void {
     const last = rows[rows.length - 1]!;
-    if (last[0] > this.#prunedThrough) {
-      this.#setMeta.run('pruned_through', last[0]);
-      this.#setMeta.run('pruned_recorded_at', last[1]);
-    }
-    this.#setMeta.run('pruned_events', this.#prunedEvents + rows.length);
-    this.writePositions();
-    const oldestBlock = blockOf(this.#oldest.get() ?? head + 1);
-    if (oldestBlock <= this.#oldestBlock) return;
-    this.#oldestBlock = oldestBlock;
-    this.#deleteIndexBlocks.run(oldestBlock);
+    const before = this.#meta.get(PRUNED_BLOCKS);
+    const wholeBlocks = this.#pruned.end(before);
+    this.#meta.set({
+      ...(last[0] > this.#prunedThrough && {
+        [PRUNED_THROUGH]: last[0],
+        [PRUNED_RECORDED_AT]: last[1],
+      }),
+      [PRUNED_EVENTS]: this.#prunedEvents + rows.length,
+      [PRUNED_BLOCKS]: wholeBlocks,
+      [PRUNED_IDS_COUNT]: this.#prunedIds.end(),
+      ...this.#positionNumbers(),
+    });
+    if (wholeBlocks > before) this.#deleteIndexBlocks.run(wholeBlocks);
   }
 }
 

@@ -8,8 +8,11 @@ import {
   EventRecordEncoder,
   EventRecordView,
 } from '../record/event-record.js';
+import { eventSeed, rowChecksum } from './checksums.js';
+import type { Database } from './driver.js';
+import { CHECKED_FROM, MetaTable } from './meta-table.js';
 import type { NameReader } from './names.js';
-import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './schema.js';
+import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './tables.js';
 
 /**
  * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as
@@ -43,10 +46,18 @@ export class RowDecoder {
   readonly #topicName: (id: number) => string;
   readonly #file: string;
   readonly #shard: number;
+  /** Rows before it have the CRC-32 of the record alone. */
+  readonly #checkedFrom: number;
 
-  constructor(file: string, shard: number, names: NameReader, topicName: (id: number) => string) {
-    this.#file = file;
+  constructor(
+    database: Database,
+    shard: number,
+    names: NameReader,
+    topicName: (id: number) => string,
+  ) {
+    this.#file = database.name;
     this.#shard = shard;
+    this.#checkedFrom = new MetaTable(database).all()[CHECKED_FROM] ?? Number.POSITIVE_INFINITY;
     this.#names = names;
     this.#topicName = topicName;
   }
@@ -62,25 +73,38 @@ export class RowDecoder {
       encoder.topic = this.#topicName(row[2]);
       encoder.type = this.#names.name(row[3]);
       encoder.source = this.#names.name(row[4]);
+      encoder.flags = EVENT_FLAG_PERSIST | supplied | ofSource | timed;
+      encoder.timestamp = row[9] ?? row[1];
+      encoder.id = row[6];
+      encoder.payload = row[7];
+      encoder.correlationId = row[10] ?? '';
+      encoder.causationId = row[11] ?? '';
+      encoder.attributes = row[12] ?? '';
+      return encoder.measure();
     } catch (error) {
+      // A damaged row may have a value of any type in any column.
       throw this.#corrupt(row[0], messageOf(error));
     }
-    encoder.flags = EVENT_FLAG_PERSIST | supplied | ofSource | timed;
-    encoder.timestamp = row[9] ?? row[1];
-    encoder.id = row[6];
-    encoder.payload = row[7];
-    encoder.correlationId = row[10] ?? '';
-    encoder.causationId = row[11] ?? '';
-    encoder.attributes = row[12] ?? '';
-    return encoder.measure();
   }
 
   /** Writes the record measured last. @throws BusError `STORE_CORRUPT` if its checksum is not the row's */
   write(row: EventRow, bytes: Buffer, offset: number): number {
-    const length = this.#encoder.writeTo(bytes, offset);
-    const found = this.#view.wrap(bytes, offset).checksum();
+    const length = this.#write(row, bytes, offset);
+    const view = this.#view.wrap(bytes, offset);
+    const isCovered = row[0] >= this.#checkedFrom;
+    const found = isCovered
+      ? rowChecksum(row, view.checksum(eventSeed(row[0], row[1])))
+      : view.checksum(0);
     if (found === row[5]) return length;
     throw this.#corrupt(row[0], `its checksum is ${found}, not ${row[5]}`);
+  }
+
+  #write(row: EventRow, bytes: Buffer, offset: number): number {
+    try {
+      return this.#encoder.writeTo(bytes, offset);
+    } catch (error) {
+      throw this.#corrupt(row[0], messageOf(error));
+    }
   }
 
   #corrupt(sequence: number, reason: string): BusError {

@@ -1,14 +1,24 @@
 import { messageOf } from '../protocol/thrown.js';
+import { BlockIndex } from './block-index.js';
 import type { Database } from './driver.js';
 import { decodeIdHashes, type IdHashesRow, idHash, SELECT_ID_HASHES } from './id-index.js';
+import {
+  INDEX_BLOCKS,
+  isChecked,
+  MetaTable,
+  PRUNED_EVENTS,
+  PRUNED_THROUGH,
+  readMeta,
+} from './meta-table.js';
 import { NameReader } from './names.js';
 import { decodePostings } from './postings.js';
+import { prunedIdProblems } from './pruned-ids.js';
 import { RecordBuffer } from './record-buffer.js';
 import type { EventRow } from './row-decoder.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
-import { INDEX_BLOCK_EVENTS, readMeta } from './schema.js';
-import { blockOf } from './topic-index.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
+import { topicProblems } from './topic-rows.js';
 import type { VerifyFinding } from './verify.js';
 
 interface TopicRow {
@@ -36,6 +46,7 @@ export class RowVerifier {
   readonly #shard: number;
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
+  readonly #index: BlockIndex;
   readonly #topics = new Map<number, TopicState>();
   readonly #writtenBlocks: number;
   readonly #prunedThrough: number;
@@ -44,6 +55,8 @@ export class RowVerifier {
   /** Their sequences, and the hashes of their ids. */
   #blockIds: [sequence: number, hash: number][] = [];
   #block = 0;
+  /** Sequences without a row that were found and not told of yet. */
+  #holes: [from: number, to: number][] = [];
   #found = 0;
   #recordedAt = 0;
 
@@ -51,41 +64,62 @@ export class RowVerifier {
     this.#database = database;
     this.#file = file;
     this.#shard = shard;
-    this.#rows = new RowReader(database);
+    this.#rows = new RowReader(database, (from, to) => this.#holes.push([from, to]));
     const topics = new NameReader(database, 'topics');
     const names = new NameReader(database, 'names');
-    const decoder = new RowDecoder(file, shard, names, (id) => topics.name(id));
+    const decoder = new RowDecoder(database, shard, names, (id) => topics.name(id));
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
-    this.#writtenBlocks = readMeta(database, 'index_blocks');
-    this.#prunedThrough = readMeta(database, 'pruned_through');
+    this.#index = new BlockIndex(database, this.#rows.pruned);
+    this.#writtenBlocks = readMeta(database, INDEX_BLOCKS);
+    this.#prunedThrough = readMeta(database, PRUNED_THROUGH);
   }
 
   *verify(): Generator<VerifyFinding> {
     const topics = this.#database.prepare<[], TopicRow>('SELECT * FROM topics');
     for (const row of topics.iterate()) this.#topics.set(row.id, { ...row, counted: 0 });
+    yield* this.#verifyTables();
+    this.#index.refresh();
     const last = this.#database.prepare('SELECT max(sequence) FROM events').pluck().get();
     const lastRow = typeof last === 'number' ? last : 0;
     this.head = Math.max(lastRow, this.#prunedThrough);
     let at = 0;
+    this.#rows.pruned.refresh();
     while (at < lastRow) {
       const rows: EventRow[] = [];
       this.#rows.range(at, lastRow, false, (row) => rows.push(row) < ROWS_PER_RANGE);
+      yield* this.#verifyHoles();
       if (rows.length === 0) break;
       for (const row of rows) {
-        yield* this.#verifyRow(row, at);
+        yield* this.#verifyRow(row);
         at = row[0];
       }
     }
+    if (lastRow < this.head) this.#holes.push([lastRow + 1, this.head]);
+    yield* this.#verifyHoles();
     yield* this.#endBlocks(blockOf(this.head) + 1);
     yield* this.#verifyCounts();
   }
 
-  *#verifyRow(row: EventRow, previous: number): Generator<VerifyFinding> {
+  /** What is held against checksums as a whole when a log is opened. */
+  *#verifyTables(): Generator<VerifyFinding> {
+    if (!isChecked(new MetaTable(this.#database).all())) return;
+    for (const problem of topicProblems(this.#database)) yield this.#error(undefined, problem);
+    for (const problem of prunedIdProblems(this.#database)) yield this.#error(undefined, problem);
+  }
+
+  *#verifyHoles(): Generator<VerifyFinding> {
+    for (const [from, to] of this.#holes.splice(0)) {
+      const missing = this.#rows.pruned.firstKept(from, to);
+      if (missing === undefined) continue;
+      yield this.#error(missing, `events ${missing} to ${to} are missing, and were not all pruned`);
+    }
+  }
+
+  *#verifyRow(row: EventRow): Generator<VerifyFinding> {
     const [sequence, recordedAt, topic] = row;
     if (blockOf(sequence) !== this.#block) yield* this.#endBlocks(blockOf(sequence));
-    const firstMissing = Math.max(previous, this.#prunedThrough) + 1;
-    if (sequence > firstMissing) {
-      yield this.#error(firstMissing, `events ${firstMissing} to ${sequence - 1} are missing`);
+    if (this.#rows.pruned.isPruned(sequence)) {
+      yield this.#error(sequence, 'it was pruned, and is there again');
     }
     if (recordedAt < this.#recordedAt) {
       yield this.#error(sequence, `recorded at ${recordedAt}, before the event before it`);
@@ -119,14 +153,14 @@ export class RowVerifier {
   }
 
   *#verifyIndex(block: number): Generator<VerifyFinding> {
-    const index = this.#database
-      .prepare<[number], [number, Buffer]>(
-        'SELECT topic, sequences FROM topic_index WHERE block = ? AND topic > 0',
-      )
-      .raw();
-    for (const [topic, bytes] of index.iterate(block)) {
+    const { rows, isSound } = this.#index.rowsOf(block);
+    if (!isSound) {
+      const message = `the topic index of block ${block} is damaged: readers take the events instead`;
+      yield this.#error(undefined, message);
+    }
+    for (const { topic, sequences } of rows) {
       const indexed: number[] = [];
-      decodePostings(bytes, block * INDEX_BLOCK_EVENTS, indexed);
+      decodePostings(sequences, block * INDEX_BLOCK_EVENTS, indexed);
       yield* this.#compare(topic, indexed, this.#blockRows.get(topic) ?? []);
       this.#blockRows.delete(topic);
     }
@@ -169,7 +203,7 @@ export class RowVerifier {
   }
 
   *#verifyCounts(): Generator<VerifyFinding> {
-    const pruned = readMeta(this.#database, 'pruned_events');
+    const pruned = readMeta(this.#database, PRUNED_EVENTS);
     const missing = this.head - this.#found;
     if (missing !== pruned) {
       const message = `of ${this.head} events ${missing} are gone, but only ${pruned} were pruned`;

@@ -1,36 +1,34 @@
 import { resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { BusError } from '../protocol/errors.js';
 import { type Database, openDatabase } from './driver.js';
 import { ownDatabaseFile } from './files.js';
 import type { LogIdentity } from './log-identity.js';
+import {
+  CHECKED_BLOCKS,
+  CHECKED_FROM,
+  FORMAT,
+  isChecked,
+  MetaTable,
+  PRUNED_IDS_COUNT,
+  PRUNED_THROUGH,
+  readMeta,
+  SCHEMA_CHECKSUM,
+  SHARD,
+  TOPICS_COUNT,
+} from './meta-table.js';
 import { storeError } from './store-errors.js';
+import { TABLES } from './tables.js';
+import { upgrade } from './upgrade.js';
 
 /**
- * The SQLite form of a shard's log: one file per shard, its tables, and the settings that every
- * connection to it must have. Whoever opens a log file opens it here.
- *
- * - `events`: one row per event, appended in sequence order, nothing else indexed per event.
- * - `topics`: the names of topics and their totals, which count what lies at or before `through`.
- * - `names`: types and sources.
- * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
- *   as varint differences. Its key begins with the block, so that a sealed block is appended. Under topic 0 are those whose
- *   publisher gave the id, under -1 hashes of all ids: see `id-index.ts`.
- * - `pruned_ids`: ids of publishers' own whose events were pruned while the dedupe window still had them; since format 2.
- * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
- * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.
+ * The SQLite form of a shard's log: one file per shard, its tables, in `tables.ts`, and the settings that
+ * every connection to it must have. Whoever opens a log file opens it here.
  */
 export const FORMAT_VERSION = 2;
 /** The oldest that is still read; whoever opens it for writing makes it the newest. */
 export const FORMAT_VERSION_MIN = 1;
 export const PAGE_BYTES = 16 * 1024;
-/** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
-export const INDEX_BLOCK_EVENTS = 16_384;
-/** A batch is at most half an index block. */
-export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
-/** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
-export const ROW_FLAG_SUPPLIED_ID = 1;
-/** `events.flags`, beside the other: the id is the source's own. */
-export const ROW_FLAG_ID_OF_SOURCE = 2;
 
 /** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
 export const BUSY_TIMEOUT_MS = 5_000;
@@ -38,76 +36,6 @@ export const BUSY_TIMEOUT_MS = 5_000;
 const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
 const SYNCHRONOUS_FULL = 2;
 const SYNCHRONOUS_NORMAL = 1;
-
-const PRUNED_IDS = `
-CREATE TABLE pruned_ids (
-  sequence INTEGER PRIMARY KEY,
-  recorded_at INTEGER NOT NULL,
-  topic TEXT NOT NULL,
-  source TEXT,
-  id TEXT NOT NULL
-);
-`;
-
-const TABLES = `
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE topics (
-  id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE,
-  events INTEGER NOT NULL DEFAULT 0,
-  bytes INTEGER NOT NULL DEFAULT 0,
-  first_sequence INTEGER NOT NULL DEFAULT 0,
-  last_sequence INTEGER NOT NULL DEFAULT 0,
-  first_at INTEGER NOT NULL DEFAULT 0,
-  last_at INTEGER NOT NULL DEFAULT 0,
-  pruned_through INTEGER NOT NULL DEFAULT 0,
-  through INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE events (
-  sequence INTEGER PRIMARY KEY,
-  recorded_at INTEGER NOT NULL,
-  topic INTEGER NOT NULL,
-  type INTEGER NOT NULL,
-  source INTEGER NOT NULL,
-  checksum INTEGER NOT NULL,
-  flags INTEGER,
-  timestamp INTEGER,
-  id TEXT NOT NULL,
-  correlation_id TEXT,
-  causation_id TEXT,
-  attributes TEXT,
-  payload BLOB NOT NULL
-);
-CREATE TABLE topic_index (
-  block INTEGER NOT NULL,
-  topic INTEGER NOT NULL,
-  events INTEGER NOT NULL,
-  bytes INTEGER NOT NULL,
-  sequences BLOB NOT NULL,
-  PRIMARY KEY (block, topic)
-) WITHOUT ROWID;
-${PRUNED_IDS}
-CREATE TABLE ring_positions (
-  endpoint TEXT PRIMARY KEY,
-  position INTEGER NOT NULL,
-  first_sequence INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE VIEW event_view AS SELECT
-  e.sequence,
-  strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
-  t.name AS topic,
-  y.name AS type,
-  s.name AS source,
-  e.id,
-  e.correlation_id AS correlation,
-  e.attributes,
-  CAST(e.payload AS TEXT) AS payload
-FROM events e
-LEFT JOIN topics t ON t.id = e.topic
-LEFT JOIN names y ON y.id = e.type
-LEFT JOIN names s ON s.id = e.source;
-`;
 
 /** Absolute, since SQLite's bindings trim what they are given. */
 export function shardFile(dir: string, shard: number): string {
@@ -167,15 +95,10 @@ export function setSynchronous(database: Database, full: boolean): void {
   assertSetting(database, database.name, 'synchronous', wanted);
 }
 
-export function readMeta(database: Database, key: string): number {
-  const value = database.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key);
-  return typeof value === 'number' ? value : 0;
-}
-
 /** The last sequence that was ever committed; what was pruned counts. */
 export function readHead(database: Database): number {
   const last = database.prepare('SELECT max(sequence) FROM events').pluck().get();
-  return Math.max(typeof last === 'number' ? last : 0, readMeta(database, 'pruned_through'));
+  return Math.max(typeof last === 'number' ? last : 0, readMeta(database, PRUNED_THROUGH));
 }
 
 function connect(file: string, readonly: boolean): Database {
@@ -210,12 +133,23 @@ function prepareTables(
   if (isNew) {
     if (identity?.isNew === false && !database.memory) throw missing(file, shard);
     database.exec(TABLES);
-    const insert = database.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-    insert.run('format', FORMAT_VERSION);
-    insert.run('shard', shard);
+    new MetaTable(database).set({
+      [FORMAT]: FORMAT_VERSION,
+      [SHARD]: shard,
+      [CHECKED_FROM]: 1,
+      [CHECKED_BLOCKS]: 0,
+      [TOPICS_COUNT]: 0,
+      [PRUNED_IDS_COUNT]: 0,
+      [SCHEMA_CHECKSUM]: schemaChecksum(database),
+    });
   }
-  checkFormat(database, file, shard);
-  upgrade(database);
+  const numbers = checkFormat(database, file, shard);
+  if (isChecked(numbers)) return;
+  upgrade(database, numbers);
+  new MetaTable(database).set({
+    [FORMAT]: FORMAT_VERSION,
+    [SCHEMA_CHECKSUM]: schemaChecksum(database),
+  });
 }
 
 function missing(file: string, shard: number): BusError {
@@ -223,26 +157,41 @@ function missing(file: string, shard: number): BusError {
   return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, shard, reason } });
 }
 
-/** From each format to the next. */
-function upgrade(database: Database): void {
-  const format = readMeta(database, 'format');
-  if (format === FORMAT_VERSION) return;
-  if (format < 2) database.exec(PRUNED_IDS);
-  const setFormat = database.prepare("UPDATE meta SET value = ? WHERE key = 'format'");
-  setFormat.run(FORMAT_VERSION);
-}
-
-function checkFormat(database: Database, file: string, shard: number): void {
-  const format = readMeta(database, 'format');
-  if (format < FORMAT_VERSION_MIN || format > FORMAT_VERSION) {
-    throw new BusError('STORE_FAILED', `${file} has format ${format}, not ${FORMAT_VERSION}`, {
-      details: { file, expected: FORMAT_VERSION, found: format },
+/** @returns what `meta` has */
+function checkFormat(
+  database: Database,
+  file: string,
+  shard: number,
+): Readonly<Record<string, number>> {
+  // Before its checksum is: another format may have another.
+  const format = database.prepare("SELECT value FROM meta WHERE key = 'format'").pluck().get();
+  if (typeof format !== 'number' || format < FORMAT_VERSION_MIN || format > FORMAT_VERSION) {
+    const found = format ?? 0;
+    throw new BusError('STORE_FAILED', `${file} has format ${found}, not ${FORMAT_VERSION}`, {
+      details: { file, expected: FORMAT_VERSION, found },
     });
   }
-  const found = readMeta(database, 'shard');
-  if (found !== shard) {
+  const numbers = new MetaTable(database).all();
+  if (numbers[SHARD] !== shard) {
+    const found = numbers[SHARD];
     throw new BusError('STORE_CORRUPT', `${file} is the log of shard ${found}, not ${shard}`, {
       details: { file, expected: shard, found },
     });
   }
+  if (isChecked(numbers) && numbers[SCHEMA_CHECKSUM] !== schemaChecksum(database)) {
+    const reason = 'the definitions of its tables are damaged';
+    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  }
+  return numbers;
+}
+
+/** A wrong letter in a definition may still be one, and give a column another meaning. Others may add tables and views. */
+function schemaChecksum(database: Database): number {
+  const definitions = database
+    .prepare<[], string>(
+      `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'names', 'topics', 'events',
+       'topic_index', 'pruned_ids', 'pruned_blocks', 'ring_positions') ORDER BY name`,
+    )
+    .pluck();
+  return crc32(definitions.all().join('\n'));
 }

@@ -17,6 +17,7 @@ import { EventReader } from './event-reader.js';
 import { IndexKeeper } from './index-keeper.js';
 import { LogHealth } from './log-health.js';
 import { writeClosed } from './log-identity.js';
+import { INDEX_BLOCKS, readMeta } from './meta-table.js';
 import { NameReader } from './names.js';
 import { type Page, PageReader, type PageRequest } from './page.js';
 import { loadState } from './recovery.js';
@@ -24,9 +25,9 @@ import { type PatternTotals, type PruneRequest, type PruneStep, Retention } from
 import { RingPositionTable } from './ring-positions.js';
 import { RowDecoder } from './row-decoder.js';
 import { RowReader } from './row-reader.js';
-import { BATCH_EVENTS_MAX, readMeta } from './schema.js';
 import type { SqliteEventLogOptions } from './sqlite-log-options.js';
 import { storeError } from './store-errors.js';
+import { BATCH_EVENTS_MAX } from './tables.js';
 import { TopicIndexWriter } from './topic-index.js';
 import { TopicTable } from './topic-table.js';
 import { Upkeep } from './upkeep.js';
@@ -92,19 +93,19 @@ export class SqliteEventLog implements EventLog {
         idsMax: dedupeIdsMax,
         elapsed: options.elapsed ?? (() => performance.now()),
       });
-      const index = new TopicIndexWriter(database, readMeta(database, 'index_blocks'));
+      const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics);
       this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention, () =>
         this.#events.forgetTopics(),
       );
-      const loaded = loadState(database, this.#topics, index, this.#dedupe, now());
+      const topicName = (id: number): string => this.#topics.byId(id).name;
+      const nameReader = new NameReader(database, 'names');
+      const decoder = new RowDecoder(database, shard, nameReader, topicName);
+      const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#next = this.#head + 1;
       this.#batchRecordedAt = this.#lastRecordedAt;
-      const topicName = (id: number): string => this.#topics.byId(id).name;
-      const nameReader = new NameReader(database, 'names');
-      const decoder = new RowDecoder(file, shard, nameReader, topicName);
       this.#events = new EventInserter(database, {
         topics: this.#topics,
         index: this.#index,
@@ -294,6 +295,7 @@ export class SqliteEventLog implements EventLog {
   #finish(positions: readonly RingPosition[]): void {
     try {
       this.#events.flush();
+      this.#topics.writeCount();
       this.#positions.write(positions);
       if (this.#index.isDue(this.#head)) {
         const events = this.#next - this.#head - 1;

@@ -1,7 +1,8 @@
 import type { Database, Statement } from './driver.js';
 import { checksumOf, ID_HASHES_BYTES, IDS } from './id-index.js';
-import { decodePostings, POSTING_BYTES_MAX, writeVarint } from './postings.js';
-import { INDEX_BLOCK_EVENTS } from './schema.js';
+import { BLOCK_TOPICS, encodeTopics, indexRowChecksum, SUPPLIED_IDS } from './index-rows.js';
+import { POSTING_BYTES_MAX, writeVarint } from './postings.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
 import type { TopicTable } from './topic-table.js';
 
 /**
@@ -16,9 +17,7 @@ const SLOT_MASK = SLOTS - 1;
 const NONE = -1;
 /** Index rows inserted by one statement. */
 const ROWS_PER_STATEMENT = 8;
-const COLUMNS = 5;
-/** Topic ids begin at 1; under 0 the index has the events whose id the publisher supplied. */
-export const SUPPLIED_IDS = 0;
+const COLUMNS = 6;
 const EMPTY_SLOT = 0;
 
 if ((SLOTS & SLOT_MASK) !== 0 || INDEX_BLOCK_EVENTS > 1 << 21) {
@@ -27,16 +26,8 @@ if ((SLOTS & SLOT_MASK) !== 0 || INDEX_BLOCK_EVENTS > 1 << 21) {
   );
 }
 
-export function blockOf(sequence: number): number {
-  return Math.floor(sequence / INDEX_BLOCK_EVENTS);
-}
-
 type Parameter = number | Buffer;
 type Insert = Statement<[Parameter[]]>;
-
-interface IndexRow {
-  readonly sequences: Buffer;
-}
 
 export class TopicIndexWriter {
   readonly #topics = new Uint32Array(SLOTS);
@@ -53,26 +44,24 @@ export class TopicIndexWriter {
   readonly #rows: Parameter[] = new Array<Parameter>(ROWS_PER_STATEMENT * COLUMNS).fill(0);
   #rowCount = 0;
   #scratchLength = 0;
-  readonly #select: Statement<[number, number], IndexRow>;
   /** Blocks below this are complete on disk. */
   #writtenBlocks: number;
   /** First slot of each topic in the block being written, and the topics still to write. */
   readonly #firstSlots = new Map<number, number>();
   #pending: Uint32Array = new Uint32Array(0);
   #pendingAt = 0;
+  /** Topics that have a row in the block being written. */
+  readonly #listed: number[] = [];
   #isSealing = false;
 
   constructor(database: Database, writtenBlocks: number) {
     this.#writtenBlocks = writtenBlocks;
     const insert =
-      'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences) VALUES ';
-    const row = '(?, ?, ?, ?, ?)';
+      'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences, checksum) VALUES ';
+    const row = '(?, ?, ?, ?, ?, ?)';
     this.#insertOne = database.prepare<[Parameter[]]>(insert + row);
     this.#insertMany = database.prepare<[Parameter[]]>(
       insert + new Array<string>(ROWS_PER_STATEMENT).fill(row).join(', '),
-    );
-    this.#select = database.prepare(
-      'SELECT sequences FROM topic_index WHERE block = ? AND topic = ?',
     );
   }
 
@@ -124,6 +113,7 @@ export class TopicIndexWriter {
     if (!this.#isSealing) this.#seal();
     const end = Math.min(this.#pending.length, this.#pendingAt + rows);
     while (this.#pendingAt < end) this.#write(this.#pending[this.#pendingAt++]!, isPruned);
+    if (this.#pendingAt === this.#pending.length) this.#writeTopics();
     this.#flush();
     if (this.#pendingAt < this.#pending.length) return false;
     this.#writeIdHashes();
@@ -139,15 +129,10 @@ export class TopicIndexWriter {
     this.#discard();
   }
 
-  /** Appends the topic's sequences in the block to `into`. */
+  /** Appends the topic's sequences in a block that is not on disk yet. */
   read(block: number, topic: number, head: number, into: number[]): void {
-    const start = block * INDEX_BLOCK_EVENTS;
-    if (block < this.#writtenBlocks) {
-      const row = this.#select.get(block, topic);
-      if (row !== undefined) decodePostings(row.sequences, start, into);
-      return;
-    }
     const topics = this.#topics;
+    const start = block * INDEX_BLOCK_EVENTS;
     const end = Math.min(start + INDEX_BLOCK_EVENTS - 1, head);
     for (let sequence = Math.max(start, 1); sequence <= end; sequence++) {
       if (topics[sequence & SLOT_MASK] === topic) into.push(sequence);
@@ -168,6 +153,7 @@ export class TopicIndexWriter {
     }
     this.#pending = Uint32Array.from([SUPPLIED_IDS, ...first.keys()]).sort();
     this.#pendingAt = 0;
+    this.#listed.length = 0;
     this.#isSealing = true;
   }
 
@@ -209,7 +195,19 @@ export class TopicIndexWriter {
     const start = (this.#writtenBlocks * INDEX_BLOCK_EVENTS) & SLOT_MASK;
     const hashes = this.#idHashes.subarray(start, start + INDEX_BLOCK_EVENTS);
     const bytes = Buffer.from(hashes.buffer, hashes.byteOffset, ID_HASHES_BYTES);
-    this.#insertOne.run([this.#writtenBlocks, IDS, INDEX_BLOCK_EVENTS, checksumOf(hashes), bytes]);
+    const block = this.#writtenBlocks;
+    const sum = checksumOf(hashes);
+    const checksum = indexRowChecksum(block, IDS, INDEX_BLOCK_EVENTS, sum, bytes);
+    this.#insertOne.run([block, IDS, INDEX_BLOCK_EVENTS, sum, bytes, checksum]);
+  }
+
+  /** With the last of the block's rows, so that it lists those that were really written. */
+  #writeTopics(): void {
+    const block = this.#writtenBlocks;
+    const topics = encodeTopics(this.#listed);
+    const { length } = this.#listed;
+    const checksum = indexRowChecksum(block, BLOCK_TOPICS, length, 0, topics);
+    this.#insertOne.run([block, BLOCK_TOPICS, length, 0, topics, checksum]);
   }
 
   /** Buffers a row whose differences are in the scratch buffer up to `end`. */
@@ -221,7 +219,10 @@ export class TopicIndexWriter {
     rows[at++] = topic;
     rows[at++] = events;
     rows[at++] = bytes;
-    rows[at] = this.#scratch.subarray(this.#scratchLength, end);
+    const sequences = this.#scratch.subarray(this.#scratchLength, end);
+    rows[at++] = sequences;
+    rows[at] = indexRowChecksum(this.#writtenBlocks, topic, events, bytes, sequences);
+    this.#listed.push(topic);
     this.#scratchLength = end;
     if (++this.#rowCount < ROWS_PER_STATEMENT) return;
     this.#insertMany.run(rows);

@@ -1,8 +1,9 @@
 import { BusError } from '../protocol/errors.js';
 import { EMPTIED_TOPICS_KEPT } from '../protocol/limits.js';
 import type { Database, Statement } from './driver.js';
-import { readMeta } from './schema.js';
-import { blockOf } from './topic-index.js';
+import { MetaTable, TOPICS_COUNT } from './meta-table.js';
+import { blockOf } from './tables.js';
+import { type TopicRow, topicChecksum, topicProblems } from './topic-rows.js';
 
 /**
  * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
@@ -50,19 +51,6 @@ interface TopicTotals {
   wasDirty: boolean;
 }
 
-interface TopicRow {
-  id: number;
-  name: string;
-  events: number;
-  bytes: number;
-  first_sequence: number;
-  last_sequence: number;
-  first_at: number;
-  last_at: number;
-  pruned_through: number;
-  through: number;
-}
-
 const NO_RULES: readonly number[] = [];
 /** `meta`: topics that were forgotten may have been pruned up to there. */
 export const FORGOTTEN_THROUGH = 'forgotten_through';
@@ -72,7 +60,9 @@ export class TopicTable {
   /** In ascending order of the ids, and these alone. */
   readonly #byId = new Map<number, TopicEntry>();
   #ids: number[] = [];
-  readonly #insert: Statement<[number, string, number]>;
+  readonly #database: Database;
+  readonly #meta: MetaTable;
+  readonly #insert: Statement<[number, string, number, number]>;
   readonly #update: Statement<number[]>;
   readonly #select: Statement<[], TopicRow>;
   readonly #rulesOf: ((topic: string) => readonly number[]) | undefined;
@@ -88,22 +78,22 @@ export class TopicTable {
   /** When all of them were looked at, and none could be forgotten. */
   #looked = { size: 0, writtenBlocks: 0 };
   readonly #deleteRow: Statement<[number]>;
-  readonly #setMeta: Statement<[string, number]>;
   #forgottenThrough: number;
 
   /** `rulesOf` says which of the `rules` retention rules match a topic. */
   constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
     this.ruleEvents = new Float64Array(rules);
     this.ruleBytes = new Float64Array(rules);
+    this.#database = database;
+    this.#meta = new MetaTable(database);
     this.#insert = database.prepare(
-      'INSERT INTO topics (id, name, pruned_through) VALUES (?, ?, ?)',
+      'INSERT INTO topics (id, name, pruned_through, checksum) VALUES (?, ?, ?, ?)',
     );
     this.#deleteRow = database.prepare('DELETE FROM topics WHERE id = ?');
-    this.#setMeta = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
-    this.#forgottenThrough = readMeta(database, FORGOTTEN_THROUGH);
+    this.#forgottenThrough = this.#meta.get(FORGOTTEN_THROUGH);
     this.#update = database.prepare(
       'UPDATE topics SET events = ?, bytes = ?, first_sequence = ?, last_sequence = ?, ' +
-        'first_at = ?, last_at = ?, pruned_through = ?, through = ? WHERE id = ?',
+        'first_at = ?, last_at = ?, pruned_through = ?, through = ?, checksum = ? WHERE id = ?',
     );
     this.#select = database.prepare<[], TopicRow>('SELECT * FROM topics ORDER BY id');
     this.#rulesOf = rulesOf;
@@ -113,7 +103,12 @@ export class TopicTable {
     return this.#byName.size;
   }
 
+  /** @throws BusError `STORE_CORRUPT` */
   load(): void {
+    for (const reason of topicProblems(this.#database)) {
+      const { name: file } = this.#database;
+      throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+    }
     for (const row of this.#select.iterate()) {
       const entry = this.#newEntry(row.id, row.name);
       entry.events = row.events;
@@ -126,8 +121,13 @@ export class TopicTable {
       entry.through = row.through;
       if (row.events === 0) this.#emptied.add(entry);
       this.#countRules(entry, row.events, row.bytes);
-      this.#nextId = Math.max(this.#nextId, row.id + 1);
+      this.#nextId = row.id + 1;
     }
+  }
+
+  /** At the end of a batch, in its transaction. */
+  writeCount(): void {
+    if (this.#added.length > 0) this.#meta.set({ [TOPICS_COUNT]: this.size });
   }
 
   /** Topics that were forgotten may have been pruned up to here. */
@@ -158,7 +158,9 @@ export class TopicTable {
   /** In the caller's transaction; `forgotten` follows its commit. */
   deleteRows(entries: readonly TopicEntry[]): void {
     for (const { id } of entries) this.#deleteRow.run(id);
-    this.#setMeta.run(FORGOTTEN_THROUGH, this.#throughOf(entries));
+    const through = this.#throughOf(entries);
+    const count = this.size - entries.length;
+    this.#meta.set({ [FORGOTTEN_THROUGH]: through, [TOPICS_COUNT]: count });
   }
 
   forgotten(entries: readonly TopicEntry[]): void {
@@ -290,6 +292,7 @@ export class TopicTable {
       entry.lastAt,
       entry.prunedThrough,
       through,
+      checksumOfEntry(entry, through),
       entry.id,
     );
     entry.through = through;
@@ -320,10 +323,11 @@ export class TopicTable {
 
   #add(name: string): TopicEntry {
     // It may be one that was forgotten.
-    this.#insert.run(this.#nextId, name, this.#forgottenThrough);
-    const entry = this.#newEntry(this.#nextId++, name);
+    const entry = this.#newEntry(this.#nextId, name);
     entry.prunedThrough = this.#forgottenThrough;
+    this.#nextId++;
     this.#added.push(entry);
+    this.#insert.run(entry.id, name, entry.prunedThrough, checksumOfEntry(entry, 0));
     return entry;
   }
 
@@ -371,4 +375,19 @@ function firstAbove(ids: readonly number[], after: number): number {
     else low = middle + 1;
   }
   return low;
+}
+
+function checksumOfEntry(entry: TopicEntry, through: number): number {
+  return topicChecksum({
+    id: entry.id,
+    name: entry.name,
+    events: entry.events,
+    bytes: entry.bytes,
+    first_sequence: entry.firstSequence,
+    last_sequence: entry.lastSequence,
+    first_at: entry.firstAt,
+    last_at: entry.lastAt,
+    pruned_through: entry.prunedThrough,
+    through,
+  });
 }

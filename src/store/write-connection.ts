@@ -6,7 +6,6 @@ import { assertFrames, readyWal, type WalState, walCheckpoint } from './ready-wa
 import { Reserve } from './reserve.js';
 import { isNoRoom } from './room.js';
 import {
-  BATCH_EVENTS_MAX,
   BUSY_TIMEOUT_MS,
   openForReading,
   openForWriting,
@@ -14,6 +13,7 @@ import {
   setSynchronous,
 } from './schema.js';
 import { isFull, storeError } from './store-errors.js';
+import { BATCH_EVENTS_MAX } from './tables.js';
 import { UnflushedLimit } from './unflushed-limit.js';
 import { WalFlusher } from './wal-file.js';
 

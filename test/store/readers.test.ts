@@ -5,8 +5,9 @@ import type { Filter } from '../../src/protocol/filter.js';
 import { matchesPattern } from '../../src/protocol/topic.js';
 import { openDatabase } from '../../src/store/driver.js';
 import { decodePage, type Page, type PageRequest } from '../../src/store/page.js';
-import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
+import { shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { INDEX_BLOCK_EVENTS } from '../../src/store/tables.js';
 import { temporaryDirectory } from './directories.js';
 import { append } from './event-log-conformance.js';
 

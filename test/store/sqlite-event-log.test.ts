@@ -1,16 +1,28 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, copyFileSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
 import { createManifest } from '../../src/store/directory.js';
 import { openDatabase } from '../../src/store/driver.js';
 import { writeManifest } from '../../src/store/manifest.js';
 import { markFile } from '../../src/store/mark.js';
-import { INDEX_BLOCK_EVENTS, shardFile } from '../../src/store/schema.js';
+import { PageReader } from '../../src/store/page.js';
+import { openForReading, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { INDEX_BLOCK_EVENTS } from '../../src/store/tables.js';
 import { verifyDirectory } from '../../src/store/verify.js';
 import { temporaryDirectory } from './directories.js';
 import {
@@ -150,24 +162,71 @@ describe('the SQLite log', () => {
     expect(findings(file)).toEqual([]);
   });
 
-  it('takes a file of format 1, and makes it the newest', () => {
-    const file = shardFile(temporaryDirectory(), 0);
-    let log = openFile(file, { now: () => 2000 });
-    append(log, { id: 'x', flags: 5 }, 1000);
-    log.commit(true, []);
-    log.close();
-    const old = openDatabase(file);
-    old.exec("DROP TABLE pruned_ids; UPDATE meta SET value = 1 WHERE key = 'format'");
-    old.close();
-    log = openFile(file, { now: () => 2000, retention: [{ maxEvents: 1 }] });
-    append(log, { id: 'y', flags: 5 }, 1000);
-    log.commit(true, []);
-    while (log.pruneStep(2000));
-    log.close();
-    log = openFile(file, { now: () => 2000 });
-    expect([duplicateOf(log, { id: 'x' }), duplicateOf(log, { id: 'y' })]).toEqual([1, 2]);
-    log.close();
-    expect(findings(file)).toEqual([]);
+  describe('takes a file of format 1', () => {
+    // 60 events, written by the last version that had this format. Of `logs.*` 15 were pruned, the last of them 44.
+    const fixture = gunzipSync(readFileSync(new URL('./fixtures/format-1.db.gz', import.meta.url)));
+    const pruned = Array.from({ length: 15 }, (_, index) => 2 + 3 * index);
+    const left = Array.from({ length: 60 }, (_, index) => index + 1).filter(
+      (sequence) => !pruned.includes(sequence),
+    );
+    const formatOne = (): string => {
+      const file = shardFile(temporaryDirectory(), 0);
+      writeFileSync(file, fixture);
+      return file;
+    };
+
+    it('and makes it the newest, with all that it holds', () => {
+      const file = formatOne();
+      const clock = { now: () => 2000 };
+      let log = openFile(file, { ...clock, retention: [{ pattern: 'orders.*', maxEvents: 41 }] });
+      expect(readAll(log).map(({ sequence }) => sequence)).toEqual(left);
+      expect(duplicateOf(log, { topic: 'orders.new', id: 'id-60' })).toBe(60);
+      append(log, { topic: 'orders.new', id: 'y', flags: 5 }, 1070);
+      append(log, { topic: 'orders.new' }, 1070);
+      log.commit(true, []);
+      while (log.pruneStep(2000));
+      log.close();
+      log = openFile(file, clock);
+      expect(readAll(log).map(({ sequence }) => sequence)).toEqual([...left.slice(1), 61, 62]);
+      expect(duplicateOf(log, { topic: 'orders.new', id: 'y' })).toBe(61);
+      log.close();
+      expect(findings(file)).toEqual([]);
+    });
+
+    it('and reads it as it is where it may not write', () => {
+      const file = formatOne();
+      const database = openForReading(file, 0);
+      const page = new PageReader(database, file, 0).page({ after: 0, limit: 100 });
+      database.close();
+      expect(page.count).toBe(45);
+      expect(findings(file)).toEqual([]);
+    });
+
+    it('and refuses it where events are gone that were not pruned', () => {
+      const file = formatOne();
+      const database = openDatabase(file);
+      database.exec('DELETE FROM events WHERE sequence = 30');
+      database.close();
+      expect(() => openFile(file)).toThrow(/16 are gone, but only 15 were pruned/);
+    });
+
+    it.each([
+      ['of before', 30],
+      ['of now', 61],
+    ])('and notices where a row %s stands under another sequence', (_, sequence) => {
+      const file = formatOne();
+      let log = openFile(file);
+      append(log, { topic: 'orders.new' }, 1070);
+      log.commit(true, []);
+      log.close();
+      const database = openDatabase(file);
+      database.exec(`UPDATE events SET sequence = 62 WHERE sequence = ${sequence}`);
+      database.close();
+      expect(() => {
+        log = openFile(file);
+        readAll(log);
+      }).toThrow(expect.objectContaining({ code: 'STORE_CORRUPT' }));
+    });
   });
 
   it('refuses a write-ahead log with a flipped bit before SQLite drops what is behind it', () => {
@@ -191,7 +250,7 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 24 frames behind it are not/);
+    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 26 frames behind it are not/);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Database } from '../../src/store/driver.js';
 import { IndexKeeper } from '../../src/store/index-keeper.js';
-import { INDEX_BLOCK_EVENTS, openForWriting, readMeta } from '../../src/store/schema.js';
+import { readMeta } from '../../src/store/meta-table.js';
+import { openForWriting } from '../../src/store/schema.js';
+import { INDEX_BLOCK_EVENTS } from '../../src/store/tables.js';
 import { TopicIndexWriter } from '../../src/store/topic-index.js';
 import { TopicTable } from '../../src/store/topic-table.js';
 

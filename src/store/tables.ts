@@ -1,0 +1,111 @@
+/**
+ * The tables of a log.
+ *
+ * - `events`: one row per event, appended in sequence order, nothing else indexed per event.
+ * - `topics`: the names of topics and their totals, which count what lies at or before `through`.
+ * - `names`: types and sources.
+ * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
+ *   as varint differences. Its key begins with the block, so that a sealed block is appended. Under topic 0 are those
+ *   whose publisher gave the id, under -1 hashes of all ids (see `id-index.ts`), under -2 which topics have a row in the block.
+ * - `pruned_blocks`: which sequences were pruned; see `pruned-sequences.ts`.
+ * - `pruned_ids`: ids of publishers' own whose events were pruned while the dedupe window still had them; since format 2.
+ * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
+ * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.
+ */
+
+/** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
+export const INDEX_BLOCK_EVENTS = 16_384;
+
+/** A block of sequences, of the index and of what was pruned. */
+export function blockOf(sequence: number): number {
+  return Math.floor(sequence / INDEX_BLOCK_EVENTS);
+}
+
+/** A batch is at most half an index block. */
+export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
+/** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
+export const ROW_FLAG_SUPPLIED_ID = 1;
+/** `events.flags`, beside the other: the id is the source's own. */
+export const ROW_FLAG_ID_OF_SOURCE = 2;
+
+export const PRUNED_IDS_TABLE = `
+CREATE TABLE pruned_ids (
+  sequence INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  source TEXT,
+  id TEXT NOT NULL,
+  checksum INTEGER NOT NULL
+);
+`;
+
+export const PRUNED_BLOCKS_TABLE = `
+CREATE TABLE pruned_blocks (
+  block INTEGER PRIMARY KEY,
+  bits BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+`;
+
+export const TABLES = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE topics (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  events INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0,
+  first_sequence INTEGER NOT NULL DEFAULT 0,
+  last_sequence INTEGER NOT NULL DEFAULT 0,
+  first_at INTEGER NOT NULL DEFAULT 0,
+  last_at INTEGER NOT NULL DEFAULT 0,
+  pruned_through INTEGER NOT NULL DEFAULT 0,
+  through INTEGER NOT NULL DEFAULT 0,
+  checksum INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE events (
+  sequence INTEGER PRIMARY KEY,
+  recorded_at INTEGER NOT NULL,
+  topic INTEGER NOT NULL,
+  type INTEGER NOT NULL,
+  source INTEGER NOT NULL,
+  checksum INTEGER NOT NULL,
+  flags INTEGER,
+  timestamp INTEGER,
+  id TEXT NOT NULL,
+  correlation_id TEXT,
+  causation_id TEXT,
+  attributes TEXT,
+  payload BLOB NOT NULL
+);
+CREATE TABLE topic_index (
+  block INTEGER NOT NULL,
+  topic INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  sequences BLOB NOT NULL,
+  checksum INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (block, topic)
+) WITHOUT ROWID;
+${PRUNED_IDS_TABLE}
+${PRUNED_BLOCKS_TABLE}
+CREATE TABLE ring_positions (
+  endpoint TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  first_sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE VIEW event_view AS SELECT
+  e.sequence,
+  strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
+  t.name AS topic,
+  y.name AS type,
+  s.name AS source,
+  e.id,
+  e.correlation_id AS correlation,
+  e.attributes,
+  CAST(e.payload AS TEXT) AS payload
+FROM events e
+LEFT JOIN topics t ON t.id = e.topic
+LEFT JOIN names y ON y.id = e.type
+LEFT JOIN names s ON s.id = e.source;
+`;
