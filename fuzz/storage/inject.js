@@ -6,7 +6,7 @@ import { Campaign } from './campaign.js';
 import { judgeLedger } from './judge-ledger.js';
 import { Ledger } from './ledger.js';
 import { compileShim, shimEnvironment } from './shim.js';
-import { SubjectProxy } from './subject-proxy.js';
+import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Lets the disk fail: a process opens a directory, new or left by a kill, publishes, prunes, backs up, publishes again and
@@ -20,7 +20,7 @@ const FAULTS = [
   { error: 'EIO', how: 'always' },
   { error: 'ENOSPC', how: 'always' },
 ];
-const CASE_MS = 60_000;
+const CASE_MS = 120_000;
 
 export async function inject({ count, seed, folder, bases: basesFolder, lanes, say, spoil }) {
   const campaign = new Campaign({ name: 'inject', seed, folder, lanes, say });
@@ -104,8 +104,8 @@ async function playFault({ base, fault }, { marks, proxy }, into, ledger) {
 }
 
 function problemsOf(outcome, ledger) {
-  if (outcome.hung) return [`hung: ${ledger.stages.at(-1) ?? 'before it closed'}`];
-  if (!('value' in outcome)) return [`crashed: ${outcome.died ?? outcome.error}`];
+  const failure = failureOf(outcome, ledger.stages.at(-1) ?? 'before it closed');
+  if (failure !== undefined) return [failure];
   const problems = ledger.errors.filter((text) => text.includes('UNTYPED'));
   for (const [id] of ledger.attempts) {
     if (!ledger.acks.has(id) && !ledger.refusals.has(id)) problems.push(`unsettled: ${id}`);
@@ -117,8 +117,8 @@ function problemsOf(outcome, ledger) {
 }
 
 function judgeOutcome(ledger, outcome, spoil = (observed) => observed) {
-  if (outcome.hung) return ['hung: opened afterwards'];
-  if (!('value' in outcome)) return [`crashed: ${outcome.died ?? outcome.error}`];
+  const failure = failureOf(outcome, 'opened afterwards');
+  if (failure !== undefined) return [failure];
   return judgeLedger(ledger, spoil(outcome.value), () => true);
 }
 

@@ -7,7 +7,7 @@ import { judgeCopy, judgeLedger } from './judge-ledger.js';
 import { Ledger } from './ledger.js';
 import { Random } from './random.js';
 import { compileShim, shimEnvironment } from './shim.js';
-import { SubjectProxy } from './subject-proxy.js';
+import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Kills processes (SIGKILL) at any call to the disk, before it, after it or half way through it, while they open, publish, prune, index,
@@ -37,20 +37,15 @@ const WEIGHTS = {
 };
 const HOW = ['kill', 'killed', 'torn'];
 const AGAIN_MAX = 3;
-const CASE_MS = 60_000;
+const CASE_MS = 120_000;
 
 export async function kill({ count, seed, folder, bases: basesFolder, lanes, say, spoil }) {
   const campaign = new Campaign({ name: 'kill', seed, folder, lanes, say });
   const library = compileShim(folder);
-  const plans = Array.from({ length: count }, (_, number) => draw((seed + number) >>> 0));
-  const names = new Set(plans.map(({ operation }) => operation));
-  const bases = await makeBases(
-    basesFolder,
-    new Set(['killed', ...[...names].map((one) => BASE_OF[one])]),
-  );
+  const operations = operationsOf(count, seed);
+  const bases = await makeBases(basesFolder, new Set(operations.map((one) => BASE_OF[one])));
   const calls = {};
-  for (const one of new Set(['open', ...names]))
-    calls[one] = await countCalls(library, folder, bases, one);
+  for (const one of operations) calls[one] = await countCalls(library, folder, bases, one);
   const lookers = Array.from({ length: lanes }, () => new SubjectProxy());
   let kills = 0;
   await campaign.run(count, {
@@ -74,6 +69,12 @@ export async function kill({ count, seed, folder, bases: basesFolder, lanes, say
 function draw(seed) {
   const random = new Random(seed);
   return { operation: random.pickWeighted(WEIGHTS), random };
+}
+
+/** Whatever is killed may be opened again. */
+function operationsOf(count, seed) {
+  const drawn = Array.from({ length: count }, (_, n) => draw((seed + n) >>> 0).operation);
+  return [...new Set(['open', ...drawn])];
 }
 
 async function countCalls(library, folder, bases, operation) {
@@ -157,9 +158,8 @@ class KillCase {
 
   async #look(looker, dir, judge) {
     const outcome = await looker.ask('observe', { dir, depth: 'logs' }, CASE_MS);
-    if (outcome.hung) return ['hung: opened afterwards'];
-    if (!('value' in outcome)) return [`crashed: ${outcome.died ?? outcome.error}`];
-    return judge(outcome.value);
+    const failure = failureOf(outcome, 'opened afterwards');
+    return failure === undefined ? judge(outcome.value) : [failure];
   }
 }
 

@@ -5,7 +5,7 @@ import { Campaign } from './campaign.js';
 import { damage } from './damage.js';
 import { judgeDamage } from './judge-damage.js';
 import { Random } from './random.js';
-import { SubjectProxy } from './subject-proxy.js';
+import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Damages copies of whole directories, and looks at each in all ways of reading: see `damage.js` and `judge-damage.js`.
@@ -13,7 +13,7 @@ import { SubjectProxy } from './subject-proxy.js';
  */
 const WEIGHTS = { closed: 30, killed: 38, pruned: 31, indexed: 1 };
 const BUS_SHARE = 1 / 40;
-const CASE_MS = 30_000;
+const CASE_MS = 120_000;
 
 export async function mutate({
   count,
@@ -70,8 +70,7 @@ function namesNeeded(count, seed) {
 }
 
 function judgeOutcome(truth, outcome, spoil) {
-  if (outcome.hung) return { verdict: 'hung', silent: ['it hangs'] };
-  if (outcome.died) return { verdict: 'crashed', silent: [outcome.died] };
-  if (outcome.error) return { verdict: 'crashed', silent: [outcome.error] };
-  return judgeDamage(truth, spoil(outcome.value));
+  const failure = failureOf(outcome, 'looked at');
+  if (failure === undefined) return judgeDamage(truth, spoil(outcome.value));
+  return { verdict: failure.split(':')[0], silent: [failure] };
 }

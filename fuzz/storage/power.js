@@ -8,7 +8,7 @@ import { writeImage } from './power-cut.js';
 import { Random } from './random.js';
 import { changesOf } from './record.js';
 import { compileShim, shimEnvironment } from './shim.js';
-import { SubjectProxy } from './subject-proxy.js';
+import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
  * Cuts the power: a process works on a disk that keeps a record (`disk.c`); images are made of what the disk may hold at any
@@ -19,7 +19,7 @@ import { SubjectProxy } from './subject-proxy.js';
 const IMAGES_PER_RECORD = 50;
 const ROUNDS = 14;
 const WORK_MS = 120_000;
-const CASE_MS = 30_000;
+const CASE_MS = 120_000;
 const ANOTHER_BOOT = '00000000-0000-4000-8000-000000000001\n';
 
 export async function power({ count, seed, folder, say, recording, forgets }) {
@@ -96,10 +96,8 @@ function cut({ changes, root }, into, random) {
 }
 
 function judgeImage(ledger, outcome) {
-  if (outcome.hung) return { verdict: 'hung', problems: ['it hangs'] };
-  if (!('value' in outcome)) {
-    return { verdict: 'crashed', problems: [outcome.died ?? outcome.error] };
-  }
+  const failure = failureOf(outcome, 'opened');
+  if (failure !== undefined) return { verdict: failure.split(':')[0], problems: [failure] };
   const observed = outcome.value;
   const problems = judgeLedger(ledger, observed, ({ durability }) => durability === 'synced');
   if (problems.length > 0) return { verdict: problems[0].split(':')[0], problems };

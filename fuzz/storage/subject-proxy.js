@@ -78,6 +78,13 @@ export class SubjectProxy {
   }
 }
 
+/** Why there is no value in what was answered, if there is none. `doing`: what was asked. */
+export function failureOf(outcome, doing) {
+  if (outcome.hung) return `hung: ${doing}`;
+  if ('value' in outcome) return undefined;
+  return `crashed: ${doing}: ${outcome.died ?? outcome.error}`;
+}
+
 async function answerOf(child, id, signal) {
   for (;;) {
     const [message] = await once(child, 'message', { signal });
