@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   vocabulary: [],
   collections: [],
   // Node's and a browser's; `#async-context` chooses.
-  'async-context': [],
+  'async-context': ['protocol/errors'],
   // What every thread that we start has in common.
   threads: [],
   record: ['protocol'],
@@ -59,7 +59,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
   gateway: ['protocol', 'collections', 'main', 'auth'],
-  client: ['protocol', 'collections', 'async-context/context'],
+  client: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
   dashboard: ['protocol', 'client'],
   // `verify` and `reshard` work on a directory that no bus has open.
   cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],

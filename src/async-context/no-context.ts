@@ -6,7 +6,7 @@ import type { RunInContext } from './context.js';
  */
 let current: object | undefined;
 
-export const captureContext = (): RunInContext => captureHandlerContext(current);
+export const captureContext = (): RunInContext => captureHandlerContext(undefined);
 
 /** The same for the handler of `owner`: calls within it find the owner by `handlerOwner`. */
 export const captureHandlerContext = (owner: object | undefined): RunInContext =>

@@ -10,29 +10,13 @@ import {
 const hasSnapshots = typeof AsyncLocalStorage?.snapshot === 'function';
 
 /**
- * Since Node 24 a storage costs nothing per promise. Before, one that is in use slows down every promise of the process
- * (100,000 publishes took a quarter longer), so handlers are told apart there as in a browser.
- */
-const STORAGE_IS_FREE_SINCE = 24;
-const owners =
-  hasSnapshots && Number.parseInt(process.versions.node, 10) >= STORAGE_IS_FREE_SINCE
-    ? new AsyncLocalStorage<object>()
-    : undefined;
-
-/**
  * The async context (what `AsyncLocalStorage` holds) of the caller, kept for calls that come later from an event loop's
  * socket or port, which have that of whoever opened it. Costs about 0.2 µs a call; a batch of events is one.
  */
-export const captureContext = (): RunInContext => captureHandlerContext(handlerOwner());
+export const captureContext = (): RunInContext => captureHandlerContext(undefined);
 
-/** The same for the handler of `owner`: what it calls, awaits and starts finds the owner by `handlerOwner`. */
-export const captureHandlerContext = (owner: object | undefined): RunInContext => {
-  if (!hasSnapshots) return captureCallOnly(owner);
-  if (owners === undefined) return within(owner, AsyncLocalStorage.snapshot());
-  return owner === undefined
-    ? AsyncLocalStorage.snapshot()
-    : owners.run(owner, () => AsyncLocalStorage.snapshot());
-};
+/** The same for the handler of `owner`: until it awaits something, its calls find the owner by `handlerOwner`. */
+export const captureHandlerContext = (owner: object | undefined): RunInContext =>
+  hasSnapshots ? within(owner, AsyncLocalStorage.snapshot()) : captureCallOnly(owner);
 
-/** Whose handler this call comes from, as far as can be told. */
-export const handlerOwner = (): object | undefined => owners?.getStore() ?? ownerOfCall();
+export const handlerOwner = ownerOfCall;

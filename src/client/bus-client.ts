@@ -1,3 +1,4 @@
+import { assertMayDrain } from '../async-context/drain-in-handler.js';
 import type {
   BusApi,
   BusStats,
@@ -250,7 +251,7 @@ export class BusClient implements BusApi {
    * server.
    */
   async drain(): Promise<void> {
-    for (const one of this.#subscriptions.values()) one.assertMayDrain();
+    assertMayDrain([...this.#subscriptions.values()].map(({ drained }) => drained));
     await this.#outbox.emptied();
     await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
   }

@@ -1,4 +1,5 @@
-import { captureHandlerContext, handlerOwner } from '#async-context';
+import { captureHandlerContext } from '#async-context';
+import type { Drained } from '../async-context/drain-in-handler.js';
 import { Deque } from '../collections/deque.js';
 import type { EventHandler } from '../protocol/bus-api.js';
 import type { Event } from '../protocol/event.js';
@@ -53,6 +54,7 @@ export class Delivery<P> {
   #pending = 0;
   #marks = 0;
   #isHandling = false;
+  #handling: Promise<void> | undefined;
   #isFinished = false;
   #failure: Error | undefined;
 
@@ -131,9 +133,10 @@ export class Delivery<P> {
     this.#current = undefined;
   }
 
-  /** The caller is the handler, and `emptied` would wait for its end. */
-  get isCalledByHandler(): boolean {
-    return !this.#isFinished && handlerOwner() === this;
+  /** What a `drain()` has to know of its handler. */
+  get handler(): Omit<Drained, 'id'> {
+    const isHandling = this.#isHandling && !this.#isFinished;
+    return { owner: this, isHandling, handling: isHandling ? this.#handling : undefined };
   }
 
   /** Resolves when nothing waits and no handler is at work, or it is over. */
@@ -172,7 +175,7 @@ export class Delivery<P> {
         const answer = handler(item.event);
         // Whatever a handler without types returns, `null` too; a thenable is made a promise, which settles once.
         if (typeof answer?.then === 'function') {
-          Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
+          this.#handling = Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
           return;
         }
         this.settle();
@@ -187,12 +190,14 @@ export class Delivery<P> {
 
   readonly #handled = (): void => {
     this.#isHandling = false;
+    this.#handling = undefined;
     this.settle();
     this.flush();
   };
 
   readonly #handlerFailed = (error: unknown): void => {
     this.#isHandling = false;
+    this.#handling = undefined;
     // Not consumed: whoever resumes from the cursor gets it again.
     this.#current = undefined;
     this.#host.onHandlerFailed(errorOf(error));

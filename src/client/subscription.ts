@@ -1,3 +1,4 @@
+import { assertMayDrain, type Drained } from '../async-context/drain-in-handler.js';
 import { loopIterator } from '../collections/loop-iterator.js';
 import type {
   EventHandler,
@@ -5,7 +6,6 @@ import type {
   Subscription,
   SubscriptionEvents,
 } from '../protocol/bus-api.js';
-import { drainInHandler } from '../protocol/drain-in-handler.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
@@ -154,13 +154,13 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.#finish();
   }
 
-  /** @throws BusError `DRAIN_IN_HANDLER` to its own handler, whose end a `drain()` would wait for */
-  assertMayDrain(): void {
-    if (this.#delivery.isCalledByHandler) throw drainInHandler(this.id);
+  /** What a `drain()` has to know of it. */
+  get drained(): Drained {
+    return { id: this.id, ...this.#delivery.handler };
   }
 
   async drain(): Promise<void> {
-    this.assertMayDrain();
+    assertMayDrain([this.drained]);
     await this.#leave();
     this.#intake.flush();
     await this.#delivery.emptied();

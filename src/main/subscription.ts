@@ -3,7 +3,8 @@
  * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
-import { captureHandlerContext, handlerOwner } from '../async-context/node-context.js';
+import { assertMayDrain, type Drained } from '../async-context/drain-in-handler.js';
+import { captureHandlerContext } from '../async-context/node-context.js';
 import { Deque } from '../collections/deque.js';
 import { loopIterator } from '../collections/loop-iterator.js';
 import {
@@ -13,7 +14,6 @@ import {
   STATE_GAP,
   STATE_LIVE,
 } from '../link/link-records.js';
-import { drainInHandler } from '../protocol/drain-in-handler.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../protocol/filter.js';
@@ -48,6 +48,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly #run = captureHandlerContext(this);
   #dropped = 0;
   #isHandling = false;
+  #handling: Promise<void> | undefined;
   #isCaughtUp = false;
   #isFinished = false;
   #failure: BusError | Error | undefined;
@@ -122,13 +123,15 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#finish();
   }
 
-  /** @throws BusError `DRAIN_IN_HANDLER` to its own handler, whose end a `drain()` would wait for */
-  assertMayDrain(): void {
-    if (!this.#isFinished && handlerOwner() === this) throw drainInHandler(this.id);
+  /** What a `drain()` has to know of it. */
+  get drained(): Drained {
+    const isHandling = this.#isHandling && !this.#isFinished;
+    const handling = isHandling ? this.#handling : undefined;
+    return { id: this.id, owner: this, isHandling, handling };
   }
 
   async drain(): Promise<void> {
-    this.assertMayDrain();
+    assertMayDrain([this.drained]);
     if (!this.ended) await this.#leave();
     await this.#when(() => this.#queue.length === 0 && !this.#isHandling);
     this.#finish();
@@ -265,7 +268,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
         const answer = handler(this.#queue.take());
         // Whatever a handler without types returns, `null` too; a thenable is made a promise, which settles once.
         if (typeof answer?.then === 'function') {
-          Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
+          this.#handling = Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
           return;
         }
         this.#settle();
@@ -280,12 +283,14 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   readonly #handled = (): void => {
     this.#isHandling = false;
+    this.#handling = undefined;
     this.#settle();
     this.flush();
   };
 
   readonly #handlerFailed = (error: unknown): void => {
     this.#isHandling = false;
+    this.#handling = undefined;
     // Not consumed: whoever resumes from the cursor gets it again.
     this.fail(errorOf(error));
   };

@@ -1,3 +1,4 @@
+import { assertMayDrain } from '../async-context/drain-in-handler.js';
 /**
  * All subscriptions of one endpoint: puts them into the shards, gives them what arrives, and says them again to a shard
  * whose thread was replaced. Used by the endpoint's thread alone.
@@ -103,7 +104,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   /** @throws BusError `DRAIN_IN_HANDLER` to a handler of any of these, which `whenConsumed` would wait for */
   assertMayDrain(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.assertMayDrain();
+    assertMayDrain([...this.#subscriptions.values()].map(({ drained }) => drained));
   }
 
   /** Resolves once all have consumed, or passed over, everything up to these positions. */

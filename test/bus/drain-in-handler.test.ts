@@ -10,12 +10,29 @@ import { Gate, until, within } from './support/wait.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Before Node 24 a handler's calls are known as its own until it awaits something: see `src/async-context`. */
-const SEES_BEYOND_AWAIT = Number.parseInt(process.versions.node, 10) >= 24;
 const MOMENTS: readonly (readonly [string, () => Promise<void> | undefined])[] = [
   ['at once', () => undefined],
-  ...(SEES_BEYOND_AWAIT ? [['after it has awaited something', turn] as const] : []),
+  ['after it has awaited something', turn],
+  ['after a timer', () => new Promise((resolve) => setTimeout(resolve, 1))],
 ];
+
+type Drain = () => Promise<void>;
+const later = async (drain: Drain): Promise<void> => {
+  await turn();
+  await drain();
+};
+/** How a handler may wait for a call that is not its own. */
+const DETOURS: Record<string, (drain: Drain) => Promise<unknown>> = {
+  'a function of its own': later,
+  'one of several': (drain) => Promise.all([turn(), later(drain)]),
+  'the first of several': (drain) => Promise.race([later(drain), new Promise(() => {})]),
+  'a chain without await': (drain) => turn().then(turn).then(drain),
+  'a loop': async (drain) => {
+    for await (const _ of [turn()]) await drain();
+  },
+  'a promise that is made by hand': (drain) =>
+    new Promise<void>((resolve, reject) => void turn().then(drain).then(resolve, reject)),
+};
 
 const input = (payload: number, topic = 'a') => ({ topic, type: 't', payload });
 
@@ -70,6 +87,31 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
       }
     });
   }
+
+  test.each(Object.keys(DETOURS))('a drain that it awaits by %s is refused', async (detour) => {
+    const bus = await openTestBus({ shards: 1 });
+    const endpoint = await places[place]!(bus);
+    const act = (): Promise<unknown> => DETOURS[detour]!(() => endpoint.drain());
+    const { told } = await inHandler(bus, endpoint, turn, act);
+    expect(told).toBe('DRAIN_IN_HANDLER');
+  });
+
+  test('a drain that it starts and does not await waits for it', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const endpoint = await places[place]!(bus);
+    let drained: Promise<string> | undefined;
+    const act = async (): Promise<void> => {
+      drained = later(() => endpoint.drain()).then(
+        () => 'drained',
+        (error: BusError) => error.code,
+      );
+      await turn();
+    };
+    const { told, seen } = await inHandler(bus, endpoint, turn, act);
+    expect(told).toBe('done');
+    expect(await within('the drain', drained!)).toBe('drained');
+    expect(seen).toEqual([1, 2, 3]);
+  });
 
   test('unsubscribing and closing do what they say', async () => {
     const bus = await openTestBus({ shards: 2 });
