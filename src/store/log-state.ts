@@ -14,7 +14,7 @@ import { readMeta } from './meta-table.js';
 import { openForReading, PAGE_BYTES, readHead, shardFile } from './schema.js';
 import { storeError } from './store-errors.js';
 import { type Reserved, readUnflushedLimit } from './unflushed-limit.js';
-import { assertWalIsSound } from './wal-scan.js';
+import { assertWalIsSound, type WalScan } from './wal-scan.js';
 
 /**
  * In which state a log was left, judged before anybody writes to it, and whether its history can go on from there. The states,
@@ -66,10 +66,10 @@ function examine(file: string, manifest: Manifest, shard: number): LogState {
     );
   }
   const reserved = readUnflushedLimit(file);
-  assertWalIsSound(file, mark, reserved);
+  const wal = assertWalIsSound(file, mark, reserved);
   const database = openForReading(file, shard);
   try {
-    return judge(new Evidence(database, file, manifest, shard, mark, reserved));
+    return judge(new Evidence(database, file, manifest, shard, mark, reserved, wal));
   } finally {
     database.close();
   }
@@ -106,6 +106,7 @@ class Evidence {
     readonly shard: number,
     readonly mark: Mark | undefined,
     readonly reserved: Reserved | undefined,
+    readonly wal: WalScan | undefined,
   ) {
     this.head = readHead(database);
     this.directory = readMeta(database, META_DIRECTORY);
@@ -137,6 +138,13 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
   const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   if (wal < WAL_BYTES_LEAST && log.manifest.backup === undefined) {
     return { from: head + 1, reason: 'its write-ahead log is gone' };
+  }
+  // The mark may be an older copy, and no failed commit need have left them: they may have been shown.
+  if (log.wal?.broken?.isPastTransaction === true) {
+    return {
+      from: head + 1,
+      reason: 'transactions lie behind a damaged frame of its write-ahead log',
+    };
   }
   const isReserved =
     reserved !== undefined &&

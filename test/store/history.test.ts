@@ -7,7 +7,7 @@ import { continueHistory, endNew, newEpoch, openManifest } from '../../src/store
 import { openDatabase } from '../../src/store/driver.js';
 import { identityOf } from '../../src/store/log-state.js';
 import { type Manifest, readManifest } from '../../src/store/manifest.js';
-import { markFile } from '../../src/store/mark.js';
+import { MarkWriter, markFile, readMark } from '../../src/store/mark.js';
 import { PAGE_BYTES, shardFile } from '../../src/store/schema.js';
 import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
 import { readUnflushedLimit, unflushedFile } from '../../src/store/unflushed-limit.js';
@@ -90,6 +90,18 @@ describe('after the death of the process', () => {
     truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
     expect(errors(dir)).not.toEqual([]);
     expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
+  });
+
+  it('transactions behind a damaged frame end the epoch, whatever an older mark says', () => {
+    const { dir, manifest } = killed(20, 0);
+    const file = markFile(shardFile(dir, 0));
+    const writer = new MarkWriter(file, { ...readMark(file)!, lostHead: 0 });
+    writer.write(1, true, 1);
+    writer.close();
+    const bytes = readFileSync(walOf(dir));
+    bytes[32 + 12 * WAL_FRAME + 5000]! ^= 1;
+    writeFileSync(walOf(dir), bytes);
+    expect(reasonOf(dir, manifest)).toMatch(/transactions lie behind a damaged frame/);
   });
 
   it('write-ahead log and mark that are both gone end the epoch', () => {
