@@ -103,7 +103,8 @@ export class PublishBatch {
     refusing: Refusing | undefined = undefined,
   ): void {
     this.#refusing = refusing;
-    this.#recordedAt = Math.max(this.#clock.now(), this.#log.lastRecordedAt);
+    this.#recordedAt = this.#log.lastRecordedAt;
+    this.#clock.now();
     this.#firstNew = this.#log.head + 1;
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
@@ -212,6 +213,8 @@ export class PublishBatch {
       this.#count(ACK_REFUSED, 0);
       return undefined;
     }
+    // Not once for all: what is published while others are taken is recorded no earlier than it was published.
+    this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
     const { flags } = view;
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
     if ((flags & EVENT_FLAG_PERSIST) === 0) this.#takeEphemeral(view);

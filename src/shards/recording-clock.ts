@@ -64,6 +64,9 @@ export class RecordingClock {
   /** Uptime less monotonic time: what the machine has slept, and a constant. */
   #slept: number;
   #recorded: number;
+  /** The wall clock at the last reading, and what was recorded then. */
+  #wall = 0;
+  #whole = 0;
   #readAt: number;
 
   /** `lastRecordedAt`: of the log's newest event. */
@@ -85,13 +88,20 @@ export class RecordingClock {
   /** ms since 1970, whole; never less than before. */
   now(): number {
     const elapsed = this.#sources.elapsed();
-    this.#judge(this.#sources.wall() - elapsed, elapsed);
+    this.#wall = this.#sources.wall();
+    this.#judge(this.#wall - elapsed, elapsed);
     const believed = elapsed + this.#offset;
     const caughtUp = this.#recorded + (elapsed - this.#readAt) / CLOCK_CATCH_UP_DIVISOR;
     this.#recorded = believed >= this.#recorded ? believed : Math.max(caughtUp, believed);
     this.#readAt = elapsed;
     // The sum of two fractions may miss the whole number that the wall clock showed.
-    return Math.floor(this.#recorded + 1e-3);
+    this.#whole = Math.floor(this.#recorded + 1e-3);
+    return this.#whole;
+  }
+
+  /** The same for each of many events: looked at closely only where the wall clock shows another millisecond. */
+  nowForNext(): number {
+    return this.#sources.wall() === this.#wall ? this.#whole : this.now();
   }
 
   /** What is to be judged by its age is judged at this time: one step alone makes nothing old. */
