@@ -7,6 +7,11 @@ import { CREDIT_BYTES } from '../protocol/limits.js';
 export interface Asker {
   /** What a shard may have sent to one of its subscriptions and not seen consumed. */
   readonly creditBytes: number;
+  /**
+   * Its handlers may take any time, so what they are handed is cut into turns. Those of a gateway only write frames, and connections
+   * that are handed the same events in one turn share them: in turns of their own, each would have frames of its own.
+   */
+  readonly takesTurns: boolean;
   /** Nobody waits for an answer any more. */
   readonly isGone: boolean;
   /** Looks into a log, for so many bytes at most, when it is this asker's turn and it has room. */
@@ -17,6 +22,7 @@ export interface Asker {
 
 export const ITSELF: Asker = {
   creditBytes: CREDIT_BYTES,
+  takesTurns: true,
   isGone: false,
   look: (_bytesMax, look) => look(),
   hold: () => {},

@@ -327,7 +327,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   /** There is an event, and time for it; if there is no time, it is handed out in the next turn. */
   #mayHandOut(): boolean {
     if (this.#queue.length === 0) return false;
-    if (this.#host.hasTime()) return true;
+    if (!this.asker.takesTurns || this.#host.hasTime()) return true;
     this.#host.postpone(this as BusSubscription);
     return false;
   }

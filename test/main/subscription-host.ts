@@ -1,3 +1,4 @@
+import type { Asker } from '../../src/main/asker.js';
 import { parseSubscribeOptions } from '../../src/main/options.js';
 import { BusSubscription } from '../../src/main/subscription.js';
 import type { SubscriptionHost } from '../../src/main/subscription-host.js';
@@ -28,9 +29,9 @@ export class FakeHost implements SubscriptionHost {
     this.reported.push(error);
   }
 
-  subscribe(handler?: EventHandler, options?: SubscribeOptions): BusSubscription {
+  subscribe(handler?: EventHandler, options?: SubscribeOptions, asker?: Asker): BusSubscription {
     const parsed = parseSubscribeOptions(options);
-    return new BusSubscription(1, parseFilter('*'), parsed, 1, this, handler);
+    return new BusSubscription(1, parseFilter('*'), parsed, 1, this, handler, asker);
   }
 }
 

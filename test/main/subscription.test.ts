@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ITSELF } from '../../src/main/asker.js';
 import type { Event } from '../../src/protocol/event.js';
 import { watch, within } from '../bus/support/wait.js';
 import { eventOf, FakeHost } from './subscription-host.js';
@@ -11,6 +12,18 @@ function give(subscription: ReturnType<FakeHost['subscribe']>, ...sequences: num
   }
   subscription.flush();
 }
+
+test.each([
+  ['a program waits for the next turn', true, []],
+  ['a gateway, which shares frames within a turn, gets everything at once', false, [1, 2, 3]],
+])('where the turn is over, a handler of %s', (_, takesTurns, expected) => {
+  const host = new FakeHost();
+  host.hasTime = () => false;
+  const seen: unknown[] = [];
+  const handler = ({ sequence }: Event): void => void seen.push(sequence);
+  give(host.subscribe(handler, {}, { ...ITSELF, takesTurns }), 1, 2, 3);
+  expect(seen).toEqual(expected);
+});
 
 describe('an iterator', () => {
   test('asked for several events at once has done with each when it gives the next', async () => {

@@ -226,6 +226,7 @@ export class Budget {
     const { bytes } = this;
     return {
       creditBytes,
+      takesTurns: false,
       get isGone() {
         return budget.#isClosed;
       },
