@@ -36,7 +36,12 @@ export class DeliveryLoop {
     this.#park();
   }
 
+  /** Looks at the rings now; where the next turn is due anyway, it is not had twice before timers and sockets have theirs. */
   run(): void {
+    if (!this.#isScheduled) this.#turn();
+  }
+
+  #turn(): void {
     if (this.#isRunning || this.#isStopped) return;
     this.#isRunning = true;
     try {
@@ -58,7 +63,7 @@ export class DeliveryLoop {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.run();
+      this.#turn();
     });
   }
 
