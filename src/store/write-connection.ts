@@ -29,6 +29,8 @@ const CHECKPOINT_OVERDUE = 4;
 const WAL_FRAME_BYTES = PAGE_BYTES + 24;
 /** A log that has grown to so many frames waits for a moment without readers, to start anew. */
 const RESTART_FRAMES = 1024;
+/** After a try that met a reader it grows by so much before the next one, and by twice as much after each further try. */
+const RESTART_RETRY_FRAMES = RESTART_FRAMES / 8;
 /** That long: several times what a reader takes for a page, and far less than it takes for a backup. */
 const RESTART_WAIT_MS = 100;
 /** Where there was no room for the reserve, it is tried again this often. */
@@ -67,6 +69,7 @@ export class WriteConnection {
   /** Those of them that the last checkpoint could not take, since a reader still needed older ones. */
   #framesHeld = 0;
   #restartFrames = RESTART_FRAMES;
+  #retryFrames = RESTART_RETRY_FRAMES;
   /** Whether the connection is in `synchronous=FULL`. */
   #isFull = true;
   #wasSynced = true;
@@ -246,14 +249,17 @@ export class WriteConnection {
   /**
    * Waits until no reader needs the WAL: under readers that overlap there is no such moment by itself. New ones are let in
    * and read the file alone, those that are under way end with their page. One that reads for long, as a backup does, is
-   * not waited for; the WAL then grows as much again before the next try.
+   * not waited for, nor is one that is kept from going on: the WAL then grows before the next try, by more each time, so that a
+   * backup costs few waits.
    */
   #restartWal(before: number): void {
     this.database.pragma(`busy_timeout = ${RESTART_WAIT_MS}`);
     try {
       const [isBusy, frames, copied] = this.#restart.get() ?? [1, 0, 0];
       this.#walFrames = Math.max(0, frames - copied);
-      this.#restartFrames = RESTART_FRAMES + (isBusy === 1 ? before : 0);
+      const hasMetReader = isBusy === 1;
+      this.#restartFrames = hasMetReader ? before + this.#retryFrames : RESTART_FRAMES;
+      this.#retryFrames = hasMetReader ? this.#retryFrames * 2 : RESTART_RETRY_FRAMES;
     } finally {
       this.database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
     }

@@ -204,7 +204,13 @@ describe('a shard that cannot start again', () => {
       expect(error.message).toMatch(
         /unable to open|not a database|corrupt|directory|malformed|replaced/i,
       );
-      await refused(() => worker.publish({ ...input(0), topic: lost }), 'STORE_FAILED');
+      // Until the worker is told, it hands what it publishes to a shard that is no more.
+      await until('the worker knows', async () => {
+        const publish = () => worker.publish({ ...input(0), topic: lost });
+        return (
+          (await refused(publish, ['STORE_FAILED', 'PUBLISH_UNKNOWN'])).code === 'STORE_FAILED'
+        );
+      });
       await refused(() => bus.tryPublish({ ...input(0), topic: lost }), 'STORE_FAILED');
       expect(await bus.publish({ ...input(0), topic: kept })).toMatchObject({ shard: 1 });
       await live.count(1);
