@@ -318,6 +318,15 @@ int unlink(const char *path) {
   if (!watches(path)) return REAL(unlink)(path);
   CHANGE('U', "remove", path, REAL(unlink)(path), note('U', path, 0, 0, 0, 0, 0))
 }
+/* Node 24 removes files by these two. */
+int remove(const char *path) {
+  if (!watches(path)) return REAL(remove)(path);
+  CHANGE('U', "remove", path, REAL(remove)(path), note('U', path, 0, 0, 0, 0, 0))
+}
+int unlinkat(int directory, const char *path, int flags) {
+  if (directory != AT_FDCWD || flags != 0 || !watches(path)) return REAL(unlinkat)(directory, path, flags);
+  CHANGE('U', "remove", path, REAL(unlinkat)(directory, path, flags), note('U', path, 0, 0, 0, 0, 0))
+}
 int mkdir(const char *path, mode_t mode) {
   if (!watches(path)) return REAL(mkdir)(path, mode);
   CHANGE('D', "mkdir", path, REAL(mkdir)(path, mode), note('D', path, 0, 0, 0, 0, 0))
