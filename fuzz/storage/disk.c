@@ -292,7 +292,7 @@ static int flush_watched(int fd, int (*flush)(int)) {
   uint64_t inode = inode_of(fd);
   note('f', path, 0, inode, 0, 0, 0);
   pthread_mutex_unlock(&mutex);
-  /* What others write meanwhile is not in it. */
+  /* A flush takes its time, and what others write meanwhile is not in it. */
   usleep(100);
   pthread_mutex_lock(&mutex);
   note('F', path, 0, inode, 0, 0, 0);

@@ -1,10 +1,9 @@
-import { cpSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Bus, Gap } from '../../src/main/bus.js';
 import { Collector, gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
-import { publish } from './support/rolled-back.js';
+import { publish, rolledBack } from './support/rolled-back.js';
 import { until, within } from './support/wait.js';
 
 /**
@@ -35,21 +34,7 @@ function listen(bus: Bus, after: string): { told: string[]; gaps: Gap[] } {
 
 describe('a shard file put back from an older copy', () => {
   test('begins a new epoch, and tells who was further of the gap', async () => {
-    const dir = temporaryDirectory();
-    const copy = temporaryDirectory();
-    let bus = await openTestBus({ dir, shards: 1 });
-    await publish(bus, 'old', 10);
-    await bus.close();
-    cpSync(dir, copy, { recursive: true });
-    bus = await openTestBus({ dir });
-    await publish(bus, 'lost', 10);
-    const further = await readAll(bus, 20);
-    const { epoch } = bus;
-    await bus.close();
-    for (const suffix of ['-wal', '-shm'])
-      rmSync(join(dir, `shard-000.db${suffix}`), { force: true });
-    cpSync(join(copy, 'shard-000.db'), join(dir, 'shard-000.db'));
-    bus = await openTestBus({ dir });
+    const { bus, further, epoch } = await rolledBack();
     expect(bus.epoch).not.toBe(epoch);
     await publish(bus, 'new', 15);
     const { told, gaps } = listen(bus, further);
