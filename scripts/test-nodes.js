@@ -5,10 +5,12 @@
  *
  * `--part` runs what depends on the Node most: SQLite, threads, shared memory, sockets, the built package.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { nodeBinary } from './node-binary.js';
 
@@ -36,7 +38,8 @@ const named = ownArguments.filter((argument) => argument !== '--part');
 const ownMajor = process.versions.node.split('.')[0];
 const versions = named.length > 0 ? named : SUPPORTED.filter((major) => major !== ownMajor);
 
-const results = versions.map((version) => ({ version, ...testOn(version) }));
+const results = [];
+for (const version of versions) results.push({ version, ...(await testOn(version)) });
 console.log('\nThe suites on each Node:');
 for (const { version, node, told } of results) console.log(`  ${node ?? `v${version}`}  ${told}`);
 process.exitCode = results.every(({ isGood }) => isGood) ? 0 : 1;
@@ -46,13 +49,11 @@ function split(given) {
   return at < 0 ? [given, []] : [given.slice(0, at), given.slice(at + 1)];
 }
 
-function testOn(version) {
+async function testOn(version) {
   const binary = nodeBinary(version);
   const env = { ...process.env, PATH: [dirname(binary), process.env.PATH].join(delimiter) };
   const folder = mkdtempSync(join(tmpdir(), `millrace-node-${version}-`));
-  const run = (command, args) =>
-    spawnSync(command, args, { cwd: folder, env, encoding: 'utf8', maxBuffer: 2 ** 30 });
-  const node = run(binary, ['--version']).stdout.trim();
+  const node = spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout.trim();
   console.log(`\n== ${node}, in ${folder}`);
   try {
     copyProject(folder);
@@ -63,9 +64,7 @@ function testOn(version) {
       ['npm', 'run', '--silent', 'build'],
       ['npx', 'vitest', 'run', ...part, ...vitestArguments],
     ]) {
-      const { status, stdout, stderr } = run(command, args);
-      const counts = /^Tests: .*$/m.exec(stdout)?.[0];
-      if (status !== 0) process.stdout.write(`${stdout}\n${stderr}\n`);
+      const { status, counts } = await run(command, args, { cwd: folder, env });
       if (status !== 0)
         return { node, isGood: false, told: counts ?? `failed: ${command} ${args[0]}` };
       if (counts !== undefined) return { node, isGood: true, told: counts };
@@ -74,6 +73,19 @@ function testOn(version) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Shows the command's output as it comes, and picks out the suite's own line of counts. */
+async function run(command, args, options) {
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = once(child, 'exit');
+  let counts;
+  for await (const line of createInterface({ input: child.stdout })) {
+    console.log(line);
+    if (line.startsWith('Tests: ')) counts = line;
+  }
+  const [status] = await exit;
+  return { status, counts };
 }
 
 /** What git knows or would add, as it stands. */
