@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { BusError } from '../protocol/errors.js';
 import { RATED_PRINCIPALS_MAX } from '../protocol/limits.js';
+import { clientNetwork } from './client-network.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { TokenBucket } from './token-bucket.js';
 
@@ -169,5 +170,5 @@ function rateOf(rates: PrincipalRates, action: Action): number | undefined {
 
 /** Who shares a rate. */
 export function keyOf({ id, isAnonymous }: Principal, address: string): string {
-  return isAnonymous ? `${id}@${address}` : id;
+  return isAnonymous ? `${id}@${clientNetwork(address)}` : id;
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { clientNetwork } from '../auth/client-network.js';
 import { BusError } from '../protocol/errors.js';
 import { quote } from '../protocol/quote.js';
 import { AddressRates } from './budget/address-rates.js';
@@ -45,7 +46,7 @@ export interface Place {
 export class Admission {
   readonly #settings: GatewaySettings;
   readonly #isLocalOnly: boolean;
-  readonly #byAddress = new Map<string, { open: number; unidentified: number }>();
+  readonly #byNetwork = new Map<string, { open: number; unidentified: number }>();
   readonly #rates: AddressRates;
   #open = 0;
   #unidentified = 0;
@@ -114,8 +115,9 @@ export class Admission {
   enter(address: string, isIdentified: boolean): Place {
     this.#checkRate(address);
     this.#checkRoom(address, isIdentified);
-    const counts = this.#byAddress.get(address) ?? { open: 0, unidentified: 0 };
-    this.#byAddress.set(address, counts);
+    const network = clientNetwork(address);
+    const counts = this.#byNetwork.get(network) ?? { open: 0, unidentified: 0 };
+    this.#byNetwork.set(network, counts);
     counts.open++;
     this.#open++;
     if (!isIdentified) {
@@ -135,7 +137,7 @@ export class Admission {
       hasLeft = true;
       identified();
       this.#open--;
-      if (--counts.open === 0) this.#byAddress.delete(address);
+      if (--counts.open === 0) this.#byNetwork.delete(network);
     };
     return { address, identified, leave };
   }
@@ -147,14 +149,15 @@ export class Admission {
       const message = `the server has ${maxConnections} connections, which is the limit`;
       throw new Refusal(503, 'LIMIT_EXCEEDED', message, { maxConnections });
     }
-    const { open, unidentified } = this.#byAddress.get(address) ?? { open: 0, unidentified: 0 };
+    const network = clientNetwork(address);
+    const { open, unidentified } = this.#byNetwork.get(network) ?? { open: 0, unidentified: 0 };
     if (open >= maxConnectionsPerAddress) {
-      const message = `${address} has ${maxConnectionsPerAddress} connections, which is the limit`;
+      const message = `${network} has ${maxConnectionsPerAddress} connections, which is the limit`;
       throw new Refusal(429, 'LIMIT_EXCEEDED', message, { maxConnectionsPerAddress });
     }
     if (isIdentified) return;
     if (unidentified >= maxUnauthenticatedPerAddress) {
-      const message = `${address} has ${unidentified} connections that have not authenticated`;
+      const message = `${network} has ${unidentified} connections that have not authenticated`;
       throw new Refusal(429, 'LIMIT_EXCEEDED', message, { maxUnauthenticatedPerAddress });
     }
     if (this.#unidentified < maxUnauthenticated) return;

@@ -13,6 +13,7 @@ import {
 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clientNetwork } from '../auth/client-network.js';
 import { BusError } from '../protocol/errors.js';
 import { PLAIN_CONNECTIONS_MAX, PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../protocol/limits.js';
 import type { GatewayLogger } from './gateway-log.js';
@@ -124,18 +125,19 @@ export class GatewayListener {
     const address = normaliseAddress(socket.remoteAddress);
     // Its clients are counted by their own addresses.
     if (this.#settings.trustedProxies.has(address)) return;
+    const network = clientNetwork(address);
     const most = this.#settings.maxConnectionsPerAddress + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
-    const count = this.#sockets.get(address) ?? 0;
+    const count = this.#sockets.get(network) ?? 0;
     if (count >= most) {
       this.#log('debug', 'socket refused', { address, sockets: count });
       socket.destroy();
       return;
     }
-    this.#sockets.set(address, count + 1);
+    this.#sockets.set(network, count + 1);
     socket.once('close', () => {
-      const left = this.#sockets.get(address)! - 1;
-      if (left > 0) this.#sockets.set(address, left);
-      else this.#sockets.delete(address);
+      const left = this.#sockets.get(network)! - 1;
+      if (left > 0) this.#sockets.set(network, left);
+      else this.#sockets.delete(network);
     });
   }
 

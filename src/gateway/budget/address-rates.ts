@@ -1,10 +1,11 @@
+import { clientNetwork } from '../../auth/client-network.js';
 import { TokenBucket } from '../../auth/token-bucket.js';
 import { ADDRESSES_RATED_MAX } from '../../protocol/limits.js';
 
-/** One rate for each address. Of those that are not seen any more, it forgets the one unseen longest. One thread. */
+/** One rate for each `clientNetwork`. When there are too many, the one that was not seen for longest is forgotten. One thread. */
 export class AddressRates {
   readonly perSecond: number;
-  /** The one seen last is the last. */
+  /** By network; the one seen last is the last. */
   readonly #buckets = new Map<string, TokenBucket>();
 
   /** 0: no limit. */
@@ -14,7 +15,7 @@ export class AddressRates {
 
   /** 0 if one more may pass now, else the milliseconds after which it may. Takes nothing. */
   waitMs(address: string): number {
-    return this.#buckets.get(address)?.waitMs(1) ?? 0;
+    return this.#buckets.get(clientNetwork(address))?.waitMs(1) ?? 0;
   }
 
   /** As `waitMs`; where it answers 0, one is taken. */
@@ -28,15 +29,16 @@ export class AddressRates {
   }
 
   #bucket(address: string): TokenBucket {
-    const bucket = this.#buckets.get(address) ?? new TokenBucket(this.perSecond);
-    this.#buckets.delete(address);
+    const network = clientNetwork(address);
+    const bucket = this.#buckets.get(network) ?? new TokenBucket(this.perSecond);
+    this.#buckets.delete(network);
     if (this.#buckets.size >= ADDRESSES_RATED_MAX) {
       for (const oldest of this.#buckets.keys()) {
         this.#buckets.delete(oldest);
         break;
       }
     }
-    this.#buckets.set(address, bucket);
+    this.#buckets.set(network, bucket);
     return bucket;
   }
 }
