@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Bench } from 'tinybench';
 import { monotonicFactory } from 'ulid';
-import { eventIds } from '../dist/main/event-ids.js';
+import { eventIds } from '../dist/endpoint/publish/event-ids.js';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
 import { NameCache, recordNames } from '../dist/record/name-cache.js';
 import { DedupeKeys } from '../dist/store/dedupe-key.js';

@@ -1,45 +1,51 @@
 /** Millrace: a durable, ordered, replayable event bus for Node.js. */
 
 export type { AuthOptions, Grants, JwtOptions, SubscribeGrant } from './auth/auth-options.js';
+export { type AttachOptions, attachBus } from './endpoint/attach-bus.js';
+export type {
+  BackupOptions,
+  BackupProgress,
+  BackupResult,
+  BusEndpoint,
+  PruneOptions,
+  PruneResult,
+} from './endpoint/bus-endpoint.js';
 export {
   type CreateGatewayOptions,
   createGateway,
   type MountedGateway,
 } from './gateway/create-gateway.js';
-export { type AttachOptions, attachBus } from './main/attach-bus.js';
 export type {
-  BackupOptions,
-  BackupProgress,
-  BackupResult,
   Bus,
   BusAttachment,
-  BusEndpoint,
   BusOptions,
+  RetentionRule,
+  SystemEventsOptions,
+} from './main/bus.js';
+export type {
+  GatewayHandle,
+  GatewayOptions,
+  MountOptions,
+  TlsOptions,
+} from './main/gateway-options.js';
+export { openBus } from './main/open-bus.js';
+export type {
   BusStats,
   EventHandler,
   Gap,
-  GatewayHandle,
-  GatewayOptions,
   GatewayStats,
   GetOptions,
   Histogram,
-  MountOptions,
   OverflowPolicy,
-  PruneOptions,
-  PruneResult,
   Query,
-  RetentionRule,
   ShardStats,
   SubscribeFrom,
   SubscribeOptions,
   SubscriberInfo,
   Subscription,
   SubscriptionEvents,
-  SystemEventsOptions,
-  TlsOptions,
   TopicInfo,
-} from './main/bus.js';
-export { openBus } from './main/open-bus.js';
+} from './protocol/bus-api.js';
 export {
   defineTopic,
   type PayloadOf,

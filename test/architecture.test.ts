@@ -33,8 +33,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   store: ['protocol', 'record', 'collections', 'threads'],
   shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections', 'threads'],
-  // Main opens the directory and its readers; what writes the log belongs to the shards.
-  main: [
+  // What every attached thread runs. Its rooms: `links` carries what the others say to the shards.
+  endpoint: [
     'protocol',
     'record',
     'ring',
@@ -44,8 +44,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'threads',
     'store/backup',
     'store/directory',
+    'store/page',
+    'store/retention',
+  ],
+  // What runs once: it opens the directory and its readers; the shards write the log.
+  main: [
+    'protocol',
+    'link',
+    'endpoint',
+    'ring/wait',
+    'threads',
+    'store/backup',
+    'store/directory',
     'store/driver',
-    'store/event-log',
     'store/in-place',
     'store/lock',
     'store/log-state',
@@ -58,13 +69,20 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
-  gateway: ['protocol', 'collections', 'main', 'auth'],
+  gateway: ['protocol', 'collections', 'endpoint', 'main/gateway-', 'auth'],
   client: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
   dashboard: ['protocol', 'client'],
   // `verify` and `reshard` work on a directory that no bus has open.
-  cli: ['protocol', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
+  cli: ['protocol', 'endpoint', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
   // The public entries.
-  index: ['protocol', 'vocabulary', 'main', 'gateway/create-gateway', 'auth/auth-options'],
+  index: [
+    'protocol',
+    'vocabulary',
+    'endpoint',
+    'main',
+    'gateway/create-gateway',
+    'auth/auth-options',
+  ],
   'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],
 };

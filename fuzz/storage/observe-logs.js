@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { RecordDecoder } from '../../dist/main/record-decoder.js';
+import { RecordDecoder } from '../../dist/endpoint/read/record-decoder.js';
 import {
   continueHistory,
   endNew,

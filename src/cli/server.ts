@@ -1,5 +1,6 @@
 import { openBus } from '../index.js';
-import type { Bus, BusOptions, GatewayHandle, GatewayOptions } from '../main/bus.js';
+import type { Bus, BusOptions } from '../main/bus.js';
+import type { GatewayHandle, GatewayOptions } from '../main/gateway-options.js';
 import { startGateway } from '../main/gateway-starter.js';
 import { BusError } from '../protocol/errors.js';
 import type { ServeOptions } from './commands/serve.js';

@@ -1,14 +1,14 @@
 import type { Principal } from '../auth/principal.js';
-import type { Asker } from '../main/asker.js';
+import type { Asker } from '../endpoint/asker.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import { internalsOf } from '../endpoint/internals.js';
 import type {
-  BusEndpoint,
   EventHandler,
   GetOptions,
   Query,
   SubscribeOptions,
   Subscription,
-} from '../main/bus.js';
-import { internalsOf } from '../main/internals.js';
+} from '../protocol/bus-api.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
 import { assertPattern, hasWildcard } from '../protocol/topic.js';

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../auth/principal.js';
-import { internalsOf } from '../main/internals.js';
+import { internalsOf } from '../endpoint/internals.js';
 import { BusError } from '../protocol/errors.js';
 import { notePublishedTexts } from '../protocol/frame-payloads.js';
 import {

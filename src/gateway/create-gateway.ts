@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { warn } from '../main/attach-bus.js';
-import type { BusEndpoint, MountOptions } from '../main/bus.js';
+import { warn } from '../endpoint/attach-bus.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { MountOptions } from '../main/gateway-options.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { GatewayLogger } from './gateway-log.js';

@@ -1,12 +1,7 @@
 import { Deque } from '../collections/deque.js';
-import type { Asker } from '../main/asker.js';
-import type {
-  BusEndpoint,
-  EventHandler,
-  Gap,
-  SubscribeOptions,
-  Subscription,
-} from '../main/bus.js';
+import type { Asker } from '../endpoint/asker.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { EventHandler, Gap, SubscribeOptions, Subscription } from '../protocol/bus-api.js';
 import { cursorAfter } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { attachBus } from '../main/attach-bus.js';
-import type { BusEndpoint } from '../main/bus.js';
+import { attachBus } from '../endpoint/attach-bus.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import { internalsOf } from '../endpoint/internals.js';
 import {
   GATEWAY_CLOSE,
   GATEWAY_CRASH,
@@ -10,7 +11,6 @@ import {
   type GatewayThreadData,
   type GatewayThreadMessage,
 } from '../main/gateway-messages.js';
-import { internalsOf } from '../main/internals.js';
 import type { BusError } from '../protocol/errors.js';
 import { GATEWAY_TURN_MS } from '../protocol/limits.js';
 import { errorData } from './error-data.js';

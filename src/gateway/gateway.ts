@@ -5,9 +5,10 @@ import { type PerMessageDeflateOptions, WebSocketServer } from 'ws';
 import { openAuthenticator } from '../auth/open-authenticator.js';
 import type { Principal } from '../auth/principal.js';
 import { RateLimiter } from '../auth/rate-limiter.js';
-import type { BusEndpoint, GatewayOptions } from '../main/bus.js';
-import { internalsOf } from '../main/internals.js';
-import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../main/system-events.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import { internalsOf } from '../endpoint/internals.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../endpoint/system-events.js';
+import type { GatewayOptions } from '../main/gateway-options.js';
 import {
   GATEWAY_DRAIN_MS,
   GATEWAY_GOODBYE_MS,

@@ -7,7 +7,7 @@ import {
   Histogram as PromHistogram,
   Registry,
 } from 'prom-client';
-import type { BusEndpoint } from '../main/bus.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import type { BusStats, Histogram, ShardStats } from '../protocol/bus-api.js';
 import type { DoorCount } from '../protocol/door-counts.js';
 import { VERSION } from './version.js';

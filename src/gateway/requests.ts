@@ -1,7 +1,8 @@
 import { isAbsolute } from 'node:path';
 import type { Principal } from '../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
-import type { BusEndpoint, Query } from '../main/bus.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { Query } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterData, patternList } from '../protocol/filter.js';

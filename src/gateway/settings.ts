@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { type AuthOptions, parseAuthOptions } from '../auth/auth-options.js';
-import type { GatewayOptions, TlsOptions } from '../main/bus.js';
+import type { GatewayOptions, TlsOptions } from '../main/gateway-options.js';
 import { withAbsolutePaths } from '../main/gateway-paths.js';
 import { BusError } from '../protocol/errors.js';
 import {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { FileWatch } from '../auth/file-watch.js';
-import type { TlsOptions } from '../main/bus.js';
+import type { TlsOptions } from '../main/gateway-options.js';
 import { BusError } from '../protocol/errors.js';
 import { TLS_FILE_BYTES_MAX, TLS_POLL_MS, TLS_SETTLE_MS } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';

@@ -1,7 +1,8 @@
 import type { Principal } from '../auth/principal.js';
-import type { Asker } from '../main/asker.js';
-import type { BusEndpoint, TopicInfo } from '../main/bus.js';
-import { internalsOf } from '../main/internals.js';
+import type { Asker } from '../endpoint/asker.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import { internalsOf } from '../endpoint/internals.js';
+import type { TopicInfo } from '../protocol/bus-api.js';
 import { TOPICS_SORTED_MAX } from '../protocol/limits.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { assertPattern } from '../protocol/topic.js';

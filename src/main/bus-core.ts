@@ -1,5 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
+import type { EndpointData } from '../endpoint/endpoint.js';
+import {
+  defaultShards,
+  isMemory,
+  type ParsedBusOptions,
+  systemEventOptions,
+} from '../endpoint/options.js';
+import type { EndpointListener, MainServices } from '../endpoint/services.js';
 import { BusCensus, EndpointShares } from '../link/bus-census.js';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
@@ -23,10 +31,7 @@ import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.
 import { FORMAT_VERSION, shardFile } from '../store/schema.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
-import type { EndpointData } from './endpoint.js';
 import { HeldCalls } from './held-calls.js';
-import { defaultShards, isMemory, type ParsedBusOptions, systemEventOptions } from './options.js';
-import type { EndpointListener, MainServices } from './services.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
 /** An endpoint as main knows it. */

@@ -1,6 +1,6 @@
 /** What a gateway's thread and the thread that started it say to each other. */
 import type { ErrorData } from '../protocol/errors.js';
-import type { GatewayOptions } from './bus.js';
+import type { GatewayOptions } from './gateway-options.js';
 
 export interface GatewayLog {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { GatewayOptions } from './bus.js';
+import type { GatewayOptions } from './gateway-options.js';
 
 /**
  * Pins the files that a gateway reads again later to the working directory of now: a thread that is restarted, or a certificate

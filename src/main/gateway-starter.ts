@@ -1,8 +1,9 @@
+import { internalsOf } from '../endpoint/internals.js';
 import { BusError } from '../protocol/errors.js';
-import type { Bus, GatewayHandle, GatewayOptions } from './bus.js';
+import type { Bus } from './bus.js';
+import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { withAbsolutePaths } from './gateway-paths.js';
 import { type GatewayHooks, GatewaySupervisor } from './gateway-supervisor.js';
-import { internalsOf } from './internals.js';
 
 /** Starts a gateway in threads of its own, and stands for it in the thread that opened the bus. */
 

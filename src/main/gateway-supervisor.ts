@@ -2,6 +2,9 @@
  * Keeps one gateway's thread alive, as `shard-supervisor.ts` does a shard's: when it dies another one is started on the
  * same port. Its clients come back by themselves and resume from their cursors. Used by the thread that opened the bus.
  */
+
+import type { EndpointInternals } from '../endpoint/internals.js';
+import { SYSTEM_TOPICS } from '../endpoint/system-events.js';
 import { GATEWAY_FAILED, GATEWAY_LISTENING, GATEWAY_RESTARTING } from '../link/bus-census.js';
 import { BusError } from '../protocol/errors.js';
 import {
@@ -12,7 +15,7 @@ import {
   GATEWAYS_MAX,
 } from '../protocol/limits.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { Bus, GatewayOptions } from './bus.js';
+import type { Bus } from './bus.js';
 import { GatewayLife } from './gateway-life.js';
 import {
   GATEWAY_CRASH,
@@ -21,9 +24,8 @@ import {
   type GatewayLog,
   type GatewayOrder,
 } from './gateway-messages.js';
-import type { EndpointInternals } from './internals.js';
+import type { GatewayOptions } from './gateway-options.js';
 import { type RestartLimits, RestartPolicy } from './restart-policy.js';
-import { SYSTEM_TOPICS } from './system-events.js';
 
 /** How often it is looked whether the thread turns. */
 const WATCH_MS = 5000;

@@ -1,15 +1,16 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { type AttachmentData, warn } from '../endpoint/attach-bus.js';
+import { Endpoint } from '../endpoint/endpoint.js';
+import { INTERNALS } from '../endpoint/internals.js';
+import { type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
+import { type EndpointListener, ServicesAdapter } from '../endpoint/services.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from '../endpoint/system-events.js';
 import { TURNS } from '../link/shard-control.js';
 import type { BusError } from '../protocol/errors.js';
-import { type AttachmentData, warn } from './attach-bus.js';
-import type { Bus, BusAttachment, GatewayHandle, GatewayOptions } from './bus.js';
+import type { Bus, BusAttachment } from './bus.js';
 import type { BusCore } from './bus-core.js';
-import { Endpoint } from './endpoint.js';
+import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
-import { INTERNALS } from './internals.js';
-import { type ParsedBusOptions, systemEventOptions } from './options.js';
-import { type EndpointListener, ServicesAdapter } from './services.js';
-import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from './system-events.js';
 
 /**
  * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,

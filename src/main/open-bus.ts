@@ -1,7 +1,7 @@
+import { isMemory, parseBusOptions } from '../endpoint/options.js';
 import type { Bus, BusOptions } from './bus.js';
 import { BusCore } from './bus-core.js';
 import { LocalBus } from './local-bus.js';
-import { isMemory, parseBusOptions } from './options.js';
 
 /**
  * Opens a bus: the directory is locked and checked, one thread per shard is started, and when all are ready the bus

@@ -4,11 +4,11 @@
  * threads: each has a port of its own.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { OpenCalls } from '../endpoint/open-calls.js';
 import { MAIL, PARKED, type ShardControl } from '../link/shard-control.js';
 import type { ShardMail, ShardReport } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { wakeParked } from '../ring/wait.js';
-import { OpenCalls } from './open-calls.js';
 
 /** What a thread says of itself. */
 export type ThreadReport = Extract<

@@ -1,6 +1,6 @@
 /**
  * Event types that applications of one kind share. The bus gives none of them a meaning, and nothing of it may import
- * them: any printable text without spaces is a type. The bus's own types are in `src/main/system-events.ts`.
+ * them: any printable text without spaces is a type. The bus's own types are in `src/endpoint/system-events.ts`.
  */
 export const EventType = {
   WORKER_SPAWNED: 'worker_spawned',

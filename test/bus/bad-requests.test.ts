@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Bus, Query, SubscribeOptions, Subscription } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Query, SubscribeOptions, Subscription } from '../../src/protocol/bus-api.js';
 import type { ErrorCode } from '../../src/protocol/errors.js';
 import type { EventInput, PublishOptions } from '../../src/protocol/event.js';
 import { gather } from './support/collector.js';

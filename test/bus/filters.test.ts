@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Query } from '../../src/main/bus.js';
+import type { Query } from '../../src/protocol/bus-api.js';
 import type { Event } from '../../src/protocol/event.js';
 import type { Filter } from '../../src/protocol/filter.js';
 import { matchesPattern } from '../../src/protocol/topic.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Bus, OverflowPolicy } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { OverflowPolicy } from '../../src/protocol/bus-api.js';
 import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits.js';
 import { Collector } from './support/collector.js';
 import { controls } from './support/millrace.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Subscription } from '../../src/main/bus.js';
+import type { Subscription } from '../../src/protocol/bus-api.js';
 import type { EventInput } from '../../src/protocol/event.js';
 import { PATTERNS_PER_FILTER_MAX } from '../../src/protocol/limits.js';
 import { Collector, gather } from './support/collector.js';

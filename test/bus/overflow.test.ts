@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Bus, OverflowPolicy } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { OverflowPolicy } from '../../src/protocol/bus-api.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits.js';
 import { Collector, type CollectorOptions } from './support/collector.js';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Bus, Query } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Query } from '../../src/protocol/bus-api.js';
 import type { Event } from '../../src/protocol/event.js';
 import { matchesPattern } from '../../src/protocol/topic.js';
 import { patterns, topics } from './support/arbitraries.js';

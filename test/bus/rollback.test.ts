@@ -1,6 +1,7 @@
 import { cpSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Bus, Gap } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Gap } from '../../src/protocol/bus-api.js';
 import { Collector, gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { publish, rolledBack } from './support/rolled-back.js';

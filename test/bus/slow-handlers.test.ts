@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Bus, Subscription } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Subscription } from '../../src/protocol/bus-api.js';
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
 import { openTestBus } from './support/open.js';
 import { until, within } from './support/wait.js';

@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Bus, Subscription } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { Subscription } from '../../src/protocol/bus-api.js';
 import type { Event } from '../../src/protocol/event.js';
 import { filters, patterns } from './support/arbitraries.js';
 import { Collector, gather } from './support/collector.js';

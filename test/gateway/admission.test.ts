@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { Admission } from '../../src/gateway/admission.js';
 import { checkSharedPort, parseGatewaySettings } from '../../src/gateway/settings.js';
-import type { GatewayOptions } from '../../src/main/bus.js';
+import type { GatewayOptions } from '../../src/main/gateway-options.js';
 import { openGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 

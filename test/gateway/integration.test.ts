@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { checkSharedPort } from '../../src/gateway/settings.js';
-import type { Bus, GatewayHandle, GatewayOptions } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
 import type { GatewayLog } from '../../src/main/gateway-messages.js';
+import type { GatewayHandle, GatewayOptions } from '../../src/main/gateway-options.js';
 import type * as starter from '../../src/main/gateway-starter.js';
 import type { Event } from '../../src/protocol/event.js';
 import { openTestBus } from '../bus/support/open.js';

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { ITSELF } from '../../src/endpoint/asker.js';
+import type { BusEndpoint } from '../../src/endpoint/bus-endpoint.js';
+import { INTERNALS } from '../../src/endpoint/internals.js';
 import { assertMayRead } from '../../src/gateway/permissions.js';
 import { topicList } from '../../src/gateway/topic-list.js';
-import { ITSELF } from '../../src/main/asker.js';
-import type { BusEndpoint, TopicInfo } from '../../src/main/bus.js';
-import { INTERNALS } from '../../src/main/internals.js';
+import type { TopicInfo } from '../../src/protocol/bus-api.js';
 import { PATTERNS_PER_FILTER_MAX, TOPICS_SORTED_MAX } from '../../src/protocol/limits.js';
 import { parseClientFrame } from '../../src/protocol/wire.js';
 import { principal } from './http/support/open-http.js';

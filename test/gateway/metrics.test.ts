@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GatewayMetrics } from '../../src/gateway/metrics.js';
-import type { BusStats, ShardStats } from '../../src/main/bus.js';
+import type { BusStats, ShardStats } from '../../src/protocol/bus-api.js';
 
 const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   shard: number,

@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Bus, GatewayHandle } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { GatewayHandle } from '../../src/main/gateway-options.js';
 import { gather } from '../bus/support/collector.js';
 import { openTestBus, temporaryDirectory } from '../bus/support/open.js';
 import { SocketClient } from './support/socket-client.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { BusEndpoint } from '../../src/main/bus.js';
+import type { BusEndpoint } from '../../src/endpoint/bus-endpoint.js';
 import { until } from '../bus/support/wait.js';
 import { openGateway } from './support/open-gateway.js';
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Gateway } from '../../src/gateway/gateway.js';
-import type { GatewayHandle } from '../../src/main/bus.js';
+import type { GatewayHandle } from '../../src/main/gateway-options.js';
 import type * as starter from '../../src/main/gateway-starter.js';
 import type { Event } from '../../src/protocol/event.js';
 import { errorsTold, openTestBus, temporaryDirectory } from '../bus/support/open.js';

@@ -1,10 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type * as busOptions from '../../src/endpoint/options.js';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
 import type * as localBus from '../../src/main/local-bus.js';
-import type * as busOptions from '../../src/main/options.js';
 import type { Page } from '../../src/store/page.js';
 import { decodePage } from '../../src/store/page.js';
 import { temporaryDirectory } from '../bus/support/open.js';
@@ -12,11 +12,11 @@ import { until, watch } from '../bus/support/wait.js';
 
 /** As built: shards are threads, and start from there. */
 async function built<T>(module: string): Promise<T> {
-  return import(/* @vite-ignore */ new URL(`../../dist/main/${module}.js`, import.meta.url).href);
+  return import(/* @vite-ignore */ new URL(`../../dist/${module}.js`, import.meta.url).href);
 }
-const { BusCore } = await built<typeof busCore>('bus-core');
-const { LocalBus } = await built<typeof localBus>('local-bus');
-const { parseBusOptions } = await built<typeof busOptions>('options');
+const { BusCore } = await built<typeof busCore>('main/bus-core');
+const { LocalBus } = await built<typeof localBus>('main/local-bus');
+const { parseBusOptions } = await built<typeof busOptions>('endpoint/options');
 
 const close: (() => Promise<void>)[] = [];
 afterEach(async () => {

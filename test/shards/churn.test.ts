@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Bus, SubscribeFrom, Subscription } from '../../src/main/bus.js';
+import type { Bus } from '../../src/main/bus.js';
+import type { SubscribeFrom, Subscription } from '../../src/protocol/bus-api.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { Collector, gather } from '../bus/support/collector.js';
 import { controls } from '../bus/support/millrace.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SYSTEM_TYPES } from '../../src/main/system-events.js';
+import { SYSTEM_TYPES } from '../../src/endpoint/system-events.js';
 import { typeFault } from '../../src/protocol/event-fields.js';
 import { EventType } from '../../src/vocabulary/event-types.js';
 

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { PruneOptions, PruneResult } from '../../main/bus.js';
+import type { PruneOptions, PruneResult } from '../../endpoint/bus-endpoint.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { tell, usageFailure } from '../failure.js';
 import { openDirectory } from '../open-directory.js';

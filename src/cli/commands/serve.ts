@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { GatewayOptions } from '../../main/bus.js';
+import type { GatewayOptions } from '../../main/gateway-options.js';
 import { applyConfig, configOption } from '../config.js';
 import { LOG_LEVELS, type LogLevel } from '../config-schema.js';
 import { collectList, integerFrom, parseBoolean } from '../values.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BusStats, ShardStats } from '../../main/bus.js';
+import type { BusStats, ShardStats } from '../../protocol/bus-api.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
 import { readableBound } from '../percentiles.js';

@@ -1,6 +1,6 @@
 import type { Principal } from '../../auth/principal.js';
 import { keyOf } from '../../auth/rate-limiter.js';
-import type { Asker } from '../../main/asker.js';
+import type { Asker } from '../../endpoint/asker.js';
 import { BusError } from '../../protocol/errors.js';
 import {
   CLIENT_CREDIT_BYTES,

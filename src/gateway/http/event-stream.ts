@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Principal } from '../../auth/principal.js';
-import type { Asker } from '../../main/asker.js';
-import type { BusEndpoint, EventHandler, SubscribeOptions, Subscription } from '../../main/bus.js';
+import type { Asker } from '../../endpoint/asker.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import type { EventHandler, SubscribeOptions, Subscription } from '../../protocol/bus-api.js';
 import { cursorAfter } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
-import type { BusEndpoint } from '../../main/bus.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Budgets } from '../budget/budgets.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';

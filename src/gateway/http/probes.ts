@@ -1,5 +1,5 @@
-import type { BusEndpoint } from '../../main/bus.js';
-import { internalsOf } from '../../main/internals.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import { internalsOf } from '../../endpoint/internals.js';
 import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { assertMayAdminister } from '../permissions.js';

@@ -1,5 +1,6 @@
-import type { Asker } from '../../main/asker.js';
-import type { BusEndpoint, Query } from '../../main/bus.js';
+import type { Asker } from '../../endpoint/asker.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import type { Query } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { patternList } from '../../protocol/filter.js';

@@ -1,4 +1,4 @@
-import type { SubscribeFrom, SubscribeOptions } from '../../main/bus.js';
+import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';

@@ -1,4 +1,5 @@
-import type { BusEndpoint, Gap, SubscribeOptions, Subscription } from '../../../src/main/bus.js';
+import type { BusEndpoint } from '../../../src/endpoint/bus-endpoint.js';
+import type { Gap, SubscribeOptions, Subscription } from '../../../src/protocol/bus-api.js';
 import type { Event } from '../../../src/protocol/event.js';
 import type { FilterInput } from '../../../src/protocol/filter.js';
 import { DEADLINE_MS } from './wait.js';

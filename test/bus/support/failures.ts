@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Subscription } from '../../../src/main/bus.js';
+import type { Subscription } from '../../../src/protocol/bus-api.js';
 import { type BusError, ERROR_CODES, type ErrorCode } from '../../../src/protocol/errors.js';
 import { within } from './wait.js';
 

@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { Bus, BusStats, Query, SubscribeOptions, TopicInfo } from '../../../src/main/bus.js';
+import type { Bus } from '../../../src/main/bus.js';
+import type {
+  BusStats,
+  Query,
+  SubscribeOptions,
+  TopicInfo,
+} from '../../../src/protocol/bus-api.js';
 import { BusError, type ErrorCode } from '../../../src/protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../../../src/protocol/event.js';
 import type { FilterInput } from '../../../src/protocol/filter.js';

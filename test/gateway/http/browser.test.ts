@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { type Browser, launch } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Bus, GatewayHandle } from '../../../src/main/bus.js';
+import type { Bus } from '../../../src/main/bus.js';
+import type { GatewayHandle } from '../../../src/main/gateway-options.js';
 import { openBus } from '../../bus/support/millrace.js';
 import { neededCommand } from '../../support/needed-command.js';
 

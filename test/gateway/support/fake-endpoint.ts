@@ -1,22 +1,20 @@
 import { EventEmitter } from 'node:events';
+import type { BusEndpoint, PruneOptions, PruneResult } from '../../../src/endpoint/bus-endpoint.js';
 import type {
-  BackupResult,
-  BusEndpoint,
   BusStats,
   EventHandler,
-  PruneOptions,
-  PruneResult,
   Query,
   SubscribeOptions,
   Subscription,
   SubscriptionEvents,
-} from '../../../src/main/bus.js';
+} from '../../../src/protocol/bus-api.js';
 import { encodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../../../src/protocol/event.js';
 import { checkEventInput } from '../../../src/protocol/event-input.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/protocol/filter.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
+import type { BackupResult } from '../../../src/store/backup.js';
 
 /**
  * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the

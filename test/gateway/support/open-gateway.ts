@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest';
 import { Gateway } from '../../../src/gateway/gateway.js';
-import type { GatewayOptions } from '../../../src/main/bus.js';
 import type { GatewayLog } from '../../../src/main/gateway-messages.js';
+import type { GatewayOptions } from '../../../src/main/gateway-options.js';
 import { FakeEndpoint } from './fake-endpoint.js';
 import { SocketClient } from './socket-client.js';
 

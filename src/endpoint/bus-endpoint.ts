@@ -1,0 +1,52 @@
+/** The API of a bus as every thread has it that is attached to it. */
+import type { BusApi } from '../protocol/bus-api.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
+
+export interface BackupOptions {
+  /** Gives up, and removes what was copied. */
+  signal?: AbortSignal;
+  /** In the thread that opened the bus only; an attached worker's is not called. */
+  onProgress?: (progress: BackupProgress) => void;
+}
+
+export type { BackupProgress, BackupResult };
+
+/** What is to be removed, oldest first; at least one of `before`, `maxEvents` and `maxBytes`. */
+export interface PruneOptions {
+  /** Default `*`: every topic but the bus's own. */
+  pattern?: string;
+  /** Whatever was recorded before this goes. */
+  before?: Date | string;
+  /** At most this many events of all that match stay; 0: none. Each shard keeps an equal share, as in retention. */
+  maxEvents?: number;
+  /** The same, in bytes. */
+  maxBytes?: number;
+  /** No further step is begun once it aborts; what was removed stays removed. */
+  signal?: AbortSignal;
+}
+
+export interface PruneResult {
+  /** Events removed. */
+  readonly events: number;
+  /** Of their payloads and rows, about. The file does not shrink: its pages are used again. */
+  readonly bytes: number;
+}
+
+/** What every endpoint can do: the thread that opened the bus, an attached worker, the gateway. */
+export interface BusEndpoint extends BusApi {
+  readonly epoch: string;
+  readonly shards: number;
+  /**
+   * Copies the directory into another one, which must be empty or absent, while everything goes on. Each shard is copied
+   * as it is at one moment. One backup at a time. The copy is checked and put to use by `millrace restore`.
+   * @throws BusError `OPTION_INVALID` for a target that holds anything or a bus in memory, `LIMIT_EXCEEDED` for a second
+   * backup at the same time, `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`
+   */
+  backup(dir: string, options?: BackupOptions): Promise<BackupResult>;
+  /**
+   * Removes the oldest events that match, in small steps between batches. Subscriptions that had still to read them get
+   * a gap.
+   * @throws BusError `OPTION_INVALID`, `PATTERN_INVALID`, `STORE_FAILED`, `ABORTED`
+   */
+  prune(options: PruneOptions): Promise<PruneResult>;
+}

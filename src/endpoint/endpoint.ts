@@ -1,0 +1,389 @@
+/**
+ * An endpoint: a thread's share of the bus. It publishes to and receives from every shard over its own rings, and
+ * is the same in the thread that opened the bus, in attached workers and in the gateway.
+ *
+ * It lives on an event loop. A shard that has something for it rings its doorbell, a message, unless the endpoint is
+ * awake already; then it takes what all shards have sent, and hands it out after it has given the ring memory
+ * back, so that a handler can do whatever it likes.
+ */
+
+import type { MessagePort } from 'node:worker_threads';
+import { captureContext } from '../async-context/node-context.js';
+import { BusCensus } from '../link/bus-census.js';
+import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
+import type {
+  BusStats,
+  EventHandler,
+  GetOptions,
+  Query,
+  SubscribeOptions,
+  SubscriberInfo,
+  Subscription,
+  TopicInfo,
+} from '../protocol/bus-api.js';
+import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import { type FilterInput, parseFilter } from '../protocol/filter.js';
+import { READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { assertPattern, assertTopic } from '../protocol/topic.js';
+import { shardOf } from '../protocol/topic-hash.js';
+import { watchSignal } from '../protocol/watch-signal.js';
+import type { BackupResult } from '../store/backup.js';
+import { KeepAlive } from '../threads/keep-alive.js';
+import { type Asker, ITSELF } from './asker.js';
+import type { BackupOptions, BusEndpoint, PruneOptions, PruneResult } from './bus-endpoint.js';
+import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
+import { guarded } from './guarded.js';
+import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
+import { type EndpointInternals, INTERNALS } from './internals.js';
+import { type LinkEnds, Links } from './links/links.js';
+import type { ShardProxy } from './links/shard-proxy.js';
+import { SignsOfLife } from './links/signs-of-life.js';
+import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
+import { pruneShards } from './prune.js';
+import { Publisher, type PublisherOptions } from './publish/publisher.js';
+import { parseLookup, parseQuery } from './read/parse-query.js';
+import { QueryRunner } from './read/query.js';
+import { keepPayloadTexts } from './read/record-decoder.js';
+import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/shard-questions.js';
+import type { EndpointListener, MainServices } from './services.js';
+import { busStats, dedupeReach } from './stats.js';
+import { checkFrom } from './subscribe/history.js';
+import { Subscriptions } from './subscribe/subscriptions.js';
+import { Turn } from './subscribe/turn.js';
+import { SystemErrors } from './system-events.js';
+import { activeTracing, tracedHandler } from './tracing.js';
+import { Waiters } from './waiters.js';
+
+/** What a thread is handed to become an endpoint; crosses threads as it is. */
+export interface EndpointData extends LinkEnds {
+  readonly endpoint: string;
+  readonly epoch: string;
+  /** By `elapsedMs`. */
+  readonly openedAt: number;
+  /** See `src/link/bus-census.ts`. */
+  readonly census: SharedArrayBuffer;
+  /** Which of its shares this endpoint counts in. */
+  readonly share: number;
+  readonly options: PublisherOptions;
+}
+
+export interface EndpointSettings {
+  readonly topics: Iterable<TopicDefinition>;
+  readonly onError: (error: BusError) => void;
+}
+
+export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
+  readonly epoch: string;
+  readonly #data: EndpointData;
+  readonly #settings: EndpointSettings;
+  readonly #services: MainServices;
+  readonly #links: Links;
+  readonly #proxies: readonly ShardProxy[];
+  readonly #publisher: Publisher;
+  readonly #census: BusCensus;
+  readonly #subscriptions: Subscriptions;
+  readonly #queries: QueryRunner;
+  readonly #signs: SignsOfLife;
+  readonly #settled = new Waiters();
+  /** Held while a shard has work of this endpoint, and while somebody is subscribed. */
+  readonly #alive = new KeepAlive();
+  #isClosing = false;
+  readonly #systemErrors = new SystemErrors((topic, type, payload) =>
+    this.#publisher.publishSystem(topic, type, payload),
+  );
+  /** Of whoever opened or attached this: `onError` is theirs. */
+  readonly #run = captureContext();
+  /** Of failures that no promise can carry. */
+  readonly #onError = (error: BusError): void => {
+    this.#systemErrors.tell(error);
+    this.#run(this.#settings.onError, error);
+  };
+  #closing: Promise<void> | undefined;
+  #closed: BusError | undefined;
+
+  constructor(
+    data: EndpointData,
+    settings: EndpointSettings,
+    makeServices: (listener: EndpointListener) => MainServices,
+  ) {
+    this.epoch = data.epoch;
+    this.#data = data;
+    this.#settings = settings;
+    this.#services = makeServices(this);
+    this.#census = new BusCensus(data.census);
+    const proxies: ShardProxy[] = [];
+    this.#proxies = proxies;
+    const turn = new Turn(() => this.#links.runAgain());
+    this.#subscriptions = new Subscriptions(
+      data,
+      proxies,
+      this.#services,
+      this.#census,
+      turn,
+      this.#onError,
+    );
+    const onDeliveries = (): void => this.#onDeliveries();
+    this.#links = new Links(data, proxies, this.#subscriptions, this.#alive, onDeliveries);
+    this.#signs = new SignsOfLife(proxies);
+    const definitions = new TopicDefinitions(settings.topics);
+    this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);
+    this.#queries = new QueryRunner(
+      this.#services,
+      () => this.#proxies.map((p) => p.control.head),
+      data.epoch,
+    );
+    closeAtExit(this);
+  }
+
+  get [INTERNALS](): EndpointInternals {
+    return {
+      publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
+      countConnections: (change) => this.#census.addConnections(this.#data.share, change),
+      keepPayloadTexts,
+      report: (error) => this.#onError(error),
+      shardFaults: () => this.#signs.faults(),
+      topicPages: (patterns, asker) => {
+        this.assertOpen();
+        return topicPages(this.#proxies, patterns, asker);
+      },
+      subscribe: (asker, filter, handler, options) =>
+        this.#subscribe(filter, handler, options, asker),
+      read: (asker, query) => {
+        this.assertOpen();
+        return this.#queries.read(parseQuery(query), READ_PAGE_EVENTS, asker);
+      },
+      find: (asker, topics, id, options) => {
+        this.assertOpen();
+        return this.#queries.read(parseLookup(topics, id, options), 1, asker);
+      },
+      census: this.#census,
+      maxPayloadBytes: this.#data.options.maxPayloadBytes,
+      dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
+    };
+  }
+
+  get isIdle(): boolean {
+    return !this.#alive.isHeld;
+  }
+
+  get shards(): number {
+    return this.#proxies.length;
+  }
+
+  publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.publish(input, options);
+    return tracing.publish(input, (traced) => this.#publisher.publish(traced, options));
+  }
+
+  publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    options?: PublishOptions,
+  ): Promise<PublishAck[]> {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.publishMany(inputs, options);
+    return tracing.publishMany(inputs, (traced) => this.#publisher.publishMany(traced, options));
+  }
+
+  tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.#publisher.tryPublish(input, options);
+    return tracing.tryPublish(input, (traced) => this.#publisher.tryPublish(traced, options));
+  }
+
+  drained(): Promise<void> {
+    return this.#publisher.drained();
+  }
+
+  subscribe<P = unknown>(
+    filter: FilterInput<P>,
+    handlerOrOptions?: EventHandler<P> | SubscribeOptions,
+    maybeOptions?: SubscribeOptions,
+  ): Subscription<P> {
+    return typeof handlerOrOptions === 'function'
+      ? this.#subscribe(filter, handlerOrOptions, maybeOptions, ITSELF)
+      : this.#subscribe<P>(filter, undefined, handlerOrOptions, ITSELF);
+  }
+
+  #subscribe<P>(
+    filter: FilterInput<P>,
+    handler: EventHandler<P> | undefined,
+    given: SubscribeOptions | undefined,
+    asker: Asker,
+  ): Subscription<P> {
+    this.assertOpen();
+    const options = parseSubscribeOptions(given);
+    const parsed = parseFilter(filter);
+    checkFrom(options.from);
+    const traced = handler === undefined ? undefined : tracedHandler(handler);
+    this.#alive.hold();
+    return this.#subscriptions.add(parsed, options, traced, asker);
+  }
+
+  async query<P = unknown>(query: Query): Promise<Event<P>[]> {
+    this.assertOpen();
+    return this.#queries.query(parseQuery(query)) as Promise<Event<P>[]>;
+  }
+
+  read<P = unknown>(query: Query): AsyncIterable<Event<P>> {
+    this.assertOpen();
+    return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
+  }
+
+  async get<P = unknown>(
+    topic: Query<P>['topic'],
+    id: string,
+    options: GetOptions = {},
+  ): Promise<Event<P> | undefined> {
+    this.assertOpen();
+    const found = this.#queries.first(parseLookup(topic, id, options));
+    return found as Promise<Event<P> | undefined>;
+  }
+
+  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
+    this.assertOpen();
+    if (topic === undefined) return furthestBehind(this.#proxies);
+    assertTopic(topic);
+    const proxy = this.#proxies[shardOf(topic, this.#proxies.length)]!;
+    return subscribersOf(proxy, topic);
+  }
+
+  async topics(pattern = '*'): Promise<TopicInfo[]> {
+    this.assertOpen();
+    assertPattern(pattern);
+    return allTopics(this.#proxies, pattern);
+  }
+
+  async stats(): Promise<BusStats> {
+    this.assertOpen();
+    const controls = this.#proxies.map(({ control }) => control);
+    return busStats(this.epoch, this.#data.openedAt, this.#census, controls);
+  }
+
+  async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {
+    this.assertOpen();
+    const { signal, onProgress, dir: target } = parseBackupOptions(dir, options);
+    if (signal?.aborted) {
+      throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
+    }
+    const onAbort = (): void => void this.#services.abortBackup();
+    const told = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
+    const result = this.#services.backup(target, told);
+    const forget = signal && watchSignal(signal, onAbort);
+    return result.finally(() => forget?.());
+  }
+
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    this.assertOpen();
+    return pruneShards(this.#services, this.#proxies.length, parsePruneOptions(options));
+  }
+
+  async drain(): Promise<void> {
+    this.assertOpen();
+    this.#subscriptions.assertMayDrain();
+    await this.acknowledged();
+    const heads = this.#proxies.map(({ control }) => control.head);
+    // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
+    const { live } = this.#links;
+    await Promise.all(live.map((one) => one.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))));
+    await this.#subscriptions.whenConsumed(heads);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // What main tells.
+
+  onRelink(shard: number, port: MessagePort, generation: number): void {
+    if (this.#closed !== undefined) {
+      port.close();
+      return;
+    }
+    const resubscribe = (): void => this.#subscriptions.resubscribe(this.#proxies[shard]!);
+    this.#links.relink(shard, port, generation, resubscribe);
+  }
+
+  onShardFailed(shard: number, error: BusError): void {
+    this.#publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
+    this.#subscriptions.shardFailed(shard, error);
+    this.#settled.wake();
+    // It may have taken a ring at the doorbell with it that others relied on.
+    this.#links.run();
+  }
+
+  onClosing(): void {
+    this.#isClosing = true;
+    this.#publisher.refuse(closedError());
+    // They hold up the publishes that are still to be acknowledged.
+    this.#subscriptions.endBlocking();
+  }
+
+  onClosed(): void {
+    if (this.#closed !== undefined) return;
+    // The last acks.
+    this.#links.drain();
+    this.#shut();
+  }
+
+  /** Resolves when every publish has been acknowledged or refused, or after `timeoutMs`. */
+  protected acknowledged(timeoutMs?: number): Promise<void> {
+    const isSettled = (): boolean => this.#publisher.unacknowledged === 0;
+    if (timeoutMs === undefined) return this.#settled.when(isSettled);
+    let isOverdue = false;
+    const timer = setTimeout(() => {
+      isOverdue = true;
+      this.#settled.wake();
+    }, timeoutMs).unref();
+    return this.#settled.when(() => isOverdue || isSettled()).finally(() => clearTimeout(timer));
+  }
+
+  /** After all shards' rings were looked at. */
+  #onDeliveries(): void {
+    this.#publisher.pump();
+    this.#subscriptions.handOut();
+    this.#settled.wake();
+    const hasWork = this.#subscriptions.hasLive || this.#links.hasWork;
+    if (!hasWork) this.#alive.release();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#closed !== undefined) return;
+    this.onClosing();
+    await this.acknowledged();
+    this.#subscriptions.close(false);
+    const { live } = this.#links;
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, () => ({}))));
+    await this.#services.left().catch(() => {});
+    this.#shut();
+  }
+
+  /** Lets go of everything at once; whatever waits is refused. */
+  #shut(): void {
+    const error = closedError();
+    this.#closed = error;
+    this.#links.stop();
+    this.#publisher.refuse(error);
+    for (const proxy of this.#proxies) {
+      proxy.fail(proxy.control.state === 'stopped' ? error : unknownAtClose());
+      proxy.close();
+    }
+    this.#publisher.close();
+    this.#subscriptions.close(true);
+    this.#settled.wake();
+    this.#alive.release();
+    forgetAtExit(this);
+  }
+
+  protected assertOpen(): void {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#isClosing) throw closedError();
+  }
+}

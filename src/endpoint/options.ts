@@ -1,0 +1,319 @@
+/** Options: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import * as v from 'valibot';
+import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
+import type { TopicDefinition } from '../protocol/define-topic.js';
+import { BusError } from '../protocol/errors.js';
+import type { PublishOptions } from '../protocol/event.js';
+import { nameFault } from '../protocol/event-fields.js';
+import {
+  COMMIT_BATCH_EVENTS,
+  CREDIT_EVENTS,
+  CREDIT_PER_BUFFERED_EVENT,
+  DEDUPE_IDS_MAX,
+  DEDUPE_WINDOW_MS,
+  HEALTH_INTERVAL_MS,
+  PAYLOAD_BYTES_MAX,
+  PUBLISH_WAIT_MS,
+  RING_BYTES,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  SHARDS_MAX,
+  SUBSCRIBER_BUFFER_EVENTS,
+  SUBSCRIBER_BUFFER_EVENTS_MAX,
+  SUBSCRIPTION_NAME_LENGTH_MAX,
+} from '../protocol/limits.js';
+import { quote } from '../protocol/quote.js';
+import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
+import { patternFault } from '../protocol/topic.js';
+import { isAbortSignal } from '../protocol/watch-signal.js';
+import type { BackupProgress } from '../store/backup.js';
+import type { BackupOptions, PruneOptions } from './bus-endpoint.js';
+import type { SystemEventOptions } from './system-events.js';
+
+const MEMORY = ':memory:';
+
+const wholeNumber = (min: number, max: number) =>
+  v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+
+const pattern = v.pipe(
+  v.string(),
+  v.check(
+    (text) => patternFault(text) === undefined,
+    (issue) => patternFault(issue.input) ?? 'not a pattern',
+  ),
+);
+
+const retentionRule = v.pipe(
+  v.strictObject({
+    pattern: v.optional(pattern, '*'),
+    maxAgeMs: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    maxEvents: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  }),
+  v.check(
+    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
+    'a rule needs maxAgeMs, maxEvents or maxBytes',
+  ),
+);
+
+/**
+ * Pinned to the working directory of now: threads that start later, and every file, are found by it. SQLite's bindings
+ * trim what they are given and know names of their own, which an absolute path is never taken for.
+ */
+const path = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.check((text) => !text.includes('\0'), 'a path has no NUL in it'),
+  v.transform((text) => (text === MEMORY ? text : resolve(text))),
+);
+
+const busOptions = v.strictObject({
+  dir: v.optional(path, './data'),
+  shards: v.optional(wholeNumber(1, SHARDS_MAX)),
+  source: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => nameFault('source', text) === undefined,
+        (issue) => nameFault('source', issue.input) ?? 'not a source',
+      ),
+    ),
+    'millrace',
+  ),
+  defaultPersist: v.optional(v.boolean(), true),
+  noPersistTopics: v.optional(v.array(pattern), []),
+  retention: v.optional(v.array(retentionRule), []),
+  ringBytes: v.optional(
+    v.pipe(
+      wholeNumber(RING_BYTES_MIN, RING_BYTES_MAX),
+      v.check((bytes) => (bytes & (bytes - 1)) === 0, 'must be a power of two'),
+    ),
+    RING_BYTES,
+  ),
+  commitBatchEvents: v.optional(wholeNumber(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
+  maxPayloadBytes: v.optional(wholeNumber(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
+  publishWaitMs: v.optional(wholeNumber(0, 2 ** 31 - 1), PUBLISH_WAIT_MS),
+  dedupeWindowMs: v.optional(wholeNumber(0, 2 ** 31 - 1), DEDUPE_WINDOW_MS),
+  dedupeIdsMax: v.optional(wholeNumber(0, 10_000_000), DEDUPE_IDS_MAX),
+  maxShardBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  topics: v.optional(
+    v.array(v.custom<TopicDefinition>(isTopicDefinition, 'not made by defineTopic')),
+    [],
+  ),
+  systemEvents: v.optional(
+    v.union([
+      v.boolean(),
+      v.strictObject({
+        persist: v.optional(v.boolean(), false),
+        healthIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), HEALTH_INTERVAL_MS),
+        metricsIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), 0),
+      }),
+    ]),
+    true,
+  ),
+  onError: v.optional(v.custom<(error: BusError) => void>((value) => typeof value === 'function')),
+});
+
+export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseBusOptions(options: unknown): ParsedBusOptions {
+  return Object.freeze(parseWith(busOptions, options, 'openBus'));
+}
+
+/** `undefined`: the bus is silent about itself. */
+export function systemEventOptions(parsed: ParsedBusOptions): SystemEventOptions | undefined {
+  const { systemEvents } = parsed;
+  if (systemEvents === false) return undefined;
+  if (systemEvents !== true) return systemEvents;
+  return { persist: false, healthIntervalMs: HEALTH_INTERVAL_MS, metricsIntervalMs: 0 };
+}
+
+export function isMemory(dir: string): boolean {
+  return dir === MEMORY;
+}
+
+/** For a new directory: one core is left to the threads that publish and subscribe. */
+export function defaultShards(): number {
+  return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
+}
+
+const OVERFLOW_POLICIES = [
+  'catch-up',
+  'drop-oldest',
+  'drop-newest',
+  'conflate',
+  'disconnect',
+  'block',
+] as const satisfies readonly OverflowPolicy[];
+
+const LAST_MAX = 1_000_000;
+
+const abortSignal = v.custom<AbortSignal>(isAbortSignal, 'an AbortSignal');
+
+const subscribeOptions = v.strictObject({
+  from: v.optional(
+    v.custom<SubscribeFrom>(
+      (from) => fromFault(from) === undefined,
+      (issue) => fromFault(issue.input) ?? 'not a position',
+    ),
+    'now',
+  ),
+  overflow: v.optional(v.picklist(OVERFLOW_POLICIES), 'catch-up'),
+  maxBuffer: v.optional(wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX), SUBSCRIBER_BUFFER_EVENTS),
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX))),
+  signal: v.optional(abortSignal),
+});
+
+const FROM_FORMS =
+  "'now', 'earliest', { last: 1 to 1000000 }, { since: time } or { after: cursor }";
+
+function fromFault(from: unknown): string | undefined {
+  if (from === 'now' || from === 'earliest') return undefined;
+  if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
+    return `${quote(from)} is none of ${FROM_FORMS}`;
+  }
+  const [[form, value]] = Object.entries(from) as [[string, unknown]];
+  if (form === 'last') {
+    const isCount = Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LAST_MAX;
+    return isCount
+      ? undefined
+      : `last: ${quote(value)} is not a whole number from 1 to ${LAST_MAX}`;
+  }
+  if (form === 'since') {
+    const fault = timestampFault(value);
+    return fault === undefined ? undefined : `since: ${fault}`;
+  }
+  if (form === 'after') {
+    return typeof value === 'string' ? undefined : `after: ${quote(value)} is not a cursor`;
+  }
+  return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
+}
+
+export interface ParsedSubscribeOptions {
+  readonly from: SubscribeFrom;
+  readonly overflow: OverflowPolicy;
+  readonly maxBuffer: number;
+  readonly name: string | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Events that each shard may have sent and not seen consumed. */
+  readonly window: number;
+}
+
+export function parseSubscribeOptions(options: SubscribeOptions = {}): ParsedSubscribeOptions {
+  const parsed = parseWith(subscribeOptions, options, 'subscribe');
+  const { from, overflow, maxBuffer, name, signal } = parsed;
+  const window = Math.min(CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT * maxBuffer);
+  return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
+}
+
+const timestamp = v.custom<Date | string>(
+  (value) => timestampFault(value) === undefined,
+  (issue) => timestampFault(issue.input) ?? 'not a time',
+);
+
+const pruneOptions = v.pipe(
+  v.strictObject({
+    pattern: v.optional(pattern, '*'),
+    before: v.optional(timestamp),
+    maxEvents: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    signal: v.optional(abortSignal),
+  }),
+  v.check(
+    ({ before, maxEvents, maxBytes }) => (before ?? maxEvents ?? maxBytes) !== undefined,
+    'it needs before, maxEvents or maxBytes',
+  ),
+);
+
+export interface ParsedPruneOptions {
+  readonly pattern: string;
+  readonly beforeMs: number | undefined;
+  readonly maxEvents: number | undefined;
+  readonly maxBytes: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parsePruneOptions(options: PruneOptions): ParsedPruneOptions {
+  const { pattern: topics, before, ...limits } = parseWith(pruneOptions, options, 'prune');
+  const { maxEvents, maxBytes, signal } = limits;
+  const beforeMs = before === undefined ? undefined : parseTimestamp(before);
+  return Object.freeze({ pattern: topics, beforeMs, maxEvents, maxBytes, signal });
+}
+
+const backupOptions = v.strictObject({
+  dir: path,
+  signal: v.optional(abortSignal),
+  onProgress: v.optional(
+    v.custom<(progress: BackupProgress) => void>((value) => typeof value === 'function'),
+  ),
+});
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseBackupOptions(dir: string, options: BackupOptions) {
+  const parsed = parseWith(backupOptions, { ...options, dir }, 'backup');
+  if (parsed.dir === MEMORY) throw invalidOption('backup', 'dir', `a directory, not ${MEMORY}`);
+  return parsed;
+}
+
+/** On the path of every publish, so by hand. */
+export function checkPublishOptions(options: PublishOptions): void {
+  for (const name in options) {
+    if (name === 'durability' || name === 'persist') continue;
+    if (name === 'signal' || name === 'idScope') continue;
+    throw invalidOption('publish', name, `unknown option, with value ${quoteOf(options, name)}`);
+  }
+  const { durability, persist, signal, idScope } = options;
+  if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
+    throw invalidOption('publish', 'durability', `'synced' or 'written', not ${quote(durability)}`);
+  }
+  if (persist !== undefined && typeof persist !== 'boolean') {
+    throw invalidOption('publish', 'persist', `true or false, not ${quote(persist)}`);
+  }
+  if (signal !== undefined && !isAbortSignal(signal)) {
+    throw invalidOption('publish', 'signal', `an AbortSignal, not ${quote(signal)}`);
+  }
+  if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
+    throw invalidOption('publish', 'idScope', `'topic' or 'source', not ${quote(idScope)}`);
+  }
+  if (persist === false && durability !== undefined) {
+    throw invalidOption('publish', 'durability', `an ephemeral event has none, not ${durability}`);
+  }
+}
+
+function quoteOf(options: object, name: string): string {
+  return quote((options as Record<string, unknown>)[name]);
+}
+
+function invalidOption(call: string, path: string, message: string): BusError {
+  return new BusError('OPTION_INVALID', `${call}: ${path}: ${message}`, {
+    details: { faults: [{ path, message }] },
+  });
+}
+
+function parseWith<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  call: string,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => ({
+    path: v.getDotPath(issue) ?? '',
+    message: withValue(issue.message, quote(issue.input)),
+  }));
+  const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  throw new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });
+}
+
+/** A fault names the offending value. */
+function withValue(message: string, value: string): string {
+  return message.includes(value) ? message : `${message}, not ${value}`;
+}
+
+function isTopicDefinition(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'pattern' in value && 'check' in value;
+}

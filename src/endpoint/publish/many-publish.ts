@@ -1,0 +1,131 @@
+/**
+ * A `publishMany`: events that go to several shards, each handed over at once, or after a wait, or not at all. It settles
+ * when each of its events has an outcome, and says which event has which.
+ */
+import { ACK_REFUSED } from '../../link/link-records.js';
+import { BusError } from '../../protocol/errors.js';
+import type { PublishAck } from '../../protocol/event.js';
+import type { Before } from '../../protocol/stored-ack.js';
+import { ackOf, type PendingPublish } from './pending-publish.js';
+
+export class ManyPublish {
+  onSettled: (() => void) | undefined;
+  isSettled = false;
+  readonly #outcomes: (PublishAck | BusError | undefined)[];
+  #left: number;
+  #hasFailed = false;
+
+  constructor(
+    readonly ids: readonly string[],
+    readonly topics: readonly string[],
+    readonly before: Before,
+    readonly resolve: (acks: PublishAck[]) => void,
+    readonly reject: (error: BusError) => void,
+  ) {
+    this.#left = ids.length;
+    this.#outcomes = new Array(ids.length);
+  }
+
+  settle(
+    index: number,
+    shard: number,
+    kind: number,
+    sequence: number,
+    error: BusError | undefined,
+  ): void {
+    if (kind === ACK_REFUSED) {
+      this.fail(index, error!);
+      return;
+    }
+    const id = this.ids[index]!;
+    const topic = this.topics[index]!;
+    this.#conclude(index, ackOf(id, topic, shard, kind, sequence, this.before));
+  }
+
+  fail(index: number, error: BusError): void {
+    this.#conclude(index, error);
+  }
+
+  /** Nobody waits any more for the events that have no outcome yet. */
+  giveUp(error: BusError): void {
+    for (let index = 0; index < this.#outcomes.length; index++) this.fail(index, error);
+  }
+
+  /** The first outcome stands: what was given up may be acknowledged all the same. */
+  #conclude(index: number, outcome: PublishAck | BusError): void {
+    if (this.#outcomes[index] !== undefined) return;
+    this.#outcomes[index] = outcome;
+    if (outcome instanceof BusError) this.#hasFailed = true;
+    if (--this.#left > 0) return;
+    this.isSettled = true;
+    this.onSettled?.();
+    if (this.#hasFailed) this.reject(failureOf(this.#outcomes as (PublishAck | BusError)[]));
+    else this.resolve(this.#outcomes as PublishAck[]);
+  }
+}
+
+/**
+ * Told of one of several: the first whose outcome is unknown, or else the first refusal; and what became of the others.
+ * An event that is in neither list of indexes is not stored.
+ */
+function failureOf(outcomes: readonly (PublishAck | BusError)[]): BusError {
+  const acks: PublishAck[] = [];
+  const stored: number[] = [];
+  const unknown: number[] = [];
+  let refused = -1;
+  for (const [index, outcome] of outcomes.entries()) {
+    if (!(outcome instanceof BusError)) {
+      acks.push(outcome);
+      stored.push(index);
+    } else if (outcome.code === 'PUBLISH_UNKNOWN') unknown.push(index);
+    else if (refused < 0) refused = index;
+  }
+  const index = unknown[0] ?? refused;
+  const cause = outcomes[index] as BusError;
+  const failed = outcomes.length - acks.length;
+  const details = { ...cause.details, index, failed, acks, stored };
+  return new BusError(cause.code, `${failed} of ${outcomes.length} events: ${cause.message}`, {
+    details: unknown.length === 0 ? details : { ...details, unknown },
+    cause,
+  });
+}
+
+/** The events of a `publishMany` that one shard was handed, in the order of its ring. */
+export class ManyPublishPart implements PendingPublish {
+  readonly #many: ManyPublish;
+  readonly #indexes: number[] = [];
+  #next = 0;
+
+  constructor(many: ManyPublish) {
+    this.#many = many;
+  }
+
+  /** The event is in the ring, with this as what waits for it. */
+  handed(index: number): void {
+    this.#indexes.push(index);
+  }
+
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
+    this.#many.settle(this.#indexes[this.#next++]!, shard, kind, sequence, error);
+  }
+
+  fail(error: BusError): void {
+    this.#many.fail(this.#indexes[this.#next++]!, error);
+  }
+}
+
+/** An event of a `publishMany` that was not handed over with the others: it may be refused before they are acknowledged. */
+export class ManyPublishWaiting implements PendingPublish {
+  constructor(
+    readonly many: ManyPublish,
+    readonly index: number,
+  ) {}
+
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
+    this.many.settle(this.index, shard, kind, sequence, error);
+  }
+
+  fail(error: BusError): void {
+    this.many.fail(this.index, error);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Publishes that a shard has been handed and has not yet acknowledged. A shard acknowledges in the order of
+ * its publish ring, so each shard's pending publishes are a queue and an ack needs no name.
+ */
+import {
+  ACK_DUPLICATE,
+  ACK_DUPLICATE_WRITTEN,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_WRITTEN,
+} from '../../link/link-records.js';
+import type { BusError } from '../../protocol/errors.js';
+import type { Durability, PublishAck } from '../../protocol/event.js';
+import { type Before, StoredAck } from '../../protocol/stored-ack.js';
+
+export interface PendingPublish {
+  /** Called once for each time that it was put in the queue, in that order. */
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void;
+  fail(error: BusError): void;
+}
+
+export function ackOf(
+  id: string,
+  topic: string,
+  shard: number,
+  kind: number,
+  sequence: number,
+  before: Before,
+): PublishAck {
+  const duplicate = kind === ACK_DUPLICATE || kind === ACK_DUPLICATE_WRITTEN;
+  if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
+  const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
+  const durability: Durability = isWritten ? 'written' : 'synced';
+  // A repeat that a restarted shard had to judge again, whose first was pruned in the meantime.
+  if (sequence === 0) return { id, topic, shard, durability, duplicate };
+  // Where the other logs stood when the first was handed in, nobody knows any more.
+  if (duplicate) return { id, topic, shard, sequence, durability, duplicate };
+  return new StoredAck(id, topic, shard, sequence, durability, before);
+}
+
+export class SinglePublish implements PendingPublish {
+  onSettled: (() => void) | undefined;
+  isSettled = false;
+
+  constructor(
+    readonly id: string,
+    readonly topic: string,
+    readonly before: Before,
+    readonly resolve: (ack: PublishAck) => void,
+    readonly reject: (error: BusError) => void,
+  ) {}
+
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void {
+    this.#settled();
+    if (kind === ACK_REFUSED) this.reject(error!);
+    else this.resolve(ackOf(this.id, this.topic, shard, kind, sequence, this.before));
+  }
+
+  fail(error: BusError): void {
+    this.#settled();
+    this.reject(error);
+  }
+
+  #settled(): void {
+    this.isSettled = true;
+    this.onSettled?.();
+  }
+}
+
+/** A `tryPublish`: nobody waits, so only a failure is told. */
+export class UnawaitedPublish implements PendingPublish {
+  constructor(readonly onError: (error: BusError) => void) {}
+
+  settle(_shard: number, kind: number, _sequence: number, error: BusError | undefined): void {
+    if (kind === ACK_REFUSED) this.fail(error!);
+  }
+
+  fail(error: BusError): void {
+    // Not here: the ring is being read.
+    queueMicrotask(() => this.onError(error));
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Publishes that are given up through an `AbortSignal`. What only waited is taken back; what was handed to its shard is
+ * being stored, and its outcome is unknown to whoever gave up.
+ */
+import { BusError } from '../../protocol/errors.js';
+import { watchSignal } from '../../protocol/watch-signal.js';
+import type { ManyPublish } from './many-publish.js';
+import type { SinglePublish } from './pending-publish.js';
+import type { Waiter } from './waiting-rooms.js';
+
+export function watchAbort(
+  signal: AbortSignal,
+  pending: SinglePublish,
+  waiter: Waiter | undefined,
+): void {
+  const onAbort = (): void => {
+    if (waiter === undefined || waiter.isHanded) {
+      pending.fail(unknownOutcome(pending, signal));
+      return;
+    }
+    waiter.isAbandoned = true;
+    pending.fail(aborted(signal));
+  };
+  pending.onSettled = watchSignal(signal, onAbort);
+}
+
+export function watchAbortOfMany(
+  signal: AbortSignal,
+  many: ManyPublish,
+  waiters: readonly Waiter[],
+): void {
+  const onAbort = (): void => {
+    for (const waiter of waiters) {
+      if (waiter.isHanded) continue;
+      waiter.isAbandoned = true;
+      waiter.pending.fail(aborted(signal));
+    }
+    many.giveUp(unknownOutcomes(signal));
+  };
+  many.onSettled = watchSignal(signal, onAbort);
+}
+
+export function aborted(signal: AbortSignal): BusError {
+  return new BusError('ABORTED', 'aborted before the event was handed to its shard', {
+    cause: signal.reason,
+  });
+}
+
+function unknownOutcome({ id, topic }: SinglePublish, signal: AbortSignal): BusError {
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    `aborted after event ${id} on ${topic} was handed to its shard: it is being stored`,
+    { details: { id, topic }, cause: signal.reason },
+  );
+}
+
+function unknownOutcomes(signal: AbortSignal): BusError {
+  return new BusError(
+    'PUBLISH_UNKNOWN',
+    'aborted after they were handed to their shards: they are being stored',
+    { cause: signal.reason },
+  );
+}

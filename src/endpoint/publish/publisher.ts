@@ -1,0 +1,318 @@
+/**
+ * Publishing from one endpoint: checks events, finds their shard, writes them into its ring, and where that is
+ * full lets a bounded number wait, in order. Used by the endpoint's thread alone.
+ */
+import type { TopicDefinitions } from '../../protocol/define-topic.js';
+import { BusError } from '../../protocol/errors.js';
+import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import { checkEventInput } from '../../protocol/event-input.js';
+import { PUBLISH_MANY_MAX, TOPIC_ROUTES_CACHED_MAX } from '../../protocol/limits.js';
+import { inputPayloadText } from '../../protocol/payload.js';
+import { quote } from '../../protocol/quote.js';
+import { LogPosition } from '../../protocol/stored-ack.js';
+import { parseTimestamp } from '../../protocol/timestamp.js';
+import { matchesPattern } from '../../protocol/topic.js';
+import { shardOf } from '../../protocol/topic-hash.js';
+import {
+  EVENT_FLAG_ID_OF_SOURCE,
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SUPPLIED_TIMESTAMP,
+  EVENT_FLAG_SYNCED,
+  EventRecordEncoder,
+} from '../../record/event-record.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
+import { checkPublishOptions } from '../options.js';
+import { eventIds } from './event-ids.js';
+import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
+import { type PendingPublish, SinglePublish, UnawaitedPublish } from './pending-publish.js';
+import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
+import { type Waiter, WaitingRooms } from './waiting-rooms.js';
+
+export interface PublisherOptions {
+  readonly source: string;
+  readonly defaultPersist: boolean;
+  readonly noPersistTopics: readonly string[];
+  readonly maxPayloadBytes: number;
+  readonly publishWaitMs: number;
+  /** Absent: the bus publishes nothing about itself. */
+  readonly systemEvents?: { readonly persist: boolean };
+}
+
+/** Where a topic goes. */
+interface TopicRoute {
+  readonly proxy: ShardProxy;
+  readonly topicBytes: Uint8Array;
+  /** Among `noPersistTopics`, whatever the publish says. */
+  readonly isEphemeral: boolean;
+}
+
+/** The `source` of the bus's own events. */
+const SYSTEM_SOURCE = 'millrace';
+
+const NO_OPTIONS: PublishOptions = Object.freeze({});
+
+export class Publisher {
+  readonly #epoch: string;
+  readonly #proxies: readonly ShardProxy[];
+  readonly #options: PublisherOptions;
+  readonly #definitions: TopicDefinitions;
+  readonly #encoder = new EventRecordEncoder();
+  readonly #nextId = eventIds();
+  readonly #routes = new Map<string, TopicRoute>();
+  readonly #waiting: WaitingRooms;
+  readonly #unawaited: UnawaitedPublish;
+  /** Of system events: telling their failures would make more of them. */
+  readonly #unheard = new UnawaitedPublish(() => {});
+  /** Where all logs stood at the first publish since deliveries were last taken: no later than any of these publishes. */
+  #before: LogPosition | undefined;
+  #closed: BusError | undefined;
+
+  constructor(
+    { epoch, options }: { readonly epoch: string; readonly options: PublisherOptions },
+    proxies: readonly ShardProxy[],
+    definitions: TopicDefinitions,
+    onError: (error: BusError) => void,
+  ) {
+    this.#epoch = epoch;
+    this.#proxies = proxies;
+    this.#options = options;
+    this.#definitions = definitions;
+    this.#waiting = new WaitingRooms(proxies, options.publishWaitMs);
+    this.#unawaited = new UnawaitedPublish(onError);
+  }
+
+  publish(input: EventInput, options: PublishOptions = NO_OPTIONS): Promise<PublishAck> {
+    try {
+      const route = this.#encode(input, options);
+      const { id, topic } = this.#encoder;
+      const { signal } = options;
+      return new Promise((resolve, reject) => {
+        const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
+        const waiter = this.#hand(route.proxy, pending);
+        if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  publishMany(
+    inputs: readonly EventInput[],
+    options: PublishOptions = NO_OPTIONS,
+  ): Promise<PublishAck[]> {
+    try {
+      checkBatch(inputs);
+      if (inputs.length === 0) return Promise.resolve([]);
+      return this.#publishAll(inputs, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
+    const { proxy } = this.#encode(input, options);
+    if (proxy.failure !== undefined) throw proxy.failure;
+    const length = this.#encoder.measure();
+    if (this.#waiting.isAwaited(proxy)) return false;
+    if (proxy.tryPublish(this.#encoder, length, this.#unawaited)) return true;
+    proxy.requestRoom();
+    return proxy.tryPublish(this.#encoder, length, this.#unawaited);
+  }
+
+  /**
+   * An event of the bus's own: the one way to a topic that starts with `$`. Lost where there is no room, and nobody is told
+   * whether it was stored.
+   */
+  publishSystem(topic: string, type: string, payload: object): void {
+    const { systemEvents } = this.#options;
+    if (systemEvents === undefined || this.#closed !== undefined) return;
+    const input = { topic, type, payload, source: SYSTEM_SOURCE };
+    const options = { persist: systemEvents.persist };
+    const { proxy } = this.#fill(input, JSON.stringify(payload), options);
+    if (proxy.failure !== undefined || this.#waiting.isAwaited(proxy)) return;
+    proxy.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
+  }
+
+  /** Resolves once nothing waits and every ring is at most half full. */
+  drained(): Promise<void> {
+    return this.#waiting.drained();
+  }
+
+  /** Publishes that nobody has acknowledged, waiting ones included. */
+  get unacknowledged(): number {
+    let count = 0;
+    for (const proxy of this.#proxies) count += proxy.unacknowledged;
+    return count + this.#waiting.length;
+  }
+
+  /** Deliveries were taken: there may be room again, and what is published from now on stands behind them. */
+  pump(): void {
+    this.#before = undefined;
+    this.#waiting.pump();
+  }
+
+  /** Whatever waits for this shard fails with `proxy.failure`. */
+  shardFailed(proxy: ShardProxy): void {
+    this.#waiting.fail(proxy, proxy.failure!);
+  }
+
+  /** From here on every publish is refused. */
+  refuse(error: BusError): void {
+    this.#closed = error;
+  }
+
+  close(): void {
+    this.#waiting.close(this.#closed!);
+  }
+
+  get #position(): LogPosition {
+    this.#before ??= new LogPosition(
+      this.#epoch,
+      this.#proxies.map(({ control }) => control.head),
+    );
+    return this.#before;
+  }
+
+  #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
+    // All are checked before any is handed over, so that a bad one leaves nothing behind.
+    for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
+    const payloads = inputs.map((input) => inputPayloadText(input, this.#options.maxPayloadBytes));
+    const ids: string[] = new Array(inputs.length);
+    const topics: string[] = new Array(inputs.length);
+    return new Promise((resolve, reject) => {
+      const many = new ManyPublish(ids, topics, this.#position, resolve, reject);
+      const parts: (ManyPublishPart | undefined)[] = new Array(this.#proxies.length);
+      const waiters: Waiter[] = [];
+      for (let i = 0; i < inputs.length; i++) {
+        const { proxy } = this.#fill(inputs[i]!, payloads[i]!, options);
+        ids[i] = this.#encoder.id;
+        topics[i] = this.#encoder.topic;
+        parts[proxy.shard] ??= new ManyPublishPart(many);
+        const waiter = this.#handOneOf(many, i, proxy, parts[proxy.shard]!);
+        if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
+      }
+      const { signal } = options;
+      if (signal !== undefined && !many.isSettled) watchAbortOfMany(signal, many, waiters);
+    });
+  }
+
+  #check(input: EventInput, index: number): void {
+    try {
+      checkEventInput(input);
+      this.#definitions.validate(input.topic, input.payload);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      const details = { ...error.details, index };
+      throw new BusError(error.code, `events[${index}]: ${error.message}`, {
+        details,
+        cause: error,
+      });
+    }
+  }
+
+  /** Checks an event and puts it into the encoder. */
+  #encode(input: EventInput, options: PublishOptions): TopicRoute {
+    checkEventInput(input);
+    if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
+    return this.#fill(input, inputPayloadText(input, this.#options.maxPayloadBytes), options);
+  }
+
+  #fill(input: EventInput, payload: string, options: PublishOptions): TopicRoute {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    if (options.signal?.aborted) throw aborted(options.signal);
+    const route = this.#routeOf(input.topic);
+    const encoder = this.#encoder;
+    const { id, timestamp, attributes } = input;
+    let flags = 0;
+    const persist = options.persist ?? this.#options.defaultPersist;
+    if (persist && !route.isEphemeral) flags |= EVENT_FLAG_PERSIST;
+    if (options.durability !== 'written') flags |= EVENT_FLAG_SYNCED;
+    if (id !== undefined) {
+      flags |= EVENT_FLAG_SUPPLIED_ID;
+      if (options.idScope === 'source') flags |= EVENT_FLAG_ID_OF_SOURCE;
+    }
+    if (timestamp !== undefined) flags |= EVENT_FLAG_SUPPLIED_TIMESTAMP;
+    encoder.flags = flags;
+    encoder.id = id ?? this.#nextId();
+    encoder.timestamp = timestamp === undefined ? 0 : parseTimestamp(timestamp);
+    encoder.setTopic(input.topic, route.topicBytes);
+    encoder.type = input.type;
+    encoder.source = input.source ?? this.#options.source;
+    encoder.correlationId = input.correlationId ?? '';
+    encoder.causationId = input.causationId ?? '';
+    encoder.attributes = attributes === undefined ? '' : attributesText(attributes);
+    encoder.payload = payload;
+    return route;
+  }
+
+  #routeOf(topic: string): TopicRoute {
+    const known = this.#routes.get(topic);
+    if (known !== undefined) return known;
+    const { noPersistTopics } = this.#options;
+    const route = {
+      proxy: this.#proxies[shardOf(topic, this.#proxies.length)]!,
+      topicBytes: Buffer.from(topic),
+      isEphemeral: noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
+    };
+    if (this.#routes.size >= TOPIC_ROUTES_CACHED_MAX) this.#routes.clear();
+    this.#routes.set(topic, route);
+    return route;
+  }
+
+  /**
+   * Gives the encoded event to its shard, or lets it wait and returns how. Never throws: failures go to
+   * `pending`.
+   */
+  #hand(proxy: ShardProxy, pending: PendingPublish): Waiter | undefined {
+    if (proxy.failure !== undefined) {
+      pending.fail(proxy.failure);
+      return undefined;
+    }
+    const length = this.#encoder.measure();
+    if (this.#handAtOnce(proxy, length, pending)) return undefined;
+    return this.#waiting.add(proxy, this.#encoder, length, pending);
+  }
+
+  /** The same for one of many, whose `part` counts only what is in the ring. */
+  #handOneOf(
+    many: ManyPublish,
+    index: number,
+    proxy: ShardProxy,
+    part: ManyPublishPart,
+  ): Waiter | undefined {
+    if (proxy.failure !== undefined) {
+      many.fail(index, proxy.failure);
+      return undefined;
+    }
+    const length = this.#encoder.measure();
+    if (this.#handAtOnce(proxy, length, part)) {
+      part.handed(index);
+      return undefined;
+    }
+    const waiting = new ManyPublishWaiting(many, index);
+    return this.#waiting.add(proxy, this.#encoder, length, waiting);
+  }
+
+  /** Not past those who wait. */
+  #handAtOnce(proxy: ShardProxy, length: number, pending: PendingPublish): boolean {
+    return !this.#waiting.isAwaited(proxy) && proxy.tryPublish(this.#encoder, length, pending);
+  }
+}
+
+function checkBatch(inputs: readonly EventInput[]): void {
+  if (!Array.isArray(inputs)) {
+    throw new BusError('EVENT_INVALID', `publishMany: ${quote(inputs)} is not an array of events`);
+  }
+  if (inputs.length > PUBLISH_MANY_MAX) {
+    const details = { events: inputs.length, limit: PUBLISH_MANY_MAX };
+    const message = `publishMany: ${inputs.length} events are over the limit of ${PUBLISH_MANY_MAX}`;
+    throw new BusError('LIMIT_EXCEEDED', message, { details });
+  }
+}
+
+function attributesText(attributes: Readonly<Record<string, string>>): string {
+  const text = JSON.stringify(attributes);
+  return text === '{}' ? '' : text;
+}

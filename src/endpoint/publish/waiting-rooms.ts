@@ -1,0 +1,193 @@
+/**
+ * Publishes that wait for room in their shard's ring: a bounded number, in order, each for a limited time. Used by the
+ * endpoint's thread alone.
+ */
+import { Deque } from '../../collections/deque.js';
+import { BusError } from '../../protocol/errors.js';
+import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits.js';
+import type { EventRecordEncoder } from '../../record/event-record.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
+import { Waiters } from '../waiters.js';
+import type { PendingPublish } from './pending-publish.js';
+
+/** Looks for room this often, ms, should a wake-up be lost with a shard's thread. */
+const LOOK_INTERVAL_MS = 100;
+
+/** A publish that waits for room. */
+export interface Waiter {
+  readonly record: Buffer;
+  readonly pending: PendingPublish;
+  readonly deadline: number;
+  /** Its publisher gave it up before it was handed to the shard. */
+  isAbandoned: boolean;
+  isHanded: boolean;
+}
+
+class WaitingRoom {
+  readonly waiters = new Deque<Waiter>();
+  bytes = 0;
+
+  isFull(length: number): boolean {
+    if (this.waiters.length >= PUBLISH_WAITERS_MAX) return true;
+    return this.bytes > 0 && this.bytes + length > PUBLISH_WAITERS_BYTES_MAX;
+  }
+
+  push(waiter: Waiter): void {
+    this.waiters.push(waiter);
+    this.bytes += waiter.record.length;
+  }
+
+  shift(): Waiter | undefined {
+    const waiter = this.waiters.shift();
+    if (waiter !== undefined) this.bytes -= waiter.record.length;
+    return waiter;
+  }
+}
+
+export class WaitingRooms {
+  readonly #proxies: readonly ShardProxy[];
+  readonly #waitMs: number;
+  readonly #rooms: readonly WaitingRoom[];
+  readonly #drained = new Waiters();
+  /** Calls of `drained` that wait. */
+  #draining = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /** `waitMs`: 0 refuses at once what finds no room. */
+  constructor(proxies: readonly ShardProxy[], waitMs: number) {
+    this.#proxies = proxies;
+    this.#waitMs = waitMs;
+    this.#rooms = proxies.map(() => new WaitingRoom());
+  }
+
+  get length(): number {
+    return this.#rooms.reduce((sum, { waiters }) => sum + waiters.length, 0);
+  }
+
+  /** Somebody waits for this shard already, and goes first. */
+  isAwaited(proxy: ShardProxy): boolean {
+    return this.#rooms[proxy.shard]!.waiters.length > 0;
+  }
+
+  /** Lets the encoded event wait and returns how. Never throws: that it may not wait is told to `pending`. */
+  add(
+    proxy: ShardProxy,
+    encoder: EventRecordEncoder,
+    length: number,
+    pending: PendingPublish,
+  ): Waiter | undefined {
+    const room = this.#rooms[proxy.shard]!;
+    if (this.#waitMs === 0 || room.isFull(length)) {
+      pending.fail(backpressure(proxy, room, 0));
+      return undefined;
+    }
+    const record = Buffer.allocUnsafeSlow(length);
+    encoder.writeTo(record, 0);
+    const deadline = performance.now() + this.#waitMs;
+    const waiter: Waiter = { record, pending, deadline, isAbandoned: false, isHanded: false };
+    room.push(waiter);
+    this.#admit(proxy);
+    this.#setTimer();
+    return waiter;
+  }
+
+  /** Resolves once nothing waits and every ring is at most half full. */
+  async drained(): Promise<void> {
+    if (this.#hasRoom()) return;
+    for (const proxy of this.#proxies) proxy.requestRoom();
+    this.#draining++;
+    this.#setTimer();
+    await this.#drained.when(() => this.#isClosed || this.#hasRoom());
+    this.#draining--;
+  }
+
+  /** There may be room again. */
+  pump(): void {
+    for (const proxy of this.#proxies) this.#admit(proxy);
+    this.#drained.wake();
+  }
+
+  /** Nothing that waits for this shard will be taken. */
+  fail(proxy: ShardProxy, error: BusError): void {
+    failAll(this.#rooms[proxy.shard]!, error);
+    this.pump();
+  }
+
+  close(error: BusError): void {
+    this.#isClosed = true;
+    for (const room of this.#rooms) failAll(room, error);
+    this.#drained.wake();
+    clearTimeout(this.#timer);
+  }
+
+  /** Lets those who wait for this shard in, in order, as far as there is room. */
+  #admit(proxy: ShardProxy): void {
+    const room = this.#rooms[proxy.shard]!;
+    let isAsked = false;
+    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
+      if (!waiter.isAbandoned && !proxy.tryPublishRecord(waiter.record, waiter.pending)) {
+        if (isAsked) return;
+        // Asked before the last try, or the release in between is missed.
+        proxy.requestRoom();
+        isAsked = true;
+        continue;
+      }
+      waiter.isHanded = true;
+      room.shift();
+    }
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.length === 0 &&
+      this.#proxies.every((proxy) => proxy.failure !== undefined || proxy.publishFill <= 0.5)
+    );
+  }
+
+  /** One timer for all who wait. */
+  #setTimer(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.pump();
+      const now = performance.now();
+      for (const proxy of this.#proxies) this.#expire(proxy, now);
+      this.#drained.wake();
+      if (this.#draining > 0 || this.length > 0) this.#setTimer();
+    }, this.#timerMs());
+  }
+
+  #timerMs(): number {
+    const now = performance.now();
+    let deadline = now + LOOK_INTERVAL_MS;
+    for (const { waiters } of this.#rooms) {
+      deadline = Math.min(deadline, waiters.peek()?.deadline ?? deadline);
+    }
+    return Math.max(1, deadline - now);
+  }
+
+  #expire(proxy: ShardProxy, now: number): void {
+    const room = this.#rooms[proxy.shard]!;
+    for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
+      if (waiter.deadline > now) return;
+      room.shift();
+      if (!waiter.isAbandoned) waiter.pending.fail(backpressure(proxy, room, this.#waitMs));
+    }
+  }
+}
+
+function failAll(room: WaitingRoom, error: BusError): void {
+  for (let waiter = room.shift(); waiter !== undefined; waiter = room.shift()) {
+    if (!waiter.isAbandoned) waiter.pending.fail(error);
+  }
+}
+
+function backpressure(proxy: ShardProxy, room: WaitingRoom, waitedMs: number): BusError {
+  const { shard } = proxy;
+  return new BusError(
+    'BACKPRESSURE',
+    `shard ${shard} took no more events: waited ${waitedMs} ms behind ${room.waiters.length} publishes`,
+    { details: { shard, waitedMs, waiting: room.waiters.length } },
+  );
+}

@@ -1,0 +1,146 @@
+/** Queries: put to each shard's readers in pages, and merged by the time at which the events were recorded. */
+import { BusError } from '../../protocol/errors.js';
+import type { Event } from '../../protocol/event.js';
+import type { ParsedFilter } from '../../protocol/filter.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
+import { PagePosition } from '../../protocol/page-position.js';
+import { hasWildcard } from '../../protocol/topic.js';
+import { shardOf } from '../../protocol/topic-hash.js';
+import { decodePage } from '../../store/page.js';
+import { type Asker, ITSELF } from '../asker.js';
+import type { MainServices } from '../services.js';
+import { defined, limitOf, type ParsedQuery } from './parse-query.js';
+import { RecordDecoder } from './record-decoder.js';
+
+interface Found {
+  readonly event: Event;
+  readonly recordedAt: number;
+}
+
+/** What is read of one shard. */
+interface ShardRange {
+  readonly shard: number;
+  readonly after: number;
+  readonly until: number;
+  readonly pageEvents: number;
+  readonly asker: Asker;
+}
+
+export class QueryRunner {
+  readonly #services: MainServices;
+  readonly #heads: () => readonly number[];
+  readonly #epoch: string;
+
+  /** `heads` tells each shard's last committed sequence, in the log of `epoch`. */
+  constructor(services: MainServices, heads: () => readonly number[], epoch: string) {
+    this.#services = services;
+    this.#heads = heads;
+    this.#epoch = epoch;
+  }
+
+  /** @throws BusError `QUERY_INVALID` for a limit over 10,000 */
+  async query(query: ParsedQuery): Promise<Event[]> {
+    const limit = limitOf(query);
+    const events: Event[] = [];
+    for await (const event of this.read({ ...query, limit }, Math.min(limit, READ_PAGE_EVENTS))) {
+      events.push(event);
+    }
+    return events;
+  }
+
+  /** The first of what `read` gives. */
+  async first(query: ParsedQuery): Promise<Event | undefined> {
+    for await (const event of this.read(query, 1)) return event;
+    return undefined;
+  }
+
+  async *read(
+    query: ParsedQuery,
+    pageEvents = READ_PAGE_EVENTS,
+    asker: Asker = ITSELF,
+  ): AsyncGenerator<Event> {
+    const heads = this.#heads();
+    const from =
+      query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
+    const positions = from?.positions ?? heads.map(() => 0);
+    // Newest first, no position has all that was given before it and nothing else.
+    const position = query.reverse
+      ? undefined
+      : new PagePosition({ epoch: this.#epoch, positions });
+    const sources = shardsOf(query.filter, heads.length).map((shard) => {
+      const after = positions[shard] ?? 0;
+      const until = heads[shard]!;
+      return this.#readShard(query, { shard, after, until, pageEvents, asker });
+    });
+    let left = query.limit ?? Number.POSITIVE_INFINITY;
+    for await (const { event } of merge(sources, query.reverse)) {
+      yield position?.mark(event) ?? event;
+      if (--left === 0) return;
+    }
+  }
+
+  async *#readShard(
+    query: ParsedQuery,
+    { shard, pageEvents, asker, ...range }: ShardRange,
+  ): AsyncGenerator<Found> {
+    const { filter, id, sinceMs, untilMs, reverse } = query;
+    const decoder = new RecordDecoder();
+    let { after, until } = range;
+    while (after < until) {
+      const request = {
+        filter,
+        after,
+        until,
+        ...defined({ id, sinceMs, untilMs }),
+        limit: pageEvents,
+        limitBytes: READ_PAGE_BYTES,
+        reverse,
+      };
+      const page = await asker.look(0, () => {
+        if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+        return this.#services.page(shard, request);
+      });
+      const found: Found[] = [];
+      decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
+        found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
+      });
+      yield* found;
+      if (page.done) return;
+      if (reverse) until = page.next;
+      else after = page.next;
+    }
+  }
+}
+
+/** The shards that can have what the filter wants. */
+export function shardsOf(filter: ParsedFilter, shards: number): number[] {
+  if (filter.topics.some(hasWildcard)) return Array.from({ length: shards }, (_, shard) => shard);
+  return [...new Set(filter.topics.map((topic) => shardOf(topic, shards)))].sort((a, b) => a - b);
+}
+
+/** Merges by recorded time; within a shard the order is the log's. */
+async function* merge(
+  sources: readonly AsyncGenerator<Found>[],
+  reverse: boolean,
+): AsyncGenerator<Found> {
+  const sign = reverse ? -1 : 1;
+  try {
+    const heads = await Promise.all(sources.map((source) => source.next()));
+    for (;;) {
+      let first = -1;
+      for (let i = 0; i < heads.length; i++) {
+        const head = heads[i]!;
+        if (head.done) continue;
+        const best = first < 0 ? undefined : heads[first]!;
+        const isFirst =
+          best === undefined || sign * (head.value.recordedAt - best.value.recordedAt) < 0;
+        if (isFirst) first = i;
+      }
+      if (first < 0) return;
+      yield heads[first]!.value;
+      heads[first] = await sources[first]!.next();
+    }
+  } finally {
+    await Promise.all(sources.map((source) => source.return(undefined)));
+  }
+}

@@ -1,0 +1,102 @@
+/** Lists that a shard answers page by page, put together. */
+import {
+  CONTROL_REQUEST,
+  FIRST_SUBSCRIBER,
+  type ShardRequest,
+  type SubscriberKey,
+  type SubscribersReply,
+  type TopicsReply,
+} from '../../link/link-records.js';
+import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
+import { BusError } from '../../protocol/errors.js';
+import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits.js';
+import { type Asker, ITSELF } from '../asker.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
+
+/** Of all shards, in the order of their names. */
+export async function allTopics(
+  proxies: readonly ShardProxy[],
+  pattern: string,
+): Promise<TopicInfo[]> {
+  const perShard = await Promise.all(
+    proxies.map(async (proxy) => {
+      const found: TopicInfo[] = [];
+      for await (const page of topicsOf(proxy, [pattern], ITSELF)) found.push(...page);
+      return found;
+    }),
+  );
+  return perShard.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Topics that any of the patterns matches, shard by shard as they answer, in no order. */
+export async function* topicPages(
+  proxies: readonly ShardProxy[],
+  patterns: readonly string[],
+  asker: Asker,
+): AsyncGenerator<TopicInfo[]> {
+  for (const proxy of proxies) yield* topicsOf(proxy, patterns, asker);
+}
+
+/** Whoever stops taking asks no more. */
+async function* topicsOf(
+  proxy: ShardProxy,
+  patterns: readonly string[],
+  asker: Asker,
+): AsyncGenerator<TopicInfo[]> {
+  for (let after: number | null = 0; after !== null; ) {
+    const request = { kind: 'topics', patterns, after } satisfies ShardRequest;
+    const reply: TopicsReply = await asker.look(0, () => {
+      if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+      return proxy.request(CONTROL_REQUEST, () => request);
+    });
+    yield reply.topics.map(({ firstAt, lastAt, ...topic }) => ({
+      ...topic,
+      shard: proxy.shard,
+      firstAt: new Date(firstAt).toISOString(),
+      lastAt: new Date(lastAt).toISOString(),
+    }));
+    after = reply.next;
+  }
+}
+
+export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<SubscriberInfo[]> {
+  const found: SubscriberInfo[] = [];
+  for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
+    const request = { kind: 'subscribers', topic, after } satisfies ShardRequest;
+    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
+    found.push(...(reply.subscribers as readonly SubscriberInfo[]));
+    after = reply.next;
+  }
+  return found;
+}
+
+/** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
+export async function furthestBehind(proxies: readonly ShardProxy[]): Promise<SubscriberInfo[]> {
+  const live = proxies.filter(({ failure }) => failure === undefined);
+  const perShard = await Promise.all(live.map(furthestBehindIn));
+  const byId = new Map<string, SubscriberInfo>();
+  for (const one of perShard.flat()) {
+    const known = byId.get(one.id);
+    if (known === undefined) byId.set(one.id, one);
+    else byId.set(one.id, together(known, one));
+  }
+  const all = [...byId.values()].sort((a, b) => b.lag - a.lag);
+  return all.slice(0, SUBSCRIBERS_LISTED_MAX);
+}
+
+async function furthestBehindIn(proxy: ShardProxy): Promise<readonly SubscriberInfo[]> {
+  const request = { kind: 'laggards', limit: SUBSCRIBERS_LISTED_MAX } satisfies ShardRequest;
+  for (;;) {
+    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
+    if (reply.next === null) return reply.subscribers as readonly SubscriberInfo[];
+  }
+}
+
+function together(a: SubscriberInfo, b: SubscriberInfo): SubscriberInfo {
+  return {
+    ...(a.lag >= b.lag ? a : b),
+    queued: a.queued + b.queued,
+    dropped: a.dropped + b.dropped,
+    lag: a.lag + b.lag,
+  };
+}

@@ -1,0 +1,95 @@
+/** Statistics, read from the words that the shards share with everybody: no shard is asked. */
+import {
+  type BusCensus,
+  GATEWAY_FAILED,
+  GATEWAY_LISTENING,
+  GATEWAY_RESTARTING,
+  type GatewayCount,
+} from '../link/bus-census.js';
+import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
+import type { BusStats, GatewayStats, ShardStats } from '../protocol/bus-api.js';
+import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
+import { elapsedMs } from '../threads/elapsed.js';
+import type { DedupeReach } from './internals.js';
+
+export function busStats(
+  epoch: string,
+  openedAt: number,
+  census: BusCensus,
+  controls: readonly ShardControl[],
+): BusStats {
+  const shards = controls.map(shardStats);
+  const total = (of: (shard: ShardStats) => number): number =>
+    shards.reduce((sum, shard) => sum + of(shard), 0);
+  return {
+    epoch,
+    uptimeMs: Math.round(elapsedMs() - openedAt),
+    published: total(({ published, ephemeral }) => published + ephemeral),
+    delivered: total(({ delivered }) => delivered),
+    dropped: total(({ dropped }) => dropped),
+    // Every shard has every subscription.
+    subscriptions: shards.reduce((most, { subscriptions }) => Math.max(most, subscriptions), 0),
+    lag: total(({ lag }) => lag),
+    endpoints: census.endpoints,
+    connections: census.connections,
+    gateways: census.gateways.map(gatewayStats),
+    gatewayRestarts: census.gatewayRestarts,
+    deliveryMs: census.delivery,
+    shards,
+  };
+}
+
+function gatewayStats(count: GatewayCount): GatewayStats {
+  const { gateway, restarts } = count;
+  return { gateway, state: gatewayState(count), restarts };
+}
+
+function gatewayState({ state, silentSeconds }: GatewayCount): GatewayStats['state'] {
+  if (state === GATEWAY_RESTARTING) return 'restarting';
+  if (state === GATEWAY_FAILED) return 'failed';
+  if (state !== GATEWAY_LISTENING) return 'starting';
+  return silentSeconds > GATEWAY_STALLED_SECONDS ? 'stalled' : 'listening';
+}
+
+export function dedupeReach(controls: readonly ShardControl[]): DedupeReach {
+  const least = (counter: number): number =>
+    controls.reduce(
+      (ms, { counters }) => Math.min(ms, counters[counter]!),
+      Number.POSITIVE_INFINITY,
+    );
+  return {
+    windowMs: least(ShardCounter.dedupeWindowMs),
+    reachMs: least(ShardCounter.dedupeReachMs),
+  };
+}
+
+function shardStats(control: ShardControl, shard: number): ShardStats {
+  const { counters } = control;
+  const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
+  const commits = of('commits');
+  const lifeMs = elapsedMs() - of('startedAt');
+  return {
+    shard,
+    state: control.state,
+    restarts: Atomics.load(control.words, RESTARTS),
+    head: of('head'),
+    published: of('published'),
+    ephemeral: of('ephemeral'),
+    duplicates: of('duplicates'),
+    refused: of('refused'),
+    delivered: of('delivered'),
+    dropped: of('dropped'),
+    subscriptions: of('subscriptions'),
+    lag: of('lag'),
+    commits,
+    commitMsMean: commits === 0 ? 0 : of('commitMsTotal') / commits,
+    commitMsMax: of('commitMsMax'),
+    commitMs: control.commitTimes,
+    walBytes: of('walBytes'),
+    dedupeReachMs: of('dedupeReachMs'),
+    clockAheadMs: of('clockAheadMs'),
+    publishRingFill: of('publishRingFill'),
+    deliveryRingFill: of('deliveryRingFill'),
+    busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * What a subscription has received and not consumed, of all shards in one queue, and what its events hold of their
+ * shards' credit. One event at a time is handed out; it counts as pending until it is settled.
+ */
+import { Deque } from '../../collections/deque.js';
+import type { Event } from '../../protocol/event.js';
+import type { Asker } from '../asker.js';
+import type { ShardPart } from './shard-part.js';
+
+export class EventQueue<P> {
+  readonly #parts: readonly ShardPart[];
+  readonly #window: number;
+  readonly #asker: Asker;
+  readonly #events = new Deque<Event<P>>();
+  /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
+  readonly #sizes = new Deque<number>();
+  /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
+  #current: Event<P> | undefined;
+  #currentSize = 0;
+  #pushed = 0;
+  #settled = 0;
+
+  /** `window`: the events that a shard may have sent and not seen consumed. */
+  constructor(parts: readonly ShardPart[], window: number, asker: Asker) {
+    this.#parts = parts;
+    this.#window = window;
+    this.#asker = asker;
+  }
+
+  /** Events that wait; the one that was handed out is not among them. */
+  get length(): number {
+    return this.#events.length;
+  }
+
+  /** Events that were ever put in, and those of them that were handed out and consumed. */
+  get pushed(): number {
+    return this.#pushed;
+  }
+
+  get settled(): number {
+    return this.#settled;
+  }
+
+  /** An event that its shard sent, on credit. */
+  push(part: ShardPart, event: Event<P>, bytes: number): void {
+    part.credited++;
+    part.creditedBytes += bytes;
+    this.#push(part, event, bytes);
+  }
+
+  pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
+    part.historyBytes += bytes;
+    this.#asker.hold(bytes);
+    this.#push(part, event, -bytes);
+  }
+
+  /** The next event; the one before must have been settled. */
+  take(): Event<P> {
+    const event = this.#events.shift()!;
+    this.#current = event;
+    this.#currentSize = this.#sizes.shift()!;
+    return event;
+  }
+
+  /**
+   * The event that was handed out last is consumed: the position moves past it. Returns its part if so much
+   * credit has come together that the shard is to have it back.
+   */
+  settle(): ShardPart | undefined {
+    const event = this.#current;
+    if (event === undefined) return undefined;
+    this.#current = undefined;
+    const part = this.#parts[event.shard]!;
+    part.pending--;
+    this.#settled++;
+    if (event.sequence !== undefined) part.consumed = event.sequence;
+    if (part.pending === 0) {
+      part.consumed = Math.max(part.consumed, part.received);
+      part.received = part.consumed;
+    }
+    const size = this.#currentSize;
+    if (size < 0) {
+      part.historyBytes += size;
+      this.#asker.hold(size);
+      return undefined;
+    }
+    part.credited--;
+    part.creditedBytes -= size;
+    part.owedEvents++;
+    part.owedBytes += size;
+    const isDue =
+      part.owedEvents >= this.#window >> 3 || part.owedBytes >= this.#asker.creditBytes >> 3;
+    return isDue ? part : undefined;
+  }
+
+  /** Forgets the event that was handed out last: it stays before the position, and is settled no more. */
+  abandon(): void {
+    this.#current = undefined;
+  }
+
+  /** Drops what waits. What was handed out stays pending until it is settled. */
+  clear(): void {
+    this.#events.clear();
+    this.#sizes.clear();
+    for (const part of this.#parts) {
+      const isBusy = this.#current?.shard === part.shard;
+      part.pending = isBusy ? 1 : 0;
+      const isCredited = isBusy && this.#currentSize >= 0;
+      part.credited = isCredited ? 1 : 0;
+      part.creditedBytes = isCredited ? this.#currentSize : 0;
+      const historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
+      this.#asker.hold(historyBytes - part.historyBytes);
+      part.historyBytes = historyBytes;
+    }
+  }
+
+  #push(part: ShardPart, event: Event<P>, size: number): void {
+    this.#events.push(event);
+    this.#sizes.push(size);
+    this.#pushed++;
+    part.pending++;
+    if (event.sequence !== undefined) part.received = event.sequence;
+  }
+}

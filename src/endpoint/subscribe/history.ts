@@ -1,0 +1,128 @@
+/**
+ * The part of a subscription that lies in the past: finds where it starts in each shard, and reads up to where
+ * the shard can take over. Pages come from the reader threads, and a page is asked for only when the
+ * subscription has room, so history costs the shards nothing and a slow reader no memory.
+ */
+import { CONTROL_RESUME, type ResumeCommand } from '../../link/link-records.js';
+import type { SubscribeFrom } from '../../protocol/bus-api.js';
+import { decodeCursor } from '../../protocol/cursor.js';
+import {
+  READ_PAGE_BYTES,
+  READ_PAGE_EVENTS,
+  SHARD_CATCH_UP_EVENTS_MAX,
+} from '../../protocol/limits.js';
+import { parseTimestamp } from '../../protocol/timestamp.js';
+import { decodePage } from '../../store/page.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
+import { RecordDecoder } from '../read/record-decoder.js';
+import type { MainServices } from '../services.js';
+import { newestPositions } from './newest.js';
+import type { ShardPart } from './shard-part.js';
+import type { BusSubscription } from './subscription.js';
+
+/** Nobody waits for it any more. */
+const NOTHING = Promise.resolve(undefined);
+/** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
+const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
+
+type HistoryServices = Pick<MainServices, 'page' | 'positionAt' | 'resolveCursor'>;
+/** Of a shard: where its log ends, and a way to ask it. */
+type HistoryShard = Pick<ShardProxy, 'shard' | 'request'> & {
+  readonly control: { readonly head: number };
+};
+
+export class HistoryReader {
+  readonly #services: HistoryServices;
+  readonly #proxies: readonly HistoryShard[];
+
+  constructor(services: HistoryServices, proxies: readonly HistoryShard[]) {
+    this.#services = services;
+    this.#proxies = proxies;
+  }
+
+  /** Where the subscription starts, per shard; gaps are told on the way. Not for `now`. */
+  async positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
+    if (typeof from === 'string') return this.#proxies.map(() => 0);
+    if ('since' in from) {
+      const sinceMs = parseTimestamp(from.since);
+      return Promise.all(
+        this.#proxies.map(({ shard }) => this.#services.positionAt(shard, sinceMs)),
+      );
+    }
+    if ('last' in from) {
+      return newestPositions(this.#services, {
+        filter: subscription.filter,
+        last: from.last,
+        heads: this.#proxies.map(({ control }) => control.head),
+        isOver: () => subscription.ended,
+        asker: subscription.asker,
+      });
+    }
+    const { positions, gaps } = await this.#services.resolveCursor(from.after);
+    for (const gap of gaps) subscription.tellGap(gap);
+    return positions;
+  }
+
+  /**
+   * Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
+   * of what was pruned before it began; one that starts at what is left does not miss that. `onBegun`: what is pruned from
+   * now on is told.
+   */
+  async read(
+    subscription: BusSubscription,
+    part: ShardPart,
+    tellFirst: boolean,
+    onBegun: () => void = () => {},
+  ): Promise<void> {
+    let tellGap = tellFirst;
+    const proxy = this.#proxies[part.shard]!;
+    const decoder = new RecordDecoder();
+    while (!subscription.ended) {
+      if (proxy.control.head - part.received <= HAND_OVER_EVENTS) {
+        // Before it is sent: the shard's events may come ahead of its answer.
+        part.mode = 'shard';
+        const { number } = subscription;
+        await proxy.request<null>(
+          CONTROL_RESUME,
+          (): ResumeCommand => ({ subscription: number, position: part.received, tellGap }),
+        );
+        onBegun();
+        return;
+      }
+      await subscription.whenRoom(part);
+      if (subscription.ended) return;
+      const { asker, filter } = subscription;
+      const page = await asker.look(READ_PAGE_BYTES, () => {
+        if (subscription.ended) return NOTHING;
+        return this.#services.page(part.shard, {
+          filter,
+          after: part.received,
+          limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
+          limitBytes: READ_PAGE_BYTES,
+        });
+      });
+      if (page === undefined || subscription.ended) return;
+      // Updated meanwhile: the page was made for another filter.
+      if (filter !== subscription.filter) continue;
+      const { prunedThrough } = page;
+      if (tellGap && prunedThrough > part.received) {
+        const from = part.received + 1;
+        subscription.tellGap({ shard: part.shard, from, to: prunedThrough, reason: 'pruned' });
+      }
+      tellGap = true;
+      decodePage(page, ({ bytes, offset, length, sequence }) => {
+        const event = decoder.decode(bytes, offset, part.shard, sequence);
+        subscription.pushHistory(part, event, length);
+      });
+      part.received = Math.max(part.received, page.next);
+      onBegun();
+      subscription.flush();
+    }
+  }
+}
+
+/** Faults that can be told at once are told at once. */
+export function checkFrom(from: SubscribeFrom): void {
+  if (typeof from === 'string') return;
+  if ('after' in from) decodeCursor(from.after);
+}

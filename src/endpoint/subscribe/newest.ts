@@ -1,0 +1,106 @@
+/**
+ * Where the newest so many matching events of a log begin, in each shard. Every shard is read backwards, a page at a time
+ * and only as far as its turn comes: however many are asked for, no more than a page of each shard is held.
+ */
+import type { ParsedFilter } from '../../protocol/filter.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
+import { decodePage } from '../../store/page.js';
+import type { Asker } from '../asker.js';
+import { shardsOf } from '../read/query.js';
+import type { MainServices } from '../services.js';
+
+export interface Newest {
+  readonly filter: ParsedFilter;
+  /** How many. */
+  readonly last: number;
+  /** By shard: what lies behind is not counted. */
+  readonly heads: readonly number[];
+  /** Nobody waits any more. */
+  isOver(): boolean;
+  readonly asker: Asker;
+}
+
+/** Per shard the position before the first of them; its head where it has none. */
+export async function newestPositions(
+  services: Pick<MainServices, 'page'>,
+  newest: Newest,
+): Promise<number[]> {
+  const { filter, heads, last } = newest;
+  const positions = [...heads];
+  const tails = shardsOf(filter, heads.length).map((shard) => new Tail(services, shard, newest));
+  await Promise.all(tails.map((tail) => tail.fill()));
+  for (let left = last; left > 0 && !newest.isOver(); left--) {
+    const tail = latest(tails);
+    if (tail === undefined) break;
+    positions[tail.shard] = tail.take() - 1;
+    if (tail.isEmpty) await tail.fill();
+  }
+  return positions;
+}
+
+/** The one whose next event was recorded last. */
+function latest(tails: readonly Tail[]): Tail | undefined {
+  let found: Tail | undefined;
+  for (const tail of tails) {
+    if (tail.isEmpty) continue;
+    if (found === undefined || tail.recordedAt > found.recordedAt) found = tail;
+  }
+  return found;
+}
+
+/** A shard's matching events from the newest on. */
+class Tail {
+  readonly shard: number;
+  readonly #services: Pick<MainServices, 'page'>;
+  readonly #newest: Newest;
+  readonly #sequences: number[] = [];
+  readonly #times: number[] = [];
+  #at = 0;
+  #until: number;
+
+  constructor(services: Pick<MainServices, 'page'>, shard: number, newest: Newest) {
+    this.shard = shard;
+    this.#services = services;
+    this.#newest = newest;
+    this.#until = newest.heads[shard]!;
+  }
+
+  /** Nothing more is here; after `fill`, nothing more is there. */
+  get isEmpty(): boolean {
+    return this.#at === this.#sequences.length;
+  }
+
+  get recordedAt(): number {
+    return this.#times[this.#at]!;
+  }
+
+  /** The sequence of the next one. */
+  take(): number {
+    return this.#sequences[this.#at++]!;
+  }
+
+  async fill(): Promise<void> {
+    this.#sequences.length = 0;
+    this.#times.length = 0;
+    this.#at = 0;
+    const { asker, filter, last } = this.#newest;
+    while (this.isEmpty && this.#until > 0 && !this.#newest.isOver()) {
+      const request = {
+        filter,
+        after: 0,
+        until: this.#until,
+        limit: Math.min(last, READ_PAGE_EVENTS),
+        limitBytes: READ_PAGE_BYTES,
+        reverse: true,
+      };
+      const page = await asker.look(READ_PAGE_BYTES, () => {
+        return this.#services.page(this.shard, request);
+      });
+      decodePage(page, ({ sequence, recordedAt }) => {
+        this.#sequences.push(sequence);
+        this.#times.push(recordedAt);
+      });
+      this.#until = page.done ? 0 : page.next;
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** What a subscription and its endpoint know of each other. */
+
+import type { Gap } from '../../protocol/bus-api.js';
+import type { BusError, ErrorCode } from '../../protocol/errors.js';
+import type { ParsedFilter } from '../../protocol/filter.js';
+import type { ShardPart } from './shard-part.js';
+import type { BusSubscription } from './subscription.js';
+
+/** What a subscription needs of its endpoint. */
+export interface SubscriptionHost {
+  readonly endpointId: string;
+  head(shard: number): number;
+  watermark(shard: number): number;
+  /** The shard was given up: nothing more comes from it. */
+  isGone(shard: number): boolean;
+  cursor(positions: readonly number[]): string;
+  credit(subscription: number, shard: number, events: number, bytes: number): boolean;
+  update(subscription: BusSubscription, filter: ParsedFilter): Promise<void>;
+  unsubscribe(subscription: BusSubscription): Promise<void>;
+  readHistory(subscription: BusSubscription, part: ShardPart): void;
+  /** Asked before each event is handed out: timers and sockets of the thread may have waited long enough. */
+  hasTime(): boolean;
+  /** Has `flush` called in the next turn. */
+  postpone(subscription: BusSubscription): void;
+  report(error: BusError): void;
+}
+
+/** What a shard says of a subscription's part; each state has the fields that it needs. */
+export interface StateBody extends Omit<Gap, 'shard'> {
+  readonly position: number;
+  readonly count: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}

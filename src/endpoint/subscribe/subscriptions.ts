@@ -1,0 +1,382 @@
+import { assertMayDrain } from '../../async-context/drain-in-handler.js';
+/**
+ * All subscriptions of one endpoint: puts them into the shards, gives them what arrives, and says them again to a shard
+ * whose thread was replaced. Used by the endpoint's thread alone.
+ */
+import type { BusCensus } from '../../link/bus-census.js';
+import {
+  CONTROL_SUBSCRIBE,
+  CONTROL_UNSUBSCRIBE,
+  CONTROL_UPDATE,
+  EVENT_SEQUENCE,
+  EVENT_SUBSCRIPTION_IDS,
+  EVENT_SUBSCRIPTIONS,
+  eventRecordOffset,
+  type SubscribeCommand,
+} from '../../link/link-records.js';
+import { ShardCounter } from '../../link/shard-control.js';
+import type { EventHandler } from '../../protocol/bus-api.js';
+import { encodeCursor } from '../../protocol/cursor.js';
+import type { BusError } from '../../protocol/errors.js';
+import type { Event } from '../../protocol/event.js';
+import type { ParsedFilter } from '../../protocol/filter.js';
+import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
+import { watchSignal } from '../../protocol/watch-signal.js';
+import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../../record/event-record.js';
+import { type Asker, ITSELF } from '../asker.js';
+import type { DeliveryHandler, ShardProxy } from '../links/shard-proxy.js';
+import type { ParsedSubscribeOptions } from '../options.js';
+import { shardsOf } from '../read/query.js';
+import { RecordDecoder } from '../read/record-decoder.js';
+import type { MainServices } from '../services.js';
+import { HistoryReader } from './history.js';
+import type { ShardPart } from './shard-part.js';
+import { BusSubscription } from './subscription.js';
+import type { StateBody, SubscriptionHost } from './subscription-host.js';
+import type { Turn } from './turn.js';
+
+export class Subscriptions implements SubscriptionHost, DeliveryHandler {
+  readonly endpointId: string;
+  readonly #epoch: string;
+  readonly #census: BusCensus;
+  readonly #turn: Turn;
+  readonly #onError: (error: BusError) => void;
+  readonly #proxies: readonly ShardProxy[];
+  readonly #history: HistoryReader;
+  readonly #decoder = new RecordDecoder();
+  readonly #subscriptions = new Map<number, BusSubscription>();
+  /** Subscriptions that were given something and not yet asked to hand it out. */
+  readonly #fed = new Set<BusSubscription>();
+  /** For the samples of how long an event takes here. */
+  readonly #sampled = new EventRecordView();
+  #received = 0;
+  #nextNumber = 1;
+  /** Calls of `whenConsumed` that wait. */
+  #awaited = 0;
+  #isClosed = false;
+
+  /** `proxies` is filled when they are made; each needs to know whom to give what it receives. */
+  constructor(
+    { endpoint, epoch }: { readonly endpoint: string; readonly epoch: string },
+    proxies: readonly ShardProxy[],
+    services: MainServices,
+    census: BusCensus,
+    turn: Turn,
+    onError: (error: BusError) => void,
+  ) {
+    this.endpointId = endpoint;
+    this.#epoch = epoch;
+    this.#proxies = proxies;
+    this.#census = census;
+    this.#turn = turn;
+    this.#onError = onError;
+    this.#history = new HistoryReader(services, this.#proxies);
+  }
+
+  add<P>(
+    filter: ParsedFilter,
+    options: ParsedSubscribeOptions,
+    handler: EventHandler<P> | undefined,
+    asker: Asker = ITSELF,
+  ): BusSubscription<P> {
+    const number = this.#nextNumber++;
+    const shards = this.#proxies.length;
+    const subscription = new BusSubscription<P>(
+      number,
+      filter,
+      options,
+      shards,
+      this,
+      handler,
+      asker,
+    );
+    const untyped = subscription as BusSubscription;
+    this.#subscriptions.set(number, untyped);
+    watchAbort(options.signal, untyped);
+    this.#start(untyped).catch((error: Error) => untyped.fail(error));
+    return subscription;
+  }
+
+  /** Somebody is subscribed. */
+  get hasLive(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
+  /** @throws BusError `DRAIN_IN_HANDLER` to a handler of any of these, which `whenConsumed` would wait for */
+  assertMayDrain(): void {
+    assertMayDrain([...this.#subscriptions.values()].map(({ drained }) => drained));
+  }
+
+  /** Resolves once all have consumed, or passed over, everything up to these positions. */
+  async whenConsumed(positions: readonly number[]): Promise<void> {
+    this.#awaited++;
+    try {
+      await Promise.all(
+        [...this.#subscriptions.values()].map((one) => one.whenConsumed(positions)),
+      );
+    } finally {
+      this.#awaited--;
+    }
+  }
+
+  /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
+  handOut(): void {
+    if (this.#fed.size > 0) this.#turn.begin();
+    for (const subscription of this.#fed) {
+      if (this.#turn.hasEnded) break;
+      this.#fed.delete(subscription);
+      subscription.flush();
+    }
+    // A watermark moves without an event.
+    if (this.#awaited > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
+  }
+
+  /** The shard's thread was replaced: puts back what it lost. */
+  resubscribe(proxy: ShardProxy): void {
+    for (const subscription of this.#subscriptions.values()) {
+      this.#resubscribe(proxy, subscription);
+    }
+  }
+
+  /** Ends those that need the shard, which was given up. */
+  shardFailed(shard: number, error: BusError): void {
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (this.#needs(subscription, shard)) subscription.fail(error);
+      else subscription.recheckWaiters();
+    }
+  }
+
+  /** Ends those that can hold up publishes. */
+  endBlocking(): void {
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (subscription.options.overflow === 'block') void subscription.unsubscribe();
+    }
+  }
+
+  /** `isFinal`: the shards are gone and are told nothing any more. */
+  close(isFinal: boolean): void {
+    if (isFinal) this.#isClosed = true;
+    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
+    this.#subscriptions.clear();
+  }
+
+  // What the subscriptions ask for.
+
+  head(shard: number): number {
+    return this.#proxies[shard]!.control.head;
+  }
+
+  watermark(shard: number): number {
+    return this.#proxies[shard]!.watermark;
+  }
+
+  isGone(shard: number): boolean {
+    return this.#proxies[shard]!.failure !== undefined;
+  }
+
+  cursor(positions: readonly number[]): string {
+    return encodeCursor({ epoch: this.#epoch, positions });
+  }
+
+  credit(subscription: number, shard: number, events: number, bytes: number): boolean {
+    return this.#proxies[shard]!.credit(subscription, events, bytes);
+  }
+
+  async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
+    subscription.filter = filter;
+    const body = { subscription: subscription.number, filter };
+    const proxies = this.#proxiesFor(subscription);
+    await Promise.all(proxies.map((proxy) => proxy.request(CONTROL_UPDATE, () => body)));
+  }
+
+  async unsubscribe(subscription: BusSubscription): Promise<void> {
+    this.#subscriptions.delete(subscription.number);
+    if (this.#isClosed) return;
+    const live = this.#proxies.filter(({ failure }) => failure === undefined);
+    const body = { subscription: subscription.number };
+    // A shard that is given up meanwhile has no subscription left either.
+    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, () => body)));
+  }
+
+  hasTime(): boolean {
+    return this.#turn.hasTime();
+  }
+
+  postpone(subscription: BusSubscription): void {
+    this.#fed.add(subscription);
+    this.#turn.again();
+  }
+
+  readHistory(subscription: BusSubscription, part: ShardPart): void {
+    this.#history.read(subscription, part, true).catch((error: Error) => subscription.fail(error));
+  }
+
+  report(error: BusError): void {
+    // Not here: a ring may be being read.
+    queueMicrotask(() => this.#onError(error));
+  }
+
+  // What the shards send.
+
+  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void {
+    const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
+    const count = bytes.readInt32LE(offset + EVENT_SUBSCRIPTIONS);
+    const recordOffset = eventRecordOffset(count);
+    if (this.#received++ % DELIVERIES_PER_SAMPLE === 0 && count > 0) {
+      const first = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS);
+      this.#noteDelivery(proxy.shard, first, bytes, offset + recordOffset);
+    }
+    let event: Event | undefined;
+    for (let i = 0; i < count; i++) {
+      const number = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS + 4 * i);
+      const subscription = this.#subscriptions.get(number);
+      if (subscription === undefined) continue;
+      event ??= this.#decoder.decode(bytes, offset + recordOffset, proxy.shard, sequence);
+      subscription.push(subscription.parts[proxy.shard]!, event, length - recordOffset);
+      this.#fed.add(subscription);
+    }
+  }
+
+  onState(proxy: ShardProxy, number: number, state: number, body: StateBody): void {
+    const subscription = this.#subscriptions.get(number);
+    if (subscription === undefined) return;
+    subscription.onState(subscription.parts[proxy.shard]!, state, body);
+  }
+
+  payCredit(proxy: ShardProxy, number: number): void {
+    const subscription = this.#subscriptions.get(number);
+    subscription?.payCredit(subscription.parts[proxy.shard]!);
+  }
+
+  /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
+  #noteDelivery(shard: number, number: number, bytes: Buffer, offset: number): void {
+    const view = this.#sampled.wrap(bytes, offset);
+    if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
+    if (this.#subscriptions.get(number)?.parts[shard]?.hasBeenLive !== true) return;
+    // Recorded time is not the wall clock's for a while after somebody has set that.
+    const aheadMs = this.#proxies[shard]!.control.counters[ShardCounter.clockAheadMs]!;
+    this.#census.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
+  }
+
+  /** Whether events of this shard can match: a filter of literal topics does without the others. */
+  #needs(subscription: BusSubscription, shard: number): boolean {
+    return shardsOf(subscription.filter, this.#proxies.length).includes(shard);
+  }
+
+  /** The shards that a subscription is put into: all but those that were given up and are not needed. */
+  #proxiesFor(subscription: BusSubscription): readonly ShardProxy[] {
+    return this.#proxies.filter((proxy) => {
+      const isPassedOver = proxy.failure !== undefined && !this.#needs(subscription, proxy.shard);
+      if (isPassedOver) subscription.wentLive(subscription.parts[proxy.shard]!);
+      return !isPassedOver;
+    });
+  }
+
+  async #start(subscription: BusSubscription): Promise<void> {
+    const { from } = subscription.options;
+    const proxies = this.#proxiesFor(subscription);
+    if (from === 'now') {
+      await Promise.all(
+        proxies.map(async (proxy) => {
+          const part = subscription.parts[proxy.shard]!;
+          part.mode = 'shard';
+          const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
+          part.received = Math.max(part.received, position);
+          part.consumed = Math.max(part.consumed, position);
+          // Unless it fell behind before this answer was looked at.
+          if (!part.hasBeenLive) subscription.wentLive(part);
+        }),
+      );
+      subscription.resolveReady();
+      return;
+    }
+    const positions = await this.#history.positions(subscription, from);
+    if (subscription.ended) return;
+    for (const { shard } of proxies) {
+      const part = subscription.parts[shard]!;
+      part.mode = 'history';
+      part.received = positions[shard]!;
+      part.consumed = part.received;
+    }
+    await Promise.all(
+      proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
+    );
+    if (subscription.ended) return;
+    const tellGap = typeof from === 'object' && 'after' in from;
+    let unbegun = proxies.length;
+    if (unbegun === 0) subscription.resolveReady();
+    await Promise.all(
+      proxies.map(({ shard }) =>
+        this.#history.read(
+          subscription,
+          subscription.parts[shard]!,
+          tellGap,
+          once(() => {
+            // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
+            if (--unbegun === 0) subscription.resolveReady();
+          }),
+        ),
+      ),
+    );
+  }
+
+  #subscribeAt(
+    proxy: ShardProxy,
+    subscription: BusSubscription,
+    start: () => SubscribeCommand['start'],
+  ): Promise<{ position: number }> {
+    const part = subscription.parts[proxy.shard]!;
+    const command = (): SubscribeCommand => {
+      const { number, filter, options, window } = subscription;
+      const { name, overflow, maxBuffer } = options;
+      // Credit that was owed is in this window already.
+      part.owedEvents = 0;
+      part.owedBytes = 0;
+      return {
+        subscription: number,
+        filter,
+        ...(name === undefined ? {} : { name }),
+        overflow,
+        maxBuffer,
+        creditEvents: window - part.credited,
+        creditBytes: subscription.asker.creditBytes - part.creditedBytes,
+        start: start(),
+      };
+    };
+    return proxy.request(CONTROL_SUBSCRIBE, command, subscription.number);
+  }
+
+  /** Puts a subscription back into a shard that lost it, from exactly where it was. */
+  #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
+    const part = subscription.parts[proxy.shard]!;
+    if (part.mode === 'none') return;
+    if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
+    part.isLive = false;
+    // Its request is open, and made anew when it is sent again.
+    if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
+    const start = (): SubscribeCommand['start'] =>
+      part.mode === 'history' ? 'replay' : part.received;
+    this.#subscribeAt(proxy, subscription, start).catch((error: Error) => {
+      if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
+    });
+  }
+}
+
+function once(call: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) call();
+    isDone = true;
+  };
+}
+
+function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {
+  if (signal === undefined) return;
+  const onAbort = (): void => void subscription.unsubscribe();
+  if (signal.aborted) {
+    queueMicrotask(onAbort);
+    return;
+  }
+  const forget = watchSignal(signal, onAbort);
+  subscription.closed.then(forget, forget);
+}

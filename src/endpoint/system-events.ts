@@ -1,0 +1,120 @@
+/**
+ * What the bus says about itself, on topics under `$sys.`, to whoever has subscribed to them. Users cannot publish there.
+ *
+ * The bus is not to be held up by its own events: one that finds no room is dropped, failures of theirs are told to
+ * nobody, and errors are limited in number, since telling one may cause the next.
+ */
+
+import type { BusStats } from '../protocol/bus-api.js';
+import type { BusError, ErrorData } from '../protocol/errors.js';
+import { SYSTEM_ERRORS_PER_SECOND_MAX } from '../protocol/limits.js';
+
+export const SYSTEM_TOPICS = {
+  started: '$sys.daemon.started',
+  stopping: '$sys.daemon.stopping',
+  opened: '$sys.connections.opened',
+  closed: '$sys.connections.closed',
+  gatewayStarted: '$sys.gateways.started',
+  gatewayDied: '$sys.gateways.died',
+  health: '$sys.health',
+  metrics: '$sys.metrics',
+  errors: '$sys.errors',
+} as const;
+
+export const SYSTEM_TYPES = {
+  started: 'daemon_started',
+  stopping: 'daemon_stopping',
+  opened: 'connection_established',
+  closed: 'connection_closed',
+  health: 'health_check',
+  metrics: 'metrics_update',
+  error: 'system_error',
+} as const;
+
+export interface SystemEventOptions {
+  readonly persist: boolean;
+  readonly healthIntervalMs: number;
+  readonly metricsIntervalMs: number;
+}
+
+export type SystemPublish = (topic: string, type: string, payload: object) => void;
+
+/** Errors as events, so many in a second. */
+export class SystemErrors {
+  readonly #publish: SystemPublish;
+  #second = 0;
+  #told = 0;
+  #untold = 0;
+
+  constructor(publish: SystemPublish) {
+    this.#publish = publish;
+  }
+
+  tell(error: BusError): void {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#told = 0;
+    }
+    if (this.#told >= SYSTEM_ERRORS_PER_SECOND_MAX) {
+      this.#untold++;
+      return;
+    }
+    this.#told++;
+    const untold = this.#untold === 0 ? {} : { untold: this.#untold };
+    this.#untold = 0;
+    this.#publish(SYSTEM_TOPICS.errors, SYSTEM_TYPES.error, { ...safeData(error), ...untold });
+  }
+}
+
+/** Details that are no JSON are left out. */
+function safeData(error: BusError): ErrorData {
+  const { code, message } = error;
+  try {
+    return JSON.parse(JSON.stringify(error)) as ErrorData;
+  } catch {
+    return { code, message };
+  }
+}
+
+/** What the thread that opened the bus tells at intervals; ends with `stop()`. */
+export class SystemReporter {
+  readonly #publish: SystemPublish;
+  readonly #stats: () => Promise<BusStats>;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(publish: SystemPublish, stats: () => Promise<BusStats>) {
+    this.#publish = publish;
+    this.#stats = stats;
+  }
+
+  start({ healthIntervalMs, metricsIntervalMs }: SystemEventOptions): void {
+    this.#every(healthIntervalMs, () => this.#tellHealth());
+    this.#every(metricsIntervalMs, () => this.#tellMetrics());
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+  }
+
+  #every(intervalMs: number, tell: () => Promise<void>): void {
+    if (intervalMs === 0) return;
+    // A bus that closes meanwhile has no statistics; its end is told by itself.
+    this.#timers.push(setInterval(() => void tell().catch(() => {}), intervalMs).unref());
+  }
+
+  async #tellHealth(): Promise<void> {
+    const { uptimeMs, shards, gateways } = await this.#stats();
+    const states = shards.map(({ shard, state, restarts }) => ({ shard, state, restarts }));
+    const isHealthy =
+      states.every(({ state }) => state === 'running') &&
+      gateways.every(({ state }) => state === 'listening');
+    const status = isHealthy ? 'ok' : 'degraded';
+    const payload = { status, uptimeMs, shards: states, gateways };
+    this.#publish(SYSTEM_TOPICS.health, SYSTEM_TYPES.health, payload);
+  }
+
+  async #tellMetrics(): Promise<void> {
+    this.#publish(SYSTEM_TOPICS.metrics, SYSTEM_TYPES.metrics, await this.#stats());
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Spans for publishing and handling, where the program has set up OpenTelemetry in this thread; then, and only then,
+ * `@opentelemetry/api` is loaded. Otherwise a publish costs one look for a global that is not there.
+ *
+ * The context travels in the event's attributes, as W3C Trace Context has it: `traceparent` and `tracestate`. A span
+ * that handles an event is linked to the span that published it, and is no child of it: the event may be old, and many
+ * may handle it. Any thread.
+ */
+import { createRequire } from 'node:module';
+import type * as Api from '@opentelemetry/api';
+import type { EventHandler } from '../protocol/bus-api.js';
+import type { Event, EventInput, PublishAck } from '../protocol/event.js';
+import { ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX } from '../protocol/limits.js';
+import { errorOf, messageOf } from '../protocol/thrown.js';
+
+const TRACEPARENT = 'traceparent';
+const TRACESTATE = 'tracestate';
+const TRACEPARENT_FORM = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})$/;
+
+/** Where the API keeps what the program has registered; its copies of all versions 1 share it. */
+const REGISTRY = Symbol.for('opentelemetry.js.api.1');
+
+interface Registry {
+  readonly trace?: unknown;
+}
+
+let tracing: Tracing | undefined;
+let isAbsent = false;
+
+/** `undefined` where nobody traces. */
+export function activeTracing(): Tracing | undefined {
+  const registry = (globalThis as { [REGISTRY]?: Registry })[REGISTRY];
+  if (registry?.trace === undefined || isAbsent) return undefined;
+  tracing ??= load();
+  return tracing;
+}
+
+function load(): Tracing | undefined {
+  try {
+    const require = createRequire(import.meta.url);
+    return new Tracing(require('@opentelemetry/api') as typeof Api);
+  } catch {
+    // The program has a copy of its own that this package does not reach.
+    isAbsent = true;
+    return undefined;
+  }
+}
+
+/** Looks at each event, since tracing may be set up after the subscription. */
+export function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
+  return (event) => {
+    const tracing = activeTracing();
+    return tracing === undefined ? handler(event) : tracing.handle(event, handler);
+  };
+}
+
+export class Tracing {
+  readonly #api: typeof Api;
+
+  constructor(api: typeof Api) {
+    this.#api = api;
+  }
+
+  publish<P>(
+    input: EventInput<P>,
+    publish: (input: EventInput<P>) => Promise<PublishAck>,
+  ): Promise<PublishAck> {
+    const span = this.#producer({ 'messaging.destination.name': topicOf(input) });
+    return this.#settle(span, publish(withContext(input, span.spanContext())), (ack) => {
+      span.setAttribute('messaging.message.id', ack.id);
+    });
+  }
+
+  publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    publish: (inputs: readonly EventInput<P>[]) => Promise<PublishAck[]>,
+  ): Promise<PublishAck[]> {
+    if (!Array.isArray(inputs)) return publish(inputs);
+    const span = this.#producer({ 'messaging.batch.message_count': inputs.length });
+    const context = span.spanContext();
+    const traced = inputs.map((input: EventInput<P>) => withContext(input, context));
+    return this.#settle(span, publish(traced), () => {});
+  }
+
+  tryPublish<P>(input: EventInput<P>, tryPublish: (input: EventInput<P>) => boolean): boolean {
+    const span = this.#producer({ 'messaging.destination.name': topicOf(input) });
+    try {
+      return tryPublish(withContext(input, span.spanContext()));
+    } catch (error) {
+      this.#fail(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  handle<P>(event: Event<P>, handler: EventHandler<P>): void | Promise<void> {
+    const { context, trace, SpanKind } = this.#api;
+    const producer = contextOf(event.attributes);
+    const span = this.#tracer.startSpan('process', {
+      kind: SpanKind.CONSUMER,
+      root: true,
+      links: producer === undefined ? [] : [{ context: producer }],
+      attributes: {
+        'messaging.system': 'millrace',
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': event.topic,
+        'messaging.message.id': event.id,
+      },
+    });
+    let answer: void | Promise<void>;
+    try {
+      answer = context.with(trace.setSpan(context.active(), span), () => handler(event));
+    } catch (error) {
+      this.#fail(span, error);
+      span.end();
+      throw error;
+    }
+    if (typeof answer?.then === 'function') return this.#settle(span, answer, () => {});
+    span.end();
+  }
+
+  get #tracer(): Api.Tracer {
+    return this.#api.trace.getTracer('millrace');
+  }
+
+  #producer(attributes: Api.Attributes): Api.Span {
+    return this.#tracer.startSpan('publish', {
+      kind: this.#api.SpanKind.PRODUCER,
+      attributes: {
+        'messaging.system': 'millrace',
+        'messaging.operation.type': 'send',
+        ...attributes,
+      },
+    });
+  }
+
+  async #settle<T>(span: Api.Span, work: Promise<T>, onDone: (result: T) => void): Promise<T> {
+    try {
+      const result = await work;
+      onDone(result);
+      return result;
+    } catch (error) {
+      this.#fail(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  #fail(span: Api.Span, error: unknown): void {
+    const message = messageOf(error);
+    try {
+      span.recordException(errorOf(error));
+    } catch {
+      // An error whose properties throw.
+      span.recordException(message);
+    }
+    span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message });
+  }
+}
+
+/** What is no event is refused by the publish itself. */
+function topicOf(input: EventInput): string {
+  return typeof input?.topic === 'string' ? input.topic : '';
+}
+
+/**
+ * The event with the span's context in its attributes; as it is where it carries one already, where it has no room for one
+ * more attribute, and where the span is not recorded by anybody.
+ */
+function withContext<P>(input: EventInput<P>, context: Api.SpanContext): EventInput<P> {
+  const { traceId, spanId, traceFlags, traceState } = context;
+  if (/^0+$/.test(traceId) || typeof input !== 'object' || input === null) return input;
+  const given = input.attributes ?? {};
+  if (typeof given !== 'object' || TRACEPARENT in given) return input;
+  const left = ATTRIBUTES_MAX - Object.keys(given).length;
+  if (left < 1) return input;
+  const flags = traceFlags.toString(16).padStart(2, '0');
+  const attributes = { ...given, [TRACEPARENT]: `00-${traceId}-${spanId}-${flags}` };
+  const state = traceState?.serialize() ?? '';
+  const hasRoom = left > 1 && Buffer.byteLength(state) <= ATTRIBUTE_VALUE_BYTES_MAX;
+  if (state === '' || !hasRoom) return { ...input, attributes };
+  return { ...input, attributes: { ...attributes, [TRACESTATE]: state } };
+}
+
+function contextOf(attributes: Event['attributes']): Api.SpanContext | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT_FORM.exec(attributes?.[TRACEPARENT] ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+}

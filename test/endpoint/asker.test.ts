@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { type Asker, ITSELF } from '../../src/endpoint/asker.js';
+import { parseQuery } from '../../src/endpoint/read/parse-query.js';
+import { QueryRunner } from '../../src/endpoint/read/query.js';
+import type { MainServices } from '../../src/endpoint/services.js';
+import type { Page } from '../../src/store/page.js';
+
+/** A log in which nothing is found, however far one looks. */
+function emptyPages() {
+  const asked = { pages: 0 };
+  const page = async (): Promise<Page> => {
+    asked.pages++;
+    const records = new ArrayBuffer(0);
+    const next = asked.pages;
+    return { records, count: 0, next, done: false, head: 1e6, prunedThrough: 0 };
+  };
+  return { asked, services: { page } as Partial<MainServices> as MainServices };
+}
+
+test('a query that finds nothing ends when nobody waits for it any more', async () => {
+  const { asked, services } = emptyPages();
+  const asker: Asker = {
+    ...ITSELF,
+    get isGone() {
+      return asked.pages >= 7;
+    },
+  };
+  const runner = new QueryRunner(services, () => [1e6], 'epoch');
+  const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
+  await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
+  expect(asked.pages).toBe(7);
+});
+
+test('each look of a query waits for its turn', async () => {
+  const { asked, services } = emptyPages();
+  let turns = 0;
+  const asker: Asker = {
+    ...ITSELF,
+    look: async (_bytesMax, look) => {
+      if (++turns > 3) throw new Error('no more turns');
+      return look();
+    },
+  };
+  const runner = new QueryRunner(services, () => [1e6], 'epoch');
+  const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
+  await expect(events.next()).rejects.toThrow('no more turns');
+  expect(asked.pages).toBe(3);
+});

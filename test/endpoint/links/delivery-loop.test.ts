@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { DeliveryLoop } from '../../../src/endpoint/links/delivery-loop.js';
+
+test('timers run although every look at the rings finds a little more', async () => {
+  // Far more looks than fit into one turn; at their end the loop would find nothing.
+  let looksLeft = 5_000_000;
+  const proxy = {
+    isIdle: true,
+    drain: (): number => (looksLeft-- > 0 ? 1 : 0),
+  };
+  const loop = new DeliveryLoop(new SharedArrayBuffer(4), [proxy], () => {});
+  const timer = new Promise<number>((resolve) => setTimeout(() => resolve(looksLeft), 0));
+  loop.run();
+  expect(await timer).toBeGreaterThan(0);
+  loop.stop();
+});

@@ -1,0 +1,115 @@
+import { MessageChannel } from 'node:worker_threads';
+import { expect, onTestFinished, test } from 'vitest';
+import { type DeliveryHandler, ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
+import { CONTROL_CHANNEL, createLinkMemory } from '../../../src/link/link.js';
+import {
+  CONTROL_CREDIT,
+  CONTROL_REQUEST,
+  CREDIT_SUBSCRIPTION,
+} from '../../../src/link/link-records.js';
+import { PARKED, ShardControl } from '../../../src/link/shard-control.js';
+import { CONTROL_RING_BYTES } from '../../../src/protocol/limits.js';
+import { BufferInbox } from '../../../src/ring/buffer-inbox.js';
+import { RecordReceiver } from '../../../src/ring/record-channel.js';
+import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
+import { KeepAlive } from '../../../src/threads/keep-alive.js';
+
+const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
+const OWNER = { alive: new KeepAlive(), onDoorbell() {} };
+const IS_PARKED = 1;
+
+/** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
+function fullOfRequests(handler = IGNORE) {
+  const { port1, port2 } = new MessageChannel();
+  onTestFinished(() => {
+    port1.close();
+    port2.close();
+  });
+  const memory = createLinkMemory(65_536);
+  const control = ShardControl.create();
+  const doorbell = new SharedArrayBuffer(64);
+  const end = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
+  const proxy = new ShardProxy(end, control, 0, handler, OWNER);
+  onTestFinished(() => proxy.close());
+  const ring = new RingConsumer(memory.controlRing);
+  const taken: number[] = [];
+  const credited: number[] = [];
+  const controls = new RecordReceiver(ring, new BufferInbox(port2), CONTROL_CHANNEL);
+  /** As the shard does: true if the endpoint asked to be woken. */
+  const take = (): boolean => {
+    controls.read((type, bytes, offset, length) => {
+      if (type === CONTROL_CREDIT) credited.push(bytes.readInt32LE(offset + CREDIT_SUBSCRIPTION));
+      else taken.push(JSON.parse(bytes.toString('utf8', offset + 8, offset + length)).n);
+    }, 1024);
+    return controls.release();
+  };
+  const pad = 'x'.repeat(20_000);
+  const fits = Math.floor(CONTROL_RING_BYTES / pad.length);
+  for (let n = 0; n <= fits; n++) void proxy.request(CONTROL_REQUEST, () => ({ n, pad }));
+  return { proxy, control, taken, credited, take, fits, memory };
+}
+
+test('room for requests that came while the endpoint was awake is not slept through', () => {
+  const { proxy, taken, take, fits } = fullOfRequests();
+  expect(proxy.isIdle).toBe(true);
+  expect(take()).toBe(true);
+  expect(proxy.isIdle).toBe(false);
+  proxy.drain(100);
+  expect(proxy.isIdle).toBe(true);
+  take();
+  expect(taken).toEqual(Array.from({ length: fits + 1 }, (_, n) => n));
+});
+
+test('requests that had waited for room wake the shard', () => {
+  const { proxy, control, take } = fullOfRequests();
+  take();
+  Atomics.store(control.words, PARKED, IS_PARKED);
+  proxy.drain(100);
+  expect(Atomics.load(control.words, PARKED)).not.toBe(IS_PARKED);
+});
+
+test('room for publishes that came while the endpoint was awake is not slept through', () => {
+  const { proxy, memory } = fullOfRequests();
+  const publishes = new RingProducer(memory.publishRing);
+  publishes.tryClaim(8);
+  publishes.commit(1);
+  proxy.requestRoom();
+  expect(proxy.isIdle).toBe(true);
+  const shard = new RingConsumer(memory.publishRing);
+  shard.read(() => undefined, 1);
+  expect(shard.release()).toBe(true);
+  expect(proxy.isIdle).toBe(false);
+  proxy.drain(100);
+  expect(proxy.isIdle).toBe(true);
+});
+
+test('credit that found no room is asked for again once there is some, of each subscription once', () => {
+  const payCredit = (to: ShardProxy, subscription: number): void => {
+    to.credit(subscription, 1, 100);
+  };
+  const { proxy, take, credited, fits } = fullOfRequests({ ...IGNORE, payCredit });
+  // Less room than a record of credit needs is left by more of them than fit.
+  const owing = Array.from({ length: 20_000 }, (_, n) => n + 1);
+  const unpaid = owing.filter((subscription) => !proxy.credit(subscription, 1, 100));
+  expect(unpaid.length).toBeGreaterThan(0);
+  for (let turn = 0; turn <= fits + 20 && credited.length < owing.length; turn++) {
+    take();
+    proxy.drain(100);
+  }
+  take();
+  expect(credited.sort((a, b) => a - b)).toEqual(owing);
+});
+
+test('credit that found no room is not asked for where the shard is new: its windows hold it', () => {
+  const asked: number[] = [];
+  const payCredit = (_: ShardProxy, subscription: number): void => {
+    asked.push(subscription);
+  };
+  const { proxy, take } = fullOfRequests({ ...IGNORE, payCredit });
+  for (let n = 1; proxy.credit(n, 1, 100); n++);
+  const { port1 } = new MessageChannel();
+  proxy.relink(port1, 2, () => {});
+  take();
+  proxy.drain(100);
+  expect(asked).toEqual([]);
+});
