@@ -1,9 +1,9 @@
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BusEndpoint } from './bus-endpoint.js';
 import { Endpoint, type EndpointData } from './endpoint.js';
-import { ServicesProxy, saysClosed } from './services.js';
+import { ServicesProxy } from './services.js';
 
 /** What an attachment is inside. */
 export interface AttachmentData {
@@ -32,29 +32,18 @@ export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoi
     throw new BusError('OPTION_INVALID', 'attachBus: this attachment is in use; make another one');
   }
   attached.add(data);
-  const told = toldBefore(data.services);
-  if (told.some(saysClosed)) {
+  const main = new ServicesProxy(data.services);
+  if (main.isClosed) {
     throw new BusError('BUS_CLOSED', 'the bus that this attachment belongs to is closed');
   }
   const settings = { topics: options.topics ?? [], onError: options.onError ?? warn };
-  return new Endpoint(
-    data.endpoint,
-    settings,
-    (listener) => new ServicesProxy(data.services, listener, told),
-  );
+  const endpoint = new Endpoint(data.endpoint, settings, main);
+  main.connect(endpoint);
+  return endpoint;
 }
 
 /** Attachments that became endpoints in this thread. */
 const attached = new WeakSet<AttachmentData>();
-
-/** What main has told since the attachment was made: shards may have been replaced, the bus may be closed. */
-function toldBefore(services: MessagePort): unknown[] {
-  const messages: unknown[] = [];
-  for (let told = receiveMessageOnPort(services); told; told = receiveMessageOnPort(services)) {
-    messages.push(told.message);
-  }
-  return messages;
-}
 
 /** The default of `onError`: a failure that nobody is told of must at least be seen. */
 export function warn(error: BusError): void {

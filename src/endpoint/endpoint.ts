@@ -37,7 +37,7 @@ import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-err
 import { guarded } from './guarded.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
-import { type LinkEnds, Links } from './links/links.js';
+import { type LinkEnds, Links, linkProxies } from './links/links.js';
 import type { ShardProxy } from './links/shard-proxy.js';
 import { SignsOfLife } from './links/signs-of-life.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
@@ -103,37 +103,28 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   #closing: Promise<void> | undefined;
   #closed: BusError | undefined;
 
-  constructor(
-    data: EndpointData,
-    settings: EndpointSettings,
-    makeServices: (listener: EndpointListener) => MainServices,
-  ) {
+  constructor(data: EndpointData, settings: EndpointSettings, services: MainServices) {
     this.epoch = data.epoch;
     this.#data = data;
     this.#settings = settings;
-    this.#services = makeServices(this);
+    this.#services = services;
     this.#census = new BusCensus(data.census);
-    const proxies: ShardProxy[] = [];
-    this.#proxies = proxies;
+    this.#proxies = linkProxies(data, this.#alive);
     const turn = new Turn(() => this.#links.runAgain());
     this.#subscriptions = new Subscriptions(
       data,
-      proxies,
-      this.#services,
+      this.#proxies,
+      services,
       this.#census,
       turn,
       this.#onError,
     );
-    const onDeliveries = (): void => this.#onDeliveries();
-    this.#links = new Links(data, proxies, this.#subscriptions, this.#alive, onDeliveries);
-    this.#signs = new SignsOfLife(proxies);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);
-    this.#queries = new QueryRunner(
-      this.#services,
-      () => this.#proxies.map((p) => p.control.head),
-      data.epoch,
-    );
+    this.#signs = new SignsOfLife(this.#proxies);
+    const heads = (): number[] => this.#proxies.map(({ control }) => control.head);
+    this.#queries = new QueryRunner(services, heads, data.epoch);
+    this.#links = new Links(data, this.#proxies, this.#subscriptions, () => this.#onDeliveries());
     closeAtExit(this);
   }
 
@@ -373,8 +364,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#publisher.refuse(error);
     for (const proxy of this.#proxies) {
       proxy.fail(proxy.control.state === 'stopped' ? error : unknownAtClose());
-      proxy.close();
     }
+    this.#links.close();
     this.#publisher.close();
     this.#subscriptions.close(true);
     this.#settled.wake();

@@ -2,7 +2,7 @@
  * What an endpoint needs of the thread that opened the bus: history, which reader threads read, and the
  * meaning of cursors. The opener's endpoint calls it directly, an attached worker over a port.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
@@ -62,27 +62,31 @@ type FromMain =
   | { readonly tell: 'closing' }
   | { readonly tell: 'closed' };
 
-/** Whether main has said, before anybody listened, that the bus is closed. */
-export function saysClosed(message: unknown): boolean {
-  return (message as FromMain).tell === 'closed';
-}
-
 /** The attached worker's side. */
 export class ServicesProxy implements MainServices {
+  /** Main has said that the bus is closed. */
+  readonly isClosed: boolean;
   readonly #port: MessagePort;
   readonly #calls = new OpenCalls();
+  /** Said since the attachment was made: shards may have been replaced. */
+  readonly #early: FromMain[] = [];
   #isLost = false;
 
-  /** `told`: messages that were taken from the port before; the endpoint gets them once it is made. */
-  constructor(port: MessagePort, listener: EndpointListener, told: readonly unknown[]) {
+  constructor(port: MessagePort) {
     this.#port = port;
-    queueMicrotask(() => {
-      for (const message of told) this.#onMessage(message as FromMain, listener);
-    });
-    port.on('message', (message: FromMain) => this.#onMessage(message, listener));
-    port.unref();
+    for (let said = receiveMessageOnPort(port); said; said = receiveMessageOnPort(port)) {
+      this.#early.push(said.message as FromMain);
+    }
+    this.isClosed = this.#early.some(({ tell }) => tell === 'closed');
+  }
+
+  /** From now on the listener hears what main says; first of all what it has said before. */
+  connect(listener: EndpointListener): void {
+    for (const message of this.#early.splice(0)) this.#onMessage(message, listener);
+    this.#port.on('message', (message: FromMain) => this.#onMessage(message, listener));
+    this.#port.unref();
     // The thread that opened the bus is gone, and so are the shards.
-    port.on('close', () => {
+    this.#port.on('close', () => {
       this.#isLost = true;
       this.#calls.rejectAll(gone());
       listener.onClosed();

@@ -21,6 +21,8 @@
  * A control record of another generation than the shard's is of before its restart, and is ignored: the endpoint
  * says everything that matters again.
  */
+import type { Gap } from '../protocol/bus-api.js';
+import type { ErrorCode } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 
 export const PUBLISH = 1;
@@ -92,6 +94,14 @@ export const STATE_DROPPED = 4;
 export const STATE_ENDED = 5;
 /** `{ from, to, reason }`: history that cannot be delivered. */
 export const STATE_GAP = 6;
+
+/** What a shard says of a subscription's part; each state has the fields that it needs. */
+export interface StateBody extends Omit<Gap, 'shard'> {
+  readonly position: number;
+  readonly count: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 /** What a subscription asks of a shard. */
 export interface SubscribeCommand {

@@ -34,12 +34,6 @@ import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
-/** An endpoint as main knows it. */
-interface Member {
-  readonly listener: EndpointListener;
-  readonly share: number;
-}
-
 /** What belongs to the bus and not to one endpoint: the directory, the shards, the members. */
 export class BusCore implements MainServices {
   readonly openedAt = elapsedMs();
@@ -48,7 +42,9 @@ export class BusCore implements MainServices {
   readonly #options: ParsedBusOptions;
   readonly #lock: DirectoryLock | undefined;
   readonly #readers: LogReaders | undefined;
-  readonly #members = new Map<string, Member>();
+  /** Which share of the counts each endpoint has. */
+  readonly #members = new Map<string, number>();
+  readonly #listeners = new Map<string, EndpointListener>();
   readonly #census = BusCensus.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #shares = new EndpointShares(this.#census);
@@ -109,17 +105,17 @@ export class BusCore implements MainServices {
       this.#manifest = endNew(dir, this.#manifest);
   }
 
-  /** Makes a new endpoint's half of everything. */
-  admit(listener: EndpointListener): EndpointData {
+  /** Makes a new endpoint's half of everything. `connect` follows in the same turn, before there is anything to say. */
+  admit(): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
     const share = this.#shares.take();
-    this.#members.set(endpoint, { listener, share });
+    this.#members.set(endpoint, share);
     this.#census.endpoints = this.#members.size;
     const ends = this.supervisors.map((supervisor, shard) => {
       const memory = createLinkMemory(this.#options.ringBytes);
       const relink = (port: MessagePort, generation: number): void =>
-        listener.onRelink(shard, port, generation);
+        this.#listeners.get(endpoint)?.onRelink(shard, port, generation);
       const port = supervisor.attach({ endpoint, memory, doorbell, relink });
       return { endpoint, shard, memory, doorbell, port };
     });
@@ -147,11 +143,20 @@ export class BusCore implements MainServices {
     };
   }
 
+  /** From now on the listener hears what an admitted endpoint has to know; first of all which shards were given up. */
+  connect(endpoint: string, listener: EndpointListener): void {
+    this.#listeners.set(endpoint, listener);
+    for (const [shard, { failure }] of this.supervisors.entries()) {
+      if (failure !== undefined) listener.onShardFailed(shard, failure);
+    }
+  }
+
   dismiss(endpoint: string): void {
-    const member = this.#members.get(endpoint);
-    if (member === undefined) return;
+    const share = this.#members.get(endpoint);
+    if (share === undefined) return;
     this.#members.delete(endpoint);
-    this.#shares.giveBack(member.share);
+    this.#listeners.delete(endpoint);
+    this.#shares.giveBack(share);
     this.#census.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
   }
@@ -218,19 +223,13 @@ export class BusCore implements MainServices {
   /** The opener's own endpoint leaves with the bus. */
   async left(): Promise<void> {}
 
-  tellFailures(listener: EndpointListener): void {
-    for (const [shard, { failure }] of this.supervisors.entries()) {
-      if (failure !== undefined) listener.onShardFailed(shard, failure);
-    }
-  }
-
   /** Of the shards, those from before this call too. */
   onWarning(listener: (error: BusError) => void): void {
     this.#warnings.pass(listener);
   }
 
   tellClosing(): void {
-    for (const { listener } of this.#members.values()) listener.onClosing();
+    for (const listener of this.#listeners.values()) listener.onClosing();
   }
 
   stop(): Promise<void> {
@@ -241,7 +240,8 @@ export class BusCore implements MainServices {
   async #stop(): Promise<void> {
     const stopping = this.supervisors.map((supervisor) => supervisor.stop());
     await Promise.all([...stopping, this.abortBackup()]);
-    for (const { listener } of this.#members.values()) listener.onClosed();
+    for (const listener of this.#listeners.values()) listener.onClosed();
+    this.#listeners.clear();
     this.#members.clear();
     await this.#readers?.close();
     this.#keepHeads();
@@ -287,7 +287,7 @@ export class BusCore implements MainServices {
     };
     return new ShardSupervisor(shard, control, settings, {
       onFailed: (failed, error) => {
-        for (const { listener } of this.#members.values()) listener.onShardFailed(failed, error);
+        for (const listener of this.#listeners.values()) listener.onShardFailed(failed, error);
       },
       onWarning: (error) => this.#warnings.push(error),
     });

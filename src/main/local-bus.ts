@@ -1,9 +1,9 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { type AttachmentData, warn } from '../endpoint/attach-bus.js';
 import { Endpoint } from '../endpoint/endpoint.js';
 import { INTERNALS } from '../endpoint/internals.js';
 import { type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
-import { type EndpointListener, ServicesAdapter } from '../endpoint/services.js';
+import { ServicesAdapter } from '../endpoint/services.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from '../endpoint/system-events.js';
 import { TURNS } from '../link/shard-control.js';
 import type { BusError } from '../protocol/errors.js';
@@ -36,9 +36,8 @@ export class LocalBus extends Endpoint implements Bus {
 
   constructor(core: BusCore, options: ParsedBusOptions) {
     const settings = { topics: options.topics, onError: options.onError ?? warn };
-    const listener = new LateListener();
-    super(core.admit(listener), settings, () => core);
-    listener.target = this;
+    const data = core.admit();
+    super(data, settings, core);
     this.#core = core;
     const { publishSystem, report } = this[INTERNALS];
     core.onWarning(report);
@@ -51,16 +50,16 @@ export class LocalBus extends Endpoint implements Bus {
       crashShard: (shard) => core.supervisors[shard]!.crash(),
       shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
     };
+    core.connect(data.endpoint, this);
   }
 
   attachment(): BusAttachment {
     this.assertOpen();
     const core = this.#core;
     const { port1, port2 } = new MessageChannel();
+    const endpoint = core.admit();
     const dismiss = (): void => core.dismiss(endpoint.endpoint);
-    const adapter = new ServicesAdapter(port1, core, dismiss);
-    const endpoint = core.admit(adapter);
-    core.tellFailures(adapter);
+    core.connect(endpoint.endpoint, new ServicesAdapter(port1, core, dismiss));
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
     return { data, transferList: [port2, ...endpoint.ends.map(({ port }) => port)] };
   }
@@ -106,26 +105,5 @@ export class LocalBus extends Endpoint implements Bus {
     this.#core.tellClosing();
     await this.acknowledged(CLOSE_WAIT_MS);
     await this.#core.stop();
-  }
-}
-
-/** Stands for the endpoint that is being made: nothing is told before it is. */
-class LateListener implements EndpointListener {
-  target: EndpointListener | undefined;
-
-  onRelink(shard: number, port: MessagePort, generation: number): void {
-    this.target?.onRelink(shard, port, generation);
-  }
-
-  onShardFailed(shard: number, error: BusError): void {
-    this.target?.onShardFailed(shard, error);
-  }
-
-  onClosing(): void {
-    this.target?.onClosing();
-  }
-
-  onClosed(): void {
-    this.target?.onClosed();
   }
 }

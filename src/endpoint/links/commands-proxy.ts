@@ -32,7 +32,6 @@ export interface Request {
 export class CommandsProxy {
   readonly #ring: RingProducer;
   readonly #records: RecordSender;
-  readonly #payCredit: (subscription: number) => void;
   readonly #wakeShard: () => void;
   readonly #requests = new Map<number, Request>();
   /** Requests that found no room. */
@@ -44,18 +43,15 @@ export class CommandsProxy {
   /** The shard was asked to say when it has released something. */
   #awaitsRoom = false;
 
-  /** `payCredit` is called where there may be room for the credit of a subscription that found none. */
   constructor(
     ring: SharedArrayBuffer,
     port: MessagePort,
     generation: number,
-    payCredit: (subscription: number) => void,
     wakeShard: () => void,
   ) {
     this.#ring = new RingProducer(ring);
     this.#records = new RecordSender(this.#ring, port, { channel: CONTROL_CHANNEL });
     this.#generation = generation;
-    this.#payCredit = payCredit;
     this.#wakeShard = wakeShard;
   }
 
@@ -91,7 +87,7 @@ export class CommandsProxy {
     return false;
   }
 
-  /** False if there is no room: `payCredit` is then called for it as soon as there is. */
+  /** False if there is no room: `payCredit` then names the subscription. */
   credit(subscription: number, events: number, bytes: number): boolean {
     const records = this.#records;
     if (!this.#tryClaim(CREDIT_LENGTH)) {
@@ -108,11 +104,33 @@ export class CommandsProxy {
     return true;
   }
 
-  /** There may be room again: credit first, since events wait for it. */
-  pump(): void {
+  /** Credit found no room. */
+  get owesCredit(): boolean {
+    return this.#unpaid.size > 0;
+  }
+
+  noteRoom(): void {
     if (!this.#ring.isWaiting) this.#awaitsRoom = false;
-    if (this.#unpaid.size > 0) this.#pay();
-    if (this.#unsent.length > 0) this.#sendUnsent();
+  }
+
+  /** There may be room for credit again. To be called before `sendWaiting`, since events wait for credit. */
+  payCredit(pay: (subscription: number) => void): void {
+    for (const subscription of this.#unpaid) {
+      this.#unpaid.delete(subscription);
+      pay(subscription);
+      // Put back: there is no more room.
+      if (this.#unpaid.has(subscription)) return;
+    }
+  }
+
+  /** There may be room for requests again. Wakes the shard for what finds some: it may have parked since it made it. */
+  sendWaiting(): void {
+    let sent = 0;
+    while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) {
+      this.#unsent.shift();
+      sent++;
+    }
+    if (sent > 0) this.#wakeShard();
   }
 
   /**
@@ -143,27 +161,8 @@ export class CommandsProxy {
     return this.#records.tryClaim(length);
   }
 
-  #pay(): void {
-    for (const subscription of this.#unpaid) {
-      this.#unpaid.delete(subscription);
-      this.#payCredit(subscription);
-      // Put back: there is no more room.
-      if (this.#unpaid.has(subscription)) return;
-    }
-  }
-
   #sendOrKeep(id: number): void {
     if (this.#unsent.length > 0 || !this.#send(id)) this.#unsent.push(id);
-  }
-
-  /** Wakes the shard for what it finds room for: it may have parked since it made some. */
-  #sendUnsent(): void {
-    let sent = 0;
-    while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) {
-      this.#unsent.shift();
-      sent++;
-    }
-    if (sent > 0) this.#wakeShard();
   }
 
   #send(id: number): boolean {

@@ -5,17 +5,21 @@
  */
 import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../../protocol/limits.js';
 import { Doorbell } from '../../ring/wait.js';
-import type { ShardProxy } from './shard-proxy.js';
 
-/** A shard, as far as the loop sees it. */
-type DeliverySource = Pick<ShardProxy, 'drain' | 'isIdle'>;
+/** A delivery ring, as the loop sees it. */
+export interface DeliverySource {
+  /** Nothing is there to be read. */
+  readonly isIdle: boolean;
+  /** Takes up to `limit` records and returns how many. */
+  drain(limit: number): number;
+}
 
 /** Looks at the rings this often even if nobody rang, ms: a shard that died may have owed a wake-up. */
 const WATCH_INTERVAL_MS = 1000;
 
 export class DeliveryLoop {
   readonly #doorbell: Doorbell;
-  readonly #proxies: readonly DeliverySource[];
+  readonly #sources: readonly DeliverySource[];
   readonly #onDeliveries: () => void;
   readonly #watch: NodeJS.Timeout;
   #isRunning = false;
@@ -25,11 +29,11 @@ export class DeliveryLoop {
   /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
   constructor(
     doorbell: SharedArrayBuffer,
-    proxies: readonly DeliverySource[],
+    sources: readonly DeliverySource[],
     onDeliveries: () => void,
   ) {
     this.#doorbell = new Doorbell(new Int32Array(doorbell), 0);
-    this.#proxies = proxies;
+    this.#sources = sources;
     this.#onDeliveries = onDeliveries;
     this.#watch = setInterval(() => this.run(), WATCH_INTERVAL_MS);
     this.#watch.unref();
@@ -75,7 +79,7 @@ export class DeliveryLoop {
     const until = performance.now() + DELIVERY_TURN_MS;
     for (;;) {
       let read = 0;
-      for (const proxy of this.#proxies) read += proxy.drain(DELIVERIES_PER_TURN);
+      for (const source of this.#sources) read += source.drain(DELIVERIES_PER_TURN);
       this.#onDeliveries();
       if (this.#isStopped) return;
       if (read >= DELIVERIES_PER_TURN || (read > 0 && performance.now() >= until)) this.again();
@@ -87,7 +91,7 @@ export class DeliveryLoop {
   /** False if something came while the doorbell was being hung up. */
   #park(): boolean {
     this.#doorbell.park();
-    if (this.#proxies.every((proxy) => proxy.isIdle)) return true;
+    if (this.#sources.every((source) => source.isIdle)) return true;
     this.#doorbell.unpark();
     return false;
   }

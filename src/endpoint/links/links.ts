@@ -1,15 +1,14 @@
 /**
- * An endpoint's links to all shards: one proxy each, and the loop that looks at their rings. Used by the endpoint's thread
- * alone.
+ * An endpoint's links to all shards, and the loop that looks at their rings. Used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LinkEnd } from '../../link/link.js';
 import { ShardControl } from '../../link/shard-control.js';
 import type { BusError } from '../../protocol/errors.js';
-import { DELIVERIES_PER_TURN } from '../../protocol/limits.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
 import { DeliveryLoop } from './delivery-loop.js';
-import { type DeliveryHandler, ShardProxy } from './shard-proxy.js';
+import { type DeliveryHandler, DeliveryReader } from './delivery-reader.js';
+import { ShardProxy } from './shard-proxy.js';
 
 /** The endpoint's ends of its links, as they cross threads. */
 export interface LinkEnds {
@@ -19,38 +18,45 @@ export interface LinkEnds {
   readonly doorbell: SharedArrayBuffer;
 }
 
+/** The sending sides, one for each shard. Nothing is received before `Links` connects them. */
+export function linkProxies(
+  { ends, generations, controls }: LinkEnds,
+  alive: KeepAlive,
+): readonly ShardProxy[] {
+  return ends.map(
+    (end, shard) =>
+      new ShardProxy(end, new ShardControl(controls[shard]!), generations[shard]!, alive),
+  );
+}
+
 export class Links {
-  readonly proxies: readonly ShardProxy[];
+  readonly #proxies: readonly ShardProxy[];
+  readonly #readers: readonly DeliveryReader[];
+  readonly #ports: MessagePort[];
   readonly #loop: DeliveryLoop;
 
-  /**
-   * Fills `proxies`, which the handler knows already. `onDeliveries` is called whenever all rings were looked at, and their memory
-   * given back.
-   */
+  /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
   constructor(
-    { ends, generations, controls, doorbell }: LinkEnds,
-    proxies: ShardProxy[],
+    { ends, doorbell }: LinkEnds,
+    proxies: readonly ShardProxy[],
     handler: DeliveryHandler,
-    alive: KeepAlive,
     onDeliveries: () => void,
   ) {
-    this.proxies = proxies;
-    const owner = { alive, onDoorbell: () => this.run() };
-    for (const [shard, end] of ends.entries()) {
-      const control = new ShardControl(controls[shard]!);
-      proxies.push(new ShardProxy(end, control, generations[shard]!, handler, owner));
-    }
-    this.#loop = new DeliveryLoop(doorbell, proxies, onDeliveries);
+    this.#proxies = proxies;
+    this.#ports = ends.map(({ port }) => port);
+    this.#readers = ends.map((end, shard) => new DeliveryReader(end, proxies[shard]!, handler));
+    this.#loop = new DeliveryLoop(doorbell, this.#readers, onDeliveries);
+    for (const [shard, port] of this.#ports.entries()) this.#listen(shard, port);
   }
 
   /** Those whose shard was not given up. */
   get live(): readonly ShardProxy[] {
-    return this.proxies.filter(({ failure }) => failure === undefined);
+    return this.#proxies.filter(({ failure }) => failure === undefined);
   }
 
   /** A shard was handed something and has not answered. */
   get hasWork(): boolean {
-    for (const proxy of this.proxies) if (proxy.hasWork) return true;
+    for (const proxy of this.#proxies) if (proxy.hasWork) return true;
     return false;
   }
 
@@ -64,32 +70,45 @@ export class Links {
 
   /** The shard's thread was replaced. `resubscribe`: says the subscriptions of this link again. */
   relink(shard: number, port: MessagePort, generation: number, resubscribe: () => void): void {
-    const proxy = this.proxies[shard]!;
     // All that the dead thread has sent, so that the new one is asked for exactly what is missing.
-    drainWhole(proxy);
-    proxy.relink(port, generation, resubscribe);
+    this.#readers[shard]!.drainWhole();
+    this.#ports[shard]!.close();
+    this.#ports[shard] = port;
+    this.#readers[shard]!.relink(port);
+    this.#proxies[shard]!.relink(port, generation, resubscribe);
+    this.#listen(shard, port);
     this.run();
   }
 
   /** The shard was given up: what it was handed fails with `ofHanded`. */
   fail(shard: number, error: BusError, ofHanded: BusError): ShardProxy {
-    const proxy = this.proxies[shard]!;
     // All that it acknowledged before it ended.
-    drainWhole(proxy);
+    this.#readers[shard]!.drainWhole();
+    const proxy = this.#proxies[shard]!;
     proxy.fail(error, ofHanded);
     return proxy;
   }
 
-  /** What is still in the rings of shards that have ended. */
+  /** Takes what is still in the rings of shards that have ended. */
   drain(): void {
-    for (const proxy of this.proxies) drainWhole(proxy);
+    for (const reader of this.#readers) reader.drainWhole();
   }
 
+  /** Looks at no ring any more. */
   stop(): void {
     this.#loop.stop();
   }
-}
 
-function drainWhole(proxy: ShardProxy): void {
-  while (proxy.drain(DELIVERIES_PER_TURN) > 0);
+  /** The shards are told nothing any more. */
+  close(): void {
+    for (const port of this.#ports) port.close();
+  }
+
+  #listen(shard: number, port: MessagePort): void {
+    port.on('message', (message: unknown) => {
+      this.#readers[shard]!.accept(message);
+      this.run();
+    });
+    port.unref();
+  }
 }

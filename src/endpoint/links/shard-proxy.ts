@@ -1,10 +1,10 @@
 /**
- * The endpoint's end of a link: hands publishes and commands to a shard, and takes its acks, events, replies and
- * states. One per shard in every endpoint, used by the endpoint's thread alone.
+ * The sending side of the endpoint's end of a link: hands publishes and commands to a shard, and remembers what it has not
+ * answered. `DeliveryReader` is the receiving side. One per shard in every endpoint, used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Deque } from '../../collections/deque.js';
-import { DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../../link/link.js';
+import { type LinkEnd, PUBLISH_CHANNEL } from '../../link/link.js';
 import {
   ACK_COUNT,
   ACK_KIND,
@@ -12,43 +12,25 @@ import {
   ACK_POSITION,
   ACK_REFUSED,
   ACK_SEQUENCE,
-  DELIVERY_ACK,
-  DELIVERY_EVENT,
-  DELIVERY_REPLY,
   PUBLISH,
   REPLY_BODY,
   REPLY_OK,
   REPLY_REQUEST,
-  STATE_BODY,
-  STATE_STATE,
-  STATE_SUBSCRIPTION,
 } from '../../link/link-records.js';
 import { GENERATION, PARKED, type ShardControl } from '../../link/shard-control.js';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
-import { BufferInbox } from '../../ring/buffer-inbox.js';
-import { RecordReceiver, RecordSender } from '../../ring/record-channel.js';
-import { RingConsumer, RingProducer } from '../../ring/ring.js';
+import { RecordSender } from '../../ring/record-channel.js';
+import { RingProducer } from '../../ring/ring.js';
 import { wakeParked } from '../../ring/wait.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
-import type { PendingPublish } from '../publish/pending-publish.js';
-import type { StateBody } from '../subscribe/subscription-host.js';
 import { CommandsProxy } from './commands-proxy.js';
 
-/** What the endpoint does with what a shard sends. */
-export interface DeliveryHandler {
-  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void;
-  onState(proxy: ShardProxy, subscription: number, state: number, body: StateBody): void;
-  /** There may be room for the credit of a subscription that found none. */
-  payCredit(proxy: ShardProxy, subscription: number): void;
-}
-
-/** Whose link it is. */
-export interface LinkOwner {
-  /** Held from when a shard is handed something; the owner lets go of it. */
-  readonly alive: KeepAlive;
-  /** Messages came in on the port: there is something in the ring. */
-  onDoorbell(): void;
+/** A publish that a shard was handed, or a part of one. */
+export interface PendingPublish {
+  /** Called once for each time that it was put in the queue, in that order. */
+  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void;
+  fail(error: BusError): void;
 }
 
 const NO_SUBSCRIPTION = 0;
@@ -60,50 +42,28 @@ export class ShardProxy {
   watermark = 0;
   /** Set once the shard was given up. */
   failure: BusError | undefined;
-  readonly #handler: DeliveryHandler;
   readonly #alive: KeepAlive;
-  readonly #onDoorbell: () => void;
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
   readonly #commands: CommandsProxy;
-  readonly #deliveryRing: RingConsumer;
-  readonly #inbox: BufferInbox;
-  readonly #deliveries: RecordReceiver;
   readonly #pending = new Deque<PendingPublish>();
-  #port: MessagePort;
   #generation = 0;
   /** The shard was asked to say when it has released something. */
   #awaitsPublishRoom = false;
   #ackedPosition: number;
 
-  constructor(
-    end: LinkEnd,
-    control: ShardControl,
-    generation: number,
-    handler: DeliveryHandler,
-    owner: LinkOwner,
-  ) {
+  /** `alive` is held from when the shard is handed something; its owner lets go of it. */
+  constructor(end: LinkEnd, control: ShardControl, generation: number, alive: KeepAlive) {
     this.shard = end.shard;
     this.control = control;
     this.#generation = generation;
-    this.#handler = handler;
-    this.#alive = owner.alive;
-    this.#onDoorbell = owner.onDoorbell;
-    this.#port = end.port;
+    this.#alive = alive;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
-    this.#commands = new CommandsProxy(
-      end.memory.controlRing,
-      end.port,
-      generation,
-      (subscription) => handler.payCredit(this, subscription),
-      () => this.wake(),
+    this.#commands = new CommandsProxy(end.memory.controlRing, end.port, generation, () =>
+      this.wake(),
     );
-    this.#deliveryRing = new RingConsumer(end.memory.deliveryRing);
-    this.#inbox = new BufferInbox(end.port);
-    this.#deliveries = new RecordReceiver(this.#deliveryRing, this.#inbox, DELIVERY_CHANNEL);
     this.#ackedPosition = this.#publishRing.position;
-    this.#listen(end.port);
   }
 
   /** Publishes handed over and not acknowledged. */
@@ -121,12 +81,21 @@ export class ShardProxy {
   }
 
   /**
-   * Nothing is there to be read, and room that was asked for has not come. To be looked at after the doorbell was
-   * parked: the shard wakes nobody who is awake, and what it released before is told here alone.
+   * Room that was asked for has come, and was not used yet. To be looked at after the doorbell was parked: the shard wakes
+   * nobody who is awake, and what it released before is told here alone.
    */
-  get isIdle(): boolean {
-    const roomHasCome = this.#awaitsPublishRoom && !this.#publishRing.isWaiting;
-    return !roomHasCome && !this.#commands.roomHasCome && this.#deliveryRing.isEmpty();
+  get roomHasCome(): boolean {
+    return this.#commands.roomHasCome || (this.#awaitsPublishRoom && !this.#publishRing.isWaiting);
+  }
+
+  /** The shard's thread is the one that this link was last linked to. */
+  get isCurrent(): boolean {
+    return Atomics.load(this.control.words, GENERATION) === this.#generation;
+  }
+
+  /** Credit found no room. */
+  get owesCredit(): boolean {
+    return this.#commands.owesCredit;
   }
 
   /** False if the ring has no room; then `requestRoom` asks to be woken. */
@@ -167,23 +136,25 @@ export class ShardProxy {
     });
   }
 
-  /** False if there is no room: the handler's `payCredit` is then called as soon as there is. */
+  /** False if there is no room: `payCredit` then names the subscription. */
   credit(subscription: number, events: number, bytes: number): boolean {
     return this.#commands.credit(subscription, events, bytes);
   }
 
-  /** Takes up to `limit` records from the shard and returns how many. */
-  drain(limit: number): number {
+  /** To be called before the delivery ring is read: whoever is asked for room next asks the shard again. */
+  noteRoom(): void {
     if (!this.#publishRing.isWaiting) this.#awaitsPublishRoom = false;
-    // The watermark first: what was written before it was set is then in the ring.
-    const watermark = this.#deliveryRing.durableWatermark;
-    const read = this.#deliveries.read(this.#onRecord, limit);
-    // One that a successor of the shard's thread has set speaks for subscriptions that it does not have yet.
-    const isOwn = Atomics.load(this.control.words, GENERATION) === this.#generation;
-    if (isOwn && this.#deliveryRing.isEmpty()) this.watermark = watermark;
-    if (this.#deliveries.release()) this.wake();
-    this.#commands.pump();
-    return read;
+    this.#commands.noteRoom();
+  }
+
+  /** There may be room for credit that found none; `pay` is called for each subscription that owes some. */
+  payCredit(pay: (subscription: number) => void): void {
+    this.#commands.payCredit(pay);
+  }
+
+  /** There may be room for requests that found none. */
+  sendWaiting(): void {
+    this.#commands.sendWaiting();
   }
 
   /**
@@ -191,13 +162,9 @@ export class ShardProxy {
    * again in `resubscribe`, before the questions that are still open are put again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
-    this.#port.close();
-    this.#port = port;
     this.#generation = generation;
-    this.#inbox.relink(port);
     this.#publishes.relink(port);
     this.#commands.relink(port, generation, resubscribe);
-    this.#listen(port);
     this.wake();
   }
 
@@ -215,37 +182,7 @@ export class ShardProxy {
     this.#commands.fail(error);
   }
 
-  close(): void {
-    this.#port.close();
-  }
-
-  #listen(port: MessagePort): void {
-    port.on('message', (message: unknown) => {
-      this.#inbox.accept(message);
-      this.#onDoorbell();
-    });
-    port.unref();
-  }
-
-  #commitPublish(pending: PendingPublish): void {
-    this.#publishes.commit(PUBLISH);
-    this.#pending.push(pending);
-    this.#alive.hold();
-    this.wake();
-  }
-
-  readonly #onRecord = (type: number, bytes: Buffer, offset: number, length: number): void => {
-    if (type === DELIVERY_EVENT) this.#handler.onEvent(this, bytes, offset, length);
-    else if (type === DELIVERY_ACK) this.#onAck(bytes, offset, length);
-    else if (type === DELIVERY_REPLY) this.#onReply(bytes, offset, length);
-    else {
-      const body = JSON.parse(bytes.toString('utf8', offset + STATE_BODY, offset + length));
-      const subscription = bytes.readInt32LE(offset + STATE_SUBSCRIPTION);
-      this.#handler.onState(this, subscription, bytes.readInt32LE(offset + STATE_STATE), body);
-    }
-  };
-
-  #onAck(bytes: Buffer, offset: number, length: number): void {
+  onAck(bytes: Buffer, offset: number, length: number): void {
     const position = bytes.readInt32LE(offset + ACK_POSITION);
     // A restarted shard acknowledges again what its predecessor may not have told.
     if (((position - this.#ackedPosition) | 0) <= 0) return;
@@ -263,11 +200,18 @@ export class ShardProxy {
     }
   }
 
-  #onReply(bytes: Buffer, offset: number, length: number): void {
+  onReply(bytes: Buffer, offset: number, length: number): void {
     const request = this.#commands.take(bytes.readInt32LE(offset + REPLY_REQUEST));
     if (request === undefined) return;
     const body = JSON.parse(bytes.toString('utf8', offset + REPLY_BODY, offset + length));
     if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body);
     else request.reject(BusError.from(body as ErrorData));
+  }
+
+  #commitPublish(pending: PendingPublish): void {
+    this.#publishes.commit(PUBLISH);
+    this.#pending.push(pending);
+    this.#alive.hold();
+    this.wake();
   }
 }

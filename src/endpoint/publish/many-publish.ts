@@ -6,7 +6,8 @@ import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
 import type { PublishAck } from '../../protocol/event.js';
 import type { Before } from '../../protocol/stored-ack.js';
-import { ackOf, type PendingPublish } from './pending-publish.js';
+import type { PendingPublish } from '../links/shard-proxy.js';
+import { ackOf } from './pending-publish.js';
 
 export class ManyPublish {
   onSettled: (() => void) | undefined;

@@ -12,12 +12,7 @@ import {
 import type { BusError } from '../../protocol/errors.js';
 import type { Durability, PublishAck } from '../../protocol/event.js';
 import { type Before, StoredAck } from '../../protocol/stored-ack.js';
-
-export interface PendingPublish {
-  /** Called once for each time that it was put in the queue, in that order. */
-  settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void;
-  fail(error: BusError): void;
-}
+import type { PendingPublish } from '../links/shard-proxy.js';
 
 export function ackOf(
   id: string,

@@ -21,11 +21,11 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordEncoder,
 } from '../../record/event-record.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { PendingPublish, ShardProxy } from '../links/shard-proxy.js';
 import { checkPublishOptions } from '../options.js';
 import { eventIds } from './event-ids.js';
 import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
-import { type PendingPublish, SinglePublish, UnawaitedPublish } from './pending-publish.js';
+import { SinglePublish, UnawaitedPublish } from './pending-publish.js';
 import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
 import { type Waiter, WaitingRooms } from './waiting-rooms.js';
 

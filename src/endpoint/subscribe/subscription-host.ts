@@ -1,12 +1,9 @@
-/** What a subscription and its endpoint know of each other. */
-
-import type { Gap } from '../../protocol/bus-api.js';
-import type { BusError, ErrorCode } from '../../protocol/errors.js';
+/** What a subscription needs of its endpoint. */
+import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import type { ShardPart } from './shard-part.js';
 import type { BusSubscription } from './subscription.js';
 
-/** What a subscription needs of its endpoint. */
 export interface SubscriptionHost {
   readonly endpointId: string;
   head(shard: number): number;
@@ -23,12 +20,4 @@ export interface SubscriptionHost {
   /** Has `flush` called in the next turn. */
   postpone(subscription: BusSubscription): void;
   report(error: BusError): void;
-}
-
-/** What a shard says of a subscription's part; each state has the fields that it needs. */
-export interface StateBody extends Omit<Gap, 'shard'> {
-  readonly position: number;
-  readonly count: number;
-  readonly code: ErrorCode;
-  readonly message: string;
 }

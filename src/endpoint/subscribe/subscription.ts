@@ -13,6 +13,7 @@ import {
   STATE_ENDED,
   STATE_GAP,
   STATE_LIVE,
+  type StateBody,
 } from '../../link/link-records.js';
 import type {
   EventHandler,
@@ -29,7 +30,7 @@ import type { ParsedSubscribeOptions } from '../options.js';
 import { Waiters } from '../waiters.js';
 import { EventQueue } from './event-queue.js';
 import { newPart, positionOf, type ShardPart } from './shard-part.js';
-import type { StateBody, SubscriptionHost } from './subscription-host.js';
+import type { SubscriptionHost } from './subscription-host.js';
 import { SubscriptionListeners } from './subscription-listeners.js';
 
 export class BusSubscription<P = unknown> implements Subscription<P> {

@@ -1,8 +1,8 @@
-import { assertMayDrain } from '../../async-context/drain-in-handler.js';
 /**
  * All subscriptions of one endpoint: puts them into the shards, gives them what arrives, and says them again to a shard
  * whose thread was replaced. Used by the endpoint's thread alone.
  */
+import { assertMayDrain } from '../../async-context/drain-in-handler.js';
 import type { BusCensus } from '../../link/bus-census.js';
 import {
   CONTROL_SUBSCRIBE,
@@ -12,6 +12,7 @@ import {
   EVENT_SUBSCRIPTION_IDS,
   EVENT_SUBSCRIPTIONS,
   eventRecordOffset,
+  type StateBody,
   type SubscribeCommand,
 } from '../../link/link-records.js';
 import { ShardCounter } from '../../link/shard-control.js';
@@ -24,7 +25,8 @@ import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
 import { watchSignal } from '../../protocol/watch-signal.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../../record/event-record.js';
 import { type Asker, ITSELF } from '../asker.js';
-import type { DeliveryHandler, ShardProxy } from '../links/shard-proxy.js';
+import type { DeliveryHandler } from '../links/delivery-reader.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
 import type { ParsedSubscribeOptions } from '../options.js';
 import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
@@ -32,7 +34,7 @@ import type { MainServices } from '../services.js';
 import { HistoryReader } from './history.js';
 import type { ShardPart } from './shard-part.js';
 import { BusSubscription } from './subscription.js';
-import type { StateBody, SubscriptionHost } from './subscription-host.js';
+import type { SubscriptionHost } from './subscription-host.js';
 import type { Turn } from './turn.js';
 
 export class Subscriptions implements SubscriptionHost, DeliveryHandler {
@@ -55,7 +57,6 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   #awaited = 0;
   #isClosed = false;
 
-  /** `proxies` is filled when they are made; each needs to know whom to give what it receives. */
   constructor(
     { endpoint, epoch }: { readonly endpoint: string; readonly epoch: string },
     proxies: readonly ShardProxy[],

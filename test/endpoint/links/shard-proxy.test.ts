@@ -1,6 +1,10 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { type DeliveryHandler, ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
+import {
+  type DeliveryHandler,
+  DeliveryReader,
+} from '../../../src/endpoint/links/delivery-reader.js';
+import { ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
 import { CONTROL_CHANNEL, createLinkMemory } from '../../../src/link/link.js';
 import {
   CONTROL_CREDIT,
@@ -15,7 +19,6 @@ import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
 import { KeepAlive } from '../../../src/threads/keep-alive.js';
 
 const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
-const OWNER = { alive: new KeepAlive(), onDoorbell() {} };
 const IS_PARKED = 1;
 
 /** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
@@ -29,8 +32,8 @@ function fullOfRequests(handler = IGNORE) {
   const control = ShardControl.create();
   const doorbell = new SharedArrayBuffer(64);
   const end = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
-  const proxy = new ShardProxy(end, control, 0, handler, OWNER);
-  onTestFinished(() => proxy.close());
+  const proxy = new ShardProxy(end, control, 0, new KeepAlive());
+  const reader = new DeliveryReader(end, proxy, handler);
   const ring = new RingConsumer(memory.controlRing);
   const taken: number[] = [];
   const credited: number[] = [];
@@ -46,55 +49,55 @@ function fullOfRequests(handler = IGNORE) {
   const pad = 'x'.repeat(20_000);
   const fits = Math.floor(CONTROL_RING_BYTES / pad.length);
   for (let n = 0; n <= fits; n++) void proxy.request(CONTROL_REQUEST, () => ({ n, pad }));
-  return { proxy, control, taken, credited, take, fits, memory };
+  return { proxy, reader, control, taken, credited, take, fits, memory };
 }
 
 test('room for requests that came while the endpoint was awake is not slept through', () => {
-  const { proxy, taken, take, fits } = fullOfRequests();
-  expect(proxy.isIdle).toBe(true);
+  const { reader, taken, take, fits } = fullOfRequests();
+  expect(reader.isIdle).toBe(true);
   expect(take()).toBe(true);
-  expect(proxy.isIdle).toBe(false);
-  proxy.drain(100);
-  expect(proxy.isIdle).toBe(true);
+  expect(reader.isIdle).toBe(false);
+  reader.drain(100);
+  expect(reader.isIdle).toBe(true);
   take();
   expect(taken).toEqual(Array.from({ length: fits + 1 }, (_, n) => n));
 });
 
 test('requests that had waited for room wake the shard', () => {
-  const { proxy, control, take } = fullOfRequests();
+  const { reader, control, take } = fullOfRequests();
   take();
   Atomics.store(control.words, PARKED, IS_PARKED);
-  proxy.drain(100);
+  reader.drain(100);
   expect(Atomics.load(control.words, PARKED)).not.toBe(IS_PARKED);
 });
 
 test('room for publishes that came while the endpoint was awake is not slept through', () => {
-  const { proxy, memory } = fullOfRequests();
+  const { proxy, reader, memory } = fullOfRequests();
   const publishes = new RingProducer(memory.publishRing);
   publishes.tryClaim(8);
   publishes.commit(1);
   proxy.requestRoom();
-  expect(proxy.isIdle).toBe(true);
+  expect(reader.isIdle).toBe(true);
   const shard = new RingConsumer(memory.publishRing);
   shard.read(() => undefined, 1);
   expect(shard.release()).toBe(true);
-  expect(proxy.isIdle).toBe(false);
-  proxy.drain(100);
-  expect(proxy.isIdle).toBe(true);
+  expect(reader.isIdle).toBe(false);
+  reader.drain(100);
+  expect(reader.isIdle).toBe(true);
 });
 
 test('credit that found no room is asked for again once there is some, of each subscription once', () => {
   const payCredit = (to: ShardProxy, subscription: number): void => {
     to.credit(subscription, 1, 100);
   };
-  const { proxy, take, credited, fits } = fullOfRequests({ ...IGNORE, payCredit });
+  const { proxy, reader, take, credited, fits } = fullOfRequests({ ...IGNORE, payCredit });
   // Less room than a record of credit needs is left by more of them than fit.
   const owing = Array.from({ length: 20_000 }, (_, n) => n + 1);
   const unpaid = owing.filter((subscription) => !proxy.credit(subscription, 1, 100));
   expect(unpaid.length).toBeGreaterThan(0);
   for (let turn = 0; turn <= fits + 20 && credited.length < owing.length; turn++) {
     take();
-    proxy.drain(100);
+    reader.drain(100);
   }
   take();
   expect(credited.sort((a, b) => a - b)).toEqual(owing);
@@ -105,11 +108,11 @@ test('credit that found no room is not asked for where the shard is new: its win
   const payCredit = (_: ShardProxy, subscription: number): void => {
     asked.push(subscription);
   };
-  const { proxy, take } = fullOfRequests({ ...IGNORE, payCredit });
+  const { proxy, reader, take } = fullOfRequests({ ...IGNORE, payCredit });
   for (let n = 1; proxy.credit(n, 1, 100); n++);
   const { port1 } = new MessageChannel();
   proxy.relink(port1, 2, () => {});
   take();
-  proxy.drain(100);
+  reader.drain(100);
   expect(asked).toEqual([]);
 });
