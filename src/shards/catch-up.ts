@@ -113,7 +113,7 @@ export class CatchUp {
     const { forgottenThrough } = this.#log;
     if (forgottenThrough === 0) return 0;
     const isKnown = (pattern: string): boolean =>
-      !hasWildcard(pattern) && this.#log.topic(pattern) !== undefined;
+      !hasWildcard(pattern) && this.#log.hasTopic(pattern);
     return patterns.every(isKnown) ? 0 : forgottenThrough;
   }
 

@@ -20,6 +20,7 @@ import {
   type ShardRequest,
   type SubscribeCommand,
 } from '../link/link-records.js';
+import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { EventLog } from '../store/event-log.js';
@@ -78,7 +79,13 @@ export class Commands {
     }
     const request = bytes.readInt32LE(offset + CONTROL_REQUEST_ID);
     const body = JSON.parse(bytes.toString('utf8', offset + CONTROL_BODY, offset + length));
-    this.#link.reply(request, true, this.#execute(type, body));
+    try {
+      this.#link.reply(request, true, this.#execute(type, body));
+    } catch (error) {
+      // A damaged event is told to who asks for it, and the shard goes on.
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      this.#link.reply(request, false, error.toJSON());
+    }
   };
 
   // biome-ignore lint/suspicious/noExplicitAny: our own endpoints wrote it, each type with its own shape.

@@ -29,6 +29,12 @@ export const HEAD_CHECK_SQL =
 /** Whether a row of `events` does not fit its own numbers. */
 export const HEAD_IS_WRONG_SQL = `checksum >> 32 IS NOT ${HEAD_CHECK_SQL}`;
 
+/** When a row of `events` was recorded; NULL if it does not fit its own numbers. `checkedFrom`: of `meta`. */
+export function recordedAtSql(checkedFrom: number): string {
+  const isWrong = `sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL}`;
+  return `CASE WHEN ${isWrong} THEN NULL ELSE recorded_at END`;
+}
+
 /** `crc` has started from `eventSeed`. */
 export function eventChecksum(
   crc: number,

@@ -1,5 +1,5 @@
 import type { BlockIndex } from './block-index.js';
-import { HEAD_IS_WRONG_SQL } from './checksums.js';
+import { recordedAtSql } from './checksums.js';
 import { damagedEvent } from './damaged-event.js';
 import type { DedupeWindow } from './dedupe-window.js';
 import type { Database, Statement } from './driver.js';
@@ -154,8 +154,7 @@ export class DedupeLoader {
     const checkedFrom = new MetaTable(this.#database).get(CHECKED_FROM);
     const timeOf = this.#database
       .prepare<[number], number | null>(
-        `SELECT CASE WHEN sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL} THEN NULL ELSE recorded_at END
-         FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1`,
+        `SELECT ${recordedAtSql(checkedFrom)} FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1`,
       )
       .pluck();
     const blocks: number[] = [];

@@ -127,7 +127,9 @@ export interface EventLog {
    * not keep what it is shown.
    */
   scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number;
+  /** @throws BusError `STORE_CORRUPT` where its oldest event cannot be read; the log itself goes on */
   topic(name: string): TopicSummary | undefined;
+  hasTopic(name: string): boolean;
 
   /** One small step of retention (bounded rows); true if there is more to do. Outside a batch only. */
   pruneStep(now: number): boolean;

@@ -1,7 +1,9 @@
 import { BlockIndex } from './block-index.js';
+import { recordedAtSql } from './checksums.js';
+import { damagedEvent } from './damaged-event.js';
 import type { Database, Statement } from './driver.js';
 import type { TopicSummary } from './event-log.js';
-import { INDEX_BLOCKS, MetaTable, TOTALS_BLOCKS } from './meta-table.js';
+import { CHECKED_FROM, INDEX_BLOCKS, MetaTable, readMeta, TOTALS_BLOCKS } from './meta-table.js';
 import { PrunedSequences } from './pruned-sequences.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
 import type { TopicIndexWriter } from './topic-index.js';
@@ -144,16 +146,20 @@ export class IndexKeeper {
 class FirstAfter {
   readonly #index: TopicIndexWriter;
   readonly #written: BlockIndex;
-  readonly #timeOf: Statement<[number], number>;
+  readonly #timeOf: Statement<[number], number | null>;
+  readonly #file: string;
 
   constructor(database: Database, index: TopicIndexWriter) {
     this.#index = index;
+    this.#file = database.name;
     this.#written = new BlockIndex(database, new PrunedSequences(database));
+    const time = recordedAtSql(readMeta(database, CHECKED_FROM));
     this.#timeOf = database
-      .prepare<[number], number>('SELECT recorded_at FROM events WHERE sequence = ?')
+      .prepare<[number], number | null>(`SELECT ${time} FROM events WHERE sequence = ?`)
       .pluck();
   }
 
+  /** @throws BusError `STORE_CORRUPT` */
   fill(entry: TopicEntry, head: number): void {
     const last = blockOf(entry.lastSequence);
     this.#written.refresh();
@@ -161,8 +167,10 @@ class FirstAfter {
       const sequences = this.#sequences(block, entry, head);
       const first = sequences.find((sequence) => sequence > entry.prunedThrough);
       if (first === undefined) continue;
+      const recordedAt = this.#timeOf.get(first);
+      if (typeof recordedAt !== 'number') throw damagedEvent(this.#file, first);
       entry.firstSequence = first;
-      entry.firstAt = this.#timeOf.get(first) ?? 0;
+      entry.firstAt = recordedAt;
       return;
     }
   }

@@ -2,8 +2,9 @@ import { BusError } from '../protocol/errors.js';
 import { isStoreFault, storeError } from './store-errors.js';
 
 /**
- * Whether a log may be gone on with. Whatever SQLite or the file system says, but for a full disk, ends it until it is opened
- * again: the first such error is kept, and is what everything is answered with from then on.
+ * Whether a log may be gone on with. Whatever SQLite or the file system says ends it until it is opened again, and the first
+ * such error is kept, to answer everything with from then on. A full disk ends nothing, nor does a damaged page, outside of a
+ * batch: what had been begun there is taken back, and other pages can be trusted as before.
  */
 export class LogHealth {
   readonly #file: string;
@@ -18,14 +19,15 @@ export class LogHealth {
     return this.#broken;
   }
 
-  /** A damaged row or a caller's own error ends nothing. */
+  /** For work outside of a batch. A damaged row or page, or a caller's own error, ends nothing. */
   guard<T>(doing: string, work: () => T): T {
     if (this.#broken !== undefined) throw this.#broken;
     try {
       return work();
     } catch (error) {
       if (!isStoreFault(error)) throw error;
-      throw this.judge(error, doing);
+      const failure = storeError(error, this.#file, doing);
+      throw failure.code === 'STORE_CORRUPT' ? failure : this.judge(failure, doing);
     }
   }
 

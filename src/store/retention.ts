@@ -1,3 +1,4 @@
+import type { BusError } from '../protocol/errors.js';
 import { HEAD_IS_WRONG_SQL } from './checksums.js';
 import { damagedEvent } from './damaged-event.js';
 import type { Database, Statement } from './driver.js';
@@ -14,6 +15,7 @@ import {
 import { PrunedIds } from './pruned-ids.js';
 import { PrunedSequencesWriter } from './pruned-sequences.js';
 import { ROW_BYTES_SQL } from './row-size.js';
+import { storeError } from './store-errors.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from './tables.js';
 import type { TopicEntry, TopicTable } from './topic-table.js';
 
@@ -63,6 +65,13 @@ const ROWS_PER_STEP = 1024;
 const TOPICS_PER_STEP = 1024;
 
 type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
+
+/** The rows that a step goes by. */
+interface Look {
+  readonly rows: readonly Row[];
+  /** What ended them: a row, or a page of the file, that may not decide what is removed. */
+  readonly damage?: BusError;
+}
 
 export class Retention {
   readonly #database: Database;
@@ -127,11 +136,19 @@ export class Retention {
     return this.#prunedEvents;
   }
 
-  /** One step, in a transaction of its own; true if there is more to do. */
+  /**
+   * One step, in a transaction of its own; true if there is more to do.
+   * @throws BusError `STORE_CORRUPT` where no rule has more to do, and one has come to a damaged row
+   */
   step(now: number, head: number): boolean {
+    let found: BusError | undefined;
     for (let rule = 0; rule < this.#rules.length; rule++) {
       if (!this.#mayHaveWork(rule)) continue;
-      const rows = this.#rowsAfter(this.#positions[rule]!);
+      const { rows, damage } = this.#lookAfter(this.#positions[rule]!);
+      if (rows.length === 0) {
+        found ??= damage;
+        continue;
+      }
       const doomed = this.#doomed(rule, rows, now);
       const before = this.#positions[rule]!;
       this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
@@ -141,8 +158,10 @@ export class Retention {
         this.#positions[rule] = before;
         throw error;
       }
-      if (doomed.looked === ROWS_PER_STEP) return true;
+      const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
+      if (doomed.looked === rows.length && !isEnd) return true;
     }
+    if (found !== undefined) throw found;
     return false;
   }
 
@@ -181,14 +200,15 @@ export class Retention {
     return { events, bytes };
   }
 
-  /** One step of a removal that was asked for, in a transaction of its own. */
+  /** One step of a removal that was asked for, in a transaction of its own. @throws BusError `STORE_CORRUPT` at a damaged row */
   prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
     const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
-    const rows = this.#rowsAfter(request.after);
+    const { rows, damage } = this.#lookAfter(request.after);
+    if (damage !== undefined && rows.length === 0) throw damage;
     const matching = new Map<number, boolean>();
     const doomed: Row[] = [];
     let bytes = 0;
-    let isDone = rows.length < ROWS_PER_STEP;
+    let isDone = damage === undefined && rows.length < ROWS_PER_STEP;
     for (const row of rows) {
       const [, recordedAt, topic, rowBytes] = row;
       let isMatch = matching.get(topic);
@@ -217,18 +237,26 @@ export class Retention {
     return numbers;
   }
 
-  /** A row whose topic or time is damaged must not decide what is removed. @throws BusError `STORE_CORRUPT` */
-  #rowsAfter(position: number): Row[] {
-    const rows = this.#select.all(position, ROWS_PER_STEP);
+  /** A row whose topic or time is damaged must not decide what is removed, nor one behind it: it may be older. */
+  #lookAfter(position: number): Look {
+    const { name: file } = this.#database;
+    const rows: Row[] = [];
     let previous = position;
-    for (const row of rows) {
-      const [sequence] = row;
-      if (row[4] !== 0 || sequence <= previous) {
-        throw damagedEvent(this.#database.name, sequence, ': nothing from there on is pruned');
+    try {
+      for (const row of this.#select.iterate(position, ROWS_PER_STEP)) {
+        const [sequence, , , , isDamaged] = row;
+        if (isDamaged !== 0 || sequence <= previous) {
+          throw damagedEvent(file, sequence, ': nothing from there on is pruned');
+        }
+        rows.push(row);
+        previous = sequence;
       }
-      previous = sequence;
+      return { rows };
+    } catch (error) {
+      const damage = storeError(error, file, `pruning after event ${previous} of`);
+      if (damage.code !== 'STORE_CORRUPT') throw error;
+      return { rows, damage };
     }
-    return rows;
   }
 
   #mayHaveWork(rule: number): boolean {

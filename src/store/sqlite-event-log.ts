@@ -77,8 +77,8 @@ export class SqliteEventLog implements EventLog {
   constructor(options: SqliteEventLogOptions) {
     const { file, shard, retention = [], matches = matchesPattern } = options;
     const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
+    const { now = Date.now } = options;
     this.#health = new LogHealth(file);
-    const now = options.now ?? Date.now;
     this.#connection = new WriteConnection(file, shard, options.maxShardBytes, options.identity);
     const { database } = this.#connection;
     this.#database = database;
@@ -106,12 +106,8 @@ export class SqliteEventLog implements EventLog {
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#next = this.#head + 1;
       this.#batchRecordedAt = this.#lastRecordedAt;
-      this.#events = new EventInserter(database, {
-        topics: this.#topics,
-        index: this.#index,
-        dedupe: this.#dedupe,
-        nameReader,
-      });
+      const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
+      this.#events = new EventInserter(database, into);
       this.#reader = new EventReader(new RowReader(database), decoder);
       this.#pages = new PageReader(database, file, shard);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
@@ -213,7 +209,11 @@ export class SqliteEventLog implements EventLog {
 
   topic(name: string): TopicSummary | undefined {
     const entry = this.#topics.find(name);
-    return entry === undefined ? undefined : this.#index.summary(entry, this.#head);
+    return entry && this.#health.guard('reading', () => this.#index.summary(entry, this.#head));
+  }
+
+  hasTopic(name: string): boolean {
+    return this.#topics.find(name) !== undefined;
   }
 
   get forgottenThrough(): number {
