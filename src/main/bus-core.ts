@@ -237,13 +237,13 @@ export class BusCore implements MainServices {
     return this.#stopped;
   }
 
+  /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
   async #stop(): Promise<void> {
-    const stopping = this.supervisors.map((supervisor) => supervisor.stop());
-    await Promise.all([...stopping, this.abortBackup()]);
+    await Promise.all([this.abortBackup(), this.#readers?.close()]);
+    await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
     for (const listener of this.#listeners.values()) listener.onClosed();
     this.#listeners.clear();
     this.#members.clear();
-    await this.#readers?.close();
     this.#keepHeads();
     this.#lock?.release();
   }

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { BusError, ErrorCode } from '../../src/protocol/errors.js';
@@ -51,6 +53,23 @@ function expectFacts(
   });
   expectSameHistory(known, stored(acks), 'reopened');
 }
+
+/** A log keeps it for as long as anybody has it open. */
+test('a bus that is closed leaves no write-ahead log behind, whoever was reading', async () => {
+  const dir = temporaryDirectory();
+  const bus = await openTestBus({ dir, shards: 2, systemEvents: false });
+  await bus.publishMany(inputs(3000, 'read'));
+  expect(await bus.query({ topic: '*', limit: 10 })).toHaveLength(10);
+  const subscription = bus.subscribe('*', () => {}, { from: 'earliest' });
+  const reading = [bus.query({ topic: '*', limit: 3000 }), bus.backup(join(dir, 'copy'))];
+  const settled = Promise.allSettled(reading);
+  await closeTestBus(bus);
+  await within('the end of the subscription', subscription.closed);
+  for (const one of await settled) {
+    if (one.status === 'rejected') expect(['BUS_CLOSED', 'ABORTED']).toContain(one.reason.code);
+  }
+  expect(readdirSync(dir).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
+});
 
 describe('a bus that is closed in the middle', () => {
   test(

@@ -18,7 +18,7 @@ import {
 import { ShardCounter } from '../../link/shard-control.js';
 import type { EventHandler } from '../../protocol/bus-api.js';
 import { encodeCursor } from '../../protocol/cursor.js';
-import type { BusError } from '../../protocol/errors.js';
+import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
@@ -94,7 +94,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     const untyped = subscription as BusSubscription;
     this.#subscriptions.set(number, untyped);
     watchAbort(options.signal, untyped);
-    this.#start(untyped).catch((error: Error) => untyped.fail(error));
+    this.#start(untyped).catch((error: Error) => fail(untyped, error));
     return subscription;
   }
 
@@ -209,7 +209,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   }
 
   readHistory(subscription: BusSubscription, part: ShardPart): void {
-    this.#history.read(subscription, part, true).catch((error: Error) => subscription.fail(error));
+    this.#history.read(subscription, part, true).catch((error: Error) => fail(subscription, error));
   }
 
   report(error: BusError): void {
@@ -361,6 +361,12 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
       if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
     });
   }
+}
+
+/** Nothing is read any more where the bus is being closed, which ends the subscription without an error. */
+function fail(subscription: BusSubscription, error: Error): void {
+  const isClosing = error instanceof BusError && error.code === 'BUS_CLOSED';
+  if (!isClosing) subscription.fail(error);
 }
 
 function once(call: () => void): () => void {
