@@ -16,6 +16,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   collections: [],
   // Node's and a browser's; `#async-context` chooses.
   'async-context': ['protocol/errors'],
+  // From a queue to a handler or an iterator, for the bus and the client.
+  handout: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
   // What every thread that we start has in common.
   threads: [],
   record: ['protocol'],
@@ -40,9 +42,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'record',
     'link',
     'collections',
+    'handout',
     'endpoint/links',
     'endpoint/options',
-    'endpoint/waiters',
   ],
   'endpoint/read': [
     'protocol',
@@ -59,18 +61,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'link',
     'async-context',
     'collections',
+    'handout',
     'store/page',
     'endpoint/links',
     'endpoint/read',
     'endpoint/asker',
     'endpoint/options',
     'endpoint/services',
-    'endpoint/waiters',
   ],
   endpoint: [
     'protocol',
     'link',
     'async-context',
+    'handout',
     'threads',
     'store/backup',
     'store/directory',
@@ -104,7 +107,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
   gateway: ['protocol', 'collections', 'endpoint', 'main/gateway-', 'auth'],
-  client: ['protocol', 'collections', 'async-context/context', 'async-context/drain-in-handler'],
+  client: [
+    'protocol',
+    'collections',
+    'handout',
+    'async-context/context',
+    'async-context/drain-in-handler',
+  ],
   dashboard: ['protocol', 'client'],
   // `verify` and `reshard` work on a directory that no bus has open.
   cli: ['protocol', 'endpoint', 'main', 'gateway', 'client', 'store', 'auth', 'index'],
@@ -122,7 +131,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders whose code runs in a browser. */
-const BROWSER_FOLDERS = ['protocol', 'vocabulary', 'client', 'dashboard'];
+const BROWSER_FOLDERS = ['protocol', 'vocabulary', 'collections', 'handout', 'client', 'dashboard'];
 
 const SOURCE_ROOT = fileURLToPath(new URL('../src/', import.meta.url));
 const FILES = sourceFiles();

@@ -1,4 +1,5 @@
 import { assertMayDrain } from '../async-context/drain-in-handler.js';
+import { Emitter } from '../handout/emitter.js';
 import type {
   BusApi,
   BusStats,
@@ -20,7 +21,6 @@ import {
 import { watchSignal } from '../protocol/watch-signal.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
-import { Emitter } from './emitter.js';
 import { type ClientState, Link, type StateChange } from './link.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';

@@ -1,5 +1,6 @@
 import { assertMayDrain, type Drained } from '../async-context/drain-in-handler.js';
 import { loopIterator } from '../collections/loop-iterator.js';
+import { Emitter } from '../handout/emitter.js';
 import type {
   EventHandler,
   SubscribeFrom,
@@ -14,7 +15,6 @@ import { messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { retryAfterMs, spreadMs } from './backoff.js';
 import { Delivery } from './delivery.js';
-import { Emitter } from './emitter.js';
 import { FilterUpdates } from './filter-updates.js';
 import { Intake } from './intake.js';
 import type { Requests } from './requests.js';

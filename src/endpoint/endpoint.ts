@@ -9,6 +9,8 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { captureContext } from '../async-context/node-context.js';
+import { Turn } from '../handout/turn.js';
+import { Waiters } from '../handout/waiters.js';
 import { BusCensus } from '../link/bus-census.js';
 import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
 import type {
@@ -51,10 +53,8 @@ import type { EndpointListener, MainServices } from './services.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
-import { Turn } from './subscribe/turn.js';
 import { SystemErrors } from './system-events.js';
 import { activeTracing, tracedHandler } from './tracing.js';
-import { Waiters } from './waiters.js';
 
 /** What a thread is handed to become an endpoint; crosses threads as it is. */
 export interface EndpointData extends LinkEnds {

@@ -3,11 +3,11 @@
  * endpoint's thread alone.
  */
 import { Deque } from '../../collections/deque.js';
+import { Waiters } from '../../handout/waiters.js';
 import { BusError } from '../../protocol/errors.js';
 import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
 import type { PendingPublish, ShardProxy } from '../links/shard-proxy.js';
-import { Waiters } from '../waiters.js';
 
 /** Looks for room this often, ms, should a wake-up be lost with a shard's thread. */
 const LOOK_INTERVAL_MS = 100;

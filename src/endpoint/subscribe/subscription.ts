@@ -7,6 +7,7 @@ import { assertMayDrain, type Drained } from '../../async-context/drain-in-handl
 import { captureHandlerContext } from '../../async-context/node-context.js';
 import { Deque } from '../../collections/deque.js';
 import { loopIterator } from '../../collections/loop-iterator.js';
+import { Waiters } from '../../handout/waiters.js';
 import {
   STATE_BEHIND,
   STATE_DROPPED,
@@ -27,7 +28,6 @@ import { type FilterInput, type ParsedFilter, parseFilter } from '../../protocol
 import { errorOf } from '../../protocol/thrown.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { ParsedSubscribeOptions } from '../options.js';
-import { Waiters } from '../waiters.js';
 import { EventQueue } from './event-queue.js';
 import { newPart, positionOf, type ShardPart } from './shard-part.js';
 import type { SubscriptionHost } from './subscription-host.js';

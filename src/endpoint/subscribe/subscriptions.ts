@@ -3,6 +3,7 @@
  * whose thread was replaced. Used by the endpoint's thread alone.
  */
 import { assertMayDrain } from '../../async-context/drain-in-handler.js';
+import type { Turn } from '../../handout/turn.js';
 import type { BusCensus } from '../../link/bus-census.js';
 import {
   CONTROL_SUBSCRIBE,
@@ -35,7 +36,6 @@ import { HistoryReader } from './history.js';
 import type { ShardPart } from './shard-part.js';
 import { BusSubscription } from './subscription.js';
 import type { SubscriptionHost } from './subscription-host.js';
-import type { Turn } from './turn.js';
 
 export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   readonly endpointId: string;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MainServices } from '../../../src/endpoint/services.js';
 import { Subscriptions } from '../../../src/endpoint/subscribe/subscriptions.js';
-import { Turn } from '../../../src/endpoint/subscribe/turn.js';
+import { Turn } from '../../../src/handout/turn.js';
 import { BusCensus } from '../../../src/link/bus-census.js';
 import { BusError } from '../../../src/protocol/errors.js';
 

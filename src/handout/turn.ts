@@ -2,7 +2,7 @@
  * The time that the code of an endpoint's subscribers may take at a stretch, all of them together, before the timers and sockets
  * of their thread have theirs. Used by the endpoint's thread alone.
  */
-import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
 
 export class Turn {
   /** Asks for another turn, which begins after whatever else the thread has to do: somebody has more to hand out. */
