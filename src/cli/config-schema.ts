@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { authSchema, type Fault, parseOrFaults } from '../auth/auth-options.js';
+import { TIMER_MS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { patternFault } from '../protocol/topic.js';
 import { parseServer, parseTimeout } from './values.js';
@@ -61,7 +62,6 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const PORT_MAX = 65_535;
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const retentionRule = v.pipe(
   v.strictObject({

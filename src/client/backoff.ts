@@ -1,4 +1,5 @@
 import type { BusError } from '../protocol/errors.js';
+import { TIMER_MS_MAX } from '../protocol/limits.js';
 
 /**
  * How long to wait before the next try: full jitter ("Exponential Backoff And Jitter", M. Brooker, AWS
@@ -21,8 +22,6 @@ export function backoffMs(attempt: number, limits: BackoffLimits, random: number
 
 /** What a server asks for it asks of all whom it refuses in one moment: each waits up to this share longer. */
 const SPREAD = 0.5;
-/** Beyond, a timer ends at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** At least `leastMs`, and up to half as long again. */
 export function spreadMs(leastMs: number, random: number): number {

@@ -18,7 +18,7 @@ import {
   SUBSCRIPTION_NAME_LENGTH_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
-import { watchSignal } from '../protocol/watch-signal.js';
+import { watchSignal } from '../handout/watch-signal.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { type ClientState, Link, type StateChange } from './link.js';

@@ -1,6 +1,6 @@
 import { captureContext } from '#async-context';
-import type { TopicDefinition } from '../protocol/define-topic.js';
-import { BusError } from '../protocol/errors.js';
+import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
+import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
 import {
   CLIENT_CONNECT_TIMEOUT_MS,
@@ -13,7 +13,17 @@ import {
   CLIENT_RECONNECT_MAX_MS,
   CLIENT_REQUEST_TIMEOUT_MS,
   CLIENT_RESEND_MS,
+  TIMER_MS_MAX,
 } from '../protocol/limits.js';
+import {
+  aFunction,
+  type OptionCheck,
+  type OptionChecks,
+  optionFaults,
+  optionsInvalid,
+  trueOrFalse,
+  wholeNumber,
+} from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH } from '../protocol/wire-name.js';
 
@@ -64,8 +74,6 @@ export interface ParsedConnectOptions
   readonly source: string | undefined;
 }
 
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 /** Default, least and greatest value. */
 const NUMBERS = {
   maxReconnectAttempts: [-1, -1, Number.MAX_SAFE_INTEGER],
@@ -84,40 +92,41 @@ const NUMBERS = {
 
 type NumberOption = keyof typeof NUMBERS;
 
-/** What is asked of the options that are not numbers; a fault says what was expected. */
-const OTHERS: Partial<Record<string, (value: unknown) => string | undefined>> = {
-  getToken: functionFault,
-  onError: functionFault,
-  lazy: (value) => (typeof value === 'boolean' ? undefined : 'true or false'),
-  source: (value) => nameFault('source', value),
-  topics: (value) =>
-    Array.isArray(value) && value.every(isTopicDefinition)
-      ? undefined
-      : 'an array of what defineTopic gives',
-};
+const CHECKS: OptionChecks = new Map([
+  ...Object.entries(NUMBERS).map(([name, [, least, greatest]]): [string, OptionCheck] => [
+    name,
+    wholeNumber(least, greatest),
+  ]),
+  ['getToken', aFunction],
+  ['onError', aFunction],
+  ['lazy', trueOrFalse],
+  ['source', (value) => nameFault('source', value)],
+  [
+    'topics',
+    (value) =>
+      Array.isArray(value) && value.every(isTopicDefinition)
+        ? undefined
+        : `an array of definitions made by defineTopic, not ${quote(value)}`,
+  ],
+]);
 
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseConnectOptions(
   url: string | URL,
   options: ConnectOptions = {},
 ): ParsedConnectOptions {
-  const faults: { path: string; message: string }[] = [];
+  const faults = [...optionFaults(options, CHECKS)];
   const socketUrl = parseUrl(url);
   if (socketUrl === undefined) {
     const message = `${quote(String(url))} is no URL of a server, such as http://127.0.0.1:7400`;
-    faults.push({ path: 'url', message });
-  }
-  if (typeof options !== 'object' || options === null) {
-    faults.push({ path: 'options', message: `${quote(options)} is not an object` });
-  }
-  const given: Record<string, unknown> = { ...options };
-  for (const [name, value] of Object.entries(given)) {
-    const message = value === undefined ? undefined : faultOf(name, value);
-    if (message !== undefined) faults.push({ path: name, message });
+    faults.unshift({ path: 'url', message });
   }
   if (faults.length > 0) throw optionsInvalid('connect', faults);
   const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [normal]]) => [name, given[name] ?? normal]),
+    Object.entries(NUMBERS).map(([name, [normal]]) => [
+      name,
+      options[name as NumberOption] ?? normal,
+    ]),
   ) as Record<NumberOption, number>;
   const { getToken, onError = warn } = options;
   // They are those of whoever connects, not of a socket that a timer opened.
@@ -134,27 +143,6 @@ export function parseConnectOptions(
   });
 }
 
-export function optionsInvalid(
-  call: string,
-  faults: readonly { readonly path: string; readonly message: string }[],
-): BusError {
-  const text = faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
-  return new BusError('OPTION_INVALID', `${call}: ${text}`, { details: { faults } });
-}
-
-function faultOf(name: string, value: unknown): string | undefined {
-  if (Object.hasOwn(NUMBERS, name)) {
-    const [, least, greatest] = NUMBERS[name as NumberOption];
-    const isRight = Number.isSafeInteger(value) && Number(value) >= least;
-    if (isRight && Number(value) <= greatest) return undefined;
-    return `a whole number from ${least} to ${greatest}, not ${quote(value)}`;
-  }
-  const faultOfOther = Object.hasOwn(OTHERS, name) ? OTHERS[name] : undefined;
-  if (faultOfOther === undefined) return `unknown option, with value ${quote(value)}`;
-  const fault = faultOfOther(value);
-  return fault === undefined ? undefined : `${fault}, not ${quote(value)}`;
-}
-
 /** `http` and `https` are taken for `ws` and `wss`; the path of the WebSocket is added unless it is there. */
 function parseUrl(url: string | URL): string | undefined {
   let parsed: URL;
@@ -168,14 +156,6 @@ function parseUrl(url: string | URL): string | undefined {
   if (parsed.username !== '' || parsed.password !== '' || parsed.search !== '') return undefined;
   const path = parsed.pathname.replace(/\/$/, '');
   return `${scheme}//${parsed.host}${path.endsWith(WIRE_PATH) ? path : path + WIRE_PATH}`;
-}
-
-function functionFault(value: unknown): string | undefined {
-  return typeof value === 'function' ? undefined : 'a function';
-}
-
-function isTopicDefinition(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'pattern' in value && 'check' in value;
 }
 
 function warn(error: BusError): void {

@@ -4,10 +4,7 @@ import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishOptions } from '../protocol/event.js';
 import { checkEventInput } from '../protocol/event-input.js';
 import { payloadText } from '../protocol/payload.js';
-import { quote } from '../protocol/quote.js';
 import { utf8Length } from '../protocol/utf8.js';
-import { isAbortSignal } from '../protocol/watch-signal.js';
-import { optionsInvalid } from './options.js';
 
 /** An event as it leaves: checked, with an id, as JSON text made once, however often it is sent. */
 export interface OutgoingEvent {
@@ -56,37 +53,4 @@ export function publishOptionsText({ durability, persist, idScope }: PublishOpti
   let text = durability === undefined ? '' : `,"durability":"${durability}"`;
   if (persist !== undefined) text += `,"persist":${persist}`;
   return idScope === undefined ? text : `${text},"idScope":"${idScope}"`;
-}
-
-const OPTION_NAMES = new Set(['durability', 'persist', 'idScope', 'signal', 'timeoutMs']);
-
-/** @throws BusError `OPTION_INVALID` */
-export function checkPublishOptions(
-  options: PublishOptions & { readonly timeoutMs?: number },
-): void {
-  const { durability, persist, idScope, signal, timeoutMs } = options;
-  const faults: { path: string; message: string }[] = [];
-  const fault = (path: string, message: string): number => faults.push({ path, message });
-  for (const [name, value] of Object.entries(options)) {
-    if (!OPTION_NAMES.has(name)) fault(name, `unknown option, with value ${quote(value)}`);
-  }
-  if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
-    fault('durability', `'synced' or 'written', not ${quote(durability)}`);
-  }
-  if (persist !== undefined && typeof persist !== 'boolean') {
-    fault('persist', `true or false, not ${quote(persist)}`);
-  }
-  if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
-    fault('idScope', `'topic' or 'source', not ${quote(idScope)}`);
-  }
-  if (signal !== undefined && !isAbortSignal(signal)) {
-    fault('signal', `an AbortSignal, not ${quote(signal)}`);
-  }
-  if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs >= 0)) {
-    fault('timeoutMs', `a whole number of milliseconds, not ${quote(timeoutMs)}`);
-  }
-  if (persist === false && durability !== undefined) {
-    fault('durability', `an ephemeral event has none, not ${durability}`);
-  }
-  if (faults.length > 0) throw optionsInvalid('publish', faults);
 }

@@ -1,3 +1,4 @@
+import { watchSignal } from '../handout/watch-signal.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
@@ -6,18 +7,19 @@ import {
   CLIENT_PUBLISH_FRAME_EVENTS,
   PUBLISH_MANY_MAX,
 } from '../protocol/limits.js';
+import { checkPublishOptions, PUBLISH_CHECKS, wholeNumber } from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
-import { watchSignal } from '../protocol/watch-signal.js';
 import type { ParsedConnectOptions } from './options.js';
 import type { Abandon, Outbox, Parcel } from './outbox.js';
 import {
-  checkPublishOptions,
   FRAME_ENVELOPE_BYTES,
   type OutgoingEvent,
   type OutgoingLimits,
   outgoingEvent,
   publishOptionsText,
 } from './outgoing-event.js';
+
+const CHECKS = new Map([...PUBLISH_CHECKS, ['timeoutMs', wholeNumber(0, Number.MAX_SAFE_INTEGER)]]);
 
 /** `timeoutMs`: how long to wait for the acknowledgement, 0 for ever; default the client's `publishTimeoutMs`. */
 export interface ClientPublishOptions extends PublishOptions {
@@ -87,7 +89,7 @@ export class ClientPublisher {
 
   #check(input: EventInput, options: ClientPublishOptions): OutgoingEvent {
     const event = outgoingEvent(input, this.#options.source, this.#definitions, this.#limits());
-    checkPublishOptions(options);
+    checkPublishOptions(options, CHECKS);
     if (this.#closed !== undefined) throw this.#closed;
     if (options.signal?.aborted) throw aborted(options.signal, false);
     return event;

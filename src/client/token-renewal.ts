@@ -1,4 +1,4 @@
-import { TOKEN_RENEWAL_LEAD_MS_MIN } from '../protocol/limits.js';
+import { TIMER_MS_MAX, TOKEN_RENEWAL_LEAD_MS_MIN } from '../protocol/limits.js';
 
 /**
  * Says when a connection should show a new token: when four fifths of the time are over that the one it has still
@@ -36,4 +36,3 @@ export class TokenRenewal {
 }
 
 const SHARE = 0.8;
-const TIMER_MS_MAX = 2 ** 31 - 1;

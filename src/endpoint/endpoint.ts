@@ -11,6 +11,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { captureContext } from '../async-context/node-context.js';
 import { Turn } from '../handout/turn.js';
 import { Waiters } from '../handout/waiters.js';
+import { watchSignal } from '../handout/watch-signal.js';
 import { BusCensus } from '../link/bus-census.js';
 import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
 import type {
@@ -30,7 +31,6 @@ import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
-import { watchSignal } from '../protocol/watch-signal.js';
 import type { BackupResult } from '../store/backup.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';

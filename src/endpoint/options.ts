@@ -3,9 +3,8 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
-import type { TopicDefinition } from '../protocol/define-topic.js';
-import { BusError } from '../protocol/errors.js';
-import type { PublishOptions } from '../protocol/event.js';
+import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
+import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
 import {
   COMMIT_BATCH_EVENTS,
@@ -21,13 +20,19 @@ import {
   RING_BYTES_MIN,
   SHARDS_MAX,
   SUBSCRIBER_BUFFER_EVENTS,
-  SUBSCRIBER_BUFFER_EVENTS_MAX,
-  SUBSCRIPTION_NAME_LENGTH_MAX,
+  TIMER_MS_MAX,
 } from '../protocol/limits.js';
+import {
+  checkOptions,
+  isAbortSignal,
+  OVERFLOW_POLICIES,
+  optionInvalid,
+  optionsInvalid,
+  subscribeChecks,
+} from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
-import { isAbortSignal } from '../protocol/watch-signal.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { BackupOptions, PruneOptions } from './bus-endpoint.js';
 import type { SystemEventOptions } from './system-events.js';
@@ -94,8 +99,8 @@ const busOptions = v.strictObject({
   ),
   commitBatchEvents: v.optional(wholeNumber(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
   maxPayloadBytes: v.optional(wholeNumber(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
-  publishWaitMs: v.optional(wholeNumber(0, 2 ** 31 - 1), PUBLISH_WAIT_MS),
-  dedupeWindowMs: v.optional(wholeNumber(0, 2 ** 31 - 1), DEDUPE_WINDOW_MS),
+  publishWaitMs: v.optional(wholeNumber(0, TIMER_MS_MAX), PUBLISH_WAIT_MS),
+  dedupeWindowMs: v.optional(wholeNumber(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
   dedupeIdsMax: v.optional(wholeNumber(0, 10_000_000), DEDUPE_IDS_MAX),
   maxShardBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
   topics: v.optional(
@@ -107,8 +112,8 @@ const busOptions = v.strictObject({
       v.boolean(),
       v.strictObject({
         persist: v.optional(v.boolean(), false),
-        healthIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), HEALTH_INTERVAL_MS),
-        metricsIntervalMs: v.optional(wholeNumber(0, 2 ** 31 - 1), 0),
+        healthIntervalMs: v.optional(wholeNumber(0, TIMER_MS_MAX), HEALTH_INTERVAL_MS),
+        metricsIntervalMs: v.optional(wholeNumber(0, TIMER_MS_MAX), 0),
       }),
     ]),
     true,
@@ -140,57 +145,9 @@ export function defaultShards(): number {
   return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
 }
 
-const OVERFLOW_POLICIES = [
-  'catch-up',
-  'drop-oldest',
-  'drop-newest',
-  'conflate',
-  'disconnect',
-  'block',
-] as const satisfies readonly OverflowPolicy[];
-
-const LAST_MAX = 1_000_000;
-
 const abortSignal = v.custom<AbortSignal>(isAbortSignal, 'an AbortSignal');
 
-const subscribeOptions = v.strictObject({
-  from: v.optional(
-    v.custom<SubscribeFrom>(
-      (from) => fromFault(from) === undefined,
-      (issue) => fromFault(issue.input) ?? 'not a position',
-    ),
-    'now',
-  ),
-  overflow: v.optional(v.picklist(OVERFLOW_POLICIES), 'catch-up'),
-  maxBuffer: v.optional(wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX), SUBSCRIBER_BUFFER_EVENTS),
-  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX))),
-  signal: v.optional(abortSignal),
-});
-
-const FROM_FORMS =
-  "'now', 'earliest', { last: 1 to 1000000 }, { since: time } or { after: cursor }";
-
-function fromFault(from: unknown): string | undefined {
-  if (from === 'now' || from === 'earliest') return undefined;
-  if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
-    return `${quote(from)} is none of ${FROM_FORMS}`;
-  }
-  const [[form, value]] = Object.entries(from) as [[string, unknown]];
-  if (form === 'last') {
-    const isCount = Number.isInteger(value) && Number(value) >= 1 && Number(value) <= LAST_MAX;
-    return isCount
-      ? undefined
-      : `last: ${quote(value)} is not a whole number from 1 to ${LAST_MAX}`;
-  }
-  if (form === 'since') {
-    const fault = timestampFault(value);
-    return fault === undefined ? undefined : `since: ${fault}`;
-  }
-  if (form === 'after') {
-    return typeof value === 'string' ? undefined : `after: ${quote(value)} is not a cursor`;
-  }
-  return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
-}
+const SUBSCRIBE_CHECKS = new Map(subscribeChecks(OVERFLOW_POLICIES));
 
 export interface ParsedSubscribeOptions {
   readonly from: SubscribeFrom;
@@ -202,9 +159,11 @@ export interface ParsedSubscribeOptions {
   readonly window: number;
 }
 
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseSubscribeOptions(options: SubscribeOptions = {}): ParsedSubscribeOptions {
-  const parsed = parseWith(subscribeOptions, options, 'subscribe');
-  const { from, overflow, maxBuffer, name, signal } = parsed;
+  checkOptions('subscribe', options, SUBSCRIBE_CHECKS);
+  const { from = 'now', overflow = 'catch-up', name, signal } = options;
+  const { maxBuffer = SUBSCRIBER_BUFFER_EVENTS } = options;
   const window = Math.min(CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT * maxBuffer);
   return Object.freeze({ from, overflow, maxBuffer, name, signal, window });
 }
@@ -255,43 +214,8 @@ const backupOptions = v.strictObject({
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseBackupOptions(dir: string, options: BackupOptions) {
   const parsed = parseWith(backupOptions, { ...options, dir }, 'backup');
-  if (parsed.dir === MEMORY) throw invalidOption('backup', 'dir', `a directory, not ${MEMORY}`);
+  if (parsed.dir === MEMORY) throw optionInvalid('backup', 'dir', `a directory, not ${MEMORY}`);
   return parsed;
-}
-
-/** On the path of every publish, so by hand. */
-export function checkPublishOptions(options: PublishOptions): void {
-  for (const name in options) {
-    if (name === 'durability' || name === 'persist') continue;
-    if (name === 'signal' || name === 'idScope') continue;
-    throw invalidOption('publish', name, `unknown option, with value ${quoteOf(options, name)}`);
-  }
-  const { durability, persist, signal, idScope } = options;
-  if (durability !== undefined && durability !== 'synced' && durability !== 'written') {
-    throw invalidOption('publish', 'durability', `'synced' or 'written', not ${quote(durability)}`);
-  }
-  if (persist !== undefined && typeof persist !== 'boolean') {
-    throw invalidOption('publish', 'persist', `true or false, not ${quote(persist)}`);
-  }
-  if (signal !== undefined && !isAbortSignal(signal)) {
-    throw invalidOption('publish', 'signal', `an AbortSignal, not ${quote(signal)}`);
-  }
-  if (idScope !== undefined && idScope !== 'topic' && idScope !== 'source') {
-    throw invalidOption('publish', 'idScope', `'topic' or 'source', not ${quote(idScope)}`);
-  }
-  if (persist === false && durability !== undefined) {
-    throw invalidOption('publish', 'durability', `an ephemeral event has none, not ${durability}`);
-  }
-}
-
-function quoteOf(options: object, name: string): string {
-  return quote((options as Record<string, unknown>)[name]);
-}
-
-function invalidOption(call: string, path: string, message: string): BusError {
-  return new BusError('OPTION_INVALID', `${call}: ${path}: ${message}`, {
-    details: { faults: [{ path, message }] },
-  });
 }
 
 function parseWith<S extends v.GenericSchema>(
@@ -305,15 +229,10 @@ function parseWith<S extends v.GenericSchema>(
     path: v.getDotPath(issue) ?? '',
     message: withValue(issue.message, quote(issue.input)),
   }));
-  const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
-  throw new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });
+  throw optionsInvalid(call, faults);
 }
 
 /** A fault names the offending value. */
 function withValue(message: string, value: string): string {
   return message.includes(value) ? message : `${message}, not ${value}`;
-}
-
-function isTopicDefinition(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'pattern' in value && 'check' in value;
 }

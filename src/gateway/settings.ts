@@ -16,6 +16,7 @@ import {
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
   HTTP_KEEP_ALIVE_MS,
+  TIMER_MS_MAX,
   UNAUTHENTICATED_CONNECTIONS_MAX,
   UNAUTHENTICATED_PER_ADDRESS_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
@@ -64,8 +65,6 @@ export interface GatewaySettings extends BudgetLimits {
 const DEFAULT_HOST = '127.0.0.1';
 const DEFAULT_PORT = 7400;
 const PORT_MAX = 65_535;
-/** Node's timers hold no more. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 const BYTES_MAX = 2 ** 31 - 1;
 const RATE_MAX = 1_000_000_000;
 const COUNT_MAX = 1_000_000_000;

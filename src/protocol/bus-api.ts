@@ -2,19 +2,14 @@ import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from './event.js';
 import type { FilterInput } from './filter.js';
+import type { OVERFLOW_POLICIES } from './options.js';
 
 /**
  * The shapes of the bus's calls: the same for the thread that opened it, for a worker that attached to it, for the gateway
  * and for a client at the other end of a connection. Types only.
  */
 
-export type OverflowPolicy =
-  | 'catch-up'
-  | 'drop-oldest'
-  | 'drop-newest'
-  | 'conflate'
-  | 'disconnect'
-  | 'block';
+export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
 
 export type SubscribeFrom =
   | 'now'

@@ -3,6 +3,9 @@
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
+/** The longest that a timer can wait, 24 days. One that is set to more fires at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export const TOPIC_BYTES_MAX = 255;
 export const TOPIC_SEGMENTS_MAX = 16;
 export const EVENT_ID_LENGTH_MAX = 64;
@@ -27,6 +30,8 @@ export const CONTROL_RING_BYTES = 256 * KIB;
 /** A record over this share of its ring travels in a shared buffer of its own. */
 export const RING_RECORD_SHARE = 8;
 
+/** Of `from: { last }`. */
+export const SUBSCRIBE_LAST_MAX = 1_000_000;
 export const SUBSCRIBER_BUFFER_EVENTS = 1000;
 export const SUBSCRIBER_BUFFER_EVENTS_MAX = 1_000_000;
 /** What one subscriber's queue in one shard may hold, whatever `maxBuffer` says. */

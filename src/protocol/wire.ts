@@ -12,6 +12,7 @@ import {
   REQUEST_ID_LENGTH_MAX,
   SUBSCRIPTION_NAME_LENGTH_MAX,
 } from './limits.js';
+import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 
 /**
@@ -126,11 +127,7 @@ const REQUEST_SCHEMAS = {
     subscription: name,
     filter: anyFilter,
     from: v.exactOptional(from),
-    // `block` would let one socket stop the publishers, so it is for subscribers in the process
-    // only.
-    overflow: v.exactOptional(
-      v.picklist(['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect']),
-    ),
+    overflow: v.exactOptional(v.picklist(REMOTE_OVERFLOW_POLICIES)),
     maxBuffer: v.exactOptional(count),
     window: v.exactOptional(windowFields),
   }),

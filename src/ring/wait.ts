@@ -8,6 +8,7 @@
  * waiter does not park, or the waker wakes it.
  */
 import type { MessagePort } from 'node:worker_threads';
+import { TIMER_MS_MAX } from '../protocol/limits.js';
 
 const AWAKE = 0;
 const PARKED = 1;
@@ -152,10 +153,7 @@ export class MessagePortWaitStrategy implements WaitStrategy {
   }
 }
 
-/** `setTimeout` takes no more. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
-
 function checkTimeout(timeoutMs: number): void {
-  if (timeoutMs >= 0 && timeoutMs <= TIMEOUT_MS_MAX) return;
-  throw new RangeError(`a wait takes 0 to ${TIMEOUT_MS_MAX} ms, not ${timeoutMs}`);
+  if (timeoutMs >= 0 && timeoutMs <= TIMER_MS_MAX) return;
+  throw new RangeError(`a wait takes 0 to ${TIMER_MS_MAX} ms, not ${timeoutMs}`);
 }

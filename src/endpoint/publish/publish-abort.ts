@@ -2,8 +2,9 @@
  * Publishes that are given up through an `AbortSignal`. What only waited is taken back; what was handed to its shard is
  * being stored, and its outcome is unknown to whoever gave up.
  */
+
+import { watchSignal } from '../../handout/watch-signal.js';
 import { BusError } from '../../protocol/errors.js';
-import { watchSignal } from '../../protocol/watch-signal.js';
 import type { ManyPublish } from './many-publish.js';
 import type { SinglePublish } from './pending-publish.js';
 import type { Waiter } from './waiting-rooms.js';

@@ -7,6 +7,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
 import { PUBLISH_MANY_MAX, TOPIC_ROUTES_CACHED_MAX } from '../../protocol/limits.js';
+import { checkPublishOptions } from '../../protocol/options.js';
 import { inputPayloadText } from '../../protocol/payload.js';
 import { quote } from '../../protocol/quote.js';
 import { LogPosition } from '../../protocol/stored-ack.js';
@@ -22,7 +23,6 @@ import {
   EventRecordEncoder,
 } from '../../record/event-record.js';
 import type { PendingPublish, ShardProxy } from '../links/shard-proxy.js';
-import { checkPublishOptions } from '../options.js';
 import { eventIds } from './event-ids.js';
 import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
 import { SinglePublish, UnawaitedPublish } from './pending-publish.js';

@@ -4,6 +4,7 @@
  */
 import { assertMayDrain } from '../../async-context/drain-in-handler.js';
 import type { Turn } from '../../handout/turn.js';
+import { watchSignal } from '../../handout/watch-signal.js';
 import type { BusCensus } from '../../link/bus-census.js';
 import {
   CONTROL_SUBSCRIBE,
@@ -23,7 +24,6 @@ import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
-import { watchSignal } from '../../protocol/watch-signal.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../../record/event-record.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { DeliveryHandler } from '../links/delivery-reader.js';

@@ -1,6 +1,7 @@
 import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
+import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
 import { assertMayRead } from '../permissions.js';
@@ -24,7 +25,6 @@ const KNOWN = [
   'name',
   'format',
 ];
-const OVERFLOWS = ['catch-up', 'drop-oldest', 'drop-newest', 'conflate', 'disconnect'] as const;
 
 export class Streams {
   readonly #context: RouteContext;
@@ -107,7 +107,8 @@ function optionsOf({ request, parameters }: Exchange): SubscribeOptions {
   // What the browser has seen goes over where the page once began.
   if (resumed !== undefined && resumed !== '') options.from = { after: checkedCursor(resumed) };
   const overflow = parameters.one('overflow');
-  if (overflow !== undefined) options.overflow = oneOf('overflow', overflow, OVERFLOWS);
+  if (overflow !== undefined)
+    options.overflow = oneOf('overflow', overflow, REMOTE_OVERFLOW_POLICIES);
   const maxBuffer = parameters.count('maxBuffer');
   if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
   const name = parameters.one('name');

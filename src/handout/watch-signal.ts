@@ -1,10 +1,10 @@
 /**
- * What is to be called when a signal aborts. One listener serves all publishes and subscriptions that have it: Node
- * takes more than ten for a leak.
+ * Calls for when a signal aborts. One listener serves all publishes and subscriptions that have the signal: Node takes more than
+ * ten for a leak.
  */
 const watched = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Returns how to stop watching. */
+/** The function that is returned stops watching. */
 export function watchSignal(signal: AbortSignal, onAbort: () => void): () => void {
   const calls = watched.get(signal) ?? listen(signal);
   calls.add(onAbort);
@@ -12,13 +12,6 @@ export function watchSignal(signal: AbortSignal, onAbort: () => void): () => voi
     calls.delete(onAbort);
     if (calls.size === 0 && watched.get(signal) === calls) unlisten(signal);
   };
-}
-
-/** Of another realm too, or a test runner's own: by what it does, not by its class. */
-export function isAbortSignal(value: unknown): value is AbortSignal {
-  if (typeof value !== 'object' || value === null) return false;
-  const { aborted, addEventListener } = value as Partial<AbortSignal>;
-  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
 }
 
 function listen(signal: AbortSignal): Set<() => void> {

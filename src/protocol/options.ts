@@ -1,0 +1,155 @@
+import { BusError } from './errors.js';
+import type { PublishOptions } from './event.js';
+import {
+  SUBSCRIBE_LAST_MAX,
+  SUBSCRIBER_BUFFER_EVENTS_MAX,
+  SUBSCRIPTION_NAME_LENGTH_MAX,
+} from './limits.js';
+import { quote } from './quote.js';
+import { timestampFault } from './timestamp.js';
+
+/**
+ * The options that a bus, a client and the doors of a server check alike, and the words in which they refuse them. No schema library:
+ * the client's bundle is small, and a publish has no time for one.
+ */
+
+/** `block` would let one socket stop the publishers: it is for subscribers in the bus's own process. */
+export const REMOTE_OVERFLOW_POLICIES = [
+  'catch-up',
+  'drop-oldest',
+  'drop-newest',
+  'conflate',
+  'disconnect',
+] as const;
+export const OVERFLOW_POLICIES = [...REMOTE_OVERFLOW_POLICIES, 'block'] as const;
+
+export interface OptionFault {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Says what was expected instead of a value that does not fit. */
+export type OptionCheck = (value: unknown) => string | undefined;
+export type OptionChecks = ReadonlyMap<string, OptionCheck>;
+
+const NO_FAULTS: readonly OptionFault[] = [];
+
+/** Every fault of an options object; an option that is `undefined` counts as left out. */
+export function optionFaults(options: unknown, checks: OptionChecks): readonly OptionFault[] {
+  if (typeof options !== 'object' || options === null) {
+    return [{ path: 'options', message: `${quote(options)} is not an object` }];
+  }
+  let faults: OptionFault[] | undefined;
+  for (const path in options) {
+    const value: unknown = Reflect.get(options, path);
+    const check = checks.get(path);
+    let message: string | undefined;
+    if (check === undefined) message = `unknown option, with value ${quote(value)}`;
+    else if (value !== undefined) message = check(value);
+    if (message === undefined) continue;
+    faults ??= [];
+    faults.push({ path, message });
+  }
+  return faults ?? NO_FAULTS;
+}
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function checkOptions(call: string, options: unknown, checks: OptionChecks): void {
+  const faults = optionFaults(options, checks);
+  if (faults.length > 0) throw optionsInvalid(call, faults);
+}
+
+export function optionsInvalid(call: string, faults: readonly OptionFault[]): BusError {
+  const text = faults.map(({ path, message }) => (path ? `${path}: ${message}` : message));
+  return new BusError('OPTION_INVALID', `${call}: ${text.join('; ')}`, { details: { faults } });
+}
+
+export function optionInvalid(call: string, path: string, message: string): BusError {
+  return optionsInvalid(call, [{ path, message }]);
+}
+
+export function wholeNumber(least: number, greatest: number): OptionCheck {
+  return (value) =>
+    isWholeNumber(value, least, greatest)
+      ? undefined
+      : `a whole number from ${least} to ${greatest}, not ${quote(value)}`;
+}
+
+export function oneOf(values: readonly unknown[]): OptionCheck {
+  return (value) =>
+    values.includes(value) ? undefined : `one of ${values.join(', ')}, not ${quote(value)}`;
+}
+
+export const trueOrFalse: OptionCheck = (value) =>
+  typeof value === 'boolean' ? undefined : `true or false, not ${quote(value)}`;
+
+export const aFunction: OptionCheck = (value) =>
+  typeof value === 'function' ? undefined : `a function, not ${quote(value)}`;
+
+export const anAbortSignal: OptionCheck = (value) =>
+  isAbortSignal(value) ? undefined : `an AbortSignal, not ${quote(value)}`;
+
+/** Of another realm too, or a test runner's own: by what it does, not by its class. */
+export function isAbortSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null) return false;
+  const { aborted, addEventListener } = value as Partial<AbortSignal>;
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
+}
+
+const subscriptionName: OptionCheck = (value) =>
+  typeof value === 'string' && value !== '' && value.length <= SUBSCRIPTION_NAME_LENGTH_MAX
+    ? undefined
+    : `1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`;
+
+/** Those of `subscribe`, but for the policies, which are not the same for all. */
+export function subscribeChecks(policies: readonly string[]): [string, OptionCheck][] {
+  return [
+    ['from', fromFault],
+    ['overflow', oneOf(policies)],
+    ['maxBuffer', wholeNumber(1, SUBSCRIBER_BUFFER_EVENTS_MAX)],
+    ['name', subscriptionName],
+    ['signal', anAbortSignal],
+  ];
+}
+
+const FROM_FORMS = `'now', 'earliest', { last: 1 to ${SUBSCRIBE_LAST_MAX} }, { since: time } or { after: cursor }`;
+
+/** Whether a cursor is one is looked at later. */
+function fromFault(from: unknown): string | undefined {
+  if (from === 'now' || from === 'earliest') return undefined;
+  if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
+    return `${quote(from)} is none of ${FROM_FORMS}`;
+  }
+  const [[form, value]] = Object.entries(from) as [[string, unknown]];
+  if (form === 'last') {
+    if (isWholeNumber(value, 1, SUBSCRIBE_LAST_MAX)) return undefined;
+    return `last: ${quote(value)} is not a whole number from 1 to ${SUBSCRIBE_LAST_MAX}`;
+  }
+  if (form === 'since') {
+    const fault = timestampFault(value);
+    return fault === undefined ? undefined : `since: ${fault}`;
+  }
+  if (form === 'after') {
+    return typeof value === 'string' ? undefined : `after: ${quote(value)} is not a cursor`;
+  }
+  return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
+}
+
+export const PUBLISH_CHECKS: OptionChecks = new Map([
+  ['durability', oneOf(['synced', 'written'])],
+  ['persist', trueOrFalse],
+  ['idScope', oneOf(['topic', 'source'])],
+  ['signal', anAbortSignal],
+]);
+
+/** On the path of every publish. @throws BusError `OPTION_INVALID` */
+export function checkPublishOptions(options: PublishOptions, checks = PUBLISH_CHECKS): void {
+  checkOptions('publish', options, checks);
+  const { durability, persist } = options;
+  if (persist !== false || durability === undefined) return;
+  throw optionInvalid('publish', 'durability', `an ephemeral event has none, not ${durability}`);
+}
+
+function isWholeNumber(value: unknown, least: number, greatest: number): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= greatest;
+}
