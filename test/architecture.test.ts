@@ -37,15 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   shards: ['protocol', 'record', 'ring', 'link', 'store', 'collections', 'threads'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
-  'endpoint/publish': [
-    'protocol',
-    'record',
-    'link',
-    'collections',
-    'handout',
-    'endpoint/links',
-    'endpoint/options',
-  ],
+  'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
   'endpoint/read': [
     'protocol',
     'record',

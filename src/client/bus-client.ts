@@ -1,5 +1,6 @@
 import { assertMayDrain } from '../async-context/drain-in-handler.js';
 import { Emitter } from '../handout/emitter.js';
+import { LoopTurns } from '../handout/loop-turns.js';
 import type {
   BusApi,
   BusStats,
@@ -18,7 +19,6 @@ import {
   SUBSCRIPTION_NAME_LENGTH_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
-import { watchSignal } from '../handout/watch-signal.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { type ClientState, Link, type StateChange } from './link.js';
@@ -58,6 +58,8 @@ export class BusClient implements BusApi {
   readonly #onError: (error: BusError) => void;
   readonly #emitter = new Emitter<ClientEvents>('the client', (error) => this.#onError(error));
   readonly #subscriptions = new Map<string, ClientSubscription>();
+  /** Handlers of all subscriptions together do not keep the thread busy for long. */
+  readonly #turns = new LoopTurns();
   #lastSubscription = 0;
   #welcome: Welcome | undefined;
   #unwatchPage: (() => void) | undefined;
@@ -206,9 +208,7 @@ export class BusClient implements BusApi {
     const options = parseSubscribeOptions<P>(given);
     const parsed = parseFilter(filter);
     this.#wake();
-    const subscription = this.#subscription(parsed, options, handler);
-    watchAbort(options.signal, subscription as ClientSubscription);
-    return subscription;
+    return this.#subscription(parsed, options, handler);
   }
 
   async query<P = unknown>(wanted: Query<P>): Promise<Event<P>[]> {
@@ -287,6 +287,7 @@ export class BusClient implements BusApi {
     while (this.#subscriptions.has(id)) id = counted();
     const subscription = new ClientSubscription<P>(id, filter, options, handler, {
       requests: this.#requests,
+      turns: this.#turns,
       send: (frame) => this.#link.send(frame),
       cut: (error) => this.#link.cut(error),
       forget: (one) => this.#subscriptions.delete(one.id),
@@ -384,15 +385,4 @@ export interface CoalescedSubscription<P>
 function numberedName(name: string, number: number): string {
   const end = `-${number}`;
   return name.slice(0, SUBSCRIPTION_NAME_LENGTH_MAX - end.length) + end;
-}
-
-function watchAbort(signal: AbortSignal | undefined, subscription: ClientSubscription): void {
-  if (signal === undefined) return;
-  const onAbort = (): void => void subscription.unsubscribe();
-  if (signal.aborted) {
-    queueMicrotask(onAbort);
-    return;
-  }
-  const forget = watchSignal(signal, onAbort);
-  subscription.closed.then(forget, forget);
 }

@@ -1,9 +1,10 @@
+import type { Pump } from '../handout/pump.js';
 import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
 import type { Event } from '../protocol/event.js';
 import { errorOf } from '../protocol/thrown.js';
 import type { ServerPayloads } from '../protocol/wire.js';
+import type { ArrivalQueue } from './arrivals.js';
 import { Coalescer, coalesced } from './coalescer.js';
-import type { Delivery } from './delivery.js';
 import { invalid } from './server-frame.js';
 import type { ParsedSubscribeOptions } from './subscribe-options.js';
 
@@ -24,7 +25,8 @@ const WINDOW_TOLERANCE_EVENTS = 1024;
 
 export class Intake<P> {
   readonly #options: ParsedSubscribeOptions<P>;
-  readonly #delivery: Delivery<P>;
+  readonly #arrivals: ArrivalQueue<P>;
+  readonly #pump: Pick<Pump<Event<P>>, 'flush'>;
   readonly #host: IntakeHost;
   readonly #coalescer: Coalescer<P> | undefined;
   /** Up to where events have arrived; `undefined` before the first opening. */
@@ -34,9 +36,15 @@ export class Intake<P> {
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
-  constructor(options: ParsedSubscribeOptions<P>, delivery: Delivery<P>, host: IntakeHost) {
+  constructor(
+    options: ParsedSubscribeOptions<P>,
+    arrivals: ArrivalQueue<P>,
+    pump: Pick<Pump<Event<P>>, 'flush'>,
+    host: IntakeHost,
+  ) {
     this.#options = options;
-    this.#delivery = delivery;
+    this.#arrivals = arrivals;
+    this.#pump = pump;
     this.#host = host;
     const { coalesce } = options;
     this.#coalescer = coalesce === undefined ? undefined : new Coalescer(coalesce);
@@ -59,7 +67,7 @@ export class Intake<P> {
   checkBounds(events: number): void {
     const { windowEvents } = this.#options;
     const most = 2 * windowEvents + WINDOW_TOLERANCE_EVENTS;
-    const { held, marks } = this.#delivery;
+    const { held, marks } = this.#arrivals;
     if (held + this.gathered + events <= most && marks <= most) return;
     throw invalid(`${events} events came beyond the window of ${windowEvents}`);
   }
@@ -79,18 +87,18 @@ export class Intake<P> {
     if (this.#isOver) return;
     this.reach(cursor);
     if (this.gathered === 0) this.mark(cursor);
-    else this.#delivery.flush();
+    else this.#pump.flush();
   }
 
   /** Something that has its place between the events. */
   mark(cursor: string | undefined, tell?: () => void): void {
     this.flush();
     if (this.#isOver) return;
-    this.#delivery.mark({
+    this.#arrivals.mark({
       ...(cursor === undefined ? {} : { cursor }),
       ...(tell === undefined ? {} : { tell }),
     });
-    this.#delivery.flush();
+    this.#pump.flush();
   }
 
   /** The next opening goes on from here. @throws BusError `CURSOR_INVALID` */
@@ -118,10 +126,10 @@ export class Intake<P> {
     const last = batch.length - 1;
     for (const [at, event] of batch.entries()) {
       // Its length was not kept; that a window in bytes is not held up, `WindowReport` sees to.
-      this.#delivery.push({ event, isStep: false, events: at === last ? events : 0, chars: 0 });
+      this.#arrivals.push({ event, isStep: false, events: at === last ? events : 0, chars: 0 });
     }
-    this.#delivery.mark({ cursor: encodeCursor(this.#arrived!) });
-    this.#delivery.flush();
+    this.#arrivals.mark({ cursor: encodeCursor(this.#arrived!) });
+    this.#pump.flush();
   }
 
   /** Nothing waits any more: a consumer that is slower than the time of gathering gets more in one. */
@@ -165,7 +173,7 @@ export class Intake<P> {
       return;
     }
     const item = this.#coalescer === undefined ? event : coalesced([event]);
-    this.#delivery.push({ event: item, isStep: true, events: 1, chars });
+    this.#arrivals.push({ event: item, isStep: true, events: 1, chars });
   }
 
   /** False where the event stands for itself: what was gathered goes before it, with a position before it. */
@@ -186,7 +194,7 @@ export class Intake<P> {
     this.#flushTimer = setTimeout(() => {
       this.#flushTimer = undefined;
       this.#isFlushDue = true;
-      if (this.#delivery.pending === 0) this.flush();
+      if (this.#arrivals.pending === 0) this.flush();
     }, this.#options.coalesce!.windowMs);
   }
 }

@@ -1,4 +1,5 @@
 import { Deque } from '../collections/deque.js';
+import { Waiters } from '../handout/waiters.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
@@ -76,7 +77,7 @@ export class Outbox {
   /** Of an event that `tryPublish` had no room for, until another is taken. */
   #missedBytes = 0;
   #resendMs: number;
-  #waiters: { readonly isDone: () => boolean; readonly resolve: () => void }[] = [];
+  readonly #waiters = new Waiters();
 
   constructor(limits: OutboxLimits, host: OutboxHost) {
     this.#limits = limits;
@@ -166,7 +167,7 @@ export class Outbox {
       entry.isRepeated = entry.firstSentAt !== undefined;
       entry.firstSentAt ??= { elapsedMs: performance.now(), wallMs: Date.now() };
     }
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   /**
@@ -204,7 +205,7 @@ export class Outbox {
     this.#inFlightBytes = 0;
     for (const entry of this.#waiting) waiting.push(entry);
     this.#waiting = waiting;
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   /** Nothing will be sent any more. */
@@ -221,18 +222,18 @@ export class Outbox {
       const wasSent = entry.firstSentAt !== undefined;
       entry.parcel.reject(wasSent ? unknown(entry, error.message, error) : error);
     }
-    this.#wakeWaiters();
+    this.#waiters.wake();
   }
 
   /** Resolves once everything is acknowledged or has failed. */
   emptied(): Promise<void> {
-    return this.#when(() => this.#events === 0);
+    return this.#waiters.when(() => this.#events === 0);
   }
 
   /** Resolves once at most half of what may wait does, and what was missed has room. */
   drained(): Promise<void> {
     const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
-    return this.#when(
+    return this.#waiters.when(
       () =>
         this.#events * 2 <= maxOutboxEvents &&
         this.#bytes * 2 <= maxOutboxBytes &&
@@ -286,18 +287,6 @@ export class Outbox {
   #forget(entry: Entry): void {
     this.#events -= entry.parcel.events.length;
     this.#bytes -= entry.bytes;
-  }
-
-  #when(isDone: () => boolean): Promise<void> {
-    if (isDone()) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));
-  }
-
-  #wakeWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    const waiters = this.#waiters;
-    this.#waiters = waiters.filter(({ isDone }) => !isDone());
-    for (const waiter of waiters) if (!this.#waiters.includes(waiter)) waiter.resolve();
   }
 }
 

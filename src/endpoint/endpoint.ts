@@ -9,7 +9,7 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { captureContext } from '../async-context/node-context.js';
-import { Turn } from '../handout/turn.js';
+import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
 import { watchSignal } from '../handout/watch-signal.js';
 import { BusCensus } from '../link/bus-census.js';
@@ -110,13 +110,13 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#services = services;
     this.#census = new BusCensus(data.census);
     this.#proxies = linkProxies(data, this.#alive);
-    const turn = new Turn(() => this.#links.runAgain());
+    const dispatcher = new Dispatcher(() => this.#links.runAgain());
     this.#subscriptions = new Subscriptions(
       data,
       this.#proxies,
       services,
       this.#census,
-      turn,
+      dispatcher,
       this.#onError,
     );
     const definitions = new TopicDefinitions(settings.topics);

@@ -4,15 +4,13 @@ import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 
 /**
- * Listeners by name, for a browser as for Node. A listener that throws or rejects is its owner's fault:
- * it is told to whoever made this, and the others are called all the same.
+ * Listeners by name, for a browser as for Node; each is called in the async context of whoever added it. A listener that throws or
+ * rejects is its owner's fault: the failure is reported, and the other listeners are called all the same.
  */
-type Listeners<Events> = { [E in keyof Events]?: Map<Events[E], RunInContext> };
-
 type Listener = (...values: never[]) => unknown;
 
 export class Emitter<Events extends { [E in keyof Events]: Listener }> {
-  readonly #listeners: Listeners<Events> = {};
+  readonly #listeners = new Map<keyof Events, Map<Listener, RunInContext>>();
   readonly #owner: string;
   readonly #report: (error: BusError) => void;
 
@@ -22,24 +20,26 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
     this.#report = report;
   }
 
+  /** A listener that is there already is not added again. */
   on<E extends keyof Events>(event: E, listener: Events[E]): void {
-    const listeners = (this.#listeners[event] ??= new Map());
-    // In the async context of whoever listens.
+    const listeners = this.#listeners.get(event) ?? new Map<Listener, RunInContext>();
+    this.#listeners.set(event, listeners);
     if (!listeners.has(listener)) listeners.set(listener, captureContext());
   }
 
   off<E extends keyof Events>(event: E, listener: Events[E]): void {
-    this.#listeners[event]?.delete(listener);
+    this.#listeners.get(event)?.delete(listener);
   }
 
   has(event: keyof Events): boolean {
-    return (this.#listeners[event]?.size ?? 0) > 0;
+    return (this.#listeners.get(event)?.size ?? 0) > 0;
   }
 
   emit<E extends keyof Events>(event: E, ...values: Parameters<Events[E]>): void {
-    for (const [listener, run] of [...(this.#listeners[event] ?? [])]) {
+    for (const [listener, run] of [...(this.#listeners.get(event) ?? [])]) {
       try {
-        Promise.resolve(run(listener, ...values)).catch((error) => this.#failed(event, error));
+        const answer = run(listener as (...values: unknown[]) => unknown, ...values);
+        Promise.resolve(answer).catch((error) => this.#failed(event, error));
       } catch (error) {
         this.#failed(event, error);
       }

@@ -1,12 +1,10 @@
 /**
- * The time that the code of an endpoint's subscribers may take at a stretch, all of them together, before the timers and sockets
- * of their thread have theirs. Used by the endpoint's thread alone.
+ * The time that handlers and iterators may take at a stretch, all of a thread's together, before its timers and sockets have
+ * theirs. Used by one thread.
  */
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
 
 export class Turn {
-  /** Asks for another turn, which begins after whatever else the thread has to do: somebody has more to hand out. */
-  readonly again: () => void;
   readonly #now: () => number;
   #until = 0;
   #hasEnded = false;
@@ -14,8 +12,7 @@ export class Turn {
   #left = 1;
   #stride = 1;
 
-  constructor(again: () => void, now: () => number = () => performance.now()) {
-    this.again = again;
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -7,7 +7,7 @@ interface Waiter {
 export class Waiters {
   #waiters: Waiter[] = [];
 
-  /** Looked at here and now first: what made it true before may not come again. */
+  /** The condition is looked at here and now first: what made it true before may not come again. */
   when(isDone: () => boolean): Promise<void> {
     if (isDone()) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));

@@ -5,10 +5,7 @@ import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limit
 /** Events that a turn takes by a clock that stands still but for them; each takes `msOf` its number. */
 function eventsOfATurn(msOf: (event: number) => number, eventsMax = 10_000): number {
   let now = 0;
-  const turn = new Turn(
-    () => {},
-    () => now,
-  );
+  const turn = new Turn(() => now);
   turn.begin();
   let events = 0;
   while (events < eventsMax && turn.hasTime()) now += msOf(events++);
@@ -37,10 +34,7 @@ test('events that take no time are all taken', () => {
 
 test('whoever was told that the turn is over is told so until the next one begins', () => {
   let now = 0;
-  const turn = new Turn(
-    () => {},
-    () => now,
-  );
+  const turn = new Turn(() => now);
   turn.begin();
   expect(turn.hasTime()).toBe(true);
   now = 1000;

@@ -3,7 +3,7 @@
  * whose thread was replaced. Used by the endpoint's thread alone.
  */
 import { assertMayDrain } from '../../async-context/drain-in-handler.js';
-import type { Turn } from '../../handout/turn.js';
+import type { Dispatcher } from '../../handout/dispatcher.js';
 import { watchSignal } from '../../handout/watch-signal.js';
 import type { BusCensus } from '../../link/bus-census.js';
 import {
@@ -41,14 +41,12 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   readonly endpointId: string;
   readonly #epoch: string;
   readonly #census: BusCensus;
-  readonly #turn: Turn;
+  readonly #dispatcher: Dispatcher;
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
   readonly #decoder = new RecordDecoder();
   readonly #subscriptions = new Map<number, BusSubscription>();
-  /** Subscriptions that were given something and not yet asked to hand it out. */
-  readonly #fed = new Set<BusSubscription>();
   /** For the samples of how long an event takes here. */
   readonly #sampled = new EventRecordView();
   #received = 0;
@@ -62,14 +60,14 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     proxies: readonly ShardProxy[],
     services: MainServices,
     census: BusCensus,
-    turn: Turn,
+    dispatcher: Dispatcher,
     onError: (error: BusError) => void,
   ) {
     this.endpointId = endpoint;
     this.#epoch = epoch;
     this.#proxies = proxies;
     this.#census = census;
-    this.#turn = turn;
+    this.#dispatcher = dispatcher;
     this.#onError = onError;
     this.#history = new HistoryReader(services, this.#proxies);
   }
@@ -122,12 +120,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
   handOut(): void {
-    if (this.#fed.size > 0) this.#turn.begin();
-    for (const subscription of this.#fed) {
-      if (this.#turn.hasEnded) break;
-      this.#fed.delete(subscription);
-      subscription.flush();
-    }
+    if (this.#dispatcher.isAwaited) this.#dispatcher.dispatch();
     // A watermark moves without an event.
     if (this.#awaited > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
   }
@@ -200,12 +193,11 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   }
 
   hasTime(): boolean {
-    return this.#turn.hasTime();
+    return this.#dispatcher.hasTime();
   }
 
   postpone(subscription: BusSubscription): void {
-    this.#fed.add(subscription);
-    this.#turn.again();
+    this.#dispatcher.postpone(subscription);
   }
 
   readHistory(subscription: BusSubscription, part: ShardPart): void {
@@ -234,7 +226,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
       if (subscription === undefined) continue;
       event ??= this.#decoder.decode(bytes, offset + recordOffset, proxy.shard, sequence);
       subscription.push(subscription.parts[proxy.shard]!, event, length - recordOffset);
-      this.#fed.add(subscription);
+      this.#dispatcher.add(subscription);
     }
   }
 

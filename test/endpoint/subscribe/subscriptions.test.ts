@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MainServices } from '../../../src/endpoint/services.js';
 import { Subscriptions } from '../../../src/endpoint/subscribe/subscriptions.js';
-import { Turn } from '../../../src/handout/turn.js';
+import { Dispatcher } from '../../../src/handout/dispatcher.js';
 import { BusCensus } from '../../../src/link/bus-census.js';
 import { BusError } from '../../../src/protocol/errors.js';
 
@@ -22,8 +22,8 @@ test('a failure is not told while a ring is being read', async () => {
   };
   const endpoint = { endpoint: 'test', epoch: 'epoch' };
   const census = BusCensus.create();
-  const turn = new Turn(() => {});
-  const subscriptions = new Subscriptions(endpoint, [], services, census, turn, (error) => {
+  const dispatcher = new Dispatcher(() => {});
+  const subscriptions = new Subscriptions(endpoint, [], services, census, dispatcher, (error) => {
     told.push(error);
   });
   const error = new BusError('SLOW_CONSUMER', 'too slow');

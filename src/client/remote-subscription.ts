@@ -1,0 +1,200 @@
+import type { SubscribeFrom } from '../protocol/bus-api.js';
+import { BusError } from '../protocol/errors.js';
+import type { ParsedFilter } from '../protocol/filter.js';
+import { CLIENT_SUBSCRIBE_RETRY_MS, CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
+import type { ServerPayloads } from '../protocol/wire.js';
+import { retryAfterMs, spreadMs } from './backoff.js';
+import { FilterUpdates } from './filter-updates.js';
+import type { Requests } from './requests.js';
+import { knownCode } from './server-frame.js';
+import type { ParsedSubscribeOptions } from './subscribe-options.js';
+import { WindowReport } from './window-report.js';
+
+/**
+ * The server's side of a subscription: opened over each connection anew, changed, told what was consumed, and left.
+ *
+ * The server may be ahead of the consumer by a window of events and bytes. It holds back the rest, so a slow consumer costs bounded
+ * memory here.
+ */
+
+export interface RemoteHost {
+  readonly requests: Requests;
+  isConnected(): boolean;
+  send(frame: string): boolean;
+  /** Ends the connection; another one follows. */
+  cut(error: BusError): void;
+}
+
+type RemoteOptions = Omit<ParsedSubscribeOptions<unknown>, 'coalesce'> & {
+  readonly coalesce: object | undefined;
+};
+
+/** This side of the subscription. */
+export interface NearSide {
+  /** Events here that are not consumed. */
+  held(): number;
+  /** Where the next opening begins. */
+  start(): SubscribeFrom;
+  onOpened(cursor: string): void;
+  /** The server has ended it, or does not take it. */
+  onFailed(error: BusError): void;
+}
+
+/** `away`: the server does not have it, or this side does not know that it has. */
+type Stage = 'away' | 'opening' | 'open';
+
+/** Refusals after which the same request may well succeed. */
+const TRANSIENT: readonly string[] = ['RATE_LIMITED', 'BACKPRESSURE', 'TIMEOUT', 'SHARD_RESTARTED'];
+
+export class RemoteSubscription {
+  readonly #name: string;
+  readonly #options: RemoteOptions;
+  readonly #host: RemoteHost;
+  readonly #near: NearSide;
+  readonly #report: WindowReport;
+  readonly #filter: FilterUpdates;
+  #stage: Stage = 'away';
+  /** Counts openings, so that an answer to an earlier one is known. */
+  #opening = 0;
+  #isWaitingForRoom = false;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+
+  constructor(
+    name: string,
+    filter: ParsedFilter,
+    options: RemoteOptions,
+    host: RemoteHost,
+    near: NearSide,
+  ) {
+    this.#name = name;
+    this.#options = options;
+    this.#host = host;
+    this.#near = near;
+    this.#report = new WindowReport(options.windowEvents, options.coalesce !== undefined);
+    this.#filter = new FilterUpdates(filter, (next, done) => this.#sendUpdate(next, done));
+  }
+
+  /** The server has it, and what it sends belongs to it. */
+  get isOpen(): boolean {
+    return this.#stage === 'open';
+  }
+
+  /** There is a connection: asks the server for what follows. */
+  open(): void {
+    if (this.#isOver || this.#stage !== 'away' || !this.#host.isConnected()) return;
+    const { overflow, maxBuffer, windowEvents } = this.#options;
+    const held = this.#near.held();
+    // The new window comes on top of what is held, so that has to be the smaller part.
+    this.#isWaitingForRoom = held > windowEvents / 2;
+    if (this.#isWaitingForRoom) return;
+    this.#stage = 'opening';
+    this.#report.open(held);
+    const opening = ++this.#opening;
+    const request = {
+      subscription: this.#name,
+      filter: this.#filter.sending(),
+      from: this.#near.start(),
+      overflow,
+      maxBuffer,
+      window: { events: windowEvents, bytes: CLIENT_WINDOW_BYTES },
+    };
+    this.#host.requests.tell(
+      'subscribe',
+      JSON.stringify(request),
+      ({ cursor }) => {
+        if (opening === this.#opening) this.#onSubscribed(cursor);
+      },
+      (error) => {
+        if (opening === this.#opening) this.#onRefused(error);
+      },
+    );
+  }
+
+  /** The connection is gone, and with it the server's side. */
+  lost(): void {
+    this.#away();
+  }
+
+  /** Resolves when the server has taken this filter or a later one. */
+  update(filter: ParsedFilter): Promise<void> {
+    return this.#filter.want(filter);
+  }
+
+  consumed(events: number, chars: number): void {
+    this.#report.consumed(events, chars);
+    this.#tellConsumed();
+    if (this.#isWaitingForRoom) this.open();
+  }
+
+  /** The server tells that it has ended it. */
+  ended({ code, message }: ServerPayloads['ended']): void {
+    this.#stage = 'away';
+    const error = new BusError(knownCode(code), message);
+    // The server stops: it will be back, and so will this.
+    if (error.code === 'BUS_CLOSED') this.#host.cut(error);
+    else this.#near.onFailed(error);
+  }
+
+  /** It ends here. Resolves when the server knows, or is gone. `reason` goes to whoever waits for an update. */
+  leave(reason: BusError): Promise<void> {
+    const isAway = this.#stage === 'away';
+    // What is consumed from here on is nobody's credit: the name may be another's by now.
+    this.close(reason);
+    if (isAway) return Promise.resolve();
+    return new Promise((resolve) => {
+      const payload = JSON.stringify({ subscription: this.#name });
+      this.#host.requests.tell(
+        'unsubscribe',
+        payload,
+        () => resolve(),
+        () => resolve(),
+      );
+    });
+  }
+
+  /** As `leave`, and the server is told nothing. */
+  close(reason: BusError): void {
+    this.#isOver = true;
+    this.#away();
+    this.#filter.fail(reason);
+  }
+
+  #away(): void {
+    this.#stage = 'away';
+    this.#opening++;
+    this.#isWaitingForRoom = false;
+    clearTimeout(this.#retryTimer);
+  }
+
+  #onSubscribed(cursor: string): void {
+    this.#stage = 'open';
+    this.#near.onOpened(cursor);
+    this.#filter.sent();
+  }
+
+  #onRefused(error: BusError): void {
+    this.#stage = 'away';
+    if (error.code === 'CONNECTION_FAILED') return;
+    if (error.code === 'BUS_CLOSED') this.#host.cut(error);
+    else if (TRANSIENT.includes(error.code)) {
+      const ms = spreadMs(retryAfterMs(error) || CLIENT_SUBSCRIBE_RETRY_MS, Math.random());
+      this.#retryTimer = setTimeout(() => this.open(), ms);
+    } else this.#near.onFailed(error);
+  }
+
+  #tellConsumed(): void {
+    if (this.#stage !== 'open') return;
+    const events = this.#report.take();
+    if (events === 0) return;
+    const payload = { subscription: this.#name, events };
+    this.#host.send(JSON.stringify({ type: 'consumed', payload }));
+  }
+
+  #sendUpdate(filter: ParsedFilter, done: (error?: BusError) => void): boolean {
+    if (this.#stage !== 'open') return false;
+    const payload = JSON.stringify({ subscription: this.#name, filter });
+    this.#host.requests.tell('update', payload, () => done(), done);
+    return true;
+  }
+}

@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { LoopTurns } from '../../src/handout/loop-turns.js';
+import { Turn } from '../../src/handout/turn.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
+
+/** An event loop that goes round when it is told to, and a clock that stands still but for the work that is done. */
+class Loop {
+  now = 0;
+  rounds: (() => void)[] = [];
+  readonly turns = new LoopTurns((then) => this.rounds.push(then), new Turn(() => this.now));
+
+  goRound(): void {
+    for (const then of this.rounds.splice(0)) then();
+  }
+
+  /** Somebody with events to hand out, each of which takes so long. */
+  worker(ms: number) {
+    const worker = {
+      left: 0,
+      done: 0,
+      flush: (): void => {
+        for (; worker.left > 0; worker.left--, worker.done++) {
+          if (!this.turns.hasTime()) {
+            this.turns.postpone(worker);
+            return;
+          }
+          this.now += ms;
+        }
+      },
+      get(events: number): void {
+        worker.left += events;
+        worker.flush();
+      },
+    };
+    return worker;
+  }
+}
+
+test('frames that come within one call share one turn', () => {
+  const loop = new Loop();
+  const worker = loop.worker(5);
+  for (let frame = 0; frame < 100; frame++) worker.get(1);
+  expect(loop.now).toBeLessThanOrEqual(HAND_OUT_TURN_MS + TURN_LOOK_EVENTS_MAX * 5);
+  for (let rounds = 0; rounds < 100; rounds++) loop.goRound();
+  expect(worker.done).toBe(100);
+});
+
+test('whoever was idle for long is not told that the time is over', () => {
+  const loop = new Loop();
+  const worker = loop.worker(1);
+  worker.get(3);
+  loop.goRound();
+  loop.now += 10_000;
+  worker.get(3);
+  expect(worker.done).toBe(6);
+});
+
+test('a loop that nobody needs is not kept going', () => {
+  const loop = new Loop();
+  loop.worker(1).get(3);
+  loop.goRound();
+  expect(loop.rounds).toEqual([]);
+});
+
+test('nobody takes all the turns', () => {
+  const loop = new Loop();
+  const workers = [loop.worker(HAND_OUT_TURN_MS), loop.worker(HAND_OUT_TURN_MS)];
+  for (const worker of workers) worker.get(10);
+  for (let rounds = 0; rounds < 9; rounds++) loop.goRound();
+  expect(workers.map(({ done }) => done)).toEqual([6, 4]);
+  for (let rounds = 0; rounds < 10; rounds++) loop.goRound();
+  expect(workers.map(({ done }) => done)).toEqual([10, 10]);
+});
