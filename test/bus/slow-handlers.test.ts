@@ -79,6 +79,23 @@ describe.each(Object.entries(SUBSCRIBERS))('%s that keeps the thread busy', (_wh
     );
     if (times === 1) expect(worked.payloads).toEqual(expected);
   });
+
+  test('gets what is pending when it is drained, also while its bus closes', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const worked = new Worked();
+    const subscriptions = subscribe(bus, worked);
+    await Promise.all(subscriptions.map(({ ready }) => ready));
+    const each = EVENTS / subscriptions.length;
+    await bus.publishMany(
+      Array.from({ length: each }, (_, payload) => ({ topic: 'a', type: 't', payload })),
+    );
+    const pending = (): number => subscriptions.reduce((sum, one) => sum + one.pending, 0);
+    await until('all events', () => worked.payloads.length + pending() === EVENTS);
+    const drained = Promise.all(subscriptions.map((one) => one.drain()));
+    await within('the end of the bus', bus.close());
+    await within('the drain', drained);
+    expect(worked.payloads).toHaveLength(EVENTS);
+  });
 });
 
 test('what has waited for its turn is dropped when its subscription ends', async () => {

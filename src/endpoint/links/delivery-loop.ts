@@ -26,7 +26,7 @@ export class DeliveryLoop {
   #isScheduled = false;
   #isStopped = false;
 
-  /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
+  /** `onDeliveries` is called whenever all rings were looked at, and their memory given back; once stopped, in each further turn. */
   constructor(
     doorbell: SharedArrayBuffer,
     sources: readonly DeliverySource[],
@@ -63,11 +63,13 @@ export class DeliveryLoop {
 
   /** There is more; but timers and sockets have waited long enough. */
   again(): void {
-    if (this.#isScheduled || this.#isStopped) return;
+    if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      this.#turn();
+      // A subscription that is drained while its bus closes still hands out what has arrived.
+      if (this.#isStopped) this.#onDeliveries();
+      else this.#turn();
     });
   }
 
