@@ -1,4 +1,4 @@
-import { assertMayDrain } from '../async-context/drain-in-handler.js';
+import { drainOutside } from '../async-context/drain-in-handler.js';
 import { Emitter } from '../handout/emitter.js';
 import { LoopTurns } from '../handout/loop-turns.js';
 import type {
@@ -251,9 +251,11 @@ export class BusClient implements BusApi {
    * server.
    */
   async drain(): Promise<void> {
-    assertMayDrain([...this.#subscriptions.values()].map(({ drained }) => drained));
-    await this.#outbox.emptied();
-    await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
+    const drained = [...this.#subscriptions.values()].map((one) => one.drained);
+    await drainOutside(drained, async () => {
+      await this.#outbox.emptied();
+      await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
+    });
   }
 
   /**

@@ -8,6 +8,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
+import { drainOutside } from '../async-context/drain-in-handler.js';
 import { captureContext } from '../async-context/node-context.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
@@ -273,7 +274,10 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
 
   async drain(): Promise<void> {
     this.assertOpen();
-    this.#subscriptions.assertMayDrain();
+    await drainOutside(this.#subscriptions.drained, () => this.#drain());
+  }
+
+  async #drain(): Promise<void> {
     await this.acknowledged();
     const heads = this.#proxies.map(({ control }) => control.head);
     // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.

@@ -1,4 +1,4 @@
-import { assertMayDrain, type Drained } from '../async-context/drain-in-handler.js';
+import { type Drained, drainOutside } from '../async-context/drain-in-handler.js';
 import { loopIterator } from '../collections/loop-iterator.js';
 import type { SubscriptionEvents } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
@@ -89,10 +89,11 @@ export class SubscriptionLife<T> {
 
   /** @throws BusError `DRAIN_IN_HANDLER` */
   async drain(): Promise<void> {
-    assertMayDrain([this.drained]);
-    await this.#owner.leave();
-    await this.#pump.emptied();
-    this.#finish();
+    await drainOutside([this.drained], async () => {
+      await this.#owner.leave();
+      await this.#pump.emptied();
+      this.#finish();
+    });
   }
 
   iterator(): AsyncIterableIterator<T> {

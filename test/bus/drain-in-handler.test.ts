@@ -34,6 +34,13 @@ const DETOURS: Record<string, (drain: Drain) => Promise<unknown>> = {
     new Promise<void>((resolve, reject) => void turn().then(drain).then(resolve, reject)),
 };
 
+/** How a handler may start a drain that it leaves to itself. */
+const STARTS: Record<string, (drain: Drain) => Promise<void>> = {
+  'by itself': (drain) => drain(),
+  'in a function of its own': later,
+  'in a function that is called at once': async (drain) => drain(),
+};
+
 const input = (payload: number, topic = 'a') => ({ topic, type: 't', payload });
 
 /** Calls `act` in the handler of the first event, and says what became of it, and what was seen. */
@@ -96,21 +103,42 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     expect(told).toBe('DRAIN_IN_HANDLER');
   });
 
-  test('a drain that it starts and does not await waits for it', async () => {
+  test.each(Object.keys(STARTS))(
+    'a drain that it starts %s and leaves waits for it',
+    async (way) => {
+      const bus = await openTestBus({ shards: 1 });
+      const endpoint = await places[place]!(bus);
+      let drained: Promise<string> | undefined;
+      const act = async (): Promise<void> => {
+        drained = STARTS[way]!(() => endpoint.drain()).then(
+          () => 'drained',
+          (error: BusError) => error.code,
+        );
+        await turn();
+      };
+      const { told, seen } = await inHandler(bus, endpoint, turn, act);
+      expect(told).toBe('done');
+      expect(await within('the drain', drained!)).toBe('drained');
+      // A client's drain waits for what has arrived.
+      await until('the others', () => seen.length === 3);
+      expect(seen).toEqual([1, 2, 3]);
+    },
+  );
+
+  test('both drains that it begins to await only later are refused then', async () => {
     const bus = await openTestBus({ shards: 1 });
     const endpoint = await places[place]!(bus);
-    let drained: Promise<string> | undefined;
-    const act = async (): Promise<void> => {
-      drained = later(() => endpoint.drain()).then(
-        () => 'drained',
-        (error: BusError) => error.code,
-      );
-      await turn();
-    };
-    const { told, seen } = await inHandler(bus, endpoint, turn, act);
-    expect(told).toBe('done');
-    expect(await within('the drain', drained!)).toBe('drained');
-    expect(seen).toEqual([1, 2, 3]);
+    const drains = [() => endpoint.drain(), (one: Subscription<number>) => one.drain()];
+    for (const drain of drains) {
+      const act = async (one: Subscription<number>): Promise<void> => {
+        const drained = drain(one);
+        for (let turns = 0; turns < 5; turns++) await turn();
+        await drained;
+      };
+      const { told, subscription } = await inHandler(bus, endpoint, turn, act);
+      expect(told).toBe('DRAIN_IN_HANDLER');
+      await within('the end', subscription.unsubscribe());
+    }
   });
 
   test('unsubscribing and closing do what they say', async () => {

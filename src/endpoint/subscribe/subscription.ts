@@ -3,7 +3,7 @@
  * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
-import { assertMayDrain, type Drained } from '../../async-context/drain-in-handler.js';
+import { type Drained, drainOutside } from '../../async-context/drain-in-handler.js';
 import { captureHandlerContext } from '../../async-context/node-context.js';
 import { Deque } from '../../collections/deque.js';
 import { loopIterator } from '../../collections/loop-iterator.js';
@@ -137,10 +137,11 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   async drain(): Promise<void> {
-    assertMayDrain([this.drained]);
-    if (!this.ended) await this.#leave();
-    await this.#when(() => this.#queue.length === 0 && !this.#isHandling);
-    this.#finish();
+    await drainOutside([this.drained], async () => {
+      if (!this.ended) await this.#leave();
+      await this.#when(() => this.#queue.length === 0 && !this.#isHandling);
+      this.#finish();
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@
  * All subscriptions of one endpoint: puts them into the shards, gives them what arrives, and says them again to a shard
  * whose thread was replaced. Used by the endpoint's thread alone.
  */
-import { assertMayDrain } from '../../async-context/drain-in-handler.js';
+import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import { watchSignal } from '../../handout/watch-signal.js';
 import type { BusCensus } from '../../link/bus-census.js';
@@ -101,9 +101,9 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     return this.#subscriptions.size > 0;
   }
 
-  /** @throws BusError `DRAIN_IN_HANDLER` to a handler of any of these, which `whenConsumed` would wait for */
-  assertMayDrain(): void {
-    assertMayDrain([...this.#subscriptions.values()].map(({ drained }) => drained));
+  /** What a `drain()` of all has to know of each. */
+  get drained(): readonly Drained[] {
+    return [...this.#subscriptions.values()].map(({ drained }) => drained);
   }
 
   /** Resolves once all have consumed, or passed over, everything up to these positions. */
