@@ -41,11 +41,11 @@ export async function get<P>(
   requests: Requests,
   topic: Query<P>['topic'],
   id: string,
-  { source }: GetOptions,
+  options: GetOptions,
 ): Promise<Event<P> | undefined> {
   const { events = [] } = await requests.ask(
     'get',
-    JSON.stringify({ topic: patternsOf(topic), id, source }),
+    JSON.stringify({ ...options, topic: patternsOf(topic), id }),
   );
   return events[0] as Event<P> | undefined;
 }

@@ -25,10 +25,7 @@ export class PendingAuthentication<F> {
 
   constructor(timeoutMs: number, owner: AuthenticationOwner<F>) {
     this.#owner = owner;
-    this.#deadline = setTimeout(() => {
-      const message = `no valid token came within ${timeoutMs} ms`;
-      this.#refuse(new BusError('UNAUTHENTICATED', message));
-    }, timeoutMs);
+    this.#deadline = setTimeout(() => this.#refuse(this.#tooLate(timeoutMs)), timeoutMs);
   }
 
   /** The token is being judged: nothing more needs to be read. */
@@ -59,6 +56,13 @@ export class PendingAuthentication<F> {
     this.#isOver = true;
     this.#held = [];
     clearTimeout(this.#deadline);
+  }
+
+  /** A token that is still being judged, as its issuer takes long to answer, may hold. */
+  #tooLate(timeoutMs: number): BusError {
+    return this.#isJudging
+      ? new BusError('AUTH_UNAVAILABLE', `the token could not be judged within ${timeoutMs} ms`)
+      : new BusError('UNAUTHENTICATED', `no token came within ${timeoutMs} ms`);
   }
 
   #accept(principal: Principal): void {

@@ -91,5 +91,17 @@ describe('an event by its id', () => {
       code: 'QUERY_INVALID',
       details: { path: 'sources' },
     });
+    const nonsense: readonly unknown[] = [null, 'x', []];
+    for (const none of nonsense) {
+      await expect(bus.get('a', 'x', none as object)).rejects.toMatchObject({
+        code: 'QUERY_INVALID',
+        details: { path: 'options' },
+      });
+    }
+    const missing: unknown = undefined;
+    await expect(bus.get(missing as string, 'x')).rejects.toMatchObject({
+      code: 'QUERY_INVALID',
+      details: { path: 'topic' },
+    });
   });
 });

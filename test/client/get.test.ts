@@ -17,6 +17,11 @@ describe('an event by its id, over a connection', () => {
     expect(await client.get('a.*', id, { source: 'y' })).toBeUndefined();
     expect(await client.get('a.2', id)).toBeUndefined();
     await expect(client.get('a', 'a b')).rejects.toMatchObject({ code: 'QUERY_INVALID' });
+    // Passed over, an option that is misspelt would find what was not asked for.
+    const misspelt = { sources: 'y' } as object;
+    await expect(client.get('a.*', id, misspelt)).rejects.toMatchObject({
+      code: 'MESSAGE_INVALID',
+    });
   });
 
   test('is the newest that may be read, with its values masked; others are as if they were not there', async () => {

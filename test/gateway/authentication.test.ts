@@ -4,9 +4,9 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type JWTPayload, SignJWT } from 'jose';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Grants } from '../../src/auth/auth-options.js';
-import { watchExpiry } from '../../src/gateway/authentication.js';
+import { PendingAuthentication, watchExpiry } from '../../src/gateway/authentication.js';
 import { newKey, temporaryDirectory, writeKeys } from '../auth/support/auth.js';
 import { until } from '../bus/support/wait.js';
 import { openGateway, type TestGateway } from './support/open-gateway.js';
@@ -173,6 +173,24 @@ describe('a token in the first frame', () => {
     expect(payload.details.retryAfterMs).toBeGreaterThan(0);
     expect((await client.closed).code).toBe(1013);
     expect(await refusal(bearing(gateway, shown))).toMatchObject({ status: 503 });
+  });
+
+  it.each([
+    ['that nobody has shown is refused when the time is over', false, 'UNAUTHENTICATED'],
+    ['that is still being judged then may be shown again', true, 'AUTH_UNAVAILABLE'],
+  ])('%s', (_, isShown, code) => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const refused: string[] = [];
+    const pending = new PendingAuthentication<never>(1000, {
+      judge: () => new Promise(() => {}),
+      onAuthenticated: () => {},
+      onRefused: (error) => refused.push(error.code),
+      onHeld: () => {},
+    });
+    if (isShown) pending.judge('a token');
+    vi.advanceTimersByTime(1000);
+    expect(refused).toEqual([code]);
   });
 
   it('is waited for by a bounded number of connections from one address', async () => {

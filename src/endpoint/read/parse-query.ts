@@ -59,7 +59,6 @@ export function parseQuery(query: Query): ParsedQuery {
     throw invalid('limit', `${quote(limit)} is not a whole number above 0`);
   }
   if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
-  if (topic === undefined) throw invalid('topic', 'there is none; "*" is every topic');
   const topics = patternsOf(topic);
   const sinceMs = timeOf('since', query.since);
   const untilMs = timeOf('until', query.until);
@@ -83,6 +82,9 @@ export function parseQuery(query: Query): ParsedQuery {
 export function parseLookup(topic: Query['topic'], id: string, options: GetOptions): ParsedQuery {
   const fault = idFault('id', id);
   if (fault !== undefined) throw invalid('id', fault);
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid('options', `${quote(options)} is not an object`);
+  }
   for (const [field, value] of Object.entries(options)) {
     if (field !== 'source') throw invalid(field, `unknown field, with value ${quote(value)}`);
   }
@@ -108,7 +110,8 @@ export function limitOf(query: ParsedQuery): number {
   throw invalid('limit', `${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
 }
 
-function patternsOf(topic: Query['topic']): readonly string[] {
+function patternsOf(topic: Query['topic'] | undefined): readonly string[] {
+  if (topic === undefined) throw invalid('topic', 'there is none; "*" is every topic');
   return isTopicDefinition(topic) || typeof topic === 'string' ? patternList(topic) : topic;
 }
 
