@@ -41,6 +41,7 @@ export class Pump<T> implements Dispatched {
   readonly #run = captureHandlerContext(this);
   readonly #readers = new Deque<Reader<T>>();
   readonly #waiters = new Waiters();
+  #isInHand = false;
   #isHandling = false;
   /** Settles when a handler that returned a promise is done with the value in hand. */
   #handling: Promise<void> | undefined;
@@ -89,7 +90,7 @@ export class Pump<T> implements Dispatched {
     this.#settle();
     // Whoever asked before is given its value before.
     if (this.#readers.length === 0 && this.#mayHandOut()) {
-      return Promise.resolve({ done: false, value: this.#supply.take() });
+      return Promise.resolve({ done: false, value: this.#take() });
     }
     if (this.#isFinished) return this.#end();
     return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
@@ -97,6 +98,7 @@ export class Pump<T> implements Dispatched {
 
   /** The iterator was left, perhaps by an error in its loop's body: rather once too often than never. */
   abandon(): void {
+    this.#isInHand = false;
     this.#supply.abandon();
   }
 
@@ -110,9 +112,10 @@ export class Pump<T> implements Dispatched {
     this.#waiters.wake();
   }
 
-  /** Resolves once whatever waits is consumed, or all is over. */
+  /** Resolves once whatever waits is consumed, or all is over. Where nothing waits, an iterator may have an event in hand. */
   emptied(): Promise<void> {
-    return this.when(() => this.isIdle);
+    if (this.isIdle) return Promise.resolve();
+    return this.when(() => this.isIdle && !this.#isInHand);
   }
 
   /** Nothing is handed out any more. Of those who ask for more, the first is told of the failure. */
@@ -137,7 +140,7 @@ export class Pump<T> implements Dispatched {
     this.#isHandling = true;
     try {
       while (this.#mayHandOut()) {
-        const answer = handler(this.#supply.take());
+        const answer = handler(this.#take());
         // A handler without types may return anything, `null` too. Only a promise settles once, whatever a thenable does.
         if (typeof answer?.then === 'function') {
           this.#handling = Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
@@ -164,11 +167,17 @@ export class Pump<T> implements Dispatched {
     this.#isHandling = false;
     this.#handling = undefined;
     // Not consumed: whoever resumes from the cursor gets it again.
-    this.#supply.abandon();
+    this.abandon();
     this.#onHandlerFailed(errorOf(error));
   };
 
+  #take(): T {
+    this.#isInHand = true;
+    return this.#supply.take();
+  }
+
   #settle(): void {
+    this.#isInHand = false;
     this.#supply.settle();
     this.#waiters.wake();
   }
@@ -187,7 +196,7 @@ export class Pump<T> implements Dispatched {
       this.#settle();
       // A listener that was told of what stood in between may have ended it all.
       if (!this.#supply.advance()) break;
-      this.#readers.shift()!.resolve({ done: false, value: this.#supply.take() });
+      this.#readers.shift()!.resolve({ done: false, value: this.#take() });
     }
     this.#waiters.wake();
   }

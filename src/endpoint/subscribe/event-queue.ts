@@ -3,14 +3,16 @@
  * shards' credit. One event at a time is handed out; it counts as pending until it is settled.
  */
 import { Deque } from '../../collections/deque.js';
+import type { Supply } from '../../handout/pump.js';
 import type { Event } from '../../protocol/event.js';
 import type { Asker } from '../asker.js';
 import type { ShardPart } from './shard-part.js';
 
-export class EventQueue<P> {
+export class EventQueue<P> implements Supply<Event<P>> {
   readonly #parts: readonly ShardPart[];
   readonly #window: number;
   readonly #asker: Asker;
+  readonly #onCreditDue: (part: ShardPart) => void;
   readonly #events = new Deque<Event<P>>();
   /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
   readonly #sizes = new Deque<number>();
@@ -20,16 +22,34 @@ export class EventQueue<P> {
   #pushed = 0;
   #settled = 0;
 
-  /** `window`: the events that a shard may have sent and not seen consumed. */
-  constructor(parts: readonly ShardPart[], window: number, asker: Asker) {
+  /**
+   * `window`: the events that a shard may have sent and not seen consumed. `onCreditDue`: so much credit has come together that the
+   * part's shard is to have it back.
+   */
+  constructor(
+    parts: readonly ShardPart[],
+    window: number,
+    asker: Asker,
+    onCreditDue: (part: ShardPart) => void,
+  ) {
     this.#parts = parts;
     this.#window = window;
     this.#asker = asker;
+    this.#onCreditDue = onCreditDue;
   }
 
   /** Events that wait; the one that was handed out is not among them. */
   get length(): number {
     return this.#events.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#events.length === 0;
+  }
+
+  /** Nothing stands between events here. */
+  advance(): boolean {
+    return this.#events.length > 0;
   }
 
   /** Events that were ever put in, and those of them that were handed out and consumed. */
@@ -54,7 +74,6 @@ export class EventQueue<P> {
     this.#push(part, event, -bytes);
   }
 
-  /** The next event; the one before must have been settled. */
   take(): Event<P> {
     const event = this.#events.shift()!;
     this.#current = event;
@@ -62,13 +81,10 @@ export class EventQueue<P> {
     return event;
   }
 
-  /**
-   * The event that was handed out last is consumed: the position moves past it. Returns its part if so much
-   * credit has come together that the shard is to have it back.
-   */
-  settle(): ShardPart | undefined {
+  /** The position moves past the event in hand, whose credit the shard is to have back. */
+  settle(): void {
     const event = this.#current;
-    if (event === undefined) return undefined;
+    if (event === undefined) return;
     this.#current = undefined;
     const part = this.#parts[event.shard]!;
     part.pending--;
@@ -82,7 +98,7 @@ export class EventQueue<P> {
     if (size < 0) {
       part.historyBytes += size;
       this.#asker.hold(size);
-      return undefined;
+      return;
     }
     part.credited--;
     part.creditedBytes -= size;
@@ -90,10 +106,9 @@ export class EventQueue<P> {
     part.owedBytes += size;
     const isDue =
       part.owedEvents >= this.#window >> 3 || part.owedBytes >= this.#asker.creditBytes >> 3;
-    return isDue ? part : undefined;
+    if (isDue) this.#onCreditDue(part);
   }
 
-  /** Forgets the event that was handed out last: it stays before the position, and is settled no more. */
   abandon(): void {
     this.#current = undefined;
   }

@@ -1,4 +1,5 @@
 /** What a subscription needs of its endpoint. */
+import type { Turns } from '../../handout/dispatcher.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import type { ShardPart } from './shard-part.js';
@@ -6,6 +7,8 @@ import type { BusSubscription } from './subscription.js';
 
 export interface SubscriptionHost {
   readonly endpointId: string;
+  /** The thread's timers and sockets have theirs in between. */
+  readonly turns: Turns;
   head(shard: number): number;
   watermark(shard: number): number;
   /** The shard was given up: nothing more comes from it. */
@@ -15,9 +18,5 @@ export interface SubscriptionHost {
   update(subscription: BusSubscription, filter: ParsedFilter): Promise<void>;
   unsubscribe(subscription: BusSubscription): Promise<void>;
   readHistory(subscription: BusSubscription, part: ShardPart): void;
-  /** Asked before each event is handed out: timers and sockets of the thread may have waited long enough. */
-  hasTime(): boolean;
-  /** Has `flush` called in the next turn. */
-  postpone(subscription: BusSubscription): void;
   report(error: BusError): void;
 }

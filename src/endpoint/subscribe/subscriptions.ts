@@ -4,7 +4,6 @@
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
-import { watchSignal } from '../../handout/watch-signal.js';
 import type { BusCensus } from '../../link/bus-census.js';
 import {
   CONTROL_SUBSCRIBE,
@@ -39,9 +38,9 @@ import type { SubscriptionHost } from './subscription-host.js';
 
 export class Subscriptions implements SubscriptionHost, DeliveryHandler {
   readonly endpointId: string;
+  readonly turns: Dispatcher;
   readonly #epoch: string;
   readonly #census: BusCensus;
-  readonly #dispatcher: Dispatcher;
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
@@ -60,14 +59,14 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     proxies: readonly ShardProxy[],
     services: MainServices,
     census: BusCensus,
-    dispatcher: Dispatcher,
+    turns: Dispatcher,
     onError: (error: BusError) => void,
   ) {
     this.endpointId = endpoint;
     this.#epoch = epoch;
     this.#proxies = proxies;
     this.#census = census;
-    this.#dispatcher = dispatcher;
+    this.turns = turns;
     this.#onError = onError;
     this.#history = new HistoryReader(services, this.#proxies);
   }
@@ -91,7 +90,6 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     );
     const untyped = subscription as BusSubscription;
     this.#subscriptions.set(number, untyped);
-    watchAbort(options.signal, untyped);
     this.#start(untyped).catch((error: Error) => fail(untyped, error));
     return subscription;
   }
@@ -120,7 +118,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
   handOut(): void {
-    if (this.#dispatcher.isAwaited) this.#dispatcher.dispatch();
+    if (this.turns.isAwaited) this.turns.dispatch();
     // A watermark moves without an event.
     if (this.#awaited > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
   }
@@ -192,14 +190,6 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, () => body)));
   }
 
-  hasTime(): boolean {
-    return this.#dispatcher.hasTime();
-  }
-
-  postpone(subscription: BusSubscription): void {
-    this.#dispatcher.postpone(subscription);
-  }
-
   readHistory(subscription: BusSubscription, part: ShardPart): void {
     this.#history.read(subscription, part, true).catch((error: Error) => fail(subscription, error));
   }
@@ -226,7 +216,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
       if (subscription === undefined) continue;
       event ??= this.#decoder.decode(bytes, offset + recordOffset, proxy.shard, sequence);
       subscription.push(subscription.parts[proxy.shard]!, event, length - recordOffset);
-      this.#dispatcher.add(subscription);
+      this.turns.add(subscription.dispatched);
     }
   }
 
@@ -280,7 +270,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
           if (!part.hasBeenLive) subscription.wentLive(part);
         }),
       );
-      subscription.resolveReady();
+      subscription.becomeReady();
       return;
     }
     const positions = await this.#history.positions(subscription, from);
@@ -297,7 +287,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
     if (subscription.ended) return;
     const tellGap = typeof from === 'object' && 'after' in from;
     let unbegun = proxies.length;
-    if (unbegun === 0) subscription.resolveReady();
+    if (unbegun === 0) subscription.becomeReady();
     await Promise.all(
       proxies.map(({ shard }) =>
         this.#history.read(
@@ -306,7 +296,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
           tellGap,
           once(() => {
             // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
-            if (--unbegun === 0) subscription.resolveReady();
+            if (--unbegun === 0) subscription.becomeReady();
           }),
         ),
       ),
@@ -367,15 +357,4 @@ function once(call: () => void): () => void {
     if (!isDone) call();
     isDone = true;
   };
-}
-
-function watchAbort(signal: AbortSignal | undefined, subscription: BusSubscription): void {
-  if (signal === undefined) return;
-  const onAbort = (): void => void subscription.unsubscribe();
-  if (signal.aborted) {
-    queueMicrotask(onAbort);
-    return;
-  }
-  const forget = watchSignal(signal, onAbort);
-  subscription.closed.then(forget, forget);
 }

@@ -6,7 +6,7 @@ import { eventOf } from './subscription-host.js';
 
 test('the credit that waiting events hold is known in events and in bytes, so that a new shard is given the rest', () => {
   const part = newPart(0);
-  const queue = new EventQueue([part], 16, ITSELF);
+  const queue = new EventQueue([part], 16, ITSELF, () => {});
   const held = () => [part.credited, part.creditedBytes];
   queue.push(part, eventOf(1), 100);
   queue.push(part, eventOf(2), 50);

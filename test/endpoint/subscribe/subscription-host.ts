@@ -10,6 +10,7 @@ import { parseFilter } from '../../../src/protocol/filter.js';
 /** An endpoint with one shard, as far as a subscription sees it. */
 export class FakeHost implements SubscriptionHost {
   readonly endpointId = 'test';
+  readonly turns = { hasTime: (): boolean => true, postpone: (): void => {} };
   readonly reported: BusError[] = [];
   headOf = 0;
   watermarkOf = 0;
@@ -23,8 +24,6 @@ export class FakeHost implements SubscriptionHost {
   update = async (): Promise<void> => {};
   unsubscribe = async (): Promise<void> => {};
   readHistory = (): void => {};
-  hasTime = (): boolean => true;
-  postpone = (): void => {};
   report(error: BusError): void {
     this.reported.push(error);
   }

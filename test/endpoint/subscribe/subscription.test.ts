@@ -18,7 +18,7 @@ test.each([
   ['a gateway, which shares frames within a turn, gets everything at once', false, [1, 2, 3]],
 ])('where the turn is over, a handler of %s', (_, takesTurns, expected) => {
   const host = new FakeHost();
-  host.hasTime = () => false;
+  host.turns.hasTime = () => false;
   const seen: unknown[] = [];
   const handler = ({ sequence }: Event): void => void seen.push(sequence);
   give(host.subscribe(handler, {}, { ...ITSELF, takesTurns }), 1, 2, 3);
