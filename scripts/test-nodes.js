@@ -24,7 +24,7 @@ const PART = [
   'test/bus/kill-9',
   'test/bus/lifecycle',
   'test/shards/supervision',
-  'test/gateway/session',
+  'test/gateway/websocket/session',
   'test/gateway/tls',
   'test/gateway/mounted',
   'test/client/client',

@@ -20,7 +20,6 @@ import { WIRE_PATH, WIRE_PROTOCOL } from '../protocol/wire.js';
 import { Admission, Refusal } from './admission.js';
 import { Audit } from './audit.js';
 import { Budgets } from './budget/budgets.js';
-import { Connection, type ConnectionContext } from './connection.js';
 import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
@@ -32,12 +31,13 @@ import { answerRefusal, pathOf, refuseUpgrade } from './http.js';
 import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
-import { SharedFrames } from './shared-frames.js';
 import { SignIns } from './sign-ins.js';
 import { ToldRefusals } from './told-refusals.js';
 import type { Peer } from './trusted-proxies.js';
 import { TurnQueue } from './turn-queue.js';
 import { SERVER_NAME } from './version.js';
+import { Connection, type ConnectionContext } from './websocket/connection.js';
+import { SharedFrames } from './websocket/shared-frames.js';
 
 /**
  * All doors over one endpoint of the bus: what answers the requests and upgrades of an HTTP server,

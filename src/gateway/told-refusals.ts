@@ -8,7 +8,7 @@ import {
   REFUSALS_TOLD_MAX,
 } from '../protocol/limits.js';
 import { WIRE_PROTOCOL } from '../protocol/wire.js';
-import { frameText } from './frames.js';
+import { frameText } from './websocket/frames.js';
 
 /**
  * Tells a page why its upgrade is refused. Browsers keep the status of a refused upgrade from the page, so the upgrade is

@@ -1,8 +1,8 @@
-import type { Principal } from '../auth/principal.js';
-import type { EndpointInternals } from '../endpoint/internals.js';
-import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../protocol/limits.js';
-import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../protocol/wire.js';
-import type { GatewaySettings } from './settings.js';
+import type { Principal } from '../../auth/principal.js';
+import type { EndpointInternals } from '../../endpoint/internals.js';
+import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
+import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../../protocol/wire.js';
+import type { GatewaySettings } from '../settings.js';
 
 /** Not known of an endpoint that is of somebody else's making. */
 type BusLimits = Pick<EndpointInternals, 'dedupe' | 'maxPayloadBytes'>;

@@ -1,8 +1,8 @@
-import type { Principal } from '../auth/principal.js';
-import { TokenBucket } from '../auth/token-bucket.js';
-import { BusError, type ErrorCode } from '../protocol/errors.js';
-import { RENEWALS_PER_SECOND, RENEWALS_WAITING_MAX } from '../protocol/limits.js';
-import type { SignIns } from './sign-ins.js';
+import type { Principal } from '../../auth/principal.js';
+import { TokenBucket } from '../../auth/token-bucket.js';
+import { BusError, type ErrorCode } from '../../protocol/errors.js';
+import { RENEWALS_PER_SECOND, RENEWALS_WAITING_MAX } from '../../protocol/limits.js';
+import type { SignIns } from '../sign-ins.js';
 
 /**
  * The new tokens that a connection shows while it lives: judged one after the other, in the order in which they came,

@@ -1,5 +1,5 @@
-import { SHARED_FRAMES_PER_TURN_MAX } from '../protocol/limits.js';
-import type { EventText } from './event-texts.js';
+import { SHARED_FRAMES_PER_TURN_MAX } from '../../protocol/limits.js';
+import type { EventText } from '../event-texts.js';
 
 /**
  * `events` frames as bytes, with their WebSocket header, made once for all connections that are due

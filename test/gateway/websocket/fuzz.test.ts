@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openGateway } from './support/open-gateway.js';
+import { openGateway } from '../support/open-gateway.js';
 
 /**
  * Bytes that nobody should send. Here is how it works: raw sockets say a random part of an upgrade, and behind it random

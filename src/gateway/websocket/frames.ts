@@ -1,4 +1,4 @@
-import type { RequestId, ServerPayloads } from '../protocol/wire.js';
+import type { RequestId, ServerPayloads } from '../../protocol/wire.js';
 
 /** A list of a `result`. */
 export type ListField = 'events' | 'topics' | 'subscribers';

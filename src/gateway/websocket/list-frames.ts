@@ -1,5 +1,5 @@
-import { RESULT_FRAME_BYTES_MAX } from '../protocol/limits.js';
-import type { RequestId } from '../protocol/wire.js';
+import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits.js';
+import type { RequestId } from '../../protocol/wire.js';
 import { type ListField, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
 

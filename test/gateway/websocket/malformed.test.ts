@@ -1,9 +1,9 @@
 import { connect as connectTcp } from 'node:net';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isDeeperThan } from '../../src/protocol/json-depth.js';
-import { parseClientFrame } from '../../src/protocol/wire.js';
-import { openGateway } from './support/open-gateway.js';
+import { isDeeperThan } from '../../../src/protocol/json-depth.js';
+import { parseClientFrame } from '../../../src/protocol/wire.js';
+import { openGateway } from '../support/open-gateway.js';
 
 /**
  * Bad frames, with the path of their fault. Every one is answered by a typed error, and the

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type EventText, EventTexts } from '../../src/gateway/event-texts.js';
-import { type SharedFrame, SharedFrames } from '../../src/gateway/shared-frames.js';
-import type { Event } from '../../src/protocol/event.js';
+import { type EventText, EventTexts } from '../../../src/gateway/event-texts.js';
+import { type SharedFrame, SharedFrames } from '../../../src/gateway/websocket/shared-frames.js';
+import type { Event } from '../../../src/protocol/event.js';
 
 const head = (name: string) => `{"type":"events","payload":{"subscription":"${name}","events":[`;
 

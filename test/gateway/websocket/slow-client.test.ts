@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { BusEndpoint } from '../../src/endpoint/bus-endpoint.js';
-import { until } from '../bus/support/wait.js';
-import { openGateway } from './support/open-gateway.js';
+import type { BusEndpoint } from '../../../src/endpoint/bus-endpoint.js';
+import { until } from '../../bus/support/wait.js';
+import { openGateway } from '../support/open-gateway.js';
 
 /**
  * More than what the two sockets' kernel buffers can hold, so that what is not read stays with the

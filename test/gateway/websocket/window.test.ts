@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { until } from '../bus/support/wait.js';
-import { openGateway } from './support/open-gateway.js';
+import { until } from '../../bus/support/wait.js';
+import { openGateway } from '../support/open-gateway.js';
 
 const EVENTS = 40;
 const event = { topic: 'a', type: 'agent_log', payload: 'x'.repeat(1000) };

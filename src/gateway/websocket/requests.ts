@@ -1,31 +1,31 @@
 import { isAbsolute } from 'node:path';
-import type { Principal } from '../auth/principal.js';
-import type { ConnectionRates, RateLimiter } from '../auth/rate-limiter.js';
-import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
-import type { Query } from '../protocol/bus-api.js';
-import { BusError } from '../protocol/errors.js';
-import type { Event, PublishAck, PublishOptions } from '../protocol/event.js';
-import { type FilterData, patternList } from '../protocol/filter.js';
-import { QUERY_LIMIT } from '../protocol/limits.js';
-import { quote } from '../protocol/quote.js';
-import type { ClientFrame, RequestId, RequestPayload } from '../protocol/wire.js';
-import { findFor, readFor } from './asked.js';
-import type { Audit } from './audit.js';
-import type { Budget, Budgets, PlacedSubscription } from './budget/budgets.js';
-import type { EventTexts, TextsByPrincipal } from './event-texts.js';
-import { Feed } from './feed.js';
-import { frameText, resultText } from './frames.js';
-import { sendList } from './list-frames.js';
-import type { Outbound } from './outbound.js';
+import type { Principal } from '../../auth/principal.js';
+import type { ConnectionRates, RateLimiter } from '../../auth/rate-limiter.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import type { Query } from '../../protocol/bus-api.js';
+import { BusError } from '../../protocol/errors.js';
+import type { Event, PublishAck, PublishOptions } from '../../protocol/event.js';
+import { type FilterData, patternList } from '../../protocol/filter.js';
+import { QUERY_LIMIT } from '../../protocol/limits.js';
+import { quote } from '../../protocol/quote.js';
+import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire.js';
+import { findFor, readFor } from '../asked.js';
+import type { Audit } from '../audit.js';
+import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
+import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
 import {
   assertMayAdminister,
   assertMayRead,
   cursorBefore,
   patternCount,
   permittedEvents,
-} from './permissions.js';
+} from '../permissions.js';
+import { topicList } from '../topic-list.js';
+import { Feed } from './feed.js';
+import { frameText, resultText } from './frames.js';
+import { sendList } from './list-frames.js';
+import type { Outbound } from './outbound.js';
 import type { SharedFrames } from './shared-frames.js';
-import { topicList } from './topic-list.js';
 
 /**
  * Answers the requests of one connection, each with the frames of contract section 6. An expected

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { openGateway } from './support/open-gateway.js';
-import { SocketClient } from './support/socket-client.js';
+import { openGateway } from '../support/open-gateway.js';
+import { SocketClient } from '../support/socket-client.js';
 
 /** A close frame holds 123 bytes of reason, and the library throws at more: that would end the thread. */
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { openTestBus } from '../bus/support/open.js';
-import { within } from '../bus/support/wait.js';
-import { SocketClient } from './support/socket-client.js';
+import { openTestBus } from '../../bus/support/open.js';
+import { within } from '../../bus/support/wait.js';
+import { SocketClient } from '../support/socket-client.js';
 
 test('a client with a long event and one with a long filter do not stall the gateway between them', async () => {
   const bus = await openTestBus({ dir: ':memory:', shards: 1 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { openGateway } from './support/open-gateway.js';
-import { SocketClient } from './support/socket-client.js';
+import { openGateway } from '../support/open-gateway.js';
+import { SocketClient } from '../support/socket-client.js';
 
 const event = { topic: 'a', type: 'x', payload: 'again and '.repeat(1000) };
 const offer = { perMessageDeflate: true };

@@ -1,29 +1,29 @@
 import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import type { Principal } from '../auth/principal.js';
-import { internalsOf } from '../endpoint/internals.js';
-import { BusError } from '../protocol/errors.js';
-import { notePublishedTexts } from '../protocol/frame-payloads.js';
+import type { Principal } from '../../auth/principal.js';
+import { internalsOf } from '../../endpoint/internals.js';
+import { BusError } from '../../protocol/errors.js';
+import { notePublishedTexts } from '../../protocol/frame-payloads.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
   CLOSE_HANDSHAKE_MS,
   HEARTBEATS_MISSED_MAX,
   REQUESTS_BYTES_PER_CONNECTION_MAX,
   REQUESTS_PER_CONNECTION_MAX,
-} from '../protocol/limits.js';
-import { messageOf } from '../protocol/thrown.js';
-import { type ClientFrame, parseClientFrame, type RequestId } from '../protocol/wire.js';
-import type { Place } from './admission.js';
-import { PendingAuthentication, watchExpiry } from './authentication.js';
-import { errorData } from './error-data.js';
+} from '../../protocol/limits.js';
+import { messageOf } from '../../protocol/thrown.js';
+import { type ClientFrame, parseClientFrame, type RequestId } from '../../protocol/wire.js';
+import type { Place } from '../admission.js';
+import { PendingAuthentication, watchExpiry } from '../authentication.js';
+import { errorData } from '../error-data.js';
+import type { GatewayLogger } from '../gateway-log.js';
+import type { GatewaySettings } from '../settings.js';
+import type { SignIns } from '../sign-ins.js';
+import type { TurnQueue } from '../turn-queue.js';
 import { frameText } from './frames.js';
-import type { GatewayLogger } from './gateway-log.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { Renewals } from './renewals.js';
 import { RequestAnswerer, type RequestContext } from './requests.js';
-import type { GatewaySettings } from './settings.js';
-import type { SignIns } from './sign-ins.js';
-import type { TurnQueue } from './turn-queue.js';
 import { welcome } from './welcome.js';
 
 /**

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { PRESSED_OUTBOUND_BYTES_MAX } from '../protocol/limits.js';
-import { type DrainLimits, DrainWatch } from './drain-watch.js';
+import { PRESSED_OUTBOUND_BYTES_MAX } from '../../protocol/limits.js';
+import { type DrainLimits, DrainWatch } from '../drain-watch.js';
+import type { TurnQueue, TurnTask } from '../turn-queue.js';
 import type { SharedFrame } from './shared-frames.js';
-import type { TurnQueue, TurnTask } from './turn-queue.js';
 
 /**
  * What leaves for one client. Frames keep their order; those of one turn of the event loop leave in

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { decodeCursor } from '../../src/protocol/cursor.js';
-import { BusError } from '../../src/protocol/errors.js';
-import type { FakeSubscription } from './support/fake-endpoint.js';
-import { openGateway, type TestGateway } from './support/open-gateway.js';
-import { SocketClient } from './support/socket-client.js';
+import { decodeCursor } from '../../../src/protocol/cursor.js';
+import { BusError } from '../../../src/protocol/errors.js';
+import type { FakeSubscription } from '../support/fake-endpoint.js';
+import { openGateway, type TestGateway } from '../support/open-gateway.js';
+import { SocketClient } from '../support/socket-client.js';
 
 const event = (n: number, topic = 'a.b') => ({ topic, type: 'agent_log', payload: { n } });
 
