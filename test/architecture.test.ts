@@ -98,7 +98,28 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],
-  gateway: ['protocol', 'collections', 'endpoint', 'main/gateway-', 'auth'],
+  // A gateway and all that its doors share. `doors.ts` lists the doors, which know nothing of each other.
+  gateway: [
+    'protocol',
+    'collections',
+    'endpoint',
+    'main/gateway-',
+    'auth',
+    'gateway/budget',
+    'gateway/http',
+    'gateway/websocket',
+  ],
+  'gateway/budget': ['protocol', 'collections', 'endpoint/asker', 'auth'],
+  'gateway/http': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],
+  'gateway/websocket': [
+    'protocol',
+    'collections',
+    'endpoint',
+    'auth',
+    'gateway',
+    'gateway/budget',
+    'gateway/http/exchange',
+  ],
   client: [
     'protocol',
     'collections',

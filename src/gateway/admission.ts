@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { clientNetwork } from '../auth/client-network.js';
-import { BusError } from '../protocol/errors.js';
 import { quote } from '../protocol/quote.js';
 import { AddressRates } from './budget/address-rates.js';
 import {
@@ -10,6 +9,7 @@ import {
   isLoopbackOrigin,
   normaliseAddress,
 } from './loopback.js';
+import { Refusal } from './refusal.js';
 import type { GatewaySettings } from './settings.js';
 import type { Peer } from './trusted-proxies.js';
 
@@ -18,21 +18,6 @@ import type { Peer } from './trusted-proxies.js';
  * called, the page that a browser comes from, and how many connections there are. One for a
  * gateway; one thread.
  */
-
-/** An expected refusal of a request, as HTTP has it. */
-export class Refusal extends BusError {
-  readonly status: number;
-
-  constructor(
-    status: number,
-    code: ConstructorParameters<typeof BusError>[0],
-    message: string,
-    details?: Readonly<Record<string, unknown>>,
-  ) {
-    super(code, message, details === undefined ? {} : { details });
-    this.status = status;
-  }
-}
 
 /** One connection's place among all of them. */
 export interface Place {

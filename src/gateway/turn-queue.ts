@@ -10,7 +10,7 @@ export interface TurnTask {
 }
 
 export class TurnQueue {
-  readonly #onEnd: () => void;
+  readonly #listeners: (() => void)[] = [];
   #tasks: TurnTask[] = [];
   readonly #run = (): void => {
     const tasks = this.#tasks;
@@ -19,12 +19,12 @@ export class TurnQueue {
       task.isQueued = false;
       task.runAtEndOfTurn();
     }
-    this.#onEnd();
+    for (const onEnd of this.#listeners) onEnd();
   };
 
-  /** `onEnd` is called when a turn's tasks are done. */
-  constructor(onEnd: () => void = () => {}) {
-    this.#onEnd = onEnd;
+  /** `listener` is called whenever the tasks of a turn are done. */
+  onEnd(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   add(task: TurnTask): void {

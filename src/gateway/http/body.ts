@@ -13,7 +13,7 @@ import {
   JSON_DEPTH_MAX,
 } from '../../protocol/limits.js';
 import { notePayloadTexts } from '../../protocol/payload-text.js';
-import { Refusal } from '../admission.js';
+import { Refusal } from '../refusal.js';
 import { parsedBodyOf } from './parsed-body.js';
 
 /** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */

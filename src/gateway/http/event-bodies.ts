@@ -3,7 +3,7 @@ import type { EventInput } from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
 import { PUBLISH_MANY_MAX } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
-import { Refusal } from '../admission.js';
+import { Refusal } from '../refusal.js';
 
 /** Parsed JSON as events to publish, with the place of a fault in `details.path`. Pure. */
 

@@ -7,7 +7,7 @@ import { cursorAfter } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { Filter } from '../../protocol/filter.js';
-import { subscribeFor } from '../asked.js';
+import { subscribeFor } from '../asking.js';
 import { errorData } from '../error-data.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { TurnQueue } from '../turn-queue.js';

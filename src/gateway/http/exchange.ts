@@ -14,7 +14,10 @@ import type { Parameters } from './parameters.js';
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** Of the query. */
   readonly parameters: Parameters;
+  /** Of the path, by the names that the route gives them, decoded. */
+  readonly segments: Readonly<Record<string, string>>;
   readonly principal: Principal;
   /** The client's. */
   readonly address: string;

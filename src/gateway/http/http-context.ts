@@ -4,6 +4,7 @@ import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Budgets } from '../budget/budgets.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
+import type { ReadinessCheck } from '../readiness.js';
 import type { SignIns } from '../sign-ins.js';
 import type { TurnQueue } from '../turn-queue.js';
 import type { BodyBudget } from './body.js';
@@ -17,12 +18,15 @@ export interface HttpContext {
   readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
+  readonly bodies: BodyBudget;
   readonly settings: HttpOutboundLimits & {
     readonly heartbeatMs: number;
     /** Stands before every path; `''`, or `/bus`. */
     readonly basePath: string;
   };
   readonly log: GatewayLogger;
+  /** Fires when the gateway closes: doors take nothing more. */
+  readonly closing: AbortSignal;
   /**
    * A place among the connections of an address, for a stream that stays.
    *
@@ -35,18 +39,4 @@ export interface HttpContext {
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** Whether the server can serve, point by point. */
   readiness(): Promise<readonly ReadinessCheck[]>;
-}
-
-export interface ReadinessCheck {
-  readonly name: string;
-  readonly isOk: boolean;
-  /** Why not. */
-  readonly reason?: string;
-}
-
-/** What the routes share. */
-export interface RouteContext extends HttpContext {
-  readonly bodies: BodyBudget;
-  /** Fires when the doors close. */
-  readonly closing: AbortSignal;
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode, ErrorData } from '../../protocol/errors.js';
-import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
+import { Refusal } from '../refusal.js';
 
 /** Which status an error has in HTTP; docs/HTTP.md has the same table. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {

@@ -1,7 +1,7 @@
 import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits.js';
 import { errorData } from '../error-data.js';
 import { type Exchange, NDJSON_TYPE, sendText } from './exchange.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
 
 /**
@@ -18,7 +18,7 @@ export interface ListOptions {
 
 export async function sendList(
   exchange: Exchange,
-  { turns, settings, log }: Pick<RouteContext, 'turns' | 'settings' | 'log'>,
+  { turns, settings, log }: Pick<HttpContext, 'turns' | 'settings' | 'log'>,
   elements: AsyncIterable<string> | Iterable<string>,
   { type, trailing = () => ({}) }: ListOptions,
 ): Promise<void> {

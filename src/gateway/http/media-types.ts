@@ -1,5 +1,5 @@
 import { quote } from '../../protocol/quote.js';
-import { Refusal } from '../admission.js';
+import { Refusal } from '../refusal.js';
 
 /** What a body is, and what an answer may be: `Content-Type` and `Accept`. Pure. */
 

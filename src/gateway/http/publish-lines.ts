@@ -3,9 +3,9 @@ import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import { BusError, type ErrorCode } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../protocol/limits.js';
-import { Refusal } from '../admission.js';
 import { errorData } from '../error-data.js';
 import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
+import { Refusal } from '../refusal.js';
 import { bodyLines, type Line, parseEvents } from './body.js';
 import { eventOf, withPath } from './event-bodies.js';
 import {
@@ -16,7 +16,7 @@ import {
   NDJSON_TYPE,
   sendError,
 } from './exchange.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
 import { httpStatusOf } from './http-status.js';
 import { negotiate } from './media-types.js';
@@ -28,7 +28,7 @@ import { negotiate } from './media-types.js';
  */
 export async function publishLines(
   exchange: Exchange,
-  context: RouteContext,
+  context: HttpContext,
   options: PublishOptions,
 ): Promise<void> {
   const type = negotiate(headerOf(exchange.request, 'accept'), [NDJSON_TYPE, JSON_TYPE]);
@@ -60,7 +60,7 @@ const FAULTS_OF_ONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 class LinePublisher {
   readonly #exchange: Exchange;
-  readonly #context: RouteContext;
+  readonly #context: HttpContext;
   readonly #options: PublishOptions;
   readonly #answer: AckStream;
   readonly #rates: ConnectionRates;
@@ -75,7 +75,7 @@ class LinePublisher {
 
   constructor(
     exchange: Exchange,
-    context: RouteContext,
+    context: HttpContext,
     options: PublishOptions,
     answer: AckStream,
   ) {
@@ -208,7 +208,7 @@ class AckStream {
   /** Before the first batch, and so before all of them. */
   #cursor: string | undefined;
 
-  constructor(exchange: Exchange, { turns, settings, log }: RouteContext, type: string) {
+  constructor(exchange: Exchange, { turns, settings, log }: HttpContext, type: string) {
     const { response } = exchange;
     this.#exchange = exchange;
     this.#type = type;

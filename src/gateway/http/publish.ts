@@ -2,8 +2,8 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { JsonScanner } from '../../protocol/json-scanner.js';
 import { quote } from '../../protocol/quote.js';
-import { Refusal } from '../admission.js';
 import { cursorBefore, permittedEvents } from '../permissions.js';
+import { Refusal } from '../refusal.js';
 import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
 import {
   CLOUD_EVENT_BATCH_TYPE,
@@ -21,7 +21,7 @@ import {
   NDJSON_TYPE,
   sendText,
 } from './exchange.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-types.js';
 import { publishLines } from './publish-lines.js';
 
@@ -31,7 +31,7 @@ import { publishLines } from './publish-lines.js';
 const KNOWN = ['durability', 'persist', 'topic'];
 const IDENTITY = 'identity';
 
-export async function publish(exchange: Exchange, context: RouteContext): Promise<void> {
+export async function publish(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request, parameters } = exchange;
   parameters.assertKnown(KNOWN);
   const options = publishOptions(exchange);
@@ -111,7 +111,7 @@ function checked(input: EventInput, path: string): EventInput {
 
 async function publishAll(
   { principal, rates }: Exchange,
-  { endpoint }: RouteContext,
+  { endpoint }: HttpContext,
   inputs: readonly EventInput[],
   options: PublishOptions,
 ): Promise<PublishAck[]> {

@@ -6,9 +6,9 @@ import type { Event } from '../../protocol/event.js';
 import { patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { PagePosition, pageStart } from '../../protocol/page-position.js';
-import { Refusal } from '../admission.js';
-import { readFor } from '../asked.js';
+import { readFor } from '../asking.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
+import { Refusal } from '../refusal.js';
 import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
 import {
   CURSOR_HEADER,
@@ -19,7 +19,7 @@ import {
   sendText,
 } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, attributesOf, patternsOf } from './filter-parameters.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
 import { negotiate } from './media-types.js';
 
@@ -27,7 +27,7 @@ import { negotiate } from './media-types.js';
 const KNOWN = ['topic', 'since', 'until', 'after', ...ATTRIBUTE_PARAMETERS, 'limit', 'reverse'];
 const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE] as const;
 
-export async function queryEvents(exchange: Exchange, context: RouteContext): Promise<void> {
+export async function queryEvents(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request, principal } = exchange;
   const type = negotiate(headerOf(request, 'accept'), OFFERED);
   const query = queryOf(exchange);
@@ -38,7 +38,7 @@ export async function queryEvents(exchange: Exchange, context: RouteContext): Pr
 
 async function answer(
   exchange: Exchange,
-  context: RouteContext,
+  context: HttpContext,
   query: Query,
   type: string,
   asker: Asker,

@@ -1,20 +1,18 @@
 import { createHash } from 'node:crypto';
+import type { Door } from '../door.js';
 import { SERVER_NAME } from '../version.js';
+import { type Exchange, sendText } from './exchange.js';
+import type { Listing, Route } from './route.js';
 
 /** The page at `/`: which doors this server has, and where. It loads nothing, and runs nothing. */
-const DOORS = [
-  ['GET', '/events', 'WebSocket, subprotocol <code>millrace.v1</code>'],
-  ['POST', '/v1/events', 'publish: JSON, NDJSON, CloudEvents'],
-  ['GET', '/v1/events?topic=*', 'query: JSON, NDJSON, CloudEvents'],
-  ['GET', '/v1/events/{id}', 'one event: JSON, CloudEvents'],
-  ['GET', '/v1/events/stream?topic=*', 'Server-Sent Events, as they happen'],
-  ['GET', '/v1/topics', 'topics, and how many events each has'],
-  ['GET', '/v1/subscribers?topic=…', 'who would receive an event on a topic'],
-  ['GET', '/v1/stats', 'figures of the bus and its shards'],
-  ['GET', '/livez', 'it lives'],
-  ['GET', '/readyz?verbose', 'it can serve, point by point'],
-  ['GET', '/metrics', 'Prometheus text'],
-] as const;
+export function openStartPage(routes: readonly Route[], basePath: string): Door {
+  const page = startPage(routes, basePath);
+  const handle = async ({ response }: Exchange): Promise<void> => {
+    response.setHeader('content-security-policy', POLICY);
+    sendText(response, 200, 'text/html; charset=utf-8', page);
+  };
+  return { routes: [{ method: 'GET', path: '/', handle, isPublic: true }] };
+}
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6b7c; --line: #d9e1e8; --paper: #f7f9fb; --card: #fff; --accent: #0f766e }
@@ -37,16 +35,10 @@ span { color: var(--soft); font-size: .9rem }
 @media (max-width: 40rem) { li { grid-template-columns: 3.5rem 1fr } span { grid-column: 2 } }
 `;
 
-const LINKED = new Set(['/v1/topics', '/v1/stats', '/livez', '/readyz?verbose', '/metrics']);
-
-/** `basePath`: what stands before every path of the gateway; `''` where nothing does. */
-export function startPage(basePath: string): string {
-  const rows = DOORS.map(([method, door, what]) => {
-    const path = `${basePath}${door}`;
-    const isLink = LINKED.has(door) || door.endsWith('topic=*');
-    const target = isLink ? `<a href="${path}">${path}</a>` : `<code>${path}</code>`;
-    return `<li><b>${method}</b>${target}<span>${what}</span></li>`;
-  });
+function startPage(routes: readonly Route[], basePath: string): string {
+  const rows = routes.flatMap((route) =>
+    route.listing === undefined ? [] : [rowOf(route, route.listing, basePath)],
+  );
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -64,7 +56,18 @@ ${rows.join('\n')}
 `;
 }
 
+function rowOf(
+  { method, path }: Route,
+  { about, query, isLink }: Listing,
+  basePath: string,
+): string {
+  const shown =
+    basePath + path.replaceAll(/:(\w+)/g, '{$1}') + (query === undefined ? '' : `?${query}`);
+  const target = isLink ? `<a href="${shown}">${shown}</a>` : `<code>${shown}</code>`;
+  return `<li><b>${method}</b>${target}<span>${about}</span></li>`;
+}
+
 const styleHash = createHash('sha256').update(STYLE).digest('base64');
 
 /** Nothing but this one style may be applied. */
-export const START_PAGE_POLICY = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+const POLICY = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;

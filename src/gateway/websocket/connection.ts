@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../../auth/principal.js';
 import { internalsOf } from '../../endpoint/internals.js';
@@ -15,6 +14,7 @@ import { messageOf } from '../../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../../protocol/wire.js';
 import type { Place } from '../admission.js';
 import { PendingAuthentication, watchExpiry } from '../authentication.js';
+import type { UpgradedClient } from '../door.js';
 import { errorData } from '../error-data.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { GatewaySettings } from '../settings.js';
@@ -40,17 +40,6 @@ export interface ConnectionContext extends RequestContext {
   readonly log: GatewayLogger;
   /** Whether each frame is worth a line. */
   readonly logsFrames: boolean;
-}
-
-/** What a connection is made of. */
-export interface ConnectionParts {
-  readonly id: string;
-  readonly place: Place;
-  readonly socket: WebSocket;
-  /** What the socket writes to. */
-  readonly stream: Duplex;
-  /** Left out where the first frame has to say who it is. */
-  readonly principal: Principal | undefined;
 }
 
 /** RFC 6455, 7.4.1. */
@@ -95,7 +84,7 @@ export class Connection implements OutboundOwner {
   #onIdle: () => void = () => {};
 
   constructor(
-    { id, place, socket, stream, principal }: ConnectionParts,
+    { id, place, socket, stream, principal }: UpgradedClient,
     context: ConnectionContext,
   ) {
     this.id = id;

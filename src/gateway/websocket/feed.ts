@@ -7,7 +7,7 @@ import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../../protocol/limits.js';
 import type { RequestPayload } from '../../protocol/wire.js';
-import { subscribeFor } from '../asked.js';
+import { subscribeFor } from '../asking.js';
 import { errorData } from '../error-data.js';
 import type { EventText, EventTexts } from '../event-texts.js';
 import { frameText } from './frames.js';

@@ -9,7 +9,7 @@ import { type FilterData, patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire.js';
-import { findFor, readFor } from '../asked.js';
+import { findFor, readFor } from '../asking.js';
 import type { Audit } from '../audit.js';
 import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';

@@ -81,7 +81,6 @@ describe('what is not there', () => {
     ['OPTIONS', '/v1/topics', 204, 'GET, HEAD, OPTIONS'],
     ['GET', '/v1', 404, undefined],
     ['POST', '/v1/nothing', 404, undefined],
-    ['GET', '/events', 426, undefined],
     ['GET', '/metrics', 404, undefined],
   ])('%s %s is answered with %d', async (method, path, status, allow) => {
     const { port } = await openHttp();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Refusal } from '../../../src/gateway/admission.js';
 import { BUDGET_LIMITS, Budgets } from '../../../src/gateway/budget/budgets.js';
+import { Refusal } from '../../../src/gateway/refusal.js';
 import { decodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';
 import { openHttp, principal } from './support/open-http.js';

@@ -6,9 +6,11 @@ import type { Authenticator, Principal } from '../../../../src/auth/principal.js
 import { RateLimiter } from '../../../../src/auth/rate-limiter.js';
 import { Audit } from '../../../../src/gateway/audit.js';
 import { Budgets } from '../../../../src/gateway/budget/budgets.js';
+import { openHttpDoors } from '../../../../src/gateway/doors.js';
 import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
-import { createHttpApp, type HttpApp } from '../../../../src/gateway/http/http-app.js';
+import { BodyBudget } from '../../../../src/gateway/http/body.js';
 import type { HttpContext } from '../../../../src/gateway/http/http-context.js';
+import { Router } from '../../../../src/gateway/http/router.js';
 import { SignIns } from '../../../../src/gateway/sign-ins.js';
 import { TurnQueue } from '../../../../src/gateway/turn-queue.js';
 import { BusError } from '../../../../src/protocol/errors.js';
@@ -17,7 +19,12 @@ import { FakeEndpoint } from '../../support/fake-endpoint.js';
 /** The HTTP doors alone, in a plain server, over a fake endpoint. */
 export interface TestHttp {
   readonly endpoint: FakeEndpoint;
-  readonly app: HttpApp;
+  readonly app: {
+    /** Requests that are not answered to their end. */
+    readonly pending: number;
+    /** Takes no more; resolves when everything is answered. */
+    close(): Promise<void>;
+  };
   readonly server: Server;
   readonly url: string;
   readonly port: number;
@@ -37,7 +44,8 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
   const endpoint = new FakeEndpoint();
   const listeners: ((principal: Principal) => void)[] = [];
   const authenticator = principals === undefined ? openAccess() : tokens(principals, listeners);
-  const app = createHttpApp({
+  const closing = new AbortController();
+  const http: HttpContext = {
     endpoint,
     signIns: new SignIns(authenticator, new Audit(() => {}), 0),
     rates: new RateLimiter(),
@@ -56,19 +64,36 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
     addressOf: () => '127.0.0.1',
     enter: () => ({ leave: () => {} }),
     readiness: async () => [],
+    bodies: new BodyBudget(),
+    closing: closing.signal,
     ...context,
-  });
-  const server = createServer(app.listener);
+  };
+  const doors = openHttpDoors(http);
+  const router = new Router(
+    doors.flatMap((door) => door.routes ?? []),
+    http,
+  );
+  const server = createServer(router.listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    closing.abort();
+    await Promise.all([...doors.map((door) => door.close?.()), router.idle()]);
+  };
   closers.push(async () => {
-    app.cut();
-    await app.close();
+    await Promise.all(doors.map((door) => door.cut?.()));
+    await close();
     server.closeAllConnections();
     server.close();
   });
   const revoke = (principal: Principal): void => {
     for (const listener of listeners) listener(principal);
+  };
+  const app = {
+    close,
+    get pending() {
+      return router.pending;
+    },
   };
   return { endpoint, app, server, url: `http://127.0.0.1:${port}`, port, revoke };
 }

@@ -7,34 +7,31 @@ import {
   REFUSAL_TOLD_MS,
   REFUSALS_TOLD_MAX,
 } from '../protocol/limits.js';
-import { WIRE_PROTOCOL } from '../protocol/wire.js';
-import { frameText } from './websocket/frames.js';
+import type { Upgrade } from './door.js';
 
 /**
  * Tells a page why its upgrade is refused. Browsers keep the status of a refused upgrade from the page, so the upgrade is
- * taken, an `error` frame says why, and the socket is closed. Nothing that comes is looked at; few are told at once, and
- * each for a moment. For pages of origins that are allowed: others may learn nothing. One for a gateway; one thread.
+ * taken, a message of the door says why, and the socket is closed. Nothing that the page sends is looked at; few pages are
+ * told at once, and each for a moment. For pages of origins that are allowed: others may learn nothing. One for a gateway; one thread.
  */
 
 /** Beside the codes of RFC 6455 (7.4.2) and the status that others get: 429 is 4429. */
 const CLOSE_REFUSED = 4000;
 
-export class ToldRefusals {
+export class RefusedUpgrades {
   #open = 0;
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    // A client shows its token at once. To cut it for that might throw away what it was told.
-    maxPayload: AUTHENTICATE_FRAME_BYTES_MAX,
-    perMessageDeflate: false,
-    handleProtocols: (offered) => (offered.has(WIRE_PROTOCOL) ? WIRE_PROTOCOL : false),
-  });
+  readonly #servers: ReadonlyMap<Upgrade, WebSocketServer>;
 
-  /** False: it is not told, and to be answered over HTTP. */
+  constructor(upgrades: readonly Upgrade[]) {
+    this.#servers = new Map(upgrades.map((upgrade) => [upgrade, serverOf(upgrade)]));
+  }
+
+  /** False: the page is not told, and is to be answered over HTTP. */
   tell(
     request: IncomingMessage,
     stream: Duplex,
     head: Buffer,
+    upgrade: Upgrade,
     { status, error }: { readonly status: number; readonly error: ErrorData },
   ): boolean {
     const isPage = request.headers.origin !== undefined;
@@ -45,11 +42,22 @@ export class ToldRefusals {
       clearTimeout(cut);
       this.#open--;
     });
-    this.#sockets.handleUpgrade(request, stream, head, (socket) => {
+    this.#servers.get(upgrade)!.handleUpgrade(request, stream, head, (socket) => {
       socket.on('error', () => stream.destroy());
-      socket.send(frameText('error', error));
+      socket.send(upgrade.refusalText(error));
       socket.close(CLOSE_REFUSED + status, error.code);
     });
     return true;
   }
+}
+
+function serverOf({ subprotocol }: Upgrade): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // A client shows its token at once. To cut it for that might throw away what it was told.
+    maxPayload: AUTHENTICATE_FRAME_BYTES_MAX,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+  });
 }

@@ -4,16 +4,17 @@ import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
 import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
+import type { OpenDoor } from '../door.js';
 import { assertMayRead } from '../permissions.js';
 import { cloudEventText } from './cloud-events.js';
 import { EventStream, type TextOf } from './event-stream.js';
+import { refuseForNow } from './event-stream-frames.js';
 import { type Exchange, headerOf } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, filterOf } from './filter-parameters.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { negotiate } from './media-types.js';
 import { invalid, type Parameters } from './parameters.js';
 
-/** `GET /v1/events/stream`: opens the streams, keeps them alive, and ends them when their time has come. */
 const KNOWN = [
   'topic',
   'from',
@@ -26,27 +27,41 @@ const KNOWN = [
   'format',
 ];
 
-export class Streams {
-  readonly #context: RouteContext;
-  readonly #open = new Set<EventStream>();
+/** Subscriptions as Server-Sent Events. */
+export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
+  const streams = new Streams(context);
+  return {
+    routes: [
+      {
+        method: 'GET',
+        path: '/v1/events/stream',
+        handle: (exchange) => streams.open(exchange),
+        refuse: refuseForNow,
+        listing: { about: 'Server-Sent Events, as they happen', query: 'topic=*', isLink: true },
+      },
+    ],
+    close: () => streams.close(),
+    cut: async () => streams.cut(),
+  };
+};
+
+/** Opens the streams, keeps them alive, and ends them when their time has come. */
+class Streams {
+  readonly #context: HttpContext;
+  readonly #streams = new Set<EventStream>();
   readonly #heartbeat: NodeJS.Timeout;
 
-  constructor(context: RouteContext) {
+  constructor(context: HttpContext) {
     this.#context = context;
     const heartbeatMs = Math.min(context.settings.heartbeatMs, SSE_HEARTBEAT_MS);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     this.#heartbeat.unref();
     context.signIns.onRevoked((principal) => {
-      for (const stream of this.#open) if (stream.principal === principal) stream.end(revoked());
+      for (const stream of this.#streams) if (stream.principal === principal) stream.end(revoked());
     });
   }
 
-  /** Streams that are open. */
-  get size(): number {
-    return this.#open.size;
-  }
-
-  readonly stream = async (exchange: Exchange): Promise<void> => {
+  async open(exchange: Exchange): Promise<void> {
     const { request, response, parameters, principal, address, budget, rates } = exchange;
     const context = this.#context;
     negotiate(headerOf(request, 'accept'), ['text/event-stream']);
@@ -69,10 +84,10 @@ export class Streams {
     budget.subscribe(filter.topics.length);
     const place = context.enter(address);
     const stream = new EventStream(response, principal, textOf, context);
-    this.#open.add(stream);
+    this.#streams.add(stream);
     void stream.ended.then(() => {
       place.leave();
-      this.#open.delete(stream);
+      this.#streams.delete(stream);
     });
     await stream.open(context.endpoint, filter, options, budget.asker(context.endpoint.shards));
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
@@ -80,23 +95,23 @@ export class Streams {
     // What happened meanwhile told no stream.
     if (principal.isRevoked) stream.end(revoked());
     if (context.closing.aborted) stream.end(stopping());
-  };
+  }
 
   /** Ends every stream, and resolves when they are over. */
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
-    const streams = [...this.#open];
+    const streams = [...this.#streams];
     for (const stream of streams) stream.end(stopping());
     await Promise.all(streams.map(({ ended }) => ended));
   }
 
   /** What did not end. */
   cut(): void {
-    for (const stream of this.#open) stream.cut();
+    for (const stream of this.#streams) stream.cut();
   }
 
   #beat(): void {
-    for (const stream of this.#open) stream.beat();
+    for (const stream of this.#streams) stream.beat();
   }
 }
 

@@ -1,14 +1,38 @@
+import type { OpenDoor } from '../door.js';
 import { assertMayAdminister } from '../permissions.js';
 import { topicList } from '../topic-list.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
-import type { RouteContext } from './http-context.js';
+import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
 import { negotiate } from './media-types.js';
 
-/** `GET /v1/topics`, `/v1/subscribers`, `/v1/stats`. */
+/** What the bus knows of itself: its topics, its subscribers, its figures. */
+export const openListsDoor: OpenDoor<HttpContext> = (context) => ({
+  routes: [
+    {
+      method: 'GET',
+      path: '/v1/topics',
+      handle: (exchange) => listTopics(exchange, context),
+      listing: { about: 'topics, and how many events each has', isLink: true },
+    },
+    {
+      method: 'GET',
+      path: '/v1/subscribers',
+      handle: (exchange) => listSubscribers(exchange, context),
+      listing: { about: 'who would receive an event on a topic', query: 'topic=…' },
+    },
+    {
+      method: 'GET',
+      path: '/v1/stats',
+      handle: (exchange) => stats(exchange, context),
+      listing: { about: 'figures of the bus and its shards', isLink: true },
+    },
+  ],
+});
+
 const LISTS = [JSON_TYPE, NDJSON_TYPE] as const;
 
-export async function listTopics(exchange: Exchange, context: RouteContext): Promise<void> {
+async function listTopics(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request, parameters, principal, budget, rates } = exchange;
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['pattern']);
@@ -20,7 +44,7 @@ export async function listTopics(exchange: Exchange, context: RouteContext): Pro
   });
 }
 
-export async function listSubscribers(exchange: Exchange, context: RouteContext): Promise<void> {
+async function listSubscribers(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request, parameters, principal, budget, rates } = exchange;
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['topic']);
@@ -34,7 +58,7 @@ export async function listSubscribers(exchange: Exchange, context: RouteContext)
   });
 }
 
-export async function stats(exchange: Exchange, { endpoint }: RouteContext): Promise<void> {
+async function stats(exchange: Exchange, { endpoint }: HttpContext): Promise<void> {
   const { request, response, parameters, principal } = exchange;
   negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
   parameters.assertKnown([]);

@@ -1,0 +1,34 @@
+import type { Door, DoorContext, OpenDoor } from './door.js';
+import { openEventsDoor } from './http/events-door.js';
+import type { HttpContext } from './http/http-context.js';
+import { openListsDoor } from './http/lists-door.js';
+import { openProbesDoor } from './http/probes-door.js';
+import { openStartPage } from './http/start-page.js';
+import { openStreamsDoor } from './http/streams-door.js';
+import { openWebSocketDoor } from './websocket/websocket-door.js';
+
+/** The doors that speak HTTP alone. */
+const HTTP_DOORS: readonly OpenDoor<HttpContext>[] = [
+  openEventsDoor,
+  openStreamsDoor,
+  openListsDoor,
+  openProbesDoor,
+];
+
+/** Every door of a gateway. A new one is added here, and nowhere else. */
+const DOORS: readonly OpenDoor[] = [openWebSocketDoor, ...HTTP_DOORS];
+
+export function openDoors(context: DoorContext): readonly Door[] {
+  return opened(DOORS, context);
+}
+
+export function openHttpDoors(context: HttpContext): readonly Door[] {
+  return opened(HTTP_DOORS, context);
+}
+
+/** The start page lists what the other doors answer. */
+function opened<C extends HttpContext>(doors: readonly OpenDoor<C>[], context: C): readonly Door[] {
+  const all = doors.map((open) => open(context));
+  const routes = all.flatMap((door) => door.routes ?? []);
+  return [...all, openStartPage(routes, context.settings.basePath)];
+}

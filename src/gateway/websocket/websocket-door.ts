@@ -1,0 +1,101 @@
+import type { Principal } from '../../auth/principal.js';
+import { internalsOf } from '../../endpoint/internals.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../../endpoint/system-events.js';
+import { GATEWAY_GOODBYE_MS } from '../../protocol/limits.js';
+import { WIRE_PATH, WIRE_PROTOCOL } from '../../protocol/wire.js';
+import type { DoorContext, OpenDoor, UpgradedClient } from '../door.js';
+import { type Exchange, sendError } from '../http/exchange.js';
+import { Refusal } from '../refusal.js';
+import { within } from '../within.js';
+import { Connection, type ConnectionContext } from './connection.js';
+import { frameText } from './frames.js';
+import { SharedFrames } from './shared-frames.js';
+
+/** The WebSocket of `millrace.v1`: all that the bus offers, in frames of JSON. */
+export const openWebSocketDoor: OpenDoor = (context) => {
+  const connections = new Connections(context);
+  const { maxFrameBytes, compression } = context.settings;
+  return {
+    routes: [
+      {
+        method: 'GET',
+        path: WIRE_PATH,
+        handle: upgradeRequired,
+        isPublic: true,
+        listing: { about: `WebSocket, subprotocol <code>${WIRE_PROTOCOL}</code>` },
+      },
+    ],
+    upgrades: [
+      {
+        path: WIRE_PATH,
+        subprotocol: WIRE_PROTOCOL,
+        maxPayload: maxFrameBytes,
+        isCompressed: compression,
+        connect: (client) => connections.add(client),
+        refusalText: (error) => frameText('error', error),
+      },
+    ],
+    close: () => connections.close(),
+    cut: () => connections.cut(),
+  };
+};
+
+/** The connections that are open: makes them known to the bus, sees whether they live, and ends them. */
+class Connections {
+  readonly #context: ConnectionContext;
+  readonly #open = new Set<Connection>();
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(context: DoorContext) {
+    const frames = new SharedFrames();
+    context.turns.onEnd(() => frames.forget());
+    this.#context = { ...context, frames };
+    context.signIns.onRevoked((principal) => this.#revoke(principal));
+    this.#heartbeat = setInterval(() => {
+      for (const connection of this.#open) connection.beat();
+    }, context.settings.heartbeatMs);
+    this.#heartbeat.unref();
+  }
+
+  add(client: UpgradedClient): void {
+    const { endpoint, log } = this.#context;
+    const connection = new Connection(client, this.#context);
+    const { address, id, principal } = connection;
+    this.#open.add(connection);
+    log('info', 'connection opened', { connection: id, address, principal: principal?.name });
+    const internals = internalsOf(endpoint);
+    const about = { connection: id, address };
+    internals?.countConnections(1);
+    internals?.publishSystem(SYSTEM_TOPICS.opened, SYSTEM_TYPES.opened, about);
+    void connection.ended.finally(() => {
+      internals?.countConnections(-1);
+      internals?.publishSystem(SYSTEM_TOPICS.closed, SYSTEM_TYPES.closed, about);
+      this.#open.delete(connection);
+    });
+  }
+
+  /** Answers what is in flight, and says goodbye to everybody. */
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await Promise.allSettled([...this.#open].map((connection) => connection.close()));
+  }
+
+  /** Leaves clients the time to say goodbye as well. */
+  async cut(): Promise<void> {
+    const ended = Promise.allSettled([...this.#open].map((connection) => connection.ended));
+    await within(GATEWAY_GOODBYE_MS, ended);
+    for (const connection of this.#open) connection.terminate();
+    await ended;
+  }
+
+  #revoke(principal: Principal): void {
+    for (const connection of this.#open) {
+      if (connection.principal === principal) connection.revoke();
+    }
+  }
+}
+
+async function upgradeRequired({ response }: Exchange): Promise<void> {
+  const message = `${WIRE_PATH} is a WebSocket; this request is no upgrade`;
+  sendError(response, new Refusal(426, 'MESSAGE_INVALID', message), { upgrade: 'websocket' });
+}
