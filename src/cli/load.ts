@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { openBus } from '../index.js';
 import type { ServerSettings } from './config.js';
 import { CommandFailure } from './failure.js';
-import { ServerClient } from './server-client.js';
+import { Session } from './session.js';
 
 /**
  * The load behind `millrace bench`: one publisher, some subscribers, all in this process, so that
@@ -216,8 +216,8 @@ export async function openEmbeddedTarget(dir?: string): Promise<LoadTarget> {
 
 /** One connection for the publisher and one for each subscriber. */
 export async function openServerTarget(settings: ServerSettings): Promise<LoadTarget> {
-  const publisher = await ServerClient.connect(settings);
-  const clients = [publisher];
+  const publisher = await Session.open(settings);
+  const sessions = [publisher];
   let lose: (error: unknown) => void = () => {};
   const lost = new Promise<never>((_, reject) => {
     lose = reject;
@@ -232,18 +232,18 @@ export async function openServerTarget(settings: ServerSettings): Promise<LoadTa
         ...(persist ? { durability } : { persist }),
       }),
     subscribe: async (pattern, onPayload) => {
-      const client = await ServerClient.connect(settings);
-      clients.push(client);
-      client.lost.catch(lose);
-      client.onFrame((frame) => {
+      const session = await Session.open(settings);
+      sessions.push(session);
+      session.lost.catch(lose);
+      session.onFrame((frame) => {
         if (frame.type === 'events') {
           for (const { payload } of frame.payload.events) onPayload(payload as LoadPayload);
         } else if (frame.type === 'ended') lose(new CommandFailure(frame.payload.message));
       });
-      await client.request('subscribe', { subscription: 'bench', filter: pattern });
+      await session.request('subscribe', { subscription: 'bench', filter: pattern });
     },
     close: async () => {
-      await Promise.all(clients.map((client) => client.close()));
+      for (const session of sessions) session.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX, KIB } from '../protocol/limits.js';
 import type { RequestPayload } from '../protocol/wire.js';
-import type { ServerClient } from './server-client.js';
+import type { Session } from './session.js';
 
 /**
  * Publishes many events over one connection: several in a frame, and a bounded number of frames on
@@ -37,7 +37,7 @@ const ENVELOPE_BYTES = 1 * KIB;
 export class PublishStream {
   acked = 0;
   duplicates = 0;
-  readonly #client: ServerClient;
+  readonly #session: Session;
   readonly #options: PublishStreamOptions;
   /** An event's text up to its payload's. */
   readonly #head: string;
@@ -53,8 +53,8 @@ export class PublishStream {
   /** Of the first frame, in the order of sending, that failed. */
   #failed: (Span & { readonly error: unknown }) | undefined;
 
-  constructor(client: ServerClient, fields: EventFields, options: PublishStreamOptions) {
-    this.#client = client;
+  constructor(session: Session, fields: EventFields, options: PublishStreamOptions) {
+    this.#session = session;
     this.#options = options;
     this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
     const { durability, persist } = options;
@@ -118,7 +118,7 @@ export class PublishStream {
   /** Never rejects: a failure is kept for the next call of the owner. */
   async #publish(payload: string, span: Span): Promise<void> {
     try {
-      const { acks } = await this.#client.requestText('publish', payload);
+      const { acks } = await this.#session.requestText('publish', payload);
       this.acked += acks.length;
       for (const ack of acks) if (ack.duplicate) this.duplicates++;
       this.#options.onAcks?.(acks);
@@ -133,7 +133,7 @@ export class PublishStream {
   }
 
   #checkSize(payload: string): void {
-    const { payloadBytes } = this.#client.welcome.limits;
+    const { payloadBytes } = this.#session.welcome.limits;
     const bytes = Buffer.byteLength(payload);
     if (bytes <= payloadBytes) return;
     const message = `payload ${this.#added + 1} has ${bytes} bytes; ${payloadBytes} is the limit`;
@@ -144,7 +144,7 @@ export class PublishStream {
    * One event larger than this goes alone; it fits into a frame because its payload was checked.
    */
   #batchBytesMax(): number {
-    const { frameBytes } = this.#client.welcome.limits;
+    const { frameBytes } = this.#session.welcome.limits;
     return Math.min(EVENTS_FRAME_BYTES_MAX, frameBytes - ENVELOPE_BYTES);
   }
 

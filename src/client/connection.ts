@@ -17,8 +17,8 @@ import { TokenRenewal } from './token-renewal.js';
 
 export interface ConnectionListener {
   onReady(welcome: Welcome): void;
-  /** Anything but the welcome and what belongs to the beginning. `length`: of the frame, in characters. */
-  onFrame(frame: ServerFrame, length: number): void;
+  /** Gets every frame but the welcome and the answer to the token, with the text that it came as. */
+  onFrame(frame: ServerFrame, text: string): void;
   onEnd(error: BusError): void;
 }
 
@@ -42,6 +42,7 @@ export class Connection implements SocketListener {
   #heardAt = 0;
   #askedAt: number | undefined;
   #probeMs: number;
+  #isPaused = false;
   readonly #renewal = new TokenRenewal(() => void this.#renew());
 
   constructor(openSocket: OpenSocket, options: ParsedConnectOptions, listener: ConnectionListener) {
@@ -66,6 +67,19 @@ export class Connection implements SocketListener {
     if (!this.#isReady || this.#isOver) return;
     this.#probeMs = Math.min(CLIENT_PROBE_MS, this.#options.heartbeatMs / 2);
     this.#ask();
+  }
+
+  /** Reads no further, where the platform can. A silence that this side asked for ends nothing. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket?.pause?.();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.onSign();
+    this.#socket?.resume?.();
   }
 
   /** Ends it without a word to its listener. */
@@ -114,7 +128,7 @@ export class Connection implements SocketListener {
     }
     try {
       const frame = parseServerFrame(text);
-      if (frame !== undefined) this.#take(frame, text.length);
+      if (frame !== undefined) this.#take(frame, text);
     } catch (error) {
       this.cut(error instanceof BusError ? error : invalid(messageOf(error), error));
     }
@@ -129,12 +143,14 @@ export class Connection implements SocketListener {
     this.#askedAt = undefined;
   }
 
-  onClose(code: number, reason: string, refusal?: BusError): void {
+  onClose(code: number, reason: string, cause?: Error): void {
     if (this.#isOver) return;
     this.#leave(CLOSE_NORMAL, '');
     const said = reason === '' ? '' : `, ${quote(reason)}`;
+    const what = `was closed with code ${code}${said}`;
+    const isRefusal = cause instanceof BusError;
     this.#listener.onEnd(
-      refusal ?? this.#failure(`was closed with code ${code}${said}`, { closeCode: code }),
+      isRefusal ? cause : this.#failure(what, { closeCode: code, closeReason: reason }, cause),
     );
   }
 
@@ -155,13 +171,13 @@ export class Connection implements SocketListener {
     }
   }
 
-  #take(frame: ServerFrame, length: number): void {
+  #take(frame: ServerFrame, text: string): void {
     // Of nothing that was asked: what this connection was let in with holds no longer.
     const isUnasked = frame.type === 'error' && frame.requestId === undefined;
     if (isUnasked && frame.payload.code === 'UNAUTHENTICATED') throw serverError(frame.payload);
     if (frame.type === 'welcome') this.#onWelcome(frame.payload);
     else if (frame.requestId === AUTHENTICATE_ID) this.#onAuthenticated(frame);
-    else if (this.#isReady) this.#listener.onFrame(frame, length);
+    else if (this.#isReady) this.#listener.onFrame(frame, text);
     else if (frame.type === 'error') throw serverError(frame.payload);
   }
 
@@ -205,6 +221,7 @@ export class Connection implements SocketListener {
   #onQuiet(): void {
     const { heartbeatMs } = this.#options;
     const now = performance.now();
+    if (this.#isPaused) this.onSign();
     if (this.#askedAt !== undefined) {
       const left = this.#askedAt + this.#probeMs - now;
       if (left > 0) this.#watch(left);

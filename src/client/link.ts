@@ -103,8 +103,8 @@ export class Link {
   #try(): void {
     const connection: Connection = new Connection(this.#openSocket, this.#options, {
       onReady: (welcome) => this.#onReady(welcome),
-      onFrame: (frame, length) => {
-        if (this.#connection === connection) this.#listener.onFrame(frame, length);
+      onFrame: (frame, text) => {
+        if (this.#connection === connection) this.#listener.onFrame(frame, text.length);
       },
       onEnd: (error) => {
         if (this.#connection === connection) this.#onEnd(error);

@@ -18,7 +18,7 @@ export const openSocket: OpenSocket = (options, listener) => new NodeSocket(opti
 class NodeSocket implements Socket {
   readonly #socket: WebSocket;
   #listener: SocketListener | undefined;
-  #refusal: BusError | undefined;
+  #cause: Error | undefined;
 
   constructor({ url, protocol, maxFrameBytes }: SocketOptions, listener: SocketListener) {
     this.#listener = listener;
@@ -27,7 +27,6 @@ class NodeSocket implements Socket {
       perMessageDeflate: false,
     });
     this.#socket = socket;
-    let reason = '';
     socket.on('open', () => this.#listener?.onOpen());
     socket.on('message', (data, isBinary) => {
       if (isBinary) this.#listener?.onBinary();
@@ -35,16 +34,18 @@ class NodeSocket implements Socket {
     });
     socket.on('ping', () => this.#listener?.onSign());
     socket.on('error', (error) => {
-      reason = error.message;
+      this.#cause ??= error;
     });
     socket.on('unexpected-response', (request, response) => {
       void readRefusal(response.statusCode ?? 0, response).then((refusal) => {
-        this.#refusal = refusal;
+        this.#cause = refusal;
         request.destroy();
         this.#end(CLOSE_ABNORMAL, refusal.message);
       });
     });
-    socket.on('close', (code, said) => this.#end(code, said.toString() || reason));
+    socket.on('close', (code, said) => {
+      this.#end(code, said.toString() || (this.#cause?.message ?? ''));
+    });
   }
 
   send(text: string): void {
@@ -58,14 +59,24 @@ class NodeSocket implements Socket {
       return;
     }
     const timer = setTimeout(() => this.#socket.terminate(), GOODBYE_MS);
+    // The server's goodbye is behind what has not been read.
+    this.#socket.resume();
     this.#socket.once('close', () => clearTimeout(timer));
     this.#socket.close(code, reason);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   #end(code: number, reason: string): void {
     const listener = this.#listener;
     this.#listener = undefined;
-    listener?.onClose(code, reason, this.#refusal);
+    listener?.onClose(code, reason, this.#cause);
   }
 }
 

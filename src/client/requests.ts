@@ -1,6 +1,6 @@
 import { BusError } from '../protocol/errors.js';
 import { CLIENT_REQUESTS_MAX } from '../protocol/limits.js';
-import type { AnsweredType, ServerFrame, ServerPayloads } from '../protocol/wire.js';
+import type { AnsweredType, Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
 import { invalid, serverError } from './server-frame.js';
 
@@ -19,8 +19,9 @@ interface Request {
   readonly isBound: boolean;
   /** Over the connection that there is now. */
   isSent: boolean;
-  /** Of a list that comes in several frames: what has come so far. */
-  readonly parts: ServerPayloads['result'][];
+  /** Of a list that comes in several frames: what has come so far, unless `onPart` takes each as it comes. */
+  readonly parts: Result[];
+  readonly onPart: ((part: Result) => void) | undefined;
   resolve(answer: ServerPayloads[keyof ServerPayloads]): void;
   reject(error: BusError): void;
 }
@@ -57,15 +58,17 @@ export class Requests {
 
   /**
    * Told at once, in the turn in which the answer comes, for frames behind it may depend on it. If the connection ends
-   * first, `onRefused` gets `CONNECTION_FAILED`.
+   * first, `onRefused` gets `CONNECTION_FAILED`. With `onPart` the frames of a list are not joined: it gets each of
+   * them, and after the last `onAnswer` gets that one again.
    */
   tell<T extends AnsweredType>(
     type: T,
     payload: string,
     onAnswer: (answer: Answer<T>) => void,
     onRefused: (error: BusError) => void,
+    onPart?: (part: Result) => void,
   ): void {
-    const request = this.#add(type, payload, true, onAnswer, onRefused);
+    const request = this.#add(type, payload, true, onAnswer, onRefused, onPart);
     request.isSent = this.#sender.send(request.frame);
     if (!request.isSent) request.reject(lost());
   }
@@ -119,6 +122,7 @@ export class Requests {
     isBound: boolean,
     resolve: (answer: Answer<T>) => void,
     reject: (error: BusError) => void,
+    onPart?: (part: Result) => void,
   ): Request {
     const id = this.nextId();
     const settle = (): void => {
@@ -131,6 +135,7 @@ export class Requests {
       isBound,
       isSent: false,
       parts: [],
+      onPart,
       resolve: (answer) => {
         settle();
         resolve(answer as Answer<T>);
@@ -144,10 +149,11 @@ export class Requests {
     return request;
   }
 
-  #takePart(request: Request, part: ServerPayloads['result']): void {
-    request.parts.push(part);
+  #takePart(request: Request, part: Result): void {
+    if (request.onPart === undefined) request.parts.push(part);
+    else request.onPart(part);
     if (part.more === true) return;
-    request.resolve(request.parts.length === 1 ? part : joined(request.parts));
+    request.resolve(request.parts.length > 1 ? joined(request.parts) : part);
   }
 
   #limit(request: Request): void {
@@ -167,7 +173,7 @@ export class Requests {
   }
 }
 
-function joined(parts: readonly ServerPayloads['result'][]): ServerPayloads['result'] {
+function joined(parts: readonly Result[]): Result {
   const { cursor } = parts[parts.length - 1]!;
   return {
     ...(cursor === undefined ? {} : { cursor }),

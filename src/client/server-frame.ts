@@ -74,11 +74,12 @@ export function invalid(message: string, cause?: unknown): BusError {
 }
 
 function resultFault(payload: Fields): string | undefined {
-  const { events, topics, subscribers, stats } = payload;
+  const { events, topics, subscribers, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
   const list = topics ?? subscribers;
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
-  return isObject(stats) ? undefined : 'events, topics, subscribers or stats';
+  const one = others.stats ?? others.backup ?? others.pruned;
+  return isObject(one) ? undefined : 'events, topics, subscribers, stats, backup or pruned';
 }
 
 function limitsFault(limits: unknown): string | undefined {

@@ -1,5 +1,3 @@
-import type { BusError } from '../protocol/errors.js';
-
 /**
  * What the client needs of a WebSocket, small enough for the browser's and for the package `ws`. Both
  * forms of it are chosen by the package's `imports` (`#socket`), so a browser's bundle never sees
@@ -10,6 +8,9 @@ export interface Socket {
   send(text: string): void;
   /** Says goodbye, with a code from 3000 to 4999 or 1000. `onClose` is not called any more. */
   close(code: number, reason: string): void;
+  /** Reads no further until `resume()`. Absent where the platform cannot: a browser reads on. */
+  pause?(): void;
+  resume?(): void;
 }
 
 export interface SocketListener {
@@ -18,8 +19,11 @@ export interface SocketListener {
   onBinary(): void;
   /** The other side lives, though it has sent no message. */
   onSign(): void;
-  /** Once, unless `close` was called before. `refusal`: why the server did not take the connection. */
-  onClose(code: number, reason: string, refusal?: BusError): void;
+  /**
+   * Once, unless `close` was called before. `cause`: a `BusError` if the server refused the connection, else the
+   * platform's own error, if it gave one.
+   */
+  onClose(code: number, reason: string, cause?: Error): void;
 }
 
 export interface SocketOptions {

@@ -326,6 +326,10 @@ export const CLIENT_PUBLISH_FRAME_EVENTS = 1024;
 export const CLIENT_REQUESTS_MAX = 256;
 /** A frame from the server that is longer ends the connection. */
 export const CLIENT_FRAME_BYTES_MAX = 16 * MIB;
+/** The same for the command line, which goes on with whatever frames a server is configured for. */
+export const COMMAND_FRAME_BYTES_MAX = 100 * MIB;
+/** Frames of a long list that wait for a command before it reads no further. */
+export const COMMAND_FRAMES_AHEAD_MAX = 4;
 export const CLIENT_CONNECT_TIMEOUT_MS = 10_000;
 export const CLIENT_REQUEST_TIMEOUT_MS = 30_000;
 /** Silence after which a client asks whether the server is there, and half of which it waits for the answer. */

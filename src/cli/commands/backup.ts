@@ -5,7 +5,7 @@ import { addServerOptions, applyConfig, type ServerSettings } from '../config.js
 import { tell } from '../failure.js';
 import { openDirectory } from '../open-directory.js';
 import { writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { formatBytes, formatNumber } from '../table.js';
 
 /** `millrace backup`: copies a directory of events, through the server that has it open, or itself. */
@@ -38,12 +38,12 @@ export function addBackupCommand(program: Command): void {
 }
 
 async function askServer(to: string, options: BackupCommandOptions): Promise<BackupResult> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const answer = await client.requestWithoutTimeout('backup', { dir: resolve(to) });
+    const answer = await session.requestWithoutTimeout('backup', { dir: resolve(to) });
     return answer.backup as BackupResult;
   } finally {
-    await client.close();
+    session.close();
   }
 }
 

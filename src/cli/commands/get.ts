@@ -3,7 +3,7 @@ import type { RequestPayload } from '../../protocol/wire.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { CommandFailure } from '../failure.js';
 import { eventFormat, writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 
 /** `millrace get`: prints one stored event. */
 
@@ -28,15 +28,15 @@ export function addGetCommand(program: Command): void {
 }
 
 async function get(topic: string, id: string, options: GetOptions): Promise<void> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
     const request: RequestPayload<'get'> = { topic, id };
     if (options.source !== undefined) request.source = options.source;
-    const { events = [] } = await client.request('get', request);
+    const { events = [] } = await session.request('get', request);
     const [event] = events;
     if (event === undefined) throw new CommandFailure(`there is no event ${id} on ${topic}`);
     writeLine(eventFormat(options.json === true)(event));
   } finally {
-    await client.close();
+    session.close();
   }
 }

@@ -4,7 +4,7 @@ import { addServerOptions, applyConfig, type ServerSettings } from '../config.js
 import { tell, usageFailure } from '../failure.js';
 import { openDirectory } from '../open-directory.js';
 import { writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { formatBytes, formatNumber } from '../table.js';
 import { integerFrom, parseTime } from '../values.js';
 
@@ -71,12 +71,12 @@ function pruneOptions({ pattern, before, maxEvents, maxBytes }: PruneCommandOpti
 }
 
 async function askServer(wanted: Wanted, options: PruneCommandOptions): Promise<PruneResult> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const { pruned } = await client.requestWithoutTimeout('prune', wanted);
+    const { pruned } = await session.requestWithoutTimeout('prune', wanted);
     return pruned ?? { events: 0, bytes: 0 };
   } finally {
-    await client.close();
+    session.close();
   }
 }
 

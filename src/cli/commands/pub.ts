@@ -6,7 +6,7 @@ import { lineFailure, tell, usageFailure } from '../failure.js';
 import { inputLines, LINE_LENGTH_MAX } from '../input-lines.js';
 import { writeLine } from '../output.js';
 import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { type Attributes, collectAttribute, integerFrom, parseRate } from '../values.js';
 
 /**
@@ -92,9 +92,9 @@ async function publish(
   const fields = eventFields(topic, options);
   const isText = options.text === true;
   const payload = isInput || body === undefined ? 'null' : bodyText(body, isText);
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const stream = new PublishStream(client, fields, {
+    const stream = new PublishStream(session, fields, {
       ...streamOptions(options),
       onAcks: (acks) => printAcks(acks, options.json === true, isOne),
     });
@@ -103,7 +103,7 @@ async function publish(
     await stream.end();
     if (!isOne) tell(summary(stream));
   } finally {
-    await client.close();
+    session.close();
   }
 }
 

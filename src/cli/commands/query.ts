@@ -3,7 +3,7 @@ import type { RequestPayload } from '../../protocol/wire.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { addFilterOptions, type FilterOptions, filterFields } from '../filter-options.js';
 import { eventFormat, outputDrained, writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { integerFrom, parseTime } from '../values.js';
 
 /** `millrace query`: prints stored events that match. */
@@ -43,14 +43,14 @@ export function addQueryCommand(program: Command): void {
 }
 
 async function query(patterns: string[], options: QueryOptions): Promise<void> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
     const format = eventFormat(options.json === true);
-    for await (const event of client.query(request(patterns, options))) {
+    for await (const event of session.query(request(patterns, options))) {
       if (!writeLine(format(event))) await outputDrained();
     }
   } finally {
-    await client.close();
+    session.close();
   }
 }
 

@@ -3,7 +3,7 @@ import type { BusStats, ShardStats } from '../../protocol/bus-api.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
 import { readableBound } from '../percentiles.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 
 /** `millrace stats`: a server's counters, in all and by shard. */
@@ -25,13 +25,13 @@ export function addStatsCommand(program: Command): void {
 }
 
 async function printStats(options: StatsOptions): Promise<void> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const stats = await client.stats();
+    const stats = await session.stats();
     if (options.json === true) writeLine(JSON.stringify(stats));
     else for (const line of statsLines(stats)) writeLine(line);
   } finally {
-    await client.close();
+    session.close();
   }
 }
 

@@ -5,7 +5,7 @@ import { addServerOptions, applyConfig, type ServerSettings } from '../config.js
 import { CommandFailure, tell } from '../failure.js';
 import { addFilterOptions, type FilterOptions, filterFields, repeated } from '../filter-options.js';
 import { type EventFormat, eventFormat, outputDrained, writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { ShutdownSignal } from '../shutdown.js';
 import { type From, integerFrom, parseFrom } from '../values.js';
 
@@ -45,18 +45,18 @@ export function addSubCommand(program: Command): void {
 
 async function subscribe(patterns: string[], options: SubOptions): Promise<void> {
   const signal = new ShutdownSignal();
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const printer = new EventPrinter(client, eventFormat(options.json === true), options.count);
-    await client.request('subscribe', request(patterns, options));
+    const printer = new EventPrinter(session, eventFormat(options.json === true), options.count);
+    await session.request('subscribe', request(patterns, options));
     try {
-      await Promise.race([printer.done, client.lost, signal.received]);
+      await Promise.race([printer.done, session.lost, signal.received]);
     } finally {
       printer.stop();
       if (printer.cursor !== '') tell(`to go on from here: --from after:${printer.cursor}`);
     }
   } finally {
-    await client.close();
+    session.close();
     signal.dispose();
   }
 }
@@ -79,15 +79,15 @@ class EventPrinter {
   readonly done: Promise<void>;
   /** After the last frame whose events are all printed. */
   cursor = '';
-  readonly #client: ServerClient;
+  readonly #session: Session;
   readonly #format: EventFormat;
   #left: number;
   #isStopped = false;
   #resolve: () => void = () => {};
   #reject: (error: Error) => void = () => {};
 
-  constructor(client: ServerClient, format: EventFormat, count = Number.POSITIVE_INFINITY) {
-    this.#client = client;
+  constructor(session: Session, format: EventFormat, count = Number.POSITIVE_INFINITY) {
+    this.#session = session;
     this.#format = format;
     this.#left = count;
     this.done = new Promise((resolve, reject) => {
@@ -95,7 +95,7 @@ class EventPrinter {
       this.#reject = reject;
     });
     this.done.catch(() => {});
-    client.onFrame((frame) => this.#onFrame(frame));
+    session.onFrame((frame) => this.#onFrame(frame));
   }
 
   stop(): void {
@@ -138,8 +138,8 @@ class EventPrinter {
   }
 
   async #waitForOutput(): Promise<void> {
-    this.#client.pause();
+    this.#session.pause();
     await outputDrained();
-    this.#client.resume();
+    this.#session.resume();
   }
 }

@@ -5,7 +5,7 @@ import { addServerOptions, applyConfig, type ServerSettings } from '../config.js
 import { styled, writeLine } from '../output.js';
 import { countedSince, readableBound } from '../percentiles.js';
 import { Screen } from '../screen.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { ShutdownSignal } from '../shutdown.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 import { integerFrom, parseTimeout } from '../values.js';
@@ -44,35 +44,35 @@ export function addTopCommand(program: Command): void {
 
 async function top(options: TopOptions): Promise<void> {
   const signal = new ShutdownSignal();
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   const isLive = process.stdout.isTTY && options.json !== true;
   const screen = isLive ? new Screen() : undefined;
   const over = new AbortController();
   const ended = Promise.race([
     signal.received,
-    client.lost,
+    session.lost,
     screen?.quit ?? new Promise<void>(() => {}),
   ]).finally(() => over.abort());
   ended.catch(() => {});
   try {
-    await watch(client, options, screen, over.signal);
+    await watch(session, options, screen, over.signal);
     if (over.signal.aborted) await ended;
   } finally {
     screen?.close();
-    await client.close();
+    session.close();
     signal.dispose();
   }
 }
 
 async function watch(
-  client: ServerClient,
+  session: Session,
   { interval, count = Number.POSITIVE_INFINITY, json, server }: TopOptions,
   screen: Screen | undefined,
   over: AbortSignal,
 ): Promise<void> {
   let before: BusStats | undefined;
   for (let looks = 0; looks < count && !over.aborted; looks++) {
-    const [stats, slow] = await Promise.all([client.stats(), slowSubscribers(client)]);
+    const [stats, slow] = await Promise.all([session.stats(), slowSubscribers(session)]);
     const rates = ratesBetween(before, stats);
     const look: Look = { stats, before, rates, slow };
     before = stats;
@@ -84,8 +84,8 @@ async function watch(
 }
 
 /** Those that are behind or have lost something; who keeps up is of no interest here. */
-async function slowSubscribers(client: ServerClient): Promise<SubscriberInfo[]> {
-  const subscribers = await client.slowestSubscribers();
+async function slowSubscribers(session: Session): Promise<SubscriberInfo[]> {
+  const subscribers = await session.slowestSubscribers();
   return subscribers.filter(({ lag, dropped }) => lag > 0 || dropped > 0);
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { writeLine } from '../output.js';
-import { ServerClient } from '../server-client.js';
+import { Session } from '../session.js';
 import { tableLines } from '../table.js';
 
 /** `millrace topics`: which topics a server has events of, and how many. */
@@ -24,9 +24,9 @@ export function addTopicsCommand(program: Command): void {
 }
 
 async function printTopics(pattern: string | undefined, options: TopicsOptions): Promise<void> {
-  const client = await ServerClient.connect(options);
+  const session = await Session.open(options);
   try {
-    const topics = await client.topics(pattern);
+    const topics = await session.topics(pattern);
     topics.sort((a, b) => (a.name < b.name ? -1 : 1));
     if (options.json === true) {
       for (const topic of topics) writeLine(JSON.stringify(topic));
@@ -38,6 +38,6 @@ async function printTopics(pattern: string | undefined, options: TopicsOptions):
     const header = ['topic', 'events', 'shard', 'first', 'last', 'last at'];
     for (const line of tableLines(header, rows)) writeLine(line);
   } finally {
-    await client.close();
+    session.close();
   }
 }

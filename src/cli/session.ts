@@ -1,0 +1,232 @@
+import { Connection } from '../client/connection.js';
+import { openSocket } from '../client/node-socket.js';
+import { parseConnectOptions } from '../client/options.js';
+import { Requests } from '../client/requests.js';
+import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js';
+import type { BusError } from '../protocol/errors.js';
+import type { Event } from '../protocol/event.js';
+import { noteReceivedTexts } from '../protocol/frame-payloads.js';
+import { COMMAND_FRAME_BYTES_MAX, COMMAND_FRAMES_AHEAD_MAX } from '../protocol/limits.js';
+import type {
+  AnsweredType,
+  RequestPayload,
+  Result,
+  ServerFrame,
+  Welcome,
+} from '../protocol/wire.js';
+import type { AnswerPayload } from '../protocol/wire-answers.js';
+import type { ServerSettings } from './config.js';
+import { CommandFailure } from './failure.js';
+import { FrameQueue } from './frame-queue.js';
+
+/**
+ * A command's session with a running server, over one connection of the client. A command that loses
+ * its server has failed and says how to go on, so a session does not connect again, and everything
+ * that it asks for belongs to its connection.
+ */
+export class Session {
+  /** Rejects when the connection ends without `close()`. */
+  readonly lost: Promise<never>;
+  readonly #settings: ServerSettings;
+  readonly #connection: Connection;
+  readonly #requests: Requests;
+  #welcome: Welcome | undefined;
+  #failure: Error | undefined;
+  #lose: (error: Error) => void = () => {};
+  #onFrame: (frame: ServerFrame) => void = () => {};
+
+  /** @throws CommandFailure or BusError if no server answers there, or it refuses */
+  static async open(settings: ServerSettings): Promise<Session> {
+    if (settings.token === '') throw new CommandFailure('the token is empty (UNAUTHENTICATED)');
+    let onReady: () => void = () => {};
+    const ready = new Promise<void>((resolve) => {
+      onReady = resolve;
+    });
+    const session = new Session(settings, () => onReady());
+    await Promise.race([ready, session.lost]);
+    return session;
+  }
+
+  private constructor(settings: ServerSettings, onReady: () => void) {
+    this.#settings = settings;
+    this.lost = new Promise((_, reject) => {
+      this.#lose = reject;
+    });
+    // Not every command waits for this.
+    this.lost.catch(() => {});
+    const { server, token, timeout } = settings;
+    const options = parseConnectOptions(server, {
+      ...(token === undefined ? {} : { getToken: () => token }),
+      connectTimeoutMs: timeout,
+      maxFrameBytes: COMMAND_FRAME_BYTES_MAX,
+    });
+    this.#connection = new Connection(openSocket, options, {
+      onReady: (welcome) => {
+        this.#welcome = welcome;
+        onReady();
+      },
+      onFrame: (frame, text) => this.#take(frame, text),
+      onEnd: (error) => this.#end(failureOf(error, settings)),
+    });
+    this.#requests = new Requests(this.#connection, timeout);
+  }
+
+  get welcome(): Welcome {
+    if (this.#welcome === undefined) throw new Error('the server has not said welcome');
+    return this.#welcome;
+  }
+
+  /** Gets the frames that answer no request: events, and news of their subscriptions. */
+  onFrame(listener: (frame: ServerFrame) => void): void {
+    this.#onFrame = listener;
+  }
+
+  request<T extends AnsweredType>(type: T, payload: RequestPayload<T>): Promise<AnswerPayload<T>> {
+    return this.requestText(type, JSON.stringify(payload));
+  }
+
+  /** Waits for the answer as long as it takes; the loss of the connection still ends it. */
+  requestWithoutTimeout<T extends AnsweredType>(
+    type: T,
+    payload: RequestPayload<T>,
+  ): Promise<AnswerPayload<T>> {
+    return this.#tell(type, JSON.stringify(payload));
+  }
+
+  /** As `request`, with a payload that is JSON text already. */
+  requestText<T extends AnsweredType>(type: T, payload: string): Promise<AnswerPayload<T>> {
+    const { timeout } = this.#settings;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(silent(this.#settings)), timeout);
+      this.#tell(type, payload)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    });
+  }
+
+  /**
+   * The events of a query, however many frames they come in; the socket is read no faster than they
+   * are taken.
+   */
+  async *query(query: RequestPayload<'query'>): AsyncGenerator<Event, void, undefined> {
+    for await (const { events } of this.#results('query', query)) yield* events ?? [];
+  }
+
+  async topics(pattern?: string): Promise<TopicInfo[]> {
+    const topics: TopicInfo[] = [];
+    const request = pattern === undefined ? {} : { pattern };
+    for await (const result of this.#results('topics', request)) {
+      topics.push(...((result.topics ?? []) as readonly TopicInfo[]));
+    }
+    return topics;
+  }
+
+  /** The subscriptions that are furthest behind, the worst first. */
+  async slowestSubscribers(): Promise<SubscriberInfo[]> {
+    const subscribers: SubscriberInfo[] = [];
+    for await (const result of this.#results('subscribers', {})) {
+      subscribers.push(...((result.subscribers ?? []) as readonly SubscriberInfo[]));
+    }
+    return subscribers;
+  }
+
+  async stats(): Promise<BusStats> {
+    return (await this.request('stats', {})).stats as BusStats;
+  }
+
+  pause(): void {
+    this.#connection.pause();
+  }
+
+  resume(): void {
+    this.#connection.resume();
+  }
+
+  close(): void {
+    this.#connection.close();
+    this.#failure ??= new CommandFailure(`the connection to ${this.#settings.server} is closed`);
+    this.#requests.lost();
+  }
+
+  #tell<T extends AnsweredType>(
+    type: T,
+    payload: string,
+    onPart?: (part: Result) => void,
+  ): Promise<AnswerPayload<T>> {
+    return new Promise((resolve, reject) => {
+      const onRefused = (error: BusError) => reject(this.#failure ?? error);
+      this.#requests.tell(type, payload, resolve, onRefused, onPart);
+    });
+  }
+
+  /** The frames of one answer, read no faster than they are taken. */
+  async *#results<T extends 'query' | 'topics' | 'subscribers'>(
+    type: T,
+    payload: RequestPayload<T>,
+  ): AsyncGenerator<Result, void, undefined> {
+    const frames = new FrameQueue();
+    let isLeft = false;
+    this.#tell(type, JSON.stringify(payload), (part) => {
+      if (isLeft) return;
+      frames.push(part);
+      if (frames.length > COMMAND_FRAMES_AHEAD_MAX) this.pause();
+    }).catch((error: Error) => frames.fail(error));
+    try {
+      for (let hasMore = true; hasMore; ) {
+        const frame = await frames.next(this.#settings.timeout, () => silent(this.#settings));
+        if (frames.length < COMMAND_FRAMES_AHEAD_MAX) this.resume();
+        yield frame;
+        hasMore = frame.more === true;
+      }
+    } finally {
+      isLeft = true;
+      this.resume();
+    }
+  }
+
+  #take(frame: ServerFrame, text: string): void {
+    noteReceivedTexts(frame, text);
+    if (!this.#requests.take(frame)) this.#onFrame(frame);
+  }
+
+  #end(failure: Error): void {
+    this.#failure = failure;
+    this.#requests.lost();
+    this.#lose(failure);
+  }
+}
+
+function silent({ server, timeout }: ServerSettings): CommandFailure {
+  return new CommandFailure(`${server} has not answered within ${timeout} ms`);
+}
+
+/** Why a connection ended, as a command tells it: without a code where the message says all. */
+function failureOf(error: BusError, settings: ServerSettings): Error {
+  const { server, token } = settings;
+  if (error.code === 'UNAUTHENTICATED' && token === undefined) {
+    const cure = 'give one with --token, or set MILLRACE_TOKEN';
+    return new CommandFailure(`${server} asks for a token; ${cure} (UNAUTHENTICATED)`);
+  }
+  if (error.code === 'MESSAGE_INVALID') {
+    return new CommandFailure(`the connection to ${server} was lost: ${error.message}`);
+  }
+  if (error.code !== 'CONNECTION_FAILED') return error;
+  const { status, connectTimeoutMs, closeCode, closeReason } = error.details ?? {};
+  if (status !== undefined) {
+    return new CommandFailure(`${server} answered ${status}: it is no millrace server`);
+  }
+  if (connectTimeoutMs !== undefined) return silent(settings);
+  if (error.cause instanceof Error) return unreachable(server, error.cause);
+  if (closeCode === undefined) return new CommandFailure(error.message);
+  return new CommandFailure(
+    `the connection to ${server} was lost: ${closeReason || `code ${closeCode}`}`,
+  );
+}
+
+function unreachable(server: string, error: NodeJS.ErrnoException): CommandFailure {
+  if (error.code !== 'ECONNREFUSED') {
+    return new CommandFailure(`${server} cannot be reached: ${error.message}`, undefined, error);
+  }
+  const cure = 'start one with `millrace serve`, or name another with --server';
+  return new CommandFailure(`there is no server at ${server}; ${cure}`, undefined, error);
+}
