@@ -1,6 +1,7 @@
 /** Millrace: a durable, ordered, replayable event bus for Node.js. */
 
-export type { AuthOptions, Grants, JwtOptions, SubscribeGrant } from './auth/auth-options.js';
+export type { AuthOptions, JwtOptions } from './auth/auth-options.js';
+export type { Grants, SubscribeGrant } from './auth/grants.js';
 export { type AttachOptions, attachBus } from './endpoint/attach-bus.js';
 export type {
   BackupOptions,

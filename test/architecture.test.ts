@@ -138,6 +138,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'main',
     'gateway/create-gateway',
     'auth/auth-options',
+    'auth/grants',
   ],
   'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],

@@ -13,33 +13,13 @@ import {
 import { quote } from '../protocol/quote.js';
 import { utf8Length } from '../protocol/utf8.js';
 import { fillFaults, grantPatternFault } from './grant-templates.js';
-import type { PrincipalRates } from './principal.js';
+import type { Fault, Grants } from './grants.js';
 import { redactionPathFault } from './redaction-path.js';
 
 /**
- * The shapes of what is configured: grants, as they stand in a keys file, in a JWT's claim and in the options, and the
- * options themselves. They fit a config file. Any thread.
+ * The options of authentication, and the schemas of what may be configured: grants, as they stand in a keys file, in a
+ * JWT's claim and in the options, and the options themselves. They fit a config file. Any thread.
  */
-
-/** What may be read, and what of it is masked. A pattern alone masks nothing. */
-export type SubscribeGrant =
-  | string
-  | { readonly pattern: string; readonly redact: readonly string[] };
-
-/** What somebody may do; what is left out is denied. Patterns may name claims: `user.{sub}.*`. */
-export interface Grants {
-  /** Patterns that may be published to. */
-  readonly publish?: readonly string[];
-  /** Patterns that may be read: subscribed to, queried, streamed, listed. */
-  readonly subscribe?: readonly SubscribeGrant[];
-  /** Patterns that may be administered; `*` is the whole bus. */
-  readonly admin?: readonly string[];
-  /** The `source` that every event gets, whatever it says. */
-  readonly source?: string;
-  /** What is masked in every topic. */
-  readonly redact?: readonly string[];
-  readonly rates?: PrincipalRates;
-}
 
 export const JWT_ALGORITHMS = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 
@@ -72,12 +52,6 @@ export interface AuthOptions {
   readonly anonymous?: Grants | false;
   /** Says once more whether a token is needed, so that a file cannot be misread; contradicting `anonymous` is a fault. */
   readonly required?: boolean;
-}
-
-export interface Fault {
-  /** `keys[3].subscribe[0]`; empty for the whole. */
-  readonly path: string;
-  readonly message: string;
 }
 
 const text = (faultOf: (text: string) => string | undefined) =>

@@ -13,7 +13,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KEYS_FILE_BYTES_MAX, REVOKED_FILE_BYTES_MAX } from '../protocol/limits.js';
-import { type Fault, faultsText } from './auth-options.js';
+import { faultsText } from './auth-options.js';
+import type { Fault } from './grants.js';
 import { readGuardedFile } from './guarded-file.js';
 import { keysFileText, parseKeysFile, type StoredKey } from './keys-file.js';
 import { parseRevokedFile, type RevokedToken, revokedFileText } from './revoked-file.js';

@@ -1,5 +1,5 @@
 import { patternFault, topicFault } from '../protocol/topic.js';
-import type { Fault, Grants } from './auth-options.js';
+import type { Fault, Grants } from './grants.js';
 
 /**
  * Patterns with places to fill, such as `user.{sub}.*`: who holds the token decides what stands there, and must not be

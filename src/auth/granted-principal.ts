@@ -1,6 +1,6 @@
 import type { Event } from '../protocol/event.js';
 import { PatternSet } from '../protocol/pattern-set.js';
-import type { Grants } from './auth-options.js';
+import type { Grants } from './grants.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { Redaction } from './redaction.js';
 

@@ -6,7 +6,6 @@ import { nameFault } from '../protocol/event-fields.js';
 import { JWT_CLOCK_TOLERANCE_MS } from '../protocol/limits.js';
 import type { AuthLogger } from './auth-log.js';
 import {
-  type Fault,
   faultsText,
   grantsSchema,
   type JwtAlgorithm,
@@ -15,6 +14,7 @@ import {
 } from './auth-options.js';
 import { fillGrants } from './grant-templates.js';
 import { GrantedPrincipal } from './granted-principal.js';
+import type { Fault } from './grants.js';
 import { loadJwtKey } from './jwt-key.js';
 import type { Principal } from './principal.js';
 import { remoteKeys } from './remote-keys.js';

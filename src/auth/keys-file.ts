@@ -4,8 +4,9 @@ import { findJsonFault } from '../protocol/json-fault.js';
 import { API_KEYS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
-import { addFaults, type Fault, grantFields, parseOrFaults } from './auth-options.js';
+import { addFaults, grantFields, parseOrFaults } from './auth-options.js';
 import { type Claims, fillFaults } from './grant-templates.js';
+import type { Fault } from './grants.js';
 import { isTime } from './time.js';
 
 /** The keys file: JSON, `{ "version": 1, "keys": [ … ] }`, written by `millrace token` and by hand. Any thread. */

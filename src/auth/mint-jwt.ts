@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-import type { Grants } from './auth-options.js';
+import type { Grants } from './grants.js';
 import { GRANTS_CLAIM } from './jwt-verifier.js';
 
 /** Makes JWTs for servers that check them with a shared secret. Who has another issuer does not need it. Any thread. */

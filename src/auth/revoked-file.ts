@@ -1,5 +1,5 @@
 import { REVOKED_TOKENS_MAX } from '../protocol/limits.js';
-import type { Fault } from './auth-options.js';
+import type { Fault } from './grants.js';
 import { isTime } from './time.js';
 
 /**

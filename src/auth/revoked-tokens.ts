@@ -1,7 +1,7 @@
 import { REVOKED_FILE_BYTES_MAX } from '../protocol/limits.js';
 import type { AuthLogger } from './auth-log.js';
-import type { Fault } from './auth-options.js';
 import type { GrantedPrincipal } from './granted-principal.js';
+import type { Fault } from './grants.js';
 import type { Principal } from './principal.js';
 import { parseRevokedFile, type RevokedToken } from './revoked-file.js';
 import { WatchedFile } from './watched-file.js';

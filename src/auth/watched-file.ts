@@ -1,7 +1,8 @@
 import { WATCHED_FILE_POLL_MS, WATCHED_FILE_SETTLE_MS } from '../protocol/limits.js';
 import type { AuthLogger } from './auth-log.js';
-import { type Fault, faultsText } from './auth-options.js';
+import { faultsText } from './auth-options.js';
 import { FileWatch } from './file-watch.js';
+import type { Fault } from './grants.js';
 import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
 
 /**

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { authSchema, type Fault, parseOrFaults } from '../auth/auth-options.js';
+import { authSchema, parseOrFaults } from '../auth/auth-options.js';
+import type { Fault } from '../auth/grants.js';
 import { TIMER_MS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import { patternFault } from '../protocol/topic.js';

@@ -3,10 +3,10 @@ import type { Bus, BusOptions } from '../main/bus.js';
 import type { GatewayHandle, GatewayOptions } from '../main/gateway-options.js';
 import { startGateway } from '../main/gateway-starter.js';
 import { BusError } from '../protocol/errors.js';
-import type { ServeOptions } from './commands/serve.js';
 import type { Config } from './config-schema.js';
 import { CommandFailure, EXIT_FAILED, usageFailure } from './failure.js';
 import { type CommandLog, openLog } from './log.js';
+import type { ServeOptions } from './serve-options.js';
 import { ShutdownSignal } from './shutdown.js';
 
 /**

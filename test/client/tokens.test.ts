@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import type { Grants } from '../../src/auth/auth-options.js';
+import type { Grants } from '../../src/auth/grants.js';
 import { refused } from '../bus/support/failures.js';
 import { openTestBus } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';

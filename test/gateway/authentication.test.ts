@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Grants } from '../../src/auth/auth-options.js';
+import type { Grants } from '../../src/auth/grants.js';
 import { PendingAuthentication, watchExpiry } from '../../src/gateway/authentication.js';
 import { newKey, temporaryDirectory, writeKeys } from '../auth/support/auth.js';
 import { until } from '../bus/support/wait.js';

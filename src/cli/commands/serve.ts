@@ -1,45 +1,13 @@
 import { type Command, Option } from 'commander';
-import type { GatewayOptions } from '../../main/gateway-options.js';
 import { applyConfig, configOption } from '../config.js';
-import { LOG_LEVELS, type LogLevel } from '../config-schema.js';
+import { LOG_LEVELS } from '../config-schema.js';
+import type { ServeOptions } from '../serve-options.js';
 import { collectList, integerFrom, parseBoolean } from '../values.js';
 
 /**
  * `millrace serve`: opens a directory, serves it until it is told to stop, and stops without losing
  * anything.
  */
-
-/** What can be said by flag or environment; a config file has more. */
-export interface ServeOptions
-  extends Pick<
-    GatewayOptions,
-    | 'basePath'
-    | 'compression'
-    | 'audit'
-    | 'gateways'
-    | 'maxConnections'
-    | 'maxConnectionsPerAddress'
-    | 'maxConnectsPerSecond'
-    | 'maxFailedSignInsPerSecond'
-    | 'maxSubscriptions'
-    | 'maxPublishPerSecond'
-    | 'maxSubscribePerSecond'
-    | 'maxQueriesPerSecond'
-  > {
-  dir: string;
-  host: string;
-  port: number;
-  shards?: number;
-  source?: string;
-  keysFile?: string;
-  revokedFile?: string;
-  tlsCertFile?: string;
-  tlsKeyFile?: string;
-  allowedOrigins?: string[];
-  allowedHosts?: string[];
-  trustedProxies?: string[];
-  logLevel: LogLevel;
-}
 
 /** Options that are counts: flag, environment, least value, what they say. */
 const COUNTS = [

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Fault, Grants } from '../../auth/auth-options.js';
+import type { Fault, Grants } from '../../auth/grants.js';
 import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
 import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';

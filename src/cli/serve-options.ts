@@ -1,0 +1,34 @@
+import type { GatewayOptions } from '../main/gateway-options.js';
+import type { LogLevel } from './config-schema.js';
+
+/** What can be said by flag or environment; a config file has more. */
+export interface ServeOptions
+  extends Pick<
+    GatewayOptions,
+    | 'basePath'
+    | 'compression'
+    | 'audit'
+    | 'gateways'
+    | 'maxConnections'
+    | 'maxConnectionsPerAddress'
+    | 'maxConnectsPerSecond'
+    | 'maxFailedSignInsPerSecond'
+    | 'maxSubscriptions'
+    | 'maxPublishPerSecond'
+    | 'maxSubscribePerSecond'
+    | 'maxQueriesPerSecond'
+  > {
+  dir: string;
+  host: string;
+  port: number;
+  shards?: number;
+  source?: string;
+  keysFile?: string;
+  revokedFile?: string;
+  tlsCertFile?: string;
+  tlsKeyFile?: string;
+  allowedOrigins?: string[];
+  allowedHosts?: string[];
+  trustedProxies?: string[];
+  logLevel: LogLevel;
+}
