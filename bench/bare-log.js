@@ -52,18 +52,30 @@ export function insertBare(directory, events, { batch, topic, ready }) {
     `INSERT INTO events VALUES (${new Array(COLUMNS).fill('?').join(', ')})`,
   );
   const rows = Array.from({ length: ready ? READY_ROWS : 0 }, (_, n) => makeRow(topic, n));
-  const insertBatch = database.transaction(
-    (/** @type {number} */ from, /** @type {number} */ to) => {
-      for (let n = from; n < to; n += 1) {
-        const { id, checksum, payload } = rows[n % READY_ROWS] ?? makeRow(topic, n);
-        insert.run(n + 1, Date.now(), 1, 1, 1, checksum, null, null, id, null, null, null, payload);
-      }
-    },
-  );
+  let from = 0;
+  const insertBatch = database.transaction(() => {
+    const to = Math.min(from + batch, events);
+    for (; from < to; from += 1) {
+      const { id, checksum, payload } = rows[from % READY_ROWS] ?? makeRow(topic, from);
+      insert.run(
+        from + 1,
+        Date.now(),
+        1,
+        1,
+        1,
+        checksum,
+        null,
+        null,
+        id,
+        null,
+        null,
+        null,
+        payload,
+      );
+    }
+  });
   const started = performance.now();
-  for (let from = 0; from < events; from += batch) {
-    insertBatch(from, Math.min(from + batch, events));
-  }
+  while (from < events) insertBatch.deferred();
   const rate = events / ((performance.now() - started) / 1000);
   const stored = database.prepare('SELECT count(*) FROM events').pluck().get();
   database.close();

@@ -49,7 +49,7 @@ class Client {
       this.reject = reject;
     });
     this.done.catch(() => {});
-    this.socket.on('error', this.reject);
+    this.socket.on('error', (error) => this.reject?.(error));
     this.socket.on('close', (code) => {
       this.closeCode = code;
       this.reject(

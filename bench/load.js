@@ -72,7 +72,7 @@ export function deferred() {
 /**
  * Publishes with a bounded number of events in flight: a batch goes out when the one a window ahead of it
  * has been acknowledged.
- * @param {import('millrace').BusEndpoint} bus
+ * @param {Pick<import('millrace').BusEndpoint, 'publish' | 'publishMany'>} bus a bus or a client
  * @param {number} events
  * @param {{ batch: number, window: number, input: (n: number) => import('millrace').EventInput }} options
  */

@@ -53,7 +53,9 @@ const filters = fc.oneof(
 
 class Publish {
   constructor(events, ids, how) {
-    Object.assign(this, { events, ids, how });
+    this.events = events;
+    this.ids = ids;
+    this.how = how;
   }
   check() {
     return true;
@@ -78,7 +80,8 @@ class Publish {
 
 class Subscribe {
   constructor(filter, options) {
-    Object.assign(this, { filter, options });
+    this.filter = filter;
+    this.options = options;
   }
   check(model) {
     return model.lineages.length < 12;
@@ -100,7 +103,10 @@ class Subscribe {
 /** A command on one of the lineages that are active, or paused. */
 class OnLineage {
   constructor(name, which, isActive, act) {
-    Object.assign(this, { name, which, isActive, act });
+    this.name = name;
+    this.which = which;
+    this.isActive = isActive;
+    this.act = act;
   }
   #candidates(model) {
     return model.lineages.filter(
@@ -122,7 +128,9 @@ class OnLineage {
 
 class Query {
   constructor(filter, limit, reverse) {
-    Object.assign(this, { filter, limit, reverse });
+    this.filter = filter;
+    this.limit = limit;
+    this.reverse = reverse;
   }
   check() {
     return true;
@@ -149,7 +157,8 @@ class Query {
 
 class Disturb {
   constructor(how, shard) {
-    Object.assign(this, { how, shard });
+    this.how = how;
+    this.shard = shard;
   }
   check() {
     return true;
@@ -166,7 +175,8 @@ class Disturb {
 
 class Reopen {
   constructor(changes, settleFirst) {
-    Object.assign(this, { changes, settleFirst });
+    this.changes = changes;
+    this.settleFirst = settleFirst;
   }
   check() {
     return true;

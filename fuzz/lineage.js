@@ -15,6 +15,9 @@ export class Lineage {
   subscription;
   cursor;
   stuck;
+  /** When it was asked for and when it was there, in the model's time. */
+  askedAt;
+  readyAt;
   /** An event that came after the subscription had ended. */
   late;
 

@@ -44,7 +44,7 @@ async function playGame(gameSeed) {
   if (!details.failed) return;
   console.error(`fuzz: game ${games} failed`);
   console.error(fc.defaultReportMessage(details));
-  console.error(details.errorInstance?.stack ?? '');
+  if (details.errorInstance instanceof Error) console.error(details.errorInstance.stack);
   console.error(`fuzz: again with  node fuzz/run.js --seed ${gameSeed} --games 1 --repeat 20`);
   process.exit(1);
 }

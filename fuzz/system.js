@@ -4,6 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBus } from '../dist/index.js';
 
+/**
+ * @param {unknown} event
+ * @param {(event: unknown) => unknown} take
+ * @param {unknown} [_lineage]
+ */
+const passOn = (event, take, _lineage) => take(event);
+
 /** The bus under test with its directory, and what of it is still on its way. */
 const TESTING = Symbol.for('millrace.testing');
 
@@ -18,7 +25,7 @@ export class System {
    * `observe` stands between the bus and the checks: it gets an event and the function that takes it. A canary
    * plants its bug there.
    */
-  constructor(options, { observe = (event, take) => take(event), deadlineMs = 20_000 } = {}) {
+  constructor(options, { observe = passOn, deadlineMs = 20_000 } = {}) {
     this.options = options;
     this.observe = observe;
     this.deadlineMs = deadlineMs;

@@ -159,8 +159,11 @@ function noNode(app, file) {
   tell(app, `${file} is without Node`, found === null, String(found));
 }
 
-function check(app, what, [command, ...args], expected, status = 0) {
+/** @param {string[]} line the command and its arguments */
+function check(app, what, line, expected, status = 0) {
+  const [command, ...args] = line;
   const { folder: cwd, env } = app;
+  /** @type {import('node:child_process').SpawnSyncOptionsWithStringEncoding} */
   const options = {
     cwd,
     env: { ...env, NO_COLOR: '1', FORCE_COLOR: '0' },

@@ -17,5 +17,6 @@ const server = createServer((request, response) => {
   response.end(isPage ? readFileSync(PAGE) : 'there is only /');
 });
 server.listen(port, '127.0.0.1', () => {
-  process.stdout.write(`http://127.0.0.1:${server.address().port}\n`);
+  const { port: bound } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  process.stdout.write(`http://127.0.0.1:${bound}\n`);
 });

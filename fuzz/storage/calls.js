@@ -22,7 +22,9 @@ export async function callsOf({ library, folder, call, options }) {
 }
 
 function countCalls(record) {
+  /** @type {{ begin: string[], close: string[] }} */
   const calls = { begin: [], close: [] };
+  /** @type {'begin' | 'close' | undefined} */
   let stage;
   for (const { kind, data, path } of changesOf(record)) {
     const told = kind === 'M' ? data.toString() : '';

@@ -14,12 +14,23 @@ export class Campaign {
   failures = [];
 
   constructor({ name, seed, folder, lanes, say = console.log }) {
-    Object.assign(this, { name, seed, folder, lanes, say });
+    this.name = name;
+    this.seed = seed;
+    this.folder = folder;
+    this.lanes = lanes;
+    this.say = say;
   }
 
   /**
    * `playCase(number, seed, folder, lane)` gives `{ verdict, problems, again }`: in a word what came of it, what was wrong, and
    * what to run to see it again. `closeLane(lane)` is called at the end.
+   *
+   * @param {number} count
+   * @param {{
+   *   playCase: (number: number, seed: number, folder: string, lane: number) =>
+   *     Promise<{ verdict: string, problems: string[], again?: string }>,
+   *   closeLane?: (lane: number) => unknown,
+   * }} how
    */
   async run(count, { playCase, closeLane = () => {} }) {
     let next = 0;

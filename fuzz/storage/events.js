@@ -12,6 +12,7 @@ export function digestOf(value) {
 }
 
 /** An event as ledgers know it: where it is, and whether it is the one that was published. */
+/** @param {import('millrace').Event} event */
 export function storedAs({ shard, sequence, id, topic, payload }) {
   return { shard, sequence, id, topic, payload: digestOf(payload) };
 }

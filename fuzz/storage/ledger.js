@@ -35,7 +35,7 @@ export class Ledger {
   /** Takes text as it comes, in pieces of any size. */
   add(text) {
     const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop();
+    this.#rest = lines.pop() ?? '';
     for (const line of lines) if (line.startsWith('[')) this.#take(JSON.parse(line));
     return this;
   }

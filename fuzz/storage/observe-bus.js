@@ -53,6 +53,7 @@ async function topicsOf(bus) {
 }
 
 async function reading(source) {
+  /** @type {{ events: { shard: number, key: string }[], error?: string }} */
   const found = { events: [] };
   try {
     for await (const event of source) {
@@ -66,6 +67,7 @@ async function reading(source) {
 }
 
 async function subscription(bus, from) {
+  /** @type {{ events: { shard: number, key: string }[], gaps: import('millrace').Gap[], error?: string }} */
   const found = { events: [], gaps: [] };
   const held = bus.subscribe('*', (event) => void found.events.push(taken(event)), { from });
   held.on('gap', (gap) => found.gaps.push(gap));

@@ -89,8 +89,13 @@ function keyOf({ sequence, recordedAt, bytes, offset, length }) {
   return `${sequence}:${checksum.toString(36)}.${recordedAt}`;
 }
 
-/** All that a reader gives, page by page, and in which order. `visit` sees each record. */
-function reading(pages, request, visit = () => {}) {
+/**
+ * All that a reader gives, page by page, and in which order. `visit` sees each record.
+ *
+ * @param {(record: { bytes: Buffer, offset: number, sequence: number }) => void} [visit]
+ */
+function reading(pages, request, visit) {
+  /** @type {{ keys: string[], error?: string }} */
   const found = { keys: [] };
   let [after, until] = [0, Number.MAX_SAFE_INTEGER];
   try {
@@ -98,7 +103,7 @@ function reading(pages, request, visit = () => {}) {
       const page = pages.page({ ...request, after, until, limit: PAGE });
       decodePage(page, (record) => {
         found.keys.push(keyOf(record));
-        visit(record);
+        visit?.(record);
       });
       ({ done } = page);
       if (request.reverse) until = page.next;
@@ -113,6 +118,7 @@ function reading(pages, request, visit = () => {}) {
 
 /** What a subscription that is behind is fed with. */
 function feed(log) {
+  /** @type {{ keys: string[], error?: string }} */
   const found = { keys: [] };
   try {
     for (let after = 0; after < log.head; ) {

@@ -35,6 +35,6 @@ export class Random {
       left -= weight;
       if (left < 0) return name;
     }
-    return entries.at(-1)[0];
+    return entries[entries.length - 1][0];
   }
 }

@@ -87,7 +87,7 @@ function readOptions() {
     names: positionals.length > 0 ? positionals : Object.keys(CAMPAIGNS),
     count: number('count'),
     seed: number('seed'),
-    lanes: Math.min(2, number('lanes')),
+    lanes: Math.min(2, number('lanes') ?? 2),
     bases: values.bases,
     recording: values.recording,
     isCanary: values.canary,

@@ -23,7 +23,11 @@ export function compileShim(folder) {
   return library;
 }
 
-/** What a process needs in its environment to have that disk under `root`. */
+/**
+ * What a process needs in its environment to have that disk under `root`.
+ *
+ * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string }} options
+ */
 export function shimEnvironment({ library, root, marks, record, boot, forgets }) {
   const settings = {
     LD_PRELOAD: library,

@@ -11,10 +11,10 @@ play.tellTo(process.argv[2]);
 process.on('message', async ({ id, call, options }) => {
   try {
     const value = (await calls[call](options)) ?? null;
-    process.send({ id, value });
+    process.send?.({ id, value });
   } catch (error) {
-    process.send({ id, error: String(error?.stack ?? error) });
+    process.send?.({ id, error: String(error?.stack ?? error) });
   }
 });
 process.on('disconnect', () => process.exit(0));
-process.send('ready');
+process.send?.('ready');
