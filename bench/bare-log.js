@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { monotonicFactory } from 'ulid';
-import { openDatabase } from '../dist/store/driver.js';
+import { openDatabase } from '../dist/store/sqlite/driver/driver.js';
 import { check } from './harness.js';
 import { makeInput } from './load.js';
 

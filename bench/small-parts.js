@@ -4,7 +4,7 @@ import { monotonicFactory } from 'ulid';
 import { eventIds } from '../dist/endpoint/publish/event-ids.js';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
 import { NameCache, recordNames } from '../dist/record/name-cache.js';
-import { DedupeKeys } from '../dist/store/dedupe-key.js';
+import { DedupeKeys } from '../dist/store/sqlite/dedupe/dedupe-key.js';
 import { check } from './harness.js';
 import { makeInput, Random, topicNames } from './load.js';
 

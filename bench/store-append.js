@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ulid } from 'ulid';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
-import { openDatabase } from '../dist/store/driver.js';
-import { shardFile } from '../dist/store/schema.js';
-import { SqliteEventLog } from '../dist/store/sqlite-event-log.js';
+import { shardFile } from '../dist/store/sqlite/connection/schema.js';
+import { openDatabase } from '../dist/store/sqlite/driver/driver.js';
+import { SqliteEventLog } from '../dist/store/sqlite/sqlite-shard-log.js';
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +32,7 @@ const FLAGS_PERSIST_SYNCED = 3;
 
 const payload = JSON.stringify({
   agentId: 'agent-17',
-  file: 'src/store/sqlite-event-log.ts',
+  file: 'src/store/sqlite/sqlite-shard-log.ts',
   line: 312,
   severity: 'warning',
   message: 'a finding that is about as long as findings are, with some words to spare',

@@ -1,16 +1,12 @@
 import { crc32 } from 'node:zlib';
 import { RecordDecoder } from '../../dist/endpoint/read/record-decoder.js';
-import {
-  continueHistory,
-  endNew,
-  ensureDirectory,
-  openManifest,
-} from '../../dist/store/directory.js';
-import { DirectoryLock } from '../../dist/store/lock.js';
-import { identityOf } from '../../dist/store/log-state.js';
-import { decodePage, PageReader } from '../../dist/store/page.js';
-import { openForReading, shardFile } from '../../dist/store/schema.js';
-import { SqliteEventLog } from '../../dist/store/sqlite-event-log.js';
+import { endNew, ensureDirectory, openManifest } from '../../dist/store/directory/directory.js';
+import { DirectoryLock } from '../../dist/store/directory/lock.js';
+import { openForReading, shardFile } from '../../dist/store/sqlite/connection/schema.js';
+import { continueHistory } from '../../dist/store/sqlite/history.js';
+import { identityOf } from '../../dist/store/sqlite/log-state.js';
+import { decodePage, PageReader } from '../../dist/store/sqlite/reading/page.js';
+import { SqliteEventLog } from '../../dist/store/sqlite/sqlite-shard-log.js';
 import { digestOf, storedAs } from './events.js';
 import { described, ENDLESS, PAGE } from './observation.js';
 

@@ -1,4 +1,4 @@
-import { verifyDirectory } from '../../dist/store/verify.js';
+import { verifyDirectory } from '../../dist/store/upkeep/verify.js';
 import { described } from './observation.js';
 import { observeBus } from './observe-bus.js';
 import { observeLogs } from './observe-logs.js';

@@ -1,6 +1,6 @@
 import { openBus } from '../../dist/index.js';
-import { reshard as reshardLogs } from '../../dist/store/reshard.js';
-import { restore as restoreLogs } from '../../dist/store/restore.js';
+import { reshard as reshardLogs } from '../../dist/store/upkeep/reshard.js';
+import { restore as restoreLogs } from '../../dist/store/upkeep/restore.js';
 import { fillShard, prune, publishSome, watch } from './publish.js';
 import { Random } from './random.js';
 import { arm, disarm, tell } from './tell.js';

@@ -14,7 +14,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
 import { KIB, MIB } from '../protocol/limits.js';
-import { sqliteVersion } from '../store/driver.js';
+import { sqliteVersion } from '../store/sqlite/driver/driver.js';
 import { formatBytes } from './table.js';
 
 /**

@@ -1,10 +1,10 @@
 /** Messages between the main thread and a shard's thread: rare, and outside the path of events. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
-import type { FilePlace } from '../store/in-place.js';
-import type { LogIdentity } from '../store/log-identity.js';
-import type { PageRequest } from '../store/page.js';
-import type { PruneRequest, RetentionRule } from '../store/retention.js';
+import type { FilePlace } from '../store/directory/in-place.js';
+import type { LogIdentity } from '../store/sqlite/connection/log-identity.js';
+import type { PageRequest } from '../store/sqlite/reading/page.js';
+import type { PruneRequest, RetentionRule } from '../store/sqlite/retention.js';
 import type { LinkEnd } from './link.js';
 
 /** What a shard's thread is started with. */

@@ -13,22 +13,22 @@ import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
-import { Backup, type BackupProgress, type BackupResult } from '../store/backup.js';
 import {
-  continueHistory,
   endNew,
   ensureDirectory,
   openManifest,
   type ResolvedCursor,
   resolveCursor,
-} from '../store/directory.js';
-import { openDatabase } from '../store/driver.js';
-import { DirectoryLock } from '../store/lock.js';
-import { identityOf } from '../store/log-state.js';
-import { type Manifest, writeManifest } from '../store/manifest.js';
-import { LogReaders } from '../store/readers.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
-import { FORMAT_VERSION, shardFile } from '../store/schema.js';
+} from '../store/directory/directory.js';
+import { DirectoryLock } from '../store/directory/lock.js';
+import { FORMAT_VERSION, type Manifest, writeManifest } from '../store/directory/manifest.js';
+import { shardFile } from '../store/sqlite/connection/schema.js';
+import { openDatabase } from '../store/sqlite/driver/driver.js';
+import { continueHistory } from '../store/sqlite/history.js';
+import { identityOf } from '../store/sqlite/log-state.js';
+import { LogReaders } from '../store/sqlite/reading/readers.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/sqlite/retention.js';
+import { Backup, type BackupProgress, type BackupResult } from '../store/upkeep/backup.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';

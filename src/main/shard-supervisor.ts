@@ -17,9 +17,9 @@ import {
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { FilePlace } from '../store/in-place.js';
-import type { Page, PageRequest } from '../store/page.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/retention.js';
+import type { FilePlace } from '../store/directory/in-place.js';
+import type { Page, PageRequest } from '../store/sqlite/reading/page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/sqlite/retention.js';
 import { threadFlags } from '../threads/exec-argv.js';
 import { RestartPolicy } from './restart-policy.js';
 import { ShardMailbox, type ThreadReport } from './shard-mailbox.js';

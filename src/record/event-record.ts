@@ -26,7 +26,7 @@
  *
  * The checksum that the log keeps is the CRC-32 of the bytes from `CHECKED_FROM` to the end, so it covers
  * everything that was published and nothing that only steers the publish (flags). It starts from a number that stands for
- * the row: see `src/store/checksums.ts`.
+ * the row: see `src/store/sqlite/rows/checksums.ts`.
  */
 import { crc32 } from 'node:zlib';
 

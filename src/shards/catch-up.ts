@@ -12,7 +12,7 @@ import {
 } from '../protocol/limits.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
-import type { EventLog, StoredRecord } from '../store/event-log.js';
+import type { EventLog, StoredRecord } from '../store/shard-log.js';
 import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import type { LinkConsumer, Routes } from './routes.js';

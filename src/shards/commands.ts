@@ -23,7 +23,7 @@ import {
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
-import type { EventLog } from '../store/event-log.js';
+import type { EventLog } from '../store/shard-log.js';
 import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { Questions } from './questions.js';

@@ -21,7 +21,7 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
-import type { EventLog, RingPosition } from '../store/event-log.js';
+import type { EventLog, RingPosition } from '../store/shard-log.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';

@@ -19,7 +19,7 @@ import {
 } from '../protocol/limits.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
-import type { EventLog } from '../store/event-log.js';
+import type { EventLog } from '../store/shard-log.js';
 import { MODE_NAMES } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
 import type { LinkConsumer, RouteLeg, Routes } from './routes.js';

@@ -19,7 +19,7 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from '../record/event-record.js';
-import type { EventLog, RingPosition } from '../store/event-log.js';
+import type { EventLog, RingPosition } from '../store/shard-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
 import { NOT_REFUSED, REFUSED_OVERDUE, refusalAfterRestart } from './refusals.js';
 

@@ -8,7 +8,7 @@
  */
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
-import type { EventLog } from '../store/event-log.js';
+import type { EventLog } from '../store/shard-log.js';
 import { BlockWatch } from './block-watch.js';
 import { LIVE, QUEUED } from './consumer.js';
 import { Delivery } from './delivery.js';

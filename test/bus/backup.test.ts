@@ -6,11 +6,11 @@ import type { Bus, Event, Gap } from '../../src/index.js';
 import { errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
 
 /** As built: they start no thread, but load the addon that the bus has loaded. */
-const { restore }: typeof import('../../src/store/restore.js') = await import(
-  /* @vite-ignore */ new URL('../../dist/store/restore.js', import.meta.url).href
+const { restore }: typeof import('../../src/store/upkeep/restore.js') = await import(
+  /* @vite-ignore */ new URL('../../dist/store/upkeep/restore.js', import.meta.url).href
 );
-const { verifyDirectory }: typeof import('../../src/store/verify.js') = await import(
-  /* @vite-ignore */ new URL('../../dist/store/verify.js', import.meta.url).href
+const { verifyDirectory }: typeof import('../../src/store/upkeep/verify.js') = await import(
+  /* @vite-ignore */ new URL('../../dist/store/upkeep/verify.js', import.meta.url).href
 );
 
 const event = (n: number, topic = `a.${n % 7}`) => ({

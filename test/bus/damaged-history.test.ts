@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
-import { openDatabase } from '../../src/store/driver.js';
-import { PAGE_BYTES } from '../../src/store/schema.js';
+import { PAGE_BYTES } from '../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../src/store/sqlite/driver/driver.js';
 import { errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
 import { until } from './support/wait.js';
 

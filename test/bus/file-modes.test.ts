@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
 /** As built: they load the addon that the bus has loaded. */
-const { restore }: typeof import('../../src/store/restore.js') = await import(
-  /* @vite-ignore */ new URL('../../dist/store/restore.js', import.meta.url).href
+const { restore }: typeof import('../../src/store/upkeep/restore.js') = await import(
+  /* @vite-ignore */ new URL('../../dist/store/upkeep/restore.js', import.meta.url).href
 );
-const { reshard }: typeof import('../../src/store/reshard.js') = await import(
-  /* @vite-ignore */ new URL('../../dist/store/reshard.js', import.meta.url).href
+const { reshard }: typeof import('../../src/store/upkeep/reshard.js') = await import(
+  /* @vite-ignore */ new URL('../../dist/store/upkeep/reshard.js', import.meta.url).href
 );
 
 const modes = (dir: string) =>

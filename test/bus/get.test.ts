@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { defineTopic } from '../../src/protocol/define-topic.js';
-import { INDEX_BLOCK_EVENTS } from '../../src/store/tables.js';
+import { INDEX_BLOCK_EVENTS } from '../../src/store/sqlite/tables/tables.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
 const input = (topic: string, payload: unknown) => ({ topic, type: 'note', payload });

@@ -3,8 +3,8 @@ import type { Bus, Gap } from '../../src/index.js';
 import { controls } from './support/millrace.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
-const { verifyDirectory }: typeof import('../../src/store/verify.js') = await import(
-  /* @vite-ignore */ new URL('../../dist/store/verify.js', import.meta.url).href
+const { verifyDirectory }: typeof import('../../src/store/upkeep/verify.js') = await import(
+  /* @vite-ignore */ new URL('../../dist/store/upkeep/verify.js', import.meta.url).href
 );
 
 async function fill(bus: Bus, topic: string, count: number): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { MIB } from '../../src/protocol/limits.js';
-import { verifyDirectory } from '../../src/store/verify.js';
+import { verifyDirectory } from '../../src/store/upkeep/verify.js';
 import { neededCommand } from '../support/needed-command.js';
 import { gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';

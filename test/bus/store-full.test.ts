@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { KIB, MIB } from '../../src/protocol/limits.js';
-import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record } from '../store/records.js';
 import { giveBack, onSmallDisk, takeAllRoom } from '../support/small-disk.js';
 import { Collector, gather } from './support/collector.js';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openDatabase } from '../../src/store/driver.js';
+import { openDatabase } from '../../src/store/sqlite/driver/driver.js';
 import { run, startServer, type TestServer, temporaryDirectory } from './support/command.js';
 
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');

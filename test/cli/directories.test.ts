@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openDatabase } from '../../src/store/driver.js';
+import { openDatabase } from '../../src/store/sqlite/driver/driver.js';
 import { run, startServer, temporaryDirectory } from './support/command.js';
 
 const jsonLines = (text: string) =>

@@ -4,7 +4,7 @@ import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits.js';
 import { CatchUp } from '../../src/shards/catch-up.js';
 import { CATCHING_UP, Consumer } from '../../src/shards/consumer.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
-import type { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import type { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { memoryLog, subscribeCommand, TestLink } from './support.js';
 
 class Reader {

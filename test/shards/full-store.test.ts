@@ -10,7 +10,7 @@ import {
 } from '../../src/record/event-record.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
-import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
+import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { TestLink } from './support.js';
 

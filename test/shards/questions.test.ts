@@ -12,7 +12,7 @@ import {
 import { Consumer } from '../../src/shards/consumer.js';
 import { Questions } from '../../src/shards/questions.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
-import type { EventLog } from '../../src/store/event-log.js';
+import type { EventLog } from '../../src/store/shard-log.js';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 import { memoryLog, subscribeCommand, TestLink } from './support.js';

@@ -16,8 +16,8 @@ import {
 } from '../../src/record/event-record.js';
 import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
-import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
-import type { SqliteEventLogOptions } from '../../src/store/sqlite-log-options.js';
+import type { SqliteEventLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
+import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { memoryLog, TestLink, type ToldAck } from './support.js';
 

@@ -27,8 +27,8 @@ import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
-import { SqliteEventLog } from '../../src/store/sqlite-event-log.js';
-import type { SqliteEventLogOptions } from '../../src/store/sqlite-log-options.js';
+import type { SqliteEventLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
+import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../store/records.js';
 
 export interface ToldAck {

@@ -38,7 +38,7 @@ export function addReshardCommand(program: Command): void {
 async function reshardDirectory(dir: string, options: ReshardCommandOptions): Promise<void> {
   const { shards, to } = options;
   // Loaded here: the commands that talk to a server need no SQLite.
-  const { reshard } = await import('../../store/reshard.js');
+  const { reshard } = await import('../../store/upkeep/reshard.js');
   const { isTTY } = process.stderr;
   const { events, losses } = reshard({
     from: dir,

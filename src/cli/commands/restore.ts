@@ -19,7 +19,7 @@ export function addRestoreCommand(program: Command): void {
     .option('--json', 'print the outcome as JSON')
     .action(async (backup: string, { to, json }: RestoreOptions) => {
       // Loaded here: the commands that talk to a server need no SQLite.
-      const { restore } = await import('../../store/restore.js');
+      const { restore } = await import('../../store/upkeep/restore.js');
       const result = restore(backup, to);
       const { from, epoch, heads } = result;
       const events = heads.reduce((sum, head) => sum + head, 0);

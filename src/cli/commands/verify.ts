@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import type { VerifyFinding } from '../../store/verify.js';
+import type { VerifyFinding } from '../../store/upkeep/verify.js';
 import { CommandFailure, tell } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 
@@ -23,7 +23,7 @@ export function addVerifyCommand(program: Command): void {
 
 async function verify(dir: string, isJson: boolean): Promise<void> {
   // Loaded here: the commands that talk to a server need no SQLite.
-  const { verifyDirectory } = await import('../../store/verify.js');
+  const { verifyDirectory } = await import('../../store/upkeep/verify.js');
   let errors = 0;
   for (const finding of verifyDirectory(dir)) {
     if (finding.severity === 'error') errors++;

@@ -1,0 +1,195 @@
+import { resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { BusError } from '../../../protocol/errors.js';
+import { ownDatabaseFile } from '../../directory/files.js';
+import { FORMAT_VERSION, FORMAT_VERSION_MIN } from '../../directory/manifest.js';
+import { type Database, openDatabase } from '../driver/driver.js';
+import { storeError } from '../driver/store-errors.js';
+import {
+  CHECKED_BLOCKS,
+  CHECKED_FROM,
+  FORMAT,
+  isChecked,
+  MetaTable,
+  PRUNED_IDS_COUNT,
+  PRUNED_THROUGH,
+  readMeta,
+  SCHEMA_CHECKSUM,
+  SHARD,
+  TOPICS_COUNT,
+} from '../tables/meta-table.js';
+import { TABLES } from '../tables/tables.js';
+import type { LogIdentity } from './log-identity.js';
+import { upgrade } from './upgrade.js';
+
+/**
+ * The SQLite form of a shard's log: one file per shard, its tables, in `tables.ts`, and the settings that
+ * every connection to it must have. Whoever opens a log file opens it here.
+ */
+export const PAGE_BYTES = 16 * 1024;
+
+/** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
+export const BUSY_TIMEOUT_MS = 5_000;
+/** After a checkpoint the WAL file is cut back to this, so that one long read leaves no large file. */
+const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
+const SYNCHRONOUS_FULL = 2;
+const SYNCHRONOUS_NORMAL = 1;
+
+/** Absolute, since SQLite's bindings trim what they are given. */
+export function shardFile(dir: string, shard: number): string {
+  return resolve(dir, `shard-${String(shard).padStart(3, '0')}.db`);
+}
+
+export interface OpenForWriting {
+  /** Whose the log has to be. */
+  readonly identity?: LogIdentity;
+  /** Sees it before anything is written. */
+  readonly check?: (database: Database) => void;
+}
+
+/** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
+export function openForWriting(
+  file: string,
+  shard: number,
+  { identity, check }: OpenForWriting = {},
+): Database {
+  const database = connect(file, false);
+  try {
+    database.pragma(`page_size = ${PAGE_BYTES}`);
+    if (!database.memory) database.pragma('journal_mode = WAL');
+    database.pragma('wal_autocheckpoint = 0');
+    database.pragma(`journal_size_limit = ${WAL_SIZE_KEPT_BYTES}`);
+    database.pragma('cache_size = -16384');
+    setSynchronous(database, true);
+    if (!database.memory) assertSetting(database, file, 'journal_mode', 'wal');
+    check?.(database);
+    database.transaction(() => prepareTables(database, file, shard, identity)).immediate();
+    return database;
+  } catch (error) {
+    database.close();
+    throw storeError(error, file, 'opening');
+  }
+}
+
+export function openForReading(file: string, shard: number): Database {
+  const database = connect(file, true);
+  try {
+    database.pragma('query_only = ON');
+    checkFormat(database, file, shard);
+    return database;
+  } catch (error) {
+    database.close();
+    throw storeError(error, file, 'opening');
+  }
+}
+
+/**
+ * FULL flushes the WAL at each commit, NORMAL only at checkpoints. better-sqlite3 is built to fall back to
+ * NORMAL in WAL mode, so the setting is read back. Must be called outside a transaction.
+ */
+export function setSynchronous(database: Database, full: boolean): void {
+  const wanted = full ? SYNCHRONOUS_FULL : SYNCHRONOUS_NORMAL;
+  database.pragma(`synchronous = ${wanted}`);
+  assertSetting(database, database.name, 'synchronous', wanted);
+}
+
+/** The last sequence that was ever committed; what was pruned counts. */
+export function readHead(database: Database): number {
+  const last = database.prepare('SELECT max(sequence) FROM events').pluck().get();
+  return Math.max(typeof last === 'number' ? last : 0, readMeta(database, PRUNED_THROUGH));
+}
+
+function connect(file: string, readonly: boolean): Database {
+  try {
+    if (!readonly && file !== ':memory:') ownDatabaseFile(file);
+    return openDatabase(file, { readonly, fileMustExist: readonly, timeout: BUSY_TIMEOUT_MS });
+  } catch (error) {
+    throw storeError(error, file, 'opening');
+  }
+}
+
+function assertSetting(
+  database: Database,
+  file: string,
+  name: string,
+  expected: string | number,
+): void {
+  const found = database.pragma(name, { simple: true });
+  if (found === expected) return;
+  throw new BusError('STORE_FAILED', `${file}: ${name} is ${found}, not ${expected}`, {
+    details: { file, setting: name, expected, found },
+  });
+}
+
+function prepareTables(
+  database: Database,
+  file: string,
+  shard: number,
+  identity: LogIdentity | undefined,
+): void {
+  const isNew = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  if (isNew) {
+    if (identity?.isNew === false && !database.memory) throw missing(file, shard);
+    database.exec(TABLES);
+    new MetaTable(database).set({
+      [FORMAT]: FORMAT_VERSION,
+      [SHARD]: shard,
+      [CHECKED_FROM]: 1,
+      [CHECKED_BLOCKS]: 0,
+      [TOPICS_COUNT]: 0,
+      [PRUNED_IDS_COUNT]: 0,
+      [SCHEMA_CHECKSUM]: schemaChecksum(database),
+    });
+  }
+  const numbers = checkFormat(database, file, shard);
+  if (isChecked(numbers)) return;
+  upgrade(database, numbers);
+  new MetaTable(database).set({
+    [FORMAT]: FORMAT_VERSION,
+    [SCHEMA_CHECKSUM]: schemaChecksum(database),
+  });
+}
+
+function missing(file: string, shard: number): BusError {
+  const reason = 'it is missing or empty';
+  return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, shard, reason } });
+}
+
+/** @returns what `meta` has */
+function checkFormat(
+  database: Database,
+  file: string,
+  shard: number,
+): Readonly<Record<string, number>> {
+  // Before its checksum is: another format may have another.
+  const format = database.prepare("SELECT value FROM meta WHERE key = 'format'").pluck().get();
+  if (typeof format !== 'number' || format < FORMAT_VERSION_MIN || format > FORMAT_VERSION) {
+    const found = format ?? 0;
+    throw new BusError('STORE_FAILED', `${file} has format ${found}, not ${FORMAT_VERSION}`, {
+      details: { file, expected: FORMAT_VERSION, found },
+    });
+  }
+  const numbers = new MetaTable(database).all();
+  if (numbers[SHARD] !== shard) {
+    const found = numbers[SHARD];
+    throw new BusError('STORE_CORRUPT', `${file} is the log of shard ${found}, not ${shard}`, {
+      details: { file, expected: shard, found },
+    });
+  }
+  if (isChecked(numbers) && numbers[SCHEMA_CHECKSUM] !== schemaChecksum(database)) {
+    const reason = 'the definitions of its tables are damaged';
+    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  }
+  return numbers;
+}
+
+/** A wrong letter in a definition may still be one, and give a column another meaning. Others may add tables and views. */
+function schemaChecksum(database: Database): number {
+  const definitions = database
+    .prepare<[], string>(
+      `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'names', 'topics', 'events',
+       'topic_index', 'pruned_ids', 'pruned_blocks', 'ring_positions') ORDER BY name`,
+    )
+    .pluck();
+  return crc32(definitions.all().join('\n'));
+}

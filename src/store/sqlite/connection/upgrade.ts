@@ -1,0 +1,64 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Database } from '../driver/driver.js';
+import { addTopicChecksums } from '../index/topic-rows.js';
+import { addPrunedIdChecksums } from '../rows/pruned-ids.js';
+import { PrunedSequencesWriter } from '../rows/pruned-sequences.js';
+import {
+  CHECKED_BLOCKS,
+  CHECKED_FROM,
+  FORMAT,
+  INDEX_BLOCKS,
+  MetaTable,
+  PRUNED_BLOCKS,
+  PRUNED_EVENTS,
+  PRUNED_IDS_COUNT,
+  PRUNED_THROUGH,
+  TOPICS_COUNT,
+} from '../tables/meta-table.js';
+import { PRUNED_BLOCKS_TABLE, PRUNED_IDS_TABLE } from '../tables/tables.js';
+
+/**
+ * Makes the log of an earlier version one of this version, in the caller's transaction. Rows of `events` and of the index stay as
+ * they are: `meta` says from where on they have the newer checksums. Totals get theirs. What was pruned is found by the
+ * holes between rows, which takes a look at every sequence of a log of which anything was pruned.
+ */
+export function upgrade(database: Database, numbers: Readonly<Record<string, number>>): void {
+  const { [PRUNED_THROUGH]: prunedThrough = 0, [PRUNED_EVENTS]: prunedEvents = 0 } = numbers;
+  const last = database.prepare<[], number | null>('SELECT max(sequence) FROM events').pluck();
+  const head = Math.max(last.get() ?? 0, prunedThrough);
+  database.exec('ALTER TABLE topics ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0');
+  database.exec('ALTER TABLE topic_index ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0');
+  if (numbers[FORMAT] === 1) database.exec(PRUNED_IDS_TABLE);
+  else database.exec('ALTER TABLE pruned_ids ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0');
+  database.exec(PRUNED_BLOCKS_TABLE);
+  new MetaTable(database).set({
+    [CHECKED_FROM]: head + 1,
+    [CHECKED_BLOCKS]: numbers[INDEX_BLOCKS] ?? 0,
+    [TOPICS_COUNT]: addTopicChecksums(database),
+    [PRUNED_IDS_COUNT]: addPrunedIdChecksums(database),
+    [PRUNED_BLOCKS]: findPruned(database, head, prunedEvents),
+  });
+}
+
+/** @returns how many blocks are gone altogether, from the first on */
+function findPruned(database: Database, head: number, prunedEvents: number): number {
+  const pruned = new PrunedSequencesWriter(database);
+  pruned.begin();
+  const sequences = database
+    .prepare<[], number>('SELECT sequence FROM events ORDER BY sequence')
+    .pluck();
+  let missing = 0;
+  let previous = 0;
+  const note = (next: number): void => {
+    if (next > previous + 1) pruned.add(previous + 1, next - 1);
+    missing += Math.max(0, next - previous - 1);
+    previous = next;
+  };
+  if (prunedEvents > 0) for (const sequence of sequences.iterate()) note(sequence);
+  else missing = head - (database.prepare('SELECT count(*) FROM events').pluck().get() as number);
+  if (prunedEvents > 0) note(head + 1);
+  if (missing === prunedEvents) return pruned.end(0);
+  const { name: file } = database;
+  const reason = `of ${head} events ${missing} are gone, but only ${prunedEvents} were pruned`;
+  throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+}

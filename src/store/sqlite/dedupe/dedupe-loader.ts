@@ -1,0 +1,171 @@
+import type { Database, Statement } from '../driver/driver.js';
+import type { BlockIndex } from '../index/block-index.js';
+import type { TopicTable } from '../index/topic-table.js';
+import { recordedAtSql } from '../rows/checksums.js';
+import { damagedEvent } from '../rows/damaged-event.js';
+import { assertPrunedIds } from '../rows/pruned-ids.js';
+import { RecordBuffer } from '../rows/record-buffer.js';
+import type { RowDecoder } from '../rows/row-decoder.js';
+import type { RowReader } from '../rows/row-reader.js';
+import { CHECKED_FROM, MetaTable } from '../tables/meta-table.js';
+import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import type { DedupeWindow } from './dedupe-window.js';
+
+/**
+ * Fills the dedupe window of a log that is opened, in the order of sequences: from the rows of events, and from `pruned_ids`
+ * for those that are pruned. Supplied ids have rows in the index under a topic of their own, so no others are visited.
+ */
+export type SuppliedId = [id: string | null, source: string | null];
+
+/** The id of a row of `events` that its publisher supplied, and the source where the id is its own. */
+export const SUPPLIED_ID_SQL =
+  'CASE WHEN flags & 1 THEN id END, ' +
+  'CASE WHEN flags & 2 THEN (SELECT name FROM names WHERE names.id = events.source) END';
+
+type PrunedRow = [
+  sequence: number,
+  recordedAt: number,
+  topic: string,
+  id: string,
+  source: string | null,
+];
+type EventId = [recordedAt: number, topic: number, ...named: SuppliedId];
+
+const PRUNED_PER_PAGE = 1024;
+const BUFFER_BYTES = 4096;
+
+export interface LoadedFrom {
+  readonly lastRecordedAt: number;
+  /** ms since 1970. */
+  readonly now: number;
+  readonly rows: RowReader;
+  readonly decoder: RowDecoder;
+}
+
+export class DedupeLoader {
+  readonly #database: Database;
+  readonly #topics: TopicTable;
+  readonly #dedupe: DedupeWindow;
+  readonly #now: number;
+  /** Not from now back: what was in the window when the last batch was taken is needed to judge its repeats again. */
+  readonly #from: number;
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #selectPruned: Statement<[number], PrunedRow>;
+  /** A page of `pruned_ids`, and how much of it is loaded. */
+  #pruned: PrunedRow[];
+  #prunedAt = 0;
+
+  constructor(
+    database: Database,
+    topics: TopicTable,
+    dedupe: DedupeWindow,
+    { lastRecordedAt, now, rows, decoder }: LoadedFrom,
+  ) {
+    this.#database = database;
+    this.#topics = topics;
+    this.#dedupe = dedupe;
+    this.#now = now;
+    this.#rows = rows;
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
+    assertPrunedIds(database);
+    this.#from = lastRecordedAt - dedupe.windowMs;
+    this.#selectPruned = database
+      .prepare<[number], PrunedRow>(
+        `SELECT sequence, recorded_at, topic, id, source FROM pruned_ids
+         WHERE sequence > ? ORDER BY sequence LIMIT ${PRUNED_PER_PAGE}`,
+      )
+      .raw();
+    this.#pruned = this.#selectPruned.all(0);
+  }
+
+  /** All that is in complete index blocks. */
+  loadBlocks(index: BlockIndex, writtenBlocks: number): void {
+    const idOf = this.#database
+      .prepare<[number], EventId>(
+        `SELECT recorded_at, topic, ${SUPPLIED_ID_SQL} FROM events WHERE sequence = ?`,
+      )
+      .raw();
+    for (const block of this.#blocks(index, writtenBlocks)) {
+      for (const sequence of index.suppliedIds(block)) {
+        const row = idOf.get(sequence);
+        if (row === undefined) {
+          this.#rows.pruned.assertPruned(sequence, sequence);
+          continue;
+        }
+        const [recordedAt, topic, id, source] = row;
+        if (id === null) throw damagedEvent(this.#database.name, sequence);
+        this.add(sequence, recordedAt, this.#topics.byId(topic).name, id, source);
+      }
+    }
+  }
+
+  add(
+    sequence: number,
+    recordedAt: number,
+    topic: string,
+    id: string,
+    source: string | null,
+  ): void {
+    this.#loadPruned(sequence);
+    if (this.#now - recordedAt <= this.#dedupe.windowMs) this.#check(sequence);
+    this.#load(sequence, recordedAt, topic, id, source);
+  }
+
+  end(): void {
+    this.#loadPruned(Number.POSITIVE_INFINITY);
+    this.#dedupe.loaded();
+  }
+
+  /** A repeat of an event whose id is damaged would be stored again. */
+  #check(sequence: number): void {
+    const row = this.#rows.one(sequence);
+    if (row !== undefined) this.#records.check(row);
+  }
+
+  /** The pruned ones below a sequence. */
+  #loadPruned(below: number): void {
+    for (;;) {
+      const next = this.#pruned[this.#prunedAt];
+      if (next === undefined || next[0] >= below) return;
+      this.#load(...next);
+      if (++this.#prunedAt < this.#pruned.length) continue;
+      this.#pruned = this.#selectPruned.all(next[0]);
+      this.#prunedAt = 0;
+    }
+  }
+
+  #load(
+    sequence: number,
+    recordedAt: number,
+    topic: string,
+    id: string,
+    source: string | null,
+  ): void {
+    if (recordedAt < this.#from) return;
+    // One that seems to come from the future was recorded while the clock was wrong.
+    const ageMs = Math.max(0, this.#now - recordedAt);
+    const named = { topic, id, source: source ?? undefined };
+    this.#dedupe.load(named, sequence, ageMs, BATCH_EVENTS_MAX);
+  }
+
+  /** From the first block on that the window can reach. */
+  #blocks(index: BlockIndex, writtenBlocks: number): number[] {
+    const checkedFrom = new MetaTable(this.#database).get(CHECKED_FROM);
+    const timeOf = this.#database
+      .prepare<[number], number | null>(
+        `SELECT ${recordedAtSql(checkedFrom)} FROM events WHERE sequence >= ? ORDER BY sequence LIMIT 1`,
+      )
+      .pluck();
+    const blocks: number[] = [];
+    let left = this.#dedupe.idsMax + BATCH_EVENTS_MAX;
+    for (let block = writtenBlocks - 1; block >= 0 && left > 0; block--) {
+      blocks.push(block);
+      left -= index.suppliedIds(block).length;
+      const startedAt = timeOf.get(block * INDEX_BLOCK_EVENTS);
+      // One that is damaged says nothing.
+      if (typeof startedAt === 'number' && startedAt < this.#from) break;
+    }
+    return blocks.reverse();
+  }
+}

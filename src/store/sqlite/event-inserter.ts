@@ -1,0 +1,130 @@
+import {
+  EVENT_FLAG_ID_OF_SOURCE,
+  EVENT_FLAG_SUPPLIED_ID,
+  type EventRecordView,
+} from '../../record/event-record.js';
+import { NameCache, type RecordNames } from '../../record/name-cache.js';
+import type { DedupeWindow } from './dedupe/dedupe-window.js';
+import type { Database } from './driver/driver.js';
+import { idHash } from './index/id-index.js';
+import type { IndexKeeper } from './index/index-keeper.js';
+import type { TopicEntry, TopicTable } from './index/topic-table.js';
+import { eventChecksum, eventSeed } from './rows/checksums.js';
+import { type NameReader, NameWriter } from './rows/names.js';
+import { ROW_OVERHEAD_BYTES } from './rows/row-size.js';
+import { RowWriter } from './rows/row-writer.js';
+import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './tables/tables.js';
+
+/** What the rows of records with these names refer to. */
+interface StoredNames extends RecordNames {
+  readonly entry: TopicEntry;
+  readonly typeId: number;
+  readonly sourceId: number;
+}
+
+/** The structures of the log that learn of every event. */
+export interface InsertedInto {
+  readonly topics: TopicTable;
+  readonly index: IndexKeeper;
+  readonly dedupe: DedupeWindow;
+  /** Forgets the names that a rollback takes back. */
+  readonly nameReader: NameReader;
+}
+
+/**
+ * Turns event records into rows of the open batch, and tells the topic table, the index and the dedupe window of them.
+ * The hot path of the log: once per event. Inside the batch's transaction only.
+ */
+export class EventInserter {
+  readonly #into: InsertedInto;
+  readonly #rows: RowWriter;
+  readonly #names: NameWriter;
+  /** Emptied by a rollback, which takes back the ids that a batch has given. */
+  readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => ({
+    topic,
+    type,
+    source,
+    length,
+    entry: this.#into.topics.findOrAdd(topic),
+    typeId: this.#names.id(type),
+    sourceId: this.#names.id(source),
+  }));
+
+  constructor(database: Database, into: InsertedInto) {
+    this.#into = into;
+    this.#rows = new RowWriter(database);
+    this.#names = new NameWriter(database);
+  }
+
+  /** Adds the event and returns its topic. The record must stay as it is until `flush`. */
+  add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): string {
+    const { topic, entry, typeId, sourceId, length } = this.#stored.of(view.bytes, view.offset);
+    const id = view.idAfter(length);
+    const { payloadStart, payloadLength, timestamp } = view;
+    const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
+    const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
+    const kept = isSupplied ? rowFlags(flags) : 0;
+    const crc = view.checksum(eventSeed(sequence, recordedAt));
+    const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
+    let bytes = ROW_OVERHEAD_BYTES + payloadLength;
+    if (!isSupplied && timestamp === recordedAt && !view.hasTies) {
+      this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
+    } else {
+      const { correlationId, causationId, attributesText } = view;
+      if (attributesText !== undefined) bytes += Buffer.byteLength(attributesText);
+      this.#rows.addFull(
+        sequence,
+        recordedAt,
+        entry.id,
+        typeId,
+        sourceId,
+        checksum,
+        id,
+        payload,
+        kept,
+        timestamp === recordedAt ? null : timestamp,
+        correlationId ?? null,
+        causationId ?? null,
+        attributesText ?? null,
+      );
+    }
+    const { dedupe, index } = this.#into;
+    if (isSupplied) dedupe.add(view, sequence);
+    index.note(sequence, recordedAt, entry.id, bytes, isSupplied, idHash(id));
+    return topic;
+  }
+
+  /** What it remembers of topics may be of some that are gone. Outside of a batch. */
+  forgetTopics(): void {
+    this.#stored.clear();
+  }
+
+  /** Runs what is buffered. */
+  flush(): void {
+    this.#rows.flush();
+  }
+
+  /** The batch is in the file: everything after `from`, up to `head`. */
+  commit(from: number, head: number): void {
+    this.#names.commit();
+    this.#into.index.commit(from, head);
+    this.#into.dedupe.commit();
+  }
+
+  /** Takes the batch out of every structure here; SQLite's own rollback follows, or has happened. */
+  rollback(): void {
+    const { topics, index, dedupe, nameReader } = this.#into;
+    this.#rows.discard();
+    topics.rollback();
+    if (this.#names.rollback()) nameReader.forget();
+    this.#stored.clear();
+    index.rollback();
+    dedupe.rollback();
+  }
+}
+
+/** Of an event whose id was supplied. */
+function rowFlags(flags: number): number {
+  const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
+  return isOfSource ? ROW_FLAG_SUPPLIED_ID | ROW_FLAG_ID_OF_SOURCE : ROW_FLAG_SUPPLIED_ID;
+}

@@ -1,0 +1,169 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { HEAD_IS_WRONG_SQL } from '../rows/checksums.js';
+import type { PrunedSequences } from '../rows/pruned-sequences.js';
+import {
+  CHECKED_BLOCKS,
+  CHECKED_FROM,
+  INDEX_BLOCKS,
+  isChecked,
+  MetaTable,
+} from '../tables/meta-table.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { BLOCK_TOPICS, decodeTopics, type IndexRow, isSound, SUPPLIED_IDS } from './index-rows.js';
+import { decodePostings } from './postings.js';
+
+/** With more topics than this, the index rows of a block are read in one sweep. */
+const TOPICS_SOUGHT_MAX = 64;
+
+export interface BlockRows {
+  readonly rows: readonly IndexRow[];
+  readonly isSound: boolean;
+}
+
+type Found = [count: number, sum: number, sequences: string];
+
+/**
+ * Which sequences of a block are on given topics, over one connection: from the index, or from the rows where it is not written
+ * yet or damaged. Nothing is left out: the index lists the topics of each block, and rows are counted.
+ */
+export class BlockIndex {
+  readonly #file: string;
+  readonly #meta: MetaTable;
+  readonly #pruned: PrunedSequences;
+  readonly #ofTopic: Statement<[number, number], IndexRow>;
+  readonly #ofBlock: Statement<[number], IndexRow>;
+  readonly #ofRows: Statement<[number, string, number, number], Found>;
+  readonly #suppliedOfRows: Statement<[number, number], number>;
+  readonly #prunedOf: Statement<[number], number>;
+  #writtenBlocks = 0;
+  #checkedBlocks = 0;
+
+  constructor(database: Database, pruned: PrunedSequences) {
+    this.#file = database.name;
+    this.#meta = new MetaTable(database);
+    this.#pruned = pruned;
+    const numbers = this.#meta.all();
+    const checksum = isChecked(numbers) ? 'checksum' : '0 AS checksum';
+    const columns = `SELECT block, topic, events, bytes, sequences, ${checksum} FROM topic_index`;
+    this.#ofTopic = database.prepare(`${columns} WHERE block = ? AND topic = ?`);
+    this.#ofBlock = database.prepare(`${columns} WHERE block = ? AND topic > 0`);
+    const checkedFrom = numbers[CHECKED_FROM] ?? Number.MAX_SAFE_INTEGER;
+    // One whose numbers do not fit each other may be on any topic.
+    this.#ofRows = database
+      .prepare<[number, string, number, number], Found>(
+        `SELECT count(*), coalesce(sum(sequence - ?), 0), json_group_array(sequence) FILTER (
+           WHERE topic IN (SELECT value FROM json_each(?))
+           OR (sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL}))
+         FROM events WHERE sequence > ? AND sequence <= ?`,
+      )
+      .raw();
+    this.#suppliedOfRows = database
+      .prepare<[number, number], number>(
+        'SELECT sequence FROM events WHERE sequence BETWEEN ? AND ? AND flags & 1 ORDER BY sequence',
+      )
+      .pluck();
+    this.#prunedOf = database
+      .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
+      .pluck();
+  }
+
+  refresh(): void {
+    const numbers = this.#meta.all();
+    this.#writtenBlocks = numbers[INDEX_BLOCKS] ?? 0;
+    this.#checkedBlocks = numbers[CHECKED_BLOCKS] ?? Number.POSITIVE_INFINITY;
+    this.#pruned.refresh();
+  }
+
+  /** In `(after, until]`, which lies within the block, ascending. @throws BusError `STORE_CORRUPT` */
+  sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
+    const found = block < this.#writtenBlocks ? this.#indexed(block, topics) : undefined;
+    if (found === undefined) return this.#ofEvents(after, until, topics);
+    const inside = found.filter((sequence) => sequence > after && sequence <= until);
+    return topics.size === 1 ? inside : inside.sort((a, b) => a - b);
+  }
+
+  /** Of the block, those whose id the publisher supplied, pruned ones too unless the index is damaged; ascending. */
+  suppliedIds(block: number): number[] {
+    const found = this.#indexed(block, new Set([SUPPLIED_IDS]));
+    if (found !== undefined) return found;
+    const start = block * INDEX_BLOCK_EVENTS;
+    return this.#suppliedOfRows.all(start, start + INDEX_BLOCK_EVENTS - 1);
+  }
+
+  /** The rows of all topics in a block that is written, and whether all are there and sound. */
+  rowsOf(block: number): BlockRows {
+    const rows = this.#ofBlock.all(block);
+    return { rows, isSound: block < this.#checkedBlocks || this.#isComplete(block, rows) };
+  }
+
+  #isComplete(block: number, rows: readonly IndexRow[]): boolean {
+    const listed = this.#ofTopic.get(block, BLOCK_TOPICS);
+    if (listed === undefined) return rows.length === 0 && this.#isGone(block);
+    if (![listed, ...rows].every(isSound)) return false;
+    const missing = decodeTopics(listed.sequences);
+    missing.delete(SUPPLIED_IDS);
+    for (const { topic } of rows) missing.delete(topic);
+    return this.#hasNone(block, missing);
+  }
+
+  #isGone(block: number): boolean {
+    const start = block * INDEX_BLOCK_EVENTS;
+    return this.#pruned.present(start - 1, start + INDEX_BLOCK_EVENTS - 1)?.count === 0;
+  }
+
+  /** `undefined` where the index is damaged. */
+  #indexed(block: number, topics: ReadonlySet<number>): number[] | undefined {
+    const found: number[] = [];
+    const isCovered = block >= this.#checkedBlocks;
+    const missing = new Set(topics);
+    for (const row of this.#rows(block, topics)) {
+      if (!missing.delete(row.topic)) continue;
+      if (isCovered && !isSound(row)) return undefined;
+      decodePostings(row.sequences, block * INDEX_BLOCK_EVENTS, found);
+    }
+    if (!isCovered || missing.size === 0) return found;
+    return this.#hasNone(block, missing) ? found : undefined;
+  }
+
+  *#rows(block: number, topics: ReadonlySet<number>): Generator<IndexRow> {
+    if (topics.size > TOPICS_SOUGHT_MAX) {
+      yield* this.#ofBlock.all(block);
+      return;
+    }
+    for (const topic of topics) {
+      const row = this.#ofTopic.get(block, topic);
+      if (row !== undefined) yield row;
+    }
+  }
+
+  /** Whether the block never had rows of these topics, or lost them when the topics were pruned. */
+  #hasNone(block: number, missing: ReadonlySet<number>): boolean {
+    const listed = this.#ofTopic.get(block, BLOCK_TOPICS);
+    if (listed === undefined) return this.#isGone(block);
+    if (!isSound(listed)) return false;
+    const topics = decodeTopics(listed.sequences);
+    for (const topic of missing) {
+      if (!topics.has(topic)) continue;
+      const through = this.#prunedOf.get(topic);
+      // Without a row it was forgotten, since all of it was pruned.
+      if (through !== undefined && blockOf(through) <= block) return false;
+    }
+    return true;
+  }
+
+  #ofEvents(after: number, until: number, topics: ReadonlySet<number>): number[] {
+    const list = JSON.stringify([...topics]);
+    const [count, sum, sequences] = this.#ofRows.get(after, list, after, until)!;
+    const present = this.#pruned.present(after, until);
+    if (present !== undefined && (count !== present.count || sum !== present.sum)) {
+      const reason =
+        `between events ${after} and ${until} ${count} are found where ${present.count} ` +
+        'were never pruned';
+      throw new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
+        details: { file: this.#file, sequence: after + 1, reason },
+      });
+    }
+    return JSON.parse(sequences);
+  }
+}

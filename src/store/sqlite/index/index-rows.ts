@@ -1,0 +1,46 @@
+import { checksumOf } from '../rows/checksums.js';
+
+/**
+ * Rows of the topic index, and their checksums. The index is a copy: `events` has everything that it says, so where a reader finds it
+ * damaged it looks at the rows of that block instead.
+ */
+export interface IndexRow {
+  readonly block: number;
+  readonly topic: number;
+  readonly events: number;
+  readonly bytes: number;
+  readonly sequences: Buffer;
+  readonly checksum: number;
+}
+
+/** Topic ids begin at 1; under 0 the index has the events whose id the publisher supplied. */
+export const SUPPLIED_IDS = 0;
+/** Under this, which topics, 0 too, have a row in the block: 4 bytes each, ascending. Written with the last of them. */
+export const BLOCK_TOPICS = -2;
+
+export function indexRowChecksum(
+  block: number,
+  topic: number,
+  events: number,
+  bytes: number,
+  sequences: Uint8Array,
+): number {
+  return checksumOf(sequences, [block, topic, events, bytes]);
+}
+
+export function isSound(row: IndexRow): boolean {
+  const { block, topic, events, bytes, sequences, checksum } = row;
+  return checksum === indexRowChecksum(block, topic, events, bytes, sequences);
+}
+
+export function encodeTopics(topics: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * topics.length);
+  for (const [at, topic] of topics.entries()) bytes.writeUInt32LE(topic, 4 * at);
+  return bytes;
+}
+
+export function decodeTopics(bytes: Buffer): Set<number> {
+  const topics = new Set<number>();
+  for (let at = 0; at < bytes.length; at += 4) topics.add(bytes.readUInt32LE(at));
+  return topics;
+}

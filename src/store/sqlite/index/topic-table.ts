@@ -1,0 +1,393 @@
+import { BusError } from '../../../protocol/errors.js';
+import { EMPTIED_TOPICS_KEPT } from '../../../protocol/limits.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { MetaTable, TOPICS_COUNT } from '../tables/meta-table.js';
+import { blockOf } from '../tables/tables.js';
+import { type TopicRow, topicChecksum, topicProblems } from './topic-rows.js';
+
+/**
+ * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
+ * are written when index blocks are complete, when the topic is pruned and at close. Events are counted once they
+ * are committed; a transaction that is rolled back takes back what it added, pruned and wrote.
+ *
+ * Topics that hold no event any more are kept for the gaps that are told of them, up to a number; beyond it those that
+ * were emptied first are forgotten, and only up to which sequence any of them was pruned is kept.
+ */
+export interface TopicEntry {
+  readonly id: number;
+  readonly name: string;
+  events: number;
+  bytes: number;
+  /** 0 when unknown: after pruning it is looked up when it is asked for. */
+  firstSequence: number;
+  lastSequence: number;
+  firstAt: number;
+  lastAt: number;
+  prunedThrough: number;
+  /** What the table's row counts. */
+  through: number;
+  isDirty: boolean;
+  /** The batch that last touched it, and what it was before. */
+  batch: number;
+  readonly before: TopicTotals;
+  /** Indexes of the retention rules whose pattern matches. */
+  rules: readonly number[];
+}
+
+interface At {
+  readonly sequence: number;
+  readonly recordedAt: number;
+}
+
+interface TopicTotals {
+  through: number;
+  prunedThrough: number;
+  events: number;
+  bytes: number;
+  firstSequence: number;
+  lastSequence: number;
+  firstAt: number;
+  lastAt: number;
+  wasDirty: boolean;
+}
+
+const NO_RULES: readonly number[] = [];
+/** `meta`: topics that were forgotten may have been pruned up to there. */
+export const FORGOTTEN_THROUGH = 'forgotten_through';
+
+export class TopicTable {
+  readonly #byName = new Map<string, TopicEntry>();
+  /** In ascending order of the ids, and these alone. */
+  readonly #byId = new Map<number, TopicEntry>();
+  #ids: number[] = [];
+  readonly #database: Database;
+  readonly #meta: MetaTable;
+  readonly #insert: Statement<[number, string, number, number]>;
+  readonly #update: Statement<number[]>;
+  readonly #select: Statement<[], TopicRow>;
+  readonly #rulesOf: ((topic: string) => readonly number[]) | undefined;
+  /** Per retention rule, what it counts. */
+  readonly ruleEvents: Float64Array;
+  readonly ruleBytes: Float64Array;
+  #batch = 1;
+  #touched: TopicEntry[] = [];
+  #added: TopicEntry[] = [];
+  #nextId = 1;
+  /** Those without events that had some, in the order in which they were emptied. */
+  readonly #emptied = new Set<TopicEntry>();
+  /** When all of them were looked at, and none could be forgotten. */
+  #looked = { size: 0, writtenBlocks: 0 };
+  readonly #deleteRow: Statement<[number]>;
+  #forgottenThrough: number;
+
+  /** `rulesOf` says which of the `rules` retention rules match a topic. */
+  constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
+    this.ruleEvents = new Float64Array(rules);
+    this.ruleBytes = new Float64Array(rules);
+    this.#database = database;
+    this.#meta = new MetaTable(database);
+    this.#insert = database.prepare(
+      'INSERT INTO topics (id, name, pruned_through, checksum) VALUES (?, ?, ?, ?)',
+    );
+    this.#deleteRow = database.prepare('DELETE FROM topics WHERE id = ?');
+    this.#forgottenThrough = this.#meta.get(FORGOTTEN_THROUGH);
+    this.#update = database.prepare(
+      'UPDATE topics SET events = ?, bytes = ?, first_sequence = ?, last_sequence = ?, ' +
+        'first_at = ?, last_at = ?, pruned_through = ?, through = ?, checksum = ? WHERE id = ?',
+    );
+    this.#select = database.prepare<[], TopicRow>('SELECT * FROM topics ORDER BY id');
+    this.#rulesOf = rulesOf;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** @throws BusError `STORE_CORRUPT` */
+  load(): void {
+    for (const reason of topicProblems(this.#database)) {
+      const { name: file } = this.#database;
+      throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+    }
+    for (const row of this.#select.iterate()) {
+      const entry = this.#newEntry(row.id, row.name);
+      entry.events = row.events;
+      entry.bytes = row.bytes;
+      entry.firstSequence = row.first_sequence;
+      entry.lastSequence = row.last_sequence;
+      entry.firstAt = row.first_at;
+      entry.lastAt = row.last_at;
+      entry.prunedThrough = row.pruned_through;
+      entry.through = row.through;
+      if (row.events === 0) this.#emptied.add(entry);
+      this.#countRules(entry, row.events, row.bytes);
+      this.#nextId = row.id + 1;
+    }
+  }
+
+  /** At the end of a batch, in its transaction. */
+  writeCount(): void {
+    if (this.#added.length > 0) this.#meta.set({ [TOPICS_COUNT]: this.size });
+  }
+
+  /** Topics that were forgotten may have been pruned up to here. */
+  get forgottenThrough(): number {
+    return this.#forgottenThrough;
+  }
+
+  /**
+   * The topics to forget next, at most `limit`: more are without events than are kept, and none was pruned in or behind the
+   * block from which on the index names topics in memory. The newest topic stays, so that no number is given twice.
+   */
+  forgettable(limit: number, writtenBlocks: number): TopicEntry[] {
+    const { size } = this.#emptied;
+    const surplus = Math.min(limit, size - EMPTIED_TOPICS_KEPT);
+    if (surplus <= 0) return [];
+    // Those that must stay a while are looked at again only when something has changed.
+    if (size === this.#looked.size && writtenBlocks === this.#looked.writtenBlocks) return [];
+    const found: TopicEntry[] = [];
+    for (const entry of this.#emptied) {
+      if (found.length === surplus) return found;
+      const mayGo = blockOf(entry.prunedThrough) < writtenBlocks && entry.id < this.#nextId - 1;
+      if (mayGo) found.push(entry);
+    }
+    if (found.length === 0) this.#looked = { size, writtenBlocks };
+    return found;
+  }
+
+  /** In the caller's transaction; `forgotten` follows its commit. */
+  deleteRows(entries: readonly TopicEntry[]): void {
+    for (const { id } of entries) this.#deleteRow.run(id);
+    const through = this.#throughOf(entries);
+    const count = this.size - entries.length;
+    this.#meta.set({ [FORGOTTEN_THROUGH]: through, [TOPICS_COUNT]: count });
+  }
+
+  forgotten(entries: readonly TopicEntry[]): void {
+    this.#forgottenThrough = this.#throughOf(entries);
+    for (const entry of entries) {
+      this.#emptied.delete(entry);
+      this.#byName.delete(entry.name);
+      this.#byId.delete(entry.id);
+    }
+    this.#ids = [...this.#byId.keys()];
+  }
+
+  #throughOf(entries: readonly TopicEntry[]): number {
+    return entries.reduce(
+      (through, { prunedThrough }) => Math.max(through, prunedThrough),
+      this.#forgottenThrough,
+    );
+  }
+
+  entries(): Iterable<TopicEntry> {
+    return this.#byName.values();
+  }
+
+  /** Shows up to `limit` ids above `after`; returns the one to go on after, 0 at the end. */
+  scan(after: number, limit: number, visit: (entry: TopicEntry) => void): number {
+    const ids = this.#ids;
+    const first = firstAbove(ids, after);
+    const end = Math.min(ids.length, first + limit);
+    for (let at = first; at < end; at++) visit(this.#byId.get(ids[at]!)!);
+    return end < ids.length ? ids[end - 1]! : 0;
+  }
+
+  find(name: string): TopicEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  byId(id: number): TopicEntry {
+    const entry = this.#byId.get(id);
+    if (entry !== undefined) return entry;
+    throw new BusError('STORE_CORRUPT', `a row refers to topic ${id}, which does not exist`);
+  }
+
+  /** The topic, made if it is new. Must be called inside the batch's transaction. */
+  findOrAdd(name: string): TopicEntry {
+    return this.#byName.get(name) ?? this.#add(name);
+  }
+
+  /** Counts one committed event. */
+  count(entry: TopicEntry, sequence: number, recordedAt: number, bytes: number): void {
+    entry.isDirty = true;
+    if (entry.events === 0) {
+      entry.firstSequence = sequence;
+      entry.firstAt = recordedAt;
+      this.#emptied.delete(entry);
+    }
+    entry.events++;
+    entry.bytes += bytes;
+    entry.lastSequence = sequence;
+    entry.lastAt = recordedAt;
+    if (entry.rules !== NO_RULES) this.#countRules(entry, 1, bytes);
+  }
+
+  /** Counts events of an index block that the totals' row does not have; `first` and `last` are of them. */
+  countBlock(entry: TopicEntry, events: number, bytes: number, first: At, last: At): void {
+    if (entry.events === 0) {
+      entry.firstSequence = first.sequence;
+      entry.firstAt = first.recordedAt;
+      this.#emptied.delete(entry);
+    }
+    entry.events += events;
+    entry.bytes += bytes;
+    entry.lastSequence = last.sequence;
+    entry.lastAt = last.recordedAt;
+    entry.isDirty = true;
+    this.#countRules(entry, events, bytes);
+  }
+
+  /** Takes out the topic's oldest event, which is being pruned. */
+  uncount(entry: TopicEntry, sequence: number, bytes: number): void {
+    if (entry.batch !== this.#batch) this.#touch(entry);
+    if (--entry.events === 0) this.#emptied.add(entry);
+    entry.bytes -= bytes;
+    entry.firstSequence = 0;
+    entry.firstAt = 0;
+    entry.prunedThrough = sequence;
+    entry.isDirty = true;
+    this.#countRules(entry, -1, -bytes);
+  }
+
+  commit(): void {
+    this.#batch++;
+    this.#touched.length = 0;
+    this.#added.length = 0;
+  }
+
+  rollback(): void {
+    for (const entry of this.#touched) {
+      const { before } = entry;
+      this.#countRules(entry, before.events - entry.events, before.bytes - entry.bytes);
+      entry.through = before.through;
+      entry.prunedThrough = before.prunedThrough;
+      if (before.events > 0) this.#emptied.delete(entry);
+      entry.events = before.events;
+      entry.bytes = before.bytes;
+      entry.firstSequence = before.firstSequence;
+      entry.lastSequence = before.lastSequence;
+      entry.firstAt = before.firstAt;
+      entry.lastAt = before.lastAt;
+      entry.isDirty = before.wasDirty;
+    }
+    for (const entry of this.#added) {
+      this.#byName.delete(entry.name);
+      this.#byId.delete(entry.id);
+      this.#ids.pop();
+      this.#nextId = Math.min(this.#nextId, entry.id);
+    }
+    this.commit();
+  }
+
+  /** Writes the totals' row; everything up to `through` is counted in it. */
+  write(entry: TopicEntry, through: number): void {
+    if (entry.batch !== this.#batch) this.#touch(entry);
+    this.#update.run(
+      entry.events,
+      entry.bytes,
+      entry.firstSequence,
+      entry.lastSequence,
+      entry.firstAt,
+      entry.lastAt,
+      entry.prunedThrough,
+      through,
+      checksumOfEntry(entry, through),
+      entry.id,
+    );
+    entry.through = through;
+    entry.isDirty = false;
+  }
+
+  #touch(entry: TopicEntry): void {
+    const { before } = entry;
+    before.through = entry.through;
+    before.prunedThrough = entry.prunedThrough;
+    before.events = entry.events;
+    before.bytes = entry.bytes;
+    before.firstSequence = entry.firstSequence;
+    before.lastSequence = entry.lastSequence;
+    before.firstAt = entry.firstAt;
+    before.lastAt = entry.lastAt;
+    before.wasDirty = entry.isDirty;
+    entry.batch = this.#batch;
+    this.#touched.push(entry);
+  }
+
+  #countRules(entry: TopicEntry, events: number, bytes: number): void {
+    for (const rule of entry.rules) {
+      this.ruleEvents[rule]! += events;
+      this.ruleBytes[rule]! += bytes;
+    }
+  }
+
+  #add(name: string): TopicEntry {
+    // It may be one that was forgotten.
+    const entry = this.#newEntry(this.#nextId, name);
+    entry.prunedThrough = this.#forgottenThrough;
+    this.#nextId++;
+    this.#added.push(entry);
+    this.#insert.run(entry.id, name, entry.prunedThrough, checksumOfEntry(entry, 0));
+    return entry;
+  }
+
+  #newEntry(id: number, name: string): TopicEntry {
+    const entry: TopicEntry = {
+      id,
+      name,
+      events: 0,
+      bytes: 0,
+      firstSequence: 0,
+      lastSequence: 0,
+      firstAt: 0,
+      lastAt: 0,
+      prunedThrough: 0,
+      through: 0,
+      isDirty: false,
+      batch: 0,
+      before: {
+        through: 0,
+        prunedThrough: 0,
+        events: 0,
+        bytes: 0,
+        firstSequence: 0,
+        lastSequence: 0,
+        firstAt: 0,
+        lastAt: 0,
+        wasDirty: false,
+      },
+      rules: this.#rulesOf?.(name) ?? NO_RULES,
+    };
+    this.#byName.set(name, entry);
+    this.#byId.set(id, entry);
+    this.#ids.push(id);
+    return entry;
+  }
+}
+
+/** Where the first id above `after` is in an ascending list. */
+function firstAbove(ids: readonly number[], after: number): number {
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function checksumOfEntry(entry: TopicEntry, through: number): number {
+  return topicChecksum({
+    id: entry.id,
+    name: entry.name,
+    events: entry.events,
+    bytes: entry.bytes,
+    first_sequence: entry.firstSequence,
+    last_sequence: entry.lastSequence,
+    first_at: entry.firstAt,
+    last_at: entry.lastAt,
+    pruned_through: entry.prunedThrough,
+    through,
+  });
+}

@@ -1,0 +1,175 @@
+import { existsSync, statSync } from 'node:fs';
+import { BusError } from '../../protocol/errors.js';
+import type { Manifest } from '../directory/manifest.js';
+import { type Mark, markFile, readMark } from '../directory/mark.js';
+import { type Reserved, readUnflushedLimit } from '../directory/unflushed-limit.js';
+import { assertWalIsSound, type WalScan } from '../directory/wal-scan.js';
+import {
+  type LogIdentity,
+  META_DIRECTORY,
+  META_EPOCH,
+  META_OPEN,
+  numberOfId,
+} from './connection/log-identity.js';
+import { openForReading, PAGE_BYTES, readHead, shardFile } from './connection/schema.js';
+import { type Database, openDatabase } from './driver/driver.js';
+import { storeError } from './driver/store-errors.js';
+import { readMeta } from './tables/meta-table.js';
+
+/**
+ * In which state a log was left, judged before anybody writes to it, and whether its history can go on from there. The states,
+ * and what each opens to under every order of writes that a disk may make, are in docs/adr/0011.
+ */
+export interface LogState {
+  readonly head: number;
+  /** The process that was making the directory ended before this log was made: nothing was ever in it. */
+  readonly isUnmade?: boolean;
+  /** Something that was shown is gone, or may be: the history ends here and another epoch begins. */
+  readonly loss?: HistoryLoss;
+}
+
+export interface HistoryLoss {
+  /** A sequence that was shown, or may have been, and is gone. */
+  readonly from: number;
+  readonly reason: string;
+}
+
+/** The smallest write-ahead log that holds anything: its header, and a frame. */
+const WAL_BYTES_LEAST = 32 + 24 + PAGE_BYTES;
+
+export function identityOf({ id = '', epoch, isNew = false }: Manifest): LogIdentity {
+  return { directory: numberOfId(id), epoch: numberOfId(epoch), isNew };
+}
+
+/** @throws BusError `STORE_CORRUPT` where the log is missing, damaged or another's; `STORE_FAILED` */
+export function examineLog(dir: string, manifest: Manifest, shard: number): LogState {
+  const file = shardFile(dir, shard);
+  try {
+    return examine(file, manifest, shard);
+  } catch (error) {
+    throw storeError(error, file, 'examining');
+  }
+}
+
+function examine(file: string, manifest: Manifest, shard: number): LogState {
+  const mark = readMark(markFile(file));
+  if (manifest.isNew === true && isBeingMade(file, mark)) return { head: 0, isUnmade: true };
+  const size = statSync(file, { throwIfNoEntry: false })?.size;
+  if (size === undefined || size === 0) {
+    const isNew = manifest.isNew === true && (mark?.head ?? 0) === 0;
+    if (isNew) return { head: 0, isUnmade: true };
+    const what = size === undefined ? 'it is missing' : 'it is empty';
+    throw corrupt(
+      file,
+      shard,
+      mark === undefined ? what : `${what}; it once had ${mark.head} events`,
+    );
+  }
+  const reserved = readUnflushedLimit(file);
+  const wal = assertWalIsSound(file, mark, reserved);
+  const database = openForReading(file, shard);
+  try {
+    return judge(new Evidence(database, file, manifest, shard, mark, reserved, wal));
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * SQLite makes a new file with a journal, and the tables come after: whoever dies in between leaves a file that only
+ * its writer can go on with. One that was made has its tables, and never has a journal again.
+ */
+function isBeingMade(file: string, mark: Mark | undefined): boolean {
+  if ((mark?.head ?? 0) > 0 || !existsSync(file)) return false;
+  if (existsSync(`${file}-journal`)) return true;
+  const database = openDatabase(file, { readonly: true, fileMustExist: true });
+  try {
+    return database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
+  } catch (error) {
+    throw storeError(error, file, 'opening');
+  } finally {
+    database.close();
+  }
+}
+
+class Evidence {
+  readonly head: number;
+  /** As the log says of itself; 0: nothing, since it is of an older format, or was never taken into use. */
+  readonly directory: number;
+  readonly epoch: number;
+  readonly isOpen: boolean;
+
+  constructor(
+    database: Database,
+    readonly file: string,
+    readonly manifest: Manifest,
+    readonly shard: number,
+    readonly mark: Mark | undefined,
+    readonly reserved: Reserved | undefined,
+    readonly wal: WalScan | undefined,
+  ) {
+    this.head = readHead(database);
+    this.directory = readMeta(database, META_DIRECTORY);
+    this.epoch = readMeta(database, META_EPOCH);
+    this.isOpen = readMeta(database, META_OPEN) === 1;
+  }
+}
+
+function judge(log: Evidence): LogState {
+  const { head, file, shard, manifest } = log;
+  const identity = identityOf(manifest);
+  assertBelongs(log, identity);
+  const known = manifest.heads?.[shard] ?? 0;
+  if (log.epoch !== 0 && log.epoch !== identity.epoch) {
+    // It was not open since the epoch began, or it would have it: so it ends where the epoch begins.
+    if (head > known) throw corrupt(file, shard, 'it is of another history of this directory');
+    return head < known ? { head, loss: lossOf(known) } : { head };
+  }
+  const loss = head < known ? lossOf(known) : lossSince(log, identity);
+  return loss === undefined ? { head } : { head, loss };
+}
+
+/** Of the history that the log is in the middle of. */
+function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefined {
+  const { head, mark, reserved, file } = log;
+  const isOfEpoch = log.epoch === 0 || mark?.epoch === epoch;
+  if (mark !== undefined && isOfEpoch && head < mark.head) return lossOf(mark.head);
+  if (!log.isOpen) return undefined;
+  const wal = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (wal < WAL_BYTES_LEAST && log.manifest.backup === undefined) {
+    return { from: head + 1, reason: 'its write-ahead log is gone' };
+  }
+  // The mark may be an older copy, and no failed commit need have left them: they may have been shown.
+  if (log.wal?.broken?.isPastTransaction === true) {
+    return {
+      from: head + 1,
+      reason: 'transactions lie behind a damaged frame of its write-ahead log',
+    };
+  }
+  const isReserved =
+    reserved !== undefined &&
+    reserved.through > 0 &&
+    (reserved.epoch === undefined || reserved.epoch === epoch);
+  if (!isReserved || mark?.isOfThisBoot === true) return undefined;
+  return { from: head + 1, reason: 'the power may have failed before all was flushed' };
+}
+
+function lossOf(from: number): HistoryLoss {
+  return { from, reason: `it was committed up to ${from}` };
+}
+
+function assertBelongs(log: Evidence, identity: LogIdentity): void {
+  const { file, shard, manifest, directory, epoch } = log;
+  if (directory === 0 && (identity.isNew || manifest.id === undefined)) return;
+  if (directory !== identity.directory) {
+    throw corrupt(file, shard, 'it is the log of another directory');
+  }
+  const isKnown =
+    epoch === identity.epoch || manifest.earlier.some((one) => numberOfId(one.epoch) === epoch);
+  if (!isKnown) throw corrupt(file, shard, 'it is of a history that the manifest does not know');
+}
+
+function corrupt(file: string, shard: number, reason: string): BusError {
+  const details = { file, shard, reason };
+  return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details });
+}

@@ -1,0 +1,317 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Filter } from '../../../protocol/filter.js';
+import { EventRecordView } from '../../../record/event-record.js';
+import type { StoredRecord } from '../../shard-log.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { storeError } from '../driver/store-errors.js';
+import { BlockIndex } from '../index/block-index.js';
+import { IdIndexReader } from '../index/id-index.js';
+import { type TopicSelection, TopicSelector } from '../index/topic-selection.js';
+import { FORGOTTEN_THROUGH } from '../index/topic-table.js';
+import { NameReader } from '../rows/names.js';
+import { RecordBuffer } from '../rows/record-buffer.js';
+import type { EventRow } from '../rows/row-decoder.js';
+import { RowDecoder } from '../rows/row-decoder.js';
+import { RowFilter } from '../rows/row-filter.js';
+import { RowReader } from '../rows/row-reader.js';
+import { MetaTable, PRUNED_THROUGH } from '../tables/meta-table.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { PositionAt } from './position-at.js';
+
+/** What a reader asks of one shard's log. */
+export interface PageRequest {
+  /** Left out: every event. */
+  readonly filter?: Filter;
+  /** Only events with this id. */
+  readonly id?: string;
+  /** After this sequence (exclusive). */
+  readonly after: number;
+  /** Up to this sequence (inclusive). Default: the head. */
+  readonly until?: number;
+  /** The log has been told to reach this: one that does not has lost events. */
+  readonly headLeast?: number;
+  /** Recorded at or after, ms since 1970. */
+  readonly sinceMs?: number;
+  /** Recorded before, ms since 1970. */
+  readonly untilMs?: number;
+  readonly limit: number;
+  /** A page ends with the record that reaches this. */
+  readonly limitBytes?: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+}
+
+/**
+ * What one look into a log found. A page may be short, even empty, and not the last one: reading goes on from
+ * `next` until `done`.
+ */
+export interface Page {
+  /** Per event: sequence and recorded time (float64, little endian), then its record. See `decodePage`. */
+  readonly records: ArrayBuffer;
+  readonly count: number;
+  /** Ask for `after: next` (in reverse: `until: next`) to go on. Everything on this side of it has been looked at. */
+  readonly next: number;
+  /** Nothing is left within the request. */
+  readonly done: boolean;
+  readonly head: number;
+  /** Of what was asked for, events up to this sequence were pruned before they could be read here; 0: none. */
+  readonly prunedThrough: number;
+}
+
+/** A look takes no longer, so that no checkpoint waits for it. */
+const PAGE_TIME_MS = 25;
+const CLOCK_INTERVAL_ROWS = 64;
+const PREFIX_BYTES = 16;
+const BUFFER_BYTES = 64 * 1024;
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Where a block has more of the wanted rows than one in so many, they are read in one sweep. */
+const SWEEP_SHARE = 4;
+
+/** Calls `visit` for each event of a page, in its order. The record object is reused. */
+export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
+  const bytes = Buffer.from(page.records);
+  const view = new EventRecordView();
+  const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
+  let at = 0;
+  while (at < bytes.length) {
+    record.sequence = bytes.readDoubleLE(at);
+    record.recordedAt = bytes.readDoubleLE(at + 8);
+    record.offset = at + PREFIX_BYTES;
+    record.length = view.wrap(bytes, record.offset).length;
+    at = record.offset + record.length;
+    visit(record);
+  }
+}
+
+interface Scan {
+  readonly request: PageRequest;
+  readonly filter: RowFilter;
+  readonly selection: TopicSelection | undefined;
+  readonly after: number;
+  readonly until: number;
+  readonly deadline: number;
+  count: number;
+  looked: number;
+  /** Where the scan stopped before its end. */
+  stoppedAt: number | undefined;
+}
+
+function isBefore(sequence: number, other: number, reverse: boolean): boolean {
+  return reverse ? sequence > other : sequence < other;
+}
+
+/** Reads pages over one connection, a reader's or the writer's own (outside a batch). */
+export class PageReader {
+  readonly #database: Database;
+  readonly #file: string;
+  readonly #names: NameReader;
+  readonly #selector: TopicSelector;
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #position: PositionAt;
+  readonly #meta: MetaTable;
+  readonly #index: BlockIndex;
+  readonly #ids: IdIndexReader;
+  readonly #lastSequence: Statement<[], number | null>;
+  readonly #prunedOf: Statement<[number], number>;
+  readonly #prunedOfAll: Statement<[], number | null>;
+
+  constructor(database: Database, file: string, shard: number) {
+    this.#database = database;
+    this.#file = file;
+    this.#names = new NameReader(database, 'names');
+    this.#selector = new TopicSelector(database);
+    this.#rows = new RowReader(database);
+    const topics = new NameReader(database, 'topics');
+    const decoder = new RowDecoder(database, shard, this.#names, (id) => topics.name(id));
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
+    this.#position = new PositionAt(database, this.#rows.pruned);
+    this.#meta = new MetaTable(database);
+    this.#index = new BlockIndex(database, this.#rows.pruned);
+    this.#ids = new IdIndexReader(database);
+    this.#prunedOf = database
+      .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
+      .pluck();
+    this.#prunedOfAll = database
+      .prepare<[], number | null>('SELECT max(pruned_through) FROM topics')
+      .pluck();
+    this.#lastSequence = database
+      .prepare<[], number | null>('SELECT max(sequence) FROM events')
+      .pluck();
+  }
+
+  /** @throws BusError `STORE_CORRUPT` naming the event whose checksum fails */
+  page(request: PageRequest): Page {
+    return this.#inSnapshot(() => this.#page(request));
+  }
+
+  /** The last sequence recorded before that time. */
+  positionAt(timeMs: number): number {
+    return this.#inSnapshot(() => this.#position.at(timeMs));
+  }
+
+  #inSnapshot<T>(work: () => T): T {
+    if (this.#database.inTransaction) {
+      throw new BusError('STORE_FAILED', `${this.#file}: a page cannot be read inside a batch`);
+    }
+    try {
+      return this.#database.transaction(work).deferred();
+    } catch (error) {
+      throw storeError(error, this.#file, 'reading');
+    }
+  }
+
+  #page(request: PageRequest): Page {
+    const { filter, sinceMs, untilMs, reverse = false } = request;
+    const prunedThrough = this.#meta.get(PRUNED_THROUGH);
+    const head = Math.max(this.#lastSequence.get() ?? 0, prunedThrough);
+    this.#assertReaches(head, request.headLeast ?? 0);
+    let after = Math.max(0, request.after);
+    let until = Math.min(request.until ?? head, head);
+    if (sinceMs !== undefined) after = Math.max(after, this.#position.at(sinceMs));
+    if (untilMs !== undefined) until = Math.min(until, this.#position.at(untilMs));
+    const scan: Scan = {
+      request,
+      filter: new RowFilter(this.#names, filter),
+      selection: filter === undefined ? undefined : this.#selector.select(filter.topics),
+      after,
+      until,
+      deadline: performance.now() + PAGE_TIME_MS,
+      count: 0,
+      looked: 0,
+      stoppedAt: request.limit > 0 ? undefined : reverse ? until : after,
+    };
+    this.#records.clear();
+    this.#index.refresh();
+    if (scan.stoppedAt === undefined && scan.selection?.ids.size !== 0) this.#scan(scan);
+    const end = reverse ? Math.min(after, until) : Math.max(after, until);
+    const next = scan.stoppedAt ?? end;
+    const { bytes, length } = this.#records;
+    const records = new ArrayBuffer(length);
+    bytes.copy(new Uint8Array(records), 0, 0, length);
+    const done = reverse ? next <= after : next >= until;
+    const lost = prunedThrough > after ? this.#prunedThrough(scan.selection) : 0;
+    return { records, count: scan.count, next, done, head, prunedThrough: lost > after ? lost : 0 };
+  }
+
+  #assertReaches(head: number, least: number): void {
+    if (head >= least) return;
+    const reason = `events ${head + 1} to ${least} are missing`;
+    throw this.#corrupt(head + 1, reason);
+  }
+
+  #corrupt(sequence: number, reason: string): BusError {
+    const details = { file: this.#file, sequence, reason };
+    return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, { details });
+  }
+
+  /** The last sequence that was pruned from any of the topics. */
+  #prunedThrough(selection: TopicSelection | undefined): number {
+    const isAny = selection === undefined || selection.hasUnknown;
+    let through = isAny ? this.#meta.get(FORGOTTEN_THROUGH) : 0;
+    if (selection === undefined || selection.isAll) {
+      return Math.max(through, this.#prunedOfAll.get() ?? 0);
+    }
+    for (const id of selection.ids) through = Math.max(through, this.#prunedOf.get(id) ?? 0);
+    return through;
+  }
+
+  /** Goes through the range block by block. */
+  #scan(scan: Scan): void {
+    const { after, until } = scan;
+    const reverse = scan.request.reverse ?? false;
+    let low = after;
+    let high = until;
+    while (low < high && scan.stoppedAt === undefined) {
+      const block = blockOf(reverse ? high : low + 1);
+      const start = Math.max(low, block * INDEX_BLOCK_EVENTS - 1);
+      const end = Math.min(high, (block + 1) * INDEX_BLOCK_EVENTS - 1);
+      this.#scanBlock(scan, block, start, end);
+      if (reverse) high = start;
+      else low = end;
+      const isOver = performance.now() > scan.deadline;
+      if (isOver && scan.stoppedAt === undefined) scan.stoppedAt = reverse ? high : low;
+    }
+  }
+
+  #scanBlock(scan: Scan, block: number, after: number, until: number): void {
+    const reverse = scan.request.reverse ?? false;
+    const { selection } = scan;
+    const { id } = scan.request;
+    if (id !== undefined) {
+      const found = this.#ids.sequences(block, after, until, id);
+      this.#visitAll(scan, reverse ? found.reverse() : found);
+      return;
+    }
+    if (selection === undefined || selection.isAll) {
+      this.#rows.range(after, until, reverse, (row) => this.#visit(scan, row));
+      return;
+    }
+    const { ids } = selection;
+    const sequences = this.#index.sequences(block, after, until, ids);
+    if (reverse) sequences.reverse();
+    if (sequences.length * SWEEP_SHARE > until - after) {
+      this.#sweep(scan, sequences, after, until);
+      return;
+    }
+    this.#visitAll(scan, sequences);
+  }
+
+  /** What an index says is wanted, in the order of the request; reading stops where the page ends. */
+  #visitAll(scan: Scan, sequences: readonly number[]): void {
+    const { id } = scan.request;
+    const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
+    for (const sequence of sequences) {
+      const row = this.#rows.one(sequence);
+      // A pruned event stays in the index until its block is pruned.
+      if (row === undefined) continue;
+      const isOfTopic = ids?.has(row[2]) ?? true;
+      if (id === undefined && !isOfTopic) throw this.#misplaced(row);
+      const isWanted = isOfTopic && (id === undefined || row[6] === id);
+      // The id may be damaged.
+      if (!isWanted) this.#records.check(row);
+      if (!this.#visit(scan, row, isWanted)) return;
+    }
+  }
+
+  /** Reads all rows of the range; those whose topics are wanted have to be the ones that the index names. */
+  #sweep(scan: Scan, sequences: readonly number[], after: number, until: number): void {
+    const reverse = scan.request.reverse ?? false;
+    const { ids } = scan.selection!;
+    let at = 0;
+    this.#rows.range(after, until, reverse, (row) => {
+      const [sequence, , topic] = row;
+      // Those in between are gone, and known to be pruned, or the range would have ended in an error.
+      while (at < sequences.length && isBefore(sequences[at]!, sequence, reverse)) at++;
+      const isWanted = ids.has(topic);
+      if (isWanted !== (sequences[at] === sequence)) throw this.#misplaced(row);
+      return this.#visit(scan, row, isWanted);
+    });
+  }
+
+  #misplaced([sequence]: EventRow): BusError {
+    return this.#corrupt(sequence, `event ${sequence} is not on the topic that the index says`);
+  }
+
+  /** Takes the row if it fits; false when the page is full or its time is up. */
+  #visit(scan: Scan, row: EventRow, isWanted = true): boolean {
+    const { request } = scan;
+    const limitBytes = Math.min(request.limitBytes ?? PAGE_BYTES_MAX, PAGE_BYTES_MAX);
+    if (!isWanted) {
+      // The index says the same.
+    } else if (!scan.filter.accepts(row)) {
+      // It may be damage that the filter does not accept.
+      this.#records.check(row);
+    } else {
+      this.#records.add(row);
+      const { bytes, offset } = this.#records;
+      bytes.writeDoubleLE(row[0], offset - PREFIX_BYTES);
+      bytes.writeDoubleLE(row[1], offset - PREFIX_BYTES + 8);
+      scan.count++;
+    }
+    const isOver = ++scan.looked % CLOCK_INTERVAL_ROWS === 0 && performance.now() > scan.deadline;
+    if (!isOver && scan.count < request.limit && this.#records.length < limitBytes) return true;
+    scan.stoppedAt = request.reverse ? row[0] - 1 : row[0];
+    return false;
+  }
+}

@@ -1,0 +1,360 @@
+import type { BusError } from '../../protocol/errors.js';
+import type { Database, Statement } from './driver/driver.js';
+import { storeError } from './driver/store-errors.js';
+import { IDS, SPARSE_BLOCK_EVENTS } from './index/id-index.js';
+import type { TopicEntry, TopicTable } from './index/topic-table.js';
+import { HEAD_IS_WRONG_SQL } from './rows/checksums.js';
+import { damagedEvent } from './rows/damaged-event.js';
+import { PrunedIds } from './rows/pruned-ids.js';
+import { PrunedSequencesWriter } from './rows/pruned-sequences.js';
+import { ROW_BYTES_SQL } from './rows/row-size.js';
+import {
+  CHECKED_FROM,
+  MetaTable,
+  PRUNED_BLOCKS,
+  PRUNED_EVENTS,
+  PRUNED_IDS_COUNT,
+  PRUNED_RECORDED_AT,
+  PRUNED_THROUGH,
+} from './tables/meta-table.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from './tables/tables.js';
+
+/**
+ * Removes the oldest events that a rule says are too old, too many or too large, a bounded number of rows at a time. Each rule
+ * counts the events of every topic it matches, in this shard, together. An event goes when any one rule says
+ * so, and nothing else ever does.
+ */
+export interface RetentionRule {
+  /** Default `*`. */
+  readonly pattern?: string | undefined;
+  /** By recorded time. */
+  readonly maxAgeMs?: number | undefined;
+  readonly maxEvents?: number | undefined;
+  /** Payloads, attributes and what a row takes besides, about: see `ROW_OVERHEAD_BYTES`. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** One removal that somebody asked for; a step of it is bounded, and whoever asked takes one after the other. */
+export interface PruneRequest {
+  readonly pattern: string;
+  /** Recorded before this, ms since 1970. */
+  readonly beforeMs?: number | undefined;
+  /** Removed in any case, oldest first: so many events, and as many as have so many bytes. */
+  readonly excessEvents: number;
+  readonly excessBytes: number;
+  /** Go on behind this sequence; 0 at first. */
+  readonly after: number;
+}
+
+export interface PruneStep {
+  readonly events: number;
+  readonly bytes: number;
+  /** The next step's `after`; absent when there is nothing left to do. */
+  readonly next?: number;
+}
+
+export interface PatternTotals {
+  readonly events: number;
+  readonly bytes: number;
+}
+
+/** Rows looked at in one step, and so the most that it deletes. */
+const ROWS_PER_STEP = 1024;
+
+/** Topics forgotten in one step. */
+const TOPICS_PER_STEP = 1024;
+
+type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
+
+/** The rows that a step goes by. */
+interface Look {
+  readonly rows: readonly Row[];
+  /** What ended them: a row, or a page of the file, that may not decide what is removed. */
+  readonly damage?: BusError;
+}
+
+export class Retention {
+  readonly #database: Database;
+  readonly #topics: TopicTable;
+  readonly #rules: readonly RetentionRule[];
+  /** Per rule: it has nothing left at or before this sequence. */
+  readonly #positions: number[];
+  readonly #select: Statement<[number, number], Row>;
+  readonly #delete: Statement<[number, number]>;
+  readonly #deleteIndexRow: Statement<[number, number]>;
+  readonly #deleteIndexBlocks: Statement<[number]>;
+  readonly #countRows: Statement<[number, number, number], number>;
+  readonly #meta: MetaTable;
+  readonly #prunedIds: PrunedIds;
+  readonly #pruned: PrunedSequencesWriter;
+  #prunedThrough: number;
+  #prunedEvents: number;
+
+  /** Ids are remembered for `dedupeWindowMs`, their events pruned or not. */
+  constructor(
+    database: Database,
+    topics: TopicTable,
+    rules: readonly RetentionRule[],
+    dedupeWindowMs: number,
+  ) {
+    this.#database = database;
+    this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
+    this.#topics = topics;
+    this.#rules = rules;
+    this.#pruned = new PrunedSequencesWriter(database);
+    this.#meta = new MetaTable(database);
+    const numbers = this.#meta.all();
+    this.#positions = rules.map((rule) => numbers[positionKey(rule)] ?? 0);
+    this.#prunedThrough = numbers[PRUNED_THROUGH] ?? 0;
+    this.#prunedEvents = numbers[PRUNED_EVENTS] ?? 0;
+    const checkedFrom = numbers[CHECKED_FROM];
+    this.#select = database
+      .prepare<[number, number], Row>(
+        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
+           sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL}
+         FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+      )
+      .raw();
+    this.#delete = database.prepare('DELETE FROM events WHERE sequence BETWEEN ? AND ?');
+    this.#deleteIndexRow = database.prepare(
+      'DELETE FROM topic_index WHERE block = ? AND topic = ?',
+    );
+    this.#deleteIndexBlocks = database.prepare('DELETE FROM topic_index WHERE block < ?');
+    this.#countRows = database
+      .prepare<[number, number, number], number>(
+        'SELECT count(*) FROM (SELECT 1 FROM events WHERE sequence >= ? AND sequence < ? LIMIT ?)',
+      )
+      .pluck();
+  }
+
+  /** The last sequence that was pruned from any topic. */
+  get prunedThrough(): number {
+    return this.#prunedThrough;
+  }
+
+  get prunedEvents(): number {
+    return this.#prunedEvents;
+  }
+
+  /**
+   * One step, in a transaction of its own; true if there is more to do.
+   * @throws BusError `STORE_CORRUPT` where no rule has more to do, and one has come to a damaged row
+   */
+  step(now: number, head: number): boolean {
+    let found: BusError | undefined;
+    for (let rule = 0; rule < this.#rules.length; rule++) {
+      if (!this.#mayHaveWork(rule)) continue;
+      const { rows, damage } = this.#lookAfter(this.#positions[rule]!);
+      if (rows.length === 0) {
+        found ??= damage;
+        continue;
+      }
+      const doomed = this.#doomed(rule, rows, now);
+      const before = this.#positions[rule]!;
+      this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
+      try {
+        if (doomed.rows.length > 0) this.#remove(doomed.rows, head);
+      } catch (error) {
+        this.#positions[rule] = before;
+        throw error;
+      }
+      const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
+      if (doomed.looked === rows.length && !isEnd) return true;
+    }
+    if (found !== undefined) throw found;
+    return false;
+  }
+
+  /**
+   * Forgets topics that hold no event, a bounded number in a transaction of its own, once their index is on disk.
+   * Blocks below `writtenBlocks` are. @returns how many went
+   */
+  forgetTopics(writtenBlocks: number): number {
+    const entries = this.#topics.forgettable(TOPICS_PER_STEP, writtenBlocks);
+    if (entries.length === 0) return 0;
+    const forget = (): void => {
+      this.#topics.deleteRows(entries);
+      for (const { id, prunedThrough } of entries) {
+        this.#deleteIndexRow.run(blockOf(prunedThrough), id);
+      }
+    };
+    this.#database.transaction(forget).immediate();
+    this.#topics.forgotten(entries);
+    return entries.length;
+  }
+
+  /** Where the rules go on after the next open, in the caller's transaction. */
+  writePositions(): void {
+    this.#meta.set(this.#positionNumbers());
+  }
+
+  /** What the log holds of the topics that match. */
+  totals(matches: (topic: string) => boolean): PatternTotals {
+    let events = 0;
+    let bytes = 0;
+    for (const entry of this.#topics.entries()) {
+      if (entry.events === 0 || !matches(entry.name)) continue;
+      events += entry.events;
+      bytes += entry.bytes;
+    }
+    return { events, bytes };
+  }
+
+  /** One step of a removal that was asked for, in a transaction of its own. @throws BusError `STORE_CORRUPT` at a damaged row */
+  prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
+    const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
+    const { rows, damage } = this.#lookAfter(request.after);
+    if (damage !== undefined && rows.length === 0) throw damage;
+    const matching = new Map<number, boolean>();
+    const doomed: Row[] = [];
+    let bytes = 0;
+    let isDone = damage === undefined && rows.length < ROWS_PER_STEP;
+    for (const row of rows) {
+      const [, recordedAt, topic, rowBytes] = row;
+      let isMatch = matching.get(topic);
+      if (isMatch === undefined) {
+        isMatch = matches(this.#topics.byId(topic).name);
+        matching.set(topic, isMatch);
+      }
+      if (!isMatch) continue;
+      if (recordedAt >= beforeMs && doomed.length >= excessEvents && bytes >= excessBytes) {
+        isDone = true;
+        break;
+      }
+      doomed.push(row);
+      bytes += rowBytes;
+    }
+    if (doomed.length > 0) this.#remove(doomed, head);
+    const events = doomed.length;
+    return isDone ? { events, bytes } : { events, bytes, next: rows[rows.length - 1]![0] };
+  }
+
+  #positionNumbers(): Record<string, number> {
+    const numbers: Record<string, number> = {};
+    for (const [rule, position] of this.#positions.entries()) {
+      if (position > 0) numbers[positionKey(this.#rules[rule]!)] = position;
+    }
+    return numbers;
+  }
+
+  /** A row whose topic or time is damaged must not decide what is removed, nor one behind it: it may be older. */
+  #lookAfter(position: number): Look {
+    const { name: file } = this.#database;
+    const rows: Row[] = [];
+    let previous = position;
+    try {
+      for (const row of this.#select.iterate(position, ROWS_PER_STEP)) {
+        const [sequence, , , , isDamaged] = row;
+        if (isDamaged !== 0 || sequence <= previous) {
+          throw damagedEvent(file, sequence, ': nothing from there on is pruned');
+        }
+        rows.push(row);
+        previous = sequence;
+      }
+      return { rows };
+    } catch (error) {
+      const damage = storeError(error, file, `pruning after event ${previous} of`);
+      if (damage.code !== 'STORE_CORRUPT') throw error;
+      return { rows, damage };
+    }
+  }
+
+  #mayHaveWork(rule: number): boolean {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    if (this.#topics.ruleEvents[rule] === 0) return false;
+    return (
+      maxAgeMs !== undefined ||
+      this.#topics.ruleEvents[rule]! > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+      this.#topics.ruleBytes[rule]! > (maxBytes ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /** The rows that the rule removes, up to the first one of its own that it keeps: what follows is newer. */
+  #doomed(rule: number, rows: readonly Row[], now: number): { rows: Row[]; looked: number } {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
+    let events = this.#topics.ruleEvents[rule]!;
+    let bytes = this.#topics.ruleBytes[rule]!;
+    const doomed: Row[] = [];
+    for (const [looked, row] of rows.entries()) {
+      if (!this.#topics.byId(row[2]).rules.includes(rule)) continue;
+      const isOver =
+        row[1] < before ||
+        events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+        bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
+      if (!isOver) return { rows: doomed, looked };
+      doomed.push(row);
+      events--;
+      bytes -= row[3];
+    }
+    return { rows: doomed, looked: rows.length };
+  }
+
+  #remove(rows: readonly Row[], head: number): void {
+    try {
+      this.#database.transaction(() => this.#removeInside(rows, head)).immediate();
+    } catch (error) {
+      this.#topics.rollback();
+      throw error;
+    }
+    this.#topics.commit();
+    this.#prunedThrough = Math.max(this.#prunedThrough, rows[rows.length - 1]![0]);
+    this.#prunedEvents += rows.length;
+  }
+
+  #removeInside(rows: readonly Row[], head: number): void {
+    const touched = new Set<TopicEntry>();
+    let first = 0;
+    this.#prunedIds.begin();
+    this.#pruned.begin();
+    for (const [at, [sequence, recordedAt, topic, bytes]] of rows.entries()) {
+      const entry = this.#topics.byId(topic);
+      const block = blockOf(entry.prunedThrough);
+      if (entry.prunedThrough > 0 && block < blockOf(sequence)) {
+        this.#deleteIndexRow.run(block, topic);
+      }
+      this.#topics.uncount(entry, sequence, bytes);
+      touched.add(entry);
+      const next = rows[at + 1];
+      if (next !== undefined && next[0] === sequence + 1) continue;
+      this.#prunedIds.keep(rows[first]![0], sequence, recordedAt);
+      this.#pruned.add(rows[first]![0], sequence);
+      this.#delete.run(rows[first]![0], sequence);
+      first = at + 1;
+    }
+    for (const entry of touched) this.#topics.write(entry, head);
+    this.#forgetIds(blockOf(rows[0]![0] - 1), blockOf(rows[rows.length - 1]![0]));
+    this.#remember(rows);
+  }
+
+  /** A block that this has gone past has lost what the rule takes from it. Hashes of few ids are not worth their room. */
+  #forgetIds(block: number, next: number): void {
+    if (block === next) return;
+    const start = block * INDEX_BLOCK_EVENTS;
+    const left = this.#countRows.get(start, start + INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS) ?? 0;
+    if (left < SPARSE_BLOCK_EVENTS) this.#deleteIndexRow.run(block, IDS);
+  }
+
+  /** What outlives the rows: the head, recorded time, and which are gone. */
+  #remember(rows: readonly Row[]): void {
+    const last = rows[rows.length - 1]!;
+    const before = this.#meta.get(PRUNED_BLOCKS);
+    const wholeBlocks = this.#pruned.end(before);
+    this.#meta.set({
+      ...(last[0] > this.#prunedThrough && {
+        [PRUNED_THROUGH]: last[0],
+        [PRUNED_RECORDED_AT]: last[1],
+      }),
+      [PRUNED_EVENTS]: this.#prunedEvents + rows.length,
+      [PRUNED_BLOCKS]: wholeBlocks,
+      [PRUNED_IDS_COUNT]: this.#prunedIds.end(),
+      ...this.#positionNumbers(),
+    });
+    if (wholeBlocks > before) this.#deleteIndexBlocks.run(wholeBlocks);
+  }
+}
+
+/** Of a pattern, whatever its limits are: that its topics have nothing left up to there stays true for ever. */
+function positionKey({ pattern = '*' }: RetentionRule): string {
+  return `retention:${pattern}`;
+}

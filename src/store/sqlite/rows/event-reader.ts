@@ -1,0 +1,53 @@
+import type { ReadRequest, StoredRecord } from '../../shard-log.js';
+import { RecordBuffer } from './record-buffer.js';
+import type { RowDecoder } from './row-decoder.js';
+import type { RowReader } from './row-reader.js';
+
+interface MutableRecord {
+  sequence: number;
+  recordedAt: number;
+  bytes: Buffer;
+  offset: number;
+  length: number;
+}
+
+const BUFFER_BYTES = 64 * 1024;
+
+/** Reads the writer's own committed events in sequence order, into one buffer that it uses again for the next read. */
+export class EventReader {
+  readonly #rows: RowReader;
+  readonly #records: RecordBuffer;
+  readonly #record: MutableRecord;
+
+  constructor(rows: RowReader, decoder: RowDecoder) {
+    this.#rows = rows;
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
+    const { bytes } = this.#records;
+    this.#record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
+  }
+
+  read(
+    request: ReadRequest,
+    head: number,
+    visit: (record: StoredRecord) => boolean | undefined,
+  ): number {
+    const { after, limit } = request;
+    if (limit <= 0) return 0;
+    const until = Math.min(request.until ?? head, head);
+    const limitBytes = request.limitBytes ?? Number.POSITIVE_INFINITY;
+    const records = this.#records;
+    const record = this.#record;
+    let count = 0;
+    records.clear();
+    this.#rows.range(after, until, false, (row) => {
+      record.length = records.add(row);
+      record.sequence = row[0];
+      record.recordedAt = row[1];
+      record.bytes = records.bytes;
+      record.offset = records.offset;
+      count++;
+      return visit(record) !== false && count < limit && records.length < limitBytes;
+    });
+    return count;
+  }
+}

@@ -1,0 +1,92 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+
+/** Names kept in memory, each way; past it the cache starts anew and names are looked up again. */
+const NAMES_CACHED_MAX = 65_536;
+
+/** Texts by id, of topics or of types and sources. One connection's; a committed row never changes its name. */
+export class NameReader {
+  readonly #byId = new Map<number, string>();
+  readonly #select: Statement<[number]>;
+  readonly #table: string;
+
+  constructor(database: Database, table: 'names' | 'topics') {
+    this.#table = table;
+    this.#select = database.prepare<[number]>(`SELECT name FROM ${table} WHERE id = ?`).pluck();
+  }
+
+  name(id: number): string {
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    const name = this.#select.get(id);
+    if (typeof name !== 'string') {
+      throw new BusError(
+        'STORE_CORRUPT',
+        `a row refers to ${id} in ${this.#table}, which does not exist`,
+      );
+    }
+    if (this.#byId.size >= NAMES_CACHED_MAX) this.#byId.clear();
+    this.#byId.set(id, name);
+    return name;
+  }
+
+  forget(): void {
+    this.#byId.clear();
+  }
+}
+
+/** Ids of types and sources, given in the batch that needs them. The writer's alone. */
+export class NameWriter {
+  readonly #ids = new Map<string, number>();
+  readonly #select: Statement<[string]>;
+  readonly #nameOf: Statement<[number]>;
+  readonly #insert: Statement<[string]>;
+  readonly #file: string;
+  #addedInBatch = false;
+
+  constructor(database: Database) {
+    this.#file = database.name;
+    this.#select = database.prepare<[string]>('SELECT id FROM names WHERE name = ?').pluck();
+    this.#nameOf = database.prepare<[number]>('SELECT name FROM names WHERE id = ?').pluck();
+    this.#insert = database.prepare<[string]>('INSERT INTO names (name) VALUES (?)');
+  }
+
+  /** Must be called inside the batch's transaction. */
+  id(name: string): number {
+    return this.#ids.get(name) ?? this.#find(name);
+  }
+
+  commit(): void {
+    this.#addedInBatch = false;
+  }
+
+  /** Forgets the names that the batch added; the others are looked up again when they are needed. */
+  rollback(): boolean {
+    if (!this.#addedInBatch) return false;
+    this.#ids.clear();
+    this.#addedInBatch = false;
+    return true;
+  }
+
+  #find(name: string): number {
+    if (this.#ids.size >= NAMES_CACHED_MAX) this.#ids.clear();
+    const found = this.#select.get(name);
+    if (typeof found === 'number') {
+      // The index over names says so; the table is what readers go by.
+      if (this.#nameOf.get(found) !== name) throw this.#damaged(name, found);
+      this.#ids.set(name, found);
+      return found;
+    }
+    this.#addedInBatch = true;
+    const id = Number(this.#insert.run(name).lastInsertRowid);
+    this.#ids.set(name, id);
+    return id;
+  }
+
+  #damaged(name: string, id: number): BusError {
+    const reason = `the table names is damaged: ${JSON.stringify(name)} is not number ${id}`;
+    return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
+      details: { file: this.#file, reason },
+    });
+  }
+}

@@ -1,0 +1,204 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { isChecked, MetaTable, PRUNED_BLOCKS, PRUNED_EVENTS } from '../tables/meta-table.js';
+import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { checksumOf } from './checksums.js';
+
+/**
+ * Which sequences were pruned, so that a row that is missing for another reason is noticed. Sequences are given without holes,
+ * so every hole between rows is looked up here, and where there is none nothing is.
+ *
+ * `meta` says how many blocks of `INDEX_BLOCK_EVENTS`, from the first on, have no event left. Of later ones that something was pruned
+ * of, `pruned_blocks` has a row: a bit for each sequence, or no bits where all are gone. So the state is 2 KiB at most
+ * for a block that still has events, and a few bytes for one between such blocks that has none.
+ */
+const BITMAP_BYTES = INDEX_BLOCK_EVENTS / 8;
+const ALL = Buffer.alloc(0);
+/** Bitmaps kept; reading goes from one block to the next. */
+const BLOCKS_CACHED = 16;
+
+type PrunedBlock = [block: number, bits: Buffer, checksum: number];
+
+export interface Present {
+  readonly count: number;
+  /** Of their distances from the start of the range. */
+  readonly sum: number;
+}
+
+/** One connection's. */
+export class PrunedSequences {
+  readonly #database: Database;
+  readonly #meta: MetaTable;
+  readonly #cache = new Map<number, Buffer | undefined>();
+  #select: Statement<[number], PrunedBlock> | undefined;
+  #wholeBlocks = 0;
+  #prunedEvents = -1;
+  #hasState = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#meta = new MetaTable(database);
+  }
+
+  /** What was looked up before may have changed: at the start of each snapshot. */
+  refresh(): void {
+    const numbers = this.#meta.all();
+    const prunedEvents = numbers[PRUNED_EVENTS] ?? 0;
+    if (prunedEvents === this.#prunedEvents) return;
+    this.#prunedEvents = prunedEvents;
+    this.#wholeBlocks = numbers[PRUNED_BLOCKS] ?? 0;
+    this.#hasState = isChecked(numbers);
+    this.#cache.clear();
+  }
+
+  /** The first in `[from, to]` that was not pruned. A log of before that is only read does not know: none. */
+  firstKept(from: number, to: number): number | undefined {
+    if (!this.#hasState) return undefined;
+    let sequence = Math.max(from, this.#wholeBlocks * INDEX_BLOCK_EVENTS, 1);
+    while (sequence <= to) {
+      const block = blockOf(sequence);
+      const start = block * INDEX_BLOCK_EVENTS;
+      const end = Math.min(to, start + INDEX_BLOCK_EVENTS - 1);
+      const bits = this.#bitsOf(block);
+      if (bits === undefined) return sequence;
+      if (bits.length > 0) {
+        for (; sequence <= end; sequence++) if (!hasBit(bits, sequence - start)) return sequence;
+      }
+      sequence = end + 1;
+    }
+    return undefined;
+  }
+
+  isPruned(sequence: number): boolean {
+    return this.#hasState && this.firstKept(sequence, sequence) === undefined;
+  }
+
+  /** How many of `(after, until]`, which lies within one block, were not pruned. `undefined`: it is not known. */
+  present(after: number, until: number): Present | undefined {
+    if (!this.#hasState) return undefined;
+    const block = blockOf(until);
+    const start = block * INDEX_BLOCK_EVENTS;
+    if (block < this.#wholeBlocks) return { count: 0, sum: 0 };
+    const bits = this.#bitsOf(block);
+    const all = until - after;
+    if (bits === undefined) return { count: all, sum: (all * (all + 1)) / 2 };
+    let count = 0;
+    let sum = 0;
+    if (bits.length > 0) {
+      for (let sequence = after + 1; sequence <= until; sequence++) {
+        if (hasBit(bits, sequence - start)) continue;
+        count++;
+        sum += sequence - after;
+      }
+    }
+    return { count, sum };
+  }
+
+  /** @throws BusError `STORE_CORRUPT` if any event in `[from, to]`, where no row was found, was not pruned */
+  assertPruned(from: number, to: number): void {
+    const missing = this.firstKept(from, to);
+    if (missing === undefined) return;
+    const range = from === to ? `event ${from} is` : `events ${from} to ${to} are`;
+    const reason = `${range} missing, and ${missing} was never pruned`;
+    const { name: file } = this.#database;
+    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, {
+      details: { file, sequence: missing, reason },
+    });
+  }
+
+  #bitsOf(block: number): Buffer | undefined {
+    if (this.#cache.has(block)) return this.#cache.get(block);
+    if (this.#cache.size >= BLOCKS_CACHED) this.#cache.clear();
+    this.#select ??= this.#database
+      .prepare<[number], PrunedBlock>(
+        'SELECT block, bits, checksum FROM pruned_blocks WHERE block = ?',
+      )
+      .raw();
+    const row = this.#select.get(block);
+    const bits = row === undefined ? undefined : checkedBits(this.#database.name, row);
+    this.#cache.set(block, bits);
+    return bits;
+  }
+}
+
+/** Keeps the state in the transactions that prune. The writer's alone. */
+export class PrunedSequencesWriter {
+  readonly #file: string;
+  readonly #select: Statement<[number], PrunedBlock>;
+  readonly #from: Statement<[number], PrunedBlock>;
+  readonly #replace: Statement<[number, Buffer, number]>;
+  readonly #deleteBelow: Statement<[number]>;
+  #block = -1;
+  #bits = Buffer.alloc(BITMAP_BYTES);
+
+  constructor(database: Database) {
+    this.#file = database.name;
+    const columns = 'SELECT block, bits, checksum FROM pruned_blocks WHERE block';
+    this.#select = database.prepare<[number], PrunedBlock>(`${columns} = ?`).raw();
+    this.#from = database.prepare<[number], PrunedBlock>(`${columns} >= ? ORDER BY block`).raw();
+    this.#replace = database.prepare(
+      'INSERT OR REPLACE INTO pruned_blocks (block, bits, checksum) VALUES (?, ?, ?)',
+    );
+    this.#deleteBelow = database.prepare('DELETE FROM pruned_blocks WHERE block < ?');
+  }
+
+  /** Whatever a step that failed has left. */
+  begin(): void {
+    this.#block = -1;
+  }
+
+  /** The events from one sequence to another are being deleted. */
+  add(first: number, last: number): void {
+    for (let sequence = first; sequence <= last; sequence++) {
+      const block = blockOf(sequence);
+      if (block !== this.#block) this.#turnTo(block);
+      const at = sequence - block * INDEX_BLOCK_EVENTS;
+      this.#bits[at >> 3]! |= 1 << (at & 7);
+    }
+  }
+
+  /** @returns how many blocks have no event left, from the first on; `before` is what it was */
+  end(before: number): number {
+    this.#write();
+    this.#block = -1;
+    let whole = before;
+    for (const row of this.#from.iterate(before)) {
+      if (row[0] !== whole || checkedBits(this.#file, row).length > 0) break;
+      whole++;
+    }
+    if (whole > before) this.#deleteBelow.run(whole);
+    return whole;
+  }
+
+  #turnTo(block: number): void {
+    this.#write();
+    this.#block = block;
+    this.#bits.fill(0);
+    // There is no sequence 0.
+    if (block === 0) this.#bits[0] = 1;
+    const row = this.#select.get(block);
+    if (row === undefined) return;
+    const bits = checkedBits(this.#file, row);
+    if (bits.length === 0) this.#bits.fill(0xff);
+    else bits.copy(this.#bits);
+  }
+
+  #write(): void {
+    if (this.#block < 0) return;
+    const isWhole = this.#bits.every((byte) => byte === 0xff);
+    const bits = isWhole ? ALL : Buffer.from(this.#bits);
+    this.#replace.run(this.#block, bits, checksumOf(bits, [this.#block]));
+  }
+}
+
+function hasBit(bits: Buffer, at: number): boolean {
+  return (bits[at >> 3]! & (1 << (at & 7))) !== 0;
+}
+
+function checkedBits(file: string, [block, bits, checksum]: PrunedBlock): Buffer {
+  const isSound =
+    (bits.length === 0 || bits.length === BITMAP_BYTES) && checksum === checksumOf(bits, [block]);
+  if (isSound) return bits;
+  const reason = `what was pruned of block ${block} is damaged in pruned_blocks`;
+  throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+}

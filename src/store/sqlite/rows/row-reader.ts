@@ -1,0 +1,86 @@
+import { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { PrunedSequences } from './pruned-sequences.js';
+import type { EventRow } from './row-decoder.js';
+import { ROW_COLUMNS } from './row-decoder.js';
+
+/** Rows fetched at once; bounds what large payloads can occupy. */
+const ROWS_PER_FETCH = 64;
+/** The first fetch is small, for the many reads that want one event. */
+const ROWS_FIRST_FETCH = 8;
+
+/**
+ * Reads rows of `events` over a range of sequences, a bounded number at a time. Sequences are given without holes: where a row
+ * is missing, its event must be known to have been pruned.
+ */
+export class RowReader {
+  readonly #file: string;
+  readonly #onHole: (from: number, to: number) => void;
+  readonly pruned: PrunedSequences;
+  readonly #forward: Statement<[number, number, number], EventRow>;
+  readonly #backward: Statement<[number, number, number], EventRow>;
+  readonly #one: Statement<[number], EventRow>;
+
+  /** `onHole` is told of sequences without a row; by default those that were not pruned are an error. */
+  constructor(database: Database, onHole?: (from: number, to: number) => void) {
+    this.#file = database.name;
+    this.pruned = new PrunedSequences(database);
+    this.#onHole = onHole ?? ((from, to) => this.pruned.assertPruned(from, to));
+    const range = `SELECT ${ROW_COLUMNS} FROM events WHERE sequence > ? AND sequence <= ?`;
+    this.#forward = rawRows(database, `${range} ORDER BY sequence LIMIT ?`);
+    this.#backward = rawRows(database, `${range} ORDER BY sequence DESC LIMIT ?`);
+    this.#one = database
+      .prepare<[number], EventRow>(`SELECT ${ROW_COLUMNS} FROM events WHERE sequence = ?`)
+      .raw();
+  }
+
+  /** `undefined` where it was pruned. Within the snapshot of the last `pruned.refresh`. @throws BusError `STORE_CORRUPT` */
+  one(sequence: number): EventRow | undefined {
+    const row = this.#one.get(sequence);
+    if (row === undefined) this.#onHole(sequence, sequence);
+    return row;
+  }
+
+  /**
+   * Visits the rows in `(after, until]`, oldest first or newest first, until `visit` returns false.
+   * @throws BusError `STORE_CORRUPT` where rows are out of order, or missing and not pruned
+   */
+  range(after: number, until: number, reverse: boolean, visit: (row: EventRow) => boolean): void {
+    const select = reverse ? this.#backward : this.#forward;
+    let low = after;
+    let high = until;
+    let fetch = ROWS_FIRST_FETCH;
+    this.pruned.refresh();
+    while (low < high) {
+      const rows = select.all(low, high, fetch);
+      for (const row of rows) {
+        const [sequence] = row;
+        this.#assertNext(sequence, low, high);
+        if (reverse) {
+          if (sequence !== high) this.#onHole(sequence + 1, high);
+          high = sequence - 1;
+        } else {
+          if (sequence !== low + 1) this.#onHole(low + 1, sequence - 1);
+          low = sequence;
+        }
+        if (!visit(row)) return;
+      }
+      if (rows.length < fetch) break;
+      fetch = ROWS_PER_FETCH;
+    }
+    if (low < high) this.#onHole(low + 1, high);
+  }
+
+  /** A page of the file that holds another one's content gives rows out of order, and the same ones again and again. */
+  #assertNext(sequence: number, low: number, high: number): void {
+    if (sequence > low && sequence <= high) return;
+    const reason = `event ${sequence} lies where one after ${low} and up to ${high} belongs`;
+    throw new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
+      details: { file: this.#file, sequence, reason },
+    });
+  }
+}
+
+function rawRows(database: Database, sql: string): Statement<[number, number, number], EventRow> {
+  return database.prepare<[number, number, number], EventRow>(sql).raw();
+}

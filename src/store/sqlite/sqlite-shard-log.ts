@@ -1,0 +1,400 @@
+import { BusError } from '../../protocol/errors.js';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
+import { matchesPattern } from '../../protocol/topic.js';
+import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
+import type {
+  EventLog,
+  ReadRequest,
+  RingPosition,
+  StoredRecord,
+  TopicGlance,
+  TopicSummary,
+} from '../shard-log.js';
+import { writeClosed } from './connection/log-identity.js';
+import { WriteConnection } from './connection/write-connection.js';
+import { DedupeWindow } from './dedupe/dedupe-window.js';
+import type { Database } from './driver/driver.js';
+import { storeError } from './driver/store-errors.js';
+import { EventInserter } from './event-inserter.js';
+import { IndexKeeper } from './index/index-keeper.js';
+import { TopicIndexWriter } from './index/topic-index.js';
+import { TopicTable } from './index/topic-table.js';
+import { LogHealth } from './log-health.js';
+import { type Page, PageReader, type PageRequest } from './reading/page.js';
+import { loadState } from './recovery.js';
+import { type PatternTotals, type PruneRequest, type PruneStep, Retention } from './retention.js';
+import { RingPositionTable } from './ring-positions.js';
+import { EventReader } from './rows/event-reader.js';
+import { NameReader } from './rows/names.js';
+import { RowDecoder } from './rows/row-decoder.js';
+import { RowReader } from './rows/row-reader.js';
+import type { SqliteEventLogOptions } from './sqlite-log-options.js';
+import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
+import { BATCH_EVENTS_MAX } from './tables/tables.js';
+import { Upkeep } from './upkeep.js';
+
+/**
+ * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on
+ * disk before the one after the next is begun.
+ */
+const INDEX_ROWS_PER_EVENT = 4;
+
+/**
+ * The log of one shard in one SQLite file, or in memory. One thread owns it.
+ *
+ * A failure inside a batch is kept until `commit`, which throws it: `append` itself never fails on the store's
+ * account. After `STORE_FULL` the log goes on; after any other failure it refuses everything until it is
+ * opened again, because after a failed flush nothing that the file system says can be trusted.
+ */
+export class SqliteEventLog implements EventLog {
+  /** The head that was once committed here, where the file has less now: history went backwards. */
+  readonly wentBackwardsFrom: number | undefined;
+  appendedTopic = '';
+
+  readonly #health: LogHealth;
+  readonly #connection: WriteConnection;
+  readonly #database: Database;
+  readonly #positions: RingPositionTable;
+  readonly #events: EventInserter;
+  readonly #topics: TopicTable;
+  readonly #index: IndexKeeper;
+  readonly #retention: Retention;
+  readonly #upkeep: Upkeep;
+  readonly #pages: PageReader;
+  readonly #dedupe: DedupeWindow;
+  readonly #reader: EventReader;
+  readonly #view = new EventRecordView();
+
+  #head: number;
+  #lastRecordedAt: number;
+  #next: number;
+  #batchRecordedAt: number;
+  #isBatchOpen = false;
+  /** What went wrong in the open batch. */
+  #failure: BusError | undefined;
+
+  /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
+  constructor(options: SqliteEventLogOptions) {
+    const { file, shard, retention = [], matches = matchesPattern } = options;
+    const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
+    const { now = Date.now } = options;
+    this.#health = new LogHealth(file);
+    this.#connection = new WriteConnection(file, shard, options.maxShardBytes, options.identity);
+    const { database } = this.#connection;
+    this.#database = database;
+    try {
+      this.#positions = new RingPositionTable(database);
+      const rulesOf = (topic: string): readonly number[] =>
+        retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
+      this.#topics = new TopicTable(database, retention.length, rulesOf);
+      this.#retention = new Retention(database, this.#topics, retention, dedupeWindowMs);
+      this.#dedupe = new DedupeWindow({
+        windowMs: dedupeWindowMs,
+        idsMax: dedupeIdsMax,
+        elapsed: options.elapsed ?? (() => performance.now()),
+      });
+      const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
+      this.#index = new IndexKeeper(database, index, this.#topics);
+      this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention, () =>
+        this.#events.forgetTopics(),
+      );
+      const topicName = (id: number): string => this.#topics.byId(id).name;
+      const nameReader = new NameReader(database, 'names');
+      const decoder = new RowDecoder(database, shard, nameReader, topicName);
+      const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
+      this.#head = loaded.head;
+      this.#lastRecordedAt = loaded.lastRecordedAt;
+      this.#next = this.#head + 1;
+      this.#batchRecordedAt = this.#lastRecordedAt;
+      const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
+      this.#events = new EventInserter(database, into);
+      this.#reader = new EventReader(new RowReader(database), decoder);
+      this.#pages = new PageReader(database, file, shard);
+      this.wentBackwardsFrom = this.#connection.startMark(this.#head);
+    } catch (error) {
+      this.#connection.abandon();
+      throw storeError(error, file, 'opening');
+    }
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get syncedHead(): number {
+    return this.#connection.syncedHead;
+  }
+
+  get lastRecordedAt(): number {
+    return this.#lastRecordedAt;
+  }
+
+  get walBytes(): number {
+    return this.#connection.walBytes;
+  }
+
+  append(bytes: Buffer, offset: number, recordedAt: number): number {
+    const view = this.#view.wrap(bytes, offset);
+    const { flags } = view;
+    if (!this.#isBatchOpen) this.#open((flags & EVENT_FLAG_SYNCED) !== 0);
+    if (this.#next - this.#head > BATCH_EVENTS_MAX) {
+      throw new BusError('LIMIT_EXCEEDED', `a batch is at most ${BATCH_EVENTS_MAX} events`);
+    }
+    const sequence = this.#next++;
+    if (this.#failure !== undefined) return sequence;
+    try {
+      const time = Math.max(recordedAt, this.#batchRecordedAt);
+      this.#batchRecordedAt = time;
+      this.appendedTopic = this.#events.add(view, flags, sequence, time);
+    } catch (error) {
+      this.#fail(error, 'appending to');
+    }
+    return sequence;
+  }
+
+  commit(synced: boolean, positions: readonly RingPosition[]): void {
+    if (!this.#isBatchOpen) {
+      if (positions.length === 0) {
+        if (synced) this.#orEnd('flushing', () => this.#connection.flush(this.#head));
+        return;
+      }
+      this.#open(synced);
+    }
+    if (this.#failure === undefined) this.#finish(positions);
+    const failure = this.#failure;
+    if (failure !== undefined) {
+      this.#reset();
+      throw failure;
+    }
+    this.#accept(synced);
+  }
+
+  rollback(): void {
+    if (!this.#isBatchOpen) return;
+    this.#undo();
+    this.#reset();
+  }
+
+  ringPositions(): RingPosition[] {
+    return this.#positions.all();
+  }
+
+  clearRingPositions(): void {
+    this.#health.guard('writing', () => this.#positions.clear());
+  }
+
+  findDuplicate(bytes: Buffer, offset: number): number {
+    return this.#dedupe.find(this.#view.wrap(bytes, offset));
+  }
+
+  findAtLastCommit(bytes: Buffer, offset: number): number {
+    return this.#dedupe.findLoaded(this.#view.wrap(bytes, offset));
+  }
+
+  get dedupeWindowMs(): number {
+    return this.#dedupe.windowMs;
+  }
+
+  get dedupeReachMs(): number {
+    return this.#dedupe.reachMs;
+  }
+
+  read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
+    return this.#health.guard('reading', () => this.#reader.read(request, this.#head, visit));
+  }
+
+  scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number {
+    return this.#topics.scan(after, limit, visit);
+  }
+
+  topic(name: string): TopicSummary | undefined {
+    const entry = this.#topics.find(name);
+    return entry && this.#health.guard('reading', () => this.#index.summary(entry, this.#head));
+  }
+
+  hasTopic(name: string): boolean {
+    return this.#topics.find(name) !== undefined;
+  }
+
+  get forgottenThrough(): number {
+    return this.#topics.forgottenThrough;
+  }
+
+  get prunedThrough(): number {
+    return this.#retention.prunedThrough;
+  }
+
+  get prunedEvents(): number {
+    return this.#retention.prunedEvents;
+  }
+
+  pruneStep(now: number): boolean {
+    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
+    const more = this.#health.guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
+    this.#noteCommit();
+    return more;
+  }
+
+  /** What the log holds of the topics that a pattern matches. */
+  totals(pattern: string): PatternTotals {
+    return this.#retention.totals((topic) => matchesPattern(pattern, topic));
+  }
+
+  /** One bounded step of a removal that somebody asked for. Outside a batch only. */
+  prune(request: PruneRequest): PruneStep {
+    const { pattern } = request;
+    const step = this.#health.guard('pruning', () =>
+      this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
+    );
+    this.#noteCommit();
+    return step;
+  }
+
+  /** A page for the log's own thread, where no reader can look into the file: `:memory:`. Outside a batch only. */
+  page(request: PageRequest): Page {
+    return this.#health.guard('reading', () => this.#pages.page(request));
+  }
+
+  /** The last sequence recorded before a time in ms since 1970. Outside a batch only. */
+  positionAt(timeMs: number): number {
+    return this.#health.guard('reading', () => this.#pages.positionAt(timeMs));
+  }
+
+  maintain(): boolean {
+    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
+    this.#orEnd('looking for', () => this.#connection.assertInPlace());
+    return this.#health.guard('keeping', () => this.#upkeep.step(this.#head));
+  }
+
+  /** Leaves the totals behind, so that the next open need not add them up. */
+  close(): void {
+    if (!this.#database.open) return;
+    let isFinished = false;
+    try {
+      this.rollback();
+      isFinished = this.#health.broken === undefined && this.#finishTotals();
+    } finally {
+      // A log that does not say that it was closed keeps its WAL: without one it would be taken for robbed.
+      if (isFinished) this.#connection.close();
+      else this.#connection.abandon();
+    }
+  }
+
+  #open(synced: boolean): void {
+    this.#isBatchOpen = true;
+    this.#failure = this.#health.broken;
+    if (this.#failure !== undefined) return;
+    try {
+      this.#connection.begin(synced, this.#head);
+    } catch (error) {
+      this.#fail(error, 'beginning a batch in');
+    }
+  }
+
+  /** Runs what is buffered, and the batch's share of the index, and commits. */
+  #finish(positions: readonly RingPosition[]): void {
+    try {
+      this.#events.flush();
+      this.#topics.writeCount();
+      this.#positions.write(positions);
+      if (this.#index.isDue(this.#head)) {
+        const events = this.#next - this.#head - 1;
+        this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);
+      }
+      this.#connection.commit();
+    } catch (error) {
+      this.#fail(error, 'committing to');
+    }
+  }
+
+  /** The batch is in the file: makes it visible here. */
+  #accept(synced: boolean): void {
+    this.#isBatchOpen = false;
+    const before = this.#head;
+    this.#head = this.#next - 1;
+    this.#lastRecordedAt = this.#batchRecordedAt;
+    this.#events.commit(before, this.#head);
+    this.#flush(synced);
+    if (this.#connection.isCheckpointOverdue) this.#checkpoint();
+  }
+
+  /** The batch is stored, so that for want of room the checkpoint is left to housekeeping. */
+  #checkpoint(): void {
+    try {
+      this.#health.guard('checkpointing', () => this.#connection.checkpoint());
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
+      this.#upkeep.noteShortage();
+    }
+  }
+
+  /**
+   * What is committed is stored, but not safe if this fails, nor known to be there: so even a full disk
+   * ends this log.
+   */
+  #flush(synced: boolean): void {
+    this.#orEnd('flushing', () => {
+      this.#connection.ensureFlushed(synced, this.#head);
+      this.#connection.noteCommit(this.#head);
+      this.#connection.assertInPlace();
+    });
+  }
+
+  /** Any failure ends the log, want of room too. */
+  #orEnd(doing: string, work: () => void): void {
+    if (this.#health.broken !== undefined) throw this.#health.broken;
+    try {
+      work();
+    } catch (error) {
+      throw this.#health.end(error, doing);
+    }
+  }
+
+  #noteCommit(): void {
+    this.#health.guard('noting a commit to', () => this.#connection.noteCommit(this.#head));
+  }
+
+  #writeTotals(): void {
+    this.#index.writeTotals(this.#head);
+    this.#retention.writePositions();
+    writeClosed(this.#database);
+  }
+
+  /** False where there is no room for the totals: the next open adds them up. */
+  #finishTotals(): boolean {
+    try {
+      this.#connection.setFull(true);
+      this.#database.transaction(() => this.#writeTotals()).immediate();
+      this.#connection.noteCommit(this.#head);
+      return true;
+    } catch (error) {
+      const failure = this.#health.judge(error, 'closing');
+      if (failure.code !== 'STORE_FULL') throw failure;
+      return false;
+    }
+  }
+
+  /** Keeps the failure for `commit` and takes the batch back. */
+  #fail(error: unknown, doing: string): void {
+    this.#failure = this.#health.judge(error, doing);
+    if (this.#failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
+    this.#undo();
+  }
+
+  /** Takes the batch out of SQLite and of every structure here; SQLite may have rolled back by itself. */
+  #undo(): void {
+    this.#events.rollback();
+    try {
+      this.#connection.rollback();
+    } catch (error) {
+      this.#health.end(error, 'rolling back');
+    }
+  }
+
+  #reset(): void {
+    this.#isBatchOpen = false;
+    this.#failure = undefined;
+    this.#next = this.#head + 1;
+    this.#batchRecordedAt = this.#lastRecordedAt;
+  }
+}

@@ -1,0 +1,102 @@
+import { crc32 } from 'node:zlib';
+import { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+
+/**
+ * The table `meta`: numbers by name. All of it has one checksum, in a row of its own, so that a number that is wrong or gone is
+ * noticed by whoever reads any. Logs of before have none until they are opened for writing.
+ */
+const CHECKSUM = 'checksum';
+
+type Numbers = Readonly<Record<string, number>>;
+
+export class MetaTable {
+  readonly #file: string;
+  readonly #select: Statement<[], [text: string, checksum: number | null]>;
+  readonly #replace: Statement<[string, number]>;
+  #text = '{}';
+  #numbers: Numbers = {};
+
+  constructor(database: Database) {
+    this.#file = database.name;
+    this.#select = database
+      .prepare<[], [string, number | null]>(
+        `SELECT (SELECT json_group_object(key, value) FROM
+           (SELECT key, value FROM meta WHERE key <> '${CHECKSUM}' ORDER BY key)),
+         (SELECT value FROM meta WHERE key = '${CHECKSUM}')`,
+      )
+      .raw();
+    this.#replace = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
+  }
+
+  /** 0 where there is none. @throws BusError `STORE_CORRUPT` */
+  get(key: string): number {
+    return this.all()[key] ?? 0;
+  }
+
+  /** @throws BusError `STORE_CORRUPT` */
+  all(): Numbers {
+    const [text, checksum] = this.#select.get()!;
+    if (checksum !== null && checksum !== crc32(text))
+      throw this.#damaged('its checksum does not fit');
+    if (text !== this.#text) {
+      this.#numbers = JSON.parse(text);
+      this.#text = text;
+      const isWrong = Object.values(this.#numbers).some((value) => !Number.isSafeInteger(value));
+      if (isWrong) throw this.#damaged('a value is no number');
+    }
+    if (checksum === null && CHECKED_FROM in this.#numbers)
+      throw this.#damaged('its checksum is gone');
+    return this.#numbers;
+  }
+
+  /** In the caller's transaction. */
+  set(numbers: Numbers): void {
+    // A damaged table must not get a checksum that fits.
+    this.all();
+    for (const [key, value] of Object.entries(numbers)) this.#replace.run(key, value);
+    const [text] = this.#select.get()!;
+    this.#replace.run(CHECKSUM, crc32(text));
+  }
+
+  #damaged(what: string): BusError {
+    const reason = `the table meta is damaged: ${what}`;
+    return new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
+      details: { file: this.#file, reason },
+    });
+  }
+}
+
+/** Up to this sequence something was pruned. */
+export const PRUNED_THROUGH = 'pruned_through';
+/** When that event was recorded. */
+export const PRUNED_RECORDED_AT = 'pruned_recorded_at';
+/** How many were pruned. */
+export const PRUNED_EVENTS = 'pruned_events';
+/** Blocks below this are in the index. */
+export const INDEX_BLOCKS = 'index_blocks';
+/** Blocks below this are counted in the totals of `topics`. */
+export const TOTALS_BLOCKS = 'totals_blocks';
+export const FORMAT = 'format';
+export const SHARD = 'shard';
+/** From this sequence on the checksums of events cover sequence, time, flags and ids. Absent: the log has none of the checks. */
+export const CHECKED_FROM = 'checked_from';
+/** From this block on the rows of the index have checksums, and a block lists its topics. */
+export const CHECKED_BLOCKS = 'checked_blocks';
+/** Rows of `topics`. */
+export const TOPICS_COUNT = 'topics';
+/** Rows of `pruned_ids`. */
+export const PRUNED_IDS_COUNT = 'pruned_ids';
+/** Blocks from the first on that have no event left; later ones are in `pruned_blocks`. */
+export const PRUNED_BLOCKS = 'pruned_blocks';
+/** Of the tables' definitions. */
+export const SCHEMA_CHECKSUM = 'schema';
+
+export function readMeta(database: Database, key: string): number {
+  return new MetaTable(database).get(key);
+}
+
+/** Whether rows have the checksums that this program writes. */
+export function isChecked(numbers: Numbers): boolean {
+  return CHECKED_FROM in numbers;
+}

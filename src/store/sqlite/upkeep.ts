@@ -1,0 +1,87 @@
+import { BusError } from '../../protocol/errors.js';
+import type { WriteConnection } from './connection/write-connection.js';
+import { isFull } from './driver/store-errors.js';
+import type { IndexKeeper } from './index/index-keeper.js';
+import type { PruneRequest, PruneStep, Retention } from './retention.js';
+
+/**
+ * The log's housekeeping, outside of batches and a bounded step at a time: index blocks, checkpoints, removals, and room
+ * for them on a disk that is full. Everything here may fail with `STORE_FULL` and be tried again later.
+ */
+export class Upkeep {
+  readonly #file: string;
+  readonly #connection: WriteConnection;
+  readonly #index: IndexKeeper;
+  readonly #retention: Retention;
+  readonly #onTopicsForgotten: () => void;
+  #isShort = false;
+
+  constructor(
+    file: string,
+    connection: WriteConnection,
+    index: IndexKeeper,
+    retention: Retention,
+    onTopicsForgotten: () => void,
+  ) {
+    this.#file = file;
+    this.#connection = connection;
+    this.#index = index;
+    this.#retention = retention;
+    this.#onTopicsForgotten = onTopicsForgotten;
+  }
+
+  /** A batch found no room. */
+  noteShortage(): void {
+    this.#isShort = true;
+  }
+
+  /** True if more is due. */
+  step(head: number): boolean {
+    const connection = this.#connection;
+    if (this.#isShort) this.#makeRoom();
+    this.#withRoom(() => connection.ensureTaken());
+    this.#withRoom(() => connection.keepReserve());
+    if (this.#index.isDue(head)) {
+      this.#withRoom(() => this.#index.maintain(head));
+      connection.noteCommit(head);
+      return true;
+    }
+    if (connection.isCheckpointDue) this.#withRoom(() => connection.checkpoint());
+    const { writtenBlocks } = this.#index;
+    if (this.#withRoom(() => this.#retention.forgetTopics(writtenBlocks)) === 0) return false;
+    this.#onTopicsForgotten();
+    connection.noteCommit(head);
+    return true;
+  }
+
+  /** What the rules say must go. True if there is more to do. */
+  pruneByRules(now: number, head: number): boolean {
+    return this.#removal(() => this.#retention.step(now, head));
+  }
+
+  prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
+    return this.#removal(() => this.#retention.prune(request, matches, head));
+  }
+
+  #removal<T>(work: () => T): T {
+    this.#withRoom(() => this.#connection.ensureTaken());
+    return this.#withRoom(work);
+  }
+
+  #makeRoom(): void {
+    this.#connection.makeRoom();
+    this.#isShort = false;
+  }
+
+  /** Once more with the reserve's room, where there was none. */
+  #withRoom<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof BusError || !isFull(error, this.#file)) throw error;
+      this.#isShort = true;
+      this.#makeRoom();
+      return work();
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The thread of one backup: copies shard after shard, a step at a time, so that it hears when it is told to give up. A
+ * read transaction stays open over a shard's steps, so that all of them see the log at one moment; the shard goes on
+ * writing to its WAL, which is copied into its file when the transaction has ended.
+ */
+import { rmSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { encodeCursor } from '../../protocol/cursor.js';
+import { BusError } from '../../protocol/errors.js';
+import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits.js';
+import { ownFile, syncFile } from '../directory/files.js';
+import { writeManifest } from '../directory/manifest.js';
+import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
+import type { BackupStep } from '../sqlite/driver/driver.js';
+import { storeError } from '../sqlite/driver/store-errors.js';
+import {
+  BACKUP_ABORT,
+  type BackupProgress,
+  type BackupReport,
+  type BackupResult,
+  type BackupThreadData,
+} from './backup.js';
+
+/** A flush that takes longer than this has failed. */
+const TOLD_WAIT_MS = 30_000;
+const TOLD_POLL_MS = 5;
+
+if (parentPort === null) throw new Error('backup-thread.js is the entry of a worker thread');
+const parent = parentPort;
+const data = workerData as BackupThreadData;
+let isAborted = false;
+
+parent.on('message', (message: unknown) => {
+  if (message === BACKUP_ABORT) isAborted = true;
+});
+
+try {
+  tell({ report: 'done', result: await copyDirectory(data) });
+} catch (error) {
+  for (let shard = 0; shard < data.manifest.shards; shard++) {
+    rmSync(shardFile(data.to, shard), { force: true });
+  }
+  tell({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
+}
+parent.close();
+
+async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
+  const { from, to, manifest, toldHeads } = data;
+  const { shards, epoch } = manifest;
+  const heads: number[] = [];
+  let bytes = 0;
+  for (let shard = 0; shard < shards; shard++) {
+    const target = shardFile(to, shard);
+    heads.push(await copyShard(shardFile(from, shard), target, shard, shards));
+    syncFile(target);
+    goOnUnlessAborted();
+    bytes += statSync(target).size;
+  }
+  for (const [shard, told] of toldHeads.entries()) {
+    if (told !== undefined) await untilTold(told, heads[shard]!, shard);
+  }
+  const takenAt = new Date().toISOString();
+  const cursor = encodeCursor({ epoch, positions: heads });
+  writeManifest(to, { ...manifest, backup: { takenAt, heads, cursor } });
+  return { dir: to, epoch, takenAt, heads, cursor, bytes };
+}
+
+/** A copy must not hold an event that its own shard may yet lose: see `toldHeads`. */
+async function untilTold(told: Float64Array, head: number, shard: number): Promise<void> {
+  const overdueAt = performance.now() + TOLD_WAIT_MS;
+  while (told[0]! < head) {
+    goOnUnlessAborted();
+    if (performance.now() > overdueAt) {
+      throw new BusError('STORE_FAILED', `shard ${shard} has not flushed what was copied of it`);
+    }
+    await sleep(TOLD_POLL_MS);
+  }
+}
+
+/** @returns the head of what was copied */
+async function copyShard(
+  source: string,
+  target: string,
+  shard: number,
+  shards: number,
+): Promise<number> {
+  const database = openForReading(source, shard);
+  try {
+    // The first look into the file fixes the moment.
+    database.exec('BEGIN');
+    const head = readHead(database);
+    ownFile(target);
+    await database.backup(target, { progress: (info) => step(info, shard, shards) });
+    return head;
+  } finally {
+    database.close();
+  }
+}
+
+function step(info: BackupStep, shard: number, shards: number): number {
+  goOnUnlessAborted();
+  const { totalPages, remainingPages } = info;
+  const progress: BackupProgress = { shard, shards, pages: totalPages, pagesLeft: remainingPages };
+  tell({ report: 'progress', progress });
+  return BACKUP_PAGES_PER_STEP;
+}
+
+function goOnUnlessAborted(): void {
+  if (isAborted) throw new BusError('ABORTED', 'the backup was given up');
+}
+
+function tell(report: BackupReport): void {
+  parent.postMessage(report);
+}

@@ -1,0 +1,97 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { BusError, type ErrorData } from '../../protocol/errors.js';
+import { messageOf } from '../../protocol/thrown.js';
+import { threadFlags } from '../../threads/exec-argv.js';
+import { ensureDirectory } from '../directory/directory.js';
+import type { Manifest } from '../directory/manifest.js';
+
+/**
+ * Copies the logs of a directory that is in use into a new directory, in a thread of its own: each shard's as it was at
+ * one moment, by SQLite's online backup over a read-only connection. Shards and publishers go on meanwhile. The
+ * manifest is written last, so an unfinished copy is refused by whoever opens it; it says that it is a backup, and whoever
+ * opens it starts a new epoch.
+ */
+export interface BackupProgress {
+  readonly shard: number;
+  readonly shards: number;
+  /** Pages of this shard's file, and how many of them are still to be copied. */
+  readonly pages: number;
+  readonly pagesLeft: number;
+}
+
+export interface BackupResult {
+  readonly dir: string;
+  readonly epoch: string;
+  readonly takenAt: string;
+  /** Per shard, the last sequence that is in the copy. */
+  readonly heads: readonly number[];
+  /** Where a subscription goes on that has seen all that is in the copy. */
+  readonly cursor: string;
+  /** Of the files that were written. */
+  readonly bytes: number;
+}
+
+/** What the thread is started with. */
+export interface BackupThreadData {
+  readonly from: string;
+  readonly to: string;
+  readonly manifest: Manifest;
+  /**
+   * Per shard, one shared number: the head that the shard has told. The copy may be of a moment at which a batch was
+   * committed and not flushed yet; it is not done before that is told. Absent for a shard that runs no more.
+   */
+  readonly toldHeads: readonly (Float64Array | undefined)[];
+}
+
+export type BackupReport =
+  | { readonly report: 'progress'; readonly progress: BackupProgress }
+  | { readonly report: 'done'; readonly result: BackupResult }
+  | { readonly report: 'failed'; readonly error: ErrorData };
+
+/** The one message towards the thread. */
+export const BACKUP_ABORT = 'abort';
+
+const THREAD_URL = new URL('./backup-thread.js', import.meta.url);
+
+export class Backup {
+  readonly result: Promise<BackupResult>;
+  readonly #worker: Worker;
+
+  /** @throws BusError `OPTION_INVALID` if the target holds anything, `STORE_FAILED` if it cannot be made */
+  constructor(data: BackupThreadData, onProgress?: (progress: BackupProgress) => void) {
+    assertEmpty(data.to);
+    ensureDirectory(data.to);
+    const worker = new Worker(THREAD_URL, {
+      workerData: data,
+      name: 'millrace-backup',
+      ...threadFlags(),
+    });
+    this.#worker = worker;
+    this.result = new Promise((resolve, reject) => {
+      const fail = (message: string, cause?: unknown): void =>
+        reject(new BusError('STORE_FAILED', message, { cause }));
+      worker.on('message', (report: BackupReport) => {
+        if (report.report === 'progress') onProgress?.(report.progress);
+        else if (report.report === 'done') resolve(report.result);
+        else reject(BusError.from(report.error));
+      });
+      worker.on('error', (error) => fail(`the backup's thread died: ${messageOf(error)}`, error));
+      worker.on('exit', () => fail(`the backup's thread ended before it was done`));
+    });
+    // Whoever aborts it need not look.
+    this.result.catch(() => {});
+  }
+
+  /** Gives up; what was copied is removed. Resolves when the thread has ended. */
+  async abort(): Promise<void> {
+    this.#worker.postMessage(BACKUP_ABORT);
+    await this.result.catch(() => {});
+  }
+}
+
+/** @throws BusError `OPTION_INVALID` */
+export function assertEmpty(dir: string): void {
+  if (!existsSync(dir) || readdirSync(dir).length === 0) return;
+  throw new BusError('OPTION_INVALID', `${dir} is not empty`, { details: { dir } });
+}

@@ -1,0 +1,96 @@
+import type { Manifest } from '../directory/manifest.js';
+import { assertFrames, readyWal } from '../directory/ready-wal.js';
+import { openForReading, shardFile } from '../sqlite/connection/schema.js';
+import type { Database } from '../sqlite/driver/driver.js';
+import { examineLog, type HistoryLoss } from '../sqlite/log-state.js';
+import { NameReader } from '../sqlite/rows/names.js';
+import type { PrunedId } from '../sqlite/rows/pruned-ids.js';
+import { RecordBuffer } from '../sqlite/rows/record-buffer.js';
+import type { EventRow } from '../sqlite/rows/row-decoder.js';
+import { RowDecoder } from '../sqlite/rows/row-decoder.js';
+import { RowReader } from '../sqlite/rows/row-reader.js';
+import { PRUNED_RECORDED_AT, readMeta } from '../sqlite/tables/meta-table.js';
+import { readPrunedIds } from './pruned-start.js';
+
+/** One log of a directory that is copied, trusted no more than whoever opens it for writing trusts it, and read in order. */
+const ROWS_PER_RANGE = 256;
+const BUFFER_BYTES = 64 * 1024;
+
+export class ReshardSource {
+  readonly head: number;
+  /** Something that was shown is gone from it. */
+  readonly loss: HistoryLoss | undefined;
+  readonly #database: Database;
+  readonly #rows: RowReader;
+  readonly #topics: NameReader;
+  readonly #records: RecordBuffer;
+  #ahead: EventRow[] = [];
+  #at = 0;
+  #read = 0;
+
+  /**
+   * `undefined` where the log was never made: the directory's first opening did not end. The directory is locked.
+   * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`
+   */
+  static open(dir: string, manifest: Manifest, shard: number): ReshardSource | undefined {
+    const { isUnmade = false, loss } = examineLog(dir, manifest, shard);
+    return isUnmade ? undefined : new ReshardSource(shardFile(dir, shard), shard, loss);
+  }
+
+  private constructor(file: string, shard: number, loss: HistoryLoss | undefined) {
+    this.loss = loss;
+    const frames = readyWal(file);
+    const database = openForReading(file, shard);
+    this.#database = database;
+    try {
+      assertFrames(database, frames);
+      this.#rows = new RowReader(database);
+      this.#topics = new NameReader(database, 'topics');
+      const names = new NameReader(database, 'names');
+      const decoder = new RowDecoder(database, shard, names, (id) => this.#topics.name(id));
+      this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
+      const head = database.prepare('SELECT max(sequence) FROM events').pluck().get();
+      this.head = typeof head === 'number' ? head : 0;
+      this.#fetch();
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  /** Recorded time of the next event; `undefined` at the end. */
+  get nextAt(): number | undefined {
+    return this.#ahead[this.#at]?.[1];
+  }
+
+  /** When the last event was recorded that is pruned; 0 if none is. */
+  get prunedAt(): number {
+    return readMeta(this.#database, PRUNED_RECORDED_AT);
+  }
+
+  /** Ids that must be known though their events are pruned, in the order in which those were recorded. */
+  prunedIds(): Iterator<PrunedId> {
+    return readPrunedIds(this.#database);
+  }
+
+  /** The next event. Its bytes are its own, since a batch keeps them until it is committed. */
+  take(): { topic: string; recordedAt: number; bytes: Buffer } {
+    const row = this.#ahead[this.#at++]!;
+    this.#records.clear();
+    const length = this.#records.add(row);
+    const bytes = Buffer.from(this.#records.bytes.subarray(0, length));
+    if (this.#at === this.#ahead.length) this.#fetch();
+    return { topic: this.#topics.name(row[2]), recordedAt: row[1], bytes };
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #fetch(): void {
+    this.#ahead = [];
+    this.#at = 0;
+    this.#rows.range(this.#read, this.head, false, (row) => this.#ahead.push(row) < ROWS_PER_RANGE);
+    this.#read = this.#ahead[this.#ahead.length - 1]?.[0] ?? this.head;
+  }
+}

@@ -1,0 +1,190 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { BusError } from '../../protocol/errors.js';
+import { shardOf } from '../../protocol/topic-hash.js';
+import { createManifest, endNew, ensureDirectory } from '../directory/directory.js';
+import { DirectoryLock } from '../directory/lock.js';
+import { type Manifest, readManifest } from '../directory/manifest.js';
+import type { LogIdentity } from '../sqlite/connection/log-identity.js';
+import { shardFile } from '../sqlite/connection/schema.js';
+import { identityOf } from '../sqlite/log-state.js';
+import type { PrunedId } from '../sqlite/rows/pruned-ids.js';
+import { SqliteEventLog } from '../sqlite/sqlite-shard-log.js';
+import { PrunedStart } from './pruned-start.js';
+import { ReshardSource } from './reshard-source.js';
+
+/**
+ * Copies a directory into a new one with another number of shards. Ids, order per topic, timestamps and recorded times
+ * stay; sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are merged
+ * by recorded time, so that it never runs backwards in a new shard either. Ids of events that were pruned lately are
+ * still known in the copy. The manifest is written last: an unfinished copy is refused by whoever opens it.
+ */
+export interface ReshardOptions {
+  readonly from: string;
+  readonly shards: number;
+  readonly to: string;
+  /** Whatever was recorded after this, ms since 1970, by a clock that was ahead, counts as recorded then. */
+  readonly recordedUntil?: number;
+  /** Default: the bus's own. */
+  readonly shardOf?: (topic: string, shards: number) => number;
+  /** Told after each batch. */
+  readonly onProgress?: (progress: ReshardProgress) => void;
+}
+
+export interface ReshardProgress {
+  readonly events: number;
+  /** About: pruned events count. */
+  readonly total: number;
+}
+
+export interface ReshardResult extends ReshardProgress {
+  /** What the source has lost, by its own evidence: opening it would tell its subscribers. */
+  readonly losses: readonly string[];
+}
+
+const BATCH_EVENTS = 1024;
+
+/** @throws BusError `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `OPTION_INVALID` */
+export function reshard(options: ReshardOptions): ReshardResult {
+  const { from, to, shards } = options;
+  const manifest = readManifest(from);
+  if (manifest === undefined) {
+    throw new BusError('OPTION_INVALID', `${from} has no manifest.json: it is no log directory`);
+  }
+  if (existsSync(to) && readdirSync(to).length > 0) {
+    throw new BusError('OPTION_INVALID', `${to} is not empty`, { details: { dir: to } });
+  }
+  const target = createManifest(shards);
+  const sourceLock = DirectoryLock.acquire(from);
+  try {
+    ensureDirectory(to);
+    const targetLock = DirectoryLock.acquire(to);
+    try {
+      return copy(options, manifest, target);
+    } finally {
+      targetLock.release();
+    }
+  } finally {
+    sourceLock.release();
+  }
+}
+
+function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): ReshardResult {
+  const { from, to } = options;
+  const sources: ReshardSource[] = [];
+  const losses: string[] = [];
+  try {
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      const source = ReshardSource.open(from, manifest, shard);
+      if (source === undefined) continue;
+      sources.push(source);
+      const { head, loss } = source;
+      if (loss !== undefined) losses.push(`shard ${shard} ends at ${head}: ${loss.reason}`);
+    }
+    const identity = identityOf(target);
+    copyPrunedIds(options, sources, identity);
+    const { events, total, heads } = copyEvents(options, sources, identity);
+    endNew(to, { ...target, heads });
+    return { events, total, losses };
+  } finally {
+    for (const source of sources) source.close();
+  }
+}
+
+/** A repeat of what retention has removed in the last minutes is still one in the copy. */
+function copyPrunedIds(
+  options: ReshardOptions,
+  sources: readonly ReshardSource[],
+  identity: LogIdentity,
+): void {
+  const { to, shards, recordedUntil = Number.POSITIVE_INFINITY } = options;
+  const route = options.shardOf ?? shardOf;
+  const ids = sources.map((source) => new Ahead(source.prunedIds()));
+  const firstAt = oldest(sources)?.nextAt;
+  const recordedAt = firstAt ?? Math.max(0, ...sources.map(({ prunedAt }) => prunedAt));
+  const starts: PrunedStart[] = [];
+  try {
+    for (let shard = 0; shard < shards; shard++) {
+      starts.push(new PrunedStart(shardFile(to, shard), shard, identity));
+    }
+    for (let from = oldest(ids); from !== undefined; from = oldest(ids)) {
+      const id = from.take();
+      const at = Math.min(id.recorded_at, recordedUntil);
+      starts[route(id.topic, shards)]!.add({ ...id, recorded_at: at });
+    }
+    for (const start of starts) start.end(Math.min(recordedAt, recordedUntil));
+  } finally {
+    for (const start of starts) start.close();
+  }
+}
+
+/** Ids of one source, and a look at the next. */
+class Ahead {
+  readonly #ids: Iterator<PrunedId>;
+  #next: IteratorResult<PrunedId>;
+
+  constructor(ids: Iterator<PrunedId>) {
+    this.#ids = ids;
+    this.#next = ids.next();
+  }
+
+  get nextAt(): number | undefined {
+    return this.#next.done === true ? undefined : this.#next.value.recorded_at;
+  }
+
+  take(): PrunedId {
+    const { value } = this.#next as IteratorYieldResult<PrunedId>;
+    this.#next = this.#ids.next();
+    return value;
+  }
+}
+
+function copyEvents(
+  options: ReshardOptions,
+  sources: readonly ReshardSource[],
+  identity: LogIdentity,
+): ReshardProgress & { heads: number[] } {
+  const { to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
+  const route = options.shardOf ?? shardOf;
+  const targets: SqliteEventLog[] = [];
+  const pending = new Array<number>(shards).fill(0);
+  const total = sources.reduce((sum, source) => sum + source.head, 0);
+  let events = 0;
+  try {
+    for (let shard = 0; shard < shards; shard++) {
+      targets.push(new SqliteEventLog({ file: shardFile(to, shard), shard, identity }));
+    }
+    for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
+      const { topic, recordedAt, bytes } = source.take();
+      const shard = route(topic, shards);
+      targets[shard]!.append(bytes, 0, Math.min(recordedAt, recordedUntil));
+      events++;
+      pending[shard]!++;
+      if (pending[shard]! < BATCH_EVENTS) continue;
+      commit(targets[shard]!, false);
+      pending[shard] = 0;
+      onProgress?.({ events, total });
+    }
+    for (const target of targets) commit(target, true);
+    onProgress?.({ events, total });
+    return { events, total, heads: targets.map(({ head }) => head) };
+  } finally {
+    for (const target of targets) target.close();
+  }
+}
+
+function commit(log: SqliteEventLog, synced: boolean): void {
+  log.commit(synced, []);
+  while (log.maintain());
+}
+
+/** The source whose next event, or id, was recorded first; of equal ones the first. */
+function oldest<T extends { readonly nextAt: number | undefined }>(
+  sources: readonly T[],
+): T | undefined {
+  let best: T | undefined;
+  for (const source of sources) {
+    const at = source.nextAt;
+    if (at !== undefined && (best?.nextAt === undefined || at < best.nextAt)) best = source;
+  }
+  return best;
+}

@@ -1,0 +1,98 @@
+import { existsSync, rmSync } from 'node:fs';
+import { BusError } from '../../protocol/errors.js';
+import { FINDINGS_TOLD_MAX } from '../../protocol/limits.js';
+import { ensureDirectory, newEpoch } from '../directory/directory.js';
+import { copyOwnFile } from '../directory/files.js';
+import { DirectoryLock } from '../directory/lock.js';
+import { readManifest } from '../directory/manifest.js';
+import { markFile } from '../directory/mark.js';
+import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
+import { assertEmpty } from './backup.js';
+import { type VerifyFinding, verifyDirectory } from './verify.js';
+
+/**
+ * Makes a directory of a backup: checks the backup, copies it, and begins a new epoch at the copy's heads. So a cursor of a
+ * later history is cut back to what the backup has, with a `rolled-back` gap for what it had seen beyond, and a sequence
+ * that is given again is never taken for the event that had it before. The manifest is written last.
+ *
+ * The backup may also be any copy of a directory that was made while no bus had it open.
+ */
+export interface RestoreResult {
+  readonly dir: string;
+  readonly epoch: string;
+  /** The epoch of the backup; its cursors go on. */
+  readonly from: string;
+  /** Per shard, the last sequence. */
+  readonly heads: readonly number[];
+}
+
+/**
+ * @throws BusError `OPTION_INVALID` if there is no backup or the target holds anything, `STORE_CORRUPT` with
+ * `details.findings` if the backup is damaged, `STORE_LOCKED` if a bus has it open, `STORE_FULL`, `STORE_FAILED`
+ */
+export function restore(backup: string, to: string): RestoreResult {
+  const manifest = readManifest(backup);
+  if (manifest === undefined) {
+    throw new BusError('OPTION_INVALID', `${backup} has no manifest.json: it is no backup`);
+  }
+  assertEmpty(to);
+  assertSound(backup);
+  const lock = DirectoryLock.acquire(backup);
+  try {
+    ensureDirectory(to);
+    const heads: number[] = [];
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      heads.push(copyShard(shardFile(backup, shard), shardFile(to, shard), shard));
+    }
+    const reason = `restored from a backup of ${manifest.backup?.takenAt ?? 'an unknown time'}`;
+    const { epoch } = newEpoch(to, manifest, reason, heads);
+    return { dir: to, epoch, from: manifest.epoch, heads };
+  } catch (error) {
+    for (let shard = 0; shard < manifest.shards; shard++) removeShard(shardFile(to, shard));
+    throw error;
+  } finally {
+    lock.release();
+  }
+}
+
+function assertSound(backup: string): void {
+  const findings: VerifyFinding[] = [];
+  let errors = 0;
+  for (const finding of verifyDirectory(backup)) {
+    if (finding.severity !== 'error') continue;
+    if (errors++ < FINDINGS_TOLD_MAX) findings.push(finding);
+  }
+  if (errors === 0) return;
+  const { file, message } = findings[0]!;
+  throw new BusError(
+    'STORE_CORRUPT',
+    `${backup} has ${errors} ${errors === 1 ? 'error' : 'errors'}; the first: ${file}: ${message}`,
+    {
+      details: { errors, findings },
+    },
+  );
+}
+
+/** @returns the head of the copy */
+function copyShard(source: string, target: string, shard: number): number {
+  // A shard that has never stored anything has no file.
+  if (!existsSync(source)) return 0;
+  for (const file of ['', '-wal']) {
+    if (!existsSync(source + file)) continue;
+    copyOwnFile(source + file, target + file);
+  }
+  const mark = markFile(source);
+  if (existsSync(mark)) copyOwnFile(mark, markFile(target));
+  const database = openForReading(target, shard);
+  try {
+    return readHead(database);
+  } finally {
+    database.close();
+  }
+}
+
+function removeShard(file: string): void {
+  for (const one of [file, `${file}-wal`, `${file}-shm`, markFile(file)]) {
+    rmSync(one, { force: true });
+  }
+}

@@ -1,0 +1,170 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { BusError } from '../../protocol/errors.js';
+import { messageOf } from '../../protocol/thrown.js';
+import { DirectoryLock } from '../directory/lock.js';
+import { type Manifest, readManifest } from '../directory/manifest.js';
+import { markFile, readMark } from '../directory/mark.js';
+import { readUnflushedLimit } from '../directory/unflushed-limit.js';
+import { isDamaged, scanWal } from '../directory/wal-scan.js';
+import { openForReading, shardFile } from '../sqlite/connection/schema.js';
+import type { Database } from '../sqlite/driver/driver.js';
+import { examineLog } from '../sqlite/log-state.js';
+import { RowVerifier } from './row-verifier.js';
+
+/**
+ * Checks everything that a directory promises: manifest, write-ahead logs, SQLite's own structures, every row's
+ * checksum, that sequences and recorded times ascend and nothing is missing but what was pruned, the topic index, the
+ * totals and the mark. Changes nothing. A directory in use is checked too, all but what is being written.
+ */
+export interface VerifyFinding {
+  /** A `note` is worth knowing and no fault. */
+  readonly severity: 'error' | 'note';
+  readonly file: string;
+  readonly shard?: number;
+  readonly sequence?: number;
+  readonly message: string;
+}
+
+/** Problems that SQLite's `integrity_check` lists per file at most. */
+const INTEGRITY_PROBLEMS_MAX = 100;
+
+export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
+  const file = join(dir, 'manifest.json');
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === false) {
+    yield { severity: 'error', file: dir, message: 'it is a file, not a directory' };
+    return;
+  }
+  let manifest: Manifest | undefined;
+  try {
+    manifest = readManifest(dir);
+    if (manifest === undefined) {
+      yield noManifest(dir, file);
+      return;
+    }
+  } catch (error) {
+    yield { severity: 'error', file, message: messageOf(error) };
+    return;
+  }
+  const lock = lockUnlessHeld(dir);
+  if (lock === undefined) {
+    const message = 'the directory is in use: write-ahead logs and marks are not checked';
+    yield { severity: 'note', file: dir, message };
+  }
+  try {
+    yield* strangers(dir, manifest.shards);
+    for (let shard = 0; shard < manifest.shards; shard++) {
+      yield* verifyShard(dir, manifest, shard, lock !== undefined);
+    }
+  } finally {
+    lock?.release();
+  }
+}
+
+/**
+ * A process that ends while it opens a new directory leaves a lock at most: nothing was stored, and the next bus begins
+ * there. Any other place without a manifest is a wrong one, or has lost it.
+ */
+function noManifest(dir: string, file: string): VerifyFinding {
+  if (!existsSync(dir))
+    return { severity: 'error', file: dir, message: 'there is no such directory' };
+  const names = readdirSync(dir);
+  const isNew = names.length > 0 && names.every((name) => name.startsWith('lock.'));
+  if (!isNew) return { severity: 'error', file, message: 'there is no manifest' };
+  const message = 'it holds a lock and no log: its first opening did not end';
+  return { severity: 'note', file: dir, message };
+}
+
+function* strangers(dir: string, shards: number): Generator<VerifyFinding> {
+  for (const name of readdirSync(dir)) {
+    const shard = /^shard-(\d+)\.db$/.exec(name)?.[1];
+    if (shard === undefined || Number(shard) < shards) continue;
+    const message = `the manifest has ${shards} shards, and this is another`;
+    yield { severity: 'error', file: join(dir, name), shard: Number(shard), message };
+  }
+}
+
+function* verifyShard(
+  dir: string,
+  manifest: Manifest,
+  shard: number,
+  isExclusive: boolean,
+): Generator<VerifyFinding> {
+  const file = shardFile(dir, shard);
+  if (isExclusive) {
+    yield* verifyWal(file, shard);
+    if (yield* verifyState(dir, manifest, shard)) return;
+  }
+  // One that is missing was told of.
+  if (!existsSync(file)) return;
+  let database: Database;
+  try {
+    database = openForReading(file, shard);
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+    return;
+  }
+  try {
+    yield* verifyStructure(database, file, shard);
+    database.exec('BEGIN');
+    const rows = new RowVerifier(database, file, shard);
+    yield* rows.verify();
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * Whether the log is there, this directory's own, and as long as it is known to have been.
+ * @returns whether there is nothing in it to look at, since its directory was never made to the end
+ */
+function* verifyState(
+  dir: string,
+  manifest: Manifest,
+  shard: number,
+): Generator<VerifyFinding, boolean> {
+  const file = shardFile(dir, shard);
+  try {
+    const { head, isUnmade = false, loss } = examineLog(dir, manifest, shard);
+    if (loss === undefined) return isUnmade;
+    const message = `it ends at ${head}: ${loss.reason}`;
+    yield { severity: 'error', file, shard, sequence: head + 1, message };
+  } catch (error) {
+    yield { severity: 'error', file, shard, message: messageOf(error) };
+  }
+  return false;
+}
+
+/** Damage is told with the state of the log. */
+function* verifyWal(file: string, shard: number): Generator<VerifyFinding> {
+  const scan = scanWal(file);
+  if (scan?.broken === undefined || scan.broken.framesBehind === 0) return;
+  if (isDamaged(scan, readMark(markFile(file)), readUnflushedLimit(file))) return;
+  const { frame, framesBehind } = scan.broken;
+  const message = `frame ${frame} is not right, and ${framesBehind} frames lie behind it, never committed`;
+  yield { severity: 'note', file: scan.file, shard, message };
+}
+
+function* verifyStructure(
+  database: Database,
+  file: string,
+  shard: number,
+): Generator<VerifyFinding> {
+  const found = database.pragma(`integrity_check(${INTEGRITY_PROBLEMS_MAX})`);
+  if (!Array.isArray(found)) return;
+  for (const row of found) {
+    const message = String(Object.values(row)[0]);
+    if (message !== 'ok') yield { severity: 'error', file, shard, message };
+  }
+}
+
+function lockUnlessHeld(dir: string): DirectoryLock | undefined {
+  try {
+    return DirectoryLock.acquire(dir);
+  } catch (error) {
+    if (error instanceof BusError && error.code === 'STORE_LOCKED') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+// Takes the lock of a directory, says so, and holds it until it is killed. `read`: it reads the lock's file before.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DirectoryLock } from '../../../dist/store/directory/lock.js';
+
+const [, , dir, then] = process.argv;
+globalThis.lock = DirectoryLock.acquire(dir);
+if (then === 'read') readFileSync(join(dir, 'lock.db'));
+console.log('locked');
+setInterval(() => {}, 60_000);

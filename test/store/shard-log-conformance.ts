@@ -1,0 +1,591 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { EventRecordView } from '../../src/record/event-record.js';
+import type { EventLog, TopicSummary } from '../../src/store/shard-log.js';
+import type { RetentionRule } from '../../src/store/sqlite/retention.js';
+import { record, type TestEvent } from './records.js';
+
+/**
+ * What every log promises, whatever it stores in. Call it with a factory from a test file. A log that keeps its
+ * content gives `reopen`, and the same promises are then checked across a close.
+ */
+export interface LogOptions {
+  dedupeWindowMs?: number;
+  dedupeIdsMax?: number;
+  retention?: readonly RetentionRule[];
+  /** ms since 1970, and ms that no setting of a clock changes. */
+  now?: () => number;
+  elapsed?: () => number;
+}
+
+export interface LogFactory {
+  open(options?: LogOptions): EventLog;
+  reopen?(log: EventLog, options?: LogOptions): EventLog;
+}
+
+const SUPPLIED_ID = 1 | 4;
+const OF_SOURCE = SUPPLIED_ID | 16;
+const MINUTE = 60_000;
+
+export function append(log: EventLog, event: TestEvent = {}, recordedAt = 1000): number {
+  const bytes = record({ timestamp: recordedAt, ...event }, 3);
+  return log.append(bytes, 3, recordedAt);
+}
+
+export interface Stored {
+  sequence: number;
+  recordedAt: number;
+  topic: string;
+  type: string;
+  source: string;
+  id: string;
+  timestamp: number;
+  correlationId: string | undefined;
+  causationId: string | undefined;
+  attributes: Record<string, string> | undefined;
+  payload: unknown;
+}
+
+const view = new EventRecordView();
+
+export function decode(
+  sequence: number,
+  recordedAt: number,
+  bytes: Buffer,
+  offset: number,
+): Stored {
+  view.wrap(bytes, offset);
+  const { topic, type, source, id, timestamp, correlationId, causationId, attributes } = view;
+  const payload: unknown = JSON.parse(view.payloadText);
+  const rest = { topic, type, source, id, timestamp, correlationId, causationId, attributes };
+  return { sequence, recordedAt, ...rest, payload };
+}
+
+export function readAll(log: EventLog, after = 0, limit = Number.MAX_SAFE_INTEGER): Stored[] {
+  const stored: Stored[] = [];
+  log.read({ after, limit }, (one) => {
+    stored.push(decode(one.sequence, one.recordedAt, one.bytes, one.offset));
+    return undefined;
+  });
+  return stored;
+}
+
+/** All topics of a log, in pages. */
+export function allTopics(log: EventLog, pageTopics = 7): TopicSummary[] {
+  const names: string[] = [];
+  let after = 0;
+  do {
+    after = log.scanTopics(after, pageTopics, ({ name }) => names.push(name));
+  } while (after > 0);
+  return names.map((name) => log.topic(name)!);
+}
+
+function topicsOf(log: EventLog): Map<string, unknown> {
+  return new Map(allTopics(log).map((summary) => [summary.name, summary]));
+}
+
+export function describeEventLog(name: string, factory: LogFactory): void {
+  describe(`an event log, ${name}`, () => {
+    describeAppending(factory);
+    describeReading(factory);
+    describeDedupe(factory);
+    describeRetention(factory);
+    describeModel(factory);
+  });
+}
+
+function describeAppending(factory: LogFactory): void {
+  it('gives sequences from 1 on without holes and shows them after the commit', () => {
+    const log = factory.open();
+    expect([append(log), append(log), append(log)]).toEqual([1, 2, 3]);
+    expect(log.head).toBe(0);
+    expect(readAll(log)).toEqual([]);
+    log.commit(true, []);
+    expect(log.head).toBe(3);
+    expect(readAll(log).map((one) => one.sequence)).toEqual([1, 2, 3]);
+    log.close();
+  });
+
+  it('says how far it is flushed, and flushes the rest when it is asked to', () => {
+    const log = factory.open();
+    for (const synced of [true, false, false]) {
+      append(log);
+      log.commit(synced, []);
+    }
+    expect(log.syncedHead).toBeLessThan(3);
+    log.commit(false, []);
+    expect(log.syncedHead).toBeLessThan(3);
+    log.commit(true, []);
+    expect([log.syncedHead, log.head]).toEqual([3, 3]);
+    log.close();
+  });
+
+  it('forgets everything of a batch that is rolled back, and gives its sequences again', () => {
+    const log = factory.open();
+    append(log, { topic: 'kept', type: 'kept_type' });
+    log.commit(true, []);
+    append(log, {
+      topic: 'gone',
+      type: 'gone_type',
+      source: 'gone',
+      id: 'gone',
+      flags: SUPPLIED_ID,
+    });
+    append(log, { topic: 'kept' });
+    log.rollback();
+    expect(log.head).toBe(1);
+    expect([...topicsOf(log).keys()]).toEqual(['kept']);
+    expect(log.topic('kept')?.events).toBe(1);
+    expect(duplicateOf(log, { id: 'gone' })).toBe(0);
+    expect(append(log, { topic: 'other', type: 'other_type', source: 'other' })).toBe(2);
+    expect(append(log, { topic: 'gone', type: 'gone_type', source: 'gone' })).toBe(3);
+    log.commit(false, []);
+    expect(readAll(log).map((one) => [one.topic, one.source])).toEqual([
+      ['kept', 'tester'],
+      ['other', 'other'],
+      ['gone', 'gone'],
+    ]);
+    log.close();
+  });
+
+  it('commits nothing quietly when there is nothing to commit', () => {
+    const log = factory.open();
+    log.commit(true, []);
+    log.rollback();
+    expect(log.head).toBe(0);
+    log.close();
+  });
+
+  it('never lets recorded time run backwards, and keeps each event its own timestamp', () => {
+    const log = factory.open();
+    append(log, {}, 5000);
+    append(log, { timestamp: 70 }, 4000);
+    log.commit(true, []);
+    append(log, {}, 3000);
+    log.commit(true, []);
+    const stored = readAll(log);
+    expect(stored.map((one) => one.recordedAt)).toEqual([5000, 5000, 5000]);
+    expect(stored.map((one) => one.timestamp)).toEqual([5000, 70, 3000]);
+    expect(log.lastRecordedAt).toBe(5000);
+    log.close();
+  });
+
+  it('stores ring positions with the batch, the newest per endpoint, until they are cleared', () => {
+    const log = factory.open();
+    append(log);
+    log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1 }]);
+    append(log);
+    log.commit(true, [
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
+      { endpoint: 'b', position: 8, firstSequence: 0 },
+    ]);
+    append(log);
+    log.rollback();
+    expect(log.ringPositions()).toEqual([
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
+      { endpoint: 'b', position: 8, firstSequence: 0 },
+    ]);
+    log.clearRingPositions();
+    expect(log.ringPositions()).toEqual([]);
+    log.close();
+  });
+
+  it('mixes synced and written batches', () => {
+    const log = factory.open();
+    for (const synced of [true, false, false, true, false, true, true]) {
+      append(log, { flags: synced ? 3 : 1 });
+      append(log, { flags: synced ? 1 : 3 });
+      log.commit(synced, []);
+    }
+    expect(log.head).toBe(14);
+    expect(readAll(log)).toHaveLength(14);
+    log.close();
+  });
+}
+
+const text = (max: number) => fc.string({ minLength: 1, maxLength: max, unit: 'grapheme' });
+const anyEvent: fc.Arbitrary<TestEvent> = fc.record(
+  {
+    topic: fc.constantFrom('a', 'a.b', 'a.b.c', 'ünï.cødé', 'z'),
+    type: fc.constantFrom('one_type', 'two_type', 'three'),
+    source: text(20),
+    id: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+    correlationId: text(20),
+    causationId: fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/),
+    attributes: fc.dictionary(fc.constantFrom('k', 'agentId', 'ß'), text(8), { minKeys: 1 }),
+    payload: fc.jsonValue(),
+    timestamp: fc.integer({ min: 1, max: 2_000_000_000_000 }),
+    flags: fc.constantFrom(1, 3, SUPPLIED_ID),
+  },
+  { requiredKeys: ['topic', 'type', 'source', 'id', 'payload', 'timestamp', 'flags'] },
+);
+
+function describeReading(factory: LogFactory): void {
+  it('gives back exactly what was appended, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.array(anyEvent, { minLength: 1, maxLength: 50 }), (events) => {
+        const log = factory.open();
+        for (const event of events) append(log, event, 1_000_000);
+        log.commit(true, []);
+        const expected = events.map((event, index) => ({
+          sequence: index + 1,
+          recordedAt: 1_000_000,
+          topic: event.topic,
+          type: event.type,
+          source: event.source,
+          id: event.id,
+          timestamp: event.timestamp,
+          correlationId: event.correlationId,
+          causationId: event.causationId,
+          attributes: event.attributes,
+          payload: JSON.parse(JSON.stringify(event.payload)),
+        }));
+        expect(readAll(log)).toEqual(expected);
+        log.close();
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('reads within the bounds it is given', () => {
+    const log = factory.open();
+    for (let i = 1; i <= 200; i++) append(log, { payload: 'x'.repeat(100) });
+    log.commit(true, []);
+    const read = (request: Parameters<EventLog['read']>[0], stopAt = 0): number[] => {
+      const sequences: number[] = [];
+      const count = log.read(request, ({ sequence }) => {
+        sequences.push(sequence);
+        return sequence !== stopAt;
+      });
+      expect(count).toBe(sequences.length);
+      return sequences;
+    };
+    expect(read({ after: 0, limit: 3 })).toEqual([1, 2, 3]);
+    expect(read({ after: 197, limit: 9 })).toEqual([198, 199, 200]);
+    expect(read({ after: 5, until: 7, limit: 9 })).toEqual([6, 7]);
+    expect(read({ after: 200, limit: 9 })).toEqual([]);
+    expect(read({ after: 0, limit: 0 })).toEqual([]);
+    expect(read({ after: 90, limit: 9 }, 92)).toEqual([91, 92]);
+    expect(read({ after: 0, limit: 99, limitBytes: 1 })).toEqual([1]);
+    expect(read({ after: 0, limit: 999 })).toHaveLength(200);
+    log.close();
+  });
+
+  it('keeps the records of one read valid until the next read', () => {
+    const log = factory.open();
+    for (let i = 1; i <= 300; i++) append(log, { payload: { i, pad: 'x'.repeat(1000) } });
+    log.commit(true, []);
+    const kept: { bytes: Buffer; offset: number }[] = [];
+    log.read({ after: 0, limit: 300 }, ({ bytes, offset }) => {
+      kept.push({ bytes, offset });
+      return undefined;
+    });
+    const numbers = kept.map(({ bytes, offset }) => {
+      const { payload } = decode(0, 0, bytes, offset);
+      return (payload as { i: number }).i;
+    });
+    expect(numbers).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
+    log.close();
+  });
+
+  it('takes a payload of a megabyte', () => {
+    const log = factory.open();
+    const payload = 'é'.repeat(500_000);
+    append(log, { payload });
+    append(log, { payload: 1 });
+    log.commit(true, []);
+    expect(readAll(log).map((one) => one.payload)).toEqual([payload, 1]);
+    log.close();
+  });
+
+  it('counts topics', () => {
+    const log = factory.open();
+    append(log, { topic: 'a' }, 1000);
+    append(log, { topic: 'b' }, 1001);
+    append(log, { topic: 'a' }, 1002);
+    log.commit(true, []);
+    expect(log.topic('a')).toEqual({
+      name: 'a',
+      events: 2,
+      firstSequence: 1,
+      lastSequence: 3,
+      firstAt: 1000,
+      lastAt: 1002,
+      prunedThrough: 0,
+    });
+    expect(log.topic('none')).toBeUndefined();
+    expect([...topicsOf(log).keys()].sort()).toEqual(['a', 'b']);
+    log.close();
+  });
+}
+
+/** The sequence of what the event repeats, or 0. */
+export function duplicateOf(log: EventLog, event: TestEvent): number {
+  return log.findDuplicate(record({ flags: SUPPLIED_ID, ...event }, 5), 5);
+}
+
+function describeDedupe(factory: LogFactory): void {
+  const supplied = (log: EventLog, event: TestEvent, at = 1000): number =>
+    append(log, { flags: SUPPLIED_ID, ...event }, at);
+
+  it('finds a supplied id at once, in the same batch, and not the ids it made itself', () => {
+    const log = factory.open();
+    append(log, { id: 'made' });
+    supplied(log, { id: 'given' });
+    expect(duplicateOf(log, { id: 'given' })).toBe(2);
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'given' })).toBe(2);
+    expect(duplicateOf(log, { id: 'made' })).toBe(0);
+    log.close();
+  });
+
+  it('takes the same id on another topic for another event', () => {
+    const log = factory.open();
+    supplied(log, { topic: 'a', id: 'x' });
+    expect(duplicateOf(log, { topic: 'a', id: 'x', source: 'anyone', type: 'any' })).toBe(1);
+    expect(duplicateOf(log, { topic: 'b', id: 'x' })).toBe(0);
+    expect(duplicateOf(log, { topic: 'ax', id: '' })).toBe(0);
+    log.commit(true, []);
+    expect(duplicateOf(log, { topic: 'b', id: 'x' })).toBe(0);
+    log.close();
+  });
+
+  it('takes an id that is the source’s own for another event where the source is another', () => {
+    const log = factory.open();
+    const flags = OF_SOURCE;
+    supplied(log, { id: 'x', source: 's', flags });
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'x', source: 's', flags })).toBe(1);
+    expect(duplicateOf(log, { id: 'x', source: 't', flags })).toBe(0);
+    expect(duplicateOf(log, { id: 'x', source: 's' })).toBe(0);
+    expect(duplicateOf(log, { id: 'sx', source: '', flags })).toBe(0);
+    log.close();
+  });
+
+  it('forgets an id when the window has passed, and stores it anew', () => {
+    let elapsed = 0;
+    const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
+    supplied(log, { id: 'x' });
+    log.commit(true, []);
+    elapsed = 2 * MINUTE;
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    elapsed++;
+    expect(duplicateOf(log, { id: 'x' })).toBe(0);
+    supplied(log, { id: 'x' });
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'x' })).toBe(2);
+    log.close();
+  });
+
+  it('remembers an id for as long as it should whatever the clock on the wall says', () => {
+    let elapsed = 0;
+    const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
+    supplied(log, { id: 'x' }, 1000);
+    log.commit(true, []);
+    append(log, {}, 100 * MINUTE);
+    log.commit(true, []);
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    supplied(log, { id: 'y' }, 100 * MINUTE);
+    log.commit(true, []);
+    elapsed = 2 * MINUTE + 1;
+    expect([duplicateOf(log, { id: 'x' }), duplicateOf(log, { id: 'y' })]).toEqual([0, 0]);
+    log.close();
+  });
+
+  it('remembers no more ids than it may, the newest ones, and loses none to a roll-back', () => {
+    const log = factory.open({ elapsed: () => 0, dedupeIdsMax: 100 });
+    for (let i = 1; i <= 250; i++) supplied(log, { id: `id-${i}` });
+    log.commit(true, []);
+    for (let i = 0; i < 90; i++) supplied(log, { id: `gone-${i}` });
+    log.rollback();
+    expect(duplicateOf(log, { id: 'id-150' })).toBe(0);
+    expect(duplicateOf(log, { id: 'id-151' })).toBe(151);
+    expect(duplicateOf(log, { id: 'id-250' })).toBe(250);
+    expect(duplicateOf(log, { id: 'gone-3' })).toBe(0);
+    log.close();
+  });
+
+  it('says how far back it knows every id', () => {
+    let elapsed = 0;
+    const options = { elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE, dedupeIdsMax: 2 };
+    const log = factory.open(options);
+    expect(log.dedupeReachMs).toBe(2 * MINUTE);
+    for (const id of ['a', 'b', 'c']) {
+      elapsed += 1000;
+      supplied(log, { id });
+      log.commit(true, []);
+    }
+    // `a` came at 1 s and had to go; `b` came at 2 s.
+    expect(log.dedupeReachMs).toBe(2000);
+    elapsed = 2 * MINUTE + 500;
+    expect(log.dedupeReachMs).toBe(2 * MINUTE - 500);
+    elapsed = 2 * MINUTE + 1000;
+    expect(log.dedupeReachMs).toBe(2 * MINUTE);
+    log.close();
+    const forgetful = factory.open({ dedupeIdsMax: 0 });
+    expect(forgetful.dedupeReachMs).toBe(0);
+    forgetful.close();
+  });
+
+  const { reopen } = factory;
+  if (reopen === undefined) return;
+
+  it('knows an id after it was opened again, its event pruned or not', () => {
+    const times = { now: () => 5000, elapsed: () => 0 };
+    let log = factory.open({ ...times, retention: [{ pattern: 'a', maxEvents: 1 }] });
+    supplied(log, { topic: 'a', id: 'x' });
+    supplied(log, { topic: 'a', id: 'x', source: 's', flags: OF_SOURCE });
+    supplied(log, { topic: 'b', id: 'y' });
+    append(log, { topic: 'a', id: 'made' });
+    append(log, { topic: 'a' });
+    log.commit(true, []);
+    pruneAll(log, 5000);
+    expect(log.topic('a')).toMatchObject({ events: 1, firstSequence: 5 });
+    for (let open = 0; open < 2; open++) {
+      log = reopen(log, times);
+      expect(duplicateOf(log, { topic: 'a', id: 'x' })).toBe(1);
+      expect(duplicateOf(log, { topic: 'a', id: 'x', source: 's', flags: OF_SOURCE })).toBe(2);
+      expect(duplicateOf(log, { topic: 'a', id: 'x', source: 't', flags: OF_SOURCE })).toBe(0);
+      expect(duplicateOf(log, { topic: 'b', id: 'y' })).toBe(3);
+      expect(duplicateOf(log, { topic: 'a', id: 'made' })).toBe(0);
+    }
+    log.close();
+  });
+
+  it('counts the time that an id was remembered before it was opened again', () => {
+    let elapsed = 0;
+    let now = 10 * MINUTE;
+    const times = { now: () => now, elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE };
+    let log = factory.open(times);
+    supplied(log, { id: 'x' }, now);
+    log.commit(true, []);
+    now += MINUTE;
+    log = reopen(log, times);
+    expect(duplicateOf(log, { id: 'x' })).toBe(1);
+    elapsed = MINUTE + 1;
+    expect(duplicateOf(log, { id: 'x' })).toBe(0);
+    log.close();
+  });
+}
+
+function pruneAll(log: EventLog, now: number): number {
+  let steps = 1;
+  while (log.pruneStep(now)) steps++;
+  return steps;
+}
+
+function describeRetention(factory: LogFactory): void {
+  it('keeps the newest events of a rule and everything that no rule names', () => {
+    const log = factory.open({ retention: [{ pattern: 'logs.*', maxEvents: 10 }] });
+    for (let i = 1; i <= 40; i++) append(log, { topic: i % 2 ? `logs.${i % 4}` : 'facts' }, i);
+    log.commit(true, []);
+    pruneAll(log, 1e9);
+    const left = readAll(log);
+    expect(left.filter((one) => one.topic === 'facts')).toHaveLength(20);
+    const logs = left.filter((one) => one.topic !== 'facts').map((one) => one.sequence);
+    expect(logs).toEqual([21, 23, 25, 27, 29, 31, 33, 35, 37, 39]);
+    expect(log.topic('logs.1')).toMatchObject({ events: 5, firstSequence: 21, prunedThrough: 17 });
+    expect(log.topic('logs.3')).toMatchObject({ events: 5, firstSequence: 23, prunedThrough: 19 });
+    expect(log.topic('facts')).toMatchObject({ events: 20, prunedThrough: 0 });
+    log.close();
+  });
+
+  it('removes by age, in bounded steps, and never gives a sequence again', () => {
+    const options = { retention: [{ maxAgeMs: 1000 }] };
+    let log = factory.open(options);
+    for (let i = 1; i <= 5000; i++) append(log, {}, i);
+    log.commit(true, []);
+    expect(pruneAll(log, 4000)).toBeGreaterThan(2);
+    expect(readAll(log)[0]?.sequence).toBe(3000);
+    pruneAll(log, 1e9);
+    if (factory.reopen) log = factory.reopen(log, options);
+    expect(readAll(log)).toEqual([]);
+    expect(log.head).toBe(5000);
+    expect(log.lastRecordedAt).toBe(5000);
+    expect(append(log, {}, 1e9)).toBe(5001);
+    log.commit(true, []);
+    expect(log.topic('test.topic')).toMatchObject({
+      events: 1,
+      firstSequence: 5001,
+      prunedThrough: 5000,
+    });
+    log.close();
+  });
+
+  it('removes by bytes', () => {
+    const log = factory.open({ retention: [{ pattern: '*', maxBytes: 100_000 }] });
+    for (let i = 1; i <= 100; i++) append(log, { payload: 'x'.repeat(10_000) }, i);
+    log.commit(true, []);
+    pruneAll(log, 1e9);
+    expect(readAll(log).map((one) => one.sequence)).toEqual([92, 93, 94, 95, 96, 97, 98, 99, 100]);
+    log.close();
+  });
+}
+
+interface ModelEvent {
+  sequence: number;
+  topic: string;
+  id: string;
+}
+
+/** Random batches, roll-backs, prunings and, where the log can, reopenings, held against a plain array. */
+function describeModel(factory: LogFactory): void {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant('commit'),
+        events: fc.array(anyEvent, { maxLength: 40 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('rollback'),
+        events: fc.array(anyEvent, { maxLength: 40 }),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('prune', 'maintain', 'reopen') }) },
+  );
+
+  it('agrees with a plain array through any run of batches, roll-backs, prunings and reopenings', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 15 }), (steps) => {
+        const options: LogOptions = { retention: [{ pattern: 'a.*', maxEvents: 30 }] };
+        let log = factory.open(options);
+        let model: ModelEvent[] = [];
+        let head = 0;
+        for (const one of steps) {
+          if ('events' in one) {
+            const appended = one.events.map((event) => ({
+              sequence: append(log, event, 1_000_000),
+              topic: event.topic!,
+              id: event.id!,
+            }));
+            if (one.kind === 'rollback') log.rollback();
+            else {
+              log.commit(true, []);
+              model.push(...appended);
+              head += appended.length;
+            }
+          } else if (one.kind === 'prune') {
+            pruneAll(log, 0);
+            const under = model.filter((event) => event.topic.startsWith('a.'));
+            const gone = new Set(under.slice(0, Math.max(0, under.length - 30)));
+            model = model.filter((event) => !gone.has(event));
+          } else if (one.kind === 'maintain') while (log.maintain());
+          else if (factory.reopen) log = factory.reopen(log, options);
+          expect(log.head).toBe(head);
+        }
+        const stored = readAll(log).map(({ sequence, topic, id }) => ({ sequence, topic, id }));
+        expect(stored).toEqual(model);
+        for (const { name, events, firstSequence } of allTopics(log)) {
+          const own = model.filter((event) => event.topic === name);
+          expect([name, events, firstSequence]).toEqual([name, own.length, own[0]?.sequence ?? 0]);
+        }
+        log.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+}

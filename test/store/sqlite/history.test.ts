@@ -1,0 +1,356 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { EVENT_FLAG_PERSIST, EVENT_FLAG_SYNCED } from '../../../src/record/event-record.js';
+import { endNew, newEpoch, openManifest } from '../../../src/store/directory/directory.js';
+import { type Manifest, readManifest } from '../../../src/store/directory/manifest.js';
+import { MarkWriter, markFile, readMark } from '../../../src/store/directory/mark.js';
+import { readUnflushedLimit, unflushedFile } from '../../../src/store/directory/unflushed-limit.js';
+import { PAGE_BYTES, shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
+import { continueHistory } from '../../../src/store/sqlite/history.js';
+import { identityOf } from '../../../src/store/sqlite/log-state.js';
+import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { temporaryDirectory } from '../directories.js';
+import { record } from '../records.js';
+
+const SHARDS = 2;
+
+function open(dir: string, manifest: Manifest, shard = 0): SqliteEventLog {
+  return new SqliteEventLog({ file: shardFile(dir, shard), shard, identity: identityOf(manifest) });
+}
+
+function append(log: SqliteEventLog, batches: number, synced: boolean): void {
+  const flags = EVENT_FLAG_PERSIST | (synced ? EVENT_FLAG_SYNCED : 0);
+  for (let batch = 0; batch < batches; batch++) {
+    log.append(record({ topic: `t.${batch % 3}`, flags }), 0, 1000 + batch);
+    log.commit(synced, []);
+  }
+}
+
+/** A directory as a process leaves it that was killed: batches of one event, flushed first, then not. */
+function killed(synced: number, written: number): { dir: string; manifest: Manifest } {
+  const dir = temporaryDirectory();
+  const live = join(dir, 'live');
+  const left = join(dir, 'left');
+  const made = openManifest(live, { shards: SHARDS, defaultShards: 1 });
+  const logs = [0, 1].map((shard) => open(live, made, shard));
+  const manifest = endNew(live, made);
+  for (const log of logs) {
+    append(log, synced, true);
+    append(log, written, false);
+  }
+  cpSync(live, left, { recursive: true });
+  for (const log of logs) log.close();
+  return { dir: left, manifest };
+}
+
+/** So that the mark is of a time before the machine was started. */
+function reboot(dir: string): void {
+  for (let shard = 0; shard < SHARDS; shard++) {
+    const file = markFile(shardFile(dir, shard));
+    const bytes = readFileSync(file);
+    bytes[16]! ^= 1;
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 36)), 36);
+    writeFileSync(file, bytes);
+  }
+}
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+const walOf = (dir: string, shard = 0) => `${shardFile(dir, shard)}-wal`;
+const WAL_FRAME = 24 + 16 * 1024;
+const errors = (dir: string) =>
+  [...verifyDirectory(dir)]
+    .filter(({ severity }) => severity === 'error')
+    .map((one) => one.message);
+const reasonOf = (dir: string, manifest: Manifest) =>
+  continueHistory(dir, manifest).earlier.at(-1)?.reason;
+
+describe('after the death of the process', () => {
+  it('the history goes on, whatever was flushed', () => {
+    const { dir, manifest } = killed(3, 20);
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    expect(errors(dir)).toEqual([]);
+    const log = open(dir, manifest);
+    expect([log.head, log.wentBackwardsFrom]).toEqual([23, undefined]);
+    log.close();
+  });
+
+  it('a write-ahead log that is cut short ends the epoch', () => {
+    const { dir, manifest } = killed(5, 0);
+    truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
+    expect(errors(dir)).not.toEqual([]);
+    expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
+  });
+
+  it('transactions behind a damaged frame end the epoch, whatever an older mark says', () => {
+    const { dir, manifest } = killed(20, 0);
+    const file = markFile(shardFile(dir, 0));
+    const writer = new MarkWriter(file, { ...readMark(file)!, lostHead: 0 });
+    writer.write(1, true, 1);
+    writer.close();
+    const bytes = readFileSync(walOf(dir));
+    bytes[32 + 12 * WAL_FRAME + 5000]! ^= 1;
+    writeFileSync(walOf(dir), bytes);
+    expect(reasonOf(dir, manifest)).toMatch(/transactions lie behind a damaged frame/);
+  });
+
+  it('write-ahead log and mark that are both gone end the epoch', () => {
+    const { dir, manifest } = killed(5, 0);
+    for (const file of [walOf(dir), markFile(shardFile(dir, 0))]) rmSync(file);
+    expect(errors(dir)).toEqual([expect.stringMatching(/its write-ahead log is gone/)]);
+    expect(reasonOf(dir, manifest)).toMatch(/its write-ahead log is gone/);
+  });
+
+  it.each(['SIGKILL', 'another bus'])('a loss is told though nobody wrote it down: %s', (who) => {
+    const { dir, manifest } = killed(5, 0);
+    truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
+    const log = open(dir, manifest);
+    expect(log.wentBackwardsFrom).toBe(5);
+    log.pruneStep(0);
+    if (who === 'another bus') log.close();
+    expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
+    log.close();
+  });
+});
+
+/** A new directory of one shard, and its log as it was opened first. */
+function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: SqliteEventLog } {
+  const dir = join(temporaryDirectory(), 'data');
+  const first = openManifest(dir, { shards: 1, defaultShards: 1 });
+  const options = maxShardBytes === undefined ? {} : { maxShardBytes };
+  const identity = identityOf(first);
+  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, identity, ...options });
+  return { dir, manifest: endNew(dir, first), log };
+}
+
+describe('after nothing worse than a want of room', () => {
+  it('the history goes on: at the close there was none for the totals', () => {
+    const { dir, manifest, log } = made(512 * 1024);
+    // Each of its own topic, so that the totals need pages that are not to be had.
+    const fill = (): void => {
+      for (let n = 0; ; n++) {
+        log.append(record({ topic: `topic.${n}` }), 0, 1000);
+        if (n % 16 === 15) log.commit(true, []);
+      }
+    };
+    expect(fill).toThrow(/full/);
+    const { head } = log;
+    log.close();
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    expect(errors(dir)).toEqual([]);
+    const again = open(dir, manifest);
+    expect([again.head, again.topic('topic.0')?.events]).toEqual([head, 1]);
+    again.close();
+  });
+
+  it('the history goes on: an opening failed', () => {
+    const { dir, manifest, log } = made();
+    append(log, 5, true);
+    log.close();
+    const reserve = join(dir, 'shard-000.reserve');
+    rmSync(reserve);
+    mkdirSync(reserve);
+    expect(() => open(dir, manifest)).toThrow(/EISDIR/);
+    rmSync(reserve, { recursive: true });
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+    const again = open(dir, manifest);
+    expect(again.head).toBe(5);
+    again.close();
+  });
+});
+
+describe('after a power cut', () => {
+  it('flushed commits go on in their epoch', () => {
+    const { dir, manifest } = killed(20, 0);
+    reboot(dir);
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+  });
+
+  it.each([
+    ['there', () => {}],
+    ['absent', (dir: string) => rmSync(markFile(shardFile(dir, 0)))],
+  ])('commits that no flush waited for end it, where the mark is %s', (_, change) => {
+    const { dir, manifest } = killed(3, 20);
+    reboot(dir);
+    change(dir);
+    expect(reasonOf(dir, manifest)).toMatch(/the power may have failed/);
+  });
+
+  it('a torn write-ahead log is taken up to the last whole commit where no flush waited', () => {
+    const { dir, manifest } = killed(3, 20);
+    reboot(dir);
+    const bytes = readFileSync(walOf(dir));
+    const frames = Math.floor((bytes.length - 32) / WAL_FRAME);
+    bytes.fill(0, 32 + (frames - 12) * WAL_FRAME, 32 + (frames - 12) * WAL_FRAME + 4096);
+    writeFileSync(walOf(dir), bytes);
+    const next = continueHistory(dir, manifest);
+    expect(next.epoch).not.toBe(manifest.epoch);
+    const log = open(dir, next);
+    expect(log.head).toBe(next.earlier[0]!.heads[0]);
+    expect(log.head).toBeGreaterThan(3);
+    append(log, 2, true);
+    log.close();
+    expect(errors(dir)).toEqual([]);
+  });
+
+  it('damage among flushed commits is refused', () => {
+    const { dir, manifest } = killed(20, 0);
+    reboot(dir);
+    const bytes = readFileSync(walOf(dir));
+    bytes[32 + 8 * WAL_FRAME + 5000]! ^= 1;
+    writeFileSync(walOf(dir), bytes);
+    expect(() => continueHistory(dir, manifest)).toThrow(/frame \d+ is damaged/);
+  });
+
+  it.each([
+    ['closed', (log: SqliteEventLog) => log.close()],
+    ['killed', () => {}],
+  ])('nothing ends it for what was flushed when its log was %s, and opened again', (_, end) => {
+    const { dir, manifest } = killed(3, 20);
+    open(dir, manifest, 1).close();
+    const log = open(dir, manifest);
+    append(log, 10, false);
+    end(log);
+    const again = open(dir, manifest);
+    append(again, 1, true);
+    const left = join(temporaryDirectory(), 'left');
+    cpSync(dir, left, { recursive: true });
+    again.close();
+    log.close();
+    reboot(left);
+    expect(continueHistory(left, manifest)).toEqual(manifest);
+  });
+
+  it('a reservation is taken back by a close', () => {
+    const { dir, manifest } = killed(3, 20);
+    open(dir, manifest).close();
+    expect(readUnflushedLimit(shardFile(dir, 0))).toMatchObject({ through: 0 });
+  });
+
+  it('a torn reservation is taken for the largest, and is gone after the next opening', () => {
+    const { dir, manifest } = killed(3, 20);
+    reboot(dir);
+    writeFileSync(unflushedFile(shardFile(dir, 0)), Buffer.alloc(20, 7));
+    const next = continueHistory(dir, manifest);
+    expect(next.earlier.at(-1)?.reason).toMatch(/the power may have failed/);
+    open(dir, next).close();
+    expect(readUnflushedLimit(shardFile(dir, 0))).toMatchObject({ through: 0 });
+  });
+});
+
+describe('a log', () => {
+  it('that is missing is refused', () => {
+    const { dir, manifest } = killed(5, 0);
+    for (const file of [shardFile(dir, 1), walOf(dir, 1), markFile(shardFile(dir, 1))])
+      rmSync(file);
+    expect(() => continueHistory(dir, manifest)).toThrow(/shard-001.db: it is missing/);
+    expect(errors(dir)).toEqual([expect.stringMatching(/it is missing/)]);
+    expect(() => open(dir, manifest, 1)).toThrow(/it is missing or empty/);
+  });
+
+  it('whose pages SQLite cannot read is refused with a code', () => {
+    const { dir, manifest } = killed(5, 0);
+    const log = open(dir, manifest);
+    log.close();
+    const file = shardFile(dir, 0);
+    const database = openDatabase(file, { readonly: true, fileMustExist: true });
+    const root = database
+      .prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'events'")
+      .pluck()
+      .get();
+    database.close();
+    const bytes = readFileSync(file);
+    bytes.fill(0xff, (root! - 1) * PAGE_BYTES, root! * PAGE_BYTES);
+    writeFileSync(file, bytes);
+    expect(thrownBy(() => continueHistory(dir, manifest))).toMatchObject({
+      code: 'STORE_CORRUPT',
+      details: { file },
+    });
+  });
+
+  it('of another directory, or another shard, is refused', () => {
+    const { dir, manifest } = killed(5, 0);
+    const other = killed(5, 0);
+    cpSync(shardFile(other.dir, 0), shardFile(dir, 0));
+    cpSync(walOf(other.dir), walOf(dir));
+    expect(() => continueHistory(dir, manifest)).toThrow(/the log of another directory/);
+    cpSync(shardFile(other.dir, 1), shardFile(dir, 0));
+    cpSync(walOf(other.dir, 1), walOf(dir));
+    expect(() => continueHistory(dir, manifest)).toThrow(/the log of shard 1/);
+  });
+
+  it('of an earlier history is refused, and taken as it was when that ended', () => {
+    const { dir, manifest } = killed(5, 0);
+    const next = newEpoch(dir, manifest, 'test', [5, 5]);
+    expect(continueHistory(dir, next)).toEqual(next);
+    const shorter = newEpoch(dir, manifest, 'test', [4, 5]);
+    expect(() => continueHistory(dir, shorter)).toThrow(/of another history/);
+  });
+
+  it('that is put back whole from before the last close ends the epoch', () => {
+    const { dir, manifest } = killed(5, 0);
+    const closed = { ...manifest, heads: [9, 5] };
+    expect(reasonOf(dir, closed)).toMatch(/shard 0 ends at 5: it was committed up to 9/);
+  });
+});
+
+describe('a manifest', () => {
+  it('is refused with any one bit changed', () => {
+    const { dir } = killed(1, 0);
+    const file = join(dir, 'manifest.json');
+    const sound = readFileSync(file);
+    const manifest = readManifest(dir);
+    for (let bit = 0; bit < sound.length * 8; bit++) {
+      const bytes = Buffer.from(sound);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      writeFileSync(file, bytes);
+      let found: unknown;
+      try {
+        found = readManifest(dir);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'STORE_CORRUPT' });
+        continue;
+      }
+      // White space between its fields.
+      expect(found).toEqual(manifest);
+    }
+  });
+});
+
+describe('a directory whose first opening was killed', () => {
+  it.each([
+    ['before its log was there', () => {}],
+    ['before its log had a byte', (file: string) => writeFileSync(file, '')],
+    [
+      'in the journal of its log',
+      (file: string) => {
+        openDatabase(file).exec('PRAGMA journal_mode = PERSIST; CREATE TABLE t (x)').close();
+      },
+    ],
+    [
+      'before its log had tables',
+      (file: string) => {
+        const database = openDatabase(file);
+        database.pragma('journal_mode = WAL');
+        database.exec('VACUUM').close();
+      },
+    ],
+  ])('%s, is sound and can be opened', (_, leave) => {
+    const dir = temporaryDirectory();
+    const manifest = openManifest(dir, { shards: 1, defaultShards: 1 });
+    leave(shardFile(dir, 0));
+    expect(errors(dir)).toEqual([]);
+    expect(continueHistory(dir, manifest)).toEqual(manifest);
+  });
+});

@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest';
+import { openManifest } from '../../../src/store/directory/directory.js';
+import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
+import { idHash } from '../../../src/store/sqlite/index/id-index.js';
+import { decodePage } from '../../../src/store/sqlite/reading/page.js';
+import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
+import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { temporaryDirectory } from '../directories.js';
+import { record } from '../records.js';
+
+const BLOCKS = 3;
+const EVENTS = BLOCKS * INDEX_BLOCK_EVENTS;
+/** Ids come again and again, so that most have several events. */
+const idOf = (sequence: number): string => `id-${(sequence * 7919) % 5003}`;
+const KEPT_EVERY = 100;
+
+function open(dir: string, keep?: number): SqliteEventLog {
+  openManifest(dir, { shards: 1, defaultShards: 1 });
+  const retention = keep === undefined ? [] : [{ pattern: 'gone', maxEvents: keep }];
+  return new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, retention, dedupeWindowMs: 0 });
+}
+
+function fill(log: SqliteEventLog): void {
+  for (let sequence = 1; sequence <= EVENTS; sequence++) {
+    const topic = sequence % KEPT_EVERY === 0 ? 'kept' : 'gone';
+    log.append(record({ topic, id: idOf(sequence) }), 0, sequence);
+    if (sequence % 4000 === 0) log.commit(false, []);
+    // Not every batch is kept, and what is appended in its place has other ids.
+    if (sequence % 12_000 !== 0) continue;
+    for (let n = 0; n < 50; n++)
+      log.append(record({ topic: 'gone', id: `lost-${n}` }), 0, sequence);
+    log.rollback();
+  }
+  log.commit(true, []);
+  while (log.maintain());
+}
+
+/** By one page after the other, either way, as long as it takes. */
+function find(log: SqliteEventLog, id: string, topic = '*', reverse = false): number[] {
+  const found: number[] = [];
+  let [after, until] = [0, log.head];
+  for (;;) {
+    const filter = { topics: [topic] };
+    const page = log.page({ filter, id, after, until, limit: 3, reverse });
+    decodePage(page, ({ sequence }) => void found.push(sequence));
+    if (page.done) return found;
+    if (reverse) until = page.next;
+    else after = page.next;
+  }
+}
+
+const all = Array.from({ length: EVENTS }, (_, n) => n + 1);
+const withId = (id: string, left = (_: number) => true) =>
+  all.filter((sequence) => idOf(sequence) === id && left(sequence));
+
+function change(dir: string, sql: string): void {
+  const database = openDatabase(shardFile(dir, 0));
+  database.exec(sql);
+  database.close();
+}
+
+const countOf = (dir: string): unknown => {
+  const database = openDatabase(shardFile(dir, 0));
+  const found = database.prepare('SELECT count(*) FROM topic_index WHERE topic = -1').pluck().get();
+  database.close();
+  return found;
+};
+
+describe('events by their id', () => {
+  it('are all found, in order, either way, of all topics and of one, after every opening', () => {
+    const dir = temporaryDirectory();
+    let log = open(dir);
+    fill(log);
+    for (let round = 0; round < 2; round++) {
+      for (const sequence of [
+        1,
+        2,
+        100,
+        5000,
+        INDEX_BLOCK_EVENTS - 1,
+        INDEX_BLOCK_EVENTS,
+        EVENTS,
+      ]) {
+        const id = idOf(sequence);
+        expect(find(log, id)).toEqual(withId(id));
+        expect(find(log, id, '*', true)).toEqual(withId(id).reverse());
+        expect(find(log, id, 'kept')).toEqual(withId(id, (one) => one % KEPT_EVERY === 0));
+      }
+      expect(find(log, 'lost-3')).toEqual([]);
+      expect(find(log, 'id-5003')).toEqual([]);
+      log.close();
+      log = open(dir);
+    }
+    log.close();
+    expect(countOf(dir)).toBe(BLOCKS);
+    expect([...verifyDirectory(dir)]).toEqual([]);
+  });
+
+  it.each([
+    ['was written before there was one', 'DELETE FROM topic_index WHERE topic = -1'],
+    ['is cut short', 'UPDATE topic_index SET sequences = zeroblob(8) WHERE topic = -1'],
+    ['is damaged', 'UPDATE topic_index SET sequences = zeroblob(65536) WHERE topic = -1'],
+  ])('are found though their index %s', (_, sql) => {
+    const dir = temporaryDirectory();
+    let log = open(dir);
+    fill(log);
+    log.close();
+    change(dir, sql);
+    log = open(dir);
+    for (const sequence of [1, 5000, EVENTS]) {
+      expect(find(log, idOf(sequence))).toEqual(withId(idOf(sequence)));
+    }
+    log.close();
+  });
+
+  it('are found of what retention leaves, and blocks with little left keep no hashes', () => {
+    const dir = temporaryDirectory();
+    let log = open(dir);
+    fill(log);
+    log.close();
+    log = open(dir, 20_000);
+    while (log.pruneStep(0));
+    const gone = all.filter((sequence) => sequence % KEPT_EVERY !== 0);
+    const first = gone[gone.length - 20_000]!;
+    for (const sequence of [100, 5000, EVENTS]) {
+      const id = idOf(sequence);
+      const left = withId(id, (one) => one >= first || one % KEPT_EVERY === 0);
+      expect(find(log, id)).toEqual(left);
+    }
+    log.close();
+    expect(countOf(dir)).toBe(2);
+    expect([...verifyDirectory(dir)]).toEqual([]);
+  });
+
+  it('are told apart by a hash that stays the same, as it is on the disk', () => {
+    expect([idHash(''), idHash('a'), idHash('foobar')].map((hash) => hash >>> 0)).toEqual([
+      0x811c9dc5, 0xe40c292c, 0xbf9cf968,
+    ]);
+  });
+});

@@ -1,0 +1,136 @@
+import { cpSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { openManifest } from '../../../src/store/directory/directory.js';
+import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import type { PruneRequest } from '../../../src/store/sqlite/retention.js';
+import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { temporaryDirectory } from '../directories.js';
+import { record } from '../records.js';
+
+const ROWS_PER_STEP = 1024;
+
+const request = (more: Partial<PruneRequest>): PruneRequest => ({
+  pattern: '*',
+  excessEvents: 0,
+  excessBytes: 0,
+  after: 0,
+  ...more,
+});
+
+function sequences(log: SqliteEventLog): number[] {
+  const found: number[] = [];
+  log.read({ after: 0, limit: 100_000 }, ({ sequence }) => {
+    found.push(sequence);
+    return true;
+  });
+  return found;
+}
+
+/** A log with so many events, the topics in turn, recorded a millisecond apart from 1 on. */
+function openLog(events: number, topics: readonly string[]): { dir: string; log: SqliteEventLog } {
+  const dir = temporaryDirectory();
+  openManifest(dir, { shards: 1, defaultShards: 1 });
+  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+  for (let n = 0; n < events; n++) {
+    const topic = topics[n % topics.length]!;
+    log.append(record({ topic, payload: 10_000 + n, timestamp: n + 1 }), 0, n + 1);
+    if (n % 1000 === 999) log.commit(true, []);
+  }
+  log.commit(true, []);
+  return { dir, log };
+}
+
+describe('a removal that was asked for', () => {
+  it('looks at a bounded number of rows in one step, and says where the next one goes on', () => {
+    const { log } = openLog(2500, ['a']);
+    const first = log.prune(request({ excessEvents: 2000 }));
+    expect(first).toMatchObject({ events: ROWS_PER_STEP, next: ROWS_PER_STEP });
+    const second = log.prune(
+      request({ excessEvents: 2000 - first.events, after: first.next ?? 0 }),
+    );
+    expect(second).toMatchObject({ events: 2000 - ROWS_PER_STEP });
+    expect(second.next).toBeUndefined();
+    expect(sequences(log)[0]).toBe(2001);
+    log.close();
+  });
+
+  it('passes over what does not match, in steps as well', () => {
+    const { log } = openLog(3000, ['a', 'b', 'b']);
+    const steps: number[] = [];
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const step = log.prune(request({ pattern: 'a', beforeMs: 2000, after }));
+      steps.push(step.events);
+      after = step.next;
+    }
+    expect(steps).toHaveLength(2);
+    expect(steps.reduce((sum, events) => sum + events)).toBe(667);
+    expect(log.topic('b')?.events).toBe(2000);
+    expect(log.totals('a')).toMatchObject({ events: 333 });
+    log.close();
+  });
+
+  it('is known to whoever reads on, and stays done', () => {
+    const { dir, log } = openLog(100, ['a', 'b']);
+    expect(log.totals('*')).toMatchObject({ events: 100 });
+    const { bytes } = log.prune(request({ pattern: 'a', excessEvents: 10 }));
+    expect(bytes).toBe(log.totals('a').bytes / 4);
+    expect(log.prunedThrough).toBe(19);
+    expect(log.topic('a')).toMatchObject({ events: 40, firstSequence: 21, prunedThrough: 19 });
+    log.close();
+    const again = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+    expect(again.prunedThrough).toBe(19);
+    expect(again.head).toBe(100);
+    expect(sequences(again)).toHaveLength(90);
+    again.close();
+    expect([...verifyDirectory(dir)]).toEqual([]);
+  });
+
+  it('goes by bytes too, and takes all where all is too much', () => {
+    const { log } = openLog(50, ['a']);
+    const { bytes } = log.totals('*');
+    const step = log.prune(request({ excessBytes: bytes / 2 }));
+    expect(step.events).toBe(25);
+    expect(log.prune(request({ excessEvents: 1000 }))).toMatchObject({ events: 25 });
+    expect(log.totals('*')).toEqual({ events: 0, bytes: 0 });
+    expect(log.head).toBe(50);
+    log.close();
+  });
+});
+
+describe('a rule of retention', () => {
+  const rules = { retention: [{ pattern: 'gone', maxEvents: 1 }] };
+  const open = (dir: string) => new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, ...rules });
+  const add = (log: SqliteEventLog, topic: string): void => {
+    log.append(record({ topic, timestamp: 10_000 }), 0, 10_000);
+    log.commit(true, []);
+  };
+  /** The steps until there is no more to do. */
+  const steps = (log: SqliteEventLog): number => {
+    let taken = 1;
+    while (log.pruneStep(20_000)) taken++;
+    return taken;
+  };
+
+  it('goes on where it was, and not from the oldest event that others keep', () => {
+    const kept = openLog(5000, ['kept']);
+    kept.log.close();
+    let log = open(kept.dir);
+    for (let n = 0; n < 3; n++) add(log, 'gone');
+    expect(steps(log)).toBeGreaterThan(1);
+    log.close();
+    log = open(kept.dir);
+    add(log, 'gone');
+    expect(steps(log)).toBe(1);
+    expect(sequences(log).slice(-1)).toEqual([5004]);
+    // As a process that is killed leaves it.
+    const copy = temporaryDirectory();
+    cpSync(kept.dir, copy, { recursive: true });
+    log.close();
+    log = open(copy);
+    add(log, 'gone');
+    expect(steps(log)).toBe(1);
+    expect(sequences(log).slice(-1)).toEqual([5005]);
+    log.close();
+  });
+});

@@ -1,0 +1,81 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openManifest, resolveCursor } from '../../../src/store/directory/directory.js';
+import { DirectoryLock } from '../../../src/store/directory/lock.js';
+import { readManifest } from '../../../src/store/directory/manifest.js';
+import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
+import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { restore } from '../../../src/store/upkeep/restore.js';
+import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { temporaryDirectory } from '../directories.js';
+import { record } from '../records.js';
+
+/** A directory of one shard with so many events, closed: what a plain copy of one has. */
+function directoryWith(events: number): string {
+  const dir = join(temporaryDirectory(), 'data');
+  openManifest(dir, { shards: 1, defaultShards: 1 });
+  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+  for (let n = 0; n < events; n++) {
+    log.append(record({ topic: 'a', payload: n, timestamp: 1000 + n }), 0, 1000 + n);
+  }
+  log.commit(true, []);
+  log.close();
+  return dir;
+}
+
+describe('restore', () => {
+  it('takes a copy of a closed directory, and begins an epoch that knows the old one', () => {
+    const from = directoryWith(10);
+    const to = join(temporaryDirectory(), 'restored');
+    const before = readManifest(from)!;
+    const result = restore(from, to);
+    expect(result).toMatchObject({ dir: to, from: before.epoch, heads: [10] });
+    const after = readManifest(to)!;
+    expect(after.epoch).toBe(result.epoch);
+    expect(after.epoch).not.toBe(before.epoch);
+    expect([...verifyDirectory(to)]).toEqual([]);
+    expect(resolveCursor(after, { epoch: before.epoch, positions: [7] })).toEqual({
+      positions: [7],
+      gaps: [],
+    });
+    expect(resolveCursor(after, { epoch: before.epoch, positions: [15] })).toEqual({
+      positions: [10],
+      gaps: [{ shard: 0, from: 11, to: 15, reason: 'rolled-back' }],
+    });
+    // The source is as it was.
+    expect(readManifest(from)).toEqual(before);
+  });
+
+  it('refuses a damaged one, naming what is wrong, and makes nothing', () => {
+    const from = directoryWith(10);
+    const database = openDatabase(shardFile(from, 0));
+    database.exec("UPDATE events SET payload = CAST('9' AS BLOB) WHERE sequence = 4");
+    database.close();
+    const to = join(temporaryDirectory(), 'restored');
+    expect(() => restore(from, to)).toThrow(
+      expect.objectContaining({ code: 'STORE_CORRUPT', message: expect.stringMatching(/1 error/) }),
+    );
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it('refuses what is no backup, a target that holds something, and a directory in use', () => {
+    const from = directoryWith(1);
+    const to = join(temporaryDirectory(), 'restored');
+    const invalid = expect.objectContaining({ code: 'OPTION_INVALID' });
+    expect(() => restore(temporaryDirectory(), to)).toThrow(invalid);
+    mkdirSync(to);
+    writeFileSync(join(to, 'note.txt'), 'mine');
+    expect(() => restore(from, to)).toThrow(invalid);
+    expect(readdirSync(to)).toEqual(['note.txt']);
+    const lock = DirectoryLock.acquire(from);
+    try {
+      expect(() => restore(from, join(to, 'other'))).toThrow(
+        expect.objectContaining({ code: 'STORE_LOCKED' }),
+      );
+    } finally {
+      lock.release();
+    }
+  });
+});

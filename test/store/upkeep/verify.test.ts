@@ -1,0 +1,118 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openManifest } from '../../../src/store/directory/directory.js';
+import { DirectoryLock } from '../../../src/store/directory/lock.js';
+import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
+import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
+import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { temporaryDirectory } from '../directories.js';
+import { append } from '../shard-log-conformance.js';
+
+/** One block in the index and some rows behind it, the oldest of one topic pruned. */
+function makeDirectory(): string {
+  const dir = temporaryDirectory();
+  openManifest(dir, { shards: 1, defaultShards: 1 });
+  const retention = [{ pattern: 'pruned', maxEvents: 10 }];
+  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, retention });
+  for (let i = 1; i <= INDEX_BLOCK_EVENTS + 500; i++) {
+    append(log, { topic: i % 100 ? `t.${i % 5}` : 'pruned' }, i);
+    if (i % 4000 === 0) log.commit(false, []);
+  }
+  log.commit(true, []);
+  while (log.maintain());
+  while (log.pruneStep(0));
+  log.close();
+  return dir;
+}
+
+function findingsAfter(sql: string): string[] {
+  const dir = makeDirectory();
+  const database = openDatabase(shardFile(dir, 0));
+  database.exec(sql);
+  database.close();
+  return [...verifyDirectory(dir)].map(
+    (one) => `${one.severity} ${one.sequence ?? ''}: ${one.message}`,
+  );
+}
+
+const head = INDEX_BLOCK_EVENTS + 500;
+
+describe('verify', () => {
+  it('finds nothing in a sound directory, pruned or not', () => {
+    expect(findingsAfter('SELECT 1')).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a changed payload',
+      "UPDATE events SET payload = CAST('{}' AS BLOB) WHERE sequence = 77",
+      /77.*damaged/,
+    ],
+    [
+      'a changed time',
+      'UPDATE events SET recorded_at = 1 WHERE sequence = 50',
+      /50.*before the event before it/,
+    ],
+    ['a row that is gone', 'DELETE FROM events WHERE sequence = 1234', /1234.*no such row/],
+    [
+      'a row behind the index that is gone',
+      `DELETE FROM events WHERE sequence = ${head - 20}`,
+      /events \d+ to \d+ are missing/,
+    ],
+    [
+      'rows that are gone from the end',
+      `DELETE FROM events WHERE sequence > ${head - 5}`,
+      /committed up to/,
+    ],
+    ['a topic that is gone', "DELETE FROM topics WHERE name = 't.3'", /refers to .* in topics/],
+    ['a name that is gone', 'DELETE FROM names', /refers to .* in names/],
+    [
+      'an index row that is gone',
+      'DELETE FROM topic_index WHERE topic = 2',
+      /the index does not have it/,
+    ],
+    [
+      'an index of ids that is damaged',
+      'UPDATE topic_index SET sequences = zeroblob(65536) WHERE topic = -1',
+      /the index of ids from here on is damaged/,
+    ],
+    ['a wrong total', "UPDATE topics SET events = events + 1 WHERE name = 't.1'", /its totals say/],
+    ['another format', "UPDATE meta SET value = 9 WHERE key = 'format'", /has format 9/],
+  ])('says where there is %s', (_, sql, expected) => {
+    const found = findingsAfter(sql);
+    expect(
+      found.some((one) => expected.test(one)),
+      found.slice(0, 3).join('\n'),
+    ).toBe(true);
+    expect(found.every((one) => one.startsWith('error'))).toBe(true);
+  });
+
+  it('misses a file, a manifest, and says when the directory is in use', () => {
+    const dir = makeDirectory();
+    const lock = DirectoryLock.acquire(dir);
+    expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'note' }]);
+    lock.release();
+    rmSync(shardFile(dir, 0));
+    expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'error', shard: 0 }]);
+    rmSync(join(dir, 'manifest.json'));
+    expect([...verifyDirectory(dir)]).toMatchObject([{ message: 'there is no manifest' }]);
+  });
+
+  it('finds no fault in a directory whose first opening did not end', () => {
+    const dir = temporaryDirectory();
+    expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'error' }]);
+    DirectoryLock.acquire(dir).release();
+    expect([...verifyDirectory(dir)]).toMatchObject([
+      { severity: 'note', message: expect.stringContaining('first opening') },
+    ]);
+    expect([...verifyDirectory(join(dir, 'elsewhere'))]).toMatchObject([
+      { severity: 'error', message: 'there is no such directory' },
+    ]);
+    expect([...verifyDirectory(join(dir, 'lock.db'))]).toMatchObject([
+      { severity: 'error', message: 'it is a file, not a directory' },
+    ]);
+  });
+});
