@@ -14,7 +14,7 @@ import { ulid } from 'ulid';
 import { EventRecordEncoder, EventRecordView } from '../dist/record/event-record.js';
 import { shardFile } from '../dist/store/sqlite/connection/schema.js';
 import { openDatabase } from '../dist/store/sqlite/driver/driver.js';
-import { SqliteEventLog } from '../dist/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../dist/store/sqlite/sqlite-shard-log.js';
 
 const { values } = parseArgs({
   options: {
@@ -102,7 +102,7 @@ function bare() {
 function log(topics) {
   return withDirectory((dir) => {
     const file = shardFile(dir, 0);
-    const store = new SqliteEventLog({ file, shard: 0 });
+    const store = new SqliteShardLog({ file, shard: 0 });
     const view = new EventRecordView();
     const random = randomFrom(42);
     const pool = Array.from({ length: 64 }, () =>

@@ -6,7 +6,7 @@ import { openForReading, shardFile } from '../../dist/store/sqlite/connection/sc
 import { continueHistory } from '../../dist/store/sqlite/history.js';
 import { identityOf } from '../../dist/store/sqlite/log-state.js';
 import { decodePage, PageReader } from '../../dist/store/sqlite/reading/page.js';
-import { SqliteEventLog } from '../../dist/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../dist/store/sqlite/sqlite-shard-log.js';
 import { digestOf, storedAs } from './events.js';
 import { described, ENDLESS, PAGE } from './observation.js';
 
@@ -22,7 +22,7 @@ export function observeLogs(dir) {
     const manifest = continueHistory(dir, openManifest(dir, { defaultShards: 2 }));
     const identity = identityOf(manifest);
     for (let shard = 0; shard < manifest.shards; shard++) {
-      logs.push(new SqliteEventLog({ file: shardFile(dir, shard), shard, identity }));
+      logs.push(new SqliteShardLog({ file: shardFile(dir, shard), shard, identity }));
     }
     if (manifest.isNew) endNew(dir, manifest);
     const shards = logs.map((log, shard) => observeShard(log, dir, shard));

@@ -58,7 +58,7 @@ export interface EndpointInternals {
   readonly census: BusCensus;
   /** Of a payload's JSON. */
   readonly maxPayloadBytes: number;
-  /** Of all shards the shortest, ms; see `EventLog.dedupeReachMs`. */
+  /** Of all shards the shortest, ms; see `ShardLog.dedupeReachMs`. */
   readonly dedupe: DedupeReach;
 }
 

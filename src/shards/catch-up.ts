@@ -12,7 +12,7 @@ import {
 } from '../protocol/limits.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
-import type { EventLog, StoredRecord } from '../store/shard-log.js';
+import type { ShardLog, StoredRecord } from '../store/shard-log.js';
 import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import type { LinkConsumer, Routes } from './routes.js';
@@ -24,7 +24,7 @@ export interface CatchUpStep {
 }
 
 export class CatchUp {
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #view = new EventRecordView();
   readonly #one: Consumer[] = [];
@@ -33,7 +33,7 @@ export class CatchUp {
   /** For want of credit or of room, or before a hole. */
   #stopped = false;
 
-  constructor(log: EventLog, routes: Routes) {
+  constructor(log: ShardLog, routes: Routes) {
     this.#log = log;
     this.#routes = routes;
   }

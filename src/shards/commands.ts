@@ -23,7 +23,7 @@ import {
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
-import type { EventLog } from '../store/shard-log.js';
+import type { ShardLog } from '../store/shard-log.js';
 import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { Questions } from './questions.js';
@@ -35,14 +35,14 @@ const COMMANDS_PER_TURN = 1024;
 
 export class Commands {
   readonly #shard: Shard;
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #generation: number;
   readonly #questions: Questions;
   #link!: LinkAdapter;
   #firstLink = 0;
 
-  constructor(shard: Shard, log: EventLog, routes: Routes, generation: number) {
+  constructor(shard: Shard, log: ShardLog, routes: Routes, generation: number) {
     this.#shard = shard;
     this.#log = log;
     this.#routes = routes;

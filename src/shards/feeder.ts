@@ -3,7 +3,7 @@
  * no credit, or whose link has no room, are not here until they are woken.
  */
 import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
-import type { EventLog } from '../store/shard-log.js';
+import type { ShardLog } from '../store/shard-log.js';
 import { CatchUp } from './catch-up.js';
 import { CATCHING_UP, QUEUED } from './consumer.js';
 import type { LinkConsumer, Routes } from './routes.js';
@@ -14,7 +14,7 @@ export class Feeder {
   readonly #ready = new Set<LinkConsumer>();
   readonly #ended: LinkConsumer[] = [];
 
-  constructor(log: EventLog, routes: Routes) {
+  constructor(log: ShardLog, routes: Routes) {
     this.#catchUp = new CatchUp(log, routes);
   }
 

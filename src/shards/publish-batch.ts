@@ -21,7 +21,7 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
-import type { EventLog, RingPosition } from '../store/shard-log.js';
+import type { RingPosition, ShardLog } from '../store/shard-log.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';
@@ -62,7 +62,7 @@ export class PublishBatch {
   /** Publishes that were refused because they would have had to wait longer than they may. */
   overdue = 0;
 
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #clock: RecordingClock;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
@@ -81,7 +81,7 @@ export class PublishBatch {
   #byteCount = 0;
   #recordedAt = 0;
 
-  constructor(log: EventLog, clock = new RecordingClock(log.lastRecordedAt)) {
+  constructor(log: ShardLog, clock = new RecordingClock(log.lastRecordedAt)) {
     this.#log = log;
     this.#clock = clock;
   }

@@ -19,7 +19,7 @@ import {
 } from '../protocol/limits.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
-import type { EventLog } from '../store/shard-log.js';
+import type { ShardLog } from '../store/shard-log.js';
 import { MODE_NAMES } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
 import type { LinkConsumer, RouteLeg, Routes } from './routes.js';
@@ -31,12 +31,12 @@ export interface SubscriberSource {
 }
 
 export class Questions {
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #source: SubscriberSource;
   #left = 0;
 
-  constructor(log: EventLog, routes: Routes, source: SubscriberSource) {
+  constructor(log: ShardLog, routes: Routes, source: SubscriberSource) {
     this.#source = source;
     this.#log = log;
     this.#routes = routes;

@@ -19,13 +19,13 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from '../record/event-record.js';
-import type { EventLog, RingPosition } from '../store/shard-log.js';
+import type { RingPosition, ShardLog } from '../store/shard-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
 import { NOT_REFUSED, REFUSED_OVERDUE, refusalAfterRestart } from './refusals.js';
 
 export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #until: number;
   /** From here to `#until` the dead thread refused what it had read, for this reason. */
   readonly #refusedFrom: number;
@@ -37,7 +37,7 @@ export class LinkRecovery implements Recovery {
   #kind = 0;
   #sequence = 0;
 
-  constructor(link: LinkAdapter, log: EventLog, stored: RingPosition | undefined) {
+  constructor(link: LinkAdapter, log: ShardLog, stored: RingPosition | undefined) {
     this.#link = link;
     this.#log = log;
     const ring = link.publishRing;
@@ -128,7 +128,7 @@ export class LinkRecovery implements Recovery {
   }
 }
 
-/** What makes a repeat: see `EventLog.findDuplicate`. */
+/** What makes a repeat: see `ShardLog.findDuplicate`. */
 function isSamePublish(a: EventRecordView, b: EventRecordView): boolean {
   if (a.id !== b.id || a.topic !== b.topic) return false;
   const isOfSource = (a.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;

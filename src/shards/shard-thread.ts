@@ -18,7 +18,7 @@ import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../p
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy } from '../ring/wait.js';
 import { assertInPlace, placeOf } from '../store/directory/in-place.js';
-import { SqliteEventLog } from '../store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../store/sqlite/sqlite-shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
@@ -34,7 +34,7 @@ class ShardThread {
   readonly #data: ShardThreadData;
   readonly #control: ShardControl;
   readonly #mail: MessagePort;
-  readonly #log: SqliteEventLog;
+  readonly #log: SqliteShardLog;
   readonly #routes = new Routes();
   readonly #shard: Shard;
   readonly #commands: Commands;
@@ -51,7 +51,7 @@ class ShardThread {
     if (place !== undefined) assertInPlace(log.file, place);
     // A log that was there once may not be missing when it is opened again.
     const identity = { ...log.identity, isNew: log.identity.isNew && isFirst };
-    this.#log = new SqliteEventLog({ ...log, identity, shard: data.shard });
+    this.#log = new SqliteShardLog({ ...log, identity, shard: data.shard });
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       onClockStep: (step) => this.#tellClockStep(step),
@@ -61,7 +61,7 @@ class ShardThread {
   }
 
   start(): void {
-    const positions = new Map<string, ReturnType<SqliteEventLog['ringPositions']>[number]>();
+    const positions = new Map<string, ReturnType<SqliteShardLog['ringPositions']>[number]>();
     if (this.#data.isFirst) this.#log.clearRingPositions();
     else for (const one of this.#log.ringPositions()) positions.set(one.endpoint, one);
     for (const end of this.#data.ends) {

@@ -8,7 +8,7 @@
  */
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
-import type { EventLog } from '../store/shard-log.js';
+import type { ShardLog } from '../store/shard-log.js';
 import { BlockWatch } from './block-watch.js';
 import { LIVE, QUEUED } from './consumer.js';
 import { Delivery } from './delivery.js';
@@ -45,7 +45,7 @@ export class Shard {
   /** The last sequence that every live consumer was served up to. */
   delivered: number;
 
-  readonly #log: EventLog;
+  readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #control: ShardControl;
   readonly #options: ShardOptions;
@@ -62,7 +62,7 @@ export class Shard {
   #wasPruneFull = false;
   #gaugesAt = 0;
 
-  constructor(log: EventLog, routes: Routes, control: ShardControl, options: ShardOptions) {
+  constructor(log: ShardLog, routes: Routes, control: ShardControl, options: ShardOptions) {
     this.#log = log;
     this.#routes = routes;
     this.#control = control;

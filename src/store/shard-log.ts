@@ -55,7 +55,7 @@ export interface TopicSummary extends TopicGlance {
   readonly lastAt: number;
 }
 
-export interface EventLog {
+export interface ShardLog {
   /** The last committed sequence; 0 when empty. */
   readonly head: number;
   /** The last sequence that is known to survive power loss; up to the head. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { KIB, MIB } from '../../src/protocol/limits.js';
-import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record } from '../store/records.js';
 import { giveBack, onSmallDisk, takeAllRoom } from '../support/small-disk.js';
 import { Collector, gather } from './support/collector.js';
@@ -247,7 +247,7 @@ async function retainOnFullDisk(directory: string): Promise<void> {
 
 /** Its checkpoints come with its commits, since nobody keeps house. */
 async function commitWithoutUpkeep(directory: string): Promise<void> {
-  const log = new SqliteEventLog({ file: join(directory, 'shard-000.db'), shard: 0 });
+  const log = new SqliteShardLog({ file: join(directory, 'shard-000.db'), shard: 0 });
   const payload = 'x'.repeat(60 * KIB);
   let committed = 0;
   for (let failures = 0; failures < 20; ) {

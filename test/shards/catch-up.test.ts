@@ -4,16 +4,16 @@ import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits.js';
 import { CatchUp } from '../../src/shards/catch-up.js';
 import { CATCHING_UP, Consumer } from '../../src/shards/consumer.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
-import type { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import type { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { memoryLog, subscribeCommand, TestLink } from './support.js';
 
 class Reader {
   readonly link = new TestLink(262_144);
   readonly consumer: LinkConsumer;
-  readonly #log: SqliteEventLog;
+  readonly #log: SqliteShardLog;
   readonly #catchUp: CatchUp;
 
-  constructor(log: SqliteEventLog, topics: readonly string[], position = 0) {
+  constructor(log: SqliteShardLog, topics: readonly string[], position = 0) {
     const routes = new Routes();
     this.#log = log;
     this.consumer = new Consumer(this.link.adapter(), subscribeCommand(1, topics));

@@ -10,7 +10,7 @@ import {
 } from '../../src/record/event-record.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
-import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { TestLink } from './support.js';
 
@@ -20,7 +20,7 @@ const SYNCED = WRITTEN | EVENT_FLAG_SYNCED;
 /** A shard without a thread whose log has `written-0` to `written-9`, none of them flushed for its publisher, and little room. */
 function almostFull() {
   const file = join(temporaryDirectory(), 'shard-000.db');
-  const log = new SqliteEventLog({ file, shard: 0, maxShardBytes: 200 * KIB });
+  const log = new SqliteShardLog({ file, shard: 0, maxShardBytes: 200 * KIB });
   onTestFinished(() => log.close());
   const options = { shard: 0, commitBatchEvents: 100, publishWaitMs: 1000, prunes: false };
   const shard = new Shard(log, new Routes(), ShardControl.create(), options);

@@ -12,7 +12,7 @@ import {
 import { Consumer } from '../../src/shards/consumer.js';
 import { Questions } from '../../src/shards/questions.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
-import type { EventLog } from '../../src/store/shard-log.js';
+import type { ShardLog } from '../../src/store/shard-log.js';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 import { memoryLog, subscribeCommand, TestLink } from './support.js';
@@ -20,7 +20,7 @@ import { memoryLog, subscribeCommand, TestLink } from './support.js';
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `t.${n % 2 ? 'odd' : 'even'}.${n}`);
 
-const questionsOf = (log: EventLog, routes = new Routes()): Questions =>
+const questionsOf = (log: ShardLog, routes = new Routes()): Questions =>
   new Questions(log, routes, { links: [], lagOf: () => 0 });
 
 describe('a question for topics', () => {

@@ -16,8 +16,8 @@ import {
 } from '../../src/record/event-record.js';
 import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
-import type { SqliteEventLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
-import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
+import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { memoryLog, TestLink, type ToldAck } from './support.js';
 
@@ -29,12 +29,12 @@ const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
  * acks. What the next one acknowledges, run by run.
  */
 function acksAfterDeath(
-  options: Partial<SqliteEventLogOptions>,
+  options: Partial<SqliteShardLogOptions>,
   before: readonly string[],
   publish: (link: TestLink) => void,
-  beforeDeath: (log: SqliteEventLog) => void = () => undefined,
+  beforeDeath: (log: SqliteShardLog) => void = () => undefined,
 ): ToldAck[] {
-  const open = (): SqliteEventLog => new SqliteEventLog({ file, shard: 0, ...options });
+  const open = (): SqliteShardLog => new SqliteShardLog({ file, shard: 0, ...options });
   const file = join(temporaryDirectory(), 'shard-000.db');
   let log = open();
   const batch = new PublishBatch(log);
@@ -167,7 +167,7 @@ describe('the shard after one that died while it refused a batch', () => {
   /** It had no room for the batch, said so, and died before it gave the ring's memory back. */
   function diedRefusing(publish: (link: TestLink) => void) {
     const file = join(temporaryDirectory(), 'shard-000.db');
-    const full = new SqliteEventLog({ file, shard: 0, maxShardBytes: 160 * 1024 });
+    const full = new SqliteShardLog({ file, shard: 0, maxShardBytes: 160 * 1024 });
     const batch = new PublishBatch(full);
     const link = new TestLink();
     const first = link.adapter();
@@ -183,7 +183,7 @@ describe('the shard after one that died while it refused a batch', () => {
     batch.refuse(error);
     const told = link.acks();
     full.close();
-    const log = new SqliteEventLog({ file, shard: 0 });
+    const log = new SqliteShardLog({ file, shard: 0 });
     onTestFinished(() => log.close());
     return { link, log, told: told.slice(1) };
   }

@@ -27,8 +27,8 @@ import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
-import type { SqliteEventLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
-import { SqliteEventLog } from '../../src/store/sqlite/sqlite-shard-log.js';
+import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
+import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../store/records.js';
 
 export interface ToldAck {
@@ -139,9 +139,9 @@ export function subscribeCommand(
 /** A log in memory with an event on each topic, in order. */
 export function memoryLog(
   topics: readonly string[],
-  options: Partial<SqliteEventLogOptions> = {},
-): SqliteEventLog {
-  const log = new SqliteEventLog({ file: ':memory:', shard: 0, ...options });
+  options: Partial<SqliteShardLogOptions> = {},
+): SqliteShardLog {
+  const log = new SqliteShardLog({ file: ':memory:', shard: 0, ...options });
   onTestFinished(() => log.close());
   for (let first = 0; first < topics.length; first += 4096) {
     for (const topic of topics.slice(first, first + 4096)) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventRecordView } from '../../src/record/event-record.js';
-import type { EventLog, TopicSummary } from '../../src/store/shard-log.js';
+import type { ShardLog, TopicSummary } from '../../src/store/shard-log.js';
 import type { RetentionRule } from '../../src/store/sqlite/retention.js';
 import { record, type TestEvent } from './records.js';
 
@@ -19,15 +19,15 @@ export interface LogOptions {
 }
 
 export interface LogFactory {
-  open(options?: LogOptions): EventLog;
-  reopen?(log: EventLog, options?: LogOptions): EventLog;
+  open(options?: LogOptions): ShardLog;
+  reopen?(log: ShardLog, options?: LogOptions): ShardLog;
 }
 
 const SUPPLIED_ID = 1 | 4;
 const OF_SOURCE = SUPPLIED_ID | 16;
 const MINUTE = 60_000;
 
-export function append(log: EventLog, event: TestEvent = {}, recordedAt = 1000): number {
+export function append(log: ShardLog, event: TestEvent = {}, recordedAt = 1000): number {
   const bytes = record({ timestamp: recordedAt, ...event }, 3);
   return log.append(bytes, 3, recordedAt);
 }
@@ -61,7 +61,7 @@ export function decode(
   return { sequence, recordedAt, ...rest, payload };
 }
 
-export function readAll(log: EventLog, after = 0, limit = Number.MAX_SAFE_INTEGER): Stored[] {
+export function readAll(log: ShardLog, after = 0, limit = Number.MAX_SAFE_INTEGER): Stored[] {
   const stored: Stored[] = [];
   log.read({ after, limit }, (one) => {
     stored.push(decode(one.sequence, one.recordedAt, one.bytes, one.offset));
@@ -71,7 +71,7 @@ export function readAll(log: EventLog, after = 0, limit = Number.MAX_SAFE_INTEGE
 }
 
 /** All topics of a log, in pages. */
-export function allTopics(log: EventLog, pageTopics = 7): TopicSummary[] {
+export function allTopics(log: ShardLog, pageTopics = 7): TopicSummary[] {
   const names: string[] = [];
   let after = 0;
   do {
@@ -80,12 +80,12 @@ export function allTopics(log: EventLog, pageTopics = 7): TopicSummary[] {
   return names.map((name) => log.topic(name)!);
 }
 
-function topicsOf(log: EventLog): Map<string, unknown> {
+function topicsOf(log: ShardLog): Map<string, unknown> {
   return new Map(allTopics(log).map((summary) => [summary.name, summary]));
 }
 
-export function describeEventLog(name: string, factory: LogFactory): void {
-  describe(`an event log, ${name}`, () => {
+export function describeShardLog(name: string, factory: LogFactory): void {
+  describe(`the log of a shard, ${name}`, () => {
     describeAppending(factory);
     describeReading(factory);
     describeDedupe(factory);
@@ -251,7 +251,7 @@ function describeReading(factory: LogFactory): void {
     const log = factory.open();
     for (let i = 1; i <= 200; i++) append(log, { payload: 'x'.repeat(100) });
     log.commit(true, []);
-    const read = (request: Parameters<EventLog['read']>[0], stopAt = 0): number[] => {
+    const read = (request: Parameters<ShardLog['read']>[0], stopAt = 0): number[] => {
       const sequences: number[] = [];
       const count = log.read(request, ({ sequence }) => {
         sequences.push(sequence);
@@ -320,12 +320,12 @@ function describeReading(factory: LogFactory): void {
 }
 
 /** The sequence of what the event repeats, or 0. */
-export function duplicateOf(log: EventLog, event: TestEvent): number {
+export function duplicateOf(log: ShardLog, event: TestEvent): number {
   return log.findDuplicate(record({ flags: SUPPLIED_ID, ...event }, 5), 5);
 }
 
 function describeDedupe(factory: LogFactory): void {
-  const supplied = (log: EventLog, event: TestEvent, at = 1000): number =>
+  const supplied = (log: ShardLog, event: TestEvent, at = 1000): number =>
     append(log, { flags: SUPPLIED_ID, ...event }, at);
 
   it('finds a supplied id at once, in the same batch, and not the ids it made itself', () => {
@@ -468,7 +468,7 @@ function describeDedupe(factory: LogFactory): void {
   });
 }
 
-function pruneAll(log: EventLog, now: number): number {
+function pruneAll(log: ShardLog, now: number): number {
   let steps = 1;
   while (log.pruneStep(now)) steps++;
   return steps;

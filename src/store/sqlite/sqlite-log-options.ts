@@ -2,7 +2,7 @@ import type { LogIdentity } from './connection/log-identity.js';
 import type { RetentionRule } from './retention.js';
 
 /** Of the log of one shard in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
-export interface SqliteEventLogOptions {
+export interface SqliteShardLogOptions {
   /** The file, see `shardFile`; `:memory:` keeps nothing. */
   readonly file: string;
   readonly shard: number;

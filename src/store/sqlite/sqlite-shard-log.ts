@@ -3,9 +3,9 @@ import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type {
-  EventLog,
   ReadRequest,
   RingPosition,
+  ShardLog,
   StoredRecord,
   TopicGlance,
   TopicSummary,
@@ -28,7 +28,7 @@ import { EventReader } from './rows/event-reader.js';
 import { NameReader } from './rows/names.js';
 import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
-import type { SqliteEventLogOptions } from './sqlite-log-options.js';
+import type { SqliteShardLogOptions } from './sqlite-log-options.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
 import { BATCH_EVENTS_MAX } from './tables/tables.js';
 import { Upkeep } from './upkeep.js';
@@ -46,7 +46,7 @@ const INDEX_ROWS_PER_EVENT = 4;
  * account. After `STORE_FULL` the log goes on; after any other failure it refuses everything until it is
  * opened again, because after a failed flush nothing that the file system says can be trusted.
  */
-export class SqliteEventLog implements EventLog {
+export class SqliteShardLog implements ShardLog {
   /** The head that was once committed here, where the file has less now: history went backwards. */
   readonly wentBackwardsFrom: number | undefined;
   appendedTopic = '';
@@ -74,7 +74,7 @@ export class SqliteEventLog implements EventLog {
   #failure: BusError | undefined;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
-  constructor(options: SqliteEventLogOptions) {
+  constructor(options: SqliteShardLogOptions) {
     const { file, shard, retention = [], matches = matchesPattern } = options;
     const { dedupeWindowMs = DEDUPE_WINDOW_MS, dedupeIdsMax = DEDUPE_IDS_MAX } = options;
     const { now = Date.now } = options;

@@ -8,7 +8,7 @@ import type { LogIdentity } from '../sqlite/connection/log-identity.js';
 import { shardFile } from '../sqlite/connection/schema.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { PrunedId } from '../sqlite/rows/pruned-ids.js';
-import { SqliteEventLog } from '../sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../sqlite/sqlite-shard-log.js';
 import { PrunedStart } from './pruned-start.js';
 import { ReshardSource } from './reshard-source.js';
 
@@ -145,13 +145,13 @@ function copyEvents(
 ): ReshardProgress & { heads: number[] } {
   const { to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
   const route = options.shardOf ?? shardOf;
-  const targets: SqliteEventLog[] = [];
+  const targets: SqliteShardLog[] = [];
   const pending = new Array<number>(shards).fill(0);
   const total = sources.reduce((sum, source) => sum + source.head, 0);
   let events = 0;
   try {
     for (let shard = 0; shard < shards; shard++) {
-      targets.push(new SqliteEventLog({ file: shardFile(to, shard), shard, identity }));
+      targets.push(new SqliteShardLog({ file: shardFile(to, shard), shard, identity }));
     }
     for (let source = oldest(sources); source !== undefined; source = oldest(sources)) {
       const { topic, recordedAt, bytes } = source.take();
@@ -172,7 +172,7 @@ function copyEvents(
   }
 }
 
-function commit(log: SqliteEventLog, synced: boolean): void {
+function commit(log: SqliteShardLog, synced: boolean): void {
   log.commit(synced, []);
   while (log.maintain());
 }

@@ -2,9 +2,9 @@
 
 import { writeSync } from 'node:fs';
 import { EventRecordEncoder } from '../../../dist/record/event-record.js';
-import { SqliteEventLog } from '../../../dist/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../dist/store/sqlite/sqlite-shard-log.js';
 
-const log = new SqliteEventLog({ file: process.argv[2], shard: 0 });
+const log = new SqliteShardLog({ file: process.argv[2], shard: 0 });
 const encoder = new EventRecordEncoder();
 let n = 0;
 for (;;) {

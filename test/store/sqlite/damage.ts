@@ -5,7 +5,7 @@ import { openForReading, PAGE_BYTES } from '../../../src/store/sqlite/connection
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import type { Page, PageRequest } from '../../../src/store/sqlite/reading/page.js';
 import { PageReader } from '../../../src/store/sqlite/reading/page.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import type { TestEvent } from '../records.js';
 import { allTopics, append, duplicateOf } from '../shard-log-conformance.js';
 
@@ -55,7 +55,7 @@ function eventAt(random: Random, n: number): TestEvent {
 
 /** Appends, prunes and opens again at random. */
 export function makeHistory(file: string, events: number, random: Random, prunes = true): History {
-  let log = new SqliteEventLog({ file, shard: 0, ...OPTIONS });
+  let log = new SqliteShardLog({ file, shard: 0, ...OPTIONS });
   let recordedAt = 1000;
   for (let n = 1; n <= events; ) {
     const until = Math.min(events, n + random(Math.ceil(events / 10)));
@@ -69,7 +69,7 @@ export function makeHistory(file: string, events: number, random: Random, prunes
     if (prunes && random(3) === 0) prune(log, random, events);
     if (random(6) === 0) {
       log.close();
-      log = new SqliteEventLog({ file, shard: 0, ...OPTIONS });
+      log = new SqliteShardLog({ file, shard: 0, ...OPTIONS });
     }
   }
   log.close();
@@ -80,7 +80,7 @@ export function makeHistory(file: string, events: number, random: Random, prunes
   return { file, truth: answers };
 }
 
-function prune(log: SqliteEventLog, random: Random, events: number): void {
+function prune(log: SqliteShardLog, random: Random, events: number): void {
   const pattern = ['*', 'a.*', 'b.0', 'c.*', 'rare'][random(5)]!;
   const excessEvents = random(Math.ceil(events / 20)) + 1;
   let step = log.prune({ pattern, excessEvents, excessBytes: 0, after: 0 });
@@ -117,9 +117,9 @@ export function ask(file: string): Answers {
       answers.set(reader, error);
     }
   };
-  let log: SqliteEventLog | undefined;
+  let log: SqliteShardLog | undefined;
   answer('open', () => {
-    log = new SqliteEventLog({ file, shard: 0, ...OPTIONS });
+    log = new SqliteShardLog({ file, shard: 0, ...OPTIONS });
     return log.wentBackwardsFrom;
   });
   if (log === undefined) return answers;
@@ -171,7 +171,7 @@ function readWhole(page: (request: PageRequest) => Page, request: Partial<PageRe
 }
 
 /** As `readWhole`, of the log's own reading. */
-function readOwn(log: SqliteEventLog): unknown {
+function readOwn(log: SqliteShardLog): unknown {
   let checksum = 0;
   const count = log.read({ after: 0, limit: Number.MAX_SAFE_INTEGER }, (event) => {
     const { sequence, recordedAt, bytes, offset, length } = event;

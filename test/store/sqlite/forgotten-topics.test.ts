@@ -3,7 +3,7 @@ import { parseFilter } from '../../../src/protocol/filter.js';
 import { EMPTIED_TOPICS_KEPT } from '../../../src/protocol/limits.js';
 import { openManifest } from '../../../src/store/directory/directory.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -13,19 +13,19 @@ const BATCH = 4096;
 /** More than are kept, in blocks of which all but the last is indexed. */
 const JOBS = 2 * INDEX_BLOCK_EVENTS;
 
-const logs: SqliteEventLog[] = [];
+const logs: SqliteShardLog[] = [];
 afterEach(() => {
   for (const log of logs.splice(0)) log.close();
 });
 
-function open(dir: string): SqliteEventLog {
-  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+function open(dir: string): SqliteShardLog {
+  const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0 });
   logs.push(log);
   return log;
 }
 
 /** A topic for each job, of which nothing is left, and two others. */
-function withEmptiedTopics(): { dir: string; log: SqliteEventLog } {
+function withEmptiedTopics(): { dir: string; log: SqliteShardLog } {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
   const log = open(dir);
@@ -45,7 +45,7 @@ function withEmptiedTopics(): { dir: string; log: SqliteEventLog } {
   return { dir, log };
 }
 
-function topics(log: SqliteEventLog): string[] {
+function topics(log: SqliteShardLog): string[] {
   const found: string[] = [];
   let after = 0;
   do after = log.scanTopics(after, 1000, ({ name }) => found.push(name));

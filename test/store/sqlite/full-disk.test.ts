@@ -9,7 +9,7 @@ import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { continueHistory } from '../../../src/store/sqlite/history.js';
 import { identityOf } from '../../../src/store/sqlite/log-state.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { expectBusError } from '../../bus/support/failures.js';
 import { giveBack, onSmallDisk, takeAllRoom } from '../../support/small-disk.js';
 import { temporaryDirectory } from '../directories.js';
@@ -27,7 +27,7 @@ function failureOf(work: () => unknown): unknown {
 }
 
 /** Opens as soon as there is room for that, and for nothing more. */
-function openWithLeast(open: () => SqliteEventLog, ballast: string): SqliteEventLog {
+function openWithLeast(open: () => SqliteShardLog, ballast: string): SqliteShardLog {
   for (;;) {
     try {
       return open();
@@ -38,7 +38,7 @@ function openWithLeast(open: () => SqliteEventLog, ballast: string): SqliteEvent
   }
 }
 
-function writtenOf(log: SqliteEventLog, batches: number): void {
+function writtenOf(log: SqliteShardLog, batches: number): void {
   for (let n = 0; n < batches; n++) {
     log.append(
       record({ topic: 'a', flags: EVENT_FLAG_PERSIST, payload: 'x'.repeat(100) }),
@@ -75,7 +75,7 @@ describe('on a disk that is full', () => {
       const dir = join(disk, 'data');
       const made = openManifest(dir, { shards: 1, defaultShards: 1 });
       const identity = identityOf(made);
-      const open = () => new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, identity });
+      const open = () => new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, identity });
       const first = open();
       writtenOf(first, 20);
       first.close();

@@ -11,18 +11,18 @@ import { PAGE_BYTES, shardFile } from '../../../src/store/sqlite/connection/sche
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { continueHistory } from '../../../src/store/sqlite/history.js';
 import { identityOf } from '../../../src/store/sqlite/log-state.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
 import { record } from '../records.js';
 
 const SHARDS = 2;
 
-function open(dir: string, manifest: Manifest, shard = 0): SqliteEventLog {
-  return new SqliteEventLog({ file: shardFile(dir, shard), shard, identity: identityOf(manifest) });
+function open(dir: string, manifest: Manifest, shard = 0): SqliteShardLog {
+  return new SqliteShardLog({ file: shardFile(dir, shard), shard, identity: identityOf(manifest) });
 }
 
-function append(log: SqliteEventLog, batches: number, synced: boolean): void {
+function append(log: SqliteShardLog, batches: number, synced: boolean): void {
   const flags = EVENT_FLAG_PERSIST | (synced ? EVENT_FLAG_SYNCED : 0);
   for (let batch = 0; batch < batches; batch++) {
     log.append(record({ topic: `t.${batch % 3}`, flags }), 0, 1000 + batch);
@@ -125,12 +125,12 @@ describe('after the death of the process', () => {
 });
 
 /** A new directory of one shard, and its log as it was opened first. */
-function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: SqliteEventLog } {
+function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: SqliteShardLog } {
   const dir = join(temporaryDirectory(), 'data');
   const first = openManifest(dir, { shards: 1, defaultShards: 1 });
   const options = maxShardBytes === undefined ? {} : { maxShardBytes };
   const identity = identityOf(first);
-  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, identity, ...options });
+  const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, identity, ...options });
   return { dir, manifest: endNew(dir, first), log };
 }
 
@@ -214,7 +214,7 @@ describe('after a power cut', () => {
   });
 
   it.each([
-    ['closed', (log: SqliteEventLog) => log.close()],
+    ['closed', (log: SqliteShardLog) => log.close()],
     ['killed', () => {}],
   ])('nothing ends it for what was flushed when its log was %s, and opened again', (_, end) => {
     const { dir, manifest } = killed(3, 20);

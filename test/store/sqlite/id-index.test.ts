@@ -4,7 +4,7 @@ import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { idHash } from '../../../src/store/sqlite/index/id-index.js';
 import { decodePage } from '../../../src/store/sqlite/reading/page.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -16,13 +16,13 @@ const EVENTS = BLOCKS * INDEX_BLOCK_EVENTS;
 const idOf = (sequence: number): string => `id-${(sequence * 7919) % 5003}`;
 const KEPT_EVERY = 100;
 
-function open(dir: string, keep?: number): SqliteEventLog {
+function open(dir: string, keep?: number): SqliteShardLog {
   openManifest(dir, { shards: 1, defaultShards: 1 });
   const retention = keep === undefined ? [] : [{ pattern: 'gone', maxEvents: keep }];
-  return new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, retention, dedupeWindowMs: 0 });
+  return new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, retention, dedupeWindowMs: 0 });
 }
 
-function fill(log: SqliteEventLog): void {
+function fill(log: SqliteShardLog): void {
   for (let sequence = 1; sequence <= EVENTS; sequence++) {
     const topic = sequence % KEPT_EVERY === 0 ? 'kept' : 'gone';
     log.append(record({ topic, id: idOf(sequence) }), 0, sequence);
@@ -38,7 +38,7 @@ function fill(log: SqliteEventLog): void {
 }
 
 /** By one page after the other, either way, as long as it takes. */
-function find(log: SqliteEventLog, id: string, topic = '*', reverse = false): number[] {
+function find(log: SqliteShardLog, id: string, topic = '*', reverse = false): number[] {
   const found: number[] = [];
   let [after, until] = [0, log.head];
   for (;;) {

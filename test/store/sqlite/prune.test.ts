@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { openManifest } from '../../../src/store/directory/directory.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import type { PruneRequest } from '../../../src/store/sqlite/retention.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
 import { record } from '../records.js';
@@ -18,7 +18,7 @@ const request = (more: Partial<PruneRequest>): PruneRequest => ({
   ...more,
 });
 
-function sequences(log: SqliteEventLog): number[] {
+function sequences(log: SqliteShardLog): number[] {
   const found: number[] = [];
   log.read({ after: 0, limit: 100_000 }, ({ sequence }) => {
     found.push(sequence);
@@ -28,10 +28,10 @@ function sequences(log: SqliteEventLog): number[] {
 }
 
 /** A log with so many events, the topics in turn, recorded a millisecond apart from 1 on. */
-function openLog(events: number, topics: readonly string[]): { dir: string; log: SqliteEventLog } {
+function openLog(events: number, topics: readonly string[]): { dir: string; log: SqliteShardLog } {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
-  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+  const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0 });
   for (let n = 0; n < events; n++) {
     const topic = topics[n % topics.length]!;
     log.append(record({ topic, payload: 10_000 + n, timestamp: n + 1 }), 0, n + 1);
@@ -78,7 +78,7 @@ describe('a removal that was asked for', () => {
     expect(log.prunedThrough).toBe(19);
     expect(log.topic('a')).toMatchObject({ events: 40, firstSequence: 21, prunedThrough: 19 });
     log.close();
-    const again = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+    const again = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0 });
     expect(again.prunedThrough).toBe(19);
     expect(again.head).toBe(100);
     expect(sequences(again)).toHaveLength(90);
@@ -100,13 +100,13 @@ describe('a removal that was asked for', () => {
 
 describe('a rule of retention', () => {
   const rules = { retention: [{ pattern: 'gone', maxEvents: 1 }] };
-  const open = (dir: string) => new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, ...rules });
-  const add = (log: SqliteEventLog, topic: string): void => {
+  const open = (dir: string) => new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, ...rules });
+  const add = (log: SqliteShardLog, topic: string): void => {
     log.append(record({ topic, timestamp: 10_000 }), 0, 10_000);
     log.commit(true, []);
   };
   /** The steps until there is no more to do. */
-  const steps = (log: SqliteEventLog): number => {
+  const steps = (log: SqliteShardLog): number => {
     let taken = 1;
     while (log.pruneStep(20_000)) taken++;
     return taken;

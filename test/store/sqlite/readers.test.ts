@@ -6,7 +6,7 @@ import { matchesPattern } from '../../../src/protocol/topic.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { decodePage, type Page, type PageRequest } from '../../../src/store/sqlite/reading/page.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { temporaryDirectory } from '../directories.js';
 import { append } from '../shard-log-conformance.js';
@@ -30,8 +30,8 @@ const known: Known[] = [];
 const dir = temporaryDirectory();
 const file = shardFile(dir, 0);
 let readers: LogReaders;
-let log: SqliteEventLog;
-let memory: SqliteEventLog;
+let log: SqliteShardLog;
+let memory: SqliteShardLog;
 
 function eventAt(i: number): Omit<Known, 'sequence' | 'recordedAt'> {
   const topic =
@@ -47,7 +47,7 @@ function eventAt(i: number): Omit<Known, 'sequence' | 'recordedAt'> {
   return i % 17 === 0 ? { ...rest, agentId: `a${i % 5}` } : rest;
 }
 
-function fill(into: SqliteEventLog): void {
+function fill(into: SqliteShardLog): void {
   for (let i = 0; i < EVENTS; i++) {
     const { agentId, ...event } = eventAt(i);
     append(
@@ -64,8 +64,8 @@ function fill(into: SqliteEventLog): void {
 
 beforeAll(() => {
   const retention = [{ pattern: PRUNED_TOPIC, maxEvents: KEPT_OF_PRUNED }];
-  log = new SqliteEventLog({ file, shard: 0, retention });
-  memory = new SqliteEventLog({ file: ':memory:', shard: 0, retention });
+  log = new SqliteShardLog({ file, shard: 0, retention });
+  memory = new SqliteShardLog({ file: ':memory:', shard: 0, retention });
   fill(log);
   fill(memory);
   for (let i = 0; i < EVENTS; i++) {
@@ -202,7 +202,7 @@ describe('readers', () => {
 
   it('see what was committed after they opened', async () => {
     const other = temporaryDirectory();
-    const live = new SqliteEventLog({ file: shardFile(other, 0), shard: 0 });
+    const live = new SqliteShardLog({ file: shardFile(other, 0), shard: 0 });
     const own = new LogReaders(other, 1);
     const filter = { topics: ['new.*'] };
     append(live, { topic: 'old' });
@@ -217,7 +217,7 @@ describe('readers', () => {
 
   it('name the damaged event', async () => {
     const other = temporaryDirectory();
-    const damaged = new SqliteEventLog({ file: shardFile(other, 0), shard: 0 });
+    const damaged = new SqliteShardLog({ file: shardFile(other, 0), shard: 0 });
     for (let i = 0; i < 5; i++) append(damaged);
     damaged.commit(true, []);
     damaged.close();

@@ -21,14 +21,14 @@ import { markFile } from '../../../src/store/directory/mark.js';
 import { openForReading, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { PageReader } from '../../../src/store/sqlite/reading/page.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
 import {
   allTopics,
   append,
-  describeEventLog,
+  describeShardLog,
   duplicateOf,
   type LogOptions,
   readAll,
@@ -37,12 +37,12 @@ import {
 const files = new WeakMap<object, string>();
 
 function openFile(file: string, options: LogOptions & { maxShardBytes?: number } = {}) {
-  const log = new SqliteEventLog({ file, shard: 0, ...options });
+  const log = new SqliteShardLog({ file, shard: 0, ...options });
   files.set(log, file);
   return log;
 }
 
-describeEventLog('in a file', {
+describeShardLog('in a file', {
   open: (options) => openFile(shardFile(temporaryDirectory(), 0), options),
   reopen: (log, options) => {
     log.close();
@@ -50,8 +50,8 @@ describeEventLog('in a file', {
   },
 });
 
-describeEventLog('in memory', {
-  open: (options) => new SqliteEventLog({ file: ':memory:', shard: 0, ...options }),
+describeShardLog('in memory', {
+  open: (options) => new SqliteShardLog({ file: ':memory:', shard: 0, ...options }),
 });
 
 function codeOf(work: () => unknown): string {
@@ -371,7 +371,7 @@ describe('the SQLite log', () => {
   it('refuses the file of another shard and a file that is none', () => {
     const dir = temporaryDirectory();
     openFile(shardFile(dir, 0)).close();
-    expect(codeOf(() => new SqliteEventLog({ file: shardFile(dir, 0), shard: 1 }))).toBe(
+    expect(codeOf(() => new SqliteShardLog({ file: shardFile(dir, 0), shard: 1 }))).toBe(
       'STORE_CORRUPT',
     );
     copyFileSync(new URL(import.meta.url).pathname, shardFile(dir, 3));
@@ -405,6 +405,6 @@ describe('the SQLite log', () => {
   });
 });
 
-function pruneUntilDone(log: SqliteEventLog): void {
+function pruneUntilDone(log: SqliteShardLog): void {
   while (log.pruneStep(0));
 }

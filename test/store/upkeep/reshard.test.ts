@@ -7,7 +7,7 @@ import { DirectoryLock } from '../../../src/store/directory/lock.js';
 import { readManifest } from '../../../src/store/directory/manifest.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { identityOf } from '../../../src/store/sqlite/log-state.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { reshard } from '../../../src/store/upkeep/reshard.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -22,7 +22,7 @@ function makeSource(): string {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: SHARDS, defaultShards: 1 });
   const logs = Array.from({ length: SHARDS }, (_, shard) => {
-    return new SqliteEventLog({ file: shardFile(dir, shard), shard });
+    return new SqliteShardLog({ file: shardFile(dir, shard), shard });
   });
   for (let i = 0; i < EVENTS; i++) {
     const topic = `topic.${(i * 7) % TOPICS}`;
@@ -41,7 +41,7 @@ function makeSource(): string {
 function contentOf(dir: string, shards: number): Map<string, Omit<Stored, 'sequence'>[]> {
   const byTopic = new Map<string, Omit<Stored, 'sequence'>[]>();
   for (let shard = 0; shard < shards; shard++) {
-    const log = new SqliteEventLog({ file: shardFile(dir, shard), shard });
+    const log = new SqliteShardLog({ file: shardFile(dir, shard), shard });
     let recordedAt = 0;
     for (const { sequence: _, ...event } of readAll(log)) {
       expect(shardOf(event.topic, shards)).toBe(shard);
@@ -69,7 +69,7 @@ function takenIntoUse(close: boolean): string {
   const manifest = openManifest(live, { shards: SHARDS, defaultShards: 1 });
   const logs = Array.from({ length: SHARDS }, (_, shard) => {
     const identity = identityOf(manifest);
-    return new SqliteEventLog({ file: shardFile(live, shard), shard, identity });
+    return new SqliteShardLog({ file: shardFile(live, shard), shard, identity });
   });
   endNew(live, manifest);
   for (const log of logs) {
@@ -163,7 +163,7 @@ describe('reshard', () => {
     reshard({ from, shards: SHARDS, to, recordedUntil: 1500 });
     const times = (dir: string): number[][] =>
       Array.from({ length: SHARDS }, (_, shard) => {
-        const log = new SqliteEventLog({ file: shardFile(dir, shard), shard });
+        const log = new SqliteShardLog({ file: shardFile(dir, shard), shard });
         const all = readAll(log).map(({ recordedAt }) => recordedAt);
         log.close();
         return all;

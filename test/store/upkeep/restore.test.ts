@@ -6,7 +6,7 @@ import { DirectoryLock } from '../../../src/store/directory/lock.js';
 import { readManifest } from '../../../src/store/directory/manifest.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { restore } from '../../../src/store/upkeep/restore.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -16,7 +16,7 @@ import { record } from '../records.js';
 function directoryWith(events: number): string {
   const dir = join(temporaryDirectory(), 'data');
   openManifest(dir, { shards: 1, defaultShards: 1 });
-  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0 });
+  const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0 });
   for (let n = 0; n < events; n++) {
     log.append(record({ topic: 'a', payload: n, timestamp: 1000 + n }), 0, 1000 + n);
   }

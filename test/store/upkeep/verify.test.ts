@@ -5,7 +5,7 @@ import { openManifest } from '../../../src/store/directory/directory.js';
 import { DirectoryLock } from '../../../src/store/directory/lock.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
-import { SqliteEventLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
@@ -16,7 +16,7 @@ function makeDirectory(): string {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
   const retention = [{ pattern: 'pruned', maxEvents: 10 }];
-  const log = new SqliteEventLog({ file: shardFile(dir, 0), shard: 0, retention });
+  const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, retention });
   for (let i = 1; i <= INDEX_BLOCK_EVENTS + 500; i++) {
     append(log, { topic: i % 100 ? `t.${i % 5}` : 'pruned' }, i);
     if (i % 4000 === 0) log.commit(false, []);
