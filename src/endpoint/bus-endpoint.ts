@@ -1,6 +1,6 @@
 /** The API of a bus as every thread has it that is attached to it. */
 import type { BusApi } from '../protocol/bus-api.js';
-import type { BackupProgress, BackupResult } from '../store/upkeep/backup.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
 
 export interface BackupOptions {
   /** Gives up, and removes what was copied. */

@@ -32,7 +32,7 @@ import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
-import type { BackupResult } from '../store/upkeep/backup.js';
+import type { BackupResult } from '../store/backup.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BackupOptions, BusEndpoint, PruneOptions, PruneResult } from './bus-endpoint.js';

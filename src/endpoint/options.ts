@@ -33,7 +33,7 @@ import {
 import { quote } from '../protocol/quote.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
-import type { BackupProgress } from '../store/upkeep/backup.js';
+import type { BackupProgress } from '../store/backup.js';
 import type { BackupOptions, PruneOptions } from './bus-endpoint.js';
 import type { SystemEventOptions } from './system-events.js';
 

@@ -4,7 +4,7 @@
  */
 import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/sqlite/retention.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
 import type { PruneResult } from './bus-endpoint.js';
 import type { ParsedPruneOptions } from './options.js';
 

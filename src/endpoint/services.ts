@@ -5,10 +5,10 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { ResolvedCursor } from '../store/directory/directory.js';
-import type { Page, PageRequest } from '../store/sqlite/reading/page.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/sqlite/retention.js';
-import type { BackupProgress, BackupResult } from '../store/upkeep/backup.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
+import type { ResolvedCursor } from '../store/cursor-positions.js';
+import type { Page, PageRequest } from '../store/page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
 import { OpenCalls } from './open-calls.js';
 import type { PruneServices } from './prune.js';
 

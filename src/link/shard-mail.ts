@@ -2,9 +2,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
 import type { FilePlace } from '../store/directory/in-place.js';
+import type { PageRequest } from '../store/page.js';
+import type { PruneRequest, RetentionRule } from '../store/pruning.js';
 import type { LogIdentity } from '../store/sqlite/connection/log-identity.js';
-import type { PageRequest } from '../store/sqlite/reading/page.js';
-import type { PruneRequest, RetentionRule } from '../store/sqlite/retention.js';
 import type { LinkEnd } from './link.js';
 
 /** What a shard's thread is started with. */

@@ -13,22 +13,23 @@ import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
+import type { BackupProgress, BackupResult } from '../store/backup.js';
+import type { ResolvedCursor } from '../store/cursor-positions.js';
 import {
   endNew,
   ensureDirectory,
   openManifest,
-  type ResolvedCursor,
   resolveCursor,
 } from '../store/directory/directory.js';
 import { DirectoryLock } from '../store/directory/lock.js';
 import { FORMAT_VERSION, type Manifest, writeManifest } from '../store/directory/manifest.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
 import { shardFile } from '../store/sqlite/connection/schema.js';
 import { openDatabase } from '../store/sqlite/driver/driver.js';
 import { continueHistory } from '../store/sqlite/history.js';
 import { identityOf } from '../store/sqlite/log-state.js';
 import { LogReaders } from '../store/sqlite/reading/readers.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/sqlite/retention.js';
-import { Backup, type BackupProgress, type BackupResult } from '../store/upkeep/backup.js';
+import { Backup } from '../store/upkeep/backup.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';

@@ -3,7 +3,7 @@ import { type Asker, ITSELF } from '../../src/endpoint/asker.js';
 import { parseQuery } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
 import type { MainServices } from '../../src/endpoint/services.js';
-import type { Page } from '../../src/store/sqlite/reading/page.js';
+import type { Page } from '../../src/store/page.js';
 
 /** A log in which nothing is found, however far one looks. */
 function emptyPages() {

@@ -5,8 +5,8 @@ import type * as busOptions from '../../src/endpoint/options.js';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
 import type * as localBus from '../../src/main/local-bus.js';
-import type { Page } from '../../src/store/sqlite/reading/page.js';
-import { decodePage } from '../../src/store/sqlite/reading/page.js';
+import type { Page } from '../../src/store/page.js';
+import { decodePage } from '../../src/store/page.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { until, watch } from '../bus/support/wait.js';
 

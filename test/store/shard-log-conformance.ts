@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventRecordView } from '../../src/record/event-record.js';
+import type { RetentionRule } from '../../src/store/pruning.js';
 import type { ShardLog, TopicSummary } from '../../src/store/shard-log.js';
-import type { RetentionRule } from '../../src/store/sqlite/retention.js';
 import { record, type TestEvent } from './records.js';
 
 /**

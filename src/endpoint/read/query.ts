@@ -6,7 +6,7 @@ import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
 import { PagePosition } from '../../protocol/page-position.js';
 import { hasWildcard } from '../../protocol/topic.js';
 import { shardOf } from '../../protocol/topic-hash.js';
-import { decodePage } from '../../store/sqlite/reading/page.js';
+import { decodePage } from '../../store/page.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { MainServices } from '../services.js';
 import { defined, limitOf, type ParsedQuery } from './parse-query.js';

@@ -12,7 +12,7 @@ import {
   SHARD_CATCH_UP_EVENTS_MAX,
 } from '../../protocol/limits.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
-import { decodePage } from '../../store/sqlite/reading/page.js';
+import { decodePage } from '../../store/page.js';
 import type { ShardProxy } from '../links/shard-proxy.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import type { MainServices } from '../services.js';

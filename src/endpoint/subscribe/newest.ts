@@ -4,7 +4,7 @@
  */
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
-import { decodePage } from '../../store/sqlite/reading/page.js';
+import { decodePage } from '../../store/page.js';
 import type { Asker } from '../asker.js';
 import { shardsOf } from '../read/query.js';
 import type { MainServices } from '../services.js';

@@ -3,6 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { SHARDS_MAX } from '../../protocol/limits.js';
+import type { CursorGap, CursorPositions, ResolvedCursor } from '../cursor-positions.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { makeDirectory, restrictFile, syncNames } from './files.js';
 import {
@@ -14,25 +15,6 @@ import {
   readManifest,
   writeManifest,
 } from './manifest.js';
-
-/** What a directory's manifest is for: opening it, its epochs, and what cursors of earlier epochs mean. */
-export interface CursorPositions {
-  readonly epoch: string;
-  readonly positions: readonly number[];
-}
-
-/** Sequences of one shard that a cursor had been promised and that no longer exist. */
-export interface CursorGap {
-  readonly shard: number;
-  readonly from: number;
-  readonly to: number;
-  readonly reason: 'rolled-back';
-}
-
-export interface ResolvedCursor {
-  readonly positions: number[];
-  readonly gaps: CursorGap[];
-}
 
 /** Earlier epochs kept; a cursor older than that has expired. */
 const EARLIER_EPOCHS_MAX = 256;

@@ -1,4 +1,5 @@
 import type { BusError } from '../../protocol/errors.js';
+import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from '../pruning.js';
 import type { Database, Statement } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
 import { IDS, SPARSE_BLOCK_EVENTS } from './index/id-index.js';
@@ -19,45 +20,6 @@ import {
 } from './tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from './tables/tables.js';
 
-/**
- * Removes the oldest events that a rule says are too old, too many or too large, a bounded number of rows at a time. Each rule
- * counts the events of every topic it matches, in this shard, together. An event goes when any one rule says
- * so, and nothing else ever does.
- */
-export interface RetentionRule {
-  /** Default `*`. */
-  readonly pattern?: string | undefined;
-  /** By recorded time. */
-  readonly maxAgeMs?: number | undefined;
-  readonly maxEvents?: number | undefined;
-  /** Payloads, attributes and what a row takes besides, about: see `ROW_OVERHEAD_BYTES`. */
-  readonly maxBytes?: number | undefined;
-}
-
-/** One removal that somebody asked for; a step of it is bounded, and whoever asked takes one after the other. */
-export interface PruneRequest {
-  readonly pattern: string;
-  /** Recorded before this, ms since 1970. */
-  readonly beforeMs?: number | undefined;
-  /** Removed in any case, oldest first: so many events, and as many as have so many bytes. */
-  readonly excessEvents: number;
-  readonly excessBytes: number;
-  /** Go on behind this sequence; 0 at first. */
-  readonly after: number;
-}
-
-export interface PruneStep {
-  readonly events: number;
-  readonly bytes: number;
-  /** The next step's `after`; absent when there is nothing left to do. */
-  readonly next?: number;
-}
-
-export interface PatternTotals {
-  readonly events: number;
-  readonly bytes: number;
-}
-
 /** Rows looked at in one step, and so the most that it deletes. */
 const ROWS_PER_STEP = 1024;
 
@@ -73,6 +35,11 @@ interface Look {
   readonly damage?: BusError;
 }
 
+/**
+ * Removes the oldest events that a rule says are too old, too many or too large, a bounded number of rows at a time. Each rule
+ * counts the events of every topic it matches, in this shard, together. An event goes when any one rule says
+ * so, and nothing else ever does.
+ */
 export class Retention {
   readonly #database: Database;
   readonly #topics: TopicTable;

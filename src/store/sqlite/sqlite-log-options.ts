@@ -1,5 +1,5 @@
+import type { RetentionRule } from '../pruning.js';
 import type { LogIdentity } from './connection/log-identity.js';
-import type { RetentionRule } from './retention.js';
 
 /** Of the log of one shard in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
 export interface SqliteShardLogOptions {

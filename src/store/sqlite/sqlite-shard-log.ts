@@ -2,6 +2,8 @@ import { BusError } from '../../protocol/errors.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
+import type { Page, PageRequest } from '../page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
 import type {
   ReadRequest,
   RingPosition,
@@ -20,9 +22,9 @@ import { IndexKeeper } from './index/index-keeper.js';
 import { TopicIndexWriter } from './index/topic-index.js';
 import { TopicTable } from './index/topic-table.js';
 import { LogHealth } from './log-health.js';
-import { type Page, PageReader, type PageRequest } from './reading/page.js';
+import { PageReader } from './reading/page-reader.js';
 import { loadState } from './recovery.js';
-import { type PatternTotals, type PruneRequest, type PruneStep, Retention } from './retention.js';
+import { Retention } from './retention.js';
 import { RingPositionTable } from './ring-positions.js';
 import { EventReader } from './rows/event-reader.js';
 import { NameReader } from './rows/names.js';

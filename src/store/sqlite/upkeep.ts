@@ -1,8 +1,9 @@
 import { BusError } from '../../protocol/errors.js';
+import type { PruneRequest, PruneStep } from '../pruning.js';
 import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
 import type { IndexKeeper } from './index/index-keeper.js';
-import type { PruneRequest, PruneStep, Retention } from './retention.js';
+import type { Retention } from './retention.js';
 
 /**
  * The log's housekeeping, outside of batches and a bounded step at a time: index blocks, checkpoints, removals, and room

@@ -9,18 +9,13 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
 import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits.js';
+import type { BackupProgress, BackupResult } from '../backup.js';
 import { ownFile, syncFile } from '../directory/files.js';
 import { writeManifest } from '../directory/manifest.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
 import type { BackupStep } from '../sqlite/driver/driver.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
-import {
-  BACKUP_ABORT,
-  type BackupProgress,
-  type BackupReport,
-  type BackupResult,
-  type BackupThreadData,
-} from './backup.js';
+import { BACKUP_ABORT, type BackupReport, type BackupThreadData } from './backup.js';
 
 /** A flush that takes longer than this has failed. */
 const TOLD_WAIT_MS = 30_000;

@@ -3,34 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { threadFlags } from '../../threads/exec-argv.js';
+import type { BackupProgress, BackupResult } from '../backup.js';
 import { ensureDirectory } from '../directory/directory.js';
 import type { Manifest } from '../directory/manifest.js';
-
-/**
- * Copies the logs of a directory that is in use into a new directory, in a thread of its own: each shard's as it was at
- * one moment, by SQLite's online backup over a read-only connection. Shards and publishers go on meanwhile. The
- * manifest is written last, so an unfinished copy is refused by whoever opens it; it says that it is a backup, and whoever
- * opens it starts a new epoch.
- */
-export interface BackupProgress {
-  readonly shard: number;
-  readonly shards: number;
-  /** Pages of this shard's file, and how many of them are still to be copied. */
-  readonly pages: number;
-  readonly pagesLeft: number;
-}
-
-export interface BackupResult {
-  readonly dir: string;
-  readonly epoch: string;
-  readonly takenAt: string;
-  /** Per shard, the last sequence that is in the copy. */
-  readonly heads: readonly number[];
-  /** Where a subscription goes on that has seen all that is in the copy. */
-  readonly cursor: string;
-  /** Of the files that were written. */
-  readonly bytes: number;
-}
 
 /** What the thread is started with. */
 export interface BackupThreadData {
@@ -54,6 +29,12 @@ export const BACKUP_ABORT = 'abort';
 
 const THREAD_URL = new URL('./backup-thread.js', import.meta.url);
 
+/**
+ * Copies the logs of a directory that is in use into a new directory, in a thread of its own: each shard's as it was at
+ * one moment, by SQLite's online backup over a read-only connection. Shards and publishers go on meanwhile. The
+ * manifest is written last, so an unfinished copy is refused by whoever opens it; it says that it is a backup, and whoever
+ * opens it starts a new epoch.
+ */
 export class Backup {
   readonly result: Promise<BackupResult>;
   readonly #worker: Worker;

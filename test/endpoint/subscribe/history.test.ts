@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { HistoryReader } from '../../../src/endpoint/subscribe/history.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
 import { CREDIT_BYTES, READ_PAGE_BYTES } from '../../../src/protocol/limits.js';
-import type { Page, PageRequest } from '../../../src/store/sqlite/reading/page.js';
+import type { Page, PageRequest } from '../../../src/store/page.js';
 import { record } from '../../store/records.js';
 import { FakeHost } from './subscription-host.js';
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ITSELF } from '../../../src/endpoint/asker.js';
 import { newestPositions } from '../../../src/endpoint/subscribe/newest.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
-import type { Page, PageRequest } from '../../../src/store/sqlite/reading/page.js';
+import type { Page, PageRequest } from '../../../src/store/page.js';
 import { record } from '../../store/records.js';
 
 /** The times at which a shard's events were recorded; the first has sequence 1. */

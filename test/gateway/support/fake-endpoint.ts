@@ -14,7 +14,7 @@ import type { Event, EventInput, PublishAck } from '../../../src/protocol/event.
 import { checkEventInput } from '../../../src/protocol/event-input.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/protocol/filter.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
-import type { BackupResult } from '../../../src/store/upkeep/backup.js';
+import type { BackupResult } from '../../../src/store/backup.js';
 
 /**
  * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the

@@ -1,10 +1,10 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BusError } from '../../../src/protocol/errors.js';
+import type { Page, PageRequest } from '../../../src/store/page.js';
 import { openForReading, PAGE_BYTES } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
-import type { Page, PageRequest } from '../../../src/store/sqlite/reading/page.js';
-import { PageReader } from '../../../src/store/sqlite/reading/page.js';
+import { PageReader } from '../../../src/store/sqlite/reading/page-reader.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import type { TestEvent } from '../records.js';
 import { allTopics, append, duplicateOf } from '../shard-log-conformance.js';

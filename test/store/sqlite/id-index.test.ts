@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { openManifest } from '../../../src/store/directory/directory.js';
+import { decodePage } from '../../../src/store/page.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { idHash } from '../../../src/store/sqlite/index/id-index.js';
-import { decodePage } from '../../../src/store/sqlite/reading/page.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';

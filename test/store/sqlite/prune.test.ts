@@ -1,8 +1,8 @@
 import { cpSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openManifest } from '../../../src/store/directory/directory.js';
+import type { PruneRequest } from '../../../src/store/pruning.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
-import type { PruneRequest } from '../../../src/store/sqlite/retention.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';

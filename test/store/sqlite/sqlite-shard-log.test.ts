@@ -20,7 +20,7 @@ import { writeManifest } from '../../../src/store/directory/manifest.js';
 import { markFile } from '../../../src/store/directory/mark.js';
 import { openForReading, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
-import { PageReader } from '../../../src/store/sqlite/reading/page.js';
+import { PageReader } from '../../../src/store/sqlite/reading/page-reader.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';

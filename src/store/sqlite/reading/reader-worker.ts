@@ -2,9 +2,10 @@ import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { BusError, type ErrorData } from '../../../protocol/errors.js';
 import { SHARDS_MAX } from '../../../protocol/limits.js';
 import { messageOf } from '../../../protocol/thrown.js';
+import type { Page, PageRequest } from '../../page.js';
 import { openForReading, shardFile } from '../connection/schema.js';
 import type { Database } from '../driver/driver.js';
-import { type Page, PageReader, type PageRequest } from './page.js';
+import { PageReader } from './page-reader.js';
 
 /**
  * The task of a reader thread: one look into one shard's log over a read-only connection, which stays open for the next

@@ -3,7 +3,7 @@ import { Piscina } from 'piscina';
 import { BusError } from '../../../protocol/errors.js';
 import { messageOf } from '../../../protocol/thrown.js';
 import { threadFlags } from '../../../threads/exec-argv.js';
-import type { Page, PageRequest } from './page.js';
+import type { Page, PageRequest } from '../../page.js';
 import type { ReaderAnswer, ReaderTask } from './reader-worker.js';
 
 /**

@@ -1,7 +1,5 @@
 import { BusError } from '../../../protocol/errors.js';
-import type { Filter } from '../../../protocol/filter.js';
-import { EventRecordView } from '../../../record/event-record.js';
-import type { StoredRecord } from '../../shard-log.js';
+import { PAGE_PREFIX_BYTES, type Page, type PageRequest } from '../../page.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { storeError } from '../driver/store-errors.js';
 import { BlockIndex } from '../index/block-index.js';
@@ -18,70 +16,13 @@ import { MetaTable, PRUNED_THROUGH } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { PositionAt } from './position-at.js';
 
-/** What a reader asks of one shard's log. */
-export interface PageRequest {
-  /** Left out: every event. */
-  readonly filter?: Filter;
-  /** Only events with this id. */
-  readonly id?: string;
-  /** After this sequence (exclusive). */
-  readonly after: number;
-  /** Up to this sequence (inclusive). Default: the head. */
-  readonly until?: number;
-  /** The log has been told to reach this: one that does not has lost events. */
-  readonly headLeast?: number;
-  /** Recorded at or after, ms since 1970. */
-  readonly sinceMs?: number;
-  /** Recorded before, ms since 1970. */
-  readonly untilMs?: number;
-  readonly limit: number;
-  /** A page ends with the record that reaches this. */
-  readonly limitBytes?: number;
-  /** Newest first. */
-  readonly reverse?: boolean;
-}
-
-/**
- * What one look into a log found. A page may be short, even empty, and not the last one: reading goes on from
- * `next` until `done`.
- */
-export interface Page {
-  /** Per event: sequence and recorded time (float64, little endian), then its record. See `decodePage`. */
-  readonly records: ArrayBuffer;
-  readonly count: number;
-  /** Ask for `after: next` (in reverse: `until: next`) to go on. Everything on this side of it has been looked at. */
-  readonly next: number;
-  /** Nothing is left within the request. */
-  readonly done: boolean;
-  readonly head: number;
-  /** Of what was asked for, events up to this sequence were pruned before they could be read here; 0: none. */
-  readonly prunedThrough: number;
-}
-
 /** A look takes no longer, so that no checkpoint waits for it. */
 const PAGE_TIME_MS = 25;
 const CLOCK_INTERVAL_ROWS = 64;
-const PREFIX_BYTES = 16;
 const BUFFER_BYTES = 64 * 1024;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** Where a block has more of the wanted rows than one in so many, they are read in one sweep. */
 const SWEEP_SHARE = 4;
-
-/** Calls `visit` for each event of a page, in its order. The record object is reused. */
-export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
-  const bytes = Buffer.from(page.records);
-  const view = new EventRecordView();
-  const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
-  let at = 0;
-  while (at < bytes.length) {
-    record.sequence = bytes.readDoubleLE(at);
-    record.recordedAt = bytes.readDoubleLE(at + 8);
-    record.offset = at + PREFIX_BYTES;
-    record.length = view.wrap(bytes, record.offset).length;
-    at = record.offset + record.length;
-    visit(record);
-  }
-}
 
 interface Scan {
   readonly request: PageRequest;
@@ -124,7 +65,7 @@ export class PageReader {
     this.#rows = new RowReader(database);
     const topics = new NameReader(database, 'topics');
     const decoder = new RowDecoder(database, shard, this.#names, (id) => topics.name(id));
-    this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PREFIX_BYTES);
+    this.#records = new RecordBuffer(decoder, BUFFER_BYTES, PAGE_PREFIX_BYTES);
     this.#position = new PositionAt(database, this.#rows.pruned);
     this.#meta = new MetaTable(database);
     this.#index = new BlockIndex(database, this.#rows.pruned);
@@ -305,8 +246,8 @@ export class PageReader {
     } else {
       this.#records.add(row);
       const { bytes, offset } = this.#records;
-      bytes.writeDoubleLE(row[0], offset - PREFIX_BYTES);
-      bytes.writeDoubleLE(row[1], offset - PREFIX_BYTES + 8);
+      bytes.writeDoubleLE(row[0], offset - PAGE_PREFIX_BYTES);
+      bytes.writeDoubleLE(row[1], offset - PAGE_PREFIX_BYTES + 8);
       scan.count++;
     }
     const isOver = ++scan.looked % CLOCK_INTERVAL_ROWS === 0 && performance.now() > scan.deadline;

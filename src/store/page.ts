@@ -1,0 +1,62 @@
+import type { Filter } from '../protocol/filter.js';
+import { EventRecordView } from '../record/event-record.js';
+import type { StoredRecord } from './shard-log.js';
+
+/** What a reader asks of one shard's log. */
+export interface PageRequest {
+  /** Left out: every event. */
+  readonly filter?: Filter;
+  /** Only events with this id. */
+  readonly id?: string;
+  /** After this sequence (exclusive). */
+  readonly after: number;
+  /** Up to this sequence (inclusive). Default: the head. */
+  readonly until?: number;
+  /** The log has been told to reach this: one that does not has lost events. */
+  readonly headLeast?: number;
+  /** Recorded at or after, ms since 1970. */
+  readonly sinceMs?: number;
+  /** Recorded before, ms since 1970. */
+  readonly untilMs?: number;
+  readonly limit: number;
+  /** A page ends with the record that reaches this. */
+  readonly limitBytes?: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+}
+
+/**
+ * What one look into a log found. A page may be short, even empty, and not the last one: reading goes on from
+ * `next` until `done`.
+ */
+export interface Page {
+  /** Per event: sequence and recorded time (float64, little endian), then its record. See `decodePage`. */
+  readonly records: ArrayBuffer;
+  readonly count: number;
+  /** Ask for `after: next` (in reverse: `until: next`) to go on. Everything on this side of it has been looked at. */
+  readonly next: number;
+  /** Nothing is left within the request. */
+  readonly done: boolean;
+  readonly head: number;
+  /** Of what was asked for, events up to this sequence were pruned before they could be read here; 0: none. */
+  readonly prunedThrough: number;
+}
+
+/** Of each event in a page, before its record. */
+export const PAGE_PREFIX_BYTES = 16;
+
+/** Calls `visit` for each event of a page, in its order. The record object is reused. */
+export function decodePage(page: Page, visit: (record: StoredRecord) => void): void {
+  const bytes = Buffer.from(page.records);
+  const view = new EventRecordView();
+  const record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
+  let at = 0;
+  while (at < bytes.length) {
+    record.sequence = bytes.readDoubleLE(at);
+    record.recordedAt = bytes.readDoubleLE(at + 8);
+    record.offset = at + PAGE_PREFIX_BYTES;
+    record.length = view.wrap(bytes, record.offset).length;
+    at = record.offset + record.length;
+    visit(record);
+  }
+}
