@@ -8,9 +8,9 @@ export type {
 } from './client/bus-client.js';
 export type { CoalescedEvent, CoalesceOptions } from './client/coalescer.js';
 export { connect } from './client/connect.js';
-export type { ClientState, StateChange } from './client/link.js';
 export type { ConnectOptions } from './client/options.js';
 export type { ClientPublishOptions } from './client/publisher.js';
+export type { ClientState, StateChange } from './client/reconnector.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';
 export type { SubscriptionHandle as ClientSubscription } from './client/subscription.js';
 export type {

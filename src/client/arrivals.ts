@@ -1,4 +1,4 @@
-import { Deque } from '../collections/deque.js';
+import { Queue } from '../collections/queue.js';
 import type { Supply } from '../handout/pump.js';
 import type { Event } from '../protocol/event.js';
 import { ConsumedPosition } from './consumed-position.js';
@@ -33,7 +33,7 @@ export interface ArrivalListener {
 export class ArrivalQueue<P> implements Supply<Event<P>> {
   readonly position: ConsumedPosition;
   readonly #listener: ArrivalListener;
-  readonly #queue = new Deque<Arrival<P> | Mark>();
+  readonly #queue = new Queue<Arrival<P> | Mark>();
   #current: Arrival<P> | undefined;
   #pending = 0;
   #marks = 0;

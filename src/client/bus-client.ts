@@ -21,12 +21,12 @@ import {
 } from '../protocol/limits.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
-import { type ClientState, Link, type StateChange } from './link.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
 import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
 import { get, query, read } from './query-frames.js';
+import { type ClientState, Reconnector, type StateChange } from './reconnector.js';
 import { Requests } from './requests.js';
 import type { OpenSocket } from './socket.js';
 import {
@@ -51,7 +51,7 @@ export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
 
 export class BusClient implements BusApi {
   readonly url: string;
-  readonly #link: Link;
+  readonly #reconnector: Reconnector;
   readonly #requests: Requests;
   readonly #outbox: Outbox;
   readonly #publisher: ClientPublisher;
@@ -73,25 +73,25 @@ export class BusClient implements BusApi {
     this.url = parsed.url;
     this.#onError = parsed.onError;
     this.#isLazy = parsed.lazy;
-    this.#link = new Link(openSocket, parsed, {
+    this.#reconnector = new Reconnector(openSocket, parsed, {
       onState: (change) => this.#onState(change),
       onConnected: (welcome) => this.#onConnected(welcome),
       onLost: () => this.#onLost(),
       onFrame: (frame, length) => this.#onFrame(frame, length),
       onFailed: (error) => this.#fail(error),
     });
-    this.#requests = new Requests(this.#link, parsed.requestTimeoutMs);
+    this.#requests = new Requests(this.#reconnector, parsed.requestTimeoutMs);
     this.#outbox = new Outbox(parsed, {
-      send: (frame) => this.#link.send(frame),
+      send: (frame) => this.#reconnector.send(frame),
       nextId: () => this.#requests.nextId(),
-      cut: (error) => this.#link.cut(error),
+      cut: (error) => this.#reconnector.cut(error),
     });
     this.#publisher = new ClientPublisher(this.#outbox, parsed, () => this.#limits());
     if (!this.#isLazy) this.connect();
   }
 
   get state(): ClientState {
-    return this.#link.state;
+    return this.#reconnector.state;
   }
 
   /** The last change of the state; the same object until the next. */
@@ -106,7 +106,7 @@ export class BusClient implements BusApi {
 
   /** How often the connection was made again. */
   get reconnects(): number {
-    return this.#link.reconnects;
+    return this.#reconnector.reconnects;
   }
 
   /** Publishes that nobody has acknowledged. */
@@ -128,8 +128,8 @@ export class BusClient implements BusApi {
   connect(): void {
     if (this.state !== 'idle' && this.state !== 'failed') return;
     this.#publisher.refuse(undefined);
-    this.#unwatchPage ??= watchPage(() => this.#link.wake());
-    this.#link.connect();
+    this.#unwatchPage ??= watchPage(() => this.#reconnector.wake());
+    this.#reconnector.connect();
   }
 
   /**
@@ -265,7 +265,7 @@ export class BusClient implements BusApi {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.#unwatchPage?.();
-    this.#link.close();
+    this.#reconnector.close();
     const error = this.#ended();
     this.#publisher.refuse(error);
     this.#outbox.fail(error);
@@ -290,8 +290,8 @@ export class BusClient implements BusApi {
     const subscription = new ClientSubscription<P>(id, filter, options, handler, {
       requests: this.#requests,
       turns: this.#turns,
-      send: (frame) => this.#link.send(frame),
-      cut: (error) => this.#link.cut(error),
+      send: (frame) => this.#reconnector.send(frame),
+      cut: (error) => this.#reconnector.cut(error),
       forget: (one) => this.#subscriptions.delete(one.id),
       report: (error) => this.#onError(error),
       isConnected: () => this.state === 'connected',

@@ -1,4 +1,4 @@
-import { Deque } from '../collections/deque.js';
+import { Queue } from '../collections/queue.js';
 import { Waiters } from '../handout/waiters.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
@@ -34,7 +34,7 @@ export interface OutboxHost {
 }
 
 /** One frame of publishes. */
-export interface Parcel {
+export interface PublishFrame {
   readonly events: readonly OutgoingEvent[];
   /** Behind the events, in the frame's payload. */
   readonly options: string;
@@ -52,7 +52,7 @@ interface Moment {
 }
 
 interface Entry {
-  readonly parcel: Parcel;
+  readonly frame: PublishFrame;
   readonly bytes: number;
   firstSentAt: Moment | undefined;
   /** Sent over more than one connection. */
@@ -67,7 +67,7 @@ export type Abandon = (error: (isSent: boolean) => BusError) => void;
 export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #host: OutboxHost;
-  #waiting = new Deque<Entry>();
+  #waiting = new Queue<Entry>();
   /** Of those that wait. */
   #abandoned = 0;
   readonly #inFlight = new Map<number, Entry>();
@@ -110,11 +110,11 @@ export class Outbox {
   }
 
   /** Takes it, room or not; the function that is returned gives it up. */
-  add(parcel: Parcel): Abandon {
+  add(frame: PublishFrame): Abandon {
     let bytes = 0;
-    for (const event of parcel.events) bytes += event.bytes;
+    for (const event of frame.events) bytes += event.bytes;
     const entry: Entry = {
-      parcel,
+      frame,
       bytes,
       firstSentAt: undefined,
       isRepeated: false,
@@ -122,14 +122,14 @@ export class Outbox {
       isAbandoned: false,
     };
     this.#missedBytes = 0;
-    this.#events += parcel.events.length;
+    this.#events += frame.events.length;
     this.#bytes += bytes;
     this.#waiting.push(entry);
     this.pump();
     return (error) => {
       if (entry.isAbandoned) return;
       entry.isAbandoned = true;
-      parcel.reject(error(entry.firstSentAt !== undefined));
+      frame.reject(error(entry.firstSentAt !== undefined));
       if (!entry.isInFlight) this.#drop(entry);
       this.pump();
     };
@@ -154,12 +154,12 @@ export class Outbox {
       if (failure !== undefined) {
         this.#waiting.shift();
         this.#forget(entry);
-        entry.parcel.reject(failure);
+        entry.frame.reject(failure);
         continue;
       }
       if (!this.#mayFly(entry)) break;
       const id = this.#host.nextId();
-      if (!this.#host.send(frameText(id, entry.parcel))) break;
+      if (!this.#host.send(frameText(id, entry.frame))) break;
       this.#waiting.shift();
       this.#inFlight.set(id, entry);
       entry.isInFlight = true;
@@ -171,34 +171,34 @@ export class Outbox {
   }
 
   /**
-   * Whether the frame answered a publish.
+   * Whether it answers a publish.
    * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where it does not fit what was sent
    */
-  take(frame: ServerFrame): boolean {
-    const id = frame.requestId;
+  take(answer: ServerFrame): boolean {
+    const id = answer.requestId;
     const entry = typeof id === 'number' ? this.#inFlight.get(id) : undefined;
     if (entry === undefined) return false;
-    if (frame.type === 'published') {
-      const { acks, cursor } = frame.payload;
-      checkAcks(entry.parcel, frame.payload);
+    if (answer.type === 'published') {
+      const { acks, cursor } = answer.payload;
+      checkAcks(entry.frame, answer.payload);
       this.#land(id as number, entry);
-      if (!entry.isAbandoned) entry.parcel.resolve(ownAcks(entry, acks, cursor));
-    } else if (frame.type === 'error')
-      this.#refused(id as number, entry, serverError(frame.payload));
-    else throw invalid(`${frame.type} is no answer to a publish`);
+      if (!entry.isAbandoned) entry.frame.resolve(ownAcks(entry, acks, cursor));
+    } else if (answer.type === 'error')
+      this.#refused(id as number, entry, serverError(answer.payload));
+    else throw invalid(`${answer.type} is no answer to a publish`);
     this.pump();
     return true;
   }
 
   /** The connection is lost: what was sent goes back to where it was. */
   lost(): void {
-    const waiting = new Deque<Entry>();
+    const waiting = new Queue<Entry>();
     for (const entry of this.#inFlight.values()) {
       entry.isInFlight = false;
       if (entry.isAbandoned) this.#forget(entry);
-      else if (entry.parcel.isEphemeral) {
+      else if (entry.frame.isEphemeral) {
         this.#forget(entry);
-        entry.parcel.reject(unknown(entry, 'it is ephemeral, and is not sent a second time'));
+        entry.frame.reject(unknown(entry, 'it is ephemeral, and is not sent a second time'));
       } else waiting.push(entry);
     }
     this.#inFlight.clear();
@@ -220,7 +220,7 @@ export class Outbox {
       this.#forget(entry);
       if (entry.isAbandoned) continue;
       const wasSent = entry.firstSentAt !== undefined;
-      entry.parcel.reject(wasSent ? unknown(entry, error.message, error) : error);
+      entry.frame.reject(wasSent ? unknown(entry, error.message, error) : error);
     }
     this.#waiters.wake();
   }
@@ -258,13 +258,13 @@ export class Outbox {
   /** A server that stops cannot say what became of it; the next one can, by the id. */
   #refused(id: number, entry: Entry, error: BusError): void {
     const isStopping = error.code === 'BUS_CLOSED' || error.code === 'PUBLISH_UNKNOWN';
-    if (isStopping && !entry.isAbandoned && !entry.parcel.isEphemeral) {
+    if (isStopping && !entry.isAbandoned && !entry.frame.isEphemeral) {
       this.#host.cut(error);
       return;
     }
     this.#land(id, entry);
     if (entry.isAbandoned) return;
-    entry.parcel.reject(entry.isRepeated ? unknownAfter(error, entry) : error);
+    entry.frame.reject(entry.isRepeated ? unknownAfter(error, entry) : error);
   }
 
   #land(id: number, entry: Entry): void {
@@ -278,14 +278,14 @@ export class Outbox {
     this.#forget(entry);
     this.#abandoned++;
     if (this.#abandoned * 2 <= this.#waiting.length) return;
-    const waiting = new Deque<Entry>();
+    const waiting = new Queue<Entry>();
     for (const other of this.#waiting) if (!other.isAbandoned) waiting.push(other);
     this.#waiting = waiting;
     this.#abandoned = 0;
   }
 
   #forget(entry: Entry): void {
-    this.#events -= entry.parcel.events.length;
+    this.#events -= entry.frame.events.length;
     this.#bytes -= entry.bytes;
   }
 }
@@ -295,14 +295,14 @@ function msSince({ elapsedMs, wallMs }: Moment): number {
   return Math.max(performance.now() - elapsedMs, Date.now() - wallMs);
 }
 
-function frameText(id: number, { events, options, isMany }: Parcel): string {
+function frameText(id: number, { events, options, isMany }: PublishFrame): string {
   const body = isMany
     ? `"events":[${events.map(({ text }) => text).join(',')}]`
     : `"event":${events[0]!.text}`;
   return `{"type":"publish","requestId":${id},"payload":{${body}${options}}}`;
 }
 
-function checkAcks({ events }: Parcel, { acks, cursor }: ServerPayloads['published']): void {
+function checkAcks({ events }: PublishFrame, { acks, cursor }: ServerPayloads['published']): void {
   const fits = (ack: PublishAck, at: number): boolean =>
     ack.id === events[at]!.id && ack.topic === events[at]!.topic;
   if (acks.length !== events.length || !acks.every(fits)) {
@@ -319,7 +319,7 @@ function checkAcks({ events }: Parcel, { acks, cursor }: ServerPayloads['publish
  * sending stored.
  */
 function ownAcks(
-  { parcel, isRepeated }: Entry,
+  { frame, isRepeated }: Entry,
   acks: readonly PublishAck[],
   cursor: string | undefined,
 ): PublishAck[] {
@@ -327,7 +327,7 @@ function ownAcks(
   return acks.map((ack, at) => {
     const { id, topic, shard, sequence, durability, duplicate } = ack;
     if (duplicate) {
-      return isRepeated && parcel.events[at]!.hasOwnId ? { ...ack, duplicate: false } : ack;
+      return isRepeated && frame.events[at]!.hasOwnId ? { ...ack, duplicate: false } : ack;
     }
     if (before === undefined || sequence === undefined) return ack;
     return new StoredAck(id, topic, shard, sequence, durability, before);
@@ -342,15 +342,15 @@ function unknownAfter(error: BusError, entry: Entry): BusError {
 }
 
 function unknown(
-  { parcel }: Entry,
+  { frame }: Entry,
   reason: string,
   cause?: unknown,
   told: Readonly<Record<string, unknown>> = {},
 ): BusError {
-  const ids = parcel.events.map(({ id }) => id);
+  const ids = frame.events.map(({ id }) => id);
   const stored = Array.isArray(told.stored) ? told.stored : [];
   const open = [...ids.keys()].filter((index) => !stored.includes(index));
-  const details = parcel.isMany ? { ...told, ids, unknown: open } : { ...told, ids };
+  const details = frame.isMany ? { ...told, ids, unknown: open } : { ...told, ids };
   const options = cause === undefined ? { details } : { details, cause };
   return new BusError(
     'PUBLISH_UNKNOWN',

@@ -10,7 +10,7 @@ import {
 import { checkPublishOptions, PUBLISH_CHECKS, wholeNumber } from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
 import type { ParsedConnectOptions } from './options.js';
-import type { Abandon, Outbox, Parcel } from './outbox.js';
+import type { Abandon, Outbox, PublishFrame } from './outbox.js';
 import {
   FRAME_ENVELOPE_BYTES,
   type OutgoingEvent,
@@ -121,7 +121,7 @@ export class ClientPublisher {
         clearTimeout(timer);
         unwatch?.();
       };
-      const parcel: Parcel = {
+      const frame: PublishFrame = {
         events,
         options: publishOptionsText(options),
         isEphemeral: persist === false,
@@ -139,7 +139,7 @@ export class ClientPublisher {
         timer = setTimeout(() => abandon((isSent) => late(timeoutMs, isSent)), timeoutMs);
       }
       if (signal !== undefined) unwatch = watchSignal(signal, onAbort);
-      abandon = this.#outbox.add(parcel);
+      abandon = this.#outbox.add(frame);
     });
   }
 }

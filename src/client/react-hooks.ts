@@ -16,7 +16,7 @@ import { HISTORY_EVENTS, HISTORY_EVENTS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 import type { BusClient } from './bus-client.js';
 import type { CoalescedEvent } from './coalescer.js';
-import type { StateChange } from './link.js';
+import type { StateChange } from './reconnector.js';
 import type { ClientSubscribeOptions } from './subscribe-options.js';
 import {
   NOTHING,

@@ -4,8 +4,8 @@ import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { BusClient } from './bus-client.js';
-import type { StateChange } from './link.js';
 import { isPageHidden, watchVisibility } from './page-hints.js';
+import type { StateChange } from './reconnector.js';
 import type { ClientSubscribeOptions } from './subscribe-options.js';
 import type { SubscriptionHandle } from './subscription.js';
 

@@ -1,6 +1,6 @@
 import { captureHandlerContext } from '#async-context';
 import type { Drained } from '../async-context/drain-in-handler.js';
-import { Deque } from '../collections/deque.js';
+import { Queue } from '../collections/queue.js';
 import { errorOf } from '../protocol/thrown.js';
 import type { Dispatched, Turns } from './dispatcher.js';
 import { Waiters } from './waiters.js';
@@ -39,7 +39,7 @@ export class Pump<T> implements Dispatched {
   readonly #onHandlerFailed: (error: Error) => void;
   /** The handler is the subscriber's, and runs in its async context. */
   readonly #run = captureHandlerContext(this);
-  readonly #readers = new Deque<Reader<T>>();
+  readonly #readers = new Queue<Reader<T>>();
   readonly #waiters = new Waiters();
   #isInHand = false;
   #isHandling = false;

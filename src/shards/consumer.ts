@@ -12,7 +12,7 @@
  *
  * In REPLAYING the endpoint reads history by itself, through the reader threads.
  */
-import { Deque } from '../collections/deque.js';
+import { Queue } from '../collections/queue.js';
 import {
   STATE_DROPPED,
   STATE_ENDED,
@@ -118,7 +118,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   dropped = 0;
   creditEvents: number;
   creditBytes: number;
-  readonly #queue: Deque<QueuedEvent> | ConflatedQueue;
+  readonly #queue: Queue<QueuedEvent> | ConflatedQueue;
   #queueBytes = 0;
   #droppedUntold = 0;
 
@@ -134,7 +134,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
     this.creditBytes = command.creditBytes;
     this.filter = command.filter;
     this.predicate = compilePredicate(command.filter);
-    this.#queue = command.overflow === 'conflate' ? new ConflatedQueue() : new Deque<QueuedEvent>();
+    this.#queue = command.overflow === 'conflate' ? new ConflatedQueue() : new Queue<QueuedEvent>();
   }
 
   get hasCredit(): boolean {

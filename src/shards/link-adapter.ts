@@ -6,7 +6,7 @@
  * and the durable watermark stands still, so that the endpoint never believes a subscription further than it is.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { Deque } from '../collections/deque.js';
+import { Queue } from '../collections/queue.js';
 import { CONTROL_CHANNEL, DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
 import {
   ACK_COUNT,
@@ -73,8 +73,8 @@ export class LinkAdapter implements ConsumerLink {
   readonly #deliveries: RecordSender;
   readonly #doorbell: Doorbell;
   readonly #port: MessagePort;
-  readonly #acks = new Deque<AckRun>();
-  readonly #outbox = new Deque<Message>();
+  readonly #acks = new Queue<AckRun>();
+  readonly #outbox = new Queue<Message>();
   readonly #onDropped: (consumer: Consumer) => void;
   #written = false;
   #isReleaseDue = false;

@@ -4,7 +4,7 @@
  * thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 import { CONTROL_CHANNEL } from '../../link/link.js';
 import {
   CONTROL_BODY,
@@ -35,7 +35,7 @@ export class CommandsProxy {
   readonly #wakeShard: () => void;
   readonly #requests = new Map<number, Request>();
   /** Requests that found no room. */
-  readonly #unsent = new Deque<number>();
+  readonly #unsent = new Queue<number>();
   /** Subscriptions whose credit found no room. */
   readonly #unpaid = new Set<number>();
   #generation: number;

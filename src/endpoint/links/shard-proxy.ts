@@ -3,7 +3,7 @@
  * answered. `DeliveryReader` is the receiving side. One per shard in every endpoint, used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 import { type LinkEnd, PUBLISH_CHANNEL } from '../../link/link.js';
 import {
   ACK_COUNT,
@@ -46,7 +46,7 @@ export class ShardProxy {
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
   readonly #commands: CommandsProxy;
-  readonly #pending = new Deque<PendingPublish>();
+  readonly #pending = new Queue<PendingPublish>();
   #generation = 0;
   /** The shard was asked to say when it has released something. */
   #awaitsPublishRoom = false;

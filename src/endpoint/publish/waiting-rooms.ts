@@ -2,7 +2,7 @@
  * Publishes that wait for room in their shard's ring: a bounded number, in order, each for a limited time. Used by the
  * endpoint's thread alone.
  */
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 import { Waiters } from '../../handout/waiters.js';
 import { BusError } from '../../protocol/errors.js';
 import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits.js';
@@ -23,7 +23,7 @@ export interface Waiter {
 }
 
 class WaitingRoom {
-  readonly waiters = new Deque<Waiter>();
+  readonly waiters = new Queue<Waiter>();
   bytes = 0;
 
   isFull(length: number): boolean {

@@ -2,7 +2,7 @@
  * What a subscription has received and not consumed, of all shards in one queue, and what its events hold of their
  * shards' credit. One event at a time is handed out; it counts as pending until it is settled.
  */
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 import type { Supply } from '../../handout/pump.js';
 import type { Event } from '../../protocol/event.js';
 import type { Asker } from '../asker.js';
@@ -13,9 +13,9 @@ export class EventQueue<P> implements Supply<Event<P>> {
   readonly #window: number;
   readonly #asker: Asker;
   readonly #onCreditDue: (part: ShardPart) => void;
-  readonly #events = new Deque<Event<P>>();
+  readonly #events = new Queue<Event<P>>();
   /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
-  readonly #sizes = new Deque<number>();
+  readonly #sizes = new Queue<number>();
   /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
   #current: Event<P> | undefined;
   #currentSize = 0;

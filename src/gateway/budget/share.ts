@@ -1,4 +1,4 @@
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 
 /**
  * A share of something that there is only so much of, bytes that are held or queries that run: the gateway has all of it,
@@ -29,7 +29,7 @@ export class Share {
   #isFull = false;
   #isDisposed = false;
   #children = 0;
-  readonly #waiting = new Deque<Waiting>();
+  readonly #waiting = new Queue<Waiting>();
   /** Those below that somebody waits in, and of these the ones that have room; the next one first. */
   readonly #busy = new Set<Share>();
   readonly #ready = new Set<Share>();

@@ -1,4 +1,4 @@
-import { Deque } from '../../collections/deque.js';
+import { Queue } from '../../collections/queue.js';
 import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { EventHandler, Gap, SubscribeOptions, Subscription } from '../../protocol/bus-api.js';
@@ -57,7 +57,7 @@ export class Feed implements Flushable {
   #windowEvents = Number.POSITIVE_INFINITY;
   #windowBytes = Number.POSITIVE_INFINITY;
   /** The bytes of each event that was sent and that the client has not consumed; only with a window. */
-  readonly #unconsumed = new Deque<number>();
+  readonly #unconsumed = new Queue<number>();
   #unconsumedBytes = 0;
   #windowRoom: Promise<void> | undefined;
   #openWindow: () => void = () => {};

@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest';
-import type { StateChange } from '../../../src/client/link.js';
+import type { StateChange } from '../../../src/client/reconnector.js';
 import type * as millraceClient from '../../../src/client.js';
 import type { BusClient, ConnectOptions } from '../../../src/client.js';
 import type { BusError } from '../../../src/protocol/errors.js';

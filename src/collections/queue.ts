@@ -1,10 +1,10 @@
 /**
- * A double-ended queue on a circular array that doubles when full and shrinks when mostly empty.
+ * A first-in, first-out queue on a circular array that doubles when full and shrinks when mostly empty.
  * Single-threaded. All operations are O(1), amortised.
  */
 const CAPACITY_MIN = 16;
 
-export class Deque<T> {
+export class Queue<T> {
   #items: (T | undefined)[] = new Array(CAPACITY_MIN);
   #mask = CAPACITY_MIN - 1;
   #first = 0;

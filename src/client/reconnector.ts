@@ -29,7 +29,7 @@ export interface StateChange {
   readonly retryInMs?: number;
 }
 
-export interface LinkListener {
+export interface ReconnectorListener {
   onState(change: StateChange): void;
   onConnected(welcome: Welcome): void;
   /** The connection that `onConnected` told of is over. */
@@ -39,10 +39,10 @@ export interface LinkListener {
   onFailed(error: BusError): void;
 }
 
-export class Link {
+export class Reconnector {
   readonly #openSocket: OpenSocket;
   readonly #options: ParsedConnectOptions;
-  readonly #listener: LinkListener;
+  readonly #listener: ReconnectorListener;
   #state: ClientState = 'idle';
   #connection: Connection | undefined;
   /** Tries in a row that did not lead to a connection that held. */
@@ -51,7 +51,11 @@ export class Link {
   #reconnects = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(openSocket: OpenSocket, options: ParsedConnectOptions, listener: LinkListener) {
+  constructor(
+    openSocket: OpenSocket,
+    options: ParsedConnectOptions,
+    listener: ReconnectorListener,
+  ) {
     this.#openSocket = openSocket;
     this.#options = options;
     this.#listener = listener;
