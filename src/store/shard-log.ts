@@ -1,9 +1,6 @@
 /**
- * The log of one shard, as the shard sees it. SQLite is the embedded form; brokers (NATS JetStream, Redis Streams)
- * come behind the same interface and pass the same conformance suite.
- *
- * One thread owns a log. A log that stores over a network answers `commit` with a promise, and the
- * shard then lives on an event loop; the SQLite form never does.
+ * The log of one shard, as the shard sees it. SQLite implements it, in a file and in memory. One thread owns a log and is
+ * the only one that appends to it: sequences are known as soon as an event is appended, and the shard delivers what it appended.
  */
 
 /** How far an endpoint's publish ring has been consumed; stored in the transaction that stores its events. */
