@@ -53,6 +53,7 @@ import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/sha
 import type { EndpointListener, MainServices } from './services.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
+import type { BusSubscription } from './subscribe/subscription.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
 import { SystemErrors } from './system-events.js';
 import { activeTracing, tracedHandler } from './tracing.js';
@@ -204,7 +205,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     handler: EventHandler<P> | undefined,
     given: SubscribeOptions | undefined,
     asker: Asker,
-  ): Subscription<P> {
+  ): BusSubscription<P> {
     this.assertOpen();
     const options = parseSubscribeOptions(given);
     const parsed = parseFilter(filter);

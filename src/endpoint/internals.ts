@@ -22,6 +22,11 @@ export interface DedupeReach {
   readonly reachMs: number;
 }
 
+export interface PositionedSubscription extends Subscription {
+  /** What its cursor says, before it is encoded: a position in each shard's log. */
+  readonly positions: readonly number[];
+}
+
 export interface EndpointInternals {
   /**
    * Publishes an event of the bus's own, on a topic under `$sys.`, if the bus has system events on. Never throws: one
@@ -46,7 +51,7 @@ export interface EndpointInternals {
     filter: FilterInput,
     handler: EventHandler,
     options: SubscribeOptions,
-  ): Subscription;
+  ): PositionedSubscription;
   read(asker: Asker, query: Query): AsyncIterable<Event>;
   /** All events that have the id, the newest first. */
   find(

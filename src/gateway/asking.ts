@@ -9,11 +9,18 @@ import type {
   SubscribeOptions,
   Subscription,
 } from '../protocol/bus-api.js';
+import { decodeCursor } from '../protocol/cursor.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
 import { assertPattern, hasWildcard } from '../protocol/topic.js';
 
-/** What a client asks of the bus, asked for it alone. An endpoint of the user's own making knows of no askers. */
+/** Asks of the bus, on behalf of one client. An endpoint of the user's own making knows of no askers. */
+
+/** A subscription, and where it stands in each shard's log. */
+export interface Subscribed {
+  readonly subscription: Subscription;
+  positions(): readonly number[];
+}
 
 export function subscribeFor(
   endpoint: BusEndpoint,
@@ -21,11 +28,14 @@ export function subscribeFor(
   filter: FilterData,
   handler: EventHandler,
   options: SubscribeOptions,
-): Subscription {
+): Subscribed {
   const internals = internalsOf(endpoint);
-  return internals === undefined
-    ? endpoint.subscribe(filter, handler, options)
-    : internals.subscribe(asker, filter, handler, options);
+  if (internals === undefined) {
+    const subscription = endpoint.subscribe(filter, handler, options);
+    return { subscription, positions: () => decodeCursor(subscription.cursor).positions };
+  }
+  const subscription = internals.subscribe(asker, filter, handler, options);
+  return { subscription, positions: () => subscription.positions };
 }
 
 /**

@@ -132,6 +132,8 @@ export const REQUEST_ID_LENGTH_MAX = 128;
 export const SUBSCRIPTION_NAME_LENGTH_MAX = 255;
 /** Levels of a frame around an event's payload: frame, payload, events, event. */
 export const FRAME_ENVELOPE_DEPTH = 4;
+/** Cursors that a gateway keeps as text: the places of one turn. */
+export const CURSOR_TEXTS_MAX = 1024;
 /** The gateway keeps the JSON text of this many events for its other connections, if not over this long. */
 export const EVENT_TEXTS_MAX = 4096;
 export const EVENT_TEXT_LENGTH_MAX = 16 * KIB;

@@ -88,7 +88,12 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   get cursor(): string {
-    return this.#host.cursor(this.parts.map((part) => this.#position(part)));
+    return this.#host.cursor(this.positions);
+  }
+
+  /** In each shard's log; the cursor says the same as a text. */
+  get positions(): readonly number[] {
+    return this.parts.map((part) => this.#position(part));
   }
 
   get pending(): number {

@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Budgets } from '../budget/budgets.js';
+import type { CongestionLimits } from '../congestion.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { ReadinessCheck } from '../readiness.js';
 import type { SignIns } from '../sign-ins.js';
 import type { TurnQueue } from '../turn-queue.js';
 import type { BodyBudget } from './body.js';
-import type { HttpOutboundLimits } from './http-outbound.js';
 
 /** What the HTTP doors need of the gateway that they belong to. */
 export interface HttpContext {
@@ -19,7 +19,7 @@ export interface HttpContext {
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
   readonly bodies: BodyBudget;
-  readonly settings: HttpOutboundLimits & {
+  readonly settings: CongestionLimits & {
     readonly heartbeatMs: number;
     /** Stands before every path; `''`, or `/bus`. */
     readonly basePath: string;

@@ -1,45 +1,50 @@
 import type { ServerResponse } from 'node:http';
-import { type DrainLimits, DrainWatch } from '../drain-watch.js';
+import { Congestion, type CongestionLimits, type OutboundAccount } from '../congestion.js';
 import type { TurnQueue, TurnTask } from '../turn-queue.js';
 
 /**
- * A streamed answer. What is written within one turn of the event loop leaves in one write. More than
- * `maxOutboundBytes` waiting is congestion: whoever produces then waits for `relieved()`. A congested client that
- * takes too little over `stallMs` is cut.
+ * A streamed answer. What is written within one turn of the event loop leaves in one write. A client that stalls is cut.
  */
-export interface HttpOutboundLimits extends DrainLimits {
-  readonly maxOutboundBytes: number;
+export interface HttpOutboundSource {
+  readonly turns: TurnQueue;
+  readonly settings: CongestionLimits;
 }
 
 export class HttpOutbound implements TurnTask {
   isQueued = false;
   readonly #response: ServerResponse;
   readonly #turns: TurnQueue;
-  readonly #limits: HttpOutboundLimits;
-  readonly #onStalled: () => void;
+  readonly #congestion: Congestion;
   #texts: string[] = [];
   #textBytes = 0;
   #isEnded = false;
-  #isCongested = false;
-  readonly #drain: DrainWatch;
-  /** What waited in the response when it was looked at last. */
-  #lastWaiting = 0;
-  #relief: Promise<void> | undefined;
-  #relieve: () => void = () => {};
 
-  /** `onStalled` is told before the client is cut. */
+  /** `account`: of the request's principal. `onStalled` is called before the client is cut. */
   constructor(
     response: ServerResponse,
-    turns: TurnQueue,
-    limits: HttpOutboundLimits,
+    account: OutboundAccount,
+    { turns, settings }: HttpOutboundSource,
     onStalled: () => void,
   ) {
     this.#response = response;
     this.#turns = turns;
-    this.#limits = limits;
-    this.#onStalled = onStalled;
-    this.#drain = new DrainWatch(limits, () => this.#stall());
-    response.once('close', () => this.#endCongestion());
+    // An answer that has ended still has to be taken.
+    const transport = {
+      get isOpen() {
+        return !response.destroyed;
+      },
+      get bufferedBytes() {
+        return response.writableLength;
+      },
+    };
+    this.#congestion = new Congestion(transport, settings, {
+      onStalled: () => {
+        onStalled();
+        response.destroy();
+      },
+    });
+    this.#congestion.account = account;
+    response.once('close', () => this.#congestion.end());
   }
 
   get isOpen(): boolean {
@@ -47,7 +52,7 @@ export class HttpOutbound implements TurnTask {
   }
 
   get isCongested(): boolean {
-    return this.#isCongested;
+    return this.#congestion.isCongested;
   }
 
   /** `bytes` is the text's length in UTF-8. */
@@ -56,9 +61,7 @@ export class HttpOutbound implements TurnTask {
     this.#texts.push(text);
     this.#textBytes += bytes;
     this.#turns.add(this);
-    if (this.#isCongested || this.#waitingBytes() <= this.#limits.maxOutboundBytes) return;
-    this.#isCongested = true;
-    this.#drain.begin();
+    this.#congestion.keep(bytes);
   }
 
   /** Ends the answer behind what was written. */
@@ -72,45 +75,20 @@ export class HttpOutbound implements TurnTask {
 
   /** Resolves when there is room again, or the client is gone; at once if there is room now. */
   relieved(): Promise<void> {
-    if (!this.#isCongested) return Promise.resolve();
-    this.#relief ??= new Promise((resolve) => {
-      this.#relieve = resolve;
-    });
-    return this.#relief;
+    return this.#congestion.relieved();
   }
 
   runAtEndOfTurn(): void {
     const texts = this.#texts;
     if (texts.length === 0) return;
+    const bytes = this.#textBytes;
     this.#texts = [];
     this.#textBytes = 0;
     if (!this.isOpen) return;
     this.#response.write(texts.join(''), this.#onWritten);
-    this.#lastWaiting = this.#response.writableLength;
+    this.#congestion.keep(-bytes);
+    this.#congestion.check();
   }
 
-  readonly #onWritten = (): void => {
-    const before = this.#lastWaiting;
-    this.#lastWaiting = this.#response.writableLength;
-    if (!this.#isCongested || this.#response.destroyed) return;
-    this.#drain.took(Math.max(0, before - this.#lastWaiting));
-    if (this.#waitingBytes() <= this.#limits.maxOutboundBytes / 2) this.#endCongestion();
-  };
-
-  #waitingBytes(): number {
-    return this.#response.writableLength + this.#textBytes;
-  }
-
-  #stall(): void {
-    this.#onStalled();
-    this.#response.destroy();
-  }
-
-  #endCongestion(): void {
-    this.#isCongested = false;
-    this.#drain.end();
-    this.#relief = undefined;
-    this.#relieve();
-    this.#relieve = () => {};
-  }
+  readonly #onWritten = (): void => this.#congestion.left();
 }

@@ -26,7 +26,7 @@ export async function sendList(
   const isHead = request.method === 'HEAD';
   const canTrail = !isHead && request.httpVersion !== '1.0';
   const isLines = type === NDJSON_TYPE;
-  const outbound = new HttpOutbound(response, turns, settings, () => {
+  const outbound = new HttpOutbound(response, exchange.budget, { turns, settings }, () => {
     log('warn', 'request cut: its answer is not read', { code: 'SLOW_CONSUMER' });
   });
   let held: string[] = [];

@@ -212,7 +212,7 @@ class AckStream {
     const { response } = exchange;
     this.#exchange = exchange;
     this.#type = type;
-    this.#outbound = new HttpOutbound(response, turns, settings, () => {
+    this.#outbound = new HttpOutbound(response, exchange.budget, { turns, settings }, () => {
       log('warn', 'request cut: its acks are not read', { code: 'SLOW_CONSUMER' });
     });
     this.#gone = new Promise((resolve) => response.once('close', resolve));

@@ -1,19 +1,28 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
 import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
+import { CursorTexts } from '../cursor-texts.js';
 import type { OpenDoor } from '../door.js';
 import { assertMayRead } from '../permissions.js';
 import { cloudEventText } from './cloud-events.js';
 import { EventStream, type TextOf } from './event-stream.js';
-import { refuseForNow } from './event-stream-frames.js';
-import { type Exchange, headerOf } from './exchange.js';
+import { type Exchange, headerOf, NDJSON_TYPE } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, filterOf } from './filter-parameters.js';
 import type { HttpContext } from './http-context.js';
+import { isForNow } from './http-status.js';
 import { negotiate } from './media-types.js';
 import { invalid, type Parameters } from './parameters.js';
+import {
+  EVENT_STREAM_TYPE,
+  eventStreamFormat,
+  linesFormat,
+  refuseForNow,
+  type StreamFormat,
+} from './stream-formats.js';
 
 const KNOWN = [
   'topic',
@@ -27,7 +36,7 @@ const KNOWN = [
   'format',
 ];
 
-/** Subscriptions as Server-Sent Events. */
+/** Subscriptions as answers that go on: Server-Sent Events, or lines of JSON. */
 export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
   const streams = new Streams(context);
   return {
@@ -36,8 +45,12 @@ export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
         method: 'GET',
         path: '/v1/events/stream',
         handle: (exchange) => streams.open(exchange),
-        refuse: refuseForNow,
-        listing: { about: 'Server-Sent Events, as they happen', query: 'topic=*', isLink: true },
+        refuse,
+        listing: {
+          about: 'as they happen: Server-Sent Events, NDJSON',
+          query: 'topic=*',
+          isLink: true,
+        },
       },
     ],
     close: () => streams.close(),
@@ -48,11 +61,13 @@ export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
 /** Opens the streams, keeps them alive, and ends them when their time has come. */
 class Streams {
   readonly #context: HttpContext;
+  readonly #cursors: CursorTexts;
   readonly #streams = new Set<EventStream>();
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor(context: HttpContext) {
     this.#context = context;
+    this.#cursors = new CursorTexts(context.endpoint.epoch);
     const heartbeatMs = Math.min(context.settings.heartbeatMs, SSE_HEARTBEAT_MS);
     this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
     this.#heartbeat.unref();
@@ -64,15 +79,16 @@ class Streams {
   async open(exchange: Exchange): Promise<void> {
     const { request, response, parameters, principal, address, budget, rates } = exchange;
     const context = this.#context;
-    negotiate(headerOf(request, 'accept'), ['text/event-stream']);
+    const format = formatFor(request);
     parameters.assertKnown(KNOWN);
     const filter = filterOf(parameters);
     const options = optionsOf(exchange);
-    const isCloudEvents = formatOf(parameters) === 'cloudevents';
+    const isCloudEvents = eventFormOf(parameters) === 'cloudevents';
     assertMayRead(principal, filter);
     rates.subscribe();
     if (request.method === 'HEAD') {
-      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).end();
+      format.begin(response);
+      response.end();
       return;
     }
     // Gone while its token was judged: nothing would ever tell its end.
@@ -83,13 +99,14 @@ class Streams {
       : (event) => texts.of(event).text;
     budget.subscribe(filter.topics.length);
     const place = context.enter(address);
-    const stream = new EventStream(response, principal, textOf, context);
+    const source = { ...context, cursors: this.#cursors };
+    const stream = new EventStream(exchange, format, textOf, source);
     this.#streams.add(stream);
     void stream.ended.then(() => {
       place.leave();
       this.#streams.delete(stream);
     });
-    await stream.open(context.endpoint, filter, options, budget.asker(context.endpoint.shards));
+    await stream.open(context.endpoint, { filter, options }, budget.asker(context.endpoint.shards));
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
     void stream.ended.then(unwatch);
     // What happened meanwhile told no stream.
@@ -113,6 +130,18 @@ class Streams {
   #beat(): void {
     for (const stream of this.#streams) stream.beat();
   }
+}
+
+/** @throws Refusal 406 */
+function formatFor(request: IncomingMessage): StreamFormat {
+  const type = negotiate(headerOf(request, 'accept'), [EVENT_STREAM_TYPE, NDJSON_TYPE]);
+  return type === NDJSON_TYPE ? linesFormat : eventStreamFormat;
+}
+
+/** A client of lines reads the status, and needs no stream to be told. */
+function refuse(response: ServerResponse, error: unknown): boolean {
+  if (!isForNow(error) || formatFor(response.req) === linesFormat) return false;
+  return refuseForNow(response, error);
 }
 
 /** @throws BusError `QUERY_INVALID` */
@@ -157,7 +186,7 @@ function checkedCursor(text: string): string {
   throw new BusError('CURSOR_INVALID', `${quote(text)} is not a cursor`);
 }
 
-function formatOf(parameters: Parameters): 'json' | 'cloudevents' {
+function eventFormOf(parameters: Parameters): 'json' | 'cloudevents' {
   return oneOf('format', parameters.one('format') ?? 'json', ['json', 'cloudevents']);
 }
 

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
-import type { Query } from '../../protocol/bus-api.js';
+import type { Query, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { type FilterData, patternList } from '../../protocol/filter.js';
@@ -12,6 +12,7 @@ import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire
 import { findFor, readFor } from '../asking.js';
 import type { Audit } from '../audit.js';
 import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
+import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
 import {
   assertMayAdminister,
@@ -20,8 +21,9 @@ import {
   patternCount,
   permittedEvents,
 } from '../permissions.js';
+import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
 import { topicList } from '../topic-list.js';
-import { Feed } from './feed.js';
+import { FeedFrames } from './feed-frames.js';
 import { frameText, resultText } from './frames.js';
 import { sendList } from './list-frames.js';
 import type { Outbound } from './outbound.js';
@@ -36,6 +38,7 @@ export interface RequestContext {
   readonly endpoint: BusEndpoint;
   readonly texts: TextsByPrincipal;
   readonly frames: SharedFrames;
+  readonly cursors: CursorTexts;
   readonly rates: RateLimiter;
   readonly budgets: Budgets;
   readonly audit: Audit;
@@ -54,7 +57,8 @@ export interface Asking {
 
 /** A subscription, and what of the connection's budget it has. */
 interface PlacedFeed {
-  readonly feed: Feed;
+  readonly feed: SubscriptionFeed;
+  readonly encoder: FeedFrames;
   readonly place: PlacedSubscription;
   /** Judged anew when the connection shows another token. */
   filter: FilterData;
@@ -100,10 +104,10 @@ export class RequestAnswerer {
     this.#principal = principal;
     this.#texts = texts.of(principal);
     this.#rates = rates.connection(principal, this.#address, this.#rates);
-    for (const { feed, filter } of [...this.#feeds.values()]) {
+    for (const { feed, encoder, filter } of [...this.#feeds.values()]) {
       try {
         assertMayRead(principal, filter);
-        feed.show(this.#texts);
+        encoder.show(this.#texts);
       } catch (error) {
         feed.expel(error).catch(() => {});
       }
@@ -179,20 +183,36 @@ export class RequestAnswerer {
       place.leave();
       throw error;
     }
-    const sources = { texts: this.#texts, frames: this.#frames };
-    const feed = new Feed(name, this.#outbound, sources, (ended) => this.#forget(ended));
-    this.#feeds.set(name, { feed, place, filter });
+    const placed = this.#feedOf(name, filter, place);
+    const { feed } = placed;
+    this.#feeds.set(name, placed);
     try {
-      await feed.open(this.#endpoint, payload, this.#budget.asker(this.#endpoint.shards));
+      const asker = this.#budget.asker(this.#endpoint.shards);
+      await feed.open(this.#endpoint, feedRequestOf(payload), asker);
       // The token may have been renewed meanwhile.
       assertMayRead(this.#principal, filter);
     } catch (error) {
-      this.#forget(feed);
+      this.#forget(name, feed);
       await feed.close().catch(() => {});
       throw error;
     }
-    this.#sendSubscribed(feed, requestId);
+    this.#sendSubscribed(name, feed, requestId);
     feed.announce();
+  }
+
+  #feedOf(name: string, filter: FilterData, place: PlacedSubscription): PlacedFeed {
+    const sources = { texts: this.#texts, frames: this.#frames };
+    let encoder!: FeedFrames;
+    const feed = new SubscriptionFeed(
+      this.#outbound,
+      this.#context.cursors,
+      (feedPlace) => {
+        encoder = new FeedFrames(name, this.#outbound, sources, feedPlace);
+        return encoder;
+      },
+      () => this.#forget(name, feed),
+    );
+    return { feed, encoder, place, filter };
   }
 
   #checkName(name: string): void {
@@ -209,7 +229,7 @@ export class RequestAnswerer {
     assertMayRead(this.#principal, filter);
     this.#rates.subscribe();
     place.update(patternCount(filter));
-    await feed.update(payload);
+    await feed.update(filter);
     placed.filter = filter;
     try {
       // The token may have been renewed meanwhile.
@@ -218,13 +238,13 @@ export class RequestAnswerer {
       await feed.expel(error);
       throw error;
     }
-    this.#sendSubscribed(feed, requestId);
+    this.#sendSubscribed(payload.subscription, feed, requestId);
   }
 
   async #unsubscribe({ payload, requestId }: FrameOf<'unsubscribe'>): Promise<void> {
     const { subscription } = payload;
     const { feed } = this.#placed(subscription);
-    this.#forget(feed);
+    this.#forget(subscription, feed);
     await feed.close();
     this.#outbound.send(frameText('unsubscribed', { subscription }, requestId));
   }
@@ -236,15 +256,18 @@ export class RequestAnswerer {
     throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { subscription: quote(name) } });
   }
 
-  #forget(feed: Feed): void {
-    const placed = this.#feeds.get(feed.name);
+  #forget(name: string, feed: SubscriptionFeed): void {
+    const placed = this.#feeds.get(name);
     if (placed?.feed !== feed) return;
-    this.#feeds.delete(feed.name);
+    this.#feeds.delete(name);
     placed.place.leave();
   }
 
-  #sendSubscribed(feed: Feed, requestId: RequestId | undefined): void {
-    const { name: subscription, cursor } = feed;
+  #sendSubscribed(
+    subscription: string,
+    { cursor }: SubscriptionFeed,
+    requestId: RequestId | undefined,
+  ): void {
     const payload = { subscription, cursor, epoch: this.#endpoint.epoch };
     this.#outbound.send(frameText('subscribed', payload, requestId));
   }
@@ -328,6 +351,15 @@ export class RequestAnswerer {
     );
     this.#outbound.send(frameText('result', { pruned }, requestId));
   }
+}
+
+function feedRequestOf(payload: RequestPayload<'subscribe'>): FeedRequest {
+  const { subscription: name, filter, from, overflow, maxBuffer, window } = payload;
+  const options: SubscribeOptions = { name };
+  if (from !== undefined) options.from = from;
+  if (overflow !== undefined) options.overflow = overflow;
+  if (maxBuffer !== undefined) options.maxBuffer = maxBuffer;
+  return { filter, options, window };
 }
 
 function publishOptions(payload: RequestPayload<'publish'>): PublishOptions | undefined {

@@ -3,6 +3,7 @@ import { internalsOf } from '../../endpoint/internals.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../../endpoint/system-events.js';
 import { GATEWAY_GOODBYE_MS } from '../../protocol/limits.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../../protocol/wire.js';
+import { CursorTexts } from '../cursor-texts.js';
 import type { DoorContext, OpenDoor, UpgradedClient } from '../door.js';
 import { type Exchange, sendError } from '../http/exchange.js';
 import { Refusal } from '../refusal.js';
@@ -49,7 +50,8 @@ class Connections {
   constructor(context: DoorContext) {
     const frames = new SharedFrames();
     context.turns.onEnd(() => frames.forget());
-    this.#context = { ...context, frames };
+    const cursors = new CursorTexts(context.endpoint.epoch);
+    this.#context = { ...context, frames, cursors };
     context.signIns.onRevoked((principal) => this.#revoke(principal));
     this.#heartbeat = setInterval(() => {
       for (const connection of this.#open) connection.beat();

@@ -252,6 +252,29 @@ describe('GET /v1/events/stream', () => {
     expect(await response.json()).toMatchObject({ code });
   });
 
+  it('carries lines of JSON on demand, with the names and cursors of the events', async () => {
+    const { url, endpoint, app } = await openHttp();
+    await endpoint.publish({ topic: 'a', ...NOTE });
+    const accept = 'application/x-ndjson';
+    const path = `${url}/v1/events/stream?topic=*&from=earliest`;
+    const response = await fetch(path, { headers: { accept } });
+    expect(response.headers.get('content-type')).toBe(accept);
+    const closed = app.close();
+    const lines = (await response.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const names = lines.map(({ event }) => event);
+    expect([names[0], names[1], names.at(-1)]).toEqual(['open', 'message', 'ended']);
+    const message = lines.find(({ event }) => event === 'message');
+    expect(decodeCursor(message.cursor).positions).toEqual([1]);
+    expect(message.data).toMatchObject({ topic: 'a', sequence: 1, payload: 'x' });
+    const late = await fetch(path, { headers: { accept } });
+    expect(late.status).toBe(503);
+    expect(await late.json()).toMatchObject({ code: 'BUS_CLOSED' });
+    await closed;
+  });
+
   it('carries CloudEvents on demand', async () => {
     const { url, endpoint } = await openHttp();
     const client = await SseClient.open(`${url}/v1/events/stream?topic=*&format=cloudevents`);
