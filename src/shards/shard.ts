@@ -53,7 +53,7 @@ export class Shard {
   readonly #batch: PublishBatch;
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
-  readonly #undropped = new Set<LinkConsumer>();
+  readonly #unreportedDrops = new Set<LinkConsumer>();
   readonly #blocking: BlockWatch;
   #firstLink = 0;
   #maintainsAt = 0;
@@ -153,7 +153,7 @@ export class Shard {
   }
 
   noteDropped(consumer: LinkConsumer): void {
-    this.#undropped.add(consumer);
+    this.#unreportedDrops.add(consumer);
   }
 
   /** Takes everything that the links have published, for a shutdown. */
@@ -269,9 +269,9 @@ export class Shard {
   }
 
   #tellDropped(): void {
-    for (const consumer of this.#undropped) {
+    for (const consumer of this.#unreportedDrops) {
       if (consumer.link.isBlocked) continue;
-      this.#undropped.delete(consumer);
+      this.#unreportedDrops.delete(consumer);
       this.#control.counters[ShardCounter.dropped]! += consumer.tellDropped();
     }
   }
@@ -345,7 +345,7 @@ export class Shard {
     this.#routes.remove(consumer, consumer.filter.topics);
     this.#feeder.forget(consumer);
     this.#blocking.delete(consumer);
-    this.#undropped.delete(consumer);
+    this.#unreportedDrops.delete(consumer);
     consumer.link.waiting.delete(consumer);
   }
 }
