@@ -154,6 +154,8 @@ export const TOPIC_DEFINITION_CACHE_TOPICS = 4096;
 export const TOPIC_MATCHES_TOPICS = 65_536;
 /** Subscriptions remembered over all those topics, eight bytes each. */
 export const TOPIC_MATCHES_VALUES = 4 * MIB;
+/** Changes of patterns that a shard remembers, to tell which topics they concern. */
+export const PATTERN_CHANGES_KEPT = 16;
 
 /** What one turn of a shard's loop gives to subscribers that are behind: queued events, and log events read. */
 export const LIVE_FEED_EVENTS_PER_TURN = 4096;

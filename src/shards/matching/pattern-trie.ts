@@ -1,3 +1,6 @@
+import { PATTERN_CHANGES_KEPT } from '../../protocol/limits.js';
+import { matchesPattern } from '../../protocol/topic.js';
+
 /**
  * Patterns by segment, so that a topic finds its patterns in time that depends on what matches and
  * not on how many patterns there are. Owned by one shard's thread. Patterns and topics are trusted
@@ -81,6 +84,8 @@ export class PatternTrie<T> {
   #nodes = 1;
   #size = 0;
   #generation = 0;
+  /** The patterns of the last changes; the one that made a generation is at its remainder. */
+  readonly #changed: string[] = [];
 
   /** Pairs of pattern and value. */
   get size(): number {
@@ -97,6 +102,15 @@ export class PatternTrie<T> {
     return this.#generation;
   }
 
+  /** Whether the values of a topic may be others than at an earlier generation. */
+  mayHaveChanged(topic: string, since: number): boolean {
+    if (this.#generation - since > PATTERN_CHANGES_KEPT) return true;
+    for (let i = since + 1; i <= this.#generation; i++) {
+      if (matchesPattern(this.#changed[i % PATTERN_CHANGES_KEPT]!, topic)) return true;
+    }
+    return false;
+  }
+
   add(pattern: string, value: T): void {
     const segments = pattern.split('.');
     const last = segments.length - 1;
@@ -106,7 +120,7 @@ export class PatternTrie<T> {
     if (isOpen) node.rest = withValue(node.rest, value);
     else node.values = withValue(node.values, value);
     this.#size++;
-    this.#generation++;
+    this.#noteChange(pattern);
   }
 
   /** False if the pair was not there. */
@@ -114,7 +128,7 @@ export class PatternTrie<T> {
     const segments = pattern.split('.');
     if (!this.#removeFrom(this.#root, segments, 0, value)) return false;
     this.#size--;
-    this.#generation++;
+    this.#noteChange(pattern);
     return true;
   }
 
@@ -129,6 +143,10 @@ export class PatternTrie<T> {
       if (node !== undefined) collect(node, segments, 1, found);
     }
     return found.values();
+  }
+
+  #noteChange(pattern: string): void {
+    this.#changed[++this.#generation % PATTERN_CHANGES_KEPT] = pattern;
   }
 
   #descend(node: Node<T>, segment: string): Node<T> {

@@ -4,7 +4,7 @@ import { TOPIC_MATCHES_TOPICS, TOPIC_MATCHES_VALUES } from '../../protocol/limit
  * What matches a topic, remembered for the topics in use. Owned by one shard's thread.
  *
  * A change of the patterns is noticed by their generation, topic by topic as each is next asked
- * for; nothing is cleared. The memory is bounded twice, by topics and by the values matched over
+ * for; nothing is cleared, and a topic that no changed pattern matches keeps its value. The memory is bounded twice, by topics and by the values matched over
  * all of them, since ten thousand subscriptions to `*` match every topic. The topic to go is found
  * by the CLOCK rule: a hand passes over the entries, spares those used since it last came by, and
  * takes the first other.
@@ -13,6 +13,8 @@ import { TOPIC_MATCHES_TOPICS, TOPIC_MATCHES_VALUES } from '../../protocol/limit
 /** What this needs of a `PatternTrie`. */
 export interface MatchSource<T> {
   readonly generation: number;
+  /** Whether a topic may match something else than at an earlier generation. */
+  mayHaveChanged(topic: string, since: number): boolean;
   match(topic: string): T[];
 }
 
@@ -71,7 +73,11 @@ export class TopicMatches<T, V> {
     const entry = this.#byTopic.get(topic);
     if (entry === undefined) return this.#add(topic);
     entry.isUsed = true;
-    return entry.generation === this.#source.generation ? entry.value : this.#refresh(entry);
+    const { generation } = this.#source;
+    if (entry.generation === generation) return entry.value;
+    if (this.#source.mayHaveChanged(topic, entry.generation)) return this.#refresh(entry);
+    entry.generation = generation;
+    return entry.value;
   }
 
   #add(topic: string): V {

@@ -24,6 +24,25 @@ describe('what matches a topic', () => {
     expect(computed).toBe(3);
   });
 
+  it('is kept where only patterns have changed that do not match the topic', () => {
+    const trie = new PatternTrie<number>();
+    let computed = 0;
+    const matches = new TopicMatches(trie, (_topic, matched: number[]) => {
+      computed++;
+      return matched;
+    });
+    trie.add('a.*', 1);
+    const kept = matches.get('a.b');
+    for (let n = 0; n < 100; n++) {
+      trie.add(`b.${n}`, n);
+      trie.remove(`b.${n}`, n);
+      expect(matches.get('a.b')).toBe(kept);
+    }
+    expect(computed).toBe(1);
+    trie.add('+.b', 2);
+    expect(matches.get('a.b')).toHaveLength(2);
+  });
+
   it('is what the trie says, through any changes and however little is remembered', () => {
     const step = fc.record({
       what: fc.constantFrom('add', 'remove', 'get', 'get', 'get'),
