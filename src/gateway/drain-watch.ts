@@ -21,7 +21,7 @@ export class DrainWatch {
 
   begin(): void {
     this.#taken = 0;
-    this.#timer ??= setInterval(() => this.#look(), this.#limits.stallMs);
+    this.#timer ??= setInterval(() => this.#judge(), this.#limits.stallMs);
   }
 
   took(bytes: number): void {
@@ -33,7 +33,7 @@ export class DrainWatch {
     this.#timer = undefined;
   }
 
-  #look(): void {
+  #judge(): void {
     const { stallMs, minDrainBytesPerSecond } = this.#limits;
     const least = Math.max(1, (minDrainBytesPerSecond * stallMs) / 1000);
     if (this.#taken < least) this.#onStalled();
