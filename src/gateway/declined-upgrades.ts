@@ -1,4 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  ServerResponse,
+} from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
@@ -7,9 +14,11 @@ import type { Duplex } from 'node:stream';
  * head is put back in front of what follows it, and the socket is given to a server that has no such listener.
  */
 export class DeclinedUpgrades {
+  readonly #onRequest: RequestListener;
   readonly #server: Server;
 
   constructor(onRequest: RequestListener, keepAliveMs: number) {
+    this.#onRequest = onRequest;
     this.#server = createServer(onRequest);
     // A body has limits of its own, as on the gateway's own server.
     this.#server.requestTimeout = 0;
@@ -20,8 +29,31 @@ export class DeclinedUpgrades {
 
   /** Answers the request as if it had asked for no upgrade. */
   take(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    if (!request.complete || request.readableLength > 0) {
+      this.#answerParsed(request, stream, head);
+      return;
+    }
     stream.unshift(Buffer.concat([headOf(request), head]));
     this.#server.emit('connection', stream);
+  }
+
+  /** Node from 26 on parses the body of an upgrade too; `head`, and what comes on the stream, is what follows the body. */
+  #answerParsed(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = request.httpVersion === '1.1' && !wantsClose(request);
+    // Of a socket it takes what any duplex stream has.
+    const socket = stream as Socket;
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      response.detachSocket(socket);
+      if (!response.shouldKeepAlive) {
+        stream.end();
+        return;
+      }
+      stream.unshift(head);
+      this.#server.emit('connection', stream);
+    });
+    this.#onRequest(request, response);
   }
 
   /** Ends what is idle; whoever is being answered is left to that. */
@@ -51,6 +83,13 @@ function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buff
     head += `${name}: ${kept}\r\n`;
   }
   return Buffer.from(`${head}\r\n`, 'latin1');
+}
+
+function wantsClose({ headers }: IncomingMessage): boolean {
+  return withoutUpgrade(headers.connection ?? '')
+    .toLowerCase()
+    .split(', ')
+    .includes('close');
 }
 
 function withoutUpgrade(connection: string): string {

@@ -48,6 +48,21 @@ describe('a request to upgrade to what is not spoken here', () => {
     socket.destroy();
   });
 
+  it('is answered with its body where the server is somebody else’s', async () => {
+    const endpoint = new FakeEndpoint();
+    const gateway = await createGateway(endpoint);
+    const server = createServer((request, response) => gateway.request(request, response));
+    server.on('upgrade', (request, socket, head) => gateway.upgrade(request, socket, head));
+    await once(server.listen(0), 'listening');
+    const upgrade = 'connection: Upgrade\r\nupgrade: h2c\r\n';
+    const { port } = server.address() as AddressInfo;
+    const isAnswered = (answer: string) => answer.includes('"durability":"synced"');
+    expect(statusOf(await sendRaw(port, post(EVENT, upgrade), isAnswered))).toBe(200);
+    expect(endpoint.events).toHaveLength(1);
+    await gateway.close();
+    server.close();
+  });
+
   it('still has its host and origin looked at', async () => {
     const { port } = await openGateway();
     const head = 'connection: Upgrade, close\r\nupgrade: h2c\r\n';
