@@ -26,7 +26,7 @@ import { ShardMailbox, type ThreadReport } from './shard-mailbox.js';
 
 /** Found by its address, so that main and the shards stay apart. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
-/** A shard that does not stop in this time has its thread ended; what it acknowledged is stored. */
+/** A shard that is told to stop and stores nothing for this time has its thread ended; what it acknowledged is stored. */
 const STOP_WAIT_MS = 4000;
 
 /** A link as main knows it. */
@@ -141,11 +141,16 @@ export class ShardSupervisor {
     const exited = new Promise<void>((resolve) => {
       this.#onExit = resolve;
     });
-    const overdue = setTimeout(() => void worker.terminate(), STOP_WAIT_MS);
+    let { head } = this.#control;
+    const overdue = setInterval(() => {
+      // A thread that is still storing what it was given gets the time for it: nobody could say what became of the rest.
+      if (this.#control.head === head) void worker.terminate();
+      head = this.#control.head;
+    }, STOP_WAIT_MS);
     worker.ref();
     this.#mailbox.send({ mail: 'stop' });
     await exited;
-    clearTimeout(overdue);
+    clearInterval(overdue);
   }
 
   /** Ends the thread wherever it is; for tests. Resolves when it has been replaced. */

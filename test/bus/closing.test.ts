@@ -71,6 +71,17 @@ test('a bus that is closed leaves no write-ahead log behind, whoever was reading
   expect(readdirSync(dir).filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
 });
 
+/** How long the shard may take depends on what it was given, and not on a clock. */
+test('a shard that is closed in the middle of many slow commits says of each publish what became of it', async () => {
+  const bus = await openTestBus({ shards: 1, commitBatchEvents: 1, ringBytes: 16 * 1024 * 1024 });
+  const outcomes = Promise.allSettled(inputs(8000, 'slow').map((input) => bus.publish(input)));
+  await bus.close();
+  const refusals = (await outcomes).flatMap((one) =>
+    one.status === 'rejected' ? [one.reason.code] : [],
+  );
+  expect(refusals.filter((code) => code !== 'BUS_CLOSED')).toEqual([]);
+}, 120_000);
+
 describe('a bus that is closed in the middle', () => {
   test(
     'property: has stored just what it acknowledged',
