@@ -21,11 +21,20 @@ export interface Turns {
 export class Dispatcher implements Turns {
   readonly #turn: Turn;
   readonly #again: () => void;
+  readonly #goRound: ((then: () => void) => void) | undefined;
   readonly #waiting = new Set<Dispatched>();
+  #isUnderWay = false;
 
-  /** `again` asks for a call of `dispatch` once whatever else the thread has to do has had its time. */
-  constructor(again: () => void, turn = new Turn()) {
+  /**
+   * `again` asks for a call of `dispatch` once whatever else the thread has to do has had its time. `goRound` calls once the event
+   * loop has gone round: until then all calls of `dispatch` share one turn. Default: each of them is a turn.
+   */
+  constructor(
+    again: () => void,
+    { goRound, turn = new Turn() }: { goRound?: (then: () => void) => void; turn?: Turn } = {},
+  ) {
     this.#again = again;
+    this.#goRound = goRound;
     this.#turn = turn;
   }
 
@@ -48,13 +57,25 @@ export class Dispatcher implements Turns {
     this.#again();
   }
 
-  /** A turn begins: those who wait hand out as much as there is time for. */
+  /** Those who wait hand out as much as there is time for. */
   dispatch(): void {
-    this.#turn.begin();
+    this.#begin();
     for (const one of this.#waiting) {
       if (this.#turn.hasEnded) return;
       this.#waiting.delete(one);
       one.flush();
     }
   }
+
+  #begin(): void {
+    if (this.#isUnderWay) return;
+    this.#turn.begin();
+    if (this.#goRound === undefined || this.#waiting.size === 0) return;
+    this.#isUnderWay = true;
+    this.#goRound(this.#over);
+  }
+
+  readonly #over = (): void => {
+    this.#isUnderWay = false;
+  };
 }

@@ -13,7 +13,7 @@ export class LoopTurns implements Turns {
   constructor(goRound: (then: () => void) => void = afterOthers, turn?: Turn) {
     this.#goRound = goRound;
     // The next turn comes by itself.
-    this.#dispatcher = new Dispatcher(() => {}, turn);
+    this.#dispatcher = new Dispatcher(() => {}, turn === undefined ? {} : { turn });
   }
 
   hasTime(): boolean {
