@@ -124,9 +124,11 @@ describe('the log of serve', () => {
     const logs = await logsAt('info');
     const messages = logs.map(({ msg }) => msg);
     expect(messages).toContain('connection closed');
-    expect(messages).toContain('connection refused');
+    expect(logs).toContainEqual(
+      expect.objectContaining({ msg: 'connection ended', code: 'UNAUTHENTICATED', level: 'info' }),
+    );
     expect(messages.filter((msg) => msg.startsWith('frame'))).toEqual([]);
-    expect(logs.find(({ msg }) => msg === 'connection opened')).toMatchObject({
+    expect(logs.find(({ msg }) => msg === 'connection authenticated')).toMatchObject({
       level: 'info',
       principal: 'ci',
     });

@@ -181,6 +181,7 @@ export class Connection implements OutboundOwner {
       onAuthenticated: (principal) => {
         this.#pending = undefined;
         this.#become(principal);
+        this.#log('info', 'connection authenticated');
         this.#outbound.send(frameText('authenticated', identity(principal), requestId));
       },
       onRefused: (error, isJudged) => {
