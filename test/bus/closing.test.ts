@@ -23,6 +23,9 @@ const inputs = (count: number, mark: string) =>
     payload: { mark, n, pad: n % 61 === 0 ? 'x'.repeat(5000) : '' },
   }));
 
+/** Not stored. A shard with a small ring that commits each event by itself may keep publishes waiting for too long. */
+const REFUSALS = ['BUS_CLOSED', 'BACKPRESSURE'];
+
 /** What became of each publish, by its number: its ack, or the code of its refusal. */
 type Outcome = PublishAck | ErrorCode;
 
@@ -45,7 +48,7 @@ function expectFacts(
   const unknown = new Set<number>();
   for (const [n, outcome] of outcomes.entries()) {
     if (outcome === 'PUBLISH_UNKNOWN' && mayBeUnknown) unknown.add(n);
-    else if (typeof outcome === 'string') expect(outcome).toBe('BUS_CLOSED');
+    else if (typeof outcome === 'string') expect(REFUSALS).toContain(outcome);
   }
   const acks = outcomes.filter((outcome) => typeof outcome !== 'string');
   const known = all.filter(({ payload, id }) => {
@@ -111,7 +114,7 @@ describe('a bus that is closed in the middle', () => {
           const theirs = worker
             .publishEach(inputs(count, 'worker'))
             .catch((error: BusError) =>
-              expect(['BUS_CLOSED', 'PUBLISH_UNKNOWN']).toContain(error.code),
+              expect([...REFUSALS, 'PUBLISH_UNKNOWN']).toContain(error.code),
             );
           for (let turn = 0; turn < turns; turn++) {
             await new Promise((resolve) => setImmediate(resolve));
