@@ -1,3 +1,4 @@
+import '../protocol/limit-relations.js';
 import { isMemory, parseBusOptions } from '../endpoint/options.js';
 import type { Bus, BusOptions } from './bus.js';
 import { BusCore } from './bus-core.js';

@@ -1,0 +1,74 @@
+import * as limits from './limits.js';
+
+/**
+ * Limits that only make sense beside each other. A bus checks them when it is loaded: somebody who changes one of two
+ * is told before anything depends on it.
+ */
+
+export type Limits = Readonly<Record<keyof typeof limits, number>>;
+
+type Name = keyof Limits;
+
+/** From the smallest to the largest; equals are allowed. */
+const ASCENDING: readonly (readonly Name[])[] = [
+  ['RING_BYTES_MIN', 'RING_BYTES', 'RING_BYTES_MAX'],
+  ['QUERY_LIMIT', 'QUERY_LIMIT_MAX'],
+  ['READ_PAGE_EVENTS', 'QUERY_LIMIT_MAX'],
+  ['CATCH_UP_EVENTS_PER_STEP', 'CATCH_UP_EVENTS_PER_TURN', 'SHARD_CATCH_UP_EVENTS_MAX'],
+  ['DELIVERY_TURN_MS', 'HAND_OUT_TURN_MS'],
+  ['CLOCK_STEP_MS', 'CLOCK_CONFIRM_MS', 'CLOCK_CAUTION_MS'],
+  ['SUBSCRIBER_BUFFER_EVENTS', 'SUBSCRIBER_BUFFER_EVENTS_MAX'],
+  ['CLIENT_CREDIT_BYTES_MIN', 'CLIENT_CREDIT_BYTES', 'CREDIT_BYTES'],
+  ['EVENTS_FRAME_BYTES_MAX', 'CONNECTION_OUTBOUND_BYTES_MAX'],
+  ['HELD_BYTES_PER_CONNECTION_MAX', 'HELD_BYTES_PER_PRINCIPAL_MAX', 'HELD_BYTES_MAX'],
+  ['QUERIES_PER_CONNECTION_MAX', 'QUERIES_PER_PRINCIPAL_MAX', 'QUERIES_AT_ONCE_MAX'],
+  ['SUBSCRIPTIONS_PER_CONNECTION_MAX', 'SUBSCRIPTIONS_PER_PRINCIPAL_MAX'],
+  ['PATTERNS_PER_FILTER_MAX', 'PATTERNS_PER_CONNECTION_MAX', 'PATTERNS_PER_PRINCIPAL_MAX'],
+  ['CONNECTIONS_PER_ADDRESS_MAX', 'CONNECTIONS_MAX'],
+  ['UNAUTHENTICATED_PER_ADDRESS_MAX', 'UNAUTHENTICATED_CONNECTIONS_MAX'],
+  ['PAYLOAD_BYTES_MAX', 'WEBSOCKET_FRAME_BYTES_MAX', 'CLIENT_FRAME_BYTES_MAX'],
+  ['CLIENT_FRAME_BYTES_MAX', 'COMMAND_FRAME_BYTES_MAX'],
+  ['CLIENT_PUBLISH_FRAME_BYTES', 'WEBSOCKET_FRAME_BYTES_MAX'],
+  ['CLIENT_RECONNECT_FLOOR_MS', 'CLIENT_RECONNECT_BASE_MS', 'CLIENT_RECONNECT_MAX_MS'],
+];
+
+const RELATIONS: Readonly<Record<string, (limits: Limits) => boolean>> = {
+  'a publish is sent again only while the server knows its id': (of) =>
+    of.CLIENT_RESEND_MS + of.CLIENT_RESEND_MARGIN_MS <= of.DEDUPE_WINDOW_MS,
+  'the credit holds four full batches': (of) => of.CREDIT_EVENTS >= 4 * of.COMMIT_BATCH_EVENTS,
+  'the credit holds the bytes of two full batches': (of) =>
+    of.CREDIT_BYTES >= 2 * of.COMMIT_BATCH_BYTES,
+  'a full buffer does not exceed the credit': (of) =>
+    of.CREDIT_PER_BUFFERED_EVENT * of.SUBSCRIBER_BUFFER_EVENTS <= of.CREDIT_EVENTS,
+  'a server reads on while a client has its publishes in flight': (of) =>
+    2 * of.CLIENT_PUBLISHES_IN_FLIGHT <= of.REQUESTS_PER_CONNECTION_MAX &&
+    2 * of.CLIENT_PUBLISH_BYTES_IN_FLIGHT <= of.REQUESTS_BYTES_PER_CONNECTION_MAX,
+  'a client takes a list whose last event is as large as can be': (of) =>
+    of.RESULT_FRAME_BYTES_MAX + of.WEBSOCKET_FRAME_BYTES_MAX < of.CLIENT_FRAME_BYTES_MAX,
+  'a probe is shorter than the usual wait': (of) => of.CLIENT_PROBE_MS < of.CLIENT_HEARTBEAT_MS / 2,
+  'a gateway says that it turns, before it counts as stalled, before it is replaced': (of) =>
+    of.GATEWAY_TURN_MS < of.GATEWAY_STALLED_SECONDS * 1000 &&
+    of.GATEWAY_STALLED_SECONDS * 1000 < of.GATEWAY_HUNG_MS,
+  'sizes of rings and caches are powers of two': (of) =>
+    [of.RING_BYTES, of.CONTROL_RING_BYTES, of.NAME_CACHE_ENTRIES].every(isPowerOfTwo),
+};
+
+/** What does not hold, in words. */
+export function brokenRelations(of: Limits): string[] {
+  const descents = ASCENDING.flatMap((names) =>
+    names
+      .slice(1)
+      .map((name, at): [Name, Name] => [names[at]!, name])
+      .filter(([smaller, larger]) => of[smaller] > of[larger])
+      .map(([smaller, larger]) => `${smaller} ${of[smaller]} is over ${larger} ${of[larger]}`),
+  );
+  const broken = Object.entries(RELATIONS).filter(([, holds]) => !holds(of));
+  return [...descents, ...broken.map(([relation]) => `it does not hold that ${relation}`)];
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(Math.log2(value));
+}
+
+const broken = brokenRelations(limits);
+if (broken.length > 0) throw new Error(`src/protocol/limits.ts: ${broken.join('; ')}`);
