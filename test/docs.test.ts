@@ -12,6 +12,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const PAGES = [
   'README.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   'bench/LOG.md',
   ...markdownIn('docs'),
   ...markdownIn('docs/adr'),
@@ -56,6 +58,16 @@ describe('the documents', () => {
       if (!isThere || !hasAnchor) broken.push(target!);
     }
     expect(broken).toEqual([]);
+  });
+
+  it.each(markdownIn('docs/adr'))('%s says its number and its status', (page) => {
+    const [title, blank, status] = read(page).split('\n');
+    const number = Number(/(\d{4})-/.exec(page)![1]);
+    expect(title).toMatch(new RegExp(`^# ${number}\\. \\S`));
+    expect(blank).toBe('');
+    expect(status).toMatch(
+      /^Status: (proposed|accepted|superseded by \[\d{4}\]\(\S+\.md\))(; .+)?$/,
+    );
   });
 
   it('explain every error code, and none that is not there', () => {
