@@ -75,14 +75,19 @@ export function copyOwnFile(source: string, target: string): void {
 
 /** Makes the directory and those above it, for their owner alone, and flushes their names; unless it is there. */
 export function makeDirectory(dir: string): void {
-  if (existsSync(dir)) return;
-  const first = mkdirSync(dir, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
-  if (first === undefined) return;
-  for (let made = resolve(dir); ; made = dirname(made)) {
-    chmodSync(made, OWNER_ONLY_DIRECTORY);
-    syncDirectory(dirname(made));
-    if (made === resolve(first) || made === dirname(made)) return;
+  const own = resolve(dir);
+  if (existsSync(own)) return;
+  // One by one: `recursive` never ends in Node where a directory is there and takes no new one (`/proc`, an automounter's).
+  if (dirname(own) !== own) makeDirectory(dirname(own));
+  try {
+    mkdirSync(own, { mode: OWNER_ONLY_DIRECTORY });
+  } catch (error) {
+    // Another process, which makes the same, was faster.
+    if (codeOf(error) !== 'EEXIST' || !existsSync(own)) throw error;
+    return;
   }
+  chmodSync(own, OWNER_ONLY_DIRECTORY);
+  syncDirectory(dirname(own));
 }
 
 /** A rename or a new file is durable once its directory is. */

@@ -1,0 +1,22 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { makeDirectory } from '../../../src/store/directory/files.js';
+import { temporaryDirectory } from '../../bus/support/open.js';
+
+describe('a directory', () => {
+  it('is made with those above it, for its owner alone', () => {
+    const top = join(temporaryDirectory(), 'a');
+    makeDirectory(join(top, 'b', 'c'));
+    for (const dir of [top, join(top, 'b'), join(top, 'b', 'c')]) {
+      expect(statSync(dir).mode & 0o777).toBe(0o700);
+    }
+  });
+
+  it.runIf(existsSync('/proc'))(
+    'below one that takes none is refused, and does not try for ever',
+    () => {
+      expect(() => makeDirectory('/proc/millrace')).toThrow('ENOENT');
+    },
+  );
+});
