@@ -1,6 +1,6 @@
 import { drainOutside } from '../async-context/drain-in-handler.js';
+import { Dispatcher } from '../handout/dispatcher.js';
 import { Emitter } from '../handout/emitter.js';
-import { LoopTurns } from '../handout/loop-turns.js';
 import type {
   BusApi,
   BusStats,
@@ -59,7 +59,7 @@ export class BusClient implements BusApi {
   readonly #emitter = new Emitter<ClientEvents>('the client', (error) => this.#onError(error));
   readonly #subscriptions = new Map<string, ClientSubscription>();
   /** Handlers of all subscriptions together do not keep the thread busy for long. */
-  readonly #turns = new LoopTurns();
+  readonly #turns = new Dispatcher();
   #lastSubscription = 0;
   #welcome: Welcome | undefined;
   #unwatchPage: (() => void) | undefined;

@@ -112,7 +112,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#services = services;
     this.#census = new BusCensus(data.census);
     this.#proxies = linkProxies(data, this.#alive);
-    const dispatcher = new Dispatcher(() => this.#links.runAgain(), { goRound: setImmediate });
+    const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
       this.#proxies,

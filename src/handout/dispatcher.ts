@@ -1,8 +1,10 @@
+import { afterOthers } from './after-others.js';
 import { Turn } from './turn.js';
 
 /**
- * Gives those of a thread who have something to hand out their turns. All share the time of a turn; whoever had none of it comes
- * first in the next one. Used by one thread.
+ * Gives those of a thread who have something to hand out their turns. A turn begins with the first event that is handed out, and
+ * is over when the event loop has gone round: all that is handed out in one round shares its time, and whoever had none of it
+ * comes first in the next one. Used by one thread.
  */
 
 export interface Dispatched {
@@ -18,29 +20,26 @@ export interface Turns {
   postpone(one: Dispatched): void;
 }
 
+export interface DispatcherOptions {
+  /** Sees to it that `dispatch` is called in the next round. Default: the dispatcher does so itself. */
+  readonly again?: () => void;
+  /** Calls once timers and sockets have had their time, in the order in which it was asked. Default: `afterOthers`. */
+  readonly goRound?: (then: () => void) => void;
+  readonly turn?: Turn;
+}
+
 export class Dispatcher implements Turns {
   readonly #turn: Turn;
   readonly #again: () => void;
-  readonly #goRound: ((then: () => void) => void) | undefined;
+  readonly #goRound: (then: () => void) => void;
   readonly #waiting = new Set<Dispatched>();
   #isUnderWay = false;
+  #isScheduled = false;
 
-  /**
-   * `again` asks for a call of `dispatch` once whatever else the thread has to do has had its time. `goRound` calls once the event
-   * loop has gone round: until then all calls of `dispatch` share one turn. Default: each of them is a turn.
-   */
-  constructor(
-    again: () => void,
-    { goRound, turn = new Turn() }: { goRound?: (then: () => void) => void; turn?: Turn } = {},
-  ) {
-    this.#again = again;
+  constructor({ again, goRound = afterOthers, turn = new Turn() }: DispatcherOptions = {}) {
+    this.#again = again ?? this.#schedule;
     this.#goRound = goRound;
     this.#turn = turn;
-  }
-
-  /** Somebody waits for a turn. */
-  get isAwaited(): boolean {
-    return this.#waiting.size > 0;
   }
 
   /** This one has something to hand out. */
@@ -49,6 +48,7 @@ export class Dispatcher implements Turns {
   }
 
   hasTime(): boolean {
+    if (!this.#isUnderWay) this.#begin();
     return this.#turn.hasTime();
   }
 
@@ -59,23 +59,33 @@ export class Dispatcher implements Turns {
 
   /** Those who wait hand out as much as there is time for. */
   dispatch(): void {
-    this.#begin();
     for (const one of this.#waiting) {
-      if (this.#turn.hasEnded) return;
+      if (this.#isUnderWay && this.#turn.hasEnded) {
+        // A round may be over and a turn have begun again before this call, which was all that had been asked for.
+        this.#again();
+        return;
+      }
       this.#waiting.delete(one);
       one.flush();
     }
   }
 
   #begin(): void {
-    if (this.#isUnderWay) return;
-    this.#turn.begin();
-    if (this.#goRound === undefined || this.#waiting.size === 0) return;
     this.#isUnderWay = true;
+    this.#turn.begin();
     this.#goRound(this.#over);
   }
 
   readonly #over = (): void => {
     this.#isUnderWay = false;
+  };
+
+  readonly #schedule = (): void => {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#goRound(() => {
+      this.#isScheduled = false;
+      this.dispatch();
+    });
   };
 }

@@ -1,68 +1,105 @@
-import { describe, expect, it } from 'vitest';
-import { type Dispatched, Dispatcher } from '../../src/handout/dispatcher.js';
+import { expect, test } from 'vitest';
+import { Dispatcher } from '../../src/handout/dispatcher.js';
 import { Turn } from '../../src/handout/turn.js';
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
 
-/** A clock that stands still but for what is worked on, an event loop that goes round when it is told to, and a supply without end. */
-function setUp() {
-  let time = 0;
-  const rounds: (() => void)[] = [];
-  const turn = new Turn(() => time);
-  const dispatcher = new Dispatcher(() => {}, { turn, goRound: (then) => rounds.push(then) });
-  let handedOut = 0;
-  /** Hands out this many at most, a millisecond each. */
-  const supply = (most: number): Dispatched => {
-    const one: Dispatched = {
-      flush() {
-        for (let left = most; left > 0; left--) {
-          if (!dispatcher.hasTime()) {
-            dispatcher.postpone(one);
+/** An event loop that goes round when it is told to, and a clock that stands still but for the work that is done. */
+class Loop {
+  now = 0;
+  rounds: (() => void)[] = [];
+  readonly turns = new Dispatcher({
+    goRound: (then) => this.rounds.push(then),
+    turn: new Turn(() => this.now),
+  });
+
+  goRound(): void {
+    for (const then of this.rounds.splice(0)) then();
+  }
+
+  /** Somebody with events to hand out, each of which takes so long. */
+  worker(ms: number) {
+    const worker = {
+      left: 0,
+      done: 0,
+      flush: (): void => {
+        for (; worker.left > 0; worker.left--, worker.done++) {
+          if (!this.turns.hasTime()) {
+            this.turns.postpone(worker);
             return;
           }
-          time++;
-          handedOut++;
+          this.now += ms;
         }
       },
+      get(events: number): void {
+        worker.left += events;
+        worker.flush();
+      },
     };
-    return one;
-  };
-  return {
-    dispatcher,
-    supply,
-    handedOut: () => handedOut,
-    goRound: () => {
-      for (const then of rounds.splice(0)) then();
-    },
-    pass: (ms: number) => (time += ms),
-  };
+    return worker;
+  }
 }
 
-describe('the turns of a dispatcher', () => {
-  it('share their time until the event loop has gone round, however often there is something', () => {
-    const { dispatcher, supply, handedOut, goRound } = setUp();
-    const doorbell = () => {
-      dispatcher.add(supply(3));
-      dispatcher.dispatch();
-    };
-    for (let rung = 0; rung < 100; rung++) doorbell();
-    const most = HAND_OUT_TURN_MS + TURN_LOOK_EVENTS_MAX;
-    expect(handedOut()).toBeGreaterThanOrEqual(HAND_OUT_TURN_MS);
-    expect(handedOut()).toBeLessThanOrEqual(most);
-    goRound();
-    const before = handedOut();
-    dispatcher.dispatch();
-    expect(handedOut() - before).toBeGreaterThanOrEqual(HAND_OUT_TURN_MS);
-    expect(handedOut() - before).toBeLessThanOrEqual(most);
-  });
+test('frames that come within one call share one turn', () => {
+  const loop = new Loop();
+  const worker = loop.worker(5);
+  for (let frame = 0; frame < 100; frame++) worker.get(1);
+  expect(loop.now).toBeLessThanOrEqual(HAND_OUT_TURN_MS + TURN_LOOK_EVENTS_MAX * 5);
+  for (let rounds = 0; rounds < 100; rounds++) loop.goRound();
+  expect(worker.done).toBe(100);
+});
 
-  it('have their whole time after a pause', () => {
-    const { dispatcher, supply, handedOut, goRound, pass } = setUp();
-    dispatcher.add(supply(1));
-    dispatcher.dispatch();
-    goRound();
-    pass(10 * HAND_OUT_TURN_MS);
-    dispatcher.add(supply(HAND_OUT_TURN_MS));
-    dispatcher.dispatch();
-    expect(handedOut()).toBe(1 + HAND_OUT_TURN_MS);
-  });
+test('whoever was idle for long is not told that the time is over', () => {
+  const loop = new Loop();
+  const worker = loop.worker(1);
+  worker.get(3);
+  loop.goRound();
+  loop.now += 10_000;
+  worker.get(3);
+  expect(worker.done).toBe(6);
+});
+
+test('a loop that nobody needs is not kept going', () => {
+  const loop = new Loop();
+  loop.worker(1).get(3);
+  loop.goRound();
+  expect(loop.rounds).toEqual([]);
+});
+
+test('nobody takes all the turns', () => {
+  const loop = new Loop();
+  const workers = [loop.worker(HAND_OUT_TURN_MS), loop.worker(HAND_OUT_TURN_MS)];
+  for (const worker of workers) worker.get(10);
+  for (let rounds = 0; rounds < 9; rounds++) loop.goRound();
+  expect(workers.map(({ done }) => done)).toEqual([6, 4]);
+  for (let rounds = 0; rounds < 10; rounds++) loop.goRound();
+  expect(workers.map(({ done }) => done)).toEqual([10, 10]);
+});
+
+test('those whose events come in by one doorbell after another share a turn too', () => {
+  const loop = new Loop();
+  const workers = Array.from({ length: 100 }, () => loop.worker(1));
+  const ring = () => {
+    for (const worker of workers.splice(0, 1)) {
+      worker.left = 3;
+      loop.turns.add(worker);
+    }
+    loop.turns.dispatch();
+  };
+  for (let rung = 0; rung < 100; rung++) ring();
+  expect(loop.now).toBeGreaterThanOrEqual(HAND_OUT_TURN_MS);
+  expect(loop.now).toBeLessThanOrEqual(HAND_OUT_TURN_MS + TURN_LOOK_EVENTS_MAX);
+  for (let rounds = 0; rounds < 100; rounds++) loop.goRound();
+  expect(loop.now).toBe(300);
+});
+
+test('whoever waits has a turn though another one used up the time just before', () => {
+  const loop = new Loop();
+  const [first, second] = [loop.worker(1), loop.worker(1)];
+  first.get(100);
+  const [over, dispatch] = loop.rounds.splice(0);
+  over!();
+  second.get(100);
+  dispatch!();
+  for (let rounds = 0; rounds < 100; rounds++) loop.goRound();
+  expect([first.done, second.done]).toEqual([100, 100]);
 });

@@ -118,7 +118,7 @@ export class Subscriptions implements SubscriptionHost, DeliveryHandler {
 
   /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
   handOut(): void {
-    if (this.turns.isAwaited) this.turns.dispatch();
+    this.turns.dispatch();
     // A watermark moves without an event.
     if (this.#awaited > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
   }

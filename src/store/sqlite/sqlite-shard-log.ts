@@ -32,14 +32,8 @@ import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
-import { BATCH_EVENTS_MAX } from './tables/tables.js';
+import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
 import { Upkeep } from './upkeep.js';
-
-/**
- * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on
- * disk before the one after the next is begun.
- */
-const INDEX_ROWS_PER_EVENT = 4;
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.

@@ -22,7 +22,7 @@ test('a failure is not told while a ring is being read', async () => {
   };
   const endpoint = { endpoint: 'test', epoch: 'epoch' };
   const census = BusCensus.create();
-  const dispatcher = new Dispatcher(() => {});
+  const dispatcher = new Dispatcher({ again: () => {} });
   const subscriptions = new Subscriptions(endpoint, [], services, census, dispatcher, (error) => {
     told.push(error);
   });

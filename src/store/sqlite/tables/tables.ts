@@ -23,6 +23,11 @@ export function blockOf(sequence: number): number {
 
 /** A batch is at most half an index block. */
 export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
+/**
+ * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on
+ * disk before the one after the next is begun.
+ */
+export const INDEX_ROWS_PER_EVENT = 4;
 /** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
 export const ROW_FLAG_SUPPLIED_ID = 1;
 /** `events.flags`, beside the other: the id is the source's own. */
