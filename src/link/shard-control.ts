@@ -4,12 +4,14 @@
  * (the main thread). Counters outlive the shard's thread, so they go on after a restart.
  *
  * ```
- *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · 0 …
+ *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · WAKES_BY_MESSAGE · 0 …
  *  64  f64 × 40   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
  * ```
  */
 
+import type { MessagePort } from 'node:worker_threads';
 import type { Histogram } from '../protocol/bus-api.js';
+import { wakeParked } from '../ring/wait.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 export const PARKED = 0;
@@ -20,6 +22,8 @@ export const RESTARTS = 3;
 export const GENERATION = 4;
 /** Turns of the loop, wrapping. */
 export const TURNS = 5;
+/** 1: the shard's thread lives on an event loop, and is woken by a message on any of its ports. */
+export const WAKES_BY_MESSAGE = 6;
 
 const WORDS = 16;
 
@@ -57,6 +61,12 @@ export const ShardCounter = {
 const COMMIT_BUCKETS = 20;
 const COUNTERS = 40;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
+
+/** Wakes the shard if it is parked. Make the work visible first. `port`: one that the shard's thread listens to. */
+export function wakeShard(words: Int32Array, port: MessagePort): void {
+  if (!wakeParked(words, PARKED)) return;
+  if (Atomics.load(words, WAKES_BY_MESSAGE) === 1) port.postMessage(null);
+}
 
 export class ShardControl {
   readonly words: Int32Array;

@@ -1,40 +1,37 @@
 /** Messages between the main thread and a shard's thread: rare, and outside the path of events. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
-import type { FilePlace } from '../store/directory/in-place.js';
 import type { PageRequest } from '../store/page.js';
-import type { PruneRequest, RetentionRule } from '../store/pruning.js';
-import type { LogIdentity } from '../store/sqlite/connection/log-identity.js';
+import type { PruneRequest } from '../store/pruning.js';
+import type { ShardLogSettings } from '../store/shard-log.js';
 import type { LinkEnd } from './link.js';
 
 /** What a shard's thread is started with. */
 export interface ShardThreadData {
   readonly shard: number;
   readonly generation: number;
-  /** No thread ran this shard before in this process, so stored ring positions are of other rings. */
+  /** No thread ran this shard before for this bus, so stored ring positions are of other rings. */
   readonly isFirst: boolean;
   readonly control: SharedArrayBuffer;
   readonly mail: MessagePort;
   readonly ends: readonly LinkEnd[];
-  /** The log's file, as the first thread found it. */
-  readonly place: FilePlace | undefined;
+  /** What the log of the thread before gave for its successor. */
+  readonly predecessor: unknown;
   readonly commitBatchEvents: number;
   readonly publishWaitMs: number;
   readonly prunes: boolean;
   readonly log: {
-    readonly file: string;
-    readonly identity: LogIdentity;
-    readonly dedupeWindowMs: number;
-    readonly dedupeIdsMax: number;
-    readonly retention: readonly RetentionRule[];
-    readonly maxShardBytes?: number;
+    /** The address of a `ShardLogModule`, and what it is told. */
+    readonly module: string;
+    readonly options: unknown;
+    readonly settings: ShardLogSettings;
   };
 }
 
 export type ShardMail =
   | { readonly mail: 'attach'; readonly end: LinkEnd }
   | { readonly mail: 'detach'; readonly endpoint: string }
-  /** History of a log that only its own thread can read: `:memory:`. */
+  /** History of a log that only its own thread can read. */
   | { readonly mail: 'page'; readonly id: number; readonly request: PageRequest }
   | { readonly mail: 'positionAt'; readonly id: number; readonly timeMs: number }
   | { readonly mail: 'totals'; readonly id: number; readonly pattern: string }
@@ -47,7 +44,7 @@ export type ShardReport =
       readonly report: 'ready';
       readonly head: number;
       readonly wentBackwardsFrom: number | undefined;
-      readonly place: FilePlace | undefined;
+      readonly forSuccessor: unknown;
     }
   /** The last words of a thread that ends because of this. */
   | { readonly report: 'failed'; readonly error: ErrorData }

@@ -1,12 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import type { EndpointData } from '../endpoint/endpoint.js';
-import {
-  defaultShards,
-  isMemory,
-  type ParsedBusOptions,
-  systemEventOptions,
-} from '../endpoint/options.js';
+import { defaultShards, type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
 import type { EndpointListener, MainServices } from '../endpoint/services.js';
 import { BusCensus, EndpointShares } from '../link/bus-census.js';
 import { createLinkMemory } from '../link/link.js';
@@ -15,95 +10,51 @@ import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import {
-  endNew,
-  ensureDirectory,
-  openManifest,
-  resolveCursor,
-} from '../store/directory/directory.js';
-import { DirectoryLock } from '../store/directory/lock.js';
-import { FORMAT_VERSION, type Manifest, writeManifest } from '../store/directory/manifest.js';
+import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
-import { shardFile } from '../store/sqlite/connection/schema.js';
-import { openDatabase } from '../store/sqlite/driver/driver.js';
-import { continueHistory } from '../store/sqlite/history.js';
-import { identityOf } from '../store/sqlite/log-state.js';
-import { LogReaders } from '../store/sqlite/reading/readers.js';
-import { Backup } from '../store/upkeep/backup.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
-/** What belongs to the bus and not to one endpoint: the directory, the shards, the members. */
+/** What belongs to the bus and not to one endpoint: the store, the shards, the members. */
 export class BusCore implements MainServices {
   readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
   readonly supervisors: readonly ShardSupervisor[];
   readonly #options: ParsedBusOptions;
-  readonly #lock: DirectoryLock | undefined;
-  readonly #readers: LogReaders | undefined;
+  readonly #storeName: string;
+  readonly #store: OpenStore;
   /** Which share of the counts each endpoint has. */
   readonly #members = new Map<string, number>();
   readonly #listeners = new Map<string, EndpointListener>();
   readonly #census = BusCensus.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #shares = new EndpointShares(this.#census);
-  #manifest: Manifest;
   #stopped: Promise<void> | undefined;
-  #backup: Backup | undefined;
+  #backup: RunningBackup | undefined;
 
-  private constructor(
-    options: ParsedBusOptions,
-    manifest: Manifest,
-    lock: DirectoryLock | undefined,
-    readers: LogReaders | undefined,
-  ) {
+  private constructor(options: ParsedBusOptions, storeName: string, store: OpenStore) {
     this.#options = options;
-    this.#manifest = manifest;
-    this.#lock = lock;
-    this.#readers = readers;
-    this.controls = Array.from({ length: manifest.shards }, () => ShardControl.create());
+    this.#storeName = storeName;
+    this.#store = store;
+    this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
   }
 
-  static onDisk(options: ParsedBusOptions): BusCore {
-    const { dir, shards } = options;
-    ensureDirectory(dir);
-    const lock = DirectoryLock.acquire(dir);
-    try {
-      const found = openManifest(dir, { shards, defaultShards: defaultShards() });
-      // Before anything is written to the logs: whoever dies in between leaves them as they were.
-      const manifest = continueHistory(dir, found);
-      return new BusCore(options, manifest, lock, new LogReaders(dir, manifest.shards));
-    } catch (error) {
-      lock.release();
-      throw error;
-    }
-  }
-
-  static inMemory(options: ParsedBusOptions): BusCore {
-    // The addon must stay loaded in this thread while shards come and go.
-    openDatabase(':memory:').close();
-    const manifest: Manifest = {
-      format: FORMAT_VERSION,
-      shards: options.shards ?? defaultShards(),
-      epoch: ulid(),
-      createdAt: new Date().toISOString(),
-      earlier: [],
-    };
-    return new BusCore(options, manifest, undefined, undefined);
+  static async open(store: LogStore, options: ParsedBusOptions): Promise<BusCore> {
+    const { shards } = options;
+    const opened = await store.open({ shards, defaultShards: defaultShards() });
+    return new BusCore(options, store.name, opened);
   }
 
   get epoch(): string {
-    return this.#manifest.epoch;
+    return this.#store.epoch;
   }
 
   async start(): Promise<void> {
     await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
-    const { dir } = this.#options;
-    if (!isMemory(dir) && this.#manifest.isNew === true)
-      this.#manifest = endNew(dir, this.#manifest);
+    await this.#store.ready();
   }
 
   /** Makes a new endpoint's half of everything. `connect` follows in the same turn, before there is anything to say. */
@@ -166,12 +117,12 @@ export class BusCore implements MainServices {
     const told = this.#headOf(shard);
     const until = Math.min(request.until ?? told, told);
     const upToHead = { ...request, until, headLeast: told };
-    return this.#readers?.page(shard, upToHead) ?? this.supervisors[shard]!.page(upToHead);
+    return this.#store.history?.page(shard, upToHead) ?? this.supervisors[shard]!.page(upToHead);
   }
 
   async positionAt(shard: number, timeMs: number): Promise<number> {
     const told = this.#headOf(shard);
-    const position = await (this.#readers?.positionAt(shard, timeMs) ??
+    const position = await (this.#store.history?.positionAt(shard, timeMs) ??
       this.supervisors[shard]!.positionAt(timeMs));
     return Math.min(position, told);
   }
@@ -188,8 +139,10 @@ export class BusCore implements MainServices {
     dir: string,
     onProgress?: (progress: BackupProgress) => void,
   ): Promise<BackupResult> {
-    const from = this.#options.dir;
-    if (isMemory(from)) throw new BusError('OPTION_INVALID', 'a bus in memory has no backup');
+    const store = this.#store;
+    if (store.backup === undefined) {
+      throw new BusError('OPTION_INVALID', `a bus ${this.#storeName} has no backup`);
+    }
     if (this.#stopped !== undefined) throw new BusError('BUS_CLOSED', 'the bus is closed');
     if (this.#backup !== undefined) {
       throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
@@ -197,7 +150,7 @@ export class BusCore implements MainServices {
     const toldHeads = this.supervisors.map(({ failure }, shard) =>
       failure === undefined ? this.controls[shard]!.toldHead : undefined,
     );
-    const backup = new Backup({ from, to: dir, manifest: this.#manifest, toldHeads }, onProgress);
+    const backup = store.backup({ to: dir, toldHeads, onProgress });
     this.#backup = backup;
     try {
       return await backup.result;
@@ -211,14 +164,8 @@ export class BusCore implements MainServices {
   }
 
   async resolveCursor(cursor: string): Promise<ResolvedCursor> {
-    const { positions, gaps } = resolveCursor(this.#manifest, decodeCursor(cursor));
-    // Beyond the head nothing of this history exists: the directory was put back from an older copy.
-    const cut = positions.map((position, shard) => Math.min(position, this.controls[shard]!.head));
-    for (const [shard, position] of positions.entries()) {
-      const from = cut[shard]! + 1;
-      if (from <= position) gaps.push({ shard, from, to: position, reason: 'rolled-back' });
-    }
-    return { positions: cut, gaps };
+    const heads = this.controls.map(({ head }) => head);
+    return this.#store.resolveCursor(decodeCursor(cursor), heads);
   }
 
   /** The opener's own endpoint leaves with the bus. */
@@ -240,26 +187,12 @@ export class BusCore implements MainServices {
 
   /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
   async #stop(): Promise<void> {
-    await Promise.all([this.abortBackup(), this.#readers?.close()]);
+    await Promise.all([this.abortBackup(), this.#store.history?.close()]);
     await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
     for (const listener of this.#listeners.values()) listener.onClosed();
     this.#listeners.clear();
     this.#members.clear();
-    this.#keepHeads();
-    this.#lock?.release();
-  }
-
-  /** So that a log that is put back from an older copy, with all that is beside it, is found. */
-  #keepHeads(): void {
-    if (this.#lock === undefined || this.#manifest.isNew === true) return;
-    const { heads: known } = this.#manifest;
-    const heads = this.controls.map(({ head }, shard) => Math.max(head, known?.[shard] ?? 0));
-    if (heads.every((head, shard) => head === known?.[shard])) return;
-    try {
-      writeManifest(this.#options.dir, { ...this.#manifest, heads });
-    } catch {
-      // On a full disk, or in a directory that is gone, the older ones have to do.
-    }
+    await this.#store.close(this.controls.map(({ head }) => head));
   }
 
   /**
@@ -271,19 +204,21 @@ export class BusCore implements MainServices {
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {
-    const { dir, commitBatchEvents, retention, dedupeWindowMs, dedupeIdsMax, maxShardBytes } =
+    const { commitBatchEvents, retention, dedupeWindowMs, dedupeIdsMax, maxShardBytes } =
       this.#options;
     const settings = {
       commitBatchEvents,
       publishWaitMs: this.#options.publishWaitMs,
       prunes: retention.length > 0,
       log: {
-        file: isMemory(dir) ? dir : shardFile(dir, shard),
-        identity: identityOf(this.#manifest),
-        dedupeWindowMs,
-        dedupeIdsMax,
-        retention: retention.map((rule) => shareOf(rule, this.#manifest.shards)),
-        ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+        module: this.#store.shardLog,
+        options: this.#store.shardOptions(shard),
+        settings: {
+          dedupeWindowMs,
+          dedupeIdsMax,
+          retention: retention.map((rule) => shareOf(rule, this.#store.shards)),
+          ...(maxShardBytes === undefined ? {} : { maxShardBytes }),
+        },
       },
     };
     return new ShardSupervisor(shard, control, settings, {

@@ -17,7 +17,6 @@ import {
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { FilePlace } from '../store/directory/in-place.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
 import { threadFlags } from '../threads/exec-argv.js';
@@ -41,7 +40,7 @@ export interface SupervisedLink {
 export interface ShardReady {
   readonly head: number;
   readonly wentBackwardsFrom: number | undefined;
-  readonly place: FilePlace | undefined;
+  readonly forSuccessor: unknown;
 }
 
 /** Told what no call of its own can say. */
@@ -65,7 +64,7 @@ export class ShardSupervisor {
   readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
   #generation = 0;
-  #place: FilePlace | undefined;
+  #forSuccessor: unknown;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
   #isStopping = false;
@@ -184,7 +183,7 @@ export class ShardSupervisor {
       generation,
       isFirst: generation === 1,
       control: this.#control.buffer,
-      place: this.#place,
+      predecessor: this.#forSuccessor,
       mail,
       ends,
     };
@@ -230,7 +229,7 @@ export class ShardSupervisor {
 
   #ready(ready: ShardReady): void {
     const { head, wentBackwardsFrom } = ready;
-    this.#place = ready.place;
+    this.#forSuccessor = ready.forSuccessor;
     // An idle shard keeps no program from its end; one that starts or stops is waited for.
     if (!this.#isStopping) this.#worker?.unref();
     this.#restarts.ready(performance.now());

@@ -115,6 +115,7 @@ export class MessagePortWaitStrategy implements WaitStrategy {
     };
     this.#listeners.set(port, listener);
     port.on('message', listener);
+    port.once('close', () => this.unlisten(port));
   }
 
   /** Wakes too, because the last ring at this door may be in the port and not be heard any more. */
@@ -123,6 +124,11 @@ export class MessagePortWaitStrategy implements WaitStrategy {
     if (listener === undefined) return;
     this.#listeners.delete(port);
     port.off('message', listener);
+    this.#wake?.();
+  }
+
+  /** Ends a wait, for what this thread itself was told of. */
+  wake(): void {
     this.#wake?.();
   }
 

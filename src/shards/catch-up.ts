@@ -12,13 +12,13 @@ import {
 } from '../protocol/limits.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
-import type { ShardLog, StoredRecord } from '../store/shard-log.js';
+import { NOT_AT_HAND, type ShardLog, type StoredRecord } from '../store/shard-log.js';
 import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import type { LinkConsumer, Routes } from './routes.js';
 
 export interface CatchUpStep {
-  /** Events read from the log, matching or not, or as much work. */
+  /** Events read from the log, matching or not, or as much work; `NOT_AT_HAND`: the log has to fetch them. */
   readonly read: number;
   readonly sent: number;
 }
@@ -52,6 +52,7 @@ export class CatchUp {
     this.#sent = 0;
     this.#stopped = false;
     const read = this.#read(consumer, head, limit);
+    if (read === NOT_AT_HAND) return { read, sent: 0 };
     if (consumer.ended) return { read, sent: this.#sent };
     // Pruned sequences at the very end are passed over too.
     const isAtEnd = read === 0 && !this.#stopped && consumer.position < head;

@@ -20,7 +20,7 @@ import {
   type ShardRequest,
   type SubscribeCommand,
 } from '../link/link-records.js';
-import { BusError } from '../protocol/errors.js';
+import { BusError, type ErrorCode } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog } from '../store/shard-log.js';
@@ -30,6 +30,7 @@ import { Questions } from './questions.js';
 import type { LinkConsumer, Routes } from './routes.js';
 import type { Shard } from './shard.js';
 
+const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set(['STORE_CORRUPT', 'OPTION_INVALID']);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
 
@@ -82,8 +83,8 @@ export class Commands {
     try {
       this.#link.reply(request, true, this.#execute(type, body));
     } catch (error) {
-      // A damaged event is told to who asks for it, and the shard goes on.
-      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      // A damaged event, or a wish that this log cannot grant, is told to who asks, and the shard goes on.
+      if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
       this.#link.reply(request, false, error.toJSON());
     }
   };
@@ -116,7 +117,14 @@ export class Commands {
     if (consumer.hasCredit) this.#shard.wake(consumer);
   }
 
+  /** @throws BusError `OPTION_INVALID`: the publishers of other nodes cannot be made to wait */
   #subscribe(command: SubscribeCommand): { position: number } {
+    if (command.overflow === 'block' && this.#log.isShared) {
+      throw new BusError(
+        'OPTION_INVALID',
+        'overflow is block, and other nodes write to the store of this bus: their publishers cannot be held back',
+      );
+    }
     const consumer: LinkConsumer = new Consumer(this.#link, command);
     const { delivered } = this.#shard;
     consumer.position = typeof command.start === 'number' ? command.start : delivered;

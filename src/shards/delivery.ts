@@ -41,6 +41,13 @@ export class Delivery {
     return delivered;
   }
 
+  /** The same for one event of a log's tail; `before` is the last sequence that was dealt with before it. */
+  deliverNext(view: EventRecordView, topic: string, sequence: number, before: number): number {
+    this.#passed = before;
+    const route = this.#routes.of(topic);
+    return route.legs.length === 0 ? 0 : this.#deliverOne(route, view, topic, sequence);
+  }
+
   /** Sends an event to everyone who may have it now, and queues it for everyone else. */
   #deliverOne(route: Route, view: EventRecordView, topic: string, sequence: number): number {
     const sendable = this.#scratch;

@@ -3,7 +3,7 @@
  * no credit, or whose link has no room, are not here until they are woken.
  */
 import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
-import type { ShardLog } from '../store/shard-log.js';
+import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
 import { CatchUp } from './catch-up.js';
 import { CATCHING_UP, QUEUED } from './consumer.js';
 import type { LinkConsumer, Routes } from './routes.js';
@@ -12,6 +12,8 @@ export class Feeder {
   readonly #catchUp: CatchUp;
   /** Consumers that are behind and may be able to go on. */
   readonly #ready = new Set<LinkConsumer>();
+  /** Those for whom the log is fetching what comes next. */
+  readonly #awaiting = new Set<LinkConsumer>();
   readonly #ended: LinkConsumer[] = [];
 
   constructor(log: ShardLog, routes: Routes) {
@@ -27,8 +29,15 @@ export class Feeder {
     if (consumer.mode === QUEUED || consumer.mode === CATCHING_UP) this.#ready.add(consumer);
   }
 
+  /** The log may have at hand what it was asked for. */
+  advance(): void {
+    for (const consumer of this.#awaiting) this.wake(consumer);
+    this.#awaiting.clear();
+  }
+
   forget(consumer: LinkConsumer): void {
     this.#ready.delete(consumer);
+    this.#awaiting.delete(consumer);
   }
 
   /** Those that came to their end while they were fed. */
@@ -56,6 +65,10 @@ export class Feeder {
         const { read, sent } = this.#catchUp.step(consumer, head, pages);
         pages -= Math.max(1, read);
         fed += sent;
+        if (read === NOT_AT_HAND) {
+          this.#awaiting.add(consumer);
+          continue;
+        }
       }
       if (consumer.ended) {
         this.#ended.push(consumer);

@@ -66,6 +66,8 @@ export class LinkAdapter implements ConsumerLink {
   readonly waiting = new Set<Consumer<LinkAdapter>>();
   /** Ephemeral publishes before this position may have been delivered by a thread that died. */
   skipEphemeralUntil: number | undefined;
+  /** Persisted publishes before this position may have been stored by a thread that died, and the log does not say. */
+  takesAgainUntil: number | undefined;
   leaving = false;
   /** Set while a link of a dead thread is taken back; its publishes wait. */
   recovery: Recovery | undefined;
@@ -73,6 +75,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #deliveries: RecordSender;
   readonly #doorbell: Doorbell;
   readonly #port: MessagePort;
+  readonly #inbox: BufferInbox;
   readonly #acks = new Queue<AckRun>();
   readonly #outbox = new Queue<Message>();
   readonly #onDropped: (consumer: Consumer) => void;
@@ -91,6 +94,7 @@ export class LinkAdapter implements ConsumerLink {
     this.publishRing = new RingConsumer(end.memory.publishRing);
     this.#refusal = this.publishRing.refusal;
     const inbox = new BufferInbox(end.port);
+    this.#inbox = inbox;
     const controlRing = new RingConsumer(end.memory.controlRing);
     this.publishes = new RecordReceiver(this.publishRing, inbox, PUBLISH_CHANNEL);
     this.controls = new RecordReceiver(controlRing, inbox, CONTROL_CHANNEL);
@@ -99,6 +103,11 @@ export class LinkAdapter implements ConsumerLink {
       channel: DELIVERY_CHANNEL,
     });
     this.#doorbell = new Doorbell(new Int32Array(end.doorbell), 0);
+  }
+
+  /** For a thread that listens to the link's port itself. */
+  accept(message: unknown): void {
+    this.#inbox.accept(message);
   }
 
   /** Something waits for room: the endpoint does not read its ring. */

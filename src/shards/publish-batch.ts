@@ -21,20 +21,23 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
-import type { RingPosition, ShardLog } from '../store/shard-log.js';
+import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';
 
-/** Acks of one link: publishes of one kind that lie next to each other in its ring and in the log. */
+/** Acks of one link: publishes of one kind that lie next to each other in its ring, and in the batch or in the log. */
 interface Run {
   readonly link: LinkAdapter;
   kind: number;
   count: number;
   position: number;
+  /** Of the first: its index in the batch if it is appended, until that is committed; then, and of a repeat, its sequence. */
   sequence: number;
   /** Of publishes that were refused before they were appended. */
   readonly error: ErrorData | undefined;
+  /** A thread that died may have stored it already, under an id that the bus made. */
+  readonly isAgain: boolean;
 }
 
 /** Refuses publishes that nobody may wait for any more; undefined lets one through. */
@@ -50,7 +53,7 @@ export class PublishBatch {
   readonly bytes: Buffer[] = [];
   readonly offsets: number[] = [];
   readonly topics: string[] = [];
-  /** 0 for an ephemeral event. */
+  /** 0 for an ephemeral event; for one that is appended its index in the batch, from 1 on, until that is committed. */
   readonly sequences: number[] = [];
   length = 0;
   /** Any event asked to survive power loss and does not yet, a repeat of a stored one included. */
@@ -61,6 +64,8 @@ export class PublishBatch {
   duplicates = 0;
   /** Publishes that were refused because they would have had to wait longer than they may. */
   overdue = 0;
+  /** The last sequence in the log that the batch speaks of, once it is settled. */
+  lastSequence = 0;
 
   readonly #log: ShardLog;
   readonly #clock: RecordingClock;
@@ -77,6 +82,8 @@ export class PublishBatch {
   /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
   #refusal: ErrorData | undefined;
   #isFirst = false;
+  /** Why the log refused the batch. */
+  #refusedWith: ErrorData | undefined;
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
@@ -127,26 +134,38 @@ export class PublishBatch {
    * refused: what they ask for must be flushed by now.
    */
   refuse(error: ErrorData): void {
+    this.#refusedWith = error;
     for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
     for (const run of this.#runs) {
       const isStored = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN;
       if (isStored || run.sequence >= this.#firstNew) run.kind = ACK_REFUSED;
     }
-    let kept = 0;
-    for (let i = 0; i < this.length; i++) {
-      if (this.sequences[i] !== 0) continue;
-      this.bytes[kept] = this.bytes[i]!;
-      this.offsets[kept] = this.offsets[i]!;
-      this.topics[kept] = this.topics[i]!;
-      this.sequences[kept++] = 0;
-    }
-    this.length = kept;
-    this.acknowledge(error);
+    this.#keepEphemeral();
   }
 
-  acknowledge(error?: ErrorData): void {
-    for (const { link, kind, count, position, sequence, error: own } of this.#runs) {
-      const refusal = kind === ACK_REFUSED ? (own ?? error) : undefined;
+  /** The log has stored the batch. Of a shared log what is stored is not delivered from here, but from the log's tail. */
+  settle(committed: CommittedBatch): void {
+    const { sequences } = this;
+    for (const run of this.#runs) {
+      if (run.kind !== ACK_SYNCED && run.kind !== ACK_WRITTEN) continue;
+      const isRepeat = committed.isRepeat(run.sequence);
+      run.sequence = committed.sequenceOf(run.sequence);
+      this.lastSequence = Math.max(this.lastSequence, run.sequence + run.count - 1);
+      if (isRepeat) this.#settleRepeat(run);
+    }
+    if (this.#log.isShared) {
+      this.#keepEphemeral();
+      return;
+    }
+    for (let i = 0; i < this.length; i++) {
+      const index = sequences[i]! - 1;
+      if (index >= 0) sequences[i] = committed.sequenceOf(index);
+    }
+  }
+
+  acknowledge(): void {
+    for (const { link, kind, count, position, sequence, error } of this.#runs) {
+      const refusal = kind === ACK_REFUSED ? (error ?? this.#refusedWith) : undefined;
       link.ack({ kind, count, position, sequence, error: refusal });
     }
   }
@@ -167,7 +186,9 @@ export class PublishBatch {
     this.ephemeral = 0;
     this.duplicates = 0;
     this.overdue = 0;
+    this.lastSequence = 0;
     this.synced = false;
+    this.#refusedWith = undefined;
     this.#handled = 0;
     this.#byteCount = 0;
   }
@@ -266,13 +287,14 @@ export class PublishBatch {
         return;
       }
     }
-    const sequence = this.#log.append(view.bytes, view.offset, this.#recordedAt);
+    const index = this.#log.append(view.bytes, view.offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
-    if (this.#firstSequence === 0) this.#firstSequence = sequence;
+    if (this.#firstSequence === 0) this.#firstSequence = this.#firstNew + index;
     this.appended++;
-    this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, sequence);
-    this.#push(view, this.#log.appendedTopic, sequence);
+    const isAgain = (flags & EVENT_FLAG_SUPPLIED_ID) === 0 && this.#isTakenAgain();
+    this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, index, isAgain);
+    this.#push(view, this.#log.appendedTopic, index + 1);
   }
 
   /** What it asks for, the first may not have asked for: the commit then flushes it, whatever else there is. */
@@ -283,6 +305,32 @@ export class PublishBatch {
     this.#count(synced || isFlushed ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN, first);
   }
 
+  /** The log knew the id, and this thread did not. */
+  #settleRepeat(run: Run): void {
+    this.appended--;
+    if (run.isAgain) return;
+    run.kind = run.kind === ACK_SYNCED ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
+    this.duplicates++;
+  }
+
+  /** A thread that died had read it, and its log does not say what became of it. */
+  #isTakenAgain(): boolean {
+    const { publishRing, takesAgainUntil } = this.#link;
+    return takesAgainUntil !== undefined && ((publishRing.position - takesAgainUntil) | 0) < 0;
+  }
+
+  #keepEphemeral(): void {
+    let kept = 0;
+    for (let i = 0; i < this.length; i++) {
+      if (this.sequences[i] !== 0) continue;
+      this.bytes[kept] = this.bytes[i]!;
+      this.offsets[kept] = this.offsets[i]!;
+      this.topics[kept] = this.topics[i]!;
+      this.sequences[kept++] = 0;
+    }
+    this.length = kept;
+  }
+
   #push(view: EventRecordView, topic: string, sequence: number): void {
     const index = this.length++;
     this.bytes[index] = view.bytes;
@@ -291,14 +339,17 @@ export class PublishBatch {
     this.sequences[index] = sequence;
   }
 
-  /** Adds a publish to the open run, or starts one. */
-  #count(kind: number, sequence: number): void {
+  /** Adds a publish to the open run, or starts one. Sequences of a shared log need not follow one another: it has a run for each. */
+  #count(kind: number, sequence: number, isAgain = false): void {
     const runs = this.#runs;
     const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
-    if (run !== undefined && run.link === this.#link && run.kind === kind) {
+    const isOne = this.#log.isShared;
+    if (!isOne && run !== undefined && run.link === this.#link && run.kind === kind) {
       const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
+      const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
       // Repeats of what is stored and of what is only being stored are told apart, in case the log refuses.
-      const isNext = sequence === run.sequence + run.count && sequence !== this.#firstNew;
+      const isOfOther = !isAppended && sequence === this.#firstNew;
+      const isNext = sequence === run.sequence + run.count && !isOfOther;
       if (isUnnumbered || isNext) {
         run.count++;
         return;
@@ -306,7 +357,7 @@ export class PublishBatch {
     }
     this.#endRun(this.#link.publishRing.position);
     const error = kind === ACK_REFUSED ? this.#refusal : undefined;
-    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence, error });
+    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence, error, isAgain });
   }
 
   /** The last run reaches up to `position` in its link's ring. */

@@ -2,7 +2,8 @@
  * Takes back a link that a dead thread served. What it had committed is acknowledged again, one by one, and passed over;
  * the endpoint skips the acks that it has seen. A batch that it had begun to refuse is refused. What it had read
  * otherwise and not committed is still in the ring, and is taken as if for the first time, but not before all that is
- * passed.
+ * passed. Where the log does not keep how far each ring was committed, all that the dead thread had read is taken again, and
+ * the log finds by their ids those that it has.
  */
 import {
   ACK_DUPLICATE,
@@ -19,13 +20,14 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from '../record/event-record.js';
-import type { RingPosition, ShardLog } from '../store/shard-log.js';
+import type { RingPosition, RingPositions, ShardLog } from '../store/shard-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
 import { NOT_REFUSED, REFUSED_OVERDUE, refusalAfterRestart } from './refusals.js';
 
 export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
   readonly #log: ShardLog;
+  readonly #positions: RingPositions | undefined;
   readonly #until: number;
   /** From here to `#until` the dead thread refused what it had read, for this reason. */
   readonly #refusedFrom: number;
@@ -40,6 +42,7 @@ export class LinkRecovery implements Recovery {
   constructor(link: LinkAdapter, log: ShardLog, stored: RingPosition | undefined) {
     this.#link = link;
     this.#log = log;
+    this.#positions = log.ringPositions;
     const ring = link.publishRing;
     // Nothing is read yet: the ring stands where the dead thread had released up to. What it stored last may be long passed.
     const ahead = stored === undefined ? 0 : stored.position - ring.totalPosition;
@@ -49,6 +52,7 @@ export class LinkRecovery implements Recovery {
     this.#until = isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;
+    if (this.#positions === undefined) link.takesAgainUntil = ring.mark;
   }
 
   /** Goes as far as it can; false where a large record's buffer is still to be sent again by the endpoint. */
@@ -82,7 +86,7 @@ export class LinkRecovery implements Recovery {
     if ((flags & EVENT_FLAG_PERSIST) === 0) return;
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
-      this.#sequence = this.#log.findAtLastCommit(bytes, offset);
+      this.#sequence = this.#find(bytes, offset);
       return;
     }
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
@@ -101,7 +105,7 @@ export class LinkRecovery implements Recovery {
       return;
     }
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    this.#sequence = isSupplied ? this.#log.findAtLastCommit(view.bytes, view.offset) : 0;
+    this.#sequence = isSupplied ? this.#find(view.bytes, view.offset) : 0;
     if (this.#sequence !== 0) this.#kind = ACK_DUPLICATE;
   }
 
@@ -109,8 +113,15 @@ export class LinkRecovery implements Recovery {
   #isStoredNext(view: EventRecordView): boolean {
     const stored = this.#storedAt(this.#expected);
     if (stored !== undefined) return isSamePublish(stored, view);
-    const first = this.#log.findAtLastCommit(view.bytes, view.offset);
+    const first = this.#find(view.bytes, view.offset);
     return first === 0 || first === this.#expected;
+  }
+
+  /** What the dead thread found, where the log knows. */
+  #find(bytes: Buffer, offset: number): number {
+    return this.#positions === undefined
+      ? this.#log.findDuplicate(bytes, offset)
+      : this.#positions.findAtLastCommit(bytes, offset);
   }
 
   /** The record of a row; undefined if it is pruned or damaged. */

@@ -2,6 +2,7 @@
  * The entry of a shard's thread: opens the shard's log, takes the links, and runs the loop until it is told to stop.
  * Whatever is thrown here ends the thread; main starts another on the same rings.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import {
   MAIL,
@@ -11,14 +12,20 @@ import {
   STATE,
   STATE_RUNNING,
   STATE_STOPPED,
+  WAKES_BY_MESSAGE,
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../protocol/limits.js';
 import { messageOf } from '../protocol/thrown.js';
-import { AtomicsWaitStrategy } from '../ring/wait.js';
-import { assertInPlace, placeOf } from '../store/directory/in-place.js';
-import { SqliteShardLog } from '../store/sqlite/sqlite-shard-log.js';
+import { AtomicsWaitStrategy, MessagePortWaitStrategy } from '../ring/wait.js';
+import type {
+  RingPosition,
+  ShardLog,
+  ShardLogModule,
+  ShardPages,
+  ShardPruning,
+} from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
@@ -34,24 +41,25 @@ class ShardThread {
   readonly #data: ShardThreadData;
   readonly #control: ShardControl;
   readonly #mail: MessagePort;
-  readonly #log: SqliteShardLog;
+  readonly #log: ShardLog;
   readonly #routes = new Routes();
   readonly #shard: Shard;
   readonly #commands: Commands;
   /** What threads before this one have shown. */
   readonly #headShown: number;
   #mailSeen = 0;
+  /** Mail that came over the event loop, for the next turn. */
+  readonly #delivered: ShardMail[] = [];
+  /** Where the thread lives on an event loop. */
+  #door: MessagePortWaitStrategy | undefined;
 
-  constructor(data: ShardThreadData) {
+  constructor(data: ShardThreadData, log: ShardLog) {
     this.#data = data;
     this.#control = new ShardControl(data.control);
     this.#headShown = this.#control.head;
     this.#mail = data.mail;
-    const { log, isFirst, place } = data;
-    if (place !== undefined) assertInPlace(log.file, place);
-    // A log that was there once may not be missing when it is opened again.
-    const identity = { ...log.identity, isNew: log.identity.isNew && isFirst };
-    this.#log = new SqliteShardLog({ ...log, identity, shard: data.shard });
+    this.#log = log;
+    if (data.prunes && log.pruning === undefined) missing('has no retention');
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       onClockStep: (step) => this.#tellClockStep(step),
@@ -61,9 +69,11 @@ class ShardThread {
   }
 
   start(): void {
-    const positions = new Map<string, ReturnType<SqliteShardLog['ringPositions']>[number]>();
-    if (this.#data.isFirst) this.#log.clearRingPositions();
-    else for (const one of this.#log.ringPositions()) positions.set(one.endpoint, one);
+    const positions = new Map<string, RingPosition>();
+    const { ringPositions } = this.#log;
+    if (this.#data.isFirst) ringPositions?.clear();
+    else for (const one of ringPositions?.stored() ?? []) positions.set(one.endpoint, one);
+    if (this.#log.isShared) this.#openDoor();
     for (const end of this.#data.ends) {
       const link = this.#adopt(end);
       link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
@@ -73,34 +83,58 @@ class ShardThread {
     const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
     // Before it is said: whoever hears that the bus is open must not read that it is starting.
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
-    const { file } = this.#data.log;
-    const place = this.#data.place ?? (file === ':memory:' ? undefined : placeOf(file));
-    this.#report({ report: 'ready', head, wentBackwardsFrom, place });
+    const { forSuccessor } = this.#log;
+    this.#report({ report: 'ready', head, wentBackwardsFrom, forSuccessor });
   }
 
-  run(): void {
-    const { words, counters } = this.#control;
-    const wait = new AtomicsWaitStrategy(words, PARKED);
-    const isIdle = (): boolean =>
-      !this.#isDone && !this.#shard.hasWork() && Atomics.load(words, MAIL) === this.#mailSeen;
+  run(): void | Promise<void> {
+    const { counters } = this.#control;
     counters[ShardCounter.startedAt] = elapsedMs();
     counters[ShardCounter.parkedMs] = 0;
+    return this.#door === undefined ? this.#runBlocking() : this.#runOnEventLoop(this.#door);
+  }
+
+  #runBlocking(): void {
+    const { words, counters } = this.#control;
+    const wait = new AtomicsWaitStrategy(words, PARKED);
     while (!this.#isDone) {
-      this.#readMail();
-      const commanded = this.#commands.take();
-      const worked = this.#shard.turn();
-      if (typeof worked !== 'boolean') throw new Error('the SQLite log commits synchronously');
-      if (commanded || worked) continue;
-      counters[ShardCounter.parkedMs]! += wait.idle(isIdle, IDLE_TIMEOUT_MS);
+      if (this.#turn()) continue;
+      counters[ShardCounter.parkedMs]! += wait.idle(this.#isIdle, IDLE_TIMEOUT_MS);
     }
+  }
+
+  /** What the log waits for comes over the event loop, which therefore turns between any two turns of the shard. */
+  async #runOnEventLoop(door: MessagePortWaitStrategy): Promise<void> {
+    const { counters } = this.#control;
+    while (!this.#isDone) {
+      const parkedMs = this.#turn() ? 0 : await door.idle(this.#isIdle, IDLE_TIMEOUT_MS);
+      counters[ShardCounter.parkedMs]! += parkedMs;
+      if (parkedMs === 0) await nextTurn();
+    }
+  }
+
+  #turn(): boolean {
+    this.#readMail();
+    const commanded = this.#commands.take();
+    return this.#shard.turn() || commanded;
+  }
+
+  readonly #isIdle = (): boolean => {
+    if (this.#isDone || this.#shard.hasWork()) return false;
+    return Atomics.load(this.#control.words, MAIL) === this.#mailSeen;
+  };
+
+  #openDoor(): void {
+    const { words } = this.#control;
+    const door = new MessagePortWaitStrategy(words, PARKED);
+    door.listen(this.#mail, (mail) => this.#delivered.push(mail as ShardMail));
+    this.#shard.onArrival = () => door.wake();
+    Atomics.store(words, WAKES_BY_MESSAGE, 1);
+    this.#door = door;
   }
 
   get #isDone(): boolean {
     return this.#shard.isStopping && this.#shard.isDrained;
-  }
-
-  close(): void {
-    this.#log.close();
   }
 
   stop(): void {
@@ -112,14 +146,14 @@ class ShardThread {
 
   #readMail(): void {
     if (Atomics.load(this.#control.words, MAIL) === this.#mailSeen) return;
-    for (
-      let mail = receiveMessageOnPort(this.#mail);
-      mail;
-      mail = receiveMessageOnPort(this.#mail)
-    ) {
+    for (let mail = this.#nextMail(); mail !== undefined; mail = this.#nextMail()) {
       this.#mailSeen = (this.#mailSeen + 1) | 0;
-      this.#onMail(mail.message as ShardMail);
+      this.#onMail(mail);
     }
+  }
+
+  #nextMail(): ShardMail | undefined {
+    return this.#delivered.shift() ?? receiveMessageOnPort(this.#mail)?.message;
   }
 
   #onMail(mail: ShardMail): void {
@@ -135,22 +169,30 @@ class ShardThread {
         }
         break;
       case 'page':
-        this.#answer(mail.id, () => this.#log.page(mail.request));
+        this.#answer(mail.id, () => this.#pages.page(mail.request));
         break;
       case 'positionAt':
-        this.#answer(mail.id, () => this.#log.positionAt(mail.timeMs));
+        this.#answer(mail.id, () => this.#pages.positionAt(mail.timeMs));
         break;
       case 'totals':
-        this.#answer(mail.id, () => this.#log.totals(mail.pattern));
+        this.#answer(mail.id, () => this.#pruning.totals(mail.pattern));
         break;
       case 'prune':
-        this.#answer(mail.id, () => this.#log.prune(mail.request));
+        this.#answer(mail.id, () => this.#pruning.prune(mail.request));
         break;
       case 'crash':
         throw new Error(`shard ${this.#data.shard} was made to crash`);
       case 'stop':
         this.#shard.isStopping = true;
     }
+  }
+
+  get #pages(): ShardPages {
+    return this.#log.pages ?? missing('has no history');
+  }
+
+  get #pruning(): ShardPruning {
+    return this.#log.pruning ?? missing('removes no events');
   }
 
   #answer(id: number, work: () => unknown): void {
@@ -167,6 +209,8 @@ class ShardThread {
       this.#shard.noteDropped(consumer as LinkConsumer),
     );
     this.#shard.add(link);
+    // A link that has left has closed its port.
+    this.#door?.listen(end.port, (message) => link.accept(message));
     return link;
   }
 
@@ -180,6 +224,10 @@ class ShardThread {
   #report(report: ShardReport): void {
     this.#mail.postMessage(report);
   }
+}
+
+function missing(what: string): never {
+  throw new BusError('OPTION_INVALID', `the store of this bus ${what}`);
 }
 
 /** What the wall clock did, and what the shard makes of it. */
@@ -210,16 +258,28 @@ function tellFailure(error: unknown): void {
   data.mail.postMessage({ report: 'failed', error: failure } satisfies ShardReport);
 }
 
+async function openLog({ shard, isFirst, predecessor, log }: ShardThreadData): Promise<ShardLog> {
+  const { module, options, settings } = log;
+  const { openShardLog } = (await import(module)) as ShardLogModule;
+  return openShardLog({ shard, options, settings, isFirst, predecessor });
+}
+
 const data = workerData as ShardThreadData;
+let isOnEventLoop = false;
 try {
-  const thread = new ShardThread(data);
+  const log = await openLog(data);
+  isOnEventLoop = log.isShared;
+  let thread: ShardThread;
   try {
+    thread = new ShardThread(data, log);
     thread.start();
-    thread.run();
+    await thread.run();
   } finally {
-    thread.close();
+    await log.close();
   }
   thread.stop();
 } catch (error) {
   tellFailure(error);
 }
+// The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end.
+if (isOnEventLoop) process.exit();

@@ -9,11 +9,13 @@
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
 import type { ShardLog } from '../store/shard-log.js';
+import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
 import { LIVE, QUEUED } from './consumer.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
 import type { LinkAdapter } from './link-adapter.js';
+import { LogTail } from './log-tail.js';
 import { PublishBatch } from './publish-batch.js';
 import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkConsumer, Routes } from './routes.js';
@@ -44,6 +46,8 @@ export class Shard {
   isStopping = false;
   /** The last sequence that every live consumer was served up to. */
   delivered: number;
+  /** Called when there is something to do that came over the event loop; the thread may be parked there. */
+  onArrival: () => void = () => {};
 
   readonly #log: ShardLog;
   readonly #routes: Routes;
@@ -54,6 +58,9 @@ export class Shard {
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
   readonly #unreportedDrops = new Set<LinkConsumer>();
+  readonly #commit: BatchCommit;
+  /** Of a shared log: where persisted events are delivered from. */
+  readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
   #firstLink = 0;
   #maintainsAt = 0;
@@ -72,6 +79,14 @@ export class Shard {
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this);
+    this.#commit = new BatchCommit(log, this.#batch, control, {
+      // What may go makes room now, not at its next turn.
+      onFull: () => {
+        if (!this.#wasPruneFull) this.#prunesAt = 0;
+      },
+      onArrival: () => this.onArrival(),
+    });
+    if (log.isShared) this.#tail = this.#follow(log);
     this.delivered = log.head;
     control.counters[ShardCounter.head] = log.head;
     control.counters[ShardCounter.subscriptions] = 0;
@@ -79,36 +94,42 @@ export class Shard {
     control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
   }
 
-  /**
-   * One turn. A log that commits over a network makes it a promise.
-   * @returns whether anything was done; if not, the thread may park until `hasWork`
-   */
-  turn(): boolean | Promise<boolean> {
+  /** One turn. Returns whether anything was done; if not, the thread may park until `hasWork`. */
+  turn(): boolean {
     const words = this.#control.words;
     Atomics.store(words, TURNS, (words[TURNS]! + 1) | 0);
-    const limit = this.#drainLimit();
-    if (limit > 0) {
-      const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
-      this.#batch.drain(this.links, this.#firstLink++, limit, refusing);
+    const batch = this.#batch;
+    if (batch.handled === 0) {
+      const limit = this.#drainLimit();
+      if (limit > 0) {
+        const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
+        batch.drain(this.links, this.#firstLink++, limit, refusing);
+      }
+      if (batch.handled > 0) this.#commit.begin();
     }
-    if (this.#batch.handled === 0) return this.#serve();
-    const committed = this.#commit();
-    if (committed === undefined) {
+    let worked = this.#tail !== undefined && this.#deliverTail(this.#tail);
+    if (batch.handled > 0 && this.#mayFinish()) {
       this.#finishBatch();
-      this.#serve();
-      return true;
+      worked = true;
     }
-    return committed.then(() => {
-      this.#finishBatch();
-      this.#serve();
-      return true;
+    return this.#serve() || worked;
+  }
+
+  #follow(log: ShardLog): LogTail {
+    const tail = new LogTail(log, this.#delivery);
+    log.onAdvance?.(() => {
+      tail.advance();
+      this.#feeder.advance();
+      this.onArrival();
     });
+    return tail;
   }
 
   /** Looked at once more before the thread parks. */
   hasWork(): boolean {
-    if (this.#feeder.hasWork) return true;
-    const takesPublishes = this.#drainLimit() > 0;
+    if (this.#feeder.hasWork || this.#commit.hasArrived) return true;
+    if (this.#tail?.hasWork(this.delivered) === true) return true;
+    const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
@@ -158,6 +179,7 @@ export class Shard {
 
   /** Takes everything that the links have published, for a shutdown. */
   get isDrained(): boolean {
+    if (this.#batch.handled > 0) return false;
     return this.links.every((link) => !link.owesAcks && !link.hasPublishes);
   }
 
@@ -169,56 +191,15 @@ export class Shard {
 
   readonly #hasPublishes = (): boolean => this.links.some((link) => link.hasPublishes);
 
-  #commit(): undefined | Promise<void> {
-    const batch = this.#batch;
-    if (batch.appended === 0 && !batch.synced) {
-      batch.acknowledge();
-      return undefined;
-    }
-    const startedAt = performance.now();
-    try {
-      const committed = this.#log.commit(batch.synced, batch.positions);
-      if (committed === undefined) {
-        this.#committed(startedAt);
-        return undefined;
-      }
-      return committed.then(
-        () => this.#committed(startedAt),
-        (error) => this.#commitFailed(error),
-      );
-    } catch (error) {
-      return this.#commitFailed(error);
-    }
-  }
-
-  #committed(startedAt: number): void {
-    const elapsedMs = performance.now() - startedAt;
-    const { counters } = this.#control;
-    const batch = this.#batch;
-    this.#control.noteCommit(elapsedMs);
-    counters[ShardCounter.published]! += batch.appended;
-    counters[ShardCounter.head] = this.#log.head;
-    batch.acknowledge();
-  }
-
-  /** A full store refuses this batch and goes on. Anything else ends the thread: after a failed fsync nothing is sure. */
-  #commitFailed(error: unknown): undefined | Promise<void> {
-    if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
-    this.#control.counters[ShardCounter.refused]! += this.#batch.appended;
-    // What may go makes room now, not at its next turn.
-    if (!this.#wasPruneFull) this.#prunesAt = 0;
-    const refusal = error.toJSON();
-    // A flush needs no room. Nothing of the batch is told if it fails.
-    const flushed = this.#batch.owesFlush ? this.#log.commit(true, []) : undefined;
-    if (flushed === undefined) {
-      this.#batch.refuse(refusal);
-      return undefined;
-    }
-    return flushed.then(() => this.#batch.refuse(refusal));
+  /** An event of a shared log is acknowledged once it was delivered: whoever subscribes after the ack does not get it. */
+  #mayFinish(): boolean {
+    if (!this.#commit.isDecided()) return false;
+    return this.#tail === undefined || this.#batch.lastSequence <= this.delivered;
   }
 
   #finishBatch(): void {
     const batch = this.#batch;
+    batch.acknowledge();
     const { counters } = this.#control;
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
@@ -227,8 +208,21 @@ export class Shard {
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     batch.release();
-    this.delivered = this.#log.head;
-    for (const link of this.links) link.advanceWatermark(this.delivered);
+    if (this.#tail === undefined) this.#advance(this.#log.head);
+  }
+
+  #deliverTail(tail: LogTail): boolean {
+    if (!tail.hasWork(this.delivered)) return false;
+    const { counters } = this.#control;
+    counters[ShardCounter.head] = this.#log.head;
+    this.#advance(tail.deliver(this.delivered));
+    counters[ShardCounter.delivered]! += tail.sent;
+    return true;
+  }
+
+  #advance(delivered: number): void {
+    this.delivered = delivered;
+    for (const link of this.links) link.advanceWatermark(delivered);
   }
 
   /** Everything but the batch. */
@@ -301,7 +295,7 @@ export class Shard {
   /** A damaged event stops retention, and nothing else. */
   #prune(): boolean | undefined {
     try {
-      return whereThereIsRoom(() => this.#log.pruneStep(this.#clock.nowWithCaution()));
+      return whereThereIsRoom(() => this.#log.pruning!.pruneStep(this.#clock.nowWithCaution()));
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
       if (!this.#isDamageTold) this.#options.onDamage?.(error);

@@ -5,6 +5,7 @@ import type * as busOptions from '../../src/endpoint/options.js';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
 import type * as localBus from '../../src/main/local-bus.js';
+import type * as openBus from '../../src/main/open-bus.js';
 import type { Page } from '../../src/store/page.js';
 import { decodePage } from '../../src/store/page.js';
 import { temporaryDirectory } from '../bus/support/open.js';
@@ -16,6 +17,7 @@ async function built<T>(module: string): Promise<T> {
 }
 const { BusCore } = await built<typeof busCore>('main/bus-core');
 const { LocalBus } = await built<typeof localBus>('main/local-bus');
+const { storeOf } = await built<typeof openBus>('main/open-bus');
 const { parseBusOptions } = await built<typeof busOptions>('endpoint/options');
 
 const close: (() => Promise<void>)[] = [];
@@ -32,7 +34,7 @@ const TOLD = 6;
  */
 async function committedAndNotTold(dir = temporaryDirectory()) {
   const options = parseBusOptions({ dir, shards: 1, systemEvents: false });
-  const core = dir === ':memory:' ? BusCore.inMemory(options) : BusCore.onDisk(options);
+  const core = await BusCore.open(storeOf(dir), options);
   await core.start();
   const bus = new LocalBus(core, options);
   close.push(() => bus.close());

@@ -59,8 +59,8 @@ describe('a batch that the log has no room for', () => {
     link.publish({ id: 'written-9', flags: SYNCED });
     const { commit } = log;
     log.commit = (synced, positions) => {
-      if (positions.length > 0) commit.call(log, synced, positions);
-      else throw new Error('the flush failed');
+      if (positions.length > 0) return commit.call(log, synced, positions);
+      throw new Error('the flush failed');
     };
     expect(() => shard.turn()).toThrow('the flush failed');
     expect(link.acks()).toEqual([]);

@@ -42,18 +42,18 @@ function acksAfterDeath(
   const first = link.adapter();
   for (const id of before) link.publish({ id, flags: NAMED });
   batch.drain([first], 0, 4096);
-  log.commit(batch.synced, batch.positions);
+  batch.settle(log.commit(batch.synced, batch.positions));
   batch.acknowledge();
   batch.release();
   expect(link.acks()).toHaveLength(Math.min(1, before.length));
   publish(link);
   batch.drain([first], 0, 4096);
-  log.commit(batch.synced, batch.positions);
+  batch.settle(log.commit(batch.synced, batch.positions));
   beforeDeath(log);
   log.close();
   log = open();
   const second = link.adapter();
-  expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+  expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
   expect(second.publishRing.isEmpty()).toBe(true);
   log.close();
   return link.acks();
@@ -173,7 +173,7 @@ describe('the shard after one that died while it refused a batch', () => {
     const first = link.adapter();
     link.publish({ id: 'a', flags: NAMED });
     batch.drain([first], 0, 4096);
-    full.commit(batch.synced, batch.positions);
+    batch.settle(full.commit(batch.synced, batch.positions));
     batch.acknowledge();
     batch.release();
     publish(link);
@@ -181,6 +181,7 @@ describe('the shard after one that died while it refused a batch', () => {
     const error = { code: 'STORE_FULL', message: 'full' } as const;
     expect(() => full.commit(batch.synced, batch.positions)).toThrow(/full/);
     batch.refuse(error);
+    batch.acknowledge();
     const told = link.acks();
     full.close();
     const log = new SqliteShardLog({ file, shard: 0 });
@@ -207,7 +208,7 @@ describe('the shard after one that died while it refused a batch', () => {
     ]);
     const second = link.adapter();
     const batch = new PublishBatch(log);
-    expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks().flatMap(answers)).toEqual(told.flatMap(answers));
     batch.drain([second], 0, 4096);
     expect(batch.handled).toBe(0);
@@ -217,15 +218,15 @@ describe('the shard after one that died while it refused a batch', () => {
   test('takes what comes after it', () => {
     const { link, log } = diedRefusing(publishes);
     const second = link.adapter();
-    new LinkRecovery(second, log, log.ringPositions()[0]).step();
+    new LinkRecovery(second, log, log.ringPositions.stored()[0]).step();
     link.acks();
     link.publish({ flags: STORED });
     const batch = new PublishBatch(log);
     batch.drain([second], 0, 4096);
-    log.commit(batch.synced, batch.positions);
+    batch.settle(log.commit(batch.synced, batch.positions));
     // Dies again, before its ack: what was refused once is not refused for ever.
     const third = link.adapter();
-    expect(new LinkRecovery(third, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(new LinkRecovery(third, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
   });
 
@@ -239,10 +240,11 @@ describe('the shard after one that died while it refused a batch', () => {
     batch.drain([first], 0, 4096, { refusalOf: () => overdue });
     // Another link's events found no room in the same batch.
     batch.refuse({ code: 'STORE_FULL', message: 'full' });
+    batch.acknowledge();
     const refused = [{ kind: ACK_REFUSED, count: 3, code: 'BACKPRESSURE' }];
     expect(link.acks()).toMatchObject(refused);
     const second = link.adapter();
-    expect(new LinkRecovery(second, log, log.ringPositions()[0]).step()).toBe(true);
+    expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject(Array(3).fill({ ...refused[0], count: 1 }));
     expect(log.head).toBe(0);
   });
@@ -253,8 +255,8 @@ describe('the shard after one that died while it refused a batch', () => {
     const before = new TestLink();
     before.publish({ flags: STORED });
     batch.drain([before.adapter()], 0, 4096);
-    log.commit(batch.synced, batch.positions);
-    const [stored] = log.ringPositions();
+    batch.settle(log.commit(batch.synced, batch.positions));
+    const [stored] = log.ringPositions.stored();
     // Everything since was ephemeral, and stored nothing.
     const link = new TestLink(65_536, 'test', 2 ** 32);
     link.publish({ flags: STORED });

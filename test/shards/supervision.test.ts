@@ -139,7 +139,14 @@ describe('random kills', () => {
         fc.array(disturbance, { minLength: 1, maxLength: 8 }),
         async (shards, ringBytes, commitBatchEvents, disturbances) => {
           const dir = temporaryDirectory();
-          const bus = await openTestBus({ dir, shards, ringBytes, commitBatchEvents });
+          const bus = await openTestBus({
+            dir,
+            shards,
+            ringBytes,
+            commitBatchEvents,
+            // How long restarts take on a busy machine is not what is looked at: past 40 s it is a hang.
+            publishWaitMs: 60_000,
+          });
           const worker = await RemoteEndpoint.attach(bus);
           const live = await Collector.start(bus, '*', { maxBuffer: 30 });
           const waiting: Promise<PublishAck[]>[] = [];

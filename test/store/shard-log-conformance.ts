@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventRecordView } from '../../src/record/event-record.js';
 import type { RetentionRule } from '../../src/store/pruning.js';
-import type { ShardLog, TopicSummary } from '../../src/store/shard-log.js';
+import type { TopicSummary } from '../../src/store/shard-log.js';
+import type { SqliteShardLog as ShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from './records.js';
 
 /**
@@ -29,7 +30,7 @@ const MINUTE = 60_000;
 
 export function append(log: ShardLog, event: TestEvent = {}, recordedAt = 1000): number {
   const bytes = record({ timestamp: recordedAt, ...event }, 3);
-  return log.append(bytes, 3, recordedAt);
+  return log.head + 1 + log.append(bytes, 3, recordedAt);
 }
 
 export interface Stored {
@@ -181,12 +182,12 @@ function describeAppending(factory: LogFactory): void {
     ]);
     append(log);
     log.rollback();
-    expect(log.ringPositions()).toEqual([
+    expect(log.ringPositions.stored()).toEqual([
       { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
       { endpoint: 'b', position: 8, firstSequence: 0 },
     ]);
-    log.clearRingPositions();
-    expect(log.ringPositions()).toEqual([]);
+    log.ringPositions.clear();
+    expect(log.ringPositions.stored()).toEqual([]);
     log.close();
   });
 

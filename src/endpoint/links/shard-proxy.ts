@@ -17,12 +17,11 @@ import {
   REPLY_OK,
   REPLY_REQUEST,
 } from '../../link/link-records.js';
-import { GENERATION, PARKED, type ShardControl } from '../../link/shard-control.js';
+import { GENERATION, type ShardControl, wakeShard } from '../../link/shard-control.js';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
 import { RecordSender } from '../../ring/record-channel.js';
 import { RingProducer } from '../../ring/ring.js';
-import { wakeParked } from '../../ring/wait.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
 import { CommandsProxy } from './commands-proxy.js';
 
@@ -51,6 +50,8 @@ export class ShardProxy {
   /** The shard was asked to say when it has released something. */
   #awaitsPublishRoom = false;
   #ackedPosition: number;
+  /** A message on it wakes a shard's thread that lives on an event loop. */
+  #port: MessagePort;
 
   /** `alive` is held from when the shard is handed something; its owner lets go of it. */
   constructor(end: LinkEnd, control: ShardControl, generation: number, alive: KeepAlive) {
@@ -58,6 +59,7 @@ export class ShardProxy {
     this.control = control;
     this.#generation = generation;
     this.#alive = alive;
+    this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
     this.#commands = new CommandsProxy(end.memory.controlRing, end.port, generation, () =>
@@ -123,7 +125,7 @@ export class ShardProxy {
 
   /** Wakes the shard if it is parked. */
   wake(): void {
-    wakeParked(this.control.words, PARKED);
+    wakeShard(this.control.words, this.#port);
   }
 
   /** Asks the shard something; commands of before a restart are sent again. */
@@ -163,6 +165,7 @@ export class ShardProxy {
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;
+    this.#port = port;
     this.#publishes.relink(port);
     this.#commands.relink(port, generation, resubscribe);
     this.wake();

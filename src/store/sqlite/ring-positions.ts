@@ -1,13 +1,21 @@
-import type { RingPosition } from '../shard-log.js';
+import { EventRecordView } from '../../record/event-record.js';
+import type { RingPosition, RingPositions } from '../shard-log.js';
+import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database, Statement } from './driver/driver.js';
+import type { LogHealth } from './log-health.js';
 
 /** How far each endpoint's publish ring is in the log, written in the same transaction as the events. */
-export class RingPositionTable {
+export class RingPositionTable implements RingPositions {
+  readonly #health: LogHealth;
+  readonly #dedupe: DedupeWindow;
   readonly #replace: Statement<[string, number, number]>;
   readonly #select: Statement<[], RingPosition>;
   readonly #delete: Statement<[]>;
+  readonly #view = new EventRecordView();
 
-  constructor(database: Database) {
+  constructor(database: Database, health: LogHealth, dedupe: DedupeWindow) {
+    this.#health = health;
+    this.#dedupe = dedupe;
     this.#replace = database.prepare(
       'INSERT OR REPLACE INTO ring_positions (endpoint, position, first_sequence) VALUES (?, ?, ?)',
     );
@@ -23,11 +31,15 @@ export class RingPositionTable {
     }
   }
 
-  all(): RingPosition[] {
+  stored(): RingPosition[] {
     return this.#select.all();
   }
 
   clear(): void {
-    this.#delete.run();
+    this.#health.guard('writing', () => this.#delete.run());
+  }
+
+  findAtLastCommit(bytes: Buffer, offset: number): number {
+    return this.#dedupe.findLoaded(this.#view.wrap(bytes, offset));
   }
 }

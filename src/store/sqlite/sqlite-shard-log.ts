@@ -5,15 +5,19 @@ import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js
 import type { Page, PageRequest } from '../page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
 import type {
+  CommittedBatch,
   ReadRequest,
   RingPosition,
   ShardLog,
+  ShardPages,
+  ShardPruning,
   StoredRecord,
-  TopicGlance,
   TopicSummary,
+  TopicTotals,
 } from '../shard-log.js';
 import { writeClosed } from './connection/log-identity.js';
 import { WriteConnection } from './connection/write-connection.js';
+import { ConsecutiveBatch } from './consecutive-batch.js';
 import { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
@@ -42,15 +46,20 @@ import { Upkeep } from './upkeep.js';
  * account. After `STORE_FULL` the log goes on; after any other failure it refuses everything until it is
  * opened again, because after a failed flush nothing that the file system says can be trusted.
  */
-export class SqliteShardLog implements ShardLog {
+export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   /** The head that was once committed here, where the file has less now: history went backwards. */
   readonly wentBackwardsFrom: number | undefined;
+  readonly isShared = false;
+  /** The place of the file, as the first thread found it. */
+  forSuccessor: unknown;
+  readonly ringPositions: RingPositionTable;
+  readonly pruning: ShardPruning = this;
+  readonly pages: ShardPages = this;
   appendedTopic = '';
 
   readonly #health: LogHealth;
   readonly #connection: WriteConnection;
   readonly #database: Database;
-  readonly #positions: RingPositionTable;
   readonly #events: EventInserter;
   readonly #topics: TopicTable;
   readonly #index: IndexKeeper;
@@ -66,6 +75,7 @@ export class SqliteShardLog implements ShardLog {
   #next: number;
   #batchRecordedAt: number;
   #isBatchOpen = false;
+  readonly #committed = new ConsecutiveBatch();
   /** What went wrong in the open batch. */
   #failure: BusError | undefined;
 
@@ -79,7 +89,6 @@ export class SqliteShardLog implements ShardLog {
     const { database } = this.#connection;
     this.#database = database;
     try {
-      this.#positions = new RingPositionTable(database);
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
       this.#topics = new TopicTable(database, retention.length, rulesOf);
@@ -89,6 +98,7 @@ export class SqliteShardLog implements ShardLog {
         idsMax: dedupeIdsMax,
         elapsed: options.elapsed ?? (() => performance.now()),
       });
+      this.ringPositions = new RingPositionTable(database, this.#health, this.#dedupe);
       const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics);
       this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention, () =>
@@ -137,7 +147,8 @@ export class SqliteShardLog implements ShardLog {
       throw new BusError('LIMIT_EXCEEDED', `a batch is at most ${BATCH_EVENTS_MAX} events`);
     }
     const sequence = this.#next++;
-    if (this.#failure !== undefined) return sequence;
+    const index = sequence - this.#head - 1;
+    if (this.#failure !== undefined) return index;
     try {
       const time = Math.max(recordedAt, this.#batchRecordedAt);
       this.#batchRecordedAt = time;
@@ -145,14 +156,15 @@ export class SqliteShardLog implements ShardLog {
     } catch (error) {
       this.#fail(error, 'appending to');
     }
-    return sequence;
+    return index;
   }
 
-  commit(synced: boolean, positions: readonly RingPosition[]): void {
+  commit(synced: boolean, positions: readonly RingPosition[]): CommittedBatch {
+    this.#committed.first = this.#head + 1;
     if (!this.#isBatchOpen) {
       if (positions.length === 0) {
         if (synced) this.#orEnd('flushing', () => this.#connection.flush(this.#head));
-        return;
+        return this.#committed;
       }
       this.#open(synced);
     }
@@ -163,28 +175,18 @@ export class SqliteShardLog implements ShardLog {
       throw failure;
     }
     this.#accept(synced);
+    return this.#committed;
   }
 
+  /** Throws the open batch away. Its sequences will be given again: they were never shown. */
   rollback(): void {
     if (!this.#isBatchOpen) return;
     this.#undo();
     this.#reset();
   }
 
-  ringPositions(): RingPosition[] {
-    return this.#positions.all();
-  }
-
-  clearRingPositions(): void {
-    this.#health.guard('writing', () => this.#positions.clear());
-  }
-
   findDuplicate(bytes: Buffer, offset: number): number {
     return this.#dedupe.find(this.#view.wrap(bytes, offset));
-  }
-
-  findAtLastCommit(bytes: Buffer, offset: number): number {
-    return this.#dedupe.findLoaded(this.#view.wrap(bytes, offset));
   }
 
   get dedupeWindowMs(): number {
@@ -199,7 +201,7 @@ export class SqliteShardLog implements ShardLog {
     return this.#health.guard('reading', () => this.#reader.read(request, this.#head, visit));
   }
 
-  scanTopics(after: number, limit: number, visit: (topic: TopicGlance) => void): number {
+  scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
     return this.#topics.scan(after, limit, visit);
   }
 
@@ -292,7 +294,7 @@ export class SqliteShardLog implements ShardLog {
     try {
       this.#events.flush();
       this.#topics.writeCount();
-      this.#positions.write(positions);
+      this.ringPositions.write(positions);
       if (this.#index.isDue(this.#head)) {
         const events = this.#next - this.#head - 1;
         this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);

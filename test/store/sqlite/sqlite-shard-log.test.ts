@@ -102,7 +102,7 @@ describe('the SQLite log', () => {
       before,
     );
     expect(duplicateOf(again, { topic: 't.0', id: 'i-42' })).toBe(43);
-    expect(again.ringPositions()).toHaveLength(1);
+    expect(again.ringPositions.stored()).toHaveLength(1);
     expect(again.wentBackwardsFrom).toBeUndefined();
     again.close();
     expect(findings(file)).toEqual([]);
@@ -346,7 +346,7 @@ describe('the SQLite log', () => {
     expect(codeOf(fill)).toBe('STORE_FULL');
     expect(readAll(log)).toHaveLength(committed);
     expect(allTopics(log)).toHaveLength(committed);
-    expect(log.ringPositions()[0]?.position).toBe(committed - 20);
+    expect(log.ringPositions.stored()[0]?.position).toBe(committed - 20);
     pruneUntilDone(log);
     append(log, { topic: 'after', payload: 'y'.repeat(3000) });
     log.commit(true, []);

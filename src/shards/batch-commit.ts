@@ -1,0 +1,99 @@
+/**
+ * Commits the shard's batch, at once or later, and finds out what became of it. One batch at a time. Touched by the shard's
+ * loop alone; what a late commit brings is kept until the loop takes it.
+ */
+import { type ShardControl, ShardCounter } from '../link/shard-control.js';
+import { BusError } from '../protocol/errors.js';
+import type { CommittedBatch, ShardLog } from '../store/shard-log.js';
+import type { PublishBatch } from './publish-batch.js';
+
+export interface CommitHost {
+  /** The log was too full for the batch. */
+  onFull(): void;
+  /** What a late commit brought waits to be taken. */
+  onArrival(): void;
+}
+
+export class BatchCommit {
+  readonly #log: ShardLog;
+  readonly #batch: PublishBatch;
+  readonly #control: ShardControl;
+  readonly #host: CommitHost;
+  /** The batch is with the log. */
+  #isUnderWay = false;
+  /** What is to be done with what has arrived since. */
+  #arrived: (() => void) | undefined;
+
+  constructor(log: ShardLog, batch: PublishBatch, control: ShardControl, host: CommitHost) {
+    this.#log = log;
+    this.#batch = batch;
+    this.#control = control;
+    this.#host = host;
+  }
+
+  get hasArrived(): boolean {
+    return this.#arrived !== undefined;
+  }
+
+  /**
+   * A full store refuses the batch and goes on.
+   * @throws whatever else the log fails with: after a failed fsync nothing is sure
+   */
+  begin(): void {
+    const batch = this.#batch;
+    if (batch.appended === 0 && !batch.synced) return;
+    const startedAt = performance.now();
+    try {
+      const committed = this.#log.commit(batch.synced, batch.positions);
+      if (committed instanceof Promise) {
+        this.#await(committed, (late) => this.#committed(late, startedAt));
+      } else this.#committed(committed, startedAt);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Takes what has arrived; true once it is known what became of the batch. @throws as `begin` */
+  isDecided(): boolean {
+    const take = this.#arrived;
+    this.#arrived = undefined;
+    take?.();
+    return !this.#isUnderWay;
+  }
+
+  #committed(committed: CommittedBatch, startedAt: number): void {
+    const { counters } = this.#control;
+    const batch = this.#batch;
+    this.#control.noteCommit(performance.now() - startedAt);
+    batch.settle(committed);
+    counters[ShardCounter.published]! += batch.appended;
+    counters[ShardCounter.head] = this.#log.head;
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
+    const batch = this.#batch;
+    this.#control.counters[ShardCounter.refused]! += batch.appended;
+    this.#host.onFull();
+    const refusal = error.toJSON();
+    // A flush needs no room. Nothing of the batch is told if it fails.
+    const flushed = batch.owesFlush ? this.#log.commit(true, []) : undefined;
+    if (flushed instanceof Promise) this.#await(flushed, () => batch.refuse(refusal));
+    else batch.refuse(refusal);
+  }
+
+  #await<T>(outcome: Promise<T>, take: (value: T) => void): void {
+    this.#isUnderWay = true;
+    const arrive = (work: () => void): void => {
+      this.#arrived = () => {
+        this.#isUnderWay = false;
+        work();
+      };
+      this.#host.onArrival();
+    };
+    outcome.then(
+      (value) => arrive(() => take(value)),
+      (error) => arrive(() => this.#failed(error)),
+    );
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * Delivers what a shared log has behind what was delivered: the shard's own events and those that other nodes appended, in the
+ * log's one order. Touched by the shard's loop alone.
+ */
+import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from '../protocol/limits.js';
+import { EventRecordView } from '../record/event-record.js';
+import { NameCache, recordNames } from '../record/name-cache.js';
+import { NOT_AT_HAND, type ShardLog, type StoredRecord } from '../store/shard-log.js';
+import type { Delivery } from './delivery.js';
+
+export class LogTail {
+  /** Deliveries made by the last `deliver`. */
+  sent = 0;
+  readonly #log: ShardLog;
+  readonly #delivery: Delivery;
+  readonly #view = new EventRecordView();
+  readonly #names = new NameCache(recordNames);
+  #delivered = 0;
+  /** The log is fetching what comes next. */
+  #waits = false;
+
+  constructor(log: ShardLog, delivery: Delivery) {
+    this.#log = log;
+    this.#delivery = delivery;
+  }
+
+  hasWork(delivered: number): boolean {
+    return !this.#waits && delivered < this.#log.head;
+  }
+
+  /** The log has more, or has it at hand. */
+  advance(): void {
+    this.#waits = false;
+  }
+
+  /** One page; returns the sequence up to which all is delivered now. */
+  deliver(delivered: number): number {
+    this.sent = 0;
+    const { head } = this.#log;
+    this.#delivered = delivered;
+    const request = {
+      after: delivered,
+      until: head,
+      limit: COMMIT_BATCH_EVENTS,
+      limitBytes: COMMIT_BATCH_BYTES,
+    };
+    const read = this.#log.read(request, this.#visit);
+    this.#waits = read === NOT_AT_HAND;
+    // Nothing is left of the rest: it was pruned.
+    return read === 0 ? head : this.#delivered;
+  }
+
+  readonly #visit = (record: StoredRecord): undefined => {
+    const { bytes, offset, sequence } = record;
+    const { topic } = this.#names.of(bytes, offset);
+    this.sent += this.#delivery.deliverNext(
+      this.#view.wrap(bytes, offset),
+      topic,
+      sequence,
+      this.#delivered,
+    );
+    this.#delivered = sequence;
+  };
+}

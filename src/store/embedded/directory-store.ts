@@ -1,0 +1,103 @@
+import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import {
+  cutToHeads,
+  endNew,
+  ensureDirectory,
+  openManifest,
+  resolveCursor,
+} from '../directory/directory.js';
+import { DirectoryLock } from '../directory/lock.js';
+import { type Manifest, writeManifest } from '../directory/manifest.js';
+import type {
+  BackupRequest,
+  LogStore,
+  OpenStore,
+  RunningBackup,
+  StoreRequest,
+} from '../log-store.js';
+import { shardFile } from '../sqlite/connection/schema.js';
+import { continueHistory } from '../sqlite/history.js';
+import { identityOf } from '../sqlite/log-state.js';
+import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
+import { LogReaders } from '../sqlite/reading/readers.js';
+import { Backup } from '../upkeep/backup.js';
+import { SQLITE_SHARD_LOG } from './sqlite-shard-log-url.js';
+
+/** The store that is a directory: one SQLite file per shard, a manifest, a lock. The default. */
+export class DirectoryStore implements LogStore {
+  readonly name = 'in a directory';
+  readonly #dir: string;
+
+  /** `dir`: absolute. */
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  open(request: StoreRequest): OpenStore {
+    const dir = this.#dir;
+    ensureDirectory(dir);
+    const lock = DirectoryLock.acquire(dir);
+    try {
+      const found = openManifest(dir, request);
+      // Before anything is written to the logs: whoever dies in between leaves them as they were.
+      const manifest = continueHistory(dir, found);
+      return new OpenDirectory(dir, lock, manifest);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+}
+
+class OpenDirectory implements OpenStore {
+  readonly shards: number;
+  readonly epoch: string;
+  readonly shardLog = SQLITE_SHARD_LOG;
+  readonly history: LogReaders;
+  readonly #dir: string;
+  readonly #lock: DirectoryLock;
+  #manifest: Manifest;
+
+  constructor(dir: string, lock: DirectoryLock, manifest: Manifest) {
+    this.#dir = dir;
+    this.#lock = lock;
+    this.#manifest = manifest;
+    this.shards = manifest.shards;
+    this.epoch = manifest.epoch;
+    this.history = new LogReaders(dir, manifest.shards);
+  }
+
+  shardOptions(shard: number): SqliteShardOptions {
+    return { file: shardFile(this.#dir, shard), identity: identityOf(this.#manifest) };
+  }
+
+  ready(): void {
+    if (this.#manifest.isNew === true) this.#manifest = endNew(this.#dir, this.#manifest);
+  }
+
+  resolveCursor(cursor: CursorPositions, heads: readonly number[]): ResolvedCursor {
+    return cutToHeads(resolveCursor(this.#manifest, cursor), heads);
+  }
+
+  backup({ to, toldHeads, onProgress }: BackupRequest): RunningBackup {
+    return new Backup({ from: this.#dir, to, manifest: this.#manifest, toldHeads }, onProgress);
+  }
+
+  close(heads: readonly number[]): void {
+    this.#keepHeads(heads);
+    this.#lock.release();
+  }
+
+  /** So that a log that is put back from an older copy, with all that is beside it, is found. */
+  #keepHeads(told: readonly number[]): void {
+    if (this.#manifest.isNew === true) return;
+    const { heads: known } = this.#manifest;
+    const heads = told.map((head, shard) => Math.max(head, known?.[shard] ?? 0));
+    if (heads.every((head, shard) => head === known?.[shard])) return;
+    try {
+      writeManifest(this.#dir, { ...this.#manifest, heads });
+    } catch {
+      // On a full disk, or in a directory that is gone, the older ones have to do.
+    }
+  }
+}

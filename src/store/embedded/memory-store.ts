@@ -1,0 +1,51 @@
+import { ulid } from 'ulid';
+import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import { cutToHeads, resolveCursor } from '../directory/directory.js';
+import { FORMAT_VERSION, type Manifest } from '../directory/manifest.js';
+import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
+import { openDatabase } from '../sqlite/driver/driver.js';
+import { identityOf } from '../sqlite/log-state.js';
+import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
+import { SQLITE_SHARD_LOG } from './sqlite-shard-log-url.js';
+
+/** The store behind `dir: ':memory:'`: a SQLite log in the memory of each shard's thread, gone with the thread. */
+export class MemoryStore implements LogStore {
+  readonly name = 'in memory';
+
+  open({ shards, defaultShards }: StoreRequest): OpenStore {
+    // The addon must stay loaded in this thread while shards come and go.
+    openDatabase(':memory:').close();
+    return new OpenMemory({
+      format: FORMAT_VERSION,
+      shards: shards ?? defaultShards,
+      epoch: ulid(),
+      createdAt: new Date().toISOString(),
+      earlier: [],
+    });
+  }
+}
+
+class OpenMemory implements OpenStore {
+  readonly shards: number;
+  readonly epoch: string;
+  readonly shardLog = SQLITE_SHARD_LOG;
+  readonly #manifest: Manifest;
+
+  constructor(manifest: Manifest) {
+    this.#manifest = manifest;
+    this.shards = manifest.shards;
+    this.epoch = manifest.epoch;
+  }
+
+  shardOptions(): SqliteShardOptions {
+    return { file: ':memory:', identity: identityOf(this.#manifest) };
+  }
+
+  ready(): void {}
+
+  resolveCursor(cursor: CursorPositions, heads: readonly number[]): ResolvedCursor {
+    return cutToHeads(resolveCursor(this.#manifest, cursor), heads);
+  }
+
+  close(): void {}
+}
