@@ -300,6 +300,11 @@ export class RingConsumer {
     return this.#releasedPosition;
   }
 
+  /** How far the producer had committed when the consumer last looked. All before it was committed before that look. */
+  get seenPosition(): number {
+    return this.#producerPosition;
+  }
+
   /** Committed and not yet released, as the consumer sees it now, padding included. */
   get usedBytes(): number {
     return (Atomics.load(this.#header, PRODUCER_POSITION) - this.#releasedPosition) | 0;

@@ -87,6 +87,8 @@ export class PublishBatch {
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
+  /** How much of the link's ring had been committed when the clock was read for it. */
+  #timedPosition: number | undefined;
 
   constructor(log: ShardLog, clock = new RecordingClock(log.lastRecordedAt)) {
     this.#log = log;
@@ -198,6 +200,7 @@ export class PublishBatch {
     this.#firstSequence = 0;
     this.#isFirst = true;
     this.#refusal = undefined;
+    this.#timedPosition = undefined;
     const ring = link.publishRing;
     if (link.publishes.read(this.#onPublish, limit) === 0) return;
     this.#links.push(link);
@@ -235,7 +238,11 @@ export class PublishBatch {
       return undefined;
     }
     // Not once for all: what is published while others are taken is recorded no earlier than it was published.
-    this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
+    const { seenPosition } = this.#link.publishRing;
+    if (seenPosition !== this.#timedPosition) {
+      this.#timedPosition = seenPosition;
+      this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
+    }
     const { flags } = view;
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
     if ((flags & EVENT_FLAG_PERSIST) === 0) this.#takeEphemeral(view);

@@ -6,20 +6,35 @@ import { memoryLog, TestLink } from './support.js';
 
 test('an event that is published while others are taken is recorded no earlier than it was published', () => {
   const start = 1_800_000_000_000;
+  const link = new TestLink();
+  const adapter = link.adapter();
+  const publishedAt: number[] = [];
   let elapsed = 0;
+  const publish = (): void => {
+    link.publish({ flags: EVENT_FLAG_PERSIST });
+    publishedAt.push(start + elapsed);
+  };
   const machine = {
-    // Each look at it takes a millisecond, as where a thread is kept from going on.
-    wall: () => start + ++elapsed,
+    // Another event is published a millisecond after each look at the clock.
+    wall: () => {
+      const now = start + elapsed;
+      elapsed++;
+      if (publishedAt.length > 0 && publishedAt.length < 5) publish();
+      return now;
+    },
     elapsed: () => elapsed,
     uptime: () => elapsed,
   };
   const log = memoryLog([]);
   const batch = new PublishBatch(log, new RecordingClock(0, () => {}, machine));
-  const link = new TestLink();
-  for (let n = 0; n < 3; n++) link.publish({ flags: EVENT_FLAG_PERSIST });
-  const adapter = link.adapter();
-  const before = elapsed;
-  batch.drain([adapter], 0, 3);
+  publish();
+  batch.drain([adapter], 0, 5);
   log.commit(false, batch.positions);
-  expect(log.lastRecordedAt).toBeGreaterThan(start + before + 3);
+  const recordedAt: number[] = [];
+  log.read({ after: 0, limit: 5 }, (record) => void recordedAt.push(record.recordedAt));
+  expect(recordedAt.length).toBe(publishedAt.length);
+  expect(publishedAt.length).toBeGreaterThan(1);
+  for (const [n, time] of recordedAt.entries()) {
+    expect(time).toBeGreaterThanOrEqual(publishedAt[n]!);
+  }
 });

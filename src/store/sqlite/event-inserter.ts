@@ -1,12 +1,13 @@
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_SUPPLIED_ID,
+  EVENT_HEADER_LENGTH,
   type EventRecordView,
 } from '../../record/event-record.js';
 import { NameCache, type RecordNames } from '../../record/name-cache.js';
 import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database } from './driver/driver.js';
-import { idHash } from './index/id-index.js';
+import { idHashOfBytes } from './index/id-index.js';
 import type { IndexKeeper } from './index/index-keeper.js';
 import type { TopicEntry, TopicTable } from './index/topic-table.js';
 import { eventChecksum, eventSeed } from './rows/checksums.js';
@@ -90,7 +91,9 @@ export class EventInserter {
     }
     const { dedupe, index } = this.#into;
     if (isSupplied) dedupe.add(view, sequence);
-    index.note(sequence, recordedAt, entry.id, bytes, isSupplied, idHash(id));
+    const idStart = view.offset + EVENT_HEADER_LENGTH + length;
+    const hash = idHashOfBytes(view.bytes, idStart, idStart + id.length);
+    index.note(sequence, recordedAt, entry.id, bytes, isSupplied, hash);
     return topic;
   }
 

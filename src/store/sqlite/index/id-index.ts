@@ -15,11 +15,36 @@ export const SPARSE_BLOCK_EVENTS = INDEX_BLOCK_EVENTS / 16;
 const HASH_BYTES = Int32Array.BYTES_PER_ELEMENT;
 export const ID_HASHES_BYTES = INDEX_BLOCK_EVENTS * HASH_BYTES;
 
-/** FNV-1a, 32 bits; ids are ASCII. Part of the format. */
+/**
+ * MurmurHash3_x86_32 with the seed 0 (Austin Appleby: https://github.com/aappleby/smhasher) of an id's bytes. Part of the format.
+ * Four bytes at a time: the hash of the text, a character at a time, cost an append three per cent of its time.
+ */
+export function idHashOfBytes(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0;
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    const word =
+      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    hash ^= scrambled(word);
+    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
+  }
+  let rest = 0;
+  for (let last = end - 1; last >= at; last--) rest = (rest << 8) | bytes[last]!;
+  hash ^= scrambled(rest);
+  hash ^= end - start;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}
+
+/** The same of an id as text: ids are ASCII. */
 export function idHash(id: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
-  return hash | 0;
+  return idHashOfBytes(Buffer.from(id, 'latin1'), 0, id.length);
+}
+
+function scrambled(word: number): number {
+  const product = Math.imul(word, 0xcc9e2d51);
+  return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
 }
 
 /** A row as it is stored: the checksum stands where other rows count their bytes. */

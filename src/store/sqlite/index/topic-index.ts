@@ -27,7 +27,7 @@ if ((SLOTS & SLOT_MASK) !== 0 || INDEX_BLOCK_EVENTS > 1 << 21) {
 }
 
 type Parameter = number | Buffer;
-type Insert = Statement<[Parameter[]]>;
+type Insert = Statement<Parameter[]>;
 
 export class TopicIndexWriter {
   readonly #topics = new Uint32Array(SLOTS);
@@ -59,8 +59,8 @@ export class TopicIndexWriter {
     const insert =
       'INSERT OR REPLACE INTO topic_index (block, topic, events, bytes, sequences, checksum) VALUES ';
     const row = '(?, ?, ?, ?, ?, ?)';
-    this.#insertOne = database.prepare<[Parameter[]]>(insert + row);
-    this.#insertMany = database.prepare<[Parameter[]]>(
+    this.#insertOne = database.prepare<Parameter[]>(insert + row);
+    this.#insertMany = database.prepare<Parameter[]>(
       insert + new Array<string>(ROWS_PER_STATEMENT).fill(row).join(', '),
     );
   }
@@ -198,7 +198,7 @@ export class TopicIndexWriter {
     const block = this.#writtenBlocks;
     const sum = checksumOf(hashes);
     const checksum = indexRowChecksum(block, IDS, INDEX_BLOCK_EVENTS, sum, bytes);
-    this.#insertOne.run([block, IDS, INDEX_BLOCK_EVENTS, sum, bytes, checksum]);
+    this.#insertOne.run(block, IDS, INDEX_BLOCK_EVENTS, sum, bytes, checksum);
   }
 
   /** With the last of the block's rows, so that it lists those that were really written. */
@@ -207,7 +207,7 @@ export class TopicIndexWriter {
     const topics = encodeTopics(this.#listed);
     const { length } = this.#listed;
     const checksum = indexRowChecksum(block, BLOCK_TOPICS, length, 0, topics);
-    this.#insertOne.run([block, BLOCK_TOPICS, length, 0, topics, checksum]);
+    this.#insertOne.run(block, BLOCK_TOPICS, length, 0, topics, checksum);
   }
 
   /** Buffers a row whose differences are in the scratch buffer up to `end`. */
@@ -225,13 +225,13 @@ export class TopicIndexWriter {
     this.#listed.push(topic);
     this.#scratchLength = end;
     if (++this.#rowCount < ROWS_PER_STATEMENT) return;
-    this.#insertMany.run(rows);
+    this.#insertMany.run(...rows);
     this.#discard();
   }
 
   #flush(): void {
     for (let row = 0; row < this.#rowCount; row++) {
-      this.#insertOne.run(this.#rows.slice(row * COLUMNS, (row + 1) * COLUMNS));
+      this.#insertOne.run(...this.#rows.slice(row * COLUMNS, (row + 1) * COLUMNS));
     }
     this.#discard();
   }

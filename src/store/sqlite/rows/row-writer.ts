@@ -31,7 +31,8 @@ const FULL = FULL_COLUMNS.length;
 const ROWS_PER_STATEMENT = 16;
 
 type Parameter = number | string | Buffer | null;
-type Insert = Statement<[Parameter[]]>;
+/** Takes its parameters one by one: the binding reads an argument twice as fast as an array's element. */
+type Insert = Statement<Parameter[]>;
 
 /** A statement that inserts `rows` rows, and the array that it is bound to. */
 interface Chunk {
@@ -85,7 +86,7 @@ export class RowWriter {
     row[at] = payload;
     if (++this.#rows === ROWS_PER_STATEMENT) {
       this.#rows = 0;
-      this.#slimInsert.run(row);
+      this.#slimInsert.run(...row);
     }
   }
 
@@ -123,7 +124,7 @@ export class RowWriter {
     if (++this.#rows === ROWS_PER_STATEMENT) {
       this.#rows = 0;
       this.#isFull = false;
-      this.#fullInsert.run(row);
+      this.#fullInsert.run(...row);
     }
   }
 
@@ -139,7 +140,7 @@ export class RowWriter {
       if (chunk.rows > left) continue;
       const { parameters } = chunk;
       for (let i = 0; i < parameters.length; i++) parameters[i] = rows[from + i]!;
-      chunk.insert.run(parameters);
+      chunk.insert.run(...parameters);
       from += chunk.rows * width;
       left -= chunk.rows;
     }
@@ -173,7 +174,7 @@ function chunks(database: Database, columns: readonly string[]): Chunk[] {
     const values = new Array<string>(rows).fill(row).join(', ');
     result.push({
       rows,
-      insert: database.prepare<[Parameter[]]>(head + values),
+      insert: database.prepare<Parameter[]>(head + values),
       parameters: new Array<Parameter>(rows * columns.length).fill(null),
     });
   }
