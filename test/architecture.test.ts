@@ -111,6 +111,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite',
     'store/upkeep',
   ],
+  // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
+  testing: ['protocol', 'record', 'store'],
+  'testing/broker': ['protocol', 'record', 'threads', 'store'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
@@ -217,6 +220,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],
+  'testing.ts': ['main/open-bus', 'store', 'testing', 'testing/broker'],
 };
 
 /** Folders whose code runs in a browser. */

@@ -13,9 +13,16 @@ import { LocalBus } from './local-bus.js';
  *
  * @throws BusError `OPTION_INVALID`, `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`
  */
-export async function openBus(options: BusOptions = {}): Promise<Bus> {
-  const parsed = parseBusOptions(options);
-  return openBusOn(storeOf(parsed.dir), parsed);
+export function openBus(options: BusOptions = {}): Promise<Bus> {
+  return opened(options, (parsed) => storeOf(parsed.dir));
+}
+
+/**
+ * The same on any store, for those who write one: its number of shards is its own, and `dir` means nothing. The store may lack
+ * capabilities; a bus refuses what it has not with `OPTION_INVALID`.
+ */
+export function openBusOn(store: LogStore, options: Omit<BusOptions, 'dir'> = {}): Promise<Bus> {
+  return opened(options, () => store);
 }
 
 /** The store that the options name. */
@@ -23,12 +30,15 @@ export function storeOf(dir: string): LogStore {
   return isMemory(dir) ? new MemoryStore() : new DirectoryStore(dir);
 }
 
-/** The same on any store. */
-export async function openBusOn(store: LogStore, options: ParsedBusOptions): Promise<Bus> {
-  const core = await BusCore.open(store, options);
+async function opened(
+  options: BusOptions,
+  storeFor: (parsed: ParsedBusOptions) => LogStore,
+): Promise<Bus> {
+  const parsed = parseBusOptions(options);
+  const core = await BusCore.open(storeFor(parsed), parsed);
   try {
     await core.start();
-    return new LocalBus(core, options);
+    return new LocalBus(core, parsed);
   } catch (error) {
     await core.stop();
     throw error;

@@ -6,7 +6,7 @@ import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pr
  *
  * A log is its own or shared. A log of its own has one writer and commits before `commit` returns; the shard's thread may
  * block. A shared log has other writers too: the shard delivers from its tail, commits may come late, and the thread lives on
- * an event loop. Why so, and what the contract cannot do yet, is in docs/adr/0030.
+ * an event loop. Why so, and what the contract cannot do yet, is in docs/adr/0030; `millrace/testing` checks both kinds.
  */
 export interface ShardLog {
   /** Other nodes append to this log too, or its commits come late. */
@@ -72,7 +72,7 @@ export interface ShardLog {
   /**
    * Shows committed events in sequence order and returns how many. Stops early when `visit` returns false. A shared log that has
    * events there, but not at hand, returns `NOT_AT_HAND` and shows none; it fetches them and then calls the listener of
-   * `onAdvance`.
+   * `onAdvance`, and keeps at hand what it has fetched until it was read, for several readers at several places.
    * @throws BusError `STORE_CORRUPT` naming the event whose checksum fails; the log itself goes on
    */
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number;

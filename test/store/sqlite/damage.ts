@@ -7,7 +7,7 @@ import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { PageReader } from '../../../src/store/sqlite/reading/page-reader.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import type { TestEvent } from '../records.js';
-import { allTopics, append, duplicateOf } from '../shard-log-conformance.js';
+import { allTopics, append, duplicateOf } from './sqlite-log-promises.js';
 
 /**
  * A log with a random history, damage to its file, and everything that may read it afterwards. Each reader has to give what the

@@ -9,7 +9,7 @@ import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { temporaryDirectory } from '../directories.js';
-import { append } from '../shard-log-conformance.js';
+import { append } from './sqlite-log-promises.js';
 
 interface Known {
   sequence: number;

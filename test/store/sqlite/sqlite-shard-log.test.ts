@@ -28,11 +28,11 @@ import { temporaryDirectory } from '../directories.js';
 import {
   allTopics,
   append,
-  describeShardLog,
+  describeSqliteLog,
   duplicateOf,
   type LogOptions,
   readAll,
-} from '../shard-log-conformance.js';
+} from './sqlite-log-promises.js';
 
 const files = new WeakMap<object, string>();
 
@@ -42,7 +42,7 @@ function openFile(file: string, options: LogOptions & { maxShardBytes?: number }
   return log;
 }
 
-describeShardLog('in a file', {
+describeSqliteLog('in a file', {
   open: (options) => openFile(shardFile(temporaryDirectory(), 0), options),
   reopen: (log, options) => {
     log.close();
@@ -50,7 +50,7 @@ describeShardLog('in a file', {
   },
 });
 
-describeShardLog('in memory', {
+describeSqliteLog('in memory', {
   open: (options) => new SqliteShardLog({ file: ':memory:', shard: 0, ...options }),
 });
 

@@ -11,7 +11,7 @@ import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { reshard } from '../../../src/store/upkeep/reshard.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
-import { append, readAll, type Stored } from '../shard-log-conformance.js';
+import { append, readAll, type Stored } from '../sqlite/sqlite-log-promises.js';
 
 const SHARDS = 2;
 const TOPICS = 23;

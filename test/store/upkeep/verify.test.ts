@@ -9,7 +9,7 @@ import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
-import { append } from '../shard-log-conformance.js';
+import { append } from '../sqlite/sqlite-log-promises.js';
 
 /** One block in the index and some rows behind it, the oldest of one topic pruned. */
 function makeDirectory(): string {

@@ -1,6 +1,7 @@
 import { BusError, defineTopic, type Event, openBus } from 'millrace';
 import { connect } from 'millrace/client';
 import { useSubscription } from 'millrace/react';
+import { memoryBroker, openBusOn, type StoreCheck, storeChecks } from 'millrace/testing';
 
 export async function run(): Promise<string> {
   const bus = await openBus({ dir: './data', shards: 2 });
@@ -13,3 +14,10 @@ export async function run(): Promise<string> {
 }
 
 export const hooks = { useSubscription, defineTopic };
+
+export function checks(): readonly StoreCheck[] {
+  const store = memoryBroker().connect();
+  const subject = { isShared: true, keeps: true, hasRingPositions: false, hasPruning: false };
+  void openBusOn(store).then((bus) => bus.close());
+  return storeChecks({ ...subject, create: () => ({ store }) });
+}

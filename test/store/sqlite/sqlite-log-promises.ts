@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EventRecordView } from '../../src/record/event-record.js';
-import type { RetentionRule } from '../../src/store/pruning.js';
-import type { TopicSummary } from '../../src/store/shard-log.js';
-import type { SqliteShardLog as ShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
-import { record, type TestEvent } from './records.js';
+import { EventRecordView } from '../../../src/record/event-record.js';
+import type { RetentionRule } from '../../../src/store/pruning.js';
+import type { TopicSummary } from '../../../src/store/shard-log.js';
+import type { SqliteShardLog as ShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { record, type TestEvent } from '../records.js';
 
 /**
- * What every log promises, whatever it stores in. Call it with a factory from a test file. A log that keeps its
- * content gives `reopen`, and the same promises are then checked across a close.
+ * What SQLite's log promises beyond the contract of every log, which `millrace/testing` checks: roll-backs, its own clocks, the
+ * bounds of its dedupe window, its retention; in a file, where it can be opened again, and in memory.
  */
 export interface LogOptions {
   dedupeWindowMs?: number;
@@ -85,8 +85,8 @@ function topicsOf(log: ShardLog): Map<string, unknown> {
   return new Map(allTopics(log).map((summary) => [summary.name, summary]));
 }
 
-export function describeShardLog(name: string, factory: LogFactory): void {
-  describe(`the log of a shard, ${name}`, () => {
+export function describeSqliteLog(name: string, factory: LogFactory): void {
+  describe(`SQLite’s log of a shard, ${name}`, () => {
     describeAppending(factory);
     describeReading(factory);
     describeDedupe(factory);
@@ -96,17 +96,6 @@ export function describeShardLog(name: string, factory: LogFactory): void {
 }
 
 function describeAppending(factory: LogFactory): void {
-  it('gives sequences from 1 on without holes and shows them after the commit', () => {
-    const log = factory.open();
-    expect([append(log), append(log), append(log)]).toEqual([1, 2, 3]);
-    expect(log.head).toBe(0);
-    expect(readAll(log)).toEqual([]);
-    log.commit(true, []);
-    expect(log.head).toBe(3);
-    expect(readAll(log).map((one) => one.sequence)).toEqual([1, 2, 3]);
-    log.close();
-  });
-
   it('says how far it is flushed, and flushes the rest when it is asked to', () => {
     const log = factory.open();
     for (const synced of [true, false, false]) {
@@ -154,20 +143,6 @@ function describeAppending(factory: LogFactory): void {
     log.commit(true, []);
     log.rollback();
     expect(log.head).toBe(0);
-    log.close();
-  });
-
-  it('never lets recorded time run backwards, and keeps each event its own timestamp', () => {
-    const log = factory.open();
-    append(log, {}, 5000);
-    append(log, { timestamp: 70 }, 4000);
-    log.commit(true, []);
-    append(log, {}, 3000);
-    log.commit(true, []);
-    const stored = readAll(log);
-    expect(stored.map((one) => one.recordedAt)).toEqual([5000, 5000, 5000]);
-    expect(stored.map((one) => one.timestamp)).toEqual([5000, 70, 3000]);
-    expect(log.lastRecordedAt).toBe(5000);
     log.close();
   });
 
@@ -247,77 +222,6 @@ function describeReading(factory: LogFactory): void {
       { numRuns: 40 },
     );
   });
-
-  it('reads within the bounds it is given', () => {
-    const log = factory.open();
-    for (let i = 1; i <= 200; i++) append(log, { payload: 'x'.repeat(100) });
-    log.commit(true, []);
-    const read = (request: Parameters<ShardLog['read']>[0], stopAt = 0): number[] => {
-      const sequences: number[] = [];
-      const count = log.read(request, ({ sequence }) => {
-        sequences.push(sequence);
-        return sequence !== stopAt;
-      });
-      expect(count).toBe(sequences.length);
-      return sequences;
-    };
-    expect(read({ after: 0, limit: 3 })).toEqual([1, 2, 3]);
-    expect(read({ after: 197, limit: 9 })).toEqual([198, 199, 200]);
-    expect(read({ after: 5, until: 7, limit: 9 })).toEqual([6, 7]);
-    expect(read({ after: 200, limit: 9 })).toEqual([]);
-    expect(read({ after: 0, limit: 0 })).toEqual([]);
-    expect(read({ after: 90, limit: 9 }, 92)).toEqual([91, 92]);
-    expect(read({ after: 0, limit: 99, limitBytes: 1 })).toEqual([1]);
-    expect(read({ after: 0, limit: 999 })).toHaveLength(200);
-    log.close();
-  });
-
-  it('keeps the records of one read valid until the next read', () => {
-    const log = factory.open();
-    for (let i = 1; i <= 300; i++) append(log, { payload: { i, pad: 'x'.repeat(1000) } });
-    log.commit(true, []);
-    const kept: { bytes: Buffer; offset: number }[] = [];
-    log.read({ after: 0, limit: 300 }, ({ bytes, offset }) => {
-      kept.push({ bytes, offset });
-      return undefined;
-    });
-    const numbers = kept.map(({ bytes, offset }) => {
-      const { payload } = decode(0, 0, bytes, offset);
-      return (payload as { i: number }).i;
-    });
-    expect(numbers).toEqual(Array.from({ length: 300 }, (_, index) => index + 1));
-    log.close();
-  });
-
-  it('takes a payload of a megabyte', () => {
-    const log = factory.open();
-    const payload = 'é'.repeat(500_000);
-    append(log, { payload });
-    append(log, { payload: 1 });
-    log.commit(true, []);
-    expect(readAll(log).map((one) => one.payload)).toEqual([payload, 1]);
-    log.close();
-  });
-
-  it('counts topics', () => {
-    const log = factory.open();
-    append(log, { topic: 'a' }, 1000);
-    append(log, { topic: 'b' }, 1001);
-    append(log, { topic: 'a' }, 1002);
-    log.commit(true, []);
-    expect(log.topic('a')).toEqual({
-      name: 'a',
-      events: 2,
-      firstSequence: 1,
-      lastSequence: 3,
-      firstAt: 1000,
-      lastAt: 1002,
-      prunedThrough: 0,
-    });
-    expect(log.topic('none')).toBeUndefined();
-    expect([...topicsOf(log).keys()].sort()).toEqual(['a', 'b']);
-    log.close();
-  });
 }
 
 /** The sequence of what the event repeats, or 0. */
@@ -328,17 +232,6 @@ export function duplicateOf(log: ShardLog, event: TestEvent): number {
 function describeDedupe(factory: LogFactory): void {
   const supplied = (log: ShardLog, event: TestEvent, at = 1000): number =>
     append(log, { flags: SUPPLIED_ID, ...event }, at);
-
-  it('finds a supplied id at once, in the same batch, and not the ids it made itself', () => {
-    const log = factory.open();
-    append(log, { id: 'made' });
-    supplied(log, { id: 'given' });
-    expect(duplicateOf(log, { id: 'given' })).toBe(2);
-    log.commit(true, []);
-    expect(duplicateOf(log, { id: 'given' })).toBe(2);
-    expect(duplicateOf(log, { id: 'made' })).toBe(0);
-    log.close();
-  });
 
   it('takes the same id on another topic for another event', () => {
     const log = factory.open();

@@ -1,0 +1,102 @@
+import { ulid } from 'ulid';
+import { BusError } from '../../protocol/errors.js';
+import type { CursorPositions, ResolvedCursor } from '../../store/cursor-positions.js';
+import type { LogStore, OpenStore, StoreHistory, StoreRequest } from '../../store/log-store.js';
+import type { Page, PageRequest } from '../../store/page.js';
+import type { MemoryBroker } from './memory-broker.js';
+import type { BrokerAddress } from './messages.js';
+import { pageOf } from './pages.js';
+
+/** Found by its address: a shard's thread imports it. */
+const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
+
+/** What the broker lets a node do to its own connection. */
+export interface Connection {
+  hold(store: string): void;
+  release(store: string): void;
+  held(store: string): number;
+}
+
+export class BrokerStore implements LogStore {
+  readonly name = 'on a broker in memory';
+  readonly #id = ulid();
+  readonly #broker: MemoryBroker;
+  readonly #connection: Connection;
+
+  constructor(broker: MemoryBroker, connection: Connection) {
+    this.#broker = broker;
+    this.#connection = connection;
+  }
+
+  get held(): number {
+    return this.#connection.held(this.#id);
+  }
+
+  hold(): void {
+    this.#connection.hold(this.#id);
+  }
+
+  release(): void {
+    this.#connection.release(this.#id);
+  }
+
+  open({ shards }: StoreRequest): OpenStore {
+    const { shards: found } = this.#broker;
+    if (shards !== undefined && shards !== found) {
+      throw new BusError('SHARD_COUNT_MISMATCH', `the broker has ${found} shards, not ${shards}`, {
+        details: { expected: shards, found },
+      });
+    }
+    return new OpenBroker(this.#broker, this.#id);
+  }
+}
+
+class OpenBroker implements OpenStore {
+  readonly shards: number;
+  readonly epoch: string;
+  readonly shardLog = SHARD_LOG;
+  readonly history: StoreHistory;
+  readonly #broker: MemoryBroker;
+  readonly #id: string;
+
+  constructor(broker: MemoryBroker, id: string) {
+    this.#broker = broker;
+    this.#id = id;
+    this.shards = broker.shards;
+    this.epoch = broker.epoch;
+    this.history = {
+      page: async (shard: number, request: PageRequest): Promise<Page> =>
+        pageOf(broker.streams[shard]!, request),
+      positionAt: async (shard: number, timeMs: number): Promise<number> => {
+        const { entries } = broker.streams[shard]!;
+        return entries.findLast(({ recordedAt }) => recordedAt < timeMs)?.sequence ?? 0;
+      },
+      close: async () => {},
+    };
+  }
+
+  shardOptions(): BrokerAddress {
+    return { channel: this.#broker.channelName, store: this.#id };
+  }
+
+  ready(): void {}
+
+  /** Another node's cursor may be ahead of what this node has heard, and is never ahead of the broker. */
+  resolveCursor({ epoch, positions }: CursorPositions): ResolvedCursor {
+    if (epoch !== this.epoch) {
+      throw new BusError('CURSOR_EXPIRED', `the cursor is of epoch ${epoch}, now unknown`, {
+        details: { epoch, current: this.epoch },
+      });
+    }
+    if (positions.length !== this.shards) {
+      throw new BusError(
+        'CURSOR_INVALID',
+        `the cursor is of a bus with ${positions.length} shards, not ${this.shards}`,
+      );
+    }
+    const heads = this.#broker.streams.map(({ head }) => head);
+    return { positions: positions.map((one, shard) => Math.min(one, heads[shard]!)), gaps: [] };
+  }
+
+  close(): void {}
+}

@@ -1,0 +1,62 @@
+/** Messages between a broker and the shards' threads of all nodes, over one `BroadcastChannel`. */
+import type { ErrorData } from '../../protocol/errors.js';
+import type { TopicSummary } from '../../store/shard-log.js';
+
+/** An event that is stored. */
+export interface Entry {
+  readonly sequence: number;
+  /** ms since 1970; never runs backwards within a shard. */
+  readonly recordedAt: number;
+  /** An event record. */
+  readonly bytes: Uint8Array;
+}
+
+export type BrokerCall =
+  | { readonly call: 'join' }
+  | { readonly call: 'append'; readonly events: readonly NewEvent[]; readonly windowMs: number }
+  | { readonly call: 'fetch'; readonly after: number; readonly until: number };
+
+export interface NewEvent {
+  readonly recordedAt: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface BrokerRequest {
+  readonly shard: number;
+  /** The handle whose connection this is; a broker may hold back its appends. */
+  readonly store: string;
+  /** The log that asks, and its number for the answer. */
+  readonly log: string;
+  readonly id: number;
+  readonly call: BrokerCall;
+}
+
+export interface Joined {
+  readonly head: number;
+  readonly lastRecordedAt: number;
+  readonly topics: readonly TopicSummary[];
+}
+
+export interface Appended {
+  readonly sequences: readonly number[];
+  readonly repeats: readonly boolean[];
+}
+
+export interface BrokerAnswer {
+  readonly log: string;
+  readonly id: number;
+  readonly value?: Joined | Appended | readonly Entry[];
+  readonly error?: ErrorData;
+}
+
+/** For all nodes, before the answer to whoever appended. */
+export interface BrokerNews {
+  readonly shard: number;
+  readonly entries: readonly Entry[];
+}
+
+/** What the shards' threads are told, to find their broker. */
+export interface BrokerAddress {
+  readonly channel: string;
+  readonly store: string;
+}

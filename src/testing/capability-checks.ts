@@ -1,0 +1,72 @@
+import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import type { Checks } from './checks.js';
+import { BY_PUBLISHER, PADDING, recordOf } from './events.js';
+import { range } from './log-checks.js';
+import type { StoreNode } from './store-node.js';
+
+/** Ring positions and pruning, for the stores that have them. */
+export function addCapabilityChecks(checks: Checks): void {
+  if (checks.subject.hasRingPositions) addRingPositionChecks(checks);
+  if (checks.subject.hasPruning) addPruningChecks(checks);
+}
+
+function addRingPositionChecks(checks: Checks): void {
+  checks.onNode('stores ring positions with a batch, the newest of each endpoint', async (node) => {
+    const ring = node.log.ringPositions!;
+    node.append([{ id: 'x', flags: BY_PUBLISHER }]);
+    await node.log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1 }]);
+    node.append([{}]);
+    const newest = [
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
+      { endpoint: 'b', position: 8, firstSequence: 0 },
+    ];
+    await node.log.commit(true, newest);
+    deepStrictEqual(ring.stored(), newest);
+    const id = recordOf({ id: 'x', flags: BY_PUBLISHER });
+    strictEqual(ring.findAtLastCommit(id, PADDING), 1);
+    ring.clear();
+    deepStrictEqual(ring.stored(), []);
+  });
+}
+
+function addPruningChecks(checks: Checks): void {
+  const retention = [{ pattern: 'logs.*', maxEvents: 5 }];
+  checks.onNode(
+    'keeps the newest events of a rule, and everything that no rule names',
+    async (node) => {
+      await node.commit(range(1, 40).map((n) => ({ topic: n % 2 === 0 ? 'facts' : 'logs.a' })));
+      while (node.log.pruning!.pruneStep(Date.now()));
+      const odd = (await node.stored()).filter(({ topic }) => topic === 'logs.a');
+      deepStrictEqual(
+        odd.map(({ sequence }) => sequence),
+        [31, 33, 35, 37, 39],
+      );
+      const { log } = node;
+      deepStrictEqual([log.head, log.prunedThrough, log.prunedEvents], [40, 29, 15]);
+      deepStrictEqual([log.topic('logs.a')?.events, log.topic('facts')?.events], [5, 20]);
+      strictEqual(log.topic('logs.a')?.prunedThrough, 29);
+      deepStrictEqual(await node.commit([{}]), [41], 'no sequence is given again');
+    },
+    { retention },
+  );
+
+  checks.onNode('removes what it is asked to, and says how much', async (node) => {
+    await node.commit(range(1, 10).map((n) => ({ topic: n > 3 ? 'kept' : 'gone' })));
+    const { pruning } = node.log;
+    strictEqual(pruning!.totals('*').events, 10);
+    strictEqual(await prune(node, 'gone'), 3);
+    strictEqual(pruning!.totals('*').events, 7);
+    strictEqual((await node.stored())[0]?.sequence, 4);
+  });
+}
+
+async function prune({ log }: StoreNode, pattern: string): Promise<number> {
+  const request = { pattern, beforeMs: undefined, excessEvents: 3, excessBytes: 0 };
+  let removed = 0;
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const step = log.pruning!.prune({ ...request, excessEvents: 3 - removed, after });
+    removed += step.events;
+    after = step.next;
+  }
+  return removed;
+}

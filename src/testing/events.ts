@@ -1,0 +1,77 @@
+import {
+  EVENT_FLAG_ID_OF_SOURCE,
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EventRecordEncoder,
+  EventRecordView,
+} from '../record/event-record.js';
+import type { StoredRecord } from '../store/shard-log.js';
+
+/** An event as a check describes it; the rest has a default. */
+export interface CheckedEvent {
+  readonly topic?: string;
+  readonly type?: string;
+  readonly source?: string;
+  readonly id?: string;
+  readonly correlationId?: string;
+  readonly causationId?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+  readonly payload?: unknown;
+  /** ms since 1970. */
+  readonly timestamp?: number;
+  readonly flags?: number;
+}
+
+export const BY_BUS = EVENT_FLAG_PERSIST;
+export const BY_PUBLISHER = BY_BUS | EVENT_FLAG_SUPPLIED_ID;
+export const BY_SOURCE = BY_PUBLISHER | EVENT_FLAG_ID_OF_SOURCE;
+
+export const RECORDED_AT = 1_700_000_000_000;
+/** Records lie anywhere in a ring. */
+export const PADDING = 3;
+
+const encoder = new EventRecordEncoder();
+let ids = 0;
+
+/** The event as a record, `PADDING` bytes into memory that threads share, as in a ring. */
+export function recordOf(event: CheckedEvent): Buffer {
+  encoder.flags = event.flags ?? BY_BUS;
+  encoder.timestamp = event.timestamp ?? RECORDED_AT;
+  encoder.topic = event.topic ?? 'checked.topic';
+  encoder.type = event.type ?? 'checked';
+  encoder.source = event.source ?? 'checker';
+  encoder.id = event.id ?? `id-${++ids}`;
+  encoder.correlationId = event.correlationId ?? '';
+  encoder.causationId = event.causationId ?? '';
+  encoder.attributes = event.attributes === undefined ? '' : JSON.stringify(event.attributes);
+  encoder.payload = JSON.stringify(event.payload === undefined ? { n: 1 } : event.payload);
+  const length = encoder.measure();
+  const bytes = Buffer.from(new SharedArrayBuffer(PADDING + length));
+  encoder.writeTo(bytes, PADDING);
+  return bytes;
+}
+
+/** A stored event, read out of its record. */
+export interface ReadEvent {
+  readonly sequence: number;
+  readonly recordedAt: number;
+  readonly topic: string;
+  readonly type: string;
+  readonly source: string;
+  readonly id: string;
+  readonly timestamp: number;
+  readonly correlationId: string | undefined;
+  readonly causationId: string | undefined;
+  readonly attributes: Record<string, string> | undefined;
+  readonly payload: unknown;
+}
+
+const view = new EventRecordView();
+
+export function eventOf({ sequence, recordedAt, bytes, offset }: StoredRecord): ReadEvent {
+  view.wrap(bytes, offset);
+  const { topic, type, source, id, timestamp, correlationId, causationId, attributes } = view;
+  const ties = { correlationId, causationId, attributes };
+  const payload: unknown = JSON.parse(view.payloadText);
+  return { sequence, recordedAt, topic, type, source, id, timestamp, ...ties, payload };
+}

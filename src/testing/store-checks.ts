@@ -1,0 +1,24 @@
+import { addCapabilityChecks } from './capability-checks.js';
+import { Checks } from './checks.js';
+import { addDedupeChecks } from './dedupe-checks.js';
+import { addLogChecks } from './log-checks.js';
+import { addOpeningChecks } from './opening-checks.js';
+import { addSharedLogChecks } from './shared-log-checks.js';
+import type { StoreCheck, StoreUnderTest } from './store-under-test.js';
+
+/**
+ * The promises of `LogStore` and `ShardLog` that hold for a store as it is described, for any test runner:
+ *
+ * ```
+ * for (const { name, run } of storeChecks(subject)) test(name, run);
+ * ```
+ */
+export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
+  const checks = new Checks(subject);
+  addOpeningChecks(checks);
+  addLogChecks(checks);
+  addDedupeChecks(checks);
+  addCapabilityChecks(checks);
+  if (subject.isShared) addSharedLogChecks(checks);
+  return checks.list;
+}

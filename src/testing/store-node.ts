@@ -1,0 +1,169 @@
+import { ok, strictEqual } from 'node:assert/strict';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits.js';
+import type { LogStore, OpenStore } from '../store/log-store.js';
+import { decodePage, type Page, type PageRequest } from '../store/page.js';
+import {
+  type CommittedBatch,
+  NOT_AT_HAND,
+  type ReadRequest,
+  type ShardLog,
+  type ShardLogModule,
+  type ShardLogSettings,
+  type StoredRecord,
+} from '../store/shard-log.js';
+import {
+  type CheckedEvent,
+  eventOf,
+  PADDING,
+  RECORDED_AT,
+  type ReadEvent,
+  recordOf,
+} from './events.js';
+
+/** What is waited for comes in this time, ms, or the check fails. */
+const WAIT_MS = 10_000;
+
+export interface NodeOptions extends Partial<ShardLogSettings> {
+  readonly shards?: number;
+}
+
+/** One bus's part of a store, without the bus: the open store and the log of each shard, all in this thread. */
+export class StoreNode {
+  readonly opened: OpenStore;
+  readonly log: ShardLog;
+  readonly #logs: readonly ShardLog[];
+  readonly #waiting = new Set<() => void>();
+  /** How often the log said that there is more. */
+  advances = 0;
+
+  private constructor(opened: OpenStore, logs: readonly ShardLog[]) {
+    this.opened = opened;
+    this.#logs = logs;
+    this.log = logs[0]!;
+    this.log.onAdvance?.(() => {
+      this.advances++;
+      for (const wake of this.#waiting) wake();
+    });
+  }
+
+  static async open(store: LogStore, options: NodeOptions = {}): Promise<StoreNode> {
+    const { shards, ...rest } = options;
+    const settings: ShardLogSettings = {
+      dedupeWindowMs: DEDUPE_WINDOW_MS,
+      dedupeIdsMax: DEDUPE_IDS_MAX,
+      retention: [],
+      ...rest,
+    };
+    const opened = await store.open({ shards, defaultShards: 1 });
+    const { openShardLog } = (await import(opened.shardLog)) as ShardLogModule;
+    const logs = Array.from({ length: opened.shards }, (_, shard) =>
+      openShardLog({
+        shard,
+        options: structuredClone(opened.shardOptions(shard)),
+        settings,
+        isFirst: true,
+        predecessor: undefined,
+      }),
+    );
+    const node = new StoreNode(opened, await Promise.all(logs));
+    await opened.ready();
+    return node;
+  }
+
+  async close(): Promise<void> {
+    await this.opened.history?.close();
+    const heads = this.#logs.map(({ head }) => head);
+    for (const log of this.#logs) await log.close();
+    await this.opened.close(heads);
+  }
+
+  append(events: readonly CheckedEvent[], recordedAt = RECORDED_AT): void {
+    for (const [index, event] of events.entries()) {
+      strictEqual(this.log.append(recordOf(event), PADDING, recordedAt), index, 'its index');
+    }
+  }
+
+  /** Decides the open batch. */
+  async decide(synced = true): Promise<CommittedBatch> {
+    return within('the commit', Promise.resolve(this.log.commit(synced, [])));
+  }
+
+  /** Appends and commits one batch, and returns the sequences. */
+  async commit(events: readonly CheckedEvent[], recordedAt = RECORDED_AT): Promise<number[]> {
+    this.append(events, recordedAt);
+    const batch = await this.decide();
+    return events.map((_, index) => batch.sequenceOf(index));
+  }
+
+  /** One read, once the log has something at hand. */
+  async read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined) {
+    for (;;) {
+      const advances = this.advances;
+      const read = this.log.read(request, visit);
+      if (read !== NOT_AT_HAND) return read;
+      await this.#until('what the log fetches', () => this.advances > advances);
+    }
+  }
+
+  /** Everything behind `after`. */
+  async stored(after = 0): Promise<ReadEvent[]> {
+    const events: ReadEvent[] = [];
+    const visit = (record: StoredRecord): undefined => {
+      events.push(eventOf(record));
+    };
+    while ((await this.read({ after: events.at(-1)?.sequence ?? after, limit: 1000 }, visit)) > 0);
+    return events;
+  }
+
+  /** Waits until the node knows of so many events. */
+  async reach(head: number): Promise<void> {
+    await this.#until(`sequence ${head}`, () => this.log.head >= head);
+  }
+
+  /** History as others than the shard read it, to its end. */
+  async history(request: Omit<PageRequest, 'after'>): Promise<ReadEvent[]> {
+    const events: ReadEvent[] = [];
+    let rest: PageRequest = { ...request, after: 0 };
+    for (;;) {
+      const page = await this.#page(rest);
+      decodePage(page, (record) => events.push(eventOf(record)));
+      const left = request.limit - events.length;
+      if (page.done || left <= 0) return events;
+      const from = request.reverse === true ? { until: page.next } : { after: page.next };
+      rest = { ...rest, ...from, limit: left };
+    }
+  }
+
+  async positionAt(timeMs: number): Promise<number> {
+    const { history } = this.opened;
+    return history?.positionAt(0, timeMs) ?? this.log.pages!.positionAt(timeMs);
+  }
+
+  async #page(request: PageRequest): Promise<Page> {
+    const { history } = this.opened;
+    return history?.page(0, request) ?? this.log.pages!.page(request);
+  }
+
+  async #until(what: string, isSo: () => boolean): Promise<void> {
+    ok(this.log.isShared || isSo(), `a log of its own has ${what} at once`);
+    while (!isSo()) {
+      const advanced = new Promise<void>((resolve) => {
+        this.#waiting.add(resolve);
+      });
+      await within(what, advanced);
+      this.#waiting.clear();
+    }
+  }
+}
+
+async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come in ${WAIT_MS} ms`)), WAIT_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

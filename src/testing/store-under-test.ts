@@ -1,0 +1,30 @@
+import type { LogStore } from '../store/log-store.js';
+
+/** A store, as whoever wrote it describes it to the checks. */
+export interface StoreUnderTest {
+  /** Makes a store that holds nothing, for one check. */
+  create(): FreshStore | Promise<FreshStore>;
+  /** Its logs are shared: several nodes have the store open at once. See `ShardLog.isShared`. */
+  readonly isShared: boolean;
+  /** Its content is there when it is opened again. */
+  readonly keeps: boolean;
+  /** Its logs have `ShardLog.ringPositions`. */
+  readonly hasRingPositions: boolean;
+  /** Its logs have `ShardLog.pruning`. */
+  readonly hasPruning: boolean;
+}
+
+export interface FreshStore {
+  /** Opened several times at once, as several nodes would, where its logs are shared. */
+  readonly store: LogStore;
+  /** Called when the check is done and all that it opened is closed. */
+  dispose?(): void | Promise<void>;
+}
+
+/** One promise of the contracts. */
+export interface StoreCheck {
+  /** A sentence without its subject: `the store …`. */
+  readonly name: string;
+  /** Rejects, with an `AssertionError` that says how, where the promise is broken. */
+  run(): Promise<void>;
+}

@@ -1,0 +1,300 @@
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Bus, BusOptions } from '../../src/main/bus.js';
+import type { PublishAck } from '../../src/protocol/event.js';
+import type { Broker, HeldStore } from '../../src/testing.js';
+import { memoryBroker, openBusOn } from '../testing/subjects.js';
+import { Collector, gather } from './support/collector.js';
+import { refused } from './support/failures.js';
+import { controls } from './support/millrace.js';
+import { temporaryDirectory } from './support/open.js';
+import { expectSameHistory, expectWithoutHoles } from './support/oracle.js';
+import { holds, propertyTimeoutMs } from './support/properties.js';
+import { RemoteEndpoint } from './support/remote-endpoint.js';
+import { until, watch, within } from './support/wait.js';
+
+/** Buses on one shared store: other nodes write to it, and commits come late. */
+function newBroker(options: Parameters<typeof memoryBroker>[0] = {}): Broker {
+  const broker = memoryBroker(options);
+  onTestFinished(() => broker.close());
+  return broker;
+}
+
+interface Node {
+  readonly bus: Bus;
+  readonly store: HeldStore;
+}
+
+async function nodeOn(broker: Broker, options: Omit<BusOptions, 'dir'> = {}): Promise<Node> {
+  const store = broker.connect();
+  const bus = await openBusOn(store, options);
+  onTestFinished(async () => {
+    store.release();
+    await bus.close();
+  });
+  return { bus, store };
+}
+
+const input = (n: number, from = 'node', topics = 5) => ({
+  topic: `t.${n % topics}`,
+  type: 'counted',
+  payload: { n, from },
+});
+
+const inputs = (count: number, from: string) =>
+  Array.from({ length: count }, (_, n) => input(n, from));
+
+const sortedIds = (acks: readonly { id: string }[]) => acks.map(({ id }) => id).sort();
+
+describe('two buses on one store', () => {
+  test('deliver the events of both, in one order, and acknowledge each its own', async () => {
+    const broker = newBroker({ shards: 2 });
+    const one = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    const here = await Collector.start(one.bus, '*');
+    const there = await Collector.start(other.bus, '*');
+    const publishes = [one.bus.publishMany(inputs(600, 'one'))];
+    for (const event of inputs(200, 'other')) publishes.push(other.bus.publishMany([event]));
+    const acks = (await within('all acks', Promise.all(publishes))).flat();
+    expectWithoutHoles(acks);
+    expect(acks.every(({ duplicate, durability }) => !duplicate && durability === 'synced')).toBe(
+      true,
+    );
+    await Promise.all([here.count(800), there.count(800)]);
+    expectSameHistory(here.events, acks, 'one');
+    expectSameHistory(there.events, acks, 'the other');
+    expectSameHistory(await gather(one.bus.read({ topic: '*' })), acks, 'read by one');
+    expect((await other.bus.topics()).map(({ events }) => events)).toEqual(Array(5).fill(160));
+  });
+
+  test('find in a query what either has acknowledged to them', async () => {
+    const { bus } = await nodeOn(newBroker());
+    for (let n = 0; n < 30; n++) {
+      const { id } = await bus.publish(input(n, 'one', 1));
+      expect((await bus.query({ topic: 't.0', reverse: true, limit: 1 }))[0]?.id).toBe(id);
+    }
+  });
+
+  test('store once what both publish under one id', async () => {
+    const broker = newBroker();
+    const one = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    const event = { ...input(0), id: 'given' };
+    const first = await one.bus.publish(event);
+    expect(await other.bus.publish(event)).toEqual({ ...first, duplicate: true });
+    const [a, b] = await other.bus.publishMany([
+      { ...event, id: 'twice' },
+      { ...event, id: 'twice' },
+    ]);
+    expect([a?.sequence, b?.sequence, a?.duplicate, b?.duplicate]).toEqual([2, 2, false, true]);
+    expect(await gather(one.bus.read({ topic: '*' }))).toHaveLength(2);
+  });
+
+  test('go on, on another node, from a cursor of the first', async () => {
+    const broker = newBroker({ shards: 2 });
+    const one = await nodeOn(broker);
+    const acks = await one.bus.publishMany(inputs(40, 'one'));
+    const begun = await Collector.start(one.bus, '*', { from: 'earliest' });
+    await begun.count(40);
+    await within('drain', one.bus.drain());
+    const { cursor } = begun.subscription;
+    const more = await one.bus.publishMany(inputs(40, 'more'));
+    const other = await nodeOn(broker);
+    const rest = await Collector.start(other.bus, '*', { from: { after: cursor } });
+    await rest.count(40);
+    expectSameHistory(rest.events, more, 'the rest');
+    expectSameHistory(await gather(other.bus.read({ topic: '*' })), [...acks, ...more], 'all');
+  });
+});
+
+describe('a commit that comes late', () => {
+  test('is acknowledged late, and holds back neither deliveries nor answers meanwhile', async () => {
+    const broker = newBroker();
+    const late = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    const live = await Collector.start(late.bus, '*');
+    late.store.hold();
+    const publish = late.bus.publish(input(0, 'late'));
+    const state = watch(publish);
+    await until('the append waits', () => late.store.held === 1);
+    const acks = await other.bus.publishMany(inputs(50, 'other'));
+    await live.count(50);
+    const behind = await Collector.start(late.bus, '*', { from: 'earliest' });
+    await behind.count(50);
+    expect(await late.bus.topics()).toHaveLength(5);
+    expect(state.settled).toBe(false);
+    late.store.release();
+    const ack = await within('the ack', publish);
+    expect(ack).toMatchObject({ sequence: 51, duplicate: false });
+    await live.count(51);
+    expectSameHistory(live.events, [...acks, ack], 'live');
+  });
+
+  test('is of a batch that the next ones wait for, in their order', async () => {
+    const { bus, store } = await nodeOn(newBroker());
+    const live = await Collector.start(bus, '*');
+    store.hold();
+    const first = bus.publish(input(0));
+    await until('the append waits', () => store.held === 1);
+    const rest = bus.publishMany(inputs(300, 'rest'));
+    const fleeting = bus.publish({ ...input(0, 'fleeting') }, { persist: false });
+    store.release();
+    const acks = [await first, ...(await rest)];
+    await fleeting;
+    await live.count(302);
+    expect(live.events.map(({ sequence }) => sequence).filter(Number.isInteger)).toEqual(
+      acks.map(({ sequence }) => sequence),
+    );
+  });
+
+  test('is waited for by a bus that closes', async () => {
+    const broker = newBroker();
+    const { bus, store } = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    store.hold();
+    const publish = bus.publish(input(0));
+    await until('the append waits', () => store.held === 1);
+    const closed = bus.close();
+    store.release();
+    expect(await within('the ack', publish)).toMatchObject({ sequence: 1 });
+    await within('close', closed);
+    expect(await gather(other.bus.read({ topic: '*' }))).toHaveLength(1);
+  });
+
+  test('refuses the batch where the store is full by then, and the bus goes on', async () => {
+    const { bus, store } = await nodeOn(newBroker({ eventsMax: 3 }));
+    const live = await Collector.start(bus, '*');
+    await bus.publishMany(inputs(2, 'first'));
+    store.hold();
+    const tooMany = refused(() => bus.publishMany(inputs(2, 'too many')), 'STORE_FULL');
+    await until('the append waits', () => store.held === 1);
+    store.release();
+    await within('the refusal', tooMany);
+    expect(await bus.publish(input(0, 'last'))).toMatchObject({ sequence: 3 });
+    await live.count(3);
+  });
+});
+
+describe('a shard of a shared store that dies', () => {
+  test.each(['kill', 'crash'] as const)(
+    'by a %s with a commit under way stores it once',
+    async (how) => {
+      const broker = newBroker();
+      const { bus, store } = await nodeOn(broker);
+      const other = await nodeOn(broker);
+      const live = await Collector.start(bus, '*');
+      const named = { ...input(1), id: 'given' };
+      store.hold();
+      const publishes = [bus.publishMany(inputs(20, 'one')), bus.publishMany([named])];
+      await until('the append waits', () => store.held > 0);
+      if (how === 'kill') await controls(bus).killShard(0);
+      else await controls(bus).crashShard(0);
+      await until('its restart', async () => (await bus.stats()).shards[0]!.restarts === 1);
+      store.release();
+      const [made, given] = await within('the acks', Promise.all(publishes));
+      expectWithoutHoles([...made!, ...given!]);
+      expect(made!.every(({ duplicate }) => !duplicate)).toBe(true);
+      await live.count(21);
+      const stored = await gather(other.bus.read({ topic: '*' }));
+      expect(sortedIds(stored)).toEqual(sortedIds([...made!, ...given!]));
+      expectSameHistory(live.events, stored, 'live');
+    },
+  );
+
+  test(
+    'property: any kills and crashes of any node meanwhile lose and repeat nothing',
+    async () => {
+      const step = fc.record({
+        node: fc.nat({ max: 1 }),
+        how: fc.constantFrom(
+          'kill' as const,
+          'crash' as const,
+          'late' as const,
+          'nothing' as const,
+        ),
+        count: fc.integer({ min: 1, max: 120 }),
+      });
+      const property = fc.asyncProperty(
+        fc.constantFrom(4096, 65_536),
+        fc.constantFrom(1, 20, 4096),
+        fc.array(step, { minLength: 1, maxLength: 6 }),
+        async (ringBytes, commitBatchEvents, steps) => {
+          const broker = memoryBroker();
+          const options = { ringBytes, commitBatchEvents, publishWaitMs: 60_000 };
+          const stores = [broker.connect(), broker.connect()];
+          const buses = await Promise.all(stores.map((store) => openBusOn(store, options)));
+          const live = await Promise.all(
+            buses.map((bus) => Collector.start(bus, '*', { maxBuffer: 30 })),
+          );
+          const waiting: Promise<PublishAck[]>[] = [];
+          for (const [index, { node, how, count }] of steps.entries()) {
+            if (how === 'late') stores[node]!.hold();
+            for (const bus of buses) waiting.push(bus.publishMany(inputs(count, `${index}`)));
+            if (how === 'kill') await controls(buses[node]!).killShard(0);
+            if (how === 'crash') await controls(buses[node]!).crashShard(0);
+            stores[node]!.release();
+          }
+          const acks = (await within('all acks', Promise.all(waiting), 40_000)).flat();
+          expectWithoutHoles(acks);
+          for (const collector of live) {
+            await collector.count(acks.length);
+            expectSameHistory(collector.events, acks, 'live');
+          }
+          expectSameHistory(await gather(buses[0]!.read({ topic: '*' })), acks, 'the log');
+          for (const bus of buses) await bus.close();
+          broker.close();
+        },
+      );
+      await holds(property, 6);
+    },
+    propertyTimeoutMs(6),
+  );
+});
+
+describe('a bus on a shared store', () => {
+  test('takes large events, from other threads too, and wakes for each', async () => {
+    const { bus } = await nodeOn(newBroker(), { ringBytes: 16_384 });
+    const live = await Collector.start(bus, '*');
+    const worker = await RemoteEndpoint.attach(bus);
+    const large = { ...input(0), payload: 'é'.repeat(100_000) };
+    const acks: PublishAck[] = [];
+    for (let n = 0; n < 5; n++) {
+      acks.push(await bus.publish(large), ...(await worker.publishMany([large, input(n)])));
+    }
+    await live.count(15);
+    expectSameHistory(live.events, acks, 'live');
+    expect(live.payloads[0]).toBe(large.payload);
+    await worker.terminate();
+  });
+
+  test('feeds those who are far behind, each from its place, while another node publishes', async () => {
+    const broker = newBroker();
+    const one = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    const acks = await other.bus.publishMany(inputs(3000, 'before'));
+    // The other node has the acks, and this one hears of the events when it does.
+    const heard = await Collector.start(one.bus, '*', { from: 'earliest' });
+    await heard.count(3000);
+    const options = [{ from: 'earliest' as const }, { from: { last: 900 } }, { maxBuffer: 3 }];
+    const behind = await Promise.all(options.map((from) => Collector.start(one.bus, '*', from)));
+    acks.push(...(await other.bus.publishMany(inputs(3000, 'meanwhile'))));
+    await Promise.all([6000, 3900, 3000].map((count, index) => behind[index]!.count(count)));
+    expectSameHistory(behind[0]!.events, acks, 'from the earliest on');
+    expectSameHistory(behind[1]!.events, acks.slice(-3900), 'the last 900 and live');
+    expectSameHistory(behind[2]!.events, acks.slice(-3000), 'live in a small buffer');
+  });
+
+  test('refuses by name what its store cannot do', async () => {
+    const broker = newBroker();
+    const { bus } = await nodeOn(broker);
+    const blocking = bus.subscribe('*', () => {}, { overflow: 'block' });
+    await refused(() => blocking.ready, 'OPTION_INVALID');
+    await refused(() => blocking.closed, 'OPTION_INVALID');
+    await refused(() => bus.backup(temporaryDirectory()), 'OPTION_INVALID');
+    await refused(() => bus.prune({ maxEvents: 1 }), 'OPTION_INVALID');
+    const retention = [{ maxEvents: 5 }];
+    await refused(() => openBusOn(broker.connect(), { retention }), 'OPTION_INVALID');
+    await refused(() => openBusOn(broker.connect(), { shards: 7 }), 'SHARD_COUNT_MISMATCH');
+    expect(await bus.publish(input(0))).toMatchObject({ sequence: 1 });
+  });
+});

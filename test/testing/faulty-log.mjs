@@ -1,0 +1,76 @@
+/**
+ * A `ShardLogModule` that opens the log of another and plants one fault in it, so that the checks can be seen to find it. What a
+ * fault replaces, it makes of the true log.
+ */
+const FAULTS = {
+  'shows a batch before it is committed': (log) => {
+    let open = 0;
+    return {
+      append(...event) {
+        open++;
+        return log.append(...event);
+      },
+      commit(...how) {
+        open = 0;
+        return log.commit(...how);
+      },
+      get head() {
+        return log.head + open;
+      },
+    };
+  },
+  'leaves a hole between two events': (log) => ({
+    commit: async (...how) => {
+      const batch = await log.commit(...how);
+      return { isRepeat: (i) => batch.isRepeat(i), sequenceOf: (i) => batch.sequenceOf(i) + i };
+    },
+  }),
+  'reads past the end that it is given': (log) => ({
+    read: ({ until, ...request }, visit) => log.read(request, visit),
+  }),
+  'knows no id': (log) => ({
+    findDuplicate: () => 0,
+    commit: async (...how) => {
+      const batch = await log.commit(...how);
+      return { isRepeat: () => false, sequenceOf: (index) => batch.sequenceOf(index) };
+    },
+  }),
+  'calls from within an append': (log) => {
+    let listener = () => {};
+    return {
+      append: (...event) => {
+        listener();
+        return log.append(...event);
+      },
+      onAdvance: (one) => {
+        listener = one;
+        log.onAdvance(one);
+      },
+    };
+  },
+  'decides a commit before it has the events': (log) => {
+    let isBehind = false;
+    return {
+      commit: async (...how) => {
+        const batch = await log.commit(...how);
+        isBehind = true;
+        return batch;
+      },
+      get head() {
+        return isBehind ? log.head - 1 : log.head;
+      },
+    };
+  },
+};
+
+export async function openShardLog({ options, ...opening }) {
+  const module = await import(options.shardLog);
+  const log = await module.openShardLog({ ...opening, options: options.options });
+  const faulty = FAULTS[options.fault](log);
+  return new Proxy(log, {
+    get(target, key) {
+      const value = key in faulty ? faulty[key] : target[key];
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}

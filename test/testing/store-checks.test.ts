@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import type { StoreUnderTest } from '../../src/testing.js';
+import { IN_A_DIRECTORY, IN_MEMORY, ON_A_BROKER, storeChecks, withFault } from './subjects.js';
+
+describe.each([
+  ['of SQLite in a directory', IN_A_DIRECTORY],
+  ['of SQLite in memory', IN_MEMORY],
+  ['of a broker that several nodes share', ON_A_BROKER],
+])('the store %s', (_, subject) => {
+  for (const { name, run } of storeChecks(subject)) it(name, run);
+});
+
+function check(subject: StoreUnderTest, name: string): Promise<void> {
+  return storeChecks(subject)
+    .find((one) => one.name === name)!
+    .run();
+}
+
+describe('the checks find a log that', () => {
+  const sequences = 'gives sequences from 1 on, without holes, across batches';
+  it.each([
+    [
+      'shows a batch before it is committed',
+      IN_MEMORY,
+      'shows nothing of a batch before it is committed',
+    ],
+    ['leaves a hole between two events', IN_MEMORY, sequences],
+    ['reads past the end that it is given', IN_MEMORY, 'reads within the bounds that it is given'],
+    ['knows no id', IN_MEMORY, 'stores an event once whose publisher repeats it'],
+    ['knows no id', ON_A_BROKER, 'stores once what is appended again under an id of the bus'],
+    ['calls from within an append', ON_A_BROKER, 'calls nobody from within a call to it'],
+    [
+      'decides a commit before it has the events',
+      ON_A_BROKER,
+      'has a whole batch below its head once that is decided',
+    ],
+  ])('%s', async (fault, subject, name) => {
+    await check(subject, name);
+    await expect(check(withFault(subject, fault), name)).rejects.toThrow();
+  });
+
+  it('is not what it is described as', async () => {
+    const name = 'has the capabilities that it is described with';
+    const isWrong = check({ ...ON_A_BROKER, hasRingPositions: true }, name);
+    await expect(isWrong).rejects.toThrow(/ringPositions/);
+  });
+});

@@ -1,0 +1,69 @@
+import type * as openBus from '../../src/main/open-bus.js';
+import type { LogStore } from '../../src/store/log-store.js';
+import type * as testing from '../../src/testing.js';
+import type { StoreUnderTest } from '../../src/testing.js';
+import { removeDirectory, temporaryDirectory } from '../bus/support/open.js';
+
+async function built<T>(module: string): Promise<T> {
+  const { href } = new URL(`../../dist/${module}.js`, import.meta.url);
+  return import(/* @vite-ignore */ href);
+}
+
+/** `millrace/testing` as it is built: what it checks starts from built modules. */
+export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
+const { storeOf } = await built<typeof openBus>('main/open-bus');
+
+const ofSqlite = { isShared: false, hasRingPositions: true, hasPruning: true };
+
+export const IN_A_DIRECTORY: StoreUnderTest = {
+  ...ofSqlite,
+  keeps: true,
+  create() {
+    const dir = temporaryDirectory();
+    return { store: storeOf(dir), dispose: () => removeDirectory(dir) };
+  },
+};
+
+export const IN_MEMORY: StoreUnderTest = {
+  ...ofSqlite,
+  keeps: false,
+  create: () => ({ store: storeOf(':memory:') }),
+};
+
+export const ON_A_BROKER: StoreUnderTest = {
+  isShared: true,
+  keeps: true,
+  hasRingPositions: false,
+  hasPruning: false,
+  create() {
+    const broker = memoryBroker();
+    return { store: broker.connect(), dispose: () => broker.close() };
+  },
+};
+
+/** Checks a store whose logs are wrapped by `faulty-log.mjs`. */
+export function withFault(subject: StoreUnderTest, fault: string): StoreUnderTest {
+  return {
+    ...subject,
+    async create() {
+      const fresh = await subject.create();
+      return { ...fresh, store: faulty(fresh.store, fault) };
+    },
+  };
+}
+
+function faulty(store: LogStore, fault: string): LogStore {
+  return {
+    name: store.name,
+    async open(request) {
+      const opened = await store.open(request);
+      const { shardLog } = opened;
+      return Object.create(opened, {
+        shardLog: { value: new URL('./faulty-log.mjs', import.meta.url).href },
+        shardOptions: {
+          value: (shard: number) => ({ fault, shardLog, options: opened.shardOptions(shard) }),
+        },
+      }) as typeof opened;
+    },
+  };
+}
