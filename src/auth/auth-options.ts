@@ -10,7 +10,9 @@ import {
   JWT_SECRET_BYTES_MIN,
   REDACTION_PATHS_MAX,
 } from '../protocol/limits.js';
+import { objectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
+import { schemaFault } from '../protocol/schema-fault.js';
 import { utf8Length } from '../protocol/utf8.js';
 import { fillFaults, grantPatternFault } from './grant-templates.js';
 import type { Fault, Grants } from './grants.js';
@@ -63,18 +65,12 @@ const text = (faultOf: (text: string) => string | undefined) =>
     }),
   );
 
-/** Valibot takes an array for an object, if no field has to be there. */
-export function objectOf<S extends v.GenericSchema>(schema: S) {
-  const notAnArray = v.custom<v.InferInput<S>>(() => false, 'an array, where an object has to be');
-  return v.lazy((input) => (Array.isArray(input) ? notAnArray : schema));
-}
-
 const pattern = text(grantPatternFault);
 const patterns = v.pipe(v.array(pattern), v.maxLength(GRANT_PATTERNS_MAX));
 const paths = v.pipe(v.array(text(redactionPathFault)), v.maxLength(REDACTION_PATHS_MAX));
 const perSecond = v.pipe(v.number(), v.minValue(0.001), v.maxValue(1_000_000_000));
 const subscribeGrant = v.lazy((input) =>
-  typeof input === 'string' ? pattern : v.strictObject({ pattern, redact: paths }),
+  typeof input === 'string' ? pattern : objectOf({ pattern, redact: paths }),
 );
 
 /** The fields of grants, for those who have more beside them. */
@@ -85,13 +81,11 @@ export const grantFields = {
   source: v.exactOptional(text((source) => nameFault('source', source))),
   redact: v.exactOptional(paths),
   rates: v.exactOptional(
-    objectOf(
-      v.strictObject({
-        publishPerSecond: v.exactOptional(perSecond),
-        subscribePerSecond: v.exactOptional(perSecond),
-        queryPerSecond: v.exactOptional(perSecond),
-      }),
-    ),
+    objectOf({
+      publishPerSecond: v.exactOptional(perSecond),
+      subscribePerSecond: v.exactOptional(perSecond),
+      queryPerSecond: v.exactOptional(perSecond),
+    }),
   ),
 };
 
@@ -103,7 +97,7 @@ export function addFaults(
   for (const { path, message } of faults) addIssue({ message: `${path}: ${message}` });
 }
 
-export const grantsSchema = objectOf(v.strictObject(grantFields));
+export const grantsSchema = objectOf(grantFields);
 
 /** Who shows no token has no claims. */
 const anonymousSchema = v.pipe(
@@ -124,7 +118,7 @@ const jwtNames = v.lazy((input) =>
 const KEY_SOURCES = ['secret', 'secretFile', 'publicKey', 'publicKeyFile', 'jwksUrl'] as const;
 
 const jwtSchema = v.pipe(
-  v.strictObject({
+  objectOf({
     // Not `text`, whose faults are quoted: a secret must not stand in a message, not even a short one.
     secret: v.exactOptional(
       v.custom<string>(
@@ -151,17 +145,15 @@ const jwtSchema = v.pipe(
 
 /** For a config file's own schema. */
 export const authSchema = v.pipe(
-  objectOf(
-    v.strictObject({
-      keysFile: v.exactOptional(someText),
-      jwt: v.exactOptional(jwtSchema),
-      revokedFile: v.exactOptional(someText),
-      anonymous: v.exactOptional(
-        v.lazy((input) => (input === false ? v.literal(false) : anonymousSchema)),
-      ),
-      required: v.exactOptional(v.boolean()),
-    }),
-  ),
+  objectOf({
+    keysFile: v.exactOptional(someText),
+    jwt: v.exactOptional(jwtSchema),
+    revokedFile: v.exactOptional(someText),
+    anonymous: v.exactOptional(
+      v.lazy((input) => (input === false ? v.literal(false) : anonymousSchema)),
+    ),
+    required: v.exactOptional(v.boolean()),
+  }),
   v.rawCheck(({ dataset, addIssue }) => {
     const message = dataset.typed ? requirementFault(dataset.value) : undefined;
     if (message !== undefined) addIssue({ message });
@@ -185,14 +177,14 @@ export function parseOrFaults<S extends v.GenericSchema>(
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   for (const issue of result.issues) {
-    faults.push({ path: presentable(pathOf(issue)), message: presentable(issue.message) });
+    faults.push({ path: presentable(pathOf(issue)), message: presentable(schemaFault(issue)) });
   }
   return undefined;
 }
 
 const FAULT_LENGTH_MAX = 240;
 
-/** Valibot quotes what it met, however long, and be it a key that somebody put in the wrong place. */
+/** A fault may quote what it met, however long, and be it a key that somebody put in the wrong place. */
 function presentable(text: string): string {
   const safe = text.replace(TOKENS, '[a token]');
   return safe.length > FAULT_LENGTH_MAX ? `${safe.slice(0, FAULT_LENGTH_MAX)}…` : safe;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { nameFault } from '../protocol/event-fields.js';
 import { findJsonFault } from '../protocol/json-fault.js';
 import { API_KEYS_MAX } from '../protocol/limits.js';
+import { objectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';
 import { addFaults, grantFields, parseOrFaults } from './auth-options.js';
@@ -18,7 +19,7 @@ const time = v.pipe(
   v.check(isTime, (issue) => `${quote(issue.input)} is no time such as 2026-01-31T12:00:00Z`),
 );
 
-const keyShape = v.strictObject({
+const keyShape = objectOf({
   id: v.pipe(v.string(), v.regex(API_KEY_ID, 'is not 16 characters of 0-9 a-z')),
   name: v.pipe(
     v.string(),
@@ -46,7 +47,7 @@ const keySchema = v.pipe(
 );
 
 const fileSchema = v.pipe(
-  v.strictObject({
+  objectOf({
     version: v.literal(KEYS_FILE_VERSION),
     keys: v.pipe(v.array(keySchema), v.maxLength(API_KEYS_MAX)),
   }),

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { authSchema, parseOrFaults } from '../auth/auth-options.js';
 import type { Fault } from '../auth/grants.js';
-import { TIMER_MS_MAX } from '../protocol/limits.js';
+import { SHARDS_MAX, TIMER_MS_MAX } from '../protocol/limits.js';
+import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
 import { patternFault } from '../protocol/topic.js';
 import { parseServer, parseTimeout } from './values.js';
@@ -41,13 +42,7 @@ const pattern = v.custom<string>(
 const oneOf = <const T extends readonly string[]>(values: T) =>
   v.picklist(values, `one of ${values.map((value) => `"${value}"`).join(', ')}`);
 
-/** Valibot takes an array for an object, if no field has to be there. */
-const objectOf = <S extends v.GenericSchema>(schema: S) => {
-  const isObject = (value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  const notAnObject = v.custom<v.InferInput<S>>(() => false, 'an object');
-  return v.lazy((input) => (isObject(input) ? schema : notAnObject));
-};
+const objectOf = <E extends v.ObjectEntries>(entries: E) => anyObjectOf(entries, 'an object');
 
 /** Whether a text of the command line would be taken. */
 function isRead(parse: (text: string) => unknown, value: string | number): boolean {
@@ -65,7 +60,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const PORT_MAX = 65_535;
 
 const retentionRule = v.pipe(
-  v.strictObject({
+  objectOf({
     pattern: v.exactOptional(pattern),
     maxAgeMs: v.exactOptional(wholeNumber(1)),
     maxEvents: v.exactOptional(wholeNumber(1)),
@@ -77,88 +72,82 @@ const retentionRule = v.pipe(
   ),
 );
 
-const configSchema = objectOf(
-  v.strictObject({
-    // Of client commands.
-    server: v.exactOptional(address),
-    token: v.exactOptional(someText),
-    timeout: v.exactOptional(duration),
-    // Of the bus.
-    dir: v.exactOptional(someText),
-    shards: v.exactOptional(wholeNumber(1)),
-    source: v.exactOptional(someText),
-    defaultPersist: v.exactOptional(yesOrNo),
-    noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),
-    retention: v.exactOptional(listOf(objectOf(retentionRule), 'rules')),
-    systemEvents: v.exactOptional(
-      v.lazy((input) =>
-        typeof input === 'boolean'
-          ? yesOrNo
-          : objectOf(
-              v.strictObject({
-                persist: v.exactOptional(yesOrNo),
-                healthIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
-                metricsIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
-              }),
-            ),
-      ),
+const configSchema = objectOf({
+  // Of client commands.
+  server: v.exactOptional(address),
+  token: v.exactOptional(someText),
+  timeout: v.exactOptional(duration),
+  // Of the bus.
+  dir: v.exactOptional(someText),
+  shards: v.exactOptional(wholeNumber(1, SHARDS_MAX)),
+  source: v.exactOptional(someText),
+  defaultPersist: v.exactOptional(yesOrNo),
+  noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),
+  retention: v.exactOptional(listOf(retentionRule, 'rules')),
+  systemEvents: v.exactOptional(
+    v.lazy((input) =>
+      typeof input === 'boolean'
+        ? yesOrNo
+        : objectOf({
+            persist: v.exactOptional(yesOrNo),
+            healthIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+            metricsIntervalMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+          }),
     ),
-    ringBytes: v.exactOptional(wholeNumber(1)),
-    commitBatchEvents: v.exactOptional(wholeNumber(1)),
-    maxPayloadBytes: v.exactOptional(wholeNumber(1)),
-    maxShardBytes: v.exactOptional(wholeNumber(1)),
-    publishWaitMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
-    dedupeWindowMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
-    dedupeIdsMax: v.exactOptional(wholeNumber(0)),
-    // Of the gateway.
-    host: v.exactOptional(someText),
-    port: v.exactOptional(wholeNumber(0, PORT_MAX)),
-    basePath: v.exactOptional(someText),
-    gateways: v.exactOptional(wholeNumber(1)),
-    compression: v.exactOptional(yesOrNo),
-    audit: v.exactOptional(yesOrNo),
-    allowedOrigins: v.exactOptional(listOf(someText, 'origins')),
-    allowedHosts: v.exactOptional(listOf(someText, 'host names')),
-    trustedProxies: v.exactOptional(listOf(someText, 'addresses')),
-    tls: v.exactOptional(
-      objectOf(
-        v.strictObject({
-          certFile: someText,
-          keyFile: someText,
-          passphrase: v.exactOptional(someText),
-        }),
-      ),
-    ),
-    // Judged by the schema of those who know it, below.
-    auth: v.exactOptional(v.custom<v.InferOutput<typeof authSchema>>(() => true)),
-    authenticateMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
-    maxConnections: v.exactOptional(wholeNumber(1)),
-    maxConnectionsPerAddress: v.exactOptional(wholeNumber(1)),
-    maxConnectsPerSecond: v.exactOptional(wholeNumber(0)),
-    maxFailedSignInsPerSecond: v.exactOptional(wholeNumber(0)),
-    maxSubscriptions: v.exactOptional(wholeNumber(1)),
-    maxFrameBytes: v.exactOptional(wholeNumber(1024)),
-    maxOutboundBytes: v.exactOptional(wholeNumber(1024)),
-    maxPublishPerSecond: v.exactOptional(wholeNumber(0)),
-    maxSubscribePerSecond: v.exactOptional(wholeNumber(0)),
-    maxQueriesPerSecond: v.exactOptional(wholeNumber(0)),
-    maxSubscriptionsPerPrincipal: v.exactOptional(wholeNumber(1)),
-    maxPatterns: v.exactOptional(wholeNumber(1)),
-    maxPatternsPerPrincipal: v.exactOptional(wholeNumber(1)),
-    maxQueries: v.exactOptional(wholeNumber(1)),
-    maxQueriesPerPrincipal: v.exactOptional(wholeNumber(1)),
-    maxHeldBytes: v.exactOptional(wholeNumber(1024)),
-    maxHeldBytesPerPrincipal: v.exactOptional(wholeNumber(1024)),
-    maxHeldBytesTotal: v.exactOptional(wholeNumber(1024)),
-    minDrainBytesPerSecond: v.exactOptional(wholeNumber(0)),
-    stallMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
-    heartbeatMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
-    keepAliveMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
-    maxUnauthenticated: v.exactOptional(wholeNumber(1)),
-    maxUnauthenticatedPerAddress: v.exactOptional(wholeNumber(1)),
-    logLevel: v.exactOptional(oneOf(LOG_LEVELS)),
-  }),
-);
+  ),
+  ringBytes: v.exactOptional(wholeNumber(1)),
+  commitBatchEvents: v.exactOptional(wholeNumber(1)),
+  maxPayloadBytes: v.exactOptional(wholeNumber(1)),
+  maxShardBytes: v.exactOptional(wholeNumber(1)),
+  publishWaitMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+  dedupeWindowMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+  dedupeIdsMax: v.exactOptional(wholeNumber(0)),
+  // Of the gateway.
+  host: v.exactOptional(someText),
+  port: v.exactOptional(wholeNumber(0, PORT_MAX)),
+  basePath: v.exactOptional(someText),
+  gateways: v.exactOptional(wholeNumber(1)),
+  compression: v.exactOptional(yesOrNo),
+  audit: v.exactOptional(yesOrNo),
+  allowedOrigins: v.exactOptional(listOf(someText, 'origins')),
+  allowedHosts: v.exactOptional(listOf(someText, 'host names')),
+  trustedProxies: v.exactOptional(listOf(someText, 'addresses')),
+  tls: v.exactOptional(
+    objectOf({
+      certFile: someText,
+      keyFile: someText,
+      passphrase: v.exactOptional(someText),
+    }),
+  ),
+  // Judged by the schema of those who know it, below.
+  auth: v.exactOptional(v.custom<v.InferOutput<typeof authSchema>>(() => true)),
+  authenticateMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+  maxConnections: v.exactOptional(wholeNumber(1)),
+  maxConnectionsPerAddress: v.exactOptional(wholeNumber(1)),
+  maxConnectsPerSecond: v.exactOptional(wholeNumber(0)),
+  maxFailedSignInsPerSecond: v.exactOptional(wholeNumber(0)),
+  maxSubscriptions: v.exactOptional(wholeNumber(1)),
+  maxFrameBytes: v.exactOptional(wholeNumber(1024)),
+  maxOutboundBytes: v.exactOptional(wholeNumber(1024)),
+  maxPublishPerSecond: v.exactOptional(wholeNumber(0)),
+  maxSubscribePerSecond: v.exactOptional(wholeNumber(0)),
+  maxQueriesPerSecond: v.exactOptional(wholeNumber(0)),
+  maxSubscriptionsPerPrincipal: v.exactOptional(wholeNumber(1)),
+  maxPatterns: v.exactOptional(wholeNumber(1)),
+  maxPatternsPerPrincipal: v.exactOptional(wholeNumber(1)),
+  maxQueries: v.exactOptional(wholeNumber(1)),
+  maxQueriesPerPrincipal: v.exactOptional(wholeNumber(1)),
+  maxHeldBytes: v.exactOptional(wholeNumber(1024)),
+  maxHeldBytesPerPrincipal: v.exactOptional(wholeNumber(1024)),
+  maxHeldBytesTotal: v.exactOptional(wholeNumber(1024)),
+  minDrainBytesPerSecond: v.exactOptional(wholeNumber(0)),
+  stallMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+  heartbeatMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+  keepAliveMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
+  maxUnauthenticated: v.exactOptional(wholeNumber(1)),
+  maxUnauthenticatedPerAddress: v.exactOptional(wholeNumber(1)),
+  logLevel: v.exactOptional(oneOf(LOG_LEVELS)),
+});
 
 export type Config = v.InferOutput<typeof configSchema>;
 
@@ -191,10 +180,8 @@ const SECRETS = new Set(['', 'auth', 'tls', 'token', 'tls.passphrase']);
 function faultOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? '';
   const where = path === '' ? 'the file' : path;
-  if (issue.type === 'strict_object') {
-    // Valibot says with one kind of issue that a field is missing and that it is unknown.
-    return issue.expected === 'never' ? `${where}: is no setting` : `${where}: is missing`;
-  }
+  if (issue.expected === 'never') return `${where}: is no setting`;
+  if (issue.type === 'object_with_rest') return `${where}: is missing`;
   const found = SECRETS.has(path) ? 'something else' : quote(issue.input);
   return `${where}: is ${found}, and should be ${issue.message}`;
 }

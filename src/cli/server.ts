@@ -1,3 +1,4 @@
+import { checkGateway } from '../gateway/check-gateway.js';
 import { openBus } from '../index.js';
 import type { Bus, BusOptions } from '../main/bus.js';
 import type { GatewayHandle, GatewayOptions } from '../main/gateway-options.js';
@@ -19,10 +20,13 @@ const SHUTDOWN_MS = 4600;
 
 export async function serve(options: ServeOptions, config: Config): Promise<void> {
   const log = openLog(options.logLevel);
+  const settings = gatewayOptions(options, config);
+  // First, so that a refused command leaves no new directory behind.
+  await checkGateway(settings).catch(explainBindFailure);
   const signal = new ShutdownSignal();
   const bus = await openBus(busOptions(options, config, log));
   try {
-    const gateway = await startGateway(bus, gatewayOptions(options, config), {
+    const gateway = await startGateway(bus, settings, {
       logLevel: options.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),
     }).catch(explainBindFailure);

@@ -224,6 +224,9 @@ function failureOf(error: BusError, settings: ServerSettings): Error {
 }
 
 function unreachable(server: string, error: NodeJS.ErrnoException): CommandFailure {
+  if (error.code === 'EPROTO') {
+    return new CommandFailure(`${server} speaks no TLS; try http: instead`, undefined, error);
+  }
   if (error.code !== 'ECONNREFUSED') {
     return new CommandFailure(`${server} cannot be reached: ${error.message}`, undefined, error);
   }

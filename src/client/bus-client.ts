@@ -19,6 +19,7 @@ import {
   SUBSCRIPTION_NAME_LENGTH_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
+import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
@@ -45,6 +46,8 @@ export interface ClientEvents {
   state: (change: StateChange) => void;
 }
 
+const CLIENT_EVENTS = ['state'] as const;
+
 /** With `coalesce`, what a handler or an iterator gets. */
 export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
   Required<Pick<ClientSubscribeOptions<P>, 'coalesce'>>;
@@ -56,7 +59,9 @@ export class BusClient implements BusApi {
   readonly #outbox: Outbox;
   readonly #publisher: ClientPublisher;
   readonly #onError: (error: BusError) => void;
-  readonly #emitter = new Emitter<ClientEvents>('the client', (error) => this.#onError(error));
+  readonly #emitter = new Emitter<ClientEvents>('the client', CLIENT_EVENTS, (error) =>
+    this.#onError(error),
+  );
   readonly #subscriptions = new Map<string, ClientSubscription>();
   /** Handlers of all subscriptions together do not keep the thread busy for long. */
   readonly #turns = new Dispatcher();
@@ -203,8 +208,10 @@ export class BusClient implements BusApi {
       | ClientSubscribeOptions<P>,
     third?: ClientSubscribeOptions<P>,
   ): SubscriptionHandle<P> | CoalescedSubscription<P> {
-    const handler = typeof second === 'function' ? (second as EventHandler<P>) : undefined;
-    const given = typeof second === 'function' ? third : second;
+    const { handler, options: given } = subscribeArguments<
+      EventHandler<P>,
+      ClientSubscribeOptions<P>
+    >(second, third);
     const options = parseSubscribeOptions<P>(given);
     const parsed = parseFilter(filter);
     this.#wake();

@@ -106,7 +106,7 @@ const CHECKS: OptionChecks = new Map([
     (value) =>
       Array.isArray(value) && value.every(isTopicDefinition)
         ? undefined
-        : `an array of definitions made by defineTopic, not ${quote(value)}`,
+        : `has to be an array of definitions made by defineTopic, not ${quote(value)}`,
   ],
 ]);
 

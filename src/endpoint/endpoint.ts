@@ -30,6 +30,7 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import type { BackupResult } from '../store/backup.js';
@@ -195,9 +196,11 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     handlerOrOptions?: EventHandler<P> | SubscribeOptions,
     maybeOptions?: SubscribeOptions,
   ): Subscription<P> {
-    return typeof handlerOrOptions === 'function'
-      ? this.#subscribe(filter, handlerOrOptions, maybeOptions, ITSELF)
-      : this.#subscribe<P>(filter, undefined, handlerOrOptions, ITSELF);
+    const { handler, options } = subscribeArguments<EventHandler<P>, SubscribeOptions>(
+      handlerOrOptions,
+      maybeOptions,
+    );
+    return this.#subscribe(filter, handler, options, ITSELF);
   }
 
   #subscribe<P>(

@@ -22,15 +22,21 @@ import {
   SUBSCRIBER_BUFFER_EVENTS,
   TIMER_MS_MAX,
 } from '../protocol/limits.js';
+import { objectOf } from '../protocol/object-schema.js';
 import {
+  aFunction,
+  anAbortSignal,
   checkOptions,
-  isAbortSignal,
+  type OptionCheck,
   OVERFLOW_POLICIES,
   optionInvalid,
   optionsInvalid,
   subscribeChecks,
+  trueOrFalse,
+  wholeNumber,
 } from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
+import { schemaFault } from '../protocol/schema-fault.js';
 import { parseTimestamp, timestampFault } from '../protocol/timestamp.js';
 import { patternFault } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
@@ -39,8 +45,15 @@ import type { SystemEventOptions } from './system-events.js';
 
 const MEMORY = ':memory:';
 
-const wholeNumber = (min: number, max: number) =>
-  v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
+/** In the words of those options that are checked without a schema. */
+const checked = <T>(check: OptionCheck) =>
+  v.custom<T>(
+    (value) => check(value) === undefined,
+    ({ input }) => check(input) ?? '',
+  );
+const wholeFrom = (least: number, greatest: number) =>
+  checked<number>(wholeNumber(least, greatest));
+const yesOrNo = checked<boolean>(trueOrFalse);
 
 const pattern = v.pipe(
   v.string(),
@@ -51,15 +64,15 @@ const pattern = v.pipe(
 );
 
 const retentionRule = v.pipe(
-  v.strictObject({
+  objectOf({
     pattern: v.optional(pattern, '*'),
-    maxAgeMs: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-    maxEvents: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-    maxBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    maxAgeMs: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    maxEvents: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
   }),
   v.check(
     ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
-    'a rule needs maxAgeMs, maxEvents or maxBytes',
+    'needs maxAgeMs, maxEvents or maxBytes',
   ),
 );
 
@@ -70,13 +83,25 @@ const retentionRule = v.pipe(
 const path = v.pipe(
   v.string(),
   v.minLength(1),
-  v.check((text) => !text.includes('\0'), 'a path has no NUL in it'),
+  v.check((text) => !text.includes('\0'), 'has a NUL in it'),
   v.transform((text) => (text === MEMORY ? text : resolve(text))),
 );
 
-const busOptions = v.strictObject({
+const systemEventFields = objectOf(
+  {
+    persist: v.optional(yesOrNo, false),
+    healthIntervalMs: v.optional(wholeFrom(0, TIMER_MS_MAX), HEALTH_INTERVAL_MS),
+    metricsIntervalMs: v.optional(wholeFrom(0, TIMER_MS_MAX), 0),
+  },
+  'has to be true, false or { persist, healthIntervalMs, metricsIntervalMs }',
+);
+const systemEvents = v.lazy((input) =>
+  typeof input === 'boolean' ? v.boolean() : systemEventFields,
+);
+
+const busOptions = objectOf({
   dir: v.optional(path, './data'),
-  shards: v.optional(wholeNumber(1, SHARDS_MAX)),
+  shards: v.optional(wholeFrom(1, SHARDS_MAX)),
   source: v.optional(
     v.pipe(
       v.string(),
@@ -87,38 +112,28 @@ const busOptions = v.strictObject({
     ),
     'millrace',
   ),
-  defaultPersist: v.optional(v.boolean(), true),
+  defaultPersist: v.optional(yesOrNo, true),
   noPersistTopics: v.optional(v.array(pattern), []),
   retention: v.optional(v.array(retentionRule), []),
   ringBytes: v.optional(
     v.pipe(
-      wholeNumber(RING_BYTES_MIN, RING_BYTES_MAX),
-      v.check((bytes) => (bytes & (bytes - 1)) === 0, 'must be a power of two'),
+      wholeFrom(RING_BYTES_MIN, RING_BYTES_MAX),
+      v.check((bytes) => (bytes & (bytes - 1)) === 0, 'has to be a power of two'),
     ),
     RING_BYTES,
   ),
-  commitBatchEvents: v.optional(wholeNumber(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
-  maxPayloadBytes: v.optional(wholeNumber(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
-  publishWaitMs: v.optional(wholeNumber(0, TIMER_MS_MAX), PUBLISH_WAIT_MS),
-  dedupeWindowMs: v.optional(wholeNumber(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
-  dedupeIdsMax: v.optional(wholeNumber(0, 10_000_000), DEDUPE_IDS_MAX),
-  maxShardBytes: v.optional(wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+  commitBatchEvents: v.optional(wholeFrom(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
+  maxPayloadBytes: v.optional(wholeFrom(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
+  publishWaitMs: v.optional(wholeFrom(0, TIMER_MS_MAX), PUBLISH_WAIT_MS),
+  dedupeWindowMs: v.optional(wholeFrom(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
+  dedupeIdsMax: v.optional(wholeFrom(0, 10_000_000), DEDUPE_IDS_MAX),
+  maxShardBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
   topics: v.optional(
-    v.array(v.custom<TopicDefinition>(isTopicDefinition, 'not made by defineTopic')),
+    v.array(v.custom<TopicDefinition>(isTopicDefinition, 'has to be made by defineTopic')),
     [],
   ),
-  systemEvents: v.optional(
-    v.union([
-      v.boolean(),
-      v.strictObject({
-        persist: v.optional(v.boolean(), false),
-        healthIntervalMs: v.optional(wholeNumber(0, TIMER_MS_MAX), HEALTH_INTERVAL_MS),
-        metricsIntervalMs: v.optional(wholeNumber(0, TIMER_MS_MAX), 0),
-      }),
-    ]),
-    true,
-  ),
-  onError: v.optional(v.custom<(error: BusError) => void>((value) => typeof value === 'function')),
+  systemEvents: v.optional(systemEvents, true),
+  onError: v.optional(checked<(error: BusError) => void>(aFunction)),
 });
 
 export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
@@ -145,7 +160,7 @@ export function defaultShards(): number {
   return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
 }
 
-const abortSignal = v.custom<AbortSignal>(isAbortSignal, 'an AbortSignal');
+const abortSignal = checked<AbortSignal>(anAbortSignal);
 
 const SUBSCRIBE_CHECKS = new Map(subscribeChecks(OVERFLOW_POLICIES));
 
@@ -174,16 +189,16 @@ const timestamp = v.custom<Date | string>(
 );
 
 const pruneOptions = v.pipe(
-  v.strictObject({
+  objectOf({
     pattern: v.optional(pattern, '*'),
     before: v.optional(timestamp),
-    maxEvents: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
-    maxBytes: v.optional(wholeNumber(0, Number.MAX_SAFE_INTEGER)),
+    maxEvents: v.optional(wholeFrom(0, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeFrom(0, Number.MAX_SAFE_INTEGER)),
     signal: v.optional(abortSignal),
   }),
   v.check(
     ({ before, maxEvents, maxBytes }) => (before ?? maxEvents ?? maxBytes) !== undefined,
-    'it needs before, maxEvents or maxBytes',
+    'needs before, maxEvents or maxBytes',
   ),
 );
 
@@ -203,18 +218,17 @@ export function parsePruneOptions(options: PruneOptions): ParsedPruneOptions {
   return Object.freeze({ pattern: topics, beforeMs, maxEvents, maxBytes, signal });
 }
 
-const backupOptions = v.strictObject({
+const backupOptions = objectOf({
   dir: path,
   signal: v.optional(abortSignal),
-  onProgress: v.optional(
-    v.custom<(progress: BackupProgress) => void>((value) => typeof value === 'function'),
-  ),
+  onProgress: v.optional(checked<(progress: BackupProgress) => void>(aFunction)),
 });
 
 /** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
 export function parseBackupOptions(dir: string, options: BackupOptions) {
   const parsed = parseWith(backupOptions, { ...options, dir }, 'backup');
-  if (parsed.dir === MEMORY) throw optionInvalid('backup', 'dir', `a directory, not ${MEMORY}`);
+  if (parsed.dir === MEMORY)
+    throw optionInvalid('backup', 'dir', `has to be a directory, not ${MEMORY}`);
   return parsed;
 }
 
@@ -227,12 +241,18 @@ function parseWith<S extends v.GenericSchema>(
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => ({
     path: v.getDotPath(issue) ?? '',
-    message: withValue(issue.message, quote(issue.input)),
+    message: withValue(schemaFault(issue), issue),
   }));
   throw optionsInvalid(call, faults);
 }
 
-/** A fault names the offending value. */
-function withValue(message: string, value: string): string {
-  return message.includes(value) ? message : `${message}, not ${value}`;
+/** A fault names the offending value, unless the path has named it or it is a whole object. */
+function withValue(message: string, { input, expected }: v.BaseIssue<unknown>): string {
+  const value = quote(input);
+  const isTold = expected === 'never' || isPlainObject(input) || message.includes(value);
+  return isTold ? message : `${message}, not ${value}`;
+}
+
+function isPlainObject(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && !Array.isArray(input);
 }

@@ -106,7 +106,8 @@ export class Gateway {
    */
   async listen({ joins = false, isSuccessor = false } = {}): Promise<void> {
     try {
-      if (!joins) await this.#listener?.claim();
+      const { gateways, port } = this.#settings;
+      if (!joins && gateways > 1 && port !== 0) await this.#listener?.claim();
       await this.#listener?.listen(
         (request, response) => this.request(request, response),
         (request, stream, head) => this.upgrade(request, stream, head),

@@ -67,14 +67,12 @@ export class GatewayListener {
   }
 
   /**
-   * Makes sure that a port which threads are going to share is not another server's: it would be
-   * shared with that one as well.
+   * Makes sure that the port is not another server's. One that threads are going to share would be shared with that server as well.
    *
    * @throws BusError `OPTION_INVALID` if the port cannot be bound
    */
   async claim(): Promise<void> {
-    const { host, port, gateways } = this.#settings;
-    if (gateways === 1 || port === 0) return;
+    const { host, port } = this.#settings;
     const probe = createNetServer();
     await bind(probe, { host, port });
     await new Promise((resolve) => probe.close(resolve));

@@ -1,6 +1,7 @@
 import { captureContext } from '#async-context';
 import type { RunInContext } from '../async-context/context.js';
 import { BusError } from '../protocol/errors.js';
+import { quote } from '../protocol/quote.js';
 import { messageOf } from '../protocol/thrown.js';
 
 /**
@@ -12,16 +13,23 @@ type Listener = (...values: never[]) => unknown;
 export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   readonly #listeners = new Map<keyof Events, Map<Listener, RunInContext>>();
   readonly #owner: string;
+  readonly #events: readonly (keyof Events)[];
   readonly #report: (error: BusError) => void;
 
-  /** `owner`: whose listeners they are, for the message; `report` is told of those that fail. */
-  constructor(owner: string, report: (error: BusError) => void) {
+  /** `owner`: whose listeners they are, for messages; `events`: all that there are; `report` is told of listeners that fail. */
+  constructor(owner: string, events: readonly (keyof Events)[], report: (error: BusError) => void) {
     this.#owner = owner;
+    this.#events = events;
     this.#report = report;
   }
 
-  /** A listener that is there already is not added again. */
+  /**
+   * A listener that is there already is not added again.
+   *
+   * @throws BusError `OPTION_INVALID` for an unknown event, whose listener would never be called
+   */
   on<E extends keyof Events>(event: E, listener: Events[E]): void {
+    this.#check(event, listener);
     const listeners = this.#listeners.get(event) ?? new Map<Listener, RunInContext>();
     this.#listeners.set(event, listeners);
     if (!listeners.has(listener)) listeners.set(listener, captureContext());
@@ -44,6 +52,16 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
         this.#failed(event, error);
       }
     }
+  }
+
+  #check(event: keyof Events, listener: unknown): void {
+    let fault: string | undefined;
+    if (!this.#events.includes(event)) {
+      fault = `there is no event ${quote(event)}, only ${this.#events.join(', ')}`;
+    } else if (typeof listener !== 'function') {
+      fault = `the listener of ${quote(event)} has to be a function, not ${quote(listener)}`;
+    }
+    if (fault !== undefined) throw new BusError('OPTION_INVALID', `on: ${this.#owner}: ${fault}`);
   }
 
   #failed(event: keyof Events, cause: unknown): void {

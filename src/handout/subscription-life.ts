@@ -24,6 +24,8 @@ export interface LifeOwner {
   report(error: BusError): void;
 }
 
+const SUBSCRIPTION_EVENTS = ['gap', 'caughtUp', 'dropped', 'error'] as const;
+
 export class SubscriptionLife<T> {
   readonly #owner: LifeOwner;
   readonly #pump: Pump<T>;
@@ -33,7 +35,7 @@ export class SubscriptionLife<T> {
   constructor(owner: LifeOwner, pump: Pump<T>) {
     this.#owner = owner;
     this.#pump = pump;
-    this.#emitter = new Emitter(owner.id, (error) => owner.report(error));
+    this.#emitter = new Emitter(owner.id, SUBSCRIPTION_EVENTS, (error) => owner.report(error));
   }
 
   get ready(): Promise<void> {

@@ -37,14 +37,14 @@ const NO_FAULTS: readonly OptionFault[] = [];
 /** Every fault of an options object; an option that is `undefined` counts as left out. */
 export function optionFaults(options: unknown, checks: OptionChecks): readonly OptionFault[] {
   if (typeof options !== 'object' || options === null) {
-    return [{ path: 'options', message: `${quote(options)} is not an object` }];
+    return [{ path: '', message: `has to be an object, not ${quote(options)}` }];
   }
   let faults: OptionFault[] | undefined;
   for (const path in options) {
     const value: unknown = Reflect.get(options, path);
     const check = checks.get(path);
     let message: string | undefined;
-    if (check === undefined) message = `unknown option, with value ${quote(value)}`;
+    if (check === undefined) message = 'is unknown';
     else if (value !== undefined) message = check(value);
     if (message === undefined) continue;
     faults ??= [];
@@ -72,22 +72,24 @@ export function wholeNumber(least: number, greatest: number): OptionCheck {
   return (value) =>
     isWholeNumber(value, least, greatest)
       ? undefined
-      : `a whole number from ${least} to ${greatest}, not ${quote(value)}`;
+      : `has to be a whole number from ${least} to ${greatest}, not ${quote(value)}`;
 }
 
 export function oneOf(values: readonly unknown[]): OptionCheck {
   return (value) =>
-    values.includes(value) ? undefined : `one of ${values.join(', ')}, not ${quote(value)}`;
+    values.includes(value)
+      ? undefined
+      : `has to be one of ${values.join(', ')}, not ${quote(value)}`;
 }
 
 export const trueOrFalse: OptionCheck = (value) =>
-  typeof value === 'boolean' ? undefined : `true or false, not ${quote(value)}`;
+  typeof value === 'boolean' ? undefined : `has to be true or false, not ${quote(value)}`;
 
 export const aFunction: OptionCheck = (value) =>
-  typeof value === 'function' ? undefined : `a function, not ${quote(value)}`;
+  typeof value === 'function' ? undefined : `has to be a function, not ${quote(value)}`;
 
 export const anAbortSignal: OptionCheck = (value) =>
-  isAbortSignal(value) ? undefined : `an AbortSignal, not ${quote(value)}`;
+  isAbortSignal(value) ? undefined : `has to be an AbortSignal, not ${quote(value)}`;
 
 /** Of another realm too, or a test runner's own: by what it does, not by its class. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
@@ -99,7 +101,7 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
 const subscriptionName: OptionCheck = (value) =>
   typeof value === 'string' && value !== '' && value.length <= SUBSCRIPTION_NAME_LENGTH_MAX
     ? undefined
-    : `1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`;
+    : `has to be text of 1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`;
 
 /** Those of `subscribe`, but for the policies, which are not the same for all. */
 export function subscribeChecks(policies: readonly string[]): [string, OptionCheck][] {

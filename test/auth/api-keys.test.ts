@@ -197,10 +197,14 @@ describe('a keys file', () => {
   it.each<[what: string, text: string, fault: RegExp]>([
     ['empty', '', /is empty/],
     ['half-written', '{"version":1,"keys":[{"id', /is not JSON/],
-    ['no object', '[]', /version/],
+    ['no object', '[]', /keysFile: has to be an object/],
     ['of another version', '{"version":2,"keys":[]}', /version/],
     ['without keys', '{"version":1}', /keys/],
-    ['with unknown fields', '{"version":1,"keys":[],"key":1}', /key/],
+    [
+      'with unknown fields',
+      '{"version":1,"keys":[],"key":1,"k":1}',
+      /key: is unknown; .*k: is unknown/,
+    ],
   ])('that is %s is refused at the start', async (_, text, fault) => {
     const error = await failureWith(text);
     expect(error).toMatchObject({ code: 'OPTION_INVALID' });

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -93,6 +93,28 @@ describe('a setting of serve', () => {
     expect(half.stderr).toContain('--tls-key-file');
     const env = { MILLRACE_COMPRESSION: 'perhaps' };
     expect((await run(['serve', '--dir', dir, '--port', '0'], { env })).code).toBe(2);
+  });
+});
+
+describe('a serve that is refused', () => {
+  it('leaves no new directory behind', async () => {
+    const server = await startServer();
+    const empty = temporaryDirectory();
+    const dir = join(empty, 'data');
+    const absent = join(empty, 'absent');
+    const refused: readonly (readonly [args: string[], code: number, reason: RegExp])[] = [
+      [['--host', '0.0.0.0'], 2, /INSECURE_BIND/],
+      [['--port', String(server.port)], 1, /in use/],
+      [['--port', '0', '--keys-file', absent], 2, /keysFile.*absent/],
+      [['--port', '0', '--tls-cert-file', absent, '--tls-key-file', absent], 2, /certFile.*absent/],
+      [['--port', '0', '--base-path', 'bus'], 2, /basePath/],
+    ];
+    for (const [args, code, reason] of refused) {
+      const outcome = await run(['serve', '--dir', dir, ...args]);
+      expect(outcome.stderr).toMatch(reason);
+      expect(outcome.code, args.join(' ')).toBe(code);
+      expect(readdirSync(empty)).toEqual([]);
+    }
   });
 });
 

@@ -35,6 +35,7 @@ describe('wrong usage', () => {
       [['query', 'a', '--since', '2026-13-01'], /--since/],
       [['serve', '--port', '65536'], /--port.*65536/],
       [['serve', '--shards', '0'], /--shards.*0/],
+      [['serve', '--shards', '55'], /--shards.*55.*from 1 to 16/],
       [['serve', '--log-level', 'loud'], /loud/],
       [['serve', '--host', '0.0.0.0', '--dir', temporaryDirectory()], /INSECURE_BIND/],
       [['verify'], /missing required argument/],
@@ -68,6 +69,16 @@ describe('wrong usage', () => {
       expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });
     }
     expect((await server.run(['query', '*'])).stdout).toBe('');
+  });
+});
+
+describe('a server', () => {
+  it('that speaks no TLS is called one, where https is asked for', async () => {
+    const server = await startServer();
+    const url = server.url.replace('http:', 'https:');
+    const { code, stderr } = await run(['stats', '--server', url]);
+    expect(stderr).toMatch(/^millrace: https:\S+ speaks no TLS; try http: instead\n$/);
+    expect(code).toBe(1);
   });
 });
 

@@ -28,7 +28,7 @@ describe('the options of a subscription', () => {
     };
     const { paths } = refusal(() => parseOfBus(options));
     expect(paths).toEqual(Object.keys(options));
-    const ofOverflow = /overflow: one of [^;]*;/;
+    const ofOverflow = /overflow: has to be one of [^;]*;/;
     const [ofBus, ofClient] = [parseOfBus, parseOfClient].map((parse) =>
       refusal(() => parse(options)).message.replace(ofOverflow, ''),
     );
@@ -37,8 +37,12 @@ describe('the options of a subscription', () => {
 
   test('are an object', () => {
     const nothing = JSON.parse('null');
-    expect(refusal(() => parseOfBus(nothing)).message).toMatch(/null is not an object/);
-    expect(refusal(() => parseOfClient(nothing)).message).toMatch(/null is not an object/);
+    expect(refusal(() => parseOfBus(nothing)).message).toBe(
+      'subscribe: has to be an object, not null',
+    );
+    expect(refusal(() => parseOfClient(nothing)).message).toBe(
+      'subscribe: has to be an object, not null',
+    );
   });
 
   test('that hold up publishers are for the own process', () => {

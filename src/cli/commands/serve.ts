@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { SHARDS_MAX } from '../../protocol/limits.js';
 import { applyConfig, configOption } from '../config.js';
 import { LOG_LEVELS } from '../config-schema.js';
 import type { ServeOptions } from '../serve-options.js';
@@ -9,46 +10,57 @@ import { collectList, integerFrom, parseBoolean } from '../values.js';
  * anything.
  */
 
-/** Options that are counts: flag, environment, least value, what they say. */
+/** Options that are counts: flag, least value, description. */
 const COUNTS = [
-  ['shards', 1, "how many; default: the directory's own count, or cores - 1 for a new one"],
   ['gateways', 1, 'threads that share the port; default 1'],
   ['max-connections', 1, 'connections at once; default 10000'],
-  ['max-connections-per-address', 1, 'the same of one address; default 256'],
+  ['max-connections-per-address', 1, 'connections at once from one address; default 256'],
   [
     'max-connects-per-second',
     0,
-    'new connections of one address, 0: no limit; default 0, on a public host 100',
+    'new connections a second from one address, 0: no limit; default 0, on a public host 100',
   ],
   [
     'max-failed-sign-ins-per-second',
     0,
-    'tokens of one address that do not hold; default as before',
+    'failed sign-ins a second from one address, 0: no limit; default 0, on a public host 100',
   ],
-  ['max-subscriptions', 1, 'subscriptions of one connection; default 128'],
-  ['max-publish-per-second', 0, 'events of one connection, 0: no limit; default 0'],
-  ['max-subscribe-per-second', 0, 'subscriptions of one connection, 0: no limit; default 0'],
-  ['max-queries-per-second', 0, 'queries and lists of one connection, 0: no limit; default 0'],
+  ['max-subscriptions', 1, 'subscriptions of one connection at once; default 128'],
+  ['max-publish-per-second', 0, 'events a second from one connection, 0: no limit; default 0'],
+  [
+    'max-subscribe-per-second',
+    0,
+    'new subscriptions a second on one connection, 0: no limit; default 0',
+  ],
+  [
+    'max-queries-per-second',
+    0,
+    'queries and lists a second on one connection, 0: no limit; default 0',
+  ],
 ] as const;
 
 /** Options that are texts. */
 const TEXTS = [
   ['source', 'name', 'source of events that name none'],
-  ['base-path', 'path', 'stands before every path, such as /bus'],
-  ['keys-file', 'file', 'API keys, made by `token key`: clients need one'],
-  ['revoked-file', 'file', 'ids of revoked JWTs, from `token revoke --jwt`'],
-  ['tls-cert-file', 'file', 'serve TLS with this certificate …'],
-  ['tls-key-file', 'file', '… and this key'],
+  ['base-path', 'path', 'prefix of every path, such as /bus'],
+  ['keys-file', 'file', 'file of API keys, made by `token key`; every client then needs a key'],
+  ['revoked-file', 'file', 'file of revoked JWTs, made by `token revoke --jwt`'],
+  ['tls-cert-file', 'file', 'certificate to serve TLS with, PEM; needs --tls-key-file'],
+  ['tls-key-file', 'file', 'private key of that certificate, PEM'],
 ] as const;
 
 /** Options that may be repeated, or hold several values with commas between. */
 const LISTS = [
-  ['allowed-origins', 'origin', 'whose pages may connect too, such as https://app.example'],
-  ['allowed-hosts', 'name', 'by which the server may be called too, such as events.example'],
+  ['allowed-origins', 'origin', 'origin whose pages may connect too, such as https://app.example'],
+  [
+    'allowed-hosts',
+    'name',
+    'host name by which clients may call the server too, such as events.example',
+  ],
   [
     'trusted-proxies',
     'address',
-    'address, network, loopback or private: whose X-Forwarded-* is believed',
+    'proxy whose X-Forwarded-* headers are believed: an address, a network, loopback or private',
   ],
 ] as const;
 
@@ -57,18 +69,30 @@ export function addServeCommand(program: Command): void {
     .command('serve')
     .description('serve a directory of events over WebSocket and HTTP, until SIGTERM or SIGINT')
     .addOption(
-      new Option('--dir <dir>', 'where the events are kept').env('MILLRACE_DIR').default('./data'),
+      new Option('--dir <dir>', 'directory of the events; made if it is not there')
+        .env('MILLRACE_DIR')
+        .default('./data'),
     )
     .addOption(
-      new Option('--host <host>', 'address to bind; off this machine only with authentication')
+      new Option(
+        '--host <host>',
+        'address to bind; one that other machines reach needs authentication',
+      )
         .env('MILLRACE_HOST')
         .default('127.0.0.1'),
     )
     .addOption(
-      new Option('--port <port>', '0 takes a free one')
+      new Option('--port <port>', 'port to bind; 0 takes a free one')
         .env('MILLRACE_PORT')
         .default(7400)
         .argParser(integerFrom(0, 65_535)),
+    )
+    .addOption(
+      setting(
+        'shards',
+        '<n>',
+        `number of shards, 1 to ${SHARDS_MAX}; default: the directory's own, or cores - 1 for a new one`,
+      ).argParser(integerFrom(1, SHARDS_MAX)),
     );
   for (const [name, least, text] of COUNTS) {
     command.addOption(setting(name, '<n>', text).argParser(integerFrom(least)));
@@ -90,7 +114,7 @@ export function addServeCommand(program: Command): void {
         .argParser(parseBoolean),
     )
     .addOption(
-      setting('log-level', '<level>', 'the least that is logged')
+      setting('log-level', '<level>', 'least severe level that is logged')
         .choices(LOG_LEVELS)
         .default('info'),
     )
