@@ -130,6 +130,19 @@ describe('a commit that comes late', () => {
     expectSameHistory(live.events, [...acks, ack], 'live');
   });
 
+  test('is acknowledged when its events were delivered: a later subscription does not get them', async () => {
+    const { bus } = await nodeOn(newBroker());
+    // More at once than the log keeps at hand, so that it has to fetch before the shard can deliver.
+    const events = inputs(2000, 'before');
+    for (let round = 0; round < 5; round++) {
+      await bus.publishMany(events);
+      const late = await Collector.start(bus, '*');
+      const { sequence } = await bus.publish(input(round, 'after'));
+      await late.count(1);
+      expect(late.events.map((event) => event.sequence)).toEqual([sequence]);
+    }
+  });
+
   test('is of a batch that the next ones wait for, in their order', async () => {
     const { bus, store } = await nodeOn(newBroker());
     const live = await Collector.start(bus, '*');
