@@ -19,8 +19,8 @@ export function addBackupCommand(program: Command): void {
   const command = program
     .command('backup')
     .description('copy all events into a new directory, while they are being served')
-    .argument('<to>', "the directory to make; with --server on the server's machine")
-    .addOption(new Option('--dir <dir>', 'copy this directory, which no server has open'))
+    .argument('<to>', "directory to create; with --server, on the server's machine")
+    .addOption(new Option('--dir <dir>', 'copy this directory; no server may have it open'))
     .option('--json', 'print the outcome as JSON');
   addServerOptions(command);
   command.action(async (to: string) => {

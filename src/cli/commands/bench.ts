@@ -20,19 +20,26 @@ export function addBenchCommand(program: Command): void {
   const command = program
     .command('bench')
     .description('publish and subscribe for a while, check what arrives, print rates and latencies')
-    .option('--embedded', 'an engine in this process instead of a server')
-    .option('--dir <dir>', 'with --embedded: where; default: a new directory that is removed after')
-    .addOption(count('--events <n>', 'how many are published', 100_000, 100_000_000))
+    .option('--embedded', 'run a bus in this process instead of using a server')
+    .option('--dir <dir>', 'with --embedded: its directory; default: a new one, removed afterwards')
+    .addOption(count('--events <n>', 'number of events to publish', 100_000, 100_000_000))
     .addOption(
-      new Option('--rate <n>', 'events per second; default: as fast as they are taken').argParser(
+      new Option('--rate <n>', 'events per second; default: as fast as possible').argParser(
         parseRate,
       ),
     )
-    .addOption(count('--topics <n>', 'topics that they are spread over', 100, 1_000_000))
+    .addOption(count('--topics <n>', 'number of topics to spread the events over', 100, 1_000_000))
     .addOption(count('--subscribers <n>', 'subscribers, each of which gets every event', 1, 1000))
-    .addOption(count('--batch <n>', 'events of one publish', 64, 4096))
+    .addOption(count('--batch <n>', 'events in each publish call', 64, 4096))
     .addOption(count('--window <n>', 'events published and not yet acknowledged', 4096, 65_536))
-    .addOption(count('--payload-bytes <n>', 'of JSON, about', 200, PAYLOAD_BYTES_MAX - 1024))
+    .addOption(
+      count(
+        '--payload-bytes <n>',
+        'approximate size of each payload, as JSON',
+        200,
+        PAYLOAD_BYTES_MAX - 1024,
+      ),
+    )
     .addOption(
       new Option('--durability <kind>', 'what an acknowledgement means')
         .choices(['synced', 'written'])

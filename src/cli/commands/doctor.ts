@@ -20,7 +20,7 @@ export function addDoctorCommand(program: Command): void {
     .command('doctor')
     .description('check Node, SQLite, disk, limits, clock and port; exit 1 if anything is wrong')
     .addOption(
-      new Option('--dir <dir>', 'where the events are, or will be, kept')
+      new Option('--dir <dir>', 'directory of the events; it need not exist yet')
         .env('MILLRACE_DIR')
         .default('./data'),
     )

@@ -16,10 +16,10 @@ export function addGetCommand(program: Command): void {
   const command = program
     .command('get')
     .description('print the stored event that has an id')
-    .argument('<topic>', "its topic, or a pattern; '*' is every topic")
-    .argument('<id>', 'its id')
-    .option('--source <source>', 'its source, where ids are those of their sources')
-    .option('--json', 'as JSON');
+    .argument('<topic>', "topic of the event, or a pattern; '*' is every topic")
+    .argument('<id>', 'id of the event')
+    .option('--source <source>', 'source of the event, if ids are unique only within their source')
+    .option('--json', 'print the event as JSON');
   addServerOptions(command);
   command.action(async (topic: string, id: string) => {
     applyConfig(command);

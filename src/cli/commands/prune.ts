@@ -23,11 +23,11 @@ export function addPruneCommand(program: Command): void {
   const command = program
     .command('prune')
     .description('remove the oldest events that match')
-    .option('--pattern <pattern>', "whose events; '*' is all but the bus's own", '*')
+    .option('--pattern <pattern>', "topics to prune; '*' is all but the bus's own", '*')
     .addOption(
       new Option(
         '--before <time>',
-        'what was recorded before: a time, or 7d for a week ago',
+        'remove events recorded before a time, or 7d for a week ago',
       ).argParser(parseTime),
     )
     .addOption(
@@ -41,7 +41,7 @@ export function addPruneCommand(program: Command): void {
         'keep the newest events of up to n bytes, remove the others',
       ).argParser(integerFrom(0)),
     )
-    .addOption(new Option('--dir <dir>', 'in this directory, which no server has open'))
+    .addOption(new Option('--dir <dir>', 'prune this directory; no server may have it open'))
     .option('--json', 'print the outcome as JSON');
   addServerOptions(command);
   command.action(async () => {

@@ -36,25 +36,30 @@ export function addPubCommand(program: Command): void {
   const command = program
     .command('pub')
     .description('publish events')
-    .argument('<topic>', 'where to, such as worker.1.progress')
-    .argument('[body]', "the payload: JSON, or text; '-' reads one payload a line; left out: null")
+    .argument('<topic>', 'topic to publish to, such as worker.1.progress')
+    .argument(
+      '[body]',
+      "payload, JSON or text; '-' reads one from each line of stdin; default: null",
+    )
     .option('--type <type>', 'the event type, without spaces', DEFAULT_TYPE)
     .option('--source <source>', 'who publishes', DEFAULT_SOURCE)
-    .option('--id <id>', 'makes a repeat within the dedupe window a duplicate; for one event')
-    .option('--correlation-id <id>', 'ties events together')
+    .option('--id <id>', 'id of a single event; a repeat within the dedupe window is a duplicate')
+    .option('--correlation-id <id>', 'id shared by events that belong together')
     .option('--causation-id <id>', 'the id of the event that caused this one')
     .addOption(
-      new Option('--attribute <key=value>', 'to filter on; may be repeated').argParser(
-        collectAttribute,
-      ),
+      new Option(
+        '--attribute <key=value>',
+        'attribute that subscribers can filter by; may be repeated',
+      ).argParser(collectAttribute),
     )
     .addOption(
-      new Option('--count <n>', 'publish it n times; with -, at most n lines').argParser(
-        integerFrom(1),
-      ),
+      new Option(
+        '--count <n>',
+        'publish the event n times; with body -, at most n lines',
+      ).argParser(integerFrom(1)),
     )
     .addOption(
-      new Option('--from-line <n>', 'with -, go on from this line of the input').argParser(
+      new Option('--from-line <n>', 'with body -, begin at this line of stdin').argParser(
         integerFrom(1),
       ),
     )

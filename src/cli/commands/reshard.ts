@@ -26,7 +26,7 @@ export function addReshardCommand(program: Command): void {
         .argParser(integerFrom(1, SHARDS_MAX))
         .makeOptionMandatory(),
     )
-    .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
+    .addOption(new Option('--to <dir>', 'directory to create').makeOptionMandatory())
     .option(
       '--redate',
       'events dated in the future, by a clock that was ahead, count as recorded now',

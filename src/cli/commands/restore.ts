@@ -13,9 +13,9 @@ interface RestoreOptions {
 export function addRestoreCommand(program: Command): void {
   program
     .command('restore')
-    .description('check a backup and make a directory of it, with an epoch of its own')
+    .description('check a backup and create a directory from it, with a new epoch')
     .argument('<backup>', 'a directory that `backup` made, or a copy of one that was closed')
-    .addOption(new Option('--to <dir>', 'the directory to make').makeOptionMandatory())
+    .addOption(new Option('--to <dir>', 'directory to create').makeOptionMandatory())
     .option('--json', 'print the outcome as JSON')
     .action(async (backup: string, { to, json }: RestoreOptions) => {
       // Loaded here: the commands that talk to a server need no SQLite.

@@ -51,12 +51,14 @@ const DEFAULT_JWT_LIFETIME_MS = 3_600_000;
 const LIFETIME_MS_MAX = 100 * 366 * 86_400_000;
 
 export function addTokenCommand(program: Command): void {
-  const token = program.command('token').description('mint, list and revoke what clients show');
+  const token = program.command('token').description('create, list and revoke API keys and JWTs');
   const key = token
     .command('key')
     .description('make an API key, put its hash into the keys file, and print it, this once')
-    .requiredOption('--name <name>', 'whose it is')
-    .addOption(lifetimeOption('how long it holds: 30d; default: until it is revoked'));
+    .requiredOption('--name <name>', "name of the key's holder")
+    .addOption(
+      lifetimeOption('lifetime of the key, such as 30d; default: until the key is revoked'),
+    );
   addKeysFileOption(addGrantOptions(key)).action(mintKey);
   const jwt = token
     .command('jwt')
@@ -68,8 +70,10 @@ export function addTokenCommand(program: Command): void {
     )
     .requiredOption('--issuer <issuer>', 'as the server is configured')
     .requiredOption('--audience <audience>', 'as the server is configured')
-    .requiredOption('--subject <name>', 'whose it is')
-    .addOption(lifetimeOption('how long it holds').default(DEFAULT_JWT_LIFETIME_MS, '1h'));
+    .requiredOption('--subject <name>', "name of the JWT's holder, its `sub`")
+    .addOption(
+      lifetimeOption('lifetime of the JWT, such as 1h').default(DEFAULT_JWT_LIFETIME_MS, '1h'),
+    );
   addGrantOptions(jwt).action(mintJwtFor);
   const list = token.command('list').description('print the keys of the keys file');
   addKeysFileOption(list).option('--json', 'one key a line, as JSON').action(listKeys);
@@ -94,15 +98,42 @@ function addGrantOptions(command: Command): Command {
   const perSecond = (flags: string, description: string) =>
     new Option(flags, description).argParser(parseRate);
   return command
-    .option('--publish <pattern...>', 'what it may publish to; may be repeated')
-    .option('--subscribe <pattern...>', 'what it may read; may be repeated')
-    .option('--admin <pattern...>', "what it may administer; '*' is the whole bus")
+    .option(
+      '--publish <pattern...>',
+      'pattern of topics that the holder may publish to; may be repeated',
+    )
+    .option(
+      '--subscribe <pattern...>',
+      'pattern of topics that the holder may read; may be repeated',
+    )
+    .option(
+      '--admin <pattern...>',
+      "pattern of topics that the holder may administer; '*' is the whole bus",
+    )
     .option('--source <name>', 'the source that all its events get')
-    .option('--redact <path...>', "what it does not get to see of payloads: '$..secret'")
-    .addOption(perSecond('--publish-per-second <n>', 'events, over all its connections'))
-    .addOption(perSecond('--subscribe-per-second <n>', 'over all its connections'))
-    .addOption(perSecond('--query-per-second <n>', 'queries and lists, over all its connections'))
-    .option('--json', 'print it as JSON, with what belongs to it');
+    .option(
+      '--redact <path...>',
+      "part of payloads that is hidden from the holder, such as '$..secret'",
+    )
+    .addOption(
+      perSecond(
+        '--publish-per-second <n>',
+        'events per second, over all connections of the holder',
+      ),
+    )
+    .addOption(
+      perSecond(
+        '--subscribe-per-second <n>',
+        'new subscriptions per second, over all connections of the holder',
+      ),
+    )
+    .addOption(
+      perSecond(
+        '--query-per-second <n>',
+        'queries and lists per second, over all connections of the holder',
+      ),
+    )
+    .option('--json', 'print the token and its details as JSON');
 }
 
 function addKeysFileOption(command: Command): Command {

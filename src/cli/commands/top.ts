@@ -27,14 +27,16 @@ interface TopOptions extends ServerSettings {
 export function addTopCommand(program: Command): void {
   const command = program
     .command('top')
-    .description('watch rates, shards, lag and slow subscribers; q ends it')
+    .description('watch rates, shards, lag and slow subscribers; press q to quit')
     .addOption(
-      new Option('--interval <duration>', 'between two looks')
+      new Option('--interval <duration>', 'time between two refreshes')
         .default(1000, '1s')
         .argParser(parseTimeout),
     )
-    .addOption(new Option('--count <n>', 'end after this many looks').argParser(integerFrom(1)))
-    .option('--json', 'one look a line, as JSON');
+    .addOption(
+      new Option('--count <n>', 'quit after this many refreshes').argParser(integerFrom(1)),
+    )
+    .option('--json', 'print each refresh as a line of JSON');
   addServerOptions(command);
   command.action(async () => {
     applyConfig(command);

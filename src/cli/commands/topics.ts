@@ -14,7 +14,7 @@ export function addTopicsCommand(program: Command): void {
   const command = program
     .command('topics')
     .description('list the topics that have stored events')
-    .argument('[pattern]', "only those that match; default '*'")
+    .argument('[pattern]', "list only topics that match this pattern; default '*'")
     .option('--json', 'one topic a line, as JSON');
   addServerOptions(command);
   command.action(async (pattern: string | undefined) => {
