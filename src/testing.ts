@@ -25,10 +25,10 @@ export {
   type ShardLogSettings,
   type ShardPages,
   type ShardPruning,
-  type StoredRecord,
   type TopicSummary,
   type TopicTotals,
 } from './store/shard-log.js';
+export type { StoredRecord } from './store/stored-record.js';
 export {
   type Broker,
   type HeldStore,

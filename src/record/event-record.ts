@@ -263,7 +263,7 @@ export class EventRecordView {
   }
 
   /** Whether there is a correlation id, a causation id or an attribute. */
-  get hasTies(): boolean {
+  get hasOptionalFields(): boolean {
     const { bytes, offset } = this;
     const names = bytes[offset + CORRELATION_ID_LENGTH]! | bytes[offset + CAUSATION_ID_LENGTH]!;
     return names !== 0 || bytes.readUInt32LE(offset + ATTRIBUTES_LENGTH) !== 0;

@@ -12,7 +12,8 @@ import {
 } from '../protocol/limits.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
-import { NOT_AT_HAND, type ShardLog, type StoredRecord } from '../store/shard-log.js';
+import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
+import type { StoredRecord } from '../store/stored-record.js';
 import { type Consumer, type GapScan, REPLAYING } from './consumer.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import type { LinkConsumer, Routes } from './routes.js';

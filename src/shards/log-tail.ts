@@ -5,7 +5,8 @@
 import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from '../protocol/limits.js';
 import { EventRecordView } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
-import { NOT_AT_HAND, type ShardLog, type StoredRecord } from '../store/shard-log.js';
+import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
+import type { StoredRecord } from '../store/stored-record.js';
 import type { Delivery } from './delivery.js';
 
 export class LogTail {

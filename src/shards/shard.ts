@@ -230,7 +230,7 @@ export class Shard {
     let worked = this.#flushLinks();
     worked = this.#feed() || worked;
     this.#tellDropped();
-    worked = this.#keepHouse() || worked;
+    worked = this.#maintain() || worked;
     for (const link of this.links) link.ringDoorbell();
     return worked;
   }
@@ -270,7 +270,7 @@ export class Shard {
     }
   }
 
-  #keepHouse(): boolean {
+  #maintain(): boolean {
     const now = performance.now();
     let worked = false;
     if (now >= this.#maintainsAt) {

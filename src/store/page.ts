@@ -1,6 +1,6 @@
 import type { Filter } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';
-import type { StoredRecord } from './shard-log.js';
+import type { StoredRecord } from './stored-record.js';
 
 /** What a reader asks of one shard's log. */
 export interface PageRequest {

@@ -1,5 +1,6 @@
 import type { Page, PageRequest } from './page.js';
 import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
+import type { StoredRecord } from './stored-record.js';
 
 /**
  * The log of one shard, as the shard's thread sees it. The thread calls it between batches and never at two places at once.
@@ -159,19 +160,6 @@ export interface ShardPages {
   page(request: PageRequest): Page;
   /** The last sequence recorded before a time in ms since 1970. Outside a batch only. */
   positionAt(timeMs: number): number;
-}
-
-/**
- * One stored event in the layout of `src/record/event-record.ts`. The object is used again for the next event; its
- * bytes stay as they are until the next read.
- */
-export interface StoredRecord {
-  readonly sequence: number;
-  /** When the bus recorded it, ms since 1970; never runs backwards within a log. */
-  readonly recordedAt: number;
-  readonly bytes: Buffer;
-  readonly offset: number;
-  readonly length: number;
 }
 
 export interface ReadRequest {

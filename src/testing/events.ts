@@ -5,7 +5,7 @@ import {
   EventRecordEncoder,
   EventRecordView,
 } from '../record/event-record.js';
-import type { StoredRecord } from '../store/shard-log.js';
+import type { StoredRecord } from '../store/stored-record.js';
 
 /** An event as a check describes it; the rest has a default. */
 export interface CheckedEvent {

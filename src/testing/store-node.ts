@@ -9,8 +9,8 @@ import {
   type ShardLog,
   type ShardLogModule,
   type ShardLogSettings,
-  type StoredRecord,
 } from '../store/shard-log.js';
+import type { StoredRecord } from '../store/stored-record.js';
 import {
   type CheckedEvent,
   eventOf,

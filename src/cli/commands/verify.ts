@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import type { VerifyFinding } from '../../store/upkeep/verify.js';
+import type { VerifyFinding } from '../../store/upkeep/verify-finding.js';
 import { CommandFailure, tell } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 

@@ -38,7 +38,7 @@ export class RecordDecoder {
     };
     if (sequence !== 0) event.sequence = sequence;
     if (keepsTexts) keepPayloadText(event, payloadText);
-    if (!view.hasTies) return event;
+    if (!view.hasOptionalFields) return event;
     const { correlationId, causationId, attributes } = view;
     if (correlationId !== undefined) event.correlationId = correlationId;
     if (causationId !== undefined) event.causationId = causationId;

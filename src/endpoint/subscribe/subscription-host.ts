@@ -3,9 +3,8 @@ import type { Turns } from '../../handout/dispatcher.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import type { ShardPart } from './shard-part.js';
-import type { BusSubscription } from './subscription.js';
 
-export interface SubscriptionHost {
+export interface SubscriptionHost<Subscription> {
   readonly endpointId: string;
   /** The thread's timers and sockets have theirs in between. */
   readonly turns: Turns;
@@ -15,8 +14,8 @@ export interface SubscriptionHost {
   isGone(shard: number): boolean;
   cursor(positions: readonly number[]): string;
   credit(subscription: number, shard: number, events: number, bytes: number): boolean;
-  update(subscription: BusSubscription, filter: ParsedFilter): Promise<void>;
-  unsubscribe(subscription: BusSubscription): Promise<void>;
-  readHistory(subscription: BusSubscription, part: ShardPart): void;
+  update(subscription: Subscription, filter: ParsedFilter): Promise<void>;
+  unsubscribe(subscription: Subscription): Promise<void>;
+  readHistory(subscription: Subscription, part: ShardPart): void;
   report(error: BusError): void;
 }

@@ -40,7 +40,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   /** It takes no more events. */
   ended = false;
 
-  readonly #host: SubscriptionHost;
+  readonly #host: SubscriptionHost<BusSubscription>;
   readonly #queue: EventQueue<P>;
   readonly #pump: Pump<Event<P>>;
   readonly #life: SubscriptionLife<Event<P>>;
@@ -52,7 +52,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     filter: ParsedFilter,
     readonly options: ParsedSubscribeOptions,
     shards: number,
-    host: SubscriptionHost,
+    host: SubscriptionHost<BusSubscription>,
     handler: EventHandler<P> | undefined,
     readonly asker: Asker = ITSELF,
   ) {

@@ -36,7 +36,7 @@ import type { ShardPart } from './shard-part.js';
 import { BusSubscription } from './subscription.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
-export class Subscriptions implements SubscriptionHost, DeliveryHandler {
+export class Subscriptions implements SubscriptionHost<BusSubscription>, DeliveryHandler {
   readonly endpointId: string;
   readonly turns: Dispatcher;
   readonly #epoch: string;

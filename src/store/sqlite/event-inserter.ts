@@ -68,7 +68,7 @@ export class EventInserter {
     const crc = view.checksum(eventSeed(sequence, recordedAt));
     const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
     let bytes = ROW_OVERHEAD_BYTES + payloadLength;
-    if (!isSupplied && timestamp === recordedAt && !view.hasTies) {
+    if (!isSupplied && timestamp === recordedAt && !view.hasOptionalFields) {
       this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
     } else {
       const { correlationId, causationId, attributesText } = view;

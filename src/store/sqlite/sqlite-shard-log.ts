@@ -11,10 +11,10 @@ import type {
   ShardLog,
   ShardPages,
   ShardPruning,
-  StoredRecord,
   TopicSummary,
   TopicTotals,
 } from '../shard-log.js';
+import type { StoredRecord } from '../stored-record.js';
 import { writeClosed } from './connection/log-identity.js';
 import { WriteConnection } from './connection/write-connection.js';
 import { ConsecutiveBatch } from './consecutive-batch.js';

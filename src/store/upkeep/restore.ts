@@ -8,7 +8,8 @@ import { readManifest } from '../directory/manifest.js';
 import { markFile } from '../directory/mark.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
 import { assertEmpty } from './backup.js';
-import { type VerifyFinding, verifyDirectory } from './verify.js';
+import { verifyDirectory } from './verify.js';
+import type { VerifyFinding } from './verify-finding.js';
 
 /**
  * Makes a directory of a backup: checks the backup, copies it, and begins a new epoch at the copy's heads. So a cursor of a

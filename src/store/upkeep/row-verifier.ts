@@ -9,10 +9,10 @@ import {
 } from '../sqlite/index/id-index.js';
 import { decodePostings } from '../sqlite/index/postings.js';
 import { topicProblems } from '../sqlite/index/topic-rows.js';
+import type { EventRow } from '../sqlite/rows/event-row.js';
 import { NameReader } from '../sqlite/rows/names.js';
 import { prunedIdProblems } from '../sqlite/rows/pruned-ids.js';
 import { RecordBuffer } from '../sqlite/rows/record-buffer.js';
-import type { EventRow } from '../sqlite/rows/row-decoder.js';
 import { RowDecoder } from '../sqlite/rows/row-decoder.js';
 import { RowReader } from '../sqlite/rows/row-reader.js';
 import {
@@ -24,7 +24,7 @@ import {
   readMeta,
 } from '../sqlite/tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../sqlite/tables/tables.js';
-import type { VerifyFinding } from './verify.js';
+import type { VerifyFinding } from './verify-finding.js';
 
 interface TopicRow {
   readonly id: number;

@@ -11,24 +11,16 @@ import { openForReading, shardFile } from '../sqlite/connection/schema.js';
 import type { Database } from '../sqlite/driver/driver.js';
 import { examineLog } from '../sqlite/log-state.js';
 import { RowVerifier } from './row-verifier.js';
+import type { VerifyFinding } from './verify-finding.js';
+
+/** Problems that SQLite's `integrity_check` lists per file at most. */
+const INTEGRITY_PROBLEMS_MAX = 100;
 
 /**
  * Checks everything that a directory promises: manifest, write-ahead logs, SQLite's own structures, every row's
  * checksum, that sequences and recorded times ascend and nothing is missing but what was pruned, the topic index, the
  * totals and the mark. Changes nothing. A directory in use is checked too, all but what is being written.
  */
-export interface VerifyFinding {
-  /** A `note` is worth knowing and no fault. */
-  readonly severity: 'error' | 'note';
-  readonly file: string;
-  readonly shard?: number;
-  readonly sequence?: number;
-  readonly message: string;
-}
-
-/** Problems that SQLite's `integrity_check` lists per file at most. */
-const INTEGRITY_PROBLEMS_MAX = 100;
-
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');
   if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() === false) {

@@ -12,10 +12,10 @@ import {
   type ReadRequest,
   type ShardLog,
   type ShardLogOpening,
-  type StoredRecord,
   type TopicSummary,
   type TopicTotals,
 } from '../../store/shard-log.js';
+import type { StoredRecord } from '../../store/stored-record.js';
 import type {
   Appended,
   BrokerAddress,

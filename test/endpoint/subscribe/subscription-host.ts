@@ -8,7 +8,7 @@ import type { Event } from '../../../src/protocol/event.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
 
 /** An endpoint with one shard, as far as a subscription sees it. */
-export class FakeHost implements SubscriptionHost {
+export class FakeHost implements SubscriptionHost<BusSubscription> {
   readonly endpointId = 'test';
   readonly turns = { hasTime: (): boolean => true, postpone: (): void => {} };
   readonly reported: BusError[] = [];

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { EventRow } from './row-decoder.js';
+import type { EventRow } from './event-row.js';
 
 /**
  * The checksums of a log's rows. Each is a CRC-32 that starts from the numbers of its row, so that text and bytes that are right

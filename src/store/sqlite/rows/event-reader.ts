@@ -1,4 +1,5 @@
-import type { ReadRequest, StoredRecord } from '../../shard-log.js';
+import type { ReadRequest } from '../../shard-log.js';
+import type { StoredRecord } from '../../stored-record.js';
 import { RecordBuffer } from './record-buffer.js';
 import type { RowDecoder } from './row-decoder.js';
 import type { RowReader } from './row-reader.js';

@@ -1,4 +1,5 @@
-import type { EventRow, RowDecoder } from './row-decoder.js';
+import type { EventRow } from './event-row.js';
+import type { RowDecoder } from './row-decoder.js';
 
 /** Event records one after the other, each from a row; grows by doubling. Reused from read to read. */
 export class RecordBuffer {

@@ -12,33 +12,13 @@ import type { Database } from '../driver/driver.js';
 import { CHECKED_FROM, MetaTable } from '../tables/meta-table.js';
 import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from '../tables/tables.js';
 import { eventSeed, rowChecksum } from './checksums.js';
+import type { EventRow } from './event-row.js';
 import type { NameReader } from './names.js';
 
 /**
  * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as
  * text: SQLite hands text over faster than a blob, and bytes that are no UTF-8 fail the checksum.
  */
-export const ROW_COLUMNS =
-  'sequence, recorded_at, topic, type, source, checksum, id, CAST(payload AS TEXT), ' +
-  'flags, timestamp, correlation_id, causation_id, attributes';
-
-/** In the order of `ROW_COLUMNS`. */
-export type EventRow = [
-  sequence: number,
-  recordedAt: number,
-  topic: number,
-  type: number,
-  source: number,
-  checksum: number,
-  id: string,
-  payload: string,
-  flags: number | null,
-  timestamp: number | null,
-  correlationId: string | null,
-  causationId: string | null,
-  attributes: string | null,
-];
-
 export class RowDecoder {
   readonly #encoder = new EventRecordEncoder();
   readonly #view = new EventRecordView();

@@ -1,6 +1,6 @@
 import { compilePredicate, type EventFields, type Filter } from '../../../protocol/filter.js';
+import type { EventRow } from './event-row.js';
 import type { NameReader } from './names.js';
-import type { EventRow } from './row-decoder.js';
 
 /** Everything of a filter but its topics, asked of one row after the other. */
 export class RowFilter {

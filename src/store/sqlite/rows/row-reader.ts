@@ -1,8 +1,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
+import { type EventRow, ROW_COLUMNS } from './event-row.js';
 import { PrunedSequences } from './pruned-sequences.js';
-import type { EventRow } from './row-decoder.js';
-import { ROW_COLUMNS } from './row-decoder.js';
 
 /** Rows fetched at once; bounds what large payloads can occupy. */
 const ROWS_PER_FETCH = 64;
