@@ -10,7 +10,7 @@ import type { PublishBatch } from './publish-batch.js';
 export interface CommitHost {
   /** The log was too full for the batch. */
   onFull(): void;
-  /** What a late commit brought waits to be taken. */
+  /** The outcome of a late commit waits to be taken. */
   onArrival(): void;
 }
 
@@ -21,7 +21,7 @@ export class BatchCommit {
   readonly #host: CommitHost;
   /** The batch is with the log. */
   #isUnderWay = false;
-  /** What is to be done with what has arrived since. */
+  /** Handles the outcome that has arrived. */
   #arrived: (() => void) | undefined;
 
   constructor(log: ShardLog, batch: PublishBatch, control: ShardControl, host: CommitHost) {

@@ -47,7 +47,7 @@ export class LogTail {
     };
     const read = this.#log.read(request, this.#visit);
     this.#waits = read === NOT_AT_HAND;
-    // Nothing is left of the rest: it was pruned.
+    // The events up to the head were pruned.
     return read === 0 ? head : this.#delivered;
   }
 

@@ -103,7 +103,7 @@ class ShardThread {
     }
   }
 
-  /** What the log waits for comes over the event loop, which therefore turns between any two turns of the shard. */
+  /** Commits and fetched events arrive over the event loop, so it turns between any two turns of the shard. */
   async #runOnEventLoop(door: MessagePortWaitStrategy): Promise<void> {
     const { counters } = this.#control;
     while (!this.#isDone) {
@@ -230,7 +230,7 @@ function missing(what: string): never {
   throw new BusError('OPTION_INVALID', `the store of this bus ${what}`);
 }
 
-/** What the wall clock did, and what the shard makes of it. */
+/** Tells a step of the wall clock, and how the shard records time since. */
 function clockWarning({ kind, ms }: ClockStep, shard: number): ErrorData {
   const by = `${(ms / 1000).toFixed(1)} s`;
   const slowly = `recorded time goes on at a ${CLOCK_CATCH_UP_DIVISOR}th of its pace until the clock has caught up with it`;

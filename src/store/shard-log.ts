@@ -113,7 +113,7 @@ export interface ShardLog {
 /** `ShardLog.read`: the events are not at hand, and on their way. */
 export const NOT_AT_HAND = -1;
 
-/** What became of a batch, by the index that `append` gave. Valid until the next append. */
+/** The outcome of a batch, by the index that `append` gave. Valid until the next append. */
 export interface CommittedBatch {
   /** Of the event; of the one that it repeats, where it repeats one. Ascending but for repeats. */
   sequenceOf(index: number): number;
@@ -150,7 +150,7 @@ export interface RingPositions {
 export interface ShardPruning {
   /** One small step of retention (bounded rows); true if there is more to do. Outside a batch only. */
   pruneStep(now: number): boolean;
-  /** What the log holds of the topics that a pattern matches. */
+  /** Counts the events of the topics that a pattern matches. */
   totals(pattern: string): PatternTotals;
   /** One bounded step of a removal that somebody asked for. Outside a batch only. */
   prune(request: PruneRequest): PruneStep;
@@ -172,7 +172,7 @@ export interface ReadRequest {
   readonly limitBytes?: number;
 }
 
-/** What a log knows of a topic without looking. */
+/** A topic's totals, which a log knows without looking. */
 export interface TopicTotals {
   readonly name: string;
   readonly events: number;
@@ -188,7 +188,7 @@ export interface TopicSummary extends TopicTotals {
   readonly lastAt: number;
 }
 
-/** What the bus's options say of every log; limits have their defaults in `src/protocol/limits.ts`. */
+/** The bus's options that concern every log; limits have their defaults in `src/protocol/limits.ts`. */
 export interface ShardLogSettings {
   readonly dedupeWindowMs: number;
   readonly dedupeIdsMax: number;
@@ -197,7 +197,7 @@ export interface ShardLogSettings {
   readonly maxShardBytes?: number;
 }
 
-/** What `openShardLog` is called with. */
+/** The argument of `openShardLog`. */
 export interface ShardLogOpening {
   readonly shard: number;
   /** As `OpenStore.shardOptions` gave them; they have crossed to another thread. */
@@ -209,7 +209,7 @@ export interface ShardLogOpening {
   readonly predecessor: unknown;
 }
 
-/** What the module behind `OpenStore.shardLog` exports. */
+/** The exports of the module behind `OpenStore.shardLog`. */
 export interface ShardLogModule {
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL`, `OPTION_INVALID` */
   openShardLog(opening: ShardLogOpening): ShardLog | Promise<ShardLog>;

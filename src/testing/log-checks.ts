@@ -12,7 +12,7 @@ import {
 } from './events.js';
 import type { StoreNode } from './store-node.js';
 
-/** What every log promises of appending, committing and reading. */
+/** The promises of every log: appending, committing and reading. */
 export function addLogChecks(checks: Checks): void {
   addAppendingChecks(checks);
   addReadingChecks(checks);

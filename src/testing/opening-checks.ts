@@ -4,7 +4,7 @@ import type { LogStore } from '../store/log-store.js';
 import { type Checks, withNode } from './checks.js';
 import { StoreNode } from './store-node.js';
 
-/** What a store promises to whoever opens it. */
+/** The promises of a store to whoever opens it. */
 export function addOpeningChecks(checks: Checks): void {
   const { isShared, keeps, hasRingPositions, hasPruning } = checks.subject;
 

@@ -4,7 +4,7 @@ import { repeated } from './dedupe-checks.js';
 import { BY_PUBLISHER } from './events.js';
 import { range } from './log-checks.js';
 
-/** What a shared log promises besides: other nodes append to it, and commits may come late. */
+/** The further promises of a shared log: other nodes append to it, and commits may come late. */
 export function addSharedLogChecks(checks: Checks): void {
   checks.onTwoNodes('shows all nodes the events of all, in one order', async (one, other) => {
     await one.commit([{ id: 'a' }, { id: 'b' }]);

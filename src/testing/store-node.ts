@@ -20,7 +20,7 @@ import {
   recordOf,
 } from './events.js';
 
-/** What is waited for comes in this time, ms, or the check fails. */
+/** A check fails if it waits longer than this, ms. */
 const WAIT_MS = 10_000;
 
 export interface NodeOptions extends Partial<ShardLogSettings> {

@@ -94,7 +94,7 @@ class BrokerShardLog implements ShardLog {
     this.#hear(early);
   }
 
-  /** What the broker has is as safe as it gets. */
+  /** The broker has no weaker durability than being stored. */
   get syncedHead(): number {
     return this.head;
   }

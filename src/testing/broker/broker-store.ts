@@ -10,7 +10,7 @@ import { pageOf } from './pages.js';
 /** Found by its address: a shard's thread imports it. */
 const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
 
-/** What the broker lets a node do to its own connection. */
+/** The controls of one node's connection. */
 export interface Connection {
   hold(store: string): void;
   release(store: string): void;

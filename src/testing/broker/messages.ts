@@ -55,7 +55,7 @@ export interface BrokerNews {
   readonly entries: readonly Entry[];
 }
 
-/** What the shards' threads are told, to find their broker. */
+/** The address by which a shard's thread finds its broker. */
 export interface BrokerAddress {
   readonly channel: string;
   readonly store: string;
