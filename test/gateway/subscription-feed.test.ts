@@ -17,10 +17,10 @@ const later = () => new Promise((resolve) => setImmediate(resolve));
 async function opened(window?: { events: number }) {
   const endpoint = new FakeEndpoint();
   const written: string[] = [];
-  let relieve = (): void => {};
+  const waiting: (() => void)[] = [];
   const outbound = {
     isCongested: false,
-    relieved: () => new Promise<void>((resolve) => (relieve = resolve)),
+    relieved: () => new Promise<void>((resolve) => waiting.push(resolve)),
   };
   const encoderOf = (place: FeedPlace): FeedEncoder => ({
     add: (event) => {
@@ -40,7 +40,7 @@ async function opened(window?: { events: number }) {
   await opening;
   const relieved = (): void => {
     outbound.isCongested = false;
-    relieve();
+    for (const relieve of waiting.splice(0)) relieve();
   };
   return { feed, written, outbound, relieved, publish, subscription: subscription! };
 }
@@ -86,6 +86,22 @@ describe('a feed', () => {
     relieved();
     await later();
     expect(written.filter((one) => one.startsWith('dropped'))).toEqual(['dropped 5']);
+    await feed.close();
+  });
+
+  it('tells what was dropped behind the events that it had taken, and before the next one', async () => {
+    const { feed, written, outbound, relieved, publish, subscription } = await opened();
+    feed.announce();
+    await publish();
+    outbound.isCongested = true;
+    await publish();
+    subscription.emit('dropped', { count: 4 });
+    await publish();
+    await later();
+    relieved();
+    await later();
+    const told = written.filter((one) => !one.startsWith('caughtUp'));
+    expect(told).toEqual(['event 1', 'event 2', 'dropped 4', 'event 3']);
     await feed.close();
   });
 

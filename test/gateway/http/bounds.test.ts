@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { IncomingMessage } from 'node:http';
+import { get, IncomingMessage } from 'node:http';
 import { connect, Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { RateLimiter } from '../../../src/auth/rate-limiter.js';
+import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { BodyBudget, bodyLines } from '../../../src/gateway/http/body.js';
 import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits.js';
 import { openGateway } from '../support/open-gateway.js';
@@ -100,6 +101,31 @@ describe('lines that are not whole', () => {
     request.push(Buffer.from('x'.repeat(200)));
     await expect(next).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
     expect(() => budget.take(1000)).not.toThrow();
+  });
+});
+
+describe('an answer that is not read', () => {
+  const KIB = 1024;
+  const BIG = { topic: 'a', type: 'note', payload: 'x'.repeat(64 * KIB) };
+  /** More than the kernel's buffers of two sockets take, so that the rest stays with the server. */
+  const EVENTS = 400;
+
+  it.each([
+    ['a stream', '/v1/events/stream?topic=*&from=earliest', 'it reads on'],
+    ['a stream', '/v1/events/stream?topic=*&from=earliest', 'it leaves'],
+    ['a list', '/v1/events?topic=*&limit=400', 'it reads on'],
+    ['a list', '/v1/events?topic=*&limit=400', 'it leaves'],
+  ])('%s (%s) counts on the memory of its principal, until %s', async (_, path, end) => {
+    const budgets = new Budgets();
+    const { url, endpoint } = await openHttp({ budgets });
+    for (let n = 0; n < EVENTS; n++) await endpoint.publish(BIG);
+    const [response] = (await once(get(`${url}${path}`), 'response')) as [IncomingMessage];
+    response.on('error', () => {});
+    await until(() => budgets.heldBytes > 512 * KIB);
+    if (end === 'it leaves') response.destroy();
+    else response.resume();
+    await until(() => budgets.heldBytes === 0);
+    response.destroy();
   });
 });
 

@@ -133,6 +133,8 @@ describe('a path that would be another once it was tidied up', () => {
     '/v1/events/.',
     '/%2e/livez',
     '/v1%2fevents?topic=*',
+    '/v1/%65vents?topic=*',
+    '/%6Civez',
     '/v1\\events?topic=*',
     '/LIVEZ',
     '/livez/',

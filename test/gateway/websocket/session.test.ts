@@ -188,6 +188,20 @@ describe('a subscription', () => {
     }
   });
 
+  it('tells drops behind the events of the same turn that came before them', async () => {
+    const gateway = await openGateway();
+    const client = await gateway.connect();
+    await client.ask('subscribe', { subscription: 's', filter: '*' });
+    await client.next('caughtUp');
+    const before = gateway.endpoint.publishMany([event(1), event(2)]);
+    onlySubscription(gateway).emit('dropped', { count: 5 });
+    await before;
+    await gateway.endpoint.publish(event(3));
+    expect((await client.next('events')).payload.events).toHaveLength(2);
+    expect((await client.next('dropped')).payload).toEqual({ subscription: 's', count: 5 });
+    expect((await client.next('events')).payload.events).toHaveLength(1);
+  });
+
   it('tells gaps in their place, drops as one sum, and its end with the cursor', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();

@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest';
+import type { Event } from '../../../src/protocol/event.js';
+import { EVENTS_PER_FRAME_MAX } from '../../../src/protocol/limits.js';
+import { openTestBus } from '../../bus/support/open.js';
+import { SocketClient } from '../support/socket-client.js';
+
+/** Events that come together and are more than one frame may hold, by their number or by their bytes. */
+const SMALL = Array.from({ length: 600 }, (_, n) => eventOf(n, 10));
+const LARGE = Array.from({ length: 9 }, (_, n) => eventOf(n, 100_000));
+
+function eventOf(n: number, length: number) {
+  return { topic: `t.${n % 7}`, type: 'agent_log', payload: 'x'.repeat(length) };
+}
+
+interface Cut {
+  readonly cursor: string;
+  readonly ids: readonly string[];
+}
+
+/** The frames until so many events have come. */
+async function frames(client: SocketClient, events: number): Promise<Cut[]> {
+  const cuts: Cut[] = [];
+  for (let received = 0; received < events; ) {
+    const { type, payload } = await client.next();
+    if (type !== 'events') continue;
+    const ids = payload.events.map(({ id }: Event) => id);
+    cuts.push({ cursor: payload.cursor, ids });
+    received += ids.length;
+  }
+  return cuts;
+}
+
+it.each(['live', 'from history'])(
+  'the cursor of a frame that was cut within a batch leads to exactly the rest, %s',
+  async (how) => {
+    const bus = await openTestBus({ shards: 2 });
+    const { port } = await bus.serve({ port: 0 });
+    const inputs = [...SMALL, ...LARGE];
+    const client = await SocketClient.open(port);
+    if (how !== 'live') await bus.publishMany(inputs);
+    const from = how === 'live' ? 'now' : 'earliest';
+    await client.ask('subscribe', { subscription: 's', filter: '*', from });
+    if (how === 'live') await bus.publishMany(inputs);
+    const cuts = await frames(client, inputs.length);
+    const isCut = cuts.some(({ ids }) => ids.length === EVENTS_PER_FRAME_MAX);
+    expect([isCut, cuts.length > 5]).toEqual([true, true]);
+    client.send({ type: 'unsubscribe', payload: { subscription: 's' } });
+    const all = cuts.flatMap(({ ids }) => ids);
+    let taken = 0;
+    for (const [index, { cursor, ids }] of cuts.entries()) {
+      taken += ids.length;
+      const rest = all.slice(taken).sort();
+      const request = { subscription: `r${index}`, filter: '*', from: { after: cursor } };
+      await client.answerTo('subscribe', request, index);
+      const seen: string[] = [];
+      for (;;) {
+        const { type, payload } = await client.next();
+        if (type === 'caughtUp') break;
+        if (type === 'events') seen.push(...payload.events.map(({ id }: Event) => id));
+      }
+      expect(seen.sort(), `behind frame ${index} of ${cuts.length}`).toEqual(rest);
+    }
+    client.socket.terminate();
+  },
+);
