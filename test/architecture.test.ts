@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   record: ['protocol'],
   ring: ['protocol', 'record'],
   // What main and the shards say to each other, and the store's shapes in it.
-  link: ['protocol', 'record', 'ring', 'collections', 'store'],
+  link: ['protocol', 'record', 'ring', 'collections', 'handout/watch-signal', 'threads', 'store'],
   // The contracts, and the shapes in them.
   store: ['protocol', 'record'],
   'store/sqlite/driver': ['protocol'],
@@ -117,15 +117,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
-  'endpoint/read': [
-    'protocol',
-    'record',
-    'link',
-    'store',
-    'endpoint/links',
-    'endpoint/asker',
-    'endpoint/services',
-  ],
+  'endpoint/read': ['protocol', 'record', 'link', 'store', 'endpoint/links', 'endpoint/asker'],
   'endpoint/subscribe': [
     'protocol',
     'record',
@@ -138,7 +130,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'endpoint/read',
     'endpoint/asker',
     'endpoint/options',
-    'endpoint/services',
   ],
   endpoint: [
     'protocol',
@@ -157,6 +148,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'link',
     'endpoint',
+    'handout/watch-signal',
     'ring/wait',
     'threads',
     'store',

@@ -3,7 +3,7 @@ import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BusEndpoint } from './bus-endpoint.js';
 import { Endpoint, type EndpointData } from './endpoint.js';
-import { ServicesProxy } from './services.js';
+import { MainConnection } from './main-thread.js';
 
 /** What an attachment is inside. */
 export interface AttachmentData {
@@ -32,7 +32,7 @@ export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoi
     throw new BusError('OPTION_INVALID', 'attachBus: this attachment is in use; make another one');
   }
   attached.add(data);
-  const main = new ServicesProxy(data.services);
+  const main = new MainConnection(data.services);
   if (main.isClosed) {
     throw new BusError('BUS_CLOSED', 'the bus that this attachment belongs to is closed');
   }

@@ -12,9 +12,7 @@ import { drainOutside } from '../async-context/drain-in-handler.js';
 import { captureContext } from '../async-context/node-context.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
-import { watchSignal } from '../handout/watch-signal.js';
 import { BusCensus } from '../link/bus-census.js';
-import { CONTROL_LEAVE, CONTROL_REQUEST } from '../link/link-records.js';
 import type {
   BusStats,
   EventHandler,
@@ -44,14 +42,15 @@ import { type EndpointInternals, INTERNALS } from './internals.js';
 import { type LinkEnds, Links, linkProxies } from './links/links.js';
 import type { ShardProxy } from './links/shard-proxy.js';
 import { SignsOfLife } from './links/signs-of-life.js';
+import type { EndpointListener, MainThread } from './main-thread.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publish/publisher.js';
+import { HistorySource } from './read/history-source.js';
 import { parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { keepPayloadTexts } from './read/record-decoder.js';
 import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/shard-questions.js';
-import type { EndpointListener, MainServices } from './services.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
 import type { BusSubscription } from './subscribe/subscription.js';
@@ -69,6 +68,8 @@ export interface EndpointData extends LinkEnds {
   readonly census: SharedArrayBuffer;
   /** Which of its shares this endpoint counts in. */
   readonly share: number;
+  /** Reader threads look into the logs. Otherwise each shard does so itself. */
+  readonly hasReaders: boolean;
   readonly options: PublisherOptions;
 }
 
@@ -81,7 +82,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
-  readonly #services: MainServices;
+  readonly #main: MainThread;
+  readonly #history: HistorySource;
   readonly #links: Links;
   readonly #proxies: readonly ShardProxy[];
   readonly #publisher: Publisher;
@@ -106,18 +108,20 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   #closing: Promise<void> | undefined;
   #closed: BusError | undefined;
 
-  constructor(data: EndpointData, settings: EndpointSettings, services: MainServices) {
+  constructor(data: EndpointData, settings: EndpointSettings, main: MainThread) {
     this.epoch = data.epoch;
     this.#data = data;
     this.#settings = settings;
-    this.#services = services;
+    this.#main = main;
     this.#census = new BusCensus(data.census);
     this.#proxies = linkProxies(data, this.#alive);
+    this.#history = new HistorySource(this.#proxies, data.hasReaders ? main : undefined);
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
       this.#proxies,
-      services,
+      main,
+      this.#history,
       this.#census,
       dispatcher,
       this.#onError,
@@ -126,7 +130,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);
     this.#signs = new SignsOfLife(this.#proxies);
     const heads = (): number[] => this.#proxies.map(({ control }) => control.head);
-    this.#queries = new QueryRunner(services, heads, data.epoch);
+    this.#queries = new QueryRunner(main, this.#history, heads, data.epoch);
     this.#links = new Links(data, this.#proxies, this.#subscriptions, () => this.#onDeliveries());
     closeAtExit(this);
   }
@@ -264,16 +268,13 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     if (signal?.aborted) {
       throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
     }
-    const onAbort = (): void => void this.#services.abortBackup();
     const told = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
-    const result = this.#services.backup(target, told);
-    const forget = signal && watchSignal(signal, onAbort);
-    return result.finally(() => forget?.());
+    return this.#main.call('backup', { dir: target }, { signal, onProgress: told });
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
     this.assertOpen();
-    return pruneShards(this.#services, this.#proxies.length, parsePruneOptions(options));
+    return pruneShards(this.#proxies, parsePruneOptions(options));
   }
 
   async drain(): Promise<void> {
@@ -286,7 +287,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     const heads = this.#proxies.map(({ control }) => control.head);
     // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
     const { live } = this.#links;
-    await Promise.all(live.map((one) => one.request(CONTROL_REQUEST, () => ({ kind: 'sync' }))));
+    await Promise.all(live.map((one) => one.call('sync', () => ({}))));
     await this.#subscriptions.whenConsumed(heads);
   }
 
@@ -359,8 +360,9 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     await this.acknowledged();
     this.#subscriptions.close(false);
     const { live } = this.#links;
-    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_LEAVE, () => ({}))));
-    await this.#services.left().catch(() => {});
+    await Promise.allSettled(live.map((proxy) => proxy.call('leave', () => ({}))));
+    await this.#main.call('dismiss', {}).catch(() => {});
+    this.#main.close();
     this.#shut();
   }
 
@@ -371,7 +373,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#links.stop();
     this.#publisher.refuse(error);
     for (const proxy of this.#proxies) {
-      proxy.fail(proxy.control.state === 'stopped' ? error : unknownAtClose());
+      proxy.fail(error, proxy.control.state === 'stopped' ? error : unknownAtClose());
     }
     this.#links.close();
     this.#publisher.close();

@@ -4,27 +4,23 @@
  */
 import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
+import type { PruneRequest, PruneStep } from '../store/pruning.js';
 import type { PruneResult } from './bus-endpoint.js';
+import type { ShardProxy } from './links/shard-proxy.js';
 import type { ParsedPruneOptions } from './options.js';
 
-export interface PruneServices {
-  /** What the shard's log holds of the topics that match. */
-  totals(shard: number, pattern: string): Promise<PatternTotals>;
-  pruneStep(shard: number, request: PruneRequest): Promise<PruneStep>;
-}
+type PrunedShard = Pick<ShardProxy, 'call'>;
 
 export async function pruneShards(
-  services: PruneServices,
-  shards: number,
+  shards: readonly PrunedShard[],
   options: ParsedPruneOptions,
 ): Promise<PruneResult> {
   let events = 0;
   let bytes = 0;
-  for (let shard = 0; shard < shards; shard++) {
+  for (const shard of shards) {
     for (let restarts = 0; ; restarts++) {
       try {
-        for await (const step of stepsOf(services, shard, shards, options)) {
+        for await (const step of stepsOf(shard, shards.length, options)) {
           events += step.events;
           bytes += step.bytes;
         }
@@ -40,14 +36,13 @@ export async function pruneShards(
 }
 
 async function* stepsOf(
-  services: PruneServices,
-  shard: number,
+  shard: PrunedShard,
   shards: number,
   options: ParsedPruneOptions,
 ): AsyncGenerator<PruneStep> {
   const { pattern, beforeMs, maxEvents, maxBytes, signal } = options;
   const needsTotals = maxEvents !== undefined || maxBytes !== undefined;
-  const totals = needsTotals ? await services.totals(shard, pattern) : undefined;
+  const totals = needsTotals ? await shard.call('totals', () => ({ pattern })) : undefined;
   let excessEvents = excess(totals?.events, maxEvents, shards);
   let excessBytes = excess(totals?.bytes, maxBytes, shards);
   for (let after: number | undefined = 0; after !== undefined; ) {
@@ -55,7 +50,7 @@ async function* stepsOf(
       throw new BusError('ABORTED', 'the removal was given up', { cause: signal.reason });
     }
     const request: PruneRequest = { pattern, beforeMs, excessEvents, excessBytes, after };
-    const step: PruneStep = await services.pruneStep(shard, request);
+    const step: PruneStep = await shard.call('pruneStep', () => request);
     yield step;
     excessEvents = Math.max(0, excessEvents - step.events);
     excessBytes = Math.max(0, excessBytes - step.bytes);

@@ -1,8 +1,6 @@
 /** Messages between the main thread and a shard's thread: rare, and outside the path of events. */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
-import type { PageRequest } from '../store/page.js';
-import type { PruneRequest } from '../store/pruning.js';
 import type { ShardLogSettings } from '../store/shard-log.js';
 import type { LinkEnd } from './link.js';
 
@@ -31,11 +29,6 @@ export interface ShardThreadData {
 export type ShardMail =
   | { readonly mail: 'attach'; readonly end: LinkEnd }
   | { readonly mail: 'detach'; readonly endpoint: string }
-  /** History of a log that only its own thread can read. */
-  | { readonly mail: 'page'; readonly id: number; readonly request: PageRequest }
-  | { readonly mail: 'positionAt'; readonly id: number; readonly timeMs: number }
-  | { readonly mail: 'totals'; readonly id: number; readonly pattern: string }
-  | { readonly mail: 'prune'; readonly id: number; readonly request: PruneRequest }
   | { readonly mail: 'crash' }
   | { readonly mail: 'stop' };
 
@@ -48,8 +41,6 @@ export type ShardReport =
     }
   /** The last words of a thread that ends because of this. */
   | { readonly report: 'failed'; readonly error: ErrorData }
-  | { readonly report: 'answer'; readonly id: number; readonly value: unknown }
-  | { readonly report: 'refusal'; readonly id: number; readonly error: ErrorData }
   /** The thread goes on; somebody should know of it. */
   | { readonly report: 'warning'; readonly error: ErrorData }
   | { readonly report: 'stopped' };

@@ -1,24 +1,25 @@
 import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import type { EndpointData } from '../endpoint/endpoint.js';
+import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
-import type { EndpointListener, MainServices } from '../endpoint/services.js';
+import { watchSignal } from '../handout/watch-signal.js';
 import { BusCensus, EndpointShares } from '../link/bus-census.js';
+import type { Handlers } from '../link/calls.js';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
+import type { LogStore, OpenStore, RunningBackup, StoreHistory } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
 /** What belongs to the bus and not to one endpoint: the store, the shards, the members. */
-export class BusCore implements MainServices {
+export class BusCore {
   readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
   readonly supervisors: readonly ShardSupervisor[];
@@ -84,6 +85,7 @@ export class BusCore implements MainServices {
       doorbell,
       census: this.#census.buffer,
       share,
+      hasReaders: this.#store.history !== undefined,
       options: {
         source,
         defaultPersist,
@@ -113,31 +115,10 @@ export class BusCore implements MainServices {
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
   }
 
-  page(...[shard, request]: Parameters<MainServices['page']>): ReturnType<MainServices['page']> {
-    const told = this.#headOf(shard);
-    const until = Math.min(request.until ?? told, told);
-    const upToHead = { ...request, until, headLeast: told };
-    return this.#store.history?.page(shard, upToHead) ?? this.supervisors[shard]!.page(upToHead);
-  }
-
-  async positionAt(shard: number, timeMs: number): Promise<number> {
-    const told = this.#headOf(shard);
-    const position = await (this.#store.history?.positionAt(shard, timeMs) ??
-      this.supervisors[shard]!.positionAt(timeMs));
-    return Math.min(position, told);
-  }
-
-  totals(shard: number, pattern: string): Promise<PatternTotals> {
-    return this.supervisors[shard]!.totals(pattern);
-  }
-
-  pruneStep(shard: number, request: PruneRequest): Promise<PruneStep> {
-    return this.supervisors[shard]!.prune(request);
-  }
-
-  async backup(
+  async #backUp(
     dir: string,
-    onProgress?: (progress: BackupProgress) => void,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: BackupProgress) => void) | undefined,
   ): Promise<BackupResult> {
     const store = this.#store;
     if (store.backup === undefined) {
@@ -152,24 +133,33 @@ export class BusCore implements MainServices {
     );
     const backup = store.backup({ to: dir, toldHeads, onProgress });
     this.#backup = backup;
+    const forget = signal && watchSignal(signal, () => void backup.abort());
     try {
       return await backup.result;
     } finally {
+      forget?.();
       this.#backup = undefined;
     }
   }
 
-  async abortBackup(): Promise<void> {
-    await this.#backup?.abort();
-  }
-
-  async resolveCursor(cursor: string): Promise<ResolvedCursor> {
+  async #resolveCursor(cursor: string): Promise<ResolvedCursor> {
     const heads = this.controls.map(({ head }) => head);
     return this.#store.resolveCursor(decodeCursor(cursor), heads);
   }
 
-  /** The opener's own endpoint leaves with the bus. */
-  async left(): Promise<void> {}
+  /** What an endpoint may ask of this thread. The opener's own leaves with the bus and is never dismissed. */
+  handlersFor(endpoint?: string): Handlers<'main' | 'history', MainCallContext> {
+    return {
+      page: ({ shard, request }) => this.#history.page(shard, request),
+      positionAt: ({ shard, timeMs }) => this.#history.positionAt(shard, timeMs),
+      resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
+      backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
+      dismiss: () => {
+        if (endpoint !== undefined) this.dismiss(endpoint);
+        return null;
+      },
+    };
+  }
 
   /** Of the shards, those from before this call too. */
   onWarning(listener: (error: BusError) => void): void {
@@ -187,7 +177,7 @@ export class BusCore implements MainServices {
 
   /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
   async #stop(): Promise<void> {
-    await Promise.all([this.abortBackup(), this.#store.history?.close()]);
+    await Promise.all([this.#backup?.abort(), this.#store.history?.close()]);
     await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
     for (const listener of this.#listeners.values()) listener.onClosed();
     this.#listeners.clear();
@@ -195,12 +185,9 @@ export class BusCore implements MainServices {
     await this.#store.close(this.controls.map(({ head }) => head));
   }
 
-  /**
-   * The head that the shard has told. Its file may have more: a batch is committed before it is flushed, and what asked
-   * to be flushed is shown to nobody until it is.
-   */
-  #headOf(shard: number): number {
-    return this.controls[shard]?.head ?? 0;
+  get #history(): StoreHistory {
+    if (this.#store.history !== undefined) return this.#store.history;
+    throw new BusError('INTERNAL', `the history of a bus ${this.#storeName} is read by its shards`);
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {

@@ -3,12 +3,12 @@ import { type AttachmentData, warn } from '../endpoint/attach-bus.js';
 import { Endpoint } from '../endpoint/endpoint.js';
 import { INTERNALS } from '../endpoint/internals.js';
 import { type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
-import { ServicesAdapter } from '../endpoint/services.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from '../endpoint/system-events.js';
 import { TURNS } from '../link/shard-control.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Bus, BusAttachment } from './bus.js';
 import type { BusCore } from './bus-core.js';
+import { EndpointServer, OwnThread } from './endpoint-server.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
 
@@ -37,7 +37,7 @@ export class LocalBus extends Endpoint implements Bus {
   constructor(core: BusCore, options: ParsedBusOptions) {
     const settings = { topics: options.topics, onError: options.onError ?? warn };
     const data = core.admit();
-    super(data, settings, core);
+    super(data, settings, new OwnThread(core.handlersFor()));
     this.#core = core;
     const { publishSystem, report } = this[INTERNALS];
     core.onWarning(report);
@@ -58,8 +58,9 @@ export class LocalBus extends Endpoint implements Bus {
     const core = this.#core;
     const { port1, port2 } = new MessageChannel();
     const endpoint = core.admit();
-    const dismiss = (): void => core.dismiss(endpoint.endpoint);
-    core.connect(endpoint.endpoint, new ServicesAdapter(port1, core, dismiss));
+    const id = endpoint.endpoint;
+    const server = new EndpointServer(port1, core.handlersFor(id), () => core.dismiss(id));
+    core.connect(id, server);
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
     return { data, transferList: [port2, ...endpoint.ends.map(({ port }) => port)] };
   }

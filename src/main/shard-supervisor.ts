@@ -14,14 +14,12 @@ import {
   STATE_RESTARTING,
   STATE_STARTING,
 } from '../link/shard-control.js';
-import type { ShardThreadData } from '../link/shard-mail.js';
+import type { ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { Page, PageRequest } from '../store/page.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
 import { threadFlags } from '../threads/exec-argv.js';
 import { RestartPolicy } from './restart-policy.js';
-import { ShardMailbox, type ThreadReport } from './shard-mailbox.js';
+import { ShardMailbox } from './shard-mailbox.js';
 
 /** Found by its address, so that main and the shards stay apart. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
@@ -79,7 +77,7 @@ export class ShardSupervisor {
     this.#control = control;
     this.#settings = settings;
     this.#host = host;
-    this.#mailbox = new ShardMailbox(shard, control, (report) => this.#onReport(report));
+    this.#mailbox = new ShardMailbox(control, (report) => this.#onReport(report));
   }
 
   get generation(): number {
@@ -112,31 +110,12 @@ export class ShardSupervisor {
     if (this.#links.delete(endpoint)) this.#mailbox.send({ mail: 'detach', endpoint });
   }
 
-  page(request: PageRequest): Promise<Page> {
-    return this.#mailbox.ask((id) => ({ mail: 'page', id, request }));
-  }
-
-  positionAt(timeMs: number): Promise<number> {
-    return this.#mailbox.ask((id) => ({ mail: 'positionAt', id, timeMs }));
-  }
-
-  totals(pattern: string): Promise<PatternTotals> {
-    return this.#mailbox.ask((id) => ({ mail: 'totals', id, pattern }));
-  }
-
-  prune(request: PruneRequest): Promise<PruneStep> {
-    return this.#mailbox.ask((id) => ({ mail: 'prune', id, request }));
-  }
-
   /** Lets the thread take what its rings hold, close its log and end. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#backoff);
     const worker = this.#worker;
-    if (worker === undefined) {
-      this.#mailbox.refuse(stopped());
-      return;
-    }
+    if (worker === undefined) return;
     const exited = new Promise<void>((resolve) => {
       this.#onExit = resolve;
     });
@@ -211,7 +190,7 @@ export class ShardSupervisor {
     return { endpoint, shard: this.#shard, memory, doorbell, port };
   }
 
-  #onReport(report: ThreadReport): void {
+  #onReport(report: ShardReport): void {
     switch (report.report) {
       case 'ready':
         this.#ready(report);
@@ -251,7 +230,6 @@ export class ShardSupervisor {
     this.#worker = undefined;
     this.#mailbox.close();
     if (this.#isStopping || this.#failure !== undefined) {
-      this.#mailbox.refuse(this.#failure ?? stopped());
       this.#onExit?.();
       return;
     }
@@ -288,11 +266,6 @@ export class ShardSupervisor {
       details: { shard: this.#shard, reason: why },
       cause,
     });
-    this.#mailbox.refuse(this.#failure);
     this.#host.onFailed(this.#shard, this.#failure);
   }
-}
-
-function stopped(): BusError {
-  return new BusError('BUS_CLOSED', 'the bus is closed');
 }

@@ -1,36 +1,43 @@
 /**
- * What endpoints ask of a shard: subscribe, update, unsubscribe, resume, credit, questions. Read before publishes in every
- * turn, between batches, so that a subscription starts, changes and ends at an exact sequence.
+ * What endpoints ask of a shard: the calls that it serves (`src/link/calls.ts`), and the credit that they grant. Read before
+ * publishes in every turn, between batches, so that a subscription starts, changes and ends at an exact sequence.
  */
 import {
-  CONTROL_BODY,
+  type AtPosition,
+  nameOf,
+  type PromptHandlers,
+  type ResumeRequest,
+  type SubscribeRequest,
+  serve,
+  type UpdateRequest,
+} from '../link/calls.js';
+import {
+  CALL_ID,
+  CALL_NUMBER,
+  CALL_REQUEST,
   CONTROL_CREDIT,
   CONTROL_GENERATION,
-  CONTROL_LEAVE,
-  CONTROL_REQUEST,
-  CONTROL_REQUEST_ID,
-  CONTROL_RESUME,
-  CONTROL_SUBSCRIBE,
-  CONTROL_UNSUBSCRIBE,
-  CONTROL_UPDATE,
   CREDIT_BYTES_COUNT,
   CREDIT_EVENTS_COUNT,
   CREDIT_SUBSCRIPTION,
-  type ResumeCommand,
-  type ShardRequest,
-  type SubscribeCommand,
 } from '../link/link-records.js';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
-import type { ParsedFilter } from '../protocol/filter.js';
 import { compilePredicate } from '../protocol/filter.js';
-import type { ShardLog } from '../store/shard-log.js';
+import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
+import { missing } from './missing.js';
 import { Questions } from './questions.js';
 import type { LinkConsumer, Routes } from './routes.js';
 import type { Shard } from './shard.js';
 
-const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set(['STORE_CORRUPT', 'OPTION_INVALID']);
+/** Damage, a wish that this log cannot grant, a store that is full, a request of a wrong shape: the shard goes on. */
+const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
+  'STORE_CORRUPT',
+  'OPTION_INVALID',
+  'STORE_FULL',
+  'INTERNAL',
+]);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
 
@@ -78,35 +85,50 @@ export class Commands {
       this.#credit(bytes, offset);
       return;
     }
-    const request = bytes.readInt32LE(offset + CONTROL_REQUEST_ID);
-    const body = JSON.parse(bytes.toString('utf8', offset + CONTROL_BODY, offset + length));
-    try {
-      this.#link.reply(request, true, this.#execute(type, body));
-    } catch (error) {
-      // A damaged event, or a wish that this log cannot grant, is told to who asks, and the shard goes on.
-      if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
-      this.#link.reply(request, false, error.toJSON());
-    }
+    this.#serve(bytes, offset, length);
   };
 
-  // biome-ignore lint/suspicious/noExplicitAny: our own endpoints wrote it, each type with its own shape.
-  #execute(type: number, body: any): unknown {
-    switch (type) {
-      case CONTROL_SUBSCRIBE:
-        return this.#subscribe(body);
-      case CONTROL_UPDATE:
-        return this.#update(body);
-      case CONTROL_UNSUBSCRIBE:
-        return this.#unsubscribe(body);
-      case CONTROL_RESUME:
-        return this.#resume(body);
-      case CONTROL_REQUEST:
-        return this.#questions.answer(body as ShardRequest);
-      case CONTROL_LEAVE:
-        return this.#shard.leave(this.#link);
-      default:
-        throw new Error(`unknown command ${type}`);
+  readonly #handlers: PromptHandlers<'shard' | 'history', LinkAdapter> = {
+    subscribe: (request, link) => this.#subscribe(request, link),
+    update: (request, link) => this.#update(request, link),
+    unsubscribe: ({ subscription }, link) => this.#unsubscribe(subscription, link),
+    resume: (request, link) => this.#resume(request, link),
+    leave: (_, link) => {
+      this.#shard.leave(link);
+      return null;
+    },
+    sync: () => null,
+    subscribers: ({ topic, after }) => this.#questions.subscribers(topic, after),
+    laggards: ({ limit }) => this.#questions.laggards(limit),
+    topics: (request) => this.#questions.topics(request),
+    totals: ({ pattern }) => this.#pruning.totals(pattern),
+    pruneStep: (request) => this.#pruning.prune(request),
+    page: ({ request }) => this.#pages.page(request),
+    positionAt: ({ timeMs }) => this.#pages.positionAt(timeMs),
+  };
+
+  /** Any other failure ends the thread: a log that failed has to be opened again, and the successor is asked again. */
+  #serve(bytes: Buffer, offset: number, length: number): void {
+    const link = this.#link;
+    const id = bytes.readInt32LE(offset + CALL_ID);
+    const name = nameOf(bytes.readInt32LE(offset + CALL_NUMBER));
+    const request: unknown = JSON.parse(
+      bytes.toString('utf8', offset + CALL_REQUEST, offset + length),
+    );
+    try {
+      link.reply(id, name, serve(this.#handlers, name, request, link));
+    } catch (error) {
+      if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
+      link.refuse(id, error.toJSON());
     }
+  }
+
+  get #pages(): ShardPages {
+    return this.#log.pages ?? missing('has no history');
+  }
+
+  get #pruning(): ShardPruning {
+    return this.#log.pruning ?? missing('removes no events');
   }
 
   #credit(bytes: Buffer, offset: number): void {
@@ -118,44 +140,43 @@ export class Commands {
   }
 
   /** @throws BusError `OPTION_INVALID`: the publishers of other nodes cannot be made to wait */
-  #subscribe(command: SubscribeCommand): { position: number } {
-    if (command.overflow === 'block' && this.#log.isShared) {
+  #subscribe(request: SubscribeRequest, link: LinkAdapter): AtPosition {
+    if (request.overflow === 'block' && this.#log.isShared) {
       throw new BusError(
         'OPTION_INVALID',
         'overflow is block, and other nodes write to the store of this bus: their publishers cannot be held back',
       );
     }
-    const consumer: LinkConsumer = new Consumer(this.#link, command);
+    const consumer: LinkConsumer = new Consumer(link, request);
     const { delivered } = this.#shard;
-    consumer.position = typeof command.start === 'number' ? command.start : delivered;
-    if (command.start === 'now') consumer.mode = LIVE;
-    else consumer.mode = command.start === 'replay' ? REPLAYING : CATCHING_UP;
+    consumer.position = typeof request.start === 'number' ? request.start : delivered;
+    if (request.start === 'now') consumer.mode = LIVE;
+    else consumer.mode = request.start === 'replay' ? REPLAYING : CATCHING_UP;
     this.#shard.subscribe(consumer);
     return { position: delivered };
   }
 
-  #update(command: { subscription: number; filter: ParsedFilter }): { position: number } {
-    const consumer = this.#link.consumers.get(command.subscription);
+  #update({ subscription, filter }: UpdateRequest, link: LinkAdapter): AtPosition {
+    const consumer = link.consumers.get(subscription);
     if (consumer !== undefined) {
       this.#routes.remove(consumer, consumer.filter.topics);
-      consumer.filter = command.filter;
-      consumer.predicate = compilePredicate(command.filter);
+      consumer.filter = filter;
+      consumer.predicate = compilePredicate(filter);
       consumer.gapScan = undefined;
       this.#routes.add(consumer, consumer.filter.topics);
     }
     return { position: this.#shard.delivered };
   }
 
-  #unsubscribe(command: { subscription: number }): null {
-    const consumer = this.#link.consumers.get(command.subscription);
+  #unsubscribe(subscription: number, link: LinkAdapter): null {
+    const consumer = link.consumers.get(subscription);
     if (consumer !== undefined) this.#shard.unsubscribe(consumer);
     return null;
   }
 
-  #resume(command: ResumeCommand): null {
-    const consumer = this.#link.consumers.get(command.subscription);
+  #resume({ subscription, position, tellGap }: ResumeRequest, link: LinkAdapter): null {
+    const consumer = link.consumers.get(subscription);
     if (consumer === undefined || consumer.mode !== REPLAYING) return null;
-    const { position, tellGap } = command;
     consumer.gapsTold = 0;
     consumer.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
     consumer.position = position;

@@ -13,13 +13,8 @@
  * In REPLAYING the endpoint reads history by itself, through the reader threads.
  */
 import { Queue } from '../collections/queue.js';
-import {
-  STATE_DROPPED,
-  STATE_ENDED,
-  STATE_LAGGING,
-  STATE_LIVE,
-  type SubscribeCommand,
-} from '../link/link-records.js';
+import type { SubscribeRequest } from '../link/calls.js';
+import { STATE_DROPPED, STATE_ENDED, STATE_LAGGING, STATE_LIVE } from '../link/link-records.js';
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
 import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits.js';
 import type { PatternTrie } from './matching/pattern-trie.js';
@@ -124,7 +119,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
 
   constructor(
     readonly link: L,
-    command: SubscribeCommand,
+    command: SubscribeRequest,
   ) {
     this.subscription = command.subscription;
     this.name = command.name;

@@ -7,6 +7,8 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../collections/queue.js';
+import { encodeAnswer } from '../link/answers.js';
+import type { CallName } from '../link/calls.js';
 import { CONTROL_CHANNEL, DELIVERY_CHANNEL, type LinkEnd, PUBLISH_CHANNEL } from '../link/link.js';
 import {
   ACK_COUNT,
@@ -23,7 +25,9 @@ import {
   EVENT_SUBSCRIPTION_IDS,
   EVENT_SUBSCRIPTIONS,
   eventRecordOffset,
-  REPLY_BODY,
+  REPLY_JSON,
+  REPLY_JSON_LENGTH,
+  STATE_BODY,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
 import { BufferInbox } from '../ring/buffer-inbox.js';
@@ -48,12 +52,15 @@ export interface Recovery {
   step(): boolean;
 }
 
+/** An answer or a state, which may have to wait for room. */
 interface Message {
   readonly type: number;
-  /** Reply: request and ok. State: subscription and state. */
+  /** Answer: id and ok. State: subscription and state. */
   readonly first: number;
   readonly second: number;
   readonly json: string;
+  /** Of an answer, behind the JSON. */
+  readonly bytes?: Uint8Array;
 }
 
 export class LinkAdapter implements ConsumerLink {
@@ -156,13 +163,13 @@ export class LinkAdapter implements ConsumerLink {
     if (this.isBlocked || !this.#writeAck(run)) this.#acks.push(run);
   }
 
-  reply(request: number, ok: boolean, body: unknown): void {
-    this.#send({
-      type: DELIVERY_REPLY,
-      first: request,
-      second: ok ? 1 : 0,
-      json: JSON.stringify(body ?? null),
-    });
+  reply(id: number, name: CallName, answer: unknown): void {
+    this.#send({ type: DELIVERY_REPLY, first: id, second: 1, ...encodeAnswer(name, answer) });
+  }
+
+  refuse(id: number, error: ErrorData): void {
+    const bytes = new Uint8Array(0);
+    this.#send({ type: DELIVERY_REPLY, first: id, second: 0, json: JSON.stringify(error), bytes });
   }
 
   state(subscription: number, state: number, body: object): void {
@@ -301,12 +308,20 @@ export class LinkAdapter implements ConsumerLink {
   }
 
   #writeMessage(message: Message): boolean {
-    if (!this.#tryClaim(REPLY_BODY + Buffer.byteLength(message.json))) return false;
+    const { first, second, json, bytes: rest } = message;
+    const jsonLength = Buffer.byteLength(json);
+    const jsonOffset = rest === undefined ? STATE_BODY : REPLY_JSON;
+    const length = jsonOffset + jsonLength + (rest?.length ?? 0);
+    if (!this.#tryClaim(length)) return false;
     const deliveries = this.#deliveries;
     const { bytes, offset } = deliveries;
-    bytes.writeInt32LE(message.first, offset);
-    bytes.writeInt32LE(message.second, offset + 4);
-    bytes.write(message.json, offset + REPLY_BODY);
+    bytes.writeInt32LE(first, offset);
+    bytes.writeInt32LE(second, offset + 4);
+    bytes.write(json, offset + jsonOffset);
+    if (rest !== undefined) {
+      bytes.writeInt32LE(jsonLength, offset + REPLY_JSON_LENGTH);
+      bytes.set(rest, offset + jsonOffset + jsonLength);
+    }
     deliveries.commit(message.type);
     this.#written = true;
     return true;

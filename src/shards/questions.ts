@@ -4,13 +4,13 @@
  */
 import {
   FIRST_SUBSCRIBER,
-  type ShardRequest,
+  type PatternsAfter,
   type SubscriberEntry,
   type SubscriberKey,
-  type SubscribersReply,
+  type SubscribersPage,
   type TopicEntry,
-  type TopicsReply,
-} from '../link/link-records.js';
+  type TopicsPage,
+} from '../link/calls.js';
 import {
   ANSWERED_PER_TURN,
   SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY,
@@ -46,20 +46,7 @@ export class Questions {
     this.#left = ANSWERED_PER_TURN;
   }
 
-  answer(request: ShardRequest): SubscribersReply | TopicsReply | null {
-    switch (request.kind) {
-      case 'sync':
-        return null;
-      case 'subscribers':
-        return this.#subscribers(request.topic, request.after);
-      case 'laggards':
-        return this.#laggards(request.limit);
-      case 'topics':
-        return this.#topics(request.patterns, request.after);
-    }
-  }
-
-  #topics(patterns: readonly string[], after: number): TopicsReply {
+  topics({ patterns, after }: PatternsAfter): TopicsPage {
     if (this.#left <= 0) return { topics: [], next: after };
     if (!patterns.some(hasWildcard)) return this.#topicsByName(patterns, after);
     const wanted = new PatternSet(patterns);
@@ -71,27 +58,8 @@ export class Questions {
     return { topics: this.#entries(names), next: next === 0 ? null : next };
   }
 
-  /** Named one by one: nobody has to look at the others. `after`: how many of the names are answered. */
-  #topicsByName(names: readonly string[], after: number): TopicsReply {
-    const end = after + TOPICS_PER_REPLY;
-    const topics = this.#entries([...new Set(names.slice(after, end))]);
-    this.#left -= Math.min(names.length - after, TOPICS_PER_REPLY);
-    return { topics, next: end < names.length ? end : null };
-  }
-
-  #entries(names: readonly string[]): TopicEntry[] {
-    const entries: TopicEntry[] = [];
-    for (const name of names) {
-      const topic = this.#log.topic(name);
-      if (topic === undefined || topic.events === 0) continue;
-      const { events, firstSequence, lastSequence, firstAt, lastAt } = topic;
-      entries.push({ name, events, firstSequence, lastSequence, firstAt, lastAt });
-    }
-    return entries;
-  }
-
   /** A page costs as much as an event on the topic does; it goes through all that match, to have them in order. */
-  #subscribers(topic: string, after: SubscriberKey): SubscribersReply {
+  subscribers(topic: string, after: SubscriberKey): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: after };
     const route = this.#routes.of(topic);
     this.#left -= Math.max(1, route.consumers.size);
@@ -111,7 +79,7 @@ export class Questions {
   }
 
   /** Looks at all subscribers, as the gauges do several times a second; only those that are told are described. */
-  #laggards(limit: number): SubscribersReply {
+  laggards(limit: number): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: FIRST_SUBSCRIBER };
     const all: { consumer: LinkConsumer; lag: number }[] = [];
     for (const { consumers } of this.#source.links) {
@@ -128,6 +96,25 @@ export class Questions {
       for (const pattern of consumer.filter.topics) length += pattern.length;
     }
     return { subscribers, next: null };
+  }
+
+  /** Named one by one: nobody has to look at the others. `after`: how many of the names are answered. */
+  #topicsByName(names: readonly string[], after: number): TopicsPage {
+    const end = after + TOPICS_PER_REPLY;
+    const topics = this.#entries([...new Set(names.slice(after, end))]);
+    this.#left -= Math.min(names.length - after, TOPICS_PER_REPLY);
+    return { topics, next: end < names.length ? end : null };
+  }
+
+  #entries(names: readonly string[]): TopicEntry[] {
+    const entries: TopicEntry[] = [];
+    for (const name of names) {
+      const topic = this.#log.topic(name);
+      if (topic === undefined || topic.events === 0) continue;
+      const { events, firstSequence, lastSequence, firstAt, lastAt } = topic;
+      entries.push({ name, events, firstSequence, lastSequence, firstAt, lastAt });
+    }
+    return entries;
   }
 
   #describe(consumer: LinkConsumer): SubscriberEntry {

@@ -19,16 +19,11 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../protocol/limits.js';
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy, MessagePortWaitStrategy } from '../ring/wait.js';
-import type {
-  RingPosition,
-  ShardLog,
-  ShardLogModule,
-  ShardPages,
-  ShardPruning,
-} from '../store/shard-log.js';
+import type { RingPosition, ShardLog, ShardLogModule } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
+import { missing } from './missing.js';
 import type { ClockStep } from './recording-clock.js';
 import { LinkRecovery } from './recovery.js';
 import { type LinkConsumer, Routes } from './routes.js';
@@ -168,39 +163,10 @@ class ShardThread {
           link.abandon();
         }
         break;
-      case 'page':
-        this.#answer(mail.id, () => this.#pages.page(mail.request));
-        break;
-      case 'positionAt':
-        this.#answer(mail.id, () => this.#pages.positionAt(mail.timeMs));
-        break;
-      case 'totals':
-        this.#answer(mail.id, () => this.#pruning.totals(mail.pattern));
-        break;
-      case 'prune':
-        this.#answer(mail.id, () => this.#pruning.prune(mail.request));
-        break;
       case 'crash':
         throw new Error(`shard ${this.#data.shard} was made to crash`);
       case 'stop':
         this.#shard.isStopping = true;
-    }
-  }
-
-  get #pages(): ShardPages {
-    return this.#log.pages ?? missing('has no history');
-  }
-
-  get #pruning(): ShardPruning {
-    return this.#log.pruning ?? missing('removes no events');
-  }
-
-  #answer(id: number, work: () => unknown): void {
-    try {
-      this.#report({ report: 'answer', id, value: work() });
-    } catch (error) {
-      if (!(error instanceof BusError)) throw error;
-      this.#report({ report: 'refusal', id, error: error.toJSON() });
     }
   }
 
@@ -224,10 +190,6 @@ class ShardThread {
   #report(report: ShardReport): void {
     this.#mail.postMessage(report);
   }
-}
-
-function missing(what: string): never {
-  throw new BusError('OPTION_INVALID', `the store of this bus ${what}`);
 }
 
 /** Tells a step of the wall clock, and how the shard records time since. */

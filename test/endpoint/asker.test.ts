@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import { type Asker, ITSELF } from '../../src/endpoint/asker.js';
+import type { HistorySource } from '../../src/endpoint/read/history-source.js';
 import { parseQuery } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
-import type { MainServices } from '../../src/endpoint/services.js';
+import type { Caller } from '../../src/link/port-calls.js';
 import type { Page } from '../../src/store/page.js';
+
+const NOBODY: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
 
 /** A log in which nothing is found, however far one looks. */
 function emptyPages() {
@@ -14,25 +17,25 @@ function emptyPages() {
     const next = asked.pages;
     return { records, count: 0, next, done: false, head: 1e6, prunedThrough: 0 };
   };
-  return { asked, services: { page } as Partial<MainServices> as MainServices };
+  return { asked, source: { page } as Partial<HistorySource> as HistorySource };
 }
 
 test('a query that finds nothing ends when nobody waits for it any more', async () => {
-  const { asked, services } = emptyPages();
+  const { asked, source } = emptyPages();
   const asker: Asker = {
     ...ITSELF,
     get isGone() {
       return asked.pages >= 7;
     },
   };
-  const runner = new QueryRunner(services, () => [1e6], 'epoch');
+  const runner = new QueryRunner(NOBODY, source, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
   expect(asked.pages).toBe(7);
 });
 
 test('each look of a query waits for its turn', async () => {
-  const { asked, services } = emptyPages();
+  const { asked, source } = emptyPages();
   let turns = 0;
   const asker: Asker = {
     ...ITSELF,
@@ -41,7 +44,7 @@ test('each look of a query waits for its turn', async () => {
       return look();
     },
   };
-  const runner = new QueryRunner(services, () => [1e6], 'epoch');
+  const runner = new QueryRunner(NOBODY, source, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toThrow('no more turns');
   expect(asked.pages).toBe(3);

@@ -6,8 +6,7 @@ import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
 import type * as localBus from '../../src/main/local-bus.js';
 import type * as openBus from '../../src/main/open-bus.js';
-import type { Page } from '../../src/store/page.js';
-import { decodePage } from '../../src/store/page.js';
+import type { Event } from '../../src/protocol/event.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { until, watch } from '../bus/support/wait.js';
 
@@ -52,40 +51,21 @@ async function committedAndNotTold(dir = temporaryDirectory()) {
   return { core, bus, tell };
 }
 
-function sequences(page: Page): number[] {
-  const found: number[] = [];
-  decodePage(page, ({ sequence }) => found.push(sequence));
+async function sequences(events: AsyncIterable<Event>): Promise<(number | undefined)[]> {
+  const found: (number | undefined)[] = [];
+  for await (const { sequence } of events) found.push(sequence);
   return found;
 }
 
 describe.each(['a file', ':memory:'])('history in %s that its shard has not told', (where) => {
   const open = () => committedAndNotTold(where === ':memory:' ? where : undefined);
 
-  test('is on no page, and is there as soon as it is told', async () => {
-    const { core, tell } = await open();
-    const told = await core.page(0, { after: 4, limit: 100 });
-    expect(sequences(told)).toEqual([5, 6]);
-    expect(told).toMatchObject({ next: TOLD, done: true });
-    const beyond = await core.page(0, { after: 4, until: 9, limit: 100 });
-    expect(sequences(beyond)).toEqual([5, 6]);
-    const reverse = await core.page(0, { after: 0, limit: 2, reverse: true });
-    expect(sequences(reverse)).toEqual([6, 5]);
-    tell();
-    expect(sequences(await core.page(0, { after: 4, limit: 100 }))).toEqual([5, 6, 7, 8, 9, 10]);
-  });
-
-  test('is behind no position that a time is given for', async () => {
-    const { core, tell } = await open();
-    const later = Date.now() + 60_000;
-    expect(await core.positionAt(0, later)).toBe(TOLD);
-    tell();
-    expect(await core.positionAt(0, later)).toBe(EVENTS);
-  });
-
-  test('is in no query, and in nothing that is read', async () => {
-    const { bus } = await open();
-    expect(await bus.query({ topic: 'a' })).toHaveLength(TOLD);
+  test('is in no query, and is there as soon as it is told', async () => {
+    const { bus, tell } = await open();
+    expect(await sequences(bus.read({ topic: 'a' }))).toEqual([1, 2, 3, 4, 5, 6]);
     expect((await bus.query({ topic: 'a', reverse: true, limit: 1 }))[0]!.sequence).toBe(TOLD);
+    tell();
+    expect(await sequences(bus.read({ topic: 'a' }))).toHaveLength(EVENTS);
   });
 });
 

@@ -5,7 +5,7 @@ import { CatchUp } from '../../src/shards/catch-up.js';
 import { CATCHING_UP, Consumer } from '../../src/shards/consumer.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
 import type { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
-import { memoryLog, subscribeCommand, TestLink } from './support.js';
+import { memoryLog, subscribeRequest, TestLink } from './support.js';
 
 class Reader {
   readonly link = new TestLink(262_144);
@@ -16,7 +16,7 @@ class Reader {
   constructor(log: SqliteShardLog, topics: readonly string[], position = 0) {
     const routes = new Routes();
     this.#log = log;
-    this.consumer = new Consumer(this.link.adapter(), subscribeCommand(1, topics));
+    this.consumer = new Consumer(this.link.adapter(), subscribeRequest(1, topics));
     this.consumer.position = position;
     this.consumer.mode = CATCHING_UP;
     routes.add(this.consumer, topics);

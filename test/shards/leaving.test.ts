@@ -1,7 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { CONTROL_SUBSCRIBE } from '../../src/link/link-records.js';
 import { ShardControl, ShardCounter } from '../../src/link/shard-control.js';
 import { EVENT_FLAG_PERSIST } from '../../src/record/event-record.js';
 import { Commands } from '../../src/shards/commands.js';
@@ -9,7 +8,7 @@ import type { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
-import { memoryLog, subscribeCommand, TestLink } from './support.js';
+import { memoryLog, subscribeRequest, TestLink } from './support.js';
 
 /** A shard without a thread, turned by hand. */
 function makeShard() {
@@ -41,10 +40,7 @@ describe('an endpoint that has left', () => {
     const link = new TestLink();
     const adapter = join(link);
     link.publish({ topic: 'a', flags: EVENT_FLAG_PERSIST });
-    link.command(
-      CONTROL_SUBSCRIBE,
-      subscribeCommand(1, ['a'], { overflow: 'block', maxBuffer: 1 }),
-    );
+    link.call('subscribe', subscribeRequest(1, ['a'], { overflow: 'block', maxBuffer: 1 }));
     shard.leave(adapter);
     turn();
     expect(routes.of('a').legs).toEqual([]);
@@ -81,7 +77,7 @@ describe('an endpoint that has left', () => {
     const links = Array.from({ length: 5 }, (_, n) => {
       const link = new TestLink(4096, `e${n}`);
       const adapter = join(link);
-      link.command(CONTROL_SUBSCRIBE, subscribeCommand(1, [`job.${n}`]));
+      link.call('subscribe', subscribeRequest(1, [`job.${n}`]));
       turn();
       expect(routes.of(`job.${n}`).legs).toHaveLength(1);
       shard.leave(adapter);

@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  FIRST_SUBSCRIBER,
-  type SubscribersReply,
-  type TopicsReply,
-} from '../../src/link/link-records.js';
+import { FIRST_SUBSCRIBER, type TopicsPage } from '../../src/link/calls.js';
 import {
   ANSWERED_PER_TURN,
   SUBSCRIBERS_PER_REPLY,
@@ -15,7 +11,7 @@ import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
 import type { ShardLog } from '../../src/store/shard-log.js';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
-import { memoryLog, subscribeCommand, TestLink } from './support.js';
+import { memoryLog, subscribeRequest, TestLink } from './support.js';
 
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `t.${n % 2 ? 'odd' : 'even'}.${n}`);
@@ -30,11 +26,7 @@ describe('a question for topics', () => {
     const found: string[] = [];
     for (let after: number | null = 0; after !== null; ) {
       questions.beginTurn();
-      const reply = questions.answer({
-        kind: 'topics',
-        patterns: ['t.odd.+'],
-        after,
-      }) as TopicsReply;
+      const reply: TopicsPage = questions.topics({ patterns: ['t.odd.+'], after });
       expect(reply.topics.length).toBeLessThanOrEqual(TOPICS_PER_REPLY);
       found.push(...reply.topics.map(({ name }) => name));
       log.pruneStep(1000);
@@ -49,7 +41,7 @@ describe('a question for topics', () => {
     questions.beginTurn();
     let found = 0;
     for (let asker = 0; asker < 1000; asker++) {
-      const reply = questions.answer({ kind: 'topics', patterns: ['*'], after: 0 }) as TopicsReply;
+      const reply = questions.topics({ patterns: ['*'], after: 0 });
       found += reply.topics.length;
       expect(reply.next).toBe(reply.topics.length);
     }
@@ -73,7 +65,7 @@ describe('a question for subscribers', () => {
   const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkConsumer[] => {
     const adapter = link.adapter();
     return numbers.map((number) => {
-      const consumer = new Consumer(adapter, subscribeCommand(number, ['a.*']));
+      const consumer = new Consumer(adapter, subscribeRequest(number, ['a.*']));
       routes.add(consumer, consumer.filter.topics);
       return consumer;
     });
@@ -92,8 +84,7 @@ describe('a question for subscribers', () => {
     const found: string[] = [];
     for (let after = FIRST_SUBSCRIBER, gone = 0; ; gone++) {
       questions.beginTurn();
-      const request = { kind: 'subscribers', topic: 'a.b', after } as const;
-      const reply = questions.answer(request) as SubscribersReply;
+      const reply = questions.subscribers('a.b', after);
       expect(reply.subscribers.length).toBeLessThanOrEqual(SUBSCRIBERS_PER_REPLY);
       found.push(...reply.subscribers.map(({ id }) => id));
       // One that was listed goes, which moves all that follow.
@@ -110,10 +101,10 @@ describe('a question for subscribers', () => {
 
   test('that finds the turn spent is answered with an empty page, and not with the last', () => {
     const questions = questionsOf(memoryLog([]));
-    const request = { kind: 'subscribers', topic: 'a', after: FIRST_SUBSCRIBER } as const;
-    expect(questions.answer(request)).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
+    const ask = () => questions.subscribers('a', FIRST_SUBSCRIBER);
+    expect(ask()).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
     questions.beginTurn();
-    expect(questions.answer(request)).toEqual({ subscribers: [], next: null });
+    expect(ask()).toEqual({ subscribers: [], next: null });
   });
 
   test('of a bus lists thousands', async () => {

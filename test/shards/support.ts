@@ -1,6 +1,12 @@
 import { MessageChannel } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
 import {
+  type NameOf,
+  numberOf,
+  type RequestOf,
+  type SubscribeRequest,
+} from '../../src/link/calls.js';
+import {
   CONTROL_CHANNEL,
   createLinkMemory,
   DELIVERY_CHANNEL,
@@ -12,15 +18,16 @@ import {
   ACK_KIND,
   ACK_LENGTH,
   ACK_SEQUENCE,
-  CONTROL_BODY,
+  CALL_ID,
+  CALL_NUMBER,
+  CALL_REQUEST,
+  CONTROL_CALL,
   CONTROL_GENERATION,
-  CONTROL_REQUEST_ID,
   DELIVERY_ACK,
   DELIVERY_STATE,
   PUBLISH,
   STATE_BODY,
   STATE_STATE,
-  type SubscribeCommand,
 } from '../../src/link/link-records.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
@@ -77,14 +84,15 @@ export class TestLink {
     this.#publishes.commit(PUBLISH);
   }
 
-  command(type: number, body: object, generation = 1): void {
-    const text = JSON.stringify(body);
-    if (!this.#controls.tryClaim(CONTROL_BODY + text.length)) throw new Error('no room');
+  call<N extends NameOf<'shard'>>(name: N, request: RequestOf<N>, generation = 1): void {
+    const text = JSON.stringify(request);
+    if (!this.#controls.tryClaim(CALL_REQUEST + text.length)) throw new Error('no room');
     const { bytes, offset } = this.#controls;
     bytes.writeInt32LE(generation, offset + CONTROL_GENERATION);
-    bytes.writeInt32LE(1, offset + CONTROL_REQUEST_ID);
-    bytes.write(text, offset + CONTROL_BODY);
-    this.#controls.commit(type);
+    bytes.writeInt32LE(1, offset + CALL_ID);
+    bytes.writeInt32LE(numberOf(name), offset + CALL_NUMBER);
+    bytes.write(text, offset + CALL_REQUEST);
+    this.#controls.commit(CONTROL_CALL);
   }
 
   /** The states that the shard has told since it was last asked, of any subscription. */
@@ -119,11 +127,11 @@ export class TestLink {
   }
 }
 
-export function subscribeCommand(
+export function subscribeRequest(
   subscription: number,
   topics: readonly string[],
-  rest: Partial<SubscribeCommand> = {},
-): SubscribeCommand {
+  rest: Partial<SubscribeRequest> = {},
+): SubscribeRequest {
   return {
     subscription,
     filter: { topics },

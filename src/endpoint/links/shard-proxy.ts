@@ -4,6 +4,8 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../../collections/queue.js';
+import { decodeAnswer } from '../../link/answers.js';
+import type { AnswerOf, RequestOf } from '../../link/calls.js';
 import { type LinkEnd, PUBLISH_CHANNEL } from '../../link/link.js';
 import {
   ACK_COUNT,
@@ -13,9 +15,10 @@ import {
   ACK_REFUSED,
   ACK_SEQUENCE,
   PUBLISH,
-  REPLY_BODY,
+  REPLY_ID,
+  REPLY_JSON,
+  REPLY_JSON_LENGTH,
   REPLY_OK,
-  REPLY_REQUEST,
 } from '../../link/link-records.js';
 import { GENERATION, type ShardControl, wakeShard } from '../../link/shard-control.js';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
@@ -23,7 +26,7 @@ import type { EventRecordEncoder } from '../../record/event-record.js';
 import { RecordSender } from '../../ring/record-channel.js';
 import { RingProducer } from '../../ring/ring.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
-import { CommandsProxy } from './commands-proxy.js';
+import { ControlSender, type ShardCall } from './control-sender.js';
 
 /** A publish that a shard was handed, or a part of one. */
 export interface PendingPublish {
@@ -44,7 +47,7 @@ export class ShardProxy {
   readonly #alive: KeepAlive;
   readonly #publishRing: RingProducer;
   readonly #publishes: RecordSender;
-  readonly #commands: CommandsProxy;
+  readonly #calls: ControlSender;
   readonly #pending = new Queue<PendingPublish>();
   #generation = 0;
   /** The shard was asked to say when it has released something. */
@@ -62,7 +65,7 @@ export class ShardProxy {
     this.#port = end.port;
     this.#publishRing = new RingProducer(end.memory.publishRing);
     this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
-    this.#commands = new CommandsProxy(end.memory.controlRing, end.port, generation, () =>
+    this.#calls = new ControlSender(end.memory.controlRing, end.port, generation, () =>
       this.wake(),
     );
     this.#ackedPosition = this.#publishRing.position;
@@ -75,7 +78,7 @@ export class ShardProxy {
 
   /** It was handed something and has not answered. */
   get hasWork(): boolean {
-    return this.#pending.length > 0 || this.#commands.hasOpenRequests;
+    return this.#pending.length > 0 || this.#calls.pending.size > 0;
   }
 
   get publishFill(): number {
@@ -87,7 +90,7 @@ export class ShardProxy {
    * nobody who is awake, and what it released before is told here alone.
    */
   get roomHasCome(): boolean {
-    return this.#commands.roomHasCome || (this.#awaitsPublishRoom && !this.#publishRing.isWaiting);
+    return this.#calls.roomHasCome || (this.#awaitsPublishRoom && !this.#publishRing.isWaiting);
   }
 
   /** The shard's thread is the one that this link was last linked to. */
@@ -97,7 +100,7 @@ export class ShardProxy {
 
   /** Credit found no room. */
   get owesCredit(): boolean {
-    return this.#commands.owesCredit;
+    return this.#calls.owesCredit;
   }
 
   /** False if the ring has no room; then `requestRoom` asks to be woken. */
@@ -128,52 +131,55 @@ export class ShardProxy {
     wakeShard(this.control.words, this.#port);
   }
 
-  /** Asks the shard something; commands of before a restart are sent again. */
-  request<T>(type: number, body: () => object, subscription = NO_SUBSCRIPTION): Promise<T> {
+  /** Calls the shard; what it had not answered before a restart is sent again, unless that may not be served twice. */
+  call<N extends ShardCall>(
+    name: N,
+    request: () => RequestOf<N>,
+    subscription = NO_SUBSCRIPTION,
+  ): Promise<AnswerOf<N>> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     this.#alive.hold();
-    return new Promise<T>((resolve, reject) => {
-      const answered = (answer: unknown): void => resolve(answer as T);
-      this.#commands.request({ type, subscription, body, resolve: answered, reject });
-    });
+    return this.#calls.call(name, request, subscription);
   }
 
   /** False if there is no room: `payCredit` then names the subscription. */
   credit(subscription: number, events: number, bytes: number): boolean {
-    return this.#commands.credit(subscription, events, bytes);
+    return this.#calls.credit(subscription, events, bytes);
   }
 
   /** To be called before the delivery ring is read: whoever is asked for room next asks the shard again. */
   noteRoom(): void {
     if (!this.#publishRing.isWaiting) this.#awaitsPublishRoom = false;
-    this.#commands.noteRoom();
+    this.#calls.noteRoom();
   }
 
   /** There may be room for credit that found none; `pay` is called for each subscription that owes some. */
   payCredit(pay: (subscription: number) => void): void {
-    this.#commands.payCredit(pay);
+    this.#calls.payCredit(pay);
   }
 
   /** There may be room for requests that found none. */
   sendWaiting(): void {
-    this.#commands.sendWaiting();
+    this.#calls.sendWaiting();
   }
 
   /**
    * The shard's thread was replaced. The caller has read all that the old one left and says its subscriptions
-   * again in `resubscribe`, before the questions that are still open are put again.
+   * again in `resubscribe`, before the calls that are still pending are sent again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;
     this.#port = port;
     this.#publishes.relink(port);
-    this.#commands.relink(port, generation, resubscribe);
+    this.#calls.relink(port, generation, resubscribe);
     this.wake();
   }
 
-  /** Is a request of this type for this subscription open, so that a relink repeats it. */
-  isAsking(type: number, subscription: number): boolean {
-    return this.#commands.isAsking(type, subscription);
+  /** Is a call of this name for this subscription pending, so that a relink repeats it. */
+  isCalling(name: ShardCall, subscription: number): boolean {
+    return this.#calls.pending.some(
+      (pending, sent) => pending === name && sent.subscription === subscription,
+    );
   }
 
   /** The shard is given up: whatever waits for it fails, and what it was handed with an error of its own. */
@@ -182,7 +188,7 @@ export class ShardProxy {
     for (let pending = this.#pending.shift(); pending; pending = this.#pending.shift()) {
       pending.fail(ofHanded);
     }
-    this.#commands.fail(error);
+    this.#calls.fail(error);
   }
 
   onAck(bytes: Buffer, offset: number, length: number): void {
@@ -204,11 +210,15 @@ export class ShardProxy {
   }
 
   onReply(bytes: Buffer, offset: number, length: number): void {
-    const request = this.#commands.take(bytes.readInt32LE(offset + REPLY_REQUEST));
-    if (request === undefined) return;
-    const body = JSON.parse(bytes.toString('utf8', offset + REPLY_BODY, offset + length));
-    if (bytes.readInt32LE(offset + REPLY_OK) === 1) request.resolve(body);
-    else request.reject(BusError.from(body as ErrorData));
+    const { pending } = this.#calls;
+    const id = bytes.readInt32LE(offset + REPLY_ID);
+    const call = pending.get(id);
+    // Answered by a thread that died, and by its successor.
+    if (call === undefined) return;
+    const end = offset + REPLY_JSON + bytes.readInt32LE(offset + REPLY_JSON_LENGTH);
+    const json = bytes.toString('utf8', offset + REPLY_JSON, end);
+    if (bytes.readInt32LE(offset + REPLY_OK) === 0) pending.reject(id, JSON.parse(json));
+    else pending.resolve(id, decodeAnswer(call.name, json, bytes.subarray(end, offset + length)));
   }
 
   #commitPublish(pending: PendingPublish): void {

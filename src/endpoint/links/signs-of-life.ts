@@ -2,11 +2,12 @@
  * Whether each shard answers this endpoint. A state in shared memory says what a thread meant to be; a question that
  * goes over the link and comes back says that the thread turns, and that the link carries. Used by one thread.
  */
-import { CONTROL_REQUEST } from '../../link/link-records.js';
 import { READY_ANSWER_MS } from '../../protocol/limits.js';
 import type { ShardProxy } from './shard-proxy.js';
 
-type AskedShard = Pick<ShardProxy, 'shard' | 'request' | 'failure'>;
+type AskedShard = Pick<ShardProxy, 'shard' | 'failure'> & {
+  call(name: 'sync', request: () => object): Promise<unknown>;
+};
 
 /** A question that is on its way; `answered` never rejects. */
 interface Question {
@@ -51,7 +52,7 @@ export class SignsOfLife {
     const open = this.#open.get(proxy.shard);
     if (open !== undefined) return open;
     const answered = proxy
-      .request(CONTROL_REQUEST, () => ({ kind: 'sync' }))
+      .call('sync', () => ({}))
       .then(
         () => undefined,
         (error: Error) => error.message,

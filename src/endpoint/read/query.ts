@@ -1,4 +1,5 @@
 /** Queries: put to each shard's readers in pages, and merged by the time at which the events were recorded. */
+import type { Caller } from '../../link/port-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
@@ -8,7 +9,7 @@ import { hasWildcard } from '../../protocol/topic.js';
 import { shardOf } from '../../protocol/topic-hash.js';
 import { decodePage } from '../../store/page.js';
 import { type Asker, ITSELF } from '../asker.js';
-import type { MainServices } from '../services.js';
+import type { HistorySource } from './history-source.js';
 import { defined, limitOf, type ParsedQuery } from './parse-query.js';
 import { RecordDecoder } from './record-decoder.js';
 
@@ -27,13 +28,20 @@ interface ShardRange {
 }
 
 export class QueryRunner {
-  readonly #services: MainServices;
+  readonly #main: Caller<'main'>;
+  readonly #source: HistorySource;
   readonly #heads: () => readonly number[];
   readonly #epoch: string;
 
   /** `heads` tells each shard's last committed sequence, in the log of `epoch`. */
-  constructor(services: MainServices, heads: () => readonly number[], epoch: string) {
-    this.#services = services;
+  constructor(
+    main: Caller<'main'>,
+    source: HistorySource,
+    heads: () => readonly number[],
+    epoch: string,
+  ) {
+    this.#main = main;
+    this.#source = source;
     this.#heads = heads;
     this.#epoch = epoch;
   }
@@ -60,8 +68,9 @@ export class QueryRunner {
     asker: Asker = ITSELF,
   ): AsyncGenerator<Event> {
     const heads = this.#heads();
+    const { after: cursor } = query;
     const from =
-      query.after === undefined ? undefined : await this.#services.resolveCursor(query.after);
+      cursor === undefined ? undefined : await this.#main.call('resolveCursor', { cursor });
     const positions = from?.positions ?? heads.map(() => 0);
     // Newest first, no position has all that was given before it and nothing else.
     const position = query.reverse
@@ -98,7 +107,7 @@ export class QueryRunner {
       };
       const page = await asker.look(0, () => {
         if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-        return this.#services.page(shard, request);
+        return this.#source.page(shard, request);
       });
       const found: Found[] = [];
       decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {

@@ -1,12 +1,10 @@
 /** Lists that a shard answers page by page, put together. */
 import {
-  CONTROL_REQUEST,
   FIRST_SUBSCRIBER,
-  type ShardRequest,
   type SubscriberKey,
-  type SubscribersReply,
-  type TopicsReply,
-} from '../../link/link-records.js';
+  type SubscribersPage,
+  type TopicsPage,
+} from '../../link/calls.js';
 import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits.js';
@@ -44,28 +42,28 @@ async function* topicsOf(
   asker: Asker,
 ): AsyncGenerator<TopicInfo[]> {
   for (let after: number | null = 0; after !== null; ) {
-    const request = { kind: 'topics', patterns, after } satisfies ShardRequest;
-    const reply: TopicsReply = await asker.look(0, () => {
+    const request = { patterns, after };
+    const page: TopicsPage = await asker.look(0, () => {
       if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-      return proxy.request(CONTROL_REQUEST, () => request);
+      return proxy.call('topics', () => request);
     });
-    yield reply.topics.map(({ firstAt, lastAt, ...topic }) => ({
+    yield page.topics.map(({ firstAt, lastAt, ...topic }) => ({
       ...topic,
       shard: proxy.shard,
       firstAt: new Date(firstAt).toISOString(),
       lastAt: new Date(lastAt).toISOString(),
     }));
-    after = reply.next;
+    after = page.next;
   }
 }
 
 export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<SubscriberInfo[]> {
   const found: SubscriberInfo[] = [];
   for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
-    const request = { kind: 'subscribers', topic, after } satisfies ShardRequest;
-    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
-    found.push(...(reply.subscribers as readonly SubscriberInfo[]));
-    after = reply.next;
+    const request = { topic, after };
+    const page: SubscribersPage = await proxy.call('subscribers', () => request);
+    found.push(...(page.subscribers as readonly SubscriberInfo[]));
+    after = page.next;
   }
   return found;
 }
@@ -85,10 +83,10 @@ export async function furthestBehind(proxies: readonly ShardProxy[]): Promise<Su
 }
 
 async function furthestBehindIn(proxy: ShardProxy): Promise<readonly SubscriberInfo[]> {
-  const request = { kind: 'laggards', limit: SUBSCRIBERS_LISTED_MAX } satisfies ShardRequest;
+  const request = { limit: SUBSCRIBERS_LISTED_MAX };
   for (;;) {
-    const reply: SubscribersReply = await proxy.request(CONTROL_REQUEST, () => request);
-    if (reply.next === null) return reply.subscribers as readonly SubscriberInfo[];
+    const page: SubscribersPage = await proxy.call('laggards', () => request);
+    if (page.next === null) return page.subscribers as readonly SubscriberInfo[];
   }
 }
 

@@ -3,7 +3,8 @@
  * the shard can take over. Pages come from the reader threads, and a page is asked for only when the
  * subscription has room, so history costs the shards nothing and a slow reader no memory.
  */
-import { CONTROL_RESUME, type ResumeCommand } from '../../link/link-records.js';
+import type { ResumeRequest } from '../../link/calls.js';
+import type { Caller } from '../../link/port-calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import {
@@ -14,8 +15,8 @@ import {
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import { decodePage } from '../../store/page.js';
 import type { ShardProxy } from '../links/shard-proxy.js';
+import type { HistorySource } from '../read/history-source.js';
 import { RecordDecoder } from '../read/record-decoder.js';
-import type { MainServices } from '../services.js';
 import { newestPositions } from './newest.js';
 import type { ShardPart } from './shard-part.js';
 import type { BusSubscription } from './subscription.js';
@@ -25,18 +26,20 @@ const NOTHING = Promise.resolve(undefined);
 /** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
-type HistoryServices = Pick<MainServices, 'page' | 'positionAt' | 'resolveCursor'>;
-/** Of a shard: where its log ends, and a way to ask it. */
-type HistoryShard = Pick<ShardProxy, 'shard' | 'request'> & {
+/** Of a shard: where its log ends, and how to hand a subscription over to it. */
+type HistoryShard = Pick<ShardProxy, 'shard'> & {
   readonly control: { readonly head: number };
+  call(name: 'resume', request: () => ResumeRequest): Promise<null>;
 };
 
 export class HistoryReader {
-  readonly #services: HistoryServices;
+  readonly #main: Caller<'main'>;
+  readonly #source: HistorySource;
   readonly #proxies: readonly HistoryShard[];
 
-  constructor(services: HistoryServices, proxies: readonly HistoryShard[]) {
-    this.#services = services;
+  constructor(main: Caller<'main'>, source: HistorySource, proxies: readonly HistoryShard[]) {
+    this.#main = main;
+    this.#source = source;
     this.#proxies = proxies;
   }
 
@@ -45,12 +48,10 @@ export class HistoryReader {
     if (typeof from === 'string') return this.#proxies.map(() => 0);
     if ('since' in from) {
       const sinceMs = parseTimestamp(from.since);
-      return Promise.all(
-        this.#proxies.map(({ shard }) => this.#services.positionAt(shard, sinceMs)),
-      );
+      return Promise.all(this.#proxies.map(({ shard }) => this.#source.positionAt(shard, sinceMs)));
     }
     if ('last' in from) {
-      return newestPositions(this.#services, {
+      return newestPositions(this.#source, {
         filter: subscription.filter,
         last: from.last,
         heads: this.#proxies.map(({ control }) => control.head),
@@ -58,7 +59,9 @@ export class HistoryReader {
         asker: subscription.asker,
       });
     }
-    const { positions, gaps } = await this.#services.resolveCursor(from.after);
+    const { positions, gaps } = await this.#main.call('resolveCursor', {
+      cursor: from.after,
+    });
     for (const gap of gaps) subscription.tellGap(gap);
     return positions;
   }
@@ -82,10 +85,11 @@ export class HistoryReader {
         // Before it is sent: the shard's events may come ahead of its answer.
         part.mode = 'shard';
         const { number } = subscription;
-        await proxy.request<null>(
-          CONTROL_RESUME,
-          (): ResumeCommand => ({ subscription: number, position: part.received, tellGap }),
-        );
+        await proxy.call('resume', () => ({
+          subscription: number,
+          position: part.received,
+          tellGap,
+        }));
         onBegun();
         return;
       }
@@ -94,7 +98,7 @@ export class HistoryReader {
       const { asker, filter } = subscription;
       const page = await asker.look(READ_PAGE_BYTES, () => {
         if (subscription.ended) return NOTHING;
-        return this.#services.page(part.shard, {
+        return this.#source.page(part.shard, {
           filter,
           after: part.received,
           limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),

@@ -6,8 +6,8 @@ import type { ParsedFilter } from '../../protocol/filter.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
 import { decodePage } from '../../store/page.js';
 import type { Asker } from '../asker.js';
+import type { HistorySource } from '../read/history-source.js';
 import { shardsOf } from '../read/query.js';
-import type { MainServices } from '../services.js';
 
 export interface Newest {
   readonly filter: ParsedFilter;
@@ -22,12 +22,12 @@ export interface Newest {
 
 /** Per shard the position before the first of them; its head where it has none. */
 export async function newestPositions(
-  services: Pick<MainServices, 'page'>,
+  source: Pick<HistorySource, 'page'>,
   newest: Newest,
 ): Promise<number[]> {
   const { filter, heads, last } = newest;
   const positions = [...heads];
-  const tails = shardsOf(filter, heads.length).map((shard) => new Tail(services, shard, newest));
+  const tails = shardsOf(filter, heads.length).map((shard) => new Tail(source, shard, newest));
   await Promise.all(tails.map((tail) => tail.fill()));
   for (let left = last; left > 0 && !newest.isOver(); left--) {
     const tail = latest(tails);
@@ -51,16 +51,16 @@ function latest(tails: readonly Tail[]): Tail | undefined {
 /** A shard's matching events from the newest on. */
 class Tail {
   readonly shard: number;
-  readonly #services: Pick<MainServices, 'page'>;
+  readonly #source: Pick<HistorySource, 'page'>;
   readonly #newest: Newest;
   readonly #sequences: number[] = [];
   readonly #times: number[] = [];
   #at = 0;
   #until: number;
 
-  constructor(services: Pick<MainServices, 'page'>, shard: number, newest: Newest) {
+  constructor(source: Pick<HistorySource, 'page'>, shard: number, newest: Newest) {
     this.shard = shard;
-    this.#services = services;
+    this.#source = source;
     this.#newest = newest;
     this.#until = newest.heads[shard]!;
   }
@@ -94,7 +94,7 @@ class Tail {
         reverse: true,
       };
       const page = await asker.look(READ_PAGE_BYTES, () => {
-        return this.#services.page(this.shard, request);
+        return this.#source.page(this.shard, request);
       });
       decodePage(page, ({ sequence, recordedAt }) => {
         this.#sequences.push(sequence);

@@ -5,17 +5,15 @@
 import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import type { BusCensus } from '../../link/bus-census.js';
+import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
 import {
-  CONTROL_SUBSCRIBE,
-  CONTROL_UNSUBSCRIBE,
-  CONTROL_UPDATE,
   EVENT_SEQUENCE,
   EVENT_SUBSCRIPTION_IDS,
   EVENT_SUBSCRIPTIONS,
   eventRecordOffset,
   type StateBody,
-  type SubscribeCommand,
 } from '../../link/link-records.js';
+import type { Caller } from '../../link/port-calls.js';
 import { ShardCounter } from '../../link/shard-control.js';
 import type { EventHandler } from '../../protocol/bus-api.js';
 import { encodeCursor } from '../../protocol/cursor.js';
@@ -28,9 +26,9 @@ import { type Asker, ITSELF } from '../asker.js';
 import type { DeliveryHandler } from '../links/delivery-reader.js';
 import type { ShardProxy } from '../links/shard-proxy.js';
 import type { ParsedSubscribeOptions } from '../options.js';
+import type { HistorySource } from '../read/history-source.js';
 import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
-import type { MainServices } from '../services.js';
 import { HistoryReader } from './history.js';
 import type { ShardPart } from './shard-part.js';
 import { BusSubscription } from './subscription.js';
@@ -57,7 +55,8 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   constructor(
     { endpoint, epoch }: { readonly endpoint: string; readonly epoch: string },
     proxies: readonly ShardProxy[],
-    services: MainServices,
+    main: Caller<'main'>,
+    history: HistorySource,
     census: BusCensus,
     turns: Dispatcher,
     onError: (error: BusError) => void,
@@ -68,7 +67,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     this.#census = census;
     this.turns = turns;
     this.#onError = onError;
-    this.#history = new HistoryReader(services, this.#proxies);
+    this.#history = new HistoryReader(main, history, this.#proxies);
   }
 
   add<P>(
@@ -178,7 +177,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     subscription.filter = filter;
     const body = { subscription: subscription.number, filter };
     const proxies = this.#proxiesFor(subscription);
-    await Promise.all(proxies.map((proxy) => proxy.request(CONTROL_UPDATE, () => body)));
+    await Promise.all(proxies.map((proxy) => proxy.call('update', () => body)));
   }
 
   async unsubscribe(subscription: BusSubscription): Promise<void> {
@@ -187,7 +186,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     const live = this.#proxies.filter(({ failure }) => failure === undefined);
     const body = { subscription: subscription.number };
     // A shard that is given up meanwhile has no subscription left either.
-    await Promise.allSettled(live.map((proxy) => proxy.request(CONTROL_UNSUBSCRIBE, () => body)));
+    await Promise.allSettled(live.map((proxy) => proxy.call('unsubscribe', () => body)));
   }
 
   readHistory(subscription: BusSubscription, part: ShardPart): void {
@@ -306,10 +305,10 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   #subscribeAt(
     proxy: ShardProxy,
     subscription: BusSubscription,
-    start: () => SubscribeCommand['start'],
-  ): Promise<{ position: number }> {
+    start: () => SubscribeRequest['start'],
+  ): Promise<AtPosition> {
     const part = subscription.parts[proxy.shard]!;
-    const command = (): SubscribeCommand => {
+    const request = (): SubscribeRequest => {
       const { number, filter, options, window } = subscription;
       const { name, overflow, maxBuffer } = options;
       // Credit that was owed is in this window already.
@@ -326,7 +325,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
         start: start(),
       };
     };
-    return proxy.request(CONTROL_SUBSCRIBE, command, subscription.number);
+    return proxy.call('subscribe', request, subscription.number);
   }
 
   /** Puts a subscription back into a shard that lost it, from exactly where it was. */
@@ -335,9 +334,9 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     if (part.mode === 'none') return;
     if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
     part.isLive = false;
-    // Its request is open, and made anew when it is sent again.
-    if (proxy.isAsking(CONTROL_SUBSCRIBE, subscription.number)) return;
-    const start = (): SubscribeCommand['start'] =>
+    // Its call is pending, and made anew when it is sent again.
+    if (proxy.isCalling('subscribe', subscription.number)) return;
+    const start = (): SubscribeRequest['start'] =>
       part.mode === 'history' ? 'replay' : part.received;
     this.#subscribeAt(proxy, subscription, start).catch((error: Error) => {
       if (this.#needs(subscription, proxy.shard)) subscription.fail(error);

@@ -7,22 +7,24 @@ import {
 import { ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
 import { CONTROL_CHANNEL, createLinkMemory } from '../../../src/link/link.js';
 import {
+  CALL_REQUEST,
   CONTROL_CREDIT,
-  CONTROL_REQUEST,
   CREDIT_SUBSCRIPTION,
 } from '../../../src/link/link-records.js';
 import { PARKED, ShardControl } from '../../../src/link/shard-control.js';
+import { BusError } from '../../../src/protocol/errors.js';
 import { CONTROL_RING_BYTES } from '../../../src/protocol/limits.js';
 import { BufferInbox } from '../../../src/ring/buffer-inbox.js';
 import { RecordReceiver } from '../../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
 import { KeepAlive } from '../../../src/threads/keep-alive.js';
+import { watch } from '../../bus/support/wait.js';
 
 const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
 const IS_PARKED = 1;
 
 /** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
-function fullOfRequests(handler = IGNORE) {
+function fullOfCalls(handler = IGNORE) {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => {
     port1.close();
@@ -42,18 +44,23 @@ function fullOfRequests(handler = IGNORE) {
   const take = (): boolean => {
     controls.read((type, bytes, offset, length) => {
       if (type === CONTROL_CREDIT) credited.push(bytes.readInt32LE(offset + CREDIT_SUBSCRIPTION));
-      else taken.push(JSON.parse(bytes.toString('utf8', offset + 8, offset + length)).n);
+      else
+        taken.push(
+          JSON.parse(bytes.toString('utf8', offset + CALL_REQUEST, offset + length)).after,
+        );
     }, 1024);
     return controls.release();
   };
   const pad = 'x'.repeat(20_000);
   const fits = Math.floor(CONTROL_RING_BYTES / pad.length);
-  for (let n = 0; n <= fits; n++) void proxy.request(CONTROL_REQUEST, () => ({ n, pad }));
+  for (let n = 0; n <= fits; n++) {
+    proxy.call('topics', () => ({ patterns: [pad], after: n })).catch(() => {});
+  }
   return { proxy, reader, control, taken, credited, take, fits, memory };
 }
 
 test('room for requests that came while the endpoint was awake is not slept through', () => {
-  const { reader, taken, take, fits } = fullOfRequests();
+  const { reader, taken, take, fits } = fullOfCalls();
   expect(reader.isIdle).toBe(true);
   expect(take()).toBe(true);
   expect(reader.isIdle).toBe(false);
@@ -64,7 +71,7 @@ test('room for requests that came while the endpoint was awake is not slept thro
 });
 
 test('requests that had waited for room wake the shard', () => {
-  const { reader, control, take } = fullOfRequests();
+  const { reader, control, take } = fullOfCalls();
   take();
   Atomics.store(control.words, PARKED, IS_PARKED);
   reader.drain(100);
@@ -72,7 +79,7 @@ test('requests that had waited for room wake the shard', () => {
 });
 
 test('room for publishes that came while the endpoint was awake is not slept through', () => {
-  const { proxy, reader, memory } = fullOfRequests();
+  const { proxy, reader, memory } = fullOfCalls();
   const publishes = new RingProducer(memory.publishRing);
   publishes.tryClaim(8);
   publishes.commit(1);
@@ -90,7 +97,7 @@ test('credit that found no room is asked for again once there is some, of each s
   const payCredit = (to: ShardProxy, subscription: number): void => {
     to.credit(subscription, 1, 100);
   };
-  const { proxy, reader, take, credited, fits } = fullOfRequests({ ...IGNORE, payCredit });
+  const { proxy, reader, take, credited, fits } = fullOfCalls({ ...IGNORE, payCredit });
   // Less room than a record of credit needs is left by more of them than fit.
   const owing = Array.from({ length: 20_000 }, (_, n) => n + 1);
   const unpaid = owing.filter((subscription) => !proxy.credit(subscription, 1, 100));
@@ -108,11 +115,50 @@ test('credit that found no room is not asked for where the shard is new: its win
   const payCredit = (_: ShardProxy, subscription: number): void => {
     asked.push(subscription);
   };
-  const { proxy, reader, take } = fullOfRequests({ ...IGNORE, payCredit });
+  const { proxy, reader, take } = fullOfCalls({ ...IGNORE, payCredit });
   for (let n = 1; proxy.credit(n, 1, 100); n++);
   const { port1 } = new MessageChannel();
   proxy.relink(port1, 2, () => {});
   take();
   reader.drain(100);
   expect(asked).toEqual([]);
+});
+
+test('a call of a time when no thread runs is put to the next one', async () => {
+  const { proxy, reader, taken, take } = fullOfCalls();
+  take();
+  reader.drain(100);
+  take();
+  const before = [...taken];
+  taken.length = 0;
+  const { port1 } = new MessageChannel();
+  proxy.relink(port1, 2, () => {});
+  take();
+  reader.drain(100);
+  take();
+  expect(taken).toEqual(before);
+  port1.close();
+});
+
+test('a call that may not be served twice fails where its shard died with it', async () => {
+  const { proxy, reader, take } = fullOfCalls();
+  take();
+  reader.drain(100);
+  const step = { pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 };
+  const once = proxy.call('pruneStep', () => step);
+  const again = watch(proxy.call('totals', () => ({ pattern: '*' })));
+  const { port1 } = new MessageChannel();
+  proxy.relink(port1, 2, () => {});
+  await expect(once).rejects.toMatchObject({ code: 'SHARD_RESTARTED' });
+  expect(again.settled).toBe(false);
+  port1.close();
+});
+
+test('no call stays open when the shard is given up', async () => {
+  const { proxy } = fullOfCalls();
+  const failure = new BusError('STORE_FAILED', 'given up');
+  const open = proxy.call('totals', () => ({ pattern: '*' }));
+  proxy.fail(failure);
+  await expect(open).rejects.toBe(failure);
+  await expect(proxy.call('totals', () => ({ pattern: '*' }))).rejects.toBe(failure);
 });

@@ -7,11 +7,11 @@ import { BusError } from '../../../src/protocol/errors.js';
 type Answer = () => Promise<never>;
 const shard = (index: number, answer: Answer | Promise<unknown>, failure?: BusError) => {
   const asked = { count: 0 };
-  const request = <T>(): Promise<T> => {
+  const call = (): Promise<unknown> => {
     asked.count++;
-    return (typeof answer === 'function' ? answer() : answer) as Promise<T>;
+    return typeof answer === 'function' ? answer() : answer;
   };
-  return { shard: index, request, failure, asked };
+  return { shard: index, call, failure, asked };
 };
 
 const never = new Promise<never>(() => {});

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import type { HistorySource } from '../../../src/endpoint/read/history-source.js';
 import { HistoryReader } from '../../../src/endpoint/subscribe/history.js';
+import type { Caller } from '../../../src/link/port-calls.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
 import { CREDIT_BYTES, READ_PAGE_BYTES } from '../../../src/protocol/limits.js';
 import type { Page, PageRequest } from '../../../src/store/page.js';
 import { record } from '../../store/records.js';
 import { FakeHost } from './subscription-host.js';
+
+const NOBODY: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
 
 /** A page of this many events, the first behind `after`. */
 function pageOf(after: number, count: number, payload: unknown, head: number): Page {
@@ -24,17 +28,19 @@ function pageOf(after: number, count: number, payload: unknown, head: number): P
 /** One shard with a long log, and what was asked of its readers. */
 function longLog(answer: (request: PageRequest) => Promise<Page>) {
   const requests: PageRequest[] = [];
-  const services = {
+  const source = {
     page: (_shard: number, request: PageRequest): Promise<Page> => {
       requests.push(request);
       return answer(request);
     },
     positionAt: async () => 0,
-    resolveCursor: async () => ({ positions: [0], gaps: [] }),
   };
   // So far ahead that the shard does not take over.
-  const shard = { shard: 0, control: { head: 1e9 }, request: () => new Promise<never>(() => {}) };
-  return { requests, reader: new HistoryReader(services, [shard]) };
+  const shard = { shard: 0, control: { head: 1e9 }, call: () => new Promise<never>(() => {}) };
+  return {
+    requests,
+    reader: new HistoryReader(NOBODY, source as Partial<HistorySource> as HistorySource, [shard]),
+  };
 }
 
 /** All that needs no outside help to go on has gone on. */

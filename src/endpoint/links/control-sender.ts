@@ -1,45 +1,48 @@
 /**
- * The endpoint's end of a control ring: what it asks of a shard, and the credit that it grants. Requests that find no
- * room wait here in order; of credit only the subscription is noted, which knows what it owes. Used by the endpoint's
- * thread alone.
+ * The sending side of a control ring: calls to a shard, and the credit that it is granted. Calls that find no room wait here in
+ * order; of credit only the subscription is noted, which knows what it owes. Used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../../collections/queue.js';
+import { type AnswerOf, type NameOf, numberOf, type RequestOf } from '../../link/calls.js';
 import { CONTROL_CHANNEL } from '../../link/link.js';
 import {
-  CONTROL_BODY,
+  CALL_ID,
+  CALL_NUMBER,
+  CALL_REQUEST,
+  CONTROL_CALL,
   CONTROL_CREDIT,
   CONTROL_GENERATION,
-  CONTROL_REQUEST_ID,
   CREDIT_BYTES_COUNT,
   CREDIT_EVENTS_COUNT,
   CREDIT_LENGTH,
   CREDIT_SUBSCRIPTION,
 } from '../../link/link-records.js';
-import type { BusError } from '../../protocol/errors.js';
+import { PendingCalls } from '../../link/pending-calls.js';
+import { BusError } from '../../protocol/errors.js';
 import { RecordSender } from '../../ring/record-channel.js';
 import { RingProducer } from '../../ring/ring.js';
 
-export interface Request {
-  readonly type: number;
+/** What a shard may be asked; of history, where nobody else can read its log. */
+export type ShardCall = NameOf<'shard' | 'history'>;
+
+interface SentCall {
   readonly subscription: number;
   /** Made when it is sent, and made anew when it is sent again: what it says may have changed. */
-  readonly body: () => object;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: BusError) => void;
+  readonly request: () => unknown;
 }
 
-export class CommandsProxy {
+export class ControlSender {
   readonly #ring: RingProducer;
   readonly #records: RecordSender;
   readonly #wakeShard: () => void;
-  readonly #requests = new Map<number, Request>();
-  /** Requests that found no room. */
+  /** Calls that were sent, or wait to be, and have no answer yet. */
+  readonly pending = new PendingCalls<SentCall>();
+  /** Calls that found no room. */
   readonly #unsent = new Queue<number>();
   /** Subscriptions whose credit found no room. */
   readonly #unpaid = new Set<number>();
   #generation: number;
-  #nextRequest = 1;
   /** The shard was asked to say when it has released something. */
   #awaitsRoom = false;
 
@@ -60,31 +63,15 @@ export class CommandsProxy {
     return this.#awaitsRoom && !this.#ring.isWaiting;
   }
 
-  /** Something was asked that has no answer yet. */
-  get hasOpenRequests(): boolean {
-    return this.#requests.size > 0;
-  }
-
-  request(request: Request): void {
-    const id = this.#nextRequest++;
-    this.#requests.set(id, request);
-    this.#sendOrKeep(id);
-    this.#wakeShard();
-  }
-
-  /** Takes an answered request out. */
-  take(id: number): Request | undefined {
-    const request = this.#requests.get(id);
-    this.#requests.delete(id);
-    return request;
-  }
-
-  /** Is a request of this type for this subscription open, so that a relink repeats it. */
-  isAsking(type: number, subscription: number): boolean {
-    for (const request of this.#requests.values()) {
-      if (request.type === type && request.subscription === subscription) return true;
-    }
-    return false;
+  call<N extends ShardCall>(
+    name: N,
+    request: () => RequestOf<N>,
+    subscription: number,
+  ): Promise<AnswerOf<N>> {
+    return this.pending.open(name, { subscription, request }, (id) => {
+      this.#sendOrKeep(id);
+      this.#wakeShard();
+    });
   }
 
   /** False if there is no room: `payCredit` then names the subscription. */
@@ -123,7 +110,7 @@ export class CommandsProxy {
     }
   }
 
-  /** There may be room for requests again. Wakes the shard for what finds some: it may have parked since it made it. */
+  /** There may be room for calls again. Wakes the shard for what finds some: it may have parked since it made it. */
   sendWaiting(): void {
     let sent = 0;
     while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) {
@@ -135,12 +122,13 @@ export class CommandsProxy {
 
   /**
    * The shard's thread was replaced. Subscriptions are said again in `resubscribe`, with windows that hold what was
-   * owed, before the questions that are still open are put again.
+   * owed, before the calls that are still pending are sent again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;
     this.#records.relink(port);
-    const open = [...this.#requests.keys()];
+    this.pending.rejectOnce(new BusError('SHARD_RESTARTED', 'the shard was restarted'));
+    const open = this.pending.ids;
     this.#unsent.clear();
     this.#unpaid.clear();
     resubscribe();
@@ -148,8 +136,7 @@ export class CommandsProxy {
   }
 
   fail(error: BusError): void {
-    for (const { reject } of this.#requests.values()) reject(error);
-    this.#requests.clear();
+    this.pending.rejectAll(error);
     this.#unsent.clear();
     this.#unpaid.clear();
   }
@@ -166,16 +153,17 @@ export class CommandsProxy {
   }
 
   #send(id: number): boolean {
-    const request = this.#requests.get(id);
-    if (request === undefined) return true;
-    const body = JSON.stringify(request.body());
+    const call = this.pending.get(id);
+    if (call === undefined) return true;
+    const request = JSON.stringify(call.sent.request());
     const records = this.#records;
-    if (!this.#tryClaim(CONTROL_BODY + Buffer.byteLength(body))) return false;
+    if (!this.#tryClaim(CALL_REQUEST + Buffer.byteLength(request))) return false;
     const { bytes, offset } = records;
     bytes.writeInt32LE(this.#generation, offset + CONTROL_GENERATION);
-    bytes.writeInt32LE(id, offset + CONTROL_REQUEST_ID);
-    bytes.write(body, offset + CONTROL_BODY);
-    records.commit(request.type);
+    bytes.writeInt32LE(id, offset + CALL_ID);
+    bytes.writeInt32LE(numberOf(call.name), offset + CALL_NUMBER);
+    bytes.write(request, offset + CALL_REQUEST);
+    records.commit(CONTROL_CALL);
     return true;
   }
 }

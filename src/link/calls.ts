@@ -1,0 +1,258 @@
+/**
+ * Every call that one thread of a bus makes to another: its name, who serves it, what is asked and what is answered. A new
+ * call is one entry here and one method of whoever serves it.
+ *
+ * A call to a shard goes over the control ring, its answer over the delivery ring; one to the main thread or to a reader goes
+ * over a message port (`port-calls.ts`). The server checks the request and the caller checks the answer. Both are of one
+ * build, so the checks are for shapes, and no list is gone through.
+ */
+import { BusError } from '../protocol/errors.js';
+import type { ParsedFilter } from '../protocol/filter.js';
+import type { BackupResult } from '../store/backup.js';
+import type { ResolvedCursor } from '../store/cursor-positions.js';
+import type { Page, PageRequest } from '../store/page.js';
+import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
+import {
+  fields,
+  isBuffer,
+  isList,
+  isNull,
+  isNumber,
+  isPosition,
+  isText,
+  type Shape,
+} from './shapes.js';
+
+/** A subscription as its shard is told of it. */
+export interface SubscribeRequest {
+  readonly subscription: number;
+  readonly filter: ParsedFilter;
+  readonly name?: string;
+  readonly overflow: string;
+  readonly maxBuffer: number;
+  readonly creditEvents: number;
+  readonly creditBytes: number;
+  /** `now`: live from the head on. `replay`: registered only; a `resume` follows. A number: catch up from there. */
+  readonly start: 'now' | 'replay' | number;
+}
+
+export interface UpdateRequest {
+  readonly subscription: number;
+  readonly filter: ParsedFilter;
+}
+
+/** The endpoint has read history up to a position, and the shard takes over. */
+export interface ResumeRequest {
+  readonly subscription: number;
+  readonly position: number;
+  /** Tell about history that was pruned after the position; not where the subscription asked for `earliest`. */
+  readonly tellGap: boolean;
+}
+
+export interface PatternsAfter {
+  readonly patterns: readonly string[];
+  /** The topic of that number. */
+  readonly after: number;
+}
+
+export interface AtPosition {
+  /** The shard's head when it took the call. */
+  readonly position: number;
+}
+
+/** Subscribers are listed by endpoint and, within it, by number. */
+export interface SubscriberKey {
+  readonly endpoint: string;
+  readonly subscription: number;
+}
+
+/** Before all of them. */
+export const FIRST_SUBSCRIBER: SubscriberKey = { endpoint: '', subscription: 0 };
+
+/** A page of a list; it may be empty and not the last. `next`: what to go on after; null: that was all. */
+export interface SubscribersPage {
+  readonly subscribers: readonly SubscriberEntry[];
+  readonly next: SubscriberKey | null;
+}
+
+export interface SubscriberEntry {
+  readonly id: string;
+  readonly name?: string | undefined;
+  readonly endpoint: string;
+  readonly topics: readonly string[];
+  readonly overflow: string;
+  readonly mode: string;
+  readonly queued: number;
+  readonly dropped: number;
+  readonly lag: number;
+}
+
+/** The same for topics, which are numbered. */
+export interface TopicsPage {
+  readonly topics: readonly TopicEntry[];
+  readonly next: number | null;
+}
+
+export interface TopicEntry {
+  readonly name: string;
+  readonly events: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  /** ms since 1970. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+/** One page of a log; records by transfer where it goes over a port. */
+export interface ShardPageRequest {
+  readonly shard: number;
+  readonly request: PageRequest;
+}
+
+/** `history`: a reader thread; or the shard, where nobody else can read its log. */
+export type Server = 'shard' | 'history' | 'main';
+
+interface Call<S extends Server, Request, Answer> {
+  readonly servedBy: S;
+  readonly request: Shape<Request>;
+  readonly answer: Shape<Answer>;
+  /** What it does may not be done twice: a shard's successor is not asked again, and the caller is told `SHARD_RESTARTED`. */
+  readonly isOnce: boolean;
+}
+
+function by<S extends Server, Request, Answer>(
+  servedBy: S,
+  request: Shape<Request>,
+  answer: Shape<Answer>,
+  isOnce = false,
+): Call<S, Request, Answer> {
+  return { servedBy, request, answer, isOnce };
+}
+
+const NOTHING = fields<object>({});
+const SUBSCRIPTION = { subscription: isNumber };
+const FILTERED = { ...SUBSCRIPTION, filter: fields<ParsedFilter>({ topics: isList }) };
+const KEY = fields<SubscriberKey>({ endpoint: isText, ...SUBSCRIPTION });
+const AT_POSITION = fields<AtPosition>({ position: isPosition });
+const SUBSCRIBERS = fields<SubscribersPage>({ subscribers: isList });
+const TOTALS = { events: isNumber, bytes: isNumber };
+const PRUNE = { pattern: isText, after: isPosition, excessEvents: isNumber, excessBytes: isNumber };
+const PAGE_REQUEST = fields<PageRequest>({ after: isPosition, limit: isNumber });
+
+export const CALLS = {
+  subscribe: by('shard', fields<SubscribeRequest>(FILTERED), AT_POSITION),
+  update: by('shard', fields<UpdateRequest>(FILTERED), AT_POSITION),
+  unsubscribe: by('shard', fields<{ readonly subscription: number }>(SUBSCRIPTION), isNull),
+  resume: by('shard', fields<ResumeRequest>({ ...SUBSCRIPTION, position: isPosition }), isNull),
+  /** The endpoint leaves: its subscriptions end, and what it has published is still taken. */
+  leave: by('shard', NOTHING, isNull),
+  /** Answered behind everything that was delivered before. */
+  sync: by('shard', NOTHING, isNull),
+
+  subscribers: by(
+    'shard',
+    fields<{ readonly topic: string; readonly after: SubscriberKey }>({
+      topic: isText,
+      after: KEY,
+    }),
+    SUBSCRIBERS,
+  ),
+  /** Those furthest behind, at most so many. */
+  laggards: by('shard', fields<{ readonly limit: number }>({ limit: isNumber }), SUBSCRIBERS),
+  topics: by(
+    'shard',
+    fields<PatternsAfter>({ patterns: isList, after: isPosition }),
+    fields<TopicsPage>({ topics: isList }),
+  ),
+  /** What the shard's log holds of the topics that match. */
+  totals: by(
+    'shard',
+    fields<{ readonly pattern: string }>({ pattern: isText }),
+    fields<PatternTotals>(TOTALS),
+  ),
+  /** One step of a removal that was asked for. */
+  pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
+
+  page: by(
+    'history',
+    fields<ShardPageRequest>({ shard: isNumber, request: PAGE_REQUEST }),
+    fields<Page>({ records: isBuffer, next: isPosition }),
+  ),
+  /** The last sequence that was recorded before a time in ms since 1970; 0 if there is none. */
+  positionAt: by(
+    'history',
+    fields<{ readonly shard: number; readonly timeMs: number }>({
+      shard: isNumber,
+      timeMs: isNumber,
+    }),
+    isPosition,
+  ),
+
+  resolveCursor: by(
+    'main',
+    fields<{ readonly cursor: string }>({ cursor: isText }),
+    fields<ResolvedCursor>({ positions: isList, gaps: isList }),
+  ),
+  backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
+  /** The endpoint has left every shard. Answered when main has crossed it off. */
+  dismiss: by('main', NOTHING, isNull),
+};
+
+export type CallName = keyof typeof CALLS;
+/** The calls that these serve. */
+export type NameOf<S extends Server> = {
+  [N in CallName]: (typeof CALLS)[N]['servedBy'] extends S ? N : never;
+}[CallName];
+export type RequestOf<N extends CallName> =
+  (typeof CALLS)[N] extends Call<Server, infer Request, unknown> ? Request : never;
+export type AnswerOf<N extends CallName> =
+  (typeof CALLS)[N] extends Call<Server, infer _, infer Answer> ? Answer : never;
+
+/** One method for each call that these serve. */
+export type Handlers<S extends Server, Context> = {
+  [N in NameOf<S>]: (request: RequestOf<N>, context: Context) => Awaitable<AnswerOf<N>>;
+};
+
+/** The same, of whoever answers at once. */
+export type PromptHandlers<S extends Server, Context> = {
+  [N in NameOf<S>]: (request: RequestOf<N>, context: Context) => AnswerOf<N>;
+};
+
+type Awaitable<T> = T | Promise<T>;
+
+/**
+ * Serves a call that has come from another thread.
+ * @throws BusError `INTERNAL` for what is no call to this server; and whatever the handler throws
+ */
+export function serve<Context>(
+  handlers: object,
+  name: string,
+  request: unknown,
+  context: Context,
+): unknown {
+  const handler = (handlers as Record<string, (request: unknown, context: Context) => unknown>)[
+    name
+  ];
+  const isCall = Object.hasOwn(CALLS, name) && CALLS[name as CallName].request(request);
+  if (handler === undefined || !isCall) {
+    throw new BusError('INTERNAL', `the request of a call '${name}' is not what it should be`);
+  }
+  return handler.call(handlers, request, context);
+}
+
+/** @throws BusError `INTERNAL` for what is no answer to this call */
+export function checkAnswer<N extends CallName>(name: N, answer: unknown): AnswerOf<N> {
+  if (CALLS[name].answer(answer)) return answer as AnswerOf<N>;
+  throw new BusError('INTERNAL', `the answer to a call '${name}' is not what it should be`);
+}
+
+const NAMES = Object.keys(CALLS) as CallName[];
+
+/** A call's number on a ring, within one build. */
+export function numberOf(name: CallName): number {
+  return NAMES.indexOf(name);
+}
+
+export function nameOf(number: number): CallName {
+  return NAMES[number]!;
+}

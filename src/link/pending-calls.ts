@@ -1,0 +1,82 @@
+/**
+ * Calls to another thread that it has not answered yet, by their number: the one place where an answer is checked, and where
+ * those fail that will have none. One thread's.
+ */
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import { type AnswerOf, CALLS, type CallName, checkAnswer } from './calls.js';
+
+/** `Sent`: what its sender wants to know of a call that is pending. */
+interface PendingCall<Sent> {
+  readonly name: CallName;
+  readonly sent: Sent;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: BusError) => void;
+}
+
+export class PendingCalls<Sent = undefined> {
+  readonly #calls = new Map<number, PendingCall<Sent>>();
+  #nextId = 1;
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  get ids(): number[] {
+    return [...this.#calls.keys()];
+  }
+
+  /** `send` hands the call over under its number. */
+  open<N extends CallName>(name: N, sent: Sent, send: (id: number) => void): Promise<AnswerOf<N>> {
+    return new Promise<AnswerOf<N>>((resolve, reject) => {
+      const id = this.#nextId++;
+      const settle = (answer: unknown): void => resolve(answer as AnswerOf<N>);
+      this.#calls.set(id, { name, sent, resolve: settle, reject });
+      send(id);
+    });
+  }
+
+  get(id: number): { readonly name: CallName; readonly sent: Sent } | undefined {
+    return this.#calls.get(id);
+  }
+
+  /** One that fits is pending. */
+  some(fits: (name: CallName, sent: Sent) => boolean): boolean {
+    for (const { name, sent } of this.#calls.values()) if (fits(name, sent)) return true;
+    return false;
+  }
+
+  resolve(id: number, answer: unknown): void {
+    const call = this.#take(id);
+    if (call === undefined) return;
+    try {
+      call.resolve(checkAnswer(call.name, answer));
+    } catch (error) {
+      call.reject(error as BusError);
+    }
+  }
+
+  reject(id: number, error: ErrorData): void {
+    this.#take(id)?.reject(BusError.from(error));
+  }
+
+  /** Nobody will answer any more. */
+  rejectAll(error: BusError): void {
+    for (const { reject } of this.#calls.values()) reject(error);
+    this.#calls.clear();
+  }
+
+  /** Whoever answers now is another than was asked: calls that may not be served twice fail, the others may be sent again. */
+  rejectOnce(error: BusError): void {
+    for (const [id, { name, reject }] of this.#calls) {
+      if (!CALLS[name].isOnce) continue;
+      this.#calls.delete(id);
+      reject(error);
+    }
+  }
+
+  #take(id: number): PendingCall<Sent> | undefined {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    return call;
+  }
+}

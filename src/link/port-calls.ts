@@ -1,0 +1,141 @@
+/**
+ * Calls over a message port. The port may carry other messages too: each side says whether one was its own. A call can be given
+ * up by a signal; it is then still answered, by a refusal.
+ */
+import type { MessagePort, Transferable } from 'node:worker_threads';
+import { watchSignal } from '../handout/watch-signal.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
+import { KeepAlive } from '../threads/keep-alive.js';
+import {
+  type AnswerOf,
+  type Handlers,
+  type NameOf,
+  type RequestOf,
+  type Server,
+  serve,
+} from './calls.js';
+import { PendingCalls } from './pending-calls.js';
+
+/** Besides its request. */
+export interface CallContext {
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Whoever passes calls on to those who serve them. */
+export interface Caller<S extends Server, Context = CallContext> {
+  call<N extends NameOf<S>>(
+    name: N,
+    request: RequestOf<N>,
+    context?: Context,
+  ): Promise<AnswerOf<N>>;
+}
+
+type ToServer =
+  | { readonly call: string; readonly id: number; readonly request: unknown }
+  | { readonly cancel: number };
+
+type ToCaller =
+  | { readonly answer: number; readonly value: unknown }
+  | { readonly refusal: number; readonly error: ErrorData };
+
+/** The calling side. What it waits for keeps the event loop alive. */
+export class PortCaller<S extends Server> implements Caller<S> {
+  readonly #port: MessagePort;
+  readonly #pending = new PendingCalls();
+  readonly #alive = new KeepAlive();
+  #failure: BusError | undefined;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  get pending(): number {
+    return this.#pending.size;
+  }
+
+  call<N extends NameOf<S>>(
+    name: N,
+    request: RequestOf<N>,
+    context?: CallContext,
+  ): Promise<AnswerOf<N>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const signal = context?.signal;
+    let forget: (() => void) | undefined;
+    const answer = this.#pending.open(name, undefined, (id) => {
+      this.#alive.hold();
+      this.#send({ call: name, id, request });
+      if (signal !== undefined) forget = watchSignal(signal, () => this.#send({ cancel: id }));
+    });
+    return forget === undefined ? answer : answer.finally(forget);
+  }
+
+  /** Whether the message was an answer. */
+  take(message: object): boolean {
+    const { answer, value, refusal, error } = message as Partial<
+      Record<'answer' | 'refusal', number>
+    > & { value?: unknown; error?: ErrorData };
+    if (answer !== undefined) this.#pending.resolve(answer, value);
+    else if (refusal !== undefined) this.#pending.reject(refusal, error!);
+    else return false;
+    if (this.#pending.size === 0) this.#alive.release();
+    return true;
+  }
+
+  /** Nobody answers any more. */
+  fail(error: BusError): void {
+    this.#failure = error;
+    this.#pending.rejectAll(error);
+    this.#alive.release();
+  }
+
+  #send(message: ToServer): void {
+    this.#port.postMessage(message);
+  }
+}
+
+/** The serving side. */
+export class PortServer<S extends Server> {
+  readonly #port: MessagePort;
+  readonly #handlers: Handlers<S, CallContext>;
+  readonly #cancels = new Map<number, AbortController>();
+
+  constructor(port: MessagePort, handlers: Handlers<S, CallContext>) {
+    this.#port = port;
+    this.#handlers = handlers;
+  }
+
+  take(message: ToServer): void {
+    if ('cancel' in message) this.#cancels.get(message.cancel)?.abort();
+    else void this.#serve(message.call, message.id, message.request);
+  }
+
+  async #serve(name: string, id: number, request: unknown): Promise<void> {
+    const cancel = new AbortController();
+    this.#cancels.set(id, cancel);
+    try {
+      const value = await serve(this.#handlers, name, request, { signal: cancel.signal });
+      this.#send({ answer: id, value }, transferablesOf(value));
+    } catch (error) {
+      this.#send({ refusal: id, error: refusalOf(error) });
+    } finally {
+      this.#cancels.delete(id);
+    }
+  }
+
+  #send(message: ToCaller, transferList: Transferable[] = []): void {
+    this.#port.postMessage(message, transferList);
+  }
+}
+
+/** A page's records. */
+function transferablesOf(value: unknown): Transferable[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).filter((one) => one instanceof ArrayBuffer);
+}
+
+/** An error as data: a thread boundary strips one of its code. */
+function refusalOf(error: unknown): ErrorData {
+  if (error instanceof BusError) return error.toJSON();
+  return { code: 'STORE_FAILED', message: messageOf(error) };
+}

@@ -1,0 +1,68 @@
+/** How the thread that opened the bus speaks to its endpoints: to an attached worker over a port, to its own directly. */
+import type { MessagePort } from 'node:worker_threads';
+import type {
+  EndpointListener,
+  MainCallContext,
+  MainNotice,
+  MainThread,
+} from '../endpoint/main-thread.js';
+import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
+import { PortServer } from '../link/port-calls.js';
+import type { BusError } from '../protocol/errors.js';
+
+type Served = 'main' | 'history';
+
+/** Serves one attached worker. */
+export class EndpointServer implements EndpointListener {
+  readonly #port: MessagePort;
+
+  /** `onGone` is called when the port closes: the worker has left, or died. */
+  constructor(port: MessagePort, handlers: Handlers<Served, MainCallContext>, onGone: () => void) {
+    this.#port = port;
+    const server = new PortServer<Served>(port, handlers);
+    port.on('message', (message) => server.take(message));
+    port.unref();
+    port.on('close', onGone);
+  }
+
+  onRelink(shard: number, port: MessagePort, generation: number): void {
+    this.#notify({ notice: 'relink', shard, port, generation }, [port]);
+  }
+
+  onShardFailed(shard: number, error: BusError): void {
+    this.#notify({ notice: 'failed', shard, error: error.toJSON() });
+  }
+
+  onClosing(): void {
+    this.#notify({ notice: 'closing' });
+  }
+
+  onClosed(): void {
+    this.#notify({ notice: 'closed' });
+    // What was said before still arrives.
+    this.#port.close();
+  }
+
+  #notify(notice: MainNotice, transferList: MessagePort[] = []): void {
+    this.#port.postMessage(notice, transferList);
+  }
+}
+
+/** Serves the opener's own endpoint, without a port in between. */
+export class OwnThread implements MainThread {
+  readonly #handlers: Handlers<Served, MainCallContext>;
+
+  constructor(handlers: Handlers<Served, MainCallContext>) {
+    this.#handlers = handlers;
+  }
+
+  async call<N extends NameOf<Served>>(
+    name: N,
+    request: RequestOf<N>,
+    context: MainCallContext = { signal: undefined },
+  ): Promise<AnswerOf<N>> {
+    return this.#handlers[name](request, context);
+  }
+
+  close(): void {}
+}

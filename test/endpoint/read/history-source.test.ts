@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import type { ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
+import { HistorySource } from '../../../src/endpoint/read/history-source.js';
+import type { PageRequest } from '../../../src/store/page.js';
+
+const TOLD = 6;
+/** As a file may have it between a commit and its flush. */
+const COMMITTED = 10;
+
+/** A shard that has told less than its log holds, asked itself or through readers. */
+function source(from: 'shard' | 'readers') {
+  const requests: PageRequest[] = [];
+  const answer = (name: string, { request }: { request?: PageRequest }): unknown => {
+    if (request !== undefined) requests.push(request);
+    const page = { records: new ArrayBuffer(0), count: 0, next: 0, done: true };
+    return name === 'page' ? page : COMMITTED;
+  };
+  const call = async (name: string, request: object | (() => object)): Promise<unknown> =>
+    answer(name, typeof request === 'function' ? request() : request);
+  const shard = { shard: 0, control: { head: TOLD }, call } as Partial<ShardProxy> as ShardProxy;
+  const readers = { call } as ConstructorParameters<typeof HistorySource>[1];
+  return {
+    requests,
+    history: new HistorySource([shard], from === 'readers' ? readers : undefined),
+  };
+}
+
+describe.each(['shard', 'readers'] as const)('history from the %s', (from) => {
+  test('ends where its shard has told, whatever was asked for', async () => {
+    const { history, requests } = source(from);
+    await history.page(0, { after: 4, limit: 100 });
+    await history.page(0, { after: 4, until: 9, limit: 100 });
+    await history.page(0, { after: 0, until: 2, limit: 100 });
+    expect(requests.map(({ until }) => until)).toEqual([TOLD, TOLD, 2]);
+  });
+
+  test('is read from a log that reaches the head, or is refused', async () => {
+    const { history, requests } = source(from);
+    await history.page(0, { after: 0, until: 2, limit: 100 });
+    expect(requests[0]).toMatchObject({ headLeast: TOLD });
+  });
+
+  test('gives a time no position that its shard has not told', async () => {
+    expect(await source(from).history.positionAt(0, 1)).toBe(TOLD);
+  });
+});
