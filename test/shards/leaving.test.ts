@@ -1,38 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { ShardControl, ShardCounter } from '../../src/link/shard-control.js';
+import { ShardCounter } from '../../src/link/shard-control.js';
 import { EVENT_FLAG_PERSIST } from '../../src/record/event-record.js';
-import { Commands } from '../../src/shards/commands.js';
-import type { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { PublishBatch } from '../../src/shards/publish-batch.js';
-import { Routes } from '../../src/shards/routes.js';
-import { Shard } from '../../src/shards/shard.js';
-import { memoryLog, subscribeRequest, TestLink } from './support.js';
-
-/** A shard without a thread, turned by hand. */
-function makeShard() {
-  const log = memoryLog([]);
-  const routes = new Routes();
-  const control = ShardControl.create();
-  const shard = new Shard(log, routes, control, {
-    shard: 0,
-    commitBatchEvents: 100,
-    publishWaitMs: 1000,
-    prunes: false,
-  });
-  const commands = new Commands(shard, log, routes, 1);
-  const turn = (): void => {
-    commands.take();
-    shard.turn();
-  };
-  const join = (link: TestLink): LinkAdapter => {
-    const adapter = link.adapter();
-    shard.add(adapter);
-    return adapter;
-  };
-  return { log, routes, control, shard, turn, join };
-}
+import { makeShard, subscribeRequest, TestLink } from './support.js';
 
 describe('an endpoint that has left', () => {
   test('is not subscribed by what it had asked before', () => {

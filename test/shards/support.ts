@@ -24,16 +24,25 @@ import {
   CONTROL_CALL,
   CONTROL_GENERATION,
   DELIVERY_ACK,
+  DELIVERY_REPLY,
   DELIVERY_STATE,
   PUBLISH,
+  REPLY_ID,
+  REPLY_JSON,
+  REPLY_JSON_LENGTH,
+  REPLY_OK,
   STATE_BODY,
   STATE_STATE,
 } from '../../src/link/link-records.js';
+import { ShardControl } from '../../src/link/shard-control.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
+import { Commands } from '../../src/shards/commands.js';
 import { LinkAdapter } from '../../src/shards/link-adapter.js';
+import { Routes } from '../../src/shards/routes.js';
+import { Shard } from '../../src/shards/shard.js';
 import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../store/records.js';
@@ -44,6 +53,13 @@ export interface ToldAck {
   readonly sequence: number;
   /** Why it was refused. */
   readonly code?: string;
+}
+
+export interface ToldReply {
+  readonly id: number;
+  /** Otherwise the body is an error. */
+  readonly isAnswer: boolean;
+  readonly body: unknown;
 }
 
 /** Both ends of a link in one thread: the endpoint's is worked by hand. */
@@ -84,12 +100,12 @@ export class TestLink {
     this.#publishes.commit(PUBLISH);
   }
 
-  call<N extends NameOf<'shard'>>(name: N, request: RequestOf<N>, generation = 1): void {
+  call<N extends NameOf<'shard'>>(name: N, request: RequestOf<N>, { generation = 1, id = 1 } = {}) {
     const text = JSON.stringify(request);
     if (!this.#controls.tryClaim(CALL_REQUEST + text.length)) throw new Error('no room');
     const { bytes, offset } = this.#controls;
     bytes.writeInt32LE(generation, offset + CONTROL_GENERATION);
-    bytes.writeInt32LE(1, offset + CALL_ID);
+    bytes.writeInt32LE(id, offset + CALL_ID);
     bytes.writeInt32LE(numberOf(name), offset + CALL_NUMBER);
     bytes.write(text, offset + CALL_REQUEST);
     this.#controls.commit(CONTROL_CALL);
@@ -107,6 +123,20 @@ export class TestLink {
     }, 100_000);
     this.#deliveries.release();
     return states;
+  }
+
+  /** The answers and refusals that have come since this was last asked. */
+  replies(): ToldReply[] {
+    const replies: ToldReply[] = [];
+    this.#deliveries.read((type, bytes, offset) => {
+      if (type !== DELIVERY_REPLY) return;
+      const end = offset + REPLY_JSON + bytes.readInt32LE(offset + REPLY_JSON_LENGTH);
+      const body: unknown = JSON.parse(bytes.toString('utf8', offset + REPLY_JSON, end));
+      const isAnswer = bytes.readInt32LE(offset + REPLY_OK) === 1;
+      replies.push({ id: bytes.readInt32LE(offset + REPLY_ID), isAnswer, body });
+    }, 10_000);
+    this.#deliveries.release();
+    return replies;
   }
 
   /** The acks that have come so far. */
@@ -159,4 +189,27 @@ export function memoryLog(
     log.commit(true, []);
   }
   return log;
+}
+
+/** A shard without a thread, turned by hand. */
+export function makeShard(log = memoryLog([])) {
+  const routes = new Routes();
+  const control = ShardControl.create();
+  const shard = new Shard(log, routes, control, {
+    shard: 0,
+    commitBatchEvents: 100,
+    publishWaitMs: 1000,
+    prunes: false,
+  });
+  const commands = new Commands(shard, log, routes, 1);
+  const turn = (): void => {
+    commands.take();
+    shard.turn();
+  };
+  const join = (link: TestLink): LinkAdapter => {
+    const adapter = link.adapter();
+    shard.add(adapter);
+    return adapter;
+  };
+  return { log, routes, control, shard, turn, join };
 }

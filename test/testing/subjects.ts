@@ -11,7 +11,7 @@ async function built<T>(module: string): Promise<T> {
 
 /** `millrace/testing` as it is built: what it checks starts from built modules. */
 export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
-const { storeOf } = await built<typeof openBus>('main/open-bus');
+export const { storeOf } = await built<typeof openBus>('main/open-bus');
 
 const ofSqlite = { isShared: false, hasRingPositions: true, hasPruning: true };
 
