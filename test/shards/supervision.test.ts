@@ -175,6 +175,9 @@ describe('random kills', () => {
 });
 
 describe('a shard that cannot start again', () => {
+  /** It is given up after a few attempts, each a thread that starts: how long they take on a busy machine is not looked at. */
+  const GIVEN_UP_WITHIN_MS = 50_000;
+
   /**
    * Takes the log away under the running shard, whose open files do not mind, and puts something else in
    * its place; the shard that is started after the kill finds that.
@@ -188,7 +191,11 @@ describe('a shard that cannot start again', () => {
     await controls(bus)
       .killShard(0)
       .catch(() => undefined);
-    await until('the failure', async () => (await bus.stats()).shards[0]!.state === 'failed');
+    await until(
+      'the failure',
+      async () => (await bus.stats()).shards[0]!.state === 'failed',
+      GIVEN_UP_WITHIN_MS,
+    );
   }
 
   const replacements: readonly (readonly [what: string, replace: (file: string) => void])[] = [
@@ -229,7 +236,8 @@ describe('a shard that cannot start again', () => {
 
   test('fails the publishes that were waiting, each with its own answer', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 1, ringBytes: 4096 });
+    const publishWaitMs = 2 * GIVEN_UP_WITHIN_MS;
+    const bus = await openTestBus({ dir, shards: 1, ringBytes: 4096, publishWaitMs });
     const waiting = inputs(0, 2000).map((one) => bus.publish(one));
     const settled = Promise.allSettled(waiting);
     await loseLog(bus, dir, (file) => mkdirSync(file));
