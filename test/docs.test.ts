@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../src/cli/program.js';
 import { ERROR_CODES } from '../src/protocol/errors.js';
+import { commandsOf } from './docs/samples.js';
 
 /** What the documents say of names that stand in the code, and of each other. */
 
@@ -95,7 +95,3 @@ describe('the documents', () => {
     expect([...routes].filter((route) => !page.includes(route.slice(1, -1)))).toEqual([]);
   });
 });
-
-function commandsOf(program: Command): Command[] {
-  return program.commands.flatMap((command) => [command, ...commandsOf(command)]);
-}

@@ -1,6 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import {
   BIN,
@@ -8,27 +6,22 @@ import {
   outcomeOf,
   startServer,
   temporaryDirectory,
-} from './cli/support/command.js';
-import { neededCommand } from './support/needed-command.js';
+} from '../cli/support/command.js';
+import { neededCommand } from '../support/needed-command.js';
+import { blocksOf, ROOT } from './samples.js';
 
 /**
- * docs/QUICKSTART.md, command by command: the outputs that stand there are what a server of today gives, but for ids,
- * times, cursors, secrets and the wait that a stream asks for.
+ * Pages, command by command: the outputs that stand there are what a server of today gives, but for ids, times, cursors,
+ * secrets and the wait that a stream asks for.
  */
 
-const PAGE = readFileSync(new URL('../docs/QUICKSTART.md', import.meta.url), 'utf8');
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const QUICKSTART = 'docs/QUICKSTART.md';
 const SERVER = 'http://127.0.0.1:7400';
-const curl = neededCommand('curl', 'the commands of docs/QUICKSTART.md');
+const curl = neededCommand('curl', 'the commands of the documents');
 
 interface Step {
   readonly command: string;
   readonly output: string;
-}
-
-function blocks(language: string): string[] {
-  const fence = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms');
-  return [...PAGE.matchAll(fence)].map((match) => match[1]!);
 }
 
 function steps(block: string): Step[] {
@@ -60,12 +53,15 @@ function withoutChance(text: string): string {
     .trim();
 }
 
-describe('docs/QUICKSTART.md', () => {
-  it.runIf(curl !== undefined)('says what its commands print', async () => {
+describe.runIf(curl !== undefined)('the commands of', () => {
+  it.each([
+    [QUICKSTART, 13],
+    ['docs/HTTP.md', 4],
+  ])('%s print what it says', async (page, leastSteps) => {
     const cwd = temporaryDirectory();
     const server = await startServer(temporaryDirectory(), ['--shards', '1']);
-    const all = blocks('sh').flatMap(steps);
-    expect(all.length).toBeGreaterThan(12);
+    const all = blocksOf(page, 'sh').flatMap(({ text }) => steps(text));
+    expect(all.length).toBeGreaterThanOrEqual(leastSteps);
     for (const { command, output } of all) {
       const line = command
         .replaceAll('npx millrace', `MILLRACE_SERVER=${server.url} ${process.execPath} ${BIN}`)
@@ -74,10 +70,14 @@ describe('docs/QUICKSTART.md', () => {
       expect(withoutChance(stdout), command).toBe(withoutChance(output));
     }
   });
+});
 
+describe(QUICKSTART, () => {
   it('has programs that run', async () => {
     const server = await startServer();
-    const [embedded, client] = blocks('js').map((code) => code.replaceAll(SERVER, server.url));
+    const [embedded, client] = blocksOf(QUICKSTART, 'js').map(({ text }) =>
+      text.replaceAll(SERVER, server.url),
+    );
     const dir = temporaryDirectory();
     // Run where the package can be found, but with its events elsewhere.
     const code = embedded!.replace('./shop-data', dir);

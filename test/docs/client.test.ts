@@ -1,14 +1,11 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Outcome, outcomeOf, startServer } from '../cli/support/command.js';
+import { blocksOf, ROOT } from './samples.js';
 
 /** The examples of docs/CLIENT.md, each run as it stands by a Node that has the package. */
 
-const PAGE = readFileSync(new URL('../../docs/CLIENT.md', import.meta.url), 'utf8');
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const EXAMPLES = [...PAGE.matchAll(/^```js\n(.*?)^```$/gms)].map((match) => match[1]!);
+const EXAMPLES = blocksOf('docs/CLIENT.md', 'js').map(({ text }) => text);
 
 function run(code: string): Promise<Outcome> {
   const child = spawn(process.execPath, ['--input-type=module'], { cwd: ROOT });
