@@ -182,6 +182,10 @@ function copy(from: Uint8Array, to: Buffer, start: number): number {
 export class EventRecordView {
   bytes: Buffer = EMPTY;
   offset = 0;
+  /** The memory of `#viewed`, which was asked for last: most records lie in the ring of the one before. */
+  #memory: ArrayBufferLike = EMPTY.buffer;
+  #memoryOffset = 0;
+  #viewed: Buffer = EMPTY;
 
   wrap(bytes: Buffer, offset: number): this {
     this.bytes = bytes;
@@ -295,9 +299,24 @@ export class EventRecordView {
     return this.bytes.readUInt32LE(this.offset + PAYLOAD_LENGTH);
   }
 
+  /** The payload's JSON text as bytes, in the record's own memory. */
+  get payloadBytes(): Uint8Array {
+    return this.#part(this.payloadStart, this.payloadLength);
+  }
+
   /** CRC-32 of what was published, from `seed` on; final once the timestamp is. */
   checksum(seed: number): number {
-    return crc32(this.bytes.subarray(this.offset + CHECKED_FROM, this.offset + this.length), seed);
+    return crc32(this.#part(this.offset + CHECKED_FROM, this.length - CHECKED_FROM), seed);
+  }
+
+  /** As `bytes.subarray`, in half the time: the log takes two parts of each event. */
+  #part(start: number, length: number): Uint8Array {
+    if (this.bytes !== this.#viewed) {
+      this.#viewed = this.bytes;
+      this.#memory = this.bytes.buffer;
+      this.#memoryOffset = this.bytes.byteOffset;
+    }
+    return new Uint8Array(this.#memory, this.#memoryOffset + start, length);
   }
 
   #attributesStart(): number {

@@ -61,13 +61,12 @@ export class EventInserter {
   add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): string {
     const { topic, entry, typeId, sourceId, length } = this.#stored.of(view.bytes, view.offset);
     const id = view.idAfter(length);
-    const { payloadStart, payloadLength, timestamp } = view;
-    const payload = view.bytes.subarray(payloadStart, payloadStart + payloadLength);
+    const { timestamp, payloadBytes: payload } = view;
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
     const kept = isSupplied ? rowFlags(flags) : 0;
     const crc = view.checksum(eventSeed(sequence, recordedAt));
     const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
-    let bytes = ROW_OVERHEAD_BYTES + payloadLength;
+    let bytes = ROW_OVERHEAD_BYTES + payload.length;
     if (!isSupplied && timestamp === recordedAt && !view.hasOptionalFields) {
       this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
     } else {

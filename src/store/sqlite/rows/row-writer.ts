@@ -30,7 +30,7 @@ const FULL = FULL_COLUMNS.length;
 /** A power of two: the remainder of a batch is inserted in halves of it. */
 const ROWS_PER_STATEMENT = 16;
 
-type Parameter = number | string | Buffer | null;
+type Parameter = number | string | Uint8Array | null;
 /** Takes its parameters one by one: the binding reads an argument twice as fast as an array's element. */
 type Insert = Statement<Parameter[]>;
 
@@ -68,7 +68,7 @@ export class RowWriter {
     source: number,
     checksum: number,
     id: string,
-    payload: Buffer,
+    payload: Uint8Array,
   ): void {
     if (this.#isFull) {
       this.addFull(sequence, recordedAt, topic, type, source, checksum, id, payload, 0, null);
@@ -98,7 +98,7 @@ export class RowWriter {
     source: number,
     checksum: number,
     id: string,
-    payload: Buffer,
+    payload: Uint8Array,
     flags: number,
     timestamp: number | null,
     correlationId: string | null = null,
