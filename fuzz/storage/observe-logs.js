@@ -38,7 +38,7 @@ function observeShard(log, dir, shard) {
   const database = openForReading(shardFile(dir, shard), shard);
   try {
     const pages = new PageReader(database, shardFile(dir, shard), shard);
-    const decoder = new RecordDecoder();
+    const decoder = new RecordDecoder({ sendsOn: false });
     const events = [];
     const forward = reading(pages, {}, ({ bytes, offset, sequence }) => {
       events.push(storedAs(decoder.decode(bytes, offset, shard, sequence)));

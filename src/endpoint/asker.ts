@@ -12,6 +12,8 @@ export interface Asker {
    * that are handed the same events in one turn share them: in turns of their own, each would have frames of its own.
    */
   readonly takesTurns: boolean;
+  /** Its events leave as text: a payload is parsed only if somebody asks for its value. */
+  readonly sendsOn: boolean;
   /** Nobody waits for an answer any more. */
   readonly isGone: boolean;
   /** Looks into a log, for so many bytes at most, when it is this asker's turn and it has room. */
@@ -23,6 +25,7 @@ export interface Asker {
 export const ITSELF: Asker = {
   creditBytes: CREDIT_BYTES,
   takesTurns: true,
+  sendsOn: false,
   isGone: false,
   look: (_bytesMax, look) => look(),
   hold: () => {},

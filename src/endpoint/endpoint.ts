@@ -49,7 +49,6 @@ import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
 import { parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
-import { keepPayloadTexts } from './read/record-decoder.js';
 import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/shard-questions.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
@@ -139,7 +138,6 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     return {
       publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
       countConnections: (change) => this.#census.addConnections(this.#data.share, change),
-      keepPayloadTexts,
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
       topicPages: (patterns, asker) => {

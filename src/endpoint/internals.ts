@@ -34,8 +34,6 @@ export interface EndpointInternals {
    */
   publishSystem(topic: string, type: string, payload: object): void;
   countConnections(change: number): void;
-  /** From now on events that are read in this thread keep their payload's text: see `src/protocol/payload-text.ts`. */
-  keepPayloadTexts(): void;
   /** Tells the bus's `onError`, and `$sys.errors`, of a failure that no promise can carry. */
   report(error: BusError): void;
   /**

@@ -59,7 +59,6 @@ export class Gateway {
     { isMounted = false, logsFrames = false, open = openDoors } = {},
   ) {
     const settings = parseGatewaySettings(options);
-    internalsOf(endpoint)?.keepPayloadTexts();
     const { auth, basePath } = settings;
     this.#settings = settings;
     this.#log = log;

@@ -1,6 +1,7 @@
 import type { Event, EventInput } from './event.js';
 import { Given } from './given.js';
 import { type JsonScanner, memberCount } from './json-scanner.js';
+import { UnparsedEvent } from './unparsed-event.js';
 
 /**
  * The JSON text of a payload as its sender wrote it. A payload that comes as text is stored as that text and goes out
@@ -8,7 +9,8 @@ import { type JsonScanner, memberCount } from './json-scanner.js';
  * would be gone. Any thread, and browsers.
  *
  * With an event that is published the text travels as a property, so that a copy with another source keeps it. With one
- * that is read it is kept where no copy takes it along: a copy of which something is masked must not have it.
+ * that is read it is kept where no copy takes it along: a copy of which something is masked must not have it. In the client
+ * that is beside the event (`keepPayloadText`); in the gateway, which sends events on, it is an `UnparsedEvent`.
  */
 export const PAYLOAD_TEXT: unique symbol = Symbol('millrace.payloadText');
 
@@ -41,12 +43,12 @@ export function keepPayloadText(event: Event, text: string): void {
 }
 
 export function payloadTextOf(event: Event): string {
-  return KeptText.of(event) ?? JSON.stringify(event.payload);
+  return keptText(event) ?? JSON.stringify(event.payload);
 }
 
 /** Whether the payload's own text has members that its value has not: those in front of an equal key. */
 export function saysMoreAsText(event: Event): boolean {
-  const text = KeptText.of(event);
+  const text = keptText(event);
   return text !== undefined && memberCount(text) > membersOf(event.payload);
 }
 
@@ -60,10 +62,15 @@ function membersOf(value: unknown): number {
 
 /** The event as JSON, with its payload's own text where that is kept. */
 export function eventText(event: Event): string {
+  if (event instanceof UnparsedEvent) return event.text;
   const text = KeptText.of(event);
   if (text === undefined) return JSON.stringify(event);
   const { payload: _, ...rest } = event;
   return `${JSON.stringify(rest).slice(0, -1)},"payload":${text}}`;
+}
+
+function keptText(event: Event): string | undefined {
+  return event instanceof UnparsedEvent ? event.payloadText : KeptText.of(event);
 }
 
 /** The text that a payload to publish came with. */

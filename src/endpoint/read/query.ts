@@ -93,7 +93,7 @@ export class QueryRunner {
     { shard, pageEvents, asker, ...range }: ShardRange,
   ): AsyncGenerator<Found> {
     const { filter, id, sinceMs, untilMs, reverse } = query;
-    const decoder = new RecordDecoder();
+    const decoder = new RecordDecoder(asker);
     let { after, until } = range;
     while (after < until) {
       const request = {

@@ -1,49 +1,40 @@
 /**
- * Turns event records into the events that users see. One per endpoint; not re-entrant. The record must not be
- * overwritten meanwhile: decode first, release the ring after.
+ * Turns event records into events. Not re-entrant. The record must not be overwritten meanwhile: decode first, release the
+ * ring after.
  */
 import type { Event } from '../../protocol/event.js';
-import { keepPayloadText } from '../../protocol/payload-text.js';
+import { UnparsedEvent } from '../../protocol/unparsed-event.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { NameCache, recordNames } from '../../record/name-cache.js';
-
-let keepsTexts = false;
-
-/** From now on this thread keeps the payload text of each event beside it: for who sends events on. */
-export function keepPayloadTexts(): void {
-  keepsTexts = true;
-}
+import type { Asker } from '../asker.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class RecordDecoder {
+  readonly #sendsOn: boolean;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
   #timestampMs = Number.NaN;
   #timestampText = '';
 
+  /** For whom: the events of an asker that sends them on are `UnparsedEvent`s. */
+  constructor({ sendsOn }: Pick<Asker, 'sendsOn'>) {
+    this.#sendsOn = sendsOn;
+  }
+
   /** `sequence` 0 makes an ephemeral event. */
   decode(bytes: Buffer, offset: number, shard: number, sequence: number): Event {
     const view = this.#view.wrap(bytes, offset);
     const { topic, type, source, length } = this.#names.of(bytes, offset);
-    const { payloadText } = view;
-    const event: Writable<Event> = {
-      id: view.idAfter(length),
-      topic,
-      type,
-      payload: JSON.parse(payloadText),
-      source,
-      timestamp: this.#timestamp(view.timestamp),
-      shard,
-    };
-    if (sequence !== 0) event.sequence = sequence;
-    if (keepsTexts) keepPayloadText(event, payloadText);
-    if (!view.hasOptionalFields) return event;
-    const { correlationId, causationId, attributes } = view;
-    if (correlationId !== undefined) event.correlationId = correlationId;
-    if (causationId !== undefined) event.causationId = causationId;
-    if (attributes !== undefined) event.attributes = attributes;
-    return event;
+    const id = view.idAfter(length);
+    const timestamp = this.#timestamp(view.timestamp);
+    if (this.#sendsOn) {
+      const fields: Fields = { id, topic, type, source, timestamp, shard };
+      return new UnparsedEvent(withOptional(fields, view, sequence), view.payloadText);
+    }
+    const payload: unknown = JSON.parse(view.payloadText);
+    const event: Writable<Event> = { id, topic, type, payload, source, timestamp, shard };
+    return withOptional(event, view, sequence);
   }
 
   /** A batch's events share few milliseconds, and making the text costs more than the rest of the event. */
@@ -54,4 +45,16 @@ export class RecordDecoder {
     }
     return this.#timestampText;
   }
+}
+
+type Fields = Writable<Omit<Event, 'payload'>>;
+
+function withOptional<F extends Fields>(fields: F, view: EventRecordView, sequence: number): F {
+  if (sequence !== 0) fields.sequence = sequence;
+  if (!view.hasOptionalFields) return fields;
+  const { correlationId, causationId, attributes } = view;
+  if (correlationId !== undefined) fields.correlationId = correlationId;
+  if (causationId !== undefined) fields.causationId = causationId;
+  if (attributes !== undefined) fields.attributes = attributes;
+  return fields;
 }

@@ -79,7 +79,7 @@ export class HistoryReader {
   ): Promise<void> {
     let tellGap = tellFirst;
     const proxy = this.#proxies[part.shard]!;
-    const decoder = new RecordDecoder();
+    const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
       if (proxy.control.head - part.received <= HAND_OVER_EVENTS) {
         // Before it is sent: the shard's events may come ahead of its answer.

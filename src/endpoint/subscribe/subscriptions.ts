@@ -42,7 +42,9 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
-  readonly #decoder = new RecordDecoder();
+  readonly #decoder = new RecordDecoder(ITSELF);
+  /** Of events for a gateway's clients. */
+  readonly #sendingDecoder = new RecordDecoder({ sendsOn: true });
   readonly #subscriptions = new Map<number, BusSubscription>();
   /** For the samples of how long an event takes here. */
   readonly #sampled = new EventRecordView();
@@ -204,17 +206,22 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
     const count = bytes.readInt32LE(offset + EVENT_SUBSCRIPTIONS);
     const recordOffset = eventRecordOffset(count);
+    const start = offset + recordOffset;
     if (this.#received++ % DELIVERIES_PER_SAMPLE === 0 && count > 0) {
       const first = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS);
-      this.#noteDelivery(proxy.shard, first, bytes, offset + recordOffset);
+      this.#noteDelivery(proxy.shard, first, bytes, start);
     }
     let event: Event | undefined;
+    let sent: Event | undefined;
     for (let i = 0; i < count; i++) {
       const number = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS + 4 * i);
       const subscription = this.#subscriptions.get(number);
       if (subscription === undefined) continue;
-      event ??= this.#decoder.decode(bytes, offset + recordOffset, proxy.shard, sequence);
-      subscription.push(subscription.parts[proxy.shard]!, event, length - recordOffset);
+      let decoded: Event;
+      if (subscription.asker.sendsOn) {
+        decoded = sent ??= this.#sendingDecoder.decode(bytes, start, proxy.shard, sequence);
+      } else decoded = event ??= this.#decoder.decode(bytes, start, proxy.shard, sequence);
+      subscription.push(subscription.parts[proxy.shard]!, decoded, length - recordOffset);
       this.turns.add(subscription.dispatched);
     }
   }

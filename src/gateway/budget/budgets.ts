@@ -227,6 +227,7 @@ export class Budget {
     return {
       creditBytes,
       takesTurns: false,
+      sendsOn: true,
       get isGone() {
         return budget.#isClosed;
       },

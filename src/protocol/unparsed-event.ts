@@ -1,0 +1,71 @@
+import type { Event } from './event.js';
+
+/**
+ * An event that is read to be sent on as text, as the gateway does. It has the JSON text of its payload, which goes out as it
+ * is; the text is parsed when somebody asks for the value, as a mask does. Any thread, and browsers.
+ *
+ * The payload is no property of its own: a copy has none unless it is given one, so a copy of which something is masked can
+ * not have the text either.
+ */
+export type EventFields = Omit<Event, 'payload' | 'cursor'>;
+
+export class UnparsedEvent implements Event {
+  readonly id: string;
+  readonly topic: string;
+  readonly type: string;
+  readonly source: string;
+  readonly timestamp: string;
+  declare readonly correlationId?: string;
+  declare readonly causationId?: string;
+  declare readonly attributes?: Readonly<Record<string, string>>;
+  readonly shard: number;
+  declare readonly sequence?: number;
+  readonly #payloadText: string;
+  #payload: unknown;
+  #isParsed = false;
+
+  /** `payloadText`: JSON. */
+  constructor(fields: EventFields, payloadText: string) {
+    this.id = fields.id;
+    this.topic = fields.topic;
+    this.type = fields.type;
+    this.source = fields.source;
+    this.timestamp = fields.timestamp;
+    if (fields.correlationId !== undefined) this.correlationId = fields.correlationId;
+    if (fields.causationId !== undefined) this.causationId = fields.causationId;
+    if (fields.attributes !== undefined) this.attributes = fields.attributes;
+    this.shard = fields.shard;
+    if (fields.sequence !== undefined) this.sequence = fields.sequence;
+    this.#payloadText = payloadText;
+  }
+
+  get payload(): unknown {
+    if (!this.#isParsed) this.#payload = JSON.parse(this.#payloadText);
+    this.#isParsed = true;
+    return this.#payload;
+  }
+
+  get payloadText(): string {
+    return this.#payloadText;
+  }
+
+  /** The event as JSON. */
+  get text(): string {
+    const { correlationId, causationId, attributes, sequence } = this;
+    let text = `{"id":${quoted(this.id)},"topic":${quoted(this.topic)},"type":${quoted(this.type)}`;
+    text += `,"source":${quoted(this.source)},"timestamp":"${this.timestamp}"`;
+    if (correlationId !== undefined) text += `,"correlationId":${quoted(correlationId)}`;
+    if (causationId !== undefined) text += `,"causationId":${quoted(causationId)}`;
+    if (attributes !== undefined) text += `,"attributes":${JSON.stringify(attributes)}`;
+    text += `,"shard":${this.shard}`;
+    if (sequence !== undefined) text += `,"sequence":${sequence}`;
+    return `${text},"payload":${this.#payloadText}}`;
+  }
+
+  /** A plain event, for `JSON.stringify` and the like. */
+  toJSON(): Event {
+    return { ...this, payload: this.payload };
+  }
+}
+
+const quoted: (text: string) => string = JSON.stringify;
