@@ -5,6 +5,8 @@ export type { BackupProgress, BackupResult } from './store/backup.js';
 export type { CursorGap, CursorPositions, ResolvedCursor } from './store/cursor-positions.js';
 export type {
   BackupRequest,
+  HistoryAddress,
+  HistoryModule,
   LogStore,
   OpenStore,
   RunningBackup,

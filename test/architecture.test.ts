@@ -64,7 +64,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'store/sqlite/reading': [
     'protocol',
     'record',
-    'threads',
     'store',
     'store/sqlite/driver',
     'store/sqlite/tables',
@@ -99,6 +98,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/connection',
     'store/sqlite',
   ],
+  // A thread that reads history for the endpoints.
+  readers: ['protocol', 'link', 'store'],
   shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store'],
   // The stores that need nothing else.
   'store/embedded': [

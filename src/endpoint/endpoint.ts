@@ -49,6 +49,7 @@ import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
 import { parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
+import { ReaderPorts } from './read/reader-ports.js';
 import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/shard-questions.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
@@ -67,8 +68,8 @@ export interface EndpointData extends LinkEnds {
   readonly census: SharedArrayBuffer;
   /** Which of its shares this endpoint counts in. */
   readonly share: number;
-  /** Reader threads look into the logs. Otherwise each shard does so itself. */
-  readonly hasReaders: boolean;
+  /** Ports to the threads that read history, if it has some from the beginning. `undefined`: each shard reads its own log. */
+  readonly readers: readonly MessagePort[] | undefined;
   readonly options: PublisherOptions;
 }
 
@@ -82,6 +83,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
   readonly #main: MainThread;
+  readonly #readers: ReaderPorts | undefined;
   readonly #history: HistorySource;
   readonly #links: Links;
   readonly #proxies: readonly ShardProxy[];
@@ -114,7 +116,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#main = main;
     this.#census = new BusCensus(data.census);
     this.#proxies = linkProxies(data, this.#alive);
-    this.#history = new HistorySource(this.#proxies, data.hasReaders ? main : undefined);
+    this.#readers = data.readers && new ReaderPorts(data.readers, main);
+    this.#history = new HistorySource(this.#proxies, this.#readers);
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
@@ -374,6 +377,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       proxy.fail(error, proxy.control.state === 'stopped' ? error : unknownAtClose());
     }
     this.#links.close();
+    this.#readers?.close(error);
     this.#publisher.close();
     this.#subscriptions.close(true);
     this.#settled.wake();

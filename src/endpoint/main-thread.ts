@@ -13,7 +13,7 @@ export interface MainCallContext extends CallContext {
   readonly onProgress?: ((progress: BackupProgress) => void) | undefined;
 }
 
-export interface MainThread extends Caller<'main' | 'history', MainCallContext> {
+export interface MainThread extends Caller<'main', MainCallContext> {
   /** The endpoint has left. */
   close(): void;
 }
@@ -46,7 +46,7 @@ export class MainConnection implements MainThread {
   /** Main has said that the bus is closed. */
   readonly isClosed: boolean;
   readonly #port: MessagePort;
-  readonly #calls: PortCaller<'main' | 'history'>;
+  readonly #calls: PortCaller<'main'>;
   /** Said since the attachment was made: shards may have been replaced. */
   readonly #early: MainNotice[] = [];
 
@@ -75,7 +75,7 @@ export class MainConnection implements MainThread {
     });
   }
 
-  call<N extends NameOf<'main' | 'history'>>(
+  call<N extends NameOf<'main'>>(
     name: N,
     request: RequestOf<N>,
     context?: CallContext,

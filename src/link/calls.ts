@@ -2,10 +2,11 @@
  * Every call that one thread of a bus makes to another: its name, who serves it, what is asked and what is answered. A new
  * call is one entry here and one method of whoever serves it.
  *
- * A call to a shard goes over the control ring, its answer over the delivery ring; one to the main thread or to a reader goes
- * over a message port (`port-calls.ts`). The server checks the request and the caller checks the answer. Both are of one
+ * A call to a shard goes over the control ring, its answer over the delivery ring. One to the main thread, or to a thread that
+ * reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller checks the answer. Both are of one
  * build, so the checks are for shapes, and no list is gone through.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import type { BackupResult } from '../store/backup.js';
@@ -103,13 +104,13 @@ export interface TopicEntry {
   readonly lastAt: number;
 }
 
-/** One page of a log; records by transfer where it goes over a port. */
+/** One page of a log. Over a port its records go by transfer. */
 export interface ShardPageRequest {
   readonly shard: number;
   readonly request: PageRequest;
 }
 
-/** `history`: a reader thread; or the shard, where nobody else can read its log. */
+/** `history`: a thread that reads; or the shard, where nobody else can read its log. */
 export type Server = 'shard' | 'history' | 'main';
 
 interface Call<S extends Server, Request, Answer> {
@@ -192,6 +193,12 @@ export const CALLS = {
     'main',
     fields<{ readonly cursor: string }>({ cursor: isText }),
     fields<ResolvedCursor>({ positions: isList, gaps: isList }),
+  ),
+  /** Ports to the threads that read history, one to each. */
+  connectReaders: by(
+    'main',
+    NOTHING,
+    fields<{ readonly ports: readonly MessagePort[] }>({ ports: isList }),
   ),
   backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
   /** The endpoint has left every shard. Answered when main has crossed it off. */

@@ -2,7 +2,7 @@
  * Calls over a message port. The port may carry other messages too: each side says whether one was its own. A call can be given
  * up by a signal; it is then still answered, by a refusal.
  */
-import type { MessagePort, Transferable } from 'node:worker_threads';
+import { MessagePort, type Transferable } from 'node:worker_threads';
 import { watchSignal } from '../handout/watch-signal.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
@@ -128,10 +128,12 @@ export class PortServer<S extends Server> {
   }
 }
 
-/** A page's records. */
+/** A page's records; ports. */
 function transferablesOf(value: unknown): Transferable[] {
   if (typeof value !== 'object' || value === null) return [];
-  return Object.values(value).filter((one) => one instanceof ArrayBuffer);
+  return Object.values(value)
+    .flat()
+    .filter((one) => one instanceof ArrayBuffer || one instanceof MessagePort);
 }
 
 /** An error as data: a thread boundary strips one of its code. */

@@ -12,10 +12,11 @@ import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupProgress, BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
-import type { LogStore, OpenStore, RunningBackup, StoreHistory } from '../store/log-store.js';
+import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { HeldCalls } from './held-calls.js';
+import { ReaderThreads } from './reader-threads.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
 /** What belongs to the bus and not to one endpoint: the store, the shards, the members. */
@@ -32,6 +33,8 @@ export class BusCore {
   readonly #census = BusCensus.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #shares = new EndpointShares(this.#census);
+  /** Where others than the shards can read their logs. */
+  readonly #readers: ReaderThreads | undefined;
   #stopped: Promise<void> | undefined;
   #backup: RunningBackup | undefined;
 
@@ -39,6 +42,7 @@ export class BusCore {
     this.#options = options;
     this.#storeName = storeName;
     this.#store = store;
+    this.#readers = store.history === undefined ? undefined : new ReaderThreads(store.history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
   }
@@ -58,8 +62,11 @@ export class BusCore {
     await this.#store.ready();
   }
 
-  /** Makes a new endpoint's half of everything. `connect` follows in the same turn, before there is anything to say. */
-  admit(): EndpointData {
+  /**
+   * Makes a new endpoint's half of everything. `connect` follows in the same turn, before there is anything to say. `readers`: its
+   * ports to the threads that read history, if it is to have them from the beginning.
+   */
+  admit(readers: readonly MessagePort[] = []): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
     const share = this.#shares.take();
@@ -85,7 +92,7 @@ export class BusCore {
       doorbell,
       census: this.#census.buffer,
       share,
-      hasReaders: this.#store.history !== undefined,
+      readers: this.#readers === undefined ? undefined : readers,
       options: {
         source,
         defaultPersist,
@@ -147,12 +154,16 @@ export class BusCore {
     return this.#store.resolveCursor(decodeCursor(cursor), heads);
   }
 
+  /** Ports to the threads that read history; none where each shard reads its own. */
+  connectReaders(): MessagePort[] {
+    return this.#readers?.connect() ?? [];
+  }
+
   /** What an endpoint may ask of this thread. The opener's own leaves with the bus and is never dismissed. */
-  handlersFor(endpoint?: string): Handlers<'main' | 'history', MainCallContext> {
+  handlersFor(endpoint?: string): Handlers<'main', MainCallContext> {
     return {
-      page: ({ shard, request }) => this.#history.page(shard, request),
-      positionAt: ({ shard, timeMs }) => this.#history.positionAt(shard, timeMs),
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
+      connectReaders: () => ({ ports: this.connectReaders() }),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
       dismiss: () => {
         if (endpoint !== undefined) this.dismiss(endpoint);
@@ -177,17 +188,12 @@ export class BusCore {
 
   /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
   async #stop(): Promise<void> {
-    await Promise.all([this.#backup?.abort(), this.#store.history?.close()]);
+    await Promise.all([this.#backup?.abort(), this.#readers?.close()]);
     await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
     for (const listener of this.#listeners.values()) listener.onClosed();
     this.#listeners.clear();
     this.#members.clear();
     await this.#store.close(this.controls.map(({ head }) => head));
-  }
-
-  get #history(): StoreHistory {
-    if (this.#store.history !== undefined) return this.#store.history;
-    throw new BusError('INTERNAL', `the history of a bus ${this.#storeName} is read by its shards`);
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {

@@ -10,16 +10,14 @@ import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
 import { PortServer } from '../link/port-calls.js';
 import type { BusError } from '../protocol/errors.js';
 
-type Served = 'main' | 'history';
-
 /** Serves one attached worker. */
 export class EndpointServer implements EndpointListener {
   readonly #port: MessagePort;
 
   /** `onGone` is called when the port closes: the worker has left, or died. */
-  constructor(port: MessagePort, handlers: Handlers<Served, MainCallContext>, onGone: () => void) {
+  constructor(port: MessagePort, handlers: Handlers<'main', MainCallContext>, onGone: () => void) {
     this.#port = port;
-    const server = new PortServer<Served>(port, handlers);
+    const server = new PortServer<'main'>(port, handlers);
     port.on('message', (message) => server.take(message));
     port.unref();
     port.on('close', onGone);
@@ -50,13 +48,13 @@ export class EndpointServer implements EndpointListener {
 
 /** Serves the opener's own endpoint, without a port in between. */
 export class OwnThread implements MainThread {
-  readonly #handlers: Handlers<Served, MainCallContext>;
+  readonly #handlers: Handlers<'main', MainCallContext>;
 
-  constructor(handlers: Handlers<Served, MainCallContext>) {
+  constructor(handlers: Handlers<'main', MainCallContext>) {
     this.#handlers = handlers;
   }
 
-  async call<N extends NameOf<Served>>(
+  async call<N extends NameOf<'main'>>(
     name: N,
     request: RequestOf<N>,
     context: MainCallContext = { signal: undefined },

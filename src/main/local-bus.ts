@@ -57,12 +57,13 @@ export class LocalBus extends Endpoint implements Bus {
     this.assertOpen();
     const core = this.#core;
     const { port1, port2 } = new MessageChannel();
-    const endpoint = core.admit();
+    const readers = core.connectReaders();
+    const endpoint = core.admit(readers);
     const id = endpoint.endpoint;
     const server = new EndpointServer(port1, core.handlersFor(id), () => core.dismiss(id));
     core.connect(id, server);
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
-    return { data, transferList: [port2, ...endpoint.ends.map(({ port }) => port)] };
+    return { data, transferList: [port2, ...readers, ...endpoint.ends.map(({ port }) => port)] };
   }
 
   async serve(options: GatewayOptions = {}): Promise<GatewayHandle> {

@@ -75,6 +75,8 @@ export const PUBLISH_MANY_MAX = 65_536;
 
 export const QUERY_LIMIT = 100;
 export const QUERY_LIMIT_MAX = 10_000;
+/** Threads that read history, while somebody is attached or reads. */
+export const READER_THREADS = 2;
 export const READ_PAGE_EVENTS = 512;
 export const READ_PAGE_BYTES = 1 * MIB;
 

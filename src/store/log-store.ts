@@ -42,21 +42,38 @@ export interface OpenStore {
     cursor: CursorPositions,
     heads: readonly number[],
   ): ResolvedCursor | Promise<ResolvedCursor>;
-  /** Left out where only a shard's own thread can look into its log: then its `ShardLog.pages` is asked. */
-  readonly history?: StoreHistory;
+  /**
+   * Where threads that read history find it: queries and long replays then take none of a shard's time. Left out where only a
+   * shard's own thread can look into its log: then its `ShardLog.pages` is asked.
+   */
+  readonly history?: HistoryAddress;
   /** Capability: a copy is made while the bus goes on. One at a time. */
   readonly backup?: (request: BackupRequest) => RunningBackup;
   /** The shards' threads have ended; `heads`: what they told last. */
   close(heads: readonly number[]): void | Promise<void>;
 }
 
-/** Looks into the logs that take none of a shard's time. */
+/** How a thread comes to the history of a store. */
+export interface HistoryAddress {
+  /** The address of a `HistoryModule`. */
+  readonly module: string;
+  /** For `openHistory`: any value that can be cloned. */
+  readonly options: unknown;
+}
+
+/** The exports of the module behind `HistoryAddress.module`. Each thread that reads imports it and opens a history of its own. */
+export interface HistoryModule {
+  openHistory(options: unknown): StoreHistory | Promise<StoreHistory>;
+}
+
+/** The logs of all shards, as a thread sees them that reads and never appends. */
 export interface StoreHistory {
-  page(shard: number, request: PageRequest): Promise<Page>;
+  /** What is there by now. The records go to another thread by transfer: no other page may share their memory. */
+  page(shard: number, request: PageRequest): Page | Promise<Page>;
   /** The last sequence recorded before a time in ms since 1970; 0 if there is none. */
-  positionAt(shard: number, timeMs: number): Promise<number>;
-  /** Waits for the looks that are under way. Called before the shards close their logs. */
-  close(): Promise<void>;
+  positionAt(shard: number, timeMs: number): number | Promise<number>;
+  /** No look is under way. Called before the shards close their logs, and when nobody has read for some time. */
+  close(): void | Promise<void>;
 }
 
 export interface BackupRequest {

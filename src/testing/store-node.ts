@@ -1,6 +1,6 @@
 import { ok, strictEqual } from 'node:assert/strict';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits.js';
-import type { LogStore, OpenStore } from '../store/log-store.js';
+import type { HistoryModule, LogStore, OpenStore, StoreHistory } from '../store/log-store.js';
 import { decodePage, type Page, type PageRequest } from '../store/page.js';
 import {
   type CommittedBatch,
@@ -32,13 +32,19 @@ export class StoreNode {
   readonly opened: OpenStore;
   readonly log: ShardLog;
   readonly #logs: readonly ShardLog[];
+  readonly #history: StoreHistory | undefined;
   readonly #waiting = new Set<() => void>();
   /** How often the log said that there is more. */
   advances = 0;
 
-  private constructor(opened: OpenStore, logs: readonly ShardLog[]) {
+  private constructor(
+    opened: OpenStore,
+    logs: readonly ShardLog[],
+    history: StoreHistory | undefined,
+  ) {
     this.opened = opened;
     this.#logs = logs;
+    this.#history = history;
     this.log = logs[0]!;
     this.log.onAdvance?.(() => {
       this.advances++;
@@ -65,13 +71,13 @@ export class StoreNode {
         predecessor: undefined,
       }),
     );
-    const node = new StoreNode(opened, await Promise.all(logs));
+    const node = new StoreNode(opened, await Promise.all(logs), await historyOf(opened));
     await opened.ready();
     return node;
   }
 
   async close(): Promise<void> {
-    await this.opened.history?.close();
+    await this.#history?.close();
     const heads = this.#logs.map(({ head }) => head);
     for (const log of this.#logs) await log.close();
     await this.opened.close(heads);
@@ -135,13 +141,11 @@ export class StoreNode {
   }
 
   async positionAt(timeMs: number): Promise<number> {
-    const { history } = this.opened;
-    return history?.positionAt(0, timeMs) ?? this.log.pages!.positionAt(timeMs);
+    return this.#history?.positionAt(0, timeMs) ?? this.log.pages!.positionAt(timeMs);
   }
 
   async #page(request: PageRequest): Promise<Page> {
-    const { history } = this.opened;
-    return history?.page(0, request) ?? this.log.pages!.page(request);
+    return this.#history?.page(0, request) ?? this.log.pages!.page(request);
   }
 
   async #until(what: string, isSo: () => boolean): Promise<void> {
@@ -154,6 +158,13 @@ export class StoreNode {
       this.#waiting.clear();
     }
   }
+}
+
+/** As a thread that reads has it. */
+async function historyOf({ history }: OpenStore): Promise<StoreHistory | undefined> {
+  if (history === undefined) return undefined;
+  const { openHistory } = (await import(history.module)) as HistoryModule;
+  return openHistory(structuredClone(history.options));
 }
 
 async function within<T>(what: string, promise: Promise<T>): Promise<T> {

@@ -10,6 +10,7 @@ import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, writeManifest } from '../directory/manifest.js';
 import type {
   BackupRequest,
+  HistoryAddress,
   LogStore,
   OpenStore,
   RunningBackup,
@@ -19,9 +20,9 @@ import { shardFile } from '../sqlite/connection/schema.js';
 import { continueHistory } from '../sqlite/history.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
-import { LogReaders } from '../sqlite/reading/readers.js';
+import type { SqliteHistoryOptions } from '../sqlite/reading/open-history.js';
 import { Backup } from '../upkeep/backup.js';
-import { SQLITE_SHARD_LOG } from './sqlite-shard-log-url.js';
+import { SQLITE_HISTORY, SQLITE_SHARD_LOG } from './sqlite-modules.js';
 
 /** The store that is a directory: one SQLite file per shard, a manifest, a lock. The default. */
 export class DirectoryStore implements LogStore {
@@ -53,7 +54,7 @@ class OpenDirectory implements OpenStore {
   readonly shards: number;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
-  readonly history: LogReaders;
+  readonly history: HistoryAddress;
   readonly #dir: string;
   readonly #lock: DirectoryLock;
   #manifest: Manifest;
@@ -64,7 +65,8 @@ class OpenDirectory implements OpenStore {
     this.#manifest = manifest;
     this.shards = manifest.shards;
     this.epoch = manifest.epoch;
-    this.history = new LogReaders(dir, manifest.shards);
+    const options: SqliteHistoryOptions = { dir };
+    this.history = { module: SQLITE_HISTORY, options };
   }
 
   shardOptions(shard: number): SqliteShardOptions {

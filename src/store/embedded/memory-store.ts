@@ -6,7 +6,7 @@ import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { openDatabase } from '../sqlite/driver/driver.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
-import { SQLITE_SHARD_LOG } from './sqlite-shard-log-url.js';
+import { SQLITE_SHARD_LOG } from './sqlite-modules.js';
 
 /** The store behind `dir: ':memory:'`: a SQLite log in the memory of each shard's thread, gone with the thread. */
 export class MemoryStore implements LogStore {

@@ -1,14 +1,13 @@
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import type { CursorPositions, ResolvedCursor } from '../../store/cursor-positions.js';
-import type { LogStore, OpenStore, StoreHistory, StoreRequest } from '../../store/log-store.js';
-import type { Page, PageRequest } from '../../store/page.js';
+import type { HistoryAddress, LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
 import type { MemoryBroker } from './memory-broker.js';
 import type { BrokerAddress } from './messages.js';
-import { pageOf } from './pages.js';
 
-/** Found by its address: a shard's thread imports it. */
+/** Found by their addresses: other threads import them. */
 const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
+const HISTORY = new URL('./broker-history.js', import.meta.url).href;
 
 /** The controls of one node's connection. */
 export interface Connection {
@@ -55,7 +54,7 @@ class OpenBroker implements OpenStore {
   readonly shards: number;
   readonly epoch: string;
   readonly shardLog = SHARD_LOG;
-  readonly history: StoreHistory;
+  readonly history: HistoryAddress;
   readonly #broker: MemoryBroker;
   readonly #id: string;
 
@@ -64,15 +63,7 @@ class OpenBroker implements OpenStore {
     this.#id = id;
     this.shards = broker.shards;
     this.epoch = broker.epoch;
-    this.history = {
-      page: async (shard: number, request: PageRequest): Promise<Page> =>
-        pageOf(broker.streams[shard]!, request),
-      positionAt: async (shard: number, timeMs: number): Promise<number> => {
-        const { entries } = broker.streams[shard]!;
-        return entries.findLast(({ recordedAt }) => recordedAt < timeMs)?.sequence ?? 0;
-      },
-      close: async () => {},
-    };
+    this.history = { module: HISTORY, options: this.shardOptions() };
   }
 
   shardOptions(): BrokerAddress {

@@ -10,6 +10,7 @@ import { messageOf } from '../../protocol/thrown.js';
 import type { LogStore } from '../../store/log-store.js';
 import { BrokerStore } from './broker-store.js';
 import type { Appended, BrokerAnswer, BrokerNews, BrokerRequest, Joined } from './messages.js';
+import { pageOf } from './pages.js';
 import { Stream } from './stream.js';
 
 export interface MemoryBrokerOptions {
@@ -110,6 +111,10 @@ export class MemoryBroker implements Broker {
         return stream.entries.slice(call.after, call.until);
       case 'append':
         return this.#append(shard, stream, call);
+      case 'page':
+        return pageOf(stream, call.request);
+      case 'positionAt':
+        return stream.entries.findLast((one) => one.recordedAt < call.timeMs)?.sequence ?? 0;
     }
   }
 

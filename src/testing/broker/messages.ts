@@ -1,5 +1,6 @@
-/** Messages between a broker and the shards' threads of all nodes, over one `BroadcastChannel`. */
+/** Messages between a broker and the threads of all nodes, shards and readers, over one `BroadcastChannel`. */
 import type { ErrorData } from '../../protocol/errors.js';
+import type { Page, PageRequest } from '../../store/page.js';
 import type { TopicSummary } from '../../store/shard-log.js';
 
 /** An event that is stored. */
@@ -14,7 +15,9 @@ export interface Entry {
 export type BrokerCall =
   | { readonly call: 'join' }
   | { readonly call: 'append'; readonly events: readonly NewEvent[]; readonly windowMs: number }
-  | { readonly call: 'fetch'; readonly after: number; readonly until: number };
+  | { readonly call: 'fetch'; readonly after: number; readonly until: number }
+  | { readonly call: 'page'; readonly request: PageRequest }
+  | { readonly call: 'positionAt'; readonly timeMs: number };
 
 export interface NewEvent {
   readonly recordedAt: number;
@@ -25,7 +28,7 @@ export interface BrokerRequest {
   readonly shard: number;
   /** The handle whose connection this is; a broker may hold back its appends. */
   readonly store: string;
-  /** The log that asks, and its number for the answer. */
+  /** The log or the history that asks, and its number for the answer. */
   readonly log: string;
   readonly id: number;
   readonly call: BrokerCall;
@@ -45,7 +48,7 @@ export interface Appended {
 export interface BrokerAnswer {
   readonly log: string;
   readonly id: number;
-  readonly value?: Joined | Appended | readonly Entry[];
+  readonly value?: Joined | Appended | readonly Entry[] | Page | number;
   readonly error?: ErrorData;
 }
 
@@ -55,7 +58,7 @@ export interface BrokerNews {
   readonly entries: readonly Entry[];
 }
 
-/** The address by which a shard's thread finds its broker. */
+/** The address by which a thread finds its broker. */
 export interface BrokerAddress {
   readonly channel: string;
   readonly store: string;

@@ -75,6 +75,20 @@ const operations = {
     Atomics.store(word, 0, seen);
     Atomics.notify(word, 0);
   },
+  /** Raises the shared word when it has had all history twice, subscribed and read, and returns both. */
+  async replay(filter, count, word) {
+    const subscribed = [];
+    await new Promise((resolve) => {
+      const take = (event) => {
+        if (subscribed.push(event) === count) resolve();
+      };
+      bus.subscribe(filter, take, { from: 'earliest' });
+    });
+    const read = await operations.read({ topic: filter });
+    Atomics.store(word, 0, read.length);
+    Atomics.notify(word, 0);
+    return { subscribed, read };
+  },
   /** After this the thread has nothing left to keep it alive. */
   letGo: () => parentPort.unref(),
 };

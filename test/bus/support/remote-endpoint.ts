@@ -52,6 +52,15 @@ export class RemoteEndpoint {
     return endpoint;
   }
 
+  /** Subscribes from the earliest event and reads everything, and raises the word when it has so many events of both. */
+  replay(
+    filter: string,
+    count: number,
+    word: Int32Array,
+  ): Promise<{ subscribed: Event[]; read: Event[] }> {
+    return this.#call('replay', filter, count, word);
+  }
+
   publish(input: EventInput, options?: PublishOptions): Promise<PublishAck> {
     return this.#call('publish', input, options);
   }

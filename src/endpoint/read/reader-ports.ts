@@ -1,0 +1,110 @@
+/**
+ * An endpoint's own ports to the threads that read history. A look goes to the thread that owes this endpoint the fewest answers,
+ * and does not pass through the main thread. Main is asked for ports where there are none: by the opener's endpoint when it begins
+ * to read, and by every endpoint when the threads that it had ports to have ended. Used by the endpoint's thread alone.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
+import { type Caller, PortCaller } from '../../link/port-calls.js';
+import { BusError } from '../../protocol/errors.js';
+
+/** Ports that nobody has used for so long are closed, unless they are to be kept. */
+const IDLE_MS = 10_000;
+/** A look that was under way when its thread ended is asked for again so often. */
+const RETRIES_MAX = 2;
+
+interface Reader {
+  readonly port: MessagePort;
+  readonly calls: PortCaller<'history'>;
+  /** What its calls fail with when its thread ends. */
+  readonly gone: BusError;
+}
+
+export class ReaderPorts implements Caller<'history'> {
+  readonly #main: Caller<'main'>;
+  readonly #readers = new Set<Reader>();
+  readonly #isKept: boolean;
+  #connecting: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
+  #closed: BusError | undefined;
+
+  /** Ports that it is given are kept, so that it never has to ask a busy main thread. */
+  constructor(ports: readonly MessagePort[], main: Caller<'main'>) {
+    this.#main = main;
+    this.#isKept = ports.length > 0;
+    for (const port of ports) this.#add(port);
+  }
+
+  async call<N extends NameOf<'history'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
+    clearTimeout(this.#idle);
+    for (let retries = 0; ; retries++) {
+      if (this.#readers.size === 0) await this.#connected();
+      // Chosen and called in one turn, so that the next look sees this one pending.
+      const { calls, gone } = this.#leastBusy();
+      try {
+        return await calls.call(name, request);
+      } catch (error) {
+        if (error !== gone || retries === RETRIES_MAX) throw this.#closed ?? error;
+      } finally {
+        this.#expectIdleness();
+      }
+    }
+  }
+
+  /** Nothing is read any more. */
+  close(error: BusError): void {
+    this.#closed = error;
+    this.#disconnect();
+  }
+
+  #leastBusy(): Reader {
+    const [first, ...others] = this.#readers;
+    if (first === undefined) throw this.#closed ?? ended();
+    return others.reduce((a, b) => (b.calls.pending < a.calls.pending ? b : a), first);
+  }
+
+  async #connected(): Promise<void> {
+    if (this.#closed !== undefined) throw this.#closed;
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined;
+    });
+    await this.#connecting;
+  }
+
+  async #connect(): Promise<void> {
+    const { ports } = await this.#main.call('connectReaders', {});
+    for (const port of ports) this.#add(port);
+    if (this.#closed !== undefined) this.#disconnect();
+  }
+
+  #add(port: MessagePort): void {
+    const reader: Reader = { port, calls: new PortCaller(port), gone: ended() };
+    this.#readers.add(reader);
+    port.on('message', (message: object) => reader.calls.take(message));
+    port.on('close', () => {
+      this.#readers.delete(reader);
+      reader.calls.fail(reader.gone);
+    });
+    port.unref();
+  }
+
+  #expectIdleness(): void {
+    if (this.#isKept || [...this.#readers].some(({ calls }) => calls.pending > 0)) return;
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#disconnect(), IDLE_MS).unref();
+  }
+
+  /** The threads end when nobody has a port to them. */
+  #disconnect(): void {
+    clearTimeout(this.#idle);
+    for (const { port, calls, gone } of this.#readers) {
+      calls.fail(gone);
+      port.close();
+    }
+    this.#readers.clear();
+  }
+}
+
+function ended(): BusError {
+  return new BusError('STORE_FAILED', 'the thread that was to read history has ended');
+}

@@ -1,0 +1,90 @@
+/**
+ * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it, one
+ * look after another. It opens the history with the first look. It ends when its last port has closed, when main says so, and
+ * when the history cannot be opened: modules that could not be loaded stay so, and the next thread begins with fresh ones.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { Handlers } from '../link/calls.js';
+import { type CallContext, PortServer } from '../link/port-calls.js';
+import type { ReaderMail, ReaderThreadData } from '../link/reader-mail.js';
+import { BusError } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
+import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
+
+class ReaderThread {
+  readonly #address: HistoryAddress;
+  readonly #ports = new Set<MessagePort>();
+  /** Under way. */
+  readonly #looks = new Set<Promise<unknown>>();
+  #history: Promise<StoreHistory> | undefined;
+  #isEnding = false;
+
+  constructor(address: HistoryAddress) {
+    this.#address = address;
+  }
+
+  readonly #handlers: Handlers<'history', CallContext> = {
+    page: ({ shard, request }) => this.#look((history) => history.page(shard, request)),
+    positionAt: ({ shard, timeMs }) => this.#look((history) => history.positionAt(shard, timeMs)),
+  };
+
+  connect(port: MessagePort): void {
+    if (this.#isEnding) {
+      port.close();
+      return;
+    }
+    this.#ports.add(port);
+    const server = new PortServer<'history'>(port, this.#handlers);
+    port.on('message', (message) => server.take(message));
+    port.on('close', () => {
+      this.#ports.delete(port);
+      if (this.#ports.size === 0) void this.end();
+    });
+  }
+
+  async end(): Promise<void> {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    await Promise.allSettled(this.#looks);
+    for (const port of this.#ports) port.close();
+    const history = await this.#history?.catch(() => undefined);
+    try {
+      await history?.close();
+    } finally {
+      process.exit();
+    }
+  }
+
+  async #look<T>(work: (history: StoreHistory) => T | Promise<T>): Promise<T> {
+    if (this.#isEnding) throw new BusError('BUS_CLOSED', 'the history of this bus is closed');
+    this.#history ??= this.#open();
+    const look = this.#history.then(work);
+    this.#looks.add(look);
+    try {
+      return await look;
+    } finally {
+      this.#looks.delete(look);
+    }
+  }
+
+  async #open(): Promise<StoreHistory> {
+    const { module, options } = this.#address;
+    try {
+      const { openHistory } = (await import(module)) as HistoryModule;
+      return await openHistory(options);
+    } catch (cause) {
+      // Those who wait are refused first.
+      setImmediate(() => void this.end());
+      const message = `history could not be opened: ${messageOf(cause)}`;
+      throw new BusError('STORE_FAILED', message, { cause });
+    }
+  }
+}
+
+const data = workerData as ReaderThreadData;
+const thread = new ReaderThread(data.history);
+thread.connect(data.port);
+parentPort?.on('message', (mail: ReaderMail) => {
+  if (mail.mail === 'connect') thread.connect(mail.port);
+  else void thread.end();
+});

@@ -1,0 +1,156 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ReaderPorts } from '../../../src/endpoint/read/reader-ports.js';
+import type { Handlers } from '../../../src/link/calls.js';
+import { type CallContext, type Caller, PortServer } from '../../../src/link/port-calls.js';
+import { BusError } from '../../../src/protocol/errors.js';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+type Answer = (timeMs: number) => number | Promise<number>;
+
+/** A thread that reads, as one port of it: what was asked of it, and its end. */
+class Reader {
+  readonly asked: number[] = [];
+  readonly port: MessagePort;
+  readonly #own: MessagePort;
+  readonly closed: Promise<void>;
+
+  constructor(answer: Answer) {
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    this.#own = port2;
+    this.closed = new Promise((resolve) => {
+      port2.on('close', resolve);
+    });
+    const server = new PortServer<'history'>(port2, {
+      positionAt: ({ timeMs }) => {
+        this.asked.push(timeMs);
+        return answer(timeMs);
+      },
+    } as Partial<Handlers<'history', CallContext>> as Handlers<'history', CallContext>);
+    port2.on('message', (message) => server.take(message));
+    onTestFinished(() => port2.close());
+  }
+
+  end(): void {
+    this.#own.close();
+  }
+}
+
+const never: Answer = () => new Promise(() => {});
+const echo: Answer = (timeMs) => timeMs;
+
+/** Main as these are to be had from it, in order. */
+function mainWith(...readers: Reader[]) {
+  let asked = 0;
+  const call = async () => {
+    const reader = readers[asked++];
+    if (reader === undefined) throw new BusError('BUS_CLOSED', 'the bus is closed');
+    return { ports: [reader.port] };
+  };
+  return {
+    main: { call } as Caller<'main'>,
+    get asked() {
+      return asked;
+    },
+  };
+}
+
+const at = (timeMs: number) => ({ shard: 0, timeMs });
+const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+describe('looks into history', () => {
+  test('are shared among the threads, and main is not asked', async () => {
+    const readers = [new Reader(never), new Reader(never)];
+    const main = mainWith();
+    const ports = new ReaderPorts(
+      readers.map(({ port }) => port),
+      main.main,
+    );
+    for (const timeMs of [1, 2, 3, 4]) void ports.call('positionAt', at(timeMs)).catch(() => {});
+    await vi.waitFor(() => expect(readers.map(({ asked }) => asked.length)).toEqual([2, 2]));
+    expect(main.asked).toBe(0);
+    ports.close(new BusError('BUS_CLOSED', 'closed'));
+  });
+
+  test('get ports from main once, where there are none', async () => {
+    const main = mainWith(new Reader(echo));
+    const ports = new ReaderPorts([], main.main);
+    const looks = [1, 2, 3].map((timeMs) => ports.call('positionAt', at(timeMs)));
+    expect(await Promise.all(looks)).toEqual([1, 2, 3]);
+    expect(main.asked).toBe(1);
+  });
+
+  test('whose thread ends are asked for again of another', async () => {
+    const first = new Reader(never);
+    const second = new Reader(echo);
+    const ports = new ReaderPorts([first.port], mainWith(second).main);
+    const look = ports.call('positionAt', at(7));
+    await vi.waitFor(() => expect(first.asked).toEqual([7]));
+    first.end();
+    expect(await look).toBe(7);
+    expect(second.asked).toEqual([7]);
+  });
+
+  test('whose threads end one after another fail, and the next look is free to try', async () => {
+    const readers = [1, 2, 3].map(() => new Reader(never));
+    const healthy = new Reader(echo);
+    const ports = new ReaderPorts([], mainWith(...readers, healthy).main);
+    const look = ports.call('positionAt', at(7));
+    const failed = expect(look).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    for (const reader of readers) {
+      await vi.waitFor(() => expect(reader.asked).toEqual([7]));
+      reader.end();
+    }
+    await failed;
+    expect(await ports.call('positionAt', at(8))).toBe(8);
+  });
+
+  test('that are refused are not asked for again', async () => {
+    const reader = new Reader(() => {
+      throw new BusError('STORE_CORRUPT', 'damaged');
+    });
+    const ports = new ReaderPorts([reader.port], mainWith().main);
+    const look = ports.call('positionAt', at(7));
+    await expect(look).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+    expect(reader.asked).toEqual([7]);
+  });
+
+  test('fail when the endpoint closes, under way or not', async () => {
+    const reader = new Reader(never);
+    const ports = new ReaderPorts([reader.port], mainWith().main);
+    const look = ports.call('positionAt', at(7));
+    await vi.waitFor(() => expect(reader.asked).toEqual([7]));
+    ports.close(new BusError('BUS_CLOSED', 'closed'));
+    await expect(look).rejects.toMatchObject({ code: 'BUS_CLOSED' });
+    const later = ports.call('positionAt', at(8));
+    await expect(later).rejects.toMatchObject({ code: 'BUS_CLOSED' });
+    await reader.closed;
+  });
+});
+
+describe('ports that nobody uses', () => {
+  test('are given back if they were asked for, so that the threads can end', async () => {
+    const reader = new Reader(echo);
+    const ports = new ReaderPorts([], mainWith(reader, new Reader(echo)).main);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await ports.call('positionAt', at(1));
+    vi.runAllTimers();
+    await reader.closed;
+    expect(await ports.call('positionAt', at(2))).toBe(2);
+  });
+
+  test('are kept if they came with the attachment', async () => {
+    const reader = new Reader(echo);
+    const ports = new ReaderPorts([reader.port], mainWith().main);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await ports.call('positionAt', at(1));
+    vi.runAllTimers();
+    vi.useRealTimers();
+    await settled();
+    expect(await ports.call('positionAt', at(2))).toBe(2);
+  });
+});
