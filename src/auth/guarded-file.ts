@@ -48,6 +48,13 @@ export function readGuardedFile(path: string, maxBytes: number): GuardedFile {
   }
 }
 
+/** In words why a file cannot be used; `make`, the command that makes one, where it is not there. */
+export function fileFault(error: unknown, path: string, make?: string): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const cure = make === undefined ? '' : `; ${make} makes one`;
+  return code === 'ENOENT' ? `there is no file ${path} (ENOENT)${cure}` : message;
+}
+
 /** The version that reading the file would give now. @throws Error with the system's `code` */
 export function versionOf(path: string): string {
   return versionText(statSync(path, { bigint: true }));

@@ -39,7 +39,14 @@ export class KeyStore {
   static open(options: KeyStoreOptions, faults: Fault[]): KeyStore | undefined {
     const { path, log } = options;
     const file = WatchedFile.open(
-      { path, log, name: 'keys file', bytesMax: KEYS_FILE_BYTES_MAX, parse: parseKeysFile },
+      {
+        path,
+        log,
+        name: 'keys file',
+        make: '`millrace token key`',
+        bytesMax: KEYS_FILE_BYTES_MAX,
+        parse: parseKeysFile,
+      },
       faults,
     );
     return file === undefined ? undefined : new KeyStore(options, file);

@@ -3,7 +3,7 @@ import type { AuthLogger } from './auth-log.js';
 import { faultsText } from './auth-options.js';
 import { FileWatch } from './file-watch.js';
 import type { Fault } from './grants.js';
-import { type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
+import { fileFault, type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
 
 /**
  * The content of a file that is edited while it is used. A file that is missing, half-written or faulty changes nothing:
@@ -14,6 +14,8 @@ export interface WatchedFileOptions<T> {
   readonly path: string;
   /** What it is called in the log: `keys file`. */
   readonly name: string;
+  /** The command that makes one. */
+  readonly make?: string;
   readonly bytesMax: number;
   readonly log: AuthLogger;
   /** The content, or `undefined` and every fault at the end of the list. */
@@ -35,7 +37,7 @@ export class WatchedFile<T> {
     try {
       file = readGuardedFile(options.path, options.bytesMax);
     } catch (error) {
-      faults.push({ path: '', message: (error as Error).message });
+      faults.push({ path: '', message: fileFault(error, options.path, options.make) });
       return undefined;
     }
     const content = options.parse(file.bytes.toString('utf8'), faults);

@@ -180,8 +180,8 @@ const SECRETS = new Set(['', 'auth', 'tls', 'token', 'tls.passphrase']);
 function faultOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? '';
   const where = path === '' ? 'the file' : path;
-  if (issue.expected === 'never') return `${where}: is no setting`;
-  if (issue.type === 'object_with_rest') return `${where}: is missing`;
+  if (issue.expected === 'never') return `${where}: ${issue.message}`;
+  if (issue.type === 'strict_object') return `${where}: is missing`;
   const found = SECRETS.has(path) ? 'something else' : quote(issue.input);
   return `${where}: is ${found}, and should be ${issue.message}`;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { jsonFaultText } from '../protocol/json-fault.js';
 import { quote } from '../protocol/quote.js';
+import { messageOf } from '../protocol/thrown.js';
 import { type Config, parseConfig } from './config-schema.js';
 import { usageFailure } from './failure.js';
 import { parseServer, parseTimeout } from './values.js';
@@ -85,7 +86,7 @@ export function readConfig(named: string | undefined): Config {
   } catch (error) {
     const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT';
     if (isAbsent && named === undefined) return {};
-    throw usageFailure(`config file ${path}: ${(error as Error).message}`);
+    throw usageFailure(`config file ${path}: ${isAbsent ? 'there is none' : messageOf(error)}`);
   }
   const parsed = parseConfig(parseJson(path, text));
   if ('config' in parsed) return parsed.config;

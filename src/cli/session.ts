@@ -227,6 +227,10 @@ function unreachable(server: string, error: NodeJS.ErrnoException): CommandFailu
   if (error.code === 'EPROTO') {
     return new CommandFailure(`${server} speaks no TLS; try http: instead`, undefined, error);
   }
+  if (error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN') {
+    const message = `no address is known for the name in ${server} (${error.code})`;
+    return new CommandFailure(message, undefined, error);
+  }
   if (error.code !== 'ECONNREFUSED') {
     return new CommandFailure(`${server} cannot be reached: ${error.message}`, undefined, error);
   }

@@ -147,7 +147,8 @@ export class Connection implements SocketListener {
     if (this.#isOver) return;
     this.#leave(CLOSE_NORMAL, '');
     const said = reason === '' ? '' : `, ${quote(reason)}`;
-    const what = `was closed with code ${code}${said}`;
+    const isMade = cause === undefined || this.#isReady;
+    const what = isMade ? `was closed with code ${code}${said}` : `was not made: ${reason}`;
     const isRefusal = cause instanceof BusError;
     this.#listener.onEnd(
       isRefusal ? cause : this.#failure(what, { closeCode: code, closeReason: reason }, cause),

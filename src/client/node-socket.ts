@@ -37,14 +37,14 @@ class NodeSocket implements Socket {
       this.#cause ??= error;
     });
     socket.on('unexpected-response', (request, response) => {
-      void readRefusal(response.statusCode ?? 0, response).then((refusal) => {
+      void readRefusal(url, response.statusCode ?? 0, response).then((refusal) => {
         this.#cause = refusal;
         request.destroy();
         this.#end(CLOSE_ABNORMAL, refusal.message);
       });
     });
     socket.on('close', (code, said) => {
-      this.#end(code, said.toString() || (this.#cause?.message ?? ''));
+      this.#end(code, said.toString() || reasonOf(this.#cause));
     });
   }
 
@@ -82,6 +82,7 @@ class NodeSocket implements Socket {
 
 /** The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours. */
 async function readRefusal(
+  url: string,
   status: number,
   response: AsyncIterable<unknown> & { setEncoding(encoding: 'utf8'): unknown },
 ): Promise<BusError> {
@@ -100,7 +101,20 @@ async function readRefusal(
   } catch {
     // Cut off, or no JSON: no answer of ours.
   }
-  return new BusError('CONNECTION_FAILED', `the upgrade was answered with HTTP ${status}`, {
-    details: { status },
-  });
+  const message = `${url} answered with HTTP ${status}: no Millrace is served at this address`;
+  return new BusError('CONNECTION_FAILED', message, { details: { url, status } });
 }
+
+/** In words why there is no connection; the platform's own behind them. */
+function reasonOf(error: NodeJS.ErrnoException | undefined): string {
+  if (error === undefined) return '';
+  const words = REASONS[error.code ?? ''];
+  return words === undefined ? error.message : `${words} (${error.code})`;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'no server listens there',
+  EPROTO: 'the server speaks no TLS; try http: or ws:',
+  ENOTFOUND: 'no address is known for this name',
+  EAI_AGAIN: 'no address is known for this name',
+};

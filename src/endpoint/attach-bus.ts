@@ -26,7 +26,10 @@ export interface AttachOptions {
  */
 export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoint {
   if (!isAttachment(data)) {
-    throw new BusError('OPTION_INVALID', 'attachBus: not the data of bus.attachment()');
+    throw new BusError(
+      'OPTION_INVALID',
+      'attachBus: not the data of bus.attachment(); hand over its data and its transferList',
+    );
   }
   if (attached.has(data)) {
     throw new BusError('OPTION_INVALID', 'attachBus: this attachment is in use; make another one');

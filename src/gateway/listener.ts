@@ -188,7 +188,10 @@ async function tryToBind(
 }
 
 function bindFailure(host: string, port: number, error: NodeJS.ErrnoException): BusError {
-  const reason = error.code === 'EADDRINUSE' ? 'it is in use' : error.message;
+  const reason =
+    error.code === 'EADDRINUSE'
+      ? 'it is in use; choose another, or 0 for a free one'
+      : error.message;
   const message = `port ${port} on ${host} cannot be bound: ${reason}`;
   return new BusError('OPTION_INVALID', message, {
     cause: error,

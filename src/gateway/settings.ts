@@ -21,6 +21,7 @@ import {
   UNAUTHENTICATED_PER_ADDRESS_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
 } from '../protocol/limits.js';
+import { nameHint } from '../protocol/name-hint.js';
 import { quote } from '../protocol/quote.js';
 import { BUDGET_LIMITS, type BudgetLimits } from './budget/budgets.js';
 import { isLoopbackHost } from './loopback.js';
@@ -138,7 +139,7 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
     faults.push({ path, message: `option ${path} ${fault}` });
   };
   for (const option of Object.keys(options)) {
-    if (!KNOWN.has(option)) refuse(option, 'is no option of the gateway');
+    if (!KNOWN.has(option)) refuse(option, `is no option of the gateway${nameHint(option, KNOWN)}`);
   }
   const integers = {} as Record<IntegerOption, number>;
   for (const option of Object.keys(INTEGERS) as IntegerOption[]) {
@@ -318,7 +319,7 @@ function insecure(host: string): BusError {
   return new BusError(
     'INSECURE_BIND',
     `host ${quote(host)} is open to other machines, and no authentication is configured; ` +
-      'use 127.0.0.1, ::1 or localhost, or the option auth',
+      'use 127.0.0.1, ::1 or localhost, or give auth (on the command line --keys-file)',
     { details: { host: quote(host) } },
   );
 }

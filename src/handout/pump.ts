@@ -1,6 +1,7 @@
 import { captureHandlerContext } from '#async-context';
 import type { Drained } from '../async-context/drain-in-handler.js';
 import { Queue } from '../collections/queue.js';
+import { BusError } from '../protocol/errors.js';
 import { errorOf } from '../protocol/thrown.js';
 import type { Dispatched, Turns } from './dispatcher.js';
 import { Waiters } from './waiters.js';
@@ -85,7 +86,8 @@ export class Pump<T> implements Dispatched {
   /** The next value of the iterator; the one before it is consumed. */
   next(): Promise<IteratorResult<T>> {
     if (this.#handler !== undefined) {
-      return Promise.reject(new Error('a subscription with a handler cannot be iterated'));
+      const message = 'a subscription with a handler cannot be iterated; subscribe without one';
+      return Promise.reject(new BusError('OPTION_INVALID', message));
     }
     this.#settle();
     // Whoever asked before is given its value before.

@@ -9,6 +9,7 @@ import {
   typeFault,
 } from './event-fields.js';
 import { ATTRIBUTES_MAX } from './limits.js';
+import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { timestampFault } from './timestamp.js';
 import { publishTopicFault } from './topic.js';
@@ -21,13 +22,25 @@ import { publishTopicFault } from './topic.js';
 
 type EventField = keyof EventInput;
 
+const FIELDS: readonly EventField[] = [
+  'topic',
+  'type',
+  'payload',
+  'source',
+  'correlationId',
+  'causationId',
+  'attributes',
+  'id',
+  'timestamp',
+];
+
 /**
  * A field that is `undefined` counts as left out.
  * @throws BusError `TOPIC_INVALID`, or `EVENT_INVALID` with the field in `details.field`
  */
 export function checkEventInput(input: unknown): asserts input is EventInput {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw new BusError('EVENT_INVALID', `event ${quote(input)} is not an object`);
+    throw new BusError('EVENT_INVALID', shapeFault(input));
   }
   const event = input as Record<EventField, unknown>;
   checkFieldNames(event);
@@ -36,6 +49,8 @@ export function checkEventInput(input: unknown): asserts input is EventInput {
   if (topicFault !== undefined) {
     throw new BusError('TOPIC_INVALID', topicFault, { details: { topic: quote(topic) } });
   }
+  if (type === undefined)
+    throw invalid('type', 'type is undefined; an event has one, such as "order_created"');
   checked('type', typeFault(type));
   if (source !== undefined) checked('source', nameFault('source', source));
   if (correlationId !== undefined) {
@@ -45,6 +60,11 @@ export function checkEventInput(input: unknown): asserts input is EventInput {
   if (attributes !== undefined) checkAttributes(attributes);
   if (id !== undefined) checked('id', idFault('id', id));
   if (timestamp !== undefined) checked('timestamp', timestampFault(timestamp));
+}
+
+function shapeFault(input: unknown): string {
+  const several = Array.isArray(input) ? '; publishMany takes several' : '';
+  return `an event is an object { topic, type, payload }, not ${quote(input)}${several}`;
 }
 
 function checkFieldNames(event: object): void {
@@ -61,7 +81,10 @@ function checkFieldNames(event: object): void {
       case 'timestamp':
         continue;
       default:
-        throw invalid(field, `the event has an unknown field ${quote(field)}`);
+        throw invalid(
+          field,
+          `the event has an unknown field ${quote(field)}${nameHint(field, FIELDS)}`,
+        );
     }
   }
 }

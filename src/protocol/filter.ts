@@ -10,6 +10,7 @@ import {
   typeFault,
 } from './event-fields.js';
 import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, PATTERNS_PER_FILTER_MAX } from './limits.js';
+import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { patternFault } from './topic.js';
 
@@ -102,9 +103,14 @@ export function parseFilter(input: unknown): ParsedFilter {
     if (field === 'topics' || value === undefined) continue;
     if (isListField(field)) filter[field] = parseList(field, value, LIST_FIELDS[field]);
     else if (field === 'attributes') filter.attributes = parseAttributes(value);
-    else throw invalid(field, `the filter has an unknown field ${quote(field)}`);
+    else throw invalid(field, unknownField(field));
   }
   return Object.freeze(filter);
+}
+
+function unknownField(field: string): string {
+  const hint = nameHint(field, ['topics', ...Object.keys(LIST_FIELDS), 'attributes']);
+  return `the filter has an unknown field ${quote(field)}${hint}`;
 }
 
 /** The patterns of what may stand for topics, as they were given. */

@@ -5,6 +5,7 @@ import {
   SUBSCRIBER_BUFFER_EVENTS_MAX,
   SUBSCRIPTION_NAME_LENGTH_MAX,
 } from './limits.js';
+import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { timestampFault } from './timestamp.js';
 
@@ -44,7 +45,7 @@ export function optionFaults(options: unknown, checks: OptionChecks): readonly O
     const value: unknown = Reflect.get(options, path);
     const check = checks.get(path);
     let message: string | undefined;
-    if (check === undefined) message = 'is unknown';
+    if (check === undefined) message = `is unknown${nameHint(path, checks.keys())}`;
     else if (value !== undefined) message = check(value);
     if (message === undefined) continue;
     faults ??= [];

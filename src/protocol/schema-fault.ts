@@ -7,7 +7,6 @@ import type { BaseIssue } from 'valibot';
 export function schemaFault(issue: BaseIssue<unknown>): string {
   const { message, type, expected, received, input, requirement } = issue;
   if (!message.startsWith('Invalid ')) return message;
-  if (expected === 'never') return 'is unknown';
   if (received === 'undefined' && input === undefined) return 'is missing';
   switch (type) {
     case 'min_value':

@@ -151,7 +151,8 @@ function segmentFault(
     const kind = code > 0x7f ? wideKind(code) : ASCII_KINDS[code]!;
     if (kind === PLAIN) continue;
     if (kind === REFUSED) {
-      return `has whitespace or a control character (${codePointName(code)} at offset ${i})`;
+      const cure = noun === 'pattern' ? '; several patterns are a list' : '';
+      return `has whitespace or a control character (${codePointName(code)} at offset ${i})${cure}`;
     }
     const wildcard = `the wildcard "${text[i]}" at offset ${i}`;
     if (noun === 'topic') return `has ${wildcard}; a topic has none`;

@@ -203,7 +203,7 @@ describe('a keys file', () => {
     [
       'with unknown fields',
       '{"version":1,"keys":[],"key":1,"k":1}',
-      /key: is unknown; .*k: is unknown/,
+      /key: is unknown \(did you mean keys\?\); .*k: is unknown/,
     ],
   ])('that is %s is refused at the start', async (_, text, fault) => {
     const error = await failureWith(text);
@@ -296,7 +296,9 @@ describe('a keys file', () => {
     const missing = await failureOf(() => open({ keysFile: join(folder, 'none.json') }));
     expect(missing).toMatchObject({
       code: 'OPTION_INVALID',
-      message: expect.stringContaining('ENOENT'),
+      message: expect.stringMatching(
+        /there is no file .*none\.json \(ENOENT\); `millrace token key` makes one/,
+      ),
     });
     mkdirSync(join(folder, 'folder'));
     const isFolder = await failureOf(() => open({ keysFile: join(folder, 'folder') }));

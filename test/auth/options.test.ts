@@ -47,7 +47,10 @@ describe('options', () => {
     [{ required: true }, /nobody could get in/],
     [{ keysFile: '' }, /keysFile/],
     [{ keysFile: 7 }, /keysFile: has to be text/],
-    [{ keyFile: 'k', jwks: 1, keysFile: 'k' }, /keyFile: is unknown; jwks: is unknown/],
+    [
+      { keyFile: 'k', jwks: 1, keysFile: 'k' },
+      /keyFile: is unknown \(did you mean keysFile\?\); jwks: is unknown/,
+    ],
     [{ keysFile: 'k', anonymous: {}, required: true }, /contradicts/],
     [{ keysFile: 'k', required: false }, /needs grants for anonymous/],
     [{ anonymous: true }, /anonymous/],

@@ -38,6 +38,12 @@ describe('wrong usage', () => {
       [['serve', '--shards', '55'], /--shards.*55.*from 1 to 16/],
       [['serve', '--log-level', 'loud'], /loud/],
       [['serve', '--host', '0.0.0.0', '--dir', temporaryDirectory()], /INSECURE_BIND/],
+      [['serve', 'data'], /takes no argument.*--dir: millrace serve --dir data/],
+      [['serve', '--config', 'none.json'], /config file none\.json: there is none/],
+      [
+        ['serve', '--keys-file', 'none.json', '--dir', temporaryDirectory()],
+        /there is no file .*none\.json.*`millrace token key` makes one/,
+      ],
       [['verify'], /missing required argument/],
       [['reshard', 'x'], /required option/],
     ];

@@ -17,10 +17,10 @@ function messageOf(call: () => unknown): string {
 
 describe('faulty options', () => {
   const cases: readonly (readonly [options: unknown, message: string])[] = [
-    [{ shard: 2 }, 'openBus: shard: is unknown'],
+    [{ shard: 2 }, 'openBus: shard: is unknown (did you mean shards?)'],
     [
       { shard: 2, dri: 'x', shards: 0 },
-      'openBus: shards: has to be a whole number from 1 to 16, not 0; shard: is unknown; dri: is unknown',
+      'openBus: shards: has to be a whole number from 1 to 16, not 0; shard: is unknown (did you mean shards?); dri: is unknown (did you mean dir?)',
     ],
     [{ shards: '2' }, 'openBus: shards: has to be a whole number from 1 to 16, not "2"'],
     [{ dir: '' }, 'openBus: dir: has to be text of at least 1 character, not ""'],
@@ -30,12 +30,15 @@ describe('faulty options', () => {
     [{ retention: { maxAgeMs: 5 } }, 'openBus: retention: has to be a list'],
     [
       { retention: [{ maxAge: 5, max: 1 }] },
-      'openBus: retention.0.maxAge: is unknown; retention.0.max: is unknown',
+      'openBus: retention.0.maxAge: is unknown (did you mean maxAgeMs?); retention.0.max: is unknown (did you mean maxAgeMs?)',
     ],
     [{ retention: [{}] }, 'openBus: retention.0: needs maxAgeMs, maxEvents or maxBytes'],
     [{ retention: [[]] }, 'openBus: retention.0: has to be an object, not an empty array'],
     [{ topics: [1] }, 'openBus: topics.0: has to be made by defineTopic, not 1'],
-    [{ systemEvents: { often: true } }, 'openBus: systemEvents.often: is unknown'],
+    [
+      { systemEvents: { often: true } },
+      'openBus: systemEvents.often: is unknown (there are persist, healthIntervalMs, metricsIntervalMs)',
+    ],
     [
       { systemEvents: 'no' },
       'openBus: systemEvents: has to be true, false or { persist, healthIntervalMs, metricsIntervalMs }, not "no"',
@@ -53,12 +56,14 @@ describe('faulty options', () => {
   it('of subscribe, prune and backup are told in words', () => {
     const misspelt: object = { form: 'now', overflow: 'drop' };
     expect(messageOf(() => parseSubscribeOptions(misspelt))).toMatch(
-      /^subscribe: form: is unknown; overflow: has to be one of catch-up, .*block, not "drop"$/,
+      /^subscribe: form: is unknown \(did you mean from\?\); overflow: has to be one of catch-up, .*block, not "drop"$/,
     );
     expect(messageOf(() => parsePruneOptions({}))).toBe(
       'prune: needs before, maxEvents or maxBytes',
     );
     const wrong: object = { progress: 1 };
-    expect(messageOf(() => parseBackupOptions('x', wrong))).toBe('backup: progress: is unknown');
+    expect(messageOf(() => parseBackupOptions('x', wrong))).toBe(
+      'backup: progress: is unknown (did you mean onProgress?)',
+    );
   });
 });

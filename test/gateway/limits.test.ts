@@ -155,7 +155,7 @@ describe('binding', () => {
     const second = new Gateway(new FakeEndpoint(), { port }, () => {});
     await expect(second.listen()).rejects.toMatchObject({
       code: 'OPTION_INVALID',
-      message: `port ${port} on 127.0.0.1 cannot be bound: it is in use`,
+      message: `port ${port} on 127.0.0.1 cannot be bound: it is in use; choose another, or 0 for a free one`,
     });
   });
 

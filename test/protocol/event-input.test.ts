@@ -40,7 +40,8 @@ describe('an event', () => {
 
   const seventeen = Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, 'v']));
   const refused: [object, string, string][] = [
-    [{ type: undefined }, 'type', 'type undefined is not a string'],
+    [{ type: undefined }, 'type', 'type is undefined; an event has one'],
+    [{ type: null }, 'type', 'type null is not a string'],
     [{ type: '' }, 'type', 'type is empty'],
     [{ type: 'worker progress' }, 'type', 'U+0020 at offset 6'],
     [{ type: 'a\tb' }, 'type', 'U+0009'],
@@ -77,7 +78,7 @@ describe('an event', () => {
     [{ timestamp: 0 }, 'timestamp', 'timestamp 0'],
     [{ timestamp: new Date(Number.NaN) }, 'timestamp', 'a Date'],
     [{ sequence: 1 }, 'sequence', 'unknown field "sequence"'],
-    [{ tpoic: 'x' }, 'tpoic', 'unknown field "tpoic"'],
+    [{ tpoic: 'x' }, 'tpoic', 'unknown field "tpoic" (did you mean topic?)'],
   ];
   it.each(refused.map(([fields, field, message]) => [field, message, fields] as const))(
     'is refused for its %s: %s',

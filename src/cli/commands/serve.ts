@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { SHARDS_MAX } from '../../protocol/limits.js';
 import { applyConfig, configOption } from '../config.js';
 import { LOG_LEVELS } from '../config-schema.js';
+import { usageFailure } from '../failure.js';
 import type { ServeOptions } from '../serve-options.js';
 import { collectList, integerFrom, parseBoolean } from '../values.js';
 
@@ -119,7 +120,14 @@ export function addServeCommand(program: Command): void {
         .default('info'),
     )
     .addOption(configOption());
+  command.allowExcessArguments();
   command.action(async () => {
+    const [argument] = command.args;
+    if (argument !== undefined) {
+      throw usageFailure(
+        `serve takes no argument, and the directory as --dir: millrace serve --dir ${argument}`,
+      );
+    }
     const config = applyConfig(command);
     const { serve } = await import('../server.js');
     await serve(command.opts<ServeOptions>(), config);

@@ -6,6 +6,7 @@ import { BusError } from '../../protocol/errors.js';
 import { idFault, nameFault } from '../../protocol/event-fields.js';
 import { type ParsedFilter, parseFilter, patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT, QUERY_LIMIT_MAX } from '../../protocol/limits.js';
+import { nameHint } from '../../protocol/name-hint.js';
 import { quote } from '../../protocol/quote.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
@@ -37,10 +38,10 @@ const QUERY_FIELDS = new Set([
 /** @throws BusError `QUERY_INVALID`, and what `parseFilter` throws */
 export function parseQuery(query: Query): ParsedQuery {
   if (typeof query !== 'object' || query === null || Array.isArray(query)) {
-    throw invalid('query', `${quote(query)} is not an object`);
+    throw invalid('', `has to be an object, such as { topic: 'orders.*' }, not ${quote(query)}`);
   }
-  for (const [field, value] of Object.entries(query)) {
-    if (!QUERY_FIELDS.has(field)) throw invalid(field, `unknown field, with value ${quote(value)}`);
+  for (const field of Object.keys(query)) {
+    if (!QUERY_FIELDS.has(field)) throw unknownField(field, QUERY_FIELDS);
   }
   const {
     topic,
@@ -80,13 +81,14 @@ export function parseQuery(query: Query): ParsedQuery {
  * @throws BusError `QUERY_INVALID`, and what `parseFilter` throws
  */
 export function parseLookup(topic: Query['topic'], id: string, options: GetOptions): ParsedQuery {
+  if (id === undefined) throw invalid('id', 'is undefined; get takes a topic and an id');
   const fault = idFault('id', id);
   if (fault !== undefined) throw invalid('id', fault);
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid('options', `${quote(options)} is not an object`);
   }
-  for (const [field, value] of Object.entries(options)) {
-    if (field !== 'source') throw invalid(field, `unknown field, with value ${quote(value)}`);
+  for (const field of Object.keys(options)) {
+    if (field !== 'source') throw unknownField(field, ['source']);
   }
   const { source } = options;
   const sourceFault = source === undefined ? undefined : nameFault('source', source);
@@ -128,8 +130,13 @@ function isoText(timeMs: number): string {
   return new Date(timeMs).toISOString();
 }
 
+function unknownField(field: string, known: Iterable<string>): BusError {
+  return invalid(field, `is unknown${nameHint(field, known)}`);
+}
+
 function invalid(path: string, message: string): BusError {
-  return new BusError('QUERY_INVALID', `query: ${path}: ${message}`, { details: { path } });
+  const where = path === '' ? '' : `${path}: `;
+  return new BusError('QUERY_INVALID', `query: ${where}${message}`, { details: { path } });
 }
 
 /** Without the fields that are left out. */

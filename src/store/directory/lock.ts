@@ -147,16 +147,19 @@ function isBusy(error: unknown): boolean {
   return isSqliteError(error) && error.code.startsWith('SQLITE_BUSY');
 }
 
+const LOCKED_CURE = 'one process has a directory open, and others ask its server';
+
 function lockedError(dir: string, ownerFile: string): BusError {
   const owner = readOwner(ownerFile);
   if (owner === undefined) {
-    const message = `${dir} is in use by another process`;
+    const message = `${dir} is in use by another process; ${LOCKED_CURE}`;
     return new BusError('STORE_LOCKED', message, { details: { dir } });
   }
   const { pid, host, startedAt, namespace } = owner;
   const isOther = namespace !== undefined && namespace !== pidNamespace();
   const where = isOther ? `${host}, in another container` : host;
-  const message = `${dir} is in use by process ${pid} on ${where}, started ${startedAt}`;
+  const holder = `process ${pid} on ${where}, started ${startedAt}`;
+  const message = `${dir} is in use by ${holder}; ${LOCKED_CURE}`;
   return new BusError('STORE_LOCKED', message, { details: { dir, pid, host, startedAt } });
 }
 
