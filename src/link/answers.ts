@@ -1,7 +1,7 @@
-/** Answers as they cross a ring: JSON, and behind it the bytes that JSON cannot carry. */
+/** Encodes answers for a ring: JSON, followed by the bytes that JSON cannot carry. */
 import type { CallName } from './calls.js';
 
-/** The property of an answer that is an ArrayBuffer. */
+/** Per call, the property of its answer that is an ArrayBuffer. */
 const BYTES: Readonly<Partial<Record<CallName, string>>> = { page: 'records' };
 
 const NO_BYTES = new Uint8Array(0);
@@ -18,7 +18,7 @@ export function encodeAnswer(name: CallName, answer: unknown): EncodedAnswer {
   return { json: JSON.stringify(rest), bytes: new Uint8Array(bytes as ArrayBuffer) };
 }
 
-/** `bytes` is memory of the ring: what is kept of it is copied. */
+/** `bytes` is memory of the ring, so the answer gets a copy. */
 export function decodeAnswer(name: CallName, json: string, bytes: Uint8Array): unknown {
   const answer: unknown = JSON.parse(json);
   const property = BYTES[name];

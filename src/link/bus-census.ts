@@ -1,7 +1,7 @@
 /**
- * What all threads of a bus count together, besides what each shard counts (`shard-control.ts`): endpoints, connections
- * and gateways, and how long sampled events took from their shard to an endpoint. Any thread writes it, so every
- * word is added to atomically.
+ * Counters that all threads of a bus share, besides those of each shard (`shard-control.ts`): endpoints, connections
+ * and gateways, and how long sampled events took from their shard to an endpoint. Any thread may write them, so every
+ * change is atomic.
  *
  * ```
  *   0  i32 × 2                        ENDPOINTS · GATEWAY_RESTARTS
@@ -12,8 +12,9 @@
  *      i64 × HISTOGRAM_BUCKETS        delivery times by bucket
  * ```
  *
- * A thread that dies takes nothing back: so each endpoint counts in a share of its own, which is emptied when it is
- * dismissed. Endpoints beyond the last share count in that one, which is never emptied.
+ * A thread that dies cannot subtract what it has counted. Therefore each endpoint counts in its own share, which is
+ * emptied when the endpoint is dismissed. Endpoints beyond the number of shares count in the last share, which is never
+ * emptied.
  */
 
 import type { Histogram } from '../protocol/bus-api.js';
@@ -36,7 +37,7 @@ const STATE = 0;
 const RESTARTS = 1;
 const TURNED_AT = 2;
 
-/** States of a gateway's thread; `GATEWAY_NONE` is a place that nobody has. */
+/** States of a gateway's thread; `GATEWAY_NONE`: the place is free. */
 export const GATEWAY_NONE = 0;
 export const GATEWAY_STARTING = 1;
 export const GATEWAY_LISTENING = 2;
@@ -47,7 +48,7 @@ export interface GatewayCount {
   readonly gateway: number;
   readonly state: number;
   readonly restarts: number;
-  /** Seconds since its event loop has turned. */
+  /** Seconds since the gateway's event loop last turned. */
   readonly silentSeconds: number;
 }
 
@@ -84,12 +85,12 @@ export class BusCensus {
     Atomics.add(this.#counts, SHARES + share, change);
   }
 
-  /** The endpoint is gone, and whatever it had counted. */
+  /** Drops the counts of an endpoint that is gone. */
   emptyShare(share: number): void {
     Atomics.store(this.#counts, SHARES + share, 0);
   }
 
-  /** A place for a gateway's thread, to be given back with `leaveGateway`; undefined: all are taken. */
+  /** Takes a place for a gateway's thread, to be given back with `leaveGateway`; `undefined` if all are taken. */
   enterGateway(): number | undefined {
     for (let gateway = 0; gateway < GATEWAYS_MAX; gateway++) {
       const word = wordOf(gateway, STATE);
@@ -114,12 +115,12 @@ export class BusCensus {
     Atomics.add(this.#counts, wordOf(gateway, RESTARTS), 1);
   }
 
-  /** Restarts of all gateways that there have been. */
+  /** Restarts of all gateways, past ones included. */
   get gatewayRestarts(): number {
     return Atomics.load(this.#counts, GATEWAY_RESTARTS);
   }
 
-  /** Its event loop turns. */
+  /** Notes that the gateway's event loop turns. */
   noteTurn(gateway: number): void {
     Atomics.store(this.#counts, wordOf(gateway, TURNED_AT), seconds());
   }
@@ -158,7 +159,7 @@ export class BusCensus {
   }
 }
 
-/** Which share each endpoint counts in; kept by the thread that admits them. */
+/** Assigns each endpoint its share. Used by the thread that admits endpoints. */
 export class EndpointShares {
   readonly #census: BusCensus;
   readonly #free = Array.from({ length: ENDPOINT_SHARES - 1 }, (_, share) => share);
@@ -171,7 +172,7 @@ export class EndpointShares {
     return this.#free.shift() ?? ENDPOINT_SHARES - 1;
   }
 
-  /** Its endpoint is gone. */
+  /** Empties and frees the share of an endpoint that is gone. */
   giveBack(share: number): void {
     if (share === ENDPOINT_SHARES - 1) return;
     this.#census.emptyShare(share);
@@ -183,7 +184,7 @@ function wordOf(gateway: number, word: number): number {
   return GATEWAYS + gateway * GATEWAY_WORDS + word;
 }
 
-/** Of a clock that all threads share and nobody sets. */
+/** Seconds of a monotonic clock that all threads share. */
 function seconds(): number {
   return process.hrtime()[0];
 }

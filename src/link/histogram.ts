@@ -1,9 +1,9 @@
 /**
- * Times counted into fixed buckets, so that threads can share them in a few words of memory: no samples are kept, and
- * reading one never stops who writes it.
+ * Counts times in fixed buckets, so that threads can share a histogram in a few words of memory. It keeps no samples,
+ * and reading it never stops its writer.
  */
 
-/** Upper bounds of the buckets, ms; one more bucket takes what is longer. */
+/** Upper bounds of the buckets, ms; one more bucket takes longer times. */
 export const HISTOGRAM_BOUNDS_MS = [
   0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000,
 ] as const;

@@ -1,6 +1,6 @@
 /**
- * What travels over a link, the pair of an endpoint and a shard, besides the events themselves
- * (`src/record/event-record.ts`). Integers are little endian; every body starts 8-byte aligned.
+ * The records of a link between an endpoint and a shard, except the events themselves (`src/record/event-record.ts`).
+ * Integers are little endian; every body starts 8-byte aligned.
  *
  * ```
  * publish ring   PUBLISH      event record
@@ -17,10 +17,10 @@
  *                STATE        i32 subscription · i32 state · JSON text
  * ```
  *
- * An ack's `position` is the publish ring's position behind the last publish it covers. After a crash a shard
- * acknowledges again what it cannot know to have been told; an endpoint skips what it has seen by that position.
- * A control record of another generation than the shard's is of before its restart, and is ignored: the endpoint
- * says everything that matters again. The calls are in `calls.ts`.
+ * An ack's `position` is the publish ring's position behind the last publish that the ack covers. After a crash a shard
+ * repeats every ack that it may not have sent; the endpoint recognises a repeated ack by its position and skips it. A
+ * control record with another generation than the shard's is from before the shard's restart and is ignored: the
+ * endpoint repeats everything that still matters. The calls are in `calls.ts`.
  */
 import type { Gap } from '../protocol/bus-api.js';
 import type { ErrorCode } from '../protocol/errors.js';
@@ -30,7 +30,7 @@ export const PUBLISH = 1;
 export const CONTROL_CALL = 1;
 export const CONTROL_CREDIT = 2;
 
-/** Of both. */
+/** Offset in both control records. */
 export const CONTROL_GENERATION = 0;
 export const CALL_ID = 4;
 export const CALL_NUMBER = 8;
@@ -54,9 +54,9 @@ export const ACK_LENGTH = 24;
 export const ACK_SYNCED = 0;
 export const ACK_WRITTEN = 1;
 export const ACK_EPHEMERAL = 2;
-/** Stored before, and flushed. */
+/** The event was stored before and is flushed. */
 export const ACK_DUPLICATE = 3;
-/** Stored before, and not flushed yet; asked for with `written` only. */
+/** The event was stored before and is not flushed yet; used only for a publish with `written`. */
 export const ACK_DUPLICATE_WRITTEN = 4;
 export const ACK_REFUSED = 5;
 
@@ -64,7 +64,7 @@ export const EVENT_SEQUENCE = 0;
 export const EVENT_SUBSCRIPTIONS = 8;
 export const EVENT_SUBSCRIPTION_IDS = 16;
 
-/** Where the event record starts in an EVENT body that names `count` subscriptions. */
+/** Offset of the event record in an EVENT body that names `count` subscriptions. */
 export function eventRecordOffset(count: number): number {
   return (EVENT_SUBSCRIPTION_IDS + 4 * count + 7) & ~7;
 }
@@ -78,11 +78,11 @@ export const STATE_SUBSCRIPTION = 0;
 export const STATE_STATE = 4;
 export const STATE_BODY = 8;
 
-/** The shard no longer sends what is live: `{ position }`, all up to there was sent. */
+/** The shard has stopped sending live events: `{ position }`, everything up to there was sent. */
 export const STATE_LAGGING = 1;
-/** Everything up to `{ position }` was sent, and what is live follows. */
+/** Everything up to `{ position }` was sent; live events follow. */
 export const STATE_LIVE = 2;
-/** Too far behind for the shard: the endpoint reads on from `{ position }`. */
+/** The subscription is too far behind for the shard: the endpoint reads on from `{ position }`. */
 export const STATE_BEHIND = 3;
 /** `{ count }` more events were dropped. */
 export const STATE_DROPPED = 4;
@@ -91,7 +91,7 @@ export const STATE_ENDED = 5;
 /** `{ from, to, reason }`: history that cannot be delivered. */
 export const STATE_GAP = 6;
 
-/** What a shard says of a subscription's part; each state has the fields that it needs. */
+/** The JSON of a STATE record; each state uses some of these fields. */
 export interface StateBody extends Omit<Gap, 'shard'> {
   readonly position: number;
   readonly count: number;

@@ -1,12 +1,12 @@
 /**
- * A link: what one endpoint and one shard share. The rings live as long as the endpoint; the port is
- * replaced when the shard's thread is.
+ * A link: the rings and the port that one endpoint and one shard share. The rings live as long as the endpoint; the
+ * port is replaced with the shard's thread.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { CONTROL_RING_BYTES } from '../protocol/limits.js';
 import { createRing } from '../ring/ring.js';
 
-/** Whose long record a buffer is that travels over the port, which all rings of a link share. */
+/** Channels of the port that all rings of a link share: which ring the buffer of a long record belongs to. */
 export const PUBLISH_CHANNEL = 1;
 export const CONTROL_CHANNEL = 2;
 export const DELIVERY_CHANNEL = 3;

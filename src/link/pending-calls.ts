@@ -1,11 +1,11 @@
 /**
- * Calls to another thread that it has not answered yet, by their number: the one place where an answer is checked, and where
- * those fail that will have none. One thread's.
+ * Calls to another thread that are not answered yet, by their number. Only here are answers checked, and calls failed
+ * that will get no answer. One thread may use it.
  */
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { type AnswerOf, CALLS, type CallName, checkAnswer } from './calls.js';
 
-/** `Sent`: what its sender wants to know of a call that is pending. */
+/** `Sent` is the sender's own data about a pending call. */
 interface PendingCall<Sent> {
   readonly name: CallName;
   readonly sent: Sent;
@@ -25,7 +25,7 @@ export class PendingCalls<Sent = undefined> {
     return [...this.#calls.keys()];
   }
 
-  /** `send` hands the call over under its number. */
+  /** Registers a call; `send` must then send it under the number that it gets. */
   open<N extends CallName>(name: N, sent: Sent, send: (id: number) => void): Promise<AnswerOf<N>> {
     return new Promise<AnswerOf<N>>((resolve, reject) => {
       const id = this.#nextId++;
@@ -39,7 +39,7 @@ export class PendingCalls<Sent = undefined> {
     return this.#calls.get(id);
   }
 
-  /** One that fits is pending. */
+  /** Whether any pending call satisfies `fits`. */
   some(fits: (name: CallName, sent: Sent) => boolean): boolean {
     for (const { name, sent } of this.#calls.values()) if (fits(name, sent)) return true;
     return false;
@@ -59,13 +59,16 @@ export class PendingCalls<Sent = undefined> {
     this.#take(id)?.reject(BusError.from(error));
   }
 
-  /** Nobody will answer any more. */
+  /** Fails every pending call, because nobody will answer any more. */
   rejectAll(error: BusError): void {
     for (const { reject } of this.#calls.values()) reject(error);
     this.#calls.clear();
   }
 
-  /** Whoever answers now is another than was asked: calls that may not be served twice fail, the others may be sent again. */
+  /**
+   * Fails the calls that must not be served twice, because another server has taken over. The other calls may be sent
+   * again.
+   */
   rejectOnce(error: BusError): void {
     for (const [id, { name, reject }] of this.#calls) {
       if (!CALLS[name].isOnce) continue;

@@ -1,7 +1,7 @@
-/** Checks of what has crossed from another thread: that it has the shape that its name promises. */
+/** Checks that a value from another thread has the shape that its type promises. */
 export type Shape<T> = (value: unknown) => value is T;
 
-/** An object whose named fields have these shapes; what is not named is not looked at. */
+/** An object whose named fields have these shapes; other fields are ignored. */
 export function fields<T extends object>(
   shapes: {
     readonly [K in keyof T]?: (value: unknown) => boolean;
@@ -21,6 +21,6 @@ export const isNumber: Shape<number> = (value) => typeof value === 'number';
 export const isBuffer: Shape<ArrayBuffer> = (value) => value instanceof ArrayBuffer;
 export const isList: Shape<readonly unknown[]> = (value) => Array.isArray(value);
 
-/** In a log; 0 before its first event. */
+/** A position in a log; 0: before its first event. */
 export const isPosition: Shape<number> = (value): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0;

@@ -1,7 +1,7 @@
 /**
- * What a shard shares with everybody: the word it parks on, its state, and its counters. One writer per
- * word: the shard's thread, except the parked word (wakers clear it), MAIL, STATE, RESTARTS and GENERATION
- * (the main thread). Counters outlive the shard's thread, so they go on after a restart.
+ * The memory that a shard shares with all threads: the word that it parks on, its state and its counters. Each word has
+ * one writer, the shard's thread, except the parked word (wakers clear it) and MAIL, STATE, RESTARTS and GENERATION
+ * (the main thread writes them). Counters outlive the shard's thread, so they go on after a restart.
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · WAKES_BY_MESSAGE · 0 …
@@ -15,14 +15,17 @@ import { wakeParked } from '../ring/wait.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 export const PARKED = 0;
-/** Messages that main has put on the shard's port; the shard has read as many as it remembers. */
+/**
+ * Number of messages that the main thread has posted to the shard's port. The shard compares it with how many it has
+ * read.
+ */
 export const MAIL = 1;
 export const STATE = 2;
 export const RESTARTS = 3;
 export const GENERATION = 4;
-/** Turns of the loop, wrapping. */
+/** Turns of the shard's loop; wraps. */
 export const TURNS = 5;
-/** 1: the shard's thread lives on an event loop, and is woken by a message on any of its ports. */
+/** 1 if the shard's thread lives on an event loop and is woken by a message on any of its ports. */
 export const WAKES_BY_MESSAGE = 6;
 
 const WORDS = 16;
@@ -32,7 +35,9 @@ export const STATE_STARTING = 0;
 export const STATE_RUNNING = 1;
 export const STATE_RESTARTING = 2;
 export const STATE_FAILED = 3;
-/** Its thread has taken and acknowledged all that was in its rings, and ended: what came later is not stored. */
+/**
+ * The shard's thread has taken and acknowledged everything in its rings and has ended. Later publishes are not stored.
+ */
 export const STATE_STOPPED = 4;
 
 export const ShardCounter = {
@@ -62,7 +67,7 @@ const COMMIT_BUCKETS = 20;
 const COUNTERS = 40;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
-/** Wakes the shard if it is parked. Make the work visible first. `port`: one that the shard's thread listens to. */
+/** Wakes the shard if it is parked. Make the work visible first. `port` is one that the shard's thread listens to. */
 export function wakeShard(words: Int32Array, port: MessagePort): void {
   if (!wakeParked(words, PARKED)) return;
   if (Atomics.load(words, WAKES_BY_MESSAGE) === 1) port.postMessage(null);
@@ -100,7 +105,7 @@ export class ShardControl {
     return this.counters[ShardCounter.head]!;
   }
 
-  /** The head alone, for a thread that is given nothing else; it goes on changing. */
+  /** The head alone, as live memory, for a thread that gets nothing else of the shard. */
   get toldHead(): Float64Array {
     return this.counters.subarray(ShardCounter.head, ShardCounter.head + 1);
   }

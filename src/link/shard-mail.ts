@@ -4,22 +4,25 @@ import type { ErrorData } from '../protocol/errors.js';
 import type { ShardLogSettings } from '../store/shard-log.js';
 import type { LinkEnd } from './link.js';
 
-/** What a shard's thread is started with. */
+/** The start data of a shard's thread. */
 export interface ShardThreadData {
   readonly shard: number;
   readonly generation: number;
-  /** No thread ran this shard before for this bus, so stored ring positions are of other rings. */
+  /**
+   * True if no thread of this bus ran the shard before: stored ring positions then belong to the rings of an earlier
+   * bus.
+   */
   readonly isFirst: boolean;
   readonly control: SharedArrayBuffer;
   readonly mail: MessagePort;
   readonly ends: readonly LinkEnd[];
-  /** What the log of the thread before gave for its successor. */
+  /** `ShardLog.forSuccessor` of the previous thread's log. */
   readonly predecessor: unknown;
   readonly commitBatchEvents: number;
   readonly publishWaitMs: number;
   readonly prunes: boolean;
   readonly log: {
-    /** The address of a `ShardLogModule`, and what it is told. */
+    /** The URL of a `ShardLogModule`, and what its `openShardLog` gets. */
     readonly module: string;
     readonly options: unknown;
     readonly settings: ShardLogSettings;
@@ -39,8 +42,8 @@ export type ShardReport =
       readonly wentBackwardsFrom: number | undefined;
       readonly forSuccessor: unknown;
     }
-  /** The last words of a thread that ends because of this. */
+  /** The last report of a thread that ends because of this error. */
   | { readonly report: 'failed'; readonly error: ErrorData }
-  /** The thread goes on; somebody should know of it. */
+  /** An error that the thread survives and that should be reported. */
   | { readonly report: 'warning'; readonly error: ErrorData }
   | { readonly report: 'stopped' };

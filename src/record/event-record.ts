@@ -1,6 +1,6 @@
 /**
- * The event record: one event as bytes, the same in a publish ring, in a delivery ring, in a reader's
- * page and under the log's checksum. Little endian; text is UTF-8.
+ * The event record: one event as bytes. Publish rings, delivery rings, readers' pages and the log's checksum all use
+ * this layout. Little endian; text is UTF-8.
  *
  * ```
  *    0               1               2               3
@@ -24,9 +24,9 @@
  *   | attributes, payload; no padding between them                  |
  * ```
  *
- * The checksum that the log keeps is the CRC-32 of the bytes from `CHECKED_FROM` to the end, so it covers
- * everything that was published and nothing that only steers the publish (flags). It starts from a number that stands for
- * the row: see `src/store/sqlite/rows/checksums.ts`.
+ * The log's checksum is the CRC-32 of the bytes from `CHECKED_FROM` to the end. It covers everything that was
+ * published, but not the flags, which only control the publish. It is seeded with a number derived from the row: see
+ * `src/store/sqlite/rows/checksums.ts`.
  */
 import { crc32 } from 'node:zlib';
 
@@ -36,7 +36,7 @@ export const EVENT_FLAG_SYNCED = 2;
 export const EVENT_FLAG_SUPPLIED_ID = 4;
 /** The publisher gave the timestamp, so the shard does not set it. */
 export const EVENT_FLAG_SUPPLIED_TIMESTAMP = 8;
-/** The id was given by the source for itself: with another source, it is another event's. */
+/** The id is unique within its source only: the same id from another source names another event. */
 export const EVENT_FLAG_ID_OF_SOURCE = 16;
 
 const LENGTH = 0;
@@ -58,7 +58,7 @@ if (EVENT_HEADER_LENGTH !== 32 || TIMESTAMP % 8 !== 0) {
   throw new Error(`event record header is ${EVENT_HEADER_LENGTH} bytes, not 32`);
 }
 
-/** Node's raw string transfers: the documented `toString` and `write` wrap these at twice the cost. */
+/** Node's raw string transfers, which the documented `toString` and `write` wrap at twice the cost. */
 interface RawBuffer extends Buffer {
   utf8Slice(start: number, end: number): string;
   utf8Write(text: string, offset: number, length: number): number;
@@ -69,8 +69,8 @@ const { byteLength } = Buffer;
 const EMPTY = Buffer.alloc(0);
 
 /**
- * One event on its way into bytes. A flyweight: assign the fields, `measure()`, then `writeTo` as often as
- * needed. One per endpoint is enough; it is not re-entrant.
+ * Encodes events as records. A flyweight: assign the fields, call `measure()`, then `writeTo` as often as needed. Not
+ * re-entrant; one per endpoint is enough.
  */
 export class EventRecordEncoder {
   flags = 0;
@@ -105,7 +105,7 @@ export class EventRecordEncoder {
     this.#topicBytes = undefined;
   }
 
-  /** Sets the topic for who keeps its UTF-8. */
+  /** Sets the topic together with its UTF-8, for callers that keep both. */
   setTopic(topic: string, bytes: Uint8Array): void {
     this.#topic = topic;
     this.#topicBytes = bytes;
@@ -153,10 +153,10 @@ export class EventRecordEncoder {
     raw.writeUInt32LE(0, offset + RESERVED);
     let at = copy(topicBytes, raw, offset + EVENT_HEADER_LENGTH);
     at = copy(this.#kindBytes, raw, at);
-    // An id is ASCII. The fields that few events have are one string: one crossing into native code.
+    // An id is ASCII. The optional fields are joined, so that they cross into native code together.
     at += raw.latin1Write(this.id, at, this.id.length);
-    const ties = this.correlationId + this.causationId + this.attributes;
-    if (ties !== '') at += raw.utf8Write(ties, at, raw.length - at);
+    const optional = this.correlationId + this.causationId + this.attributes;
+    if (optional !== '') at += raw.utf8Write(optional, at, raw.length - at);
     at += raw.utf8Write(this.payload, at, this.#payloadLength);
     const length = at - offset;
     raw.writeInt32LE(length, offset + LENGTH);
@@ -171,18 +171,21 @@ export class EventRecordEncoder {
   }
 }
 
-/** Of a few bytes: quicker than to ask for it. Returns where they end. */
+/** Copies a few bytes, faster than native code would. Returns the offset behind the copy. */
 function copy(from: Uint8Array, to: Buffer, start: number): number {
   const { length } = from;
   for (let i = 0; i < length; i++) to[start + i] = from[i]!;
   return start + length;
 }
 
-/** Reads one event record in place. A flyweight: `wrap` it again for the next; nothing is copied until asked for. */
+/**
+ * Reads one event record in place. A flyweight: `wrap` the next record with the same object. Nothing is copied until a
+ * getter asks for it.
+ */
 export class EventRecordView {
   bytes: Buffer = EMPTY;
   offset = 0;
-  /** The memory of `#viewed`, which was asked for last: most records lie in the ring of the one before. */
+  /** The memory of `#viewed`, the buffer used last: most records lie in the same ring as the one before. */
   #memory: ArrayBufferLike = EMPTY.buffer;
   #memoryOffset = 0;
   #viewed: Buffer = EMPTY;
@@ -205,7 +208,7 @@ export class EventRecordView {
     return this.bytes.readDoubleLE(this.offset + TIMESTAMP);
   }
 
-  /** The shard's part of the record: the time at which the bus recorded it. */
+  /** Set by the shard: the time at which the bus recorded the event, ms since 1970. */
   set timestamp(milliseconds: number) {
     this.bytes.writeDoubleLE(milliseconds, this.offset + TIMESTAMP);
   }
@@ -246,7 +249,7 @@ export class EventRecordView {
     return text(this.bytes, this.idStart, this.idEnd);
   }
 
-  /** As `id`, for who knows how long the names before it are. */
+  /** As `id`, for callers that know the length of topic, type and source together. */
   idAfter(namesLength: number): string {
     const start = this.offset + EVENT_HEADER_LENGTH + namesLength;
     return text(this.bytes, start, start + this.bytes[this.offset + ID_LENGTH]!);
@@ -304,12 +307,12 @@ export class EventRecordView {
     return this.#part(this.payloadStart, this.payloadLength);
   }
 
-  /** CRC-32 of what was published, from `seed` on; final once the timestamp is. */
+  /** CRC-32 of the published content, seeded with `seed`; final once the timestamp is set. */
   checksum(seed: number): number {
     return crc32(this.#part(this.offset + CHECKED_FROM, this.length - CHECKED_FROM), seed);
   }
 
-  /** As `bytes.subarray`, in half the time: the log takes two parts of each event. */
+  /** As `bytes.subarray`, in half the time. The log takes two parts of each event. */
   #part(start: number, length: number): Uint8Array {
     if (this.bytes !== this.#viewed) {
       this.#viewed = this.bytes;

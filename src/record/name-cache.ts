@@ -8,21 +8,22 @@ import {
 } from './event-record.js';
 
 /**
- * Topic, type and source of event records as text. Most records have the three of an earlier one, and it is quicker to
- * compare their bytes, which lie next to each other, than to make three strings and look them up: 0.1 µs instead of 0.4
- * (`node bench/small-parts.js`). One thread's; bounded: a new entry takes the place of one with a like hash.
+ * Caches the topic, type and source of event records as text. Most records repeat the three of an earlier record, and
+ * comparing their adjacent bytes is faster than making three strings and looking them up: 0.1 µs instead of 0.4 (`node
+ * bench/small-parts.js`). One thread may use a cache. Its size is bounded: a new entry replaces one whose hash selects
+ * the same slots.
  */
 export interface RecordNames {
   readonly topic: string;
   readonly type: string;
   readonly source: string;
-  /** Bytes of the three, from the end of the record's header on. */
+  /** Length of the three together in bytes; they follow the record's header. */
   readonly length: number;
 }
 
-/** Two neighbours share a hash, so that two topics that collide do not evict each other. */
+/** Number of slots. A hash selects two neighbouring slots, so that two topics that collide do not evict each other. */
 const SLOTS = NAME_CACHE_ENTRIES;
-/** Names that are longer together are not kept. */
+/** Names that are longer together are not cached. */
 const SLOT_BYTES = NAME_CACHE_ENTRY_BYTES;
 
 if ((SLOTS & (SLOTS - 1)) !== 0) throw new Error(`${SLOTS} slots are no power of two`);
@@ -40,12 +41,12 @@ export class NameCache<N extends RecordNames = RecordNames> {
   readonly #lengths = new Int32Array(SLOTS);
   readonly #view = new EventRecordView();
 
-  /** `make` gives the owner's own kind of entry; it is kept for as long as there is room for it. */
+  /** `make` builds an entry, which may have further fields. The cache keeps the entry until another replaces it. */
   constructor(make: (topic: string, type: string, source: string, length: number) => N) {
     this.#make = make;
   }
 
-  /** The names of the record at `offset`: the same object for the same names, as long as it is kept. */
+  /** The names of the record at `offset`: the same object for the same names, while it is cached. */
   of(bytes: Buffer, offset: number): N {
     const topicLength = bytes[offset + TOPIC_LENGTH]!;
     const typeLength = bytes[offset + TYPE_LENGTH]!;
@@ -54,7 +55,7 @@ export class NameCache<N extends RecordNames = RecordNames> {
     const length = topicLength + typeLength + sourceLength;
     const start = offset + EVENT_HEADER_LENGTH;
     if (length > SLOT_BYTES) return this.#read(bytes, offset, length);
-    // The comparison decides; the hash need only tell topics from each other, and the ends of types.
+    // The comparison of bytes decides. The hash need only tell topics apart, and types by their last byte.
     let hash = HASH_START ^ lengths ^ (bytes[start + topicLength + typeLength - 1]! << 24);
     for (let at = start, end = start + topicLength; at < end; at++) {
       hash = Math.imul(hash ^ bytes[at]!, HASH_PRIME);
@@ -100,7 +101,7 @@ export class NameCache<N extends RecordNames = RecordNames> {
   }
 }
 
-/** The plain entry, for who wants nothing but the text. */
+/** Makes an entry without further fields. */
 export function recordNames(
   topic: string,
   type: string,

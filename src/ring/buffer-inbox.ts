@@ -1,9 +1,9 @@
 /**
- * The receiving end of the buffers that long records travel in (`record-channel.ts`). A port has one reader, whatever
- * number of rings share it: this one takes every buffer and gives it to the receiver of the channel that it names. Used by the
- * consumers' thread alone.
+ * Receives the buffers that carry long records (`record-channel.ts`). A port has one inbox, however many rings share
+ * the port. The inbox passes each buffer to the receiver of the channel that the buffer names. Only the consumers'
+ * thread may use it.
  *
- * A buffer is a header of its own, then the record's body:
+ * A buffer has its own header, then the record's body:
  *
  * ```
  *    0               4               8               12              16
@@ -35,13 +35,16 @@ export class BufferInbox {
     this.#port = port;
   }
 
-  /** @throws Error if the channel has its receiver already: each would miss what the other takes */
+  /**
+   * Registers the receiver of a channel.
+   * @throws Error if the channel has a receiver already: each would miss the buffers that the other takes
+   */
   open(channel: number, take: TakeBuffer): void {
     if (this.#channels.has(channel)) throw new Error(`channel ${channel} has a receiver`);
     this.#channels.set(channel, take);
   }
 
-  /** Takes all that has arrived, for every channel. */
+  /** Takes every buffer that has arrived, for all channels. */
   receive(): void {
     let received = receiveMessageOnPort(this.#port);
     while (received !== undefined) {
@@ -50,7 +53,7 @@ export class BufferInbox {
     }
   }
 
-  /** For a 'message' listener on the same port, which may get a buffer before a receiver asks for it. */
+  /** Takes one message of the port. For a 'message' listener, which may get a buffer before a receiver asks for it. */
   accept(message: unknown): void {
     if (!types.isSharedArrayBuffer(message)) return;
     if (message.byteLength < BUFFER_HEADER_LENGTH) return;
@@ -58,7 +61,7 @@ export class BufferInbox {
     this.#channels.get(bytes.readInt32LE(BUFFER_CHANNEL))?.(bytes);
   }
 
-  /** Goes over to the port of a producer that replaced a dead one, and keeps what the old port holds. */
+  /** Switches to the port of a producer that replaced a dead one, after taking the buffers that the old port holds. */
   relink(port: MessagePort): void {
     this.receive();
     this.#port = port;

@@ -1,8 +1,8 @@
 /**
- * Records of any size over a ring, in the order of their commits. A record that is too long for the ring
- * gets a SharedArrayBuffer of its own, which goes over a MessagePort before a small reference to it is
- * committed in the ring. The port carries nothing but these buffers and doorbells, which may get lost
- * here: who reads the ring is awake. Rings that share a port are told apart by their channel.
+ * Sends records of any size over a ring, in the order of their commits. A record that is too long for the ring gets a
+ * SharedArrayBuffer of its own, which is posted to a MessagePort before a small reference to it is committed in the
+ * ring. The port carries only these buffers and doorbells. The receiver may drop a doorbell, because a thread that
+ * reads the ring is awake. Rings that share a port are told apart by their channel.
  *
  * The buffer's header is in `buffer-inbox.ts`; a reference record has this body:
  *
@@ -13,9 +13,9 @@
  *   +---------------+---------------+---------------+---------------+
  * ```
  *
- * The key is the producer position before the reference was committed: the consumer has passed the
- * reference once its position is past the key. The generation is the ring producer's, since one that
- * died after it posted a buffer leaves the same position to its successor.
+ * The key is the producer position before the reference was committed: the consumer has passed the reference once its
+ * position is past the key. The generation is that of the ring's producer. It is needed because a producer that dies
+ * after posting a buffer leaves its position, and so the same key, to its successor.
  *
  * `RecordSender` belongs to the producer's thread, `RecordReceiver` to the consumer's.
  */
@@ -40,13 +40,13 @@ const REFERENCE_LENGTH = LENGTH + 4;
 const NO_BYTES = Buffer.alloc(0);
 
 export interface RecordSenderOptions {
-  /** Of all that share the port in this direction, this ring's own. */
+  /** This ring's number among those that share the port in this direction. Default 0. */
   readonly channel?: number;
   readonly bytesInFlightMax?: number;
 }
 
 export class RecordSender {
-  /** Where the claimed record's body is to be written: `bytes`, from `offset` on. */
+  /** The claimed record's body is to be written into `bytes`, from `offset` on. */
   bytes: Buffer = NO_BYTES;
   offset = 0;
 
@@ -56,7 +56,7 @@ export class RecordSender {
   readonly #bytesInFlightMax: number;
   #port: MessagePort;
   #bytesInFlight = 0;
-  /** The reference's place in the ring while a large record is claimed. */
+  /** Offset of the reference in the ring while a large record is claimed, else `RING_FULL`. */
   #referenceOffset = RING_FULL;
   #claimLength = 0;
 
@@ -70,7 +70,10 @@ export class RecordSender {
     this.#bytesInFlightMax = options.bytesInFlightMax ?? LARGE_RECORD_BYTES_IN_FLIGHT_MAX;
   }
 
-  /** False if the ring is full or too many bytes are in flight; `producer.setWaiting` serves both. */
+  /**
+   * Claims room for a body of `length` bytes. Returns false if the ring is full or too many bytes are in flight;
+   * `producer.setWaiting` asks for a wake-up in both cases.
+   */
   tryClaim(length: number): boolean {
     if (this.#sent.length > 0) this.dropPassed();
     const { producer } = this;
@@ -85,7 +88,7 @@ export class RecordSender {
   /**
    * Makes the record visible; `length` may be less than was claimed.
    * @param type 0 or more
-   * @throws what posting the buffer threw; then the record is gone as after `abort`
+   * @throws the error of posting the buffer; the record is then dropped, as by `abort`
    */
   commit(type: number, length?: number): void {
     if (!(type >= 0)) throw new RangeError(`a record's type is 0 or more, not ${type}`);
@@ -103,7 +106,7 @@ export class RecordSender {
     return this.#bytesInFlight;
   }
 
-  /** Lets go of the buffers that the consumer has released. Claims do it too. */
+  /** Drops the buffers that the consumer has released. Claims do so too. */
   dropPassed(): void {
     const consumerPosition = this.producer.consumerPosition;
     const sent = this.#sent;
@@ -118,7 +121,9 @@ export class RecordSender {
     if (passed > 0) sent.splice(0, passed);
   }
 
-  /** Goes over to the port of a consumer that replaced a dead one, and sends it what that one held. */
+  /**
+   * Switches to the port of a consumer that replaced a dead one, and sends it again the buffers that are not released.
+   */
   relink(port: MessagePort): void {
     this.#port = port;
     this.dropPassed();
@@ -158,7 +163,7 @@ export class RecordSender {
     producer.bytes.writeInt32LE(type, offset + TYPE);
     producer.bytes.writeInt32LE(length, offset + LENGTH);
     try {
-      // Before the commit: who sees the reference finds the buffer in its port.
+      // Posted before the commit, so that a consumer that sees the reference finds the buffer in its port.
       this.#port.postMessage(bytes.buffer);
     } catch (error) {
       this.abort();
@@ -178,13 +183,13 @@ export class RecordSender {
 
 export class RecordReceiver {
   readonly consumer: RingConsumer;
-  /** By key. In order of arrival, which is that of the keys but after a relink. */
+  /** Buffers by key, in order of arrival: the order of the keys, except after a relink. */
   readonly #buffers = new Map<number, Buffer>();
   readonly #inbox: BufferInbox;
   #handler: RecordHandler = ignore;
   #isStalled = false;
 
-  /** `channel`: as the sender's. */
+  /** `channel` is the sender's. */
   constructor(consumer: RingConsumer, inbox: BufferInbox, channel = 0) {
     this.consumer = consumer;
     this.#inbox = inbox;
@@ -202,17 +207,19 @@ export class RecordReceiver {
     }
   }
 
-  /** The last `read` stopped because a buffer had not arrived: there is something, but not to be read. */
+  /**
+   * Whether the last `read` stopped because a buffer had not arrived: a record is committed, but cannot be read yet.
+   */
   get isStalled(): boolean {
     return this.#isStalled;
   }
 
-  /** Long records' buffers that have arrived and were not released. */
+  /** Number of buffers that have arrived and are not released. */
   get buffersHeld(): number {
     return this.#buffers.size;
   }
 
-  /** As `RingConsumer.release`; lets go of the buffers too. */
+  /** As `RingConsumer.release`; drops the released buffers too. */
   release(): boolean {
     const isProducerWaiting = this.consumer.release();
     if (this.#buffers.size > 0) this.#dropReleased();
@@ -238,7 +245,9 @@ export class RecordReceiver {
     return this.#buffers.get(key)?.readInt32LE(BUFFER_GENERATION) === generation;
   }
 
-  /** Another channel's receiver may have asked for it, so a stalled one is to look again. */
+  /**
+   * Keeps a buffer that has arrived. Another channel's receiver may have fetched it, so this one is no longer stalled.
+   */
   #take(bytes: Buffer): void {
     const key = bytes.readInt32LE(BUFFER_KEY);
     if (isBefore(key, this.consumer.releasedPosition)) return;

@@ -2,8 +2,8 @@
  * The bytes of a ring: a header of shared words, then `capacity` bytes of records. A ring lives in one
  * SharedArrayBuffer of one process, so integers are in the machine's own byte order.
  *
- * Header. What the producer writes, what the consumer writes and what both write stand two cache lines
- * of 128 bytes (a pair of lines that the processor fetches together) apart:
+ * Header. The words that the producer writes, those that the consumer writes and those that both write stand two cache
+ * lines of 128 bytes (a pair of lines that the processor fetches together) apart:
  *
  * ```
  *     0               4               8               12
@@ -24,10 +24,10 @@
  * 768| records (`capacity` bytes, a power of two)                    |
  * ```
  *
- * Positions count bytes of records, are int32 and wrap: two of them are compared only as `(a - b) | 0`,
- * which is right because they are never further apart than the capacity. `index = position & mask`. Whoever
- * keeps a position for longer than the ring holds its record keeps the consumer's total instead: the same count, in
- * 53 bits, of which the position is what is left modulo 2^32.
+ * Positions count bytes of records. They are int32 and wrap, so two of them are compared only as `(a - b) | 0`, which
+ * is right because they are never further apart than the capacity. `index = position & mask`. To keep a position for
+ * longer than the ring holds its record, keep the consumer's total instead: the same count in 53 bits. The position is
+ * the total modulo 2^32.
  *
  * Record. Records start at multiples of 8 and never wrap around the end of the ring:
  *
@@ -41,9 +41,9 @@
  *
  * A record that does not fit before the end is preceded by a padding record that fills the rest.
  *
- * Commit rule: a record is complete once the producer position has passed it; one atomic store of that
- * position makes it visible, together with the padding before it. Everything behind the producer position
- * and before the consumer position belongs to the consumer, everything else to the producer.
+ * Commit rule: a record is complete once the producer position has passed it; one atomic store of that position makes
+ * it visible, together with the padding before it. The bytes from the consumer position up to the producer position
+ * belong to the consumer, all others to the producer.
  */
 import { RING_BYTES_MAX } from '../protocol/limits.js';
 
@@ -64,14 +64,19 @@ export const RING_HEADER_LENGTH = PRODUCER_WAITING_OFFSET + APART;
 
 /** Indexes into an `Int32Array` over the whole buffer. */
 export const PRODUCER_POSITION = PRODUCER_POSITION_OFFSET / INT32_BYTES;
-/** Counts the producers that have attached, so that what a dead one left can be told apart. */
+/** Counts the producers that have attached, so that leftovers of a dead one are recognised. */
 export const PRODUCER_GENERATION = PRODUCER_GENERATION_OFFSET / INT32_BYTES;
 export const CONSUMER_POSITION = CONSUMER_POSITION_OFFSET / INT32_BYTES;
-/** How far the consumer has begun to process; kept over a crash, its meaning is the consumer's. */
+/** How far the consumer has begun to process. Survives a crash; only the consumer interprets it. */
 export const CONSUMER_MARK = CONSUMER_MARK_OFFSET / INT32_BYTES;
-/** Not 0 from before the first answer that refuses what was read up to the mark until all of it is released. */
+/**
+ * Not 0 while the consumer refuses the records up to its mark: set before it sends the first refusal, until all of them
+ * are released.
+ */
 export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
-/** Index into a `Float64Array` over the whole buffer. Off by at most one release where a consumer died in it. */
+/**
+ * Index into a `Float64Array` over the whole buffer. Off by at most one release if a consumer died during a release.
+ */
 export const CONSUMER_TOTAL = CONSUMER_TOTAL_OFFSET / Float64Array.BYTES_PER_ELEMENT;
 /** 1 if the producer found the ring full and wants to be woken after a release. */
 export const PRODUCER_WAITING = PRODUCER_WAITING_OFFSET / INT32_BYTES;
@@ -89,7 +94,7 @@ export const PADDING_TYPE = -1;
 /** Refers to a record that travels in a buffer of its own; see `record-channel.ts`. */
 export const REFERENCE_TYPE = -2;
 
-/** A record may take at most half a ring: with its padding it then always fits an empty one. */
+/** A record may take at most half a ring, so that it always fits into an empty ring together with its padding. */
 export const RECORD_SHARE_MIN = 2;
 export const RING_CAPACITY_MIN = 8 * RECORD_ALIGNMENT;
 export const RING_CAPACITY_MAX = RING_BYTES_MAX;
@@ -107,7 +112,7 @@ if (RING_CAPACITY_MAX > 2 ** 30) {
   throw new Error(`a ring of ${RING_CAPACITY_MAX} bytes has positions that cannot be compared`);
 }
 
-/** The room that a body of `length` bytes takes, header and alignment included. */
+/** The bytes that a body of `length` bytes takes in the ring, with header and alignment. */
 export function recordSpan(length: number): number {
   return (length + RECORD_HEADER_LENGTH + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT;
 }

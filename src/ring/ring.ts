@@ -2,10 +2,10 @@
  * A ring of variable-length records in shared memory, from one producer to one consumer, each in any
  * thread. One thread at a time may use a `RingProducer`, and one a `RingConsumer`, of the same ring.
  *
- * Guarantees: the consumer sees records whole, once and in order of their commit. A claim that was never
- * committed, because it was aborted or because its thread died, is not seen. What was read stays in the
- * ring, and the producer cannot overwrite it, until `release`; so decode or copy first, release after.
- * A consumer that is replaced starts at what the last one released and may `seek` on from there.
+ * Guarantees: the consumer sees records whole, once and in order of their commit. It never sees a claim that was not
+ * committed, because it was aborted or its thread died. Records that were read stay in the ring, where the producer
+ * cannot overwrite them, until `release`; so decode or copy first, release after. A consumer that replaces another
+ * starts where that one last released, and may `seek` on from there.
  *
  * Each side keeps a copy of the other's position and rereads it only when the ring looks full or empty,
  * so that a busy ring moves few cache lines between cores (bench/ring-spsc.js). The scheme is that of
@@ -33,7 +33,7 @@ import {
   ringCapacity,
 } from './ring-descriptor.js';
 
-/** `tryClaim` found no room. */
+/** Returned by `tryClaim` if there is no room. */
 export const RING_FULL = -1;
 
 const NOTHING_CLAIMED = -1;
@@ -41,7 +41,7 @@ const NOTHING_CLAIMED = -1;
 /**
  * Makes an empty ring.
  * @param capacityBytes a power of two
- * @param initialPosition where both positions start; a multiple of 8, only of interest to tests
+ * @param initialPosition the start of both positions; a multiple of 8; for tests
  * @throws RangeError on any other capacity or position
  */
 export function createRing(capacityBytes: number, initialPosition = 0): SharedArrayBuffer {
@@ -64,7 +64,7 @@ export class RingProducer {
   readonly capacity: number;
   /** The longest body that `tryClaim` takes. */
   readonly maxRecordLength: number;
-  /** Unlike that of any other producer of this ring, earlier ones included. */
+  /** Unique among all producers that have attached to this ring, earlier ones included. */
   readonly generation: number;
 
   readonly #header: Int32Array;
@@ -79,7 +79,7 @@ export class RingProducer {
 
   /**
    * Attaches to a ring, also to one that an earlier producer left in the middle of a claim.
-   * @param recordShare a record takes at most this share of the ring; 2 or more
+   * @param recordShare a record takes at most one part in this many of the ring; 2 or more
    */
   constructor(buffer: SharedArrayBuffer, recordShare: number = RING_RECORD_SHARE) {
     if (!(recordShare >= RECORD_SHARE_MIN)) {
@@ -100,8 +100,8 @@ export class RingProducer {
   }
 
   /**
-   * Claims room for a record and returns the offset of its body in `bytes`, or `RING_FULL`. What is written
-   * there is seen by the consumer after `commit`.
+   * Claims room for a record and returns the offset of its body in `bytes`, or `RING_FULL`. The consumer sees the body
+   * after `commit`.
    * @throws RangeError if `length` is over `maxRecordLength`; Error if another claim is open
    */
   tryClaim(length: number): number {
@@ -143,45 +143,45 @@ export class RingProducer {
     Atomics.store(this.#header, PRODUCER_POSITION, this.#position);
   }
 
-  /** Gives a claim back; without one it does nothing. */
+  /** Gives up the open claim, if there is one. */
   abort(): void {
     this.#claimLength = NOTHING_CLAIMED;
   }
 
-  /** After the last committed record. */
+  /** The position behind the last committed record. */
   get position(): number {
     return this.#position;
   }
 
-  /** What the consumer has released up to, as of now. */
+  /** The position up to which the consumer has released, as of now. */
   get consumerPosition(): number {
     this.#consumerPosition = Atomics.load(this.#header, CONSUMER_POSITION);
     return this.#consumerPosition;
   }
 
-  /** Committed and not yet released, padding included. */
+  /** Bytes committed and not yet released, padding included. */
   get usedBytes(): number {
     return (this.#position - this.consumerPosition) | 0;
   }
 
   /**
-   * Asks for a wake-up after the consumer's next release. The caller must claim once more afterwards, because
-   * the release may just have happened, and may park only while `isWaiting`: once the wish is granted, the
-   * wake-up was sent, perhaps to a thread that was not parked yet. Only the consumer takes the wish back, so
-   * a wake-up may come after the claim has succeeded, but none gets lost to another claim that succeeds.
+   * Asks for a wake-up after the consumer's next release. The caller must then try its claim once more, because the
+   * release may just have happened, and may park only while `isWaiting` is true: once it is false, the wake-up has been
+   * sent, perhaps before the thread parked. Only the consumer clears the request. So a wake-up may arrive after the
+   * claim has succeeded, but none is lost.
    */
   setWaiting(): void {
     Atomics.store(this.#header, PRODUCER_WAITING, 1);
   }
 
-  /** The wake-up that was asked for is still to come. The last look before parking has to be at this. */
+  /** Whether the requested wake-up is still to come. This must be the last check before parking. */
   get isWaiting(): boolean {
     return Atomics.load(this.#header, PRODUCER_WAITING) === 1;
   }
 
   /**
-   * How far something of the producer's is durable. Who reads it before reading the ring then finds there
-   * every record that was committed before it was set.
+   * How far the producer's data is durable, in units of the producer's. A consumer that reads the watermark before it
+   * reads the ring finds there every record that was committed before the watermark was set.
    */
   get durableWatermark(): number {
     return Number(Atomics.load(this.#watermark, DURABLE_WATERMARK));
@@ -200,8 +200,8 @@ export class RingProducer {
 }
 
 /**
- * Gets a record; `bytes` are valid until the release. Returns false to stop before this record, which then
- * counts as not read.
+ * Receives one record; `bytes` is valid until the release. Returns false to stop before this record, which then counts
+ * as not read.
  */
 export type RecordHandler = (
   type: number,
@@ -238,15 +238,15 @@ export class RingConsumer {
     this.#releasedPosition = Atomics.load(this.#header, CONSUMER_POSITION);
     this.#position = this.#releasedPosition;
     const total = this.#totals[CONSUMER_TOTAL]!;
-    // One that died in a release may have written the total and not the position, which is what counts.
+    // A consumer that died during a release may have written the total but not the position. The position counts.
     this.#releasedTotal = total + ((this.#releasedPosition - total) | 0);
     this.#producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
   }
 
   /**
-   * Hands up to `limit` records to the handler and returns how many it took. It stops short of `limit` only
-   * where the handler stopped it or nothing more was committed. Nothing is released. A handler that throws
-   * leaves the records before it read, and its own not.
+   * Passes up to `limit` records to the handler and returns how many were read. Reads fewer only if the handler stops
+   * it or no more are committed. Releases nothing. If the handler throws, the records before count as read, and its own
+   * does not.
    */
   read(handler: RecordHandler, limit: number): number {
     const { bytes, capacity } = this;
@@ -263,7 +263,7 @@ export class RingConsumer {
       const length = records[(index >> 2) + RECORD_LENGTH]!;
       const type = records[(index >> 2) + RECORD_TYPE]!;
       if (handler(type, bytes, index + RECORD_HEADER_LENGTH, length) === false) break;
-      // Padding is passed only together with its record: a position is always the end of a record.
+      // Padding is passed only together with its record, so that a position is always the end of a record.
       this.#position = (this.#position + padding + recordSpan(length)) | 0;
       count++;
     }
@@ -271,8 +271,8 @@ export class RingConsumer {
   }
 
   /**
-   * Gives everything that was read back to the producer. True if the producer waits for room, and is now to
-   * be woken by the caller.
+   * Gives the room of everything that was read back to the producer. Returns true if the producer waits for room; the
+   * caller must then wake it.
    */
   release(): boolean {
     if (this.#position === this.#releasedPosition && !this.#mayOweWakeUp) return false;
@@ -280,18 +280,19 @@ export class RingConsumer {
     this.#releasedTotal = this.totalPosition;
     this.#totals[CONSUMER_TOTAL] = this.#releasedTotal;
     this.#releasedPosition = this.#position;
-    // The order of these two, against that of the producer's wish and its next claim, loses no wake-up.
+    // The position is stored before the request is read, and the producer sets the request before it reads the
+    // position, so no wake-up is lost.
     Atomics.store(this.#header, CONSUMER_POSITION, this.#position);
     if (Atomics.load(this.#header, PRODUCER_WAITING) === 0) return false;
     return Atomics.exchange(this.#header, PRODUCER_WAITING, 0) === 1;
   }
 
-  /** After the last record that was read. */
+  /** The position behind the last record that was read. */
   get position(): number {
     return this.#position;
   }
 
-  /** The same, not wrapped: to be compared with positions of any time. */
+  /** `position` without wrapping, which can be compared with totals of any time. */
   get totalPosition(): number {
     return this.#releasedTotal + ((this.#position - this.#releasedPosition) | 0);
   }
@@ -300,19 +301,19 @@ export class RingConsumer {
     return this.#releasedPosition;
   }
 
-  /** How far the producer had committed when the consumer last looked. All before it was committed before that look. */
+  /** How far the producer had committed when the consumer last looked. */
   get seenPosition(): number {
     return this.#producerPosition;
   }
 
-  /** Committed and not yet released, as the consumer sees it now, padding included. */
+  /** Bytes committed and not yet released, as of now, padding included. */
   get usedBytes(): number {
     return (Atomics.load(this.#header, PRODUCER_POSITION) - this.#releasedPosition) | 0;
   }
 
   /**
-   * Passes over what an earlier consumer had read and not released.
-   * @throws RangeError unless `position` is here or the end of a committed record ahead of here
+   * Skips records that an earlier consumer had read and not released.
+   * @throws RangeError unless `position` is the current one or the end of a committed record ahead of it
    */
   seek(position: number): void {
     const producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
@@ -327,14 +328,14 @@ export class RingConsumer {
     this.#producerPosition = producerPosition;
   }
 
-  /** Nothing is committed that was not read, as of now. */
+  /** Whether every committed record was read, as of now. */
   isEmpty(): boolean {
     if (this.#position !== this.#producerPosition) return false;
     this.#producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
     return this.#position === this.#producerPosition;
   }
 
-  /** A position that outlives this consumer: how far it had begun to process. */
+  /** How far this consumer has begun to process: a position that outlives it. */
   get mark(): number {
     return Atomics.load(this.#header, CONSUMER_MARK);
   }
@@ -344,8 +345,8 @@ export class RingConsumer {
   }
 
   /**
-   * Why what was read up to the mark is being refused, as a number of the consumer's own; 0 while it is not. Kept over a
-   * crash, so that a successor refuses it too, for the same reason, and does not take what was refused.
+   * The reason why the records up to the mark are being refused, as a number of the consumer's own; 0: they are not
+   * refused. It survives a crash, so that a successor refuses the same records for the same reason.
    */
   get refusal(): number {
     return Atomics.load(this.#header, CONSUMER_REFUSED);
@@ -355,7 +356,7 @@ export class RingConsumer {
     Atomics.store(this.#header, CONSUMER_REFUSED, reason);
   }
 
-  /** To be read before `read`; see the producer's. */
+  /** Read it before `read`; see `RingProducer.durableWatermark`. */
   get durableWatermark(): number {
     return Number(Atomics.load(this.#watermark, DURABLE_WATERMARK));
   }

@@ -1,6 +1,6 @@
 /**
- * All waiting, and all waking, of threads that share rings. Every wait has a timeout, because a thread
- * that dies leaves its words in shared memory as they were, and a wake-up that it owed is never sent.
+ * All waiting and waking of threads that share rings. Every wait has a timeout, because a thread that dies leaves its
+ * words in shared memory as they are and never sends a wake-up that it owed.
  *
  * Each waiting thread has a word in shared memory that says whether it is parked. The waiter sets it and
  * looks once more for work; the waker first makes the work visible and then looks at the word. Atomic
@@ -16,8 +16,8 @@ const PARKED = 1;
 /** How a shard waits for work, whether its thread blocks or lives on an event loop. */
 export interface WaitStrategy {
   /**
-   * Parks until woken, at most `timeoutMs`, unless `isIdle` says there is work after all. `isIdle` is called
-   * after the thread is marked as parked, and must look at the shared words anew.
+   * Parks until woken, at most `timeoutMs`, unless `isIdle` returns false. `isIdle` is called after the thread is
+   * marked as parked, and must read the shared words anew.
    * @returns the milliseconds parked
    */
   idle(isIdle: () => boolean, timeoutMs: number): number | Promise<number>;
@@ -50,7 +50,9 @@ export class AtomicsWaitStrategy implements WaitStrategy {
   }
 }
 
-/** Wakes a thread that is parked in `AtomicsWaitStrategy`; true if it was. Make the work visible first. */
+/**
+ * Wakes a thread that is parked in `AtomicsWaitStrategy`; returns whether it was parked. Make the work visible first.
+ */
 export function wakeParked(int32: Int32Array, index: number): boolean {
   if (Atomics.load(int32, index) !== PARKED) return false;
   // If the waiter is still on its way into the wait, it finds the word changed and does not sleep.
@@ -60,8 +62,8 @@ export function wakeParked(int32: Int32Array, index: number): boolean {
 }
 
 /**
- * The parked word of a thread that lives on an event loop, and is woken by a message. The waiter calls
- * `park`, looks once more for work and calls `unpark` if there is some; wakers call `ring`.
+ * The parked word of a thread that lives on an event loop and is woken by a message. The waiter calls `park`, looks
+ * once more for work, and calls `unpark` if there is some. Wakers call `ring`.
  *
  * `Atomics.waitAsync` would do without messages, but it does not keep the event loop alive
  * (https://github.com/nodejs/node/issues/61941).
@@ -83,7 +85,7 @@ export class Doorbell {
     Atomics.store(this.#int32, this.#index, AWAKE);
   }
 
-  /** Posts `null` if the other side is parked, once for all who ring; true if it did. */
+  /** Posts `null` if the other side is parked, once however many wakers ring. Returns whether this call posted it. */
   ring(port: MessagePort): boolean {
     const was = Atomics.compareExchange(this.#int32, this.#index, PARKED, AWAKE);
     if (was !== PARKED) return false;
@@ -93,8 +95,8 @@ export class Doorbell {
 }
 
 /**
- * For a shard on an event loop, which must get on with its input and output while it waits. Wakers ring a
- * `Doorbell` on the same word, each with its own port.
+ * For a shard on an event loop, whose input and output must go on while it waits. Wakers ring a `Doorbell` on the same
+ * word, each with its own port.
  */
 export class MessagePortWaitStrategy implements WaitStrategy {
   readonly #doorbell: Doorbell;
@@ -118,7 +120,9 @@ export class MessagePortWaitStrategy implements WaitStrategy {
     port.once('close', () => this.unlisten(port));
   }
 
-  /** Wakes too, because the last ring at this door may be in the port and not be heard any more. */
+  /**
+   * Stops listening, and wakes the waiter, because a last message may be in the port that nobody will hear any more.
+   */
   unlisten(port: MessagePort): void {
     const listener = this.#listeners.get(port);
     if (listener === undefined) return;
@@ -127,7 +131,7 @@ export class MessagePortWaitStrategy implements WaitStrategy {
     this.#wake?.();
   }
 
-  /** Ends a wait, for what this thread itself was told of. */
+  /** Ends a wait, for work that this thread itself has learned of. */
   wake(): void {
     this.#wake?.();
   }

@@ -16,11 +16,13 @@ import {
   writeManifest,
 } from './manifest.js';
 
-/** Earlier epochs kept; a cursor older than that has expired. */
+/** How many ended epochs a manifest keeps. A cursor of an epoch before them has expired. */
 const EARLIER_EPOCHS_MAX = 256;
 
 /**
- * Reads the directory's manifest, or makes directory and manifest. `shards` left out: what the directory says.
+ * Reads the directory's manifest, or makes the directory and a new manifest.
+ * @param options `shards`: the number that the manifest must have, or any if left out; `defaultShards`: for a new
+ * directory
  * @throws BusError `SHARD_COUNT_MISMATCH`, `STORE_CORRUPT`, `STORE_FAILED`
  */
 export function openManifest(
@@ -33,7 +35,8 @@ export function openManifest(
     assertShards(dir, options.shards, found.shards);
     restrictFile(join(dir, MANIFEST));
     if (found.id !== undefined) return found;
-    // Before the shards are: who cannot read the new format must not get as far as their files.
+    // The manifest is upgraded before the shards' files, so that an older version refuses the directory before it opens
+    // a file that it cannot read.
     const upgraded = { ...found, format: FORMAT_VERSION, id: newId(), isNew: true };
     writeManifest(dir, upgraded);
     return upgraded;
@@ -47,7 +50,10 @@ export function openManifest(
   return manifest;
 }
 
-/** All logs are there and say whose they are: from now on one that does not is missed. */
+/**
+ * Ends the making of a directory, once every log exists and carries the directory's id. From now on a missing log is an
+ * error.
+ */
 export function endNew(dir: string, manifest: Manifest): Manifest {
   const { isNew: _, ...kept } = manifest;
   writeManifest(dir, kept);
@@ -72,8 +78,8 @@ export function createManifest(shards: number): Manifest {
 }
 
 /**
- * Ends the current epoch: what follows is a history of its own, and cursors of before are mapped.
- * `heads` are the heads that the shards go on from.
+ * Ends the current epoch and writes a manifest with a new one. `resolveCursor` maps cursors of the ended epoch.
+ * @param heads per shard, the last sequence that the new epoch takes over
  */
 export function newEpoch(
   dir: string,
@@ -95,8 +101,8 @@ export function newEpoch(
 }
 
 /**
- * Where a cursor continues in the current epoch. A position past what its epoch, or one after it, kept is
- * cut back to that, with a gap for what is gone.
+ * Maps a cursor to the current epoch. A position beyond the head that the cursor's epoch, or a later one, handed on is
+ * cut back to that head, and a gap covers the sequences that are gone.
  * @throws BusError `CURSOR_EXPIRED` for an unknown epoch, `CURSOR_INVALID` for another number of shards
  */
 export function resolveCursor(manifest: Manifest, cursor: CursorPositions): ResolvedCursor {
@@ -125,7 +131,10 @@ export function resolveCursor(manifest: Manifest, cursor: CursorPositions): Reso
   return { positions, gaps };
 }
 
-/** Beyond the head nothing of this history exists: the logs were put back from an older copy. */
+/**
+ * Cuts positions beyond a shard's head back to that head, each with a gap. A cursor of the current epoch points beyond
+ * a head only if the logs were put back from an older copy.
+ */
 export function cutToHeads(
   { positions, gaps }: ResolvedCursor,
   heads: readonly number[],
@@ -148,7 +157,10 @@ function assertShards(dir: string, expected: number | undefined, found: number):
   );
 }
 
-/** Makes the directory, for its owner alone, unless it is there. */
+/**
+ * Makes the directory, accessible to its owner only, unless it exists.
+ * @throws BusError `OPTION_INVALID` if it is a file
+ */
 export function ensureDirectory(dir: string): void {
   assertIsNoFile(dir);
   try {

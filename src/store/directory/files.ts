@@ -14,16 +14,16 @@ import { dirname, resolve } from 'node:path';
 import { codeOf } from '../../protocol/thrown.js';
 
 /**
- * Files and directories as the log makes them: for their owner alone, whatever the process's umask and whoever made the directory;
- * and durable, which a new name is once the directory that has it was flushed.
+ * Makes files and directories for logs. Each is accessible to its owner only, whatever the process's umask, and
+ * durable: a new name is flushed with the directory that holds it.
  */
 const OWNER_ONLY = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 const PERMISSIONS = 0o777;
 
 /**
- * Makes an empty file, or takes one that is there from everybody else. One that is there is not opened: if it is a
- * database, closing it would drop the locks that this process has on it.
+ * Makes an empty file, or restricts an existing one to its owner. An existing file is not opened: closing a database
+ * file would drop the locks that this process holds on it.
  */
 export function ownFile(file: string): void {
   try {
@@ -39,7 +39,10 @@ export function ownFile(file: string): void {
   }
 }
 
-/** Leaves a file to its owner alone. No failure if it is not there, another user's own, or on a disk that cannot be written. */
+/**
+ * Restricts a file to its owner. Does nothing if the file is missing, belongs to another user or is on a read-only file
+ * system.
+ */
 export function restrictFile(file: string): void {
   try {
     if ((statSync(file).mode & PERMISSIONS) !== OWNER_ONLY) chmodSync(file, OWNER_ONLY);
@@ -48,14 +51,17 @@ export function restrictFile(file: string): void {
   }
 }
 
-/** A log file with what SQLite keeps beside it. */
+/** Makes or restricts a log file, and restricts the files that SQLite keeps beside it. */
 export function ownDatabaseFile(file: string): void {
   ownFile(file);
-  // SQLite gives new ones the permissions of the database.
+  // Only existing ones need this: SQLite makes new ones with the permissions of the database.
   for (const suffix of ['-wal', '-shm', '-journal']) restrictFile(file + suffix);
 }
 
-/** Flushes a file that was copied, and leaves it to its owner alone. Nobody may have it open as a database. */
+/**
+ * Flushes a copied file and restricts it to its owner. This process must not have the file open as a database: closing
+ * it here would drop SQLite's locks.
+ */
 export function syncFile(file: string): void {
   const descriptor = openSync(file, 'r+');
   try {
@@ -66,23 +72,27 @@ export function syncFile(file: string): void {
   }
 }
 
-/** Copies a file, durably and for its owner alone. */
+/** Copies a file, flushes the copy and restricts it to its owner. */
 export function copyOwnFile(source: string, target: string): void {
   ownFile(target);
   copyFileSync(source, target, constants.COPYFILE_FICLONE);
   syncFile(target);
 }
 
-/** Makes the directory and those above it, for their owner alone, and flushes their names; unless it is there. */
+/**
+ * Makes the directory and its missing parents, restricts them to their owner and flushes their names. Does nothing if
+ * the directory exists.
+ */
 export function makeDirectory(dir: string): void {
   const own = resolve(dir);
   if (existsSync(own)) return;
-  // One by one: `recursive` never ends in Node where a directory is there and takes no new one (`/proc`, an automounter's).
+  // Parents are made one by one, because Node's `recursive` option never returns where a parent exists but takes no new
+  // directory (`/proc`, an automounter's).
   if (dirname(own) !== own) makeDirectory(dirname(own));
   try {
     mkdirSync(own, { mode: OWNER_ONLY_DIRECTORY });
   } catch (error) {
-    // Another process, which makes the same, was faster.
+    // Another process has made the directory first.
     if (codeOf(error) !== 'EEXIST' || !existsSync(own)) throw error;
     return;
   }
@@ -90,7 +100,7 @@ export function makeDirectory(dir: string): void {
   syncDirectory(dirname(own));
 }
 
-/** A rename or a new file is durable once its directory is. */
+/** Flushes a directory, which makes renames and new files in it durable. */
 export function syncDirectory(dir: string): void {
   const descriptor = openSync(dir, 'r');
   try {
@@ -101,8 +111,8 @@ export function syncDirectory(dir: string): void {
 }
 
 /**
- * The names of a directory and of those above it, which somebody may have made just before. Those that this user may not open
- * were not made by this process.
+ * Flushes the names of a directory and of its parents, in case somebody has just made them. A parent that this user may
+ * not open ends the walk, because this process cannot have made it.
  */
 export function syncNames(dir: string): void {
   const own = resolve(dir);

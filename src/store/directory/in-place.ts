@@ -2,24 +2,24 @@ import { statSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 
 /**
- * Notices that files which are open were removed or replaced: by `git clean`, by what empties a temporary directory. The
- * system lets one go on writing to them, and all of it is gone when they are closed.
+ * Notices when open files are removed or replaced, for example by `git clean` or a cleaner of temporary directories.
+ * The system accepts further writes to such files and discards them when the files are closed.
  */
 const INTERVAL_MS = 25;
 
-/** A file by what the system calls it, whatever its name. */
+/** Identifies a file independently of its name, by inode and device. */
 export interface FilePlace {
   readonly ino: number;
   readonly dev: number;
 }
 
-/** @throws the system's error if it is not there */
+/** @throws the system's error if the file is missing */
 export function placeOf(file: string): FilePlace {
   const { ino, dev } = statSync(file);
   return { ino, dev };
 }
 
-/** @throws BusError `STORE_FAILED` if the file is not the one that it was */
+/** @throws BusError `STORE_FAILED` if the file was removed or replaced */
 export function assertInPlace(file: string, { ino, dev }: FilePlace): void {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found !== undefined && found.ino === ino && found.dev === dev) return;
@@ -33,12 +33,12 @@ export class InPlace {
   readonly #places: readonly (readonly [file: string, place: FilePlace])[];
   #lookAt = 0;
 
-  /** The files must be there. */
+  /** @throws the system's error if a file is missing */
   constructor(files: readonly string[]) {
     this.#places = files.map((file) => [file, placeOf(file)]);
   }
 
-  /** Looks at most every 25 ms. @throws BusError `STORE_FAILED` */
+  /** Checks the files, at most once in 25 ms. @throws BusError `STORE_FAILED` if one was removed or replaced */
   assert(): void {
     const now = performance.now();
     if (now < this.#lookAt) return;

@@ -15,23 +15,23 @@ import { storeError } from '../sqlite/driver/store-errors.js';
 import { ownDatabaseFile, ownFile } from './files.js';
 
 /**
- * One bus per directory. The holder keeps a transaction open on `lock.db`, a database that stays empty: SQLite's lock on
- * it ends with the process however that dies, also across containers that share a volume, and nothing in the
- * file can be torn. `lock.json` says who the holder is; nothing depends on it being there.
+ * Lets only one bus use a directory. The holder keeps a transaction open on `lock.db`, an empty database. SQLite's lock
+ * on it ends with the process, however the process dies, also across containers that share a volume, and no write can
+ * tear the file. `lock.json` names the holder; the lock works without it.
  *
- * The system drops a process's lock on a file when the process closes any descriptor of it, as copying the directory
- * does. So who is given the lock also looks whether the process named in `lock.json` still has the file open. That can
- * only refuse: nobody gets in whom SQLite's lock keeps out.
+ * The system drops a process's lock on a file when the process closes any descriptor of that file, which copying the
+ * directory does. A process that gets the lock therefore also checks whether the process named in `lock.json` still has
+ * `lock.db` open. This check can only refuse: it admits nobody whom SQLite's lock keeps out.
  */
 export interface LockOwner {
   readonly pid: number;
   readonly host: string;
   readonly startedAt: string;
-  /** In which the system counts `pid`, on Linux: another container has another. */
+  /** The PID namespace that `pid` belongs to; each container has its own. Known on Linux only. */
   readonly namespace?: string | undefined;
 }
 
-/** A holder that is just ending is waited for as long as this. */
+/** How long to wait for a holder that is about to end. */
 const HOLDER_WAIT_MS = 250;
 const HOLDER_LOOK_MS = 10;
 
@@ -65,21 +65,21 @@ export class DirectoryLock {
     try {
       rmSync(this.#ownerFile, { force: true });
     } catch {
-      // It says who held the lock; the lock itself ends here.
+      // `lock.json` only names the holder; closing the database ends the lock.
     } finally {
       this.#database.close();
     }
   }
 }
 
-/** The database with the lock on it. One with something else in it than a database is emptied: nothing is kept there. */
+/** Opens and locks `lock.db`. If the file is not a database, it is emptied first, since it holds no data. */
 function open(file: string): Database {
   try {
     return openAndLock(file);
   } catch (error) {
     const isDamaged = isSqliteError(error) && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
     if (!isDamaged) throw error;
-    // The file stays the same one, and so do the locks of others on it.
+    // Truncating keeps the file itself, and so the locks that others hold on it.
     truncateSync(file, 0);
     return openAndLock(file);
   }
@@ -89,7 +89,7 @@ function openAndLock(file: string): Database {
   ownDatabaseFile(file);
   const database = openDatabase(file, { timeout: HOLDER_WAIT_MS });
   try {
-    // No file beside it, so that a directory on a full disk can be opened too.
+    // Without a journal file, a directory on a full disk can be locked too.
     database.pragma('journal_mode = MEMORY');
     database.exec('BEGIN IMMEDIATE');
     return database;
@@ -100,9 +100,10 @@ function openAndLock(file: string): Database {
 }
 
 /**
- * Whether the holder has the file open, and with it the lock, though the system says that it is free. Its own locks SQLite knows
- * by itself. Only Linux tells. The number of a process of another container means another one here, or none: then it is
- * any process that can be seen, which from a container are its own, and from the machine all.
+ * Whether another process still has the lock file open, and so should hold the lock, although the system reports it as
+ * free. Only Linux can tell. A PID from another container means a different process here, or none. In that case any
+ * visible process counts: inside a container only its own processes, outside every process. SQLite itself knows the
+ * locks of this process.
  */
 function isHeldElsewhere(file: string, owner: LockOwner | undefined): boolean {
   if (owner === undefined) return false;
@@ -126,7 +127,7 @@ function hasOpen(pid: number, file: string): boolean {
       return one?.ino === ino && one.dev === dev;
     });
   } catch {
-    // It is gone, or another user's.
+    // The process has ended or belongs to another user.
     return false;
   }
 }
@@ -171,7 +172,7 @@ function writeOwner(file: string): void {
     ownFile(file);
     writeFileSync(file, `${JSON.stringify(owner)}\n`);
   } catch {
-    // On a full disk a directory can be opened too.
+    // The lock works without `lock.json`, which may not fit on a full disk.
   }
 }
 

@@ -17,36 +17,36 @@ import { storeError } from '../sqlite/driver/store-errors.js';
 import { syncDirectory } from './files.js';
 
 /**
- * `manifest.json`: what a directory of logs is. It is replaced as a whole (temporary file, flush, rename, flush of
- * the directory), so it is always the old one or the new one, and carries a checksum. The main thread alone writes it,
- * under the lock.
+ * `manifest.json` describes a directory of logs. Each write replaces the whole file (temporary file, flush, rename,
+ * flush of the directory), so a reader finds the old or the new manifest; a checksum covers it. In a directory in use
+ * only the main thread writes it, under the lock.
  */
 export const FORMAT_VERSION = 2;
-/** The oldest that is still read; whoever opens it for writing makes it the newest. */
+/** The oldest format that can be read. Opening such a directory for writing upgrades it to `FORMAT_VERSION`. */
 export const FORMAT_VERSION_MIN = 1;
 
 export interface Manifest {
   readonly format: number;
-  /** Of the directory, and of its logs, which have it too. Since format 2. */
+  /** The directory's id, which each of its logs carries too. Absent in format 1. */
   readonly id?: string;
-  /** Until all logs are there, and say that they are this directory's: a log may be missing only then. */
+  /** True until every log exists and carries the directory's id. Only until then may a log be missing. */
   readonly isNew?: boolean;
   readonly shards: number;
-  /** The identity of the history that is being written. */
+  /** The current epoch. */
   readonly epoch: string;
   readonly createdAt: string;
   readonly earlier: readonly EarlierEpoch[];
-  /** Per shard, a head that it had in this epoch: as of the last close. */
+  /** Per shard, a head that it is known to have had in this epoch: at the last close, or at the epoch's start. */
   readonly heads?: readonly number[];
-  /** It is a backup, not the directory itself: whoever opens it begins a new epoch. */
+  /** Present in a backup. Opening a backup begins a new epoch. */
   readonly backup?: BackupNote;
 }
 
 export interface BackupNote {
   readonly takenAt: string;
-  /** Per shard, the last sequence that is in it. */
+  /** Per shard, the last sequence in the backup. */
   readonly heads: readonly number[];
-  /** Where a subscription goes on that has seen all that is in it. */
+  /** Cursor of a subscription that has seen every event in the backup. */
   readonly cursor: string;
 }
 
@@ -54,13 +54,16 @@ export interface EarlierEpoch {
   readonly epoch: string;
   readonly endedAt: string;
   readonly reason: string;
-  /** The head each shard went on from: what an earlier cursor names beyond it no longer exists. */
+  /** Per shard, the head that the next epoch took over. Sequences of this epoch beyond it no longer exist. */
   readonly heads: readonly number[];
 }
 
 export const MANIFEST = 'manifest.json';
 
-/** `undefined` where there is none. Does not create anything. @throws BusError `STORE_CORRUPT`, `STORE_FAILED` */
+/**
+ * Reads the manifest, or returns `undefined` if there is none. Creates nothing.
+ * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`
+ */
 export function readManifest(dir: string): Manifest | undefined {
   let text: string;
   try {
@@ -80,7 +83,7 @@ export function writeManifest(dir: string, manifest: Manifest): void {
     const descriptor = openSync(temporary, 'w', 0o600);
     try {
       fchmodSync(descriptor, 0o600);
-      // All of it: what a disk has room for may be less, and a plain write is content with that.
+      // `writeFileSync` writes everything or throws; a plain `write` on a nearly full disk may write only a part.
       writeFileSync(descriptor, `${text}\n`);
       fsyncSync(descriptor);
     } finally {
@@ -99,7 +102,7 @@ export function corruptManifest(dir: string, reason: string): BusError {
   return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
 }
 
-/** Of the fields in their order, whatever the white space. */
+/** Covers the fields in their order, but not the white space. */
 function checksumOf(manifest: object): string {
   return crc32(JSON.stringify(manifest)).toString(16).padStart(8, '0');
 }
@@ -124,7 +127,9 @@ function parseManifest(dir: string, text: string): Manifest {
   return manifest;
 }
 
-/** Format 1 had neither an id nor a checksum; one without the other is damage. */
+/**
+ * Returns the manifest without its checksum. Format 1 has neither id nor checksum; an id without a checksum is damage.
+ */
 function checked(dir: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (!('checksum' in value)) {

@@ -3,10 +3,10 @@ import { crc32 } from 'node:zlib';
 import { ownFile } from './files.js';
 
 /**
- * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head
- * that was flushed to disk, the frames in the WAL, the boot of the machine in which it was written, and the epoch.
- * Nothing flushes it: it survives the death of the process, and after a power cut it is at worst old. A log whose head is
- * below its mark has lost commits that somebody may have seen.
+ * The high-water mark of a log, kept beside it in `shard-000.mark`: the head after the last commit, the head that was
+ * flushed to disk, the number of frames in the WAL, the machine's boot id, and the epoch. The mark is never flushed: it
+ * survives the death of the process, and a power cut may leave an older one. A log whose head is below its mark has
+ * lost commits that readers may have seen.
  *
  * ```
  *  0  head (float64)                     8  syncedHead (float64)
@@ -14,7 +14,7 @@ import { ownFile } from './files.js';
  * 32  walFrames (uint32)                36  CRC-32 of 0–35
  * ```
  *
- * Format 1 had 8 bytes more of the boot in the place of the epoch.
+ * In format 1 a boot id of 16 bytes filled bytes 16 to 31, and there was no epoch.
  */
 const HEAD = 0;
 const SYNCED_HEAD = HEAD + 8;
@@ -28,9 +28,9 @@ export interface Mark {
   readonly head: number;
   readonly syncedHead: number;
   readonly epoch: number;
-  /** Frames in the WAL after that commit. */
+  /** Number of frames in the WAL after that commit. */
   readonly walFrames: number;
-  /** Whether it was written since the machine was started, so that no power cut lies in between. */
+  /** Whether the mark was written since the machine started, so that no power cut has happened in between. */
   readonly isOfThisBoot: boolean;
 }
 
@@ -38,7 +38,7 @@ export function markFile(databaseFile: string): string {
   return databaseFile.replace(/\.db$/, '.mark');
 }
 
-/** The mark beside a log; `undefined` if there is none or it was torn. */
+/** Reads a mark; `undefined` if the file is missing or torn. */
 export function readMark(file: string): Mark | undefined {
   const bytes = Buffer.alloc(MARK_BYTES);
   let descriptor: number;
@@ -65,7 +65,10 @@ export function readMark(file: string): Mark | undefined {
 export interface MarkStart {
   readonly syncedHead: number;
   readonly epoch: number;
-  /** A head that was shown and is gone: it stays in the mark until another epoch begins, whoever looks next. */
+  /**
+   * A head that readers saw and that is lost; 0: none. It stays in the mark until another epoch begins, so that every
+   * later opening finds the loss.
+   */
   readonly lostHead: number;
 }
 
@@ -99,7 +102,10 @@ export class MarkWriter {
   }
 }
 
-/** Linux tells boots apart; elsewhere a power cut cannot be ruled out. Half of the id is enough. */
+/**
+ * The first 8 bytes of Linux's boot id, enough to tell boots apart. `undefined` elsewhere, where a power cut cannot be
+ * ruled out.
+ */
 function bootId(): Buffer | undefined {
   try {
     const text = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1');

@@ -15,11 +15,11 @@ export function walCheckpoint(
 }
 
 /**
- * Makes a write-ahead log one that may be trusted, before SQLite sees the file, which would drop what lies behind a
- * damaged frame: it is searched for damage, cut behind its last whole commit, written again and flushed. Whoever takes
- * events from a log that nobody has open, to go on with it or to copy it, begins here.
- * @returns its frames; `undefined` where there is none
- * @throws BusError `STORE_CORRUPT`, or what the file system says
+ * Prepares a write-ahead log so that its content can be trusted: checks it for damage, cuts it behind the last whole
+ * commit, rewrites it and flushes it. Must run before SQLite opens the file, because SQLite silently drops everything
+ * behind a damaged frame. Call it first for every log that nobody has open and that is to be continued or copied.
+ * @returns the number of committed frames; `undefined` if there is no write-ahead log
+ * @throws BusError `STORE_CORRUPT`, or the file system's error
  */
 export function readyWal(databaseFile: string): number | undefined {
   const mark = readMark(markFile(databaseFile));
@@ -30,14 +30,15 @@ export function readyWal(databaseFile: string): number | undefined {
 }
 
 /**
- * While any reader has the file open, SQLite believes the index of the WAL in shared memory and does not look at the
- * frames. They may be gone since: a failed flush may have dropped them.
+ * Checks that SQLite counts no more WAL frames than were found sound. While any reader has the file open, SQLite trusts
+ * the WAL index in shared memory without reading the frames, although a failed flush may have dropped some of them.
+ * @throws BusError `STORE_FAILED`
  */
 export function assertFrames(database: Database, soundFrames: number | undefined): void {
   if (soundFrames === undefined) return;
   const frames = walCheckpoint(database, 'NOOP').get()?.[1] ?? 0;
   if (frames <= soundFrames) return;
   const file = `${database.name}-wal`;
-  const message = `${file}: of ${frames} frames that were committed ${soundFrames} are left`;
+  const message = `${file}: only ${soundFrames} of ${frames} committed frames are left`;
   throw new BusError('STORE_FAILED', message, { details: { file, frames, soundFrames } });
 }

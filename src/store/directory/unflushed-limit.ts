@@ -4,10 +4,10 @@ import { crc32 } from 'node:zlib';
 import { ownFile, syncDirectory } from './files.js';
 
 /**
- * `shard-000.unflushed`: up to which sequence events may have been shown that no flush has reached, because their
- * publishers asked for `written`. It is flushed before the first of them is committed, in large steps, and taken back
- * without a flush once all is flushed again, as at opening and at close: so after a power cut it says too much at worst. A log that nobody
- * writes to that way has no such file.
+ * `shard-000.unflushed` holds the sequence up to which readers may have seen events that are not flushed, because their
+ * publishers asked for `written`. The limit is raised in large steps, each flushed before the first event that it
+ * covers is committed. It is reset, without a flush, once all events are flushed again, and at opening and close. So a
+ * power cut can leave it too high, but never too low. A log without `written` publishes has no such file.
  *
  * ```
  *  0  through (float64, 0: none)     8  epoch (float64)     16  CRC-32 of 0–15
@@ -17,12 +17,12 @@ const THROUGH = 0;
 const EPOCH = THROUGH + 8;
 const CHECKSUM = EPOCH + 8;
 const RESERVATION_BYTES = CHECKSUM + 4;
-/** One flush for so many events. */
+/** How many events one step covers, and so how many share one flush of the limit. */
 const STEP_EVENTS = 131_072;
 
 export interface Reserved {
   readonly through: number;
-  /** `undefined`: it was torn, and may be of any. */
+  /** `undefined` if the file was torn: the limit may belong to any epoch. */
   readonly epoch: number | undefined;
 }
 
@@ -30,7 +30,7 @@ export function unflushedFile(databaseFile: string): string {
   return databaseFile.replace(/\.db$/, '.unflushed');
 }
 
-/** `undefined` where nothing was ever reserved. */
+/** Reads the limit; `undefined` if none was ever set. A torn file counts as the highest limit. */
 export function readUnflushedLimit(databaseFile: string): Reserved | undefined {
   let bytes: Buffer;
   try {
@@ -52,7 +52,7 @@ export class UnflushedLimit {
   #descriptor: number | undefined;
   #isNameFlushed = false;
   #through: number;
-  /** What the file says of any epoch, or may say. */
+  /** Whether the file may hold a limit above 0, of this epoch or another. */
   #isReserved: boolean;
 
   constructor(databaseFile: string, epoch: number) {
@@ -68,7 +68,7 @@ export class UnflushedLimit {
     return sequence <= this.#through;
   }
 
-  /** Flushed when it returns. Outside a transaction. */
+  /** Raises the limit to one step above `head` and flushes it. Call it outside a transaction. */
   extend(head: number): void {
     const through = head + STEP_EVENTS;
     this.#isReserved = true;
@@ -79,7 +79,10 @@ export class UnflushedLimit {
     this.#through = through;
   }
 
-  /** All that was committed is flushed, and nothing else will be shown before it is. */
+  /**
+   * Resets the limit. The caller guarantees that every committed event is flushed, and that readers see no later one
+   * before it is flushed.
+   */
   clear(): void {
     if (!this.#isReserved) return;
     this.#through = 0;
@@ -87,7 +90,7 @@ export class UnflushedLimit {
       this.#write(0);
       this.#isReserved = false;
     } catch {
-      // It says too much, which is never wrong.
+      // A limit that is too high is safe.
     }
   }
 

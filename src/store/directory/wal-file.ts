@@ -10,16 +10,16 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * The write-ahead log as a file. Of the files of a log this one alone may be opened beside SQLite: it carries no locks,
- * and closing any other would drop those of this process.
+ * Opens the write-ahead log as a plain file. It is the only file of a log that may be opened beside SQLite: it carries
+ * no locks, whereas closing any other one would drop this process's locks.
  */
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Writes the log again, over itself, and flushes it. After a failed flush the operating system may count pages as
- * clean that never reached the disk: they read as they should, and no later flush writes them. Written again they are
- * dirty again. So whatever SQLite goes on from is on the disk, whoever wrote it and however that ended. To be called
- * after the frames were found to be right, and before SQLite adds any. See docs/adr/0010.
+ * Rewrites the log in place and flushes it. After a failed flush the operating system may regard pages as clean that
+ * never reached the disk: they still read correctly, but no later flush writes them. Rewriting marks them dirty again,
+ * so that everything from which SQLite continues is on disk, whichever process wrote it. Call it after the frames were
+ * checked and before SQLite adds any. See docs/adr/0010.
  */
 export function rewriteWal(databaseFile: string): void {
   const file = walFile(databaseFile);
@@ -41,11 +41,11 @@ export function rewriteWal(databaseFile: string): void {
   }
 }
 
-/** Flushes what SQLite has written to the log, without a write of its own, so on a full disk too. */
+/** Flushes the frames that SQLite has written. It writes nothing itself, so it works on a full disk too. */
 export class WalFlusher {
   readonly #descriptor: number;
 
-  /** The log must be there. Its entry in the directory is flushed too: SQLite leaves that to its own first flush. */
+  /** The log must exist. Also flushes its directory entry, which SQLite does only at its own first flush. */
   constructor(databaseFile: string) {
     this.#descriptor = openSync(walFile(databaseFile), 'r+');
     const directory = openSync(dirname(databaseFile), 'r');

@@ -4,10 +4,9 @@ import type { Mark } from './mark.js';
 import type { Reserved } from './unflushed-limit.js';
 
 /**
- * Reads a write-ahead log before SQLite does. SQLite takes the frames up to the first one that is not right and says
- * nothing of those behind it: rightly so for a write that a power cut tore, but a flipped bit looks the same and
- * silently drops every commit after it. What tells them apart is what lies behind the break. Must not
- * run while this process has the database open: closing a descriptor of it would drop SQLite's locks.
+ * Scans a write-ahead log before SQLite opens it. SQLite takes the frames up to the first invalid one and silently
+ * ignores the rest. That is right for a write that a power cut tore, but a flipped bit looks the same and drops every
+ * commit behind it. The frames behind the break tell the two cases apart. Nobody may write to the log during a scan.
  *
  * The layout is that of https://www.sqlite.org/fileformat2.html#the_write_ahead_log
  *
@@ -33,24 +32,24 @@ const PAGE_SIZE_MAX = 65_536;
 
 export interface WalScan {
   readonly file: string;
-  /** Frames in unbroken sequence from the start. */
+  /** Number of valid frames from the start of the log. */
   readonly frames: number;
-  /** Those of them up to the last commit: what SQLite will take. */
+  /** Number of valid frames up to the last commit, which are those that SQLite takes. */
   readonly committedFrames: number;
   readonly frameBytes: number;
   readonly broken?: WalBreak;
 }
 
 export interface WalBreak {
-  /** The first frame that is not right, counted from 1; 0 is the header. */
+  /** The first invalid frame, counted from 1; 0: the header is invalid. */
   readonly frame: number;
-  /** Frames behind it that were written in the same round of the log, the broken one not counted. */
+  /** Number of frames behind the invalid one that were written in the same round of the log. */
   readonly framesBehind: number;
-  /** Whether a transaction after the one that the break lies in was begun. */
+  /** Whether frames of a later transaction follow the transaction that contains the break. */
   readonly isPastTransaction: boolean;
 }
 
-/** `undefined` where there is no WAL, or an empty one. */
+/** Scans the WAL of a database; `undefined` if the WAL is missing or empty. */
 export function scanWal(databaseFile: string): WalScan | undefined {
   const file = `${databaseFile}-wal`;
   if (!existsSync(file)) return undefined;
@@ -63,13 +62,14 @@ export function scanWal(databaseFile: string): WalScan | undefined {
 }
 
 /**
- * Refuses a WAL in which commits lie behind a break. The frames behind it may be harmless: a transaction that was
- * rolled back after it had begun to write, or a power cut in the middle of a flush. So:
+ * Refuses a WAL in which commits lie behind a break. Frames behind a break may be harmless: leftovers of a rolled-back
+ * transaction, or of a power cut during a flush. The WAL counts as damaged:
  *
- * - without a power cut since the mark was written, it is damage if fewer frames are right than were committed;
- * - with one, the torn transaction must be the last, unless commits were reserved that no flush waits for.
+ * - if no power cut has happened since the mark was written: when fewer frames are valid than were committed;
+ * - otherwise: when a later transaction follows the torn one, unless commits were allowed to stay unflushed.
  *
- * @returns what was scanned; `undefined` where there is no WAL
+ * @returns the scan; `undefined` if there is no WAL
+ * @throws BusError `STORE_CORRUPT`
  */
 export function assertWalIsSound(
   databaseFile: string,
@@ -100,8 +100,8 @@ export function isDamaged(
 }
 
 /**
- * Cuts off what lies behind the last commit, and was judged harmless: SQLite writes over it from there on, and what is
- * left behind that would look like a break to the next who opens the log.
+ * Cuts off the harmless frames behind the last commit. SQLite would overwrite only some of them, and the rest would
+ * look like a break at the next opening.
  */
 export function cutWal(databaseFile: string, scan: WalScan | undefined): void {
   if (scan?.broken === undefined || scan.broken.frame === 0) return;
@@ -140,8 +140,8 @@ class Scanner {
   }
 
   /**
-   * With the header gone SQLite takes nothing. Where its salts are gone too, the frames behind it may be of the
-   * round before, already copied into the database, and are told by the salts of the first of them.
+   * Without a valid header SQLite takes no frame. If the header's salts are damaged too, the frames may be those of the
+   * previous round, which is already in the database; the salts of the first frame identify the round.
    */
   #brokenHeader(header: Buffer): WalScan {
     const pageSize = assumedPageSize(header.readUInt32BE(PAGE_SIZE));
@@ -183,7 +183,7 @@ class Scanner {
     return this.#isChecksumAt(frame, FRAME_CHECKSUM);
   }
 
-  /** Looks at the headers of the frames from `from` on, the first of which is 0. */
+  /** Reads the headers of the frames from index `from` on, counted from 0. */
   #framesBehind(
     salt: Buffer,
     pageSize: number,
@@ -205,7 +205,7 @@ class Scanner {
     return { framesBehind, isPastTransaction };
   }
 
-  /** The checksum runs on from frame to frame. */
+  /** Continues the checksum, which runs on from frame to frame. */
   #sum(bytes: Buffer, from: number, to: number): void {
     let first = this.#checksum1;
     let second = this.#checksum2;
@@ -227,7 +227,7 @@ class Scanner {
   }
 }
 
-/** Frames of one round of the log have the salts of its header; those of earlier rounds have others. */
+/** Every frame carries the salts of its round's header; earlier rounds had other salts. */
 function saltOf(bytes: Buffer, offset: number): Buffer {
   return bytes.subarray(offset, offset + 8);
 }
