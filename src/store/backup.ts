@@ -1,4 +1,4 @@
-/** What a backup says of itself, while it is made and when it is done. */
+/** The progress of a backup. */
 export interface BackupProgress {
   readonly shard: number;
   readonly shards: number;
@@ -13,8 +13,8 @@ export interface BackupResult {
   readonly takenAt: string;
   /** Per shard, the last sequence that is in the copy. */
   readonly heads: readonly number[];
-  /** Where a subscription goes on that has seen all that is in the copy. */
+  /** Cursor of a subscription that has seen every event in the copy. */
   readonly cursor: string;
-  /** Of the files that were written. */
+  /** Size of the files that were written. */
   readonly bytes: number;
 }

@@ -1,10 +1,10 @@
-/** What a cursor names, and what has become of it in the log that there is now. */
+/** A decoded cursor: its epoch, and a position per shard. */
 export interface CursorPositions {
   readonly epoch: string;
   readonly positions: readonly number[];
 }
 
-/** Sequences of one shard that a cursor had been promised and that no longer exist. */
+/** Sequences of one shard, up to a cursor's position, that no longer exist. */
 export interface CursorGap {
   readonly shard: number;
   readonly from: number;

@@ -2,9 +2,9 @@ import type { Filter } from '../protocol/filter.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { StoredRecord } from './stored-record.js';
 
-/** What a reader asks of one shard's log. */
+/** A request to read one shard's log. */
 export interface PageRequest {
-  /** Left out: every event. */
+  /** Default: every event. */
   readonly filter?: Filter;
   /** Only events with this id. */
   readonly id?: string;
@@ -12,37 +12,40 @@ export interface PageRequest {
   readonly after: number;
   /** Up to this sequence (inclusive). Default: the head. */
   readonly until?: number;
-  /** The log has been told to reach this: one that does not has lost events. */
+  /** The log is known to reach this sequence; one that does not has lost events. */
   readonly headLeast?: number;
   /** Recorded at or after, ms since 1970. */
   readonly sinceMs?: number;
   /** Recorded before, ms since 1970. */
   readonly untilMs?: number;
   readonly limit: number;
-  /** A page ends with the record that reaches this. */
+  /** A page ends with the record that reaches this size. */
   readonly limitBytes?: number;
   /** Newest first. */
   readonly reverse?: boolean;
 }
 
 /**
- * What one look into a log found. A page may be short, even empty, and not the last one: reading goes on from
- * `next` until `done`.
+ * The events that one look into a log found. A page may be short, even empty, and not the last one: read on from `next`
+ * until `done`.
  */
 export interface Page {
   /** Per event: sequence and recorded time (float64, little endian), then its record. See `decodePage`. */
   readonly records: ArrayBuffer;
   readonly count: number;
-  /** Ask for `after: next` (in reverse: `until: next`) to go on. Everything on this side of it has been looked at. */
+  /**
+   * Ask for `after: next` (in reverse: `until: next`) to go on. Everything before it, in reading order, has been looked
+   * at.
+   */
   readonly next: number;
   /** Nothing is left within the request. */
   readonly done: boolean;
   readonly head: number;
-  /** Of what was asked for, events up to this sequence were pruned before they could be read here; 0: none. */
+  /** Events up to this sequence that the request asks for were pruned before they could be read; 0: none. */
   readonly prunedThrough: number;
 }
 
-/** Of each event in a page, before its record. */
+/** Bytes before each record in a page: sequence and recorded time. */
 export const PAGE_PREFIX_BYTES = 16;
 
 /** Calls `visit` for each event of a page, in its order. The record object is reused. */

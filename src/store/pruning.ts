@@ -1,23 +1,23 @@
-/** What retention and `prune` may remove. An event goes when any one rule says so, and nothing else ever does. */
+/** A retention rule: of the events that match, it removes the oldest beyond any of its limits. */
 export interface RetentionRule {
   /** Default `*`. */
   readonly pattern?: string | undefined;
-  /** By recorded time. */
+  /** By recorded time, ms. */
   readonly maxAgeMs?: number | undefined;
   readonly maxEvents?: number | undefined;
-  /** Payloads, attributes and what a row takes besides, about: see `ROW_OVERHEAD_BYTES`. */
+  /** Payloads, attributes and an approximate overhead per row: see `ROW_OVERHEAD_BYTES`. */
   readonly maxBytes?: number | undefined;
 }
 
-/** One removal that somebody asked for; a step of it is bounded, and whoever asked takes one after the other. */
+/** A requested removal. Each step of it is bounded; the caller asks for one after another. */
 export interface PruneRequest {
   readonly pattern: string;
   /** Recorded before this, ms since 1970. */
   readonly beforeMs?: number | undefined;
-  /** Removed in any case, oldest first: so many events, and as many as have so many bytes. */
+  /** Removed in any case, oldest first: at least so many events, and events of at least so many bytes. */
   readonly excessEvents: number;
   readonly excessBytes: number;
-  /** Go on behind this sequence; 0 at first. */
+  /** The step begins behind this sequence; 0 at first. */
   readonly after: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * One stored event in the layout of `src/record/event-record.ts`. The object is used again for the next event; its
- * bytes stay as they are until the next read.
+ * bytes stay unchanged until the next read.
  */
 export interface StoredRecord {
   readonly sequence: number;

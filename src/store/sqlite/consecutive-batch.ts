@@ -8,7 +8,7 @@ export class ConsecutiveBatch implements CommittedBatch {
     return this.first + index;
   }
 
-  /** Repeats are found before they are appended. */
+  /** Always false: repeats are found before they are appended. */
   isRepeat(): boolean {
     return false;
   }

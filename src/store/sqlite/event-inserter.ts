@@ -16,7 +16,7 @@ import { ROW_OVERHEAD_BYTES } from './rows/row-size.js';
 import { RowWriter } from './rows/row-writer.js';
 import { ROW_FLAG_ID_OF_SOURCE, ROW_FLAG_SUPPLIED_ID } from './tables/tables.js';
 
-/** What the rows of records with these names refer to. */
+/** Names, and the ids by which rows refer to them. */
 interface StoredNames extends RecordNames {
   readonly entry: TopicEntry;
   readonly typeId: number;
@@ -33,14 +33,14 @@ export interface InsertedInto {
 }
 
 /**
- * Turns event records into rows of the open batch, and tells the topic table, the index and the dedupe window of them.
- * The hot path of the log: once per event. Inside the batch's transaction only.
+ * Turns event records into rows of the open batch, and notes them in the topic table, the index and the dedupe window.
+ * Runs once per event, inside the batch's transaction: the hot path of the log.
  */
 export class EventInserter {
   readonly #into: InsertedInto;
   readonly #rows: RowWriter;
   readonly #names: NameWriter;
-  /** Emptied by a rollback, which takes back the ids that a batch has given. */
+  /** Emptied by a rollback, which removes the ids that the batch has assigned. */
   readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => ({
     topic,
     type,
@@ -96,24 +96,24 @@ export class EventInserter {
     return topic;
   }
 
-  /** What it remembers of topics may be of some that are gone. Outside of a batch. */
+  /** Forgets the cached names, which may be those of topics that are gone. Call it outside a batch. */
   forgetTopics(): void {
     this.#stored.clear();
   }
 
-  /** Runs what is buffered. */
+  /** Inserts the buffered rows. */
   flush(): void {
     this.#rows.flush();
   }
 
-  /** The batch is in the file: everything after `from`, up to `head`. */
+  /** The batch is committed: the sequences after `from`, up to `head`. */
   commit(from: number, head: number): void {
     this.#names.commit();
     this.#into.index.commit(from, head);
     this.#into.dedupe.commit();
   }
 
-  /** Takes the batch out of every structure here; SQLite's own rollback follows, or has happened. */
+  /** Removes the batch from every structure in memory; SQLite's own rollback follows, or has happened. */
   rollback(): void {
     const { topics, index, dedupe, nameReader } = this.#into;
     this.#rows.discard();
@@ -125,7 +125,7 @@ export class EventInserter {
   }
 }
 
-/** Of an event whose id was supplied. */
+/** `events.flags` of an event with a supplied id. */
 function rowFlags(flags: number): number {
   const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
   return isOfSource ? ROW_FLAG_SUPPLIED_ID | ROW_FLAG_ID_OF_SOURCE : ROW_FLAG_SUPPLIED_ID;

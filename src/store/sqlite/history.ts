@@ -3,7 +3,8 @@ import type { Manifest } from '../directory/manifest.js';
 import { examineLog } from './log-state.js';
 
 /**
- * Examines every log, and ends the epoch where something that was shown is gone, or where the directory is a backup.
+ * Examines every log. Ends the epoch if events that readers saw are lost, or if the directory is a backup.
+ * @returns the manifest to go on with
  * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`
  */
 export function continueHistory(dir: string, manifest: Manifest): Manifest {

@@ -2,9 +2,9 @@ import { BusError } from '../../protocol/errors.js';
 import { isStoreFault, storeError } from './driver/store-errors.js';
 
 /**
- * Whether a log may be gone on with. Whatever SQLite or the file system says ends it until it is opened again, and the first
- * such error is kept, to answer everything with from then on. A full disk ends nothing, nor does a damaged page, outside of a
- * batch: what had been begun there is taken back, and other pages can be trusted as before.
+ * Tracks whether a log is still usable. An error of SQLite or the file system makes it unusable until it is opened
+ * again; the first such error is kept and answers every later call. A full disk does not end the log. Nor does a
+ * damaged page outside a batch: the work there is undone, and other pages can be trusted as before.
  */
 export class LogHealth {
   readonly #file: string;
@@ -14,12 +14,12 @@ export class LogHealth {
     this.#file = file;
   }
 
-  /** What made the log unusable. */
+  /** The error that made the log unusable. */
   get broken(): BusError | undefined {
     return this.#broken;
   }
 
-  /** For work outside of a batch. A damaged row or page, or a caller's own error, ends nothing. */
+  /** Runs work outside a batch. A damaged row or page, or an error of our own code, does not end the log. */
   guard<T>(doing: string, work: () => T): T {
     if (this.#broken !== undefined) throw this.#broken;
     try {
@@ -31,14 +31,17 @@ export class LogHealth {
     }
   }
 
-  /** The error in the one form that others are told; it ends the log, unless there was no room. */
+  /** Turns an error into the `BusError` for callers, and ends the log unless it is `STORE_FULL`. */
   judge(error: unknown, doing: string): BusError {
     const failure = storeError(error, this.#file, doing);
     if (failure.code !== 'STORE_FULL') this.#broken ??= failure;
     return failure;
   }
 
-  /** Want of room ends it too: what was being done may not be left half done. */
+  /**
+   * Ends the log for any error, even for want of room, because the work may not be left half done.
+   * @returns the `BusError`
+   */
   end(error: unknown, doing: string): BusError {
     const { message } = storeError(error, this.#file, doing);
     const failure = new BusError('STORE_FAILED', message, { cause: error });

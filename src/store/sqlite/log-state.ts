@@ -17,31 +17,34 @@ import { storeError } from './driver/store-errors.js';
 import { readMeta } from './tables/meta-table.js';
 
 /**
- * In which state a log was left, judged before anybody writes to it, and whether its history can go on from there. The states,
- * and what each opens to under every order of writes that a disk may make, are in docs/adr/0011.
+ * The state in which a log was left, judged before anybody writes to it, and whether its history can go on.
+ * docs/adr/0011 lists the states and how each opens, for every order of writes that a disk may choose.
  */
 export interface LogState {
   readonly head: number;
-  /** The process that was making the directory ended before this log was made: nothing was ever in it. */
+  /** True if the process that made the directory ended before it made this log. Nothing was ever in it. */
   readonly isUnmade?: boolean;
-  /** Something that was shown is gone, or may be: the history ends here and another epoch begins. */
+  /** Set if events that readers saw are lost, or may be: the history ends here and another epoch begins. */
   readonly loss?: HistoryLoss;
 }
 
 export interface HistoryLoss {
-  /** A sequence that was shown, or may have been, and is gone. */
+  /** A sequence that readers saw, or may have seen, and that is lost. */
   readonly from: number;
   readonly reason: string;
 }
 
-/** The smallest write-ahead log that holds anything: its header, and a frame. */
+/** Size of the smallest write-ahead log that holds anything: a header and one frame. */
 const WAL_BYTES_LEAST = 32 + 24 + PAGE_BYTES;
 
 export function identityOf({ id = '', epoch, isNew = false }: Manifest): LogIdentity {
   return { directory: numberOfId(id), epoch: numberOfId(epoch), isNew };
 }
 
-/** @throws BusError `STORE_CORRUPT` where the log is missing, damaged or another's; `STORE_FAILED` */
+/**
+ * Judges the log of a shard. Changes nothing.
+ * @throws BusError `STORE_CORRUPT` if the log is missing, damaged or another directory's; `STORE_FAILED`
+ */
 export function examineLog(dir: string, manifest: Manifest, shard: number): LogState {
   const file = shardFile(dir, shard);
   try {
@@ -76,8 +79,9 @@ function examine(file: string, manifest: Manifest, shard: number): LogState {
 }
 
 /**
- * SQLite makes a new file with a journal, and the tables come after: whoever dies in between leaves a file that only
- * its writer can go on with. One that was made has its tables, and never has a journal again.
+ * Whether the making of the log was interrupted. SQLite makes a new file with a journal, and the tables come after; a
+ * process that dies in between leaves a file that only a writer can go on with. A finished log has its tables, and
+ * never has a journal again.
  */
 function isBeingMade(file: string, mark: Mark | undefined): boolean {
   if ((mark?.head ?? 0) > 0 || !existsSync(file)) return false;
@@ -94,7 +98,7 @@ function isBeingMade(file: string, mark: Mark | undefined): boolean {
 
 class Evidence {
   readonly head: number;
-  /** As the log says of itself; 0: nothing, since it is of an older format, or was never taken into use. */
+  /** The ids that the log carries; 0 if it carries none, because it has an older format or was never taken into use. */
   readonly directory: number;
   readonly epoch: number;
   readonly isOpen: boolean;
@@ -121,7 +125,8 @@ function judge(log: Evidence): LogState {
   assertBelongs(log, identity);
   const known = manifest.heads?.[shard] ?? 0;
   if (log.epoch !== 0 && log.epoch !== identity.epoch) {
-    // It was not open since the epoch began, or it would have it: so it ends where the epoch begins.
+    // Opening the log would have given it the current epoch. So it was not open since then, and must end where that
+    // epoch began.
     if (head > known) throw corrupt(file, shard, 'it is of another history of this directory');
     return head < known ? { head, loss: lossOf(known) } : { head };
   }
@@ -129,7 +134,7 @@ function judge(log: Evidence): LogState {
   return loss === undefined ? { head } : { head, loss };
 }
 
-/** Of the history that the log is in the middle of. */
+/** The loss in a log that was written in the current epoch. */
 function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefined {
   const { head, mark, reserved, file } = log;
   const isOfEpoch = log.epoch === 0 || mark?.epoch === epoch;
@@ -139,7 +144,8 @@ function lossSince(log: Evidence, { epoch }: LogIdentity): HistoryLoss | undefin
   if (wal < WAL_BYTES_LEAST && log.manifest.backup === undefined) {
     return { from: head + 1, reason: 'its write-ahead log is gone' };
   }
-  // The mark may be an older copy, and no failed commit need have left them: they may have been shown.
+  // These transactions may be commits that readers saw: they need not come from a failed commit, and the mark, which
+  // does not count them, may be an older copy.
   if (log.wal?.broken?.isPastTransaction === true) {
     return {
       from: head + 1,

@@ -1,23 +1,23 @@
-/** The module that a shard's thread imports where SQLite is the store: a `ShardLogModule`. */
+/** The `ShardLogModule` of the SQLite store, which a shard's thread imports. */
 import { assertInPlace, type FilePlace, placeOf } from '../directory/in-place.js';
 import type { ShardLogOpening } from '../shard-log.js';
 import type { LogIdentity } from './connection/log-identity.js';
 import { SqliteShardLog } from './sqlite-shard-log.js';
 
-/** Of one shard, as `shardOptions` gives them. */
+/** The options of one shard, from `OpenStore.shardOptions`. */
 export interface SqliteShardOptions {
-  /** See `shardFile`; `:memory:` keeps nothing. */
+  /** The log file, see `shardFile`; `:memory:` keeps nothing on disk. */
   readonly file: string;
   readonly identity: LogIdentity;
 }
 
-/** @throws BusError `STORE_FAILED` also where the file is not the one that the thread before had open */
+/** @throws BusError `STORE_FAILED` also if the file is not the one that the previous thread had open */
 export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
   const { shard, settings, isFirst } = opening;
   const { file, identity } = opening.options as SqliteShardOptions;
   const place = opening.predecessor as FilePlace | undefined;
   if (place !== undefined) assertInPlace(file, place);
-  // A log that was there once may not be missing when it is opened again.
+  // Only the first thread may find the log missing.
   const isNew = identity.isNew && isFirst;
   const log = new SqliteShardLog({ ...settings, file, shard, identity: { ...identity, isNew } });
   if (file !== ':memory:') log.forSuccessor = place ?? placeOf(file);

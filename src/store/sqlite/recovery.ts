@@ -23,9 +23,9 @@ import {
 import { INDEX_BLOCK_EVENTS } from './tables/tables.js';
 
 /**
- * What a writer must know before its first append, read back from the file: totals from the rows of `topics`, from the
- * index blocks that came after them and from the rows after those; the unwritten index blocks; the ids of the
- * dedupe window. Reads at most two index blocks of rows, and the index rows of a few blocks.
+ * The state that a writer loads from the file before its first append: the totals, the unwritten index blocks, and the
+ * ids of the dedupe window. Totals come from the rows of `topics`, from the index blocks after those, and from the rows
+ * of `events` after these. Loading reads at most two index blocks of rows, and the index rows of a few blocks.
  */
 export interface LoadedState {
   readonly head: number;
@@ -43,7 +43,7 @@ type TailRow = [
   ...named: SuppliedId,
 ];
 
-/** @throws BusError `STORE_CORRUPT` where what it goes by is damaged: what is made of it would be */
+/** @throws BusError `STORE_CORRUPT` if anything from which the state is built is damaged */
 export function loadState(
   database: Database,
   topics: TopicTable,
@@ -81,7 +81,10 @@ export function loadState(
   return { head, lastRecordedAt, prunedThrough };
 }
 
-/** Adds what a block holds that is indexed and newer than the totals' rows. Where the index is damaged, the events are counted. */
+/**
+ * Adds an indexed block's events that the topics' rows do not count yet. If the block's index is damaged, the rows of
+ * `events` are counted.
+ */
 function addBlock(
   topics: TopicTable,
   block: number,
@@ -110,7 +113,10 @@ function addBlock(
   }
 }
 
-/** Rows of events without their texts: their numbers fit each other, and none is missing but those that were pruned. */
+/**
+ * Reads rows of `events` without their texts. Checks that the numbers of each row match its checksum, and that only
+ * pruned rows are missing.
+ */
 class EventRows {
   readonly #file: string;
   readonly #pruned: PrunedSequences;
@@ -156,7 +162,7 @@ class EventRows {
   }
 }
 
-/** By its index over names too: readers look topics up there. */
+/** Checks the table and its index over names, in which readers look topics up. */
 function assertTableIsSound(database: Database, table: string): void {
   const found = database.pragma(`integrity_check(${table})`, { simple: true });
   if (found === 'ok') return;

@@ -20,7 +20,7 @@ import {
 } from './tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from './tables/tables.js';
 
-/** Rows looked at in one step, and so the most that it deletes. */
+/** Rows that one step looks at, and so the most that it deletes. */
 const ROWS_PER_STEP = 1024;
 
 /** Topics forgotten in one step. */
@@ -28,23 +28,23 @@ const TOPICS_PER_STEP = 1024;
 
 type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
 
-/** The rows that a step goes by. */
+/** The rows that a step may act on. */
 interface Look {
   readonly rows: readonly Row[];
-  /** What ended them: a row, or a page of the file, that may not decide what is removed. */
+  /** The damage, in a row or a page of the file, that ended the rows early. */
   readonly damage?: BusError;
 }
 
 /**
- * Removes the oldest events that a rule says are too old, too many or too large, a bounded number of rows at a time. Each rule
- * counts the events of every topic it matches, in this shard, together. An event goes when any one rule says
- * so, and nothing else ever does.
+ * Removes the oldest events that a rule says are too old, too many or too large, and events on request, a bounded
+ * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together. An event
+ * goes when any one rule says so.
  */
 export class Retention {
   readonly #database: Database;
   readonly #topics: TopicTable;
   readonly #rules: readonly RetentionRule[];
-  /** Per rule: it has nothing left at or before this sequence. */
+  /** Per rule, the sequence up to which it has nothing left. */
   readonly #positions: number[];
   readonly #select: Statement<[number, number], Row>;
   readonly #delete: Statement<[number, number]>;
@@ -57,7 +57,7 @@ export class Retention {
   #prunedThrough: number;
   #prunedEvents: number;
 
-  /** Ids are remembered for `dedupeWindowMs`, their events pruned or not. */
+  /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
   constructor(
     database: Database,
     topics: TopicTable,
@@ -104,8 +104,8 @@ export class Retention {
   }
 
   /**
-   * One step, in a transaction of its own; true if there is more to do.
-   * @throws BusError `STORE_CORRUPT` where no rule has more to do, and one has come to a damaged row
+   * Does one step, in a transaction of its own; returns true if there is more to do.
+   * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
    */
   step(now: number, head: number): boolean {
     let found: BusError | undefined;
@@ -133,8 +133,9 @@ export class Retention {
   }
 
   /**
-   * Forgets topics that hold no event, a bounded number in a transaction of its own, once their index is on disk.
-   * Blocks below `writtenBlocks` are. @returns how many went
+   * Forgets a bounded number of topics that hold no event and whose index is on disk, in a transaction of its own.
+   * Blocks below `writtenBlocks` are on disk.
+   * @returns the number of topics forgotten
    */
   forgetTopics(writtenBlocks: number): number {
     const entries = this.#topics.forgettable(TOPICS_PER_STEP, writtenBlocks);
@@ -150,12 +151,12 @@ export class Retention {
     return entries.length;
   }
 
-  /** Where the rules go on after the next open, in the caller's transaction. */
+  /** Writes where the rules go on after the next opening, in the caller's transaction. */
   writePositions(): void {
     this.#meta.set(this.#positionNumbers());
   }
 
-  /** What the log holds of the topics that match. */
+  /** Counts the events and bytes of the topics that match. */
   totals(matches: (topic: string) => boolean): PatternTotals {
     let events = 0;
     let bytes = 0;
@@ -167,7 +168,10 @@ export class Retention {
     return { events, bytes };
   }
 
-  /** One step of a removal that was asked for, in a transaction of its own. @throws BusError `STORE_CORRUPT` at a damaged row */
+  /**
+   * Does one step of a requested removal, in a transaction of its own.
+   * @throws BusError `STORE_CORRUPT` at a damaged row
+   */
   prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
     const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
     const { rows, damage } = this.#lookAfter(request.after);
@@ -204,7 +208,10 @@ export class Retention {
     return numbers;
   }
 
-  /** A row whose topic or time is damaged must not decide what is removed, nor one behind it: it may be older. */
+  /**
+   * The rows after a position, up to the first damaged one. A row whose topic or time is damaged must not decide what
+   * is removed. Nor may the rows behind it be removed before it, since it may be an older event of the same topic.
+   */
   #lookAfter(position: number): Look {
     const { name: file } = this.#database;
     const rows: Row[] = [];
@@ -236,7 +243,10 @@ export class Retention {
     );
   }
 
-  /** The rows that the rule removes, up to the first one of its own that it keeps: what follows is newer. */
+  /**
+   * The rows that the rule removes, and how many rows it looked at. It stops at the first of its rows that it keeps,
+   * because all later ones are newer.
+   */
   #doomed(rule: number, rows: readonly Row[], now: number): { rows: Row[]; looked: number } {
     const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
     const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
@@ -294,7 +304,10 @@ export class Retention {
     this.#remember(rows);
   }
 
-  /** A block that this has gone past has lost what the rule takes from it. Hashes of few ids are not worth their room. */
+  /**
+   * Called when a removal has gone from one block to the next. Deletes the block's hashes of ids if they are too few to
+   * be worth their room.
+   */
   #forgetIds(block: number, next: number): void {
     if (block === next) return;
     const start = block * INDEX_BLOCK_EVENTS;
@@ -302,7 +315,7 @@ export class Retention {
     if (left < SPARSE_BLOCK_EVENTS) this.#deleteIndexRow.run(block, IDS);
   }
 
-  /** What outlives the rows: the head, recorded time, and which are gone. */
+  /** Notes in `meta` what outlives the rows: the head, recorded time, and which rows are gone. */
   #remember(rows: readonly Row[]): void {
     const last = rows[rows.length - 1]!;
     const before = this.#meta.get(PRUNED_BLOCKS);
@@ -321,7 +334,10 @@ export class Retention {
   }
 }
 
-/** Of a pattern, whatever its limits are: that its topics have nothing left up to there stays true for ever. */
+/**
+ * The key in `meta` of a rule's position. It depends on the pattern alone: whatever the limits, topics that have
+ * nothing left up to a position will never have.
+ */
 function positionKey({ pattern = '*' }: RetentionRule): string {
   return `retention:${pattern}`;
 }

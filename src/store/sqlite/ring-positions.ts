@@ -4,7 +4,7 @@ import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database, Statement } from './driver/driver.js';
 import type { LogHealth } from './log-health.js';
 
-/** How far each endpoint's publish ring is in the log, written in the same transaction as the events. */
+/** How far the log has stored each endpoint's publish ring, written in the same transaction as the events. */
 export class RingPositionTable implements RingPositions {
   readonly #health: LogHealth;
   readonly #dedupe: DedupeWindow;

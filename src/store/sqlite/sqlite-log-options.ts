@@ -1,21 +1,21 @@
 import type { RetentionRule } from '../pruning.js';
 import type { LogIdentity } from './connection/log-identity.js';
 
-/** Of the log of one shard in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
+/** Options of one shard's log in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
 export interface SqliteShardLogOptions {
-  /** The file, see `shardFile`; `:memory:` keeps nothing. */
+  /** The log file, see `shardFile`; `:memory:` keeps nothing on disk. */
   readonly file: string;
   readonly shard: number;
-  /** Whose log it is; left out, for tools and tests, it is anybody's. */
+  /** The identity that the log must have. Default, for tools and tests: any. */
   readonly identity?: LogIdentity;
   readonly dedupeWindowMs?: number;
   readonly dedupeIdsMax?: number;
-  /** The file grows no further than this; past it, `STORE_FULL`. Default: as far as the disk. */
+  /** The file grows up to this; beyond it, a batch fails with `STORE_FULL`. Default: up to what the disk holds. */
   readonly maxShardBytes?: number;
   readonly retention?: readonly RetentionRule[];
-  /** What a pattern of a retention rule means; default: the meaning everywhere. */
+  /** Whether the pattern of a retention rule matches a topic. Default: `matchesPattern`. */
   readonly matches?: (pattern: string, topic: string) => boolean;
-  /** ms since 1970, and ms that no setting of a clock changes; for tests. */
+  /** The wall clock, ms since 1970, and a monotonic clock, ms; for tests. */
   readonly now?: () => number;
   readonly elapsed?: () => number;
 }

@@ -42,15 +42,15 @@ import { Upkeep } from './upkeep.js';
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
  *
- * A failure inside a batch is kept until `commit`, which throws it: `append` itself never fails on the store's
- * account. After `STORE_FULL` the log goes on; after any other failure it refuses everything until it is
- * opened again, because after a failed flush nothing that the file system says can be trusted.
+ * A failure inside a batch is kept until `commit`, which throws it; `append` itself never throws an error of the store.
+ * After `STORE_FULL` the log goes on. After any other failure it refuses everything until it is opened again, because
+ * after a failed flush the file system's answers cannot be trusted.
  */
 export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
-  /** The head that was once committed here, where the file has less now: history went backwards. */
+  /** The head that was once committed, if the file's head is lower now: history went backwards. */
   readonly wentBackwardsFrom: number | undefined;
   readonly isShared = false;
-  /** The place of the file, as the first thread found it. */
+  /** The `FilePlace` of the file, as the first thread found it. */
   forSuccessor: unknown;
   readonly ringPositions: RingPositionTable;
   readonly pruning: ShardPruning = this;
@@ -76,7 +76,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   #batchRecordedAt: number;
   #isBatchOpen = false;
   readonly #committed = new ConsecutiveBatch();
-  /** What went wrong in the open batch. */
+  /** The error of the open batch, if it has failed. */
   #failure: BusError | undefined;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
@@ -178,7 +178,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#committed;
   }
 
-  /** Throws the open batch away. Its sequences will be given again: they were never shown. */
+  /** Discards the open batch. Its sequences, which nobody has seen, are assigned again. */
   rollback(): void {
     if (!this.#isBatchOpen) return;
     this.#undo();
@@ -233,12 +233,12 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return more;
   }
 
-  /** What the log holds of the topics that a pattern matches. */
+  /** Counts the events and bytes of the topics that a pattern matches. */
   totals(pattern: string): PatternTotals {
     return this.#retention.totals((topic) => matchesPattern(pattern, topic));
   }
 
-  /** One bounded step of a removal that somebody asked for. Outside a batch only. */
+  /** Does one bounded step of a requested removal. Call it outside a batch. */
   prune(request: PruneRequest): PruneStep {
     const { pattern } = request;
     const step = this.#health.guard('pruning', () =>
@@ -248,12 +248,12 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return step;
   }
 
-  /** A page for the log's own thread, where no reader can look into the file: `:memory:`. Outside a batch only. */
+  /** Reads a page in the log's own thread, where no reader can open the file (`:memory:`). Call it outside a batch. */
   page(request: PageRequest): Page {
     return this.#health.guard('reading', () => this.#pages.page(request));
   }
 
-  /** The last sequence recorded before a time in ms since 1970. Outside a batch only. */
+  /** The last sequence recorded before a time in ms since 1970. Call it outside a batch. */
   positionAt(timeMs: number): number {
     return this.#health.guard('reading', () => this.#pages.positionAt(timeMs));
   }
@@ -261,10 +261,10 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   maintain(): boolean {
     if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
     this.#orEnd('looking for', () => this.#connection.assertInPlace());
-    return this.#health.guard('keeping', () => this.#upkeep.step(this.#head));
+    return this.#health.guard('maintaining', () => this.#upkeep.step(this.#head));
   }
 
-  /** Leaves the totals behind, so that the next open need not add them up. */
+  /** Writes the totals, so that the next opening need not add them up. */
   close(): void {
     if (!this.#database.open) return;
     let isFinished = false;
@@ -272,7 +272,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       this.rollback();
       isFinished = this.#health.broken === undefined && this.#finishTotals();
     } finally {
-      // A log that does not say that it was closed keeps its WAL: without one it would be taken for robbed.
+      // A log that is not marked as closed keeps its WAL: without one, its commits would count as lost.
       if (isFinished) this.#connection.close();
       else this.#connection.abandon();
     }
@@ -289,7 +289,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     }
   }
 
-  /** Runs what is buffered, and the batch's share of the index, and commits. */
+  /** Inserts the buffered rows, writes the batch's share of the index, and commits. */
   #finish(positions: readonly RingPosition[]): void {
     try {
       this.#events.flush();
@@ -305,7 +305,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     }
   }
 
-  /** The batch is in the file: makes it visible here. */
+  /** Makes the committed batch visible. */
   #accept(synced: boolean): void {
     this.#isBatchOpen = false;
     const before = this.#head;
@@ -316,7 +316,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
 
-  /** The batch is stored, so that for want of room the checkpoint is left to housekeeping. */
+  /** The batch is stored already, so a checkpoint that finds no room is left to `maintain`. */
   #checkpoint(): void {
     try {
       this.#health.guard('checkpointing', () => this.#connection.checkpoint());
@@ -327,8 +327,8 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   }
 
   /**
-   * What is committed is stored, but not safe if this fails, nor known to be there: so even a full disk
-   * ends this log.
+   * Flushes the commit and checks the files. If that fails, the batch is stored but not safe, nor known to be there, so
+   * even a full disk ends the log.
    */
   #flush(synced: boolean): void {
     this.#orEnd('flushing', () => {
@@ -338,7 +338,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     });
   }
 
-  /** Any failure ends the log, want of room too. */
+  /** Runs work of which any failure ends the log, even want of room. */
   #orEnd(doing: string, work: () => void): void {
     if (this.#health.broken !== undefined) throw this.#health.broken;
     try {
@@ -358,7 +358,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     writeClosed(this.#database);
   }
 
-  /** False where there is no room for the totals: the next open adds them up. */
+  /** Writes the totals; false if there is no room for them. The next opening then adds them up. */
   #finishTotals(): boolean {
     try {
       this.#connection.setFull(true);
@@ -372,14 +372,14 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     }
   }
 
-  /** Keeps the failure for `commit` and takes the batch back. */
+  /** Keeps the failure for `commit` and undoes the batch. */
   #fail(error: unknown, doing: string): void {
     this.#failure = this.#health.judge(error, doing);
     if (this.#failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
     this.#undo();
   }
 
-  /** Takes the batch out of SQLite and of every structure here; SQLite may have rolled back by itself. */
+  /** Undoes the batch in every structure in memory and in SQLite, which may have rolled back by itself. */
   #undo(): void {
     this.#events.rollback();
     try {

@@ -6,8 +6,8 @@ import type { IndexKeeper } from './index/index-keeper.js';
 import type { Retention } from './retention.js';
 
 /**
- * The log's housekeeping, outside of batches and a bounded step at a time: index blocks, checkpoints, removals, and room
- * for them on a disk that is full. Everything here may fail with `STORE_FULL` and be tried again later.
+ * Background work of the log, outside batches and in bounded steps: index blocks, checkpoints, removals, and room for
+ * them on a full disk. Everything here may fail with `STORE_FULL` and can be tried again later.
  */
 export class Upkeep {
   readonly #file: string;
@@ -31,12 +31,12 @@ export class Upkeep {
     this.#onTopicsForgotten = onTopicsForgotten;
   }
 
-  /** A batch found no room. */
+  /** Notes that a batch found no room. */
   noteShortage(): void {
     this.#isShort = true;
   }
 
-  /** True if more is due. */
+  /** Does one step; returns true if more is due. */
   step(head: number): boolean {
     const connection = this.#connection;
     if (this.#isShort) this.#makeRoom();
@@ -55,7 +55,7 @@ export class Upkeep {
     return true;
   }
 
-  /** What the rules say must go. True if there is more to do. */
+  /** Removes events by the retention rules; returns true if there is more to do. */
   pruneByRules(now: number, head: number): boolean {
     return this.#removal(() => this.#retention.step(now, head));
   }
@@ -74,7 +74,7 @@ export class Upkeep {
     this.#isShort = false;
   }
 
-  /** Once more with the reserve's room, where there was none. */
+  /** Runs the work, and once more with the reserve's room if it found none. */
   #withRoom<T>(work: () => T): T {
     try {
       return work();

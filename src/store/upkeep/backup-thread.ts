@@ -1,7 +1,7 @@
 /**
- * The thread of one backup: copies shard after shard, a step at a time, so that it hears when it is told to give up. A
- * read transaction stays open over a shard's steps, so that all of them see the log at one moment; the shard goes on
- * writing to its WAL, which is copied into its file when the transaction has ended.
+ * The thread of one backup. It copies shard after shard in steps, and can be told to abort between two steps. A read
+ * transaction stays open over a shard's steps, so that all of them see the log at one moment. The shard goes on writing
+ * to its WAL, which is copied into its file once the transaction has ended.
  */
 import { rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -61,7 +61,10 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
   return { dir: to, epoch, takenAt, heads, cursor, bytes };
 }
 
-/** A copy must not hold an event that its own shard may yet lose: see `toldHeads`. */
+/**
+ * Waits until the shard has told the head that was copied, because a copy must not hold an event that the shard may yet
+ * lose: see `toldHeads`.
+ */
 async function untilTold(told: Float64Array, head: number, shard: number): Promise<void> {
   const overdueAt = performance.now() + TOLD_WAIT_MS;
   while (told[0]! < head) {
@@ -73,7 +76,7 @@ async function untilTold(told: Float64Array, head: number, shard: number): Promi
   }
 }
 
-/** @returns the head of what was copied */
+/** @returns the head of the copy */
 async function copyShard(
   source: string,
   target: string,
@@ -82,7 +85,7 @@ async function copyShard(
 ): Promise<number> {
   const database = openForReading(source, shard);
   try {
-    // The first look into the file fixes the moment.
+    // The first read, not BEGIN, fixes the moment that the transaction sees.
     database.exec('BEGIN');
     const head = readHead(database);
     ownFile(target);

@@ -7,14 +7,15 @@ import type { BackupProgress, BackupResult } from '../backup.js';
 import { ensureDirectory } from '../directory/directory.js';
 import type { Manifest } from '../directory/manifest.js';
 
-/** What the thread is started with. */
+/** The start data of the backup's thread. */
 export interface BackupThreadData {
   readonly from: string;
   readonly to: string;
   readonly manifest: Manifest;
   /**
-   * Per shard, one shared number: the head that the shard has told. The copy may be of a moment at which a batch was
-   * committed and not flushed yet; it is not done before that is told. Absent for a shard that runs no more.
+   * Per shard, one shared number: the head that the shard has told. The copy may contain a batch that was committed and
+   * not flushed yet; the backup ends only when the shard has told that head. `undefined` for a shard that no longer
+   * runs.
    */
   readonly toldHeads: readonly (Float64Array | undefined)[];
 }
@@ -24,16 +25,16 @@ export type BackupReport =
   | { readonly report: 'done'; readonly result: BackupResult }
   | { readonly report: 'failed'; readonly error: ErrorData };
 
-/** The one message towards the thread. */
+/** The only message to the thread. */
 export const BACKUP_ABORT = 'abort';
 
 const THREAD_URL = new URL('./backup-thread.js', import.meta.url);
 
 /**
- * Copies the logs of a directory that is in use into a new directory, in a thread of its own: each shard's as it was at
- * one moment, by SQLite's online backup over a read-only connection. Shards and publishers go on meanwhile. The
- * manifest is written last, so an unfinished copy is refused by whoever opens it; it says that it is a backup, and whoever
- * opens it starts a new epoch.
+ * Copies the logs of a directory in use into a new directory, in a thread of its own: each shard's log as it was at one
+ * moment, by SQLite's online backup over a read-only connection. Shards and publishers go on meanwhile. The manifest is
+ * written last, so that an unfinished copy cannot be opened. It marks the copy as a backup, so that opening it starts a
+ * new epoch.
  */
 export class Backup {
   readonly result: Promise<BackupResult>;
@@ -60,11 +61,11 @@ export class Backup {
       worker.on('error', (error) => fail(`the backup's thread died: ${messageOf(error)}`, error));
       worker.on('exit', () => fail(`the backup's thread ended before it was done`));
     });
-    // Whoever aborts it need not look.
+    // A caller that aborts need not handle the rejection.
     this.result.catch(() => {});
   }
 
-  /** Gives up; what was copied is removed. Resolves when the thread has ended. */
+  /** Aborts the backup and removes what was copied. Resolves when that is done. */
   async abort(): Promise<void> {
     this.#worker.postMessage(BACKUP_ABORT);
     await this.result.catch(() => {});

@@ -20,9 +20,9 @@ import { blockOf } from '../sqlite/tables/tables.js';
 
 const IDS_PER_PAGE = 1024;
 
-/** In the order of their sequences. @throws BusError `STORE_CORRUPT` */
+/** The rows of `pruned_ids`, in the order of their sequences. @throws BusError `STORE_CORRUPT` */
 export function* readPrunedIds(database: Database): Generator<PrunedId, undefined> {
-  // Format 1 had none.
+  // Format 1 has no such table.
   if (readMeta(database, FORMAT) < 2) return;
   assertPrunedIds(database);
   const select = database.prepare<[number], PrunedId>(
@@ -38,8 +38,8 @@ export function* readPrunedIds(database: Database): Generator<PrunedId, undefine
 }
 
 /**
- * Begins a new log with ids of events that another log has pruned: their sequences, from 1 on, count as pruned here, so
- * that a repeat is told a position that no event has. Before the log is opened as one.
+ * Begins a new log with ids of events that another log has pruned. Here they take the sequences from 1 on, which count
+ * as pruned, so that a repeat is answered with a position that no event has. Use it before the log is opened as one.
  */
 export class PrunedStart {
   readonly #database: Database;
@@ -62,7 +62,7 @@ export class PrunedStart {
     this.#insert.run(sequence, recordedAt, topic, source, id, checksum);
   }
 
-  /** No event of the log is recorded before `recordedAt`. */
+  /** Commits the ids. No event of the log may be recorded before `recordedAt`. */
   end(recordedAt: number): void {
     const through = this.#sequence;
     if (through > 0) {

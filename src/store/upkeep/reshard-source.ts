@@ -12,13 +12,13 @@ import { RowReader } from '../sqlite/rows/row-reader.js';
 import { PRUNED_RECORDED_AT, readMeta } from '../sqlite/tables/meta-table.js';
 import { readPrunedIds } from './pruned-start.js';
 
-/** One log of a directory that is copied, trusted no more than whoever opens it for writing trusts it, and read in order. */
+/** Reads one log of a directory that is being copied, in order, after the same checks as an opening for writing. */
 const ROWS_PER_RANGE = 256;
 const BUFFER_BYTES = 64 * 1024;
 
 export class ReshardSource {
   readonly head: number;
-  /** Something that was shown is gone from it. */
+  /** Set if the log has lost events that readers saw. */
   readonly loss: HistoryLoss | undefined;
   readonly #database: Database;
   readonly #rows: RowReader;
@@ -29,7 +29,8 @@ export class ReshardSource {
   #read = 0;
 
   /**
-   * `undefined` where the log was never made: the directory's first opening did not end. The directory is locked.
+   * Opens a log. The caller holds the directory's lock.
+   * @returns `undefined` if the log was never made, because the directory's first opening was interrupted
    * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`
    */
   static open(dir: string, manifest: Manifest, shard: number): ReshardSource | undefined {
@@ -63,17 +64,17 @@ export class ReshardSource {
     return this.#ahead[this.#at]?.[1];
   }
 
-  /** When the last event was recorded that is pruned; 0 if none is. */
+  /** Recorded time of the last pruned event; 0 if none is pruned. */
   get prunedAt(): number {
     return readMeta(this.#database, PRUNED_RECORDED_AT);
   }
 
-  /** Ids that must be known though their events are pruned, in the order in which those were recorded. */
+  /** Ids of pruned events that must still be known, in the order in which the events were recorded. */
   prunedIds(): Iterator<PrunedId> {
     return readPrunedIds(this.#database);
   }
 
-  /** The next event. Its bytes are its own, since a batch keeps them until it is committed. */
+  /** The next event. Its bytes are a copy, since a batch refers to them until it is committed. */
   take(): { topic: string; recordedAt: number; bytes: Buffer } {
     const row = this.#ahead[this.#at++]!;
     this.#records.clear();

@@ -13,31 +13,33 @@ import { PrunedStart } from './pruned-start.js';
 import { ReshardSource } from './reshard-source.js';
 
 /**
- * Copies a directory into a new one with another number of shards. Ids, order per topic, timestamps and recorded times
- * stay; sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are merged
- * by recorded time, so that it never runs backwards in a new shard either. Ids of events that were pruned lately are
- * still known in the copy. The manifest is written last: an unfinished copy is refused by whoever opens it.
+ * Copies a directory into a new one with another number of shards. Ids, the order in each topic, timestamps and
+ * recorded times stay. Sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are
+ * merged by recorded time, so that it never runs backwards in a new shard either. The copy still knows the ids of
+ * events that were pruned lately. The manifest is written last, so that an unfinished copy cannot be opened.
  */
 export interface ReshardOptions {
   readonly from: string;
   readonly shards: number;
   readonly to: string;
-  /** Whatever was recorded after this, ms since 1970, by a clock that was ahead, counts as recorded then. */
+  /**
+   * Events recorded after this, ms since 1970, by a clock that was ahead, count as recorded then. Default: no limit.
+   */
   readonly recordedUntil?: number;
   /** Default: the bus's own. */
   readonly shardOf?: (topic: string, shards: number) => number;
-  /** Told after each batch. */
+  /** Called after each batch. */
   readonly onProgress?: (progress: ReshardProgress) => void;
 }
 
 export interface ReshardProgress {
   readonly events: number;
-  /** About: pruned events count. */
+  /** Approximate: pruned events count. */
   readonly total: number;
 }
 
 export interface ReshardResult extends ReshardProgress {
-  /** What the source has lost, by its own evidence: opening it would tell its subscribers. */
+  /** Events that the source has lost, one text per shard. Opening the source would tell its subscribers of them. */
   readonly losses: readonly string[];
 }
 
@@ -90,7 +92,9 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
   }
 }
 
-/** A repeat of what retention has removed in the last minutes is still one in the copy. */
+/**
+ * Copies ids of pruned events, so that the copy still recognises a repeat of an event that retention has just removed.
+ */
 function copyPrunedIds(
   options: ReshardOptions,
   sources: readonly ReshardSource[],
@@ -117,7 +121,7 @@ function copyPrunedIds(
   }
 }
 
-/** Ids of one source, and a look at the next. */
+/** Ids of one source, with the time of the next one. */
 class Ahead {
   readonly #ids: Iterator<PrunedId>;
   #next: IteratorResult<PrunedId>;

@@ -12,16 +12,16 @@ import { verifyDirectory } from './verify.js';
 import type { VerifyFinding } from './verify-finding.js';
 
 /**
- * Makes a directory of a backup: checks the backup, copies it, and begins a new epoch at the copy's heads. So a cursor of a
- * later history is cut back to what the backup has, with a `rolled-back` gap for what it had seen beyond, and a sequence
- * that is given again is never taken for the event that had it before. The manifest is written last.
+ * Makes a directory from a backup: checks the backup, copies it, and begins a new epoch at the copy's heads. So a
+ * cursor of a later history is cut back to the end of the backup, with a `rolled-back` gap for the events beyond it,
+ * and a sequence that is assigned again is never taken for the event that had it before. The manifest is written last.
  *
  * The backup may also be any copy of a directory that was made while no bus had it open.
  */
 export interface RestoreResult {
   readonly dir: string;
   readonly epoch: string;
-  /** The epoch of the backup; its cursors go on. */
+  /** The epoch of the backup, whose cursors stay valid. */
   readonly from: string;
   /** Per shard, the last sequence. */
   readonly heads: readonly number[];

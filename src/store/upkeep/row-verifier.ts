@@ -35,14 +35,14 @@ interface TopicRow {
 }
 
 interface TopicState extends TopicRow {
-  /** Rows found that the totals' row should count. */
+  /** Rows found that the topic's row should count. */
   counted: number;
 }
 
 const ROWS_PER_RANGE = 4096;
 const BUFFER_BYTES = 64 * 1024;
 
-/** Goes through every row of one log, in one snapshot, and holds it against the index, the totals and itself. */
+/** Checks every row of one log, in one snapshot, against its checksum, the index and the totals. */
 export class RowVerifier {
   head = 0;
 
@@ -55,12 +55,12 @@ export class RowVerifier {
   readonly #topics = new Map<number, TopicState>();
   readonly #writtenBlocks: number;
   readonly #prunedThrough: number;
-  /** Sequences of the block at hand by topic. */
+  /** Sequences of the current block by topic. */
   #blockRows = new Map<number, number[]>();
-  /** Their sequences, and the hashes of their ids. */
+  /** Sequences of the current block, each with the hash of its id. */
   #blockIds: [sequence: number, hash: number][] = [];
   #block = 0;
-  /** Sequences without a row that were found and not told of yet. */
+  /** Ranges of sequences without a row that are not reported yet. */
   #holes: [from: number, to: number][] = [];
   #found = 0;
   #recordedAt = 0;
@@ -105,7 +105,7 @@ export class RowVerifier {
     yield* this.#verifyCounts();
   }
 
-  /** What is held against checksums as a whole when a log is opened. */
+  /** Checks the tables that an opening checks as a whole. */
   *#verifyTables(): Generator<VerifyFinding> {
     if (!isChecked(new MetaTable(this.#database).all())) return;
     for (const problem of topicProblems(this.#database)) yield this.#error(undefined, problem);
@@ -185,7 +185,7 @@ export class RowVerifier {
     }
     for (const [sequence, hash] of this.#blockIds) {
       if (hashes[sequence - start] === hash) continue;
-      yield this.#error(sequence, 'the index of ids has another one for it');
+      yield this.#error(sequence, 'the index of ids has the hash of another id for it');
     }
   }
 

@@ -1,6 +1,6 @@
-/** One thing that `verify` says of a directory. */
+/** One finding of `verify` in a directory. */
 export interface VerifyFinding {
-  /** A `note` is worth knowing and no fault. */
+  /** A `note` is worth knowing, but not a fault. */
   readonly severity: 'error' | 'note';
   readonly file: string;
   readonly shard?: number;

@@ -17,9 +17,9 @@ import type { VerifyFinding } from './verify-finding.js';
 const INTEGRITY_PROBLEMS_MAX = 100;
 
 /**
- * Checks everything that a directory promises: manifest, write-ahead logs, SQLite's own structures, every row's
- * checksum, that sequences and recorded times ascend and nothing is missing but what was pruned, the topic index, the
- * totals and the mark. Changes nothing. A directory in use is checked too, all but what is being written.
+ * Checks a whole directory: the manifest, write-ahead logs, SQLite's own structures, every row's checksum, that
+ * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals and the
+ * marks. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
  */
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');
@@ -54,8 +54,8 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
 }
 
 /**
- * A process that ends while it opens a new directory leaves a lock at most: nothing was stored, and the next bus begins
- * there. Any other place without a manifest is a wrong one, or has lost it.
+ * A process that ends while it opens a new directory leaves at most a lock: nothing was stored, and the next bus begins
+ * there. Any other directory without a manifest is the wrong one, or has lost its manifest.
  */
 function noManifest(dir: string, file: string): VerifyFinding {
   if (!existsSync(dir))
@@ -71,7 +71,7 @@ function* strangers(dir: string, shards: number): Generator<VerifyFinding> {
   for (const name of readdirSync(dir)) {
     const shard = /^shard-(\d+)\.db$/.exec(name)?.[1];
     if (shard === undefined || Number(shard) < shards) continue;
-    const message = `the manifest has ${shards} shards, and this is another`;
+    const message = `the manifest has ${shards} shards, and this file belongs to none of them`;
     yield { severity: 'error', file: join(dir, name), shard: Number(shard), message };
   }
 }
@@ -87,7 +87,7 @@ function* verifyShard(
     yield* verifyWal(file, shard);
     if (yield* verifyState(dir, manifest, shard)) return;
   }
-  // One that is missing was told of.
+  // Unless the directory is in use, `verifyState` has reported a missing file.
   if (!existsSync(file)) return;
   let database: Database;
   try {
@@ -109,8 +109,8 @@ function* verifyShard(
 }
 
 /**
- * Whether the log is there, this directory's own, and as long as it is known to have been.
- * @returns whether there is nothing in it to look at, since its directory was never made to the end
+ * Checks that the log exists, belongs to this directory, and is as long as it is known to have been.
+ * @returns true if the log was never made, because the first opening of its directory was interrupted
  */
 function* verifyState(
   dir: string,
@@ -129,13 +129,13 @@ function* verifyState(
   return false;
 }
 
-/** Damage is told with the state of the log. */
+/** Notes harmless frames behind a break; `verifyState` reports damage. */
 function* verifyWal(file: string, shard: number): Generator<VerifyFinding> {
   const scan = scanWal(file);
   if (scan?.broken === undefined || scan.broken.framesBehind === 0) return;
   if (isDamaged(scan, readMark(markFile(file)), readUnflushedLimit(file))) return;
   const { frame, framesBehind } = scan.broken;
-  const message = `frame ${frame} is not right, and ${framesBehind} frames lie behind it, never committed`;
+  const message = `frame ${frame} is invalid; ${framesBehind} frames behind it were never committed`;
   yield { severity: 'note', file: scan.file, shard, message };
 }
 

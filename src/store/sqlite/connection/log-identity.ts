@@ -3,15 +3,19 @@ import { isFull } from '../driver/store-errors.js';
 import { MetaTable } from '../tables/meta-table.js';
 
 /**
- * Whose a log file is, kept in its `meta`, so that one that was swapped, put back or copied in is told from the one
- * that belongs there. Numbers, as everything in `meta` is; 48 bits of the ids that the manifest has as text.
+ * The directory and history that a log file belongs to. The log keeps both in `meta`, so that a file that was swapped,
+ * put back or copied in is recognised. `meta` holds numbers only, so each is 48 bits of an id that the manifest holds
+ * as text.
  */
 export interface LogIdentity {
-  /** Of the directory: its logs were made together. */
+  /** The directory's id, which all its logs carry. */
   readonly directory: number;
-  /** Of the history that is being written. */
+  /** The current epoch. */
   readonly epoch: number;
-  /** The directory is just being made, or raised to this format: the file need not be there yet, or say whose it is. */
+  /**
+   * True while the directory is being made or upgraded to this format: the file may be missing, or carry no identity
+   * yet.
+   */
   readonly isNew: boolean;
 }
 
@@ -24,12 +28,12 @@ export function numberOfId(id: string): number {
 
 export const META_DIRECTORY = 'directory';
 export const META_EPOCH = 'epoch';
-/** 1 from the opening of a log until it is closed: without a write-ahead log beside it, commits are gone. */
+/** 1 while the log is open. A log that is marked as open and has no write-ahead log has lost commits. */
 export const META_OPEN = 'open';
 
 /**
- * Takes a log into use: it says whose it is and that it is open, in the file itself and not only in the write-ahead log. No
- * commit may follow before: it could be lost without a trace.
+ * Takes a log into use: writes its identity and the mark that it is open into the file itself, not only into the
+ * write-ahead log. This must precede the first commit, which could otherwise be lost without a trace.
  */
 export function takeIntoUse(database: Database, identity: LogIdentity): void {
   const meta = new MetaTable(database);
@@ -41,18 +45,21 @@ export function takeIntoUse(database: Database, identity: LogIdentity): void {
   try {
     database.pragma('wal_checkpoint(PASSIVE)');
   } catch (error) {
-    // It is flushed in the write-ahead log; any later checkpoint brings it into the file.
+    // The mark is flushed in the write-ahead log; a later checkpoint copies it into the file.
     if (!isFull(error, database.name)) throw error;
   }
 }
 
-/** Whether the log says that it is of this directory and this history. */
+/** Whether the log carries this identity. */
 export function isOwn(database: Database, { directory, epoch }: LogIdentity): boolean {
   const numbers = new MetaTable(database).all();
   return numbers[META_DIRECTORY] === directory && numbers[META_EPOCH] === epoch;
 }
 
-/** All that was committed is flushed with the caller's transaction, and in the file once the log is closed. */
+/**
+ * Marks the log as closed, in the caller's transaction. That transaction flushes all earlier commits, and closing the
+ * database copies them into the file.
+ */
 export function writeClosed(database: Database): void {
   new MetaTable(database).set({ [META_OPEN]: 0 });
 }

@@ -6,21 +6,21 @@ import { ownFile } from '../../directory/files.js';
 import { isOutOfRoom } from '../driver/room.js';
 
 /**
- * Room on the disk that a log keeps for the day on which the disk is full, as a file of its own beside it,
- * `shard-000.reserve`. A removal is written to the WAL before it makes room, and a WAL that holds new pages needs as much
- * room in the file before it can start anew: given back, the reserve is that room. So it has at least as many bytes as the
- * WAL, up to a limit. Its bytes mean nothing; a file system that packs data must not make little of them.
+ * Disk space that a log reserves for the time when the disk is full, as a file beside it, `shard-000.reserve`. A
+ * removal is written to the WAL before it frees anything, and the WAL can start anew only when its new pages fit into
+ * the database file. Releasing the reserve makes that room, so the reserve is kept at least as large as the WAL, up to
+ * a limit. It holds random bytes, which a file system that compresses data cannot shrink.
  */
 const STEP_BYTES = 1024 * 1024;
-/** Left over for others when the reserve is filled. */
+/** Space that filling the reserve leaves to others. */
 const MARGIN_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 
-/** Of a small disk, no more than this share. */
+/** The reserve takes at most one part in this many of the disk. */
 const DISK_SHARE = 8;
 
 export class Reserve {
-  /** It never has more bytes than this. */
+  /** The upper limit of `bytes`. */
   readonly bytesMax: number;
   readonly #directory: string;
   readonly #descriptor: number;
@@ -41,20 +41,23 @@ export class Reserve {
     return this.#bytes;
   }
 
-  /** Whether the disk has less left than so many bytes. */
+  /** Whether the disk has less than `bytes` and a margin left. */
   isShortOf(bytes: number): boolean {
     const { blocks, bavail, bsize } = statfsSync(this.#directory);
-    // A file system that does not know its size does not know what is left either.
+    // A file system that reports no size reports no free space either.
     return blocks > 0 && bavail * bsize < bytes + MARGIN_BYTES;
   }
 
-  /** As `isShortOf`, where something has found no room: it may be a quota's, of which the disk says nothing. */
+  /**
+   * As `isShortOf`, for use after a write has found no room. It also tries a write, since a quota may be used up, which
+   * the file system's numbers do not show.
+   */
   isNeededFor(bytes: number): boolean {
     if (this.isShortOf(bytes)) return true;
     return isOutOfRoom(this.#directory, Math.min(bytes, this.bytesMax) + CHUNK_BYTES);
   }
 
-  /** Grows so that it covers what the WAL holds. False where the disk has no room for that. */
+  /** Grows to cover the bytes of the WAL. Returns false if the disk has no room for that. */
   cover(walBytes: number): boolean {
     const steps = Math.max(1, Math.ceil(walBytes / STEP_BYTES));
     const wanted = Math.min(steps * STEP_BYTES, this.bytesMax);
@@ -66,14 +69,14 @@ export class Reserve {
       while (this.#bytes < wanted) this.#bytes += writeSync(this.#descriptor, chunk);
       return true;
     } catch {
-      // Somebody else took the room in the meantime.
+      // Another process took the room in the meantime, or a quota is used up.
       ftruncateSync(this.#descriptor, before);
       this.#bytes = before;
       return false;
     }
   }
 
-  /** Gives its room back to the disk. */
+  /** Gives the reserved space back to the disk. */
   release(): void {
     ftruncateSync(this.#descriptor, 0);
     this.#bytes = 0;

@@ -23,31 +23,34 @@ import type { LogIdentity } from './log-identity.js';
 import { upgrade } from './upgrade.js';
 
 /**
- * The SQLite form of a shard's log: one file per shard, its tables, in `tables.ts`, and the settings that
- * every connection to it must have. Whoever opens a log file opens it here.
+ * Opens the log of a shard: one SQLite file per shard, with the tables in `tables.ts` and the settings that every
+ * connection to it must have.
  */
 export const PAGE_BYTES = 16 * 1024;
 
-/** A lock held by a checkpoint or a recovery is short; longer than this is a failure. */
+/** Checkpoints and recoveries hold their locks only briefly; a longer wait is a failure. */
 export const BUSY_TIMEOUT_MS = 5_000;
-/** After a checkpoint the WAL file is cut back to this, so that one long read leaves no large file. */
+/** The size to which a larger WAL file is cut after a checkpoint, so that one long read leaves no large file. */
 const WAL_SIZE_KEPT_BYTES = 64 * 1024 * 1024;
 const SYNCHRONOUS_FULL = 2;
 const SYNCHRONOUS_NORMAL = 1;
 
-/** Absolute, since SQLite's bindings trim what they are given. */
+/**
+ * The log file of a shard. The path is absolute, because SQLite's bindings trim white space from the name that they
+ * get.
+ */
 export function shardFile(dir: string, shard: number): string {
   return resolve(dir, `shard-${String(shard).padStart(3, '0')}.db`);
 }
 
 export interface OpenForWriting {
-  /** Whose the log has to be. */
+  /** The identity that the log must have. */
   readonly identity?: LogIdentity;
-  /** Sees it before anything is written. */
+  /** Called before anything is written; it throws to refuse the log. */
   readonly check?: (database: Database) => void;
 }
 
-/** Opens, and creates if need be, the log of a shard for writing. `file` may be `:memory:`. */
+/** Opens the log of a shard for writing, and creates it if it is missing. `file` may be `:memory:`. */
 export function openForWriting(
   file: string,
   shard: number,
@@ -93,7 +96,7 @@ export function setSynchronous(database: Database, full: boolean): void {
   assertSetting(database, database.name, 'synchronous', wanted);
 }
 
-/** The last sequence that was ever committed; what was pruned counts. */
+/** The last sequence that was ever committed, pruned ones included. */
 export function readHead(database: Database): number {
   const last = database.prepare('SELECT max(sequence) FROM events').pluck().get();
   return Math.max(typeof last === 'number' ? last : 0, readMeta(database, PRUNED_THROUGH));
@@ -155,13 +158,13 @@ function missing(file: string, shard: number): BusError {
   return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, shard, reason } });
 }
 
-/** @returns what `meta` has */
+/** @returns the numbers in `meta` */
 function checkFormat(
   database: Database,
   file: string,
   shard: number,
 ): Readonly<Record<string, number>> {
-  // Before its checksum is: another format may have another.
+  // The format is checked before the checksum of `meta`, which another format may compute in another way.
   const format = database.prepare("SELECT value FROM meta WHERE key = 'format'").pluck().get();
   if (typeof format !== 'number' || format < FORMAT_VERSION_MIN || format > FORMAT_VERSION) {
     const found = format ?? 0;
@@ -183,7 +186,10 @@ function checkFormat(
   return numbers;
 }
 
-/** A wrong letter in a definition may still be one, and give a column another meaning. Others may add tables and views. */
+/**
+ * A checksum of the tables' definitions: one with a wrong letter may still be valid and give a column another meaning.
+ * Tables and views that others have added do not count.
+ */
 function schemaChecksum(database: Database): number {
   const definitions = database
     .prepare<[], string>(

@@ -18,9 +18,9 @@ import {
 import { PRUNED_BLOCKS_TABLE, PRUNED_IDS_TABLE } from '../tables/tables.js';
 
 /**
- * Makes the log of an earlier version one of this version, in the caller's transaction. Rows of `events` and of the index stay as
- * they are: `meta` says from where on they have the newer checksums. Totals get theirs. What was pruned is found by the
- * holes between rows, which takes a look at every sequence of a log of which anything was pruned.
+ * Upgrades a log of an earlier format, in the caller's transaction. Rows of `events` and of the index stay as they are;
+ * `meta` says from where on they have the newer checksums. The rows of totals get checksums. Pruned sequences are found
+ * by the holes between rows; if anything was pruned, that takes a scan of all sequences.
  */
 export function upgrade(database: Database, numbers: Readonly<Record<string, number>>): void {
   const { [PRUNED_THROUGH]: prunedThrough = 0, [PRUNED_EVENTS]: prunedEvents = 0 } = numbers;
@@ -40,7 +40,7 @@ export function upgrade(database: Database, numbers: Readonly<Record<string, num
   });
 }
 
-/** @returns how many blocks are gone altogether, from the first on */
+/** Records which sequences were pruned. @returns the number of leading blocks without events */
 function findPruned(database: Database, head: number, prunedEvents: number): number {
   const pruned = new PrunedSequencesWriter(database);
   pruned.begin();

@@ -18,26 +18,33 @@ import {
 } from './schema.js';
 
 /**
- * The one writing and checkpointing connection of a log file: transactions, how they are flushed, the write-ahead log and
- * the high-water mark beside it. What was committed is told to `noteCommit`, and only then to anybody else.
+ * The only connection that writes and checkpoints a log file. It runs transactions, flushes them, and keeps the
+ * write-ahead log and the high-water mark beside it. `noteCommit` must learn of each commit before anybody else does.
  */
-/** Frames, of one page each, in the WAL before it is copied into the file; see docs/adr/0002. */
+/** A checkpoint is due once the WAL has this many frames of one page each; see docs/adr/0002. */
 const CHECKPOINT_FRAMES = 256;
-/** A shard that never calls `maintain` gets its checkpoints in `commit`, from this many times as much on. */
+/**
+ * From this many times as many frames on, `commit` makes the checkpoint, since a busy shard may never call `maintain`.
+ */
 const CHECKPOINT_OVERDUE = 4;
 
 const WAL_FRAME_BYTES = PAGE_BYTES + 24;
-/** A log that has grown to so many frames waits for a moment without readers, to start anew. */
+/** From this many frames on, a checkpoint waits for a moment without readers, so that the WAL can start anew. */
 const RESTART_FRAMES = 1024;
-/** After a try that met a reader it grows by so much before the next one, and by twice as much after each further try. */
+/**
+ * How many frames the WAL grows after a wait that met a reader before the next wait; doubled after each further one.
+ */
 const RESTART_RETRY_FRAMES = RESTART_FRAMES / 8;
-/** That long: several times what a reader takes for a page, and far less than it takes for a backup. */
+/** How long such a wait lasts: several times what a reader takes for a page, and far less than a backup takes. */
 const RESTART_WAIT_MS = 100;
-/** Where there was no room for the reserve, it is tried again this often. */
+/** How often a reserve that found no room is tried again. */
 const RESERVE_INTERVAL_MS = 1000;
-/** SQLite makes the size that the file has of it. */
+/** For `max_page_count`: SQLite raises this to the file's current size, so that the file stops growing. */
 const PAGES_AS_THEY_ARE = 1;
-/** Traffic that goes to and fro between the two durabilities does not reserve and take back all the time. */
+/**
+ * After this many synced batches in a row the unflushed limit is reset: not at once, so that mixed traffic does not set
+ * and reset it all the time.
+ */
 const SYNCED_BATCHES_TO_CLEAR = 64;
 
 export class WriteConnection {
@@ -52,7 +59,7 @@ export class WriteConnection {
   readonly #restart: Statement<[], WalState>;
   readonly #epoch: number;
   readonly #identity: LogIdentity | undefined;
-  /** The log says in its file that it is open. */
+  /** Whether `takeIntoUse` is done. */
   #isTaken = false;
   #mark: MarkWriter | undefined;
   #unflushed: UnflushedLimit | undefined;
@@ -60,13 +67,15 @@ export class WriteConnection {
   #flusher: WalFlusher | undefined;
   #reserve: Reserve | undefined;
   #inPlace: InPlace | undefined;
-  /** When the reserve is tried again; 0 while it is whole, and the file may grow up to `#pagesMax`. */
+  /**
+   * When the reserve is tried again (`performance.now()`); 0 while it is whole and the file may grow up to `#pagesMax`.
+   */
   #reserveAt = 0;
   readonly #pagesMax: number;
   #checkpointFrames = CHECKPOINT_FRAMES;
   /** Frames in the WAL that are not in the file. */
   #walFrames = 0;
-  /** Those of them that the last checkpoint could not take, since a reader still needed older ones. */
+  /** How many of these frames the last checkpoint could not copy, since a reader still needed older ones. */
   #framesHeld = 0;
   #restartFrames = RESTART_FRAMES;
   #retryFrames = RESTART_RETRY_FRAMES;
@@ -103,7 +112,7 @@ export class WriteConnection {
     this.#restart = walCheckpoint(database, 'RESTART');
   }
 
-  /** Without room, a log that is this history's can be opened to be read and pruned. */
+  /** A full disk does not keep a log of this history from being opened, to be read and pruned. */
   #takeIfThereIsRoom(): void {
     try {
       this.ensureTaken();
@@ -115,7 +124,10 @@ export class WriteConnection {
     }
   }
 
-  /** Nothing may be committed before. Outside a transaction. @throws what SQLite says, want of room above all */
+  /**
+   * Takes the log into use, before the first commit. Call it outside a transaction.
+   * @throws SQLite's error, above all for want of room
+   */
   ensureTaken(): void {
     if (this.#isTaken) return;
     if (this.#identity !== undefined) takeIntoUse(this.database, this.#identity);
@@ -127,7 +139,7 @@ export class WriteConnection {
     return this.#syncedHead;
   }
 
-  /** What the next checkpoint copies into the file. */
+  /** Bytes that the next checkpoint copies into the file. */
   get walBytes(): number {
     return this.#walFrames * WAL_FRAME_BYTES;
   }
@@ -141,8 +153,8 @@ export class WriteConnection {
   }
 
   /**
-   * Holds the head that was found against the mark, and keeps the mark from now on.
-   * @returns the head that was once committed, if the file has less now
+   * Compares the head that was found with the mark, and keeps the mark from now on.
+   * @returns the head that was once committed, if the file's head is lower now
    */
   startMark(head: number): number | undefined {
     this.#syncedHead = head;
@@ -150,14 +162,14 @@ export class WriteConnection {
     this.#flusher = new WalFlusher(this.#file);
     this.#reserve = new Reserve(this.#file);
     this.#inPlace = new InPlace([this.#file, `${this.#file}-wal`]);
-    // The reserve has to cover them.
+    // A checkpoint must be due before the WAL outgrows the reserve.
     const covered = Math.floor(this.#reserve.bytesMax / WAL_FRAME_BYTES);
     this.#checkpointFrames = Math.max(1, Math.min(CHECKPOINT_FRAMES, covered));
     this.#unflushed = new UnflushedLimit(this.#file, this.#epoch);
-    // All that is in the log was flushed when its WAL was written again.
+    // The opening has rewritten and flushed the WAL, so everything in the log is flushed.
     this.#unflushed.clear();
     const mark = readMark(markFile(this.#file));
-    // That of an earlier epoch, or of format 1, was judged when this one began.
+    // A mark of an earlier epoch, or of format 1, was judged when this epoch began.
     const isOfEpoch = mark !== undefined && mark.epoch === this.#epoch;
     const lostHead = isOfEpoch && head < mark.head ? mark.head : 0;
     this.#mark = new MarkWriter(markFile(this.#file), {
@@ -165,14 +177,14 @@ export class WriteConnection {
       epoch: this.#epoch,
       lostHead,
     });
-    // Takes its place on disk now, so that no commit has to ask for it on a full one.
+    // The mark takes its place on disk now, so that no commit on a full disk needs room for it.
     this.noteCommit(head);
     return lostHead > 0 ? lostHead : undefined;
   }
 
   /**
-   * The mode cannot change inside a transaction, so the batch's first record decides; NORMAL only after a batch
-   * that needed no more, so that mixed traffic does not switch all the time.
+   * Begins a transaction. Its `synchronous` mode cannot change later, so the batch's first record decides. The mode is
+   * NORMAL only if the batch before was not synced either, so that mixed traffic does not switch all the time.
    */
   begin(synced: boolean, head: number): void {
     this.ensureTaken();
@@ -181,7 +193,10 @@ export class WriteConnection {
     this.#begin.run();
   }
 
-  /** Whether the next batch may be shown before it is flushed, and a power cut would be told of it. */
+  /**
+   * Whether readers may see the next batch before it is flushed: only within the unflushed limit, which reveals the
+   * loss after a power cut.
+   */
   #mayStayUnflushed(head: number): boolean {
     const unflushed = this.#unflushed;
     if (unflushed === undefined || unflushed.covers(head + BATCH_EVENTS_MAX)) return true;
@@ -189,7 +204,7 @@ export class WriteConnection {
       unflushed.extend(head);
       return true;
     } catch (error) {
-      // No room for the file: then every batch is flushed.
+      // Without room for the limit's file every batch is flushed.
       if (isNoRoom(error)) return false;
       throw error;
     }
@@ -199,14 +214,14 @@ export class WriteConnection {
     this.#commit.run();
   }
 
-  /** SQLite may have rolled back by itself. */
+  /** Rolls back, unless SQLite has done so by itself. */
   rollback(): void {
     if (this.database.inTransaction) this.#rollback.run();
   }
 
   /**
-   * Flushes what was just committed, if `synced` and not flushed yet: a commit in FULL flushes the whole WAL, and with
-   * it the commits made in NORMAL before.
+   * Flushes the last commit if it is `synced` and not flushed yet. A commit in FULL has flushed the whole WAL, and with
+   * it the earlier commits in NORMAL.
    */
   ensureFlushed(synced: boolean, head: number): void {
     this.#wasSynced = synced;
@@ -217,8 +232,8 @@ export class WriteConnection {
   }
 
   /**
-   * Flushes what was committed up to `head`: the WAL has all of it that no checkpoint has flushed into the file. SQLite
-   * by itself flushes nothing for a transaction that has changed nothing, in FULL either.
+   * Flushes every commit up to `head` by flushing the WAL; a checkpoint has flushed the rest into the file. SQLite
+   * itself flushes nothing for a transaction without changes, not even in FULL.
    */
   flush(head: number): void {
     if (this.#syncedHead >= head) return;
@@ -233,7 +248,10 @@ export class WriteConnection {
     this.#mark.write(head, this.#syncedHead === head, frames);
   }
 
-  /** What is committed may be told as long as its files are where they were. @throws BusError `STORE_FAILED` */
+  /**
+   * Call it before a commit is acknowledged: writes to files that were removed or replaced are lost.
+   * @throws BusError `STORE_FAILED`
+   */
   assertInPlace(): void {
     this.#inPlace?.assert();
   }
@@ -247,10 +265,10 @@ export class WriteConnection {
   }
 
   /**
-   * Waits until no reader needs the WAL: under readers that overlap there is no such moment by itself. New ones are let in
-   * and read the file alone, those that are under way end with their page. One that reads for long, as a backup does, is
-   * not waited for, nor is one that is kept from going on: the WAL then grows before the next try, by more each time, so that a
-   * backup costs few waits.
+   * Waits until no reader needs the WAL, because overlapping readers leave no such moment by themselves. New readers
+   * are let in and read the file alone; current ones end with their page. The wait ends before a reader that takes
+   * long, such as a backup, or one that is stalled. The WAL then grows before the next wait, by more each time, so that
+   * a backup costs few waits.
    */
   #restartWal(before: number): void {
     this.database.pragma(`busy_timeout = ${RESTART_WAIT_MS}`);
@@ -266,9 +284,9 @@ export class WriteConnection {
   }
 
   /**
-   * Keeps the reserve as large as the WAL. Where there is no room for it, the WAL is copied into the file while that
-   * can still grow, and from then on it may not: what is published goes where removed events were, or is refused. So
-   * the WAL can always start anew, and a removal finds room in it.
+   * Keeps the reserve as large as the WAL. If the disk has no room for that, the file stops growing and the WAL is
+   * copied into it: from then on events take the pages of removed ones, or are refused. So the WAL can always start
+   * anew, and a removal finds room in it.
    */
   keepReserve(): void {
     const reserve = this.#reserve;
@@ -286,7 +304,7 @@ export class WriteConnection {
     if (this.#walFrames > 0) this.checkpoint();
   }
 
-  /** There was no room for something: gives the reserve to the checkpoint that makes room in the WAL. */
+  /** Makes room in the WAL after a write has found none: gives the reserve to a checkpoint. */
   makeRoom(): void {
     const reserve = this.#reserve;
     const hasReserve = reserve !== undefined && (this.#reserveAt === 0 || reserve.bytes > 0);
@@ -312,7 +330,7 @@ export class WriteConnection {
     this.#isFull = full;
   }
 
-  /** After a commit that was flushed, and with it all before. */
+  /** Closes after a flushed commit, which has flushed all commits before it. */
   close(): void {
     this.#unflushed?.clear();
     this.#closeFiles();
@@ -320,10 +338,10 @@ export class WriteConnection {
   }
 
   /**
-   * Closes after a failure, and leaves the files as a process does that dies. SQLite copies the WAL into the file and removes
-   * it when the last connection closes: frames would be taken for good that are not on the disk, and a log that says that
-   * it is open would have none. While another one is open it leaves both as they are. That one may only read,
-   * so it cannot do it either.
+   * Closes after a failure, and leaves the files as a dying process does. Closing the last connection would make SQLite
+   * copy the WAL into the file and remove it: frames that are not on the disk would count for good, and a log that is
+   * marked as open would have no WAL. Another connection, open meanwhile, prevents that; it may only read, so it cannot
+   * copy the WAL either when it closes last.
    */
   abandon(): void {
     this.#closeFiles();

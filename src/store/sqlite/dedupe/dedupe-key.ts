@@ -7,16 +7,17 @@ import {
 import { EVENT_FLAG_ID_OF_SOURCE, type EventRecordView } from '../../../record/event-record.js';
 
 /**
- * What a publish is known by: its topic and its id, and its source where the id is the source's own. Hashed to 128 bits
- * with a key that is drawn for each log that is opened and told to nobody, so that no publisher can find two
- * publishes that look the same; that two do by chance is as likely as two equal UUIDs.
+ * Computes the key by which a repeat of a publish is recognised: a 128-bit hash of its topic and id, and of its source
+ * where the id is unique within the source only. Each opening of a log draws a secret for the hash, so that no
+ * publisher can construct two publishes with one key. By chance two have the same key as rarely as two UUIDs are equal.
  *
- * The hash is HalfSipHash-2-4 (Aumasson, Bernstein: https://github.com/veorq/SipHash), run twice with a key each. Ours,
- * because a call into native code takes longer: 0.3 µs instead of 1.1 (`node bench/small-parts.js`). One thread's.
+ * The hash is HalfSipHash-2-4 (Aumasson, Bernstein: https://github.com/veorq/SipHash), run twice with a key each. It is
+ * written here, because a call into native code takes longer: 1.1 µs instead of 0.3 (`node bench/small-parts.js`). One
+ * thread may use an instance.
  */
 export const DEDUPE_KEY_WORDS = 4;
 
-/** Topic, source and id, each filled up to whole words, and a word that says how long they are. */
+/** Topic, source and id, each padded to whole words, and one word with their lengths. */
 const WORDS_MAX =
   wordsOf(TOPIC_BYTES_MAX) + wordsOf(EVENT_NAME_BYTES_MAX) + wordsOf(EVENT_ID_LENGTH_MAX) + 1;
 const WORD_BYTES = 4;
@@ -24,13 +25,13 @@ const OF_SOURCE = 1 << 24;
 
 export interface NamedPublish {
   readonly topic: string;
-  /** Only where the id is the source's own. */
+  /** Set only if the id is unique within this source only. */
   readonly source: string | undefined;
   readonly id: string;
 }
 
 export class DedupeKeys {
-  /** The key that was made last. */
+  /** The key computed last. */
   readonly words = new Int32Array(DEDUPE_KEY_WORDS);
   readonly #secret = randomFillSync(new Int32Array(DEDUPE_KEY_WORDS));
   readonly #message = new Int32Array(WORDS_MAX);
@@ -48,7 +49,7 @@ export class DedupeKeys {
     this.#hash(topicLength, sourceLength, idEnd - idStart, isOfSource);
   }
 
-  /** The same from texts. */
+  /** As `ofRecord`, from texts. */
   ofTexts({ topic, source, id }: NamedPublish): void {
     const topicBytes = Buffer.from(topic);
     const sourceBytes = Buffer.from(source ?? '');
@@ -87,7 +88,7 @@ export class DedupeKeys {
   }
 }
 
-/** Two words of hash into `into`, from `at` on. The message's own length is in its last word. */
+/** Writes two words of hash into `into`, from `at` on. The message's last word has its length. */
 function halfSipHash(
   message: Int32Array,
   length: number,
@@ -100,7 +101,8 @@ function halfSipHash(
   let v1 = key1 ^ 0xee;
   let v2 = 0x6c796765 ^ key0;
   let v3 = 0x74656462 ^ key1;
-  // Two rounds a word, four in the middle and four at the end; one loop, so that there is one copy of a round.
+  // Two rounds per word of the message, then four before each word of the hash. One loop, so that there is one copy of
+  // a round.
   const middle = 2 * length + 4;
   const end = middle + 4;
   for (let round = 0; round < end; round++) {

@@ -12,12 +12,16 @@ import { BATCH_EVENTS_MAX, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import type { DedupeWindow } from './dedupe-window.js';
 
 /**
- * Fills the dedupe window of a log that is opened, in the order of sequences: from the rows of events, and from `pruned_ids`
- * for those that are pruned. Supplied ids have rows in the index under a topic of their own, so no others are visited.
+ * Fills the dedupe window when a log is opened, in the order of sequences: from the rows of `events`, and from
+ * `pruned_ids` for pruned events. The index lists supplied ids under a topic of their own, so no other rows are
+ * visited.
  */
 export type SuppliedId = [id: string | null, source: string | null];
 
-/** The id of a row of `events` that its publisher supplied, and the source where the id is its own. */
+/**
+ * Of a row of `events`: the id if the publisher supplied it, and the source if the id is unique within it only; else
+ * NULL.
+ */
 export const SUPPLIED_ID_SQL =
   'CASE WHEN flags & 1 THEN id END, ' +
   'CASE WHEN flags & 2 THEN (SELECT name FROM names WHERE names.id = events.source) END';
@@ -47,12 +51,15 @@ export class DedupeLoader {
   readonly #topics: TopicTable;
   readonly #dedupe: DedupeWindow;
   readonly #now: number;
-  /** Not from now back: what was in the window when the last batch was taken is needed to judge its repeats again. */
+  /**
+   * The start of the window, ms since 1970. It is counted back from the last event, not from now: repeats in the last
+   * batch are judged again by the window of that time.
+   */
   readonly #from: number;
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;
   readonly #selectPruned: Statement<[number], PrunedRow>;
-  /** A page of `pruned_ids`, and how much of it is loaded. */
+  /** A page of `pruned_ids`, and how many of its rows are loaded. */
   #pruned: PrunedRow[];
   #prunedAt = 0;
 
@@ -79,7 +86,7 @@ export class DedupeLoader {
     this.#pruned = this.#selectPruned.all(0);
   }
 
-  /** All that is in complete index blocks. */
+  /** Loads the ids in complete index blocks. */
   loadBlocks(index: BlockIndex, writtenBlocks: number): void {
     const idOf = this.#database
       .prepare<[number], EventId>(
@@ -117,13 +124,13 @@ export class DedupeLoader {
     this.#dedupe.loaded();
   }
 
-  /** A repeat of an event whose id is damaged would be stored again. */
+  /** Checks the row, because a repeat of an event with a damaged id would be stored again. */
   #check(sequence: number): void {
     const row = this.#rows.one(sequence);
     if (row !== undefined) this.#records.check(row);
   }
 
-  /** The pruned ones below a sequence. */
+  /** Loads the ids of pruned events below a sequence. */
   #loadPruned(below: number): void {
     for (;;) {
       const next = this.#pruned[this.#prunedAt];
@@ -143,13 +150,13 @@ export class DedupeLoader {
     source: string | null,
   ): void {
     if (recordedAt < this.#from) return;
-    // One that seems to come from the future was recorded while the clock was wrong.
+    // An event from the future was recorded while the clock was wrong.
     const ageMs = Math.max(0, this.#now - recordedAt);
     const named = { topic, id, source: source ?? undefined };
     this.#dedupe.load(named, sequence, ageMs, BATCH_EVENTS_MAX);
   }
 
-  /** From the first block on that the window can reach. */
+  /** The complete blocks that the window can reach, ascending. */
   #blocks(index: BlockIndex, writtenBlocks: number): number[] {
     const checkedFrom = new MetaTable(this.#database).get(CHECKED_FROM);
     const timeOf = this.#database
@@ -163,7 +170,7 @@ export class DedupeLoader {
       blocks.push(block);
       left -= index.suppliedIds(block).length;
       const startedAt = timeOf.get(block * INDEX_BLOCK_EVENTS);
-      // One that is damaged says nothing.
+      // A damaged time decides nothing.
       if (typeof startedAt === 'number' && startedAt < this.#from) break;
     }
     return blocks.reverse();

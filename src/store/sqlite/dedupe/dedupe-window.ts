@@ -2,21 +2,21 @@ import type { EventRecordView } from '../../../record/event-record.js';
 import { DEDUPE_KEY_WORDS, DedupeKeys, type NamedPublish } from './dedupe-key.js';
 
 /**
- * The publishes with an id of the publisher's that came lately, and the sequence each was stored at. Bounded by age, which
- * a clock tells that nobody sets, and by a number of ids, beyond which the oldest is forgotten before its time:
- * `reachMs` says how far back the window then really goes. Entries go in as rows are appended, so a repeat
- * within one batch is found too; a rolled-back batch takes its entries back.
+ * Remembers recent publishes with a publisher's own id, and the sequence of each. The window is bounded by age, by a
+ * monotonic clock, and by a number of ids. Beyond that number the oldest id is forgotten early; `reachMs` says how far
+ * back the window is then complete. Entries are added as rows are appended, so a repeat within one batch is found too;
+ * a rollback removes the batch's entries.
  *
- * What is loaded at open reaches back a batch further than the number, until the first commit: for who must judge the last
- * batch again.
+ * Until the first commit, the loaded entries reach back one batch beyond that number, since the last batch may have to
+ * be judged again.
  *
  * An entry is a 128-bit key, a sequence and a time, in a ring of typed arrays, and a slot in a hash table with linear
- * probing that is at most half full: 40 bytes, and as much again where the ring has just grown.
+ * probing that is at most half full. It takes 40 bytes, and as much again just after the ring has grown.
  */
 export interface DedupeLimits {
   readonly windowMs: number;
   readonly idsMax: number;
-  /** ms, from anywhere; never steps. */
+  /** A monotonic clock, ms. */
   readonly elapsed: () => number;
 }
 
@@ -28,20 +28,20 @@ export class DedupeWindow {
   readonly idsMax: number;
   readonly #elapsed: () => number;
   readonly #keys = new DedupeKeys();
-  /** Rings of `#capacity` entries, a power of two; they double, to the limit and one open batch. */
+  /** Rings of `#capacity` entries, a power of two. They grow by doubling, up to the limit and one open batch. */
   #words = new Int32Array(0);
   #sequences = new Float64Array(0);
   #addedAt = new Float64Array(0);
-  /** Where an entry is in the rings, from 1 on; of each key the newest. */
+  /** Hash table: the place in the rings, counted from 1, of each key's newest entry. */
   #slots = new Int32Array(0);
   #capacity = 0;
   /** Entries are numbered as they come. */
   #oldest = 0;
   #next = 0;
   #committed = 0;
-  /** Entries before this one were loaded beyond the number of ids that the window holds. */
+  /** Entries before this one were loaded beyond `idsMax`. */
   #firstHeld = 0;
-  /** When the newest of those was added that were forgotten before their time. */
+  /** When the newest of the entries that were forgotten early was added. */
   #forgottenFrom = Number.NEGATIVE_INFINITY;
 
   constructor({ windowMs, idsMax, elapsed }: DedupeLimits) {
@@ -54,7 +54,7 @@ export class DedupeWindow {
     return this.#next - this.#oldest;
   }
 
-  /** What was published with an id less than this ago is known. */
+  /** How far back every id is known, ms. */
   get reachMs(): number {
     if (this.idsMax === 0) return 0;
     return Math.max(0, Math.min(this.windowMs, this.#elapsed() - this.#forgottenFrom));
@@ -68,7 +68,7 @@ export class DedupeWindow {
     return this.#elapsed() - this.#addedAt[at]! > this.windowMs ? 0 : this.#sequences[at]!;
   }
 
-  /** As `find`, in all that was loaded, whatever its age. */
+  /** As `find`, among all loaded entries, whatever their age. */
   findLoaded(view: EventRecordView): number {
     const entry = this.#entryOf(view);
     return entry < 0 ? 0 : this.#sequences[entry & (this.#capacity - 1)]!;
@@ -80,7 +80,10 @@ export class DedupeWindow {
     this.#add(sequence, this.#elapsed());
   }
 
-  /** One that is in the log already; the oldest first, and `beyond` the number so many more. */
+  /**
+   * Adds a publish that is in the log already. Call it in the order of sequences; the window may hold `beyond` entries
+   * more than `idsMax`.
+   */
   load(publish: NamedPublish, sequence: number, ageMs: number, beyond: number): void {
     if (this.idsMax === 0) return;
     if (this.size >= this.idsMax + beyond) this.#forgetOldest();
@@ -88,14 +91,14 @@ export class DedupeWindow {
     this.#add(sequence, this.#elapsed() - ageMs);
   }
 
-  /** Keeps what was loaded. */
+  /** Ends the loading: a rollback does not remove the loaded entries. */
   loaded(): void {
     this.#committed = this.#next;
     this.#firstHeld = Math.max(this.#oldest, this.#next - this.idsMax);
     if (this.#firstHeld > this.#oldest) this.#noteForgotten(this.#firstHeld - 1);
   }
 
-  /** Keeps what the batch added, and only now forgets what has left the window. */
+  /** Keeps the batch's entries, and only now forgets those that have left the window. */
   commit(): void {
     this.#committed = this.#next;
     while (this.size > this.idsMax) this.#forgetOldest();
@@ -106,8 +109,8 @@ export class DedupeWindow {
   }
 
   /**
-   * Takes back what the open batch added. An older entry of the same key that the batch had replaced is not
-   * restored: it had left the window, or the repeat would not have been stored.
+   * Removes the open batch's entries. An older entry of the same key, which the batch has replaced, is not restored: it
+   * had left the window, or the repeat would not have been stored.
    */
   rollback(): void {
     while (this.#next > this.#committed) {
@@ -155,7 +158,7 @@ export class DedupeWindow {
     this.#oldest++;
   }
 
-  /** The slot that has the key, or the free one where it belongs. `words` holds it from `from` on. */
+  /** The slot that has the key, or the free slot where it belongs. `words` holds the key from `from` on. */
   #slotOf(words: Int32Array, from: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
@@ -180,7 +183,7 @@ export class DedupeWindow {
     const mask = slots.length - 1;
     let free = this.#slotOf(this.#words, at * DEDUPE_KEY_WORDS);
     if (slots[free] !== at + 1) return;
-    // Knuth 6.4, algorithm R: those behind that would not be found past the free slot move up.
+    // Knuth 6.4, algorithm R: entries that would not be found past the free slot move up into it.
     for (let slot = (free + 1) & mask; slots[slot] !== NONE; slot = (slot + 1) & mask) {
       const home = this.#words[(slots[slot]! - 1) * DEDUPE_KEY_WORDS]! & mask;
       if (((slot - home) & mask) < ((slot - free) & mask)) continue;
@@ -190,7 +193,7 @@ export class DedupeWindow {
     slots[free] = NONE;
   }
 
-  /** Twice the room. What has left the rings' end stands at their start, and moves behind it. */
+  /** Doubles the rings. Entries that had wrapped to the start move behind the others. */
   #grow(): void {
     const before = this.#capacity;
     const capacity = Math.max(CAPACITY_MIN, before * 2);

@@ -3,12 +3,12 @@ import { BusError } from '../../../protocol/errors.js';
 import { messageOf } from '../../../protocol/thrown.js';
 
 /**
- * The one door to SQLite: the smallest interface that the log uses, and the choice of the binding behind it. No other file
- * imports one. Any thread may open databases; the binding is loaded in a thread when the first is opened there.
+ * The only way to SQLite: the smallest interface that the log needs, and the choice of the binding behind it. No other
+ * file imports a binding. Any thread may open databases; a thread loads the binding when it opens its first one.
  *
- * Node-API 10 came with Node 22.14 and 23.6. `better-sqlite3` 13 is built on it: one binary per platform, which comes in
- * its package; an older Node would end in a segmentation fault. Those take `better-sqlite3` 12, which in turn aborts on
- * Node 24. See docs/adr/0015.
+ * `better-sqlite3` 13 is built on Node-API 10, which came with Node 22.14 and 23.6. Its package has one binary per
+ * platform; an older Node that loaded it would end in a segmentation fault. An older Node takes `better-sqlite3` 12,
+ * which in turn aborts on Node 24. See docs/adr/0015.
  */
 export interface Database {
   readonly name: string;
@@ -56,7 +56,7 @@ export interface BackupStep {
 export interface OpenOptions {
   readonly readonly?: boolean;
   readonly fileMustExist?: boolean;
-  /** How long a lock that another holds is waited for, in milliseconds. */
+  /** How long to wait for a lock that another connection holds, ms. */
   readonly timeout?: number;
 }
 
@@ -72,7 +72,10 @@ interface Loaded {
   readonly version: string;
 }
 
-/** `file` may be `:memory:`. @throws BusError `SQLITE_MISSING`; what SQLite throws is a `SqliteError` */
+/**
+ * Opens a database; `file` may be `:memory:`.
+ * @throws BusError `SQLITE_MISSING`; SQLite's own errors are `SqliteError`
+ */
 export function openDatabase(file: string, options?: OpenOptions): Database {
   const { Binding } = loadOnce();
   return new Binding(file, options);
@@ -83,13 +86,13 @@ export function sqliteVersion(): string {
   return loadOnce().version;
 }
 
-/** By name, since each binding has a class of its own, and each realm an `Error`. */
+/** Goes by the name, since each binding has its own class and each realm its own `Error`. */
 export function isSqliteError(error: unknown): error is SqliteError {
   if (typeof error !== 'object' || error === null) return false;
   return 'name' in error && error.name === 'SqliteError' && 'code' in error;
 }
 
-/** Older ones can lose commits when a WAL is reset while another connection reads it. */
+/** Older versions of SQLite can lose commits when a WAL is reset while another connection reads it. */
 export const SQLITE_VERSION_LEAST = '3.51.3';
 
 const NODE_API_LEAST = 10;
@@ -112,7 +115,7 @@ function load(): Loaded {
   try {
     if (!hasNodeApi) assertOlder(name);
     const Binding = require(name) as Binding;
-    // Both load their binary with the first database.
+    // Both bindings load their binary with the first database.
     const database = new Binding(':memory:');
     const version = String(database.prepare('SELECT sqlite_version()').pluck().get());
     database.close();
@@ -124,7 +127,7 @@ function load(): Loaded {
   return found;
 }
 
-/** A newer one would not throw but end the process. */
+/** Refuses a newer version, which would not throw but end the process. */
 function assertOlder(name: string): void {
   const { version } = require(`${name}/package.json`) as { version: string };
   if (Number.parseInt(version, 10) <= OLDER_MAJOR) return;
@@ -141,7 +144,7 @@ function missing(name: string, error: unknown): BusError {
   });
 }
 
-/** Bun and Deno also have the version of the Node that they resemble. */
+/** Bun and Deno also report the version of the Node that they imitate. */
 function runtimeName(): string {
   const { bun, deno, node } = process.versions;
   if (bun !== undefined) return `Bun ${bun}`;

@@ -6,8 +6,8 @@ import { threadId } from 'node:worker_threads';
 import { codeOf, isError } from '../../../protocol/thrown.js';
 
 /**
- * Whether there is room, as the file system tells it where it is asked by name. A disk that is full and a quota that is
- * used up are the same to a log: they pass by themselves. What a quota leaves, only a write can tell.
+ * Tells whether the file system has room. A full disk and a quota that is used up are the same to a log: it goes on
+ * once there is room again. Only a write can tell how much a quota leaves.
  */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -17,13 +17,13 @@ export function isNoRoom(error: unknown): boolean {
   return isQuota || codeOf(error) === 'ENOSPC';
 }
 
-/** Whether the directory takes no file of so many bytes; false where anything else is wrong with it. */
+/** Whether the directory has no room for a file of so many bytes. False if the attempt fails for any other reason. */
 export function isOutOfRoom(directory: string, bytes = CHUNK_BYTES): boolean {
   const file = join(directory, `room-${process.pid}-${threadId}.probe`);
   let descriptor: number | undefined;
   try {
     descriptor = openSync(file, 'w', 0o600);
-    // Not zeros, which a file system that packs data would make little of.
+    // Random bytes, since a file system that compresses data would shrink zeros.
     const chunk = randomBytes(CHUNK_BYTES);
     for (let written = 0; written < bytes; ) written += writeSync(descriptor, chunk);
     return false;

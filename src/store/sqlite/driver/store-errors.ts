@@ -4,14 +4,14 @@ import { codeOf, isError, messageOf } from '../../../protocol/thrown.js';
 import { isSqliteError } from './driver.js';
 import { isNoRoom, isOutOfRoom } from './room.js';
 
-/** The last: no room for the index of the write-ahead log, which opening has to make. */
+/** `SQLITE_IOERR_SHMSIZE`: no room for the index of the write-ahead log, which every opening makes. */
 const FULL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE']);
-/** SQLite says this of a quota that is used up, and of a disk that fails. */
+/** SQLite's code both for a quota that is used up and for a disk that fails. */
 const WRITE_FAILED = 'SQLITE_IOERR_WRITE';
 
 /**
- * Turns what SQLite and the file system say into the one error class. `STORE_FULL` passes by itself once
- * there is room; every other code means that the log must be closed and opened again.
+ * Turns an error of SQLite or the file system into a `BusError`. After `STORE_FULL` the log goes on once there is room;
+ * after any other code it must be closed and opened again.
  */
 export function storeError(error: unknown, file: string, doing: string): BusError {
   if (error instanceof BusError) return error;
@@ -27,14 +27,14 @@ export function storeError(error: unknown, file: string, doing: string): BusErro
   return new BusError('STORE_FAILED', message, { details, cause: error });
 }
 
-/** Whether it failed for want of room alone, and may be done again once there is some. */
+/** Whether an operation failed only for want of room, and may be repeated once there is some. */
 export function isFull(error: unknown, file: string): boolean {
   const code = codeOf(error);
   if (FULL_CODES.has(code) || isNoRoom(error)) return true;
   return code === WRITE_FAILED && isOutOfRoom(dirname(file));
 }
 
-/** Whether SQLite or the file system failed, rather than something of ours. */
+/** Whether the error comes from SQLite or the file system, and not from our own code. */
 export function isStoreFault(error: unknown): boolean {
   return isSqliteError(error) || (isError(error) && 'syscall' in error);
 }

@@ -13,7 +13,7 @@ import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { BLOCK_TOPICS, decodeTopics, type IndexRow, isSound, SUPPLIED_IDS } from './index-rows.js';
 import { decodePostings } from './postings.js';
 
-/** With more topics than this, the index rows of a block are read in one sweep. */
+/** With more topics than this, all index rows of a block are read in one query. */
 const TOPICS_SOUGHT_MAX = 64;
 
 export interface BlockRows {
@@ -24,8 +24,9 @@ export interface BlockRows {
 type Found = [count: number, sum: number, sequences: string];
 
 /**
- * Which sequences of a block are on given topics, over one connection: from the index, or from the rows where it is not written
- * yet or damaged. Nothing is left out: the index lists the topics of each block, and rows are counted.
+ * Finds the sequences of given topics in a block, over one connection: by the index, or by the rows if the index is
+ * damaged or not written yet. It misses no event unnoticed: the index lists the topics of each block, and rows are
+ * counted.
  */
 export class BlockIndex {
   readonly #file: string;
@@ -49,7 +50,7 @@ export class BlockIndex {
     this.#ofTopic = database.prepare(`${columns} WHERE block = ? AND topic = ?`);
     this.#ofBlock = database.prepare(`${columns} WHERE block = ? AND topic > 0`);
     const checkedFrom = numbers[CHECKED_FROM] ?? Number.MAX_SAFE_INTEGER;
-    // One whose numbers do not fit each other may be on any topic.
+    // A row with a wrong head check may be on any topic.
     this.#ofRows = database
       .prepare<[number, string, number, number], Found>(
         `SELECT count(*), coalesce(sum(sequence - ?), 0), json_group_array(sequence) FILTER (
@@ -75,7 +76,10 @@ export class BlockIndex {
     this.#pruned.refresh();
   }
 
-  /** In `(after, until]`, which lies within the block, ascending. @throws BusError `STORE_CORRUPT` */
+  /**
+   * The topics' sequences in `(after, until]`, a range within the block, ascending.
+   * @throws BusError `STORE_CORRUPT`
+   */
   sequences(block: number, after: number, until: number, topics: ReadonlySet<number>): number[] {
     const found = block < this.#writtenBlocks ? this.#indexed(block, topics) : undefined;
     if (found === undefined) return this.#ofEvents(after, until, topics);
@@ -83,7 +87,10 @@ export class BlockIndex {
     return topics.size === 1 ? inside : inside.sort((a, b) => a - b);
   }
 
-  /** Of the block, those whose id the publisher supplied, pruned ones too unless the index is damaged; ascending. */
+  /**
+   * The sequences of the block whose id the publisher supplied, ascending; pruned ones too, unless the index is
+   * damaged.
+   */
   suppliedIds(block: number): number[] {
     const found = this.#indexed(block, new Set([SUPPLIED_IDS]));
     if (found !== undefined) return found;
@@ -91,7 +98,7 @@ export class BlockIndex {
     return this.#suppliedOfRows.all(start, start + INDEX_BLOCK_EVENTS - 1);
   }
 
-  /** The rows of all topics in a block that is written, and whether all are there and sound. */
+  /** The index rows of all topics in a written block, and whether they are complete and sound. */
   rowsOf(block: number): BlockRows {
     const rows = this.#ofBlock.all(block);
     return { rows, isSound: block < this.#checkedBlocks || this.#isComplete(block, rows) };
@@ -112,7 +119,7 @@ export class BlockIndex {
     return this.#pruned.present(start - 1, start + INDEX_BLOCK_EVENTS - 1)?.count === 0;
   }
 
-  /** `undefined` where the index is damaged. */
+  /** The topics' sequences in the block; `undefined` if the index is damaged. */
   #indexed(block: number, topics: ReadonlySet<number>): number[] | undefined {
     const found: number[] = [];
     const isCovered = block >= this.#checkedBlocks;
@@ -137,7 +144,9 @@ export class BlockIndex {
     }
   }
 
-  /** Whether the block never had rows of these topics, or lost them when the topics were pruned. */
+  /**
+   * Whether the block rightly has no rows of these topics: it never had any, or lost them when the topics were pruned.
+   */
   #hasNone(block: number, missing: ReadonlySet<number>): boolean {
     const listed = this.#ofTopic.get(block, BLOCK_TOPICS);
     if (listed === undefined) return this.#isGone(block);
@@ -146,7 +155,7 @@ export class BlockIndex {
     for (const topic of missing) {
       if (!topics.has(topic)) continue;
       const through = this.#prunedOf.get(topic);
-      // Without a row it was forgotten, since all of it was pruned.
+      // A topic without a row was forgotten, since all of it was pruned.
       if (through !== undefined && blockOf(through) <= block) return false;
     }
     return true;
@@ -158,8 +167,8 @@ export class BlockIndex {
     const present = this.#pruned.present(after, until);
     if (present !== undefined && (count !== present.count || sum !== present.sum)) {
       const reason =
-        `between events ${after} and ${until} ${count} are found where ${present.count} ` +
-        'were never pruned';
+        `after event ${after} and up to ${until}, ${count} events do not match the ` +
+        `${present.count} that were never pruned`;
       throw new BusError('STORE_CORRUPT', `${this.#file}: ${reason}`, {
         details: { file: this.#file, sequence: after + 1, reason },
       });

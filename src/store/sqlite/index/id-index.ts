@@ -2,22 +2,23 @@ import type { Database, Statement } from '../driver/driver.js';
 import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 
 /**
- * Which events may have an id: for each complete block of the topic index one row more, with a 32-bit hash of the id of each
- * of its sequences, in their order. It costs an append one hash, and a block 64 KiB; whoever looks for an id goes through the
- * hashes of a block in microseconds, and reads the few events whose hash is the same. A block without the row is one that is not
- * complete, that was written before there were such rows, or of which so little is left that its rows are as quickly read.
+ * Finds events by their id: each complete block of the topic index has one more row, with a 32-bit hash of the id of
+ * each of its sequences, in their order. It costs an append one hash, and a block 64 KiB. A search goes through the
+ * hashes of a block in microseconds and reads the few events with the same hash. A block without such a row is
+ * incomplete, was written before there were such rows, or has so few events left that its rows are read as quickly.
  */
 
-/** In the place of a topic. */
+/** Stands in place of a topic in these rows. */
 export const IDS = -1;
-/** Fewer rows than this are looked at one by one. */
+/** A block with fewer events than this has no hashes; its rows are read. */
 export const SPARSE_BLOCK_EVENTS = INDEX_BLOCK_EVENTS / 16;
 const HASH_BYTES = Int32Array.BYTES_PER_ELEMENT;
 export const ID_HASHES_BYTES = INDEX_BLOCK_EVENTS * HASH_BYTES;
 
 /**
- * MurmurHash3_x86_32 with the seed 0 (Austin Appleby: https://github.com/aappleby/smhasher) of an id's bytes. Part of the format.
- * Four bytes at a time: the hash of the text, a character at a time, cost an append three per cent of its time.
+ * MurmurHash3_x86_32 with the seed 0 (Austin Appleby: https://github.com/aappleby/smhasher) of an id's bytes. Part of
+ * the format. It takes four bytes at a time: a hash of the text, a character at a time, took three per cent of an
+ * append's time.
  */
 export function idHashOfBytes(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0;
@@ -37,7 +38,7 @@ export function idHashOfBytes(bytes: Uint8Array, start: number, end: number): nu
   return hash ^ (hash >>> 16);
 }
 
-/** The same of an id as text: ids are ASCII. */
+/** As `idHashOfBytes`, for an id as text; ids are ASCII. */
 export function idHash(id: string): number {
   return idHashOfBytes(Buffer.from(id, 'latin1'), 0, id.length);
 }
@@ -47,7 +48,7 @@ function scrambled(word: number): number {
   return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
 }
 
-/** A row as it is stored: the checksum stands where other rows count their bytes. */
+/** A row as it is stored. Its column `bytes` holds the checksum of the hashes. */
 export type IdHashesRow = [checksum: number, hashes: Buffer];
 
 export function checksumOf(hashes: Int32Array): number {
@@ -56,10 +57,10 @@ export function checksumOf(hashes: Int32Array): number {
   return hash >>> 0;
 }
 
-/** The hashes, by sequence less the block's first; `undefined` where they are not what was written. */
+/** The hashes, indexed by sequence minus the block's first; `undefined` if the row is damaged. */
 export function decodeIdHashes([checksum, bytes]: IdHashesRow): Int32Array | undefined {
   if (bytes.length !== ID_HASHES_BYTES) return undefined;
-  // A copy begins where an integer may.
+  // A copy is aligned for integers.
   const hashes = new Int32Array(new Uint8Array(bytes).buffer);
   return checksumOf(hashes) === checksum ? hashes : undefined;
 }
@@ -80,11 +81,11 @@ export class IdIndexReader {
       .pluck();
   }
 
-  /** Those in `(after, until]`, which lies within the block, that may have the id; ascending. */
+  /** The sequences in `(after, until]`, a range within the block, that may have the id; ascending. */
   sequences(block: number, after: number, until: number, id: string): number[] {
     const row = this.#hashes.get(block);
     const hashes = row && decodeIdHashes(row);
-    // Damaged ones are for `verify` to tell of; the rows have checksums of their own.
+    // Without sound hashes the rows are searched, which have checksums of their own. `verify` reports damaged hashes.
     if (hashes === undefined) return this.#rows.all(after, until, id);
     const hash = idHash(id);
     const start = block * INDEX_BLOCK_EVENTS;

@@ -17,12 +17,12 @@ import type { TopicEntry, TopicTable } from './topic-table.js';
 
 /** Rows of the index or of the totals written in one step of background work. */
 const ROWS_PER_STEP = 1024;
-/** Totals are written once in so many index blocks; until then they are added up again at open. */
+/** Totals are written once per this many index blocks; an opening adds up the blocks since then. */
 const BLOCKS_PER_TOTALS = 8;
 
 /**
- * Brings the topic index and the topics' totals to disk, a bounded number of rows at a time and always inside a
- * transaction: the batch's own under load, one of its own when the shard is idle.
+ * Writes the topic index and the topics' totals to disk, a bounded number of rows at a time and always inside a
+ * transaction: the batch's under load, one of its own when the shard is idle.
  */
 export class IndexKeeper {
   readonly #database: Database;
@@ -31,11 +31,11 @@ export class IndexKeeper {
   readonly #meta: MetaTable;
   readonly #isPruned: (topic: number, sequence: number) => boolean;
   readonly #firstAfter: FirstAfter;
-  /** As of the last commit, to go back to. */
+  /** State as of the last commit, for a rollback. */
   #committedBlocks: number;
   #committedTotalsBlocks: number;
   #totalsBlocks: number;
-  /** Topics whose totals are being written, and the block that they are then complete to. */
+  /** Topics whose totals are being written, and the block up to which the totals are then complete. */
   #round: TopicEntry[] = [];
   #roundBlocks = 0;
   #writtenInBatch: TopicEntry[] = [];
@@ -100,7 +100,7 @@ export class IndexKeeper {
     this.#commit();
   }
 
-  /** Everything that a clean close leaves behind, in the caller's transaction. */
+  /** Writes all totals that have changed, at a clean close, in the caller's transaction. */
   writeTotals(head: number): void {
     for (const entry of this.#topics.entries()) {
       if (entry.isDirty) this.#topics.write(entry, head);
@@ -108,7 +108,7 @@ export class IndexKeeper {
     this.#meta.set({ [TOTALS_BLOCKS]: this.#index.writtenBlocks });
   }
 
-  /** The batch after `from`, up to `head`, is committed, and with it the steps made in it. */
+  /** The batch, the sequences after `from` up to `head`, is committed, and with it the steps made inside it. */
   commit(from: number, head: number): void {
     this.#topics.commit();
     this.#index.count(this.#topics, from + 1, head);

@@ -1,8 +1,8 @@
 import { checksumOf } from '../rows/checksums.js';
 
 /**
- * Rows of the topic index, and their checksums. The index is a copy: `events` has everything that it says, so where a reader finds it
- * damaged it looks at the rows of that block instead.
+ * A row of the topic index. The index only repeats what `events` holds, so a reader that finds it damaged reads the
+ * rows of that block instead.
  */
 export interface IndexRow {
   readonly block: number;
@@ -15,7 +15,10 @@ export interface IndexRow {
 
 /** Topic ids begin at 1; under 0 the index has the events whose id the publisher supplied. */
 export const SUPPLIED_IDS = 0;
-/** Under this, which topics, 0 too, have a row in the block: 4 bytes each, ascending. Written with the last of them. */
+/**
+ * The row under this number lists the topics, 0 included, that have a row in the block: 4 bytes each, ascending. It is
+ * written with the block's last row.
+ */
 export const BLOCK_TOPICS = -2;
 
 export function indexRowChecksum(

@@ -1,7 +1,7 @@
 /**
- * The sequences of one topic in one index block as bytes: the first as its distance from the block's first sequence,
- * each next one as its distance from the one before; every number 7 bits to a byte, low ones first, the high
- * bit set on all but the last byte. A distance fits 3 bytes as long as a block has at most 2^21 sequences.
+ * Encodes the sequences of one topic in one index block: the first as its distance from the block's first sequence,
+ * each later one as its distance from the one before. Each number is written 7 bits to a byte, low bits first, with the
+ * high bit set on all but the last byte. A distance fits 3 bytes as long as a block has at most 2^21 sequences.
  */
 export const POSTING_BYTES_MAX = 3;
 

@@ -6,9 +6,9 @@ import { POSTING_BYTES_MAX, writeVarint } from './postings.js';
 import type { TopicTable } from './topic-table.js';
 
 /**
- * The topic index. An append only notes its topic in an array; when a block of sequences is complete, its rows
- * (one per topic in it) are written in steps, each inside a transaction of the caller's. Until then the block is
- * in memory, and after a crash it is read back from the rows of `events`.
+ * Writes the topic index. An append only notes its topic in an array. When a block of sequences is complete, its rows
+ * (one per topic in it) are written in steps, each inside a transaction of the caller's. Until then the block is in
+ * memory, and after a crash it is read back from the rows of `events`.
  *
  * At most two blocks are incomplete on disk: the one being filled and the one being written.
  */
@@ -37,7 +37,10 @@ export class TopicIndexWriter {
   readonly #idHashes = new Int32Array(SLOTS);
   /** Per slot of the block being written, the slot of the topic's next event in it. */
   readonly #next = new Int32Array(INDEX_BLOCK_EVENTS);
-  /** Differences of the rows that wait in `#rows`; a block has each sequence once, and once more if its id was supplied. */
+  /**
+   * Encoded sequences of the rows that wait in `#rows`. A block has each sequence once, and once more if its id was
+   * supplied.
+   */
   readonly #scratch = Buffer.alloc(2 * INDEX_BLOCK_EVENTS * POSTING_BYTES_MAX);
   readonly #insertOne: Insert;
   readonly #insertMany: Insert;
@@ -86,7 +89,7 @@ export class TopicIndexWriter {
     this.#bytes[slot] = bytes;
   }
 
-  /** Counts what was committed, from one sequence to another, into the topics' totals. */
+  /** Adds the committed events `from` to `to` to the topics' totals. */
   count(topics: TopicTable, from: number, to: number): void {
     for (let sequence = from; sequence <= to; sequence++) {
       const slot = sequence & SLOT_MASK;
@@ -100,7 +103,7 @@ export class TopicIndexWriter {
     return blockOf(head + 1) > this.#writtenBlocks;
   }
 
-  /** Whether the sequence after the head would overwrite a block that is not written yet. */
+  /** Whether noting this sequence would overwrite a block that is not written yet. */
   mustFinish(sequence: number): boolean {
     return blockOf(sequence) >= this.#writtenBlocks + 2;
   }
@@ -122,7 +125,7 @@ export class TopicIndexWriter {
     return true;
   }
 
-  /** Begins the block's rows anew: those written by a rolled-back transaction are gone. */
+  /** Begins the block's rows anew after a rollback, which has removed the rows written so far. */
   restart(writtenBlocks: number): void {
     this.#isSealing = false;
     this.#writtenBlocks = writtenBlocks;
@@ -139,7 +142,7 @@ export class TopicIndexWriter {
     }
   }
 
-  /** Links each topic's slots, last to first, so that the links run forwards. */
+  /** Links each topic's slots, from last to first, so that the links run forwards. */
   #seal(): void {
     const start = this.#writtenBlocks * INDEX_BLOCK_EVENTS;
     const first = this.#firstSlots;
@@ -201,7 +204,7 @@ export class TopicIndexWriter {
     this.#insertOne.run(block, IDS, INDEX_BLOCK_EVENTS, sum, bytes, checksum);
   }
 
-  /** With the last of the block's rows, so that it lists those that were really written. */
+  /** Lists the topics of the block's rows. Written last, when it is known which topics have a row. */
   #writeTopics(): void {
     const block = this.#writtenBlocks;
     const topics = encodeTopics(this.#listed);
@@ -210,7 +213,7 @@ export class TopicIndexWriter {
     this.#insertOne.run(block, BLOCK_TOPICS, length, 0, topics, checksum);
   }
 
-  /** Buffers a row whose differences are in the scratch buffer up to `end`. */
+  /** Buffers a row, whose encoded sequences reach to `end` in the scratch buffer. */
   #add(topic: number, events: number, bytes: number, end: number): void {
     if (events === 0) return;
     const rows = this.#rows;

@@ -34,7 +34,7 @@ export function topicChecksum(row: TopicRow): number {
   ]);
 }
 
-/** For the rows of a log of before. @returns how many there are */
+/** Adds checksums to the rows of a log of an earlier format. @returns the number of rows */
 export function addTopicChecksums(database: Database): number {
   const set = database.prepare<[number, number]>('UPDATE topics SET checksum = ? WHERE id = ?');
   const rows = database.prepare<[], TopicRow>('SELECT * FROM topics').all();
@@ -42,7 +42,7 @@ export function addTopicChecksums(database: Database): number {
   return rows.length;
 }
 
-/** What is wrong with the table: a number or a name, or a row that is gone. */
+/** Yields a text for each fault of the table: a damaged row, or a wrong number of rows. */
 export function* topicProblems(database: Database): Generator<string> {
   const expected = new MetaTable(database).get(TOPICS_COUNT);
   let count = 0;

@@ -1,12 +1,12 @@
 import { hasWildcard, matchesPattern } from '../../../protocol/topic.js';
 import type { Database, Statement } from '../driver/driver.js';
 
-/** Topics that a list of patterns lets through, as ids in one log. */
+/** The topics of one log that match a list of patterns, as ids. */
 export interface TopicSelection {
   readonly ids: ReadonlySet<number>;
-  /** Every topic of the log is in it, so rows need not be looked at. */
+  /** Every topic of the log matches, so no index is needed. */
   readonly isAll: boolean;
-  /** Topics that the log has forgotten may be among those that were meant. */
+  /** The patterns may also match topics that the log has forgotten. */
   readonly hasUnknown: boolean;
 }
 
@@ -17,7 +17,7 @@ interface Selection {
   topics: number;
 }
 
-/** Lists of patterns whose topics are remembered, so that the pages of one reader match a topic once. */
+/** How many lists of patterns keep their topics, so that the pages of one reader match a topic only once. */
 const SELECTIONS_MAX = 16;
 
 export class TopicSelector {

@@ -6,28 +6,28 @@ import { blockOf } from '../tables/tables.js';
 import { type TopicRow, topicChecksum, topicProblems } from './topic-rows.js';
 
 /**
- * Every topic of a log with its totals, in the writer's memory. The table `topics` has them as of `through`; they
- * are written when index blocks are complete, when the topic is pruned and at close. Events are counted once they
- * are committed; a transaction that is rolled back takes back what it added, pruned and wrote.
+ * Holds every topic of a log with its totals, in the writer's memory. The table `topics` has the totals as of
+ * `through`; they are written when index blocks are complete, when the topic is pruned and at close. Events are counted
+ * once they are committed. A rollback reverts everything that the transaction has added, pruned and written.
  *
- * Topics that hold no event any more are kept for the gaps that are told of them, up to a number; beyond it those that
- * were emptied first are forgotten, and only up to which sequence any of them was pruned is kept.
+ * Topics that hold no event any more are kept, so that gaps can be told of them, up to a number. Beyond it the topics
+ * that were emptied first are forgotten; of all of them together, only the last pruned sequence is kept.
  */
 export interface TopicEntry {
   readonly id: number;
   readonly name: string;
   events: number;
   bytes: number;
-  /** 0 when unknown: after pruning it is looked up when it is asked for. */
+  /** 0: unknown. After pruning it is looked up on demand. */
   firstSequence: number;
   lastSequence: number;
   firstAt: number;
   lastAt: number;
   prunedThrough: number;
-  /** What the table's row counts. */
+  /** The sequence up to which the table's row counts. */
   through: number;
   isDirty: boolean;
-  /** The batch that last touched it, and what it was before. */
+  /** The batch that last changed the entry, and the totals before that batch. */
   batch: number;
   readonly before: TopicTotals;
   /** Indexes of the retention rules whose pattern matches. */
@@ -52,12 +52,12 @@ interface TopicTotals {
 }
 
 const NO_RULES: readonly number[] = [];
-/** `meta`: topics that were forgotten may have been pruned up to there. */
+/** Key of `meta`: the sequence up to which forgotten topics may have been pruned. */
 export const FORGOTTEN_THROUGH = 'forgotten_through';
 
 export class TopicTable {
   readonly #byName = new Map<string, TopicEntry>();
-  /** In ascending order of the ids, and these alone. */
+  /** Topics in ascending order of their ids, and the ids alone. */
   readonly #byId = new Map<number, TopicEntry>();
   #ids: number[] = [];
   readonly #database: Database;
@@ -66,21 +66,21 @@ export class TopicTable {
   readonly #update: Statement<number[]>;
   readonly #select: Statement<[], TopicRow>;
   readonly #rulesOf: ((topic: string) => readonly number[]) | undefined;
-  /** Per retention rule, what it counts. */
+  /** Per retention rule, the events and bytes of the topics that it matches. */
   readonly ruleEvents: Float64Array;
   readonly ruleBytes: Float64Array;
   #batch = 1;
   #touched: TopicEntry[] = [];
   #added: TopicEntry[] = [];
   #nextId = 1;
-  /** Those without events that had some, in the order in which they were emptied. */
+  /** Topics that hold no event any more, in the order in which they were emptied. */
   readonly #emptied = new Set<TopicEntry>();
-  /** When all of them were looked at, and none could be forgotten. */
+  /** The state in which `forgettable` last found no topic to forget. */
   #looked = { size: 0, writtenBlocks: 0 };
   readonly #deleteRow: Statement<[number]>;
   #forgottenThrough: number;
 
-  /** `rulesOf` says which of the `rules` retention rules match a topic. */
+  /** @param rules the number of retention rules @param rulesOf the indexes of the rules that match a topic */
   constructor(database: Database, rules = 0, rulesOf?: (topic: string) => readonly number[]) {
     this.ruleEvents = new Float64Array(rules);
     this.ruleBytes = new Float64Array(rules);
@@ -125,25 +125,26 @@ export class TopicTable {
     }
   }
 
-  /** At the end of a batch, in its transaction. */
+  /** Writes the number of topics, at the end of a batch and in its transaction. */
   writeCount(): void {
     if (this.#added.length > 0) this.#meta.set({ [TOPICS_COUNT]: this.size });
   }
 
-  /** Topics that were forgotten may have been pruned up to here. */
+  /** The sequence up to which forgotten topics may have been pruned. */
   get forgottenThrough(): number {
     return this.#forgottenThrough;
   }
 
   /**
-   * The topics to forget next, at most `limit`: more are without events than are kept, and none was pruned in or behind the
-   * block from which on the index names topics in memory. The newest topic stays, so that no number is given twice.
+   * The topics to forget next, at most `limit`: emptied topics beyond the number that is kept. A topic stays while the
+   * index still has a pruned event of it in memory, because the index names topics there. The newest topic stays too,
+   * so that no id is assigned twice.
    */
   forgettable(limit: number, writtenBlocks: number): TopicEntry[] {
     const { size } = this.#emptied;
     const surplus = Math.min(limit, size - EMPTIED_TOPICS_KEPT);
     if (surplus <= 0) return [];
-    // Those that must stay a while are looked at again only when something has changed.
+    // Topics that have to stay are checked again only when something has changed.
     if (size === this.#looked.size && writtenBlocks === this.#looked.writtenBlocks) return [];
     const found: TopicEntry[] = [];
     for (const entry of this.#emptied) {
@@ -155,7 +156,7 @@ export class TopicTable {
     return found;
   }
 
-  /** In the caller's transaction; `forgotten` follows its commit. */
+  /** Deletes the topics' rows, in the caller's transaction. Call `forgotten` after its commit. */
   deleteRows(entries: readonly TopicEntry[]): void {
     for (const { id } of entries) this.#deleteRow.run(id);
     const through = this.#throughOf(entries);
@@ -184,7 +185,7 @@ export class TopicTable {
     return this.#byName.values();
   }
 
-  /** Shows up to `limit` ids above `after`; returns the one to go on after, 0 at the end. */
+  /** Visits up to `limit` topics with ids above `after`. Returns the id to go on after, or 0 at the end. */
   scan(after: number, limit: number, visit: (entry: TopicEntry) => void): number {
     const ids = this.#ids;
     const first = firstAbove(ids, after);
@@ -203,7 +204,7 @@ export class TopicTable {
     throw new BusError('STORE_CORRUPT', `a row refers to topic ${id}, which does not exist`);
   }
 
-  /** The topic, made if it is new. Must be called inside the batch's transaction. */
+  /** The topic, added if it is new. Must be called inside the batch's transaction. */
   findOrAdd(name: string): TopicEntry {
     return this.#byName.get(name) ?? this.#add(name);
   }
@@ -223,7 +224,9 @@ export class TopicTable {
     if (entry.rules !== NO_RULES) this.#countRules(entry, 1, bytes);
   }
 
-  /** Counts events of an index block that the totals' row does not have; `first` and `last` are of them. */
+  /**
+   * Counts events of an index block that the topic's row does not count; `first` and `last` are the outermost of them.
+   */
   countBlock(entry: TopicEntry, events: number, bytes: number, first: At, last: At): void {
     if (entry.events === 0) {
       entry.firstSequence = first.sequence;
@@ -238,7 +241,7 @@ export class TopicTable {
     this.#countRules(entry, events, bytes);
   }
 
-  /** Takes out the topic's oldest event, which is being pruned. */
+  /** Subtracts the topic's oldest event, which is being pruned. */
   uncount(entry: TopicEntry, sequence: number, bytes: number): void {
     if (entry.batch !== this.#batch) this.#touch(entry);
     if (--entry.events === 0) this.#emptied.add(entry);
@@ -280,7 +283,7 @@ export class TopicTable {
     this.commit();
   }
 
-  /** Writes the totals' row; everything up to `through` is counted in it. */
+  /** Writes the topic's row, in which everything up to `through` is counted. */
   write(entry: TopicEntry, through: number): void {
     if (entry.batch !== this.#batch) this.#touch(entry);
     this.#update.run(
@@ -322,7 +325,7 @@ export class TopicTable {
   }
 
   #add(name: string): TopicEntry {
-    // It may be one that was forgotten.
+    // A forgotten topic may have had this name.
     const entry = this.#newEntry(this.#nextId, name);
     entry.prunedThrough = this.#forgottenThrough;
     this.#nextId++;
@@ -365,7 +368,7 @@ export class TopicTable {
   }
 }
 
-/** Where the first id above `after` is in an ascending list. */
+/** The index of the first id above `after` in an ascending list. */
 function firstAbove(ids: readonly number[], after: number): number {
   let low = 0;
   let high = ids.length;

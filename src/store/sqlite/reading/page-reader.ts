@@ -16,12 +16,12 @@ import { MetaTable, PRUNED_THROUGH } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { PositionAt } from './position-at.js';
 
-/** A look takes no longer, so that no checkpoint waits for it. */
+/** Reading a page takes no longer than this, so that no checkpoint waits for it. */
 const PAGE_TIME_MS = 25;
 const CLOCK_INTERVAL_ROWS = 64;
 const BUFFER_BYTES = 64 * 1024;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
-/** Where a block has more of the wanted rows than one in so many, they are read in one sweep. */
+/** If more than one in this many rows of a range is wanted, the whole range is read in one sweep. */
 const SWEEP_SHARE = 4;
 
 interface Scan {
@@ -33,7 +33,7 @@ interface Scan {
   readonly deadline: number;
   count: number;
   looked: number;
-  /** Where the scan stopped before its end. */
+  /** The sequence at which the scan stopped early. */
   stoppedAt: number | undefined;
 }
 
@@ -86,7 +86,7 @@ export class PageReader {
     return this.#inSnapshot(() => this.#page(request));
   }
 
-  /** The last sequence recorded before that time. */
+  /** The last sequence recorded before a time in ms since 1970. */
   positionAt(timeMs: number): number {
     return this.#inSnapshot(() => this.#position.at(timeMs));
   }
@@ -198,31 +198,31 @@ export class PageReader {
     this.#visitAll(scan, sequences);
   }
 
-  /** What an index says is wanted, in the order of the request; reading stops where the page ends. */
+  /** Visits the sequences that an index names, in the order of the request, until the page ends. */
   #visitAll(scan: Scan, sequences: readonly number[]): void {
     const { id } = scan.request;
     const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
     for (const sequence of sequences) {
       const row = this.#rows.one(sequence);
-      // A pruned event stays in the index until its block is pruned.
+      // An index may still name a pruned event.
       if (row === undefined) continue;
       const isOfTopic = ids?.has(row[2]) ?? true;
       if (id === undefined && !isOfTopic) throw this.#misplaced(row);
       const isWanted = isOfTopic && (id === undefined || row[6] === id);
-      // The id may be damaged.
+      // The row may lack the id only because it is damaged.
       if (!isWanted) this.#records.check(row);
       if (!this.#visit(scan, row, isWanted)) return;
     }
   }
 
-  /** Reads all rows of the range; those whose topics are wanted have to be the ones that the index names. */
+  /** Reads all rows of the range. The rows on wanted topics must be exactly those that the index names. */
   #sweep(scan: Scan, sequences: readonly number[], after: number, until: number): void {
     const reverse = scan.request.reverse ?? false;
     const { ids } = scan.selection!;
     let at = 0;
     this.#rows.range(after, until, reverse, (row) => {
       const [sequence, , topic] = row;
-      // Those in between are gone, and known to be pruned, or the range would have ended in an error.
+      // The index's sequences without a row were pruned, or `range` would have thrown.
       while (at < sequences.length && isBefore(sequences[at]!, sequence, reverse)) at++;
       const isWanted = ids.has(topic);
       if (isWanted !== (sequences[at] === sequence)) throw this.#misplaced(row);
@@ -231,7 +231,7 @@ export class PageReader {
   }
 
   #misplaced([sequence]: EventRow): BusError {
-    return this.#corrupt(sequence, `event ${sequence} is not on the topic that the index says`);
+    return this.#corrupt(sequence, `event ${sequence} is not on the topic that the index names`);
   }
 
   /** Takes the row if it fits; false when the page is full or its time is up. */
@@ -239,9 +239,9 @@ export class PageReader {
     const { request } = scan;
     const limitBytes = Math.min(request.limitBytes ?? PAGE_BYTES_MAX, PAGE_BYTES_MAX);
     if (!isWanted) {
-      // The index says the same.
+      // The index agrees that the row is not wanted.
     } else if (!scan.filter.accepts(row)) {
-      // It may be damage that the filter does not accept.
+      // The filter may reject the row only because the row is damaged.
       this.#records.check(row);
     } else {
       this.#records.add(row);

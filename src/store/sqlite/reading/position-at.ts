@@ -11,8 +11,9 @@ interface At {
 }
 
 /**
- * The last sequence recorded before a time, by bisection: recorded time never runs backwards. Where events were pruned, the
- * next one that is left stands for them. 0, or what lies before the oldest event, if all are later.
+ * Finds the last sequence recorded before a time, by bisection, since recorded time never runs backwards. The next
+ * event that is left stands for pruned ones. If all events are later, the result is the sequence before the oldest one,
+ * or 0.
  */
 export class PositionAt {
   readonly #file: string;
@@ -30,7 +31,7 @@ export class PositionAt {
     this.#last = database.prepare(`${columns} ORDER BY sequence DESC LIMIT 1`);
   }
 
-  /** Within one snapshot. @throws BusError `STORE_CORRUPT` */
+  /** Call it within one snapshot. @throws BusError `STORE_CORRUPT` */
   at(timeMs: number): number {
     this.#pruned.refresh();
     const last = this.#sound(this.#last.get());
@@ -38,7 +39,7 @@ export class PositionAt {
     const first = this.#find(1);
     if (first === undefined || first.at >= timeMs) return (first?.sequence ?? 1) - 1;
     if (last.at < timeMs) return last.sequence;
-    // `low` is before the time, and what `high` finds is not.
+    // The event at `low` is before the time, the one found at `high` is not.
     let low = first.sequence;
     let high = last.sequence;
     while (high - low > 1) {
@@ -50,7 +51,7 @@ export class PositionAt {
     return low;
   }
 
-  /** The first at or after a sequence. */
+  /** The first event at or after a sequence. */
   #find(sequence: number): At | undefined {
     const found = this.#sound(this.#atOrAfter.get(sequence));
     if (found === undefined) return undefined;

@@ -2,15 +2,16 @@ import { crc32 } from 'node:zlib';
 import type { EventRow } from './event-row.js';
 
 /**
- * The checksums of a log's rows. Each is a CRC-32 that starts from the numbers of its row, so that text and bytes that are right
- * by themselves and stand in another row's place do not fit.
+ * The checksums of a log's rows. Each is a CRC-32 that starts from the numbers of its row, so that a text that is right
+ * by itself does not match in another row's place.
  *
- * That of an event has 47 bits. Below is the CRC-32 of what was published, which takes the whole event to check. Above is a
- * number that whoever looks at rows without reading them can work out, in SQL too: from the sequence, the time, the flags
- * and the ids of topic, type and source. One wrong bit in any of them changes it.
+ * The checksum of an event has 47 bits. The lower 32 are the CRC-32 of the published content, which takes the whole
+ * event to check. The upper bits are the head check, a number made of the sequence, the time, the flags and the ids of
+ * topic, type and source. It can be checked without the event's texts, in SQL too, and one wrong bit in any of those
+ * numbers changes it.
  */
 
-/** A prime: no power of two times a factor is a multiple of it. */
+/** A prime, so that no power of two times one of the factors is a multiple of it. */
 const HEAD_PRIME = 32_749;
 const HEAD_UNIT = 2 ** 32;
 const SEQUENCE_FACTOR = 3;
@@ -18,24 +19,24 @@ const TOPIC_FACTOR = 5;
 const TYPE_FACTOR = 7;
 const SOURCE_FACTOR = 11;
 const FLAGS_FACTOR = 13;
-/** Odd, so that each number it multiplies gives another one, modulo 2^32. */
+/** Odd, so that different numbers have different products with it, modulo 2^32. */
 const MIX = 0x9e3779b1;
 
-/** Of a row of `events`: the number above its CRC-32. */
+/** The head check of a row of `events`. */
 export const HEAD_CHECK_SQL =
   `((recorded_at + ${SEQUENCE_FACTOR} * sequence + ${TOPIC_FACTOR} * topic + ${TYPE_FACTOR} * type + ` +
   `${SOURCE_FACTOR} * source + ${FLAGS_FACTOR} * coalesce(flags, 0)) % ${HEAD_PRIME})`;
 
-/** Whether a row of `events` does not fit its own numbers. */
+/** Whether the head check of a row of `events` is wrong. */
 export const HEAD_IS_WRONG_SQL = `checksum >> 32 IS NOT ${HEAD_CHECK_SQL}`;
 
-/** When a row of `events` was recorded; NULL if it does not fit its own numbers. `checkedFrom`: of `meta`. */
+/** The recorded time of a row of `events`, or NULL if its head check is wrong. `checkedFrom` comes from `meta`. */
 export function recordedAtSql(checkedFrom: number): string {
   const isWrong = `sequence >= ${checkedFrom} AND ${HEAD_IS_WRONG_SQL}`;
   return `CASE WHEN ${isWrong} THEN NULL ELSE recorded_at END`;
 }
 
-/** `crc` has started from `eventSeed`. */
+/** The checksum of an event; `crc` starts from `eventSeed`. */
 export function eventChecksum(
   crc: number,
   sequence: number,
@@ -52,7 +53,7 @@ export function eventChecksum(
     TYPE_FACTOR * type +
     SOURCE_FACTOR * source +
     FLAGS_FACTOR * flags;
-  // `%` of numbers beyond 2^31 calls a function.
+  // Instead of `%`, which calls a function for numbers beyond 2^31.
   return crc + (sum - Math.floor(sum / HEAD_PRIME) * HEAD_PRIME) * HEAD_UNIT;
 }
 
@@ -60,18 +61,18 @@ export function eventSeed(sequence: number, recordedAt: number): number {
   return (sequence ^ Math.imul(recordedAt, MIX)) >>> 0;
 }
 
-/** `crc`: that of what was published, from `eventSeed` on. */
+/** The checksum that a row should have; `crc` is that of the published content, from `eventSeed` on. */
 export function rowChecksum(row: EventRow, crc: number): number {
   return eventChecksum(crc, row[0], row[1], row[2], row[3], row[4], row[8] ?? 0);
 }
 
-/** Of a row of another table: of its text or bytes, and of its numbers in their order. */
+/** The checksum of a row of another table: of its text or bytes, and of its numbers in their order. */
 export function checksumOf(bytes: Uint8Array | string, numbers: readonly number[]): number {
   let seed = numbers.length;
   for (const number of numbers) {
     seed = Math.imul(seed ^ number, MIX);
     seed = Math.imul((seed ^ (seed >>> 15)) + Math.floor(number / HEAD_UNIT), MIX);
   }
-  // Of no bytes zlib says 0 or the seed, by where they lie.
+  // For no bytes zlib returns 0 or the seed, depending on where they lie.
   return bytes.length === 0 ? seed >>> 0 : crc32(bytes, seed >>> 0);
 }

@@ -14,7 +14,7 @@ interface MutableRecord {
 
 const BUFFER_BYTES = 64 * 1024;
 
-/** Reads the writer's own committed events in sequence order, into one buffer that it uses again for the next read. */
+/** Reads the writer's own committed events in sequence order, into a buffer that the next read uses again. */
 export class EventReader {
   readonly #rows: RowReader;
   readonly #records: RecordBuffer;

@@ -1,10 +1,13 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
 
-/** Names kept in memory, each way; past it the cache starts anew and names are looked up again. */
+/** Names that a cache holds; beyond it the cache is emptied and names are looked up again. */
 const NAMES_CACHED_MAX = 65_536;
 
-/** Texts by id, of topics or of types and sources. One connection's; a committed row never changes its name. */
+/**
+ * Looks up texts by id: topics, or types and sources. For one connection. It may cache, since a committed row never
+ * changes its name.
+ */
 export class NameReader {
   readonly #byId = new Map<number, string>();
   readonly #select: Statement<[number]>;
@@ -35,7 +38,7 @@ export class NameReader {
   }
 }
 
-/** Ids of types and sources, given in the batch that needs them. The writer's alone. */
+/** Looks up the ids of types and sources, and assigns new ones in the batch that needs them. The writer's alone. */
 export class NameWriter {
   readonly #ids = new Map<string, number>();
   readonly #select: Statement<[string]>;
@@ -60,7 +63,10 @@ export class NameWriter {
     this.#addedInBatch = false;
   }
 
-  /** Forgets the names that the batch added; the others are looked up again when they are needed. */
+  /**
+   * Forgets all cached ids if the batch has added any; they are looked up again when they are needed. Returns whether
+   * it did.
+   */
   rollback(): boolean {
     if (!this.#addedInBatch) return false;
     this.#ids.clear();
@@ -72,7 +78,7 @@ export class NameWriter {
     if (this.#ids.size >= NAMES_CACHED_MAX) this.#ids.clear();
     const found = this.#select.get(name);
     if (typeof found === 'number') {
-      // The index over names says so; the table is what readers go by.
+      // The index over names gave the id, but readers go by the table, so the two must agree.
       if (this.#nameOf.get(found) !== name) throw this.#damaged(name, found);
       this.#ids.set(name, found);
       return found;

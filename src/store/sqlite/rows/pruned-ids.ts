@@ -4,11 +4,11 @@ import { isChecked, MetaTable, PRUNED_IDS_COUNT } from '../tables/meta-table.js'
 import { checksumOf } from './checksums.js';
 
 /**
- * Publishers' own ids whose events are pruned within the time for which a repeat of them has to be known: kept in a table of
- * their own, for the next opening of the log. A publish costs nothing here, nor does the pruning of what is older.
+ * Keeps publishers' own ids whose events are pruned while a repeat must still be recognised, in a table of their own,
+ * for the next opening of the log. This costs a publish nothing, nor the pruning of older events.
  */
 
-/** Looked at by each pruning step, which adds fewer. */
+/** Rows that each pruning step checks; it adds fewer. */
 const FORGOTTEN_PER_STEP = 4096;
 
 export interface PrunedId {
@@ -31,7 +31,7 @@ export class PrunedIds {
   readonly #insert: Statement<[number, number, string, string | null, string, number]>;
   readonly #forget: Statement<[number]>;
   #from = 0;
-  /** Rows more, or fewer, since `begin`. */
+  /** The change in the number of rows since `begin`. */
   #added = 0;
 
   constructor(database: Database, windowMs: number) {
@@ -58,13 +58,15 @@ export class PrunedIds {
     );
   }
 
-  /** Before a step deletes anything, in its transaction: forgets what has left the window. */
+  /** Forgets ids that have left the window. Call it in a step's transaction, before the step deletes anything. */
   begin(): void {
     this.#from = (this.#lastRecordedAt.get() ?? 0) - this.#windowMs;
     this.#added = -this.#forget.run(this.#from).changes;
   }
 
-  /** Before the events from one sequence to another are deleted; the last of them was recorded at `lastAt`. */
+  /**
+   * Keeps the ids of the events `first` to `last`, which are about to be deleted; the last was recorded at `lastAt`.
+   */
   keep(first: number, last: number, lastAt: number): void {
     if (lastAt < this.#from) return;
     for (const kept of this.#select.all(first, last, this.#from)) {
@@ -74,13 +76,13 @@ export class PrunedIds {
     }
   }
 
-  /** After the last of the step: how many there are, for `meta`. */
+  /** The number of rows, for `meta`. Call it at the end of the step. */
   end(): number {
     return this.#meta.get(PRUNED_IDS_COUNT) + this.#added;
   }
 }
 
-/** For the rows of a log of before. @returns how many there are */
+/** Adds checksums to the rows of a log of an earlier format. @returns the number of rows */
 export function addPrunedIdChecksums(database: Database): number {
   const set = database.prepare<[number, number]>(
     'UPDATE pruned_ids SET checksum = ? WHERE sequence = ?',

@@ -5,27 +5,27 @@ import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { checksumOf } from './checksums.js';
 
 /**
- * Which sequences were pruned, so that a row that is missing for another reason is noticed. Sequences are given without holes,
- * so every hole between rows is looked up here, and where there is none nothing is.
+ * Records which sequences were pruned, so that a row that is missing for another reason is noticed. Sequences are
+ * assigned without holes, so every hole between rows is looked up here; rows without holes cost nothing.
  *
- * `meta` says how many blocks of `INDEX_BLOCK_EVENTS`, from the first on, have no event left. Of later ones that something was pruned
- * of, `pruned_blocks` has a row: a bit for each sequence, or no bits where all are gone. So the state is 2 KiB at most
- * for a block that still has events, and a few bytes for one between such blocks that has none.
+ * `meta` has the number of leading blocks of `INDEX_BLOCK_EVENTS` that have no event left. Each later block of which
+ * something was pruned has a row in `pruned_blocks`: a bit for each sequence, or no bits if all are gone. So the state
+ * takes at most 2 KiB for a block that still has events, and a few bytes for an empty one between such blocks.
  */
 const BITMAP_BYTES = INDEX_BLOCK_EVENTS / 8;
 const ALL = Buffer.alloc(0);
-/** Bitmaps kept; reading goes from one block to the next. */
+/** Bitmaps that are cached; reading goes from one block to the next. */
 const BLOCKS_CACHED = 16;
 
 type PrunedBlock = [block: number, bits: Buffer, checksum: number];
 
 export interface Present {
   readonly count: number;
-  /** Of their distances from the start of the range. */
+  /** The sum of the sequences' distances from the start of the range. */
   readonly sum: number;
 }
 
-/** One connection's. */
+/** Reads the state over one connection. */
 export class PrunedSequences {
   readonly #database: Database;
   readonly #meta: MetaTable;
@@ -40,7 +40,7 @@ export class PrunedSequences {
     this.#meta = new MetaTable(database);
   }
 
-  /** What was looked up before may have changed: at the start of each snapshot. */
+  /** Drops cached state that has changed. Call it at the start of each snapshot. */
   refresh(): void {
     const numbers = this.#meta.all();
     const prunedEvents = numbers[PRUNED_EVENTS] ?? 0;
@@ -51,7 +51,10 @@ export class PrunedSequences {
     this.#cache.clear();
   }
 
-  /** The first in `[from, to]` that was not pruned. A log of before that is only read does not know: none. */
+  /**
+   * The first sequence in `[from, to]` that was not pruned, if any. Always `undefined` in a log of an earlier format
+   * that is only read, since that has no such state.
+   */
   firstKept(from: number, to: number): number | undefined {
     if (!this.#hasState) return undefined;
     let sequence = Math.max(from, this.#wholeBlocks * INDEX_BLOCK_EVENTS, 1);
@@ -73,7 +76,10 @@ export class PrunedSequences {
     return this.#hasState && this.firstKept(sequence, sequence) === undefined;
   }
 
-  /** How many of `(after, until]`, which lies within one block, were not pruned. `undefined`: it is not known. */
+  /**
+   * The number and sum of the sequences in `(after, until]`, a range within one block, that were not pruned;
+   * `undefined` if that is not known.
+   */
   present(after: number, until: number): Present | undefined {
     if (!this.#hasState) return undefined;
     const block = blockOf(until);
@@ -94,7 +100,7 @@ export class PrunedSequences {
     return { count, sum };
   }
 
-  /** @throws BusError `STORE_CORRUPT` if any event in `[from, to]`, where no row was found, was not pruned */
+  /** Call it where `[from, to]` has no rows. @throws BusError `STORE_CORRUPT` if any event there was not pruned */
   assertPruned(from: number, to: number): void {
     const missing = this.firstKept(from, to);
     if (missing === undefined) return;
@@ -121,7 +127,7 @@ export class PrunedSequences {
   }
 }
 
-/** Keeps the state in the transactions that prune. The writer's alone. */
+/** Updates the state, in the transactions that prune. The writer's alone. */
 export class PrunedSequencesWriter {
   readonly #file: string;
   readonly #select: Statement<[number], PrunedBlock>;
@@ -142,12 +148,12 @@ export class PrunedSequencesWriter {
     this.#deleteBelow = database.prepare('DELETE FROM pruned_blocks WHERE block < ?');
   }
 
-  /** Whatever a step that failed has left. */
+  /** Drops the remains of a step that failed. */
   begin(): void {
     this.#block = -1;
   }
 
-  /** The events from one sequence to another are being deleted. */
+  /** Marks the events `first` to `last` as pruned. */
   add(first: number, last: number): void {
     for (let sequence = first; sequence <= last; sequence++) {
       const block = blockOf(sequence);
@@ -157,7 +163,10 @@ export class PrunedSequencesWriter {
     }
   }
 
-  /** @returns how many blocks have no event left, from the first on; `before` is what it was */
+  /**
+   * Writes the rest. `before` is the number of leading blocks without events before this step.
+   * @returns that number now
+   */
   end(before: number): number {
     this.#write();
     this.#block = -1;
@@ -199,6 +208,6 @@ function checkedBits(file: string, [block, bits, checksum]: PrunedBlock): Buffer
   const isSound =
     (bits.length === 0 || bits.length === BITMAP_BYTES) && checksum === checksumOf(bits, [block]);
   if (isSound) return bits;
-  const reason = `what was pruned of block ${block} is damaged in pruned_blocks`;
+  const reason = `the row of block ${block} in pruned_blocks is damaged`;
   throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
 }

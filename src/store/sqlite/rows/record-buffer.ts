@@ -1,7 +1,9 @@
 import type { EventRow } from './event-row.js';
 import type { RowDecoder } from './row-decoder.js';
 
-/** Event records one after the other, each from a row; grows by doubling. Reused from read to read. */
+/**
+ * A buffer of consecutive event records, each made from a row. It grows by doubling and is reused from read to read.
+ */
 export class RecordBuffer {
   readonly #decoder: RowDecoder;
   readonly #prefixBytes: number;
@@ -43,7 +45,7 @@ export class RecordBuffer {
     return length;
   }
 
-  /** Holds the row against its checksum, and adds nothing. @throws BusError `STORE_CORRUPT` */
+  /** Checks the row against its checksum, and adds nothing. @throws BusError `STORE_CORRUPT` */
   check(row: EventRow): void {
     const length = this.#length;
     const offset = this.#offset;

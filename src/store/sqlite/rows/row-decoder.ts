@@ -16,8 +16,8 @@ import type { EventRow } from './event-row.js';
 import type { NameReader } from './names.js';
 
 /**
- * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as
- * text: SQLite hands text over faster than a blob, and bytes that are no UTF-8 fail the checksum.
+ * Turns rows of `events` back into event records, and checks each against its checksum. The payload is read as text:
+ * SQLite hands text over faster than a blob, and bytes that are not UTF-8 fail the checksum.
  */
 export class RowDecoder {
   readonly #encoder = new EventRecordEncoder();
@@ -26,7 +26,7 @@ export class RowDecoder {
   readonly #topicName: (id: number) => string;
   readonly #file: string;
   readonly #shard: number;
-  /** Rows before it have the CRC-32 of the record alone. */
+  /** Rows before this sequence have the CRC-32 of the record alone. */
   readonly #checkedFrom: number;
 
   constructor(
@@ -42,7 +42,7 @@ export class RowDecoder {
     this.#topicName = topicName;
   }
 
-  /** The length of the row's record; `write` it next. */
+  /** The length of the row's record. Call `write` next. */
   measure(row: EventRow): number {
     const encoder = this.#encoder;
     const flags = row[8] ?? 0;

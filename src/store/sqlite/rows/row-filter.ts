@@ -2,7 +2,7 @@ import { compilePredicate, type EventFields, type Filter } from '../../../protoc
 import type { EventRow } from './event-row.js';
 import type { NameReader } from './names.js';
 
-/** Everything of a filter but its topics, asked of one row after the other. */
+/** Applies a filter, all of it but its topics, to one row after another. */
 export class RowFilter {
   readonly #predicate: ((fields: EventFields) => boolean) | undefined;
   readonly #fields: RowFields;
@@ -19,9 +19,9 @@ export class RowFilter {
   }
 }
 
-/** A row, as far as a predicate asks for it. */
+/** The fields of a row, each read when a predicate asks for it. */
 class RowFields implements EventFields {
-  /** Its attributes are no JSON: let through to the checksum, which says so. */
+  /** The row's attributes are not JSON. The filter accepts such a row, so that its checksum reports the damage. */
   isDamaged = false;
   readonly #names: NameReader;
   #row: EventRow | undefined;

@@ -3,14 +3,14 @@ import type { Database, Statement } from '../driver/driver.js';
 import { type EventRow, ROW_COLUMNS } from './event-row.js';
 import { PrunedSequences } from './pruned-sequences.js';
 
-/** Rows fetched at once; bounds what large payloads can occupy. */
+/** Rows fetched at once; bounds the memory that large payloads take. */
 const ROWS_PER_FETCH = 64;
 /** The first fetch is small, for the many reads that want one event. */
 const ROWS_FIRST_FETCH = 8;
 
 /**
- * Reads rows of `events` over a range of sequences, a bounded number at a time. Sequences are given without holes: where a row
- * is missing, its event must be known to have been pruned.
+ * Reads rows of `events` over a range of sequences, a bounded number at a time. Sequences are assigned without holes,
+ * so a missing row must be known to have been pruned.
  */
 export class RowReader {
   readonly #file: string;
@@ -20,7 +20,7 @@ export class RowReader {
   readonly #backward: Statement<[number, number, number], EventRow>;
   readonly #one: Statement<[number], EventRow>;
 
-  /** `onHole` is told of sequences without a row; by default those that were not pruned are an error. */
+  /** `onHole` is called with sequences that have no row. By default it throws unless they were pruned. */
   constructor(database: Database, onHole?: (from: number, to: number) => void) {
     this.#file = database.name;
     this.pruned = new PrunedSequences(database);
@@ -33,7 +33,10 @@ export class RowReader {
       .raw();
   }
 
-  /** `undefined` where it was pruned. Within the snapshot of the last `pruned.refresh`. @throws BusError `STORE_CORRUPT` */
+  /**
+   * The row of a sequence; `undefined` if it was pruned. Call it within the snapshot of the last `pruned.refresh`.
+   * @throws BusError `STORE_CORRUPT`
+   */
   one(sequence: number): EventRow | undefined {
     const row = this.#one.get(sequence);
     if (row === undefined) this.#onHole(sequence, sequence);
@@ -70,7 +73,10 @@ export class RowReader {
     if (low < high) this.#onHole(low + 1, high);
   }
 
-  /** A page of the file that holds another one's content gives rows out of order, and the same ones again and again. */
+  /**
+   * Refuses rows out of order. A page of the file that holds another page's content gives such rows, and would give the
+   * same ones again and again.
+   */
   #assertNext(sequence: number, low: number, high: number): void {
     if (sequence > low && sequence <= high) return;
     const reason = `event ${sequence} lies where one after ${low} and up to ${high} belongs`;

@@ -31,7 +31,7 @@ const FULL = FULL_COLUMNS.length;
 const ROWS_PER_STATEMENT = 16;
 
 type Parameter = number | string | Uint8Array | null;
-/** Takes its parameters one by one: the binding reads an argument twice as fast as an array's element. */
+/** Takes its parameters as arguments: the binding reads an argument twice as fast as an array's element. */
 type Insert = Statement<Parameter[]>;
 
 /** A statement that inserts `rows` rows, and the array that it is bound to. */

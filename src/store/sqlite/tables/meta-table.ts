@@ -3,8 +3,8 @@ import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
 
 /**
- * The table `meta`: numbers by name. All of it has one checksum, in a row of its own, so that a number that is wrong or gone is
- * noticed by whoever reads any. Logs of before have none until they are opened for writing.
+ * The table `meta`: numbers by name. One checksum, in a row of its own, covers them all, so that any reader notices a
+ * number that is wrong or missing. A log of an earlier format has no checksum until it is opened for writing.
  */
 const CHECKSUM = 'checksum';
 
@@ -29,7 +29,7 @@ export class MetaTable {
     this.#replace = database.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
   }
 
-  /** 0 where there is none. @throws BusError `STORE_CORRUPT` */
+  /** The number, or 0 if there is none. @throws BusError `STORE_CORRUPT` */
   get(key: string): number {
     return this.all()[key] ?? 0;
   }
@@ -43,16 +43,16 @@ export class MetaTable {
       this.#numbers = JSON.parse(text);
       this.#text = text;
       const isWrong = Object.values(this.#numbers).some((value) => !Number.isSafeInteger(value));
-      if (isWrong) throw this.#damaged('a value is no number');
+      if (isWrong) throw this.#damaged('a value is not an integer');
     }
     if (checksum === null && CHECKED_FROM in this.#numbers)
       throw this.#damaged('its checksum is gone');
     return this.#numbers;
   }
 
-  /** In the caller's transaction. */
+  /** Writes numbers, in the caller's transaction. */
   set(numbers: Numbers): void {
-    // A damaged table must not get a checksum that fits.
+    // A damaged table must not get a valid checksum.
     this.all();
     for (const [key, value] of Object.entries(numbers)) this.#replace.run(key, value);
     const [text] = this.#select.get()!;
@@ -67,11 +67,11 @@ export class MetaTable {
   }
 }
 
-/** Up to this sequence something was pruned. */
+/** The last sequence that was pruned. */
 export const PRUNED_THROUGH = 'pruned_through';
-/** When that event was recorded. */
+/** The recorded time of that event, ms since 1970. */
 export const PRUNED_RECORDED_AT = 'pruned_recorded_at';
-/** How many were pruned. */
+/** The number of events that were pruned. */
 export const PRUNED_EVENTS = 'pruned_events';
 /** Blocks below this are in the index. */
 export const INDEX_BLOCKS = 'index_blocks';
@@ -79,17 +79,20 @@ export const INDEX_BLOCKS = 'index_blocks';
 export const TOTALS_BLOCKS = 'totals_blocks';
 export const FORMAT = 'format';
 export const SHARD = 'shard';
-/** From this sequence on the checksums of events cover sequence, time, flags and ids. Absent: the log has none of the checks. */
+/**
+ * From this sequence on the checksums of events cover sequence, time, flags and ids. A log of an earlier format has
+ * neither this number nor any of the checks.
+ */
 export const CHECKED_FROM = 'checked_from';
 /** From this block on the rows of the index have checksums, and a block lists its topics. */
 export const CHECKED_BLOCKS = 'checked_blocks';
-/** Rows of `topics`. */
+/** The number of rows in `topics`. */
 export const TOPICS_COUNT = 'topics';
-/** Rows of `pruned_ids`. */
+/** The number of rows in `pruned_ids`. */
 export const PRUNED_IDS_COUNT = 'pruned_ids';
-/** Blocks from the first on that have no event left; later ones are in `pruned_blocks`. */
+/** The number of leading blocks that have no event left; later ones are in `pruned_blocks`. */
 export const PRUNED_BLOCKS = 'pruned_blocks';
-/** Of the tables' definitions. */
+/** The checksum of the tables' definitions. */
 export const SCHEMA_CHECKSUM = 'schema';
 
 export function readMeta(database: Database, key: string): number {

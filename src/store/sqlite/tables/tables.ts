@@ -2,21 +2,22 @@
  * The tables of a log.
  *
  * - `events`: one row per event, appended in sequence order, nothing else indexed per event.
- * - `topics`: the names of topics and their totals, which count what lies at or before `through`.
+ * - `topics`: the names of topics and their totals, which count the events up to `through`.
  * - `names`: types and sources.
- * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic
- *   as varint differences. Its key begins with the block, so that a sealed block is appended. Under topic 0 are those
- *   whose publisher gave the id, under -1 hashes of all ids (see `id-index.ts`), under -2 which topics have a row in the block.
+ * - `topic_index`: per block of `INDEX_BLOCK_EVENTS` sequences and topic, the sequences of that topic as varint
+ *   differences. Its key begins with the block, so that a complete block is appended. Three numbers stand for no topic:
+ *   the row under 0 lists the sequences whose id the publisher supplied, -1 holds hashes of all ids (see
+ *   `id-index.ts`), and -2 lists the topics that have a row in the block.
  * - `pruned_blocks`: which sequences were pruned; see `pruned-sequences.ts`.
- * - `pruned_ids`: ids of publishers' own whose events were pruned while the dedupe window still had them; since format 2.
+ * - `pruned_ids`: publishers' own ids whose events were pruned while the dedupe window still had them; since format 2.
  * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
- * - `meta`: format, shard, how far the index and the totals are complete, what was pruned.
+ * - `meta`: format, shard, how far the index and the totals are complete, and how far and how much was pruned.
  */
 
 /** Part of the format: a power of two. See docs/adr/0002 for the measurement behind it. */
 export const INDEX_BLOCK_EVENTS = 16_384;
 
-/** A block of sequences, of the index and of what was pruned. */
+/** The block of a sequence, in the index and in `pruned_blocks`. */
 export function blockOf(sequence: number): number {
   return Math.floor(sequence / INDEX_BLOCK_EVENTS);
 }
@@ -24,13 +25,13 @@ export function blockOf(sequence: number): number {
 /** A batch is at most half an index block. */
 export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
 /**
- * A batch writes four index rows per event while a block waits: so that block, of at most one row per event, is on
- * disk before the one after the next is begun.
+ * The index rows that a batch writes per event while a complete block waits. A block has at most one row per event, so
+ * it is on disk before the block after the next one begins.
  */
 export const INDEX_ROWS_PER_EVENT = 4;
 /** `events.flags`: the publisher supplied the id, so a repeat is a duplicate. */
 export const ROW_FLAG_SUPPLIED_ID = 1;
-/** `events.flags`, beside the other: the id is the source's own. */
+/** `events.flags`, beside `ROW_FLAG_SUPPLIED_ID`: the id is unique within its source only. */
 export const ROW_FLAG_ID_OF_SOURCE = 2;
 
 export const PRUNED_IDS_TABLE = `
