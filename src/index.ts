@@ -5,8 +5,6 @@ export type { Grants, SubscribeGrant } from './auth/grants.js';
 export { type AttachOptions, attachBus } from './endpoint/attach-bus.js';
 export type {
   BackupOptions,
-  BackupProgress,
-  BackupResult,
   BusEndpoint,
   PruneOptions,
   PruneResult,
@@ -63,4 +61,5 @@ export type {
   PublishOptions,
 } from './protocol/event.js';
 export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';
+export type { BackupProgress, BackupResult } from './store/backup.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -206,6 +206,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'vocabulary',
     'endpoint',
+    'store/backup',
     'main',
     'gateway/create-gateway',
     'auth/auth-options',

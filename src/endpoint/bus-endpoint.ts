@@ -9,8 +9,6 @@ export interface BackupOptions {
   onProgress?: (progress: BackupProgress) => void;
 }
 
-export type { BackupProgress, BackupResult };
-
 /** What is to be removed, oldest first; at least one of `before`, `maxEvents` and `maxBytes`. */
 export interface PruneOptions {
   /** Default `*`: every topic but the bus's own. */

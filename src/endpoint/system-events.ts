@@ -5,7 +5,6 @@
  * nobody, and errors are limited in number, since telling one may cause the next.
  */
 
-import type { BusStats } from '../protocol/bus-api.js';
 import type { BusError, ErrorData } from '../protocol/errors.js';
 import { SYSTEM_ERRORS_PER_SECOND_MAX } from '../protocol/limits.js';
 
@@ -30,12 +29,6 @@ export const SYSTEM_TYPES = {
   metrics: 'metrics_update',
   error: 'system_error',
 } as const;
-
-export interface SystemEventOptions {
-  readonly persist: boolean;
-  readonly healthIntervalMs: number;
-  readonly metricsIntervalMs: number;
-}
 
 export type SystemPublish = (topic: string, type: string, payload: object) => void;
 
@@ -74,47 +67,5 @@ function safeData(error: BusError): ErrorData {
     return JSON.parse(JSON.stringify(error)) as ErrorData;
   } catch {
     return { code, message };
-  }
-}
-
-/** What the thread that opened the bus tells at intervals; ends with `stop()`. */
-export class SystemReporter {
-  readonly #publish: SystemPublish;
-  readonly #stats: () => Promise<BusStats>;
-  readonly #timers: NodeJS.Timeout[] = [];
-
-  constructor(publish: SystemPublish, stats: () => Promise<BusStats>) {
-    this.#publish = publish;
-    this.#stats = stats;
-  }
-
-  start({ healthIntervalMs, metricsIntervalMs }: SystemEventOptions): void {
-    this.#every(healthIntervalMs, () => this.#tellHealth());
-    this.#every(metricsIntervalMs, () => this.#tellMetrics());
-  }
-
-  stop(): void {
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
-  }
-
-  #every(intervalMs: number, tell: () => Promise<void>): void {
-    if (intervalMs === 0) return;
-    // A bus that closes meanwhile has no statistics; its end is told by itself.
-    this.#timers.push(setInterval(() => void tell().catch(() => {}), intervalMs).unref());
-  }
-
-  async #tellHealth(): Promise<void> {
-    const { uptimeMs, shards, gateways } = await this.#stats();
-    const states = shards.map(({ shard, state, restarts }) => ({ shard, state, restarts }));
-    const isHealthy =
-      states.every(({ state }) => state === 'running') &&
-      gateways.every(({ state }) => state === 'listening');
-    const status = isHealthy ? 'ok' : 'degraded';
-    const payload = { status, uptimeMs, shards: states, gateways };
-    this.#publish(SYSTEM_TOPICS.health, SYSTEM_TYPES.health, payload);
-  }
-
-  async #tellMetrics(): Promise<void> {
-    this.#publish(SYSTEM_TOPICS.metrics, SYSTEM_TYPES.metrics, await this.#stats());
   }
 }

@@ -2,15 +2,16 @@ import { MessageChannel } from 'node:worker_threads';
 import { type AttachmentData, warn } from '../endpoint/attach-bus.js';
 import { Endpoint } from '../endpoint/endpoint.js';
 import { INTERNALS } from '../endpoint/internals.js';
-import { type ParsedBusOptions, systemEventOptions } from '../endpoint/options.js';
-import { SYSTEM_TOPICS, SYSTEM_TYPES, SystemReporter } from '../endpoint/system-events.js';
+import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../endpoint/system-events.js';
 import { TURNS } from '../link/shard-control.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Bus, BusAttachment } from './bus.js';
 import type { BusCore } from './bus-core.js';
+import { type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { EndpointServer, OwnThread } from './endpoint-server.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
+import { SystemReporter } from './system-reporter.js';
 
 /**
  * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,

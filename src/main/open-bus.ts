@@ -1,10 +1,11 @@
 import '../protocol/limit-relations.js';
-import { isMemory, type ParsedBusOptions, parseBusOptions } from '../endpoint/options.js';
+import { isMemory } from '../endpoint/option-schemas.js';
 import { DirectoryStore } from '../store/embedded/directory-store.js';
 import { MemoryStore } from '../store/embedded/memory-store.js';
 import type { LogStore } from '../store/log-store.js';
 import type { Bus, BusOptions } from './bus.js';
 import { BusCore } from './bus-core.js';
+import { type ParsedBusOptions, parseBusOptions } from './bus-options.js';
 import { LocalBus } from './local-bus.js';
 
 /**

@@ -1,9 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import type * as busOptions from '../../src/endpoint/options.js';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
+import type * as busOptions from '../../src/main/bus-options.js';
 import type * as localBus from '../../src/main/local-bus.js';
 import type * as openBus from '../../src/main/open-bus.js';
 import type { Event } from '../../src/protocol/event.js';
@@ -17,7 +17,7 @@ async function built<T>(module: string): Promise<T> {
 const { BusCore } = await built<typeof busCore>('main/bus-core');
 const { LocalBus } = await built<typeof localBus>('main/local-bus');
 const { storeOf } = await built<typeof openBus>('main/open-bus');
-const { parseBusOptions } = await built<typeof busOptions>('endpoint/options');
+const { parseBusOptions } = await built<typeof busOptions>('main/bus-options');
 
 const close: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -1,0 +1,68 @@
+/** Pieces that the options of `openBus` and those of an endpoint's calls are checked with. */
+import { resolve } from 'node:path';
+import * as v from 'valibot';
+import { type OptionCheck, optionsInvalid, trueOrFalse, wholeNumber } from '../protocol/options.js';
+import { quote } from '../protocol/quote.js';
+import { schemaFault } from '../protocol/schema-fault.js';
+import { patternFault } from '../protocol/topic.js';
+
+export const MEMORY = ':memory:';
+
+/** In the words of those options that are checked without a schema. */
+export const checked = <T>(check: OptionCheck) =>
+  v.custom<T>(
+    (value) => check(value) === undefined,
+    ({ input }) => check(input) ?? '',
+  );
+export const wholeFrom = (least: number, greatest: number) =>
+  checked<number>(wholeNumber(least, greatest));
+export const yesOrNo = checked<boolean>(trueOrFalse);
+
+export const pattern = v.pipe(
+  v.string(),
+  v.check(
+    (text) => patternFault(text) === undefined,
+    (issue) => patternFault(issue.input) ?? 'not a pattern',
+  ),
+);
+
+/**
+ * Pinned to the working directory of now: threads that start later, and every file, are found by it. SQLite's bindings
+ * trim what they are given and know names of their own, which an absolute path is never taken for.
+ */
+export const path = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.check((text) => !text.includes('\0'), 'has a NUL in it'),
+  v.transform((text) => (text === MEMORY ? text : resolve(text))),
+);
+
+export function isMemory(dir: string): boolean {
+  return dir === MEMORY;
+}
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseWith<S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  call: string,
+): v.InferOutput<S> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const faults = result.issues.map((issue) => ({
+    path: v.getDotPath(issue) ?? '',
+    message: withValue(schemaFault(issue), issue),
+  }));
+  throw optionsInvalid(call, faults);
+}
+
+/** A fault names the offending value, unless the path has named it or it is a whole object. */
+function withValue(message: string, { input, expected }: v.BaseIssue<unknown>): string {
+  const value = quote(input);
+  const isTold = expected === 'never' || isPlainObject(input) || message.includes(value);
+  return isTold ? message : `${message}, not ${value}`;
+}
+
+function isPlainObject(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && !Array.isArray(input);
+}

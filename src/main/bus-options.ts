@@ -1,0 +1,112 @@
+/** The options of `openBus`: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
+import { availableParallelism } from 'node:os';
+import * as v from 'valibot';
+import {
+  checked,
+  parseWith,
+  path,
+  pattern,
+  wholeFrom,
+  yesOrNo,
+} from '../endpoint/option-schemas.js';
+import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
+import type { BusError } from '../protocol/errors.js';
+import { nameFault } from '../protocol/event-fields.js';
+import {
+  COMMIT_BATCH_EVENTS,
+  DEDUPE_IDS_MAX,
+  DEDUPE_WINDOW_MS,
+  HEALTH_INTERVAL_MS,
+  PAYLOAD_BYTES_MAX,
+  PUBLISH_WAIT_MS,
+  RING_BYTES,
+  RING_BYTES_MAX,
+  RING_BYTES_MIN,
+  SHARDS_MAX,
+  TIMER_MS_MAX,
+} from '../protocol/limits.js';
+import { objectOf } from '../protocol/object-schema.js';
+import { aFunction } from '../protocol/options.js';
+import type { SystemEventOptions } from './system-reporter.js';
+
+const retentionRule = v.pipe(
+  objectOf({
+    pattern: v.optional(pattern, '*'),
+    maxAgeMs: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    maxEvents: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    maxBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+  }),
+  v.check(
+    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
+    'needs maxAgeMs, maxEvents or maxBytes',
+  ),
+);
+
+const systemEventFields = objectOf(
+  {
+    persist: v.optional(yesOrNo, false),
+    healthIntervalMs: v.optional(wholeFrom(0, TIMER_MS_MAX), HEALTH_INTERVAL_MS),
+    metricsIntervalMs: v.optional(wholeFrom(0, TIMER_MS_MAX), 0),
+  },
+  'has to be true, false or { persist, healthIntervalMs, metricsIntervalMs }',
+);
+const systemEvents = v.lazy((input) =>
+  typeof input === 'boolean' ? v.boolean() : systemEventFields,
+);
+
+const busOptions = objectOf({
+  dir: v.optional(path, './data'),
+  shards: v.optional(wholeFrom(1, SHARDS_MAX)),
+  source: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        (text) => nameFault('source', text) === undefined,
+        (issue) => nameFault('source', issue.input) ?? 'not a source',
+      ),
+    ),
+    'millrace',
+  ),
+  defaultPersist: v.optional(yesOrNo, true),
+  noPersistTopics: v.optional(v.array(pattern), []),
+  retention: v.optional(v.array(retentionRule), []),
+  ringBytes: v.optional(
+    v.pipe(
+      wholeFrom(RING_BYTES_MIN, RING_BYTES_MAX),
+      v.check((bytes) => (bytes & (bytes - 1)) === 0, 'has to be a power of two'),
+    ),
+    RING_BYTES,
+  ),
+  commitBatchEvents: v.optional(wholeFrom(1, COMMIT_BATCH_EVENTS), COMMIT_BATCH_EVENTS),
+  maxPayloadBytes: v.optional(wholeFrom(1, 64 * PAYLOAD_BYTES_MAX), PAYLOAD_BYTES_MAX),
+  publishWaitMs: v.optional(wholeFrom(0, TIMER_MS_MAX), PUBLISH_WAIT_MS),
+  dedupeWindowMs: v.optional(wholeFrom(0, TIMER_MS_MAX), DEDUPE_WINDOW_MS),
+  dedupeIdsMax: v.optional(wholeFrom(0, 10_000_000), DEDUPE_IDS_MAX),
+  maxShardBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+  topics: v.optional(
+    v.array(v.custom<TopicDefinition>(isTopicDefinition, 'has to be made by defineTopic')),
+    [],
+  ),
+  systemEvents: v.optional(systemEvents, true),
+  onError: v.optional(checked<(error: BusError) => void>(aFunction)),
+});
+
+export type ParsedBusOptions = Readonly<v.InferOutput<typeof busOptions>>;
+
+/** @throws BusError `OPTION_INVALID`, with every fault in `details.faults` */
+export function parseBusOptions(options: unknown): ParsedBusOptions {
+  return Object.freeze(parseWith(busOptions, options, 'openBus'));
+}
+
+/** `undefined`: the bus is silent about itself. */
+export function systemEventOptions(parsed: ParsedBusOptions): SystemEventOptions | undefined {
+  const { systemEvents } = parsed;
+  if (systemEvents === false) return undefined;
+  if (systemEvents !== true) return systemEvents;
+  return { persist: false, healthIntervalMs: HEALTH_INTERVAL_MS, metricsIntervalMs: 0 };
+}
+
+/** For a new directory: one core is left to the threads that publish and subscribe. */
+export function defaultShards(): number {
+  return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
+}
