@@ -12,7 +12,7 @@ import { drainOutside } from '../async-context/drain-in-handler.js';
 import { captureContext } from '../async-context/node-context.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
-import { BusCensus } from '../link/bus-census.js';
+import { BusCounters } from '../link/bus-counters.js';
 import type {
   BusStats,
   EventHandler,
@@ -64,8 +64,8 @@ export interface EndpointData extends LinkEnds {
   readonly epoch: string;
   /** By `elapsedMs`. */
   readonly openedAt: number;
-  /** See `src/link/bus-census.ts`. */
-  readonly census: SharedArrayBuffer;
+  /** See `src/link/bus-counters.ts`. */
+  readonly busCounters: SharedArrayBuffer;
   /** Which of its shares this endpoint counts in. */
   readonly share: number;
   /** Ports to the threads that read history, if it has some from the beginning. `undefined`: each shard reads its own log. */
@@ -88,7 +88,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly #links: Links;
   readonly #proxies: readonly ShardProxy[];
   readonly #publisher: Publisher;
-  readonly #census: BusCensus;
+  readonly #busCounters: BusCounters;
   readonly #subscriptions: Subscriptions;
   readonly #queries: QueryRunner;
   readonly #signs: SignsOfLife;
@@ -114,7 +114,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#data = data;
     this.#settings = settings;
     this.#main = main;
-    this.#census = new BusCensus(data.census);
+    this.#busCounters = new BusCounters(data.busCounters);
     this.#proxies = linkProxies(data, this.#alive);
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
     this.#history = new HistorySource(this.#proxies, this.#readers);
@@ -124,7 +124,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       this.#proxies,
       main,
       this.#history,
-      this.#census,
+      this.#busCounters,
       dispatcher,
       this.#onError,
     );
@@ -140,7 +140,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   get [INTERNALS](): EndpointInternals {
     return {
       publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
-      countConnections: (change) => this.#census.addConnections(this.#data.share, change),
+      countConnections: (change) => this.#busCounters.addConnections(this.#data.share, change),
       report: (error) => this.#onError(error),
       shardFaults: () => this.#signs.faults(),
       topicPages: (patterns, asker) => {
@@ -157,7 +157,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
         this.assertOpen();
         return this.#queries.read(parseLookup(topics, id, options), 1, asker);
       },
-      census: this.#census,
+      busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
     };
@@ -260,7 +260,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   async stats(): Promise<BusStats> {
     this.assertOpen();
     const controls = this.#proxies.map(({ control }) => control);
-    return busStats(this.epoch, this.#data.openedAt, this.#census, controls);
+    return busStats(this.epoch, this.#data.openedAt, this.#busCounters, controls);
   }
 
   async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {

@@ -1,7 +1,7 @@
 /**
  * What an endpoint offers to the gateway and to nobody else: under a symbol that no user meets.
  */
-import type { BusCensus } from '../link/bus-census.js';
+import type { BusCounters } from '../link/bus-counters.js';
 import type {
   EventHandler,
   GetOptions,
@@ -58,7 +58,7 @@ export interface EndpointInternals {
     id: string,
     options: GetOptions,
   ): AsyncIterable<Event>;
-  readonly census: BusCensus;
+  readonly busCounters: BusCounters;
   /** Of a payload's JSON. */
   readonly maxPayloadBytes: number;
   /** Of all shards the shortest, ms; see `ShardLog.dedupeReachMs`. */

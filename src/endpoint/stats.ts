@@ -1,11 +1,11 @@
 /** Statistics, read from the words that the shards share with everybody: no shard is asked. */
 import {
-  type BusCensus,
+  type BusCounters,
   GATEWAY_FAILED,
   GATEWAY_LISTENING,
   GATEWAY_RESTARTING,
   type GatewayCount,
-} from '../link/bus-census.js';
+} from '../link/bus-counters.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
 import type { BusStats, GatewayStats, ShardStats } from '../protocol/bus-api.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
@@ -15,7 +15,7 @@ import type { DedupeReach } from './internals.js';
 export function busStats(
   epoch: string,
   openedAt: number,
-  census: BusCensus,
+  busCounters: BusCounters,
   controls: readonly ShardControl[],
 ): BusStats {
   const shards = controls.map(shardStats);
@@ -30,11 +30,11 @@ export function busStats(
     // Every shard has every subscription.
     subscriptions: shards.reduce((most, { subscriptions }) => Math.max(most, subscriptions), 0),
     lag: total(({ lag }) => lag),
-    endpoints: census.endpoints,
-    connections: census.connections,
-    gateways: census.gateways.map(gatewayStats),
-    gatewayRestarts: census.gatewayRestarts,
-    deliveryMs: census.delivery,
+    endpoints: busCounters.endpoints,
+    connections: busCounters.connections,
+    gateways: busCounters.gateways.map(gatewayStats),
+    gatewayRestarts: busCounters.gatewayRestarts,
+    deliveryMs: busCounters.delivery,
     shards,
   };
 }

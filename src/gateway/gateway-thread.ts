@@ -55,7 +55,7 @@ async function serve(): Promise<void> {
     await gateway.listen({ joins, isSuccessor });
     doAsTold(gateway, attached);
     const turning = setInterval(
-      () => internalsOf(attached)?.census.noteTurn(place),
+      () => internalsOf(attached)?.busCounters.noteTurn(place),
       GATEWAY_TURN_MS,
     );
     turning.unref();

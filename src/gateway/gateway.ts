@@ -65,7 +65,7 @@ export class Gateway {
     this.#admission = new Admission(settings, auth === undefined);
     if (!isMounted) this.#listener = new GatewayListener(settings, log);
     const audit = new Audit(
-      (count) => internalsOf(endpoint)?.census.noteAtDoor(count),
+      (count) => internalsOf(endpoint)?.busCounters.noteAtDoor(count),
       settings.audit ? log : undefined,
     );
     const authenticator = openAuthenticator(auth, { log });
@@ -169,7 +169,7 @@ export class Gateway {
     const metrics = new GatewayMetrics(
       endpoint,
       () => budgets.heldBytes,
-      (count) => internalsOf(endpoint)?.census.atDoors(count) ?? 0,
+      (count) => internalsOf(endpoint)?.busCounters.atDoors(count) ?? 0,
     );
     return {
       endpoint,

@@ -3,7 +3,7 @@ import { ulid } from 'ulid';
 import type { EndpointData } from '../endpoint/endpoint.js';
 import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.js';
 import { watchSignal } from '../handout/watch-signal.js';
-import { BusCensus, EndpointShares } from '../link/bus-census.js';
+import { BusCounters, EndpointShares } from '../link/bus-counters.js';
 import type { Handlers } from '../link/calls.js';
 import { createLinkMemory } from '../link/link.js';
 import { ShardControl } from '../link/shard-control.js';
@@ -30,9 +30,9 @@ export class BusCore {
   /** Which share of the counts each endpoint has. */
   readonly #members = new Map<string, number>();
   readonly #listeners = new Map<string, EndpointListener>();
-  readonly #census = BusCensus.create();
+  readonly #busCounters = BusCounters.create();
   readonly #warnings = new HeldCalls<BusError>();
-  readonly #shares = new EndpointShares(this.#census);
+  readonly #shares = new EndpointShares(this.#busCounters);
   /** Where others than the shards can read their logs. */
   readonly #readers: ReaderThreads | undefined;
   #stopped: Promise<void> | undefined;
@@ -71,7 +71,7 @@ export class BusCore {
     const doorbell = new SharedArrayBuffer(4);
     const share = this.#shares.take();
     this.#members.set(endpoint, share);
-    this.#census.endpoints = this.#members.size;
+    this.#busCounters.endpoints = this.#members.size;
     const ends = this.supervisors.map((supervisor, shard) => {
       const memory = createLinkMemory(this.#options.ringBytes);
       const relink = (port: MessagePort, generation: number): void =>
@@ -90,7 +90,7 @@ export class BusCore {
       generations: this.supervisors.map(({ generation }) => generation),
       controls: this.controls.map(({ buffer }) => buffer),
       doorbell,
-      census: this.#census.buffer,
+      busCounters: this.#busCounters.buffer,
       share,
       readers: this.#readers === undefined ? undefined : readers,
       options: {
@@ -118,7 +118,7 @@ export class BusCore {
     this.#members.delete(endpoint);
     this.#listeners.delete(endpoint);
     this.#shares.giveBack(share);
-    this.#census.endpoints = this.#members.size;
+    this.#busCounters.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
   }
 

@@ -13,7 +13,7 @@ export interface GatewayThreadData {
   readonly attachment: unknown;
   readonly options: GatewayOptions;
   readonly logLevel: GatewayLog['level'];
-  /** Its place in the census, where it says that it turns. */
+  /** Its place in the counters of the bus, where it says that it turns. */
   readonly gateway: number;
   /** Another thread has bound the port already, and shares it. */
   readonly joins: boolean;

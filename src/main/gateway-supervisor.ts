@@ -5,7 +5,7 @@
 
 import type { EndpointInternals } from '../endpoint/internals.js';
 import { SYSTEM_TOPICS } from '../endpoint/system-events.js';
-import { GATEWAY_FAILED, GATEWAY_LISTENING, GATEWAY_RESTARTING } from '../link/bus-census.js';
+import { GATEWAY_FAILED, GATEWAY_LISTENING, GATEWAY_RESTARTING } from '../link/bus-counters.js';
 import { BusError } from '../protocol/errors.js';
 import {
   GATEWAY_HUNG_MS,
@@ -88,7 +88,7 @@ export class GatewaySupervisor {
     this.#hooks = hooks;
     this.#policy = new RestartPolicy(hooks.restarts ?? RESTARTS);
     this.#joins = joins;
-    const gateway = internals.census.enterGateway();
+    const gateway = internals.busCounters.enterGateway();
     if (gateway === undefined) {
       const message = `this bus has ${GATEWAYS_MAX} gateways, which is the limit`;
       throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: GATEWAYS_MAX } });
@@ -166,7 +166,7 @@ export class GatewaySupervisor {
     this.port = port;
     this.#hasListened = true;
     this.#policy.ready(performance.now());
-    this.#internals.census.setGateway(this.#gateway, GATEWAY_LISTENING);
+    this.#internals.busCounters.setGateway(this.#gateway, GATEWAY_LISTENING);
     const { restarts } = this;
     // The first time whoever started it says so.
     this.#tell(restarts === 0 ? 'debug' : 'info', 'gateway listening', { restarts });
@@ -193,20 +193,20 @@ export class GatewaySupervisor {
   }
 
   #restart(cause: BusError): void {
-    const { census } = this.#internals;
+    const { busCounters } = this.#internals;
     const waitMs = this.#policy.ended(performance.now(), 0, this.#isKilled);
     if (waitMs === undefined) {
       this.#hasFailed = true;
       clearInterval(this.#watch);
-      census.setGateway(this.#gateway, GATEWAY_FAILED);
+      busCounters.setGateway(this.#gateway, GATEWAY_FAILED);
       const failure = this.#failure(cause, 'it was given up', { isGivenUp: true });
       this.#report(failure);
       this.#ended(failure);
       return;
     }
     this.restarts++;
-    census.noteGatewayRestart(this.#gateway);
-    census.setGateway(this.#gateway, GATEWAY_RESTARTING);
+    busCounters.noteGatewayRestart(this.#gateway);
+    busCounters.setGateway(this.#gateway, GATEWAY_RESTARTING);
     const next = waitMs === 0 ? 'it starts again' : `it starts again in ${waitMs} ms`;
     this.#report(this.#failure(cause, next, { retryInMs: waitMs }));
     this.#backoff = setTimeout(() => this.#launch(), waitMs);
@@ -234,13 +234,15 @@ export class GatewaySupervisor {
 
   #end(error?: BusError): void {
     clearInterval(this.#watch);
-    this.#internals.census.leaveGateway(this.#gateway);
+    this.#internals.busCounters.leaveGateway(this.#gateway);
     this.#ended(error);
   }
 
   /** Counts looks rather than time: after a machine has slept, or this thread, one look says nothing. */
   #look(): void {
-    const own = this.#internals.census.gateways.find(({ gateway }) => gateway === this.#gateway);
+    const own = this.#internals.busCounters.gateways.find(
+      ({ gateway }) => gateway === this.#gateway,
+    );
     const isSilent =
       own?.state === GATEWAY_LISTENING && own.silentSeconds > GATEWAY_STALLED_SECONDS;
     this.#silentLooks = isSilent ? this.#silentLooks + 1 : 0;

@@ -4,7 +4,7 @@
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
-import type { BusCensus } from '../../link/bus-census.js';
+import type { BusCounters } from '../../link/bus-counters.js';
 import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
 import {
   EVENT_SEQUENCE,
@@ -38,7 +38,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   readonly endpointId: string;
   readonly turns: Dispatcher;
   readonly #epoch: string;
-  readonly #census: BusCensus;
+  readonly #busCounters: BusCounters;
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
@@ -59,14 +59,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     proxies: readonly ShardProxy[],
     main: Caller<'main'>,
     history: HistorySource,
-    census: BusCensus,
+    busCounters: BusCounters,
     turns: Dispatcher,
     onError: (error: BusError) => void,
   ) {
     this.endpointId = endpoint;
     this.#epoch = epoch;
     this.#proxies = proxies;
-    this.#census = census;
+    this.#busCounters = busCounters;
     this.turns = turns;
     this.#onError = onError;
     this.#history = new HistoryReader(main, history, this.#proxies);
@@ -244,7 +244,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     if (this.#subscriptions.get(number)?.parts[shard]?.hasBeenLive !== true) return;
     // Recorded time is not the wall clock's for a while after somebody has set that.
     const aheadMs = this.#proxies[shard]!.control.counters[ShardCounter.clockAheadMs]!;
-    this.#census.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
+    this.#busCounters.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
   }
 
   /** Whether events of this shard can match: a filter of literal topics does without the others. */

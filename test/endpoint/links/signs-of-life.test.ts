@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { SignsOfLife } from '../../../src/endpoint/links/signs-of-life.js';
 import { busStats } from '../../../src/endpoint/stats.js';
-import { BusCensus, GATEWAY_LISTENING } from '../../../src/link/bus-census.js';
+import { BusCounters, GATEWAY_LISTENING } from '../../../src/link/bus-counters.js';
 import { BusError } from '../../../src/protocol/errors.js';
 
 type Answer = () => Promise<never>;
@@ -35,12 +35,12 @@ test('a shard that refuses, or was given up, is not well', async () => {
 });
 
 test('a gateway whose loop has not turned for long is stalled, whatever it had said of itself', () => {
-  const census = BusCensus.create();
-  const gateway = census.enterGateway()!;
-  census.setGateway(gateway, GATEWAY_LISTENING);
+  const busCounters = BusCounters.create();
+  const gateway = busCounters.enterGateway()!;
+  busCounters.setGateway(gateway, GATEWAY_LISTENING);
   const stateAfter = (silentSeconds: number): string | undefined => {
-    const looked = Object.create(census, {
-      gateways: { value: census.gateways.map((one) => ({ ...one, silentSeconds })) },
+    const looked = Object.create(busCounters, {
+      gateways: { value: busCounters.gateways.map((one) => ({ ...one, silentSeconds })) },
       connections: { value: 0 },
       endpoints: { value: 1 },
       gatewayRestarts: { value: 0 },

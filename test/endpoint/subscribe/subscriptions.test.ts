@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { HistorySource } from '../../../src/endpoint/read/history-source.js';
 import { Subscriptions } from '../../../src/endpoint/subscribe/subscriptions.js';
 import { Dispatcher } from '../../../src/handout/dispatcher.js';
-import { BusCensus } from '../../../src/link/bus-census.js';
+import { BusCounters } from '../../../src/link/bus-counters.js';
 import type { Caller } from '../../../src/link/port-calls.js';
 import { BusError } from '../../../src/protocol/errors.js';
 
@@ -11,14 +11,14 @@ test('a failure is not told while a ring is being read', async () => {
   const nobody: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
   const history = new HistorySource([], undefined);
   const endpoint = { endpoint: 'test', epoch: 'epoch' };
-  const census = BusCensus.create();
+  const busCounters = BusCounters.create();
   const dispatcher = new Dispatcher({ again: () => {} });
   const subscriptions = new Subscriptions(
     endpoint,
     [],
     nobody,
     history,
-    census,
+    busCounters,
     dispatcher,
     (error) => {
       told.push(error);

@@ -52,7 +52,7 @@ export interface GatewayCount {
   readonly silentSeconds: number;
 }
 
-export class BusCensus {
+export class BusCounters {
   readonly #counts: Int32Array;
   readonly #times: BigInt64Array;
 
@@ -61,8 +61,8 @@ export class BusCensus {
     this.#times = new BigInt64Array(buffer, COUNTS * 4, BUCKETS + HISTOGRAM_BUCKETS);
   }
 
-  static create(): BusCensus {
-    return new BusCensus(new SharedArrayBuffer(COUNTS * 4 + (BUCKETS + HISTOGRAM_BUCKETS) * 8));
+  static create(): BusCounters {
+    return new BusCounters(new SharedArrayBuffer(COUNTS * 4 + (BUCKETS + HISTOGRAM_BUCKETS) * 8));
   }
 
   get endpoints(): number {
@@ -161,11 +161,11 @@ export class BusCensus {
 
 /** Assigns each endpoint its share. Used by the thread that admits endpoints. */
 export class EndpointShares {
-  readonly #census: BusCensus;
+  readonly #busCounters: BusCounters;
   readonly #free = Array.from({ length: ENDPOINT_SHARES - 1 }, (_, share) => share);
 
-  constructor(census: BusCensus) {
-    this.#census = census;
+  constructor(busCounters: BusCounters) {
+    this.#busCounters = busCounters;
   }
 
   take(): number {
@@ -175,7 +175,7 @@ export class EndpointShares {
   /** Empties and frees the share of an endpoint that is gone. */
   giveBack(share: number): void {
     if (share === ENDPOINT_SHARES - 1) return;
-    this.#census.emptyShare(share);
+    this.#busCounters.emptyShare(share);
     this.#free.push(share);
   }
 }
