@@ -6,13 +6,13 @@ import { Queue } from '../../collections/queue.js';
 import type { Supply } from '../../handout/pump.js';
 import type { Event } from '../../protocol/event.js';
 import type { Asker } from '../asker.js';
-import type { ShardPart } from './shard-part.js';
+import type { ShardProgress } from './shard-progress.js';
 
 export class EventQueue<P> implements Supply<Event<P>> {
-  readonly #parts: readonly ShardPart[];
+  readonly #progress: readonly ShardProgress[];
   readonly #window: number;
   readonly #asker: Asker;
-  readonly #onCreditDue: (part: ShardPart) => void;
+  readonly #onCreditDue: (progress: ShardProgress) => void;
   readonly #events = new Queue<Event<P>>();
   /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
   readonly #sizes = new Queue<number>();
@@ -23,16 +23,16 @@ export class EventQueue<P> implements Supply<Event<P>> {
   #settled = 0;
 
   /**
-   * `window`: the events that a shard may have sent and not seen consumed. `onCreditDue`: so much credit has come together that the
-   * part's shard is to have it back.
+   * `window`: the events that a shard may have sent and not seen consumed. `onCreditDue`: so much credit has come together that the shard is
+   * to have it back.
    */
   constructor(
-    parts: readonly ShardPart[],
+    progress: readonly ShardProgress[],
     window: number,
     asker: Asker,
-    onCreditDue: (part: ShardPart) => void,
+    onCreditDue: (progress: ShardProgress) => void,
   ) {
-    this.#parts = parts;
+    this.#progress = progress;
     this.#window = window;
     this.#asker = asker;
     this.#onCreditDue = onCreditDue;
@@ -62,16 +62,16 @@ export class EventQueue<P> implements Supply<Event<P>> {
   }
 
   /** An event that its shard sent, on credit. */
-  push(part: ShardPart, event: Event<P>, bytes: number): void {
-    part.credited++;
-    part.creditedBytes += bytes;
-    this.#push(part, event, bytes);
+  push(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    progress.credited++;
+    progress.creditedBytes += bytes;
+    this.#push(progress, event, bytes);
   }
 
-  pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
-    part.historyBytes += bytes;
+  pushHistory(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    progress.historyBytes += bytes;
     this.#asker.hold(bytes);
-    this.#push(part, event, -bytes);
+    this.#push(progress, event, -bytes);
   }
 
   take(): Event<P> {
@@ -86,27 +86,28 @@ export class EventQueue<P> implements Supply<Event<P>> {
     const event = this.#current;
     if (event === undefined) return;
     this.#current = undefined;
-    const part = this.#parts[event.shard]!;
-    part.pending--;
+    const progress = this.#progress[event.shard]!;
+    progress.pending--;
     this.#settled++;
-    if (event.sequence !== undefined) part.consumed = event.sequence;
-    if (part.pending === 0) {
-      part.consumed = Math.max(part.consumed, part.received);
-      part.received = part.consumed;
+    if (event.sequence !== undefined) progress.consumed = event.sequence;
+    if (progress.pending === 0) {
+      progress.consumed = Math.max(progress.consumed, progress.received);
+      progress.received = progress.consumed;
     }
     const size = this.#currentSize;
     if (size < 0) {
-      part.historyBytes += size;
+      progress.historyBytes += size;
       this.#asker.hold(size);
       return;
     }
-    part.credited--;
-    part.creditedBytes -= size;
-    part.owedEvents++;
-    part.owedBytes += size;
+    progress.credited--;
+    progress.creditedBytes -= size;
+    progress.owedEvents++;
+    progress.owedBytes += size;
     const isDue =
-      part.owedEvents >= this.#window >> 3 || part.owedBytes >= this.#asker.creditBytes >> 3;
-    if (isDue) this.#onCreditDue(part);
+      progress.owedEvents >= this.#window >> 3 ||
+      progress.owedBytes >= this.#asker.creditBytes >> 3;
+    if (isDue) this.#onCreditDue(progress);
   }
 
   abandon(): void {
@@ -117,23 +118,23 @@ export class EventQueue<P> implements Supply<Event<P>> {
   clear(): void {
     this.#events.clear();
     this.#sizes.clear();
-    for (const part of this.#parts) {
-      const isBusy = this.#current?.shard === part.shard;
-      part.pending = isBusy ? 1 : 0;
+    for (const progress of this.#progress) {
+      const isBusy = this.#current?.shard === progress.shard;
+      progress.pending = isBusy ? 1 : 0;
       const isCredited = isBusy && this.#currentSize >= 0;
-      part.credited = isCredited ? 1 : 0;
-      part.creditedBytes = isCredited ? this.#currentSize : 0;
+      progress.credited = isCredited ? 1 : 0;
+      progress.creditedBytes = isCredited ? this.#currentSize : 0;
       const historyBytes = isBusy ? Math.max(0, -this.#currentSize) : 0;
-      this.#asker.hold(historyBytes - part.historyBytes);
-      part.historyBytes = historyBytes;
+      this.#asker.hold(historyBytes - progress.historyBytes);
+      progress.historyBytes = historyBytes;
     }
   }
 
-  #push(part: ShardPart, event: Event<P>, size: number): void {
+  #push(progress: ShardProgress, event: Event<P>, size: number): void {
     this.#events.push(event);
     this.#sizes.push(size);
     this.#pushed++;
-    part.pending++;
-    if (event.sequence !== undefined) part.received = event.sequence;
+    progress.pending++;
+    if (event.sequence !== undefined) progress.received = event.sequence;
   }
 }

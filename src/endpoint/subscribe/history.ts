@@ -18,7 +18,7 @@ import type { ShardProxy } from '../links/shard-proxy.js';
 import type { HistorySource } from '../read/history-source.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import { newestPositions } from './newest.js';
-import type { ShardPart } from './shard-part.js';
+import type { ShardProgress } from './shard-progress.js';
 import type { BusSubscription } from './subscription.js';
 
 /** Nobody waits for it any more. */
@@ -67,40 +67,40 @@ export class HistoryReader {
   }
 
   /**
-   * Reads on from `part.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
+   * Reads on from `progress.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
    * of what was pruned before it began; one that starts at what is left does not miss that. `onBegun`: what is pruned from
    * now on is told.
    */
   async read(
     subscription: BusSubscription,
-    part: ShardPart,
+    progress: ShardProgress,
     tellFirst: boolean,
     onBegun: () => void = () => {},
   ): Promise<void> {
     let tellGap = tellFirst;
-    const proxy = this.#proxies[part.shard]!;
+    const proxy = this.#proxies[progress.shard]!;
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
-      if (proxy.control.head - part.received <= HAND_OVER_EVENTS) {
+      if (proxy.control.head - progress.received <= HAND_OVER_EVENTS) {
         // Before it is sent: the shard's events may come ahead of its answer.
-        part.mode = 'shard';
+        progress.mode = 'shard';
         const { number } = subscription;
         await proxy.call('resume', () => ({
           subscription: number,
-          position: part.received,
+          position: progress.received,
           tellGap,
         }));
         onBegun();
         return;
       }
-      await subscription.whenRoom(part);
+      await subscription.whenRoom(progress);
       if (subscription.ended) return;
       const { asker, filter } = subscription;
       const page = await asker.look(READ_PAGE_BYTES, () => {
         if (subscription.ended) return NOTHING;
-        return this.#source.page(part.shard, {
+        return this.#source.page(progress.shard, {
           filter,
-          after: part.received,
+          after: progress.received,
           limit: Math.min(READ_PAGE_EVENTS, Math.max(1, subscription.window >> 1)),
           limitBytes: READ_PAGE_BYTES,
         });
@@ -109,16 +109,16 @@ export class HistoryReader {
       // Updated meanwhile: the page was made for another filter.
       if (filter !== subscription.filter) continue;
       const { prunedThrough } = page;
-      if (tellGap && prunedThrough > part.received) {
-        const from = part.received + 1;
-        subscription.tellGap({ shard: part.shard, from, to: prunedThrough, reason: 'pruned' });
+      if (tellGap && prunedThrough > progress.received) {
+        const from = progress.received + 1;
+        subscription.tellGap({ shard: progress.shard, from, to: prunedThrough, reason: 'pruned' });
       }
       tellGap = true;
       decodePage(page, ({ bytes, offset, length, sequence }) => {
-        const event = decoder.decode(bytes, offset, part.shard, sequence);
-        subscription.pushHistory(part, event, length);
+        const event = decoder.decode(bytes, offset, progress.shard, sequence);
+        subscription.pushHistory(progress, event, length);
       });
-      part.received = Math.max(part.received, page.next);
+      progress.received = Math.max(progress.received, page.next);
       onBegun();
       subscription.flush();
     }

@@ -2,7 +2,7 @@
 import type { Turns } from '../../handout/dispatcher.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
-import type { ShardPart } from './shard-part.js';
+import type { ShardProgress } from './shard-progress.js';
 
 export interface SubscriptionHost<Subscription> {
   readonly endpointId: string;
@@ -16,6 +16,6 @@ export interface SubscriptionHost<Subscription> {
   credit(subscription: number, shard: number, events: number, bytes: number): boolean;
   update(subscription: Subscription, filter: ParsedFilter): Promise<void>;
   unsubscribe(subscription: Subscription): Promise<void>;
-  readHistory(subscription: Subscription, part: ShardPart): void;
+  readHistory(subscription: Subscription, progress: ShardProgress): void;
   report(error: BusError): void;
 }

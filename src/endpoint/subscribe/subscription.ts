@@ -1,6 +1,6 @@
 /**
  * A subscription as its user sees it: events from every shard in one queue, taken by a handler or an
- * iterator, one at a time. Each shard's part is in one of two modes: the shard sends (and sees by credit how
+ * iterator, one at a time. In each shard it is in one of two modes: the shard sends (and sees by credit how
  * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
@@ -27,12 +27,12 @@ import { type FilterInput, type ParsedFilter, parseFilter } from '../../protocol
 import { type Asker, ITSELF } from '../asker.js';
 import type { ParsedSubscribeOptions } from '../options.js';
 import { EventQueue } from './event-queue.js';
-import { newPart, positionOf, type ShardPart } from './shard-part.js';
+import { newProgress, positionOf, type ShardProgress } from './shard-progress.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
 export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly id: string;
-  readonly parts: readonly ShardPart[];
+  readonly progress: readonly ShardProgress[];
   readonly window: number;
   /** Its place among those of its endpoint that have something to hand out. */
   readonly dispatched: Dispatched;
@@ -60,9 +60,9 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.filter = filter;
     this.window = options.window;
     this.#host = host;
-    this.parts = Array.from({ length: shards }, (_, shard) => newPart(shard));
-    this.#queue = new EventQueue(this.parts, options.window, asker, (part) => {
-      if (!this.ended) this.payCredit(part);
+    this.progress = Array.from({ length: shards }, (_, shard) => newProgress(shard));
+    this.#queue = new EventQueue(this.progress, options.window, asker, (progress) => {
+      if (!this.ended) this.payCredit(progress);
     });
     const turns = asker.takesTurns ? host.turns : undefined;
     this.#pump = new Pump(this.#queue, handler, turns, (error) => this.fail(error));
@@ -93,7 +93,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   /** In each shard's log; the cursor says the same as a text. */
   get positions(): readonly number[] {
-    return this.parts.map((part) => this.#position(part));
+    return this.progress.map((progress) => this.#position(progress));
   }
 
   get pending(): number {
@@ -106,8 +106,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   get lag(): number {
     let lag = 0;
-    for (const part of this.parts) {
-      lag += Math.max(0, this.#host.head(part.shard) - this.#position(part));
+    for (const progress of this.progress) {
+      lag += Math.max(0, this.#host.head(progress.shard) - this.#position(progress));
     }
     return lag;
   }
@@ -150,13 +150,13 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   /** An event from a shard. Nobody is called yet: see `flush`. */
-  push(part: ShardPart, event: Event<P>, bytes: number): void {
-    this.#queue.push(part, event, bytes);
+  push(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    this.#queue.push(progress, event, bytes);
   }
 
   /** The same for an event from history. */
-  pushHistory(part: ShardPart, event: Event<P>, bytes: number): void {
-    this.#queue.pushHistory(part, event, bytes);
+  pushHistory(progress: ShardProgress, event: Event<P>, bytes: number): void {
+    this.#queue.pushHistory(progress, event, bytes);
   }
 
   /** Hands out what there is, as far as the handler or the iterator takes it. */
@@ -165,58 +165,58 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   }
 
   /** Gives the shard its credit back. Where there is no room for that, it is owed, and this is called again. */
-  payCredit(part: ShardPart): void {
-    if (part.owedEvents === 0) return;
-    const { owedEvents, owedBytes } = part;
-    if (!this.#host.credit(this.number, part.shard, owedEvents, owedBytes)) return;
-    part.owedEvents = 0;
-    part.owedBytes = 0;
+  payCredit(progress: ShardProgress): void {
+    if (progress.owedEvents === 0) return;
+    const { owedEvents, owedBytes } = progress;
+    if (!this.#host.credit(this.number, progress.shard, owedEvents, owedBytes)) return;
+    progress.owedEvents = 0;
+    progress.owedBytes = 0;
   }
 
-  /** Resolves once another page of this part's history may be read, or the subscription has ended. */
-  whenRoom(part: ShardPart): Promise<void> {
+  /** Resolves once another page of this shard's history may be read, or the subscription has ended. */
+  whenRoom(progress: ShardProgress): Promise<void> {
     // Half a window twice is never more than one.
     const half = Math.max(1, this.window >> 1);
     return this.#pump.when(
-      () => part.pending < half && part.historyBytes < this.asker.creditBytes >> 1,
+      () => progress.pending < half && progress.historyBytes < this.asker.creditBytes >> 1,
     );
   }
 
   /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */
   whenConsumed(positions: readonly number[]): Promise<void> {
-    const isBehind = (part: ShardPart): boolean =>
-      part.mode !== 'none' &&
-      !this.#host.isGone(part.shard) &&
-      this.#position(part) < positions[part.shard]!;
-    return this.#pump.when(() => this.#pump.isIdle && !this.parts.some(isBehind));
+    const isBehind = (progress: ShardProgress): boolean =>
+      progress.mode !== 'none' &&
+      !this.#host.isGone(progress.shard) &&
+      this.#position(progress) < positions[progress.shard]!;
+    return this.#pump.when(() => this.#pump.isIdle && !this.progress.some(isBehind));
   }
 
-  onState(part: ShardPart, state: number, body: StateBody): void {
+  onState(progress: ShardProgress, state: number, body: StateBody): void {
     const { position, count, code, message } = body;
     if (state === STATE_DROPPED) {
       this.#dropped += count;
       this.#life.emit('dropped', { count });
-    } else if (state === STATE_GAP) this.tellGap({ ...body, shard: part.shard });
+    } else if (state === STATE_GAP) this.tellGap({ ...body, shard: progress.shard });
     else if (state === STATE_ENDED) {
       this.fail(
-        new BusError(code, message, { details: { shard: part.shard, cursor: this.cursor } }),
+        new BusError(code, message, { details: { shard: progress.shard, cursor: this.cursor } }),
       );
     } else {
-      part.received = Math.max(part.received, position);
-      part.isLive = state === STATE_LIVE;
-      if (part.isLive) this.wentLive(part);
+      progress.received = Math.max(progress.received, position);
+      progress.isLive = state === STATE_LIVE;
+      if (progress.isLive) this.wentLive(progress);
       if (state === STATE_BEHIND) {
-        part.mode = 'history';
-        this.#host.readHistory(this as BusSubscription, part);
+        progress.mode = 'history';
+        this.#host.readHistory(this as BusSubscription, progress);
       }
       this.#pump.recheck();
     }
   }
 
-  wentLive(part: ShardPart): void {
-    part.isLive = true;
-    part.hasBeenLive = true;
-    if (this.#isCaughtUp || !this.parts.every(({ hasBeenLive }) => hasBeenLive)) return;
+  wentLive(progress: ShardProgress): void {
+    progress.isLive = true;
+    progress.hasBeenLive = true;
+    if (this.#isCaughtUp || !this.progress.every(({ hasBeenLive }) => hasBeenLive)) return;
     this.#isCaughtUp = true;
     // Behind the events that were queued before it, and not behind those that come after.
     const { pushed } = this.#queue;
@@ -247,25 +247,25 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#pump.recheck();
   }
 
-  #position(part: ShardPart): number {
-    return positionOf(part, this.#host.watermark(part.shard));
+  #position(progress: ShardProgress): number {
+    return positionOf(progress, this.#host.watermark(progress.shard));
   }
 
   async #leave(): Promise<void> {
     if (this.ended) return;
     this.ended = true;
     // Later events are not its any more: its position must not go on with the watermark.
-    for (const part of this.parts) {
-      if (part.pending === 0) part.received = this.#position(part);
-      part.isLive = false;
+    for (const progress of this.progress) {
+      if (progress.pending === 0) progress.received = this.#position(progress);
+      progress.isLive = false;
     }
     await this.#host.unsubscribe(this as BusSubscription);
   }
 
   #clear(): void {
-    for (const part of this.parts) {
-      part.received = this.#position(part);
-      part.isLive = false;
+    for (const progress of this.progress) {
+      progress.received = this.#position(progress);
+      progress.isLive = false;
     }
     this.#queue.clear();
   }

@@ -30,7 +30,7 @@ import type { HistorySource } from '../read/history-source.js';
 import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import { HistoryReader } from './history.js';
-import type { ShardPart } from './shard-part.js';
+import type { ShardProgress } from './shard-progress.js';
 import { BusSubscription } from './subscription.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
@@ -191,8 +191,10 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     await Promise.allSettled(live.map((proxy) => proxy.call('unsubscribe', () => body)));
   }
 
-  readHistory(subscription: BusSubscription, part: ShardPart): void {
-    this.#history.read(subscription, part, true).catch((error: Error) => fail(subscription, error));
+  readHistory(subscription: BusSubscription, progress: ShardProgress): void {
+    this.#history
+      .read(subscription, progress, true)
+      .catch((error: Error) => fail(subscription, error));
   }
 
   report(error: BusError): void {
@@ -221,7 +223,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
       if (subscription.asker.sendsOn) {
         decoded = sent ??= this.#sendingDecoder.decode(bytes, start, proxy.shard, sequence);
       } else decoded = event ??= this.#decoder.decode(bytes, start, proxy.shard, sequence);
-      subscription.push(subscription.parts[proxy.shard]!, decoded, length - recordOffset);
+      subscription.push(subscription.progress[proxy.shard]!, decoded, length - recordOffset);
       this.turns.add(subscription.dispatched);
     }
   }
@@ -229,19 +231,19 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   onState(proxy: ShardProxy, number: number, state: number, body: StateBody): void {
     const subscription = this.#subscriptions.get(number);
     if (subscription === undefined) return;
-    subscription.onState(subscription.parts[proxy.shard]!, state, body);
+    subscription.onState(subscription.progress[proxy.shard]!, state, body);
   }
 
   payCredit(proxy: ShardProxy, number: number): void {
     const subscription = this.#subscriptions.get(number);
-    subscription?.payCredit(subscription.parts[proxy.shard]!);
+    subscription?.payCredit(subscription.progress[proxy.shard]!);
   }
 
   /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
   #noteDelivery(shard: number, number: number, bytes: Buffer, offset: number): void {
     const view = this.#sampled.wrap(bytes, offset);
     if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
-    if (this.#subscriptions.get(number)?.parts[shard]?.hasBeenLive !== true) return;
+    if (this.#subscriptions.get(number)?.progress[shard]?.hasBeenLive !== true) return;
     // Recorded time is not the wall clock's for a while after somebody has set that.
     const aheadMs = this.#proxies[shard]!.control.counters[ShardCounter.clockAheadMs]!;
     this.#busCounters.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
@@ -256,7 +258,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   #proxiesFor(subscription: BusSubscription): readonly ShardProxy[] {
     return this.#proxies.filter((proxy) => {
       const isPassedOver = proxy.failure !== undefined && !this.#needs(subscription, proxy.shard);
-      if (isPassedOver) subscription.wentLive(subscription.parts[proxy.shard]!);
+      if (isPassedOver) subscription.wentLive(subscription.progress[proxy.shard]!);
       return !isPassedOver;
     });
   }
@@ -267,13 +269,13 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     if (from === 'now') {
       await Promise.all(
         proxies.map(async (proxy) => {
-          const part = subscription.parts[proxy.shard]!;
-          part.mode = 'shard';
+          const progress = subscription.progress[proxy.shard]!;
+          progress.mode = 'shard';
           const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
-          part.received = Math.max(part.received, position);
-          part.consumed = Math.max(part.consumed, position);
+          progress.received = Math.max(progress.received, position);
+          progress.consumed = Math.max(progress.consumed, position);
           // Unless it fell behind before this answer was looked at.
-          if (!part.hasBeenLive) subscription.wentLive(part);
+          if (!progress.hasBeenLive) subscription.wentLive(progress);
         }),
       );
       subscription.becomeReady();
@@ -282,10 +284,10 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
     for (const { shard } of proxies) {
-      const part = subscription.parts[shard]!;
-      part.mode = 'history';
-      part.received = positions[shard]!;
-      part.consumed = part.received;
+      const progress = subscription.progress[shard]!;
+      progress.mode = 'history';
+      progress.received = positions[shard]!;
+      progress.consumed = progress.received;
     }
     await Promise.all(
       proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
@@ -298,7 +300,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
       proxies.map(({ shard }) =>
         this.#history.read(
           subscription,
-          subscription.parts[shard]!,
+          subscription.progress[shard]!,
           tellGap,
           once(() => {
             // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
@@ -314,21 +316,21 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     subscription: BusSubscription,
     start: () => SubscribeRequest['start'],
   ): Promise<AtPosition> {
-    const part = subscription.parts[proxy.shard]!;
+    const progress = subscription.progress[proxy.shard]!;
     const request = (): SubscribeRequest => {
       const { number, filter, options, window } = subscription;
       const { name, overflow, maxBuffer } = options;
       // Credit that was owed is in this window already.
-      part.owedEvents = 0;
-      part.owedBytes = 0;
+      progress.owedEvents = 0;
+      progress.owedBytes = 0;
       return {
         subscription: number,
         filter,
         ...(name === undefined ? {} : { name }),
         overflow,
         maxBuffer,
-        creditEvents: window - part.credited,
-        creditBytes: subscription.asker.creditBytes - part.creditedBytes,
+        creditEvents: window - progress.credited,
+        creditBytes: subscription.asker.creditBytes - progress.creditedBytes,
         start: start(),
       };
     };
@@ -337,14 +339,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
 
   /** Puts a subscription back into a shard that lost it, from exactly where it was. */
   #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
-    const part = subscription.parts[proxy.shard]!;
-    if (part.mode === 'none') return;
-    if (part.isLive) part.received = Math.max(part.received, proxy.watermark);
-    part.isLive = false;
+    const progress = subscription.progress[proxy.shard]!;
+    if (progress.mode === 'none') return;
+    if (progress.isLive) progress.received = Math.max(progress.received, proxy.watermark);
+    progress.isLive = false;
     // Its call is pending, and made anew when it is sent again.
     if (proxy.isCalling('subscribe', subscription.number)) return;
     const start = (): SubscribeRequest['start'] =>
-      part.mode === 'history' ? 'replay' : part.received;
+      progress.mode === 'history' ? 'replay' : progress.received;
     this.#subscribeAt(proxy, subscription, start).catch((error: Error) => {
       if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
     });

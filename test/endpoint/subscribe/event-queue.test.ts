@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { ITSELF } from '../../../src/endpoint/asker.js';
 import { EventQueue } from '../../../src/endpoint/subscribe/event-queue.js';
-import { newPart } from '../../../src/endpoint/subscribe/shard-part.js';
+import { newProgress } from '../../../src/endpoint/subscribe/shard-progress.js';
 import { eventOf } from './subscription-host.js';
 
 test('the credit that waiting events hold is known in events and in bytes, so that a new shard is given the rest', () => {
-  const part = newPart(0);
-  const queue = new EventQueue([part], 16, ITSELF, () => {});
-  const held = () => [part.credited, part.creditedBytes];
-  queue.push(part, eventOf(1), 100);
-  queue.push(part, eventOf(2), 50);
-  queue.pushHistory(part, eventOf(3), 7);
-  queue.push(part, eventOf(4), 20);
+  const progress = newProgress(0);
+  const queue = new EventQueue([progress], 16, ITSELF, () => {});
+  const held = () => [progress.credited, progress.creditedBytes];
+  queue.push(progress, eventOf(1), 100);
+  queue.push(progress, eventOf(2), 50);
+  queue.pushHistory(progress, eventOf(3), 7);
+  queue.push(progress, eventOf(4), 20);
   expect(held()).toEqual([3, 170]);
   queue.take();
   expect(held()).toEqual([3, 170]);

@@ -55,9 +55,9 @@ describe('history', () => {
         : pageOf(after, READ_PAGE_BYTES / (256 * 1024), payload, 1e9);
     });
     const subscription = new FakeHost().subscribe();
-    const part = subscription.parts[0]!;
-    part.mode = 'history';
-    void reader.read(subscription, part, false);
+    const progress = subscription.progress[0]!;
+    progress.mode = 'history';
+    void reader.read(subscription, progress, false);
     await settled();
     const queued = (): number => subscription.pending * payload.length;
     expect(queued()).toBeGreaterThan(CREDIT_BYTES / 4);
@@ -72,7 +72,7 @@ describe('history', () => {
     await settled();
     expect(requests.length).toBeGreaterThan(asked);
     await events.return?.();
-    expect(part.historyBytes).toBe(0);
+    expect(progress.historyBytes).toBe(0);
   });
 
   test('is read ahead while a handler is at work', async () => {
@@ -80,9 +80,9 @@ describe('history', () => {
       requests.length > 3 ? new Promise<never>(() => {}) : pageOf(after, 2, 'small', 1e9),
     );
     const subscription = new FakeHost().subscribe(() => new Promise<never>(() => {}));
-    const part = subscription.parts[0]!;
-    part.mode = 'history';
-    void reader.read(subscription, part, false);
+    const progress = subscription.progress[0]!;
+    progress.mode = 'history';
+    void reader.read(subscription, progress, false);
     await settled();
     expect(requests.map(({ after }) => after)).toEqual([0, 2, 4, 6]);
   });
@@ -95,9 +95,9 @@ describe('history', () => {
       });
     });
     const subscription = new FakeHost().subscribe();
-    const part = subscription.parts[0]!;
-    part.mode = 'history';
-    void reader.read(subscription, part, false);
+    const progress = subscription.progress[0]!;
+    progress.mode = 'history';
+    void reader.read(subscription, progress, false);
     await settled();
     subscription.filter = parseFilter('u');
     answer(pageOf(0, 5, 'of the old filter', 1e9));
@@ -106,7 +106,7 @@ describe('history', () => {
       [0, ['*']],
       [0, ['u']],
     ]);
-    expect(part.received).toBe(0);
+    expect(progress.received).toBe(0);
     expect(subscription.pending).toBe(0);
   });
 });

@@ -8,7 +8,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 function give(subscription: ReturnType<FakeHost['subscribe']>, ...sequences: number[]): void {
   for (const sequence of sequences) {
-    subscription.push(subscription.parts[0]!, eventOf(sequence), 100);
+    subscription.push(subscription.progress[0]!, eventOf(sequence), 100);
   }
   subscription.flush();
 }
@@ -31,12 +31,12 @@ describe('an iterator', () => {
     const events = subscription[Symbol.asyncIterator]();
     const asked = [events.next(), events.next(), events.next()];
     give(subscription, 1, 2);
-    expect(subscription.parts[0]).toMatchObject({ pending: 1, credited: 1, consumed: 1 });
+    expect(subscription.progress[0]).toMatchObject({ pending: 1, credited: 1, consumed: 1 });
     give(subscription, 3);
     const got = await Promise.all(asked);
     expect(got.map(({ value }) => value.sequence)).toEqual([1, 2, 3]);
     void events.next();
-    expect(subscription.parts[0]).toMatchObject({ pending: 0, credited: 0, consumed: 3 });
+    expect(subscription.progress[0]).toMatchObject({ pending: 0, credited: 0, consumed: 3 });
   });
 
   const WAYS: Readonly<Record<string, (events: AsyncIterator<Event>) => Promise<unknown>>> = {
@@ -48,7 +48,7 @@ describe('an iterator', () => {
     'left by %s keeps its cursor before the event in hand',
     async (way) => {
       const subscription = new FakeHost().subscribe();
-      subscription.parts[0]!.mode = 'shard';
+      subscription.progress[0]!.mode = 'shard';
       const events = subscription[Symbol.asyncIterator]();
       give(subscription, 1, 2, 3);
       await events.next();
@@ -66,7 +66,7 @@ describe('an iterator', () => {
 
   test('left while its subscription drains gives nothing more', async () => {
     const subscription = new FakeHost().subscribe();
-    subscription.parts[0]!.mode = 'shard';
+    subscription.progress[0]!.mode = 'shard';
     const events = subscription[Symbol.asyncIterator]();
     give(subscription, 1, 2, 3);
     await events.next();
@@ -79,7 +79,7 @@ describe('an iterator', () => {
 
   test('that had asked for more when the subscription failed is not taken to have done with what it got', async () => {
     const subscription = new FakeHost().subscribe();
-    subscription.parts[0]!.mode = 'shard';
+    subscription.progress[0]!.mode = 'shard';
     const events = subscription[Symbol.asyncIterator]();
     const asked = [events.next(), events.next(), events.next()];
     give(subscription, 1, 2);
@@ -92,7 +92,7 @@ describe('an iterator', () => {
   test('that asks for the next event lets those go on who wait for the last', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe();
-    subscription.parts[0]!.mode = 'shard';
+    subscription.progress[0]!.mode = 'shard';
     const events = subscription[Symbol.asyncIterator]();
     give(subscription, 1);
     await events.next();
@@ -109,7 +109,7 @@ describe('waiting for what is consumed', () => {
   test('does not wait for a shard that was given up', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe(() => {});
-    subscription.parts[0]!.mode = 'shard';
+    subscription.progress[0]!.mode = 'shard';
     const consumed = subscription.whenConsumed([5]);
     const watched = watch(consumed);
     await settled();
@@ -125,10 +125,10 @@ describe('caughtUp', () => {
     const subscription = new FakeHost().subscribe();
     const told: string[] = [];
     subscription.on('caughtUp', ({ cursor }) => told.push(cursor));
-    const part = subscription.parts[0]!;
-    part.mode = 'shard';
+    const progress = subscription.progress[0]!;
+    progress.mode = 'shard';
     give(subscription, 1, 2);
-    subscription.wentLive(part);
+    subscription.wentLive(progress);
     const events = subscription[Symbol.asyncIterator]();
     for (let sequence = 3; sequence < 6; sequence++) {
       give(subscription, sequence);
@@ -152,7 +152,7 @@ describe('a listener', () => {
     });
     subscription.on('dropped', ({ count }) => counts.push(count));
     const nothing = { position: 0, from: 0, to: 0, reason: 'pruned', message: '' } as const;
-    subscription.onState(subscription.parts[0]!, 4, {
+    subscription.onState(subscription.progress[0]!, 4, {
       ...nothing,
       code: 'SLOW_CONSUMER',
       count: 7,

@@ -1,6 +1,6 @@
-/** One shard's part of a subscription: where it is in that shard's log, and what it holds of its credit. */
+/** How far a subscription is in one shard's log, and what it holds of that shard's credit. */
 
-export interface ShardPart {
+export interface ShardProgress {
   readonly shard: number;
   /** The shard was not asked yet, or it sends, or this endpoint reads history. */
   mode: 'none' | 'shard' | 'history';
@@ -21,7 +21,7 @@ export interface ShardPart {
   owedBytes: number;
 }
 
-export function newPart(shard: number): ShardPart {
+export function newProgress(shard: number): ShardProgress {
   return {
     shard,
     mode: 'none',
@@ -38,9 +38,9 @@ export function newPart(shard: number): ShardPart {
   };
 }
 
-/** All up to here was consumed, or did not match. `watermark`: how far a live part has received without an event. */
-export function positionOf(part: ShardPart, watermark: number): number {
-  if (part.pending > 0) return part.consumed;
-  if (!part.isLive) return part.received;
-  return Math.max(part.received, watermark);
+/** All up to here was consumed, or did not match. `watermark`: how far a live subscription has received without an event. */
+export function positionOf(progress: ShardProgress, watermark: number): number {
+  if (progress.pending > 0) return progress.consumed;
+  if (!progress.isLive) return progress.received;
+  return Math.max(progress.received, watermark);
 }
