@@ -43,14 +43,15 @@ export class BatchCommit {
     const batch = this.#batch;
     if (batch.appended === 0 && !batch.synced) return;
     const startedAt = performance.now();
+    let committed: CommittedBatch | Promise<CommittedBatch>;
     try {
-      const committed = this.#log.commit(batch.synced, batch.positions);
-      if (committed instanceof Promise) {
-        this.#await(committed, (late) => this.#committed(late, startedAt));
-      } else this.#committed(committed, startedAt);
+      committed = this.#log.commit(batch.synced, batch.positions);
     } catch (error) {
       this.#failed(error);
+      return;
     }
+    if (committed instanceof Promise) this.#await(committed, startedAt);
+    else this.#committed(committed, startedAt);
   }
 
   /** Takes what has arrived; true once it is known what became of the batch. @throws as `begin` */
@@ -64,36 +65,43 @@ export class BatchCommit {
   #committed(committed: CommittedBatch, startedAt: number): void {
     const { counters } = this.#control;
     const batch = this.#batch;
-    this.#control.noteCommit(performance.now() - startedAt);
     batch.settle(committed);
-    counters[ShardCounter.published]! += batch.appended;
-    counters[ShardCounter.head] = this.#log.head;
+    if (committed.refusal === undefined) {
+      this.#control.noteCommit(performance.now() - startedAt);
+      counters[ShardCounter.published]! += batch.appended;
+      counters[ShardCounter.head] = this.#log.head;
+    } else {
+      counters[ShardCounter.refused]! += batch.appended;
+      this.#host.onFull();
+    }
   }
 
+  /** Of a log of its own: a shared one says in its batch that it is full. */
   #failed(error: unknown): void {
     if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
     const batch = this.#batch;
     this.#control.counters[ShardCounter.refused]! += batch.appended;
     this.#host.onFull();
-    const refusal = error.toJSON();
     // A flush needs no room. Nothing of the batch is told if it fails.
-    const flushed = batch.owesFlush ? this.#log.commit(true, []) : undefined;
-    if (flushed instanceof Promise) this.#await(flushed, () => batch.refuse(refusal));
-    else batch.refuse(refusal);
+    if (batch.owesFlush) this.#log.commit(true, []);
+    batch.refuse(error.toJSON());
   }
 
-  #await<T>(outcome: Promise<T>, take: (value: T) => void): void {
+  #await(outcome: Promise<CommittedBatch>, startedAt: number): void {
     this.#isUnderWay = true;
-    const arrive = (work: () => void): void => {
+    const arrive = (take: () => void): void => {
       this.#arrived = () => {
         this.#isUnderWay = false;
-        work();
+        take();
       };
       this.#host.onArrival();
     };
     outcome.then(
-      (value) => arrive(() => take(value)),
-      (error) => arrive(() => this.#failed(error)),
+      (late) => arrive(() => this.#committed(late, startedAt)),
+      (error) =>
+        arrive(() => {
+          throw error;
+        }),
     );
   }
 }

@@ -22,23 +22,10 @@ import {
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
 import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
+import { AckRuns } from './ack-runs.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';
-
-/** Acks of one link: publishes of one kind that lie next to each other in its ring, and in the batch or in the log. */
-interface Run {
-  readonly link: LinkAdapter;
-  kind: number;
-  count: number;
-  position: number;
-  /** Of the first: its index in the batch if it is appended, until that is committed; then, and of a repeat, its sequence. */
-  sequence: number;
-  /** Of publishes that were refused before they were appended. */
-  readonly error: ErrorData | undefined;
-  /** A thread that died may have stored it already, under an id that the bus made. */
-  readonly isAgain: boolean;
-}
 
 /** Refuses publishes that nobody may wait for any more; undefined lets one through. */
 export interface Refusing {
@@ -64,26 +51,22 @@ export class PublishBatch {
   duplicates = 0;
   /** Publishes that were refused because they would have had to wait longer than they may. */
   overdue = 0;
-  /** The last sequence in the log that the batch speaks of, once it is settled. */
-  lastSequence = 0;
 
   readonly #log: ShardLog;
   readonly #clock: RecordingClock;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
-  readonly #runs: Run[] = [];
+  readonly #runs: AckRuns;
   readonly #positions: RingPosition[] = [];
   readonly #links: LinkAdapter[] = [];
   #link!: LinkAdapter;
   #firstSequence = 0;
-  /** The first sequence that the log does not have yet. */
-  #firstNew = 0;
   #refusing: Refusing | undefined;
   /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
   #refusal: ErrorData | undefined;
   #isFirst = false;
-  /** Why the log refused the batch. */
-  #refusedWith: ErrorData | undefined;
+  /** The link's publishes in this batch begin to be stored ones, or repeats of such. */
+  #hasPersisted = false;
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
@@ -93,11 +76,17 @@ export class PublishBatch {
   constructor(log: ShardLog, clock = new RecordingClock(log.lastRecordedAt)) {
     this.#log = log;
     this.#clock = clock;
+    this.#runs = new AckRuns(log.isShared);
   }
 
   /** Publishes in the batch, duplicates included. */
   get handled(): number {
     return this.#handled;
+  }
+
+  /** The last sequence in the log that the batch speaks of, once it is settled. */
+  get lastSequence(): number {
+    return this.#runs.lastSequence;
   }
 
   get positions(): readonly RingPosition[] {
@@ -114,7 +103,7 @@ export class PublishBatch {
     this.#refusing = refusing;
     this.#recordedAt = this.#log.lastRecordedAt;
     this.#clock.now();
-    this.#firstNew = this.#log.head + 1;
+    this.#runs.firstNew = this.#log.head + 1;
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
       if (link.owesAcks || link.recovery !== undefined || link.publishRing.isEmpty()) continue;
@@ -125,10 +114,7 @@ export class PublishBatch {
   /** Repeats of what is stored ask for a flush that was not made. */
   get owesFlush(): boolean {
     const { head, syncedHead } = this.#log;
-    return this.#runs.some(
-      ({ kind, count, sequence }) =>
-        kind === ACK_DUPLICATE && sequence <= head && sequence + count - 1 > syncedHead,
-    );
+    return this.#runs.owesFlush(head, syncedHead);
   }
 
   /**
@@ -136,61 +122,65 @@ export class PublishBatch {
    * refused: what they ask for must be flushed by now.
    */
   refuse(error: ErrorData): void {
-    this.#refusedWith = error;
     for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
-    for (const run of this.#runs) {
-      const isStored = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN;
-      if (isStored || run.sequence >= this.#firstNew) run.kind = ACK_REFUSED;
-    }
+    this.#runs.refuse(error);
     this.#keepEphemeral();
   }
 
-  /** The log has stored the batch. Of a shared log what is stored is not delivered from here, but from the log's tail. */
+  /**
+   * The log has stored the batch, or if it is shared, refused all of it but repeats. Of a shared log what is stored is not
+   * delivered from here, but from the log's tail.
+   */
   settle(committed: CommittedBatch): void {
     const { sequences } = this;
-    for (const run of this.#runs) {
-      if (run.kind !== ACK_SYNCED && run.kind !== ACK_WRITTEN) continue;
-      const isRepeat = committed.isRepeat(run.sequence);
-      run.sequence = committed.sequenceOf(run.sequence);
-      this.lastSequence = Math.max(this.lastSequence, run.sequence + run.count - 1);
-      if (isRepeat) this.#settleRepeat(run);
+    const runs = this.#runs;
+    if (committed.refusal !== undefined) {
+      for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
     }
-    if (this.#log.isShared) {
-      this.#keepEphemeral();
-      return;
-    }
+    runs.settle(committed);
+    this.appended -= runs.repeats;
+    this.duplicates += runs.repeatsTold;
+    if (this.#log.isShared) return;
     for (let i = 0; i < this.length; i++) {
       const index = sequences[i]! - 1;
       if (index >= 0) sequences[i] = committed.sequenceOf(index);
     }
   }
 
-  acknowledge(): void {
-    for (const { link, kind, count, position, sequence, error } of this.#runs) {
-      const refusal = kind === ACK_REFUSED ? (error ?? this.#refusedWith) : undefined;
-      link.ack({ kind, count, position, sequence, error: refusal });
-    }
+  /**
+   * Acknowledges what is ephemeral before anything is stored. Of a shared log that is all of it: a link's batch ends before an
+   * ephemeral publish behind a stored one, which is delivered from the log's tail, so that the two keep their order.
+   */
+  acknowledgeEphemeral(): void {
+    this.#runs.acknowledgeEphemeral();
   }
 
-  /** Gives the ring memory back and empties the batch. */
-  release(): void {
-    for (const link of this.#links) link.releasePublishes();
-    this.#links.length = 0;
-    this.#runs.length = 0;
-    this.#positions.length = 0;
+  /** Forgets the events to deliver: they were delivered. */
+  clearDeliveries(): void {
     // Shortened, not refilled: the arrays must not keep large buffers alive.
     this.bytes.length = 0;
     this.offsets.length = 0;
     this.topics.length = 0;
     this.sequences.length = 0;
     this.length = 0;
+  }
+
+  acknowledge(): void {
+    this.#runs.acknowledge();
+  }
+
+  /** Gives the ring memory back and empties the batch. */
+  release(): void {
+    for (const link of this.#links) link.releasePublishes();
+    this.#links.length = 0;
+    this.#runs.clear();
+    this.#positions.length = 0;
+    this.clearDeliveries();
     this.appended = 0;
     this.ephemeral = 0;
     this.duplicates = 0;
     this.overdue = 0;
-    this.lastSequence = 0;
     this.synced = false;
-    this.#refusedWith = undefined;
     this.#handled = 0;
     this.#byteCount = 0;
   }
@@ -198,13 +188,14 @@ export class PublishBatch {
   #drainLink(link: LinkAdapter, limit: number): void {
     this.#link = link;
     this.#firstSequence = 0;
+    this.#hasPersisted = false;
     this.#isFirst = true;
     this.#refusal = undefined;
     this.#timedPosition = undefined;
     const ring = link.publishRing;
     if (link.publishes.read(this.#onPublish, limit) === 0) return;
     this.#links.push(link);
-    this.#endRun(ring.position);
+    this.#runs.end(link);
     // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
     ring.mark = ring.position;
     // Nothing of this link's was appended, so all up to the mark is refused, by a successor too.
@@ -229,12 +220,15 @@ export class PublishBatch {
   ): boolean | undefined => {
     if (this.#byteCount > 0 && this.#byteCount + length > COMMIT_BATCH_BYTES) return false;
     const view = this.#view.wrap(bytes, offset);
+    const { flags } = view;
+    const isEphemeral = (flags & EVENT_FLAG_PERSIST) === 0;
+    if (isEphemeral && this.#hasPersisted && this.#log.isShared) return false;
     if (this.#refusing !== undefined && !this.#goesWithFirst(view)) return false;
     this.#byteCount += length;
     this.#handled++;
     if (this.#refusal !== undefined) {
       this.overdue++;
-      this.#count(ACK_REFUSED, 0);
+      this.#runs.add(this.#link, ACK_REFUSED, 0, false, this.#refusal);
       return undefined;
     }
     // Not once for all: what is published while others are taken is recorded no earlier than it was published.
@@ -243,9 +237,8 @@ export class PublishBatch {
       this.#timedPosition = seenPosition;
       this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
     }
-    const { flags } = view;
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
-    if ((flags & EVENT_FLAG_PERSIST) === 0) this.#takeEphemeral(view);
+    if (isEphemeral) this.#takeEphemeral(view);
     else this.#takePersisted(view, flags);
     return undefined;
   };
@@ -274,7 +267,7 @@ export class PublishBatch {
 
   #takeEphemeral(view: EventRecordView): void {
     const link = this.#link;
-    this.#count(ACK_EPHEMERAL, 0);
+    this.#runs.add(link, ACK_EPHEMERAL, 0);
     const { topic } = this.#names.of(view.bytes, view.offset);
     // What the bus says about itself is nobody's publish.
     if (topic.charCodeAt(0) !== SYSTEM_TOPIC_CODE) this.ephemeral++;
@@ -287,6 +280,7 @@ export class PublishBatch {
   }
 
   #takePersisted(view: EventRecordView, flags: number): void {
+    this.#hasPersisted = true;
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0) {
       const first = this.#log.findDuplicate(view.bytes, view.offset);
       if (first !== 0) {
@@ -297,27 +291,21 @@ export class PublishBatch {
     const index = this.#log.append(view.bytes, view.offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
-    if (this.#firstSequence === 0) this.#firstSequence = this.#firstNew + index;
+    if (this.#firstSequence === 0) this.#firstSequence = this.#runs.firstNew + index;
     this.appended++;
     const isAgain = (flags & EVENT_FLAG_SUPPLIED_ID) === 0 && this.#isTakenAgain();
-    this.#count(synced ? ACK_SYNCED : ACK_WRITTEN, index, isAgain);
-    this.#push(view, this.#log.appendedTopic, index + 1);
+    this.#runs.add(this.#link, synced ? ACK_SYNCED : ACK_WRITTEN, index, isAgain);
+    if (!this.#log.isShared) this.#push(view, this.#log.appendedTopic, index + 1);
   }
 
   /** What it asks for, the first may not have asked for: the commit then flushes it, whatever else there is. */
   #takeDuplicate(first: number, synced: boolean): void {
     this.duplicates++;
+    this.#runs.reach(first);
     const isFlushed = first <= this.#log.syncedHead;
     if (synced && !isFlushed) this.synced = true;
-    this.#count(synced || isFlushed ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN, first);
-  }
-
-  /** The log knew the id, and this thread did not. */
-  #settleRepeat(run: Run): void {
-    this.appended--;
-    if (run.isAgain) return;
-    run.kind = run.kind === ACK_SYNCED ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
-    this.duplicates++;
+    const kind = synced || isFlushed ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
+    this.#runs.add(this.#link, kind, first);
   }
 
   /** A thread that died had read it, and its log does not say what became of it. */
@@ -344,32 +332,5 @@ export class PublishBatch {
     this.offsets[index] = view.offset;
     this.topics[index] = topic;
     this.sequences[index] = sequence;
-  }
-
-  /** Adds a publish to the open run, or starts one. Sequences of a shared log need not follow one another: it has a run for each. */
-  #count(kind: number, sequence: number, isAgain = false): void {
-    const runs = this.#runs;
-    const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
-    const isOne = this.#log.isShared;
-    if (!isOne && run !== undefined && run.link === this.#link && run.kind === kind) {
-      const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
-      const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
-      // Repeats of what is stored and of what is only being stored are told apart, in case the log refuses.
-      const isOfOther = !isAppended && sequence === this.#firstNew;
-      const isNext = sequence === run.sequence + run.count && !isOfOther;
-      if (isUnnumbered || isNext) {
-        run.count++;
-        return;
-      }
-    }
-    this.#endRun(this.#link.publishRing.position);
-    const error = kind === ACK_REFUSED ? this.#refusal : undefined;
-    runs.push({ link: this.#link, kind, count: 1, position: 0, sequence, error, isAgain });
-  }
-
-  /** The last run reaches up to `position` in its link's ring. */
-  #endRun(position: number): void {
-    const run = this.#runs[this.#runs.length - 1];
-    if (run !== undefined && run.link === this.#link) run.position = position;
   }
 }

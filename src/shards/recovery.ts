@@ -12,7 +12,7 @@ import {
   ACK_SYNCED,
   ACK_WRITTEN,
 } from '../link/link-records.js';
-import { BusError } from '../protocol/errors.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,
@@ -22,7 +22,13 @@ import {
 } from '../record/event-record.js';
 import type { RingPosition, RingPositions, ShardLog } from '../store/shard-log.js';
 import type { LinkAdapter, Recovery } from './link-adapter.js';
-import { NOT_REFUSED, REFUSED_OVERDUE, refusalAfterRestart } from './refusals.js';
+import {
+  NOT_REFUSED,
+  REFUSED_FULL,
+  REFUSED_OVERDUE,
+  refusalAfterRestart,
+  UNKNOWN_AFTER_RESTART,
+} from './refusals.js';
 
 export class LinkRecovery implements Recovery {
   readonly #link: LinkAdapter;
@@ -67,7 +73,7 @@ export class LinkRecovery implements Recovery {
         count: 1,
         position,
         sequence: this.#sequence,
-        error: this.#kind === ACK_REFUSED ? refusalAfterRestart(this.#refusal) : undefined,
+        error: this.#kind === ACK_REFUSED ? this.#error : undefined,
       });
     }
     link.releasePublishes();
@@ -92,6 +98,11 @@ export class LinkRecovery implements Recovery {
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
     this.#sequence = this.#expected++;
   };
+
+  get #error(): ErrorData {
+    const isUnknown = this.#positions === undefined && this.#refusal === REFUSED_FULL;
+    return isUnknown ? UNKNOWN_AFTER_RESTART : refusalAfterRestart(this.#refusal);
+  }
 
   /**
    * For want of room, what is ephemeral was not refused, nor was a repeat of what was stored before; all that is stored is

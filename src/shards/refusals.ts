@@ -5,7 +5,7 @@ import type { ErrorData } from '../protocol/errors.js';
  * successor of a thread that dies meanwhile tells the rest the same.
  */
 export const NOT_REFUSED = 0;
-/** The log has no room for what is to be stored. */
+/** The log has no room for what is to be stored; repeats of what is stored are not refused. */
 export const REFUSED_FULL = 1;
 /** A `block` subscription has taken nothing for as long as a publish may wait: ephemeral events are refused too. */
 export const REFUSED_OVERDUE = 2;
@@ -18,3 +18,10 @@ export function refusalAfterRestart(reason: number): ErrorData {
   }
   return { code: 'STORE_FULL', message: `there was no room for it; ${restarted}` };
 }
+
+/** Of a shared log, which has not told this thread what repeats a stored event and was not refused. */
+export const UNKNOWN_AFTER_RESTART: ErrorData = {
+  code: 'PUBLISH_UNKNOWN',
+  message:
+    'there was no room for it, unless it is stored already; its shard was restarted while it said which',
+};

@@ -105,7 +105,10 @@ export class Shard {
         const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
         batch.drain(this.links, this.#firstLink++, limit, refusing);
       }
-      if (batch.handled > 0) this.#commit.begin();
+      if (batch.handled > 0) {
+        if (this.#tail !== undefined) this.#deliverEphemeral();
+        this.#commit.begin();
+      }
     }
     let worked = this.#tail !== undefined && this.#deliverTail(this.#tail);
     if (batch.handled > 0 && this.#mayFinish()) {
@@ -209,6 +212,19 @@ export class Shard {
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     batch.release();
     if (this.#tail === undefined) this.#advance(this.#log.head);
+  }
+
+  /** On a shared log nothing but what is ephemeral is delivered from the batch, and it does not wait for the log. */
+  #deliverEphemeral(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    batch.acknowledgeEphemeral();
+    this.#control.counters[ShardCounter.delivered]! += this.#delivery.deliver(
+      batch,
+      this.delivered,
+    );
+    batch.clearDeliveries();
+    for (const link of this.links) link.ringDoorbell();
   }
 
   #deliverTail(tail: LogTail): boolean {

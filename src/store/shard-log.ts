@@ -1,3 +1,4 @@
+import type { BusError } from '../protocol/errors.js';
 import type { Page, PageRequest } from './page.js';
 import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
 import type { StoredRecord } from './stored-record.js';
@@ -49,8 +50,9 @@ export interface ShardLog {
    * The next append follows when the batch is committed; a shared log may return a promise of that. When it resolves, `head`
    * has reached every sequence of the batch. `positions` are stored with the batch by a log that has `ringPositions`, and
    * mean nothing to others.
-   * @throws BusError (or rejects with) `STORE_FULL`: nothing is stored and the log goes on; or anything else: the log must be
-   * reopened, and its head will tell whether the batch is in it
+   * Where there is no room, nothing is stored and the log goes on: a log of its own throws `STORE_FULL`; a shared log, which
+   * finds repeats only here, says so in `CommittedBatch.refusal`. Repeats need no room, and `synced` holds for them.
+   * @throws BusError (or rejects with) anything else: the log must be reopened, and tells then whether the batch is in it
    */
   commit(
     synced: boolean,
@@ -119,6 +121,8 @@ export interface CommittedBatch {
   sequenceOf(index: number): number;
   /** The id was stored before, so that the event was not stored again. */
   isRepeat(index: number): boolean;
+  /** `STORE_FULL`, of a shared log: there was no room. What does not repeat a stored event is refused, and has no sequence. */
+  readonly refusal?: BusError;
 }
 
 /** How far an endpoint's publish ring has been consumed; stored in the transaction that stores its events. */

@@ -190,6 +190,44 @@ describe('a commit that comes late', () => {
   });
 });
 
+describe('a shared store that is full', () => {
+  test('takes repeats, which need no room, and refuses what is new beside them', async () => {
+    const { bus, store } = await nodeOn(newBroker({ eventsMax: 2 }));
+    const named = { ...input(0), id: 'given' };
+    const first = await bus.publish(named);
+    store.hold();
+    const last = bus.publish(input(1));
+    await until('the append waits', () => store.held === 1);
+    // In the ring before the shard takes more, so that they are one batch.
+    const mixed = bus.publishMany([input(2), named, input(3), named]);
+    store.release();
+    expect(await last).toMatchObject({ sequence: 2 });
+    const repeat = { ...first, duplicate: true };
+    await expect(mixed).rejects.toMatchObject({
+      code: 'STORE_FULL',
+      details: { stored: [1, 3], acks: [repeat, repeat] },
+    });
+    expect(await bus.publish(named)).toEqual(repeat);
+    expect(await gather(bus.read({ topic: '*' }))).toHaveLength(2);
+    expect((await bus.stats()).published).toBe(2);
+  });
+
+  test('has stored what filled it, and says so although the shard died before it heard', async () => {
+    const { bus, store } = await nodeOn(newBroker({ eventsMax: 20 }));
+    const live = await Collector.start(bus, '*');
+    store.hold();
+    const publish = bus.publishMany(inputs(20, 'one'));
+    await until('the append waits', () => store.held > 0);
+    await controls(bus).killShard(0);
+    store.release();
+    const acks = await within('the acks', publish);
+    expectWithoutHoles(acks);
+    await live.count(20);
+    expectSameHistory(live.events, acks, 'live');
+    await refused(() => bus.publish(input(0)), 'STORE_FULL');
+  });
+});
+
 describe('a shard of a shared store that dies', () => {
   test.each(['kill', 'crash'] as const)(
     'by a %s with a commit under way stores it once',

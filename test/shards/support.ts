@@ -24,8 +24,10 @@ import {
   CONTROL_CALL,
   CONTROL_GENERATION,
   DELIVERY_ACK,
+  DELIVERY_EVENT,
   DELIVERY_REPLY,
   DELIVERY_STATE,
+  EVENT_SEQUENCE,
   PUBLISH,
   REPLY_ID,
   REPLY_JSON,
@@ -137,6 +139,23 @@ export class TestLink {
     }, 10_000);
     this.#deliveries.release();
     return replies;
+  }
+
+  /** Everything that has come since it was last asked, in order; of an ephemeral event the sequence is 0. */
+  taken(): (Pick<ToldAck, 'kind' | 'sequence'> | { event: number } | { state: number })[] {
+    const taken: ReturnType<TestLink['taken']> = [];
+    this.#deliveries.read((type, bytes, offset) => {
+      if (type === DELIVERY_EVENT) {
+        taken.push({ event: bytes.readDoubleLE(offset + EVENT_SEQUENCE) });
+      } else if (type === DELIVERY_ACK) {
+        const sequence = bytes.readDoubleLE(offset + ACK_SEQUENCE);
+        taken.push({ kind: bytes.readInt32LE(offset + ACK_KIND), sequence });
+      } else if (type === DELIVERY_STATE) {
+        taken.push({ state: bytes.readInt32LE(offset + STATE_STATE) });
+      }
+    }, 10_000);
+    this.#deliveries.release();
+    return taken;
   }
 
   /** The acks that have come so far. */

@@ -111,7 +111,7 @@ class BrokerShardLog implements ShardLog {
   async commit(): Promise<CommittedBatch> {
     const events = this.#batch;
     this.#batch = [];
-    const { sequences, repeats } = await this.#call<Appended>({
+    const { sequences, repeats, refusal } = await this.#call<Appended>({
       call: 'append',
       events,
       windowMs: this.dedupeWindowMs,
@@ -119,6 +119,7 @@ class BrokerShardLog implements ShardLog {
     return {
       sequenceOf: (index) => sequences[index]!,
       isRepeat: (index) => repeats[index]!,
+      ...(refusal === undefined ? {} : { refusal: BusError.from(refusal) }),
     };
   }
 

@@ -43,6 +43,8 @@ export interface Joined {
 export interface Appended {
   readonly sequences: readonly number[];
   readonly repeats: readonly boolean[];
+  /** Nothing was stored: there was no room for what does not repeat. */
+  readonly refusal?: ErrorData;
 }
 
 export interface BrokerAnswer {

@@ -1,9 +1,6 @@
-import { BusError } from '../../protocol/errors.js';
-import {
-  EVENT_FLAG_ID_OF_SOURCE,
-  EVENT_FLAG_SUPPLIED_ID,
-  EventRecordView,
-} from '../../record/event-record.js';
+import type { ErrorData } from '../../protocol/errors.js';
+import { identityOf } from '../../record/event-identity.js';
+import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { Appended, Entry, Joined, NewEvent } from './messages.js';
 import { TopicBook } from './topic-book.js';
@@ -20,7 +17,7 @@ export class Stream {
   readonly entries: Entry[] = [];
   readonly #eventsMax: number;
   readonly #topics = new TopicBook();
-  /** In the order in which they came. */
+  /** In the order in which they came; those that the bus made too, as a thread after a dead one appends again what may be stored. */
   readonly #ids = new Map<string, KnownId>();
   readonly #view = new EventRecordView();
 
@@ -41,21 +38,25 @@ export class Stream {
     return this.entries.at(-1)?.recordedAt ?? 0;
   }
 
-  /** All events of a batch or none. @throws BusError `STORE_FULL` */
+  /** Stores all events of a batch that repeat none, or, where there is no room for all of them, none. */
   append(events: readonly NewEvent[], windowMs: number): Appended {
-    if (this.head + events.length > this.#eventsMax) {
-      throw new BusError('STORE_FULL', `the broker keeps ${this.#eventsMax} events of a shard`);
-    }
     this.#forgetIds(elapsedMs() - windowMs);
+    const keys = events.map(({ bytes }) => identityOf(this.#viewOf(bytes)));
+    const added = new Set(keys.filter((key) => !this.#ids.has(key)));
+    const isFull = added.size > 0 && this.head + added.size > this.#eventsMax;
     const sequences: number[] = [];
     const repeats: boolean[] = [];
-    for (const event of events) {
-      const key = this.#keyOf(event.bytes);
-      const known = this.#ids.get(key);
-      sequences.push(known?.sequence ?? this.#store(event, key));
+    for (const [index, key] of keys.entries()) {
+      const known = this.#ids.get(key)?.sequence;
+      sequences.push(known ?? (isFull ? 0 : this.#store(events[index]!, key)));
       repeats.push(known !== undefined);
     }
-    return { sequences, repeats };
+    return isFull ? { sequences, repeats, refusal: this.#full() } : { sequences, repeats };
+  }
+
+  #full(): ErrorData {
+    const message = `the broker keeps ${this.#eventsMax} events of a shard`;
+    return { code: 'STORE_FULL', message };
   }
 
   #store({ recordedAt, bytes }: NewEvent, key: string): number {
@@ -63,17 +64,12 @@ export class Stream {
     const time = Math.max(recordedAt, this.lastRecordedAt);
     this.entries.push({ sequence, recordedAt: time, bytes });
     this.#ids.set(key, { sequence, atMs: elapsedMs() });
-    this.#topics.note(this.#view.topic, sequence, time);
+    this.#topics.note(this.#viewOf(bytes).topic, sequence, time);
     return sequence;
   }
 
-  /** Ids that the bus made are compared too: the thread after a dead one appends again what may be stored. */
-  #keyOf(bytes: Uint8Array): string {
-    const view = this.#view.wrap(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);
-    const { flags, topic, id } = view;
-    const isOfSource = (flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
-    const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    return JSON.stringify([isSupplied, isOfSource ? view.source : null, topic, id]);
+  #viewOf(bytes: Uint8Array): EventRecordView {
+    return this.#view.wrap(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);
   }
 
   #forgetIds(before: number): void {

@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import {
+  ACK_DUPLICATE,
+  ACK_EPHEMERAL,
+  ACK_REFUSED,
+  ACK_SYNCED,
+} from '../../src/link/link-records.js';
+import { ShardControl } from '../../src/link/shard-control.js';
+import { BusError } from '../../src/protocol/errors.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import {
+  EVENT_FLAG_PERSIST,
+  EVENT_FLAG_SUPPLIED_ID,
+  EVENT_FLAG_SYNCED,
+} from '../../src/record/event-record.js';
+import { Consumer } from '../../src/shards/consumer.js';
+import type { LinkAdapter } from '../../src/shards/link-adapter.js';
+import { LinkRecovery } from '../../src/shards/recovery.js';
+import { REFUSED_FULL } from '../../src/shards/refusals.js';
+import { Routes } from '../../src/shards/routes.js';
+import { Shard } from '../../src/shards/shard.js';
+import { Stream } from '../../src/testing/broker/stream.js';
+import { record } from '../store/records.js';
+import { SharedLog } from './shared-log.js';
+import { subscribeCommand, TestLink } from './support.js';
+
+const EPHEMERAL = 0;
+const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
+const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
+
+/** A shard without a thread on a shared log, and one endpoint that is subscribed to everything. */
+function shardOn(log: SharedLog, link = new TestLink()) {
+  const options = { shard: 0, commitBatchEvents: 100, publishWaitMs: 1000, prunes: false };
+  const shard = new Shard(log, new Routes(), ShardControl.create(), options);
+  const adapter = link.adapter();
+  shard.add(adapter);
+  shard.subscribe(new Consumer<LinkAdapter>(adapter, subscribeCommand(1, ['*'])));
+  return { shard, link, adapter };
+}
+
+const event = (sequence: number) => ({ event: sequence });
+const ack = (kind: number, sequence = 0) => ({ kind, sequence });
+
+describe('a shard of a shared log', () => {
+  test('delivers ephemeral and stored events of one publisher in their order', async () => {
+    const log = new SharedLog();
+    const { shard, link } = shardOn(log);
+    link.publish({ flags: EPHEMERAL });
+    link.publish({ flags: STORED });
+    link.publish({ flags: EPHEMERAL });
+    link.publish({ flags: STORED });
+    shard.turn();
+    expect(link.taken()).toEqual([ack(ACK_EPHEMERAL), event(0)]);
+    for (const sequence of [1, 2]) {
+      await log.decide();
+      shard.turn();
+      expect(link.taken()).toEqual([]);
+      log.hear();
+      shard.turn();
+      expect(link.taken()).toEqual([event(sequence), ack(ACK_SYNCED, sequence)]);
+      shard.turn();
+      if (sequence === 1) expect(link.taken()).toEqual([ack(ACK_EPHEMERAL), event(0)]);
+    }
+    expect(shard.hasWork()).toBe(false);
+  });
+
+  test('keeps that order behind a repeat, which may not be delivered yet', async () => {
+    const stream = new Stream(9);
+    const log = new SharedLog(stream);
+    const { shard, link } = shardOn(log);
+    storeOn(stream, 'given');
+    log.known.set('given', 1);
+    link.publish({ id: 'given', flags: NAMED });
+    link.publish({ flags: EPHEMERAL });
+    shard.turn();
+    await log.decide();
+    shard.turn();
+    expect(link.taken()).toEqual([]);
+    log.hear();
+    shard.turn();
+    expect(link.taken()).toEqual([event(1), ack(ACK_DUPLICATE, 1)]);
+    shard.turn();
+    expect(link.taken()).toEqual([ack(ACK_EPHEMERAL), event(0)]);
+  });
+
+  test('ends where a commit fails, whatever the error is called', async () => {
+    const stream = new Stream(9);
+    const log = new SharedLog(stream);
+    const { shard, link } = shardOn(log);
+    storeOn(stream, 'given');
+    log.known.set('given', 1);
+    link.publish({ id: 'given', flags: NAMED });
+    link.publish({ flags: STORED });
+    shard.turn();
+    await log.decide(new BusError('STORE_FULL', 'no room'));
+    expect(() => shard.turn()).toThrow('no room');
+    expect(log.isDeciding).toBe(false);
+    expect(link.taken()).toEqual([]);
+  });
+
+  test('does not claim, after one that died, that a refused event is not stored', () => {
+    const log = new SharedLog();
+    log.known.set('known', 7);
+    const link = new TestLink();
+    link.publish({ flags: EPHEMERAL });
+    link.publish({ id: 'known', flags: NAMED });
+    link.publish({ flags: STORED });
+    const first = link.adapter();
+    first.publishes.read(() => undefined, 10);
+    first.publishRing.mark = first.publishRing.position;
+    first.refusePublishes(REFUSED_FULL);
+    expect(new LinkRecovery(link.adapter(), log, undefined).step()).toBe(true);
+    expect(link.acks()).toMatchObject([
+      { kind: ACK_EPHEMERAL },
+      { kind: ACK_DUPLICATE, sequence: 7 },
+      { kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' },
+    ]);
+  });
+});
+
+/** Another node stores an event. */
+function storeOn(stream: Stream, id: string): void {
+  stream.append([{ recordedAt: 1, bytes: record({ id, flags: NAMED }) }], DEDUPE_WINDOW_MS);
+}

@@ -1,0 +1,131 @@
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { EventRecordView } from '../../src/record/event-record.js';
+import type {
+  CommittedBatch,
+  ReadRequest,
+  ShardLog,
+  TopicSummary,
+  TopicTotals,
+} from '../../src/store/shard-log.js';
+import type { StoredRecord } from '../../src/store/stored-record.js';
+import type { NewEvent } from '../../src/testing/broker/messages.js';
+import { Stream } from '../../src/testing/broker/stream.js';
+import { TopicBook } from '../../src/testing/broker/topic-book.js';
+
+/** A shared log in the thread of the test, which says when a commit is decided and when the log hears of what is stored. */
+export class SharedLog implements ShardLog {
+  readonly isShared = true;
+  readonly wentBackwardsFrom = undefined;
+  readonly prunedThrough = 0;
+  readonly forgottenThrough = 0;
+  readonly prunedEvents = 0;
+  readonly walBytes = 0;
+  dedupeWindowMs = DEDUPE_WINDOW_MS;
+  dedupeReachMs = DEDUPE_WINDOW_MS;
+  head: number;
+  appendedTopic = '';
+  /** By id: what this thread knows to be stored. */
+  readonly known = new Map<string, number>();
+  readonly #stream: Stream;
+  readonly #view = new EventRecordView();
+  #batch: NewEvent[] = [];
+  #decide: ((outcome?: Error) => void) | undefined;
+  #onAdvance = (): void => {};
+
+  constructor(stream = new Stream(Number.POSITIVE_INFINITY)) {
+    this.#stream = stream;
+    this.head = stream.head;
+  }
+
+  get syncedHead(): number {
+    return this.head;
+  }
+
+  get lastRecordedAt(): number {
+    return this.#stream.lastRecordedAt;
+  }
+
+  /** A commit is under way. */
+  get isDeciding(): boolean {
+    return this.#decide !== undefined;
+  }
+
+  append(bytes: Buffer, offset: number, recordedAt: number): number {
+    const view = this.#view.wrap(bytes, offset);
+    this.appendedTopic = view.topic;
+    const record = Uint8Array.from(bytes.subarray(offset, offset + view.length));
+    return this.#batch.push({ recordedAt, bytes: record }) - 1;
+  }
+
+  commit(): Promise<CommittedBatch> {
+    const events = this.#batch;
+    this.#batch = [];
+    const decided = new Promise<void>((resolve, reject) => {
+      this.#decide = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    return decided.then(() => {
+      const { sequences, repeats } = this.#stream.append(events, this.dedupeWindowMs);
+      return {
+        sequenceOf: (index) => sequences[index]!,
+        isRepeat: (index) => repeats[index]!,
+      };
+    });
+  }
+
+  /** The commit that is under way is stored, or fails with an error; the log hears of events only with `hear`. */
+  async decide(error?: Error): Promise<void> {
+    this.#decide?.(error);
+    this.#decide = undefined;
+    await new Promise(setImmediate);
+  }
+
+  /** The log hears of all that is stored. */
+  hear(head = this.#stream.head): void {
+    this.head = head;
+    this.#onAdvance();
+  }
+
+  findDuplicate(bytes: Buffer, offset: number): number {
+    return this.known.get(this.#view.wrap(bytes, offset).id) ?? 0;
+  }
+
+  read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
+    const until = Math.min(request.until ?? this.head, this.head, request.after + request.limit);
+    let count = 0;
+    for (const { sequence, recordedAt, bytes } of this.#stream.entries.slice(
+      request.after,
+      until,
+    )) {
+      count++;
+      const record = { sequence, recordedAt, bytes: Buffer.from(bytes), offset: 0 };
+      if (visit({ ...record, length: bytes.length }) === false) break;
+    }
+    return count;
+  }
+
+  onAdvance(listener: () => void): void {
+    this.#onAdvance = listener;
+  }
+
+  get #topics(): TopicBook {
+    return new TopicBook(this.#stream.joined.topics);
+  }
+
+  scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
+    return this.#topics.scan(after, limit, visit);
+  }
+
+  topic(name: string): TopicSummary | undefined {
+    return this.#topics.get(name);
+  }
+
+  hasTopic(name: string): boolean {
+    return this.topic(name) !== undefined;
+  }
+
+  maintain(): boolean {
+    return false;
+  }
+
+  close(): void {}
+}
