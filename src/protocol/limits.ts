@@ -57,6 +57,10 @@ export const DEDUPE_WINDOW_MS = 120_000;
  * forgotten before its time, and clients are told how far back the window reaches.
  */
 export const DEDUPE_IDS_MAX = 2_000_000;
+/** A store whose ids alone tell what a dead thread has stored knows them for at least so long, ms: a successor starts within it. */
+export const SHARED_DEDUPE_WINDOW_MS_MIN = 30_000;
+/** What was handed to such a store is not handed to it again within so much of the window's end, ms. */
+export const SHARED_DEDUPE_MARGIN_MS = 5000;
 
 /** A wall clock that moves by more against the monotonic one was set by somebody. */
 export const CLOCK_STEP_MS = 1000;

@@ -16,7 +16,9 @@
  * 256| CONSUMER_     | CONSUMER_     | CONSUMER_     | unused up to  |
  *    | POSITION      | MARK          | REFUSED       | 272           |
  *    +---------------+---------------+---------------+---------------+
- * 272| CONSUMER_TOTAL (float64)      | unused up to 512              |
+ * 272| CONSUMER_TOTAL (float64)      | CONSUMER_MARKED_AT (float64)  |
+ *    +---------------+---------------+-------------------------------+
+ *    | unused up to 512                                              |
  *    +---------------+---------------+-------------------------------+
  * 512| PRODUCER_     | unused up to 768                              |
  *    | WAITING       |                                               |
@@ -59,6 +61,7 @@ const CONSUMER_POSITION_OFFSET = PRODUCER_POSITION_OFFSET + APART;
 const CONSUMER_MARK_OFFSET = CONSUMER_POSITION_OFFSET + INT32_BYTES;
 const CONSUMER_REFUSED_OFFSET = CONSUMER_MARK_OFFSET + INT32_BYTES;
 const CONSUMER_TOTAL_OFFSET = CONSUMER_REFUSED_OFFSET + 2 * INT32_BYTES;
+const CONSUMER_MARKED_AT_OFFSET = CONSUMER_TOTAL_OFFSET + Float64Array.BYTES_PER_ELEMENT;
 const PRODUCER_WAITING_OFFSET = CONSUMER_POSITION_OFFSET + APART;
 export const RING_HEADER_LENGTH = PRODUCER_WAITING_OFFSET + APART;
 
@@ -78,6 +81,8 @@ export const CONSUMER_REFUSED = CONSUMER_REFUSED_OFFSET / INT32_BYTES;
  * Index into a `Float64Array` over the whole buffer. Off by at most one release if a consumer died during a release.
  */
 export const CONSUMER_TOTAL = CONSUMER_TOTAL_OFFSET / Float64Array.BYTES_PER_ELEMENT;
+/** Index into a `Float64Array`: when the consumer began to process what is before the mark; its clock is the consumer's. */
+export const CONSUMER_MARKED_AT = CONSUMER_MARKED_AT_OFFSET / Float64Array.BYTES_PER_ELEMENT;
 /** 1 if the producer found the ring full and wants to be woken after a release. */
 export const PRODUCER_WAITING = PRODUCER_WAITING_OFFSET / INT32_BYTES;
 /** Index into a `BigInt64Array` over the whole buffer. */

@@ -14,6 +14,7 @@
 import { RING_RECORD_SHARE } from '../protocol/limits.js';
 import {
   CONSUMER_MARK,
+  CONSUMER_MARKED_AT,
   CONSUMER_POSITION,
   CONSUMER_REFUSED,
   CONSUMER_TOTAL,
@@ -342,6 +343,15 @@ export class RingConsumer {
 
   set mark(position: number) {
     Atomics.store(this.#header, CONSUMER_MARK, position);
+  }
+
+  /** When the consumer began to process what is before the mark, by a clock of its own; to be set before the mark. */
+  get markedAt(): number {
+    return this.#totals[CONSUMER_MARKED_AT]!;
+  }
+
+  set markedAt(time: number) {
+    this.#totals[CONSUMER_MARKED_AT] = time;
   }
 
   /**

@@ -12,7 +12,7 @@ import {
   ACK_WRITTEN,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
-import { COMMIT_BATCH_BYTES } from '../protocol/limits.js';
+import { COMMIT_BATCH_BYTES, SHARED_DEDUPE_MARGIN_MS } from '../protocol/limits.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
@@ -22,10 +22,11 @@ import {
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
 import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
+import { elapsedMs } from '../threads/elapsed.js';
 import { AckRuns } from './ack-runs.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
-import { REFUSED_FULL, REFUSED_OVERDUE } from './refusals.js';
+import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
 
 /** Refuses publishes that nobody may wait for any more; undefined lets one through. */
 export interface Refusing {
@@ -196,6 +197,7 @@ export class PublishBatch {
     if (link.publishes.read(this.#onPublish, limit) === 0) return;
     this.#links.push(link);
     this.#runs.end(link);
+    if (this.#log.isShared) this.#noteTaken(link);
     // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
     ring.mark = ring.position;
     // Nothing of this link's was appended, so all up to the mark is refused, by a successor too.
@@ -288,13 +290,18 @@ export class PublishBatch {
         return;
       }
     }
+    const isAgain = this.#link.takesAgainUntil !== undefined && this.#isTakenAgain();
+    if (isAgain && this.#mayBeForgotten) {
+      this.#runs.add(this.#link, ACK_REFUSED, 0, false, UNKNOWN_FOR_TOO_LONG);
+      return;
+    }
     const index = this.#log.append(view.bytes, view.offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
     if (this.#firstSequence === 0) this.#firstSequence = this.#runs.firstNew + index;
     this.appended++;
-    const isAgain = (flags & EVENT_FLAG_SUPPLIED_ID) === 0 && this.#isTakenAgain();
-    this.#runs.add(this.#link, synced ? ACK_SYNCED : ACK_WRITTEN, index, isAgain);
+    const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
+    this.#runs.add(this.#link, synced ? ACK_SYNCED : ACK_WRITTEN, index, isOwnRepeat);
     if (!this.#log.isShared) this.#push(view, this.#log.appendedTopic, index + 1);
   }
 
@@ -312,6 +319,19 @@ export class PublishBatch {
   #isTakenAgain(): boolean {
     const { publishRing, takesAgainUntil } = this.#link;
     return takesAgainUntil !== undefined && ((publishRing.position - takesAgainUntil) | 0) < 0;
+  }
+
+  /** What the dead thread appended may have left the dedupe window, or leave it before it is appended again. */
+  get #mayBeForgotten(): boolean {
+    const ageMs = elapsedMs() - this.#link.publishRing.markedAt;
+    return ageMs + SHARED_DEDUPE_MARGIN_MS > this.#log.dedupeReachMs;
+  }
+
+  /** Notes when it was that what is read now was first read. A batch that has something of before keeps the time of that. */
+  #noteTaken(link: LinkAdapter): void {
+    const { takesAgainUntil, publishRing } = link;
+    if (takesAgainUntil === undefined) publishRing.markedAt = elapsedMs();
+    else if (((publishRing.position - takesAgainUntil) | 0) >= 0) link.takesAgainUntil = undefined;
   }
 
   #keepEphemeral(): void {

@@ -25,3 +25,10 @@ export const UNKNOWN_AFTER_RESTART: ErrorData = {
   message:
     'there was no room for it, unless it is stored already; its shard was restarted while it said which',
 };
+
+/** Of a shared log, which may have forgotten by now that it has it. */
+export const UNKNOWN_FOR_TOO_LONG: ErrorData = {
+  code: 'PUBLISH_UNKNOWN',
+  message:
+    'its shard was restarted while it was being stored, and too long ago for the store to tell whether it was',
+};

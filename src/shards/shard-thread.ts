@@ -21,9 +21,9 @@ import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy, MessagePortWaitStrategy } from '../ring/wait.js';
 import type { RingPosition, ShardLog, ShardLogModule } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
+import { checkLog } from './check-log.js';
 import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
-import { missing } from './missing.js';
 import type { ClockStep } from './recording-clock.js';
 import { LinkRecovery } from './recovery.js';
 import { type LinkConsumer, Routes } from './routes.js';
@@ -54,7 +54,7 @@ class ShardThread {
     this.#headShown = this.#control.head;
     this.#mail = data.mail;
     this.#log = log;
-    if (data.prunes && log.pruning === undefined) missing('has no retention');
+    checkLog(log, data);
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
       onClockStep: (step) => this.#tellClockStep(step),

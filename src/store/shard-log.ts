@@ -48,8 +48,8 @@ export interface ShardLog {
    * it all that was committed before. Without an open batch, `synced` does that alone.
    *
    * The next append follows when the batch is committed; a shared log may return a promise of that. When it resolves, `head`
-   * has reached every sequence of the batch. `positions` are stored with the batch by a log that has `ringPositions`, and
-   * mean nothing to others.
+   * has reached every sequence of the batch. `positions` are stored with the batch by a log of its own, and mean nothing to
+   * a shared one.
    * Where there is no room, nothing is stored and the log goes on: a log of its own throws `STORE_FULL`; a shared log, which
    * finds repeats only here, says so in `CommittedBatch.refusal`. Repeats need no room, and `synced` holds for them.
    * @throws BusError (or rejects with) anything else: the log must be reopened, and tells then whether the batch is in it
@@ -70,6 +70,10 @@ export interface ShardLog {
 
   /** How far back the dedupe window knows every id, ms: less than its time where more came than it holds. */
   readonly dedupeReachMs: number;
+  /**
+   * A log of its own has the window that it is asked for. A shared one has the store's, the same for all nodes: at least
+   * `SHARED_DEDUPE_WINDOW_MS_MIN`, and not less than it is asked for, or the bus refuses it.
+   */
   readonly dedupeWindowMs: number;
 
   /**
@@ -102,7 +106,10 @@ export interface ShardLog {
   /** Any plain value; given to `openShardLog` as `predecessor` in the thread that follows this one if it dies. */
   readonly forSuccessor?: unknown;
 
-  /** Capability: a successor of a dead thread learns what was committed. */
+  /**
+   * Of a log of its own, and of no other: a successor of a dead thread learns what was committed. A shared log dedupes every
+   * event by its id, the bus's own ids too, as the successor appends again what was read before.
+   */
   readonly ringPositions?: RingPositions;
   /** Capability: events are removed by rules and on request. */
   readonly pruning?: ShardPruning;
@@ -135,10 +142,7 @@ export interface RingPosition {
   readonly firstSequence: number;
 }
 
-/**
- * What a log of its own keeps for the successor of a dead thread. Its sequences follow one another from `head + 1` on. A log
- * without this dedupes every event by its id, the bus's own ids too, as the successor appends again what was read before.
- */
+/** What a log of its own keeps for the successor of a dead thread. Its sequences follow one another from `head + 1` on. */
 export interface RingPositions {
   /** As of the last commits. */
   stored(): RingPosition[];

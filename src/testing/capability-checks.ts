@@ -6,7 +6,7 @@ import type { StoreNode } from './store-node.js';
 
 /** Ring positions and pruning, for the stores that have them. */
 export function addCapabilityChecks(checks: Checks): void {
-  if (checks.subject.hasRingPositions) addRingPositionChecks(checks);
+  if (!checks.subject.isShared) addRingPositionChecks(checks);
   if (checks.subject.hasPruning) addPruningChecks(checks);
 }
 

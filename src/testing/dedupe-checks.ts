@@ -5,7 +5,7 @@ import type { StoreNode } from './store-node.js';
 
 /** Which events are one event: those of one topic and one id, and of one source where the id is the source's own. */
 export function addDedupeChecks(checks: Checks): void {
-  const { isShared, keeps, hasRingPositions } = checks.subject;
+  const { isShared, keeps } = checks.subject;
 
   checks.onNode('stores an event once whose publisher repeats it', async (node) => {
     await node.commit([{ id: 'x', flags: BY_PUBLISHER }, {}]);
@@ -33,7 +33,7 @@ export function addDedupeChecks(checks: Checks): void {
     strictEqual(await repeated(node, { id: 'x', flags: BY_PUBLISHER }), 0);
   });
 
-  if (!hasRingPositions) {
+  if (isShared) {
     checks.onNode('stores once what is appended again under an id of the bus', async (node) => {
       const events = [{ id: 'made-1' }, { id: 'made-2' }];
       deepStrictEqual(await node.commit(events), [1, 2]);
@@ -48,9 +48,7 @@ export function addDedupeChecks(checks: Checks): void {
         ],
       );
     });
-  }
 
-  if (isShared) {
     checks.onNode('finds a repeat within a batch when it commits', async (node) => {
       const event = { id: 'x', flags: BY_PUBLISHER };
       node.append([event, {}, event]);

@@ -6,11 +6,11 @@ import { StoreNode } from './store-node.js';
 
 /** The promises of a store to whoever opens it. */
 export function addOpeningChecks(checks: Checks): void {
-  const { isShared, keeps, hasRingPositions, hasPruning } = checks.subject;
+  const { isShared, keeps, hasPruning } = checks.subject;
 
   checks.onNode('has the capabilities that it is described with', async ({ opened, log }) => {
     strictEqual(log.isShared, isShared, 'isShared');
-    strictEqual(log.ringPositions !== undefined, hasRingPositions, 'ringPositions');
+    strictEqual(log.ringPositions !== undefined, !isShared, 'ringPositions');
     strictEqual(log.pruning !== undefined, hasPruning, 'pruning');
     strictEqual(log.onAdvance !== undefined, isShared, 'onAdvance');
     ok(opened.history !== undefined || log.pages !== undefined, 'history, or pages of each log');

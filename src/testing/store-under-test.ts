@@ -8,8 +8,6 @@ export interface StoreUnderTest {
   readonly isShared: boolean;
   /** Its content is there when it is opened again. */
   readonly keeps: boolean;
-  /** Its logs have `ShardLog.ringPositions`. */
-  readonly hasRingPositions: boolean;
   /** Its logs have `ShardLog.pruning`. */
   readonly hasPruning: boolean;
 }

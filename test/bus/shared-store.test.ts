@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
+import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits.js';
 import type { Broker, HeldStore } from '../../src/testing.js';
-import { memoryBroker, openBusOn } from '../testing/subjects.js';
+import { IN_MEMORY, memoryBroker, openBusOn, withFault } from '../testing/subjects.js';
 import { Collector, gather } from './support/collector.js';
 import { refused } from './support/failures.js';
 import { controls } from './support/millrace.js';
@@ -304,6 +305,17 @@ describe('a shard of a shared store that dies', () => {
   );
 });
 
+test('a bus refuses a shared store that knows ids for too short a time', async () => {
+  const broker = newBroker({ dedupeWindowMs: SHARED_DEDUPE_WINDOW_MS_MIN - 1 });
+  const open = () => openBusOn(broker.connect(), { dedupeWindowMs: 0 });
+  await refused(open, 'OPTION_INVALID', `${SHARED_DEDUPE_WINDOW_MS_MIN}`);
+});
+
+test('a bus refuses a log of its own that keeps no ring positions', async () => {
+  const { store } = await withFault(IN_MEMORY, 'keeps no ring positions').create();
+  await refused(() => openBusOn(store, { shards: 1 }), 'STORE_FAILED', 'ring positions');
+});
+
 describe('a bus on a shared store', () => {
   test('takes large events, from other threads too, and wakes for each', async () => {
     const { bus } = await nodeOn(newBroker(), { ringBytes: 16_384 });
@@ -348,6 +360,12 @@ describe('a bus on a shared store', () => {
     const retention = [{ maxEvents: 5 }];
     await refused(() => openBusOn(broker.connect(), { retention }), 'OPTION_INVALID');
     await refused(() => openBusOn(broker.connect(), { shards: 7 }), 'SHARD_COUNT_MISMATCH');
+    const dedupeWindowMs = DEDUPE_WINDOW_MS + 1;
+    await refused(
+      () => openBusOn(broker.connect(), { dedupeWindowMs }),
+      'OPTION_INVALID',
+      `${DEDUPE_WINDOW_MS}`,
+    );
     expect(await bus.publish(input(0))).toMatchObject({ sequence: 1 });
   });
 });

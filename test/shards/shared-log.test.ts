@@ -7,7 +7,6 @@ import {
 } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import { BusError } from '../../src/protocol/errors.js';
-import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
@@ -65,7 +64,7 @@ describe('a shard of a shared log', () => {
   });
 
   test('keeps that order behind a repeat, which may not be delivered yet', async () => {
-    const stream = new Stream(9);
+    const stream = new Stream();
     const log = new SharedLog(stream);
     const { shard, link } = shardOn(log);
     storeOn(stream, 'given');
@@ -84,7 +83,7 @@ describe('a shard of a shared log', () => {
   });
 
   test('ends where a commit fails, whatever the error is called', async () => {
-    const stream = new Stream(9);
+    const stream = new Stream();
     const log = new SharedLog(stream);
     const { shard, link } = shardOn(log);
     storeOn(stream, 'given');
@@ -96,6 +95,30 @@ describe('a shard of a shared log', () => {
     expect(() => shard.turn()).toThrow('no room');
     expect(log.isDeciding).toBe(false);
     expect(link.taken()).toEqual([]);
+  });
+
+  test('does not append again, after one that died, what the store may have forgotten', async () => {
+    const log = new SharedLog();
+    const { shard, link } = shardOn(log);
+    link.publish({ flags: STORED });
+    link.publish({ id: 'given', flags: NAMED });
+    shard.turn();
+    expect(log.isDeciding).toBe(true);
+    const next = new SharedLog();
+    next.dedupeReachMs = 0;
+    const { shard: successor, adapter } = shardOn(next, link);
+    adapter.recovery = new LinkRecovery(adapter, next, undefined);
+    link.publish({ flags: STORED });
+    successor.turn();
+    successor.turn();
+    await next.decide();
+    next.hear();
+    successor.turn();
+    expect(link.acks()).toMatchObject([
+      { kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' },
+      { kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' },
+      { kind: ACK_SYNCED, sequence: 1 },
+    ]);
   });
 
   test('does not claim, after one that died, that a refused event is not stored', () => {
@@ -120,5 +143,5 @@ describe('a shard of a shared log', () => {
 
 /** Another node stores an event. */
 function storeOn(stream: Stream, id: string): void {
-  stream.append([{ recordedAt: 1, bytes: record({ id, flags: NAMED }) }], DEDUPE_WINDOW_MS);
+  stream.append([{ recordedAt: 1, bytes: record({ id, flags: NAMED }) }]);
 }

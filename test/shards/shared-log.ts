@@ -32,7 +32,7 @@ export class SharedLog implements ShardLog {
   #decide: ((outcome?: Error) => void) | undefined;
   #onAdvance = (): void => {};
 
-  constructor(stream = new Stream(Number.POSITIVE_INFINITY)) {
+  constructor(stream = new Stream()) {
     this.#stream = stream;
     this.head = stream.head;
   }
@@ -64,7 +64,7 @@ export class SharedLog implements ShardLog {
       this.#decide = (error) => (error === undefined ? resolve() : reject(error));
     });
     return decided.then(() => {
-      const { sequences, repeats } = this.#stream.append(events, this.dedupeWindowMs);
+      const { sequences, repeats } = this.#stream.append(events);
       return {
         sequenceOf: (index) => sequences[index]!,
         isRepeat: (index) => repeats[index]!,

@@ -35,6 +35,7 @@ const FAULTS = {
       return { isRepeat: () => false, sequenceOf: (index) => batch.sequenceOf(index) };
     },
   }),
+  'keeps no ring positions': () => ({ ringPositions: undefined }),
   'calls from within an append': (log) => {
     let listener = () => {};
     return {

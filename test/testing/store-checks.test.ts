@@ -41,7 +41,7 @@ describe('the checks find a log that', () => {
 
   it('is not what it is described as', async () => {
     const name = 'has the capabilities that it is described with';
-    const isWrong = check({ ...ON_A_BROKER, hasRingPositions: true }, name);
-    await expect(isWrong).rejects.toThrow(/ringPositions/);
+    const isWrong = check({ ...ON_A_BROKER, hasPruning: true }, name);
+    await expect(isWrong).rejects.toThrow(/pruning/);
   });
 });

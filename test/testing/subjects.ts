@@ -13,7 +13,7 @@ async function built<T>(module: string): Promise<T> {
 export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
 export const { storeOf } = await built<typeof openBus>('main/open-bus');
 
-const ofSqlite = { isShared: false, hasRingPositions: true, hasPruning: true };
+const ofSqlite = { isShared: false, hasPruning: true };
 
 export const IN_A_DIRECTORY: StoreUnderTest = {
   ...ofSqlite,
@@ -33,7 +33,6 @@ export const IN_MEMORY: StoreUnderTest = {
 export const ON_A_BROKER: StoreUnderTest = {
   isShared: true,
   keeps: true,
-  hasRingPositions: false,
   hasPruning: false,
   create() {
     const broker = memoryBroker();

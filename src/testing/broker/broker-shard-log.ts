@@ -49,8 +49,7 @@ class BrokerShardLog implements ShardLog {
   readonly forgottenThrough = 0;
   readonly prunedEvents = 0;
   readonly walBytes = 0;
-  readonly dedupeWindowMs: number;
-  readonly dedupeReachMs: number;
+  dedupeWindowMs = 0;
   head = 0;
   lastRecordedAt = 0;
   appendedTopic = '';
@@ -73,11 +72,9 @@ class BrokerShardLog implements ShardLog {
   #early: Entry[] | undefined = [];
   #onAdvance = (): void => {};
 
-  constructor({ shard, options, settings }: ShardLogOpening) {
+  constructor({ shard, options }: ShardLogOpening) {
     this.#shard = shard;
     this.#address = options as BrokerAddress;
-    this.dedupeWindowMs = settings.dedupeWindowMs;
-    this.dedupeReachMs = settings.dedupeWindowMs;
     this.#channel = new BroadcastChannel(this.#address.channel);
     this.#channel.onmessage = (event) => {
       this.#take((event as MessageEvent).data as BrokerAnswer | BrokerNews);
@@ -85,13 +82,20 @@ class BrokerShardLog implements ShardLog {
   }
 
   async join(): Promise<void> {
-    const { head, lastRecordedAt, topics } = await this.#call<Joined>({ call: 'join' });
+    const joined = await this.#call<Joined>({ call: 'join' });
+    const { head, lastRecordedAt, topics, dedupeWindowMs } = joined;
+    this.dedupeWindowMs = dedupeWindowMs;
     this.head = head;
     this.lastRecordedAt = lastRecordedAt;
     this.#topics = new TopicBook(topics);
     const early = this.#early ?? [];
     this.#early = undefined;
     this.#hear(early);
+  }
+
+  /** The broker keeps all ids of its window. */
+  get dedupeReachMs(): number {
+    return this.dedupeWindowMs;
   }
 
   /** The broker has no weaker durability than being stored. */
@@ -114,7 +118,6 @@ class BrokerShardLog implements ShardLog {
     const { sequences, repeats, refusal } = await this.#call<Appended>({
       call: 'append',
       events,
-      windowMs: this.dedupeWindowMs,
     });
     return {
       sequenceOf: (index) => sequences[index]!,

@@ -18,6 +18,8 @@ export interface MemoryBrokerOptions {
   readonly shards?: number;
   /** Events that a shard takes before it is full. Default: no limit. */
   readonly eventsMax?: number;
+  /** How long the broker knows an id, ms. Default 120,000. */
+  readonly dedupeWindowMs?: number;
 }
 
 /** One node's way to a broker. */
@@ -50,9 +52,9 @@ export class MemoryBroker implements Broker {
   /** By store: appends that wait. */
   readonly #held = new Map<string, BrokerRequest[]>();
 
-  constructor({ shards = 1, eventsMax = Number.POSITIVE_INFINITY }: MemoryBrokerOptions = {}) {
+  constructor({ shards = 1, eventsMax, dedupeWindowMs }: MemoryBrokerOptions = {}) {
     this.shards = shards;
-    this.streams = Array.from({ length: shards }, () => new Stream(eventsMax));
+    this.streams = Array.from({ length: shards }, () => new Stream(eventsMax, dedupeWindowMs));
     this.#channel = new BroadcastChannel(this.channelName);
     this.#channel.onmessage = (event) => {
       this.#take((event as MessageEvent).data as BrokerRequest);
@@ -121,10 +123,10 @@ export class MemoryBroker implements Broker {
   #append(
     shard: number,
     stream: Stream,
-    { events, windowMs }: Extract<BrokerRequest['call'], { call: 'append' }>,
+    { events }: Extract<BrokerRequest['call'], { call: 'append' }>,
   ): Appended {
     const { head } = stream;
-    const appended = stream.append(events, windowMs);
+    const appended = stream.append(events);
     if (stream.head > head) this.#post({ shard, entries: stream.entries.slice(head) });
     return appended;
   }

@@ -14,7 +14,7 @@ export interface Entry {
 
 export type BrokerCall =
   | { readonly call: 'join' }
-  | { readonly call: 'append'; readonly events: readonly NewEvent[]; readonly windowMs: number }
+  | { readonly call: 'append'; readonly events: readonly NewEvent[] }
   | { readonly call: 'fetch'; readonly after: number; readonly until: number }
   | { readonly call: 'page'; readonly request: PageRequest }
   | { readonly call: 'positionAt'; readonly timeMs: number };
@@ -38,6 +38,7 @@ export interface Joined {
   readonly head: number;
   readonly lastRecordedAt: number;
   readonly topics: readonly TopicSummary[];
+  readonly dedupeWindowMs: number;
 }
 
 export interface Appended {

@@ -1,4 +1,5 @@
 import type { ErrorData } from '../../protocol/errors.js';
+import { DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
 import { identityOf } from '../../record/event-identity.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
@@ -15,14 +16,16 @@ interface KnownId {
 export class Stream {
   /** The entry of sequence `n` is at `n - 1`. */
   readonly entries: Entry[] = [];
+  readonly dedupeWindowMs: number;
   readonly #eventsMax: number;
   readonly #topics = new TopicBook();
   /** In the order in which they came; those that the bus made too, as a thread after a dead one appends again what may be stored. */
   readonly #ids = new Map<string, KnownId>();
   readonly #view = new EventRecordView();
 
-  constructor(eventsMax: number) {
+  constructor(eventsMax = Number.POSITIVE_INFINITY, dedupeWindowMs = DEDUPE_WINDOW_MS) {
     this.#eventsMax = eventsMax;
+    this.dedupeWindowMs = dedupeWindowMs;
   }
 
   get head(): number {
@@ -30,8 +33,8 @@ export class Stream {
   }
 
   get joined(): Joined {
-    const { head, lastRecordedAt } = this;
-    return { head, lastRecordedAt, topics: this.#topics.all };
+    const { head, lastRecordedAt, dedupeWindowMs } = this;
+    return { head, lastRecordedAt, topics: this.#topics.all, dedupeWindowMs };
   }
 
   get lastRecordedAt(): number {
@@ -39,8 +42,8 @@ export class Stream {
   }
 
   /** Stores all events of a batch that repeat none, or, where there is no room for all of them, none. */
-  append(events: readonly NewEvent[], windowMs: number): Appended {
-    this.#forgetIds(elapsedMs() - windowMs);
+  append(events: readonly NewEvent[]): Appended {
+    this.#forgetIds(elapsedMs() - this.dedupeWindowMs);
     const keys = events.map(({ bytes }) => identityOf(this.#viewOf(bytes)));
     const added = new Set(keys.filter((key) => !this.#ids.has(key)));
     const isFull = added.size > 0 && this.head + added.size > this.#eventsMax;

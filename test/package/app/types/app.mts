@@ -17,7 +17,7 @@ export const hooks = { useSubscription, defineTopic };
 
 export function checks(): readonly StoreCheck[] {
   const store = memoryBroker().connect();
-  const subject = { isShared: true, keeps: true, hasRingPositions: false, hasPruning: false };
+  const subject = { isShared: true, keeps: true, hasPruning: false };
   void openBusOn(store).then((bus) => bus.close());
   return storeChecks({ ...subject, create: () => ({ store }) });
 }
