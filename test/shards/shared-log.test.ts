@@ -21,7 +21,7 @@ import { Shard } from '../../src/shards/shard.js';
 import { Stream } from '../../src/testing/broker/stream.js';
 import { record } from '../store/records.js';
 import { SharedLog } from './shared-log.js';
-import { subscribeCommand, TestLink } from './support.js';
+import { subscribeRequest, TestLink } from './support.js';
 
 const EPHEMERAL = 0;
 const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
@@ -33,7 +33,7 @@ function shardOn(log: SharedLog, link = new TestLink()) {
   const shard = new Shard(log, new Routes(), ShardControl.create(), options);
   const adapter = link.adapter();
   shard.add(adapter);
-  shard.subscribe(new Consumer<LinkAdapter>(adapter, subscribeCommand(1, ['*'])));
+  shard.subscribe(new Consumer<LinkAdapter>(adapter, subscribeRequest(1, ['*'])));
   return { shard, link, adapter };
 }
 
