@@ -18,7 +18,7 @@ const name = fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' });
 const type = fc.stringMatching(/^[a-z][a-z_]{0,30}$/);
 
 describe('names of records', () => {
-  it('are what was written, however often and in whatever order they come', () => {
+  it('are read as they were written, however often and in whatever order', () => {
     const names = new NameCache(recordNames);
     const record = fc.record({ topic: name, type, source: name });
     fc.assert(
@@ -32,7 +32,7 @@ describe('names of records', () => {
     );
   });
 
-  it('are the same object as long as they are kept', () => {
+  it('are the same object as long as they are cached', () => {
     const names = new NameCache(recordNames);
     const first = names.of(encode('a.b', 'x', 'me'), OFFSET);
     expect(names.of(encode('a.b', 'x', 'me'), OFFSET)).toBe(first);
@@ -40,7 +40,7 @@ describe('names of records', () => {
     expect(names.of(encode('a.b', 'x', 'me'), OFFSET)).not.toBe(first);
   });
 
-  it('that only differ in where one ends and the next begins are told apart', () => {
+  it('are told apart where they differ only in where one ends and the next begins', () => {
     const names = new NameCache(recordNames);
     expect(names.of(encode('ab', 'c', 'd'), OFFSET).topic).toBe('ab');
     expect(names.of(encode('a', 'bc', 'd'), OFFSET).topic).toBe('a');
@@ -48,9 +48,9 @@ describe('names of records', () => {
     expect(names.of(encode('ab', 'c', 'd'), OFFSET).topic).toBe('ab');
   });
 
-  it('are right when many more come than are kept, and when they share a hash', () => {
+  it('are right when they are more than the cache holds, and when they share a hash', () => {
     const names = new NameCache(recordNames);
-    // The hash looks at the topic and the type's last letter: these all have the same.
+    // The hash covers the topic and the type's last letter, which are the same in all of these.
     for (const middle of ['aa', 'bb', 'cc', 'dd', 'aa', 'bb']) {
       expect(names.of(encode('t', `x${middle}x`, 'me'), OFFSET).type).toBe(`x${middle}x`);
     }
@@ -60,7 +60,7 @@ describe('names of records', () => {
     }
   });
 
-  it('that are too long to be kept are read anew', () => {
+  it('are read anew each time when they are too long for the cache', () => {
     const names = new NameCache(recordNames);
     const bytes = encode('t'.repeat(NAME_CACHE_ENTRY_BYTES), 'x', 'me');
     const first = names.of(bytes, OFFSET);
@@ -69,7 +69,7 @@ describe('names of records', () => {
     expect(names.of(bytes, OFFSET)).toEqual(first);
   });
 
-  it('are not kept where making their entry failed', () => {
+  it('are not cached when making their entry failed', () => {
     let isFull = true;
     const names = new NameCache((...parts) => {
       if (isFull) throw new Error('full');

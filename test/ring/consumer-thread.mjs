@@ -1,6 +1,6 @@
 /**
- * Reads and checks records up to number `to`, as a shard does: it "stores" the ring position with what it
- * has processed and only then releases. Told to, it dies before it stores or before it releases.
+ * Reads and checks records up to number `to`, as a shard does: it "stores" the ring position with the number of records
+ * that it has processed, and only then releases. On demand it dies before it stores or before it releases.
  */
 import { workerData } from 'node:worker_threads';
 import { BufferInbox } from '../../dist/ring/buffer-inbox.js';

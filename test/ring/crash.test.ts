@@ -19,32 +19,29 @@ import {
 } from './records.mjs';
 import { runThreads, type ThreadStart } from './threads.js';
 
-/** Records of 0 to 400 bytes through a ring that takes up to 120: two of three are long ones. */
+/** Records of 0 to 400 bytes, in a ring that takes up to 120, so that two in three are long records. */
 const RUN = { seed: 11, lengthMax: 400, to: 3000 };
 const RING_CAPACITY = 1024;
 
 describe('a producer thread that dies', () => {
-  it.each(['claimed', 'posted'])(
-    'leaves nothing behind of a record it had only %s',
-    async (how) => {
-      const ring = createRing(RING_CAPACITY, 2 ** 31 - 4096);
-      const memory = new SharedArrayBuffer(WORDS_BYTES);
-      const reading = readOnEventLoop(ring, memory);
-      let from = 0;
-      for (const at of [100, 700, 1500, Number.POSITIVE_INFINITY]) {
-        await runThreads(reading.producer({ from, die: { how, at } }));
-        from = reading.committed();
-      }
-      expect(await reading.end).toBe(RUN.to);
-      expect(new Int32Array(memory)[TIMEOUTS]).toBe(0);
-    },
-  );
+  it.each(['claimed', 'posted'])('leaves nothing of a record that it had only %s', async (how) => {
+    const ring = createRing(RING_CAPACITY, 2 ** 31 - 4096);
+    const memory = new SharedArrayBuffer(WORDS_BYTES);
+    const reading = readOnEventLoop(ring, memory);
+    let from = 0;
+    for (const at of [100, 700, 1500, Number.POSITIVE_INFINITY]) {
+      await runThreads(reading.producer({ from, die: { how, at } }));
+      from = reading.committed();
+    }
+    expect(await reading.end).toBe(RUN.to);
+    expect(new Int32Array(memory)[TIMEOUTS]).toBe(0);
+  });
 });
 
 describe('a consumer thread that dies', () => {
   const deaths = [
-    ['reads again what it had not stored', 'read'],
-    ['passes over what it had stored', 'stored'],
+    ['reads again the records that the dead one had not stored', 'read'],
+    ['skips the records that the dead one had stored', 'stored'],
   ];
   it.each(deaths)('is replaced by one that %s', async (_, how) => {
     const ring = createRing(RING_CAPACITY, 2 ** 31 - 4096);
@@ -62,7 +59,7 @@ describe('a consumer thread that dies', () => {
   });
 });
 
-/** The consumer as an endpoint is: on an event loop, woken by a doorbell, relinked to each new producer. */
+/** A consumer like an endpoint's: on an event loop, woken by a doorbell, relinked to each new producer. */
 function readOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
   const words = new Int32Array(memory);
   const consumer = new RingConsumer(ring);
@@ -90,7 +87,7 @@ function readOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
   const end = run();
   return {
     end,
-    /** What the next producer has to go on with. */
+    /** The number of the record with which the next producer goes on. */
     committed: (): number => {
       const probe = new RingConsumer(ring);
       probe.seek(consumer.position);
@@ -109,7 +106,7 @@ function readOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
   };
 }
 
-/** The producer as an endpoint is: on an event loop, relinked to each new consumer. */
+/** A producer like an endpoint's: on an event loop, relinked to each new consumer. */
 function writeOnEventLoop(ring: SharedArrayBuffer, memory: SharedArrayBuffer) {
   const words = new Int32Array(memory);
   const producer = new RingProducer(ring);

@@ -1,4 +1,4 @@
-/** Answers every ball of the other side with one of its own; waits by blocking. */
+/** Answers each record of the other side with one of its own; waits by blocking. */
 import { workerData } from 'node:worker_threads';
 import { AtomicsWaitStrategy, Doorbell, wakeParked } from '../../dist/ring/wait.js';
 import { countWait, WAIT_MS } from './records.mjs';

@@ -1,4 +1,4 @@
-/** Sends the records `from` to `to` and ends, or dies in the way and at the record that it is told to. */
+/** Sends the records `from` to `to` and ends, or dies at the record and in the way that `die` names. */
 import { workerData } from 'node:worker_threads';
 import { RecordSender } from '../../dist/ring/record-channel.js';
 import { RING_FULL, RingProducer } from '../../dist/ring/ring.js';
@@ -11,7 +11,7 @@ const words = new Int32Array(memory);
 const wait = new AtomicsWaitStrategy(words, records.PRODUCER_PARKED);
 const doorbell = new Doorbell(words, records.CONSUMER_PARKED);
 const producer = new RingProducer(ring, recordShare);
-/** Dies between the posting of a buffer, which is then spoilt, and the commit of its reference. */
+/** Dies after it has posted a buffer, which it then spoils, and before its reference is committed. */
 const mortalPort = {
   postMessage(message) {
     port.postMessage(message);
@@ -27,7 +27,7 @@ const isWaiting = () => producer.isWaiting;
 let number = from;
 for (; number < to; number++) {
   const length = records.recordLength(seed, number, lengthMax);
-  // Some claims are longer than what is committed, and some are given back first.
+  // Some claims are longer than the record committed, and some are aborted first.
   const surplus = Math.min(number % 3, Math.max(0, producer.maxRecordLength - length));
   claim(length + surplus);
   if (number % 7 === 0) {
@@ -57,7 +57,7 @@ function wakeConsumer() {
   else wakeParked(words, records.CONSUMER_PARKED);
 }
 
-/** A ring without a channel, with the sender's face. */
+/** The interface of a `RecordSender` over a ring without a port. */
 function bareSender() {
   return {
     bytes: producer.bytes,

@@ -9,7 +9,7 @@ import {
 } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 
-/** Records over 120 bytes are long ones here. */
+/** In these tests, records over 120 bytes are long records. */
 const CAPACITY = 1024;
 
 function channel() {
@@ -51,7 +51,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['0: 0', '1: 120', '2: 121', '3: 5', '4: 2000000', '5: 7']);
   });
 
-  it('commits fewer bytes than were claimed, of long records too', () => {
+  it('commits fewer bytes than were claimed, also of long records', () => {
     const { sender, receiver } = linked();
     for (const length of [100, 1000]) {
       sender.tryClaim(length);
@@ -74,7 +74,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['1: 4', '2: 400']);
   });
 
-  it('keeps its own types to itself, and needs a ring that can hold a reference', () => {
+  it('refuses its own record types, and a ring that cannot hold a reference', () => {
     const { sender, port1 } = linked();
     sender.tryClaim(4);
     expect(() => sender.commit(-2)).toThrow('not -2');
@@ -106,7 +106,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toHaveLength(count);
   });
 
-  it('claims nothing when a buffer cannot be made or posted', () => {
+  it('leaves no claim when a buffer cannot be made or posted', () => {
     const { ring, sender, receiver } = linked();
     expect(() => sender.tryClaim(2 ** 53)).toThrow(RangeError);
     expect(send(sender, 1, 300)).toBe(true);
@@ -124,7 +124,7 @@ describe('a record channel', () => {
     expect(receiver.read(() => true, 10)).toBe(2);
   });
 
-  it('reads past doorbells and other messages that are no buffers', () => {
+  it('skips doorbells and other messages that are not buffers', () => {
     const { port1, sender, receiver } = linked();
     port1.postMessage(null);
     port1.postMessage({ any: 'thing' });
@@ -133,7 +133,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['1: 500']);
   });
 
-  it('gives a long record again whose handler refused or threw', () => {
+  it('reads a long record again when its handler refused it or threw', () => {
     const { sender, receiver } = linked();
     send(sender, 1, 500);
     expect(receiver.read(() => false, 10)).toBe(0);
@@ -160,7 +160,7 @@ describe('a record channel', () => {
     expect(receiver.isStalled).toBe(false);
   });
 
-  it('takes buffers from a listener on the same port that got them first', async () => {
+  it('takes buffers that a listener on the same port received first', async () => {
     const { port1, port2, sender, inbox, receiver } = linked();
     const arrived = new Promise<void>((resolve) => {
       port2.on('message', (message) => {
@@ -175,7 +175,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['1: 500', '2: 500']);
   });
 
-  it('holds a buffer until its record is released, and takes none that comes after that', () => {
+  it('holds a buffer until its record is released, and drops one that arrives later', () => {
     const { sender, inbox, receiver } = linked();
     for (const type of [1, 2, 3]) send(sender, type, 500);
     expect(receive(receiver, 2)).toEqual(['1: 500', '2: 500']);
@@ -187,12 +187,12 @@ describe('a record channel', () => {
     inbox.relink(port2);
     expect(receive(receiver)).toEqual(['3: 500']);
     receiver.release();
-    // Here the copies that `relink` sent arrive.
+    // Now the copies arrive that `relink` has sent.
     inbox.relink(port2);
     expect(receiver.buffersHeld).toBe(0);
   });
 
-  it('sends a new consumer again what the dead one had not released', () => {
+  it('sends a new consumer the records that the dead one had not released', () => {
     const { ring, sender, receiver } = linked();
     send(sender, 1, 500);
     send(sender, 2, 500);
@@ -209,7 +209,7 @@ describe('a record channel', () => {
     expect(sender.bytesInFlight).toBe(0);
   });
 
-  it('does not take the buffer of a dead producer for that of its successor', () => {
+  it('does not mistake the buffer of a dead producer for its successor’s', () => {
     const { ring, port1, sender, inbox, receiver } = linked();
     // The buffer is posted, but the thread dies before it commits the reference.
     const post = port1.postMessage;
@@ -227,7 +227,7 @@ describe('a record channel', () => {
     expect(receive(receiver)).toEqual(['2: 500']);
   });
 
-  it('keeps what the port of a dead producer still holds', () => {
+  it('keeps the buffers that the port of a dead producer still holds', () => {
     const { ring, port1, sender, inbox, receiver } = linked();
     send(sender, 1, 500);
     const { port1: nextPort1, port2: nextPort2 } = channel();
@@ -254,7 +254,7 @@ describe('two record channels over one port', () => {
     return { senders, receiversAt, receivers: receiversAt(port2) };
   }
 
-  it('give each its own long records, though their positions are the same', () => {
+  it('each get their own long records, although their positions are equal', () => {
     const { senders, receivers } = sharing();
     send(senders[0]!, 1, 500);
     send(senders[1]!, 2, 500);
@@ -262,7 +262,7 @@ describe('two record channels over one port', () => {
     expect(receive(receivers[0]!)).toEqual(['1: 500']);
   });
 
-  it('tell one that waits for a buffer when the other has taken it from the port', () => {
+  it('notice a buffer that the other one has taken from the port', () => {
     const { senders, receiversAt } = sharing();
     send(senders[0]!, 1, 500);
     send(senders[1]!, 2, 500);
@@ -276,7 +276,7 @@ describe('two record channels over one port', () => {
     expect(receive(first)).toEqual(['1: 500']);
   });
 
-  it('cannot be one channel', () => {
+  it('cannot have the same channel number', () => {
     const { port1 } = channel();
     const inbox = new BufferInbox(port1);
     const receiver = () => new RecordReceiver(new RingConsumer(createRing(CAPACITY)), inbox, 7);
@@ -284,7 +284,7 @@ describe('two record channels over one port', () => {
     expect(receiver).toThrow('channel 7');
   });
 
-  it('lose and mix nothing, whatever is sent, read, released and relinked in whatever order', () => {
+  it('lose and mix up no record, in whatever order they send, read, release and relink', () => {
     const step = fc.record({
       ring: fc.constantFrom(0, 1),
       what: fc.constantFrom('send', 'send', 'send', 'read', 'release', 'die'),
@@ -296,7 +296,7 @@ describe('two record channels over one port', () => {
       fc.property(steps, (all) => {
         const { senders, receiversAt, receivers: first } = sharing();
         let receivers = first;
-        // Of each ring: what was sent, from what was released last on, and how much of that was read.
+        // Per ring: the records sent and not released, and how many of them were read.
         const sent: string[][] = [[], []];
         const read = [0, 0];
         for (const [number, { ring, what, length, limit }] of all.entries()) {

@@ -1,20 +1,20 @@
 /**
- * Records whose type, length and bytes follow from a seed and their number, so that either end, in any
- * thread, knows what record `n` has to be.
+ * Records whose type, length and bytes follow from a seed and the record's number, so that both ends, in any thread,
+ * know what record `n` must be.
  */
 
 /** Words of the memory that the threads of a test share, next to the ring. */
 export const CONSUMER_PARKED = 0;
 export const PRODUCER_PARKED = 32;
-/** What a consumer's log would keep: the ring position and the number of records it has processed. */
+/** What a consumer's log would store: the ring position and the number of records processed. */
 export const STORED_POSITION = 64;
 export const STORED_COUNT = 65;
-/** Waits that ran into their timeout. */
+/** The number of waits that ended by their timeout. */
 export const TIMEOUTS = 66;
 export const PARKS = 67;
 export const WORDS_BYTES = 4 * 128;
 
-/** Far longer than any run; a wait that takes as long has lost its wake-up. */
+/** Far longer than any run: a wait that takes as long has lost its wake-up. */
 export const WAIT_MS = 20_000;
 
 /**
@@ -82,7 +82,7 @@ export function checkRecord(type, bytes, offset, length, run, number) {
 }
 
 /**
- * Waits, and keeps count of waits and of lost wake-ups.
+ * Counts a wait, and a lost wake-up if the wait ended by its timeout.
  * @param {Int32Array} words
  * @param {number} waitedMs
  */

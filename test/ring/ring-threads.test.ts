@@ -4,7 +4,7 @@ import { createRing, RingConsumer } from '../../src/ring/ring.js';
 import { PARKS, STORED_COUNT, TIMEOUTS, WORDS_BYTES } from './records.mjs';
 import { runThreads } from './threads.js';
 
-/** 4 KiB short of where an int32 wraps. */
+/** 4 KiB before the position wraps as an int32. */
 const BEFORE_WRAP = 2 ** 31 - 4096;
 
 describe('a ring with its ends in two threads', () => {

@@ -1,7 +1,7 @@
 /**
- * A ring against a plain queue, in one thread, where every interleaving can be chosen. The model holds the
- * records that are committed and not released, and how many of them were read; both ends may be replaced
- * at any time, as after a crash.
+ * Compares a ring with a plain queue, in one thread, where the test can choose every interleaving. The model holds the
+ * records that are committed and not released, and how many of them were read. Either end may be replaced at any time,
+ * as after a crash.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -19,9 +19,9 @@ type Step =
 interface ModelRecord {
   type: number;
   bytes: Buffer;
-  /** The consumer's position after it, known once it was read. */
+  /** The consumer's position behind the record, known once the record was read. */
   end: number | undefined;
-  /** Where it was read, to see that nobody writes there before the release. */
+  /** Where the record was read, to check that nobody writes there before the release. */
   seenAt: number;
 }
 
@@ -91,7 +91,7 @@ class RingUnderTest {
     this.#producer.abort();
   }
 
-  /** Refused only where a record and the padding before it may not fit, and always where it cannot. */
+  /** Claims. A refusal is right only if the record and its padding may not fit, and required if they cannot. */
   #tryClaim(claimed: number): number {
     const span = (claimed + 8 + 7) & ~7;
     const free = this.#producer.capacity - this.#producer.usedBytes;
@@ -117,7 +117,7 @@ class RingUnderTest {
     };
     const stop = refuseAt < 0 ? available : Math.min(refuseAt, available);
     const expected = Math.min(limit, stop);
-    // The handler is called for a record that it refuses, but not for one over the limit or not there.
+    // The handler is called for the record that it refuses, but not for one beyond the limit or the last one.
     const isCalledAgain = throwAt >= 0 && throwAt < Math.min(limit, available) && throwAt <= stop;
     if (isCalledAgain) expect(() => this.#consumer.read(handler, limit)).toThrow('thrown by');
     else expect(this.#consumer.read(handler, limit)).toBe(expected);
@@ -139,7 +139,7 @@ class RingUnderTest {
     this.#producer = new RingProducer(this.#buffer, 2);
   }
 
-  /** The next consumer resumes at one of the ends that the last one had seen, or at what it released. */
+  /** The next consumer resumes behind a record that the last one has read, or where that one released. */
   #replaceConsumer(resumeFrom: number): void {
     this.#consumer = new RingConsumer(this.#buffer);
     this.#readCount = 0;
@@ -163,7 +163,7 @@ class RingUnderTest {
 }
 
 describe('a ring', () => {
-  it('does what a plain queue does, whatever is done to it', () => {
+  it('behaves like a plain queue under any sequence of calls', () => {
     const capacity = fc.constantFrom(64, 128, 256);
     const start = fc.integer({ min: -16, max: 16 }).map((words) => (2 ** 31 + words * 8) | 0);
     const steps = fc.array(step, { maxLength: 120 });

@@ -36,24 +36,24 @@ describe('a ring', () => {
     expect(() => createRing(capacity)).toThrow(RangeError);
   });
 
-  it('refuses to start between two records', () => {
+  it('refuses an initial position that is not aligned', () => {
     expect(() => createRing(64, 4)).toThrow('position 4');
   });
 
-  it('refuses to attach to what is not a ring', () => {
+  it('refuses to attach to memory that is not a ring', () => {
     const buffer = new SharedArrayBuffer(1000);
     expect(() => new RingProducer(buffer)).toThrow('232');
     expect(() => new RingConsumer(buffer)).toThrow('232');
   });
 
-  it('gives records an eighth of itself unless told otherwise, and never over a half', () => {
+  it('lets a record take an eighth of the ring by default, and never more than half', () => {
     const buffer = createRing(4096);
     expect(new RingProducer(buffer).maxRecordLength).toBe(504);
     expect(new RingProducer(buffer, 2).maxRecordLength).toBe(2040);
     expect(() => new RingProducer(buffer, 1)).toThrow(RangeError);
   });
 
-  it('refuses misuse, and names the values', () => {
+  it('refuses misuse, and names the offending values', () => {
     const { producer } = pair();
     expect(() => producer.commit(1)).toThrow('nothing is claimed');
     for (const length of [57, -1, Number.NaN]) {
@@ -65,7 +65,7 @@ describe('a ring', () => {
     expect(() => producer.commit(-1)).toThrow('type -1');
   });
 
-  it('shows a record only once it is committed, and then as long as was committed', () => {
+  it('shows a record only once it is committed, with the committed length', () => {
     const { producer, consumer } = pair();
     const offset = producer.tryClaim(20);
     producer.bytes.fill(7, offset, offset + 20);
@@ -86,7 +86,7 @@ describe('a ring', () => {
     expect(take(consumer)).toEqual([3]);
   });
 
-  it('is full until the consumer releases, not until it reads', () => {
+  it('stays full until the consumer releases, even if it has read', () => {
     const { producer, consumer } = pair(2 ** 31 - 64);
     let count = 0;
     while (put(producer, count)) count++;
@@ -118,7 +118,7 @@ describe('a ring', () => {
     expect(consumer.release()).toBe(false);
   });
 
-  it('has a new consumer wake the producer that a dead one left waiting', () => {
+  it('lets a new consumer wake the producer that a dead one left waiting', () => {
     const { buffer, producer, consumer } = pair();
     put(producer, 1);
     take(consumer);
@@ -135,7 +135,7 @@ describe('a ring', () => {
     expect(take(consumer)).toEqual([2, 3]);
   });
 
-  it('keeps what was read before its handler threw, and gives that record again', () => {
+  it('keeps the records read before the handler threw, and reads that record again', () => {
     const { producer, consumer } = pair();
     for (const type of [1, 2, 3]) put(producer, type);
     const handler = (type: number): void => {
@@ -180,7 +180,7 @@ describe('a ring', () => {
     expect(producer.usedBytes).toBe(0);
   });
 
-  it('lets a new producer go on where a dead one was in the middle of a claim', () => {
+  it('lets a new producer go on after one that died in the middle of a claim', () => {
     const { buffer, producer, consumer } = pair();
     put(producer, 1, 50);
     const offset = producer.tryClaim(50);
@@ -193,7 +193,7 @@ describe('a ring', () => {
     expect(take(consumer)).toEqual([2]);
   });
 
-  it('keeps a watermark and a mark for both sides and over a crash', () => {
+  it('keeps the watermark and the mark for both sides and across a crash', () => {
     const { buffer, producer, consumer } = pair(2 ** 31 - 64);
     expect(consumer.mark).toBe(2 ** 31 - 64);
     expect(consumer.durableWatermark).toBe(0);
@@ -206,7 +206,7 @@ describe('a ring', () => {
 });
 
 describe('the total of a ring', () => {
-  it('counts on where positions wrap, over consumers that follow each other', () => {
+  it('goes on counting where positions wrap, also with a new consumer', () => {
     const start = 2 ** 33 - 1024;
     const { buffer, producer } = pair(start);
     let consumer = new RingConsumer(buffer);
@@ -220,7 +220,7 @@ describe('the total of a ring', () => {
     }
   });
 
-  it('is that of the position where a consumer died in between', () => {
+  it('follows the position if a consumer died between writing the two', () => {
     const start = 2 ** 32 - 16;
     const { buffer, producer } = pair(start);
     put(producer, 1);

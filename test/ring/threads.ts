@@ -10,7 +10,7 @@ export interface ThreadStart {
   transferList?: NonNullable<WorkerOptions['transferList']>;
 }
 
-/** Resolves when all threads have ended by themselves; one that throws ends the others and rejects. */
+/** Resolves when all threads have ended by themselves. If one throws, ends the others and rejects. */
 export async function runThreads(...starts: ThreadStart[]): Promise<void> {
   const workers = starts.map(start);
   try {

@@ -91,7 +91,7 @@ describe('waiting and waking', () => {
     },
   );
 
-  it('is not parked any more after a last look that threw', async () => {
+  it('leaves no thread marked as parked if its last look throws', async () => {
     const words = sharedWords();
     const isIdle = (): boolean => {
       throw new Error('no');
@@ -104,7 +104,7 @@ describe('waiting and waking', () => {
 });
 
 describe('a doorbell', () => {
-  it('rings once for all, and only while the other side is parked', async () => {
+  it('rings once for all wakers, and only while the other side is parked', async () => {
     const words = sharedWords();
     const doorbell = new Doorbell(words, 0);
     const { port1, port2 } = new MessageChannel();
@@ -122,7 +122,7 @@ describe('a doorbell', () => {
     port1.close();
   });
 
-  it('wakes an event loop by any of its ports, and hands on what came', async () => {
+  it('wakes an event loop by any of its ports, and passes the message on', async () => {
     const words = sharedWords();
     const wait = new MessagePortWaitStrategy(words, 0);
     const doorbell = new Doorbell(words, 0);

@@ -1,6 +1,6 @@
 import { EventRecordEncoder } from '../../src/record/event-record.js';
 
-/** What a test says of an event; the rest has a default. */
+/** The fields that a test gives an event; the others have defaults. */
 export interface TestEvent {
   topic?: string;
   type?: string;
@@ -17,7 +17,7 @@ export interface TestEvent {
 const encoder = new EventRecordEncoder();
 let ids = 0;
 
-/** The event as a record in shared memory, where rings have theirs. */
+/** The event as a record in shared memory, where rings keep records. */
 export function record(event: TestEvent = {}, padding = 0): Buffer {
   encoder.flags = event.flags ?? 1;
   encoder.timestamp = event.timestamp ?? 0;

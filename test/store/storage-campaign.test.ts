@@ -9,8 +9,8 @@ import { Ledger } from '../../fuzz/storage/ledger.js';
 import { neededCommand } from '../support/needed-command.js';
 
 /**
- * A little of each storage campaign (`npm run fuzz:storage`), and whether each finds the fault that is planted into it. The
- * seeds are those whose directories are small.
+ * Runs a little of each storage campaign (`npm run fuzz:storage`), and checks that each finds a planted fault. The
+ * seeds were chosen for small directories.
  */
 const runner = fileURLToPath(new URL('../../fuzz/storage/run.js', import.meta.url));
 const SUITE = 'test/store: the storage campaign';
@@ -23,7 +23,7 @@ function event(id: string, sequence: number) {
   return { shard: 0, sequence, id, topic: 'a', payload: id, digest: id };
 }
 
-/** A shard that every way of reading shows the same. */
+/** A shard of which every way of reading shows the same events. */
 function shardOf(events: readonly (ReturnType<typeof event> | undefined)[]) {
   const there = events.filter((one) => one !== undefined);
   const keys = there.map(({ sequence, digest }) => `${sequence}:${digest}`);
@@ -44,7 +44,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Directories are made once, and failing cases left in the folder that goes. */
+/**
+ * Runs a campaign. It makes its base directories once, and leaves failing cases in a folder that is removed at the end.
+ */
 function campaign(...args: string[]): { status: number | null; output: string } {
   const run = spawnSync(process.execPath, [runner, ...args, '--bases', join(folder, 'bases')], {
     encoding: 'utf8',
@@ -56,7 +58,7 @@ function campaign(...args: string[]): { status: number | null; output: string } 
 
 describe('a directory that is damaged', () => {
   test(
-    'gives what is right, or says that it is damaged',
+    'reads correctly or reports its damage',
     () => {
       const { status, output } = campaign('mutate', '--seed', '8', '--count', '30');
       expect(output).toMatch(/mutate: 30 mutations, 0 silent: 0 problems, 0 hung/);
@@ -66,7 +68,7 @@ describe('a directory that is damaged', () => {
   );
 
   test(
-    'from which one event is missing without a word is found out',
+    'fails the campaign if an event is silently missing',
     () => {
       const { status, output } = campaign('mutate', '--canary', '--seed', '8', '--count', '8');
       expect(output).toMatch(
@@ -85,7 +87,7 @@ describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
     ['after a call that failed', ['inject', '--seed', '900', '--count', '8']],
     ['after kills', ['kill', '--seed', '8', '--count', '3']],
   ])(
-    '%s all is there that was acknowledged',
+    'every acknowledged event is there %s',
     (_, args) => {
       const { status, output } = campaign(...args);
       expect(output).toMatch(/: 0 problems, 0 hung/);
@@ -95,7 +97,7 @@ describe.runIf(gcc !== undefined)('on a disk that records and fails', () => {
   );
 
   test(
-    'flushes that are confirmed and not made are found out',
+    'flushes that are confirmed but not made fail the campaign',
     () => {
       const { status, output } = campaign('power', '--seed', '77', '--count', '8', '--canary');
       expect(output).toMatch(/lost: r/);
@@ -110,27 +112,27 @@ describe('what is left of a directory', () => {
   const before = { epoch: 'one', verify: [], shards: [shardOf(events)] };
   const survives = () => true;
 
-  test('is right where it is as it was', () => {
+  test('is right if it is unchanged', () => {
     expect(judgeLedger(Ledger.of(before), before, survives)).toEqual([]);
   });
 
   test.each([
     ['an acknowledged event is gone', events.slice(0, 2), 'one', /^lost: e3/],
-    ['one in the middle is gone', [events[0], events[2]], 'one', /^(hole|lost)/],
+    ['an event in the middle is gone', [events[0], events[2]], 'one', /^(hole|lost)/],
     [
-      'one is another',
+      'an event is altered',
       [...events.slice(0, 2), { ...event('e3', 3), payload: 'x' }],
       'one',
       /^altered/,
     ],
-    ['one was never published', [...events, event('e4', 4)], 'one', /^phantom/],
+    ['an event was never published', [...events, event('e4', 4)], 'one', /^phantom/],
     [
-      'two have changed places',
+      'two events have changed places',
       [event('e2', 1), event('e1', 2), events[2]],
       'one',
       /^(moved|order)/,
     ],
-  ])('is wrong where %s', (_, left, epoch, problem) => {
+  ])('is wrong if %s', (_, left, epoch, problem) => {
     const observed = { epoch, verify: [], shards: [shardOf(left)] };
     const problems = judgeLedger(Ledger.of(before), observed, survives);
     expect(
@@ -139,7 +141,7 @@ describe('what is left of a directory', () => {
     ).toBe(true);
   });
 
-  test('may lack what was not flushed, in another epoch alone', () => {
+  test('may lack unflushed events only in another epoch', () => {
     const left = (epoch: string) => ({ epoch, verify: [], shards: [shardOf(events.slice(0, 2))] });
     const ledger = Ledger.of(before);
     expect(judgeLedger(ledger, left('two'), () => false)).toEqual([]);
@@ -150,7 +152,7 @@ describe('what is left of a directory', () => {
 });
 
 describe('the campaign', () => {
-  test('refuses what it does not know', () => {
+  test('refuses unknown arguments', () => {
     expect(campaign('flood').status).toBe(2);
     expect(campaign('power', '--count', 'many').status).toBe(2);
   });

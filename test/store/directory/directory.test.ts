@@ -24,7 +24,7 @@ function thrownBy(work: () => unknown): unknown {
 }
 
 describe('a manifest', () => {
-  it('is made with the directory, which is for its owner alone, and found again', () => {
+  it('is made with the directory, accessible to its owner only, and found again', () => {
     const dir = join(temporaryDirectory(), 'a', 'data');
     const made = openManifest(dir, { defaultShards: 3 });
     expect(made).toMatchObject({ shards: 3, earlier: [] });
@@ -44,7 +44,7 @@ describe('a manifest', () => {
     });
   });
 
-  it('of an older format is taken, and made the newest', () => {
+  it('is upgraded from an older format', () => {
     const dir = temporaryDirectory();
     const made = openManifest(dir, { defaultShards: 1 });
     const { id: _id, isNew: _isNew, ...old } = { ...made, format: 1 };
@@ -69,7 +69,7 @@ describe('a manifest', () => {
     expect(thrownBy(() => readManifest(dir))).toMatchObject({ code: 'STORE_CORRUPT' });
   });
 
-  it('is missed where there are shards without it', () => {
+  it('may not be missing where there are shard files', () => {
     const dir = temporaryDirectory();
     writeFileSync(join(dir, 'shard-000.db'), '');
     expect(thrownBy(() => openManifest(dir, { defaultShards: 1 }))).toMatchObject({
@@ -120,7 +120,7 @@ describe('a lock', () => {
     DirectoryLock.acquire(dir).release();
   });
 
-  it('keeps another process out, names it, and is free when that is killed', async () => {
+  it('keeps another process out, names its holder, and is free once that is killed', async () => {
     const dir = temporaryDirectory();
     const child = await hold(dir);
     expect(thrownBy(() => DirectoryLock.acquire(dir))).toMatchObject({
@@ -146,10 +146,10 @@ describe('a lock', () => {
   });
 
   it.each([
-    ['holds it', []],
-    // What a container cannot see in the other, the machine sees in all.
+    ['just holds it', []],
+    // One container cannot see the processes of another, but the machine sees them all.
     ['has read its files', ['read']],
-  ])('keeps out whoever is in another container than its holder, who %s', async (_, how) => {
+  ])('keeps out a process outside its holder’s container, when the holder %s', async (_, how) => {
     if (!canUnshare()) return;
     const dir = temporaryDirectory();
     const child = await holdElsewhere(dir, ...how);
@@ -177,7 +177,7 @@ describe('a lock', () => {
     ['zeros', Buffer.alloc(8192)],
     ['noise', Buffer.from('SQLite format 3\0'.padEnd(5000, 'x'))],
     ['one byte', Buffer.from('S')],
-  ])('can be taken where a power cut left %s in its file', (_, bytes) => {
+  ])('can be taken after a power cut that left %s in its file', (_, bytes) => {
     const dir = temporaryDirectory();
     writeFileSync(join(dir, 'lock.db'), bytes);
     writeFileSync(join(dir, 'lock.json'), bytes);
@@ -194,7 +194,7 @@ async function hold(dir: string, ...args: string[]): Promise<Holder> {
   return await holding(process.execPath, [script, dir, ...args]);
 }
 
-/** With processes of its own, as in another container that shares the volume. */
+/** Runs a command with a PID namespace of its own, like a container that shares the volume. */
 const UNSHARE = ['--pid', '--fork', '--mount-proc', '--kill-child', process.execPath];
 
 async function holdElsewhere(dir: string, ...args: string[]): Promise<Holder> {
@@ -207,7 +207,7 @@ async function holding(command: string, args: readonly string[]): Promise<Holder
   return child;
 }
 
-/** The code of the refusal of one more in a container of its own. */
+/** Tries to take the lock in another container; returns the code of the refusal. */
 function tryElsewhere(dir: string): string | undefined {
   const { stderr } = spawnSync('unshare', [...UNSHARE, script, dir], { encoding: 'utf8' });
   return /code: '(\w+)'/.exec(stderr)?.[1];

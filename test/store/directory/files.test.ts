@@ -5,7 +5,7 @@ import { makeDirectory } from '../../../src/store/directory/files.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
 
 describe('a directory', () => {
-  it('is made with those above it, for its owner alone', () => {
+  it('is made with its parents, accessible to its owner only', () => {
     const top = join(temporaryDirectory(), 'a');
     makeDirectory(join(top, 'b', 'c'));
     for (const dir of [top, join(top, 'b'), join(top, 'b', 'c')]) {
@@ -14,7 +14,7 @@ describe('a directory', () => {
   });
 
   it.runIf(existsSync('/proc'))(
-    'below one that takes none is refused, and does not try for ever',
+    'is refused below one that takes no new directory, without an endless attempt',
     () => {
       expect(() => makeDirectory('/proc/millrace')).toThrow('ENOENT');
     },

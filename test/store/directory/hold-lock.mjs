@@ -1,4 +1,5 @@
-// Takes the lock of a directory, says so, and holds it until it is killed. `read`: it reads the lock's file before.
+// Takes the lock of a directory, prints that it has, and holds it until it is killed. With `read` it first reads the
+// lock's file, which drops the system's lock.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DirectoryLock } from '../../../dist/store/directory/lock.js';

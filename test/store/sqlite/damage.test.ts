@@ -15,14 +15,14 @@ import {
   randomFrom,
 } from './damage.js';
 
-/** More for a long run: `DAMAGE_RUNS=2000 npx vitest run test/store/sqlite/damage.test.ts`. */
+/** The number of runs; for a long run: `DAMAGE_RUNS=2000 npx vitest run test/store/sqlite/damage.test.ts`. */
 const RUNS = process.env.DAMAGE_RUNS;
 const SEED = Number(process.env.DAMAGE_SEED ?? 1);
 
-/** Readers that said something else than before, and nothing of damage. */
+/** The readers whose answer differs from the truth without reporting damage. */
 function silent(truth: Answers, found: Answers): string[] {
   const lies: string[] = [];
-  // The head is not what it was once, and whoever opens the log is told.
+  // If the opening reports that history went backwards, nothing is silent.
   if (found.get('open') !== undefined && !(found.get('open') instanceof Error)) return lies;
   for (const [reader, answer] of found) {
     if (answer instanceof BusError) continue;
@@ -62,13 +62,13 @@ describe.each([
     history = makeHistory(join(temporaryDirectory(), 'shard-000.db'), events, randomFrom(7));
   }, 120_000);
 
-  it('in a random place of the file is told by every reader that it would mislead', {
+  it('in a random place of the file is reported by every reader that it would mislead', {
     timeout: 600_000,
   }, () => {
     expect(play(history, damageFile, runs)).toEqual([]);
   });
 
-  it('to a row of any table is told by every reader that it would mislead', {
+  it('to a row of any table is reported by every reader that it would mislead', {
     timeout: 600_000,
   }, () => {
     expect(play(history, damageRow, runs)).toEqual([]);

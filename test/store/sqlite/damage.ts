@@ -10,8 +10,8 @@ import type { TestEvent } from '../records.js';
 import { allTopics, append, duplicateOf } from './sqlite-log-promises.js';
 
 /**
- * A log with a random history, damage to its file, and everything that may read it afterwards. Each reader has to give what the
- * log held before, or say that it cannot.
+ * Makes a log with a random history, damages its file, and lets everything read it that may. Each reader must return
+ * what the log held before, or report that it cannot.
  */
 export type Random = (below: number) => number;
 
@@ -29,7 +29,7 @@ export interface History {
   readonly truth: Answers;
 }
 
-/** What each reader said, by the reader's name. */
+/** The readers' answers, by the reader's name. */
 export type Answers = ReadonlyMap<string, unknown>;
 
 const TOPICS = ['a.0', 'a.1', 'b.0', 'b.1', 'c.0', 'rare'];
@@ -89,7 +89,7 @@ function prune(log: SqliteShardLog, random: Random, events: number): void {
   }
 }
 
-/** What can be asked of a log: pages in both directions, by topic and filter and time, the log's own reading, its topics, repeats. */
+/** Requests to a log: pages in both directions, by topic, filter and time. */
 const REQUESTS: Readonly<Record<string, Partial<PageRequest>>> = {
   all: {},
   'all, backwards': { reverse: true },
@@ -107,7 +107,7 @@ const REQUESTS: Readonly<Record<string, Partial<PageRequest>>> = {
   attribute: { filter: { topics: ['*'], attributes: { agentId: ['a1'] } } },
 };
 
-/** Opens the log for writing and asks it, and a reader of its own, everything. */
+/** Opens the log for writing, and another reader beside it, and sends both every request. */
 export function ask(file: string): Answers {
   const answers = new Map<string, unknown>();
   const answer = (reader: string, work: () => unknown): void => {
@@ -156,7 +156,7 @@ function askReaders(file: string, last: number): unknown {
   }
 }
 
-/** How many events, and a checksum of them: sequences, times and records. */
+/** The number of events, and a checksum of their sequences, times and records. */
 function readWhole(page: (request: PageRequest) => Page, request: Partial<PageRequest>): unknown {
   let rest: PageRequest = { after: 0, limit: 300, ...request };
   let count = 0;
@@ -170,7 +170,7 @@ function readWhole(page: (request: PageRequest) => Page, request: Partial<PageRe
   }
 }
 
-/** As `readWhole`, of the log's own reading. */
+/** As `readWhole`, by the log's own `read`. */
 function readOwn(log: SqliteShardLog): unknown {
   let checksum = 0;
   const count = log.read({ after: 0, limit: Number.MAX_SAFE_INTEGER }, (event) => {
@@ -182,7 +182,7 @@ function readOwn(log: SqliteShardLog): unknown {
   return [count, checksum];
 }
 
-/** Copies the log and what lies beside it. */
+/** Copies the log, its write-ahead log and its mark. */
 export function copyLog(from: string, to: string): void {
   for (const suffix of ['', '-wal']) {
     if (existsSync(from + suffix)) copyFileSync(from + suffix, to + suffix);
@@ -191,7 +191,7 @@ export function copyLog(from: string, to: string): void {
   if (existsSync(mark)) copyFileSync(mark, to.replace(/db$/, 'mark'));
 }
 
-/** Damages the file in one place. @returns what was done */
+/** Damages the file in one place. @returns a description of the damage */
 export function damageFile(file: string, random: Random): string {
   const bytes = readFileSync(file);
   const pages = Math.floor(bytes.length / PAGE_BYTES);
@@ -223,7 +223,7 @@ export function damageFile(file: string, random: Random): string {
   return what;
 }
 
-/** A change that SQLite makes itself, so that its own structures are whole. @returns the statement */
+/** Changes rows by way of SQLite, so that its own structures stay whole. @returns the statement */
 export function damageRow(file: string, random: Random): string {
   const database = openDatabase(file);
   const pick = (sql: string): number => Number(database.prepare(sql).pluck().get() ?? 0);

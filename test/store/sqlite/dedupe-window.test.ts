@@ -13,7 +13,7 @@ interface Entry {
   readonly addedAt: number;
 }
 
-/** The same, as a plain list. */
+/** A model of the window: a plain list. */
 class ListWindow {
   now = 0;
   entries: Entry[] = [];
@@ -45,7 +45,7 @@ const view = new EventRecordView();
 const named = (id: string): EventRecordView => view.wrap(record({ id, flags: NAMED }), 0);
 
 describe('a dedupe window', () => {
-  it('property: it knows what a list of the same size and time knows', () => {
+  it('knows the same ids as a plain list with the same bounds', () => {
     const step = fc.oneof(
       { weight: 12, arbitrary: fc.record({ add: fc.nat({ max: 60 }) }) },
       { weight: 3, arbitrary: fc.constant('commit' as const) },
@@ -86,7 +86,7 @@ describe('a dedupe window', () => {
     );
   });
 
-  it('finds by a record what it loaded by its texts', () => {
+  it('finds by a record an entry that was loaded from texts', () => {
     const window = new DedupeWindow({ windowMs: WINDOW_MS, idsMax: 10, elapsed: () => 0 });
     const topic = 'größe.längst';
     window.load({ topic, source: undefined, id: 'x' }, 1, 0, 0);
@@ -100,7 +100,7 @@ describe('a dedupe window', () => {
     expect(window.findLoaded(view.wrap(record({ topic, flags: NAMED, id: 'y' }), 0))).toBe(0);
   });
 
-  it('knows every one of many ids, and where it must forget, the oldest', () => {
+  it('knows every id up to its limit, and beyond it forgets the oldest', () => {
     const window = new DedupeWindow({ windowMs: WINDOW_MS, idsMax: 50_000, elapsed: () => 0 });
     for (let n = 1; n <= 120_000; n++) {
       window.add(named(`id-${n}`), n);

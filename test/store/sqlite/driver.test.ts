@@ -8,11 +8,11 @@ import {
 } from '../../../src/store/sqlite/driver/driver.js';
 
 describe('the driver of SQLite', () => {
-  it('knows its version', () => {
+  it('tells its version', () => {
     expect(sqliteVersion()).toMatch(/^3\.\d+\.\d+$/);
   });
 
-  it('knows an error of SQLite from others, and names its extended code', () => {
+  it('tells an error of SQLite from others, with its extended code', () => {
     const database = openDatabase(':memory:');
     database.exec('CREATE TABLE t (one INTEGER PRIMARY KEY)');
     const insert = database.prepare('INSERT INTO t VALUES (1)');
@@ -29,7 +29,7 @@ describe('the driver of SQLite', () => {
     expect(codes).toEqual(['SQLITE_CONSTRAINT_PRIMARYKEY', 'another']);
   });
 
-  it('that is not installed refuses a bus with the cure, and leaves a client alone', () => {
+  it('makes a bus fail with a remedy if no binding is installed, but not a client', () => {
     const dist = fileURLToPath(new URL('../../../dist/', import.meta.url));
     const script = `
       import { openBus } from '${dist}index.js';

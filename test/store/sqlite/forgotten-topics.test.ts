@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../directories.js';
 import { record } from '../records.js';
 
 const BATCH = 4096;
-/** More than are kept, in blocks of which all but the last is indexed. */
+/** More topics than are kept, in blocks of which all but the last is indexed. */
 const JOBS = 2 * INDEX_BLOCK_EVENTS;
 
 const logs: SqliteShardLog[] = [];
@@ -24,7 +24,7 @@ function open(dir: string): SqliteShardLog {
   return log;
 }
 
-/** A topic for each job, of which nothing is left, and two others. */
+/** A log with an emptied topic for each job, and two other topics. */
 function withEmptiedTopics(): { dir: string; log: SqliteShardLog } {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -54,7 +54,7 @@ function topics(log: SqliteShardLog): string[] {
 }
 
 describe('topics that hold no event', () => {
-  it('are forgotten beyond a number, also by the next who opens the log', () => {
+  it('are forgotten beyond a limit, also after the log is opened again', () => {
     const { dir, log } = withEmptiedTopics();
     const names = topics(log);
     expect(names.length).toBeLessThanOrEqual(EMPTIED_TOPICS_KEPT + 2);
@@ -65,7 +65,7 @@ describe('topics that hold no event', () => {
     expect([...verifyDirectory(dir)].filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 
-  it('are bounded by what the index has in memory, also where one of that was emptied first', () => {
+  it('are bounded, even if a topic that the index has in memory was emptied first', () => {
     const dir = temporaryDirectory();
     const log = open(dir);
     for (let n = 0; n < JOBS; n++) {
@@ -88,7 +88,7 @@ describe('topics that hold no event', () => {
     expect(names).toEqual(expect.arrayContaining(['late', 'kept']));
   });
 
-  it('may be published to again, and are found', () => {
+  it('can be published to again, and are found then', () => {
     const { dir, log } = withEmptiedTopics();
     expect(log.topic('job.0')).toBeUndefined();
     for (const again of [log, undefined]) {
@@ -103,7 +103,7 @@ describe('topics that hold no event', () => {
     expect([...verifyDirectory(dir)].filter(({ severity }) => severity === 'error')).toEqual([]);
   });
 
-  it('are still told of as gaps to those who may have wanted them, and to nobody else', () => {
+  it('still count as gaps for requests that may include them, and for no others', () => {
     const { log } = withEmptiedTopics();
     const lost = (topic: string, after = 0): number =>
       log.page({ filter: parseFilter({ topics: [topic] }), after, limit: 1 }).prunedThrough;

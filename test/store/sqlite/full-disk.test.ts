@@ -26,7 +26,7 @@ function failureOf(work: () => unknown): unknown {
   return undefined;
 }
 
-/** Opens as soon as there is room for that, and for nothing more. */
+/** Opens the log with as little room as the opening needs. */
 function openWithLeast(open: () => SqliteShardLog, ballast: string): SqliteShardLog {
   for (;;) {
     try {
@@ -50,7 +50,7 @@ function writtenOf(log: SqliteShardLog, batches: number): void {
 }
 
 describe('on a disk that is full', () => {
-  it('a manifest that does not fit leaves the one before it', async (context) => {
+  it('a manifest that does not fit leaves the old manifest in place', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), (disk) => {
       const dir = join(disk, 'data');
       let manifest = openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -63,14 +63,14 @@ describe('on a disk that is full', () => {
         'STORE_FULL',
       );
       expect(readManifest(dir)).toEqual(manifest);
-      // What did not fit takes no room either.
+      // The part that was written takes no room either.
       giveBack(ballast, 64 * 1024);
       expect(readManifest(dir)).toEqual(manifest);
       expect(newEpoch(dir, manifest, 'one more', [100])).toEqual(readManifest(dir));
     });
   });
 
-  it('a log that cannot say that it is open takes nothing until it can', async (context) => {
+  it('a log that cannot be marked as open takes no event until it can', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), (disk) => {
       const dir = join(disk, 'data');
       const made = openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -92,7 +92,7 @@ describe('on a disk that is full', () => {
       while (log.maintain());
       writtenOf(log, 20);
       expect(isOpen(dir)).toBe(1);
-      // As a power cut leaves it, of whose writes none since the opening reached the disk.
+      // As a power cut leaves it if none of the writes since the opening has reached the disk.
       const left = join(temporaryDirectory(), 'left');
       cpSync(dir, left, { recursive: true });
       log.close();
@@ -103,7 +103,7 @@ describe('on a disk that is full', () => {
   });
 });
 
-/** What the log says, seen by another connection. */
+/** Whether the log is marked as open, read over another connection. */
 function isOpen(dir: string): unknown {
   const database = openDatabase(shardFile(dir, 0), { readonly: true });
   try {

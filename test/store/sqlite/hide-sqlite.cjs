@@ -1,4 +1,4 @@
-/** Preloaded into a process that must not find a SQLite binding, as after an installation without optional packages. */
+/** Preloaded to hide the SQLite bindings from a process, as if optional packages were not installed. */
 const Module = require('node:module');
 
 const resolve = Module._resolveFilename;

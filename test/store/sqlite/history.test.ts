@@ -30,7 +30,7 @@ function append(log: SqliteShardLog, batches: number, synced: boolean): void {
   }
 }
 
-/** A directory as a process leaves it that was killed: batches of one event, flushed first, then not. */
+/** A directory as a killed process leaves it: batches of one event, the first of them flushed, the others not. */
 function killed(synced: number, written: number): { dir: string; manifest: Manifest } {
   const dir = temporaryDirectory();
   const live = join(dir, 'live');
@@ -47,7 +47,7 @@ function killed(synced: number, written: number): { dir: string; manifest: Manif
   return { dir: left, manifest };
 }
 
-/** So that the mark is of a time before the machine was started. */
+/** Makes the mark one of an earlier boot. */
 function reboot(dir: string): void {
   for (let shard = 0; shard < SHARDS; shard++) {
     const file = markFile(shardFile(dir, shard));
@@ -77,7 +77,7 @@ const reasonOf = (dir: string, manifest: Manifest) =>
   continueHistory(dir, manifest).earlier.at(-1)?.reason;
 
 describe('after the death of the process', () => {
-  it('the history goes on, whatever was flushed', () => {
+  it('the history goes on, flushed or not', () => {
     const { dir, manifest } = killed(3, 20);
     expect(continueHistory(dir, manifest)).toEqual(manifest);
     expect(errors(dir)).toEqual([]);
@@ -105,26 +105,29 @@ describe('after the death of the process', () => {
     expect(reasonOf(dir, manifest)).toMatch(/transactions lie behind a damaged frame/);
   });
 
-  it('write-ahead log and mark that are both gone end the epoch', () => {
+  it('the loss of both the write-ahead log and the mark ends the epoch', () => {
     const { dir, manifest } = killed(5, 0);
     for (const file of [walOf(dir), markFile(shardFile(dir, 0))]) rmSync(file);
     expect(errors(dir)).toEqual([expect.stringMatching(/its write-ahead log is gone/)]);
     expect(reasonOf(dir, manifest)).toMatch(/its write-ahead log is gone/);
   });
 
-  it.each(['SIGKILL', 'another bus'])('a loss is told though nobody wrote it down: %s', (who) => {
-    const { dir, manifest } = killed(5, 0);
-    truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
-    const log = open(dir, manifest);
-    expect(log.wentBackwardsFrom).toBe(5);
-    log.pruneStep(0);
-    if (who === 'another bus') log.close();
-    expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
-    log.close();
-  });
+  it.each(['SIGKILL', 'a close'])(
+    'a loss is still found after an opening that ended by %s',
+    (end) => {
+      const { dir, manifest } = killed(5, 0);
+      truncateSync(walOf(dir), 32 + 3 * WAL_FRAME);
+      const log = open(dir, manifest);
+      expect(log.wentBackwardsFrom).toBe(5);
+      log.pruneStep(0);
+      if (end === 'a close') log.close();
+      expect(reasonOf(dir, manifest)).toMatch(/it was committed up to 5/);
+      log.close();
+    },
+  );
 });
 
-/** A new directory of one shard, and its log as it was opened first. */
+/** A new directory of one shard, and its log at the first opening. */
 function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: SqliteShardLog } {
   const dir = join(temporaryDirectory(), 'data');
   const first = openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -134,10 +137,10 @@ function made(maxShardBytes?: number): { dir: string; manifest: Manifest; log: S
   return { dir, manifest: endNew(dir, first), log };
 }
 
-describe('after nothing worse than a want of room', () => {
-  it('the history goes on: at the close there was none for the totals', () => {
+describe('after nothing worse than a failed close or opening', () => {
+  it('the history goes on if the close had no room for the totals', () => {
     const { dir, manifest, log } = made(512 * 1024);
-    // Each of its own topic, so that the totals need pages that are not to be had.
+    // Each event has its own topic, so that the totals need more pages than there are.
     const fill = (): void => {
       for (let n = 0; ; n++) {
         log.append(record({ topic: `topic.${n}` }), 0, 1000);
@@ -154,7 +157,7 @@ describe('after nothing worse than a want of room', () => {
     again.close();
   });
 
-  it('the history goes on: an opening failed', () => {
+  it('the history goes on if an opening failed', () => {
     const { dir, manifest, log } = made();
     append(log, 5, true);
     log.close();
@@ -180,14 +183,14 @@ describe('after a power cut', () => {
   it.each([
     ['there', () => {}],
     ['absent', (dir: string) => rmSync(markFile(shardFile(dir, 0)))],
-  ])('commits that no flush waited for end it, where the mark is %s', (_, change) => {
+  ])('unflushed commits end the epoch, with the mark %s', (_, change) => {
     const { dir, manifest } = killed(3, 20);
     reboot(dir);
     change(dir);
     expect(reasonOf(dir, manifest)).toMatch(/the power may have failed/);
   });
 
-  it('a torn write-ahead log is taken up to the last whole commit where no flush waited', () => {
+  it('a torn write-ahead log counts up to its last whole commit if commits were unflushed', () => {
     const { dir, manifest } = killed(3, 20);
     reboot(dir);
     const bytes = readFileSync(walOf(dir));
@@ -216,7 +219,7 @@ describe('after a power cut', () => {
   it.each([
     ['closed', (log: SqliteShardLog) => log.close()],
     ['killed', () => {}],
-  ])('nothing ends it for what was flushed when its log was %s, and opened again', (_, end) => {
+  ])('the epoch goes on if all was flushed when the log was %s and opened again', (_, end) => {
     const { dir, manifest } = killed(3, 20);
     open(dir, manifest, 1).close();
     const log = open(dir, manifest);
@@ -232,13 +235,13 @@ describe('after a power cut', () => {
     expect(continueHistory(left, manifest)).toEqual(manifest);
   });
 
-  it('a reservation is taken back by a close', () => {
+  it('a close resets the unflushed limit', () => {
     const { dir, manifest } = killed(3, 20);
     open(dir, manifest).close();
     expect(readUnflushedLimit(shardFile(dir, 0))).toMatchObject({ through: 0 });
   });
 
-  it('a torn reservation is taken for the largest, and is gone after the next opening', () => {
+  it('a torn unflushed limit counts as the highest, and the next opening resets it', () => {
     const { dir, manifest } = killed(3, 20);
     reboot(dir);
     writeFileSync(unflushedFile(shardFile(dir, 0)), Buffer.alloc(20, 7));
@@ -250,7 +253,7 @@ describe('after a power cut', () => {
 });
 
 describe('a log', () => {
-  it('that is missing is refused', () => {
+  it('is refused if it is missing', () => {
     const { dir, manifest } = killed(5, 0);
     for (const file of [shardFile(dir, 1), walOf(dir, 1), markFile(shardFile(dir, 1))])
       rmSync(file);
@@ -259,7 +262,7 @@ describe('a log', () => {
     expect(() => open(dir, manifest, 1)).toThrow(/it is missing or empty/);
   });
 
-  it('whose pages SQLite cannot read is refused with a code', () => {
+  it('is refused with a code if SQLite cannot read its pages', () => {
     const { dir, manifest } = killed(5, 0);
     const log = open(dir, manifest);
     log.close();
@@ -279,7 +282,7 @@ describe('a log', () => {
     });
   });
 
-  it('of another directory, or another shard, is refused', () => {
+  it('is refused if it belongs to another directory or another shard', () => {
     const { dir, manifest } = killed(5, 0);
     const other = killed(5, 0);
     cpSync(shardFile(other.dir, 0), shardFile(dir, 0));
@@ -290,7 +293,7 @@ describe('a log', () => {
     expect(() => continueHistory(dir, manifest)).toThrow(/the log of shard 1/);
   });
 
-  it('of an earlier history is refused, and taken as it was when that ended', () => {
+  it('is refused if it belongs to an earlier epoch, unless it ends where that one ended', () => {
     const { dir, manifest } = killed(5, 0);
     const next = newEpoch(dir, manifest, 'test', [5, 5]);
     expect(continueHistory(dir, next)).toEqual(next);
@@ -298,7 +301,7 @@ describe('a log', () => {
     expect(() => continueHistory(dir, shorter)).toThrow(/of another history/);
   });
 
-  it('that is put back whole from before the last close ends the epoch', () => {
+  it('ends the epoch if it was put back whole from before the last close', () => {
     const { dir, manifest } = killed(5, 0);
     const closed = { ...manifest, heads: [9, 5] };
     expect(reasonOf(dir, closed)).toMatch(/shard 0 ends at 5: it was committed up to 9/);
@@ -322,7 +325,7 @@ describe('a manifest', () => {
         expect(error).toMatchObject({ code: 'STORE_CORRUPT' });
         continue;
       }
-      // White space between its fields.
+      // The bit only changed white space between the fields.
       expect(found).toEqual(manifest);
     }
   });
@@ -330,10 +333,10 @@ describe('a manifest', () => {
 
 describe('a directory whose first opening was killed', () => {
   it.each([
-    ['before its log was there', () => {}],
+    ['before its log existed', () => {}],
     ['before its log had a byte', (file: string) => writeFileSync(file, '')],
     [
-      'in the journal of its log',
+      'while SQLite made its log in a journal',
       (file: string) => {
         openDatabase(file).exec('PRAGMA journal_mode = PERSIST; CREATE TABLE t (x)').close();
       },

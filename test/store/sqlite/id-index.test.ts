@@ -12,7 +12,7 @@ import { record } from '../records.js';
 
 const BLOCKS = 3;
 const EVENTS = BLOCKS * INDEX_BLOCK_EVENTS;
-/** Ids come again and again, so that most have several events. */
+/** Ids repeat, so that most have several events. */
 const idOf = (sequence: number): string => `id-${(sequence * 7919) % 5003}`;
 const KEPT_EVERY = 100;
 
@@ -27,7 +27,7 @@ function fill(log: SqliteShardLog): void {
     const topic = sequence % KEPT_EVERY === 0 ? 'kept' : 'gone';
     log.append(record({ topic, id: idOf(sequence) }), 0, sequence);
     if (sequence % 4000 === 0) log.commit(false, []);
-    // Not every batch is kept, and what is appended in its place has other ids.
+    // Some batches are rolled back, and the events appended in their place have other ids.
     if (sequence % 12_000 !== 0) continue;
     for (let n = 0; n < 50; n++)
       log.append(record({ topic: 'gone', id: `lost-${n}` }), 0, sequence);
@@ -37,7 +37,7 @@ function fill(log: SqliteShardLog): void {
   while (log.maintain());
 }
 
-/** By one page after the other, either way, as long as it takes. */
+/** Finds an id page by page, in either direction. */
 function find(log: SqliteShardLog, id: string, topic = '*', reverse = false): number[] {
   const found: number[] = [];
   let [after, until] = [0, log.head];
@@ -69,7 +69,7 @@ const countOf = (dir: string): unknown => {
 };
 
 describe('events by their id', () => {
-  it('are all found, in order, either way, of all topics and of one, after every opening', () => {
+  it('are all found, in either order, of all topics or one, after every opening', () => {
     const dir = temporaryDirectory();
     let log = open(dir);
     fill(log);
@@ -102,7 +102,7 @@ describe('events by their id', () => {
     ['was written before there was one', 'DELETE FROM topic_index WHERE topic = -1'],
     ['is cut short', 'UPDATE topic_index SET sequences = zeroblob(8) WHERE topic = -1'],
     ['is damaged', 'UPDATE topic_index SET sequences = zeroblob(65536) WHERE topic = -1'],
-  ])('are found though their index %s', (_, sql) => {
+  ])('are found even if their index %s', (_, sql) => {
     const dir = temporaryDirectory();
     let log = open(dir);
     fill(log);
@@ -115,7 +115,7 @@ describe('events by their id', () => {
     log.close();
   });
 
-  it('are found of what retention leaves, and blocks with little left keep no hashes', () => {
+  it('are found among those that retention leaves; sparse blocks keep no hashes', () => {
     const dir = temporaryDirectory();
     let log = open(dir);
     fill(log);
@@ -134,7 +134,7 @@ describe('events by their id', () => {
     expect([...verifyDirectory(dir)]).toEqual([]);
   });
 
-  it('are told apart by a hash that stays the same, as it is on the disk', () => {
+  it('are hashed in a way that never changes, since the hashes are on disk', () => {
     const hashes = ['', 'a', 'hello', 'hello, world'].map((id) => idHash(id) >>> 0);
     expect(hashes).toEqual([0, 0x3c2569b2, 0x248bfa47, 0x149bbb7f]);
   });

@@ -27,7 +27,7 @@ function sequences(log: SqliteShardLog): number[] {
   return found;
 }
 
-/** A log with so many events, the topics in turn, recorded a millisecond apart from 1 on. */
+/** A log with this many events on the topics in turn, recorded at 1 ms, 2 ms and so on. */
 function openLog(events: number, topics: readonly string[]): { dir: string; log: SqliteShardLog } {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -41,8 +41,8 @@ function openLog(events: number, topics: readonly string[]): { dir: string; log:
   return { dir, log };
 }
 
-describe('a removal that was asked for', () => {
-  it('looks at a bounded number of rows in one step, and says where the next one goes on', () => {
+describe('a requested removal', () => {
+  it('looks at a bounded number of rows per step, and says where the next step goes on', () => {
     const { log } = openLog(2500, ['a']);
     const first = log.prune(request({ excessEvents: 2000 }));
     expect(first).toMatchObject({ events: ROWS_PER_STEP, next: ROWS_PER_STEP });
@@ -55,7 +55,7 @@ describe('a removal that was asked for', () => {
     log.close();
   });
 
-  it('passes over what does not match, in steps as well', () => {
+  it('skips events that do not match, in bounded steps too', () => {
     const { log } = openLog(3000, ['a', 'b', 'b']);
     const steps: number[] = [];
     for (let after: number | undefined = 0; after !== undefined; ) {
@@ -70,7 +70,7 @@ describe('a removal that was asked for', () => {
     log.close();
   });
 
-  it('is known to whoever reads on, and stays done', () => {
+  it('is visible to readers, and lasts', () => {
     const { dir, log } = openLog(100, ['a', 'b']);
     expect(log.totals('*')).toMatchObject({ events: 100 });
     const { bytes } = log.prune(request({ pattern: 'a', excessEvents: 10 }));
@@ -86,7 +86,7 @@ describe('a removal that was asked for', () => {
     expect([...verifyDirectory(dir)]).toEqual([]);
   });
 
-  it('goes by bytes too, and takes all where all is too much', () => {
+  it('can go by bytes, and takes everything if less than the excess is left', () => {
     const { log } = openLog(50, ['a']);
     const { bytes } = log.totals('*');
     const step = log.prune(request({ excessBytes: bytes / 2 }));
@@ -105,14 +105,14 @@ describe('a rule of retention', () => {
     log.append(record({ topic, timestamp: 10_000 }), 0, 10_000);
     log.commit(true, []);
   };
-  /** The steps until there is no more to do. */
+  /** The number of steps until there is no more to do. */
   const steps = (log: SqliteShardLog): number => {
     let taken = 1;
     while (log.pruneStep(20_000)) taken++;
     return taken;
   };
 
-  it('goes on where it was, and not from the oldest event that others keep', () => {
+  it('goes on where it stopped, and not at the oldest event that other rules keep', () => {
     const kept = openLog(5000, ['kept']);
     kept.log.close();
     let log = open(kept.dir);
@@ -123,7 +123,7 @@ describe('a rule of retention', () => {
     add(log, 'gone');
     expect(steps(log)).toBe(1);
     expect(sequences(log).slice(-1)).toEqual([5004]);
-    // As a process that is killed leaves it.
+    // A copy, as a killed process leaves the log.
     const copy = temporaryDirectory();
     cpSync(kept.dir, copy, { recursive: true });
     log.close();

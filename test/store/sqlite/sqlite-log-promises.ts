@@ -7,14 +7,14 @@ import type { SqliteShardLog as ShardLog } from '../../../src/store/sqlite/sqlit
 import { record, type TestEvent } from '../records.js';
 
 /**
- * What SQLite's log promises beyond the contract of every log, which `millrace/testing` checks: roll-backs, its own clocks, the
- * bounds of its dedupe window, its retention; in a file, where it can be opened again, and in memory.
+ * The promises of SQLite's log beyond the contract of every log, which `millrace/testing` checks: roll-backs, its own
+ * clocks, the bounds of its dedupe window, and retention; both in a file, where it can be opened again, and in memory.
  */
 export interface LogOptions {
   dedupeWindowMs?: number;
   dedupeIdsMax?: number;
   retention?: readonly RetentionRule[];
-  /** ms since 1970, and ms that no setting of a clock changes. */
+  /** The wall clock, ms since 1970, and a monotonic clock, ms. */
   now?: () => number;
   elapsed?: () => number;
 }
@@ -96,7 +96,7 @@ export function describeSqliteLog(name: string, factory: LogFactory): void {
 }
 
 function describeAppending(factory: LogFactory): void {
-  it('says how far it is flushed, and flushes the rest when it is asked to', () => {
+  it('says how far it is flushed, and flushes the rest on demand', () => {
     const log = factory.open();
     for (const synced of [true, false, false]) {
       append(log);
@@ -110,7 +110,7 @@ function describeAppending(factory: LogFactory): void {
     log.close();
   });
 
-  it('forgets everything of a batch that is rolled back, and gives its sequences again', () => {
+  it('forgets everything of a rolled-back batch, and assigns its sequences again', () => {
     const log = factory.open();
     append(log, { topic: 'kept', type: 'kept_type' });
     log.commit(true, []);
@@ -138,7 +138,7 @@ function describeAppending(factory: LogFactory): void {
     log.close();
   });
 
-  it('commits nothing quietly when there is nothing to commit', () => {
+  it('accepts a commit and a roll-back without a batch', () => {
     const log = factory.open();
     log.commit(true, []);
     log.rollback();
@@ -197,7 +197,7 @@ const anyEvent: fc.Arbitrary<TestEvent> = fc.record(
 );
 
 function describeReading(factory: LogFactory): void {
-  it('gives back exactly what was appended, whatever it is', () => {
+  it('reads exactly the events that were appended', () => {
     fc.assert(
       fc.property(fc.array(anyEvent, { minLength: 1, maxLength: 50 }), (events) => {
         const log = factory.open();
@@ -224,7 +224,7 @@ function describeReading(factory: LogFactory): void {
   });
 }
 
-/** The sequence of what the event repeats, or 0. */
+/** The sequence of the event that this one repeats, or 0. */
 export function duplicateOf(log: ShardLog, event: TestEvent): number {
   return log.findDuplicate(record({ flags: SUPPLIED_ID, ...event }, 5), 5);
 }
@@ -233,7 +233,7 @@ function describeDedupe(factory: LogFactory): void {
   const supplied = (log: ShardLog, event: TestEvent, at = 1000): number =>
     append(log, { flags: SUPPLIED_ID, ...event }, at);
 
-  it('takes the same id on another topic for another event', () => {
+  it('treats the same id on another topic as another event', () => {
     const log = factory.open();
     supplied(log, { topic: 'a', id: 'x' });
     expect(duplicateOf(log, { topic: 'a', id: 'x', source: 'anyone', type: 'any' })).toBe(1);
@@ -244,7 +244,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('takes an id that is the source’s own for another event where the source is another', () => {
+  it('treats an id that is the source’s own as another event’s if the source differs', () => {
     const log = factory.open();
     const flags = OF_SOURCE;
     supplied(log, { id: 'x', source: 's', flags });
@@ -256,7 +256,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('forgets an id when the window has passed, and stores it anew', () => {
+  it('forgets an id when the window has passed, and then stores its event again', () => {
     let elapsed = 0;
     const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
     supplied(log, { id: 'x' });
@@ -271,7 +271,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('remembers an id for as long as it should whatever the clock on the wall says', () => {
+  it('remembers an id for the whole window, whatever the wall clock does', () => {
     let elapsed = 0;
     const log = factory.open({ elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE });
     supplied(log, { id: 'x' }, 1000);
@@ -286,7 +286,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('remembers no more ids than it may, the newest ones, and loses none to a roll-back', () => {
+  it('remembers only the newest ids up to its limit, and loses none to a roll-back', () => {
     const log = factory.open({ elapsed: () => 0, dedupeIdsMax: 100 });
     for (let i = 1; i <= 250; i++) supplied(log, { id: `id-${i}` });
     log.commit(true, []);
@@ -299,7 +299,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('says how far back it knows every id', () => {
+  it('tells how far back it knows every id', () => {
     let elapsed = 0;
     const options = { elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE, dedupeIdsMax: 2 };
     const log = factory.open(options);
@@ -309,7 +309,7 @@ function describeDedupe(factory: LogFactory): void {
       supplied(log, { id });
       log.commit(true, []);
     }
-    // `a` came at 1 s and had to go; `b` came at 2 s.
+    // `a` was added at 1 s and had to be forgotten; `b` was added at 2 s.
     expect(log.dedupeReachMs).toBe(2000);
     elapsed = 2 * MINUTE + 500;
     expect(log.dedupeReachMs).toBe(2 * MINUTE - 500);
@@ -324,7 +324,7 @@ function describeDedupe(factory: LogFactory): void {
   const { reopen } = factory;
   if (reopen === undefined) return;
 
-  it('knows an id after it was opened again, its event pruned or not', () => {
+  it('still knows an id after it was opened again, even if its event is pruned', () => {
     const times = { now: () => 5000, elapsed: () => 0 };
     let log = factory.open({ ...times, retention: [{ pattern: 'a', maxEvents: 1 }] });
     supplied(log, { topic: 'a', id: 'x' });
@@ -346,7 +346,7 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
-  it('counts the time that an id was remembered before it was opened again', () => {
+  it('counts the time before the log was opened again towards the window', () => {
     let elapsed = 0;
     let now = 10 * MINUTE;
     const times = { now: () => now, elapsed: () => elapsed, dedupeWindowMs: 2 * MINUTE };
@@ -369,7 +369,7 @@ function pruneAll(log: ShardLog, now: number): number {
 }
 
 function describeRetention(factory: LogFactory): void {
-  it('keeps the newest events of a rule and everything that no rule names', () => {
+  it('keeps a rule’s newest events, and all events that no rule matches', () => {
     const log = factory.open({ retention: [{ pattern: 'logs.*', maxEvents: 10 }] });
     for (let i = 1; i <= 40; i++) append(log, { topic: i % 2 ? `logs.${i % 4}` : 'facts' }, i);
     log.commit(true, []);
@@ -384,7 +384,7 @@ function describeRetention(factory: LogFactory): void {
     log.close();
   });
 
-  it('removes by age, in bounded steps, and never gives a sequence again', () => {
+  it('removes by age, in bounded steps, and never assigns a sequence again', () => {
     const options = { retention: [{ maxAgeMs: 1000 }] };
     let log = factory.open(options);
     for (let i = 1; i <= 5000; i++) append(log, {}, i);
@@ -422,7 +422,9 @@ interface ModelEvent {
   id: string;
 }
 
-/** Random batches, roll-backs, prunings and, where the log can, reopenings, held against a plain array. */
+/**
+ * Compares the log with a plain array over random batches, roll-backs, prunings and, if the log allows it, reopenings.
+ */
 function describeModel(factory: LogFactory): void {
   const step = fc.oneof(
     {

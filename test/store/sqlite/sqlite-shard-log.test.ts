@@ -73,7 +73,7 @@ function flipBit(file: string, position: number): void {
   closeSync(descriptor);
 }
 
-/** What is on disk now, as a killed process would leave it: database, write-ahead log and mark. */
+/** Copies the files as a killed process would leave them now: database, write-ahead log and mark. */
 function copyAsKilled(file: string): string {
   const copy = shardFile(temporaryDirectory(), 0);
   copyFileSync(file, copy);
@@ -89,7 +89,7 @@ function findings(file: string): string[] {
 }
 
 describe('the SQLite log', () => {
-  it('takes up where it was after a close: totals, ids, positions, content', () => {
+  it('has the same totals, ids, positions and content after a close', () => {
     const file = shardFile(temporaryDirectory(), 0);
     const log = openFile(file, { now: () => 2000 });
     for (let i = 0; i < 100; i++)
@@ -108,7 +108,7 @@ describe('the SQLite log', () => {
     expect(findings(file)).toEqual([]);
   });
 
-  it('indexes block after block, and a crash anywhere in between loses no count and no id', () => {
+  it('indexes block after block, and loses no count and no id to a crash in between', () => {
     const file = shardFile(temporaryDirectory(), 0);
     const log = openFile(file, { now: () => 1e6, retention: [{ pattern: 't.0', maxEvents: 50 }] });
     const events = Math.floor(INDEX_BLOCK_EVENTS * 10.5);
@@ -139,7 +139,7 @@ describe('the SQLite log', () => {
     expect(findings(file)).toEqual([]);
   });
 
-  it('keeps what was acknowledged when its process is killed in the middle', async () => {
+  it('keeps every acknowledged event when its process is killed', async () => {
     const file = shardFile(temporaryDirectory(), 0);
     const script = new URL('./append-until-killed.mjs', import.meta.url);
     const child = spawn(process.execPath, [script.pathname, file], {
@@ -163,7 +163,7 @@ describe('the SQLite log', () => {
   });
 
   describe('takes a file of format 1', () => {
-    // 60 events, written by the last version that had this format. Of `logs.*` 15 were pruned, the last of them 44.
+    // 60 events, written by the last version with this format. 15 events of `logs.*` were pruned, the last of them 44.
     const fixture = gunzipSync(readFileSync(new URL('./fixtures/format-1.db.gz', import.meta.url)));
     const pruned = Array.from({ length: 15 }, (_, index) => 2 + 3 * index);
     const left = Array.from({ length: 60 }, (_, index) => index + 1).filter(
@@ -175,7 +175,7 @@ describe('the SQLite log', () => {
       return file;
     };
 
-    it('and makes it the newest, with all that it holds', () => {
+    it('and upgrades it with everything in it', () => {
       const file = formatOne();
       const clock = { now: () => 2000 };
       let log = openFile(file, { ...clock, retention: [{ pattern: 'orders.*', maxEvents: 41 }] });
@@ -193,7 +193,7 @@ describe('the SQLite log', () => {
       expect(findings(file)).toEqual([]);
     });
 
-    it('and reads it as it is where it may not write', () => {
+    it('and reads it unchanged if it may not write', () => {
       const file = formatOne();
       const database = openForReading(file, 0);
       const page = new PageReader(database, file, 0).page({ after: 0, limit: 100 });
@@ -202,7 +202,7 @@ describe('the SQLite log', () => {
       expect(findings(file)).toEqual([]);
     });
 
-    it('and refuses it where events are gone that were not pruned', () => {
+    it('but not if events are missing that were not pruned', () => {
       const file = formatOne();
       const database = openDatabase(file);
       database.exec('DELETE FROM events WHERE sequence = 30');
@@ -211,9 +211,9 @@ describe('the SQLite log', () => {
     });
 
     it.each([
-      ['of before', 30],
-      ['of now', 61],
-    ])('and notices where a row %s stands under another sequence', (_, sequence) => {
+      ['from before the upgrade', 30],
+      ['from after the upgrade', 61],
+    ])('and notices a row %s that stands under another sequence', (_, sequence) => {
       const file = formatOne();
       let log = openFile(file);
       append(log, { topic: 'orders.new' }, 1070);
@@ -229,7 +229,7 @@ describe('the SQLite log', () => {
     });
   });
 
-  it('refuses a write-ahead log with a flipped bit before SQLite drops what is behind it', () => {
+  it('refuses a write-ahead log with a flipped bit before SQLite drops commits behind it', () => {
     const file = shardFile(temporaryDirectory(), 0);
     const log = openFile(file);
     for (let i = 0; i < 20; i++) {
@@ -273,7 +273,7 @@ describe('the SQLite log', () => {
     log.commit(true, []);
     const copy = copyAsKilled(file);
     log.close();
-    // The last frame: nothing lies behind it.
+    // The damaged frame is the last: nothing lies behind it.
     flipBit(`${copy}-wal`, statSync(`${copy}-wal`).size - 100);
     const again = openFile(copy);
     expect([again.head, again.wentBackwardsFrom]).toEqual([1, 2]);
@@ -359,7 +359,7 @@ describe('the SQLite log', () => {
     expect(findings(file)).toEqual([]);
   });
 
-  it('refuses a batch of more events than it can index behind it', () => {
+  it('refuses a batch of more events than the index can take', () => {
     const log = openFile(shardFile(temporaryDirectory(), 0));
     const tooMany = (): void => {
       for (let i = 0; i <= INDEX_BLOCK_EVENTS / 2; i++) append(log);
@@ -368,7 +368,7 @@ describe('the SQLite log', () => {
     log.close();
   });
 
-  it('refuses the file of another shard and a file that is none', () => {
+  it('refuses the file of another shard and a file that is not a database', () => {
     const dir = temporaryDirectory();
     openFile(shardFile(dir, 0)).close();
     expect(codeOf(() => new SqliteShardLog({ file: shardFile(dir, 0), shard: 1 }))).toBe(

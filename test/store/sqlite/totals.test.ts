@@ -20,7 +20,7 @@ function rowsOf(database: Database): TotalsRow[] {
 }
 
 describe('the totals of topics', () => {
-  it('are as before when a transaction that pruned and wrote them is rolled back', () => {
+  it('are restored when a transaction that pruned and wrote them is rolled back', () => {
     const database = openForWriting(':memory:', 0);
     const topics = new TopicTable(database, 1, () => [0]);
     const entry = topics.findOrAdd('a');
@@ -39,7 +39,7 @@ describe('the totals of topics', () => {
     database.close();
   });
 
-  it('are all written in the end when some were in a transaction that is rolled back', () => {
+  it('are all written in the end, even if some were written in a rolled-back transaction', () => {
     const database = openForWriting(':memory:', 0);
     const topics = new TopicTable(database);
     const keeper = new IndexKeeper(database, new TopicIndexWriter(database, 0), topics);

@@ -63,7 +63,7 @@ function codeOf(work: () => unknown): unknown {
   return undefined;
 }
 
-/** A directory of two shards as a killed process leaves it, or with `close`, as it is after a close. */
+/** A directory of two shards as a killed process leaves it or, with `close`, as a close leaves it. */
 function takenIntoUse(close: boolean): string {
   const live = join(temporaryDirectory(), 'live');
   const manifest = openManifest(live, { shards: SHARDS, defaultShards: 1 });
@@ -92,7 +92,7 @@ describe('a log that reshard is to copy', () => {
     expect(copyOf(takenIntoUse(false))).toMatchObject({ events: 20, losses: [] });
   });
 
-  it('that has lost events is told of', () => {
+  it('is reported if it has lost events', () => {
     const from = takenIntoUse(false);
     for (const suffix of ['db-wal', 'mark']) rmSync(join(from, `shard-001.${suffix}`));
     const { losses } = copyOf(from);
@@ -109,20 +109,20 @@ describe('a log that reshard is to copy', () => {
         cpSync(join(takenIntoUse(true), 'shard-001.db'), join(from, 'shard-001.db')),
       /the log of another directory/,
     ],
-  ])('is refused where it %s', (_, change, reason) => {
+  ])('is refused if it %s', (_, change, reason) => {
     const from = takenIntoUse(true);
     change(from);
     expect(() => copyOf(from)).toThrow(reason);
     expect(readManifest(join(from, '..', 'copy'))).toBeUndefined();
   });
 
-  it('was never made, where the first opening of its directory was killed', () => {
+  it('counts as empty if the first opening of its directory was killed', () => {
     const from = join(temporaryDirectory(), 'data');
     openManifest(from, { shards: 2, defaultShards: 1 });
     expect(copyOf(from)).toMatchObject({ events: 0, losses: [] });
   });
 
-  it('counts as missing in the copy where events of it are gone later', () => {
+  it('leaves its head in the manifest of the copy', () => {
     const from = takenIntoUse(true);
     copyOf(from);
     expect(readManifest(join(from, '..', 'copy'))).toMatchObject({ heads: [20] });
@@ -130,7 +130,7 @@ describe('a log that reshard is to copy', () => {
 });
 
 describe('reshard', () => {
-  it.each([1, 3, 5])('keeps every event as it was and in its order, on %i shards', (shards) => {
+  it.each([1, 3, 5])('keeps every event unchanged and in order, on %i shards', (shards) => {
     const from = makeSource();
     const to = join(temporaryDirectory(), 'copy');
     const told: number[] = [];
@@ -143,7 +143,7 @@ describe('reshard', () => {
     expect([...verifyDirectory(to)]).toEqual([]);
   });
 
-  it('refuses a source in use, a source that is none, and a target with something in it', () => {
+  it('refuses a source in use or without a manifest, and a target that is not empty', () => {
     const from = makeSource();
     const full = temporaryDirectory();
     writeFileSync(join(full, 'something'), '');
@@ -157,7 +157,7 @@ describe('reshard', () => {
     expect(readdirSync(full)).toEqual(['something']);
   });
 
-  it('lets what a clock that was ahead has recorded count as recorded now, if it is told to', () => {
+  it('corrects recorded times of a clock that was ahead, on request', () => {
     const from = makeSource();
     const to = join(temporaryDirectory(), 'to');
     reshard({ from, shards: SHARDS, to, recordedUntil: 1500 });

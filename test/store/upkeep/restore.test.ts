@@ -12,7 +12,7 @@ import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
 import { record } from '../records.js';
 
-/** A directory of one shard with so many events, closed: what a plain copy of one has. */
+/** A closed directory of one shard with this many events, as a plain copy of a directory is. */
 function directoryWith(events: number): string {
   const dir = join(temporaryDirectory(), 'data');
   openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -26,7 +26,7 @@ function directoryWith(events: number): string {
 }
 
 describe('restore', () => {
-  it('takes a copy of a closed directory, and begins an epoch that knows the old one', () => {
+  it('accepts a copy of a closed directory, and begins an epoch that knows the old one', () => {
     const from = directoryWith(10);
     const to = join(temporaryDirectory(), 'restored');
     const before = readManifest(from)!;
@@ -44,11 +44,11 @@ describe('restore', () => {
       positions: [10],
       gaps: [{ shard: 0, from: 11, to: 15, reason: 'rolled-back' }],
     });
-    // The source is as it was.
+    // The source is unchanged.
     expect(readManifest(from)).toEqual(before);
   });
 
-  it('refuses a damaged one, naming what is wrong, and makes nothing', () => {
+  it('refuses a damaged backup, names the damage, and makes nothing', () => {
     const from = directoryWith(10);
     const database = openDatabase(shardFile(from, 0));
     database.exec("UPDATE events SET payload = CAST('9' AS BLOB) WHERE sequence = 4");
@@ -60,7 +60,7 @@ describe('restore', () => {
     expect(existsSync(to)).toBe(false);
   });
 
-  it('refuses what is no backup, a target that holds something, and a directory in use', () => {
+  it('refuses a source that is not a backup or is in use, and a target that is not empty', () => {
     const from = directoryWith(1);
     const to = join(temporaryDirectory(), 'restored');
     const invalid = expect.objectContaining({ code: 'OPTION_INVALID' });

@@ -11,7 +11,7 @@ import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
 import { temporaryDirectory } from '../directories.js';
 import { append } from '../sqlite/sqlite-log-promises.js';
 
-/** One block in the index and some rows behind it, the oldest of one topic pruned. */
+/** A directory with one block in the index and some rows behind it; the oldest events of one topic are pruned. */
 function makeDirectory(): string {
   const dir = temporaryDirectory();
   openManifest(dir, { shards: 1, defaultShards: 1 });
@@ -41,7 +41,7 @@ function findingsAfter(sql: string): string[] {
 const head = INDEX_BLOCK_EVENTS + 500;
 
 describe('verify', () => {
-  it('finds nothing in a sound directory, pruned or not', () => {
+  it('finds no fault in a sound directory', () => {
     expect(findingsAfter('SELECT 1')).toEqual([]);
   });
 
@@ -56,32 +56,32 @@ describe('verify', () => {
       'UPDATE events SET recorded_at = 1 WHERE sequence = 50',
       /50.*before the event before it/,
     ],
-    ['a row that is gone', 'DELETE FROM events WHERE sequence = 1234', /1234.*no such row/],
+    ['a missing row', 'DELETE FROM events WHERE sequence = 1234', /1234.*no such row/],
     [
-      'a row behind the index that is gone',
+      'a missing row behind the index',
       `DELETE FROM events WHERE sequence = ${head - 20}`,
       /events \d+ to \d+ are missing/,
     ],
     [
-      'rows that are gone from the end',
+      'missing rows at the end',
       `DELETE FROM events WHERE sequence > ${head - 5}`,
       /committed up to/,
     ],
-    ['a topic that is gone', "DELETE FROM topics WHERE name = 't.3'", /refers to .* in topics/],
-    ['a name that is gone', 'DELETE FROM names', /refers to .* in names/],
+    ['a missing topic', "DELETE FROM topics WHERE name = 't.3'", /refers to .* in topics/],
+    ['a missing name', 'DELETE FROM names', /refers to .* in names/],
     [
-      'an index row that is gone',
+      'a missing index row',
       'DELETE FROM topic_index WHERE topic = 2',
       /the index does not have it/,
     ],
     [
-      'an index of ids that is damaged',
+      'a damaged index of ids',
       'UPDATE topic_index SET sequences = zeroblob(65536) WHERE topic = -1',
       /the index of ids from here on is damaged/,
     ],
     ['a wrong total', "UPDATE topics SET events = events + 1 WHERE name = 't.1'", /its totals say/],
     ['another format', "UPDATE meta SET value = 9 WHERE key = 'format'", /has format 9/],
-  ])('says where there is %s', (_, sql, expected) => {
+  ])('finds %s', (_, sql, expected) => {
     const found = findingsAfter(sql);
     expect(
       found.some((one) => expected.test(one)),
@@ -90,7 +90,7 @@ describe('verify', () => {
     expect(found.every((one) => one.startsWith('error'))).toBe(true);
   });
 
-  it('misses a file, a manifest, and says when the directory is in use', () => {
+  it('finds a missing log and a missing manifest, and notes that the directory is in use', () => {
     const dir = makeDirectory();
     const lock = DirectoryLock.acquire(dir);
     expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'note' }]);
@@ -101,7 +101,7 @@ describe('verify', () => {
     expect([...verifyDirectory(dir)]).toMatchObject([{ message: 'there is no manifest' }]);
   });
 
-  it('finds no fault in a directory whose first opening did not end', () => {
+  it('tells an interrupted first opening from a directory that is the wrong one', () => {
     const dir = temporaryDirectory();
     expect([...verifyDirectory(dir)]).toMatchObject([{ severity: 'error' }]);
     DirectoryLock.acquire(dir).release();
