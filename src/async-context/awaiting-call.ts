@@ -1,15 +1,19 @@
 /**
- * Which promise waits for the call that is under way, through whatever is awaited in between. V8 follows that chain when it takes
- * an error's stack (https://v8.dev/docs/stack-trace-api#async-stack-traces), so the answer costs nothing until it is asked for.
- * Where there is no V8, or the chain has a link that is no promise, such as a timer's callback, or branches, none is found.
+ * Finds the promise that waits for the call under way, directly or through other promises. V8 follows that chain when
+ * it captures an error's stack (https://v8.dev/docs/stack-trace-api#async-stack-traces), so it costs nothing until it
+ * is asked for. Nothing is found without V8, or if the chain branches or has a link that is no promise, such as a
+ * timer's callback.
  */
 const FRAMES_MAX = 200;
 
-/** The names of the functions that wait for promises, to be found in a stack. V8 follows no chain that branches: one for each. */
+/**
+ * For each promise, the name of the function that awaits it here, to be found in a stack. One function per promise, as
+ * V8 does not follow a chain that branches.
+ */
 const waiterNames = new WeakMap<Promise<unknown>, string>();
 let waiters = 0;
 
-/** The index of the first of the promises that waits for this call, or -1. Nobody else may wait for them. */
+/** The index of the first promise that waits for this call, or -1. No other code may await these promises. */
 export function findAwaiting(promises: readonly Promise<unknown>[]): number {
   if (promises.length === 0) return -1;
   const names = promises.map((promise) => waiterNames.get(promise) ?? waitFor(promise));
@@ -28,7 +32,7 @@ function waitFor(promise: Promise<unknown>): string {
   return name;
 }
 
-/** The names of the functions that wait for this call. */
+/** The names of the async functions that wait for this call. */
 function asyncFrames(): (string | null)[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
   try {
@@ -38,7 +42,7 @@ function asyncFrames(): (string | null)[] {
     const frames: unknown = new Error('where is this').stack;
     return Array.isArray(frames) ? frames : [];
   } catch {
-    // Somebody has frozen `Error`.
+    // The application has frozen `Error`.
     return [];
   } finally {
     restore(prepareStackTrace, stackTraceLimit);
@@ -50,6 +54,6 @@ function restore(prepare: typeof Error.prepareStackTrace, limit: number): void {
     Error.stackTraceLimit = limit;
     Error.prepareStackTrace = prepare;
   } catch {
-    // As above: nothing was changed.
+    // `Error` is frozen, so nothing was changed.
   }
 }

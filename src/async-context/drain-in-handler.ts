@@ -5,30 +5,33 @@ import { findAwaiting } from './awaiting-call.js';
 /** A subscription whose handler may be at work, as a `drain()` sees it. */
 export interface Drained {
   readonly id: string;
-  /** Whose handler it is for `captureHandlerContext`. */
+  /** The object under which `captureHandlerContext` runs the handler. */
   readonly owner: object;
-  /** The handler is at work on an event, and has not returned, or its promise has not settled. */
+  /** The handler has an event in hand: it has not returned, or its promise has not settled. */
   readonly isHandling: boolean;
-  /** Settles when a handler that returned a promise is done. Nobody else waits for it. */
+  /** Settles when a handler that returned a promise is done. No other code awaits it. */
   readonly handling: Promise<unknown> | undefined;
 }
 
-/** A handler that may be the caller. */
+/** A handler at work, which may be the caller. */
 interface AtWork {
   readonly id: string;
   readonly handling: Promise<unknown>;
 }
 
-/** After so many microtasks a caller waits who is going to, also through functions that return the promise. */
+/**
+ * After this many microtasks a caller that awaits the promise at once does await it, even through functions that return
+ * it.
+ */
 const MICROTASKS_TO_AWAIT = 3;
-/** A caller may begin to wait later. Each further look comes after twice the time. */
+/** A caller may also begin to await the promise later, so it is looked for again, each time after twice as long. */
 const LOOK_AGAIN_MS = 10;
 const LOOK_AGAIN_MS_MAX = 2 ** 30;
 
 /**
- * Drains, unless a handler of any of these waits for that: it would wait for its own end. Whether it waits is seen by who waits
- * for this promise, not by who calls, so a handler may start a drain that it leaves to itself. Before the handler has
- * returned its promise, every call that it makes is refused.
+ * Drains, unless a handler of one of the subscriptions awaits the drain, as it would then wait for its own end. A
+ * handler may start a drain that it does not await, as long as it has returned its promise before; until then every
+ * drain that it starts is refused.
  *
  * @throws BusError `DRAIN_IN_HANDLER`
  */
@@ -47,7 +50,7 @@ export async function drainOutside(
   }
 }
 
-/** @throws BusError `DRAIN_IN_HANDLER` where one of them is running now: this is its call */
+/** @throws BusError `DRAIN_IN_HANDLER` if the call comes from one of the handlers, synchronously */
 function atWork(subscriptions: Iterable<Drained>): AtWork[] {
   const caller = handlerOwner();
   const handlers: AtWork[] = [];
@@ -72,12 +75,12 @@ function drainInHandler(subscription: string): BusError {
   );
 }
 
-/** Whether the promise settles in this time. Rejects as it does. */
+/** Whether the promise resolves within this time. Rejects if it does. */
 async function settlesWithin(ms: number, promise: Promise<void>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), ms);
-    // Not in browsers. What is drained keeps its process by itself.
+    // Browsers have no `unref`. The drain itself keeps the process alive.
     timer.unref?.();
   });
   try {

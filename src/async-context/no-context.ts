@@ -1,21 +1,21 @@
 import type { RunInContext } from './context.js';
 
 /**
- * Where there is no async context, as in browsers: a call is a call. Whose handler it comes from is known until that
- * handler awaits something for the first time.
+ * For platforms without an async context, such as browsers: functions are called directly. The owner of a running
+ * handler is known until the handler first awaits something.
  */
 let current: object | undefined;
 
 export const captureContext = (): RunInContext => captureHandlerContext(undefined);
 
-/** The same for the handler of `owner`: calls within it find the owner by `handlerOwner`. */
+/** As `captureContext`, for the handler of `owner`: code that it calls finds the owner by `handlerOwner`. */
 export const captureHandlerContext = (owner: object | undefined): RunInContext =>
   within(owner, run);
 
-/** Whose handler this call comes from, as far as can be told. */
+/** The owner of the handler that this call comes from, as far as it is known. */
 export const handlerOwner = (): object | undefined => current;
 
-/** Runs calls by `inner`, as calls of the handler of `owner`. */
+/** Calls functions through `inner`, as the handler of `owner`. */
 export function within(owner: object | undefined, inner: RunInContext): RunInContext {
   return (call, ...args) => {
     const outer = current;

@@ -6,16 +6,20 @@ import {
   within,
 } from './no-context.js';
 
-// Of all that has Node's modules, not everything has this one whole.
+// Some runtimes with Node's modules have `AsyncLocalStorage` without `snapshot`.
 const hasSnapshots = typeof AsyncLocalStorage?.snapshot === 'function';
 
 /**
- * The async context (what `AsyncLocalStorage` holds) of the caller, kept for calls that come later from an event loop's
- * socket or port, which have that of whoever opened it. Costs about 0.2 µs a call; a batch of events is one.
+ * Captures the caller's async context (the values of `AsyncLocalStorage`) for later calls. Without it, a call that
+ * comes from a socket or port has the context of the code that opened the socket or port. Costs about 0.2 µs a call; a
+ * batch of events is one call.
  */
 export const captureContext = (): RunInContext => captureHandlerContext(undefined);
 
-/** The same for the handler of `owner`: until it awaits something, its calls find the owner by `handlerOwner`. */
+/**
+ * As `captureContext`, for the handler of `owner`: until it awaits something, code that it calls finds the owner by
+ * `handlerOwner`.
+ */
 export const captureHandlerContext = (owner: object | undefined): RunInContext =>
   hasSnapshots ? within(owner, AsyncLocalStorage.snapshot()) : captureCallOnly(owner);
 

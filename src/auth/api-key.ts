@@ -1,9 +1,9 @@
 import { createHash, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
 
 /**
- * API keys: `mr_<id>_<secret>`. The id finds the key and is no secret; the secret is 256 random bits. Only the SHA-256
- * of the whole is stored: no dictionary holds such a secret, so a slow hash would protect nothing, and would let
- * anybody load the server with guesses. Any thread.
+ * API keys: `mr_<id>_<secret>`. The id identifies the key and is not secret; the secret is 256 random bits. Only the
+ * SHA-256 of the whole key is stored. A slow hash would protect nothing, as no dictionary holds such a secret, and
+ * would let clients load the server with guesses. Any thread.
  */
 
 const ID_LENGTH = 16;
@@ -33,7 +33,7 @@ export function mintApiKey(): MintedKey {
   return { id, key, hash: `sha256:${digestOf(key).toString('hex')}` };
 }
 
-/** The id within a key, or `undefined` if this has not the form of one. */
+/** The id within a key, or `undefined` if the text does not have the form of a key. */
 export function apiKeyId(key: string): string | undefined {
   return KEY.exec(key)?.[1];
 }
@@ -44,8 +44,8 @@ export function hashBytes(hash: string): Buffer {
 }
 
 /**
- * Whether this is the key with that hash. It takes as long whether it is or not, and as long for a key that is not
- * there (`undefined`).
+ * Whether this key has that hash. Takes the same time whether it has or not, and for a key that is not stored (`hash`
+ * is `undefined`).
  */
 export function isKeyOf(key: string, hash: Buffer | undefined): boolean {
   const isEqual = timingSafeEqual(digestOf(key), hash ?? NO_HASH);

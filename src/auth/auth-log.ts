@@ -1,4 +1,4 @@
-/** What authentication has to say to whoever runs the server. No message or field ever holds a token or a secret. */
+/** Log messages of authentication, for the server's operator. No message or field ever holds a token or a secret. */
 export type AuthLogger = (
   level: 'debug' | 'info' | 'warn' | 'error',
   message: string,

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
 import {
-  AUTH_FAULTS_TOLD_MAX,
+  AUTH_FAULTS_SHOWN_MAX,
   GRANT_PATTERNS_MAX,
   JWT_CLOCK_TOLERANCE_MS_MAX,
   JWT_NAME_LENGTH_MAX,
@@ -19,8 +19,8 @@ import type { Fault, Grants } from './grants.js';
 import { redactionPathFault } from './redaction-path.js';
 
 /**
- * The options of authentication, and the schemas of what may be configured: grants, as they stand in a keys file, in a
- * JWT's claim and in the options, and the options themselves. They fit a config file. Any thread.
+ * The options of authentication and their schemas: of grants, as in a keys file, in a JWT's claim and in the options,
+ * and of the options themselves. A config file holds the same values. Any thread.
  */
 
 export const JWT_ALGORITHMS = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as const;
@@ -73,7 +73,7 @@ const subscribeGrant = v.lazy((input) =>
   typeof input === 'string' ? pattern : objectOf({ pattern, redact: paths }),
 );
 
-/** The fields of grants, for those who have more beside them. */
+/** The fields of grants, for schemas with further fields. */
 export const grantFields = {
   publish: v.exactOptional(patterns),
   subscribe: v.exactOptional(v.pipe(v.array(subscribeGrant), v.maxLength(GRANT_PATTERNS_MAX))),
@@ -89,7 +89,7 @@ export const grantFields = {
   ),
 };
 
-/** Adds faults that were found with a schema's value as a whole. */
+/** Adds faults that a check of the whole value has found. */
 export function addFaults(
   faults: readonly Fault[],
   addIssue: (issue: { message: string }) => void,
@@ -99,7 +99,7 @@ export function addFaults(
 
 export const grantsSchema = objectOf(grantFields);
 
-/** Who shows no token has no claims. */
+/** Patterns for anonymous clients may not name claims, as such clients have none. */
 const anonymousSchema = v.pipe(
   grantsSchema,
   v.rawCheck(({ dataset, addIssue }) => {
@@ -119,7 +119,7 @@ const KEY_SOURCES = ['secret', 'secretFile', 'publicKey', 'publicKeyFile', 'jwks
 
 const jwtSchema = v.pipe(
   objectOf({
-    // Not `text`, whose faults are quoted: a secret must not stand in a message, not even a short one.
+    // Not `text`, whose faults quote the value: a secret must not stand in a message, not even a short one.
     secret: v.exactOptional(
       v.custom<string>(
         (secret) => typeof secret === 'string' && utf8Length(secret) >= JWT_SECRET_BYTES_MIN,
@@ -184,7 +184,7 @@ export function parseOrFaults<S extends v.GenericSchema>(
 
 const FAULT_LENGTH_MAX = 240;
 
-/** A fault may quote what it met, however long, and be it a key that somebody put in the wrong place. */
+/** A fault's text made fit to show: it may quote a value of any length, or a key that was put in the wrong place. */
 function presentable(text: string): string {
   const safe = text.replace(TOKENS, '[a token]');
   return safe.length > FAULT_LENGTH_MAX ? `${safe.slice(0, FAULT_LENGTH_MAX)}…` : safe;
@@ -194,19 +194,19 @@ function presentable(text: string): string {
 const TOKENS = /mr_[0-9a-z]{16}_[\w-]*|eyJ[\w-]+\.[\w.-]*/g;
 
 export function faultyOptions(what: string, faults: readonly Fault[]): BusError {
-  const told = faults.slice(0, AUTH_FAULTS_TOLD_MAX);
+  const shown = faults.slice(0, AUTH_FAULTS_SHOWN_MAX);
   return new BusError('OPTION_INVALID', `${what}: ${faultsText(faults)}`, {
-    details: { faults: told, count: faults.length },
+    details: { faults: shown, count: faults.length },
   });
 }
 
-/** All on one line, and those beyond the bound as a count. */
+/** The faults on one line; those beyond the bound only as a count. */
 export function faultsText(faults: readonly Fault[]): string {
-  const told = faults
-    .slice(0, AUTH_FAULTS_TOLD_MAX)
+  const shown = faults
+    .slice(0, AUTH_FAULTS_SHOWN_MAX)
     .map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
-  const more = faults.length - told.length;
-  return more > 0 ? `${told.join('; ')}; and ${more} more` : told.join('; ');
+  const more = faults.length - shown.length;
+  return more > 0 ? `${shown.join('; ')}; and ${more} more` : shown.join('; ');
 }
 
 /** `keys[3].subscribe[0].redact[1]` */
@@ -234,7 +234,7 @@ function* contradictions(jwt: JwtOptions): Generator<string> {
   } else if (algorithms === undefined) {
     yield `algorithms: have to be named with ${given[0]}`;
   } else if (algorithms.includes('HS256')) {
-    // With it, anybody who knows the public key could sign.
+    // With HS256, anybody who knows the public key could sign.
     yield `algorithms: HS256 needs a secret, not ${given[0]}`;
   }
 }

@@ -6,11 +6,11 @@ const NETWORK_GROUPS = 4;
 const LINK_LOCAL = /^fe[89ab]/i;
 
 /**
- * What a limit that is per address counts by. A host with IPv6 usually has 2^64 addresses to choose from (RFC 4291 section
- * 2.5.1, RFC 6177), so such an address counts as its /64 network. IPv4 addresses, link-local addresses and what is no
- * address count as they are.
+ * The key by which limits per address count. A host with IPv6 usually has 2^64 addresses to choose from (RFC 4291
+ * section 2.5.1, RFC 6177), so an IPv6 address counts as its /64 network. IPv4 addresses, link-local addresses and
+ * texts that are no address count as they are.
  *
- * @param address as `normaliseAddress` has it
+ * @param address as `normaliseAddress` returns it
  */
 export function clientNetwork(address: string): string {
   if (isIP(address) !== 6 || LINK_LOCAL.test(address)) return address;
@@ -28,7 +28,7 @@ function groupsOf(text: string): string[] {
   return text === '' ? [] : text.split(':');
 }
 
-/** An IPv4 address at the end stands for two groups. */
+/** The number of groups; an IPv4 address at the end counts as two. */
 function lengthOf(groups: readonly string[]): number {
   return groups.length + (groups.at(-1)?.includes('.') ? 1 : 0);
 }

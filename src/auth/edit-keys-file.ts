@@ -20,15 +20,15 @@ import { keysFileText, parseKeysFile, type StoredKey } from './keys-file.js';
 import { parseRevokedFile, type RevokedToken, revokedFileText } from './revoked-file.js';
 
 /**
- * Reads and changes the files of keys and of revoked JWTs, for who mints and revokes them. Any thread, one at a time: the new content is written
- * beside the file and takes its place at once, and that the file beside it can be made only once keeps a second writer
- * away.
+ * Reads and changes the files of keys and of revoked JWTs, for the commands that mint and revoke them. The new content
+ * is written to a file beside the old one, which it then replaces in one step. Any thread; a second writer is refused,
+ * as the file beside it already exists.
  */
 
 const PRIVATE = 0o600;
 const NOT_FOR_OTHERS_TO_WRITE = 0o755;
 
-/** @throws Error that says what is wrong, with all faults of the file */
+/** @throws Error with a message that names all faults of the file */
 export function readKeysFile(path: string): readonly StoredKey[] {
   if (statsOf(path) === undefined) throw new Error(`there is no keys file ${path}`);
   const { bytes } = readGuardedFile(path, KEYS_FILE_BYTES_MAX);
@@ -39,10 +39,10 @@ export function readKeysFile(path: string): readonly StoredKey[] {
 }
 
 /**
- * Puts what `edit` makes of the keys into the file. If the file is not there, `edit` gets none, and it is made, readable
- * for its owner only; otherwise owner and mode stay. If `edit` throws, nothing changes.
+ * Replaces the keys in the file by the result of `edit`. If the file does not exist, `edit` gets an empty list, and the
+ * file is created, readable for its owner only; otherwise owner and mode stay. If `edit` throws, nothing changes.
  *
- * @throws Error that says what is wrong
+ * @throws Error if the file cannot be read or written, has faults, or is being changed already
  */
 export function editKeysFile(
   path: string,
@@ -70,9 +70,9 @@ export function editRevokedFile(
   );
 }
 
-/** `textOf` is given the file, where it is there. */
+/** Replaces the file's text. `textOf` gets the file's path, or `undefined` if the file does not exist. */
 function editFile(path: string, textOf: (target: string | undefined) => string): void {
-  // What takes the place of a link would leave the file that it leads to as it was.
+  // The link is resolved, as a rename onto it would replace the link and leave its target unchanged.
   const target = resolved(path);
   const beside = `${target}.new`;
   const descriptor = openBeside(beside);
@@ -107,12 +107,12 @@ function openBeside(path: string): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     throw new Error(
-      `${path} is there: somebody else is changing the file; if nobody is, delete it`,
+      `${path} exists: another process is changing the file; if none is, delete ${path}`,
     );
   }
 }
 
-/** Or the server might not be able to read it any more. */
+/** Keeps owner and mode, so that the server can still read the file. */
 function keepOwner(descriptor: number, path: string, { uid, gid, mode }: Stats): void {
   const own = statSync(path);
   if (own.uid !== uid || own.gid !== gid) chownSync(path, uid, gid);

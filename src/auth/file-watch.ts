@@ -2,9 +2,9 @@ import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Says when a file may have changed. It watches the folder, as editors replace files, and links to files are turned
- * elsewhere; and it asks by the clock as well, as not every file system tells. Whether the file has really changed is
- * for the listener to find out. Keeps no process alive. One thread.
+ * Calls a listener when a file may have changed; the listener finds out whether it has. Watches the folder, as editors
+ * replace files and links are redirected, and polls as well, as not every file system reports changes. Does not keep
+ * the process alive. One thread.
  */
 export class FileWatch {
   readonly #onPossibleChange: () => void;
@@ -33,7 +33,7 @@ export class FileWatch {
   #watchFolder(folder: string): FSWatcher | undefined {
     try {
       const watcher = watch(folder, { persistent: false }, () => this.#settle());
-      // The folder is gone, or watches have run out: the clock has to do.
+      // The folder is gone, or the system has no more watches: polling has to do.
       watcher.on('error', () => this.#stopWatching());
       return watcher;
     } catch {
@@ -46,7 +46,7 @@ export class FileWatch {
     this.#watcher = undefined;
   }
 
-  /** A file is written in several steps: looking after the first of them would mostly find half of it. */
+  /** Waits a little, as a file is written in several steps and the first notice would mostly find half of it. */
   #settle(): void {
     if (this.#settling !== undefined) return;
     this.#settling = setTimeout(() => {

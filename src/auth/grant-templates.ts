@@ -2,27 +2,27 @@ import { patternFault, topicFault } from '../protocol/topic.js';
 import type { Fault, Grants } from './grants.js';
 
 /**
- * Patterns with places to fill, such as `user.{sub}.*`: who holds the token decides what stands there, and must not be
- * able to reach further by it. So a place is a whole segment, and takes one plain segment; anything else is a fault, and
- * a fault refuses the token. Leaving only that pattern out would be less: its masks would be gone with it. Any thread.
+ * Patterns with places to fill, such as `user.{sub}.*`. The claims of a token fill them, and must not widen the
+ * pattern: a place is a whole segment and takes one plain segment. Anything else is a fault, and the token is refused.
+ * Leaving out the faulty pattern alone would be unsafe, as its masks would be left out with it. Any thread.
  */
 
-/** What places are filled with, by name. Only its own members are looked at, and only text among them. */
+/** The values that fill places, by name. Only own properties count, and only text values. */
 export type Claims = Readonly<Record<string, unknown>>;
 
 const PLACE = /^\{([A-Za-z_][\w:-]{0,63})\}$/;
 
-/** Why a pattern of a grant is none, or `undefined` if it is one. */
+/** Says why a grant's pattern is invalid, or `undefined` if it is valid. */
 export function grantPatternFault(pattern: unknown): string | undefined {
   const fault = patternFault(pattern);
   if (fault !== undefined) return fault;
   const segments = (pattern as string).split('.');
   const isFaulty = segments.some((segment) => /[{}]/.test(segment) && !PLACE.test(segment));
   if (!isFaulty) return undefined;
-  return 'braces stand for a claim, and are a whole segment then: user.{sub}.*';
+  return 'braces stand for a claim, which has to be a whole segment: user.{sub}.*';
 }
 
-/** The grants with every place filled, or `undefined` and every fault at the end of the list. */
+/** The grants with every place filled. On faults returns `undefined` and appends every fault to `faults`. */
 export function fillGrants(grants: Grants, claims: Claims, faults: Fault[]): Grants | undefined {
   const before = faults.length;
   const fill = (field: string) => (pattern: string, index: number) =>
@@ -44,7 +44,7 @@ export function fillGrants(grants: Grants, claims: Claims, faults: Fault[]): Gra
   return faults.length === before ? result : undefined;
 }
 
-/** Every fault that filling would have. */
+/** The faults that filling the grants would have. */
 export function fillFaults(grants: Grants, claims: Claims): readonly Fault[] {
   const faults: Fault[] = [];
   fillGrants(grants, claims, faults);
@@ -58,18 +58,21 @@ function filled(pattern: string, claims: Claims, onFault: (message: string) => v
     if (claim === undefined) return segment;
     const value = Object.hasOwn(claims, claim) ? claims[claim] : undefined;
     if (isPlainSegment(value)) return value;
-    // Its name is the operator's; its value is whoever's, and not told.
+    // The claim's name comes from the operator and may be shown; its value comes from the client, and is not.
     const found = value === undefined ? 'is not there' : 'is no plain segment of a topic';
     onFault(`{${claim}} cannot be filled: that claim ${found}`);
     return segment;
   });
   const result = segments.join('.');
-  // Each segment is fine by now; together they may be too long.
+  // Each segment is valid by now, but together they may be too long.
   if (patternFault(result) !== undefined) onFault(`${pattern} is too long when it is filled`);
   return result;
 }
 
-/** One segment that matches nothing but itself, wherever it stands: no wildcard, and no `$`, which the bus has. */
+/**
+ * Whether the value is one segment that matches only itself: no wildcard, and not starting with `$`, which is for the
+ * bus's own topics.
+ */
 function isPlainSegment(value: unknown): value is string {
   if (typeof value !== 'string' || value.includes('.') || value.startsWith('$')) return false;
   return topicFault(value) === undefined && patternFault(value) === undefined;

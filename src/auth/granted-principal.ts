@@ -4,7 +4,7 @@ import type { Grants } from './grants.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { Redaction } from './redaction.js';
 
-/** A principal that may do what its grants say, and nothing else. One thread. */
+/** A principal that may do what its grants allow, and nothing else. One thread. */
 
 export interface Identity {
   readonly id: string;

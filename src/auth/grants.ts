@@ -1,13 +1,13 @@
 import type { PrincipalRates } from './principal.js';
 
-/** The shapes of grants, and of a fault in them or in whatever else is configured. Any thread. */
+/** The types of grants, and of a fault in grants, files or options. Any thread. */
 
-/** What may be read, and what of it is masked. A pattern alone masks nothing. */
+/** Topics that may be read, and the parts of their payloads that are masked. A pattern alone masks nothing. */
 export type SubscribeGrant =
   | string
   | { readonly pattern: string; readonly redact: readonly string[] };
 
-/** What somebody may do; what is left out is denied. Patterns may name claims: `user.{sub}.*`. */
+/** The permissions of a principal; anything not granted is denied. Patterns may name claims: `user.{sub}.*`. */
 export interface Grants {
   /** Patterns that may be published to. */
   readonly publish?: readonly string[];
@@ -15,16 +15,16 @@ export interface Grants {
   readonly subscribe?: readonly SubscribeGrant[];
   /** Patterns that may be administered; `*` is the whole bus. */
   readonly admin?: readonly string[];
-  /** The `source` that every event gets, whatever it says. */
+  /** The `source` that every event gets, in place of its own. */
   readonly source?: string;
-  /** What is masked in every topic. */
+  /** Paths that are masked in the payloads of every topic. */
   readonly redact?: readonly string[];
   readonly rates?: PrincipalRates;
 }
 
-/** One thing that is wrong with a file or an option. */
+/** One fault of a file or an option. */
 export interface Fault {
-  /** `keys[3].subscribe[0]`; empty for the whole. */
+  /** Where the fault is, such as `keys[3].subscribe[0]`; empty for the whole value. */
   readonly path: string;
   readonly message: string;
 }

@@ -9,24 +9,24 @@ import {
 } from 'node:fs';
 
 /**
- * Reads files that say who may do what. One that others may write to is no better than none, and is refused; one that
- * others may read is worth a warning. POSIX modes only. Any thread.
+ * Reads files that grant access. A file that other users may write to is refused; one that they may read gives a
+ * warning. Checks POSIX modes only. Any thread.
  */
 
 export interface GuardedFile {
   readonly bytes: Buffer;
-  /** Changes whenever the file is replaced or written to. */
+  /** A text that changes whenever the file is replaced or written to. */
   readonly version: string;
-  /** What whoever runs the server should put right. */
+  /** A weakness of the file that the server's operator should mend. */
   readonly warning?: string;
 }
 
 const WRITABLE_BY_OTHERS = 0o022;
 const OPEN_TO_OTHERS = 0o077;
 
-/** @throws Error that says why it cannot be used; with a `code` where that is the system's */
+/** @throws Error that says why the file cannot be used; with a `code` if the system refused it */
 export function readGuardedFile(path: string, maxBytes: number): GuardedFile {
-  // Not to wait for somebody who writes, if it is a pipe.
+  // Non-blocking, as opening a pipe would otherwise wait for a writer.
   const descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const stats = fstatSync(descriptor, { bigint: true });
@@ -48,14 +48,14 @@ export function readGuardedFile(path: string, maxBytes: number): GuardedFile {
   }
 }
 
-/** In words why a file cannot be used; `make`, the command that makes one, where it is not there. */
+/** Says why a file cannot be used; `make` is the command that makes one, named if there is no file. */
 export function fileFault(error: unknown, path: string, make?: string): string {
   const { code, message } = error as NodeJS.ErrnoException;
   const cure = make === undefined ? '' : `; ${make} makes one`;
   return code === 'ENOENT' ? `there is no file ${path} (ENOENT)${cure}` : message;
 }
 
-/** The version that reading the file would give now. @throws Error with the system's `code` */
+/** The `version` that reading the file would give now. @throws Error with the system's `code` */
 export function versionOf(path: string): string {
   return versionText(statSync(path, { bigint: true }));
 }
@@ -64,7 +64,7 @@ function versionText({ dev, ino, size, mode, mtimeNs, ctimeNs }: BigIntStats): s
   return [dev, ino, size, mode, mtimeNs, ctimeNs].join(':');
 }
 
-/** To its end, wherever that is by now: it may be written to meanwhile. */
+/** Reads to the end of the file, which may have grown since its size was read. */
 function readAtMost(descriptor: number, maxBytes: number, path: string): Buffer {
   const chunks: Buffer[] = [];
   for (let total = 0; total <= maxBytes; ) {

@@ -14,7 +14,7 @@ export interface JwtKey {
   readonly warning?: string;
 }
 
-/** @throws Error that says what is wrong, and never shows the secret */
+/** @throws Error if the key is missing, malformed or unfit for the algorithms; its message never holds the secret */
 export function loadJwtKey(options: JwtOptions): JwtKey {
   const { secret, secretFile, publicKey, publicKeyFile, algorithms } = options;
   if (secret !== undefined) return { key: createSecretKey(Buffer.from(secret, 'utf8')) };
@@ -24,9 +24,9 @@ export function loadJwtKey(options: JwtOptions): JwtKey {
 }
 
 /**
- * A file's bytes, without the line end that editors and `echo` put there.
+ * Loads a secret: the file's bytes, without the line end that editors and `echo` add.
  *
- * @throws Error if it cannot be read or holds fewer than 32 bytes
+ * @throws Error if the file cannot be read or holds fewer than 32 bytes
  */
 export function loadSecretFile(path: string): JwtKey {
   const { bytes, warning } = readGuardedFile(path, KEY_MATERIAL_BYTES_MAX);
@@ -46,7 +46,7 @@ function readPem(path: string): string {
 }
 
 function publicKeyOf(pem: string, algorithms: readonly JwtAlgorithm[]): KeyObject {
-  // Node would make a public key of a private one, and that has no business on a server that only verifies.
+  // Node would derive the public key from a private one, but a private key must not be on a server that only verifies.
   if (pem.includes('PRIVATE KEY')) throw new Error('a private key was given, not a public one');
   let key: KeyObject;
   try {

@@ -21,9 +21,8 @@ import { remoteKeys } from './remote-keys.js';
 import type { RevokedTokens } from './revoked-tokens.js';
 
 /**
- * Checks JWTs: the signature with the one configured key or key set and none but the configured algorithms; issuer,
- * audience, `exp` and `nbf`; and the grants in the claim `millrace`. A token without that claim may do nothing. One
- * thread.
+ * Checks JWTs: the signature, with the configured key or key set and only the configured algorithms; issuer, audience,
+ * `exp` and `nbf`; and the grants in the claim `millrace`. A token without that claim may do nothing. One thread.
  */
 
 export const GRANTS_CLAIM = 'millrace';
@@ -32,11 +31,11 @@ export interface JwtVerifierContext {
   readonly log: AuthLogger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Left out: none is revoked. */
+  /** The revoked tokens; `undefined`: none is revoked. */
   readonly revoked?: RevokedTokens | undefined;
 }
 
-/** The last moment that a `Date` can be. */
+/** The latest time that a `Date` can hold. */
 const DATE_MS_MAX = 8.64e15;
 
 interface Verification {
@@ -54,7 +53,7 @@ export class JwtVerifier {
   readonly #now: () => number;
   readonly #revoked: RevokedTokens | undefined;
 
-  /** If the key cannot be used, that is put at the end of the list, and there is no verifier. */
+  /** Makes a verifier. If the key cannot be used, returns `undefined` and appends the fault to `faults`. */
   static open(
     options: JwtOptions,
     context: JwtVerifierContext,
@@ -89,16 +88,18 @@ export class JwtVerifier {
   async authenticate(token: string): Promise<Principal> {
     const claims = await this.#verify(token);
     const expiresAt = Math.floor(Number(claims.exp) * 1000);
-    // JSON has numbers that are no date any more, infinity included.
+    // JSON can hold numbers too large for a date, even one that is read as infinity.
     if (!(expiresAt <= DATE_MS_MAX)) throw refusal('has a wrong "exp"');
-    // The tolerance is for clocks that are ahead. An end is an end: the connection is cut at it, too.
+    // No clock tolerance for `exp`: the connection is cut at that time, too.
     if (this.#now() >= expiresAt) throw refusal('has expired');
     const principal = principalOf(claims, expiresAt);
     this.#checkRevoked(claims.jti, principal);
     return principal;
   }
 
-  /** A token without an id cannot be revoked, and one whose id is no text is not to be overlooked. */
+  /**
+   * A token without an id cannot be revoked. An id that is not text could never be found in the file, so it is refused.
+   */
   #checkRevoked(jti: unknown, principal: GrantedPrincipal): void {
     if (this.#revoked === undefined || jti === undefined) return;
     if (typeof jti !== 'string') throw refusal('has a wrong "jti"');
@@ -125,7 +126,7 @@ function keyOf(options: JwtOptions, log: AuthLogger): KeyObject | JWTVerifyGetKe
 }
 
 const claimsSchema = v.object({
-  // An object's field of that name, as `v.object` takes no others over.
+  // `v.object` takes only the fields named here; a token may have others.
   [GRANTS_CLAIM]: v.optional(grantsSchema, {}),
   sub: v.pipe(
     v.string(),
@@ -143,13 +144,14 @@ function principalOf(claims: JWTPayload, expiresAt: number): GrantedPrincipal {
   const { sub: name, [GRANTS_CLAIM]: templates } = parsed;
   const grants = fillGrants(templates, claims, faults);
   if (grants === undefined) throw refusal(`has grants that ask for more: ${faultsText(faults)}`);
-  // Two issuers may have a subject of the same name.
+  // The issuer is part of the id, as two issuers may have subjects of the same name.
   const id = `jwt:${JSON.stringify([claims.iss, name])}`;
   return new GrantedPrincipal({ id, name, expiresAt }, grants);
 }
 
 /**
- * Why a token was refused, in our own words: those of the library may hold what the token holds, and grow with it.
+ * Says why a token was refused. The library's own message is not used, as it may repeat parts of the token and be as
+ * long.
  */
 function reasonOf(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'has expired';
@@ -161,7 +163,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
     return 'is malformed';
   }
-  if (error instanceof errors.JOSENotSupported) return 'needs what is not supported here';
+  if (error instanceof errors.JOSENotSupported) return 'needs a feature that is not supported here';
   return 'cannot be checked, as there is no key to check it with';
 }
 

@@ -9,24 +9,24 @@ import { keyClaims, parseKeysFile, type StoredKey } from './keys-file.js';
 import type { Principal } from './principal.js';
 import { WatchedFile } from './watched-file.js';
 
-/** The API keys of a file, kept as the file says while it is edited. One thread. */
+/** The API keys of a file, kept up to date while the file is edited. One thread. */
 
 export interface KeyStoreOptions {
   readonly path: string;
   readonly log: AuthLogger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Told of each principal whose key is gone or is not what it was. */
+  /** Called with each principal whose key was removed or changed. */
   readonly onRevoked: (principal: Principal) => void;
 }
 
 interface Entry {
   readonly stored: StoredKey;
-  /** The stored key as text, to see whether it was changed. */
+  /** The stored key as text, to find out whether it was changed. */
   readonly text: string;
   readonly hash: Buffer;
   readonly expiresAt: number | undefined;
-  /** Made when the key is first shown; the same for all who show it. */
+  /** Made when the key is first used, and shared by all connections that use it. */
   principal?: GrantedPrincipal;
 }
 
@@ -35,7 +35,7 @@ export class KeyStore {
   readonly #file: WatchedFile<readonly StoredKey[]>;
   #entries: Map<string, Entry>;
 
-  /** Reads the file; if it has faults, they are put at the end of the list, and there is no store. */
+  /** Reads the file. If it has faults, returns `undefined` and appends them to `faults`. */
   static open(options: KeyStoreOptions, faults: Fault[]): KeyStore | undefined {
     const { path, log } = options;
     const file = WatchedFile.open(
@@ -68,7 +68,7 @@ export class KeyStore {
     const id = apiKeyId(key);
     if (id === undefined) throw refusal('the API key is malformed');
     const entry = this.#entries.get(id);
-    // The same work and the same words, whether the id is known or not.
+    // The same work and the same message whether the id is known or not, so that a client cannot find out.
     if (!isKeyOf(key, entry?.hash) || entry === undefined) {
       throw refusal('the API key is unknown or was revoked');
     }
@@ -84,7 +84,7 @@ export class KeyStore {
     return entry.principal;
   }
 
-  /** Looks whether the file has changed, and takes it over if it is in order. */
+  /** Reads the file again if it has changed, and takes its keys over if it has no faults. */
   check(): void {
     this.#file.check();
   }
@@ -98,7 +98,7 @@ export class KeyStore {
     const revoked: Entry[] = [];
     for (const [id, old] of before) {
       const entry = entries.get(id);
-      // Who shows an unchanged key goes on being the same principal.
+      // An unchanged key keeps its principal, so its connections go on.
       if (entry?.text === old.text) entries.set(id, old);
       else revoked.push(old);
     }
@@ -129,7 +129,10 @@ function entryOf(stored: StoredKey): Entry {
   };
 }
 
-/** What cannot be filled was a fault of the file; should it not have been, the key may do nothing. */
+/**
+ * The key's grants. Patterns that cannot be filled are faults of the file, so they do not get here; if one did, the key
+ * would have no grants.
+ */
 function grantsOf(stored: StoredKey): Grants {
   return fillGrants(stored, keyClaims(stored), []) ?? {};
 }

@@ -28,7 +28,7 @@ const keyShape = objectOf({
       (issue) => nameFault('name', issue.input) ?? 'is no name',
     ),
   ),
-  // Its value is not told: somebody may have put the key itself there.
+  // The fault does not quote the value, which may be the key itself, put there by mistake.
   hash: v.custom<string>(
     (hash) => typeof hash === 'string' && API_KEY_HASH.test(hash),
     'is not "sha256:" and 64 hexadecimal digits',
@@ -57,26 +57,26 @@ const fileSchema = v.pipe(
   }),
 );
 
-/** One key as it stands in the file. */
+/** A key as the file holds it. */
 export type StoredKey = v.InferOutput<typeof keyShape>;
 
-/** What the patterns of its grants may name. */
+/** The claims that the patterns of a key's grants may name. */
 export function keyClaims({ id, name }: Pick<StoredKey, 'id' | 'name'>): Claims {
   return { sub: name, id };
 }
 
-/** One key on its own, or `undefined` and every fault at the end of the list. */
+/** Checks one key. On faults returns `undefined` and appends every fault to `faults`. */
 export function parseStoredKey(value: unknown, faults: Fault[]): StoredKey | undefined {
   return parseOrFaults(keySchema, value, faults);
 }
 
-/** The keys, or `undefined` and every fault at the end of the list. */
+/** Parses the file. On faults returns `undefined` and appends every fault to `faults`. */
 export function parseKeysFile(text: string, faults: Fault[]): readonly StoredKey[] | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // Where, but not what: it may be of a secret put there by mistake.
+    // The fault gives the place but not the text, which may be a secret put there by mistake.
     const { line, column } = findJsonFault(text) ?? { line: 1, column: 1 };
     const message = `is not JSON, from line ${line}, column ${column} on`;
     faults.push({ path: '', message: text.trim() === '' ? 'is empty' : message });

@@ -2,23 +2,23 @@ import { JSON_DEPTH_MAX, REDACTION_WORK_MAX } from '../protocol/limits.js';
 import { ANY, type RedactionPath, type RedactionStep } from './redaction-path.js';
 
 /**
- * Masks what a set of paths leads to. Payloads are not changed: what has to be masked is copied on the way down to it,
- * and the rest is shared. One thread.
+ * Masks the values that a set of paths selects. A payload is not changed: objects and arrays on the way to a masked
+ * value are copied, and the rest is shared. One thread.
  *
- * All paths are followed at once, by an automaton: a place in a payload is in a state, the steps that are looked for
- * there, and a child's name leads to the next state. A transition is worked out when it is first met and then known, so
- * a node costs one look into a map, however many paths there are. Payloads are strangers' and may be made to meet
- * ever new states: what that may cost is bounded for each payload, and beyond the bound its rest is masked.
+ * An automaton follows all paths at once. Its state, at a place in a payload, is the set of steps to look for there,
+ * and a child's name leads to the next state. A transition is computed when it is first met and then kept, so a node
+ * costs one lookup in a map, however many paths there are. A payload may be made to produce ever new states, so the
+ * work for each payload is bounded; beyond the bound, the rest of the payload is masked.
  */
 
 export const REDACTED = '[redacted]';
 
-/** A masked value, or the state that its children are in; undefined: nothing below is masked. */
+/** `REDACTED`: the value is masked. A state: the one for the value's children. `undefined`: nothing below is masked. */
 type Outcome = typeof REDACTED | State | undefined;
 
 interface State {
   readonly steps: readonly RedactionStep[];
-  /** What the steps name; every other child goes the same way. */
+  /** The names and indexes that the steps look for; all other children share one transition, `other`. */
   readonly selectors: ReadonlySet<RedactionStep['selector']>;
   readonly byKey: Map<string | number, Outcome>;
   other: Outcome | typeof UNKNOWN;
@@ -31,7 +31,7 @@ export class Masker {
   readonly #masksAll: boolean;
   readonly #ids = new Map<RedactionStep, number>();
   #states = new Map<string, State>();
-  /** Steps looked at to work out the states that are known. */
+  /** How many steps were examined to compute the states kept here. */
   #work = 0;
   #workMax = REDACTION_WORK_MAX;
 
@@ -44,7 +44,7 @@ export class Masker {
     return !this.#masksAll && this.#first.length === 0;
   }
 
-  /** The value with everything masked that a path leads to: the same object where that is nothing. */
+  /** The value with everything masked that a path selects; the same object if nothing is. */
   mask(value: unknown): unknown {
     if (this.#masksAll) return REDACTED;
     if (this.#work > REDACTION_WORK_MAX) {
@@ -58,7 +58,7 @@ export class Masker {
   #within(value: unknown, state: Outcome, depth: number): unknown {
     if (state === REDACTED) return REDACTED;
     if (state === undefined || typeof value !== 'object' || value === null) return value;
-    // No payload is so deep. If one were, its rest would be shown to nobody.
+    // Payloads are limited to this depth. Should one be deeper, its rest is masked.
     if (depth >= JSON_DEPTH_MAX) return REDACTED;
     return Array.isArray(value)
       ? this.#elements(value, state, depth)
@@ -84,7 +84,8 @@ export class Masker {
       const value = members[name];
       const masked = this.#within(value, this.#next(state, name), depth + 1);
       if (masked === value) continue;
-      // A member called `__proto__` is copied as a member, and being there it is assigned as one.
+      // The spread copies a member called `__proto__` as an own property, so the assignment does not change the
+      // prototype.
       (copy ??= { ...members })[name] = masked;
     }
     return copy ?? members;
@@ -102,7 +103,7 @@ export class Masker {
     return outcome;
   }
 
-  /** `key`: undefined for a child that no step names. */
+  /** Computes a transition. `key` is `undefined` for a child that no step names. */
   #workOut({ steps }: State, key: string | number | undefined): Outcome {
     this.#work += steps.length;
     if (this.#work > this.#workMax) return REDACTED;
@@ -116,7 +117,7 @@ export class Masker {
     return this.#stateOf(onward);
   }
 
-  /** Two ways may lead to one set of steps (`$..a..a`): it is one state. */
+  /** The state of a set of steps. Several ways may lead to the same set (`$..a..a`), which is one state. */
   #stateOf(steps: ReadonlySet<RedactionStep>): State | undefined {
     if (steps.size === 0) return undefined;
     const ids = [...steps].map((step) => this.#idOf(step)).sort((a, b) => a - b);

@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 import type { Grants } from './grants.js';
 import { GRANTS_CLAIM } from './jwt-verifier.js';
 
-/** Makes JWTs for servers that check them with a shared secret. Who has another issuer does not need it. Any thread. */
+/** Makes JWTs for servers that check them with a shared secret, where no other issuer makes them. Any thread. */
 
 export interface JwtInput {
   /** At least 32 bytes. */
@@ -11,7 +11,7 @@ export interface JwtInput {
   readonly issuer: string;
   readonly audience: string;
   readonly subject: string;
-  /** By which it can be revoked. */
+  /** The token's `jti`, by which it can be revoked. */
   readonly id: string;
   /** Milliseconds since 1970; whole seconds count. */
   readonly issuedAt: number;

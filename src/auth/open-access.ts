@@ -2,8 +2,8 @@ import type { Event } from '../protocol/event.js';
 import type { Authenticator, Principal } from './principal.js';
 
 /**
- * No authentication: everybody may do everything, and a token that somebody shows is not looked at. For servers that
- * only their own machine can reach.
+ * No authentication: every client may do everything, and tokens are ignored. For servers that only their own machine
+ * can reach.
  */
 
 const EVERYBODY: Principal = Object.freeze({

@@ -12,7 +12,9 @@ import { openAccess } from './open-access.js';
 import type { Authenticator, Principal } from './principal.js';
 import { RevokedTokens } from './revoked-tokens.js';
 
-/** Who gets in, by the options: API keys, JWTs, and what is allowed to those who show neither. One thread. */
+/**
+ * The authenticator that the options describe: API keys, JWTs, and the grants of clients without either. One thread.
+ */
 
 export interface AuthenticatorContext {
   readonly log?: AuthLogger;
@@ -21,9 +23,9 @@ export interface AuthenticatorContext {
 }
 
 /**
- * `undefined`: no authentication; everybody may do everything.
+ * Opens an authenticator. Without `options` there is no authentication, and every client may do everything.
  *
- * @throws BusError `OPTION_INVALID`: a fault of the options, the keys file or a key; every one of them is told
+ * @throws BusError `OPTION_INVALID`, naming every fault of the options, the files and the keys
  */
 export function openAuthenticator(
   options: AuthOptions | undefined,
@@ -51,7 +53,7 @@ class GrantingAuthenticator implements Authenticator {
     const ofJwt: Fault[] = [];
     const ofKeys: Fault[] = [];
     const ofRevoked: Fault[] = [];
-    const onRevoked = (principal: Principal) => this.#tell(principal);
+    const onRevoked = (principal: Principal) => this.#notifyRevoked(principal);
     if (revokedFile !== undefined) {
       this.#revoked = RevokedTokens.open({ path: revokedFile, log, onRevoked }, ofRevoked);
     }
@@ -80,7 +82,7 @@ class GrantingAuthenticator implements Authenticator {
       if (this.#anonymous !== undefined) return this.#anonymous;
       throw refusal('a token is needed: an API key or a JWT');
     }
-    // A token that does not hold is refused, also where one without would get in: its owner expects more.
+    // An invalid token is refused even where a client without one would get in, as its owner expects more than that.
     if (token.length > TOKEN_LENGTH_MAX) {
       throw refusal(`a token of ${token.length} characters; ${TOKEN_LENGTH_MAX} is the limit`);
     }
@@ -104,12 +106,12 @@ class GrantingAuthenticator implements Authenticator {
     this.#listeners.clear();
   }
 
-  #tell(principal: Principal): void {
+  #notifyRevoked(principal: Principal): void {
     for (const listener of this.#listeners) {
       try {
         listener(principal);
       } catch (error) {
-        // The others have to hear of it all the same.
+        // The other listeners are called all the same.
         this.#log('error', 'a listener for revoked keys failed', { fault: messageOf(error) });
       }
     }

@@ -6,17 +6,17 @@ import type { Principal, PrincipalRates } from './principal.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
- * How often clients may publish, subscribe and query: each connection by itself, and each principal over all its
- * connections. Plain HTTP requests of a principal count as one connection together, or each would have a rate of its own.
- * Those without a token are told apart by their addresses. One for a gateway; one thread.
+ * Limits how often clients may publish, subscribe and query: each connection, and each principal over all its
+ * connections. All plain HTTP requests of a principal count as one connection, or each request would have its own rate.
+ * Clients without a token are distinguished by their addresses. One for a gateway; one thread.
  */
 
 export interface RateLimiterOptions {
-  /** Of each connection; what is left out has no limit. */
+  /** Rates of each connection; a rate that is left out is not limited. */
   readonly perConnection?: PrincipalRates;
-  /** Milliseconds of a clock that does not jump. */
+  /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
-  /** Principals remembered; beyond, the one unseen longest starts afresh. */
+  /** How many principals are remembered; beyond that, the one unseen longest is forgotten and starts afresh. */
   readonly maxPrincipals?: number;
 }
 
@@ -28,9 +28,9 @@ export class RateLimiter {
   readonly #perConnection: PrincipalRates;
   readonly #now: () => number;
   readonly #maxPrincipals: number;
-  /** By who it is; the one seen last is the last. */
+  /** The buckets of each principal, by `keyOf`; the principal seen last is the last. */
   readonly #principals = new Map<string, Buckets>();
-  /** The same of plain HTTP requests. */
+  /** The same for plain HTTP requests. */
   readonly #requests = new Map<string, Buckets>();
 
   constructor(options: RateLimiterOptions = {}) {
@@ -39,14 +39,14 @@ export class RateLimiter {
     this.#maxPrincipals = options.maxPrincipals ?? RATED_PRINCIPALS_MAX;
   }
 
-  /** The limits of one connection, to be kept as long as it is open. `before`: those it had with its last token. */
+  /** The limits of one connection, to be kept as long as it is open. `before`: its limits with its previous token. */
   connection(principal: Principal, address = '', before?: ConnectionRates): ConnectionRates {
     const own: Buckets = new Map();
     const rates = this.#rates(principal, address, () => own);
     return before === undefined ? rates : rates.after(before);
   }
 
-  /** The limits of plain HTTP requests: all that a principal makes are one connection. */
+  /** The limits of plain HTTP requests; all requests of a principal count as one connection. */
   requests(principal: Principal, address: string): ConnectionRates {
     const who = keyOf(principal, address);
     return this.#rates(principal, address, () => this.#remembered(this.#requests, who));
@@ -54,7 +54,8 @@ export class RateLimiter {
 
   #rates(principal: Principal, address: string, own: () => Buckets): ConnectionRates {
     const who = keyOf(principal, address);
-    // Looked for each time: a principal that is forgotten meanwhile must not have two of them.
+    // The buckets are looked up for each call: if the principal was forgotten meanwhile, two sets of buckets would both
+    // count for it.
     const bucket = (rates: PrincipalRates, of: () => Buckets) => (action: Action) =>
       rateOf(rates, action) === undefined ? undefined : this.#bucket(of(), action, rates);
     return new ConnectionRates(
@@ -64,7 +65,7 @@ export class RateLimiter {
     );
   }
 
-  /** Principals that are remembered. */
+  /** How many principals are remembered. */
   get size(): number {
     return this.#principals.size;
   }
@@ -84,8 +85,8 @@ export class RateLimiter {
   }
 
   /**
-   * A subject may have two JWTs with different rates, and a key may get other ones: the bucket stays and takes the rate
-   * that is asked with, or changing over would fill it each time.
+   * A subject may have two JWTs with different rates, and a key's rates may be changed. The bucket then stays and takes
+   * the present rate, as a new bucket would be full each time.
    */
   #bucket(buckets: Buckets, action: Action, rates: PrincipalRates): TokenBucket | undefined {
     const rate = rateOf(rates, action);
@@ -110,12 +111,15 @@ export class ConnectionRates {
     this.#principal = principal;
   }
 
-  /** Of the same connection: what it has used up it does not get again. */
+  /**
+   * The limits of the same connection with a new token: the connection keeps its own buckets, so it does not get again
+   * what it has used up.
+   */
   after(before: ConnectionRates): ConnectionRates {
     return new ConnectionRates(before.#own, this.#shared, this.#principal);
   }
 
-  /** @throws BusError `RATE_LIMITED` with `details` `{ retryAfterMs, perSecond, limitOf }`; nothing is taken then */
+  /** @throws BusError `RATE_LIMITED` with `details` `{ retryAfterMs, perSecond, limitOf }`; then nothing is taken */
   publish(events: number): void {
     this.#take('publish', events);
   }
@@ -130,7 +134,7 @@ export class ConnectionRates {
     this.#take('subscribe', 1);
   }
 
-  /** Both have room, or neither gives: what one refuses must not cost the other. */
+  /** Takes from both buckets or from neither, so that a refusal by one does not cost the other. */
   #take(action: Action, count: number): void {
     const own = this.#own(action);
     const shared = this.#shared(action);
@@ -168,7 +172,7 @@ function rateOf(rates: PrincipalRates, action: Action): number | undefined {
   }
 }
 
-/** Who shares a rate. */
+/** The key of the clients that share a rate. */
 export function keyOf({ id, isAnonymous }: Principal, address: string): string {
   return isAnonymous ? `${id}@${clientNetwork(address)}` : id;
 }

@@ -2,38 +2,38 @@ import { REDACTION_PATH_LENGTH_MAX, REDACTION_PATH_STEPS_MAX } from '../protocol
 import { quote } from '../protocol/quote.js';
 
 /**
- * Paths to what is masked in a payload: a small part of JSONPath (RFC 9535). `$` is the payload; `.name`, `['name']`,
- * `[0]`, `.*` and `[*]` go one level down; `..name` and its like go any number of levels down.
+ * Paths to the values in a payload that are masked, in a small part of JSONPath (RFC 9535). `$` is the payload;
+ * `.name`, `['name']`, `[0]`, `.*` and `[*]` go one level down; `..name` and the like go any number of levels down.
  */
 
 export interface RedactionStep {
-  /** A member's name, an element's index, or whatever there is. */
+  /** A member's name, an element's index, or `ANY`. */
   readonly selector: string | number | typeof ANY;
-  /** Whether it is looked for at every depth below, not only one level down. */
+  /** Whether the step selects at every depth below, not only one level down. */
   readonly isDeep: boolean;
-  /** What follows; where nothing does, the selected value is masked. */
+  /** The next step; `undefined`: the selected value is masked. */
   readonly next: RedactionStep | undefined;
 }
 
 export const ANY = Symbol('any member or element');
 
-/** A path that has been taken apart; `first` is missing in `$` alone, which is the whole payload. */
+/** A parsed path; `first` is `undefined` in `$` alone, which is the whole payload. */
 export interface RedactionPath {
   readonly text: string;
   readonly first: RedactionStep | undefined;
 }
 
-/** A step: what leads to it, then a name, a star, or brackets around a star, an index or a quoted name. */
+/** A step: up to two dots, then a name, a star, or brackets around a star, an index or a quoted name. */
 const STEP =
   /(\.{0,2})(?:([^\s\p{Cc}.[\]'"*\\]+)|(\*)|\[(?:(\*)|(0|[1-9]\d{0,8})|'((?:[^'\\]|\\['\\])*)'|"((?:[^"\\]|\\["\\])*)")\])/uy;
 
-/** Why this is no redaction path, or `undefined` if it is one. */
+/** Says why the text is not a redaction path, or `undefined` if it is one. */
 export function redactionPathFault(text: string): string | undefined {
   const parsed = parse(text);
   return typeof parsed === 'string' ? parsed : undefined;
 }
 
-/** @param text A path without a fault; one with a fault throws, as it must not mask nothing. */
+/** @param text a path without a fault; throws for one with a fault, as it would otherwise mask nothing */
 export function parseRedactionPath(text: string): RedactionPath {
   const steps = parse(text);
   if (typeof steps === 'string') throw new TypeError(steps);

@@ -6,8 +6,8 @@ import { Masker } from './masker.js';
 import { parseRedactionPath, type RedactionPath } from './redaction-path.js';
 
 /**
- * What a principal does not get to see of the payloads that it reads. Masks of all grants that match a topic apply
- * together, so that a further grant may show more topics, and never more of one. One thread.
+ * Masks the parts of payloads that a principal may not see. The masks of all grants that match a topic apply together,
+ * so a further grant can show more topics, but never more of a topic. One thread.
  */
 
 export interface RedactionRule {
@@ -24,10 +24,13 @@ export class Redaction {
   readonly #everywhere: readonly RedactionPath[];
   readonly #rules: readonly Rule[];
   readonly #readable: PatternSet;
-  /** What masks a topic's events; the topic that was used last is the last. */
+  /** The masker of each topic; the topic used last is the last. */
   readonly #byTopic = new Map<string, Masker>();
 
-  /** `rules`: all that may be read, with or without masks; `everywhere`: what is masked in every topic. */
+  /**
+   * @param rules the patterns that may be read, with or without masks
+   * @param everywhere paths that are masked in every topic
+   */
   constructor(rules: readonly RedactionRule[], everywhere: readonly string[] = []) {
     this.#everywhere = everywhere.map(parseRedactionPath);
     this.#rules = rules.map(({ pattern, redact = [] }) => ({
@@ -45,7 +48,8 @@ export class Redaction {
     const masker = this.#maskerOf(event.topic);
     if (masker.masksNothing) return event;
     const payload = masker.mask(event.payload);
-    // A copy has no text: what a text says besides, no mask has seen.
+    // The JSON text that an event was received as may say more than its parsed payload, such as a repeated name, and is
+    // not masked. A copy does not have it.
     return payload === event.payload && !saysMoreAsText(event) ? event : { ...event, payload };
   }
 
@@ -64,7 +68,7 @@ export class Redaction {
   }
 
   #pathsOf(topic: string): readonly RedactionPath[] {
-    // Nothing that may not be read should come here; if it does, nothing of it is shown.
+    // Events that may not be read should not get here; if one does, its whole payload is masked.
     if (!this.#readable.covers(topic)) return [WHOLE];
     const matching = this.#rules.filter(({ pattern }) => pattern.covers(topic));
     const paths = [...this.#everywhere, ...matching.flatMap((rule) => rule.paths)];

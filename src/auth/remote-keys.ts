@@ -10,10 +10,10 @@ import { isError, messageOf } from '../protocol/thrown.js';
 import type { AuthLogger } from './auth-log.js';
 
 /**
- * An issuer's key set at an address. It is fetched when it is first needed, when it is old, and when a token names a
- * key that is not in it; at most once in half a minute, also where it cannot be fetched, so that no client can make us
- * trouble the issuer. Where it cannot be fetched nothing is known against a token: that is `AUTH_UNAVAILABLE`, and may
- * be tried again. One thread.
+ * An issuer's key set at a URL. It is fetched when it is first needed, when it is old, and when a token names a key
+ * that is not in it, but at most once in half a minute, even if that fails, so that clients cannot make the server
+ * flood the issuer. While it cannot be fetched tokens cannot be judged: they fail with `AUTH_UNAVAILABLE`, and may be
+ * tried again. One thread.
  */
 export function remoteKeys(url: string, log: AuthLogger): RemoteJWKSet {
   let failedAt = Number.NEGATIVE_INFINITY;
@@ -55,7 +55,7 @@ async function boundedFetch(address: string, options: RequestInit): Promise<Resp
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  // Ended by the signal of `options`, should it trickle.
+  // If the body trickles in, the signal of `options` ends it.
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length;
     if (bytes > JWKS_BYTES_MAX) throw new Error(`it has more than ${JWKS_BYTES_MAX} bytes`);
@@ -74,7 +74,7 @@ function isKeySet(text: string): boolean {
   }
 }
 
-/** `fetch failed` says nothing; its cause does. */
+/** The error's message and its cause's, as `fetch failed` alone says nothing. */
 function reasonOf(error: unknown): string {
   const message = messageOf(error);
   const cause = isError(error) ? error.cause : undefined;

@@ -4,7 +4,7 @@ import { isTime } from './time.js';
 
 /**
  * The file of revoked JWTs, written by `millrace token revoke --jwt` and by hand: one id (`jti`) a line, and after it,
- * where it is known, the time at which the token ends by itself and the line can go. `#` begins a comment. Any thread.
+ * if known, the time at which the token expires and the line can go. `#` begins a comment. Any thread.
  */
 
 export interface RevokedToken {
@@ -15,7 +15,9 @@ export interface RevokedToken {
 
 const JTI_LENGTH_MAX = 255;
 
-/** Why this is no id that can be revoked. Its text is not told: it may be the token itself. */
+/**
+ * Says what is wrong with an id, without quoting it, as it may be the token itself; `undefined` if it can be revoked.
+ */
 export function jtiFault(jti: string): string | undefined {
   if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(jti) && jti.startsWith('eyJ')) {
     return 'a JWT itself; its id is the claim "jti"';
@@ -25,11 +27,12 @@ export function jtiFault(jti: string): string | undefined {
   return isPlain ? undefined : 'an id that is empty, begins with "#" or holds whitespace';
 }
 
-/** The revoked tokens, or `undefined` and every fault at the end of the list. */
+/** Parses the file. On faults returns `undefined` and appends every fault to `faults`. */
 export function parseRevokedFile(text: string, faults: Fault[]): RevokedToken[] | undefined {
   const before = faults.length;
   const tokens: RevokedToken[] = [];
-  // While it is written, it is empty at first, and then cut off within a line. Neither may let in who is kept out.
+  // A file that is being written is empty at first, and then may end within a line. Reading it then must not drop
+  // revocations.
   if (text === '') faults.push({ path: '', message: 'is empty; a line "# none" revokes nothing' });
   else if (!text.endsWith('\n')) faults.push({ path: '', message: 'has no last line end' });
   for (const [index, line] of text.split('\n').entries()) {

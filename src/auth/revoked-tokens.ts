@@ -7,8 +7,9 @@ import { parseRevokedFile, type RevokedToken } from './revoked-file.js';
 import { WatchedFile } from './watched-file.js';
 
 /**
- * The JWTs that a file revokes by their `jti`, and who came in with which: those whose token is added are told of. Who
- * came in is held weakly, as long as a connection, a stream or a request has it. One thread.
+ * The JWTs that a file revokes by their `jti`, and the principals that came in with tokens not revoked yet: when a
+ * token is added to the file, `onRevoked` is called with its principals. Principals are held weakly, as long as a
+ * connection, a stream or a request has them. One thread.
  */
 
 export interface RevokedTokensOptions {
@@ -26,7 +27,7 @@ export class RevokedTokens {
     ({ jti, ref }) => this.#forget(jti, ref),
   );
 
-  /** Reads the file; if it has faults, they are put at the end of the list, and there is no such object. */
+  /** Reads the file. If it has faults, returns `undefined` and appends them to `faults`. */
   static open(options: RevokedTokensOptions, faults: Fault[]): RevokedTokens | undefined {
     const { path, log } = options;
     const file = WatchedFile.open(
@@ -53,7 +54,7 @@ export class RevokedTokens {
     return this.#revoked.has(jti);
   }
 
-  /** Whose token has this id, and is not revoked: told of when it is. */
+  /** Remembers the principal of a token that is not revoked, to notify of it when it is. */
   note(jti: string, principal: GrantedPrincipal): void {
     const ref = new WeakRef(principal);
     const present = this.#present.get(jti) ?? new Set();

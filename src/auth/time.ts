@@ -1,4 +1,4 @@
-/** Times as they stand in files of keys and of revoked tokens. Any thread. */
+/** Times in the files of keys and of revoked tokens. Any thread. */
 
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 

@@ -1,12 +1,11 @@
 import { performance } from 'node:perf_hooks';
 
-/** Less than this is the error of adding up fractions. */
+/** Differences below this are rounding errors of adding fractions. */
 const ROUNDING = 1e-6;
 
 /**
- * A token bucket that holds one second's worth: the mean rate is `perSecond`, a burst is at most as
- * much. A single request for more than the bucket holds is let through a full bucket and leaves it
- * in debt.
+ * A token bucket that holds one second's worth: the mean rate is `perSecond`, and a burst is at most as much. A single
+ * request for more than the bucket holds passes if the bucket is full, and leaves it in debt.
  */
 export class TokenBucket {
   #perSecond: number;
@@ -25,7 +24,7 @@ export class TokenBucket {
     return this.#perSecond;
   }
 
-  /** Goes on with what is in it, as far as that fits when it is asked next. */
+  /** Changes the rate and keeps the tokens, as many as the bucket holds from now on. */
   changeRate(perSecond: number): void {
     this.#fill();
     this.#perSecond = perSecond;
@@ -38,14 +37,14 @@ export class TokenBucket {
     return missing > ROUNDING ? Math.ceil(((missing - ROUNDING) * 1000) / this.#perSecond) : 0;
   }
 
-  /** As `waitMs`; where it answers 0, `count` is taken. */
+  /** As `waitMs`; if the result is 0, takes `count`. */
   take(count: number): number {
     const wait = this.waitMs(count);
     if (wait === 0) this.#tokens -= count;
     return wait;
   }
 
-  /** Takes `count` of what has happened already, into a debt of no more than the bucket holds. */
+  /** Takes `count` for something that has happened already, into a debt of at most what the bucket holds. */
   spend(count: number): void {
     this.#fill();
     this.#tokens = Math.max(-this.#perSecond, this.#tokens - count);

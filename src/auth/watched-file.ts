@@ -6,19 +6,19 @@ import type { Fault } from './grants.js';
 import { fileFault, type GuardedFile, readGuardedFile, versionOf } from './guarded-file.js';
 
 /**
- * The content of a file that is edited while it is used. A file that is missing, half-written or faulty changes nothing:
- * what was read before stays in force, and the log says so, once. One thread.
+ * The content of a file that is edited while it is used. If the file is missing, half-written or faulty, the content
+ * read before stays in force, and the log says so once. One thread.
  */
 
 export interface WatchedFileOptions<T> {
   readonly path: string;
-  /** What it is called in the log: `keys file`. */
+  /** The file's name in the log, such as `keys file`. */
   readonly name: string;
   /** The command that makes one. */
   readonly make?: string;
   readonly bytesMax: number;
   readonly log: AuthLogger;
-  /** The content, or `undefined` and every fault at the end of the list. */
+  /** Parses the content. On faults returns `undefined` and appends every fault to `faults`. */
   readonly parse: (text: string, faults: Fault[]) => T | undefined;
 }
 
@@ -28,10 +28,10 @@ export class WatchedFile<T> {
   #watch: FileWatch | undefined;
   #version: string;
   #onContent: (content: T) => void = () => {};
-  /** What was last said about the file, so that it is said once. */
+  /** The last complaint about the file, so that it is logged once. */
   #complaint: string | undefined;
 
-  /** Reads the file; if it has faults, they are put at the end of the list, and nothing is watched. */
+  /** Reads the file. If it has faults, returns `undefined` and appends them to `faults`. */
   static open<T>(options: WatchedFileOptions<T>, faults: Fault[]): WatchedFile<T> | undefined {
     let file: GuardedFile;
     try {
@@ -51,7 +51,7 @@ export class WatchedFile<T> {
     this.#warn(file.warning);
   }
 
-  /** Calls `onContent` with what the file holds from now on, whenever that has changed. */
+  /** Watches the file, and calls `onContent` with its new content whenever it has changed. */
   watch(onContent: (content: T) => void): void {
     this.#onContent = onContent;
     this.#watch = new FileWatch(this.#options.path, () => this.check(), {
@@ -60,7 +60,7 @@ export class WatchedFile<T> {
     });
   }
 
-  /** Looks whether the file has changed, and takes it over if it is in order. Called by the watch. */
+  /** Reads the file again if it has changed, and takes its content over if it has no faults. Called by the watch. */
   check(): void {
     const { path, bytesMax, parse } = this.#options;
     let file: GuardedFile;
@@ -69,7 +69,7 @@ export class WatchedFile<T> {
       file = readGuardedFile(path, bytesMax);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // When it can be read again, it is, even if it is the one that was read before.
+      // So that the file is read again once it can be, even if it is unchanged.
       this.#version = '';
       this.#complain(code === 'ENOENT' ? `${path} is gone` : (error as Error).message);
       return;

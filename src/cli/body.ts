@@ -3,8 +3,9 @@ import { onOneLine } from '../protocol/json-scanner.js';
 import { usageFailure } from './failure.js';
 
 /**
- * One body of `millrace pub` as the JSON text of a payload: as it was given where it is JSON, so that no number in it
- * changes, else as text. What starts like JSON and is not is refused, because it is more likely a mistake than a text.
+ * One body of `millrace pub` as the JSON text of a payload. A body that is JSON is kept as given, so that no number in
+ * it changes; any other is taken as text. A body that starts like JSON and is not is refused, as it is more likely a
+ * mistake than text.
  */
 export function bodyText(body: string, isText: boolean): string {
   if (isText) return JSON.stringify(body);

@@ -8,11 +8,13 @@ import { patternFault } from '../protocol/topic.js';
 import { parseServer, parseTimeout } from './values.js';
 
 /**
- * What may stand in a config file. Every fault of a file is told at once: where it is, what stands there, and what
- * would be right. The values of secrets are never told.
+ * The schema of config files. All faults of a file are reported together, each with its place, the value found and the
+ * value expected. The values of secrets are never shown.
  */
 
-/** A schema whose faults say what is expected, and nothing of what was found: that is put before it. */
+/**
+ * In this file a fault's message names only the expected value; `faultOf` puts the place and the value found in front.
+ */
 const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) => {
   const range =
     most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
@@ -44,7 +46,7 @@ const oneOf = <const T extends readonly string[]>(values: T) =>
 
 const objectOf = <E extends v.ObjectEntries>(entries: E) => anyObjectOf(entries, 'an object');
 
-/** Whether a text of the command line would be taken. */
+/** Whether the command line's parser accepts the value. */
 function isRead(parse: (text: string) => unknown, value: string | number): boolean {
   try {
     parse(String(value));
@@ -73,11 +75,11 @@ const retentionRule = v.pipe(
 );
 
 const configSchema = objectOf({
-  // Of client commands.
+  // For client commands.
   server: v.exactOptional(address),
   token: v.exactOptional(someText),
   timeout: v.exactOptional(duration),
-  // Of the bus.
+  // For the bus.
   dir: v.exactOptional(someText),
   shards: v.exactOptional(wholeNumber(1, SHARDS_MAX)),
   source: v.exactOptional(someText),
@@ -102,7 +104,7 @@ const configSchema = objectOf({
   publishWaitMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
   dedupeWindowMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
   dedupeIdsMax: v.exactOptional(wholeNumber(0)),
-  // Of the gateway.
+  // For the gateway.
   host: v.exactOptional(someText),
   port: v.exactOptional(wholeNumber(0, PORT_MAX)),
   basePath: v.exactOptional(someText),
@@ -119,7 +121,7 @@ const configSchema = objectOf({
       passphrase: v.exactOptional(someText),
     }),
   ),
-  // Judged by the schema of those who know it, below.
+  // Checked below, by the schema of authentication.
   auth: v.exactOptional(v.custom<v.InferOutput<typeof authSchema>>(() => true)),
   authenticateMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
   maxConnections: v.exactOptional(wholeNumber(1)),
@@ -151,7 +153,7 @@ const configSchema = objectOf({
 
 export type Config = v.InferOutput<typeof configSchema>;
 
-/** The settings, or all that is wrong with them. */
+/** The settings, or every fault of the file. */
 export type ParsedConfig = { readonly config: Config } | { readonly faults: readonly string[] };
 
 export function parseConfig(value: unknown): ParsedConfig {
@@ -161,7 +163,7 @@ export function parseConfig(value: unknown): ParsedConfig {
   const auth = authOf(value);
   if (auth !== undefined) parseOrFaults(authSchema, auth, authFaults);
   for (const { path, message } of authFaults) {
-    // One way to name a place in the whole file.
+    // Written like the other places in the file.
     const where = path.replace(/\[(\d+)\]/g, '.$1');
     faults.push(where === '' ? `auth: ${message}` : `auth.${where}: ${message}`);
   }
@@ -173,7 +175,7 @@ function authOf(value: unknown): unknown {
   return hasAuth ? value.auth : undefined;
 }
 
-/** What may hold one, and would be told whole where it has the wrong type. */
+/** Settings that hold secrets; a value of the wrong type is not shown. */
 const SECRETS = new Set(['', 'auth', 'tls', 'token', 'tls.passphrase']);
 
 /** `port: is "x", and should be a whole number from 0 to 65535` */

@@ -8,9 +8,8 @@ import { usageFailure } from './failure.js';
 import { parseServer, parseTimeout } from './values.js';
 
 /**
- * Where a command's settings come from: flag, then environment (`MILLRACE_…`), then config file,
- * then default. Commander knows the first two and the last; the file is put between them before a
- * command runs.
+ * The sources of a command's settings, in order: flag, environment (`MILLRACE_…`), config file, default. Commander
+ * knows all but the file, whose values are put in before a command runs.
  */
 
 const CONFIG_FILE = 'millrace.config.json';
@@ -30,7 +29,7 @@ export function configOption(): Option {
   );
 }
 
-/** What every command has that talks to a server. */
+/** Adds the options of every command that talks to a server. */
 export function addServerOptions(command: Command): Command {
   return command
     .addOption(
@@ -49,10 +48,7 @@ export function addServerOptions(command: Command): Command {
     .addOption(configOption());
 }
 
-/**
- * Puts the config file's values where neither flag nor environment gave one, and answers the whole
- * file.
- */
+/** Sets the options that neither flag nor environment has set to the config file's values. Returns the whole file. */
 export function applyConfig(command: Command): Config {
   const { config: named } = command.opts<{ config?: string }>();
   const config = readConfig(named);
@@ -77,7 +73,7 @@ function parseText(option: Option, key: string, text: string): unknown {
   }
 }
 
-/** The whole file, or nothing where none is named and none is there. */
+/** Reads the config file; empty settings if none is named and the default one does not exist. */
 export function readConfig(named: string | undefined): Config {
   const path = named ?? CONFIG_FILE;
   let text: string;

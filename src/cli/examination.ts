@@ -18,9 +18,9 @@ import { sqliteVersion } from '../store/sqlite/driver/driver.js';
 import { formatBytes } from './table.js';
 
 /**
- * The checks of `millrace doctor`, each a finding: what was looked at, what was found, whether it
- * will do. They change nothing but for a file of their own next to the directory, which they
- * remove.
+ * The checks of `millrace doctor`. Each gives a finding: what was checked, the result, and whether it is good enough.
+ * The checks change nothing except a folder of their own, in the directory or the nearest folder above it that exists,
+ * which they remove.
  */
 export interface Finding {
   readonly check: string;
@@ -36,21 +36,24 @@ export interface ExaminationOptions {
   readonly port: number;
 }
 
-/** `engines` of package.json. */
+/** The least version of Node, as in `engines` of package.json. */
 const NODE_LEAST = [20, 19] as const;
 const SYNC_ROUNDS = 200;
 const SYNC_BYTES = 16 * KIB;
-/** A disk that confirms a sync faster than any medium can write has not written it. */
+/** No medium can write faster, so a disk that confirms a sync sooner has not written it. */
 const SYNC_HONEST_MIN_US = 5;
 const SYNC_SLOW_US = 10_000;
 const FREE_BYTES_MIN = 256 * MIB;
 const FREE_BYTES_COMFORTABLE = 2048 * MIB;
 const OPEN_FILES_MIN = 1024;
 const OPEN_FILES_COMFORTABLE = 12_000;
-/** 2026-01-01; before that a clock has lost its battery. */
+/** 2026-01-01. An earlier time means a clock without power or never set. */
 const CLOCK_LEAST_MS = Date.UTC(2026, 0, 1);
 const TMPFS_MAGIC = 0x01021994;
-/** They give processes no memory to share, which SQLite's WAL needs. Types of Linux' statfs(2). */
+/**
+ * On these, processes cannot share memory through a file, which SQLite's WAL needs. The keys are types of Linux'
+ * statfs(2).
+ */
 const NETWORK_FILE_SYSTEMS = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -108,7 +111,7 @@ function clock(): Finding {
   return { check: 'clock', state: 'failure', message: `${message} cannot be right` };
 }
 
-/** Linux says; elsewhere there is nothing to read and nothing is claimed. */
+/** The limit of open files, which can be read on Linux only. */
 function openFiles(): Finding {
   const check = 'open files';
   const path = '/proc/self/limits';
@@ -166,7 +169,7 @@ function freeSpace(place: string): Finding {
   return { ...finding, state: bytes < FREE_BYTES_COMFORTABLE ? 'warning' : 'ok' };
 }
 
-/** Appends a page and syncs it, again and again: what each lone `synced` publish waits for. */
+/** Measures appending a page and syncing it, which each lone `synced` publish waits for. */
 function syncTime(path: string, place: string): Finding {
   const check = 'fsync';
   if (statfsSync(place).type === TMPFS_MAGIC) {

@@ -1,14 +1,12 @@
 import { CommanderError } from 'commander';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 
-/**
- * What goes wrong in a command, and the exit code that it gets: 0 done, 1 failed, 2 wrong usage.
- */
+/** Failures of commands, and their exit codes: 0 done, 1 failed, 2 wrong usage. */
 
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
-/** A failure with a message that needs no code beside it. */
+/** A failure whose message is shown without an error code. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure';
   readonly exitCode: number;
@@ -24,8 +22,8 @@ export function usageFailure(message: string): CommandFailure {
 }
 
 /**
- * What went wrong with lines of an input, and how to go on. Where more than one line is named, some of them may be done:
- * they went out together.
+ * The failure of input lines, with advice on how to go on. If it names several lines, they were sent together and some
+ * of them may be published.
  */
 export function lineFailure(error: unknown, { first, last }: { first: number; last: number }) {
   const where = first === last ? `line ${first}` : `lines ${first} to ${last}`;
@@ -43,7 +41,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What a caller gets for something that stood on the command line. */
+/** Errors whose cause is on the command line; they exit with 2. */
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOPIC_INVALID',
   'PATTERN_INVALID',
@@ -58,32 +56,33 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INSECURE_BIND',
 ]);
 
-/** Tells the failure on stderr and answers the exit code. */
+/** Prints the failure on stderr and returns the exit code. */
 export function reportFailure(error: unknown): number {
   if (error instanceof CommanderError) return commanderExitCode(error);
   if (error instanceof CommandFailure) {
-    tell(error.message);
+    notify(error.message);
     return error.exitCode;
   }
   if (error instanceof BusError) {
-    tell(`${error.message} (${error.code})`);
+    notify(`${error.message} (${error.code})`);
     return USAGE_CODES.has(error.code) ? EXIT_USAGE : EXIT_FAILED;
   }
-  tell(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  notify(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT_FAILED;
 }
 
-export function tell(message: string): void {
+/** Prints a message for a person on stderr. */
+export function notify(message: string): void {
   process.stderr.write(`millrace: ${message}\n`);
 }
 
-/** Commander has told already, help included. */
+/** Commander has printed its message or the help already. */
 function commanderExitCode(error: CommanderError): number {
   const isAnswer = error.code === 'commander.helpDisplayed' || error.code === 'commander.version';
   return isAnswer ? 0 : EXIT_USAGE;
 }
 
-/** What the file system or a file's content says is a failure, not a fault of ours. */
+/** Runs an action on files. Its error becomes a failure with a plain message, as it is not a bug of the command. */
 export function failing<T>(action: () => T): T {
   try {
     return action();

@@ -1,10 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type Attributes, collect, collectAttribute } from './values.js';
 
-/**
- * The options by which `sub` and `query` narrow what they ask for; values of one option are
- * alternatives.
- */
+/** The options that narrow what `sub` and `query` print; the values of one option are alternatives. */
 export interface FilterOptions {
   type?: string[];
   category?: string[];

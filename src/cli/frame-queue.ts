@@ -1,6 +1,8 @@
 import type { Result } from '../protocol/wire.js';
 
-/** The frames of one long answer, from the connection to the command. One caller waits at a time. */
+/**
+ * Passes the frames of one long answer from the connection to the command. Only one call of `next` may wait at a time.
+ */
 export class FrameQueue {
   readonly #frames: Result[] = [];
   #failure: Error | undefined;

@@ -1,17 +1,17 @@
 import { MIB } from '../protocol/limits.js';
 
-/** No payload may be longer, not even one written with an escape for every character. */
+/** More than any payload needs, even one with an escape for every character. */
 export const LINE_LENGTH_MAX = 8 * MIB;
 
 export interface InputLine {
-  /** From 1, as an editor counts: empty lines too. */
+  /** The line's number, from 1; empty lines count, as in an editor. */
   readonly number: number;
   readonly text: string;
 }
 
 /**
- * The lines of a stream, in the batches in which they come; empty lines are left out. Reads on only
- * when the next batch is asked for. A line of more than `LINE_LENGTH_MAX` is given as far as it came, and is the last.
+ * The lines of a stream, in batches as they arrive, without empty lines. Reads on only when the next batch is asked
+ * for. A line longer than `LINE_LENGTH_MAX` is given as far as it was read, and is the last.
  */
 export async function* inputLines(input: AsyncIterable<string>): AsyncGenerator<InputLine[]> {
   let rest = '';

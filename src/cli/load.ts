@@ -8,18 +8,18 @@ import { CommandFailure } from './failure.js';
 import { Session } from './session.js';
 
 /**
- * The load behind `millrace bench`: one publisher, some subscribers, all in this process, so that
- * one clock times both ends. Every subscriber checks that it gets each event once and in the order
- * of its topic; a wrong answer fails the command, however fast it was.
+ * The load of `millrace bench`: one publisher and some subscribers, all in this process, so that one clock times both
+ * ends. Every subscriber checks that it gets each event once and in the order of its topic; otherwise the command
+ * fails, however fast it was.
  */
 export interface LoadShape {
   readonly events: number;
-  /** Events per second; latencies count from the moment at which an event was due. */
+  /** Events per second; latencies count from the time at which an event was due. */
   readonly rate?: number;
   readonly topics: number;
   readonly subscribers: number;
   readonly batch: number;
-  /** Events that are published and not yet acknowledged. */
+  /** How many events may be published and not yet acknowledged. */
   readonly window: number;
   readonly payloadBytes: number;
   readonly durability: 'synced' | 'written';
@@ -28,9 +28,9 @@ export interface LoadShape {
 
 export interface LoadTarget {
   publish(events: readonly LoadEvent[], shape: LoadShape): Promise<unknown>;
-  /** Resolves when everything that is published from now on will arrive. */
+  /** Resolves once every event published from then on will arrive. */
   subscribe(pattern: string, onPayload: (payload: LoadPayload) => void): Promise<unknown>;
-  /** Rejects when the target has ended by itself. */
+  /** Rejects if the target ends before `close`. */
   readonly lost: Promise<never>;
   close(): Promise<void>;
 }
@@ -44,7 +44,7 @@ export interface LoadEvent {
 /** `n` counts from 0; the topic follows from it. */
 export interface LoadPayload {
   readonly n: number;
-  /** When it was due, in ms of this process's clock. */
+  /** When the event was due, in ms of `performance.now`. */
   readonly at: number;
   readonly pad: string;
 }
@@ -71,7 +71,7 @@ const ENVELOPE_BYTES = 40;
 
 /** @throws CommandFailure if an event is lost, repeated or out of order */
 export async function runLoad(target: LoadTarget, shape: LoadShape): Promise<LoadOutcome> {
-  // A run of its own, as the server may have events of earlier ones.
+  // Each run has its own topics, as the server may have events of earlier runs.
   const root = `bench.${Date.now().toString(36)}`;
   const latencies = createHistogram();
   const sinks = Array.from({ length: shape.subscribers }, () => new Sink(shape, latencies));

@@ -1,13 +1,10 @@
 import { type Logger, type LoggerOptions, pino } from 'pino';
 import { printable } from './output.js';
 
-/**
- * The log of a server: JSON lines on stderr, or a short line for a person where stderr is a
- * terminal.
- */
+/** The log of a server: JSON lines on stderr, or short lines for a person if stderr is a terminal. */
 export type CommandLog = Logger;
 
-/** Not told to a person on every line. */
+/** Fields that a short line shows in its own way or not at all. */
 const PLAIN_FIELDS = new Set(['level', 'time', 'msg']);
 
 export function openLog(level: string): CommandLog {

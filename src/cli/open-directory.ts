@@ -4,8 +4,8 @@ import type { Bus } from '../main/bus.js';
 import { usageFailure } from './failure.js';
 
 /**
- * Opens a directory that is there, for a command that works on it itself; another process that has it open is told of
- * by `STORE_LOCKED`. The engine is loaded only here: commands that talk to a server need none.
+ * Opens an existing directory, for a command that works on it itself; fails with `STORE_LOCKED` if another process has
+ * it open. The engine is imported only here, as commands that talk to a server need none.
  */
 export async function openDirectory(dir: string): Promise<Bus> {
   if (!existsSync(join(dir, 'manifest.json'))) {

@@ -4,22 +4,22 @@ import type { Event } from '../protocol/event.js';
 import { eventText, payloadTextOf } from '../protocol/payload-text.js';
 
 /**
- * Data on stdout, and back-pressure from it. A reader that has gone (`| head`) is the normal end of
- * a command, not a failure.
+ * Writes data to stdout, with back-pressure. A reader that closes the pipe (`| head`) ends the command normally, not as
+ * a failure.
  */
 
-/** To be called before anything is written. */
+/** Ends the process quietly when the reader of stdout closes it; to be called before anything is written. */
 export function endQuietlyWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
   process.stderr.on('error', () => {
-    // Nobody listens any more; what the command does is not for stderr's sake.
+    // The reader of stderr is gone, but the command's work goes on.
   });
 }
 
-/** False: the reader is behind; wait for `outputDrained()` before more. */
+/** Writes a line. False if the reader is behind: wait for `outputDrained()` before writing more. */
 export function writeLine(line: string): boolean {
   return process.stdout.write(`${line}\n`);
 }
@@ -52,25 +52,25 @@ function readableEvent(event: Event): string {
 
 type Colour = 'dim' | 'cyan' | 'red' | 'green' | 'yellow';
 
-/** What went wrong stands out; everything else of one kind looks alike. */
+/** Failures are red, completions green, all other types yellow. */
 function typeColour(type: string): Colour {
   if (/_(failed|killed|error|cancelled)$/.test(type)) return 'red';
   return /_(complete|completed|resolved)$/.test(type) ? 'green' : 'yellow';
 }
 
-/** Only on a terminal, and only if `NO_COLOR` and its like do not forbid it. */
+/** Colours need a terminal, and no `NO_COLOR` or the like that forbids them. */
 const HAS_COLOURS = process.stdout.isTTY && process.stdout.hasColors();
 
 function coloured(colour: Colour, text: string): string {
   return styled(colour, printable(text));
 }
 
-/** For text that is harmless already. */
+/** Styles text whose control characters are escaped already. */
 export function styled(style: Colour | 'bold', text: string): string {
   return HAS_COLOURS ? styleText(style, text) : text;
 }
 
-/** Control characters, as a publisher may have put them, must not reach a terminal as commands. */
+/** Escapes control characters, so that a publisher's text cannot send commands to the terminal. */
 export function printable(text: string): string {
   return text.replace(CONTROL_CHARACTERS, escapeCharacter);
 }

@@ -1,9 +1,9 @@
 import type { Histogram } from '../protocol/bus-api.js';
 import { formatNumber } from './table.js';
 
-/** What buckets tell: below which of their bounds a share of all values lies. */
+/** Percentiles of histograms with buckets: the bound below which a share of all values lies. */
 
-/** The bound, ms; `Infinity` beyond the last, and `undefined` where nothing was counted. */
+/** The bound, in ms; `Infinity` beyond the last bucket, `undefined` if nothing was counted. */
 export function boundOf(histogram: Histogram, share: number): number | undefined {
   const { bounds, counts } = histogram;
   const total = counts.reduce((sum, count) => sum + count, 0);
@@ -13,7 +13,7 @@ export function boundOf(histogram: Histogram, share: number): number | undefined
   return bounds[bucket] ?? Number.POSITIVE_INFINITY;
 }
 
-/** What was counted between two looks; all of it where there was none before. */
+/** The values counted between two looks; all of them if there was no earlier look. */
 export function countedSince(now: Histogram, before: Histogram | undefined): Histogram {
   if (before === undefined) return now;
   const counts = now.counts.map((count, bucket) =>

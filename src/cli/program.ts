@@ -17,9 +17,7 @@ import { addTopCommand } from './commands/top.js';
 import { addTopicsCommand } from './commands/topics.js';
 import { addVerifyCommand } from './commands/verify.js';
 
-/**
- * All commands. Commander tells wrong usage on stderr and throws; nothing here ends the process.
- */
+/** All commands. On wrong usage Commander prints a message on stderr and throws; nothing here ends the process. */
 export function createProgram(): Command {
   const program = new Command('millrace')
     .description('A durable, ordered, replayable event bus.')

@@ -6,9 +6,8 @@ import type { RequestPayload } from '../protocol/wire.js';
 import type { Session } from './session.js';
 
 /**
- * Publishes many events over one connection: several in a frame, and a bounded number of frames on
- * their way. `add` waits while there are that many, which is the back-pressure towards whoever
- * reads the events from somewhere.
+ * Publishes many events over one connection, several in a frame, with a bounded number of frames in flight. `add` waits
+ * while that many are, so the source of the events is read no faster.
  */
 export interface PublishStreamOptions {
   /** Events per second. */
@@ -24,14 +23,14 @@ interface Span {
   readonly last: number;
 }
 
-/** What all events of one stream have in common. */
+/** The fields that all events of a stream share. */
 export type EventFields = Omit<
   Extract<RequestPayload<'publish'>, { event: unknown }>['event'],
   'payload'
 >;
 
 const FRAMES_IN_FLIGHT_MAX = 8;
-/** Room in a frame for what stands around its events. */
+/** Room in a frame for the text around its events. */
 const ENVELOPE_BYTES = 1 * KIB;
 
 export class PublishStream {
@@ -39,9 +38,9 @@ export class PublishStream {
   duplicates = 0;
   readonly #session: Session;
   readonly #options: PublishStreamOptions;
-  /** An event's text up to its payload's. */
+  /** An event's text before its payload. */
   readonly #head: string;
-  /** The frame's text after its events. */
+  /** A frame's text behind its events. */
   readonly #tail: string;
   readonly #startedAt = performance.now();
   readonly #inFlight = new Set<Promise<void>>();
@@ -50,7 +49,7 @@ export class PublishStream {
   #batchBytes = 0;
   #batchFirst = 0;
   #batchLast = 0;
-  /** Of the first frame, in the order of sending, that failed. */
+  /** The span and error of the frame that failed; of several, the one sent first. */
   #failed: (Span & { readonly error: unknown }) | undefined;
 
   constructor(session: Session, fields: EventFields, options: PublishStreamOptions) {
@@ -61,14 +60,15 @@ export class PublishStream {
     this.#tail = `,${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
   }
 
-  /** Where the frame stands that failed, if one has. Of its events some may be published. */
+  /** The places of the events of the frame that failed, if one has. Some of these events may be published. */
   get failed(): Span | undefined {
     return this.#failed;
   }
 
   /**
-   * Takes a payload's JSON text. `place` is where the event stands in its source, which grows: the line of a file.
-   * @throws BusError what the server said to an earlier event, or `PAYLOAD_TOO_LARGE`
+   * Adds an event with this JSON text as its payload. `place` is the event's place in its source, such as the line of a
+   * file, and grows.
+   * @throws BusError the server's error for an earlier event, or `PAYLOAD_TOO_LARGE`
    */
   async add(payload: string, place = this.#added + 1): Promise<void> {
     this.#throwFailure();
@@ -86,12 +86,12 @@ export class PublishStream {
     if (isFull || this.#options.rate !== undefined) await this.flush();
   }
 
-  /** Sends what has been added; waits only for room. */
+  /** Sends the events added so far; waits only until there is room for another frame in flight. */
   async flush(): Promise<void> {
     if (this.#batch.length === 0) return;
     const span = { first: this.#batchFirst, last: this.#batchLast };
     const events = this.#batch.join(',');
-    // One alone is refused by itself, and not as the first of several.
+    // A lone event is sent as one, so that an error does not name it as the first of several.
     const field = this.#batch.length === 1 ? `"event":${events}` : `"events":[${events}]`;
     const payload = `{${field}${this.#tail}`;
     this.#batch = [];
@@ -109,13 +109,13 @@ export class PublishStream {
     this.#throwFailure();
   }
 
-  /** As `end`, but a failure is told by `failed` alone. */
+  /** As `end`, but never rejects; a failure is found in `failed`. */
   async settle(): Promise<void> {
     await this.flush().catch(() => undefined);
     await Promise.all(this.#inFlight);
   }
 
-  /** Never rejects: a failure is kept for the next call of the owner. */
+  /** Never rejects: the next call of `add`, `flush` or `end` throws the failure. */
   async #publish(payload: string, span: Span): Promise<void> {
     try {
       const { acks } = await this.#session.requestText('publish', payload);
@@ -140,9 +140,7 @@ export class PublishStream {
     throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes, payloadBytes } });
   }
 
-  /**
-   * One event larger than this goes alone; it fits into a frame because its payload was checked.
-   */
+  /** The room for events in a frame. A larger event is sent alone; it fits into a frame, as its payload was checked. */
   #batchBytesMax(): number {
     const { frameBytes } = this.#session.welcome.limits;
     return Math.min(EVENTS_FRAME_BYTES_MAX, frameBytes - ENVELOPE_BYTES);

@@ -1,8 +1,8 @@
 import type { ReadStream } from 'node:tty';
 
 /**
- * A live view on a terminal: a screen of its own, redrawn in place without flicker, left as it was
- * found. Every line is cut to the width; what does not fit below is left out.
+ * A live view on a terminal, on the alternate screen, redrawn in place without flicker; `close` restores the terminal.
+ * Lines are cut to the width, and lines that do not fit below are left out.
  */
 
 const ESC = '\u001b[';
@@ -11,7 +11,7 @@ const LEAVE = `${ESC}?25h${ESC}?1049l`;
 const HOME = `${ESC}H`;
 const CLEAR_TO_LINE_END = `${ESC}K`;
 const CLEAR_BELOW = `${ESC}J`;
-/** Terminals that know it show all of a frame at once; others ignore it. */
+/** Synchronised output: terminals that know it show a frame all at once, others ignore it. */
 const BEGIN_FRAME = `${ESC}?2026h`;
 const END_FRAME = `${ESC}?2026l`;
 
@@ -57,7 +57,7 @@ export class Screen {
   };
 }
 
-/** Cuts to a width in characters; sequences for colour take none. */
+/** Cuts a line to a width in characters; colour sequences have no width. */
 function cut(line: string, columns: number): string {
   let width = 0;
   let result = '';

@@ -1,7 +1,7 @@
 import type { GatewayOptions } from '../main/gateway-options.js';
 import type { LogLevel } from './config-schema.js';
 
-/** What can be said by flag or environment; a config file has more. */
+/** The options of `serve` that have a flag or environment variable; a config file has more. */
 export interface ServeOptions
   extends Pick<
     GatewayOptions,

@@ -11,11 +11,11 @@ import type { ServeOptions } from './serve-options.js';
 import { ShutdownSignal } from './shutdown.js';
 
 /**
- * The server behind `millrace serve`: a bus on a directory and its gateway, until SIGTERM or
- * SIGINT. Loaded only by that command, as the other commands need neither the engine nor a log.
+ * The server of `millrace serve`: a bus on a directory and its gateway, until SIGTERM or SIGINT. Imported only by that
+ * command, as the others need neither the engine nor a log.
  */
 
-/** Contract: exit within 5 s of the signal. The rest is for the process to end in. */
+/** The process must exit within 5 s of the signal; the difference is left for its end. */
 const SHUTDOWN_MS = 4600;
 
 export async function serve(options: ServeOptions, config: Config): Promise<void> {
@@ -42,9 +42,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   }
 }
 
-/**
- * Everything accepted is acknowledged before the gateway says goodbye, and is in the log by then.
- */
+/** The gateway first: it closes its connections once every accepted event is in the log and acknowledged. */
 async function stop(
   bus: Bus,
   gateway: GatewayHandle,
@@ -62,7 +60,7 @@ async function stop(
   log.info('stopped');
 }
 
-/** What of a config file is the bus's, as it stands there. */
+/** Settings of the config file that are options of the bus, under the same names. */
 const BUS_SETTINGS = [
   'defaultPersist',
   'noPersistTopics',
@@ -77,7 +75,7 @@ const BUS_SETTINGS = [
   'dedupeIdsMax',
 ] as const satisfies readonly (keyof BusOptions & keyof Config)[];
 
-/** What of a config file is the gateway's and has no flag. */
+/** Settings of the config file that are options of the gateway and have no flag. */
 const GATEWAY_SETTINGS = [
   'authenticateMs',
   'maxFrameBytes',
@@ -98,7 +96,7 @@ const GATEWAY_SETTINGS = [
   'maxUnauthenticatedPerAddress',
 ] as const satisfies readonly (keyof GatewayOptions & keyof Config)[];
 
-/** What has a flag, and is the gateway's under the same name. */
+/** Flags that are options of the gateway under the same names. */
 const GATEWAY_FLAGS = [
   'host',
   'port',
@@ -139,7 +137,7 @@ function gatewayOptions(options: ServeOptions, config: Config): GatewayOptions {
   };
 }
 
-/** A flag for a file goes with whatever else the file says of authentication. */
+/** Flags that name files override only those names in the config file's `auth`. */
 function authOptions(options: ServeOptions, { auth }: Config): GatewayOptions['auth'] {
   const files = given(options, ['keysFile', 'revokedFile']);
   return Object.keys(files).length === 0 ? auth : { ...auth, ...files };
@@ -147,7 +145,7 @@ function authOptions(options: ServeOptions, { auth }: Config): GatewayOptions['a
 
 function tlsOptions(options: ServeOptions, { tls }: Config): GatewayOptions['tls'] {
   const { tlsCertFile: certFile = tls?.certFile, tlsKeyFile: keyFile = tls?.keyFile } = options;
-  // Not a flag: what a process was started with is for all to see.
+  // No flag for it, as every user of the machine can see a process's arguments.
   const passphrase = process.env.MILLRACE_TLS_PASSPHRASE ?? tls?.passphrase;
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined) {
@@ -156,13 +154,13 @@ function tlsOptions(options: ServeOptions, { tls }: Config): GatewayOptions['tls
   return { certFile, keyFile, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
-/** These fields, as far as they are there. */
+/** Those of the named fields that are set. */
 function given<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
   const present = names.filter((name) => from[name] !== undefined);
   return Object.fromEntries(present.map((name) => [name, from[name]])) as Pick<T, K>;
 }
 
-/** A port that is taken is a failure of this moment, not of the command line. */
+/** A failure to bind the port is not wrong usage, so it exits with 1 and not with 2. */
 function explainBindFailure(error: unknown): never {
   const isBindFailure = error instanceof BusError && error.details?.errno !== undefined;
   throw isBindFailure ? new CommandFailure(error.message, EXIT_FAILED, error) : error;

@@ -20,9 +20,8 @@ import { CommandFailure } from './failure.js';
 import { FrameQueue } from './frame-queue.js';
 
 /**
- * A command's session with a running server, over one connection of the client. A command that loses
- * its server has failed and says how to go on, so a session does not connect again, and everything
- * that it asks for belongs to its connection.
+ * A command's session with a running server, over one connection of the client. A command that loses its server fails
+ * and says how to go on, so a session does not connect again, and its requests end with its connection.
  */
 export class Session {
   /** Rejects when the connection ends without `close()`. */
@@ -35,7 +34,7 @@ export class Session {
   #lose: (error: Error) => void = () => {};
   #onFrame: (frame: ServerFrame) => void = () => {};
 
-  /** @throws CommandFailure or BusError if no server answers there, or it refuses */
+  /** @throws CommandFailure or BusError if no server answers at the address, or the server refuses */
   static async open(settings: ServerSettings): Promise<Session> {
     if (settings.token === '') throw new CommandFailure('the token is empty (UNAUTHENTICATED)');
     let onReady: () => void = () => {};
@@ -76,7 +75,7 @@ export class Session {
     return this.#welcome;
   }
 
-  /** Gets the frames that answer no request: events, and news of their subscriptions. */
+  /** Sets the listener for frames that answer no request: events and notices of subscriptions. */
   onFrame(listener: (frame: ServerFrame) => void): void {
     this.#onFrame = listener;
   }
@@ -85,12 +84,12 @@ export class Session {
     return this.requestText(type, JSON.stringify(payload));
   }
 
-  /** Waits for the answer as long as it takes; the loss of the connection still ends it. */
+  /** As `request`, without a timeout; the loss of the connection still ends it. */
   requestWithoutTimeout<T extends AnsweredType>(
     type: T,
     payload: RequestPayload<T>,
   ): Promise<AnswerPayload<T>> {
-    return this.#tell(type, JSON.stringify(payload));
+    return this.#askOnce(type, JSON.stringify(payload));
   }
 
   /** As `request`, with a payload that is JSON text already. */
@@ -98,16 +97,13 @@ export class Session {
     const { timeout } = this.#settings;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(silent(this.#settings)), timeout);
-      this.#tell(type, payload)
+      this.#askOnce(type, payload)
         .then(resolve, reject)
         .finally(() => clearTimeout(timer));
     });
   }
 
-  /**
-   * The events of a query, however many frames they come in; the socket is read no faster than they
-   * are taken.
-   */
+  /** The events of a query, over any number of frames. The socket is read no faster than the events are taken. */
   async *query(query: RequestPayload<'query'>): AsyncGenerator<Event, void, undefined> {
     for await (const { events } of this.#results('query', query)) yield* events ?? [];
   }
@@ -148,25 +144,25 @@ export class Session {
     this.#requests.lost();
   }
 
-  #tell<T extends AnsweredType>(
+  #askOnce<T extends AnsweredType>(
     type: T,
     payload: string,
     onPart?: (part: Result) => void,
   ): Promise<AnswerPayload<T>> {
     return new Promise((resolve, reject) => {
       const onRefused = (error: BusError) => reject(this.#failure ?? error);
-      this.#requests.tell(type, payload, resolve, onRefused, onPart);
+      this.#requests.askOnce(type, payload, resolve, onRefused, onPart);
     });
   }
 
-  /** The frames of one answer, read no faster than they are taken. */
+  /** The frames of one answer. The socket is read no faster than they are taken. */
   async *#results<T extends 'query' | 'topics' | 'subscribers'>(
     type: T,
     payload: RequestPayload<T>,
   ): AsyncGenerator<Result, void, undefined> {
     const frames = new FrameQueue();
     let isLeft = false;
-    this.#tell(type, JSON.stringify(payload), (part) => {
+    this.#askOnce(type, JSON.stringify(payload), (part) => {
       if (isLeft) return;
       frames.push(part);
       if (frames.length > COMMAND_FRAMES_AHEAD_MAX) this.pause();
@@ -200,7 +196,7 @@ function silent({ server, timeout }: ServerSettings): CommandFailure {
   return new CommandFailure(`${server} has not answered within ${timeout} ms`);
 }
 
-/** Why a connection ended, as a command tells it: without a code where the message says all. */
+/** The failure of a command whose connection ended: without an error code where the message says enough. */
 function failureOf(error: BusError, settings: ServerSettings): Error {
   const { server, token } = settings;
   if (error.code === 'UNAUTHENTICATED' && token === undefined) {

@@ -1,12 +1,9 @@
 import { EXIT_FAILED } from './failure.js';
 
-/**
- * SIGTERM and SIGINT as a promise. The first asks for an orderly end; the second is impatience and
- * ends the process at once.
- */
+/** SIGTERM and SIGINT as a promise. The first signal asks for an orderly end; a second ends the process at once. */
 export class ShutdownSignal {
   readonly received: Promise<void>;
-  /** The signal that came, if one has. */
+  /** The signal that was received, if one was. */
   name: NodeJS.Signals | undefined;
   #receive: () => void = () => {};
 

@@ -1,8 +1,8 @@
 import { printable } from './output.js';
 
 /**
- * A table for a person: columns as wide as their widest cell, numbers to the right, two spaces
- * between. A cell may hold what a publisher has sent, so control characters are shown, not obeyed.
+ * A table for a person: columns as wide as their widest cell, numbers aligned right, two spaces between. A cell may
+ * hold a publisher's text, so control characters are escaped.
  */
 export type Cell = string | number;
 
@@ -30,7 +30,7 @@ function cellText(cell: Cell): string {
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const SMALL = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 });
 
-/** `1,234,567`, `12.35`: thousands are marked; fractions are kept only where they mean something. */
+/** `1,234,567`, `12.35`: with commas for thousands; fractions only below 1000. */
 export function formatNumber(value: number): string {
   return Math.abs(value) >= 1000 ? WHOLE.format(value) : SMALL.format(value);
 }

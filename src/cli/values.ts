@@ -1,10 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { RequestPayload } from '../protocol/wire.js';
 
-/**
- * Texts of the command line as values. A text that cannot be read throws commander's error: exit
- * code 2.
- */
+/** Parses texts of the command line. A text that cannot be parsed throws Commander's error, which exits with 2. */
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -22,7 +19,7 @@ export function parseDuration(text: string): number {
   throw new InvalidArgumentError('It is not a duration such as 250ms, 10s, 5m, 1h or 7d.');
 }
 
-/** As `parseDuration`, for what a timer waits. */
+/** As `parseDuration`, for durations that a timer can wait. */
 export function parseTimeout(text: string): number {
   const milliseconds = parseDuration(text);
   if (milliseconds >= 1 && milliseconds < 2 ** 31) return milliseconds;
@@ -45,7 +42,7 @@ export function parseRate(text: string): number {
   throw new InvalidArgumentError('It is not a number of events per second.');
 }
 
-/** An environment variable cannot just be there: it has to say what it wants. */
+/** Parses the value of a flag that an environment variable can set too, which always has a value. */
 export function parseBoolean(text: string): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;
@@ -57,7 +54,7 @@ export function collect(text: string, before: readonly string[] | undefined): st
   return [...(before ?? []), text];
 }
 
-/** As `collect`, and a text may hold several values with commas between, as an environment variable has to. */
+/** As `collect`, but a text may hold several values separated by commas, as in an environment variable. */
 export function collectList(text: string, before: readonly string[] | undefined): string[] {
   const values = text.split(',').map((value) => value.trim());
   if (!values.includes('')) return [...(before ?? []), ...values];
@@ -66,7 +63,7 @@ export function collectList(text: string, before: readonly string[] | undefined)
 
 export type Attributes = Record<string, string[]>;
 
-/** `key=value`, several times: the values of one key are alternatives. */
+/** `key=value`, several times; the values of one key are alternatives. */
 export function collectAttribute(text: string, before: Attributes | undefined): Attributes {
   const equals = text.indexOf('=');
   if (equals < 1) throw new InvalidArgumentError('It is not of the form key=value.');
@@ -109,7 +106,7 @@ export function parseTime(text: string): string {
   );
 }
 
-/** The server's address; the path is ours to add. */
+/** Checks the server's address; the client adds the path. */
 export function parseServer(text: string): string {
   const withScheme = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
   const url = URL.canParse(withScheme) ? new URL(withScheme) : undefined;

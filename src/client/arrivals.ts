@@ -4,24 +4,28 @@ import type { Event } from '../protocol/event.js';
 import { ConsumedPosition } from './consumed-position.js';
 
 /**
- * The events of a subscription that have arrived and are not consumed, and between them marks: positions, and whatever has to be told
- * at this place. The position moves as events are settled and marks are passed.
+ * The events of a subscription that have arrived and are not consumed, in order. Marks stand between them: a mark moves
+ * the position, makes a notification at its place, or both. The position also moves as events are settled.
  */
 
-/** An event as it waits. */
+/** An event that waits to be consumed. */
 export interface Arrival<P> {
   readonly event: Event<P>;
-  /** Whether the position moves past the event by itself; one of several coalesced does not. */
+  /**
+   * Whether consuming the event moves the position past it. False for a coalesced event: the mark behind it moves the
+   * position.
+   */
   readonly isStep: boolean;
-  /** Events of the server that are consumed with this one, and their length in characters. */
+  /** How many of the server's events are consumed with this one, and their length in characters. */
   readonly events: number;
   readonly chars: number;
 }
 
+/** Something that happens between two events, once the one before it is consumed. */
 export interface Mark {
   readonly event?: undefined;
   readonly cursor?: string;
-  readonly tell?: () => void;
+  readonly notify?: () => void;
 }
 
 export interface ArrivalListener {
@@ -43,17 +47,17 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
     this.#listener = listener;
   }
 
-  /** Events of the server that wait. */
+  /** How many of the server's events wait, those in hand left out. */
   get pending(): number {
     return this.#pending;
   }
 
-  /** Those and the ones in hand. */
+  /** How many of the server's events wait or are in hand. */
   get held(): number {
     return this.#pending + (this.#current?.events ?? 0);
   }
 
-  /** Marks that wait. */
+  /** How many marks wait. */
   get marks(): number {
     return this.#marks;
   }
@@ -99,14 +103,14 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
     this.#current = undefined;
   }
 
-  /** Drops what waits; the position stays where it is. */
+  /** Drops all events and marks that wait; the position stays where it is. */
   clear(): void {
     this.#queue.clear();
     this.#pending = 0;
     this.#marks = 0;
   }
 
-  /** The marks in front of the next event, unless the event before them is still being consumed. */
+  /** Passes the marks in front of the next event, unless the event before them is still being consumed. */
   #passMarks(): void {
     if (this.#current !== undefined) return;
     for (let mark = this.#queue.peek(); mark !== undefined; mark = this.#queue.peek()) {
@@ -114,7 +118,7 @@ export class ArrivalQueue<P> implements Supply<Event<P>> {
       this.#queue.shift();
       this.#marks--;
       if (mark.cursor !== undefined) this.position.reach(mark.cursor);
-      mark.tell?.();
+      mark.notify?.();
     }
   }
 }

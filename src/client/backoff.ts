@@ -2,12 +2,12 @@ import type { BusError } from '../protocol/errors.js';
 import { TIMER_MS_MAX } from '../protocol/limits.js';
 
 /**
- * How long to wait before the next try: full jitter ("Exponential Backoff And Jitter", M. Brooker, AWS
- * Architecture Blog, 2015), so that the clients of a server that comes back do not come all at
- * once; with a floor, so that none hammers it.
+ * How long to wait before the next try: full jitter ("Exponential Backoff And Jitter", M. Brooker, AWS Architecture
+ * Blog, 2015), so that the clients of a restarted server do not all connect at once. The floor keeps a client from
+ * hammering the server.
  */
 export interface BackoffLimits {
-  /** The first wait is at most this long; each further one at most twice the one before. */
+  /** The first wait is at most this long, the limit of each further wait twice the limit before it. */
   readonly baseMs: number;
   readonly maxMs: number;
   readonly floorMs: number;
@@ -20,15 +20,18 @@ export function backoffMs(attempt: number, limits: BackoffLimits, random: number
   return Math.round(floorMs + random * Math.max(0, ceiling - floorMs));
 }
 
-/** What a server asks for it asks of all whom it refuses in one moment: each waits up to this share longer. */
+/**
+ * A server that asks for a wait asks the same of all clients that it refuses at that moment: each waits up to this
+ * share longer, so that they do not come back together.
+ */
 const SPREAD = 0.5;
 
-/** At least `leastMs`, and up to half as long again. */
+/** A random wait from `leastMs` to one and a half times that. */
 export function spreadMs(leastMs: number, random: number): number {
   return Math.min(Math.round(leastMs * (1 + SPREAD * random)), TIMER_MS_MAX);
 }
 
-/** `leastMs`: what the server asked for; 0 where it did not. */
+/** @param leastMs the wait that the server asked for, or 0 */
 export function retryMs(
   attempt: number,
   limits: BackoffLimits,
@@ -38,7 +41,7 @@ export function retryMs(
   return Math.max(backoffMs(attempt, limits, random), spreadMs(leastMs, random));
 }
 
-/** What the server asked for. */
+/** The wait that the server asked for with this error, in ms; 0 if it asked for none. */
 export function retryAfterMs({ details }: BusError): number {
   const ms = details?.retryAfterMs;
   return typeof ms === 'number' && ms > 0 && ms <= TIMER_MS_MAX ? ms : 0;

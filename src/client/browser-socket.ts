@@ -45,7 +45,7 @@ class BrowserSocket implements Socket {
 
   close(code: number, reason: string): void {
     const socket = this.#socket;
-    // Nobody waits for the goodbye of a server that may be gone.
+    // The server may be gone, so its close frame is not waited for.
     socket.onopen = null;
     socket.onmessage = null;
     socket.onclose = null;

@@ -14,7 +14,7 @@ import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import {
-  CLIENT_TRIES_BEFORE_TOLD,
+  CLIENT_TRIES_BEFORE_NOTIFIED,
   PAYLOAD_BYTES_MAX,
   SUBSCRIPTION_NAME_LENGTH_MAX,
   WEBSOCKET_FRAME_BYTES_MAX,
@@ -38,8 +38,8 @@ import {
 import { ClientSubscription, type SubscriptionHandle } from './subscription.js';
 
 /**
- * The client: the calls of a bus, over a connection that comes and goes. What waits for the server
- * waits in here, bounded, and goes on over the next connection.
+ * The client: the calls of a bus, over a connection that comes and goes. Publishes and requests that wait for the
+ * server are kept here, bounded, and go on over the next connection.
  */
 
 export interface ClientEvents {
@@ -48,7 +48,7 @@ export interface ClientEvents {
 
 const CLIENT_EVENTS = ['state'] as const;
 
-/** With `coalesce`, what a handler or an iterator gets. */
+/** Options with `coalesce`: the handler or iterator gets coalesced events. */
 export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
   Required<Pick<ClientSubscribeOptions<P>, 'coalesce'>>;
 
@@ -63,7 +63,7 @@ export class BusClient implements BusApi {
     this.#onError(error),
   );
   readonly #subscriptions = new Map<string, ClientSubscription>();
-  /** Handlers of all subscriptions together do not keep the thread busy for long. */
+  /** Shared by all subscriptions, so that their handlers together do not keep the thread busy for long. */
   readonly #turns = new Dispatcher();
   #lastSubscription = 0;
   #welcome: Welcome | undefined;
@@ -104,17 +104,17 @@ export class BusClient implements BusApi {
     return this.#status;
   }
 
-  /** Of the server's log, as the last connection told it. */
+  /** The epoch of the server's log, as the last welcome named it; `undefined` before the first. */
   get epoch(): string | undefined {
     return this.#welcome?.epoch;
   }
 
-  /** How often the connection was made again. */
+  /** How many connections were made after the first. */
   get reconnects(): number {
     return this.#reconnector.reconnects;
   }
 
-  /** Publishes that nobody has acknowledged. */
+  /** How many published events the server has not acknowledged yet. */
   get unacknowledged(): number {
     return this.#outbox.events;
   }
@@ -129,7 +129,10 @@ export class BusClient implements BusApi {
     return this;
   }
 
-  /** Begins to connect, from `idle`; and anew from `failed`, whose subscriptions have ended. */
+  /**
+   * Begins to connect if the state is `idle` or `failed`; otherwise does nothing. The subscriptions that ended with the
+   * failure do not come back.
+   */
   connect(): void {
     if (this.state !== 'idle' && this.state !== 'failed') return;
     this.#publisher.refuse(undefined);
@@ -138,8 +141,8 @@ export class BusClient implements BusApi {
   }
 
   /**
-   * Resolves when there is a connection; begins to connect if that was not done yet.
-   * @throws BusError what it failed with, or `BUS_CLOSED`
+   * Resolves when the client is connected; begins to connect if the state is `idle`.
+   * @throws BusError the error with which the client failed, or `BUS_CLOSED`
    */
   connected(): Promise<void> {
     if (this.state === 'idle') this.connect();
@@ -243,7 +246,7 @@ export class BusClient implements BusApi {
     this.#wake();
     const answer = await this.#requests.ask('topics', JSON.stringify({ pattern }));
     const topics = [...(answer.topics ?? [])] as TopicInfo[];
-    // A server does not sort what is long.
+    // A server does not sort long lists.
     return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -254,8 +257,8 @@ export class BusClient implements BusApi {
   }
 
   /**
-   * Waits until all that was published is acknowledged, and all that has arrived is consumed. Offline it waits for the
-   * server.
+   * Waits until every published event is acknowledged and every event that has arrived is consumed. While offline it
+   * waits for the server.
    */
   async drain(): Promise<void> {
     const drained = [...this.#subscriptions.values()].map((one) => one.drained);
@@ -266,8 +269,8 @@ export class BusClient implements BusApi {
   }
 
   /**
-   * Ends at once: what is not acknowledged fails, with `PUBLISH_UNKNOWN` where it was sent, and subscriptions end without
-   * an error. `drain()` before it loses nothing.
+   * Ends at once: publishes that are not acknowledged fail, with `PUBLISH_UNKNOWN` if they were sent, and subscriptions
+   * end without an error. After a `drain()` nothing is lost.
    */
   async close(): Promise<void> {
     if (this.state === 'closed') return;
@@ -308,7 +311,7 @@ export class BusClient implements BusApi {
     return subscription;
   }
 
-  /** A lazy client connects when it is first needed; one that has ended is none. */
+  /** Connects a lazy client when it is first used. @throws BusError if the client is closed or has failed */
   #wake(): void {
     if (this.state === 'idle' && this.#isLazy) this.connect();
     if (this.state === 'closed' || this.state === 'failed') throw this.#ended();
@@ -327,12 +330,12 @@ export class BusClient implements BusApi {
     if (change.error !== undefined) this.#lastError = change.error;
     this.#status = change;
     this.#emitter.emit('state', change);
-    // Each outage counts from one.
-    if (change.attempt === CLIENT_TRIES_BEFORE_TOLD) this.#tellUnreachable(change.attempt);
+    // `attempt` counts from 1 in each outage, so each outage is reported once.
+    if (change.attempt === CLIENT_TRIES_BEFORE_NOTIFIED) this.#notifyUnreachable(change.attempt);
   }
 
-  /** A client that waits for ever for a server that is not there should not do so in silence. */
-  #tellUnreachable(attempts: number): void {
+  /** A client tries for ever by default, so a wrong URL would otherwise go unnoticed. */
+  #notifyUnreachable(attempts: number): void {
     const { url } = this;
     const cause = this.#lastError;
     const message = `${attempts} tries in a row gave no lasting connection to ${url}, and more will follow`;
@@ -343,7 +346,7 @@ export class BusClient implements BusApi {
 
   #onConnected(welcome: Welcome): void {
     this.#welcome = welcome;
-    // Subscriptions first: what is published next by this very client is seen by them.
+    // Subscriptions first, so that they see the events that this client publishes next.
     for (const subscription of [...this.#subscriptions.values()]) subscription.open();
     this.#outbox.connected(welcome.limits.dedupeReachMs);
     this.#requests.connected();
@@ -359,7 +362,7 @@ export class BusClient implements BusApi {
     if (this.#outbox.take(frame) || this.#requests.take(frame)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {
-      // An error that answers nothing tells of a frame of ours that could not be read.
+      // An error without a requestId or a subscription means that the server could not read a frame of this client.
       if (frame.type === 'error' && frame.requestId === undefined)
         this.#onError(BusError.from(frame.payload));
       return;
@@ -384,13 +387,13 @@ export class BusClient implements BusApi {
   }
 }
 
-/** A subscription with `coalesce`: iterated, it gives coalesced events. */
+/** A subscription with `coalesce`; its iterator gives coalesced events. */
 export interface CoalescedSubscription<P>
   extends Omit<SubscriptionHandle<P>, typeof Symbol.asyncIterator> {
   [Symbol.asyncIterator](): AsyncIterator<CoalescedEvent<P>>;
 }
 
-/** A long name is cut, so that the number fits. */
+/** The name with the number behind it; a long name is cut so that the number fits. */
 function numberedName(name: string, number: number): string {
   const end = `-${number}`;
   return name.slice(0, SUBSCRIPTION_NAME_LENGTH_MAX - end.length) + end;

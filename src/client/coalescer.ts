@@ -3,10 +3,10 @@ import { COALESCE_WINDOW_MS_MAX } from '../protocol/limits.js';
 import { quote } from '../protocol/quote.js';
 
 /**
- * Makes one event of many, for streams of small deltas (tokens of a model, positions of a pointer)
- * whose consumer would rather have a few large ones. The events that arrive within a window are
- * put together by key; each key gives one event, the newest, with all of them in `coalesced`.
- * What has no key is not held up: it ends the window, and comes behind what came before it.
+ * Makes one event of many, for streams of small deltas (tokens of a model, positions of a pointer) whose consumer would
+ * rather have a few large ones. The events that arrive within a window are grouped by key; each group becomes one
+ * event, the newest, with all of them in `coalesced`. An event without a key is not held up: it ends the window, and
+ * follows the events gathered before it.
  */
 
 export interface CoalesceOptions<P = unknown> {
@@ -19,7 +19,7 @@ export interface CoalesceOptions<P = unknown> {
 }
 
 export interface CoalescedEvent<P = unknown> extends Event<P> {
-  /** Every event that is in this one, in order, the newest last; this one alone where it was not coalesced. */
+  /** Every event that went into this one, in order, the newest last; the event alone if it was not coalesced. */
   readonly coalesced: readonly Event<P>[];
 }
 
@@ -34,12 +34,15 @@ export class Coalescer<P> {
     this.#merge = merge;
   }
 
-  /** Events that wait. */
+  /** How many events are gathered. */
   get events(): number {
     return this.#events;
   }
 
-  /** False: the event stands for itself, and what waits has to go first. */
+  /**
+   * Gathers the event. False if it has no key: the caller first flushes the gathered events, then passes this one on by
+   * itself.
+   */
   take(event: Event<P>): boolean {
     const key = this.#key(event);
     if (key === undefined) return false;
@@ -50,7 +53,7 @@ export class Coalescer<P> {
     return true;
   }
 
-  /** What was gathered, a key's first event deciding its place. */
+  /** Takes out the gathered events, one for each key, in the order of each key's first event. */
   flush(): CoalescedEvent<P>[] {
     const groups = [...this.#groups.values()];
     this.clear();
@@ -74,7 +77,7 @@ export function coalesced<P>(
   return { ...newest, payload, coalesced: group };
 }
 
-/** What is wrong with the option, or `undefined`. */
+/** Says what is wrong with the option, or `undefined`. */
 export function coalesceFault(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return `an object, not ${quote(value)}`;
   const { windowMs, key, merge, ...rest } = value as Record<string, unknown>;

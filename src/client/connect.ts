@@ -3,9 +3,9 @@ import { BusClient } from './bus-client.js';
 import type { ConnectOptions } from './options.js';
 
 /**
- * A client of the server at this URL (`http://127.0.0.1:7400`, `https:`, `ws:` and `wss:` too). It
- * is returned at once and connects by itself, again whenever the connection is lost; whatever is
- * asked of it meanwhile waits.
+ * Makes a client of the server at this URL, such as `http://127.0.0.1:7400`; `https:`, `ws:` and `wss:` are taken too.
+ * The client is returned at once and connects by itself, again whenever the connection is lost. Calls made before it is
+ * connected wait.
  *
  * @throws BusError `OPTION_INVALID`, with every fault in `details.faults`
  */

@@ -10,14 +10,14 @@ import type { OpenSocket, Socket, SocketListener } from './socket.js';
 import { TokenRenewal } from './token-renewal.js';
 
 /**
- * One connection, from asking for a token to its end, which comes exactly once whatever happens: a
- * refusal, a close, silence, nonsense. It is ready when the server has said welcome and, where a
- * token was shown, has taken it.
+ * One connection, from asking for a token to its end. The end is reported exactly once, whatever its cause: a refusal,
+ * a close, silence, a malformed frame. The connection is ready when the server has sent its welcome and, if a token was
+ * sent, has accepted it.
  */
 
 export interface ConnectionListener {
   onReady(welcome: Welcome): void;
-  /** Gets every frame but the welcome and the answer to the token, with the text that it came as. */
+  /** Called with every frame but the welcome and the answer to the token, and with the frame's text. */
   onFrame(frame: ServerFrame, text: string): void;
   onEnd(error: BusError): void;
 }
@@ -25,7 +25,7 @@ export interface ConnectionListener {
 /** The requestId of `authenticate`; the requests of a client count from 1. */
 const AUTHENTICATE_ID = 0;
 const CLOSE_NORMAL = 1000;
-/** Of the range that applications may use: the server's frame made no sense. */
+/** From the range for applications (RFC 6455, 7.4.2): the server's frame made no sense. */
 const CLOSE_NONSENSE = 4002;
 const CLOSE_SILENCE = 4008;
 
@@ -51,25 +51,25 @@ export class Connection implements SocketListener {
     this.#isAuthenticated = options.getToken === undefined;
     this.#probeMs = options.heartbeatMs / 2;
     this.#timer = setTimeout(() => this.#onConnectTimeout(), options.connectTimeoutMs);
-    // Not at once: whoever makes this has to know it before it can end.
+    // Not at once, so that the caller has this object before `onEnd` can be called.
     queueMicrotask(() => void this.#open(openSocket));
   }
 
-  /** False where the connection is not ready, or over: nothing was sent. */
+  /** Sends the frame; false, and nothing sent, if the connection is not ready or is over. */
   send(frame: string): boolean {
     if (!this.#isReady || this.#isOver) return false;
     this.#socket!.send(frame);
     return true;
   }
 
-  /** Asks the server whether it is there, and waits for an answer less long than usual. */
+  /** Asks the server whether it is there, and waits less long than usual for an answer. */
   probe(): void {
     if (!this.#isReady || this.#isOver) return;
     this.#probeMs = Math.min(CLIENT_PROBE_MS, this.#options.heartbeatMs / 2);
     this.#ask();
   }
 
-  /** Reads no further, where the platform can. A silence that this side asked for ends nothing. */
+  /** Stops reading, where the platform can. While paused, silence does not end the connection. */
   pause(): void {
     this.#isPaused = true;
     this.#socket?.pause?.();
@@ -82,12 +82,12 @@ export class Connection implements SocketListener {
     this.#socket?.resume?.();
   }
 
-  /** Ends it without a word to its listener. */
+  /** Ends the connection without calling `onEnd`. */
   close(): void {
     this.#leave(CLOSE_NORMAL, 'bye');
   }
 
-  /** Ends it, and says so as if it had ended by itself. */
+  /** Ends the connection and calls `onEnd` with the error. */
   cut(error: BusError, code = CLOSE_NONSENSE): void {
     if (this.#isOver) return;
     // RFC 6455, 5.5: a close frame holds at most 123 bytes of reason; the code says enough.
@@ -101,13 +101,15 @@ export class Connection implements SocketListener {
     this.#token = undefined;
   }
 
-  /** A failure leaves the connection as it is: it has a token that holds for now. */
+  /**
+   * Shows the server a new token. If none can be had, the connection goes on with the old one, which is still valid.
+   */
   async #renew(): Promise<void> {
     try {
       const token = await this.#options.getToken?.();
       if (!this.#isOver && token) this.#show(token);
     } catch {
-      // Asked again below; and at the latest by the next connection, which tells what is wrong.
+      // Tried again as planned below; at the latest the next connection asks for a token, and reports its failure.
     }
     if (!this.#isOver) this.#renewal.plan();
   }
@@ -173,7 +175,7 @@ export class Connection implements SocketListener {
   }
 
   #take(frame: ServerFrame, text: string): void {
-    // Of nothing that was asked: what this connection was let in with holds no longer.
+    // UNAUTHENTICATED without a requestId: the token of this connection is no longer valid.
     const isUnasked = frame.type === 'error' && frame.requestId === undefined;
     if (isUnasked && frame.payload.code === 'UNAUTHENTICATED') throw serverError(frame.payload);
     if (frame.type === 'welcome') this.#onWelcome(frame.payload);
@@ -218,7 +220,7 @@ export class Connection implements SocketListener {
     this.#timer = setTimeout(() => this.#onQuiet(), ms);
   }
 
-  /** Only looks at times when it is due, so that a message costs no timer. */
+  /** The timer is not reset by each message; when it fires, it compares times and is set again for the rest. */
   #onQuiet(): void {
     const { heartbeatMs } = this.#options;
     const now = performance.now();

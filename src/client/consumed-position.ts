@@ -1,8 +1,8 @@
 import { decodeCursor, encodeCursor } from '../protocol/cursor.js';
 
 /**
- * How far a subscription's user has got: the cursor of the last frame that was consumed to its end,
- * and what was consumed of the one after it.
+ * How far a subscription's user has got: the cursor of the last frame that was consumed entirely, and the events
+ * consumed of the frame after it.
  */
 export class ConsumedPosition {
   #base: string;
@@ -12,7 +12,7 @@ export class ConsumedPosition {
     this.#base = cursor;
   }
 
-  /** Empty until the server has said where the subscription begins. */
+  /** The cursor; `''` until the server has said where the subscription begins. */
   get cursor(): string {
     if (this.#beyond.size === 0 || this.#base === '') return this.#base;
     const { epoch, positions } = decodeCursor(this.#base);
@@ -22,13 +22,13 @@ export class ConsumedPosition {
     return encodeCursor({ epoch, positions: moved });
   }
 
-  /** Everything up to this cursor is consumed. */
+  /** Everything up to this cursor has been consumed. */
   reach(cursor: string): void {
     this.#base = cursor;
     this.#beyond.clear();
   }
 
-  /** One event more is; the rest of its frame is not. */
+  /** This event has been consumed, but not yet its whole frame. */
   pass(shard: number, sequence: number): void {
     this.#beyond.set(shard, sequence);
   }

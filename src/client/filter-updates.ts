@@ -2,9 +2,9 @@ import type { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 
 /**
- * The filter of a subscription, as it is wanted and as the server has it. Changes go to the server
- * one at a time; of several that wait, the last. An opening of the subscription carries the filter
- * that is wanted then, and counts as a change.
+ * The filter of a subscription, as its user wants it and as the server has it. Changes go to the server one at a time;
+ * of several that wait, only the last is sent. Opening the subscription sends the filter that is wanted then, and
+ * counts as a change.
  */
 type Send = (filter: ParsedFilter, done: (error?: BusError) => void) => boolean;
 
@@ -17,19 +17,19 @@ interface Waiter {
 export class FilterUpdates {
   readonly #send: Send;
   #wanted: ParsedFilter;
-  /** What the server has accepted. */
+  /** The filter that the server accepted last. */
   #accepted: ParsedFilter;
   #inFlight: ParsedFilter | undefined;
   #waiters: Waiter[] = [];
 
-  /** `send` says whether there was anybody to send it to. */
+  /** @param send sends a change; returns false if there is no open subscription on the server to change */
   constructor(filter: ParsedFilter, send: Send) {
     this.#wanted = filter;
     this.#accepted = filter;
     this.#send = send;
   }
 
-  /** Resolves when the server has taken this filter or a later one. */
+  /** Resolves when the server has accepted this filter or a later one. */
   want(filter: ParsedFilter): Promise<void> {
     this.#wanted = filter;
     return new Promise((resolve, reject) => {
@@ -38,13 +38,13 @@ export class FilterUpdates {
     });
   }
 
-  /** The filter with which the subscription is being opened. */
+  /** Returns the filter to open the subscription with, and takes it for sent. */
   sending(): ParsedFilter {
     this.#inFlight = this.#wanted;
     return this.#wanted;
   }
 
-  /** The server has what was sent last. */
+  /** The server has accepted the filter that was sent last. */
   sent(): void {
     const filter = this.#inFlight;
     this.#inFlight = undefined;
@@ -60,7 +60,7 @@ export class FilterUpdates {
     const filter = this.#wanted;
     if (this.#inFlight !== undefined || filter === this.#accepted) return;
     const isSent = this.#send(filter, (error) => {
-      // An opening has taken its place meanwhile.
+      // The subscription was opened again meanwhile, which sent a filter itself.
       if (this.#inFlight !== filter) return;
       if (error === undefined) this.sent();
       else this.#refused(filter, error);
@@ -70,16 +70,16 @@ export class FilterUpdates {
 
   #refused(filter: ParsedFilter, error: BusError): void {
     this.#inFlight = undefined;
-    // The next connection carries it.
+    // The filter is sent when the next connection opens the subscription.
     if (error.code === 'CONNECTION_FAILED') return;
     if (this.#wanted === filter) this.#wanted = this.#accepted;
     const at = this.#waiters.findIndex((waiter) => waiter.filter === filter);
-    // Those before it were overtaken by it and never sent.
+    // The waiters before it wanted filters that it replaced and that were never sent.
     for (const waiter of this.#waiters.splice(0, at + 1)) waiter.reject(error);
     this.#sync();
   }
 
-  /** Those who wanted this filter, or one before it, have what they wanted. */
+  /** Resolves the waiters that wanted this filter or one before it. */
   #settle(filter: ParsedFilter): void {
     this.#accepted = filter;
     const at = this.#waiters.findIndex((waiter) => waiter.filter === filter);

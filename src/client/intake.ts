@@ -9,18 +9,19 @@ import { invalid } from './server-frame.js';
 import type { ParsedSubscribeOptions } from './subscribe-options.js';
 
 /**
- * What arrives for a subscription, up to where it waits to be consumed. What has been here before is passed over, events
- * that are to be coalesced are gathered for a while, and whatever stands between events keeps its place.
+ * Takes the frames that arrive for a subscription and puts their events where they wait to be consumed. Events that
+ * arrived before are skipped, events to be coalesced are gathered for a while, and marks keep their place between
+ * events.
  */
 
 export interface IntakeHost {
-  /** These events of the server are done with, without having been handed out. */
+  /** So many events of the server count as consumed without having been handed out: they arrived before. */
   onConsumed(events: number, chars: number): void;
-  /** A function of `coalesce` has failed: the subscription has to end, and with it this. */
+  /** `key` or `merge` of `coalesce` threw. The subscription has to end, and to stop this intake. */
   onFailed(error: Error): void;
 }
 
-/** A frame holds at most this much beyond the window. */
+/** The events of one frame that may come beyond the window. */
 const WINDOW_TOLERANCE_EVENTS = 1024;
 
 export class Intake<P> {
@@ -29,7 +30,7 @@ export class Intake<P> {
   readonly #pump: Pick<Pump<Event<P>>, 'flush'>;
   readonly #host: IntakeHost;
   readonly #coalescer: Coalescer<P> | undefined;
-  /** Up to where events have arrived; `undefined` before the first opening. */
+  /** The position of the last event that arrived; `undefined` before the first opening. */
   #arrived: { epoch: string; positions: number[] } | undefined;
   #reached: string | undefined;
   #isFlushDue = false;
@@ -50,18 +51,18 @@ export class Intake<P> {
     this.#coalescer = coalesce === undefined ? undefined : new Coalescer(coalesce);
   }
 
-  /** Events that are being gathered. */
+  /** How many events are being gathered to be coalesced. */
   get gathered(): number {
     return this.#coalescer?.events ?? 0;
   }
 
-  /** The last position that the server has told; `undefined` before the first. */
+  /** The cursor that the server sent last; `undefined` before the first. */
   get reached(): string | undefined {
     return this.#reached;
   }
 
   /**
-   * A server that does not keep to the window must not fill the memory.
+   * Refuses events far beyond the window, so that a faulty server does not fill the memory.
    * @throws BusError `MESSAGE_INVALID`
    */
   checkBounds(events: number): void {
@@ -73,8 +74,8 @@ export class Intake<P> {
   }
 
   /**
-   * `length`: of the frame that brought them, in characters.
-   * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID`: nothing was taken then
+   * Takes the events of a frame. `length` is the frame's, in characters.
+   * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID`; then no event was taken
    */
   take({ events, cursor }: ServerPayloads['events'], length: number): void {
     this.#checkEvents(events, cursor);
@@ -90,25 +91,25 @@ export class Intake<P> {
     else this.#pump.flush();
   }
 
-  /** Something that has its place between the events. */
-  mark(cursor: string | undefined, tell?: () => void): void {
+  /** Puts a mark behind the events that have arrived. */
+  mark(cursor: string | undefined, notify?: () => void): void {
     this.flush();
     if (this.#isOver) return;
     this.#arrivals.mark({
       ...(cursor === undefined ? {} : { cursor }),
-      ...(tell === undefined ? {} : { tell }),
+      ...(notify === undefined ? {} : { notify }),
     });
     this.#pump.flush();
   }
 
-  /** The next opening goes on from here. @throws BusError `CURSOR_INVALID` */
+  /** Sets the position from which the next opening goes on. @throws BusError `CURSOR_INVALID` */
   reach(cursor: string): void {
     const { epoch, positions } = decodeCursor(cursor);
     this.#arrived = { epoch, positions: [...positions] };
     this.#reached = cursor;
   }
 
-  /** What was gathered goes on, whether its time is over or not. */
+  /** Passes the gathered events on, even if their window is not over. */
   flush(): void {
     const coalescer = this.#coalescer;
     clearTimeout(this.#flushTimer);
@@ -125,32 +126,37 @@ export class Intake<P> {
     }
     const last = batch.length - 1;
     for (const [at, event] of batch.entries()) {
-      // Its length was not kept; that a window in bytes is not held up, `WindowReport` sees to.
+      // The lengths of the gathered events were not kept, so `chars` is 0. `WindowReport` then reports promptly, which
+      // keeps the server's window in bytes moving.
       this.#arrivals.push({ event, isStep: false, events: at === last ? events : 0, chars: 0 });
     }
     this.#arrivals.mark({ cursor: encodeCursor(this.#arrived!) });
     this.#pump.flush();
   }
 
-  /** Nothing waits any more: a consumer that is slower than the time of gathering gets more in one. */
+  /**
+   * No event waits any more. A flush that became due while events waited is done now, so a slow consumer gets more
+   * events in one.
+   */
   onIdle(): void {
     if (this.#isFlushDue) queueMicrotask(() => this.#isFlushDue && this.flush());
   }
 
-  /** What is being gathered is dropped. */
+  /** Drops the events that are being gathered. */
   clear(): void {
     this.#coalescer?.clear();
     clearTimeout(this.#flushTimer);
   }
 
-  /** Nothing more is taken; what is being gathered can still go on. */
+  /** Takes no more events; the gathered ones can still be flushed. */
   stop(): void {
     this.#isOver = true;
   }
 
   /**
-   * Before any is taken: of a frame that ends the connection nothing may have arrived, for it comes again.
-   * @throws BusError `CURSOR_INVALID`; `MESSAGE_INVALID` for a shard that the cursor does not know
+   * Checks all events before any is taken. A faulty frame ends the connection and its events come again, so none of
+   * them may have arrived.
+   * @throws BusError `CURSOR_INVALID`; `MESSAGE_INVALID` for an event of a shard that does not exist
    */
   #checkEvents(events: readonly Event[], cursor: string): void {
     decodeCursor(cursor);
@@ -176,7 +182,10 @@ export class Intake<P> {
     this.#arrivals.push({ event: item, isStep: true, events: 1, chars });
   }
 
-  /** False where the event stands for itself: what was gathered goes before it, with a position before it. */
+  /**
+   * False if the event is not to be coalesced. The gathered events are then flushed, with a position in front of the
+   * event.
+   */
   #gather(event: Event<P>): boolean {
     if (this.#coalescer === undefined) return false;
     try {

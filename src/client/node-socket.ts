@@ -3,11 +3,11 @@ import { BusError, ERROR_CODES, type ErrorData } from '../protocol/errors.js';
 import type { OpenSocket, Socket, SocketListener, SocketOptions } from './socket.js';
 
 /**
- * The WebSocket of Node, from the package `ws`: Node before 22 has none of its own, and this one
- * limits what comes, sees pings, and reads why an upgrade was refused.
+ * The WebSocket of Node, from the package `ws`. Node before 22 has none of its own, and `ws` limits the length of
+ * messages, reports pings, and gives the HTTP answer of a refused upgrade.
  */
 
-/** How long a goodbye may take before the socket is cut. */
+/** How long the server may take to answer a close frame before the socket is cut. */
 const GOODBYE_MS = 1000;
 const REFUSAL_LENGTH_MAX = 65_536;
 /** RFC 6455, 7.1.5: closed without a close frame. */
@@ -59,7 +59,7 @@ class NodeSocket implements Socket {
       return;
     }
     const timer = setTimeout(() => this.#socket.terminate(), GOODBYE_MS);
-    // The server's goodbye is behind what has not been read.
+    // The server's close frame comes behind the data that has not been read.
     this.#socket.resume();
     this.#socket.once('close', () => clearTimeout(timer));
     this.#socket.close(code, reason);
@@ -80,7 +80,10 @@ class NodeSocket implements Socket {
   }
 }
 
-/** The server answered the upgrade with plain HTTP: it says why in JSON, or it is none of ours. */
+/**
+ * Reads the error from an HTTP answer to the upgrade. A Millrace server gives it in JSON; any other answer becomes
+ * `CONNECTION_FAILED`.
+ */
 async function readRefusal(
   url: string,
   status: number,
@@ -99,7 +102,7 @@ async function readRefusal(
       return BusError.from(data as ErrorData);
     }
   } catch {
-    // Cut off, or no JSON: no answer of ours.
+    // The answer was cut off or is not JSON, so it is not from a Millrace server.
   }
   const message = `${url} answered with HTTP ${status}: no Millrace is served at this address`;
   return new BusError('CONNECTION_FAILED', message, { details: { url, status } });

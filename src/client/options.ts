@@ -27,7 +27,10 @@ import {
 import { quote } from '../protocol/quote.js';
 import { WIRE_PATH } from '../protocol/wire-name.js';
 
-/** The options of `connect`: checked once, completed with the defaults, frozen. By hand: the bundle is small. */
+/**
+ * The options of `connect`: checked once, completed with the defaults, frozen. Checked by hand, to keep the bundle
+ * small.
+ */
 
 export interface ConnectOptions {
   /** Asked before every connection; what it gives is shown to the server in the first frame. */
@@ -68,7 +71,7 @@ export interface ConnectOptions {
 
 export interface ParsedConnectOptions
   extends Required<Omit<ConnectOptions, 'getToken' | 'source'>> {
-  /** The WebSocket's. */
+  /** The URL of the WebSocket. */
   readonly url: string;
   readonly getToken: ConnectOptions['getToken'];
   readonly source: string | undefined;
@@ -129,7 +132,8 @@ export function parseConnectOptions(
     ]),
   ) as Record<NumberOption, number>;
   const { getToken, onError = warn } = options;
-  // They are those of whoever connects, not of a socket that a timer opened.
+  // `getToken` and `onError` run in the async context of the caller of `connect`, not in that of the timer that opened
+  // a socket.
   const run = captureContext();
   return Object.freeze({
     ...numbers,
@@ -138,12 +142,15 @@ export function parseConnectOptions(
     source: options.source,
     topics: options.topics ?? [],
     lazy: options.lazy ?? false,
-    // Not where it happens: a frame is being taken, whose sender is not to blame if this throws.
+    // In a microtask: if `onError` throws, that must not look like a fault of the frame that is being taken.
     onError: (error: BusError) => queueMicrotask(() => run(onError, error)),
   });
 }
 
-/** `http` and `https` are taken for `ws` and `wss`; the path of the WebSocket is added unless it is there. */
+/**
+ * The URL of the WebSocket: `http` and `https` become `ws` and `wss`, and the WebSocket's path is added unless it is
+ * there.
+ */
 function parseUrl(url: string | URL): string | undefined {
   let parsed: URL;
   try {

@@ -15,9 +15,9 @@ import type { OutgoingEvent } from './outgoing-event.js';
 import { invalid, serverError } from './server-frame.js';
 
 /**
- * Publishes that nobody has acknowledged yet, in their order. What was sent over a connection that
- * is lost is sent again over the next one, in front of what was not, so the events of a topic keep
- * their order; their ids let the server store each once.
+ * Publishes that the server has not acknowledged yet, in their order. Frames that were sent over a lost connection are
+ * sent again over the next one, before those that were not, so the events of a topic keep their order. Their ids let
+ * the server store each event once.
  */
 
 export interface OutboxLimits {
@@ -29,23 +29,26 @@ export interface OutboxLimits {
 export interface OutboxHost {
   send(frame: string): boolean;
   nextId(): number;
-  /** The server said something from which only a new connection leads on. */
+  /** Ends the connection: the server's answer leaves no way on but a new connection. */
   cut(error: BusError): void;
 }
 
 /** One frame of publishes. */
 export interface PublishFrame {
   readonly events: readonly OutgoingEvent[];
-  /** Behind the events, in the frame's payload. */
+  /** The JSON text that follows the events in the frame's payload. */
   readonly options: string;
-  /** Never stored, so the server cannot know that it comes a second time. */
+  /** Ephemeral events are not stored, so the server cannot recognise one that comes a second time. */
   readonly isEphemeral: boolean;
   readonly isMany: boolean;
   resolve(acks: readonly PublishAck[]): void;
   reject(error: BusError): void;
 }
 
-/** Two clocks: the one stands still while the machine sleeps, the other is set by people and programs. */
+/**
+ * A moment by two clocks, as neither is enough: the elapsed time stands still while the machine sleeps, and the wall
+ * clock can be set.
+ */
 interface Moment {
   readonly elapsedMs: number;
   readonly wallMs: number;
@@ -55,10 +58,12 @@ interface Entry {
   readonly frame: PublishFrame;
   readonly bytes: number;
   firstSentAt: Moment | undefined;
-  /** Sent over more than one connection. */
+  /** It was sent over more than one connection. */
   isRepeated: boolean;
   isInFlight: boolean;
-  /** Its publisher does not wait any longer. Unless it is in flight, it has no room any more. */
+  /**
+   * Its publisher has given up waiting. Unless it is in flight, it does not count for `events` and `bytes` any more.
+   */
   isAbandoned: boolean;
 }
 
@@ -68,13 +73,13 @@ export class Outbox {
   readonly #limits: OutboxLimits;
   readonly #host: OutboxHost;
   #waiting = new Queue<Entry>();
-  /** Of those that wait. */
+  /** How many of the waiting entries are abandoned. */
   #abandoned = 0;
   readonly #inFlight = new Map<number, Entry>();
   #inFlightBytes = 0;
   #events = 0;
   #bytes = 0;
-  /** Of an event that `tryPublish` had no room for, until another is taken. */
+  /** The size of an event that `tryPublish` had no room for; 0 once another event is taken. */
   #missedBytes = 0;
   #resendMs: number;
   readonly #waiters = new Waiters();
@@ -85,19 +90,19 @@ export class Outbox {
     this.#host = host;
   }
 
-  /** Events that nobody has acknowledged. */
+  /** How many events are not acknowledged. */
   get events(): number {
     return this.#events;
   }
 
-  /** Whether this many more would be taken. Into an empty outbox goes anything. */
+  /** Whether there is room for this many more. An empty outbox has room for anything. */
   hasRoom(events: number, bytes: number): boolean {
     if (this.#events === 0) return true;
     const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
     return this.#events + events <= maxOutboxEvents && this.#bytes + bytes <= maxOutboxBytes;
   }
 
-  /** An event of this size was refused; `drained` waits until it has room. */
+  /** An event of this size was refused; `drained` waits until there is room for it. */
   missed(bytes: number): void {
     this.#missedBytes = bytes;
   }
@@ -109,7 +114,7 @@ export class Outbox {
     });
   }
 
-  /** Takes it, room or not; the function that is returned gives it up. */
+  /** Adds the frame, whether there is room or not. The returned function abandons it and rejects its publish. */
   add(frame: PublishFrame): Abandon {
     let bytes = 0;
     for (const event of frame.events) bytes += event.bytes;
@@ -135,14 +140,14 @@ export class Outbox {
     };
   }
 
-  /** `dedupeReachMs`: how far back this server knows every id; undefined where it does not say. */
+  /** @param dedupeReachMs how far back the server recognises every id; unlimited if it does not say */
   connected(dedupeReachMs = Number.POSITIVE_INFINITY): void {
     const { resendWindowMs } = this.#limits;
     this.#resendMs = Math.min(resendWindowMs, dedupeReachMs - CLIENT_RESEND_MARGIN_MS);
     this.pump();
   }
 
-  /** Sends what may be sent. */
+  /** Sends waiting frames, as many as may be in flight. */
   pump(): void {
     for (let entry = this.#waiting.peek(); entry !== undefined; entry = this.#waiting.peek()) {
       if (entry.isAbandoned) {
@@ -171,8 +176,8 @@ export class Outbox {
   }
 
   /**
-   * Whether it answers a publish.
-   * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where it does not fit what was sent
+   * Takes the answer to a publish; false if the frame is not one.
+   * @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` if the answer does not fit the events that were sent
    */
   take(answer: ServerFrame): boolean {
     const id = answer.requestId;
@@ -190,7 +195,7 @@ export class Outbox {
     return true;
   }
 
-  /** The connection is lost: what was sent goes back to where it was. */
+  /** The connection is lost: frames in flight go back to the front of the waiting ones. */
   lost(): void {
     const waiting = new Queue<Entry>();
     for (const entry of this.#inFlight.values()) {
@@ -208,7 +213,7 @@ export class Outbox {
     this.#waiters.wake();
   }
 
-  /** Nothing will be sent any more. */
+  /** Rejects every publish: nothing will be sent any more. */
   fail(error: BusError): void {
     const waiting = [...this.#waiting].filter(({ isAbandoned }) => !isAbandoned);
     const entries = [...this.#inFlight.values(), ...waiting];
@@ -225,12 +230,12 @@ export class Outbox {
     this.#waiters.wake();
   }
 
-  /** Resolves once everything is acknowledged or has failed. */
+  /** Resolves once every publish is acknowledged or has failed. */
   emptied(): Promise<void> {
     return this.#waiters.when(() => this.#events === 0);
   }
 
-  /** Resolves once at most half of what may wait does, and what was missed has room. */
+  /** Resolves once the outbox is at most half full and has room for the event that was refused last. */
   drained(): Promise<void> {
     const { maxOutboxEvents, maxOutboxBytes } = this.#limits;
     return this.#waiters.when(
@@ -255,7 +260,10 @@ export class Outbox {
     return unknown(entry, `it was first sent ${Math.round(sinceMs)} ms ago, and ${known}`);
   }
 
-  /** A server that stops cannot say what became of it; the next one can, by the id. */
+  /**
+   * The server refused a frame. A server that is stopping cannot say whether it stored the events; the next one can, by
+   * their ids, so a new connection sends them again.
+   */
   #refused(id: number, entry: Entry, error: BusError): void {
     const isStopping = error.code === 'BUS_CLOSED' || error.code === 'PUBLISH_UNKNOWN';
     if (isStopping && !entry.isAbandoned && !entry.frame.isEphemeral) {
@@ -273,7 +281,10 @@ export class Outbox {
     this.#forget(entry);
   }
 
-  /** It waits, and nobody for it. It leaves when it comes to the front, or when most of the others are such too. */
+  /**
+   * Counts an abandoned entry out. It stays in the queue until it comes to the front, or until most of the queue is
+   * abandoned.
+   */
   #drop(entry: Entry): void {
     this.#forget(entry);
     this.#abandoned++;
@@ -290,7 +301,7 @@ export class Outbox {
   }
 }
 
-/** By the clock that says more. */
+/** The longer of the times by the two clocks. */
 function msSince({ elapsedMs, wallMs }: Moment): number {
   return Math.max(performance.now() - elapsedMs, Date.now() - wallMs);
 }
@@ -315,8 +326,9 @@ function checkAcks({ events }: PublishFrame, { acks, cursor }: ServerPayloads['p
 }
 
 /**
- * What was stored at its first sending is no duplicate where only this publish can have its id. `cursor` stands before what this
- * sending stored.
+ * The acks as the publisher gets them. An event that was stored the first time it was sent is not a duplicate if the
+ * client chose its id, as no other publish can have that id. `cursor` stands before the events that this sending
+ * stored.
  */
 function ownAcks(
   { frame, isRepeated }: Entry,
@@ -334,7 +346,10 @@ function ownAcks(
   });
 }
 
-/** The server refused the last sending, and may have stored an earlier one: but for what it says is stored. */
+/**
+ * The server refused the frame when it was last sent, but may have stored its events earlier. The events that the
+ * refusal names as stored are known to be.
+ */
 function unknownAfter(error: BusError, entry: Entry): BusError {
   const { code, message, details = {} } = error;
   const reason = `it was sent more than once, and at last refused with ${code}: ${message}`;
@@ -345,12 +360,12 @@ function unknown(
   { frame }: Entry,
   reason: string,
   cause?: unknown,
-  told: Readonly<Record<string, unknown>> = {},
+  known: Readonly<Record<string, unknown>> = {},
 ): BusError {
   const ids = frame.events.map(({ id }) => id);
-  const stored = Array.isArray(told.stored) ? told.stored : [];
+  const stored = Array.isArray(known.stored) ? known.stored : [];
   const open = [...ids.keys()].filter((index) => !stored.includes(index));
-  const details = frame.isMany ? { ...told, ids, unknown: open } : { ...told, ids };
+  const details = frame.isMany ? { ...known, ids, unknown: open } : { ...known, ids };
   const options = cause === undefined ? { details } : { details, cause };
   return new BusError(
     'PUBLISH_UNKNOWN',

@@ -6,10 +6,12 @@ import { checkEventInput } from '../protocol/event-input.js';
 import { payloadText } from '../protocol/payload.js';
 import { utf8Length } from '../protocol/utf8.js';
 
-/** An event as it leaves: checked, with an id, as JSON text made once, however often it is sent. */
+/**
+ * An event ready to be sent: checked, with an id, and with its JSON text, which is made once however often it is sent.
+ */
 export interface OutgoingEvent {
   readonly id: string;
-  /** The client has given it its id, so no other publish can have it. */
+  /** The client chose the id, so no other publish can have it. */
   readonly hasOwnId: boolean;
   readonly topic: string;
   readonly text: string;
@@ -21,10 +23,10 @@ export interface OutgoingLimits {
   readonly frameBytes: number;
 }
 
-/** What a frame has around its events, generously. */
+/** Generous room for the part of a frame that is not events. */
 export const FRAME_ENVELOPE_BYTES = 256;
 
-/** @throws BusError as `publish` of a bus in the own process */
+/** @throws BusError as `publish` of a bus in the same process */
 export function outgoingEvent(
   input: EventInput,
   source: string | undefined,
@@ -48,7 +50,7 @@ export function outgoingEvent(
   return { id, hasOwnId: input.id === undefined, topic: input.topic, text, bytes };
 }
 
-/** What stands behind the event or events in the payload of `publish`. */
+/** The JSON text that follows the event or events in the payload of `publish`. */
 export function publishOptionsText({ durability, persist, idScope }: PublishOptions): string {
   let text = durability === undefined ? '' : `,"durability":"${durability}"`;
   if (persist !== undefined) text += `,"persist":${persist}`;

@@ -1,6 +1,6 @@
 /**
- * What a browser tells of its network and its page: when either is back, a client need not wait.
- * Elsewhere nothing is told.
+ * Hints from a browser that its network or its page is back, so that a client need not wait any longer. Other platforms
+ * give none.
  */
 interface Target {
   addEventListener?(type: string, listener: () => void): void;
@@ -18,7 +18,8 @@ export function watchPage(onChange: () => void): () => void {
   const onVisibility = (): void => {
     if (!isPageHidden()) onChange();
   };
-  // Offline too: a server on the same machine stays, any other is found out soon.
+  // `offline` too: the probe that follows soon tells whether the server can still be reached, as one on the same
+  // machine can.
   page.addEventListener?.('online', onChange);
   page.addEventListener?.('offline', onChange);
   document?.addEventListener?.('visibilitychange', onVisibility);
@@ -33,7 +34,7 @@ export function isPageHidden(): boolean {
   return (globalThis as Page).document?.visibilityState === 'hidden';
 }
 
-/** As `watchPage`, for both ways that a page may turn. */
+/** Calls `onChange` when the page is hidden and when it is shown, until the function that it returns is called. */
 export function watchVisibility(onChange: () => void): () => void {
   const { document } = globalThis as Page;
   document?.addEventListener?.('visibilitychange', onChange);

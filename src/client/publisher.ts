@@ -27,8 +27,8 @@ export interface ClientPublishOptions extends PublishOptions {
 }
 
 /**
- * Publishing from a client: checks events, gives each an id, makes its text, and hands it to the
- * outbox, one frame for a `publish` and several of bounded size for a `publishMany`.
+ * Publishing from a client: checks events, gives each an id, makes its text, and hands frames to the outbox: one for a
+ * `publish`, several of bounded size for a `publishMany`.
  */
 export class ClientPublisher {
   readonly #outbox: Outbox;
@@ -160,7 +160,7 @@ function chunks(events: readonly OutgoingEvent[], bytesMax: number): OutgoingEve
   let part: OutgoingEvent[] = [];
   let bytes = 0;
   for (const event of events) {
-    // And the comma behind it.
+    // The 1 is for the comma behind the event.
     const isFull =
       bytes + event.bytes + 1 > bytesMax || part.length === CLIENT_PUBLISH_FRAME_EVENTS;
     if (part.length > 0 && isFull) {
@@ -175,7 +175,10 @@ function chunks(events: readonly OutgoingEvent[], bytesMax: number): OutgoingEve
   return parts;
 }
 
-/** As one call: all the acks, or what one call to a bus says of those that were stored and those that were not. */
+/**
+ * Joins the outcomes of several frames into that of one call: all acks, or an error whose details say which events were
+ * stored, as `publishMany` of a bus in the same process does.
+ */
 function joinOutcomes(
   parts: readonly OutgoingEvent[][],
   outcomes: readonly PromiseSettledResult<PublishAck[]>[],
@@ -219,7 +222,9 @@ interface PartFailure {
   readonly unknown: readonly number[];
 }
 
-/** What a refused frame of several tells of its events, of which the first is the call's `start`. */
+/**
+ * Reads from a frame's error what became of its events. `start` is the index, in the call, of the frame's first event.
+ */
 function partFailure(error: unknown, length: number, start: number): PartFailure {
   const { index, acks, stored, unknown, isSent } = (error as BusError).details ?? {};
   const code = error instanceof BusError ? error.code : undefined;

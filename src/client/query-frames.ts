@@ -15,12 +15,12 @@ import type { Result } from '../protocol/wire.js';
 import type { Requests } from './requests.js';
 
 /**
- * Queries over a connection. `query` is one request. `read` asks for a page at a time, each behind the
- * last event of the one before, and only when the reader has come to its end; so it may be long,
- * slow, and go on over several connections.
+ * Queries over a connection. `query` is one request. `read` asks for one page after the other, each behind the last
+ * event of the page before, and only when the reader has come to the end of that page. So it can be long and slow, and
+ * can go on over several connections.
  */
 
-/** @throws BusError `QUERY_INVALID` for a limit over 10,000; what the server refuses */
+/** @throws BusError `QUERY_INVALID` for a limit over 10,000; any refusal of the server */
 export async function query<P>(
   requests: Requests,
   log: () => LogShape,
@@ -36,7 +36,7 @@ export async function query<P>(
   return [...events] as Event<P>[];
 }
 
-/** @throws BusError what the server refuses */
+/** @throws BusError any refusal of the server */
 export async function get<P>(
   requests: Requests,
   topic: Query<P>['topic'],
@@ -50,7 +50,10 @@ export async function get<P>(
   return events[0] as Event<P> | undefined;
 }
 
-/** Newest first there is no cursor to go on from, so `reverse` is one page of up to 10,000. */
+/**
+ * Reads any number of events. With `reverse` there is no cursor to go on from, so that is one page of up to 10,000
+ * events.
+ */
 export async function* read<P>(
   requests: Requests,
   log: () => LogShape,
@@ -82,8 +85,8 @@ export async function* read<P>(
 }
 
 /**
- * Passes a page's events and gives them their cursors. A server that does not say where the page ends leaves out those after a
- * cursor of an earlier epoch, of whose positions some may not count any more.
+ * Passes a page's events and gives them their cursors. If the server does not say where the page ends and the page
+ * began behind a cursor of an earlier epoch, its events get no cursors: some positions of that cursor may be void.
  */
 function passed(
   { events = [], cursor }: Result,

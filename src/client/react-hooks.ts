@@ -25,11 +25,11 @@ import {
   SubscriptionStore,
 } from './subscription-store.js';
 
-/** The hooks of React, 18 and later, over a client that somebody else made and closes. */
+/** Hooks for React 18 and later. The application makes the client, and closes it. */
 
 const BusContext = createContext<BusClient | undefined>(undefined);
 
-/** Gives a client to the hooks of all components in it. */
+/** Gives a client to the hooks of all components inside it. */
 export function BusProvider(props: {
   readonly client: BusClient;
   readonly children?: ReactNode;
@@ -37,14 +37,14 @@ export function BusProvider(props: {
   return createElement(BusContext.Provider, { value: props.client }, props.children);
 }
 
-/** @throws BusError `OPTION_INVALID` outside of a `BusProvider` */
+/** The client of the `BusProvider`. @throws BusError `OPTION_INVALID` outside of a `BusProvider` */
 export function useBus(): BusClient {
   const client = useContext(BusContext);
   if (client !== undefined) return client;
   throw new BusError('OPTION_INVALID', 'no client: put a BusProvider around this component');
 }
 
-/** The client's last change of state. */
+/** The client's last change of state; the component renders again when it changes. */
 export function useBusState(client?: BusClient): StateChange {
   const used = useClient(client);
   const listen = useCallback(
@@ -80,26 +80,26 @@ export interface UseSubscriptionOptions<P = unknown>
 }
 
 export interface SubscriptionView<E> {
-  /** The newest, oldest of them first; at most `history`. */
+  /** The newest events, at most `history`, the oldest of them first. */
   readonly events: readonly E[];
   readonly latest: E | undefined;
   readonly state: SubscriptionSnapshot['state'];
   readonly error: BusError | undefined;
-  /** How far it has got: what to keep, and to resume from; `''` before the server has said where it begins. */
+  /** How far the subscription has got, to be kept and resumed from; `''` before the server has said where it begins. */
   readonly cursor: string;
-  /** The last stretch of history that was found gone. */
+  /** The last gap that was reported. */
   readonly gap: Gap | undefined;
-  /** Events that `overflow` has left out. */
+  /** How many events `overflow` has dropped. */
   readonly dropped: number;
   /** Forgets the events; the subscription goes on. */
   readonly clear: () => void;
-  /** Begins anew without the events of before, from there or from where the options say; also after a failure. */
+  /** Begins anew with no events, at `from` or where the options say; also after a failure. */
   readonly restart: (from?: SubscribeFrom) => void;
 }
 
 /**
- * The events of a filter. A filter or options of another value (not merely another object) begin anew, without the
- * events of before. Functions in `coalesce` are those of the render that began it.
+ * The events that match a filter. If the value of the filter or of the options changes (not merely the object), the
+ * subscription begins anew with no events. The functions in `coalesce` are those of the render that began it.
  *
  * @throws BusError `OPTION_INVALID`
  */

@@ -7,8 +7,8 @@ import type { ParsedConnectOptions } from './options.js';
 import type { OpenSocket } from './socket.js';
 
 /**
- * Keeps a connection: opens it, and when it ends opens another, after a wait that grows with each try
- * that did not hold. What is to be done over a connection is its listener's.
+ * Keeps a connection: opens one, and when it ends opens another, after a wait that grows with each try that gave no
+ * lasting connection. The listener decides what is sent and received over it.
  */
 
 export type ClientState =
@@ -22,9 +22,9 @@ export type ClientState =
 export interface StateChange {
   readonly state: ClientState;
   readonly previous: ClientState;
-  /** What ended the last connection or try. */
+  /** The error that ended the last connection or try. */
   readonly error?: BusError;
-  /** While `reconnecting`: the tries in a row so far, this one included, and when it begins. */
+  /** Only while `reconnecting`: the number of tries in a row, the coming one included, and the wait before it. */
   readonly attempt?: number;
   readonly retryInMs?: number;
 }
@@ -32,10 +32,10 @@ export interface StateChange {
 export interface ReconnectorListener {
   onState(change: StateChange): void;
   onConnected(welcome: Welcome): void;
-  /** The connection that `onConnected` told of is over. */
+  /** The connection of the last `onConnected` is over. */
   onLost(error: BusError): void;
   onFrame(frame: ServerFrame, length: number): void;
-  /** Nothing more is tried. */
+  /** The client gives up: there are no more tries. */
   onFailed(error: BusError): void;
 }
 
@@ -45,7 +45,7 @@ export class Reconnector {
   readonly #listener: ReconnectorListener;
   #state: ClientState = 'idle';
   #connection: Connection | undefined;
-  /** Tries in a row that did not lead to a connection that held. */
+  /** Tries in a row that did not lead to a lasting connection. */
   #attempts = 0;
   #refusals = 0;
   #reconnects = 0;
@@ -65,12 +65,12 @@ export class Reconnector {
     return this.#state;
   }
 
-  /** How often a connection was made after the first. */
+  /** How many connections were made after the first. */
   get reconnects(): number {
     return Math.max(0, this.#reconnects - 1);
   }
 
-  /** From `idle` or `failed`; anything else goes on as it is. */
+  /** Begins to connect if the state is `idle` or `failed`; otherwise does nothing. */
   connect(): void {
     if (this.#state !== 'idle' && this.#state !== 'failed') return;
     this.#attempts = 0;
@@ -87,7 +87,7 @@ export class Reconnector {
     this.#become('closed');
   }
 
-  /** False where there is no connection. */
+  /** Sends the frame; false, and nothing sent, if there is no connection. */
   send(frame: string): boolean {
     return this.#state === 'connected' && this.#connection!.send(frame);
   }
@@ -96,7 +96,10 @@ export class Reconnector {
     if (this.#state === 'connected') this.#connection!.cut(error);
   }
 
-  /** The platform says that the network or the page is back: do not wait any longer. */
+  /**
+   * The platform says that the network or the page is back: tries at once instead of waiting, and probes an open
+   * connection.
+   */
   wake(): void {
     if (this.#state === 'connected') this.#connection!.probe();
     if (this.#state !== 'reconnecting' || this.#connection !== undefined) return;
@@ -149,12 +152,15 @@ export class Reconnector {
     this.#become('reconnecting', { error, attempt: this.#attempts, retryInMs });
   }
 
-  /** A token that was refused may have just expired: with `getToken` a new one gets a second try. */
+  /**
+   * Whether the error rules out further tries. A refused token may just have expired, so with `getToken` a new one gets
+   * a second try.
+   */
   #isFinal({ code }: BusError, wasConnected: boolean): boolean {
     if (code === 'FORBIDDEN') return true;
     if (code !== 'UNAUTHENTICATED') return false;
     if (this.#options.getToken === undefined) return true;
-    // A token that was taken once has expired.
+    // If it was connected, the server had accepted the token, which has expired since.
     return !wasConnected && ++this.#refusals > 1;
   }
 

@@ -11,10 +11,11 @@ import type { ParsedSubscribeOptions } from './subscribe-options.js';
 import { WindowReport } from './window-report.js';
 
 /**
- * The server's side of a subscription: opened over each connection anew, changed, told what was consumed, and left.
+ * The server's side of a subscription, driven from here: opened over each connection anew, updated, informed of what
+ * was consumed, and ended.
  *
- * The server may be ahead of the consumer by a window of events and bytes. It holds back the rest, so a slow consumer costs bounded
- * memory here.
+ * The server may be ahead of the consumer by a window of events and bytes and holds back the rest, so a slow consumer
+ * costs bounded memory here.
  */
 
 export interface RemoteHost {
@@ -29,18 +30,18 @@ type RemoteOptions = Omit<ParsedSubscribeOptions<unknown>, 'coalesce'> & {
   readonly coalesce: object | undefined;
 };
 
-/** This side of the subscription. */
+/** The client's side of the subscription. */
 export interface NearSide {
-  /** Events here that are not consumed. */
+  /** How many events have arrived and are not consumed. */
   held(): number;
-  /** Where the next opening begins. */
+  /** Where the next opening is to begin. */
   start(): SubscribeFrom;
   onOpened(cursor: string): void;
-  /** The server has ended it, or does not take it. */
+  /** The server has ended the subscription, or refuses it. */
   onFailed(error: BusError): void;
 }
 
-/** `away`: the server does not have it, or this side does not know that it has. */
+/** `away`: the server does not have the subscription, as far as this side knows. */
 type Stage = 'away' | 'opening' | 'open';
 
 /** Refusals after which the same request may well succeed. */
@@ -54,7 +55,7 @@ export class RemoteSubscription {
   readonly #report: WindowReport;
   readonly #filter: FilterUpdates;
   #stage: Stage = 'away';
-  /** Counts openings, so that an answer to an earlier one is known. */
+  /** Counts openings, so that an answer to an earlier one is recognised and ignored. */
   #opening = 0;
   #isWaitingForRoom = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -75,17 +76,17 @@ export class RemoteSubscription {
     this.#filter = new FilterUpdates(filter, (next, done) => this.#sendUpdate(next, done));
   }
 
-  /** The server has it, and what it sends belongs to it. */
+  /** The server has the subscription; frames for its name belong to this opening. */
   get isOpen(): boolean {
     return this.#stage === 'open';
   }
 
-  /** There is a connection: asks the server for what follows. */
+  /** Opens the subscription on the server, if there is a connection and the subscription is not open yet. */
   open(): void {
     if (this.#isOver || this.#stage !== 'away' || !this.#host.isConnected()) return;
     const { overflow, maxBuffer, windowEvents } = this.#options;
     const held = this.#near.held();
-    // The new window comes on top of what is held, so that has to be the smaller part.
+    // The new window comes on top of the events held here, so these have to be few.
     this.#isWaitingForRoom = held > windowEvents / 2;
     if (this.#isWaitingForRoom) return;
     this.#stage = 'opening';
@@ -99,7 +100,7 @@ export class RemoteSubscription {
       maxBuffer,
       window: { events: windowEvents, bytes: CLIENT_WINDOW_BYTES },
     };
-    this.#host.requests.tell(
+    this.#host.requests.askOnce(
       'subscribe',
       JSON.stringify(request),
       ({ cursor }) => {
@@ -116,35 +117,38 @@ export class RemoteSubscription {
     this.#away();
   }
 
-  /** Resolves when the server has taken this filter or a later one. */
+  /** Resolves when the server has accepted this filter or a later one. */
   update(filter: ParsedFilter): Promise<void> {
     return this.#filter.want(filter);
   }
 
   consumed(events: number, chars: number): void {
     this.#report.consumed(events, chars);
-    this.#tellConsumed();
+    this.#reportConsumed();
     if (this.#isWaitingForRoom) this.open();
   }
 
-  /** The server tells that it has ended it. */
+  /** The server has ended the subscription. */
   ended({ code, message }: ServerPayloads['ended']): void {
     this.#stage = 'away';
     const error = new BusError(knownCode(code), message);
-    // The server stops: it will be back, and so will this.
+    // The server is stopping. The next connection opens the subscription again.
     if (error.code === 'BUS_CLOSED') this.#host.cut(error);
     else this.#near.onFailed(error);
   }
 
-  /** It ends here. Resolves when the server knows, or is gone. `reason` goes to whoever waits for an update. */
+  /**
+   * Ends the subscription. Resolves when the server has answered, or the connection is gone. Pending updates are
+   * rejected with `reason`.
+   */
   leave(reason: BusError): Promise<void> {
     const isAway = this.#stage === 'away';
-    // What is consumed from here on is nobody's credit: the name may be another's by now.
+    // First, so that nothing is reported as consumed from here on: another subscription may soon have this name.
     this.close(reason);
     if (isAway) return Promise.resolve();
     return new Promise((resolve) => {
       const payload = JSON.stringify({ subscription: this.#name });
-      this.#host.requests.tell(
+      this.#host.requests.askOnce(
         'unsubscribe',
         payload,
         () => resolve(),
@@ -153,7 +157,7 @@ export class RemoteSubscription {
     });
   }
 
-  /** As `leave`, and the server is told nothing. */
+  /** As `leave`, but sends nothing to the server. */
   close(reason: BusError): void {
     this.#isOver = true;
     this.#away();
@@ -183,7 +187,7 @@ export class RemoteSubscription {
     } else this.#near.onFailed(error);
   }
 
-  #tellConsumed(): void {
+  #reportConsumed(): void {
     if (this.#stage !== 'open') return;
     const events = this.#report.take();
     if (events === 0) return;
@@ -194,7 +198,7 @@ export class RemoteSubscription {
   #sendUpdate(filter: ParsedFilter, done: (error?: BusError) => void): boolean {
     if (this.#stage !== 'open') return false;
     const payload = JSON.stringify({ subscription: this.#name, filter });
-    this.#host.requests.tell('update', payload, () => done(), done);
+    this.#host.requests.askOnce('update', payload, () => done(), done);
     return true;
   }
 }

@@ -5,8 +5,8 @@ import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
 import { invalid, serverError } from './server-frame.js';
 
 /**
- * Requests and their answers. Those that only read (`ask`) wait for a connection, and are asked again
- * over the next one when theirs is lost; those that belong to one connection (`tell`) end with it.
+ * Requests and their answers. A request that only reads (`ask`) waits for a connection, and is sent again over the next
+ * one if its connection is lost. A request that belongs to one connection (`askOnce`) ends with it.
  */
 
 export type Answer<T extends AnsweredType> = AnswerPayload<T>;
@@ -15,11 +15,11 @@ interface Request {
   readonly id: number;
   readonly type: AnsweredType;
   readonly frame: string;
-  /** Belongs to the connection over which it was sent. */
+  /** The request ends with the connection over which it was sent. */
   readonly isBound: boolean;
-  /** Over the connection that there is now. */
+  /** It was sent over the present connection. */
   isSent: boolean;
-  /** Of a list that comes in several frames: what has come so far, unless `onPart` takes each as it comes. */
+  /** The frames so far of a list that comes in several, unless `onPart` takes each as it comes. */
   readonly parts: Result[];
   readonly onPart: ((part: Result) => void) | undefined;
   resolve(answer: ServerPayloads[keyof ServerPayloads]): void;
@@ -42,7 +42,7 @@ export class Requests {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws BusError what the server answers; `TIMEOUT`; `BACKPRESSURE` if too many wait already */
+  /** @throws BusError the server's error; `TIMEOUT`; `BACKPRESSURE` if too many requests wait already */
   ask<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
     if (this.#asked >= CLIENT_REQUESTS_MAX) {
       const message = `${this.#asked} requests wait for their answers, which is the limit`;
@@ -57,11 +57,12 @@ export class Requests {
   }
 
   /**
-   * Told at once, in the turn in which the answer comes, for frames behind it may depend on it. If the connection ends
-   * first, `onRefused` gets `CONNECTION_FAILED`. With `onPart` the frames of a list are not joined: it gets each of
-   * them, and after the last `onAnswer` gets that one again.
+   * Sends a request over the present connection only. `onAnswer` is called in the turn in which the answer comes, as
+   * frames behind it may depend on it. If the connection ends first, `onRefused` gets `CONNECTION_FAILED`. With
+   * `onPart` the frames of a list are not joined: `onPart` gets each of them, and after the last `onAnswer` gets that
+   * one again.
    */
-  tell<T extends AnsweredType>(
+  askOnce<T extends AnsweredType>(
     type: T,
     payload: string,
     onAnswer: (answer: Answer<T>) => void,
@@ -73,14 +74,14 @@ export class Requests {
     if (!request.isSent) request.reject(lost());
   }
 
-  /** Draws an id for a request that its owner keeps itself. */
+  /** Draws an id for a request that the caller keeps track of itself. */
   nextId(): number {
     return ++this.#lastId;
   }
 
   /**
-   * Whether the frame answered a request of this.
-   * @throws BusError `MESSAGE_INVALID` where the answer is of a wrong kind
+   * Takes the answer to a request; false if the frame is not one.
+   * @throws BusError `MESSAGE_INVALID` if the answer has the wrong type
    */
   take(frame: ServerFrame): boolean {
     const request =

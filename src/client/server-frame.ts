@@ -4,15 +4,18 @@ import { quote } from '../protocol/quote.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';
 
 /**
- * Reads what the server sends. A server may be newer, wrong, or no server of ours: a kind of frame
- * that is not known is passed over, a frame that is none ends the connection, and whatever is taken
- * has the shape that the rest of the client relies on.
+ * Reads the frames of the server, which may be newer, faulty, or no Millrace server at all. A frame of an unknown type
+ * is ignored, a malformed frame ends the connection, and an accepted frame has the shape that the rest of the client
+ * relies on.
  */
 
 type Fields = Readonly<Record<string, unknown>>;
 type FrameType = keyof ServerPayloads;
 
-/** What is wrong with a payload, or `undefined`. Fields that nobody here looks at are not looked at. */
+/**
+ * For each type of frame: says what is wrong with its payload, or `undefined`. Fields that the client does not read are
+ * not checked.
+ */
 const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
   welcome: (payload) =>
     texts(payload, 'protocol', 'epoch', 'connection') ??
@@ -34,7 +37,7 @@ const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
 };
 
 /**
- * `undefined` for a kind of frame that is not known.
+ * The frame, or `undefined` if its type is unknown.
  * @throws BusError `MESSAGE_INVALID`
  */
 export function parseServerFrame(text: string): ServerFrame | undefined {
@@ -42,15 +45,15 @@ export function parseServerFrame(text: string): ServerFrame | undefined {
   try {
     frame = JSON.parse(text);
   } catch (cause) {
-    throw invalid(`what the server sent is not JSON: ${quote(text)}`, cause);
+    throw invalid(`the server sent text that is not JSON: ${quote(text)}`, cause);
   }
   if (!isObject(frame) || typeof frame.type !== 'string') {
-    throw invalid(`what the server sent is not a frame: ${quote(text)}`);
+    throw invalid(`the server sent JSON that is not a frame: ${quote(text)}`);
   }
   const { type, requestId, payload } = frame;
   if (!Object.hasOwn(FAULTS, type)) return undefined;
   if (requestId !== undefined && !isRequestId(requestId)) {
-    throw invalid(`${type}: requestId ${quote(requestId)} is none of ours`);
+    throw invalid(`${type}: requestId ${quote(requestId)} is neither a number nor a string`);
   }
   if (!isObject(payload)) throw invalid(`${type}: payload ${quote(payload)} is not an object`);
   const fault = FAULTS[type as FrameType](payload);
@@ -58,7 +61,7 @@ export function parseServerFrame(text: string): ServerFrame | undefined {
   return frame as object as ServerFrame;
 }
 
-/** A code that this client does not know yet must not look like one that it does. */
+/** The error of a frame. A code that this client does not know becomes `MESSAGE_INVALID`. */
 export function serverError(payload: ServerPayloads['error']): BusError {
   const { message, details } = payload;
   const code = knownCode(payload.code);
@@ -106,7 +109,7 @@ function isAck(ack: unknown): ack is PublishAck {
   return isObject(ack) && texts(ack, 'id', 'topic', 'durability') === undefined;
 }
 
-/** The first of these fields that is no text, or `undefined`. */
+/** The first of these fields that is not a string, or `undefined`. */
 function texts(payload: Fields, ...fields: string[]): string | undefined {
   return fields.find((field) => typeof payload[field] !== 'string');
 }

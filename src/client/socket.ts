@@ -1,14 +1,13 @@
 /**
- * What the client needs of a WebSocket, small enough for the browser's and for the package `ws`. Both
- * forms of it are chosen by the package's `imports` (`#socket`), so a browser's bundle never sees
- * Node's.
+ * The part of a WebSocket that the client uses, small enough for the browser's and for the package `ws`. The `imports`
+ * of `package.json` (`#socket`) choose the implementation, so a browser's bundle does not contain Node's.
  */
 export interface Socket {
-  /** After the end it does nothing. */
+  /** Sends a message; does nothing unless the socket is open. */
   send(text: string): void;
-  /** Says goodbye, with a code from 3000 to 4999 or 1000. `onClose` is not called any more. */
+  /** Closes the socket with the code 1000 or one from 3000 to 4999. `onClose` is not called any more. */
   close(code: number, reason: string): void;
-  /** Reads no further until `resume()`. Absent where the platform cannot: a browser reads on. */
+  /** Stops reading until `resume()`. Absent in browsers, which cannot. */
   pause?(): void;
   resume?(): void;
 }
@@ -17,10 +16,10 @@ export interface SocketListener {
   onOpen(): void;
   onText(text: string): void;
   onBinary(): void;
-  /** The other side lives, though it has sent no message. */
+  /** The other side has shown that it is there, without a message. */
   onSign(): void;
   /**
-   * Once, unless `close` was called before. `cause`: a `BusError` if the server refused the connection, else the
+   * Called once, unless `close` was called before. `cause`: a `BusError` if the server refused the connection, else the
    * platform's own error, if it gave one.
    */
   onClose(code: number, reason: string, cause?: Error): void;
@@ -29,7 +28,7 @@ export interface SocketListener {
 export interface SocketOptions {
   readonly url: string;
   readonly protocol: string;
-  /** Longer messages end the connection, where the platform can tell before they are whole. */
+  /** A longer message ends the connection, where the platform can tell before it has arrived whole. */
   readonly maxFrameBytes: number;
 }
 

@@ -22,13 +22,13 @@ export interface ParsedSubscribeOptions<P> {
   readonly name: string | undefined;
   readonly signal: AbortSignal | undefined;
   readonly coalesce: CoalesceOptions<P> | undefined;
-  /** Events that may be here or on their way. */
+  /** How many events the server may send ahead of the consumer. */
   readonly windowEvents: number;
 }
 
 const CHECKS = new Map([...subscribeChecks(REMOTE_OVERFLOW_POLICIES), ['coalesce', coalesceFault]]);
 
-/** @throws BusError `OPTION_INVALID` with every fault; `CURSOR_INVALID` for a cursor that is none */
+/** @throws BusError `OPTION_INVALID` with every fault; `CURSOR_INVALID` if `from.after` is not a cursor */
 export function parseSubscribeOptions<P>(
   options: ClientSubscribeOptions<P> = {},
 ): ParsedSubscribeOptions<P> {
@@ -40,7 +40,7 @@ export function parseSubscribeOptions<P>(
   return { from, overflow, maxBuffer, name, signal, coalesce, windowEvents };
 }
 
-/** As it stands in a frame. */
+/** `from` as a frame carries it, with a time as text. */
 export function wireFrom(from: SubscribeFrom): SubscribeFrom {
   if (typeof from !== 'object' || !('since' in from)) return from;
   return { since: new Date(timestampMs(from.since)).toISOString() };

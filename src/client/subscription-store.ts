@@ -10,33 +10,35 @@ import type { ClientSubscribeOptions } from './subscribe-options.js';
 import type { SubscriptionHandle } from './subscription.js';
 
 /**
- * A subscription as a store that a user interface can watch: its newest events and how it fares, as a
- * snapshot that changes only together with a call of the listeners. Every event gets into the
- * snapshot that follows it, however many come at once; one snapshot is made for all that come in a
- * turn of the event loop.
+ * A subscription as a store that a user interface can watch: its newest events and its state, as a snapshot that
+ * changes only together with a call of the listeners. One snapshot is made for all events that arrive in a turn of the
+ * event loop, and it leaves none of them out.
  *
- * It subscribes while somebody listens. Who stops listening and begins again in the same turn, as
- * React does in its strict mode, finds it as it was.
+ * It subscribes while it has a listener. A listener removed and added again in the same turn, as React does in its
+ * strict mode, finds it unchanged.
  */
 
 /** `off`: nobody listens, or `enabled` is false. `pending`: the server does not have it yet. `paused`: the page is hidden. */
 export type SubscriptionState = 'off' | 'pending' | 'live' | 'paused' | 'failed';
 
 export interface SubscriptionSnapshot<P = unknown> {
-  /** The newest, oldest of them first; at most `history`. */
+  /** The newest events, at most `history`, the oldest of them first. */
   readonly events: readonly Event<P>[];
   readonly latest: Event<P> | undefined;
   readonly state: SubscriptionState;
   readonly error: BusError | undefined;
-  /** How far it has got; `''` before the server has said where it begins. */
+  /** How far the subscription has got; `''` before the server has said where it begins. */
   readonly cursor: string;
-  /** The last stretch of history that was found gone. */
+  /** The last gap that was reported. */
   readonly gap: Gap | undefined;
-  /** Events that its `overflow` has left out. */
+  /** How many events `overflow` has dropped. */
   readonly dropped: number;
 }
 
-/** Where to begin where the server does not know the history of the cursor; undefined: nowhere, it fails. */
+/**
+ * Where to begin anew if the server does not know the history of the cursor any more; `undefined`: the subscription
+ * fails.
+ */
 export type OnExpired = 'earliest' | 'now' | ((error: BusError) => SubscribeFrom | undefined);
 
 export interface StoreOptions<P> extends Omit<ClientSubscribeOptions<P>, 'signal'> {
@@ -66,14 +68,14 @@ export class SubscriptionStore<P> {
   #state: SubscriptionState = 'off';
   #error: BusError | undefined;
   #subscription: SubscriptionHandle<P> | undefined;
-  /** Where an earlier subscription of this store has got. */
+  /** How far the store's earlier subscription got. */
   #cursor = '';
-  /** Where to begin instead of where the options say. */
+  /** Overrides `from` of the options. */
   #from: SubscribeFrom | undefined;
-  /** It was begun again for an expired cursor, and has not been live since. */
+  /** The store began anew after an expired cursor, and has not been live since. */
   #isAfterExpiry = false;
   #gap: Gap | undefined;
-  /** Of earlier subscriptions of this store. */
+  /** Events dropped by the store's earlier subscriptions. */
   #dropped = 0;
   #release: ReturnType<typeof setTimeout> | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
@@ -86,7 +88,7 @@ export class SubscriptionStore<P> {
     this.#options = options;
   }
 
-  /** For `useSyncExternalStore`, bound. */
+  /** Adds a listener; the returned function removes it. Bound, for `useSyncExternalStore`. */
   readonly listen = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     clearTimeout(this.#release);
@@ -108,14 +110,14 @@ export class SubscriptionStore<P> {
   };
 
   /**
-   * Begins anew without the events of before; from where the options say, if nothing is named. Also after a failure, and
-   * makes a client that has given up connect again.
+   * Begins anew with no events, at `from` or, without it, where the options say; also after a failure. Makes a client
+   * that has given up connect again.
    */
   readonly restart = (from?: SubscribeFrom): void => {
     this.#leave();
     this.#from = from;
     this.#forget();
-    // Nobody listens: it begins when somebody does.
+    // Without a listener it begins when the first is added.
     if (this.#unwatch === undefined) return;
     if (this.#client.state !== 'failed') this.#begin();
     else {
@@ -175,7 +177,7 @@ export class SubscriptionStore<P> {
 
   #watch(subscription: SubscriptionHandle<P>): void {
     const isOurs = (): boolean => this.#subscription === subscription;
-    // `closed` tells it.
+    // Handled by `closed` below; the listener keeps the error from being reported as unhandled.
     subscription.on('error', () => {});
     subscription.on('gap', (gap) => {
       if (!isOurs()) return;
@@ -217,7 +219,10 @@ export class SubscriptionStore<P> {
     this.#become('failed');
   }
 
-  /** A place that expires as well would be asked for without end. */
+  /**
+   * Begins anew after `CURSOR_EXPIRED`, if `onExpired` says where; false if it does not. Only once until the
+   * subscription is live, or a start that expires as well would be tried without end.
+   */
   #goOnAfter(error: BusError): boolean {
     const { onExpired } = this.#options;
     if (onExpired === undefined || this.#isAfterExpiry) return false;
@@ -230,7 +235,7 @@ export class SubscriptionStore<P> {
     return true;
   }
 
-  /** What was got of a history that is left. */
+  /** Forgets the events and the position of a history that is not followed any more. */
   #forget(): void {
     this.#cursor = '';
     this.#gap = undefined;
@@ -247,8 +252,8 @@ export class SubscriptionStore<P> {
   }
 
   /**
-   * A client has given up, or tries again. Its giving up is looked at here, not when `closed` tells it: by then it may be
-   * trying again, and nobody would subscribe.
+   * The client has given up, or tries again. Its giving up is handled here and not when `closed` rejects: by then the
+   * client may be trying again, and nothing would subscribe.
    */
   readonly #onClientState = ({ state, previous, error }: StateChange): void => {
     const hasGivenUp = state === 'failed' && this.#client.state === 'failed';
@@ -258,7 +263,7 @@ export class SubscriptionStore<P> {
 
   #take(event: Event<P>): void {
     this.#events.push(event);
-    // Cut in bulk: an event costs no copy of the others.
+    // Old events are cut off in bulk, so that an event does not cost a copy of the others.
     const { history } = this.#options;
     if (this.#events.length > 2 * history + 16) this.#events = this.#newest(Math.max(1, history));
     this.#changed();

@@ -18,8 +18,9 @@ import { type RemoteHost, RemoteSubscription } from './remote-subscription.js';
 import { type ParsedSubscribeOptions, wireFrom } from './subscribe-options.js';
 
 /**
- * A subscription of a client, as its user sees it. Over each connection it is opened anew, behind the last event that arrived; the
- * events that have arrived and wait here stay. So nothing comes twice and nothing is left out, however often the connection is lost.
+ * A subscription of a client, as its user sees it. It is opened anew over each connection, behind the last event that
+ * arrived, and keeps the events that wait here. So no event comes twice and none is left out, however often the
+ * connection is lost.
  */
 
 export interface SubscriptionHost extends RemoteHost {
@@ -28,7 +29,7 @@ export interface SubscriptionHost extends RemoteHost {
   report(error: BusError): void;
 }
 
-/** The calls that its user has. */
+/** A client's subscription as its user gets it. */
 export interface SubscriptionHandle<P = unknown> extends Subscription<P> {
   off<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
 }
@@ -41,7 +42,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
   readonly #life: SubscriptionLife<Event<P>>;
   readonly #intake: Intake<P>;
   readonly #remote: RemoteSubscription;
-  /** Where it begins if the server has told no position yet. */
+  /** Where the subscription begins if the server has sent no position yet. */
   readonly #from: SubscribeFrom;
   #dropped = 0;
   #isEnded = false;
@@ -102,7 +103,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     return this.#dropped;
   }
 
-  /** Events here that are not consumed; those that the server holds back are not known and not counted. */
+  /** How many events have arrived and are not consumed. Events that the server holds back are not counted. */
   get lag(): number {
     return this.#arrivals.held + this.#intake.gathered;
   }
@@ -139,28 +140,28 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     return this.#life.iterator();
   }
 
-  /** As a `drain()` of the client has to see it. */
+  /** The subscription's handler, for a `drain()` of the client. */
   get drained(): Drained {
     return this.#life.drained;
   }
 
-  /** Resolves when all that has arrived is consumed. */
+  /** Resolves when every event that has arrived is consumed. */
   emptied(): Promise<void> {
     this.#intake.flush();
     return this.#pump.emptied();
   }
 
-  /** There is a connection. */
+  /** The client is connected. */
   open(): void {
     this.#remote.open();
   }
 
-  /** There is none any more. */
+  /** The connection is lost. */
   lost(): void {
     this.#remote.lost();
   }
 
-  /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` where the server talks nonsense */
+  /** @throws BusError `MESSAGE_INVALID`, `CURSOR_INVALID` if the frame breaks the protocol */
   onFrame(frame: ServerFrame, length: number): void {
     if (!this.#remote.isOpen) return;
     this.#intake.checkBounds(frame.type === 'events' ? frame.payload.events.length : 0);
@@ -188,7 +189,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     }
   }
 
-  /** It cannot go on: the server does not let it, or the client has given up. */
+  /** Fails the subscription: the server refuses it, or the client has given up. */
   giveUp({ code, message, details }: BusError): void {
     this.#life.fail(new BusError(code, message, { details: { ...details, cursor: this.cursor } }));
   }
@@ -208,7 +209,7 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
 
   #onOpened(cursor: string): void {
     this.#intake.reach(cursor);
-    // Behind whatever waits: an epoch may have begun in between.
+    // Behind the events that wait: the log may be of a new epoch, and the cursor must not be reached before them.
     this.#intake.mark(cursor);
     this.#life.begin();
   }
@@ -218,15 +219,15 @@ export class ClientSubscription<P = unknown> implements SubscriptionHandle<P> {
     this.#intake.clear();
   }
 
-  /** Takes no more events; those that are being gathered are handed out all the same. */
+  /** Takes no more events; the gathered ones are still handed out. */
   #leave(): Promise<void> {
     if (this.#isEnded) return Promise.resolve();
     this.#isEnded = true;
     this.#intake.stop();
     this.#host.forget(this as ClientSubscription);
-    const left = this.#remote.leave(this.#endedError());
+    const answered = this.#remote.leave(this.#endedError());
     this.#intake.flush();
-    return left;
+    return answered;
   }
 
   #endedError(): BusError {

@@ -1,10 +1,10 @@
 import { TIMER_MS_MAX, TOKEN_RENEWAL_LEAD_MS_MIN } from '../protocol/limits.js';
 
 /**
- * Says when a connection should show a new token: when four fifths of the time are over that the one it has still
- * holds, and again at four fifths of what is left, as long as none was taken. So a token of an hour is renewed twelve minutes
- * before its end, and where that fails there are tries enough. Without success the server ends the connection, and a new one
- * begins with a new token.
+ * Says when a connection should show a new token: after four fifths of the token's remaining life, and again after four
+ * fifths of what is then left, until the server accepts one. So a token of an hour is renewed twelve minutes before its
+ * end, with time for further tries. If none succeeds, the server ends the connection, and the next one begins with a
+ * new token.
  */
 export class TokenRenewal {
   readonly #onDue: () => void;
@@ -15,13 +15,13 @@ export class TokenRenewal {
     this.#onDue = onDue;
   }
 
-  /** A token was taken. `expiresAt`: RFC 3339; undefined where it has no end. */
+  /** The server has accepted a token. `expiresAt` is RFC 3339; `undefined` if the token does not expire. */
   taken(expiresAt: string | undefined): void {
     this.#expiresAt = expiresAt === undefined ? 0 : Date.parse(expiresAt);
     this.plan();
   }
 
-  /** After a try that led to nothing: once more before the end. */
+  /** Plans the next renewal, also after one that failed. */
   plan(): void {
     clearTimeout(this.#timer);
     const leftMs = this.#expiresAt - Date.now();

@@ -1,28 +1,28 @@
 import { CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
 
 /**
- * What of a subscription's window has been consumed and is owed to the server, in events and in characters. A connection
- * gives a new window, which does not count what came over the ones before.
+ * Counts the events of a subscription's window that were consumed and not yet reported to the server, in events and in
+ * characters. Each connection opens a new window, which does not count events that came over an earlier one.
  */
 
-/** What is consumed is told before this share of the window is owed; well below a third, see `take`. */
+/** A report is due when one part in this many of the window is unreported; well below a third of it, see `take`. */
 const REPORT_SHARE = 8;
 
 export class WindowReport {
   readonly #windowEvents: number;
   readonly #isPrompt: boolean;
-  /** Of what is held, the events that came over an earlier connection. */
+  /** How many of the events held here came over an earlier connection. */
   #foreign = 0;
   #owedEvents = 0;
   #owedChars = 0;
 
-  /** `isPrompt`: whatever is consumed is told at once, as its length is not known. */
+  /** @param isPrompt report every consumed event at once, as the lengths of events are not known */
   constructor(windowEvents: number, isPrompt: boolean) {
     this.#windowEvents = windowEvents;
     this.#isPrompt = isPrompt;
   }
 
-  /** A new window opens, on top of the events that are held already. */
+  /** A new window opens, on top of the events held already. */
   open(held: number): void {
     this.#foreign = held;
     this.#owedEvents = 0;
@@ -37,8 +37,8 @@ export class WindowReport {
   }
 
   /**
-   * The events to tell the server now, or 0 if that can wait; they are owed no more. A character is at most three bytes, so
-   * what is owed and not yet told never fills the window.
+   * Takes the number of events to report to the server now, or 0 if the report can wait. A character is at most three
+   * bytes, so unreported events never fill the window in bytes.
    */
   take(): number {
     const events = this.#owedEvents;

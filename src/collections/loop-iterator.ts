@@ -1,6 +1,6 @@
 /**
- * The iterator of something that ends when its loop is left. `for await` calls `return()` alike after `break`, after
- * `return` and after an error in its body, and gives no reason; `yield*` passes `throw()` on. Any thread.
+ * An iterator whose source ends when the loop over it is left. `for await` calls `return()` after `break`, after
+ * `return` and after an error in its body alike, without a reason; `yield*` passes `throw()` on. Any thread.
  */
 export function loopIterator<T>(
   next: () => Promise<IteratorResult<T>>,

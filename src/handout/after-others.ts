@@ -1,4 +1,4 @@
-/** The part of either platform that is used here. */
+/** The parts of Node and of browsers that are used here. */
 interface Platform {
   readonly setImmediate?: (call: () => void) => void;
   readonly MessageChannel?: new () => unknown;
@@ -13,8 +13,9 @@ const calls: (() => void)[] = [];
 let channel: Channel | undefined;
 
 /**
- * Calls once timers and sockets have had their time. In Node by `setImmediate`: a `MessagePort` there takes what is posted meanwhile
- * in the same go. Browsers have none; they hold back the timers of a hidden page for up to a minute, but no message.
+ * Makes the call after timers and sockets have had their time. Node has `setImmediate` for that; its `MessagePort`
+ * would also handle, in the same round, messages that are posted meanwhile. Browsers have only `MessagePort` and
+ * timers, and hold back the timers of a hidden page for up to a minute, but not messages.
  */
 export function afterOthers(call: () => void): void {
   const { setImmediate: immediately, MessageChannel: ChannelOf } = globalThis as Platform;

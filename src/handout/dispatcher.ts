@@ -2,28 +2,30 @@ import { afterOthers } from './after-others.js';
 import { Turn } from './turn.js';
 
 /**
- * Gives those of a thread who have something to hand out their turns. A turn begins with the first event that is handed out, and
- * is over when the event loop has gone round: all that is handed out in one round shares its time, and whoever had none of it
- * comes first in the next one. Used by one thread.
+ * Shares a thread's time among its subscriptions with events to hand out. A turn begins with the first event that is
+ * handed out, and is over when the event loop has gone round. All subscriptions share the time of a turn; those that
+ * got none come first in the next. Used by one thread.
  */
 
 export interface Dispatched {
-  /** Hands out what there is, as far as it is taken and there is time. */
+  /** Hands out events as far as they are taken and there is time. */
   flush(): void;
 }
 
-/** As those who hand out see it. */
+/** The dispatcher, as a subscription's pump sees it. */
 export interface Turns {
   /** To be asked before each event is handed out. */
   hasTime(): boolean;
-  /** There was no time: `flush` is called in the next turn. */
+  /** To be called when there was no time: calls `flush` in the next turn. */
   postpone(one: Dispatched): void;
 }
 
 export interface DispatcherOptions {
-  /** Sees to it that `dispatch` is called in the next round. Default: the dispatcher does so itself. */
+  /**
+   * Arranges for `dispatch` to be called in the next round of the event loop. Default: the dispatcher does so itself.
+   */
   readonly again?: () => void;
-  /** Calls once timers and sockets have had their time, in the order in which it was asked. Default: `afterOthers`. */
+  /** Makes calls, in order, once timers and sockets have had their time. Default: `afterOthers`. */
   readonly goRound?: (then: () => void) => void;
   readonly turn?: Turn;
 }
@@ -42,7 +44,7 @@ export class Dispatcher implements Turns {
     this.#turn = turn;
   }
 
-  /** This one has something to hand out. */
+  /** Adds one that has something to hand out; `dispatch` will flush it. */
   add(one: Dispatched): void {
     this.#waiting.add(one);
   }
@@ -57,11 +59,11 @@ export class Dispatcher implements Turns {
     this.#again();
   }
 
-  /** Those who wait hand out as much as there is time for. */
+  /** Flushes those that wait, as far as there is time. */
   dispatch(): void {
     for (const one of this.#waiting) {
       if (this.#isUnderWay && this.#turn.hasEnded) {
-        // A round may be over and a turn have begun again before this call, which was all that had been asked for.
+        // Time ran out before all were flushed. This call was the only one asked for, so another is needed.
         this.#again();
         return;
       }

@@ -5,8 +5,8 @@ import { quote } from '../protocol/quote.js';
 import { messageOf } from '../protocol/thrown.js';
 
 /**
- * Listeners by name, for a browser as for Node; each is called in the async context of whoever added it. A listener that throws or
- * rejects is its owner's fault: the failure is reported, and the other listeners are called all the same.
+ * Listeners by event name, for browsers and Node alike. Each is called in the async context of the code that added it.
+ * If a listener throws or rejects, the failure is reported and the other listeners are called all the same.
  */
 type Listener = (...values: never[]) => unknown;
 
@@ -16,7 +16,11 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   readonly #events: readonly (keyof Events)[];
   readonly #report: (error: BusError) => void;
 
-  /** `owner`: whose listeners they are, for messages; `events`: all that there are; `report` is told of listeners that fail. */
+  /**
+   * @param owner names the object in error messages
+   * @param events every event that there is
+   * @param report called with the failure of a listener
+   */
   constructor(owner: string, events: readonly (keyof Events)[], report: (error: BusError) => void) {
     this.#owner = owner;
     this.#events = events;
@@ -24,7 +28,7 @@ export class Emitter<Events extends { [E in keyof Events]: Listener }> {
   }
 
   /**
-   * A listener that is there already is not added again.
+   * Adds a listener, unless it was added before.
    *
    * @throws BusError `OPTION_INVALID` for an unknown event, whose listener would never be called
    */

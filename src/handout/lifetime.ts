@@ -1,6 +1,6 @@
 /**
- * The two promises of whatever becomes ready and comes to an end. An end without a failure settles both: nobody waits for ever.
- * Nobody has to look at them: a rejection is nobody's unhandled one.
+ * The two promises of an object that becomes ready and later ends. The end settles both, so that no code waits for
+ * ever. A rejection that no code handles is not reported as unhandled.
  */
 export class Lifetime {
   readonly ready: Promise<void>;

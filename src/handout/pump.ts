@@ -7,22 +7,22 @@ import type { Dispatched, Turns } from './dispatcher.js';
 import { Waiters } from './waiters.js';
 
 /**
- * Between a queue and its taker, a handler or an iterator: one value at a time is in hand. It is consumed when the handler has
- * returned or its promise has resolved, or when an iterator is asked for the next one. One thread; the rules are in
- * docs/adr/0032-one-way-from-a-queue-to-its-taker.md.
+ * Hands the values of a queue to a handler or an iterator; one value at a time is in hand. It is consumed when the
+ * handler has returned or its promise has resolved, or when the iterator is asked for the next value. Used by one
+ * thread; the rules are in docs/adr/0032-one-way-from-a-queue-to-its-taker.md.
  */
 
-/** A queue, as its pump sees it. The value that was taken last is in hand until it is settled or abandoned. */
+/** A queue, as its pump sees it. The value taken last is in hand until it is settled or abandoned. */
 export interface Supply<T> {
   /** Neither a value nor anything between values waits. */
   readonly isEmpty: boolean;
-  /** Passes whatever stands in front of the next value, unless a value is in hand. False: no value waits. */
+  /** Passes the marks in front of the next value, unless a value is in hand. False if no value waits. */
   advance(): boolean;
-  /** The next value, which is in hand from now on; `advance` has said that there is one. */
+  /** Takes the next value, which is then in hand. Only after `advance` returned true. */
   take(): T;
-  /** The value in hand, if there is one, is consumed. */
+  /** Counts the value in hand, if there is one, as consumed. */
   settle(): void;
-  /** Forgets the value in hand: it stays before the position and is never settled. */
+  /** Forgets the value in hand without counting it as consumed: the position stays before it. */
   abandon(): void;
 }
 
@@ -38,7 +38,7 @@ export class Pump<T> implements Dispatched {
   readonly #handler: Handler<T> | undefined;
   readonly #turns: Turns | undefined;
   readonly #onHandlerFailed: (error: Error) => void;
-  /** The handler is the subscriber's, and runs in its async context. */
+  /** Runs the handler in the async context of the code that subscribed. */
   readonly #run = captureHandlerContext(this);
   readonly #readers = new Queue<Reader<T>>();
   readonly #waiters = new Waiters();
@@ -49,7 +49,7 @@ export class Pump<T> implements Dispatched {
   #isFinished = false;
   #failure: Error | undefined;
 
-  /** `turns`: left out, the pump hands out whatever there is at once. */
+  /** @param turns limits how long values are handed out at a stretch; `undefined`: no limit */
   constructor(
     supply: Supply<T>,
     handler: Handler<T> | undefined,
@@ -71,26 +71,26 @@ export class Pump<T> implements Dispatched {
     return this.#supply.isEmpty && !this.#isHandling;
   }
 
-  /** The handler, as a `drain()` has to see it. */
+  /** The handler's state, for a `drain()`. */
   get handler(): Omit<Drained, 'id'> {
     const isHandling = this.#isHandling && !this.#isFinished;
     return { owner: this, isHandling, handling: isHandling ? this.#handling : undefined };
   }
 
-  /** Hands out what there is, as far as the handler or the iterator takes it. */
+  /** Hands out values as far as the handler or the iterator takes them and there is time. */
   flush(): void {
     if (this.#handler === undefined) this.#serveReaders();
     else if (!this.#isHandling) this.#run(this.#handle, this.#handler);
   }
 
-  /** The next value of the iterator; the one before it is consumed. */
+  /** The iterator's next value. Asking for it consumes the one before. */
   next(): Promise<IteratorResult<T>> {
     if (this.#handler !== undefined) {
       const message = 'a subscription with a handler cannot be iterated; subscribe without one';
       return Promise.reject(new BusError('OPTION_INVALID', message));
     }
     this.#settle();
-    // Whoever asked before is given its value before.
+    // Calls are answered in their order, so a value goes to an earlier call first.
     if (this.#readers.length === 0 && this.#mayHandOut()) {
       return Promise.resolve({ done: false, value: this.#take() });
     }
@@ -98,29 +98,41 @@ export class Pump<T> implements Dispatched {
     return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
   }
 
-  /** The iterator was left, perhaps by an error in its loop's body: rather once too often than never. */
+  /**
+   * The iterator was left, perhaps by an error in the loop's body. The value in hand is not counted as consumed: it is
+   * better delivered again than lost.
+   */
   abandon(): void {
     this.#isInHand = false;
     this.#supply.abandon();
   }
 
-  /** Resolves once the condition holds, or all is over. It is looked at whenever something was consumed, and in `recheck`. */
+  /**
+   * Resolves once the condition holds or the pump is finished. The condition is checked whenever a value was consumed,
+   * and in `recheck`.
+   */
   when(isDone: () => boolean): Promise<void> {
     return this.#waiters.when(() => this.#isFinished || isDone());
   }
 
-  /** Something else has changed that a condition of `when` may look at. */
+  /** Checks the conditions of `when` again; to be called when anything else that they depend on has changed. */
   recheck(): void {
     this.#waiters.wake();
   }
 
-  /** Resolves once whatever waits is consumed, or all is over. Where nothing waits, an iterator may have an event in hand. */
+  /**
+   * Resolves once all values that wait are consumed, or the pump is finished. If none waits it resolves at once, even
+   * while an iterator has a value in hand.
+   */
   emptied(): Promise<void> {
     if (this.isIdle) return Promise.resolve();
     return this.when(() => this.isIdle && !this.#isInHand);
   }
 
-  /** Nothing is handed out any more. Of those who ask for more, the first is told of the failure. */
+  /**
+   * Hands out nothing any more. The first call of `next` that finds the pump finished is rejected with the failure;
+   * later ones end the iteration.
+   */
   finish(failure?: Error): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
@@ -143,7 +155,8 @@ export class Pump<T> implements Dispatched {
     try {
       while (this.#mayHandOut()) {
         const answer = handler(this.#take());
-        // A handler without types may return anything, `null` too. Only a promise settles once, whatever a thenable does.
+        // A handler in plain JavaScript may return anything, `null` too. A thenable is wrapped in a promise, which
+        // settles only once.
         if (typeof answer?.then === 'function') {
           this.#handling = Promise.resolve(answer).then(this.#handled, this.#handlerFailed);
           return;
@@ -168,7 +181,7 @@ export class Pump<T> implements Dispatched {
   readonly #handlerFailed = (error: unknown): void => {
     this.#isHandling = false;
     this.#handling = undefined;
-    // Not consumed: whoever resumes from the cursor gets it again.
+    // The value is not consumed: a subscription that resumes from the cursor gets it again.
     this.abandon();
     this.#onHandlerFailed(errorOf(error));
   };
@@ -184,7 +197,7 @@ export class Pump<T> implements Dispatched {
     this.#waiters.wake();
   }
 
-  /** There is a value, and time for it; if there is no time, it is handed out in the next turn. */
+  /** Whether a value waits and there is time for it. Without time, the pump is flushed again in the next turn. */
   #mayHandOut(): boolean {
     if (!this.#supply.advance()) return false;
     if (this.#turns === undefined || this.#turns.hasTime()) return true;
@@ -194,9 +207,9 @@ export class Pump<T> implements Dispatched {
 
   #serveReaders(): void {
     while (this.#supply.advance() && this.#readers.length > 0) {
-      // Whoever asks for a second value has done with the first.
+      // Asking for another value consumes the one in hand.
       this.#settle();
-      // A listener that was told of what stood in between may have ended it all.
+      // `#settle` may have called a listener, for a mark in between, which has ended the subscription.
       if (!this.#supply.advance()) break;
       this.#readers.shift()!.resolve({ done: false, value: this.#take() });
     }

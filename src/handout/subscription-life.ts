@@ -9,18 +9,20 @@ import type { Pump } from './pump.js';
 import { watchSignal } from './watch-signal.js';
 
 /**
- * How a subscription lives and ends, around the pump that hands out its events: its promises, its listeners, and the order in which
- * `unsubscribe`, `drain` and a failure go about it. One thread.
+ * The life of a subscription around the pump that hands out its events: its promises, its listeners, and the order of
+ * steps in `unsubscribe`, `drain` and a failure. Used by one thread.
  */
 
-/** The subscription whose life it is. */
+/** The subscription, as its life sees it. */
 export interface LifeOwner {
   readonly id: string;
-  /** Drops what waits; the position stays before it. */
+  /** Drops the events that wait; the position stays before them. */
   clear(): void;
-  /** Takes no more events. Resolves when the other side knows; at once where that was done before. */
+  /**
+   * Takes no more events. Resolves when the other side has confirmed it; at once if the subscription has left before.
+   */
   leave(): Promise<void>;
-  /** Told of a failure that nobody listens to, and of those of listeners. */
+  /** Called with a failure for which there is no `error` listener, and with the failures of listeners. */
   report(error: BusError): void;
 }
 
@@ -46,7 +48,7 @@ export class SubscriptionLife<T> {
     return this.#lifetime.closed;
   }
 
-  /** As a `drain()` has to see it. */
+  /** The handler's state, for a `drain()`. */
   get drained(): Drained {
     return { id: this.#owner.id, ...this.#pump.handler };
   }
@@ -66,12 +68,12 @@ export class SubscriptionLife<T> {
     this.#emitter.emit(event, ...message);
   }
 
-  /** `ready` resolves. */
+  /** Resolves `ready`. */
   begin(): void {
     this.#lifetime.begin();
   }
 
-  /** Once the signal aborts it is as if somebody had unsubscribed. */
+  /** Unsubscribes when the signal aborts. */
   endOnAbort(signal: AbortSignal | undefined): void {
     if (signal === undefined) return;
     const onAbort = (): void => void this.unsubscribe();
@@ -106,7 +108,10 @@ export class SubscriptionLife<T> {
     return loopIterator(() => this.#pump.next(), leave);
   }
 
-  /** Ends it in an error. What was received and not consumed is dropped; the cursor says where to go on. */
+  /**
+   * Ends the subscription with an error. Events that were received and not consumed are dropped; the cursor says where
+   * to go on.
+   */
   fail(error: Error): void {
     if (this.#pump.isFinished) return;
     this.#owner.clear();
@@ -114,7 +119,7 @@ export class SubscriptionLife<T> {
     this.#finish(error);
   }
 
-  /** Ends it without an error and without the other side, which is going or gone. */
+  /** Ends the subscription without an error and without informing the other side, which is ending or gone. */
   close(): void {
     this.#owner.clear();
     this.#finish();
@@ -124,10 +129,10 @@ export class SubscriptionLife<T> {
     if (this.#pump.isFinished) return;
     this.#pump.finish(failure);
     this.#lifetime.end(failure);
-    if (failure !== undefined) this.#tellFailure(failure);
+    if (failure !== undefined) this.#notifyFailure(failure);
   }
 
-  #tellFailure(failure: Error): void {
+  #notifyFailure(failure: Error): void {
     const error = failure instanceof BusError ? failure : this.#handlerFailed(failure);
     if (this.#emitter.has('error')) this.#emitter.emit('error', error);
     else this.#owner.report(error);

@@ -1,6 +1,6 @@
 /**
- * The time that handlers and iterators may take at a stretch, all of a thread's together, before its timers and sockets have
- * theirs. Used by one thread.
+ * The time that all handlers and iterators of a thread together may take at a stretch, before its timers and sockets
+ * get theirs. Used by one thread.
  */
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
 
@@ -8,7 +8,7 @@ export class Turn {
   readonly #now: () => number;
   #until = 0;
   #hasEnded = false;
-  /** Events until the clock is looked at, and after that until it is the next time. */
+  /** `#left`: calls of `hasTime` until the clock is read. `#stride`: calls between that reading and the next. */
   #left = 1;
   #stride = 1;
 
@@ -19,19 +19,19 @@ export class Turn {
   begin(): void {
     this.#until = this.#now() + HAND_OUT_TURN_MS;
     this.#hasEnded = false;
-    // However slow the first look comes: every turn takes one event.
+    // The first call of `hasTime` does not read the clock, so every turn hands out at least one event.
     this.#left = 2;
     this.#stride = 1;
   }
 
-  /** Somebody was told that there is no time left. */
+  /** `hasTime` has returned false in this turn. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
   /**
-   * To be asked for each event before it is handed out. The clock is looked at before the 2nd, 4th, 8th and 16th, then each 16th:
-   * a look costs a few per cent of what it takes to hand out an event.
+   * To be called before each event is handed out. The clock is read before the 2nd, 4th, 8th and 16th event, then
+   * before each 16th: reading it costs a few per cent of handing out an event.
    */
   hasTime(): boolean {
     if (--this.#left > 0) return true;

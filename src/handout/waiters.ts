@@ -1,4 +1,4 @@
-/** Promises for conditions. Whoever changes what a condition looks at calls `wake`; one thread. */
+/** Promises for conditions. Code that changes the state behind a condition calls `wake`. Used by one thread. */
 interface Waiter {
   readonly isDone: () => boolean;
   readonly resolve: () => void;
@@ -7,7 +7,7 @@ interface Waiter {
 export class Waiters {
   #waiters: Waiter[] = [];
 
-  /** The condition is looked at here and now first: what made it true before may not come again. */
+  /** Resolves once the condition holds. It is checked at once, as no later `wake` may come if it holds already. */
   when(isDone: () => boolean): Promise<void> {
     if (isDone()) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ isDone, resolve }));

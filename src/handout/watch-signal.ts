@@ -1,10 +1,10 @@
 /**
- * Calls for when a signal aborts. One listener serves all publishes and subscriptions that have the signal: Node takes more than
- * ten for a leak.
+ * Calls to make when a signal aborts. One listener on the signal serves all publishes and subscriptions that have it,
+ * as Node warns of a leak at more than ten listeners.
  */
 const watched = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** The function that is returned stops watching. */
+/** Calls `onAbort` when the signal aborts; the returned function stops watching. */
 export function watchSignal(signal: AbortSignal, onAbort: () => void): () => void {
   const calls = watched.get(signal) ?? listen(signal);
   calls.add(onAbort);

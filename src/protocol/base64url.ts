@@ -1,4 +1,4 @@
-/** Base64url without padding (RFC 4648, section 5) for short values, where there is no `Buffer`. */
+/** Base64url without padding (RFC 4648, section 5) for short values, also in browsers, which have no `Buffer`. */
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 const NO_VALUE = 0xff;
@@ -17,7 +17,7 @@ export function encodeBase64Url(bytes: ArrayLike<number>): string {
   return held === 0 ? text : text + ALPHABET[(bits << (6 - held)) & 0x3f];
 }
 
-/** `undefined` for text that `encodeBase64Url` would not have written. */
+/** Decodes a text; `undefined` if `encodeBase64Url` could not have written it. */
 export function decodeBase64Url(text: string): Uint8Array | undefined {
   if (text.length % 4 === 1) return undefined;
   const bytes = new Uint8Array(Math.floor((text.length * 6) / 8));
@@ -34,7 +34,7 @@ export function decodeBase64Url(text: string): Uint8Array | undefined {
     held -= 8;
     bytes[length++] = (bits >> held) & 0xff;
   }
-  // Bits left over in the last character belong to no byte, and are zero.
+  // The last character may have bits that belong to no byte; they have to be zero.
   const isCanonical = (bits & ((1 << held) - 1)) === 0;
   return isCanonical ? bytes : undefined;
 }

@@ -5,8 +5,8 @@ import type { FilterInput } from './filter.js';
 import type { OVERFLOW_POLICIES } from './options.js';
 
 /**
- * The shapes of the bus's calls: the same for the thread that opened it, for a worker that attached to it, for the gateway
- * and for a client at the other end of a connection. Types only.
+ * The types of the bus's calls: the same for the thread that opened the bus, for a worker attached to it, for the
+ * gateway and for a client over a connection. Types only.
  */
 
 export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
@@ -30,19 +30,21 @@ export interface SubscribeOptions {
   signal?: AbortSignal;
 }
 
-/** A handler that returns a promise gets its next event when that promise has resolved. */
+/**
+ * Called with one event at a time. A handler that returns a promise gets the next event once the promise has resolved.
+ */
 export type EventHandler<P = unknown> = (event: Event<P>) => void | Promise<void>;
 
-/** History that a subscription should have had and cannot get any more. */
+/** A part of the history that a subscription should have had and cannot get any more. */
 export interface Gap {
   readonly shard: number;
-  /** First and last sequence that may be missing. */
+  /** The first and last sequence that may be missing, in the shard's log. */
   readonly from: number;
   readonly to: number;
   readonly reason: 'pruned' | 'rolled-back';
 }
 
-/** What a subscription says besides its events. */
+/** The messages of a subscription to its listeners. */
 export interface SubscriptionMessages {
   gap: Gap;
   caughtUp: { cursor: string };
@@ -57,25 +59,25 @@ export type SubscriptionEvents = {
 export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, AsyncDisposable {
   readonly id: string;
   /**
-   * After the last event that was consumed; resume with `{ from: { after: cursor } }`. An event is consumed when the
-   * handler has returned or its promise has resolved; an iterator's, when the next one is asked for. A loop that is left, even by
-   * `break`, has not consumed the event in hand.
+   * The position behind the last consumed event; resume with `{ from: { after: cursor } }`. A handler has consumed an
+   * event when it has returned or its promise has resolved, an iterator when it is asked for the next event. A loop
+   * that is left, even by `break`, has not consumed the event in hand.
    */
   readonly cursor: string;
-  /** Events here, waiting for the handler or the iterator. */
+  /** How many events have arrived and wait for the handler or the iterator. */
   readonly pending: number;
   readonly dropped: number;
-  /** Events that the shards have committed and this subscription has not consumed or passed over. */
+  /** How many events the shards have committed that this subscription has not consumed or passed over. */
   readonly lag: number;
-  /** Every shard has it: no event published from now on is missed. */
+  /** Resolves once every shard has the subscription: it misses no event published from then on. */
   readonly ready: Promise<void>;
-  /** Resolves when the subscription has ended, rejects if it ended in an error. */
+  /** Resolves when the subscription has ended; rejects if it ended with an error. */
   readonly closed: Promise<void>;
   update(filter: FilterInput<P>): Promise<void>;
   unsubscribe(): Promise<void>;
   /**
    * Takes no new events, consumes what is pending, then ends.
-   * @throws BusError `DRAIN_IN_HANDLER` in its own handler, for which it would wait
+   * @throws BusError `DRAIN_IN_HANDLER` if its own handler waits for it, as it would wait for the handler
    */
   drain(): Promise<void>;
   on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): this;
@@ -112,10 +114,10 @@ export interface SubscriberInfo {
   readonly topics: readonly string[];
   readonly overflow: OverflowPolicy;
   readonly mode: 'live' | 'queued' | 'catching-up' | 'replaying';
-  /** Events queued in the topic's shard; where no topic was named, in all shards. */
+  /** How many events are queued in the topic's shard or, if no topic was named, in all shards. */
   readonly queued: number;
   readonly dropped: number;
-  /** Events, about, that it has not been sent yet, in the same shards. */
+  /** About how many events of the same shards it has not been sent yet. */
   readonly lag: number;
 }
 
@@ -130,13 +132,13 @@ export interface TopicInfo {
   readonly lastAt: string;
 }
 
-/** Times counted into fixed buckets. */
+/** Times, counted in fixed buckets. */
 export interface Histogram {
   /** Upper bounds, ms. */
   readonly bounds: readonly number[];
-  /** How many fell into each bucket; the last one is for what is beyond the last bound. */
+  /** The number of values in each bucket; the last bucket is for values beyond the last bound. */
   readonly counts: readonly number[];
-  /** Of all values, ms. */
+  /** The sum of all values, ms. */
   readonly sum: number;
 }
 
@@ -154,28 +156,34 @@ export interface ShardStats {
   readonly subscriptions: number;
   readonly lag: number;
   readonly commits: number;
-  /** Mean and largest time from the begin of a batch's commit to its end, ms. */
+  /** The mean and the longest time of a batch's commit, ms. */
   readonly commitMsMean: number;
   readonly commitMsMax: number;
-  /** The same times, counted into fixed buckets since the bus was opened. */
+  /** The times of all commits since the bus was opened. */
   readonly commitMs: Histogram;
   /** Bytes in the write-ahead log that are not in the shard's file yet. */
   readonly walBytes: number;
-  /** How far back the shard knows every id that a publisher gave, ms: `dedupeWindowMs`, or less where more came than it keeps. */
+  /**
+   * How far back the shard knows every id that a publisher gave, ms: `dedupeWindowMs`, or less if more ids came than it
+   * keeps.
+   */
   readonly dedupeReachMs: number;
-  /** The time that the shard records less the system clock's, ms: 0 but for a while after the clock was set. */
+  /**
+   * How far the time that the shard records is ahead of the system clock, ms; 0 except for a while after the clock was
+   * set.
+   */
   readonly clockAheadMs: number;
-  /** Share of the publish rings that is filled, the fullest endpoint's, 0 to 1. */
+  /** How full the publish ring of the endpoint with the fullest one is, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;
-  /** Share of time that the shard's thread was not parked, 0 to 1, since it started. */
+  /** The share of time since its start in which the shard's thread was not parked, 0 to 1. */
   readonly busy: number;
 }
 
 /** A thread of `serve()`. */
 export interface GatewayStats {
   readonly gateway: number;
-  /** `stalled`: it has not turned for some seconds, and answers nobody. */
+  /** `stalled`: its event loop has not turned for some seconds, so it answers no request. */
   readonly state: 'starting' | 'listening' | 'stalled' | 'restarting' | 'failed';
   readonly restarts: number;
 }
@@ -189,25 +197,25 @@ export interface BusStats {
   readonly subscriptions: number;
   readonly lag: number;
   readonly endpoints: number;
-  /** WebSockets of the bus's gateways. */
+  /** How many WebSockets the bus's gateways have. */
   readonly connections: number;
-  /** Threads that `serve()` started and that were not closed. */
+  /** The threads that `serve()` started and that were not closed. */
   readonly gateways: readonly GatewayStats[];
   /** How often any gateway's thread was started again since the bus was opened. */
   readonly gatewayRestarts: number;
   /**
-   * From when an event was recorded to its arrival in an endpoint's thread, ms; one event in 64, with a resolution of 1 ms.
-   * History that is read again does not count.
+   * The time from recording an event to its arrival in an endpoint's thread, ms; measured for one event in 64, with a
+   * resolution of 1 ms. Events read again from history do not count.
    */
   readonly deliveryMs: Histogram;
   readonly shards: readonly ShardStats[];
 }
 
-/** What every bus can do, in its own process or over a connection. */
+/** The calls of every bus, in the same process or over a connection. */
 export interface BusApi extends AsyncDisposable {
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck>;
   publishMany<P>(inputs: readonly EventInput<P>[], options?: PublishOptions): Promise<PublishAck[]>;
-  /** Events whose payloads are of several types. */
+  /** For events whose payloads have several types. */
   publishMany(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]>;
   tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean;
   drained(): Promise<void>;
@@ -220,8 +228,8 @@ export interface BusApi extends AsyncDisposable {
   query<P = unknown>(query: Query<P>): Promise<Event<P>[]>;
   read<P = unknown>(query: Query<P>): AsyncIterable<Event<P>>;
   /**
-   * The stored event with this id on a topic, or on any that a pattern matches; the newest, should there be several. `undefined`:
-   * there is none, or not any more.
+   * The stored event with this id on a topic, or on any topic that a pattern matches; the newest if there are several;
+   * `undefined` if there is none, or not any more.
    * @throws BusError `QUERY_INVALID`, `PATTERN_INVALID`
    */
   get<P = unknown>(
@@ -229,14 +237,17 @@ export interface BusApi extends AsyncDisposable {
     id: string,
     options?: GetOptions,
   ): Promise<Event<P> | undefined>;
-  /** Who would receive an event on this topic. Without a topic: the 100 subscriptions furthest behind, the worst first. */
+  /**
+   * The subscriptions that would receive an event on this topic. Without a topic: the 100 subscriptions furthest
+   * behind, the worst first.
+   */
   subscribers(topic?: string): Promise<SubscriberInfo[]>;
   topics(pattern?: string): Promise<TopicInfo[]>;
   stats(): Promise<BusStats>;
   /**
-   * Waits until all that this endpoint has published is acknowledged, and its subscriptions have consumed everything that
-   * was stored by then. An iterator that nobody reads makes it wait for ever.
-   * @throws BusError `DRAIN_IN_HANDLER` in a handler of one of these subscriptions
+   * Waits until every event that this endpoint has published is acknowledged, and its subscriptions have consumed
+   * everything that was stored by then. Waits for ever if a subscription is not read.
+   * @throws BusError `DRAIN_IN_HANDLER` if a handler of one of these subscriptions waits for it
    */
   drain(): Promise<void>;
   close(): Promise<void>;

@@ -4,9 +4,8 @@ import { CURSOR_LENGTH_MAX, EPOCH_LENGTH_MAX, SHARDS_MAX } from './limits.js';
 import { quote } from './quote.js';
 
 /**
- * Cursors: how far a subscription has got in every shard's log, as a short text that is opaque to
- * users and fits into a URL, a header or an SSE id. In base64url, without padding, stand these
- * bytes:
+ * Cursors: how far a subscription has got in every shard's log, as a short text that is opaque to users and fits into a
+ * URL, a header or an SSE id. A cursor is these bytes in base64url, without padding:
  *
  * ```
  *   version (1) | epoch length (1) | epoch (ASCII) | shards (1)
@@ -14,14 +13,13 @@ import { quote } from './quote.js';
  *   | checksum (4, little endian: FNV-1a, 32 bit, of everything before it)
  * ```
  *
- * A varint holds seven bits a byte, low ones first; every byte but the last has its top bit set.
- * The checksum notices a cursor that was cut off or mistyped; it does not guard against forgery,
- * and a forged one does no harm.
+ * A varint holds seven bits a byte, low ones first; every byte but the last has its top bit set. The checksum detects a
+ * cursor that was cut off or mistyped. It does not guard against forgery, and a forged cursor does no harm.
  */
 
 export interface CursorPosition {
   readonly epoch: string;
-  /** Per shard, the sequence of the last event that was consumed; 0 where there is none. */
+  /** For each shard, the sequence of the last consumed event; 0 if there is none. */
   readonly positions: readonly number[];
 }
 
@@ -29,7 +27,7 @@ const VERSION = 1;
 const CHECKSUM_LENGTH = 4;
 const VARINT_RADIX = 0x80;
 
-/** @throws BusError `CURSOR_INVALID` for a position that no cursor can hold: a bug in the caller */
+/** @throws BusError `CURSOR_INVALID` for a position that no cursor can hold, which is a bug of the caller */
 export function encodeCursor(cursor: CursorPosition): string {
   const { epoch, positions } = cursor;
   if (!isEpoch(epoch)) throw invalid(`epoch ${quote(epoch)} cannot be put into a cursor`);
@@ -56,14 +54,14 @@ export function decodeCursor(text: unknown): CursorPosition {
   return cursor;
 }
 
-/** The same cursor with one shard's position at least behind an event. */
+/** The cursor with one shard's position moved behind an event, unless it is there already. */
 export function cursorAfter(cursor: string, shard: number, sequence: number): string {
   const { epoch, positions } = decodeCursor(cursor);
   if (positions[shard]! >= sequence) return cursor;
   return encodeCursor({ epoch, positions: positions.with(shard, sequence) });
 }
 
-/** `undefined` for anything that `encodeCursor` would not have written. */
+/** Decodes the bytes; `undefined` if `encodeCursor` could not have written them. */
 function decodeBytes(bytes: Uint8Array): CursorPosition | undefined {
   const end = bytes.length - CHECKSUM_LENGTH;
   if (end < 3 || bytes[0] !== VERSION || !hasChecksum(bytes, end)) return undefined;
@@ -99,7 +97,7 @@ function decodeVarints(bytes: Uint8Array, start: number, end: number): number[] 
     if (value > Number.MAX_SAFE_INTEGER) return undefined;
     scale *= VARINT_RADIX;
     if (byte >= VARINT_RADIX) continue;
-    // A zero on top would be a second way to write the same number.
+    // A leading zero would be a second way to write the same number.
     if (byte === 0 && scale > VARINT_RADIX) return undefined;
     values.push(value);
     value = 0;

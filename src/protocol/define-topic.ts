@@ -6,9 +6,8 @@ import { messageOf } from './thrown.js';
 import { assertPattern, assertTopic, matchesPattern } from './topic.js';
 
 /**
- * Typed topics: a pattern, and a validator that every payload on a matching topic must satisfy. Any
- * validator that follows Standard Schema (https://standardschema.dev) serves: zod, valibot,
- * arktype.
+ * Typed topics: a pattern, and a validator that every payload on a matching topic must satisfy. Any validator that
+ * follows Standard Schema (https://standardschema.dev) will do: zod, valibot, arktype.
  *
  * ```ts
  * const orders = defineTopic('orders.*', z.object({ id: z.string(), total: z.number() }));
@@ -19,10 +18,9 @@ import { assertPattern, assertTopic, matchesPattern } from './topic.js';
  * for await (const event of bus.subscribe(orders)) console.log(event.payload.total);
  * ```
  *
- * A validator checks and never changes: what is stored is the payload as it was published, not what
- * the validator makes of it (defaults, coercions), so a payload has the type of the schema's input.
- * A validator is code and cannot travel to another thread: a worker that attaches to a bus is given
- * the definitions there, as the opener was.
+ * A validator only checks. The payload is stored as it was published, without the validator's defaults and coercions,
+ * so a payload has the type of the schema's input. A validator is code and cannot be sent to another thread: a worker
+ * that attaches to a bus passes the definitions itself, as the opener does.
  */
 
 /** The part of Standard Schema v1 that is used here. */
@@ -36,7 +34,7 @@ export interface StandardSchema<Input = unknown> {
 }
 
 export interface SchemaResult {
-  /** Absent where the value fits. */
+  /** Absent if the value fits. */
   readonly issues?: readonly SchemaIssue[] | undefined;
 }
 
@@ -45,16 +43,16 @@ export interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** An issue as it stands in `details.issues` of a `PAYLOAD_INVALID`. */
+/** An issue in `details.issues` of a `PAYLOAD_INVALID`. */
 export interface PayloadIssue {
   readonly message: string;
   readonly path: readonly (string | number)[];
 }
 
-/** The payload's type of a schema. */
+/** The type of the payloads that fit a schema. */
 export type InferPayload<S extends StandardSchema> = NonNullable<S['~standard']['types']>['input'];
 
-/** The payload's type of a definition. */
+/** The type of the payloads that fit a definition. */
 export type PayloadOf<D> = D extends TopicDefinition<infer P> ? P : never;
 
 export interface TopicDefinition<P = unknown> {
@@ -73,7 +71,8 @@ export interface TopicDefinition<P = unknown> {
 }
 
 /**
- * @throws BusError `PATTERN_INVALID`, or `OPTION_INVALID` where the schema is no Standard Schema
+ * Defines the topics that a pattern matches. @throws BusError `PATTERN_INVALID`, or `OPTION_INVALID` if the schema is
+ * not a Standard Schema
  */
 export function defineTopic<S extends StandardSchema>(
   pattern: string,
@@ -89,7 +88,10 @@ export function defineTopic<S extends StandardSchema>(
   return new SchemaTopic<InferPayload<S>>(pattern, schema);
 }
 
-/** Also of another copy of this module, as of a bundled client. */
+/**
+ * By its members, not its class, so that definitions of another copy of this module count, such as one in a bundled
+ * client.
+ */
 export function isTopicDefinition(value: unknown): value is TopicDefinition {
   if (typeof value !== 'object' || value === null) return false;
   const { pattern, check } = value as Partial<TopicDefinition>;
@@ -121,7 +123,10 @@ class SchemaTopic<P> implements TopicDefinition<P> {
     return { ...fields, topic };
   }
 
-  /** The validator may throw, or answer what is no answer: either way the payload was not found to fit. */
+  /**
+   * Says why the payload does not fit, or `undefined`. If the validator throws or returns nonsense, the payload does
+   * not fit.
+   */
   #faultOf(payload: unknown): BusError | undefined {
     try {
       const result = this.#schema['~standard'].validate(payload);
@@ -175,7 +180,7 @@ export class TopicDefinitions {
 }
 
 function asynchronous(pattern: string, result: Promise<SchemaResult>): BusError {
-  // Its rejection, if any, has nobody else to hear it.
+  // Keeps a rejection of the promise from being reported as unhandled.
   result.then(undefined, () => undefined);
   return new BusError(
     'OPTION_INVALID',
@@ -203,8 +208,7 @@ function plainIssue(issue: SchemaIssue): PayloadIssue {
 }
 
 /**
- * Promises of other realms and libraries too: taken for a result, each would let every payload
- * pass.
+ * Promises of other realms and libraries count too: taken for a result, such a promise would let every payload pass.
  */
 function isThenable(result: SchemaResult | Promise<SchemaResult>): result is Promise<SchemaResult> {
   return typeof (result as Partial<Promise<SchemaResult>>).then === 'function';

@@ -1,4 +1,6 @@
-/** What the doors of a bus count together: sign-ins that failed, and administrative acts by how they ended. Any thread. */
+/**
+ * The counters that the doors of a bus share: failed sign-ins, and administrative acts by their outcome. Any thread.
+ */
 export const DOOR_COUNTS = [
   'signIn.missing',
   'signIn.refused',

@@ -1,6 +1,4 @@
-/**
- * The one error class. Callers match on `code`; `docs/ERRORS.md` has every code's cause and cure.
- */
+/** The only error class of the bus. Callers match on `code`; `docs/ERRORS.md` has the cause and cure of every code. */
 
 export const ERROR_CODES = [
   'TOPIC_INVALID',

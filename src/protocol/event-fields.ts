@@ -8,16 +8,19 @@ import { codePointName, quote } from './quote.js';
 import { loneSurrogateAt, utf8Length } from './utf8.js';
 
 /**
- * The rules for the short texts of an event and of a filter. Each function answers why a value is
- * refused, or `undefined`; a good value costs no allocation, as these run on every publish.
+ * The rules for the short texts of an event and of a filter. Each function returns why a value is refused, or
+ * `undefined`. A valid value costs no allocation, as these run on every publish.
  */
 
 const PRINTABLE_ASCII = /^[!-~]+$/;
-/** Spaces and lines of any kind, controls, and what only steers how text is shown. */
+/** Spaces and line breaks of any kind, control characters and format characters. */
 const UNPRINTABLE = /[\s\p{Z}\p{Cc}\p{Cf}]/u;
 const ID_TEXT = /^[A-Za-z0-9_-]+$/;
 
-/** What has its values somewhere else than in its properties: a `Map`, a `Set`, an `URLSearchParams`. */
+/**
+ * The class of an object that holds its values elsewhere than in its properties, such as a `Map`, a `Set` or a
+ * `URLSearchParams`; otherwise `undefined`.
+ */
 export function containerName(value: object): string | undefined {
   const name = Object.prototype.toString.call(value).slice('[object '.length, -1);
   return name === 'Object' ? undefined : name;
@@ -28,7 +31,7 @@ export function typeFault(type: unknown): string | undefined {
   return printableFault('type', type);
 }
 
-/** What can stand before the first `_` or `.` of a type. */
+/** A category: the part of a type before its first `_` or `.`. */
 export function categoryFault(category: unknown): string | undefined {
   const fault = printableFault('category', category);
   if (fault !== undefined) return fault;
@@ -64,21 +67,18 @@ export function nameFault(field: string, name: unknown): string | undefined {
   return textFault(field, name, 1, EVENT_NAME_BYTES_MAX);
 }
 
-/**
- * Why this cannot be an attribute's key, in an event or a filter. `__proto__` would not be stored
- * as a key.
- */
+/** For the key of an attribute, in an event or a filter. `__proto__` is refused, as it would not be stored as a key. */
 export function attributeKeyFault(key: string): string | undefined {
   if (key === '__proto__') return 'attribute key "__proto__" is refused';
   return textFault('attribute key', key, 1, ATTRIBUTE_KEY_BYTES_MAX);
 }
 
-/** Why this cannot be an attribute's value; `path` says whose. */
+/** For the value of an attribute; `path` names it in the message. */
 export function attributeValueFault(path: string, value: unknown): string | undefined {
   return textFault(path, value, 0, ATTRIBUTE_VALUE_BYTES_MAX);
 }
 
-/** For any short text: well-formed, and of a length in bytes of UTF-8. */
+/** For any short text: it has to be well-formed and of a length within the bounds, in bytes of UTF-8. */
 export function textFault(
   field: string,
   text: unknown,

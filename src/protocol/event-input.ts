@@ -15,9 +15,9 @@ import { timestampFault } from './timestamp.js';
 import { publishTopicFault } from './topic.js';
 
 /**
- * The check of every event that is published, everything but its payload (see `payload.ts`). It
- * runs for each publish, so a good event costs no allocation. Measured: 0.09 µs with topic, type
- * and source, 0.14 µs with attributes, 0.25 µs with an id and a timestamp.
+ * Checks events to be published, except their payloads (see `payload.ts`). This runs on every publish, so a valid event
+ * costs no allocation. Measured: 0.09 µs with topic, type and source, 0.14 µs with attributes, 0.25 µs with an id and a
+ * timestamp.
  */
 
 type EventField = keyof EventInput;
@@ -104,7 +104,7 @@ function checkAttributes(attributes: unknown): void {
     const fault = attributeValueFault('attribute', value);
     if (fault !== undefined) throw invalid('attributes', `${fault} (key ${quote(key)})`);
   }
-  // Only here, so that good attributes do not pay for it.
+  // Checked last, and only if there are no keys, so that valid attributes do not pay for it.
   const container = count === 0 ? containerName(attributes) : undefined;
   if (container !== undefined) {
     throw invalid('attributes', `attributes are a ${container}, not an object of strings`);

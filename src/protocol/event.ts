@@ -1,6 +1,6 @@
 /**
- * The event and the acknowledgement of its publication: the shapes that users see everywhere,
- * in process, on the WebSocket, over HTTP and in the command line's `--json`.
+ * The types of an event and of the ack of its publication. They are the same in process, on the WebSocket, over HTTP
+ * and in the command line's `--json`.
  */
 
 /** How durable a publish has become when it is acknowledged. */
@@ -29,9 +29,9 @@ export interface Event<P = unknown> {
   /** The position in the shard's log: 1, 2, 3 … Absent on ephemeral events. */
   readonly sequence?: number;
   /**
-   * Of an event that `query` or `read` gave: behind it, in the order of that answer; `after` it the same query goes on. Not
-   * enumerable, and made when it is asked for. Absent with `reverse`, and on events of a subscription, whose own
-   * `cursor` says how far it has got.
+   * On an event from `query` or `read`: the position behind it, in the order of that answer. With it as `after` the
+   * same query goes on. Not enumerable, and computed on access. Absent with `reverse`, and on events of a subscription,
+   * whose own `cursor` says how far it has got.
    */
   readonly cursor?: string;
 }
@@ -74,17 +74,22 @@ export interface PublishAck {
   /** Absent on ephemeral events. */
   readonly sequence?: number;
   readonly durability: Durability;
-  /** The same id was stored on this topic before, within the dedupe window; this is its first position. */
+  /**
+   * The same id was stored on this topic before, within the dedupe window; the ack has the position of that first
+   * event.
+   */
   readonly duplicate: boolean;
   /**
-   * `after` it come the events behind this one in its shard, and in the others those from where they stood when it was handed
-   * to the bus, or before: nothing that is published in answer to it is missed, and some earlier events may come besides. Made when it
-   * is asked for; not enumerable. Absent on ephemeral events and duplicates.
+   * A position behind this event in its shard and, in the other shards, where they stood when the event was handed to
+   * the bus, or earlier. A subscription `after` it misses no event published in answer to this one, and may get some
+   * earlier events too. Computed on access; not enumerable. Absent on ephemeral events and duplicates.
    */
   readonly cursor?: string;
 }
 
-/** What stands before an event type's first `_` or `.`: `agent` of `agent_status_changed`, `order` of `order.created`. */
+/**
+ * The part of an event type before its first `_` or `.`: `agent` of `agent_status_changed`, `order` of `order.created`.
+ */
 export function categoryOf(type: string): string {
   const end = type.search(/[_.]/);
   return end < 0 ? type : type.slice(0, end);

@@ -15,9 +15,8 @@ import { quote } from './quote.js';
 import { patternFault } from './topic.js';
 
 /**
- * What a subscription or a query asks for: the parsing of a user's filter, once, into a frozen and
- * checked one; and the predicate for everything in it but the topics, which the trie of patterns
- * answers.
+ * Filters of subscriptions and queries. A user's filter is parsed once into a checked, frozen one. A predicate tests
+ * all of it except the topics, which are matched by the trie of patterns.
  */
 
 /** Between fields `and`, within one field `or`. */
@@ -32,21 +31,18 @@ export interface Filter {
   attributes?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Pattern, patterns or a whole filter: all that can stand in a frame. */
+/** A pattern, patterns or a whole filter: the forms that a frame can hold. */
 export type FilterData = string | readonly string[] | Filter;
 
-/** A filter for the topics of a definition, by which the payloads of its events are typed. */
+/** A filter for the topics of a definition, which types the payloads of its events. */
 export interface TypedFilter<P = unknown> extends Omit<Filter, 'topics'> {
   topics: TopicDefinition<P>;
 }
 
-/** Pattern, patterns or a whole filter; or a definition, alone or in the place of a filter's topics. */
+/** A pattern, patterns, a whole filter, or a definition, alone or in place of a filter's topics. */
 export type FilterInput<P = unknown> = FilterData | TypedFilter<P> | TopicDefinition<P>;
 
-/**
- * A checked filter: frozen, without repeats, every list with at least one value. Safe to clone or
- * send as JSON.
- */
+/** A checked filter: frozen, without repeated values, every list with at least one. Safe to clone or send as JSON. */
 export type ParsedFilter = Readonly<Filter>;
 
 /** The fields of an event that a predicate may read; each is read only if the filter names it. */
@@ -81,7 +77,7 @@ const LIST_FIELDS = {
 type ListField = keyof typeof LIST_FIELDS;
 
 /**
- * Checks a filter and makes it canonical. An empty list is refused, since it would match nothing.
+ * Checks a filter and makes it canonical. An empty list is refused, as it would match nothing.
  * @throws BusError `FILTER_INVALID`, or `PATTERN_INVALID` for a malformed pattern; `details.path`
  *   says where
  */
@@ -113,7 +109,7 @@ function unknownField(field: string): string {
   return `the filter has an unknown field ${quote(field)}${hint}`;
 }
 
-/** The patterns of what may stand for topics, as they were given. */
+/** The patterns of a filter's or a query's topics, as given. */
 export function patternList<T>(
   topics: string | readonly T[] | TopicDefinition,
 ): readonly (T | string)[] {
@@ -122,8 +118,8 @@ export function patternList<T>(
 }
 
 /**
- * What an event must fulfil beyond its topic, or `undefined` where the topic is all. The predicate
- * reads the cheap fields first and the attributes, which may have to be parsed, last.
+ * The predicate for the fields of an event other than its topic, or `undefined` if the filter has only topics. It reads
+ * the cheap fields first, and last the attributes, which may have to be parsed.
  */
 export function compilePredicate(filter: ParsedFilter): EventPredicate | undefined {
   const tests: EventPredicate[] = [];
@@ -242,7 +238,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** As `Array.isArray`, for which a narrowing of `unknown` is `any[]`. */
+/** `Array.isArray` would narrow `unknown` to `any[]`. */
 function isArray(value: unknown): value is readonly unknown[] {
   return Array.isArray(value);
 }

@@ -2,9 +2,9 @@ import { JsonScanner } from './json-scanner.js';
 import { keepPayloadText, notePayloadTexts } from './payload-text.js';
 import type { ClientFrame, ServerFrame } from './wire.js';
 
-/** The texts of the payloads in a frame, from the frame's text: see `payload-text.ts`. */
+/** Keeps the JSON texts of the payloads in a frame, taken from the frame's text; see `payload-text.ts`. */
 
-/** With the events that a client publishes, as parsed. */
+/** Notes the payloads' texts with the parsed events that a client publishes. */
 export function notePublishedTexts({ payload }: ClientFrame, text: string): void {
   const parsed = payload as Readonly<Record<string, unknown>>;
   const scanner = new JsonScanner(text);
@@ -16,7 +16,7 @@ export function notePublishedTexts({ payload }: ClientFrame, text: string): void
   });
 }
 
-/** Beside the events that a server sends. */
+/** Keeps the payloads' texts with the events that a server sends. */
 export function noteReceivedTexts(frame: ServerFrame, text: string): void {
   if (frame.type !== 'events' && frame.type !== 'result') return;
   const { events = [] } = frame.payload;

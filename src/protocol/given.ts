@@ -1,11 +1,11 @@
 /**
- * What its constructor returns is the object that the fields of a class derived from it are added to. So something can be kept
- * beside an object, as a private field, which no copy, clone or key tells of. A `WeakMap` would do the same, but costs the
- * garbage collector 2 to 3 µs an object (bench/LOG.md).
+ * A base class whose constructor returns the object it is given, so that a derived class adds its private fields to
+ * that object. They stay out of copies, clones and keys. A `WeakMap` would do the same, but costs the garbage collector
+ * 2 to 3 µs an object (bench/LOG.md).
  */
 export class Given {
   constructor(object: object) {
-    // biome-ignore lint/correctness/noConstructorReturn: that is the purpose of it.
+    // biome-ignore lint/correctness/noConstructorReturn: returning the object is the purpose of this class.
     return object;
   }
 }

@@ -1,4 +1,4 @@
-/** How deep a JSON text is nested, found without parsing it: the parser itself may not survive the answer. */
+/** Finds out how deep a JSON text is nested without parsing it, as the parser may fail on deep texts. */
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -8,16 +8,16 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
 /**
- * Whether arrays and objects stand in each other more than `depth` levels deep in a JSON text, well-formed or not.
- * Counts brackets first, with the engine's own search and wherever they stand: most texts do not
- * have enough of them. Measured: 0.05 µs for a payload of 280 characters, where `JSON.stringify`
- * takes 0.8 µs; a text that has to be scanned takes two thirds of what it took to make.
+ * Whether a JSON text, well-formed or not, nests arrays and objects more than `depth` levels deep. It first counts all
+ * opening brackets with the engine's own search, as most texts do not have enough of them. Measured: 0.05 µs for a
+ * payload of 280 characters, for which `JSON.stringify` takes 0.8 µs; a text that has to be scanned takes two thirds of
+ * the time of `JSON.stringify`.
  */
 export function isDeeperThan(text: string, depth: number): boolean {
   return hasMoreBrackets(text, depth) && reachesBeyond(text, depth);
 }
 
-/** Whether the opening brackets, those within strings included, are more than a count. */
+/** Whether the text has more opening brackets than `count`, including those within strings. */
 function hasMoreBrackets(text: string, count: number): boolean {
   let left = count;
   for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) {

@@ -1,14 +1,15 @@
 import { quote } from './quote.js';
 
 /**
- * Where a text stops being JSON, for the message of whoever could not parse it. The engine's own message has a position
- * on some versions and for some faults, and quotes the text around it on others. Runs on refused texts only.
+ * Finds the place where a text stops being JSON, for error messages. The engine's own message has the position only on
+ * some versions and for some faults, and quotes the surrounding text on others. Runs only on texts that could not be
+ * parsed.
  */
 export interface JsonFault {
-  /** From 1, as editors count; a column is a UTF-16 unit. */
+  /** From 1, as in editors; columns count UTF-16 units. */
   readonly line: number;
   readonly column: number;
-  /** What is wrong there, with the one character that is met. */
+  /** What is wrong there, quoting only the character found. */
   readonly message: string;
 }
 
@@ -19,7 +20,7 @@ export function jsonFaultText(text: string): string {
   return `line ${fault.line}, column ${fault.column}: ${fault.message}`;
 }
 
-/** `undefined` for a text that is JSON. */
+/** The first fault of the text, or `undefined` if it is JSON. */
 export function findJsonFault(text: string): JsonFault | undefined {
   const scanner = new Scanner(text);
   if (scanner.scan()) return undefined;
@@ -46,7 +47,7 @@ class Scanner {
   at = 0;
   message = '';
   readonly #text: string;
-  /** The brackets that are open, and what closes each. */
+  /** For each open bracket, the bracket that closes it. */
   readonly #open: ('}' | ']')[] = [];
   #expected: Expected = 'a value';
 
@@ -54,7 +55,7 @@ class Scanner {
     this.#text = text;
   }
 
-  /** @returns whether the text is sound; else `at` and `message` say where it is not. */
+  /** @returns whether the text is JSON; if not, `at` and `message` describe the fault. */
   scan(): boolean {
     for (;;) {
       this.at += this.#length(SPACE);

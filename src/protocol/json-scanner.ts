@@ -1,6 +1,6 @@
 /**
- * Finds values in a JSON text without making anything of them, in one pass. For texts that `JSON.parse` has taken: what is
- * malformed gives nonsense here, but an end. Runs anywhere.
+ * Finds values in a JSON text in one pass, without building them. For texts that `JSON.parse` has accepted: on a
+ * malformed text the result is nonsense, but the scan ends. Any thread, and browsers.
  */
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -11,7 +11,7 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const SPACE = 0x20;
 
-/** A line break stands between tokens, as may what follows it up to the next. */
+/** Line breaks and tabs stand only between tokens in JSON, as does the whitespace that follows them. */
 const LINE_BREAKS = /[\n\r\t][\n\r\t ]*/g;
 
 export class JsonScanner {
@@ -23,8 +23,8 @@ export class JsonScanner {
   }
 
   /**
-   * Shows the members of the object that comes next, in order, equal keys too. `visit` may read the value; one that it does not
-   * read is passed over. Of anything but an object it shows nothing.
+   * Visits the members of the next value, in order, repeated keys included. `visit` may read the member's value;
+   * otherwise the value is skipped. If the next value is not an object, it is skipped.
    */
   members(visit: (key: string) => void): void {
     if (!this.#isNext(OPEN_BRACE)) {
@@ -43,7 +43,7 @@ export class JsonScanner {
     }
   }
 
-  /** The same for an array; elements count from 0. */
+  /** Visits the elements of the next value, from index 0, as `members` does. If it is not an array, it is skipped. */
   elements(visit: (index: number) => void): void {
     if (!this.#isNext(OPEN_BRACKET)) {
       this.#pass();
@@ -57,7 +57,7 @@ export class JsonScanner {
     }
   }
 
-  /** The text of the value that comes next, on one line. */
+  /** The text of the next value, on one line. */
   value(): string {
     this.#skipSpace();
     const start = this.#at;
@@ -70,7 +70,7 @@ export class JsonScanner {
     return this.#at;
   }
 
-  /** Passes over the value unless it was read, and over the comma behind it. */
+  /** Skips the value unless it was read, and the comma behind it. */
   #endValue(start: number): void {
     if (this.#at === start) this.#pass();
     if (this.#isNext(COMMA)) this.#at++;
@@ -81,7 +81,7 @@ export class JsonScanner {
     return this.#text.charCodeAt(this.#at) === code;
   }
 
-  /** Whether something stands before the end of the object or array; the end is passed. */
+  /** Whether the object or array has another member or element; if not, skips its closing bracket. */
   #isBefore(end: number): boolean {
     if (this.#at < this.#text.length && !this.#isNext(end)) return this.#at < this.#text.length;
     this.#at++;
@@ -93,7 +93,7 @@ export class JsonScanner {
     while (text.charCodeAt(this.#at) <= SPACE) this.#at++;
   }
 
-  /** To the end of the value that comes next. */
+  /** Skips the next value. */
   #pass(): void {
     this.#skipSpace();
     const text = this.#text;
@@ -116,7 +116,7 @@ export class JsonScanner {
   }
 }
 
-/** The members of all objects in a text; of equal keys each counts. */
+/** How many members all objects in a text have; each of several equal keys counts. */
 export function memberCount(json: string): number {
   let count = 0;
   for (let at = 0; at < json.length; at++) {
@@ -127,14 +127,14 @@ export function memberCount(json: string): number {
   return count;
 }
 
-/** Without line breaks and the indentation behind them: for what is sent in lines. */
+/** The text without line breaks and the indentation behind them, to be sent as one line. */
 export function onOneLine(json: string): string {
   return json.replaceAll(LINE_BREAKS, '');
 }
 
 function isEndOfScalar(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
-  // At the end of the text it is no number, and no comparison but the last holds.
+  // At the end of the text `code` is NaN, and only the last comparison holds.
   return (
     code <= SPACE ||
     code === COMMA ||

@@ -1,8 +1,8 @@
 import * as limits from './limits.js';
 
 /**
- * Limits that only make sense beside each other. A bus checks them when it is loaded: somebody who changes one of two
- * is told before anything depends on it.
+ * Relations between limits, checked when this module is loaded: a change to one limit that breaks a relation fails at
+ * once, before anything depends on it.
  */
 
 export type Limits = Readonly<Record<keyof typeof limits, number>>;
@@ -54,7 +54,7 @@ const RELATIONS: Readonly<Record<string, (limits: Limits) => boolean>> = {
     [of.RING_BYTES, of.CONTROL_RING_BYTES, of.NAME_CACHE_ENTRIES].every(isPowerOfTwo),
 };
 
-/** What does not hold, in words. */
+/** The relations that do not hold, in words. */
 export function brokenRelations(of: Limits): string[] {
   const descents = ASCENDING.flatMap((names) =>
     names

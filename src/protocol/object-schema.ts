@@ -2,8 +2,8 @@ import * as v from 'valibot';
 import { nameHint } from './name-hint.js';
 
 /**
- * An object with these fields and no other. Every unknown field is told, where Valibot's `strictObject` tells the first alone; an array
- * is none, which Valibot takes for one where no field has to be there.
+ * An object with these fields and no others. Reports every unknown field, where Valibot's `strictObject` reports only
+ * the first. Refuses arrays, which Valibot takes for objects if no field is required.
  */
 export function objectOf<E extends v.ObjectEntries>(entries: E, expected = 'has to be an object') {
   type Fields = v.StrictObjectSchema<E, undefined>;

@@ -10,11 +10,11 @@ import { quote } from './quote.js';
 import { timestampFault } from './timestamp.js';
 
 /**
- * The options that a bus, a client and the doors of a server check alike, and the words in which they refuse them. No schema library:
- * the client's bundle is small, and a publish has no time for one.
+ * The checks of options, and their messages, that a bus, a client and the doors of a server share. Without a schema
+ * library, as the client's bundle has to be small and a publish fast.
  */
 
-/** `block` would let one socket stop the publishers: it is for subscribers in the bus's own process. */
+/** Without `block`, by which one socket could stop all publishers; it is for subscribers in the bus's own process. */
 export const REMOTE_OVERFLOW_POLICIES = [
   'catch-up',
   'drop-oldest',
@@ -29,13 +29,13 @@ export interface OptionFault {
   readonly message: string;
 }
 
-/** Says what was expected instead of a value that does not fit. */
+/** Returns what is wrong with a value, or `undefined`. */
 export type OptionCheck = (value: unknown) => string | undefined;
 export type OptionChecks = ReadonlyMap<string, OptionCheck>;
 
 const NO_FAULTS: readonly OptionFault[] = [];
 
-/** Every fault of an options object; an option that is `undefined` counts as left out. */
+/** Every fault of an options object. An option that is `undefined` counts as left out. */
 export function optionFaults(options: unknown, checks: OptionChecks): readonly OptionFault[] {
   if (typeof options !== 'object' || options === null) {
     return [{ path: '', message: `has to be an object, not ${quote(options)}` }];
@@ -92,7 +92,7 @@ export const aFunction: OptionCheck = (value) =>
 export const anAbortSignal: OptionCheck = (value) =>
   isAbortSignal(value) ? undefined : `has to be an AbortSignal, not ${quote(value)}`;
 
-/** Of another realm too, or a test runner's own: by what it does, not by its class. */
+/** By its members, not its class, so that a signal of another realm or of a test runner counts too. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null) return false;
   const { aborted, addEventListener } = value as Partial<AbortSignal>;
@@ -104,7 +104,7 @@ const subscriptionName: OptionCheck = (value) =>
     ? undefined
     : `has to be text of 1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`;
 
-/** Those of `subscribe`, but for the policies, which are not the same for all. */
+/** The checks of the options of `subscribe`; the overflow policies differ between callers. */
 export function subscribeChecks(policies: readonly string[]): [string, OptionCheck][] {
   return [
     ['from', fromFault],
@@ -117,7 +117,7 @@ export function subscribeChecks(policies: readonly string[]): [string, OptionChe
 
 const FROM_FORMS = `'now', 'earliest', { last: 1 to ${SUBSCRIBE_LAST_MAX} }, { since: time } or { after: cursor }`;
 
-/** Whether a cursor is one is looked at later. */
+/** Does not check whether `after` is a valid cursor; that is checked later. */
 function fromFault(from: unknown): string | undefined {
   if (from === 'now' || from === 'earliest') return undefined;
   if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
@@ -145,7 +145,7 @@ export const PUBLISH_CHECKS: OptionChecks = new Map([
   ['signal', anAbortSignal],
 ]);
 
-/** On the path of every publish. @throws BusError `OPTION_INVALID` */
+/** Checks the options of a publish; runs on every publish. @throws BusError `OPTION_INVALID` */
 export function checkPublishOptions(options: PublishOptions, checks = PUBLISH_CHECKS): void {
   checkOptions('publish', options, checks);
   const { durability, persist } = options;

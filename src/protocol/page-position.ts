@@ -3,17 +3,17 @@ import type { Event } from './event.js';
 import { Given } from './given.js';
 
 /**
- * How far a page of history has got: behind the last of its events, so that `after` it the next page follows without a
- * hole and without a repeat, also where several shards are merged. One a page; for the bus, its gateway and the client.
+ * The position within a page of history: behind the last event passed. The next page begins `after` it without a gap or
+ * a repeat, even if several shards are merged. One object for each page; used by the bus, its gateway and the client.
  *
- * Events that have passed have their own position as `cursor`, which is made when it is asked for: to note the position
- * costs a copy of a few numbers.
+ * A marked event has its own position as `cursor`. The text is made on access, so marking costs only a copy of a few
+ * numbers.
  */
 
 /** Where a page begins. */
 export interface PageStart {
   readonly epoch: string;
-  /** Per shard, the sequence of the last event before the page. */
+  /** For each shard, the sequence of the last event before the page. */
   readonly positions: readonly number[];
 }
 
@@ -41,7 +41,10 @@ class Passed extends Given {
   }
 }
 
-/** One descriptor for all, so that they keep one shape. Not enumerable: no copy and no JSON of an event has it. */
+/**
+ * One descriptor for all events, so that they keep one shape. Not enumerable, so that copies and the JSON of an event
+ * do not have it.
+ */
 const CURSOR: PropertyDescriptor & ThisType<object> = {
   get() {
     return Passed.cursorOf(this);
@@ -76,13 +79,13 @@ export class PagePosition {
   }
 }
 
-/** Where the log stands whose events come. */
+/** The epoch and the number of shards of the log that a page is from. */
 export interface LogShape {
   readonly epoch: string;
   readonly shards: number;
 }
 
-/** Where a page begins that ends at a cursor: right before its first event in each shard. */
+/** The start of the page with these events that ends at a cursor: right before its first event in each shard. */
 export function pageStartBefore(events: readonly Event[], cursor: string): PageStart {
   const { epoch, positions } = decodeCursor(cursor);
   const before = [...positions];
@@ -93,7 +96,7 @@ export function pageStartBefore(events: readonly Event[], cursor: string): PageS
   return { epoch, positions: before };
 }
 
-/** The start of a page behind a cursor, in the cursor's own epoch; without one, of the first page. */
+/** The start of the page behind a cursor, in the cursor's own epoch; without a cursor, of the first page. */
 export function pageStart({ epoch, shards }: LogShape, after: string | undefined): PageStart {
   if (after !== undefined) return decodeCursor(after);
   return { epoch, positions: new Array<number>(shards).fill(0) };

@@ -1,16 +1,16 @@
 import { TOPIC_SEGMENTS_MAX } from './limits.js';
 
 /**
- * A set of patterns, and the question whether it covers another pattern: whether every topic that the other one
- * matches is matched by one of the set. Exact over the whole set, wildcards and the `$` rule included. Any thread.
+ * A set of patterns that says whether it covers another pattern: whether every topic that the other pattern matches is
+ * matched by some pattern of the set. Exact over the whole set, wildcards and the `$` rule included. Any thread.
  *
- * Segments are free text, so whatever the set names, there is a segment that it does not name. A wildcard of the asked
- * pattern stands for that segment too, and only wildcards of the set match it. So it is enough to ask about one topic
- * of each length: the pattern itself, with every wildcard taken as a segment that nobody names. A trailing `*` makes
- * several lengths; there, and only there, patterns can cover together what none covers alone.
+ * Segments are free text, so there is always a segment that the set does not name. A wildcard of the asked pattern
+ * stands for that segment too, and only wildcards of the set match it. So it is enough to test one topic of each
+ * length: the asked pattern itself, with every wildcard taken as a segment that the set does not name. Only a trailing
+ * `*` makes several lengths; only then can several patterns together cover a pattern that none of them covers alone.
  *
- * The set is a tree of segments, so that an answer takes as long as the asked pattern and what it may meet, however many
- * patterns there are: strangers choose what is asked, and how often.
+ * The set is a tree of segments, so that the time of an answer depends on the asked pattern and the nodes it reaches,
+ * not on the number of patterns: untrusted clients choose the patterns asked, and how often.
  */
 export class PatternSet {
   readonly #root: Node = newNode();
@@ -22,9 +22,7 @@ export class PatternSet {
     for (const pattern of patterns) this.#add(pattern.split('.'));
   }
 
-  /**
-   * @param pattern A topic or a pattern. What is neither is covered or not by the letter; the bus refuses it anyway.
-   */
+  /** @param pattern a topic or a pattern; for malformed text the result means nothing, and the bus refuses it anyway */
   covers(pattern: string): boolean {
     const asked = pattern.split('.');
     const shortest = asked.length;
@@ -32,7 +30,7 @@ export class PatternSet {
     const longest = isOpen ? TOPIC_SEGMENTS_MAX : shortest;
     const isOfTheBus = pattern.startsWith('$');
     let nodes: readonly Node[] = [this.#root];
-    // One of the set matches all that is longer than what has been walked.
+    // A pattern of the set, ending in `*`, matches every topic that continues the segments walked so far.
     let isOpenFrom = false;
     for (let length = 1; length <= longest; length++) {
       const mayBeWild = length > 1 || !isOfTheBus;
@@ -70,7 +68,7 @@ interface Node {
   wildcard: Node | undefined;
   /** A pattern ends here. */
   isEnd: boolean;
-  /** A pattern ends in `*` below here: one or more segments. */
+  /** A pattern ends in `*` right below this node, so one or more segments match. */
   isOpenBelow: boolean;
 }
 
@@ -78,7 +76,10 @@ function newNode(): Node {
   return { children: new Map(), wildcard: undefined, isEnd: false, isOpenBelow: false };
 }
 
-/** `segment`: undefined for one beyond the asked pattern. A wildcard in it is no child's name. */
+/**
+ * The nodes reached by one segment. `segment` is `undefined` beyond the end of the asked pattern; a wildcard is not the
+ * name of any child.
+ */
 function childrenOf(
   nodes: readonly Node[],
   segment: string | undefined,

@@ -4,13 +4,13 @@ import { type JsonScanner, memberCount } from './json-scanner.js';
 import { UnparsedEvent } from './unparsed-event.js';
 
 /**
- * The JSON text of a payload as its sender wrote it. A payload that comes as text is stored as that text and goes out
- * as that text: parsed and written again, 2^53 + 1 would be another number, 1e400 `null`, −0 a 0, and of two equal keys one
- * would be gone. Any thread, and browsers.
+ * The JSON text of a payload as its sender wrote it. A payload that arrives as text is stored and sent as that text.
+ * Parsed and written again, 2^53 + 1 would become another number, 1e400 `null`, −0 a 0, and one of two equal keys would
+ * be lost. Any thread, and browsers.
  *
- * With an event that is published the text travels as a property, so that a copy with another source keeps it. With one
- * that is read it is kept where no copy takes it along: a copy of which something is masked must not have it. In the client
- * that is beside the event (`keepPayloadText`); in the gateway, which sends events on, it is an `UnparsedEvent`.
+ * An event to be published carries the text as a property, so that a copy with another source keeps it. An event that
+ * is read keeps the text where copies do not have it, as a masked copy must not: in the client in a private field
+ * (`keepPayloadText`), in the gateway, which sends events on, in an `UnparsedEvent`.
  */
 export const PAYLOAD_TEXT: unique symbol = Symbol('millrace.payloadText');
 
@@ -18,7 +18,7 @@ export interface WithPayloadText {
   [PAYLOAD_TEXT]?: string;
 }
 
-/** The text as a private field of the event. */
+/** Keeps the text in a private field of the event. */
 class KeptText extends Given {
   #text: string;
 
@@ -37,7 +37,7 @@ class KeptText extends Given {
   }
 }
 
-/** Keeps the text, in place of the one that was kept before. The event must not be frozen yet. */
+/** Keeps the text with the event, in place of an earlier one. The event must not be frozen yet. */
 export function keepPayloadText(event: Event, text: string): void {
   KeptText.keep(event, text);
 }
@@ -46,7 +46,7 @@ export function payloadTextOf(event: Event): string {
   return keptText(event) ?? JSON.stringify(event.payload);
 }
 
-/** Whether the payload's own text has members that its value has not: those in front of an equal key. */
+/** Whether the payload's text has members that its parsed value does not have, as a later member has the same key. */
 export function saysMoreAsText(event: Event): boolean {
   const text = keptText(event);
   return text !== undefined && memberCount(text) > membersOf(event.payload);
@@ -60,7 +60,7 @@ function membersOf(value: unknown): number {
   return count;
 }
 
-/** The event as JSON, with its payload's own text where that is kept. */
+/** The event as JSON, with its payload's own text if that is kept. */
 export function eventText(event: Event): string {
   if (event instanceof UnparsedEvent) return event.text;
   const text = KeptText.of(event);
@@ -73,14 +73,14 @@ function keptText(event: Event): string | undefined {
   return event instanceof UnparsedEvent ? event.payloadText : KeptText.of(event);
 }
 
-/** The text that a payload to publish came with. */
+/** The text of a payload to be published, if it arrived as text. */
 export function givenPayloadText(input: EventInput & WithPayloadText): string | undefined {
   return input[PAYLOAD_TEXT];
 }
 
 /**
- * Notes with events, as parsed, the text that a member of each had: of one, or of all in an array. `scanner` stands before
- * them; of equal members the last counts, as it does for `JSON.parse`.
+ * Notes with a parsed event, or with each in an array, the text of one of its members. `scanner` has to be in front of
+ * the event or array. Of equal members the last counts, as for `JSON.parse`.
  */
 export function notePayloadTexts(scanner: JsonScanner, parsed: unknown, member: string): void {
   if (!Array.isArray(parsed)) noteOne(scanner, parsed, member);

@@ -8,17 +8,16 @@ import { messageOf } from './thrown.js';
 import { utf8Length } from './utf8.js';
 
 /**
- * A payload as JSON text, with the refusals of the contract. Inside a payload the rules of
- * `JSON.stringify` hold: `undefined`, functions and symbols vanish from objects and become `null`
- * in arrays, `NaN` and the infinities become `null`, `toJSON` is called, a `Map` becomes `{}`. A
- * payload that as a whole is `undefined`, a function or a symbol has no JSON and is refused; so is
- * one with a BigInt or a cycle in it.
+ * Turns a payload into JSON text, and refuses payloads that the contract does not allow. Inside a payload the rules of
+ * `JSON.stringify` hold: `undefined`, functions and symbols vanish from objects and become `null` in arrays, `NaN` and
+ * the infinities become `null`, `toJSON` is called, a `Map` becomes `{}`. A payload that is itself `undefined`, a
+ * function or a symbol has no JSON and is refused, as is one with a BigInt or a cycle in it.
  */
 
-/** Text that is shorter cannot be deeper than the limit: each level needs two characters. */
+/** Shorter text cannot be deeper than the limit, as each level needs two characters. */
 const DEEP_LENGTH_MIN = 2 * (JSON_DEPTH_MAX + 1);
 
-/** Values looked at to find out where a BigInt or a cycle is, so that an error stays cheap. */
+/** How many values are searched for a BigInt or a cycle, so that an error stays cheap. */
 const SEARCH_VALUES_MAX = 10_000;
 
 /**
@@ -28,7 +27,7 @@ export function payloadText(payload: unknown, maxBytes: number): string {
   return checked(stringify(payload, maxBytes), maxBytes);
 }
 
-/** As `payloadText`; a payload that came as text stays as it came. */
+/** As `payloadText`, but keeps the text of a payload that arrived as text. */
 export function inputPayloadText(input: EventInput, maxBytes: number): string {
   const given = givenPayloadText(input);
   return given === undefined ? payloadText(input.payload, maxBytes) : checked(given, maxBytes);
@@ -62,7 +61,7 @@ function stringify(payload: unknown, maxBytes: number): string {
   throw invalid(`the payload is ${what}, which JSON cannot express`);
 }
 
-/** Says why `JSON.stringify` threw, with the place where it can be found cheaply. */
+/** Says why `JSON.stringify` threw and, if it can be found cheaply, in which place. */
 function stringifyFailure(payload: unknown, maxBytes: number, cause: unknown): BusError {
   if (cause instanceof RangeError) {
     if (cause.message === 'Invalid string length') {
@@ -74,7 +73,7 @@ function stringifyFailure(payload: unknown, maxBytes: number, cause: unknown): B
   try {
     search.visit(payload, 'payload');
   } catch {
-    // A getter threw, or the nesting is too deep to search: the cause has to do.
+    // A getter threw, or the nesting is too deep to search; the cause's own message is used.
   }
   if (search.fault !== undefined) return invalid(search.fault, cause);
   const reason = messageOf(cause).slice(0, 200);

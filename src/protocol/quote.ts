@@ -1,11 +1,8 @@
-/**
- * How an offending value is shown in an error message: short, on one line, and never by running its
- * code.
- */
+/** Shows an offending value in an error message: short, on one line, and without running its code. */
 
 const QUOTED_LENGTH_MAX = 80;
 
-/** Text in JSON quotes, cut after 80 characters; other values by what they are. Never throws. */
+/** Text in JSON quotes, cut after 80 characters; other values by their kind. Never throws. */
 export function quote(value: unknown): string {
   switch (typeof value) {
     case 'string':

@@ -1,8 +1,9 @@
 import type { BaseIssue } from 'valibot';
 
 /**
- * Says for people what is wrong with a value. A schema's own messages stay as they are; those of Valibot speak of its types
- * ("Expected never but received …") and are put into words. The value itself is not told: it may be a secret. Any thread.
+ * Says in plain words what is wrong with a value. A schema's own messages stay as they are; Valibot's, which name its
+ * types ("Expected never but received …"), are replaced. The message does not show the value, which may be a secret.
+ * Any thread.
  */
 export function schemaFault(issue: BaseIssue<unknown>): string {
   const { message, type, expected, received, input, requirement } = issue;

@@ -1,12 +1,12 @@
 import { cursorAfter, encodeCursor } from './cursor.js';
 import type { Durability, PublishAck } from './event.js';
 
-/** Where all logs stood before something was published. */
+/** A position of all logs before a publish. */
 export interface Before {
   readonly cursor: string;
 }
 
-/** The same in numbers: one for all publishes of a run, and the text is made when it is asked for, and once. */
+/** The position as numbers, shared by all publishes of a run. Its text is made once, on access. */
 export class LogPosition implements Before {
   readonly #epoch: string;
   readonly #positions: readonly number[];
@@ -23,7 +23,7 @@ export class LogPosition implements Before {
   }
 }
 
-/** The ack of an event that was stored by the publish that it answers. For the bus, its gateway and the client. */
+/** The ack of an event that this publish stored, not of a duplicate. Used by the bus, its gateway and the client. */
 export class StoredAck implements PublishAck {
   readonly id: string;
   readonly topic: string;
@@ -49,12 +49,12 @@ export class StoredAck implements PublishAck {
     this.#before = before;
   }
 
-  /** Of the prototype: no copy and no JSON of an ack has it. */
+  /** A getter of the prototype, so that copies and the JSON of an ack do not have it. */
   get cursor(): string {
     return cursorAfter(this.#before.cursor, this.shard, this.sequence);
   }
 
-  /** The cursor before all events of one publish; `undefined` where none of its acks knows it. */
+  /** The cursor before all events of one publish; `undefined` if none of its acks has it. */
   static cursorBefore(acks: readonly PublishAck[]): string | undefined {
     for (const ack of acks) if (#before in ack) return ack.#before.cursor;
     return undefined;

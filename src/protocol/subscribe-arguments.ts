@@ -2,8 +2,8 @@ import { BusError } from './errors.js';
 import { quote } from './quote.js';
 
 /**
- * Tells the handler of `subscribe(filter, handler?, options?)` from its options. A handler behind the options is refused: it would
- * never be called.
+ * Separates the handler of `subscribe(filter, handler?, options?)` from the options. A handler behind the options is
+ * refused, as it would never be called.
  *
  * @throws BusError `OPTION_INVALID`
  */

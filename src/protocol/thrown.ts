@@ -1,7 +1,7 @@
 /**
- * What was thrown, by whoever threw it: a handler, a validator, a file system call. JavaScript throws anything (an object
- * without a prototype, a symbol, a proxy whose traps throw), and under test runners that give each file a `vm` context
- * an error of the platform is no `instanceof Error`. Nothing here throws.
+ * Reads values thrown by a handler, a validator or a file system call. JavaScript can throw anything (an object without
+ * a prototype, a symbol, a proxy whose traps throw), and under test runners that give each file a `vm` context a
+ * platform's error is not an `instanceof Error`. Nothing here throws.
  */
 
 const UNPRINTABLE = 'something that cannot be printed';
@@ -17,7 +17,7 @@ export function isError(thrown: unknown): thrown is Error {
   }
 }
 
-/** In words: an error's message, or its name where it has none; anything else as `String` has it. */
+/** An error's message, or its name if the message is empty; any other value as text. */
 export function messageOf(thrown: unknown): string {
   try {
     if (!isError(thrown)) return String(thrown);
@@ -29,12 +29,12 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
-/** As an error: itself where it is one. */
+/** The value itself if it is an error, otherwise an error with the value as its cause. */
 export function errorOf(thrown: unknown): Error {
   return isError(thrown) ? thrown : new Error(messageOf(thrown), { cause: thrown });
 }
 
-/** `code` of an error that has one, such as `ENOENT` and `SQLITE_BUSY`; else empty. */
+/** The `code` of an error that has one, such as `ENOENT` or `SQLITE_BUSY`; otherwise `''`. */
 export function codeOf(thrown: unknown): string {
   try {
     if (!isError(thrown) || !('code' in thrown)) return '';

@@ -2,9 +2,8 @@ import { BusError } from './errors.js';
 import { quote } from './quote.js';
 
 /**
- * Times as users give them: a `Date`, or RFC 3339 text in UTC. Stricter than `Date.parse`, which
- * takes February 30th for March 2nd and local time for UTC. Years 0000 to 9999, as RFC 3339 has no
- * others.
+ * Parses times that users give: a `Date`, or RFC 3339 text in UTC. Stricter than `Date.parse`, which takes February
+ * 30th for March 2nd and local time for UTC. Years 0000 to 9999, as RFC 3339 has no others.
  */
 
 const DATE = '\\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\\d|3[01])';
@@ -31,19 +30,19 @@ export function parseTimestamp(value: unknown): number {
   return ms;
 }
 
-/** Why this is no timestamp, or `undefined`. */
+/** Says why the value is not a timestamp, or `undefined` if it is one. */
 export function timestampFault(value: unknown): string | undefined {
   return Number.isNaN(timestampMs(value)) ? faultText(value) : undefined;
 }
 
-/** Milliseconds since 1970, or NaN for what is no timestamp. */
+/** Milliseconds since 1970, or NaN if the value is not a timestamp. */
 export function timestampMs(value: unknown): number {
   if (typeof value === 'string') return textMs(value);
   const ms = isDate(value) ? Date.prototype.getTime.call(value) : Number.NaN;
   return ms >= EARLIEST_MS && ms <= LATEST_MS ? ms : Number.NaN;
 }
 
-/** Of another realm too. */
+/** A `Date` of another realm counts too. */
 function isDate(value: unknown): value is Date {
   try {
     Date.prototype.getTime.call(value);
@@ -73,13 +72,13 @@ function digits(text: string, start: number, end: number): number {
   return value;
 }
 
-/** Of the fraction behind the seconds, if there is one. */
+/** The milliseconds in the fraction of the seconds; 0 without one. */
 function milliseconds(text: string): number {
   if (text[POINT_AT] !== '.') return 0;
   let value = 0;
   for (let i = POINT_AT + 1; i <= POINT_AT + 3; i++) {
     const digit = text.charCodeAt(i) - ZERO;
-    // What follows the digits (`Z`, `+`) counts as zeros.
+    // Characters behind the digits (`Z`, `+`) count as zeros.
     value = value * 10 + (digit >= 0 && digit <= 9 && value >= 0 ? digit : 0);
   }
   return value;

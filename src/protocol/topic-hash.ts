@@ -16,8 +16,7 @@ import { isHighSurrogate, isLowSurrogate } from './utf8.js';
  * shard = h mod shards
  * ```
  *
- * Test vectors stand in `test/protocol/topic-hash.test.ts`, for whoever writes this in another
- * language.
+ * `test/protocol/topic-hash.test.ts` has test vectors, for implementations in other languages.
  */
 
 const FNV_OFFSET = 0x811c9dc5;

@@ -6,9 +6,9 @@ import { loneSurrogateAt, utf8Length } from './utf8.js';
 /**
  * Topics and patterns: what is well-formed, and which pattern matches which topic.
  *
- * A topic is 1–16 segments joined by `.`, at most 255 bytes of UTF-8. A segment is one or more
- * characters, none of them whitespace, a control character, `.`, `*` or `+`. In a pattern a segment
- * may also be a wildcard, and then nothing but the wildcard. Runs in any thread and in a browser.
+ * A topic is 1–16 segments joined by `.`, at most 255 bytes of UTF-8. A segment is one or more characters, none of them
+ * whitespace, a control character, `.`, `*` or `+`. In a pattern a whole segment may also be a wildcard. Runs in any
+ * thread and in a browser.
  */
 
 const PLAIN = 0;
@@ -21,11 +21,14 @@ const DOLLAR_CODE = 0x24;
 const PLUS_CODE = 0x2b;
 const STAR_CODE = 0x2a;
 
-/** What each ASCII character is within a topic. */
+/** The kind of each ASCII character within a topic. */
 const ASCII_KINDS = asciiKinds();
 
 const INSTEAD = '"*" at the end matches one or more segments, "+" exactly one';
-/** Literal in a topic; whoever writes it as a segment of a pattern means something else. */
+/**
+ * Wildcards of other systems. They are literal in a topic, but as a segment of a pattern they are most likely meant as
+ * wildcards, and refused.
+ */
 const FOREIGN_WILDCARDS: Readonly<Record<string, string>> = {
   '#': `is "#", which is no wildcard here: ${INSTEAD}`,
   '>': `is ">", which is no wildcard here: ${INSTEAD}`,
@@ -34,15 +37,13 @@ const FOREIGN_WILDCARDS: Readonly<Record<string, string>> = {
 /** JavaScript's whitespace beyond ASCII; U+0085 is a control character. */
 const WIDE_WHITESPACE = /[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]/;
 
-/**
- * Why this is no topic, or `undefined` if it is one. Topics of the bus (`$sys.…`) are topics too.
- */
+/** Says why the value is not a topic, or `undefined` if it is one. The bus's own topics (`$sys.…`) are topics too. */
 export function topicFault(topic: unknown): string | undefined {
   if (typeof topic === 'string' && isAsciiTopic(topic)) return undefined;
   return explain('topic', topic);
 }
 
-/** As `topicFault`, and topics that start with `$`, which belong to the bus, are refused too. */
+/** As `topicFault`, but also refuses topics that start with `$`, which belong to the bus. */
 export function publishTopicFault(topic: unknown): string | undefined {
   const fault = topicFault(topic);
   if (fault !== undefined) return fault;
@@ -50,7 +51,10 @@ export function publishTopicFault(topic: unknown): string | undefined {
   return `topic ${quote(topic)} starts with "$": such topics belong to the bus`;
 }
 
-/** Why this is no pattern, or `undefined` if it is one. Every topic is a pattern, unless a segment of it is `#` or `>`. */
+/**
+ * Says why the value is not a pattern, or `undefined` if it is one. Every topic is a pattern, unless one of its
+ * segments is `#` or `>`.
+ */
 export function patternFault(pattern: unknown): string | undefined {
   return explain('pattern', pattern);
 }
@@ -60,7 +64,7 @@ export function assertTopic(topic: unknown): asserts topic is string {
   refuse('TOPIC_INVALID', topicFault(topic), topic);
 }
 
-/** @throws BusError `TOPIC_INVALID`, for topics that start with `$` too */
+/** @throws BusError `TOPIC_INVALID`, also for topics that start with `$` */
 export function assertPublishTopic(topic: unknown): asserts topic is string {
   refuse('TOPIC_INVALID', publishTopicFault(topic), topic);
 }
@@ -76,8 +80,8 @@ export function hasWildcard(pattern: string): boolean {
 }
 
 /**
- * Whether a pattern matches a topic, both well-formed. Plain and slow on purpose: this is the
- * meaning of patterns, against which the trie in `src/shards/matching` is checked.
+ * Whether a pattern matches a topic; both have to be well-formed. Simple and slow on purpose: this defines the meaning
+ * of patterns, and the trie in `src/shards/matching` is tested against it.
  */
 export function matchesPattern(pattern: string, topic: string): boolean {
   return matchesFrom(0, pattern.split('.'), topic.split('.'));
@@ -92,10 +96,7 @@ function matchesFrom(at: number, pattern: readonly string[], topic: readonly str
   return (isWildcard || segment === topic[at]) && matchesFrom(at + 1, pattern, topic);
 }
 
-/**
- * The common case, without allocation: an ASCII topic with nothing wrong. False: look again,
- * slowly.
- */
+/** The common case, without allocation: a valid topic in ASCII. If false, `explain` has to decide. */
 function isAsciiTopic(topic: string): boolean {
   const { length } = topic;
   if (length === 0 || length > TOPIC_BYTES_MAX) return false;
@@ -113,12 +114,12 @@ function isAsciiTopic(topic: string): boolean {
   return segmentStart < length && segments <= TOPIC_SEGMENTS_MAX;
 }
 
-/** Finds the first fault of any text, slowly and with words. */
+/** Finds the first fault of any value, slowly, and describes it. */
 function explain(noun: 'topic' | 'pattern', text: unknown): string | undefined {
   if (typeof text !== 'string') return `${noun} ${quote(text)} is not a string`;
   if (text === '') return `${noun} "" is empty`;
   const named = `${noun} ${quote(text)}`;
-  // No need to measure what is too long already by its characters.
+  // Text with too many characters need not be measured in bytes.
   const bytes = text.length > TOPIC_BYTES_MAX ? text.length : utf8Length(text);
   if (bytes > TOPIC_BYTES_MAX) return `${named} is longer than ${TOPIC_BYTES_MAX} bytes of UTF-8`;
   const lone = loneSurrogateAt(text);

@@ -1,7 +1,4 @@
-/**
- * Measuring UTF-8 without encoding it: strings here are short, and a browser has no
- * `Buffer.byteLength`.
- */
+/** Measures text in UTF-8 without encoding it, as the texts are short and browsers have no `Buffer.byteLength`. */
 
 export function isHighSurrogate(code: number): boolean {
   return (code & 0xfc00) === 0xd800;
@@ -11,7 +8,7 @@ export function isLowSurrogate(code: number): boolean {
   return (code & 0xfc00) === 0xdc00;
 }
 
-/** Bytes of UTF-8. A lone surrogate counts three, as encoders replace it by U+FFFD. */
+/** The length in bytes of UTF-8. A lone surrogate counts three, as encoders replace it by U+FFFD. */
 export function utf8Length(text: string): number {
   const { length } = text;
   let bytes = length;
@@ -28,7 +25,7 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** The offset of the first surrogate without its other half, or -1. Such text has no UTF-8. */
+/** The offset of the first surrogate without its other half, or -1. Text with one cannot be encoded in UTF-8. */
 export function loneSurrogateAt(text: string): number {
   const { length } = text;
   for (let i = 0; i < length; i++) {

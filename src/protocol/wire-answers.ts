@@ -1,6 +1,6 @@
 import type { AnsweredType, ServerPayloads } from './wire.js';
 
-/** Which kind of frame answers which request. Apart from the schemas, which a client does not need. */
+/** The type of frame that answers each type of request. Not in `wire.ts`, whose schemas a client does not need. */
 export const ANSWER_TYPES = {
   authenticate: 'authenticated',
   publish: 'published',

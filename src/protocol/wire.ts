@@ -16,11 +16,11 @@ import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 
 /**
- * The frames of the WebSocket in both directions, and the validation of what a client sends.
+ * The frames of the WebSocket in both directions, and the validation of a client's frames.
  *
- * A frame is one text message that holds a JSON object `{ type, requestId?, payload? }`. This file
- * judges shapes: which fields there are and of which JSON type. Whether a topic, an id or a cursor
- * is well-formed is the bus's to say, with its own codes. Runs in any thread and in a browser.
+ * A frame is one text message that holds a JSON object `{ type, requestId?, payload? }`. This file checks shapes: which
+ * fields there are and of which JSON type. The bus checks whether a topic, an id or a cursor is well-formed, with its
+ * own codes. Any thread, and browsers.
  */
 
 export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
@@ -28,7 +28,7 @@ export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
 export type RequestId = string | number;
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX));
-/** Looked at before the elements are: a frame has room for a hundred thousand of them. */
+/** Checked before the elements are, as a frame has room for a hundred thousand of them. */
 const tooMany = (limit: number) =>
   v.custom<never>(() => false, `it has more elements than ${limit}, which is the limit`);
 const fewStrings = v.array(v.string());
@@ -40,14 +40,14 @@ const strings = v.lazy((input) =>
 const nonEmptyStrings = v.pipe(strings, v.minLength(1));
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));
 
-/** Valibot takes an array for an object without fields; this is for objects that may have none. */
+/** For objects that may have no fields: Valibot would take an array for one. */
 const notAnArray = v.custom<never>(() => false, 'it is an array, not an object');
 const stringsByKey = v.record(v.string(), strings);
 const stringByKey = v.record(v.string(), v.string());
 const valuesByKey = v.lazy((input) => keyFault(input) ?? stringsByKey);
 const valueByKey = v.lazy((input) => keyFault(input) ?? stringByKey);
 
-/** The bus tells of a few too many with a code of its own. */
+/** A fault only if there are far too many keys; the bus refuses a few too many with its own code. */
 function keyFault(input: unknown) {
   if (Array.isArray(input)) return notAnArray;
   const isObject = typeof input === 'object' && input !== null;
@@ -64,7 +64,7 @@ const filter = v.strictObject({
   attributes: v.exactOptional(valuesByKey),
 });
 
-/** What may be on its way to the client or unconsumed there. */
+/** How much may be on its way to the client or unconsumed there. */
 const windowFields = v.strictObject({ events: count, bytes: v.exactOptional(count) });
 
 const anyFilter = v.lazy((input) => {
@@ -120,7 +120,7 @@ const pruneFields = v.strictObject({
   maxBytes: v.exactOptional(zeroOrMore),
 });
 
-/** The payload of each kind of frame that a client may send. */
+/** The payload of each type of frame that a client may send. */
 const REQUEST_SCHEMAS = {
   authenticate: v.strictObject({ token: v.string() }),
   subscribe: v.strictObject({
@@ -177,17 +177,17 @@ export type ClientFrame = {
   };
 }[RequestType];
 
-/** What the server tells a client about itself, first of all. */
+/** The first frame of a connection: the server describes itself. */
 export interface Welcome {
   readonly protocol: string;
   /** Name and version: `millrace/0.1.0`. */
   readonly server: string;
   readonly epoch: string;
-  /** Shards of the bus: the positions in its cursors. */
+  /** The number of shards, which is the number of positions in a cursor. */
   readonly shards: number;
   readonly connection: string;
   readonly heartbeatMs: number;
-  /** Who the client is; absent where it has to `authenticate` first. */
+  /** The name of the client's principal; absent if the client has to `authenticate` first. */
   readonly principal?: string;
   readonly limits: WireLimits;
 }
@@ -198,18 +198,21 @@ export interface WireLimits {
   readonly subscriptions: number;
   readonly eventsPerFrame: number;
   readonly outboundBytes: number;
-  /** For how long an id is remembered; `dedupeReachMs`: and in fact, where more came than can be. Absent: not known. */
+  /**
+   * How long an id is remembered. `dedupeReachMs`: how far back every id is in fact known, which is less if more ids
+   * came than are kept. Absent: not known.
+   */
   readonly dedupeWindowMs?: number;
   readonly dedupeReachMs?: number;
-  /** Of this connection. Absent: no limit. */
+  /** Rates of this connection; absent: no limit. */
   readonly publishPerSecond?: number;
   readonly subscribePerSecond?: number;
   readonly queryPerSecond?: number;
 }
 
 /**
- * Answers a `query`, a `get` (with one event, or none), `topics`, `subscribers`, `stats`, `backup` or `prune`, with exactly the one
- * field that belongs to it.
+ * The answer to `query`, `get` (with one event or none), `topics`, `subscribers`, `stats`, `backup` or `prune`, with
+ * only the field that belongs to the request.
  */
 export interface Result {
   readonly events?: readonly Event[];
@@ -218,7 +221,7 @@ export interface Result {
   readonly stats?: unknown;
   readonly backup?: unknown;
   readonly pruned?: { readonly events: number; readonly bytes: number };
-  /** Behind the last of the events, in the last frame of a `query` that found any and is not in reverse. */
+  /** The position behind the last event, in the last frame of a `query` that found events and is not in reverse. */
   readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */
   readonly more?: true;
@@ -235,7 +238,7 @@ export interface ServerPayloads {
   unsubscribed: { readonly subscription: string };
   published: {
     readonly acks: readonly PublishAck[];
-    /** Before all of them. Absent for who may read nothing, and where nothing was stored. */
+    /** The position before all these events. Absent if the client may read nothing, or if nothing was stored. */
     readonly cursor?: string;
   };
   result: Result;
@@ -278,7 +281,7 @@ export type ParsedFrame =
 const FRAME_FIELDS = new Set(['type', 'requestId', 'payload']);
 export const FRAME_DEPTH_MAX = JSON_DEPTH_MAX + FRAME_ENVELOPE_DEPTH;
 
-/** Never throws. An error comes with the frame's `requestId` wherever that could be read. */
+/** Parses a frame; never throws. An error comes with the frame's `requestId` if that could be read. */
 export function parseClientFrame(text: string): ParsedFrame {
   if (isDeeperThan(text, FRAME_DEPTH_MAX)) {
     return {
@@ -319,8 +322,8 @@ function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {
   const schema = REQUEST_SCHEMAS[type as RequestType];
   const result = v.safeParse(schema, envelope.payload, { abortEarly: true });
   if (!result.success) return { error: payloadFault(result.issues[0]), ...identity };
-  // The schema has judged; the client's own object goes on, because a copy would drop keys like
-  // `constructor`.
+  // The schema has only checked the payload. The client's own object is passed on, as the schema's copy would drop keys
+  // like `constructor`.
   const frame = { type, payload: envelope.payload, ...identity } as ClientFrame;
   return { frame, ...identity };
 }

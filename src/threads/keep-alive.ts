@@ -1,12 +1,12 @@
 /**
- * Keeps the event loop of this thread alive while something is under way. The ports and threads of a bus do not keep it by
- * themselves, or a program that forgets `close()` would never end. One timer, which never fires, stands for all of them: to
- * hold or let go of it costs far less than to do so with every port. Any thread; each has a timer of its own.
+ * Keeps the event loop of this thread alive while work is under way. The ports and threads of a bus are unreferenced,
+ * or a program that forgets `close()` would never end. One timer, which never fires, keeps the loop alive for all of
+ * them: to ref and unref it costs far less than to do so with every port. Any thread; each has its own timer.
  */
 let timer: NodeJS.Timeout | undefined;
 let holders = 0;
 
-/** The longest that `setInterval` takes. */
+/** The longest interval that `setInterval` takes. */
 const NEVER_MS = 2 ** 31 - 1;
 
 export class KeepAlive {

@@ -1,6 +1,6 @@
 /**
- * Event types that applications of one kind share. The bus gives none of them a meaning, and nothing of it may import
- * them: any printable text without spaces is a type. The bus's own types are in `src/endpoint/system-events.ts`.
+ * Event types for applications to share. The bus gives them no meaning and must not import them; any printable text
+ * without spaces can be a type. The bus's own types are in `src/endpoint/system-events.ts`.
  */
 export const EventType = {
   WORKER_SPAWNED: 'worker_spawned',

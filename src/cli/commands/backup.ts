@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { BackupResult } from '../../store/backup.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { tell } from '../failure.js';
+import { notify } from '../failure.js';
 import { openDirectory } from '../open-directory.js';
 import { writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { formatBytes, formatNumber } from '../table.js';
 
-/** `millrace backup`: copies a directory of events, through the server that has it open, or itself. */
+/** `millrace backup`: copies a directory of events, through the server that has it open, or by opening it itself. */
 
 interface BackupCommandOptions extends ServerSettings {
   dir?: string;
@@ -24,13 +24,13 @@ export function addBackupCommand(program: Command): void {
     .option('--json', 'print the outcome as JSON');
   addServerOptions(command);
   command.action(async (to: string) => {
-    // `dir` of the config file is what `serve` opens, and a server may be doing so.
+    // Only the flag `--dir` counts: the config file's `dir` is for `serve`, and a server may have it open.
     const { dir } = command.opts<BackupCommandOptions>();
     applyConfig(command);
     const options = command.opts<BackupCommandOptions>();
     const result = dir === undefined ? await askServer(to, options) : await copyOf(dir, to);
     const events = result.heads.reduce((sum, head) => sum + head, 0);
-    tell(
+    notify(
       `copied ${formatBytes(result.bytes)} to ${to}, up to sequence ${formatNumber(events)} over all shards`,
     );
     if (options.json === true) writeLine(JSON.stringify(result));

@@ -1,13 +1,13 @@
 import { type Command, Option } from 'commander';
 import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { tell, usageFailure } from '../failure.js';
+import { notify, usageFailure } from '../failure.js';
 import type { LoadOutcome, LoadShape, LoadTarget } from '../load.js';
 import { writeLine } from '../output.js';
 import { formatNumber } from '../table.js';
 import { integerFrom, parseRate } from '../values.js';
 
-/** `millrace bench`: how fast a server is, or the engine in this very process, on this machine. */
+/** `millrace bench`: measures a server, or the engine in this process. */
 
 interface BenchOptions extends ServerSettings, Omit<LoadShape, 'persist'> {
   embedded?: true;
@@ -58,12 +58,12 @@ async function bench(options: BenchOptions): Promise<void> {
   if (options.dir !== undefined && options.embedded !== true) {
     throw usageFailure('--dir goes with --embedded; a server has a directory of its own');
   }
-  // Loaded here: the other commands that talk to a server need no engine.
+  // Imported here, as the other commands that talk to a server need no engine.
   const { runLoad, openEmbeddedTarget, openServerTarget } = await import('../load.js');
   let target: LoadTarget;
   if (options.embedded === true) target = await openEmbeddedTarget(options.dir);
   else {
-    if (options.persist) tell('the events stay in the log of that server, on topics bench.…');
+    if (options.persist) notify('the events stay in the log of that server, on topics bench.…');
     target = await openServerTarget(options);
   }
   try {

@@ -4,7 +4,7 @@ import { CommandFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import { integerFrom } from '../values.js';
 
-/** `millrace doctor`: whether this machine is fit to run a server, and how fast its disk is. */
+/** `millrace doctor`: checks whether this machine is fit to run a server, and how fast its disk is. */
 
 interface DoctorCommandOptions {
   dir: string;
@@ -44,7 +44,7 @@ export function addDoctorCommand(program: Command): void {
 }
 
 async function doctor(options: DoctorCommandOptions): Promise<void> {
-  // Loaded here: the commands that talk to a server need no SQLite.
+  // Imported here, as the commands that talk to a server need no SQLite.
   const { examine } = await import('../examination.js');
   let failures = 0;
   for await (const finding of examine(options)) {

@@ -1,14 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { PruneOptions, PruneResult } from '../../endpoint/bus-endpoint.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { tell, usageFailure } from '../failure.js';
+import { notify, usageFailure } from '../failure.js';
 import { openDirectory } from '../open-directory.js';
 import { writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { formatBytes, formatNumber } from '../table.js';
 import { integerFrom, parseTime } from '../values.js';
 
-/** `millrace prune`: removes the oldest events, through the server that has them open, or itself. */
+/**
+ * `millrace prune`: removes the oldest events, through the server that has the directory open, or by opening it itself.
+ */
 
 interface PruneCommandOptions extends ServerSettings {
   dir?: string;
@@ -52,7 +54,7 @@ export function addPruneCommand(program: Command): void {
     const result =
       dir === undefined ? await askServer(wanted, options) : await pruneIn(dir, wanted);
     const { events } = result;
-    tell(
+    notify(
       `removed ${formatNumber(events)} ${events === 1 ? 'event' : 'events'}, ${formatBytes(result.bytes)}`,
     );
     if (options.json === true) writeLine(JSON.stringify(result));
@@ -67,7 +69,7 @@ function pruneOptions({ pattern, before, maxEvents, maxBytes }: PruneCommandOpti
   if (maxEvents !== undefined) wanted.maxEvents = maxEvents;
   if (maxBytes !== undefined) wanted.maxBytes = maxBytes;
   if (Object.keys(wanted).length > 1) return wanted;
-  throw usageFailure('say what goes: --before, --max-events or --max-bytes');
+  throw usageFailure('say what to remove: --before, --max-events or --max-bytes');
 }
 
 async function askServer(wanted: Wanted, options: PruneCommandOptions): Promise<PruneResult> {

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { PublishAck } from '../../protocol/event.js';
 import { bodyText } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { lineFailure, tell, usageFailure } from '../failure.js';
+import { lineFailure, notify, usageFailure } from '../failure.js';
 import { inputLines, LINE_LENGTH_MAX } from '../input-lines.js';
 import { writeLine } from '../output.js';
 import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
@@ -93,7 +93,7 @@ async function publish(
   if (options.fromLine !== undefined && !isInput) {
     throw usageFailure('--from-line is for the lines of stdin: millrace pub TOPIC -');
   }
-  // What cannot be read is refused before a server is looked for.
+  // Fields and body are checked before the session is opened.
   const fields = eventFields(topic, options);
   const isText = options.text === true;
   const payload = isInput || body === undefined ? 'null' : bodyText(body, isText);
@@ -106,7 +106,7 @@ async function publish(
     if (isInput) await addInput(stream, isText, options);
     else for (let i = options.count ?? 1; i > 0; i--) await stream.add(payload);
     await stream.end();
-    if (!isOne) tell(summary(stream));
+    if (!isOne) notify(summary(stream));
   } finally {
     session.close();
   }
@@ -133,13 +133,13 @@ async function addInput(
         at = number;
         await stream.add(lineText(text, isText), number);
       }
-      // What has come is published now, however little it is: the next line may be long in coming.
+      // These lines are published now, however few they are, as the next may be long in coming.
       await stream.flush();
       if (left <= 0) break;
     }
     await stream.end();
   } catch (error) {
-    // Every line before the one at fault is published, or is part of a failure of its own.
+    // By then every line before the faulty one is published, or belongs to a frame that failed earlier.
     await stream.settle();
     throw lineFailure(error, stream.failed ?? { first: at, last: at });
   }

@@ -1,13 +1,10 @@
 import { type Command, Option } from 'commander';
 import { SHARDS_MAX } from '../../protocol/limits.js';
-import { tell } from '../failure.js';
+import { notify } from '../failure.js';
 import { writeLine } from '../output.js';
 import { integerFrom } from '../values.js';
 
-/**
- * `millrace reshard`: copies a directory that no server has open into one with another number of
- * shards.
- */
+/** `millrace reshard`: copies a directory that no server has open into a new one with another number of shards. */
 
 interface ReshardCommandOptions {
   shards: number;
@@ -37,7 +34,7 @@ export function addReshardCommand(program: Command): void {
 
 async function reshardDirectory(dir: string, options: ReshardCommandOptions): Promise<void> {
   const { shards, to } = options;
-  // Loaded here: the commands that talk to a server need no SQLite.
+  // Imported here, as the commands that talk to a server need no SQLite.
   const { reshard } = await import('../../store/upkeep/reshard.js');
   const { isTTY } = process.stderr;
   const { events, losses } = reshard({
@@ -50,7 +47,7 @@ async function reshardDirectory(dir: string, options: ReshardCommandOptions): Pr
     },
   });
   if (isTTY) process.stderr.write('\n');
-  for (const loss of losses) tell(`${dir} has lost events before: ${loss}`);
-  tell(`copied ${events} events from ${dir} to ${to}, shards: ${shards}`);
+  for (const loss of losses) notify(`${dir} has lost events before: ${loss}`);
+  notify(`copied ${events} events from ${dir} to ${to}, shards: ${shards}`);
   if (options.json === true) writeLine(JSON.stringify({ events, shards, to, losses }));
 }

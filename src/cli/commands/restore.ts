@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
-import { tell } from '../failure.js';
+import { notify } from '../failure.js';
 import { writeLine } from '../output.js';
 import { formatNumber } from '../table.js';
 
-/** `millrace restore`: makes a directory of a backup, once the backup is found sound. */
+/** `millrace restore`: checks a backup and makes a directory from it. */
 
 interface RestoreOptions {
   to: string;
@@ -18,13 +18,13 @@ export function addRestoreCommand(program: Command): void {
     .addOption(new Option('--to <dir>', 'directory to create').makeOptionMandatory())
     .option('--json', 'print the outcome as JSON')
     .action(async (backup: string, { to, json }: RestoreOptions) => {
-      // Loaded here: the commands that talk to a server need no SQLite.
+      // Imported here, as the commands that talk to a server need no SQLite.
       const { restore } = await import('../../store/upkeep/restore.js');
       const result = restore(backup, to);
       const { from, epoch, heads } = result;
       const events = heads.reduce((sum, head) => sum + head, 0);
-      tell(`restored ${to} up to sequence ${formatNumber(events)} over all shards`);
-      tell(`its epoch is ${epoch}; cursors of ${from} go on in it`);
+      notify(`restored ${to} up to sequence ${formatNumber(events)} over all shards`);
+      notify(`its epoch is ${epoch}; cursors of ${from} go on in it`);
       if (json === true) writeLine(JSON.stringify(result));
     });
 }

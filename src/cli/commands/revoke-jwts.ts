@@ -1,10 +1,10 @@
 import type { RevokedToken } from '../../auth/revoked-file.js';
 import { REVOKED_TOKENS_MAX } from '../../protocol/limits.js';
 import { readConfig } from '../config.js';
-import { failing, tell, usageFailure } from '../failure.js';
+import { failing, notify, usageFailure } from '../failure.js';
 import { writeLine } from '../output.js';
 
-/** `millrace token revoke --jwt`: puts ids of JWTs into the file of those that are revoked. */
+/** `millrace token revoke --jwt`: puts ids of JWTs into the file of revoked JWTs. */
 
 export interface RevokeJwtsOptions {
   revokedFile?: string;
@@ -29,11 +29,11 @@ export async function revokeJwts(ids: string[], options: RevokeJwtsOptions): Pro
   const end = expires === undefined ? {} : { expiresAt: new Date(now + expires).toISOString() };
   const added = [...new Set(ids)].map((jti): RevokedToken => ({ jti, ...end }));
   failing(() => editRevokedFile(path, (tokens) => withAdded(tokens, added, now, path)));
-  tell(`servers that are given ${path} end what these JWTs had begun, and refuse them`);
+  notify(`servers that use ${path} end the connections of these JWTs, and refuse them`);
   for (const token of added) writeLine(options.json === true ? JSON.stringify(token) : token.jti);
 }
 
-/** What ended by itself is left out: nobody takes it any more. */
+/** Expired tokens are left out, as servers refuse them anyway. */
 function withAdded(
   tokens: readonly RevokedToken[],
   added: readonly RevokedToken[],

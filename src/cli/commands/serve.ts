@@ -6,10 +6,7 @@ import { usageFailure } from '../failure.js';
 import type { ServeOptions } from '../serve-options.js';
 import { collectList, integerFrom, parseBoolean } from '../values.js';
 
-/**
- * `millrace serve`: opens a directory, serves it until it is told to stop, and stops without losing
- * anything.
- */
+/** `millrace serve`: opens a directory, serves it until SIGTERM or SIGINT, and stops without losing an event. */
 
 /** Options that are counts: flag, least value, description. */
 const COUNTS = [
@@ -40,7 +37,7 @@ const COUNTS = [
   ],
 ] as const;
 
-/** Options that are texts. */
+/** Options with text values: flag, placeholder of the value, description. */
 const TEXTS = [
   ['source', 'name', 'source of events that name none'],
   ['base-path', 'path', 'prefix of every path, such as /bus'],
@@ -50,7 +47,7 @@ const TEXTS = [
   ['tls-key-file', 'file', 'private key of that certificate, PEM'],
 ] as const;
 
-/** Options that may be repeated, or hold several values with commas between. */
+/** Options that may be repeated, or hold several values separated by commas: flag, placeholder, description. */
 const LISTS = [
   ['allowed-origins', 'origin', 'origin whose pages may connect too, such as https://app.example'],
   [
@@ -134,7 +131,7 @@ export function addServeCommand(program: Command): void {
   });
 }
 
-/** An option that can be set by `MILLRACE_…` too. */
+/** An option that an environment variable, `MILLRACE_…`, can set too. */
 function setting(name: string, value: string, text: string): Option {
   const variable = `MILLRACE_${name.replaceAll('-', '_').toUpperCase()}`;
   return new Option(`--${name} ${value}`.trim(), text).env(variable);

@@ -6,7 +6,7 @@ import { readableBound } from '../percentiles.js';
 import { Session } from '../session.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 
-/** `millrace stats`: a server's counters, in all and by shard. */
+/** `millrace stats`: prints a server's counters, in total and by shard. */
 
 interface StatsOptions extends ServerSettings {
   json?: true;
@@ -15,7 +15,7 @@ interface StatsOptions extends ServerSettings {
 export function addStatsCommand(program: Command): void {
   const command = program
     .command('stats')
-    .description("print a server's counters, in all and by shard")
+    .description("print a server's counters, in total and by shard")
     .option('--json', 'everything, as one JSON object');
   addServerOptions(command);
   command.action(async () => {
@@ -56,7 +56,7 @@ function statsLines(stats: BusStats): string[] {
   ];
 }
 
-/** Times in ms; fills and busy as shares of 1. */
+/** The columns of `shardCells`. Times are in ms; ring fills and busy are shares of 1. */
 export const SHARD_COLUMNS = [
   'shard',
   'state',

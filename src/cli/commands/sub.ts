@@ -2,17 +2,14 @@ import { type Command, Option } from 'commander';
 import type { Event } from '../../protocol/event.js';
 import type { RequestPayload, ServerFrame } from '../../protocol/wire.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
-import { CommandFailure, tell } from '../failure.js';
+import { CommandFailure, notify } from '../failure.js';
 import { addFilterOptions, type FilterOptions, filterFields, repeated } from '../filter-options.js';
 import { type EventFormat, eventFormat, outputDrained, writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { ShutdownSignal } from '../shutdown.js';
 import { type From, integerFrom, parseFrom } from '../values.js';
 
-/**
- * `millrace sub`: prints events as they come, until it has enough, is told to stop, or loses the
- * server.
- */
+/** `millrace sub`: prints events as they come, until it has printed enough, gets a signal, or loses the server. */
 
 interface SubOptions extends ServerSettings, FilterOptions {
   from: From;
@@ -53,7 +50,7 @@ async function subscribe(patterns: string[], options: SubOptions): Promise<void>
       await Promise.race([printer.done, session.lost, signal.received]);
     } finally {
       printer.stop();
-      if (printer.cursor !== '') tell(`to go on from here: --from after:${printer.cursor}`);
+      if (printer.cursor !== '') notify(`to go on from here: --from after:${printer.cursor}`);
     }
   } finally {
     session.close();
@@ -70,14 +67,11 @@ function request(topics: string[], options: SubOptions): RequestPayload<'subscri
   };
 }
 
-/**
- * Prints what the server sends for the subscription; reads the socket no faster than stdout is
- * read.
- */
+/** Prints the subscription's events and notices; reads the socket no faster than stdout is read. */
 class EventPrinter {
   /** Resolves when `count` events are printed; rejects when the server ends the subscription. */
   readonly done: Promise<void>;
-  /** After the last frame whose events are all printed. */
+  /** The cursor behind the last frame whose events are all printed. */
   cursor = '';
   readonly #session: Session;
   readonly #format: EventFormat;
@@ -110,11 +104,11 @@ class EventPrinter {
         break;
       case 'gap': {
         const { shard, from, to, reason } = frame.payload;
-        tell(`events ${from} to ${to} of shard ${shard} are missing: ${reason}`);
+        notify(`events ${from} to ${to} of shard ${shard} are missing: ${reason}`);
         break;
       }
       case 'dropped':
-        tell(`${frame.payload.count} events were dropped: this reader was too slow`);
+        notify(`${frame.payload.count} events were dropped: this reader was too slow`);
         break;
       case 'ended':
         this.cursor = frame.payload.cursor;

@@ -5,14 +5,14 @@ import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
 import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';
 import { configOption, readConfig } from '../config.js';
-import { CommandFailure, failing, tell, usageFailure } from '../failure.js';
+import { CommandFailure, failing, notify, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 import { parseDuration, parseRate } from '../values.js';
 import { DEFAULT_REVOKED_FILE, type RevokeJwtsOptions, revokeJwts } from './revoke-jwts.js';
 
 /**
- * `millrace token`: mints API keys and JWTs, and lists and revokes keys. It works on files alone; a server that runs
- * takes a changed keys file over by itself.
+ * `millrace token`: mints API keys and JWTs, lists keys, and revokes both. It works on files alone; a running server
+ * takes over changed files by itself.
  */
 
 interface GrantOptions {
@@ -174,7 +174,7 @@ async function mintKey(options: KeyOptions): Promise<void> {
     throw new Error(`${keysFile} has ${keys.length} keys; ${API_KEYS_MAX} is the limit`);
   });
   warnIfPowerless(stored, 'key');
-  tell(`key ${id} of ${JSON.stringify(name)} is in ${keysFile}; it is shown this once only`);
+  notify(`key ${id} of ${JSON.stringify(name)} is in ${keysFile}; it is shown this once only`);
   const { hash: _, ...shown } = stored;
   writeLine(options.json === true ? JSON.stringify({ key, ...shown, keysFile }) : key);
 }
@@ -192,9 +192,9 @@ async function mintJwtFor(options: JwtOptions): Promise<void> {
   if (subjectFault !== undefined) faults.push({ path: 'subject', message: subjectFault });
   if (grants === undefined || faults.length > 0) throw usageFaults(faults);
   const { key: secret, warning } = failing(() => loadSecretFile(secretFile));
-  if (warning !== undefined) tell(warning);
+  if (warning !== undefined) notify(warning);
   const issuedAt = Date.now();
-  // Whole seconds, and not fewer than was said.
+  // A JWT holds whole seconds; rounded up, so that the lifetime is not shorter than asked for.
   const expiresAt = Math.ceil((issuedAt + expires) / 1000) * 1000;
   const id = randomUUID();
   const claims = { issuer, audience, subject, id, issuedAt, expiresAt, grants };
@@ -222,14 +222,14 @@ async function revokeKeys(ids: string[], options: KeysFileOptions): Promise<void
   const wanted = new Set(ids);
   const revoked: StoredKey[] = [];
   const { readKeysFile } = await import('../../auth/edit-keys-file.js');
-  // Or a mistyped file name would make a file.
+  // Read first, as `edit` would create a file with a mistyped name.
   failing(() => readKeysFile(keysFile));
   await edit(keysFile, (keys) => {
     revoked.push(...keys.filter(({ id }) => wanted.has(id)));
     for (const { id } of revoked) wanted.delete(id);
     const [unknown] = wanted;
     if (unknown === undefined) return keys.filter((stored) => !revoked.includes(stored));
-    // Somebody may have given the whole key.
+    // Cut, as the whole key may have been given, whose rest is secret.
     throw new Error(`${keysFile} has no key with the id ${printable(unknown.slice(0, 16))}`);
   });
   for (const stored of revoked) writeKey(stored, options.json === true);
@@ -285,7 +285,7 @@ function writeKey({ hash: _, ...shown }: StoredKey, isJson: boolean): void {
 
 function warnIfPowerless({ publish, subscribe, admin }: Grants, what: string): void {
   if ((publish ?? subscribe ?? admin) !== undefined) return;
-  tell(`this ${what} may do nothing: it has none of --publish, --subscribe and --admin`);
+  notify(`this ${what} may do nothing: it has none of --publish, --subscribe and --admin`);
 }
 
 function lifetimeOption(description: string): Option {
@@ -296,7 +296,7 @@ function lifetimeOption(description: string): Option {
   });
 }
 
-/** `publish[0]` stands on the command line as `--publish`. */
+/** Names the flags that the faults come from: `publish[0]` is `--publish` on the command line. */
 function usageFaults(faults: readonly Fault[]): CommandFailure {
   const lines = faults.map(({ path, message }) => {
     const [field = ''] = path.replace('rates.', '').split(/[[.]/);

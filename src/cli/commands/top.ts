@@ -11,8 +11,8 @@ import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from
 import { integerFrom, parseTimeout } from '../values.js';
 
 /**
- * `millrace top`: what a server is doing right now. On a terminal a view that redraws itself until
- * `q` or Ctrl-C; elsewhere a line for each interval.
+ * `millrace top`: shows what a server is doing now. On a terminal it redraws a view until `q` or Ctrl-C; elsewhere it
+ * prints a line for each interval.
  */
 
 const SLOW_SHOWN_MAX = 10;
@@ -85,14 +85,14 @@ async function watch(
   }
 }
 
-/** Those that are behind or have lost something; who keeps up is of no interest here. */
+/** The subscribers that lag or have dropped events. */
 async function slowSubscribers(session: Session): Promise<SubscriberInfo[]> {
   const subscribers = await session.slowestSubscribers();
   return subscribers.filter(({ lag, dropped }) => lag > 0 || dropped > 0);
 }
 
 interface Rates {
-  /** Events per second since the look before; 0 for the first. */
+  /** Events per second since the previous look; 0 in the first. */
   readonly published: number;
   readonly delivered: number;
   readonly dropped: number;
@@ -128,7 +128,7 @@ function plainLine(stats: BusStats, rates: Rates): string {
   );
 }
 
-/** All that is shown at once. */
+/** Everything that one refresh shows. */
 interface Look {
   readonly stats: BusStats;
   readonly before: BusStats | undefined;

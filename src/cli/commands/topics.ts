@@ -4,7 +4,7 @@ import { writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { tableLines } from '../table.js';
 
-/** `millrace topics`: which topics a server has events of, and how many. */
+/** `millrace topics`: lists the topics that have stored events, and how many. */
 
 interface TopicsOptions extends ServerSettings {
   json?: true;

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { VerifyFinding } from '../../store/upkeep/verify-finding.js';
-import { CommandFailure, tell } from '../failure.js';
+import { CommandFailure, notify } from '../failure.js';
 import { printable, writeLine } from '../output.js';
 
-/** `millrace verify`: checks a directory on disk, whether a server has it open or not. */
+/** `millrace verify`: checks a directory on disk; a server may have it open. */
 
 interface VerifyOptions {
   json?: true;
@@ -22,7 +22,7 @@ export function addVerifyCommand(program: Command): void {
 }
 
 async function verify(dir: string, isJson: boolean): Promise<void> {
-  // Loaded here: the commands that talk to a server need no SQLite.
+  // Imported here, as the commands that talk to a server need no SQLite.
   const { verifyDirectory } = await import('../../store/upkeep/verify.js');
   let errors = 0;
   for (const finding of verifyDirectory(dir)) {
@@ -30,7 +30,7 @@ async function verify(dir: string, isJson: boolean): Promise<void> {
     writeLine(isJson ? JSON.stringify(finding) : readableFinding(finding));
   }
   if (errors === 0) {
-    tell(`${dir} is sound`);
+    notify(`${dir} is sound`);
     return;
   }
   throw new CommandFailure(`${dir} has ${errors} ${errors === 1 ? 'error' : 'errors'}`);
