@@ -14,7 +14,7 @@ export interface WatchedFileOptions<T> {
   readonly path: string;
   /** The file's name in the log, such as `keys file`. */
   readonly name: string;
-  /** The command that makes one. */
+  /** The command that makes such a file, for error messages. */
   readonly make?: string;
   readonly bytesMax: number;
   readonly log: AuthLogger;

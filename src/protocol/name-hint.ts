@@ -1,17 +1,18 @@
 /**
- * Helps whoever has misspelt a name: ` (did you mean shards?)`, or all names where they are few, or nothing. Any thread.
+ * A hint for a misspelt name, to end an error message: ` (did you mean shards?)`; if no name is near, the known names
+ * if they are few, or nothing. Any thread.
  */
 
-/** So many names are told where none is near. */
-const NAMES_TOLD_MAX = 10;
-/** Longer ones are not compared. */
+/** How many known names are listed if none is near. */
+const NAMES_SHOWN_MAX = 10;
+/** Longer names are not compared. */
 const NAME_LENGTH_MAX = 64;
 
 export function nameHint(name: string, known: Iterable<string>): string {
   const names = [...known];
   const nearest = nearestName(name, names);
   if (nearest !== undefined) return ` (did you mean ${nearest}?)`;
-  return names.length > NAMES_TOLD_MAX ? '' : ` (there are ${names.join(', ')})`;
+  return names.length > NAMES_SHOWN_MAX ? '' : ` (there are ${names.join(', ')})`;
 }
 
 function nearestName(name: string, known: readonly string[]): string | undefined {
@@ -28,12 +29,14 @@ function nearestName(name: string, known: readonly string[]): string | undefined
   return nearest ?? known.find((candidate) => isPartOf(lower, candidate.toLowerCase()));
 }
 
-/** `token` of `getToken`. */
+/** Whether the name is a part of the candidate, as `token` is of `getToken`. */
 function isPartOf(name: string, candidate: string): boolean {
   return name.length > 2 && candidate.includes(name);
 }
 
-/** How many letters to put in, leave out, change or swap with their neighbour (optimal string alignment). */
+/**
+ * How many letters have to be inserted, removed, changed or swapped with their neighbour (optimal string alignment).
+ */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, at) => at);

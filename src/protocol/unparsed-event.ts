@@ -1,11 +1,11 @@
 import type { Event } from './event.js';
 
 /**
- * An event that is read to be sent on as text, as the gateway does. It has the JSON text of its payload, which goes out as it
- * is; the text is parsed when somebody asks for the value, as a mask does. Any thread, and browsers.
+ * An event that is read to be sent on as text, as the gateway does. It holds the JSON text of its payload, which is
+ * sent unchanged. The text is parsed when `payload` is read, for instance to be masked. Any thread, and browsers.
  *
- * The payload is no property of its own: a copy has none unless it is given one, so a copy of which something is masked can
- * not have the text either.
+ * The payload is not an own property, so a copy has neither payload nor text. A masked copy is given its masked
+ * payload, and cannot reveal the text.
  */
 export type EventFields = Omit<Event, 'payload' | 'cursor'>;
 
@@ -24,7 +24,7 @@ export class UnparsedEvent implements Event {
   #payload: unknown;
   #isParsed = false;
 
-  /** `payloadText`: JSON. */
+  /** @param payloadText the payload as JSON */
   constructor(fields: EventFields, payloadText: string) {
     this.id = fields.id;
     this.topic = fields.topic;
@@ -62,7 +62,7 @@ export class UnparsedEvent implements Event {
     return `${text},"payload":${this.#payloadText}}`;
   }
 
-  /** A plain event, for `JSON.stringify` and the like. */
+  /** A plain event, as for `JSON.stringify`. */
   toJSON(): Event {
     return { ...this, payload: this.payload };
   }

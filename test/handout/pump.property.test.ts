@@ -274,11 +274,11 @@ class RealThing implements Seen {
     for (let i = 0; i < events; i++) {
       this.#arrivals.push({ event: eventOf(++this.#last), isStep: true, events: 1, chars: 1 });
     }
-    const tell = (): void => {
+    const notify = (): void => {
       this.log.push(`mark at ${this.position}`);
       if (mark === 'unsubscribing mark') void this.#life.unsubscribe();
     };
-    if (mark !== undefined) this.#arrivals.mark({ tell });
+    if (mark !== undefined) this.#arrivals.mark({ notify });
     this.#pump.flush();
   }
 
