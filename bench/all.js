@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { table } from './harness.js';
 
 /**
- * Runs the benches one after the other, each in a process of its own; prints what each prints, then one table of
- * those of the whole bus. Flags are not passed on: run one bench by itself to change its counts. Exit 1 if any of
- * them was wrong or failed.
+ * Runs the benches one after the other, each in its own process, and prints their output, then the tables of all that
+ * reported one. Flags are not passed on: to change the counts of a bench, run it by itself. Exits 1 if any bench was
+ * wrong or failed.
  */
 
 const BENCHES = [

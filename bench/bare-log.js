@@ -6,12 +6,12 @@ import { check } from './harness.js';
 import { makeInput } from './load.js';
 
 /**
- * What the engine is measured against: a bare `better-sqlite3` loop on one thread that inserts the rows that
- * the engine would, into the same columns, in transactions of the same size, with the same page size, WAL and
- * `synchronous = FULL`. Nobody publishes, acknowledges or delivers here.
+ * The loop that the engine is compared with: bare `better-sqlite3` on one thread, which inserts the rows that the
+ * engine would, into the same columns, in transactions of the same size, with the same page size, WAL and `synchronous
+ * = FULL`. Nothing is published, acknowledged or delivered.
  */
 
-/** Rows that are made before the clock starts, and inserted over and over. */
+/** How many rows are made before the clock starts, and inserted over and over. */
 const READY_ROWS = 4096;
 
 const EVENTS_TABLE = `
@@ -23,7 +23,7 @@ CREATE TABLE events (
 )`;
 
 const COLUMNS = 13;
-/** The quick way: `ulid()` asks the system for random bytes each time, at 40 µs. */
+/** Faster than `ulid()`, which asks the system for random bytes each time, at 40 µs. */
 const nextId = monotonicFactory();
 
 /** @param {string} directory */
@@ -42,8 +42,7 @@ function open(directory) {
  * @param {string} directory
  * @param {number} events
  * @param {{ batch: number, topic: string, ready: boolean }} options `ready`: the rows are made beforehand;
- *   otherwise each is made from the event in the loop (id, JSON text, checksum), as whoever writes such a
- *   loop by hand has to
+ *   otherwise each is made in the loop from its event (id, JSON text, checksum), as a hand-written loop has to
  * @returns {number} rows/s
  */
 export function insertBare(directory, events, { batch, topic, ready }) {

@@ -6,17 +6,17 @@ import { median } from './harness.js';
 import { deferred, makeInput, publishWindowed } from './load.js';
 
 /**
- * What a change costs: two or more builds of the bus in one process, in short turns, so that a machine that is slower for a
- * second is slower for all of them. CPU time of the whole process for each event, and the median of each round's ratio
- * to the first build.
+ * Measures the cost of a change: two or more builds of the bus run in one process, in short turns, so that a machine
+ * that is slower for a second is slower for all of them. Prints the CPU time of the whole process for each event, and
+ * the median of each round's ratio to the first build.
  *
  * ```
  * git worktree add ../before COMMIT && (cd ../before && npm ci && npm run build)
  * node bench/compare-builds.js ../before . [--rounds 24] [--events 30000] [--subscriptions 1] [--replay] [--dir data]
  * ```
  *
- * Without `--replay` each round publishes `--events` events one by one, and as many handlers as there are subscriptions get
- * them. With it, a new subscription reads them from the log. More subscriptions than can keep up measure catching up.
+ * Without `--replay` each round publishes `--events` events one by one to the handlers of all subscriptions. With it, a
+ * new subscription reads them from the log. With more subscriptions than can keep up, it measures catching up.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -2,7 +2,7 @@ import { openBus } from 'millrace';
 import { perSecond, readOptions, runBench } from './harness.js';
 import { Counter, makeInput, publishWindowed } from './load.js';
 
-/** One publisher, and 1, 10 and 100 subscriptions in the same thread that all match: deliveries a second. */
+/** Deliveries a second from one publisher to 1, 10 and 100 matching subscriptions in the same thread. */
 
 const options = readOptions('Deliveries to 1, 10 and 100 subscriptions in process.', {
   deliveries: 1_000_000,
@@ -10,7 +10,7 @@ const options = readOptions('Deliveries to 1, 10 and 100 subscriptions in proces
   window: 1024,
   rounds: 3,
 });
-/** With one subscription, so many deliveries would be so many commits. */
+/** The most events of a run. With one subscription, a million deliveries would need a million events. */
 const EVENTS_MAX = 100_000;
 
 /**

@@ -5,14 +5,14 @@ import { openBus } from 'millrace';
 import { CheckFailed, check, Latencies, readOptions, runBench } from './harness.js';
 
 /**
- * What a connection costs. This process is the server; the clients live in a process of their own
+ * Measures the cost of a connection. This process is the server; the clients are in their own process
  * (`bench/gateway-idle.js`).
  *
  * - Set-up: one connection after the other, from the TCP connect to the `subscribed` of its first subscription.
- * - Memory: what the server's resident set grows by with N idle connections, each with one subscription, once garbage is
- *   collected; also what is left when they are gone.
+ * - Memory: the growth of the server's resident set with N idle connections, each with one subscription, after garbage
+ *   collection; also the growth that remains when they are closed.
  *
- * All clients come from one address, of which a server takes 256 connections unless told otherwise.
+ * All clients have one address, from which a server accepts 256 connections by default.
  */
 
 const options = readOptions('Set-up time and memory of WebSocket connections.', {
@@ -28,7 +28,7 @@ function residentBytes() {
   return pages * 4096;
 }
 
-/** The smallest figure of a few: what is not garbage. */
+/** The smallest of several figures, which has the least garbage in it. */
 async function settledBytes() {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 20; i += 1) {

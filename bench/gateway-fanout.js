@@ -5,13 +5,13 @@ import { CheckFailed, check, perSecond, readOptions, runBench } from './harness.
 import { makeInput } from './load.js';
 
 /**
- * 100 WebSocket subscribers that each get all of 10,000 events/s. This process is the server: publisher, shard and gateway.
- * The clients live in a process of their own (`bench/gateway-load.js`), which checks that every one of them gets every
- * event once and in order. Latencies run from the moment at which an event was meant to be published to its frame's
- * arrival at the client, over all frames, by the last event in each; `at` is on the machine's monotonic clock, which both
+ * 100 WebSocket subscribers that each get all of 10,000 events/s. This process is the server: publisher, shard and
+ * gateway. The clients are in their own process (`bench/gateway-load.js`), which checks that each of them gets every
+ * event once and in order. A latency runs from the time at which the last event of a frame was meant to be published to
+ * the frame's arrival at the client; all frames count. `at` is a time of the machine's monotonic clock, which both
  * processes read.
  *
- * The publisher asks for `synced`, and is not allowed to slip: at the end it must have published at the rate asked for.
+ * The publisher asks for `synced`, and must not fall behind: at the end it must have reached the intended rate.
  */
 
 const options = readOptions('N WebSocket subscribers that each get all of R events/s.', {
@@ -22,7 +22,10 @@ const options = readOptions('N WebSocket subscribers that each get all of R even
   shards: 1,
 });
 
-/** A little slower than asked for is the clock; more is an overloaded machine, and would make latencies lie. */
+/**
+ * Timers make the rate a little slower than intended. If it is slower than this, the machine is overloaded and the
+ * latencies are wrong.
+ */
 const RATE_SHARE_MIN = 0.98;
 const TOPIC = 'load.0000';
 
@@ -56,7 +59,7 @@ async function publishAtRate(bus, events) {
 }
 
 /** @param {import('node:child_process').ChildProcess} child @param {string} type */
-function told(child, type) {
+function messageFrom(child, type) {
   return new Promise((resolve, reject) => {
     child.on('message', (/** @type {{ type: string, message: string }} */ message) => {
       if (message.type === type) resolve(message);
@@ -76,9 +79,9 @@ async function fanOut(bench) {
   try {
     const url = `${gateway.url.replace('http', 'ws')}/events`;
     child.send({ url, clients, events, names, filter: TOPIC });
-    await told(child, 'subscribed');
+    await messageFrom(child, 'subscribed');
     const cpuBefore = process.cpuUsage();
-    const done = told(child, 'done');
+    const done = messageFrom(child, 'done');
     done.catch(() => {});
     const published = await publishAtRate(bus, events);
     const result = await done;

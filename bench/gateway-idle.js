@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 
 /** @typedef {{ type: 'setups' | 'open' | 'close', url: string, count: number }} Task */
 
-/** Connections are set up by so many at a time. */
+/** How many connections are set up at a time. */
 const AT_ONCE = 32;
 
 /** @type {WebSocket[]} */

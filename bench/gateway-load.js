@@ -3,12 +3,12 @@ import { WebSocket } from 'ws';
 import { CheckFailed, check, Latencies } from './harness.js';
 
 /**
- * The load generator of `bench/gateway-fanout.js`, a process of its own: so many plain WebSocket clients that subscribe
- * to the same topics and look at every event that they get.
+ * The load generator of `bench/gateway-fanout.js`, in its own process: plain WebSocket clients that subscribe to the
+ * same topics and check every event that they get.
  *
- * Every sequence has to be there, once and in order. A client that gets the very bytes that another one got has
- * nothing to look for in them any more, so one comparison of memory stands for the look, and 100 clients cost little
- * more than one. What is not the same is read through.
+ * Every sequence has to come, once and in order. A frame with the same bytes as one that another client got needs no
+ * second check: comparing the memory is enough, so 100 clients cost little more than one. Any other frame is read
+ * through.
  */
 
 /** @typedef {{ url: string, clients: number, events: number, names: number, filter: string }} LoadTask */
@@ -17,11 +17,11 @@ const SEQUENCE = Buffer.from('"sequence":');
 const AT = Buffer.from('"at":');
 const CURSOR = Buffer.from('],"cursor":"');
 const EVENTS = Buffer.from('{"type":"events"');
-/** Frames whose content is known; clients are at most so many frames apart, or their frames are read again. */
+/** How many frames are remembered. If clients are more frames apart than this, frames are read again. */
 const KNOWN_MAX = 64;
 const DIGIT_0 = 48;
 
-/** What a frame holds. `at` is when its last event was meant to be published, ms. */
+/** The content of a frame. `at` is when its last event was meant to be published, ms. */
 /** @typedef {{ bytes: Buffer, first: number, last: number, count: number, at: number }} FrameContent */
 
 const latencies = new Latencies();
@@ -104,7 +104,7 @@ function contentOf(bytes) {
   return content;
 }
 
-/** Every event of the frame, by its sequence. @param {Buffer} bytes @returns {FrameContent} */
+/** Reads and checks the sequence of every event of the frame. @param {Buffer} bytes @returns {FrameContent} */
 function read(bytes) {
   const end = bytes.lastIndexOf(CURSOR);
   check(end > 0, 'a frame without a cursor');
@@ -119,7 +119,7 @@ function read(bytes) {
     count += 1;
   }
   const at = numberAt(bytes, bytes.lastIndexOf(AT) + AT.length);
-  // What the library hands out is a part of what was read from the socket: kept, it would be kept whole.
+  // A copy, as the library's buffer is a part of a larger one read from the socket, which would be kept whole.
   return { bytes: Buffer.from(bytes), first, last, count, at };
 }
 

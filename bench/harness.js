@@ -5,11 +5,11 @@ import { parseArgs } from 'node:util';
 import hdr from 'hdr-histogram-js';
 
 /**
- * What the benches share: options, directories, sides that take turns, percentiles, tables.
+ * The parts that the benches share: options, directories, sides that take turns, percentiles, tables.
  *
- * A bench compares its sides within one run, taking turns, because one machine's figures differ by a factor
- * of two from hour to hour. It reports the median of its rounds, and it checks its own answer: a wrong one
- * is exit code 1, however fast it was.
+ * A bench compares its sides within one run, taking turns, because one machine's figures differ by a factor of two from
+ * hour to hour. It reports the median of its rounds, and checks its own results: a wrong one gives exit code 1, however
+ * fast it was.
  */
 
 const TMPFS_MAGIC = 0x01021994;
@@ -26,7 +26,7 @@ export function check(condition, message) {
 }
 
 /**
- * Reads `--name number` flags; every one has its default here. `--dir` says where the logs are written.
+ * Reads `--name number` flags, each of which has a default. `--dir` is where the logs are written.
  * @template {Record<string, number>} T
  * @param {string} about what the bench measures, in a line or two
  * @param {T} defaults
@@ -72,9 +72,9 @@ function readNumber(name, text) {
 }
 
 /**
- * Runs a bench: says where it runs, hands it a way to get fresh directories, prints what it reports.
+ * Runs a bench: prints the machine it runs on, gives it fresh directories, and prints its report.
  * @param {string} title
- * @param {{ dir: string, cores: number }} options `cores`: how many it takes for the figures to mean something
+ * @param {{ dir: string, cores: number }} options `cores`: how many cores the figures need to mean anything
  * @param {(bench: Bench) => Promise<void>} body
  */
 export async function runBench(title, { dir, cores }, body) {
@@ -144,11 +144,11 @@ export class Bench {
   }
 
   /**
-   * Lets the sides take turns for so many rounds, after one round that does not count; every other round
-   * goes backwards, so that no side always runs on the other's heat.
+   * Lets the sides take turns for `rounds` rounds, after one that does not count. Every other round goes backwards, so
+   * that no side always runs right after the same other side.
    * @template {string} S
    * @param {number} rounds
-   * @param {Record<S, () => Promise<number>>} sides each answers its figure, such as events/s
+   * @param {Record<S, () => Promise<number>>} sides each returns its figure, such as events/s
    * @returns {Promise<Record<S, number>>} the medians
    */
   async alternate(rounds, sides) {
@@ -168,7 +168,7 @@ export class Bench {
   }
 
   /**
-   * Prints a table, and hands its rows to `bench/all.js` if that started this bench.
+   * Prints a table, and sends its rows to `bench/all.js` if that started this bench.
    * @param {readonly Row[]} rows
    */
   report(rows) {
@@ -213,7 +213,7 @@ export function median(values) {
   return ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** Times in µs; record them from the moment at which the event was meant to be sent. */
+/** Times in µs, each to be measured from when its event was meant to be sent. */
 export class Latencies {
   #histogram = hdr.build({
     lowestDiscernibleValue: 1,

@@ -1,11 +1,11 @@
 import { check } from './harness.js';
 
 /**
- * The load that the benches put on a bus: their events, a publisher with a bounded window, a subscriber that
- * counts and knows if anything was missing, twice or out of its place.
+ * The load that the benches put on a bus: events, a publisher with a bounded window, and a subscriber that counts and
+ * checks that no event is missing, repeated or out of order.
  */
 
-/** The JSON of one event as the benches publish it, whole, with its id, time and place. */
+/** The bytes of a bench's event as JSON, with id, timestamp, shard and sequence. */
 export const EVENT_BYTES = 269;
 const DETAIL = 'the step is finished and its result was handed onward';
 const SAMPLE = {
@@ -20,7 +20,7 @@ if (JSON.stringify(SAMPLE).length !== EVENT_BYTES) {
 }
 
 /**
- * An event as the benches publish it: with its id, time and place it is `EVENT_BYTES` of JSON.
+ * An event as the benches publish it. With id, timestamp, shard and sequence it is `EVENT_BYTES` of JSON.
  * @param {string} topic
  * @param {number} n
  */
@@ -38,7 +38,7 @@ export function topicNames(count) {
   return Array.from({ length: count }, (_, index) => `load.${String(index).padStart(4, '0')}`);
 }
 
-/** A small generator of random numbers with a seed, so that every run publishes the same. */
+/** A small random number generator with a seed, so that every run publishes the same events. */
 export class Random {
   #state;
 
@@ -57,7 +57,7 @@ export class Random {
   }
 }
 
-/** A promise and what settles it. */
+/** A promise and the function that resolves it. */
 export function deferred() {
   /** @type {() => void} */
   let resolve = () => {};
@@ -70,8 +70,8 @@ export function deferred() {
 }
 
 /**
- * Publishes with a bounded number of events in flight: a batch goes out when the one a window ahead of it
- * has been acknowledged.
+ * Publishes with a bounded number of events in flight: a batch is sent once the batch a window before it has been
+ * acknowledged.
  * @param {Pick<import('millrace').BusEndpoint, 'publish' | 'publishMany'>} bus a bus or a client
  * @param {number} events
  * @param {{ batch: number, window: number, input: (n: number) => import('millrace').EventInput }} options
@@ -101,10 +101,13 @@ export async function publishWindowed(bus, events, { batch, window, input }) {
   if (failure !== undefined) throw failure;
 }
 
-/** Counts the events of a subscription, resolves when all have come, and knows if any was missing or twice. */
+/**
+ * Counts the events of a subscription, resolves `done` when all have come, and checks that none was missing or
+ * repeated.
+ */
 export class Counter {
   count = 0;
-  /** Events whose sequence was not the one after the last of their shard. */
+  /** How many events did not have the sequence after the last one of their shard. */
   misplaced = 0;
   #expected;
   /** @type {number[]} */

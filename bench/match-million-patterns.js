@@ -6,9 +6,8 @@ import { PatternTrie } from '../dist/shards/matching/pattern-trie.js';
 import { TopicMatches } from '../dist/shards/matching/topic-matches.js';
 
 /**
- * Topic matching with up to a million patterns, on one thread: what a match costs, uncached and
- * remembered, what adding and removing cost, and the memory. Every size is checked against the
- * naive matcher on sampled topics.
+ * Topic matching with up to a million patterns, on one thread: the cost of a match, uncached and remembered, of adding
+ * and of removing a pattern, and the memory. Every size is checked against the naive matcher on sampled topics.
  *
  * node bench/match-million-patterns.js [SIZE …]
  */
@@ -16,7 +15,7 @@ import { TopicMatches } from '../dist/shards/matching/topic-matches.js';
 const SIZES = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1e3, 1e4, 1e5, 1e6];
 const TOPICS = 10_000;
 const MATCHES = 300_000;
-/** The naive matcher looks at every pattern, so large sizes get fewer samples. */
+/** The naive matcher tries every pattern, so large sizes get fewer samples. */
 const NAIVE_COMPARISONS = 4e6;
 
 setFlagsFromString('--expose-gc');
@@ -68,7 +67,7 @@ function measure(size) {
   };
 }
 
-/** Half of the patterns are topics themselves, the others have wildcards in every place. */
+/** Half of the patterns are plain topics; the others have wildcards in various places. */
 function patternOf(i) {
   const organisation = i % 1000;
   switch (i % 8) {

@@ -1,11 +1,11 @@
 import { deferred } from './load.js';
 
 /**
- * One subscriber's book of what it got: every event of every publisher must come once, and those of one
- * publisher on one topic in the order in which they were published; sequences must rise on each topic.
+ * A record of the events that one subscriber got. Every event of every publisher must come once, those of one publisher
+ * on one topic in the order in which they were published, and sequences must rise on each topic.
  *
- * Publisher p's event n goes to topic n modulo the number of topics, so a topic's events of one publisher are
- * n, n + topics, n + 2 × topics … and one number for each publisher and topic says which comes next.
+ * Publisher p's event n goes to topic n modulo the number of topics, so a publisher's events on a topic are n, n +
+ * topics, n + 2 × topics … One number for each publisher and topic says which comes next.
  */
 export class Ledger {
   count = 0;

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attachBus } from 'millrace';
 import { Ledger } from './million-ledger.js';
 
-/** A thread with two of the subscribers of `bench/million.js`: one handler, one iterator. */
+/** A thread of `bench/million.js` with two subscribers: a handler and an iterator. */
 
 /** @typedef {{ attachment: unknown, publishers: number, topics: number, eventsEach: number }} SubscriberTask */
 
@@ -22,7 +22,7 @@ for await (const event of iterator) {
   if (iterated.complete) break;
 }
 await handled.done;
-// Nothing may come after the last event either.
+// Draining lets further events come, which the ledger would count as repeated.
 await handler.drain();
 await bus.close();
 port.postMessage({ results: [handled.result(), iterated.result()] });

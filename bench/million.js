@@ -31,7 +31,7 @@ const PLAN = {
 const TOPICS = topicNames(options.topics);
 
 /**
- * A thread of the bench, attached to the bus and ready.
+ * Starts a thread of the bench; resolves when it is attached to the bus and ready.
  * @param {import('millrace').Bus} bus
  * @param {string} file
  * @param {object} task
@@ -58,7 +58,7 @@ function publishHere(bus) {
 }
 
 /**
- * Ends the thread of one shard after the other, each time the first subscriber is a part further.
+ * Kills the thread of one shard after the other, at regular steps of the first subscriber's progress.
  * @param {import('millrace').Bus} bus
  * @param {Ledger} ledger
  */

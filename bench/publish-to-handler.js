@@ -14,10 +14,10 @@ import { Counter, deferred, makeInput, publishWindowed } from './load.js';
 /**
  * One publisher → one shard → fsync → one handler, publisher and handler in the main thread.
  *
- * - Throughput with a bounded window in flight, through `publishMany` and through single `publish` calls, next
- *   to a bare insert loop whose transactions are as large as the engine's were (`bench/bare-log.js`).
+ * - Throughput with a bounded window in flight, by `publishMany` and by single `publish` calls, compared with a bare
+ *   insert loop with transactions as large as the engine's (`bench/bare-log.js`).
  * - The round trip of a single event with nothing else under way.
- * - Latency at a steady rate, from the moment at which each event was meant to be sent.
+ * - Latency at a steady rate, from when each event was meant to be sent.
  */
 
 const TARGET = 0.6;
@@ -77,8 +77,8 @@ async function roundTrips(bench) {
 const WARM_UP_TRIPS = 500;
 
 /**
- * Sends event n at its time, started + n / rate, or as soon as it can if that has passed; the delay of a
- * late one counts (no coordinated omission).
+ * Sends event n at `started + n / rate`, or as soon as it can if that has passed. The delay of a late event counts (no
+ * coordinated omission).
  * @param {import('./harness.js').Bench} bench
  */
 async function steadyRate(bench) {

@@ -3,8 +3,8 @@ import { attachBus } from 'millrace';
 import { makeInput, publishWindowed } from './load.js';
 
 /**
- * A thread that publishes: attaches to the bus, says it is ready, and once told to go publishes its events
- * over the topics in turn. The payload's `publisher` and `n` say whose event it is and which.
+ * A publishing thread: attaches to the bus, reports that it is ready, and on the message `go` publishes its events over
+ * the topics in turn. The payload's `publisher` and `n` identify the event.
  */
 
 /**

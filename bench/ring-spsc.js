@@ -1,8 +1,8 @@
 /**
  * Topology: main → worker → main, one ring each way, one producer and one consumer per ring.
  *
- * Main sends numbered records of 269 bytes, the worker copies each into the other ring, main reads them and
- * checks number, length and sum. Neither end parks: this is the cost of the rings, not of waiting.
+ * Main sends numbered records of 269 bytes, the worker copies each into the other ring, and main reads them and checks
+ * number, length and sum. Neither end parks, so this measures the rings and not the waiting.
  *
  * node bench/ring-spsc.js [events] [runs]
  */
@@ -14,7 +14,7 @@ import { createRing, RING_FULL, RingConsumer, RingProducer } from '../dist/ring/
 
 const RECORD_LENGTH = 269;
 const RECORD_TYPE = 1;
-/** Records read before their room is given back. */
+/** How many records are read before their room is released. */
 const BATCH = 256;
 
 if (isMainThread) await main();

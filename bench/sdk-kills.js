@@ -8,10 +8,10 @@ import { makeInput, publishWindowed, topicNames } from './load.js';
 import { Ledger } from './million-ledger.js';
 
 /**
- * 200,000 events through two clients, one that publishes and one that subscribes, while their server, a
- * `millrace serve` in a process of its own, is killed with SIGKILL and started again ten times. Every event
- * must be stored once, and the subscriber must get each once and in order: the clients connect again,
- * publish again what was not acknowledged, and go on from their cursors.
+ * 200,000 events through two clients, one that publishes and one that subscribes, while their server, a `millrace
+ * serve` in its own process, is killed with SIGKILL and started again ten times. Every event must be stored once, and
+ * the subscriber must get each once and in order: the clients connect again, send unacknowledged publishes again, and
+ * go on from their cursors.
  */
 
 const options = readOptions('A client whose server is killed with SIGKILL, again and again.', {
@@ -21,7 +21,8 @@ const options = readOptions('A client whose server is killed with SIGKILL, again
   kills: 10,
   batch: 100,
   window: 5000,
-  // The longest wait before a new try: with the default of 20 s, servers that live for a second are mostly waited for.
+  // The longest wait before a new try, ms. With the default of 20 s, and servers that live for a second, the clients
+  // would mostly wait.
   wait: 2000,
 });
 const PLAN = { publishers: 1, topics: options.topics, eventsEach: options.events };
@@ -53,8 +54,8 @@ async function kill({ child }) {
 }
 
 /**
- * Kills the server whenever the subscriber is a part further and both clients are connected, and starts it again on
- * the same port.
+ * Kills the server at regular steps of the subscriber's progress, while both clients are connected, and starts it again
+ * on the same port.
  * @param {string} dir
  * @param {Awaited<ReturnType<typeof startServer>>} first
  * @param {Ledger} ledger
@@ -68,7 +69,8 @@ function killOnTheWay(dir, first, ledger, clients) {
     /** To be called for every event. */
     look() {
       if (kills === options.kills || ledger.count < (kills + 1) * step) return;
-      // A client notices the loss of its server a moment later: until it is back it has not seen the kill before.
+      // A client notices the loss of its server only a moment later, so the count of its reconnects shows whether it is
+      // back after the last kill.
       const isBack = ({ state, reconnects }) => state === 'connected' && reconnects >= kills;
       if (!clients.every(isBack)) return;
       kills += 1;

@@ -3,8 +3,8 @@ import { perSecond, readOptions, runBench } from './harness.js';
 import { Counter, makeInput, publishWindowed, topicNames } from './load.js';
 
 /**
- * One publisher and one subscriber in the main thread, 1,000 topics in turn, over 1, 2 and 4 shards. With
- * one thread at both ends, more shards help until that thread is the narrow place.
+ * One publisher and one subscriber in the main thread, 1,000 topics in turn, over 1, 2 and 4 shards. With one thread at
+ * both ends, more shards help until that thread is the bottleneck.
  */
 
 const options = readOptions('Publish → fsync → handler over 1, 2 and 4 shards.', {

@@ -3,9 +3,9 @@ import { perSecond, readOptions, runBench } from './harness.js';
 import { Counter, deferred, makeInput, publishWindowed } from './load.js';
 
 /**
- * One subscriber that keeps up, alone and next to one that is stuck in its first event, under each overflow
- * policy: what the stuck one costs the other. Under `block` the others are meant to wait, so there it is
- * stuck for `--held` ms only, and the note says how long the whole took.
+ * Measures what a stuck subscriber costs one that keeps up, under each overflow policy, compared with no stuck one.
+ * Under `block` the publisher is meant to wait, so there the handler is stuck for `--held` ms only, and the note gives
+ * the total time.
  */
 
 const POLICIES = /** @type {const} */ ([
@@ -26,7 +26,7 @@ const options = readOptions('A subscriber that keeps up, next to one that is stu
 
 /**
  * @param {import('./harness.js').Bench} bench
- * @param {(typeof POLICIES)[number]} [policy] of the stuck subscriber; none: there is none
+ * @param {(typeof POLICIES)[number]} [policy] of the stuck subscriber; left out: there is no stuck subscriber
  */
 async function rateNextTo(bench, policy) {
   const { events, batch, window, held } = options;
@@ -35,7 +35,7 @@ async function rateNextTo(bench, policy) {
   await bus.subscribe('load.*', counter.see, { name: 'keeps up' }).ready;
   const { promise: freed, resolve: free } = deferred();
   const stuck = policy && bus.subscribe('load.*', () => freed, { name: 'stuck', overflow: policy });
-  // Under `disconnect` its end is what it was asked for.
+  // Under `disconnect` it is meant to end with an error.
   stuck?.on('error', () => {});
   await stuck?.ready;
   const timer = policy === 'block' ? setTimeout(free, held) : undefined;

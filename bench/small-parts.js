@@ -9,8 +9,8 @@ import { check } from './harness.js';
 import { makeInput, Random, topicNames } from './load.js';
 
 /**
- * Parts that run once for every event, each next to the plain way of doing it: why they are our own code. No bus, no
- * disk, one thread; ns per event, the median of many short runs.
+ * Parts that run once for every event, each compared with the plain way to do it, to show why they are our own code. No
+ * bus, no disk, one thread; ns per event, the median of many short runs.
  */
 
 const RECORDS = 1024;

@@ -1,8 +1,8 @@
 /**
- * One thread, one shard's log, no rings: how near `append` and `commit` come to a bare better-sqlite3 loop that inserts the
- * same rows, and what 1,000 topics at random cost against one. The sides alternate within the run, each on a
- * new file; medians are compared. CPU time is printed too, since it stays put when a shared disk or another
- * process does not. The logs are read back and counted.
+ * One thread, one shard's log, no rings: compares `append` and `commit` with a bare better-sqlite3 loop that inserts
+ * the same rows, and 1,000 topics at random with one. The sides alternate within the run, each on a new file, and
+ * medians are compared. CPU time is printed too, as a shared disk or another process does not change it. The logs are
+ * read back and counted.
  *
  * node bench/store-append.js [--events 100000] [--batch 256] [--rounds 7]
  */
@@ -39,7 +39,7 @@ const payload = JSON.stringify({
 });
 const ids = Array.from({ length: 4096 }, () => ulid());
 
-/** Records of one batch in shared memory, as a publish ring holds them. */
+/** The records of one batch in shared memory, as a publish ring holds them. */
 function recordsOf(topicOf) {
   const encoder = new EventRecordEncoder();
   const bytes = Buffer.from(new SharedArrayBuffer(batch * 1024));
@@ -69,7 +69,7 @@ function withDirectory(work) {
   }
 }
 
-/** The same columns and the same durability, one row per statement, nothing computed. */
+/** The bare loop: the same columns and durability, one row per statement, nothing computed. */
 function bare() {
   return withDirectory((dir) => {
     const database = openDatabase(join(dir, 'bare.db'));
@@ -126,7 +126,7 @@ function log(topics) {
   });
 }
 
-/** Everything is there and counted. */
+/** Checks that all events are stored and counted. */
 function check(store) {
   let counted = 0;
   for (let after = 0; ; ) {

@@ -5,8 +5,8 @@ import { perSecond, readOptions, runBench } from './harness.js';
 import { Counter, topicNames } from './load.js';
 
 /**
- * Publishers in 1 and in 2 attached worker threads, one subscriber in the main thread. The workers publish
- * straight to the shard, so the main thread pays for what it receives and for nothing else.
+ * Publishers in 1 and in 2 attached worker threads, one subscriber in the main thread. The workers publish straight to
+ * the shard, so the main thread spends time only on the events it receives.
  */
 
 const options = readOptions(

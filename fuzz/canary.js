@@ -1,11 +1,11 @@
 /**
- * Planted bugs. Each makes the options that `System` takes: an `observe` that passes events on to the checks, all
- * but one of them rightly, and a short deadline, since what was dropped never comes.
+ * Planted bugs. Each makes options of `System`: an `observe` that passes events to the checks, all but one of them
+ * unchanged, and a short deadline, as a dropped event never comes.
  */
 const NTH = 5;
 const DEADLINE_MS = 2000;
 
-/** The bug happens to the first persisted event from the fifth on that it can happen to. */
+/** Spoils the first persisted event, from the fifth on, that `spoil` can be applied to. */
 function planted(spoil) {
   return () => {
     let seen = 0;

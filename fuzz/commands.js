@@ -5,8 +5,8 @@ import { matchesFilter } from './model.js';
 import { release, stick } from './system.js';
 
 /**
- * What may happen to a bus, as commands for `fc.commands`: each does the same to the model and to the real bus.
- * Most wait for nothing, so that they overlap; `Settle` waits for all and compares all.
+ * The moves of a game, as commands for `fc.commands`: each does the same to the model and to the real bus. Most do not
+ * wait, so that they overlap; `Settle` waits for everything and compares everything.
  */
 const TOPICS = ['a', 'a.b', 'a.b.c', 'b', 'b.c', 'worker.1', 'worker.2', 'log.x', 'log.y', 'é.雪'];
 const SOURCES = ['ada', 'grace'];
@@ -31,7 +31,7 @@ const fields = fc.record(
 );
 const patterns = fc.constantFrom('*', 'a', 'a.*', 'a.+', '+.b', 'worker.*', 'log.*', '*.c', 'é.雪');
 const topicLists = fc.array(patterns, { minLength: 1, maxLength: 2 });
-/** Most ask for topics alone: the more a filter asks for, the less it gets. */
+/** Most filters have topics only, as a filter with more conditions matches fewer events. */
 const filters = fc.oneof(
   { weight: 3, arbitrary: fc.record({ topics: topicLists }) },
   {
@@ -64,7 +64,7 @@ class Publish {
     const { persist } = this.how;
     const inputs = this.events.map(([event, size], index) => {
       const id = persist ? this.ids[index] : undefined;
-      // An id always goes to the same topic, so that a repeat meets its first in the same shard.
+      // An id always goes to the same topic, so that a repeat comes to the shard of the first event.
       const given = id === undefined ? event : { ...event, id: `id-${id}`, topic: TOPICS[id % 10] };
       return model.prepare(given, size, persist);
     });
@@ -88,7 +88,7 @@ class Subscribe {
   }
   async run(model, system) {
     const { from } = this.options;
-    // How far back "last" goes is only clear when nothing is on its way.
+    // The events that `last` covers are only known when no publish is in flight.
     if (typeof from === 'object') await system.acknowledged();
     const name = `subscription ${model.lineages.length}`;
     const lineage = new Lineage(name, this.filter, this.options, model.logs.length);
@@ -100,7 +100,7 @@ class Subscribe {
   }
 }
 
-/** A command on one of the lineages that are active, or paused. */
+/** A command on one of the active lineages, or on one of the paused ones. */
 class OnLineage {
   constructor(name, which, isActive, act) {
     this.name = name;
@@ -263,7 +263,7 @@ const reopens = fc
 
 const onActive = (name, act) => which.map((index) => new OnLineage(name, index, true, act));
 
-/** Weighted by standing there more than once. */
+/** A command that is listed more than once has more weight. */
 export const commands = fc.commands(
   [
     publishes,

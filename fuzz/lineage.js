@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, matchesFilter, placeOf } from './model.js';
 
 /**
- * A subscription and all that resumed from its cursor: together they must get each matching event once. Of the
- * model's side it has what it asked for and when; of the bus's side what it was given.
+ * A subscription and those that resumed from its cursor: together they must get each matching event once. Records, for
+ * the model, what was asked for and when, and from the bus, the events received.
  */
 export class Lineage {
   events = [];
   ephemeral = [];
   gaps = [];
-  /** Filters and, for each shard, the head behind which they hold. */
+  /** The filters, each with the heads of the shards behind which it applies. */
   filters;
   /** Undefined while paused. */
   subscription;
   cursor;
   stuck;
-  /** When it was asked for and when it was there, in the model's time. */
+  /** When the subscription was asked for and when it was ready, in the model's time. */
   askedAt;
   readyAt;
   /** An event that came after the subscription had ended. */
@@ -27,7 +27,7 @@ export class Lineage {
     this.filters = [{ filter, heads: Array.from({ length: shards }, () => 0) }];
   }
 
-  /** A policy that may drop promises order, and no more. */
+  /** Whether the overflow policy may drop events: then only their order is checked. */
   get isLossy() {
     return this.options.overflow !== 'catch-up' && this.options.overflow !== 'block';
   }
@@ -50,24 +50,24 @@ export class Lineage {
     return matchesFilter(filter, stored.input);
   }
 
-  /** Stored events it must have and has neither got nor been told to be gone. */
+  /** The stored events that it must have and that neither came nor are in a reported gap. */
   missing(model) {
     if (this.isLossy) return [];
     const seen = new Set(this.events.map(placeOf));
-    const told = (stored) =>
+    const isInGap = (stored) =>
       this.gaps.some(
         ({ shard, from, to }) =>
           shard === stored.shard && from <= stored.sequence && stored.sequence <= to,
       );
     return this.#mustHave(model).filter((stored) => {
       if (seen.has(placeOf(stored))) return false;
-      // Who asks for the earliest or the last, asks for what there is.
-      const isExcused = this.options.from !== 'now' || told(stored);
+      // A subscription from the earliest or the last events gets only those that are still stored.
+      const isExcused = this.options.from !== 'now' || isInGap(stored);
       return !(isExcused && model.mayBePruned(stored));
     });
   }
 
-  /** What it has must be what matched, once and in order, without holes once it began. */
+  /** Checks that it has the matching events, once and in order, without holes from its first one on. */
   check(model) {
     assert.equal(this.late, undefined, `${this.name} got an event after it had ended`);
     model.checkEvents(this.events, this.name);
@@ -94,7 +94,7 @@ export class Lineage {
     return all.filter((stored) => stored.sequence >= first[stored.shard]);
   }
 
-  /** For each shard the sequence from which on nothing may be missing. */
+  /** For each shard, the sequence from which no event may be missing. */
   #firstPlaces(all, from) {
     const first = this.filters[0].heads.map(() => Number.POSITIVE_INFINITY);
     const begin = ({ shard, sequence }) => {
@@ -106,7 +106,7 @@ export class Lineage {
       const before = all.filter(({ ackedAt }) => ackedAt < this.askedAt);
       const got = new Set(this.events.map(placeOf));
       const counted = before.filter((stored) => got.has(placeOf(stored))).length;
-      // So many of those before; of which shards, the bus may say. All of them if there are no more.
+      // It must get `last` of the events before it, of any shards, or all if there are fewer.
       if (counted < Math.min(from.last, before.length)) for (const stored of before) begin(stored);
     }
     return first;

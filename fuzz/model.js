@@ -2,24 +2,24 @@ import assert from 'node:assert/strict';
 import { matchesPattern } from '../dist/protocol/topic.js';
 
 /**
- * What a bus should do, as plain arrays: for each shard the events in the order of their sequences, and for each
- * subscription what it must have, may have and must not have got. It knows nothing of rings, threads or files.
+ * A model of the bus in plain arrays: for each shard the events in the order of their sequences, and for each
+ * subscription the events that it must, may and must not get. It knows nothing of rings, threads or files.
  *
- * Time here is a counter that every question to `now()` moves on. A publish has the time of its call and that
- * of its ack; a subscription that of its call and that of its `ready`. What was acknowledged before a
- * subscription was asked for, `from: 'now'` must not give; what was published after it was ready, it must.
+ * Time is a counter that every call of `now()` increases. A publish has the time of its call and of its ack, a
+ * subscription the time of its call and of its `ready`. With `from: 'now'` a subscription must not get events
+ * acknowledged before its call, and must get those published after its `ready`.
  */
 export class BusModel {
   /** One array for each shard; index 0 is sequence 1. */
   logs;
-  /** What each publish gave, by the number in its payload. */
+  /** The published events, by the number in their payloads. */
   inputs = new Map();
-  /** First stored event for each shard and publisher's id. */
+  /** The first stored event for each shard and publisher's id. */
   firstById = new Map();
-  /** Retention that has been in force since the directory was made: `{ pattern, maxEvents }`. */
+  /** Every retention rule that has been in force since the directory was made: `{ pattern, maxEvents }`. */
   retention = [];
   lineages = [];
-  /** Publishes of which the bus could not say what became of them. */
+  /** Publishes that failed with an unknown outcome. */
   unknown = new Set();
   #time = 0;
   #number = 0;
@@ -32,7 +32,7 @@ export class BusModel {
     return ++this.#time;
   }
 
-  /** Remembers an input by a number that it gets for its payload. */
+  /** Makes an input with a number in its payload, and remembers it by that number. */
   prepare(fields, size, persist) {
     const n = this.#number++;
     const input = { type: 'agent_log', ...fields, payload: { n, pad: 'p'.repeat(size) } };
@@ -51,7 +51,7 @@ export class BusModel {
     const log = this.logs[ack.shard];
     if (ack.duplicate) {
       const first = this.firstById.get(`${ack.shard}/${ack.id}`);
-      // Its first ack may come later than this one, from another call.
+      // The ack of the first event may come later than this one, from another call.
       entry.duplicateOf = { shard: ack.shard, sequence: ack.sequence, id: ack.id };
       if (first !== undefined) assert.equal(ack.sequence, first.sequence, `first of ${ack.id}`);
       return;
@@ -59,7 +59,7 @@ export class BusModel {
     this.#store(log, entry, ack);
   }
 
-  /** An event of the log after reopening; it may be one of unknown fate. */
+  /** An event found in the log after reopening; its publish may be one with an unknown outcome. */
   found(event) {
     const { n } = event.payload;
     const log = this.logs[event.shard];
@@ -75,7 +75,7 @@ export class BusModel {
     if (entry.input.id !== undefined) this.firstById.set(`${shard}/${id}`, stored);
   }
 
-  /** Called with the whole log once nothing is on its way: nothing may be missing, nothing added. */
+  /** Checks the whole log, once no publish is in flight: no event may be missing, and none added. */
   checkWhole(events) {
     for (const [shard, log] of this.logs.entries()) {
       for (let index = 0; index < log.length; index++) {
@@ -90,12 +90,15 @@ export class BusModel {
     this.checkHistory(events, () => true, 'the log');
   }
 
-  /** Stored events that a filter lets through, in an order that keeps that of each shard. */
+  /** The stored events that match, each shard's in order. */
   matching(matches) {
     return this.logs.flatMap((log) => log.filter((stored) => matches(stored.input)));
   }
 
-  /** All that matches is there, except what retention may have taken from its beginning; and nothing else. */
+  /**
+   * Checks that all matching events are there, except those that retention may have removed from the beginning, and no
+   * others.
+   */
   checkHistory(events, matches, whose) {
     const seen = this.checkEvents(events, whose);
     const begun = new Set();
@@ -108,7 +111,7 @@ export class BusModel {
     assert.deepEqual([...seen], [], `${whose} has what does not belong there`);
   }
 
-  /** As `checkHistory`, for the first or the last so many: of each shard they are its first or its last. */
+  /** As `checkHistory`, for a limited number of events: those of each shard must be its first or its last ones. */
   checkEnd(events, matches, fromTheEnd, whose) {
     const seen = this.checkEvents(events, whose);
     for (const log of this.logs) {
@@ -123,7 +126,10 @@ export class BusModel {
     assert.deepEqual([...seen], [], `${whose} has what does not belong there`);
   }
 
-  /** Each is what was published, in its place, each topic's in order, none twice; returns their places. */
+  /**
+   * Checks that each event is as it was published and in its place, each topic's in order, none repeated. Returns their
+   * places.
+   */
   checkEvents(events, whose) {
     const seen = new Set();
     const last = new Map();
@@ -153,7 +159,7 @@ export class BusModel {
     assert.ok(Date.parse(timestamp) > 0);
   }
 
-  /** Whether some retention, ever since, may have removed it: not the newest of what a rule is about. */
+  /** Whether any retention rule so far may have removed the event: enough newer events match the rule's pattern. */
   mayBePruned({ shard, sequence, topic }) {
     return this.retention.some(({ pattern, maxEvents }) => {
       if (!matchesPattern(pattern, topic)) return false;
@@ -173,7 +179,7 @@ export function describe(stored) {
   return `${placeOf(stored)} (${stored.topic}, event ${stored.n})`;
 }
 
-/** The meaning of a filter, said plainly. */
+/** The meaning of a filter, in simple code. */
 export function matchesFilter(
   filter,
   { topic, type, source = 'millrace', correlationId, attributes },

@@ -3,7 +3,7 @@ import { commands, initial } from './commands.js';
 import { BusModel } from './model.js';
 import { System } from './system.js';
 
-/** One game: a fresh bus, some commands, and at the end everything resumed, settled and compared. */
+/** Plays one game: a fresh bus, some commands, and at the end all lineages resumed, settled and compared. */
 export async function play(options, sequence, watching = {}) {
   const model = new BusModel(options.shards);
   const system = new System({ ...options }, watching);

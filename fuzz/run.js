@@ -11,14 +11,14 @@ import { playProperty } from './play.js';
  * reopens the bus, at times with retention. A model does the same with plain arrays (`model.js`, `lineage.js`).
  * Whenever a game settles, and at its end, all that the bus has stored and delivered is compared with the model.
  *
- * Moves come from a seed, printed first: `--seed N` plays the same games again. How the threads interleave is not
- * in the seed, so a failure that needs one certain interleaving may need its game more than once: `--repeat N`.
+ * Moves come from a seed, printed first: `--seed N` plays the same games again. The seed does not determine how the
+ * threads interleave, so a failure that depends on it may need several turns of its game: `--repeat N`.
  *
  *   node fuzz/run.js [--seconds 60] [--seed N] [--games N] [--repeat N] [--shrink] [--canary[=KIND]]
  *
- * `--canary` plants a bug into what the checks observe (`canary.js`: an event dropped, repeated, swapped or
- * altered). The run must then fail; if it does not, the fuzzer is blind. Exits 0 if all games agreed with the
- * model, 1 if not, 2 for wrong usage.
+ * `--canary` plants a bug into what the checks observe (`canary.js`: an event dropped, repeated, swapped or altered).
+ * The run must then fail; if it does not, the fuzzer cannot find such bugs. Exits 0 if all games agreed with the model,
+ * 1 if not, 2 for wrong usage.
  */
 const options = parseOptions();
 const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);

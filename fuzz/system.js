@@ -11,19 +11,19 @@ import { openBus } from '../dist/index.js';
  */
 const passOn = (event, take, _lineage) => take(event);
 
-/** The bus under test with its directory, and what of it is still on its way. */
+/** The key of the test controls of a bus. */
 const TESTING = Symbol.for('millrace.testing');
 
+/** The bus under test, with its directory and the publishes that are not answered yet. */
 export class System {
   directory = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
   pending = new Set();
-  told = [];
+  errors = [];
   bus;
   #isClosing = false;
 
   /**
-   * `observe` stands between the bus and the checks: it gets an event and the function that takes it. A canary
-   * plants its bug there.
+   * `observe` is called with each event and the function that passes it to the checks. A canary plants its bug there.
    */
   constructor(options, { observe = passOn, deadlineMs = 20_000 } = {}) {
     this.options = options;
@@ -33,7 +33,7 @@ export class System {
 
   async open(changes = {}) {
     Object.assign(this.options, changes);
-    const onError = (error) => this.told.push(error);
+    const onError = (error) => this.errors.push(error);
     this.bus = await openBus({ dir: this.directory, onError, ...this.options });
   }
 
@@ -65,8 +65,8 @@ export class System {
   }
 
   /**
-   * What is persisted may only be refused by a bus that closes, and be of unknown fate only if a shard dies
-   * meanwhile; what is ephemeral may go with its shard at any time.
+   * A persisted publish may only be refused by a closing bus, and its outcome be unknown only if a shard dies
+   * meanwhile. An ephemeral publish may be lost with its shard at any time.
    */
   #refused(error, model, inputs, persist) {
     const { code } = error;
@@ -76,21 +76,21 @@ export class System {
     for (const { payload } of inputs) model.unknown.add(payload.n);
   }
 
-  /** All that was published has been answered. */
+  /** Waits until every publish has been answered. */
   async acknowledged() {
     const waiting = [...this.pending];
     this.pending.clear();
     await this.within('acks', Promise.all(waiting));
   }
 
-  /** Subscribes a lineage, from its cursor where it has one. */
+  /** Subscribes a lineage, from its cursor if it has one. */
   async subscribe(model, lineage) {
     const { slow, ...options } = lineage.options;
     const from = lineage.cursor === undefined ? options.from : { after: lineage.cursor };
     const life = { ended: false };
     let count = 0;
     const take = (event) => {
-      // What is taken only after its cursor was noted will come again.
+      // An event that is taken after the cursor was noted will come again, so it is ignored.
       if (!life.ended) lineage.take(event);
     };
     const handler = (event) => {
@@ -134,14 +134,14 @@ export class System {
     this.#isClosing = false;
   }
 
-  /** Once reopened: what was of unknown fate is in the log now, or never. */
+  /** After reopening, an event with an unknown outcome is in the log, or never will be. */
   async learn(model) {
     if (model.unknown.size === 0) return;
     for await (const event of this.bus.read({ topic: '*' })) model.found(event);
     model.unknown.clear();
   }
 
-  /** Notes the cursor, once handlers that had come to their end by now are seen to be there. */
+  /** Notes the cursor, after handlers that have ended by now are counted as ended. */
   async #ended(lineage) {
     await new Promise((resolve) => setImmediate(resolve));
     lineage.life.ended = true;
@@ -149,7 +149,7 @@ export class System {
     lineage.subscription = undefined;
   }
 
-  /** Waits until nothing is on its way, and compares everything with the model. */
+  /** Waits until nothing is in flight, and compares everything with the model. */
   async settle(model) {
     for (const lineage of model.lineages) release(lineage);
     await this.acknowledged();
@@ -164,10 +164,10 @@ export class System {
     for (const lineage of active) lineage.check(model);
     const { subscriptions } = await this.bus.stats();
     assert.equal(subscriptions, active.length, 'subscriptions in the stats');
-    assert.deepEqual(this.told, [], 'nothing was told to onError');
+    assert.deepEqual(this.errors, [], 'onError was not called');
   }
 
-  /** Until it holds, or until it has had its time: what is missing then, the check says. */
+  /** Waits until the condition holds or the deadline has passed; the checks then report what is missing. */
   async #until(condition) {
     const deadline = Date.now() + this.deadlineMs;
     while (!condition() && Date.now() < deadline) {
@@ -199,7 +199,7 @@ export class System {
   }
 }
 
-/** From now on its handler waits with each event. */
+/** Makes the lineage's handler wait with each event, until `release`. */
 export function stick(lineage) {
   if (lineage.stuck !== undefined) return;
   let open;

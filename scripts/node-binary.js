@@ -4,12 +4,12 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Nodes to test on. The npm package `node` has the binaries; they are kept in a folder of the user's, outside of the
- * project, that MILLRACE_NODES may name.
+ * Versions of Node to test on. The npm package `node` has the binaries; they are kept in a folder of the user's,
+ * outside of the project, or in the folder that MILLRACE_NODES names.
  */
 const CACHE = process.env.MILLRACE_NODES ?? join(homedir(), '.cache', 'millrace-nodes');
 
-/** The binary of the newest of a major, from the registry the first time. */
+/** The binary of the newest Node of a major version, fetched from the registry the first time. */
 export function nodeBinary(version) {
   const folder = join(CACHE, version);
   const binary = join(folder, 'node_modules', 'node', 'bin', 'node');

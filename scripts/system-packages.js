@@ -1,7 +1,7 @@
 /**
- * What the suites need beyond npm, checked before they run. As root on a Debian it says what it will install, and
- * installs it, unless MILLRACE_NO_INSTALL=1. Elsewhere it names the command, and the suites concerned say that they
- * are skipped and why. In CI nothing is.
+ * Checks the system packages that the suites need, before they run. As root on a Debian it installs missing ones, and
+ * prints what it installs, unless MILLRACE_NO_INSTALL=1. Elsewhere it prints the command that installs them, and the
+ * suites that need them are skipped with a message; in CI it fails instead.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';

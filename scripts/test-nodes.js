@@ -1,9 +1,10 @@
 /**
- * Runs the suites on other Nodes: `npm run test:nodes [-- [--part] [VERSION…] [-- vitest's arguments]]`. A version is a major such
- * as 24; default: every supported one but the Node that runs this. The npm package `node` has the binaries; they are
- * kept in a folder of the user's, outside of the project. Each Node gets a copy of the project of its own, installed by `npm ci`.
+ * Runs the suites on other versions of Node: `npm run test:nodes [-- [--part] [VERSION…] [-- vitest's arguments]]`. A
+ * version is a major such as 24; default: every supported one but the version that runs this. The npm package `node`
+ * has the binaries; they are kept in a folder of the user's, outside of the project. Each version gets its own copy of
+ * the project, installed by `npm ci`.
  *
- * `--part` runs what depends on the Node most: SQLite, threads, shared memory, sockets, the built package.
+ * `--part` runs the suites that depend most on Node: SQLite, threads, shared memory, sockets, the built package.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,7 +30,7 @@ const PART = [
   'test/gateway/mounted',
   'test/client/client',
 ];
-/** From here on SQLite comes with its binary, and no script has to run at installation. */
+/** From this version on SQLite comes as a binary, and no script has to run at installation. */
 const PREBUILT_FROM = 22;
 
 const [ownArguments, vitestArguments] = split(process.argv.slice(2));
@@ -41,7 +42,8 @@ const versions = named.length > 0 ? named : SUPPORTED.filter((major) => major !=
 const results = [];
 for (const version of versions) results.push({ version, ...(await testOn(version)) });
 console.log('\nThe suites on each Node:');
-for (const { version, node, told } of results) console.log(`  ${node ?? `v${version}`}  ${told}`);
+for (const { version, node, outcome } of results)
+  console.log(`  ${node ?? `v${version}`}  ${outcome}`);
 process.exitCode = results.every(({ isGood }) => isGood) ? 0 : 1;
 
 function split(given) {
@@ -66,10 +68,10 @@ async function testOn(version) {
     ]) {
       const { status, counts } = await run(command, args, { cwd: folder, env });
       if (status !== 0)
-        return { node, isGood: false, told: counts ?? `failed: ${command} ${args[0]}` };
-      if (counts !== undefined) return { node, isGood: true, told: counts };
+        return { node, isGood: false, outcome: counts ?? `failed: ${command} ${args[0]}` };
+      if (counts !== undefined) return { node, isGood: true, outcome: counts };
     }
-    return { node, isGood: false, told: 'no tests were run' };
+    return { node, isGood: false, outcome: 'no tests were run' };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -88,7 +90,7 @@ async function run(command, args, options) {
   return { status, counts };
 }
 
-/** What git knows or would add, as it stands. */
+/** Copies the files that git tracks or would add, in their present state. */
 function copyProject(folder) {
   const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
   const { stdout } = spawnSync('git', list, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 26 });

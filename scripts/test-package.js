@@ -1,7 +1,7 @@
 /**
- * Packs the project as `npm publish` would, installs the tarball into an app of its own (test/package/app), and uses it
- * there as people do: `npm run test:package [-- VERSION…]`. On this Node everything is tried; on each other one that is named,
- * by its major, whether a fresh project can install it and run a bus.
+ * Packs the project as `npm publish` would, installs the tarball into a separate app (test/package/app), and uses it
+ * there as people do: `npm run test:package [-- VERSION…]`. The present Node runs all checks; each named major version
+ * only checks that a fresh project can install the package and run a bus.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -38,7 +38,7 @@ console.log(failures === 0 ? 'The package is good.' : `${failures} checks have f
 process.exitCode = failures === 0 ? 0 : 1;
 
 function pack() {
-  // Built already, as `pretest:package` does: `prepack` would take `dist` away from whoever runs beside this.
+  // `pretest:package` has built already; `prepack` would remove `dist` under other processes that use it.
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', work];
   const { stdout } = spawnSync('npm', args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 26 });
   const [{ filename, size }] = JSON.parse(stdout);
@@ -46,7 +46,7 @@ function pack() {
   return join(work, filename);
 }
 
-/** A fresh copy of the app with the tarball in it. */
+/** Makes a fresh copy of the app and installs the tarball there. */
 function install(name, node, tarball, flags) {
   const folder = join(work, name);
   cpSync(APP, folder, { recursive: true });
@@ -63,7 +63,7 @@ function install(name, node, tarball, flags) {
   return app;
 }
 
-/** Before Node-API 10 an app has `better-sqlite3` 12 of its own; here it is the one that this project has built. */
+/** Before Node-API 10 an app needs its own `better-sqlite3` 12; here it gets the one that this project has built. */
 function needsOwnSqlite(node) {
   const { stdout } = spawnSync(node, ['-p', 'process.versions.napi'], { encoding: 'utf8' });
   return Number(stdout) < 10;
@@ -72,7 +72,7 @@ function needsOwnSqlite(node) {
 function everything(app, tarball) {
   serve(app, '');
   check(app, 'publint', ['npx', 'publint', '--strict', tarball], /All good/);
-  // CommonJS may require an ES module on every Node that we support; `attw` does not know that.
+  // On every supported Node CommonJS can require an ES module, which `attw` does not know.
   check(app, 'attw', ['npx', 'attw', tarball, '--profile', 'esm-only'], /bundler/);
   for (const [module, resolution, file] of [
     ['node16', 'node16', 'types/app.mts'],
@@ -148,15 +148,15 @@ function clientAlone(app) {
   const has = ['better-sqlite3', 'better-sqlite3-13'].filter((name) =>
     existsSync(join(app.folder, 'node_modules', name)),
   );
-  tell(app, 'no SQLite was installed', has.length === 0, has.join());
+  report(app, 'no SQLite was installed', has.length === 0, has.join());
 }
 
-/** A bundle for browsers has nothing of Node in it. */
+/** Checks that a bundle for browsers contains nothing of Node. */
 function noNode(app, file) {
   const found = /["']node:\w+["']|better-sqlite3/.exec(
     readFileSync(join(app.folder, file), 'utf8'),
   );
-  tell(app, `${file} is without Node`, found === null, String(found));
+  report(app, `${file} is without Node`, found === null, String(found));
 }
 
 /** @param {string[]} line the command and its arguments */
@@ -174,10 +174,10 @@ function check(app, what, line, expected, status = 0) {
   const said = `${run.stdout}${run.stderr}`;
   const isSilent = expected.source === '^$';
   const isGood = run.status === status && (isSilent ? run.stdout === '' : expected.test(said));
-  tell(app, what, isGood, said);
+  report(app, what, isGood, said);
 }
 
-function tell({ name }, what, isGood, said) {
+function report({ name }, what, isGood, said) {
   console.log(`  ${isGood ? 'ok  ' : 'FAIL'}  ${name}  ${what}`);
   if (isGood) return;
   failures++;

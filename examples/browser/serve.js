@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Serves the page beside this file on http://127.0.0.1:7401. A page of another origin than the server's: those of this
- * machine may read from it, others only if `--allowed-origins` names them.
+ * Serves the page beside this file on http://127.0.0.1:7401. The page has another origin than the Millrace server,
+ * which accepts origins on the same machine, and others only if `--allowed-origins` names them.
  */
 
 const PAGE = fileURLToPath(new URL('./index.html', import.meta.url));

@@ -13,10 +13,9 @@ import { walkTree } from './tree.js';
 import { watchTree } from './watch.js';
 
 /**
- * The demo: real worker threads scan a real source tree and publish what they find; a subscriber sees it
- * live; one worker crashes half-way and is replaced; then the bus is closed, opened again, and the replay
- * of its log is held against what was seen live. Exit 0 if they agree, 1 if not or if anything failed, 2 for
- * wrong usage, 130 after Ctrl-C.
+ * The demo: worker threads scan a source tree and publish their findings; a subscriber gets them live; one worker
+ * crashes half-way and is replaced; then the bus is closed and opened again, and the replay of its log is compared with
+ * the events seen live. Exits 0 if they agree, 1 if not or if anything failed, 2 for wrong usage, 130 after Ctrl-C.
  */
 
 const HELP = `Usage: npm run demo [-- [DIR] [options]]
@@ -33,7 +32,7 @@ const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const WORKERS_MAX = 16;
 /** How long the subscriber may take to see the last events once everything has been published. */
 const SETTLE_MS = 30_000;
-const WATCH_TROUBLES_TOLD = 3;
+const WATCH_TROUBLES_SHOWN = 3;
 
 /** @typedef {{ root: string, data: string | undefined, workers: number, crash: boolean, json: boolean }} Options */
 
@@ -74,7 +73,7 @@ function parseArguments() {
   }
 }
 
-/** What has to be undone before the process may go, last thing first. */
+/** Steps to undo before the process ends, the last one first. */
 class Cleanup {
   /** @type {(() => unknown)[]} */
   #steps = [];
@@ -111,13 +110,13 @@ async function openDirectory({ data }, cleanup, say) {
  */
 function open(dir, cleanup) {
   const opening = openBus({ dir });
-  // At once, so that a signal that comes while the bus is opening closes it too.
+  // Added at once, so that a signal while the bus is opening closes it too.
   cleanup.add(async () => (await opening).close());
   return opening;
 }
 
 /**
- * Everything up to the moment when the subscriber has seen the last event.
+ * Scans the tree; resolves when the subscriber has seen the last event.
  * @param {Options} options
  * @param {{ dir: string, run: string, cleanup: Cleanup, leaving: AbortSignal, say: (line: string) => void }} context
  */
@@ -128,7 +127,7 @@ async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say 
   const subscription = bus.subscribe(filter, (event) => live.add(event), { name: 'live totals' });
   await subscription.ready;
 
-  // The bus's own files must not be opened by other means: closing them would drop SQLite's locks.
+  // The bus's own files must not be opened by the scan, as closing them would drop SQLite's locks.
   const tree = await walkTree(root, { exclude: [dir], signal: leaving });
   say(
     `scanning ${root}: ${tree.files} files, ${mebibytes(tree.bytes)} MiB, with ${workers} workers`,
@@ -136,7 +135,7 @@ async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say 
   let troubles = 0;
   const onTrouble = (/** @type {unknown} */ error) => {
     troubles += 1;
-    if (troubles <= WATCH_TROUBLES_TOLD) say(`the file watcher: ${error}`);
+    if (troubles <= WATCH_TROUBLES_SHOWN) say(`the file watcher: ${error}`);
   };
   const watcher = await watchTree(bus, { root, run, exclude: [dir], onTrouble });
   cleanup.add(() => watcher.close());
@@ -153,7 +152,7 @@ async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say 
 }
 
 /**
- * Waits until the subscription has consumed all that the shards have committed.
+ * Waits until the subscription has consumed every event that the shards have committed.
  * @param {import('millrace').Bus} bus
  * @param {import('millrace').Subscription} subscription
  */
@@ -210,7 +209,7 @@ async function main(options, cleanup, leaving) {
 }
 
 /**
- * The first signal closes everything and leaves with 128 + its number; the second does not wait.
+ * The first signal closes everything, then exits with 128 + its number; a second exits at once.
  * @param {Cleanup} cleanup
  */
 function closeOnSignals(cleanup) {

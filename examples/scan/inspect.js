@@ -4,20 +4,20 @@ import { StringDecoder } from 'node:string_decoder';
 import { findSecrets } from './secrets.js';
 
 /**
- * One file → its findings. Reads in chunks of `CHUNK_BYTES`, so a file of any size costs the same memory;
- * holds nothing between calls but one buffer. Synchronous: it runs in a worker that has nothing else to do.
+ * Finds the findings of one file. Reads in chunks of `CHUNK_BYTES`, so a file of any size costs the same memory, and
+ * keeps only one buffer between calls. Synchronous, as it runs in a worker with nothing else to do.
  */
 
 export const LARGE_FILE_BYTES = 1024 * 1024;
 export const CHUNK_BYTES = 256 * 1024;
-/** Text behind this is not looked through; a file over `HASH_BYTES_MAX` is not compared with others. */
+/** Text beyond `TEXT_BYTES_MAX` is not searched; a file over `HASH_BYTES_MAX` is not compared with others. */
 export const TEXT_BYTES_MAX = 8 * 1024 * 1024;
 export const HASH_BYTES_MAX = 512 * 1024 * 1024;
 export const FINDINGS_PER_FILE_MAX = 50;
-/** A line longer than this (bundles have them) is looked through in pieces. */
+/** A longer line, as in bundles, is searched in pieces. */
 const LINE_LENGTH_MAX = 16 * 1024;
 const EXCERPT_LENGTH_MAX = 120;
-/** A file with a zero byte in its first bytes is taken for binary, as grep does. */
+/** A file with a zero byte in this many first bytes counts as binary, as in grep. */
 const BINARY_PROBE_BYTES = 8 * 1024;
 
 const MARK = /\b(?:TODO|FIXME)\b/g;
@@ -82,7 +82,7 @@ function readThrough(file, findings, hashed) {
   return { findings, bytes, binary, ...(hash && { hash: hash.digest('base64url') }) };
 }
 
-/** Looks through text that comes in pieces, whole lines at a time. */
+/** Searches text that comes in pieces, whole lines at a time. */
 class TextScan {
   #decoder = new StringDecoder('utf8');
   #findings;
@@ -150,7 +150,7 @@ function countBreaks(text, from, to) {
 }
 
 /**
- * From the mark to the end of its line, on one line and short.
+ * The text from the mark to the end of its line, shortened.
  * @param {string} text
  * @param {number} index
  */

@@ -2,9 +2,9 @@ import { Worker } from 'node:worker_threads';
 import { dealShares } from './tree.js';
 
 /**
- * A pool of worker threads that scan a tree, each attached to the bus. A worker that dies is replaced by
- * one that goes on with the group its predecessor was in; a share that has killed `WORKERS_PER_SHARE_MAX`
- * workers is given up, and said so.
+ * A pool of worker threads that scan a tree, each attached to the bus. A worker that dies is replaced by one that goes
+ * on with the group its predecessor was in. A share that has killed `WORKERS_PER_SHARE_MAX` workers is given up, and
+ * its files are counted in `filesAbandoned`.
  */
 
 export const WORKERS_PER_SHARE_MAX = 4;
@@ -22,9 +22,9 @@ export class ScanPool {
   #stopping = false;
   /** @type {Set<Worker>} */
   #running = new Set();
-  /** Files of shares that were given up. */
+  /** How many files were in shares that were given up. */
   filesAbandoned = 0;
-  /** Findings published a second time, and recognised by their id. */
+  /** How many findings were published a second time and recognised by their ids. */
   repeats = 0;
   crashes = 0;
 
@@ -54,7 +54,7 @@ export class ScanPool {
     );
   }
 
-  /** Asks every worker to finish its file and go; those that do not are terminated. */
+  /** Asks every worker to finish its file and exit; terminates those that do not. */
   async stop() {
     this.#stopping = true;
     await Promise.all(
@@ -96,7 +96,7 @@ export class ScanPool {
   }
 
   /**
-   * Resolves to what killed the worker, or to `undefined` if it did its work.
+   * Resolves to the error that killed the worker, or to `undefined` if it finished.
    * @param {Work} work
    * @param {Omit<import('./scan-worker.js').ScanTask, 'attachment' | 'run' | 'root'>} task
    * @returns {Promise<Error | undefined>}

@@ -1,6 +1,6 @@
 import { comparison } from './totals.js';
 
-/** What the demo says at its end: for a person, or as JSON for a program. */
+/** The demo's final report, as text for a person or as JSON for a program. */
 
 /**
  * @typedef {object} Result

@@ -5,11 +5,11 @@ import { attachBus } from 'millrace';
 import { inspectFile } from './inspect.js';
 
 /**
- * A worker thread of the demo: attaches to the bus, asks for groups of files until there are none left,
- * and publishes what it finds straight to the shards, with no hop through the main thread.
+ * A worker thread of the demo: attaches to the bus, asks for groups of files until there are none left, and publishes
+ * its findings straight to the shards, not through the main thread.
  *
- * A finding's id is made of what was found and where. So a worker that takes over a half-done group may
- * publish a finding a second time and the bus stores it once.
+ * A finding's id is a hash of its kind and place. So a worker that takes over a half-done group may publish a finding a
+ * second time, and the bus stores it once.
  */
 
 /** @typedef {import('./tree.js').Group} Group */
@@ -125,7 +125,7 @@ async function publishFindings(path, findings) {
     payload: { path: path.toWellFormed(), line, text },
   }));
   const acks = bus.publishMany(inputs);
-  // The crash that the demo is about: these findings are on their way and nobody will wait for their acks.
+  // The crash of the demo: these findings have been sent, and nothing will wait for their acks.
   if (task.crashAt !== undefined && total.files >= task.crashAt) {
     throw new Error(`worker ${task.number} was made to crash in ${path}`);
   }

@@ -1,8 +1,8 @@
 import cliProgress from 'cli-progress';
 
 /**
- * The live totals on a terminal, as a bar; on anything else, as a plain line now and then. Reads the totals
- * on a timer of its own, so the subscriber that fills them never waits for the terminal.
+ * Shows the live totals, as a bar on a terminal, and otherwise as a plain line now and then. Reads the totals on its
+ * own timer, so the subscriber that fills them never waits for the terminal.
  */
 
 const BAR_INTERVAL_MS = 100;
@@ -35,7 +35,7 @@ export function showProgress(totals, files, stream) {
  */
 function showBar(now, files, stream) {
   const bar = new cliProgress.SingleBar(
-    // Left on, gracefulExit would close the process on Ctrl-C before the bus is closed.
+    // With gracefulExit, Ctrl-C would end the process before the bus is closed.
     { format: FORMAT, stream, hideCursor: true, clearOnComplete: false, gracefulExit: false },
     cliProgress.Presets.shades_classic,
   );

@@ -1,7 +1,7 @@
 /**
- * Strings that look like secrets: the shapes of well-known keys, and long random text that is assigned to
- * a name like `password`. A shape alone is not enough: the text must be as irregular as a real key, which
- * keeps `AKIAXXXXXXXXXXXXXXXX` of a manual out.
+ * Finds strings that look like secrets: texts with the shape of well-known keys, and long random texts assigned to a
+ * name like `password`. The shape alone is not enough: the text must be as irregular as a real key, which excludes the
+ * `AKIAXXXXXXXXXXXXXXXX` of a manual.
  *
  * Every expression is bounded and free of nested repetition, so no input makes it slow.
  */
@@ -37,7 +37,7 @@ const SHAPES = [
   },
 ];
 
-/** A quick look that most text fails: no shape matches where none of these stands. */
+/** A quick test that most text fails: without one of these no shape matches. */
 const HINT =
   /AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|k_live_|AIza|npm_|PRIVATE KEY|eyJ|secret|token|passw|api_?key/i;
 
@@ -75,7 +75,7 @@ export function entropyOf(text) {
 }
 
 /**
- * The log must not become another place where the secret can be read.
+ * Shortens a secret, so that it cannot be read in the log.
  * @param {string} value
  */
 function redact(value) {

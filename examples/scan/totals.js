@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * What one reader of the bus has seen: how many events of each type and on each topic, and a fingerprint of
- * which they were. Two readers that saw the same events, in whatever order, have equal totals.
+ * The totals of one reader of the bus: the number of events of each type and on each topic, and a fingerprint of the
+ * events. Two readers that saw the same events, in any order, have equal totals.
  *
  * Memory: one number for each type and topic, and the last few findings.
  */
@@ -11,9 +11,9 @@ const LATEST_MAX = 5;
 
 export class Totals {
   events = 0;
-  /** The sum of a checksum over each event's id and topic; the same for every order of the same events. */
+  /** The sum of the checksums of each event's id and topic; the same for every order of the same events. */
   fingerprint = 0;
-  /** Events that came with a sequence not above the one before on their topic; the bus promises 0. */
+  /** How many events did not have a higher sequence than the event before on their topic; the bus promises 0. */
   outOfOrder = 0;
   /** @type {Map<string, number>} */
   byType = new Map();
@@ -41,7 +41,7 @@ export class Totals {
     } else if (type === 'finding_new') this.#remember(event);
   }
 
-  /** Files that the workers say they have done. */
+  /** How many files the workers have reported as done. */
   get files() {
     let files = 0;
     for (const count of this.#filesByShare.values()) files += count;

@@ -3,13 +3,13 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * The source tree as work: walks it once and deals its files out in shares, one for each worker.
+ * Walks the source tree once and deals its files out in shares, one for each worker.
  *
- * Files of one size make one group and a group is never split, so the worker that gets it can find every
- * duplicate in it alone, and what it has to remember ends with the group.
+ * Files of one size make a group, and a group is never split, so the worker that gets it finds every duplicate in it
+ * alone, and can forget the hashes after the group.
  *
- * Symbolic links are not followed, so a loop of them cannot hold the walk; they are counted. What cannot
- * be read is counted too and never ends the walk. Memory: one path for each file, at most `FILES_MAX`.
+ * Symbolic links are counted but not followed, so a loop of them cannot hold up the walk. Files and directories that
+ * cannot be read are counted too, and do not end the walk. Memory: one path for each file, at most `FILES_MAX`.
  */
 
 export const FILES_MAX = 500_000;
@@ -88,12 +88,12 @@ function addFile(tree, bySize, root, path) {
  * @property {number} cost
  */
 
-/** Opening a file costs about what reading this many bytes does. */
+/** Opening a file costs about as much as reading this many bytes. */
 const FILE_COST_BYTES = 32 * 1024;
 
 /**
- * Deals the groups out so that the shares take about equally long: the largest first, each to the share
- * that has the least.
+ * Deals the groups out so that the shares take about equally long: the largest groups first, each to the share with the
+ * lowest cost.
  * @param {Group[]} groups
  * @param {number} count
  * @returns {Share[]}

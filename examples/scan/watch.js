@@ -4,16 +4,16 @@ import { join, relative, sep } from 'node:path';
 import { watch } from 'chokidar';
 
 /**
- * Watches a tree and publishes `file_created`, `file_changed` and `file_deleted` on `files.watched`, and
- * keeps a scratch file that it can touch, so that there is a change to see in a tree where nobody works.
+ * Watches a tree and publishes `file_created`, `file_changed` and `file_deleted` on `files.watched`, and keeps a
+ * scratch file to touch, so that there is a change even in a tree that is not being edited.
  *
- * `node_modules`, hidden directories and anything deeper than `WATCH_DEPTH` are left out: a watch is a
- * resource of the whole machine. Trouble with watching is told, and never ends the scan.
+ * `node_modules`, hidden directories and anything deeper than `WATCH_DEPTH` are left out, as watches are a limited
+ * resource of the whole machine. Failures of watching are reported to `onTrouble`, and do not end the scan.
  */
 
 const WATCH_DEPTH = 6;
 const SEEN_WITHIN_MS = 5000;
-/** A large tree takes long to walk, and one that cannot be walked to its end is never said to be ready. */
+/** A large tree takes long to walk, and the watcher never reports ready for a tree that it cannot walk to the end. */
 const READY_WITHIN_MS = 20_000;
 /** @type {Readonly<Record<string, string>>} */
 const TYPES = { add: 'file_created', change: 'file_changed', unlink: 'file_deleted' };
@@ -51,7 +51,8 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
       resolve(undefined);
     });
   });
-  // Not before it is ready: `ignoreInitial` leaves files out, and not the symbolic links that are there.
+  // Only once the watcher is ready, as `ignoreInitial` leaves out the existing files, but not the existing symbolic
+  // links.
   watcher.on('all', (event, path) => {
     const type = TYPES[event];
     if (type === undefined) return;
@@ -76,7 +77,7 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
   });
 
   return {
-    /** Changes the scratch file; resolves once that change has been published, or could not be seen. */
+    /** Changes the scratch file; resolves once the change has been published, or was not noticed in time. */
     async touch() {
       const seen = new Promise((resolve) => {
         touched = () => resolve(undefined);
@@ -90,7 +91,7 @@ export async function watchTree(bus, { root, run, exclude, onTrouble }) {
       await seen;
       clearTimeout(timer);
     },
-    /** Ends the watch, once what it saw has been published. */
+    /** Ends the watch, once every change it has seen is published. */
     async close() {
       clearTimeout(timer);
       await watcher.close();

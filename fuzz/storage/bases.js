@@ -12,9 +12,10 @@ import { join } from 'node:path';
 import { SubjectProxy } from './subject-proxy.js';
 
 /**
- * Directories to damage and to open under faults, of two shards each: one that was closed; one whose process was killed, so
- * that its write-ahead logs are full; one that was pruned; one on the brink of its first block of the topic index, and
- * one that has it. Each with a copy of an earlier state (`stale`), and with what is to be seen of it while it is whole.
+ * Directories to damage and to open under faults, with two shards each: `closed`; `killed`, whose process was killed,
+ * so that its write-ahead logs are full; `pruned`; `brink`, just before its first block of the topic index; and
+ * `indexed`, with that block. Each has a copy of an earlier state (`stale`), and the observations of the undamaged
+ * directory (`truth`).
  */
 const INDEX_BLOCK = 16_384;
 const BUILD_MS = 120_000;
@@ -26,11 +27,11 @@ const STAGES = {
   pruned: [{ events: 150, keep: 20 }, { events: 100, keep: 12 }, { events: 60 }],
   brink: [{ events: 40 }, { fill: INDEX_BLOCK - 40 }],
 };
-/** Goes on from the end of another. */
+/** Bases that begin with a copy of another. */
 const FOLLOWS = { indexed: ['brink', { events: 300 }] };
 
 /**
- * Makes those that are not in `folder` yet, which must have been made by the same build.
+ * Makes the bases that are not in `folder` yet. Those that are there must have been made by the same build.
  * @returns by name `{ name, dir, stale, cursor, truth }`
  */
 export async function makeBases(folder, names) {
@@ -45,7 +46,7 @@ export async function makeBases(folder, names) {
   return bases;
 }
 
-/** It gets its name when it is complete: others may look for it, or be making it too. */
+/** The folder gets its name when it is complete, as other processes may look for it or be making it too. */
 async function makeBase(folder, name, place) {
   const making = mkdtempSync(join(folder, '.making-'));
   const dir = join(making, 'data');
@@ -83,7 +84,7 @@ async function build(subject, { folder, name, dir, stale }) {
     const built = await answer(subject, 'build', { dir, prefix: `${name}${index}_`, ...stage });
     cursor ??= built.cursor;
   }
-  // Of one that `stays`, this is the kill.
+  // A stage with `stays` did not close its bus; ending its process is the kill.
   await subject.end();
   return cursor;
 }

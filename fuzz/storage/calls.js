@@ -4,7 +4,7 @@ import { CALLS, changesOf } from './record.js';
 import { shimEnvironment } from './shim.js';
 import { SubjectProxy } from './subject-proxy.js';
 
-/** How often a faultless run of something calls its disk, so that a fault can be put at any of these calls. */
+/** Counts the calls to the disk of a run without faults, so that a fault can be put at any of them. */
 const RUN_MS = 120_000;
 
 /** @returns the calls after the fault was armed, by stage: `{ begin: ['write of shard-000.db' …], close: […] }` */

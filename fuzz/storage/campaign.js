@@ -1,15 +1,15 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-const TOLD_EVERY = 500;
+const REPORTED_EVERY = 500;
 
 /**
- * Runs the cases of a campaign, two at a time at most, and counts what came of them. Each case has a seed of its own and a
- * folder of its own, which is kept where something was wrong.
+ * Runs the cases of a campaign, at most two at a time, and counts their outcomes. Each case has its own seed and its
+ * own folder, which is kept if the case has problems.
  */
 export class Campaign {
   counts = { cases: 0, problems: 0, hung: 0 };
-  /** By verdict, how many. */
+  /** The number of cases by verdict. */
   verdicts = new Map();
   failures = [];
 
@@ -22,8 +22,8 @@ export class Campaign {
   }
 
   /**
-   * `playCase(number, seed, folder, lane)` gives `{ verdict, problems, again }`: in a word what came of it, what was wrong, and
-   * what to run to see it again. `closeLane(lane)` is called at the end.
+   * `playCase(number, seed, folder, lane)` returns `{ verdict, problems, again }`: the outcome in a word, what was
+   * wrong, and the flags that repeat the case. `closeLane(lane)` is called at the end.
    *
    * @param {number} count
    * @param {{
@@ -50,7 +50,7 @@ export class Campaign {
     const seed = (this.seed + number) >>> 0;
     const folder = join(this.folder, `${this.name}-${seed}`);
     const { verdict, problems, again = '' } = await playCase(number, seed, folder, lane);
-    if (++this.counts.cases % TOLD_EVERY === 0)
+    if (++this.counts.cases % REPORTED_EVERY === 0)
       this.say(`${this.name}: ${this.counts.cases} cases`);
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
     if (problems.length === 0) return rmSync(folder, { recursive: true, force: true });
@@ -65,7 +65,7 @@ export class Campaign {
     );
   }
 
-  /** One line. `unit`: what its cases are called. */
+  /** A summary on one line. `unit` is the name for the campaign's cases. */
   summary(unit, extra = {}) {
     const { cases, problems, hung } = this.counts;
     const more = Object.entries(extra).map(([name, value]) => `, ${value} ${name}`);

@@ -1,6 +1,6 @@
 /**
- * Planted faults, by campaign. Power: a disk that confirms the flushes of write-ahead logs and does not make them. The others:
- * one event of the directory is not seen, by no way of reading.
+ * Planted faults, by campaign. `power`: the disk confirms the flushes of write-ahead logs without making them. The
+ * others: one event is missing from every way of reading.
  */
 export const canaries = {
   power: { forgets: '.db-wal' },

@@ -10,16 +10,16 @@ import {
 import { join } from 'node:path';
 
 /**
- * What disks, cables, file systems and people do to a directory: bits that flip, sectors and pages that are zeroed, filled
- * with something else, written in the wrong place or twice, or never; files that are cut, lengthened, emptied,
- * removed, exchanged, or put back from an older copy.
+ * The damage that disks, cables, file systems and people do to a directory: bits flipped; sectors and pages zeroed,
+ * filled with other data, written in the wrong place, twice or never; files cut, lengthened, emptied, removed,
+ * exchanged, or put back from an older copy.
  */
 const SECTOR_BYTES = 512;
 const BLOCK_BYTES = 4096;
 const WAL_HEADER_BYTES = 32;
 const FRAME_BYTES = 16 * 1024 + 24;
 const TREE_PAGE_BYTES = 16 * 1024;
-/** Where SQLite keeps a page's own structure. */
+/** The part of a page in which SQLite keeps the page's structure. */
 const PAGE_HEADER_BYTES = 120;
 
 const BYTE_DAMAGE = {
@@ -62,7 +62,7 @@ const BYTE_DAMAGE = {
   },
 };
 
-/** Of a whole file; they change the directory themselves. */
+/** Damage to a whole file; these functions write to the directory themselves. */
 const FILE_DAMAGE = {
   cut: ({ path, bytes, random }) =>
     writeFileSync(path, bytes.subarray(0, random.below(bytes.length))),
@@ -130,7 +130,7 @@ function damageOnce(dir, stale, random) {
   return `${name}: ${kind}`;
 }
 
-/** Where it matters most, most often. */
+/** Files that matter most are damaged most often. */
 function weightsOf(dir) {
   const names = readdirSync(dir).filter((name) => !name.endsWith('-shm'));
   return Object.fromEntries(names.map((name) => [name, weightOf(name)]));
@@ -144,7 +144,7 @@ function weightOf(name) {
   return 2;
 }
 
-/** The pieces in which SQLite writes; of other files, the blocks of the disk. */
+/** The pieces in which SQLite writes its files; for other files, the blocks of the disk. */
 function pagesOf(bytes, { isWal, isLog }) {
   const size = isWal ? FRAME_BYTES : isLog ? TREE_PAGE_BYTES : BLOCK_BYTES;
   const pages = [];

@@ -1,5 +1,5 @@
 /*
- * LD_PRELOAD: a disk under DISK_ROOT that keeps a record of all that is asked of it, and that fails where it is told to.
+ * LD_PRELOAD: a disk under DISK_ROOT that records every change made to it, and that fails where it is ordered to.
  *
  * DISK_RECORD    a file to which every change under the root is appended, in the order in which it took effect:
  *
@@ -10,7 +10,7 @@
  *
  *    kinds: C file made, W written, T truncated, f flush begun, F flush done, N renamed, U removed, D directory made, M mark
  *
- * DISK_MARKS     a file to which the process tells what it does. Each write to it is a mark in the record, too. One that begins
+ * DISK_MARKS     a file to which the process reports its steps. Each write to it is a mark in the record too. A write that begins
  *                with "fail" arms a fault: "fail KIND N ERROR HOW PART". The Nth call of KIND (write, truncate, flush,
  *                rename, remove, mkdir, create, any) from now on, on a path with PART in it ("-": any), meets it; HOW is
  *                once, always (from then on), short (half is written), kill, killed (after the call) or torn (about half
@@ -83,7 +83,7 @@ static int watches(const char *path) {
   return root && path && strncmp(path, root, strlen(root)) == 0 && !ends_in(path, "-shm");
 }
 
-/* The path behind a descriptor, if it is watched. */
+/* Whether a descriptor is of a watched file; its path is put into `path`. */
 static int watches_fd(int fd, char *path) {
   char link[32];
   if (!root || fd < 0) return 0;
@@ -144,7 +144,7 @@ static void die(void) {
   for (;;) pause();
 }
 
-/* What this call meets; the mutex is held. Which call it was is told, once. */
+/* The fault that this call meets, if any. The mutex must be held. The call that meets it is noted in the marks, once. */
 static int meets(const char *kind, const char *path) {
   if (!fault.armed) return GO_ON;
   if (strcmp(fault.kind, "any") != 0 && strcmp(fault.kind, kind) != 0) return GO_ON;
@@ -165,7 +165,7 @@ static int meets(const char *kind, const char *path) {
   return FAIL;
 }
 
-/* Ends a call: the record has it, and whoever it kills does not come back. */
+/* Ends a call that is in the record, and kills the process if the fault says so. */
 #define ENDED(result)                                \
   do {                                               \
     int kept = errno;                                \
@@ -229,7 +229,7 @@ static size_t whole_sectors(off_t at, size_t length) {
   return end > at ? (size_t)(end - at) : 0;
 }
 
-/* A negative offset is where the descriptor stands. */
+/* A negative offset means the descriptor's current position. */
 static ssize_t write_watched(int fd, const void *bytes, size_t length, off_t offset) {
   char path[PATH_BYTES];
   if (offset < 0 && is_marks_fd(fd)) return mark(fd, bytes, length);
@@ -292,7 +292,7 @@ static int flush_watched(int fd, int (*flush)(int)) {
   uint64_t inode = inode_of(fd);
   note('f', path, 0, inode, 0, 0, 0);
   pthread_mutex_unlock(&mutex);
-  /* A flush takes its time, and what others write meanwhile is not in it. */
+  /* A flush takes time, and does not include what other threads write meanwhile. */
   usleep(100);
   pthread_mutex_lock(&mutex);
   note('F', path, 0, inode, 0, 0, 0);
@@ -301,7 +301,7 @@ static int flush_watched(int fd, int (*flush)(int)) {
 int fsync(int fd) { return flush_watched(fd, REAL(fsync)); }
 int fdatasync(int fd) { return flush_watched(fd, REAL(fdatasync)); }
 
-/* Changes of names. `path` is the one that a fault is looked for by. */
+/* Changes of names. A fault is matched against `path`. */
 #define CHANGE(kind, name, path, call, noted)      \
   pthread_mutex_lock(&mutex);                      \
   int met = meets(name, path);                     \
@@ -318,7 +318,7 @@ int unlink(const char *path) {
   if (!watches(path)) return REAL(unlink)(path);
   CHANGE('U', "remove", path, REAL(unlink)(path), note('U', path, 0, 0, 0, 0, 0))
 }
-/* Node 24 removes files by these two. */
+/* Node 24 removes files with these two. */
 int remove(const char *path) {
   if (!watches(path)) return REAL(remove)(path);
   CHANGE('U', "remove", path, REAL(remove)(path), note('U', path, 0, 0, 0, 0, 0))
@@ -332,7 +332,7 @@ int mkdir(const char *path, mode_t mode) {
   CHANGE('D', "mkdir", path, REAL(mkdir)(path, mode), note('D', path, 0, 0, 0, 0, 0))
 }
 
-/* Ways to copy past `write` are not there: whoever copies falls back to it. */
+/* Ways to copy that bypass `write` report that they are not supported, so callers fall back to `write`. */
 int ioctl(int fd, unsigned long request, ...) {
   va_list list;
   va_start(list, request);

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * A disk as a machine sees it that may lose its power: what each file and each directory holds for good, and what was
- * written since and may be lost. It is fed with the changes of a record.
+ * A model of a disk that may lose its power: for each file and directory its durable content, and the changes since,
+ * which may be lost. The changes of a record are applied to it.
  */
 export class Disk {
-  /** By path, every directory under the root. */
+  /** Every directory under the root, by path. */
   directories = new Map();
   #files = new Map();
 
-  /** Of the directory `root`, which at first held nothing. */
+  /** @param root the directory that the record is about, empty at first */
   constructor(root) {
     this.root = root;
     this.directories.set(root, new Directory());
@@ -45,7 +45,7 @@ export class Disk {
     }
   }
 
-  /** Where the record and the directory itself do not agree; nothing, if all was recorded. */
+  /** The files in which the record and the real directory differ; none if every change was recorded. */
   differences() {
     const found = [];
     for (const [path, directory] of this.directories) {
@@ -93,7 +93,7 @@ export function isRecorded(name) {
   return !name.endsWith('-shm');
 }
 
-/** A file's bytes that are on the disk, and what was done to it since, in order. */
+/** A file's durable bytes, and the changes since, in order. */
 export class DiskFile {
   pending = [];
   #durable;
@@ -103,7 +103,7 @@ export class DiskFile {
     this.#durable = new Bytes(durable);
   }
 
-  /** What others write from now on is not in this flush. */
+  /** Changes from now on are not in this flush. */
   beginFlush() {
     this.#flushing = this.pending.length;
   }
@@ -113,7 +113,7 @@ export class DiskFile {
     this.#flushing = 0;
   }
 
-  /** As it was after so many of the pending changes. */
+  /** The file's bytes after `count` of the pending changes. */
   read(count) {
     if (count === 0) return this.#durable.all;
     const bytes = new Bytes(this.#durable.all);
@@ -122,7 +122,7 @@ export class DiskFile {
   }
 }
 
-/** Bytes that grow and shrink; what was never written is 0. */
+/** Bytes that grow and shrink; bytes never written are 0. */
 class Bytes {
   #buffer;
   #size;
@@ -153,7 +153,7 @@ class Bytes {
   }
 }
 
-/** A directory's names that are on the disk, and how they were changed since: each change is made whole or not at all. */
+/** A directory's names, the durable ones, and the changes since; each change takes effect as a whole or not at all. */
 class Directory {
   names = new Map();
   durable = new Map();

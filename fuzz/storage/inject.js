@@ -9,9 +9,10 @@ import { compileShim, shimEnvironment } from './shim.js';
 import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
- * Lets the disk fail: a process opens a directory, new or left by a kill, publishes, prunes, backs up, publishes again and
- * closes, and one of its calls fails, or all from then on. Afterwards all that was acknowledged is there, nothing that was refused, and
- * nothing hung. Seeds are the cases in turn: 0 is the first call in the first way.
+ * Lets the disk fail. A process opens a directory, new or left by a kill, publishes, prunes, backs up, publishes again
+ * and closes; one of its calls to the disk fails, or all calls from then on. Afterwards every acknowledged event must
+ * be there and no refused one, and nothing may have hung. A seed is the number of a case: 0 is the first call with the
+ * first fault.
  */
 const FAULTS = [
   { error: 'EIO', how: 'once' },
@@ -50,7 +51,7 @@ export async function inject({ count, seed, folder, bases: basesFolder, lanes, s
   return campaign;
 }
 
-/** Every call, in every way that makes sense for it. */
+/** One case for every call and every fault that the call can meet. */
 async function enumerate(library, folder, killed) {
   const cases = [];
   for (const base of [undefined, killed]) {
@@ -67,7 +68,7 @@ async function enumerate(library, folder, killed) {
     });
     for (const [stage, told] of Object.entries(calls)) {
       for (const [index, call] of told.entries()) {
-        // One file is filled in many equal steps: the first stands for them.
+        // The reserve file is filled in many equal steps; only the first gets a case.
         if (call.endsWith('.reserve') && call === told[index - 1]) continue;
         for (const { error, how } of FAULTS) {
           if (how === 'short' && !call.startsWith('write')) continue;
@@ -84,7 +85,7 @@ async function enumerate(library, folder, killed) {
   return cases;
 }
 
-/** One process for many cases; its disk is the campaign's folder. */
+/** A process that plays many cases; its disk is the campaign's folder. */
 function subjectOf(library, folder, lane) {
   const marks = join(folder, `marks-${lane}`);
   const env = shimEnvironment({ library, root: folder, marks });
@@ -98,7 +99,7 @@ async function playFault({ base, fault }, { marks, proxy }, into, ledger) {
   const before = existsSync(marks) ? readFileSync(marks).length : 0;
   const outcome = await proxy.ask('script', { dir, fault }, CASE_MS);
   ledger.add(readFileSync(marks).subarray(before).toString());
-  // It may hold what it could not close.
+  // The process may still hold files that it could not close.
   if (ledger.errors.some((text) => text.startsWith('close'))) await proxy.end();
   return outcome;
 }

@@ -1,10 +1,10 @@
 /**
- * What became of damage: `observed` is what could be seen of a damaged directory, `truth` what the untouched one shows. Every
- * reading must be right, or end in an error before it gives anything wrong, or tell the gap. Events may be missing
- * also where the directory has begun a new epoch that ends before them, or where `verify` reports the damage. Anything
- * else is silent.
+ * Judges whether damage was noticed. `observed` is what the damaged directory shows, `truth` what the undamaged one
+ * shows. Every reading must be right, or end with an error before it gives anything wrong, or report the gap. Events
+ * may also be missing if the directory has begun a new epoch that ends before them, or if `verify` reports the damage.
+ * Any other difference is silent damage.
  *
- * @returns `{ verdict, silent }`: how it was noticed, and what was not told
+ * @returns `{ verdict, silent }`: how the damage was noticed, and the differences that were not reported
  */
 export function judgeDamage(truth, observed) {
   const { refused, verify } = observed;
@@ -20,7 +20,7 @@ export function judgeDamage(truth, observed) {
     const isNewEpoch = observed.epoch !== truth.epoch;
     const context = { isNewEpoch, head: found.head, verify };
     for (const [name, wanted] of Object.entries(expected.readings)) {
-      // Of a shorter history they are others, and rightly so.
+      // A shorter history rightly has other topics.
       if (name === 'topics' && isNewEpoch && found.head < expected.head) continue;
       const reading = found.readings[name];
       const judged = judgeReading(wanted, reading, context);
@@ -43,9 +43,9 @@ function untyped(refused) {
   return { verdict: 'silent', silent: [`it is refused without a code: ${refused}`] };
 }
 
-/** One shard's part of one way of reading. */
+/** Judges one shard's part of one way of reading. */
 function judgeReading(wanted, reading, context) {
-  // A topic that is not there any more has no reading of its own.
+  // A topic that is gone has no reading.
   const { keys = [], gaps = [], error } = reading ?? {};
   const notes = [];
   if (error?.startsWith('UNTYPED')) return { notes, silent: [`an error without a code: ${error}`] };
@@ -62,7 +62,7 @@ function judgeReading(wanted, reading, context) {
   return { notes, silent: [text] };
 }
 
-/** Events that are not those of the directory, or come twice, or not in its order. */
+/** The first event that is not of the directory, is repeated or is out of order, in words; otherwise `undefined`. */
 function wrongIn(wanted, keys) {
   const places = new Map(wanted.map((key, place) => [key, place]));
   let last = -1;

@@ -1,9 +1,9 @@
 /**
- * Holds what can be seen of a directory against what its process said before it failed, was killed, or lost its power.
- * `survives` says of an ack whether its event has to be there; nothing else may be missing but the end, and if somebody
- * has seen of that, the epoch is a new one.
+ * Compares what a directory shows with what its process wrote before it failed, was killed, or lost its power.
+ * `survives` says whether the event of an ack has to be there. Only the end of the log may be missing, and if any of it
+ * had been acknowledged or seen, the epoch must be new.
  *
- * @returns what is wrong, each with a word that names its kind
+ * @returns the problems, each beginning with a word for its kind
  */
 export function judgeLedger(ledger, observed, survives) {
   if (observed.refused !== undefined) return [`refused: ${observed.refused}`];
@@ -19,7 +19,7 @@ export function judgeLedger(ledger, observed, survives) {
   ];
 }
 
-/** Holds a copy against the events that it was made of: all are there, in the order that each topic had. */
+/** Compares a copy with the events that it was made from: all must be there, each topic's in its order. */
 export function judgeCopy(events, observed) {
   if (observed.refused !== undefined) return [`copy refused: ${observed.refused}`];
   const copied = observed.shards.flatMap((one) => one.events);
@@ -33,7 +33,7 @@ export function judgeCopy(events, observed) {
   return problems;
 }
 
-/** No way of reading fails, and all give the same. */
+/** Readings that failed, and errors that `verify` found. */
 function errorsOf({ shards, verify }) {
   const problems = shards.flatMap(({ readings }) =>
     Object.entries(readings).flatMap(([name, { error }]) =>
@@ -45,7 +45,10 @@ function errorsOf({ shards, verify }) {
   return problems;
 }
 
-/** Before it was opened, a log that lost its end says so, and a directory that was never made is none. */
+/**
+ * Findings that a power cut may cause: a log that lost its end, as it says until it is opened, and a directory that was
+ * never made.
+ */
 function isOfPowerCut(finding) {
   return /: it ends at \d+: |there is no (manifest|such directory)/.test(finding);
 }
@@ -68,7 +71,7 @@ function seamsOf({ head, events, readings, pruned }, shard) {
   return problems;
 }
 
-/** What is stored was published, as it is, and was not refused. */
+/** Stored events that were never published, were altered, or had been refused. */
 function wrongOf(ledger, events) {
   return events.flatMap(({ id, topic, payload }) => {
     const attempt = ledger.attempts.get(id);
@@ -80,7 +83,7 @@ function wrongOf(ledger, events) {
   });
 }
 
-/** Within a topic, in the order in which they were published. */
+/** An event that is not in the order in which its topic's events were published. */
 function misplacedOf(ledger, events) {
   const last = new Map();
   for (const { id, topic } of events) {

@@ -10,9 +10,10 @@ import { compileShim, shimEnvironment } from './shim.js';
 import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
- * Kills processes (SIGKILL) at any call to the disk, before it, after it or half way through it, while they open, publish, prune, index,
- * back up, restore, reshard or close; and every third time again while the next one opens what is left, up to three times. Afterwards
- * all that was acknowledged is there, and a copy that was under way is refused or whole.
+ * Kills processes (SIGKILL) at any call to the disk, before it, after it or half way through it, while they open,
+ * publish, prune, index, back up, restore, reshard or close. In every third case the processes that then open the
+ * directory are killed too, up to three of them. Afterwards every acknowledged event must be there, and a copy that was
+ * being made must be refused or complete.
  */
 const BASE_OF = {
   open: 'killed',
@@ -24,7 +25,7 @@ const BASE_OF = {
   close: 'pruned',
   index: 'brink',
 };
-/** The base of `index` is large. */
+/** `index` is rare, as its base is large. */
 const WEIGHTS = {
   open: 4,
   publish: 4,
@@ -71,7 +72,7 @@ function draw(seed) {
   return { operation: random.pickWeighted(WEIGHTS), random };
 }
 
-/** Whatever is killed may be opened again. */
+/** The operations of these cases, and `open`, as any case may open its directory again. */
 function operationsOf(count, seed) {
   const drawn = Array.from({ length: count }, (_, n) => draw((seed + n) >>> 0).operation);
   return [...new Set(['open', ...drawn])];
@@ -149,7 +150,7 @@ class KillCase {
     if (!isCopy || !(this.#isDone || existsSync(join(this.copy, 'manifest.json')))) return problems;
     const events = this.#base.truth.logs.shards.flatMap((one) => one.events);
     const ofCopy = await this.#look(looker, this.copy, (observed) => {
-      // One that was not finished may be refused, if that is said.
+      // A copy that was not finished may be refused, with a code.
       if (!this.#isDone && observed.refused?.startsWith('STORE_')) return [];
       return judgeCopy(events, observed);
     });
@@ -163,7 +164,7 @@ class KillCase {
   }
 }
 
-/** It is killed, or the call was never made. */
+/** The process must have been killed, or have finished because it never made the call. */
 function problemsOf(outcome) {
   if (outcome.hung) return ['hung: before the kill'];
   if (outcome.error !== undefined) return [`failed: ${outcome.error}`];

@@ -1,27 +1,27 @@
 /**
- * What a process under test says it does, line by line in a file, so that it is known also of one that was killed. The
- * lines are JSON arrays; those of `disk.c` are among them.
+ * Reads the lines in which a process under test reports its steps to a file, which outlives the process. The lines are
+ * JSON arrays; `disk.c` adds its own.
  */
 export class Ledger {
-  /** By id: what was published. */
+  /** The events that were published, by id. */
   attempts = new Map();
   acks = new Map();
   refusals = new Map();
-  /** Handed to a subscription, acknowledged or not: an event that somebody has seen. */
+  /** Events that were delivered to a subscription, acknowledged or not. */
   seen = new Map();
-  /** Patterns that were pruned, or were about to be. */
+  /** Patterns that were pruned, or were about to be pruned. */
   pruned = [];
   backups = [];
   /** The call that a fault met. */
   hit;
-  /** What went wrong besides, and how far it got. */
+  /** Errors of other steps, and the stages that were reached. */
   errors = [];
   stages = [];
-  /** Of the bus that is open. */
+  /** The epoch of the bus that is open. */
   epoch;
   #rest = '';
 
-  /** With what a whole directory held, as one that has seen it (`observe.js`). */
+  /** A ledger of the events that an observation (`observe.js`) has found in a directory. */
   static of({ epoch, shards }) {
     const ledger = new Ledger();
     for (const event of shards.flatMap(({ events }) => events)) {
@@ -32,7 +32,7 @@ export class Ledger {
     return ledger;
   }
 
-  /** Takes text as it comes, in pieces of any size. */
+  /** Adds text, in pieces of any size. */
   add(text) {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';

@@ -8,8 +8,8 @@ import { Random } from './random.js';
 import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
- * Damages copies of whole directories, and looks at each in all ways of reading: see `damage.js` and `judge-damage.js`.
- * Most are looked at by their logs alone, one in forty by a bus with all its threads.
+ * Damages copies of directories, and reads each in every way: see `damage.js` and `judge-damage.js`. Most are read
+ * through their logs alone, one in forty through a bus with all its threads.
  */
 const WEIGHTS = { closed: 30, killed: 38, pruned: 31, indexed: 1 };
 const BUS_SHARE = 1 / 40;
@@ -55,7 +55,7 @@ function same(observed) {
   return observed;
 }
 
-/** What a seed means, whichever others are run. */
+/** The case of a seed, which does not depend on the other cases. */
 function draw(seed) {
   const random = new Random(seed);
   const base = random.pickWeighted(WEIGHTS);

@@ -3,8 +3,8 @@ import { digestOf, TOPICS } from './events.js';
 import { described, ENDLESS } from './observation.js';
 
 /**
- * Opens a directory as a bus, and reads all of it in every way that a user has: `read` and `query` in both directions,
- * subscriptions from the beginning and from a cursor that had seen nothing yet, and the list of topics.
+ * Opens a directory as a bus, and reads all of it in every way that users can: `read` in both directions, of all topics
+ * and of each, subscriptions from the beginning and from a cursor before all events, and the list of topics.
  */
 export async function observeBus(dir, cursor) {
   const bus = await openBus({ dir, systemEvents: false, onError: () => {} });
@@ -71,7 +71,7 @@ async function subscription(bus, from) {
   const found = { events: [], gaps: [] };
   const held = bus.subscribe('*', (event) => void found.events.push(taken(event)), { from });
   held.on('gap', (gap) => found.gaps.push(gap));
-  // Told by `closed` too.
+  // Handled by `closed`; the listener keeps the error from being reported as unhandled.
   held.on('error', () => {});
   const failed = held.closed.then(() => {
     throw new Error('the subscription ended by itself');

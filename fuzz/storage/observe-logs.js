@@ -12,8 +12,8 @@ import { digestOf, storedAs } from './events.js';
 import { described, ENDLESS, PAGE } from './observation.js';
 
 /**
- * Opens a directory as the main thread and the shards' threads of a bus do, and reads all of it as its readers and its
- * subscriptions do, in one thread: a hundred times faster than a bus, which has to start its threads.
+ * Opens a directory as the main thread and the shard threads of a bus do, and reads all of it as readers and
+ * subscriptions do, but in one thread: a hundred times faster than a bus, which has to start its threads.
  */
 export function observeLogs(dir) {
   ensureDirectory(dir);
@@ -80,14 +80,14 @@ function summaries(log) {
   }
 }
 
-/** Names an event's place and all that is stored of it. */
+/** A key with an event's sequence and a checksum of everything stored of it. */
 function keyOf({ sequence, recordedAt, bytes, offset, length }) {
   const checksum = crc32(bytes.subarray(offset, offset + length));
   return `${sequence}:${checksum.toString(36)}.${recordedAt}`;
 }
 
 /**
- * All that a reader gives, page by page, and in which order. `visit` sees each record.
+ * The keys of all events that a reader gives, page by page, in their order. `visit` is called with each record.
  *
  * @param {(record: { bytes: Buffer, offset: number, sequence: number }) => void} [visit]
  */
@@ -113,7 +113,7 @@ function reading(pages, request, visit) {
   return found;
 }
 
-/** What a subscription that is behind is fed with. */
+/** The keys of the events that a subscription which is behind would get. */
 function feed(log) {
   /** @type {{ keys: string[], error?: string }} */
   const found = { keys: [] };

@@ -4,8 +4,8 @@ import { observeBus } from './observe-bus.js';
 import { observeLogs } from './observe-logs.js';
 
 /**
- * All that can be seen of a directory: what `verify` says of it, how it opens, and what each way of reading gives, shard by
- * shard, as keys that name an event's sequence and all that is in it.
+ * Observes a directory: the errors that `verify` finds, whether it opens, and the result of each way of reading, shard
+ * by shard, as keys that contain an event's sequence and a checksum of its content.
  */
 export async function observe({ dir, depth, cursor }) {
   const verify = verified(dir);

@@ -5,7 +5,7 @@ import { fillShard, prune, publishSome, watch } from './publish.js';
 import { Random } from './random.js';
 import { arm, disarm, tell } from './tell.js';
 
-/** What a subject does with a directory, under a disk that records or fails. Each step is told. */
+/** The work of a subject on a directory, on a disk that records or fails. Each step is reported by `tell`. */
 const BATCH = { writtenShare: 0.3, bytesMax: 20_000, window: 3 };
 const NO_FAULT = { kind: 'any', n: 0, how: 'once' };
 const OPTIONS = { systemEvents: false, dedupeWindowMs: 2 ** 31 - 1, publishWaitMs: 2000 };
@@ -16,7 +16,7 @@ async function open(dir, options = {}) {
   return bus;
 }
 
-/** Publishes, prunes, backs up, closes and opens again, as the seed has it. */
+/** Publishes, prunes, backs up, closes and opens again, as the seed decides. */
 export async function work({ dir, seed, rounds }) {
   const random = new Random(seed);
   const writtenShare = random.pick([0, 0.1, 0.5, 1]);
@@ -45,8 +45,9 @@ async function backUp(bus, dir) {
 }
 
 /**
- * Everything once, while the disk fails as `fault` says; nothing that is refused ends it. A fault of the stage `close` comes
- * then; others from the beginning, and those that last end before the last publishes, which show whether the bus recovers.
+ * Does everything once, while the disk fails as `fault` says, and goes on after refusals. A fault of the stage `close`
+ * is armed before closing, any other at the beginning. A lasting fault is disarmed before the last publishes, which
+ * show whether the bus recovers.
  */
 export async function script({ dir, fault = NO_FAULT }) {
   const random = new Random(1);
@@ -74,7 +75,7 @@ async function attempt(stage, work) {
   }
 }
 
-/** One thing, in which the process is to be killed. `target`: where a copy goes. */
+/** Does one operation, during which the process is to be killed. `target` is the directory for a copy. */
 export async function operate({ dir, operation, target, fault = NO_FAULT, seed }) {
   if (operation === 'restore' || operation === 'reshard') {
     arm(fault);
@@ -94,15 +95,15 @@ const DURING = {
   open: () => {},
   close: () => {},
   publish: (bus, random, { prefix }) => publishSome(bus, random, { ...BATCH, prefix, count: 30 }),
-  // As many as bring the log over the end of its first block.
+  // Enough events to bring the log past the end of its first index block.
   index: (bus, random, { prefix }) => publishSome(bus, random, { ...BATCH, prefix, count: 120 }),
   prune: (bus, random) => prune(bus, random.pick(['a.*', '*']), 20),
   backup: (bus, _random, { target }) => backUp(bus, target),
 };
 
 /**
- * One stage of making a directory, see `bases.js`: publishes so many events, or fills one shard with them, and prunes.
- * @returns a cursor that has seen nothing yet
+ * One stage of making a base, see `bases.js`: publishes `events` events, or fills a shard up to `fill`, and prunes.
+ * @returns a cursor before all events
  */
 export async function build({ dir, prefix, events = 0, fill = 0, keep, stays }) {
   const random = new Random(1);

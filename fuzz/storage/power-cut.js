@@ -3,16 +3,17 @@ import { join } from 'node:path';
 import { applySteps, isRecorded } from './disk.js';
 
 /**
- * What a disk may hold after a power cut: all that was flushed; of a directory's other changes none, all, the first few or
- * any; and of a file's other writes none, all, the first few, or in each page or sector those up to any one, also where
- * the page beside it has older or newer ones. Its size is as after any of them.
+ * Images that a disk may hold after a power cut. Flushed changes are all there. Of a directory's other changes, the
+ * image has none, all, the first few, or any subset. Of a file's other writes it has none, all, or the first few; or
+ * each page or sector has the first few, independently of its neighbours. The file's size is that after any of the
+ * writes.
  */
 const SECTOR_BYTES = 512;
 const PAGE_BYTES = 4096;
 const KEPT_NAMES = ['none', 'all', 'first', 'any'];
 const KEPT_WRITES = ['none', 'all', 'first', 'pages', 'sectors'];
 
-/** Writes one such image of `disk` to `target`. @returns how it was made, in words */
+/** Writes an image of `disk` to `target`. @returns how it was made, in words */
 export function writeImage(disk, target, random) {
   const names = random.pick(KEPT_NAMES);
   const writes = random.pick([...KEPT_WRITES, 'mixed']);
@@ -42,7 +43,7 @@ function keptNames(directory, { names, random }) {
   return kept;
 }
 
-/** The bytes of one file. */
+/** The bytes of one file in the image. */
 export function keptBytes(file, { writes, random }) {
   const how = writes === 'mixed' ? random.pick(KEPT_WRITES) : writes;
   const count = file.pending.length;
@@ -52,7 +53,7 @@ export function keptBytes(file, { writes, random }) {
   return torn(file, how === 'pages' ? PAGE_BYTES : SECTOR_BYTES, random);
 }
 
-/** Each piece as after any number of the writes; most are as they were last, or as before all. */
+/** Each piece is as after any number of the writes; most are as after all of them, or as before any. */
 function torn(file, piece, random) {
   const states = [file.read(0), file.read(file.pending.length)];
   for (let n = 0; n < 3; n++) states.push(file.read(random.below(file.pending.length + 1)));

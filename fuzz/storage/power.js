@@ -11,10 +11,10 @@ import { compileShim, shimEnvironment } from './shim.js';
 import { failureOf, SubjectProxy } from './subject-proxy.js';
 
 /**
- * Cuts the power: a process works on a disk that keeps a record (`disk.c`); images are made of what the disk may hold at any
- * point of it (`power-cut.js`), on a machine that has booted since; each is opened, and held against what the process
- * had been able to say by then. Nothing acknowledged as synced may be missing, and where anything is that somebody has
- * seen, the epoch is new.
+ * Cuts the power. A process works on a disk that keeps a record (`disk.c`). Images are made of the states that the disk
+ * may have at any point of the record (`power-cut.js`), as on a machine that has booted since. Each image is opened and
+ * compared with what the process had reported by then. No event acknowledged as synced may be missing, and if any event
+ * that was acknowledged or seen is, the epoch must be new.
  */
 const IMAGES_PER_RECORD = 50;
 const ROUNDS = 14;
@@ -51,7 +51,7 @@ export async function power({ count, seed, folder, say, recording, forgets }) {
   return campaign;
 }
 
-/** A recording is a folder: what was there before, what was written, what was told. */
+/** Makes a recording: a folder with the disk, the record of its changes, and the marks of the process. */
 async function record({ library, folder, seed, forgets }) {
   const at = join(folder, `recording-${seed}`);
   const root = join(at, 'disk');
@@ -81,7 +81,7 @@ function readRecord(folder) {
   return { folder, changes, root };
 }
 
-/** Cuts the power somewhere. */
+/** Cuts the power at a random point of the record. */
 function cut({ changes, root }, into, random) {
   const disk = new Disk(root);
   const ledger = new Ledger();

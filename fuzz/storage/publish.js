@@ -1,10 +1,10 @@
 import { digestOf, payloadOf, TOPICS } from './events.js';
 import { tell } from './tell.js';
 
-/** Publishing that tells each step. */
+/** Publishing in which each step is reported by `tell`. */
 const FILL_BATCH = 500;
 
-/** Never rejects: a refusal is told. */
+/** Publishes an event; never rejects, as a refusal is reported. */
 export async function publishOne(bus, id, { topic, bytes, durability }) {
   const payload = payloadOf(id, bytes);
   tell('attempt', id, topic, digestOf(payload));
@@ -16,7 +16,7 @@ export async function publishOne(bus, id, { topic, bytes, durability }) {
   }
 }
 
-/** So many events, `window` of them on their way at a time; names begin with `prefix`. */
+/** Publishes `count` events, at most `window` in flight; their ids begin with `prefix`. */
 export async function publishSome(bus, random, { prefix, count, writtenShare, bytesMax, window }) {
   const open = new Set();
   for (let n = 0; n < count; n++) {
@@ -32,7 +32,7 @@ export async function publishSome(bus, random, { prefix, count, writtenShare, by
   await Promise.all(open);
 }
 
-/** Tells what somebody sees. */
+/** Subscribes to everything, and reports each event that is delivered. */
 export function watch(bus) {
   const seen = bus.subscribe('*', ({ id, shard, sequence }) => tell('seen', id, shard, sequence));
   seen.closed.catch((error) => tell('error', `subscription: ${error.code} ${error.message}`));
@@ -44,7 +44,7 @@ export async function prune(bus, pattern, maxEvents) {
   await bus.prune({ pattern, maxEvents });
 }
 
-/** Small events until the first topic's shard has so many, a few of its topics taking turns. */
+/** Publishes small events to the topics of the first topic's shard, in turn, until the shard has `events` events. */
 export async function fillShard(bus, prefix, events) {
   const acks = await bus.publishMany(
     TOPICS.map((topic) => smallEvent(`${prefix}_${topic[0]}${topic[2]}`, topic)),

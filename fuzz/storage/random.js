@@ -1,4 +1,4 @@
-/** Numbers that a seed decides (mulberry32), and what is drawn with them. */
+/** Random numbers from a seed (mulberry32). */
 export class Random {
   #state;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** In [0, 1). */
+  /** A number in [0, 1). */
   next() {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -14,7 +14,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number from 0 up to `end`, which it never is. */
+  /** A whole number from 0 to `end` − 1. */
   below(end) {
     return Math.floor(this.next() * end);
   }
@@ -27,7 +27,7 @@ export class Random {
     return list[this.below(list.length)];
   }
 
-  /** `weights` by name. */
+  /** A name, drawn by `weights`, which has the weight of each. */
   pickWeighted(weights) {
     const entries = Object.entries(weights);
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);

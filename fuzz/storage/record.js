@@ -1,4 +1,4 @@
-/** What `disk.c` has recorded, change by change. */
+/** Reads a record of `disk.c`, change by change. */
 const HEADER_BYTES = 32;
 
 export function* changesOf(bytes) {
@@ -6,7 +6,7 @@ export function* changesOf(bytes) {
     const pathEnd = at + HEADER_BYTES + bytes.readUInt16LE(at + 2);
     const otherEnd = pathEnd + bytes.readUInt32LE(at + 24);
     const end = otherEnd + bytes.readUInt32LE(at + 4);
-    // Its process was killed while it wrote this.
+    // The process was killed while it wrote this change.
     if (end > bytes.length) return;
     yield {
       kind: String.fromCharCode(bytes[at]),
@@ -20,7 +20,7 @@ export function* changesOf(bytes) {
   }
 }
 
-/** The calls that a fault can meet, by the names that `disk.c` has for them. */
+/** The calls that a fault can meet: the kinds of the record, with the names that `disk.c` uses for faults. */
 export const CALLS = {
   W: 'write',
   T: 'truncate',

@@ -9,7 +9,7 @@ import { mutate } from './mutate.js';
 import { power } from './power.js';
 
 /**
- * Here is how it works. The storage campaign breaks what a log lies on, and looks at what is left of it:
+ * Here is how it works. The storage campaign breaks the storage under a log, and checks what is left:
  *
  *   power   a process works on a disk that keeps a record; the power is cut anywhere, and what the disk may hold is opened
  *   mutate  a directory is damaged as disks, file systems and people do it, and read in all ways
@@ -19,10 +19,11 @@ import { power } from './power.js';
  *   node fuzz/storage/run.js [power] [mutate] [inject] [kill] [--count N] [--seed S] [--lanes 2]
  *                            [--bases DIR] [--recording DIR] [--canary]
  *
- * Without a name all four run. Every case has a seed, which follows the last one's; a failing case is kept, and what is
- * printed with it runs it again. `--bases` keeps the directories that cases begin with; `--recording` cuts the power of
- * one that was recorded. `--canary` plants a fault that has to be found (`canary.js`). Exits 0 if nothing was lost, silent or hung,
- * 1 if something was, 2 for wrong usage or where something is not installed.
+ * Without a name all four run. Each case's seed is that of the case before plus one. The folder of a failing case is
+ * kept, and the printed command runs the case again. `--bases` names the folder that keeps the directories that cases
+ * begin with; `--recording` names an existing recording for `power`. `--canary` plants a fault that has to be found
+ * (`canary.js`). Exits 0 if nothing was lost, silent or hung, 1 if something was, 2 for wrong usage or if a tool is not
+ * installed.
  */
 const CAMPAIGNS = {
   power: { play: power, count: 2000 },

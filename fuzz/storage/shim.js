@@ -2,11 +2,11 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The disk that records and fails (`disk.c`), made by the system's C compiler when it is first needed. */
+/** The disk that records and fails (`disk.c`), compiled by the system's C compiler when it is needed. */
 const SOURCE = fileURLToPath(new URL('./disk.c', import.meta.url));
 const INSTALL = 'apt-get install --yes --no-install-recommends gcc libc6-dev';
 
-/** @returns the library's path; throws where it cannot be made, saying what is missing */
+/** @returns the library's path; throws an error that names what is missing if it cannot be compiled */
 export function compileShim(folder) {
   if (process.platform !== 'linux') {
     throw new Error(
@@ -24,7 +24,7 @@ export function compileShim(folder) {
 }
 
 /**
- * What a process needs in its environment to have that disk under `root`.
+ * The environment variables that give a process this disk under `root`.
  *
  * @param {{ library: string, root: string, marks: string, record?: string, boot?: string, forgets?: string }} options
  */
@@ -36,7 +36,7 @@ export function shimEnvironment({ library, root, marks, record, boot, forgets })
     DISK_RECORD: record,
     DISK_BOOT: boot,
     DISK_FORGETS: forgets,
-    // Its writes would pass by the library.
+    // Writes through io_uring would bypass the library.
     UV_USE_IO_URING: '0',
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const SUBJECT = fileURLToPath(new URL('./subject.js', import.meta.url));
-/** A subject that has been asked so often makes way for a fresh one. */
+/** After this many calls a subject is replaced by a fresh one. */
 const ASKED_MAX = 200;
 
 /**
- * The parent's side of `subject.js`: a process that is asked, given up when it does not answer in time, and started again
- * when it has died.
+ * The parent's side of `subject.js`: a process that gets calls, is killed if it does not answer in time, and is started
+ * again if it has died.
  */
 export class SubjectProxy {
   #options;
@@ -16,7 +16,10 @@ export class SubjectProxy {
   #asked = 0;
   #stderr = '';
 
-  /** `marks`: the file to which it tells what it does. `env`: what it has beside this process's own. */
+  /**
+   * `marks`: the file to which the subject reports its steps. `env`: environment variables in addition to this
+   * process's own.
+   */
   constructor({ marks = '', env = {} } = {}) {
     this.#options = { marks, env };
   }
@@ -46,7 +49,7 @@ export class SubjectProxy {
     }
   }
 
-  /** Ends it, whatever it is doing. */
+  /** Kills the process, whatever it is doing. */
   async end() {
     const child = this.#child;
     this.#forget();
@@ -78,7 +81,7 @@ export class SubjectProxy {
   }
 }
 
-/** Why there is no value in what was answered, if there is none. `doing`: what was asked. */
+/** Says why the outcome has no value, or `undefined` if it has one. `doing` describes the call. */
 export function failureOf(outcome, doing) {
   if (outcome.hung) return `hung: ${doing}`;
   if ('value' in outcome) return undefined;

@@ -2,8 +2,8 @@ import { observe } from './observe.js';
 import * as play from './play.js';
 
 /**
- * The process under test, or one that looks at what another has left behind: it does what its parent asks, and the parent
- * may lose it at any moment. Arguments: the file to which it tells what it does.
+ * The process under test, or one that observes what another has left behind. It makes the calls that its parent sends,
+ * and may die at any moment. Argument: the file to which it reports its steps.
  */
 const calls = { observe, ...play };
 play.tellTo(process.argv[2]);

@@ -1,12 +1,12 @@
 import { openSync, writeSync } from 'node:fs';
 
 /**
- * Says what this process does in a file that outlives it (`ledger.js` reads it), and to the disk that it runs on
- * (`disk.c`): a write each, so that the order of what is told and of what is written is known.
+ * Reports the steps of this process to a file that outlives it (`ledger.js` reads it) and to the disk that it runs on
+ * (`disk.c`). Each report is one write, so that the record shows its order among the writes to the disk.
  */
 let descriptor;
 
-/** An empty name: nobody listens. */
+/** Sets the file; with an empty name nothing is reported. */
 export function tellTo(file) {
   if (file) descriptor = openSync(file, 'a', 0o600);
 }
@@ -15,7 +15,7 @@ export function tell(...words) {
   if (descriptor !== undefined) writeSync(descriptor, `${JSON.stringify(words)}\n`);
 }
 
-/** From now on the disk fails so; `none`: no more. */
+/** Arms a fault of the disk; see `disk.c`. */
 export function arm({ kind, n, error = 'EIO', how, part = '-' }) {
   writeSync(descriptor, `fail ${kind} ${n} ${error} ${how} ${part}\n`);
 }

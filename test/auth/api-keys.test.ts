@@ -16,7 +16,7 @@ function keysFile(): string {
 }
 
 describe('an API key', () => {
-  it('is 256 random bits behind an id, and its hash does not hold it', () => {
+  it('is an id and 256 random bits, which its stored hash does not contain', () => {
     const minted = Array.from({ length: 200 }, mintApiKey);
     for (const { id, key, hash } of minted) {
       expect(key).toMatch(/^mr_[0-9a-z]{16}_[A-Za-z0-9_-]{43}$/);
@@ -105,7 +105,7 @@ describe('an API key', () => {
     },
   );
 
-  it('is one principal for all that show it', async () => {
+  it('gives the same principal to all connections that use it', async () => {
     const path = keysFile();
     const only = newKey();
     writeKeys(path, only);
@@ -148,7 +148,7 @@ describe('an API key', () => {
     if (token) expect(JSON.stringify([error, error.stack, logs])).not.toContain(token);
   });
 
-  it('is refused from the moment at which it expires', async () => {
+  it('is refused from its expiry time on', async () => {
     const path = keysFile();
     const only = newKey({ expiresAt: '2026-02-01T00:00:00+01:00' });
     writeKeys(path, only);
@@ -163,7 +163,7 @@ describe('an API key', () => {
     });
   });
 
-  it('is compared in constant time, and so is one whose id is unknown', () => {
+  it('is compared in constant time, even if its id is unknown', () => {
     const { key, hash } = mintApiKey();
     const bytes = Buffer.from(hash.slice(7), 'hex');
     const compare = vi.mocked(crypto.timingSafeEqual);
@@ -180,7 +180,7 @@ describe('an API key', () => {
     }
   });
 
-  it('whose hash is all zeros is still not the key that is not there', () => {
+  it('with a hash of all zeros does not match a key that is not stored', () => {
     vi.mocked(crypto.timingSafeEqual).mockReturnValueOnce(true);
     expect(isKeyOf(mintApiKey().key, undefined)).toBe(false);
   });
@@ -211,7 +211,7 @@ describe('a keys file', () => {
     expect(error.message).toMatch(fault);
   });
 
-  it('has all its faults told at once, and none of its secrets', async () => {
+  it('is refused with all its faults at once, and none of its secrets', async () => {
     const misplaced = mintApiKey().key;
     const id = '0123456789abcdef';
     const { stored } = newKey();
@@ -277,7 +277,7 @@ describe('a keys file', () => {
     expect(error.message).toContain('16777216 is the limit');
   });
 
-  it('is refused if others can write it, and warned of if they can read it', async () => {
+  it('is refused if other users can write it, and gives a warning if they can read it', async () => {
     const text = '{"version":1,"keys":[]}';
     for (const mode of [0o620, 0o602, 0o666]) {
       expect((await failureWith(text, mode)).message).toContain('can be written by others');
@@ -291,7 +291,7 @@ describe('a keys file', () => {
     expect(open({ keysFile: path }).logs).toEqual([]);
   });
 
-  it('that is not there, or is a folder, is refused at the start', async () => {
+  it('that does not exist, or is a folder, is refused at the start', async () => {
     const folder = temporaryDirectory();
     const missing = await failureOf(() => open({ keysFile: join(folder, 'none.json') }));
     expect(missing).toMatchObject({

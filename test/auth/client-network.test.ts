@@ -22,8 +22,8 @@ function textsOf(address: readonly number[]): string[] {
   return texts.flatMap((text) => [text, text.toUpperCase()]);
 }
 
-describe('the network that an address counts as', () => {
-  it('is one for all addresses of a /64, however they are written', () => {
+describe('the network of an address', () => {
+  it('is the same for all addresses of a /64, however they are written', () => {
     const sparse = fc.array(fc.oneof(fc.constant(0), group), { minLength: 8, maxLength: 8 });
     fc.assert(
       fc.property(sparse, groups(4), (address, host) => {
@@ -37,7 +37,7 @@ describe('the network that an address counts as', () => {
     );
   });
 
-  it('differs where the first 64 bits do', () => {
+  it('differs if the first 64 bits differ', () => {
     fc.assert(
       fc.property(groups(4), groups(4), groups(4), (one, other, host) => {
         fc.pre(one.join() !== other.join());
@@ -63,17 +63,17 @@ describe('the network that an address counts as', () => {
   });
 });
 
-describe('a host that changes its IPv6 address each time', () => {
+describe('a host that connects from a new IPv6 address each time', () => {
   const addresses = ['2001:db8:1:2::1', '2001:db8:1:2:ffff::2', '2001:db8:1:2::3'];
 
-  it('has one rate', () => {
+  it('has a single rate', () => {
     const rates = new AddressRates(2);
     expect(addresses.map((address) => rates.take(address) > 0)).toEqual([false, false, true]);
     expect(rates.waitMs('2001:db8:1:2::4')).toBeGreaterThan(0);
     expect(rates.take('2001:db8:1:3::1')).toBe(0);
   });
 
-  it('has one rate where nobody has to show a token', () => {
+  it('has a single rate on a server that needs no token', () => {
     const who = { id: 'anonymous', name: 'anonymous', isAnonymous: true };
     const anonymous = new GrantedPrincipal(who, { rates: { publishPerSecond: 2 } });
     const limiter = new RateLimiter({ now: () => 0 });
@@ -84,7 +84,7 @@ describe('a host that changes its IPv6 address each time', () => {
     publish('2001:db8:1:3::1');
   });
 
-  it('has one share of the connections', async () => {
+  it('has a single share of the connections', async () => {
     const { port } = await openGateway({
       trustedProxies: ['loopback'],
       maxConnectionsPerAddress: 2,

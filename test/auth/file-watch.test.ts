@@ -14,7 +14,7 @@ function watching(path: string, times: { pollMs: number; settleMs: number }) {
 }
 
 describe('watching a file', () => {
-  it('asks by the clock where the folder cannot be watched', async () => {
+  it('polls if the folder cannot be watched', async () => {
     const path = join(temporaryDirectory(), 'not there', 'file');
     const { watch, told } = watching(path, { pollMs: 1, settleMs: NEVER_MS });
     await told();
@@ -22,7 +22,7 @@ describe('watching a file', () => {
     watch.close();
   });
 
-  it('goes on by the clock when the folder goes away', async () => {
+  it('goes on polling after the folder is removed', async () => {
     const folder = join(temporaryDirectory(), 'folder');
     mkdirSync(folder);
     const { watch, told } = watching(join(folder, 'file'), { pollMs: 1, settleMs: 0 });
@@ -31,7 +31,7 @@ describe('watching a file', () => {
     watch.close();
   });
 
-  it('hears of a change without the clock, also of one in the file beside it', async () => {
+  it('notices a change before the next poll, also one in a file beside it', async () => {
     const folder = temporaryDirectory();
     const { watch, told } = watching(join(folder, 'file'), { pollMs: NEVER_MS, settleMs: 0 });
     for (const name of ['file', 'other']) {
@@ -42,7 +42,7 @@ describe('watching a file', () => {
     watch.close();
   });
 
-  it('asks once for many changes in a row', async () => {
+  it('calls the listener once for many changes in a row', async () => {
     const folder = temporaryDirectory();
     let asked = 0;
     let resolve = () => {};

@@ -33,7 +33,7 @@ async function refusalOf(millrace: object, claims: object = {}): Promise<string>
 }
 
 describe('a pattern that names claims', () => {
-  it('grants what they make of it, in every list', async () => {
+  it('is filled with the claims, in every list of grants', async () => {
     const ada = await signIn(
       {
         publish: ['user.{sub}.*'],
@@ -72,23 +72,23 @@ describe('a pattern that names claims', () => {
     if (typeof tenant === 'string' && tenant.length > 2) expect(message).not.toContain(tenant);
   });
 
-  it('takes nothing for a claim that is only inherited', async () => {
+  it('ignores inherited properties of the claims', async () => {
     expect(await refusalOf({ publish: ['{constructor}.a'] })).toContain('is not there');
     expect(await refusalOf({ publish: ['{toString}.a'] })).toContain('is not there');
   });
 
-  it('refuses the token, and not the pattern alone, so that no mask is lost with it', async () => {
+  it('that cannot be filled refuses the whole token, so that its masks are not lost', async () => {
     const subscribe = ['user.*', { pattern: 'user.{team}.*', redact: ['$.card'] }];
     expect(await refusalOf({ subscribe })).toContain('subscribe[1]');
   });
 
-  it('fills a claim once: what stands in it names no other', async () => {
+  it('is filled once: a claim that looks like a place is not filled again', async () => {
     const ada = await signIn({ publish: ['{tenant}.a'] }, { tenant: '{sub}' });
     expect(ada.mayPublish('{sub}.a')).toBe(true);
     expect(ada.mayPublish('ada.a')).toBe(false);
   });
 
-  it('refuses what is too long when it is filled', async () => {
+  it('is refused if it is too long when filled', async () => {
     const tenant = 'x'.repeat(TOPIC_BYTES_MAX - 1);
     expect(await refusalOf({ publish: ['{tenant}.a'] }, { tenant })).toContain('too long');
   });
@@ -102,7 +102,7 @@ describe('a pattern that names claims', () => {
     },
   );
 
-  it('lets no claim reach beyond one segment, whatever it holds', async () => {
+  it('matches one segment for each claim, whatever the claim holds', async () => {
     const segment = fc.constantFrom('user', '+', 'a', '{claim}', '{claim}', '{sub}');
     const pattern = fc
       .array(segment, { minLength: 1, maxLength: 3 })
@@ -149,7 +149,7 @@ describe('a key whose patterns name claims', () => {
     expect(principal.mayPublish('build.*')).toBe(false);
   });
 
-  it('is a fault of the file where they cannot be filled', async () => {
+  it('is a fault of the keys file if they cannot be filled', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     for (const key of [
       newKey({ name: 'two words', publish: ['build.{sub}'] }),
@@ -163,7 +163,7 @@ describe('a key whose patterns name claims', () => {
   });
 });
 
-it('is a fault of the options for those who show no token, and have no claims', async () => {
+it('a pattern that names claims is a fault of the grants for anonymous clients', async () => {
   const anonymous = { subscribe: ['user.{sub}.*'] };
   const error = (await failureOf(() => parseAuthOptions({ anonymous }))) as BusError;
   expect(error.message).toMatch(/\{sub\} cannot be filled/);

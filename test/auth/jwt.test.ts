@@ -102,7 +102,7 @@ describe('a JWT', () => {
     }
   });
 
-  it('of two issuers with one subject makes two ids', async () => {
+  it('gives different principal ids for the same subject of two issuers', async () => {
     const { authenticator } = opened({ secret: SECRET, issuer: ['a', 'b'] });
     const ids = await Promise.all(
       ['a', 'b'].map(async (iss) => {
@@ -146,7 +146,7 @@ describe('a JWT', () => {
     expect(await refusalOf(await sign({ claims }))).toMatch(message);
   });
 
-  it('may come a little before its time, and lasts no longer than it says', async () => {
+  it('is accepted slightly before its nbf, and not after its exp', async () => {
     const { authenticator } = opened();
     await authenticator.authenticate(await sign({ claims: { ...CLAIMS, nbf: SECONDS + 5 } }));
     const last = { ...CLAIMS, exp: SECONDS + 1 };
@@ -160,7 +160,7 @@ describe('a JWT', () => {
     ).toMatch(/not valid yet/);
   });
 
-  it('without end by a number that is none is refused', async () => {
+  it('with an exp beyond any date is refused', async () => {
     const payload = JSON.stringify(CLAIMS).replace(String(CLAIMS.exp), '1e999');
     const token = await new CompactSign(Buffer.from(payload))
       .setProtectedHeader({ alg: 'HS256' })
@@ -168,7 +168,7 @@ describe('a JWT', () => {
     expect(await refusalOf(token)).toMatch(/"exp"|malformed/);
   });
 
-  it('that nobody signed is refused', async () => {
+  it('without a signature is refused', async () => {
     const [header, payload, signature] = (await sign()).split('.');
     const none = encode({ alg: 'none' });
     expect(await refusalOf(`${none}.${payload}.`)).toMatch(/not allowed|malformed|not supported/);
@@ -213,7 +213,7 @@ describe('a JWT', () => {
     expect(await refusalOf(otherToken, config)).toMatch(/signature|not allowed/);
   });
 
-  it('signed with an algorithm that the key could check, and the configuration does not name', async () => {
+  it('signed with an algorithm that fits the key but is not configured is refused', async () => {
     const config: Partial<JwtOptions> = { publicKey: pemOf(rsa.publicKey), algorithms: ['RS256'] };
     for (const alg of ['PS256', 'RS512', 'RS384']) {
       const token = await sign({ alg, key: rsa.privateKey });
@@ -221,7 +221,7 @@ describe('a JWT', () => {
     }
   });
 
-  it('that brings its own key, or wants what nobody knows, is refused', async () => {
+  it('that brings its own key, or needs an unknown extension, is refused', async () => {
     const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const jwk = await exportJWK(foreign.publicKey);
     const config: Partial<JwtOptions> = { publicKey: pemOf(rsa.publicKey), algorithms: ['RS256'] };
@@ -242,7 +242,7 @@ describe('a JWT', () => {
     expect(await refusalOf(large)).toMatch(/8192 is the limit/);
   });
 
-  it('is checked with a secret from a file, without the line end', async () => {
+  it('is checked with a secret from a file, whose final line end does not count', async () => {
     const path = join(temporaryDirectory(), 'secret');
     for (const end of ['', '\n', '\r\n']) {
       writeFileSync(path, SECRET + end, { mode: 0o600 });
@@ -275,7 +275,7 @@ describe('a key set at an address', () => {
     keys: await Promise.all(keys.map(async ([kid, key]) => ({ kid, ...(await exportJWK(key)) }))),
   });
 
-  it('gives the key that a token names, and is fetched once for many', async () => {
+  it('gives the key that a token names, and is fetched once for many tokens', async () => {
     const state = {
       body: await setOf([
         ['r', rsa.publicKey],
@@ -299,7 +299,7 @@ describe('a key set at an address', () => {
     });
   });
 
-  it('is not asked again and again for keys that it does not have', async () => {
+  it('is not fetched again and again for keys that it does not have', async () => {
     const state = { body: await setOf([['r', rsa.publicKey]]), requests: 0 };
     const { authenticator } = opened({ jwksUrl: await issuer(state), algorithms: ['RS256'] });
     for (let i = 0; i < 5; i++) {

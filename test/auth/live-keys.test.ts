@@ -63,7 +63,7 @@ describe('editing the keys file', () => {
     expect(revoked).toEqual([]);
   });
 
-  it('ends who has a key with other grants now; who comes again gets them', async () => {
+  it('to change the grants of a key revokes its principal; the key then gives the new grants', async () => {
     const { authenticator, path, kept, other, otherPrincipal, told } = await opened();
     writeKeys(path, kept, { ...other, stored: { ...other.stored, publish: ['b'] } });
     expect(await told).toBe(otherPrincipal);
@@ -72,7 +72,7 @@ describe('editing the keys file', () => {
     expect([now.mayPublish('a'), now.mayPublish('b'), now.isRevoked]).toEqual([false, true, false]);
   });
 
-  it('by turning a link elsewhere works as well', async () => {
+  it('by redirecting a symbolic link works too', async () => {
     const folder = temporaryDirectory();
     const [before, after] = [newKey(), newKey()];
     writeKeys(join(folder, 'one.json'), before);
@@ -88,7 +88,7 @@ describe('editing the keys file', () => {
     await authenticator.authenticate(after.key);
   });
 
-  it('badly changes nothing and is told once; when it is mended, it counts', async () => {
+  it('into a broken file changes nothing and is logged once; the mended file counts', async () => {
     const { authenticator, path, kept, other, keptPrincipal, logs, logged, told, revoked } =
       await opened();
     writeFileSync(path, keysFileText([kept.stored]).slice(0, 40));
@@ -105,7 +105,7 @@ describe('editing the keys file', () => {
     expect(revoked).toHaveLength(1);
   });
 
-  it('with faults changes nothing, and all of them are told', async () => {
+  it('with faults changes nothing, and all faults are logged', async () => {
     const { authenticator, path, kept, other, logged } = await opened();
     writeKeys(path, { ...kept, stored: { ...kept.stored, name: '', publish: ['a..b'] } });
     const { fields } = await logged(isComplaint);
@@ -113,7 +113,7 @@ describe('editing the keys file', () => {
     await authenticator.authenticate(other.key);
   });
 
-  it('may take the file away for a moment', async () => {
+  it('may remove the file for a moment', async () => {
     const { authenticator, path, kept, other, keptPrincipal, logged, logs, told } = await opened();
     rmSync(path);
     expect(await logged(isComplaint)).toMatchObject({
@@ -126,7 +126,7 @@ describe('editing the keys file', () => {
     expect(logs.filter(isComplaint)).toHaveLength(1);
   });
 
-  it('so that it cannot be used is told once, however often it is looked at', () => {
+  it('so that it cannot be read is logged once, however often it is checked', () => {
     const path = join(temporaryDirectory(), 'keys.json');
     writeKeys(path, newKey());
     const logs: string[] = [];
@@ -151,7 +151,7 @@ describe('editing the keys file', () => {
     store.close();
   });
 
-  it('keeps every key in force at whatever byte a write is seen', () => {
+  it('keeps every key in force, at whatever byte the file is read while it is written', () => {
     const path = join(temporaryDirectory(), 'keys.json');
     const only = newKey({ publish: ['a.*'], subscribe: [{ pattern: 'b', redact: ['$.c'] }] });
     writeKeys(path, only);
@@ -174,7 +174,7 @@ describe('editing the keys file', () => {
     store.close();
   });
 
-  it('so that it says nothing new revokes nobody', async () => {
+  it('without changing its meaning revokes no principal', async () => {
     const { authenticator, path, kept, other, keptPrincipal, logged, revoked } = await opened();
     writeFileSync(path, JSON.stringify(JSON.parse(keysFileText([other.stored, kept.stored]))));
     await logged(wasReadAgain);
@@ -182,7 +182,7 @@ describe('editing the keys file', () => {
     expect(await authenticator.authenticate(kept.key)).toBe(keptPrincipal);
   });
 
-  it('tells every listener, also after one that throws', async () => {
+  it('calls every listener, even after one that throws', async () => {
     const path = join(temporaryDirectory(), 'keys.json');
     const only = newKey();
     writeKeys(path, only);
@@ -197,7 +197,7 @@ describe('editing the keys file', () => {
     await logged(({ level }) => level === 'error');
   });
 
-  it('means nothing any more once it is closed', async () => {
+  it('has no effect once the authenticator is closed', async () => {
     const { authenticator, path, kept, other, logs } = await opened();
     authenticator.close();
     writeKeys(path, kept);

@@ -29,7 +29,7 @@ const payload = fc.letrec((tie) => ({
   ),
 })).value;
 
-test('all paths followed at once mask what each of them masks, also when payloads repeat', () => {
+test('all paths followed at once mask the same as each path by itself, also for repeated payloads', () => {
   fc.assert(
     fc.property(
       fc.array(path, { minLength: 1, maxLength: 6 }),
@@ -50,7 +50,7 @@ const WIDE = Array.from({ length: 64 }, (_, n) =>
   parseRedactionPath(`$..k${n}${'..x'.repeat(14)}..secret`),
 );
 
-test('a payload made to cost ever more work is masked beyond a bound, and the next one is not', () => {
+test('a payload made to cost ever more work is masked entirely beyond a bound, and the next one is not', () => {
   const masker = new Masker(WIDE);
   let mix = 1;
   const next = (): number => (mix = (mix * 48_271) % 2_147_483_647);

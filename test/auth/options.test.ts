@@ -86,7 +86,7 @@ describe('options', () => {
     expect(await faultsOf(options)).toMatch(fault);
   });
 
-  it('have all their faults told at once', async () => {
+  it('are refused with all their faults at once', async () => {
     const message = await faultsOf({
       keysFile: '',
       jwt: { secret: 'short', issuer: 1, audience: [''], clockToleranceMs: -1 },
@@ -108,13 +108,13 @@ describe('options', () => {
     }
   });
 
-  it('with a very long value where none belongs have a short message', async () => {
+  it('with a very long value in the wrong place are refused with a short message', async () => {
     const long = 'x'.repeat(100_000);
     const message = await faultsOf({ keysFile: 'k', required: long, [long]: long });
     expect(message.length).toBeLessThan(1000);
   });
 
-  it('with a secret that is too short do not show it', async () => {
+  it('with a secret that is too short are refused without showing it', async () => {
     const secret = 'hunter2hunter2hunter2hunter2hun';
     const error = (await failureOf(() =>
       parseAuthOptions({ jwt: { secret, ...NAMES } }),
@@ -123,7 +123,7 @@ describe('options', () => {
     expect(JSON.stringify(error)).toContain('at least 32 bytes');
   });
 
-  it('whose keys cannot be used are refused, together with what is wrong in the keys file', async () => {
+  it('with unusable keys are refused, together with the faults of the keys file', async () => {
     const folder = temporaryDirectory();
     const file = (name: string, content: string) => {
       const path = join(folder, name);
@@ -156,7 +156,7 @@ describe('options', () => {
 });
 
 describe('an authenticator', () => {
-  it('without options lets everybody do everything', async () => {
+  it('without options lets every client do everything', async () => {
     const authenticator = openAuthenticator(undefined);
     expect(authenticator.isRequired).toBe(false);
     for (const token of [undefined, 'whatever']) {
@@ -171,7 +171,7 @@ describe('an authenticator', () => {
     authenticator.close();
   });
 
-  it('lets those without a token do what is granted to them, and takes no bad token for none', async () => {
+  it('gives clients without a token the anonymous grants, and refuses a bad token', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const only = newKey({ publish: ['*'] });
     writeKeys(keysFile, only);
@@ -191,7 +191,7 @@ describe('an authenticator', () => {
     }
   });
 
-  it('takes keys and JWTs side by side', async () => {
+  it('accepts both API keys and JWTs', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const only = newKey();
     writeKeys(keysFile, only);
@@ -207,7 +207,7 @@ describe('an authenticator', () => {
     });
   });
 
-  it('refuses any text that is no token of its own, and never repeats it', async () => {
+  it('refuses any text that is not one of its tokens, without quoting it', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const only = newKey();
     writeKeys(keysFile, only);

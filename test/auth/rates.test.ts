@@ -23,7 +23,7 @@ function refusalOf(action: () => void) {
 }
 
 describe('a token bucket', () => {
-  it('is refilled evenly, and holds no more than one second', () => {
+  it("is refilled evenly, and holds at most one second's worth", () => {
     const { now, pass } = clock();
     const bucket = new TokenBucket(10, now);
     expect(bucket.take(10)).toBe(0);
@@ -37,7 +37,7 @@ describe('a token bucket', () => {
     expect(bucket.take(1)).toBe(100);
   });
 
-  it('owes for what has happened already, and no more than one second of it', () => {
+  it("goes into debt for events that have happened, by at most one second's worth", () => {
     const { now, pass } = clock();
     const bucket = new TokenBucket(10, now);
     for (let n = 0; n < 12; n++) bucket.spend(1);
@@ -48,7 +48,7 @@ describe('a token bucket', () => {
     expect(bucket.take(1)).toBe(0);
   });
 
-  it('takes nothing when it is asked only', () => {
+  it('gives a wait time without taking anything', () => {
     const { now } = clock();
     const bucket = new TokenBucket(2, now);
     for (let i = 0; i < 10; i++) expect(bucket.waitMs(2)).toBe(0);
@@ -56,7 +56,7 @@ describe('a token bucket', () => {
     expect(bucket.waitMs(2)).toBe(1000);
   });
 
-  it('may be slower than one a second', () => {
+  it('may have a rate below one a second', () => {
     const { now, pass } = clock();
     const bucket = new TokenBucket(0.1, now);
     expect(bucket.take(1)).toBe(0);
@@ -67,7 +67,7 @@ describe('a token bucket', () => {
 });
 
 describe('rates', () => {
-  it('are off where none are configured', () => {
+  it('are unlimited unless configured', () => {
     const rates = new RateLimiter().connection(principal('p'));
     for (let i = 0; i < 1000; i++) {
       rates.publish(1000);
@@ -75,7 +75,7 @@ describe('rates', () => {
     }
   });
 
-  it('of a connection are its own', () => {
+  it('of a connection do not depend on other connections', () => {
     const { now, pass } = clock();
     const limiter = new RateLimiter({
       perConnection: { publishPerSecond: 10, subscribePerSecond: 1 },
@@ -97,7 +97,7 @@ describe('rates', () => {
     first.publish(1);
   });
 
-  it('of a principal are over all its connections, and nobody else’s', () => {
+  it('of a principal hold over all its connections, and not for other principals', () => {
     const { now, pass } = clock();
     const limiter = new RateLimiter({ now });
     const rates = { publishPerSecond: 10, subscribePerSecond: 2 };
@@ -121,7 +121,7 @@ describe('rates', () => {
     two!.publish(5);
   });
 
-  it('cost nothing when the other one refuses', () => {
+  it('of connection and principal are not used up by what the other one refuses', () => {
     const { now, pass } = clock();
     const limiter = new RateLimiter({ perConnection: { publishPerSecond: 1 }, now });
     const shared = principal('p', { publishPerSecond: 10 });
@@ -140,7 +140,7 @@ describe('rates', () => {
     limiter.connection(shared).publish(2);
   });
 
-  it('follow the token that is used, and changing over fills nothing', () => {
+  it('are those of the token in use, and changing the token does not refill them', () => {
     const { now, pass } = clock();
     const limiter = new RateLimiter({ now });
     const slow = limiter.connection(principal('p', { publishPerSecond: 1 }));
@@ -161,7 +161,7 @@ describe('rates', () => {
     fast.publish(5);
   });
 
-  it('are remembered for a bounded number of principals, those seen last', () => {
+  it('are remembered for a bounded number of principals, the ones seen last', () => {
     const { now } = clock();
     const limiter = new RateLimiter({ now, maxPrincipals: 3 });
     const connections = Array.from({ length: 10 }, (_, n) =>

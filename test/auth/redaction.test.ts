@@ -96,7 +96,7 @@ describe('a redaction path', () => {
     expect(() => parseRedactionPath(path)).toThrow(TypeError);
   });
 
-  it('is parsed in time that its length bounds, whatever it is', () => {
+  it('is parsed in time bounded by its length, whatever the text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
         expect(['string', 'undefined']).toContain(typeof redactionPathFault(text));
@@ -106,7 +106,7 @@ describe('a redaction path', () => {
 });
 
 describe('masking', () => {
-  it('changes nothing in place, and shares what is not masked', () => {
+  it('does not change the payload, and shares the parts that are not masked', () => {
     const payload = { a: { b: 1 }, c: { d: [1, 2] }, e: [{ f: 1 }, { g: 2 }] };
     const before = structuredClone(payload);
     const masked = redact(payload, '$.a.b', '$.e[0].f') as typeof payload;
@@ -117,7 +117,7 @@ describe('masking', () => {
     expect(redact(payload, '$.nothing', '$..there')).toBe(payload);
   });
 
-  it('takes a member called __proto__ for a member', () => {
+  it('treats __proto__ as an ordinary member', () => {
     const payload = JSON.parse('{"__proto__":{"secret":1,"x":2},"constructor":{"secret":3}}');
     const masked = redact(payload, '$..secret') as object;
     expect(Object.getPrototypeOf(masked)).toBe(Object.prototype);
@@ -129,20 +129,20 @@ describe('masking', () => {
     expect('secret' in {}).toBe(false);
   });
 
-  it('does not follow a payload without end: what is too deep is hidden', () => {
+  it('masks the parts of a payload that are nested too deep', () => {
     const deep = JSON.parse(`${'[{"a":'.repeat(5000)}1${'}]'.repeat(5000)}`);
     expect(JSON.stringify(redact(deep, '$..secret'))).toMatch(/\[redacted]/);
     expect(redact(deep, '$.x')).toBe(deep);
   });
 
-  it('takes no longer for paths that lead to one place in many ways', () => {
+  it('takes no longer for paths that reach a value in many ways', () => {
     let value: unknown = 1;
     for (let i = 0; i < 60; i++) value = { a: value };
     const paths = Array.from({ length: 14 }, (_, n) => `$${'..a'.repeat(n + 2)}.secret`);
     expect(redact(value, ...paths)).toBe(value);
   });
 
-  it('leaves no secret, wherever it is', () => {
+  it('masks a secret at any place', () => {
     const json = fc.jsonValue({ maxDepth: 6 }).map((value) => ({ deep: [value] }));
     fc.assert(
       fc.property(json, fc.string(), (value, name) => {
@@ -164,7 +164,7 @@ describe('masking', () => {
 describe('redaction of events', () => {
   const payload = { card: 1, name: 2, note: 3 };
 
-  it('follows the grants that match the topic, all of them together', () => {
+  it('applies the masks of all grants that match the topic', () => {
     const redaction = new Redaction(
       [
         { pattern: '*' },
@@ -187,7 +187,7 @@ describe('redaction of events', () => {
     });
   });
 
-  it('gives the same event where there is nothing to mask', () => {
+  it('returns the same event if there is nothing to mask', () => {
     const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.x'] }, { pattern: 'b' }]);
     for (const event of [eventOn('b', { x: 1 }), eventOn('a.b', payload)]) {
       expect(redaction.apply(event)).toBe(event);
@@ -200,13 +200,13 @@ describe('redaction of events', () => {
     expect(new Redaction([{ pattern: 'a' }], ['$.x']).masksAnything).toBe(true);
   });
 
-  it('shows nothing of an event that no grant lets through', () => {
+  it('masks the whole payload of an event that no grant matches', () => {
     const redaction = new Redaction([{ pattern: 'a', redact: ['$.x'] }]);
     expect(redaction.apply(eventOn('b', payload)).payload).toBe(R);
     expect(redaction.apply(eventOn('$sys.x', payload)).payload).toBe(R);
   });
 
-  it('stays right over more topics than it remembers', () => {
+  it('masks rightly on more topics than it remembers', () => {
     const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.card'] }, { pattern: 'b.*' }]);
     for (let round = 0; round < 2; round++) {
       for (let n = 0; n < REDACTION_TOPICS_CACHED_MAX + 10; n++) {

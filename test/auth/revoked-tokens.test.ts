@@ -29,7 +29,7 @@ function tokenOf(claims: object): Promise<string> {
 }
 
 describe('a JWT whose id is in the file of revoked tokens', () => {
-  it('is refused, and one with another id or none is not', async () => {
+  it('is refused, while one with another id or none is accepted', async () => {
     const path = newFile('# of yesterday\n\nstolen\nleaked 2099-01-31T12:00:00Z # a laptop\n');
     const { authenticator } = opened(path);
     for (const jti of ['stolen', 'leaked']) {
@@ -41,7 +41,7 @@ describe('a JWT whose id is in the file of revoked tokens', () => {
     }
   });
 
-  it('is told of, by everybody who came in with it, as soon as it is there', async () => {
+  it('revokes every principal that came in with it, as soon as the id is added', async () => {
     const path = newFile();
     const { authenticator, revoked } = opened(path);
     const token = await tokenOf({ jti: 'stolen' });
@@ -84,7 +84,7 @@ describe('a JWT whose id is in the file of revoked tokens', () => {
     await authenticator.authenticate(await tokenOf({ jti: 'stolen' }));
   });
 
-  it('is refused where its id is no text, which no line could name', async () => {
+  it('is refused if its id is not text, which no line of the file could name', async () => {
     const { authenticator } = opened(newFile());
     const token = await tokenOf({ jti: 7 });
     expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({

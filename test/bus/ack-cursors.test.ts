@@ -21,7 +21,7 @@ async function answersAfter(bus: Bus, { cursor, id }: PublishAck): Promise<numbe
 }
 
 describe('the cursor of an acknowledgement', () => {
-  test('stands before all that answers the event, even what was stored before the publisher heard of it', async () => {
+  test('stands before every answer to the event, even one stored before the publisher got its ack', async () => {
     answered = await openAnsweredBus();
     const { bus } = answered;
     for (let n = 1; n <= 6; n++) {
@@ -32,7 +32,7 @@ describe('the cursor of an acknowledgement', () => {
     }
   });
 
-  test('is of each event of a publishMany', async () => {
+  test('is there for each event of a publishMany', async () => {
     answered = await openAnsweredBus();
     const { bus } = answered;
     const publish = bus.publishMany([ask(1, 0), ask(2, 1), ask(3, 2), ask(4, 0)]);
@@ -58,7 +58,7 @@ describe('the cursor of an acknowledgement', () => {
     expect(heard).toEqual([3, 4]);
   });
 
-  test('moves on with the other logs, as far as its publisher has heard of them', async () => {
+  test('moves on with the other logs, as far as the publisher knows them', async () => {
     const bus = await openTestBus({ shards: SHARDS });
     const noise = { topic: ASKS[0]!, type: 'noise', payload: null };
     for (let n = 0; n < 10; n++) await bus.publish(noise);
@@ -66,7 +66,7 @@ describe('the cursor of an acknowledgement', () => {
     expect(await bus.query({ topic: '*', after: cursor! })).toEqual([]);
   });
 
-  test('is absent where nothing was stored by this publish, and no copy or JSON has it', async () => {
+  test('is absent if this publish stored nothing, and from copies and JSON of the ack', async () => {
     const bus = await openTestBus();
     const input = { topic: 'a', type: 't', payload: 1, id: 'once' };
     const first = await bus.publish(input);
@@ -84,7 +84,7 @@ describe('the cursor of an acknowledgement', () => {
     expect((await bus.publish({ ...input, id: 'x' }, { persist: false })).cursor).toBeUndefined();
   });
 
-  test('is of no other bus', async () => {
+  test('is not valid for another bus', async () => {
     const [bus, other] = [await openTestBus({ shards: 1 }), await openTestBus({ shards: 1 })];
     const { cursor } = await bus.publish({ topic: 'a', type: 't', payload: 1 });
     const query = other.query({ topic: '*', after: cursor! });

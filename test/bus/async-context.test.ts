@@ -54,7 +54,7 @@ describe('a bus', () => {
     expect(seen.filter(([name, , context]) => name !== context)).toEqual([]);
   });
 
-  test('calls listeners, onError and onProgress in the contexts that they come from', async () => {
+  test('calls listeners, onError and onProgress in the contexts in which they were given', async () => {
     const told: [string, string | undefined][] = [];
     const note = (what: string) => (): void => void told.push([what, here()]);
     const bus = await openAs('opener', note('onError'));
@@ -94,7 +94,7 @@ describe('a bus', () => {
     });
   });
 
-  test('leaves whoever iterates, publishes or queries in their own', async () => {
+  test('leaves code that iterates, publishes or queries in its own context', async () => {
     const bus = await openAs('opener');
     const subscription = storage.run('subscriber', () => bus.subscribe('t'));
     await subscription.ready;
@@ -119,7 +119,7 @@ describe('a bus', () => {
 });
 
 describe('a client in Node', () => {
-  test('calls what it is given in the async contexts that they come from', async () => {
+  test('calls functions in the async contexts in which they were given', async () => {
     const bus = await openAs('opener');
     const { url } = await bus.serve({ port: 0 });
     const told: [string, string | undefined][] = [];

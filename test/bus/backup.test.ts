@@ -35,7 +35,7 @@ const faults = (dir: string) =>
   [...verifyDirectory(dir)].filter(({ severity }) => severity === 'error');
 
 describe('a backup', () => {
-  it('is sound and whole up to one moment of each shard, while others publish', async () => {
+  it('is sound and complete up to one moment of each shard, while others publish', async () => {
     const bus = await openTestBus({ shards: 2 });
     await fill(bus, 0, 4000);
     const to = join(temporaryDirectory(), 'copy');
@@ -72,7 +72,7 @@ describe('a backup', () => {
     expect(last).toHaveLength(2);
   });
 
-  it('tells its progress, and gives a cursor that goes on in the restored directory', async () => {
+  it('reports its progress, and gives a cursor that goes on in the restored directory', async () => {
     const bus = await openTestBus({ shards: 2 });
     await fill(bus, 0, 500);
     const to = join(temporaryDirectory(), 'copy');
@@ -104,7 +104,7 @@ describe('a backup', () => {
     expect({ got, gaps }).toEqual({ got: [9999], gaps: [] });
   });
 
-  it('maps a cursor of the later history: a gap for what was rolled back, then what is new', async () => {
+  it('maps a cursor of the later history: a gap for rolled-back events, then the new events', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 0, 10);
     const to = join(temporaryDirectory(), 'copy');
@@ -130,7 +130,7 @@ describe('a backup', () => {
     expect(told).toEqual([{ shard: 0, from: 11, to: 20, reason: 'rolled-back' }, 100, 101, 102]);
   });
 
-  it('begins a new epoch even where it is opened as it is', async () => {
+  it('begins a new epoch even if it is opened without restore', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 0, 5);
     const to = join(temporaryDirectory(), 'copy');
@@ -164,7 +164,7 @@ describe('a backup', () => {
     expect(faults(to)).toEqual([]);
   });
 
-  it('is refused where it cannot be, and leaves nothing behind where it is given up', async () => {
+  it('is refused for an unusable target, and leaves nothing behind if it is aborted', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 0, 2000);
     const full = temporaryDirectory();
@@ -196,7 +196,7 @@ describe('a backup', () => {
     await ended;
   });
 
-  it('goes on where onProgress throws or rejects, and says so', async () => {
+  it('goes on if onProgress throws or rejects, and reports that', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 0, 200);
     const thrown: unknown = Object.create(null);

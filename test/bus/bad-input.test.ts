@@ -73,7 +73,7 @@ describe('a malformed topic', () => {
     await refused(() => bus.tryPublish(input), 'TOPIC_INVALID', names);
   });
 
-  test('is refused by subscribers(), a pattern too', async () => {
+  test('is refused by subscribers(), as is a pattern', async () => {
     await refused(() => bus.subscribers('a..b'), 'TOPIC_INVALID', 'a..b');
     await refused(() => bus.subscribers('a.*'), 'TOPIC_INVALID', 'a.*');
   });
@@ -156,7 +156,7 @@ describe('a malformed event', () => {
     await refused(() => bus.tryPublish(input), 'EVENT_INVALID');
   });
 
-  test('in publishMany, and a list that is none', async () => {
+  test('in publishMany is refused, as is a list that is not one', async () => {
     const lists: readonly unknown[] = [undefined, null, 5, note, 'ab'];
     for (const value of lists) {
       const inputs = value as EventInput[];
@@ -167,7 +167,7 @@ describe('a malformed event', () => {
   });
 });
 
-describe('after all of that', () => {
+describe('after all of these', () => {
   test('nothing is stored, no thread has died, and the bus works', async () => {
     const stats = await bus.stats();
     expect(stats).toMatchObject({ published: 0, delivered: 0, subscriptions: 0 });

@@ -38,7 +38,7 @@ describe('a payload', () => {
     ['8 MiB', 'x'.repeat(8 * MIB), 'PAYLOAD_TOO_LARGE'],
   ];
 
-  test('that is refused leaves nothing behind, and the bus goes on', async () => {
+  test('that is refused is not stored, and the bus goes on', async () => {
     const bus = await openTestBus({ shards: 1 });
     for (const [what, payload, code = 'PAYLOAD_INVALID'] of rows) {
       const input = { ...note, payload };
@@ -62,7 +62,7 @@ describe('a payload', () => {
     expect(stored.map(({ payload }) => payload)).toEqual(payloads);
   });
 
-  test('has the limit that the bus was given', async () => {
+  test('has the size limit that is set for the bus', async () => {
     const bus = await openTestBus({ shards: 1, maxPayloadBytes: 10 });
     const error = await refused(
       () => bus.publish({ ...note, payload: 'x'.repeat(9) }),
@@ -73,7 +73,7 @@ describe('a payload', () => {
     await bus.publish({ ...note, payload: 'x'.repeat(8) });
   });
 
-  test('whose toJSON or getter publishes again is taken', async () => {
+  test('whose toJSON or getter publishes another event is taken', async () => {
     const bus = await openTestBus({ shards: 1 });
     const inner: Promise<unknown>[] = [];
     const payload = {

@@ -136,15 +136,15 @@ describe('a malformed query', () => {
   });
 });
 
-describe('a handler that is none', () => {
+describe('a handler that is not a function', () => {
   test.each(['function', 5, null])('%o is refused', async (handler) => {
     const subscribe = (): Subscription => Reflect.apply(bus.subscribe, bus, ['a', handler, {}]);
     await subscriptionRefused(subscribe, 'OPTION_INVALID');
   });
 });
 
-describe('after all of that', () => {
-  test('no subscription is there, no thread has died, and the bus works', async () => {
+describe('after all of these', () => {
+  test('no subscription is left, no thread has died, and the bus works', async () => {
     const stats = await bus.stats();
     expect(stats).toMatchObject({ published: 0, delivered: 0, subscriptions: 0 });
     expect(stats.shards.map(({ restarts }) => restarts)).toEqual([0, 0]);

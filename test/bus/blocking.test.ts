@@ -18,7 +18,7 @@ function codesOf(outcomes: readonly PromiseSettledResult<unknown>[]): Set<string
 }
 
 describe('a block subscription', () => {
-  test('whose handler waits for a publish to another topic of its shard goes on', async () => {
+  test('whose handler awaits a publish to another topic of its shard goes on', async () => {
     const bus = await openTestBus({ shards: 1, publishWaitMs: 300 });
     let handled = 0;
     const subscription = bus.subscribe(
@@ -39,7 +39,7 @@ describe('a block subscription', () => {
     expect(await within('another topic', bus.publish(input('other')))).toMatchObject({ shard: 0 });
   });
 
-  test('whose handler waits for more of its own topic than it has room for is refused them', async () => {
+  test('whose handler publishes more to its own topic than it has room for gets a refusal', async () => {
     const bus = await openTestBus({ shards: 1, publishWaitMs: 300 });
     const refusals: unknown[] = [];
     const subscription = bus.subscribe(
@@ -62,7 +62,7 @@ describe('a block subscription', () => {
     await within('another topic', bus.publish(input('other')));
   });
 
-  test('that is stuck holds up the other topics of its shard no longer than a publish may wait', async () => {
+  test('that is stuck holds up other topics of its shard no longer than a publish may wait', async () => {
     const { bus, gate } = await stuck({ publishWaitMs: 200 });
     const held = outcomesOf(Array.from({ length: 50 }, () => bus.publish(input('held'))));
     await within('another topic', bus.publish(input('other')));
@@ -79,7 +79,7 @@ describe('a block subscription', () => {
     );
   });
 
-  test('that is stuck refuses no repeat of what is stored, which it would not get', async () => {
+  test('that is stuck does not refuse repeats of stored events, which it would not get', async () => {
     const { bus, gate } = await stuck({ publishWaitMs: 0 });
     await refused(() => bus.publish(input('held')), 'BACKPRESSURE');
     const repeat = await bus.publish({ ...input('held'), id: 'own' });
@@ -87,7 +87,7 @@ describe('a block subscription', () => {
     gate.open();
   });
 
-  test('that is stuck leaves nothing behind of what was refused for it, though its shard is killed', async () => {
+  test('that is stuck leaves no refused event in the log, even if its shard is killed', async () => {
     const { bus, gate, got } = await stuck({ publishWaitMs: 0 });
     const publishes: Promise<unknown>[] = [];
     for (let n = 0; n < 400; n++) {

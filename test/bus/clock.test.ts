@@ -9,7 +9,7 @@ import { temporaryDirectory } from './support/open.js';
 const support = (name: string): string =>
   fileURLToPath(new URL(`support/${name}`, import.meta.url));
 
-test('a system clock that is put forward, and back again, makes no event wrong, old, or stored twice', async () => {
+test('a system clock set forward and back again makes no event wrong, expired or stored twice', async () => {
   const clock = join(temporaryDirectory(), 'clock');
   writeFileSync(clock, '0');
   const shift = pathToFileURL(support('shifted-clock.mjs')).href;

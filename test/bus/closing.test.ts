@@ -58,7 +58,7 @@ function expectFacts(
 }
 
 /** A log keeps it for as long as anybody has it open. */
-test('a bus that is closed leaves no write-ahead log behind, whoever was reading', async () => {
+test('a closed bus leaves no write-ahead log behind, even if others were reading', async () => {
   const dir = temporaryDirectory();
   const bus = await openTestBus({ dir, shards: 2, systemEvents: false });
   await bus.publishMany(inputs(3000, 'read'));
@@ -75,7 +75,7 @@ test('a bus that is closed leaves no write-ahead log behind, whoever was reading
 });
 
 /** How long the shard may take depends on what it was given, and not on a clock. */
-test('a shard that is closed in the middle of many slow commits says of each publish what became of it', async () => {
+test('a shard that is closed during many slow commits settles every publish', async () => {
   const bus = await openTestBus({ shards: 1, commitBatchEvents: 1, ringBytes: 16 * 1024 * 1024 });
   const outcomes = Promise.allSettled(inputs(8000, 'slow').map((input) => bus.publish(input)));
   await bus.close();
@@ -85,7 +85,7 @@ test('a shard that is closed in the middle of many slow commits says of each pub
   expect(refusals.filter((code) => code !== 'BUS_CLOSED')).toEqual([]);
 }, 120_000);
 
-describe('a bus that is closed in the middle', () => {
+describe('a bus that is closed', () => {
   test(
     'property: has stored just what it acknowledged',
     async () => {
@@ -155,7 +155,7 @@ describe('a bus that is closed in the middle', () => {
     propertyTimeoutMs(15),
   );
 
-  test('while it reads history for a subscription comes to its end', async () => {
+  test('while it reads history for a subscription does close', async () => {
     const bus = await openTestBus({ shards: 2 });
     for (let round = 0; round < 3; round++) await bus.publishMany(inputs(5000, 'main'));
     const subscription = bus.subscribe('*', () => {}, { from: 'earliest' });
@@ -163,7 +163,7 @@ describe('a bus that is closed in the middle', () => {
     await within('closed', subscription.closed);
   });
 
-  test('while a query, a new subscription and an update are under way answers each', async () => {
+  test('during a query, a new subscription and an update answers each', async () => {
     const bus = await openTestBus({ shards: 2 });
     await bus.publishMany(inputs(2000, 'main'));
     const old = bus.subscribe('t.1', () => {});
@@ -184,7 +184,7 @@ describe('a bus that is closed in the middle', () => {
   });
 });
 
-test('an idle bus closes without waiting for its shards to look by themselves', async () => {
+test('an idle bus wakes its shards to close, instead of waiting until they wake by themselves', async () => {
   // A parked shard that nobody wakes looks after 250 ms: where each close waits for that, not even the quickest is quicker.
   const looksEveryMs = 250;
   let quickestMs = Number.POSITIVE_INFINITY;

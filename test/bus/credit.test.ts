@@ -27,7 +27,7 @@ async function openCrowded() {
   return { bus, allHave };
 }
 
-test('thousands of small subscriptions to one topic go on where the shard is killed with their credit under way', async () => {
+test('thousands of small subscriptions to one topic go on after the shard is killed while their credit is in flight', async () => {
   const { bus, allHave } = await openCrowded();
   await within('acks', bus.publishMany(inputs('crowd', EVENTS_PER_ROUND, 1)));
   const killed = controls(bus).killShard(0);

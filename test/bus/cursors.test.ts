@@ -88,7 +88,7 @@ describe('a cursor', () => {
     );
   });
 
-  test('read inside the handler stands behind the events before', async () => {
+  test('read inside a handler stands before the event in hand', async () => {
     const bus = await openTestBus({ shards: 1 });
     const seen: [number, string][] = [];
     const subscription = bus.subscribe<number>('*', ({ payload }) => {
@@ -122,7 +122,7 @@ describe('a cursor', () => {
     },
   );
 
-  test('moves over events that did not match, so that a resume need not read them again', async () => {
+  test('moves past events that did not match, so that a resume need not read them again', async () => {
     const bus = await openTestBus({ shards: 1 });
     const rare = await Collector.start(bus, 'rare');
     await bus.publish({ topic: 'rare', type: 'chat_message', payload: 0 });
@@ -134,7 +134,7 @@ describe('a cursor', () => {
     expect(await bus.query({ topic: '*', after: rare.subscription.cursor })).toEqual([]);
   });
 
-  test('of a subscription that was drained resumes with what was published after that', async () => {
+  test('of a drained subscription resumes with the events published after the drain', async () => {
     const bus = await openTestBus({ shards: 2 });
     const first = await Collector.start(bus, '*');
     await publish(bus, 0, 20);

@@ -30,7 +30,7 @@ function expectRepeat(repeat: PublishAck, first: PublishAck): void {
   expect(repeat).toMatchObject({ id, topic, shard, sequence, duplicate: true });
 }
 
-describe('an id of the publisher', () => {
+describe('an id given by the publisher', () => {
   test('is stored once and answered with the first ack', async () => {
     const bus = await openTestBus({ shards: 2 });
     const live = await Collector.start(bus, '*');
@@ -77,7 +77,7 @@ describe('an id of the publisher', () => {
     expectRepeat(await bus.publish(order('o-1')), first);
   });
 
-  test('is the same id whoever publishes it', async () => {
+  test('is the same id from any source', async () => {
     const bus = await openTestBus({ shards: 2 });
     const worker = await RemoteEndpoint.attach(bus);
     const first = await bus.publish(order('o-1'));
@@ -87,7 +87,7 @@ describe('an id of the publisher', () => {
     await worker.terminate();
   });
 
-  test('that a refused publish carried is free', async () => {
+  test('of a refused publish can be used again', async () => {
     const bus = await openTestBus({ shards: 1 });
     await expect(bus.publish({ ...order('o-1'), payload: undefined })).rejects.toMatchObject({
       code: 'PAYLOAD_INVALID',
@@ -95,7 +95,7 @@ describe('an id of the publisher', () => {
     expect(await bus.publish(order('o-1'))).toMatchObject({ duplicate: false, sequence: 1 });
   });
 
-  test('is another event on another topic, in the same shard too', async () => {
+  test('names another event on another topic, even in the same shard', async () => {
     const bus = await openTestBus({ shards: 2 });
     const topics = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const inputs = topics.map((topic) => ({ ...order('o-1'), topic }));
@@ -106,7 +106,7 @@ describe('an id of the publisher', () => {
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(topics.length);
   });
 
-  test('is another event from another source where the publisher says that it is the source’s', async () => {
+  test('names another event from another source with idScope source', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });
     const scoped = { idScope: 'source' } as const;
@@ -125,7 +125,7 @@ describe('an id of the publisher', () => {
     });
   });
 
-  test('is known after its event was pruned and the bus opened again', async () => {
+  test('is known after its event was pruned and the bus was opened again', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });
     const first = await bus.publish(order('o-1'));
@@ -139,7 +139,7 @@ describe('an id of the publisher', () => {
     expect(await gather(bus.read({ topic: 'orders' }))).toEqual([]);
   });
 
-  test('is known in every copy of the log: a backup, what was restored from it, and one of other shards', async () => {
+  test('is known in every copy of the log: a backup, a restored directory, and one with another number of shards', async () => {
     const root = temporaryDirectory();
     const dir = join(root, 'data');
     const bus = await openTestBus({ dir, shards: 2 });
@@ -171,7 +171,7 @@ describe('an id of the publisher', () => {
     }
   });
 
-  test('is known among more ids than a small window held', async () => {
+  test('is known among more ids than a small window would hold', async () => {
     const bus = await openTestBus({ shards: 1 });
     const first = await bus.publish(order('o-1'));
     for (let batch = 0; batch < 4; batch++) {
@@ -185,7 +185,7 @@ describe('an id of the publisher', () => {
     expect((await bus.stats()).shards[0]!.dedupeReachMs).toBe(DEDUPE_WINDOW_MS);
   });
 
-  test('is forgotten once more ids came than the window holds', async () => {
+  test('is forgotten once the window holds more recent ids only', async () => {
     const bus = await openTestBus({ shards: 1, dedupeIdsMax: 50 });
     await bus.publish(order('old'));
     const ids = Array.from({ length: 2000 }, (_, n) => `id-${n}`);
@@ -195,13 +195,13 @@ describe('an id of the publisher', () => {
     expect((await bus.publish(order('old'))).duplicate).toBe(false);
   });
 
-  test('is forgotten when its time is over', async () => {
+  test('is forgotten after the dedupe window', async () => {
     const bus = await openTestBus({ shards: 1, dedupeWindowMs: 1 });
     await bus.publish(order('old'));
     await until('forgotten', async () => !(await bus.publish(order('old'))).duplicate);
   });
 
-  test('survives the pruning of its event', async () => {
+  test('is known after its event was pruned', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 10 }] });
     const first = await bus.publish(order('o-1'));
     await bus.publishMany(Array.from({ length: 3000 }, (_, n) => order(`id-${n}`)));

@@ -6,7 +6,7 @@ import { temporaryDirectory } from './support/open.js';
 
 const script = fileURLToPath(new URL('./support/without-descriptors.js', import.meta.url));
 
-test('a process without file descriptors left is refused what needs them, goes on, and gets it later', () => {
+test('without free file descriptors, calls that need one fail, the bus goes on, and the calls work later', () => {
   const dir = join(temporaryDirectory(), 'data');
   const shell = 'ulimit -n 128; exec "$0" "$@"';
   const args = ['-c', shell, process.execPath, script, dir];

@@ -95,7 +95,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     });
   }
 
-  test.each(Object.keys(DETOURS))('a drain that it awaits by %s is refused', async (detour) => {
+  test.each(Object.keys(DETOURS))('a drain awaited by %s is refused', async (detour) => {
     const bus = await openTestBus({ shards: 1 });
     const endpoint = await places[place]!(bus);
     const act = (): Promise<unknown> => DETOURS[detour]!(() => endpoint.drain());
@@ -125,7 +125,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     },
   );
 
-  test('both drains that it begins to await only later are refused then', async () => {
+  test('both drains are refused when it begins to await them later', async () => {
     const bus = await openTestBus({ shards: 1 });
     const endpoint = await places[place]!(bus);
     const drains = [() => endpoint.drain(), (one: Subscription<number>) => one.drain()];
@@ -141,7 +141,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     }
   });
 
-  test('unsubscribing and closing do what they say', async () => {
+  test('unsubscribing and closing are allowed', async () => {
     const bus = await openTestBus({ shards: 2 });
     const endpoint = await places[place]!(bus);
     const none = (): undefined => undefined;
@@ -156,7 +156,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     expect((await inHandler(bus, endpoint, none, () => endpoint.close())).told).toBe('done');
   });
 
-  test('another subscription may be drained', async () => {
+  test('draining another subscription is allowed', async () => {
     const bus = await openTestBus({ shards: 2 });
     const endpoint = await places[place]!(bus);
     const other = endpoint.subscribe('b', () => {});
@@ -170,7 +170,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
     expect(told).toBe('done');
   });
 
-  test('a handler that began with another one ends of itself', async () => {
+  test('a handler that has begun to drain another subscription ends by itself', async () => {
     const bus = await openTestBus({ shards: 2 });
     const endpoint = await places[place]!(bus);
     const gate = new Gate();

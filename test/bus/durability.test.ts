@@ -113,7 +113,7 @@ describe('an ack that says', () => {
     expect(unsynced).toBeGreaterThan(0);
   });
 
-  test('synced for a repeat of what was only written comes after an fsync', (context) => {
+  test('synced for a repeat of an event that was only written comes after an fsync', (context) => {
     if (skipped(context)) return;
     const calls = trace('repeat', temporaryDirectory());
     const { page, ack: written } = marksOf(calls, 'payload-0000- for written');

@@ -88,7 +88,7 @@ describe.runIf(gcc !== undefined)('after a flush that failed once', () => {
     expect(await stored(image)).toEqual(acks.map(({ n }) => n));
   });
 
-  test('a publish that was handed over when flushes fail for good says that it may be stored', async () => {
+  test('a publish that is in flight when flushes fail for good says that it may be stored', async () => {
     const { told, dir } = run('-wal', 'alone', 'always');
     expect(told.at(-1)).toMatchObject({ state: 'failed' });
     const publishes = told.slice(0, -1);

@@ -27,34 +27,37 @@ function shared(base: string, name: string): string {
 }
 
 describe('the files of a directory', () => {
-  it.each([0o000, 0o022, 0o277])('are their owner’s alone under the umask %o', async (umask) => {
-    const base = temporaryDirectory();
-    const dir = shared(base, 'data');
-    const copy = shared(base, 'copy');
-    const restored = shared(base, 'restored');
-    const more = shared(base, 'more');
-    const before = process.umask(umask);
-    try {
-      const bus = await openTestBus({ dir, shards: 2 });
-      for (let n = 0; n < 20; n++) {
-        await bus.publish({ topic: `t.${n}`, type: 'state_updated', payload: n });
+  it.each([0o000, 0o022, 0o277])(
+    'are accessible to their owner only, under the umask %o',
+    async (umask) => {
+      const base = temporaryDirectory();
+      const dir = shared(base, 'data');
+      const copy = shared(base, 'copy');
+      const restored = shared(base, 'restored');
+      const more = shared(base, 'more');
+      const before = process.umask(umask);
+      try {
+        const bus = await openTestBus({ dir, shards: 2 });
+        for (let n = 0; n < 20; n++) {
+          await bus.publish({ topic: `t.${n}`, type: 'state_updated', payload: n });
+        }
+        expect(readdirSync(dir)).toEqual(expect.arrayContaining(['lock.db', 'shard-000.db-wal']));
+        expect(openToOthers(dir)).toEqual([]);
+        await bus.backup(copy);
+        expect(openToOthers(copy)).toEqual([]);
+        await bus.close();
+        expect(openToOthers(dir)).toEqual([]);
+        restore(copy, restored);
+        expect(openToOthers(restored)).toEqual([]);
+        reshard({ from: dir, to: more, shards: 3 });
+        expect(openToOthers(more)).toEqual([]);
+      } finally {
+        process.umask(before);
       }
-      expect(readdirSync(dir)).toEqual(expect.arrayContaining(['lock.db', 'shard-000.db-wal']));
-      expect(openToOthers(dir)).toEqual([]);
-      await bus.backup(copy);
-      expect(openToOthers(copy)).toEqual([]);
-      await bus.close();
-      expect(openToOthers(dir)).toEqual([]);
-      restore(copy, restored);
-      expect(openToOthers(restored)).toEqual([]);
-      reshard({ from: dir, to: more, shards: 3 });
-      expect(openToOthers(more)).toEqual([]);
-    } finally {
-      process.umask(before);
-    }
-  });
+    },
+  );
 
-  it('are taken from others when they are opened again', async () => {
+  it('become inaccessible to other users when the bus is opened again', async () => {
     const dir = shared(temporaryDirectory(), 'data');
     await (await openTestBus({ dir, shards: 1 })).close();
     for (const name of readdirSync(dir)) chmodSync(join(dir, name), 0o644);
@@ -63,7 +66,7 @@ describe('the files of a directory', () => {
     expect(openToOthers(dir)).toEqual([]);
   });
 
-  it('lie in a directory that is its owner’s alone, however deep it is made', async () => {
+  it('are in a directory accessible to its owner only, however deep it is created', async () => {
     const base = temporaryDirectory();
     const before = process.umask(0o277);
     try {

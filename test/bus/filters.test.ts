@@ -14,7 +14,7 @@ import { until, within } from './support/wait.js';
 
 /** Filters mean the same live, in a replay, in a query and in a read: what the plain oracle says. */
 describe('a filter', () => {
-  test('asks for types, categories, sources, correlation ids and attributes', async () => {
+  test('selects by types, categories, sources, correlation ids and attributes', async () => {
     const bus = await openTestBus({ shards: 2 });
     const event = { topic: 'a.b', type: 'agent_log', payload: 0, source: 'ada' };
     const more = { correlationId: 'run-1', attributes: { agentId: '7', taskId: '9' } };
@@ -35,7 +35,7 @@ describe('a filter', () => {
     expect(await count({ topics: ['b', 'a.b', 'a.*', '*'] })).toBe(3);
   });
 
-  test('the ready-made ones ask for what they say', async () => {
+  test('of EventFilter selects what its name says', async () => {
     const bus = await openTestBus({ shards: 2 });
     const event = { topic: 'a.b', type: 'agent_log', payload: 0 };
     const filters = [
@@ -63,7 +63,7 @@ describe('a filter', () => {
     ]);
   });
 
-  test('with one topic under many patterns delivers an event once', async () => {
+  test('with several patterns that match a topic delivers an event once', async () => {
     const bus = await openTestBus({ shards: 1 });
     const live = await Collector.start(bus, ['a.b', 'a.*', 'a.+', '+.b', '*.b', '*']);
     await bus.publish({ topic: 'a.b', type: 'chat_message', payload: 1 });

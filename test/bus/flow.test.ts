@@ -34,7 +34,7 @@ async function fill(bus: Bus): Promise<number> {
 }
 
 describe('tryPublish', () => {
-  test('says no when the ring is full, and nothing of that event is accepted', async () => {
+  test('returns false when the ring is full, and the event is not accepted', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const accepted = await fill(bus);
     expect(accepted).toBeGreaterThan(0);
@@ -47,7 +47,7 @@ describe('tryPublish', () => {
     );
   });
 
-  test('loses nothing for one who waits for drained after each no', async () => {
+  test('loses nothing if the publisher awaits drained after each false', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
     const live = await Collector.start(bus, '*');
     for (let n = 0; n < 1500; n++) {
@@ -59,14 +59,14 @@ describe('tryPublish', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 1500 }, (_, n) => n));
   });
 
-  test('tells onError of a failure that it cannot tell otherwise', async () => {
+  test('reports a failure to onError, as it has no promise', async () => {
     const bus = await openTestBus({ shards: 1 });
     await refused(() => bus.tryPublish({ ...note, topic: 'a..b' }), 'TOPIC_INVALID', 'a..b');
   });
 });
 
 describe('a publish that finds no room', () => {
-  test('waits, then fails with BACKPRESSURE and leaves nothing behind', async () => {
+  test('waits, then fails with BACKPRESSURE, and nothing is stored', async () => {
     const { bus, gate, held } = await openHeldBus(300);
     const outcomes: Promise<PublishAck>[] = [];
     let refusal: unknown;
@@ -103,7 +103,7 @@ describe('a publish that finds no room', () => {
     expect(held.payloads).toEqual(outcomes.map((_, n) => ({ n })));
   });
 
-  test('can be given up by its signal, and then is not stored', async () => {
+  test('is given up when its signal aborts, and then is not stored', async () => {
     const { bus, gate, held } = await openHeldBus(60_000);
     const outcomes = Array.from({ length: 3000 }, (_, n) =>
       bus.publish({ ...note, payload: { n } }),
@@ -120,7 +120,7 @@ describe('a publish that finds no room', () => {
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(3000);
   });
 
-  test('in publishMany is given up with all that waited, and what waited is not stored', async () => {
+  test('in publishMany is given up with the other waiting events, and none of these is stored', async () => {
     const { bus, gate, held } = await openHeldBus(60_000);
     const abort = new AbortController();
     const inputs = Array.from({ length: 3000 }, (_, n) => ({ ...note, payload: n }));
@@ -137,7 +137,7 @@ describe('a publish that finds no room', () => {
     expect(stored.length).toBeLessThan(3000);
   });
 
-  test('does not wait at all where it was told so', async () => {
+  test('does not wait at all with publishWaitMs 0', async () => {
     const { bus, gate } = await openHeldBus(0);
     const outcomes = Array.from({ length: 3000 }, (_, n) => bus.publish({ ...note, payload: n }));
     const settled = Promise.allSettled(outcomes);
@@ -149,7 +149,7 @@ describe('a publish that finds no room', () => {
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(acks.length);
   });
 
-  test('leaves nothing at its signal, refused or not', async () => {
+  test('leaves no listener on its signal, refused or not', async () => {
     const { bus, gate } = await openHeldBus(0);
     const { signal } = new AbortController();
     // Node warns from 11 on; here are thousands in flight.
@@ -164,14 +164,14 @@ describe('a publish that finds no room', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('is refused at once where its signal has been aborted before', async () => {
+  test('is refused at once if its signal is aborted already', async () => {
     const bus = await openTestBus({ shards: 1 });
     await refused(() => bus.publish(note, { signal: AbortSignal.abort() }), 'ABORTED');
     await refused(() => bus.publishMany([note], { signal: AbortSignal.abort() }), 'ABORTED');
     expect(await bus.query({ topic: '*' })).toEqual([]);
   });
 
-  test('does not care for a signal that aborts after the ack', async () => {
+  test('ignores a signal that aborts after the ack', async () => {
     const bus = await openTestBus({ shards: 1 });
     const abort = new AbortController();
     const ack = await bus.publish(note, { signal: abort.signal });
@@ -182,7 +182,7 @@ describe('a publish that finds no room', () => {
 });
 
 describe('a payload larger than an eighth of the ring', () => {
-  test('keeps its place among small ones', async () => {
+  test('keeps its place among smaller payloads', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const live = await Collector.start(bus, '*');
     const sizes = Array.from({ length: 300 }, (_, n) => [3, 500, 512, 2000, 4096, 9000][n % 6]!);
@@ -211,7 +211,7 @@ describe('a payload larger than an eighth of the ring', () => {
     expect(read.every(({ payload }, n) => payload === texts[n])).toBe(true);
   });
 
-  test('may be 1 MiB on the smallest ring, to a subscriber that is slow', async () => {
+  test('may be 1 MiB on the smallest ring, to a slow subscriber', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const live = await Collector.start(bus, '*', {
       maxBuffer: 2,

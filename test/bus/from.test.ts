@@ -29,7 +29,7 @@ const numbers = (first: number, count: number): number[] =>
   Array.from({ length: count }, (_, index) => first + index);
 
 describe('from', () => {
-  test('now gives what is published once it is ready, and nothing before', async () => {
+  test('now gives the events published after ready, and none before', async () => {
     const bus = await openTestBus({ shards: 3 });
     await publish(bus, 0, 100, 9);
     const live = await Collector.start(bus, '*', { from: 'now' });
@@ -43,7 +43,7 @@ describe('from', () => {
     }
   });
 
-  test('earliest gives all there is, says when it has caught up, and goes on live', async () => {
+  test('earliest gives all stored events, reports when it has caught up, and goes on live', async () => {
     const bus = await openTestBus({ shards: 1 });
     await publish(bus, 0, 3000);
     const collector = await Collector.start(bus, '*', { from: 'earliest' });
@@ -67,7 +67,7 @@ describe('from', () => {
     expect(collector.events).toHaveLength(12_500);
   });
 
-  test('earliest of an empty bus has caught up at once', async () => {
+  test('earliest on an empty bus has caught up at once', async () => {
     const bus = await openTestBus({ shards: 2 });
     const collector = await Collector.start(bus, '*', { from: 'earliest' });
     await until('caughtUp', () => collector.caughtUp.length === 1);
@@ -75,7 +75,7 @@ describe('from', () => {
     await collector.count(1);
   });
 
-  test('last gives so many matching events, and what follows', async () => {
+  test('last gives that many matching events, and then new ones', async () => {
     const bus = await openTestBus({ shards: 1 });
     await publish(bus, 0, 90, 3);
     expect(await numbersFrom(bus, { last: 5 }, 5)).toEqual(numbers(85, 5));
@@ -95,7 +95,7 @@ describe('from', () => {
     expect(rare.payloads).toEqual(['first']);
   });
 
-  test('last over several shards gives the newest of all', async () => {
+  test('last over several shards gives the newest of all shards', async () => {
     const bus = await openTestBus({ shards: 3 });
     for (let n = 0; n < 60; n++) await publish(bus, n, 1, 11);
     const collector = await Collector.start(bus, '*', { from: { last: 8 } });
@@ -105,7 +105,7 @@ describe('from', () => {
     expect(collector.payloads).toContain(59);
   });
 
-  test('since gives what was recorded at or after a time, as text or as a Date', async () => {
+  test('since gives the events recorded at or after a time, as text or as a Date', async () => {
     const bus = await openTestBus({ shards: 2 });
     await publish(bus, 0, 20, 5);
     const [last] = await bus.query({ topic: '*', reverse: true, limit: 1 });
@@ -123,7 +123,7 @@ describe('from', () => {
     expect(await numbersFrom(bus, { since: new Date(0) }, 40)).toHaveLength(40);
   });
 
-  test('since looks at the time of recording, not at a time that a publisher supplied', async () => {
+  test('since goes by the time of recording, not by a timestamp of the publisher', async () => {
     const bus = await openTestBus({ shards: 1 });
     const old = {
       topic: 't',
@@ -138,7 +138,7 @@ describe('from', () => {
     expect(await bus.query({ topic: '*', until: new Date(86_400_001) })).toEqual([]);
   });
 
-  test('since a time to come gives only what is recorded from then on', async () => {
+  test('since a future time gives only the events recorded from then on', async () => {
     const bus = await openTestBus({ shards: 1 });
     await publish(bus, 0, 5);
     const later = await Collector.start(bus, '*', {
@@ -192,7 +192,7 @@ describe('from', () => {
 });
 
 describe('a query', () => {
-  test('gives a hundred events unless told otherwise, oldest first or newest first', async () => {
+  test('gives a hundred events by default, oldest first or newest first', async () => {
     const bus = await openTestBus({ shards: 1 });
     await publish(bus, 0, 250, 3);
     const payloads = async (query: object): Promise<unknown[]> =>

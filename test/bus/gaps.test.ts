@@ -22,7 +22,7 @@ async function eventsOf(bus: Bus, topic: string): Promise<number> {
 }
 
 describe('retention', () => {
-  test('keeps the newest events of a pattern, and leaves other topics alone', async () => {
+  test('keeps the newest events of a pattern, and does not touch other topics', async () => {
     const bus = await openTestBus({
       shards: 1,
       retention: [{ pattern: 'log.*', maxEvents: 100 }],
@@ -39,7 +39,7 @@ describe('retention', () => {
     expect(await gather(bus.read({ topic: 'keep' }))).toHaveLength(100);
   });
 
-  test('by age leaves what is young', async () => {
+  test('by age keeps young events', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxAgeMs: 1 }] });
     await publish(bus, 'log', 0, 200);
     await until('pruned', async () => (await gather(bus.read({ topic: '*' }))).length === 0);
@@ -48,7 +48,7 @@ describe('retention', () => {
     expect(ack!.sequence).toBe(202);
   });
 
-  test('by bytes bounds what is kept', async () => {
+  test('by bytes bounds the size of the events kept', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxBytes: 50_000 }] });
     const pad = 'x'.repeat(500);
     for (let round = 0; round < 5; round++) {
@@ -64,7 +64,7 @@ describe('retention', () => {
 });
 
 describe('a gap', () => {
-  test('is told to one who resumes behind what was pruned, before what follows', async () => {
+  test('is reported to a subscription that resumes in pruned history, before the next event', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });
     const early = await Collector.start(bus, 'log', { from: 'earliest' });
@@ -114,7 +114,7 @@ describe('a gap', () => {
     },
   );
 
-  test('covers what is pruned while one is fed, though more had gone of another topic before', async () => {
+  test('covers events pruned while a subscription reads, even if more of another topic went before', async () => {
     const bus = await openTestBus({ shards: 1 });
     await publish(bus, 'low', 0, 2000);
     await publish(bus, 'high', 0, 100);
@@ -136,7 +136,7 @@ describe('a gap', () => {
     expectMissingCovered(slow, 2000);
   });
 
-  test('covers all that a stuck subscriber missed while history was pruned', async () => {
+  test('covers every event that a stuck subscriber missed while history was pruned', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 200 }] });
     let release = (): void => undefined;
     const gate = new Promise<void>((resolve) => {
@@ -151,7 +151,7 @@ describe('a gap', () => {
     expectMissingCovered(slow, 12_000);
   });
 
-  test('survives a kill of the shard in the middle of pruning', async () => {
+  test('is right after the shard was killed during pruning', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 500 }] });
     for (let first = 0; first < 10_000; first += 2000) {
       await publish(bus, 'log', first, 2000);
@@ -165,7 +165,7 @@ describe('a gap', () => {
     expect(left.length).toBeGreaterThanOrEqual(500);
   });
 
-  test('is not told to one who asks for the earliest there is', async () => {
+  test('is not reported to a subscription from earliest', async () => {
     const bus = await openTestBus({ shards: 1, retention: [{ maxEvents: 100 }] });
     await publish(bus, 'log', 0, 2000);
     await until('pruned', async () => (await eventsOf(bus, 'log')) <= 200);

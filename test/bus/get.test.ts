@@ -26,7 +26,7 @@ describe('an event by its id', () => {
     }
   });
 
-  test('is not there where it was never stored, or is pruned', async () => {
+  test('is undefined if it was never stored, or is pruned', async () => {
     const bus = await openTestBus({ shards: 2 });
     const kept = await bus.publish(input('a', 1));
     const passed = await bus.publish(input('a', 2), { persist: false });
@@ -36,7 +36,7 @@ describe('an event by its id', () => {
     expect(await bus.get('a', kept.id)).toBeUndefined();
   });
 
-  test('is the newest of several, and of one source where ids are those of their sources', async () => {
+  test('is the newest of several, or that of a source if ids belong to sources', async () => {
     const bus = await openTestBus({ shards: 1, dedupeWindowMs: 0 });
     for (const source of ['x', 'y', 'x']) {
       await bus.publish({ ...input('a', source), id: 'one', source }, { idScope: 'source' });
@@ -48,7 +48,7 @@ describe('an event by its id', () => {
     expect(await bus.get('a', 'one', { source: 'z' })).toBeUndefined();
   });
 
-  test('is found however far back it lies, and after the bus was opened again', async () => {
+  test('is found however old it is, and after the bus was opened again', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });
     const ids: string[] = [];
@@ -71,7 +71,7 @@ describe('an event by its id', () => {
     expect(await bus.get('t.*', 'absent')).toBeUndefined();
   });
 
-  test('is there for a bus in memory, and typed by a definition', async () => {
+  test('is found on a bus in memory, and typed by a definition', async () => {
     const bus = await openTestBus({ dir: ':memory:', shards: 2 });
     const orders = defineTopic('orders.new', v.object({ total: v.number() }));
     const { id } = await bus.publish({ topic: 'orders.new', type: 'o', payload: { total: 3 } });
@@ -80,7 +80,7 @@ describe('an event by its id', () => {
     expect(total).toBe(3);
   });
 
-  test('is asked for by an id that can be one', async () => {
+  test('needs a well-formed id', async () => {
     const bus = await openTestBus();
     const refused = { code: 'QUERY_INVALID', details: { path: 'id' } };
     await expect(bus.get('a', 'a b')).rejects.toMatchObject(refused);

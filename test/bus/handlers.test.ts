@@ -19,7 +19,7 @@ async function publish(bus: Bus, count: number): Promise<void> {
 }
 
 describe('a handler', () => {
-  test('that throws ends its subscription alone, with its error', async () => {
+  test('that throws ends only its own subscription, with its error', async () => {
     const bus = await openTestBus({ shards: 2 });
     const other = await Collector.start(bus, '*');
     const seen: number[] = [];
@@ -37,7 +37,7 @@ describe('a handler', () => {
     await other.count(11);
   });
 
-  test('that rejects ends its subscription alone, with its error', async () => {
+  test('that rejects ends only its own subscription, with its error', async () => {
     const bus = await openTestBus({ shards: 1 });
     const other = await Collector.start(bus, '*');
     const broken = bus.subscribe('*', async () => {
@@ -49,7 +49,7 @@ describe('a handler', () => {
     await other.count(5);
   });
 
-  test('whose error nobody looks at does not end the process', async () => {
+  test('whose error is not handled does not end the process', async () => {
     const bus = await openTestBus({ shards: 1 });
     const unhandled: unknown[] = [];
     const listener = (reason: unknown): void => {
@@ -71,14 +71,14 @@ describe('a handler', () => {
     expect(unhandled).toEqual([]);
   });
 
-  test('of onError that throws does not stop what others are given', () => {
+  test('onError that throws does not stop deliveries to other subscriptions', () => {
     const run = spawnSync(process.execPath, [careless], { encoding: 'utf8', timeout: 20_000 });
     expect(run.stderr).toBe('');
     const told: unknown = JSON.parse(run.stdout);
     expect(told).toEqual({ uncaught: 1, whileReading: 0, code: 'SLOW_CONSUMER', received: 100 });
   });
 
-  test('that throws something that is no error still says what', async () => {
+  test('that throws a value that is no error is reported with that value', async () => {
     const bus = await openTestBus({ shards: 1 });
     const broken = bus.subscribe('*', () => {
       throw 'just a word';
@@ -95,7 +95,7 @@ describe('a handler', () => {
     expect(String(reason)).toContain('just a word');
   });
 
-  test('may throw or reject with what nobody can print', async () => {
+  test('may throw or reject with a value that cannot be printed', async () => {
     const bus = await openTestBus({ shards: 1 });
     const other = await Collector.start(bus, '*');
     const things = Object.values(UNPRINTABLE).map((make) => make());
@@ -118,7 +118,7 @@ describe('a handler', () => {
     expect(new Set(errorsTold(bus).map(({ code }) => code))).toEqual(new Set(['HANDLER_FAILED']));
   });
 
-  test('may return whatever it likes, and a thenable that settles twice counts once', async () => {
+  test('may return any value, and a thenable that settles twice counts once', async () => {
     const bus = await openTestBus({ shards: 1 });
     const answers = [null, 0, 'done', {}];
     const seen: unknown[] = [];
@@ -177,7 +177,7 @@ describe('a handler', () => {
     );
   });
 
-  test('gives each topic in order and keeps what comes while it is away', async () => {
+  test('gives each topic in order and keeps events that come between its calls', async () => {
     const bus = await openTestBus({ shards: 1 });
     const subscription = bus.subscribe<number>('*', { maxBuffer: 3 });
     await subscription.ready;
@@ -191,7 +191,7 @@ describe('a handler', () => {
     expect(seen).toEqual(Array.from({ length: 4000 }, (_, n) => n));
   });
 
-  test('answers calls of next() that came before their events, in order', async () => {
+  test('answers calls of next() made before the events came, in order', async () => {
     const bus = await openTestBus({ shards: 1 });
     const subscription = bus.subscribe<number>('*');
     await subscription.ready;
@@ -205,7 +205,7 @@ describe('a handler', () => {
     expect(await iterator.next()).toMatchObject({ done: true });
   });
 
-  test('whose body throws leaves the subscription', async () => {
+  test('whose body throws ends the subscription', async () => {
     const bus = await openTestBus({ shards: 1 });
     const subscription = bus.subscribe<number>('*');
     await subscription.ready;
@@ -220,7 +220,7 @@ describe('a handler', () => {
     await until('none left', async () => (await bus.stats()).subscriptions === 0);
   });
 
-  test('throws what ended the subscription', async () => {
+  test('throws the error that ended the subscription', async () => {
     const bus = await openTestBus({ shards: 1 });
     const subscription = bus.subscribe('*', { overflow: 'disconnect', maxBuffer: 1 });
     await subscription.ready;

@@ -191,7 +191,7 @@ describe('a program', () => {
     expect(await storedIn(dir)).toEqual([1]);
   });
 
-  test('that calls process.exit() or throws ends as it always did', async () => {
+  test('that calls process.exit() or throws ends as without a bus', async () => {
     const dir = temporaryDirectory();
     const exits = start(dir, 'await openBus({ dir }); process.exit(7);');
     expect(await within('exit', exits.ended)).toMatchObject({ code: 7, stderr: '' });
@@ -225,7 +225,7 @@ const watch = () => {
 };
 `;
 
-describe('a program that somebody relies on stays:', () => {
+describe('a program with work to do stays alive:', () => {
   test.each(Object.entries(DAEMONS))('one %s', async (_what, body) => {
     const { child, said, ended } = start(temporaryDirectory(), WATCH + body);
     const stays = new Promise<void>((resolve) => {

@@ -42,7 +42,7 @@ async function turnsToDeliver(bus: Bus, live: Collector, count: number): Promise
 }
 
 describe('a stuck subscriber', () => {
-  test.each(POLICIES)('with %s delays nobody else and no publisher', async (overflow) => {
+  test.each(POLICIES)('with %s delays no other subscriber and no publisher', async (overflow) => {
     const bus = await openTestBus({ shards: 1, ringBytes: 16_384 });
     const live = await Collector.start(bus, '*');
     const gate = new Gate();
@@ -60,7 +60,7 @@ describe('a stuck subscriber', () => {
     gate.open();
   });
 
-  test('in another thread delays nobody either', async () => {
+  test('in another thread delays no other subscriber', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 16_384 });
     const live = await Collector.start(bus, '*');
     const worker = await RemoteEndpoint.attach(bus);
@@ -71,7 +71,7 @@ describe('a stuck subscriber', () => {
     await worker.terminate();
   });
 
-  test('whose thread never gives its event loop back delays nobody either', async () => {
+  test('whose thread blocks its event loop for ever delays no other subscriber', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const live = await Collector.start(bus, 't.*');
     const worker = await RemoteEndpoint.attach(bus);
@@ -89,7 +89,7 @@ describe('a stuck subscriber', () => {
     await turnsToDeliver(bus, live, 1);
   });
 
-  test('that never reads its iterator delays nobody, and keeps little', async () => {
+  test('that never reads its iterator delays no other subscriber, and uses little memory', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 16_384 });
     const live = await Collector.start(bus, '*');
     const never = bus.subscribe('*', { maxBuffer: 10 });

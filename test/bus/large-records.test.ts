@@ -38,7 +38,7 @@ describe.each(['publish', 'subscribe'] as const)(
       }
     });
 
-    test('are both taken where the shard is killed with them under way', async () => {
+    test('are both taken if the shard is killed while they are in flight', async () => {
       const bus = await openTestBus({ shards: 1 });
       const live = await Collector.start(bus, 'large', { maxBuffer: 1 });
       const rounds = 4;

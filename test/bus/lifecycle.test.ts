@@ -18,7 +18,7 @@ const note: EventInput = { topic: 'notes.one', type: 'chat_message', payload: 1 
 const child = fileURLToPath(new URL('./support/opener.js', import.meta.url));
 
 describe('close', () => {
-  test('acknowledges what was accepted, and all of it is there after reopening', async () => {
+  test('acknowledges accepted events, and all of them are there after reopening', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 2, ringBytes: 4096 });
     const publishes = Array.from({ length: 800 }, (_, n) =>
@@ -35,7 +35,7 @@ describe('close', () => {
     expectSameHistory(await gather(bus.read({ topic: '*' })), acks, 'reopened');
   });
 
-  test('may be called again, and at the same time', async () => {
+  test('may be called again, also at the same time', async () => {
     const bus = await openTestBus({ shards: 2 });
     await within('close', Promise.all([bus.close(), bus.close()]));
     await within('close again', bus.close());
@@ -83,7 +83,7 @@ describe('close', () => {
     await within('close', bus.close());
   });
 
-  test('comes through while a subscriber with block holds the shard', async () => {
+  test('completes while a subscriber with block holds the shard', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const stuck = bus.subscribe('*', () => new Promise<void>(() => {}), {
       overflow: 'block',
@@ -127,7 +127,7 @@ describe('drain', () => {
     await bus.publish(note);
   });
 
-  test('comes back while others publish what nobody here subscribes to', async () => {
+  test('resolves while others publish to topics without subscribers here', async () => {
     const bus = await openTestBus({ shards: 1 });
     const mine = bus.subscribe('mine', () => {});
     await mine.ready;
@@ -141,7 +141,7 @@ describe('drain', () => {
     await publishing;
   });
 
-  test('comes back for an iterator that has asked for the next event', async () => {
+  test('resolves with an iterator that has asked for the next event', async () => {
     const bus = await openTestBus({ shards: 2 });
     const subscription = bus.subscribe('*');
     await subscription.ready;
@@ -177,7 +177,7 @@ describe('drain', () => {
 });
 
 describe('a directory', () => {
-  test('is made for its owner alone, and keeps its number of shards', async () => {
+  test('is created for its owner only, and keeps its number of shards', async () => {
     const dir = join(temporaryDirectory(), 'new', 'data');
     let bus = await openTestBus({ dir, shards: 3 });
     expect(statSync(dir).mode & 0o777).toBe(0o700);
@@ -206,7 +206,7 @@ describe('a directory', () => {
     expect(again.status).toBe(0);
   });
 
-  test('that cannot be one is refused, and nothing of it is changed', async () => {
+  test('that cannot be used is refused and not changed', async () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, 'not a directory');
     await expect(openBus({ dir: file })).rejects.toMatchObject({ name: 'BusError' });
@@ -226,7 +226,7 @@ describe('a directory', () => {
 });
 
 describe('a bus in memory', () => {
-  test('does all the same and keeps nothing', async () => {
+  test('does the same as any other, and keeps nothing', async () => {
     const bus = await openTestBus({ dir: ':memory:', shards: 2 });
     await bus.publishMany(Array.from({ length: 500 }, (_, n) => ({ ...note, payload: n })));
     const replay = await Collector.start(bus, '*', { from: 'earliest' });
@@ -243,7 +243,7 @@ describe('a bus in memory', () => {
     expect(await next.query({ topic: '*' })).toEqual([]);
   });
 
-  test('is another one for everybody who opens it', async () => {
+  test('is a separate bus for each openBus', async () => {
     const one = await openTestBus({ dir: ':memory:', shards: 1 });
     const two = await openTestBus({ dir: ':memory:', shards: 1 });
     await one.publish(note);
@@ -271,7 +271,7 @@ describe('a process', () => {
     expect(JSON.parse(run.stdout)).toMatchObject({ sequence: 1 });
   });
 
-  test('ends by itself though an attachment was never taken up', () => {
+  test('ends by itself even if an attachment was never used', () => {
     const dir = temporaryDirectory();
     const run = spawnSync(process.execPath, [child, dir, 'attachment'], {
       encoding: 'utf8',
@@ -281,7 +281,7 @@ describe('a process', () => {
     expect(run.status).toBe(0);
   });
 
-  test('ends by itself though a worker was attached when its bus was closed', () => {
+  test('ends by itself even if a worker was attached when its bus was closed', () => {
     const dir = temporaryDirectory();
     const run = spawnSync(process.execPath, [child, dir, 'worker'], {
       encoding: 'utf8',
@@ -291,7 +291,7 @@ describe('a process', () => {
     expect(run.status).toBe(0);
   });
 
-  test('that exits without closing has kept what it was told is kept', async () => {
+  test('that exits without closing keeps every acknowledged event', async () => {
     const dir = temporaryDirectory();
     const run = spawnSync(process.execPath, [child, dir, 'exit'], {
       encoding: 'utf8',

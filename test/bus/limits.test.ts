@@ -14,7 +14,7 @@ const longTopic = (n: number): string =>
   `${Array(15).fill('s'.repeat(14)).join('.')}.${String(n).padStart(30, 'x')}`;
 
 describe('the smallest ring', () => {
-  test('takes an event whose every field is as large as may be', async () => {
+  test('takes an event with every field of the largest size', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: RING_BYTES });
     const live = await Collector.start(bus, '*');
     const attributes = Object.fromEntries(
@@ -62,7 +62,7 @@ describe('the smallest ring', () => {
     expect((await bus.stats()).subscriptions).toBe(1);
   });
 
-  test('takes a filter with as many and as long patterns and values as may be', async () => {
+  test('takes a filter with the most and longest patterns and values', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: RING_BYTES });
     const topics = Array.from({ length: PATTERNS_PER_FILTER_MAX }, (_, n) => longTopic(n));
     const values = Array.from({ length: 1024 }, (_, n) => `${n}`.padStart(1024, 'v'));
@@ -93,7 +93,7 @@ describe('the smallest ring', () => {
     await replay.count(2);
   });
 
-  test('subscribes many at once, with long filters, and lets them go at once', async () => {
+  test('takes many subscriptions with long filters at once, and ends them at once', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: RING_BYTES });
     const topics = Array.from({ length: 100 }, (_, n) => longTopic(n));
     const subscriptions: Subscription[] = Array.from({ length: 150 }, () => bus.subscribe(topics));

@@ -36,7 +36,7 @@ function copyPage(dir: string, from: number, to: number): void {
   writeFileSync(file, bytes);
 }
 
-it('a page of the newest events that holds older ones is told of when the bus is opened', async () => {
+it('a page of the newest events that holds older ones is reported when the bus is opened', async () => {
   const dir = temporaryDirectory();
   await makeLog(dir, 2000, 'x'.repeat(400));
   copyPage(dir, 10, 14);

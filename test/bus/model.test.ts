@@ -26,7 +26,7 @@ describe('the bus', () => {
 });
 
 describe('the fuzzer', () => {
-  test('prints its seed, and is green', () => {
+  test('prints its seed, and passes', () => {
     const { status, output } = fuzz('--games', '2', '--seed', '7');
     expect(output).toContain('seed 7');
     expect(output).toContain('2 games agreed');
@@ -43,7 +43,7 @@ describe('the fuzzer', () => {
     120_000,
   );
 
-  test('refuses what it does not know', () => {
+  test('refuses unknown options', () => {
     expect(fuzz('--canary=parrot').status).toBe(2);
     expect(fuzz('--sekunden', '3').status).toBe(2);
   });

@@ -54,7 +54,7 @@ async function settled(collector: Collector, published: number): Promise<void> {
 const numbersUpTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
 describe('catch-up', () => {
-  test('loses nothing, and holds no more than its credit and its buffer', async () => {
+  test('loses nothing, and holds at most its credit and its buffer', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'catch-up', { name: 'slow' });
     for (let first = 0; first < 20_000; first += 2000) {
@@ -85,7 +85,7 @@ describe('catch-up', () => {
     expect(collector.payloads).toEqual(numbersUpTo(12_000));
   });
 
-  test('tells of the ephemeral events that it could not keep', async () => {
+  test('reports the ephemeral events that it could not keep', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'catch-up');
     const total = COUNT * 2;
@@ -103,7 +103,7 @@ describe('catch-up', () => {
 });
 
 describe('drop-oldest', () => {
-  test('keeps the newest, and counts and tells what it dropped', async () => {
+  test('keeps the newest events, and counts and reports the dropped ones', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'drop-oldest');
     await publish(bus, COUNT);
@@ -120,7 +120,7 @@ describe('drop-oldest', () => {
 });
 
 describe('drop-newest', () => {
-  test('keeps the oldest, and counts and tells what it dropped', async () => {
+  test('keeps the oldest events, and counts and reports the dropped ones', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'drop-newest');
     await publish(bus, COUNT);
@@ -166,7 +166,7 @@ describe('conflate', () => {
     await newestOfEach(bus, collector, BUFFER / 2);
   });
 
-  test('keeps them all where there are as many topics as maxBuffer', async () => {
+  test('keeps all events if each is on its own topic and they fit into maxBuffer', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { gate, collector } = await stuck(bus, 'conflate');
     const first = COUNT - (COUNT % BUFFER) + BUFFER;
@@ -208,7 +208,7 @@ describe('disconnect', () => {
     gate.open();
   });
 
-  test('its cursor stands behind what was consumed before', async () => {
+  test('leaves the cursor behind the last consumed event', async () => {
     const bus = await openTestBus({ shards: 2 });
     const gate = new Gate();
     const { collector } = await stuck(bus, 'disconnect', {
@@ -232,7 +232,7 @@ describe('disconnect', () => {
 });
 
 describe('block', () => {
-  test('holds the publishers back and lets them go, and nothing is lost', async () => {
+  test('holds publishers back until there is room, and nothing is lost', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs: 60_000 });
     const { gate, collector } = await stuck(bus, 'block');
     let acked = 0;
@@ -251,7 +251,7 @@ describe('block', () => {
     expect(collector.subscription.dropped).toBe(0);
   });
 
-  test('lets the publishers go when it unsubscribes', async () => {
+  test('lets publishers go on when it unsubscribes', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs: 60_000 });
     const { collector } = await stuck(bus, 'block');
     const publishes = publish(bus, COUNT);
@@ -259,7 +259,7 @@ describe('block', () => {
     await within('the acks', publishes);
   });
 
-  test('waits for it in its own shards only', async () => {
+  test('holds publishers back only in the shards of its topics', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: 4096, publishWaitMs: 60_000 });
     const topics = ['a', 'b', 'c', 'd', 'e', 'f'];
     const infos = await Promise.all(

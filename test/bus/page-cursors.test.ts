@@ -3,8 +3,8 @@ import { gather } from './support/collector.js';
 import { openTestBus } from './support/open.js';
 import { expectCursorsOfEach, idsOf, readInPages } from './support/pages.js';
 
-describe('an event that a query gave', () => {
-  test('has a cursor, after which the next page follows, over several shards', async () => {
+describe('an event from a query', () => {
+  test('has a cursor after which the next page begins, over several shards', async () => {
     const bus = await openTestBus({ shards: 3 });
     for (let n = 0; n < 40; n++) {
       await bus.publish({ topic: `page.${n % 9}`, type: 'step', payload: n });
@@ -17,7 +17,7 @@ describe('an event that a query gave', () => {
     await expectCursorsOfEach(bus, 'page.*');
   });
 
-  test('has none where the newest come first, and none that a copy or JSON shows', async () => {
+  test('has no cursor with the newest first, and none in copies and JSON', async () => {
     const bus = await openTestBus({ shards: 3 });
     for (let n = 0; n < 40; n++) {
       await bus.publish({ topic: `page.${n % 9}`, type: 'step', payload: n });

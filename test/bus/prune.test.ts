@@ -25,7 +25,7 @@ async function payloads(bus: Bus, topic: string): Promise<unknown[]> {
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n);
 
 describe('prune', () => {
-  it('keeps the newest so many of what matches, and everything else', async () => {
+  it('keeps the given number of the newest matching events, and all others', async () => {
     const dir = temporaryDirectory();
     const bus = await openTestBus({ dir, shards: 1 });
     await fill(bus, 'a.x', 3000);
@@ -46,7 +46,7 @@ describe('prune', () => {
     expect([...verifyDirectory(dir)]).toEqual([]);
   });
 
-  it('removes what was recorded before a time', async () => {
+  it('removes events recorded before a time', async () => {
     const bus = await openTestBus({ shards: 2 });
     for (const topic of ['a', 'b', 'c', 'd']) await fill(bus, topic, 5);
     const last = (await bus.query({ topic: '*', limit: 1000 })).map(({ timestamp }) =>
@@ -61,7 +61,7 @@ describe('prune', () => {
     expect(await bus.prune({ before })).toEqual({ events: 0, bytes: 0 });
   });
 
-  it('goes by size, and may take everything', async () => {
+  it('goes by size, and may remove everything', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 'a', 1000);
     const { bytes } = await bus.prune({ maxBytes: 50_000 });
@@ -77,7 +77,7 @@ describe('prune', () => {
     });
   });
 
-  it('tells a gap to whoever had still to read it', async () => {
+  it('causes a gap for a subscription that had not read the removed events', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 'a', 100);
     const cursor = await cursorAfter(bus, 10);
@@ -94,7 +94,7 @@ describe('prune', () => {
     expect(got).toEqual(numbers(80, 100));
   });
 
-  it('goes on over a shard that dies, and beside publishes', async () => {
+  it('continues after a shard has died, and during publishes', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 'a', 10_000);
     const pruning = bus.prune({ pattern: 'a', maxEvents: 100 });
@@ -105,7 +105,7 @@ describe('prune', () => {
     expect(await payloads(bus, 'b')).toEqual(numbers(0, 100));
   });
 
-  it('needs to be told what', async () => {
+  it('needs a limit', async () => {
     const bus = await openTestBus({ shards: 1 });
     await fill(bus, 'a', 10);
     const refused: readonly [options: object, path: string][] = [

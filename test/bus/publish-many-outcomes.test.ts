@@ -79,8 +79,8 @@ async function openHeldBus(publishWaitMs: number) {
   return { bus, gate, held };
 }
 
-describe('the error of a publishMany that was stored in part names what is stored', () => {
-  test('where some waited for room too long', async () => {
+describe('the error of a publishMany that was stored in part names the stored events', () => {
+  test('if some waited for room too long', async () => {
     const { bus, gate } = await openHeldBus(100);
     const inputs = inputsOf(2000);
     // Those that waited are refused before those in the ring are stored.
@@ -98,7 +98,7 @@ describe('the error of a publishMany that was stored in part names what is store
     expect(toldBy(error).stored.length).toBeGreaterThan(0);
   });
 
-  test('where it was given up while some of it waited', async () => {
+  test('if it was aborted while some waited', async () => {
     const { bus, gate } = await openHeldBus(60_000);
     const abort = new AbortController();
     const inputs = inputsOf(2000);
@@ -111,7 +111,7 @@ describe('the error of a publishMany that was stored in part names what is store
     await expectToldRight(bus, inputs, error);
   });
 
-  test('where the stores of some shards were full', async () => {
+  test('if the stores of some shards were full', async () => {
     const bus = await openTestBus({ shards: 2, maxShardBytes: 512 * 1024 });
     const inputs = inputsOf(3000, 3, 1000);
     await expectToldRight(bus, inputs, await failureOf(bus.publishMany(inputs)));

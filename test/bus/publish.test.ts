@@ -26,13 +26,13 @@ describe('an ack', () => {
     });
   });
 
-  test('says written where that was asked for', async () => {
+  test('says written if that was asked for', async () => {
     const bus = await openTestBus({ shards: 1 });
     const ack = await bus.publish(note, { durability: 'written' });
     expect(ack).toMatchObject({ durability: 'written', sequence: 1 });
   });
 
-  test('of an ephemeral event has no sequence, and uses none up', async () => {
+  test('of an ephemeral event has no sequence, and does not use one up', async () => {
     const bus = await openTestBus({ shards: 1 });
     const live = await Collector.start(bus, '*');
     const ack = await bus.publish(note, { persist: false });
@@ -66,7 +66,7 @@ describe('an ack', () => {
 });
 
 describe('publishMany', () => {
-  test('answers one ack for each event, in their order', async () => {
+  test('returns an ack for each event, in their order', async () => {
     const bus = await openTestBus({ shards: 2 });
     const inputs = Array.from({ length: 50 }, (_, n) => ({ ...note, topic: `t.${n}` }));
     const acks = await bus.publishMany(inputs);
@@ -74,7 +74,7 @@ describe('publishMany', () => {
     expectWithoutHoles(acks);
   });
 
-  test('of nothing answers nothing', async () => {
+  test('of no events returns no acks', async () => {
     const bus = await openTestBus({ shards: 1 });
     expect(await bus.publishMany([])).toEqual([]);
   });
@@ -88,8 +88,8 @@ describe('publishMany', () => {
   });
 });
 
-describe('what is stored', () => {
-  test('defaultPersist, noPersistTopics and persist decide', async () => {
+describe('storing an event', () => {
+  test('depends on persist, noPersistTopics and defaultPersist', async () => {
     const bus = await openTestBus({
       shards: 1,
       defaultPersist: false,
@@ -103,7 +103,7 @@ describe('what is stored', () => {
     expect(await bus.query({ topic: '*' })).toHaveLength(1);
   });
 
-  test('every field comes back as it was given', async () => {
+  test('keeps every field as it was given', async () => {
     const bus = await openTestBus({ shards: 1 });
     const live = await Collector.start(bus, '*');
     const given = {
@@ -122,7 +122,7 @@ describe('what is stored', () => {
     expect(await bus.query({ topic: '*' })).toEqual([expected]);
   });
 
-  test('a timestamp may be a Date, and is the time of recording where none is given', async () => {
+  test('takes a Date as timestamp, and the time of recording if none is given', async () => {
     const bus = await openTestBus({ shards: 1, source: 'scanner' });
     const before = Date.now();
     await bus.publish({ ...note, timestamp: new Date('2020-01-02T03:04:05.006Z') });
@@ -134,13 +134,13 @@ describe('what is stored', () => {
     expect(Date.parse(recorded!.timestamp)).toBeLessThanOrEqual(Date.now());
   });
 
-  test('the source is millrace where nobody says another', async () => {
+  test('sets the source to millrace by default', async () => {
     const bus = await openTestBus({ shards: 1 });
     await bus.publish(note);
     expect(await bus.query({ topic: '*' })).toMatchObject([{ source: 'millrace' }]);
   });
 
-  test('a payload follows the rules of JSON.stringify', async () => {
+  test('treats a payload by the rules of JSON.stringify', async () => {
     const bus = await openTestBus({ shards: 1 });
     const payload = {
       gone: undefined,
@@ -156,7 +156,7 @@ describe('what is stored', () => {
     expect(event!.payload).toEqual(JSON.parse(JSON.stringify(payload)));
   });
 
-  test('a key __proto__ in a payload stays a key', async () => {
+  test('keeps a key __proto__ in a payload', async () => {
     const bus = await openTestBus({ shards: 1 });
     await bus.publish({ ...note, payload: JSON.parse('{"__proto__":{"polluted":true}}') });
     const [event] = await bus.query({ topic: '*' });
@@ -191,7 +191,7 @@ describe('what is stored', () => {
 });
 
 describe('a signal', () => {
-  test('is not listened to any more once its publish was taken or refused', async () => {
+  test('has no listener any more once its publish was taken or refused', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096, publishWaitMs: 0 });
     const { signal } = new AbortController();
     const input = { topic: 't', type: 'chat_message', payload: 'x'.repeat(100) };
@@ -204,7 +204,7 @@ describe('a signal', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('is listened to once, for however many publishes, and gives up each of them', async () => {
+  test('gets one listener for any number of publishes, and gives up each of them', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     const controller = new AbortController();
     const { signal } = controller;

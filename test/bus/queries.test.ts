@@ -134,7 +134,7 @@ describe('a query', () => {
     propertyTimeoutMs(15),
   );
 
-  test('over several shards goes by the time of recording', async () => {
+  test('over several shards is in the order of recording', async () => {
     const bus = await openTestBus({ shards: 3 });
     const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
     await publishInRounds(
@@ -149,7 +149,7 @@ describe('a query', () => {
     expect(read.map(({ payload }) => payload)).toEqual([...names].reverse());
   });
 
-  test('of a rare topic in a long history finds it', async () => {
+  test('finds a rare topic in a long history', async () => {
     const bus = await openTestBus({ shards: 1 });
     const rare = { topic: 'rare', type: 'chat_message', payload: 'rare' };
     for (let round = 0; round < 4; round++) {
@@ -165,7 +165,7 @@ describe('a query', () => {
     expect(await gather(bus.read({ topic: ['rare', 't.49'] }))).toHaveLength(4 + 4 * 80);
   });
 
-  test('that is left early lets go of what it held', async () => {
+  test('that is left early frees its resources', async () => {
     const bus = await openTestBus({ shards: 2 });
     await bus.publishMany(
       Array.from({ length: 3000 }, (_, n) => ({ topic: `t.${n % 7}`, type: 'a', payload: n })),

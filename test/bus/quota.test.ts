@@ -14,7 +14,7 @@ const publisher = fileURLToPath(new URL('./support/out-of-quota.js', import.meta
 const source = fileURLToPath(new URL('../support/quota.c', import.meta.url));
 
 describe.runIf(gcc !== undefined)('a quota that is used up', () => {
-  test('is a full disk: STORE_FULL, removals make room, and the bus goes on by itself', async () => {
+  test('acts like a full disk: STORE_FULL, removals make room, and the bus goes on by itself', async () => {
     const root = temporaryDirectory();
     const library = join(root, 'quota.so');
     const args = ['-shared', '-fPIC', '-O2', '-o', library, source, '-ldl', '-lpthread'];

@@ -32,7 +32,7 @@ async function refusalOf(bus: Bus): Promise<unknown> {
 }
 
 describe('a data directory under an open bus', () => {
-  test('that is removed ends its shards by itself, and publishes say so', async () => {
+  test('that is removed ends the shards, and publishes fail', async () => {
     const { bus, dir } = await openWithEvents();
     rmSync(dir, { recursive: true });
     await until('the shard to notice', () => hasFailed(bus));
@@ -48,7 +48,7 @@ describe('a data directory under an open bus', () => {
     await refused(() => bus.publish(input(5)), 'STORE_FAILED');
   });
 
-  test('that is replaced by another takes none of the events', async () => {
+  test('that is replaced by another gets none of the events', async () => {
     const { bus, dir } = await openWithEvents();
     const moved = `${dir}-moved`;
     renameSync(dir, moved);
@@ -60,7 +60,7 @@ describe('a data directory under an open bus', () => {
     expect(await there.query({ topic: 'a' })).toHaveLength(3);
   });
 
-  test('whose log is replaced is not gone on with as if it were the same', async () => {
+  test('with a replaced log is not written to as if it were the same', async () => {
     const { bus, dir } = await openWithEvents();
     const { bus: other, dir: another } = await openWithEvents();
     await closeTestBus(other);

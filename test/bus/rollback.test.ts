@@ -34,7 +34,7 @@ function listen(bus: Bus, after: string): { told: string[]; gaps: Gap[] } {
 }
 
 describe('a shard file put back from an older copy', () => {
-  test('begins a new epoch, and tells who was further of the gap', async () => {
+  test('begins a new epoch, and reports the gap to subscribers that had got further', async () => {
     const { bus, further, epoch } = await rolledBack();
     expect(bus.epoch).not.toBe(epoch);
     await publish(bus, 'new', 15);
@@ -47,7 +47,7 @@ describe('a shard file put back from an older copy', () => {
 });
 
 describe('a whole directory put back from an older copy', () => {
-  test('does not take a cursor from beyond its head for one of its own', async () => {
+  test('does not accept a cursor from beyond its head as its own', async () => {
     const dir = temporaryDirectory();
     const copy = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });

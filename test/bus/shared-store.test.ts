@@ -48,7 +48,7 @@ const inputs = (count: number, from: string) =>
 const sortedIds = (acks: readonly { id: string }[]) => acks.map(({ id }) => id).sort();
 
 describe('two buses on one store', () => {
-  test('deliver the events of both, in one order, and acknowledge each its own', async () => {
+  test('deliver the events of both in one order, and each acknowledges its own', async () => {
     const broker = newBroker({ shards: 2 });
     const one = await nodeOn(broker);
     const other = await nodeOn(broker);
@@ -68,7 +68,7 @@ describe('two buses on one store', () => {
     expect((await other.bus.topics()).map(({ events }) => events)).toEqual(Array(5).fill(160));
   });
 
-  test('find in a query what either has acknowledged to them', async () => {
+  test('find in a query the events that either has acknowledged', async () => {
     const { bus } = await nodeOn(newBroker());
     for (let n = 0; n < 30; n++) {
       const { id } = await bus.publish(input(n, 'one', 1));
@@ -76,7 +76,7 @@ describe('two buses on one store', () => {
     }
   });
 
-  test('store once what both publish under one id', async () => {
+  test('store an event once if both publish it under one id', async () => {
     const broker = newBroker();
     const one = await nodeOn(broker);
     const other = await nodeOn(broker);
@@ -92,7 +92,7 @@ describe('two buses on one store', () => {
     expect(await gather(other.bus.read({ topic: '*' }))).toHaveLength(2);
   });
 
-  test('go on, on another node, from a cursor of the first', async () => {
+  test('go on from a cursor of the other node', async () => {
     const broker = newBroker({ shards: 2 });
     const one = await nodeOn(broker);
     const acks = await one.bus.publishMany(inputs(40, 'one'));
@@ -110,7 +110,7 @@ describe('two buses on one store', () => {
 });
 
 describe('a commit that comes late', () => {
-  test('is acknowledged late, and holds back neither deliveries nor answers meanwhile', async () => {
+  test('is acknowledged late, and meanwhile holds back neither deliveries nor answers', async () => {
     const broker = newBroker();
     const late = await nodeOn(broker);
     const other = await nodeOn(broker);
@@ -132,7 +132,7 @@ describe('a commit that comes late', () => {
     expectSameHistory(live.events, [...acks, ack], 'live');
   });
 
-  test('is acknowledged when its events were delivered: a later subscription does not get them', async () => {
+  test('is acknowledged after its events were delivered: a later subscription does not get them', async () => {
     const { bus } = await nodeOn(newBroker());
     // More at once than the log keeps at hand, so that it has to fetch before the shard can deliver.
     const events = inputs(2000, 'before');
@@ -145,7 +145,7 @@ describe('a commit that comes late', () => {
     }
   });
 
-  test('is of a batch that the next ones wait for, in their order', async () => {
+  test('makes the next batches wait, in their order', async () => {
     const { bus, store } = await nodeOn(newBroker());
     const live = await Collector.start(bus, '*');
     store.hold();
@@ -162,7 +162,7 @@ describe('a commit that comes late', () => {
     );
   });
 
-  test('is waited for by a bus that closes', async () => {
+  test('is waited for by a closing bus', async () => {
     const broker = newBroker();
     const { bus, store } = await nodeOn(broker);
     const other = await nodeOn(broker);
@@ -176,7 +176,7 @@ describe('a commit that comes late', () => {
     expect(await gather(other.bus.read({ topic: '*' }))).toHaveLength(1);
   });
 
-  test('refuses the batch where the store is full by then, and the bus goes on', async () => {
+  test('refuses the batch if the store is full by then, and the bus goes on', async () => {
     const { bus, store } = await nodeOn(newBroker({ eventsMax: 3 }));
     const live = await Collector.start(bus, '*');
     store.hold();
@@ -318,7 +318,7 @@ test('a bus refuses a log of its own that keeps no ring positions', async () => 
 });
 
 describe('a bus on a shared store', () => {
-  test('takes large events, from other threads too, and wakes for each', async () => {
+  test('takes large events, also from other threads, and wakes for each', async () => {
     const { bus } = await nodeOn(newBroker(), { ringBytes: 16_384 });
     const live = await Collector.start(bus, '*');
     const worker = await RemoteEndpoint.attach(bus);
@@ -333,7 +333,7 @@ describe('a bus on a shared store', () => {
     await worker.terminate();
   });
 
-  test('feeds those who are far behind, each from its place, while another node publishes', async () => {
+  test('feeds subscriptions that are far behind, each from its position, while another node publishes', async () => {
     const broker = newBroker();
     const one = await nodeOn(broker);
     const other = await nodeOn(broker);
@@ -350,7 +350,7 @@ describe('a bus on a shared store', () => {
     expectSameHistory(behind[2]!.events, acks.slice(-3000), 'live in a small buffer');
   });
 
-  test('refuses by name what its store cannot do', async () => {
+  test('refuses operations that its store does not have, and names them', async () => {
     const broker = newBroker();
     const { bus } = await nodeOn(broker);
     const blocking = bus.subscribe('*', () => {}, { overflow: 'block' });

@@ -50,7 +50,7 @@ describe.each(Object.entries(SUBSCRIBERS))('%s that keeps the thread busy', (_wh
     if (times === 1) expect(worked.all).toEqual(expected);
   });
 
-  test('gets what is pending when it is drained, also while its bus closes', async () => {
+  test('gets pending events when it is drained, also while its bus closes', async () => {
     const bus = await openTestBus({ shards: 1 });
     const worked = new Worked(({ payload }: { payload: number }) => payload);
     const subscriptions = subscribe(bus, worked);
@@ -68,7 +68,7 @@ describe.each(Object.entries(SUBSCRIBERS))('%s that keeps the thread busy', (_wh
   });
 });
 
-test('what has waited for its turn is dropped when its subscription ends', async () => {
+test('events that wait for their turn are dropped when their subscription ends', async () => {
   const bus = await openTestBus({ shards: 1 });
   const worked = new Worked(({ payload }: { payload: number }) => payload);
   const subscription = bus.subscribe<number>('a', (event) => {
@@ -84,7 +84,7 @@ test('what has waited for its turn is dropped when its subscription ends', async
   expect(worked.all).toHaveLength(10);
 });
 
-test('a drain waits for what has waited for its turn', async () => {
+test('a drain waits for events that wait for their turn', async () => {
   const bus = await openTestBus({ shards: 1 });
   const worked = new Worked(({ payload }: { payload: number }) => payload);
   const subscription = bus.subscribe<number>('a', worked.one);

@@ -10,7 +10,7 @@ const event = (topic: string, payload: unknown = null) => ({
 const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
 
 describe('statistics', () => {
-  it('count every commit into a bucket, and what waits in the WAL', async () => {
+  it('count every commit in a bucket, and the bytes in the WAL', async () => {
     const bus = await openTestBus({ shards: 1 });
     for (let n = 0; n < 20; n++) await bus.publish(event('a', n));
     // Gauges are taken a few times a second.
@@ -25,7 +25,7 @@ describe('statistics', () => {
     expect(shard.commitMs.sum / shard.commits).toBeCloseTo(shard.commitMsMean);
   });
 
-  it('sample how long live events took, and no history or dates of a publisher', async () => {
+  it('sample the delivery time of live events, and ignore history and timestamps of publishers', async () => {
     const bus = await openTestBus({ shards: 1 });
     await bus.publishMany(Array.from({ length: 640 }, () => event('a')));
     const old = bus.subscribe('a', () => {}, { from: 'earliest' });

@@ -64,7 +64,7 @@ async function publishUntilTaken(bus: Bus): Promise<PublishAck> {
 }
 
 describe('a shard that may not grow further', () => {
-  test('refuses with STORE_FULL, keeps what it acknowledged, and takes more when reopened with more', async () => {
+  test('refuses with STORE_FULL, keeps acknowledged events, and takes more when reopened with a higher limit', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1, maxShardBytes: 512 * KIB });
     const live = await Collector.start(bus, '*');
@@ -83,7 +83,7 @@ describe('a shard that may not grow further', () => {
     expectSameHistory(await gather(bus.read({ topic: '*' })), [...acks, next], 'reopened');
   });
 
-  test('goes on when retention has made room', async () => {
+  test('takes events again when retention has made room', async () => {
     const bus = await openTestBus({
       shards: 1,
       maxShardBytes: 1 * MIB,
@@ -104,7 +104,7 @@ describe('a shard that may not grow further', () => {
     expect(acks).toHaveLength(2000);
   });
 
-  test('tells an attached worker as well, and still delivers ephemeral events', async () => {
+  test('refuses an attached worker too, and still delivers ephemeral events', async () => {
     const bus = await openTestBus({ shards: 1, maxShardBytes: 512 * KIB });
     const worker = await RemoteEndpoint.attach(bus);
     const { acks } = await fill(bus);
@@ -118,7 +118,7 @@ describe('a shard that may not grow further', () => {
     await worker.terminate();
   });
 
-  test('does not take the id of a refused event for a repeat', async () => {
+  test('does not treat the id of a refused event as a repeat', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1, maxShardBytes: 512 * KIB });
     const { acks } = await fill(bus);
@@ -144,19 +144,19 @@ describe('a disk that is full', () => {
     await onSmallDisk(context, temporaryDirectory(), fillTheDisk);
   });
 
-  test('refuses to open, but for what docs/OPERATIONS.md asks to be freed', async (context) => {
+  test('refuses to open until the room that docs/OPERATIONS.md names is free', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), openOnFullDisk);
   });
 
-  test('is no end for a shard whose retention has work to do: it makes room and goes on', async (context) => {
+  test('does not end a shard whose retention has events to remove: it makes room and goes on', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), retainOnFullDisk);
   });
 
-  test('refuses no batch that is stored, also where there is no room to copy it into the file', async (context) => {
+  test('does not refuse a stored batch, even without room to copy it into the file', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), commitWithoutUpkeep, 24);
   });
 
-  test('lets events be removed on demand, by what was kept in reserve', async (context) => {
+  test('lets events be removed on demand, with the room kept in reserve', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), pruneOnFullDisk);
   });
 });

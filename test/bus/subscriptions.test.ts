@@ -53,7 +53,7 @@ describe('a subscription', () => {
     expect((await bus.stats()).subscriptions).toBe(1);
   });
 
-  test('gives nothing more once it has unsubscribed', async () => {
+  test('gives no more events once it has unsubscribed', async () => {
     const bus = await openTestBus({ shards: 2 });
     const gone = await Collector.start(bus, '*');
     const other = await Collector.start(bus, '*');
@@ -69,7 +69,7 @@ describe('a subscription', () => {
     await nobodyLeft(bus);
   });
 
-  test('that drains takes what it was sent, and then ends', async () => {
+  test('that drains consumes the events sent to it, and then ends', async () => {
     const bus = await openTestBus({ shards: 1 });
     const gate = new Gate();
     const collector = await Collector.start(bus, '*', { hold: () => gate.opened });
@@ -83,7 +83,7 @@ describe('a subscription', () => {
     await nobodyLeft(bus);
   });
 
-  test('that drained is resumed from where it ended, not from where the bus got to', async () => {
+  test('that was drained resumes from where it ended, not from where the bus has got to', async () => {
     const bus = await openTestBus({ shards: 1 });
     const drained = await Collector.start(bus, '*');
     // Keeps this endpoint's watermark going.
@@ -145,7 +145,7 @@ describe('a subscription', () => {
     await nobodyLeft(bus);
   });
 
-  test('shares a signal with any number of others, and leaves no listener on it', async () => {
+  test('may share a signal with any number of others, and leaves no listener on it', async () => {
     const bus = await openTestBus({ shards: 1 });
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);
@@ -232,7 +232,7 @@ describe('a subscription', () => {
 });
 
 describe('update', () => {
-  test('changes what comes from then on', async () => {
+  test('changes the filter for the events from then on', async () => {
     const bus = await openTestBus({ shards: 2 });
     const collector = await Collector.start(bus, 't.0');
     await publish(bus, 0, 12);
@@ -246,7 +246,7 @@ describe('update', () => {
     expect(await bus.subscribers('t.1')).toHaveLength(1);
   });
 
-  test('to a malformed filter is refused, and the old one stays', async () => {
+  test('to a malformed filter is refused, and the old filter stays', async () => {
     const bus = await openTestBus({ shards: 2 });
     const collector = await Collector.start(bus, 't.0');
     await expect(collector.subscription.update('a..b')).rejects.toMatchObject({

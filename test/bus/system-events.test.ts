@@ -11,7 +11,7 @@ async function next(events: AsyncIterator<Event>): Promise<Event> {
 }
 
 describe('system events', () => {
-  it('tell when the bus starts and stops, kept where that is asked for', async () => {
+  it('report when the bus starts and stops, and are stored if asked for', async () => {
     const dir = temporaryDirectory();
     const systemEvents = { persist: true, healthIntervalMs: 0 };
     const bus = await openTestBus({ dir, shards: 1, systemEvents });
@@ -25,7 +25,7 @@ describe('system events', () => {
     expect(told[0]).toMatchObject({ source: 'millrace', payload: { pid: process.pid, shards: 1 } });
   });
 
-  it('are ephemeral by default, count as no publishes, and reach only who spells them out', async () => {
+  it('are ephemeral by default, do not count as publishes, and reach only subscriptions that name $sys', async () => {
     const dir = temporaryDirectory();
     const bus = await openTestBus({ dir, shards: 1, systemEvents: { healthIntervalMs: 1 } });
     const everything: string[] = [];
@@ -46,7 +46,7 @@ describe('system events', () => {
     expect(await again.query({ topic: '$sys.*' })).toEqual([]);
   });
 
-  it('tell the figures at an interval, if one is set', async () => {
+  it('report figures at an interval, if one is set', async () => {
     const bus = await openTestBus({ shards: 1, systemEvents: { metricsIntervalMs: 1 } });
     const system = bus.subscribe('$sys.metrics');
     await system.ready;
@@ -55,7 +55,7 @@ describe('system events', () => {
     expect(payload).toMatchObject({ epoch: bus.epoch, shards: [{ shard: 0 }] });
   });
 
-  it('tell failures that no promise carries, so many a second', async () => {
+  it('report failures that no promise carries, at a limited rate', async () => {
     const bus = await openTestBus({ dir: ':memory:', shards: 1, maxShardBytes: 200_000 });
     const system = bus.subscribe('$sys.errors');
     await system.ready;
@@ -69,7 +69,7 @@ describe('system events', () => {
     expect(told).toMatchObject({ type: 'system_error', payload: { code: 'STORE_FULL' } });
   });
 
-  it('cannot be published by anybody else', async () => {
+  it('can only be published by the bus', async () => {
     const bus = await openTestBus({ shards: 1 });
     const input = { topic: '$sys.health', type: 'health_check', payload: null };
     await expect(bus.publish(input)).rejects.toMatchObject({ code: 'TOPIC_INVALID' });
@@ -77,7 +77,7 @@ describe('system events', () => {
     expect(() => bus.tryPublish(input)).toThrow(expect.objectContaining({ code: 'TOPIC_INVALID' }));
   });
 
-  it('are not there where they are turned off', async () => {
+  it('are not published if turned off', async () => {
     const bus = await openTestBus({ shards: 1, systemEvents: false });
     const told: string[] = [];
     const system = bus.subscribe('$sys.*', ({ topic }) => void told.push(topic));
@@ -86,7 +86,7 @@ describe('system events', () => {
     expect(told).toEqual([]);
   });
 
-  it('survive the shard that carries them', async () => {
+  it('go on after their shard has died', async () => {
     const bus = await openTestBus({ shards: 1, systemEvents: { healthIntervalMs: 1 } });
     const system = bus.subscribe('$sys.health');
     await system.ready;
@@ -100,7 +100,7 @@ describe('system events', () => {
     expect(restarts).toBe(1);
   });
 
-  it('tell connections of its gateways', async () => {
+  it('report connections of the gateways', async () => {
     const bus = await openTestBus({ shards: 1 });
     const gateway = await bus.serve({ port: 0 });
     const system = bus.subscribe('$sys.connections.*');

@@ -93,7 +93,7 @@ describe('with tracing set up', () => {
     });
   });
 
-  it('handling is a span of its own, linked to the publish, also where that is long ago', async () => {
+  it('handling is its own span, linked to the publish, however long ago that was', async () => {
     const bus = await openTestBus({ shards: 1 });
     await bus.publish(event('a'));
     const published = spans('publish')[0]!.spanContext();
@@ -145,7 +145,7 @@ describe('with tracing set up', () => {
     expect(spans('process')[0]!.status).toMatchObject({ message: 'no' });
   });
 
-  it('a context that the publisher gave is kept, and a full set of attributes is left alone', async () => {
+  it('a context given by the publisher is kept, and a full set of attributes is not changed', async () => {
     const bus = await openTestBus({ shards: 1 });
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
     await bus.publish(event('a', { traceparent }));
@@ -156,7 +156,7 @@ describe('with tracing set up', () => {
     expect(b!.attributes).toEqual(full);
   });
 
-  it('a publish belongs to what the program is doing, and takes its trace state along', async () => {
+  it("a publish belongs to the program's active span, and takes its trace state along", async () => {
     context.setGlobalContextManager(new TestContextManager());
     const bus = await openTestBus({ shards: 1 });
     const traceId = '0af7651916cd43dd8448eb211c80319c';

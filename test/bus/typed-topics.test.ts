@@ -18,7 +18,7 @@ const orders = defineTopic('orders.*', z.object({ total: z.number().positive() }
 const notes = defineTopic('notes.+', v.object({ text: v.string() }));
 
 describe('a typed topic', () => {
-  test('takes what fits and refuses the rest with the issues of its validator', async () => {
+  test('accepts payloads that fit, and refuses others with the issues of its validator', async () => {
     const bus = await openTestBus({ shards: 2, topics: [orders, notes] });
     const order = { topic: 'orders.eu.7', type: 'task_created' };
     await bus.publish({ ...order, payload: { total: 3 } });

@@ -30,7 +30,7 @@ describe('an attached worker', () => {
     await worker.terminate();
   });
 
-  test('subscribes to what others publish, and to what it publishes itself', async () => {
+  test('subscribes to events of other threads and to its own', async () => {
     const bus = await openTestBus({ shards: 2 });
     const [one, two] = await Promise.all([RemoteEndpoint.attach(bus), RemoteEndpoint.attach(bus)]);
     await one.subscribe('all', '*', { from: 'earliest' });
@@ -96,7 +96,7 @@ describe('an attached worker', () => {
     expect(await gather(bus.read({ topic: '*' }))).toHaveLength(10);
   });
 
-  test('that is terminated leaves no subscription, and what it was acked is stored', async () => {
+  test('that is terminated leaves no subscription, and its acknowledged events are stored', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
     const live = await Collector.start(bus, '*');
     const worker = await RemoteEndpoint.attach(bus);
@@ -139,7 +139,7 @@ describe('an attached worker', () => {
     await until('one subscription', async () => (await bus.stats()).subscriptions === 1);
   });
 
-  test('that outlives the bus is told BUS_CLOSED', async () => {
+  test('that outlives the bus gets BUS_CLOSED', async () => {
     const dir = temporaryDirectory();
     const bus = await openTestBus({ dir, shards: 2 });
     const worker = await RemoteEndpoint.attach(bus);
@@ -165,7 +165,7 @@ describe('an attached worker', () => {
     await worker.terminate();
   });
 
-  test('that nobody starts costs the bus nothing but memory', async () => {
+  test('that is never started costs the bus only memory', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: 4096 });
     const attachments = Array.from({ length: 20 }, () => bus.attachment());
     await within('acks', bus.publishMany(events(1000)));
@@ -177,7 +177,7 @@ describe('an attached worker', () => {
     await refused(() => late.publish(events(1)[0]!), 'BUS_CLOSED');
   });
 
-  test('that dies of its own mistake leaves no subscription behind', async () => {
+  test('that dies of an uncaught error leaves no subscription behind', async () => {
     const bus = await openTestBus({ shards: 2 });
     const { data, transferList } = bus.attachment();
     const code = `
@@ -214,7 +214,7 @@ describe('an attached worker', () => {
     expect(await bus.publish(events(1)[0]!)).toMatchObject({ duplicate: false });
   });
 
-  test('is refused an attachment that is none', async () => {
+  test('refuses an attachment that is not one', async () => {
     for (const data of [undefined, null, 5, 'bus', {}, []]) {
       await refused(async () => attachBus(data), 'OPTION_INVALID');
     }

@@ -32,7 +32,7 @@ describe('a bus in a relative directory', () => {
 
   afterEach(() => process.chdir(before));
 
-  it('reads and backs up its own events after the process has gone elsewhere', async () => {
+  it('reads and backs up its own events after the process has changed its directory', async () => {
     const bus = await openTestBus({ dir: './data', shards: 1 });
     await bus.publish(event('mine'));
     process.chdir(other);
@@ -45,7 +45,7 @@ describe('a bus in a relative directory', () => {
     expect(await payloads(restored)).toEqual(['mine']);
   });
 
-  it('writes to its own log when a shard is started again elsewhere', async () => {
+  it('writes to its own log if a shard restarts after the process has changed its directory', async () => {
     const bus = await openTestBus({ dir: 'data', shards: 1 });
     await bus.publish(event('first'));
     process.chdir(other);
@@ -60,7 +60,7 @@ describe('a bus in a relative directory', () => {
     expect(await payloads(theirs)).toEqual(['of another']);
   });
 
-  it('backs up to where the process was when it was asked', async () => {
+  it('backs up relative to the working directory at the time of the call', async () => {
     const bus = await openTestBus({ dir: 'data', shards: 1 });
     await bus.publish(event('mine'));
     const copied = bus.backup('copy');

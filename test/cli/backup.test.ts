@@ -27,7 +27,7 @@ async function servedWithEvents(): Promise<{ server: TestServer; to: string; res
 }
 
 describe('backup and restore', () => {
-  it('copy what a server has while it is being published to, into a history of its own', async () => {
+  it('copy the events of a server while it is being published to, into a new history', async () => {
     const { server, to, restored } = await servedWithEvents();
     const [taken] = await Promise.all([
       server.run(['backup', to, '--json']),
@@ -58,7 +58,7 @@ describe('backup and restore', () => {
     expect(objects(rest.stdout).map(({ topic }) => topic)).toEqual(['c', 'c', 'c']);
   });
 
-  it('tell a subscriber of the later history what is missing', async () => {
+  it('report a gap to a subscriber of the later history', async () => {
     const base = temporaryDirectory();
     const server = await startServer(join(base, 'data'), ['--shards', '1']);
     await publish(server, 'a', 10);
@@ -76,7 +76,7 @@ describe('backup and restore', () => {
     expect(stderr).toContain('events 11 to 20 of shard 0 are missing: rolled-back');
   });
 
-  it('work on a directory that no server has open, and on no other', async () => {
+  it('work on a directory that no server has open, and only on such', async () => {
     const { server, to } = await servedWithEvents();
     const locked = await run(['backup', to, '--dir', server.dir]);
     expect(locked.code).toBe(1);
@@ -88,7 +88,7 @@ describe('backup and restore', () => {
     expect((await run(['backup', `${to}2`, '--dir', to.replace('backup', 'none')])).code).toBe(2);
   });
 
-  it('refuse what holds something, what is no backup, and what is damaged', async () => {
+  it('refuse a target that is not empty, a source that is no backup, and a damaged one', async () => {
     const { server, to, restored } = await servedWithEvents();
     expect((await server.run(['backup', server.dir])).code).toBe(2);
     expect((await server.run(['backup', to])).code).toBe(0);
@@ -106,7 +106,7 @@ describe('backup and restore', () => {
 });
 
 describe('prune', () => {
-  it('removes the oldest of what matches, through the server', async () => {
+  it('removes the oldest matching events, through the server', async () => {
     const { server } = await servedWithEvents();
     const newest = (await events(server, 'a')).slice(-10);
     // Each of the two shards keeps an equal share, and one topic is in one of them.
@@ -132,7 +132,7 @@ describe('prune', () => {
     expect((await run(['verify', server.dir])).code).toBe(0);
   });
 
-  it('needs to be told what goes', async () => {
+  it('needs a limit', async () => {
     const server = await startServer();
     for (const args of [
       [],

@@ -53,7 +53,7 @@ describe('a config file', () => {
     expect(faultsOf({ systemEvents: false })).toEqual([]);
   });
 
-  it('has all its faults told, each with its place, what stands there and what should', () => {
+  it('is refused with all its faults, each with its place, the value found and the value expected', () => {
     expect(
       faultsOf({
         port: 'x',
@@ -91,7 +91,7 @@ describe('a config file', () => {
     ]);
   });
 
-  it('never has its secrets told', () => {
+  it('is refused without showing its secrets', () => {
     const secret = 'mr_0123456789abcdef_hush';
     const faulty = [
       { token: { is: secret } },

@@ -32,7 +32,7 @@ describe('verify', () => {
     expect(jsonLines(used.stdout)).toMatchObject([{ severity: 'note' }]);
   });
 
-  it('says what is wrong where, and exits with 1', async () => {
+  it('says what is wrong and where, and exits with 1', async () => {
     const dir = await filledDirectory(1);
     const database = openDatabase(join(dir, 'shard-000.db'));
     database.exec('DELETE FROM events WHERE sequence = 17');
@@ -49,7 +49,7 @@ describe('verify', () => {
 });
 
 describe('reshard', () => {
-  it('copies into another number of shards, which serve the same events', async () => {
+  it('copies to another number of shards, which serve the same events', async () => {
     const dir = await filledDirectory(2);
     const to = join(temporaryDirectory(), 'copy');
     const { code, stdout, stderr } = await run([
@@ -78,7 +78,7 @@ describe('reshard', () => {
     expect(await contents(to)).toEqual(await contents(dir));
   });
 
-  it('refuses a target that holds something, a source that is none, and one in use', async () => {
+  it('refuses a target that is not empty, a source that is not a directory of events, and one in use', async () => {
     const dir = await filledDirectory(1);
     const to = join(temporaryDirectory(), 'copy');
     const full = await run(['reshard', dir, '--shards', '2', '--to', dir]);
@@ -92,7 +92,7 @@ describe('reshard', () => {
     expect(used.stderr).toContain('STORE_LOCKED');
   });
 
-  it('is what a wrong number of shards is told to use', async () => {
+  it('is recommended by the error for a wrong number of shards', async () => {
     const dir = await filledDirectory(1);
     const { code, stderr } = await run(['serve', '--dir', dir, '--shards', '2', '--port', '0']);
     expect(code).toBe(1);

@@ -45,7 +45,7 @@ describe('pub, sub and query', () => {
     ]);
   });
 
-  it('get one event by its id, and say where there is none', async () => {
+  it('get one event by its id, and say if there is none', async () => {
     const server = await startServer();
     await server.run(['pub', 'task.1', '{"big":9007199254740993}', '--id', 'one']);
     for (const topic of ['task.1', 'task.*', '*']) {
@@ -89,7 +89,7 @@ describe('pub, sub and query', () => {
     expect(bad.stderr).toContain('JSON');
   });
 
-  it('say which line of stdin is at fault, and go on from there', async () => {
+  it('say which line of stdin is faulty, and go on from there', async () => {
     const server = await startServer();
     const broken = '1\n\n2\n{"broken\n4\n';
     const first = await server.run(['pub', 'a', '-'], { input: broken });
@@ -104,7 +104,7 @@ describe('pub, sub and query', () => {
     expect(one).toMatchObject({ code: 2, stderr: expect.stringContaining('--from-line is for') });
   });
 
-  it('say which lines of stdin a server that has gone did not answer', async () => {
+  it('say which lines of stdin the server did not answer before it was lost', async () => {
     const server = await startServer();
     const child = start(['pub', 'a', '-', '--json', '-s', server.url]);
     const reader = createInterface({ input: child.stdout! });
@@ -130,7 +130,7 @@ describe('pub, sub and query', () => {
     expect((await outcomeOf(child)).code).toBe(0);
   });
 
-  it('refuse a payload that is too large, by its number', async () => {
+  it('refuse a payload that is too large, and give its number', async () => {
     const server = await startServer();
     const input = `1\n"${'x'.repeat(1024 * 1024)}"\n`;
     const { code, stderr } = await server.run(['pub', 'a', '-'], { input });
@@ -138,7 +138,7 @@ describe('pub, sub and query', () => {
     expect(stderr).toMatch(/payload 2 .*PAYLOAD_TOO_LARGE/);
   });
 
-  it('read lines that a person can read, and no control characters', async () => {
+  it('print readable lines without control characters', async () => {
     const server = await startServer();
     const source = 'evil\u001b[2J\u0007';
     await server.run(['pub', 'a.b', '{"text":"\\u001b[31mred"}', '--source', source]);
@@ -149,7 +149,7 @@ describe('pub, sub and query', () => {
 });
 
 describe('sub', () => {
-  it('prints live events until it has enough', async () => {
+  it('prints live events until it has printed enough', async () => {
     const server = await startServer();
     const child = start(['sub', 'live.*', '--json', '--count', '3', '-s', server.url]);
     const outcome = outcomeOf(child);
@@ -160,7 +160,7 @@ describe('sub', () => {
     expect(events(stdout).map(({ payload }) => payload)).toEqual([0, 1, 2]);
   });
 
-  it('starts where it is told, and goes on from a cursor', async () => {
+  it('starts at --from, and goes on from a cursor', async () => {
     const server = await startServer();
     await publishNumbers(server, 'n', 20);
     const payloads = async (...args: string[]) => {

@@ -30,7 +30,7 @@ function configFile(settings: object): string {
 }
 
 describe('a setting of serve', () => {
-  it('comes from its flag, else the environment, else the file, else it has its default', async () => {
+  it('comes from its flag, else from the environment, else from the file, else from its default', async () => {
     const config = configFile({ maxSubscriptions: 11, compression: true, logLevel: 'warn' });
     const fromFile = ['--config', config];
     const env = { MILLRACE_MAX_SUBSCRIPTIONS: '12', MILLRACE_COMPRESSION: 'false' };
@@ -52,7 +52,7 @@ describe('a setting of serve', () => {
     }
   });
 
-  it('that is a list may be repeated, or stand in one text', async () => {
+  it('that is a list may be repeated, or given as one text', async () => {
     const origins = ['https://a.example', 'https://b.example'];
     const flags = origins.flatMap((origin) => ['--allowed-origins', origin]);
     const ways: readonly [args: string[], env: Record<string, string>][] = [
@@ -75,7 +75,7 @@ describe('a setting of serve', () => {
     }
   });
 
-  it('that is no good is refused with all that is wrong, before anything is opened', async () => {
+  it('that is invalid is refused with every fault, before anything is opened', async () => {
     const config = configFile({ port: 'x', tls: { certFile: 'only' }, auth: {}, heartbeatMs: 0 });
     const dir = join(temporaryDirectory(), 'data');
     const { code, stdout, stderr } = await run(['serve', '--dir', dir, '--config', config]);
@@ -142,7 +142,7 @@ describe('the log of serve', () => {
     return server.logs;
   }
 
-  it('has connections at info, and no frames', async () => {
+  it('lists connections at level info, and no frames', async () => {
     const logs = await logsAt('info');
     const messages = logs.map(({ msg }) => msg);
     expect(messages).toContain('connection closed');
@@ -156,7 +156,7 @@ describe('the log of serve', () => {
     });
   });
 
-  it('has each frame at debug, by its type and size', async () => {
+  it('lists each frame at level debug, with its type and size', async () => {
     const frames = (await logsAt('debug')).filter(({ msg }) => msg.startsWith('frame'));
     expect(frames).toEqual(
       expect.arrayContaining([

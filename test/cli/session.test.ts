@@ -45,7 +45,7 @@ describe('a long list', () => {
     session.close();
   });
 
-  it('that is left early does not hold up what is asked next', async () => {
+  it('that is left early does not hold up the next request', async () => {
     const server = await WrongServer.start();
     server.script = ({ type, requestId }, socket) => {
       if (type === 'query') sendList(socket, requestId);
@@ -59,7 +59,7 @@ describe('a long list', () => {
   });
 });
 
-describe('a server that talks nonsense', () => {
+describe('a malformed answer of the server', () => {
   it('is a failure of the server, not wrong usage', async () => {
     const server = await WrongServer.start();
     server.script = ({ type, requestId }, socket) => {
@@ -76,7 +76,7 @@ describe('a server that talks nonsense', () => {
 });
 
 describe('a session that has ended', () => {
-  it('answers nothing more, and says why', async () => {
+  it('refuses every request, and says why', async () => {
     const server = await WrongServer.start();
     server.script = ({ type }, socket) => {
       if (type === 'backup') socket.close(1001, 'the server is stopping');

@@ -53,7 +53,7 @@ describe('serve', () => {
     },
   );
 
-  it('keeps what it acknowledged when it is killed', async () => {
+  it('keeps acknowledged events when it is killed', async () => {
     const server = await startServer(undefined, ['--shards', '2']);
     const client = await SocketClient.open(server.port);
     const published = publishUntilClosed(client, 'k');
@@ -70,7 +70,7 @@ describe('serve', () => {
     expect(await again.stop()).toBe(0);
   });
 
-  it('does not wait for a client that neither reads nor goes', async () => {
+  it('does not wait for a client that neither reads nor disconnects', async () => {
     const server = await startServer();
     const client = await SocketClient.open(server.port);
     await client.ask('subscribe', { subscription: 's', filter: '*', from: 'earliest' });
@@ -82,7 +82,7 @@ describe('serve', () => {
     client.socket.terminate();
   });
 
-  it('goes on after everything a client may do wrong', async () => {
+  it('goes on after every kind of client error', async () => {
     const server = await startServer();
     for (const text of ['nonsense', '{"type":"publish"}', `${'['.repeat(100_000)}`]) {
       const client = await SocketClient.open(server.port);

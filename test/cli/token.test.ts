@@ -36,7 +36,7 @@ async function mint(keysFile: string, name: string, ...args: readonly string[]) 
 }
 
 describe('token key', () => {
-  it('prints a key that lets in, once, and stores its hash where only the owner reads', async () => {
+  it('prints a working key once, and stores its hash in a file that only the owner can read', async () => {
     const keysFile = newKeysFile();
     const { code, stdout, stderr } = await token(
       keysFile,
@@ -67,7 +67,7 @@ describe('token key', () => {
     authenticator.close();
   });
 
-  it('adds to the keys that are there, and keeps the file’s mode and the link to it', async () => {
+  it('keeps the existing keys, the mode of the file and a link to it', async () => {
     const directory = temporaryDirectory();
     const real = join(directory, 'real.json');
     const first = await mint(real, 'first', '--subscribe', '*');
@@ -85,13 +85,13 @@ describe('token key', () => {
     expect(readdirSync(directory).sort()).toEqual(['link.json', 'real.json']);
   });
 
-  it('tells that a key without grants may do nothing', async () => {
+  it('says that a key without grants may do nothing', async () => {
     const { code, stderr } = await token(newKeysFile(), 'key', '--name', 'x');
     expect(code).toBe(0);
     expect(stderr).toContain('may do nothing');
   });
 
-  it('leaves a faulty file, and one that somebody else is changing, as it is', async () => {
+  it('does not change a faulty file, or one that another process is changing', async () => {
     const keysFile = newKeysFile();
     writeFileSync(keysFile, '{"version":1,"keys":[{"id":"x"}', { mode: 0o600 });
     const faulty = await token(keysFile, 'key', '--name', 'x');
@@ -111,7 +111,7 @@ describe('token key', () => {
 });
 
 describe('token list and revoke', () => {
-  it('show the keys without what is secret, and take keys away', async () => {
+  it('show the keys without their secrets, and remove keys', async () => {
     const keysFile = newKeysFile();
     const kept = await mint(keysFile, 'kept', '--publish', 'a', '--subscribe', '*');
     const gone = await mint(keysFile, 'gone\u001b[31m', '--expires', '1h');
@@ -138,7 +138,7 @@ describe('token list and revoke', () => {
     expect((await token(keysFile, 'list')).stdout).not.toContain(gone.id);
   });
 
-  it('change nothing if one of the ids is not there', async () => {
+  it('change nothing if one of the ids is unknown', async () => {
     const keysFile = newKeysFile();
     const { id, key } = await mint(keysFile, 'a');
     const before = readFileSync(keysFile, 'utf8');
@@ -156,7 +156,7 @@ describe('token list and revoke', () => {
 });
 
 describe('token jwt', () => {
-  it('prints a JWT that lets in', async () => {
+  it('prints a working JWT', async () => {
     const secretFile = join(temporaryDirectory(), 'secret');
     writeFileSync(secretFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
     const args = ['--secret-file', secretFile, '--issuer', 'i', '--audience', 'a'];
@@ -181,7 +181,7 @@ describe('token jwt', () => {
     );
   });
 
-  it('is not made with a secret that is missing or too short', async () => {
+  it('refuses a secret that is missing or too short', async () => {
     const secretFile = join(temporaryDirectory(), 'secret');
     const args = ['--issuer', 'i', '--audience', 'a', '--subject', 's'];
     const make = () => run(['token', 'jwt', '--secret-file', secretFile, ...args]);
@@ -195,7 +195,7 @@ describe('token jwt', () => {
 });
 
 describe('a server with a keys file', () => {
-  it('lets in who has a key, for what it grants, until it is revoked', async () => {
+  it('accepts a key, for what it grants, until it is revoked', async () => {
     const keysFile = newKeysFile();
     const reader = await mint(keysFile, 'reader', '--subscribe', 'a.*', '--redact', '$..secret');
     const writer = await mint(keysFile, 'writer', '--publish', 'a.*', '--source', 'forced');
@@ -236,7 +236,7 @@ describe('a server with a keys file', () => {
     expect(JSON.stringify(server.logs)).not.toMatch(/mr_[0-9a-z]{16}_/);
   });
 
-  it('is configured by a file that `token` reads as well, with all faults told at once', async () => {
+  it('is configured by a file that `token` reads too, with all faults reported at once', async () => {
     const directory = temporaryDirectory();
     const config = join(directory, 'millrace.config.json');
     const keysFile = join(directory, 'keys.json');
@@ -263,7 +263,7 @@ describe('a server with a keys file', () => {
 });
 
 describe('token revoke --jwt', () => {
-  it('ends a JWT that `token jwt` made, on a server that is given the file', async () => {
+  it('revokes a JWT of `token jwt`, on a server that uses the file', async () => {
     const directory = temporaryDirectory();
     const [secretFile, revokedFile] = [join(directory, 'secret'), join(directory, 'revoked')];
     writeFileSync(secretFile, randomBytes(32).toString('base64'), { mode: 0o600 });
@@ -296,7 +296,7 @@ describe('token revoke --jwt', () => {
 });
 
 describe('wrong usage of token', () => {
-  it('gets exit code 2, all reasons on stderr and nothing on stdout', async () => {
+  it('gives exit code 2, all reasons on stderr and nothing on stdout', async () => {
     const keysFile = newKeysFile();
     const jwt = ['jwt', '--secret-file', 'x', '--issuer', 'i', '--audience', 'a', '--subject'];
     const cases: readonly (readonly [args: string[], reason: RegExp])[] = [

@@ -9,7 +9,7 @@ const COMMANDS = [
 ].flat();
 
 describe('wrong usage', () => {
-  it('gets exit code 2, a reason on stderr and nothing on stdout', async () => {
+  it('gives exit code 2, a reason on stderr and nothing on stdout', async () => {
     const cases: readonly (readonly [args: string[], reason: RegExp])[] = [
       [[], /Usage/],
       [['nonsense'], /unknown command/],
@@ -54,7 +54,7 @@ describe('wrong usage', () => {
     }
   });
 
-  it('includes what only the server can judge', async () => {
+  it('includes faults that only the server can find', async () => {
     const server = await startServer();
     const cases: readonly (readonly [args: string[], code: string])[] = [
       [['pub', 'a..b', '1'], 'TOPIC_INVALID'],
@@ -79,7 +79,7 @@ describe('wrong usage', () => {
 });
 
 describe('a server', () => {
-  it('that speaks no TLS is called one, where https is asked for', async () => {
+  it('without TLS is named as such, if https is asked for', async () => {
     const server = await startServer();
     const url = server.url.replace('http:', 'https:');
     const { code, stderr } = await run(['stats', '--server', url]);
@@ -104,7 +104,7 @@ describe('help', () => {
 });
 
 describe('an option', () => {
-  it('says its default once', async () => {
+  it('shows its default once', async () => {
     for (const command of COMMANDS) {
       const { stdout } = await run([command, '--help']);
       const options = stdout.replaceAll(/\s+/g, ' ').split(/ (?=-\w, --|--\w)/);
@@ -116,7 +116,7 @@ describe('an option', () => {
 });
 
 describe('a failure', () => {
-  it('gets exit code 1 and a message that says what to do', async () => {
+  it('gives exit code 1 and a message that says what to do', async () => {
     const args = ['--server', 'http://127.0.0.1:9', '--timeout', '5s'];
     for (const command of [
       ['pub', 'a', '1'],
@@ -130,7 +130,7 @@ describe('a failure', () => {
     }
   });
 
-  it('is a server that is none of ours', async () => {
+  it('is reported for a server that is not Millrace', async () => {
     const { createServer } = await import('node:http');
     const other = createServer((_, response) => response.writeHead(404).end('nothing here'));
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
@@ -141,7 +141,7 @@ describe('a failure', () => {
     other.close();
   });
 
-  it('is a server that accepts and never answers', async () => {
+  it('is reported for a server that accepts and never answers', async () => {
     const { createServer } = await import('node:net');
     const silent = createServer((socket) => socket.on('error', () => {}));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
@@ -153,7 +153,7 @@ describe('a failure', () => {
     silent.close();
   });
 
-  it('is a directory that another server has, and a port that is taken', async () => {
+  it('is reported for a directory that another server has open, and for a port in use', async () => {
     const server = await startServer();
     const locked = await run(['serve', '--dir', server.dir, '--port', '0']);
     expect(locked.code).toBe(1);
@@ -212,7 +212,7 @@ describe('settings', () => {
   });
 });
 
-describe('a reader that has gone', () => {
+describe('a reader that closes the pipe', () => {
   it('ends a command quietly', async () => {
     const server = await startServer();
     const input = Array.from({ length: 5000 }, (_, n) =>

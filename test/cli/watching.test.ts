@@ -8,7 +8,7 @@ const lines = (text: string): string[] => text.split('\n').filter((line) => line
 const objects = (text: string) => lines(text).map((line) => JSON.parse(line));
 
 describe('topics and stats', () => {
-  it('say what a server has, for a person and as JSON', async () => {
+  it('show the contents of a server, for a person and as JSON', async () => {
     const server = await startServer();
     const published = { b: 3, 'a.x': 1, 'a.y': 2 };
     for (const [topic, count] of Object.entries(published)) {
@@ -40,7 +40,7 @@ describe('topics and stats', () => {
 });
 
 describe('top', () => {
-  it('prints a line for each look where there is no terminal', async () => {
+  it('prints a line for each refresh if there is no terminal', async () => {
     const server = await startServer();
     const args = ['top', '--count', '3', '--interval', '10ms'];
     const plain = await server.run(args);
@@ -66,7 +66,7 @@ describe('top', () => {
 });
 
 describe('bench', () => {
-  it('checks and times what arrives from a server', async () => {
+  it('checks and times the events from a server', async () => {
     const server = await startServer();
     const shape = ['--events', '2000', '--topics', '7', '--subscribers', '3', '--json'];
     const { code, stdout } = await server.run(['bench', ...shape]);
@@ -91,7 +91,7 @@ describe('bench', () => {
     expect(existsSync(join(cwd, 'kept', 'shard-000.db'))).toBe(true);
   });
 
-  it('refuses what makes no sense', async () => {
+  it('refuses options that make no sense', async () => {
     expect((await run(['bench', '--dir', 'x'])).code).toBe(2);
     expect((await run(['bench', '--events', '0'])).code).toBe(2);
     expect((await run(['bench', '--rate', 'fast'])).code).toBe(2);
@@ -118,7 +118,7 @@ describe('doctor', () => {
     expect(readdirSync(cwd)).toEqual([]);
   });
 
-  it('fails where the directory cannot be', async () => {
+  it('fails if the directory cannot be created', async () => {
     const cwd = temporaryDirectory();
     writeFileSync(join(cwd, 'file'), '');
     const { code, stdout, stderr } = await run(['doctor', '--dir', 'file', '--port', '0'], { cwd });

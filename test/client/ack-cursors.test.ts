@@ -32,7 +32,7 @@ async function serveAnswered() {
 }
 
 describe('the cursor of an acknowledgement that comes over a connection', () => {
-  test('stands before all that answers the event', async () => {
+  test('stands before every answer to the event', async () => {
     const { url, waitForAnswers } = await serveAnswered();
     const { client } = connectTo(url);
     for (let n = 1; n <= 4; n++) {
@@ -44,7 +44,7 @@ describe('the cursor of an acknowledgement that comes over a connection', () => 
     }
   });
 
-  test('is of each event of a publishMany, and of none that a duplicate repeats', async () => {
+  test('is there for each event of a publishMany, and not for duplicates', async () => {
     const { url, waitForAnswers } = await serveAnswered();
     const { client } = connectTo(url);
     await client.publish({ ...ask(0), id: 'once' });
@@ -56,7 +56,7 @@ describe('the cursor of an acknowledgement that comes over a connection', () => 
     }
   });
 
-  test('is a header of an HTTP answer', async () => {
+  test('is sent as a header of an HTTP answer', async () => {
     const { bus, url, waitForAnswers } = await serveAnswered();
     const publish = async (body: string, type = 'application/json') => {
       const headers = { 'content-type': type };
@@ -92,7 +92,7 @@ describe('the cursor of an acknowledgement that comes over a connection', () => 
   });
 });
 
-test('whoever may read nothing is not told how much is published elsewhere', async () => {
+test('a client that may read nothing does not learn how much others publish', async () => {
   const bus = await openTestBus();
   const { url } = await bus.serve({ port: 0, auth: { anonymous: { publish: ['a'] } } });
   const { client } = connectTo(url);

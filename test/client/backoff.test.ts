@@ -5,7 +5,7 @@ import { backoffMs, retryMs } from '../../src/client/backoff.js';
 const limits = { baseMs: 500, maxMs: 20_000, floorMs: 100 };
 
 describe('the wait before a new try', () => {
-  it('is drawn below a bound that doubles up to its greatest, and never below its floor', () => {
+  it('is random below a bound that doubles up to its maximum, and never below the floor', () => {
     const bounds = Array.from({ length: 8 }, (_, attempt) => backoffMs(attempt, limits, 1));
     expect(bounds).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
     for (const attempt of [0, 3, 60, 5000]) expect(backoffMs(attempt, limits, 0)).toBe(100);
@@ -13,7 +13,7 @@ describe('the wait before a new try', () => {
     expect(backoffMs(1e9, limits, 1)).toBe(20_000);
   });
 
-  it('is the floor where that is above the bound', () => {
+  it('is the floor if that is above the bound', () => {
     expect(backoffMs(0, { baseMs: 10, maxMs: 20, floorMs: 50 }, 0.9)).toBe(50);
   });
 });
@@ -23,7 +23,7 @@ describe('the wait that a server asked for', () => {
   const drawn = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   const attempts = fc.nat({ max: 100 });
 
-  it('is kept, and by no one exceeded by more than half, or by what the tries before it cost', () => {
+  it('is kept, and exceeded by at most half, or by the wait that earlier tries cost', () => {
     fc.assert(
       fc.property(attempts, asked, drawn, (attempt, askedMs, random) => {
         const waitMs = retryMs(attempt, limits, askedMs, random);
@@ -36,7 +36,7 @@ describe('the wait that a server asked for', () => {
     );
   });
 
-  it('is the sooner over the less is drawn, so that those who are refused together come one after the other', () => {
+  it('varies with the random number, so that clients refused together do not come back together', () => {
     fc.assert(
       fc.property(attempts, asked, drawn, drawn, (attempt, askedMs, one, other) => {
         const waits = [one, other].map((random) => retryMs(attempt, limits, askedMs, random));
@@ -50,7 +50,7 @@ describe('the wait that a server asked for', () => {
     expect([...slots]).toEqual(Array.from({ length: 15 }, (_, n) => 30 + n));
   });
 
-  it('is a wait as any other where it asked for none', () => {
+  it('is the usual wait if it asked for none', () => {
     expect(retryMs(2, limits, 0, 0.5)).toBe(backoffMs(2, limits, 0.5));
   });
 });

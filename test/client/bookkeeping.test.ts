@@ -22,7 +22,7 @@ async function aTurn(): Promise<void> {
 }
 
 describe('the outbox', () => {
-  test('says that it has drained only when what was refused has room', async () => {
+  test('has drained only when there is room for the event that was refused', async () => {
     const server = await WrongServer.start();
     const held: (() => void)[] = [];
     server.script = ({ type, requestId, payload }, socket) => {
@@ -50,7 +50,7 @@ describe('the outbox', () => {
     await client.drain();
   });
 
-  test('has the room again of publishes that were given up, wherever they stand in it', async () => {
+  test('gets back the room of abandoned publishes, wherever they are in it', async () => {
     const server = await WrongServer.start();
     server.welcome = undefined;
     const { client } = connectTo(server.url, { maxOutboxEvents: 3 });
@@ -66,7 +66,7 @@ describe('the outbox', () => {
     await first;
   });
 
-  test('listens once to a signal, for however many calls with it', async () => {
+  test('adds one listener to a signal, for any number of publishes', async () => {
     const server = await WrongServer.start();
     server.script = ({ type }) => type === 'publish';
     const { client } = connectTo(server.url);
@@ -81,7 +81,7 @@ describe('the outbox', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  test('makes no frame longer than the server takes', async () => {
+  test('sends no frame longer than the server accepts', async () => {
     const server = await WrongServer.start();
     const limits = { frameBytes: 2000, payloadBytes: 1000, subscriptions: 9 };
     server.welcome = { ...WELCOME, payload: { ...WELCOME.payload, limits } };
@@ -99,7 +99,7 @@ describe('the outbox', () => {
 });
 
 describe('a subscription', () => {
-  test('goes on when one of its listeners fails, and says so', async () => {
+  test('goes on when one of its listeners fails, and reports that', async () => {
     const server = await WrongServer.start();
     const { client, errors } = connectTo(server.url);
     client.on('state', () => {
@@ -125,7 +125,7 @@ describe('a subscription', () => {
     expect(messages).toMatch(/'dropped' listener.*rejected/);
   });
 
-  test('that waits to be asked again leaves no timer behind a closed client', async () => {
+  test('that waits for its next try leaves no timer after the client is closed', async () => {
     const server = await WrongServer.start();
     server.script = ({ type, requestId }, socket) => {
       const payload = {
@@ -148,7 +148,7 @@ describe('a subscription', () => {
     expect(timers()).toBeLessThanOrEqual(before);
   });
 
-  test('without a name does not take the name that another one was given', async () => {
+  test('without a name does not get the name that another one was given', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const named = client.subscribe('a', { name: 'subscription-2' });
@@ -156,7 +156,7 @@ describe('a subscription', () => {
     expect(unnamed.id).not.toBe(named.id);
   });
 
-  test('believes all of a frame or nothing of it', async () => {
+  test('takes all events of a frame or none', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const seen: unknown[] = [];
@@ -177,7 +177,7 @@ describe('a subscription', () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  test('hands out nothing behind the error of its key, so its cursor skips nothing', async () => {
+  test('hands out no event after an error of its key function, so its cursor skips none', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const subscription = client.subscribe<number>('a', {
@@ -222,7 +222,7 @@ describe('a subscription', () => {
     },
   );
 
-  test('that drains tells the server nothing in the name of its successor', async () => {
+  test('that drains reports nothing under the name of its successor', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const old = client.subscribe('a', { name: 'n', maxBuffer: 1 });
@@ -242,7 +242,7 @@ describe('a subscription', () => {
     expect(server.count('consumed')).toBe(0);
   });
 
-  test('tells every update that waited that it was refused, the overtaken ones too', async () => {
+  test('rejects every waiting update of a refused filter, the replaced ones too', async () => {
     const server = await WrongServer.start();
     const held: (() => void)[] = [];
     server.script = ({ type, requestId, payload }, socket) => {
@@ -276,7 +276,7 @@ describe('a subscription', () => {
 });
 
 describe('a token that has expired', () => {
-  test('is no refusal: the next one may be refused once as any other', async () => {
+  test('does not count as a refusal: the next token may be refused once', async () => {
     const server = await WrongServer.start();
     let authentications = 0;
     server.script = ({ type, requestId }, socket) => {

@@ -110,7 +110,7 @@ describe.runIf(chromium !== undefined)('a page whose server refuses it', () => {
     return call<Told[]>('states');
   }
 
-  it('by a limit is told which, tries on, and gets in when there is room', async () => {
+  it('by a limit learns which, goes on trying, and gets in when there is room', async () => {
     const [port] = await serve({ maxConnectionsPerAddress: 1 });
     const first = await SocketClient.open(port);
     await begin(port);
@@ -125,7 +125,7 @@ describe.runIf(chromium !== undefined)('a page whose server refuses it', () => {
     await toldTimes(1, 'connected');
   });
 
-  it('by a limit is told so too if it shows a long token at once', async () => {
+  it('by a limit learns so even if it sends a long token at once', async () => {
     const [port] = await serve({ maxConnections: 1, auth: { keysFile: keysFile() } });
     await SocketClient.open(port);
     await begin(port, LONG_TOKEN);
@@ -134,7 +134,7 @@ describe.runIf(chromium !== undefined)('a page whose server refuses it', () => {
     expect(new Set(codes)).toEqual(new Set(['LIMIT_EXCEEDED']));
   });
 
-  it('by a server that stops is told so, and tries on', async () => {
+  it('by a stopping server learns so, and goes on trying', async () => {
     const [port, gateway] = await serve({});
     await gateway.close();
     await begin(port);
@@ -142,7 +142,7 @@ describe.runIf(chromium !== undefined)('a page whose server refuses it', () => {
     expect(states.at(-1)).toMatchObject({ state: 'reconnecting', code: 'BUS_CLOSED' });
   });
 
-  it('by its token is told so, and has failed', async () => {
+  it('because of its token learns so, and has failed', async () => {
     const [port] = await serve({ auth: { keysFile: keysFile() } });
     await begin(port, LONG_TOKEN);
     const shown = await toldTimes(1, 'failed');

@@ -11,7 +11,7 @@ import { type Bundle, bundle, openBrowser, servePage } from './support/browser.j
 const chromium = neededCommand('chromium', 'the client in a browser');
 
 describe('a bundle for browsers', () => {
-  it('has the client and nothing of Node', async () => {
+  it('contains the client and nothing of Node', async () => {
     const { code, modules, bytes, gzipBytes } = await bundle('dist/client.js');
     console.log(`the client in a bundle: ${bytes} bytes, ${gzipBytes} with gzip`);
     expect(modules.filter((id) => /node:|__vite-browser-external|\/ws\//.test(id))).toEqual([]);
@@ -56,7 +56,7 @@ describe.runIf(chromium !== undefined)('a browser', () => {
     return { page, faults };
   }
 
-  it('publishes and subscribes, and loses and repeats nothing when its server is killed', async () => {
+  it('publishes and subscribes, and no event is lost or repeated when its server is killed', async () => {
     let server = await startServer(temporaryDirectory(), ['--shards', '2']);
     const { page, faults } = await open(server.url);
     expect(await call(page, 'publish', 0, 50)).toBe(50);
@@ -80,7 +80,7 @@ describe.runIf(chromium !== undefined)('a browser', () => {
     await page.close();
   });
 
-  it('holds no more than a window of what nobody takes, and loses none of it', async () => {
+  it('holds at most a window of events that are not consumed, and loses none', async () => {
     const server = await startServer(temporaryDirectory(), ['--shards', '1']);
     const { page, faults } = await open(server.url);
     for (let from = 0; from < 2000; from += 500) await call(page, 'publish', from, from + 500);

@@ -20,7 +20,7 @@ async function serve(shards = 2) {
 }
 
 describe('a client publishes', () => {
-  test('one event, and gets the ack that the bus gives', async () => {
+  test('one event, and gets the same ack as from the bus', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url, { source: 'me' });
     const ack = await client.publish({ ...event, payload: { n: 1 }, attributes: { agentId: '7' } });
@@ -30,7 +30,7 @@ describe('a client publishes', () => {
     expect(stored!.attributes).toEqual({ agentId: '7' });
   });
 
-  test('with each durability, an id and a time of its own', async () => {
+  test('with each durability, an id and a timestamp', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url);
     const written = await client.publish({ ...event, payload: 1 }, { durability: 'written' });
@@ -46,7 +46,7 @@ describe('a client publishes', () => {
     expect(stored[1]!.timestamp).toBe(timestamp.toISOString());
   });
 
-  test('many in one call, in frames of bounded size, in their order', async () => {
+  test('many events in one call, in frames of bounded size, in their order', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url);
     const inputs = Array.from({ length: 3000 }, (_, n) => ({ ...event, payload: { n } }));
@@ -60,7 +60,7 @@ describe('a client publishes', () => {
     expect(await client.publishMany([])).toEqual([]);
   });
 
-  test('many in several frames of which some are stored in part, and is told exactly which events are', async () => {
+  test('many events in several frames, and learns exactly which are stored if some are refused', async () => {
     const bus = await openTestBus({ shards: 2, maxShardBytes: 512 * KIB });
     const { client } = connectTo((await bus.serve({ port: 0 })).url);
     const inputs = Array.from({ length: 3000 }, (_, n) => ({
@@ -86,7 +86,7 @@ describe('a client publishes', () => {
     expect(stored).not.toContain(index);
   });
 
-  test('without a promise, until the outbox is full, and again when it is drained', async () => {
+  test('with tryPublish until the outbox is full, and again when it is drained', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url, { maxOutboxEvents: 10 });
     let taken = 0;
@@ -100,7 +100,7 @@ describe('a client publishes', () => {
     expect(await bus.query({ topic: '*' })).toHaveLength(11);
   });
 
-  test('nothing that is malformed, and says so before it is sent', async () => {
+  test('no malformed event, and refuses it before it is sent', async () => {
     const { url } = await serve();
     const { client } = connectTo(url);
     const bad: [unknown, string][] = [
@@ -136,7 +136,7 @@ describe('a client publishes', () => {
     expect(error.details).toMatchObject({ issues: [{ path: ['total'] }] });
   });
 
-  test('what the server refuses, with the index and the acks of the others', async () => {
+  test('events that the server refuses, and gets the index and the acks of the others', async () => {
     const { url } = await serve();
     const { client } = connectTo(url);
     const long = 'x'.repeat(900 * 1024);
@@ -146,7 +146,7 @@ describe('a client publishes', () => {
 });
 
 describe('a client subscribes', () => {
-  test('with a handler, to what comes and to what was', async () => {
+  test('with a handler, to new and to stored events', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url);
     await bus.publish({ ...event, payload: 'before' });
@@ -166,7 +166,7 @@ describe('a client subscribes', () => {
     expect(late).toEqual(['after']);
   });
 
-  test('and iterates, and goes on from the cursor elsewhere', async () => {
+  test('and iterates, and goes on from the cursor with another client', async () => {
     const { bus, url } = await serve(3);
     const { client } = connectTo(url);
     const subscription = client.subscribe<number>('*', { from: 'earliest', name: 'reader' });
@@ -186,7 +186,7 @@ describe('a client subscribes', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 
-  test('and an event is consumed when its handler is done, in order, one at a time', async () => {
+  test('and an event is consumed when its handler is done, one at a time and in order', async () => {
     const { bus, url } = await serve(1);
     const { client } = connectTo(url);
     const gate = new Gate();
@@ -208,7 +208,7 @@ describe('a client subscribes', () => {
     expect(subscription.cursor).not.toBe(before);
   });
 
-  test('and a handler that throws ends that subscription alone', async () => {
+  test('and a handler that throws ends only its own subscription', async () => {
     const { bus, url } = await serve(1);
     const { client, errors } = connectTo(url);
     const good: unknown[] = [];
@@ -238,7 +238,7 @@ describe('a client subscribes', () => {
     await refused(() => subscription.update('x..y'), 'PATTERN_INVALID');
   });
 
-  test('and leaves, by hand, by its signal, by a block, with what waits or after it', async () => {
+  test('and unsubscribes by a call, a signal or a block, before or after the waiting events', async () => {
     const { bus, url } = await serve(1);
     const { client } = connectTo(url);
     const aborter = new AbortController();
@@ -270,7 +270,7 @@ describe('a client subscribes', () => {
     await refused(() => slow.update('x'), 'SUBSCRIPTION_UNKNOWN');
   });
 
-  test('and is told by the same codes what is wrong', async () => {
+  test('and gets the same error codes as from the bus', async () => {
     const { url } = await serve();
     const { client } = connectTo(url);
     const stranger = { after: 'ARowMU03WUNQSzEwUkhHQUFIRkpXWTYzU1daOQEAM8JcIQ' };
@@ -356,7 +356,7 @@ describe('a closed client', () => {
 });
 
 describe('a lazy client', () => {
-  test('is idle until it is needed', async () => {
+  test('is idle until the first call', async () => {
     const { url } = await serve();
     const { client, states } = connectTo(url, { lazy: true });
     expect(client.state).toBe('idle');
@@ -366,7 +366,7 @@ describe('a lazy client', () => {
 });
 
 describe('a subscription of a client', () => {
-  test('has names as long as the bus takes, also twice', async () => {
+  test('may have a name as long as the bus takes, also if the name is taken', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url);
     const name = 'n'.repeat(255);
@@ -378,7 +378,7 @@ describe('a subscription of a client', () => {
     expect(() => bus.subscribe('a.b', { name: `${name}n` })).toThrow('255');
   });
 
-  test('is typed by a definition in the place of its pattern, as a query is', async () => {
+  test('is typed by a definition in place of its pattern, as a query is', async () => {
     const { bus, url } = await serve();
     const { client } = connectTo(url);
     const orders = defineTopic('orders.*', z.object({ total: z.number() }));

@@ -11,7 +11,7 @@ const event = (sequence: number, topic = 'a'): Event<number> =>
   wireEvent(sequence, { topic }) as Event<number>;
 
 describe('a coalescer', () => {
-  it('makes one event of each key, the newest with all of them in it, keys in the order of their first', () => {
+  it('makes one event for each key, the newest with all of them in it, in the order of the first ones', () => {
     const coalescer = new Coalescer<number>({ windowMs: 1, merge: (a, b) => a + b });
     for (const one of [event(1, 'b'), event(2, 'a'), event(3, 'b')]) coalescer.take(one);
     expect(coalescer.events).toBe(3);
@@ -24,7 +24,7 @@ describe('a coalescer', () => {
     expect(coalescer.events).toBe(0);
   });
 
-  it('takes the newer payload where nothing merges, and nothing that has no key', () => {
+  it('takes the newer payload without merge, and no event without a key', () => {
     const key = ({ topic }: Event<number>) => (topic === 'done' ? undefined : 'all');
     const coalescer = new Coalescer<number>({ windowMs: 1, key });
     expect(coalescer.take(event(1))).toBe(true);
@@ -33,7 +33,7 @@ describe('a coalescer', () => {
     expect(coalescer.flush().map(({ payload }) => payload)).toEqual([2]);
   });
 
-  it('holds every event once, and those of a key in order', () => {
+  it('holds every event once, and the events of a key in order', () => {
     const topics = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 50 });
     fc.assert(
       fc.property(topics, (names) => {
@@ -52,7 +52,7 @@ describe('a coalescer', () => {
 });
 
 describe('a subscription that coalesces', () => {
-  it('counts a window as consumed as a whole, and what stands alone comes in its place', async () => {
+  it('consumes a window as a whole, and hands out an event without a key in its place', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const gates = [new Gate(), new Gate()];
@@ -94,7 +94,7 @@ describe('a subscription that coalesces', () => {
     await until('the server knows', () => consumed() === 6);
   });
 
-  it('gives a consumer that is slow more in one', async () => {
+  it('gives a slow consumer more events in one', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const gate = new Gate();
@@ -120,7 +120,7 @@ describe('a subscription that coalesces', () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  it('ends in the error of its own functions', async () => {
+  it('ends with the error of its own functions', async () => {
     const server = await WrongServer.start();
     const { client, errors } = connectTo(server.url);
     const key = (): string => {

@@ -18,7 +18,7 @@ describe('how far a subscription has got', () => {
     expect(position.cursor).toBe(cursor(8, 10, 3));
   });
 
-  it('goes back where history does: a new epoch forgets what was beyond', () => {
+  it('goes back with the history: a new epoch drops the events beyond', () => {
     const position = new ConsumedPosition(cursor(5));
     position.pass(0, 9);
     const later = encodeCursor({ epoch: 'f', positions: [3] });

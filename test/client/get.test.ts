@@ -5,7 +5,7 @@ import { connectTo } from './support/millrace-client.js';
 const input = (topic: string) => ({ topic, type: 'note', payload: { topic, card: '4711' } });
 
 describe('an event by its id, over a connection', () => {
-  test('is found on its topic, by a pattern, of a source, or not at all', async () => {
+  test('is found on its topic, by a pattern or by its source, or is undefined', async () => {
     const bus = await openTestBus({ shards: 3 });
     const { client } = connectTo((await bus.serve({ port: 0 })).url);
     const { id, shard, sequence } = await client.publish({ ...input('a.1'), source: 'x' });
@@ -24,7 +24,7 @@ describe('an event by its id, over a connection', () => {
     });
   });
 
-  test('is the newest that may be read, with its values masked; others are as if they were not there', async () => {
+  test('is the newest that the client may read, with its values masked; others are not found', async () => {
     const bus = await openTestBus({ shards: 3 });
     for (const topic of ['a.1', 'secret.1']) await bus.publish({ ...input(topic), id: 'one' });
     await bus.publish({ ...input('secret.2'), id: 'two' });

@@ -59,7 +59,7 @@ describe('a client whose server is killed and restarted', () => {
     expect(subscriber.reconnects).toBeGreaterThanOrEqual(3);
   });
 
-  test('finishes a read that was under way, and asks again what was not answered', async () => {
+  test('finishes a read that was under way, and repeats unanswered requests', async () => {
     let server = await startServer(temporaryDirectory(), ['--shards', '2']);
     const { client } = connectTo(server.url);
     const inputs = Array.from({ length: 2000 }, (_, payload) => ({
@@ -85,7 +85,7 @@ describe('a client whose server is killed and restarted', () => {
     expect((await stats).epoch).toBe(client.epoch);
   });
 
-  test('keeps what is published while there is no server, bounded, and sends it in order', async () => {
+  test('keeps events published while there is no server, bounded, and sends them in order', async () => {
     const server = await startServer();
     const { client } = connectTo(server.url, { maxOutboxEvents: 50 });
     await client.connected();
@@ -106,7 +106,7 @@ describe('a client whose server is killed and restarted', () => {
     expect(stored.map(({ payload }) => payload)).toEqual(Array.from({ length: 50 }, (_, n) => n));
   });
 
-  test('is told that the server stops, and goes on when it is back', async () => {
+  test('learns that the server stops, and goes on when it is back', async () => {
     const server = await startServer();
     const { client, states } = connectTo(server.url);
     const seen: unknown[] = [];

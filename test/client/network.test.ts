@@ -58,7 +58,7 @@ describe('a partition', () => {
     expect(await bus.query({ topic: 'a', limit: 1000 })).toHaveLength(200);
   });
 
-  test('that lets no connection through makes the client wait longer and longer, and give up if told to', async () => {
+  test('that refuses every connection makes the client wait longer and longer, and give up at its limit', async () => {
     const { proxy } = await behindProxy();
     proxy.mode = 'refuse';
     const { client, states } = connectTo(proxy.url, { maxReconnectAttempts: 3 });
@@ -89,7 +89,7 @@ describe('a partition', () => {
 });
 
 describe('a page that says that its network is back', () => {
-  test('makes the client try at once, and ask an open connection whether it works', async () => {
+  test('makes the client try at once, and probe an open connection', async () => {
     const page = new EventTarget();
     const names = ['addEventListener', 'removeEventListener'] as const;
     for (const name of names) Reflect.set(globalThis, name, page[name].bind(page));
@@ -124,7 +124,7 @@ describe('a slow network', () => {
     expect(client.reconnects).toBe(0);
   });
 
-  test('that never answers is given up after the connect timeout', async () => {
+  test('that never answers makes the client give up after the connect timeout', async () => {
     const { proxy } = await behindProxy();
     proxy.mode = 'black-hole';
     const { client } = connectTo(proxy.url, { connectTimeoutMs: 30, maxReconnectAttempts: 0 });
@@ -134,7 +134,7 @@ describe('a slow network', () => {
 });
 
 describe('a slow consumer', () => {
-  test('costs the client no more than its window, loses nothing, and holds up no other', async () => {
+  test('costs the client at most its window, loses nothing, and holds up no other consumer', async () => {
     const { bus, proxy } = await behindProxy();
     const { client } = connectTo(proxy.url);
     const iterated = client.subscribe<number>('a', { maxBuffer: 4 });
@@ -158,7 +158,7 @@ describe('a slow consumer', () => {
     expect(most).toBeLessThanOrEqual(96);
   });
 
-  test('has its overflow policy to the last step: the newest of each topic, and told what was left out', async () => {
+  test('gets its overflow policy end to end: the newest event of each topic, and the number of dropped ones', async () => {
     const { bus, proxy } = await behindProxy();
     const { client } = connectTo(proxy.url);
     const subscription = client.subscribe<number>('a', { maxBuffer: 1, overflow: 'conflate' });

@@ -12,8 +12,8 @@ async function serve(shards: number) {
   return { bus, url: gateway.url };
 }
 
-describe('an event that a query of a client gave', () => {
-  test('has a cursor, after which the next page follows, over several shards', async () => {
+describe("an event from a client's query", () => {
+  test('has a cursor after which the next page begins, over several shards', async () => {
     const { bus, url } = await serve(3);
     const { client } = connectTo(url);
     for (let n = 0; n < 40; n++) {
@@ -27,7 +27,7 @@ describe('an event that a query of a client gave', () => {
     await expectCursorsOfEach(client, 'page.*');
   });
 
-  test('has none where the newest come first, and none that a copy or JSON shows', async () => {
+  test('has no cursor with the newest first, and none in copies and JSON', async () => {
     const { bus, url } = await serve(3);
     const { client } = connectTo(url);
     for (let n = 0; n < 40; n++) {
@@ -60,7 +60,7 @@ describe('after a cursor of an earlier history', () => {
     expect(idsOf(next)).toEqual(idsOf(page.slice(3, 5)));
   });
 
-  test('the answer to an HTTP query says where to go on', async () => {
+  test('the answer to an HTTP query has the cursor to go on from', async () => {
     const { bus, further } = await rolledBack();
     await publish(bus, 'new', 5);
     const gateway = await bus.serve({ port: 0 });

@@ -30,7 +30,7 @@ async function open(server: WrongServer): Promise<Opened> {
   });
 }
 
-test('a connection that is paused is not cut for a silence that it asked for', async () => {
+test('a paused connection is not cut for the silence that pausing causes', async () => {
   const server = await WrongServer.start();
   // It hears every ping and answers none.
   server.script = ({ type }) => type === 'ping';

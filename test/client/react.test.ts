@@ -63,7 +63,7 @@ describe('useSubscription', () => {
     }
   });
 
-  test('tells the newest event where no history is kept', async () => {
+  test('gives the newest event even if no history is kept', async () => {
     const { bus, client } = await serve();
     const { Watcher, latest } = watcher();
     const options = { history: 0 };
@@ -78,7 +78,7 @@ describe('useSubscription', () => {
     }
   });
 
-  test('goes on where its client is told to connect as soon as it has failed', async () => {
+  test('goes on if its client is connected again as soon as it has failed', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url, { maxReconnectAttempts: 0 });
     const { Watcher, latest } = watcher();
@@ -91,7 +91,7 @@ describe('useSubscription', () => {
     await until('live again', () => server.count('subscribe') === 2 && latest().state === 'live');
   });
 
-  test('keeps no more than its history, and forgets it when told to', async () => {
+  test('keeps at most its history, and forgets it on clear', async () => {
     const { bus, client } = await serve();
     const { Watcher, views, latest } = watcher();
     const options = { history: 10 };
@@ -110,7 +110,7 @@ describe('useSubscription', () => {
     expect(latest().state).toBe('live');
   });
 
-  test('subscribes once where its filter and options are other objects of the same value', async () => {
+  test('subscribes once if its filter and options are new objects of the same value', async () => {
     const { bus, client } = await serve();
     const { Watcher, latest, views } = watcher();
     const tree = () =>
@@ -128,7 +128,7 @@ describe('useSubscription', () => {
     expect(views.at(-1)).toBe(views.at(-2));
   });
 
-  test('begins anew where the value is another, without the events of before', async () => {
+  test('begins anew with no events if the value changes', async () => {
     const { bus, client } = await serve();
     const { Watcher, latest } = watcher();
     const tree = (filter: string) =>
@@ -178,7 +178,7 @@ describe('useSubscription', () => {
     await until('it is left', () => server.count('unsubscribe') === 1);
   });
 
-  test('has no subscription while the page is hidden, and goes on where it was', async () => {
+  test('has no subscription while the page is hidden, and then goes on where it was', async () => {
     const { bus, client } = await serve();
     const { Watcher, latest } = watcher();
     const stays = watcher();
@@ -205,7 +205,7 @@ describe('useSubscription', () => {
     expect(page.text).toBe('1,21,2');
   });
 
-  test('says what went wrong, and can be off', async () => {
+  test('gives the error of a failure, and can be disabled', async () => {
     const { client } = await serve();
     const { Watcher, latest } = watcher();
     const tree = (filter: string, options: Options = {}) =>
@@ -219,7 +219,7 @@ describe('useSubscription', () => {
     await until('live', () => latest().state === 'live');
   });
 
-  test('renders at most once in its throttle time, and loses nothing by it', async () => {
+  test('renders at most once in its throttle time, without losing events', async () => {
     const { bus, client } = await serve();
     const { Watcher, latest } = watcher();
     let commits = 0;
@@ -242,7 +242,7 @@ describe('useSubscription', () => {
     expect(commits).toBeLessThan(200);
   });
 
-  test('hands out coalesced events where it is asked to', async () => {
+  test('gives coalesced events with coalesce', async () => {
     const { bus, client } = await serve();
     const views: { text: string }[] = [];
     function Tokens(): ReactElement {
@@ -280,7 +280,7 @@ describe('useBusState', () => {
     await until('again', () => seen.at(-1) === 'connected');
   });
 
-  test('needs a client, and says so; rendered by a server it has no events and no connection', async () => {
+  test('needs a client, and says so; rendered on a server it has no events and no connection', async () => {
     const { client } = await serve();
     const State = (): ReactElement => createElement('p', null, useBusState().state);
     const Bus = (): ReactElement => createElement('p', null, useBus().state);

@@ -47,7 +47,7 @@ function asked({ asked }: WrongServer): unknown[] {
 describe('a hook whose cursor has expired', () => {
   const expired = { from: { after: cursorAt(7) } } as const;
 
-  test('begins where it was told to, and says so once it is live', async () => {
+  test('begins anew at onExpired, and is live then', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
     const { latest } = watch({ client, ...expired, onExpired: 'earliest' });
@@ -56,7 +56,7 @@ describe('a hook whose cursor has expired', () => {
     expect(latest().error).toBeUndefined();
   });
 
-  test('asks its own function, and fails where that knows no place', async () => {
+  test('calls the function onExpired, and fails if that returns undefined', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
     const codes: string[] = [];
@@ -67,7 +67,7 @@ describe('a hook whose cursor has expired', () => {
     expect(codes).toEqual(['CURSOR_EXPIRED']);
   });
 
-  test('fails with what its own function throws', async () => {
+  test('fails with the error that the function onExpired throws', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
     const onExpired = (): never => {
@@ -81,7 +81,7 @@ describe('a hook whose cursor has expired', () => {
     });
   });
 
-  test('does not ask for ever for a place that has expired as well', async () => {
+  test('does not try for ever if the new start has expired as well', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
     const onExpired = () => ({ after: cursorAt(8) });
@@ -90,7 +90,7 @@ describe('a hook whose cursor has expired', () => {
     expect(asked(server)).toHaveLength(2);
   });
 
-  test('fails without it, and is begun anew by hand', async () => {
+  test('fails without onExpired, and begins anew by restart', async () => {
     const server = await withoutHistory();
     const { client } = connectTo(server.url);
     const { latest } = watch({ client, ...expired });
@@ -102,7 +102,7 @@ describe('a hook whose cursor has expired', () => {
 });
 
 describe('a hook', () => {
-  test('shows how far it is, what is gone and what was left out', async () => {
+  test('gives its cursor, its last gap and the number of dropped events', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const { latest } = watch({ client, overflow: 'drop-oldest' });
@@ -121,7 +121,7 @@ describe('a hook', () => {
     expect(latest()).toMatchObject({ gap: undefined, dropped: 0 });
   });
 
-  test('whose client has given up connects again with its restart', async () => {
+  test('whose client has given up connects it again by restart', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url, { maxReconnectAttempts: 0 });
     const { latest } = watch({ client });
@@ -134,8 +134,8 @@ describe('a hook', () => {
   });
 });
 
-describe('a client whose server is not there', () => {
-  test('tells onError once for each outage, and goes on trying', async () => {
+describe('a client whose server cannot be reached', () => {
+  test('calls onError once for each outage, and goes on trying', async () => {
     const server = await WrongServer.start();
     const { url } = server;
     await server.close();

@@ -38,7 +38,7 @@ test.each(['a handler', 'a handler with a promise', 'an iterator'])(
   },
 );
 
-test('a drain waits for events that have waited for their turn, and a close drops them', async () => {
+test('a drain waits for events that wait for their turn, and a close drops them', async () => {
   const server = await WrongServer.start();
   const { client } = connectTo(server.url);
   const worked = new Worked(({ sequence }: { readonly sequence?: number }) => sequence);

@@ -30,7 +30,7 @@ function token(grants: Grants, lifeSeconds = 60): Promise<string> {
 }
 
 describe('a client with a token', () => {
-  test('may do what it is granted, and is told what it may not', async () => {
+  test('may do what is granted, and is refused anything else', async () => {
     const { url } = await guarded();
     const grants = { publish: ['a.*'], subscribe: ['a.*'] };
     const { client } = connectTo(url, { getToken: () => token(grants) });
@@ -47,7 +47,7 @@ describe('a client with a token', () => {
     expect(client.state).toBe('connected');
   });
 
-  test('shows a new one before the first has expired, on the connection that it has', async () => {
+  test('sends a new one before the first expires, on the same connection', async () => {
     const { url } = await guarded();
     let tokens = 0;
     const grants = { publish: ['a.*'], subscribe: ['a.*'] };
@@ -63,7 +63,7 @@ describe('a client with a token', () => {
     expect(errors).toEqual([]);
   });
 
-  test('goes on with a new one where the first could not be renewed, and misses nothing', async () => {
+  test('goes on with a new one on a new connection if the first could not be renewed, and misses nothing', async () => {
     const { bus, url } = await guarded();
     let tokens = 0;
     const grants = { publish: ['a.*'], subscribe: ['a.*'] };

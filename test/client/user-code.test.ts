@@ -16,7 +16,7 @@ async function endsInError(closed: Promise<void>): Promise<boolean> {
 }
 
 describe('a client', () => {
-  test.each(NAMES)('goes on where a handler or a listener throws %s', async (name) => {
+  test.each(NAMES)('goes on if a handler or a listener throws %s', async (name) => {
     const server = await WrongServer.start();
     const { client, errors } = connectTo(server.url);
     const thrown = UNPRINTABLE[name]!();
@@ -55,7 +55,7 @@ describe('a client', () => {
     expect(client).toMatchObject({ state: 'connected', reconnects: 0 });
   });
 
-  test.each(NAMES)('tries again where getToken throws %s', async (name) => {
+  test.each(NAMES)('tries again if getToken throws %s', async (name) => {
     const server = await WrongServer.start();
     let asked = 0;
     const getToken = (): string => {
@@ -68,7 +68,7 @@ describe('a client', () => {
     expect(states.some(({ error }) => error?.code === 'CONNECTION_FAILED')).toBe(true);
   });
 
-  test('takes whatever a handler returns', async () => {
+  test('accepts any value that a handler returns', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const seen: unknown[] = [];

@@ -5,7 +5,7 @@ import { CLIENT_WINDOW_BYTES } from '../../src/protocol/limits.js';
 
 const WINDOW_EVENTS = 64;
 
-test('a server is told of what was consumed of its window, all of it in time, and of nothing else', () => {
+test('the events consumed of a window are reported, all of them in time, and no others', () => {
   const consumed = fc.record({
     events: fc.integer({ min: 0, max: 4 }),
     chars: fc.integer({ min: 0, max: CLIENT_WINDOW_BYTES / 16 }),
@@ -33,7 +33,7 @@ test('a server is told of what was consumed of its window, all of it in time, an
   );
 });
 
-test('what is consumed is told at once where its length is not known', () => {
+test('events of unknown length are reported as soon as they are consumed', () => {
   const report = new WindowReport(WINDOW_EVENTS, true);
   report.open(1);
   report.consumed(1, 0);

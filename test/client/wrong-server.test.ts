@@ -19,7 +19,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-describe('nonsense from the server', () => {
+describe('a malformed message from the server', () => {
   const subscribed = { subscription: 'subscription-1', cursor: 'bad', epoch: 'e1' };
   const of = (payload: unknown, type = 'events'): object => ({ type, payload });
   const name = 'subscription-1';
@@ -74,7 +74,7 @@ describe('nonsense from the server', () => {
     expect(errors).toEqual([]);
   });
 
-  test('a kind of frame that is not known is passed over', async () => {
+  test('a frame of an unknown type is ignored', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     await client.connected();
@@ -92,7 +92,7 @@ describe('nonsense from the server', () => {
     await until('again', () => client.reconnects === 1);
   });
 
-  test('every way to close is survived', async () => {
+  test('the client goes on after every way to close', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const codes = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 4000, 4999];
@@ -104,7 +104,7 @@ describe('nonsense from the server', () => {
     expect(await client.publish(event)).toMatchObject({ topic: 'a' });
   });
 
-  test('acks whose cursor is none, or does not know their shard, are not believed', async () => {
+  test('acks with an invalid cursor, or one without their shard, are refused', async () => {
     const wrong = [
       { cursor: 7 },
       { cursor: 'zzz' },
@@ -126,7 +126,7 @@ describe('nonsense from the server', () => {
     expect(server.count('publish')).toBe(5);
   });
 
-  test('acks that fit nothing are not believed; the publish is sent again with the same id', async () => {
+  test('acks that do not fit the publish are refused; the publish is sent again with the same id', async () => {
     const wrong = [
       { acks: [] },
       { acks: [{ id: 'x', topic: 'a', shard: 0, durability: 'synced', duplicate: false }] },
@@ -147,7 +147,7 @@ describe('nonsense from the server', () => {
     expect(ids).toEqual(Array.from({ length: 5 }, () => ack.id));
   });
 
-  test('an answer of another kind is not believed', async () => {
+  test('an answer of the wrong type is refused', async () => {
     const server = await WrongServer.start();
     let isWrong = true;
     server.script = ({ type, requestId }, socket) => {
@@ -162,7 +162,7 @@ describe('nonsense from the server', () => {
     expect(client.reconnects).toBe(1);
   });
 
-  test('events beyond the window end the connection instead of the memory', async () => {
+  test('events beyond the window end the connection before they fill the memory', async () => {
     const server = await WrongServer.start();
     const { client, states } = connectTo(server.url);
     const subscription = client.subscribe('a', { maxBuffer: 1 });
@@ -175,7 +175,7 @@ describe('nonsense from the server', () => {
     expect(subscription.pending).toBeLessThanOrEqual(1100);
   });
 
-  test('so does an endless row of frames without events', async () => {
+  test('endless frames without events end the connection', async () => {
     const server = await WrongServer.start();
     const { client, states } = connectTo(server.url);
     const subscription = client.subscribe('a', { maxBuffer: 1 });
@@ -189,21 +189,21 @@ describe('nonsense from the server', () => {
     await until('cut', () => states.some(({ state }) => state === 'reconnecting'));
   });
 
-  test('a server that says nothing is given up', async () => {
+  test('a server that sends nothing is given up', async () => {
     const server = await WrongServer.start();
     server.welcome = undefined;
     const { client } = connectTo(server.url, { connectTimeoutMs: 30, maxReconnectAttempts: 1 });
     await refused(() => client.connected(), 'CONNECTION_FAILED', 'not ready');
   });
 
-  test('another protocol is no connection', async () => {
+  test('a welcome with another protocol ends the connection', async () => {
     const server = await WrongServer.start();
     server.welcome = { ...WELCOME, payload: { ...WELCOME.payload, protocol: 'millrace.v9' } };
     const { client } = connectTo(server.url, { maxReconnectAttempts: 1 });
     await refused(() => client.connected(), 'MESSAGE_INVALID', 'millrace.v9');
   });
 
-  test('a request that is never answered ends by its timeout', async () => {
+  test('a request that is never answered ends with a timeout', async () => {
     const server = await WrongServer.start();
     server.script = ({ type }) => type === 'query' || type === 'publish';
     const { client } = connectTo(server.url, { requestTimeoutMs: 30 });
@@ -223,8 +223,8 @@ describe('nonsense from the server', () => {
   });
 });
 
-describe('what the server refuses', () => {
-  test('for now is asked again, in its time', async () => {
+describe('a subscription that the server refuses', () => {
+  test('for the moment is tried again after the wait that the server asked for', async () => {
     const server = await WrongServer.start();
     let refusals = 2;
     server.script = ({ type, requestId }, socket) => {
@@ -238,7 +238,7 @@ describe('what the server refuses', () => {
     expect(server.count('subscribe')).toBe(3);
   });
 
-  test('is asked for by each client at a time of its own, and by none too early', async () => {
+  test('is tried again by each client at a different time, and by none too early', async () => {
     const server = await WrongServer.start();
     const payload = { code: 'RATE_LIMITED', message: 'slowly', details: { retryAfterMs: 60_000 } };
     server.script = ({ type, requestId }, socket) => {
@@ -256,7 +256,7 @@ describe('what the server refuses', () => {
     expect(states.at(-1)).toMatchObject({ state: 'reconnecting', retryInMs: 75_000 });
   });
 
-  test('for good ends the subscription, with its code and its cursor', async () => {
+  test('for good ends, with the code and the cursor', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const subscription = client.subscribe('a', () => {});
@@ -276,7 +276,7 @@ describe('what the server refuses', () => {
     });
   });
 
-  test('because it is stopping is asked of the next one', async () => {
+  test('because it is stopping is opened on the next server', async () => {
     const server = await WrongServer.start();
     let isStopping = true;
     server.script = ({ type, requestId }, socket) => {
@@ -290,7 +290,7 @@ describe('what the server refuses', () => {
     expect(client.reconnects).toBe(1);
   });
 
-  test('is told of gaps, of what was dropped and of having caught up, in their place', async () => {
+  test('gets gaps, drops and caught-up notices, each in its place', async () => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);
     const told: unknown[] = [];
@@ -313,7 +313,7 @@ describe('what the server refuses', () => {
 });
 
 describe('an ephemeral publish', () => {
-  test('is not sent a second time; what is sent too late again is not either', async () => {
+  test('is not sent a second time, nor is a persisted one after the resend window', async () => {
     const server = await WrongServer.start();
     server.script = ({ type }) => type === 'publish';
     const { client } = connectTo(server.url, { resendWindowMs: 0 });
@@ -354,7 +354,7 @@ describe('a publish whose id the server may have forgotten', () => {
     return { published, sendings: server.count('publish') };
   }
 
-  test('is sent again within the window that the server tells, and told outside of it', async () => {
+  test('is sent again within the window that the server announces, and fails outside of it', async () => {
     const known = await sentAgain(reaching(60_000), 0);
     await expect(known.published).resolves.toMatchObject({ duplicate: false });
     expect(known.sendings).toBe(2);
@@ -364,7 +364,7 @@ describe('a publish whose id the server may have forgotten', () => {
     expect(unknown.sendings).toBe(1);
   });
 
-  test('may be stored, whatever its second sending is answered', async () => {
+  test('may be stored, whatever the answer to its second sending', async () => {
     const server = await WrongServer.start();
     const no = { code: 'RATE_LIMITED', message: 'not so fast' };
     const answers: (object | undefined)[] = [no, undefined, no];
@@ -385,7 +385,7 @@ describe('a publish whose id the server may have forgotten', () => {
     expect(some.details).toMatchObject({ stored: [1], unknown: [0, 2] });
   });
 
-  test('is told, not sent, when the machine has slept for longer than the window', async () => {
+  test('fails and is not sent if the machine has slept for longer than the window', async () => {
     const slept = await sentAgain(reaching(120_000), 111_000);
     await refused(() => slept.published, 'PUBLISH_UNKNOWN', 'first sent');
     expect(slept.sendings).toBe(1);
@@ -395,7 +395,7 @@ describe('a publish whose id the server may have forgotten', () => {
 });
 
 describe('a token', () => {
-  test('is asked for before every connection, and shown before anything else', async () => {
+  test('is asked for before every connection, and sent before anything else', async () => {
     const server = await WrongServer.start();
     let token = 0;
     const { client } = connectTo(server.url, { getToken: async () => `token-${++token}` });
@@ -438,7 +438,7 @@ describe('a token', () => {
     await refused(() => down.client.connected(), 'CONNECTION_FAILED', 'token server is down');
   });
 
-  test('is missed where the server wants one', async () => {
+  test('is missed if the server wants one', async () => {
     const server = await WrongServer.start();
     const { principal: _, ...payload } = WELCOME.payload;
     server.welcome = { ...WELCOME, payload };

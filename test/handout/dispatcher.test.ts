@@ -48,7 +48,7 @@ test('frames that come within one call share one turn', () => {
   expect(worker.done).toBe(100);
 });
 
-test('whoever was idle for long is not told that the time is over', () => {
+test('after a long idle time a new turn has time again', () => {
   const loop = new Loop();
   const worker = loop.worker(1);
   worker.get(3);
@@ -58,14 +58,14 @@ test('whoever was idle for long is not told that the time is over', () => {
   expect(worker.done).toBe(6);
 });
 
-test('a loop that nobody needs is not kept going', () => {
+test('the event loop is not kept going without need', () => {
   const loop = new Loop();
   loop.worker(1).get(3);
   loop.goRound();
   expect(loop.rounds).toEqual([]);
 });
 
-test('nobody takes all the turns', () => {
+test('no subscription takes all the turns', () => {
   const loop = new Loop();
   const workers = [loop.worker(HAND_OUT_TURN_MS), loop.worker(HAND_OUT_TURN_MS)];
   for (const worker of workers) worker.get(10);
@@ -75,7 +75,7 @@ test('nobody takes all the turns', () => {
   expect(workers.map(({ done }) => done)).toEqual([10, 10]);
 });
 
-test('those whose events come in by one doorbell after another share a turn too', () => {
+test('subscriptions whose events come by separate doorbells share a turn too', () => {
   const loop = new Loop();
   const workers = Array.from({ length: 100 }, () => loop.worker(1));
   const ring = () => {
@@ -92,7 +92,7 @@ test('those whose events come in by one doorbell after another share a turn too'
   expect(loop.now).toBe(300);
 });
 
-test('whoever waits has a turn though another one used up the time just before', () => {
+test('a waiting subscription gets its turn even if another one has just used up the time', () => {
   const loop = new Loop();
   const [first, second] = [loop.worker(1), loop.worker(1)];
   first.get(100);

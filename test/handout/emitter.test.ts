@@ -17,7 +17,7 @@ function refusal(call: (emitter: Emitter<Events>) => void): BusError | undefined
 }
 
 describe('a listener', () => {
-  test('of an event that there is not is refused, and the others are named', () => {
+  test('of an unknown event is refused with the names of the known ones', () => {
     expect(refusal((emitter) => emitter.on('gaps' as 'gap', () => {}))).toMatchObject({
       code: 'OPTION_INVALID',
       message: 'on: s1: there is no event "gaps", only gap, error',

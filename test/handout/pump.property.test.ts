@@ -369,12 +369,12 @@ async function follows(works: readonly Work[] | undefined, steps: readonly Step[
 
 const steps = fc.array(step, { maxLength: 40 });
 
-test('a handler is given what a reference says, whatever it does and whenever it ends', async () => {
+test('a handler gets the same values as in the reference, whatever it does and whenever it ends', async () => {
   const works = fc.array(work, { minLength: 1, maxLength: 7 });
   await fc.assert(fc.asyncProperty(works, steps, follows), { numRuns: 1000 });
 });
 
-test('an iterator is given what a reference says, whoever asks for how much and whenever it ends', async () => {
+test('an iterator gets the same values as in the reference, however it is read and whenever it ends', async () => {
   const iterates = (all: Step[]): Promise<void> => follows(undefined, all);
   await fc.assert(fc.asyncProperty(steps, iterates), { numRuns: 1000 });
 });

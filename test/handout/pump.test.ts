@@ -15,7 +15,7 @@ class Row implements Supply<number> {
   abandon = (): void => {};
 }
 
-test('a reader that asks when there is time is not served before one that asked when there was none', async () => {
+test('a call of next made when there is time is not answered before an earlier one made when there was none', async () => {
   let isTime = false;
   const turns = { hasTime: () => isTime, postpone: () => {} };
   const pump = new Pump(new Row(), undefined, turns, () => {});

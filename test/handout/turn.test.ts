@@ -22,7 +22,7 @@ test('a turn of slow events ends soon after its time is over', () => {
   }
 });
 
-test('events that become slow are noticed within a few', () => {
+test('a turn notices within a few events that they have become slow', () => {
   const fast = 1000;
   const taken = eventsOfATurn((event) => (event < fast ? 0 : 100));
   expect(taken).toBeLessThanOrEqual(fast + TURN_LOOK_EVENTS_MAX);
@@ -32,7 +32,7 @@ test('events that take no time are all taken', () => {
   expect(eventsOfATurn(() => 0)).toBe(10_000);
 });
 
-test('whoever was told that the turn is over is told so until the next one begins', () => {
+test('once a turn has no time left, it has none until the next turn begins', () => {
   let now = 0;
   const turn = new Turn(() => now);
   turn.begin();

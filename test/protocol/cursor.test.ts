@@ -17,7 +17,7 @@ const cursors = fc.record({
 });
 
 describe('a cursor', () => {
-  it('gives back what was put into it, as text for a URL', () => {
+  it('decodes to the position it was made from, and fits into a URL', () => {
     fc.assert(
       fc.property(cursors, (cursor) => {
         const text = encodeCursor(cursor);
@@ -33,7 +33,7 @@ describe('a cursor', () => {
     expect(text.length).toBeLessThanOrEqual(54);
   });
 
-  it('that was changed in any character is refused', () => {
+  it('with any character changed is refused', () => {
     fc.assert(
       fc.property(cursors, fc.nat(), fc.constantFrom(...ALPHABET), (cursor, at, character) => {
         const text = encodeCursor(cursor);
@@ -45,7 +45,7 @@ describe('a cursor', () => {
     );
   });
 
-  it('that was cut off, or had something put to it or into it, is refused', () => {
+  it('that was cut off, or had text added or inserted, is refused', () => {
     fc.assert(
       fc.property(cursors, fc.nat(), fc.constantFrom(...ALPHABET), (cursor, at, character) => {
         const text = encodeCursor(cursor);
@@ -58,7 +58,7 @@ describe('a cursor', () => {
     );
   });
 
-  it('that was never one is refused with CURSOR_INVALID, which names it', () => {
+  it('that is any other value is refused with CURSOR_INVALID, which names it', () => {
     for (const value of ['', 'nonsense', 'AAAA', 'a b', '💥', null, undefined, 7, {}, [EPOCH]]) {
       expectRefused(value);
     }
@@ -102,7 +102,7 @@ describe('a cursor', () => {
 });
 
 describe('base64url', () => {
-  it('is what Buffer makes of the same bytes', () => {
+  it('gives the same text as Buffer', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
         const text = encodeBase64Url(bytes);
@@ -112,7 +112,7 @@ describe('base64url', () => {
     );
   });
 
-  it('has one text for the same bytes', () => {
+  it('accepts only one text for the same bytes', () => {
     expect(decodeBase64Url('AA')).toEqual(new Uint8Array([0]));
     expect(decodeBase64Url('AB')).toBeUndefined();
     expect(decodeBase64Url('AA==')).toBeUndefined();

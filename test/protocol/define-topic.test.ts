@@ -15,19 +15,19 @@ describe('a defined topic', () => {
     expectTypeOf<PayloadOf<typeof tags>>().toEqualTypeOf<string[]>();
   });
 
-  it('lets through what fits, as it is', () => {
+  it('accepts a payload that fits, unchanged', () => {
     const payload = { id: '7', total: 3, extra: true };
     expect(orders.check(payload)).toBe(payload);
     expect(orders.pattern).toBe('orders.*');
     expect(defineTopic('tags', v.array(v.string())).check(['a'])).toEqual(['a']);
   });
 
-  it('stores what was published, not what the validator makes of it', () => {
+  it("keeps the payload as published, not the validator's output", () => {
     const level = defineTopic('level', z.object({ level: z.string().default('info') }));
     expect(level.event('level', { type: 'log', payload: {} }).payload).toEqual({});
   });
 
-  it('refuses what does not fit, with the validator’s issues', () => {
+  it('refuses a payload that does not fit, with the validator’s issues', () => {
     const error = refusal(() => orders.check({ id: 7, total: -1 }));
     expect(error.code).toBe('PAYLOAD_INVALID');
     expect(error.message).toContain('does not fit "orders.*" at id: ');
@@ -38,14 +38,14 @@ describe('a defined topic', () => {
     });
   });
 
-  it('refuses with issues of a validator that wraps its path’s keys', () => {
+  it('reads the issues of a validator that wraps the keys of a path', () => {
     const deep = defineTopic('deep', v.object({ list: v.array(v.number()) }));
     const error = refusal(() => deep.check({ list: [1, 'two'] }));
     expect(error.details).toMatchObject({ issues: [{ path: ['list', 1] }] });
     expect(JSON.parse(JSON.stringify(error)).details.issues).toHaveLength(1);
   });
 
-  it('makes events for its topics alone', () => {
+  it('makes events for its own topics only', () => {
     const event = orders.event('orders.new', {
       type: 'order_created',
       payload: { id: '7', total: 3 },
@@ -64,7 +64,7 @@ describe('a defined topic', () => {
     );
   });
 
-  it('refuses a validator that answers with a promise', () => {
+  it('refuses a validator that returns a promise', () => {
     const late = defineTopic(
       'late',
       z.string().refine(async () => true),
@@ -77,7 +77,7 @@ describe('a defined topic', () => {
     expect(refusal(() => failing.check('x')).message).toContain('answered a promise');
   });
 
-  it('refuses the payload where the validator throws', () => {
+  it('refuses the payload if the validator throws', () => {
     const cause = new Error('broken');
     const broken = defineTopic(
       'x',
@@ -90,14 +90,14 @@ describe('a defined topic', () => {
     expect(error.cause).toBe(cause);
   });
 
-  it.each(Object.keys(UNPRINTABLE))('refuses the payload where the validator throws %s', (name) => {
+  it.each(Object.keys(UNPRINTABLE))('refuses the payload if the validator throws %s', (name) => {
     const throwing = custom(() => {
       throw UNPRINTABLE[name]!();
     });
     expect(refusal(() => defineTopic('x', throwing).check(1)).code).toBe('PAYLOAD_INVALID');
   });
 
-  it('refuses the payload where the validator gives no answer', () => {
+  it('refuses the payload if the validator returns nothing', () => {
     const answers = [undefined, null, { issues: 7 }, { issues: [null] }, { issues: [{}] }];
     for (const answer of answers) {
       const mute = custom(() => answer as never);
@@ -129,7 +129,7 @@ describe('the definitions of a bus', () => {
     }
   });
 
-  it('that are added later count for topics seen before', () => {
+  it('that are added later apply to topics seen before', () => {
     const definitions = new TopicDefinitions();
     definitions.validate('a', 1);
     definitions.add(defineTopic('b', z.string()));

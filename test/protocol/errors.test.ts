@@ -7,7 +7,7 @@ const ERRORS_PAGE = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url
 describe('docs/ERRORS.md', () => {
   const sections = ERRORS_PAGE.split(/^### /m).slice(1);
 
-  it('has a heading for every code, and for nothing else', () => {
+  it('has a heading for every code, and no others', () => {
     const headings = sections.map((section) => section.slice(0, section.indexOf('\n')));
     expect(headings.sort()).toEqual([...ERROR_CODES].sort());
   });
@@ -22,7 +22,7 @@ describe('docs/ERRORS.md', () => {
 });
 
 describe('a BusError', () => {
-  it('is an Error with a code, and with details and a cause where there are any', () => {
+  it('is an Error with a code, and with details and a cause if there are any', () => {
     const cause = new Error('disk');
     const error = new BusError('STORE_FULL', 'no room', { details: { shard: 1 }, cause });
     expect(error).toBeInstanceOf(Error);

@@ -23,7 +23,7 @@ describe('a filter', () => {
     expect(parseFilter({ topics: ['*'], types: ['x'] })).toEqual({ topics: ['*'], types: ['x'] });
   });
 
-  it('is frozen, without repeats, and independent of what was handed in', () => {
+  it('is frozen, without repeats, and independent of the input', () => {
     const topics = ['a', 'b', 'a'];
     const filter = parseFilter({ topics, sources: ['x', 'x'], attributes: { k: ['v', 'v'] } });
     topics.push('c');
@@ -34,11 +34,11 @@ describe('a filter', () => {
     expect(Object.isFrozen(filter.attributes!.k)).toBe(true);
   });
 
-  it('takes undefined fields as left out', () => {
+  it('treats undefined fields as left out', () => {
     expect(parseFilter({ topics: ['a'], types: undefined })).toEqual({ topics: ['a'] });
   });
 
-  it('that was parsed parses again to itself, through JSON too', () => {
+  it('that was parsed parses again to itself, also through JSON', () => {
     const filter = parseFilter({
       topics: ['a.*'],
       types: ['agent_log'],
@@ -96,7 +96,7 @@ describe('a filter', () => {
     expect(refusal(() => parseFilter(['a', 3])).details).toEqual({ path: 'filter[1]' });
   });
 
-  it('never fails with anything but a BusError', () => {
+  it('fails only with a BusError', () => {
     const keys = fc.constantFrom('topics', 'types', 'categories', 'sources', 'attributes', 'x');
     const values = fc.oneof(fc.jsonValue(), fc.array(fc.constantFrom('a', 'b.*', 'a_b', '*', '')));
     const inputs = fc.oneof(fc.jsonValue(), fc.anything(), fc.dictionary(keys, values));
@@ -118,11 +118,11 @@ describe('the predicate of a filter', () => {
   const test = (filter: FilterInput, event = EVENT) =>
     compilePredicate(parseFilter(filter))?.(event);
 
-  it('is none where only topics matter', () => {
+  it('is undefined if there are only topics', () => {
     expect(compilePredicate(parseFilter(['a', 'b.*']))).toBeUndefined();
   });
 
-  it('takes one of the values within a field', () => {
+  it('accepts any of the values of a field', () => {
     expect(test({ topics: ['*'], types: ['x', 'agent_log'] })).toBe(true);
     expect(test({ topics: ['*'], types: ['x', 'agent'] })).toBe(false);
     expect(test({ topics: ['*'], categories: ['agent'] })).toBe(true);
@@ -132,7 +132,7 @@ describe('the predicate of a filter', () => {
     expect(test({ topics: ['*'], attributes: { agentId: ['a0', 'a1'] } })).toBe(true);
   });
 
-  it('wants every field', () => {
+  it('requires every field to match', () => {
     const filter = { topics: ['*'], types: ['agent_log'], sources: ['alice'] };
     expect(test(filter)).toBe(true);
     expect(test({ ...filter, sources: ['bob'] })).toBe(false);
@@ -147,7 +147,7 @@ describe('the predicate of a filter', () => {
     expect(test({ topics: ['*'], attributes: { toString: ['a1'] } })).toBe(false);
   });
 
-  it('reads the attributes only if all else fits', () => {
+  it('reads the attributes only if all other fields match', () => {
     const filter = { topics: ['*'], attributes: { agentId: ['a1'] }, sources: ['bob'] };
     const lazy: EventFields = {
       type: 'x',
@@ -169,7 +169,7 @@ describe('EventFilter', () => {
     expect(EventFilter.forCategories('task', 'agent').categories).toEqual(['task', 'agent']);
   });
 
-  it('for no category at all is refused rather than matching nothing', () => {
+  it('without any category is refused, as it would match nothing', () => {
     expect(refusal(() => parseFilter(EventFilter.forCategories())).code).toBe('FILTER_INVALID');
   });
 });

@@ -23,7 +23,7 @@ describe('the place where a text stops being JSON', () => {
     expect(jsonFaultText(text)).toBe(told);
   });
 
-  it('is found in what JSON.parse refuses, and nowhere else', () => {
+  it('is found in every text that JSON.parse refuses, and in no other', () => {
     const scraps = fc.constantFrom(
       ...'{}[]:,"\\ \n-01.eEtrufalsn/'.split(''),
       'true',

@@ -24,7 +24,7 @@ function written(value: unknown, random: () => number): string {
 const json = fc.jsonValue({ maxDepth: 4 });
 
 describe('a scanner of JSON', () => {
-  it('property: finds the text of every member and element, and passes over what is not read', () => {
+  it('property: finds the text of every member and element, and skips values that are not read', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.string(), json), { maxLength: 6 }),
@@ -55,7 +55,7 @@ describe('a scanner of JSON', () => {
     );
   });
 
-  it('gives a value as it is written, but on one line', () => {
+  it('gives the text of a value unchanged, but on one line', () => {
     const scanner = new JsonScanner(
       '{"a": 1.0,\n "b" :{\n  "x": [ -0,\r\n\t1e400 ] , "x":"a\\n b" } }',
     );
@@ -65,14 +65,14 @@ describe('a scanner of JSON', () => {
     expect(onOneLine('[1,\n\n\t  2 ]')).toBe('[1,2 ]');
   });
 
-  it('knows a key by its meaning', () => {
+  it('decodes escapes in keys', () => {
     const scanner = new JsonScanner('{"pay\\u006coad":7,"\\"":8}');
     const found: string[] = [];
     scanner.members((key) => found.push(key));
     expect(found).toEqual(['payload', '"']);
   });
 
-  it('comes to an end with any text', () => {
+  it('ends with any text', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[{}[\]",: a1]*$/), (text) => {
         let seen = 0;
@@ -83,7 +83,7 @@ describe('a scanner of JSON', () => {
     );
   });
 
-  it('shows nothing of what is no object or array', () => {
+  it('visits nothing in a value that is no object or array', () => {
     for (const text of ['7', '"x"', 'null', '[]', '{}', '']) {
       new JsonScanner(text).members(() => expect.fail(text));
       new JsonScanner(text).elements(() => expect.fail(text));

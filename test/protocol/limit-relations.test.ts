@@ -3,7 +3,7 @@ import { brokenRelations } from '../../src/protocol/limit-relations.js';
 import * as limits from '../../src/protocol/limits.js';
 
 describe('limits that depend on each other', () => {
-  it('fit', () => {
+  it('hold', () => {
     expect(brokenRelations(limits)).toEqual([]);
   });
 

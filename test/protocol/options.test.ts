@@ -17,7 +17,7 @@ function refusal(call: () => unknown): { message: string; paths: string[] } {
 }
 
 describe('the options of a subscription', () => {
-  test('are refused by the bus and by a client in the same words, every fault at once', () => {
+  test('are refused by the bus and by a client with the same message, every fault at once', () => {
     const options: object = {
       from: { last: 0 },
       overflow: 'explode',
@@ -35,7 +35,7 @@ describe('the options of a subscription', () => {
     expect(ofBus).toBe(ofClient);
   });
 
-  test('are an object', () => {
+  test('have to be an object', () => {
     const nothing = JSON.parse('null');
     expect(refusal(() => parseOfBus(nothing)).message).toBe(
       'subscribe: has to be an object, not null',
@@ -45,7 +45,7 @@ describe('the options of a subscription', () => {
     );
   });
 
-  test('that hold up publishers are for the own process', () => {
+  test('that hold up publishers are refused to clients', () => {
     expect(parseOfBus({ overflow: 'block' }).overflow).toBe('block');
     expect(refusal(() => parseOfClient({ overflow: 'block' })).message).not.toMatch(
       /one of.*block,/,
@@ -66,7 +66,7 @@ describe('the options of a publish', () => {
     expect(paths).toEqual(Object.keys(options));
   });
 
-  test('contradict each other where an ephemeral event is to be durable', () => {
+  test('are refused if they ask for a durable ephemeral event', () => {
     const options = { persist: false, durability: 'written' } as const;
     expect(refusal(() => checkPublishOptions(options)).paths).toEqual(['durability']);
     expect(() => checkPublishOptions({ persist: false })).not.toThrow();

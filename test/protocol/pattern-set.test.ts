@@ -99,7 +99,7 @@ describe('containment', () => {
     .tuple(firstSegment, fc.array(segment, { maxLength: 3 }))
     .map(([first, others]) => [first, ...others].join('.'));
 
-  it('is what matching every topic one by one says', () => {
+  it('agrees with matching every topic one by one', () => {
     let covered = 0;
     fc.assert(
       fc.property(pattern, fc.array(pattern, { maxLength: 5 }), (asked, grants) => {
@@ -115,7 +115,7 @@ describe('containment', () => {
     expect(covered).toBeGreaterThan(150);
   });
 
-  it('of a topic is what matching says', () => {
+  it('of a topic agrees with matching it', () => {
     fc.assert(
       fc.property(pattern, fc.constantFrom(...TOPICS), (grant, topic) => {
         const matches = matchesPattern(grant, topic);

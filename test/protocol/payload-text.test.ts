@@ -14,7 +14,7 @@ const eventOf = (payload: unknown): Event => ({
 });
 
 describe('the text of a payload', () => {
-  it('is what its sender wrote, and is seen by nobody who looks at the event', () => {
+  it('is the text that its sender wrote, and is not visible on the event', () => {
     const event = eventOf(1);
     keepPayloadText(event, '1.0');
     expect(payloadTextOf(event)).toBe('1.0');
@@ -30,7 +30,7 @@ describe('the text of a payload', () => {
     expect(payloadTextOf(event)).toBe('2.0');
   });
 
-  it('stays behind when the event is copied', () => {
+  it('is not copied with the event', () => {
     const event = eventOf(1);
     keepPayloadText(event, '1.0');
     for (const copy of [{ ...event }, structuredClone(event), Object.assign({}, event)]) {

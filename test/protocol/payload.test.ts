@@ -65,7 +65,7 @@ describe('a payload', () => {
     expect(refusal('🚂🚂a', 10).details).toEqual({ bytes: 11, limit: 10 });
   });
 
-  it('may be as deep as the limit and no deeper', () => {
+  it('may be nested as deep as the limit and no deeper', () => {
     for (const wrap of [(x: unknown) => [x], (x: unknown) => ({ a: x })]) {
       const deepest = nested(JSON_DEPTH_MAX, wrap);
       expect(payloadText(deepest, MIB)).toBe(JSON.stringify(deepest));
@@ -81,13 +81,13 @@ describe('a payload', () => {
     expect(hopeless.message).toContain('deeper than 64 levels');
   });
 
-  it('with many brackets, in it or in its strings, is not taken for deep', () => {
+  it('with many brackets, also in its strings, does not count as deep', () => {
     const wide = Array.from({ length: 500 }, (_, i) => ({ i, text: '[[{"\\' }));
     expect(payloadText(wide, MIB)).toBe(JSON.stringify(wide));
     expect(payloadText('['.repeat(1000), MIB)).toHaveLength(1002);
   });
 
-  it('is refused with a BusError or not at all, whatever it is', () => {
+  it('is accepted or refused with a BusError, whatever it is', () => {
     fc.assert(
       fc.property(fc.anything({ withBigInt: true, withMap: true, withDate: true }), (value) => {
         try {
@@ -102,7 +102,7 @@ describe('a payload', () => {
 });
 
 describe('JSON text', () => {
-  it('is as deep as a walk over its value says', () => {
+  it('is as deep as its value', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 8 }), fc.integer({ min: 0, max: 8 }), (value, depth) => {
         expect(isDeeperThan(JSON.stringify(value), depth)).toBe(depthOf(value) > depth);

@@ -29,7 +29,7 @@ describe('a value in a message', () => {
 });
 
 describe('measuring UTF-8', () => {
-  it('counts what an encoder writes', () => {
+  it('counts the bytes that an encoder writes', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary' }),

@@ -13,7 +13,7 @@ describe('the arguments of subscribe', () => {
     expect(subscribeArguments(undefined, options)).toEqual({ options });
   });
 
-  it.each([{}, undefined])('are refused with a handler behind the options %j', (options) => {
+  it.each([{}, undefined])('are refused if the handler comes behind the options %j', (options) => {
     const message = 'subscribe: the handler comes before the options, not a function behind them';
     expect(() => subscribeArguments(options, handler)).toThrow(message);
   });

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { codeOf, errorOf, isError, messageOf } from '../../src/protocol/thrown.js';
 import { UNPRINTABLE } from '../support/unprintable.js';
 
-describe('what was thrown', () => {
-  it.each(Object.keys(UNPRINTABLE))('is said without another throw: %s', (name) => {
+describe('a thrown value', () => {
+  it.each(Object.keys(UNPRINTABLE))('is described without another throw: %s', (name) => {
     const thrown = UNPRINTABLE[name]!();
     expect(messageOf(thrown)).not.toBe('');
     expect(codeOf(thrown)).toBe('');
@@ -13,7 +13,7 @@ describe('what was thrown', () => {
     if (!isError(thrown)) expect(error.cause === thrown).toBe(true);
   });
 
-  it('is said by its message, or its name, or as it prints', () => {
+  it('is described by its message, by its name, or as text', () => {
     expect(messageOf(new TypeError('why'))).toBe('why');
     expect(messageOf(new TypeError())).toBe('TypeError');
     expect(messageOf('a word')).toBe('a word');
@@ -22,7 +22,7 @@ describe('what was thrown', () => {
     expect(messageOf(new DOMException('gone', 'AbortError'))).toBe('gone');
   });
 
-  it('is an error in whatever realm it was made', () => {
+  it('is recognised as an error of any realm', () => {
     const foreign: unknown = runInNewContext(
       'Object.assign(new RangeError("far"), { code: "EFAR" })',
     );
@@ -33,7 +33,7 @@ describe('what was thrown', () => {
     expect(codeOf(foreign)).toBe('EFAR');
   });
 
-  it('has a code only where that is a text', () => {
+  it('has a code only if that is a string', () => {
     expect(codeOf(Object.assign(new Error('x'), { code: 'ENOENT' }))).toBe('ENOENT');
     expect(codeOf(new DOMException('x', 'AbortError'))).toBe('');
     expect(codeOf({ code: 'ENOENT' })).toBe('');

@@ -19,7 +19,7 @@ describe('a timestamp', () => {
     expect(parseTimestamp(text)).toBe(ms);
   });
 
-  it('is what toISOString says of any Date of four-digit years', () => {
+  it('may be the toISOString text of any Date with a four-digit year', () => {
     const min = new Date('0000-01-01T00:00:00.000Z');
     const max = new Date('9999-12-31T23:59:59.999Z');
     fc.assert(

@@ -16,7 +16,7 @@ describe('the hash of a topic', () => {
     expect(topicHash(topic)).toBe(hash);
   });
 
-  it('is the one that is written down, over the bytes of UTF-8', () => {
+  it('is the documented one, over the bytes of UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), (topic) => {
         expect(topicHash(topic)).toBe(hashByTheBook(topic));
@@ -25,7 +25,7 @@ describe('the hash of a topic', () => {
     );
   });
 
-  it('takes half a surrogate pair for U+FFFD, as encoders do', () => {
+  it('treats half a surrogate pair as U+FFFD, as encoders do', () => {
     for (const text of ['\ud83d', 'a\ude82b', '\ude82\ud83d', '\ud83d\ud83d\ude82']) {
       expect(topicHash(text)).toBe(hashByTheBook(text));
     }
@@ -55,7 +55,7 @@ describe('topics spread over shards', () => {
     expect(chiSquared).toBeLessThan(shards - 1 + 4 * Math.sqrt(2 * (shards - 1)));
   });
 
-  it('with one shard always to it', () => {
+  it('with a single shard all go to it', () => {
     expect(shardOf('anything', 1)).toBe(0);
   });
 });

@@ -78,13 +78,13 @@ describe('a topic', () => {
     expect(() => assertTopic('$sys')).not.toThrow();
   });
 
-  it('is shown cut short in a message, however long it is', () => {
+  it('is cut short in a message if it is long', () => {
     const fault = topicFault('x'.repeat(1_000_000))!;
     expect(fault.length).toBeLessThan(250);
     expect(fault).toContain('(1000000 characters)');
   });
 
-  it('is judged as the rules say, for any text', () => {
+  it('is accepted or refused by the rules, for any text', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), anyTopicLike()),
