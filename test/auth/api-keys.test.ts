@@ -92,7 +92,7 @@ describe('an API key', () => {
   });
 
   it.each(['publish', 'subscribe', 'admin'] as const)(
-    'with %s grants may do that only',
+    'with only %s grants may do only that',
     async (only) => {
       const path = keysFile();
       const test = newKey({ [only]: ['*'] });

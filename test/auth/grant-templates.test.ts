@@ -66,7 +66,7 @@ describe('a pattern that names claims', () => {
     ['is a number', 7],
     ['is a list', ['ada']],
     ['is null', null],
-  ])('refuses the token where the claim %s, and does not tell what it holds', async (_, tenant) => {
+  ])('refuses the token if the claim %s, without showing its value', async (_, tenant) => {
     const message = await refusalOf({ subscribe: ['{tenant}.*'] }, { tenant });
     expect(message).toMatch(/subscribe\[0]: \{tenant\} cannot be filled/);
     if (typeof tenant === 'string' && tenant.length > 2) expect(message).not.toContain(tenant);
@@ -94,7 +94,7 @@ describe('a pattern that names claims', () => {
   });
 
   it.each(['user.a{sub}', 'user.{}', 'user.{a b}', '{sub', 'a.{x.y}', 'a.{sub}}'])(
-    'refuses the pattern %s, in which braces are no whole segment with a name',
+    'is refused as %s, in which the braces are not a whole segment with a name',
     async (pattern) => {
       await expect(signIn({ publish: [pattern] })).rejects.toMatchObject({
         code: 'UNAUTHENTICATED',

@@ -318,20 +318,23 @@ describe('a key set at an address', () => {
     ['answers with something else', { body: '<html>' }],
     ['answers with no key set', { body: { keys: 'none' } }],
     ['answers without end', { body: { keys: [], more: 'x'.repeat(300_000) } }],
-  ])('that %s lets nobody in, is told once, and is left alone for a while', async (_, answer) => {
-    const state = { ...answer, requests: 0 };
-    const jwksUrl = await issuer(state);
-    const { authenticator, logs } = opened({ jwksUrl, algorithms: ['RS256'] });
-    for (let i = 0; i < 5; i++) {
-      const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
-      expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
-        code: 'AUTH_UNAVAILABLE',
-        message: expect.stringContaining('cannot be fetched'),
-        details: { retryAfterMs: expect.any(Number) },
-      });
-    }
-    expect(state.requests).toBe(1);
-    expect(logs).toHaveLength(1);
-    expect(logs[0]).toMatchObject({ level: 'error', fields: { url: jwksUrl } });
-  });
+  ])(
+    'that %s lets no client in, is logged once, and is not fetched again for a while',
+    async (_, answer) => {
+      const state = { ...answer, requests: 0 };
+      const jwksUrl = await issuer(state);
+      const { authenticator, logs } = opened({ jwksUrl, algorithms: ['RS256'] });
+      for (let i = 0; i < 5; i++) {
+        const token = await sign({ alg: 'RS256', key: rsa.privateKey, kid: 'r' });
+        expect(await failureOf(() => authenticator.authenticate(token))).toMatchObject({
+          code: 'AUTH_UNAVAILABLE',
+          message: expect.stringContaining('cannot be fetched'),
+          details: { retryAfterMs: expect.any(Number) },
+        });
+      }
+      expect(state.requests).toBe(1);
+      expect(logs).toHaveLength(1);
+      expect(logs[0]).toMatchObject({ level: 'error', fields: { url: jwksUrl } });
+    },
+  );
 });

@@ -91,7 +91,7 @@ describe('a redaction path', () => {
     '$.a*',
     `$${'.a'.repeat(17)}`,
     `$.${'a'.repeat(300)}`,
-  ])('%j is none', (path) => {
+  ])('%j is not a redaction path', (path) => {
     expect(redactionPathFault(path)).toContain('redaction path');
     expect(() => parseRedactionPath(path)).toThrow(TypeError);
   });

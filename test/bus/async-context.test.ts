@@ -6,7 +6,7 @@ import { connectTo } from '../client/support/millrace-client.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { until, within } from './support/wait.js';
 
-/** Whose async context a call comes in: that of whoever gave the function, not of whoever opened the bus. */
+/** A function is called in the async context in which it was given, not in that in which the bus was opened. */
 
 const storage = new AsyncLocalStorage<string>();
 const here = (): string | undefined => storage.getStore();

@@ -87,7 +87,7 @@ test('a shard that is closed during many slow commits settles every publish', as
 
 describe('a bus that is closed', () => {
   test(
-    'property: has stored just what it acknowledged',
+    'property: has stored exactly the acknowledged events',
     async () => {
       const property = fc.asyncProperty(
         fc.record({

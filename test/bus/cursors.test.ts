@@ -185,7 +185,7 @@ describe('a cursor', () => {
   });
 
   test(
-    'property: one that was tampered with is refused or works, and harms nothing',
+    'property: that was tampered with is refused or works, and does no harm',
     async () => {
       const bus = await openTestBus({ shards: 2 });
       const live = await Collector.start(bus, '*', { from: 'earliest' });

@@ -71,7 +71,7 @@ describe('in the middle of a history', () => {
     // SQLite looks at the pages beside one that is emptied, so that a step ends further ahead.
     ['page', zeroPage, ROWS_PER_STEP + 1],
   ])(
-    'a damaged %s stops retention, which says so, and all else goes on',
+    'a damaged %s stops retention, which reports it, and everything else goes on',
     async (_, damage, from) => {
       const dir = copyOf();
       damage(join(dir, 'shard-000.db'));
@@ -93,14 +93,17 @@ describe('in the middle of a history', () => {
   it.each([
     ['event', damageRow],
     ['page', zeroPage],
-  ])('a damaged %s is told to who lists the topic that it is the oldest of', async (_, damage) => {
-    const dir = copyOf();
-    let bus = await open(dir);
-    await bus.prune({ pattern: 't', maxEvents: EVENTS - DAMAGED + 1 });
-    await bus.close();
-    damage(join(dir, 'shard-000.db'));
-    bus = await open(dir);
-    for (let n = 0; n < 2; n++) await expect(bus.topics('t')).rejects.toEqual(corrupt);
-    await expectToGoOn(bus);
-  });
+  ])(
+    'a damaged %s is reported by a list of its topic, if it is the oldest of the topic',
+    async (_, damage) => {
+      const dir = copyOf();
+      let bus = await open(dir);
+      await bus.prune({ pattern: 't', maxEvents: EVENTS - DAMAGED + 1 });
+      await bus.close();
+      damage(join(dir, 'shard-000.db'));
+      bus = await open(dir);
+      for (let n = 0; n < 2; n++) await expect(bus.topics('t')).rejects.toEqual(corrupt);
+      await expectToGoOn(bus);
+    },
+  );
 });

@@ -16,7 +16,7 @@ import { until, within } from './support/wait.js';
 
 const sequencesOf = (acks: readonly PublishAck[]) => acks.map(({ sequence }) => sequence);
 
-/** A publisher's own id: stored once within the window, and answered with the first ack each time. */
+/** An event with an id from its publisher is stored once within the window, and each repeat gets the first ack. */
 const order = (id: string, payload: unknown = id): EventInput => ({
   topic: 'orders',
   type: 'task_created',
@@ -24,7 +24,7 @@ const order = (id: string, payload: unknown = id): EventInput => ({
   id,
 });
 
-/** The same but for the mark of a repeat; and what a repeat asked for, it was given. */
+/** Checks that an ack repeats the first one, marked as a duplicate; its durability may differ. */
 function expectRepeat(repeat: PublishAck, first: PublishAck): void {
   const { id, topic, shard, sequence } = first;
   expect(repeat).toMatchObject({ id, topic, shard, sequence, duplicate: true });

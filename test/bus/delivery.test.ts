@@ -76,7 +76,7 @@ const scenarios: fc.Arbitrary<Scenario> = busOptions.chain((options) =>
 
 describe('every subscriber', () => {
   test(
-    'property: gets what was published, once and in order, and so does every replay',
+    'property: gets every published event once and in order, as does every replay',
     async () => {
       await holds(fc.asyncProperty(scenarios, play), 25);
     },

@@ -6,7 +6,7 @@ import { connectTo } from '../client/support/millrace-client.js';
 import { openTestBus } from './support/open.js';
 import { Gate, until, within } from './support/wait.js';
 
-/** A `drain()` that a handler calls would wait for that handler, which waits for it: nobody would ever be told. */
+/** A `drain()` that a handler awaits would wait for the handler, which waits for the drain, for ever. */
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -104,7 +104,7 @@ describe.each(Object.keys(places))('in a handler of a %s', (place) => {
   });
 
   test.each(Object.keys(STARTS))(
-    'a drain that it starts %s and leaves waits for it',
+    'a drain that it starts %s and does not await waits for the handler',
     async (way) => {
       const bus = await openTestBus({ shards: 1 });
       const endpoint = await places[place]!(bus);

@@ -78,7 +78,7 @@ describe.runIf(gcc !== undefined)('after a flush that failed once', () => {
     ['-wal', 'reader'],
     ['.db', 'alone'],
     ['.db', 'reader'],
-  ])('of the %s file (%s), all that is acknowledged as synced is on the disk', async (...how) => {
+  ])('of the %s file (%s), every event acknowledged as synced is on the disk', async (...how) => {
     const { told, image } = run(...how, 'once');
     expect(told.at(-1)).toMatchObject({ restarts: 1, state: 'running' });
     const acks = told.slice(0, -1);

@@ -74,7 +74,7 @@ describe('a filter', () => {
   });
 
   test(
-    'property: live, replay, query and read agree with the oracle',
+    'property: selects the same events live, in a replay, a query and a read as the oracle',
     async () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
@@ -109,7 +109,7 @@ describe('a filter', () => {
   );
 
   test(
-    'property: a wildcard delivers what the naive matcher says',
+    'property: with a wildcard delivers the same as the naive matcher',
     async () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),

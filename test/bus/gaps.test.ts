@@ -99,7 +99,7 @@ describe('a gap', () => {
   });
 
   test.each(['earliest', { since: new Date(0) }, { last: 9000 }] as const)(
-    'covers what is pruned right after ready, before the first of it has come: from %j',
+    'covers events pruned right after ready, before the first of them came: from %j',
     async (from) => {
       const bus = await openTestBus({ shards: 1 });
       for (let first = 0; first < 10_000; first += 2000) await publish(bus, 'log', first, 2000);

@@ -11,7 +11,7 @@ import { until, within } from './support/wait.js';
 
 const careless = fileURLToPath(new URL('./support/careless.js', import.meta.url));
 
-/** What a subscriber's own code does, and to whom: to its subscription alone. */
+/** Failures of a subscriber's own code affect only its own subscription. */
 async function publish(bus: Bus, count: number): Promise<void> {
   await bus.publishMany(
     Array.from({ length: count }, (_, n) => ({ topic: 't', type: 'chat_message', payload: n })),

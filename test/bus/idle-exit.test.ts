@@ -7,8 +7,8 @@ import { openTestBus, temporaryDirectory } from './support/open.js';
 import { within } from './support/wait.js';
 
 /**
- * Programs that never call `close()`. One that has nothing more to do ends, and leaves its directory as if it had; one that
- * somebody relies on stays.
+ * Programs that never call `close()`. A program with nothing more to do ends, and leaves its directory as if it had
+ * closed the bus; a program that has work to do stays alive.
  */
 const BUILT = new URL('../../dist/index.js', import.meta.url).href;
 
@@ -19,7 +19,7 @@ interface Ended {
   stderr: string;
 }
 
-/** What a program may use without saying where it is from. */
+/** The imports that every program has. */
 const PRELUDE = `
 const { openBus } = await import(${JSON.stringify(BUILT)});
 const { Worker } = await import('node:worker_threads');

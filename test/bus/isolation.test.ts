@@ -100,7 +100,7 @@ describe('a stuck subscriber', () => {
   });
 
   test(
-    'property: whatever the policies, the others get all, in order and in bounded turns',
+    'property: with any policy leaves the others all their events, in order and in bounded turns',
     async () => {
       const stuck = fc.record({
         overflow: fc.constantFrom(...POLICIES),

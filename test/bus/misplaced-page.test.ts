@@ -53,7 +53,7 @@ describe('a page of history that holds another one’s events', () => {
   it.each([
     ['older', 10, 14],
     ['later', 14, 10],
-  ])('is told of to every reader, where they are %s', async (_, from, to) => {
+  ])('is reported to every reader, if the events are %s', async (_, from, to) => {
     const dir = temporaryDirectory();
     cpSync(made, dir, { recursive: true });
     copyPage(dir, from, to);

@@ -17,7 +17,7 @@ function fuzz(...args: string[]): { status: number | null; output: string } {
 
 describe('the bus', () => {
   test(
-    'property: does what a plain array would',
+    'property: does the same as plain arrays',
     async () => {
       await holds(playProperty(undefined), 10);
     },
@@ -34,7 +34,7 @@ describe('the fuzzer', () => {
   }, 120_000);
 
   test.each(['drop', 'repeat', 'alter', 'swap'])(
-    'turns red when a bug is planted: an event to %s',
+    'fails when a bug is planted: %s an event',
     (canary) => {
       const { status, output } = fuzz(`--canary=${canary}`, '--games', '20', '--seed', '11');
       expect(output).toContain('--seed');

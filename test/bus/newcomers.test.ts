@@ -130,18 +130,21 @@ async function connected(url: string): Promise<void> {
 }
 
 describe('a newcomer who', () => {
-  it.each(MISTAKES)('%s is told what is wrong, and what to do', async (_, act, code, message) => {
-    await using bus = await openBus({ dir: ':memory:', shards: 1 });
-    const other = createServer((_request, response) => response.end('hello'));
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const { port } = other.address() as { port: number };
-    const failure = await Promise.resolve()
-      .then(() => act(bus, `http://127.0.0.1:${port}`))
-      .then(
-        () => 'nothing',
-        (error: BusError) => error,
-      );
-    other.close();
-    expect(failure).toMatchObject({ code, message: expect.stringMatching(message) });
-  });
+  it.each(MISTAKES)(
+    '%s gets an error that says what is wrong, and what to do',
+    async (_, act, code, message) => {
+      await using bus = await openBus({ dir: ':memory:', shards: 1 });
+      const other = createServer((_request, response) => response.end('hello'));
+      await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+      const { port } = other.address() as { port: number };
+      const failure = await Promise.resolve()
+        .then(() => act(bus, `http://127.0.0.1:${port}`))
+        .then(
+          () => 'nothing',
+          (error: BusError) => error,
+        );
+      other.close();
+      expect(failure).toMatchObject({ code, message: expect.stringMatching(message) });
+    },
+  );
 });

@@ -118,7 +118,7 @@ describe('the error of a publishMany that was stored in part names the stored ev
   });
 
   test(
-    'property: whatever is held, killed and given up, and whenever',
+    'property: after any holds, kills and aborts, at any time',
     async () => {
       const plan = fc.record({
         shards: fc.integer({ min: 1, max: 2 }),

@@ -91,7 +91,7 @@ function expectEnd(found: readonly Event[], expected: readonly Event[], query: Q
 
 describe('a query', () => {
   test(
-    'property: by time, cursor, limit and direction gives what the plain list has',
+    'property: by time, cursor, limit and direction gives the same as a plain list',
     async () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
@@ -182,7 +182,7 @@ describe('a query', () => {
 
 describe('topics()', () => {
   test(
-    'property: says of each topic how many events there are, and which is first and last',
+    'property: gives the number of events of each topic, and its first and last event',
     async () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),

@@ -103,7 +103,7 @@ describe('token key', () => {
     writeFileSync(`${keysFile}.new`, 'of somebody else');
     const held = await token(keysFile, 'key', '--name', 'x');
     expect(held).toMatchObject({ code: 1, stdout: '' });
-    expect(held.stderr).toContain(`${keysFile}.new is there`);
+    expect(held.stderr).toContain(`${keysFile}.new exists`);
     expect(readFileSync(`${keysFile}.new`, 'utf8')).toBe('of somebody else');
     const missing = await token(join(keysFile, 'no', 'folder'), 'key', '--name', 'x');
     expect(missing).toMatchObject({ code: 1, stdout: '' });

@@ -17,7 +17,7 @@ async function behindProxy() {
 
 describe('a partition', () => {
   test.each(['black-hole', 'half-open'] as const)(
-    'that is a %s is noticed by silence, and nothing is lost or repeated',
+    'that is a %s is noticed by the silence, and no event is lost or repeated',
     async (mode) => {
       const { bus, proxy } = await behindProxy();
       const { client, states } = connectTo(proxy.url, { heartbeatMs: 100, connectTimeoutMs: 300 });

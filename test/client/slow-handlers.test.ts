@@ -14,7 +14,7 @@ async function sendAll(server: WrongServer, subscription: string): Promise<void>
 }
 
 test.each(['a handler', 'a handler with a promise', 'an iterator'])(
-  '%s that keeps the thread busy lets the event loop turn between its events, and gets them all in order',
+  '%s that keeps the thread busy lets the event loop turn between events, and gets all of them in order',
   async (taker) => {
     const server = await WrongServer.start();
     const { client } = connectTo(server.url);

@@ -11,7 +11,7 @@ import {
   wireEvent,
 } from './support/wrong-server.js';
 
-/** A client whose server talks nonsense: it must neither throw, nor hang, nor believe it. */
+/** A client whose server sends nonsense must not throw, hang, or act on it. */
 
 const event = { topic: 'a', type: 'agent_log', payload: 1 };
 

@@ -22,7 +22,7 @@ describe('an event', () => {
     ['a type of 255 characters', { type: 'a'.repeat(255) }],
     ['a type as CloudEvents have it', { type: 'com.example.Order-Created' }],
     ['a topic that is not ASCII', { topic: 'größe.文件' }],
-  ])('with %s is good', (_what, fields) => {
+  ])('with %s is valid', (_what, fields) => {
     expect(() => checkEventInput({ ...GOOD, ...fields })).not.toThrow();
   });
 
@@ -148,7 +148,7 @@ describe('a type', () => {
     ['x'.repeat(256), 'longer than 255 bytes'],
     ['é'.repeat(128), 'longer than 255 bytes'],
     [7, '7 is not a string'],
-  ])('%j is none', (type, reason) => {
+  ])('%j is invalid', (type, reason) => {
     expect(typeFault(type)).toContain(reason);
   });
 });

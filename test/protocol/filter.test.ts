@@ -81,7 +81,7 @@ describe('a filter', () => {
     ],
     [{ topics: many }, 'topics', '1025 patterns; 1024 is the limit'],
     [{ topics: ['a'], sources: many }, 'sources', '1025 values; 1024 is the limit'],
-  ])('%j is refused, naming the place', (input, path, message) => {
+  ])('%j is refused, with the place', (input, path, message) => {
     const error = refusal(() => parseFilter(input));
     expect(error.code).toBe('FILTER_INVALID');
     expect(error.details?.path).toBe(path);

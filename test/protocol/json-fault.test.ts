@@ -19,7 +19,7 @@ describe('the place where a text stops being JSON', () => {
     ['"\\x41"', 'line 1, column 2: a \\ in a string that begins no escape'],
     ['["abc', 'line 1, column 6: the text ends within a string'],
     ['\ufeff{}', 'line 1, column 1: "\ufeff" where a value is expected'],
-  ])('of %j is told', (text, told) => {
+  ])('of %j is found', (text, told) => {
     expect(jsonFaultText(text)).toBe(told);
   });
 

@@ -13,7 +13,7 @@ describe('limits that depend on each other', () => {
     ['RING_BYTES', limits.RING_BYTES + 1, 'powers of two'],
     ['QUERY_LIMIT', limits.QUERY_LIMIT_MAX + 1, 'QUERY_LIMIT 10001 is over QUERY_LIMIT_MAX 10000'],
     ['GATEWAY_HUNG_MS', limits.GATEWAY_TURN_MS, 'before it counts as stalled'],
-  ])('are refused where %s does not fit', (name, value, told) => {
+  ])('are refused if %s does not fit', (name, value, told) => {
     expect(brokenRelations({ ...limits, [name]: value }).join()).toContain(told);
   });
 });

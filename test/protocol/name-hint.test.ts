@@ -22,7 +22,7 @@ describe('the hint at a misspelt name', () => {
     );
   });
 
-  it.each(['cors', '', 'x'.repeat(10_000)])('says nothing of what is near none of many', (name) => {
+  it.each(['cors', '', 'x'.repeat(10_000)])('is empty if none of many names is near', (name) => {
     expect(nameHint(name, MANY)).toBe('');
   });
 });

@@ -27,7 +27,7 @@ describe('a payload', () => {
     [12n, 'payload is a BigInt'],
     [{ a: [1, { b: 2n }] }, 'payload.a[1].b is a BigInt'],
     [cycle(), 'payload.list[0] refers back to what holds it: a cycle'],
-  ])('%o is refused, saying where', (value, message) => {
+  ])('%o is refused, with the place', (value, message) => {
     const error = refusal(value);
     expect(error.code).toBe('PAYLOAD_INVALID');
     expect(error.message).toContain(message);

@@ -59,7 +59,7 @@ describe('a timestamp', () => {
     new Date(Number.NaN),
     new Date(8.64e15),
     new Date('-000001-12-31T00:00:00Z'),
-  ])('%s is none', (value) => {
+  ])('%s is invalid', (value) => {
     expect(() => parseTimestamp(value)).toThrow(
       expect.objectContaining({ code: 'EVENT_INVALID', details: { field: 'timestamp' } }),
     );

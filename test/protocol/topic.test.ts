@@ -26,7 +26,7 @@ describe('a topic', () => {
     '$sys.shards',
     'a.$b',
     'a\u200db',
-  ])('%j is one', (topic) => {
+  ])('%j is valid', (topic) => {
     expect(topicFault(topic)).toBeUndefined();
     expect(patternFault(topic)).toBeUndefined();
   });
@@ -52,7 +52,7 @@ describe('a topic', () => {
     ['é'.repeat(128), 'longer than 255 bytes'],
     ['a\ud83d.b', 'half a surrogate pair at offset 1'],
     ['\ude82', 'half a surrogate pair at offset 0'],
-  ])('%j is none, and the reason says where', (topic, reason) => {
+  ])('%j is invalid, and the reason says where', (topic, reason) => {
     expect(topicFault(topic)).toContain(reason);
     expect(() => assertTopic(topic)).toThrow(
       expect.objectContaining({ code: 'TOPIC_INVALID', message: expect.stringContaining(reason) }),
@@ -66,7 +66,7 @@ describe('a topic', () => {
     [['a'], 'topic an array is not a string'],
     [Symbol('a'), 'topic a symbol is not a string'],
     [{ toString: () => 'a' }, 'topic an object is not a string'],
-  ])('%s is none', (topic, reason) => {
+  ])('%s is invalid', (topic, reason) => {
     expect(topicFault(topic)).toBe(reason);
   });
 
@@ -99,7 +99,7 @@ describe('a topic', () => {
 
 describe('a pattern', () => {
   it.each(['*', '+', 'a.*', 'a.+.c', '*.b', '*.*', '+.+', '$sys.*', '$sys.+.x'])(
-    '%j is one',
+    '%j is valid',
     (pattern) => {
       expect(patternFault(pattern)).toBeUndefined();
     },
@@ -115,7 +115,7 @@ describe('a pattern', () => {
     ['a..*', 'segment 2 is empty'],
     ['', 'is empty'],
     [5, 'pattern 5 is not a string'],
-  ])('%j is none, and the reason says where', (pattern, reason) => {
+  ])('%j is invalid, and the reason says where', (pattern, reason) => {
     expect(patternFault(pattern)).toContain(reason);
     expect(() => assertPattern(pattern)).toThrow(
       expect.objectContaining({ code: 'PATTERN_INVALID' }),

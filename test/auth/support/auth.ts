@@ -9,7 +9,7 @@ import { keysFileText, type StoredKey } from '../../../src/auth/keys-file.js';
 import { openAuthenticator } from '../../../src/auth/open-authenticator.js';
 import type { Authenticator, Principal } from '../../../src/auth/principal.js';
 
-/** Keys, files of them, and authenticators that are closed after the test. */
+/** Makes keys, keys files, and authenticators that are closed after the test. */
 
 const directories: string[] = [];
 const opened: Authenticator[] = [];
@@ -49,7 +49,7 @@ export interface TestAuthenticator {
   readonly authenticator: Authenticator;
   readonly logs: readonly Logged[];
   readonly revoked: readonly Principal[];
-  /** The first log entry, of those there are and those to come, that this is true for. */
+  /** The first log entry, present or future, for which the condition holds. */
   logged(isIt: (entry: Logged) => boolean): Promise<Logged>;
 }
 
@@ -78,7 +78,7 @@ export function open(options: AuthOptions, now: () => number = Date.now): TestAu
   return { authenticator, logs, revoked, logged };
 }
 
-/** What a promise, or a call, fails with. */
+/** The error with which a promise or a call fails. */
 export async function failureOf(action: () => unknown): Promise<unknown> {
   try {
     await action();

@@ -5,10 +5,10 @@ import { shardOf } from '../../../src/protocol/topic-hash.js';
 import { openTestBus } from './open.js';
 import { DEADLINE_MS } from './wait.js';
 
-/** A bus whose asks are answered by another thread, in every shard. */
+/** A bus on which another thread answers each event on `ask`, in every shard. */
 export interface AnsweredBus {
   readonly bus: Bus;
-  /** Holds up this thread until so many answers are stored. */
+  /** Blocks this thread until that many answers are stored. */
   waitForAnswers(count: number): void;
   close(): Promise<void>;
 }

@@ -2,8 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attachBus } from '../../../dist/index.js';
 
 /**
- * Answers each event on `ask`, on a topic of every shard, and says in shared memory how many answers are stored: for a
- * publisher that waits for them without letting its own loop turn.
+ * Answers each event on `ask`, on a topic of every shard, and counts the stored answers in shared memory, for a
+ * publisher that waits for them without letting its own event loop turn.
  */
 const bus = attachBus(workerData.attachment);
 const stored = new Int32Array(workerData.stored);

@@ -37,7 +37,7 @@ const sources = ['ada', 'grace', 'größe'];
 const correlationIds = ['run-1', 'run-2'];
 const attributeValues = ['1', '2', ''];
 
-/** Everything of an event but its payload and id. */
+/** The fields of an event except its payload and id. */
 export const eventFields: fc.Arbitrary<Omit<EventInput, 'payload'>> = fc.record(
   {
     topic: topics,
@@ -76,7 +76,7 @@ export const filters: fc.Arbitrary<Filter> = fc.record(
   { requiredKeys: ['topics'] },
 );
 
-/** Sizes around what matters to a ring: an eighth of it, half of it, all of it, and more. */
+/** Sizes that matter to a ring: around an eighth, a half and all of it, and more. */
 export function payloadSizes(ringBytes: number): fc.Arbitrary<number> {
   const eighth = Math.floor(ringBytes / 8);
   return fc.oneof(
@@ -90,7 +90,7 @@ export function payloadSizes(ringBytes: number): fc.Arbitrary<number> {
   );
 }
 
-/** A payload that says which event it is, of about the size asked for. */
+/** A payload with the event's number, of about the given size. */
 export function payloadOf(number: number, size: number): { n: number; pad: string } {
   return { n: number, pad: 'p'.repeat(Math.min(size, 900 * KIB)) };
 }

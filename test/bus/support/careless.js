@@ -2,8 +2,9 @@ import { writeSync } from 'node:fs';
 import { openBus } from '../../../dist/index.js';
 
 /**
- * A process of its own whose `onError` throws, when a subscription ends that cannot keep up. Prints how often that was
- * seen as uncaught, how often it was called while a ring was being read, and what a subscription beside it got of 100 events.
+ * A process of its own whose `onError` throws, when a subscription ends that cannot keep up. Prints how often the error
+ * was uncaught, how often `onError` was called while a ring was being read, and how many of 100 events another
+ * subscription got.
  */
 let uncaught = 0;
 let whileReading = 0;
@@ -15,7 +16,7 @@ const bus = await openBus({
   dir: ':memory:',
   shards: 1,
   onError() {
-    // A record of the ring whose handler throws is not read, and nothing behind it is handed out.
+    // If handling a record of the ring throws, the record is not read, and nothing behind it is handed out.
     if (new Error().stack.includes('RecordReceiver')) whileReading++;
     throw new Error('my own mistake');
   },

@@ -1,4 +1,4 @@
-/** Plays with the system clock of its own process, and prints what its bus made of it. */
+/** Sets the system clock of its own process, and prints how its bus has reacted. */
 import { writeFileSync } from 'node:fs';
 import { openBus } from '../../../dist/index.js';
 
@@ -24,7 +24,7 @@ let bus = await openBus(options);
 await bus.publish(event('old.a', 'order-1'));
 setClock(24 * HOUR);
 await untilTold('put forward');
-// Once these are cut back, retention has looked at what is old too.
+// Once these are pruned, retention has also checked the age of events.
 await bus.publishMany(Array.from({ length: 5 }, () => event('few.a')));
 for (let left = 5; left > 1; [{ events: left }] = await bus.topics('few.*'));
 const repeated = await bus.publish(event('old.a', 'order-1'));

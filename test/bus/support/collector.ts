@@ -4,7 +4,7 @@ import type { Event } from '../../../src/protocol/event.js';
 import type { FilterInput } from '../../../src/protocol/filter.js';
 import { DEADLINE_MS } from './wait.js';
 
-/** A subscription that keeps all it is given, and can be made slow or stuck. */
+/** A subscription that keeps all its events, and can be made slow or stuck. */
 export interface CollectorOptions extends SubscribeOptions {
   /** Awaited before each event is taken: a slow or stuck handler. */
   hold?: (event: Event) => Promise<void> | undefined;
@@ -40,7 +40,7 @@ export class Collector {
       });
   }
 
-  /** Subscribes and waits until every shard knows. */
+  /** Subscribes and waits until every shard has the subscription. */
   static async start(
     bus: BusEndpoint,
     filter: FilterInput,
@@ -81,7 +81,7 @@ export class Collector {
   }
 }
 
-/** All that an iterable of the bus gives. */
+/** All values of an iterable of the bus. */
 export async function gather<P>(events: AsyncIterable<Event<P>>): Promise<Event<P>[]> {
   const gathered: Event<P>[] = [];
   for await (const event of events) gathered.push(event);

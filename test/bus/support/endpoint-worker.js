@@ -2,8 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { attachBus } from '../../../dist/index.js';
 
 /**
- * A user's worker that does with its attached bus what it is told in messages `{ call, name, args }`; answers are
- * `{ call, value }` or `{ call, error }`, and what its subscriptions get is `{ subscription, event }`.
+ * A user's worker that makes the calls of messages `{ call, name, args }` on its attached bus. It answers `{ call,
+ * value }` or `{ call, error }`, and sends the events of its subscriptions as `{ subscription, event }`.
  */
 const bus = await attachBus(workerData.attachment);
 const subscriptions = new Map();
@@ -59,7 +59,7 @@ const operations = {
     parentPort.postMessage({ spinning: true });
     for (;;);
   },
-  /** Publishes and receives by itself; raises the shared word when all has come round. */
+  /** Publishes and receives by itself; raises the shared word when every event has come back. */
   async roundTrips(count, word) {
     let seen = 0;
     const all = new Promise((resolve) => {

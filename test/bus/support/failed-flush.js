@@ -1,8 +1,9 @@
 import { writeFileSync, writeSync } from 'node:fs';
 
 /**
- * A process whose flushes fail: see `test/support/forgetful-disk.c`. `failed-flush.js DIR SUFFIX reader|alone`: fails the next
- * flush of the file whose name ends in SUFFIX, publishes on, says in lines of JSON what it was acknowledged, and kills itself.
+ * A process whose flushes fail: see `test/support/forgetful-disk.c`. `failed-flush.js DIR SUFFIX reader|alone`: fails
+ * the next flush of the file whose name ends in SUFFIX, goes on publishing, prints its acks as lines of JSON, and kills
+ * itself.
  */
 const { openBus } = await import(process.env.MILLRACE ?? '../../../dist/index.js');
 const [, , dir, suffix, readers, mode = 'once'] = process.argv;
@@ -20,7 +21,7 @@ async function publish(durability, size = 40) {
 }
 
 await publish('synced');
-// It keeps the file open, and with it the index of the write-ahead log.
+// The reader keeps the file open, and with it the index of the write-ahead log.
 if (readers === 'reader') await bus.query({ topic: 'a' });
 for (let i = 0; i < 3; i++) await publish('written');
 writeFileSync(process.env.DISK_FAULT, `${mode} ${suffix}`);

@@ -3,7 +3,7 @@ import type { Subscription } from '../../../src/protocol/bus-api.js';
 import { type BusError, ERROR_CODES, type ErrorCode } from '../../../src/protocol/errors.js';
 import { within } from './wait.js';
 
-/** How a test asks for an error: its code, or one of several, and what its message must name. */
+/** The error that a test expects: its code, or one of several, and the texts that its message must contain. */
 export async function refused(
   attempt: () => unknown,
   codes: ErrorCode | readonly ErrorCode[],
@@ -18,7 +18,7 @@ export async function refused(
   throw new Error(`not refused; expected ${codes}, got ${JSON.stringify(value)}`);
 }
 
-/** The error of a subscription, whether it is thrown at once or told through `ready` and `closed`. */
+/** The error of a subscription, whether it is thrown at once or rejects `ready` and `closed`. */
 export async function subscriptionRefused(
   subscribe: () => Subscription,
   codes: ErrorCode | readonly ErrorCode[],

@@ -11,7 +11,7 @@ const built: typeof millrace = await import(
 
 export const { openBus, attachBus, EventFilter, defineTopic } = built;
 
-/** What the bus offers to tests alone, under a symbol that no user meets. */
+/** The test hooks of the bus, under a symbol that users do not see. */
 export interface ShardControls {
   /** Terminates the shard's thread, as the operating system might. */
   killShard(index: number): Promise<void>;

@@ -7,8 +7,8 @@ import type { BusError } from '../../../src/protocol/errors.js';
 import { openBus } from './millrace.js';
 
 /**
- * Buses and directories for one test. What a test leaves open is closed after it, and its directories are
- * removed; errors that a bus could tell no one else are kept for the test to look at.
+ * Buses and directories for one test. Buses that a test leaves open are closed after it, and its directories are
+ * removed. Errors that a bus reports to `onError` are kept for the test.
  */
 const openBuses = new Set<Bus>();
 const directories = new Set<string>();
@@ -35,7 +35,7 @@ export async function openTestBus(options: BusOptions = {}): Promise<Bus> {
   return bus;
 }
 
-/** What the bus's `onError` was told. */
+/** The errors that the bus has reported to `onError`. */
 export function errorsTold(bus: Bus): readonly BusError[] {
   return told.get(bus) ?? [];
 }

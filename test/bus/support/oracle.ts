@@ -3,7 +3,7 @@ import { categoryOf, type Event, type PublishAck } from '../../../src/protocol/e
 import type { Filter } from '../../../src/protocol/filter.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
 
-/** What must be true of events, said plainly and slowly: the bus is checked against these functions. */
+/** The rules for events, in simple and slow code: the bus is checked against these functions. */
 
 /** The meaning of a filter: `and` between fields, `or` within one. */
 export function matchesFilter(filter: Filter, event: Event): boolean {
@@ -63,7 +63,7 @@ export function expectSameHistory(
   expect(linesOf(actual).sort(), whose).toEqual(linesOf(expected).sort());
 }
 
-/** Every shard gave 1, 2, 3 … without holes; duplicates repeat what was given. */
+/** Every shard gave the sequences 1, 2, 3 … without holes, and duplicates repeat one of them. */
 export function expectWithoutHoles(acks: readonly PublishAck[]): void {
   const shards = new Map<number, number[]>();
   for (const { shard, sequence, duplicate } of acks) {

@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 
 /**
- * A process whose quota runs out: see `test/support/quota.c`. `out-of-quota.js DIR`: publishes until nothing more is taken,
- * removes what it stored, publishes again, and says in lines of JSON what came of it.
+ * A process whose quota runs out: see `test/support/quota.c`. `out-of-quota.js DIR`: publishes until events are
+ * refused, removes the stored events, publishes again, and prints the results as lines of JSON.
  */
 const { openBus } = await import(process.env.MILLRACE ?? '../../../dist/index.js');
 const [, , dir] = process.argv;

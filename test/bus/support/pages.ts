@@ -14,7 +14,7 @@ export async function readInPages(api: BusApi, topic: string, limit: number): Pr
   return all;
 }
 
-/** Every event of a read knows what comes after it. */
+/** Every event of a read has the cursor of the events after it. */
 export async function expectCursorsOfEach(api: BusApi, topic: string): Promise<void> {
   const all = await gather(api.read({ topic }));
   for (const [index, { cursor }] of all.entries()) {

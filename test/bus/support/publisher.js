@@ -2,9 +2,9 @@ import { openSync, writeSync } from 'node:fs';
 import { openBus } from '../../../dist/index.js';
 
 /**
- * A process that publishes and says in a file, a line at a time and at once, what it was acknowledged.
- * `load DIR SHARDS FILE`: as fast as it can, until it is killed. `marks DIR DURABILITY COUNT`: one event after the
- * other, with a line before each publish and after each ack, for a trace of its system calls.
+ * A process that publishes and writes its acks to a file, each at once and on its own line. `load DIR SHARDS FILE`: as
+ * fast as it can, until it is killed. `marks DIR DURABILITY COUNT`: one event after the other, with a line before each
+ * publish and after each ack, for a trace of its system calls.
  */
 const [, , mode, dir, argument, count] = process.argv;
 const output = mode === 'load' ? openSync(count, 'a') : 1;

@@ -12,7 +12,7 @@ import type { Event, EventInput, PublishAck, PublishOptions } from '../../../src
 import type { FilterInput } from '../../../src/protocol/filter.js';
 import { until } from './wait.js';
 
-/** A bus attached in a worker thread, told what to do from here. */
+/** A bus attached in a worker thread, controlled from here. */
 interface Answer {
   call?: number;
   value?: unknown;
@@ -126,7 +126,7 @@ export class RemoteEndpoint {
     return this.#call('letGo');
   }
 
-  /** What the subscription has got so far. */
+  /** The events that the subscription has got so far. */
   received(key: string): readonly Event[] {
     return this.#events.get(key) ?? [];
   }
@@ -149,7 +149,7 @@ export class RemoteEndpoint {
     return this.#call('roundTrips', count, word);
   }
 
-  /** Ends the thread as it stands, whatever it is doing. */
+  /** Terminates the thread, whatever it is doing. */
   async terminate(): Promise<void> {
     await this.worker.terminate();
   }

@@ -22,7 +22,7 @@ export async function rolledBack(): Promise<{ bus: Bus; further: string; epoch: 
   return { bus, further, epoch };
 }
 
-/** So many events with payloads that say whose they are and which. */
+/** That many events, with payloads that identify their publisher and number. */
 export async function publish(bus: Bus, mark: string, count: number): Promise<void> {
   await bus.publishMany(
     Array.from({ length: count }, (_, n) => ({

@@ -1,6 +1,6 @@
 /**
- * Waiting for what must happen. A deadline here is the end of a test that has failed already, never a
- * measure of how fast something is.
+ * Waits for things that must happen. A deadline here only ends a test that has failed already; it does not measure how
+ * fast something is.
  */
 export const DEADLINE_MS = 20_000;
 
@@ -17,7 +17,7 @@ export async function until(
   }
 }
 
-/** The promise's own outcome, or an error that says what did not come. */
+/** The promise's own outcome, or an error that names what did not come in time. */
 export async function within<T>(
   what: string,
   promise: Promise<T>,
@@ -34,7 +34,7 @@ export async function within<T>(
   }
 }
 
-/** A door that handlers wait at: closed until opened. */
+/** A gate that handlers wait at until it is opened. */
 export class Gate {
   #open!: () => void;
   readonly opened: Promise<void>;
@@ -50,7 +50,7 @@ export class Gate {
   }
 }
 
-/** Looks on: whether a promise has settled by now. */
+/** Whether a promise has settled by now. */
 export function watch(promise: Promise<unknown>): { settled: boolean } {
   const watched = { settled: false };
   const settle = (): void => {

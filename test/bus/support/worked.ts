@@ -1,11 +1,11 @@
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../../src/protocol/limits.js';
 
-/** How long one event is worked on, by the clock that turns are measured with: at least so long, on any machine. */
+/** How long the handler works on an event, at least, by the clock that measures turns. */
 const BUSY_MS = 1;
 /** No more events than this may be worked on between two turns of the event loop. */
 export const EVENTS_A_TURN_MAX = HAND_OUT_TURN_MS / BUSY_MS + TURN_LOOK_EVENTS_MAX;
 
-/** A subscriber's code that keeps its thread busy, and what was worked on, as `seen` has it. */
+/** A handler that keeps its thread busy, and records its events in `seen`. */
 export class Worked<E, S> {
   readonly all: S[] = [];
   longest = 0;
@@ -17,7 +17,7 @@ export class Worked<E, S> {
     this.#seen = seen;
   }
 
-  /** Turns with the event loop, and looks how much was done between two turns. */
+  /** Turns with the event loop, and counts the events handled between two turns. */
   watch(): void {
     setImmediate(() => {
       this.#sinceTurn = 0;

@@ -72,7 +72,7 @@ export interface TestServer {
   readonly port: number;
   readonly dir: string;
   readonly child: ChildProcess;
-  /** Of the log, one line each. */
+  /** The lines of the log. */
   readonly logs: { msg: string; level: string }[];
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   /** Runs a client command against it. */

@@ -5,7 +5,7 @@ import type { BusClient, ConnectOptions } from '../../../src/client.js';
 import type { BusError } from '../../../src/protocol/errors.js';
 import { until } from '../../bus/support/wait.js';
 
-/** The client as it is built, typed by its sources; what a test leaves open is closed after it. */
+/** The client as it is built, typed by its sources. Clients that a test leaves open are closed after it. */
 const built: typeof millraceClient = await import(
   /* @vite-ignore */ new URL('../../../dist/client.js', import.meta.url).href
 );
@@ -13,7 +13,7 @@ const built: typeof millraceClient = await import(
 export interface TestClient {
   readonly client: BusClient;
   readonly states: StateChange[];
-  /** What `onError` was told. */
+  /** The errors that were reported to `onError`. */
   readonly errors: BusError[];
 }
 

@@ -7,9 +7,9 @@ import { afterEach } from 'vitest';
  */
 export type ProxyMode =
   | 'pass'
-  /** Nothing comes through either way, and nobody is told. */
+  /** Nothing passes in either direction, and neither side notices. */
   | 'black-hole'
-  /** What the client sends arrives; what the server sends does not. */
+  /** Data of the client passes; data of the server does not. */
   | 'half-open'
   /** New connections are cut as soon as they are made. */
   | 'refuse';
@@ -89,7 +89,7 @@ export class TcpProxy {
     server.resume();
   }
 
-  /** A black hole swallows the goodbye of the server too. */
+  /** A black hole swallows the server's close frame too. */
   #end(pair: readonly [Socket, Socket]): void {
     const [client, server] = pair;
     if (this.mode === 'black-hole' && !client.destroyed) return;

@@ -5,8 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { encodeCursor } from '../../../src/protocol/cursor.js';
 
 /**
- * A server that says what a test tells it to: the right thing where nothing else is asked, and any
- * nonsense in its place.
+ * A server whose frames a test can replace: it answers rightly by default, and with any nonsense that a test asks for.
  */
 export interface Asked {
   readonly type: string;
@@ -40,12 +39,12 @@ export const WELCOME = {
 const open = new Set<WrongServer>();
 
 export class WrongServer {
-  /** What clients have sent, over all connections. */
+  /** The frames that clients have sent, over all connections. */
   readonly asked: Asked[] = [];
   connections = 0;
   /** Sent first; `undefined`: nothing is. */
   welcome: unknown = WELCOME;
-  /** Answers in its own way and returns true, or leaves it to the right one. */
+  /** Answers a frame itself and returns true, or leaves it to the default answer. */
   script: Script = () => false;
   #stored = 0;
   readonly #http: Server;
