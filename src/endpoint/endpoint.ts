@@ -47,10 +47,10 @@ import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
+import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/introspection.js';
 import { parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
-import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/shard-questions.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
 import type { BusSubscription } from './subscribe/subscription.js';

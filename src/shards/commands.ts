@@ -25,9 +25,9 @@ import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
+import { Introspection } from './introspection.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { missing } from './missing.js';
-import { Questions } from './questions.js';
 import type { LinkConsumer, Routes } from './routes.js';
 import type { Shard } from './shard.js';
 
@@ -46,7 +46,7 @@ export class Commands {
   readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #generation: number;
-  readonly #questions: Questions;
+  readonly #introspection: Introspection;
   #link!: LinkAdapter;
   #firstLink = 0;
 
@@ -55,7 +55,7 @@ export class Commands {
     this.#log = log;
     this.#routes = routes;
     this.#generation = generation;
-    this.#questions = new Questions(log, routes, shard);
+    this.#introspection = new Introspection(log, routes, shard);
   }
 
   /** True if there were any. */
@@ -63,7 +63,7 @@ export class Commands {
     const { links } = this.#shard;
     const first = this.#firstLink++;
     let taken = 0;
-    this.#questions.beginTurn();
+    this.#introspection.beginTurn();
     // In turn, as those who ask first may find the turn's budget for answers spent least.
     for (let i = 0; i < links.length; i++) {
       const link = links[(first + i) % links.length]!;
@@ -98,9 +98,9 @@ export class Commands {
       return null;
     },
     sync: () => null,
-    subscribers: ({ topic, after }) => this.#questions.subscribers(topic, after),
-    laggards: ({ limit }) => this.#questions.laggards(limit),
-    topics: (request) => this.#questions.topics(request),
+    subscribers: ({ topic, after }) => this.#introspection.subscribers(topic, after),
+    laggards: ({ limit }) => this.#introspection.laggards(limit),
+    topics: (request) => this.#introspection.topics(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => this.#pruning.prune(request),
     page: ({ request }) => this.#pages.page(request),

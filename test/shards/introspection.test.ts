@@ -6,7 +6,7 @@ import {
   TOPICS_PER_REPLY,
 } from '../../src/protocol/limits.js';
 import { Consumer } from '../../src/shards/consumer.js';
-import { Questions } from '../../src/shards/questions.js';
+import { Introspection } from '../../src/shards/introspection.js';
 import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
 import type { ShardLog } from '../../src/store/shard-log.js';
 import { controls } from '../bus/support/millrace.js';
@@ -16,17 +16,17 @@ import { memoryLog, subscribeRequest, TestLink } from './support.js';
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, n) => `t.${n % 2 ? 'odd' : 'even'}.${n}`);
 
-const questionsOf = (log: ShardLog, routes = new Routes()): Questions =>
-  new Questions(log, routes, { links: [], lagOf: () => 0 });
+const introspectionOf = (log: ShardLog, routes = new Routes()): Introspection =>
+  new Introspection(log, routes, { links: [], lagOf: () => 0 });
 
-describe('a question for topics', () => {
+describe('a call for topics', () => {
   test('is answered in pages that no change between them disturbs', () => {
     const log = memoryLog(names(5000), { retention: [{ pattern: 't.even.*', maxEvents: 100 }] });
-    const questions = questionsOf(log);
+    const introspection = introspectionOf(log);
     const found: string[] = [];
     for (let after: number | null = 0; after !== null; ) {
-      questions.beginTurn();
-      const reply: TopicsPage = questions.topics({ patterns: ['t.odd.+'], after });
+      introspection.beginTurn();
+      const reply: TopicsPage = introspection.topics({ patterns: ['t.odd.+'], after });
       expect(reply.topics.length).toBeLessThanOrEqual(TOPICS_PER_REPLY);
       found.push(...reply.topics.map(({ name }) => name));
       log.pruneStep(1000);
@@ -37,11 +37,11 @@ describe('a question for topics', () => {
 
   test('takes no more of a turn, however many ask', () => {
     const log = memoryLog(names(20_000));
-    const questions = questionsOf(log);
-    questions.beginTurn();
+    const introspection = introspectionOf(log);
+    introspection.beginTurn();
     let found = 0;
     for (let asker = 0; asker < 1000; asker++) {
-      const reply = questions.topics({ patterns: ['*'], after: 0 });
+      const reply = introspection.topics({ patterns: ['*'], after: 0 });
       found += reply.topics.length;
       expect(reply.next).toBe(reply.topics.length);
     }
@@ -61,7 +61,7 @@ describe('a question for topics', () => {
   });
 });
 
-describe('a question for subscribers', () => {
+describe('a call for subscribers', () => {
   const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkConsumer[] => {
     const adapter = link.adapter();
     return numbers.map((number) => {
@@ -80,11 +80,11 @@ describe('a question for subscribers', () => {
       [...Array(700).keys()].map((n) => n + 1),
     );
     const second = fill(routes, new TestLink(4096, 'e0'), [5, 3, 1]);
-    const questions = questionsOf(log, routes);
+    const introspection = introspectionOf(log, routes);
     const found: string[] = [];
     for (let after = FIRST_SUBSCRIBER, gone = 0; ; gone++) {
-      questions.beginTurn();
-      const reply = questions.subscribers('a.b', after);
+      introspection.beginTurn();
+      const reply = introspection.subscribers('a.b', after);
       expect(reply.subscribers.length).toBeLessThanOrEqual(SUBSCRIBERS_PER_REPLY);
       found.push(...reply.subscribers.map(({ id }) => id));
       // One that was listed goes, which moves all that follow.
@@ -100,10 +100,10 @@ describe('a question for subscribers', () => {
   });
 
   test('that finds the turn spent is answered with an empty page, and not with the last', () => {
-    const questions = questionsOf(memoryLog([]));
-    const ask = () => questions.subscribers('a', FIRST_SUBSCRIBER);
+    const introspection = introspectionOf(memoryLog([]));
+    const ask = () => introspection.subscribers('a', FIRST_SUBSCRIBER);
     expect(ask()).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });
-    questions.beginTurn();
+    introspection.beginTurn();
     expect(ask()).toEqual({ subscribers: [], next: null });
   });
 

@@ -1,5 +1,5 @@
 /**
- * Answers what endpoints ask about a shard's topics and subscribers, page by page. All questions of a turn share one
+ * Answers what endpoints ask about a shard's topics and subscribers, page by page. All calls of a turn share one
  * budget; one that finds it spent gets an empty page and asks again, so that nobody's events wait for a long list.
  */
 import {
@@ -30,7 +30,7 @@ export interface SubscriberSource {
   lagOf(consumer: LinkConsumer): number;
 }
 
-export class Questions {
+export class Introspection {
   readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #source: SubscriberSource;
