@@ -6,6 +6,7 @@ import {
   type AtPosition,
   nameOf,
   type PromptHandlers,
+  type RequestOf,
   type ResumeRequest,
   type SubscribeRequest,
   serve,
@@ -24,12 +25,12 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
-import { CATCHING_UP, Consumer, LIVE, REPLAYING } from './consumer.js';
 import { Introspection } from './introspection.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { missing } from './missing.js';
-import type { LinkConsumer, Routes } from './routes.js';
+import type { LinkSubscription, Routes } from './routes.js';
 import type { Shard } from './shard.js';
+import { CATCHING_UP, LIVE, REPLAYING, ShardSubscription } from './shard-subscription.js';
 
 /** Damage, a wish that this log cannot grant, a store that is full, a request of a wrong shape: the shard goes on. */
 const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
@@ -91,7 +92,7 @@ export class Commands {
   readonly #handlers: PromptHandlers<'shard' | 'history', LinkAdapter> = {
     subscribe: (request, link) => this.#subscribe(request, link),
     update: (request, link) => this.#update(request, link),
-    unsubscribe: ({ subscription }, link) => this.#unsubscribe(subscription, link),
+    unsubscribe: (request, link) => this.#unsubscribe(request, link),
     resume: (request, link) => this.#resume(request, link),
     leave: (_, link) => {
       this.#shard.leave(link);
@@ -132,11 +133,13 @@ export class Commands {
   }
 
   #credit(bytes: Buffer, offset: number): void {
-    const consumer = this.#link.consumers.get(bytes.readInt32LE(offset + CREDIT_SUBSCRIPTION));
-    if (consumer === undefined) return;
-    consumer.creditEvents += bytes.readInt32LE(offset + CREDIT_EVENTS_COUNT);
-    consumer.creditBytes += bytes.readInt32LE(offset + CREDIT_BYTES_COUNT);
-    if (consumer.hasCredit) this.#shard.wake(consumer);
+    const subscription = this.#link.subscriptions.get(
+      bytes.readInt32LE(offset + CREDIT_SUBSCRIPTION),
+    );
+    if (subscription === undefined) return;
+    subscription.creditEvents += bytes.readInt32LE(offset + CREDIT_EVENTS_COUNT);
+    subscription.creditBytes += bytes.readInt32LE(offset + CREDIT_BYTES_COUNT);
+    if (subscription.hasCredit) this.#shard.wake(subscription);
   }
 
   /** @throws BusError `OPTION_INVALID`: the publishers of other nodes cannot be made to wait */
@@ -147,41 +150,41 @@ export class Commands {
         'overflow is block, and other nodes write to the store of this bus: their publishers cannot be held back',
       );
     }
-    const consumer: LinkConsumer = new Consumer(link, request);
+    const subscription: LinkSubscription = new ShardSubscription(link, request);
     const { delivered } = this.#shard;
-    consumer.position = typeof request.start === 'number' ? request.start : delivered;
-    if (request.start === 'now') consumer.mode = LIVE;
-    else consumer.mode = request.start === 'replay' ? REPLAYING : CATCHING_UP;
-    this.#shard.subscribe(consumer);
+    subscription.position = typeof request.start === 'number' ? request.start : delivered;
+    if (request.start === 'now') subscription.mode = LIVE;
+    else subscription.mode = request.start === 'replay' ? REPLAYING : CATCHING_UP;
+    this.#shard.subscribe(subscription);
     return { position: delivered };
   }
 
-  #update({ subscription, filter }: UpdateRequest, link: LinkAdapter): AtPosition {
-    const consumer = link.consumers.get(subscription);
-    if (consumer !== undefined) {
-      this.#routes.remove(consumer, consumer.filter.topics);
-      consumer.filter = filter;
-      consumer.predicate = compilePredicate(filter);
-      consumer.gapScan = undefined;
-      this.#routes.add(consumer, consumer.filter.topics);
+  #update({ subscription: number, filter }: UpdateRequest, link: LinkAdapter): AtPosition {
+    const subscription = link.subscriptions.get(number);
+    if (subscription !== undefined) {
+      this.#routes.remove(subscription, subscription.filter.topics);
+      subscription.filter = filter;
+      subscription.predicate = compilePredicate(filter);
+      subscription.gapScan = undefined;
+      this.#routes.add(subscription, subscription.filter.topics);
     }
     return { position: this.#shard.delivered };
   }
 
-  #unsubscribe(subscription: number, link: LinkAdapter): null {
-    const consumer = link.consumers.get(subscription);
-    if (consumer !== undefined) this.#shard.unsubscribe(consumer);
+  #unsubscribe({ subscription: number }: RequestOf<'unsubscribe'>, link: LinkAdapter): null {
+    const subscription = link.subscriptions.get(number);
+    if (subscription !== undefined) this.#shard.unsubscribe(subscription);
     return null;
   }
 
-  #resume({ subscription, position, tellGap }: ResumeRequest, link: LinkAdapter): null {
-    const consumer = link.consumers.get(subscription);
-    if (consumer === undefined || consumer.mode !== REPLAYING) return null;
-    consumer.gapsTold = 0;
-    consumer.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
-    consumer.position = position;
-    consumer.mode = CATCHING_UP;
-    this.#shard.wake(consumer);
+  #resume({ subscription: number, position, tellGap }: ResumeRequest, link: LinkAdapter): null {
+    const subscription = link.subscriptions.get(number);
+    if (subscription === undefined || subscription.mode !== REPLAYING) return null;
+    subscription.gapsTold = 0;
+    subscription.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
+    subscription.position = position;
+    subscription.mode = CATCHING_UP;
+    this.#shard.wake(subscription);
     return null;
   }
 }

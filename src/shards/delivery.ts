@@ -3,21 +3,21 @@
  * else into their queues. An event is written once per link, and copied once for all the queues that hold it.
  */
 import { EventRecordView } from '../record/event-record.js';
-import { LIVE, QUEUED, type QueuedEvent } from './consumer.js';
 import type { PublishBatch } from './publish-batch.js';
-import type { LinkConsumer, Route, Routes } from './routes.js';
+import type { LinkSubscription, Route, Routes } from './routes.js';
+import { LIVE, QUEUED, type QueuedEvent } from './shard-subscription.js';
 
-/** What becomes of consumers on the way. */
+/** What becomes of subscriptions on the way. */
 export interface DeliveryHost {
-  unsubscribe(consumer: LinkConsumer): void;
-  wake(consumer: LinkConsumer): void;
+  unsubscribe(subscription: LinkSubscription): void;
+  wake(subscription: LinkSubscription): void;
 }
 
 export class Delivery {
   readonly #routes: Routes;
   readonly #host: DeliveryHost;
   readonly #view = new EventRecordView();
-  readonly #scratch: LinkConsumer[] = [];
+  readonly #scratch: LinkSubscription[] = [];
   /** The last sequence that was dealt with, inside a batch too. */
   #passed = 0;
 
@@ -56,14 +56,14 @@ export class Delivery {
     let delivered = 0;
     const before = this.#passed;
     if (sequence !== 0) this.#passed = sequence;
-    for (const { link, consumers } of route.legs) {
+    for (const { link, subscriptions } of route.legs) {
       let count = 0;
-      for (const consumer of consumers) {
-        if (consumer.predicate !== undefined && !consumer.predicate(view)) continue;
-        if (consumer.mode === LIVE && consumer.hasCredit) sendable[count++] = consumer;
+      for (const subscription of subscriptions) {
+        if (subscription.predicate !== undefined && !subscription.predicate(view)) continue;
+        if (subscription.mode === LIVE && subscription.hasCredit) sendable[count++] = subscription;
         else {
           queued ??= copyOf(view, topic, sequence);
-          this.#postpone(consumer, queued, before);
+          this.#postpone(subscription, queued, before);
         }
       }
       if (count === 0) continue;
@@ -81,14 +81,14 @@ export class Delivery {
     return delivered;
   }
 
-  #postpone(consumer: LinkConsumer, event: QueuedEvent, before: number): void {
-    if (consumer.ended) return;
-    if (consumer.mode === LIVE || consumer.mode === QUEUED) {
-      consumer.enqueue(event, before);
-      if (consumer.ended) this.#host.unsubscribe(consumer);
+  #postpone(subscription: LinkSubscription, event: QueuedEvent, before: number): void {
+    if (subscription.ended) return;
+    if (subscription.mode === LIVE || subscription.mode === QUEUED) {
+      subscription.enqueue(event, before);
+      if (subscription.ended) this.#host.unsubscribe(subscription);
       // Without this, one whose credit came while its event was on the way would wait for ever.
-      else if (consumer.hasCredit) this.#host.wake(consumer);
-    } else if (event.sequence === 0) consumer.missEphemeral();
+      else if (subscription.hasCredit) this.#host.wake(subscription);
+    } else if (event.sequence === 0) subscription.missEphemeral();
   }
 }
 

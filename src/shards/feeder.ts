@@ -1,20 +1,20 @@
 /**
- * Lets consumers that are behind go on, between batches: from what is queued for them, or from the log. Those that have
+ * Lets subscriptions that are behind go on, between batches: from what is queued for them, or from the log. Those that have
  * no credit, or whose link has no room, are not here until they are woken.
  */
 import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
 import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
 import { CatchUp } from './catch-up.js';
-import { CATCHING_UP, QUEUED } from './consumer.js';
-import type { LinkConsumer, Routes } from './routes.js';
+import type { LinkSubscription, Routes } from './routes.js';
+import { CATCHING_UP, QUEUED } from './shard-subscription.js';
 
 export class Feeder {
   readonly #catchUp: CatchUp;
-  /** Consumers that are behind and may be able to go on. */
-  readonly #ready = new Set<LinkConsumer>();
+  /** Subscriptions that are behind and may be able to go on. */
+  readonly #ready = new Set<LinkSubscription>();
   /** Those for whom the log is fetching what comes next. */
-  readonly #awaiting = new Set<LinkConsumer>();
-  readonly #ended: LinkConsumer[] = [];
+  readonly #awaiting = new Set<LinkSubscription>();
+  readonly #ended: LinkSubscription[] = [];
 
   constructor(log: ShardLog, routes: Routes) {
     this.#catchUp = new CatchUp(log, routes);
@@ -24,24 +24,25 @@ export class Feeder {
     return this.#ready.size > 0;
   }
 
-  /** The consumer may have become able to go on. */
-  wake(consumer: LinkConsumer): void {
-    if (consumer.mode === QUEUED || consumer.mode === CATCHING_UP) this.#ready.add(consumer);
+  /** The subscription may have become able to go on. */
+  wake(subscription: LinkSubscription): void {
+    if (subscription.mode === QUEUED || subscription.mode === CATCHING_UP)
+      this.#ready.add(subscription);
   }
 
   /** The log may have at hand what it was asked for. */
   advance(): void {
-    for (const consumer of this.#awaiting) this.wake(consumer);
+    for (const subscription of this.#awaiting) this.wake(subscription);
     this.#awaiting.clear();
   }
 
-  forget(consumer: LinkConsumer): void {
-    this.#ready.delete(consumer);
-    this.#awaiting.delete(consumer);
+  forget(subscription: LinkSubscription): void {
+    this.#ready.delete(subscription);
+    this.#awaiting.delete(subscription);
   }
 
   /** Those that came to their end while they were fed. */
-  takeEnded(): readonly LinkConsumer[] {
+  takeEnded(): readonly LinkSubscription[] {
     return this.#ended.splice(0);
   }
 
@@ -53,48 +54,48 @@ export class Feeder {
     let budget = LIVE_FEED_EVENTS_PER_TURN;
     let pages = CATCH_UP_EVENTS_PER_TURN;
     let fed = 0;
-    for (const consumer of [...this.#ready]) {
+    for (const subscription of [...this.#ready]) {
       if (budget <= 0 || pages <= 0) break;
-      this.#ready.delete(consumer);
-      if (consumer.ended) continue;
-      if (consumer.mode === QUEUED) {
-        const sent = feedQueued(consumer, budget, head);
+      this.#ready.delete(subscription);
+      if (subscription.ended) continue;
+      if (subscription.mode === QUEUED) {
+        const sent = feedQueued(subscription, budget, head);
         budget -= sent;
         fed += sent;
-      } else if (consumer.mode === CATCHING_UP) {
-        const { read, sent } = this.#catchUp.step(consumer, head, pages);
+      } else if (subscription.mode === CATCHING_UP) {
+        const { read, sent } = this.#catchUp.step(subscription, head, pages);
         pages -= Math.max(1, read);
         fed += sent;
         if (read === NOT_AT_HAND) {
-          this.#awaiting.add(consumer);
+          this.#awaiting.add(subscription);
           continue;
         }
       }
-      if (consumer.ended) {
-        this.#ended.push(consumer);
+      if (subscription.ended) {
+        this.#ended.push(subscription);
         continue;
       }
-      const isBehind = consumer.mode === QUEUED || consumer.mode === CATCHING_UP;
-      if (!isBehind || !consumer.hasCredit) continue;
-      if (consumer.link.isBlocked || !consumer.link.mayHaveRoom)
-        consumer.link.waiting.add(consumer);
-      else this.#ready.add(consumer);
+      const isBehind = subscription.mode === QUEUED || subscription.mode === CATCHING_UP;
+      if (!isBehind || !subscription.hasCredit) continue;
+      if (subscription.link.isBlocked || !subscription.link.mayHaveRoom)
+        subscription.link.waiting.add(subscription);
+      else this.#ready.add(subscription);
     }
     return fed;
   }
 }
 
-function feedQueued(consumer: LinkConsumer, budget: number, head: number): number {
+function feedQueued(subscription: LinkSubscription, budget: number, head: number): number {
   let sent = 0;
-  const one = [consumer];
-  while (sent < budget && consumer.hasCredit) {
-    const event = consumer.peek();
+  const one = [subscription];
+  while (sent < budget && subscription.hasCredit) {
+    const event = subscription.peek();
     if (event === undefined) break;
     const { sequence, record } = event;
-    if (!consumer.link.sendEvent(sequence, record, 0, record.length, one, 1)) break;
-    consumer.shift();
+    if (!subscription.link.sendEvent(sequence, record, 0, record.length, one, 1)) break;
+    subscription.shift();
     sent++;
   }
-  if (consumer.queued === 0) consumer.goLive(head);
+  if (subscription.queued === 0) subscription.goLive(head);
   return sent;
 }

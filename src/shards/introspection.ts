@@ -20,14 +20,14 @@ import {
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
 import type { ShardLog } from '../store/shard-log.js';
-import { MODE_NAMES } from './consumer.js';
 import type { LinkAdapter } from './link-adapter.js';
-import type { LinkConsumer, RouteLeg, Routes } from './routes.js';
+import type { LinkSubscription, RouteLeg, Routes } from './routes.js';
+import { MODE_NAMES } from './shard-subscription.js';
 
 /** What a shard knows of its subscribers. */
 export interface SubscriberSource {
   readonly links: readonly LinkAdapter[];
-  lagOf(consumer: LinkConsumer): number;
+  lagOf(subscription: LinkSubscription): number;
 }
 
 export class Introspection {
@@ -62,18 +62,18 @@ export class Introspection {
   subscribers(topic: string, after: SubscriberKey): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: after };
     const route = this.#routes.of(topic);
-    this.#left -= Math.max(1, route.consumers.size);
+    this.#left -= Math.max(1, route.subscriptions.size);
     const subscribers: SubscriberEntry[] = [];
     let length = 0;
     let last = after;
-    for (const consumer of inOrder(route.legs, after)) {
+    for (const subscription of inOrder(route.legs, after)) {
       const isFull =
         subscribers.length === SUBSCRIBERS_PER_REPLY ||
         length >= SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY;
       if (isFull) return { subscribers, next: last };
-      subscribers.push(this.#describe(consumer));
-      for (const pattern of consumer.filter.topics) length += pattern.length;
-      last = { endpoint: consumer.link.endpoint, subscription: consumer.subscription };
+      subscribers.push(this.#describe(subscription));
+      for (const pattern of subscription.filter.topics) length += pattern.length;
+      last = { endpoint: subscription.link.endpoint, subscription: subscription.number };
     }
     return { subscribers, next: null };
   }
@@ -81,19 +81,19 @@ export class Introspection {
   /** Looks at all subscribers, as the gauges do several times a second; only those that are told are described. */
   laggards(limit: number): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: FIRST_SUBSCRIBER };
-    const all: { consumer: LinkConsumer; lag: number }[] = [];
-    for (const { consumers } of this.#source.links) {
-      for (const consumer of consumers.values()) {
-        all.push({ consumer, lag: this.#source.lagOf(consumer) });
+    const all: { subscription: LinkSubscription; lag: number }[] = [];
+    for (const { subscriptions } of this.#source.links) {
+      for (const subscription of subscriptions.values()) {
+        all.push({ subscription, lag: this.#source.lagOf(subscription) });
       }
     }
     this.#left -= Math.max(1, all.length);
     const subscribers: SubscriberEntry[] = [];
     let length = 0;
-    for (const { consumer } of all.sort((a, b) => b.lag - a.lag).slice(0, limit)) {
+    for (const { subscription } of all.sort((a, b) => b.lag - a.lag).slice(0, limit)) {
       if (length >= SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY) break;
-      subscribers.push(this.#describe(consumer));
-      for (const pattern of consumer.filter.topics) length += pattern.length;
+      subscribers.push(this.#describe(subscription));
+      for (const pattern of subscription.filter.topics) length += pattern.length;
     }
     return { subscribers, next: null };
   }
@@ -117,10 +117,10 @@ export class Introspection {
     return entries;
   }
 
-  #describe(consumer: LinkConsumer): SubscriberEntry {
-    const { link, subscription, name, filter, overflow, mode, queued, dropped } = consumer;
+  #describe(subscription: LinkSubscription): SubscriberEntry {
+    const { link, number, name, filter, overflow, mode, queued, dropped } = subscription;
     return {
-      id: `${link.endpoint}-${subscription}`,
+      id: `${link.endpoint}-${number}`,
       ...(name === undefined ? {} : { name }),
       endpoint: link.endpoint,
       topics: filter.topics,
@@ -128,21 +128,21 @@ export class Introspection {
       mode: MODE_NAMES[mode]!,
       queued,
       dropped,
-      lag: this.#source.lagOf(consumer),
+      lag: this.#source.lagOf(subscription),
     };
   }
 }
 
-/** The consumers behind `after`. */
+/** The subscriptions behind `after`. */
 function* inOrder(
   legs: readonly RouteLeg[],
   after: SubscriberKey,
-): Generator<LinkConsumer, void, undefined> {
+): Generator<LinkSubscription, void, undefined> {
   const sorted = [...legs].sort((a, b) => (a.link.endpoint < b.link.endpoint ? -1 : 1));
-  for (const { link, consumers } of sorted) {
+  for (const { link, subscriptions } of sorted) {
     if (link.endpoint < after.endpoint) continue;
     const passed = link.endpoint === after.endpoint ? after.subscription : 0;
-    const left = consumers.filter(({ subscription }) => subscription > passed);
-    yield* left.sort((a, b) => a.subscription - b.subscription);
+    const left = subscriptions.filter(({ number }) => number > passed);
+    yield* left.sort((a, b) => a.number - b.number);
   }
 }

@@ -34,8 +34,8 @@ import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { Doorbell } from '../ring/wait.js';
-import type { Consumer, ConsumerLink } from './consumer.js';
 import { NOT_REFUSED } from './refusals.js';
+import type { ShardSubscription, SubscriptionLink } from './shard-subscription.js';
 
 /** One run of publishes of one kind, next to each other in the ring and in the log. */
 export interface AckRun {
@@ -63,14 +63,14 @@ interface Message {
   readonly bytes?: Uint8Array;
 }
 
-export class LinkAdapter implements ConsumerLink {
+export class LinkAdapter implements SubscriptionLink {
   readonly endpoint: string;
   readonly publishRing: RingConsumer;
   readonly publishes: RecordReceiver;
   readonly controls: RecordReceiver;
-  readonly consumers = new Map<number, Consumer<LinkAdapter>>();
-  /** Consumers that wait for room in the delivery ring. */
-  readonly waiting = new Set<Consumer<LinkAdapter>>();
+  readonly subscriptions = new Map<number, ShardSubscription<LinkAdapter>>();
+  /** Subscriptions that wait for room in the delivery ring. */
+  readonly waiting = new Set<ShardSubscription<LinkAdapter>>();
   /** Ephemeral publishes before this position may have been delivered by a thread that died. */
   skipEphemeralUntil: number | undefined;
   /** Persisted publishes before this position may have been stored by a thread that died, and the log does not say. */
@@ -85,7 +85,7 @@ export class LinkAdapter implements ConsumerLink {
   readonly #inbox: BufferInbox;
   readonly #acks = new Queue<AckRun>();
   readonly #outbox = new Queue<Message>();
-  readonly #onDropped: (consumer: Consumer) => void;
+  readonly #onDropped: (subscription: ShardSubscription) => void;
   #written = false;
   #isReleaseDue = false;
   #refusal = NOT_REFUSED;
@@ -94,7 +94,7 @@ export class LinkAdapter implements ConsumerLink {
   #isFull = false;
   #fullAt = 0;
 
-  constructor(end: LinkEnd, onDropped: (consumer: Consumer) => void) {
+  constructor(end: LinkEnd, onDropped: (subscription: ShardSubscription) => void) {
     this.endpoint = end.endpoint;
     this.#port = end.port;
     this.#onDropped = onDropped;
@@ -181,12 +181,12 @@ export class LinkAdapter implements ConsumerLink {
     });
   }
 
-  noteDropped(consumer: Consumer): void {
-    this.#onDropped(consumer);
+  noteDropped(subscription: ShardSubscription): void {
+    this.#onDropped(subscription);
   }
 
   /**
-   * Writes an event once for the first `count` of `consumers`. False, and nothing written, when the ring has no
+   * Writes an event once for the first `count` of `subscriptions`. False, and nothing written, when the ring has no
    * room; the endpoint then wakes the shard once it has made some.
    */
   sendEvent(
@@ -194,7 +194,7 @@ export class LinkAdapter implements ConsumerLink {
     record: Buffer,
     offset: number,
     length: number,
-    consumers: readonly Consumer[],
+    subscriptions: readonly ShardSubscription[],
     count: number,
   ): boolean {
     if (this.isBlocked) return false;
@@ -205,9 +205,9 @@ export class LinkAdapter implements ConsumerLink {
     bytes.writeDoubleLE(sequence, at + EVENT_SEQUENCE);
     bytes.writeInt32LE(count, at + EVENT_SUBSCRIPTIONS);
     for (let i = 0; i < count; i++) {
-      const consumer = consumers[i]!;
-      bytes.writeInt32LE(consumer.subscription, at + EVENT_SUBSCRIPTION_IDS + 4 * i);
-      consumer.spend(length);
+      const subscription = subscriptions[i]!;
+      bytes.writeInt32LE(subscription.number, at + EVENT_SUBSCRIPTION_IDS + 4 * i);
+      subscription.spend(length);
     }
     record.copy(bytes, at + recordOffset, offset, offset + length);
     deliveries.commit(DELIVERY_EVENT);

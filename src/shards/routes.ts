@@ -1,27 +1,28 @@
 /**
  * Who gets the events of a topic, computed once per topic and change of the subscriptions: the matching
- * consumers, grouped by link, because an event crosses each link once.
+ * subscriptions, grouped by link, because an event crosses each link once.
  */
-import type { Consumer } from './consumer.js';
+
 import type { LinkAdapter } from './link-adapter.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import { TopicMatches } from './matching/topic-matches.js';
+import type { ShardSubscription } from './shard-subscription.js';
 
-export type LinkConsumer = Consumer<LinkAdapter>;
+export type LinkSubscription = ShardSubscription<LinkAdapter>;
 
 export interface RouteLeg {
   readonly link: LinkAdapter;
-  readonly consumers: readonly LinkConsumer[];
+  readonly subscriptions: readonly LinkSubscription[];
 }
 
 export interface Route {
   readonly legs: readonly RouteLeg[];
-  readonly consumers: ReadonlySet<LinkConsumer>;
+  readonly subscriptions: ReadonlySet<LinkSubscription>;
 }
 
 export class Routes {
-  readonly #trie = new PatternTrie<LinkConsumer>();
-  #matches: TopicMatches<LinkConsumer, Route>;
+  readonly #trie = new PatternTrie<LinkSubscription>();
+  #matches: TopicMatches<LinkSubscription, Route>;
 
   constructor() {
     this.#matches = this.#remember();
@@ -37,28 +38,28 @@ export class Routes {
     return this.#matches.get(topic);
   }
 
-  #remember(): TopicMatches<LinkConsumer, Route> {
+  #remember(): TopicMatches<LinkSubscription, Route> {
     return new TopicMatches(this.#trie, (_topic, matched) => group(matched));
   }
 
-  add(consumer: LinkConsumer, patterns: readonly string[]): void {
-    for (const pattern of patterns) this.#trie.add(pattern, consumer);
+  add(subscription: LinkSubscription, patterns: readonly string[]): void {
+    for (const pattern of patterns) this.#trie.add(pattern, subscription);
   }
 
-  remove(consumer: LinkConsumer, patterns: readonly string[]): void {
-    for (const pattern of patterns) this.#trie.remove(pattern, consumer);
+  remove(subscription: LinkSubscription, patterns: readonly string[]): void {
+    for (const pattern of patterns) this.#trie.remove(pattern, subscription);
   }
 }
 
-function group(matched: readonly LinkConsumer[]): Route {
-  const legs = new Map<LinkAdapter, LinkConsumer[]>();
-  for (const consumer of matched) {
-    const leg = legs.get(consumer.link);
-    if (leg === undefined) legs.set(consumer.link, [consumer]);
-    else leg.push(consumer);
+function group(matched: readonly LinkSubscription[]): Route {
+  const legs = new Map<LinkAdapter, LinkSubscription[]>();
+  for (const subscription of matched) {
+    const leg = legs.get(subscription.link);
+    if (leg === undefined) legs.set(subscription.link, [subscription]);
+    else leg.push(subscription);
   }
   return {
-    legs: [...legs].map(([link, consumers]) => ({ link, consumers })),
-    consumers: new Set(matched),
+    legs: [...legs].map(([link, subscriptions]) => ({ link, subscriptions })),
+    subscriptions: new Set(matched),
   };
 }

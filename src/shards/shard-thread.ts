@@ -26,7 +26,7 @@ import { Commands } from './commands.js';
 import { LinkAdapter } from './link-adapter.js';
 import type { ClockStep } from './recording-clock.js';
 import { LinkRecovery } from './recovery.js';
-import { type LinkConsumer, Routes } from './routes.js';
+import { type LinkSubscription, Routes } from './routes.js';
 import { Shard } from './shard.js';
 
 /** Nothing needs to be woken for this long; timers of the loop (retention, gauges) are checked as often. */
@@ -171,8 +171,8 @@ class ShardThread {
   }
 
   #adopt(end: ShardThreadData['ends'][number]): LinkAdapter {
-    const link = new LinkAdapter(end, (consumer) =>
-      this.#shard.noteDropped(consumer as LinkConsumer),
+    const link = new LinkAdapter(end, (subscription) =>
+      this.#shard.noteDropped(subscription as LinkSubscription),
     );
     this.#shard.add(link);
     // A link that has left has closed its port.

@@ -11,19 +11,19 @@ import { BusError } from '../protocol/errors.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
-import { LIVE, QUEUED } from './consumer.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
 import type { LinkAdapter } from './link-adapter.js';
 import { LogTail } from './log-tail.js';
 import { PublishBatch } from './publish-batch.js';
 import { type ClockStep, RecordingClock } from './recording-clock.js';
-import type { LinkConsumer, Routes } from './routes.js';
+import type { LinkSubscription, Routes } from './routes.js';
+import { LIVE, QUEUED } from './shard-subscription.js';
 
 export interface ShardOptions {
   readonly shard: number;
   readonly commitBatchEvents: number;
-  /** How long publishes wait for a `block` consumer that takes nothing, ms. */
+  /** How long publishes wait for a `block` subscription that takes nothing, ms. */
   readonly publishWaitMs: number;
   /** Is there anything that retention may remove. */
   readonly prunes: boolean;
@@ -37,14 +37,14 @@ export interface ShardOptions {
 const PRUNE_INTERVAL_MS = 1000;
 /** Housekeeping that found no room is tried again after so long, ms. */
 const FULL_WAIT_MS = 250;
-/** The sums over all consumers are taken this seldom. */
+/** The sums over all subscriptions are taken this seldom. */
 const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
   readonly links: LinkAdapter[] = [];
   /** Nobody is waited for any more. */
   isStopping = false;
-  /** The last sequence that every live consumer was served up to. */
+  /** The last sequence that every live subscription was served up to. */
   delivered: number;
   /** Called when there is something to do that came over the event loop; the thread may be parked there. */
   onArrival: () => void = () => {};
@@ -57,7 +57,7 @@ export class Shard {
   readonly #batch: PublishBatch;
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
-  readonly #unreportedDrops = new Set<LinkConsumer>();
+  readonly #unreportedDrops = new Set<LinkSubscription>();
   readonly #commit: BatchCommit;
   /** Of a shared log: where persisted events are delivered from. */
   readonly #tail: LogTail | undefined;
@@ -145,39 +145,39 @@ export class Shard {
     this.links.push(link);
   }
 
-  /** Ends the link's consumers. The link itself goes once its publishes are taken. */
+  /** Ends the link's subscriptions. The link itself goes once its publishes are taken. */
   leave(link: LinkAdapter): void {
     link.leaving = true;
-    for (const consumer of link.consumers.values()) this.#forget(consumer);
-    link.consumers.clear();
+    for (const subscription of link.subscriptions.values()) this.#forget(subscription);
+    link.subscriptions.clear();
   }
 
-  subscribe(consumer: LinkConsumer): void {
-    consumer.link.consumers.set(consumer.subscription, consumer);
-    this.#routes.add(consumer, consumer.filter.topics);
+  subscribe(subscription: LinkSubscription): void {
+    subscription.link.subscriptions.set(subscription.number, subscription);
+    this.#routes.add(subscription, subscription.filter.topics);
     this.#control.counters[ShardCounter.subscriptions]! += 1;
-    this.#blocking.add(consumer);
-    this.#feeder.wake(consumer);
+    this.#blocking.add(subscription);
+    this.#feeder.wake(subscription);
   }
 
-  unsubscribe(consumer: LinkConsumer): void {
-    consumer.link.consumers.delete(consumer.subscription);
-    this.#forget(consumer);
+  unsubscribe(subscription: LinkSubscription): void {
+    subscription.link.subscriptions.delete(subscription.number);
+    this.#forget(subscription);
   }
 
-  /** Events that the consumer has not been sent yet, about: those that its filter passes over count where it reads the log. */
-  lagOf({ mode, queued, position }: LinkConsumer): number {
+  /** Events that the subscription has not been sent yet, about: those that its filter passes over count where it reads the log. */
+  lagOf({ mode, queued, position }: LinkSubscription): number {
     if (mode === QUEUED) return queued;
     return mode === LIVE ? 0 : Math.max(0, this.delivered - position);
   }
 
-  /** The consumer may have become able to go on. */
-  wake(consumer: LinkConsumer): void {
-    this.#feeder.wake(consumer);
+  /** The subscription may have become able to go on. */
+  wake(subscription: LinkSubscription): void {
+    this.#feeder.wake(subscription);
   }
 
-  noteDropped(consumer: LinkConsumer): void {
-    this.#unreportedDrops.add(consumer);
+  noteDropped(subscription: LinkSubscription): void {
+    this.#unreportedDrops.add(subscription);
   }
 
   /** Takes everything that the links have published, for a shutdown. */
@@ -186,7 +186,7 @@ export class Shard {
     return this.links.every((link) => !link.owesAcks && !link.hasPublishes);
   }
 
-  /** Publishes that may be taken now; less than a batch where a `block` consumer has less room. */
+  /** Publishes that may be taken now; less than a batch where a `block` subscription has less room. */
   #drainLimit(): number {
     const max = this.#options.commitBatchEvents;
     return this.isStopping ? max : this.#blocking.limit(max, this.#hasPublishes);
@@ -264,7 +264,7 @@ export class Shard {
         link.advanceWatermark(this.delivered);
       }
       if (link.waiting.size === 0 || !link.mayHaveRoom) continue;
-      for (const consumer of link.waiting) this.wake(consumer);
+      for (const subscription of link.waiting) this.wake(subscription);
       link.waiting.clear();
     }
     return flushed;
@@ -273,16 +273,16 @@ export class Shard {
   #feed(): boolean {
     if (!this.#feeder.hasWork) return false;
     const fed = this.#feeder.feed(this.delivered);
-    for (const consumer of this.#feeder.takeEnded()) this.unsubscribe(consumer);
+    for (const subscription of this.#feeder.takeEnded()) this.unsubscribe(subscription);
     this.#control.counters[ShardCounter.delivered]! += fed;
     return true;
   }
 
   #tellDropped(): void {
-    for (const consumer of this.#unreportedDrops) {
-      if (consumer.link.isBlocked) continue;
-      this.#unreportedDrops.delete(consumer);
-      this.#control.counters[ShardCounter.dropped]! += consumer.tellDropped();
+    for (const subscription of this.#unreportedDrops) {
+      if (subscription.link.isBlocked) continue;
+      this.#unreportedDrops.delete(subscription);
+      this.#control.counters[ShardCounter.dropped]! += subscription.tellDropped();
     }
   }
 
@@ -328,7 +328,7 @@ export class Shard {
     for (const link of this.links) {
       publishFill = Math.max(publishFill, link.publishFill);
       deliveryFill = Math.max(deliveryFill, link.deliveryFill);
-      for (const consumer of link.consumers.values()) lag += this.lagOf(consumer);
+      for (const subscription of link.subscriptions.values()) lag += this.lagOf(subscription);
     }
     counters[ShardCounter.lag] = lag;
     counters[ShardCounter.walBytes] = this.#log.walBytes;
@@ -349,14 +349,14 @@ export class Shard {
     }
   }
 
-  #forget(consumer: LinkConsumer): void {
-    consumer.ended = true;
+  #forget(subscription: LinkSubscription): void {
+    subscription.ended = true;
     this.#control.counters[ShardCounter.subscriptions]! -= 1;
-    this.#routes.remove(consumer, consumer.filter.topics);
-    this.#feeder.forget(consumer);
-    this.#blocking.delete(consumer);
-    this.#unreportedDrops.delete(consumer);
-    consumer.link.waiting.delete(consumer);
+    this.#routes.remove(subscription, subscription.filter.topics);
+    this.#feeder.forget(subscription);
+    this.#blocking.delete(subscription);
+    this.#unreportedDrops.delete(subscription);
+    subscription.link.waiting.delete(subscription);
   }
 }
 

@@ -2,24 +2,24 @@ import { describe, expect, test } from 'vitest';
 import { STATE_GAP, STATE_LIVE } from '../../src/link/link-records.js';
 import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits.js';
 import { CatchUp } from '../../src/shards/catch-up.js';
-import { CATCHING_UP, Consumer } from '../../src/shards/consumer.js';
-import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
+import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
+import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';
 import type { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { memoryLog, subscribeRequest, TestLink } from './support.js';
 
 class Reader {
   readonly link = new TestLink(262_144);
-  readonly consumer: LinkConsumer;
+  readonly subscription: LinkSubscription;
   readonly #log: SqliteShardLog;
   readonly #catchUp: CatchUp;
 
   constructor(log: SqliteShardLog, topics: readonly string[], position = 0) {
     const routes = new Routes();
     this.#log = log;
-    this.consumer = new Consumer(this.link.adapter(), subscribeRequest(1, topics));
-    this.consumer.position = position;
-    this.consumer.mode = CATCHING_UP;
-    routes.add(this.consumer, topics);
+    this.subscription = new ShardSubscription(this.link.adapter(), subscribeRequest(1, topics));
+    this.subscription.position = position;
+    this.subscription.mode = CATCHING_UP;
+    routes.add(this.subscription, topics);
     this.#catchUp = new CatchUp(log, routes);
   }
 
@@ -28,8 +28,8 @@ class Reader {
     let steps = 0;
     let sent = 0;
     const states: ReturnType<TestLink['states']> = [];
-    for (; this.consumer.mode === CATCHING_UP; steps++) {
-      sent += this.#catchUp.step(this.consumer, this.#log.head, 512).sent;
+    for (; this.subscription.mode === CATCHING_UP; steps++) {
+      sent += this.#catchUp.step(this.subscription, this.#log.head, 512).sent;
       states.push(...this.link.states());
       meanwhile();
       if (steps > 10_000) throw new Error('it never gets anywhere');
@@ -78,7 +78,7 @@ describe('a subscriber that comes upon pruned history', () => {
     while (log.pruneStep(100));
     const reader = new Reader(log, ['a']);
     // It has looked at what was pruned until then.
-    reader.consumer.prunedSeen = log.prunedEvents;
+    reader.subscription.prunedSeen = log.prunedEvents;
     const { prunedThrough } = log;
     while (log.pruneStep(5000));
     expect(log.prunedThrough).toBe(prunedThrough);

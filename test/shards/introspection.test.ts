@@ -5,9 +5,9 @@ import {
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
 } from '../../src/protocol/limits.js';
-import { Consumer } from '../../src/shards/consumer.js';
 import { Introspection } from '../../src/shards/introspection.js';
-import { type LinkConsumer, Routes } from '../../src/shards/routes.js';
+import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
+import { ShardSubscription } from '../../src/shards/shard-subscription.js';
 import type { ShardLog } from '../../src/store/shard-log.js';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
@@ -62,12 +62,12 @@ describe('a call for topics', () => {
 });
 
 describe('a call for subscribers', () => {
-  const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkConsumer[] => {
+  const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkSubscription[] => {
     const adapter = link.adapter();
     return numbers.map((number) => {
-      const consumer = new Consumer(adapter, subscribeRequest(number, ['a.*']));
-      routes.add(consumer, consumer.filter.topics);
-      return consumer;
+      const subscription = new ShardSubscription(adapter, subscribeRequest(number, ['a.*']));
+      routes.add(subscription, subscription.filter.topics);
+      return subscription;
     });
   };
 
@@ -95,7 +95,7 @@ describe('a call for subscribers', () => {
     expect(second).toHaveLength(3);
     expect(found).toEqual([
       ...[1, 3, 5].map((n) => `e0-${n}`),
-      ...first.map(({ subscription }) => `e1-${subscription}`),
+      ...first.map(({ number }) => `e1-${number}`),
     ]);
   });
 

@@ -12,12 +12,12 @@ import {
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SYNCED,
 } from '../../src/record/event-record.js';
-import { Consumer } from '../../src/shards/consumer.js';
 import type { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
 import { REFUSED_FULL } from '../../src/shards/refusals.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
+import { ShardSubscription } from '../../src/shards/shard-subscription.js';
 import { Stream } from '../../src/testing/broker/stream.js';
 import { record } from '../store/records.js';
 import { SharedLog } from './shared-log.js';
@@ -33,7 +33,7 @@ function shardOn(log: SharedLog, link = new TestLink()) {
   const shard = new Shard(log, new Routes(), ShardControl.create(), options);
   const adapter = link.adapter();
   shard.add(adapter);
-  shard.subscribe(new Consumer<LinkAdapter>(adapter, subscribeRequest(1, ['*'])));
+  shard.subscribe(new ShardSubscription<LinkAdapter>(adapter, subscribeRequest(1, ['*'])));
   return { shard, link, adapter };
 }
 

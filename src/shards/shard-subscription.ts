@@ -1,5 +1,5 @@
 /**
- * A consumer: one subscription as one shard sees it. It holds what was matched and could not be sent yet, and decides
+ * A subscription as one shard sees it. It holds what was matched and could not be sent yet, and decides
  * by its overflow policy what happens when that grows too long. Touched by the shard's loop alone.
  *
  * ```
@@ -33,11 +33,11 @@ export interface QueuedEvent {
   readonly record: Buffer;
 }
 
-/** What a consumer needs of the link it is reached by. */
-export interface ConsumerLink {
+/** What a subscription needs of the link it is reached by. */
+export interface SubscriptionLink {
   state(subscription: number, state: number, body: object): void;
-  /** The consumer has drops to tell, once the link has room. */
-  noteDropped(consumer: Consumer): void;
+  /** The subscription has drops to tell, once the link has room. */
+  noteDropped(subscription: ShardSubscription): void;
 }
 
 /** Keeps only the newest event of each topic; the oldest entry is first. */
@@ -79,21 +79,21 @@ class ConflatedQueue {
   }
 }
 
-/** Looks through the topics for those that the consumer wants and that were pruned. */
+/** Looks through the topics for those that the subscription wants and that were pruned. */
 export interface GapScan {
   readonly patterns: PatternTrie<true>;
-  /** The end of the hole that the consumer has come upon. */
+  /** The end of the hole that the subscription has come upon. */
   readonly until: number;
   /** What the log had pruned when the scan began. */
   readonly prunedEvents: number;
   /** The number of the last topic looked at. */
   topic: number;
-  /** The last sequence that was pruned of what the consumer wants. */
+  /** The last sequence that was pruned of what the subscription wants. */
   through: number;
 }
 
-export class Consumer<L extends ConsumerLink = ConsumerLink> {
-  readonly subscription: number;
+export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
+  readonly number: number;
   readonly name: string | undefined;
   readonly overflow: string;
   readonly maxBuffer: number;
@@ -106,9 +106,9 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   position = 0;
   /** Gaps are told up to this sequence, or were asked not to be. */
   gapsTold = 0;
-  /** What the log had pruned, in events, when it was last looked at for this consumer. */
+  /** What the log had pruned, in events, when it was last looked at for this subscription. */
   prunedSeen = -1;
-  /** Under way while it is found out what a hole in history means to the consumer. */
+  /** Under way while it is found out what a hole in history means to the subscription. */
   gapScan: GapScan | undefined;
   dropped = 0;
   creditEvents: number;
@@ -119,17 +119,17 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
 
   constructor(
     readonly link: L,
-    command: SubscribeRequest,
+    request: SubscribeRequest,
   ) {
-    this.subscription = command.subscription;
-    this.name = command.name;
-    this.overflow = command.overflow;
-    this.maxBuffer = command.maxBuffer;
-    this.creditEvents = command.creditEvents;
-    this.creditBytes = command.creditBytes;
-    this.filter = command.filter;
-    this.predicate = compilePredicate(command.filter);
-    this.#queue = command.overflow === 'conflate' ? new ConflatedQueue() : new Queue<QueuedEvent>();
+    this.number = request.subscription;
+    this.name = request.name;
+    this.overflow = request.overflow;
+    this.maxBuffer = request.maxBuffer;
+    this.creditEvents = request.creditEvents;
+    this.creditBytes = request.creditBytes;
+    this.filter = request.filter;
+    this.predicate = compilePredicate(request.filter);
+    this.#queue = request.overflow === 'conflate' ? new ConflatedQueue() : new Queue<QueuedEvent>();
   }
 
   get hasCredit(): boolean {
@@ -140,7 +140,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
     return this.#queue.length;
   }
 
-  /** Room before a `block` consumer must stop its publishers; others never do. */
+  /** Room before a `block` subscription must stop its publishers; others never do. */
   get room(): number {
     if (this.overflow !== 'block' || this.mode > QUEUED) return Number.POSITIVE_INFINITY;
     if (this.#queueBytes >= SUBSCRIBER_BUFFER_BYTES_MAX) return 0;
@@ -165,7 +165,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   enqueue(event: QueuedEvent, before: number): void {
     if (this.mode === LIVE) {
       this.mode = QUEUED;
-      this.link.state(this.subscription, STATE_LAGGING, { position: before });
+      this.link.state(this.number, STATE_LAGGING, { position: before });
     }
     if (this.#isFullFor(event) && !this.#makeRoom(event, before)) return;
     const replaced = this.#queue.push(event);
@@ -179,7 +179,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   /** Everything up to `position` was sent; what is live follows. */
   goLive(position: number): void {
     this.mode = LIVE;
-    this.link.state(this.subscription, STATE_LIVE, { position });
+    this.link.state(this.number, STATE_LIVE, { position });
   }
 
   /** Only its position is kept from here on; the log feeds it. */
@@ -195,10 +195,10 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   end(code: string, message: string, position: number): void {
     this.ended = true;
     this.#clear();
-    this.link.state(this.subscription, STATE_ENDED, { code, message, position });
+    this.link.state(this.number, STATE_ENDED, { code, message, position });
   }
 
-  /** An ephemeral event passed by while the consumer was fed from the log, where there are none. */
+  /** An ephemeral event passed by while the subscription was fed from the log, where there are none. */
   missEphemeral(): void {
     this.#countDropped(1);
   }
@@ -207,7 +207,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
   tellDropped(): number {
     const count = this.#droppedUntold;
     this.#droppedUntold = 0;
-    if (!this.ended) this.link.state(this.subscription, STATE_DROPPED, { count });
+    if (!this.ended) this.link.state(this.number, STATE_DROPPED, { count });
     return count;
   }
 
@@ -227,7 +227,7 @@ export class Consumer<L extends ConsumerLink = ConsumerLink> {
       case 'disconnect':
         this.end(
           'SLOW_CONSUMER',
-          `subscription ${this.name ?? this.subscription} fell ${this.#queue.length} events behind`,
+          `subscription ${this.name ?? this.number} fell ${this.#queue.length} events behind`,
           before,
         );
         return false;
