@@ -27,8 +27,7 @@ export function busStats(
     published: total(({ published, ephemeral }) => published + ephemeral),
     delivered: total(({ delivered }) => delivered),
     dropped: total(({ dropped }) => dropped),
-    // Every shard has every subscription.
-    subscriptions: shards.reduce((most, { subscriptions }) => Math.max(most, subscriptions), 0),
+    subscriptions: busCounters.subscriptions,
     lag: total(({ lag }) => lag),
     endpoints: busCounters.endpoints,
     connections: busCounters.connections,

@@ -105,7 +105,7 @@ export class SubscriptionFeed implements FeedPlace {
   }
 
   /**
-   * Subscribes; when it resolves every shard has the subscription. Nothing is written before `announce()`.
+   * Subscribes; when it resolves every shard that it needs has the subscription. Nothing is written before `announce()`.
    *
    * @throws BusError what `subscribe` does
    */

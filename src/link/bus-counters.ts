@@ -6,6 +6,7 @@
  * ```
  *   0  i32 × 2                        ENDPOINTS · GATEWAY_RESTARTS
  *      i32 × ENDPOINT_SHARES          connections of each endpoint
+ *      i32 × ENDPOINT_SHARES          subscriptions of each endpoint
  *      i32 × 3 × GATEWAYS_MAX         of each gateway's thread: STATE · RESTARTS · TURNED_AT
  *      i32 × DOOR_COUNTS              what the doors count: see src/protocol/door-counts.ts
  *      i64                            sum of the delivery times, µs
@@ -24,8 +25,9 @@ import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js
 
 const ENDPOINTS = 0;
 const GATEWAY_RESTARTS = 1;
-const SHARES = 2;
-const GATEWAYS = SHARES + ENDPOINT_SHARES;
+const CONNECTIONS = 2;
+const SUBSCRIPTIONS = CONNECTIONS + ENDPOINT_SHARES;
+const GATEWAYS = SUBSCRIPTIONS + ENDPOINT_SHARES;
 const GATEWAY_WORDS = 3;
 const DOORS = GATEWAYS + GATEWAYS_MAX * GATEWAY_WORDS;
 /** Rounded up to whole 64-bit words, which follow. */
@@ -74,20 +76,25 @@ export class BusCounters {
   }
 
   get connections(): number {
-    let sum = 0;
-    for (let share = 0; share < ENDPOINT_SHARES; share++) {
-      sum += Atomics.load(this.#counts, SHARES + share);
-    }
-    return sum;
+    return this.#sum(CONNECTIONS);
   }
 
   addConnections(share: number, change: number): void {
-    Atomics.add(this.#counts, SHARES + share, change);
+    Atomics.add(this.#counts, CONNECTIONS + share, change);
+  }
+
+  get subscriptions(): number {
+    return this.#sum(SUBSCRIPTIONS);
+  }
+
+  addSubscriptions(share: number, change: number): void {
+    Atomics.add(this.#counts, SUBSCRIPTIONS + share, change);
   }
 
   /** Drops the counts of an endpoint that is gone. */
   emptyShare(share: number): void {
-    Atomics.store(this.#counts, SHARES + share, 0);
+    Atomics.store(this.#counts, CONNECTIONS + share, 0);
+    Atomics.store(this.#counts, SUBSCRIPTIONS + share, 0);
   }
 
   /** Takes a place for a gateway's thread, to be given back with `leaveGateway`; `undefined` if all are taken. */
@@ -156,6 +163,15 @@ export class BusCounters {
     );
     const sum = Number(Atomics.load(this.#times, SUM)) / 1000;
     return { bounds: HISTOGRAM_BOUNDS_MS, counts, sum };
+  }
+
+  /** Over the shares of all endpoints. */
+  #sum(from: number): number {
+    let sum = 0;
+    for (let share = 0; share < ENDPOINT_SHARES; share++) {
+      sum += Atomics.load(this.#counts, from + share);
+    }
+    return sum;
   }
 }
 

@@ -16,6 +16,7 @@ import { parseTimestamp } from '../../protocol/timestamp.js';
 import { decodePage } from '../../store/page.js';
 import type { ShardProxy } from '../links/shard-proxy.js';
 import type { HistorySource } from '../read/history-source.js';
+import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import { newestPositions } from './newest.js';
 import type { ShardProgress } from './shard-progress.js';
@@ -62,7 +63,8 @@ export class HistoryReader {
     const { positions, gaps } = await this.#main.call('resolveCursor', {
       cursor: from.after,
     });
-    for (const gap of gaps) subscription.tellGap(gap);
+    const needed = shardsOf(subscription.filter, this.#proxies.length);
+    for (const gap of gaps) if (needed.includes(gap.shard)) subscription.tellGap(gap);
     return positions;
   }
 

@@ -2,8 +2,11 @@
 
 export interface ShardProgress {
   readonly shard: number;
-  /** The shard was not asked yet, or it sends, or this endpoint reads history. */
-  mode: 'none' | 'shard' | 'history';
+  /**
+   * The shard was not asked yet; it can have no event that the filter wants, and is not asked; it sends; or this endpoint reads
+   * history.
+   */
+  mode: 'none' | 'unneeded' | 'shard' | 'history';
   /** All that matched up to here has arrived in the local queue. */
   received: number;
   /** All that matched up to here was handed to the user. */
@@ -36,6 +39,11 @@ export function newProgress(shard: number): ShardProgress {
     owedEvents: 0,
     owedBytes: 0,
   };
+}
+
+/** The shard has the subscription, or is about to. */
+export function isAsked({ mode }: ShardProgress): boolean {
+  return mode === 'shard' || mode === 'history';
 }
 
 /** All up to here was consumed, or did not match. `watermark`: how far a live subscription has received without an event. */

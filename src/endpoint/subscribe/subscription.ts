@@ -27,7 +27,7 @@ import { type FilterInput, type ParsedFilter, parseFilter } from '../../protocol
 import { type Asker, ITSELF } from '../asker.js';
 import type { ParsedSubscribeOptions } from '../options.js';
 import { EventQueue } from './event-queue.js';
-import { newProgress, positionOf, type ShardProgress } from './shard-progress.js';
+import { isAsked, newProgress, positionOf, type ShardProgress } from './shard-progress.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
 export class BusSubscription<P = unknown> implements Subscription<P> {
@@ -107,6 +107,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   get lag(): number {
     let lag = 0;
     for (const progress of this.progress) {
+      if (progress.mode === 'unneeded') continue;
       lag += Math.max(0, this.#host.head(progress.shard) - this.#position(progress));
     }
     return lag;
@@ -144,7 +145,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     return this.#life.drained;
   }
 
-  /** Every shard has it. */
+  /** Every shard that it needs has it. */
   becomeReady(): void {
     this.#life.begin();
   }
@@ -185,7 +186,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   /** Resolves once everything up to these positions was consumed or passed over, or the subscription has ended. */
   whenConsumed(positions: readonly number[]): Promise<void> {
     const isBehind = (progress: ShardProgress): boolean =>
-      progress.mode !== 'none' &&
+      isAsked(progress) &&
       !this.#host.isGone(progress.shard) &&
       this.#position(progress) < positions[progress.shard]!;
     return this.#pump.when(() => this.#pump.isIdle && !this.progress.some(isBehind));
@@ -211,6 +212,13 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       }
       this.#pump.recheck();
     }
+  }
+
+  /** No event of this shard can match: its position goes with the shard's log, from `head` on. */
+  passOver(progress: ShardProgress, head: number): void {
+    progress.mode = 'unneeded';
+    progress.received = head;
+    this.wentLive(progress);
   }
 
   wentLive(progress: ShardProgress): void {

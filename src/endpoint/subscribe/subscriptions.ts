@@ -1,11 +1,10 @@
 /**
- * All subscriptions of one endpoint: puts them into the shards, gives them what arrives, and says them again to a shard
- * whose thread was replaced. Used by the endpoint's thread alone.
+ * All subscriptions of one endpoint: hands them what arrives from the shards, and the shards their credit. `Placement` puts
+ * them into the shards. Used by the endpoint's thread alone.
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import type { BusCounters } from '../../link/bus-counters.js';
-import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
 import {
   EVENT_SEQUENCE,
   EVENT_SUBSCRIPTION_IDS,
@@ -17,7 +16,7 @@ import type { Caller } from '../../link/port-calls.js';
 import { ShardCounter } from '../../link/shard-control.js';
 import type { EventHandler } from '../../protocol/bus-api.js';
 import { encodeCursor } from '../../protocol/cursor.js';
-import { BusError } from '../../protocol/errors.js';
+import type { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
@@ -27,21 +26,31 @@ import type { DeliveryHandler } from '../links/delivery-reader.js';
 import type { ShardProxy } from '../links/shard-proxy.js';
 import type { ParsedSubscribeOptions } from '../options.js';
 import type { HistorySource } from '../read/history-source.js';
-import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
 import { HistoryReader } from './history.js';
+import { fail, Placement } from './placement.js';
 import type { ShardProgress } from './shard-progress.js';
 import { BusSubscription } from './subscription.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
+/** The endpoint that they are of. */
+interface SubscriptionsOwner {
+  readonly endpoint: string;
+  readonly epoch: string;
+  /** Its own among the bus's counters. */
+  readonly share: number;
+}
+
 export class Subscriptions implements SubscriptionHost<BusSubscription>, DeliveryHandler {
   readonly endpointId: string;
+  readonly #share: number;
   readonly turns: Dispatcher;
   readonly #epoch: string;
   readonly #busCounters: BusCounters;
   readonly #onError: (error: BusError) => void;
   readonly #proxies: readonly ShardProxy[];
   readonly #history: HistoryReader;
+  readonly #placement: Placement;
   readonly #decoder = new RecordDecoder(ITSELF);
   /** Of events for a gateway's clients. */
   readonly #sendingDecoder = new RecordDecoder({ sendsOn: true });
@@ -55,7 +64,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   #isClosed = false;
 
   constructor(
-    { endpoint, epoch }: { readonly endpoint: string; readonly epoch: string },
+    { endpoint, epoch, share }: SubscriptionsOwner,
     proxies: readonly ShardProxy[],
     main: Caller<'main'>,
     history: HistorySource,
@@ -64,12 +73,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     onError: (error: BusError) => void,
   ) {
     this.endpointId = endpoint;
+    this.#share = share;
     this.#epoch = epoch;
     this.#proxies = proxies;
     this.#busCounters = busCounters;
     this.turns = turns;
     this.#onError = onError;
-    this.#history = new HistoryReader(main, history, this.#proxies);
+    this.#history = new HistoryReader(main, history, proxies);
+    this.#placement = new Placement(proxies, this.#history);
   }
 
   add<P>(
@@ -91,7 +102,8 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     );
     const untyped = subscription as BusSubscription;
     this.#subscriptions.set(number, untyped);
-    this.#start(untyped).catch((error: Error) => fail(untyped, error));
+    this.#busCounters.addSubscriptions(this.#share, 1);
+    void this.#placement.start(untyped);
     return subscription;
   }
 
@@ -127,14 +139,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   /** The shard's thread was replaced: puts back what it lost. */
   resubscribe(proxy: ShardProxy): void {
     for (const subscription of this.#subscriptions.values()) {
-      this.#resubscribe(proxy, subscription);
+      this.#placement.putBack(proxy, subscription);
     }
   }
 
   /** Ends those that need the shard, which was given up. */
   shardFailed(shard: number, error: BusError): void {
     for (const subscription of [...this.#subscriptions.values()]) {
-      if (this.#needs(subscription, shard)) subscription.fail(error);
+      if (this.#placement.needs(subscription, shard)) subscription.fail(error);
       else subscription.recheckWaiters();
     }
   }
@@ -149,8 +161,10 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   /** `isFinal`: the shards are gone and are told nothing any more. */
   close(isFinal: boolean): void {
     if (isFinal) this.#isClosed = true;
-    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
-    this.#subscriptions.clear();
+    for (const subscription of [...this.#subscriptions.values()]) {
+      subscription.close();
+      this.#remove(subscription);
+    }
   }
 
   // What the subscriptions ask for.
@@ -175,20 +189,13 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     return this.#proxies[shard]!.credit(subscription, events, bytes);
   }
 
-  async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
-    subscription.filter = filter;
-    const body = { subscription: subscription.number, filter };
-    const proxies = this.#proxiesFor(subscription);
-    await Promise.all(proxies.map((proxy) => proxy.call('update', () => body)));
+  update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
+    return this.#placement.update(subscription, filter);
   }
 
   async unsubscribe(subscription: BusSubscription): Promise<void> {
-    this.#subscriptions.delete(subscription.number);
-    if (this.#isClosed) return;
-    const live = this.#proxies.filter(({ failure }) => failure === undefined);
-    const body = { subscription: subscription.number };
-    // A shard that is given up meanwhile has no subscription left either.
-    await Promise.allSettled(live.map((proxy) => proxy.call('unsubscribe', () => body)));
+    this.#remove(subscription);
+    if (!this.#isClosed) await this.#placement.remove(subscription);
   }
 
   readHistory(subscription: BusSubscription, progress: ShardProgress): void {
@@ -249,120 +256,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     this.#busCounters.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
   }
 
-  /** Whether events of this shard can match: a filter of literal topics does without the others. */
-  #needs(subscription: BusSubscription, shard: number): boolean {
-    return shardsOf(subscription.filter, this.#proxies.length).includes(shard);
+  #remove({ number }: BusSubscription): void {
+    if (this.#subscriptions.delete(number)) this.#busCounters.addSubscriptions(this.#share, -1);
   }
-
-  /** The shards that a subscription is put into: all but those that were given up and are not needed. */
-  #proxiesFor(subscription: BusSubscription): readonly ShardProxy[] {
-    return this.#proxies.filter((proxy) => {
-      const isPassedOver = proxy.failure !== undefined && !this.#needs(subscription, proxy.shard);
-      if (isPassedOver) subscription.wentLive(subscription.progress[proxy.shard]!);
-      return !isPassedOver;
-    });
-  }
-
-  async #start(subscription: BusSubscription): Promise<void> {
-    const { from } = subscription.options;
-    const proxies = this.#proxiesFor(subscription);
-    if (from === 'now') {
-      await Promise.all(
-        proxies.map(async (proxy) => {
-          const progress = subscription.progress[proxy.shard]!;
-          progress.mode = 'shard';
-          const { position } = await this.#subscribeAt(proxy, subscription, () => 'now');
-          progress.received = Math.max(progress.received, position);
-          progress.consumed = Math.max(progress.consumed, position);
-          // Unless it fell behind before this answer was looked at.
-          if (!progress.hasBeenLive) subscription.wentLive(progress);
-        }),
-      );
-      subscription.becomeReady();
-      return;
-    }
-    const positions = await this.#history.positions(subscription, from);
-    if (subscription.ended) return;
-    for (const { shard } of proxies) {
-      const progress = subscription.progress[shard]!;
-      progress.mode = 'history';
-      progress.received = positions[shard]!;
-      progress.consumed = progress.received;
-    }
-    await Promise.all(
-      proxies.map((proxy) => this.#subscribeAt(proxy, subscription, () => 'replay')),
-    );
-    if (subscription.ended) return;
-    const tellGap = typeof from === 'object' && 'after' in from;
-    let unbegun = proxies.length;
-    if (unbegun === 0) subscription.becomeReady();
-    await Promise.all(
-      proxies.map(({ shard }) =>
-        this.#history.read(
-          subscription,
-          subscription.progress[shard]!,
-          tellGap,
-          once(() => {
-            // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
-            if (--unbegun === 0) subscription.becomeReady();
-          }),
-        ),
-      ),
-    );
-  }
-
-  #subscribeAt(
-    proxy: ShardProxy,
-    subscription: BusSubscription,
-    start: () => SubscribeRequest['start'],
-  ): Promise<AtPosition> {
-    const progress = subscription.progress[proxy.shard]!;
-    const request = (): SubscribeRequest => {
-      const { number, filter, options, window } = subscription;
-      const { name, overflow, maxBuffer } = options;
-      // Credit that was owed is in this window already.
-      progress.owedEvents = 0;
-      progress.owedBytes = 0;
-      return {
-        subscription: number,
-        filter,
-        ...(name === undefined ? {} : { name }),
-        overflow,
-        maxBuffer,
-        creditEvents: window - progress.credited,
-        creditBytes: subscription.asker.creditBytes - progress.creditedBytes,
-        start: start(),
-      };
-    };
-    return proxy.call('subscribe', request, subscription.number);
-  }
-
-  /** Puts a subscription back into a shard that lost it, from exactly where it was. */
-  #resubscribe(proxy: ShardProxy, subscription: BusSubscription): void {
-    const progress = subscription.progress[proxy.shard]!;
-    if (progress.mode === 'none') return;
-    if (progress.isLive) progress.received = Math.max(progress.received, proxy.watermark);
-    progress.isLive = false;
-    // Its call is pending, and made anew when it is sent again.
-    if (proxy.isCalling('subscribe', subscription.number)) return;
-    const start = (): SubscribeRequest['start'] =>
-      progress.mode === 'history' ? 'replay' : progress.received;
-    this.#subscribeAt(proxy, subscription, start).catch((error: Error) => {
-      if (this.#needs(subscription, proxy.shard)) subscription.fail(error);
-    });
-  }
-}
-
-/** Nothing is read any more where the bus is being closed, which ends the subscription without an error. */
-function fail(subscription: BusSubscription, error: Error): void {
-  const isClosing = error instanceof BusError && error.code === 'BUS_CLOSED';
-  if (!isClosing) subscription.fail(error);
-}
-
-function once(call: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (!isDone) call();
-    isDone = true;
-  };
 }

@@ -79,7 +79,7 @@ export class EventStream {
   }
 
   /**
-   * Subscribes; the answer begins when every shard has the subscription, or with the first event.
+   * Subscribes; the answer begins when every shard that it needs has the subscription, or with the first event.
    *
    * @throws BusError what `subscribe` does: no answer has begun then
    */

@@ -42,6 +42,7 @@ test('a gateway whose loop has not turned for long is stalled, whatever it had s
     const looked = Object.create(busCounters, {
       gateways: { value: busCounters.gateways.map((one) => ({ ...one, silentSeconds })) },
       connections: { value: 0 },
+      subscriptions: { value: 0 },
       endpoints: { value: 1 },
       gatewayRestarts: { value: 0 },
       delivery: { value: { bounds: [], counts: [0], sum: 0 } },

@@ -10,7 +10,7 @@ test('a failure is not told while a ring is being read', async () => {
   const told: BusError[] = [];
   const nobody: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
   const history = new HistorySource([], undefined);
-  const endpoint = { endpoint: 'test', epoch: 'epoch' };
+  const endpoint = { endpoint: 'test', epoch: 'epoch', share: 0 };
   const busCounters = BusCounters.create();
   const dispatcher = new Dispatcher({ again: () => {} });
   const subscriptions = new Subscriptions(

@@ -1,0 +1,190 @@
+/**
+ * Puts subscriptions into the shards whose topics they can want, and again where a shard's thread was replaced. The other
+ * shards know nothing of them: a topic lies in one shard, so a filter of literal topics needs those topics' shards alone.
+ * Used by the endpoint's thread alone.
+ */
+import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
+import { BusError } from '../../protocol/errors.js';
+import type { ParsedFilter } from '../../protocol/filter.js';
+import type { ShardProxy } from '../links/shard-proxy.js';
+import { shardsOf } from '../read/query.js';
+import type { HistoryReader } from './history.js';
+import { isAsked } from './shard-progress.js';
+import type { BusSubscription } from './subscription.js';
+
+type Start = SubscribeRequest['start'];
+
+export class Placement {
+  readonly #proxies: readonly ShardProxy[];
+  readonly #history: HistoryReader;
+
+  constructor(proxies: readonly ShardProxy[], history: HistoryReader) {
+    this.#proxies = proxies;
+    this.#history = history;
+  }
+
+  /** Whether events of this shard can match. */
+  needs(subscription: BusSubscription, shard: number): boolean {
+    return this.#neededBy(subscription).has(shard);
+  }
+
+  /** Never rejects: where it cannot be put, the subscription ends in the error. */
+  async start(subscription: BusSubscription): Promise<void> {
+    try {
+      await this.#start(subscription);
+    } catch (error) {
+      fail(subscription, error as Error);
+    }
+  }
+
+  /** Resolves when every shard that the filter needs has it. */
+  async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
+    subscription.filter = filter;
+    const needed = this.#neededBy(subscription);
+    const request = { subscription: subscription.number, filter };
+    const updates = this.#proxies.map((proxy): Promise<unknown> | undefined => {
+      const progress = subscription.progress[proxy.shard]!;
+      const isNeeded = needed.has(proxy.shard);
+      if (progress.mode === 'unneeded')
+        return isNeeded ? this.#join(proxy, subscription) : undefined;
+      // A shard that is not needed any more may hold events that matched before: it keeps the subscription.
+      const isTold = isAsked(progress) && (isNeeded || proxy.failure === undefined);
+      return isTold ? proxy.call('update', () => request) : undefined;
+    });
+    await Promise.all(updates);
+  }
+
+  async remove(subscription: BusSubscription): Promise<void> {
+    const request = { subscription: subscription.number };
+    const asked = this.#proxies.filter(
+      ({ shard, failure }) => failure === undefined && isAsked(subscription.progress[shard]!),
+    );
+    // A shard that is given up meanwhile has no subscription left either.
+    await Promise.allSettled(asked.map((proxy) => proxy.call('unsubscribe', () => request)));
+  }
+
+  /** Puts a subscription back into a shard that lost it, from exactly where it was. */
+  putBack(proxy: ShardProxy, subscription: BusSubscription): void {
+    const progress = subscription.progress[proxy.shard]!;
+    if (!isAsked(progress)) return;
+    if (progress.isLive) progress.received = Math.max(progress.received, proxy.watermark);
+    progress.isLive = false;
+    // Its call is pending, and made anew when it is sent again.
+    if (proxy.isCalling('subscribe', subscription.number)) return;
+    const start = (): Start => (progress.mode === 'history' ? 'replay' : progress.received);
+    this.#subscribe(proxy, subscription, start).catch((error: Error) => {
+      if (this.needs(subscription, proxy.shard)) subscription.fail(error);
+    });
+  }
+
+  async #start(subscription: BusSubscription): Promise<void> {
+    const { from } = subscription.options;
+    if (from === 'now') {
+      const proxies = this.#placesOf(subscription);
+      await Promise.all(proxies.map((proxy) => this.#startNow(proxy, subscription)));
+      subscription.becomeReady();
+      return;
+    }
+    const positions = await this.#history.positions(subscription, from);
+    if (subscription.ended) return;
+    const proxies = this.#placesOf(subscription);
+    for (const { shard } of proxies) {
+      const progress = subscription.progress[shard]!;
+      progress.mode = 'history';
+      progress.received = positions[shard]!;
+      progress.consumed = progress.received;
+    }
+    await Promise.all(proxies.map((proxy) => this.#subscribe(proxy, subscription, () => 'replay')));
+    if (subscription.ended) return;
+    const tellGap = typeof from === 'object' && 'after' in from;
+    let unbegun = proxies.length;
+    await Promise.all(
+      proxies.map(({ shard }) =>
+        this.#history.read(
+          subscription,
+          subscription.progress[shard]!,
+          tellGap,
+          once(() => {
+            // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
+            if (--unbegun === 0) subscription.becomeReady();
+          }),
+        ),
+      ),
+    );
+  }
+
+  /** From what the shard commits next. */
+  async #startNow(proxy: ShardProxy, subscription: BusSubscription): Promise<void> {
+    const progress = subscription.progress[proxy.shard]!;
+    progress.mode = 'shard';
+    const { received, consumed } = progress;
+    const { position } = await this.#subscribe(proxy, subscription, () => 'now');
+    // Unless an event came, or it fell behind, before this answer was looked at.
+    if (progress.received === received) progress.received = position;
+    if (progress.consumed === consumed) progress.consumed = position;
+    if (!progress.hasBeenLive) subscription.wentLive(progress);
+  }
+
+  /** A shard that was not needed before. */
+  #join(proxy: ShardProxy, subscription: BusSubscription): Promise<void> {
+    const progress = subscription.progress[proxy.shard]!;
+    progress.received = Math.max(progress.received, proxy.watermark);
+    progress.consumed = progress.received;
+    progress.isLive = false;
+    progress.hasBeenLive = false;
+    return this.#startNow(proxy, subscription);
+  }
+
+  #subscribe(
+    proxy: ShardProxy,
+    subscription: BusSubscription,
+    start: () => Start,
+  ): Promise<AtPosition> {
+    const progress = subscription.progress[proxy.shard]!;
+    const request = (): SubscribeRequest => {
+      const { number, filter, options, window } = subscription;
+      const { name, overflow, maxBuffer } = options;
+      // Credit that was owed is in this window already.
+      progress.owedEvents = 0;
+      progress.owedBytes = 0;
+      return {
+        subscription: number,
+        filter,
+        ...(name === undefined ? {} : { name }),
+        overflow,
+        maxBuffer,
+        creditEvents: window - progress.credited,
+        creditBytes: subscription.asker.creditBytes - progress.creditedBytes,
+        start: start(),
+      };
+    };
+    return proxy.call('subscribe', request, subscription.number);
+  }
+
+  #neededBy({ filter }: BusSubscription): ReadonlySet<number> {
+    return new Set(shardsOf(filter, this.#proxies.length));
+  }
+
+  /** The shards to put it into; the others are passed over. */
+  #placesOf(subscription: BusSubscription): readonly ShardProxy[] {
+    const needed = this.#neededBy(subscription);
+    for (const { shard, control } of this.#proxies) {
+      if (!needed.has(shard)) subscription.passOver(subscription.progress[shard]!, control.head);
+    }
+    return this.#proxies.filter(({ shard }) => needed.has(shard));
+  }
+}
+
+/** Nothing is read any more where the bus is being closed, which ends the subscription without an error. */
+export function fail(subscription: BusSubscription, error: Error): void {
+  const isClosing = error instanceof BusError && error.code === 'BUS_CLOSED';
+  if (!isClosing) subscription.fail(error);
+}
+
+function once(call: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) call();
+    isDone = true;
+  };
+}
