@@ -50,7 +50,12 @@ export class BusCore {
   static async open(store: LogStore, options: ParsedBusOptions): Promise<BusCore> {
     const { shards } = options;
     const opened = await store.open({ shards, defaultShards: defaultShards() });
-    return new BusCore(options, store.name, opened);
+    try {
+      return new BusCore(options, store.name, opened);
+    } catch (error) {
+      await opened.close([]);
+      throw error;
+    }
   }
 
   get epoch(): string {
@@ -188,12 +193,18 @@ export class BusCore {
 
   /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
   async #stop(): Promise<void> {
-    await Promise.all([this.#backup?.abort(), this.#readers?.close()]);
-    await Promise.all(this.supervisors.map((supervisor) => supervisor.stop()));
+    await inOrder([
+      () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
+      () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),
+      () => this.#leaveListeners(),
+      () => this.#store.close(this.controls.map(({ head }) => head)),
+    ]);
+  }
+
+  #leaveListeners(): void {
     for (const listener of this.#listeners.values()) listener.onClosed();
     this.#listeners.clear();
     this.#members.clear();
-    await this.#store.close(this.controls.map(({ head }) => head));
   }
 
   #supervisor(control: ShardControl, shard: number): ShardSupervisor {
@@ -221,6 +232,19 @@ export class BusCore {
       onWarning: (error) => this.#warnings.push(error),
     });
   }
+}
+
+/** Takes every step, whatever becomes of those before it, and throws the first error. */
+async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** A rule's limits are for the whole bus; each shard keeps an equal share. */

@@ -119,11 +119,11 @@ export class ShardSupervisor {
     const exited = new Promise<void>((resolve) => {
       this.#onExit = resolve;
     });
-    let { head } = this.#control;
+    let progress = this.#progress;
     const overdue = setInterval(() => {
       // A thread that is still storing what it was given gets the time for it: nobody could say what became of the rest.
-      if (this.#control.head === head) void worker.terminate();
-      head = this.#control.head;
+      if (this.#progress === progress) void worker.terminate();
+      progress = this.#progress;
     }, STOP_WAIT_MS);
     worker.ref();
     this.#mailbox.send({ mail: 'stop' });
@@ -252,6 +252,7 @@ export class ShardSupervisor {
     else this.#backoff = setTimeout(() => this.#launch(), waitMs).unref();
   }
 
+  /** Of what this bus publishes: the head of a shared log moves on by what others do. */
   get #progress(): number {
     const { counters } = this.#control;
     return counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;

@@ -14,6 +14,8 @@ export class Feeder {
   readonly #ready = new Set<LinkSubscription>();
   /** Those for whom the log is fetching what comes next. */
   readonly #awaiting = new Set<LinkSubscription>();
+  /** Those whose place another node has shown them, and that this node has not delivered up to. */
+  readonly #ahead = new Set<LinkSubscription>();
   readonly #ended: LinkSubscription[] = [];
 
   constructor(log: ShardLog, routes: Routes) {
@@ -36,7 +38,17 @@ export class Feeder {
     this.#awaiting.clear();
   }
 
+  /** Everything up to `head` was delivered. */
+  reach(head: number): void {
+    for (const subscription of this.#ahead) {
+      if (subscription.position > head) continue;
+      this.#ahead.delete(subscription);
+      this.wake(subscription);
+    }
+  }
+
   forget(subscription: LinkSubscription): void {
+    this.#ahead.delete(subscription);
     this.#ready.delete(subscription);
     this.#awaiting.delete(subscription);
   }
@@ -63,6 +75,10 @@ export class Feeder {
         budget -= sent;
         fed += sent;
       } else if (subscription.mode === CATCHING_UP) {
+        if (subscription.position > head) {
+          this.#ahead.add(subscription);
+          continue;
+        }
         const { read, sent } = this.#catchUp.step(subscription, head, pages);
         pages -= Math.max(1, read);
         fed += sent;

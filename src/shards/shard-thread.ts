@@ -2,7 +2,7 @@
  * The entry of a shard's thread: opens the shard's log, takes the links, and runs the loop until it is told to stop.
  * Whatever is thrown here ends the thread; main starts another on the same rings.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import {
   MAIL,
@@ -31,6 +31,9 @@ import { Shard } from './shard.js';
 
 /** Nothing needs to be woken for this long; timers of the loop (retention, gauges) are checked as often. */
 const IDLE_TIMEOUT_MS = 250;
+
+/** A shared log that does not close within this is left, ms; less than a bus waits for a thread that it stops. */
+const CLOSE_WAIT_MS = 2000;
 
 class ShardThread {
   readonly #data: ShardThreadData;
@@ -226,22 +229,25 @@ async function openLog({ shard, isFirst, predecessor, log }: ShardThreadData): P
   return openShardLog({ shard, options, settings, isFirst, predecessor });
 }
 
+/** A log of its own is closed when this resolves. A shared one may wait for a broker that is gone, and is left then. */
+async function closeLog(log: ShardLog): Promise<void> {
+  if (log.isShared) await Promise.race([log.close(), afterMs(CLOSE_WAIT_MS)]);
+  else await log.close();
+}
+
 const data = workerData as ShardThreadData;
-let isOnEventLoop = false;
+let log: ShardLog | undefined;
 try {
-  const log = await openLog(data);
-  isOnEventLoop = log.isShared;
-  let thread: ShardThread;
-  try {
-    thread = new ShardThread(data, log);
-    thread.start();
-    await thread.run();
-  } finally {
-    await log.close();
-  }
+  log = await openLog(data);
+  const thread = new ShardThread(data, log);
+  thread.start();
+  await thread.run();
+  await closeLog(log);
   thread.stop();
 } catch (error) {
+  // First of all: main must hear why, whatever becomes of the rest.
   tellFailure(error);
+  if (log !== undefined) await closeLog(log).catch(() => {});
 }
 // The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end.
-if (isOnEventLoop) process.exit();
+if (log?.isShared === true) process.exit();

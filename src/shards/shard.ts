@@ -238,6 +238,7 @@ export class Shard {
 
   #advance(delivered: number): void {
     this.delivered = delivered;
+    this.#feeder.reach(delivered);
     for (const link of this.links) link.advanceWatermark(delivered);
   }
 

@@ -3,8 +3,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
 import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits.js';
+import type { OpenStore, StoreRequest } from '../../src/store/log-store.js';
 import type { Broker, HeldStore } from '../../src/testing.js';
-import { IN_MEMORY, memoryBroker, openBusOn, withFault } from '../testing/subjects.js';
+import { IN_MEMORY, memoryBroker, ON_A_BROKER, openBusOn, withFault } from '../testing/subjects.js';
 import { Collector, gather } from './support/collector.js';
 import { refused } from './support/failures.js';
 import { controls } from './support/millrace.js';
@@ -304,6 +305,74 @@ describe('a shard of a shared store that dies', () => {
     },
     propertyTimeoutMs(6),
   );
+});
+
+test('a shard is replaced whose log fails and does not close', async () => {
+  const { store } = await withFault(ON_A_BROKER, 'fails once, and never closes then').create();
+  const bus = await openBusOn(store);
+  onTestFinished(() => bus.close());
+  expect(await within('the ack', bus.publish(input(0)))).toMatchObject({ sequence: 1 });
+  expect((await bus.stats()).shards[0]!.restarts).toBe(1);
+});
+
+test('a bus closes though the answer to its append never comes and other nodes publish', async () => {
+  const broker = newBroker();
+  const { bus, store } = await nodeOn(broker);
+  const other = await nodeOn(broker);
+  store.hold();
+  const lost = refused(() => bus.publish(input(0)), 'PUBLISH_UNKNOWN');
+  await until('the append waits', () => store.held === 1);
+  const closed = watch(bus.close());
+  await until('the end', async () => {
+    await other.bus.publish(input(1));
+    return closed.settled;
+  });
+  await lost;
+});
+
+describe('a bus gives its store back', () => {
+  async function watched(faults: Partial<OpenStore>) {
+    const { store } = await ON_A_BROKER.create();
+    let isClosed = false;
+    const open = async (request: StoreRequest): Promise<OpenStore> => {
+      const opened = await store.open(request);
+      const close = async () => {
+        isClosed = true;
+      };
+      return {
+        shards: opened.shards,
+        epoch: opened.epoch,
+        shardLog: opened.shardLog,
+        shardOptions: (shard) => opened.shardOptions(shard),
+        ready: () => opened.ready(),
+        resolveCursor: (...of) => opened.resolveCursor(...of),
+        close,
+        ...faults,
+      };
+    };
+    return { store: { name: store.name, open }, isClosed: () => isClosed };
+  }
+
+  test('where it cannot be opened on it', async () => {
+    const shardOptions = () => {
+      throw new Error('no address');
+    };
+    const { store, isClosed } = await watched({ shardOptions });
+    await expect(openBusOn(store)).rejects.toThrow('no address');
+    expect(isClosed()).toBe(true);
+  });
+
+  test('where a step of its closing fails', async () => {
+    const backup = () => ({
+      result: new Promise<never>(() => {}),
+      abort: () => Promise.reject(new Error('no abort')),
+    });
+    const { store, isClosed } = await watched({ backup });
+    const bus = await openBusOn(store);
+    void bus.backup(temporaryDirectory());
+    await expect(bus.close()).rejects.toThrow('no abort');
+    expect(isClosed()).toBe(true);
+  });
 });
 
 test('a bus refuses a shared store that knows ids for too short a time', async () => {

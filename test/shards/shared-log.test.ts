@@ -4,6 +4,7 @@ import {
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
+  STATE_LIVE,
 } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import { BusError } from '../../src/protocol/errors.js';
@@ -17,7 +18,7 @@ import { LinkRecovery } from '../../src/shards/recovery.js';
 import { REFUSED_FULL } from '../../src/shards/refusals.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
-import { ShardSubscription } from '../../src/shards/shard-subscription.js';
+import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';
 import { Stream } from '../../src/testing/broker/stream.js';
 import { record } from '../store/records.js';
 import { SharedLog } from './shared-log.js';
@@ -80,6 +81,29 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([event(1), ack(ACK_DUPLICATE, 1)]);
     shard.turn();
     expect(link.taken()).toEqual([ack(ACK_EPHEMERAL), event(0)]);
+  });
+
+  test('lets a subscription that is ahead of its tail wait, and go on at its place', () => {
+    const stream = new Stream();
+    for (const id of ['a', 'b', 'c', 'd']) storeOn(stream, id);
+    const log = new SharedLog(stream);
+    log.head = 1;
+    const { shard } = shardOn(log);
+    const link = new TestLink();
+    const adapter = link.adapter();
+    shard.add(adapter);
+    const ahead = new ShardSubscription<LinkAdapter>(adapter, subscribeRequest(1, ['*']));
+    ahead.mode = CATCHING_UP;
+    ahead.position = 3;
+    shard.subscribe(ahead);
+    for (const head of [1, 2]) {
+      log.hear(head);
+      while (shard.turn());
+      expect(link.taken()).toEqual([]);
+    }
+    log.hear(4);
+    while (shard.turn());
+    expect(link.taken()).toEqual([event(4), { state: STATE_LIVE }]);
   });
 
   test('ends where a commit fails, whatever the error is called', async () => {

@@ -35,6 +35,13 @@ const FAULTS = {
       return { isRepeat: () => false, sequenceOf: (index) => batch.sequenceOf(index) };
     },
   }),
+  'fails once, and never closes then': (_log, { isFirst }) => {
+    if (!isFirst) return {};
+    return {
+      commit: () => Promise.reject(new Error('the broker is gone')),
+      close: () => new Promise(() => {}),
+    };
+  },
   'keeps no ring positions': () => ({ ringPositions: undefined }),
   'calls from within an append': (log) => {
     let listener = () => {};
@@ -67,7 +74,7 @@ const FAULTS = {
 export async function openShardLog({ options, ...opening }) {
   const module = await import(options.shardLog);
   const log = await module.openShardLog({ ...opening, options: options.options });
-  const faulty = FAULTS[options.fault](log);
+  const faulty = FAULTS[options.fault](log, opening);
   return new Proxy(log, {
     get(target, key) {
       const value = key in faulty ? faulty[key] : target[key];
