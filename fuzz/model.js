@@ -108,7 +108,7 @@ export class BusModel {
         assert.fail(`${whose} misses ${describe(stored)}`);
       }
     }
-    assert.deepEqual([...seen], [], `${whose} has what does not belong there`);
+    assert.deepEqual([...seen], [], `${whose} has events that do not belong there`);
   }
 
   /** As `checkHistory`, for a limited number of events: those of each shard must be its first or its last ones. */
@@ -123,7 +123,7 @@ export class BusModel {
       }
       for (const stored of matching) seen.delete(placeOf(stored));
     }
-    assert.deepEqual([...seen], [], `${whose} has what does not belong there`);
+    assert.deepEqual([...seen], [], `${whose} has events that do not belong there`);
   }
 
   /**

@@ -12,7 +12,10 @@ export const WORKERS_PER_SHARE_MAX = 4;
 const FILES_PER_MESSAGE = 64;
 const STOP_WAIT_MS = 2000;
 
-/** @typedef {import('./tree.js').Share & { index: number, finishedGroups: number, finishedFiles: number, sentGroups: number }} Work */
+/**
+ * @typedef {import('./tree.js').Share & { index: number, finishedGroups: number, finishedFiles: number, sentGroups:
+ * number }} Work
+ */
 
 export class ScanPool {
   #bus;

@@ -143,13 +143,13 @@ class KillCase {
   }
 
   async judge(looker, spoil = (observed) => observed) {
-    const problems = await this.#look(looker, this.dir, (observed) =>
+    const problems = await this.#judgeDirectory(looker, this.dir, (observed) =>
       judgeLedger(this.#ledger, spoil(observed), () => true),
     );
     const isCopy = ['backup', 'restore', 'reshard'].includes(this.operation);
     if (!isCopy || !(this.#isDone || existsSync(join(this.copy, 'manifest.json')))) return problems;
     const events = this.#base.truth.logs.shards.flatMap((one) => one.events);
-    const ofCopy = await this.#look(looker, this.copy, (observed) => {
+    const ofCopy = await this.#judgeDirectory(looker, this.copy, (observed) => {
       // A copy that was not finished may be refused, with a code.
       if (!this.#isDone && observed.refused?.startsWith('STORE_')) return [];
       return judgeCopy(events, observed);
@@ -157,7 +157,7 @@ class KillCase {
     return [...problems, ...ofCopy];
   }
 
-  async #look(looker, dir, judge) {
+  async #judgeDirectory(looker, dir, judge) {
     const outcome = await looker.ask('observe', { dir, depth: 'logs' }, CASE_MS);
     const failure = failureOf(outcome, 'opened afterwards');
     return failure === undefined ? judge(outcome.value) : [failure];

@@ -11,10 +11,10 @@ import { power } from './power.js';
 /**
  * Here is how it works. The storage campaign breaks the storage under a log, and checks what is left:
  *
- *   power   a process works on a disk that keeps a record; the power is cut anywhere, and what the disk may hold is opened
- *   mutate  a directory is damaged as disks, file systems and people do it, and read in all ways
- *   inject  a call to the disk fails, or all do from then on, and later no more
- *   kill    a process is killed at a call to the disk, at times again while it is opened
+ *   power   a process works on a disk that keeps a record; the power is cut at any point, and the possible disks are opened
+ *   mutate  a directory is damaged as disks, file systems and people damage it, and read in every way
+ *   inject  one call to the disk fails, or all calls do from then on until the faults end
+ *   kill    a process is killed at a call to the disk, and in some cases again while the directory is opened
  *
  *   node fuzz/storage/run.js [power] [mutate] [inject] [kill] [--count N] [--seed S] [--lanes 2]
  *                            [--bases DIR] [--recording DIR] [--canary]

@@ -243,7 +243,7 @@ function requirementFault(options: AuthOptions): string | undefined {
   const { keysFile, jwt, revokedFile, anonymous, required } = options;
   const letsAnonymousIn = anonymous !== undefined && anonymous !== false;
   if (keysFile === undefined && jwt === undefined && !letsAnonymousIn) {
-    return 'needs keysFile, jwt or grants for anonymous: nobody could get in';
+    return 'needs keysFile, jwt or grants for anonymous: without them no client could get in';
   }
   if (revokedFile !== undefined && jwt === undefined) {
     return 'revokedFile needs jwt: it lists JWTs, by their ids';
@@ -252,7 +252,7 @@ function requirementFault(options: AuthOptions): string | undefined {
     return 'required: true contradicts the grants of anonymous';
   }
   if (required === false && !letsAnonymousIn) {
-    return 'required: false needs grants for anonymous: what may be done without a token?';
+    return 'required: false needs grants for anonymous, which clients without a token then have';
   }
   return undefined;
 }

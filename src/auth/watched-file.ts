@@ -94,7 +94,7 @@ export class WatchedFile<T> {
     if (this.#complaint === complaint) return;
     this.#complaint = complaint;
     const { name, path } = this.#options;
-    const message = `the ${name} cannot be used; what was read before stays in force`;
+    const message = `the ${name} cannot be used; the content read before stays in force`;
     this.#options.log('warn', message, { path, fault: complaint });
   }
 

@@ -51,7 +51,7 @@ export class Session {
     this.lost = new Promise((_, reject) => {
       this.#lose = reject;
     });
-    // Not every command waits for this.
+    // Some commands do not await `lost`, and its rejection must not be reported as unhandled then.
     this.lost.catch(() => {});
     const { server, token, timeout } = settings;
     const options = parseConnectOptions(server, {

@@ -18,7 +18,10 @@ import type { SubscriptionHandle } from './subscription.js';
  * strict mode, finds it unchanged.
  */
 
-/** `off`: nobody listens, or `enabled` is false. `pending`: the server does not have it yet. `paused`: the page is hidden. */
+/**
+ * `off`: there is no listener, or `enabled` is false. `pending`: the server does not have it yet. `paused`: the page is
+ * hidden.
+ */
 export type SubscriptionState = 'off' | 'pending' | 'live' | 'paused' | 'failed';
 
 export interface SubscriptionSnapshot<P = unknown> {

@@ -36,7 +36,7 @@ export function categoryFault(category: unknown): string | undefined {
   const fault = printableFault('category', category);
   if (fault !== undefined) return fault;
   if (!/[_.]/.test(category as string)) return undefined;
-  return `category ${quote(category)} is not what stands before the first "_" or "." of a type`;
+  return `category ${quote(category)} has a "_" or ".", which ends the category of a type`;
 }
 
 function printableFault(field: string, text: unknown): string | undefined {
@@ -52,7 +52,7 @@ function printableFault(field: string, text: unknown): string | undefined {
   const found = UNPRINTABLE.exec(text as string);
   if (found === null) return undefined;
   const character = codePointName(found[0].codePointAt(0)!);
-  return `${field} ${quote(text)} has a space or what cannot be printed (${character} at offset ${found.index})`;
+  return `${field} ${quote(text)} has a space or an unprintable character (${character} at offset ${found.index})`;
 }
 
 /** For `id` and `causationId`: 1 to 64 characters of `A-Z a-z 0-9 _ -`. */

@@ -61,9 +61,12 @@ export const DEDUPE_WINDOW_MS = 120_000;
  * oldest is forgotten early, and clients are informed of how far back the window reaches.
  */
 export const DEDUPE_IDS_MAX = 2_000_000;
-/** A store whose ids alone tell what a dead thread has stored knows them for at least so long, ms: a successor starts within it. */
+/**
+ * A store in which only the ids show which events a dead thread has stored remembers them for at least this long; the
+ * thread's successor starts within it.
+ */
 export const SHARED_DEDUPE_WINDOW_MS_MIN = 30_000;
-/** What was handed to such a store is not handed to it again within so much of the window's end, ms. */
+/** An event is not handed to such a store again if less than this is left of the window. */
 export const SHARED_DEDUPE_MARGIN_MS = 5000;
 
 /** A wall clock that moves by more than this against the monotonic clock was set. */
@@ -83,7 +86,7 @@ export const PUBLISH_MANY_MAX = 65_536;
 
 export const QUERY_LIMIT = 100;
 export const QUERY_LIMIT_MAX = 10_000;
-/** Threads that read history, while somebody is attached or reads. */
+/** How many threads read history, while a worker or gateway is attached or a read is under way. */
 export const READER_THREADS = 2;
 export const READ_PAGE_EVENTS = 512;
 export const READ_PAGE_BYTES = 1 * MIB;

@@ -91,7 +91,7 @@ class FaultSearch {
     if (typeof value === 'bigint') this.fault = `${path} is a BigInt, which JSON cannot express`;
     if (typeof value !== 'object' || value === null) return;
     if (this.#ancestors.has(value)) {
-      this.fault = `${path} refers back to what holds it: a cycle`;
+      this.fault = `${path} refers back to an object that contains it: a cycle`;
       return;
     }
     this.#ancestors.add(value);

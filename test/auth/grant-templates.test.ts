@@ -125,7 +125,7 @@ describe('a pattern that names claims', () => {
           expect((error as BusError).code).toBe('UNAUTHENTICATED');
           return;
         }
-        // The most that places can mean: one segment each. And never what belongs to the bus.
+        // The widest meaning of places: one segment each, and never the bus's own topics.
         const widest = template.replaceAll(/\{(claim|sub)\}/g, '+');
         if (principal.mayPublish(asked)) expect(matchesPattern(widest, asked)).toBe(true);
         const asksForMany = template.replaceAll(/\{claim\}|user/g, '+').replaceAll('{sub}', 'ada');

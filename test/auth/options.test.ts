@@ -43,8 +43,8 @@ describe('options', () => {
     [null, /has to be an object/],
     [[], /has to be an object/],
     [{}, /needs keysFile, jwt or grants/],
-    [{ anonymous: false }, /nobody could get in/],
-    [{ required: true }, /nobody could get in/],
+    [{ anonymous: false }, /no client could get in/],
+    [{ required: true }, /no client could get in/],
     [{ keysFile: '' }, /keysFile/],
     [{ keysFile: 7 }, /keysFile: has to be text/],
     [

@@ -170,7 +170,7 @@ describe('rates', () => {
     connections[0]!.publish(1);
     for (const connection of connections.slice(1)) {
       connection.publish(1);
-      // It is seen again and again, and so not forgotten.
+      // This principal is seen again and again, so it is not forgotten.
       expect(refusalOf(() => connections[0]!.publish(1))).toBeDefined();
     }
     expect(limiter.size).toBe(3);

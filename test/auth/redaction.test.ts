@@ -48,7 +48,7 @@ describe('a redaction path', () => {
     ["$['it\\'s']", { "it's": 1 }, { "it's": R }],
     ['$.größe.$ref', { größe: { $ref: 1 } }, { größe: { $ref: R } }],
     ['$.credit-card_2', { 'credit-card_2': 1 }, { 'credit-card_2': R }],
-    // What is not there, or is of another kind, is left alone.
+    // Values that are missing or of another kind do not match.
     ['$.a', { b: 1 }, { b: 1 }],
     ['$.a.b', { a: 'text' }, { a: 'text' }],
     ['$.a', [{ a: 1 }], [{ a: 1 }]],

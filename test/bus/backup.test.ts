@@ -189,7 +189,7 @@ describe('a backup', () => {
     await expect(bus.backup(given, { signal: controller.signal })).rejects.toMatchObject({
       code: 'ABORTED',
     });
-    // It is free again, and a close does not wait for one that is under way.
+    // The target is free again. Closing the bus aborts a backup that is under way.
     const last = bus.backup(given);
     const ended = expect(last).rejects.toMatchObject({ code: 'ABORTED' });
     await bus.close();

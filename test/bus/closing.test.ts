@@ -23,10 +23,13 @@ const inputs = (count: number, mark: string) =>
     payload: { mark, n, pad: n % 61 === 0 ? 'x'.repeat(5000) : '' },
   }));
 
-/** Not stored. A shard with a small ring that commits each event by itself may keep publishes waiting for too long. */
+/**
+ * Refusals of events that are not stored. A shard with a small ring that commits each event by itself may keep
+ * publishes waiting for too long.
+ */
 const REFUSALS = ['BUS_CLOSED', 'BACKPRESSURE'];
 
-/** What became of each publish, by its number: its ack, or the code of its refusal. */
+/** The outcome of a publish: its ack, or the code of its refusal. */
 type Outcome = PublishAck | ErrorCode;
 
 async function outcomesOf(publishes: readonly Promise<PublishAck>[]): Promise<Outcome[]> {
@@ -37,8 +40,8 @@ async function outcomesOf(publishes: readonly Promise<PublishAck>[]): Promise<Ou
 }
 
 /**
- * What was acknowledged is there, and what was refused is not. A shard that dies while the bus closes is not
- * replaced, and of what it had in hand nobody knows.
+ * Checks that acknowledged events are stored, and refused ones are not. A shard that dies while the bus closes is not
+ * replaced, so the outcome of the events it had in hand is unknown.
  */
 function expectFacts(
   all: readonly Event<{ n: number }>[],
@@ -185,7 +188,8 @@ describe('a bus that is closed', () => {
 });
 
 test('an idle bus wakes its shards to close, instead of waiting until they wake by themselves', async () => {
-  // A parked shard that nobody wakes looks after 250 ms: where each close waits for that, not even the quickest is quicker.
+  // A parked shard that is not woken wakes by itself after 250 ms. If each close waited for that, even the quickest
+  // would take as long.
   const looksEveryMs = 250;
   let quickestMs = Number.POSITIVE_INFINITY;
   for (let n = 0; n < 10 && quickestMs >= looksEveryMs; n++) {

@@ -3,7 +3,9 @@ import { controls } from './support/millrace.js';
 import { openTestBus } from './support/open.js';
 import { until, within } from './support/wait.js';
 
-/** So many small subscriptions to one topic that a few events make more credit than the way to the shard holds at once. */
+/**
+ * So many small subscriptions to one topic that a few events make more credit than the way to the shard holds at once.
+ */
 const SUBSCRIPTIONS = 3000;
 const EVENTS_PER_ROUND = 16;
 

@@ -22,7 +22,7 @@ async function publish(bus: Bus, first: number, count: number): Promise<void> {
 type Loop = (events: AsyncIterable<Event<number>>, isLast: IsLast) => Promise<unknown>;
 type IsLast = (event: Event<number>) => boolean;
 
-/** How a loop may be left with an event in hand; JavaScript tells the iterator the same of all of them, or nothing. */
+/** Ways to leave a loop with an event in hand. The iterator cannot tell them apart, or is not informed at all. */
 const LEAVINGS: Readonly<Record<string, Loop>> = {
   'an error in its body': async (events, isLast) => {
     const loop = async (): Promise<void> => {

@@ -48,7 +48,7 @@ async function expectToGoOn(bus: Bus): Promise<void> {
 }
 
 describe('in the middle of a history', () => {
-  // Of all tests here: the others are removed after each.
+  // Shared by all tests here; other directories are removed after each test.
   const made = mkdtempSync(join(tmpdir(), 'millrace-test-'));
   const copyOf = (): string => {
     const dir = temporaryDirectory();

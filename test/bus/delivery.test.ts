@@ -39,7 +39,7 @@ interface Scenario {
 interface Subscriber {
   readonly filter: FilterData;
   readonly maxBuffer: number;
-  /** Gives the thread away before so many events in a hundred. */
+  /** In how many of a hundred events the handler first yields its thread. */
   readonly slow: number;
 }
 
@@ -134,7 +134,7 @@ async function publishAll(
       payload: payloadOf(n++, size),
     }));
     const outcome = publishBurst(bus, worker, how, inputs, durability);
-    // A failure is seen below; nobody may be told of it as unhandled in between.
+    // A failure is handled below, and must not be reported as unhandled before.
     outcome.catch(() => undefined);
     waiting.push(outcome);
     if (how === 'awaited') await within('a burst', outcome);
@@ -170,7 +170,7 @@ async function publishBurst(
   }
 }
 
-/** For events published without a promise: their acks, as the log tells them. */
+/** The acks of events published without a promise, made from the log. */
 async function withoutAcks(bus: Bus, inputs: readonly EventInput[]): Promise<PublishAck[]> {
   const wanted = new Set(inputs.map(({ payload }) => (payload as { n: number }).n));
   const acks: PublishAck[] = [];

@@ -6,9 +6,9 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { temporaryDirectory } from './support/open.js';
 
 /**
- * What an ack says of durability, against what the process asked of the operating system. A child process is run
- * under `strace`: the page that holds an event's payload is written to the shard's log, and, for `synced`, an
- * fsync of that log begins after that and has ended before the ack is told.
+ * Compares the durability that an ack confirms with the system calls of the process. A child process is run under
+ * `strace`: the page that holds an event's payload is written to the shard's log, and, for `synced`, an fsync of that
+ * log begins after that and has ended before the ack is told.
  */
 const publisher = fileURLToPath(new URL('./support/publisher.js', import.meta.url));
 

@@ -9,9 +9,9 @@ import { gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
 /**
- * A disk whose flush fails, and which then holds what was flushed before and not a byte more: the operating system counts
- * the pages of the failed flush as clean. `test/support/forgetful-disk.c` makes one under a process that publishes,
- * and keeps an image of what a power cut would leave.
+ * A disk whose flush fails, and which then holds what was flushed before and not a byte more: the operating system
+ * counts the pages of the failed flush as clean. `test/support/forgetful-disk.c` makes one under a process that
+ * publishes, and keeps an image of what a power cut would leave.
  */
 const SUITE = 'test/bus: flushes that fail';
 const gcc = process.platform === 'linux' ? neededCommand('gcc', SUITE) : undefined;

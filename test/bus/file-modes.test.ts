@@ -18,7 +18,7 @@ const modes = (dir: string) =>
 const openToOthers = (dir: string) =>
   Object.entries(modes(dir)).filter(([, mode]) => mode !== '600');
 
-/** A directory that somebody else has made, open to all. */
+/** A directory that existed before, accessible to all users. */
 function shared(base: string, name: string): string {
   const dir = join(base, name);
   mkdirSync(dir);

@@ -175,7 +175,7 @@ describe('a gap', () => {
   });
 });
 
-/** Every sequence was delivered or lies in a gap that was told. */
+/** Checks that every sequence was delivered or is in a reported gap. */
 function expectMissingCovered(collector: Collector, head: number, first = 1): void {
   const delivered = new Set(collector.events.map(({ sequence }) => sequence));
   for (let sequence = first; sequence <= head; sequence++) {

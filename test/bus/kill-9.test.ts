@@ -8,7 +8,7 @@ import { gather } from './support/collector.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 import { until, within } from './support/wait.js';
 
-/** A process that is killed in the middle of its work keeps what it was told is kept. */
+/** A process that is killed in the middle of its work keeps every acknowledged event. */
 const publisher = fileURLToPath(new URL('./support/publisher.js', import.meta.url));
 
 interface Told {
@@ -17,7 +17,7 @@ interface Told {
   readonly id: string;
 }
 
-/** Starts the publisher and kills it once it has told of so many acks; answers all that it told. */
+/** Starts the publisher and kills it once it has reported that many acks; returns all reported acks. */
 async function killAfter(dir: string, shards: number, acks: number): Promise<Told[]> {
   const file = join(temporaryDirectory(), 'told');
   writeFileSync(file, '');

@@ -6,8 +6,8 @@ import { openTestBus } from './support/open.js';
 import { within } from './support/wait.js';
 
 /**
- * Publishes and filters that are each too long for a ring. Both travel beside the rings of one link, in the same direction,
- * at the same time.
+ * Publishes and filters that are each too long for a ring. Both travel beside the rings of one link, in the same
+ * direction, at the same time.
  */
 const PAD = 'x'.repeat(700_000);
 const FILTER = Array.from({ length: 1000 }, (_, n) => `some.quite.long.topic.of.a.filter.n${n}`);

@@ -6,7 +6,7 @@ import type { Bus } from '../../src/main/bus.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { openBus } from './support/millrace.js';
 
-/** What those who use the bus for the first time get wrong: each is told what it is, and what to do. */
+/** Mistakes of people who use the bus for the first time: the error of each says what is wrong, and what to do. */
 
 type Call = (bus: Bus, url: string) => unknown;
 

@@ -128,7 +128,7 @@ describe('prune', () => {
   });
 });
 
-/** The cursor of a subscription that has consumed so many events of topic `a`. */
+/** The cursor of a subscription that has consumed that many events of topic `a`. */
 async function cursorAfter(bus: Bus, count: number): Promise<string> {
   const subscription = bus.subscribe('a', { from: 'earliest' });
   let left = count;

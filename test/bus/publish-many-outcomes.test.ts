@@ -12,7 +12,7 @@ import { Gate, until, within } from './support/wait.js';
 
 const indexes = v.array(v.pipe(v.number(), v.integer()));
 
-/** What the error of a `publishMany` says of each event, against what the log has. */
+/** Compares the events that the error of a `publishMany` names as stored with the log. */
 const toldSchema = v.object({
   acks: v.array(v.object({ id: v.string(), shard: v.number(), sequence: v.number() })),
   stored: indexes,
@@ -83,7 +83,7 @@ describe('the error of a publishMany that was stored in part names the stored ev
   test('if some waited for room too long', async () => {
     const { bus, gate } = await openHeldBus(100);
     const inputs = inputsOf(2000);
-    // Those that waited are refused before those in the ring are stored.
+    // The waiting events are refused before those in the ring are stored.
     let refused = false;
     const many = bus.publishMany(inputs);
     const probe = bus.publish({ topic: 'other', type: 't', payload: 0 }).catch(() => {

@@ -9,7 +9,7 @@ import { expectWithoutHoles, linesOf } from './support/oracle.js';
 import { holds, propertyTimeoutMs } from './support/properties.js';
 import { within } from './support/wait.js';
 
-/** What a publisher gives, what it is answered, and what a subscriber then sees. */
+/** The events of a publisher, their acks, and the events that a subscriber gets. */
 const note: EventInput = { topic: 'notes.one', type: 'chat_message', payload: { text: 'hello' } };
 
 describe('an ack', () => {

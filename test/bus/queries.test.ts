@@ -42,7 +42,7 @@ const asks: fc.Arbitrary<Ask> = fc.record(
   { requiredKeys: ['topic'] },
 );
 
-/** What a question asks for, of everything there is and of the cursors that were noted on the way. */
+/** Makes the query, with times of the stored events and with cursors noted on the way. */
 function questionOf(ask: Ask, all: readonly Event[], cursors: readonly string[]): Query {
   const timeOf = (index: number): string => all[index % all.length]!.timestamp;
   const { topic, since, until: end, after, limit, reverse } = ask;
@@ -74,7 +74,7 @@ function expectedOf(ask: Ask, query: Query, all: readonly Event[], heads: number
   });
 }
 
-/** The first or the last of each shard, so many in all. */
+/** Checks that the events found are the first or the last of each shard, and as many as the limit allows. */
 function expectEnd(found: readonly Event[], expected: readonly Event[], query: Query): void {
   const limit = query.limit ?? 100;
   expect(found).toHaveLength(Math.min(limit, expected.length));

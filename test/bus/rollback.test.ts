@@ -8,8 +8,8 @@ import { publish, rolledBack } from './support/rolled-back.js';
 import { until, within } from './support/wait.js';
 
 /**
- * History that went backwards: files put back from a copy. Who had got further than that is told of the gap, gets
- * what follows, and never takes a new event for one that is gone.
+ * History that went backwards, by files put back from a copy. A subscription that had got further gets the gap and the
+ * events after it, and never takes a new event for a lost one.
  */
 /** A reader of everything so far, and the cursor behind it. */
 async function readAll(bus: Bus, count: number): Promise<string> {

@@ -124,7 +124,7 @@ describe('a shard that may not grow further', () => {
     const { acks } = await fill(bus);
     const stored = [...acks];
     let order = { ...input(1), id: 'order-0' };
-    // What a batch had no room for, one event alone may have.
+    // A single event may still fit where a batch did not.
     for (let n = 1; ; n++) {
       const outcome = await bus.publish(order).catch((error: unknown) => error);
       if (outcome instanceof Error) break;
@@ -186,7 +186,7 @@ async function fillTheDisk(directory: string): Promise<void> {
   await bus.close();
 }
 
-/** Each step frees so much more of a disk on which nothing was left. */
+/** Opens a bus on a full disk, on which each step frees more room. */
 async function openOnFullDisk(directory: string): Promise<void> {
   const dir = join(directory, 'data');
   let bus = await openTestBus({ dir, shards: 2 });
@@ -245,7 +245,7 @@ async function retainOnFullDisk(directory: string): Promise<void> {
   await publishUntilTaken(bus);
 }
 
-/** Its checkpoints come with its commits, since nobody keeps house. */
+/** Without maintenance, checkpoints come only with commits. */
 async function commitWithoutUpkeep(directory: string): Promise<void> {
   const log = new SqliteShardLog({ file: join(directory, 'shard-000.db'), shard: 0 });
   const payload = 'x'.repeat(60 * KIB);

@@ -59,7 +59,7 @@ describe('system events', () => {
     const bus = await openTestBus({ dir: ':memory:', shards: 1, maxShardBytes: 200_000 });
     const system = bus.subscribe('$sys.errors');
     await system.ready;
-    // The shard refuses what its store has no room for, and nobody waits for the answers.
+    // The shard refuses events that its store has no room for, and the answers are not awaited.
     const payload = 'x'.repeat(100_000);
     for (let n = 0; n < 100; n++) {
       bus.tryPublish({ topic: 'a', type: 'state_updated', payload });

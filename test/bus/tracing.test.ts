@@ -32,7 +32,7 @@ function setUp(): void {
   trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors }));
 }
 
-/** What `@opentelemetry/context-async-hooks` does, as far as these tests need it. */
+/** Does the same as `@opentelemetry/context-async-hooks`, as far as these tests need it. */
 class TestContextManager implements ContextManager {
   readonly #storage = new AsyncLocalStorage<Context>();
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { MIB } from '../../src/protocol/limits.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
-/** What docs/OPERATIONS.md says of it. */
+/** The bound that docs/OPERATIONS.md names. */
 const WAL_BYTES_MAX = 24 * MIB;
 /** Twice as much as fits into it, and more. */
 const WRITTEN_TO_WAL = 2.5;

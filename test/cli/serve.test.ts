@@ -8,7 +8,7 @@ interface Welcome {
   readonly limits: { readonly subscriptions: number };
 }
 
-/** What a server says of itself to whoever connects, and the compression that it agreed to. */
+/** The welcome of a server, and the compression that it agreed to. */
 async function welcomeOf(server: TestServer): Promise<Welcome & { extensions: string }> {
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}/events`, 'millrace.v1');
   try {
@@ -121,7 +121,7 @@ describe('a serve that is refused', () => {
 describe('the log of serve', () => {
   const SECRET = 'hush-hush';
 
-  /** What a server logs at a level while a client publishes, subscribes and leaves. */
+  /** The log of a server at a level while a client publishes, subscribes and disconnects. */
   async function logsAt(level: string): Promise<{ msg: string; level: string }[]> {
     const keys = join(temporaryDirectory(), 'keys.json');
     const grants = ['--publish', '*', '--subscribe', '*'];

@@ -69,7 +69,7 @@ describe('wrong usage', () => {
     expect(server.logs.filter(({ msg }) => msg.includes('listening'))).toHaveLength(1);
     for (const [args, errorCode] of cases) {
       const { code, stdout, stderr } = await server.run(args);
-      // Of a list that nobody wrote.
+      // The command line had no list, so the error must not name a place in one.
       expect(stderr).not.toContain('events[');
       expect(stderr, args.join(' ')).toMatch(new RegExp(errorCode));
       expect({ code, stdout }, args.join(' ')).toEqual({ code: 2, stdout: '' });

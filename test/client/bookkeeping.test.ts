@@ -12,7 +12,7 @@ import {
   wireEvent,
 } from './support/wrong-server.js';
 
-/** What a client keeps for itself between frames: room, names, timers, filters, positions. */
+/** The state that a client keeps between frames: room, names, timers, filters, positions. */
 
 const event = { topic: 'a', type: 'agent_log', payload: 1 };
 

@@ -16,7 +16,7 @@ import { SocketClient } from '../gateway/support/socket-client.js';
 import { neededCommand } from '../support/needed-command.js';
 import { bundle, openBrowser, servePage } from './support/browser.js';
 
-/** Browsers hide from a page why an upgrade was refused; the client tells it all the same. */
+/** Browsers hide from a page why an upgrade was refused; the client gives the reason all the same. */
 
 const chromium = neededCommand('chromium', 'the client in a browser whose server refuses it');
 

@@ -14,7 +14,7 @@ const { useSubscription } = built;
 type View = ReturnType<typeof useSubscription>;
 type Options = NonNullable<Parameters<typeof useSubscription>[1]>;
 
-/** What a client, and a page with a hook, are told when something lasting is wrong, and how they get on. */
+/** A client, and a page with a hook, during lasting failures: their errors, and how they recover. */
 
 /** A page that subscribes; `views` has every view it has rendered. */
 function watch(options: Options): { latest: () => View; views: View[] } {

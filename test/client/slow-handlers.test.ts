@@ -4,7 +4,9 @@ import { EVENTS_A_TURN_MAX, Worked } from '../bus/support/worked.js';
 import { connectTo } from './support/millrace-client.js';
 import { eventsFrame, send, WrongServer } from './support/wrong-server.js';
 
-/** Subscribers of a client whose code keeps the thread busy: its timers and sockets must have their turns in between. */
+/**
+ * Subscribers of a client whose code keeps the thread busy: its timers and sockets must have their turns in between.
+ */
 
 const EVENTS = 300;
 /** One event in each frame, all of them written at once, so that many come within one call of the socket. */

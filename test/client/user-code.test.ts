@@ -5,7 +5,7 @@ import { UNPRINTABLE } from '../support/unprintable.js';
 import { connectTo } from './support/millrace-client.js';
 import { eventsFrame, send, WrongServer } from './support/wrong-server.js';
 
-/** What a client's user gives it to call, and what it may throw there: anything. */
+/** Functions that the user gives to a client, which may throw anything. */
 
 const NAMES = Object.keys(UNPRINTABLE);
 

@@ -24,7 +24,7 @@ test('the events consumed of a window are reported, all of them in time, and no 
         told += now;
         untoldChars = now > 0 ? 0 : untoldChars + chars;
         const owed = Math.max(0, total - held) - told;
-        // What came over another connection is not of this window.
+        // Events of an earlier connection do not count for this window.
         expect(owed).toBeGreaterThanOrEqual(0);
         expect(owed).toBeLessThan(WINDOW_EVENTS / 8);
         if (owed > 0) expect(untoldChars).toBeLessThan(CLIENT_WINDOW_BYTES / 8);

@@ -3,7 +3,7 @@ import { Dispatcher } from '../../src/handout/dispatcher.js';
 import { Turn } from '../../src/handout/turn.js';
 import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
 
-/** An event loop that goes round when it is told to, and a clock that stands still but for the work that is done. */
+/** An event loop that goes round on demand, and a clock that only moves with the work done. */
 class Loop {
   now = 0;
   rounds: (() => void)[] = [];
@@ -16,7 +16,7 @@ class Loop {
     for (const then of this.rounds.splice(0)) then();
   }
 
-  /** Somebody with events to hand out, each of which takes so long. */
+  /** A subscription with events to hand out, each of which takes a given time. */
   worker(ms: number) {
     const worker = {
       left: 0,

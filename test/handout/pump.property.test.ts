@@ -1,6 +1,6 @@
 /**
- * A pump with a subscription's life around it, over a client's queue with its marks, against a reference that knows the rules and no
- * promise: whatever is pushed, however the taker behaves and whenever it ends.
+ * A pump with a subscription's life around it, over a client's queue with its marks, against a reference that knows the
+ * rules and no promise: whatever is pushed, however the taker behaves and whenever it ends.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -15,7 +15,7 @@ import { eventOf } from '../endpoint/subscribe/subscription-host.js';
 /** What the handler does with an event. */
 type Work = 'return' | 'promise' | 'throw' | 'unsubscribe';
 
-/** Stands behind the events that are pushed with it; whoever is told of it may end it all. */
+/** A mark behind the events that are pushed with it; its listener may unsubscribe. */
 type Mark = 'mark' | 'unsubscribing mark';
 
 type Step =
@@ -29,12 +29,12 @@ type Step =
   | { do: 'fail' };
 
 interface Seen {
-  /** Events that the handler was given, and marks with the position at which they were told. */
+  /** The events that the handler got, and the marks with their positions. */
   readonly log: readonly string[];
   readonly position: number;
   /** Events that wait or are in hand. */
   readonly held: number;
-  /** What each `next()` has given: a sequence, `done` or `failed`; nothing yet. */
+  /** The result of each `next()`: a sequence, `done` or `failed`; `undefined` while it waits. */
   readonly readers: readonly (number | string | undefined)[];
   readonly end: 'open' | 'ended' | 'failed';
 }

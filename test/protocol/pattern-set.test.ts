@@ -111,7 +111,7 @@ describe('containment', () => {
       }),
       { numRuns: 3000 },
     );
-    // Or the property would hold for a set that covers nothing.
+    // Without this the property would hold for a set that covers nothing.
     expect(covered).toBeGreaterThan(150);
   });
 
@@ -126,7 +126,7 @@ describe('containment', () => {
   });
 });
 
-/** Of segments that patterns name, one of the bus, and one that no pattern names. */
+/** Made of segments that patterns name, one of the bus's own, and one that no pattern names. */
 function topicsUpTo(length: number, letters = ['a', 'b', '$', 'z']): string[] {
   const byLength = [letters];
   while (byLength.length < length) {

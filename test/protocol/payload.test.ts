@@ -26,7 +26,7 @@ describe('a payload', () => {
     [{ toJSON: () => undefined }, 'an object whose toJSON gives nothing'],
     [12n, 'payload is a BigInt'],
     [{ a: [1, { b: 2n }] }, 'payload.a[1].b is a BigInt'],
-    [cycle(), 'payload.list[0] refers back to what holds it: a cycle'],
+    [cycle(), 'payload.list[0] refers back to an object that contains it: a cycle'],
   ])('%o is refused, with the place', (value, message) => {
     const error = refusal(value);
     expect(error.code).toBe('PAYLOAD_INVALID');

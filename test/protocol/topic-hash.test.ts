@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { shardOf, topicHash } from '../../src/protocol/topic-hash.js';
 
 describe('the hash of a topic', () => {
-  // For whoever writes the hash in another language. Changing one of these breaks every directory.
+  // Test vectors for implementations in other languages. A hash with other values breaks every directory.
   it.each([
     ['a', 0x1a80b1b3],
     ['worker.task.complete', 0x36e2b6f6],

@@ -19,7 +19,9 @@ interface BenchOptions extends ServerSettings, Omit<LoadShape, 'persist'> {
 export function addBenchCommand(program: Command): void {
   const command = program
     .command('bench')
-    .description('publish and subscribe for a while, check what arrives, print rates and latencies')
+    .description(
+      'publish and subscribe for a while, check the events that arrive, print rates and latencies',
+    )
     .option('--embedded', 'run a bus in this process instead of using a server')
     .option('--dir <dir>', 'with --embedded: its directory; default: a new one, removed afterwards')
     .addOption(count('--events <n>', 'number of events to publish', 100_000, 100_000_000))
@@ -41,7 +43,7 @@ export function addBenchCommand(program: Command): void {
       ),
     )
     .addOption(
-      new Option('--durability <kind>', 'what an acknowledgement means')
+      new Option('--durability <kind>', 'durability that each acknowledgement confirms')
         .choices(['synced', 'written'])
         .default('synced'),
     )

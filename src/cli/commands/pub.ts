@@ -42,7 +42,7 @@ export function addPubCommand(program: Command): void {
       "payload, JSON or text; '-' reads one from each line of stdin; default: null",
     )
     .option('--type <type>', 'the event type, without spaces', DEFAULT_TYPE)
-    .option('--source <source>', 'who publishes', DEFAULT_SOURCE)
+    .option('--source <source>', 'source of the events', DEFAULT_SOURCE)
     .option('--id <id>', 'id of a single event; a repeat within the dedupe window is a duplicate')
     .option('--correlation-id <id>', 'id shared by events that belong together')
     .option('--causation-id <id>', 'the id of the event that caused this one')
@@ -65,7 +65,7 @@ export function addPubCommand(program: Command): void {
     )
     .addOption(new Option('--rate <n>', 'at most n events per second').argParser(parseRate))
     .addOption(
-      new Option('--durability <level>', 'what the answer waits for').choices([
+      new Option('--durability <level>', 'durability that the answer waits for').choices([
         'synced',
         'written',
       ]),

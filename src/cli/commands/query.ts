@@ -26,7 +26,7 @@ export function addQueryCommand(program: Command): void {
     .argument('<pattern...>', "topics, or patterns: '+' is one segment, a last '*' one or more")
     .addOption(timeOption('--since <time>', 'recorded at or after: a time, or 1h for an hour ago'))
     .addOption(timeOption('--until <time>', 'recorded before: a time, or 1h for an hour ago'))
-    .option('--after <cursor>', 'only what came after this cursor')
+    .option('--after <cursor>', 'only events after this cursor')
     .addOption(
       new Option('--limit <n>', 'at most this many events')
         .default(DEFAULT_LIMIT)

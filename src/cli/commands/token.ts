@@ -85,7 +85,7 @@ export function addTokenCommand(program: Command): void {
     .option('--jwt', 'the ids are of JWTs')
     .option(
       '--revoked-file <file>',
-      `with --jwt: where they are put; default: what the config file says, or ${DEFAULT_REVOKED_FILE}`,
+      `with --jwt: file to put them into; default: that of the config file, or ${DEFAULT_REVOKED_FILE}`,
     )
     .addOption(lifetimeOption('with --jwt: when the tokens end in any case, and the ids can go'))
     .option('--json', 'one key or JWT a line, as JSON')
@@ -141,7 +141,7 @@ function addKeysFileOption(command: Command): Command {
     .addOption(
       new Option(
         '--keys-file <file>',
-        `where the keys are; default: what the config file says, or ${DEFAULT_KEYS_FILE}`,
+        `file of the keys; default: that of the config file, or ${DEFAULT_KEYS_FILE}`,
       ).env('MILLRACE_KEYS_FILE'),
     )
     .addOption(configOption());

@@ -4,9 +4,9 @@ import { Worker } from 'node:worker_threads';
 import { openBus } from '../../../dist/index.js';
 
 /**
- * A process of its own: opens the directory, publishes one event, prints the ack or the error, and closes;
- * with `exit` it ends without closing, with `attachment` it makes one that nobody takes up, and with `worker` one that a
- * worker is attached to until the bus is closed.
+ * A process of its own: opens the directory, publishes one event, prints the ack or the error, and closes; with `exit`
+ * it ends without closing, with `attachment` it makes an attachment that is not used, and with `worker` a worker is
+ * attached until the bus is closed.
  */
 const [, , dir, how] = process.argv;
 try {

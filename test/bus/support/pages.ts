@@ -3,7 +3,7 @@ import type { BusApi } from '../../../src/protocol/bus-api.js';
 import type { Event } from '../../../src/protocol/event.js';
 import { gather } from './collector.js';
 
-/** All of a log, read by queries of so many events, each after the last event of the one before. */
+/** Reads a whole log by queries of a number of events, each after the last event of the one before. */
 export async function readInPages(api: BusApi, topic: string, limit: number): Promise<Event[]> {
   const all: Event[] = [];
   let page = await api.query({ topic, limit });

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 
 /**
  * How a property is run. `MILLRACE_FUZZ_RUNS` raises the number of runs; `MILLRACE_FUZZ_SEED`, with
- * `MILLRACE_FUZZ_PATH`, repeats a failed one (both are in the failure); `MILLRACE_FUZZ_SHRINK=1` looks for a smaller counterexample: off
- * by default, because each attempt opens a bus with its threads.
+ * `MILLRACE_FUZZ_PATH`, repeats a failed one (both are in the failure); `MILLRACE_FUZZ_SHRINK=1` looks for a smaller
+ * counterexample: off by default, because each attempt opens a bus with its threads.
  */
 const RUNS = Number(process.env.MILLRACE_FUZZ_RUNS ?? 0);
 const SEED = process.env.MILLRACE_FUZZ_SEED;

@@ -52,7 +52,9 @@ export class RemoteEndpoint {
     return endpoint;
   }
 
-  /** Subscribes from the earliest event and reads everything, and raises the word when it has so many events of both. */
+  /**
+   * Subscribes from the earliest event and reads everything, and raises the word when it has that many events of both.
+   */
   replay(
     filter: string,
     count: number,

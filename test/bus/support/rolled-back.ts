@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import type { Bus } from '../../../src/main/bus.js';
 import { openTestBus, temporaryDirectory } from './open.js';
 
-/** A log of one shard that was put back from an older copy, a cursor from beyond the end of that copy, and the epoch before. */
+/**
+ * A log of one shard that was put back from an older copy, a cursor from beyond the end of that copy, and the epoch
+ * before.
+ */
 export async function rolledBack(): Promise<{ bus: Bus; further: string; epoch: string }> {
   const dir = temporaryDirectory();
   const copy = temporaryDirectory();

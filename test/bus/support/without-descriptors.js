@@ -2,8 +2,8 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { openBus } from '../../../dist/index.js';
 
 /**
- * A process of its own that uses up its file descriptors and calls a bus meanwhile. Prints how each call ended, then and
- * after the descriptors were given back.
+ * A process of its own that uses up its file descriptors and calls a bus meanwhile. Prints how each call ended, then
+ * and after the descriptors were given back.
  */
 const bus = await openBus({ dir: process.argv[2], shards: 1, onError: () => {} });
 const event = { topic: 'a', type: 'chat_message', payload: 1 };

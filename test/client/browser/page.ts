@@ -3,7 +3,7 @@ import { BusProvider, useBusState, useSubscription } from 'millrace/react';
 import { createElement, type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-/** What the browser tests load: the client and the hooks as an application has them, driven from outside. */
+/** The page of the browser tests: the client and the hooks as in an application, driven from outside. */
 
 /** The part of a page that is used here; the check of types knows no DOM. */
 interface BrowserPage {

@@ -1,6 +1,6 @@
 import { type BusClient, connect } from 'millrace/client';
 
-/** A page whose server will not have it: what the client tells the code of the page. */
+/** A page that its server refuses; it shows what the client reports. */
 
 interface Told {
   readonly state: string;
