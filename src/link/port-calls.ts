@@ -1,6 +1,6 @@
 /**
- * Calls over a message port. The port may carry other messages too: each side says whether one was its own. A call can be given
- * up by a signal; it is then still answered, by a refusal.
+ * Calls over a message port. The port may carry other messages too: each side says whether a message was its own. A
+ * signal can abort a call; the server then still answers it, with a refusal.
  */
 import { MessagePort, type Transferable } from 'node:worker_threads';
 import { watchSignal } from '../handout/watch-signal.js';
@@ -17,12 +17,12 @@ import {
 } from './calls.js';
 import { PendingCalls } from './pending-calls.js';
 
-/** Besides its request. */
+/** The context of a call besides its request. */
 export interface CallContext {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Whoever passes calls on to those who serve them. */
+/** Makes calls to a server. */
 export interface Caller<S extends Server, Context = CallContext> {
   call<N extends NameOf<S>>(
     name: N,
@@ -39,7 +39,7 @@ type ToCaller =
   | { readonly answer: number; readonly value: unknown }
   | { readonly refusal: number; readonly error: ErrorData };
 
-/** The calling side. What it waits for keeps the event loop alive. */
+/** The calling side. It keeps the event loop alive while it waits for an answer. */
 export class PortCaller<S extends Server> implements Caller<S> {
   readonly #port: MessagePort;
   readonly #pending = new PendingCalls();
@@ -70,7 +70,7 @@ export class PortCaller<S extends Server> implements Caller<S> {
     return forget === undefined ? answer : answer.finally(forget);
   }
 
-  /** Whether the message was an answer. */
+  /** Settles the call that the message answers; returns false if the message is not an answer. */
   take(message: object): boolean {
     const { answer, value, refusal, error } = message as Partial<
       Record<'answer' | 'refusal', number>
@@ -82,7 +82,7 @@ export class PortCaller<S extends Server> implements Caller<S> {
     return true;
   }
 
-  /** Nobody answers any more. */
+  /** Fails all calls, now and later, because nobody will answer any more. */
   fail(error: BusError): void {
     this.#failure = error;
     this.#pending.rejectAll(error);
@@ -128,7 +128,7 @@ export class PortServer<S extends Server> {
   }
 }
 
-/** A page's records; ports. */
+/** The parts of an answer that are transferred and not copied: a page's records, and ports. */
 function transferablesOf(value: unknown): Transferable[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.values(value)
@@ -136,7 +136,7 @@ function transferablesOf(value: unknown): Transferable[] {
     .filter((one) => one instanceof ArrayBuffer || one instanceof MessagePort);
 }
 
-/** An error as data: a thread boundary strips one of its code. */
+/** Turns an error into data, since a thread boundary strips an error of its code. */
 function refusalOf(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();
   return { code: 'STORE_FAILED', message: messageOf(error) };

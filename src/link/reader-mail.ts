@@ -1,11 +1,14 @@
-/** What the main thread says to a thread that reads history: whom to serve, and when to end. Looks go over the endpoints' ports. */
+/**
+ * Messages of the main thread to a thread that reads history: which endpoints to serve, and when to end. Looks go over
+ * the endpoints' ports.
+ */
 import type { MessagePort } from 'node:worker_threads';
 import type { HistoryAddress } from '../store/log-store.js';
 
-/** What a reader's thread is started with. */
+/** The start data of a reader's thread. */
 export interface ReaderThreadData {
   readonly history: HistoryAddress;
-  /** Of the first endpoint that it serves. */
+  /** The port of the first endpoint that the thread serves. */
   readonly port: MessagePort;
 }
 

@@ -5,8 +5,9 @@ import {
 } from './event-record.js';
 
 /**
- * Two events are one where this is the same of both: their topic, their id, whether a publisher gave it, and the source where
- * the id is the source's own. For logs that look for repeats among all ids, those that the bus made included.
+ * The identity of an event, for logs that look for repeats among all ids, even those that the bus has made. Two events
+ * are the same if they agree in topic and id, in whether a publisher supplied the id and, if the id is unique within
+ * its source only, in source.
  */
 export function identityOf(view: EventRecordView): string {
   const { flags, topic, id } = view;

@@ -26,7 +26,7 @@ const SLOTS = NAME_CACHE_ENTRIES;
 /** Names that are longer together are not cached. */
 const SLOT_BYTES = NAME_CACHE_ENTRY_BYTES;
 
-if ((SLOTS & (SLOTS - 1)) !== 0) throw new Error(`${SLOTS} slots are no power of two`);
+if ((SLOTS & (SLOTS - 1)) !== 0) throw new Error(`${SLOTS} slots are not a power of two`);
 
 /** FNV-1a (Fowler, Noll, Vo). */
 const HASH_START = 0x811c9dc5;

@@ -138,7 +138,7 @@ function checked(dir: string, value: unknown): unknown {
   }
   const { checksum, ...manifest } = value;
   if (checksum === checksumOf(manifest)) return manifest;
-  throw corruptManifest(dir, 'its checksum does not fit: it was damaged, or changed by hand');
+  throw corruptManifest(dir, 'its checksum does not match: it was damaged, or changed by hand');
 }
 
 function isManifest(value: unknown): value is Manifest {

@@ -24,12 +24,12 @@ import type { SqliteHistoryOptions } from '../sqlite/reading/open-history.js';
 import { Backup } from '../upkeep/backup.js';
 import { SQLITE_HISTORY, SQLITE_SHARD_LOG } from './sqlite-modules.js';
 
-/** The store that is a directory: one SQLite file per shard, a manifest, a lock. The default. */
+/** The default store, a directory: one SQLite file per shard, a manifest, a lock. */
 export class DirectoryStore implements LogStore {
   readonly name = 'in a directory';
   readonly #dir: string;
 
-  /** `dir`: absolute. */
+  /** `dir` is an absolute path. */
   constructor(dir: string) {
     this.#dir = dir;
   }
@@ -40,7 +40,8 @@ export class DirectoryStore implements LogStore {
     const lock = DirectoryLock.acquire(dir);
     try {
       const found = openManifest(dir, request);
-      // Before anything is written to the logs: whoever dies in between leaves them as they were.
+      // The history is judged before anything is written to the logs, so that a process that dies in between leaves
+      // them as they were.
       const manifest = continueHistory(dir, found);
       return new OpenDirectory(dir, lock, manifest);
     } catch (error) {
@@ -90,7 +91,10 @@ class OpenDirectory implements OpenStore {
     this.#lock.release();
   }
 
-  /** So that a log that is put back from an older copy, with all that is beside it, is found. */
+  /**
+   * Keeps the heads in the manifest, so that the next opening notices a log that was put back from an older copy with
+   * all its files.
+   */
   #keepHeads(told: readonly number[]): void {
     if (this.#manifest.isNew === true) return;
     const { heads: known } = this.#manifest;
@@ -99,7 +103,7 @@ class OpenDirectory implements OpenStore {
     try {
       writeManifest(this.#dir, { ...this.#manifest, heads });
     } catch {
-      // On a full disk, or in a directory that is gone, the older ones have to do.
+      // If the disk is full or the directory is gone, the older heads stay.
     }
   }
 }

@@ -13,7 +13,7 @@ export class MemoryStore implements LogStore {
   readonly name = 'in memory';
 
   open({ shards, defaultShards }: StoreRequest): OpenStore {
-    // The addon must stay loaded in this thread while shards come and go.
+    // Opening a database loads the addon into this thread, where it must stay loaded while shards come and go.
     openDatabase(':memory:').close();
     return new OpenMemory({
       format: FORMAT_VERSION,

@@ -70,7 +70,10 @@ async function untilTold(told: Float64Array, head: number, shard: number): Promi
   while (told[0]! < head) {
     goOnUnlessAborted();
     if (performance.now() > overdueAt) {
-      throw new BusError('STORE_FAILED', `shard ${shard} has not flushed what was copied of it`);
+      throw new BusError(
+        'STORE_FAILED',
+        `shard ${shard} has not flushed the events that were copied`,
+      );
     }
     await sleep(TOLD_POLL_MS);
   }
@@ -105,7 +108,7 @@ function step(info: BackupStep, shard: number, shards: number): number {
 }
 
 function goOnUnlessAborted(): void {
-  if (isAborted) throw new BusError('ABORTED', 'the backup was given up');
+  if (isAborted) throw new BusError('ABORTED', 'the backup was aborted');
 }
 
 function tell(report: BackupReport): void {

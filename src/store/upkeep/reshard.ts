@@ -50,7 +50,7 @@ export function reshard(options: ReshardOptions): ReshardResult {
   const { from, to, shards } = options;
   const manifest = readManifest(from);
   if (manifest === undefined) {
-    throw new BusError('OPTION_INVALID', `${from} has no manifest.json: it is no log directory`);
+    throw new BusError('OPTION_INVALID', `${from} has no manifest.json: it is not a log directory`);
   }
   if (existsSync(to) && readdirSync(to).length > 0) {
     throw new BusError('OPTION_INVALID', `${to} is not empty`, { details: { dir: to } });
@@ -102,7 +102,7 @@ function copyPrunedIds(
 ): void {
   const { to, shards, recordedUntil = Number.POSITIVE_INFINITY } = options;
   const route = options.shardOf ?? shardOf;
-  const ids = sources.map((source) => new Ahead(source.prunedIds()));
+  const ids = sources.map((source) => new PeekableIds(source.prunedIds()));
   const firstAt = oldest(sources)?.nextAt;
   const recordedAt = firstAt ?? Math.max(0, ...sources.map(({ prunedAt }) => prunedAt));
   const starts: PrunedStart[] = [];
@@ -122,7 +122,7 @@ function copyPrunedIds(
 }
 
 /** Ids of one source, with the time of the next one. */
-class Ahead {
+class PeekableIds {
   readonly #ids: Iterator<PrunedId>;
   #next: IteratorResult<PrunedId>;
 

@@ -34,7 +34,7 @@ export interface RestoreResult {
 export function restore(backup: string, to: string): RestoreResult {
   const manifest = readManifest(backup);
   if (manifest === undefined) {
-    throw new BusError('OPTION_INVALID', `${backup} has no manifest.json: it is no backup`);
+    throw new BusError('OPTION_INVALID', `${backup} has no manifest.json: it is not a backup`);
   }
   assertEmpty(to);
   assertSound(backup);

@@ -124,10 +124,10 @@ export class RowVerifier {
     const [sequence, recordedAt, topic] = row;
     if (blockOf(sequence) !== this.#block) yield* this.#endBlocks(blockOf(sequence));
     if (this.#rows.pruned.isPruned(sequence)) {
-      yield this.#error(sequence, 'it was pruned, and is there again');
+      yield this.#error(sequence, 'it was pruned, but there is a row');
     }
     if (recordedAt < this.#recordedAt) {
-      yield this.#error(sequence, `recorded at ${recordedAt}, before the event before it`);
+      yield this.#error(sequence, `recorded at ${recordedAt}, earlier than the event before it`);
     }
     try {
       this.#records.clear();
@@ -160,7 +160,7 @@ export class RowVerifier {
   *#verifyIndex(block: number): Generator<VerifyFinding> {
     const { rows, isSound } = this.#index.rowsOf(block);
     if (!isSound) {
-      const message = `the topic index of block ${block} is damaged: readers take the events instead`;
+      const message = `the topic index of block ${block} is damaged: readers use the events instead`;
       yield this.#error(undefined, message);
     }
     for (const { topic, sequences } of rows) {
@@ -200,7 +200,7 @@ export class RowVerifier {
     const rows = new Set(found);
     for (const sequence of indexed) {
       if (rows.delete(sequence) || sequence <= prunedThrough) continue;
-      yield this.#error(sequence, `the index has it on topic ${name}, and there is no such row`);
+      yield this.#error(sequence, `the index has it on topic ${name}, but there is no such row`);
     }
     for (const sequence of rows) {
       yield this.#error(sequence, `the index does not have it on topic ${name}`);

@@ -44,7 +44,7 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
     yield { severity: 'note', file: dir, message };
   }
   try {
-    yield* strangers(dir, manifest.shards);
+    yield* surplusLogs(dir, manifest.shards);
     for (let shard = 0; shard < manifest.shards; shard++) {
       yield* verifyShard(dir, manifest, shard, lock !== undefined);
     }
@@ -67,7 +67,7 @@ function noManifest(dir: string, file: string): VerifyFinding {
   return { severity: 'note', file: dir, message };
 }
 
-function* strangers(dir: string, shards: number): Generator<VerifyFinding> {
+function* surplusLogs(dir: string, shards: number): Generator<VerifyFinding> {
   for (const name of readdirSync(dir)) {
     const shard = /^shard-(\d+)\.db$/.exec(name)?.[1];
     if (shard === undefined || Number(shard) < shards) continue;

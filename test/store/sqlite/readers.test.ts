@@ -21,7 +21,7 @@ interface Known {
   agentId?: string;
 }
 
-/** Two blocks in the index and a part of one that is not; topics of every frequency. */
+/** A log with two blocks in the index and a part of one that is not, and topics of every frequency. */
 const EVENTS = Math.floor(INDEX_BLOCK_EVENTS * 2.3);
 const PRUNED_TOPIC = 'logs.pruned';
 const KEPT_OF_PRUNED = 100;
@@ -160,7 +160,7 @@ const requests: fc.Arbitrary<PageRequest> = fc.record(
 );
 
 describe('readers', () => {
-  it('find exactly the events that a request names, in its order, whatever it asks', async () => {
+  it('find exactly the events that a request asks for, in its order', async () => {
     await fc.assert(
       fc.asyncProperty(requests, async (request) => {
         const expected = known.filter((one) => fits(one, request)).map((one) => one.sequence);
@@ -173,7 +173,7 @@ describe('readers', () => {
   });
 
   it.each([['*'], ['logs.*'], ['data.0.deep'], [PRUNED_TOPIC]])(
-    'go backwards page by page over %s and meet every event once',
+    'page backwards over %s and find every event once',
     async (pattern) => {
       const request = { filter: { topics: [pattern] }, after: 0, limit: 700, reverse: true };
       const expected = known.filter((one) => fits(one, request)).map((one) => one.sequence);
@@ -193,14 +193,14 @@ describe('readers', () => {
     expect(page.count).toBe(1);
   });
 
-  it('find the position of a time, over pruned holes too', async () => {
+  it('find the position of a time, also among pruned events', async () => {
     for (const time of [0, 999, 1000, 1001, 1500, 1000 + (EVENTS >> 3), 1e12]) {
       const before = known.filter((one) => one.recordedAt < time);
       expect(readers.positionAt(0, time)).toBe(before[before.length - 1]?.sequence ?? 0);
     }
   });
 
-  it('see what was committed after they opened', async () => {
+  it('see events that were committed after they opened', async () => {
     const other = temporaryDirectory();
     const live = new SqliteShardLog({ file: shardFile(other, 0), shard: 0 });
     const own = new SqliteHistory(other);

@@ -54,7 +54,7 @@ describe('verify', () => {
     [
       'a changed time',
       'UPDATE events SET recorded_at = 1 WHERE sequence = 50',
-      /50.*before the event before it/,
+      /50.*earlier than the event before it/,
     ],
     ['a missing row', 'DELETE FROM events WHERE sequence = 1234', /1234.*no such row/],
     [

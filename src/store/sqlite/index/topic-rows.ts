@@ -52,7 +52,7 @@ export function* topicProblems(database: Database): Generator<string> {
     .iterate()) {
     count++;
     if (row.id <= previous || topicChecksum(row) !== row.checksum) {
-      yield `the table topics is damaged: the checksum of topic ${row.id} does not fit`;
+      yield `the table topics is damaged: the checksum of topic ${row.id} does not match`;
     }
     previous = row.id;
   }

@@ -1,4 +1,4 @@
-/** The module that a reader's thread imports where SQLite is the store: a `HistoryModule`. */
+/** The `HistoryModule` of the SQLite store, which a reader's thread imports. */
 import type { StoreHistory } from '../../log-store.js';
 import type { Page, PageRequest } from '../../page.js';
 import { openForReading, shardFile } from '../connection/schema.js';
@@ -6,7 +6,7 @@ import type { Database } from '../driver/driver.js';
 import { PageReader } from './page-reader.js';
 
 export interface SqliteHistoryOptions {
-  /** Absolute. */
+  /** The directory of the logs, an absolute path. */
   readonly dir: string;
 }
 
@@ -21,12 +21,12 @@ interface OpenReader {
 }
 
 /**
- * The logs of a directory over read-only connections, each opened by the first look into its log. A look is short, so no
- * checkpoint waits for it for long.
+ * Reads the logs of a directory over read-only connections, each opened by the first look into its log. A look is
+ * short, so that no checkpoint waits long for it.
  */
 export class SqliteHistory implements StoreHistory {
   readonly #dir: string;
-  /** By shard. */
+  /** Open readers by shard. */
   readonly #open = new Map<number, OpenReader>();
 
   constructor(dir: string) {
@@ -46,7 +46,7 @@ export class SqliteHistory implements StoreHistory {
     this.#open.clear();
   }
 
-  /** After an error the next look starts on a fresh connection. */
+  /** Runs a look. After an error the next look starts on a fresh connection. */
   #look<T>(shard: number, look: (pages: PageReader) => T): T {
     try {
       return look(this.#readerOf(shard).pages);

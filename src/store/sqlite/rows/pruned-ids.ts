@@ -110,7 +110,7 @@ export function* prunedIdProblems(database: Database): Generator<string> {
   for (const row of rows.iterate()) {
     count++;
     if (prunedIdChecksum(row) === row.checksum) continue;
-    yield `the table pruned_ids is damaged: the checksum of event ${row.sequence} does not fit`;
+    yield `the table pruned_ids is damaged: the checksum of event ${row.sequence} does not match`;
   }
   if (count === expected) return;
   yield `the table pruned_ids is damaged: it has ${count} rows, not ${expected}`;

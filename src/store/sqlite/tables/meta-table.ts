@@ -38,7 +38,7 @@ export class MetaTable {
   all(): Numbers {
     const [text, checksum] = this.#select.get()!;
     if (checksum !== null && checksum !== crc32(text))
-      throw this.#damaged('its checksum does not fit');
+      throw this.#damaged('its checksum does not match');
     if (text !== this.#text) {
       this.#numbers = JSON.parse(text);
       this.#text = text;
@@ -46,7 +46,7 @@ export class MetaTable {
       if (isWrong) throw this.#damaged('a value is not an integer');
     }
     if (checksum === null && CHECKED_FROM in this.#numbers)
-      throw this.#damaged('its checksum is gone');
+      throw this.#damaged('its checksum is missing');
     return this.#numbers;
   }
 
