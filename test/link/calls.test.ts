@@ -7,7 +7,7 @@ import { BusError } from '../../src/protocol/errors.js';
 
 type MainHandlers = Handlers<'main', CallContext>;
 
-/** A caller and a server with a port between them; whatever a test leaves out nobody calls. */
+/** A caller and a server, with a port between them. A test leaves out the handlers that it does not call. */
 function connected(handlers: Partial<MainHandlers>) {
   const { port1, port2 } = new MessageChannel();
   const caller = new PortCaller<'main'>(port1);
@@ -27,7 +27,7 @@ describe('a call over a port', () => {
     expect(answer).toEqual({ positions: [3], gaps: [] });
   });
 
-  test('is refused with the code that it was refused with', async () => {
+  test('keeps the code of its refusal', async () => {
     const { caller } = connected({
       resolveCursor: () => {
         throw new BusError('CURSOR_EXPIRED', 'too old', { details: { epoch: 'e' } });
@@ -37,13 +37,13 @@ describe('a call over a port', () => {
     await expect(answer).rejects.toMatchObject({ code: 'CURSOR_EXPIRED', details: { epoch: 'e' } });
   });
 
-  test('fails where its server fails in another way', async () => {
+  test('fails with STORE_FAILED when its server throws any other error', async () => {
     const { caller } = connected({ backup: () => Promise.reject(new TypeError('a mistake')) });
     const answer = caller.call('backup', { dir: '/d' });
     await expect(answer).rejects.toMatchObject({ code: 'STORE_FAILED', message: 'a mistake' });
   });
 
-  test('is given up by its signal, and answered by a refusal', async () => {
+  test('is aborted by its signal, and answered with a refusal', async () => {
     const { caller } = connected({
       backup: (_, { signal }) =>
         new Promise((_resolve, reject) => {
@@ -57,7 +57,7 @@ describe('a call over a port', () => {
     expect(caller.pending).toBe(0);
   });
 
-  test('fails when nobody answers any more, and so do those that come later', async () => {
+  test('fails once nobody answers any more, as do later calls', async () => {
     const { caller } = connected({ dismiss: () => new Promise(() => {}) });
     const answer = caller.call('dismiss', {});
     const gone = new BusError('BUS_CLOSED', 'gone');
@@ -66,7 +66,7 @@ describe('a call over a port', () => {
     await expect(caller.call('dismiss', {})).rejects.toBe(gone);
   });
 
-  test('with a request, or an answer, of another shape is refused', async () => {
+  test('is refused if its request or its answer has the wrong shape', async () => {
     const { caller } = connected({ resolveCursor: () => JSON.parse('{"positions":7}') });
     const noText = caller.call('resolveCursor', JSON.parse('{"cursor":7}'));
     await expect(noText).rejects.toMatchObject({ code: 'INTERNAL' });
@@ -74,7 +74,7 @@ describe('a call over a port', () => {
     await expect(noList).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 
-  test('that its server does not know is refused', async () => {
+  test('is refused if its server does not know it', async () => {
     const { caller } = connected({});
     await expect(caller.call('dismiss', {})).rejects.toMatchObject({ code: 'INTERNAL' });
     const other = caller.call('toString' as 'dismiss', {});

@@ -112,7 +112,7 @@ export class WriteConnection {
     this.#restart = walCheckpoint(database, 'RESTART');
   }
 
-  /** A full disk does not keep a log of this history from being opened, to be read and pruned. */
+  /** Takes the log into use. On a full disk, a log of this history is opened without that, to be read and pruned. */
   #takeIfThereIsRoom(): void {
     try {
       this.ensureTaken();
@@ -266,9 +266,9 @@ export class WriteConnection {
 
   /**
    * Waits until no reader needs the WAL, because overlapping readers leave no such moment by themselves. New readers
-   * are let in and read the file alone; current ones end with their page. The wait ends before a reader that takes
-   * long, such as a backup, or one that is stalled. The WAL then grows before the next wait, by more each time, so that
-   * a backup costs few waits.
+   * are let in and read the file alone; current ones end with their page. A reader that takes longer than the wait,
+   * such as a backup or a stalled one, is not waited for: the WAL grows before the next wait, by more each time, so
+   * that a backup costs few waits.
    */
   #restartWal(before: number): void {
     this.database.pragma(`busy_timeout = ${RESTART_WAIT_MS}`);

@@ -2,10 +2,10 @@ import type { EventRecordView } from '../../../record/event-record.js';
 import { DEDUPE_KEY_WORDS, DedupeKeys, type NamedPublish } from './dedupe-key.js';
 
 /**
- * Remembers recent publishes with a publisher's own id, and the sequence of each. The window is bounded by age, by a
- * monotonic clock, and by a number of ids. Beyond that number the oldest id is forgotten early; `reachMs` says how far
- * back the window is then complete. Entries are added as rows are appended, so a repeat within one batch is found too;
- * a rollback removes the batch's entries.
+ * Remembers recent publishes with a publisher's own id, and the sequence of each. The window is bounded by age, which a
+ * monotonic clock measures, and by a number of ids. Beyond that number the oldest id is forgotten early; `reachMs` says
+ * how far back the window is then complete. Entries are added as rows are appended, so a repeat within one batch is
+ * found too; a rollback removes the batch's entries.
  *
  * Until the first commit, the loaded entries reach back one batch beyond that number, since the last batch may have to
  * be judged again.

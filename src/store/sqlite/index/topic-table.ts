@@ -137,8 +137,7 @@ export class TopicTable {
 
   /**
    * The topics to forget next, at most `limit`: emptied topics beyond the number that is kept. A topic stays while the
-   * index still has a pruned event of it in memory, because the index names topics there. The newest topic stays too,
-   * so that no id is assigned twice.
+   * index still names it in memory. The newest topic stays too, so that no id is assigned twice.
    */
   forgettable(limit: number, writtenBlocks: number): TopicEntry[] {
     const { size } = this.#emptied;

@@ -5,7 +5,7 @@ import { checksumOf } from './checksums.js';
 
 /**
  * Keeps publishers' own ids whose events are pruned while a repeat must still be recognised, in a table of their own,
- * for the next opening of the log. This costs a publish nothing, nor the pruning of older events.
+ * for the next opening of the log. Neither a publish nor the pruning of older events takes longer for it.
  */
 
 /** Rows that each pruning step checks; it adds fewer. */
