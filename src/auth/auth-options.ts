@@ -168,7 +168,7 @@ export function parseAuthOptions(options: unknown): AuthOptions {
   return Object.freeze(parsed);
 }
 
-/** The parsed value, or `undefined` and the faults at the end of the list. */
+/** Parses a value. On faults returns `undefined` and appends every fault to `faults`. */
 export function parseOrFaults<S extends v.GenericSchema>(
   schema: S,
   value: unknown,

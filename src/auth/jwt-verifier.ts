@@ -143,7 +143,8 @@ function principalOf(claims: JWTPayload, expiresAt: number): GrantedPrincipal {
   if (parsed === undefined) throw refusal(`has faulty claims: ${faultsText(faults)}`);
   const { sub: name, [GRANTS_CLAIM]: templates } = parsed;
   const grants = fillGrants(templates, claims, faults);
-  if (grants === undefined) throw refusal(`has grants that ask for more: ${faultsText(faults)}`);
+  if (grants === undefined)
+    throw refusal(`has grants that its claims cannot fill: ${faultsText(faults)}`);
   // The issuer is part of the id, as two issuers may have subjects of the same name.
   const id = `jwt:${JSON.stringify([claims.iss, name])}`;
   return new GrantedPrincipal({ id, name, expiresAt }, grants);

@@ -54,8 +54,8 @@ export class RateLimiter {
 
   #rates(principal: Principal, address: string, own: () => Buckets): ConnectionRates {
     const who = keyOf(principal, address);
-    // The buckets are looked up for each call: if the principal was forgotten meanwhile, two sets of buckets would both
-    // count for it.
+    // The buckets are looked up for each call. If they were kept here and the limiter forgot the principal meanwhile,
+    // it would then have two sets of buckets.
     const bucket = (rates: PrincipalRates, of: () => Buckets) => (action: Action) =>
       rateOf(rates, action) === undefined ? undefined : this.#bucket(of(), action, rates);
     return new ConnectionRates(

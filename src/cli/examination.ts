@@ -47,7 +47,7 @@ const FREE_BYTES_MIN = 256 * MIB;
 const FREE_BYTES_COMFORTABLE = 2048 * MIB;
 const OPEN_FILES_MIN = 1024;
 const OPEN_FILES_COMFORTABLE = 12_000;
-/** 2026-01-01. An earlier time means a clock without power or never set. */
+/** 2026-01-01. An earlier time means that the clock lost its power or was never set. */
 const CLOCK_LEAST_MS = Date.UTC(2026, 0, 1);
 const TMPFS_MAGIC = 0x01021994;
 /**

@@ -154,7 +154,7 @@ function tlsOptions(options: ServeOptions, { tls }: Config): GatewayOptions['tls
   return { certFile, keyFile, ...(passphrase === undefined ? {} : { passphrase }) };
 }
 
-/** Those of the named fields that are set. */
+/** The named fields that are set. */
 function given<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
   const present = names.filter((name) => from[name] !== undefined);
   return Object.fromEntries(present.map((name) => [name, from[name]])) as Pick<T, K>;

@@ -42,7 +42,9 @@ export function parseRate(text: string): number {
   throw new InvalidArgumentError('It is not a number of events per second.');
 }
 
-/** Parses the value of a flag that an environment variable can set too, which always has a value. */
+/**
+ * Parses true or false. A flag that an environment variable can set needs a value, as a variable that is set has one.
+ */
 export function parseBoolean(text: string): boolean {
   if (text === 'true' || text === '1') return true;
   if (text === 'false' || text === '0') return false;

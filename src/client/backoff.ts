@@ -7,7 +7,7 @@ import { TIMER_MS_MAX } from '../protocol/limits.js';
  * hammering the server.
  */
 export interface BackoffLimits {
-  /** The first wait is at most this long, the limit of each further wait twice the limit before it. */
+  /** The first wait is at most this long; the limit doubles with each further wait. */
   readonly baseMs: number;
   readonly maxMs: number;
   readonly floorMs: number;
@@ -21,8 +21,8 @@ export function backoffMs(attempt: number, limits: BackoffLimits, random: number
 }
 
 /**
- * A server that asks for a wait asks the same of all clients that it refuses at that moment: each waits up to this
- * share longer, so that they do not come back together.
+ * A server asks all clients that it refuses at once for the same wait. Each waits up to this share longer, so that they
+ * do not come back together.
  */
 const SPREAD = 0.5;
 

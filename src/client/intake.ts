@@ -15,7 +15,7 @@ import type { ParsedSubscribeOptions } from './subscribe-options.js';
  */
 
 export interface IntakeHost {
-  /** So many events of the server count as consumed without having been handed out: they arrived before. */
+  /** This many of the server's events count as consumed without having been handed out, as they had arrived before. */
   onConsumed(events: number, chars: number): void;
   /** `key` or `merge` of `coalesce` threw. The subscription has to end, and to stop this intake. */
   onFailed(error: Error): void;

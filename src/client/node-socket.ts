@@ -108,7 +108,7 @@ async function readRefusal(
   return new BusError('CONNECTION_FAILED', message, { details: { url, status } });
 }
 
-/** In words why there is no connection; the platform's own behind them. */
+/** Says why there is no connection: in plain words with the platform's code, or in the platform's own words. */
 function reasonOf(error: NodeJS.ErrnoException | undefined): string {
   if (error === undefined) return '';
   const words = REASONS[error.code ?? ''];

@@ -61,9 +61,7 @@ interface Entry {
   /** It was sent over more than one connection. */
   isRepeated: boolean;
   isInFlight: boolean;
-  /**
-   * Its publisher has given up waiting. Unless it is in flight, it does not count for `events` and `bytes` any more.
-   */
+  /** Its publisher has given up waiting. Unless it is in flight, it does not count in `events` and `bytes` any more. */
   isAbandoned: boolean;
 }
 

@@ -5,7 +5,9 @@ import { CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
  * characters. Each connection opens a new window, which does not count events that came over an earlier one.
  */
 
-/** A report is due when one part in this many of the window is unreported; well below a third of it, see `take`. */
+/**
+ * A report is due when 1 / `REPORT_SHARE` of the window is unreported; see `take` for why that is well below a third.
+ */
 const REPORT_SHARE = 8;
 
 export class WindowReport {

@@ -14,7 +14,7 @@ import { Waiters } from './waiters.js';
 
 /** A queue, as its pump sees it. The value taken last is in hand until it is settled or abandoned. */
 export interface Supply<T> {
-  /** Neither a value nor anything between values waits. */
+  /** Neither a value nor a mark waits. */
   readonly isEmpty: boolean;
   /** Passes the marks in front of the next value, unless a value is in hand. False if no value waits. */
   advance(): boolean;
@@ -130,8 +130,8 @@ export class Pump<T> implements Dispatched {
   }
 
   /**
-   * Hands out nothing any more. The first call of `next` that finds the pump finished is rejected with the failure;
-   * later ones end the iteration.
+   * Ends the pump: nothing is handed out any more. Of the calls of `next` that wait or come later, the first is
+   * rejected with the failure; the others end the iteration.
    */
   finish(failure?: Error): void {
     if (this.#isFinished) return;

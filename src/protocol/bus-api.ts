@@ -153,7 +153,7 @@ export interface ShardStats {
   readonly refused: number;
   readonly delivered: number;
   readonly dropped: number;
-  /** Those whose filter can match a topic of this shard. */
+  /** How many subscriptions have a filter that can match a topic of this shard. */
   readonly subscriptions: number;
   readonly lag: number;
   readonly commits: number;

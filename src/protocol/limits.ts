@@ -217,8 +217,8 @@ export const GATEWAY_RESTART_WAIT_MS_MAX = 5000;
 /** A restarted gateway waits this long for its port, which its predecessor may not have released yet. */
 export const GATEWAY_REBIND_MS = 5000;
 /**
- * A gateway reports this often that its loop turns; after this long without a report it is not ready, and after this
- * long it is replaced.
+ * How often a gateway reports that its loop turns; after how long without a report it is not ready, and after how long
+ * it is replaced.
  */
 export const GATEWAY_TURN_MS = 1000;
 export const GATEWAY_STALLED_SECONDS = 5;
@@ -282,7 +282,7 @@ export const KEY_MATERIAL_BYTES_MAX = 64 * KIB;
 /** A shorter shared secret would be weaker than the signature that it makes. */
 export const JWT_SECRET_BYTES_MIN = 32;
 export const JWT_RSA_BITS_MIN = 2048;
-/** How far the issuer's clock may be ahead of ours. */
+/** How far the issuer's clock may be ahead of the server's. */
 export const JWT_CLOCK_TOLERANCE_MS = 5000;
 export const JWT_CLOCK_TOLERANCE_MS_MAX = 60_000;
 /** How many issuers and audiences may be named, and the characters of one name. */
@@ -355,7 +355,7 @@ export const HTTP_ANSWER_HELD_BYTES_MAX = 1 * MIB;
 /** The length of a request's query string, and the number of its parameters. */
 export const HTTP_QUERY_LENGTH_MAX = 12 * KIB;
 export const HTTP_PARAMETERS_MAX = 1024;
-/** Levels of a JSON body around an event's payload: array, event, and one of CloudEvents. */
+/** Levels of a JSON body around an event's payload: array, event, and a level of CloudEvents. */
 export const HTTP_ENVELOPE_DEPTH = 3;
 /**
  * Longer than proxies keep an idle connection (mostly 60 s), so that no connection is closed just as a proxy uses it

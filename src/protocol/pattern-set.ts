@@ -68,7 +68,7 @@ interface Node {
   wildcard: Node | undefined;
   /** A pattern ends here. */
   isEnd: boolean;
-  /** A pattern ends in `*` right below this node, so one or more segments match. */
+  /** A pattern ends in `*` right below this node, so one or more further segments match. */
   isOpenBelow: boolean;
 }
 

@@ -54,7 +54,7 @@ export function addTokenCommand(program: Command): void {
   const token = program.command('token').description('create, list and revoke API keys and JWTs');
   const key = token
     .command('key')
-    .description('make an API key, put its hash into the keys file, and print it, this once')
+    .description('make an API key, put its hash into the keys file, and print the key once')
     .requiredOption('--name <name>', "name of the key's holder")
     .addOption(
       lifetimeOption('lifetime of the key, such as 30d; default: until the key is revoked'),
@@ -64,12 +64,12 @@ export function addTokenCommand(program: Command): void {
     .command('jwt')
     .description('make a JWT, signed with a shared secret (HS256), and print it')
     .addOption(
-      new Option('--secret-file <file>', 'holds the secret, of at least 32 bytes')
+      new Option('--secret-file <file>', 'file with the secret, of at least 32 bytes')
         .env('MILLRACE_JWT_SECRET_FILE')
         .makeOptionMandatory(),
     )
-    .requiredOption('--issuer <issuer>', 'as the server is configured')
-    .requiredOption('--audience <audience>', 'as the server is configured')
+    .requiredOption('--issuer <issuer>', 'issuer that the server expects')
+    .requiredOption('--audience <audience>', 'audience that the server expects')
     .requiredOption('--subject <name>', "name of the JWT's holder, its `sub`")
     .addOption(
       lifetimeOption('lifetime of the JWT, such as 1h').default(DEFAULT_JWT_LIFETIME_MS, '1h'),
@@ -87,7 +87,9 @@ export function addTokenCommand(program: Command): void {
       '--revoked-file <file>',
       `with --jwt: file to put them into; default: that of the config file, or ${DEFAULT_REVOKED_FILE}`,
     )
-    .addOption(lifetimeOption('with --jwt: when the tokens end in any case, and the ids can go'))
+    .addOption(
+      lifetimeOption('with --jwt: lifetime left to the tokens, after which the ids can be removed'),
+    )
     .option('--json', 'one key or JWT a line, as JSON')
     .action((ids: string[], options: KeysFileOptions & RevokeJwtsOptions & { jwt?: true }) =>
       options.jwt === true ? revokeJwts(ids, options) : revokeKeys(ids, options),
@@ -174,7 +176,7 @@ async function mintKey(options: KeyOptions): Promise<void> {
     throw new Error(`${keysFile} has ${keys.length} keys; ${API_KEYS_MAX} is the limit`);
   });
   warnIfPowerless(stored, 'key');
-  notify(`key ${id} of ${JSON.stringify(name)} is in ${keysFile}; it is shown this once only`);
+  notify(`key ${id} of ${JSON.stringify(name)} is in ${keysFile}; it is shown only once`);
   const { hash: _, ...shown } = stored;
   writeLine(options.json === true ? JSON.stringify({ key, ...shown, keysFile }) : key);
 }

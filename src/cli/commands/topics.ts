@@ -4,7 +4,7 @@ import { writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { tableLines } from '../table.js';
 
-/** `millrace topics`: lists the topics that have stored events, and how many. */
+/** `millrace topics`: lists the topics with stored events, and the number of events of each. */
 
 interface TopicsOptions extends ServerSettings {
   json?: true;
