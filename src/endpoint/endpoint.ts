@@ -39,8 +39,8 @@ import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-err
 import { guarded } from './guarded.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
-import { type LinkEnds, Links, linkProxies } from './links/links.js';
-import type { ShardProxy } from './links/shard-proxy.js';
+import type { EndpointEnd } from './links/endpoint-end.js';
+import { endpointEnds, type LinkEnds, Links } from './links/links.js';
 import { SignsOfLife } from './links/signs-of-life.js';
 import type { EndpointListener, MainThread } from './main-thread.js';
 import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
@@ -86,7 +86,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly #readers: ReaderPorts | undefined;
   readonly #history: HistorySource;
   readonly #links: Links;
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #publisher: Publisher;
   readonly #busCounters: BusCounters;
   readonly #subscriptions: Subscriptions;
@@ -115,13 +115,13 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#settings = settings;
     this.#main = main;
     this.#busCounters = new BusCounters(data.busCounters);
-    this.#proxies = linkProxies(data, this.#alive);
+    this.#ends = endpointEnds(data, this.#alive);
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
-    this.#history = new HistorySource(this.#proxies, this.#readers);
+    this.#history = new HistorySource(this.#ends, this.#readers);
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
-      this.#proxies,
+      this.#ends,
       main,
       this.#history,
       this.#busCounters,
@@ -129,11 +129,11 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       this.#onError,
     );
     const definitions = new TopicDefinitions(settings.topics);
-    this.#publisher = new Publisher(data, this.#proxies, definitions, this.#onError);
-    this.#signs = new SignsOfLife(this.#proxies);
-    const heads = (): number[] => this.#proxies.map(({ control }) => control.head);
+    this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
+    this.#signs = new SignsOfLife(this.#ends);
+    const heads = (): number[] => this.#ends.map(({ control }) => control.head);
     this.#queries = new QueryRunner(main, this.#history, heads, data.epoch);
-    this.#links = new Links(data, this.#proxies, this.#subscriptions, () => this.#onDeliveries());
+    this.#links = new Links(data, this.#ends, this.#subscriptions, () => this.#onDeliveries());
     closeAtExit(this);
   }
 
@@ -145,7 +145,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       shardFaults: () => this.#signs.faults(),
       topicPages: (patterns, asker) => {
         this.assertOpen();
-        return topicPages(this.#proxies, patterns, asker);
+        return topicPages(this.#ends, patterns, asker);
       },
       subscribe: (asker, filter, handler, options) =>
         this.#subscribe(filter, handler, options, asker),
@@ -159,7 +159,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       },
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
-      dedupe: dedupeReach(this.#proxies.map(({ control }) => control)),
+      dedupe: dedupeReach(this.#ends.map(({ control }) => control)),
     };
   }
 
@@ -168,7 +168,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   }
 
   get shards(): number {
-    return this.#proxies.length;
+    return this.#ends.length;
   }
 
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
@@ -245,21 +245,21 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
 
   async subscribers(topic?: string): Promise<SubscriberInfo[]> {
     this.assertOpen();
-    if (topic === undefined) return furthestBehind(this.#proxies);
+    if (topic === undefined) return furthestBehind(this.#ends);
     assertTopic(topic);
-    const proxy = this.#proxies[shardOf(topic, this.#proxies.length)]!;
-    return subscribersOf(proxy, topic);
+    const end = this.#ends[shardOf(topic, this.#ends.length)]!;
+    return subscribersOf(end, topic);
   }
 
   async topics(pattern = '*'): Promise<TopicInfo[]> {
     this.assertOpen();
     assertPattern(pattern);
-    return allTopics(this.#proxies, pattern);
+    return allTopics(this.#ends, pattern);
   }
 
   async stats(): Promise<BusStats> {
     this.assertOpen();
-    const controls = this.#proxies.map(({ control }) => control);
+    const controls = this.#ends.map(({ control }) => control);
     return busStats(this.epoch, this.#data.openedAt, this.#busCounters, controls);
   }
 
@@ -275,7 +275,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
 
   async prune(options: PruneOptions): Promise<PruneResult> {
     this.assertOpen();
-    return pruneShards(this.#proxies, parsePruneOptions(options));
+    return pruneShards(this.#ends, parsePruneOptions(options));
   }
 
   async drain(): Promise<void> {
@@ -285,7 +285,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
 
   async #drain(): Promise<void> {
     await this.acknowledged();
-    const heads = this.#proxies.map(({ control }) => control.head);
+    const heads = this.#ends.map(({ control }) => control.head);
     // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
     const { live } = this.#links;
     await Promise.all(live.map((one) => one.call('sync', () => ({}))));
@@ -308,7 +308,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
       port.close();
       return;
     }
-    const resubscribe = (): void => this.#subscriptions.resubscribe(this.#proxies[shard]!);
+    const resubscribe = (): void => this.#subscriptions.resubscribe(this.#ends[shard]!);
     this.#links.relink(shard, port, generation, resubscribe);
   }
 
@@ -361,7 +361,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     await this.acknowledged();
     this.#subscriptions.close(false);
     const { live } = this.#links;
-    await Promise.allSettled(live.map((proxy) => proxy.call('leave', () => ({}))));
+    await Promise.allSettled(live.map((end) => end.call('leave', () => ({}))));
     await this.#main.call('dismiss', {}).catch(() => {});
     this.#main.close();
     this.#shut();
@@ -373,8 +373,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#closed = error;
     this.#links.stop();
     this.#publisher.refuse(error);
-    for (const proxy of this.#proxies) {
-      proxy.fail(error, proxy.control.state === 'stopped' ? error : unknownAtClose());
+    for (const end of this.#ends) {
+      end.fail(error, end.control.state === 'stopped' ? error : unknownAtClose());
     }
     this.#links.close();
     this.#readers?.close(error);

@@ -6,10 +6,10 @@ import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 import type { PruneRequest, PruneStep } from '../store/pruning.js';
 import type { PruneResult } from './bus-endpoint.js';
-import type { ShardProxy } from './links/shard-proxy.js';
+import type { EndpointEnd } from './links/endpoint-end.js';
 import type { ParsedPruneOptions } from './options.js';
 
-type PrunedShard = Pick<ShardProxy, 'call'>;
+type PrunedShard = Pick<EndpointEnd, 'call'>;
 
 export async function pruneShards(
   shards: readonly PrunedShard[],

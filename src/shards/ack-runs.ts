@@ -12,11 +12,11 @@ import {
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
 import type { CommittedBatch } from '../store/shard-log.js';
-import type { LinkAdapter } from './link-adapter.js';
+import type { ShardEnd } from './shard-end.js';
 
 /** Acks of one link: publishes of one kind that lie next to each other in its ring, and in the batch or in the log. */
 interface Run {
-  readonly link: LinkAdapter;
+  readonly link: ShardEnd;
   kind: number;
   count: number;
   position: number;
@@ -48,7 +48,7 @@ export class AckRuns {
 
   /** Adds a publish to the open run, or starts one. */
   add(
-    link: LinkAdapter,
+    link: ShardEnd,
     kind: number,
     sequence: number,
     isAgain = false,
@@ -72,7 +72,7 @@ export class AckRuns {
   }
 
   /** The last run reaches up to where its link's ring was read. */
-  end(link: LinkAdapter): void {
+  end(link: ShardEnd): void {
     const run = this.#runs[this.#runs.length - 1];
     if (run !== undefined && run.link === link) run.position = link.publishRing.position;
   }

@@ -26,10 +26,10 @@ import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { Introspection } from './introspection.js';
-import type { LinkAdapter } from './link-adapter.js';
 import { missing } from './missing.js';
 import type { LinkSubscription, Routes } from './routes.js';
 import type { Shard } from './shard.js';
+import type { ShardEnd } from './shard-end.js';
 import { CATCHING_UP, LIVE, REPLAYING, ShardSubscription } from './shard-subscription.js';
 
 /** Damage, a wish that this log cannot grant, a store that is full, a request of a wrong shape: the shard goes on. */
@@ -48,7 +48,7 @@ export class Commands {
   readonly #routes: Routes;
   readonly #generation: number;
   readonly #introspection: Introspection;
-  #link!: LinkAdapter;
+  #link!: ShardEnd;
   #firstLink = 0;
 
   constructor(shard: Shard, log: ShardLog, routes: Routes, generation: number) {
@@ -89,7 +89,7 @@ export class Commands {
     this.#serve(bytes, offset, length);
   };
 
-  readonly #handlers: PromptHandlers<'shard' | 'history', LinkAdapter> = {
+  readonly #handlers: PromptHandlers<'shard' | 'history', ShardEnd> = {
     subscribe: (request, link) => this.#subscribe(request, link),
     update: (request, link) => this.#update(request, link),
     unsubscribe: (request, link) => this.#unsubscribe(request, link),
@@ -143,7 +143,7 @@ export class Commands {
   }
 
   /** @throws BusError `OPTION_INVALID`: the publishers of other nodes cannot be made to wait */
-  #subscribe(request: SubscribeRequest, link: LinkAdapter): AtPosition {
+  #subscribe(request: SubscribeRequest, link: ShardEnd): AtPosition {
     if (request.overflow === 'block' && this.#log.isShared) {
       throw new BusError(
         'OPTION_INVALID',
@@ -159,7 +159,7 @@ export class Commands {
     return { position: delivered };
   }
 
-  #update({ subscription: number, filter }: UpdateRequest, link: LinkAdapter): AtPosition {
+  #update({ subscription: number, filter }: UpdateRequest, link: ShardEnd): AtPosition {
     const subscription = link.subscriptions.get(number);
     if (subscription !== undefined) {
       this.#routes.remove(subscription, subscription.filter.topics);
@@ -171,13 +171,13 @@ export class Commands {
     return { position: this.#shard.delivered };
   }
 
-  #unsubscribe({ subscription: number }: RequestOf<'unsubscribe'>, link: LinkAdapter): null {
+  #unsubscribe({ subscription: number }: RequestOf<'unsubscribe'>, link: ShardEnd): null {
     const subscription = link.subscriptions.get(number);
     if (subscription !== undefined) this.#shard.unsubscribe(subscription);
     return null;
   }
 
-  #resume({ subscription: number, position, tellGap }: ResumeRequest, link: LinkAdapter): null {
+  #resume({ subscription: number, position, tellGap }: ResumeRequest, link: ShardEnd): null {
     const subscription = link.subscriptions.get(number);
     if (subscription === undefined || subscription.mode !== REPLAYING) return null;
     subscription.gapsTold = 0;

@@ -20,13 +20,13 @@ import {
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
 import type { ShardLog } from '../store/shard-log.js';
-import type { LinkAdapter } from './link-adapter.js';
 import type { LinkSubscription, RouteLeg, Routes } from './routes.js';
+import type { ShardEnd } from './shard-end.js';
 import { MODE_NAMES } from './shard-subscription.js';
 
 /** What a shard knows of its subscribers. */
 export interface SubscriberSource {
-  readonly links: readonly LinkAdapter[];
+  readonly links: readonly ShardEnd[];
   lagOf(subscription: LinkSubscription): number;
 }
 

@@ -24,9 +24,9 @@ import { NameCache, recordNames } from '../record/name-cache.js';
 import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { AckRuns } from './ack-runs.js';
-import type { LinkAdapter } from './link-adapter.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
+import type { ShardEnd } from './shard-end.js';
 
 /** Refuses publishes that nobody may wait for any more; undefined lets one through. */
 export interface Refusing {
@@ -59,8 +59,8 @@ export class PublishBatch {
   readonly #names = new NameCache(recordNames);
   readonly #runs: AckRuns;
   readonly #positions: RingPosition[] = [];
-  readonly #links: LinkAdapter[] = [];
-  #link!: LinkAdapter;
+  readonly #links: ShardEnd[] = [];
+  #link!: ShardEnd;
   #firstSequence = 0;
   #refusing: Refusing | undefined;
   /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
@@ -96,7 +96,7 @@ export class PublishBatch {
 
   /** Takes up to `limit` publishes, round robin from `first` on over the links. */
   drain(
-    links: readonly LinkAdapter[],
+    links: readonly ShardEnd[],
     first: number,
     limit: number,
     refusing: Refusing | undefined = undefined,
@@ -186,7 +186,7 @@ export class PublishBatch {
     this.#byteCount = 0;
   }
 
-  #drainLink(link: LinkAdapter, limit: number): void {
+  #drainLink(link: ShardEnd, limit: number): void {
     this.#link = link;
     this.#firstSequence = 0;
     this.#hasPersisted = false;
@@ -328,7 +328,7 @@ export class PublishBatch {
   }
 
   /** Notes when it was that what is read now was first read. A batch that has something of before keeps the time of that. */
-  #noteTaken(link: LinkAdapter): void {
+  #noteTaken(link: ShardEnd): void {
     const { takesAgainUntil, publishRing } = link;
     if (takesAgainUntil === undefined) publishRing.markedAt = elapsedMs();
     else if (((publishRing.position - takesAgainUntil) | 0) >= 0) link.takesAgainUntil = undefined;

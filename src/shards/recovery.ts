@@ -21,7 +21,6 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import type { RingPosition, RingPositions, ShardLog } from '../store/shard-log.js';
-import type { LinkAdapter, Recovery } from './link-adapter.js';
 import {
   NOT_REFUSED,
   REFUSED_FULL,
@@ -29,9 +28,10 @@ import {
   refusalAfterRestart,
   UNKNOWN_AFTER_RESTART,
 } from './refusals.js';
+import type { Recovery, ShardEnd } from './shard-end.js';
 
 export class LinkRecovery implements Recovery {
-  readonly #link: LinkAdapter;
+  readonly #link: ShardEnd;
   readonly #log: ShardLog;
   readonly #positions: RingPositions | undefined;
   readonly #until: number;
@@ -45,7 +45,7 @@ export class LinkRecovery implements Recovery {
   #kind = 0;
   #sequence = 0;
 
-  constructor(link: LinkAdapter, log: ShardLog, stored: RingPosition | undefined) {
+  constructor(link: ShardEnd, log: ShardLog, stored: RingPosition | undefined) {
     this.#link = link;
     this.#log = log;
     this.#positions = log.ringPositions;

@@ -3,15 +3,15 @@
  * subscriptions, grouped by link, because an event crosses each link once.
  */
 
-import type { LinkAdapter } from './link-adapter.js';
 import { PatternTrie } from './matching/pattern-trie.js';
 import { TopicMatches } from './matching/topic-matches.js';
+import type { ShardEnd } from './shard-end.js';
 import type { ShardSubscription } from './shard-subscription.js';
 
-export type LinkSubscription = ShardSubscription<LinkAdapter>;
+export type LinkSubscription = ShardSubscription<ShardEnd>;
 
 export interface RouteLeg {
-  readonly link: LinkAdapter;
+  readonly link: ShardEnd;
   readonly subscriptions: readonly LinkSubscription[];
 }
 
@@ -52,7 +52,7 @@ export class Routes {
 }
 
 function group(matched: readonly LinkSubscription[]): Route {
-  const legs = new Map<LinkAdapter, LinkSubscription[]>();
+  const legs = new Map<ShardEnd, LinkSubscription[]>();
   for (const subscription of matched) {
     const leg = legs.get(subscription.link);
     if (leg === undefined) legs.set(subscription.link, [subscription]);

@@ -23,11 +23,11 @@ import type { RingPosition, ShardLog, ShardLogModule } from '../store/shard-log.
 import { elapsedMs } from '../threads/elapsed.js';
 import { checkLog } from './check-log.js';
 import { Commands } from './commands.js';
-import { LinkAdapter } from './link-adapter.js';
 import type { ClockStep } from './recording-clock.js';
 import { LinkRecovery } from './recovery.js';
 import { type LinkSubscription, Routes } from './routes.js';
 import { Shard } from './shard.js';
+import { ShardEnd } from './shard-end.js';
 
 /** Nothing needs to be woken for this long; timers of the loop (retention, gauges) are checked as often. */
 const IDLE_TIMEOUT_MS = 250;
@@ -173,8 +173,8 @@ class ShardThread {
     }
   }
 
-  #adopt(end: ShardThreadData['ends'][number]): LinkAdapter {
-    const link = new LinkAdapter(end, (subscription) =>
+  #adopt(end: ShardThreadData['ends'][number]): ShardEnd {
+    const link = new ShardEnd(end, (subscription) =>
       this.#shard.noteDropped(subscription as LinkSubscription),
     );
     this.#shard.add(link);

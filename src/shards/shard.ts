@@ -13,11 +13,11 @@ import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
-import type { LinkAdapter } from './link-adapter.js';
 import { LogTail } from './log-tail.js';
 import { PublishBatch } from './publish-batch.js';
 import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkSubscription, Routes } from './routes.js';
+import type { ShardEnd } from './shard-end.js';
 import { LIVE, QUEUED } from './shard-subscription.js';
 
 export interface ShardOptions {
@@ -41,7 +41,7 @@ const FULL_WAIT_MS = 250;
 const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
-  readonly links: LinkAdapter[] = [];
+  readonly links: ShardEnd[] = [];
   /** Nobody is waited for any more. */
   isStopping = false;
   /** The last sequence that every live subscription was served up to. */
@@ -141,12 +141,12 @@ export class Shard {
     return false;
   }
 
-  add(link: LinkAdapter): void {
+  add(link: ShardEnd): void {
     this.links.push(link);
   }
 
   /** Ends the link's subscriptions. The link itself goes once its publishes are taken. */
-  leave(link: LinkAdapter): void {
+  leave(link: ShardEnd): void {
     link.leaving = true;
     for (const subscription of link.subscriptions.values()) this.#forget(subscription);
     link.subscriptions.clear();

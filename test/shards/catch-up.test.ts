@@ -16,7 +16,7 @@ class Reader {
   constructor(log: SqliteShardLog, topics: readonly string[], position = 0) {
     const routes = new Routes();
     this.#log = log;
-    this.subscription = new ShardSubscription(this.link.adapter(), subscribeRequest(1, topics));
+    this.subscription = new ShardSubscription(this.link.shardEnd(), subscribeRequest(1, topics));
     this.subscription.position = position;
     this.subscription.mode = CATCHING_UP;
     routes.add(this.subscription, topics);

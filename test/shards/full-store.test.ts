@@ -25,7 +25,7 @@ function almostFull() {
   const options = { shard: 0, commitBatchEvents: 100, publishWaitMs: 1000, prunes: false };
   const shard = new Shard(log, new Routes(), ShardControl.create(), options);
   const link = new TestLink(4 * 1024 * KIB);
-  shard.add(link.adapter());
+  shard.add(link.shardEnd());
   for (let n = 0; n < 10; n++) {
     link.publish({ id: `written-${n}`, flags: WRITTEN });
     shard.turn();
@@ -64,6 +64,6 @@ describe('a batch that the log has no room for', () => {
     };
     expect(() => shard.turn()).toThrow('the flush failed');
     expect(link.acks()).toEqual([]);
-    expect(link.adapter().publishRing.refusal).toBe(0);
+    expect(link.shardEnd().publishRing.refusal).toBe(0);
   });
 });

@@ -63,9 +63,9 @@ describe('a call for topics', () => {
 
 describe('a call for subscribers', () => {
   const fill = (routes: Routes, link: TestLink, numbers: readonly number[]): LinkSubscription[] => {
-    const adapter = link.adapter();
+    const shardEnd = link.shardEnd();
     return numbers.map((number) => {
-      const subscription = new ShardSubscription(adapter, subscribeRequest(number, ['a.*']));
+      const subscription = new ShardSubscription(shardEnd, subscribeRequest(number, ['a.*']));
       routes.add(subscription, subscription.filter.topics);
       return subscription;
     });

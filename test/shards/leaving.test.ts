@@ -10,10 +10,10 @@ describe('an endpoint that has left', () => {
   test('is not subscribed by what it had asked before', () => {
     const { routes, control, shard, turn, join } = makeShard();
     const link = new TestLink();
-    const adapter = join(link);
+    const shardEnd = join(link);
     link.publish({ topic: 'a', flags: EVENT_FLAG_PERSIST });
     link.call('subscribe', subscribeRequest(1, ['a'], { overflow: 'block', maxBuffer: 1 }));
-    shard.leave(adapter);
+    shard.leave(shardEnd);
     turn();
     expect(routes.of('a').legs).toEqual([]);
     expect(control.counters[ShardCounter.subscriptions]).toBe(0);
@@ -24,9 +24,9 @@ describe('an endpoint that has left', () => {
   test('with its delivery ring full holds up neither its link nor the shard', () => {
     const { control, shard, turn, join } = makeShard();
     const link = new TestLink(4096);
-    const adapter = join(link);
+    const shardEnd = join(link);
     let published = 0;
-    while (!adapter.owesAcks) {
+    while (!shardEnd.owesAcks) {
       link.publish({ flags: EVENT_FLAG_PERSIST });
       published++;
       turn();
@@ -35,8 +35,8 @@ describe('an endpoint that has left', () => {
     turn();
     expect(shard.isDrained).toBe(false);
     expect(control.head).toBe(published);
-    shard.leave(adapter);
-    adapter.abandon();
+    shard.leave(shardEnd);
+    shardEnd.abandon();
     turn();
     // What it had published is taken all the same.
     expect(control.head).toBe(published + 1);
@@ -48,13 +48,13 @@ describe('an endpoint that has left', () => {
     const { routes, shard, turn, join } = makeShard();
     const links = Array.from({ length: 5 }, (_, n) => {
       const link = new TestLink(4096, `e${n}`);
-      const adapter = join(link);
+      const shardEnd = join(link);
       link.call('subscribe', subscribeRequest(1, [`job.${n}`]));
       turn();
       expect(routes.of(`job.${n}`).legs).toHaveLength(1);
-      shard.leave(adapter);
+      shard.leave(shardEnd);
       turn();
-      return new WeakRef(adapter);
+      return new WeakRef(shardEnd);
     });
     expect(shard.links).toEqual([]);
     setFlagsFromString('--expose-gc');
@@ -72,13 +72,13 @@ describe('an endpoint that has left', () => {
 test('a restarted shard forgets where ephemeral events begin to be new once it has passed there', () => {
   const { log } = makeShard();
   const link = new TestLink();
-  const adapter = link.adapter();
+  const shardEnd = link.shardEnd();
   for (let n = 0; n < 3; n++) link.publish({ flags: EVENT_FLAG_PERSIST });
-  adapter.skipEphemeralUntil = link.publishRing.position;
+  shardEnd.skipEphemeralUntil = link.publishRing.position;
   const batch = new PublishBatch(log);
-  batch.drain([adapter], 0, 2);
-  expect(adapter.skipEphemeralUntil).toBeDefined();
-  batch.drain([adapter], 0, 10);
-  expect(adapter.skipEphemeralUntil).toBeUndefined();
+  batch.drain([shardEnd], 0, 2);
+  expect(shardEnd.skipEphemeralUntil).toBeDefined();
+  batch.drain([shardEnd], 0, 10);
+  expect(shardEnd.skipEphemeralUntil).toBeUndefined();
   log.rollback();
 });

@@ -7,7 +7,7 @@ import { memoryLog, TestLink } from './support.js';
 test('an event that is published while others are taken is recorded no earlier than it was published', () => {
   const start = 1_800_000_000_000;
   const link = new TestLink();
-  const adapter = link.adapter();
+  const shardEnd = link.shardEnd();
   const publishedAt: number[] = [];
   let elapsed = 0;
   const publish = (): void => {
@@ -28,7 +28,7 @@ test('an event that is published while others are taken is recorded no earlier t
   const log = memoryLog([]);
   const batch = new PublishBatch(log, new RecordingClock(0, () => {}, machine));
   publish();
-  batch.drain([adapter], 0, 5);
+  batch.drain([shardEnd], 0, 5);
   log.commit(false, batch.positions);
   const recordedAt: number[] = [];
   log.read({ after: 0, limit: 5 }, (record) => void recordedAt.push(record.recordedAt));

@@ -39,7 +39,7 @@ function acksAfterDeath(
   let log = open();
   const batch = new PublishBatch(log);
   const link = new TestLink();
-  const first = link.adapter();
+  const first = link.shardEnd();
   for (const id of before) link.publish({ id, flags: NAMED });
   batch.drain([first], 0, 4096);
   batch.settle(log.commit(batch.synced, batch.positions));
@@ -52,7 +52,7 @@ function acksAfterDeath(
   beforeDeath(log);
   log.close();
   log = open();
-  const second = link.adapter();
+  const second = link.shardEnd();
   expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
   expect(second.publishRing.isEmpty()).toBe(true);
   log.close();
@@ -170,7 +170,7 @@ describe('the shard after one that died while it refused a batch', () => {
     const full = new SqliteShardLog({ file, shard: 0, maxShardBytes: 160 * 1024 });
     const batch = new PublishBatch(full);
     const link = new TestLink();
-    const first = link.adapter();
+    const first = link.shardEnd();
     link.publish({ id: 'a', flags: NAMED });
     batch.drain([first], 0, 4096);
     batch.settle(full.commit(batch.synced, batch.positions));
@@ -206,7 +206,7 @@ describe('the shard after one that died while it refused a batch', () => {
       ACK_DUPLICATE,
       ...new Array<number>(6).fill(ACK_REFUSED),
     ]);
-    const second = link.adapter();
+    const second = link.shardEnd();
     const batch = new PublishBatch(log);
     expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks().flatMap(answers)).toEqual(told.flatMap(answers));
@@ -217,7 +217,7 @@ describe('the shard after one that died while it refused a batch', () => {
 
   test('takes what comes after it', () => {
     const { link, log } = diedRefusing(publishes);
-    const second = link.adapter();
+    const second = link.shardEnd();
     new LinkRecovery(second, log, log.ringPositions.stored()[0]).step();
     link.acks();
     link.publish({ flags: STORED });
@@ -225,7 +225,7 @@ describe('the shard after one that died while it refused a batch', () => {
     batch.drain([second], 0, 4096);
     batch.settle(log.commit(batch.synced, batch.positions));
     // Dies again, before its ack: what was refused once is not refused for ever.
-    const third = link.adapter();
+    const third = link.shardEnd();
     expect(new LinkRecovery(third, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
   });
@@ -234,7 +234,7 @@ describe('the shard after one that died while it refused a batch', () => {
     const log = memoryLog([]);
     const batch = new PublishBatch(log);
     const link = new TestLink();
-    const first = link.adapter();
+    const first = link.shardEnd();
     for (const flags of [STORED, 0, NAMED]) link.publish({ id: 'b', flags });
     const overdue = { code: 'BACKPRESSURE', message: 'it takes nothing' } as const;
     batch.drain([first], 0, 4096, { refusalOf: () => overdue });
@@ -243,7 +243,7 @@ describe('the shard after one that died while it refused a batch', () => {
     batch.acknowledge();
     const refused = [{ kind: ACK_REFUSED, count: 3, code: 'BACKPRESSURE' }];
     expect(link.acks()).toMatchObject(refused);
-    const second = link.adapter();
+    const second = link.shardEnd();
     expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject(Array(3).fill({ ...refused[0], count: 1 }));
     expect(log.head).toBe(0);
@@ -254,13 +254,13 @@ describe('the shard after one that died while it refused a batch', () => {
     const batch = new PublishBatch(log);
     const before = new TestLink();
     before.publish({ flags: STORED });
-    batch.drain([before.adapter()], 0, 4096);
+    batch.drain([before.shardEnd()], 0, 4096);
     batch.settle(log.commit(batch.synced, batch.positions));
     const [stored] = log.ringPositions.stored();
     // Everything since was ephemeral, and stored nothing.
     const link = new TestLink(65_536, 'test', 2 ** 32);
     link.publish({ flags: STORED });
-    const next = link.adapter();
+    const next = link.shardEnd();
     expect(new LinkRecovery(next, log, stored).step()).toBe(true);
     expect(link.acks()).toEqual([]);
     expect(next.publishRing.isEmpty()).toBe(false);

@@ -13,11 +13,11 @@ import {
   EVENT_FLAG_SUPPLIED_ID,
   EVENT_FLAG_SYNCED,
 } from '../../src/record/event-record.js';
-import type { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
 import { REFUSED_FULL } from '../../src/shards/refusals.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
+import type { ShardEnd } from '../../src/shards/shard-end.js';
 import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';
 import { Stream } from '../../src/testing/broker/stream.js';
 import { record } from '../store/records.js';
@@ -32,10 +32,10 @@ const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
 function shardOn(log: SharedLog, link = new TestLink()) {
   const options = { shard: 0, commitBatchEvents: 100, publishWaitMs: 1000, prunes: false };
   const shard = new Shard(log, new Routes(), ShardControl.create(), options);
-  const adapter = link.adapter();
-  shard.add(adapter);
-  shard.subscribe(new ShardSubscription<LinkAdapter>(adapter, subscribeRequest(1, ['*'])));
-  return { shard, link, adapter };
+  const shardEnd = link.shardEnd();
+  shard.add(shardEnd);
+  shard.subscribe(new ShardSubscription<ShardEnd>(shardEnd, subscribeRequest(1, ['*'])));
+  return { shard, link, shardEnd };
 }
 
 const event = (sequence: number) => ({ event: sequence });
@@ -90,9 +90,9 @@ describe('a shard of a shared log', () => {
     log.head = 1;
     const { shard } = shardOn(log);
     const link = new TestLink();
-    const adapter = link.adapter();
-    shard.add(adapter);
-    const ahead = new ShardSubscription<LinkAdapter>(adapter, subscribeRequest(1, ['*']));
+    const shardEnd = link.shardEnd();
+    shard.add(shardEnd);
+    const ahead = new ShardSubscription<ShardEnd>(shardEnd, subscribeRequest(1, ['*']));
     ahead.mode = CATCHING_UP;
     ahead.position = 3;
     shard.subscribe(ahead);
@@ -130,8 +130,8 @@ describe('a shard of a shared log', () => {
     expect(log.isDeciding).toBe(true);
     const next = new SharedLog();
     next.dedupeReachMs = 0;
-    const { shard: successor, adapter } = shardOn(next, link);
-    adapter.recovery = new LinkRecovery(adapter, next, undefined);
+    const { shard: successor, shardEnd } = shardOn(next, link);
+    shardEnd.recovery = new LinkRecovery(shardEnd, next, undefined);
     link.publish({ flags: STORED });
     successor.turn();
     successor.turn();
@@ -152,11 +152,11 @@ describe('a shard of a shared log', () => {
     link.publish({ flags: EPHEMERAL });
     link.publish({ id: 'known', flags: NAMED });
     link.publish({ flags: STORED });
-    const first = link.adapter();
+    const first = link.shardEnd();
     first.publishes.read(() => undefined, 10);
     first.publishRing.mark = first.publishRing.position;
     first.refusePublishes(REFUSED_FULL);
-    expect(new LinkRecovery(link.adapter(), log, undefined).step()).toBe(true);
+    expect(new LinkRecovery(link.shardEnd(), log, undefined).step()).toBe(true);
     expect(link.acks()).toMatchObject([
       { kind: ACK_EPHEMERAL },
       { kind: ACK_DUPLICATE, sequence: 7 },

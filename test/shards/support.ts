@@ -42,9 +42,9 @@ import { BufferInbox } from '../../src/ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { Commands } from '../../src/shards/commands.js';
-import { LinkAdapter } from '../../src/shards/link-adapter.js';
 import { Routes } from '../../src/shards/routes.js';
 import { Shard } from '../../src/shards/shard.js';
+import { ShardEnd } from '../../src/shards/shard-end.js';
 import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../store/records.js';
@@ -91,8 +91,8 @@ export class TestLink {
   }
 
   /** The shard's end, as each of its threads makes one. */
-  adapter(): LinkAdapter {
-    return new LinkAdapter(this.end, () => undefined);
+  shardEnd(): ShardEnd {
+    return new ShardEnd(this.end, () => undefined);
   }
 
   publish(event: TestEvent): void {
@@ -225,10 +225,10 @@ export function makeShard(log = memoryLog([])) {
     commands.take();
     shard.turn();
   };
-  const join = (link: TestLink): LinkAdapter => {
-    const adapter = link.adapter();
-    shard.add(adapter);
-    return adapter;
+  const join = (link: TestLink): ShardEnd => {
+    const shardEnd = link.shardEnd();
+    shard.add(shardEnd);
+    return shardEnd;
   };
   return { log, routes, control, shard, turn, join };
 }

@@ -17,34 +17,34 @@ import { DELIVERIES_PER_TURN } from '../../protocol/limits.js';
 import { BufferInbox } from '../../ring/buffer-inbox.js';
 import { RecordReceiver } from '../../ring/record-channel.js';
 import { RingConsumer } from '../../ring/ring.js';
-import type { ShardProxy } from './shard-proxy.js';
+import type { EndpointEnd } from './endpoint-end.js';
 
 /** What the endpoint does with what a shard sends. */
 export interface DeliveryHandler {
-  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void;
-  onState(proxy: ShardProxy, subscription: number, state: number, body: StateBody): void;
+  onEvent(end: EndpointEnd, bytes: Buffer, offset: number, length: number): void;
+  onState(end: EndpointEnd, subscription: number, state: number, body: StateBody): void;
   /** There may be room for the credit of a subscription that found none. */
-  payCredit(proxy: ShardProxy, subscription: number): void;
+  payCredit(end: EndpointEnd, subscription: number): void;
 }
 
 export class DeliveryReader {
-  readonly #proxy: ShardProxy;
+  readonly #end: EndpointEnd;
   readonly #handler: DeliveryHandler;
   readonly #ring: RingConsumer;
   readonly #inbox: BufferInbox;
   readonly #records: RecordReceiver;
 
-  constructor(end: LinkEnd, proxy: ShardProxy, handler: DeliveryHandler) {
-    this.#proxy = proxy;
+  constructor(linkEnd: LinkEnd, end: EndpointEnd, handler: DeliveryHandler) {
+    this.#end = end;
     this.#handler = handler;
-    this.#ring = new RingConsumer(end.memory.deliveryRing);
-    this.#inbox = new BufferInbox(end.port);
+    this.#ring = new RingConsumer(linkEnd.memory.deliveryRing);
+    this.#inbox = new BufferInbox(linkEnd.port);
     this.#records = new RecordReceiver(this.#ring, this.#inbox, DELIVERY_CHANNEL);
   }
 
-  /** Nothing is there to be read, and room that was asked for has not come; see `ShardProxy.roomHasCome`. */
+  /** Nothing is there to be read, and room that was asked for has not come; see `EndpointEnd.roomHasCome`. */
   get isIdle(): boolean {
-    return !this.#proxy.roomHasCome && this.#ring.isEmpty();
+    return !this.#end.roomHasCome && this.#ring.isEmpty();
   }
 
   /** A message came on the link's port: a doorbell, or the buffer of a long record. */
@@ -54,16 +54,16 @@ export class DeliveryReader {
 
   /** Takes up to `limit` records from the shard and returns how many. */
   drain(limit: number): number {
-    const proxy = this.#proxy;
-    proxy.noteRoom();
+    const end = this.#end;
+    end.noteRoom();
     // The watermark first: what was written before it was set is then in the ring.
     const watermark = this.#ring.durableWatermark;
     const read = this.#records.read(this.#onRecord, limit);
     // One that a successor of the shard's thread has set speaks for subscriptions that it does not have yet.
-    if (proxy.isCurrent && this.#ring.isEmpty()) proxy.watermark = watermark;
-    if (this.#records.release()) proxy.wake();
-    if (proxy.owesCredit) proxy.payCredit(this.#payCredit);
-    proxy.sendWaiting();
+    if (end.isCurrent && this.#ring.isEmpty()) end.watermark = watermark;
+    if (this.#records.release()) end.wake();
+    if (end.owesCredit) end.payCredit(this.#payCredit);
+    end.sendWaiting();
     return read;
   }
 
@@ -78,22 +78,17 @@ export class DeliveryReader {
   }
 
   readonly #payCredit = (subscription: number): void => {
-    this.#handler.payCredit(this.#proxy, subscription);
+    this.#handler.payCredit(this.#end, subscription);
   };
 
   readonly #onRecord = (type: number, bytes: Buffer, offset: number, length: number): void => {
-    if (type === DELIVERY_EVENT) this.#handler.onEvent(this.#proxy, bytes, offset, length);
-    else if (type === DELIVERY_ACK) this.#proxy.onAck(bytes, offset, length);
-    else if (type === DELIVERY_REPLY) this.#proxy.onReply(bytes, offset, length);
+    if (type === DELIVERY_EVENT) this.#handler.onEvent(this.#end, bytes, offset, length);
+    else if (type === DELIVERY_ACK) this.#end.onAck(bytes, offset, length);
+    else if (type === DELIVERY_REPLY) this.#end.onReply(bytes, offset, length);
     else {
       const body = JSON.parse(bytes.toString('utf8', offset + STATE_BODY, offset + length));
       const subscription = bytes.readInt32LE(offset + STATE_SUBSCRIPTION);
-      this.#handler.onState(
-        this.#proxy,
-        subscription,
-        bytes.readInt32LE(offset + STATE_STATE),
-        body,
-      );
+      this.#handler.onState(this.#end, subscription, bytes.readInt32LE(offset + STATE_STATE), body);
     }
   };
 }

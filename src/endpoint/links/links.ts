@@ -8,7 +8,7 @@ import type { BusError } from '../../protocol/errors.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
 import { DeliveryLoop } from './delivery-loop.js';
 import { type DeliveryHandler, DeliveryReader } from './delivery-reader.js';
-import { ShardProxy } from './shard-proxy.js';
+import { EndpointEnd } from './endpoint-end.js';
 
 /** The endpoint's ends of its links, as they cross threads. */
 export interface LinkEnds {
@@ -19,44 +19,46 @@ export interface LinkEnds {
 }
 
 /** The sending sides, one for each shard. Nothing is received before `Links` connects them. */
-export function linkProxies(
-  { ends, generations, controls }: LinkEnds,
+export function endpointEnds(
+  { ends: linkEnds, generations, controls }: LinkEnds,
   alive: KeepAlive,
-): readonly ShardProxy[] {
-  return ends.map(
-    (end, shard) =>
-      new ShardProxy(end, new ShardControl(controls[shard]!), generations[shard]!, alive),
+): readonly EndpointEnd[] {
+  return linkEnds.map(
+    (linkEnd, shard) =>
+      new EndpointEnd(linkEnd, new ShardControl(controls[shard]!), generations[shard]!, alive),
   );
 }
 
 export class Links {
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #readers: readonly DeliveryReader[];
   readonly #ports: MessagePort[];
   readonly #loop: DeliveryLoop;
 
   /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
   constructor(
-    { ends, doorbell }: LinkEnds,
-    proxies: readonly ShardProxy[],
+    { ends: linkEnds, doorbell }: LinkEnds,
+    ends: readonly EndpointEnd[],
     handler: DeliveryHandler,
     onDeliveries: () => void,
   ) {
-    this.#proxies = proxies;
-    this.#ports = ends.map(({ port }) => port);
-    this.#readers = ends.map((end, shard) => new DeliveryReader(end, proxies[shard]!, handler));
+    this.#ends = ends;
+    this.#ports = linkEnds.map(({ port }) => port);
+    this.#readers = linkEnds.map(
+      (linkEnd, shard) => new DeliveryReader(linkEnd, ends[shard]!, handler),
+    );
     this.#loop = new DeliveryLoop(doorbell, this.#readers, onDeliveries);
     for (const [shard, port] of this.#ports.entries()) this.#listen(shard, port);
   }
 
   /** Those whose shard was not given up. */
-  get live(): readonly ShardProxy[] {
-    return this.#proxies.filter(({ failure }) => failure === undefined);
+  get live(): readonly EndpointEnd[] {
+    return this.#ends.filter(({ failure }) => failure === undefined);
   }
 
   /** A shard was handed something and has not answered. */
   get hasWork(): boolean {
-    for (const proxy of this.#proxies) if (proxy.hasWork) return true;
+    for (const end of this.#ends) if (end.hasWork) return true;
     return false;
   }
 
@@ -75,18 +77,18 @@ export class Links {
     this.#ports[shard]!.close();
     this.#ports[shard] = port;
     this.#readers[shard]!.relink(port);
-    this.#proxies[shard]!.relink(port, generation, resubscribe);
+    this.#ends[shard]!.relink(port, generation, resubscribe);
     this.#listen(shard, port);
     this.run();
   }
 
   /** The shard was given up: what it was handed fails with `ofHanded`. */
-  fail(shard: number, error: BusError, ofHanded: BusError): ShardProxy {
+  fail(shard: number, error: BusError, ofHanded: BusError): EndpointEnd {
     // All that it acknowledged before it ended.
     this.#readers[shard]!.drainWhole();
-    const proxy = this.#proxies[shard]!;
-    proxy.fail(error, ofHanded);
-    return proxy;
+    const end = this.#ends[shard]!;
+    end.fail(error, ofHanded);
+    return end;
   }
 
   /** Takes what is still in the rings of shards that have ended. */

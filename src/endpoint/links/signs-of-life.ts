@@ -3,9 +3,9 @@
  * goes over the link and comes back says that the thread turns, and that the link carries. Used by one thread.
  */
 import { READY_ANSWER_MS } from '../../protocol/limits.js';
-import type { ShardProxy } from './shard-proxy.js';
+import type { EndpointEnd } from './endpoint-end.js';
 
-type AskedShard = Pick<ShardProxy, 'shard' | 'failure'> & {
+type AskedShard = Pick<EndpointEnd, 'shard' | 'failure'> & {
   call(name: 'sync', request: () => object): Promise<unknown>;
 };
 
@@ -16,24 +16,24 @@ interface Question {
 }
 
 export class SignsOfLife {
-  readonly #proxies: readonly AskedShard[];
+  readonly #ends: readonly AskedShard[];
   readonly #waitMs: number;
   /** By shard: whoever asks meanwhile waits for the same answer. */
   readonly #open = new Map<number, Question>();
 
-  constructor(proxies: readonly AskedShard[], waitMs = READY_ANSWER_MS) {
-    this.#proxies = proxies;
+  constructor(ends: readonly AskedShard[], waitMs = READY_ANSWER_MS) {
+    this.#ends = ends;
     this.#waitMs = waitMs;
   }
 
   /** Per shard what is wrong, or `undefined`. Takes no longer than the wait. */
   faults(): Promise<readonly (string | undefined)[]> {
-    return Promise.all(this.#proxies.map((proxy) => this.#fault(proxy)));
+    return Promise.all(this.#ends.map((end) => this.#fault(end)));
   }
 
-  async #fault(proxy: AskedShard): Promise<string | undefined> {
-    if (proxy.failure !== undefined) return 'it was given up';
-    const { askedAt, answered } = this.#ask(proxy);
+  async #fault(end: AskedShard): Promise<string | undefined> {
+    if (end.failure !== undefined) return 'it was given up';
+    const { askedAt, answered } = this.#ask(end);
     let timer: NodeJS.Timeout | undefined;
     const overdue = new Promise<string>((resolve) => {
       timer = setTimeout(() => {
@@ -48,18 +48,18 @@ export class SignsOfLife {
     }
   }
 
-  #ask(proxy: AskedShard): Question {
-    const open = this.#open.get(proxy.shard);
+  #ask(end: AskedShard): Question {
+    const open = this.#open.get(end.shard);
     if (open !== undefined) return open;
-    const answered = proxy
+    const answered = end
       .call('sync', () => ({}))
       .then(
         () => undefined,
         (error: Error) => error.message,
       )
-      .finally(() => this.#open.delete(proxy.shard));
+      .finally(() => this.#open.delete(end.shard));
     const question = { askedAt: performance.now(), answered };
-    this.#open.set(proxy.shard, question);
+    this.#open.set(end.shard, question);
     return question;
   }
 }

@@ -6,7 +6,7 @@ import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
 import type { PublishAck } from '../../protocol/event.js';
 import type { Before } from '../../protocol/stored-ack.js';
-import type { PendingPublish } from '../links/shard-proxy.js';
+import type { PendingPublish } from '../links/endpoint-end.js';
 import { ackOf } from './pending-publish.js';
 
 export class ManyPublish {

@@ -12,7 +12,7 @@ import {
 import type { BusError } from '../../protocol/errors.js';
 import type { Durability, PublishAck } from '../../protocol/event.js';
 import { type Before, StoredAck } from '../../protocol/stored-ack.js';
-import type { PendingPublish } from '../links/shard-proxy.js';
+import type { PendingPublish } from '../links/endpoint-end.js';
 
 export function ackOf(
   id: string,

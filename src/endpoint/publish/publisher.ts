@@ -22,7 +22,7 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordEncoder,
 } from '../../record/event-record.js';
-import type { PendingPublish, ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
 import { eventIds } from './event-ids.js';
 import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
 import { SinglePublish, UnawaitedPublish } from './pending-publish.js';
@@ -41,7 +41,7 @@ export interface PublisherOptions {
 
 /** Where a topic goes. */
 interface TopicRoute {
-  readonly proxy: ShardProxy;
+  readonly end: EndpointEnd;
   readonly topicBytes: Uint8Array;
   /** Among `noPersistTopics`, whatever the publish says. */
   readonly isEphemeral: boolean;
@@ -54,7 +54,7 @@ const NO_OPTIONS: PublishOptions = Object.freeze({});
 
 export class Publisher {
   readonly #epoch: string;
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #options: PublisherOptions;
   readonly #definitions: TopicDefinitions;
   readonly #encoder = new EventRecordEncoder();
@@ -70,15 +70,15 @@ export class Publisher {
 
   constructor(
     { epoch, options }: { readonly epoch: string; readonly options: PublisherOptions },
-    proxies: readonly ShardProxy[],
+    ends: readonly EndpointEnd[],
     definitions: TopicDefinitions,
     onError: (error: BusError) => void,
   ) {
     this.#epoch = epoch;
-    this.#proxies = proxies;
+    this.#ends = ends;
     this.#options = options;
     this.#definitions = definitions;
-    this.#waiting = new WaitingRooms(proxies, options.publishWaitMs);
+    this.#waiting = new WaitingRooms(ends, options.publishWaitMs);
     this.#unawaited = new UnawaitedPublish(onError);
   }
 
@@ -89,7 +89,7 @@ export class Publisher {
       const { signal } = options;
       return new Promise((resolve, reject) => {
         const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
-        const waiter = this.#hand(route.proxy, pending);
+        const waiter = this.#hand(route.end, pending);
         if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
     } catch (error) {
@@ -111,13 +111,13 @@ export class Publisher {
   }
 
   tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
-    const { proxy } = this.#encode(input, options);
-    if (proxy.failure !== undefined) throw proxy.failure;
+    const { end } = this.#encode(input, options);
+    if (end.failure !== undefined) throw end.failure;
     const length = this.#encoder.measure();
-    if (this.#waiting.isAwaited(proxy)) return false;
-    if (proxy.tryPublish(this.#encoder, length, this.#unawaited)) return true;
-    proxy.requestRoom();
-    return proxy.tryPublish(this.#encoder, length, this.#unawaited);
+    if (this.#waiting.isAwaited(end)) return false;
+    if (end.tryPublish(this.#encoder, length, this.#unawaited)) return true;
+    end.requestRoom();
+    return end.tryPublish(this.#encoder, length, this.#unawaited);
   }
 
   /**
@@ -129,9 +129,9 @@ export class Publisher {
     if (systemEvents === undefined || this.#closed !== undefined) return;
     const input = { topic, type, payload, source: SYSTEM_SOURCE };
     const options = { persist: systemEvents.persist };
-    const { proxy } = this.#fill(input, JSON.stringify(payload), options);
-    if (proxy.failure !== undefined || this.#waiting.isAwaited(proxy)) return;
-    proxy.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
+    const { end } = this.#fill(input, JSON.stringify(payload), options);
+    if (end.failure !== undefined || this.#waiting.isAwaited(end)) return;
+    end.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
   }
 
   /** Resolves once nothing waits and every ring is at most half full. */
@@ -142,7 +142,7 @@ export class Publisher {
   /** Publishes that nobody has acknowledged, waiting ones included. */
   get unacknowledged(): number {
     let count = 0;
-    for (const proxy of this.#proxies) count += proxy.unacknowledged;
+    for (const end of this.#ends) count += end.unacknowledged;
     return count + this.#waiting.length;
   }
 
@@ -152,9 +152,9 @@ export class Publisher {
     this.#waiting.pump();
   }
 
-  /** Whatever waits for this shard fails with `proxy.failure`. */
-  shardFailed(proxy: ShardProxy): void {
-    this.#waiting.fail(proxy, proxy.failure!);
+  /** Whatever waits for this shard fails with `end.failure`. */
+  shardFailed(end: EndpointEnd): void {
+    this.#waiting.fail(end, end.failure!);
   }
 
   /** From here on every publish is refused. */
@@ -169,7 +169,7 @@ export class Publisher {
   get #position(): LogPosition {
     this.#before ??= new LogPosition(
       this.#epoch,
-      this.#proxies.map(({ control }) => control.head),
+      this.#ends.map(({ control }) => control.head),
     );
     return this.#before;
   }
@@ -182,14 +182,14 @@ export class Publisher {
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
       const many = new ManyPublish(ids, topics, this.#position, resolve, reject);
-      const parts: (ManyPublishPart | undefined)[] = new Array(this.#proxies.length);
+      const parts: (ManyPublishPart | undefined)[] = new Array(this.#ends.length);
       const waiters: Waiter[] = [];
       for (let i = 0; i < inputs.length; i++) {
-        const { proxy } = this.#fill(inputs[i]!, payloads[i]!, options);
+        const { end } = this.#fill(inputs[i]!, payloads[i]!, options);
         ids[i] = this.#encoder.id;
         topics[i] = this.#encoder.topic;
-        parts[proxy.shard] ??= new ManyPublishPart(many);
-        const waiter = this.#handOneOf(many, i, proxy, parts[proxy.shard]!);
+        parts[end.shard] ??= new ManyPublishPart(many);
+        const waiter = this.#handOneOf(many, i, end, parts[end.shard]!);
         if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
       const { signal } = options;
@@ -252,7 +252,7 @@ export class Publisher {
     if (known !== undefined) return known;
     const { noPersistTopics } = this.#options;
     const route = {
-      proxy: this.#proxies[shardOf(topic, this.#proxies.length)]!,
+      end: this.#ends[shardOf(topic, this.#ends.length)]!,
       topicBytes: Buffer.from(topic),
       isEphemeral: noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
     };
@@ -265,39 +265,39 @@ export class Publisher {
    * Gives the encoded event to its shard, or lets it wait and returns how. Never throws: failures go to
    * `pending`.
    */
-  #hand(proxy: ShardProxy, pending: PendingPublish): Waiter | undefined {
-    if (proxy.failure !== undefined) {
-      pending.fail(proxy.failure);
+  #hand(end: EndpointEnd, pending: PendingPublish): Waiter | undefined {
+    if (end.failure !== undefined) {
+      pending.fail(end.failure);
       return undefined;
     }
     const length = this.#encoder.measure();
-    if (this.#handAtOnce(proxy, length, pending)) return undefined;
-    return this.#waiting.add(proxy, this.#encoder, length, pending);
+    if (this.#handAtOnce(end, length, pending)) return undefined;
+    return this.#waiting.add(end, this.#encoder, length, pending);
   }
 
   /** The same for one of many, whose `part` counts only what is in the ring. */
   #handOneOf(
     many: ManyPublish,
     index: number,
-    proxy: ShardProxy,
+    end: EndpointEnd,
     part: ManyPublishPart,
   ): Waiter | undefined {
-    if (proxy.failure !== undefined) {
-      many.fail(index, proxy.failure);
+    if (end.failure !== undefined) {
+      many.fail(index, end.failure);
       return undefined;
     }
     const length = this.#encoder.measure();
-    if (this.#handAtOnce(proxy, length, part)) {
+    if (this.#handAtOnce(end, length, part)) {
       part.handed(index);
       return undefined;
     }
     const waiting = new ManyPublishWaiting(many, index);
-    return this.#waiting.add(proxy, this.#encoder, length, waiting);
+    return this.#waiting.add(end, this.#encoder, length, waiting);
   }
 
   /** Not past those who wait. */
-  #handAtOnce(proxy: ShardProxy, length: number, pending: PendingPublish): boolean {
-    return !this.#waiting.isAwaited(proxy) && proxy.tryPublish(this.#encoder, length, pending);
+  #handAtOnce(end: EndpointEnd, length: number, pending: PendingPublish): boolean {
+    return !this.#waiting.isAwaited(end) && end.tryPublish(this.#encoder, length, pending);
   }
 }
 

@@ -7,7 +7,7 @@ import { Waiters } from '../../handout/waiters.js';
 import { BusError } from '../../protocol/errors.js';
 import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
-import type { PendingPublish, ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
 
 /** Looks for room this often, ms, should a wake-up be lost with a shard's thread. */
 const LOOK_INTERVAL_MS = 100;
@@ -44,7 +44,7 @@ class WaitingRoom {
 }
 
 export class WaitingRooms {
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #waitMs: number;
   readonly #rooms: readonly WaitingRoom[];
   readonly #drained = new Waiters();
@@ -54,10 +54,10 @@ export class WaitingRooms {
   #isClosed = false;
 
   /** `waitMs`: 0 refuses at once what finds no room. */
-  constructor(proxies: readonly ShardProxy[], waitMs: number) {
-    this.#proxies = proxies;
+  constructor(ends: readonly EndpointEnd[], waitMs: number) {
+    this.#ends = ends;
     this.#waitMs = waitMs;
-    this.#rooms = proxies.map(() => new WaitingRoom());
+    this.#rooms = ends.map(() => new WaitingRoom());
   }
 
   get length(): number {
@@ -65,20 +65,20 @@ export class WaitingRooms {
   }
 
   /** Somebody waits for this shard already, and goes first. */
-  isAwaited(proxy: ShardProxy): boolean {
-    return this.#rooms[proxy.shard]!.waiters.length > 0;
+  isAwaited(end: EndpointEnd): boolean {
+    return this.#rooms[end.shard]!.waiters.length > 0;
   }
 
   /** Lets the encoded event wait and returns how. Never throws: that it may not wait is told to `pending`. */
   add(
-    proxy: ShardProxy,
+    end: EndpointEnd,
     encoder: EventRecordEncoder,
     length: number,
     pending: PendingPublish,
   ): Waiter | undefined {
-    const room = this.#rooms[proxy.shard]!;
+    const room = this.#rooms[end.shard]!;
     if (this.#waitMs === 0 || room.isFull(length)) {
-      pending.fail(backpressure(proxy, room, 0));
+      pending.fail(backpressure(end, room, 0));
       return undefined;
     }
     const record = Buffer.allocUnsafeSlow(length);
@@ -86,7 +86,7 @@ export class WaitingRooms {
     const deadline = performance.now() + this.#waitMs;
     const waiter: Waiter = { record, pending, deadline, isAbandoned: false, isHanded: false };
     room.push(waiter);
-    this.#admit(proxy);
+    this.#admit(end);
     this.#setTimer();
     return waiter;
   }
@@ -94,7 +94,7 @@ export class WaitingRooms {
   /** Resolves once nothing waits and every ring is at most half full. */
   async drained(): Promise<void> {
     if (this.#hasRoom()) return;
-    for (const proxy of this.#proxies) proxy.requestRoom();
+    for (const end of this.#ends) end.requestRoom();
     this.#draining++;
     this.#setTimer();
     await this.#drained.when(() => this.#isClosed || this.#hasRoom());
@@ -103,13 +103,13 @@ export class WaitingRooms {
 
   /** There may be room again. */
   pump(): void {
-    for (const proxy of this.#proxies) this.#admit(proxy);
+    for (const end of this.#ends) this.#admit(end);
     this.#drained.wake();
   }
 
   /** Nothing that waits for this shard will be taken. */
-  fail(proxy: ShardProxy, error: BusError): void {
-    failAll(this.#rooms[proxy.shard]!, error);
+  fail(end: EndpointEnd, error: BusError): void {
+    failAll(this.#rooms[end.shard]!, error);
     this.pump();
   }
 
@@ -121,14 +121,14 @@ export class WaitingRooms {
   }
 
   /** Lets those who wait for this shard in, in order, as far as there is room. */
-  #admit(proxy: ShardProxy): void {
-    const room = this.#rooms[proxy.shard]!;
+  #admit(end: EndpointEnd): void {
+    const room = this.#rooms[end.shard]!;
     let isAsked = false;
     for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
-      if (!waiter.isAbandoned && !proxy.tryPublishRecord(waiter.record, waiter.pending)) {
+      if (!waiter.isAbandoned && !end.tryPublishRecord(waiter.record, waiter.pending)) {
         if (isAsked) return;
         // Asked before the last try, or the release in between is missed.
-        proxy.requestRoom();
+        end.requestRoom();
         isAsked = true;
         continue;
       }
@@ -140,7 +140,7 @@ export class WaitingRooms {
   #hasRoom(): boolean {
     return (
       this.length === 0 &&
-      this.#proxies.every((proxy) => proxy.failure !== undefined || proxy.publishFill <= 0.5)
+      this.#ends.every((end) => end.failure !== undefined || end.publishFill <= 0.5)
     );
   }
 
@@ -151,7 +151,7 @@ export class WaitingRooms {
       this.#timer = undefined;
       this.pump();
       const now = performance.now();
-      for (const proxy of this.#proxies) this.#expire(proxy, now);
+      for (const end of this.#ends) this.#expire(end, now);
       this.#drained.wake();
       if (this.#draining > 0 || this.length > 0) this.#setTimer();
     }, this.#timerMs());
@@ -166,12 +166,12 @@ export class WaitingRooms {
     return Math.max(1, deadline - now);
   }
 
-  #expire(proxy: ShardProxy, now: number): void {
-    const room = this.#rooms[proxy.shard]!;
+  #expire(end: EndpointEnd, now: number): void {
+    const room = this.#rooms[end.shard]!;
     for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
       if (waiter.deadline > now) return;
       room.shift();
-      if (!waiter.isAbandoned) waiter.pending.fail(backpressure(proxy, room, this.#waitMs));
+      if (!waiter.isAbandoned) waiter.pending.fail(backpressure(end, room, this.#waitMs));
     }
   }
 }
@@ -182,8 +182,8 @@ function failAll(room: WaitingRoom, error: BusError): void {
   }
 }
 
-function backpressure(proxy: ShardProxy, room: WaitingRoom, waitedMs: number): BusError {
-  const { shard } = proxy;
+function backpressure(end: EndpointEnd, room: WaitingRoom, waitedMs: number): BusError {
+  const { shard } = end;
   return new BusError(
     'BACKPRESSURE',
     `shard ${shard} took no more events: waited ${waitedMs} ms behind ${room.waiters.length} publishes`,

@@ -5,32 +5,32 @@
  */
 import type { Caller } from '../../link/port-calls.js';
 import type { Page, PageRequest } from '../../store/page.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
 
 export class HistorySource {
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #readers: Caller<'history'> | undefined;
 
-  constructor(proxies: readonly ShardProxy[], readers: Caller<'history'> | undefined) {
-    this.#proxies = proxies;
+  constructor(ends: readonly EndpointEnd[], readers: Caller<'history'> | undefined) {
+    this.#ends = ends;
     this.#readers = readers;
   }
 
   /** The next page of a shard's history. */
   page(shard: number, request: PageRequest): Promise<Page> {
-    const { head } = this.#proxies[shard]!.control;
+    const { head } = this.#ends[shard]!.control;
     const until = Math.min(request.until ?? head, head);
     const call = { shard, request: { ...request, until, headLeast: head } };
     if (this.#readers !== undefined) return this.#readers.call('page', call);
-    return this.#proxies[shard]!.call('page', () => call);
+    return this.#ends[shard]!.call('page', () => call);
   }
 
   /** The last sequence that was recorded before a time, in ms since 1970. */
   async positionAt(shard: number, timeMs: number): Promise<number> {
-    const { head } = this.#proxies[shard]!.control;
+    const { head } = this.#ends[shard]!.control;
     const call = { shard, timeMs };
     const position = await (this.#readers?.call('positionAt', call) ??
-      this.#proxies[shard]!.call('positionAt', () => call));
+      this.#ends[shard]!.call('positionAt', () => call));
     return Math.min(position, head);
   }
 }

@@ -9,17 +9,17 @@ import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits.js';
 import { type Asker, ITSELF } from '../asker.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
 
 /** Of all shards, in the order of their names. */
 export async function allTopics(
-  proxies: readonly ShardProxy[],
+  ends: readonly EndpointEnd[],
   pattern: string,
 ): Promise<TopicInfo[]> {
   const perShard = await Promise.all(
-    proxies.map(async (proxy) => {
+    ends.map(async (end) => {
       const found: TopicInfo[] = [];
-      for await (const page of topicsOf(proxy, [pattern], ITSELF)) found.push(...page);
+      for await (const page of topicsOf(end, [pattern], ITSELF)) found.push(...page);
       return found;
     }),
   );
@@ -28,16 +28,16 @@ export async function allTopics(
 
 /** Topics that any of the patterns matches, shard by shard as they answer, in no order. */
 export async function* topicPages(
-  proxies: readonly ShardProxy[],
+  ends: readonly EndpointEnd[],
   patterns: readonly string[],
   asker: Asker,
 ): AsyncGenerator<TopicInfo[]> {
-  for (const proxy of proxies) yield* topicsOf(proxy, patterns, asker);
+  for (const end of ends) yield* topicsOf(end, patterns, asker);
 }
 
 /** Whoever stops taking asks no more. */
 async function* topicsOf(
-  proxy: ShardProxy,
+  end: EndpointEnd,
   patterns: readonly string[],
   asker: Asker,
 ): AsyncGenerator<TopicInfo[]> {
@@ -45,11 +45,11 @@ async function* topicsOf(
     const request = { patterns, after };
     const page: TopicsPage = await asker.look(0, () => {
       if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
-      return proxy.call('topics', () => request);
+      return end.call('topics', () => request);
     });
     yield page.topics.map(({ firstAt, lastAt, ...topic }) => ({
       ...topic,
-      shard: proxy.shard,
+      shard: end.shard,
       firstAt: new Date(firstAt).toISOString(),
       lastAt: new Date(lastAt).toISOString(),
     }));
@@ -57,11 +57,11 @@ async function* topicsOf(
   }
 }
 
-export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<SubscriberInfo[]> {
+export async function subscribersOf(end: EndpointEnd, topic: string): Promise<SubscriberInfo[]> {
   const found: SubscriberInfo[] = [];
   for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
     const request = { topic, after };
-    const page: SubscribersPage = await proxy.call('subscribers', () => request);
+    const page: SubscribersPage = await end.call('subscribers', () => request);
     found.push(...(page.subscribers as readonly SubscriberInfo[]));
     after = page.next;
   }
@@ -69,8 +69,8 @@ export async function subscribersOf(proxy: ShardProxy, topic: string): Promise<S
 }
 
 /** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
-export async function furthestBehind(proxies: readonly ShardProxy[]): Promise<SubscriberInfo[]> {
-  const live = proxies.filter(({ failure }) => failure === undefined);
+export async function furthestBehind(ends: readonly EndpointEnd[]): Promise<SubscriberInfo[]> {
+  const live = ends.filter(({ failure }) => failure === undefined);
   const perShard = await Promise.all(live.map(furthestBehindIn));
   const byId = new Map<string, SubscriberInfo>();
   for (const one of perShard.flat()) {
@@ -82,10 +82,10 @@ export async function furthestBehind(proxies: readonly ShardProxy[]): Promise<Su
   return all.slice(0, SUBSCRIBERS_LISTED_MAX);
 }
 
-async function furthestBehindIn(proxy: ShardProxy): Promise<readonly SubscriberInfo[]> {
+async function furthestBehindIn(end: EndpointEnd): Promise<readonly SubscriberInfo[]> {
   const request = { limit: SUBSCRIBERS_LISTED_MAX };
   for (;;) {
-    const page: SubscribersPage = await proxy.call('laggards', () => request);
+    const page: SubscribersPage = await end.call('laggards', () => request);
     if (page.next === null) return page.subscribers as readonly SubscriberInfo[];
   }
 }

@@ -14,7 +14,7 @@ import {
 } from '../../protocol/limits.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import { decodePage } from '../../store/page.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { HistorySource } from '../read/history-source.js';
 import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
@@ -28,7 +28,7 @@ const NOTHING = Promise.resolve(undefined);
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
 /** Of a shard: where its log ends, and how to hand a subscription over to it. */
-type HistoryShard = Pick<ShardProxy, 'shard'> & {
+type HistoryShard = Pick<EndpointEnd, 'shard'> & {
   readonly control: { readonly head: number };
   call(name: 'resume', request: () => ResumeRequest): Promise<null>;
 };
@@ -36,26 +36,26 @@ type HistoryShard = Pick<ShardProxy, 'shard'> & {
 export class HistoryReader {
   readonly #main: Caller<'main'>;
   readonly #source: HistorySource;
-  readonly #proxies: readonly HistoryShard[];
+  readonly #ends: readonly HistoryShard[];
 
-  constructor(main: Caller<'main'>, source: HistorySource, proxies: readonly HistoryShard[]) {
+  constructor(main: Caller<'main'>, source: HistorySource, ends: readonly HistoryShard[]) {
     this.#main = main;
     this.#source = source;
-    this.#proxies = proxies;
+    this.#ends = ends;
   }
 
   /** Where the subscription starts, per shard; gaps are told on the way. Not for `now`. */
   async positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
-    if (typeof from === 'string') return this.#proxies.map(() => 0);
+    if (typeof from === 'string') return this.#ends.map(() => 0);
     if ('since' in from) {
       const sinceMs = parseTimestamp(from.since);
-      return Promise.all(this.#proxies.map(({ shard }) => this.#source.positionAt(shard, sinceMs)));
+      return Promise.all(this.#ends.map(({ shard }) => this.#source.positionAt(shard, sinceMs)));
     }
     if ('last' in from) {
       return newestPositions(this.#source, {
         filter: subscription.filter,
         last: from.last,
-        heads: this.#proxies.map(({ control }) => control.head),
+        heads: this.#ends.map(({ control }) => control.head),
         isOver: () => subscription.ended,
         asker: subscription.asker,
       });
@@ -63,7 +63,7 @@ export class HistoryReader {
     const { positions, gaps } = await this.#main.call('resolveCursor', {
       cursor: from.after,
     });
-    const needed = shardsOf(subscription.filter, this.#proxies.length);
+    const needed = shardsOf(subscription.filter, this.#ends.length);
     for (const gap of gaps) if (needed.includes(gap.shard)) subscription.tellGap(gap);
     return positions;
   }
@@ -80,14 +80,14 @@ export class HistoryReader {
     onBegun: () => void = () => {},
   ): Promise<void> {
     let tellGap = tellFirst;
-    const proxy = this.#proxies[progress.shard]!;
+    const end = this.#ends[progress.shard]!;
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
-      if (proxy.control.head - progress.received <= HAND_OVER_EVENTS) {
+      if (end.control.head - progress.received <= HAND_OVER_EVENTS) {
         // Before it is sent: the shard's events may come ahead of its answer.
         progress.mode = 'shard';
         const { number } = subscription;
-        await proxy.call('resume', () => ({
+        await end.call('resume', () => ({
           subscription: number,
           position: progress.received,
           tellGap,

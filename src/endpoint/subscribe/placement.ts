@@ -6,7 +6,7 @@
 import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
 import { shardsOf } from '../read/query.js';
 import type { HistoryReader } from './history.js';
 import { isAsked } from './shard-progress.js';
@@ -15,11 +15,11 @@ import type { BusSubscription } from './subscription.js';
 type Start = SubscribeRequest['start'];
 
 export class Placement {
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #history: HistoryReader;
 
-  constructor(proxies: readonly ShardProxy[], history: HistoryReader) {
-    this.#proxies = proxies;
+  constructor(ends: readonly EndpointEnd[], history: HistoryReader) {
+    this.#ends = ends;
     this.#history = history;
   }
 
@@ -42,64 +42,63 @@ export class Placement {
     subscription.filter = filter;
     const needed = this.#neededBy(subscription);
     const request = { subscription: subscription.number, filter };
-    const updates = this.#proxies.map((proxy): Promise<unknown> | undefined => {
-      const progress = subscription.progress[proxy.shard]!;
-      const isNeeded = needed.has(proxy.shard);
-      if (progress.mode === 'unneeded')
-        return isNeeded ? this.#join(proxy, subscription) : undefined;
+    const updates = this.#ends.map((end): Promise<unknown> | undefined => {
+      const progress = subscription.progress[end.shard]!;
+      const isNeeded = needed.has(end.shard);
+      if (progress.mode === 'unneeded') return isNeeded ? this.#join(end, subscription) : undefined;
       // A shard that is not needed any more may hold events that matched before: it keeps the subscription.
-      const isTold = isAsked(progress) && (isNeeded || proxy.failure === undefined);
-      return isTold ? proxy.call('update', () => request) : undefined;
+      const isTold = isAsked(progress) && (isNeeded || end.failure === undefined);
+      return isTold ? end.call('update', () => request) : undefined;
     });
     await Promise.all(updates);
   }
 
   async remove(subscription: BusSubscription): Promise<void> {
     const request = { subscription: subscription.number };
-    const asked = this.#proxies.filter(
+    const asked = this.#ends.filter(
       ({ shard, failure }) => failure === undefined && isAsked(subscription.progress[shard]!),
     );
     // A shard that is given up meanwhile has no subscription left either.
-    await Promise.allSettled(asked.map((proxy) => proxy.call('unsubscribe', () => request)));
+    await Promise.allSettled(asked.map((end) => end.call('unsubscribe', () => request)));
   }
 
   /** Puts a subscription back into a shard that lost it, from exactly where it was. */
-  putBack(proxy: ShardProxy, subscription: BusSubscription): void {
-    const progress = subscription.progress[proxy.shard]!;
+  putBack(end: EndpointEnd, subscription: BusSubscription): void {
+    const progress = subscription.progress[end.shard]!;
     if (!isAsked(progress)) return;
-    if (progress.isLive) progress.received = Math.max(progress.received, proxy.watermark);
+    if (progress.isLive) progress.received = Math.max(progress.received, end.watermark);
     progress.isLive = false;
     // Its call is pending, and made anew when it is sent again.
-    if (proxy.isCalling('subscribe', subscription.number)) return;
+    if (end.isCalling('subscribe', subscription.number)) return;
     const start = (): Start => (progress.mode === 'history' ? 'replay' : progress.received);
-    this.#subscribe(proxy, subscription, start).catch((error: Error) => {
-      if (this.needs(subscription, proxy.shard)) subscription.fail(error);
+    this.#subscribe(end, subscription, start).catch((error: Error) => {
+      if (this.needs(subscription, end.shard)) subscription.fail(error);
     });
   }
 
   async #start(subscription: BusSubscription): Promise<void> {
     const { from } = subscription.options;
     if (from === 'now') {
-      const proxies = this.#placesOf(subscription);
-      await Promise.all(proxies.map((proxy) => this.#startNow(proxy, subscription)));
+      const ends = this.#placesOf(subscription);
+      await Promise.all(ends.map((end) => this.#startNow(end, subscription)));
       subscription.becomeReady();
       return;
     }
     const positions = await this.#history.positions(subscription, from);
     if (subscription.ended) return;
-    const proxies = this.#placesOf(subscription);
-    for (const { shard } of proxies) {
+    const ends = this.#placesOf(subscription);
+    for (const { shard } of ends) {
       const progress = subscription.progress[shard]!;
       progress.mode = 'history';
       progress.received = positions[shard]!;
       progress.consumed = progress.received;
     }
-    await Promise.all(proxies.map((proxy) => this.#subscribe(proxy, subscription, () => 'replay')));
+    await Promise.all(ends.map((end) => this.#subscribe(end, subscription, () => 'replay')));
     if (subscription.ended) return;
     const tellGap = typeof from === 'object' && 'after' in from;
-    let unbegun = proxies.length;
+    let unbegun = ends.length;
     await Promise.all(
-      proxies.map(({ shard }) =>
+      ends.map(({ shard }) =>
         this.#history.read(
           subscription,
           subscription.progress[shard]!,
@@ -114,11 +113,11 @@ export class Placement {
   }
 
   /** From what the shard commits next. */
-  async #startNow(proxy: ShardProxy, subscription: BusSubscription): Promise<void> {
-    const progress = subscription.progress[proxy.shard]!;
+  async #startNow(end: EndpointEnd, subscription: BusSubscription): Promise<void> {
+    const progress = subscription.progress[end.shard]!;
     progress.mode = 'shard';
     const { received, consumed } = progress;
-    const { position } = await this.#subscribe(proxy, subscription, () => 'now');
+    const { position } = await this.#subscribe(end, subscription, () => 'now');
     // Unless an event came, or it fell behind, before this answer was looked at.
     if (progress.received === received) progress.received = position;
     if (progress.consumed === consumed) progress.consumed = position;
@@ -126,21 +125,21 @@ export class Placement {
   }
 
   /** A shard that was not needed before. */
-  #join(proxy: ShardProxy, subscription: BusSubscription): Promise<void> {
-    const progress = subscription.progress[proxy.shard]!;
-    progress.received = Math.max(progress.received, proxy.watermark);
+  #join(end: EndpointEnd, subscription: BusSubscription): Promise<void> {
+    const progress = subscription.progress[end.shard]!;
+    progress.received = Math.max(progress.received, end.watermark);
     progress.consumed = progress.received;
     progress.isLive = false;
     progress.hasBeenLive = false;
-    return this.#startNow(proxy, subscription);
+    return this.#startNow(end, subscription);
   }
 
   #subscribe(
-    proxy: ShardProxy,
+    end: EndpointEnd,
     subscription: BusSubscription,
     start: () => Start,
   ): Promise<AtPosition> {
-    const progress = subscription.progress[proxy.shard]!;
+    const progress = subscription.progress[end.shard]!;
     const request = (): SubscribeRequest => {
       const { number, filter, options, window } = subscription;
       const { name, overflow, maxBuffer } = options;
@@ -158,20 +157,20 @@ export class Placement {
         start: start(),
       };
     };
-    return proxy.call('subscribe', request, subscription.number);
+    return end.call('subscribe', request, subscription.number);
   }
 
   #neededBy({ filter }: BusSubscription): ReadonlySet<number> {
-    return new Set(shardsOf(filter, this.#proxies.length));
+    return new Set(shardsOf(filter, this.#ends.length));
   }
 
   /** The shards to put it into; the others are passed over. */
-  #placesOf(subscription: BusSubscription): readonly ShardProxy[] {
+  #placesOf(subscription: BusSubscription): readonly EndpointEnd[] {
     const needed = this.#neededBy(subscription);
-    for (const { shard, control } of this.#proxies) {
+    for (const { shard, control } of this.#ends) {
       if (!needed.has(shard)) subscription.passOver(subscription.progress[shard]!, control.head);
     }
-    return this.#proxies.filter(({ shard }) => needed.has(shard));
+    return this.#ends.filter(({ shard }) => needed.has(shard));
   }
 }
 

@@ -23,7 +23,7 @@ import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../../record/event-record.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { DeliveryHandler } from '../links/delivery-reader.js';
-import type { ShardProxy } from '../links/shard-proxy.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { ParsedSubscribeOptions } from '../options.js';
 import type { HistorySource } from '../read/history-source.js';
 import { RecordDecoder } from '../read/record-decoder.js';
@@ -48,7 +48,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   readonly #epoch: string;
   readonly #busCounters: BusCounters;
   readonly #onError: (error: BusError) => void;
-  readonly #proxies: readonly ShardProxy[];
+  readonly #ends: readonly EndpointEnd[];
   readonly #history: HistoryReader;
   readonly #placement: Placement;
   readonly #decoder = new RecordDecoder(ITSELF);
@@ -65,7 +65,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
 
   constructor(
     { endpoint, epoch, share }: SubscriptionsOwner,
-    proxies: readonly ShardProxy[],
+    ends: readonly EndpointEnd[],
     main: Caller<'main'>,
     history: HistorySource,
     busCounters: BusCounters,
@@ -75,12 +75,12 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     this.endpointId = endpoint;
     this.#share = share;
     this.#epoch = epoch;
-    this.#proxies = proxies;
+    this.#ends = ends;
     this.#busCounters = busCounters;
     this.turns = turns;
     this.#onError = onError;
-    this.#history = new HistoryReader(main, history, proxies);
-    this.#placement = new Placement(proxies, this.#history);
+    this.#history = new HistoryReader(main, history, ends);
+    this.#placement = new Placement(ends, this.#history);
   }
 
   add<P>(
@@ -90,7 +90,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     asker: Asker = ITSELF,
   ): BusSubscription<P> {
     const number = this.#nextNumber++;
-    const shards = this.#proxies.length;
+    const shards = this.#ends.length;
     const subscription = new BusSubscription<P>(
       number,
       filter,
@@ -137,9 +137,9 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   }
 
   /** The shard's thread was replaced: puts back what it lost. */
-  resubscribe(proxy: ShardProxy): void {
+  resubscribe(end: EndpointEnd): void {
     for (const subscription of this.#subscriptions.values()) {
-      this.#placement.putBack(proxy, subscription);
+      this.#placement.putBack(end, subscription);
     }
   }
 
@@ -170,15 +170,15 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   // What the subscriptions ask for.
 
   head(shard: number): number {
-    return this.#proxies[shard]!.control.head;
+    return this.#ends[shard]!.control.head;
   }
 
   watermark(shard: number): number {
-    return this.#proxies[shard]!.watermark;
+    return this.#ends[shard]!.watermark;
   }
 
   isGone(shard: number): boolean {
-    return this.#proxies[shard]!.failure !== undefined;
+    return this.#ends[shard]!.failure !== undefined;
   }
 
   cursor(positions: readonly number[]): string {
@@ -186,7 +186,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   }
 
   credit(subscription: number, shard: number, events: number, bytes: number): boolean {
-    return this.#proxies[shard]!.credit(subscription, events, bytes);
+    return this.#ends[shard]!.credit(subscription, events, bytes);
   }
 
   update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
@@ -211,14 +211,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
 
   // What the shards send.
 
-  onEvent(proxy: ShardProxy, bytes: Buffer, offset: number, length: number): void {
+  onEvent(end: EndpointEnd, bytes: Buffer, offset: number, length: number): void {
     const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
     const count = bytes.readInt32LE(offset + EVENT_SUBSCRIPTIONS);
     const recordOffset = eventRecordOffset(count);
     const start = offset + recordOffset;
     if (this.#received++ % DELIVERIES_PER_SAMPLE === 0 && count > 0) {
       const first = bytes.readInt32LE(offset + EVENT_SUBSCRIPTION_IDS);
-      this.#noteDelivery(proxy.shard, first, bytes, start);
+      this.#noteDelivery(end.shard, first, bytes, start);
     }
     let event: Event | undefined;
     let sent: Event | undefined;
@@ -228,22 +228,22 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
       if (subscription === undefined) continue;
       let decoded: Event;
       if (subscription.asker.sendsOn) {
-        decoded = sent ??= this.#sendingDecoder.decode(bytes, start, proxy.shard, sequence);
-      } else decoded = event ??= this.#decoder.decode(bytes, start, proxy.shard, sequence);
-      subscription.push(subscription.progress[proxy.shard]!, decoded, length - recordOffset);
+        decoded = sent ??= this.#sendingDecoder.decode(bytes, start, end.shard, sequence);
+      } else decoded = event ??= this.#decoder.decode(bytes, start, end.shard, sequence);
+      subscription.push(subscription.progress[end.shard]!, decoded, length - recordOffset);
       this.turns.add(subscription.dispatched);
     }
   }
 
-  onState(proxy: ShardProxy, number: number, state: number, body: StateBody): void {
+  onState(end: EndpointEnd, number: number, state: number, body: StateBody): void {
     const subscription = this.#subscriptions.get(number);
     if (subscription === undefined) return;
-    subscription.onState(subscription.progress[proxy.shard]!, state, body);
+    subscription.onState(subscription.progress[end.shard]!, state, body);
   }
 
-  payCredit(proxy: ShardProxy, number: number): void {
+  payCredit(end: EndpointEnd, number: number): void {
     const subscription = this.#subscriptions.get(number);
-    subscription?.payCredit(subscription.progress[proxy.shard]!);
+    subscription?.payCredit(subscription.progress[end.shard]!);
   }
 
   /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
@@ -252,7 +252,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
     if (this.#subscriptions.get(number)?.progress[shard]?.hasBeenLive !== true) return;
     // Recorded time is not the wall clock's for a while after somebody has set that.
-    const aheadMs = this.#proxies[shard]!.control.counters[ShardCounter.clockAheadMs]!;
+    const aheadMs = this.#ends[shard]!.control.counters[ShardCounter.clockAheadMs]!;
     this.#busCounters.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
   }
 

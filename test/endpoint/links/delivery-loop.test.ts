@@ -4,11 +4,11 @@ import { DeliveryLoop } from '../../../src/endpoint/links/delivery-loop.js';
 test('timers run although every look at the rings finds a little more', async () => {
   // Far more looks than fit into one turn; at their end the loop would find nothing.
   let looksLeft = 5_000_000;
-  const proxy = {
+  const end = {
     isIdle: true,
     drain: (): number => (looksLeft-- > 0 ? 1 : 0),
   };
-  const loop = new DeliveryLoop(new SharedArrayBuffer(4), [proxy], () => {});
+  const loop = new DeliveryLoop(new SharedArrayBuffer(4), [end], () => {});
   const timer = new Promise<number>((resolve) => setTimeout(() => resolve(looksLeft), 0));
   loop.run();
   expect(await timer).toBeGreaterThan(0);

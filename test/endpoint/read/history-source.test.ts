@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
+import type { EndpointEnd } from '../../../src/endpoint/links/endpoint-end.js';
 import { HistorySource } from '../../../src/endpoint/read/history-source.js';
 import type { PageRequest } from '../../../src/store/page.js';
 
@@ -17,7 +17,7 @@ function source(from: 'shard' | 'readers') {
   };
   const call = async (name: string, request: object | (() => object)): Promise<unknown> =>
     answer(name, typeof request === 'function' ? request() : request);
-  const shard = { shard: 0, control: { head: TOLD }, call } as Partial<ShardProxy> as ShardProxy;
+  const shard = { shard: 0, control: { head: TOLD }, call } as Partial<EndpointEnd> as EndpointEnd;
   const readers = { call } as ConstructorParameters<typeof HistorySource>[1];
   return {
     requests,

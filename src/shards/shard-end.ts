@@ -63,14 +63,14 @@ interface Message {
   readonly bytes?: Uint8Array;
 }
 
-export class LinkAdapter implements SubscriptionLink {
+export class ShardEnd implements SubscriptionLink {
   readonly endpoint: string;
   readonly publishRing: RingConsumer;
   readonly publishes: RecordReceiver;
   readonly controls: RecordReceiver;
-  readonly subscriptions = new Map<number, ShardSubscription<LinkAdapter>>();
+  readonly subscriptions = new Map<number, ShardSubscription<ShardEnd>>();
   /** Subscriptions that wait for room in the delivery ring. */
-  readonly waiting = new Set<ShardSubscription<LinkAdapter>>();
+  readonly waiting = new Set<ShardSubscription<ShardEnd>>();
   /** Ephemeral publishes before this position may have been delivered by a thread that died. */
   skipEphemeralUntil: number | undefined;
   /** Persisted publishes before this position may have been stored by a thread that died, and the log does not say. */

@@ -37,7 +37,7 @@ export interface PendingPublish {
 
 const NO_SUBSCRIPTION = 0;
 
-export class ShardProxy {
+export class EndpointEnd {
   readonly shard: number;
   readonly control: ShardControl;
   /** Everything up to here that live subscriptions match was read from the delivery ring. */
@@ -57,15 +57,17 @@ export class ShardProxy {
   #port: MessagePort;
 
   /** `alive` is held from when the shard is handed something; its owner lets go of it. */
-  constructor(end: LinkEnd, control: ShardControl, generation: number, alive: KeepAlive) {
-    this.shard = end.shard;
+  constructor(linkEnd: LinkEnd, control: ShardControl, generation: number, alive: KeepAlive) {
+    this.shard = linkEnd.shard;
     this.control = control;
     this.#generation = generation;
     this.#alive = alive;
-    this.#port = end.port;
-    this.#publishRing = new RingProducer(end.memory.publishRing);
-    this.#publishes = new RecordSender(this.#publishRing, end.port, { channel: PUBLISH_CHANNEL });
-    this.#calls = new ControlSender(end.memory.controlRing, end.port, generation, () =>
+    this.#port = linkEnd.port;
+    this.#publishRing = new RingProducer(linkEnd.memory.publishRing);
+    this.#publishes = new RecordSender(this.#publishRing, linkEnd.port, {
+      channel: PUBLISH_CHANNEL,
+    });
+    this.#calls = new ControlSender(linkEnd.memory.controlRing, linkEnd.port, generation, () =>
       this.wake(),
     );
     this.#ackedPosition = this.#publishRing.position;
@@ -215,10 +217,11 @@ export class ShardProxy {
     const call = pending.get(id);
     // Answered by a thread that died, and by its successor.
     if (call === undefined) return;
-    const end = offset + REPLY_JSON + bytes.readInt32LE(offset + REPLY_JSON_LENGTH);
-    const json = bytes.toString('utf8', offset + REPLY_JSON, end);
+    const jsonEnd = offset + REPLY_JSON + bytes.readInt32LE(offset + REPLY_JSON_LENGTH);
+    const json = bytes.toString('utf8', offset + REPLY_JSON, jsonEnd);
     if (bytes.readInt32LE(offset + REPLY_OK) === 0) pending.reject(id, JSON.parse(json));
-    else pending.resolve(id, decodeAnswer(call.name, json, bytes.subarray(end, offset + length)));
+    else
+      pending.resolve(id, decodeAnswer(call.name, json, bytes.subarray(jsonEnd, offset + length)));
   }
 
   #commitPublish(pending: PendingPublish): void {

@@ -4,7 +4,7 @@ import {
   type DeliveryHandler,
   DeliveryReader,
 } from '../../../src/endpoint/links/delivery-reader.js';
-import { ShardProxy } from '../../../src/endpoint/links/shard-proxy.js';
+import { EndpointEnd } from '../../../src/endpoint/links/endpoint-end.js';
 import { CONTROL_CHANNEL, createLinkMemory } from '../../../src/link/link.js';
 import {
   CALL_REQUEST,
@@ -23,7 +23,7 @@ import { watch } from '../../bus/support/wait.js';
 const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
 const IS_PARKED = 1;
 
-/** A proxy whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
+/** An endpoint's end whose control ring is full of requests, one more waiting; and the shard's end of that ring. */
 function fullOfCalls(handler = IGNORE) {
   const { port1, port2 } = new MessageChannel();
   onTestFinished(() => {
@@ -33,9 +33,9 @@ function fullOfCalls(handler = IGNORE) {
   const memory = createLinkMemory(65_536);
   const control = ShardControl.create();
   const doorbell = new SharedArrayBuffer(64);
-  const end = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
-  const proxy = new ShardProxy(end, control, 0, new KeepAlive());
-  const reader = new DeliveryReader(end, proxy, handler);
+  const linkEnd = { endpoint: 'test', shard: 0, memory, doorbell, port: port1 };
+  const end = new EndpointEnd(linkEnd, control, 0, new KeepAlive());
+  const reader = new DeliveryReader(linkEnd, end, handler);
   const ring = new RingConsumer(memory.controlRing);
   const taken: number[] = [];
   const credited: number[] = [];
@@ -54,9 +54,9 @@ function fullOfCalls(handler = IGNORE) {
   const pad = 'x'.repeat(20_000);
   const fits = Math.floor(CONTROL_RING_BYTES / pad.length);
   for (let n = 0; n <= fits; n++) {
-    proxy.call('topics', () => ({ patterns: [pad], after: n })).catch(() => {});
+    end.call('topics', () => ({ patterns: [pad], after: n })).catch(() => {});
   }
-  return { proxy, reader, control, taken, credited, take, fits, memory };
+  return { end, reader, control, taken, credited, take, fits, memory };
 }
 
 test('room for requests that came while the endpoint was awake is not slept through', () => {
@@ -79,11 +79,11 @@ test('requests that had waited for room wake the shard', () => {
 });
 
 test('room for publishes that came while the endpoint was awake is not slept through', () => {
-  const { proxy, reader, memory } = fullOfCalls();
+  const { end, reader, memory } = fullOfCalls();
   const publishes = new RingProducer(memory.publishRing);
   publishes.tryClaim(8);
   publishes.commit(1);
-  proxy.requestRoom();
+  end.requestRoom();
   expect(reader.isIdle).toBe(true);
   const shard = new RingConsumer(memory.publishRing);
   shard.read(() => undefined, 1);
@@ -94,13 +94,13 @@ test('room for publishes that came while the endpoint was awake is not slept thr
 });
 
 test('credit that found no room is asked for again once there is some, of each subscription once', () => {
-  const payCredit = (to: ShardProxy, subscription: number): void => {
+  const payCredit = (to: EndpointEnd, subscription: number): void => {
     to.credit(subscription, 1, 100);
   };
-  const { proxy, reader, take, credited, fits } = fullOfCalls({ ...IGNORE, payCredit });
+  const { end, reader, take, credited, fits } = fullOfCalls({ ...IGNORE, payCredit });
   // Less room than a record of credit needs is left by more of them than fit.
   const owing = Array.from({ length: 20_000 }, (_, n) => n + 1);
-  const unpaid = owing.filter((subscription) => !proxy.credit(subscription, 1, 100));
+  const unpaid = owing.filter((subscription) => !end.credit(subscription, 1, 100));
   expect(unpaid.length).toBeGreaterThan(0);
   for (let turn = 0; turn <= fits + 20 && credited.length < owing.length; turn++) {
     take();
@@ -112,27 +112,27 @@ test('credit that found no room is asked for again once there is some, of each s
 
 test('credit that found no room is not asked for where the shard is new: its windows hold it', () => {
   const asked: number[] = [];
-  const payCredit = (_: ShardProxy, subscription: number): void => {
+  const payCredit = (_: EndpointEnd, subscription: number): void => {
     asked.push(subscription);
   };
-  const { proxy, reader, take } = fullOfCalls({ ...IGNORE, payCredit });
-  for (let n = 1; proxy.credit(n, 1, 100); n++);
+  const { end, reader, take } = fullOfCalls({ ...IGNORE, payCredit });
+  for (let n = 1; end.credit(n, 1, 100); n++);
   const { port1 } = new MessageChannel();
-  proxy.relink(port1, 2, () => {});
+  end.relink(port1, 2, () => {});
   take();
   reader.drain(100);
   expect(asked).toEqual([]);
 });
 
 test('a call of a time when no thread runs is put to the next one', async () => {
-  const { proxy, reader, taken, take } = fullOfCalls();
+  const { end, reader, taken, take } = fullOfCalls();
   take();
   reader.drain(100);
   take();
   const before = [...taken];
   taken.length = 0;
   const { port1 } = new MessageChannel();
-  proxy.relink(port1, 2, () => {});
+  end.relink(port1, 2, () => {});
   take();
   reader.drain(100);
   take();
@@ -141,24 +141,24 @@ test('a call of a time when no thread runs is put to the next one', async () => 
 });
 
 test('a call that may not be served twice fails where its shard died with it', async () => {
-  const { proxy, reader, take } = fullOfCalls();
+  const { end, reader, take } = fullOfCalls();
   take();
   reader.drain(100);
   const step = { pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 };
-  const once = proxy.call('pruneStep', () => step);
-  const again = watch(proxy.call('totals', () => ({ pattern: '*' })));
+  const once = end.call('pruneStep', () => step);
+  const again = watch(end.call('totals', () => ({ pattern: '*' })));
   const { port1 } = new MessageChannel();
-  proxy.relink(port1, 2, () => {});
+  end.relink(port1, 2, () => {});
   await expect(once).rejects.toMatchObject({ code: 'SHARD_RESTARTED' });
   expect(again.settled).toBe(false);
   port1.close();
 });
 
 test('no call stays open when the shard is given up', async () => {
-  const { proxy } = fullOfCalls();
+  const { end } = fullOfCalls();
   const failure = new BusError('STORE_FAILED', 'given up');
-  const open = proxy.call('totals', () => ({ pattern: '*' }));
-  proxy.fail(failure);
+  const open = end.call('totals', () => ({ pattern: '*' }));
+  end.fail(failure);
   await expect(open).rejects.toBe(failure);
-  await expect(proxy.call('totals', () => ({ pattern: '*' }))).rejects.toBe(failure);
+  await expect(end.call('totals', () => ({ pattern: '*' }))).rejects.toBe(failure);
 });
