@@ -17,6 +17,7 @@ export type { Page, PageRequest } from './store/page.js';
 export type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './store/pruning.js';
 export {
   type CommittedBatch,
+  type LogFollower,
   NOT_AT_HAND,
   type ReadRequest,
   type RingPosition,

@@ -33,7 +33,7 @@ export class Feeder {
   }
 
   /** The log may have at hand what it was asked for. */
-  advance(): void {
+  fetched(): void {
     for (const subscription of this.#awaiting) this.wake(subscription);
     this.#awaiting.clear();
   }

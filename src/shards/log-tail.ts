@@ -29,8 +29,8 @@ export class LogTail {
     return !this.#waits && delivered < this.#log.head;
   }
 
-  /** The log has more, or has it at hand. */
-  advance(): void {
+  /** The log may have at hand what it was asked for. */
+  fetched(): void {
     this.#waits = false;
   }
 

@@ -223,10 +223,12 @@ function tellFailure(error: unknown): void {
   data.mail.postMessage({ report: 'failed', error: failure } satisfies ShardReport);
 }
 
-async function openLog({ shard, isFirst, predecessor, log }: ShardThreadData): Promise<ShardLog> {
+async function openLog(data: ShardThreadData): Promise<ShardLog> {
+  const { shard, isFirst, predecessor, log } = data;
   const { module, options, settings } = log;
+  const { head: headLeast } = new ShardControl(data.control);
   const { openShardLog } = (await import(module)) as ShardLogModule;
-  return openShardLog({ shard, options, settings, isFirst, predecessor });
+  return openShardLog({ shard, options, settings, isFirst, predecessor, headLeast });
 }
 
 /** A log of its own is closed when this resolves. A shared one may wait for a broker that is gone, and is left then. */

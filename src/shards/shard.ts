@@ -120,10 +120,13 @@ export class Shard {
 
   #follow(log: ShardLog): LogTail {
     const tail = new LogTail(log, this.#delivery);
-    log.onAdvance?.(() => {
-      tail.advance();
-      this.#feeder.advance();
-      this.onArrival();
+    log.follow?.({
+      onAdvance: () => this.onArrival(),
+      onFetch: () => {
+        tail.fetched();
+        this.#feeder.fetched();
+        this.onArrival();
+      },
     });
     return tail;
   }

@@ -78,17 +78,15 @@ export interface ShardLog {
 
   /**
    * Shows committed events in sequence order and returns how many. Stops early when `visit` returns false. A shared log that has
-   * events there, but not at hand, returns `NOT_AT_HAND` and shows none; it fetches them and then calls the listener of
-   * `onAdvance`, and keeps at hand what it has fetched until it was read, for several readers at several places.
+   * events there, but not at hand, returns `NOT_AT_HAND` and shows none; it fetches them and then calls
+   * `LogFollower.onFetch`. What it has fetched it keeps within a bound of bytes, and may let go of before it was read: whoever
+   * comes for that is told `NOT_AT_HAND` again.
    * @throws BusError `STORE_CORRUPT` naming the event whose checksum fails; the log itself goes on
    */
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number;
 
-  /**
-   * Of a shared log: `listener` is called whenever the head has moved on, whoever appended, and whenever events are at hand
-   * that `read` could not show. It is called between turns of the event loop and never from within another method of the log.
-   */
-  onAdvance?(listener: () => void): void;
+  /** Of a shared log, which has one follower. */
+  follow?(follower: LogFollower): void;
 
   /**
    * Shows the topics numbered above `after`, at most `limit` of them, and returns the number to go on after, or 0 if that
@@ -100,7 +98,10 @@ export interface ShardLog {
   topic(name: string): TopicSummary | undefined;
   hasTopic(name: string): boolean;
 
-  /** Background work that is due (index blocks, checkpoints), one bounded step. True if more is due. */
+  /**
+   * Background work that is due (index blocks, checkpoints), one bounded step. True if more is due. A shared log that has lost
+   * its tail, or cannot fetch, calls `LogFollower.onAdvance` and throws here and from `read`: its thread is then replaced.
+   */
   maintain(): boolean;
 
   /** Any plain value; given to `openShardLog` as `predecessor` in the thread that follows this one if it dies. */
@@ -117,6 +118,14 @@ export interface ShardLog {
   readonly pages?: ShardPages;
 
   close(): void | Promise<void>;
+}
+
+/** Told by a shared log, between turns of the event loop and never from within a method of the log. */
+export interface LogFollower {
+  /** The head has moved on, whoever appended; or the log has failed, see `ShardLog.maintain`. */
+  onAdvance(): void;
+  /** Events are at hand that `ShardLog.read` could not show. */
+  onFetch(): void;
 }
 
 /** `ShardLog.read`: the events are not at hand, and on their way. */
@@ -215,10 +224,19 @@ export interface ShardLogOpening {
   readonly isFirst: boolean;
   /** `forSuccessor` of the thread before; `undefined` for the first. */
   readonly predecessor: unknown;
+  /**
+   * The head that threads before this one have shown; 0 for the first. A shared log is not open before it knows as much, as
+   * where it has reached a replica that is behind; a log that will never have it again says so in `wentBackwardsFrom`.
+   */
+  readonly headLeast: number;
 }
 
 /** The exports of the module behind `OpenStore.shardLog`. */
 export interface ShardLogModule {
-  /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL`, `OPTION_INVALID` */
+  /**
+   * For a thread that follows another (`isFirst` is false) a shared log goes on trying while its broker is not to be reached: a
+   * shard whose threads do not start is given up after a few.
+   * @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL`, `OPTION_INVALID`
+   */
   openShardLog(opening: ShardLogOpening): ShardLog | Promise<ShardLog>;
 }

@@ -12,7 +12,7 @@ export function addOpeningChecks(checks: Checks): void {
     strictEqual(log.isShared, isShared, 'isShared');
     strictEqual(log.ringPositions !== undefined, !isShared, 'ringPositions');
     strictEqual(log.pruning !== undefined, hasPruning, 'pruning');
-    strictEqual(log.onAdvance !== undefined, isShared, 'onAdvance');
+    strictEqual(log.follow !== undefined, isShared, 'follow');
     ok(opened.history !== undefined || log.pages !== undefined, 'history, or pages of each log');
   });
 

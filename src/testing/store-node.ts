@@ -36,6 +36,8 @@ export class StoreNode {
   readonly #waiting = new Set<() => void>();
   /** How often the log said that there is more. */
   advances = 0;
+  /** How often it said that it has fetched something. */
+  fetches = 0;
 
   private constructor(
     opened: OpenStore,
@@ -46,9 +48,18 @@ export class StoreNode {
     this.#logs = logs;
     this.#history = history;
     this.log = logs[0]!;
-    this.log.onAdvance?.(() => {
-      this.advances++;
-      for (const wake of this.#waiting) wake();
+    const wake = (): void => {
+      for (const one of this.#waiting) one();
+    };
+    this.log.follow?.({
+      onAdvance: () => {
+        this.advances++;
+        wake();
+      },
+      onFetch: () => {
+        this.fetches++;
+        wake();
+      },
     });
   }
 
@@ -69,6 +80,7 @@ export class StoreNode {
         settings,
         isFirst: true,
         predecessor: undefined,
+        headLeast: 0,
       }),
     );
     const node = new StoreNode(opened, await Promise.all(logs), await historyOf(opened));
@@ -104,10 +116,10 @@ export class StoreNode {
   /** One read, once the log has something at hand. */
   async read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined) {
     for (;;) {
-      const advances = this.advances;
+      const { fetches } = this;
       const read = this.log.read(request, visit);
       if (read !== NOT_AT_HAND) return read;
-      await this.#until('what the log fetches', () => this.advances > advances);
+      await this.#until('what the log fetches', () => this.fetches > fetches);
     }
   }
 

@@ -1,3 +1,4 @@
+import { BroadcastChannel } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
@@ -313,6 +314,25 @@ test('a shard is replaced whose log fails and does not close', async () => {
   onTestFinished(() => bus.close());
   expect(await within('the ack', bus.publish(input(0)))).toMatchObject({ sequence: 1 });
   expect((await bus.stats()).shards[0]!.restarts).toBe(1);
+});
+
+test('a shard is replaced whose log has lost its tail, and goes on where it was', async () => {
+  const broker = newBroker();
+  const { bus } = await nodeOn(broker);
+  const live = await Collector.start(bus, '*');
+  const first = await bus.publish(input(0));
+  const opened = await broker.connect().open({ shards: undefined, defaultShards: 1 });
+  const { channel } = opened.shardOptions(0) as { channel: string };
+  const news = new BroadcastChannel(channel);
+  onTestFinished(() => news.close());
+  news.postMessage({
+    shard: 0,
+    entries: [{ sequence: 9, recordedAt: 1, bytes: new Uint8Array() }],
+  });
+  await until('its restart', async () => (await bus.stats()).shards[0]!.restarts === 1);
+  const second = await bus.publish(input(1));
+  await live.count(2);
+  expectSameHistory(live.events, [first, second], 'live');
 });
 
 test('a bus closes though the answer to its append never comes and other nodes publish', async () => {

@@ -106,6 +106,23 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([event(4), { state: STATE_LIVE }]);
   });
 
+  test('asks for what is not at hand once, however the head moves meanwhile', () => {
+    const stream = new Stream();
+    const log = new SharedLog(stream);
+    const { shard, link } = shardOn(log);
+    storeOn(stream, 'a');
+    log.isFetching = true;
+    log.hear();
+    shard.turn();
+    storeOn(stream, 'b');
+    log.hear();
+    shard.turn();
+    expect([log.reads, shard.hasWork()]).toEqual([1, false]);
+    log.fetch();
+    while (shard.turn());
+    expect(link.taken()).toEqual([event(1), event(2)]);
+  });
+
   test('ends where a commit fails, whatever the error is called', async () => {
     const stream = new Stream();
     const log = new SharedLog(stream);

@@ -1,11 +1,13 @@
 import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
 import { EventRecordView } from '../../src/record/event-record.js';
-import type {
-  CommittedBatch,
-  ReadRequest,
-  ShardLog,
-  TopicSummary,
-  TopicTotals,
+import {
+  type CommittedBatch,
+  type LogFollower,
+  NOT_AT_HAND,
+  type ReadRequest,
+  type ShardLog,
+  type TopicSummary,
+  type TopicTotals,
 } from '../../src/store/shard-log.js';
 import type { StoredRecord } from '../../src/store/stored-record.js';
 import type { NewEvent } from '../../src/testing/broker/messages.js';
@@ -30,7 +32,10 @@ export class SharedLog implements ShardLog {
   readonly #view = new EventRecordView();
   #batch: NewEvent[] = [];
   #decide: ((outcome?: Error) => void) | undefined;
-  #onAdvance = (): void => {};
+  /** Reads find nothing at hand. */
+  isFetching = false;
+  reads = 0;
+  #follower: LogFollower | undefined;
 
   constructor(stream = new Stream()) {
     this.#stream = stream;
@@ -82,7 +87,13 @@ export class SharedLog implements ShardLog {
   /** The log hears of all that is stored. */
   hear(head = this.#stream.head): void {
     this.head = head;
-    this.#onAdvance();
+    this.#follower?.onAdvance();
+  }
+
+  /** Has at hand what it was asked for. */
+  fetch(): void {
+    this.isFetching = false;
+    this.#follower?.onFetch();
   }
 
   findDuplicate(bytes: Buffer, offset: number): number {
@@ -90,6 +101,8 @@ export class SharedLog implements ShardLog {
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
+    this.reads++;
+    if (this.isFetching) return NOT_AT_HAND;
     const until = Math.min(request.until ?? this.head, this.head, request.after + request.limit);
     let count = 0;
     for (const { sequence, recordedAt, bytes } of this.#stream.entries.slice(
@@ -103,8 +116,8 @@ export class SharedLog implements ShardLog {
     return count;
   }
 
-  onAdvance(listener: () => void): void {
-    this.#onAdvance = listener;
+  follow(follower: LogFollower): void {
+    this.#follower = follower;
   }
 
   get #topics(): TopicBook {

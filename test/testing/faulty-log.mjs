@@ -50,9 +50,9 @@ const FAULTS = {
         listener();
         return log.append(...event);
       },
-      onAdvance: (one) => {
-        listener = one;
-        log.onAdvance(one);
+      follow: (one) => {
+        listener = () => one.onAdvance();
+        log.follow(one);
       },
     };
   },

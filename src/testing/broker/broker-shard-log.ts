@@ -2,12 +2,15 @@
  * A shard's log on a broker: the `ShardLogModule` of `BrokerStore`. It is told of every event that is stored and keeps the last
  * few at hand; older ones it fetches when they are asked for. Used by the shard's thread alone.
  */
+
+import { setTimeout as afterMs } from 'node:timers/promises';
 import { BroadcastChannel } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import { EventRecordView } from '../../record/event-record.js';
 import {
   type CommittedBatch,
+  type LogFollower,
   NOT_AT_HAND,
   type ReadRequest,
   type ShardLog,
@@ -16,6 +19,7 @@ import {
   type TopicTotals,
 } from '../../store/shard-log.js';
 import type { StoredRecord } from '../../store/stored-record.js';
+import { AtHand } from './at-hand.js';
 import type {
   Appended,
   BrokerAddress,
@@ -27,18 +31,17 @@ import type {
   Joined,
   NewEvent,
 } from './messages.js';
+import { RecentIds } from './recent-ids.js';
 import { TopicBook } from './topic-book.js';
 
-/** Few, so that a subscriber who is only a little behind makes the log fetch. */
-const RECENT_EVENTS = 256;
 const FETCHED_EVENTS = 512;
-/** Each for a reader at another place. */
-const FETCHED_PAGES_MAX = 64;
+/** Before the broker is asked again, ms. */
+const RETRY_MS = 50;
 const EMPTY: Buffer = Buffer.alloc(0);
 
 export async function openShardLog(opening: ShardLogOpening): Promise<ShardLog> {
   const log = new BrokerShardLog(opening);
-  await log.join();
+  await log.join(opening.headLeast);
   return log;
 }
 
@@ -62,15 +65,15 @@ class BrokerShardLog implements ShardLog {
   readonly #view = new EventRecordView();
   readonly #shown = { sequence: 0, recordedAt: 0, bytes: EMPTY, offset: 0, length: 0 };
   readonly #fetching = new Set<number>();
-  /** Runs of entries, by the sequence before their first; the oldest first. */
-  readonly #pages = new Map<number, readonly Entry[]>();
+  readonly #atHand = new AtHand();
+  readonly #ids = new RecentIds();
   #topics = new TopicBook();
-  #recent: Entry[] = [];
   #batch: NewEvent[] = [];
   #nextCall = 1;
   /** News that overtook the answer to `join`; `undefined` once that is there. */
   #early: Entry[] | undefined = [];
-  #onAdvance = (): void => {};
+  #follower: LogFollower | undefined;
+  #failure: BusError | undefined;
 
   constructor({ shard, options }: ShardLogOpening) {
     this.#shard = shard;
@@ -81,8 +84,12 @@ class BrokerShardLog implements ShardLog {
     };
   }
 
-  async join(): Promise<void> {
-    const joined = await this.#call<Joined>({ call: 'join' });
+  async join(headLeast: number): Promise<void> {
+    let joined = await this.#call<Joined>({ call: 'join' });
+    while (joined.head < headLeast) {
+      await afterMs(RETRY_MS);
+      joined = await this.#call<Joined>({ call: 'join' });
+    }
     const { head, lastRecordedAt, topics, dedupeWindowMs } = joined;
     this.dedupeWindowMs = dedupeWindowMs;
     this.head = head;
@@ -126,16 +133,17 @@ class BrokerShardLog implements ShardLog {
     };
   }
 
-  /** The broker alone knows. */
-  findDuplicate(): number {
-    return 0;
+  /** Of what this node has heard of lately; the rest the broker finds. */
+  findDuplicate(bytes: Buffer, offset: number): number {
+    return this.#ids.find(this.#view.wrap(bytes, offset), this.dedupeWindowMs);
   }
 
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
+    if (this.#failure !== undefined) throw this.#failure;
     const { after, limit, limitBytes = Number.POSITIVE_INFINITY } = request;
     const until = Math.min(request.until ?? this.head, this.head);
     if (after >= until || limit <= 0) return 0;
-    const run = this.#runAfter(after);
+    const run = this.#atHand.runAfter(after);
     if (run === undefined) {
       this.#fetch(after, until);
       return NOT_AT_HAND;
@@ -152,8 +160,8 @@ class BrokerShardLog implements ShardLog {
     return count;
   }
 
-  onAdvance(listener: () => void): void {
-    this.#onAdvance = listener;
+  follow(follower: LogFollower): void {
+    this.#follower = follower;
   }
 
   scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
@@ -169,6 +177,7 @@ class BrokerShardLog implements ShardLog {
   }
 
   maintain(): boolean {
+    if (this.#failure !== undefined) throw this.#failure;
     return false;
   }
 
@@ -185,24 +194,24 @@ class BrokerShardLog implements ShardLog {
     return shown;
   }
 
-  /** Entries at hand among which the one after `after` is. */
-  #runAfter(after: number): readonly Entry[] | undefined {
-    if (hasNext(this.#recent, after)) return this.#recent;
-    for (const page of this.#pages.values()) if (hasNext(page, after)) return page;
-    return undefined;
-  }
-
   #fetch(after: number, until: number): void {
     if (this.#fetching.has(after)) return;
     this.#fetching.add(after);
     const end = Math.min(until, after + FETCHED_EVENTS);
-    void this.#call<readonly Entry[]>({ call: 'fetch', after, until: end }).then((page) => {
-      this.#fetching.delete(after);
-      this.#pages.set(after, page);
-      const [oldest] = this.#pages.keys();
-      if (this.#pages.size > FETCHED_PAGES_MAX) this.#pages.delete(oldest!);
-      this.#onAdvance();
-    });
+    this.#call<readonly Entry[]>({ call: 'fetch', after, until: end }).then(
+      (page) => {
+        this.#fetching.delete(after);
+        this.#atHand.keep(after, page);
+        this.#follower?.onFetch();
+      },
+      (error: Error) => this.#fail(error.message),
+    );
+  }
+
+  /** The next `read` or `maintain` throws it. */
+  #fail(message: string): void {
+    this.#failure ??= new BusError('STORE_FAILED', message);
+    this.#follower?.onAdvance();
   }
 
   #call<T extends NonNullable<BrokerAnswer['value']>>(call: BrokerCall): Promise<T> {
@@ -234,18 +243,17 @@ class BrokerShardLog implements ShardLog {
     for (const entry of entries) {
       const { sequence, recordedAt, bytes } = entry;
       if (sequence <= this.head) continue;
-      const record = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-      this.#topics.note(this.#view.wrap(record, 0).topic, sequence, recordedAt);
-      this.#recent.push(entry);
+      if (sequence > this.head + 1) {
+        this.#fail(`the broker told of event ${sequence} after event ${this.head}`);
+        return;
+      }
+      const view = this.#view.wrap(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);
+      this.#topics.note(view.topic, sequence, recordedAt);
+      this.#ids.note(view, sequence);
+      this.#atHand.add(entry);
       this.head = sequence;
       this.lastRecordedAt = recordedAt;
     }
-    if (this.#recent.length > 2 * RECENT_EVENTS) this.#recent = this.#recent.slice(-RECENT_EVENTS);
-    this.#onAdvance();
+    this.#follower?.onAdvance();
   }
-}
-
-function hasNext(run: readonly Entry[], after: number): boolean {
-  const first = run[0]?.sequence;
-  return first !== undefined && first <= after + 1 && after < first + run.length - 1;
 }

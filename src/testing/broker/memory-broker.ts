@@ -110,7 +110,7 @@ export class MemoryBroker implements Broker {
       case 'join':
         return stream.joined satisfies Joined;
       case 'fetch':
-        return stream.entries.slice(call.after, call.until);
+        return stream.fetch(call.after, call.until);
       case 'append':
         return this.#append(shard, stream, call);
       case 'page':

@@ -1,5 +1,5 @@
 import type { ErrorData } from '../../protocol/errors.js';
-import { DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
+import { COMMIT_BATCH_BYTES, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
 import { identityOf } from '../../record/event-identity.js';
 import { EventRecordView } from '../../record/event-record.js';
 import { elapsedMs } from '../../threads/elapsed.js';
@@ -39,6 +39,17 @@ export class Stream {
 
   get lastRecordedAt(): number {
     return this.entries.at(-1)?.recordedAt ?? 0;
+  }
+
+  /** Some of the events behind `after`, up to `until`; as many as go into one message. */
+  fetch(after: number, until: number): readonly Entry[] {
+    let bytes = 0;
+    const end = this.entries.findIndex((entry, index) => {
+      if (index < after) return false;
+      bytes += entry.bytes.length;
+      return entry.sequence > until || (index > after && bytes > COMMIT_BATCH_BYTES);
+    });
+    return this.entries.slice(after, end < 0 ? until : end);
   }
 
   /** Stores all events of a batch that repeat none, or, where there is no room for all of them, none. */
