@@ -103,7 +103,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly #run = captureContext();
   /** Of failures that no promise can carry. */
   readonly #onError = (error: BusError): void => {
-    this.#systemErrors.tell(error);
+    this.#systemErrors.notify(error);
     this.#run(this.#settings.onError, error);
   };
   #closing: Promise<void> | undefined;
@@ -269,8 +269,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     if (signal?.aborted) {
       throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
     }
-    const told = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
-    return this.#main.call('backup', { dir: target }, { signal, onProgress: told });
+    const report = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
+    return this.#main.call('backup', { dir: target }, { signal, onProgress: report });
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {

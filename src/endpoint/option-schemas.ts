@@ -59,8 +59,8 @@ export function parseWith<S extends v.GenericSchema>(
 /** A fault names the offending value, unless the path has named it or it is a whole object. */
 function withValue(message: string, { input, expected }: v.BaseIssue<unknown>): string {
   const value = quote(input);
-  const isTold = expected === 'never' || isPlainObject(input) || message.includes(value);
-  return isTold ? message : `${message}, not ${value}`;
+  const namesValue = expected === 'never' || isPlainObject(input) || message.includes(value);
+  return namesValue ? message : `${message}, not ${value}`;
 }
 
 function isPlainObject(input: unknown): boolean {

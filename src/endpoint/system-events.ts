@@ -36,26 +36,26 @@ export type SystemPublish = (topic: string, type: string, payload: object) => vo
 export class SystemErrors {
   readonly #publish: SystemPublish;
   #second = 0;
-  #told = 0;
-  #untold = 0;
+  #reported = 0;
+  #unreported = 0;
 
   constructor(publish: SystemPublish) {
     this.#publish = publish;
   }
 
-  tell(error: BusError): void {
+  notify(error: BusError): void {
     const second = Math.floor(performance.now() / 1000);
     if (second !== this.#second) {
       this.#second = second;
-      this.#told = 0;
+      this.#reported = 0;
     }
-    if (this.#told >= SYSTEM_ERRORS_PER_SECOND_MAX) {
-      this.#untold++;
+    if (this.#reported >= SYSTEM_ERRORS_PER_SECOND_MAX) {
+      this.#unreported++;
       return;
     }
-    this.#told++;
-    const untold = this.#untold === 0 ? {} : { untold: this.#untold };
-    this.#untold = 0;
+    this.#reported++;
+    const untold = this.#unreported === 0 ? {} : { untold: this.#unreported };
+    this.#unreported = 0;
     this.#publish(SYSTEM_TOPICS.errors, SYSTEM_TYPES.error, { ...safeData(error), ...untold });
   }
 }

@@ -47,7 +47,7 @@ export interface ResumeRequest {
   readonly subscription: number;
   readonly position: number;
   /** Tell about history that was pruned after the position; not where the subscription asked for `earliest`. */
-  readonly tellGap: boolean;
+  readonly notifyGap: boolean;
 }
 
 export interface PatternsAfter {

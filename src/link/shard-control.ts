@@ -106,7 +106,7 @@ export class ShardControl {
   }
 
   /** The head alone, as live memory, for a thread that gets nothing else of the shard. */
-  get toldHead(): Float64Array {
+  get sharedHead(): Float64Array {
     return this.counters.subarray(ShardCounter.head, ShardCounter.head + 1);
   }
 

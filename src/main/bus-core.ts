@@ -140,10 +140,10 @@ export class BusCore {
     if (this.#backup !== undefined) {
       throw new BusError('LIMIT_EXCEEDED', 'another backup is under way: one at a time');
     }
-    const toldHeads = this.supervisors.map(({ failure }, shard) =>
-      failure === undefined ? this.controls[shard]!.toldHead : undefined,
+    const sharedHeads = this.supervisors.map(({ failure }, shard) =>
+      failure === undefined ? this.controls[shard]!.sharedHead : undefined,
     );
-    const backup = store.backup({ to: dir, toldHeads, onProgress });
+    const backup = store.backup({ to: dir, sharedHeads, onProgress });
     this.#backup = backup;
     const forget = signal && watchSignal(signal, () => void backup.abort());
     try {
@@ -182,7 +182,7 @@ export class BusCore {
     this.#warnings.pass(listener);
   }
 
-  tellClosing(): void {
+  notifyClosing(): void {
     for (const listener of this.#listeners.values()) listener.onClosing();
   }
 

@@ -169,9 +169,9 @@ export class GatewaySupervisor {
     this.#internals.busCounters.setGateway(this.#gateway, GATEWAY_LISTENING);
     const { restarts } = this;
     // The first time whoever started it says so.
-    this.#tell(restarts === 0 ? 'debug' : 'info', 'gateway listening', { restarts });
-    const told = { gateway: this.#gateway, host, port, restarts };
-    this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', told);
+    this.#log(restarts === 0 ? 'debug' : 'info', 'gateway listening', { restarts });
+    const address = { gateway: this.#gateway, host, port, restarts };
+    this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', address);
     this.#started();
   }
 
@@ -223,12 +223,12 @@ export class GatewaySupervisor {
 
   #report(failure: BusError): void {
     const { message, details } = failure;
-    this.#tell('error', message, { code: failure.code, ...details });
+    this.#log('error', message, { code: failure.code, ...details });
     this.#internals.publishSystem(SYSTEM_TOPICS.gatewayDied, 'gateway_died', { ...details });
     this.#internals.report(failure);
   }
 
-  #tell(level: GatewayLog['level'], message: string, fields: GatewayLog['fields']): void {
+  #log(level: GatewayLog['level'], message: string, fields: GatewayLog['fields']): void {
     this.#hooks.onLog?.({ level, message, fields: { gateway: this.#gateway, ...fields } });
   }
 

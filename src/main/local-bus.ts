@@ -105,7 +105,7 @@ export class LocalBus extends Endpoint implements Bus {
     // Before the gateways go, so that their clients hear of it too.
     this[INTERNALS].publishSystem(SYSTEM_TOPICS.stopping, SYSTEM_TYPES.stopping, this.#identity());
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
-    this.#core.tellClosing();
+    this.#core.notifyClosing();
     await this.acknowledged(CLOSE_WAIT_MS);
     await this.#core.stop();
   }

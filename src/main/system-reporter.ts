@@ -19,21 +19,21 @@ export class SystemReporter {
   }
 
   start({ healthIntervalMs, metricsIntervalMs }: SystemEventOptions): void {
-    this.#every(healthIntervalMs, () => this.#tellHealth());
-    this.#every(metricsIntervalMs, () => this.#tellMetrics());
+    this.#every(healthIntervalMs, () => this.#publishHealth());
+    this.#every(metricsIntervalMs, () => this.#publishMetrics());
   }
 
   stop(): void {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
   }
 
-  #every(intervalMs: number, tell: () => Promise<void>): void {
+  #every(intervalMs: number, publish: () => Promise<void>): void {
     if (intervalMs === 0) return;
     // A bus that closes meanwhile has no statistics; its end is told by itself.
-    this.#timers.push(setInterval(() => void tell().catch(() => {}), intervalMs).unref());
+    this.#timers.push(setInterval(() => void publish().catch(() => {}), intervalMs).unref());
   }
 
-  async #tellHealth(): Promise<void> {
+  async #publishHealth(): Promise<void> {
     const { uptimeMs, shards, gateways } = await this.#stats();
     const states = shards.map(({ shard, state, restarts }) => ({ shard, state, restarts }));
     const isHealthy =
@@ -44,7 +44,7 @@ export class SystemReporter {
     this.#publish(SYSTEM_TOPICS.health, SYSTEM_TYPES.health, payload);
   }
 
-  async #tellMetrics(): Promise<void> {
+  async #publishMetrics(): Promise<void> {
     this.#publish(SYSTEM_TOPICS.metrics, SYSTEM_TYPES.metrics, await this.#stats());
   }
 }

@@ -31,9 +31,9 @@ interface Run {
 export class AckRuns {
   /** The last sequence in the log that they speak of, once they are settled. */
   lastSequence = 0;
-  /** Repeats that the log found when it committed, and those of them that are told so. */
+  /** Repeats that the log found when it committed, and those of them that are acknowledged as duplicates. */
   repeats = 0;
-  repeatsTold = 0;
+  duplicates = 0;
   /** The first sequence that the log does not have yet. */
   firstNew = 0;
   readonly #runs: Run[] = [];
@@ -136,7 +136,7 @@ export class AckRuns {
     this.#runs.length = 0;
     this.lastSequence = 0;
     this.repeats = 0;
-    this.repeatsTold = 0;
+    this.duplicates = 0;
     this.#refusedWith = undefined;
   }
 
@@ -145,6 +145,6 @@ export class AckRuns {
     this.repeats++;
     if (run.isAgain) return;
     run.kind = run.kind === ACK_SYNCED ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
-    this.repeatsTold++;
+    this.duplicates++;
   }
 }

@@ -103,12 +103,12 @@ export class CatchUp {
 
   #endScan(subscription: LinkSubscription, { until, through: known, prunedEvents }: GapScan): void {
     const through = Math.max(known, this.#forgottenThrough(subscription.filter.topics));
-    const from = Math.max(subscription.position, subscription.gapsTold) + 1;
+    const from = Math.max(subscription.position, subscription.gapsNotified) + 1;
     subscription.gapScan = undefined;
     subscription.prunedSeen = prunedEvents;
     subscription.position = until;
     if (through < from) return;
-    subscription.gapsTold = through;
+    subscription.gapsNotified = through;
     subscription.link.state(subscription.number, STATE_GAP, {
       from,
       to: through,

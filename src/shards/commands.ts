@@ -177,11 +177,11 @@ export class Commands {
     return null;
   }
 
-  #resume({ subscription: number, position, tellGap }: ResumeRequest, link: ShardEnd): null {
+  #resume({ subscription: number, position, notifyGap }: ResumeRequest, link: ShardEnd): null {
     const subscription = link.subscriptions.get(number);
     if (subscription === undefined || subscription.mode !== REPLAYING) return null;
-    subscription.gapsTold = 0;
-    subscription.prunedSeen = tellGap ? -1 : this.#log.prunedEvents;
+    subscription.gapsNotified = 0;
+    subscription.prunedSeen = notifyGap ? -1 : this.#log.prunedEvents;
     subscription.position = position;
     subscription.mode = CATCHING_UP;
     this.#shard.wake(subscription);

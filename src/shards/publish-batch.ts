@@ -140,7 +140,7 @@ export class PublishBatch {
     }
     runs.settle(committed);
     this.appended -= runs.repeats;
-    this.duplicates += runs.repeatsTold;
+    this.duplicates += runs.duplicates;
     if (this.#log.isShared) return;
     for (let i = 0; i < this.length; i++) {
       const index = sequences[i]! - 1;

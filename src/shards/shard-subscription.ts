@@ -105,7 +105,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   /** All that matched up to this sequence was sent. Kept up to date in CATCHING_UP and REPLAYING only. */
   position = 0;
   /** Gaps are told up to this sequence, or were asked not to be. */
-  gapsTold = 0;
+  gapsNotified = 0;
   /** What the log had pruned, in events, when it was last looked at for this subscription. */
   prunedSeen = -1;
   /** Under way while it is found out what a hole in history means to the subscription. */
@@ -115,7 +115,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   creditBytes: number;
   readonly #queue: Queue<QueuedEvent> | ConflatedQueue;
   #queueBytes = 0;
-  #droppedUntold = 0;
+  #unreportedDrops = 0;
 
   constructor(
     readonly link: L,
@@ -204,9 +204,9 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   }
 
   /** Tells the endpoint of drops, many in one message, and returns how many. */
-  tellDropped(): number {
-    const count = this.#droppedUntold;
-    this.#droppedUntold = 0;
+  notifyDropped(): number {
+    const count = this.#unreportedDrops;
+    this.#unreportedDrops = 0;
     if (!this.ended) this.link.state(this.number, STATE_DROPPED, { count });
     return count;
   }
@@ -254,9 +254,9 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
 
   #countDropped(count: number): void {
     if (count === 0) return;
-    if (this.#droppedUntold === 0) this.link.noteDropped(this);
+    if (this.#unreportedDrops === 0) this.link.noteDropped(this);
     this.dropped += count;
-    this.#droppedUntold += count;
+    this.#unreportedDrops += count;
   }
 
   #clear(): void {

@@ -60,7 +60,7 @@ class ShardThread {
     checkLog(log, data);
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
-      onClockStep: (step) => this.#tellClockStep(step),
+      onClockStep: (step) => this.#reportClockStep(step),
       onDamage: (error) => this.#report({ report: 'warning', error: error.toJSON() }),
     });
     this.#commands = new Commands(this.#shard, this.#log, this.#routes, data.generation);
@@ -184,7 +184,7 @@ class ShardThread {
   }
 
   /** All shards have one clock, and each its own log. */
-  #tellClockStep(step: ClockStep): void {
+  #reportClockStep(step: ClockStep): void {
     const { shard } = this.#data;
     if (shard > 0 && step.kind !== 'ahead at open') return;
     this.#report({ report: 'warning', error: clockWarning(step, shard) });
@@ -212,7 +212,7 @@ function clockWarning({ kind, ms }: ClockStep, shard: number): ErrorData {
 }
 
 /** An error as data: crossing a thread boundary as it is, SQLite's errors lose their message. */
-function tellFailure(error: unknown): void {
+function reportFailure(error: unknown): void {
   const failure =
     error instanceof BusError
       ? error.toJSON()
@@ -248,7 +248,7 @@ try {
   thread.stop();
 } catch (error) {
   // First of all: main must hear why, whatever becomes of the rest.
-  tellFailure(error);
+  reportFailure(error);
   if (log !== undefined) await closeLog(log).catch(() => {});
 }
 // The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end.

@@ -249,7 +249,7 @@ export class Shard {
   #serve(): boolean {
     let worked = this.#flushLinks();
     worked = this.#feed() || worked;
-    this.#tellDropped();
+    this.#notifyDropped();
     worked = this.#maintain() || worked;
     for (const link of this.links) link.ringDoorbell();
     return worked;
@@ -282,11 +282,11 @@ export class Shard {
     return true;
   }
 
-  #tellDropped(): void {
+  #notifyDropped(): void {
     for (const subscription of this.#unreportedDrops) {
       if (subscription.link.isBlocked) continue;
       this.#unreportedDrops.delete(subscription);
-      this.#control.counters[ShardCounter.dropped]! += subscription.tellDropped();
+      this.#control.counters[ShardCounter.dropped]! += subscription.notifyDropped();
     }
   }
 

@@ -80,7 +80,7 @@ export interface BackupRequest {
   /** A directory that is empty or not there. */
   readonly to: string;
   /** Per shard one shared number that goes on changing: the head that it has told. `undefined` for one that runs no more. */
-  readonly toldHeads: readonly (Float64Array | undefined)[];
+  readonly sharedHeads: readonly (Float64Array | undefined)[];
   readonly onProgress: ((progress: BackupProgress) => void) | undefined;
 }
 

@@ -64,22 +64,22 @@ export class HistoryReader {
       cursor: from.after,
     });
     const needed = shardsOf(subscription.filter, this.#ends.length);
-    for (const gap of gaps) if (needed.includes(gap.shard)) subscription.tellGap(gap);
+    for (const gap of gaps) if (needed.includes(gap.shard)) subscription.notifyGap(gap);
     return positions;
   }
 
   /**
-   * Reads on from `progress.received` until the shard takes over, the subscription ends or reading fails. `tellFirst`: tell also
+   * Reads on from `progress.received` until the shard takes over, the subscription ends or reading fails. `notifyFirst`: tell also
    * of what was pruned before it began; one that starts at what is left does not miss that. `onBegun`: what is pruned from
    * now on is told.
    */
   async read(
     subscription: BusSubscription,
     progress: ShardProgress,
-    tellFirst: boolean,
+    notifyFirst: boolean,
     onBegun: () => void = () => {},
   ): Promise<void> {
-    let tellGap = tellFirst;
+    let notifyGap = notifyFirst;
     const end = this.#ends[progress.shard]!;
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
@@ -90,7 +90,7 @@ export class HistoryReader {
         await end.call('resume', () => ({
           subscription: number,
           position: progress.received,
-          tellGap,
+          notifyGap,
         }));
         onBegun();
         return;
@@ -111,11 +111,16 @@ export class HistoryReader {
       // Updated meanwhile: the page was made for another filter.
       if (filter !== subscription.filter) continue;
       const { prunedThrough } = page;
-      if (tellGap && prunedThrough > progress.received) {
+      if (notifyGap && prunedThrough > progress.received) {
         const from = progress.received + 1;
-        subscription.tellGap({ shard: progress.shard, from, to: prunedThrough, reason: 'pruned' });
+        subscription.notifyGap({
+          shard: progress.shard,
+          from,
+          to: prunedThrough,
+          reason: 'pruned',
+        });
       }
-      tellGap = true;
+      notifyGap = true;
       decodePage(page, ({ bytes, offset, length, sequence }) => {
         const event = decoder.decode(bytes, offset, progress.shard, sequence);
         subscription.pushHistory(progress, event, length);

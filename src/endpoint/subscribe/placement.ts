@@ -47,8 +47,8 @@ export class Placement {
       const isNeeded = needed.has(end.shard);
       if (progress.mode === 'unneeded') return isNeeded ? this.#join(end, subscription) : undefined;
       // A shard that is not needed any more may hold events that matched before: it keeps the subscription.
-      const isTold = isAsked(progress) && (isNeeded || end.failure === undefined);
-      return isTold ? end.call('update', () => request) : undefined;
+      const isConcerned = isAsked(progress) && (isNeeded || end.failure === undefined);
+      return isConcerned ? end.call('update', () => request) : undefined;
     });
     await Promise.all(updates);
   }
@@ -95,14 +95,14 @@ export class Placement {
     }
     await Promise.all(ends.map((end) => this.#subscribe(end, subscription, () => 'replay')));
     if (subscription.ended) return;
-    const tellGap = typeof from === 'object' && 'after' in from;
+    const notifyGap = typeof from === 'object' && 'after' in from;
     let unbegun = ends.length;
     await Promise.all(
       ends.map(({ shard }) =>
         this.#history.read(
           subscription,
           subscription.progress[shard]!,
-          tellGap,
+          notifyGap,
           once(() => {
             // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
             if (--unbegun === 0) subscription.becomeReady();

@@ -197,7 +197,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     if (state === STATE_DROPPED) {
       this.#dropped += count;
       this.#life.emit('dropped', { count });
-    } else if (state === STATE_GAP) this.tellGap({ ...body, shard: progress.shard });
+    } else if (state === STATE_GAP) this.notifyGap({ ...body, shard: progress.shard });
     else if (state === STATE_ENDED) {
       this.fail(
         new BusError(code, message, { details: { shard: progress.shard, cursor: this.cursor } }),
@@ -235,7 +235,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
       });
   }
 
-  tellGap(gap: Gap): void {
+  notifyGap(gap: Gap): void {
     this.#life.emit('gap', gap);
   }
 

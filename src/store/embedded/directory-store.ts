@@ -82,8 +82,8 @@ class OpenDirectory implements OpenStore {
     return cutToHeads(resolveCursor(this.#manifest, cursor), heads);
   }
 
-  backup({ to, toldHeads, onProgress }: BackupRequest): RunningBackup {
-    return new Backup({ from: this.#dir, to, manifest: this.#manifest, toldHeads }, onProgress);
+  backup({ to, sharedHeads, onProgress }: BackupRequest): RunningBackup {
+    return new Backup({ from: this.#dir, to, manifest: this.#manifest, sharedHeads }, onProgress);
   }
 
   close(heads: readonly number[]): void {
@@ -95,10 +95,10 @@ class OpenDirectory implements OpenStore {
    * Keeps the heads in the manifest, so that the next opening notices a log that was put back from an older copy with
    * all its files.
    */
-  #keepHeads(told: readonly number[]): void {
+  #keepHeads(shown: readonly number[]): void {
     if (this.#manifest.isNew === true) return;
     const { heads: known } = this.#manifest;
-    const heads = told.map((head, shard) => Math.max(head, known?.[shard] ?? 0));
+    const heads = shown.map((head, shard) => Math.max(head, known?.[shard] ?? 0));
     if (heads.every((head, shard) => head === known?.[shard])) return;
     try {
       writeManifest(this.#dir, { ...this.#manifest, heads });

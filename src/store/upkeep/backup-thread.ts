@@ -18,8 +18,8 @@ import { storeError } from '../sqlite/driver/store-errors.js';
 import { BACKUP_ABORT, type BackupReport, type BackupThreadData } from './backup.js';
 
 /** A flush that takes longer than this has failed. */
-const TOLD_WAIT_MS = 30_000;
-const TOLD_POLL_MS = 5;
+const SHOWN_WAIT_MS = 30_000;
+const SHOWN_POLL_MS = 5;
 
 if (parentPort === null) throw new Error('backup-thread.js is the entry of a worker thread');
 const parent = parentPort;
@@ -31,17 +31,17 @@ parent.on('message', (message: unknown) => {
 });
 
 try {
-  tell({ report: 'done', result: await copyDirectory(data) });
+  report({ report: 'done', result: await copyDirectory(data) });
 } catch (error) {
   for (let shard = 0; shard < data.manifest.shards; shard++) {
     rmSync(shardFile(data.to, shard), { force: true });
   }
-  tell({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
+  report({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
 }
 parent.close();
 
 async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
-  const { from, to, manifest, toldHeads } = data;
+  const { from, to, manifest, sharedHeads } = data;
   const { shards, epoch } = manifest;
   const heads: number[] = [];
   let bytes = 0;
@@ -52,8 +52,8 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
     goOnUnlessAborted();
     bytes += statSync(target).size;
   }
-  for (const [shard, told] of toldHeads.entries()) {
-    if (told !== undefined) await untilTold(told, heads[shard]!, shard);
+  for (const [shard, shared] of sharedHeads.entries()) {
+    if (shared !== undefined) await untilShown(shared, heads[shard]!, shard);
   }
   const takenAt = new Date().toISOString();
   const cursor = encodeCursor({ epoch, positions: heads });
@@ -63,11 +63,11 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
 
 /**
  * Waits until the shard has told the head that was copied, because a copy must not hold an event that the shard may yet
- * lose: see `toldHeads`.
+ * lose: see `sharedHeads`.
  */
-async function untilTold(told: Float64Array, head: number, shard: number): Promise<void> {
-  const overdueAt = performance.now() + TOLD_WAIT_MS;
-  while (told[0]! < head) {
+async function untilShown(shared: Float64Array, head: number, shard: number): Promise<void> {
+  const overdueAt = performance.now() + SHOWN_WAIT_MS;
+  while (shared[0]! < head) {
     goOnUnlessAborted();
     if (performance.now() > overdueAt) {
       throw new BusError(
@@ -75,7 +75,7 @@ async function untilTold(told: Float64Array, head: number, shard: number): Promi
         `shard ${shard} has not flushed the events that were copied`,
       );
     }
-    await sleep(TOLD_POLL_MS);
+    await sleep(SHOWN_POLL_MS);
   }
 }
 
@@ -103,7 +103,7 @@ function step(info: BackupStep, shard: number, shards: number): number {
   goOnUnlessAborted();
   const { totalPages, remainingPages } = info;
   const progress: BackupProgress = { shard, shards, pages: totalPages, pagesLeft: remainingPages };
-  tell({ report: 'progress', progress });
+  report({ report: 'progress', progress });
   return BACKUP_PAGES_PER_STEP;
 }
 
@@ -111,6 +111,6 @@ function goOnUnlessAborted(): void {
   if (isAborted) throw new BusError('ABORTED', 'the backup was aborted');
 }
 
-function tell(report: BackupReport): void {
-  parent.postMessage(report);
+function report(message: BackupReport): void {
+  parent.postMessage(message);
 }

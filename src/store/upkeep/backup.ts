@@ -17,7 +17,7 @@ export interface BackupThreadData {
    * not flushed yet; the backup ends only when the shard has told that head. `undefined` for a shard that no longer
    * runs.
    */
-  readonly toldHeads: readonly (Float64Array | undefined)[];
+  readonly sharedHeads: readonly (Float64Array | undefined)[];
 }
 
 export type BackupReport =
