@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { openBus } from 'millrace';
+import { busHooks } from '../dist/main/test-hooks.js';
 import { check, perSecond, readOptions, runBench } from './harness.js';
 import { makeInput, publishWindowed, topicNames } from './load.js';
 import { Ledger } from './million-ledger.js';
@@ -63,7 +64,7 @@ function publishHere(bus) {
  * @param {Ledger} ledger
  */
 function killOnTheWay(bus, ledger) {
-  const testing = /** @type {any} */ (bus)[Symbol.for('millrace.testing')];
+  const hooks = busHooks(bus);
   const step = (PLAN.eventsEach * PUBLISHERS) / (options.kills + 1);
   /** @type {Promise<void>[]} */
   const kills = [];
@@ -72,7 +73,7 @@ function killOnTheWay(bus, ledger) {
     look() {
       const { length } = kills;
       if (length === options.kills || ledger.count < (length + 1) * step) return;
-      kills.push(testing.killShard(length % options.shards));
+      kills.push(hooks.killShard(length % options.shards));
     },
     async finished() {
       await Promise.all(kills);

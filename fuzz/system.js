@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBus } from '../dist/index.js';
+import { busHooks } from '../dist/main/test-hooks.js';
 
 /**
  * @param {unknown} event
@@ -10,9 +11,6 @@ import { openBus } from '../dist/index.js';
  * @param {unknown} [_lineage]
  */
 const passOn = (event, take, _lineage) => take(event);
-
-/** The key of the test controls of a bus. */
-const TESTING = Symbol.for('millrace.testing');
 
 /** The bus under test, with its directory and the publishes that are not answered yet. */
 export class System {
@@ -38,7 +36,7 @@ export class System {
   }
 
   get controls() {
-    return this.bus[TESTING];
+    return busHooks(this.bus);
   }
 
   publish(model, inputs, { how, durability, persist }) {

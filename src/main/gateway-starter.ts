@@ -4,11 +4,9 @@ import type { Bus } from './bus.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { withAbsolutePaths } from './gateway-paths.js';
 import { type GatewayHooks, GatewaySupervisor } from './gateway-supervisor.js';
+import { offerGatewayHooks } from './test-hooks.js';
 
 /** Starts a gateway in threads of its own, and stands for it in the thread that opened the bus. */
-
-/** What suites use to hurt a gateway on purpose: `handle[Symbol.for('millrace.testing')]`. Not part of the API. */
-const TESTING = Symbol.for('millrace.testing');
 
 /**
  * @throws BusError `INSECURE_BIND` for a host beyond this machine, `OPTION_INVALID` for a faulty option or a port that
@@ -62,6 +60,7 @@ class SupervisedGateway implements GatewayHandle {
     this.closed = new Promise<unknown>((resolve) => {
       this.#settle = resolve;
     }).then(() => {});
+    offerGatewayHooks(this, threads[0]!);
     // Whoever does not look at it is told through the bus's `onError`.
     this.closed.catch(() => {
       for (const one of threads) if (!one.hasFailed) void one.close();
@@ -98,9 +97,5 @@ class SupervisedGateway implements GatewayHandle {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  get [TESTING](): Pick<GatewaySupervisor, 'hurt'> {
-    return this.#threads[0]!;
   }
 }

@@ -26,6 +26,7 @@ import {
 } from './gateway-messages.js';
 import type { GatewayOptions } from './gateway-options.js';
 import { type RestartLimits, RestartPolicy } from './restart-policy.js';
+import type { GatewayHarm } from './test-hooks.js';
 
 /** How often it is looked whether the thread turns. */
 const WATCH_MS = 5000;
@@ -123,7 +124,7 @@ export class GatewaySupervisor {
   }
 
   /** For suites: ends the thread wherever it is, or makes it do so. */
-  async hurt(how: 'kill' | 'crash' | 'exhaust' | 'hang'): Promise<void> {
+  async hurt(how: GatewayHarm): Promise<void> {
     const life = this.#life;
     this.#isKilled = true;
     if (how === 'kill') await life?.terminate('it was killed');
@@ -252,7 +253,7 @@ export class GatewaySupervisor {
   }
 }
 
-const ORDERS: Readonly<Record<'crash' | 'exhaust' | 'hang', GatewayOrder>> = {
+const ORDERS: Readonly<Record<Exclude<GatewayHarm, 'kill'>, GatewayOrder>> = {
   crash: GATEWAY_CRASH,
   exhaust: GATEWAY_EXHAUST,
   hang: GATEWAY_HANG,

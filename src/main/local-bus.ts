@@ -12,24 +12,17 @@ import { EndpointServer, OwnThread } from './endpoint-server.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
 import { SystemReporter } from './system-reporter.js';
+import { offerBusHooks } from './test-hooks.js';
 
 /**
  * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,
  * and takes everything down when it closes.
  */
 
-/** What suites use to hurt a bus on purpose: `bus[Symbol.for('millrace.testing')]`. Not part of the API. */
-const TESTING = Symbol.for('millrace.testing');
-
 /** How long a close waits for acks in the ordinary way: a `block` subscriber in a busy worker may hold them up. */
 const CLOSE_WAIT_MS = 1000;
 
 export class LocalBus extends Endpoint implements Bus {
-  readonly [TESTING]: {
-    killShard(shard: number): Promise<void>;
-    crashShard(shard: number): void;
-    shardTurns(shard: number): number;
-  };
   readonly #core: BusCore;
   readonly #gateways = new Set<GatewayHandle>();
   readonly #reporter: SystemReporter;
@@ -46,11 +39,11 @@ export class LocalBus extends Endpoint implements Bus {
     const systemEvents = systemEventOptions(options);
     if (systemEvents !== undefined) this.#reporter.start(systemEvents);
     publishSystem(SYSTEM_TOPICS.started, SYSTEM_TYPES.started, this.#identity());
-    this[TESTING] = {
+    offerBusHooks(this, {
       killShard: (shard) => core.supervisors[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
       shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
-    };
+    });
     core.connect(data.endpoint, this);
   }
 

@@ -131,7 +131,7 @@ export class ShardSupervisor {
     clearInterval(overdue);
   }
 
-  /** Ends the thread wherever it is; for tests. Resolves when it has been replaced. */
+  /** Ends the thread wherever it is; for tests. Resolves when it has ended. */
   async kill(): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;

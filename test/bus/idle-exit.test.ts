@@ -11,6 +11,7 @@ import { within } from './support/wait.js';
  * closed the bus; a program that has work to do stays alive.
  */
 const BUILT = new URL('../../dist/index.js', import.meta.url).href;
+const HOOKS = new URL('../../dist/main/test-hooks.js', import.meta.url).href;
 
 interface Ended {
   code: number | null;
@@ -22,6 +23,7 @@ interface Ended {
 /** The imports that every program has. */
 const PRELUDE = `
 const { openBus } = await import(${JSON.stringify(BUILT)});
+const { busHooks } = await import(${JSON.stringify(HOOKS)});
 const { Worker } = await import('node:worker_threads');
 const dir = process.argv.at(-1);
 const event = (payload, topic = 'a.b') => ({ topic, type: 't', payload });
@@ -156,7 +158,7 @@ const PROGRAMS: Record<string, { body: string; stored: unknown[] }> = {
   'whose shard has died': {
     body: `const bus = await openBus({ dir, shards: 1 });
       await bus.publish(event(1));
-      bus[Symbol.for('millrace.testing')].crashShard(0);
+      busHooks(bus).crashShard(0);
       await bus.publish(event(2));`,
     stored: [1, 2],
   },

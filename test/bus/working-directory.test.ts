@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../src/index.js';
-import { openBus } from './support/millrace.js';
+import { controls, openBus } from './support/millrace.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
 const event = (payload: string) => ({ topic: 'a', type: 'state_updated', payload });
@@ -49,10 +49,7 @@ describe('a bus in a relative directory', () => {
     const bus = await openTestBus({ dir: 'data', shards: 1 });
     await bus.publish(event('first'));
     process.chdir(other);
-    const testing = (bus as never)[Symbol.for('millrace.testing')] as {
-      killShard(shard: number): Promise<void>;
-    };
-    await testing.killShard(0);
+    await controls(bus).killShard(0);
     await bus.publish(event('second'));
     expect(await payloads(bus)).toEqual(['first', 'second']);
     await bus.close();

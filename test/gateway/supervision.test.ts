@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Gateway } from '../../src/gateway/gateway.js';
 import type { GatewayHandle } from '../../src/main/gateway-options.js';
 import type * as starter from '../../src/main/gateway-starter.js';
+import type { GatewayHarm } from '../../src/main/test-hooks.js';
 import type { Event } from '../../src/protocol/event.js';
+import { gatewayHooks } from '../bus/support/millrace.js';
 import { errorsTold, openTestBus, temporaryDirectory } from '../bus/support/open.js';
 import { until, within } from '../bus/support/wait.js';
 import { connectTo } from '../client/support/millrace-client.js';
@@ -16,15 +18,9 @@ const built: typeof starter = await import(
   /* @vite-ignore */ new URL('../../dist/main/gateway-starter.js', import.meta.url).href
 );
 
-type Harm = 'kill' | 'crash' | 'exhaust' | 'hang';
-
-/** What a gateway offers to tests alone. */
-async function hurt(handle: GatewayHandle, how: Harm): Promise<void> {
+async function hurt(handle: GatewayHandle, how: GatewayHarm): Promise<void> {
   const before = handle.restarts;
-  const controls = Reflect.get(handle, Symbol.for('millrace.testing')) as {
-    hurt(how: Harm): Promise<void>;
-  };
-  await controls.hurt(how);
+  await gatewayHooks(handle).hurt(how);
   if (how === 'hang') return;
   await until('its thread is replaced', () => handle.restarts > before, 60_000);
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -51,6 +52,18 @@ describe('the package', () => {
     const isThere = (page: string) =>
       files.has(page) || [...files].some((file) => file.startsWith(`${page}/`));
     expect(pages.filter((page) => !isThere(page))).toEqual([]);
+  });
+
+  it('keeps the hooks by which suites hurt a bus to itself', async () => {
+    const { busHooks } = await import('../../src/main/test-hooks.js');
+    expect(busHooks).toBeTypeOf('function');
+    expect(files).toContain('dist/main/test-hooks.js');
+    const resolve = createRequire(join(ROOT, 'package.json')).resolve;
+    expect(resolve('millrace')).toBe(join(ROOT, 'dist/index.js'));
+    const hooks = () => resolve('millrace/dist/main/test-hooks.js');
+    expect(hooks).toThrow(expect.objectContaining({ code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' }));
+    const offered = Object.keys(await import('../../src/index.js'));
+    expect(offered.filter((name) => /hooks|kill|crash|hurt/i.test(name))).toEqual([]);
   });
 
   it('has no tests, benches or data in it', () => {
