@@ -14,14 +14,14 @@ export const openProbesDoor: OpenDoor<HttpContext> = (context) => ({
       path: '/livez',
       handle: livez,
       isPublic: true,
-      listing: { about: 'it lives', isLink: true },
+      listing: { about: 'whether the server answers', isLink: true },
     },
     {
       method: 'GET',
       path: '/readyz',
       handle: (exchange) => readyz(exchange, context),
       isPublic: true,
-      listing: { about: 'it can serve, point by point', query: 'verbose', isLink: true },
+      listing: { about: 'whether it can serve, check by check', query: 'verbose', isLink: true },
     },
     {
       method: 'GET',

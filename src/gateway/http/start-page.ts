@@ -47,7 +47,7 @@ function startPage(routes: readonly Route[], basePath: string): string {
 <style>${STYLE}</style>
 <main>
 <h1>Millrace<small>${SERVER_NAME}</small></h1>
-<p>A durable, ordered, replayable event bus. These are its doors.</p>
+<p>A durable, ordered, replayable event bus. It answers at these addresses:</p>
 <ul>
 ${rows.join('\n')}
 </ul>

@@ -47,7 +47,7 @@ export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
         handle: (exchange) => streams.open(exchange),
         refuse,
         listing: {
-          about: 'as they happen: Server-Sent Events, NDJSON',
+          about: 'new events: Server-Sent Events, NDJSON',
           query: 'topic=*',
           isLink: true,
         },
