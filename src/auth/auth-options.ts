@@ -28,31 +28,39 @@ export const JWT_ALGORITHMS = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as c
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
 
 export interface JwtOptions {
-  /** Exactly one of these five says what signatures are checked with. A secret is 32 bytes or more. */
+  /** Exactly one of these five says what signatures are checked with; 32 bytes or more. Default: none. */
   readonly secret?: string;
+  /** The file of the secret. Default: none. */
   readonly secretFile?: string;
-  /** PEM. */
+  /** A public key, PEM. Default: none. */
   readonly publicKey?: string;
+  /** The file of the public key. Default: none. */
   readonly publicKeyFile?: string;
-  /** `https:`; `http:` on this machine only. */
+  /** Where the issuer publishes its key set: `https:`, or `http:` on this machine. Default: none. */
   readonly jwksUrl?: string;
-  /** No other is accepted. With a secret it is `HS256`; with a public key or a key set it has to be said. */
+  /** No other is accepted; with a public key or a key set they have to be named. Default with a secret: `HS256`. */
   readonly algorithms?: readonly JwtAlgorithm[];
+  /** The claim `iss` has to be this, or one of these. */
   readonly issuer: string | readonly string[];
+  /** The claim `aud` has to hold this, or one of these. */
   readonly audience: string | readonly string[];
-  /** For `nbf`: how far the issuer's clock may be ahead; 5000. `exp` is exact. */
+  /** For `nbf`: how far the issuer's clock may be ahead; `exp` is exact. Default 5000. */
   readonly clockToleranceMs?: number;
 }
 
 export interface AuthOptions {
-  /** API keys, as `millrace token key` writes them; watched. */
+  /** The file of API keys, as `millrace token key` writes it; watched. Default: no API keys are accepted. */
   readonly keysFile?: string;
+  /** Whose JWTs are accepted, and how they are checked. Default: none are. */
   readonly jwt?: JwtOptions;
-  /** JWTs that are revoked, by their `jti`: one a line, as `millrace token revoke --jwt` writes them; watched. */
+  /**
+   * The file of JWTs that are revoked, by their `jti`: one a line, as `millrace token revoke --jwt` writes them; watched.
+   * Default: none are.
+   */
   readonly revokedFile?: string;
-  /** What a client without a token may do; `false`, the default: nothing, it is refused. */
+  /** What a client without a token may do; `false`: it is refused. Default false. */
   readonly anonymous?: Grants | false;
-  /** Says once more whether a token is needed, so that a file cannot be misread; contradicting `anonymous` is a fault. */
+  /** Says once more whether a token is needed; contradicting `anonymous` is a fault. Default: as `anonymous` has it. */
   readonly required?: boolean;
 }
 

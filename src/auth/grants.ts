@@ -9,16 +9,17 @@ export type SubscribeGrant =
 
 /** The permissions of a principal; anything not granted is denied. Patterns may name claims: `user.{sub}.*`. */
 export interface Grants {
-  /** Patterns that may be published to. */
+  /** Patterns that may be published to. Default: none. */
   readonly publish?: readonly string[];
-  /** Patterns that may be read: subscribed to, queried, streamed, listed. */
+  /** Patterns that may be read: subscribed to, queried, streamed, listed. Default: none. */
   readonly subscribe?: readonly SubscribeGrant[];
-  /** Patterns that may be administered; `*` is the whole bus. */
+  /** Patterns that may be administered; `*` is the whole bus. Default: none. */
   readonly admin?: readonly string[];
-  /** The `source` that every event gets, in place of its own. */
+  /** The `source` that every event gets, whatever it says. Default: events keep theirs. */
   readonly source?: string;
-  /** Paths that are masked in the payloads of every topic. */
+  /** Paths of payloads that are masked in every topic. Default: none. */
   readonly redact?: readonly string[];
+  /** How much of each action a second, over all connections. Default: no limit. */
   readonly rates?: PrincipalRates;
 }
 

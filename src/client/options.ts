@@ -33,11 +33,14 @@ import { WIRE_PATH } from '../protocol/wire-name.js';
  */
 
 export interface ConnectOptions {
-  /** Asked before every connection; what it gives is shown to the server in the first frame. */
+  /**
+   * Asked before every connection and before a token ends; what it gives is shown to the server in the first frame.
+   * Default: no token is shown.
+   */
   getToken?: () => string | Promise<string>;
   /** The `source` of events that name none. Default: the server's. */
   source?: string;
-  /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID` before they are sent. */
+  /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID` before they are sent. Default: none. */
   topics?: readonly TopicDefinition[];
   /** Connect when the first call needs it; until then the state is `idle`. Default false. */
   lazy?: boolean;

@@ -23,6 +23,7 @@ const CHECKS = new Map([...PUBLISH_CHECKS, ['timeoutMs', wholeNumber(0, Number.M
 
 /** `timeoutMs`: how long to wait for the acknowledgement, 0 for ever; default the client's `publishTimeoutMs`. */
 export interface ClientPublishOptions extends PublishOptions {
+  /** The longest wait for the acknowledgement, time offline included, until `TIMEOUT`; 0: none. Default: `publishTimeoutMs` of `connect`. */
   timeoutMs?: number;
 }
 

@@ -29,7 +29,11 @@ import {
 
 const BusContext = createContext<BusClient | undefined>(undefined);
 
-/** Gives a client to the hooks of all components inside it. */
+/**
+ * Gives a client to the hooks of all components in it.
+ *
+ * @param props the client, and the components
+ */
 export function BusProvider(props: {
   readonly client: BusClient;
   readonly children?: ReactNode;
@@ -37,14 +41,22 @@ export function BusProvider(props: {
   return createElement(BusContext.Provider, { value: props.client }, props.children);
 }
 
-/** The client of the `BusProvider`. @throws BusError `OPTION_INVALID` outside of a `BusProvider` */
+/**
+ * The client of the `BusProvider`.
+ *
+ * @throws BusError `OPTION_INVALID` outside of a `BusProvider`
+ */
 export function useBus(): BusClient {
   const client = useContext(BusContext);
   if (client !== undefined) return client;
   throw new BusError('OPTION_INVALID', 'no client: put a BusProvider around this component');
 }
 
-/** The client's last change of state; the component renders again when it changes. */
+/**
+ * The client's last change of state; a component that uses it is rendered at each.
+ *
+ * @param client default: the `BusProvider`'s
+ */
 export function useBusState(client?: BusClient): StateChange {
   const used = useClient(client);
   const listen = useCallback(
@@ -101,6 +113,8 @@ export interface SubscriptionView<E> {
  * The events that match a filter. If the value of the filter or of the options changes (not merely the object), the
  * subscription begins anew with no events. The functions in `coalesce` are those of the render that began it.
  *
+ * @param filter a pattern, patterns, a definition or a filter
+ * @param options those of `subscribe`, and what is kept and when it is rendered
  * @throws BusError `OPTION_INVALID`
  */
 export function useSubscription<P = unknown>(

@@ -11,7 +11,7 @@ import { type CoalesceOptions, coalesceFault } from './coalescer.js';
 
 /** As of a bus in the own process; `block` is not for clients. */
 export interface ClientSubscribeOptions<P = unknown> extends SubscribeOptions {
-  /** Makes one event of many that come within a short time; see docs/CLIENT.md. */
+  /** Makes one event of many that come within a short time; see docs/CLIENT.md. Default: none is made. */
   coalesce?: CoalesceOptions<P>;
 }
 

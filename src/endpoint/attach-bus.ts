@@ -13,15 +13,17 @@ export interface AttachmentData {
 }
 
 export interface AttachOptions {
-  /** Validators are code and do not travel: the same definitions as the opener's, if it has any. */
+  /** Validators are code and do not travel: the same definitions as the opener's. Default: none. */
   topics?: readonly TopicDefinition[];
-  /** As in `openBus`. */
+  /** Told of failures that no promise can carry, those of `tryPublish` above all. Default: a process warning. */
   onError?: (error: BusError) => void;
 }
 
 /**
- * Attaches this thread to a bus that another thread opened. `data` is that of `bus.attachment()`, handed over once:
- * each attachment makes one endpoint.
+ * Attaches this thread to a bus that another thread opened.
+ *
+ * @param data the `data` of `bus.attachment()`, handed over once: each attachment makes one endpoint
+ * @param options what cannot travel between threads
  * @throws BusError `OPTION_INVALID` if it is anything else, or was used before
  */
 export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoint {

@@ -36,6 +36,8 @@ const OF_SERVERS = ['port', 'host', 'tls', 'gateways'];
  * server.on('upgrade', (req, socket, head) => gateway.upgrade(req, socket, head));
  * ```
  *
+ * @param bus whose events are served; an attached worker's will do
+ * @param options as for `serve`, without those of a server
  * @throws BusError `OPTION_INVALID` with every fault in `details.faults`
  */
 export async function createGateway(

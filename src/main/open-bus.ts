@@ -12,6 +12,7 @@ import { LocalBus } from './local-bus.js';
  * Opens a bus: the directory is locked and checked, one thread per shard is started, and when all are ready the bus
  * is returned. Everything it has accepted before is there.
  *
+ * @param options where its events are, and its bounds; without any, a bus in `./data`
  * @throws BusError `OPTION_INVALID`, `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`
  */
 export function openBus(options: BusOptions = {}): Promise<Bus> {
@@ -21,6 +22,9 @@ export function openBus(options: BusOptions = {}): Promise<Bus> {
 /**
  * The same on any store, for those who write one: its number of shards is its own, and `dir` means nothing. The store may lack
  * capabilities; a bus refuses what it has not with `OPTION_INVALID`.
+ *
+ * @param store opened by this call, and closed with the bus
+ * @param options those of `openBus`, but for `dir`
  */
 export function openBusOn(store: LogStore, options: Omit<BusOptions, 'dir'> = {}): Promise<Bus> {
   return opened(options, () => store);

@@ -19,14 +19,18 @@ export type SubscribeFrom =
   | { after: string };
 
 export interface SubscribeOptions {
-  /** Default `now`. */
+  /**
+   * Where to begin: `now`; `earliest`, all that is stored; `last`, so many events that match; `since`, recorded at or after a
+   * time; `after`, a cursor. Default `now`.
+   */
   from?: SubscribeFrom;
-  /** Default `catch-up`. */
+  /** What becomes of events beyond `maxBuffer`. Default `catch-up`. */
   overflow?: OverflowPolicy;
-  /** Events queued for this subscriber in each shard before its overflow policy decides; default 1000. */
+  /** Events queued for this subscriber in each shard before `overflow` decides, 1 to 1,000,000. Default 1000. */
   maxBuffer?: number;
-  /** Shown in `subscribers` and `stats`. */
+  /** Shown in `subscribers`, 1 to 255 characters. Default: none. */
   name?: string;
+  /** Ends the subscription once it aborts. Default: none. */
   signal?: AbortSignal;
 }
 
@@ -86,24 +90,28 @@ export interface Subscription<P = unknown> extends AsyncIterable<Event<P>>, Asyn
 export interface Query<P = unknown> {
   /** A pattern, patterns or a definition, by which the payloads are typed. */
   topic: string | readonly string[] | TopicDefinition<P>;
-  /** Recorded at or after. */
+  /** Recorded at or after. Default: the earliest event. */
   since?: Date | string;
-  /** Recorded before. */
+  /** Recorded before. Default: no end. */
   until?: Date | string;
-  /** A cursor: only what came after it. */
+  /** A cursor: only what came after it. Default: the earliest event. */
   after?: string;
+  /** One of these types. Default: any. */
   types?: readonly string[];
+  /** One of these sources. Default: any. */
   sources?: readonly string[];
+  /** One of these correlation ids. Default: any. */
   correlationIds?: readonly string[];
+  /** For each key, one of the values. Default: any. */
   attributes?: Readonly<Record<string, readonly string[]>>;
-  /** Default 100 for `query`, unlimited for `read`. */
+  /** The most events to answer. Default 100 for `query`, which takes 10,000 at most; unlimited for `read`. */
   limit?: number;
-  /** Newest first. */
+  /** Newest first. Default false. */
   reverse?: boolean;
 }
 
 export interface GetOptions {
-  /** The event's `source`, where ids are the source's own (`idScope: 'source'`, CloudEvents). */
+  /** The event's `source`, where ids are the source's own (`idScope: 'source'`, CloudEvents). Default: any. */
   source?: string;
 }
 
@@ -214,23 +222,65 @@ export interface BusStats {
 
 /** The calls of every bus, in the same process or over a connection. */
 export interface BusApi extends AsyncDisposable {
+  /**
+   * Publishes one event.
+   *
+   * @param input the event; `topic`, `type` and `payload` have to be there
+   * @param options what the ack waits for, and whether the event is stored
+   * @returns once the event has the durability that was asked for
+   * @throws BusError `TOPIC_INVALID`, `EVENT_INVALID`, `PAYLOAD_INVALID`, `PAYLOAD_TOO_LARGE`, `OPTION_INVALID`, `BACKPRESSURE`,
+   * `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`, `PUBLISH_UNKNOWN`; of a client also `TIMEOUT`, `CONNECTION_FAILED`
+   */
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck>;
+  /**
+   * Publishes several events, checked before the first is sent; no transaction.
+   *
+   * @param inputs at most 65,536
+   * @param options as of `publish`, for all of them
+   * @returns the acks, in the order of the inputs
+   * @throws BusError as `publish`; `details` say which events are stored
+   */
   publishMany<P>(inputs: readonly EventInput<P>[], options?: PublishOptions): Promise<PublishAck[]>;
   /** For events whose payloads have several types. */
   publishMany(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]>;
+  /**
+   * Publishes without a promise and without a wait; failures after it was accepted go to `onError`.
+   *
+   * @returns false: there was no room, and nothing was accepted; wait for `drained`
+   * @throws BusError for an input or options that are malformed
+   */
   tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean;
+  /** Resolves once there is room again after `tryPublish` has returned false. */
   drained(): Promise<void>;
+  /**
+   * Subscribes to the events that match, live or from a place in history.
+   *
+   * @param filter a pattern, patterns, a definition or a filter
+   * @param options where it begins, and what becomes of events that it is too slow for
+   * @returns at once; `ready` resolves when every shard has it
+   * @throws BusError `PATTERN_INVALID`, `FILTER_INVALID`, `OPTION_INVALID`, `CURSOR_INVALID`, `BUS_CLOSED`
+   */
   subscribe<P = unknown>(filter: FilterInput<P>, options?: SubscribeOptions): Subscription<P>;
   subscribe<P = unknown>(
     filter: FilterInput<P>,
     handler: EventHandler<P>,
     options?: SubscribeOptions,
   ): Subscription<P>;
+  /**
+   * Stored events, in one answer.
+   *
+   * @throws BusError `QUERY_INVALID`, `PATTERN_INVALID`, `FILTER_INVALID`, `CURSOR_INVALID`, `CURSOR_EXPIRED`, `BUS_CLOSED`
+   */
   query<P = unknown>(query: Query<P>): Promise<Event<P>[]>;
+  /** Stored events of any number, fetched in pages as they are taken; it fails as `query` does. */
   read<P = unknown>(query: Query<P>): AsyncIterable<Event<P>>;
   /**
    * The stored event with this id on a topic, or on any topic that a pattern matches; the newest if there are several;
    * `undefined` if there is none, or not any more.
+   *
+   * @param topic a topic, patterns or a definition
+   * @param id of the event
+   * @param options whose event it is, where ids are those of their sources
    * @throws BusError `QUERY_INVALID`, `PATTERN_INVALID`
    */
   get<P = unknown>(
@@ -243,7 +293,9 @@ export interface BusApi extends AsyncDisposable {
    * behind, the worst first.
    */
   subscribers(topic?: string): Promise<SubscriberInfo[]>;
+  /** The topics that have stored events. Default of `pattern`: every topic. */
   topics(pattern?: string): Promise<TopicInfo[]>;
+  /** Figures of the bus and of each shard. */
   stats(): Promise<BusStats>;
   /**
    * Waits until every event that this endpoint has published is acknowledged, and its subscriptions have consumed
@@ -251,5 +303,6 @@ export interface BusApi extends AsyncDisposable {
    * @throws BusError `DRAIN_IN_HANDLER` if a handler of one of these subscriptions waits for it
    */
   drain(): Promise<void>;
+  /** Takes no more, and gives back what it holds: a bus acknowledges first what it has accepted. May be called again. */
   close(): Promise<void>;
 }

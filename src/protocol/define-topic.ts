@@ -71,8 +71,11 @@ export interface TopicDefinition<P = unknown> {
 }
 
 /**
- * Defines the topics that a pattern matches. @throws BusError `PATTERN_INVALID`, or `OPTION_INVALID` if the schema is
- * not a Standard Schema
+ * Makes a typed topic, for the option `topics` of `openBus`, `attachBus` and `connect`, and in the place of a pattern.
+ *
+ * @param pattern the topics whose payloads are checked
+ * @param schema a Standard Schema validator that answers at once: of zod, valibot, arktype
+ * @throws BusError `PATTERN_INVALID`, or `OPTION_INVALID` where the schema is no Standard Schema
  */
 export function defineTopic<S extends StandardSchema>(
   pattern: string,

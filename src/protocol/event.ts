@@ -38,23 +38,33 @@ export interface Event<P = unknown> {
 
 /** What a publisher hands over. `source` defaults to the bus's `source` option. */
 export interface EventInput<P = unknown> {
+  /** The literal, dot-separated name that the event is published to, such as `orders.new`: 1 to 16 segments, at most 255 bytes. */
   topic: string;
+  /** What happened, such as `order_created`: printable, without spaces, at most 255 bytes. */
   type: string;
+  /** Any JSON value, at most `maxPayloadBytes` of text. */
   payload: P;
+  /** The actor or user that publishes, at most 255 bytes. Default: the `source` of the bus or the client. */
   source?: string;
+  /** Ties the events of one request or run together, at most 255 bytes. Default: none. */
   correlationId?: string;
+  /** The `id` of the event that caused this one. Default: none. */
   causationId?: string;
+  /** At most 16 pairs of strings that filters can name. Default: none. */
   attributes?: Readonly<Record<string, string>>;
-  /** Given by the publisher, it makes the publish idempotent on its topic within the dedupe window. */
+  /**
+   * 1 to 64 characters of `A-Z a-z 0-9 _ -`. Given by the publisher, it makes the publish idempotent on its topic within the
+   * dedupe window. Default: a new ULID.
+   */
   id?: string;
-  /** RFC 3339, UTC, or a `Date`. Left out: the time at which the bus records the event. */
+  /** RFC 3339, UTC, or a `Date`. Default: the time at which the bus records the event. */
   timestamp?: string | Date;
 }
 
 export type IdScope = 'topic' | 'source';
 
 export interface PublishOptions {
-  /** `synced` (the default) survives power loss; `written` survives the death of the process. */
+  /** What the ack waits for: `synced` survives power loss, `written` the death of the process. Default `synced`. */
   durability?: 'synced' | 'written';
   /** `false`: ephemeral, delivered live and never stored. Default: the bus's `defaultPersist`. */
   persist?: boolean;
@@ -63,7 +73,7 @@ export interface PublishOptions {
    * repeats it; or the topic and the event's `source`, as CloudEvents have it.
    */
   idScope?: IdScope;
-  /** Gives up waiting. What a shard has already taken is not taken back. */
+  /** Gives up waiting, with `ABORTED`. What a shard has already taken is not taken back. Default: none. */
   signal?: AbortSignal;
 }
 

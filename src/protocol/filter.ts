@@ -21,13 +21,17 @@ import { patternFault } from './topic.js';
 
 /** Between fields `and`, within one field `or`. */
 export interface Filter {
-  /** Patterns; see docs/PROTOCOL.md for the wildcards. */
+  /** Patterns, of which one has to match: `+` is one segment, `*` at the end one or more. */
   topics: readonly string[];
+  /** One of these event types. Default: any. */
   types?: readonly string[];
-  /** An event type's category stands before its first `_` or `.`: `agent_log` and `agent.log` are of `agent`. */
+  /** One of these categories, what stands before a type's first `_` or `.`: `agent` of `agent_log` and `agent.log`. Default: any. */
   categories?: readonly string[];
+  /** One of these sources. Default: any. */
   sources?: readonly string[];
+  /** One of these correlation ids. Default: any. */
   correlationIds?: readonly string[];
+  /** For each key, one of the values. Default: any. */
   attributes?: Readonly<Record<string, readonly string[]>>;
 }
 

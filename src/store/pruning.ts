@@ -1,11 +1,15 @@
 /** A retention rule: of the events that match, it removes the oldest beyond any of its limits. */
 export interface RetentionRule {
-  /** Default `*`. */
+  /** The topics that the rule is for. Default `*`. */
   readonly pattern?: string | undefined;
-  /** By recorded time, ms. */
+  /** Events recorded longer ago than this go. Default: age removes nothing. */
   readonly maxAgeMs?: number | undefined;
+  /** At most this many events stay. Default: number removes nothing. */
   readonly maxEvents?: number | undefined;
-  /** Payloads, attributes and an approximate overhead per row: see `ROW_OVERHEAD_BYTES`. */
+  /**
+   * At most so many bytes stay: payloads, attributes and about what a row takes besides (`ROW_OVERHEAD_BYTES`).
+   * Default: size removes nothing.
+   */
   readonly maxBytes?: number | undefined;
 }
 

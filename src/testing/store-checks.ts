@@ -12,6 +12,8 @@ import type { StoreCheck, StoreUnderTest } from './store-under-test.js';
  * ```
  * for (const { name, run } of storeChecks(subject)) test(name, run);
  * ```
+ *
+ * @param subject the store, and which promises it makes
  */
 export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   const checks = new Checks(subject);

@@ -38,7 +38,11 @@ export interface Broker {
   close(): void;
 }
 
-/** Makes a broker in the memory of this thread. */
+/**
+ * Makes a broker in the memory of this thread.
+ *
+ * @param options how many shards it has, and how much they take
+ */
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   return new MemoryBroker(options);
 }
