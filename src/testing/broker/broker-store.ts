@@ -2,12 +2,19 @@ import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';
 import type { CursorPositions, ResolvedCursor } from '../../store/cursor-positions.js';
 import type { HistoryAddress, LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
-import type { MemoryBroker } from './memory-broker.js';
 import type { BrokerAddress } from './messages.js';
 
 /** Found by their addresses: other threads import them. */
 const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
 const HISTORY = new URL('./broker-history.js', import.meta.url).href;
+
+/** What a store needs of its broker. */
+export interface StoreBroker {
+  readonly shards: number;
+  readonly epoch: string;
+  readonly channelName: string;
+  readonly streams: readonly { readonly head: number }[];
+}
 
 /** The controls of one node's connection. */
 export interface Connection {
@@ -19,10 +26,10 @@ export interface Connection {
 export class BrokerStore implements LogStore {
   readonly name = 'on a broker in memory';
   readonly #id = ulid();
-  readonly #broker: MemoryBroker;
+  readonly #broker: StoreBroker;
   readonly #connection: Connection;
 
-  constructor(broker: MemoryBroker, connection: Connection) {
+  constructor(broker: StoreBroker, connection: Connection) {
     this.#broker = broker;
     this.#connection = connection;
   }
@@ -55,10 +62,10 @@ class OpenBroker implements OpenStore {
   readonly epoch: string;
   readonly shardLog = SHARD_LOG;
   readonly history: HistoryAddress;
-  readonly #broker: MemoryBroker;
+  readonly #broker: StoreBroker;
   readonly #id: string;
 
-  constructor(broker: MemoryBroker, id: string) {
+  constructor(broker: StoreBroker, id: string) {
     this.#broker = broker;
     this.#id = id;
     this.shards = broker.shards;
