@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
+import { messageOf } from '../protocol/thrown.js';
 
 /** Failures of commands, and their exit codes: 0 done, 1 failed, 2 wrong usage. */
 
@@ -35,10 +36,6 @@ export function lineFailure(error: unknown, { first, last }: { first: number; la
   }
   const exitCode = error instanceof CommandFailure ? error.exitCode : EXIT_FAILED;
   return new CommandFailure(`${how}. ${rest}`, exitCode, error);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Errors whose cause is on the command line; they exit with 2. */

@@ -33,8 +33,8 @@ export const PADDING = 3;
 const encoder = new EventRecordEncoder();
 let ids = 0;
 
-/** The event as a record, `PADDING` bytes into memory that threads share, as in a ring. */
-export function recordOf(event: CheckedEvent): Buffer {
+/** The event as a record, `padding` bytes into memory that threads share, as in a ring. */
+export function recordOf(event: CheckedEvent, padding = PADDING): Buffer {
   encoder.flags = event.flags ?? BY_BUS;
   encoder.timestamp = event.timestamp ?? RECORDED_AT;
   encoder.topic = event.topic ?? 'checked.topic';
@@ -46,8 +46,8 @@ export function recordOf(event: CheckedEvent): Buffer {
   encoder.attributes = event.attributes === undefined ? '' : JSON.stringify(event.attributes);
   encoder.payload = JSON.stringify(event.payload === undefined ? { n: 1 } : event.payload);
   const length = encoder.measure();
-  const bytes = Buffer.from(new SharedArrayBuffer(PADDING + length));
-  encoder.writeTo(bytes, PADDING);
+  const bytes = Buffer.from(new SharedArrayBuffer(padding + length));
+  encoder.writeTo(bytes, padding);
   return bytes;
 }
 
