@@ -214,6 +214,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],
+  'store.ts': ['protocol', 'record', 'store'],
   'testing.ts': ['main/open-bus', 'store', 'testing', 'testing/broker'],
 };
 

@@ -30,6 +30,22 @@ export const IN_MEMORY: StoreUnderTest = {
   create: () => ({ store: storeOf(':memory:') }),
 };
 
+interface TinyStoreModule {
+  tinyStore(): LogStore;
+}
+
+/** A store from outside: see `tiny-store.mjs`. */
+export const TINY: StoreUnderTest = {
+  isShared: false,
+  keeps: false,
+  hasPruning: false,
+  async create() {
+    const { href } = new URL('./tiny-store.mjs', import.meta.url);
+    const { tinyStore }: TinyStoreModule = await import(/* @vite-ignore */ href);
+    return { store: tinyStore() };
+  },
+};
+
 export const ON_A_BROKER: StoreUnderTest = {
   isShared: true,
   keeps: true,

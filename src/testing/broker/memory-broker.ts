@@ -10,7 +10,6 @@ import { messageOf } from '../../protocol/thrown.js';
 import type { LogStore } from '../../store/log-store.js';
 import { BrokerStore } from './broker-store.js';
 import type { Appended, BrokerAnswer, BrokerNews, BrokerRequest, Joined } from './messages.js';
-import { pageOf } from './pages.js';
 import { Stream } from './stream.js';
 
 export interface MemoryBrokerOptions {
@@ -118,7 +117,7 @@ export class MemoryBroker implements Broker {
       case 'append':
         return this.#append(shard, stream, call);
       case 'page':
-        return pageOf(stream, call.request);
+        return stream.page(call.request);
       case 'positionAt':
         return stream.entries.findLast((one) => one.recordedAt < call.timeMs)?.sequence ?? 0;
     }

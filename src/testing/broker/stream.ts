@@ -2,6 +2,8 @@ import type { ErrorData } from '../../protocol/errors.js';
 import { COMMIT_BATCH_BYTES, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
 import { identityOf } from '../../record/event-identity.js';
 import { EventRecordView } from '../../record/event-record.js';
+import type { Page, PageRequest } from '../../store/page.js';
+import { pageOf } from '../../store/page-of.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { Appended, Entry, Joined, NewEvent } from './messages.js';
 import { TopicBook } from './topic-book.js';
@@ -50,6 +52,13 @@ export class Stream {
       return entry.sequence > until || (index > after && bytes > COMMIT_BATCH_BYTES);
     });
     return this.entries.slice(after, end < 0 ? until : end);
+  }
+
+  /** See `StoreHistory.page`. */
+  page(request: PageRequest): Page {
+    const { after, until = this.head, reverse = false } = request;
+    const wanted = this.entries.slice(Math.max(0, after), until);
+    return pageOf(reverse ? wanted.reverse() : wanted, request, this.head);
   }
 
   /** Stores all events of a batch that repeat none, or, where there is no room for all of them, none. */

@@ -1,6 +1,7 @@
 import { BusError, defineTopic, type Event, openBus } from 'millrace';
 import { connect } from 'millrace/client';
 import { useSubscription } from 'millrace/react';
+import { type LogStore, NOT_AT_HAND, pageOf } from 'millrace/store';
 import { memoryBroker, openBusOn, type StoreCheck, storeChecks } from 'millrace/testing';
 
 export async function run(): Promise<string> {
@@ -13,10 +14,10 @@ export async function run(): Promise<string> {
   return `${ack.id} ${events.length} ${new BusError('TIMEOUT', 'x').code}`;
 }
 
-export const hooks = { useSubscription, defineTopic };
+export const hooks = { useSubscription, defineTopic, NOT_AT_HAND, pageOf };
 
 export function checks(): readonly StoreCheck[] {
-  const store = memoryBroker().connect();
+  const store: LogStore = memoryBroker().connect();
   const subject = { isShared: true, keeps: true, hasPruning: false };
   void openBusOn(store).then((bus) => bus.close());
   return storeChecks({ ...subject, create: () => ({ store }) });
