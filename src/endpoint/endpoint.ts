@@ -117,12 +117,11 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
-    this.#history = new HistorySource(this.#ends, this.#readers);
+    this.#history = new HistorySource(this.#ends, this.#readers, main, data.epoch);
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
       this.#ends,
-      main,
       this.#history,
       this.#busCounters,
       dispatcher,
@@ -132,7 +131,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#signs = new SignsOfLife(this.#ends);
     const heads = (): number[] => this.#ends.map(({ control }) => control.head);
-    this.#queries = new QueryRunner(main, this.#history, heads, data.epoch);
+    this.#queries = new QueryRunner(this.#history, heads, data.epoch);
     this.#links = new Links(data, this.#ends, this.#subscriptions, () => this.#onDeliveries());
     closeAtExit(this);
   }

@@ -35,7 +35,8 @@ export interface OpenStore {
   /** The logs of all shards are open. */
   ready(): void | Promise<void>;
   /**
-   * Where a cursor goes on. `heads`: what the shards have told.
+   * Where a cursor goes on. `heads`: what the shards have told. A bus does not ask about a cursor of this epoch that is within them:
+   * it goes on where it says.
    * @throws BusError `CURSOR_EXPIRED` for an unknown epoch, `CURSOR_INVALID` for another number of shards
    */
   resolveCursor(

@@ -3,10 +3,7 @@ import { type Asker, ITSELF } from '../../src/endpoint/asker.js';
 import type { HistorySource } from '../../src/endpoint/read/history-source.js';
 import { parseQuery } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
-import type { Caller } from '../../src/link/port-calls.js';
 import type { Page } from '../../src/store/page.js';
-
-const NOBODY: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
 
 /** A log in which nothing is found, however far one looks. */
 function emptyPages() {
@@ -28,7 +25,7 @@ test('a query that finds nothing ends when nobody waits for it any more', async 
       return asked.pages >= 7;
     },
   };
-  const runner = new QueryRunner(NOBODY, source, () => [1e6], 'epoch');
+  const runner = new QueryRunner(source, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
   expect(asked.pages).toBe(7);
@@ -44,7 +41,7 @@ test('each look of a query waits for its turn', async () => {
       return look();
     },
   };
-  const runner = new QueryRunner(NOBODY, source, () => [1e6], 'epoch');
+  const runner = new QueryRunner(source, () => [1e6], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toThrow('no more turns');
   expect(asked.pages).toBe(3);

@@ -4,6 +4,8 @@
  * nobody until it is, so a file may have more than the head says.
  */
 import type { Caller } from '../../link/port-calls.js';
+import { decodeCursor } from '../../protocol/cursor.js';
+import type { ResolvedCursor } from '../../store/cursor-positions.js';
 import type { Page, PageRequest } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
@@ -11,9 +13,33 @@ export class HistorySource {
   readonly #ends: readonly EndpointEnd[];
   readonly #readers: Caller<'history'> | undefined;
 
-  constructor(ends: readonly EndpointEnd[], readers: Caller<'history'> | undefined) {
+  readonly #main: Caller<'main'>;
+  readonly #epoch: string;
+
+  constructor(
+    ends: readonly EndpointEnd[],
+    readers: Caller<'history'> | undefined,
+    main: Caller<'main'>,
+    epoch: string,
+  ) {
     this.#ends = ends;
     this.#readers = readers;
+    this.#main = main;
+    this.#epoch = epoch;
+  }
+
+  /**
+   * Where a cursor goes on. One of this history, within what the shards have told, goes on where it says, which is known here. The
+   * store judges all others.
+   */
+  async resolveCursor(cursor: string): Promise<ResolvedCursor> {
+    const { epoch, positions } = decodeCursor(cursor);
+    const isKnown =
+      epoch === this.#epoch &&
+      positions.length === this.#ends.length &&
+      positions.every((position, shard) => position <= this.#ends[shard]!.control.head);
+    if (isKnown) return { positions: [...positions], gaps: [] };
+    return this.#main.call('resolveCursor', { cursor });
   }
 
   /** The next page of a shard's history. */

@@ -1,5 +1,4 @@
 /** Queries: put to each shard's readers in pages, and merged by the time at which the events were recorded. */
-import type { Caller } from '../../link/port-calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
@@ -28,19 +27,12 @@ interface ShardRange {
 }
 
 export class QueryRunner {
-  readonly #main: Caller<'main'>;
   readonly #source: HistorySource;
   readonly #heads: () => readonly number[];
   readonly #epoch: string;
 
   /** `heads` tells each shard's last committed sequence, in the log of `epoch`. */
-  constructor(
-    main: Caller<'main'>,
-    source: HistorySource,
-    heads: () => readonly number[],
-    epoch: string,
-  ) {
-    this.#main = main;
+  constructor(source: HistorySource, heads: () => readonly number[], epoch: string) {
     this.#source = source;
     this.#heads = heads;
     this.#epoch = epoch;
@@ -69,8 +61,7 @@ export class QueryRunner {
   ): AsyncGenerator<Event> {
     const heads = this.#heads();
     const { after: cursor } = query;
-    const from =
-      cursor === undefined ? undefined : await this.#main.call('resolveCursor', { cursor });
+    const from = cursor === undefined ? undefined : await this.#source.resolveCursor(cursor);
     const positions = from?.positions ?? heads.map(() => 0);
     // Newest first, no position has all that was given before it and nothing else.
     const position = query.reverse

@@ -4,7 +4,6 @@
  * subscription has room, so history costs the shards nothing and a slow reader no memory.
  */
 import type { ResumeRequest } from '../../link/calls.js';
-import type { Caller } from '../../link/port-calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import {
@@ -34,12 +33,10 @@ type HistoryShard = Pick<EndpointEnd, 'shard'> & {
 };
 
 export class HistoryReader {
-  readonly #main: Caller<'main'>;
   readonly #source: HistorySource;
   readonly #ends: readonly HistoryShard[];
 
-  constructor(main: Caller<'main'>, source: HistorySource, ends: readonly HistoryShard[]) {
-    this.#main = main;
+  constructor(source: HistorySource, ends: readonly HistoryShard[]) {
     this.#source = source;
     this.#ends = ends;
   }
@@ -60,9 +57,7 @@ export class HistoryReader {
         asker: subscription.asker,
       });
     }
-    const { positions, gaps } = await this.#main.call('resolveCursor', {
-      cursor: from.after,
-    });
+    const { positions, gaps } = await this.#source.resolveCursor(from.after);
     const needed = shardsOf(subscription.filter, this.#ends.length);
     for (const gap of gaps) if (needed.includes(gap.shard)) subscription.notifyGap(gap);
     return positions;

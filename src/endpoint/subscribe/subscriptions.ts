@@ -12,7 +12,6 @@ import {
   eventRecordOffset,
   type StateBody,
 } from '../../link/link-records.js';
-import type { Caller } from '../../link/port-calls.js';
 import { ShardCounter } from '../../link/shard-control.js';
 import type { EventHandler } from '../../protocol/bus-api.js';
 import { encodeCursor } from '../../protocol/cursor.js';
@@ -66,7 +65,6 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   constructor(
     { endpoint, epoch, share }: SubscriptionsOwner,
     ends: readonly EndpointEnd[],
-    main: Caller<'main'>,
     history: HistorySource,
     busCounters: BusCounters,
     turns: Dispatcher,
@@ -79,7 +77,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     this.#busCounters = busCounters;
     this.turns = turns;
     this.#onError = onError;
-    this.#history = new HistoryReader(main, history, ends);
+    this.#history = new HistoryReader(history, ends);
     this.#placement = new Placement(ends, this.#history);
   }
 

@@ -75,16 +75,17 @@ const operations = {
     Atomics.store(word, 0, seen);
     Atomics.notify(word, 0);
   },
-  /** Raises the shared word when it has had all history twice, subscribed and read, and returns both. */
-  async replay(filter, count, word) {
+  /** Raises the shared word when it has had this history twice, subscribed and read, and returns both. */
+  async replay(filter, from, count, word) {
     const subscribed = [];
     await new Promise((resolve) => {
       const take = (event) => {
         if (subscribed.push(event) === count) resolve();
       };
-      bus.subscribe(filter, take, { from: 'earliest' });
+      bus.subscribe(filter, take, { from });
     });
-    const read = await operations.read({ topic: filter });
+    const { after } = from;
+    const read = await operations.read({ topic: filter, ...(after && { after }) });
     Atomics.store(word, 0, read.length);
     Atomics.notify(word, 0);
     return { subscribed, read };

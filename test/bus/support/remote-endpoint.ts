@@ -53,14 +53,15 @@ export class RemoteEndpoint {
   }
 
   /**
-   * Subscribes from the earliest event and reads everything, and raises the word when it has that many events of both.
+   * Subscribes and reads from a place on, and raises the word when it has that many events of both.
    */
   replay(
     filter: string,
+    from: 'earliest' | { readonly after: string },
     count: number,
     word: Int32Array,
   ): Promise<{ subscribed: Event[]; read: Event[] }> {
-    return this.#call('replay', filter, count, word);
+    return this.#call('replay', filter, from, count, word);
   }
 
   publish(input: EventInput, options?: PublishOptions): Promise<PublishAck> {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { EndpointEnd } from '../../../src/endpoint/links/endpoint-end.js';
 import { HistorySource } from '../../../src/endpoint/read/history-source.js';
+import { encodeCursor } from '../../../src/protocol/cursor.js';
 import type { PageRequest } from '../../../src/store/page.js';
 
+const EPOCH = 'this-one';
 const TOLD = 6;
 /** As a file may have it between a commit and its flush. */
 const COMMITTED = 10;
@@ -18,10 +20,18 @@ function source(from: 'shard' | 'readers') {
   const call = async (name: string, request: object | (() => object)): Promise<unknown> =>
     answer(name, typeof request === 'function' ? request() : request);
   const shard = { shard: 0, control: { head: TOLD }, call } as Partial<EndpointEnd> as EndpointEnd;
+  const asked: string[] = [];
+  const main = {
+    call: async (_: string, { cursor }: { cursor: string }) => {
+      asked.push(cursor);
+      return { positions: [1], gaps: [] };
+    },
+  } as ConstructorParameters<typeof HistorySource>[2];
   const readers = { call } as ConstructorParameters<typeof HistorySource>[1];
   return {
     requests,
-    history: new HistorySource([shard], from === 'readers' ? readers : undefined),
+    asked,
+    history: new HistorySource([shard], from === 'readers' ? readers : undefined, main, EPOCH),
   };
 }
 
@@ -42,5 +52,30 @@ describe.each(['shard', 'readers'] as const)('history from the %s', (from) => {
 
   test('gives a time no position that its shard has not told', async () => {
     expect(await source(from).history.positionAt(0, 1)).toBe(TOLD);
+  });
+});
+
+describe('a cursor', () => {
+  test('of this history, within what was told, goes on where it says, and main is not asked', async () => {
+    const { history, asked } = source('readers');
+    const cursor = encodeCursor({ epoch: EPOCH, positions: [TOLD] });
+    expect(await history.resolveCursor(cursor)).toEqual({ positions: [TOLD], gaps: [] });
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ['of another history', { epoch: 'an-earlier-one', positions: [1] }],
+    ['beyond what was told', { epoch: EPOCH, positions: [TOLD + 1] }],
+    ['of another number of shards', { epoch: EPOCH, positions: [1, 1] }],
+  ])('%s is judged by the store', async (_, position) => {
+    const { history, asked } = source('readers');
+    const cursor = encodeCursor(position);
+    expect(await history.resolveCursor(cursor)).toEqual({ positions: [1], gaps: [] });
+    expect(asked).toEqual([cursor]);
+  });
+
+  test('that is none is refused', async () => {
+    const { history } = source('readers');
+    await expect(history.resolveCursor('x')).rejects.toMatchObject({ code: 'CURSOR_INVALID' });
   });
 });

@@ -1,14 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { HistorySource } from '../../../src/endpoint/read/history-source.js';
 import { HistoryReader } from '../../../src/endpoint/subscribe/history.js';
-import type { Caller } from '../../../src/link/port-calls.js';
 import { parseFilter } from '../../../src/protocol/filter.js';
 import { CREDIT_BYTES, READ_PAGE_BYTES } from '../../../src/protocol/limits.js';
 import type { Page, PageRequest } from '../../../src/store/page.js';
 import { record } from '../../store/records.js';
 import { FakeHost } from './subscription-host.js';
-
-const NOBODY: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
 
 /** A page of this many events, the first behind `after`. */
 function pageOf(after: number, count: number, payload: unknown, head: number): Page {
@@ -39,7 +36,7 @@ function longLog(answer: (request: PageRequest) => Promise<Page>) {
   const shard = { shard: 0, control: { head: 1e9 }, call: () => new Promise<never>(() => {}) };
   return {
     requests,
-    reader: new HistoryReader(NOBODY, source as Partial<HistorySource> as HistorySource, [shard]),
+    reader: new HistoryReader(source as Partial<HistorySource> as HistorySource, [shard]),
   };
 }
 

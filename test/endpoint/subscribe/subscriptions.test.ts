@@ -9,14 +9,13 @@ import { BusError } from '../../../src/protocol/errors.js';
 test('a failure is not told while a ring is being read', async () => {
   const told: BusError[] = [];
   const nobody: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
-  const history = new HistorySource([], undefined);
+  const history = new HistorySource([], undefined, nobody, 'epoch');
   const endpoint = { endpoint: 'test', epoch: 'epoch', share: 0 };
   const busCounters = BusCounters.create();
   const dispatcher = new Dispatcher({ again: () => {} });
   const subscriptions = new Subscriptions(
     endpoint,
     [],
-    nobody,
     history,
     busCounters,
     dispatcher,
