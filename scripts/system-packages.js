@@ -15,7 +15,11 @@ const NEEDED = [
     package: 'gcc libc6-dev',
     suite: 'test/bus: flushes that fail; test/store: the storage campaign',
   },
-  { command: 'chromium', package: 'chromium', suite: 'test/client, test/gateway: browsers' },
+  {
+    command: 'chromium',
+    package: 'chromium',
+    suite: 'test/client, test/gateway, test/examples: browsers',
+  },
   { command: 'curl', package: 'curl', suite: 'test/gateway: curl; commands in docs/' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },
 ];
