@@ -70,6 +70,11 @@ describe('the documents', () => {
     );
   });
 
+  it('give each decision a number of its own', () => {
+    const numbers = markdownIn('docs/adr').map((page) => /(\d{4})-/.exec(page)![1]!);
+    expect(numbers.filter((number, at) => numbers.indexOf(number) !== at)).toEqual([]);
+  });
+
   it('explain every error code, and none that is not there', () => {
     const headings = [...read('docs/ERRORS.md').matchAll(/^### (.+)$/gm)].map((match) => match[1]!);
     const explained = headings.flatMap((heading) => heading.match(/\b[A-Z][A-Z_]+[A-Z]\b/g) ?? []);
