@@ -33,7 +33,8 @@ export interface ShardLog {
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its index in it: 0, 1, 2 … The record's header must
-   * carry its final timestamp. Nothing is visible before `commit`.
+   * carry its final timestamp. Nothing is visible before `commit`. `recordedAt` is when the node recorded it; a shared log may
+   * move it, so that recorded time never runs backwards, or have a clock of its own.
    *
    * The bytes must stay as they are until the commit has succeeded or failed. A store that fails here says so in `commit`: an
    * append never throws on its account.

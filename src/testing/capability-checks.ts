@@ -1,4 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Checks } from './checks.js';
 import { BY_PUBLISHER, PADDING, recordOf } from './events.js';
 import { range } from './log-checks.js';
@@ -7,6 +10,7 @@ import type { StoreNode } from './store-node.js';
 /** Ring positions and pruning, for the stores that have them. */
 export function addCapabilityChecks(checks: Checks): void {
   if (!checks.subject.isShared) addRingPositionChecks(checks);
+  addBackupChecks(checks);
   if (checks.subject.hasPruning) addPruningChecks(checks);
 }
 
@@ -57,6 +61,26 @@ function addPruningChecks(checks: Checks): void {
     strictEqual(await prune(node, 'gone'), 3);
     strictEqual(pruning!.totals('*').events, 7);
     strictEqual((await node.stored())[0]?.sequence, 4);
+  });
+}
+
+function addBackupChecks(checks: Checks): void {
+  checks.onNode('makes a copy of what was told, if it makes any, and goes on', async (node) => {
+    const { opened } = node;
+    const { epoch, shards } = opened;
+    if (opened.backup === undefined) return;
+    await node.commit(range(1, 30).map(() => ({})));
+    const place = await mkdtemp(join(tmpdir(), 'millrace-check-'));
+    try {
+      const sharedHeads = range(1, shards).map((n) => Float64Array.of(n === 1 ? 30 : 0));
+      const to = join(place, 'copy');
+      const running = opened.backup({ to, sharedHeads, onProgress: undefined });
+      const result = await running.result;
+      deepStrictEqual([result.epoch, result.heads[0]], [epoch, 30]);
+      deepStrictEqual(await node.commit([{}]), [31]);
+    } finally {
+      await rm(place, { recursive: true, force: true });
+    }
   });
 }
 

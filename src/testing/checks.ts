@@ -15,18 +15,7 @@ export class Checks {
 
   /** A check on a store that is not open. */
   onStore(name: string, work: Work<LogStore>): void {
-    const { subject } = this;
-    this.list.push({
-      name,
-      async run() {
-        const fresh = await subject.create();
-        try {
-          await work(fresh.store);
-        } finally {
-          await fresh.dispose?.();
-        }
-      },
-    });
+    this.list.push({ name, run: () => withStore(() => this.subject.create(), work) });
   }
 
   /** A check on one node. */
@@ -39,6 +28,24 @@ export class Checks {
     this.onStore(name, (store) =>
       withNode(store, (one) => withNode(store, (other) => work(one, other))),
     );
+  }
+}
+
+/** Opens a node on a store that is made for `work`. */
+export function withFresh(
+  create: StoreUnderTest['create'],
+  work: Work<StoreNode>,
+  options: NodeOptions,
+): Promise<void> {
+  return withStore(create, (store) => withNode(store, work, options));
+}
+
+async function withStore(create: StoreUnderTest['create'], work: Work<LogStore>): Promise<void> {
+  const fresh = await create();
+  try {
+    await work(fresh.store);
+  } finally {
+    await fresh.dispose?.();
   }
 }
 

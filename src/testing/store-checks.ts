@@ -1,10 +1,13 @@
 import { addCapabilityChecks } from './capability-checks.js';
 import { Checks } from './checks.js';
 import { addDedupeChecks } from './dedupe-checks.js';
+import { addFullChecks } from './full-checks.js';
 import { addLogChecks } from './log-checks.js';
 import { addOpeningChecks } from './opening-checks.js';
 import { addSharedLogChecks } from './shared-log-checks.js';
 import type { StoreCheck, StoreUnderTest } from './store-under-test.js';
+import { addSuccessorChecks } from './successor-checks.js';
+import { addTimeChecks } from './time-checks.js';
 
 /**
  * The promises of `LogStore` and `ShardLog` that hold for a store as it is described, for any test runner:
@@ -20,6 +23,9 @@ export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   addOpeningChecks(checks);
   addLogChecks(checks);
   addDedupeChecks(checks);
+  addTimeChecks(checks);
+  addSuccessorChecks(checks);
+  addFullChecks(checks);
   addCapabilityChecks(checks);
   if (subject.isShared) addSharedLogChecks(checks);
   return checks.list;

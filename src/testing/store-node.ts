@@ -8,6 +8,7 @@ import {
   type ReadRequest,
   type ShardLog,
   type ShardLogModule,
+  type ShardLogOpening,
   type ShardLogSettings,
 } from '../store/shard-log.js';
 import type { StoredRecord } from '../store/stored-record.js';
@@ -23,6 +24,10 @@ import {
 /** A check fails if it waits longer than this, ms. */
 const WAIT_MS = 10_000;
 
+type OpeningThread = Pick<ShardLogOpening, 'isFirst' | 'predecessor' | 'headLeast'>;
+
+const FIRST: OpeningThread = { isFirst: true, predecessor: undefined, headLeast: 0 };
+
 export interface NodeOptions extends Partial<ShardLogSettings> {
   readonly shards?: number;
 }
@@ -31,7 +36,8 @@ export interface NodeOptions extends Partial<ShardLogSettings> {
 export class StoreNode {
   readonly opened: OpenStore;
   readonly log: ShardLog;
-  readonly #logs: readonly ShardLog[];
+  readonly #logs: ShardLog[];
+  readonly #open: (shard: number, thread: OpeningThread) => Promise<ShardLog>;
   readonly #history: StoreHistory | undefined;
   readonly #waiting = new Set<() => void>();
   /** How often the log said that there is more. */
@@ -41,11 +47,13 @@ export class StoreNode {
 
   private constructor(
     opened: OpenStore,
-    logs: readonly ShardLog[],
+    logs: ShardLog[],
     history: StoreHistory | undefined,
+    open: (shard: number, thread: OpeningThread) => Promise<ShardLog>,
   ) {
     this.opened = opened;
     this.#logs = logs;
+    this.#open = open;
     this.#history = history;
     this.log = logs[0]!;
     const wake = (): void => {
@@ -72,20 +80,30 @@ export class StoreNode {
       ...rest,
     };
     const opened = await store.open({ shards, defaultShards: 1 });
-    const { openShardLog } = (await import(opened.shardLog)) as ShardLogModule;
-    const logs = Array.from({ length: opened.shards }, (_, shard) =>
-      openShardLog({
-        shard,
-        options: structuredClone(opened.shardOptions(shard)),
-        settings,
-        isFirst: true,
-        predecessor: undefined,
-        headLeast: 0,
-      }),
-    );
-    const node = new StoreNode(opened, await Promise.all(logs), await historyOf(opened));
+    const open = async (shard: number, thread: OpeningThread = FIRST): Promise<ShardLog> => {
+      const { openShardLog } = (await import(opened.shardLog)) as ShardLogModule;
+      const shardOptions = structuredClone(opened.shardOptions(shard));
+      return openShardLog({ shard, options: shardOptions, settings, ...thread });
+    };
+    const logs = await Promise.all(Array.from({ length: opened.shards }, (_, n) => open(n)));
+    const node = new StoreNode(opened, logs, await historyOf(opened), open);
     await opened.ready();
     return node;
+  }
+
+  /** The first shard's thread ends. */
+  async closeLog(): Promise<void> {
+    await this.log.close();
+    this.#logs.shift();
+  }
+
+  /** Opens the first shard's log once more, as the thread does that follows a dead one. It is closed with the node. */
+  async openSuccessor(headLeast = this.log.head): Promise<ShardLog> {
+    const predecessor = structuredClone(this.log.forSuccessor);
+    const opening = this.#open(0, { isFirst: false, predecessor, headLeast });
+    const log = await within('the log of a successor', opening);
+    this.#logs.push(log);
+    return log;
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { LogStore } from '../store/log-store.js';
+import type { ShardLogSettings } from '../store/shard-log.js';
 
 /** A store, as whoever wrote it describes it to the checks. */
 export interface StoreUnderTest {
@@ -10,6 +11,14 @@ export interface StoreUnderTest {
   readonly keeps: boolean;
   /** Its logs have `ShardLog.pruning`. */
   readonly hasPruning: boolean;
+  /** Makes a store that is full after some of a thousand batches of 20 KB; left out, no full store is checked. */
+  readonly small?: SmallStore;
+}
+
+export interface SmallStore {
+  create(): FreshStore | Promise<FreshStore>;
+  /** With these its logs are opened. */
+  readonly settings?: Pick<ShardLogSettings, 'maxShardBytes'>;
 }
 
 export interface FreshStore {

@@ -35,6 +35,22 @@ const FAULTS = {
       return { isRepeat: () => false, sequenceOf: (index) => batch.sequenceOf(index) };
     },
   }),
+  'promises its commits': (log) => ({ commit: async (...how) => log.commit(...how) }),
+  'does not say what repeats when it is full': (log) => ({
+    commit: async (...how) => {
+      const { refusal, ...batch } = await log.commit(...how);
+      if (refusal !== undefined) throw refusal;
+      return batch;
+    },
+  }),
+  'opens behind what was shown': (log, { isFirst }) =>
+    isFirst
+      ? {}
+      : {
+          get head() {
+            return log.head - 1;
+          },
+        },
   'fails once, and never closes then': (_log, { isFirst }) => {
     if (!isFirst) return {};
     return {

@@ -34,6 +34,21 @@ describe('the checks find a log that', () => {
       ON_A_BROKER,
       'has a whole batch below its head once that is decided',
     ],
+    [
+      'promises its commits',
+      IN_MEMORY,
+      'has committed a batch of its own log when `commit` returns',
+    ],
+    [
+      'does not say what repeats when it is full',
+      ON_A_BROKER,
+      'says which events of a batch repeat where it has no room for the others',
+    ],
+    [
+      'opens behind what was shown',
+      ON_A_BROKER,
+      'has for a successor of a thread all that was committed',
+    ],
   ])('%s', async (fault, subject, name) => {
     await check(subject, name);
     await expect(check(withFault(subject, fault), name)).rejects.toThrow();

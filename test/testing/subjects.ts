@@ -1,4 +1,5 @@
 import type * as openBus from '../../src/main/open-bus.js';
+import { KIB } from '../../src/protocol/limits.js';
 import type { LogStore } from '../../src/store/log-store.js';
 import type * as testing from '../../src/testing.js';
 import type { StoreUnderTest } from '../../src/testing.js';
@@ -22,6 +23,7 @@ export const IN_A_DIRECTORY: StoreUnderTest = {
     const dir = temporaryDirectory();
     return { store: storeOf(dir), dispose: () => removeDirectory(dir) };
   },
+  small: { create: () => IN_A_DIRECTORY.create(), settings: { maxShardBytes: 500 * KIB } },
 };
 
 export const IN_MEMORY: StoreUnderTest = {
@@ -50,21 +52,30 @@ export const ON_A_BROKER: StoreUnderTest = {
   isShared: true,
   keeps: true,
   hasPruning: false,
-  create() {
-    const broker = memoryBroker();
-    return { store: broker.connect(), dispose: () => broker.close() };
-  },
+  create: () => brokerStore(),
+  small: { create: () => brokerStore(100) },
 };
+
+function brokerStore(eventsMax = Number.POSITIVE_INFINITY) {
+  const broker = memoryBroker({ eventsMax });
+  return { store: broker.connect(), dispose: () => broker.close() };
+}
 
 /** Checks a store whose logs are wrapped by `faulty-log.mjs`. */
 export function withFault(subject: StoreUnderTest, fault: string): StoreUnderTest {
+  const { small } = subject;
   return {
     ...subject,
-    async create() {
-      const fresh = await subject.create();
-      return { ...fresh, store: faulty(fresh.store, fault) };
-    },
+    create: () => withFaultOf(subject, fault),
+    ...(small === undefined
+      ? {}
+      : { small: { ...small, create: () => withFaultOf(small, fault) } }),
   };
+}
+
+async function withFaultOf({ create }: Pick<StoreUnderTest, 'create'>, fault: string) {
+  const fresh = await create();
+  return { ...fresh, store: faulty(fresh.store, fault) };
 }
 
 function faulty(store: LogStore, fault: string): LogStore {
