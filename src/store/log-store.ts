@@ -69,7 +69,10 @@ export interface HistoryModule {
 
 /** The logs of all shards, as a thread sees them that reads and never appends. */
 export interface StoreHistory {
-  /** What is there by now. The records go to another thread by transfer: no other page may share their memory. */
+  /**
+   * What is there by now; a shared store waits until a replica that is behind has `headLeast`. The records go to another
+   * thread by transfer: no other page may share their memory.
+   */
   page(shard: number, request: PageRequest): Page | Promise<Page>;
   /** The last sequence recorded before a time in ms since 1970; 0 if there is none. */
   positionAt(shard: number, timeMs: number): number | Promise<number>;
