@@ -11,6 +11,9 @@ import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
 
+/** A history that does not answer or close within this is left, ms: it may wait for a broker that is gone. */
+const END_WAIT_MS = 2000;
+
 class ReaderThread {
   readonly #address: HistoryAddress;
   readonly #ports = new Set<MessagePort>();
@@ -45,6 +48,7 @@ class ReaderThread {
   async end(): Promise<void> {
     if (this.#isEnding) return;
     this.#isEnding = true;
+    setTimeout(() => process.exit(), END_WAIT_MS);
     await Promise.allSettled(this.#looks);
     for (const port of this.#ports) port.close();
     const history = await this.#history?.catch(() => undefined);

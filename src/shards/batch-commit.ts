@@ -47,6 +47,7 @@ export class BatchCommit {
     try {
       committed = this.#log.commit(batch.synced, batch.positions);
     } catch (error) {
+      if (this.#log.isShared) throw error;
       this.#failed(error);
       return;
     }

@@ -251,5 +251,6 @@ try {
   reportFailure(error);
   if (log !== undefined) await closeLog(log).catch(() => {});
 }
-// The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end.
-if (log?.isShared === true) process.exit();
+// The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end. A log that could not
+// be opened may have left a connection too.
+if (log?.isShared !== false) process.exit();

@@ -382,6 +382,18 @@ describe('a bus gives its store back', () => {
     expect(isClosed()).toBe(true);
   });
 
+  test('where a log that cannot be opened leaves something open', async () => {
+    const code = `export async function openShardLog() {
+      setInterval(() => {}, 1000);
+      throw new Error('no such stream');
+    }`;
+    const shardLog = `data:text/javascript,${encodeURIComponent(code)}`;
+    const { store, isClosed } = await watched({ shardLog });
+    const opening = within('the refusal', openBusOn(store), 8000);
+    await expect(opening).rejects.toThrow('no such stream');
+    expect(isClosed()).toBe(true);
+  });
+
   test('where a step of its closing fails', async () => {
     const backup = () => ({
       result: new Promise<never>(() => {}),

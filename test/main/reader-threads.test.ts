@@ -7,18 +7,28 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { PortCaller } from '../../src/link/port-calls.js';
 import type * as readerThreads from '../../src/main/reader-threads.js';
 import { READER_THREADS } from '../../src/protocol/limits.js';
+import { within } from '../bus/support/wait.js';
 
 /** As built: readers are threads, and start from there. */
 const { ReaderThreads }: typeof readerThreads = await import(
   /* @vite-ignore */ new URL('../../dist/main/reader-threads.js', import.meta.url).href
 );
 
+/** Nobody ever answers for this shard. */
+const UNANSWERED = 9;
+
 /** Positions are the thread's number, so that a thread is told from its successor. */
 const NUMBERED = `
 import { threadId } from 'node:worker_threads';
-export function openHistory({ fails }) {
+const UNANSWERED = ${UNANSWERED};
+export function openHistory({ fails, hangs }) {
   if (fails) throw new Error('planted');
-  return { page() {}, positionAt: () => threadId, close() {} };
+  const never = new Promise(() => {});
+  return {
+    page() {},
+    positionAt: (shard) => (shard === UNANSWERED ? never : threadId),
+    close: () => (hangs ? never : undefined),
+  };
 }`;
 
 function readers(options: object = {}) {
@@ -39,7 +49,7 @@ function endpoint(port: MessagePort) {
     port.on('close', resolve);
   });
   return {
-    look: () => caller.call('positionAt', { shard: 0, timeMs: 1 }),
+    look: (shard = 0) => caller.call('positionAt', { shard, timeMs: 1 }),
     close: () => port.close(),
     closed,
   };
@@ -81,6 +91,18 @@ describe('threads that read history', () => {
       code: 'STORE_FAILED',
       message: expect.stringContaining('planted'),
     });
+    await reader!.closed;
+  });
+
+  test.each([
+    ['answers', {}, UNANSWERED],
+    ['closes', { hangs: true }, 0],
+  ])('end with the bus though their store never %s', async (_, options, shard) => {
+    const threads = readers(options);
+    const [reader] = connect(threads);
+    void reader!.look(shard);
+    await reader!.look();
+    await within('the end', threads.close(), 8000);
     await reader!.closed;
   });
 

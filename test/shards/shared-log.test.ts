@@ -138,6 +138,17 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([]);
   });
 
+  test('ends where a commit throws, as nobody knows what repeats a stored event', () => {
+    const log = new SharedLog();
+    const { shard, link } = shardOn(log);
+    log.commit = () => {
+      throw new BusError('STORE_FULL', 'no room');
+    };
+    link.publish({ flags: STORED });
+    expect(() => shard.turn()).toThrow('no room');
+    expect(link.taken()).toEqual([]);
+  });
+
   test('does not append again, after one that died, what the store may have forgotten', async () => {
     const log = new SharedLog();
     const { shard, link } = shardOn(log);
