@@ -174,6 +174,23 @@ describe('a subscription', () => {
     await nobodyLeft(bus);
   });
 
+  test.each(['t.1', '*'])(
+    'of %s that unsubscribes before it is ready stays where it was',
+    async (filter) => {
+      const bus = await openTestBus({ shards: 3 });
+      await publish(bus, 0, 60);
+      const subscription = bus.subscribe(filter);
+      await within('unsubscribed', subscription.unsubscribe());
+      const { cursor } = subscription;
+      await publish(bus, 60, 60);
+      const missed = await bus.query({ topic: filter, after: cursor });
+      expect(missed.map(({ payload }) => Number(payload) >= 60)).toEqual(
+        Array(filter === '*' ? 60 : 10).fill(true),
+      );
+      expect(subscription.cursor).toBe(cursor);
+    },
+  );
+
   test(
     'property: any sequence of subscribe, update and unsubscribe leaves none behind',
     async () => {

@@ -121,7 +121,8 @@ export class Placement {
     // Unless an event came, or it fell behind, before this answer was looked at.
     if (progress.received === received) progress.received = position;
     if (progress.consumed === consumed) progress.consumed = position;
-    if (!progress.hasBeenLive) subscription.wentLive(progress);
+    // Later events are not those of one that has ended meanwhile.
+    if (!progress.hasBeenLive && !subscription.ended) subscription.wentLive(progress);
   }
 
   /** A shard that was not needed before. */
