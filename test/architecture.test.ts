@@ -99,7 +99,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite',
   ],
   // A thread that reads history for the endpoints.
-  readers: ['protocol', 'link', 'store'],
+  readers: ['protocol', 'collections', 'link', 'store'],
   shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store'],
   // The stores that need nothing else.
   'store/embedded': [

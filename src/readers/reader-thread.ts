@@ -1,7 +1,8 @@
 /**
- * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it, one
- * look after another. It opens the history with the first look. It ends when its last port has closed, when main says so, and
- * when the history cannot be opened: modules that could not be loaded stay so, and the next thread begins with fresh ones.
+ * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it, and
+ * the endpoints take turns: each turn begins one look. It opens the history with the first look. It ends when its last port has
+ * closed, when main says so, and when the history cannot be opened: modules that could not be loaded stay so, and the next thread
+ * begins with fresh ones.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Handlers } from '../link/calls.js';
@@ -10,6 +11,7 @@ import type { ReaderMail, ReaderThreadData } from '../link/reader-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
+import { FairTurns } from './fair-turns.js';
 
 /** A history that does not answer or close within this is left, ms: it may wait for a broker that is gone. */
 const END_WAIT_MS = 2000;
@@ -17,6 +19,8 @@ const END_WAIT_MS = 2000;
 class ReaderThread {
   readonly #address: HistoryAddress;
   readonly #ports = new Set<MessagePort>();
+  /** Looks that were not begun yet, by the port that they came from. */
+  readonly #turns = new FairTurns<MessagePort>();
   /** Under way. */
   readonly #looks = new Set<Promise<unknown>>();
   #history: Promise<StoreHistory> | undefined;
@@ -32,15 +36,15 @@ class ReaderThread {
   };
 
   connect(port: MessagePort): void {
-    if (this.#isEnding) {
-      port.close();
-      return;
-    }
     this.#ports.add(port);
+    // It closes with this thread. If it closed before, the endpoint would ask main again while main still takes this
+    // thread for one that runs.
+    if (this.#isEnding) return;
     const server = new PortServer<'history'>(port, this.#handlers);
-    port.on('message', (message) => server.take(message));
+    port.on('message', (message) => this.#turns.add(port, () => server.take(message)));
     port.on('close', () => {
       this.#ports.delete(port);
+      this.#turns.drop(port);
       if (this.#ports.size === 0) void this.end();
     });
   }
@@ -78,6 +82,7 @@ class ReaderThread {
       return await openHistory(options);
     } catch (cause) {
       // Those who wait are refused first.
+      this.#turns.runAll();
       setImmediate(() => void this.end());
       const message = `history could not be opened: ${messageOf(cause)}`;
       throw new BusError('STORE_FAILED', message, { cause });

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { PortCaller } from '../../src/link/port-calls.js';
+import { ReaderPorts } from '../../src/endpoint/read/reader-ports.js';
+import { type Caller, PortCaller } from '../../src/link/port-calls.js';
 import type * as readerThreads from '../../src/main/reader-threads.js';
+import { BusError } from '../../src/protocol/errors.js';
 import { READER_THREADS } from '../../src/protocol/limits.js';
 import { within } from '../bus/support/wait.js';
 
@@ -17,17 +19,26 @@ const { ReaderThreads }: typeof readerThreads = await import(
 /** Nobody ever answers for this shard. */
 const UNANSWERED = 9;
 
-/** Positions are the thread's number, so that a thread is told from its successor. */
+/**
+ * Positions are the thread's number, so that a thread is told from its successor. With `lookMs` a look takes that long, and
+ * its position is how many the thread has had.
+ */
 const NUMBERED = `
 import { threadId } from 'node:worker_threads';
 const UNANSWERED = ${UNANSWERED};
-export function openHistory({ fails, hangs }) {
+export function openHistory({ fails, hangs, lookMs, closeMs = 0 }) {
   if (fails) throw new Error('planted');
   const never = new Promise(() => {});
+  let looks = 0;
+  const position = () => {
+    if (lookMs === undefined) return threadId;
+    for (const end = performance.now() + lookMs; performance.now() < end; );
+    return ++looks;
+  };
   return {
     page() {},
-    positionAt: (shard) => (shard === UNANSWERED ? never : threadId),
-    close: () => (hangs ? never : undefined),
+    positionAt: (shard) => (shard === UNANSWERED ? never : position()),
+    close: () => (hangs ? never : new Promise((resolve) => setTimeout(resolve, closeMs))),
   };
 }`;
 
@@ -76,12 +87,51 @@ describe('threads that read history', () => {
     for (const { close } of one) close();
     expect(await other[0]!.look()).toBe(number);
     for (const { close } of other) close();
-    // A thread that is about to end closes a port that it is handed.
+    // A port that is handed to a thread that is about to end closes with it.
     for (;;) {
       const [next, ...rest] = connect(threads);
       const found = await Promise.race([next!.look(), next!.closed]);
       for (const { close } of [next!, ...rest]) close();
       if (found !== undefined && found !== number) break;
+      // It ends only when it has seen these ports close before it is handed others.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+
+  test('take turns, so that one endpoint does not wait for all looks of another', async () => {
+    const threads = readers({ lookMs: 1 });
+    const [greedy] = connect(threads);
+    const [modest] = connect(threads);
+    await Promise.all([greedy!.look(), modest!.look()]);
+    const looks = Array.from({ length: 300 }, () => greedy!.look());
+    expect(await modest!.look()).toBeLessThan(150);
+    await Promise.all(looks);
+  });
+
+  test('forget the looks of an endpoint that has gone', async () => {
+    const threads = readers({ lookMs: 1 });
+    const [gone] = connect(threads);
+    const [other] = connect(threads);
+    await Promise.all([gone!.look(), other!.look()]);
+    for (let n = 0; n < 300; n++) gone!.look().catch(() => {});
+    gone!.close();
+    let looks = 0;
+    for (let n = 0; n < 10; n++) looks = await other!.look();
+    expect(looks).toBeLessThan(150);
+  });
+
+  test('that are about to end have successors for an endpoint that begins to read', async () => {
+    const threads = readers({ closeMs: 100 });
+    const one = connect(threads);
+    await Promise.all(one.map(({ look }) => look()));
+    for (const { close } of one) close();
+    const main = { call: async () => ({ ports: threads.connect() }) } as Caller<'main'>;
+    const closed = new BusError('BUS_CLOSED', 'the bus is closed');
+    for (const pauseMs of [0, 10, 50]) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const ports = new ReaderPorts([], main);
+      expect(await ports.call('positionAt', { shard: 0, timeMs: 1 })).toBeGreaterThan(0);
+      ports.close(closed);
     }
   });
 

@@ -3,6 +3,7 @@
  * and does not pass through the main thread. Main is asked for ports where there are none: by the opener's endpoint when it begins
  * to read, and by every endpoint when the threads that it had ports to have ended. Used by the endpoint's thread alone.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
 import { type Caller, PortCaller } from '../../link/port-calls.js';
@@ -10,8 +11,11 @@ import { BusError } from '../../protocol/errors.js';
 
 /** Ports that nobody has used for so long are closed, unless they are to be kept. */
 const IDLE_MS = 10_000;
-/** A look that was under way when its thread ended is asked for again so often. */
-const RETRIES_MAX = 2;
+/**
+ * A look that was under way when its thread ended is asked for again so often, and after so long where main has to be asked for
+ * ports first: main learns that a thread has ended some time after the thread's ports have closed.
+ */
+const RETRY_PAUSES_MS = [50, 200];
 
 interface Reader {
   readonly port: MessagePort;
@@ -38,13 +42,16 @@ export class ReaderPorts implements Caller<'history'> {
   async call<N extends NameOf<'history'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
     clearTimeout(this.#idle);
     for (let retries = 0; ; retries++) {
-      if (this.#readers.size === 0) await this.#connected();
+      if (this.#readers.size === 0) {
+        if (retries > 0) await pause(RETRY_PAUSES_MS[retries - 1]);
+        await this.#connected();
+      }
       // Chosen and called in one turn, so that the next look sees this one pending.
       const { calls, gone } = this.#leastBusy();
       try {
         return await calls.call(name, request);
       } catch (error) {
-        if (error !== gone || retries === RETRIES_MAX) throw this.#closed ?? error;
+        if (error !== gone || retries === RETRY_PAUSES_MS.length) throw this.#closed ?? error;
       } finally {
         this.#expectIdleness();
       }
@@ -65,6 +72,7 @@ export class ReaderPorts implements Caller<'history'> {
 
   async #connected(): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
+    if (this.#readers.size > 0) return;
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined;
     });

@@ -109,6 +109,19 @@ describe('looks into history', () => {
     expect(await ports.call('positionAt', at(8))).toBe(8);
   });
 
+  test('wait for main to learn that the threads have ended', async () => {
+    const healthy = new Reader(echo);
+    const learnsAt = performance.now() + 100;
+    const call = async () => {
+      if (performance.now() >= learnsAt) return { ports: [healthy.port] };
+      const ended = new Reader(never);
+      ended.end();
+      return { ports: [ended.port] };
+    };
+    const ports = new ReaderPorts([], { call } as Caller<'main'>);
+    expect(await ports.call('positionAt', at(7))).toBe(7);
+  });
+
   test('that are refused are not asked for again', async () => {
     const reader = new Reader(() => {
       throw new BusError('STORE_CORRUPT', 'damaged');
