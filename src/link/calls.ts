@@ -1,10 +1,10 @@
 /**
- * Every call that one thread of a bus makes to another: its name, who serves it, what is asked and what is answered. A new
- * call is one entry here and one method of whoever serves it.
+ * Every call that one thread of a bus makes to another: its name, its server, its request and its answer. A new call is
+ * one entry here and one method of its server.
  *
- * A call to a shard goes over the control ring, its answer over the delivery ring. One to the main thread, or to a thread that
- * reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller checks the answer. Both are of one
- * build, so the checks are for shapes, and no list is gone through.
+ * A call to a shard goes over the control ring, its answer over the delivery ring. A call to the main thread, or to a
+ * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
+ * checks the answer. Both are of one build, so they check shapes, and look through no list.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
@@ -33,7 +33,10 @@ export interface SubscribeRequest {
   readonly maxBuffer: number;
   readonly creditEvents: number;
   readonly creditBytes: number;
-  /** `now`: live from the head on. `replay`: registered only; a `resume` follows. A number: catch up from there. */
+  /**
+   * `now`: live from the head on. `replay`: registered only; a `resume` follows. A number: behind that sequence, from
+   * the log.
+   */
   readonly start: 'now' | 'replay' | number;
 }
 
@@ -46,13 +49,16 @@ export interface UpdateRequest {
 export interface ResumeRequest {
   readonly subscription: number;
   readonly position: number;
-  /** Tell about history that was pruned after the position; not where the subscription asked for `earliest`. */
+  /**
+   * The shard tells of history that was pruned after the position; it does not where the subscription asked for
+   * `earliest`.
+   */
   readonly notifyGap: boolean;
 }
 
 export interface PatternsAfter {
   readonly patterns: readonly string[];
-  /** The topic of that number. */
+  /** The list goes on behind the topic of this number. */
   readonly after: number;
 }
 
@@ -61,16 +67,16 @@ export interface AtPosition {
   readonly position: number;
 }
 
-/** Subscribers are listed by endpoint and, within it, by number. */
+/** The place of a subscriber in a list, which is in the order of endpoints and, within one, of numbers. */
 export interface SubscriberKey {
   readonly endpoint: string;
   readonly subscription: number;
 }
 
-/** Before all of them. */
+/** The place before all subscribers. */
 export const FIRST_SUBSCRIBER: SubscriberKey = { endpoint: '', subscription: 0 };
 
-/** A page of a list; it may be empty and not the last. `next`: what to go on after; null: that was all. */
+/** A page of a list; it may be empty and not the last. The list goes on behind `next`; null: this was the last page. */
 export interface SubscribersPage {
   readonly subscribers: readonly SubscriberEntry[];
   readonly next: SubscriberKey | null;
@@ -88,7 +94,7 @@ export interface SubscriberEntry {
   readonly lag: number;
 }
 
-/** The same for topics, which are numbered. */
+/** A page of a list of topics, which have numbers. */
 export interface TopicsPage {
   readonly topics: readonly TopicEntry[];
   readonly next: number | null;
@@ -104,20 +110,23 @@ export interface TopicEntry {
   readonly lastAt: number;
 }
 
-/** One page of a log. Over a port its records go by transfer. */
+/** Asks for one page of a log. Over a port the page's records go by transfer. */
 export interface ShardPageRequest {
   readonly shard: number;
   readonly request: PageRequest;
 }
 
-/** `history`: a thread that reads; or the shard, where nobody else can read its log. */
+/** `history` is a thread that reads; or the shard, where no other thread can read its log. */
 export type Server = 'shard' | 'history' | 'main';
 
 interface Call<S extends Server, Request, Answer> {
   readonly servedBy: S;
   readonly request: Shape<Request>;
   readonly answer: Shape<Answer>;
-  /** What it does may not be done twice: a shard's successor is not asked again, and the caller is told `SHARD_RESTARTED`. */
+  /**
+   * The call may not take effect twice: a shard's successor is not asked again, and the caller is told
+   * `SHARD_RESTARTED`.
+   */
   readonly isOnce: boolean;
 }
 
@@ -145,9 +154,9 @@ export const CALLS = {
   update: by('shard', fields<UpdateRequest>(FILTERED), AT_POSITION),
   unsubscribe: by('shard', fields<{ readonly subscription: number }>(SUBSCRIPTION), isNull),
   resume: by('shard', fields<ResumeRequest>({ ...SUBSCRIPTION, position: isPosition }), isNull),
-  /** The endpoint leaves: its subscriptions end, and what it has published is still taken. */
+  /** The endpoint leaves: its subscriptions end, and the shard still takes the events that it has published. */
   leave: by('shard', NOTHING, isNull),
-  /** Answered behind everything that was delivered before. */
+  /** The answer comes behind all events that were delivered before. */
   sync: by('shard', NOTHING, isNull),
 
   subscribers: by(
@@ -158,20 +167,20 @@ export const CALLS = {
     }),
     SUBSCRIBERS,
   ),
-  /** Those furthest behind, at most so many. */
+  /** Lists the subscribers that are furthest behind, at most so many. */
   laggards: by('shard', fields<{ readonly limit: number }>({ limit: isNumber }), SUBSCRIBERS),
   topics: by(
     'shard',
     fields<PatternsAfter>({ patterns: isList, after: isPosition }),
     fields<TopicsPage>({ topics: isList }),
   ),
-  /** What the shard's log holds of the topics that match. */
+  /** Counts the events of the matching topics in the shard's log. */
   totals: by(
     'shard',
     fields<{ readonly pattern: string }>({ pattern: isText }),
     fields<PatternTotals>(TOTALS),
   ),
-  /** One step of a removal that was asked for. */
+  /** Does one step of a removal that somebody asked for. */
   pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
 
   page: by(
@@ -179,7 +188,7 @@ export const CALLS = {
     fields<ShardPageRequest>({ shard: isNumber, request: PAGE_REQUEST }),
     fields<Page>({ records: isBuffer, next: isPosition }),
   ),
-  /** The last sequence that was recorded before a time in ms since 1970; 0 if there is none. */
+  /** The answer is the last sequence that was recorded before a time in ms since 1970; 0 if there is none. */
   positionAt: by(
     'history',
     fields<{ readonly shard: number; readonly timeMs: number }>({
@@ -194,19 +203,19 @@ export const CALLS = {
     fields<{ readonly cursor: string }>({ cursor: isText }),
     fields<ResolvedCursor>({ positions: isList, gaps: isList }),
   ),
-  /** Ports to the threads that read history, one to each. */
+  /** Hands over ports to the threads that read history, one to each. */
   connectReaders: by(
     'main',
     NOTHING,
     fields<{ readonly ports: readonly MessagePort[] }>({ ports: isList }),
   ),
   backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
-  /** The endpoint has left every shard. Answered when main has crossed it off. */
+  /** The endpoint has left every shard. Main answers when it has crossed the endpoint off. */
   dismiss: by('main', NOTHING, isNull),
 };
 
 export type CallName = keyof typeof CALLS;
-/** The calls that these serve. */
+/** The names of the calls that `S` serves. */
 export type NameOf<S extends Server> = {
   [N in CallName]: (typeof CALLS)[N]['servedBy'] extends S ? N : never;
 }[CallName];
@@ -215,12 +224,12 @@ export type RequestOf<N extends CallName> =
 export type AnswerOf<N extends CallName> =
   (typeof CALLS)[N] extends Call<Server, infer _, infer Answer> ? Answer : never;
 
-/** One method for each call that these serve. */
+/** One method for each call that `S` serves. */
 export type Handlers<S extends Server, Context> = {
   [N in NameOf<S>]: (request: RequestOf<N>, context: Context) => Awaitable<AnswerOf<N>>;
 };
 
-/** The same, of whoever answers at once. */
+/** The same methods, of a server that answers at once. */
 export type PromptHandlers<S extends Server, Context> = {
   [N in NameOf<S>]: (request: RequestOf<N>, context: Context) => AnswerOf<N>;
 };
@@ -229,7 +238,7 @@ type Awaitable<T> = T | Promise<T>;
 
 /**
  * Serves a call that has come from another thread.
- * @throws BusError `INTERNAL` for what is no call to this server; and whatever the handler throws
+ * @throws BusError `INTERNAL` for a request that is no call to this server; and the error that the handler throws
  */
 export function serve<Context>(
   handlers: object,
@@ -247,7 +256,7 @@ export function serve<Context>(
   return handler.call(handlers, request, context);
 }
 
-/** @throws BusError `INTERNAL` for what is no answer to this call */
+/** @throws BusError `INTERNAL` for a value that is no answer to this call */
 export function checkAnswer<N extends CallName>(name: N, answer: unknown): AnswerOf<N> {
   if (CALLS[name].answer(answer)) return answer as AnswerOf<N>;
   throw new BusError('INTERNAL', `the answer to a call '${name}' is not what it should be`);

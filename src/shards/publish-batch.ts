@@ -22,7 +22,7 @@ import {
 } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
 import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
-import { elapsedMs } from '../threads/elapsed.js';
+import { elapsedWithSleepMs } from '../threads/elapsed.js';
 import { AckRuns } from './ack-runs.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
@@ -323,14 +323,14 @@ export class PublishBatch {
 
   /** What the dead thread appended may have left the dedupe window, or leave it before it is appended again. */
   get #mayBeForgotten(): boolean {
-    const ageMs = elapsedMs() - this.#link.publishRing.markedAt;
+    const ageMs = elapsedWithSleepMs() - this.#link.publishRing.markedAt;
     return ageMs + SHARED_DEDUPE_MARGIN_MS > this.#log.dedupeReachMs;
   }
 
   /** Notes when it was that what is read now was first read. A batch that has something of before keeps the time of that. */
   #noteTaken(link: ShardEnd): void {
     const { takesAgainUntil, publishRing } = link;
-    if (takesAgainUntil === undefined) publishRing.markedAt = elapsedMs();
+    if (takesAgainUntil === undefined) publishRing.markedAt = elapsedWithSleepMs();
     else if (((publishRing.position - takesAgainUntil) | 0) >= 0) link.takesAgainUntil = undefined;
   }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   ACK_DUPLICATE,
   ACK_EPHEMERAL,
@@ -8,6 +8,7 @@ import {
 } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import { BusError } from '../../src/protocol/errors.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,
@@ -23,6 +24,13 @@ import { Stream } from '../../src/testing/broker/stream.js';
 import { record } from '../store/records.js';
 import { SharedLog } from './shared-log.js';
 import { subscribeRequest, TestLink } from './support.js';
+
+/** The machine was asleep for so long: its uptime has gone on, and no other clock. */
+const asleep = vi.hoisted(() => ({ ms: 0 }));
+vi.mock('node:os', async (original) => {
+  const os = await original<typeof import('node:os')>();
+  return { ...os, uptime: () => os.uptime() + asleep.ms / 1000 };
+});
 
 const EPHEMERAL = 0;
 const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
@@ -171,6 +179,22 @@ describe('a shard of a shared log', () => {
       { kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' },
       { kind: ACK_SYNCED, sequence: 1 },
     ]);
+  });
+
+  test('does not append again what was under way when the machine fell asleep for long', async () => {
+    onTestFinished(() => {
+      asleep.ms = 0;
+    });
+    const { shard, link } = shardOn(new SharedLog());
+    link.publish({ flags: STORED });
+    shard.turn();
+    asleep.ms = DEDUPE_WINDOW_MS;
+    const next = new SharedLog();
+    const { shard: successor, shardEnd } = shardOn(next, link);
+    shardEnd.recovery = new LinkRecovery(shardEnd, next, undefined);
+    successor.turn();
+    successor.turn();
+    expect(link.acks()).toMatchObject([{ kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' }]);
   });
 
   test('does not claim, after one that died, that a refused event is not stored', () => {
