@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
@@ -78,6 +80,27 @@ describe('a subscription to literal topics', () => {
       expect(collector.gaps).toEqual([]);
     },
   );
+
+  test('lives on where a shard that it does not need is given up', async () => {
+    const dir = temporaryDirectory();
+    const bus = await openTestBus({ dir, shards: SHARDS });
+    await publish(bus, TOPICS, 0, 3);
+    const narrowed = await Collector.start(bus, '*');
+    const needing = await Collector.start(bus, TOPICS[2]!);
+    for (const file of readdirSync(dir)) if (file.startsWith('shard-002')) rmSync(join(dir, file));
+    controls(bus).killShard(2);
+    // Asked before the shard is given up, and answered by nobody.
+    const update = narrowed.subscription.update(TOPICS[0]!);
+    await expect(needing.subscription.closed).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await within('updated', update);
+    const since = new Date(Date.now() - 60_000);
+    const late = await Collector.start(bus, TOPICS[0]!, { from: { since } });
+    await publish(bus, [TOPICS[0]!], 3, 1);
+    await late.count(2);
+    await until('the event', () => narrowed.payloads.includes(3));
+    await narrowed.subscription.unsubscribe();
+    await late.subscription.unsubscribe();
+  });
 
   test('has a cursor that leads a wider filter past what the other shards had before it', async () => {
     const dir = temporaryDirectory();

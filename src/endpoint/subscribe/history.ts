@@ -46,7 +46,12 @@ export class HistoryReader {
     if (typeof from === 'string') return this.#ends.map(() => 0);
     if ('since' in from) {
       const sinceMs = parseTimestamp(from.since);
-      return Promise.all(this.#ends.map(({ shard }) => this.#source.positionAt(shard, sinceMs)));
+      const needed = shardsOf(subscription.filter, this.#ends.length);
+      const positions = this.#ends.map(({ shard, control }) =>
+        // Another shard may have been given up, and then its log cannot be asked.
+        needed.includes(shard) ? this.#source.positionAt(shard, sinceMs) : control.head,
+      );
+      return Promise.all(positions);
     }
     if ('last' in from) {
       return newestPositions(this.#source, {

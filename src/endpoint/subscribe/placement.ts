@@ -3,7 +3,7 @@
  * shards know nothing of them: a topic lies in one shard, so a filter of literal topics needs those topics' shards alone.
  * Used by the endpoint's thread alone.
  */
-import type { AtPosition, SubscribeRequest } from '../../link/calls.js';
+import type { AtPosition, SubscribeRequest, UpdateRequest } from '../../link/calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
@@ -48,7 +48,7 @@ export class Placement {
       if (progress.mode === 'unneeded') return isNeeded ? this.#join(end, subscription) : undefined;
       // A shard that is not needed any more may hold events that matched before: it keeps the subscription.
       const isConcerned = isAsked(progress) && (isNeeded || end.failure === undefined);
-      return isConcerned ? end.call('update', () => request) : undefined;
+      return isConcerned ? updateIn(end, request, isNeeded) : undefined;
     });
     await Promise.all(updates);
   }
@@ -172,6 +172,19 @@ export class Placement {
       if (!needed.has(shard)) subscription.passOver(subscription.progress[shard]!, control.head);
     }
     return this.#ends.filter(({ shard }) => needed.has(shard));
+  }
+}
+
+/** A shard that is not needed may be given up meanwhile: then it has no event that the new filter wants. */
+async function updateIn(
+  end: EndpointEnd,
+  request: UpdateRequest,
+  isNeeded: boolean,
+): Promise<void> {
+  try {
+    await end.call('update', () => request);
+  } catch (error) {
+    if (isNeeded || end.failure === undefined) throw error;
   }
 }
 
