@@ -14,15 +14,18 @@ export class LogTail {
   sent = 0;
   readonly #log: ShardLog;
   readonly #delivery: Delivery;
+  /** Told up to where all is delivered when the store has removed what comes next. */
+  readonly #onHole: (delivered: number) => void;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
   #delivered = 0;
   /** The log is fetching what comes next. */
   #waits = false;
 
-  constructor(log: ShardLog, delivery: Delivery) {
+  constructor(log: ShardLog, delivery: Delivery, onHole: (delivered: number) => void) {
     this.#log = log;
     this.#delivery = delivery;
+    this.#onHole = onHole;
   }
 
   hasWork(delivered: number): boolean {
@@ -47,12 +50,15 @@ export class LogTail {
     };
     const read = this.#log.read(request, this.#visit);
     this.#waits = read === NOT_AT_HAND;
+    if (read !== 0) return this.#delivered;
     // The events up to the head were pruned.
-    return read === 0 ? head : this.#delivered;
+    this.#onHole(delivered);
+    return head;
   }
 
   readonly #visit = (record: StoredRecord): undefined => {
     const { bytes, offset, sequence } = record;
+    if (sequence > this.#delivered + 1) this.#onHole(this.#delivered);
     const { topic } = this.#names.of(bytes, offset);
     this.sent += this.#delivery.deliverNext(
       this.#view.wrap(bytes, offset),

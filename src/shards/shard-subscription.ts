@@ -192,6 +192,14 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     this.#countDropped(ephemeral);
   }
 
+  /** Events behind `position` are gone before they came to it: the log feeds it, and tells whether it misses any. */
+  meetHole(position: number): void {
+    if (this.mode === LIVE) this.link.state(this.number, STATE_LAGGING, { position });
+    else if (this.mode !== QUEUED) return;
+    const first = this.#firstPersisted();
+    this.fallBehind(first === 0 ? position : first - 1);
+  }
+
   end(code: string, message: string, position: number): void {
     this.ended = true;
     this.#clear();

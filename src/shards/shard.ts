@@ -119,7 +119,7 @@ export class Shard {
   }
 
   #follow(log: ShardLog): LogTail {
-    const tail = new LogTail(log, this.#delivery);
+    const tail = new LogTail(log, this.#delivery, (delivered) => this.#meetHole(delivered));
     log.follow?.({
       onAdvance: () => this.onArrival(),
       onFetch: () => {
@@ -129,6 +129,16 @@ export class Shard {
       },
     });
     return tail;
+  }
+
+  /** The store has removed events that were to be delivered next. Everybody goes on from the log, where gaps are told. */
+  #meetHole(delivered: number): void {
+    for (const { subscriptions } of this.links) {
+      for (const subscription of subscriptions.values()) {
+        subscription.meetHole(delivered);
+        this.wake(subscription);
+      }
+    }
   }
 
   /** Looked at once more before the thread parks. */

@@ -4,6 +4,8 @@ import {
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
+  STATE_GAP,
+  STATE_LAGGING,
   STATE_LIVE,
 } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
@@ -129,6 +131,27 @@ describe('a shard of a shared log', () => {
     log.fetch();
     while (shard.turn());
     expect(link.taken()).toEqual([event(1), event(2)]);
+  });
+
+  test('tells of a gap where the store removed events before this node delivered them', () => {
+    const stream = new Stream();
+    const log = new SharedLog(stream);
+    const { shard, link } = shardOn(log);
+    for (const id of ['a', 'b', 'c', 'd']) storeOn(stream, id);
+    log.hear(1);
+    while (shard.turn());
+    expect(link.taken()).toEqual([event(1)]);
+    log.prunedThrough = 3;
+    log.hear();
+    while (shard.turn());
+    const gap = [{ state: STATE_LAGGING }, { state: STATE_GAP }];
+    expect(link.taken()).toEqual([...gap, event(4), { state: STATE_LIVE }]);
+    storeOn(stream, 'e');
+    log.prunedThrough = 5;
+    log.hear();
+    while (shard.turn());
+    expect(link.taken()).toEqual([...gap, { state: STATE_LIVE }]);
+    expect(shard.delivered).toBe(5);
   });
 
   test('ends where a commit fails, whatever the error is called', async () => {

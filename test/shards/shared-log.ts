@@ -18,9 +18,9 @@ import { TopicBook } from '../../src/testing/broker/topic-book.js';
 export class SharedLog implements ShardLog {
   readonly isShared = true;
   readonly wentBackwardsFrom = undefined;
-  readonly prunedThrough = 0;
+  /** The store has removed all events up to here. */
+  prunedThrough = 0;
   readonly forgottenThrough = 0;
-  readonly prunedEvents = 0;
   readonly walBytes = 0;
   dedupeWindowMs = DEDUPE_WINDOW_MS;
   dedupeReachMs = DEDUPE_WINDOW_MS;
@@ -40,6 +40,10 @@ export class SharedLog implements ShardLog {
   constructor(stream = new Stream()) {
     this.#stream = stream;
     this.head = stream.head;
+  }
+
+  get prunedEvents(): number {
+    return this.prunedThrough;
   }
 
   get syncedHead(): number {
@@ -103,12 +107,10 @@ export class SharedLog implements ShardLog {
   read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined): number {
     this.reads++;
     if (this.isFetching) return NOT_AT_HAND;
-    const until = Math.min(request.until ?? this.head, this.head, request.after + request.limit);
     let count = 0;
-    for (const { sequence, recordedAt, bytes } of this.#stream.entries.slice(
-      request.after,
-      until,
-    )) {
+    const after = Math.max(request.after, this.prunedThrough);
+    const until = Math.min(request.until ?? this.head, this.head, after + request.limit);
+    for (const { sequence, recordedAt, bytes } of this.#stream.entries.slice(after, until)) {
       count++;
       const record = { sequence, recordedAt, bytes: Buffer.from(bytes), offset: 0 };
       if (visit({ ...record, length: bytes.length }) === false) break;
@@ -125,7 +127,8 @@ export class SharedLog implements ShardLog {
   }
 
   scanTopics(after: number, limit: number, visit: (topic: TopicTotals) => void): number {
-    return this.#topics.scan(after, limit, visit);
+    const { prunedThrough } = this;
+    return this.#topics.scan(after, limit, (topic) => visit({ ...topic, prunedThrough }));
   }
 
   topic(name: string): TopicSummary | undefined {
