@@ -16,8 +16,12 @@ const IDLE_MS = 10_000;
  * ports first: main learns that a thread has ended some time after the thread's ports have closed.
  */
 const RETRY_PAUSES_MS = [50, 200];
+/** A thread that has ended, while the other goes on, is replaced so long after a look has found that. */
+const REPLACE_PAUSE_MS = 200;
 
 interface Reader {
+  /** Which of the threads: the place of its port among those that main gives. */
+  readonly thread: number;
   readonly port: MessagePort;
   readonly calls: PortCaller<'history'>;
   /** What its calls fail with when its thread ends. */
@@ -28,6 +32,8 @@ export class ReaderPorts implements Caller<'history'> {
   readonly #main: Caller<'main'>;
   readonly #readers = new Set<Reader>();
   readonly #isKept: boolean;
+  /** A thread has ended, and main was not asked for its successor yet. */
+  #hasLost = false;
   #connecting: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
   #closed: BusError | undefined;
@@ -36,7 +42,7 @@ export class ReaderPorts implements Caller<'history'> {
   constructor(ports: readonly MessagePort[], main: Caller<'main'>) {
     this.#main = main;
     this.#isKept = ports.length > 0;
-    for (const port of ports) this.#add(port);
+    for (const [thread, port] of ports.entries()) this.#add(thread, port);
   }
 
   async call<N extends NameOf<'history'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
@@ -45,6 +51,9 @@ export class ReaderPorts implements Caller<'history'> {
       if (this.#readers.size === 0) {
         if (retries > 0) await pause(RETRY_PAUSES_MS[retries - 1]);
         await this.#connected();
+      } else if (this.#hasLost) {
+        // For the looks to come; this one does not wait for it.
+        this.#replaceLost().catch(() => {});
       }
       // Chosen and called in one turn, so that the next look sees this one pending.
       const { calls, gone } = this.#leastBusy();
@@ -73,24 +82,41 @@ export class ReaderPorts implements Caller<'history'> {
   async #connected(): Promise<void> {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#readers.size > 0) return;
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined;
-    });
-    await this.#connecting;
+    await this.#connect();
   }
 
-  async #connect(): Promise<void> {
+  /** Later, since a port to a thread that main does not know to have ended would only cost looks a retry. */
+  async #replaceLost(): Promise<void> {
+    this.#hasLost = false;
+    await pause(REPLACE_PAUSE_MS, undefined, { ref: false });
+    if (this.#readers.size > 0) await this.#connect();
+  }
+
+  /** Asks main for ports to the threads that there are none to. */
+  #connect(): Promise<void> {
+    this.#hasLost = false;
+    this.#connecting ??= this.#takePorts().finally(() => {
+      this.#connecting = undefined;
+    });
+    return this.#connecting;
+  }
+
+  async #takePorts(): Promise<void> {
     const { ports } = await this.#main.call('connectReaders', {});
-    for (const port of ports) this.#add(port);
+    const known = new Set([...this.#readers].map(({ thread }) => thread));
+    for (const [thread, port] of ports.entries()) {
+      if (known.has(thread)) port.close();
+      else this.#add(thread, port);
+    }
     if (this.#closed !== undefined) this.#disconnect();
   }
 
-  #add(port: MessagePort): void {
-    const reader: Reader = { port, calls: new PortCaller(port), gone: ended() };
+  #add(thread: number, port: MessagePort): void {
+    const reader: Reader = { thread, port, calls: new PortCaller(port), gone: ended() };
     this.#readers.add(reader);
     port.on('message', (message: object) => reader.calls.take(message));
     port.on('close', () => {
-      this.#readers.delete(reader);
+      if (this.#readers.delete(reader)) this.#hasLost = true;
       reader.calls.fail(reader.gone);
     });
     port.unref();

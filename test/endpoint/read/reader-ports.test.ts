@@ -109,6 +109,28 @@ describe('looks into history', () => {
     expect(await ports.call('positionAt', at(8))).toBe(8);
   });
 
+  test('are shared again once a thread that ended has a successor', async () => {
+    const [ending, staying, successor, known] = [1, 2, 3, 4].map(() => new Reader(echo));
+    let asked = 0;
+    const call = async () => {
+      asked++;
+      return { ports: [successor!.port, known!.port] };
+    };
+    const given = [ending!.port, staying!.port];
+    const ports = new ReaderPorts(given, { call } as Caller<'main'>);
+    await Promise.all([1, 2].map((timeMs) => ports.call('positionAt', at(timeMs))));
+    ending!.end();
+    await ending!.closed;
+    await settled();
+    expect(await ports.call('positionAt', at(3))).toBe(3);
+    await known!.closed;
+    await Promise.all([4, 5].map((timeMs) => ports.call('positionAt', at(timeMs))));
+    expect(successor!.asked).toHaveLength(1);
+    expect(staying!.asked).toHaveLength(3);
+    expect(asked).toBe(1);
+    ports.close(new BusError('BUS_CLOSED', 'closed'));
+  });
+
   test('wait for main to learn that the threads have ended', async () => {
     const healthy = new Reader(echo);
     const learnsAt = performance.now() + 100;
