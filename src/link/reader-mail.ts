@@ -1,5 +1,5 @@
 /**
- * Messages of the main thread to a thread that reads history: which endpoints to serve, and when to end. Looks go over
+ * Messages between the main thread and a thread that reads history: which endpoints to serve, and when to end. Looks go over
  * the endpoints' ports.
  */
 import type { MessagePort } from 'node:worker_threads';
@@ -15,3 +15,11 @@ export interface ReaderThreadData {
 export type ReaderMail =
   | { readonly mail: 'connect'; readonly port: MessagePort }
   | { readonly mail: 'stop' };
+
+/**
+ * `idle`: every port has closed of the first `connects` that the thread was given; main ends it unless another is on its way.
+ * `ending`: the thread ends by itself, and serves no port from now on.
+ */
+export type ReaderNotice =
+  | { readonly notice: 'idle'; readonly connects: number }
+  | { readonly notice: 'ending' };

@@ -4,7 +4,7 @@
  * that opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { ReaderMail, ReaderThreadData } from '../link/reader-mail.js';
+import type { ReaderMail, ReaderNotice, ReaderThreadData } from '../link/reader-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { READER_THREADS } from '../protocol/limits.js';
 import type { HistoryAddress } from '../store/log-store.js';
@@ -13,10 +13,18 @@ import { threadFlags } from '../threads/exec-argv.js';
 /** Found by its address, so that main and the readers stay apart. */
 const THREAD_URL = new URL('../readers/reader-thread.js', import.meta.url);
 
+interface ReaderThread {
+  readonly worker: Worker;
+  /** Ports that it was ever given. */
+  connects: number;
+}
+
 export class ReaderThreads {
   readonly #address: HistoryAddress;
-  /** Those that run. */
-  readonly #threads = new Map<number, Worker>();
+  /** The threads that may be given ports, by number. */
+  readonly #threads = new Map<number, ReaderThread>();
+  /** All threads that have not ended yet. */
+  readonly #running = new Set<Worker>();
   #isClosed = false;
 
   constructor(address: HistoryAddress) {
@@ -30,7 +38,10 @@ export class ReaderThreads {
       const { port1, port2 } = new MessageChannel();
       const thread = this.#threads.get(index);
       if (thread === undefined) this.#start(index, port2);
-      else send(thread, { mail: 'connect', port: port2 }, [port2]);
+      else {
+        thread.connects++;
+        send(thread.worker, { mail: 'connect', port: port2 }, [port2]);
+      }
       return port1;
     });
   }
@@ -38,10 +49,10 @@ export class ReaderThreads {
   /** Resolves when the looks that are under way have ended, and the threads with them. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const ended = [...this.#threads.values()].map((thread) => {
+    const ended = [...this.#running].map((worker) => {
       return new Promise<void>((resolve) => {
-        thread.once('exit', () => resolve());
-        send(thread, { mail: 'stop' });
+        worker.once('exit', () => resolve());
+        send(worker, { mail: 'stop' });
       });
     });
     await Promise.all(ended);
@@ -49,19 +60,37 @@ export class ReaderThreads {
 
   #start(index: number, port: MessagePort): void {
     const workerData: ReaderThreadData = { history: this.#address, port };
-    const thread = new Worker(THREAD_URL, {
+    const worker = new Worker(THREAD_URL, {
       workerData,
       transferList: [port],
       name: `millrace-reader-${index}`,
       ...threadFlags(),
     });
-    thread.unref();
+    const thread = { worker, connects: 1 };
     this.#threads.set(index, thread);
-    // Whoever has a port to it sees that close, and says so where somebody waits for an answer.
-    thread.on('error', () => {});
-    thread.on('exit', () => {
-      if (this.#threads.get(index) === thread) this.#threads.delete(index);
+    this.#running.add(worker);
+    worker.on('message', (notice: ReaderNotice) => this.#onNotice(index, thread, notice));
+    // The endpoints see that their ports close, and report it where somebody waits for an answer.
+    worker.on('error', () => {});
+    worker.on('exit', () => {
+      this.#running.delete(worker);
+      this.#forget(index, thread);
     });
+    // A listener for its messages has Node wait for the thread.
+    worker.unref();
+  }
+
+  /** A thread that is told to end is given no port any more, so no endpoint meets one that is about to end. */
+  #onNotice(index: number, thread: ReaderThread, notice: ReaderNotice): void {
+    if (notice.notice === 'idle') {
+      if (notice.connects < thread.connects) return;
+      send(thread.worker, { mail: 'stop' });
+    }
+    this.#forget(index, thread);
+  }
+
+  #forget(index: number, thread: ReaderThread): void {
+    if (this.#threads.get(index) === thread) this.#threads.delete(index);
   }
 }
 

@@ -1,13 +1,13 @@
 /**
  * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it, and
- * the endpoints take turns: each turn begins one look. It opens the history with the first look. It ends when its last port has
- * closed, when main says so, and when the history cannot be opened: modules that could not be loaded stay so, and the next thread
- * begins with fresh ones.
+ * the endpoints take turns: each turn begins one look. It opens the history with the first look. It ends when main
+ * says so, which it asks for when its last port has closed, and when the history cannot be opened: modules that could not be
+ * loaded stay so, and the next thread begins with fresh ones.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Handlers } from '../link/calls.js';
 import { type CallContext, PortServer } from '../link/port-calls.js';
-import type { ReaderMail, ReaderThreadData } from '../link/reader-mail.js';
+import type { ReaderMail, ReaderNotice, ReaderThreadData } from '../link/reader-mail.js';
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
@@ -24,6 +24,8 @@ class ReaderThread {
   /** Under way. */
   readonly #looks = new Set<Promise<unknown>>();
   #history: Promise<StoreHistory> | undefined;
+  /** Ports that it was ever given. */
+  #connects = 0;
   #isEnding = false;
 
   constructor(address: HistoryAddress) {
@@ -36,6 +38,7 @@ class ReaderThread {
   };
 
   connect(port: MessagePort): void {
+    this.#connects++;
     this.#ports.add(port);
     // It closes with this thread. If it closed before, the endpoint would ask main again while main still takes this
     // thread for one that runs.
@@ -45,7 +48,7 @@ class ReaderThread {
     port.on('close', () => {
       this.#ports.delete(port);
       this.#turns.drop(port);
-      if (this.#ports.size === 0) void this.end();
+      if (this.#ports.size === 0) notify({ notice: 'idle', connects: this.#connects });
     });
   }
 
@@ -83,11 +86,16 @@ class ReaderThread {
     } catch (cause) {
       // Those who wait are refused first.
       this.#turns.runAll();
+      notify({ notice: 'ending' });
       setImmediate(() => void this.end());
       const message = `history could not be opened: ${messageOf(cause)}`;
       throw new BusError('STORE_FAILED', message, { cause });
     }
   }
+}
+
+function notify(notice: ReaderNotice): void {
+  parentPort?.postMessage(notice);
 }
 
 const data = workerData as ReaderThreadData;
