@@ -35,7 +35,8 @@ describe('a scanner of JSON', () => {
           const object = Object.fromEntries(entries);
           const text = written({ ...object, elements, last: true }, random);
           const parsed: Record<string, unknown> = JSON.parse(text);
-          const found: Record<string, unknown> = {};
+          // Without a prototype, on which `__proto__` would be a setter.
+          const found: Record<string, unknown> = Object.create(null);
           const scanner = new JsonScanner(text);
           scanner.members((key) => {
             if (key !== 'elements') {
