@@ -102,6 +102,23 @@ describe('a subscription to literal topics', () => {
     await late.subscription.unsubscribe();
   });
 
+  test('keeps its filter where the new one needs a shard that was given up', async () => {
+    const dir = temporaryDirectory();
+    const bus = await openTestBus({ dir, shards: SHARDS });
+    const kept = await Collector.start(bus, TOPICS[0]!);
+    const needing = await Collector.start(bus, TOPICS[2]!);
+    for (const file of readdirSync(dir)) if (file.startsWith('shard-002')) rmSync(join(dir, file));
+    controls(bus).killShard(2);
+    await expect(needing.subscription.closed).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    const update = kept.subscription.update([TOPICS[1]!, TOPICS[2]!]);
+    await expect(update).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await publish(bus, [TOPICS[1]!], 0, 1);
+    await publish(bus, [TOPICS[0]!], 1, 1);
+    await kept.count(1);
+    expect(kept.payloads).toEqual([1]);
+    await kept.subscription.unsubscribe();
+  });
+
   test('has a cursor that leads a wider filter past what the other shards had before it', async () => {
     const dir = temporaryDirectory();
     const old = await openTestBus({ dir, shards: SHARDS });

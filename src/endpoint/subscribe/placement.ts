@@ -25,7 +25,7 @@ export class Placement {
 
   /** Whether events of this shard can match. */
   needs(subscription: BusSubscription, shard: number): boolean {
-    return this.#neededBy(subscription).has(shard);
+    return this.#neededBy(subscription.filter).has(shard);
   }
 
   /** Never rejects: where it cannot be put, the subscription ends in the error. */
@@ -37,10 +37,16 @@ export class Placement {
     }
   }
 
-  /** Resolves when every shard that the filter needs has it. */
+  /**
+   * Resolves when every shard that the filter needs has it.
+   * @throws BusError what a needed shard was given up with: then the subscription keeps the filter that it has
+   */
   async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
+    const needed = this.#neededBy(filter);
+    for (const { shard, failure } of this.#ends) {
+      if (failure !== undefined && needed.has(shard)) throw failure;
+    }
     subscription.filter = filter;
-    const needed = this.#neededBy(subscription);
     const request = { subscription: subscription.number, filter };
     const updates = this.#ends.map((end): Promise<unknown> | undefined => {
       const progress = subscription.progress[end.shard]!;
@@ -161,13 +167,13 @@ export class Placement {
     return end.call('subscribe', request, subscription.number);
   }
 
-  #neededBy({ filter }: BusSubscription): ReadonlySet<number> {
+  #neededBy(filter: ParsedFilter): ReadonlySet<number> {
     return new Set(shardsOf(filter, this.#ends.length));
   }
 
   /** The shards to put it into; the others are passed over. */
   #placesOf(subscription: BusSubscription): readonly EndpointEnd[] {
-    const needed = this.#neededBy(subscription);
+    const needed = this.#neededBy(subscription.filter);
     for (const { shard, control } of this.#ends) {
       if (!needed.has(shard)) subscription.passOver(subscription.progress[shard]!, control.head);
     }
