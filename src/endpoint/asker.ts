@@ -1,24 +1,24 @@
 /**
- * For whom an endpoint reads history. A program that reads for itself may read as it likes; a gateway reads for many, who must not
- * take each other's turns, and whose history must not pile up here.
+ * The party for which an endpoint reads history. A program that reads for itself is not limited. A gateway reads for
+ * many clients, which must not take each other's turns and whose history must not pile up in memory.
  */
 import { CREDIT_BYTES } from '../protocol/limits.js';
 
 export interface Asker {
-  /** What a shard may have sent to one of its subscriptions and not seen consumed. */
+  /** Bytes that a shard may have sent to one of its subscriptions and not seen consumed. */
   readonly creditBytes: number;
   /**
-   * Its handlers may take any time, so what they are handed is cut into turns. Those of a gateway only write frames, and connections
-   * that are handed the same events in one turn share them: in turns of their own, each would have frames of its own.
+   * True if its handlers may take any time, so that events are handed out in turns. A gateway's handlers only write
+   * frames, and connections that get the same events in one turn share the frames, which separate turns would prevent.
    */
   readonly takesTurns: boolean;
-  /** Its events leave as text: a payload is parsed only if somebody asks for its value. */
+  /** True if its events leave as text: a payload is parsed only when its value is read. */
   readonly sendsOn: boolean;
-  /** Nobody waits for an answer any more. */
+  /** True once nobody waits for the answer any more. */
   readonly isGone: boolean;
-  /** Looks into a log, for so many bytes at most, when it is this asker's turn and it has room. */
+  /** Calls `look`, which reads at most `bytesMax` from a log, once it is this asker's turn and it has room for them. */
   look<T>(bytesMax: number, look: () => Promise<T>): Promise<T>;
-  /** Counts bytes of history that are held until they are consumed; negative when they are. */
+  /** Counts bytes of history that are held until they are consumed; negative once they are consumed. */
   hold(bytes: number): void;
 }
 

@@ -5,7 +5,7 @@ import type { BusEndpoint } from './bus-endpoint.js';
 import { Endpoint, type EndpointData } from './endpoint.js';
 import { MainConnection } from './main-thread.js';
 
-/** What an attachment is inside. */
+/** The content of `BusAttachment.data`. */
 export interface AttachmentData {
   readonly millrace: 1;
   readonly endpoint: EndpointData;
@@ -13,18 +13,18 @@ export interface AttachmentData {
 }
 
 export interface AttachOptions {
-  /** Validators are code and do not travel: the same definitions as the opener's. Default: none. */
+  /** The opener's definitions again: validators are code and cannot be sent to another thread. Default: none. */
   topics?: readonly TopicDefinition[];
-  /** Told of failures that no promise can carry, those of `tryPublish` above all. Default: a process warning. */
+  /** Called for failures that no promise can carry, above all those of `tryPublish`. Default: a process warning. */
   onError?: (error: BusError) => void;
 }
 
 /**
  * Attaches this thread to a bus that another thread opened.
  *
- * @param data the `data` of `bus.attachment()`, handed over once: each attachment makes one endpoint
- * @param options what cannot travel between threads
- * @throws BusError `OPTION_INVALID` if it is anything else, or was used before
+ * @param data the `data` of `bus.attachment()`; each attachment makes one endpoint
+ * @param options settings that cannot be sent between threads
+ * @throws BusError `OPTION_INVALID` if `data` is anything else or was used before, `BUS_CLOSED` if the bus is closed
  */
 export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoint {
   if (!isAttachment(data)) {
@@ -50,7 +50,7 @@ export function attachBus(data: unknown, options: AttachOptions = {}): BusEndpoi
 /** Attachments that became endpoints in this thread. */
 const attached = new WeakSet<AttachmentData>();
 
-/** The default of `onError`: a failure that nobody is told of must at least be seen. */
+/** The default of `onError`: reports the failure as a process warning. */
 export function warn(error: BusError): void {
   process.emitWarning(error.message, { type: 'MillraceWarning', code: error.code });
 }

@@ -1,14 +1,14 @@
-/** What calls to an endpoint are told that has closed, or whose shard is gone. */
+/** Errors of calls to an endpoint that has closed or whose shard is gone. */
 import { BusError } from '../protocol/errors.js';
 
 export function closedError(): BusError {
   return new BusError('BUS_CLOSED', 'the bus is closed');
 }
 
-/** It was in the ring of a shard whose log says no more whether it took it. */
+/** For a publish in the ring of a shard that was given up, so that nobody can tell whether it was stored. */
 export function unknownAfterFailure(error: BusError): BusError {
   const { message, details = {} } = error;
-  return new BusError('PUBLISH_UNKNOWN', `it may have been stored: ${message}`, {
+  return new BusError('PUBLISH_UNKNOWN', `the event may have been stored: ${message}`, {
     details,
     cause: error,
   });
@@ -17,6 +17,6 @@ export function unknownAfterFailure(error: BusError): BusError {
 export function unknownAtClose(): BusError {
   return new BusError(
     'PUBLISH_UNKNOWN',
-    'the bus was closed before its shard acknowledged: it may have been stored',
+    'the bus was closed before the shard acknowledged the event: it may have been stored',
   );
 }

@@ -1,10 +1,10 @@
 /**
- * An endpoint: a thread's share of the bus. It publishes to and receives from every shard over its own rings, and
- * is the same in the thread that opened the bus, in attached workers and in the gateway.
+ * An endpoint: one thread's access to the bus. It publishes to and receives from every shard over its own rings. The
+ * thread that opened the bus, attached workers and the gateway all use this class.
  *
- * It lives on an event loop. A shard that has something for it rings its doorbell, a message, unless the endpoint is
- * awake already; then it takes what all shards have sent, and hands it out after it has given the ring memory
- * back, so that a handler can do whatever it likes.
+ * It lives on an event loop. A shard with deliveries wakes it by a message, the doorbell, unless it is awake. It then
+ * decodes the deliveries of all shards, gives the ring memory back, and only then calls handlers, which may do
+ * anything.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -58,17 +58,17 @@ import { Subscriptions } from './subscribe/subscriptions.js';
 import { SystemErrors } from './system-events.js';
 import { activeTracing, tracedHandler } from './tracing.js';
 
-/** What a thread is handed to become an endpoint; crosses threads as it is. */
+/** The data from which a thread makes its endpoint; it can be sent between threads. */
 export interface EndpointData extends LinkEnds {
   readonly endpoint: string;
   readonly epoch: string;
-  /** By `elapsedMs`. */
+  /** The `elapsedMs` at which the bus was opened. */
   readonly openedAt: number;
   /** See `src/link/bus-counters.ts`. */
   readonly busCounters: SharedArrayBuffer;
-  /** Which of its shares this endpoint counts in. */
+  /** The share of `busCounters` in which this endpoint counts. */
   readonly share: number;
-  /** Ports to the threads that read history, if it has some from the beginning. `undefined`: each shard reads its own log. */
+  /** Ports to the reader threads, empty if it asks for them later. `undefined`: each shard reads its own log. */
   readonly readers: readonly MessagePort[] | undefined;
   readonly options: PublisherOptions;
 }
@@ -93,15 +93,15 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly #queries: QueryRunner;
   readonly #signs: SignsOfLife;
   readonly #settled = new Waiters();
-  /** Held while a shard has work of this endpoint, and while somebody is subscribed. */
+  /** Held while a shard owes this endpoint an answer, and while there are subscriptions. */
   readonly #alive = new KeepAlive();
   #isClosing = false;
   readonly #systemErrors = new SystemErrors((topic, type, payload) =>
     this.#publisher.publishSystem(topic, type, payload),
   );
-  /** Of whoever opened or attached this: `onError` is theirs. */
+  /** The async context in which the bus was opened or attached; `onError` runs in it. */
   readonly #run = captureContext();
-  /** Of failures that no promise can carry. */
+  /** Reports failures that no promise can carry. */
   readonly #onError = (error: BusError): void => {
     this.#systemErrors.notify(error);
     this.#run(this.#settings.onError, error);
@@ -285,7 +285,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   async #drain(): Promise<void> {
     await this.acknowledged();
     const heads = this.#ends.map(({ control }) => control.head);
-    // Acks travel ahead of deliveries; these answers come behind what was delivered up to the heads.
+    // Acks overtake deliveries; an answer to `sync` follows all deliveries up to the heads.
     const { live } = this.#links;
     await Promise.all(live.map((one) => one.call('sync', () => ({}))));
     await this.#subscriptions.whenConsumed(heads);
@@ -300,7 +300,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     await this.close();
   }
 
-  // What main tells.
+  // Notices from main.
 
   onRelink(shard: number, port: MessagePort, generation: number): void {
     if (this.#closed !== undefined) {
@@ -315,20 +315,20 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
     this.#subscriptions.shardFailed(shard, error);
     this.#settled.wake();
-    // It may have taken a ring at the doorbell with it that others relied on.
+    // The dead thread may have swallowed a wake-up for deliveries of other shards.
     this.#links.run();
   }
 
   onClosing(): void {
     this.#isClosing = true;
     this.#publisher.refuse(closedError());
-    // They hold up the publishes that are still to be acknowledged.
+    // `block` subscriptions would hold up publishes that are still to be acknowledged.
     this.#subscriptions.endBlocking();
   }
 
   onClosed(): void {
     if (this.#closed !== undefined) return;
-    // The last acks.
+    // Takes the last acks.
     this.#links.drain();
     this.#shut();
   }
@@ -345,7 +345,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     return this.#settled.when(() => isOverdue || isSettled()).finally(() => clearTimeout(timer));
   }
 
-  /** After all shards' rings were looked at. */
+  /** Called after all shards' rings were read. */
   #onDeliveries(): void {
     this.#publisher.pump();
     this.#subscriptions.handOut();
@@ -366,7 +366,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#shut();
   }
 
-  /** Lets go of everything at once; whatever waits is refused. */
+  /** Releases everything at once; calls and publishes that wait are refused. */
   #shut(): void {
     const error = closedError();
     this.#closed = error;

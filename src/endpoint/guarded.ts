@@ -3,8 +3,8 @@ import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 
 /**
- * A function of the user's that is told something while work goes on, such as `onProgress`: called in the async context
- * that it was given in. If it throws or rejects, that is reported, and the work goes on. Any thread.
+ * Wraps a user's callback that is called while work goes on, such as `onProgress`. It runs in the async context in
+ * which it was given. If it throws or rejects, `report` gets the error and the work goes on. For any thread.
  */
 export function guarded<T>(
   what: string,

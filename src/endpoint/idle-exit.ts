@@ -1,9 +1,9 @@
 /**
- * Closes the buses that a program has left open, once its thread has nothing else to do: as the handle of an embedded
- * database does, an open bus does not keep a program from its end. Any thread; each has endpoints of its own.
+ * Closes the buses that a program has left open once its thread has nothing else to do. Like the handle of an embedded
+ * database, an open bus does not keep the program alive. Works in any thread, for that thread's endpoints.
  */
 export interface IdleEndpoint {
-  /** Nothing of its work is under way, and nobody is subscribed. */
+  /** True if no work of the endpoint is under way and it has no subscriptions. */
   readonly isIdle: boolean;
   close(): Promise<void>;
 }
@@ -15,12 +15,12 @@ export function closeAtExit(endpoint: IdleEndpoint): void {
   endpoints.add(endpoint);
 }
 
-/** It is closed. */
+/** Called once the endpoint is closed. */
 export function forgetAtExit(endpoint: IdleEndpoint): void {
   if (endpoints.delete(endpoint) && endpoints.size === 0) process.off('beforeExit', onBeforeExit);
 }
 
-/** After the other listeners, one of which may have a last event to publish: then this comes again. */
+/** Runs after the other listeners. If one of them publishes a last event, Node calls `beforeExit` again. */
 function onBeforeExit(): void {
   process.nextTick(() => {
     for (const endpoint of endpoints) if (endpoint.isIdle) void endpoint.close();

@@ -1,5 +1,5 @@
 /**
- * What an endpoint offers to the gateway and to nobody else: under a symbol that no user meets.
+ * The part of an endpoint that only the gateway uses, under a symbol that the package does not export.
  */
 import type { BusCounters } from '../link/bus-counters.js';
 import type {
@@ -23,27 +23,27 @@ export interface DedupeReach {
 }
 
 export interface PositionedSubscription extends Subscription {
-  /** What its cursor says, before it is encoded: a position in each shard's log. */
+  /** The cursor before it is encoded: a position in each shard's log. */
   readonly positions: readonly number[];
 }
 
 export interface EndpointInternals {
   /**
-   * Publishes an event of the bus's own, on a topic under `$sys.`, if the bus has system events on. Never throws: one
-   * that finds no room is lost, as nobody may wait for the bus to speak about itself.
+   * Publishes an event of the bus's own, on a topic under `$sys.`, if system events are on. Never throws: an event that
+   * finds no room is lost, because system events must not make anybody wait.
    */
   publishSystem(topic: string, type: string, payload: object): void;
   countConnections(change: number): void;
-  /** Tells the bus's `onError`, and `$sys.errors`, of a failure that no promise can carry. */
+  /** Reports a failure that no promise can carry to the bus's `onError` and on `$sys.errors`. */
   report(error: BusError): void;
   /**
-   * Asks every shard for a sign of life over this endpoint's own links, once at a time however many call; per shard
-   * `undefined`, or what is wrong.
+   * Asks every shard for a sign of life over this endpoint's own links; concurrent calls share one question per shard.
+   * Returns per shard the fault, or `undefined` if it answers.
    */
   shardFaults(): Promise<readonly (string | undefined)[]>;
-  /** Topics that any of the patterns matches, shard by shard as they are answered, in no order. */
+  /** Topics that any of the patterns matches, shard by shard, in no order. */
   topicPages(patterns: readonly string[], asker: Asker): AsyncGenerator<readonly TopicInfo[]>;
-  /** As the endpoint's own, for one of many. */
+  /** As the endpoint's own `subscribe`, for one of many askers. */
   subscribe(
     asker: Asker,
     filter: FilterInput,
@@ -59,13 +59,13 @@ export interface EndpointInternals {
     options: GetOptions,
   ): AsyncIterable<Event>;
   readonly busCounters: BusCounters;
-  /** Of a payload's JSON. */
+  /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;
-  /** Of all shards the shortest, ms; see `ShardLog.dedupeReachMs`. */
+  /** The shortest of all shards, ms; see `ShardLog.dedupeReachMs`. */
   readonly dedupe: DedupeReach;
 }
 
-/** `undefined` for an endpoint that is not of this package's making. */
+/** `undefined` for an endpoint that this copy of the package did not make. */
 export function internalsOf(endpoint: object): EndpointInternals | undefined {
   return (endpoint as Partial<Record<typeof INTERNALS, EndpointInternals>>)[INTERNALS];
 }

@@ -1,6 +1,6 @@
 /**
- * The thread that opened the bus, as an endpoint sees it: it serves a few calls, and it says what becomes of the shards. The
- * opener's endpoint calls it directly, an attached worker over a port.
+ * The thread that opened the bus, as an endpoint sees it: it serves a few calls and notifies of changes to the shards.
+ * The opener's endpoint calls it directly, an attached worker over a port.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { AnswerOf, NameOf, RequestOf } from '../link/calls.js';
@@ -9,27 +9,27 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { BackupProgress } from '../store/backup.js';
 
 export interface MainCallContext extends CallContext {
-  /** Of a backup. Functions do not cross threads, so the opener's alone is called. */
+  /** The progress callback of a backup. Only the opener's is called: functions cannot be sent between threads. */
   readonly onProgress?: ((progress: BackupProgress) => void) | undefined;
 }
 
 export interface MainThread extends Caller<'main', MainCallContext> {
-  /** The endpoint has left. */
+  /** Called once the endpoint has left. */
   close(): void;
 }
 
-/** What main tells an endpoint of its own accord. */
+/** Notices that main sends to an endpoint unasked. */
 export interface EndpointListener {
   /** A shard's thread was replaced; `port` is the new end of the link. */
   onRelink(shard: number, port: MessagePort, generation: number): void;
   onShardFailed(shard: number, error: BusError): void;
-  /** The bus closes: nothing more is accepted, what was is still acknowledged. */
+  /** The bus is closing: it accepts no more publishes, and still acknowledges those that it has accepted. */
   onClosing(): void;
   /** The shards have ended. */
   onClosed(): void;
 }
 
-/** The same as it crosses threads. */
+/** The notices as messages between threads. */
 export type MainNotice =
   | {
       readonly notice: 'relink';
@@ -43,11 +43,11 @@ export type MainNotice =
 
 /** The attached worker's side of the port. */
 export class MainConnection implements MainThread {
-  /** Main has said that the bus is closed. */
+  /** The bus was closed before the worker attached. */
   readonly isClosed: boolean;
   readonly #port: MessagePort;
   readonly #calls: PortCaller<'main'>;
-  /** Said since the attachment was made: shards may have been replaced. */
+  /** Notices sent since the attachment was made, as shards may have been replaced since. */
   readonly #early: MainNotice[] = [];
 
   constructor(port: MessagePort) {
@@ -59,14 +59,14 @@ export class MainConnection implements MainThread {
     this.isClosed = this.#early.some(({ notice }) => notice === 'closed');
   }
 
-  /** From now on the listener hears what main says; first of all what it has said before. */
+  /** Passes main's notices to the listener from now on, beginning with the earlier ones. */
   connect(listener: EndpointListener): void {
     for (const notice of this.#early.splice(0)) pass(notice, listener);
     this.#port.on('message', (message: MainNotice) => {
       if (!this.#calls.take(message)) pass(message, listener);
     });
     this.#port.unref();
-    // The thread that opened the bus is gone, and so are the shards.
+    // The port closes when the thread that opened the bus has ended, and its shards with it.
     this.#port.on('close', () => {
       this.#calls.fail(
         new BusError('BUS_CLOSED', 'the bus that this worker was attached to is closed'),

@@ -1,4 +1,4 @@
-/** Pieces that the options of `openBus` and those of an endpoint's calls are checked with. */
+/** Schemas shared by the options of `openBus` and those of an endpoint's calls. */
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { type OptionCheck, optionsInvalid, trueOrFalse, wholeNumber } from '../protocol/options.js';
@@ -8,7 +8,7 @@ import { patternFault } from '../protocol/topic.js';
 
 export const MEMORY = ':memory:';
 
-/** In the words of those options that are checked without a schema. */
+/** A schema for a check of `src/protocol/options.ts`, with that check's wording. */
 export const checked = <T>(check: OptionCheck) =>
   v.custom<T>(
     (value) => check(value) === undefined,
@@ -27,8 +27,8 @@ export const pattern = v.pipe(
 );
 
 /**
- * Pinned to the working directory of now: threads that start later, and every file, are found by it. SQLite's bindings
- * trim what they are given and know names of their own, which an absolute path is never taken for.
+ * Resolved now, so that a later `chdir` does not change it for threads and files that are opened later. An absolute
+ * path also protects from SQLite's bindings, which trim paths and give some names a meaning of their own.
  */
 export const path = v.pipe(
   v.string(),

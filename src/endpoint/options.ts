@@ -1,4 +1,7 @@
-/** Options of an endpoint's calls: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
+/**
+ * The options of an endpoint's calls: checked once, completed with the defaults, frozen. Every fault names the
+ * offending value.
+ */
 import * as v from 'valibot';
 import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
 import {
@@ -38,7 +41,7 @@ export interface ParsedSubscribeOptions {
   readonly maxBuffer: number;
   readonly name: string | undefined;
   readonly signal: AbortSignal | undefined;
-  /** Events that each shard may have sent and not seen consumed. */
+  /** How many events each shard may have sent and not seen consumed. */
   readonly window: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Removing events that somebody asked to remove: shard by shard, a bounded step at a time, so that publishing goes on
- * between the steps. The state is here and not in the shard: one that is restarted on the way loses nothing of it.
+ * Serves `prune()`: removes events shard by shard, a bounded step at a time, so that publishing goes on between the
+ * steps. The state is kept here and not in the shard, so that a restarted shard loses none of it.
  */
 import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
@@ -26,7 +26,7 @@ export async function pruneShards(
         }
         break;
       } catch (error) {
-        // Whether the last step was taken is not known; it is begun again with what there is now.
+        // The shard may or may not have taken the last step: begins again with the events that are left.
         const isRestart = error instanceof BusError && error.code === 'SHARD_RESTARTED';
         if (!isRestart || restarts === SHARD_RESTARTS_MAX) throw error;
       }
@@ -58,7 +58,7 @@ async function* stepsOf(
   }
 }
 
-/** A limit is for the whole bus; each shard keeps an equal share of it. */
+/** How far a shard's total exceeds its share of a limit: the limit is for the whole bus, in equal shares. */
 function excess(total = 0, limit: number | undefined, shards: number): number {
   return limit === undefined ? 0 : Math.max(0, total - Math.ceil(limit / shards));
 }

@@ -1,4 +1,4 @@
-/** Statistics, read from the words that the shards share with everybody: no shard is asked. */
+/** Statistics, read from the shards' shared memory without a call to any shard. */
 import {
   type BusCounters,
   GATEWAY_FAILED,

@@ -1,8 +1,8 @@
 /**
- * What the bus says about itself, on topics under `$sys.`, to whoever has subscribed to them. Users cannot publish there.
+ * The bus's own events, on topics under `$sys.`. Users can subscribe to them and cannot publish there.
  *
- * The bus is not to be held up by its own events: one that finds no room is dropped, failures of theirs are told to
- * nobody, and errors are limited in number, since telling one may cause the next.
+ * The bus's own events must not hold it up: an event that finds no room is dropped, its failure is not reported, and
+ * the number of error events per second is limited, because reporting an error may cause the next.
  */
 
 import type { BusError, ErrorData } from '../protocol/errors.js';
@@ -32,7 +32,7 @@ export const SYSTEM_TYPES = {
 
 export type SystemPublish = (topic: string, type: string, payload: object) => void;
 
-/** Errors as events, so many in a second. */
+/** Publishes errors as events, at most `SYSTEM_ERRORS_PER_SECOND_MAX` per second. */
 export class SystemErrors {
   readonly #publish: SystemPublish;
   #second = 0;
@@ -60,7 +60,7 @@ export class SystemErrors {
   }
 }
 
-/** Details that are no JSON are left out. */
+/** The error as data; leaves out details that cannot be written as JSON. */
 function safeData(error: BusError): ErrorData {
   const { code, message } = error;
   try {

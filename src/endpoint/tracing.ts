@@ -1,10 +1,10 @@
 /**
- * Spans for publishing and handling, where the program has set up OpenTelemetry in this thread; then, and only then,
- * `@opentelemetry/api` is loaded. Otherwise a publish costs one look for a global that is not there.
+ * Spans for publishing and handling, if the program has set up OpenTelemetry in this thread. Only then is
+ * `@opentelemetry/api` loaded; otherwise a publish pays for one lookup of an absent global.
  *
- * The context travels in the event's attributes, as W3C Trace Context has it: `traceparent` and `tracestate`. A span
- * that handles an event is linked to the span that published it, and is no child of it: the event may be old, and many
- * may handle it. Any thread.
+ * The context travels in the event's attributes `traceparent` and `tracestate`, as W3C Trace Context defines them. The
+ * span of a handler links to the publisher's span and is not its child: the event may be old, and many handlers may get
+ * it. For any thread.
  */
 import { createRequire } from 'node:module';
 import type * as Api from '@opentelemetry/api';
@@ -17,7 +17,7 @@ const TRACEPARENT = 'traceparent';
 const TRACESTATE = 'tracestate';
 const TRACEPARENT_FORM = /^00-([\da-f]{32})-([\da-f]{16})-([\da-f]{2})$/;
 
-/** Where the API keeps what the program has registered; its copies of all versions 1 share it. */
+/** The key of the global registry of `@opentelemetry/api`, which all copies of its major version 1 share. */
 const REGISTRY = Symbol.for('opentelemetry.js.api.1');
 
 interface Registry {
@@ -27,7 +27,7 @@ interface Registry {
 let tracing: Tracing | undefined;
 let isAbsent = false;
 
-/** `undefined` where nobody traces. */
+/** `undefined` if the program has not set up tracing. */
 export function activeTracing(): Tracing | undefined {
   const registry = (globalThis as { [REGISTRY]?: Registry })[REGISTRY];
   if (registry?.trace === undefined || isAbsent) return undefined;
@@ -40,13 +40,13 @@ function load(): Tracing | undefined {
     const require = createRequire(import.meta.url);
     return new Tracing(require('@opentelemetry/api') as typeof Api);
   } catch {
-    // The program has a copy of its own that this package does not reach.
+    // The program uses a copy of the API that cannot be resolved from this package.
     isAbsent = true;
     return undefined;
   }
 }
 
-/** Looks at each event, since tracing may be set up after the subscription. */
+/** Checks for tracing at each event, since it may be set up after the subscription. */
 export function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
   return (event) => {
     const tracing = activeTracing();
@@ -153,21 +153,21 @@ export class Tracing {
     try {
       span.recordException(errorOf(error));
     } catch {
-      // An error whose properties throw.
+      // The error has properties that throw.
       span.recordException(message);
     }
     span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message });
   }
 }
 
-/** What is no event is refused by the publish itself. */
+/** Empty for an input without a topic, which the publish refuses. */
 function topicOf(input: EventInput): string {
   return typeof input?.topic === 'string' ? input.topic : '';
 }
 
 /**
- * The event with the span's context in its attributes; as it is where it carries one already, where it has no room for one
- * more attribute, and where the span is not recorded by anybody.
+ * The event with the span's context in its attributes. The event stays as it is if it carries a context already, if it
+ * has no room for another attribute, or if the span is not recorded.
  */
 function withContext<P>(input: EventInput<P>, context: Api.SpanContext): EventInput<P> {
   const { traceId, spanId, traceFlags, traceState } = context;

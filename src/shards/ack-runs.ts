@@ -1,6 +1,6 @@
 /**
- * What the shard has to say to the publishers of a batch: one run for publishes of one kind that lie next to each other, so
- * that a thousand events of one link take one ack. Touched by the shard's loop alone.
+ * The acks of one batch, gathered into runs: adjacent publishes of one link and one kind share a run, so that a
+ * thousand events of one link take one ack. Only the shard's loop touches this.
  */
 import {
   ACK_DUPLICATE,
@@ -14,39 +14,43 @@ import type { ErrorData } from '../protocol/errors.js';
 import type { CommittedBatch } from '../store/shard-log.js';
 import type { ShardEnd } from './shard-end.js';
 
-/** Acks of one link: publishes of one kind that lie next to each other in its ring, and in the batch or in the log. */
+/** Publishes of one link and one kind that are adjacent in the link's ring and in the batch or the log: one ack. */
 interface Run {
   readonly link: ShardEnd;
   kind: number;
   count: number;
   position: number;
-  /** Of the first: its index in the batch if it is appended, until that is committed; then, and of a repeat, its sequence. */
+  /**
+   * Of the run's first publish. Until the commit: the index in the batch for an appended one, the sequence for a
+   * repeat. After the commit: the sequence for both.
+   */
   sequence: number;
-  /** Of publishes that were refused before they were appended. */
+  /** Set for publishes that were refused before they were appended. */
   readonly error: ErrorData | undefined;
-  /** A thread that died may have stored it already, under an id that the bus made. */
+  /** A thread that died may have stored these publishes already, under ids that the bus made. */
   readonly isAgain: boolean;
 }
 
 export class AckRuns {
-  /** The last sequence in the log that they speak of, once they are settled. */
+  /** The last sequence in the log that these acks name; known once the batch is settled. */
   lastSequence = 0;
-  /** Repeats that the log found when it committed, and those of them that are acknowledged as duplicates. */
+  /** Publishes that the log found to be repeats when it committed. */
   repeats = 0;
+  /** Those among `repeats` that are acknowledged as duplicates. */
   duplicates = 0;
   /** The first sequence that the log does not have yet. */
   firstNew = 0;
   readonly #runs: Run[] = [];
   readonly #isOfShared: boolean;
-  /** Why the log refused what is refused and has no error of its own. */
+  /** Why the log refused the batch: the error of every refused run that has no error of its own. */
   #refusedWith: ErrorData | undefined;
 
-  /** `isOfShared`: of a shared log, whose sequences need not follow one another: it has a run for each event. */
+  /** `isOfShared`: the log is shared, so sequences of adjacent events may have holes: each event gets its own run. */
   constructor(isOfShared: boolean) {
     this.#isOfShared = isOfShared;
   }
 
-  /** Adds a publish to the open run, or starts one. */
+  /** Adds a publish to the open run, or starts a new run. */
   add(
     link: ShardEnd,
     kind: number,
@@ -59,7 +63,8 @@ export class AckRuns {
     if (!this.#isOfShared && run !== undefined && run.link === link && run.kind === kind) {
       const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
       const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
-      // Repeats of what is stored and of what is only being stored are told apart, in case the log refuses.
+      // If the log refuses the batch, repeats of events in this batch are refused and repeats of stored events are not:
+      // the two kinds of repeat never share a run.
       const isOfOther = !isAppended && sequence === this.firstNew;
       const isNext = sequence === run.sequence + run.count && !isOfOther;
       if (isUnnumbered || isNext) {
@@ -71,13 +76,13 @@ export class AckRuns {
     runs.push({ link, kind, count: 1, position: 0, sequence, error, isAgain });
   }
 
-  /** The last run reaches up to where its link's ring was read. */
+  /** Ends the link's open run at the position up to which its ring was read. */
   end(link: ShardEnd): void {
     const run = this.#runs[this.#runs.length - 1];
     if (run !== undefined && run.link === link) run.position = link.publishRing.position;
   }
 
-  /** Some repeat stored events up to `head`, are to be flushed, and are not. */
+  /** True if a repeat asks for a flush and its stored event (at most `head`) lies behind `syncedHead`. */
   owesFlush(head: number, syncedHead: number): boolean {
     return this.#runs.some(
       ({ kind, count, sequence }) =>
@@ -85,7 +90,7 @@ export class AckRuns {
     );
   }
 
-  /** Nothing of the batch is stored; what was stored before is not refused. */
+  /** The log stored nothing of the batch: refuses all of it but the repeats of events that were stored before. */
   refuse(error: ErrorData): void {
     this.#refusedWith = error;
     for (const run of this.#runs) {
@@ -94,7 +99,7 @@ export class AckRuns {
     }
   }
 
-  /** The log has decided the batch. */
+  /** Takes over the log's decision about the batch. */
   settle(committed: CommittedBatch): void {
     const isRefused = committed.refusal !== undefined;
     this.#refusedWith = committed.refusal?.toJSON();
@@ -122,7 +127,7 @@ export class AckRuns {
     }
   }
 
-  /** The same for what is ephemeral, and no more of those; of each link that is what comes first. */
+  /** Acknowledges ephemeral publishes and forgets their runs. In each link's part of the batch they come first. */
   acknowledgeEphemeral(): void {
     let kept = 0;
     for (const run of this.#runs) {
@@ -140,7 +145,7 @@ export class AckRuns {
     this.#refusedWith = undefined;
   }
 
-  /** The log knew the id, and this thread did not. */
+  /** The log knew the id; this thread did not. */
   #settleRepeat(run: Run): void {
     this.repeats++;
     if (run.isAgain) return;

@@ -1,6 +1,6 @@
 /**
- * Commits the shard's batch, at once or later, and finds out what became of it. One batch at a time. Touched by the shard's
- * loop alone; what a late commit brings is kept until the loop takes it.
+ * Commits the shard's batch and learns the outcome, at once or later; one batch at a time. Only the shard's loop
+ * touches this: the outcome of a late commit is kept until the loop takes it.
  */
 import { type ShardControl, ShardCounter } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
@@ -8,9 +8,9 @@ import type { CommittedBatch, ShardLog } from '../store/shard-log.js';
 import type { PublishBatch } from './publish-batch.js';
 
 export interface CommitHost {
-  /** The log was too full for the batch. */
+  /** The log had no room for the batch. */
   onFull(): void;
-  /** The outcome of a late commit waits to be taken. */
+  /** The outcome of a late commit has arrived and is to be taken with `isDecided`. */
   onArrival(): void;
 }
 
@@ -36,8 +36,8 @@ export class BatchCommit {
   }
 
   /**
-   * A full store refuses the batch and goes on.
-   * @throws whatever else the log fails with: after a failed fsync nothing is sure
+   * Hands the batch to the log. If the store is full the batch is refused and the shard goes on.
+   * @throws any other failure of the log: after a failed fsync the state of the file is unknown
    */
   begin(): void {
     const batch = this.#batch;
@@ -55,7 +55,7 @@ export class BatchCommit {
     else this.#committed(committed, startedAt);
   }
 
-  /** Takes what has arrived; true once it is known what became of the batch. @throws as `begin` */
+  /** Takes an outcome that has arrived; true once the batch is committed or refused. @throws as `begin` */
   isDecided(): boolean {
     const take = this.#arrived;
     this.#arrived = undefined;
@@ -77,13 +77,13 @@ export class BatchCommit {
     }
   }
 
-  /** Of a log of its own: a shared one says in its batch that it is full. */
+  /** Only for a log of the shard's own: a shared log reports in the committed batch that it is full. */
   #failed(error: unknown): void {
     if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
     const batch = this.#batch;
     this.#control.counters[ShardCounter.refused]! += batch.appended;
     this.#host.onFull();
-    // A flush needs no room. Nothing of the batch is told if it fails.
+    // A flush needs no room. If it fails, it throws before anything of the batch is acknowledged.
     if (batch.owesFlush) this.#log.commit(true, []);
     batch.refuse(error.toJSON());
   }

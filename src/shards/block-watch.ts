@@ -1,7 +1,8 @@
 /**
- * The `block` subscriptions of a shard. Publishers wait for them, but for none that takes nothing for so long as a publish may
- * wait: it may wait for the very publish that waits for it. From then on what it would get is refused, until it takes
- * an event again, and the shard goes on with the rest. Touched by the shard's loop alone.
+ * The `block` subscriptions of a shard. Publishers wait until each of them has room. A subscription that takes nothing
+ * for as long as a publish may wait is overdue: its handler may itself wait for the very publish that it holds up.
+ * Publishes that it would get are then refused until it takes an event again; all others go on. Only the shard's loop
+ * touches this.
  */
 import type { ErrorData } from '../protocol/errors.js';
 import type { EventRecordView } from '../record/event-record.js';
@@ -12,7 +13,7 @@ export class BlockWatch {
   readonly #routes: Routes;
   readonly #waitMs: number;
   readonly #subscriptions = new Set<LinkSubscription>();
-  /** Since when publishes have waited for a subscription, ms. */
+  /** When publishes began to wait for a subscription, ms. */
   readonly #heldSince = new Map<LinkSubscription, number>();
   readonly #overdue = new Set<LinkSubscription>();
 
@@ -31,7 +32,7 @@ export class BlockWatch {
     this.#forgive(subscription);
   }
 
-  /** Publishes, `max` at most, that every subscription has room for; those that are overdue are not asked. */
+  /** How many publishes, at most `max`, every subscription has room for; overdue subscriptions do not count. */
   limit(max: number, hasPublishes: () => boolean): number {
     let limit = max;
     for (const subscription of this.#subscriptions) {
@@ -44,12 +45,12 @@ export class BlockWatch {
     return limit;
   }
 
-  /** There may be something to refuse. */
+  /** True while a subscription is overdue, so that publishes may have to be refused. */
   get refuses(): boolean {
     return this.#overdue.size > 0;
   }
 
-  /** Why a publish is refused; undefined if it is not. */
+  /** The error with which a publish is refused; undefined if it is not refused. */
   refusalOf(topic: string, view: EventRecordView): ErrorData | undefined {
     const { subscriptions } = this.#routes.of(topic);
     for (const subscription of this.#overdue) {

@@ -1,6 +1,6 @@
 /**
- * Feeds subscriptions that are not far behind from the log, a small page at a time, between the shard's batches. Because
- * the shard's loop does it, a subscription goes from the log over to what is live at an exact sequence.
+ * Feeds subscriptions that are not far behind from the log, a small page at a time, between the shard's batches.
+ * Because the shard's loop does it, a subscription changes from the log to live events at an exact sequence.
  */
 import { STATE_BEHIND, STATE_GAP } from '../link/link-records.js';
 import { BusError } from '../protocol/errors.js';
@@ -19,7 +19,9 @@ import type { LinkSubscription, Routes } from './routes.js';
 import { type GapScan, REPLAYING, type ShardSubscription } from './shard-subscription.js';
 
 export interface CatchUpStep {
-  /** Events read from the log, matching or not, or as much work; `NOT_AT_HAND`: the log has to fetch them. */
+  /**
+   * Events read from the log, matching or not, or as many as cost the same; `NOT_AT_HAND`: the log has to fetch them.
+   */
   readonly read: number;
   readonly sent: number;
 }
@@ -31,7 +33,7 @@ export class CatchUp {
   readonly #one: ShardSubscription[] = [];
   #subscription!: LinkSubscription;
   #sent = 0;
-  /** For want of credit or of room, or before a hole. */
+  /** The page ended early: no credit, no room, or a hole in history comes next. */
   #stopped = false;
 
   constructor(log: ShardLog, routes: Routes) {
@@ -39,7 +41,10 @@ export class CatchUp {
     this.#routes = routes;
   }
 
-  /** One page for one subscription; at `head` it goes live, and too far behind it the endpoint takes over. */
+  /**
+   * Sends one page to one subscription. A subscription that reaches `head` goes live; one that is too far behind `head`
+   * is handed to its endpoint, which reads history itself.
+   */
   step(subscription: LinkSubscription, head: number, limit: number): CatchUpStep {
     if (head - subscription.position > SHARD_CATCH_UP_EVENTS_MAX) {
       subscription.mode = REPLAYING;
@@ -57,14 +62,14 @@ export class CatchUp {
     const read = this.#read(subscription, head, limit);
     if (read === NOT_AT_HAND) return { read, sent: 0 };
     if (subscription.ended) return { read, sent: this.#sent };
-    // Pruned sequences at the very end are passed over too.
+    // Events just before `head` may be pruned: no page shows them, so the subscription passes over them here.
     const isAtEnd = read === 0 && !this.#stopped && subscription.position < head;
     if (isAtEnd && this.#mayPass(subscription, head)) subscription.position = head;
     if (subscription.position >= head) subscription.goLive(head);
     return { read, sent: this.#sent };
   }
 
-  /** A damaged row ends the subscription that comes upon it, and nobody else. */
+  /** A damaged row ends the subscription that reads it, and no other. */
   #read(subscription: LinkSubscription, head: number, limit: number): number {
     const request = {
       after: subscription.position,
@@ -82,8 +87,8 @@ export class CatchUp {
   }
 
   /**
-   * The subscription stands before a hole in history. Events that it wants may have been in it: if so it is told, before
-   * what follows. While the scan goes on the subscription waits, and nobody else.
+   * Takes one step of the scan that finds out whether the hole in history before the subscription held events that it
+   * wants. If so, the subscription is notified of a gap before it gets the next event. Only this subscription waits.
    */
   #scan(subscription: LinkSubscription, scan: GapScan): CatchUpStep {
     scan.topic = this.#log.scanTopics(scan.topic, GAP_TOPICS_PER_STEP, (topic) => {
@@ -116,7 +121,7 @@ export class CatchUp {
     });
   }
 
-  /** Up to where topics that the log no longer knows, and that the subscription may want, were pruned. */
+  /** The last sequence pruned from topics that the log has forgotten and that may match `patterns`; 0 if none. */
   #forgottenThrough(patterns: readonly string[]): number {
     const { forgottenThrough } = this.#log;
     if (forgottenThrough === 0) return 0;
@@ -125,7 +130,7 @@ export class CatchUp {
     return patterns.every(isKnown) ? 0 : forgottenThrough;
   }
 
-  /** True if the subscription may pass over the hole that ends here: nothing went since it was last looked at. */
+  /** True if nothing was pruned since the last scan, so that the hole up to `until` is known; else begins a scan. */
   #mayPass(subscription: LinkSubscription, until: number): boolean {
     if (subscription.prunedSeen === this.#log.prunedEvents) return true;
     this.#beginScan(subscription, until);

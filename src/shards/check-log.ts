@@ -5,8 +5,9 @@ import type { ShardLog } from '../store/shard-log.js';
 import { missing } from './missing.js';
 
 /**
- * What a shard expects of its log before it begins.
- * @throws BusError `OPTION_INVALID` where it cannot do what the bus asks for, `STORE_FAILED` where it is neither kind of log
+ * Checks that the log can do what its shard needs, before the shard begins.
+ * @throws BusError `OPTION_INVALID` if the log lacks a capability that the bus's options ask for, `STORE_FAILED` if it
+ *   is neither a log of the shard's own nor a shared one
  */
 export function checkLog(log: ShardLog, { prunes, log: { settings } }: ShardThreadData): void {
   if (prunes && log.pruning === undefined) missing('has no retention');

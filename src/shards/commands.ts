@@ -1,6 +1,6 @@
 /**
- * What endpoints ask of a shard: the calls that it serves (`src/link/calls.ts`), and the credit that they grant. Read before
- * publishes in every turn, between batches, so that a subscription starts, changes and ends at an exact sequence.
+ * Serves the commands of endpoints: calls (`src/link/calls.ts`) and grants of credit. In every turn the shard reads
+ * them before publishes, between batches, so that a subscription starts, changes and ends at an exact sequence.
  */
 import {
   type AtPosition,
@@ -32,7 +32,10 @@ import type { Shard } from './shard.js';
 import type { ShardEnd } from './shard-end.js';
 import { CATCHING_UP, LIVE, REPLAYING, ShardSubscription } from './shard-subscription.js';
 
-/** Damage, a wish that this log cannot grant, a store that is full, a request of a wrong shape: the shard goes on. */
+/**
+ * Errors that are answered to the caller while the shard goes on: a damaged row, a capability that the log lacks, a
+ * full store, a request of a wrong shape.
+ */
 const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
   'STORE_CORRUPT',
   'OPTION_INVALID',
@@ -59,13 +62,13 @@ export class Commands {
     this.#introspection = new Introspection(log, routes, shard);
   }
 
-  /** True if there were any. */
+  /** Serves the commands that have arrived; true if there were any. */
   take(): boolean {
     const { links } = this.#shard;
     const first = this.#firstLink++;
     let taken = 0;
     this.#introspection.beginTurn();
-    // In turn, as those who ask first may find the turn's budget for answers spent least.
+    // Every turn begins with another link: the first ones find most of the turn's budget for answers left.
     for (let i = 0; i < links.length; i++) {
       const link = links[(first + i) % links.length]!;
       if (link.leaving) continue;
@@ -80,7 +83,7 @@ export class Commands {
 
   readonly #onCommand = (type: number, bytes: Buffer, offset: number, length: number): void => {
     if (this.#link.leaving) return;
-    // Written before this thread was started: the endpoint says it again.
+    // The endpoint wrote this command for an earlier thread of the shard, and repeats it for this one.
     if (bytes.readInt32LE(offset + CONTROL_GENERATION) !== this.#generation) return;
     if (type === CONTROL_CREDIT) {
       this.#credit(bytes, offset);
@@ -108,7 +111,10 @@ export class Commands {
     positionAt: ({ timeMs }) => this.#pages.positionAt(timeMs),
   };
 
-  /** Any other failure ends the thread: a log that failed has to be opened again, and the successor is asked again. */
+  /**
+   * Answers one call. A failure outside `TOLD_TO_ASKER` ends the thread: a log that failed has to be opened again, and
+   * the endpoint repeats the call to the next thread.
+   */
   #serve(bytes: Buffer, offset: number, length: number): void {
     const link = this.#link;
     const id = bytes.readInt32LE(offset + CALL_ID);

@@ -1,13 +1,13 @@
 /**
- * Hands the events of a committed batch to those whose subscriptions match: at once where there is credit and room,
- * else into their queues. An event is written once per link, and copied once for all the queues that hold it.
+ * Delivers the events of a committed batch to the matching subscriptions: at once where there is credit and room, else
+ * into their queues. An event is written once per link, and copied once for all the queues that hold it.
  */
 import { EventRecordView } from '../record/event-record.js';
 import type { PublishBatch } from './publish-batch.js';
 import type { LinkSubscription, Route, Routes } from './routes.js';
 import { LIVE, QUEUED, type QueuedEvent } from './shard-subscription.js';
 
-/** What becomes of subscriptions on the way. */
+/** The shard's part in a delivery. */
 export interface DeliveryHost {
   unsubscribe(subscription: LinkSubscription): void;
   wake(subscription: LinkSubscription): void;
@@ -18,7 +18,7 @@ export class Delivery {
   readonly #host: DeliveryHost;
   readonly #view = new EventRecordView();
   readonly #scratch: LinkSubscription[] = [];
-  /** The last sequence that was dealt with, inside a batch too. */
+  /** The sequence of the last event dealt with, also within a batch. */
   #passed = 0;
 
   constructor(routes: Routes, host: DeliveryHost) {
@@ -26,7 +26,7 @@ export class Delivery {
     this.#host = host;
   }
 
-  /** Returns how many were sent; `before` is the last sequence that was dealt with before the batch. */
+  /** Returns the number of events sent; `before` is the last sequence that was dealt with before the batch. */
   deliver(batch: PublishBatch, before: number): number {
     const { bytes, offsets, topics, sequences, length } = batch;
     this.#passed = before;
@@ -41,14 +41,14 @@ export class Delivery {
     return delivered;
   }
 
-  /** The same for one event of a log's tail; `before` is the last sequence that was dealt with before it. */
+  /** Delivers one event of a log's tail; `before` is the last sequence that was dealt with before it. */
   deliverNext(view: EventRecordView, topic: string, sequence: number, before: number): number {
     this.#passed = before;
     const route = this.#routes.of(topic);
     return route.legs.length === 0 ? 0 : this.#deliverOne(route, view, topic, sequence);
   }
 
-  /** Sends an event to everyone who may have it now, and queues it for everyone else. */
+  /** Sends an event to the matching subscriptions that can take it now, and queues it for the others. */
   #deliverOne(route: Route, view: EventRecordView, topic: string, sequence: number): number {
     const sendable = this.#scratch;
     const { length } = view;
@@ -86,7 +86,7 @@ export class Delivery {
     if (subscription.mode === LIVE || subscription.mode === QUEUED) {
       subscription.enqueue(event, before);
       if (subscription.ended) this.#host.unsubscribe(subscription);
-      // Without this, one whose credit came while its event was on the way would wait for ever.
+      // Without this, a subscription whose credit came while its event was on the way would wait for ever.
       else if (subscription.hasCredit) this.#host.wake(subscription);
     } else if (event.sequence === 0) subscription.missEphemeral();
   }

@@ -1,6 +1,6 @@
 /**
- * Lets subscriptions that are behind go on, between batches: from what is queued for them, or from the log. Those that have
- * no credit, or whose link has no room, are not here until they are woken.
+ * Feeds subscriptions that are behind, between batches: from their queues, or from the log. A subscription that has no
+ * credit, or whose link has no room, is not looked at until it is woken.
  */
 import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
 import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
@@ -10,11 +10,11 @@ import { CATCHING_UP, QUEUED } from './shard-subscription.js';
 
 export class Feeder {
   readonly #catchUp: CatchUp;
-  /** Subscriptions that are behind and may be able to go on. */
+  /** Subscriptions that are behind and may have credit and room. */
   readonly #ready = new Set<LinkSubscription>();
-  /** Those for whom the log is fetching what comes next. */
+  /** Subscriptions whose next events the log is fetching. */
   readonly #awaiting = new Set<LinkSubscription>();
-  /** Those whose place another node has shown them, and that this node has not delivered up to. */
+  /** Subscriptions whose position, taken from another node, lies behind the last sequence that this node delivered. */
   readonly #ahead = new Set<LinkSubscription>();
   readonly #ended: LinkSubscription[] = [];
 
@@ -26,19 +26,19 @@ export class Feeder {
     return this.#ready.size > 0;
   }
 
-  /** The subscription may have become able to go on. */
+  /** Looks at the subscription in the next turn: it may have got credit or room. */
   wake(subscription: LinkSubscription): void {
     if (subscription.mode === QUEUED || subscription.mode === CATCHING_UP)
       this.#ready.add(subscription);
   }
 
-  /** The log may have at hand what it was asked for. */
+  /** The log may now have the events at hand that it was asked for. */
   fetched(): void {
     for (const subscription of this.#awaiting) this.wake(subscription);
     this.#awaiting.clear();
   }
 
-  /** Everything up to `head` was delivered. */
+  /** This node has delivered everything up to `head`. */
   reach(head: number): void {
     for (const subscription of this.#ahead) {
       if (subscription.position > head) continue;
@@ -53,14 +53,14 @@ export class Feeder {
     this.#awaiting.delete(subscription);
   }
 
-  /** Those that came to their end while they were fed. */
+  /** Takes out the subscriptions that ended while they were fed. */
   takeEnded(): readonly LinkSubscription[] {
     return this.#ended.splice(0);
   }
 
   /**
-   * Lets those who are behind go on, in turn, within a budget a turn, so that nobody who is live waits
-   * for them. `head`: the last sequence delivered. Returns how many events were sent.
+   * Feeds the woken subscriptions in turn, within a budget per turn, so that live subscriptions do not wait for them.
+   * `head`: the last sequence delivered. Returns the number of events sent.
    */
   feed(head: number): number {
     let budget = LIVE_FEED_EVENTS_PER_TURN;

@@ -1,6 +1,6 @@
 /**
- * Answers what endpoints ask about a shard's topics and subscribers, page by page. All calls of a turn share one
- * budget; one that finds it spent gets an empty page and asks again, so that nobody's events wait for a long list.
+ * Answers endpoints' calls about a shard's topics and subscribers, page by page. All calls of a turn share one budget;
+ * a call that finds it spent gets an empty page and is repeated, so that events do not wait for a long list.
  */
 import {
   FIRST_SUBSCRIBER,
@@ -24,7 +24,7 @@ import type { LinkSubscription, RouteLeg, Routes } from './routes.js';
 import type { ShardEnd } from './shard-end.js';
 import { MODE_NAMES } from './shard-subscription.js';
 
-/** What a shard knows of its subscribers. */
+/** The shard's knowledge of its subscribers. */
 export interface SubscriberSource {
   readonly links: readonly ShardEnd[];
   lagOf(subscription: LinkSubscription): number;
@@ -58,7 +58,9 @@ export class Introspection {
     return { topics: this.#entries(names), next: next === 0 ? null : next };
   }
 
-  /** A page costs as much as an event on the topic does; it goes through all that match, to have them in order. */
+  /**
+   * The matching subscriptions in order. A page costs as much as an event on the topic: it goes through all of them.
+   */
   subscribers(topic: string, after: SubscriberKey): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: after };
     const route = this.#routes.of(topic);
@@ -78,7 +80,9 @@ export class Introspection {
     return { subscribers, next: null };
   }
 
-  /** Looks at all subscribers, as the gauges do several times a second; only those that are told are described. */
+  /**
+   * The `limit` subscribers that are furthest behind. Looks at all of them, as the gauges do several times a second.
+   */
   laggards(limit: number): SubscribersPage {
     if (this.#left <= 0) return { subscribers: [], next: FIRST_SUBSCRIBER };
     const all: { subscription: LinkSubscription; lag: number }[] = [];
@@ -98,7 +102,7 @@ export class Introspection {
     return { subscribers, next: null };
   }
 
-  /** Named one by one: nobody has to look at the others. `after`: how many of the names are answered. */
+  /** Looks up each name, without a scan of all topics. `after`: how many of the names are answered. */
   #topicsByName(names: readonly string[], after: number): TopicsPage {
     const end = after + TOPICS_PER_REPLY;
     const topics = this.#entries([...new Set(names.slice(after, end))]);
@@ -133,7 +137,7 @@ export class Introspection {
   }
 }
 
-/** The subscriptions behind `after`. */
+/** The subscriptions after `after`, by endpoint and number. */
 function* inOrder(
   legs: readonly RouteLeg[],
   after: SubscriberKey,

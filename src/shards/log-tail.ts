@@ -1,6 +1,6 @@
 /**
- * Delivers what a shared log has behind what was delivered: the shard's own events and those that other nodes appended, in the
- * log's one order. Touched by the shard's loop alone.
+ * Delivers the events of a shared log that are not delivered yet: the shard's own and those that other nodes appended,
+ * in the log's one order. Only the shard's loop touches this.
  */
 import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from '../protocol/limits.js';
 import { EventRecordView } from '../record/event-record.js';
@@ -14,12 +14,12 @@ export class LogTail {
   sent = 0;
   readonly #log: ShardLog;
   readonly #delivery: Delivery;
-  /** Told up to where all is delivered when the store has removed what comes next. */
+  /** Called when the store has removed the next events, with the last sequence delivered. */
   readonly #onHole: (delivered: number) => void;
   readonly #view = new EventRecordView();
   readonly #names = new NameCache(recordNames);
   #delivered = 0;
-  /** The log is fetching what comes next. */
+  /** The log is fetching the next events. */
   #waits = false;
 
   constructor(log: ShardLog, delivery: Delivery, onHole: (delivered: number) => void) {
@@ -32,12 +32,12 @@ export class LogTail {
     return !this.#waits && delivered < this.#log.head;
   }
 
-  /** The log may have at hand what it was asked for. */
+  /** The log may now have the events at hand that it was asked for. */
   fetched(): void {
     this.#waits = false;
   }
 
-  /** One page; returns the sequence up to which all is delivered now. */
+  /** Delivers one page; returns the sequence up to which everything is delivered now. */
   deliver(delivered: number): number {
     this.sent = 0;
     const { head } = this.#log;

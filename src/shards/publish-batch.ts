@@ -1,7 +1,7 @@
 /**
- * One batch of publishes on its way through the shard: drained from the links' rings, appended, committed, acknowledged.
- * It remembers where each event lies in ring memory, which stays claimed until `release`, so that nothing is copied
- * between a publisher's ring and a subscriber's.
+ * One batch of publishes on its way through the shard: drained from the links' rings, appended, committed,
+ * acknowledged. It remembers where each event lies in ring memory, which stays claimed until `release`, so that nothing
+ * is copied between a publisher's ring and a subscriber's.
  */
 import {
   ACK_DUPLICATE,
@@ -28,8 +28,9 @@ import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
 import type { ShardEnd } from './shard-end.js';
 
-/** Refuses publishes that nobody may wait for any more; undefined lets one through. */
+/** Refuses publishes that have waited for a `block` subscription for as long as they may. */
 export interface Refusing {
+  /** The error with which a publish is refused; undefined lets it through. */
   refusalOf(topic: string, view: EventRecordView): ErrorData | undefined;
 }
 
@@ -41,16 +42,18 @@ export class PublishBatch {
   readonly bytes: Buffer[] = [];
   readonly offsets: number[] = [];
   readonly topics: string[] = [];
-  /** 0 for an ephemeral event; for one that is appended its index in the batch, from 1 on, until that is committed. */
+  /**
+   * 0 for an ephemeral event. For an appended one: its index in the batch, from 1 on, and its sequence once settled.
+   */
   readonly sequences: number[] = [];
   length = 0;
-  /** Any event asked to survive power loss and does not yet, a repeat of a stored one included. */
+  /** An event, or a repeat of a stored one, asked to survive power loss and is not flushed yet. */
   synced = false;
   /** Events appended to the log. */
   appended = 0;
   ephemeral = 0;
   duplicates = 0;
-  /** Publishes that were refused because they would have had to wait longer than they may. */
+  /** Publishes that were refused because they would have waited for a `block` subscription longer than they may. */
   overdue = 0;
 
   readonly #log: ShardLog;
@@ -63,15 +66,17 @@ export class PublishBatch {
   #link!: ShardEnd;
   #firstSequence = 0;
   #refusing: Refusing | undefined;
-  /** Why the link's first publish is refused: only such go with it, or else only those that are not. */
+  /**
+   * Why the link's first publish is refused, if it is. The batch then takes only refused publishes, else only others.
+   */
   #refusal: ErrorData | undefined;
   #isFirst = false;
-  /** The link's publishes in this batch begin to be stored ones, or repeats of such. */
+  /** The batch holds a persisted publish of this link, or a repeat of one. */
   #hasPersisted = false;
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
-  /** How much of the link's ring had been committed when the clock was read for it. */
+  /** The producer's position in the link's ring when the clock was last read. */
   #timedPosition: number | undefined;
 
   constructor(log: ShardLog, clock = new RecordingClock(log.lastRecordedAt)) {
@@ -85,7 +90,7 @@ export class PublishBatch {
     return this.#handled;
   }
 
-  /** The last sequence in the log that the batch speaks of, once it is settled. */
+  /** The last sequence in the log that the batch's acks name; known once the batch is settled. */
   get lastSequence(): number {
     return this.#runs.lastSequence;
   }
@@ -94,7 +99,7 @@ export class PublishBatch {
     return this.#positions;
   }
 
-  /** Takes up to `limit` publishes, round robin from `first` on over the links. */
+  /** Takes up to `limit` publishes from the links, round robin from `first` on. */
   drain(
     links: readonly ShardEnd[],
     first: number,
@@ -112,15 +117,15 @@ export class PublishBatch {
     }
   }
 
-  /** Repeats of what is stored ask for a flush that was not made. */
+  /** True if repeats of stored events ask for a flush that was not made. */
   get owesFlush(): boolean {
     const { head, syncedHead } = this.#log;
     return this.#runs.owesFlush(head, syncedHead);
   }
 
   /**
-   * The log refused the batch: what was to be stored is not, and is told so. Repeats of what was stored before are not
-   * refused: what they ask for must be flushed by now.
+   * The log refused the batch: its persisted publishes are refused. Repeats of events stored before are not; the caller
+   * has already flushed those that ask for it.
    */
   refuse(error: ErrorData): void {
     for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
@@ -129,8 +134,8 @@ export class PublishBatch {
   }
 
   /**
-   * The log has stored the batch, or if it is shared, refused all of it but repeats. Of a shared log what is stored is not
-   * delivered from here, but from the log's tail.
+   * The log has stored the batch; a shared log may instead have refused all of it but repeats. Stored events of a
+   * shared log are delivered from the log's tail, not from here.
    */
   settle(committed: CommittedBatch): void {
     const { sequences } = this;
@@ -149,14 +154,15 @@ export class PublishBatch {
   }
 
   /**
-   * Acknowledges what is ephemeral before anything is stored. Of a shared log that is all of it: a link's batch ends before an
-   * ephemeral publish behind a stored one, which is delivered from the log's tail, so that the two keep their order.
+   * Acknowledges the ephemeral publishes before anything is stored. On a shared log every ephemeral publish in a batch
+   * precedes the persisted ones of its link: persisted events are delivered from the log's tail, so a batch that took
+   * an ephemeral publish after a persisted one would change their order.
    */
   acknowledgeEphemeral(): void {
     this.#runs.acknowledgeEphemeral();
   }
 
-  /** Forgets the events to deliver: they were delivered. */
+  /** Forgets the events to deliver, once they are delivered. */
   clearDeliveries(): void {
     // Shortened, not refilled: the arrays must not keep large buffers alive.
     this.bytes.length = 0;
@@ -198,9 +204,9 @@ export class PublishBatch {
     this.#links.push(link);
     this.#runs.end(link);
     if (this.#log.isShared) this.#noteTaken(link);
-    // What is ephemeral before the mark is never delivered by a successor of this thread: at most once.
+    // At most once: a successor of this thread never delivers ephemeral events before the mark.
     ring.mark = ring.position;
-    // Nothing of this link's was appended, so all up to the mark is refused, by a successor too.
+    // Nothing of this link was appended, so this thread, or a successor, refuses everything up to the mark.
     if (this.#refusal !== undefined) link.refusePublishes(REFUSED_OVERDUE);
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined && ((ring.position - skipEphemeralUntil) | 0) >= 0) {
@@ -233,7 +239,8 @@ export class PublishBatch {
       this.#runs.add(this.#link, ACK_REFUSED, 0, false, this.#refusal);
       return undefined;
     }
-    // Not once for all: what is published while others are taken is recorded no earlier than it was published.
+    // The clock is read again when the ring has grown: an event that is published while others are taken must not be
+    // recorded earlier than it was published.
     const { seenPosition } = this.#link.publishRing;
     if (seenPosition !== this.#timedPosition) {
       this.#timedPosition = seenPosition;
@@ -246,13 +253,13 @@ export class PublishBatch {
   };
 
   /**
-   * What a link has refused and what it has stored never go in one batch: a stored position would say of both that they
-   * are stored.
+   * A batch never holds both refused and stored publishes of one link: the ring position stored with it would claim
+   * that all of them are stored.
    */
   #goesWithFirst(view: EventRecordView): boolean {
     const { topic } = this.#names.of(view.bytes, view.offset);
     let refusal = this.#refusing!.refusalOf(topic, view);
-    // A repeat is delivered to nobody, so nobody is waited for; and what is stored may not be told refused.
+    // A repeat is not delivered, so it waits for no subscription; and a stored event must not be reported as refused.
     if (refusal !== undefined && this.#isRepeat(view)) refusal = undefined;
     if (this.#isFirst) {
       this.#isFirst = false;
@@ -271,7 +278,7 @@ export class PublishBatch {
     const link = this.#link;
     this.#runs.add(link, ACK_EPHEMERAL, 0);
     const { topic } = this.#names.of(view.bytes, view.offset);
-    // What the bus says about itself is nobody's publish.
+    // The bus's own events do not count as publishes.
     if (topic.charCodeAt(0) !== SYSTEM_TOPIC_CODE) this.ephemeral++;
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined) {
@@ -305,7 +312,7 @@ export class PublishBatch {
     if (!this.#log.isShared) this.#push(view, this.#log.appendedTopic, index + 1);
   }
 
-  /** What it asks for, the first may not have asked for: the commit then flushes it, whatever else there is. */
+  /** A repeat may ask for a flush that the first publish did not ask for: the commit then flushes. */
   #takeDuplicate(first: number, synced: boolean): void {
     this.duplicates++;
     this.#runs.reach(first);
@@ -315,19 +322,21 @@ export class PublishBatch {
     this.#runs.add(this.#link, kind, first);
   }
 
-  /** A thread that died had read it, and its log does not say what became of it. */
+  /** True for a publish that a dead thread had read and that its log cannot say whether it stored. */
   #isTakenAgain(): boolean {
     const { publishRing, takesAgainUntil } = this.#link;
     return takesAgainUntil !== undefined && ((publishRing.position - takesAgainUntil) | 0) < 0;
   }
 
-  /** What the dead thread appended may have left the dedupe window, or leave it before it is appended again. */
+  /** True if an event that the dead thread appended may leave the dedupe window before it is appended again. */
   get #mayBeForgotten(): boolean {
     const ageMs = elapsedWithSleepMs() - this.#link.publishRing.markedAt;
     return ageMs + SHARED_DEDUPE_MARGIN_MS > this.#log.dedupeReachMs;
   }
 
-  /** Notes when it was that what is read now was first read. A batch that has something of before keeps the time of that. */
+  /**
+   * Notes when the batch was read first. A batch with publishes that a dead thread had read keeps that thread's time.
+   */
   #noteTaken(link: ShardEnd): void {
     const { takesAgainUntil, publishRing } = link;
     if (takesAgainUntil === undefined) publishRing.markedAt = elapsedWithSleepMs();

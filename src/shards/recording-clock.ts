@@ -7,16 +7,18 @@ import {
 } from '../protocol/limits.js';
 
 /**
- * The time at which a shard records events. It follows the wall clock, but somebody may set that, and then:
+ * The time at which a shard records events. It follows the wall clock, except after these changes of it:
  *
  * ```
- *   put forward   the recorded time goes on by the monotonic clock, as if nothing had happened, until the wall clock has
- *                 stayed there for CLOCK_CONFIRM_MS; then it follows
- *   put back      the recorded time never runs backwards: it goes on at a fraction of its pace until the wall clock is there
- *   asleep        the monotonic clock stood still, and the machine's uptime did not: no step, it follows at once
+ *   put forward   the recorded time follows the monotonic clock until the wall clock has stayed ahead for
+ *                 CLOCK_CONFIRM_MS; then it follows the wall clock
+ *   put back      the recorded time never runs backwards: it goes on at a fraction of its pace until the wall clock has
+ *                 caught up
+ *   asleep        the monotonic clock stood still while the uptime went on: the recorded time follows at once
  * ```
  *
- * One thread's. Read at every turn of its loop, and at least as often as a parked shard wakes.
+ * A clock belongs to one thread, which reads it in every turn of its loop, and at least as often as a parked shard
+ * wakes.
  */
 export interface ClockSources {
   /** ms since 1970. */
@@ -27,7 +29,7 @@ export interface ClockSources {
   uptime(): number;
 }
 
-/** What the wall clock did, for those who are to be told. */
+/** A change of the wall clock that is reported as a warning. `ms` is how far it stepped, or is ahead. */
 export interface ClockStep {
   readonly kind: 'put forward' | 'confirmed' | 'put back' | 'ahead at open';
   readonly ms: number;
@@ -39,7 +41,7 @@ const SYSTEM: ClockSources = {
   uptime: uptimeMs,
 };
 
-/** Where the platform does not let it be known, no sleep is told from a step. */
+/** Where a platform denies the uptime, a sleep of the machine looks like a step of the clock. */
 function uptimeMs(): number {
   try {
     return uptime() * 1000;
@@ -48,28 +50,28 @@ function uptimeMs(): number {
   }
 }
 
-/** Where a platform counts the uptime in whole seconds, two readings are off by so much. */
+/** The error of the difference of two uptimes on platforms that count whole seconds. */
 const UPTIME_ERROR_MS = 1000;
 
 export class RecordingClock {
   readonly #sources: ClockSources;
   readonly #onStep: (step: ClockStep) => void;
-  /** How far the wall clock is ahead of the monotonic one, as it is believed. */
+  /** How far the wall clock is believed to be ahead of the monotonic one, ms. */
   #offset: number;
-  /** A wall clock that was put forward, and when that was seen. */
+  /** The offset after a step forward that is not confirmed yet, and when it was first seen. */
   #suspect: { readonly offset: number; readonly seenAt: number } | undefined;
-  /** The least offset that was believed before the last step forward, and until when it is the one to delete by. */
+  /** The least offset that was believed before the last step forward; ages are judged by it until `#cautiousUntil`. */
   #cautiousOffset = 0;
   #cautiousUntil = Number.NEGATIVE_INFINITY;
-  /** Uptime less monotonic time: what the machine has slept, and a constant. */
+  /** Uptime minus monotonic time: the time that the machine has slept, plus a constant. */
   #slept: number;
   #recorded: number;
-  /** The wall clock at the last reading, and what was recorded then. */
+  /** The wall clock at the last reading, and the recorded time then. */
   #wall = 0;
   #whole = 0;
   #readAt: number;
 
-  /** `lastRecordedAt`: of the log's newest event. */
+  /** `lastRecordedAt`: the recorded time of the log's newest event, ms since 1970. */
   constructor(
     lastRecordedAt = 0,
     onStep: (step: ClockStep) => void = () => {},
@@ -85,7 +87,7 @@ export class RecordingClock {
     if (aheadMs > CLOCK_STEP_MS) onStep({ kind: 'ahead at open', ms: aheadMs });
   }
 
-  /** ms since 1970, whole; never less than before. */
+  /** The recorded time: whole ms since 1970, never less than before. */
   now(): number {
     const elapsed = this.#sources.elapsed();
     this.#wall = this.#sources.wall();
@@ -99,19 +101,23 @@ export class RecordingClock {
     return this.#whole;
   }
 
-  /** The same for each of many events: looked at closely only where the wall clock shows another millisecond. */
+  /**
+   * As `now`, cheaper for each of many events: judges the clocks only when the wall clock shows another millisecond.
+   */
   nowForNext(): number {
     return this.#sources.wall() === this.#wall ? this.#whole : this.now();
   }
 
-  /** What is to be judged by its age is judged at this time: one step alone makes nothing old. */
+  /**
+   * The time by which ages are judged: for a while after a step forward it ignores that step, so no event ages by it.
+   */
   nowWithCaution(): number {
     const recorded = this.now();
     if (this.#readAt >= this.#cautiousUntil) return recorded;
     return Math.min(recorded, Math.floor(this.#readAt + this.#cautiousOffset));
   }
 
-  /** The recorded time less the wall clock; 0 but for a while after a step. */
+  /** The recorded time minus the wall clock, ms; 0 except for a while after a step. */
   get aheadMs(): number {
     const aheadMs = this.now() - this.#sources.wall();
     return Math.abs(aheadMs) <= 1 ? 0 : aheadMs;
@@ -144,7 +150,7 @@ export class RecordingClock {
     }
   }
 
-  /** Whether the step is the time for which the machine was asleep. */
+  /** True if the machine was asleep for as long as the step. */
   #hasSlept(stepMs: number, elapsed: number): boolean {
     const slept = this.#sources.uptime() - elapsed;
     const sleptMs = slept - this.#slept;

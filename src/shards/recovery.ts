@@ -1,9 +1,9 @@
 /**
- * Takes back a link that a dead thread served. What it had committed is acknowledged again, one by one, and passed over;
- * the endpoint skips the acks that it has seen. A batch that it had begun to refuse is refused. What it had read
- * otherwise and not committed is still in the ring, and is taken as if for the first time, but not before all that is
- * passed. Where the log does not keep how far each ring was committed, all that the dead thread had read is taken again, and
- * the log finds by their ids those that it has.
+ * Takes over a link that a dead thread served. Publishes that the dead thread had committed are acknowledged again, one
+ * by one, and passed over; the endpoint skips the acks that it has seen. A batch that the dead thread had begun to
+ * refuse is refused. Only after both are the other publishes taken, which are still in the ring, as if for the first
+ * time. A shared log does not keep how far each ring was committed: there, all publishes that the dead thread had read
+ * are taken again, and the log finds by their ids those that it has stored.
  */
 import {
   ACK_DUPLICATE,
@@ -50,7 +50,8 @@ export class LinkRecovery implements Recovery {
     this.#log = log;
     this.#positions = log.ringPositions;
     const ring = link.publishRing;
-    // Nothing is read yet: the ring stands where the dead thread had released up to. What it stored last may be long passed.
+    // Nothing is read yet: the ring stands where the dead thread released it last. That may be far behind the position
+    // that the log stored last.
     const ahead = stored === undefined ? 0 : stored.position - ring.totalPosition;
     this.#refusedFrom = (ring.position + Math.max(0, ahead)) | 0;
     this.#refusal = ring.refusal;
@@ -61,7 +62,7 @@ export class LinkRecovery implements Recovery {
     if (this.#positions === undefined) link.takesAgainUntil = ring.mark;
   }
 
-  /** Goes as far as it can; false where a large record's buffer is still to be sent again by the endpoint. */
+  /** Goes as far as it can; false while the endpoint has still to send a large record's buffer again. */
   step(): boolean {
     const link = this.#link;
     const ring = link.publishRing;
@@ -105,8 +106,9 @@ export class LinkRecovery implements Recovery {
   }
 
   /**
-   * For want of room, what is ephemeral was not refused, nor was a repeat of what was stored before; all that is stored is
-   * flushed by now. For a subscription, everything was, and nothing of it was a repeat.
+   * A batch that was refused because the log was full: its ephemeral publishes and its repeats of stored events were
+   * not refused, and all stored events are flushed by now. A batch that was refused because of a `block` subscription:
+   * all of it was refused, and it held no repeats.
    */
   #classifyRefused(view: EventRecordView, flags: number): void {
     this.#kind = ACK_REFUSED;
@@ -120,7 +122,7 @@ export class LinkRecovery implements Recovery {
     if (this.#sequence !== 0) this.#kind = ACK_DUPLICATE;
   }
 
-  /** Whether the row that comes next is the record's, or the record repeats an older one. */
+  /** True if the log's next row stores this record; false if the record repeats an older one. */
   #isStoredNext(view: EventRecordView): boolean {
     const stored = this.#storedAt(this.#expected);
     if (stored !== undefined) return isSamePublish(stored, view);
@@ -128,7 +130,7 @@ export class LinkRecovery implements Recovery {
     return first === 0 || first === this.#expected;
   }
 
-  /** What the dead thread found, where the log knows. */
+  /** The sequence that the record repeats, as the dead thread saw it where the log can tell; 0 if none. */
   #find(bytes: Buffer, offset: number): number {
     return this.#positions === undefined
       ? this.#log.findDuplicate(bytes, offset)
@@ -150,7 +152,7 @@ export class LinkRecovery implements Recovery {
   }
 }
 
-/** What makes a repeat: see `ShardLog.findDuplicate`. */
+/** The same rule as in `ShardLog.findDuplicate`. */
 function isSamePublish(a: EventRecordView, b: EventRecordView): boolean {
   if (a.id !== b.id || a.topic !== b.topic) return false;
   const isOfSource = (a.flags & EVENT_FLAG_ID_OF_SOURCE) !== 0;
@@ -158,7 +160,7 @@ function isSamePublish(a: EventRecordView, b: EventRecordView): boolean {
   return !isOfSource || a.source === b.source;
 }
 
-/** Of two positions in a ring. */
+/** The later of two positions in a ring, which wrap at 32 bits. */
 function furthest(one: number, other: number): number {
   return ((other - one) | 0) > 0 ? other : one;
 }

@@ -1,34 +1,34 @@
 import type { ErrorData } from '../protocol/errors.js';
 
 /**
- * Why a shard refuses a batch of a link's publishes. It is noted in the ring before the first of them is told, so that a
- * successor of a thread that dies meanwhile tells the rest the same.
+ * Why a shard refuses a batch of a link's publishes. The shard notes the reason in the ring before it acknowledges the
+ * first of them; if its thread dies meanwhile, the successor refuses the rest for the same reason.
  */
 export const NOT_REFUSED = 0;
-/** The log has no room for what is to be stored; repeats of what is stored are not refused. */
+/** The log has no room for the batch. Ephemeral events and repeats of stored events are not refused. */
 export const REFUSED_FULL = 1;
 /** A `block` subscription has taken nothing for as long as a publish may wait: ephemeral events are refused too. */
 export const REFUSED_OVERDUE = 2;
 
 export function refusalAfterRestart(reason: number): ErrorData {
-  const restarted = 'its shard was restarted while it said so';
+  const restarted = 'its shard was restarted while it refused the batch';
   if (reason === REFUSED_OVERDUE) {
-    const message = `a block subscription that would get it takes nothing; ${restarted}`;
+    const message = `a block subscription that would get the event takes nothing; ${restarted}`;
     return { code: 'BACKPRESSURE', message };
   }
-  return { code: 'STORE_FULL', message: `there was no room for it; ${restarted}` };
+  return { code: 'STORE_FULL', message: `the store had no room for the event; ${restarted}` };
 }
 
-/** Of a shared log, which has not told this thread what repeats a stored event and was not refused. */
+/** For a shared log: the dead thread alone learned which publishes of the batch repeat stored events. */
 export const UNKNOWN_AFTER_RESTART: ErrorData = {
   code: 'PUBLISH_UNKNOWN',
   message:
-    'there was no room for it, unless it is stored already; its shard was restarted while it said which',
+    'the store had no room for the event, or holds it already; its shard was restarted before it could tell',
 };
 
-/** Of a shared log, which may have forgotten by now that it has it. */
+/** For a shared log whose dedupe window may by now have forgotten the event. */
 export const UNKNOWN_FOR_TOO_LONG: ErrorData = {
   code: 'PUBLISH_UNKNOWN',
   message:
-    'its shard was restarted while it was being stored, and too long ago for the store to tell whether it was',
+    'its shard was restarted while the event was being stored, too long ago for the store to tell the outcome',
 };

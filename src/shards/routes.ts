@@ -1,6 +1,6 @@
 /**
- * Who gets the events of a topic, computed once per topic and change of the subscriptions: the matching
- * subscriptions, grouped by link, because an event crosses each link once.
+ * The matching subscriptions of a topic, grouped by link because an event crosses each link once. Computed once per
+ * topic and change of the subscriptions.
  */
 
 import { PatternTrie } from './matching/pattern-trie.js';
@@ -28,12 +28,14 @@ export class Routes {
     this.#matches = this.#remember();
   }
 
-  /** A link is gone: routes of topics that nobody asks for any more must not keep its rings alive. */
+  /**
+   * Forgets all routes when a link is gone: routes of topics that are no longer in use must not keep its rings alive.
+   */
   forget(): void {
     this.#matches = this.#remember();
   }
 
-  /** The route of a topic. Valid until the next `add`, `remove` or `replace`. */
+  /** The route of a topic. Valid until the next `add` or `remove`. */
   of(topic: string): Route {
     return this.#matches.get(topic);
   }

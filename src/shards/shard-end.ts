@@ -1,9 +1,9 @@
 /**
- * The shard's end of a link: reads an endpoint's publishes and commands, writes its acks, events, replies
- * and states. Touched by the shard's loop alone.
+ * The shard's end of a link: reads an endpoint's publishes and commands, and writes its acks, events, replies and
+ * states. Only the shard's loop touches this.
  *
- * Nothing overtakes: while acks, replies or states wait for room in the delivery ring, no event is written either,
- * and the durable watermark stands still, so that the endpoint never believes a subscription further than it is.
+ * Nothing overtakes: while acks, replies or states wait for room in the delivery ring, no event is written and the
+ * durable watermark stands still, so that the endpoint never takes a subscription to be further than it is.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../collections/queue.js';
@@ -37,7 +37,7 @@ import { Doorbell } from '../ring/wait.js';
 import { NOT_REFUSED } from './refusals.js';
 import type { ShardSubscription, SubscriptionLink } from './shard-subscription.js';
 
-/** One run of publishes of one kind, next to each other in the ring and in the log. */
+/** Publishes of one kind that are adjacent in the ring and in the log. */
 export interface AckRun {
   readonly kind: number;
   readonly count: number;
@@ -46,20 +46,20 @@ export interface AckRun {
   readonly error: ErrorData | undefined;
 }
 
-/** What has still to be done with a link that a dead thread served. */
+/** The takeover of a link that a dead thread served. */
 export interface Recovery {
-  /** Goes as far as it can; true once it is done. */
+  /** Goes as far as it can; true once the takeover is done. */
   step(): boolean;
 }
 
-/** An answer or a state, which may have to wait for room. */
+/** An answer or a state, which waits in the outbox while the ring has no room. */
 interface Message {
   readonly type: number;
   /** Answer: id and ok. State: subscription and state. */
   readonly first: number;
   readonly second: number;
   readonly json: string;
-  /** Of an answer, behind the JSON. */
+  /** Follow the JSON of an answer. */
   readonly bytes?: Uint8Array;
 }
 
@@ -71,12 +71,12 @@ export class ShardEnd implements SubscriptionLink {
   readonly subscriptions = new Map<number, ShardSubscription<ShardEnd>>();
   /** Subscriptions that wait for room in the delivery ring. */
   readonly waiting = new Set<ShardSubscription<ShardEnd>>();
-  /** Ephemeral publishes before this position may have been delivered by a thread that died. */
+  /** A dead thread may have delivered the ephemeral publishes before this position; they are not delivered again. */
   skipEphemeralUntil: number | undefined;
-  /** Persisted publishes before this position may have been stored by a thread that died, and the log does not say. */
+  /** A dead thread may have stored the persisted publishes before this position, and the log cannot say whether. */
   takesAgainUntil: number | undefined;
   leaving = false;
-  /** Set while a link of a dead thread is taken back; its publishes wait. */
+  /** Set while the link is taken over from a dead thread; its publishes wait meanwhile. */
   recovery: Recovery | undefined;
   readonly #deliveryRing: RingProducer;
   readonly #deliveries: RecordSender;
@@ -90,7 +90,7 @@ export class ShardEnd implements SubscriptionLink {
   #isReleaseDue = false;
   #refusal = NOT_REFUSED;
   #isAbandoned = false;
-  /** A claim found no room when the endpoint had released up to `#fullAt`. */
+  /** The last claim found no room; the endpoint had released up to `#fullAt` then. */
   #isFull = false;
   #fullAt = 0;
 
@@ -112,31 +112,31 @@ export class ShardEnd implements SubscriptionLink {
     this.#doorbell = new Doorbell(new Int32Array(end.doorbell), 0);
   }
 
-  /** For a thread that listens to the link's port itself. */
+  /** Takes a message of the link's port, on a thread that listens to the port itself. */
   accept(message: unknown): void {
     this.#inbox.accept(message);
   }
 
-  /** Something waits for room: the endpoint does not read its ring. */
+  /** True while acks or messages wait for room in the delivery ring. */
   get isBlocked(): boolean {
     return this.#acks.length > 0 || this.#outbox.length > 0;
   }
 
   /**
-   * Acks wait for room. Until they are in the ring its publishes are not released, and no more are taken: what a
-   * successor of this thread must acknowledge again is always one batch.
+   * True while acks wait for room. Until they are in the ring, the link's publishes are not released and no more are
+   * taken: a successor of this thread never has more than one batch to acknowledge again.
    */
   get owesAcks(): boolean {
     return this.#acks.length > 0;
   }
 
-  /** There are publishes that may be taken now. */
+  /** True if there are publishes that may be taken now. */
   get hasPublishes(): boolean {
     if (this.owesAcks || this.recovery !== undefined) return false;
     return !this.publishRing.isEmpty() && !this.publishes.isStalled;
   }
 
-  /** False while the last claim that found no room would find none again. */
+  /** False if the last claim found no room and the endpoint has released nothing since. */
   get mayHaveRoom(): boolean {
     if (this.#isFull && this.#deliveryRing.consumerPosition !== this.#fullAt) this.#isFull = false;
     return !this.#isFull;
@@ -150,7 +150,7 @@ export class ShardEnd implements SubscriptionLink {
     return this.publishRing.usedBytes / this.publishRing.capacity;
   }
 
-  /** Nobody reads the delivery ring any more: what waits for it is dropped, and all that follows. */
+  /** The endpoint no longer reads the delivery ring: drops waiting and later acks and messages. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#acks.clear();
@@ -186,8 +186,8 @@ export class ShardEnd implements SubscriptionLink {
   }
 
   /**
-   * Writes an event once for the first `count` of `subscriptions`. False, and nothing written, when the ring has no
-   * room; the endpoint then wakes the shard once it has made some.
+   * Writes an event once for the first `count` of `subscriptions`. If the ring has no room, writes nothing and returns
+   * false; the endpoint wakes the shard once it has made room.
    */
   sendEvent(
     sequence: number,
@@ -215,7 +215,7 @@ export class ShardEnd implements SubscriptionLink {
     return true;
   }
 
-  /** Sends what waited, as far as there is room. True if anything went. */
+  /** Writes the acks and messages that wait, as far as there is room; true if it wrote any. */
   flush(): boolean {
     let flushed = false;
     while (this.#acks.length > 0 && this.#writeAck(this.#acks.peek()!)) {
@@ -234,7 +234,7 @@ export class ShardEnd implements SubscriptionLink {
     return flushed;
   }
 
-  /** All events up to `head` that this endpoint's live subscriptions match are in the ring. */
+  /** Tells the endpoint that all events up to `head` that its live subscriptions match are in the ring. */
   advanceWatermark(head: number): void {
     if (!this.isBlocked) this.#deliveryRing.durableWatermark = head;
   }
@@ -246,12 +246,12 @@ export class ShardEnd implements SubscriptionLink {
     this.#doorbell.ring(this.#port);
   }
 
-  /** Wakes the endpoint at the next `ringDoorbell`, written or not: it waits for room. */
+  /** Lets the next `ringDoorbell` wake the endpoint even if nothing is written: the endpoint waits for room. */
   wakeEndpoint(): void {
     this.#written = true;
   }
 
-  /** Frees what was read from the publish ring; the endpoint looks for room whenever it is acknowledged. */
+  /** Frees the part of the publish ring that was read, once all its acks are written. */
   releasePublishes(): void {
     this.#isReleaseDue = this.owesAcks;
     if (this.#isReleaseDue) return;
@@ -260,8 +260,8 @@ export class ShardEnd implements SubscriptionLink {
   }
 
   /**
-   * To be called before the first ack that refuses: who comes after this thread then refuses the batch as well. One that was
-   * refused for a reason keeps it.
+   * Notes in the ring why the batch is refused; an earlier reason stays. To be called before the batch's first refusing
+   * ack, so that a successor of this thread refuses the batch as well.
    */
   refusePublishes(reason: number): void {
     if (this.#refusal === NOT_REFUSED) this.#refuse(reason);
@@ -276,7 +276,9 @@ export class ShardEnd implements SubscriptionLink {
     this.publishRing.refusal = reason;
   }
 
-  /** Where there is no room, the endpoint is asked to wake the shard, and the claim is tried once more. */
+  /**
+   * Without room, asks the endpoint to wake the shard, and tries once more: the endpoint may have made room meanwhile.
+   */
   #tryClaim(length: number): boolean {
     if (!this.mayHaveRoom) return false;
     if (this.#deliveries.tryClaim(length)) return true;

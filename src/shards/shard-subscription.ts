@@ -1,6 +1,6 @@
 /**
- * A subscription as one shard sees it. It holds what was matched and could not be sent yet, and decides
- * by its overflow policy what happens when that grows too long. Touched by the shard's loop alone.
+ * A subscription as one shard sees it. It queues matching events that could not be sent yet; its overflow policy
+ * decides what happens when the queue is full. Only the shard's loop touches this.
  *
  * ```
  *              no credit                queue over maxBuffer          too far behind
@@ -25,7 +25,7 @@ export const CATCHING_UP = 2;
 export const REPLAYING = 3;
 export const MODE_NAMES = ['live', 'queued', 'catching-up', 'replaying'] as const;
 
-/** An event that waits: a copy of its record, shared by all the queues that hold it. */
+/** A copy of an event that waits to be sent, shared by all the queues that hold it. */
 export interface QueuedEvent {
   readonly topic: string;
   /** 0 for an ephemeral event. */
@@ -33,10 +33,10 @@ export interface QueuedEvent {
   readonly record: Buffer;
 }
 
-/** What a subscription needs of the link it is reached by. */
+/** The part of a link that its subscriptions use. */
 export interface SubscriptionLink {
   state(subscription: number, state: number, body: object): void;
-  /** The subscription has drops to tell, once the link has room. */
+  /** The subscription has dropped events, to be reported with `notifyDropped` once the link has room. */
   noteDropped(subscription: ShardSubscription): void;
 }
 
@@ -79,16 +79,16 @@ class ConflatedQueue {
   }
 }
 
-/** Looks through the topics for those that the subscription wants and that were pruned. */
+/** State of a scan of the log's topics for those that the subscription wants and that were pruned. */
 export interface GapScan {
   readonly patterns: PatternTrie<true>;
   /** The end of the hole that the subscription has come upon. */
   readonly until: number;
-  /** What the log had pruned when the scan began. */
+  /** How many events the log had pruned when the scan began. */
   readonly prunedEvents: number;
   /** The number of the last topic looked at. */
   topic: number;
-  /** The last sequence that was pruned of what the subscription wants. */
+  /** The last sequence pruned from a topic that the subscription wants, as far as the scan has come. */
   through: number;
 }
 
@@ -98,17 +98,17 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   readonly overflow: string;
   readonly maxBuffer: number;
   filter: ParsedFilter;
-  /** Undefined where the topic decides alone. */
+  /** Undefined if the filter depends on the topic alone. */
   predicate: EventPredicate | undefined;
   mode = LIVE;
   ended = false;
-  /** All that matched up to this sequence was sent. Kept up to date in CATCHING_UP and REPLAYING only. */
+  /** All matching events up to this sequence were sent. Kept up to date in CATCHING_UP and REPLAYING only. */
   position = 0;
-  /** Gaps are told up to this sequence, or were asked not to be. */
+  /** The endpoint knows of all gaps up to this sequence. */
   gapsNotified = 0;
-  /** What the log had pruned, in events, when it was last looked at for this subscription. */
+  /** How many events the log had pruned when this subscription last checked; -1 forces a gap scan. */
   prunedSeen = -1;
-  /** Under way while it is found out what a hole in history means to the subscription. */
+  /** Set while a scan finds out whether a hole in history held events that the subscription wants. */
   gapScan: GapScan | undefined;
   dropped = 0;
   creditEvents: number;
@@ -140,7 +140,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     return this.#queue.length;
   }
 
-  /** Room before a `block` subscription must stop its publishers; others never do. */
+  /** How many events a `block` subscription can queue before it holds up publishers; infinite for other policies. */
   get room(): number {
     if (this.overflow !== 'block' || this.mode > QUEUED) return Number.POSITIVE_INFINITY;
     if (this.#queueBytes >= SUBSCRIBER_BUFFER_BYTES_MAX) return 0;
@@ -161,7 +161,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     if (event !== undefined) this.#queueBytes -= event.record.length;
   }
 
-  /** Takes an event that cannot be sent now; `before` is the last sequence that was dealt with before it. */
+  /** Queues an event that cannot be sent now; `before` is the last sequence that was dealt with before it. */
   enqueue(event: QueuedEvent, before: number): void {
     if (this.mode === LIVE) {
       this.mode = QUEUED;
@@ -176,13 +176,13 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     }
   }
 
-  /** Everything up to `position` was sent; what is live follows. */
+  /** Everything up to `position` was sent; live events follow. */
   goLive(position: number): void {
     this.mode = LIVE;
     this.link.state(this.number, STATE_LIVE, { position });
   }
 
-  /** Only its position is kept from here on; the log feeds it. */
+  /** Drops the queue and goes on from the log, after `position`. Queued ephemeral events count as dropped. */
   fallBehind(position: number): void {
     let ephemeral = 0;
     for (const event of this.#queue) if (event.sequence === 0) ephemeral++;
@@ -192,7 +192,9 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     this.#countDropped(ephemeral);
   }
 
-  /** Events behind `position` are gone before they came to it: the log feeds it, and tells whether it misses any. */
+  /**
+   * The store removed events after `position` before they were delivered: goes on from the log, where gaps are found.
+   */
   meetHole(position: number): void {
     if (this.mode === LIVE) this.link.state(this.number, STATE_LAGGING, { position });
     else if (this.mode !== QUEUED) return;
@@ -206,12 +208,12 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     this.link.state(this.number, STATE_ENDED, { code, message, position });
   }
 
-  /** An ephemeral event passed by while the subscription was fed from the log, where there are none. */
+  /** Counts an ephemeral event as dropped: the subscription is fed from the log, which holds none. */
   missEphemeral(): void {
     this.#countDropped(1);
   }
 
-  /** Tells the endpoint of drops, many in one message, and returns how many. */
+  /** Reports all new drops to the endpoint in one message; returns their number. */
   notifyDropped(): number {
     const count = this.#unreportedDrops;
     this.#unreportedDrops = 0;
@@ -226,7 +228,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     return queue.length >= this.maxBuffer || this.#queueBytes >= SUBSCRIBER_BUFFER_BYTES_MAX;
   }
 
-  /** The overflow policy. False: the event is not to be queued. */
+  /** Applies the overflow policy to a full queue; false if the event is not to be queued. */
   #makeRoom(event: QueuedEvent, before: number): boolean {
     switch (this.overflow) {
       case 'drop-newest':
@@ -249,7 +251,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
         break;
       }
     }
-    // drop-oldest; conflate over its bound; and catch-up where nothing queued is in the log.
+    // Reached by drop-oldest, by conflate, and by catch-up if no queued event is in the log.
     this.shift();
     this.#countDropped(1);
     return true;

@@ -1,6 +1,6 @@
 /**
- * The entry of a shard's thread: opens the shard's log, takes the links, and runs the loop until it is told to stop.
- * Whatever is thrown here ends the thread; main starts another on the same rings.
+ * The entry of a shard's thread: opens the shard's log, takes the links, and runs the loop until main tells it to stop.
+ * An error that is thrown here ends the thread; main starts another on the same rings.
  */
 import { setTimeout as afterMs, setImmediate as nextTurn } from 'node:timers/promises';
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -29,10 +29,10 @@ import { type LinkSubscription, Routes } from './routes.js';
 import { Shard } from './shard.js';
 import { ShardEnd } from './shard-end.js';
 
-/** Nothing needs to be woken for this long; timers of the loop (retention, gauges) are checked as often. */
+/** The longest that the loop stays parked; its timers (retention, gauges) are checked at least this often. */
 const IDLE_TIMEOUT_MS = 250;
 
-/** A shared log that does not close within this is left, ms; less than a bus waits for a thread that it stops. */
+/** How long a shared log may take to close, ms. Shorter than the time that a bus gives a thread to stop. */
 const CLOSE_WAIT_MS = 2000;
 
 class ShardThread {
@@ -43,12 +43,12 @@ class ShardThread {
   readonly #routes = new Routes();
   readonly #shard: Shard;
   readonly #commands: Commands;
-  /** What threads before this one have shown. */
+  /** The head that earlier threads of the shard have published. */
   readonly #headShown: number;
   #mailSeen = 0;
-  /** Mail that came over the event loop, for the next turn. */
+  /** Mail that came over the event loop and waits for the next turn. */
   readonly #delivered: ShardMail[] = [];
-  /** Where the thread lives on an event loop. */
+  /** Set if the thread parks on its event loop, because its log is shared. */
   #door: MessagePortWaitStrategy | undefined;
 
   constructor(data: ShardThreadData, log: ShardLog) {
@@ -79,7 +79,7 @@ class ShardThread {
     const { head } = this.#log;
     const shown = head < this.#headShown ? this.#headShown : undefined;
     const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
-    // Before it is said: whoever hears that the bus is open must not read that it is starting.
+    // Stored before the report: a caller that learns that the bus is open must not read that the shard is starting.
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
     const { forSuccessor } = this.#log;
     this.#report({ report: 'ready', head, wentBackwardsFrom, forSuccessor });
@@ -178,12 +178,12 @@ class ShardThread {
       this.#shard.noteDropped(subscription as LinkSubscription),
     );
     this.#shard.add(link);
-    // A link that has left has closed its port.
+    // A link closes its port when it has left, which ends the listening.
     this.#door?.listen(end.port, (message) => link.accept(message));
     return link;
   }
 
-  /** All shards have one clock, and each its own log. */
+  /** Shard 0 reports for all shards, which share one clock; each reports a log that is ahead at open itself. */
   #reportClockStep(step: ClockStep): void {
     const { shard } = this.#data;
     if (shard > 0 && step.kind !== 'ahead at open') return;
@@ -195,7 +195,7 @@ class ShardThread {
   }
 }
 
-/** Tells a step of the wall clock, and how the shard records time since. */
+/** The warning for a step of the wall clock: how far it stepped, and how the shard records time from now on. */
 function clockWarning({ kind, ms }: ClockStep, shard: number): ErrorData {
   const by = `${(ms / 1000).toFixed(1)} s`;
   const slowly = `recorded time goes on at a ${CLOCK_CATCH_UP_DIVISOR}th of its pace until the clock has caught up with it`;
@@ -211,7 +211,7 @@ function clockWarning({ kind, ms }: ClockStep, shard: number): ErrorData {
   return { code: 'CLOCK_STEPPED', message: `shard ${shard}: ${texts[kind]}`, details };
 }
 
-/** An error as data: crossing a thread boundary as it is, SQLite's errors lose their message. */
+/** Sends the error as data: SQLite's errors lose their message when they are cloned between threads. */
 function reportFailure(error: unknown): void {
   const failure =
     error instanceof BusError
@@ -231,7 +231,7 @@ async function openLog(data: ShardThreadData): Promise<ShardLog> {
   return openShardLog({ shard, options, settings, isFirst, predecessor, headLeast });
 }
 
-/** A log of its own is closed when this resolves. A shared one may wait for a broker that is gone, and is left then. */
+/** Closes the log. A shared one may wait for a broker that is gone: it is abandoned after `CLOSE_WAIT_MS`. */
 async function closeLog(log: ShardLog): Promise<void> {
   if (log.isShared) await Promise.race([log.close(), afterMs(CLOSE_WAIT_MS)]);
   else await log.close();
@@ -247,10 +247,10 @@ try {
   await closeLog(log);
   thread.stop();
 } catch (error) {
-  // First of all: main must hear why, whatever becomes of the rest.
+  // Reported first: main must learn the reason even if closing the log fails.
   reportFailure(error);
   if (log !== undefined) await closeLog(log).catch(() => {});
 }
-// The ports that it listened to, or a connection of the store's, would keep it, and main waits for its end. A log that could not
+// Open ports or a connection of the store would keep the thread alive, and main waits for its end. A log that could not
 // be opened may have left a connection too.
 if (log?.isShared !== false) process.exit();

@@ -1,10 +1,10 @@
 /**
- * The shard's loop: drain, append, commit, acknowledge, deliver, release; then feed who is behind; then park.
- * One thread runs it, everything in it is touched by that thread alone, and nothing is locked.
+ * The shard's loop: drain, append, commit, acknowledge, deliver, release; then feed subscriptions that are behind; then
+ * park. One thread runs it and alone touches everything in it; nothing is locked.
  *
- * The order of the steps is the promise: ring memory is given back only after the commit and the deliveries, and
- * a commit stores how far each ring was consumed; so a thread that dies anywhere is followed by one that neither
- * loses nor repeats a publish. Deliveries follow the commit, so nobody sees what later un-happens.
+ * The order of the steps keeps the bus's promises. Ring memory is given back only after the commit and the deliveries,
+ * and a commit stores how far each ring was consumed: wherever a thread dies, the next one neither loses nor repeats a
+ * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
@@ -25,28 +25,28 @@ export interface ShardOptions {
   readonly commitBatchEvents: number;
   /** How long publishes wait for a `block` subscription that takes nothing, ms. */
   readonly publishWaitMs: number;
-  /** Is there anything that retention may remove. */
+  /** True if a retention rule may remove events. */
   readonly prunes: boolean;
-  /** Told when the wall clock was set. */
+  /** Called when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
-  /** Retention has come upon a damaged event, and waits there. Told once. */
+  /** Called once, when retention has stopped at a damaged event. */
   readonly onDamage?: (error: BusError) => void;
 }
 
 /** How often retention looks for work, ms. */
 const PRUNE_INTERVAL_MS = 1000;
-/** Housekeeping that found no room is tried again after so long, ms. */
+/** The pause before maintenance that found no room is tried again, ms. */
 const FULL_WAIT_MS = 250;
-/** The sums over all subscriptions are taken this seldom. */
+/** How often the gauges are measured, ms; seldom, as it goes over all subscriptions. */
 const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
   readonly links: ShardEnd[] = [];
-  /** Nobody is waited for any more. */
+  /** Set during shutdown: `block` subscriptions no longer hold up publishes. */
   isStopping = false;
   /** The last sequence that every live subscription was served up to. */
   delivered: number;
-  /** Called when there is something to do that came over the event loop; the thread may be parked there. */
+  /** Called when the event loop brought work (a commit, fetched events); the thread may be parked there. */
   onArrival: () => void = () => {};
 
   readonly #log: ShardLog;
@@ -59,7 +59,7 @@ export class Shard {
   readonly #delivery: Delivery;
   readonly #unreportedDrops = new Set<LinkSubscription>();
   readonly #commit: BatchCommit;
-  /** Of a shared log: where persisted events are delivered from. */
+  /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
   #firstLink = 0;
@@ -80,7 +80,7 @@ export class Shard {
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this);
     this.#commit = new BatchCommit(log, this.#batch, control, {
-      // What may go makes room now, not at its next turn.
+      // Retention may make room: it runs now rather than at its next interval.
       onFull: () => {
         if (!this.#wasPruneFull) this.#prunesAt = 0;
       },
@@ -94,7 +94,7 @@ export class Shard {
     control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
   }
 
-  /** One turn. Returns whether anything was done; if not, the thread may park until `hasWork`. */
+  /** Runs one turn; false if there was nothing to do and the thread may park until `hasWork`. */
   turn(): boolean {
     const words = this.#control.words;
     Atomics.store(words, TURNS, (words[TURNS]! + 1) | 0);
@@ -131,7 +131,9 @@ export class Shard {
     return tail;
   }
 
-  /** The store has removed events that were to be delivered next. Everybody goes on from the log, where gaps are told. */
+  /**
+   * The store removed events that were to be delivered next: all subscriptions go on from the log, which finds gaps.
+   */
   #meetHole(delivered: number): void {
     for (const { subscriptions } of this.links) {
       for (const subscription of subscriptions.values()) {
@@ -141,7 +143,7 @@ export class Shard {
     }
   }
 
-  /** Looked at once more before the thread parks. */
+  /** True if a turn would find work; checked once more before the thread parks. */
   hasWork(): boolean {
     if (this.#feeder.hasWork || this.#commit.hasArrived) return true;
     if (this.#tail?.hasWork(this.delivered) === true) return true;
@@ -158,7 +160,7 @@ export class Shard {
     this.links.push(link);
   }
 
-  /** Ends the link's subscriptions. The link itself goes once its publishes are taken. */
+  /** Ends the link's subscriptions. The link itself is removed once its publishes are taken. */
   leave(link: ShardEnd): void {
     link.leaving = true;
     for (const subscription of link.subscriptions.values()) this.#forget(subscription);
@@ -178,13 +180,15 @@ export class Shard {
     this.#forget(subscription);
   }
 
-  /** Events that the subscription has not been sent yet, about: those that its filter passes over count where it reads the log. */
+  /**
+   * Roughly how many events the subscription is behind. While it reads the log, events outside its filter count too.
+   */
   lagOf({ mode, queued, position }: LinkSubscription): number {
     if (mode === QUEUED) return queued;
     return mode === LIVE ? 0 : Math.max(0, this.delivered - position);
   }
 
-  /** The subscription may have become able to go on. */
+  /** Looks at the subscription in the next turn: it may have got credit or room. */
   wake(subscription: LinkSubscription): void {
     this.#feeder.wake(subscription);
   }
@@ -193,13 +197,13 @@ export class Shard {
     this.#unreportedDrops.add(subscription);
   }
 
-  /** Takes everything that the links have published, for a shutdown. */
+  /** True once everything that the links have published is taken and acknowledged; checked during shutdown. */
   get isDrained(): boolean {
     if (this.#batch.handled > 0) return false;
     return this.links.every((link) => !link.owesAcks && !link.hasPublishes);
   }
 
-  /** Publishes that may be taken now; less than a batch where a `block` subscription has less room. */
+  /** How many publishes may be taken now; less than a batch if a `block` subscription has less room. */
   #drainLimit(): number {
     const max = this.#options.commitBatchEvents;
     return this.isStopping ? max : this.#blocking.limit(max, this.#hasPublishes);
@@ -207,7 +211,10 @@ export class Shard {
 
   readonly #hasPublishes = (): boolean => this.links.some((link) => link.hasPublishes);
 
-  /** An event of a shared log is acknowledged once it was delivered: whoever subscribes after the ack does not get it. */
+  /**
+   * Events of a shared log are acknowledged after delivery, so that a subscription made after the ack does not get
+   * them.
+   */
   #mayFinish(): boolean {
     if (!this.#commit.isDecided()) return false;
     return this.#tail === undefined || this.#batch.lastSequence <= this.delivered;
@@ -220,14 +227,14 @@ export class Shard {
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
     counters[ShardCounter.refused]! += batch.overdue;
-    // The acks go on their way before the deliveries are made.
+    // Endpoints read their acks while the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
     batch.release();
     if (this.#tail === undefined) this.#advance(this.#log.head);
   }
 
-  /** On a shared log nothing but what is ephemeral is delivered from the batch, and it does not wait for the log. */
+  /** On a shared log only ephemeral events are delivered from the batch; they do not wait for the commit. */
   #deliverEphemeral(): void {
     const batch = this.#batch;
     if (batch.length === 0) return;
@@ -255,7 +262,7 @@ export class Shard {
     for (const link of this.links) link.advanceWatermark(delivered);
   }
 
-  /** Everything but the batch. */
+  /** The turn's work besides the batch. */
   #serve(): boolean {
     let worked = this.#flushLinks();
     worked = this.#feed() || worked;
@@ -322,7 +329,7 @@ export class Shard {
     return worked;
   }
 
-  /** A damaged event stops retention, and nothing else. */
+  /** Runs one step of retention. A damaged event stops retention, and nothing else. */
   #prune(): boolean | undefined {
     try {
       return whereThereIsRoom(() => this.#log.pruning!.pruneStep(this.#clock.nowWithCaution()));
@@ -374,7 +381,7 @@ export class Shard {
   }
 }
 
-/** Housekeeping that finds no room is done later, and the shard goes on: `undefined`. Any other failure is the caller's. */
+/** Runs `work`; `undefined` if the store was full, so that it is tried later. Other errors are thrown on. */
 function whereThereIsRoom(work: () => boolean): boolean | undefined {
   try {
     return work();

@@ -1,6 +1,7 @@
 /**
- * The sending side of a control ring: calls to a shard, and the credit that it is granted. Calls that find no room wait here in
- * order; of credit only the subscription is noted, which knows what it owes. Used by the endpoint's thread alone.
+ * The sending side of a control ring: calls to a shard, and grants of credit. Calls that find no room wait here in
+ * order. For credit that finds no room only the subscription is noted, which knows how much it owes. Used by the
+ * endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../../collections/queue.js';
@@ -23,12 +24,12 @@ import { BusError } from '../../protocol/errors.js';
 import { RecordSender } from '../../ring/record-channel.js';
 import { RingProducer } from '../../ring/ring.js';
 
-/** What a shard may be asked; of history, where nobody else can read its log. */
+/** The calls that a shard serves, with those for history, which it serves if nobody else can read its log. */
 export type ShardCall = NameOf<'shard' | 'history'>;
 
 interface SentCall {
   readonly subscription: number;
-  /** Made when it is sent, and made anew when it is sent again: what it says may have changed. */
+  /** Called each time that the call is sent, since the request may have changed when it is sent again. */
   readonly request: () => unknown;
 }
 
@@ -36,14 +37,14 @@ export class ControlSender {
   readonly #ring: RingProducer;
   readonly #records: RecordSender;
   readonly #wakeShard: () => void;
-  /** Calls that were sent, or wait to be, and have no answer yet. */
+  /** Calls without an answer, sent or waiting for room. */
   readonly pending = new PendingCalls<SentCall>();
   /** Calls that found no room. */
   readonly #unsent = new Queue<number>();
   /** Subscriptions whose credit found no room. */
   readonly #unpaid = new Set<number>();
   #generation: number;
-  /** The shard was asked to say when it has released something. */
+  /** The shard was asked to wake the endpoint when it has released ring memory. */
   #awaitsRoom = false;
 
   constructor(
@@ -58,7 +59,7 @@ export class ControlSender {
     this.#wakeShard = wakeShard;
   }
 
-  /** Room that was asked for has come, and was not used yet. */
+  /** True if the room that was asked for has come and is not used yet. */
   get roomHasCome(): boolean {
     return this.#awaitsRoom && !this.#ring.isWaiting;
   }
@@ -74,7 +75,7 @@ export class ControlSender {
     });
   }
 
-  /** False if there is no room: `payCredit` then names the subscription. */
+  /** Grants credit. False if there is no room: `payCredit` names the subscription later. */
   credit(subscription: number, events: number, bytes: number): boolean {
     const records = this.#records;
     if (!this.#tryClaim(CREDIT_LENGTH)) {
@@ -91,7 +92,7 @@ export class ControlSender {
     return true;
   }
 
-  /** Credit found no room. */
+  /** True if credit found no room. */
   get owesCredit(): boolean {
     return this.#unpaid.size > 0;
   }
@@ -100,17 +101,19 @@ export class ControlSender {
     if (!this.#ring.isWaiting) this.#awaitsRoom = false;
   }
 
-  /** There may be room for credit again. To be called before `sendWaiting`, since events wait for credit. */
+  /**
+   * Calls `pay` for subscriptions whose credit found no room. Goes before `sendWaiting`, since events wait for credit.
+   */
   payCredit(pay: (subscription: number) => void): void {
     for (const subscription of this.#unpaid) {
       this.#unpaid.delete(subscription);
       pay(subscription);
-      // Put back: there is no more room.
+      // `credit` has put the subscription back: there is no more room.
       if (this.#unpaid.has(subscription)) return;
     }
   }
 
-  /** There may be room for calls again. Wakes the shard for what finds some: it may have parked since it made it. */
+  /** Sends waiting calls as far as there is room, and wakes the shard, which may have parked since it made the room. */
   sendWaiting(): void {
     let sent = 0;
     while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) {
@@ -121,8 +124,8 @@ export class ControlSender {
   }
 
   /**
-   * The shard's thread was replaced. Subscriptions are said again in `resubscribe`, with windows that hold what was
-   * owed, before the calls that are still pending are sent again.
+   * The shard's thread was replaced: `resubscribe` puts the subscriptions back, with windows that include the owed
+   * credit; after that the pending calls are sent again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;

@@ -1,20 +1,20 @@
 /**
- * When an endpoint looks at its rings. It lives on an event loop: a shard that has something for it rings its
- * doorbell, a message, unless the endpoint is awake already. It takes what all shards have sent, in turns that leave
- * timers and sockets their time, and parks when nothing is left.
+ * The loop in which an endpoint reads its rings. The endpoint lives on an event loop: a shard with deliveries wakes it
+ * by a message, the doorbell, unless it is awake. It reads all shards' rings in turns that leave time for timers and
+ * sockets, and parks when nothing is left.
  */
 import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../../protocol/limits.js';
 import { Doorbell } from '../../ring/wait.js';
 
 /** A delivery ring, as the loop sees it. */
 export interface DeliverySource {
-  /** Nothing is there to be read. */
+  /** True if there is nothing to read. */
   readonly isIdle: boolean;
   /** Takes up to `limit` records and returns how many. */
   drain(limit: number): number;
 }
 
-/** Looks at the rings this often even if nobody rang, ms: a shard that died may have owed a wake-up. */
+/** How often the rings are read even without a wake-up, ms: a shard that died may have owed one. */
 const WATCH_INTERVAL_MS = 1000;
 
 export class DeliveryLoop {
@@ -26,7 +26,10 @@ export class DeliveryLoop {
   #isScheduled = false;
   #isStopped = false;
 
-  /** `onDeliveries` is called whenever all rings were looked at, and their memory given back; once stopped, in each further turn. */
+  /**
+   * `onDeliveries` is called each time that all rings were read and their memory given back; after `stop`, in each
+   * turn.
+   */
   constructor(
     doorbell: SharedArrayBuffer,
     sources: readonly DeliverySource[],
@@ -40,7 +43,7 @@ export class DeliveryLoop {
     this.#park();
   }
 
-  /** Looks at the rings now; where the next turn is due anyway, it is not had twice before timers and sockets have theirs. */
+  /** Reads the rings now, unless a turn is scheduled: timers and sockets come before that one. */
   run(): void {
     if (!this.#isScheduled) this.#turn();
   }
@@ -61,21 +64,21 @@ export class DeliveryLoop {
     clearInterval(this.#watch);
   }
 
-  /** There is more; but timers and sockets have waited long enough. */
+  /** Schedules another turn after the timers and sockets that wait. */
   again(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      // A subscription that is drained while its bus closes still hands out what has arrived.
+      // A subscription that drains while its bus closes still hands out its queued events.
       if (this.#isStopped) this.#onDeliveries();
       else this.#turn();
     });
   }
 
   /**
-   * By time as well as by count: a shard that answers what a handler publishes has a little to give at every look, and
-   * could go on for ever.
+   * Reads until nothing is left or the turn is over. A turn is bounded by time as well as by count: a shard that
+   * answers what a handler publishes has a little in its ring each time, so the turn might never end.
    */
   #drain(): void {
     const until = performance.now() + DELIVERY_TURN_MS;
@@ -90,7 +93,7 @@ export class DeliveryLoop {
     }
   }
 
-  /** False if something came while the doorbell was being hung up. */
+  /** Parks the endpoint; false if something has come meanwhile, which no doorbell would announce. */
   #park(): boolean {
     this.#doorbell.park();
     if (this.#sources.every((source) => source.isIdle)) return true;

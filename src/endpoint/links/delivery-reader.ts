@@ -1,6 +1,6 @@
 /**
- * Reads one delivery ring: hands events, states and room for credit to whoever receives them, and acks and answers back to
- * the link's sending side. One per shard in every endpoint, used by the endpoint's thread alone.
+ * Reads one delivery ring: passes events and states to the handler, and acks and answers to the link's sending side.
+ * There is one per shard in every endpoint; used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { DELIVERY_CHANNEL, type LinkEnd } from '../../link/link.js';
@@ -19,11 +19,11 @@ import { RecordReceiver } from '../../ring/record-channel.js';
 import { RingConsumer } from '../../ring/ring.js';
 import type { EndpointEnd } from './endpoint-end.js';
 
-/** What the endpoint does with what a shard sends. */
+/** The endpoint's handling of the messages that a shard sends. */
 export interface DeliveryHandler {
   onEvent(end: EndpointEnd, bytes: Buffer, offset: number, length: number): void;
   onState(end: EndpointEnd, subscription: number, state: number, body: StateBody): void;
-  /** There may be room for the credit of a subscription that found none. */
+  /** There may be room again for the credit that a subscription owes. */
   payCredit(end: EndpointEnd, subscription: number): void;
 }
 
@@ -42,12 +42,12 @@ export class DeliveryReader {
     this.#records = new RecordReceiver(this.#ring, this.#inbox, DELIVERY_CHANNEL);
   }
 
-  /** Nothing is there to be read, and room that was asked for has not come; see `EndpointEnd.roomHasCome`. */
+  /** True if there is nothing to read and no requested room has come; see `EndpointEnd.roomHasCome`. */
   get isIdle(): boolean {
     return !this.#end.roomHasCome && this.#ring.isEmpty();
   }
 
-  /** A message came on the link's port: a doorbell, or the buffer of a long record. */
+  /** Takes a message of the link's port: a doorbell, or the buffer of a large record. */
   accept(message: unknown): void {
     this.#inbox.accept(message);
   }
@@ -56,10 +56,10 @@ export class DeliveryReader {
   drain(limit: number): number {
     const end = this.#end;
     end.noteRoom();
-    // The watermark first: what was written before it was set is then in the ring.
+    // Read before the ring: events that were written before the watermark was set are in the ring then.
     const watermark = this.#ring.durableWatermark;
     const read = this.#records.read(this.#onRecord, limit);
-    // One that a successor of the shard's thread has set speaks for subscriptions that it does not have yet.
+    // A watermark of the shard's next thread does not count yet: that thread does not have the subscriptions.
     if (end.isCurrent && this.#ring.isEmpty()) end.watermark = watermark;
     if (this.#records.release()) end.wake();
     if (end.owesCredit) end.payCredit(this.#payCredit);
@@ -67,7 +67,7 @@ export class DeliveryReader {
     return read;
   }
 
-  /** Takes all that there is. */
+  /** Reads the ring to its end. */
   drainWhole(): void {
     while (this.drain(DELIVERIES_PER_TURN) > 0);
   }

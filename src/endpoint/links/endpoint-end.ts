@@ -1,6 +1,7 @@
 /**
- * The sending side of the endpoint's end of a link: hands publishes and commands to a shard, and remembers what it has not
- * answered. `DeliveryReader` is the receiving side. One per shard in every endpoint, used by the endpoint's thread alone.
+ * The sending side of the endpoint's end of a link: hands publishes and commands to a shard, and keeps those that are
+ * not answered yet. `DeliveryReader` is the receiving side. There is one per shard in every endpoint; used by the
+ * endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../../collections/queue.js';
@@ -28,9 +29,9 @@ import { RingProducer } from '../../ring/ring.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
 import { ControlSender, type ShardCall } from './control-sender.js';
 
-/** A publish that a shard was handed, or a part of one. */
+/** A publish that was handed to a shard, or a part of a `publishMany`. */
 export interface PendingPublish {
-  /** Called once for each time that it was put in the queue, in that order. */
+  /** Called once for each event that was handed over with this as its pending publish, in that order. */
   settle(shard: number, kind: number, sequence: number, error: BusError | undefined): void;
   fail(error: BusError): void;
 }
@@ -40,7 +41,7 @@ const NO_SUBSCRIPTION = 0;
 export class EndpointEnd {
   readonly shard: number;
   readonly control: ShardControl;
-  /** Everything up to here that live subscriptions match was read from the delivery ring. */
+  /** All events up to this sequence that live subscriptions match were read from the delivery ring. */
   watermark = 0;
   /** Set once the shard was given up. */
   failure: BusError | undefined;
@@ -50,13 +51,13 @@ export class EndpointEnd {
   readonly #calls: ControlSender;
   readonly #pending = new Queue<PendingPublish>();
   #generation = 0;
-  /** The shard was asked to say when it has released something. */
+  /** The shard was asked to wake the endpoint when it has released ring memory. */
   #awaitsPublishRoom = false;
   #ackedPosition: number;
-  /** A message on it wakes a shard's thread that lives on an event loop. */
+  /** A message on this port wakes a shard's thread that lives on an event loop. */
   #port: MessagePort;
 
-  /** `alive` is held from when the shard is handed something; its owner lets go of it. */
+  /** `alive` is held from the first publish or call on; its owner releases it. */
   constructor(linkEnd: LinkEnd, control: ShardControl, generation: number, alive: KeepAlive) {
     this.shard = linkEnd.shard;
     this.control = control;
@@ -73,12 +74,12 @@ export class EndpointEnd {
     this.#ackedPosition = this.#publishRing.position;
   }
 
-  /** Publishes handed over and not acknowledged. */
+  /** How many publishes were handed over and are not acknowledged. */
   get unacknowledged(): number {
     return this.#pending.length;
   }
 
-  /** It was handed something and has not answered. */
+  /** True if the shard owes an ack or an answer. */
   get hasWork(): boolean {
     return this.#pending.length > 0 || this.#calls.pending.size > 0;
   }
@@ -88,24 +89,24 @@ export class EndpointEnd {
   }
 
   /**
-   * Room that was asked for has come, and was not used yet. To be looked at after the doorbell was parked: the shard wakes
-   * nobody who is awake, and what it released before is told here alone.
+   * True if the room that was asked for has come and is not used yet. To be checked after the doorbell was parked: the
+   * shard does not wake an endpoint that is awake, so only this shows memory that was released before.
    */
   get roomHasCome(): boolean {
     return this.#calls.roomHasCome || (this.#awaitsPublishRoom && !this.#publishRing.isWaiting);
   }
 
-  /** The shard's thread is the one that this link was last linked to. */
+  /** True if the shard still has the thread that this link was last connected to. */
   get isCurrent(): boolean {
     return Atomics.load(this.control.words, GENERATION) === this.#generation;
   }
 
-  /** Credit found no room. */
+  /** True if credit found no room. */
   get owesCredit(): boolean {
     return this.#calls.owesCredit;
   }
 
-  /** False if the ring has no room; then `requestRoom` asks to be woken. */
+  /** Writes the encoded event into the ring. False if there is no room; then `requestRoom` asks to be woken. */
   tryPublish(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
     const publishes = this.#publishes;
     if (!publishes.tryClaim(length)) return false;
@@ -114,7 +115,7 @@ export class EndpointEnd {
     return true;
   }
 
-  /** The same for a record that was encoded before. */
+  /** As `tryPublish`, for a record that was encoded before. */
   tryPublishRecord(record: Buffer, pending: PendingPublish): boolean {
     const publishes = this.#publishes;
     if (!publishes.tryClaim(record.length)) return false;
@@ -133,7 +134,7 @@ export class EndpointEnd {
     wakeShard(this.control.words, this.#port);
   }
 
-  /** Calls the shard; what it had not answered before a restart is sent again, unless that may not be served twice. */
+  /** Calls the shard. After a restart an unanswered call is sent again, or rejects if it may not be served twice. */
   call<N extends ShardCall>(
     name: N,
     request: () => RequestOf<N>,
@@ -144,30 +145,32 @@ export class EndpointEnd {
     return this.#calls.call(name, request, subscription);
   }
 
-  /** False if there is no room: `payCredit` then names the subscription. */
+  /** Grants credit. False if there is no room: `payCredit` names the subscription later. */
   credit(subscription: number, events: number, bytes: number): boolean {
     return this.#calls.credit(subscription, events, bytes);
   }
 
-  /** To be called before the delivery ring is read: whoever is asked for room next asks the shard again. */
+  /**
+   * Notes that requested room has come, so that the next request asks the shard again. Goes before a read of the ring.
+   */
   noteRoom(): void {
     if (!this.#publishRing.isWaiting) this.#awaitsPublishRoom = false;
     this.#calls.noteRoom();
   }
 
-  /** There may be room for credit that found none; `pay` is called for each subscription that owes some. */
+  /** There may be room for credit: calls `pay` for each subscription whose credit found none. */
   payCredit(pay: (subscription: number) => void): void {
     this.#calls.payCredit(pay);
   }
 
-  /** There may be room for requests that found none. */
+  /** Sends calls that found no room before. */
   sendWaiting(): void {
     this.#calls.sendWaiting();
   }
 
   /**
-   * The shard's thread was replaced. The caller has read all that the old one left and says its subscriptions
-   * again in `resubscribe`, before the calls that are still pending are sent again.
+   * Connects to the thread that replaced the shard's last one. The caller has read everything that the old one left;
+   * `resubscribe` puts its subscriptions back before pending calls are sent again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;
@@ -177,14 +180,14 @@ export class EndpointEnd {
     this.wake();
   }
 
-  /** Is a call of this name for this subscription pending, so that a relink repeats it. */
+  /** True if a call of this name for this subscription is pending, so that a relink repeats it. */
   isCalling(name: ShardCall, subscription: number): boolean {
     return this.#calls.pending.some(
       (pending, sent) => pending === name && sent.subscription === subscription,
     );
   }
 
-  /** The shard is given up: whatever waits for it fails, and what it was handed with an error of its own. */
+  /** The shard is given up: pending calls fail with `error`, publishes in its ring with `ofHanded`. */
   fail(error: BusError, ofHanded = error): void {
     this.failure = error;
     for (let pending = this.#pending.shift(); pending; pending = this.#pending.shift()) {
@@ -195,7 +198,7 @@ export class EndpointEnd {
 
   onAck(bytes: Buffer, offset: number, length: number): void {
     const position = bytes.readInt32LE(offset + ACK_POSITION);
-    // A restarted shard acknowledges again what its predecessor may not have told.
+    // A restarted shard repeats acks, as it cannot know which of them its predecessor wrote.
     if (((position - this.#ackedPosition) | 0) <= 0) return;
     this.#ackedPosition = position;
     const kind = bytes.readInt32LE(offset + ACK_KIND);
@@ -215,7 +218,7 @@ export class EndpointEnd {
     const { pending } = this.#calls;
     const id = bytes.readInt32LE(offset + REPLY_ID);
     const call = pending.get(id);
-    // Answered by a thread that died, and by its successor.
+    // A thread that died and its successor have both answered the call.
     if (call === undefined) return;
     const jsonEnd = offset + REPLY_JSON + bytes.readInt32LE(offset + REPLY_JSON_LENGTH);
     const json = bytes.toString('utf8', offset + REPLY_JSON, jsonEnd);

@@ -1,5 +1,5 @@
 /**
- * An endpoint's links to all shards, and the loop that looks at their rings. Used by the endpoint's thread alone.
+ * An endpoint's links to all shards, and the loop that reads their rings. Used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { LinkEnd } from '../../link/link.js';
@@ -10,7 +10,7 @@ import { DeliveryLoop } from './delivery-loop.js';
 import { type DeliveryHandler, DeliveryReader } from './delivery-reader.js';
 import { EndpointEnd } from './endpoint-end.js';
 
-/** The endpoint's ends of its links, as they cross threads. */
+/** The endpoint's ends of its links, as they are sent between threads. */
 export interface LinkEnds {
   readonly ends: readonly LinkEnd[];
   readonly generations: readonly number[];
@@ -18,7 +18,7 @@ export interface LinkEnds {
   readonly doorbell: SharedArrayBuffer;
 }
 
-/** The sending sides, one for each shard. Nothing is received before `Links` connects them. */
+/** The sending sides, one for each shard. Nothing is received until `Links` is made. */
 export function endpointEnds(
   { ends: linkEnds, generations, controls }: LinkEnds,
   alive: KeepAlive,
@@ -35,7 +35,7 @@ export class Links {
   readonly #ports: MessagePort[];
   readonly #loop: DeliveryLoop;
 
-  /** `onDeliveries` is called whenever all rings were looked at, and their memory given back. */
+  /** `onDeliveries` is called each time that all rings were read and their memory given back. */
   constructor(
     { ends: linkEnds, doorbell }: LinkEnds,
     ends: readonly EndpointEnd[],
@@ -51,12 +51,12 @@ export class Links {
     for (const [shard, port] of this.#ports.entries()) this.#listen(shard, port);
   }
 
-  /** Those whose shard was not given up. */
+  /** The links whose shards were not given up. */
   get live(): readonly EndpointEnd[] {
     return this.#ends.filter(({ failure }) => failure === undefined);
   }
 
-  /** A shard was handed something and has not answered. */
+  /** True if a shard owes an answer. */
   get hasWork(): boolean {
     for (const end of this.#ends) if (end.hasWork) return true;
     return false;
@@ -70,9 +70,9 @@ export class Links {
     this.#loop.again();
   }
 
-  /** The shard's thread was replaced. `resubscribe`: says the subscriptions of this link again. */
+  /** Connects to the thread that replaced the shard's last one. `resubscribe` puts this link's subscriptions back. */
   relink(shard: number, port: MessagePort, generation: number, resubscribe: () => void): void {
-    // All that the dead thread has sent, so that the new one is asked for exactly what is missing.
+    // Reads everything that the dead thread has sent, so that the new one is asked for exactly the rest.
     this.#readers[shard]!.drainWhole();
     this.#ports[shard]!.close();
     this.#ports[shard] = port;
@@ -82,26 +82,26 @@ export class Links {
     this.run();
   }
 
-  /** The shard was given up: what it was handed fails with `ofHanded`. */
+  /** The shard was given up: publishes in its ring fail with `ofHanded`, calls with `error`. */
   fail(shard: number, error: BusError, ofHanded: BusError): EndpointEnd {
-    // All that it acknowledged before it ended.
+    // Takes the acks that the shard wrote before it ended.
     this.#readers[shard]!.drainWhole();
     const end = this.#ends[shard]!;
     end.fail(error, ofHanded);
     return end;
   }
 
-  /** Takes what is still in the rings of shards that have ended. */
+  /** Reads the rings of shards that have ended to their end. */
   drain(): void {
     for (const reader of this.#readers) reader.drainWhole();
   }
 
-  /** Looks at no ring any more. */
+  /** Stops reading the rings. */
   stop(): void {
     this.#loop.stop();
   }
 
-  /** The shards are told nothing any more. */
+  /** Closes the ports to the shards. */
   close(): void {
     for (const port of this.#ports) port.close();
   }

@@ -1,6 +1,6 @@
 /**
- * Whether each shard answers this endpoint. A state in shared memory says what a thread meant to be; a question that
- * goes over the link and comes back says that the thread turns, and that the link carries. Used by one thread.
+ * Checks that each shard answers this endpoint. The state in shared memory only says what a thread last wrote there; an
+ * answer over the link shows that its loop runs and that the link works. Used by one thread.
  */
 import { READY_ANSWER_MS } from '../../protocol/limits.js';
 import type { EndpointEnd } from './endpoint-end.js';
@@ -18,7 +18,7 @@ interface Question {
 export class SignsOfLife {
   readonly #ends: readonly AskedShard[];
   readonly #waitMs: number;
-  /** By shard: whoever asks meanwhile waits for the same answer. */
+  /** By shard; later callers wait for the same answer. */
   readonly #open = new Map<number, Question>();
 
   constructor(ends: readonly AskedShard[], waitMs = READY_ANSWER_MS) {
@@ -26,7 +26,7 @@ export class SignsOfLife {
     this.#waitMs = waitMs;
   }
 
-  /** Per shard what is wrong, or `undefined`. Takes no longer than the wait. */
+  /** Per shard its fault, or `undefined` if it answers. Resolves within `waitMs`. */
   faults(): Promise<readonly (string | undefined)[]> {
     return Promise.all(this.#ends.map((end) => this.#fault(end)));
   }

@@ -1,6 +1,6 @@
 /**
- * A `publishMany`: events that go to several shards, each handed over at once, or after a wait, or not at all. It settles
- * when each of its events has an outcome, and says which event has which.
+ * A `publishMany`: events that go to several shards, each handed over at once, or after a wait, or not at all. It
+ * settles when every event has an outcome, and reports the outcome of each.
  */
 import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
@@ -47,12 +47,12 @@ export class ManyPublish {
     this.#conclude(index, error);
   }
 
-  /** Nobody waits any more for the events that have no outcome yet. */
+  /** Settles the events that have no outcome yet with the error. */
   giveUp(error: BusError): void {
     for (let index = 0; index < this.#outcomes.length; index++) this.fail(index, error);
   }
 
-  /** The first outcome stands: what was given up may be acknowledged all the same. */
+  /** Notes an event's outcome. The first one stands: a publish that was given up may still be acknowledged. */
   #conclude(index: number, outcome: PublishAck | BusError): void {
     if (this.#outcomes[index] !== undefined) return;
     this.#outcomes[index] = outcome;
@@ -66,8 +66,8 @@ export class ManyPublish {
 }
 
 /**
- * Told of one of several: the first whose outcome is unknown, or else the first refusal; and what became of the others.
- * An event that is in neither list of indexes is not stored.
+ * The error of a `publishMany`: that of the first event whose outcome is unknown, else the first refusal, with the
+ * outcomes of the others in its details. An event that is in neither `stored` nor `unknown` is not stored.
  */
 function failureOf(outcomes: readonly (PublishAck | BusError)[]): BusError {
   const acks: PublishAck[] = [];
@@ -101,7 +101,7 @@ export class ManyPublishPart implements PendingPublish {
     this.#many = many;
   }
 
-  /** The event is in the ring, with this as what waits for it. */
+  /** Notes that the event is in the ring, with this part as its pending publish. */
   handed(index: number): void {
     this.#indexes.push(index);
   }
@@ -115,7 +115,7 @@ export class ManyPublishPart implements PendingPublish {
   }
 }
 
-/** An event of a `publishMany` that was not handed over with the others: it may be refused before they are acknowledged. */
+/** An event of a `publishMany` that waits for room: it may be refused before the others are acknowledged. */
 export class ManyPublishWaiting implements PendingPublish {
   constructor(
     readonly many: ManyPublish,

@@ -1,6 +1,6 @@
 /**
- * Publishes that a shard has been handed and has not yet acknowledged. A shard acknowledges in the order of
- * its publish ring, so each shard's pending publishes are a queue and an ack needs no name.
+ * Publishes that were handed to a shard and are not acknowledged yet. A shard acknowledges in the order of its publish
+ * ring, so each shard's pending publishes form a queue and an ack carries no id.
  */
 import {
   ACK_DUPLICATE,
@@ -26,9 +26,9 @@ export function ackOf(
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
   const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
   const durability: Durability = isWritten ? 'written' : 'synced';
-  // A repeat that a restarted shard had to judge again, whose first was pruned in the meantime.
+  // The first publish of this repeat was pruned before a restarted shard judged it again.
   if (sequence === 0) return { id, topic, shard, durability, duplicate };
-  // Where the other logs stood when the first was handed in, nobody knows any more.
+  // The positions of the other logs at the first publish are no longer known.
   if (duplicate) return { id, topic, shard, sequence, durability, duplicate };
   return new StoredAck(id, topic, shard, sequence, durability, before);
 }
@@ -62,7 +62,7 @@ export class SinglePublish implements PendingPublish {
   }
 }
 
-/** A `tryPublish`: nobody waits, so only a failure is told. */
+/** A `tryPublish`: nobody waits for the ack, so only a failure is reported. */
 export class UnawaitedPublish implements PendingPublish {
   constructor(readonly onError: (error: BusError) => void) {}
 
@@ -71,7 +71,7 @@ export class UnawaitedPublish implements PendingPublish {
   }
 
   fail(error: BusError): void {
-    // Not here: the ring is being read.
+    // Called later, because the ring is being read now.
     queueMicrotask(() => this.onError(error));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Publishes that are given up through an `AbortSignal`. What only waited is taken back; what was handed to its shard is
- * being stored, and its outcome is unknown to whoever gave up.
+ * Publishes that are given up through an `AbortSignal`. A publish that only waited is taken back. One that was handed
+ * to its shard is being stored, and its promise rejects with `PUBLISH_UNKNOWN`.
  */
 
 import { watchSignal } from '../../handout/watch-signal.js';

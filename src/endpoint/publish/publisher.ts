@@ -1,6 +1,6 @@
 /**
- * Publishing from one endpoint: checks events, finds their shard, writes them into its ring, and where that is
- * full lets a bounded number wait, in order. Used by the endpoint's thread alone.
+ * Publishing from one endpoint: checks events, finds their shards and writes them into the shards' rings. If a ring is
+ * full, a bounded number of publishes waits, in order. Used by the endpoint's thread alone.
  */
 import type { TopicDefinitions } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
@@ -35,15 +35,15 @@ export interface PublisherOptions {
   readonly noPersistTopics: readonly string[];
   readonly maxPayloadBytes: number;
   readonly publishWaitMs: number;
-  /** Absent: the bus publishes nothing about itself. */
+  /** Absent if system events are off. */
   readonly systemEvents?: { readonly persist: boolean };
 }
 
-/** Where a topic goes. */
+/** The shard of a topic, and its settings. */
 interface TopicRoute {
   readonly end: EndpointEnd;
   readonly topicBytes: Uint8Array;
-  /** Among `noPersistTopics`, whatever the publish says. */
+  /** The topic is among `noPersistTopics`, which overrules the publish's options. */
   readonly isEphemeral: boolean;
 }
 
@@ -62,9 +62,11 @@ export class Publisher {
   readonly #routes = new Map<string, TopicRoute>();
   readonly #waiting: WaitingRooms;
   readonly #unawaited: UnawaitedPublish;
-  /** Of system events: telling their failures would make more of them. */
+  /** For system events: reporting their failures would cause more of them. */
   readonly #unheard = new UnawaitedPublish(() => {});
-  /** Where all logs stood at the first publish since deliveries were last taken: no later than any of these publishes. */
+  /**
+   * The heads of all logs at the first publish since deliveries were last read, and so before each of these publishes.
+   */
   #before: LogPosition | undefined;
   #closed: BusError | undefined;
 
@@ -121,8 +123,8 @@ export class Publisher {
   }
 
   /**
-   * An event of the bus's own: the one way to a topic that starts with `$`. Lost where there is no room, and nobody is told
-   * whether it was stored.
+   * Publishes an event of the bus's own, the only way to a topic that starts with `$`. The event is lost if there is no
+   * room; its outcome is not reported.
    */
   publishSystem(topic: string, type: string, payload: object): void {
     const { systemEvents } = this.#options;
@@ -139,20 +141,20 @@ export class Publisher {
     return this.#waiting.drained();
   }
 
-  /** Publishes that nobody has acknowledged, waiting ones included. */
+  /** How many publishes are not acknowledged yet, including those that wait for room. */
   get unacknowledged(): number {
     let count = 0;
     for (const end of this.#ends) count += end.unacknowledged;
     return count + this.#waiting.length;
   }
 
-  /** Deliveries were taken: there may be room again, and what is published from now on stands behind them. */
+  /** Deliveries were read: there may be room again, and later publishes need newer heads. */
   pump(): void {
     this.#before = undefined;
     this.#waiting.pump();
   }
 
-  /** Whatever waits for this shard fails with `end.failure`. */
+  /** Fails everything that waits for this shard with `end.failure`. */
   shardFailed(end: EndpointEnd): void {
     this.#waiting.fail(end, end.failure!);
   }
@@ -175,7 +177,7 @@ export class Publisher {
   }
 
   #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
-    // All are checked before any is handed over, so that a bad one leaves nothing behind.
+    // All events are checked before any is handed over, so that an invalid one publishes nothing.
     for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
     const payloads = inputs.map((input) => inputPayloadText(input, this.#options.maxPayloadBytes));
     const ids: string[] = new Array(inputs.length);
@@ -262,7 +264,7 @@ export class Publisher {
   }
 
   /**
-   * Gives the encoded event to its shard, or lets it wait and returns how. Never throws: failures go to
+   * Hands the encoded event to its shard, or lets it wait and returns the waiter. Never throws: failures go to
    * `pending`.
    */
   #hand(end: EndpointEnd, pending: PendingPublish): Waiter | undefined {
@@ -275,7 +277,7 @@ export class Publisher {
     return this.#waiting.add(end, this.#encoder, length, pending);
   }
 
-  /** The same for one of many, whose `part` counts only what is in the ring. */
+  /** As `#hand`, for one event of a `publishMany`; `part` counts only events in the ring. */
   #handOneOf(
     many: ManyPublish,
     index: number,
@@ -295,7 +297,7 @@ export class Publisher {
     return this.#waiting.add(end, this.#encoder, length, waiting);
   }
 
-  /** Not past those who wait. */
+  /** False if the ring is full, or if other publishes wait for it and go first. */
   #handAtOnce(end: EndpointEnd, length: number, pending: PendingPublish): boolean {
     return !this.#waiting.isAwaited(end) && end.tryPublish(this.#encoder, length, pending);
   }

@@ -9,7 +9,7 @@ import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/l
 import type { EventRecordEncoder } from '../../record/event-record.js';
 import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
 
-/** Looks for room this often, ms, should a wake-up be lost with a shard's thread. */
+/** How often to look for room, ms, in case a wake-up is lost with a shard's thread. */
 const LOOK_INTERVAL_MS = 100;
 
 /** A publish that waits for room. */
@@ -17,7 +17,7 @@ export interface Waiter {
   readonly record: Buffer;
   readonly pending: PendingPublish;
   readonly deadline: number;
-  /** Its publisher gave it up before it was handed to the shard. */
+  /** The publisher gave it up before it was handed to the shard. */
   isAbandoned: boolean;
   isHanded: boolean;
 }
@@ -48,12 +48,12 @@ export class WaitingRooms {
   readonly #waitMs: number;
   readonly #rooms: readonly WaitingRoom[];
   readonly #drained = new Waiters();
-  /** Calls of `drained` that wait. */
+  /** How many calls of `drained` wait. */
   #draining = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  /** `waitMs`: 0 refuses at once what finds no room. */
+  /** `waitMs`: how long a publish may wait; 0 refuses it at once. */
   constructor(ends: readonly EndpointEnd[], waitMs: number) {
     this.#ends = ends;
     this.#waitMs = waitMs;
@@ -64,12 +64,12 @@ export class WaitingRooms {
     return this.#rooms.reduce((sum, { waiters }) => sum + waiters.length, 0);
   }
 
-  /** Somebody waits for this shard already, and goes first. */
+  /** True if publishes wait for this shard already; they go first. */
   isAwaited(end: EndpointEnd): boolean {
     return this.#rooms[end.shard]!.waiters.length > 0;
   }
 
-  /** Lets the encoded event wait and returns how. Never throws: that it may not wait is told to `pending`. */
+  /** Lets the encoded event wait. Never throws: if the event may not wait, `pending` fails. */
   add(
     end: EndpointEnd,
     encoder: EventRecordEncoder,
@@ -101,13 +101,13 @@ export class WaitingRooms {
     this.#draining--;
   }
 
-  /** There may be room again. */
+  /** Hands over waiting publishes: there may be room again. */
   pump(): void {
     for (const end of this.#ends) this.#admit(end);
     this.#drained.wake();
   }
 
-  /** Nothing that waits for this shard will be taken. */
+  /** The shard was given up: fails everything that waits for it. */
   fail(end: EndpointEnd, error: BusError): void {
     failAll(this.#rooms[end.shard]!, error);
     this.pump();
@@ -120,14 +120,14 @@ export class WaitingRooms {
     clearTimeout(this.#timer);
   }
 
-  /** Lets those who wait for this shard in, in order, as far as there is room. */
+  /** Hands over the publishes that wait for this shard, in order, as far as there is room. */
   #admit(end: EndpointEnd): void {
     const room = this.#rooms[end.shard]!;
     let isAsked = false;
     for (let waiter = room.waiters.peek(); waiter !== undefined; waiter = room.waiters.peek()) {
       if (!waiter.isAbandoned && !end.tryPublishRecord(waiter.record, waiter.pending)) {
         if (isAsked) return;
-        // Asked before the last try, or the release in between is missed.
+        // Asked before the last try: a release in between would be missed otherwise.
         end.requestRoom();
         isAsked = true;
         continue;
@@ -144,7 +144,7 @@ export class WaitingRooms {
     );
   }
 
-  /** One timer for all who wait. */
+  /** One timer serves all that wait. */
   #setTimer(): void {
     if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = setTimeout(() => {

@@ -1,7 +1,7 @@
 /**
- * Where an endpoint has history from: reader threads, or the shards themselves where nobody else can read their logs. Nothing
- * is shown that its shard has not told: a batch is committed before it is flushed, and what asked to be flushed is shown to
- * nobody until it is, so a file may have more than the head says.
+ * The source of an endpoint's history: reader threads, or the shards themselves if only they can read their logs. No
+ * event beyond a shard's published head is returned: a batch is committed before it is flushed, so a file may hold
+ * events that are not to be seen until they are flushed.
  */
 import type { Caller } from '../../link/port-calls.js';
 import { decodeCursor } from '../../protocol/cursor.js';
@@ -29,8 +29,8 @@ export class HistorySource {
   }
 
   /**
-   * Where a cursor goes on. One of this history, within what the shards have told, goes on where it says, which is known here. The
-   * store judges all others.
+   * The positions at which a cursor goes on. A cursor of this epoch that is not beyond the shards' heads is resolved
+   * here; the store resolves all others.
    */
   async resolveCursor(cursor: string): Promise<ResolvedCursor> {
     const { epoch, positions } = decodeCursor(cursor);

@@ -1,4 +1,4 @@
-/** Lists that a shard answers page by page, put together. */
+/** Puts together the lists that shards answer page by page. */
 import {
   FIRST_SUBSCRIBER,
   type SubscriberKey,
@@ -11,7 +11,7 @@ import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
-/** Of all shards, in the order of their names. */
+/** The topics of all shards that match, sorted by name. */
 export async function allTopics(
   ends: readonly EndpointEnd[],
   pattern: string,
@@ -26,7 +26,7 @@ export async function allTopics(
   return perShard.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Topics that any of the patterns matches, shard by shard as they answer, in no order. */
+/** Topics that any of the patterns matches, shard by shard, in no order. */
 export async function* topicPages(
   ends: readonly EndpointEnd[],
   patterns: readonly string[],
@@ -35,7 +35,7 @@ export async function* topicPages(
   for (const end of ends) yield* topicsOf(end, patterns, asker);
 }
 
-/** Whoever stops taking asks no more. */
+/** The matching topics of one shard; asks for a page only when the last one was taken. */
 async function* topicsOf(
   end: EndpointEnd,
   patterns: readonly string[],
@@ -68,7 +68,7 @@ export async function subscribersOf(end: EndpointEnd, topic: string): Promise<Su
   return found;
 }
 
-/** Every shard has its own share of a subscription: they are added up, and the mode is that of the worst. */
+/** The subscriptions furthest behind. Adds up the shares that each shard holds; the mode is that of the worst shard. */
 export async function furthestBehind(ends: readonly EndpointEnd[]): Promise<SubscriberInfo[]> {
   const live = ends.filter(({ failure }) => failure === undefined);
   const perShard = await Promise.all(live.map(furthestBehindIn));

@@ -1,4 +1,4 @@
-/** What is asked of history, checked. */
+/** Checks the arguments of `query`, `read` and `get`. */
 
 import type { GetOptions, Query } from '../../protocol/bus-api.js';
 import { isTopicDefinition } from '../../protocol/define-topic.js';
@@ -77,7 +77,7 @@ export function parseQuery(query: Query): ParsedQuery {
 }
 
 /**
- * The events with an id, the newest first.
+ * The query for the events with an id, the newest first.
  * @throws BusError `QUERY_INVALID`, and what `parseFilter` throws
  */
 export function parseLookup(topic: Query['topic'], id: string, options: GetOptions): ParsedQuery {
@@ -105,7 +105,7 @@ export function parseLookup(topic: Query['topic'], id: string, options: GetOptio
   };
 }
 
-/** For `query`, whose answer is in memory at once. */
+/** The limit of a `query`, which is bounded because the whole answer is in memory. */
 export function limitOf(query: ParsedQuery): number {
   const limit = query.limit ?? QUERY_LIMIT;
   if (limit <= QUERY_LIMIT_MAX) return limit;
@@ -139,7 +139,7 @@ function invalid(path: string, message: string): BusError {
   return new BusError('QUERY_INVALID', `query: ${where}${message}`, { details: { path } });
 }
 
-/** Without the fields that are left out. */
+/** The object without its undefined fields. */
 export function defined<T extends object>(
   object: T,
 ): { [K in keyof T]?: Exclude<T[K], undefined> } {

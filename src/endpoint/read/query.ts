@@ -1,4 +1,4 @@
-/** Queries: put to each shard's readers in pages, and merged by the time at which the events were recorded. */
+/** Runs queries: reads each shard's history in pages and merges the events by the time at which they were recorded. */
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
@@ -17,7 +17,7 @@ interface Found {
   readonly recordedAt: number;
 }
 
-/** What is read of one shard. */
+/** The part of one shard's log that a query reads. */
 interface ShardRange {
   readonly shard: number;
   readonly after: number;
@@ -48,7 +48,7 @@ export class QueryRunner {
     return events;
   }
 
-  /** The first of what `read` gives. */
+  /** The first event that `read` yields. */
   async first(query: ParsedQuery): Promise<Event | undefined> {
     for await (const event of this.read(query, 1)) return event;
     return undefined;
@@ -63,7 +63,7 @@ export class QueryRunner {
     const { after: cursor } = query;
     const from = cursor === undefined ? undefined : await this.#source.resolveCursor(cursor);
     const positions = from?.positions ?? heads.map(() => 0);
-    // Newest first, no position has all that was given before it and nothing else.
+    // Newest first, no position separates the events already yielded from the others.
     const position = query.reverse
       ? undefined
       : new PagePosition({ epoch: this.#epoch, positions });
@@ -112,7 +112,7 @@ export class QueryRunner {
   }
 }
 
-/** The shards that can have what the filter wants. */
+/** The shards that can hold events that match the filter, in order. */
 export function shardsOf(filter: ParsedFilter, shards: number): number[] {
   if (filter.topics.some(hasWildcard)) return Array.from({ length: shards }, (_, shard) => shard);
   return [...new Set(filter.topics.map((topic) => shardOf(topic, shards)))].sort((a, b) => a - b);

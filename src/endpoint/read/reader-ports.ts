@@ -1,7 +1,7 @@
 /**
- * An endpoint's own ports to the threads that read history. A look goes to the thread that owes this endpoint the fewest answers,
- * and does not pass through the main thread. Main is asked for ports where there are none: by the opener's endpoint when it begins
- * to read, and by every endpoint when the threads that it had ports to have ended. Used by the endpoint's thread alone.
+ * An endpoint's own ports to the threads that read history. A call goes to the thread that owes this endpoint the
+ * fewest answers, and does not pass through the main thread. An endpoint without ports asks main for them: the opener's
+ * endpoint when it begins to read, any endpoint when the threads have ended. Used by the endpoint's thread alone.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
@@ -9,22 +9,22 @@ import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
 import { type Caller, PortCaller } from '../../link/port-calls.js';
 import { BusError } from '../../protocol/errors.js';
 
-/** Ports that nobody has used for so long are closed, unless they are to be kept. */
+/** Ports that are unused for this long are closed, unless they are to be kept, ms. */
 const IDLE_MS = 10_000;
 /**
- * A look that was under way when its thread ended is asked for again so often, and after so long where main has to be asked for
- * ports first: main learns that a thread has ended some time after the thread's ports have closed.
+ * A call whose thread ends is repeated, once per pause given here. The pauses, ms, are made only if main has to be
+ * asked for ports first: main learns that a thread has ended some time after the thread's ports have closed.
  */
 const RETRY_PAUSES_MS = [50, 200];
-/** A thread that has ended, while the other goes on, is replaced so long after a look has found that. */
+/** If one thread has ended and another goes on, main is asked for a replacement this long after a call noticed, ms. */
 const REPLACE_PAUSE_MS = 200;
 
 interface Reader {
-  /** Which of the threads: the place of its port among those that main gives. */
+  /** The thread's number: the index of its port among those that main gives. */
   readonly thread: number;
   readonly port: MessagePort;
   readonly calls: PortCaller<'history'>;
-  /** What its calls fail with when its thread ends. */
+  /** The error with which its calls fail when its thread ends. */
   readonly gone: BusError;
 }
 
@@ -32,13 +32,13 @@ export class ReaderPorts implements Caller<'history'> {
   readonly #main: Caller<'main'>;
   readonly #readers = new Set<Reader>();
   readonly #isKept: boolean;
-  /** A thread has ended, and main was not asked for its successor yet. */
+  /** A thread has ended, and main was not asked for its replacement yet. */
   #hasLost = false;
   #connecting: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
   #closed: BusError | undefined;
 
-  /** Ports that it is given are kept, so that it never has to ask a busy main thread. */
+  /** Keeps the `ports` that it is given, so that it does not have to ask a busy main thread. */
   constructor(ports: readonly MessagePort[], main: Caller<'main'>) {
     this.#main = main;
     this.#isKept = ports.length > 0;
@@ -52,10 +52,10 @@ export class ReaderPorts implements Caller<'history'> {
         if (retries > 0) await pause(RETRY_PAUSES_MS[retries - 1]);
         await this.#connected();
       } else if (this.#hasLost) {
-        // For the looks to come; this one does not wait for it.
+        // Serves later calls; this call does not wait for the replacement.
         this.#replaceLost().catch(() => {});
       }
-      // Chosen and called in one turn, so that the next look sees this one pending.
+      // Chosen and called in one turn, so that the next call counts this one as pending.
       const { calls, gone } = this.#leastBusy();
       try {
         return await calls.call(name, request);
@@ -67,7 +67,7 @@ export class ReaderPorts implements Caller<'history'> {
     }
   }
 
-  /** Nothing is read any more. */
+  /** Closes all ports; later calls are refused with the error. */
   close(error: BusError): void {
     this.#closed = error;
     this.#disconnect();
@@ -85,14 +85,16 @@ export class ReaderPorts implements Caller<'history'> {
     await this.#connect();
   }
 
-  /** Later, since a port to a thread that main does not know to have ended would only cost looks a retry. */
+  /**
+   * Waits first: until main knows that the thread has ended, it would give a port to it, and calls would be repeated.
+   */
   async #replaceLost(): Promise<void> {
     this.#hasLost = false;
     await pause(REPLACE_PAUSE_MS, undefined, { ref: false });
     if (this.#readers.size > 0) await this.#connect();
   }
 
-  /** Asks main for ports to the threads that there are none to. */
+  /** Asks main for ports to the threads to which there are none. */
   #connect(): Promise<void> {
     this.#hasLost = false;
     this.#connecting ??= this.#takePorts().finally(() => {
@@ -128,7 +130,7 @@ export class ReaderPorts implements Caller<'history'> {
     this.#idle = setTimeout(() => this.#disconnect(), IDLE_MS).unref();
   }
 
-  /** The threads end when nobody has a port to them. */
+  /** Closes all ports. A thread ends when its last port has closed. */
   #disconnect(): void {
     clearTimeout(this.#idle);
     for (const { port, calls, gone } of this.#readers) {

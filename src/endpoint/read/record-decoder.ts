@@ -1,6 +1,6 @@
 /**
- * Turns event records into events. Not re-entrant. The record must not be overwritten meanwhile: decode first, release the
- * ring after.
+ * Turns event records into events. Not re-entrant. The record must not be overwritten meanwhile: release the ring only
+ * after decoding.
  */
 import type { Event } from '../../protocol/event.js';
 import { UnparsedEvent } from '../../protocol/unparsed-event.js';
@@ -17,7 +17,7 @@ export class RecordDecoder {
   #timestampMs = Number.NaN;
   #timestampText = '';
 
-  /** For whom: the events of an asker that sends them on are `UnparsedEvent`s. */
+  /** `sendsOn`: makes `UnparsedEvent`s, for an asker that only sends events on. */
   constructor({ sendsOn }: Pick<Asker, 'sendsOn'>) {
     this.#sendsOn = sendsOn;
   }
@@ -37,7 +37,9 @@ export class RecordDecoder {
     return withOptional(event, view, sequence);
   }
 
-  /** A batch's events share few milliseconds, and making the text costs more than the rest of the event. */
+  /**
+   * Keeps the last text: a batch's events share few milliseconds, and the text costs more than the rest of an event.
+   */
   #timestamp(ms: number): string {
     if (ms !== this.#timestampMs) {
       this.#timestampMs = ms;

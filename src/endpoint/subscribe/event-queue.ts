@@ -1,6 +1,6 @@
 /**
- * What a subscription has received and not consumed, of all shards in one queue, and what its events hold of their
- * shards' credit. One event at a time is handed out; it counts as pending until it is settled.
+ * The events that a subscription has received and not consumed, of all shards in one queue, and the credit that they
+ * hold. One event at a time is handed out; it counts as pending until it is settled.
  */
 import { Queue } from '../../collections/queue.js';
 import type { Supply } from '../../handout/pump.js';
@@ -14,17 +14,17 @@ export class EventQueue<P> implements Supply<Event<P>> {
   readonly #asker: Asker;
   readonly #onCreditDue: (progress: ShardProgress) => void;
   readonly #events = new Queue<Event<P>>();
-  /** Parallel to `#events`: the bytes that an event holds of its shard's credit; less than 0: it is history and holds none. */
+  /** Parallel to `#events`: the bytes of credit that an event holds; negative for history, which holds none. */
   readonly #sizes = new Queue<number>();
-  /** Handed out and not yet consumed: the handler works on it, or the iterator's loop. */
+  /** The event that a handler or an iterator's loop works on. */
   #current: Event<P> | undefined;
   #currentSize = 0;
   #pushed = 0;
   #settled = 0;
 
   /**
-   * `window`: the events that a shard may have sent and not seen consumed. `onCreditDue`: so much credit has come together that the shard is
-   * to have it back.
+   * `window`: how many events a shard may have sent and not seen consumed. `onCreditDue` is called when enough credit
+   * has gathered to give it back to the shard.
    */
   constructor(
     progress: readonly ShardProgress[],
@@ -38,7 +38,7 @@ export class EventQueue<P> implements Supply<Event<P>> {
     this.#onCreditDue = onCreditDue;
   }
 
-  /** Events that wait; the one that was handed out is not among them. */
+  /** How many events wait, without the one that was handed out. */
   get length(): number {
     return this.#events.length;
   }
@@ -47,21 +47,22 @@ export class EventQueue<P> implements Supply<Event<P>> {
     return this.#events.length === 0;
   }
 
-  /** Nothing stands between events here. */
+  /** True if an event waits; here only events are queued. */
   advance(): boolean {
     return this.#events.length > 0;
   }
 
-  /** Events that were ever put in, and those of them that were handed out and consumed. */
+  /** How many events were ever put in. */
   get pushed(): number {
     return this.#pushed;
   }
 
+  /** How many events were handed out and consumed. */
   get settled(): number {
     return this.#settled;
   }
 
-  /** An event that its shard sent, on credit. */
+  /** Adds an event that its shard sent on credit. */
   push(progress: ShardProgress, event: Event<P>, bytes: number): void {
     progress.credited++;
     progress.creditedBytes += bytes;
@@ -81,7 +82,7 @@ export class EventQueue<P> implements Supply<Event<P>> {
     return event;
   }
 
-  /** The position moves past the event in hand, whose credit the shard is to have back. */
+  /** The event in hand is consumed: moves the position past it and owes its credit to the shard. */
   settle(): void {
     const event = this.#current;
     if (event === undefined) return;
@@ -114,7 +115,7 @@ export class EventQueue<P> implements Supply<Event<P>> {
     this.#current = undefined;
   }
 
-  /** Drops what waits. What was handed out stays pending until it is settled. */
+  /** Drops the events that wait. The one that was handed out stays pending until it is settled. */
   clear(): void {
     this.#events.clear();
     this.#sizes.clear();

@@ -1,7 +1,7 @@
 /**
- * The part of a subscription that lies in the past: finds where it starts in each shard, and reads up to where
- * the shard can take over. Pages come from the reader threads, and a page is asked for only when the
- * subscription has room, so history costs the shards nothing and a slow reader no memory.
+ * The part of a subscription that lies in the past: finds where it starts in each shard, and reads until the shard can
+ * take over. Reader threads read the pages, and a page is asked for only when the subscription has room: history takes
+ * no time of the shards, and a slow subscriber no memory.
  */
 import type { ResumeRequest } from '../../link/calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
@@ -21,12 +21,14 @@ import { newestPositions } from './newest.js';
 import type { ShardProgress } from './shard-progress.js';
 import type { BusSubscription } from './subscription.js';
 
-/** Nobody waits for it any more. */
+/** The page of a subscription that has ended. */
 const NOTHING = Promise.resolve(undefined);
-/** Closer than this to the head, the shard takes over; well inside what it accepts, for the head moves on. */
+/**
+ * The shard takes over at this distance from its head: half of what it accepts, because the head moves on meanwhile.
+ */
 const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
-/** Of a shard: where its log ends, and how to hand a subscription over to it. */
+/** The part of a shard's link that history uses: the head of its log and the call that hands a subscription over. */
 type HistoryShard = Pick<EndpointEnd, 'shard'> & {
   readonly control: { readonly head: number };
   call(name: 'resume', request: () => ResumeRequest): Promise<null>;
@@ -41,14 +43,14 @@ export class HistoryReader {
     this.#ends = ends;
   }
 
-  /** Where the subscription starts, per shard; gaps are told on the way. Not for `now`. */
+  /** The position per shard where the subscription starts; notifies it of gaps. Not for `from: 'now'`. */
   async positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
     if (typeof from === 'string') return this.#ends.map(() => 0);
     if ('since' in from) {
       const sinceMs = parseTimestamp(from.since);
       const needed = shardsOf(subscription.filter, this.#ends.length);
       const positions = this.#ends.map(({ shard, control }) =>
-        // Another shard may have been given up, and then its log cannot be asked.
+        // A shard that is not needed may have been given up, and its log cannot be asked then.
         needed.includes(shard) ? this.#source.positionAt(shard, sinceMs) : control.head,
       );
       return Promise.all(positions);
@@ -69,9 +71,9 @@ export class HistoryReader {
   }
 
   /**
-   * Reads on from `progress.received` until the shard takes over, the subscription ends or reading fails. `notifyFirst`: tell also
-   * of what was pruned before it began; one that starts at what is left does not miss that. `onBegun`: what is pruned from
-   * now on is told.
+   * Reads on from `progress.received` until the shard takes over, the subscription ends or reading fails.
+   * `notifyFirst`: notify also of events that were pruned before the reading began; false for a subscription that
+   * starts at the oldest event left. `onBegun` is called when any later pruning is noticed as a gap.
    */
   async read(
     subscription: BusSubscription,
@@ -84,7 +86,7 @@ export class HistoryReader {
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
       if (end.control.head - progress.received <= HAND_OVER_EVENTS) {
-        // Before it is sent: the shard's events may come ahead of its answer.
+        // Set before the call: the shard's events may arrive before its answer.
         progress.mode = 'shard';
         const { number } = subscription;
         await end.call('resume', () => ({
@@ -108,7 +110,7 @@ export class HistoryReader {
         });
       });
       if (page === undefined || subscription.ended) return;
-      // Updated meanwhile: the page was made for another filter.
+      // The filter was updated meanwhile: the page was made for the old one.
       if (filter !== subscription.filter) continue;
       const { prunedThrough } = page;
       if (notifyGap && prunedThrough > progress.received) {
@@ -132,7 +134,7 @@ export class HistoryReader {
   }
 }
 
-/** Faults that can be told at once are told at once. */
+/** Throws at once for a cursor that cannot be decoded. @throws BusError `CURSOR_INVALID` */
 export function checkFrom(from: SubscribeFrom): void {
   if (typeof from === 'string') return;
   if ('after' in from) decodeCursor(from.after);

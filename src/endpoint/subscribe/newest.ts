@@ -1,6 +1,7 @@
 /**
- * Where the newest so many matching events of a log begin, in each shard. Every shard is read backwards, a page at a time
- * and only as far as its turn comes: however many are asked for, no more than a page of each shard is held.
+ * Finds the positions from which to read the newest N matching events of all shards together. Each shard is read
+ * backwards, a page at a time and only as far as needed, so that at most one page per shard is held, however large N
+ * is.
  */
 import type { ParsedFilter } from '../../protocol/filter.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
@@ -11,16 +12,16 @@ import { shardsOf } from '../read/query.js';
 
 export interface Newest {
   readonly filter: ParsedFilter;
-  /** How many. */
+  /** The number of events wanted. */
   readonly last: number;
-  /** By shard: what lies behind is not counted. */
+  /** By shard; later events do not count. */
   readonly heads: readonly number[];
-  /** Nobody waits any more. */
+  /** True once nobody waits for the result. */
   isOver(): boolean;
   readonly asker: Asker;
 }
 
-/** Per shard the position before the first of them; its head where it has none. */
+/** Per shard the position before the first of the newest events; the shard's head if it holds none of them. */
 export async function newestPositions(
   source: Pick<HistorySource, 'page'>,
   newest: Newest,
@@ -38,7 +39,7 @@ export async function newestPositions(
   return positions;
 }
 
-/** The one whose next event was recorded last. */
+/** The shard whose next event was recorded last. */
 function latest(tails: readonly Tail[]): Tail | undefined {
   let found: Tail | undefined;
   for (const tail of tails) {
@@ -48,7 +49,7 @@ function latest(tails: readonly Tail[]): Tail | undefined {
   return found;
 }
 
-/** A shard's matching events from the newest on. */
+/** A shard's matching events, newest first. */
 class Tail {
   readonly shard: number;
   readonly #source: Pick<HistorySource, 'page'>;
@@ -65,7 +66,7 @@ class Tail {
     this.#until = newest.heads[shard]!;
   }
 
-  /** Nothing more is here; after `fill`, nothing more is there. */
+  /** True if the page is used up; right after `fill`, that the shard has no more events. */
   get isEmpty(): boolean {
     return this.#at === this.#sequences.length;
   }
@@ -74,7 +75,7 @@ class Tail {
     return this.#times[this.#at]!;
   }
 
-  /** The sequence of the next one. */
+  /** Takes the next event and returns its sequence. */
   take(): number {
     return this.#sequences[this.#at++]!;
   }

@@ -1,7 +1,7 @@
 /**
- * Puts subscriptions into the shards whose topics they can want, and again where a shard's thread was replaced. The other
- * shards know nothing of them: a topic lies in one shard, so a filter of literal topics needs those topics' shards alone.
- * Used by the endpoint's thread alone.
+ * Puts subscriptions into the shards that can hold matching topics, and puts them back when a shard's thread was
+ * replaced. A topic lies in one shard, so a filter of literal topics needs only those topics' shards; the others do not
+ * know the subscription. Used by the endpoint's thread alone.
  */
 import type { AtPosition, SubscribeRequest, UpdateRequest } from '../../link/calls.js';
 import { BusError } from '../../protocol/errors.js';
@@ -23,12 +23,12 @@ export class Placement {
     this.#history = history;
   }
 
-  /** Whether events of this shard can match. */
+  /** True if events of this shard can match. */
   needs(subscription: BusSubscription, shard: number): boolean {
     return this.#neededBy(subscription.filter).has(shard);
   }
 
-  /** Never rejects: where it cannot be put, the subscription ends in the error. */
+  /** Starts the subscription. Never rejects: on a failure the subscription ends with the error. */
   async start(subscription: BusSubscription): Promise<void> {
     try {
       await this.#start(subscription);
@@ -38,8 +38,8 @@ export class Placement {
   }
 
   /**
-   * Resolves when every shard that the filter needs has it.
-   * @throws BusError what a needed shard was given up with: then the subscription keeps the filter that it has
+   * Changes the filter; resolves when every shard that the new filter needs has it.
+   * @throws BusError the failure of a needed shard that was given up; the subscription then keeps its old filter
    */
   async update(subscription: BusSubscription, filter: ParsedFilter): Promise<void> {
     const needed = this.#neededBy(filter);
@@ -52,7 +52,7 @@ export class Placement {
       const progress = subscription.progress[end.shard]!;
       const isNeeded = needed.has(end.shard);
       if (progress.mode === 'unneeded') return isNeeded ? this.#join(end, subscription) : undefined;
-      // A shard that is not needed any more may hold events that matched before: it keeps the subscription.
+      // A shard that is no longer needed keeps the subscription: it may hold queued events that matched the old filter.
       const isConcerned = isAsked(progress) && (isNeeded || end.failure === undefined);
       return isConcerned ? updateIn(end, request, isNeeded) : undefined;
     });
@@ -64,7 +64,7 @@ export class Placement {
     const asked = this.#ends.filter(
       ({ shard, failure }) => failure === undefined && isAsked(subscription.progress[shard]!),
     );
-    // A shard that is given up meanwhile has no subscription left either.
+    // A shard that is given up meanwhile has lost the subscription anyway.
     await Promise.allSettled(asked.map((end) => end.call('unsubscribe', () => request)));
   }
 
@@ -74,7 +74,7 @@ export class Placement {
     if (!isAsked(progress)) return;
     if (progress.isLive) progress.received = Math.max(progress.received, end.watermark);
     progress.isLive = false;
-    // Its call is pending, and made anew when it is sent again.
+    // A pending `subscribe` is sent again by the link, with a request made anew.
     if (end.isCalling('subscribe', subscription.number)) return;
     const start = (): Start => (progress.mode === 'history' ? 'replay' : progress.received);
     this.#subscribe(end, subscription, start).catch((error: Error) => {
@@ -110,7 +110,7 @@ export class Placement {
           subscription.progress[shard]!,
           notifyGap,
           once(() => {
-            // Not before: what is pruned behind the back of one that is ready is a gap, and has to be seen as one.
+            // Only now is later pruning noticed as a gap, which a subscription that is ready must not miss.
             if (--unbegun === 0) subscription.becomeReady();
           }),
         ),
@@ -118,20 +118,20 @@ export class Placement {
     );
   }
 
-  /** From what the shard commits next. */
+  /** Starts the subscription at the shard's next commit. */
   async #startNow(end: EndpointEnd, subscription: BusSubscription): Promise<void> {
     const progress = subscription.progress[end.shard]!;
     progress.mode = 'shard';
     const { received, consumed } = progress;
     const { position } = await this.#subscribe(end, subscription, () => 'now');
-    // Unless an event came, or it fell behind, before this answer was looked at.
+    // The values differ if an event came, or the subscription fell behind, before this answer was processed.
     if (progress.received === received) progress.received = position;
     if (progress.consumed === consumed) progress.consumed = position;
-    // Later events are not those of one that has ended meanwhile.
+    // A subscription that has ended meanwhile must not follow the watermark.
     if (!progress.hasBeenLive && !subscription.ended) subscription.wentLive(progress);
   }
 
-  /** A shard that was not needed before. */
+  /** Starts the subscription in a shard that the old filter did not need. */
   #join(end: EndpointEnd, subscription: BusSubscription): Promise<void> {
     const progress = subscription.progress[end.shard]!;
     progress.received = Math.max(progress.received, end.watermark);
@@ -150,7 +150,7 @@ export class Placement {
     const request = (): SubscribeRequest => {
       const { number, filter, options, window } = subscription;
       const { name, overflow, maxBuffer } = options;
-      // Credit that was owed is in this window already.
+      // This window includes the credit that was owed.
       progress.owedEvents = 0;
       progress.owedBytes = 0;
       return {
@@ -171,7 +171,7 @@ export class Placement {
     return new Set(shardsOf(filter, this.#ends.length));
   }
 
-  /** The shards to put it into; the others are passed over. */
+  /** The shards that the subscription needs; passes over the others. */
   #placesOf(subscription: BusSubscription): readonly EndpointEnd[] {
     const needed = this.#neededBy(subscription.filter);
     for (const { shard, control } of this.#ends) {
@@ -181,7 +181,7 @@ export class Placement {
   }
 }
 
-/** A shard that is not needed may be given up meanwhile: then it has no event that the new filter wants. */
+/** Updates one shard. A shard that is not needed may be given up meanwhile: the new filter wants none of its events. */
 async function updateIn(
   end: EndpointEnd,
   request: UpdateRequest,
@@ -194,7 +194,7 @@ async function updateIn(
   }
 }
 
-/** Nothing is read any more where the bus is being closed, which ends the subscription without an error. */
+/** Ends the subscription with the error, except `BUS_CLOSED`: a bus that closes ends it without an error. */
 export function fail(subscription: BusSubscription, error: Error): void {
   const isClosing = error instanceof BusError && error.code === 'BUS_CLOSED';
   if (!isClosing) subscription.fail(error);

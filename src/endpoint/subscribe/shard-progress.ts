@@ -1,25 +1,27 @@
-/** How far a subscription is in one shard's log, and what it holds of that shard's credit. */
+/** How far a subscription is in one shard's log, and how much of that shard's credit it holds. */
 
 export interface ShardProgress {
   readonly shard: number;
   /**
-   * The shard was not asked yet; it can have no event that the filter wants, and is not asked; it sends; or this endpoint reads
-   * history.
+   * `none`: the shard was not asked yet. `unneeded`: no event of the shard can match the filter, so it is not asked.
+   * `shard`: the shard sends. `history`: this endpoint reads history.
    */
   mode: 'none' | 'unneeded' | 'shard' | 'history';
-  /** All that matched up to here has arrived in the local queue. */
+  /** All matching events up to this sequence have arrived in the local queue. */
   received: number;
-  /** All that matched up to here was handed to the user. */
+  /** The user has consumed all matching events up to this sequence. */
   consumed: number;
-  /** Whatever is committed arrives at once, so `received` is also the link's watermark. */
+  /** Committed events arrive at once, so the link's watermark holds for this subscription too. */
   isLive: boolean;
   hasBeenLive: boolean;
-  /** Events of this shard in the local queue, those of them that hold credit, and their bytes. */
+  /** Events of this shard that are queued or handed out. */
   pending: number;
+  /** Events among `pending` that hold credit, and their bytes. */
   credited: number;
   creditedBytes: number;
-  /** Bytes of those that came from history and hold none. */
+  /** Bytes of the events among `pending` that came from history and hold no credit. */
   historyBytes: number;
+  /** Credit of consumed events that is not given back yet. */
   owedEvents: number;
   owedBytes: number;
 }
@@ -41,12 +43,15 @@ export function newProgress(shard: number): ShardProgress {
   };
 }
 
-/** The shard has the subscription, or is about to. */
+/** True if the shard has the subscription or was asked to take it. */
 export function isAsked({ mode }: ShardProgress): boolean {
   return mode === 'shard' || mode === 'history';
 }
 
-/** All up to here was consumed, or did not match. `watermark`: how far a live subscription has received without an event. */
+/**
+ * The sequence up to which all events were consumed or did not match. `watermark`: how far the link's live
+ * subscriptions have received everything.
+ */
 export function positionOf(progress: ShardProgress, watermark: number): number {
   if (progress.pending > 0) return progress.consumed;
   if (!progress.isLive) return progress.received;

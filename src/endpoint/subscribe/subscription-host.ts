@@ -1,4 +1,4 @@
-/** What a subscription needs of its endpoint. */
+/** The part of an endpoint that its subscriptions use. */
 import type { Turns } from '../../handout/dispatcher.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
@@ -6,11 +6,11 @@ import type { ShardProgress } from './shard-progress.js';
 
 export interface SubscriptionHost<Subscription> {
   readonly endpointId: string;
-  /** The thread's timers and sockets have theirs in between. */
+  /** Hands out events in turns that leave time for the thread's timers and sockets. */
   readonly turns: Turns;
   head(shard: number): number;
   watermark(shard: number): number;
-  /** The shard was given up: nothing more comes from it. */
+  /** True if the shard was given up, so that it sends nothing more. */
   isGone(shard: number): boolean;
   cursor(positions: readonly number[]): string;
   credit(subscription: number, shard: number, events: number, bytes: number): boolean;

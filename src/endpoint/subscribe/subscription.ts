@@ -1,7 +1,7 @@
 /**
- * A subscription as its user sees it: events from every shard in one queue, taken by a handler or an
- * iterator, one at a time. In each shard it is in one of two modes: the shard sends (and sees by credit how
- * fast events are consumed), or this endpoint reads history by itself until it is close enough to hand over.
+ * A subscription as its user sees it: events from every shard in one queue, taken by a handler or an iterator, one at a
+ * time. In each shard it is in one of two modes: the shard sends (and sees by credit how fast events are consumed), or
+ * this endpoint reads history itself until it is close enough to the head to hand over.
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
 import type { Dispatched } from '../../handout/dispatcher.js';
@@ -34,10 +34,10 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly id: string;
   readonly progress: readonly ShardProgress[];
   readonly window: number;
-  /** Its place among those of its endpoint that have something to hand out. */
+  /** Its entry in the endpoint's dispatcher. */
   readonly dispatched: Dispatched;
   filter: ParsedFilter;
-  /** It takes no more events. */
+  /** True once it takes no more events. */
   ended = false;
 
   readonly #host: SubscriptionHost<BusSubscription>;
@@ -91,7 +91,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     return this.#host.cursor(this.positions);
   }
 
-  /** In each shard's log; the cursor says the same as a text. */
+  /** Its position in each shard's log; `cursor` encodes them as a text. */
   get positions(): readonly number[] {
     return this.progress.map((progress) => this.#position(progress));
   }
@@ -140,32 +140,32 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     return this.#life.iterator();
   }
 
-  /** As a `drain()` of the endpoint has to see it. */
+  /** Its state for a `drain()` of the endpoint. */
   get drained(): Drained {
     return this.#life.drained;
   }
 
-  /** Every shard that it needs has it. */
+  /** Called once every shard that it needs has it. */
   becomeReady(): void {
     this.#life.begin();
   }
 
-  /** An event from a shard. Nobody is called yet: see `flush`. */
+  /** Queues an event from a shard; `flush` hands it out. */
   push(progress: ShardProgress, event: Event<P>, bytes: number): void {
     this.#queue.push(progress, event, bytes);
   }
 
-  /** The same for an event from history. */
+  /** Queues an event from history; `flush` hands it out. */
   pushHistory(progress: ShardProgress, event: Event<P>, bytes: number): void {
     this.#queue.pushHistory(progress, event, bytes);
   }
 
-  /** Hands out what there is, as far as the handler or the iterator takes it. */
+  /** Hands out queued events, as far as the handler or the iterator takes them. */
   flush(): void {
     this.#pump.flush();
   }
 
-  /** Gives the shard its credit back. Where there is no room for that, it is owed, and this is called again. */
+  /** Gives the shard its credit back. Without room in the ring it stays owed, and this is called again. */
   payCredit(progress: ShardProgress): void {
     if (progress.owedEvents === 0) return;
     const { owedEvents, owedBytes } = progress;
@@ -176,7 +176,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
 
   /** Resolves once another page of this shard's history may be read, or the subscription has ended. */
   whenRoom(progress: ShardProgress): Promise<void> {
-    // Half a window twice is never more than one.
+    // A page is at most half a window, so a queue below half never grows beyond one window.
     const half = Math.max(1, this.window >> 1);
     return this.#pump.when(
       () => progress.pending < half && progress.historyBytes < this.asker.creditBytes >> 1,
@@ -214,7 +214,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     }
   }
 
-  /** No event of this shard can match: its position goes with the shard's log, from `head` on. */
+  /** No event of this shard can match: the position follows the shard's log, from `head` on. */
   passOver(progress: ShardProgress, head: number): void {
     progress.mode = 'unneeded';
     progress.received = head;
@@ -226,7 +226,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     progress.hasBeenLive = true;
     if (this.#isCaughtUp || !this.progress.every(({ hasBeenLive }) => hasBeenLive)) return;
     this.#isCaughtUp = true;
-    // Behind the events that were queued before it, and not behind those that come after.
+    // `caughtUp` follows the events that are queued now, and does not wait for later ones.
     const { pushed } = this.#queue;
     void this.#pump
       .when(() => this.#queue.settled >= pushed)
@@ -239,18 +239,18 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
     this.#life.emit('gap', gap);
   }
 
-  /** Ends it in an error. Events that were received and not consumed are dropped; the cursor says where to go on. */
+  /** Ends it with an error. Events that were received and not consumed are dropped; the cursor tells where to go on. */
   fail(error: Error): void {
     this.#life.fail(error);
   }
 
-  /** The bus closes: waiting events are dropped and the subscription ends without an error. */
+  /** Ends it without an error because the bus closes; waiting events are dropped. */
   close(): void {
     this.ended = true;
     this.#life.close();
   }
 
-  /** Somebody waits, and a watermark may have moved without an event. */
+  /** Checks again whether positions are reached: a watermark may have moved without an event. */
   recheckWaiters(): void {
     this.#pump.recheck();
   }
@@ -262,7 +262,7 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   async #leave(): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    // Later events are not its any more: its position must not go on with the watermark.
+    // Later events are not delivered any more, so its position must not follow the watermark.
     for (const progress of this.progress) {
       if (progress.pending === 0) progress.received = this.#position(progress);
       progress.isLive = false;

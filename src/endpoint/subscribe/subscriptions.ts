@@ -1,5 +1,5 @@
 /**
- * All subscriptions of one endpoint: hands them what arrives from the shards, and the shards their credit. `Placement` puts
+ * All subscriptions of one endpoint: passes them the shards' events, and their credit to the shards. `Placement` puts
  * them into the shards. Used by the endpoint's thread alone.
  */
 import type { Drained } from '../../async-context/drain-in-handler.js';
@@ -32,11 +32,11 @@ import type { ShardProgress } from './shard-progress.js';
 import { BusSubscription } from './subscription.js';
 import type { SubscriptionHost } from './subscription-host.js';
 
-/** The endpoint that they are of. */
+/** The endpoint that the subscriptions belong to. */
 interface SubscriptionsOwner {
   readonly endpoint: string;
   readonly epoch: string;
-  /** Its own among the bus's counters. */
+  /** The endpoint's share of the bus's counters. */
   readonly share: number;
 }
 
@@ -51,14 +51,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   readonly #history: HistoryReader;
   readonly #placement: Placement;
   readonly #decoder = new RecordDecoder(ITSELF);
-  /** Of events for a gateway's clients. */
+  /** Decodes events for a gateway's clients. */
   readonly #sendingDecoder = new RecordDecoder({ sendsOn: true });
   readonly #subscriptions = new Map<number, BusSubscription>();
-  /** For the samples of how long an event takes here. */
+  /** For the samples of delivery times. */
   readonly #sampled = new EventRecordView();
   #received = 0;
   #nextNumber = 1;
-  /** Calls of `whenConsumed` that wait. */
+  /** How many calls of `whenConsumed` wait. */
   #awaited = 0;
   #isClosed = false;
 
@@ -105,17 +105,17 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     return subscription;
   }
 
-  /** Somebody is subscribed. */
+  /** True if there are subscriptions. */
   get hasLive(): boolean {
     return this.#subscriptions.size > 0;
   }
 
-  /** What a `drain()` of all has to know of each. */
+  /** The state of each subscription for a `drain()` of the endpoint. */
   get drained(): readonly Drained[] {
     return [...this.#subscriptions.values()].map(({ drained }) => drained);
   }
 
-  /** Resolves once all have consumed, or passed over, everything up to these positions. */
+  /** Resolves once all subscriptions have consumed, or passed over, everything up to these positions. */
   async whenConsumed(positions: readonly number[]): Promise<void> {
     this.#awaited++;
     try {
@@ -127,21 +127,21 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     }
   }
 
-  /** Hands out what has arrived, in this turn as much as there is time for; those that had none come first in the next one. */
+  /** Hands out events for as long as a turn may take; subscriptions that got no time come first in the next turn. */
   handOut(): void {
     this.turns.dispatch();
-    // A watermark moves without an event.
+    // A watermark can move without an event.
     if (this.#awaited > 0) for (const one of this.#subscriptions.values()) one.recheckWaiters();
   }
 
-  /** The shard's thread was replaced: puts back what it lost. */
+  /** The shard's thread was replaced: puts the subscriptions back that it lost. */
   resubscribe(end: EndpointEnd): void {
     for (const subscription of this.#subscriptions.values()) {
       this.#placement.putBack(end, subscription);
     }
   }
 
-  /** Ends those that need the shard, which was given up. */
+  /** The shard was given up: ends the subscriptions that need it. */
   shardFailed(shard: number, error: BusError): void {
     for (const subscription of [...this.#subscriptions.values()]) {
       if (this.#placement.needs(subscription, shard)) subscription.fail(error);
@@ -149,14 +149,14 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     }
   }
 
-  /** Ends those that can hold up publishes. */
+  /** Ends the `block` subscriptions, which can hold up publishes. */
   endBlocking(): void {
     for (const subscription of [...this.#subscriptions.values()]) {
       if (subscription.options.overflow === 'block') void subscription.unsubscribe();
     }
   }
 
-  /** `isFinal`: the shards are gone and are told nothing any more. */
+  /** Ends all subscriptions. `isFinal`: the shards are gone, so no later call is sent to them. */
   close(isFinal: boolean): void {
     if (isFinal) this.#isClosed = true;
     for (const subscription of [...this.#subscriptions.values()]) {
@@ -165,7 +165,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     }
   }
 
-  // What the subscriptions ask for.
+  // Requests of the subscriptions.
 
   head(shard: number): number {
     return this.#ends[shard]!.control.head;
@@ -203,11 +203,11 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
   }
 
   report(error: BusError): void {
-    // Not here: a ring may be being read.
+    // Called later, because a ring may be being read now.
     queueMicrotask(() => this.#onError(error));
   }
 
-  // What the shards send.
+  // Messages from the shards.
 
   onEvent(end: EndpointEnd, bytes: Buffer, offset: number, length: number): void {
     const sequence = bytes.readDoubleLE(offset + EVENT_SEQUENCE);
@@ -244,12 +244,12 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     subscription?.payCredit(subscription.progress[end.shard]!);
   }
 
-  /** What a publisher dated itself says nothing of how long it took, and neither does history that is read again. */
+  /** Samples the delivery time of live events; a timestamp that the publisher supplied says nothing about it. */
   #noteDelivery(shard: number, number: number, bytes: Buffer, offset: number): void {
     const view = this.#sampled.wrap(bytes, offset);
     if ((view.flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) !== 0) return;
     if (this.#subscriptions.get(number)?.progress[shard]?.hasBeenLive !== true) return;
-    // Recorded time is not the wall clock's for a while after somebody has set that.
+    // After a step of the wall clock, recorded time differs from it for a while.
     const aheadMs = this.#ends[shard]!.control.counters[ShardCounter.clockAheadMs]!;
     this.#busCounters.noteDelivery(Math.max(0, Date.now() + aheadMs - view.timestamp));
   }

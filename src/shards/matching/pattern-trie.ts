@@ -2,39 +2,34 @@ import { PATTERN_CHANGES_KEPT } from '../../protocol/limits.js';
 import { matchesPattern } from '../../protocol/topic.js';
 
 /**
- * Patterns by segment, so that a topic finds its patterns in time that depends on what matches and
- * not on how many patterns there are. Owned by one shard's thread. Patterns and topics are trusted
- * to be well-formed.
+ * A trie of patterns by segment: the time to find a topic's patterns depends on how many match, not on how many there
+ * are. Owned by one shard's thread. Patterns and topics are trusted to be well-formed.
  *
  * ```
  *   worker.+.complete → A      (root) ─ worker ─ + ─ complete   values: A
  *   worker.*          → B                   └── rest: B          one or more segments from here
  * ```
  *
- * A `*` that is not last means what `+` means, and takes the same branch. `matchesPattern` in
- * `src/protocol/topic.ts` says the same plainly; tests hold the two against each other.
+ * A `*` that is not last has the meaning of `+` and takes the same branch. `matchesPattern` in `src/protocol/topic.ts`
+ * is the plain definition; tests compare the two.
  *
  * A pair of pattern and value that was added twice has to be removed twice.
  */
 
-/**
- * Beyond this many values at one node a Map counts them, as removal would have to search them all.
- */
+/** A node with more values than this counts them in a Map, because a removal would search the whole list. */
 const VALUES_LISTED_MAX = 32;
 
 /** The values of one pattern: a list while they are few, counted in a Map when they are many. */
 type Values<T> = T[] | Map<T, number>;
 
 class Node<T> {
-  /**
-   * Children by literal segment. A lone one stands here by itself: a Map costs more than a node.
-   */
+  /** Children by literal segment. An only child stands here without a Map, which costs more than a node. */
   children: Map<string, Node<T>> | Node<T> | undefined;
   /** The child for `+`, and for `*` that is not last. */
   wildcard: Node<T> | undefined;
-  /** Of patterns that end here. */
+  /** Values of patterns that end here. */
   values: Values<T> | undefined;
-  /** Of patterns that end in `*` below here. */
+  /** Values of patterns that go on with a last `*` here. */
   rest: Values<T> | undefined;
   readonly segment: string;
 
@@ -84,25 +79,25 @@ export class PatternTrie<T> {
   #nodes = 1;
   #size = 0;
   #generation = 0;
-  /** The patterns of the last changes; the one that made a generation is at its remainder. */
+  /** The patterns of the last changes; generation `g` was made by the one at `g % PATTERN_CHANGES_KEPT`. */
   readonly #changed: string[] = [];
 
-  /** Pairs of pattern and value. */
+  /** How many pairs of pattern and value the trie holds. */
   get size(): number {
     return this.#size;
   }
 
-  /** One when empty; the memory goes with it. */
+  /** How many nodes the trie holds, which its memory grows with; 1 when it is empty. */
   get nodes(): number {
     return this.#nodes;
   }
 
-  /** Grows with every change, so that who remembers a match can tell whether it still holds. */
+  /** Grows with every change; a cache of matches compares it to tell whether they still hold. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** Whether the values of a topic may be others than at an earlier generation. */
+  /** True if the values that match a topic may have changed since an earlier generation. */
   mayHaveChanged(topic: string, since: number): boolean {
     if (this.#generation - since > PATTERN_CHANGES_KEPT) return true;
     for (let i = since + 1; i <= this.#generation; i++) {
@@ -138,7 +133,7 @@ export class PatternTrie<T> {
     const segments = topic.split('.');
     if (topic.charCodeAt(0) !== DOLLAR_CODE) collect(this.#root, segments, 0, found);
     else {
-      // A topic of the bus: no wildcard matches its first segment.
+      // The topic is one of the bus's own: no wildcard matches its first segment.
       const node = this.#root.child(segments[0]!);
       if (node !== undefined) collect(node, segments, 1, found);
     }
@@ -160,7 +155,7 @@ export class PatternTrie<T> {
     return child;
   }
 
-  /** Removes below a node, and the nodes that have become empty on the way back. */
+  /** Removes the pair below a node, and on the way back the nodes that have become empty. */
   #removeFrom(node: Node<T>, segments: readonly string[], at: number, value: T): boolean {
     const last = segments.length - 1;
     if (at > last) {
@@ -236,7 +231,7 @@ function isWithoutValues<T>(values: Values<T> | undefined): boolean {
   return values !== undefined && (Array.isArray(values) ? values.length : values.size) === 0;
 }
 
-/** Gathers the values of several nodes, each once; the common case of one value pays for no Set. */
+/** Gathers the values of several nodes, each once; a few values need no Set. */
 class Found<T> {
   readonly #list: T[] = [];
   #set: Set<T> | undefined;

@@ -1,19 +1,19 @@
 import { TOPIC_MATCHES_TOPICS, TOPIC_MATCHES_VALUES } from '../../protocol/limits.js';
 
 /**
- * What matches a topic, remembered for the topics in use. Owned by one shard's thread.
+ * A cache of the values that match a topic, for the topics in use. Owned by one shard's thread.
  *
- * A change of the patterns is noticed by their generation, topic by topic as each is next asked
- * for; nothing is cleared, and a topic that no changed pattern matches keeps its value. The memory is bounded twice, by topics and by the values matched over
- * all of them, since ten thousand subscriptions to `*` match every topic. The topic to go is found
- * by the CLOCK rule: a hand passes over the entries, spares those used since it last came by, and
- * takes the first other.
+ * A change of the patterns clears nothing: each topic compares the patterns' generation when it is next asked for, and
+ * keeps its value if no changed pattern matches it. Two bounds limit the memory, the number of topics and the number of
+ * values matched over all of them, since ten thousand subscriptions to `*` match every topic. The CLOCK rule chooses
+ * the topic to evict: a hand passes over the entries, spares those used since it last came by, and evicts the first
+ * other.
  */
 
-/** What this needs of a `PatternTrie`. */
+/** The part of a `PatternTrie` that the cache uses. */
 export interface MatchSource<T> {
   readonly generation: number;
-  /** Whether a topic may match something else than at an earlier generation. */
+  /** True if the values that match a topic may have changed since an earlier generation. */
   mayHaveChanged(topic: string, since: number): boolean;
   match(topic: string): T[];
 }
@@ -21,10 +21,10 @@ export interface MatchSource<T> {
 interface Entry<V> {
   readonly topic: string;
   value: V;
-  /** How many matched. */
+  /** How many values matched. */
   matched: number;
   generation: number;
-  /** Asked for again since the hand came by. */
+  /** True if the topic was asked for again since the hand came by. */
   isUsed: boolean;
 }
 
@@ -40,9 +40,8 @@ export class TopicMatches<T, V> {
   #matched = 0;
 
   /**
-   * `compute` makes of a topic and what matches it the value that is remembered. `topicsMax` bounds
-   * the topics, `valuesMax` what matches over all of them; a topic that matches more by itself is
-   * remembered alone.
+   * `compute` makes the remembered value of a topic and the values that match it. `topicsMax` bounds the topics,
+   * `valuesMax` the matching values of all topics; a topic that exceeds `valuesMax` by itself is remembered alone.
    */
   constructor(
     source: MatchSource<T>,
@@ -83,7 +82,7 @@ export class TopicMatches<T, V> {
   #add(topic: string): V {
     const { generation } = this.#source;
     const matches = this.#source.match(topic);
-    // Counted before `compute` gets the list, which may keep it and change it.
+    // Counted first, because `compute` may keep and change the list.
     const matched = matches.length;
     const value = this.#compute(topic, matches);
     this.#makeRoom(1, matched);
@@ -103,7 +102,7 @@ export class TopicMatches<T, V> {
     entry.generation = generation;
     this.#matched += matched - entry.matched;
     entry.matched = matched;
-    // May take this very entry out again; its value holds all the same.
+    // This may evict the very entry; its value is valid all the same.
     if (this.#matched > this.#valuesMax && this.#entries.length > 1) this.#makeRoom(0, 0);
     return value;
   }
@@ -127,7 +126,7 @@ export class TopicMatches<T, V> {
       if (!entry.isUsed) {
         this.#matched -= entry.matched;
         this.#byTopic.delete(entry.topic);
-        // The last one takes its place.
+        // The last entry takes the evicted one's place.
         const last = entries.pop()!;
         if (last !== entry) entries[this.#hand] = last;
         this.#hand++;
