@@ -14,17 +14,16 @@ import type { GatewaySettings } from './settings.js';
 import type { Peer } from './trusted-proxies.js';
 
 /**
- * Who may come near at all, before it is asked who it is: by the names under which the server is
- * called, the page that a browser comes from, and how many connections there are. One for a
- * gateway; one thread.
+ * Decides whether a client may connect, before the client authenticates: by the host name that it calls, by the page
+ * that a browser comes from, and by the number and rate of connections. A gateway has one; one thread uses it.
  */
 
 /** One connection's place among all of them. */
 export interface Place {
   readonly address: string;
-  /** It is known who it is. */
+  /** The client has authenticated: the connection no longer counts as unauthenticated. Idempotent. */
   identified(): void;
-  /** Idempotent. */
+  /** Gives the place back. Idempotent. */
   leave(): void;
 }
 
@@ -36,7 +35,7 @@ export class Admission {
   #open = 0;
   #unidentified = 0;
 
-  /** `isLocalOnly`: whoever comes from another machine is refused. */
+  /** `isLocalOnly`: clients of other machines are refused. */
   constructor(settings: GatewaySettings, isLocalOnly: boolean) {
     this.#settings = settings;
     this.#rates = new AddressRates(settings.maxConnectsPerSecond);
@@ -49,19 +48,20 @@ export class Admission {
   }
 
   /**
-   * Whether a request, or an upgrade, may be looked at.
+   * Checks the headers and the origin of a request or an upgrade before a door sees it.
    *
-   * @throws Refusal
+   * @throws Refusal where the request has more than one Host, or its address, host or origin is not allowed
    */
   checkRequest(request: IncomingMessage, { address, host, scheme }: Peer): void {
     if (this.#isLocalOnly) this.#checkLocal(request, address);
     const { origin } = request.headers;
-    // Node keeps the first, a proxy may have gone by the other.
+    // Node keeps the first Host; a proxy in front may have judged by the other one.
     if (countOf(request, 'host') > 1) {
       throw new Refusal(400, 'MESSAGE_INVALID', 'the request has more than one Host');
     }
     if (origin === undefined) checkFetchSite(request);
-    // A page of another site can have its own name point to this machine, but must say that name.
+    // DNS rebinding: a page of another site can let its own name resolve to this machine, but its Host header has that
+    // name.
     if (host !== undefined && !this.#isHostAllowed(host)) {
       const message = `host ${quote(host)} is not served here; see the option allowedHosts`;
       throw new Refusal(403, 'FORBIDDEN', message);
@@ -83,9 +83,9 @@ export class Admission {
     const isProxyTrusted = this.#settings.trustedProxies.has(
       normaliseAddress(socket.remoteAddress),
     );
-    // `address` is whom it comes for.
+    // `address`, which was found to be local, is then that of the proxy's client.
     if (isProxyTrusted && forwardedFor) return;
-    // A proxy on this machine makes everybody come from here.
+    // Through an untrusted proxy on this machine, clients of other machines would look local.
     const message =
       'the request came through a proxy that is not trusted, or does not say for whom (X-Forwarded-For), ' +
       'and no authentication is configured; see the options auth and trustedProxies';
@@ -93,9 +93,9 @@ export class Admission {
   }
 
   /**
-   * A place for a connection. `isIdentified`: it is known who it is, or will be before the upgrade.
+   * Takes a place for a connection. `isIdentified`: the client has authenticated, or will have before the upgrade.
    *
-   * @throws Refusal where there are too many, or they come too fast
+   * @throws Refusal where there are too many connections, or they come too fast
    */
   enter(address: string, isIdentified: boolean): Place {
     this.#checkRate(address);
@@ -162,7 +162,7 @@ export class Admission {
     const { host, allowedHosts } = this.#settings;
     const name = hostNameOf(header);
     if (name === undefined) return false;
-    // An address in numbers is nobody's to point elsewhere.
+    // DNS rebinding needs a name: nobody can let a literal address resolve to another machine.
     if (isIP(name) !== 0 || isLoopbackHost(name)) return true;
     return name === host.toLowerCase() || allowedHosts.has(name);
   }
@@ -173,12 +173,12 @@ export class Admission {
     if (host === undefined || !URL.canParse(origin)) return false;
     const url = new URL(origin);
     if (url.origin !== origin || url.host !== host.toLowerCase()) return false;
-    // Its own pages. The scheme is left out where a proxy may stand between that has not said it.
+    // The server's own pages. The scheme is unknown where a proxy may stand in between that did not send it.
     return scheme === undefined || url.protocol === `${scheme}:`;
   }
 }
 
-/** How often a header is there, without making a list of all of them. */
+/** Counts the occurrences of a header without building a list of all headers. */
 function countOf({ rawHeaders }: IncomingMessage, name: string): number {
   let count = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -189,10 +189,11 @@ function countOf({ rawHeaders }: IncomingMessage, name: string): number {
 }
 
 /**
- * Browsers leave `Origin` out where a page of another site embeds something (an image, a script) or sends somebody here.
- * The page cannot read the answer, but has no business to cause one; a person who follows a link has.
+ * Browsers leave `Origin` out where a page of another site embeds a resource (an image, a script) or links here. The
+ * page cannot read the answer of an embedded request, but must not cause one either. A link that a person follows is
+ * allowed.
  *
- * @throws Refusal
+ * @throws Refusal where a page of another site embeds the request
  */
 function checkFetchSite({ method, headers }: IncomingMessage): void {
   const site = headers['sec-fetch-site'];
@@ -204,7 +205,7 @@ function checkFetchSite({ method, headers }: IncomingMessage): void {
   throw new Refusal(403, 'FORBIDDEN', message);
 }
 
-/** `[::1]:7400` is `::1`; undefined for what is no host. */
+/** The host name of a `Host` header: `::1` for `[::1]:7400`; undefined where the header is malformed. */
 function hostNameOf(header: string): string | undefined {
   const match = /^(?:\[([\da-f:.]+)\]|([^\s:[\]/?#@]+))(?::\d{1,5})?$/i.exec(header);
   return (match?.[1] ?? match?.[2])?.toLowerCase();

@@ -14,9 +14,12 @@ import type { Event } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
 import { assertPattern, hasWildcard } from '../protocol/topic.js';
 
-/** Asks of the bus, on behalf of one client. An endpoint of the user's own making knows of no askers. */
+/**
+ * Subscribes and reads on behalf of one client (`Asker`). An endpoint that the user made, such as a wrapper, has no
+ * internals: the asker is then ignored.
+ */
 
-/** A subscription, and where it stands in each shard's log. */
+/** A subscription, and its position in each shard's log. */
 export interface Subscribed {
   readonly subscription: Subscription;
   positions(): readonly number[];
@@ -39,8 +42,8 @@ export function subscribeFor(
 }
 
 /**
- * The newest event with an id that a principal may read, among the topics that any of the patterns matches. What it may not read
- * is as if it were not there.
+ * Finds the newest event with this id among the topics and patterns in `topics`. Events that the principal may not read
+ * are passed over; undefined where none is left.
  */
 export async function findFor(
   endpoint: BusEndpoint,

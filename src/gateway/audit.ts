@@ -5,8 +5,9 @@ import { quote } from '../protocol/quote.js';
 import type { GatewayLogger } from './gateway-log.js';
 
 /**
- * Counts sign-ins that failed and administrative acts, and writes a line of each into the log where that was asked for:
- * who, from which address, what, and how it ended. Never a token, and never a payload. One for a gateway; one thread.
+ * Counts failed sign-ins and administrative acts and, with the option `audit`, writes a log line for each: the
+ * principal, its address, the act and its result. No line holds a token or a payload. A gateway has one; one thread
+ * uses it.
  */
 
 export interface Administrator {
@@ -18,13 +19,16 @@ export class Audit {
   readonly #count: (count: DoorCount) => void;
   readonly #log: GatewayLogger | undefined;
 
-  /** `log` is left out where no lines are wanted. */
+  /** Without `log`, acts are only counted. */
   constructor(count: (count: DoorCount) => void, log?: GatewayLogger) {
     this.#count = count;
     this.#log = log;
   }
 
-  /** `hasToken`: whether one was shown. Errors that say nothing of who asks are passed over. */
+  /**
+   * Counts and logs a failed sign-in. `hasToken`: the client showed a token. Errors that do not concern the sign-in are
+   * ignored.
+   */
   signInFailed(address: string, hasToken: boolean, error: BusError): void {
     const { code, message } = error;
     const reason = reasonOf(code, hasToken);
@@ -33,7 +37,7 @@ export class Audit {
     this.#log?.('warn', 'audit', { act: 'sign-in', result: reason, address, reason: message });
   }
 
-  /** Does the work, and tells how it ended. `what`: a pattern, a directory; it may be a stranger's text. */
+  /** Does the work, then counts and logs its result. `what` is the pattern or directory, as the client wrote it. */
   async administer<T>(
     act: 'backup' | 'prune',
     { principal, address }: Administrator,

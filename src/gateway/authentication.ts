@@ -3,16 +3,16 @@ import { BusError } from '../protocol/errors.js';
 import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
 
 /**
- * Who a connection is, where it says so in its first frame: within a time, and before anything else.
- * What follows that frame before the token is judged is held back, and taken up after.
+ * Authentication by the first frame of a connection. A token has to come within a time limit, before any other frame.
+ * Frames that follow it while the token is being judged are held, and handed on after it was accepted.
  */
 export interface AuthenticationOwner<F> {
   /** Rejects with a `BusError`. */
   judge(token: string): Promise<Principal>;
   onAuthenticated(principal: Principal): void;
-  /** `isJudged`: by a token that was shown. */
+  /** `isJudged`: the client had shown a token. */
   onRefused(error: BusError, isJudged: boolean): void;
-  /** A frame that was held back. */
+  /** Hands on a frame that was held, after `onAuthenticated`. */
   onHeld(frame: F): void;
 }
 
@@ -28,7 +28,7 @@ export class PendingAuthentication<F> {
     this.#deadline = setTimeout(() => this.#refuse(this.#tooLate(timeoutMs)), timeoutMs);
   }
 
-  /** The token is being judged: nothing more needs to be read. */
+  /** The token is being judged; the connection need not read further frames until then. */
   get isJudging(): boolean {
     return this.#isJudging;
   }
@@ -41,7 +41,7 @@ export class PendingAuthentication<F> {
     );
   }
 
-  /** A frame that came before the answer. */
+  /** Takes a frame that came before the client was authenticated: holds it, or refuses the client. */
   hold(frame: F): void {
     if (!this.#isJudging) {
       const message = 'the first frame has to be authenticate, with a token';
@@ -51,14 +51,16 @@ export class PendingAuthentication<F> {
       this.#refuse(new BusError('LIMIT_EXCEEDED', 'too many frames before the answer to a token'));
   }
 
-  /** The connection is over. */
+  /** Stops the deadline and forgets the held frames: the connection has ended. */
   dispose(): void {
     this.#isOver = true;
     this.#held = [];
     clearTimeout(this.#deadline);
   }
 
-  /** A token that is still being judged, as its issuer takes long to answer, may hold. */
+  /**
+   * A token that is still being judged may be valid: its issuer is slow, so the client is not told `UNAUTHENTICATED`.
+   */
   #tooLate(timeoutMs: number): BusError {
     return this.#isJudging
       ? new BusError('AUTH_UNAVAILABLE', `the token could not be judged within ${timeoutMs} ms`)
@@ -80,13 +82,20 @@ export class PendingAuthentication<F> {
   }
 }
 
-/** What is wrong with our own means says nothing against the token, and must not tell a stranger more than that. */
+/**
+ * A failure of the gateway's own does not prove the token invalid; its details must not reach an unauthenticated
+ * client.
+ */
 export function asRefusal(error: unknown): BusError {
   if (error instanceof BusError) return error;
   return new BusError('AUTH_UNAVAILABLE', 'the token could not be checked', { cause: error });
 }
 
-/** The token of an `Authorization` header; `undefined` where there is no header. */
+/**
+ * The token of an `Authorization` header; undefined where there is no header.
+ *
+ * @throws BusError `UNAUTHENTICATED` where the header is not "Bearer" and a token
+ */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const token = /^bearer +([\w\-.~+/]+=*) *$/i.exec(header)?.[1];
@@ -94,17 +103,19 @@ export function bearerToken(header: string | undefined): string | undefined {
   throw new BusError('UNAUTHENTICATED', 'the Authorization header is not "Bearer" and a token');
 }
 
-/** A token's end is a time of the wall clock, which may be set: so it is looked at as often as this, ms. */
-const LOOK_EVERY_MS = 60_000;
+/**
+ * A token expires at a time of the wall clock, which may be set meanwhile: so the clock is read at least this often.
+ */
+const CLOCK_CHECK_MS = 60_000;
 
-/** Calls `onExpired` at that time, however far off, and answers what stops it. */
+/** Calls `onExpired` at `expiresAt` (epoch ms; undefined: never). Returns a function that stops the watch. */
 export function watchExpiry(expiresAt: number | undefined, onExpired: () => void): () => void {
   if (expiresAt === undefined) return () => {};
   let timer: NodeJS.Timeout;
   const wait = (): void => {
     const left = expiresAt - Date.now();
     if (left <= 0) onExpired();
-    else timer = setTimeout(wait, Math.min(left, LOOK_EVERY_MS)).unref();
+    else timer = setTimeout(wait, Math.min(left, CLOCK_CHECK_MS)).unref();
   };
   timer = setTimeout(wait, 0).unref();
   return () => clearTimeout(timer);

@@ -4,8 +4,8 @@ import { GatewayListener } from './listener.js';
 import { parseGatewaySettings } from './settings.js';
 
 /**
- * Finds out whether a gateway with these options would start, before anything is made for it: the options, the files that they name,
- * and the port are looked at.
+ * Checks whether a gateway with these options would start, before anything is made for it: the options, the files that
+ * they name, and the port.
  *
  * @throws BusError `INSECURE_BIND`, `OPTION_INVALID`
  */

@@ -2,21 +2,22 @@ import { PRESSED_OUTBOUND_BYTES_MAX } from '../protocol/limits.js';
 import { type DrainLimits, DrainWatch } from './drain-watch.js';
 
 /**
- * Decides when a client has too much waiting for it, for sockets and HTTP answers alike.
+ * Decides when too many bytes wait for a client, for sockets and HTTP answers alike.
  *
- * More than `maxOutboundBytes`, in bytes that a producer still keeps and in the transport, is congestion: producers then wait
- * for `relieved()`. Below half of that there is room again. Where the principal holds all that it may, less is congestion
- * already. A congested client that takes too little over `stallMs` is reported as stalled. One thread.
+ * A client is congested once more than `maxOutboundBytes` wait for it, in its transport and kept by producers together;
+ * producers then wait for `relieved()`. The congestion ends when half of that or less is waiting. The bound is
+ * `PRESSED_OUTBOUND_BYTES_MAX`, if that is lower, while the principal holds all that it may. A congested client that
+ * takes too little over `stallMs` is reported as stalled. One thread.
  */
 export interface CongestionLimits extends DrainLimits {
   readonly maxOutboundBytes: number;
 }
 
-/** The socket or the answer that the bytes leave by. */
+/** The socket or the HTTP answer that carries the bytes to the client. */
 export interface Transport {
-  /** False once it was closed or cut: it takes nothing more. */
+  /** False once the transport was closed or cut: it takes nothing more. */
   readonly isOpen: boolean;
-  /** Bytes that it was given and that have not left. */
+  /** Bytes that were written to the transport and that it has not sent. */
   readonly bufferedBytes: number;
 }
 
@@ -25,23 +26,26 @@ export interface CongestionOwner {
   onStalled(): void;
 }
 
-/** On whom it counts what waits. */
+/** The account of the client's principal, on which the waiting bytes are counted. */
 export interface OutboundAccount {
   readonly isPressed: boolean;
   readonly bytes: { hold(bytes: number): void };
 }
 
 export class Congestion {
-  /** Known once it is known who the client is. */
+  /** Set once the client has authenticated. */
   account: OutboundAccount | undefined;
   readonly #transport: Transport;
   readonly #owner: CongestionOwner;
   readonly #bytesMax: number;
   readonly #drain: DrainWatch;
   #keptBytes = 0;
-  /** What waited in the transport when it was looked at last: since then it can only have become less. */
+  /**
+   * The transport's `bufferedBytes` as last read; every write is followed by a check, so they can only have become
+   * fewer.
+   */
   #bufferedBytes = 0;
-  /** What the account was told. */
+  /** The bytes that are counted on the account. */
   #heldBytes = 0;
   #isCongested = false;
   #relief: Promise<void> | undefined;
@@ -58,13 +62,13 @@ export class Congestion {
     return this.#isCongested;
   }
 
-  /** Counts bytes that a producer keeps, to hand them over later; negative when it has. */
+  /** Counts bytes that a producer keeps to write them later; negative once the producer has written them. */
   keep(bytes: number): void {
     this.#keptBytes += bytes;
     if (this.#keptBytes + this.#bufferedBytes > this.#bytesMax) this.check();
   }
 
-  /** The transport was given something. */
+  /** To be called after each write to the transport: begins congestion where too much waits. */
   check(): void {
     if (!this.#transport.isOpen) return;
     if (this.#waitingBytes() <= this.#limit || this.#isCongested) return;
@@ -73,9 +77,9 @@ export class Congestion {
     this.#owner.onCongestionChange?.();
   }
 
-  /** Something has left the transport. */
-  left(): void {
-    // The writes that a cut socket drops end here too: that is no room for more.
+  /** To be called when the transport has sent bytes: ends congestion where enough room is left. */
+  noteSent(): void {
+    // A cut socket reports the writes that it drops as well; they make no room.
     if (!this.#transport.isOpen) return;
     const before = this.#bufferedBytes;
     const waiting = this.#waitingBytes();
@@ -86,7 +90,7 @@ export class Congestion {
     this.#owner.onCongestionChange?.();
   }
 
-  /** Resolves when there is room again, or the client is gone; at once if there is room now. */
+  /** Resolves when the client is not congested any more, or is gone; at once where it is not congested now. */
   relieved(): Promise<void> {
     if (!this.#isCongested) return Promise.resolve();
     this.#relief ??= new Promise((resolve) => {
@@ -95,7 +99,7 @@ export class Congestion {
     return this.#relief;
   }
 
-  /** There is room, or the client is gone: nobody waits any longer. */
+  /** Ends congestion, because there is room or the client is gone, and resolves `relieved()`. */
   end(): void {
     this.#isCongested = false;
     this.#drain.end();

@@ -7,28 +7,33 @@ import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { GatewayLogger } from './gateway-log.js';
 
-/** The gateway in a server of the user's own. What it needs is loaded when it is asked for. */
+/** The gateway in a server of the user's own. Its modules are loaded with the first `createGateway`. */
 
 export interface MountedGateway extends AsyncDisposable {
-  /** Answers a request, whatever its path; hand on those that are not yours. Never throws. */
+  /**
+   * Answers a request, whatever its path; pass on only requests that your server does not answer itself. Never throws.
+   */
   request(request: IncomingMessage, response: ServerResponse): void;
   /** Answers a request to upgrade, and owns its socket from then on. Never throws. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Answers what was accepted, says goodbye to the clients, cuts who takes too long. The server stays yours. */
+  /**
+   * Answers what was accepted, says goodbye to the clients, and cuts those that take too long. Your server stays open.
+   */
   close(): Promise<void>;
 }
 
 export interface CreateGatewayOptions extends MountOptions {
-  /** Told what the gateway has to say; no message ever holds a payload or a token. Default: nobody. */
+  /** Called with each log entry of the gateway; no entry holds a payload or a token. Default: entries are dropped. */
   onLog?: GatewayLogger;
 }
 
-/** What only a server of the gateway's own can have. */
-const OF_SERVERS = ['port', 'host', 'tls', 'gateways'];
+/** Options that apply only to a server of the gateway's own. */
+const SERVER_OPTIONS = ['port', 'host', 'tls', 'gateways'];
 
 /**
- * Makes the gateway's answers to a server's requests, in the thread that calls it and over its endpoint of the bus; both
- * stay the caller's, and are closed after it. Without `auth`, clients of other machines are refused with `FORBIDDEN`.
+ * Makes a gateway that answers the requests of your HTTP server, in the calling thread and over its endpoint of the
+ * bus. The server and the endpoint stay yours: close them after the gateway. Without `auth`, clients of other machines
+ * are refused with `FORBIDDEN`.
  *
  * ```ts
  * const gateway = await createGateway(bus);
@@ -36,8 +41,8 @@ const OF_SERVERS = ['port', 'host', 'tls', 'gateways'];
  * server.on('upgrade', (req, socket, head) => gateway.upgrade(req, socket, head));
  * ```
  *
- * @param bus whose events are served; an attached worker's will do
- * @param options as for `serve`, without those of a server
+ * @param bus the bus, or an attached worker's endpoint, whose events are served
+ * @param options as for `bus.serve()`, without `port`, `host`, `tls` and `gateways`
  * @throws BusError `OPTION_INVALID` with every fault in `details.faults`
  */
 export async function createGateway(
@@ -45,7 +50,7 @@ export async function createGateway(
   options: CreateGatewayOptions = {},
 ): Promise<MountedGateway> {
   const { onLog = () => {}, ...rest } = options;
-  const misplaced = OF_SERVERS.find((option) => option in rest);
+  const misplaced = SERVER_OPTIONS.find((option) => option in rest);
   if (misplaced !== undefined) {
     const message = `option ${misplaced} is for bus.serve(): this gateway has no server of its own`;
     throw new BusError('OPTION_INVALID', message, { details: { option: misplaced } });
@@ -61,7 +66,7 @@ export async function createGateway(
   };
 }
 
-/** A logger that throws is its owner's mistake, and told once; it may not keep the gateway from its work. */
+/** Keeps a logger that throws from disturbing the gateway; its first failure is a process warning. */
 function guarded(onLog: GatewayLogger): GatewayLogger {
   let hasFailed = false;
   return (level, message, fields) => {

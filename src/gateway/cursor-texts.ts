@@ -3,8 +3,9 @@ import type { Event } from '../protocol/event.js';
 import { CURSOR_TEXTS_MAX } from '../protocol/limits.js';
 
 /**
- * Cursors as text, made once for all feeds that stand at the same positions. An event that goes to many clients leaves most of
- * them at one place, within a short time; so a small table finds the text again. One for a door; one thread.
+ * Cursors as text, encoded once for all feeds at the same positions. An event that goes to many clients leaves most of
+ * them at the same positions within a short time, so a small table of recent texts suffices. A door has one; one thread
+ * uses it.
  */
 interface Entry {
   readonly positions: readonly number[];
@@ -19,7 +20,7 @@ export class CursorTexts {
     this.#epoch = epoch;
   }
 
-  /** The cursor behind `positions` and, where it is given, behind `last`. `positions` must not be changed afterwards. */
+  /** The cursor after `positions` and, where given, after `last`. The array `positions` must not change afterwards. */
   of(positions: readonly number[], last: Event | undefined): string {
     const reached = behind(positions, last);
     const slot = hashOf(reached) % CURSOR_TEXTS_MAX;

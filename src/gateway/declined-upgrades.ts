@@ -9,9 +9,10 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
- * A server may pass over an `Upgrade` that it does not speak, such as `h2c`, and answer the request (RFC 9110, 7.8). Node
- * hands every upgrade to the listeners of `upgrade` instead, once there is one, and with its parser gone. So the request's
- * head is put back in front of what follows it, and the socket is given to a server that has no such listener.
+ * Answers requests that ask to upgrade to another protocol than WebSocket. A server may ignore such an `Upgrade`, for
+ * example to `h2c`, and answer the request (RFC 9110, 7.8). But once a server has an `upgrade` listener, Node hands it
+ * every upgrade and detaches its parser from the socket. So this class puts the request's head back in front of the
+ * bytes that follow it, and hands the socket to a server without an `upgrade` listener.
  */
 export class DeclinedUpgrades {
   readonly #onRequest: RequestListener;
@@ -20,10 +21,11 @@ export class DeclinedUpgrades {
   constructor(onRequest: RequestListener, keepAliveMs: number) {
     this.#onRequest = onRequest;
     this.#server = createServer(onRequest);
-    // A body has limits of its own, as on the gateway's own server.
+    // The reader of a body has time limits of its own, as on the gateway's own server.
     this.#server.requestTimeout = 0;
     this.#server.keepAliveTimeout = keepAliveMs;
-    // It never listens, and Node begins with this to know its connections: to end those that are idle, or that stop within a head.
+    // Node starts to track connections, and to end those that are idle or stop within a head, on `listening`; but this
+    // server never listens.
     this.#server.emit('listening');
   }
 
@@ -37,11 +39,13 @@ export class DeclinedUpgrades {
     this.#server.emit('connection', stream);
   }
 
-  /** Node from 26 on parses the body of an upgrade too; `head`, and what comes on the stream, is what follows the body. */
+  /**
+   * Node 26 and later parse the body of an upgrade too; `head` and the stream then hold the bytes that follow the body.
+   */
   #answerParsed(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = request.httpVersion === '1.1' && !wantsClose(request);
-    // Of a socket it takes what any duplex stream has.
+    // `ServerResponse` uses nothing of a socket that other duplex streams lack.
     const socket = stream as Socket;
     response.assignSocket(socket);
     response.once('finish', () => {
@@ -56,11 +60,12 @@ export class DeclinedUpgrades {
     this.#onRequest(request, response);
   }
 
-  /** Ends what is idle; whoever is being answered is left to that. */
+  /** Ends idle connections; requests that are being answered go on. */
   close(): void {
     this.#server.closeIdleConnections();
   }
 
+  /** Ends all connections at once. */
   cut(): void {
     this.#server.closeAllConnections();
     this.#server.close();
@@ -72,7 +77,10 @@ export function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
   return protocols.split(',').some((one) => one.trim().toLowerCase() === 'websocket');
 }
 
-/** Without what asked for the upgrade: Node's parser takes nothing more from a connection once it has seen that. */
+/**
+ * The request's head without the headers of the upgrade: after these, Node's parser reads nothing more from a
+ * connection.
+ */
 function headOf({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   let head = `${method} ${url} HTTP/${httpVersion}\r\n`;
   for (let at = 0; at < rawHeaders.length; at += 2) {

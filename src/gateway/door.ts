@@ -9,30 +9,30 @@ import type { Route } from './http/route.js';
 import type { GatewaySettings } from './settings.js';
 
 /**
- * A door is one way by which clients reach the bus: a module that is opened once for a gateway, and hands in its routes and
- * its upgrades. The gateway judges who may come near, finds the door of a path, and closes all doors together; it knows none
- * of them by name. `doors.ts` lists them.
+ * A door is one way by which clients reach the bus: a module that is opened once for a gateway, and declares its routes
+ * and its upgrades. The gateway admits clients, finds the door of a path, and closes all doors together; it knows no
+ * door by name. `doors.ts` lists them.
  */
 export interface Door {
   readonly routes?: readonly Route[];
   readonly upgrades?: readonly Upgrade[];
-  /** Takes no more; resolves when what it had taken is answered and its clients have been told that it ends. */
+  /** Takes no more requests; resolves when all that it took are answered and its clients are told of the end. */
   close?(): Promise<void>;
-  /** Ends what has not ended by itself; resolves when its subscriptions are released. */
+  /** Ends connections that are still open; resolves when their subscriptions are released. */
   cut?(): Promise<void>;
 }
 
-/** A path at which WebSocket clients of one subprotocol are taken. */
+/** A path that accepts WebSocket clients of one subprotocol. */
 export interface Upgrade {
-  /** Below the gateway's base path. */
+  /** Begins with `/`; the gateway's base path is put in front of it. */
   readonly path: string;
   readonly subprotocol: string;
-  /** Of one message from a client, in bytes. */
+  /** The longest message that a client may send, in bytes. */
   readonly maxPayload: number;
   readonly isCompressed: boolean;
-  /** Takes a socket, and owns it from then on. */
+  /** Takes a client, and owns its socket from then on. */
   connect(client: UpgradedClient): void;
-  /** The message that says why an upgrade was refused, for pages, from which browsers keep the status. */
+  /** The message that tells a page why its upgrade was refused; browsers hide the HTTP status from pages. */
   refusalText(error: ErrorData): string;
 }
 
@@ -41,21 +41,21 @@ export interface UpgradedClient {
   readonly id: string;
   readonly place: Place;
   readonly socket: WebSocket;
-  /** What the socket writes to. */
+  /** The stream under the WebSocket. */
   readonly stream: Duplex;
-  /** Left out where the client has yet to say who it is. */
+  /** Undefined where the client has yet to authenticate. */
   readonly principal: Principal | undefined;
 }
 
-/** What doors need of the gateway that they belong to. */
+/** The parts of the gateway that its doors use. */
 export interface DoorContext extends HttpContext {
   readonly settings: GatewaySettings;
   readonly audit: Audit;
-  /** Name and version. */
+  /** The server's name and version, `millrace/1.2.3`. */
   readonly server: string;
-  /** Whether each frame is worth a line. */
+  /** Whether each frame is logged, at `debug`. */
   readonly logsFrames: boolean;
 }
 
-/** Opens a door. A door that needs less of the gateway says so: `OpenDoor<HttpContext>`. */
+/** Opens a door. A door that needs only a part of the context declares that part: `OpenDoor<HttpContext>`. */
 export type OpenDoor<C = DoorContext> = (context: C) => Door;

@@ -15,7 +15,7 @@ const HTTP_DOORS: readonly OpenDoor<HttpContext>[] = [
   openProbesDoor,
 ];
 
-/** Every door of a gateway. A new one is added here, and nowhere else. */
+/** All doors of a gateway. A new door is added in this file only. */
 const DOORS: readonly OpenDoor[] = [openWebSocketDoor, ...HTTP_DOORS];
 
 export function openDoors(context: DoorContext): readonly Door[] {
@@ -26,7 +26,7 @@ export function openHttpDoors(context: HttpContext): readonly Door[] {
   return opened(HTTP_DOORS, context);
 }
 
-/** The start page lists what the other doors answer. */
+/** Opens the doors, and the start page, which lists their routes. */
 function opened<C extends HttpContext>(doors: readonly OpenDoor<C>[], context: C): readonly Door[] {
   const all = doors.map((open) => open(context));
   const routes = all.flatMap((door) => door.routes ?? []);

@@ -1,10 +1,11 @@
 /**
- * Whether a client whose outbound is full takes what waits for it, fast enough to be worth the memory that it holds meanwhile.
- * A client that takes a byte now and then would hold it for ever.
+ * Watches whether a congested client takes the bytes that wait for it, fast enough for the memory that they hold: a
+ * client that takes a byte now and then would hold it for ever.
  */
 export interface DrainLimits {
+  /** The client is judged once in each such period. */
   readonly stallMs: number;
-  /** Over each `stallMs`. */
+  /** The least rate, as an average over `stallMs`; 0: one byte in `stallMs`. */
   readonly minDrainBytesPerSecond: number;
 }
 

@@ -2,8 +2,8 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 
 /**
- * Any error in the form in which it crosses a socket. What is no `BusError` is a fault of ours and
- * says so.
+ * Converts any error to the form in which it crosses a socket. An error that is not a `BusError` is a bug of the server
+ * and becomes `INTERNAL`.
  */
 export function errorData(error: unknown): ErrorData {
   if (error instanceof BusError) return error.toJSON();

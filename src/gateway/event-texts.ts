@@ -4,27 +4,27 @@ import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX, REDACTED_TEXTS_MAX } from '../p
 import { eventText } from '../protocol/payload-text.js';
 
 /**
- * Events as JSON, made once for all connections that may see the same of them. An event that goes to
- * many subscriptions reaches them within a short time, so a small table by sequence finds it again;
- * bounded in entries and in length. Live it is the same object for all of them; those that are
- * behind have each read it from the log, and share its text all the same.
+ * Events as JSON, made once for all connections that may see the same fields of them. An event that goes to many
+ * subscriptions reaches them within a short time, so a small table by sequence suffices; its entries and their lengths
+ * are bounded. Subscriptions that are live get the same event object; each that is behind reads its own from the log,
+ * and shares the text all the same.
  */
 
-/** One event's JSON. Connections that are sent the same object are sent the same bytes. */
+/** One event's JSON. Frames are shared by the identity of these objects. */
 export interface EventText {
   readonly event: Event;
   readonly text: string;
-  /** Its length in UTF-8. */
+  /** The length of `text` in UTF-8. */
   readonly bytes: number;
 }
 
 export class EventTexts {
   readonly #redact: (event: Event) => Event;
   readonly #texts: (EventText | undefined)[];
-  /** Ephemeral events have no sequence; the last one is remembered. */
+  /** The last ephemeral event; such events have no sequence to find them by. */
   #ephemeral: EventText | undefined;
 
-  /** `redact` gives what may be seen of an event; `entries` is how many texts are kept. */
+  /** `entries`: the number of texts that are kept. `redact` masks the fields that may not be seen. */
   constructor(entries: number, redact: (event: Event) => Event = (event) => event) {
     this.#redact = redact;
     this.#texts = new Array(entries).fill(undefined);
@@ -52,12 +52,12 @@ export class EventTexts {
   }
 }
 
-/** Within an epoch a sequence is never given to two events, and an event never changes. */
+/** Within an epoch no two events have the same sequence, and an event never changes. */
 function isSame(a: Event, b: Event): boolean {
   return a === b || (a.sequence === b.sequence && a.shard === b.shard && a.id === b.id);
 }
 
-/** The texts that a principal may see: most see the events as they are, and share one table. */
+/** The texts that each principal may see. Principals from whom nothing is masked share one table. */
 export class TextsByPrincipal {
   readonly #whole = new EventTexts(EVENT_TEXTS_MAX);
   readonly #redacted = new WeakMap<Principal, EventTexts>();

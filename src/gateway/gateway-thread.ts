@@ -17,7 +17,7 @@ import { errorData } from './error-data.js';
 import { Gateway } from './gateway.js';
 import type { GatewayLogger } from './gateway-log.js';
 
-/** The gateway's thread: attaches to the bus, serves, and ends when it is told to. */
+/** The entry of a gateway's thread: attaches to the bus, serves, and ends on `GATEWAY_CLOSE`. */
 
 if (parentPort === null) throw new Error('gateway-thread.js is the entry of a worker thread');
 const parent = parentPort;
@@ -34,14 +34,14 @@ const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const LEAST_LEVEL = LEVELS.indexOf(logLevel);
 
 const log: GatewayLogger = (level, message, fields) => {
-  // What is not wanted does not cross to the other thread.
+  // Entries below the log level do not cross to the other thread.
   if (LEVELS.indexOf(level) < LEAST_LEVEL) return;
-  tell({ type: 'log', log: { level, message, fields } });
+  report({ type: 'log', log: { level, message, fields } });
 };
 
 await serve();
 
-/** What no request's answer can carry. */
+/** Logs errors of the endpoint that belong to no request, so that no answer can carry them. */
 function logFailure({ code, message, details }: BusError): void {
   log('error', message, { code, ...details });
 }
@@ -53,21 +53,21 @@ async function serve(): Promise<void> {
     endpoint = attached;
     const gateway = new Gateway(attached, options, log, { logsFrames: logLevel === 'debug' });
     await gateway.listen({ joins, isSuccessor });
-    doAsTold(gateway, attached);
+    obeyOrders(gateway, attached);
     const turning = setInterval(
       () => internalsOf(attached)?.busCounters.noteTurn(place),
       GATEWAY_TURN_MS,
     );
     turning.unref();
-    tell({ type: 'listening', host: gateway.host, port: gateway.port });
+    report({ type: 'listening', host: gateway.host, port: gateway.port });
   } catch (error) {
-    tell({ type: 'failed', error: errorData(error) });
+    report({ type: 'failed', error: errorData(error) });
     await endpoint?.close().catch(() => {});
     parent.close();
   }
 }
 
-function doAsTold(gateway: Gateway, endpoint: BusEndpoint): void {
+function obeyOrders(gateway: Gateway, endpoint: BusEndpoint): void {
   parent.on('message', (order: GatewayOrder) => {
     if (order !== GATEWAY_CLOSE) {
       hurt(order);
@@ -78,7 +78,7 @@ function doAsTold(gateway: Gateway, endpoint: BusEndpoint): void {
   });
 }
 
-/** What suites ask for. */
+/** Carries out the orders by which test suites make the thread fail. */
 function hurt(order: GatewayOrder): void {
   if (order === GATEWAY_CRASH) {
     setImmediate(() => {
@@ -86,7 +86,7 @@ function hurt(order: GatewayOrder): void {
     });
   }
   if (order === GATEWAY_HANG) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-  // Objects: on Node 24 and 26 a thread that fills its heap with long arrays is not ended, but stands still.
+  // The heap is filled with objects: on Node 24 and 26 a thread that fills it with long arrays hangs instead of ending.
   const heap: unknown[] = [];
   while (order === GATEWAY_EXHAUST) heap.push({ at: heap.length, more: {} });
 }
@@ -98,10 +98,10 @@ async function close(gateway: Gateway, endpoint: BusEndpoint): Promise<void> {
   } catch (error) {
     log('error', 'the gateway did not close cleanly', { error: errorData(error) });
   }
-  tell({ type: 'closed' });
+  report({ type: 'closed' });
   parent.close();
 }
 
-function tell(message: GatewayThreadMessage): void {
+function report(message: GatewayThreadMessage): void {
   parent.postMessage(message);
 }

@@ -30,9 +30,9 @@ import { SERVER_NAME } from './version.js';
 import { within } from './within.js';
 
 /**
- * All doors over one endpoint of the bus: answers the requests and upgrades of an HTTP server, its own (`listen()`) or
- * somebody else's. It judges who may come near, hands what comes to the door of its path, and closes all doors together. It
- * lives on the event loop of the thread that opens it and owns neither the thread nor the endpoint.
+ * All doors over one endpoint of the bus. A gateway answers the requests and upgrades of an HTTP server, its own
+ * (`listen()`) or a mounted one's. It admits clients, hands each request to the door of its path, and closes all doors
+ * together. It runs on the event loop of the thread that opens it and owns neither the thread nor the endpoint.
  */
 export class Gateway {
   readonly #settings: GatewaySettings;
@@ -47,8 +47,8 @@ export class Gateway {
   #listener: GatewayListener | undefined;
 
   /**
-   * `isMounted`: in a server of somebody else, of which it is not known who can reach it.
-   * `logsFrames`: each frame is told at `debug`, without its payload. `open`: opens its doors.
+   * `isMounted`: the requests come from the user's own HTTP server, so this gateway opens none.
+   * `logsFrames`: each frame is logged at `debug`, without its payload. `open`: opens the doors.
    *
    * @throws BusError `OPTION_INVALID`, `INSECURE_BIND`
    */
@@ -98,8 +98,8 @@ export class Gateway {
   }
 
   /**
-   * `joins`: another thread has bound the port already, and shares it. `isSuccessor`: a thread that died had it, and
-   * may have it still for a moment.
+   * `joins`: another thread has bound the port already, and shares it. `isSuccessor`: this gateway replaces a thread
+   * that died, whose port may stay bound for a moment; binding is retried for `GATEWAY_REBIND_MS`.
    *
    * @throws BusError `OPTION_INVALID` if the port cannot be bound
    */
@@ -145,7 +145,9 @@ export class Gateway {
     this.#upgrades.take(request, stream, head, this.#settings.trustedProxies.peerOf(request));
   }
 
-  /** Accepts no more, answers what was accepted, says goodbye; what takes too long is cut. */
+  /**
+   * Accepts no more, answers what was accepted, says goodbye; cuts connections that are open after `GATEWAY_DRAIN_MS`.
+   */
   async close(): Promise<void> {
     this.#closing.abort();
     const closed = this.#listener?.close();
@@ -218,13 +220,13 @@ function ratesOf(settings: GatewaySettings): RateLimiter {
 }
 
 /**
- * A request may be answered before it has arrived: refused, or at fault in its first line. Its sender needs some time
- * to notice, but not for ever.
+ * A request may be answered before its body has arrived, because it is refused or its first line is at fault. Its
+ * sender gets `HTTP_LINGER_MS` to notice; then its socket is destroyed.
  */
 function destroyIfStillUploading(request: IncomingMessage, response: ServerResponse): void {
   response.once('finish', () => {
     if (request.complete) return;
-    // What its sender sends meanwhile is read and thrown away, or the answer might not reach it.
+    // The rest of the body is read and discarded; unread bytes could make TCP reset the connection and lose the answer.
     request.resume();
     const timer = setTimeout(() => request.socket.destroy(), HTTP_LINGER_MS);
     timer.unref();

@@ -21,7 +21,7 @@ import { normaliseAddress } from './loopback.js';
 import type { GatewaySettings } from './settings.js';
 import { TlsFiles } from './tls-files.js';
 
-/** Between two tries to bind a port that is still in use. */
+/** The time between two attempts to bind a port that is in use. */
 const BIND_RETRY_MS = 50;
 
 /** Node 20 does not know `reusePort`, and neither do its types. */
@@ -32,15 +32,15 @@ interface BindOptions {
 }
 
 /**
- * The gateway's own HTTP or HTTPS server, where it has one: it binds the port, alone or with other
- * threads, and hands on what arrives.
+ * The gateway's own HTTP or HTTPS server: it binds the port, alone or shared with other threads, and hands on requests
+ * and upgrades.
  */
 export class GatewayListener {
   readonly #settings: GatewaySettings;
   readonly #log: GatewayLogger;
   readonly #server: Server | HttpsServer;
   readonly #tls: TlsFiles | undefined;
-  /** Open sockets by address; an address goes with its last one. */
+  /** The number of open sockets by `clientNetwork`; an entry goes with the last of them. */
   readonly #sockets = new Map<string, number>();
 
   /** @throws BusError `OPTION_INVALID` for TLS files that cannot be used */
@@ -54,7 +54,7 @@ export class GatewayListener {
       this.#server = createHttpsServer(this.#tls.pair);
     }
     this.#server.maxConnections = settings.maxConnections + PLAIN_CONNECTIONS_MAX;
-    // A body has limits of its own: one that is read line by line may take as long as it likes.
+    // The reader of a body has time limits of its own: a body of lines may take any time in all.
     this.#server.requestTimeout = 0;
     this.#server.keepAliveTimeout = settings.keepAliveMs;
     this.#server.on('connection', (socket: Socket) => this.#admit(socket));
@@ -67,7 +67,7 @@ export class GatewayListener {
   }
 
   /**
-   * Makes sure that the port is not another server's. One that threads are going to share would be shared with that server as well.
+   * Makes sure that no other server has the port: threads that share a port would otherwise share it with that server.
    *
    * @throws BusError `OPTION_INVALID` if the port cannot be bound
    */
@@ -79,7 +79,7 @@ export class GatewayListener {
   }
 
   /**
-   * `waitMs`: for how long a port that is in use is tried again.
+   * Binds the port, and retries for `waitMs` while it is in use.
    *
    * @throws BusError `OPTION_INVALID` if the port cannot be bound
    */
@@ -92,7 +92,7 @@ export class GatewayListener {
     const { host, port, gateways } = this.#settings;
     server.on('request', onRequest);
     server.on('upgrade', onUpgrade);
-    // Each thread has a socket of its own on the port, and the system spreads connections over them.
+    // Each thread has a listening socket of its own on the port; the system spreads connections over them.
     const options: BindOptions = { host, port };
     if (gateways > 1) options.reusePort = true;
     await bind(server, options, waitMs, () => {
@@ -113,15 +113,15 @@ export class GatewayListener {
     this.#server.closeAllConnections();
   }
 
-  /** Watches no files any more. */
+  /** Stops watching the certificate's files. */
   release(): void {
     this.#tls?.close();
   }
 
-  /** Whoever asks for nothing at all is counted nowhere else. */
+  /** Bounds the sockets of one network; a socket on which no request arrives is counted nowhere else. */
   #admit(socket: Socket): void {
     const address = normaliseAddress(socket.remoteAddress);
-    // Its clients are counted by their own addresses.
+    // A trusted proxy carries many clients, which are counted by their own addresses.
     if (this.#settings.trustedProxies.has(address)) return;
     const network = clientNetwork(address);
     const most = this.#settings.maxConnectionsPerAddress + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
@@ -143,7 +143,7 @@ export class GatewayListener {
     const server = this.#server;
     if (!('setSecureContext' in server)) return;
     this.#tls?.watch((pair) => server.setSecureContext(pair));
-    // A client that speaks no TLS, or trusts the certificate not, is its own trouble.
+    // A client that speaks no TLS, or does not trust the certificate, is no error of the server.
     server.on('tlsClientError', (error) =>
       this.#log('debug', 'TLS handshake failed', { error: error.message }),
     );
@@ -151,9 +151,9 @@ export class GatewayListener {
 }
 
 /**
- * `onWait`: before it is tried a second time.
+ * Binds the port, and retries for `waitMs` while it is in use. `onWait` is called once, before the first retry.
  *
- * @throws BusError `OPTION_INVALID`
+ * @throws BusError `OPTION_INVALID` if the port cannot be bound
  */
 async function bind(
   server: NetServer,

@@ -13,9 +13,9 @@ import type { DoorCount } from '../protocol/door-counts.js';
 import { VERSION } from './version.js';
 
 /**
- * The bus's counters as Prometheus reads them, in a registry of their own. They are counted by the shards and endpoints
- * in shared memory and only read here, when somebody asks: every gateway of a bus answers with the same figures, except
- * for those of its process. Units are seconds and bytes; no label has more than 16 values.
+ * The bus's counters in the text format of Prometheus, in a registry of their own. Shards and endpoints count in shared
+ * memory; a request for metrics only reads the counts. So every gateway of a bus answers the same figures, except for
+ * its held bytes and those of its process. Units are seconds and bytes; no label has more than 16 values.
  */
 export interface MetricsText {
   readonly contentType: string;
@@ -30,7 +30,7 @@ export class GatewayMetrics {
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
 
-  /** `heldBytes`: what this gateway holds for its clients. `atDoors`: what all doors of the bus have counted. */
+  /** `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus. */
   constructor(
     endpoint: Pick<BusEndpoint, 'stats'>,
     heldBytes: () => number = () => 0,
@@ -241,9 +241,9 @@ export class GatewayMetrics {
   }
 }
 
-/** A histogram whose buckets are counted elsewhere; prom-client's own can only be told single values. */
+/** A histogram whose buckets are counted elsewhere; prom-client's own takes single values only. */
 class SharedHistogram extends PromHistogram {
-  /** What prom-client says of a histogram besides its values. */
+  /** Supplies the metadata of a histogram: prom-client's own, without values. */
   readonly #shape: PromHistogram;
   readonly #name: string;
   readonly #read: HistogramReader;
@@ -262,7 +262,7 @@ class SharedHistogram extends PromHistogram {
     return { ...(await this.#shape.get()), values };
   }
 
-  /** The registry prefers this to `get`, where a metric has it. */
+  /** The registry calls this instead of `get` where a metric has it. */
   getForPromString(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
     return this.get();
   }

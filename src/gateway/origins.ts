@@ -1,13 +1,13 @@
 /**
- * Which pages may connect. A browser sends the origin of the page as text: `https://app.example`, for an app in a shell
- * `capacitor://localhost`, `null` for a file or a sandboxed frame. It is compared as text, so nothing is allowed that
- * was not written, but for the labels that `*.` stands for.
+ * The origins whose pages may connect. A browser sends the origin of the page as text: `https://app.example`,
+ * `capacitor://localhost` for an app in a shell, `null` for a file or a sandboxed frame. Origins are compared as text,
+ * so only origins that are listed are allowed; `*.` in a listed origin stands for one label or more.
  */
 export class AllowedOrigins {
   readonly #exact = new Set<string>();
   readonly #patterns: { readonly start: string; readonly end: string }[] = [];
 
-  /** Of origins for which `isOrigin` is true. */
+  /** `origins`: each is one for which `isOrigin` is true. */
   constructor(origins: Iterable<string>) {
     for (const origin of origins) {
       const [scheme = '', host] = origin.split('://*');
@@ -21,7 +21,7 @@ export class AllowedOrigins {
   }
 }
 
-/** One label or more, and nothing but labels: `https://evil.example/.example.com` is no origin of a page. */
+/** `*` matches labels only: `https://evil.example/.example.com` must not match `https://*.example.com`. */
 function matches(origin: string, { start, end }: { start: string; end: string }): boolean {
   if (!origin.startsWith(start) || !origin.endsWith(end)) return false;
   const labels = origin.slice(start.length, origin.length - end.length);
@@ -29,15 +29,18 @@ function matches(origin: string, { start, end }: { start: string; end: string })
 }
 
 const LABELS = /^[a-z\d-]+(?:\.[a-z\d-]+)*$/i;
-/** `*.` in front of a name of two labels or more: nobody owns all of `com`. */
+/** `*.` in front of a name of two labels or more: `*.com` would allow everybody's pages. */
 const WILDCARD = /^https?:\/\/\*(?:\.[a-z\d-]+){2,}(?::\d{1,5})?$/;
-/** Of shells and extensions, whose schemes `URL` gives no origin for. */
-const OF_AN_APP =
+/** The origins of app shells and extensions, for whose schemes `URL` returns no origin. */
+const APP_ORIGIN =
   /^(?!https?:|file:|data:|blob:|javascript:)[a-z][a-z\d+.-]*:\/\/[\w.-]+(?::\d{1,5})?$/;
 
-/** Whether it can be allowed: an origin as a browser sends it, one with `*.` before its host, or `null`. */
+/**
+ * Whether the option `allowedOrigins` takes it: an origin as a browser sends it, one with `*.` before its host, or
+ * `null`.
+ */
 export function isOrigin(origin: unknown): origin is string {
   if (typeof origin !== 'string') return false;
-  if (origin === 'null' || WILDCARD.test(origin) || OF_AN_APP.test(origin)) return true;
+  if (origin === 'null' || WILDCARD.test(origin) || APP_ORIGIN.test(origin)) return true;
   return !origin.includes('*') && URL.canParse(origin) && new URL(origin).origin === origin;
 }

@@ -8,12 +8,12 @@ import { StoredAck } from '../protocol/stored-ack.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
 
 /**
- * What a principal may do, asked before anything is done for it. What is malformed keeps the code
- * that the bus would give it: only what would else be carried out is `FORBIDDEN`.
+ * Checks what a principal may do, before anything is done for it. A malformed topic or pattern keeps the error code of
+ * the bus: only a request that the bus would carry out is `FORBIDDEN`.
  */
 
 /**
- * The events as they are published: with the source that the principal is held to.
+ * Checks that the principal may publish these events, and returns them with the source that the principal is held to.
  *
  * @throws BusError `FORBIDDEN`, `TOPIC_INVALID`
  */
@@ -32,7 +32,8 @@ export function permittedEvents(
 }
 
 /**
- * The bounds of a filter come first: what its patterns cost to compare with the grants is then bounded too.
+ * Checks that the principal may read all that the filter matches. The number of patterns is checked first, which bounds
+ * the cost of comparing them with the grants.
  *
  * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`, `FILTER_INVALID`
  */
@@ -56,7 +57,7 @@ export function assertMayAdminister(principal: Principal, pattern: string): void
 }
 
 /**
- * For what lasts: an upload or an answer that began while the token held must not outlive it.
+ * Checks that the token or key is still valid: a long upload or answer must not outlive the token that it began with.
  *
  * @throws BusError `UNAUTHENTICATED`
  */
@@ -67,8 +68,8 @@ export function assertStillHolds({ expiresAt, isRevoked }: Principal): void {
 }
 
 /**
- * Where the logs stood before what these acks tell of, for whoever may read what comes after it: to others it would only tell
- * how much is published.
+ * The cursor in front of the events that these acks confirm. Undefined for a principal that may read nothing: it could
+ * only learn from a cursor how much others publish.
  */
 export function cursorBefore(
   { readable }: Principal,

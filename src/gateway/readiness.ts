@@ -5,14 +5,15 @@ import { messageOf } from '../protocol/thrown.js';
 export interface ReadinessCheck {
   readonly name: string;
   readonly isOk: boolean;
-  /** Why not. */
+  /** Says why the check failed; left out where it is ok. */
   readonly reason?: string;
 }
 
 /**
- * Whether a bus can be used, point by point. A shard runs only with its log open for writing: one that cannot write
- * restarts, and has failed when that does not help. One that runs must answer as well, over this gateway's own link.
- * Gateways that share a port stand for each other's clients: one that is away makes all of them not ready.
+ * Checks whether a bus can be used: the gateway itself, the bus, each shard and each gateway thread. A shard whose log
+ * cannot be written restarts, and is failed when that does not help; so a running shard has its log open for writing. A
+ * running shard must also answer over this gateway's own link. Gateways that share a port get each other's clients: one
+ * that does not listen makes all of them not ready.
  */
 export async function busReadiness(
   endpoint: Pick<BusEndpoint, 'stats'>,

@@ -4,7 +4,7 @@ import { BusError, type ErrorData } from '../protocol/errors.js';
 
 /** How a gateway refuses a request or an upgrade before a door sees it: with a JSON `{ code, message }`. */
 
-/** An expected refusal of a request, with its status in HTTP. */
+/** The refusal of a request, with its HTTP status. */
 export class Refusal extends BusError {
   readonly status: number;
 
@@ -19,7 +19,7 @@ export class Refusal extends BusError {
   }
 }
 
-/** Answers a request that is refused before anything is looked at. */
+/** Answers a request that is refused before a door has seen it; its body is discarded. */
 export function answerRefusal(
   request: IncomingMessage,
   response: ServerResponse,
@@ -44,7 +44,7 @@ export function refuseUpgrade(stream: Duplex, status: number, error: ErrorData):
   );
 }
 
-/** The headers that some statuses have in HTTP. */
+/** The headers that HTTP asks for with 401, and with an error that says when to retry. */
 function headersOf(status: number, { details }: ErrorData): string {
   if (status === 401) return 'WWW-Authenticate: Bearer\r\n';
   const retryAfterMs = details?.retryAfterMs;

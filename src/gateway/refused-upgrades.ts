@@ -10,12 +10,13 @@ import {
 import type { Upgrade } from './door.js';
 
 /**
- * Tells a page why its upgrade is refused. Browsers keep the status of a refused upgrade from the page, so the upgrade is
- * taken, a message of the door says why, and the socket is closed. Nothing that the page sends is looked at; few pages are
- * told at once, and each for a moment. For pages of origins that are allowed: others may learn nothing. One for a gateway; one thread.
+ * Tells a page why its upgrade is refused. Browsers hide the status of a refused upgrade from the page; so the upgrade
+ * is accepted, a message of the door gives the reason, and the socket is closed. Messages of the page are ignored. At
+ * most `REFUSALS_TOLD_MAX` pages are told at once, each for at most `REFUSAL_TOLD_MS`. Only pages of allowed origins
+ * may be told. A gateway has one; one thread uses it.
  */
 
-/** Beside the codes of RFC 6455 (7.4.2) and the status that others get: 429 is 4429. */
+/** Close codes are this plus the HTTP status: 4429 for 429. RFC 6455 (7.4.2) leaves 4000 to 4999 to applications. */
 const CLOSE_REFUSED = 4000;
 
 export class RefusedUpgrades {
@@ -26,8 +27,8 @@ export class RefusedUpgrades {
     this.#servers = new Map(upgrades.map((upgrade) => [upgrade, serverOf(upgrade)]));
   }
 
-  /** False: the page is not told, and is to be answered over HTTP. */
-  tell(
+  /** Returns false where the client is not told, because it is no page or too many are; answer it over HTTP then. */
+  notify(
     request: IncomingMessage,
     stream: Duplex,
     head: Buffer,
@@ -55,7 +56,7 @@ function serverOf({ subprotocol }: Upgrade): WebSocketServer {
   return new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    // A client shows its token at once. To cut it for that might throw away what it was told.
+    // A client may send its token at once. A lower bound would cut it for that, and the refusal might be lost.
     maxPayload: AUTHENTICATE_FRAME_BYTES_MAX,
     perMessageDeflate: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),

@@ -28,16 +28,16 @@ import { isLoopbackHost } from './loopback.js';
 import { AllowedOrigins, isOrigin } from './origins.js';
 import { isProxy, TrustedProxies } from './trusted-proxies.js';
 
-/** The gateway's options, parsed once: every field there, checked and frozen. */
+/** The gateway's options, parsed once: every field is set, checked and frozen. */
 export interface GatewaySettings extends BudgetLimits {
   readonly host: string;
   readonly port: number;
-  /** Stands before every path: `''`, or `/bus`. */
+  /** The prefix of every path: `''`, or for example `/bus`. */
   readonly basePath: string;
   readonly gateways: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
-  /** 0: no limit, here and below. */
+  /** 0: no limit, as for all rates below. */
   readonly maxConnectsPerSecond: number;
   readonly maxFailedSignInsPerSecond: number;
   /** Connections that have shown no token yet. */
@@ -125,12 +125,14 @@ interface Fault {
   readonly message: string;
 }
 
-/** Notes what is wrong with an option, and where. */
+/** Notes a fault of the option at `path`. */
 type Refuse = (path: string, fault: string) => void;
 
 /**
- * @throws BusError `OPTION_INVALID` with every fault in `details.faults`; `INSECURE_BIND` for a host
- * that other machines can reach where `auth` is left out
+ * Parses the options; paths in them become absolute.
+ *
+ * @throws BusError `OPTION_INVALID` with every fault in `details.faults`; `INSECURE_BIND` for a host that other
+ * machines can reach where `auth` is left out
  */
 export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
   const options = withAbsolutePaths(given);
@@ -179,11 +181,11 @@ function integer(option: IntegerOption, value: unknown, refuse: Refuse): number 
   return fallback;
 }
 
-/** Threads of one process cannot share a port before Node learned to ask the system for it. */
+/** Refuses more than one gateway thread on a Node whose servers lack `reusePort`. */
 export function checkSharedPort(version: string, refuse: Refuse): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const [majorMin, minorMin] = SHARED_PORT_NODE;
-  // 23.0 is older than 22.12.
+  // 23.0 is older than 22.12 and lacks it.
   const canShare =
     major > 23 || (major === 23 ? minor >= 1 : major === majorMin && minor >= minorMin);
   if (canShare) return;
@@ -200,7 +202,7 @@ function parseHost(host: unknown, refuse: Refuse): string {
   return withoutBrackets(host);
 }
 
-/** `/` and nothing mean the same. */
+/** `/` and an absent option both mean no base path. */
 function parseBasePath(path: unknown, refuse: Refuse): string {
   if (path === undefined) return '';
   const text = typeof path === 'string' ? path.replace(/\/$/, '') : undefined;
@@ -248,7 +250,7 @@ function parseTls(tls: unknown, refuse: Refuse): TlsOptions | undefined {
   if (typeof keyFile !== 'string' || keyFile === '') {
     refuse('tls.keyFile', `is ${quote(keyFile)}, no path of a file`);
   }
-  // Not quoted: it is a secret, also where it is none.
+  // The message does not quote the value: a passphrase of a wrong type is a secret too.
   if (passphrase !== undefined && typeof passphrase !== 'string') {
     refuse('tls.passphrase', 'is not text');
   }
@@ -257,7 +259,7 @@ function parseTls(tls: unknown, refuse: Refuse): TlsOptions | undefined {
 
 interface NamesOption {
   readonly option: 'allowedOrigins' | 'allowedHosts' | 'trustedProxies';
-  /** The name as it is kept; undefined for what is none. */
+  /** Returns the name as it is kept, or undefined where the value is not valid. */
   readonly parse: (name: unknown) => string | undefined;
   readonly fault: string;
 }

@@ -5,16 +5,16 @@ import { asRefusal, bearerToken } from './authentication.js';
 import { AddressRates } from './budget/address-rates.js';
 
 /**
- * Who shows a token, at every door. Tokens that do not hold are counted and told; where an address has shown too many of
- * them, no further one from there is looked at for a moment, so that nobody can have signatures checked as fast as they
- * can send. One for a gateway; one thread.
+ * Authenticates the tokens that clients show at any door. Failed sign-ins are counted and reported to the audit. While
+ * an address exceeds its rate of invalid tokens, further tokens from it are refused unchecked, so that nobody can make
+ * the server check signatures as fast as they can send. A gateway has one; one thread uses it.
  */
 export class SignIns {
   readonly #authenticator: Authenticator;
   readonly #audit: Audit;
   readonly #failures: AddressRates;
 
-  /** `maxFailedPerSecond`: of one address; 0: no limit. */
+  /** `maxFailedPerSecond`: the invalid tokens that one address may show in a second; 0: no limit. */
   constructor(authenticator: Authenticator, audit: Audit, maxFailedPerSecond: number) {
     this.#authenticator = authenticator;
     this.#audit = audit;
@@ -39,7 +39,11 @@ export class SignIns {
     }
   }
 
-  /** @throws BusError `UNAUTHENTICATED`, `AUTH_UNAVAILABLE`, `RATE_LIMITED` */
+  /**
+   * The principal of a token or, where no token is required, of a client without one.
+   *
+   * @throws BusError `UNAUTHENTICATED`, `AUTH_UNAVAILABLE`, `RATE_LIMITED`
+   */
   async authenticate(token: string | undefined, address: string): Promise<Principal> {
     try {
       if (token !== undefined) this.#checkRate(address);
@@ -50,9 +54,9 @@ export class SignIns {
   }
 
   /**
-   * Who a connection is by a new token, before the one that let it in has ended.
+   * The same principal by a new token, which a connection shows before its present token expires.
    *
-   * @throws BusError `FORBIDDEN` for the token of somebody else, and what `authenticate` throws
+   * @throws BusError `FORBIDDEN` for the token of another principal, and all that `authenticate` throws
    */
   async renew({ id }: Principal, token: string, address: string): Promise<Principal> {
     const principal = await this.authenticate(token, address);
@@ -61,11 +65,11 @@ export class SignIns {
     throw this.failed(new BusError('FORBIDDEN', message), address, 'shown');
   }
 
-  /** Counts and tells it, and answers the same error. `token`: whether one was shown. */
+  /** Counts and reports a failed sign-in, and returns the same error. `token`: whether the client showed one. */
   failed(error: BusError, address: string, token: 'shown' | 'missing'): BusError {
     const isShown = token === 'shown';
     this.#audit.signInFailed(address, isShown, error);
-    // What was not looked at, or could not be judged, says nothing against who has shown it.
+    // A token that was refused unchecked, or could not be judged, is not proven invalid and does not count.
     if (isShown && error.code === 'UNAUTHENTICATED') this.#failures.spend(address);
     return error;
   }

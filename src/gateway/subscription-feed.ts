@@ -9,19 +9,20 @@ import { subscribeFor } from './asking.js';
 import type { CursorTexts } from './cursor-texts.js';
 
 /**
- * One subscription of one client, whatever the door. It is the handler of a subscription of the bus: while the client is
- * congested the handler's promise is pending, so the bus gives this subscription no credit and its overflow policy decides
- * what happens to its events.
+ * One subscription of one client, the same for every door. A feed is the handler of a subscription of the bus. While
+ * the client is congested the handler's promise is pending: the bus then gives this subscription no credit, and its
+ * overflow policy decides what happens to its events.
  *
- * A client that named a window is sent no more than that beyond what it says it has consumed; a full window is like
- * congestion, for this subscription alone.
+ * A client may name a window: the most events, or bytes, that it is sent ahead of those that it reports as consumed. A
+ * full window acts like congestion, for this subscription alone.
  *
- * An encoder writes what the feed hands it, in that order: events, and among them gaps and the like.
+ * A feed hands its encoder events and, in their places among them, gaps and other notices; the encoder writes them in
+ * that order.
  */
 export interface FeedEncoder {
-  /** Takes an event, to be written now or with the next `flush`; returns its bytes. */
+  /** Takes an event, to be written now or with the next `flush`; returns its size in bytes. */
   add(event: Event): number;
-  /** Writes the events that were taken and not written. */
+  /** Writes the events that were taken and are not yet written. */
   flush(): void;
   gap(gap: Gap): void;
   caughtUp(): void;
@@ -30,21 +31,24 @@ export interface FeedEncoder {
   ended(error: unknown): void;
 }
 
-/** What an encoder may ask of its feed. */
+/** The cursors that an encoder may ask of its feed. */
 export interface FeedPlace {
-  /** Behind the last event that the encoder has taken. */
+  /** The cursor after the last event that the encoder has taken. */
   readonly cursor: string;
-  /** Behind an event that it has taken, or takes just now: the bus moves its own cursor when the handler is done with it. */
+  /**
+   * The cursor after an event that the encoder took or is taking; the bus moves its own only when the handler has
+   * returned.
+   */
   cursorAfter(event: Event): string;
 }
 
-/** Where what is encoded leaves for the client. */
+/** The outbound of the client, as far as a feed waits for it. */
 export interface FeedOutbound {
   readonly isCongested: boolean;
   relieved(): Promise<void>;
 }
 
-/** How far the client may be sent events that it has not consumed. */
+/** The most events, and bytes of events, that the client may be sent and has not consumed. */
 export interface FeedWindow {
   readonly events: number;
   readonly bytes?: number;
@@ -69,12 +73,12 @@ export class SubscriptionFeed implements FeedPlace {
   #positions: () => readonly number[] = () => [];
   /** The last event that the encoder has taken. */
   #last: Event | undefined;
-  /** What came before the client knew of its subscription, in order: one event at the most, and what was told around it. */
+  /** Notices that came before `announce()`, in order, and at most one event among them. */
   #notices: (() => void)[] = [];
   #droppedCount = 0;
   #windowEvents = Number.POSITIVE_INFINITY;
   #windowBytes = Number.POSITIVE_INFINITY;
-  /** The bytes of each event that was sent and that the client has not consumed; only with a window. */
+  /** The size of each event that was sent and that the client has not consumed; empty without a window. */
   readonly #unconsumed = new Queue<number>();
   #unconsumedBytes = 0;
   #windowRoom: Promise<void> | undefined;
@@ -105,9 +109,10 @@ export class SubscriptionFeed implements FeedPlace {
   }
 
   /**
-   * Subscribes; when it resolves every shard that it needs has the subscription. Nothing is written before `announce()`.
+   * Subscribes; resolves when every shard that the filter needs has the subscription. Nothing is written before
+   * `announce()`.
    *
-   * @throws BusError what `subscribe` does
+   * @throws BusError as `subscribe` does
    */
   async open(
     endpoint: BusEndpoint,
@@ -122,7 +127,7 @@ export class SubscriptionFeed implements FeedPlace {
     const { subscription, positions } = subscribeFor(endpoint, asker, filter, take, options);
     this.#subscription = subscription;
     this.#positions = positions;
-    // `closed` tells it too.
+    // The promise `closed` reports the same error.
     subscription.on('error', () => {});
     subscription.on('gap', (gap) => this.#notify(() => this.#encoder.gap(gap)));
     subscription.on('caughtUp', () => this.#notify(() => this.#encoder.caughtUp()));
@@ -134,7 +139,7 @@ export class SubscriptionFeed implements FeedPlace {
     await Promise.race([subscription.ready, ended.then((error) => Promise.reject(error))]);
   }
 
-  /** The client knows its subscription by now: events may follow. */
+  /** The client has been told of its subscription: events may be written from now on. */
   announce(): void {
     this.#isAnnounced = true;
     this.#announce();
@@ -147,18 +152,21 @@ export class SubscriptionFeed implements FeedPlace {
     await this.#subscription?.update(filter);
   }
 
-  /** Writes the events that were taken and not written. */
+  /** Writes the events that the encoder took and has not written. */
   flush(): void {
     if (!this.#isOver) this.#encoder.flush();
   }
 
-  /** Ends it, and tells the client why. */
+  /** Ends the subscription, and tells the client why. */
   async expel(error: unknown): Promise<void> {
     this.#end(error);
     await this.#subscription?.unsubscribe();
   }
 
-  /** The client has consumed this many events more; events that it was never sent do not count. */
+  /**
+   * Notes that the client has consumed so many more events; a number beyond the events that it was sent is cut to
+   * those.
+   */
   consumed(events: number): void {
     for (let i = 0; i < events && this.#unconsumed.length > 0; i++) {
       this.#unconsumedBytes -= this.#unconsumed.shift()!;
@@ -166,17 +174,17 @@ export class SubscriptionFeed implements FeedPlace {
     if (!this.#isWindowFull) this.#openWindow();
   }
 
-  /** Events that were taken before still leave; nothing follows them. */
+  /** Ends the subscription for the client: events that were taken are still written, and nothing after them. */
   async close(): Promise<void> {
     this.flush();
     this.#stop();
     await this.#subscription?.unsubscribe();
   }
 
-  /** One event at a time: the next one comes when the promise, if there is one, has resolved. */
+  /** Takes one event; the bus hands in the next one when the promise, where one is returned, has resolved. */
   #take(event: Event): void | Promise<void> {
     if (!this.#isAnnounced) {
-      // A gap that was told before it has to reach the client before it.
+      // A gap that came before this event has to reach the client before it.
       this.#notices.push(() => this.#append(event));
       return this.#announced.then(() => this.#room());
     }
@@ -184,7 +192,7 @@ export class SubscriptionFeed implements FeedPlace {
     if (this.#outbound.isCongested || this.#isWindowFull) return this.#room();
   }
 
-  /** Resolves when the next event may be sent, or none will be. */
+  /** Resolves when the next event may be sent, or the feed is over. */
   async #room(): Promise<void> {
     while (!this.#isOver && (this.#outbound.isCongested || this.#isWindowFull)) {
       if (this.#outbound.isCongested) await this.#outbound.relieved();
@@ -217,7 +225,7 @@ export class SubscriptionFeed implements FeedPlace {
     this.#unconsumedBytes += bytes;
   }
 
-  /** Tells the client something that has its place among the events. */
+  /** Writes a notice in its place among the events, or keeps it until `announce()`. */
   #notify(notice: () => void): void {
     if (this.#isOver) return;
     if (!this.#isAnnounced) {
@@ -228,39 +236,42 @@ export class SubscriptionFeed implements FeedPlace {
     notice();
   }
 
-  /** Counted, and told once there is room: a congested client must not be sent more because it is slow. */
+  /**
+   * Counts dropped events. Their sum is sent once the client is not congested: being slow must not cause more traffic
+   * to it.
+   */
   #addDropped(count: number): void {
     if (this.#isOver) return;
     const isFirst = this.#droppedCount === 0;
     this.#droppedCount += count;
-    if (isFirst) void this.#tellDroppedWhenRelieved();
+    if (isFirst) void this.#notifyDroppedWhenRelieved();
   }
 
-  async #tellDroppedWhenRelieved(): Promise<void> {
+  async #notifyDroppedWhenRelieved(): Promise<void> {
     await this.#announced;
     while (this.#outbound.isCongested && !this.#isOver) await this.#outbound.relieved();
-    this.#tellDropped();
+    this.#notifyDropped();
   }
 
-  #tellDropped(): void {
+  #notifyDropped(): void {
     const count = this.#droppedCount;
     if (count === 0 || this.#isOver) return;
     this.#droppedCount = 0;
     this.#notify(() => this.#encoder.dropped(count));
   }
 
-  /** The bus ended it, or the gateway; the client did not. */
+  /** Ends the feed where the bus or the gateway, not the client, has ended the subscription. */
   #end(error: unknown): unknown {
     if (this.#isOver) return error;
     this.#encoder.flush();
-    if (!this.#outbound.isCongested) this.#tellDropped();
+    if (!this.#outbound.isCongested) this.#notifyDropped();
     this.#stop();
     this.#onEnded();
     if (this.#isAnnounced) this.#encoder.ended(error);
     return error;
   }
 
-  /** Nothing is written any more, and nobody waits. */
+  /** Stops all writing, and resolves the promises that `#take` returned. */
   #stop(): void {
     this.#isOver = true;
     this.#announce();

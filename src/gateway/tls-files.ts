@@ -8,16 +8,16 @@ import { quote } from '../protocol/quote.js';
 import type { GatewayLogger } from './gateway-log.js';
 
 /**
- * A server's certificate and key, in files that whoever renews them replaces. A new pair takes the
- * place of the old one for connections from then on, once both of its files are there and fit each
- * other; until then, and where they are faulty, the old pair is kept. One thread.
+ * A server's certificate and key, in files that may be replaced while the server runs. A new pair serves new
+ * connections once both files are in place and the key fits the certificate; until then, and where a file is faulty,
+ * the old pair is kept. One thread.
  */
 export class TlsFiles {
   readonly #options: TlsOptions;
   readonly #log: GatewayLogger;
   #pair: SecureContextOptions;
   #watches: FileWatch[] = [];
-  /** The pair that was complained about last: the clock asks again and again. */
+  /** The last fault that was logged: the files are read again and again, but the same fault is logged once. */
   #complaint = '';
 
   /** @throws BusError `OPTION_INVALID` where a file cannot be read, or the two do not fit */
@@ -35,15 +35,15 @@ export class TlsFiles {
   watch(onChange: (pair: SecureContextOptions) => void): void {
     const { certFile, keyFile } = this.#options;
     const times = { pollMs: TLS_POLL_MS, settleMs: TLS_SETTLE_MS };
-    const look = (): void => this.#look(onChange);
-    this.#watches = [certFile, keyFile].map((file) => new FileWatch(file, look, times));
+    const reload = (): void => this.#reload(onChange);
+    this.#watches = [certFile, keyFile].map((file) => new FileWatch(file, reload, times));
   }
 
   close(): void {
     for (const watch of this.#watches.splice(0)) watch.close();
   }
 
-  #look(onChange: (pair: SecureContextOptions) => void): void {
+  #reload(onChange: (pair: SecureContextOptions) => void): void {
     try {
       const pair = readPair(this.#options);
       this.#complaint = '';

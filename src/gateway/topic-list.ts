@@ -9,11 +9,11 @@ import { assertPattern } from '../protocol/topic.js';
 import { assertMayRead } from './permissions.js';
 
 /**
- * The topics that a principal may read, of all or of those that match a pattern. The shards are asked by what may be
- * read, and a page at a time: who may read nothing asks nobody, and nobody's list is held as a whole. A short list is in the
- * order of its names, a long one in none.
+ * The topics that match a pattern, or all that the principal may read. The shards are asked only for topics that the
+ * principal may read, a page at a time, and not at all where it may read nothing; so no long list is held as a whole. A
+ * list of at most `TOPICS_SORTED_MAX` is sorted by name, a longer one is not.
  *
- * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`, when it is called
+ * @throws BusError `FORBIDDEN`, `PATTERN_INVALID`; synchronously
  */
 export function topicList(
   endpoint: BusEndpoint,
@@ -21,7 +21,7 @@ export function topicList(
   pattern: string | undefined,
   asker: Asker,
 ): AsyncGenerator<TopicInfo> {
-  // Who asks for all of them gets those that it may read; who asks for some must be allowed to.
+  // Without a pattern the list is cut to the topics that may be read; a pattern must be covered by the grants.
   if (pattern !== undefined) {
     assertMayRead(principal, pattern);
     assertPattern(pattern);
@@ -41,7 +41,7 @@ async function* pagesOf(
     yield* internals.topicPages(patterns, asker);
     return;
   }
-  // A wrapper of the user's around an endpoint.
+  // The endpoint is a wrapper that the user made; it has no internals.
   const wanted = new PatternSet(patterns);
   const [only] = patterns;
   const topics = await endpoint.topics(patterns.length === 1 ? only : undefined);

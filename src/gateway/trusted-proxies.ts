@@ -3,20 +3,21 @@ import { BlockList, isIP } from 'node:net';
 import { normaliseAddress } from './loopback.js';
 
 /**
- * Who a request comes from, where proxies stand between. Only what a trusted proxy has written is believed: each adds the
- * address that it saw to the right of `X-Forwarded-For`, so the client is the rightmost address that is no trusted proxy,
- * and whatever a client wrote there itself stands further left. One for a gateway; one thread.
+ * Finds the client that a request comes from where proxies stand in between. Only entries that a trusted proxy wrote
+ * are believed. Each proxy appends the address that it saw to `X-Forwarded-For`, so the client is the rightmost address
+ * that is no trusted proxy; entries that the client wrote itself stand further left. A gateway has one; one thread uses
+ * it.
  */
 export interface Peer {
-  /** As `normaliseAddress` has it; `unknown` where a proxy would not say. */
+  /** As `normaliseAddress` returns it; `unknown` where a proxy gave none. */
   readonly address: string;
-  /** The name that the client called; the `Host` header, or the nearest proxy's `X-Forwarded-Host`. */
+  /** The host that the client called: the nearest trusted proxy's `X-Forwarded-Host`, or the `Host` header. */
   readonly host: string | undefined;
-  /** `http` or `https`, where a trusted proxy said it. */
+  /** `http` or `https`; undefined where no trusted proxy sent it. */
   readonly scheme: string | undefined;
 }
 
-/** Names for what is written often. */
+/** Names for networks that are often trusted. */
 const NAMED: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1'],
   private: [
@@ -31,7 +32,8 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 
 export class TrustedProxies {
   readonly #trusted = new BlockList();
-  /** Of entries for which `isProxy` is true. */
+
+  /** `entries`: each is one for which `isProxy` is true. */
   constructor(entries: Iterable<string>) {
     const all = [...entries].flatMap((entry) => NAMED[entry] ?? [entry]);
     for (const entry of all) {
@@ -66,7 +68,9 @@ export class TrustedProxies {
   }
 }
 
-/** Whether it is an address, a network such as `10.0.0.0/8`, or one of the names. */
+/**
+ * Whether the option `trustedProxies` takes it: an address, a network such as `10.0.0.0/8`, `loopback` or `private`.
+ */
 export function isProxy(entry: unknown): entry is string {
   return typeof entry === 'string' && (Object.hasOwn(NAMED, entry) || parse(entry) !== undefined);
 }
@@ -84,14 +88,14 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIP(address) === 4 ? 'ipv4' : 'ipv6';
 }
 
-/** Some proxies add a port; some give a name, or `unknown`, which nobody is counted by. */
+/** The address in one entry. Some proxies append a port; some write a name or `unknown`, which become `unknown`. */
 function addressOf(hop: string): string {
   const bare = /^\[([^\]]+)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop;
   const address = normaliseAddress(bare.split('%')[0]);
   return isIP(address) === 0 ? 'unknown' : address.toLowerCase();
 }
 
-/** The nearest proxy's, where each has added its own. */
+/** The last entry of a list, which the nearest proxy wrote. */
 function lastOf(header: string | string[] | undefined): string | undefined {
   const last = String(header ?? '')
     .split(',')

@@ -1,7 +1,6 @@
 /**
- * Work that is put off to the end of the event loop's present turn, so that what falls due within
- * one turn is done once. It waits for no clock: `setImmediate` runs after the callbacks that are
- * due now, and before any further waiting.
+ * Runs tasks at the end of the event loop's present turn, so that a task that falls due several times in a turn runs
+ * once. No timer is involved: `setImmediate` runs after the callbacks that are due now, before the loop waits again.
  */
 export interface TurnTask {
   /** Set by the queue; keeps a task from being queued twice. */
@@ -22,7 +21,7 @@ export class TurnQueue {
     for (const onEnd of this.#listeners) onEnd();
   };
 
-  /** `listener` is called whenever the tasks of a turn are done. */
+  /** Calls `listener` whenever the tasks of a turn are done. */
   onEnd(listener: () => void): void {
     this.#listeners.push(listener);
   }

@@ -14,8 +14,8 @@ import type { SignIns } from './sign-ins.js';
 import type { Peer } from './trusted-proxies.js';
 
 /**
- * Requests to upgrade to a WebSocket: finds the door by path, judges who may come, and hands the socket over. One for a
- * gateway; one thread.
+ * Takes requests to upgrade to a WebSocket: finds the door by path, admits and authenticates the client, and hands its
+ * socket to the door. A gateway has one; one thread uses it.
  */
 export interface UpgradesContext {
   readonly basePath: string;
@@ -25,7 +25,7 @@ export interface UpgradesContext {
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
-/** The door of a path, and the library's half of taking its sockets. */
+/** A door's upgrade at one path, and the server of `ws` that performs its handshakes. */
 interface Entrance {
   readonly upgrade: Upgrade;
   readonly sockets: WebSocketServer;
@@ -55,15 +55,18 @@ export class Upgrades {
     this.#take(request, stream, head, peer, onWelcome).catch((error: unknown) => {
       this.#context.onRefused(peer.address, error);
       const refusal = { status: httpStatusOf(error), error: errorData(error) };
-      // A page that may not connect at all learns nothing.
-      const isTold =
-        welcomedBy !== undefined && this.#refused.tell(request, stream, head, welcomedBy, refusal);
-      if (!isTold) refuseUpgrade(stream, refusal.status, refusal.error);
+      // A page of an origin that is not allowed must not learn the reason.
+      const isNotified =
+        welcomedBy !== undefined &&
+        this.#refused.notify(request, stream, head, welcomedBy, refusal);
+      if (!isNotified) refuseUpgrade(stream, refusal.status, refusal.error);
     });
   }
 
   /**
-   * @throws Refusal, BusError `UNAUTHENTICATED`; after `onWelcome`, of a client that may connect by where it comes from
+   * Calls `onWelcome` once the client's address, host and origin are allowed.
+   *
+   * @throws Refusal, and all that `SignIns` throws
    */
   async #take(
     request: IncomingMessage,
@@ -81,9 +84,9 @@ export class Upgrades {
     const { address } = peer;
     const token = signIns.tokenOf(request.headers.authorization, address);
     const isOpen = token !== undefined || !signIns.isRequired;
-    // Clients that show a token at once must not be held up by those that have shown none.
+    // Clients that show a token at once do not share the places of those that have yet to authenticate.
     const place = admission.enter(address, isOpen);
-    // However the connection ends, and be it before it is one.
+    // The place is given back however the connection ends, even before the handshake.
     stream.once('close', () => place.leave());
     if (stream.destroyed) place.leave();
     const principal = isOpen ? await signIns.authenticate(token, address) : undefined;
@@ -102,7 +105,7 @@ export class Upgrades {
   }
 }
 
-/** Every message by itself, so that an idle connection holds no window of 300 KiB. */
+/** Each message is compressed by itself, so that an idle connection holds no window of 300 KiB. */
 const COMPRESSION: PerMessageDeflateOptions = {
   serverNoContextTakeover: true,
   clientNoContextTakeover: true,
@@ -114,7 +117,7 @@ function serverOf({ subprotocol, maxPayload, isCompressed }: Upgrade): WebSocket
   return new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    // Pings are answered by the connection, which looks at what waits already.
+    // The connection answers pings itself, so that its pongs count towards congestion.
     autoPong: false,
     maxPayload,
     perMessageDeflate: isCompressed ? COMPRESSION : false,

@@ -5,7 +5,7 @@ export const VERSION = readVersion();
 export const SERVER_NAME = `millrace/${VERSION}`;
 
 function readVersion(): string {
-  // Two folders up from src/gateway and from dist/gateway alike.
+  // The file is two folders above src/gateway and dist/gateway alike.
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 }

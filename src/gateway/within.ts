@@ -1,4 +1,4 @@
-/** Waits for `work`, but no longer than this. */
+/** Resolves when `work` does or after `milliseconds`, whichever comes first; rejects if `work` rejects before. */
 export async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {

@@ -18,7 +18,7 @@ function opened() {
   /** So much has left the transport. */
   const leave = (bytes: number): void => {
     transport.bufferedBytes -= bytes;
-    congestion.left();
+    congestion.noteSent();
   };
   return { transport, owner, congestion, buffer, leave };
 }

@@ -2,10 +2,13 @@ import { clientNetwork } from '../../auth/client-network.js';
 import { TokenBucket } from '../../auth/token-bucket.js';
 import { ADDRESSES_RATED_MAX } from '../../protocol/limits.js';
 
-/** One rate for each `clientNetwork`. When there are too many, the one that was not seen for longest is forgotten. One thread. */
+/**
+ * A rate for each `clientNetwork`, of at most `ADDRESSES_RATED_MAX`; beyond that the network that was not seen for
+ * longest is forgotten. One thread.
+ */
 export class AddressRates {
   readonly perSecond: number;
-  /** By network; the one seen last is the last. */
+  /** By network, in the order in which they were last seen. */
   readonly #buckets = new Map<string, TokenBucket>();
 
   /** 0: no limit. */
@@ -18,12 +21,12 @@ export class AddressRates {
     return this.#buckets.get(clientNetwork(address))?.waitMs(1) ?? 0;
   }
 
-  /** As `waitMs`; where it answers 0, one is taken. */
+  /** Takes one if one may pass now, and returns 0; else returns the milliseconds after which one may. */
   take(address: string): number {
     return this.perSecond === 0 ? 0 : this.#bucket(address).take(1);
   }
 
-  /** Takes one of what has passed already. */
+  /** Counts one that has passed already, even above the rate. */
   spend(address: string): void {
     if (this.perSecond > 0) this.#bucket(address).spend(1);
   }

@@ -22,9 +22,10 @@ import {
 import { Share } from './share.js';
 
 /**
- * What a gateway's clients may have of what they all share: memory, turns at the log, queries, subscriptions and patterns.
- * Counted for each connection (a plain HTTP request is one as well), for each principal over all its connections (those
- * without a token: for each address), and in all. One for a gateway; one thread.
+ * Limits the resources that a gateway's clients share: memory, reads of the log, queries, subscriptions and patterns.
+ * They are counted for each connection (a plain HTTP request counts as one), for each principal over all its
+ * connections (without a token: for each address) and, for memory, reads and queries, in all. A gateway has one; one
+ * thread uses it.
  */
 export interface BudgetLimits {
   readonly maxSubscriptions: number;
@@ -50,7 +51,7 @@ export const BUDGET_LIMITS: BudgetLimits = {
   maxHeldBytesTotal: HELD_BYTES_MAX,
 };
 
-/** Of one principal. */
+/** The counts of one principal. */
 interface Account {
   readonly bytes: Share;
   readonly queries: Share;
@@ -83,7 +84,7 @@ export class Budgets {
     return this.#accounts.size;
   }
 
-  /** Of a connection, or a request; to be disposed of with it. */
+  /** Opens the budget of a connection or a request, which has to `close()` it when it ends. */
   open(principal: Principal, address: string): Budget {
     const key = keyOf(principal, address);
     const limits = this.#limits;
@@ -111,16 +112,20 @@ export class Budgets {
   }
 }
 
-/** Of a subscription, to be changed and given back. */
+/** The part of a budget that one subscription takes. */
 export interface PlacedSubscription {
-  /** @throws BusError `LIMIT_EXCEEDED`; it has the patterns then that it had */
+  /**
+   * Changes the number of patterns.
+   *
+   * @throws BusError `LIMIT_EXCEEDED`; the number stays as it was
+   */
   update(patterns: number): void;
-  /** Idempotent. */
+  /** Gives the subscription and its patterns back. Idempotent. */
   leave(): void;
 }
 
 export class Budget {
-  /** Of history and of what waits in the socket. */
+  /** Bytes of history that was read for the client, and of output that waits for it. */
   readonly bytes: Share;
   readonly #limits: BudgetLimits;
   readonly #account: Account;
@@ -138,12 +143,15 @@ export class Budget {
     this.#queries = account.queries.part(limits.maxQueries);
   }
 
-  /** The principal, or the gateway, holds all that it may: less is kept for each client. */
+  /**
+   * Whether the principal, or the gateway, holds all the bytes that it may: each client's output is then bounded
+   * tighter.
+   */
   get isPressed(): boolean {
     return this.#account.bytes.isFull;
   }
 
-  /** Nobody is there any more: what waits for its turn is not done. Idempotent. */
+  /** Gives all back when the client is gone. Askers report `isGone` from then on. Idempotent. */
   close(): void {
     if (this.#isClosed) return;
     this.#count(-this.#subscriptions, -this.#patterns);
@@ -153,7 +161,7 @@ export class Budget {
     this.#onClose();
   }
 
-  /** Room for what has arrived of requests' bodies. Its `take` throws BusError `LIMIT_EXCEEDED`. */
+  /** The principal's room for request bodies that are arriving. `take` throws BusError `LIMIT_EXCEEDED`. */
   get bodies(): { take(bytes: number): void; giveBack(bytes: number): void } {
     const account = this.#account;
     const limit = HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX;
@@ -171,7 +179,7 @@ export class Budget {
     };
   }
 
-  /** For what this connection subscribes to; `shards` of the bus share its credit. */
+  /** The asker of a subscription of this connection, with the credit in bytes for each of `shards`. */
   asker(shards: number): Asker {
     const equal = Math.floor(
       this.#limits.maxHeldBytes / (Math.max(1, this.#subscriptions) * shards),
@@ -181,9 +189,9 @@ export class Budget {
   }
 
   /**
-   * Runs a query or a list when it is its turn.
+   * Runs a query or a list in its turn.
    *
-   * @throws BusError `LIMIT_EXCEEDED` where too many of the principal wait already
+   * @throws BusError `LIMIT_EXCEEDED` where too many queries of the principal wait or run already
    */
   async query<T>(run: (asker: Asker) => Promise<T>): Promise<T> {
     const account = this.#account;
@@ -200,7 +208,11 @@ export class Budget {
     }
   }
 
-  /** @throws BusError `LIMIT_EXCEEDED` */
+  /**
+   * Counts a subscription with so many patterns.
+   *
+   * @throws BusError `LIMIT_EXCEEDED`
+   */
   subscribe(patterns: number): PlacedSubscription {
     this.#checkSubscriptions();
     this.#checkPatterns(patterns, 0);
@@ -268,7 +280,7 @@ export class Budget {
   }
 
   #count(subscriptions: number, patterns: number): void {
-    // All was given back when it was closed.
+    // `close()` has given all back already.
     if (this.#isClosed) return;
     this.#subscriptions += subscriptions;
     this.#patterns += patterns;

@@ -1,13 +1,13 @@
 import { Queue } from '../../collections/queue.js';
 
 /**
- * A share of something that there is only so much of, bytes that are held or queries that run: the gateway has all of it,
- * each principal a share of that, and each of its connections a share of the principal's.
+ * A share of a bounded resource: bytes that are held, or queries that run. The gateway has the whole, each principal a
+ * share of the whole, and each connection a share of its principal's.
  *
- * Whoever wants more than there is waits, and those who wait have their turns fairly: principals one after the other, and
- * within a principal its connections one after the other, however much any of them asks for. A share that is full is
- * passed over. Where the whole is full, those go on that hold less than an equal part of it: nobody can use up what the
- * others need, however many shares they have. One thread.
+ * Work that finds no room waits for its turn. Turns go round: from principal to principal, and within a principal from
+ * connection to connection, however much any of them asks for. A full share is passed over. While the whole is full,
+ * only shares that hold less than an equal part of it have turns: so no principal can use up the resource for the
+ * others, however many connections it has. One thread.
  */
 
 /** A share that was full has room again once it holds no more than this of what it may. */
@@ -22,7 +22,7 @@ export class Share {
   readonly #parent: Share | undefined;
   readonly #root: Share;
   readonly #max: number;
-  /** Turns that are taken at once, of all shares together; of the root. */
+  /** How much work may run at once in all shares together; used in the root only. */
   readonly #turnsMax: number;
   #turns = 0;
   #held = 0;
@@ -30,8 +30,9 @@ export class Share {
   #isDisposed = false;
   #children = 0;
   readonly #waiting = new Queue<Waiting>();
-  /** Those below that somebody waits in, and of these the ones that have room; the next one first. */
+  /** The children in which work waits. */
   readonly #busy = new Set<Share>();
+  /** The children of `#busy` that may have a turn, in the order of their turns. */
   readonly #ready = new Set<Share>();
 
   private constructor(parent: Share | undefined, max: number, turnsMax: number) {
@@ -42,12 +43,12 @@ export class Share {
     if (parent !== undefined) parent.#children++;
   }
 
-  /** The whole of it. */
+  /** Makes the root: the whole resource. `turnsMax`: how much work may run at once. */
   static whole(max: number, turnsMax = Number.POSITIVE_INFINITY): Share {
     return new Share(undefined, max, turnsMax);
   }
 
-  /** A share of this one. */
+  /** Makes a share of this one. */
   part(max: number): Share {
     return new Share(this, max, 0);
   }
@@ -56,19 +57,19 @@ export class Share {
     return this.#held;
   }
 
-  /** Whether nobody may have a turn here: this share, or one that it is of, holds all that it may. */
+  /** Whether this share, or one above it, is full or holds its equal part of a full parent. False for the root. */
   get isFull(): boolean {
     const parent = this.#parent;
     if (parent === undefined) return false;
     return this.#isFull || this.#isCrowdedOut || parent.isFull;
   }
 
-  /** How many wait for a turn in this share, without those below. */
+  /** The number of works that wait for a turn in this share itself, not in its children. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Takes more (or less, if negative), whether there is room or not: what is there already must be counted. */
+  /** Counts so much more (less, if negative) as held, even beyond the bound: it is held already. */
   hold(amount: number): void {
     if (this.#isDisposed) return;
     let hasChanged = false;
@@ -78,7 +79,7 @@ export class Share {
     if (hasChanged && amount < 0) this.#root.#pump();
   }
 
-  /** Does the work when it is its turn, and holds so much until it is done. */
+  /** Runs the work in its turn, and holds `amount` until it has ended. */
   async run<T>(amount: number, work: () => Promise<T>): Promise<T> {
     await new Promise<void>((start) => {
       this.#waiting.push({ amount, start });
@@ -94,7 +95,10 @@ export class Share {
     }
   }
 
-  /** It is over: what it holds is given back, and nothing is counted any more. Those who wait in it still have their turns. */
+  /**
+   * Gives back all that this share holds; from then on it counts nothing. Work that waits in it still has its turn.
+   * Idempotent.
+   */
   dispose(): void {
     if (this.#isDisposed) return;
     this.hold(-this.#held);
@@ -106,14 +110,14 @@ export class Share {
     return this.#waiting.length > 0 || this.#busy.size > 0;
   }
 
-  /** The whole is used up, and this is one of those that use more than an equal part. */
+  /** Whether the parent is full and this share holds an equal part of it or more. */
   get #isCrowdedOut(): boolean {
     const parent = this.#parent;
     if (parent === undefined || !parent.#isFull) return false;
     return this.#held >= parent.#max / parent.#children;
   }
 
-  /** True if somebody who waits may have a turn now, or none any more. */
+  /** Adds to what this share holds; true if that may change which work has the next turn. */
   #add(amount: number): boolean {
     this.#held += amount;
     const isFull = this.#isFull ? this.#held > this.#max * ROOM_RATIO : this.#held >= this.#max;
@@ -126,13 +130,13 @@ export class Share {
     return isScarce;
   }
 
-  /** Says above whether anything can be done here. */
+  /** Enters this share into the parent's `#busy` and `#ready`, or removes it, and so on upwards. */
   #update(): void {
     const parent = this.#parent;
     if (parent === undefined) return;
     if (this.#hasWork) parent.#busy.add(this);
     else parent.#busy.delete(this);
-    // Where all of it is used up, `#isCrowdedOut` says who may go on.
+    // A full root does not stop its shares: `#isCrowdedOut` says which of them may go on.
     const hasTurns = this.#waiting.length > 0 || this.#ready.size > 0;
     if (hasTurns && !this.#isFull && !this.#isCrowdedOut) parent.#ready.add(this);
     else parent.#ready.delete(this);
@@ -151,13 +155,13 @@ export class Share {
     }
   }
 
-  /** Whose turn it is, from the root down. */
+  /** The share that has the next turn, searched from the root down. */
   #next(): Share | undefined {
     let share: Share = this;
     while (share.#waiting.length === 0) {
       const [first] = share.#ready;
       if (first === undefined) return undefined;
-      // It is the last one after this.
+      // The share goes to the end of the line.
       share.#ready.delete(first);
       share.#ready.add(first);
       share = first;

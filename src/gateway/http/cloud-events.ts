@@ -8,9 +8,9 @@ import { withPath } from './event-bodies.js';
 /**
  * CloudEvents 1.0 to events and back, in its JSON format and its HTTP binding. Pure; docs/HTTP.md has the table.
  *
- * Two things that one side has and the other has not are carried along, so that nothing is lost on the way there and back: the kind
- * and schema of the data (attributes of the same names), and attribute keys that cannot name an extension (extension `millracenames`:
- * JSON, extension to key).
+ * Two things that one side has and the other has not are carried along, so that nothing is lost on the way there and
+ * back: the kind and schema of the data (attributes of the same names), and attribute keys that cannot name an
+ * extension (extension `millracenames`: JSON, extension to key).
  */
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json';

@@ -18,9 +18,9 @@ import { HttpOutbound, type HttpOutboundSource } from './http-outbound.js';
 import type { StreamFormat } from './stream-formats.js';
 
 /**
- * One subscription as an answer that goes on, in a format: Server-Sent Events or lines of JSON. A `heartbeat` now and then keeps
- * proxies from cutting the connection, shows a page that its stream lives, and brings the cursor along: also a client to
- * which nothing was sent for an hour resumes at the end of that hour.
+ * One subscription as an answer that goes on, in a format: Server-Sent Events or lines of JSON. A `heartbeat` now and
+ * then keeps proxies from cutting the connection, shows a page that its stream lives, and brings the cursor along: also
+ * a client to which nothing was sent for an hour resumes at the end of that hour.
  */
 export interface EventStreamSource extends HttpOutboundSource {
   readonly log: GatewayLogger;

@@ -3,7 +3,8 @@ import { Congestion, type CongestionLimits, type OutboundAccount } from '../cong
 import type { TurnQueue, TurnTask } from '../turn-queue.js';
 
 /**
- * A streamed answer. What is written within one turn of the event loop leaves in one write. A client that stalls is cut.
+ * A streamed answer. What is written within one turn of the event loop leaves in one write. A client that stalls is
+ * cut.
  */
 export interface HttpOutboundSource {
   readonly turns: TurnQueue;
@@ -90,5 +91,5 @@ export class HttpOutbound implements TurnTask {
     this.#congestion.check();
   }
 
-  readonly #onWritten = (): void => this.#congestion.left();
+  readonly #onWritten = (): void => this.#congestion.noteSent();
 }

@@ -5,10 +5,11 @@ import type { HttpContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
 
 /**
- * A list of any length as an answer, from elements that are JSON already: one array, or a line each. What is short goes out
- * at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end is a trailer, where
- * there can be one: HTTP/1.0 has none. A list that fails half-way is broken off, which every client sees as an answer that is
- * not whole. HEAD gets the status and headers that GET would get, and no list is read for it further than that.
+ * A list of any length as an answer, from elements that are JSON already: one array, or a line each. What is short goes
+ * out at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end
+ * is a trailer, where there can be one: HTTP/1.0 has none. A list that fails half-way is broken off, which every client
+ * sees as an answer that is not whole. HEAD gets the status and headers that GET would get, and no list is read for it
+ * further than that.
  */
 export interface ListOptions {
   readonly type: string;

@@ -3,8 +3,9 @@ import { HTTP_PARAMETERS_MAX, HTTP_QUERY_LENGTH_MAX } from '../../protocol/limit
 import { quote } from '../../protocol/quote.js';
 
 /**
- * The query of a request's target. A form's `+` is a space, but no topic, pattern, time or cursor can hold a space while `+`
- * is a wildcard and a time zone's sign: in those a `+` stands for itself, so that `?topic=worker.+` means what it says.
+ * The query of a request's target. A form's `+` is a space, but no topic, pattern, time or cursor can hold a space
+ * while `+` is a wildcard and a time zone's sign: in those a `+` stands for itself, so that `?topic=worker.+` means
+ * what it says.
  */
 const PLUS_IS_LITERAL = new Set(['topic', 'pattern', 'since', 'until', 'from', 'after']);
 

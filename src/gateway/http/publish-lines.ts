@@ -23,8 +23,8 @@ import { negotiate } from './media-types.js';
 
 /**
  * An NDJSON body, published while it arrives. One batch is being published while the next one gathers, and then nothing
- * more is read: so the length of the body does not matter. Batches are published one after the other, so the first line that
- * cannot be published ends it: every line before it is acknowledged, none behind it is published.
+ * more is read: so the length of the body does not matter. Batches are published one after the other, so the first line
+ * that cannot be published ends it: every line before it is acknowledged, none behind it is published.
  */
 export async function publishLines(
   exchange: Exchange,

@@ -26,7 +26,8 @@ import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-t
 import { publishLines } from './publish-lines.js';
 
 /**
- * `POST /v1/events`, in all its forms. What comes as a whole is published as a whole or not at all; lines are published as they come.
+ * `POST /v1/events`, in all its forms. What comes as a whole is published as a whole or not at all; lines are published
+ * as they come.
  */
 const KNOWN = ['durability', 'persist', 'topic'];
 const IDENTITY = 'identity';

@@ -106,9 +106,9 @@ async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Eve
 }
 
 /**
- * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none where
- * the newest come first, nor for an answer without events after a cursor of an earlier epoch, of whose positions some may not
- * count any more.
+ * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none
+ * where the newest come first, nor for an answer without events after a cursor of an earlier epoch, of whose positions
+ * some may not count any more.
  */
 class AnswerPosition {
   readonly #position: PagePosition | undefined;

@@ -3,8 +3,9 @@ import { quote } from '../../protocol/quote.js';
 import type { Route } from './route.js';
 
 /**
- * The routes of all doors, found by path, as it was sent: nothing is decoded or tidied up to find one. Of two routes that take
- * a path, the one with the literal segment further left is meant, in whatever order they were handed in. Pure.
+ * The routes of all doors, found by path, as it was sent: nothing is decoded or tidied up to find one. Of two routes
+ * that take a path, the one with the literal segment further left is meant, in whatever order they were handed in.
+ * Pure.
  */
 
 /** The routes of one path. */

@@ -5,8 +5,8 @@ import type { Exchange } from './exchange.js';
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /**
-   * Below the gateway's base path: `/v1/events/:id`. A segment that begins with `:` is a parameter and takes any text; a
-   * literal segment of another route goes before it, whichever door came first.
+   * Below the gateway's base path: `/v1/events/:id`. A segment that begins with `:` is a parameter and takes any text;
+   * a literal segment of another route goes before it, whichever door came first.
    */
   readonly path: string;
   /** Answers the request. It may reject: the router answers with the error. HEAD comes here as GET. */

@@ -15,9 +15,9 @@ import type { Route } from './route.js';
 import { type Resource, RouteTable } from './route-table.js';
 
 /**
- * Answers HTTP requests by the routes of all doors, as a listener for any `node:http` server. Who may come near at all (host,
- * origin, address) is the gateway's to judge before; here a token becomes a principal, and every route asks that. Lives on
- * one event loop.
+ * Answers HTTP requests by the routes of all doors, as a listener for any `node:http` server. Who may come near at all
+ * (host, origin, address) is the gateway's to judge before; here a token becomes a principal, and every route asks
+ * that. Lives on one event loop.
  */
 export class Router {
   readonly #context: HttpContext;

@@ -5,8 +5,8 @@ import { NDJSON_TYPE } from './exchange.js';
 import { isForNow } from './http-status.js';
 
 /**
- * How a stream is written. Both formats say the same three things of each event and notice: its name, the cursor behind it,
- * and a line of JSON.
+ * How a stream is written. Both formats say the same three things of each event and notice: its name, the cursor behind
+ * it, and a line of JSON.
  */
 export interface StreamFormat {
   /** Writes the answer's head. */
@@ -20,8 +20,8 @@ export interface StreamFormat {
 export const EVENT_STREAM_TYPE = 'text/event-stream';
 
 /**
- * Server-Sent Events. Every event's `id` is the cursor behind it, so a browser that connects again goes on where it was,
- * without anybody's doing.
+ * Server-Sent Events. Every event's `id` is the cursor behind it, so a browser that connects again goes on where it
+ * was, without anybody's doing.
  */
 export const eventStreamFormat: StreamFormat = {
   begin: (response) => begin(response, `${EVENT_STREAM_TYPE}; charset=utf-8`),
@@ -39,9 +39,10 @@ export const linesFormat: StreamFormat = {
 };
 
 /**
- * A browser's `EventSource` comes back after an answer that ends, and never after one whose status is not 200. So a client that
- * is refused for now only gets a stream of one event, `ended`, and is told when to come again. Other refusals keep their
- * status, for asking again would change nothing: an `EventSource` that is answered by it is closed for good.
+ * A browser's `EventSource` comes back after an answer that ends, and never after one whose status is not 200. So a
+ * client that is refused for now only gets a stream of one event, `ended`, and is told when to come again. Other
+ * refusals keep their status, for asking again would change nothing: an `EventSource` that is answered by it is closed
+ * for good.
  *
  * @returns false if the error is not of that kind
  */

@@ -9,8 +9,8 @@ import type { Flushable, Outbound } from './outbound.js';
 import type { SharedFrames } from './shared-frames.js';
 
 /**
- * A subscription's events as frames. Those that are due in one turn leave in one frame, and its cursor stands behind the last
- * of them.
+ * A subscription's events as frames. Those that are due in one turn leave in one frame, and its cursor stands behind
+ * the last of them.
  */
 export interface FrameSources {
   /** What this client may see of events. */

@@ -11,8 +11,8 @@ import type { TurnQueue, TurnTask } from '../turn-queue.js';
 import type { SharedFrame } from './shared-frames.js';
 
 /**
- * The frames that leave for one client. They keep their order; those of one turn of the event loop leave in one write. A
- * client that is congested is not read from, so it cannot ask for more.
+ * The frames that leave for one client. They keep their order; those of one turn of the event loop leave in one write.
+ * A client that is congested is not read from, so it cannot ask for more.
  */
 const AS_TEXT = { binary: false };
 
@@ -149,7 +149,7 @@ export class Outbound implements TurnTask, Transport {
     if (!this.#isFlushing) this.#turns.add(this);
   }
 
-  readonly #onWritten = (): void => this.#congestion.left();
+  readonly #onWritten = (): void => this.#congestion.noteSent();
 }
 
 function typeOf(frame: string): string {
