@@ -19,7 +19,7 @@ import { HeldCalls } from './held-calls.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
-/** What belongs to the bus and not to one endpoint: the store, the shards, the members. */
+/** The parts of the bus that no endpoint owns: the store, the shards, the members. */
 export class BusCore {
   readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
@@ -27,13 +27,13 @@ export class BusCore {
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
   readonly #store: OpenStore;
-  /** Which share of the counts each endpoint has. */
+  /** The share of the counters that each endpoint has. */
   readonly #members = new Map<string, number>();
   readonly #listeners = new Map<string, EndpointListener>();
   readonly #busCounters = BusCounters.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #shares = new EndpointShares(this.#busCounters);
-  /** Where others than the shards can read their logs. */
+  /** Set if threads other than the shards can read their logs. */
   readonly #readers: ReaderThreads | undefined;
   #stopped: Promise<void> | undefined;
   #backup: RunningBackup | undefined;
@@ -68,8 +68,8 @@ export class BusCore {
   }
 
   /**
-   * Makes a new endpoint's half of everything. `connect` follows in the same turn, before there is anything to say. `readers`: its
-   * ports to the threads that read history, if it is to have them from the beginning.
+   * Makes the data of a new endpoint. `connect` has to follow in the same turn, so that no notice is lost. `readers`:
+   * its ports to the reader threads, if it is to have them from the beginning.
    */
   admit(readers: readonly MessagePort[] = []): EndpointData {
     const endpoint = ulid();
@@ -109,7 +109,9 @@ export class BusCore {
     };
   }
 
-  /** From now on the listener hears what an admitted endpoint has to know; first of all which shards were given up. */
+  /**
+   * Sends notices for an admitted endpoint to the listener from now on, beginning with the shards that were given up.
+   */
   connect(endpoint: string, listener: EndpointListener): void {
     this.#listeners.set(endpoint, listener);
     for (const [shard, { failure }] of this.supervisors.entries()) {
@@ -159,12 +161,12 @@ export class BusCore {
     return this.#store.resolveCursor(decodeCursor(cursor), heads);
   }
 
-  /** Ports to the threads that read history; none where each shard reads its own. */
+  /** Ports to the threads that read history; none if each shard reads its own log. */
   connectReaders(): MessagePort[] {
     return this.#readers?.connect() ?? [];
   }
 
-  /** What an endpoint may ask of this thread. The opener's own leaves with the bus and is never dismissed. */
+  /** The calls that this thread serves to an endpoint. The opener's own, without an id, is never dismissed. */
   handlersFor(endpoint?: string): Handlers<'main', MainCallContext> {
     return {
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
@@ -177,7 +179,7 @@ export class BusCore {
     };
   }
 
-  /** Of the shards, those from before this call too. */
+  /** Passes the shards' warnings to the listener, including those from before this call. */
   onWarning(listener: (error: BusError) => void): void {
     this.#warnings.pass(listener);
   }
@@ -191,7 +193,7 @@ export class BusCore {
     return this.#stopped;
   }
 
-  /** Who reads a log goes first: only the last that closes it can leave it without a write-ahead log. */
+  /** Readers close first: only the last connection that closes a log can remove its write-ahead log. */
   async #stop(): Promise<void> {
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
@@ -234,7 +236,7 @@ export class BusCore {
   }
 }
 
-/** Takes every step, whatever becomes of those before it, and throws the first error. */
+/** Takes every step, even if an earlier one failed, and throws the first error. */
 async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
   const errors: unknown[] = [];
   for (const step of steps) {
@@ -247,7 +249,7 @@ async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
   if (errors.length > 0) throw errors[0];
 }
 
-/** A rule's limits are for the whole bus; each shard keeps an equal share. */
+/** A shard's share of a retention rule, whose limits are for the whole bus. */
 function shareOf<R extends ParsedBusOptions['retention'][number]>(rule: R, shards: number) {
   const { pattern, maxAgeMs, maxEvents, maxBytes } = rule;
   return {

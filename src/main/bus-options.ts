@@ -1,4 +1,6 @@
-/** The options of `openBus`: checked once, completed with the defaults, frozen. Every fault is told with the offending value. */
+/**
+ * The options of `openBus`: checked once, completed with the defaults, frozen. Every fault names the offending value.
+ */
 import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import {
@@ -98,7 +100,7 @@ export function parseBusOptions(options: unknown): ParsedBusOptions {
   return Object.freeze(parseWith(busOptions, options, 'openBus'));
 }
 
-/** `undefined`: the bus is silent about itself. */
+/** `undefined` if system events are off. */
 export function systemEventOptions(parsed: ParsedBusOptions): SystemEventOptions | undefined {
   const { systemEvents } = parsed;
   if (systemEvents === false) return undefined;
@@ -106,7 +108,7 @@ export function systemEventOptions(parsed: ParsedBusOptions): SystemEventOptions
   return { persist: false, healthIntervalMs: HEALTH_INTERVAL_MS, metricsIntervalMs: 0 };
 }
 
-/** For a new directory: one core is left to the threads that publish and subscribe. */
+/** The shards of a new directory: one core is left to the threads that publish and subscribe. */
 export function defaultShards(): number {
   return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
 }

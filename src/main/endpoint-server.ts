@@ -1,4 +1,4 @@
-/** How the thread that opened the bus speaks to its endpoints: to an attached worker over a port, to its own directly. */
+/** The opener's side of its connection to an endpoint: over a port to an attached worker, directly to its own. */
 import type { MessagePort } from 'node:worker_threads';
 import type {
   EndpointListener,
@@ -37,7 +37,7 @@ export class EndpointServer implements EndpointListener {
 
   onClosed(): void {
     this.#notify({ notice: 'closed' });
-    // What was said before still arrives.
+    // Messages sent before the close still arrive.
     this.#port.close();
   }
 

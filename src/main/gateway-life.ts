@@ -1,7 +1,7 @@
 /**
- * One thread of a gateway, from its start to its end. It says what became of it; whether another one follows is not its
- * business. The thread is found by URL: nothing of the gateway is imported here, so a program that never serves never
- * loads it.
+ * One thread of a gateway, from its start to its end. It reports the end; `GatewaySupervisor` decides whether another
+ * thread follows. The thread is started by URL and nothing of the gateway is imported here, so a program that never
+ * serves never loads it.
  */
 import { Worker } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
@@ -17,20 +17,20 @@ import {
 
 const THREAD_URL = new URL('../gateway/gateway-thread.js', import.meta.url);
 
-/** After its last word the thread ends by itself; this long after, it is ended. */
+/** How long a thread may take to end by itself after its last message before it is terminated, ms. */
 const EXIT_WAIT_MS = 1000;
-/** The longest time that a thread may take to say that it has closed. */
+/** How long a thread may take to report that it has closed, ms. */
 const CLOSE_WAIT_MS = 4000;
 
 export interface GatewayLifeOwner {
   onListening(host: string, port: number): void;
   onLog(log: GatewayLog): void;
-  /** The thread has ended: `closed` as it was told to, or for a reason of its own. Called once. */
+  /** The thread has ended: `closed` if it was ordered to, else with an error. Called once. */
   onEnd(end: 'closed' | BusError): void;
 }
 
 export interface GatewayLifeSettings extends Omit<GatewayThreadData, 'attachment'> {
-  /** Default: as Node chooses. */
+  /** The thread's heap limit, MiB. `undefined`: Node's own. */
   readonly heapMiB: number | undefined;
 }
 
@@ -65,13 +65,13 @@ export class GatewayLife {
     });
   }
 
-  /** The thread answers what was accepted, says goodbye to its clients and ends; or is ended. */
+  /** Lets the thread answer accepted requests, close its connections and end; terminates it if that takes too long. */
   close(): void {
     this.order(GATEWAY_CLOSE);
     this.#endAfter(CLOSE_WAIT_MS, 'closed');
   }
 
-  /** Ends the thread wherever it is. */
+  /** Terminates the thread at once. `reason`: the error that `onEnd` gets. */
   async terminate(reason?: string): Promise<void> {
     if (reason !== undefined) this.#end ??= died(reason);
     await this.#worker.terminate();

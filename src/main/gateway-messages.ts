@@ -1,4 +1,4 @@
-/** What a gateway's thread and the thread that started it say to each other. */
+/** The messages between a gateway's thread and the thread that started it. */
 import type { ErrorData } from '../protocol/errors.js';
 import type { GatewayOptions } from './gateway-options.js';
 
@@ -8,16 +8,16 @@ export interface GatewayLog {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** What the thread is started with. */
+/** The `workerData` of the thread. */
 export interface GatewayThreadData {
   readonly attachment: unknown;
   readonly options: GatewayOptions;
   readonly logLevel: GatewayLog['level'];
-  /** Its place in the counters of the bus, where it says that it turns. */
+  /** Its index in the counters of the bus, where it signs that its loop runs. */
   readonly gateway: number;
-  /** Another thread has bound the port already, and shares it. */
+  /** True if another thread has bound the port already and shares it. */
   readonly joins: boolean;
-  /** It follows one that died, and which may not have let go of the port. */
+  /** True if it follows a thread that died, which may still hold the port. */
   readonly isSuccessor: boolean;
 }
 
@@ -27,7 +27,7 @@ export type GatewayThreadMessage =
   | { readonly type: 'log'; readonly log: GatewayLog }
   | { readonly type: 'closed' };
 
-/** Towards the thread: end; and, from suites, throw or fill the heap. */
+/** Orders to the thread: close; and, from tests, throw, fill the heap or hang. */
 export const GATEWAY_CLOSE = 'close';
 export const GATEWAY_CRASH = 'crash';
 export const GATEWAY_EXHAUST = 'exhaust';

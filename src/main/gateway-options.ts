@@ -1,48 +1,51 @@
 /** The options of a gateway, and its handle. */
 import type { AuthOptions } from '../auth/auth-options.js';
 
-/** What can be set on a gateway wherever it runs; limits have their defaults in `src/protocol/limits.ts`. */
+/** Options of every gateway, wherever it runs; the defaults of the limits stand in `src/protocol/limits.ts`. */
 export interface MountOptions {
-  /** Who may do what. Default: everybody may do everything, and only this machine is served. */
+  /** The principals and their rights. Default: everybody may do everything, and only this machine is served. */
   auth?: AuthOptions;
-  /** How long a client that has shown no token before may take to send `authenticate`. Default 10,000. */
+  /** How long a client without a token may take to send `authenticate`, ms. Default 10,000. */
   authenticateMs?: number;
-  /** Stands before every path, also of the WebSocket: with `/bus`, events are at `/bus/v1/events`. Default: nothing. */
+  /** A prefix of every path, also of the WebSocket: with `/bus`, events are at `/bus/v1/events`. Default: none. */
   basePath?: string;
   /**
-   * Origins whose pages may connect beside the server's own and those from this machine: `https://app.example`,
-   * `https://*.app.example` (one label or more), those of apps (`capacitor://localhost`, `chrome-extension://ID`), or `null`.
-   * Default: none.
+   * Origins whose pages may connect, besides the server's own origin and this machine's: `https://app.example`,
+   * `https://*.app.example` (one label or more), an app's (`capacitor://localhost`, `chrome-extension://ID`), or
+   * `null`. Default: none.
    */
   allowedOrigins?: readonly string[];
-  /** Names, `events.example`, by which the server may be called beside IP addresses and those of this machine. Default: none. */
+  /** Host names that requests may use besides IP addresses and this machine's: `events.example`. Default: none. */
   allowedHosts?: readonly string[];
   /**
    * Proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed: addresses, networks (`10.0.0.0/8`), `loopback`,
-   * `private`. Default: none, and whoever comes through one without `auth` is refused.
+   * `private`. Default: none; without `auth`, requests that came through a proxy are then refused.
    */
   trustedProxies?: readonly string[];
   /** Compresses WebSocket messages (`permessage-deflate`) for clients that offer it. Default false. */
   compression?: boolean;
-  /** Tells failed sign-ins and administrative acts in the log, a line each. Default false. */
+  /** Logs failed sign-ins and administrative acts, a line each. Default false. */
   audit?: boolean;
 
-  /** Open connections, of all. Default 10,000. */
+  /** Open connections in total. Default 10,000. */
   maxConnections?: number;
   /** Open connections of one address. Default 256. */
   maxConnectionsPerAddress?: number;
-  /** New connections a second from one address. Default: no limit on this machine, else 100. */
+  /** New connections per second from one address. Default: no limit on this machine, else 100. */
   maxConnectsPerSecond?: number;
-  /** Tokens that do not hold, a second from one address, before no more are looked at. Default: no limit on this machine, else 100. */
+  /**
+   * Invalid tokens per second from one address; beyond, its tokens are not looked at. Default: no limit on this
+   * machine, else 100.
+   */
   maxFailedSignInsPerSecond?: number;
-  /** Connections that have shown no token yet, of all. Default 1024. */
+  /** Connections without a token yet, in total. Default 1024. */
   maxUnauthenticated?: number;
-  /** Connections of one address that have shown no token yet. Default 64. */
+  /** Connections of one address without a token yet. Default 64. */
   maxUnauthenticatedPerAddress?: number;
   /** Subscriptions of one connection. Default 128. */
   maxSubscriptions?: number;
   /**
-   * Subscriptions of one principal over all its connections; of those without a token, of one address, here and below.
+   * Subscriptions of one principal over all its connections. Here and below, clients without a token count by address.
    * Default 32,768.
    */
   maxSubscriptionsPerPrincipal?: number;
@@ -50,29 +53,32 @@ export interface MountOptions {
   maxPatterns?: number;
   /** Patterns of all subscriptions of one principal. Default 262,144. */
   maxPatternsPerPrincipal?: number;
-  /** Queries and lists that run at once for one connection; the others wait for their turns. Default 8. */
+  /** Queries and lists that run at once for one connection; further ones wait. Default 8. */
   maxQueries?: number;
-  /** Queries and lists that run at once for one principal; the others wait for their turns. Default 32. */
+  /** Queries and lists that run at once for one principal; further ones wait. Default 32. */
   maxQueriesPerPrincipal?: number;
-  /** Bytes of history that was read and not taken, and of what waits in sockets, for one connection. Default 16 MiB. */
+  /** Bytes held for one connection: history that was read and not sent, and data in its socket. Default 16 MiB. */
   maxHeldBytes?: number;
-  /** The same bytes for one principal. Default 128 MiB. */
+  /** Bytes held for one principal. Default 128 MiB. */
   maxHeldBytesPerPrincipal?: number;
-  /** The same bytes for all. Default 512 MiB. */
+  /** Bytes held for all clients together. Default 512 MiB. */
   maxHeldBytesTotal?: number;
   /** Bytes of one WebSocket frame from a client. Default 1 MiB + 64 KiB. */
   maxFrameBytes?: number;
-  /** Bytes that wait for one client before its subscriptions pause. Default 1 MiB. */
+  /** Bytes that may wait for one client before its subscriptions pause. Default 1 MiB. */
   maxOutboundBytes?: number;
-  /** A client that takes too little for this long while its outbound is full is cut. Default 10,000. */
+  /** Disconnects a client whose outbound is full and that takes too little for this long, ms. Default 10,000. */
   stallMs?: number;
-  /** Fewer bytes a second than this are too little. Default 4096. */
+  /** The bytes per second below which a client takes too little. Default 4096. */
   minDrainBytesPerSecond?: number;
-  /** The time between two pings of a WebSocket; a client that misses two is cut. Default 30,000. */
+  /** The time between two pings of a WebSocket, ms; a client that misses two is disconnected. Default 30,000. */
   heartbeatMs?: number;
-  /** How long an idle HTTP connection is kept, longer than proxies keep theirs. Not of a server of your own. Default 75,000. */
+  /**
+   * How long an idle HTTP connection is kept, ms; not used on a server of your own. Default 75,000, longer than
+   * proxies.
+   */
   keepAliveMs?: number;
-  /** Events per second and connection, to which all HTTP requests of a principal count as one. Default: no limit. */
+  /** Events per second and connection; all HTTP requests of a principal count as one connection. Default: no limit. */
   maxPublishPerSecond?: number;
   /** Calls of `subscribe` and `update` per second and connection. Default: no limit. */
   maxSubscribePerSecond?: number;
@@ -80,25 +86,25 @@ export interface MountOptions {
   maxQueriesPerSecond?: number;
 }
 
-/** A certificate and its key, PEM. The files are read again when they change. */
+/** A certificate and its key in PEM files, which are read again when they change. */
 export interface TlsOptions {
-  /** The file of the certificate, with those in between, if there are any. */
+  /** The file of the certificate, with any intermediate certificates. */
   certFile: string;
   /** The file of the certificate's private key. */
   keyFile: string;
-  /** Of the private key. Default: none. */
+  /** The passphrase of the private key. Default: none. */
   passphrase?: string;
 }
 
-/** What can be set on a gateway with a port of its own. */
+/** Options of a gateway with a port of its own. */
 export interface GatewayOptions extends MountOptions {
-  /** 0 takes a free port. Default 7400. */
+  /** The port; 0 takes a free one. Default 7400. */
   port?: number;
-  /** Any host beyond this machine is refused with `INSECURE_BIND` without `auth`. Default `127.0.0.1`. */
+  /** The address to listen on. Without `auth`, one beyond this machine gets `INSECURE_BIND`. Default `127.0.0.1`. */
   host?: string;
   /** Serves `https:` and `wss:`. Default: no TLS. */
   tls?: TlsOptions;
-  /** Threads that share the port, at most 16. More than one need Node 22.12 or later, and limits are per thread. Default 1. */
+  /** Threads that share the port, 1 to 16, each with limits of its own; several need Node 22.12 or later. Default 1. */
   gateways?: number;
 }
 

@@ -2,9 +2,9 @@ import { resolve } from 'node:path';
 import type { GatewayOptions } from './gateway-options.js';
 
 /**
- * Pins the files that a gateway reads again later to the working directory of now: a thread that is restarted, or a certificate
- * that is renewed, must not be looked for elsewhere after a `chdir`. Leaves alone what is no path; the settings' own
- * checks say so.
+ * Resolves the paths of files that a gateway reads again later, after a restart of its thread or the renewal of a
+ * certificate, so that a later `chdir` does not change them. A value that is not a path stays as it is; the settings'
+ * own checks refuse it.
  */
 export function withAbsolutePaths(options: GatewayOptions): GatewayOptions {
   const { auth, tls } = options;

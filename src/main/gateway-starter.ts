@@ -6,7 +6,7 @@ import { withAbsolutePaths } from './gateway-paths.js';
 import { type GatewayHooks, GatewaySupervisor } from './gateway-supervisor.js';
 import { offerGatewayHooks } from './test-hooks.js';
 
-/** Starts a gateway in threads of its own, and stands for it in the thread that opened the bus. */
+/** Starts a gateway in threads of its own; the handle lives in the thread that opened the bus. */
 
 /**
  * @throws BusError `INSECURE_BIND` for a host beyond this machine, `OPTION_INVALID` for a faulty option or a port that
@@ -27,7 +27,7 @@ export async function startGateway(
   const first = start(options, false);
   await first.listening;
   const { gateways = 1 } = options;
-  // The first has found a free port, if one was to be found, and has judged the options.
+  // The first thread has checked the options and, for port 0, found a free port that the others join.
   const shared = { ...options, port: first.port };
   const all = [first];
   const handle = new SupervisedGateway(all, options);
@@ -43,8 +43,8 @@ export async function startGateway(
 }
 
 /**
- * The threads that share a port, each of them supervised. One that is given up takes the others with it, or clients
- * would be turned away at random.
+ * The supervised threads that share a port. If one is given up, all are closed: otherwise some connections would be
+ * refused at random.
  */
 class SupervisedGateway implements GatewayHandle {
   readonly closed: Promise<void>;
@@ -61,13 +61,13 @@ class SupervisedGateway implements GatewayHandle {
       this.#settle = resolve;
     }).then(() => {});
     offerGatewayHooks(this, threads[0]!);
-    // Whoever does not look at it is told through the bus's `onError`.
+    // The bus's `onError` reports the failure too, so an unhandled rejection would only repeat it.
     this.closed.catch(() => {
       for (const one of threads) if (!one.hasFailed) void one.close();
     });
   }
 
-  /** All threads are there. */
+  /** Called once all threads listen. */
   watch(): void {
     this.#settle(Promise.all(this.#threads.map((one) => one.closed)));
   }
@@ -90,7 +90,7 @@ class SupervisedGateway implements GatewayHandle {
     return this.#threads.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
-  /** Stops accepting, answers what was accepted, says goodbye to the clients. Idempotent; never rejects. */
+  /** Stops accepting, answers accepted requests, closes the connections. Idempotent; never rejects. */
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((one) => one.close()));
   }

@@ -1,6 +1,6 @@
 /**
- * Keeps one gateway's thread alive, as `shard-supervisor.ts` does a shard's: when it dies another one is started on the
- * same port. Its clients come back by themselves and resume from their cursors. Used by the thread that opened the bus.
+ * Keeps one gateway's thread alive, as `shard-supervisor.ts` does a shard's: when it dies, another one is started on
+ * the same port. Its clients reconnect and resume from their cursors. Used by the thread that opened the bus.
  */
 
 import type { EndpointInternals } from '../endpoint/internals.js';
@@ -28,15 +28,16 @@ import type { GatewayOptions } from './gateway-options.js';
 import { type RestartLimits, RestartPolicy } from './restart-policy.js';
 import type { GatewayHarm } from './test-hooks.js';
 
-/** How often it is looked whether the thread turns. */
+/** How often to check that the thread's loop runs, ms. */
 const WATCH_MS = 5000;
 
 export interface GatewayHooks {
-  /** The least that `onLog` is told; frames, without their payloads, are `debug`. Default `info`. */
+  /** The lowest level that `onLog` gets; frames, without their payloads, are `debug`. Default `info`. */
   logLevel?: GatewayLog['level'];
   onLog?: (log: GatewayLog) => void;
-  /** When a thread that dies is given up, and the heap that it may have, MiB; for suites. */
+  /** For tests: when to give a dying thread up. */
   restarts?: RestartLimits;
+  /** For tests: the thread's heap limit, MiB. */
   heapMiB?: number;
 }
 
@@ -49,9 +50,9 @@ export class GatewaySupervisor {
   host = '';
   port = 0;
   restarts = 0;
-  /** The first thread has its port. Rejects with what kept it from that. */
+  /** Resolves when the first thread listens; rejects with the error that prevented it. */
   readonly listening: Promise<void>;
-  /** Rejects with `GATEWAY_FAILED` when it was given up. */
+  /** Resolves when it has closed; rejects with `GATEWAY_FAILED` when it was given up. */
   readonly closed: Promise<void>;
   readonly #bus: Pick<Bus, 'attachment'>;
   readonly #internals: EndpointInternals;
@@ -72,7 +73,7 @@ export class GatewaySupervisor {
   #ended: (error?: BusError) => void = () => {};
 
   /**
-   * `joins`: another thread has bound the port already, and shares it.
+   * `joins`: another thread has bound the port already and shares it.
    *
    * @throws BusError `LIMIT_EXCEEDED`
    */
@@ -101,18 +102,18 @@ export class GatewaySupervisor {
     this.closed = new Promise((resolve, reject) => {
       this.#ended = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // Whoever does not look at it is told through the bus's `onError`.
+    // The bus's `onError` reports the failure too, so an unhandled rejection would only repeat it.
     this.closed.catch(() => {});
     this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
     this.#launch();
   }
 
-  /** It died over and over. It is counted as failed until it is closed. */
+  /** True once it was given up. It is counted as failed until it is closed. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
-  /** Idempotent; never rejects. */
+  /** Closes the thread and ends the supervision. Idempotent; never rejects. */
   async close(): Promise<void> {
     if (!this.#isClosing) {
       this.#isClosing = true;
@@ -123,7 +124,7 @@ export class GatewaySupervisor {
     await this.closed.catch(() => {});
   }
 
-  /** For suites: ends the thread wherever it is, or makes it do so. */
+  /** For tests: terminates the thread, or makes it throw, exhaust its heap or hang. */
   async hurt(how: GatewayHarm): Promise<void> {
     const life = this.#life;
     this.#isKilled = true;
@@ -136,7 +137,7 @@ export class GatewaySupervisor {
     this.#policy.started(0);
     this.#isKilled = false;
     this.#silentLooks = 0;
-    // The next one is to be found where the first one was, also where that was any free port.
+    // A successor listens on the same port, even if the options asked for any free one.
     const options = this.#hasListened ? { ...this.#options, port: this.port } : this.#options;
     const settings = {
       options,
@@ -153,7 +154,7 @@ export class GatewaySupervisor {
         onEnd: (end) => this.#onEnd(end),
       });
     } catch (error) {
-      // The bus has begun to close meanwhile.
+      // `attachment` throws if the bus has begun to close meanwhile.
       this.#isClosing = true;
       const refusal =
         error instanceof BusError ? error : new BusError('INTERNAL', messageOf(error));
@@ -169,7 +170,7 @@ export class GatewaySupervisor {
     this.#policy.ready(performance.now());
     this.#internals.busCounters.setGateway(this.#gateway, GATEWAY_LISTENING);
     const { restarts } = this;
-    // The first time whoever started it says so.
+    // The caller that started the gateway logs the first start itself.
     this.#log(restarts === 0 ? 'debug' : 'info', 'gateway listening', { restarts });
     const address = { gateway: this.#gateway, host, port, restarts };
     this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', address);
@@ -180,12 +181,12 @@ export class GatewaySupervisor {
     this.#life = undefined;
     if (this.#isClosing) this.#end();
     else if (!this.#hasListened) this.#refuse(end);
-    // It has closed although nobody told it to: there is nothing to serve any more.
+    // It closed without an order because its bus has closed.
     else if (end === 'closed') this.#end();
     else this.#restart(end);
   }
 
-  /** Nobody has used it yet: whoever starts it is told what is wrong. */
+  /** The thread never listened: its caller gets the error, and there is no restart. */
   #refuse(end: 'closed' | BusError): void {
     const why = end === 'closed' ? new BusError('BUS_CLOSED', 'the bus is closed') : end;
     this.#isClosing = true;
@@ -239,7 +240,7 @@ export class GatewaySupervisor {
     this.#ended(error);
   }
 
-  /** Counts looks rather than time: after a machine has slept, or this thread, one look says nothing. */
+  /** Ends a thread that hangs. Counts checks instead of time: after a sleep of the machine one check proves nothing. */
   #look(): void {
     const own = this.#internals.busCounters.gateways.find(
       ({ gateway }) => gateway === this.#gateway,

@@ -1,4 +1,4 @@
-/** Holds what is told before there is anybody to tell it to. One thread's. */
+/** Holds values until there is a listener, then passes them on at once. Used by one thread. */
 export class HeldCalls<T> {
   readonly #held: T[] = [];
   #listener: ((value: T) => void) | undefined;

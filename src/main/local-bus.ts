@@ -15,11 +15,11 @@ import { SystemReporter } from './system-reporter.js';
 import { offerBusHooks } from './test-hooks.js';
 
 /**
- * The bus as the thread that opened it has it: an endpoint like any other, which also admits others, starts gateways,
- * and takes everything down when it closes.
+ * The bus in the thread that opened it: an endpoint like any other, which also admits others, starts gateways, and
+ * stops everything when it closes.
  */
 
-/** How long a close waits for acks in the ordinary way: a `block` subscriber in a busy worker may hold them up. */
+/** How long a close waits for acks, ms, which a `block` subscription in a busy worker may hold up. */
 const CLOSE_WAIT_MS = 1000;
 
 export class LocalBus extends Endpoint implements Bus {
@@ -71,7 +71,7 @@ export class LocalBus extends Endpoint implements Bus {
 
   override onShardFailed(shard: number, error: BusError): void {
     super.onShardFailed(shard, error);
-    // Every endpoint hears of it; the opener's speaks for all.
+    // Every endpoint gets this notice; only the opener's publishes it.
     const { code, message, details } = error;
     this[INTERNALS].publishSystem(SYSTEM_TOPICS.errors, SYSTEM_TYPES.error, {
       code,
@@ -90,12 +90,12 @@ export class LocalBus extends Endpoint implements Bus {
   }
 
   /**
-   * Gateways first, for they publish; then nobody accepts any more; what was accepted is acknowledged, unless somebody
-   * holds it up, and then the shards take what their rings hold, close their logs and end.
+   * Closes the gateways first, because they publish; then all endpoints refuse publishes; then waits for the acks of
+   * accepted publishes, for a limited time; then the shards empty their rings, close their logs and end.
    */
   async #end(): Promise<void> {
     this.#reporter.stop();
-    // Before the gateways go, so that their clients hear of it too.
+    // Published before the gateways close, so that their clients get it too.
     this[INTERNALS].publishSystem(SYSTEM_TOPICS.stopping, SYSTEM_TYPES.stopping, this.#identity());
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
     this.#core.notifyClosing();

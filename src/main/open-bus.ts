@@ -9,10 +9,10 @@ import { type ParsedBusOptions, parseBusOptions } from './bus-options.js';
 import { LocalBus } from './local-bus.js';
 
 /**
- * Opens a bus: the directory is locked and checked, one thread per shard is started, and when all are ready the bus
- * is returned. Everything it has accepted before is there.
+ * Opens a bus: locks and checks the directory, starts one thread per shard, and resolves when all are ready. Everything
+ * that the directory's earlier bus accepted is there.
  *
- * @param options where its events are, and its bounds; without any, a bus in `./data`
+ * @param options the directory and the limits; by default a bus in `./data`
  * @throws BusError `OPTION_INVALID`, `STORE_LOCKED`, `STORE_CORRUPT`, `STORE_FAILED`, `SHARD_COUNT_MISMATCH`
  */
 export function openBus(options: BusOptions = {}): Promise<Bus> {
@@ -20,17 +20,17 @@ export function openBus(options: BusOptions = {}): Promise<Bus> {
 }
 
 /**
- * The same on any store, for those who write one: its number of shards is its own, and `dir` means nothing. The store may lack
- * capabilities; a bus refuses what it has not with `OPTION_INVALID`.
+ * Opens a bus on any store, for authors of stores. The store decides the number of shards. It may lack capabilities;
+ * the bus refuses requests that need them with `OPTION_INVALID`.
  *
  * @param store opened by this call, and closed with the bus
- * @param options those of `openBus`, but for `dir`
+ * @param options the options of `openBus` without `dir`
  */
 export function openBusOn(store: LogStore, options: Omit<BusOptions, 'dir'> = {}): Promise<Bus> {
   return opened(options, () => store);
 }
 
-/** The store that the options name. */
+/** The store for a `dir` option. */
 export function storeOf(dir: string): LogStore {
   return isMemory(dir) ? new MemoryStore() : new DirectoryStore(dir);
 }

@@ -1,7 +1,7 @@
 /**
- * The threads that read history for all endpoints of a bus. Each endpoint has a port of its own to each of them, so what it reads
- * does not pass through this thread. They start when somebody asks for ports, and end when nobody has any. Used by the thread
- * that opened the bus.
+ * The threads that read history for all endpoints of a bus. Each endpoint has a port of its own to each of them, so
+ * pages do not pass through this thread. The threads start when ports are asked for, and end when all their ports are
+ * closed. Used by the thread that opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { ReaderMail, ReaderNotice, ReaderThreadData } from '../link/reader-mail.js';
@@ -10,12 +10,12 @@ import { READER_THREADS } from '../protocol/limits.js';
 import type { HistoryAddress } from '../store/log-store.js';
 import { threadFlags } from '../threads/exec-argv.js';
 
-/** Found by its address, so that main and the readers stay apart. */
+/** Started by URL, so that main imports nothing of the readers. */
 const THREAD_URL = new URL('../readers/reader-thread.js', import.meta.url);
 
 interface ReaderThread {
   readonly worker: Worker;
-  /** Ports that it was ever given. */
+  /** How many ports it was ever given. */
   connects: number;
 }
 
@@ -46,7 +46,7 @@ export class ReaderThreads {
     });
   }
 
-  /** Resolves when the looks that are under way have ended, and the threads with them. */
+  /** Ends the threads; resolves when the calls under way and the threads have ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const ended = [...this.#running].map((worker) => {
@@ -70,17 +70,17 @@ export class ReaderThreads {
     this.#threads.set(index, thread);
     this.#running.add(worker);
     worker.on('message', (notice: ReaderNotice) => this.#onNotice(index, thread, notice));
-    // The endpoints see that their ports close, and report it where somebody waits for an answer.
+    // The endpoints see their ports close, and fail the calls that wait for an answer.
     worker.on('error', () => {});
     worker.on('exit', () => {
       this.#running.delete(worker);
       this.#forget(index, thread);
     });
-    // A listener for its messages has Node wait for the thread.
+    // The listener for messages would keep the process alive.
     worker.unref();
   }
 
-  /** A thread that is told to end is given no port any more, so no endpoint meets one that is about to end. */
+  /** A thread that is told to stop gets no more ports, so that no endpoint uses a thread that is about to end. */
   #onNotice(index: number, thread: ReaderThread, notice: ReaderNotice): void {
     if (notice.notice === 'idle') {
       if (notice.connects < thread.connects) return;

@@ -1,19 +1,19 @@
 /**
- * When a thread that died (a shard's, a gateway's) is started again: at once if it had lived, later and later if it did
- * not get anywhere, and never if that went on. Times are in ms, of any clock.
+ * Decides when a thread that died (a shard's, a gateway's) is started again: at once if it had made progress, after
+ * longer and longer waits if it had not, and never after too many such tries. Times are in ms, of any one clock.
  */
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
 
 const BACKOFF_MS = 50;
-/** A log that finds no room to open is tried again this often, for as long as that lasts. */
+/** The wait before a log that found no room to open is tried again, ms; there is no limit to these tries. */
 const FULL_WAIT_MS = 1000;
-/** A thread that was ready for this long, or stored anything, was not a failed try. */
+/** A thread that was ready for this long, ms, does not count as a failed try. */
 const LIFE_MIN_MS = 1000;
 
 export interface RestartLimits {
-  /** Tries without progress in between, after which it is given up. */
+  /** How many tries without progress, one after another, before the thread is given up. */
   readonly triesMax: number;
-  /** The longest wait between two. */
+  /** The longest wait between two tries, ms. */
   readonly waitMsMax: number;
 }
 
@@ -32,20 +32,20 @@ export class RestartPolicy {
     this.#limits = limits;
   }
 
-  /** A thread is started; `progress` is a number that grows with what these threads get done. */
+  /** A thread is started; `progress` is a number that grows with the work that these threads get done. */
   started(progress: number): void {
     this.#progressAtStart = progress;
     this.#readyAt = undefined;
   }
 
-  /** It has opened its log, or its port. How long that took says nothing of its life. */
+  /** The thread has opened its log or its port; its life counts from here. */
   ready(now: number): void {
     this.#readyAt = now;
   }
 
   /**
-   * It ended. Returns how long to wait before the next, or undefined: it is given up. `foundFull`: for want of room, which
-   * passes.
+   * The thread has ended. Returns how long to wait before the next one, ms; `undefined` if it is given up. `foundFull`:
+   * it ended because its store was full, which does not count as a failed try.
    */
   ended(now: number, progress: number, wasKilled: boolean, foundFull = false): number | undefined {
     if (foundFull) return FULL_WAIT_MS;

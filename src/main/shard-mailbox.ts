@@ -1,7 +1,7 @@
 /**
- * What the thread that opened the bus and a shard's thread say to each other besides the rings. A shard that is parked
- * sees no messages, so a word in shared memory counts them, and whoever sends one wakes it. Outlives the shard's
- * threads: each has a port of its own.
+ * The messages between the thread that opened the bus and a shard's thread. A parked shard sees no messages, so a word
+ * in shared memory counts them and the sender wakes the shard. The mailbox outlives the shard's threads, each of which
+ * gets a port of its own.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { MAIL, PARKED, type ShardControl } from '../link/shard-control.js';
@@ -28,7 +28,7 @@ export class ShardMailbox {
     return port2;
   }
 
-  /** The thread has ended: reads what it said last. */
+  /** The thread has ended: reads its last reports and closes its port. */
   close(): void {
     const port = this.#port;
     this.#port = undefined;
@@ -39,7 +39,7 @@ export class ShardMailbox {
     port.close();
   }
 
-  /** Lost where no thread runs. */
+  /** Sends mail to the shard's thread; the mail is lost if no thread runs. */
   send(mail: ShardMail, transferList: MessagePort[] = []): void {
     if (this.#port === undefined) return;
     this.#port.postMessage(mail, transferList);

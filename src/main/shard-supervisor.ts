@@ -1,6 +1,6 @@
 /**
- * Keeps one shard's thread alive: starts it, and when it dies starts another on the same rings. Used by the thread
- * that opened the bus.
+ * Keeps one shard's thread alive: starts it, and starts another on the same rings when it dies. Used by the thread that
+ * opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
@@ -21,17 +21,17 @@ import { threadFlags } from '../threads/exec-argv.js';
 import { RestartPolicy } from './restart-policy.js';
 import { ShardMailbox } from './shard-mailbox.js';
 
-/** Found by its address, so that main and the shards stay apart. */
+/** Started by URL, so that main imports nothing of the shards. */
 const THREAD_URL = new URL('../shards/shard-thread.js', import.meta.url);
-/** A shard that is told to stop and stores nothing for this time has its thread ended; what it acknowledged is stored. */
+/** A shard that was told to stop and stores nothing for this long is terminated, ms; acknowledged events are stored. */
 const STOP_WAIT_MS = 4000;
 
-/** A link as main knows it. */
+/** Main's view of a link. */
 export interface SupervisedLink {
   readonly endpoint: string;
   readonly memory: LinkMemory;
   readonly doorbell: SharedArrayBuffer;
-  /** Given the new end whenever the shard's thread was replaced. */
+  /** Called with the endpoint's new port each time that the shard's thread was replaced. */
   readonly relink: (port: MessagePort, generation: number) => void;
 }
 
@@ -41,7 +41,7 @@ export interface ShardReady {
   readonly forSuccessor: unknown;
 }
 
-/** Told what no call of its own can say. */
+/** Notices that no call of the host can return. */
 export interface ShardHost {
   onFailed(shard: number, error: BusError): void;
   onWarning(error: BusError): void;
@@ -88,7 +88,7 @@ export class ShardSupervisor {
     return this.#failure;
   }
 
-  /** Starts the first thread. @throws BusError that kept it from opening its log */
+  /** Starts the first thread. Rejects with the error that kept it from opening its log. */
   start(): Promise<ShardReady> {
     return new Promise((resolve, reject) => {
       this.#onReady = resolve;
@@ -101,7 +101,7 @@ export class ShardSupervisor {
   attach(link: SupervisedLink): MessagePort {
     this.#links.set(link.endpoint, link);
     const { port1, port2 } = new MessageChannel();
-    // Where no thread runs just now, the next one takes the link up, and the endpoint is given another port.
+    // If no thread runs now, the next one takes the link, and the endpoint is given another port.
     this.#mailbox.send({ mail: 'attach', end: this.#endOf(link, port2) }, [port2]);
     return port1;
   }
@@ -121,7 +121,7 @@ export class ShardSupervisor {
     });
     let progress = this.#progress;
     const overdue = setInterval(() => {
-      // A thread that is still storing what it was given gets the time for it: nobody could say what became of the rest.
+      // A thread that still stores events is not terminated: the outcome of the rest would be unknown.
       if (this.#progress === progress) void worker.terminate();
       progress = this.#progress;
     }, STOP_WAIT_MS);
@@ -131,7 +131,7 @@ export class ShardSupervisor {
     clearInterval(overdue);
   }
 
-  /** Ends the thread wherever it is; for tests. Resolves when it has ended. */
+  /** For tests: terminates the thread; resolves when it has ended. */
   async kill(): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
@@ -139,7 +139,7 @@ export class ShardSupervisor {
     await worker.terminate();
   }
 
-  /** Makes the thread throw; for tests. */
+  /** For tests: makes the thread throw. */
   crash(): void {
     this.#isKilled = true;
     this.#mailbox.send({ mail: 'crash' });
@@ -178,7 +178,7 @@ export class ShardSupervisor {
       ...threadFlags(),
     });
     this.#worker = worker;
-    // What its code throws comes as a report; this is for the rest: out of memory, a missing file.
+    // Errors thrown by the thread's code arrive as a report; this catches the others: out of memory, a missing file.
     worker.on('error', (error: Error) => {
       this.#lastError = error;
     });
@@ -209,7 +209,7 @@ export class ShardSupervisor {
   #ready(ready: ShardReady): void {
     const { head, wentBackwardsFrom } = ready;
     this.#forSuccessor = ready.forSuccessor;
-    // An idle shard keeps no program from its end; one that starts or stops is waited for.
+    // An idle shard does not keep the process alive; one that starts or stops does.
     if (!this.#isStopping) this.#worker?.unref();
     this.#restarts.ready(performance.now());
     const onReady = this.#onReady;
@@ -219,7 +219,9 @@ export class ShardSupervisor {
     else if (wentBackwardsFrom !== undefined) this.#historyLost(head, wentBackwardsFrom);
   }
 
-  /** Sequences that were shown would be given again: the directory must be opened anew, with a new epoch. */
+  /**
+   * The log lost events that were delivered and would reuse their sequences: it must be opened again, in a new epoch.
+   */
   #historyLost(head: number, before: number): void {
     const message = `its log went back from sequence ${before} to ${head}; open the directory again`;
     this.#giveUp(new Error(message));
@@ -252,7 +254,7 @@ export class ShardSupervisor {
     else this.#backoff = setTimeout(() => this.#launch(), waitMs).unref();
   }
 
-  /** Of what this bus publishes: the head of a shared log moves on by what others do. */
+  /** Grows with this bus's own commits; the head of a shared log also moves when other nodes append. */
   get #progress(): number {
     const { counters } = this.#control;
     return counters[ShardCounter.commits]! + counters[ShardCounter.ephemeral]!;

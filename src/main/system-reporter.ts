@@ -29,7 +29,7 @@ export class SystemReporter {
 
   #every(intervalMs: number, publish: () => Promise<void>): void {
     if (intervalMs === 0) return;
-    // A bus that closes meanwhile has no statistics; its end is told by itself.
+    // `stats` rejects if the bus closes meanwhile; the close publishes an event of its own.
     this.#timers.push(setInterval(() => void publish().catch(() => {}), intervalMs).unref());
   }
 

@@ -2,8 +2,9 @@ import type { Bus } from './bus.js';
 import type { GatewayHandle } from './gateway-options.js';
 
 /**
- * Test hooks: tests, fuzzers and benches kill and crash the threads of a bus or a gateway through this module alone. The package
- * does not export it, and no property of a bus or a handle leads to it. Used by the thread that opened the bus.
+ * Test hooks: tests, fuzzers and benches kill and crash the threads of a bus or a gateway through this module alone.
+ * The package does not export it, and no property of a bus or a handle leads to it. Used by the thread that opened the
+ * bus.
  */
 
 export interface BusTestHooks {
@@ -11,14 +12,14 @@ export interface BusTestHooks {
   killShard(shard: number): Promise<void>;
   /** Makes the shard's loop throw. */
   crashShard(shard: number): void;
-  /** How often the shard's loop has gone round. */
+  /** How many turns the shard's loop has made. */
   shardTurns(shard: number): number;
 }
 
 export type GatewayHarm = 'kill' | 'crash' | 'exhaust' | 'hang';
 
 export interface GatewayTestHooks {
-  /** Ends the first of the gateway's threads wherever it is, or makes it do so. */
+  /** Terminates the first of the gateway's threads, or makes it throw, exhaust its heap or hang. */
   hurt(how: GatewayHarm): Promise<void>;
 }
 

@@ -1,13 +1,13 @@
 /**
- * Work that waits, in a queue for each of those who asked for it. The queues take turns, one piece of work each, so nobody waits
- * for all that another has asked for. Between two turns the event loop takes what has come in meanwhile. One thread.
+ * Queues of work, one for each owner. The queues take turns, one piece of work each, so that no owner waits for all the
+ * work of another. Between two turns the event loop runs. Used by one thread.
  */
 import { Queue } from '../collections/queue.js';
 
 type Work = () => void;
 
 export class FairTurns<Owner> {
-  /** Only queues that hold work; the first one is next. */
+  /** The queues that hold work; the first one is next. */
   readonly #queues = new Map<Owner, Queue<Work>>();
   #isScheduled = false;
 
@@ -21,12 +21,12 @@ export class FairTurns<Owner> {
     this.#schedule();
   }
 
-  /** Forgets the work of one who has gone. */
+  /** Forgets the work of an owner that has gone. */
   drop(owner: Owner): void {
     this.#queues.delete(owner);
   }
 
-  /** Does all work at once. */
+  /** Runs all queued work at once. */
   runAll(): void {
     while (this.#queues.size > 0) this.#runNext();
   }

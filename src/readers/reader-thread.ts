@@ -1,8 +1,8 @@
 /**
- * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port to it, and
- * the endpoints take turns: each turn begins one look. It opens the history with the first look. It ends when main
- * says so, which it asks for when its last port has closed, and when the history cannot be opened: modules that could not be
- * loaded stay so, and the next thread begins with fresh ones.
+ * The entry of a thread that reads history, so that no query stalls a shard. It serves every endpoint that has a port
+ * to it; the endpoints take turns, and each turn begins one look into history. The first look opens the history. When
+ * its last port has closed, the thread asks main for the order to stop. It also ends when the history cannot be opened:
+ * a failed import stays failed within a thread, and the next thread imports afresh.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { Handlers } from '../link/calls.js';
@@ -13,18 +13,18 @@ import { messageOf } from '../protocol/thrown.js';
 import type { HistoryAddress, HistoryModule, StoreHistory } from '../store/log-store.js';
 import { FairTurns } from './fair-turns.js';
 
-/** A history that does not answer or close within this is left, ms: it may wait for a broker that is gone. */
+/** How long a history may take to answer and close, ms; it may wait for a broker that is gone. */
 const END_WAIT_MS = 2000;
 
 class ReaderThread {
   readonly #address: HistoryAddress;
   readonly #ports = new Set<MessagePort>();
-  /** Looks that were not begun yet, by the port that they came from. */
+  /** Looks that have not begun, by the port that they came from. */
   readonly #turns = new FairTurns<MessagePort>();
-  /** Under way. */
+  /** Looks that are under way. */
   readonly #looks = new Set<Promise<unknown>>();
   #history: Promise<StoreHistory> | undefined;
-  /** Ports that it was ever given. */
+  /** How many ports the thread was ever given. */
   #connects = 0;
   #isEnding = false;
 
@@ -40,8 +40,8 @@ class ReaderThread {
   connect(port: MessagePort): void {
     this.#connects++;
     this.#ports.add(port);
-    // It closes with this thread. If it closed before, the endpoint would ask main again while main still takes this
-    // thread for one that runs.
+    // The port closes when this thread ends. If it closed earlier, the endpoint would ask main again while main still
+    // takes this thread for one that runs.
     if (this.#isEnding) return;
     const server = new PortServer<'history'>(port, this.#handlers);
     port.on('message', (message) => this.#turns.add(port, () => server.take(message)));
@@ -84,7 +84,7 @@ class ReaderThread {
       const { openHistory } = (await import(module)) as HistoryModule;
       return await openHistory(options);
     } catch (cause) {
-      // Those who wait are refused first.
+      // Refuses the looks that wait before the thread ends.
       this.#turns.runAll();
       notify({ notice: 'ending' });
       setImmediate(() => void this.end());

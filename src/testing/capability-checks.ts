@@ -54,7 +54,7 @@ function addPruningChecks(checks: Checks): void {
     { retention },
   );
 
-  checks.onNode('removes what it is asked to, and says how much', async (node) => {
+  checks.onNode('removes the events that it is asked to, and returns how many', async (node) => {
     await node.commit(range(1, 10).map((n) => ({ topic: n > 3 ? 'kept' : 'gone' })));
     const { pruning } = node.log;
     strictEqual(pruning!.totals('*').events, 10);
@@ -65,7 +65,7 @@ function addPruningChecks(checks: Checks): void {
 }
 
 function addBackupChecks(checks: Checks): void {
-  checks.onNode('makes a copy of what was told, if it makes any, and goes on', async (node) => {
+  checks.onNode('copies all published events, if it makes backups, and goes on', async (node) => {
     const { opened } = node;
     const { epoch, shards } = opened;
     if (opened.backup === undefined) return;

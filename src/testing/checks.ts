@@ -4,7 +4,7 @@ import type { StoreCheck, StoreUnderTest } from './store-under-test.js';
 
 type Work<T> = (subject: T) => Promise<void>;
 
-/** Makes checks of one store; each has a fresh one, whatever becomes of the others. */
+/** Collects the checks of one store. Each check has a fresh store, so that none disturbs another. */
 export class Checks {
   readonly list: StoreCheck[] = [];
   readonly subject: StoreUnderTest;

@@ -7,7 +7,7 @@ import {
 } from '../record/event-record.js';
 import type { StoredRecord } from '../store/stored-record.js';
 
-/** An event as a check describes it; the rest has a default. */
+/** An event as a check describes it; omitted fields have defaults. */
 export interface CheckedEvent {
   readonly topic?: string;
   readonly type?: string;
@@ -27,13 +27,13 @@ export const BY_PUBLISHER = BY_BUS | EVENT_FLAG_SUPPLIED_ID;
 export const BY_SOURCE = BY_PUBLISHER | EVENT_FLAG_ID_OF_SOURCE;
 
 export const RECORDED_AT = 1_700_000_000_000;
-/** Records lie anywhere in a ring. */
+/** The offset of a record in its memory, since a record may lie anywhere in a ring. */
 export const PADDING = 3;
 
 const encoder = new EventRecordEncoder();
 let ids = 0;
 
-/** The event as a record, `padding` bytes into memory that threads share, as in a ring. */
+/** The event as a record in shared memory, as in a ring, at the offset `padding`. */
 export function recordOf(event: CheckedEvent, padding = PADDING): Buffer {
   encoder.flags = event.flags ?? BY_BUS;
   encoder.timestamp = event.timestamp ?? RECORDED_AT;
@@ -51,7 +51,7 @@ export function recordOf(event: CheckedEvent, padding = PADDING): Buffer {
   return bytes;
 }
 
-/** A stored event, read out of its record. */
+/** A stored event, decoded from its record. */
 export interface ReadEvent {
   readonly sequence: number;
   readonly recordedAt: number;

@@ -9,7 +9,7 @@ import type { StoreNode } from './store-node.js';
 const BATCHES_MAX = 1000;
 const PAYLOAD = 'x'.repeat(1000);
 
-/** A store that has no room for a batch. */
+/** Checks a store that has no room for a batch. */
 export function addFullChecks(checks: Checks): void {
   const { small } = checks.subject;
   if (small === undefined) return;
@@ -17,7 +17,7 @@ export function addFullChecks(checks: Checks): void {
   const add = (name: string, work: (node: StoreNode) => Promise<void>) =>
     checks.list.push({ name, run: () => withFresh(() => small.create(), work, settings) });
 
-  add('refuses what it has no room for, and goes on with what it has', async (node) => {
+  add('refuses a batch that it has no room for, and goes on', async (node) => {
     const named = { id: 'named', flags: BY_PUBLISHER };
     await node.commit([named]);
     const head = await fill(node);
@@ -29,17 +29,20 @@ export function addFullChecks(checks: Checks): void {
   });
 
   if (!checks.subject.isShared) return;
-  add('says which events of a batch repeat where it has no room for the others', async (node) => {
-    const named = { id: 'named', flags: BY_PUBLISHER };
-    await node.commit([named]);
-    await fill(node);
-    node.append([...batch(), named]);
-    const decided = await node.decide();
-    strictEqual(decided.refusal?.code, 'STORE_FULL');
-    strictEqual(decided.isRepeat(0), false);
-    strictEqual(decided.isRepeat(batch().length), true);
-    strictEqual(decided.sequenceOf(batch().length), 1);
-  });
+  add(
+    'reports which events of a batch are repeats if it has no room for the others',
+    async (node) => {
+      const named = { id: 'named', flags: BY_PUBLISHER };
+      await node.commit([named]);
+      await fill(node);
+      node.append([...batch(), named]);
+      const decided = await node.decide();
+      strictEqual(decided.refusal?.code, 'STORE_FULL');
+      strictEqual(decided.isRepeat(0), false);
+      strictEqual(decided.isRepeat(batch().length), true);
+      strictEqual(decided.sequenceOf(batch().length), 1);
+    },
+  );
 }
 
 function batch(): CheckedEvent[] {

@@ -12,7 +12,7 @@ import {
 } from './events.js';
 import type { StoreNode } from './store-node.js';
 
-/** The promises of every log: appending, committing and reading. */
+/** Checks the promises of every log: appending, committing and reading. */
 export function addLogChecks(checks: Checks): void {
   addAppendingChecks(checks);
   addReadingChecks(checks);
@@ -40,7 +40,7 @@ function addAppendingChecks(checks: Checks): void {
     );
   });
 
-  checks.onNode('says what survives a power loss once a synced batch is decided', async (node) => {
+  checks.onNode('counts events as synced once a synced batch is decided', async (node) => {
     node.append([{}, {}]);
     await node.decide(false);
     ok(node.log.syncedHead <= node.log.head, 'not more than there is');
@@ -52,7 +52,7 @@ function addAppendingChecks(checks: Checks): void {
     deepStrictEqual([node.log.syncedHead, node.log.head], [4, 4]);
   });
 
-  checks.onNode('keeps no hold of the memory from which it appended', async (node) => {
+  checks.onNode('does not refer to the memory from which it appended', async (node) => {
     const bytes = recordOf({ payload: 'before' });
     node.log.append(bytes, PADDING, RECORDED_AT);
     await node.decide();
@@ -117,7 +117,7 @@ function addReadingChecks(checks: Checks): void {
       payload: event.payload === undefined ? { n: 1 } : event.payload,
     }));
     const stored = await node.stored();
-    // A shared store may have a clock of its own.
+    // A shared store may record events by a clock of its own.
     const timeOf = ({ recordedAt }: { recordedAt: number }, at: number) =>
       node.log.isShared ? stored[at]?.recordedAt : recordedAt;
     deepStrictEqual(
@@ -198,28 +198,25 @@ function addTopicChecks(checks: Checks): void {
 }
 
 function addHistoryChecks(checks: Checks): void {
-  checks.onNode(
-    'reads history forwards, backwards, and what a filter wants of it',
-    async (node) => {
-      const events = range(1, 60).map((n) => ({
-        topic: `t.${n % 3}`,
-        source: n % 2 === 0 ? 'even' : 'odd',
-        id: `h-${n}`,
-      }));
-      await node.commit(events);
-      const wanted = async (
-        request: Omit<Parameters<StoreNode['history']>[0], 'limit'>,
-        limit = 99,
-      ) => (await node.history({ ...request, limit })).map(({ sequence }) => sequence);
-      deepStrictEqual(await wanted({}), range(1, 60));
-      deepStrictEqual(await wanted({ until: 4 }), range(1, 4));
-      deepStrictEqual(await wanted({ reverse: true }, 3), [60, 59, 58]);
-      deepStrictEqual(await wanted({ filter: { topics: ['t.0'] } }, 3), [3, 6, 9]);
-      deepStrictEqual(await wanted({ filter: { topics: ['*'], sources: ['even'] } }, 3), [2, 4, 6]);
-      deepStrictEqual(await wanted({ id: 'h-7' }), [7]);
-      deepStrictEqual(await wanted({ limitBytes: 1 }), range(1, 60));
-    },
-  );
+  checks.onNode('reads history forwards, backwards, and through a filter', async (node) => {
+    const events = range(1, 60).map((n) => ({
+      topic: `t.${n % 3}`,
+      source: n % 2 === 0 ? 'even' : 'odd',
+      id: `h-${n}`,
+    }));
+    await node.commit(events);
+    const wanted = async (
+      request: Omit<Parameters<StoreNode['history']>[0], 'limit'>,
+      limit = 99,
+    ) => (await node.history({ ...request, limit })).map(({ sequence }) => sequence);
+    deepStrictEqual(await wanted({}), range(1, 60));
+    deepStrictEqual(await wanted({ until: 4 }), range(1, 4));
+    deepStrictEqual(await wanted({ reverse: true }, 3), [60, 59, 58]);
+    deepStrictEqual(await wanted({ filter: { topics: ['t.0'] } }, 3), [3, 6, 9]);
+    deepStrictEqual(await wanted({ filter: { topics: ['*'], sources: ['even'] } }, 3), [2, 4, 6]);
+    deepStrictEqual(await wanted({ id: 'h-7' }), [7]);
+    deepStrictEqual(await wanted({ limitBytes: 1 }), range(1, 60));
+  });
 }
 
 async function sequencesOf(node: StoreNode, request: ReadRequest, stopAt = 0): Promise<number[]> {

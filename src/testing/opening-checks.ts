@@ -4,11 +4,11 @@ import type { LogStore } from '../store/log-store.js';
 import { type Checks, withNode } from './checks.js';
 import { StoreNode } from './store-node.js';
 
-/** The promises of a store to whoever opens it. */
+/** Checks a store's promises about opening it. */
 export function addOpeningChecks(checks: Checks): void {
   const { isShared, keeps, hasPruning } = checks.subject;
 
-  checks.onNode('has the capabilities that it is described with', async ({ opened, log }) => {
+  checks.onNode('has the capabilities that its description claims', async ({ opened, log }) => {
     strictEqual(log.isShared, isShared, 'isShared');
     strictEqual(log.ringPositions !== undefined, !isShared, 'ringPositions');
     strictEqual(log.pruning !== undefined, hasPruning, 'pruning');
@@ -71,7 +71,7 @@ function addKeepingChecks(checks: Checks): void {
   });
 
   if (checks.subject.isShared) return;
-  checks.onStore('is open once at a time', async (store) => {
+  checks.onStore('refuses to be opened twice at a time', async (store) => {
     await withNode(store, async () => {
       await refuses(() => StoreNode.open(store), 'STORE_LOCKED');
     });

@@ -10,13 +10,13 @@ import { addSuccessorChecks } from './successor-checks.js';
 import { addTimeChecks } from './time-checks.js';
 
 /**
- * The promises of `LogStore` and `ShardLog` that hold for a store as it is described, for any test runner:
+ * Returns checks of all promises of `LogStore` and `ShardLog` that the described store makes, for any test runner:
  *
  * ```
  * for (const { name, run } of storeChecks(subject)) test(name, run);
  * ```
  *
- * @param subject the store, and which promises it makes
+ * @param subject the store, and a description of its capabilities
  */
 export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   const checks = new Checks(subject);

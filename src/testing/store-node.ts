@@ -32,7 +32,7 @@ export interface NodeOptions extends Partial<ShardLogSettings> {
   readonly shards?: number;
 }
 
-/** One bus's part of a store, without the bus: the open store and the log of each shard, all in this thread. */
+/** A store opened as a bus opens it, without the bus: the open store and the log of each shard, all in this thread. */
 export class StoreNode {
   readonly opened: OpenStore;
   readonly log: ShardLog;
@@ -40,9 +40,9 @@ export class StoreNode {
   readonly #open: (shard: number, thread: OpeningThread) => Promise<ShardLog>;
   readonly #history: StoreHistory | undefined;
   readonly #waiting = new Set<() => void>();
-  /** How often the log said that there is more. */
+  /** How often the log called `onAdvance`. */
   advances = 0;
-  /** How often it said that it has fetched something. */
+  /** How often the log called `onFetch`. */
   fetches = 0;
 
   private constructor(
@@ -91,13 +91,13 @@ export class StoreNode {
     return node;
   }
 
-  /** The first shard's thread ends. */
+  /** Closes the first shard's log, as its thread does when it ends. */
   async closeLog(): Promise<void> {
     await this.log.close();
     this.#logs.shift();
   }
 
-  /** Opens the first shard's log once more, as the thread does that follows a dead one. It is closed with the node. */
+  /** Opens the first shard's log again, as the successor of a dead thread does. The node closes it. */
   async openSuccessor(headLeast = this.log.head): Promise<ShardLog> {
     const predecessor = structuredClone(this.log.forSuccessor);
     const opening = this.#open(0, { isFirst: false, predecessor, headLeast });
@@ -119,7 +119,7 @@ export class StoreNode {
     }
   }
 
-  /** Decides the open batch. */
+  /** Commits the open batch and waits for the outcome. */
   async decide(synced = true): Promise<CommittedBatch> {
     return within('the commit', Promise.resolve(this.log.commit(synced, [])));
   }
@@ -131,7 +131,7 @@ export class StoreNode {
     return events.map((_, index) => batch.sequenceOf(index));
   }
 
-  /** One read, once the log has something at hand. */
+  /** Reads once; waits first if the log has to fetch the events. */
   async read(request: ReadRequest, visit: (record: StoredRecord) => boolean | undefined) {
     for (;;) {
       const { fetches } = this;
@@ -141,7 +141,7 @@ export class StoreNode {
     }
   }
 
-  /** Everything behind `after`. */
+  /** All events after `after`. */
   async stored(after = 0): Promise<ReadEvent[]> {
     const events: ReadEvent[] = [];
     const visit = (record: StoredRecord): undefined => {
@@ -151,12 +151,12 @@ export class StoreNode {
     return events;
   }
 
-  /** Waits until the node knows of so many events. */
+  /** Waits until the head of the node's log is at least `head`. */
   async reach(head: number): Promise<void> {
     await this.#until(`sequence ${head}`, () => this.log.head >= head);
   }
 
-  /** History as others than the shard read it, to its end. */
+  /** Reads history to its end, page by page, as a reader thread does. */
   async history(request: Omit<PageRequest, 'after'>): Promise<ReadEvent[]> {
     const events: ReadEvent[] = [];
     let rest: PageRequest = { ...request, after: 0 };
@@ -190,7 +190,7 @@ export class StoreNode {
   }
 }
 
-/** As a thread that reads has it. */
+/** Opens the history as a reader thread does; `undefined` if the store has none. */
 async function historyOf({ history }: OpenStore): Promise<StoreHistory | undefined> {
   if (history === undefined) return undefined;
   const { openHistory } = (await import(history.module)) as HistoryModule;

@@ -1,30 +1,30 @@
 import type { LogStore } from '../store/log-store.js';
 import type { ShardLogSettings } from '../store/shard-log.js';
 
-/** A store, as whoever wrote it describes it to the checks. */
+/** A store under test, with its author's description of its capabilities. */
 export interface StoreUnderTest {
-  /** Makes a store that holds nothing, for one check. */
+  /** Makes an empty store for one check. */
   create(): FreshStore | Promise<FreshStore>;
-  /** Its logs are shared: several nodes have the store open at once. See `ShardLog.isShared`. */
+  /** True if several nodes can have the store open at once. See `ShardLog.isShared`. */
   readonly isShared: boolean;
-  /** Its content is there when it is opened again. */
+  /** True if the store keeps its content when it is closed and opened again. */
   readonly keeps: boolean;
-  /** Its logs have `ShardLog.pruning`. */
+  /** True if its logs have `ShardLog.pruning`. */
   readonly hasPruning: boolean;
-  /** Makes a store that is full after some of a thousand batches of 20 KB; left out, no full store is checked. */
+  /** Makes a store that is full before it has taken 1000 batches of 20 KB. Default: no full store is checked. */
   readonly small?: SmallStore;
 }
 
 export interface SmallStore {
   create(): FreshStore | Promise<FreshStore>;
-  /** With these its logs are opened. */
+  /** Settings with which its logs are opened. Default: those of the other checks. */
   readonly settings?: Pick<ShardLogSettings, 'maxShardBytes'>;
 }
 
 export interface FreshStore {
-  /** Opened several times at once, as several nodes would, where its logs are shared. */
+  /** The store. If its logs are shared, a check opens it several times at once, as several nodes would. */
   readonly store: LogStore;
-  /** Called when the check is done and all that it opened is closed. */
+  /** Called when the check is done and has closed everything that it opened. */
   dispose?(): void | Promise<void>;
 }
 
@@ -32,6 +32,6 @@ export interface FreshStore {
 export interface StoreCheck {
   /** A sentence without its subject: `the store …`. */
   readonly name: string;
-  /** Rejects, with an `AssertionError` that says how, where the promise is broken. */
+  /** Rejects with an `AssertionError` if the promise is broken. */
   run(): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { Checks } from './checks.js';
 import type { ReadEvent } from './events.js';
 import type { StoreNode } from './store-node.js';
 
-/** The times at which events were recorded. Of a shared log the node's time is a proposal: the store may have a clock of its own. */
+/** Checks the times at which events are recorded. A shared store may use its own clock instead of the node's time. */
 export function addTimeChecks(checks: Checks): void {
   checks.onNode('never lets recorded time run backwards', async (node) => {
     for (const [at, timestamp] of [[5000], [4000, 70], [6000]] as const) {
@@ -17,7 +17,7 @@ export function addTimeChecks(checks: Checks): void {
     strictEqual(node.log.lastRecordedAt, times.at(-1));
   });
 
-  checks.onNode('finds its place in history by time', async (node) => {
+  checks.onNode('finds a position in history by time', async (node) => {
     await node.commit([{}, {}], 1000);
     await node.commit([{}], 2000);
     await expectPlaces(node);
@@ -29,7 +29,7 @@ export function addTimeChecks(checks: Checks): void {
   });
 
   if (!checks.subject.isShared) return;
-  checks.onTwoNodes('has one time for nodes whose clocks differ', async (one, other) => {
+  checks.onTwoNodes('records one time for nodes whose clocks differ', async (one, other) => {
     const hourMs = 3_600_000;
     for (const n of [0, 1, 2]) {
       await one.commit([{ payload: n }], 2 * hourMs + n);
@@ -52,7 +52,7 @@ function expectAscending(events: readonly ReadEvent[]): void {
   );
 }
 
-/** Whatever the recorded times are: what was recorded before one, and only that, lies before its place. */
+/** Expects of every recorded time that exactly the events recorded before it lie before its position. */
 async function expectPlaces(node: StoreNode): Promise<void> {
   const stored = await node.stored();
   for (const { recordedAt } of stored) {

@@ -5,7 +5,7 @@ import { parseQuery } from '../../src/endpoint/read/parse-query.js';
 import { QueryRunner } from '../../src/endpoint/read/query.js';
 import type { Page } from '../../src/store/page.js';
 
-/** A log in which nothing is found, however far one looks. */
+/** A log without end in which nothing matches. */
 function emptyPages() {
   const asked = { pages: 0 };
   const page = async (): Promise<Page> => {

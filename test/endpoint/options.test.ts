@@ -6,7 +6,7 @@ import {
 } from '../../src/endpoint/options.js';
 import { messageOf } from '../protocol/messages.js';
 
-it('faulty options of subscribe, prune and backup are told in words', () => {
+it('faulty options of subscribe, prune and backup are described in words', () => {
   const misspelt: object = { form: 'now', overflow: 'drop' };
   expect(messageOf(() => parseSubscribeOptions(misspelt))).toMatch(
     /^subscribe: form: is unknown \(did you mean from\?\); overflow: has to be one of catch-up, .*block, not "drop"$/,

@@ -29,7 +29,7 @@ const TOLD = 6;
 
 /**
  * A batch is committed before it is flushed, and readers can see it in the file. Here the file of an idle shard holds
- * more than the shard has told, as it does between the two.
+ * more than the shard has published, as between the two.
  */
 async function committedAndNotTold(dir = temporaryDirectory()) {
   const options = parseBusOptions({ dir, shards: 1, systemEvents: false });
@@ -57,10 +57,10 @@ async function sequences(events: AsyncIterable<Event>): Promise<(number | undefi
   return found;
 }
 
-describe.each(['a file', ':memory:'])('history in %s that its shard has not told', (where) => {
+describe.each(['a file', ':memory:'])('history in %s that its shard has not published', (where) => {
   const open = () => committedAndNotTold(where === ':memory:' ? where : undefined);
 
-  test('is in no query, and is there as soon as it is told', async () => {
+  test('is in no query before, and in queries once it is published', async () => {
     const { bus, tell } = await open();
     expect(await sequences(bus.read({ topic: 'a' }))).toEqual([1, 2, 3, 4, 5, 6]);
     expect((await bus.query({ topic: 'a', reverse: true, limit: 1 }))[0]!.sequence).toBe(TOLD);
@@ -70,7 +70,7 @@ describe.each(['a file', ':memory:'])('history in %s that its shard has not told
 });
 
 describe('a backup', () => {
-  test('is not done before all that was copied is told', async () => {
+  test('is not done before the shards have published everything that was copied', async () => {
     const { bus, tell } = await committedAndNotTold();
     const to = join(temporaryDirectory(), 'copy');
     const abort = new AbortController();

@@ -36,7 +36,7 @@ describe('faulty options', () => {
     [[], 'openBus: has to be an object, not an empty array'],
   ];
 
-  it.each(cases)('of openBus are all told, in words: %j', (options, message) => {
+  it.each(cases)('of openBus are all described in words: %j', (options, message) => {
     expect(messageOf(() => parseBusOptions(options))).toBe(message);
   });
 });

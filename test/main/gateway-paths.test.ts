@@ -22,7 +22,7 @@ it('pins every file of a gateway to the working directory of the call', () => {
   expect(parseGatewaySettings(options)).toMatchObject(pinned);
 });
 
-it('leaves to the settings what is no path', () => {
+it('leaves values that are not paths to the checks of the settings', () => {
   const options = { tls: { certFile: '', keyFile: 7 }, auth: 'keys' } as never;
   expect(withAbsolutePaths(options)).toEqual(options);
   expect(() => parseGatewaySettings(options)).toThrow(/certFile.*keyFile/);

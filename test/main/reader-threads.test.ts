@@ -16,12 +16,12 @@ const { ReaderThreads }: typeof readerThreads = await import(
   /* @vite-ignore */ new URL('../../dist/main/reader-threads.js', import.meta.url).href
 );
 
-/** Nobody ever answers for this shard. */
+/** The history never answers for this shard. */
 const UNANSWERED = 9;
 
 /**
- * Positions are the thread's number, so that a thread is told from its successor. With `lookMs` a look takes that long, and
- * its position is how many the thread has had.
+ * A position is the thread's number, which tells a thread from its successor. With `lookMs` a look takes that long, and
+ * its position is the number of looks that the thread has had.
  */
 const NUMBERED = `
 import { threadId } from 'node:worker_threads';
@@ -79,7 +79,7 @@ describe('threads that read history', () => {
     expect(await Promise.all(other.map(({ look }) => look()))).toEqual(numbers);
   });
 
-  test('end when nobody has a port to them, and start again for the next', async () => {
+  test('end when their last port has closed, and start again for the next endpoint', async () => {
     const threads = readers();
     const one = connect(threads);
     const other = connect(threads);
@@ -88,7 +88,7 @@ describe('threads that read history', () => {
     expect(await other[0]!.look()).toBe(number);
     for (const { close } of other) close();
     for (let found: unknown = number; found === number; ) {
-      // It ends only when it has seen these ports close before it is handed others.
+      // The thread ends only if it sees these ports close before it gets others.
       await new Promise((resolve) => setTimeout(resolve, 20));
       const [next, ...rest] = connect(threads);
       found = await next!.look();
@@ -96,7 +96,7 @@ describe('threads that read history', () => {
     }
   });
 
-  test('answer every look, however soon before it the last endpoint has left', async () => {
+  test('answer every look, however shortly before it the last endpoint left', async () => {
     const threads = readers();
     for (let round = 0; round < 50; round++) {
       const ports = connect(threads);
@@ -104,7 +104,7 @@ describe('threads that read history', () => {
       const looks = ports.map((port, n) => Promise.race([port.look(), closed[n]]));
       expect(await Promise.all(looks)).not.toContain('closed');
       for (const { close } of ports) close();
-      // From none to a few turns of the event loop, in which the threads see that nobody is left.
+      // Zero to a few turns of the event loop, in which the threads see that their last port has closed.
       for (let turn = 0; turn < round % 10; turn++) await new Promise(setImmediate);
     }
   });
@@ -131,7 +131,7 @@ describe('threads that read history', () => {
     expect(looks).toBeLessThan(150);
   });
 
-  test('that are about to end have successors for an endpoint that begins to read', async () => {
+  test('that are about to end are replaced for an endpoint that begins to read', async () => {
     const threads = readers({ closeMs: 100 });
     const one = connect(threads);
     await Promise.all(one.map(({ look }) => look()));
@@ -146,7 +146,7 @@ describe('threads that read history', () => {
     }
   });
 
-  test('whose history cannot be opened refuse a look with why, and end', async () => {
+  test('whose history cannot be opened refuse a look with the reason, and end', async () => {
     const [reader] = connect(readers({ fails: true }));
     await expect(reader!.look()).rejects.toMatchObject({
       code: 'STORE_FAILED',
@@ -158,7 +158,7 @@ describe('threads that read history', () => {
   test.each([
     ['answers', {}, UNANSWERED],
     ['closes', { hangs: true }, 0],
-  ])('end with the bus though their store never %s', async (_, options, shard) => {
+  ])('end with the bus even if their store never %s', async (_, options, shard) => {
     const threads = readers(options);
     const [reader] = connect(threads);
     void reader!.look(shard);
@@ -167,7 +167,7 @@ describe('threads that read history', () => {
     await reader!.closed;
   });
 
-  test('end when the bus closes, and then there are no more', async () => {
+  test('end when the bus closes, and are not started again', async () => {
     const threads = readers();
     const [reader] = connect(threads);
     await reader!.look();

@@ -13,7 +13,7 @@ test('a thread that never gets ready is given up, however long it tries', () => 
   expect(waits).toEqual([50, 100, 200, 400, undefined]);
 });
 
-test('the time that a thread took to open its log is no part of its life', () => {
+test('the time in which a thread opens its log does not count as its life', () => {
   const policy = new RestartPolicy();
   policy.started(0);
   policy.ready(30_000);
@@ -39,7 +39,7 @@ test('a thread that stored something, or was killed, is started again at once an
   }
 });
 
-test('a log that finds no room to open is tried again for as long as that lasts', () => {
+test('a log that finds no room to open is tried again without limit', () => {
   const policy = new RestartPolicy();
   for (let n = 0; n < 100; n++) {
     policy.started(7);

@@ -3,7 +3,7 @@ import { MAIL, ShardControl } from '../../src/link/shard-control.js';
 import type { ShardReport } from '../../src/link/shard-mail.js';
 import { ShardMailbox } from '../../src/main/shard-mailbox.js';
 
-test('mail is counted where a parked shard sees it, and is lost where no thread runs', () => {
+test('mail is counted where a parked shard sees it, and is lost if no thread runs', () => {
   const control = ShardControl.create();
   const box = new ShardMailbox(control, () => {});
   box.send({ mail: 'stop' });
@@ -15,7 +15,7 @@ test('mail is counted where a parked shard sees it, and is lost where no thread 
   box.close();
 });
 
-test('the last report of a thread that has ended is still heard', () => {
+test('the last report of a thread that has ended still arrives', () => {
   const heard: ShardReport[] = [];
   const box = new ShardMailbox(ShardControl.create(), (report) => heard.push(report));
   const port = box.open();

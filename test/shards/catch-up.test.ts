@@ -23,7 +23,7 @@ class Reader {
     this.#catchUp = new CatchUp(log, routes);
   }
 
-  /** Goes on until it is live, and says what it was told and in how many steps. */
+  /** Feeds the subscription until it is live; returns its states and the number of steps. */
   finish(meanwhile: () => void = () => undefined) {
     let steps = 0;
     let sent = 0;
@@ -44,7 +44,7 @@ const TOPICS = Array.from({ length: 4000 }, (_, n) => `t.${n}`);
 const pruned = (from: number, to: number) => ({ from, to, reason: 'pruned' });
 
 describe('a subscriber that comes upon pruned history', () => {
-  test('is told, and its search among many topics goes on in bounded steps', () => {
+  test('is notified of a gap, which is searched for among many topics in bounded steps', () => {
     const log = memoryLog(TOPICS, { retention: [{ maxEvents: 500 }] });
     while (log.pruneStep(1));
     const { steps, sent, gaps } = new Reader(log, ['*']).finish();
@@ -53,14 +53,14 @@ describe('a subscriber that comes upon pruned history', () => {
     expect(steps).toBeGreaterThanOrEqual(TOPICS.length / GAP_TOPICS_PER_STEP);
   });
 
-  test('is not told of what it does not want', () => {
+  test('is not notified of a gap in topics that it does not want', () => {
     const log = memoryLog(TOPICS, { retention: [{ pattern: 't.1', maxAgeMs: 1 }] });
     while (log.pruneStep(1000));
     expect(new Reader(log, ['t.2', 't.+']).finish().gaps).toEqual([pruned(2, 2)]);
     expect(new Reader(log, ['t.2']).finish().gaps).toEqual([]);
   });
 
-  test('gets on while retention does', () => {
+  test('makes progress while retention does', () => {
     const log = memoryLog(TOPICS, {
       retention: [{ maxAgeMs: 1 }, { pattern: 't.7', maxAgeMs: 1 }],
     });
@@ -68,7 +68,7 @@ describe('a subscriber that comes upon pruned history', () => {
     expect(gaps).toEqual(expect.arrayContaining([expect.objectContaining({ to: 4000 })]));
   });
 
-  test('is told of a hole that one rule makes behind what another had pruned before', () => {
+  test('is notified of a gap that one rule makes after events that another rule had pruned', () => {
     const log = memoryLog(['a', 'b', 'c', 'b'], {
       retention: [
         { pattern: 'c', maxAgeMs: 10 },
@@ -77,7 +77,7 @@ describe('a subscriber that comes upon pruned history', () => {
     });
     while (log.pruneStep(100));
     const reader = new Reader(log, ['a']);
-    // It has looked at what was pruned until then.
+    // The subscription has already checked what was pruned until then.
     reader.subscription.prunedSeen = log.prunedEvents;
     const { prunedThrough } = log;
     while (log.pruneStep(5000));

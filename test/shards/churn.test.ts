@@ -11,7 +11,7 @@ import { holds, propertyTimeoutMs } from '../bus/support/properties.js';
 import { RemoteEndpoint } from '../bus/support/remote-endpoint.js';
 import { until, within } from '../bus/support/wait.js';
 
-/** Everything that changes, changed while shards die: subscriptions come and go, filters move, workers attach. */
+/** Changes while shards die: subscriptions come and go, filters are updated, workers attach. */
 const TOPICS = ['t.0', 't.1', 't.2', 't.3', 't.4'];
 
 const inputs = (first: number, count: number) =>
@@ -56,7 +56,7 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
   { minLength: 3, maxLength: 30 },
 );
 
-/** One run: a bus, what is open on it, and what has not come to its end yet. */
+/** One run: a bus, its open subscriptions and workers, and the changes that are not done yet. */
 class Churn {
   readonly acks: Promise<PublishAck[]>[] = [];
   readonly doing: Promise<unknown>[] = [];
@@ -108,7 +108,7 @@ class Churn {
       }
       case 'terminate':
         if (worker === undefined) return undefined;
-        // Its publishes must be answered first, or it would take the answers along.
+        // The worker must get the answers to its publishes before it ends.
         await within('acks', Promise.all(this.acks));
         this.#workers = this.#workers.filter((one) => one !== worker);
         return held(worker.terminate());
@@ -132,7 +132,7 @@ function held(promise: Promise<unknown>): Started {
 
 describe('while shards die', () => {
   test(
-    'property: subscriptions may come, change and go, and in the end just those left are there',
+    'property: subscriptions come, change and go, and in the end exactly the live ones are listed',
     async () => {
       const property = fc.asyncProperty(
         fc.integer({ min: 1, max: 3 }),
@@ -162,7 +162,7 @@ describe('while shards die', () => {
     propertyTimeoutMs(8),
   );
 
-  test('a subscription that gets a long history goes on where it was', async () => {
+  test('a subscription that reads a long history goes on from its position', async () => {
     const bus = await openTestBus({ shards: 2, ringBytes: 16_384 });
     for (let first = 0; first < 16_000; first += 4000) await bus.publishMany(inputs(first, 4000));
     const collector = new Collector(bus, '*', { from: 'earliest', maxBuffer: 20 });
@@ -177,7 +177,7 @@ describe('while shards die', () => {
     expect(collector.gaps).toEqual([]);
   });
 
-  test('a read and its queries come to their end, and miss nothing', async () => {
+  test('reads and queries end and miss no event', async () => {
     const bus = await openTestBus({ shards: 2 });
     await bus.publishMany(inputs(0, 6000));
     const seen: number[] = [];
@@ -188,7 +188,7 @@ describe('while shards die', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 6000 }, (_, n) => n));
   });
 
-  test('drain waits for what the dying shard had still to do', async () => {
+  test('drain waits for the work that the dying shard had left', async () => {
     const bus = await openTestBus({ shards: 1, ringBytes: 4096 });
     let handled = 0;
     const subscription = bus.subscribe('*', async () => {
@@ -209,7 +209,7 @@ async function subscriptionsLeft(bus: Bus, count: number): Promise<void> {
   await until(`${count} subscriptions`, async () => (await bus.stats()).subscriptions === count);
 }
 
-/** A change of what has ended already is refused so; a worker that was ended meanwhile gives no answer. */
+/** Errors that a run may meet: a subscription has ended already, or a worker was ended before it answered. */
 function expectGone(error: unknown): void {
   if (error instanceof Error && error.message === 'the worker is gone') return;
   expect(error).toMatchObject({ code: 'SUBSCRIPTION_UNKNOWN' });

@@ -17,7 +17,10 @@ import { TestLink } from './support.js';
 const WRITTEN = EVENT_FLAG_PERSIST | EVENT_FLAG_SUPPLIED_ID;
 const SYNCED = WRITTEN | EVENT_FLAG_SYNCED;
 
-/** A shard without a thread whose log has `written-0` to `written-9`, none of them flushed for its publisher, and little room. */
+/**
+ * A shard without a thread whose log has `written-0` to `written-9`, none of them flushed for its publisher, and little
+ * room.
+ */
 function almostFull() {
   const file = join(temporaryDirectory(), 'shard-000.db');
   const log = new SqliteShardLog({ file, shard: 0, maxShardBytes: 200 * KIB });
@@ -38,11 +41,11 @@ function almostFull() {
 const tooLarge = 'x'.repeat(300 * KIB);
 
 describe('a batch that the log has no room for', () => {
-  test('refuses no repeat of what is stored, and flushes it before it says so', () => {
+  test('refuses no repeat of a stored event, and flushes that event before it acknowledges the repeat', () => {
     const { log, shard, link } = almostFull();
     link.publish({ id: 'new', flags: SYNCED, payload: tooLarge });
     link.publish({ id: 'written-9', flags: SYNCED });
-    // The next sequence was to be its own.
+    // The repeated event would have got the next sequence.
     link.publish({ id: 'new', flags: SYNCED, payload: tooLarge });
     shard.turn();
     expect(link.acks()).toMatchObject([
@@ -53,7 +56,7 @@ describe('a batch that the log has no room for', () => {
     expect([log.head, log.syncedHead]).toEqual([10, 10]);
   });
 
-  test('is not told of at all where that flush fails', () => {
+  test('is not acknowledged at all if that flush fails', () => {
     const { log, shard, link } = almostFull();
     link.publish({ id: 'new', flags: SYNCED, payload: tooLarge });
     link.publish({ id: 'written-9', flags: SYNCED });

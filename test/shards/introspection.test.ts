@@ -35,7 +35,7 @@ describe('a call for topics', () => {
     expect(found).toEqual(names(5000).filter((name) => name.includes('odd')));
   });
 
-  test('takes no more of a turn, however many ask', () => {
+  test('takes a bounded part of a turn, however many endpoints call', () => {
     const log = memoryLog(names(20_000));
     const introspection = introspectionOf(log);
     introspection.beginTurn();
@@ -71,7 +71,7 @@ describe('a call for subscribers', () => {
     });
   };
 
-  test('is answered in pages, each subscriber once, whoever comes and goes between them', () => {
+  test('is answered in pages that list each subscriber once, although others come and go between them', () => {
     const routes = new Routes();
     const log = memoryLog([]);
     const first = fill(
@@ -87,7 +87,7 @@ describe('a call for subscribers', () => {
       const reply = introspection.subscribers('a.b', after);
       expect(reply.subscribers.length).toBeLessThanOrEqual(SUBSCRIBERS_PER_REPLY);
       found.push(...reply.subscribers.map(({ id }) => id));
-      // One that was listed goes, which moves all that follow.
+      // A listed subscriber goes, which moves all that follow it.
       routes.remove(first[gone]!, ['a.*']);
       if (reply.next === null) break;
       after = reply.next;
@@ -99,7 +99,7 @@ describe('a call for subscribers', () => {
     ]);
   });
 
-  test('that finds the turn spent is answered with an empty page, and not with the last', () => {
+  test('that finds the budget of the turn spent is answered with an empty page that is not the last one', () => {
     const introspection = introspectionOf(memoryLog([]));
     const ask = () => introspection.subscribers('a', FIRST_SUBSCRIBER);
     expect(ask()).toEqual({ subscribers: [], next: FIRST_SUBSCRIBER });

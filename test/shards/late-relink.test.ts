@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { controls } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 
-test('a worker that is busy while its shard is replaced misses nothing that is published meanwhile', async () => {
+test('a worker that is busy while its shard is replaced misses no event that is published meanwhile', async () => {
   const bus = await openTestBus({ shards: 1 });
   const { data, transferList } = bus.attachment();
   const worker = new Worker(new URL('./busy-worker.mjs', import.meta.url), {

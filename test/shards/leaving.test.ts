@@ -7,7 +7,7 @@ import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { makeShard, subscribeRequest, TestLink } from './support.js';
 
 describe('an endpoint that has left', () => {
-  test('is not subscribed by what it had asked before', () => {
+  test('gets no subscription from a call that it made before it left', () => {
     const { routes, control, shard, turn, join } = makeShard();
     const link = new TestLink();
     const shardEnd = join(link);
@@ -38,13 +38,13 @@ describe('an endpoint that has left', () => {
     shard.leave(shardEnd);
     shardEnd.abandon();
     turn();
-    // What it had published is taken all the same.
+    // The shard still takes the events that it had published.
     expect(control.head).toBe(published + 1);
     expect(shard.isDrained).toBe(true);
     expect(shard.links).toEqual([]);
   });
 
-  test('leaves its rings behind with nobody, also where a topic was only its own', async () => {
+  test('leaves no reference to its rings, even if no other endpoint uses its topics', async () => {
     const { routes, shard, turn, join } = makeShard();
     const links = Array.from({ length: 5 }, (_, n) => {
       const link = new TestLink(4096, `e${n}`);
@@ -59,17 +59,17 @@ describe('an endpoint that has left', () => {
     expect(shard.links).toEqual([]);
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
-    // A WeakRef holds what it refers to until the end of the job that made it.
+    // A WeakRef keeps its target alive until the end of the job that made it.
     await new Promise((resolve) => setImmediate(resolve));
     collect();
     const left = links.filter((link) => link.deref() !== undefined);
-    // The loop may still know the one that it served last.
+    // The loop may still refer to the link that it served last.
     expect(left.length).toBeLessThanOrEqual(1);
     expect(routes.of('job.0').legs).toEqual([]);
   });
 });
 
-test('a restarted shard forgets where ephemeral events begin to be new once it has passed there', () => {
+test('a restarted shard skips no ephemeral events once it has passed the mark of the dead thread', () => {
   const { log } = makeShard();
   const link = new TestLink();
   const shardEnd = link.shardEnd();

@@ -15,7 +15,7 @@ test('an event that is published while others are taken is recorded no earlier t
     publishedAt.push(start + elapsed);
   };
   const machine = {
-    // Another event is published a millisecond after each look at the clock.
+    // Another event is published a millisecond after each reading of the clock.
     wall: () => {
       const now = start + elapsed;
       elapsed++;

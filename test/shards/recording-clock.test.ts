@@ -10,7 +10,7 @@ const MINUTE = 60_000;
 class Machine {
   #elapsed = 5000;
   #slept = 100_000;
-  /** How far its wall clock is from the truth. */
+  /** The error of its wall clock, ms. */
   wrong = 0;
   readonly steps: string[] = [];
 
@@ -43,7 +43,7 @@ class Machine {
 }
 
 describe('recorded time', () => {
-  test('is the wall clock’s as long as nobody sets it', () => {
+  test('equals the wall clock as long as nobody sets that', () => {
     const machine = new Machine();
     const clock = machine.clock();
     for (let n = 0; n < 100; n++) {
@@ -75,7 +75,7 @@ describe('recorded time', () => {
     expect(machine.steps).toEqual(['put forward', 'confirmed']);
   });
 
-  test('follows at once where the machine has only slept', () => {
+  test('follows at once if the machine has only slept', () => {
     const machine = new Machine();
     const clock = machine.clock();
     for (let night = 0; night < 3; night++) {
@@ -100,7 +100,7 @@ describe('recorded time', () => {
     expect(machine.steps).toEqual(['put back']);
   });
 
-  test('heals by itself where a log was written by a clock that was ahead', () => {
+  test('recovers by itself if a clock that was ahead wrote the log', () => {
     const machine = new Machine();
     const last = machine.truth + 10 * MINUTE;
     const clock = machine.clock(last);
@@ -110,7 +110,7 @@ describe('recorded time', () => {
     expect(clock.now()).toBe(machine.truth);
   });
 
-  test('makes nothing old by a step alone', () => {
+  test('lets no event age by a step of the clock alone', () => {
     const machine = new Machine();
     const clock = machine.clock();
     machine.wrong = 24 * 60 * MINUTE;
@@ -124,7 +124,7 @@ describe('recorded time', () => {
     expect(clock.nowWithCaution()).toBe(machine.sources.wall());
   });
 
-  test('property: it never runs backwards, and is right once the clock is', () => {
+  test('property: never runs backwards, and is right once the clock is right', () => {
     const move = fc.record({
       pass: fc.nat({ max: 120_000 }),
       wrong: fc.option(fc.integer({ min: -5 * MINUTE, max: 5 * MINUTE })),
@@ -149,7 +149,7 @@ describe('recorded time', () => {
           look();
         }
         machine.wrong = 0;
-        // At most five minutes ahead, of which nine tenths are made up while time passes, or a minute in doubt.
+        // A lead of five minutes at most shrinks while time passes, or a step is unconfirmed for a minute.
         machine.pass(8 * MINUTE, clock);
         expect(Math.abs(clock.now() - machine.truth)).toBeLessThanOrEqual(1000);
       }),

@@ -25,8 +25,8 @@ const STORED = EVENT_FLAG_PERSIST | EVENT_FLAG_SYNCED;
 const NAMED = STORED | EVENT_FLAG_SUPPLIED_ID;
 
 /**
- * A shard that stored `before`, then took the other publishes in one batch and died between its commit and its
- * acks. What the next one acknowledges, run by run.
+ * The acks, run by run, of the shard after one that stored `before`, took the other publishes in one batch, and died
+ * between its commit and its acks.
  */
 function acksAfterDeath(
   options: Partial<SqliteShardLogOptions>,
@@ -60,7 +60,7 @@ function acksAfterDeath(
 }
 
 describe('the shard after one that died', () => {
-  test('acknowledges what was committed as what it was', () => {
+  test('acknowledges committed publishes again as they were', () => {
     const told = acksAfterDeath({}, ['a'], (link) => {
       link.publish({ flags: STORED });
       link.publish({ flags: 0 });
@@ -79,7 +79,7 @@ describe('the shard after one that died', () => {
     ]);
   });
 
-  test('knows a repeat by the row, also if that batch itself made the window forget the first', () => {
+  test('knows a repeat by the stored row, even if the same batch pushed the first out of the window', () => {
     const told = acksAfterDeath({ dedupeIdsMax: 1 }, ['a'], (link) => {
       link.publish({ id: 'a', flags: NAMED });
       link.publish({ id: 'b', flags: NAMED });
@@ -94,7 +94,7 @@ describe('the shard after one that died', () => {
     ]);
   });
 
-  test('knows it too when the window has passed by the time that it starts', () => {
+  test('knows a repeat whose dedupe window has passed by the time that it starts', () => {
     let later = 0;
     const told = acksAfterDeath(
       { now: () => Date.now() + later, elapsed: () => performance.now() + later },
@@ -115,7 +115,7 @@ describe('the shard after one that died', () => {
     ]);
   });
 
-  test('takes an id twice where nothing is remembered', () => {
+  test('stores an id twice if no ids are remembered', () => {
     const told = acksAfterDeath({ dedupeIdsMax: 0 }, ['a'], (link) => {
       link.publish({ id: 'a', flags: NAMED });
       link.publish({ id: 'a', flags: NAMED });
@@ -164,7 +164,7 @@ describe('the shard after one that died', () => {
 });
 
 describe('the shard after one that died while it refused a batch', () => {
-  /** It had no room for the batch, said so, and died before it gave the ring's memory back. */
+  /** The shard had no room for the batch, refused it, and died before it gave the ring's memory back. */
   function diedRefusing(publish: (link: TestLink) => void) {
     const file = join(temporaryDirectory(), 'shard-000.db');
     const full = new SqliteShardLog({ file, shard: 0, maxShardBytes: 160 * 1024 });
@@ -197,7 +197,7 @@ describe('the shard after one that died while it refused a batch', () => {
     for (let n = 0; n < 6; n++) link.publish({ flags: STORED, payload: large });
   };
 
-  test('refuses it too, and stores nothing of it', () => {
+  test('refuses the batch too, and stores nothing of it', () => {
     const { link, log, told } = diedRefusing(publishes);
     const answers = ({ kind, count }: ToldAck): number[] => new Array<number>(count).fill(kind);
     expect(told.flatMap(answers)).toEqual([
@@ -215,7 +215,7 @@ describe('the shard after one that died while it refused a batch', () => {
     expect(log.head).toBe(1);
   });
 
-  test('takes what comes after it', () => {
+  test('takes the publishes after the batch', () => {
     const { link, log } = diedRefusing(publishes);
     const second = link.shardEnd();
     new LinkRecovery(second, log, log.ringPositions.stored()[0]).step();
@@ -224,13 +224,13 @@ describe('the shard after one that died while it refused a batch', () => {
     const batch = new PublishBatch(log);
     batch.drain([second], 0, 4096);
     batch.settle(log.commit(batch.synced, batch.positions));
-    // Dies again, before its ack: what was refused once is not refused for ever.
+    // The shard dies again, before its ack: the earlier refusal does not apply to this publish.
     const third = link.shardEnd();
     expect(new LinkRecovery(third, log, log.ringPositions.stored()[0]).step()).toBe(true);
     expect(link.acks()).toMatchObject([{ kind: ACK_SYNCED, sequence: 2 }]);
   });
 
-  test('tells what was refused for a block subscription that it was for that', () => {
+  test('refuses publishes because of the block subscription again', () => {
     const log = memoryLog([]);
     const batch = new PublishBatch(log);
     const link = new TestLink();
@@ -249,7 +249,7 @@ describe('the shard after one that died while it refused a batch', () => {
     expect(log.head).toBe(0);
   });
 
-  test('does not take for stored what comes to a stored position again, 4 GiB later', () => {
+  test('does not take a publish for stored that reaches a stored ring position again, 4 GiB later', () => {
     const log = memoryLog([]);
     const batch = new PublishBatch(log);
     const before = new TestLink();
@@ -257,7 +257,7 @@ describe('the shard after one that died while it refused a batch', () => {
     batch.drain([before.shardEnd()], 0, 4096);
     batch.settle(log.commit(batch.synced, batch.positions));
     const [stored] = log.ringPositions.stored();
-    // Everything since was ephemeral, and stored nothing.
+    // Only ephemeral events followed, so the log stored no newer position.
     const link = new TestLink(65_536, 'test', 2 ** 32);
     link.publish({ flags: STORED });
     const next = link.shardEnd();

@@ -27,7 +27,7 @@ import { record } from '../store/records.js';
 import { SharedLog } from './shared-log.js';
 import { subscribeRequest, TestLink } from './support.js';
 
-/** The machine was asleep for so long: its uptime has gone on, and no other clock. */
+/** Lets the machine sleep: its uptime goes on, and no other clock. */
 const asleep = vi.hoisted(() => ({ ms: 0 }));
 vi.mock('node:os', async (original) => {
   const os = await original<typeof import('node:os')>();
@@ -74,7 +74,7 @@ describe('a shard of a shared log', () => {
     expect(shard.hasWork()).toBe(false);
   });
 
-  test('keeps that order behind a repeat, which may not be delivered yet', async () => {
+  test('keeps that order after a repeat whose first event may not be delivered yet', async () => {
     const stream = new Stream();
     const log = new SharedLog(stream);
     const { shard, link } = shardOn(log);
@@ -93,7 +93,7 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([ack(ACK_EPHEMERAL), event(0)]);
   });
 
-  test('lets a subscription that is ahead of its tail wait, and go on at its place', () => {
+  test('lets a subscription that is ahead of the tail wait, and go on from its position', () => {
     const stream = new Stream();
     for (const id of ['a', 'b', 'c', 'd']) storeOn(stream, id);
     const log = new SharedLog(stream);
@@ -116,7 +116,7 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([event(4), { state: STATE_LIVE }]);
   });
 
-  test('asks for what is not at hand once, however the head moves meanwhile', () => {
+  test('asks once for events that are not at hand, however the head moves meanwhile', () => {
     const stream = new Stream();
     const log = new SharedLog(stream);
     const { shard, link } = shardOn(log);
@@ -154,7 +154,7 @@ describe('a shard of a shared log', () => {
     expect(shard.delivered).toBe(5);
   });
 
-  test('ends where a commit fails, whatever the error is called', async () => {
+  test('ends if a commit fails, whatever the error’s code', async () => {
     const stream = new Stream();
     const log = new SharedLog(stream);
     const { shard, link } = shardOn(log);
@@ -169,7 +169,7 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([]);
   });
 
-  test('ends where a commit throws, as nobody knows what repeats a stored event', () => {
+  test('ends if a commit throws, since it cannot tell which publishes repeat stored events', () => {
     const log = new SharedLog();
     const { shard, link } = shardOn(log);
     log.commit = () => {
@@ -180,7 +180,7 @@ describe('a shard of a shared log', () => {
     expect(link.taken()).toEqual([]);
   });
 
-  test('does not append again, after one that died, what the store may have forgotten', async () => {
+  test('does not append publishes of a dead thread again that the store may have forgotten', async () => {
     const log = new SharedLog();
     const { shard, link } = shardOn(log);
     link.publish({ flags: STORED });
@@ -204,7 +204,7 @@ describe('a shard of a shared log', () => {
     ]);
   });
 
-  test('does not append again what was under way when the machine fell asleep for long', async () => {
+  test('does not append publishes again that were under way when the machine fell asleep for long', async () => {
     onTestFinished(() => {
       asleep.ms = 0;
     });
@@ -220,7 +220,7 @@ describe('a shard of a shared log', () => {
     expect(link.acks()).toMatchObject([{ kind: ACK_REFUSED, code: 'PUBLISH_UNKNOWN' }]);
   });
 
-  test('does not claim, after one that died, that a refused event is not stored', () => {
+  test('does not claim after a dead thread that a refused event is not stored', () => {
     const log = new SharedLog();
     log.known.set('known', 7);
     const link = new TestLink();

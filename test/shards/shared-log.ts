@@ -14,7 +14,9 @@ import type { NewEvent } from '../../src/testing/broker/messages.js';
 import { Stream } from '../../src/testing/broker/stream.js';
 import { TopicBook } from '../../src/testing/broker/topic-book.js';
 
-/** A shared log in the thread of the test, which says when a commit is decided and when the log hears of what is stored. */
+/**
+ * A shared log in the thread of the test, which says when a commit is decided and when the log hears of what is stored.
+ */
 export class SharedLog implements ShardLog {
   readonly isShared = true;
   readonly wentBackwardsFrom = undefined;
@@ -26,13 +28,13 @@ export class SharedLog implements ShardLog {
   dedupeReachMs = DEDUPE_WINDOW_MS;
   head: number;
   appendedTopic = '';
-  /** By id: what this thread knows to be stored. */
+  /** By id: the sequences of events that this thread knows to be stored. */
   readonly known = new Map<string, number>();
   readonly #stream: Stream;
   readonly #view = new EventRecordView();
   #batch: NewEvent[] = [];
   #decide: ((outcome?: Error) => void) | undefined;
-  /** Reads find nothing at hand. */
+  /** Set to let reads return `NOT_AT_HAND`. */
   isFetching = false;
   reads = 0;
   #follower: LogFollower | undefined;
@@ -54,7 +56,7 @@ export class SharedLog implements ShardLog {
     return this.#stream.lastRecordedAt;
   }
 
-  /** A commit is under way. */
+  /** True while a commit is under way. */
   get isDeciding(): boolean {
     return this.#decide !== undefined;
   }
@@ -88,13 +90,13 @@ export class SharedLog implements ShardLog {
     await new Promise(setImmediate);
   }
 
-  /** The log hears of all that is stored. */
+  /** Tells the log of all stored events. */
   hear(head = this.#stream.head): void {
     this.head = head;
     this.#follower?.onAdvance();
   }
 
-  /** Has at hand what it was asked for. */
+  /** Lets the log have the events at hand that were asked for. */
   fetch(): void {
     this.isFetching = false;
     this.#follower?.onFetch();

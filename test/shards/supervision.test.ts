@@ -14,7 +14,7 @@ import { holds, propertyTimeoutMs } from '../bus/support/properties.js';
 import { RemoteEndpoint } from '../bus/support/remote-endpoint.js';
 import { until, within } from '../bus/support/wait.js';
 
-/** Shard threads that are killed, throw, or cannot start again: what is lost is nothing, or is told. */
+/** Shard threads that are killed, throw, or cannot start again: no event is lost without an error. */
 const input = (n: number, mark = 'main'): EventInput => ({
   topic: `t.${n % 13}`,
   type: 'worker_progress',
@@ -98,7 +98,7 @@ describe.each(['kill', 'crash'] as const)('a shard that suffers a %s', (how) => 
     await bus.publishMany(inputs(0, 26));
     await asked[1].count(52);
     await kept.count(4);
-    // What the kill had not let through yet is sent by the filter as it is by then: old or new, never a third.
+    // Events that the kill delayed are matched by the old filter or by the new one.
     expect(kept.events.every(({ topic }) => topic === 't.0' || topic === 't.1')).toBe(true);
     expect(kept.events.filter(({ topic }) => topic === 't.1').length).toBeGreaterThanOrEqual(2);
     expect((await bus.stats()).subscriptions).toBe(2);
@@ -144,7 +144,7 @@ describe('random kills', () => {
             shards,
             ringBytes,
             commitBatchEvents,
-            // How long restarts take on a busy machine is not what is looked at: past 40 s it is a hang.
+            // Generous, because restarts take long on a busy machine: beyond 40 s it is a hang.
             publishWaitMs: 60_000,
           });
           const worker = await RemoteEndpoint.attach(bus);
@@ -175,12 +175,14 @@ describe('random kills', () => {
 });
 
 describe('a shard that cannot start again', () => {
-  /** It is given up after a few attempts, each a thread that starts: how long they take on a busy machine is not looked at. */
+  /**
+   * Generous: a shard is given up after a few attempts, each of which starts a thread, on a machine that may be busy.
+   */
   const GIVEN_UP_WITHIN_MS = 50_000;
 
   /**
-   * Takes the log away under the running shard, whose open files do not mind, and puts something else in
-   * its place; the shard that is started after the kill finds that.
+   * Replaces the log's file under the running shard, whose open files stay valid; the thread that is started after the
+   * kill finds the replacement.
    */
   async function loseLog(bus: Bus, dir: string, replace: (file: string) => void): Promise<void> {
     for (const suffix of ['', '-wal', '-shm']) {
@@ -204,7 +206,7 @@ describe('a shard that cannot start again', () => {
   ];
 
   test.each(replacements)(
-    'because its file is %s fails publishes with STORE_FAILED and why',
+    'because its file is %s fails publishes with STORE_FAILED and the reason',
     async (_, replace) => {
       const dir = temporaryDirectory();
       const bus = await openTestBus({ dir, shards: 2 });
@@ -219,7 +221,7 @@ describe('a shard that cannot start again', () => {
       expect(error.message).toMatch(
         /unable to open|not a database|corrupt|directory|malformed|replaced/i,
       );
-      // Until the worker is told, it hands what it publishes to a shard that is no more.
+      // Until the worker gets the notice, it publishes to a shard that has ended.
       await until('the worker knows', async () => {
         const publish = () => worker.publish({ ...input(0), topic: lost });
         return (
@@ -234,7 +236,7 @@ describe('a shard that cannot start again', () => {
     },
   );
 
-  test('fails the publishes that were waiting, each with its own answer', async () => {
+  test('fails the waiting publishes, each with an error of its own', async () => {
     const dir = temporaryDirectory();
     const publishWaitMs = 2 * GIVEN_UP_WITHIN_MS;
     const bus = await openTestBus({ dir, shards: 1, ringBytes: 4096, publishWaitMs });

@@ -53,18 +53,18 @@ export interface ToldAck {
   readonly kind: number;
   readonly count: number;
   readonly sequence: number;
-  /** Why it was refused. */
+  /** The error of a refusal. */
   readonly code?: string;
 }
 
 export interface ToldReply {
   readonly id: number;
-  /** Otherwise the body is an error. */
+  /** False if the body is an error. */
   readonly isAnswer: boolean;
   readonly body: unknown;
 }
 
-/** Both ends of a link in one thread: the endpoint's is worked by hand. */
+/** Both ends of a link in one thread; the test works the endpoint's end by hand. */
 export class TestLink {
   readonly end: LinkEnd;
   readonly publishRing: RingProducer;
@@ -72,7 +72,7 @@ export class TestLink {
   readonly #controls: RecordSender;
   readonly #deliveries: RecordReceiver;
 
-  /** `publishPosition`: what has gone through the publish ring before. */
+  /** `publishPosition`: the bytes that have gone through the publish ring before. */
   constructor(ringBytes = 65_536, endpoint = 'test', publishPosition = 0) {
     const { port1, port2 } = new MessageChannel();
     onTestFinished(() => port1.close());
@@ -113,7 +113,7 @@ export class TestLink {
     this.#controls.commit(CONTROL_CALL);
   }
 
-  /** The states that the shard has told since it was last asked, of any subscription. */
+  /** The states of any subscription that the shard has sent since the last call. */
   states(): { state: number; body: unknown }[] {
     const states: { state: number; body: unknown }[] = [];
     this.#deliveries.read((type, bytes, offset, length) => {
@@ -127,7 +127,7 @@ export class TestLink {
     return states;
   }
 
-  /** The answers and refusals that have come since this was last asked. */
+  /** The answers and refusals that have come since the last call. */
   replies(): ToldReply[] {
     const replies: ToldReply[] = [];
     this.#deliveries.read((type, bytes, offset) => {
@@ -141,7 +141,7 @@ export class TestLink {
     return replies;
   }
 
-  /** Everything that has come since it was last asked, in order; of an ephemeral event the sequence is 0. */
+  /** Everything that has come since the last call, in order; an ephemeral event has sequence 0. */
   taken(): (Pick<ToldAck, 'kind' | 'sequence'> | { event: number } | { state: number })[] {
     const taken: ReturnType<TestLink['taken']> = [];
     this.#deliveries.read((type, bytes, offset) => {
@@ -210,7 +210,7 @@ export function memoryLog(
   return log;
 }
 
-/** A shard without a thread, turned by hand. */
+/** A shard without a thread, whose turns the test runs. */
 export function makeShard(log = memoryLog([])) {
   const routes = new Routes();
   const control = ShardControl.create();

@@ -31,7 +31,7 @@ async function openLog(opened: OpenStore, headLeast = 0): Promise<ShardLog> {
 }
 
 describe('the log of a broker in memory', () => {
-  test('that has lost its tail says so, and shows nothing behind the hole', async () => {
+  test('fails if it misses an event, and shows nothing after the hole', async () => {
     const { opened, address } = await openBroker();
     const log = await openLog(opened);
     let advances = 0;
@@ -46,7 +46,7 @@ describe('the log of a broker in memory', () => {
     expect(log.head).toBe(0);
   });
 
-  test('is open once it knows what threads before it have shown', async () => {
+  test('opens once it has all events that earlier threads have shown', async () => {
     const { opened } = await openBroker();
     const late = openLog(opened, 1);
     const state = watch(late);
@@ -58,7 +58,7 @@ describe('the log of a broker in memory', () => {
   });
 });
 
-test('what a log has fetched is bounded by its bytes, and the page fetched last is always there', () => {
+test('fetched pages are bounded by their bytes, and the page fetched last is always kept', () => {
   const atHand = new AtHand();
   const page = (sequence: number): Entry[] => [
     { sequence, recordedAt: 1, bytes: new Uint8Array(COMMIT_BATCH_BYTES) },

@@ -1,6 +1,6 @@
 /**
- * A `ShardLogModule` that opens the log of another and plants one fault in it, so that the checks can be seen to find it. What a
- * fault replaces, it makes of the true log.
+ * A `ShardLogModule` that opens the log of another module and plants one fault in it, to prove that the checks find it.
+ * A fault overrides members of the true log.
  */
 const FAULTS = {
   'shows a batch before it is committed': (log) => {

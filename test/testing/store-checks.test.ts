@@ -26,13 +26,17 @@ describe('the checks find a log that', () => {
     ],
     ['leaves a hole between two events', IN_MEMORY, sequences],
     ['reads past the end that it is given', IN_MEMORY, 'reads within the bounds that it is given'],
-    ['knows no id', IN_MEMORY, 'stores an event once whose publisher repeats it'],
-    ['knows no id', ON_A_BROKER, 'stores once what is appended again under an id of the bus'],
-    ['calls from within an append', ON_A_BROKER, 'calls nobody from within a call to it'],
+    ['knows no id', IN_MEMORY, 'stores an event once if its publisher repeats it'],
+    [
+      'knows no id',
+      ON_A_BROKER,
+      'stores an event once if it is appended again under an id that the bus made',
+    ],
+    ['calls from within an append', ON_A_BROKER, 'calls no follower from within a call to the log'],
     [
       'decides a commit before it has the events',
       ON_A_BROKER,
-      'has a whole batch below its head once that is decided',
+      'has a whole batch at or below its head once the batch is decided',
     ],
     [
       'promises its commits',
@@ -42,20 +46,20 @@ describe('the checks find a log that', () => {
     [
       'does not say what repeats when it is full',
       ON_A_BROKER,
-      'says which events of a batch repeat where it has no room for the others',
+      'reports which events of a batch are repeats if it has no room for the others',
     ],
     [
       'opens behind what was shown',
       ON_A_BROKER,
-      'has for a successor of a thread all that was committed',
+      'has all committed events for the successor of a thread',
     ],
   ])('%s', async (fault, subject, name) => {
     await check(subject, name);
     await expect(check(withFault(subject, fault), name)).rejects.toThrow();
   });
 
-  it('is not what it is described as', async () => {
-    const name = 'has the capabilities that it is described with';
+  it('lacks a capability that its description claims', async () => {
+    const name = 'has the capabilities that its description claims';
     const isWrong = check({ ...ON_A_BROKER, hasPruning: true }, name);
     await expect(isWrong).rejects.toThrow(/pruning/);
   });

@@ -10,7 +10,7 @@ async function built<T>(module: string): Promise<T> {
   return import(/* @vite-ignore */ href);
 }
 
-/** `millrace/testing` as it is built: what it checks starts from built modules. */
+/** The built `millrace/testing`, because the stores under test load built modules. */
 export const { memoryBroker, openBusOn, storeChecks } = await built<typeof testing>('testing');
 export const { storeOf } = await built<typeof openBus>('main/open-bus');
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A store of logs in the memory of their shards' threads, written as somebody outside the project would: with `millrace/store`
- * alone. The module is its own `ShardLogModule`.
+ * A store of logs in the memory of their shards' threads, written with `millrace/store` alone, as by an author outside the
+ * project. The module is its own `ShardLogModule`.
  */
 import {
   BusError,

@@ -1,10 +1,10 @@
 import { MIB } from '../../protocol/limits.js';
 import type { Entry } from './messages.js';
 
-/** Few, so that a subscriber who is only a little behind makes the log fetch. */
+/** Small, so that in tests a subscription that is only a little behind makes the log fetch. */
 const RECENT_EVENTS = 256;
 const RECENT_BYTES = 4 * MIB;
-/** Of all that was fetched, for readers at different places. */
+/** The bound of all fetched pages, for readers at different places. */
 const FETCHED_BYTES = 8 * MIB;
 
 interface FetchedPage {
@@ -12,15 +12,15 @@ interface FetchedPage {
   readonly bytes: number;
 }
 
-/** The events that a log has in its thread: the newest, and pages that were fetched for readers at other places. */
+/** The events that a log holds in its thread: the newest, and pages that were fetched for readers at other places. */
 export class AtHand {
   #recent: Entry[] = [];
   #recentBytes = 0;
-  /** By the sequence before their first entry; the oldest first. */
+  /** By the sequence before a page's first entry; the page that was fetched first comes first. */
   readonly #pages = new Map<number, FetchedPage>();
   #pageBytes = 0;
 
-  /** Adds the next event; twice as many as are kept may be there. */
+  /** Adds the next event. Shortens the newest events to the bound when they are twice over it. */
   add(entry: Entry): void {
     this.#recent.push(entry);
     this.#recentBytes += entry.bytes.length;
@@ -28,20 +28,22 @@ export class AtHand {
     if (isOver) this.#shorten();
   }
 
-  /** Keeps what was fetched, and lets go of the oldest pages beyond the bound. A reader who comes too late has it fetched again. */
+  /**
+   * Keeps a fetched page and drops the oldest ones beyond the bound; a reader of a dropped page has it fetched again.
+   */
   keep(after: number, entries: readonly Entry[]): void {
     this.#drop(after);
     const bytes = bytesOf(entries);
     this.#pages.set(after, { entries, bytes });
     this.#pageBytes += bytes;
     for (const oldest of this.#pages.keys()) {
-      // The newest is there for whoever asked for it, however large.
+      // The page just fetched stays, however large, for the reader that asked for it.
       if (this.#pageBytes <= FETCHED_BYTES || oldest === after) return;
       this.#drop(oldest);
     }
   }
 
-  /** A run of entries among which the one after `after` is. */
+  /** A run of entries that holds the one after `after`. */
   runAfter(after: number): readonly Entry[] | undefined {
     if (hasNext(this.#recent, after)) return this.#recent;
     for (const { entries } of this.#pages.values()) if (hasNext(entries, after)) return entries;

@@ -1,4 +1,6 @@
-/** History on a broker, for a thread that reads: the `HistoryModule` of `BrokerStore`. The broker looks, and sends pages. */
+/**
+ * History on a broker, for a reader thread: the `HistoryModule` of `BrokerStore`. The broker reads, and sends pages.
+ */
 import { BroadcastChannel } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { BusError } from '../../protocol/errors.js';

@@ -1,6 +1,6 @@
 /**
- * A shard's log on a broker: the `ShardLogModule` of `BrokerStore`. It is told of every event that is stored and keeps the last
- * few at hand; older ones it fetches when they are asked for. Used by the shard's thread alone.
+ * A shard's log on a broker: the `ShardLogModule` of `BrokerStore`. It gets every event that is stored and holds the
+ * newest; it fetches older ones when they are read. Used by the shard's thread alone.
  */
 
 import { setTimeout as afterMs } from 'node:timers/promises';
@@ -35,7 +35,7 @@ import { RecentIds } from './recent-ids.js';
 import { TopicBook } from './topic-book.js';
 
 const FETCHED_EVENTS = 512;
-/** Before the broker is asked again, ms. */
+/** The pause before the broker is asked again, ms. */
 const RETRY_MS = 50;
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -70,7 +70,7 @@ class BrokerShardLog implements ShardLog {
   #topics = new TopicBook();
   #batch: NewEvent[] = [];
   #nextCall = 1;
-  /** News that overtook the answer to `join`; `undefined` once that is there. */
+  /** News that overtook the answer to `join`; `undefined` once the answer has come. */
   #early: Entry[] | undefined = [];
   #follower: LogFollower | undefined;
   #failure: BusError | undefined;
@@ -105,7 +105,7 @@ class BrokerShardLog implements ShardLog {
     return this.dedupeWindowMs;
   }
 
-  /** The broker has no weaker durability than being stored. */
+  /** Everything that the broker has stored counts as synced. */
   get syncedHead(): number {
     return this.head;
   }
@@ -113,7 +113,7 @@ class BrokerShardLog implements ShardLog {
   append(bytes: Buffer, offset: number, recordedAt: number): number {
     const view = this.#view.wrap(bytes, offset);
     this.appendedTopic = view.topic;
-    // A copy, also of memory that threads share: a message would share it.
+    // Copied because the bytes may lie in shared memory, which a message would share instead of copy.
     const record = new Uint8Array(view.length);
     record.set(bytes.subarray(offset, offset + view.length));
     return this.#batch.push({ recordedAt, bytes: record }) - 1;
@@ -133,7 +133,7 @@ class BrokerShardLog implements ShardLog {
     };
   }
 
-  /** Of what this node has heard of lately; the rest the broker finds. */
+  /** Finds repeats of events that this node got recently; the broker finds the others. */
   findDuplicate(bytes: Buffer, offset: number): number {
     return this.#ids.find(this.#view.wrap(bytes, offset), this.dedupeWindowMs);
   }
@@ -208,7 +208,7 @@ class BrokerShardLog implements ShardLog {
     );
   }
 
-  /** The next `read` or `maintain` throws it. */
+  /** Notes a failure, which the next `read` or `maintain` throws. */
   #fail(message: string): void {
     this.#failure ??= new BusError('STORE_FAILED', message);
     this.#follower?.onAdvance();

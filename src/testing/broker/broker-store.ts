@@ -4,11 +4,11 @@ import type { CursorPositions, ResolvedCursor } from '../../store/cursor-positio
 import type { HistoryAddress, LogStore, OpenStore, StoreRequest } from '../../store/log-store.js';
 import type { BrokerAddress } from './messages.js';
 
-/** Found by their addresses: other threads import them. */
+/** Given as URLs, because other threads import them. */
 const SHARD_LOG = new URL('./broker-shard-log.js', import.meta.url).href;
 const HISTORY = new URL('./broker-history.js', import.meta.url).href;
 
-/** What a store needs of its broker. */
+/** The part of a broker that its stores use. */
 export interface StoreBroker {
   readonly shards: number;
   readonly epoch: string;
@@ -79,7 +79,7 @@ class OpenBroker implements OpenStore {
 
   ready(): void {}
 
-  /** Another node's cursor may be ahead of what this node has heard, and is never ahead of the broker. */
+  /** Compares with the broker's heads: a cursor of another node may be ahead of the events that this node has. */
   resolveCursor({ epoch, positions }: CursorPositions): ResolvedCursor {
     if (epoch !== this.epoch) {
       throw new BusError('CURSOR_EXPIRED', `the cursor is of epoch ${epoch}, now unknown`, {

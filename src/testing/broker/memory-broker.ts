@@ -1,7 +1,7 @@
 /**
- * A broker in the memory of the thread that makes it, and the smallest store on which several buses share one history: for
- * tests, and to be read by whoever writes a store. Every bus that opens a store of it is a node. It has what a broker has and a
- * file has not: other writers, commits that come late, events that have to be fetched, and no idea of any ring.
+ * A broker in the memory of the thread that makes it, and the smallest store on which several buses share one history:
+ * for tests, and as an example for authors of stores. Every bus that opens one of its stores is a node. Unlike a file
+ * it has other writers, late commits and events that have to be fetched, and it stores no ring positions.
  */
 import { BroadcastChannel } from 'node:worker_threads';
 import { ulid } from 'ulid';
@@ -13,34 +13,34 @@ import type { Appended, BrokerAnswer, BrokerNews, BrokerRequest, Joined } from '
 import { Stream } from './stream.js';
 
 export interface MemoryBrokerOptions {
-  /** Default 1. */
+  /** How many shards the broker has. Default 1. */
   readonly shards?: number;
-  /** Events that a shard takes before it is full. Default: no limit. */
+  /** How many events a shard takes before it is full. Default: no limit. */
   readonly eventsMax?: number;
   /** How long the broker knows an id, ms. Default 120,000. */
   readonly dedupeWindowMs?: number;
 }
 
-/** One node's way to a broker. */
+/** The store of one node, with controls to hold back its appends. */
 export interface HeldStore extends LogStore {
-  /** From now on appends of this node reach the broker only after `release`; events of others reach the node as before. */
+  /** Holds back this node's appends until `release`; events of other nodes still reach it. */
   hold(): void;
   release(): void;
-  /** Appends that wait for `release`. */
+  /** How many appends wait for `release`. */
   readonly held: number;
 }
 
 export interface Broker {
-  /** A store for one more node. */
+  /** Makes a store for one more node. */
   connect(): HeldStore;
-  /** Not before the buses that use it are closed. */
+  /** Closes the broker; to be called after the buses that use it are closed. */
   close(): void;
 }
 
 /**
  * Makes a broker in the memory of this thread.
  *
- * @param options how many shards it has, and how much they take
+ * @param options the number of shards and their limits
  */
 export function memoryBroker(options: MemoryBrokerOptions = {}): Broker {
   return new MemoryBroker(options);
@@ -52,7 +52,7 @@ export class MemoryBroker implements Broker {
   readonly channelName = `millrace-broker-${this.epoch}`;
   readonly streams: readonly Stream[];
   readonly #channel: BroadcastChannel;
-  /** By store: appends that wait. */
+  /** The appends that are held back, by store. */
   readonly #held = new Map<string, BrokerRequest[]>();
 
   constructor({ shards = 1, eventsMax, dedupeWindowMs }: MemoryBrokerOptions = {}) {
@@ -62,7 +62,7 @@ export class MemoryBroker implements Broker {
     this.#channel.onmessage = (event) => {
       this.#take((event as MessageEvent).data as BrokerRequest);
     };
-    // A broker keeps no process alive: the buses that use it do.
+    // The broker does not keep the process alive; the buses that use it do.
     this.#channel.unref();
   }
 
@@ -87,7 +87,7 @@ export class MemoryBroker implements Broker {
   }
 
   #take(request: BrokerRequest): void {
-    // Answers and news are for the nodes.
+    // The channel also carries the broker's own answers and news, which have no `call`.
     if (request.call === undefined) return;
     const held = request.call.call === 'append' ? this.#held.get(request.store) : undefined;
     if (held === undefined) this.#answer(request);

@@ -26,9 +26,9 @@ export interface NewEvent {
 
 export interface BrokerRequest {
   readonly shard: number;
-  /** The handle whose connection this is; a broker may hold back its appends. */
+  /** The id of the store that the log belongs to; the broker may hold back its appends. */
   readonly store: string;
-  /** The log or the history that asks, and its number for the answer. */
+  /** The id of the log or the history that asks. */
   readonly log: string;
   readonly id: number;
   readonly call: BrokerCall;
@@ -44,7 +44,7 @@ export interface Joined {
 export interface Appended {
   readonly sequences: readonly number[];
   readonly repeats: readonly boolean[];
-  /** Nothing was stored: there was no room for what does not repeat. */
+  /** Set if nothing was stored, because there was no room for the new events. */
   readonly refusal?: ErrorData;
 }
 
@@ -55,7 +55,7 @@ export interface BrokerAnswer {
   readonly error?: ErrorData;
 }
 
-/** For all nodes, before the answer to whoever appended. */
+/** Sent to all nodes, before the answer to the node that appended. */
 export interface BrokerNews {
   readonly shard: number;
   readonly entries: readonly Entry[];

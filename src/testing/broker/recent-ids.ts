@@ -4,7 +4,7 @@ import { elapsedMs } from '../../threads/elapsed.js';
 
 const IDS_MAX = 1024;
 
-/** The publishers' own ids that a log has heard of lately: a repeat of those need not go to the broker. */
+/** Ids that publishers supplied, of events that a log got recently: their repeats need not go to the broker. */
 export class RecentIds {
   readonly #ids = new Map<string, { readonly sequence: number; readonly atMs: number }>();
 
@@ -15,7 +15,7 @@ export class RecentIds {
     if (this.#ids.size > IDS_MAX) this.#ids.delete(oldest!);
   }
 
-  /** The sequence of the event that this one repeats, if that was heard of within the window; or 0. */
+  /** The sequence of the event that this one repeats, if the log got it within the window; else 0. */
   find(view: EventRecordView, windowMs: number): number {
     const known = this.#ids.get(identityOf(view));
     return known !== undefined && elapsedMs() - known.atMs <= windowMs ? known.sequence : 0;

@@ -10,7 +10,7 @@ import { TopicBook } from './topic-book.js';
 
 interface KnownId {
   readonly sequence: number;
-  /** By the clock of `elapsedMs`. */
+  /** The `elapsedMs` at which the event was stored. */
   readonly atMs: number;
 }
 
@@ -21,7 +21,10 @@ export class Stream {
   readonly dedupeWindowMs: number;
   readonly #eventsMax: number;
   readonly #topics = new TopicBook();
-  /** In the order in which they came; those that the bus made too, as a thread after a dead one appends again what may be stored. */
+  /**
+   * In the order in which they came. Includes ids that the bus made, because the successor of a dead thread appends
+   * events again that may be stored.
+   */
   readonly #ids = new Map<string, KnownId>();
   readonly #view = new EventRecordView();
 
@@ -43,7 +46,7 @@ export class Stream {
     return this.entries.at(-1)?.recordedAt ?? 0;
   }
 
-  /** Some of the events behind `after`, up to `until`; as many as go into one message. */
+  /** The events after `after`, up to `until`, as many as fit one message. */
   fetch(after: number, until: number): readonly Entry[] {
     let bytes = 0;
     const end = this.entries.findIndex((entry, index) => {
@@ -61,7 +64,7 @@ export class Stream {
     return pageOf(reverse ? wanted.reverse() : wanted, request, this.head);
   }
 
-  /** Stores all events of a batch that repeat none, or, where there is no room for all of them, none. */
+  /** Stores all new events of a batch, or none of them if there is no room for all. */
   append(events: readonly NewEvent[]): Appended {
     this.#forgetIds(elapsedMs() - this.dedupeWindowMs);
     const keys = events.map(({ bytes }) => identityOf(this.#viewOf(bytes)));

@@ -1,6 +1,6 @@
 import type { TopicSummary, TopicTotals } from '../../store/shard-log.js';
 
-/** The topics of a log from which nothing is ever removed. A topic's number is its place in the order of first appearance. */
+/** The topics of a log from which nothing is ever removed, numbered from 1 in the order of their first events. */
 export class TopicBook {
   readonly #numbers = new Map<string, number>();
   readonly #topics: TopicSummary[] = [];

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { DeliveryLoop } from '../../../src/endpoint/links/delivery-loop.js';
 
-test('timers run although every look at the rings finds a little more', async () => {
-  // Far more looks than fit into one turn; at their end the loop would find nothing.
+test('timers run although every reading of the rings finds a little more', async () => {
+  // Far more readings than fit into one turn; after them the loop would find nothing.
   let looksLeft = 5_000_000;
   const end = {
     isIdle: true,

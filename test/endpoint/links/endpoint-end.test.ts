@@ -93,12 +93,12 @@ test('room for publishes that came while the endpoint was awake is not slept thr
   expect(reader.isIdle).toBe(true);
 });
 
-test('credit that found no room is asked for again once there is some, of each subscription once', () => {
+test('credit that found no room is paid once there is room, once per subscription', () => {
   const payCredit = (to: EndpointEnd, subscription: number): void => {
     to.credit(subscription, 1, 100);
   };
   const { end, reader, take, credited, fits } = fullOfCalls({ ...IGNORE, payCredit });
-  // Less room than a record of credit needs is left by more of them than fit.
+  // More records of credit than fit leave less room than one of them needs.
   const owing = Array.from({ length: 20_000 }, (_, n) => n + 1);
   const unpaid = owing.filter((subscription) => !end.credit(subscription, 1, 100));
   expect(unpaid.length).toBeGreaterThan(0);
@@ -110,7 +110,7 @@ test('credit that found no room is asked for again once there is some, of each s
   expect(credited.sort((a, b) => a - b)).toEqual(owing);
 });
 
-test('credit that found no room is not asked for where the shard is new: its windows hold it', () => {
+test('credit that found no room is not paid to a new thread of the shard, whose windows include it', () => {
   const asked: number[] = [];
   const payCredit = (_: EndpointEnd, subscription: number): void => {
     asked.push(subscription);
@@ -124,7 +124,7 @@ test('credit that found no room is not asked for where the shard is new: its win
   expect(asked).toEqual([]);
 });
 
-test('a call of a time when no thread runs is put to the next one', async () => {
+test('a call made while no thread runs is sent to the next one', async () => {
   const { end, reader, taken, take } = fullOfCalls();
   take();
   reader.drain(100);
@@ -140,7 +140,7 @@ test('a call of a time when no thread runs is put to the next one', async () => 
   port1.close();
 });
 
-test('a call that may not be served twice fails where its shard died with it', async () => {
+test('a call that may not be served twice fails if its shard died with it', async () => {
   const { end, reader, take } = fullOfCalls();
   take();
   reader.drain(100);

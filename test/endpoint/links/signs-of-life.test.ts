@@ -16,7 +16,7 @@ const shard = (index: number, answer: Answer | Promise<unknown>, failure?: BusEr
 
 const never = new Promise<never>(() => {});
 
-test('a shard that says nothing is not well, and is not asked again before it has answered', async () => {
+test('a silent shard has a fault, and is not asked again before it has answered', async () => {
   const silent = shard(1, never);
   const signs = new SignsOfLife([shard(0, Promise.resolve(null)), silent], 20);
   const [first, second] = await Promise.all([signs.faults(), signs.faults()]);
@@ -27,14 +27,14 @@ test('a shard that says nothing is not well, and is not asked again before it ha
   expect(silent.asked.count).toBe(1);
 });
 
-test('a shard that refuses, or was given up, is not well', async () => {
+test('a shard that refuses or was given up has a fault', async () => {
   const error = new BusError('SHARD_RESTARTED', 'it was restarted');
   const refusing = shard(0, () => Promise.reject(error));
   const signs = new SignsOfLife([refusing, shard(1, never, error)]);
   expect(await signs.faults()).toEqual(['it was restarted', 'it was given up']);
 });
 
-test('a gateway whose loop has not turned for long is stalled, whatever it had said of itself', () => {
+test('a gateway whose loop has not turned for long is stalled, whatever state it had noted', () => {
   const busCounters = BusCounters.create();
   const gateway = busCounters.enterGateway()!;
   busCounters.setGateway(gateway, GATEWAY_LISTENING);

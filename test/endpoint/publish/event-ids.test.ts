@@ -12,7 +12,7 @@ describe('ids of events', () => {
     expect(decodeTime(id)).toBe(1_700_000_000_123);
   });
 
-  it('hold the first and the last time there is', () => {
+  it('encode the first and the last possible time', () => {
     for (const time of [0, 1, 1023, 1024, 2 ** 48 - 1]) {
       expect(decodeTime(eventIds(() => time)())).toBe(time);
     }
@@ -35,7 +35,7 @@ describe('ids of events', () => {
     );
   });
 
-  it('are all different while more than a group of bits overflows in one millisecond', () => {
+  it('all differ even if a group of bits overflows within one millisecond', () => {
     const makeId = eventIds(() => 1_700_000_000_000);
     let before = makeId();
     for (let i = 0; i < 2 ** 20 + 10; i++) {

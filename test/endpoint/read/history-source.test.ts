@@ -6,10 +6,10 @@ import type { PageRequest } from '../../../src/store/page.js';
 
 const EPOCH = 'this-one';
 const TOLD = 6;
-/** As a file may have it between a commit and its flush. */
+/** The end of the log, beyond the published head, as between a commit and its flush. */
 const COMMITTED = 10;
 
-/** A shard that has told less than its log holds, asked itself or through readers. */
+/** A shard whose log holds more than its published head, read over the shard or over readers. */
 function source(from: 'shard' | 'readers') {
   const requests: PageRequest[] = [];
   const answer = (name: string, { request }: { request?: PageRequest }): unknown => {
@@ -36,7 +36,7 @@ function source(from: 'shard' | 'readers') {
 }
 
 describe.each(['shard', 'readers'] as const)('history from the %s', (from) => {
-  test('ends where its shard has told, whatever was asked for', async () => {
+  test('ends at the head that its shard has published, whatever was asked for', async () => {
     const { history, requests } = source(from);
     await history.page(0, { after: 4, limit: 100 });
     await history.page(0, { after: 4, until: 9, limit: 100 });
@@ -44,19 +44,19 @@ describe.each(['shard', 'readers'] as const)('history from the %s', (from) => {
     expect(requests.map(({ until }) => until)).toEqual([TOLD, TOLD, 2]);
   });
 
-  test('is read from a log that reaches the head, or is refused', async () => {
+  test('comes from a log that reaches the head, or is refused', async () => {
     const { history, requests } = source(from);
     await history.page(0, { after: 0, until: 2, limit: 100 });
     expect(requests[0]).toMatchObject({ headLeast: TOLD });
   });
 
-  test('gives a time no position that its shard has not told', async () => {
+  test('gives a time no position beyond the head that its shard has published', async () => {
     expect(await source(from).history.positionAt(0, 1)).toBe(TOLD);
   });
 });
 
 describe('a cursor', () => {
-  test('of this history, within what was told, goes on where it says, and main is not asked', async () => {
+  test('of this history up to the published heads is resolved without a call to main', async () => {
     const { history, asked } = source('readers');
     const cursor = encodeCursor({ epoch: EPOCH, positions: [TOLD] });
     expect(await history.resolveCursor(cursor)).toEqual({ positions: [TOLD], gaps: [] });
@@ -67,14 +67,14 @@ describe('a cursor', () => {
     ['of another history', { epoch: 'an-earlier-one', positions: [1] }],
     ['beyond what was told', { epoch: EPOCH, positions: [TOLD + 1] }],
     ['of another number of shards', { epoch: EPOCH, positions: [1, 1] }],
-  ])('%s is judged by the store', async (_, position) => {
+  ])('%s is resolved by the store', async (_, position) => {
     const { history, asked } = source('readers');
     const cursor = encodeCursor(position);
     expect(await history.resolveCursor(cursor)).toEqual({ positions: [1], gaps: [] });
     expect(asked).toEqual([cursor]);
   });
 
-  test('that is none is refused', async () => {
+  test('that cannot be decoded is refused', async () => {
     const { history } = source('readers');
     await expect(history.resolveCursor('x')).rejects.toMatchObject({ code: 'CURSOR_INVALID' });
   });

@@ -11,7 +11,7 @@ afterEach(() => {
 
 type Answer = (timeMs: number) => number | Promise<number>;
 
-/** A thread that reads, as one port of it: what was asked of it, and its end. */
+/** A reader thread as seen over one port: the calls that it got, and its end. */
 class Reader {
   readonly asked: number[] = [];
   readonly port: MessagePort;
@@ -43,7 +43,7 @@ class Reader {
 const never: Answer = () => new Promise(() => {});
 const echo: Answer = (timeMs) => timeMs;
 
-/** Main as these are to be had from it, in order. */
+/** A main thread that gives ports to these readers, in order. */
 function mainWith(...readers: Reader[]) {
   let asked = 0;
   const call = async () => {
@@ -76,7 +76,7 @@ describe('looks into history', () => {
     ports.close(new BusError('BUS_CLOSED', 'closed'));
   });
 
-  test('get ports from main once, where there are none', async () => {
+  test('get ports from main once if there are none', async () => {
     const main = mainWith(new Reader(echo));
     const ports = new ReaderPorts([], main.main);
     const looks = [1, 2, 3].map((timeMs) => ports.call('positionAt', at(timeMs)));
@@ -84,7 +84,7 @@ describe('looks into history', () => {
     expect(main.asked).toBe(1);
   });
 
-  test('whose thread ends are asked for again of another', async () => {
+  test('whose thread ends are repeated on another thread', async () => {
     const first = new Reader(never);
     const second = new Reader(echo);
     const ports = new ReaderPorts([first.port], mainWith(second).main);
@@ -95,7 +95,7 @@ describe('looks into history', () => {
     expect(second.asked).toEqual([7]);
   });
 
-  test('whose threads end one after another fail, and the next look is free to try', async () => {
+  test('whose threads end one after another fail, and the next look tries again', async () => {
     const readers = [1, 2, 3].map(() => new Reader(never));
     const healthy = new Reader(echo);
     const ports = new ReaderPorts([], mainWith(...readers, healthy).main);
@@ -144,7 +144,7 @@ describe('looks into history', () => {
     expect(await ports.call('positionAt', at(7))).toBe(7);
   });
 
-  test('that are refused are not asked for again', async () => {
+  test('that are refused are not repeated', async () => {
     const reader = new Reader(() => {
       throw new BusError('STORE_CORRUPT', 'damaged');
     });
@@ -167,7 +167,7 @@ describe('looks into history', () => {
   });
 });
 
-describe('ports that nobody uses', () => {
+describe('unused ports', () => {
   test('are given back if they were asked for, so that the threads can end', async () => {
     const reader = new Reader(echo);
     const ports = new ReaderPorts([], mainWith(reader, new Reader(echo)).main);

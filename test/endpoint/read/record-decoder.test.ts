@@ -37,7 +37,7 @@ function decode(written: Written, sendsOn: boolean, sequence = 7): Event {
 afterEach(() => void vi.restoreAllMocks());
 
 describe('an event that is sent on', () => {
-  it('has its payload parsed when that is asked for, once, and not to be sent', () => {
+  it('has its payload parsed once, when it is read, and not to be sent', () => {
     const parse = vi.spyOn(JSON, 'parse');
     const event = decode({ payload: '{"n":1.0}' }, true);
     expect(payloadTextOf(event)).toBe('{"n":1.0}');
@@ -48,7 +48,7 @@ describe('an event that is sent on', () => {
     expect(parse).toHaveBeenCalledTimes(1);
   });
 
-  it('says what the same event says that a handler gets', () => {
+  it('has the same fields as the event that a handler gets', () => {
     const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 });
     const written = fc.record(
       {
@@ -72,7 +72,7 @@ describe('an event that is sent on', () => {
     );
   });
 
-  it('that is masked is a copy, which does not have the text', () => {
+  it('that is masked is a copy without the text', () => {
     const redaction = new Redaction([{ pattern: 'a.*', redact: ['$.card'] }]);
     const masked = redaction.apply(decode({ payload: '{"card":"4111","n":1.0}' }, true));
     expect(JSON.parse(eventText(masked))).toMatchObject({
@@ -84,7 +84,7 @@ describe('an event that is sent on', () => {
   });
 });
 
-it('an event for a handler is a plain object, with the members in their order', () => {
+it('differs from an event for a handler, a plain object with its members in order', () => {
   const event = decode({ payload: '1.0', correlationId: 'c' }, false);
   expect(Object.getPrototypeOf(event)).toBe(Object.prototype);
   expect(JSON.stringify(event)).toBe(

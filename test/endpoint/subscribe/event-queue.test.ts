@@ -4,7 +4,7 @@ import { EventQueue } from '../../../src/endpoint/subscribe/event-queue.js';
 import { newProgress } from '../../../src/endpoint/subscribe/shard-progress.js';
 import { eventOf } from './subscription-host.js';
 
-test('the credit that waiting events hold is known in events and in bytes, so that a new shard is given the rest', () => {
+test('a queue counts the credit of waiting events in events and bytes, so that a restarted shard gets the rest', () => {
   const progress = newProgress(0);
   const queue = new EventQueue([progress], 16, ITSELF, () => {});
   const held = () => [progress.credited, progress.creditedBytes];

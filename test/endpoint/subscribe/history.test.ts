@@ -32,7 +32,7 @@ function longLog(answer: (request: PageRequest) => Promise<Page>) {
     },
     positionAt: async () => 0,
   };
-  // So far ahead that the shard does not take over.
+  // The head is so far ahead that the shard does not take over.
   const shard = { shard: 0, control: { head: 1e9 }, call: () => new Promise<never>(() => {}) };
   return {
     requests,
@@ -40,7 +40,7 @@ function longLog(answer: (request: PageRequest) => Promise<Page>) {
   };
 }
 
-/** All that needs no outside help to go on has gone on. */
+/** Resolves when all pending promises that need nothing from outside have run. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('history', () => {
@@ -84,7 +84,7 @@ describe('history', () => {
     expect(requests.map(({ after }) => after)).toEqual([0, 2, 4, 6]);
   });
 
-  test('that was asked for with a filter of before an update is asked for again', async () => {
+  test('that was asked for with the filter before an update is asked for again', async () => {
     let answer!: (page: Page) => void;
     const { requests, reader } = longLog(() => {
       return new Promise((resolve) => {

@@ -38,7 +38,7 @@ function readersOf(logs: readonly Log[]) {
 const filter = parseFilter('*');
 const asker = ITSELF;
 
-test('the newest events of all shards together are found, however they lie', async () => {
+test('finds the newest events of all shards together, however they are distributed', async () => {
   const log = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 12 }).map((steps) => {
     let now = 0;
     return steps.map((step) => (now += step));
@@ -68,7 +68,7 @@ test('the newest events of all shards together are found, however they lie', asy
   );
 });
 
-test('no more pages are asked for than the events that were wanted are on', async () => {
+test('asks for no more pages than hold the wanted events', async () => {
   const logs = [Array.from({ length: 900 }, (_, n) => n), Array.from({ length: 900 }, () => 0)];
   const { services, asked } = readersOf(logs);
   const newest = { filter, last: 30, heads: [900, 900], isOver: () => false, asker };
@@ -76,7 +76,7 @@ test('no more pages are asked for than the events that were wanted are on', asyn
   expect(asked.pages).toBeLessThanOrEqual(12);
 });
 
-test('nobody is asked any more once the subscription has ended', async () => {
+test('asks for no more pages once the subscription has ended', async () => {
   const logs = [Array.from({ length: 900 }, (_, n) => n)];
   const { services, asked } = readersOf(logs);
   const isOver = (): boolean => asked.pages >= 4;

@@ -26,7 +26,7 @@ test.each([
 });
 
 describe('an iterator', () => {
-  test('asked for several events at once has done with each when it gives the next', async () => {
+  test('asked for several events at once has consumed each when it gives the next', async () => {
     const subscription = new FakeHost().subscribe();
     const events = subscription[Symbol.asyncIterator]();
     const asked = [events.next(), events.next(), events.next()];
@@ -77,7 +77,7 @@ describe('an iterator', () => {
     expect(subscription.cursor).toBe('[0]');
   });
 
-  test('that had asked for more when the subscription failed is not taken to have done with what it got', async () => {
+  test('that had asked for more when the subscription failed has not consumed the events that it got', async () => {
     const subscription = new FakeHost().subscribe();
     subscription.progress[0]!.mode = 'shard';
     const events = subscription[Symbol.asyncIterator]();
@@ -89,7 +89,7 @@ describe('an iterator', () => {
     expect(subscription.cursor).toBe('[1]');
   });
 
-  test('that asks for the next event lets those go on who wait for the last', async () => {
+  test('that asks for the next event releases calls that wait for the last', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe();
     subscription.progress[0]!.mode = 'shard';
@@ -105,7 +105,7 @@ describe('an iterator', () => {
   });
 });
 
-describe('waiting for what is consumed', () => {
+describe('waiting until events are consumed', () => {
   test('does not wait for a shard that was given up', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe(() => {});
@@ -121,7 +121,7 @@ describe('waiting for what is consumed', () => {
 });
 
 describe('caughtUp', () => {
-  test('comes when what was queued at the hand-over is consumed, whatever came since', async () => {
+  test('comes when the events queued at the hand-over are consumed, whatever came since', async () => {
     const subscription = new FakeHost().subscribe();
     const told: string[] = [];
     subscription.on('caughtUp', ({ cursor }) => told.push(cursor));
@@ -140,7 +140,7 @@ describe('caughtUp', () => {
 });
 
 describe('a listener', () => {
-  test('that throws or rejects is told to the bus, and the others are called all the same', async () => {
+  test('that throws or rejects is reported to the bus, and the others are still called', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe();
     const counts: number[] = [];
@@ -165,7 +165,7 @@ describe('a listener', () => {
     ]);
   });
 
-  test('for the error that throws is told, too', async () => {
+  test('for errors that throws is reported too', async () => {
     const host = new FakeHost();
     const subscription = host.subscribe();
     subscription.on('error', () => {

@@ -6,7 +6,7 @@ import { BusCounters } from '../../../src/link/bus-counters.js';
 import type { Caller } from '../../../src/link/port-calls.js';
 import { BusError } from '../../../src/protocol/errors.js';
 
-test('a failure is not told while a ring is being read', async () => {
+test('a failure is not reported while a ring is being read', async () => {
   const told: BusError[] = [];
   const nobody: Caller<'main'> = { call: () => Promise.reject(new Error('nobody asks')) };
   const history = new HistorySource([], undefined, nobody, 'epoch');

@@ -32,7 +32,7 @@ describe('a trie of patterns', () => {
     );
   });
 
-  it('still does after any sequence of changes, and is empty once all is removed', () => {
+  it('matches the same after any sequence of changes, and is empty once all pairs are removed', () => {
     fc.assert(
       fc.property(changes, topics, (steps, topic) => {
         const trie = new PatternTrie<number>();
@@ -57,7 +57,7 @@ describe('a trie of patterns', () => {
     );
   });
 
-  it('gives a value once whose patterns all match', () => {
+  it('gives a value once even if several of its patterns match', () => {
     const trie = new PatternTrie<string>();
     for (const pattern of ['a.b', 'a.*', 'a.+', '*', '+.b', '*.b', '*.*']) trie.add(pattern, 'one');
     expect(trie.match('a.b')).toEqual(['one']);
@@ -97,7 +97,7 @@ describe('a trie of patterns', () => {
     }
   });
 
-  it('says false to the removal of what is not there, and does not change', () => {
+  it('returns false for the removal of an absent pair, and does not change', () => {
     const trie = new PatternTrie<number>();
     trie.add('a.+', 1);
     const { generation } = trie;

@@ -5,8 +5,8 @@ import { TopicMatches } from '../../../src/shards/matching/topic-matches.js';
 
 const joined = (topic: string, matched: number[]) => `${topic}:${matched.sort().join()}`;
 
-describe('what matches a topic', () => {
-  it('is computed once, until the patterns change', () => {
+describe('the cached matches of a topic', () => {
+  it('are computed once, until the patterns change', () => {
     const trie = new PatternTrie<number>();
     let computed = 0;
     const matches = new TopicMatches(trie, (_topic, matched: number[]) => {
@@ -24,7 +24,7 @@ describe('what matches a topic', () => {
     expect(computed).toBe(3);
   });
 
-  it('is kept where only patterns have changed that do not match the topic', () => {
+  it('are kept if only patterns have changed that do not match the topic', () => {
     const trie = new PatternTrie<number>();
     let computed = 0;
     const matches = new TopicMatches(trie, (_topic, matched: number[]) => {
@@ -43,7 +43,7 @@ describe('what matches a topic', () => {
     expect(matches.get('a.b')).toHaveLength(2);
   });
 
-  it('is what the trie says, through any changes and however little is remembered', () => {
+  it('equal those of the trie, through any changes and however little is remembered', () => {
     const step = fc.record({
       what: fc.constantFrom('add', 'remove', 'get', 'get', 'get'),
       pattern: fc.constantFrom('a', 'b', 'a.*', '*', '+.x', 'b.+'),
@@ -67,7 +67,7 @@ describe('what matches a topic', () => {
     );
   });
 
-  it('keeps the topic that is in use when others pass by', () => {
+  it('stay for a topic in use when others pass by', () => {
     const trie = new PatternTrie<number>();
     const computed: string[] = [];
     const compute = (topic: string) => computed.push(topic);
@@ -80,7 +80,7 @@ describe('what matches a topic', () => {
     expect(matches.size).toBe(8);
   });
 
-  it('never holds more values than the bound, but for one topic alone', () => {
+  it('never hold more values than the bound, except for one topic alone', () => {
     const trie = new PatternTrie<number>();
     for (let value = 0; value < 100; value++) trie.add('*', value);
     const matches = new TopicMatches(trie, (_topic, matched) => matched, 1000, 250);
@@ -93,7 +93,7 @@ describe('what matches a topic', () => {
     expect(matches.size).toBe(1);
   });
 
-  it('is counted anew when the patterns have changed', () => {
+  it('are counted anew when the patterns have changed', () => {
     const trie = new PatternTrie<number>();
     const matches = new TopicMatches(trie, joined);
     matches.get('a');
