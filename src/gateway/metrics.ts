@@ -118,7 +118,7 @@ export class GatewayMetrics {
     this.#perShard(
       'gauge',
       'subscription_lag_events',
-      'Events that subscriptions have not been sent yet, of all together.',
+      'Events not sent yet, summed over all subscriptions.',
       (s) => s.lag,
     );
     this.#perShard(
@@ -130,13 +130,13 @@ export class GatewayMetrics {
     this.#perShard(
       'gauge',
       'shard_dedupe_reach_seconds',
-      'How far back every id that a publisher gave is known.',
+      'How far back all ids given by publishers are remembered.',
       (s) => s.dedupeReachMs / 1000,
     );
     this.#perShard(
       'gauge',
       'shard_clock_ahead_seconds',
-      "Recorded time less the system clock's; 0 but for a while after that was set.",
+      'Recorded time minus system time; above 0 for a while after the clock was set back.',
       (s) => s.clockAheadMs / 1000,
     );
     this.#perShard('gauge', 'shard_up', '1 where the shard runs.', (s) =>
@@ -158,11 +158,16 @@ export class GatewayMetrics {
     this.#whole(
       'gauge',
       'gateways',
-      'Gateway threads that listen and turn.',
+      'Gateway threads that listen and whose event loop turns.',
       ({ gateways }) => gateways.filter(({ state }) => state === 'listening').length,
     );
     this.#whole('gauge', 'endpoints', 'Threads attached to the bus.', (s) => s.endpoints);
-    this.#whole('gauge', 'uptime_seconds', 'Since the bus was opened.', (s) => s.uptimeMs / 1000);
+    this.#whole(
+      'gauge',
+      'uptime_seconds',
+      'Seconds since the bus was opened.',
+      (s) => s.uptimeMs / 1000,
+    );
     this.#add('gauge', 'build_info', 'Always 1; the labels say what runs.', () => [
       [{ version: VERSION, node: process.version }, 1],
     ]);
@@ -172,14 +177,14 @@ export class GatewayMetrics {
     this.#registry.registerMetric(
       new SharedHistogram(
         'millrace_commit_duration_seconds',
-        'From the begin of a batch to its commit, flushed where it was asked for.',
+        'Time from the begin of a batch to its commit, with the flush where one was asked for.',
         () => this.#shards().map((one) => [{ shard: String(one.shard) }, one.commitMs]),
       ),
     );
     this.#registry.registerMetric(
       new SharedHistogram(
         'millrace_delivery_latency_seconds',
-        'From recording an event to its arrival in the thread that consumes it; one in 64 events.',
+        'Time from recording an event to its arrival in the consuming thread; one in 64 events.',
         () => (this.#stats === undefined ? [] : [[{}, this.#stats.deliveryMs]]),
       ),
     );

@@ -196,7 +196,7 @@ export function checkSharedPort(version: string, refuse: Refuse): void {
 function parseHost(host: unknown, refuse: Refuse): string {
   if (host === undefined) return DEFAULT_HOST;
   if (typeof host !== 'string' || host === '') {
-    refuse('host', `is ${quote(host)}, no host`);
+    refuse('host', `is ${quote(host)}, not a host`);
     return DEFAULT_HOST;
   }
   return withoutBrackets(host);
@@ -207,7 +207,7 @@ function parseBasePath(path: unknown, refuse: Refuse): string {
   if (path === undefined) return '';
   const text = typeof path === 'string' ? path.replace(/\/$/, '') : undefined;
   if (text !== undefined && /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*$/.test(text)) return text;
-  refuse('basePath', `is ${quote(path)}, no path such as /bus`);
+  refuse('basePath', `is ${quote(path)}, not a path such as /bus`);
   return '';
 }
 
@@ -240,15 +240,15 @@ function parseTls(tls: unknown, refuse: Refuse): TlsOptions | undefined {
   }
   for (const field of Object.keys(tls)) {
     if (!(TLS_FIELDS as readonly string[]).includes(field)) {
-      refuse(`tls.${field}`, 'is no field of tls');
+      refuse(`tls.${field}`, 'is not a field of tls');
     }
   }
   const { certFile, keyFile, passphrase } = tls as Record<string, unknown>;
   if (typeof certFile !== 'string' || certFile === '') {
-    refuse('tls.certFile', `is ${quote(certFile)}, no path of a file`);
+    refuse('tls.certFile', `is ${quote(certFile)}, not the path of a file`);
   }
   if (typeof keyFile !== 'string' || keyFile === '') {
-    refuse('tls.keyFile', `is ${quote(keyFile)}, no path of a file`);
+    refuse('tls.keyFile', `is ${quote(keyFile)}, not the path of a file`);
   }
   // The message does not quote the value: a passphrase of a wrong type is a secret too.
   if (passphrase !== undefined && typeof passphrase !== 'string') {
@@ -268,17 +268,17 @@ const NAMES = {
   allowedOrigins: {
     option: 'allowedOrigins',
     parse: (name) => (isOrigin(name) ? name : undefined),
-    fault: 'no origin such as https://app.example or https://*.app.example',
+    fault: 'not an origin such as https://app.example or https://*.app.example',
   },
   allowedHosts: {
     option: 'allowedHosts',
     parse: parseHostName,
-    fault: 'no host name without a port',
+    fault: 'not a host name without a port',
   },
   trustedProxies: {
     option: 'trustedProxies',
     parse: (name) => (isProxy(name) ? name : undefined),
-    fault: "no address, network such as 10.0.0.0/8, 'loopback' or 'private'",
+    fault: "not an address, a network such as 10.0.0.0/8, 'loopback' or 'private'",
   },
 } as const satisfies Record<string, NamesOption>;
 

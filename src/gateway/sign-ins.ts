@@ -61,7 +61,7 @@ export class SignIns {
   async renew({ id }: Principal, token: string, address: string): Promise<Principal> {
     const principal = await this.authenticate(token, address);
     if (principal.id === id) return principal;
-    const message = 'the token is of somebody else: they need a connection of their own';
+    const message = 'the token is that of another principal, which needs a connection of its own';
     throw this.failed(new BusError('FORBIDDEN', message), address, 'shown');
   }
 

@@ -69,7 +69,7 @@ function readPair({ certFile, keyFile, passphrase }: TlsOptions): SecureContextO
     createSecureContext(pair);
   } catch (error) {
     const files = `${quote(certFile)} and ${quote(keyFile)}`;
-    const message = `option tls: ${files} are no certificate and its key: ${(error as Error).message}`;
+    const message = `option tls: ${files} are not a certificate and its key: ${(error as Error).message}`;
     throw new BusError('OPTION_INVALID', message, { cause: error, details: { option: 'tls' } });
   }
   return pair;

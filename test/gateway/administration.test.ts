@@ -15,7 +15,7 @@ describe('backup and prune over a WebSocket', () => {
     ]);
   });
 
-  it('take no path that means another thing to the server', async () => {
+  it('refuse a relative path', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     for (const dir of ['', 'backups', './one', '../one']) {
@@ -25,7 +25,7 @@ describe('backup and prune over a WebSocket', () => {
     expect(endpoint.administered).toEqual([]);
   });
 
-  it('need a grant to administer all that they touch', async () => {
+  it('need a grant to administer all topics that they affect', async () => {
     const admin = ['mine.*', 'other.+.x'];
     const anonymous = { subscribe: ['*'], publish: ['*'], admin };
     const { endpoint, connect } = await openGateway({ auth: { anonymous } });

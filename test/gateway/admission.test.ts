@@ -58,7 +58,7 @@ describe('the name under which the server is called', () => {
     for (const host of refused) expect(verdict({ host }, options), host).toBe('FORBIDDEN');
   });
 
-  it('is looked at for plain requests too, so that a page cannot be pointed here', async () => {
+  it('is checked for plain requests too, against DNS rebinding', async () => {
     const { port } = await openGateway();
     const sent = request({ port, host: '127.0.0.1', path: '/livez' });
     sent.setHeader('host', 'evil.example');
@@ -111,7 +111,7 @@ describe('the origins that are allowed', () => {
       { allowedOrigins, allowedHosts: ['events.example'] },
     );
 
-  it('are those of apps and extensions too, as they are written', () => {
+  it('include those of apps and extensions, compared as text', () => {
     const apps = [
       'capacitor://localhost',
       'ionic://localhost',
@@ -128,7 +128,7 @@ describe('the origins that are allowed', () => {
     expect(from('capacitor://localhost.evil', 'capacitor://localhost')).toBe('FORBIDDEN');
   });
 
-  it('have one label or more where a star stands', () => {
+  it('match one label or more in place of a star', () => {
     const allowed = ['https://*.app.example', 'http://*.lab.example:8080'];
     for (const origin of [
       'https://a.app.example',
@@ -167,7 +167,7 @@ describe('the origins that are allowed', () => {
     );
   });
 
-  it('have the scheme that a trusted proxy says', () => {
+  it('are compared with the scheme that a trusted proxy sent', () => {
     const headers = { host: 'events.example', origin: 'http://events.example' };
     const options = { allowedHosts: ['events.example'] };
     expect(verdict(headers, options)).toBe('taken');
@@ -176,7 +176,7 @@ describe('the origins that are allowed', () => {
   });
 });
 
-describe('a server without authentication that others may reach', () => {
+describe('a server without authentication that other machines can reach', () => {
   it('serves its own machine only', () => {
     const mounted = { isLocalOnly: true };
     const headers = { host: 'localhost' };
@@ -189,7 +189,7 @@ describe('a server without authentication that others may reach', () => {
 });
 
 describe('connections from one address', () => {
-  it('come no faster than they may', () => {
+  it('are refused above the rate', () => {
     const admission = new Admission(parseGatewaySettings({ maxConnectsPerSecond: 3 }), false);
     for (let i = 0; i < 3; i++) admission.enter('1.2.3.4', true).leave();
     expect(() => admission.enter('1.2.3.4', true)).toThrow(
@@ -199,7 +199,7 @@ describe('connections from one address', () => {
     expect(admission.size).toBe(0);
   });
 
-  it('give their place back once, however often they leave', () => {
+  it('give their place back once, however often leave() is called', () => {
     const admission = new Admission(parseGatewaySettings({ maxConnectionsPerAddress: 2 }), false);
     const place = admission.enter('a', false);
     admission.enter('a', true);
@@ -249,7 +249,7 @@ describe('the options', () => {
     );
   });
 
-  it('let another host be bound with authentication only', () => {
+  it('allow a host that is not local only with authentication', () => {
     const auth = { anonymous: { subscribe: ['public.*'] } };
     expect(parseGatewaySettings({ host: '0.0.0.0', auth })).toMatchObject({
       host: '0.0.0.0',
@@ -262,7 +262,7 @@ describe('the options', () => {
     );
   });
 
-  it('have several threads on a port only where Node can do it', () => {
+  it('allow several threads on a port only where Node supports it', () => {
     const faultOf = (version: string): string | undefined => {
       let found: string | undefined;
       checkSharedPort(version, (_path, fault) => {

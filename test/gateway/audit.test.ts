@@ -42,7 +42,7 @@ const lines = (logs: readonly GatewayLog[]) =>
   logs.filter(({ message }) => message === 'audit').map(({ fields }) => fields);
 
 describe('a gateway with audit: true', () => {
-  it('tells sign-ins that failed, from where and why, and no token', async () => {
+  it('logs failed sign-ins, their address and reason, and no token', async () => {
     const { port, logs } = await openGateway({ auth: { keysFile: keysFile() }, audit: true });
     await failEverySignIn(port);
     const told = lines(logs);
@@ -56,7 +56,7 @@ describe('a gateway with audit: true', () => {
     expect(JSON.stringify(logs)).not.toMatch(/mr_forged|mr_secret_text/);
   });
 
-  it('tells administrative acts: who, from where, what, and how they ended', async () => {
+  it('logs administrative acts: the principal, its address, the act and its result', async () => {
     const { port, logs, endpoint } = await openGateway({
       auth: { keysFile: keysFile() },
       audit: true,
@@ -75,7 +75,7 @@ describe('a gateway with audit: true', () => {
     expect(endpoint.administered).toHaveLength(1);
   });
 
-  it('writes no such lines where it was not asked to', async () => {
+  it('writes no such lines without the option', async () => {
     const { port, logs } = await openGateway({ auth: { keysFile: keysFile() } });
     await failEverySignIn(port);
     expect(lines(logs)).toEqual([]);

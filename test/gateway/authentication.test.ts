@@ -65,13 +65,13 @@ async function refusal(client: SocketClient) {
 const event = { topic: 'a.b', type: 'agent_log', payload: { open: 1, card: 'secret' } };
 
 describe('a token in the header', () => {
-  it('makes the connection somebody, before the upgrade', async () => {
+  it('authenticates the connection before the upgrade', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, { publish: ['a.*'] });
     expect((await client.ask('publish', { event })).type).toBe('published');
   });
 
-  it('refuses the upgrade if it does not hold, and never repeats it', async () => {
+  it('refuses the upgrade if it is not valid, and is never repeated in the answer', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const forged = await token({}, 60_000, 'another secret of thirty-two bytes');
     const expired = await token({}, -1000);
@@ -86,7 +86,7 @@ describe('a token in the header', () => {
 });
 
 describe('a token in the first frame', () => {
-  it('makes the connection somebody; what was sent behind it is done after it', async () => {
+  it('authenticates the connection; frames sent after it are answered then', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     const { payload } = await client.next('welcome');
@@ -103,7 +103,7 @@ describe('a token in the first frame', () => {
     expect(await client.next('published')).toMatchObject({ requestId: 2 });
   });
 
-  it('closes with 1008 if it does not hold', async () => {
+  it('closes with 1008 if it is not valid', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     await client.next('welcome');
@@ -147,7 +147,7 @@ describe('a token in the first frame', () => {
     expect((await client.closed).code).toBe(1008);
   });
 
-  it('may come from somebody who would get in without one, but only as the first frame', async () => {
+  it('may come from a client that needs none, but only as the first frame', async () => {
     const auth = { jwt, anonymous: { subscribe: ['open.*'] } };
     const gateway = await openGateway({ auth });
     const client = await gateway.connect();
@@ -234,7 +234,7 @@ describe('a connection', () => {
     expect(await refusal(bearing(gateway, leaked.key))).toMatchObject({ status: 401 });
   });
 
-  it('and a stream end when their JWT is revoked by its id, and no others do', async () => {
+  it('ends when its JWT is revoked by its id, as does a stream, and no other does', async () => {
     const revokedFile = join(temporaryDirectory(), 'revoked');
     writeFileSync(revokedFile, '# none\n', { mode: 0o600 });
     const gateway = await openGateway({ auth: { jwt, revokedFile } });
@@ -256,7 +256,7 @@ describe('a connection', () => {
     expect(await refusal(bearing(gateway, leaked))).toMatchObject({ status: 401 });
   });
 
-  it('that is ended while a request is under way still reads the goodbye of the client', async () => {
+  it('still reads the goodbye of the client where it is ended during a request', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const leaked = newKey({ publish: ['*'] });
     writeKeys(keysFile, leaked);
@@ -282,7 +282,7 @@ describe('a connection', () => {
     expect(logged('connection cut: no goodbye came')).toBeUndefined();
   });
 
-  it('whose end is years away is not ended by a timer that cannot wait that long', async () => {
+  it('is not ended early where its token expires later than a timer can wait', async () => {
     let hasExpired = false;
     const stop = watchExpiry(Date.now() + 2 ** 33, () => {
       hasExpired = true;
@@ -299,7 +299,7 @@ describe('a principal', () => {
     message: expect.stringContaining(JSON.stringify(value)),
   });
 
-  it('publishes to what it may, all or nothing, under the source it is held to', async () => {
+  it('publishes to topics of its grants, all or nothing, under its forced source', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, { publish: ['a.*'], source: 'alice@test' });
     const other = { ...event, topic: 'other' };
@@ -312,7 +312,7 @@ describe('a principal', () => {
     expect(bad.payload.code).toBe('TOPIC_INVALID');
   });
 
-  it('reads what lies within its grants, wildcards and history included', async () => {
+  it('reads within its grants, wildcards and history included', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, { subscribe: ['a.*'] });
     for (const filter of ['*', 'b', '+.b', ['a.b', '*'], { topics: ['b.*'] }]) {
@@ -340,7 +340,7 @@ describe('a principal', () => {
     expect((await client.next('events')).payload.events).toMatchObject([{ topic: 'a.b' }]);
   });
 
-  it('sees the topics that it may read, and what it may administer', async () => {
+  it('lists the topics that it may read, and subscribers and statistics that it may administer', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     await gateway.endpoint.publish(event);
     await gateway.endpoint.publish({ ...event, topic: 'b.c' });
@@ -355,7 +355,7 @@ describe('a principal', () => {
     expect((await admin.ask('stats', {})).type).toBe('result');
   });
 
-  it('sees masked what it may not see, live and from history, and others see it', async () => {
+  it('gets fields masked that it may not see, live and from history, while others see them', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const masked = await asAlice(gateway, {
       subscribe: [{ pattern: 'a.*', redact: ['$.card'] }],

@@ -40,7 +40,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['a0', 'a1', 'm0', 'b0', 'a2']);
   });
 
-  it('passes over who is full, until it holds less', async () => {
+  it('passes over a principal that is full until it holds less', async () => {
     const whole = Share.whole(1000);
     const works = new Works();
     const full = whole.part(500).part(10);
@@ -58,7 +58,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['o', 'f']);
   });
 
-  it('leaves to those with less than an equal part their turns when the whole is used up', async () => {
+  it('gives turns only to principals with less than an equal part once the whole is used up', async () => {
     const whole = Share.whole(100);
     const works = new Works();
     const [rich, poor] = [whole.part(1000), whole.part(1000)];
@@ -73,7 +73,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['p', 'r']);
   });
 
-  it('has everything back, and everybody has had a turn, when all is over', async () => {
+  it('has everything back at the end, when all principals have had their turns', async () => {
     const action = fc.record({
       principal: fc.nat(2),
       connection: fc.nat(2),
@@ -106,7 +106,7 @@ describe('a share', () => {
     );
   });
 
-  it('that is disposed of has given back what it held, once', async () => {
+  it('gives back once, when it is disposed of, all that it held', async () => {
     const whole = Share.whole(10);
     const part = whole.part(10);
     const works = new Works();
@@ -157,7 +157,7 @@ describe('a budget', () => {
     second.subscribe(5);
   });
 
-  it('is of one address where nobody has shown a token', () => {
+  it('is counted by address for clients without a token', () => {
     const budgets = new Budgets(limits);
     const nobody = principal({ id: 'anonymous', isAnonymous: true });
     for (const address of ['192.0.2.1', '192.0.2.2']) {
@@ -176,7 +176,7 @@ describe('a budget', () => {
     first.take(HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX - 1);
     expect(() => second.take(2)).toThrow('of this principal');
     second.take(1);
-    expect(() => other.take(11)).toThrow('the requests at hand');
+    expect(() => other.take(11)).toThrow('all requests together');
     other.take(10);
     first.giveBack(5);
     second.take(5);
@@ -194,7 +194,7 @@ describe('a budget', () => {
     expect(budgets.size).toBe(0);
   });
 
-  it('lets some queries run, more wait, and refuses what is beyond', async () => {
+  it('lets a few queries run, lets others wait, and refuses those beyond that', async () => {
     const budgets = new Budgets({ ...limits, maxQueries: 2, maxQueriesPerPrincipal: 3 });
     let running = 0;
     const never = (): Promise<never> => {

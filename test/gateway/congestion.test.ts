@@ -24,7 +24,7 @@ function opened() {
 }
 
 describe('a client', () => {
-  it('is congested over the bound, kept and buffered bytes together, until half of it has left', async () => {
+  it('is congested above the bound, counting kept and buffered bytes, until half of the bound has left', async () => {
     const { congestion, buffer, leave, owner } = opened();
     buffer(600_000);
     congestion.keep(400_000);
@@ -42,7 +42,7 @@ describe('a client', () => {
     congestion.end();
   });
 
-  it('may have less waiting where its principal holds all that it may, which is told what waits', () => {
+  it('has a lower bound while its principal, on which waiting bytes are counted, holds all that it may', () => {
     const { congestion, buffer } = opened();
     let held = 0;
     congestion.account = { isPressed: true, bytes: { hold: (bytes) => void (held += bytes) } };
@@ -70,7 +70,7 @@ describe('a client', () => {
     }
   });
 
-  it('that is gone holds up nobody, and what its cut socket drops is no room', async () => {
+  it('holds up no producer once it is gone; writes that its cut socket drops make no room', async () => {
     const { transport, congestion, buffer, leave, owner } = opened();
     buffer(2_000_000);
     const relieved = congestion.relieved();

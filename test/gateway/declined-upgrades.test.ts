@@ -40,7 +40,7 @@ it('ends a connection that is idle', async () => {
   upgrades.cut();
 });
 
-it('leaves a request to its answer, and cuts it in the end', async () => {
+it('lets a request be answered on close, and cuts it at the end', async () => {
   const upgrades = await declined(false);
   const ended = once(
     client!.on('error', () => {}),

@@ -18,7 +18,7 @@ async function openWith(door: (context: DoorContext) => Door) {
 }
 
 describe('the door of WebSockets', () => {
-  it('tells a request that is no upgrade to be one', async () => {
+  it('answers a request without an upgrade that one is required', async () => {
     await using gateway = await openWith(() => ({}));
     const answer = await fetch(`${gateway.url}/events`);
     expect([answer.status, answer.headers.get('upgrade')]).toEqual([426, 'websocket']);
@@ -26,7 +26,7 @@ describe('the door of WebSockets', () => {
   });
 });
 
-describe('a door of a module of its own', () => {
+describe('a door from a separate module', () => {
   it('answers its routes, with its path parameters, beside those of the others', async () => {
     await using gateway = await openWith(() => ({
       routes: [
@@ -47,7 +47,7 @@ describe('a door of a module of its own', () => {
     expect((await ask('/v1/events/e1', 'GET')).status).toBe(404);
   });
 
-  it('takes upgrades of its subprotocol, and tells pages of refusals in its own words', async () => {
+  it('accepts upgrades of its subprotocol, and words the refusals that pages get', async () => {
     const door = ({ settings }: DoorContext): Door => ({
       upgrades: [
         {
@@ -78,7 +78,7 @@ describe('a door of a module of its own', () => {
     expect(String(refusal)).toBe('no: UNAUTHENTICATED');
   });
 
-  it('is closed with the gateway, and cut behind that', async () => {
+  it('is closed with the gateway, and then cut', async () => {
     const calls: string[] = [];
     const gateway = await openWith(({ closing }) => ({
       close: async () => void calls.push(`close, closing: ${closing.aborted}`),

@@ -29,7 +29,7 @@ it('a client that takes a byte a second has stalled, and one that takes enough h
   }
 });
 
-it('a client that takes nothing has stalled where no rate is asked for, once its time is over', () => {
+it('without a least rate, a client that takes nothing has stalled after stallMs', () => {
   const { stalled, watch } = watched(0);
   watch.begin();
   vi.advanceTimersByTime(9999);
@@ -39,7 +39,7 @@ it('a client that takes nothing has stalled where no rate is asked for, once its
   watch.end();
 });
 
-it('nobody is watched once there was room', () => {
+it('a client is not watched any more once there was room', () => {
   const { stalled, watch } = watched(4096);
   watch.begin();
   watch.end();

@@ -158,7 +158,7 @@ describe('a payload keeps the JSON of its sender', () => {
     },
   );
 
-  it('is refused where it is too large or too deep as it is written', async () => {
+  it('is refused where its text is too large or too deep', async () => {
     const deep = `${'['.repeat(65)}${']'.repeat(65)}`;
     const client = await SocketClient.open(gateway.port);
     client.socket.send(`{"type":"publish","payload":{"event":${eventOf('a', deep)}}}`);
@@ -174,7 +174,7 @@ describe('a payload keeps the JSON of its sender', () => {
     expect(await response.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   });
 
-  it('is never shown to whom it is masked', async () => {
+  it('is never shown to a principal for which it is masked', async () => {
     const secret = 'a secret of at least thirty-two bytes';
     const masked = [{ pattern: 'm.*', redact: ['$.card', '$.a.pin'] }];
     const token = await new SignJWT({ millrace: { subscribe: masked } })

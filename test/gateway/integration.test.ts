@@ -46,7 +46,7 @@ describe('the gateway on a real bus', () => {
     expect((await client.closed).code).toBe(1001);
   });
 
-  it('tells the payload limit of that bus, not the usual one', async () => {
+  it('announces the payload limit of its bus, not the default', async () => {
     const { port } = await serve(await openTestBus({ shards: 1, maxPayloadBytes: 1000 }));
     const client = new SocketClient(port);
     expect((await client.next('welcome')).payload.limits).toMatchObject({ payloadBytes: 1000 });
@@ -153,7 +153,7 @@ describe('the gateway on a real bus', () => {
     expect(new Set([...seen.values()].flat()).size).toBe(total);
   });
 
-  it('confirms with the cursor of the moment, also while others publish', async () => {
+  it('confirms with the present cursor, even while others publish', async () => {
     const bus = await openTestBus({ shards: 3 });
     const { port } = await serve(bus);
     let isPublishing = true;
@@ -250,7 +250,7 @@ describe('starting the gateway', () => {
     );
   });
 
-  it('works several times over, on one bus and one after the other', async () => {
+  it('works repeatedly, at once on one bus and one after the other', async () => {
     const bus = await openTestBus({ shards: 1 });
     for (let round = 0; round < 5; round++) {
       const handle = await serve(bus);
@@ -263,7 +263,7 @@ describe('starting the gateway', () => {
     expect(payloadsOf(await bus.query({ topic: '*' }))).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('shares its port between threads where Node can do that, and says so where not', async () => {
+  it('shares its port between threads where Node supports it, and is refused elsewhere', async () => {
     const bus = await openTestBus({ shards: 1 });
     let fault: string | undefined;
     checkSharedPort(process.versions.node, (_path, message) => {

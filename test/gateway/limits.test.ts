@@ -106,7 +106,7 @@ describe('publishing', () => {
 });
 
 describe('plain HTTP', () => {
-  it('answers the probes, and says what else is not there', async () => {
+  it('answers the probes, and 404 elsewhere', async () => {
     const { port } = await openGateway();
     for (const path of ['/livez', '/readyz', '/readyz?verbose']) {
       expect((await http(port, path)).status).toBe(200);
@@ -159,7 +159,7 @@ describe('binding', () => {
     });
   });
 
-  it('refuses options that are none, with the offending value', () => {
+  it('refuses invalid options, with the offending value', () => {
     const bad = [
       { port: 65_536 },
       { port: 1.5 },

@@ -37,7 +37,7 @@ function manyTopics(pages: number, perPage: number) {
 }
 
 describe('a list of topics', () => {
-  it('of one who may read nothing asks nobody', async () => {
+  it('asks no shard for a principal that may read nothing', async () => {
     const { endpoint, asked } = manyTopics(3, 3);
     const nobody = principal({ readable: [] });
     for await (const _ of topicList(endpoint, nobody, undefined, ITSELF))
@@ -45,7 +45,7 @@ describe('a list of topics', () => {
     expect(asked).toEqual([]);
   });
 
-  it('is asked for by what may be read', async () => {
+  it('asks only for topics that may be read', async () => {
     const { endpoint, asked } = manyTopics(1, 1);
     const reader = principal({ readable: ['a.*', 'b.c'] });
     for await (const _ of topicList(endpoint, reader, undefined, ITSELF));
@@ -53,7 +53,7 @@ describe('a list of topics', () => {
     expect(asked).toEqual([['a.*', 'b.c'], ['a.x.*']]);
   });
 
-  it('is in order while it is short, and is never held as a whole when it is long', async () => {
+  it('is sorted while it is short, and never held as a whole when it is long', async () => {
     const short = manyTopics(3, 4);
     const names: string[] = [];
     for await (const { name } of topicList(short.endpoint, principal(), undefined, ITSELF))

@@ -16,7 +16,7 @@ async function heldBytes(url: string): Promise<number> {
   return Number(/^millrace_gateway_held_bytes (\d+)$/m.exec(text)?.[1]);
 }
 
-it('many replays on a connection that takes nothing hold bounded memory, and end whole', async () => {
+it('many replays on a connection that takes nothing hold bounded memory, and complete later', async () => {
   const bus = await openTestBus({ shards: 1 });
   const payload = 'x'.repeat(2 * KIB);
   for (let n = 0; n < EVENTS; n += 500) {
@@ -58,7 +58,7 @@ it('many replays on a connection that takes nothing hold bounded memory, and end
   await until('all is given back', async () => (await heldBytes(gateway.url)) === 0);
 }, 120_000);
 
-it('a client that takes a little now and then is cut all the same', async () => {
+it('a client that takes too little is cut too', async () => {
   const { endpoint, connect, logs } = await openGateway({
     stallMs: 600,
     minDrainBytesPerSecond: 1024 * 1024 * 1024,

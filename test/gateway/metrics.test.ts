@@ -57,7 +57,7 @@ async function seriesOf(metrics: GatewayMetrics): Promise<Map<string, number>> {
 }
 
 describe('the metrics', () => {
-  it('are what the bus counts, in base units, per shard', async () => {
+  it('give the counts of the bus, in base units, per shard', async () => {
     const metrics = new GatewayMetrics({ stats: async () => stats([shard(0), shard(1)]) });
     const series = await seriesOf(metrics);
     const expected: Record<string, number> = {
@@ -101,7 +101,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('do not add up from one reading to the next, nor keep a shard that is gone', async () => {
+  it('neither add up from one reading to the next nor keep a shard that is gone', async () => {
     let shards = [shard(0), shard(1)];
     const metrics = new GatewayMetrics({ stats: async () => stats(shards) });
     await metrics.metrics();
@@ -112,7 +112,7 @@ describe('the metrics', () => {
     expect([...series.keys()].filter((name) => name.includes('shard="1"'))).toEqual([]);
   });
 
-  it('have a registry of their own each', async () => {
+  it('have a registry for each gateway', async () => {
     const one = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
     const other = new GatewayMetrics({ stats: async () => stats([shard(0, { published: 99 })]) });
     await other.metrics();

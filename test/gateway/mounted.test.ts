@@ -30,7 +30,7 @@ async function mount(gateway: MountedGateway): Promise<number> {
 }
 
 describe('a mounted gateway', () => {
-  it('answers beside what is the server’s own, and leaves it running', async () => {
+  it('answers beside the server’s own routes, and leaves the server running', async () => {
     const gateway = await createGateway(new FakeEndpoint());
     const port = await mount(gateway);
     const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
@@ -66,7 +66,7 @@ describe('a mounted gateway', () => {
     expect(warnings).toMatchObject([{ code: 'HANDLER_FAILED' }]);
   });
 
-  it('tells what it does, and asks who is asking', async () => {
+  it('logs what it does, and authenticates clients', async () => {
     const messages: string[] = [];
     const gateway = await createGateway(new FakeEndpoint(), {
       auth: { anonymous: { subscribe: ['a'] } },
@@ -80,7 +80,7 @@ describe('a mounted gateway', () => {
     await gateway.close();
   });
 
-  it('refuses options that only a server of its own can have, and those that are none', async () => {
+  it('refuses options of a server of its own, and unknown options', async () => {
     const endpoint = new FakeEndpoint();
     for (const options of [{ port: 1 }, { tls: {} }, { gateways: 2 }, { stallMs: -1 }, { x: 1 }]) {
       await expect(createGateway(endpoint, options)).rejects.toMatchObject({

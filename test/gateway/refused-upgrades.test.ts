@@ -48,14 +48,14 @@ describe('a page whose upgrade is refused', () => {
     expect((await client.closed).code).toBe(4429);
   });
 
-  it('learns nothing where its origin or the host is not allowed', async () => {
+  it('gets no reason where its origin or the host is not allowed', async () => {
     const { port } = await full();
     expect(await statusOf(new SocketClient(port, { origin: 'https://evil.example' }))).toBe(403);
     const named = { ...page, headers: { host: 'evil.example' } };
     expect(await statusOf(new SocketClient(port, named))).toBe(403);
   });
 
-  it('is told with a bounded number of others, and cut where it does not leave', async () => {
+  it('is told only among a bounded number of pages, and cut where it does not leave', async () => {
     // A limit of all together leaves room for the sockets of one address.
     const { port, connect: open } = await openGateway({ maxConnections: 1 });
     await open();
@@ -75,7 +75,7 @@ describe('a page whose upgrade is refused', () => {
   });
 });
 
-it('a client that is no browser gets the status', async () => {
+it('a client that is not a browser gets the status', async () => {
   const { port } = await full();
   expect(await statusOf(new SocketClient(port))).toBe(429);
 });

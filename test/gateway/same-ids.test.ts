@@ -40,7 +40,7 @@ async function asPrincipal(gateway: GatewayHandle, name: string, topic: string) 
 }
 
 describe('an id that two principals with disjoint grants publish', () => {
-  it('is an event of each, and neither learns from its ack that there is another', async () => {
+  it('makes an event for each, and neither ack shows that there is another', async () => {
     const bus = await openTestBus({ shards: 1 });
     const gateway = await serve(bus, { auth: { jwt } });
     const alice = await asPrincipal(gateway, 'alice', 'a.secret');
@@ -95,7 +95,7 @@ describe('an id of two CloudEvents', () => {
 });
 
 describe('the welcome', () => {
-  it('tells how long an id is remembered, and how far back the ids really reach', async () => {
+  it('announces how long an id is remembered, and how far back the ids really reach', async () => {
     const bus = await openTestBus({ shards: 2, dedupeWindowMs: 60_000, dedupeIdsMax: 10 });
     const gateway = await serve(bus);
     const limits = async () => {

@@ -37,7 +37,7 @@ const results = ({ logs }: TestGateway) =>
   logs.filter(({ message }) => message === 'audit').map(({ fields }) => fields.result);
 
 describe('an address whose tokens do not hold', () => {
-  it('is told to wait, over HTTP, with the upgrade, by a frame, and on a connection that lives', async () => {
+  it('is told to wait: over HTTP, on upgrade, in the first frame, and on an open connection', async () => {
     const gateway = await open();
     const living = new SocketClient(gateway.port, bearing(key.key));
     await living.next('welcome');
@@ -66,7 +66,7 @@ describe('an address whose tokens do not hold', () => {
     expect(results(gateway)).toEqual(['refused', 'refused', ...Array(4).fill('limited')]);
   });
 
-  it('is looked at again when the time has passed, and owes no more than a second of it', async () => {
+  it('may show a token again after the wait, which is never longer than a second', async () => {
     const gateway = await open();
     await Promise.all(Array.from({ length: 20 }, () => ask(gateway, 'mr_forged')));
     const { details } = (await (await ask(gateway, key.key)).json()) as {
@@ -77,7 +77,7 @@ describe('an address whose tokens do not hold', () => {
     expect((await ask(gateway, key.key)).status).toBe(200);
   });
 
-  it('may come without a token where others may', async () => {
+  it('may connect without a token where none is required', async () => {
     const gateway = await open({ subscribe: ['*'] });
     await useUp(gateway);
     expect((await ask(gateway)).status).toBe(200);
@@ -85,7 +85,7 @@ describe('an address whose tokens do not hold', () => {
   });
 });
 
-it('tokens that hold are not counted', async () => {
+it('valid tokens are not counted', async () => {
   const gateway = await open();
   for (let n = 0; n < 20; n++) expect((await ask(gateway, key.key)).status).toBe(200);
 });

@@ -46,7 +46,7 @@ async function opened(window?: { events: number }) {
 }
 
 describe('a feed', () => {
-  it('writes nothing before it is announced, and then all in the order in which it came', async () => {
+  it('writes nothing before it is announced, and then everything in order', async () => {
     const { feed, written, publish, subscription } = await opened();
     subscription.emit('gap', { shard: 0, from: 1, to: 2, reason: 'pruned' });
     await publish();
@@ -75,7 +75,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('counts what was dropped, and tells it once there is room', async () => {
+  it('counts dropped events, and reports them once there is room', async () => {
     const { feed, written, outbound, relieved, subscription } = await opened();
     feed.announce();
     outbound.isCongested = true;
@@ -89,7 +89,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('tells what was dropped behind the events that it had taken, and before the next one', async () => {
+  it('reports dropped events after the events that it had taken, and before the next one', async () => {
     const { feed, written, outbound, relieved, publish, subscription } = await opened();
     feed.announce();
     await publish();
@@ -105,7 +105,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('tells why the bus ended it, once and last, and nothing where the client left', async () => {
+  it('reports why the bus ended it, once and last, and nothing where the client left', async () => {
     const one = await opened();
     one.feed.announce();
     one.subscription.fail(new BusError('SLOW_CONSUMER', 'too slow'));
@@ -121,7 +121,7 @@ describe('a feed', () => {
 });
 
 describe('cursors as text', () => {
-  it('say what was encoded, and are the same text for the same places', () => {
+  it('decode to what was encoded, and are the same text for the same positions', () => {
     const cursors = new CursorTexts('e');
     const event = (shard: number, sequence?: number) =>
       ({ shard, sequence }) as Parameters<CursorTexts['of']>[1];

@@ -70,7 +70,7 @@ describe("a gateway's thread that dies", () => {
     },
   );
 
-  it('costs clients that come back no event, and gives them none twice', async () => {
+  it('loses no event for clients that reconnect, and repeats none', async () => {
     const bus = await openTestBus({ shards: 2 });
     const handle = await bus.serve({ port: 0 });
     const { client } = connectTo(handle.url, {});
@@ -96,7 +96,7 @@ describe("a gateway's thread that dies", () => {
     expect(handle.restarts).toBe(3);
   });
 
-  it('is given up where it cannot start again, and that is told', async () => {
+  it('is given up and reported where it cannot start again', async () => {
     const bus = await openTestBus({ shards: 1, dir: temporaryDirectory() });
     const restarts = { triesMax: 1, waitMsMax: 10 };
     const handle = await built.startGateway(bus, { port: 0 }, { restarts });
@@ -121,7 +121,7 @@ describe("a gateway's thread that dies", () => {
     await bus.publish(event(1));
   });
 
-  it('does not come back once it was closed, also when it was about to', async () => {
+  it('is not restarted after close, even while a restart was due', async () => {
     const bus = await openTestBus({ shards: 1 });
     const handle = await bus.serve({ port: 0 });
     await hurt(handle, 'kill');
@@ -135,7 +135,7 @@ describe("a gateway's thread that dies", () => {
 });
 
 describe('the successor of a thread', () => {
-  it('waits for a port that is not let go yet', async () => {
+  it('waits for a port that is still bound', async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
     const { port } = holder.address() as { port: number };

@@ -57,7 +57,7 @@ describe.runIf(openssl !== undefined)('TLS', () => {
     socket.terminate();
   });
 
-  it('keeps the old certificate where the new one is faulty, or not there as a whole', async () => {
+  it('keeps the old certificate where the new one is faulty or incomplete', async () => {
     const directory = folder();
     const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
     const [first, second] = ['first', 'second'].map((name) => makeCertificate(directory, name));
@@ -77,7 +77,7 @@ describe.runIf(openssl !== undefined)('TLS', () => {
     expect(await servedName(gateway.port)).toBe('second');
   });
 
-  it('survives clients that speak something else', async () => {
+  it('survives clients that speak no TLS', async () => {
     const directory = folder();
     const { cert: certFile, key: keyFile } = makeCertificate(directory, 'only');
     const gateway = await openGateway({ tls: { certFile, keyFile } });
@@ -86,7 +86,7 @@ describe.runIf(openssl !== undefined)('TLS', () => {
     expect(await servedName(gateway.port)).toBe('only');
   });
 
-  it('is refused with files that are none, before a port is bound', () => {
+  it('refuses files that are not a certificate and its key before a port is bound', () => {
     const directory = folder();
     const { key: keyFile } = makeCertificate(directory, 'only');
     const faulty = [

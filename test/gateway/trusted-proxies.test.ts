@@ -25,8 +25,8 @@ const FORWARDED = {
   'x-forwarded-proto': 'https',
 };
 
-describe('whoever comes without a trusted proxy', () => {
-  it('is who the socket says, whatever it claims', () => {
+describe('a client without a trusted proxy', () => {
+  it('has the address of its socket, whatever it claims', () => {
     const direct = { address: '198.51.100.9', host: 'inner:7400', scheme: undefined };
     expect(peerOf('198.51.100.9', FORWARDED)).toEqual(direct);
     expect(peerOf('198.51.100.9', FORWARDED, ['10.0.0.0/8'])).toEqual(direct);
@@ -34,11 +34,11 @@ describe('whoever comes without a trusted proxy', () => {
   });
 });
 
-describe('whoever comes through trusted proxies', () => {
+describe('a client behind trusted proxies', () => {
   const through = (forwarded: string, trusted = ['loopback', '10.0.0.0/8']) =>
     peerOf('127.0.0.1', { 'x-forwarded-for': forwarded }, trusted).address;
 
-  it('is the rightmost address that is none of them', () => {
+  it('has the rightmost address that is not a trusted proxy', () => {
     expect(through('203.0.113.7')).toBe('203.0.113.7');
     expect(through('203.0.113.7, 10.1.2.3')).toBe('203.0.113.7');
     expect(through('1.1.1.1, 203.0.113.7, 10.1.2.3')).toBe('203.0.113.7');
@@ -47,7 +47,7 @@ describe('whoever comes through trusted proxies', () => {
     expect(through('')).toBe('127.0.0.1');
   });
 
-  it('is known in each form that proxies write', () => {
+  it('is found in each form that proxies write', () => {
     expect(through('203.0.113.7:51234')).toBe('203.0.113.7');
     expect(through('[2001:DB8::7]:443')).toBe('2001:db8::7');
     expect(through('::ffff:203.0.113.7')).toBe('203.0.113.7');
@@ -56,7 +56,7 @@ describe('whoever comes through trusted proxies', () => {
     expect(through('203.0.113.7, _hidden')).toBe('unknown');
   });
 
-  it('called the name and scheme that the nearest proxy says', () => {
+  it('called the host and scheme that the nearest proxy sent', () => {
     const all = peerOf('10.0.0.2', FORWARDED, ['private']);
     expect(all).toEqual({ address: '203.0.113.7', host: 'events.example', scheme: 'https' });
     const forged = { ...FORWARDED, 'x-forwarded-host': 'evil.example, events.example' };
@@ -65,7 +65,7 @@ describe('whoever comes through trusted proxies', () => {
     expect(peerOf('10.0.0.2', odd, ['private']).scheme).toBeUndefined();
   });
 
-  it('cannot move its address by what it writes itself', () => {
+  it('cannot change its address by headers that it writes itself', () => {
     const word = fc.oneof(fc.ipV4(), fc.ipV6(), fc.string({ maxLength: 20 }));
     fc.assert(
       fc.property(fc.array(word, { maxLength: 6 }), (written) => {
@@ -121,7 +121,7 @@ describe('a trusted proxy', () => {
 });
 
 describe('a server without authentication', () => {
-  it('refuses who comes through a proxy that it was not told of', async () => {
+  it('refuses clients behind an untrusted proxy', async () => {
     const { port } = await openGateway();
     const get = (headers: Record<string, string>) =>
       fetch(`http://127.0.0.1:${port}/v1/topics`, { headers });
@@ -135,7 +135,7 @@ describe('a server without authentication', () => {
     expect((await get({ forwarded: 'for=203.0.113.7' })).status).toBe(403);
   });
 
-  it('serves its own machine through a proxy that it was told of, and nobody else', async () => {
+  it('serves only its own machine through a trusted proxy', async () => {
     const { port } = await openGateway({ trustedProxies: ['loopback'] });
     const from = async (address: string) => {
       const headers = { 'x-forwarded-for': address };
@@ -146,7 +146,7 @@ describe('a server without authentication', () => {
     expect(await from('127.0.0.1, 203.0.113.7')).toBe(403);
   });
 
-  it('refuses who comes through another proxy than those, or one that does not say whom it brings', async () => {
+  it('refuses clients behind an untrusted proxy, or one that does not name its client', async () => {
     const status = async (trusted: string, headers: Record<string, string>) => {
       const { port } = await openGateway({ trustedProxies: [trusted] });
       return (await fetch(`http://127.0.0.1:${port}/v1/topics`, { headers })).status;

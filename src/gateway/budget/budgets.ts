@@ -168,7 +168,7 @@ export class Budget {
     return {
       take: (bytes) => {
         if (account.bodyBytes + bytes > limit) {
-          const message = `the requests of this principal fill the ${limit} bytes that they may`;
+          const message = `the requests of this principal hold the ${limit} bytes that they may`;
           throw refusal(message, { limit, limitOf: 'principal' });
         }
         account.bodyBytes += bytes;

@@ -16,20 +16,20 @@ import { notePayloadTexts } from '../../protocol/payload-text.js';
 import { Refusal } from '../refusal.js';
 import { parsedBodyOf } from './parsed-body.js';
 
-/** Reading what a client sends, no more of it than may be held, and no longer than something arrives. */
+/** Reads request bodies within bounds of memory and time. */
 
 const DEPTH_MAX = JSON_DEPTH_MAX + HTTP_ENVELOPE_DEPTH;
 const NEWLINE = 0x0a;
 const UTF_8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Where what has arrived of bodies is counted. */
+/** Counts the bytes of request bodies that are held. */
 export interface BodyRoom {
   /** @throws BusError `LIMIT_EXCEEDED` */
   take(bytes: number): void;
   giveBack(bytes: number): void;
 }
 
-/** Room for one request's body, which has to be in its principal's and in everybody's. */
+/** Room for one request's body, which counts both for its principal and for the gateway. */
 export function roomIn(principals: BodyRoom, all: BodyRoom): BodyRoom {
   return {
     take(bytes) {
@@ -48,7 +48,7 @@ export function roomIn(principals: BodyRoom, all: BodyRoom): BodyRoom {
   };
 }
 
-/** What all requests of a gateway hold together. One thread. */
+/** Bounds the bytes of bodies that all requests of a gateway hold together. One thread. */
 export class BodyBudget implements BodyRoom {
   readonly #bytesMax: number;
   #bytes = 0;
@@ -60,7 +60,7 @@ export class BodyBudget implements BodyRoom {
   /** @throws Refusal 503 */
   take(bytes: number): void {
     if (this.#bytes + bytes > this.#bytesMax) {
-      const message = `the requests at hand fill the ${this.#bytesMax} bytes that they may`;
+      const message = `all requests together hold the ${this.#bytesMax} bytes that they may`;
       throw new Refusal(503, 'LIMIT_EXCEEDED', message, { limit: this.#bytesMax });
     }
     this.#bytes += bytes;
@@ -72,9 +72,9 @@ export class BodyBudget implements BodyRoom {
 }
 
 /**
- * A request's body, piece by piece. It stops reading where the caller does, and leaves the socket open for the answer.
+ * Yields a request's body piece by piece. Reading stops where the caller stops; the socket stays open for the answer.
  *
- * @throws Refusal 408 when nothing has arrived for `idleMs`, or not everything after `totalMs`
+ * @throws Refusal 408 where no piece has arrived for `idleMs`, or the body is incomplete after `totalMs`
  */
 export async function* bodyChunks(
   request: IncomingMessage,
@@ -95,13 +95,13 @@ export async function* bodyChunks(
       yield next.value as Buffer;
     }
   } finally {
-    // It returns when its last piece has come, which may be never.
+    // The promise of `return()` is not awaited: it resolves with the body's last piece, which may never come.
     chunks.return?.().catch(() => {});
   }
 }
 
 /**
- * The whole body, handed to `use`; its bytes count against the budget until that is done.
+ * Reads the whole body and hands it to `use`; its bytes count against the budget until `use` is done.
  *
  * @throws Refusal 413, 408, 503
  */
@@ -128,14 +128,14 @@ export async function withBody<T>(
 }
 
 export interface Line {
-  /** From 1. */
+  /** Counted from 1. */
   readonly number: number;
   readonly bytes: Buffer;
 }
 
 /**
- * The lines of a body, as many at once as have arrived; empty ones are counted and left out. What has arrived of a line
- * that is not whole counts against the budget.
+ * Yields the lines of a body, as many at once as have arrived; empty lines are counted and left out. The bytes of an
+ * incomplete line count against the budget.
  *
  * @throws Refusal 413 with `details.line`, 408, 503
  */
@@ -174,14 +174,14 @@ export async function* bodyLines(
   }
 }
 
-/** A JSON text and what it says. */
+/** A JSON text and its parsed value. */
 export interface ParsedJson {
   readonly value: unknown;
   readonly text: string;
 }
 
 /**
- * Events, or one, of which each keeps the text of its payload: the member `payloadMember`.
+ * Parses one event or an array of events. Each keeps the JSON text of its payload, which is its member `payloadMember`.
  *
  * @throws BusError `MESSAGE_INVALID`, as `parseJson`
  */
@@ -191,7 +191,7 @@ export function parseEvents(bytes: Uint8Array, what: string, payloadMember = 'pa
   return value;
 }
 
-/** @throws BusError `MESSAGE_INVALID` for what is not UTF-8, not JSON or too deep */
+/** @throws BusError `MESSAGE_INVALID` where `bytes` are not UTF-8, not JSON or nested too deep; `what` names them */
 export function parseJson(bytes: Uint8Array, what: string): ParsedJson {
   let text: string;
   try {

@@ -6,11 +6,12 @@ import { quote } from '../../protocol/quote.js';
 import { withPath } from './event-bodies.js';
 
 /**
- * CloudEvents 1.0 to events and back, in its JSON format and its HTTP binding. Pure; docs/HTTP.md has the table.
+ * Converts CloudEvents 1.0, in their JSON format and HTTP binding, to events and back. Pure; docs/HTTP.md has the
+ * table.
  *
- * Two things that one side has and the other has not are carried along, so that nothing is lost on the way there and
- * back: the kind and schema of the data (attributes of the same names), and attribute keys that cannot name an
- * extension (extension `millracenames`: JSON, extension to key).
+ * Each side has something that the other lacks; it is carried along, so that a round trip loses nothing. The content
+ * type and the schema of a CloudEvent's data become attributes of the same names. Attribute keys of an event that
+ * cannot name an extension are kept in the extension `millracenames`: JSON, from extension to key.
  */
 
 export const CLOUD_EVENT_TYPE = 'application/cloudevents+json';
@@ -22,7 +23,7 @@ const NAMES = 'millracenames';
 const NAME = /^[a-z0-9]+$/;
 const HEADER_PREFIX = 'ce-';
 const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Context attributes that become fields, or are the bus's own to give. */
+/** Context attributes that become fields of an event, or that only the bus sets. */
 const TAKEN = new Set([
   'specversion',
   'id',
@@ -41,7 +42,7 @@ const TAKEN = new Set([
 
 type Context = Readonly<Record<string, unknown>> & WithPayloadText;
 
-/** The payload, and its JSON text where it has one. */
+/** The payload, and its JSON text where that is known. */
 interface Data {
   readonly value: unknown;
   readonly text: string | undefined;
@@ -49,7 +50,7 @@ interface Data {
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * An event from a CloudEvent as JSON. `topic`: for one without a subject.
+ * Converts a CloudEvent in its JSON format to an event. `topic` is used where the CloudEvent has no subject.
  *
  * @throws BusError `EVENT_INVALID`, `PAYLOAD_INVALID`, with `details.path`
  */
@@ -67,13 +68,14 @@ export function fromCloudEvent(value: unknown, path: string, topic?: string): Ev
   return fromContext(context, { value: data, text }, path, topic);
 }
 
-/** Whether a request whose body is no CloudEvent by its type carries one in its headers. */
+/** Whether the headers of a request carry a CloudEvent, whose data is then the body. */
 export function isBinaryMode(headers: IncomingHttpHeaders): boolean {
   return headers['ce-specversion'] !== undefined || headers['ce-type'] !== undefined;
 }
 
 /**
- * An event from the headers of binary mode. `dataType` is the body's `Content-Type`.
+ * Converts a CloudEvent in binary mode (headers, and the body as `data`) to an event. `dataType` is the body's
+ * `Content-Type`.
  *
  * @throws BusError `EVENT_INVALID` with `details.path`
  */
@@ -94,13 +96,13 @@ export function fromBinaryMode(
   return fromContext(context, data, '', topic);
 }
 
-/** The CloudEvent that stands for an event, in its JSON format. */
+/** Converts an event to a CloudEvent in its JSON format. */
 export function cloudEventText(event: Event): string {
   const context = JSON.stringify(contextOf(event));
   return `${context.slice(0, -1)},"data":${payloadTextOf(event)}}`;
 }
 
-/** All of it but the data. */
+/** All attributes of the CloudEvent, without its data. */
 function contextOf(event: Event): Readonly<Record<string, unknown>> {
   const { attributes = {} } = event;
   const { datacontenttype, dataschema, ...others } = attributes;
@@ -116,7 +118,7 @@ function contextOf(event: Event): Readonly<Record<string, unknown>> {
   if (dataschema !== undefined) made.dataschema = dataschema;
   if (event.correlationId !== undefined) made.correlationid = event.correlationId;
   if (event.causationId !== undefined) made.causationid = event.causationId;
-  // Text: a sequence can be larger than the 32 bits that a CloudEvents integer has.
+  // The sequence becomes text, because it can exceed the 32 bits of a CloudEvents integer.
   if (event.sequence !== undefined) made.sequence = String(event.sequence);
   addExtensions(made, others);
   return made;
@@ -134,11 +136,11 @@ function fromContext(
   }
   for (const field of ['id', 'source', 'type'] as const) {
     if (typeof context[field] === 'string' && context[field] !== '') continue;
-    throw fault(path, field, `${field} ${quote(context[field])} is not text, or empty`);
+    throw fault(path, field, `${field} ${quote(context[field])} is not text, or is empty`);
   }
   const topic = subject ?? fallbackTopic;
   if (topic === undefined) {
-    const message = 'there is no subject, which is the topic, nor a parameter topic';
+    const message = 'the topic is missing: there is neither a subject nor a parameter topic';
     throw fault(path, 'subject', message);
   }
   const input: Writable<EventInput> & WithPayloadText = {
@@ -173,7 +175,7 @@ function attributesOf(context: Context, path: string): Record<string, string> {
   return attributes;
 }
 
-/** The text of an extension. A number that was another one before it was parsed is refused: as text it would stay. */
+/** The text of an extension. A number beyond 2^53 is refused: parsing has rounded it, so its text would be wrong. */
 function plainText(name: string, value: unknown, path: string): string {
   const isExact = typeof value !== 'number' || Math.abs(value) <= Number.MAX_SAFE_INTEGER;
   if (!isExact) {
@@ -185,7 +187,7 @@ function plainText(name: string, value: unknown, path: string): string {
   throw fault(path, name, `${name} is ${quote(value)}, and not text, a number or a boolean`);
 }
 
-/** The keys for which extensions stand. */
+/** Parses the extension `millracenames`: from the names of extensions to attribute keys. */
 function namesOf(text: unknown, path: string): Record<string, string> {
   if (text === undefined) return {};
   const refusal = fault(path, NAMES, `${NAMES} ${quote(text)} is not a JSON object of texts`);
@@ -204,7 +206,10 @@ function namesOf(text: unknown, path: string): Record<string, string> {
   return known;
 }
 
-/** `agentId` becomes the extension `agentid`; what takes no other one's place. */
+/**
+ * Adds attributes as extensions: `agentId` becomes `agentid`, or `agentid2` where that name is taken. `millracenames`
+ * keeps the original keys.
+ */
 function addExtensions(made: Record<string, unknown>, attributes: Record<string, string>): void {
   const names: Record<string, string> = {};
   for (const [key, value] of Object.entries(attributes)) {
@@ -227,19 +232,22 @@ function addExtensions(made: Record<string, unknown>, attributes: Record<string,
 
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
-/** CloudEvents have times of any zone, events of one; what is no time stays for the bus to refuse. */
+/**
+ * Converts a time of any zone to UTC, as events have it. A text that is not a time is returned as it is; the bus
+ * refuses it.
+ */
 function inUtc(time: unknown): unknown {
   if (typeof time !== 'string' || !RFC_3339.test(time) || time.endsWith('Z')) return time;
   const ms = Date.parse(time.toUpperCase());
   return Number.isNaN(ms) ? time : new Date(ms).toISOString();
 }
 
-/** What a URI-reference cannot hold as it is. A source may be any text. */
+/** Percent-encodes the characters that a URI-reference cannot hold: an event's source may be any text. */
 function uriReference(source: string): string {
   return source.replaceAll(/[^\w\-.~:/?#[\]@!$&'()*+,;=%]/gu, encodeURIComponent);
 }
 
-/** Node makes a character of each byte of a header; what is UTF-8 is meant as such. */
+/** Node decodes headers as ISO-8859-1; a value whose bytes are valid UTF-8 is decoded as that instead. */
 function rawText(value: string): string {
   try {
     return UTF_8.decode(Buffer.from(value, 'latin1'));
@@ -248,7 +256,7 @@ function rawText(value: string): string {
   }
 }
 
-/** HTTP binding, 3.1.3.2: percent-encoded UTF-8; quotes are of its earlier versions. */
+/** Decodes percent-encoded UTF-8 (HTTP binding, 3.1.3.2). Earlier versions of the binding quoted values. */
 function decodeHeader(header: string, value: string): string {
   const isQuoted = value.length > 1 && value.startsWith('"') && value.endsWith('"');
   const text = isQuoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value;

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * What browsers are told. A request with an `Origin` arrives here only if that origin is allowed, so it may read the
- * answer; every other page is refused before.
+ * The headers that answers carry for browsers. The gateway refuses requests of origins that are not allowed before they
+ * arrive here, so every `Origin` seen here may read the answer.
  */
 const EXPOSED = 'Millrace-Cursor, Retry-After, Allow, WWW-Authenticate';
 const ALLOWED_HEADERS = [
@@ -33,7 +33,7 @@ export function allowCrossOrigin({ headers }: IncomingMessage, response: ServerR
   response.setHeader('access-control-expose-headers', EXPOSED);
 }
 
-/** To OPTIONS, asked by a browser before it asks, or by anybody. */
+/** Answers OPTIONS: a browser's preflight, or any other client's. */
 export function answerPreflight(
   { headers }: IncomingMessage,
   response: ServerResponse,
@@ -47,7 +47,7 @@ export function answerPreflight(
       (name) => ALLOWED_HEADERS.includes(name) || /^ce-[a-z0-9]+$/.test(name),
     );
     if (allowed.length > 0) response.setHeader('access-control-allow-headers', allowed.join(', '));
-    // A page of the internet asks before it speaks to a machine of this network.
+    // Private Network Access: a browser asks before a public page may reach a machine of a private network.
     if (headers['access-control-request-private-network'] === 'true') {
       response.setHeader('access-control-allow-private-network', 'true');
     }

@@ -5,9 +5,9 @@ import { PUBLISH_MANY_MAX } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../refusal.js';
 
-/** Parsed JSON as events to publish, with the place of a fault in `details.path`. Pure. */
+/** Checks parsed JSON as events to publish; errors name the place of a fault in `details.path`. Pure. */
 
-/** @throws BusError as `checkEventInput`, with `details.path` */
+/** @throws BusError as `checkEventInput` does, with `details.path`; `EVENT_INVALID` where there is no payload */
 export function eventOf(value: unknown, path: string): EventInput {
   try {
     checkEventInput(value);
@@ -19,7 +19,9 @@ export function eventOf(value: unknown, path: string): EventInput {
   throw withPath(new BusError('EVENT_INVALID', 'the event has no payload', { details }), path);
 }
 
-/** @throws BusError `MESSAGE_INVALID`; Refusal 413 */
+/**
+ * @throws BusError `MESSAGE_INVALID` for a value that is not an array; Refusal 413 for too many events; as `toEvent`
+ */
 export function eventsOf(
   values: unknown,
   toEvent: (value: unknown, path: string) => EventInput,
@@ -38,7 +40,7 @@ export function eventsOf(
   return values.map((value, index) => toEvent(value, String(index)));
 }
 
-/** The same error, saying where in the body its fault is. */
+/** The same error with the place of the fault in the body: `prefix` and the error's own field. */
 export function withPath(error: unknown, prefix: string): unknown {
   if (!(error instanceof BusError) || error instanceof Refusal) return error;
   const { code, message, details } = error;

@@ -18,28 +18,28 @@ import { HttpOutbound, type HttpOutboundSource } from './http-outbound.js';
 import type { StreamFormat } from './stream-formats.js';
 
 /**
- * One subscription as an answer that goes on, in a format: Server-Sent Events or lines of JSON. A `heartbeat` now and
- * then keeps proxies from cutting the connection, shows a page that its stream lives, and brings the cursor along: also
- * a client to which nothing was sent for an hour resumes at the end of that hour.
+ * One subscription as a streamed answer, as Server-Sent Events or as lines of JSON. A regular `heartbeat` keeps proxies
+ * from cutting the connection, shows a page that its stream is alive, and carries the cursor: so a client that was sent
+ * no event for an hour resumes at the end of that hour.
  */
 export interface EventStreamSource extends HttpOutboundSource {
   readonly log: GatewayLogger;
   readonly cursors: CursorTexts;
 }
 
-/** The request that is answered by a stream. */
+/** The request that a stream answers. */
 export interface StreamAsked {
   readonly response: ServerResponse;
   readonly principal: Principal;
   readonly budget: OutboundAccount;
 }
 
-/** An event as it is sent: one line of JSON. */
+/** Returns an event as it is sent: one line of JSON. */
 export type TextOf = (event: Event) => string;
 
 export class EventStream {
   readonly principal: Principal;
-  /** Resolves when the answer is over and the subscription released. */
+  /** Resolves when the answer has ended and the subscription is released. */
   readonly ended: Promise<void>;
   readonly #response: ServerResponse;
   readonly #encoder: StreamEncoder;
@@ -79,13 +79,13 @@ export class EventStream {
   }
 
   /**
-   * Subscribes; the answer begins when every shard that it needs has the subscription, or with the first event.
+   * Subscribes; the answer begins when every shard that the filter needs has the subscription, or with the first event.
    *
-   * @throws BusError what `subscribe` does: no answer has begun then
+   * @throws BusError as `subscribe` does
    */
   async open(endpoint: BusEndpoint, request: FeedRequest, asker: Asker): Promise<void> {
     const opened = this.#feed.open(endpoint, request, asker);
-    // The answer itself says that there is a subscription.
+    // Events may be written at once: the client needs no confirmation before them, since the answer itself is one.
     this.#feed.announce();
     await opened;
     this.#encoder.begin();
@@ -95,7 +95,7 @@ export class EventStream {
     if (this.#response.headersSent && !this.#outbound.isCongested) this.#encoder.heartbeat();
   }
 
-  /** Says why, and ends the answer. Before it has begun, whoever opens it tells the error. */
+  /** Writes the error and ends the answer. Does nothing before the answer has begun. */
   end(error: unknown): void {
     if (this.#response.headersSent) this.#feed.expel(error).catch(() => {});
   }
@@ -140,7 +140,7 @@ class StreamEncoder implements FeedEncoder {
     return bytes;
   }
 
-  /** Everything is written at once; the outbound collects what one turn writes. */
+  /** Does nothing: `add` writes at once, and the outbound collects the writes of a turn. */
   flush(): void {}
 
   gap(gap: Gap): void {

@@ -4,7 +4,7 @@ import type { HttpContext } from './http-context.js';
 import { publish } from './publish.js';
 import { queryEvents } from './query.js';
 
-/** Events over plain requests: publish them, read history, find one. */
+/** Events over plain requests: publishes them, reads history, finds one by its id. */
 export const openEventsDoor: OpenDoor<HttpContext> = (context) => ({
   routes: [
     {

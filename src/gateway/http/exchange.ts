@@ -8,20 +8,20 @@ import { errorHeaders, httpStatusOf } from './http-status.js';
 import type { Parameters } from './parameters.js';
 
 /**
- * One request and its answer, as the routes see them. They answer on Node's own response: what is
- * streamed has to see how much of it waits, and leaves in one write a turn.
+ * One request and its answer, as routes see them. Routes answer on Node's own response, because a streamed answer has
+ * to read how many bytes wait in it, and collects the writes of a turn.
  */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Of the query. */
+  /** The parameters of the query. */
   readonly parameters: Parameters;
-  /** Of the path, by the names that the route gives them, decoded. */
+  /** The parameters of the path, decoded, by their names in the route. */
   readonly segments: Readonly<Record<string, string>>;
   readonly principal: Principal;
-  /** The client's. */
+  /** The client's address, also behind trusted proxies. */
   readonly address: string;
-  /** Of this request; closed with its answer. */
+  /** The budget of this request; closed with its answer. */
   readonly budget: Budget;
   readonly rates: ConnectionRates;
   readonly bodies: BodyRoom;
@@ -33,7 +33,7 @@ export const CURSOR_HEADER = 'millrace-cursor';
 
 type Headers = Readonly<Record<string, string | number>>;
 
-/** Answers with a text as a whole. On HEAD, Node leaves the body out. */
+/** Answers with a whole text. On HEAD, Node leaves the body out. */
 export function sendText(
   response: ServerResponse,
   status: number,
@@ -57,8 +57,8 @@ export function sendJson(
 }
 
 /**
- * Answers with `{ code, message, details? }`. Where an answer has begun already it can only be broken off, so
- * that the client sees that it is not whole.
+ * Answers with `{ code, message, details? }`. An answer that has begun already is broken off instead, so that the
+ * client sees that it is incomplete.
  */
 export function sendError(response: ServerResponse, error: unknown, headers: Headers = {}): void {
   if (response.headersSent) {
@@ -69,7 +69,7 @@ export function sendError(response: ServerResponse, error: unknown, headers: Hea
   sendJson(response, status, errorData(error), { ...errorHeaders(status, error), ...headers });
 }
 
-/** In HTTP/1.0 an answer ends with its connection, in order or not; only a reset says that it is not whole. */
+/** In HTTP/1.0 the end of the connection ends any answer; only a reset shows that the answer is incomplete. */
 function breakOff(response: ServerResponse): void {
   const { req, socket } = response;
   const isReset = req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket);
@@ -77,7 +77,7 @@ function breakOff(response: ServerResponse): void {
   else response.destroy();
 }
 
-/** A header that is there at most once, as text. */
+/** A header's value as one text; several values are joined. Undefined where the header is absent. */
 export function headerOf(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value.join(', ') : value;

@@ -2,10 +2,10 @@ import type { Filter } from '../../protocol/filter.js';
 import { quote } from '../../protocol/quote.js';
 import { invalid, type Parameters } from './parameters.js';
 
-/** What a query and a stream have in common: which events, by parameters that may each be repeated. */
+/** The filter parameters that queries and streams share, besides `topic`; each may be repeated. */
 export const ATTRIBUTE_PARAMETERS = ['type', 'source', 'correlationId', 'attribute'] as const;
 
-/** @throws BusError `QUERY_INVALID` */
+/** The values of `topic`. @throws BusError `QUERY_INVALID` where there is none */
 export function patternsOf(parameters: Parameters): readonly string[] {
   const patterns = parameters.all('topic');
   if (patterns !== undefined) return patterns;
@@ -16,7 +16,7 @@ export function patternsOf(parameters: Parameters): readonly string[] {
 export function attributesOf(parameters: Parameters): Record<string, string[]> | undefined {
   const pairs = parameters.all('attribute');
   if (pairs === undefined) return undefined;
-  // Without a prototype `__proto__` is a key as any other, and refused as one.
+  // In an object without a prototype, `__proto__` is an ordinary key, which the bus then refuses.
   const attributes = Object.create(null) as Record<string, string[]>;
   for (const pair of pairs) {
     const end = pair.indexOf('=');

@@ -6,7 +6,9 @@ import { type Exchange, headerOf, JSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';
 import { negotiate } from './media-types.js';
 
-/** `GET /v1/events/{id}`: one event. What its asker may not read is answered as what is not there. */
+/**
+ * `GET /v1/events/{id}`: one event. An event that the principal may not read is answered like one that does not exist.
+ */
 const KNOWN = ['topic', 'source'];
 
 export async function getEvent(exchange: Exchange, context: HttpContext): Promise<void> {

@@ -10,7 +10,7 @@ import type { SignIns } from '../sign-ins.js';
 import type { TurnQueue } from '../turn-queue.js';
 import type { BodyBudget } from './body.js';
 
-/** What the HTTP doors need of the gateway that they belong to. */
+/** The parts of the gateway that its HTTP doors use. */
 export interface HttpContext {
   readonly endpoint: BusEndpoint;
   readonly signIns: SignIns;
@@ -21,22 +21,22 @@ export interface HttpContext {
   readonly bodies: BodyBudget;
   readonly settings: CongestionLimits & {
     readonly heartbeatMs: number;
-    /** Stands before every path; `''`, or `/bus`. */
+    /** The prefix of every path: `''`, or for example `/bus`. */
     readonly basePath: string;
   };
   readonly log: GatewayLogger;
   /** Fires when the gateway closes: doors take nothing more. */
   readonly closing: AbortSignal;
   /**
-   * A place among the connections of an address, for a stream that stays.
+   * Takes a place among the connections of an address, for a stream.
    *
-   * @throws Refusal where there are too many, or they come too fast
+   * @throws Refusal where there are too many connections, or they come too fast
    */
   enter(address: string): { leave(): void };
-  /** The client's, where proxies stand between too. */
+  /** The client's address, also behind trusted proxies. */
   addressOf(request: IncomingMessage): string;
-  /** Prometheus text. Left out: there is nothing at `/metrics`. */
+  /** Returns the metrics as Prometheus text. Where it is left out, `/metrics` answers 404. */
   readonly metrics?: () => Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Whether the server can serve, point by point. */
+  /** Checks whether the server can serve: one result for each check. */
   readiness(): Promise<readonly ReadinessCheck[]>;
 }

@@ -3,8 +3,7 @@ import { Congestion, type CongestionLimits, type OutboundAccount } from '../cong
 import type { TurnQueue, TurnTask } from '../turn-queue.js';
 
 /**
- * A streamed answer. What is written within one turn of the event loop leaves in one write. A client that stalls is
- * cut.
+ * A streamed answer. The texts of one turn of the event loop are sent in one write. A client that stalls is cut.
  */
 export interface HttpOutboundSource {
   readonly turns: TurnQueue;
@@ -20,7 +19,7 @@ export class HttpOutbound implements TurnTask {
   #textBytes = 0;
   #isEnded = false;
 
-  /** `account`: of the request's principal. `onStalled` is called before the client is cut. */
+  /** `account`: that of the request's principal. `onStalled` is called before the client is cut. */
   constructor(
     response: ServerResponse,
     account: OutboundAccount,
@@ -29,7 +28,7 @@ export class HttpOutbound implements TurnTask {
   ) {
     this.#response = response;
     this.#turns = turns;
-    // An answer that has ended still has to be taken.
+    // An answer that has ended is open until the client has taken all of it.
     const transport = {
       get isOpen() {
         return !response.destroyed;
@@ -65,7 +64,7 @@ export class HttpOutbound implements TurnTask {
     this.#congestion.keep(bytes);
   }
 
-  /** Ends the answer behind what was written. */
+  /** Ends the answer after all that was written. */
   end(trailers?: Readonly<Record<string, string>>): void {
     if (!this.isOpen) return;
     this.runAtEndOfTurn();
@@ -74,7 +73,7 @@ export class HttpOutbound implements TurnTask {
     this.#response.end();
   }
 
-  /** Resolves when there is room again, or the client is gone; at once if there is room now. */
+  /** Resolves when the client is not congested any more, or is gone; at once where it is not congested now. */
   relieved(): Promise<void> {
     return this.#congestion.relieved();
   }

@@ -2,7 +2,7 @@ import type { ErrorCode, ErrorData } from '../../protocol/errors.js';
 import { errorData } from '../error-data.js';
 import { Refusal } from '../refusal.js';
 
-/** Which status an error has in HTTP; docs/HTTP.md has the same table. */
+/** The HTTP status of each error code; docs/HTTP.md has the same table. */
 export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   TOPIC_INVALID: 400,
   PATTERN_INVALID: 400,
@@ -45,17 +45,17 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   CONNECTION_FAILED: 502,
 };
 
-/** Where the server itself is at its limit for now: the client may try again after this long. */
+/** The `Retry-After` of 429 and 503 where the error names no time, in ms. */
 const RETRY_MS = 1000;
 
-/** The status of any error; a `Refusal` brings its own. */
+/** The HTTP status of any error; a `Refusal` has its own. */
 export function httpStatusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   const data = errorData(error);
   return isTooWide(data) ? 400 : HTTP_STATUS[data.code];
 }
 
-/** Where the same request may succeed later though nobody has changed it: room is made, a thread is started again. */
+/** Errors after which the same request may succeed later: room is made, or a thread is started again. */
 const FOR_NOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'AUTH_UNAVAILABLE',
   'BACKPRESSURE',
@@ -74,12 +74,12 @@ export function isForNow(error: unknown): boolean {
   return FOR_NOW.has(data.code) && !isTooWide(data);
 }
 
-/** A filter that alone is over a limit does not fit when others leave. */
+/** A filter that exceeds a limit by itself stays refused however many others leave, so a retry is of no use. */
 function isTooWide({ code, details }: ErrorData): boolean {
   return code === 'LIMIT_EXCEEDED' && details?.limitOf === 'filter';
 }
 
-/** Headers that belong to an error's answer. */
+/** The headers of an error's answer: `WWW-Authenticate` for 401, `Retry-After` for 429 and 503. */
 export function errorHeaders(status: number, error: unknown): Record<string, string> {
   if (status === 401) return { 'www-authenticate': 'Bearer' };
   if (status !== 429 && status !== 503) return {};

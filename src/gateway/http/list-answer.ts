@@ -5,15 +5,18 @@ import type { HttpContext } from './http-context.js';
 import { HttpOutbound } from './http-outbound.js';
 
 /**
- * A list of any length as an answer, from elements that are JSON already: one array, or a line each. What is short goes
- * out at once, with its length. What is long is streamed no faster than it is read, and what is known only at its end
- * is a trailer, where there can be one: HTTP/1.0 has none. A list that fails half-way is broken off, which every client
- * sees as an answer that is not whole. HEAD gets the status and headers that GET would get, and no list is read for it
- * further than that.
+ * Answers with a list of any length, from elements that are JSON already: as one array, or one line each. A short list
+ * is sent at once, with its length. A long one is streamed no faster than the client reads it; headers that are known
+ * only at its end become trailers, except in HTTP/1.0, which has none. A list that fails half-way is broken off, so
+ * that every client sees that it is incomplete. HEAD gets the status and headers of GET; the list is read no further
+ * than they need.
  */
 export interface ListOptions {
   readonly type: string;
-  /** Headers, of names that are known from the start; asked for when the last element is there. */
+  /**
+   * Returns the headers that are final after the last element. A long list announces their names before that, so they
+   * must be known from the start.
+   */
   readonly trailing?: () => Readonly<Record<string, string>>;
 }
 

@@ -6,7 +6,7 @@ import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
 import { negotiate } from './media-types.js';
 
-/** What the bus knows of itself: its topics, its subscribers, its figures. */
+/** The lists of the bus: its topics, its subscribers, its statistics. */
 export const openListsDoor: OpenDoor<HttpContext> = (context) => ({
   routes: [
     {
@@ -49,7 +49,7 @@ async function listSubscribers(exchange: Exchange, context: HttpContext): Promis
   const type = negotiate(headerOf(request, 'accept'), LISTS);
   parameters.assertKnown(['topic']);
   const topic = parameters.one('topic');
-  // Who listens, and who is behind, is for those who administer what is listened to.
+  // The names and lags of subscribers are for administrators of the topic only.
   assertMayAdminister(principal, topic ?? '*');
   rates.query();
   await budget.query(async () => {

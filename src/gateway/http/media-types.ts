@@ -1,10 +1,10 @@
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../refusal.js';
 
-/** What a body is, and what an answer may be: `Content-Type` and `Accept`. Pure. */
+/** Parses `Content-Type`, and chooses the type of an answer by `Accept`. Pure. */
 
 export interface MediaType {
-  /** `application/json`, in lower case and without parameters; empty where nothing was said. */
+  /** In lower case and without parameters: `application/json`; empty where there is no header. */
   readonly name: string;
   readonly charset: string | undefined;
 }
@@ -16,7 +16,7 @@ export function parseMediaType(header: string | undefined): MediaType {
   return { name, charset: charset?.slice('charset='.length).replaceAll('"', '') };
 }
 
-/** `application/json` and whatever ends in `+json`. */
+/** True for `application/json`, `text/json` and types that end in `+json`. */
 export function isJsonType(name: string): boolean {
   return (
     name === 'application/json' || name === 'text/json' || /^[\w.-]+\/[\w.-]+\+json$/.test(name)
@@ -29,9 +29,10 @@ interface Range {
 }
 
 /**
- * The one of `offered` that the client likes best; the first of them where it says nothing, or likes several equally.
+ * The type in `offered` with the highest quality in `Accept`; the first of several equal ones, or where there is no
+ * header.
  *
- * @throws Refusal 406
+ * @throws Refusal 406 where the client accepts none of them
  */
 export function negotiate<T extends string>(accept: string | undefined, offered: readonly T[]): T {
   if (accept === undefined || accept.trim() === '') return offered[0]!;
@@ -45,7 +46,7 @@ export function negotiate<T extends string>(accept: string | undefined, offered:
     bestQuality = quality;
   }
   if (best !== undefined) return best;
-  const message = `nothing here is ${quote(accept)}; there is ${offered.join(', ')}`;
+  const message = `accept ${quote(accept)} matches none of ${offered.join(', ')}`;
   throw new Refusal(406, 'MESSAGE_INVALID', message, { path: 'accept', offered });
 }
 

@@ -3,9 +3,9 @@ import { HTTP_PARAMETERS_MAX, HTTP_QUERY_LENGTH_MAX } from '../../protocol/limit
 import { quote } from '../../protocol/quote.js';
 
 /**
- * The query of a request's target. A form's `+` is a space, but no topic, pattern, time or cursor can hold a space
- * while `+` is a wildcard and a time zone's sign: in those a `+` stands for itself, so that `?topic=worker.+` means
- * what it says.
+ * The query of a request's target. In a form's query `+` means a space. But topics, patterns, times and cursors hold no
+ * spaces, while `+` is a wildcard in patterns and a sign in time zones; so in these parameters `+` is literal, as in
+ * `?topic=worker.+`.
  */
 const PLUS_IS_LITERAL = new Set(['topic', 'pattern', 'since', 'until', 'from', 'after']);
 
@@ -28,11 +28,12 @@ export class Parameters {
     for (const pair of pairs) this.#add(pair);
   }
 
-  /** @throws BusError `QUERY_INVALID` for a parameter that is none of these */
+  /** @throws BusError `QUERY_INVALID` for a parameter that is not in `known` */
   assertKnown(known: readonly string[]): void {
     for (const [name, values] of this.#values) {
       if (known.includes(name)) continue;
-      const all = known.length === 0 ? 'there are none here' : `known are ${known.join(', ')}`;
+      const all =
+        known.length === 0 ? 'no parameters are known here' : `known are ${known.join(', ')}`;
       const message = `unknown parameter ${quote(name)}, with value ${quote(values[0])}; ${all}`;
       throw invalid(name, message);
     }
@@ -42,19 +43,16 @@ export class Parameters {
     return this.#values.has(name);
   }
 
-  /** Every value of a parameter that may be repeated; `undefined` where it is not there. */
+  /** All values of a parameter that may be repeated; undefined where it is absent. */
   all(name: string): readonly string[] | undefined {
     return this.#values.get(name);
   }
 
-  /** @throws BusError `QUERY_INVALID` where it is there more than once */
+  /** The value of a parameter; undefined where it is absent. @throws BusError `QUERY_INVALID` where it is repeated */
   one(name: string): string | undefined {
     const values = this.#values.get(name);
     if (values === undefined || values.length === 1) return values?.[0];
-    throw invalid(
-      name,
-      `parameter ${name} is there ${values.length} times, and can have one value`,
-    );
+    throw invalid(name, `parameter ${name} is given ${values.length} times; it takes one value`);
   }
 
   /** A parameter without a value (`?verbose`) is true. @throws BusError `QUERY_INVALID` */
@@ -66,7 +64,7 @@ export class Parameters {
     throw invalid(name, `parameter ${name} is ${quote(value)}, neither true nor false`);
   }
 
-  /** @throws BusError `QUERY_INVALID` for what is no whole number above 0 */
+  /** A whole number above 0; undefined where it is absent. @throws BusError `QUERY_INVALID` for another value */
   count(name: string): number | undefined {
     const value = this.one(name);
     if (value === undefined) return undefined;

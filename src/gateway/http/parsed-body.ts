@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Where the gateway stands behind somebody's middleware, that may have read the body already, and left what it made of
- * it at `request.body`: Express and its parsers do. A text or bytes are the body as it came; anything else is written
- * as JSON again, with the numbers that JavaScript has for it.
+ * The body that middleware in front of the gateway, such as Express's parsers, has read already and left at
+ * `request.body`. A text or bytes are taken as they are; any other value is written as JSON again, in which numbers
+ * have JavaScript's precision.
  *
  * @returns undefined where the body is still to be read
  */

@@ -36,7 +36,7 @@ const TEXT_TYPE = 'text/plain';
 const TEXT = 'text/plain; charset=utf-8';
 const UNREADY = 503;
 
-/** It answers: it lives. */
+/** Always 200: a server that answers is alive. */
 async function livez({ request, response, parameters }: Exchange): Promise<void> {
   parameters.assertKnown(['verbose']);
   const type = negotiate(headerOf(request, 'accept'), [TEXT_TYPE, JSON_TYPE]);
@@ -44,7 +44,7 @@ async function livez({ request, response, parameters }: Exchange): Promise<void>
   else sendText(response, 200, TEXT, 'ok');
 }
 
-/** 200 if every check is passed, else 503; `?verbose` names them. */
+/** 200 if every check passes, else 503 with the checks; `?verbose` lists them always. */
 async function readyz(exchange: Exchange, context: HttpContext): Promise<void> {
   const { request, response, parameters } = exchange;
   parameters.assertKnown(['verbose']);
@@ -68,7 +68,7 @@ async function metrics(exchange: Exchange, context: HttpContext): Promise<void> 
   sendText(response, 200, contentType, text);
 }
 
-/** The form of the Kubernetes API server. */
+/** Lists the checks in the format of the Kubernetes API server. */
 function report(checks: readonly ReadinessCheck[], isReady: boolean): string {
   const lines = checks.map(({ name, isOk, reason }) =>
     isOk ? `[+]${name} ok` : `[-]${name} failed: ${reason}`,

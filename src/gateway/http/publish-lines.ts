@@ -22,9 +22,9 @@ import { httpStatusOf } from './http-status.js';
 import { negotiate } from './media-types.js';
 
 /**
- * An NDJSON body, published while it arrives. One batch is being published while the next one gathers, and then nothing
- * more is read: so the length of the body does not matter. Batches are published one after the other, so the first line
- * that cannot be published ends it: every line before it is acknowledged, none behind it is published.
+ * Publishes an NDJSON body while it arrives. While one batch is being published the next one gathers; when that is
+ * full, reading stops. So a body may have any length. Batches are published one after the other, and the first line
+ * that cannot be published ends the request: all lines before it are acknowledged, none after it is published.
  */
 export async function publishLines(
   exchange: Exchange,
@@ -50,7 +50,7 @@ interface Waiting {
   readonly event: EventInput;
 }
 
-/** These say that nothing of a batch was published, because of one of its events. */
+/** Errors that say that nothing of a batch was published, because one of its events is at fault. */
 const FAULTS_OF_ONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TOPIC_INVALID',
   'EVENT_INVALID',
@@ -64,13 +64,14 @@ class LinePublisher {
   readonly #options: PublishOptions;
   readonly #answer: AckStream;
   readonly #rates: ConnectionRates;
-  /** The server stops, or the client has left. */
+  /** Fires when the server stops or the client has left. */
   readonly #over: AbortSignal;
   #batch: Waiting[] = [];
   #batchBytes = 0;
   #running: Promise<void> | undefined;
-  /** Of a line behind the batch: told once that has been published. */
+  /** The fault of a line after the batch, or of reading on; reported once the batch has been published. */
   #fault: unknown;
+  /** The error of publishing a batch; nothing is published after it. */
   #failure: unknown;
 
   constructor(
@@ -91,7 +92,7 @@ class LinePublisher {
     return this.#fault !== undefined || this.#failure !== undefined;
   }
 
-  /** Resolves when there is room for another line. */
+  /** Adds a line to the batch; resolves when there is room for another one. */
   async add({ number, bytes }: Line): Promise<void> {
     if (this.hasFailed) return;
     try {
@@ -111,12 +112,15 @@ class LinePublisher {
     if (isFull) await this.#answer.orGone(this.#taken());
   }
 
-  /** The body could not be read on. */
+  /** Notes that the body could not be read any further. */
   fail(error: unknown): void {
     this.#fault ??= error;
   }
 
-  /** Resolves when all is published that will be, with what stands in the way of the rest. */
+  /**
+   * Resolves when nothing more will be published, with the error that stopped it; undefined where all lines are
+   * published.
+   */
   async finished(): Promise<unknown> {
     while (this.#running !== undefined) await this.#running;
     return this.#failure ?? this.#fault;
@@ -124,7 +128,7 @@ class LinePublisher {
 
   #onTaken: () => void = () => {};
 
-  /** Resolves when the batch at hand is being published. */
+  /** Resolves when the publishing of the present batch begins, or when no batch will be published any more. */
   #taken(): Promise<void> {
     return new Promise((resolve) => {
       this.#onTaken = resolve;
@@ -132,7 +136,7 @@ class LinePublisher {
   }
 
   async #run(): Promise<void> {
-    // What has arrived in the same piece comes along.
+    // Waiting for a microtask lets the other lines of the same piece join the first batch.
     await Promise.resolve();
     while (this.#batch.length > 0 && this.#failure === undefined && this.#answer.isOpen) {
       const batch = this.#batch;
@@ -149,7 +153,7 @@ class LinePublisher {
       }
       await this.#answer.relieved();
     }
-    // What waits behind a failure, or for a client that has left, is not published.
+    // Lines that wait after a failure, or when the client has left, are not published.
     this.#exchange.bodies.giveBack(this.#batchBytes);
     this.#batch = [];
     this.#batchBytes = 0;
@@ -170,7 +174,7 @@ class LinePublisher {
     }
   }
 
-  /** Up to the event that is at fault. */
+  /** Publishes the events one by one, up to the event that is at fault. */
   async #publishSingly(batch: readonly Waiting[]): Promise<void> {
     for (const { line, event } of batch) {
       try {
@@ -181,7 +185,7 @@ class LinePublisher {
     }
   }
 
-  /** A stream that comes too fast is slowed down rather than refused. */
+  /** Waits until the rate allows so many events: a body that arrives too fast is slowed down, not refused. */
   async #rateAllows(events: number): Promise<void> {
     for (;;) {
       try {
@@ -197,7 +201,7 @@ class LinePublisher {
   }
 }
 
-/** The acks, as they come: as lines, or as one JSON array. */
+/** The answer: acks as they come, as lines or as one JSON array. */
 class AckStream {
   readonly #exchange: Exchange;
   readonly #outbound: HttpOutbound;
@@ -205,7 +209,7 @@ class AckStream {
   readonly #left = new AbortController();
   readonly #gone: Promise<void>;
   #count = 0;
-  /** Before the first batch, and so before all of them. */
+  /** The cursor in front of the first batch, and so of all batches. */
   #cursor: string | undefined;
 
   constructor(exchange: Exchange, { turns, settings, log }: HttpContext, type: string) {
@@ -219,7 +223,7 @@ class AckStream {
     void this.#gone.then(() => this.#left.abort());
   }
 
-  /** Fires when the client has left, or has its answer. */
+  /** Fires when the answer has ended or the client has left. */
   get gone(): AbortSignal {
     return this.#left.signal;
   }
@@ -237,12 +241,12 @@ class AckStream {
     return this.#outbound.relieved();
   }
 
-  /** Waits, but not for a client that is gone. */
+  /** Resolves when `work` does, or when the client has left. */
   async orGone(work: Promise<void>): Promise<void> {
     await Promise.race([work, this.#gone]);
   }
 
-  /** Before the first ack an error has its status; behind it, it is the last element. */
+  /** Ends the answer. Before the first ack an error is the answer, with its status; after it, the last element. */
   end(error: unknown): void {
     if (!this.isOpen) return;
     if (error !== undefined && this.#count === 0) {
@@ -270,18 +274,18 @@ class AckStream {
   }
 }
 
-/** The same error, with the line at which it stands. */
+/** The same error with the number of its line. */
 function ofLine(error: unknown, line: number): unknown {
   return withLines(error, `line ${line}`, { line });
 }
 
-/** The same for a batch that was published in part: what it says of its events, it says of their lines. */
+/** The same error for a batch that may be published in part: indexes of events become numbers of lines. */
 function ofLines(error: unknown, batch: readonly Waiting[]): unknown {
   const line = batch[0]!.line;
   const lastLine = batch.at(-1)!.line;
-  const told = error instanceof BusError ? error.details : undefined;
+  const details = error instanceof BusError ? error.details : undefined;
   const linesOf = (name: string): object => {
-    const indexes = told?.[name];
+    const indexes = details?.[name];
     return Array.isArray(indexes) ? { [name]: indexes.map((at: number) => batch[at]!.line) } : {};
   };
   const where = lastLine === line ? `line ${line}` : `lines ${line} to ${lastLine}`;

@@ -26,8 +26,8 @@ import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-t
 import { publishLines } from './publish-lines.js';
 
 /**
- * `POST /v1/events`, in all its forms. What comes as a whole is published as a whole or not at all; lines are published
- * as they come.
+ * `POST /v1/events`, in all its forms. A body that is one event or an array is published as a whole or not at all;
+ * NDJSON lines are published as they arrive.
  */
 const KNOWN = ['durability', 'persist', 'topic'];
 const IDENTITY = 'identity';
@@ -57,7 +57,7 @@ export async function publish(exchange: Exchange, context: HttpContext): Promise
 
 const NO_DATA = { value: null, text: 'null' };
 
-/** A body that is a payload by itself. */
+/** Parses a body that is itself a payload, as in binary mode. */
 function dataOf(body: Buffer): ParsedJson {
   const { value, text } = parseJson(body, 'the body');
   return { value, text: new JsonScanner(text).value() };
@@ -105,7 +105,7 @@ function readerOf({ request, parameters }: Exchange, { name }: MediaType): BodyR
   return { parse, isCloudEvents: false };
 }
 
-/** A CloudEvent's fields as events have them. */
+/** Checks the event that a CloudEvent was converted to. */
 function checked(input: EventInput, path: string): EventInput {
   return eventOf(input, path);
 }
@@ -128,8 +128,8 @@ async function publishAll(
 }
 
 /**
- * With the furthest cursor behind which all that answers these events will come: behind the one event, or else before
- * all of them.
+ * Answers with the acks and a cursor after which all reactions to these events follow: the cursor after a single event,
+ * or in front of several. A principal that may read nothing gets no cursor.
  */
 function sendAcks(
   { response, principal }: Exchange,
@@ -173,7 +173,7 @@ function publishOptions({ request, parameters }: Exchange): PublishOptions {
   return options;
 }
 
-/** An option is a header or a parameter; as both, it must be the same. */
+/** The value of an option from its header or its parameter; both must agree. */
 function agreed(
   name: string,
   header: string | undefined,

@@ -23,7 +23,7 @@ import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
 import { negotiate } from './media-types.js';
 
-/** `GET /v1/events`: history, as a list of any length, no faster than the client takes it. */
+/** `GET /v1/events`: history, as a list of any length, streamed no faster than the client takes it. */
 const KNOWN = ['topic', 'since', 'until', 'after', ...ATTRIBUTE_PARAMETERS, 'limit', 'reverse'];
 const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE] as const;
 
@@ -95,7 +95,7 @@ function queryOf({ parameters }: Exchange): Query {
   return query;
 }
 
-/** @throws Refusal 406, BusError `NOT_FOUND` */
+/** The one event of a query with limit 1. @throws Refusal 406 for another limit, BusError `NOT_FOUND` */
 async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Event> {
   if (limit !== 1) {
     const message = `${CLOUD_EVENT_TYPE} is one event; ask with limit=1, or for ${CLOUD_EVENT_BATCH_TYPE}`;
@@ -106,9 +106,9 @@ async function only(events: AsyncIterable<Event>, { limit }: Query): Promise<Eve
 }
 
 /**
- * Behind the last event that was returned: `after=` it, the next ones follow, as they do on a stream. There is none
- * where the newest come first, nor for an answer without events after a cursor of an earlier epoch, of whose positions
- * some may not count any more.
+ * The cursor after the last event of the answer; with `after=` that cursor, a query or a stream continues there. There
+ * is no such cursor in reverse order. There is none either for an answer without events to a query after a cursor of an
+ * earlier epoch, of whose positions some may no longer be valid.
  */
 class AnswerPosition {
   readonly #position: PagePosition | undefined;
@@ -122,7 +122,7 @@ class AnswerPosition {
 
   pass(event: Event): void {
     this.#last = event;
-    // An endpoint of the user's own making gives its events no cursors.
+    // The position is counted here because events of an endpoint that the user made have no cursors.
     this.#position?.pass(event);
   }
 

@@ -3,17 +3,16 @@ import { quote } from '../../protocol/quote.js';
 import type { Route } from './route.js';
 
 /**
- * The routes of all doors, found by path, as it was sent: nothing is decoded or tidied up to find one. Of two routes
- * that take a path, the one with the literal segment further left is meant, in whatever order they were handed in.
- * Pure.
+ * Finds the routes of all doors by the path as the client sent it, neither decoded nor normalised. Where several routes
+ * match a path, the route whose literal segment is further left wins, in whatever order they were declared. Pure.
  */
 
 /** The routes of one path. */
 export interface Resource {
-  /** With its parameters by name, under the base path. */
+  /** The path with the base path in front and parameters by name: `/bus/v1/events/:id`. */
   readonly path: string;
   readonly byMethod: ReadonlyMap<string, Route>;
-  /** The methods that it has, as a header has them. */
+  /** The methods of the path, as the value of an `Allow` header. */
   readonly allow: string;
 }
 
@@ -29,7 +28,7 @@ export class RouteTable {
   readonly #basePath: string;
   readonly #root = newNode();
 
-  /** `basePath` stands before every path; `''` where nothing does. Throws where two routes are the same one. */
+  /** `basePath`: the prefix of every path, or `''`. Throws where two routes have the same method and path. */
   constructor(routes: readonly Route[], basePath: string) {
     this.#basePath = basePath;
     for (const route of routes) this.#add(route);
@@ -45,9 +44,9 @@ export class RouteTable {
   }
 
   /**
-   * The parameters of a path that a route takes.
+   * The parameters of a path that matches the route, decoded.
    *
-   * @throws BusError `QUERY_INVALID` for one that is not percent-encoded UTF-8
+   * @throws BusError `QUERY_INVALID` for a parameter that is not percent-encoded UTF-8
    */
   parametersOf(route: Route, path: string): Readonly<Record<string, string>> {
     const parameters = Object.create(null) as Record<string, string>;
@@ -69,7 +68,7 @@ export class RouteTable {
       throw new Error(`two doors answer ${route.method} ${route.path}`);
     }
     byMethod.set(route.method, route);
-    // HEAD is answered as GET, without its body.
+    // HEAD is answered like GET, without a body.
     if (route.method === 'GET') byMethod.set('HEAD', route);
     node.resource.allow = [...byMethod.keys(), 'OPTIONS'].join(', ');
   }
@@ -97,7 +96,7 @@ function find(node: Node, segments: readonly string[], at: number): Resource | u
   return find(node.parameter, segments, at + 1);
 }
 
-/** Of a path that begins with `/`; that of `/` is one, and empty. */
+/** The segments of a path, which begins with `/`. The path `/` has one segment, which is empty. */
 function segmentsOf(path: string): readonly string[] {
   return path.slice(1).split('/');
 }
@@ -110,7 +109,7 @@ function decoded(name: string, text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (cause) {
-    const message = `the ${name} ${quote(text)} is not encoded as it has to be`;
+    const message = `the ${name} ${quote(text)} is not percent-encoded UTF-8`;
     throw new BusError('QUERY_INVALID', message, { details: { path: name }, cause });
   }
 }

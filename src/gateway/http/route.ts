@@ -1,17 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Exchange } from './exchange.js';
 
-/** One method of one path, as a door hands it in. Doors know nothing of each other's routes. */
+/** One method of one path, as a door declares it. Doors know nothing of each other's routes. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /**
-   * Below the gateway's base path: `/v1/events/:id`. A segment that begins with `:` is a parameter and takes any text;
-   * a literal segment of another route goes before it, whichever door came first.
+   * The path below the gateway's base path: `/v1/events/:id`. A segment that begins with `:` is a parameter and matches
+   * any text; a literal segment of another route takes precedence, in whatever order they were declared.
    */
   readonly path: string;
-  /** Answers the request. It may reject: the router answers with the error. HEAD comes here as GET. */
+  /** Answers the request, GET and HEAD alike. The router answers with the error where it rejects. */
   readonly handle: (exchange: Exchange) => Promise<void>;
-  /** Open to whoever reaches the server: the answer says nothing of the bus's contents. */
+  /** Needs no authentication, because the answer holds nothing of the bus's contents. */
   readonly isPublic?: true;
   /** Answers an error in a form of the route's own; false leaves the answer to the router. */
   readonly refuse?: (response: ServerResponse, error: unknown) => boolean;
@@ -20,10 +20,10 @@ export interface Route {
 }
 
 export interface Listing {
-  /** HTML. */
+  /** The description of the route, as HTML. */
   readonly about: string;
-  /** Parameters worth showing: `topic=*`. */
+  /** Parameters that the page shows: `topic=*`. */
   readonly query?: string;
-  /** Following the link shows something in a browser. */
+  /** The page links to the route, whose answer a browser can show. */
   readonly isLink?: true;
 }

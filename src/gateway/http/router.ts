@@ -15,9 +15,9 @@ import type { Route } from './route.js';
 import { type Resource, RouteTable } from './route-table.js';
 
 /**
- * Answers HTTP requests by the routes of all doors, as a listener for any `node:http` server. Who may come near at all
- * (host, origin, address) is the gateway's to judge before; here a token becomes a principal, and every route asks
- * that. Lives on one event loop.
+ * Answers HTTP requests by the routes of all doors, as a listener for any `node:http` server. The gateway has checked
+ * host, origin and address before; the router turns a token into a principal, which each route checks. Runs on one
+ * event loop.
  */
 export class Router {
   readonly #context: HttpContext;
@@ -29,12 +29,12 @@ export class Router {
     this.#table = new RouteTable(routes, context.settings.basePath);
   }
 
-  /** Requests that are not answered to their end, streams included. */
+  /** The number of requests whose answers have not ended, streams included. */
   get pending(): number {
     return this.#pending.size;
   }
 
-  /** Answers a request that was admitted. Never throws. */
+  /** Answers a request that the gateway admitted. Never throws. */
   readonly listener = (request: IncomingMessage, response: ServerResponse): void => {
     setSecurityHeaders(response);
     allowCrossOrigin(request, response);
@@ -48,7 +48,7 @@ export class Router {
     else this.#answer(route, path, request, response);
   };
 
-  /** Resolves when all requests that were taken are answered to their end. */
+  /** Resolves when the answers of all requests that were taken have ended. */
   async idle(): Promise<void> {
     await Promise.all(this.#pending);
   }
@@ -90,7 +90,7 @@ export class Router {
         bodies,
       });
     } catch (error) {
-      // A client that has left caused it, and hears no answer.
+      // The client has left, which probably caused the error; nobody is there to answer.
       if (response.destroyed) return;
       logFailure(request, error, context);
       if (route.refuse?.(response, error) !== true) sendError(response, error);
@@ -117,12 +117,12 @@ function refuseAtClosing(route: Route | undefined, response: ServerResponse): vo
 
 function sendNoTarget(request: IncomingMessage, response: ServerResponse): void {
   request.resume();
-  sendError(response, new BusError('MESSAGE_INVALID', 'the target of the request is no URL'));
+  sendError(response, new BusError('MESSAGE_INVALID', 'the target of the request is not a URL'));
 }
 
 function sendNotFound(request: IncomingMessage, path: string, response: ServerResponse): void {
   request.resume();
-  const message = `there is nothing at ${quote(path)}; see / for what there is`;
+  const message = `there is nothing at ${quote(path)}; / lists the paths`;
   sendError(response, new BusError('NOT_FOUND', message));
 }
 

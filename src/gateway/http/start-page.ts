@@ -4,7 +4,7 @@ import { SERVER_NAME } from '../version.js';
 import { type Exchange, sendText } from './exchange.js';
 import type { Listing, Route } from './route.js';
 
-/** The page at `/`: which doors this server has, and where. It loads nothing, and runs nothing. */
+/** The page at `/` lists the routes of this server. It loads no resources and runs no script. */
 export function openStartPage(routes: readonly Route[], basePath: string): Door {
   const page = startPage(routes, basePath);
   const handle = async ({ response }: Exchange): Promise<void> => {
@@ -69,5 +69,5 @@ function rowOf(
 
 const styleHash = createHash('sha256').update(STYLE).digest('base64');
 
-/** Nothing but this one style may be applied. */
+/** Allows the page's own style, and nothing else. */
 const POLICY = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;

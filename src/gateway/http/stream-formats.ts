@@ -5,13 +5,13 @@ import { NDJSON_TYPE } from './exchange.js';
 import { isForNow } from './http-status.js';
 
 /**
- * How a stream is written. Both formats say the same three things of each event and notice: its name, the cursor behind
- * it, and a line of JSON.
+ * The format of a stream. Both formats write three things for each event and notice: its name, the cursor after it, and
+ * a line of JSON.
  */
 export interface StreamFormat {
   /** Writes the answer's head. */
   begin(response: ServerResponse): void;
-  /** Before anything else: a client that loses the connection before the first event resumes here. */
+  /** The first text of the answer. A client that loses the connection before the first event resumes at its cursor. */
   opening(cursor: string): string;
   event(cursor: string, data: string): string;
   notice(name: string, cursor: string, data: string): string;
@@ -20,8 +20,8 @@ export interface StreamFormat {
 export const EVENT_STREAM_TYPE = 'text/event-stream';
 
 /**
- * Server-Sent Events. Every event's `id` is the cursor behind it, so a browser that connects again goes on where it
- * was, without anybody's doing.
+ * Server-Sent Events. The `id` of each event is the cursor after it, so a browser that reconnects resumes there by
+ * itself.
  */
 export const eventStreamFormat: StreamFormat = {
   begin: (response) => begin(response, `${EVENT_STREAM_TYPE}; charset=utf-8`),
@@ -30,7 +30,9 @@ export const eventStreamFormat: StreamFormat = {
   notice: (name, cursor, data) => `event: ${name}\nid: ${cursor}\ndata: ${data}\n\n`,
 };
 
-/** A line of JSON each: `{"event":"message","cursor":"…","data":{…}}`, with the names that Server-Sent Events have. */
+/**
+ * Lines of JSON, with the event names of Server-Sent Events: `{"event":"message","cursor":"…","data":{…}}`.
+ */
 export const linesFormat: StreamFormat = {
   begin: (response) => begin(response, NDJSON_TYPE),
   opening: (cursor) => `{"event":"open","cursor":"${cursor}"}\n`,
@@ -39,12 +41,11 @@ export const linesFormat: StreamFormat = {
 };
 
 /**
- * A browser's `EventSource` comes back after an answer that ends, and never after one whose status is not 200. So a
- * client that is refused for now only gets a stream of one event, `ended`, and is told when to come again. Other
- * refusals keep their status, for asking again would change nothing: an `EventSource` that is answered by it is closed
- * for good.
+ * Answers a temporary refusal with a stream of one event, `ended`, and the time after which to retry. A browser's
+ * `EventSource` reconnects after an answer that ends, but never after a status other than 200. Other refusals keep
+ * their status, which closes an `EventSource` for good: retrying them would change nothing.
  *
- * @returns false if the error is not of that kind
+ * @returns false where the error is not temporary
  */
 export function refuseForNow(response: ServerResponse, error: unknown): boolean {
   if (!isForNow(error) || response.req.method !== 'GET' || response.headersSent) return false;
@@ -52,26 +53,28 @@ export function refuseForNow(response: ServerResponse, error: unknown): boolean 
   const { retryAfterMs } = data.details ?? {};
   const leastMs = typeof retryAfterMs === 'number' ? retryAfterMs : 0;
   eventStreamFormat.begin(response);
-  // Without an id: the one that the browser has seen before stays where it goes on.
+  // The event has no id, so that the browser keeps the last one that it has seen and resumes there.
   response.end(`${retryLine(leastMs)}event: ended\ndata: ${JSON.stringify(data)}\n\n`);
   return true;
 }
 
 const HEADERS = {
-  // A stream that is compressed, or collected before it is sent on, arrives late or never.
+  // A proxy that compresses or buffers a stream delays its events, possibly for ever.
   'cache-control': 'no-store, no-transform',
-  // By this nginx and others like it know a stream that they must not collect.
+  // nginx and similar proxies do not buffer an answer with this header.
   'x-accel-buffering': 'no',
 };
 
 function begin(response: ServerResponse, type: string): void {
-  // Set one by one: middleware that compresses reads them when the head is written.
+  // The headers are set one by one, because middleware that compresses reads them when the head is written.
   response.setHeader('content-type', type);
   for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
   response.writeHead(200);
 }
 
-/** With jitter: clients that one restart has cut off come back one after the other. */
+/**
+ * The time after which a client reconnects, with jitter, so that clients cut off by one restart do not return at once.
+ */
 function retryLine(leastMs = 0): string {
   const waitMs = Math.max(SSE_RETRY_MS, leastMs);
   return `retry: ${Math.round(waitMs * (1 + Math.random()))}\n`;

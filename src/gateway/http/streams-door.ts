@@ -36,7 +36,7 @@ const KNOWN = [
   'format',
 ];
 
-/** Subscriptions as answers that go on: Server-Sent Events, or lines of JSON. */
+/** Subscriptions as streamed answers: Server-Sent Events, or lines of JSON. */
 export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
   const streams = new Streams(context);
   return {
@@ -58,7 +58,7 @@ export const openStreamsDoor: OpenDoor<HttpContext> = (context) => {
   };
 };
 
-/** Opens the streams, keeps them alive, and ends them when their time has come. */
+/** Opens streams, sends their heartbeats, and ends them when a token ends or the server stops. */
 class Streams {
   readonly #context: HttpContext;
   readonly #cursors: CursorTexts;
@@ -91,7 +91,7 @@ class Streams {
       response.end();
       return;
     }
-    // Gone while its token was judged: nothing would ever tell its end.
+    // The client left while its token was judged; the stream would never get the event `close`.
     if (response.destroyed) return;
     const texts = context.texts.of(principal);
     const textOf: TextOf = isCloudEvents
@@ -109,7 +109,7 @@ class Streams {
     await stream.open(context.endpoint, { filter, options }, budget.asker(context.endpoint.shards));
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
     void stream.ended.then(unwatch);
-    // What happened meanwhile told no stream.
+    // A revocation or the server's closing while the stream was being opened did not end it.
     if (principal.isRevoked) stream.end(revoked());
     if (context.closing.aborted) stream.end(stopping());
   }
@@ -122,7 +122,7 @@ class Streams {
     await Promise.all(streams.map(({ ended }) => ended));
   }
 
-  /** What did not end. */
+  /** Cuts the streams that have not ended. */
   cut(): void {
     for (const stream of this.#streams) stream.cut();
   }
@@ -138,7 +138,7 @@ function formatFor(request: IncomingMessage): StreamFormat {
   return type === NDJSON_TYPE ? linesFormat : eventStreamFormat;
 }
 
-/** A client of lines reads the status, and needs no stream to be told. */
+/** Only Server-Sent Events need a refusal as a stream; a client of lines reads the status. */
 function refuse(response: ServerResponse, error: unknown): boolean {
   if (!isForNow(error) || formatFor(response.req) === linesFormat) return false;
   return refuseForNow(response, error);
@@ -148,7 +148,7 @@ function refuse(response: ServerResponse, error: unknown): boolean {
 function optionsOf({ request, parameters }: Exchange): SubscribeOptions {
   const options: SubscribeOptions = { from: fromOf(parameters) };
   const resumed = parameters.one('lastEventId') ?? headerOf(request, 'last-event-id');
-  // What the browser has seen goes over where the page once began.
+  // A browser reconnects with the page's old `from`; the last event that it has seen takes precedence.
   if (resumed !== undefined && resumed !== '') options.from = { after: checkedCursor(resumed) };
   const overflow = parameters.one('overflow');
   if (overflow !== undefined)
@@ -160,7 +160,7 @@ function optionsOf({ request, parameters }: Exchange): SubscribeOptions {
   return options;
 }
 
-/** `now`, `earliest`, `last:10`, `since:2026-01-31T00:00:00Z`, `after:CURSOR`. */
+/** Parses `from`: `now`, `earliest`, `last:10`, `since:2026-01-31T00:00:00Z` or `after:CURSOR`. */
 function fromOf(parameters: Parameters): SubscribeFrom {
   const text = parameters.one('from') ?? 'now';
   if (text === 'now' || text === 'earliest') return text;

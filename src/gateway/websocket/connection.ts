@@ -27,10 +27,9 @@ import { RequestAnswerer, type RequestContext } from './requests.js';
 import { welcome } from './welcome.js';
 
 /**
- * One WebSocket session, from the welcome to the end of the socket. Whatever a client sends, it
- * ends at worst its own connection: a bad frame is answered with a typed `error`, a socket that
- * breaks the WebSocket protocol is closed with the code that RFC 6455 has for it, and requests in
- * flight are bounded by not reading on.
+ * One WebSocket session, from the welcome to the end of the socket. A client can at worst end its own connection: a bad
+ * frame is answered with a typed `error`, and a socket that breaks the WebSocket protocol is closed with the code of
+ * RFC 6455. While too many requests are in flight, nothing more is read from the socket.
  */
 export interface ConnectionContext extends RequestContext {
   readonly settings: GatewaySettings;
@@ -38,7 +37,7 @@ export interface ConnectionContext extends RequestContext {
   readonly turns: TurnQueue;
   readonly server: string;
   readonly log: GatewayLogger;
-  /** Whether each frame is worth a line. */
+  /** Whether each frame is logged, at `debug`. */
   readonly logsFrames: boolean;
 }
 
@@ -46,9 +45,9 @@ export interface ConnectionContext extends RequestContext {
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_UNSUPPORTED_DATA = 1003;
 const CLOSE_POLICY = 1008;
-/** Try again later; of the IANA registry. */
+/** "Try again later", from the IANA registry of close codes. */
 const CLOSE_TRY_AGAIN = 1013;
-/** RFC 6455, 5.5: a control frame holds 125 bytes, and two of them are the code. */
+/** RFC 6455, 5.5: a control frame holds 125 bytes, of which the code takes two. */
 const CLOSE_REASON_BYTES_MAX = 123;
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -101,8 +100,7 @@ export class Connection implements OutboundOwner {
     this.ended = new Promise((resolve) => {
       socket.once('close', (code) => resolve(this.#onClose(code)));
     });
-    // Without a listener one bad frame would end the process. The socket closes by itself, with the
-    // right code.
+    // Without a listener one bad frame would end the process. The socket closes itself with the right code.
     socket.on('error', (error) => this.#log('debug', 'connection error', { error: error.message }));
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     socket.on('ping', (data) => {
@@ -114,23 +112,23 @@ export class Connection implements OutboundOwner {
     });
     const { epoch, shards } = endpoint;
     const bus = internalsOf(endpoint);
-    const told = { connection: id, epoch, shards, server, principal, bus };
-    this.#outbound.send(frameText('welcome', welcome(settings, told)));
+    const session = { connection: id, epoch, shards, server, principal, bus };
+    this.#outbound.send(frameText('welcome', welcome(settings, session)));
     if (principal === undefined) this.#pending = this.#awaitToken();
     else this.#become(principal);
   }
 
-  /** Who it is; undefined as long as it has not said so. */
+  /** The client's principal; undefined until the client has authenticated. */
   get principal(): Principal | undefined {
     return this.#principal;
   }
 
   /**
-   * Pings; cuts a connection that has left two pings unanswered. Called once per heartbeat
-   * interval.
+   * Sends a ping, or cuts a connection that has left `HEARTBEATS_MISSED_MAX` pings unanswered. Called once per
+   * heartbeat interval.
    */
   beat(): void {
-    // While nothing is read no pong can arrive; a client that takes nothing is cut as stalled.
+    // While the socket is not read no pong can arrive; a client that takes nothing is cut as stalled.
     if (!this.#isReading || !this.#outbound.isOpen) return;
     if (this.#missedHeartbeats >= HEARTBEATS_MISSED_MAX) {
       this.#log('info', 'connection cut: heartbeats missed');
@@ -159,7 +157,7 @@ export class Connection implements OutboundOwner {
     this.#socket.terminate();
   }
 
-  /** What it was let in with holds no longer. */
+  /** Ends the connection because its key or token was revoked. */
   revoke(): void {
     this.#expel(new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed'));
   }
@@ -195,7 +193,7 @@ export class Connection implements OutboundOwner {
   #become(principal: Principal): void {
     this.#place.identified();
     const { budgets } = this.#context;
-    // It was somebody else before, whose requests may still be answered.
+    // Releases the budget of the anonymous principal that the connection has had until now.
     void this.#answerer?.close();
     const budget = budgets.open(principal, this.address);
     this.#outbound.account = budget;
@@ -216,14 +214,14 @@ export class Connection implements OutboundOwner {
     this.#hold(principal);
   }
 
-  /** It is let in as long as this holds. */
+  /** Keeps the connection open until this principal's token expires or is revoked. */
   #hold(principal: Principal): void {
     this.#principal = principal;
     this.#stopWatchingExpiry();
     this.#stopWatchingExpiry = watchExpiry(principal.expiresAt, () => {
       this.#expel(new BusError('UNAUTHENTICATED', 'the token has expired'));
     });
-    // Those who are told of revoked keys may have been told before this connection was known.
+    // The revocation may have been announced before this connection was registered with the principal.
     if (principal.isRevoked) this.revoke();
   }
 
@@ -238,7 +236,7 @@ export class Connection implements OutboundOwner {
     // The default `binaryType` makes every message one Buffer.
     const bytes = data as Buffer;
     if (this.#principal === undefined && bytes.length > AUTHENTICATE_FRAME_BYTES_MAX) {
-      const message = `a first frame of ${bytes.length} bytes is longer than any token can make it`;
+      const message = `a first frame of ${bytes.length} bytes is longer than any with a token`;
       const error = new BusError('UNAUTHENTICATED', message);
       this.#expel(this.#context.signIns.failed(error, this.address, 'shown'));
       return;
@@ -253,7 +251,7 @@ export class Connection implements OutboundOwner {
     }
   }
 
-  /** Its type and its name, and nothing of what it says: that may be a payload, or a token. */
+  /** Logs a frame's type and requestId, and nothing else of it: it may hold a payload or a token. */
   #logReceived(parsed: ReturnType<typeof parseClientFrame>, bytes: number): void {
     const { type, requestId } =
       'error' in parsed ? { type: parsed.error.code, requestId: parsed.requestId } : parsed.frame;
@@ -275,7 +273,7 @@ export class Connection implements OutboundOwner {
     else this.#answer(frame, bytes);
   }
 
-  /** Also for a connection that would be anybody: the token says more. */
+  /** Authenticates by the first frame; also an anonymous client, which may get more grants by its token. */
   #authenticate({ payload, requestId }: FrameOf<'authenticate'>): void {
     this.#pending?.dispose();
     this.#pending = this.#awaitToken(requestId);
@@ -308,7 +306,7 @@ export class Connection implements OutboundOwner {
     this.#outbound.send(frameText('error', data, requestId));
   }
 
-  /** It may not be here, or no longer. */
+  /** Ends a connection that has failed to authenticate, or whose token is no longer valid. */
   #expel(error: BusError, requestId?: RequestId): void {
     if (this.#isClosing) return;
     this.#log('info', 'connection ended', { code: error.code, reason: error.message });
@@ -317,7 +315,7 @@ export class Connection implements OutboundOwner {
     this.#leave(isForNow ? CLOSE_TRY_AGAIN : CLOSE_POLICY, error.message);
   }
 
-  /** Nothing more is done for it; what its subscriptions had batched leaves with the goodbye. */
+  /** Stops all work for the client; events that its subscriptions have batched are sent before the goodbye. */
   #leave(code: number, reason: string): void {
     this.#isClosing = true;
     this.#pending?.dispose();
@@ -327,7 +325,7 @@ export class Connection implements OutboundOwner {
 
   #sayGoodbye(code: number, reason: string): void {
     this.#hasSaidGoodbye = true;
-    // The client's goodbye has to be read.
+    // The socket is read again, because the client's close frame has to arrive.
     this.#socket.resume();
     this.#socket.close(code, closeReason(reason));
     this.#closeTimer ??= setTimeout(() => {
@@ -367,11 +365,13 @@ export class Connection implements OutboundOwner {
   }
 }
 
-/** Cut to what a close frame holds: the library throws at more. The `error` frame before it has all. */
+/**
+ * Cuts the reason to the length of a close frame, since `ws` throws at more; the `error` frame before it has all of it.
+ */
 function closeReason(reason: string): Buffer {
   const bytes = Buffer.from(reason);
   let end = Math.min(bytes.length, CLOSE_REASON_BYTES_MAX);
-  // Not within a character: a continuation byte is 0b10xxxxxx.
+  // The cut must not split a character, whose continuation bytes are 0b10xxxxxx.
   while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
   return bytes.subarray(0, end);
 }

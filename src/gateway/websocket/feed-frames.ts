@@ -9,11 +9,11 @@ import type { Flushable, Outbound } from './outbound.js';
 import type { SharedFrames } from './shared-frames.js';
 
 /**
- * A subscription's events as frames. Those that are due in one turn leave in one frame, and its cursor stands behind
+ * Encodes a subscription's events as frames. Events that are due in one turn share a frame, whose cursor is that after
  * the last of them.
  */
 export interface FrameSources {
-  /** What this client may see of events. */
+  /** The events' JSON as this client may see it. */
   readonly texts: EventTexts;
   readonly frames: SharedFrames;
 }
@@ -29,7 +29,7 @@ export class FeedFrames implements FeedEncoder, Flushable {
   #batch: EventText[] = [];
   #batchBytes = 0;
 
-  /** `name`: the client's own for the subscription. */
+  /** `name`: the client's name for the subscription. */
   constructor(name: string, outbound: Outbound, { texts, frames }: FrameSources, place: FeedPlace) {
     this.#name = name;
     this.#outbound = outbound;
@@ -39,7 +39,7 @@ export class FeedFrames implements FeedEncoder, Flushable {
     this.#head = `{"type":"events","payload":{"subscription":${JSON.stringify(name)},"events":[`;
   }
 
-  /** Events that follow are shown like this: the client has shown another token. */
+  /** Takes other texts for the events that follow: a new token may let the client see other fields. */
   show(texts: EventTexts): void {
     this.flush();
     this.#texts = texts;

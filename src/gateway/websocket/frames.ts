@@ -1,9 +1,9 @@
 import type { RequestId, ServerPayloads } from '../../protocol/wire.js';
 
-/** A list of a `result`. */
+/** The fields of a `result` that are lists. */
 export type ListField = 'events' | 'topics' | 'subscribers';
 
-/** The text of one frame to a client. `requestId` is that of the request it answers. */
+/** The text of one frame to a client. `requestId`: that of the request that the frame answers. */
 export function frameText<T extends keyof ServerPayloads>(
   type: T,
   payload: ServerPayloads[T],
@@ -12,7 +12,7 @@ export function frameText<T extends keyof ServerPayloads>(
   return JSON.stringify({ type, requestId, payload });
 }
 
-/** A `result` frame from items that are JSON already; `rest` is what its payload has besides. */
+/** The text of a `result` frame from items that are JSON already; `rest` holds the other fields of its payload. */
 export function resultText(
   field: ListField,
   items: readonly string[],

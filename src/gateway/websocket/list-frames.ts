@@ -7,7 +7,7 @@ export interface List<T> {
   readonly field: ListField;
   readonly items: Iterable<T> | AsyncIterable<T>;
   textOf(item: T): string;
-  /** Behind the last item, asked for once that is there. */
+  /** Returns the cursor after the last item; called after `textOf` of that item. */
   cursor?(): string | undefined;
 }
 

@@ -11,12 +11,12 @@ import type { TurnQueue, TurnTask } from '../turn-queue.js';
 import type { SharedFrame } from './shared-frames.js';
 
 /**
- * The frames that leave for one client. They keep their order; those of one turn of the event loop leave in one write.
- * A client that is congested is not read from, so it cannot ask for more.
+ * Sends the frames to one client, in order; the frames of one turn of the event loop leave in one write. The connection
+ * stops reading from a congested client, so that it cannot ask for more.
  */
 const AS_TEXT = { binary: false };
 
-/** All frames begin with this; see `frames.ts`. */
+/** The text that all frames begin with; see `frames.ts`. */
 const FRAME_HEAD = '{"type":"';
 
 export interface OutboundOwner extends CongestionOwner {
@@ -55,7 +55,7 @@ export class Outbound implements TurnTask, Transport {
     this.#isCompressed = socket.extensions !== '';
   }
 
-  /** Known once it is known who the client is. */
+  /** Set once the client has authenticated. */
   set account(account: OutboundAccount) {
     this.#congestion.account = account;
   }
@@ -73,8 +73,7 @@ export class Outbound implements TurnTask, Transport {
   }
 
   /**
-   * Sends one frame, in order with those before it. A frame for a socket that is no longer open
-   * goes nowhere.
+   * Sends one frame, in order after the frames before it. Does nothing where the socket is no longer open.
    */
   send(text: string): void {
     if (!this.isOpen) return;
@@ -87,9 +86,9 @@ export class Outbound implements TurnTask, Transport {
   }
 
   /**
-   * Sends a frame that others get too. The library would copy its header for each of them; where
-   * nothing is compressed, what it has written before has gone to the stream already, so the frame
-   * may follow it there.
+   * Sends a frame that other clients get too. `ws` would build its header again for each of them, so an uncompressed
+   * frame is written to the stream directly. The order holds: without compression `ws` writes each frame to the stream
+   * at once.
    */
   sendShared({ bytes, payloadOffset }: SharedFrame): void {
     if (!this.isOpen) return;
@@ -101,7 +100,7 @@ export class Outbound implements TurnTask, Transport {
     this.#congestion.check();
   }
 
-  /** Answers a client's ping; the library would do so without looking at what waits already. */
+  /** Answers a client's ping. `ws` would do so too, but without counting the pong towards congestion. */
   pong(data: Buffer): void {
     if (!this.isOpen) return;
     this.#cork();
@@ -109,12 +108,12 @@ export class Outbound implements TurnTask, Transport {
     this.#congestion.check();
   }
 
-  /** Counts bytes that a producer keeps, to frame them at the end of the turn; negative when it has. */
+  /** Counts bytes that a producer keeps until the end of the turn; negative once the producer has sent them. */
   keep(bytes: number): void {
     this.#congestion.keep(bytes);
   }
 
-  /** Has `flush` called at the end of this turn. */
+  /** Calls `flush` at the end of this turn. */
   flushAtEndOfTurn(flushable: Flushable): void {
     this.#flushables.push(flushable);
     this.#turns.add(this);
@@ -131,12 +130,12 @@ export class Outbound implements TurnTask, Transport {
     this.#stream.uncork();
   }
 
-  /** Resolves when there is room again, or the connection is over; at once if there is room now. */
+  /** Resolves when the client is not congested any more, or is gone; at once where it is not congested now. */
   relieved(): Promise<void> {
     return this.#congestion.relieved();
   }
 
-  /** The connection is over: nobody waits any longer. */
+  /** Drops pending flushes and resolves `relieved()`: the connection has ended. */
   dispose(): void {
     this.#flushables = [];
     this.#congestion.end();

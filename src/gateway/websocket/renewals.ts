@@ -5,9 +5,9 @@ import { RENEWALS_PER_SECOND, RENEWALS_WAITING_MAX } from '../../protocol/limits
 import type { SignIns } from '../sign-ins.js';
 
 /**
- * The new tokens that a connection shows while it lives: judged one after the other, in the order in which they came,
- * because one may take longer than the next, and what counts is the last one that holds. A few may wait, and only a few
- * are judged in a second. Of one connection; one thread.
+ * Judges the new tokens that a connection shows while it is open. They are judged one after the other, in the order in
+ * which they came, because one may take longer than the next, and the last valid one counts. Few tokens may wait, and
+ * few are judged in a second. A connection has one; one thread uses it.
  */
 export class Renewals {
   readonly #signIns: SignIns;
@@ -22,9 +22,10 @@ export class Renewals {
   }
 
   /**
-   * Who it is by the new token.
+   * Judges a new token of the same principal.
    *
-   * @throws BusError `RATE_LIMITED`, `LIMIT_EXCEEDED`: it was not judged; and what `SignIns.renew` throws
+   * @throws BusError `RATE_LIMITED`, `LIMIT_EXCEEDED` where the token was not judged; and all that `SignIns.renew`
+   * throws
    */
   async judge(principal: Principal, token: string): Promise<Principal> {
     this.#check();
@@ -40,7 +41,7 @@ export class Renewals {
 
   #check(): void {
     if (this.#waiting >= RENEWALS_WAITING_MAX) {
-      const message = `${RENEWALS_WAITING_MAX} tokens of this connection are judged already, which is the limit`;
+      const message = `${RENEWALS_WAITING_MAX} tokens of this connection are being judged, which is the limit`;
       this.#refuse('LIMIT_EXCEEDED', message, { limit: RENEWALS_WAITING_MAX });
     }
     const retryAfterMs = this.#rate.take(1);

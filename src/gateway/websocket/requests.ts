@@ -30,9 +30,8 @@ import type { Outbound } from './outbound.js';
 import type { SharedFrames } from './shared-frames.js';
 
 /**
- * Answers the requests of one connection, each with the frames of contract section 6. An expected
- * refusal is a rejection or a throw with a `BusError`; the connection turns it into an `error`
- * frame.
+ * Answers the requests of one connection with the frames that docs/PROTOCOL.md describes. An expected refusal rejects
+ * with a `BusError`, which the connection turns into an `error` frame.
  */
 export interface RequestContext {
   readonly endpoint: BusEndpoint;
@@ -46,21 +45,21 @@ export interface RequestContext {
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
-/** All but what says who asks. */
+/** All frames that clients send except `authenticate`. */
 export type RequestFrame = Exclude<ClientFrame, { type: 'authenticate' }>;
 
-/** Who asks, and from where. */
+/** The client on whose behalf requests are answered. */
 export interface Asking {
   readonly principal: Principal;
   readonly address: string;
 }
 
-/** A subscription, and what of the connection's budget it has. */
+/** A subscription, and its part of the connection's budget. */
 interface PlacedFeed {
   readonly feed: SubscriptionFeed;
   readonly encoder: FeedFrames;
   readonly place: PlacedSubscription;
-  /** Judged anew when the connection shows another token. */
+  /** Checked against the new grants when the connection renews its token. */
   filter: FilterData;
 }
 
@@ -98,7 +97,7 @@ export class RequestAnswerer {
     return { principal: this.#principal, address: this.#address };
   }
 
-  /** The same client with other grants: subscriptions that these do not cover end with `FORBIDDEN`. */
+  /** Takes the grants of a renewed token; subscriptions that they do not cover end with `FORBIDDEN`. */
   renew(principal: Principal): void {
     const { texts, rates } = this.#context;
     this.#principal = principal;
@@ -114,7 +113,7 @@ export class RequestAnswerer {
     }
   }
 
-  /** Requests begin in the order of their frames and are answered as they are done. */
+  /** Answers one request. Requests begin in the order of their frames; each is answered when it is done. */
   async answer(frame: RequestFrame): Promise<void> {
     switch (frame.type) {
       case 'publish':
@@ -126,7 +125,7 @@ export class RequestAnswerer {
       case 'unsubscribe':
         return this.#unsubscribe(frame);
       case 'consumed':
-        // Not answered, and silent where the subscription has ended meanwhile.
+        // The frame has no answer, not even where the subscription has ended meanwhile.
         this.#feeds.get(frame.payload.subscription)?.feed.consumed(frame.payload.events);
         return;
       case 'query':
@@ -150,7 +149,7 @@ export class RequestAnswerer {
     }
   }
 
-  /** Releases every subscription. What they had batched still leaves if the socket is open. */
+  /** Releases all subscriptions and the budget. Events that they have batched are sent if the socket is open. */
   async close(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
@@ -309,7 +308,7 @@ export class RequestAnswerer {
   }
 
   async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
-    // Who listens, and who is behind, is for those who administer what is listened to.
+    // The names and lags of subscribers are for administrators of the topic only.
     assertMayAdminister(this.#principal, payload?.topic ?? '*');
     this.#rates.query();
     await this.#budget.query(async () => {
@@ -326,13 +325,13 @@ export class RequestAnswerer {
     this.#outbound.send(frameText('result', { stats }, requestId));
   }
 
-  /** The directory is one of the server's machine. */
+  /** Backs the bus up into a directory of the server's machine. */
   async #backup({ payload, requestId }: FrameOf<'backup'>): Promise<void> {
     const { dir } = payload;
     const backup = await this.#context.audit.administer('backup', this.#asking, dir, async () => {
       assertMayAdminister(this.#principal, '*');
       if (isAbsolute(dir)) return this.#endpoint.backup(dir);
-      const message = `backup: ${quote(dir)} is no absolute path, and the server has a directory of its own`;
+      const message = `backup: ${quote(dir)} is not an absolute path, and the server has a working directory of its own`;
       throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
     });
     this.#outbound.send(frameText('result', { backup }, requestId));

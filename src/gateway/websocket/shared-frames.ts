@@ -2,19 +2,18 @@ import { SHARED_FRAMES_PER_TURN_MAX } from '../../protocol/limits.js';
 import type { EventText } from '../event-texts.js';
 
 /**
- * `events` frames as bytes, with their WebSocket header, made once for all connections that are due
- * the same. What is shared is found by what it holds, not by whom it is for: the same events with
- * the same cursor for a subscription of the same name are one frame, whatever the connections have
- * subscribed to, and the same events under other names share the bytes of the events. So a
- * connection that falls behind, or drops events, leaves its group by itself and comes back to it.
+ * `events` frames as bytes, with their WebSocket header, made once for all connections to which the same events are
+ * due. Frames are shared by content: the same events with the same cursor, for a subscription of the same name, are one
+ * frame, whatever the connections have subscribed to. The same events under other names share the bytes of the events.
+ * So a connection that falls behind, or drops events, gets frames of its own, and shares again once it has caught up.
  *
- * What is known is forgotten at the end of the event loop's turn. One thread.
+ * All frames are forgotten at the end of the event loop's turn. One thread.
  *
- * Measured (`bench/gateway-fanout.js`): with a string per connection, 100 connections at 10,000
- * events/s fell seconds behind, most of the time spent on turning strings into bytes.
+ * Measured (`bench/gateway-fanout.js`): with a string per connection, 100 connections at 10,000 events/s fell seconds
+ * behind, most of the time spent on turning strings into bytes.
  */
 
-/** A frame from its first header byte on; a part of it without the header for who frames it anew. */
+/** A frame with its header; without the header, from `payloadOffset` on, for a sender that frames it again. */
 export interface SharedFrame {
   readonly bytes: Buffer;
   readonly payloadOffset: number;
@@ -24,7 +23,7 @@ interface SharedEvents {
   readonly texts: readonly EventText[];
   /** The events' JSON with commas between. */
   readonly bytes: Buffer;
-  /** By what stands before the events; the last one made of each. */
+  /** The last frame for each head (the text before the events). */
   readonly frames: Map<string, { readonly cursor: string; readonly frame: SharedFrame }>;
 }
 
@@ -37,11 +36,11 @@ const LENGTH_7_MAX = 125;
 const LENGTH_16_MAX = 0xffff;
 
 export class SharedFrames {
-  /** By the last event; more than one where others end in the same event and hold other ones. */
+  /** By the last event, with which several different lists of events may end. */
   readonly #known = new Map<EventText, SharedEvents[]>();
   #count = 0;
 
-  /** `head` is everything before the events; `texts` must not be changed afterwards. */
+  /** The frame of these events. `head`: all text before the events. `texts` must not change afterwards. */
   of(head: string, texts: readonly EventText[], cursor: string): SharedFrame {
     const { frames, bytes } = this.#events(texts);
     const known = frames.get(head);
@@ -52,7 +51,7 @@ export class SharedFrames {
     return frame;
   }
 
-  /** What is due next is something else. */
+  /** Forgets all frames: the next turn sends other events. */
   forget(): void {
     if (this.#count === 0) return;
     this.#known.clear();
@@ -90,7 +89,7 @@ function joined(texts: readonly EventText[]): Buffer {
   let at = 0;
   for (const { text, bytes } of texts) {
     if (at > 0) buffer[at++] = COMMA;
-    // ASCII is a mere copy.
+    // ASCII text is written as latin1, which is a mere copy.
     at += buffer.write(text, at, bytes === text.length ? 'latin1' : 'utf8');
   }
   return buffer;
@@ -105,7 +104,7 @@ function frameOf(head: string, events: Buffer, cursor: string): SharedFrame {
   writeHeader(bytes, length);
   bytes.write(head, payloadOffset);
   events.copy(bytes, payloadOffset + headLength);
-  // A cursor is base64url.
+  // The tail is ASCII: a cursor is base64url.
   bytes.write(tail, bytes.length - tail.length, 'latin1');
   return { bytes, payloadOffset };
 }

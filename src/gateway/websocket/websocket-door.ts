@@ -12,7 +12,7 @@ import { Connection, type ConnectionContext } from './connection.js';
 import { frameText } from './frames.js';
 import { SharedFrames } from './shared-frames.js';
 
-/** The WebSocket of `millrace.v1`: all that the bus offers, in frames of JSON. */
+/** The WebSocket door, subprotocol `millrace.v1`: all operations of the bus, in JSON frames. */
 export const openWebSocketDoor: OpenDoor = (context) => {
   const connections = new Connections(context);
   const { maxFrameBytes, compression } = context.settings;
@@ -41,7 +41,7 @@ export const openWebSocketDoor: OpenDoor = (context) => {
   };
 };
 
-/** The connections that are open: makes them known to the bus, sees whether they live, and ends them. */
+/** The open connections: announces them to the bus, sends their heartbeats, and ends them. */
 class Connections {
   readonly #context: ConnectionContext;
   readonly #open = new Set<Connection>();
@@ -76,13 +76,13 @@ class Connections {
     });
   }
 
-  /** Answers what is in flight, and says goodbye to everybody. */
+  /** Answers the requests in flight, and says goodbye to all clients. */
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
     await Promise.allSettled([...this.#open].map((connection) => connection.close()));
   }
 
-  /** Leaves clients the time to say goodbye as well. */
+  /** Ends the connections; clients have `GATEWAY_GOODBYE_MS` to say goodbye before they are cut. */
   async cut(): Promise<void> {
     const ended = Promise.allSettled([...this.#open].map((connection) => connection.ended));
     await within(GATEWAY_GOODBYE_MS, ended);

@@ -4,13 +4,13 @@ import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../../protocol/limits.j
 import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../../protocol/wire.js';
 import type { GatewaySettings } from '../settings.js';
 
-/** Not known of an endpoint that is of somebody else's making. */
+/** The limits of the bus; unknown for an endpoint that the user made. */
 type BusLimits = Pick<EndpointInternals, 'dedupe' | 'maxPayloadBytes'>;
 
-/** What a client is told first: where it is, who it is, and the limits that it has to keep. */
+/** The payload of the first frame: the bus and its epoch, the connection, the principal, and the client's limits. */
 export function welcome(
   settings: GatewaySettings,
-  place: {
+  session: {
     readonly connection: string;
     readonly epoch: string;
     readonly shards: number;
@@ -19,11 +19,19 @@ export function welcome(
     readonly bus: BusLimits | undefined;
   },
 ): Welcome {
-  const { connection, epoch, shards, server, principal, bus } = place;
+  const { connection, epoch, shards, server, principal, bus } = session;
   const { heartbeatMs } = settings;
   const limits = wireLimits(settings, bus);
-  const told = { protocol: WIRE_PROTOCOL, server, epoch, shards, connection, heartbeatMs, limits };
-  return principal === undefined ? told : { ...told, principal: principal.name };
+  const payload = {
+    protocol: WIRE_PROTOCOL,
+    server,
+    epoch,
+    shards,
+    connection,
+    heartbeatMs,
+    limits,
+  };
+  return principal === undefined ? payload : { ...payload, principal: principal.name };
 }
 
 function wireLimits(settings: GatewaySettings, bus: BusLimits | undefined): WireLimits {

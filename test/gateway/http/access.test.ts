@@ -7,8 +7,8 @@ import { openHttp, principal } from './support/open-http.js';
 
 const PATHS = ['/v1/events?topic=a', '/v1/topics', '/v1/subscribers?topic=a', '/v1/stats'];
 
-describe('who may', () => {
-  it('asks for a token wherever the contents of the bus are at stake', async () => {
+describe('access', () => {
+  it('needs a token on every route that shows or changes the contents of the bus', async () => {
     const { url } = await openHttp({ principals: {} });
     for (const path of [...PATHS, '/v1/events/e1', '/v1/events/stream?topic=a', '/metrics']) {
       const response = await fetch(`${url}${path}`);
@@ -24,7 +24,7 @@ describe('who may', () => {
     }
   });
 
-  it('asks the principal on every route', async () => {
+  it('checks the principal’s grants on every route', async () => {
     const nobody = principal({
       mayPublish: () => false,
       maySubscribe: () => false,
@@ -73,7 +73,7 @@ describe('who may', () => {
   });
 });
 
-describe('what is not there', () => {
+describe('an unknown path or method', () => {
   it.each([
     ['DELETE', '/v1/events', 405, 'POST, GET, HEAD, OPTIONS'],
     ['POST', '/v1/stats', 405, 'GET, HEAD, OPTIONS'],
@@ -107,7 +107,7 @@ describe('errors', () => {
     expect(Object.keys(HTTP_STATUS).sort()).toEqual([...ERROR_CODES].sort());
   });
 
-  it('that nobody foresaw are INTERNAL, and are logged', async () => {
+  it('are INTERNAL and logged where they are unexpected', async () => {
     const logs: string[] = [];
     const { url, endpoint } = await openHttp({ log: (level) => void logs.push(level) });
     endpoint.stats = () => Promise.reject(new TypeError('boom'));
@@ -119,7 +119,7 @@ describe('errors', () => {
 });
 
 describe('the probes', () => {
-  it('say what is not ready', async () => {
+  it('name the checks that fail', async () => {
     const checks = [
       { name: 'bus', isOk: true },
       { name: 'shard-1', isOk: false, reason: 'it is restarting' },

@@ -53,7 +53,7 @@ describe('an app that is closed', () => {
 });
 
 describe('a client that leaves', () => {
-  it('leaves nothing behind while its upload was being slowed down', async () => {
+  it('leaves nothing behind where its upload was being slowed down', async () => {
     const slow = principal({ rates: { publishPerSecond: 1 } });
     const { port, app, endpoint } = await openHttp({ principals: { t: slow } });
     const socket = await dial(port);
@@ -81,8 +81,8 @@ describe('a client that leaves', () => {
   }, 20_000);
 });
 
-describe('lines that are not whole', () => {
-  it('count against what all requests may hold', async () => {
+describe('incomplete lines', () => {
+  it('count against the bytes that all requests may hold', async () => {
     const budget = new BodyBudget(1000);
     const request = new IncomingMessage(new Socket());
     const lines = bodyLines(request, budget);
@@ -130,7 +130,7 @@ describe('an answer that is not read', () => {
 });
 
 describe('one address', () => {
-  it('may not take all sockets by saying nothing', async () => {
+  it('cannot take all sockets by sending nothing', async () => {
     const { port } = await openGateway({ maxConnectionsPerAddress: 2 });
     const most = 2 + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
     const sockets: Socket[] = [];

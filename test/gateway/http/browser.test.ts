@@ -96,7 +96,7 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
   });
 
-  it('stops for good where asking again would change nothing', async () => {
+  it('stops for good where a retry would change nothing', async () => {
     const limited = await bus.serve({ port: 0, maxPatterns: 2 });
     const page = await browser.newPage();
     await page.goto(pageUrl);
@@ -113,7 +113,7 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     await limited.close();
   });
 
-  it('comes back by itself when the server was at its limit', async () => {
+  it('reconnects by itself when the server was at its limit', async () => {
     const limited = await bus.serve({ port: 0, maxConnectionsPerAddress: 1 });
     const page = await browser.newPage();
     await page.goto(pageUrl);

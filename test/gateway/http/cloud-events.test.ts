@@ -29,7 +29,7 @@ async function send(url: string, { headers, body }: Message) {
 }
 
 describe('CloudEvents, as their SDK writes and reads them', () => {
-  it.each(['structured', 'binary'] as const)('come in and go out again whole: %s', async (mode) => {
+  it.each(['structured', 'binary'] as const)('come in and go out unchanged: %s', async (mode) => {
     const { url, endpoint } = await openHttp();
     const sent = new CloudEvent(GIVEN);
     expect((await send(url, HTTP[mode](sent))).status).toBe(200);
@@ -106,7 +106,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
     expect(endpoint.events).toEqual([]);
   });
 
-  it('are refused in binary mode with data that is no JSON, or headers that are no UTF-8', async () => {
+  it('are refused in binary mode where the data is not JSON or a header not UTF-8', async () => {
     const { url } = await openHttp();
     const headers = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': 's', 'ce-type': 't' };
     const text = await send(url, {
@@ -123,7 +123,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
 });
 
 describe('an extension of a CloudEvent', () => {
-  it('is kept as text, and refused where the text would be another', () => {
+  it('is kept as text, and refused where the text would differ', () => {
     const made = (fields: object) =>
       fromCloudEvent({ ...GIVEN, specversion: '1.0', ...fields }, '');
     expect(made({ n: 2 ** 31, b: true }).attributes).toMatchObject({ n: '2147483648', b: 'true' });

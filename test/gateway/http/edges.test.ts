@@ -17,8 +17,8 @@ function post(body: string, headers: string): string {
   return `POST /v1/events HTTP/1.1\r\nhost: localhost\r\n${length}${headers}\r\n${body}`;
 }
 
-describe('a request to upgrade to what is not spoken here', () => {
-  it('is answered as if it had asked for no upgrade, its body and what follows it too', async () => {
+describe('a request to upgrade to an unknown protocol', () => {
+  it('is answered without an upgrade, and so is a request that follows its body', async () => {
     const { port, endpoint } = await openGateway();
     const upgrade =
       'connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n';
@@ -48,7 +48,7 @@ describe('a request to upgrade to what is not spoken here', () => {
     socket.destroy();
   });
 
-  it('is answered with its body where the server is somebody else’s', async () => {
+  it('is answered with its body by a mounted gateway', async () => {
     const endpoint = new FakeEndpoint();
     const gateway = await createGateway(endpoint);
     const server = createServer((request, response) => gateway.request(request, response));
@@ -63,7 +63,7 @@ describe('a request to upgrade to what is not spoken here', () => {
     server.close();
   });
 
-  it('still has its host and origin looked at', async () => {
+  it('still has its host and origin checked', async () => {
     const { port } = await openGateway();
     const head = 'connection: Upgrade, close\r\nupgrade: h2c\r\n';
     const request = `GET /livez HTTP/1.1\r\nhost: evil.example\r\n${head}\r\n`;
@@ -96,13 +96,13 @@ describe('a list of over 1 MiB', () => {
     expect(answer.split('\r\n\r\n')[1]).toBe('');
   });
 
-  it('ends in a trailer with the cursor elsewhere', async () => {
+  it('ends in a trailer with the cursor in HTTP/1.1', async () => {
     const { port } = await open();
     const answer = await sendRaw(port, `GET ${path} HTTP/1.1\r\n${CLOSE}\r\n`);
     expect(answer.toLowerCase()).toMatch(/\r\n0\r\nmillrace-cursor: \S+/);
   });
 
-  it('that fails half-way is seen to be broken by a client of HTTP/1.0', async () => {
+  it('is reset for a client of HTTP/1.0 where it fails half-way', async () => {
     const { port, endpoint } = await open();
     const socket = connect(port, '127.0.0.1').resume();
     const read = endpoint.read.bind(endpoint);
@@ -124,7 +124,7 @@ describe('a list of over 1 MiB', () => {
   });
 });
 
-describe('a path that would be another once it was tidied up', () => {
+describe('a path that changes when it is normalised', () => {
   it.each([
     '//v1/events?topic=*',
     '/v1//events?topic=*',
@@ -143,7 +143,7 @@ describe('a path that would be another once it was tidied up', () => {
     expect(statusOf(await sendRaw(port, `GET ${path} HTTP/1.1\r\n${CLOSE}\r\n`))).toBe(404);
   });
 
-  it('is found in the form that proxies use', async () => {
+  it('is found in a target that is a whole URL, as proxies send it', async () => {
     const { port } = await openGateway();
     const request = `GET http://localhost/livez HTTP/1.1\r\n${CLOSE}\r\n`;
     expect(statusOf(await sendRaw(port, request))).toBe(200);
@@ -151,7 +151,7 @@ describe('a path that would be another once it was tidied up', () => {
 });
 
 describe('a request that says contradictory things', () => {
-  it('is refused with two hosts, also one and the same twice', async () => {
+  it('is refused with two Host headers, even equal ones', async () => {
     const { port } = await openGateway();
     for (const second of ['evil.example', 'localhost']) {
       const answer = await sendRaw(port, `GET /livez HTTP/1.1\r\nHost: ${second}\r\n${CLOSE}\r\n`);
@@ -160,7 +160,7 @@ describe('a request that says contradictory things', () => {
     }
   });
 
-  it('is refused where a page of another site embeds it, and let through as a link', async () => {
+  it('is refused where a page of another site embeds it, and allowed as a link', async () => {
     const { port } = await openGateway();
     const get = (headers: string) =>
       sendRaw(port, `GET /v1/events?topic=* HTTP/1.1\r\n${CLOSE}${headers}\r\n`);
@@ -175,7 +175,7 @@ describe('a request that says contradictory things', () => {
 });
 
 describe('a gateway with a base path', () => {
-  it('has all its doors below it, and nothing beside it', async () => {
+  it('serves all its doors below the base path, and nothing outside it', async () => {
     const { port } = await openGateway({ basePath: '/bus/' });
     const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
     for (const path of ['/bus', '/bus/', '/bus/livez', '/bus/v1/topics']) {
@@ -205,7 +205,7 @@ describe('a gateway with a base path', () => {
   });
 });
 
-describe('a request whose body somebody has read already', () => {
+describe('a request whose body middleware has read already', () => {
   it.each([
     ['what a parser made of it', (body: Buffer) => JSON.parse(body.toString())],
     ['its text', (body: Buffer) => body.toString()],

@@ -32,7 +32,7 @@ describe('GET /v1/events/{id}', () => {
     }
   });
 
-  it('answers what may not be read as what is not there', async () => {
+  it('answers 404 for an event that may not be read, as for one that does not exist', async () => {
     const reader = principal({
       readable: ['a.*'],
       maySubscribe: (topic) => topic.startsWith('a.'),
@@ -52,7 +52,7 @@ describe('GET /v1/events/{id}', () => {
     }
   });
 
-  it('masks what is masked elsewhere', async () => {
+  it('masks the fields that are masked elsewhere', async () => {
     const reader = principal({
       redacts: true,
       redact: (event) => ({ ...event, payload: '[redacted]' }),
@@ -66,7 +66,7 @@ describe('GET /v1/events/{id}', () => {
     }
   });
 
-  it('refuses what is malformed, and other methods', async () => {
+  it('refuses malformed requests, and other methods', async () => {
     const { url } = await filled();
     const codeOf = async (path: string, method = 'GET') => {
       const response = await fetch(`${url}${path}`, { method });

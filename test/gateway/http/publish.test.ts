@@ -53,7 +53,7 @@ describe('POST /v1/events', () => {
     expect(JSON.parse(bad.text)).toMatchObject({ code: 'OPTION_INVALID' });
   });
 
-  it('publishes nothing of an array of which one is malformed, and says where', async () => {
+  it('publishes nothing of an array with a malformed event, and says where it is', async () => {
     const { url, endpoint } = await openHttp();
     const answer = await post(url, JSON.stringify([EVENT, { ...EVENT, type: 'Bad Type' }]));
     expect(answer.status).toBe(400);
@@ -94,7 +94,7 @@ describe('POST /v1/events', () => {
     expect(endpoint.events).toEqual([]);
   });
 
-  it('refuses what is not UTF-8', async () => {
+  it('refuses a body that is not UTF-8', async () => {
     const { url } = await openHttp();
     const answer = await post(url, Buffer.from([0x22, 0xff, 0xfe, 0x22]));
     expect(answer.status).toBe(400);
@@ -114,7 +114,7 @@ describe('POST /v1/events', () => {
     expect(JSON.parse(answer.text).code).toBe('MESSAGE_INVALID');
   });
 
-  it('refuses a body that is too large, announced or not, and the client hears it', async () => {
+  it('refuses a body that is too large, announced or not, and the client gets the answer', async () => {
     const { url } = await openHttp();
     const announced = await post(url, Buffer.alloc(HTTP_BODY_BYTES_MAX + 1, 0x20));
     expect(announced.status).toBe(413);
@@ -140,7 +140,7 @@ describe('an NDJSON body', () => {
     expect(endpoint.events.map(({ payload }) => payload)).toEqual(lines.map((_, n) => n));
   });
 
-  it('is answered as an array on demand, and an empty one by none', async () => {
+  it('is answered as an array on demand, and an empty body by an empty answer', async () => {
     const { url } = await openHttp();
     const asArray = { ...LINES_TYPE, accept: 'application/json' };
     const answer = await post(url, `${JSON.stringify(EVENT)}\n\n${JSON.stringify(EVENT)}`, asArray);
@@ -166,7 +166,7 @@ describe('an NDJSON body', () => {
     expect(endpoint.events).toHaveLength(2);
   });
 
-  it('that is stored in part names the lines that are', async () => {
+  it('names the lines that were stored where it is stored in part', async () => {
     const { url, endpoint } = await openHttp();
     const take = endpoint.publishMany.bind(endpoint);
     let batches = 0;
@@ -185,7 +185,7 @@ describe('an NDJSON body', () => {
     expect({ stored, unknown }).toEqual({ stored: [line], unknown: [lastLine] });
   });
 
-  it('has the status of its fault where nothing was acknowledged before', async () => {
+  it('gets the status of its fault where no line was acknowledged before', async () => {
     const { url } = await openHttp();
     const answer = await post(url, 'nonsense\n', LINES_TYPE);
     expect(answer.status).toBe(400);
@@ -194,7 +194,7 @@ describe('an NDJSON body', () => {
     expect(long.status).toBe(413);
   });
 
-  it('is read no further than may be held while the bus does not take it, whatever its length', async () => {
+  it('is read only as far as may be held while the bus takes no events, whatever its length', async () => {
     const { url, endpoint, server } = await openHttp();
     let open: () => void = () => {};
     endpoint.gate = new Promise((resolve) => {
@@ -243,7 +243,7 @@ describe('an NDJSON body', () => {
     }
   });
 
-  it('names what a principal may not publish, and forces its source', async () => {
+  it('names the line that a principal may not publish, and forces its source', async () => {
     const held = principal({ mayPublish: (topic) => topic.startsWith('a.'), forcedSource: 'me' });
     const { url, endpoint } = await openHttp({ principals: { t: held } });
     const body = `${JSON.stringify({ ...EVENT, source: 'you' })}\n${JSON.stringify({ ...EVENT, topic: 'b' })}`;

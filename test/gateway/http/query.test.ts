@@ -10,7 +10,7 @@ async function fill(endpoint: Awaited<ReturnType<typeof openHttp>>['endpoint'], 
 }
 
 describe('GET /v1/events', () => {
-  it('answers an array with the cursor behind its last event', async () => {
+  it('answers an array with the cursor after its last event', async () => {
     const { url, endpoint } = await openHttp();
     await fill(endpoint, 5);
     const response = await fetch(`${url}/v1/events?topic=a.+&limit=3`);
@@ -74,7 +74,7 @@ describe('GET /v1/events', () => {
     expect(await response.json()).toMatchObject({ code: 'QUERY_INVALID' });
   });
 
-  it('answers lines on demand, and what is offered only', async () => {
+  it('answers lines on demand, and refuses types that it does not offer', async () => {
     const { url, endpoint } = await openHttp();
     await fill(endpoint, 2);
     const accept = (type: string) =>
@@ -92,7 +92,7 @@ describe('GET /v1/events', () => {
     await none.body?.cancel();
   });
 
-  it('streams what is long, with the cursor as a trailer', async () => {
+  it('streams a long answer, with the cursor as a trailer', async () => {
     const { port, endpoint } = await openHttp();
     const payload = 'x'.repeat(10_000);
     for (let n = 0; n < 300; n++) await endpoint.publish({ topic: 'a', type: 'note', payload });
@@ -126,7 +126,7 @@ describe('GET /v1/events', () => {
     expect(stalled).toContain('request cut: its answer is not read');
   });
 
-  it('breaks an answer off that fails half-way, so that it cannot pass for whole', async () => {
+  it('breaks off an answer that fails half-way, so that it looks incomplete', async () => {
     const { port, endpoint } = await openHttp();
     endpoint.read = async function* failing<P>() {
       const payload = 'x'.repeat(100_000) as P;
@@ -147,7 +147,7 @@ describe('GET /v1/events', () => {
     expect(await response.text()).toBe('');
   });
 
-  it('masks what its principal may not see, in every format', async () => {
+  it('masks the fields that its principal may not see, in every format', async () => {
     const reader = principal({
       redacts: true,
       redact: (event) => ({ ...event, payload: '***' }),

@@ -11,7 +11,7 @@ const segment = fc.constantFrom('a', 'b', 'c');
 const pattern = fc.array(fc.oneof(segment, fc.constant(':x')), { minLength: 1, maxLength: 4 });
 
 describe('a route table', () => {
-  it('finds the route whose literal segments stand further left, in whatever order they came', () => {
+  it('prefers the route whose literal segments are further left, in whatever order routes were declared', () => {
     const arbitrary = fc.record({
       patterns: fc.uniqueArray(pattern, { selector: (one) => one.join('/'), maxLength: 8 }),
       path: fc.array(segment, { minLength: 1, maxLength: 4 }),
@@ -34,7 +34,7 @@ describe('a route table', () => {
     );
   });
 
-  it('gives parameters by the names of the route that was found, decoded', () => {
+  it('returns decoded parameters by their names in the route', () => {
     const get = route('/v1/consumers/:name');
     const pull = route('/v1/consumers/:consumer/pull', 'POST');
     const table = new RouteTable([get, pull], '/bus');
@@ -47,7 +47,7 @@ describe('a route table', () => {
     expect(() => table.parametersOf(get, '/bus/v1/consumers/%e4')).toThrow('the name "%e4"');
   });
 
-  it('has nothing for an empty parameter, beside its base path, or in another case', () => {
+  it('finds no route for an empty parameter, outside its base path, or in another case', () => {
     const table = new RouteTable([route('/v1/events/:id'), route('/')], '/bus');
     for (const path of ['/bus/v1/events/', '/bus/v1/Events/1', '/v1/events/1', '/busy', '/']) {
       expect(table.find(path), path).toBeUndefined();
@@ -56,7 +56,7 @@ describe('a route table', () => {
     expect(table.find('/bus')).toBeDefined();
   });
 
-  it('says which methods a path has, and takes none of them twice', () => {
+  it('lists the methods of a path, and refuses a second route for one of them', () => {
     const routes = [route('/a', 'POST'), route('/a')];
     expect(new RouteTable(routes, '').find('/a')?.allow).toBe('POST, GET, HEAD, OPTIONS');
     expect(() => new RouteTable([...routes, route('/a')], '')).toThrow('two doors answer GET /a');

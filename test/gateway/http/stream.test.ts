@@ -9,7 +9,7 @@ import { SseClient } from './support/sse-client.js';
 const NOTE = { type: 'note', payload: 'x' };
 
 describe('GET /v1/events/stream', () => {
-  it('sends events as they happen, each with the cursor behind it', async () => {
+  it('sends events as they happen, each with the cursor after it', async () => {
     const { url, endpoint } = await openHttp();
     const client = await SseClient.open(`${url}/v1/events/stream?topic=a.*&from=earliest`);
     expect(client.response.headers['content-type']).toBe('text/event-stream; charset=utf-8');
@@ -29,7 +29,7 @@ describe('GET /v1/events/stream', () => {
     client.close();
   });
 
-  it('resumes behind the last id, by header or parameter, whatever from says', async () => {
+  it('resumes after the last id, by header or parameter, which takes precedence over from', async () => {
     const { url, endpoint } = await openHttp();
     for (let n = 0; n < 8; n++) await endpoint.publish({ topic: 'a', ...NOTE });
     const asked: unknown[] = [];
@@ -57,7 +57,7 @@ describe('GET /v1/events/stream', () => {
     ]);
   });
 
-  it('tells gaps, drops and the end by events of their own', async () => {
+  it('reports gaps, drops and the end as named events', async () => {
     const { url, endpoint } = await openHttp();
     const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
     await client.named('caughtUp');
@@ -81,7 +81,7 @@ describe('GET /v1/events/stream', () => {
     client.close();
   });
 
-  it('may not be compressed or collected on its way', async () => {
+  it('forbids proxies to compress or buffer it', async () => {
     const { url } = await openHttp();
     const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
     const { headers } = client.response;
@@ -90,7 +90,7 @@ describe('GET /v1/events/stream', () => {
     client.close();
   });
 
-  it('is refused for now by a stream that says when to come again', async () => {
+  it('is refused temporarily by a stream that says when to retry', async () => {
     const details = { retryAfterMs: 7000 };
     const enter = () => {
       throw new Refusal(429, 'RATE_LIMITED', 'too often', details);
@@ -150,7 +150,7 @@ describe('GET /v1/events/stream', () => {
     },
   );
 
-  it('is refused for good where its filter alone is wider than any may be', async () => {
+  it('is refused for good where its filter exceeds a limit by itself', async () => {
     const limits = { ...BUDGET_LIMITS, maxPatterns: 3, maxPatternsPerPrincipal: 4 };
     const { url } = await openHttp({ budgets: new Budgets(limits) });
     const stream = `${url}/v1/events/stream?topic=a&topic=b&topic=c`;

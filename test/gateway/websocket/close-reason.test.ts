@@ -10,7 +10,7 @@ const jwt = {
   audience: 'millrace',
 };
 
-describe('a stranger whose first frame has a fault that takes long to tell', () => {
+describe('an unauthenticated client whose first frame has a fault with a long message', () => {
   it.each([
     ['ASCII', 'y'.repeat(300)],
     ['characters of several bytes', 'é'.repeat(300)],

@@ -125,7 +125,7 @@ const FAULTS: readonly (readonly [text: string, path: string])[] = [
 ];
 
 describe('a bad frame', () => {
-  it('is answered by a typed error with the path of its fault; the connection lives', async () => {
+  it('is answered by a typed error with the path of its fault; the connection stays open', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     for (const text of NOT_FRAMES) {
@@ -154,7 +154,7 @@ describe('a bad frame', () => {
     expect('error' in long && long.error.message.length).toBeLessThan(400);
   });
 
-  it('is answered with its requestId wherever that could be read', async () => {
+  it('is answered with its requestId where that can be read', async () => {
     const client = await (await openGateway()).connect();
     for (const bad of [{ type: 'no' }, { type: 'ping', x: 1 }, { type: 'query', payload: 1 }]) {
       client.send({ ...bad, requestId: 'mine' });
@@ -169,7 +169,7 @@ describe('a bad frame', () => {
     expect((await client.closed).code).toBe(1003);
   });
 
-  it('closes with 1009 if it is too large, and others live', async () => {
+  it('closes with 1009 if it is too large; other connections stay open', async () => {
     const gateway = await openGateway({ maxFrameBytes: 2048 });
     const [client, other] = [await gateway.connect(), await gateway.connect()];
     client.send(frame('publish', { event: { ...event, payload: 'x'.repeat(4096) } }));
@@ -201,7 +201,7 @@ describe('a bad frame', () => {
   });
 });
 
-describe('what breaks the WebSocket protocol', () => {
+describe('a frame that breaks the WebSocket protocol', () => {
   const cases: readonly (readonly [name: string, bytes: number[], code: number])[] = [
     ['a reserved bit', [0xf1, 0x80, 0, 0, 0, 0], 1002],
     ['an unknown opcode', [0x83, 0x80, 0, 0, 0, 0], 1002],

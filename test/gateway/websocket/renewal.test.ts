@@ -46,7 +46,7 @@ function holdFirstSignature() {
   return { looked, goOn };
 }
 
-describe('a new token on a connection that lives', () => {
+describe('a new token on an open connection', () => {
   it('keeps it open beyond the end of the one before', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const grants = { publish: ['a.*'] };
@@ -58,7 +58,7 @@ describe('a new token on a connection that lives', () => {
     expect((await client.ask('publish', { event })).type).toBe('published');
   });
 
-  it('grants from then on what it says, and ends the subscriptions that it does not cover', async () => {
+  it('replaces the grants, and ends the subscriptions that it does not cover', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const before = { publish: ['a.*'], subscribe: ['a.*', 'b.*'] };
     const client = await asAlice(gateway, await token(before));
@@ -80,7 +80,7 @@ describe('a new token on a connection that lives', () => {
     expect(payload.events[0].payload).toEqual({ open: 1, card: '[redacted]' });
   });
 
-  it('changes nothing if it does not hold, or is of somebody else', async () => {
+  it('changes nothing if it is invalid, or that of another principal', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     const ofBob = await token({ publish: ['*'] }, { subject: 'bob' });
@@ -96,7 +96,7 @@ describe('a new token on a connection that lives', () => {
     expect(JSON.stringify(gateway.logs)).not.toContain(ofBob);
   });
 
-  it('gives no rate twice', async () => {
+  it('does not refill a rate', async () => {
     const gateway = await openGateway({ auth: { jwt }, maxPublishPerSecond: 1 });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     expect((await client.ask('publish', { event })).type).toBe('published');
@@ -104,7 +104,7 @@ describe('a new token on a connection that lives', () => {
     expect((await client.ask('publish', { event })).payload.code).toBe('RATE_LIMITED');
   });
 
-  it('counts as the last one even if another that was shown before it takes longer to judge', async () => {
+  it('takes effect last even if a token shown before it takes longer to judge', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     const { goOn } = holdFirstSignature();
@@ -128,7 +128,7 @@ describe('a new token on a connection that lives', () => {
     expect((await publish('last.a')).type).toBe('published');
   });
 
-  it('is judged no more often than a few times a second, and few wait for it', async () => {
+  it('is judged only a few times a second, and few may wait', async () => {
     const gateway = await openGateway({ auth: { jwt }, audit: true });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     vi.spyOn(performance, 'now').mockReturnValue(performance.now());

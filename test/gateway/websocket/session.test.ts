@@ -18,7 +18,7 @@ function positions(cursor: string): readonly number[] {
 }
 
 describe('a session', () => {
-  it('begins with a welcome that tells the epoch and the limits', async () => {
+  it('begins with a welcome that announces the epoch and the limits', async () => {
     const { port } = await openGateway({ heartbeatMs: 12_345, maxPublishPerSecond: 7 });
     const client = new SocketClient(port);
     const { payload } = await client.next('welcome');
@@ -77,7 +77,7 @@ describe('a session', () => {
     );
   });
 
-  it('gives what the bus refuses its own code', async () => {
+  it('answers a refusal of the bus with the code of the bus', async () => {
     const client = await (await openGateway()).connect();
     const { type, payload } = await client.ask('publish', { event: event(1, 'a..b') });
     expect(type).toBe('error');
@@ -188,7 +188,7 @@ describe('a subscription', () => {
     }
   });
 
-  it('tells drops behind the events of the same turn that came before them', async () => {
+  it('reports drops after the events of the same turn that came before them', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     await client.ask('subscribe', { subscription: 's', filter: '*' });
@@ -202,7 +202,7 @@ describe('a subscription', () => {
     expect((await client.next('events')).payload.events).toHaveLength(1);
   });
 
-  it('tells gaps in their place, drops as one sum, and its end with the cursor', async () => {
+  it('reports gaps in their place, drops as one sum, and its end with the cursor', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     await client.ask('subscribe', { subscription: 's', filter: '*' });
@@ -240,7 +240,7 @@ describe('a subscription', () => {
     }
   });
 
-  it('is refused with a typed error for a cursor, a pattern or a policy that is none', async () => {
+  it('is refused with a typed error for an invalid cursor, pattern or policy', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     const cases = [
@@ -273,7 +273,7 @@ describe('a subscription', () => {
 });
 
 describe('the other requests', () => {
-  it('query the history, 100 events unless told', async () => {
+  it('query the history, 100 events by default', async () => {
     const { endpoint, connect } = await openGateway();
     await endpoint.publishMany(Array.from({ length: 150 }, (_, n) => event(n)));
     const client = await connect();

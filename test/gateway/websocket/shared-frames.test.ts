@@ -54,7 +54,7 @@ describe('a shared frame', () => {
     );
   });
 
-  it('is the same object for whoever is due the same, and no other', () => {
+  it('is the same object where the same events are due, and only there', () => {
     const frames = new SharedFrames();
     const texts = textsOf(1, 2, 3);
     const first = frames.of(head('a'), texts, 'c');
@@ -70,7 +70,7 @@ describe('a shared frame', () => {
     expect(frames.of(head('a'), texts, 'c')).not.toBe(first);
   });
 
-  it('is right also where there are more of them than are remembered', () => {
+  it('is right even where there are more frames than are remembered', () => {
     const frames = new SharedFrames();
     const texts = textsOf(...Array.from({ length: 40 }, (_, n) => n));
     for (let end = 1; end <= texts.length; end++) {
@@ -85,7 +85,7 @@ describe('a shared frame', () => {
 });
 
 describe('event texts', () => {
-  it('are made once for an event, and made anew for another with its sequence', () => {
+  it('are made once for an event, and again for another event with its sequence', () => {
     const texts = new EventTexts(4);
     const event = eventOf(1, 'a');
     expect(texts.of(event)).toBe(texts.of(event));
@@ -97,7 +97,7 @@ describe('event texts', () => {
     expect(texts.of(eventOf(9, 'ü')).bytes).toBe(Buffer.byteLength(texts.of(eventOf(9, 'ü')).text));
   });
 
-  it('of ephemeral events are shared too, and of very long ones not kept', () => {
+  it('are shared for ephemeral events too, and not kept where they are very long', () => {
     const texts = new EventTexts(4);
     const { sequence: _, ...ephemeral } = eventOf(1, 'e');
     expect(texts.of(ephemeral)).toBe(texts.of(ephemeral));

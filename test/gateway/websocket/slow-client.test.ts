@@ -61,7 +61,7 @@ describe('a client that never reads', () => {
     }
   });
 
-  it('is not read from either, so answers cannot pile up', async () => {
+  it('is not read from meanwhile, so that answers cannot pile up', async () => {
     const { endpoint, connect, logs } = await openGateway({ stallMs: 300 });
     const client = await connect();
     await endpoint.publish({ topic: 'a', type: 'agent_log', payload: PAYLOAD });

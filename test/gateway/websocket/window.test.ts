@@ -6,7 +6,7 @@ const EVENTS = 40;
 const event = { topic: 'a', type: 'agent_log', payload: 'x'.repeat(1000) };
 
 describe('a subscription with a window', () => {
-  it('gets no more than its window until it says what it has consumed', async () => {
+  it('gets no more than its window until it reports what it has consumed', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     const window = { events: 5 };
@@ -48,7 +48,7 @@ describe('a subscription with a window', () => {
     await client.close();
   });
 
-  it('can be left while its window is full, and said to be consumed after its end', async () => {
+  it('can end while its window is full; a consumed frame after its end is ignored', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     const window = { events: 1 };
