@@ -11,7 +11,7 @@ export interface StoreUnderTest {
   readonly keeps: boolean;
   /** True if its logs have `ShardLog.pruning`. */
   readonly hasPruning: boolean;
-  /** Makes a store that is full before it has taken 1000 batches of 20 KB. Default: no full store is checked. */
+  /** Makes a store that is full after some of a thousand batches of 20 KB. Default: no full store is checked. */
   readonly small?: SmallStore;
 }
 
