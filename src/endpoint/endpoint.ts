@@ -13,6 +13,7 @@ import { captureContext } from '../async-context/node-context.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
 import { BusCounters } from '../link/bus-counters.js';
+import type { ReaderConnections } from '../link/reader-mail.js';
 import type {
   BusStats,
   EventHandler,
@@ -69,7 +70,7 @@ export interface EndpointData extends LinkEnds {
   /** The share of `busCounters` in which this endpoint counts. */
   readonly share: number;
   /** Ports to the reader threads, empty if it asks for them later. `undefined`: each shard reads its own log. */
-  readonly readers: readonly MessagePort[] | undefined;
+  readonly readers: ReaderConnections | undefined;
   readonly options: PublisherOptions;
 }
 

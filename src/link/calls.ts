@@ -6,13 +6,13 @@
  * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
  * checks the answer. Both are of one build, so they check shapes, and look through no list.
  */
-import type { MessagePort } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import type { BackupResult } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
+import type { ReaderConnections } from './reader-mail.js';
 import {
   fields,
   isBuffer,
@@ -203,11 +203,11 @@ export const CALLS = {
     fields<{ readonly cursor: string }>({ cursor: isText }),
     fields<ResolvedCursor>({ positions: isList, gaps: isList }),
   ),
-  /** Hands over ports to the threads that read history, one to each. */
+  /** Hands over ports to the threads that read history, one to each. `ended`: threads that the caller has seen end. */
   connectReaders: by(
     'main',
-    NOTHING,
-    fields<{ readonly ports: readonly MessagePort[] }>({ ports: isList }),
+    fields<{ readonly ended: readonly number[] }>({ ended: isList }),
+    fields<ReaderConnections>({ ports: isList, threads: isList }),
   ),
   backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
   /** The endpoint has left every shard. Main answers when it has crossed the endpoint off. */

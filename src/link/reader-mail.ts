@@ -12,6 +12,13 @@ export interface ReaderThreadData {
   readonly port: MessagePort;
 }
 
+/** Ports for one endpoint, one to each thread that reads history. */
+export interface ReaderConnections {
+  readonly ports: readonly MessagePort[];
+  /** The number of each port's thread, in the order of the ports. No two threads of a process have the same. */
+  readonly threads: readonly number[];
+}
+
 export type ReaderMail =
   | { readonly mail: 'connect'; readonly port: MessagePort }
   | { readonly mail: 'stop' };

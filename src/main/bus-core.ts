@@ -6,6 +6,7 @@ import { watchSignal } from '../handout/watch-signal.js';
 import { BusCounters, EndpointShares } from '../link/bus-counters.js';
 import type { Handlers } from '../link/calls.js';
 import { createLinkMemory } from '../link/link.js';
+import type { ReaderConnections } from '../link/reader-mail.js';
 import { ShardControl } from '../link/shard-control.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
@@ -18,6 +19,8 @@ import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-
 import { HeldCalls } from './held-calls.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ShardSupervisor } from './shard-supervisor.js';
+
+const NO_READERS: ReaderConnections = { ports: [], threads: [] };
 
 /** The parts of the bus that no endpoint owns: the store, the shards, the members. */
 export class BusCore {
@@ -71,7 +74,7 @@ export class BusCore {
    * Makes the data of a new endpoint. `connect` has to follow in the same turn, so that no notice is lost. `readers`:
    * its ports to the reader threads, if it is to have them from the beginning.
    */
-  admit(readers: readonly MessagePort[] = []): EndpointData {
+  admit(readers = NO_READERS): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
     const share = this.#shares.take();
@@ -161,16 +164,16 @@ export class BusCore {
     return this.#store.resolveCursor(decodeCursor(cursor), heads);
   }
 
-  /** Ports to the threads that read history; none if each shard reads its own log. */
-  connectReaders(): MessagePort[] {
-    return this.#readers?.connect() ?? [];
+  /** Ports to the threads that read history, see `ReaderThreads.connect`; none if each shard reads its own log. */
+  connectReaders(ended: readonly number[] = []): ReaderConnections {
+    return this.#readers?.connect(ended) ?? NO_READERS;
   }
 
   /** The calls that this thread serves to an endpoint. The opener's own, without an id, is never dismissed. */
   handlersFor(endpoint?: string): Handlers<'main', MainCallContext> {
     return {
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
-      connectReaders: () => ({ ports: this.connectReaders() }),
+      connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
       dismiss: () => {
         if (endpoint !== undefined) this.dismiss(endpoint);

@@ -57,7 +57,10 @@ export class LocalBus extends Endpoint implements Bus {
     const server = new EndpointServer(port1, core.handlersFor(id), () => core.dismiss(id));
     core.connect(id, server);
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
-    return { data, transferList: [port2, ...readers, ...endpoint.ends.map(({ port }) => port)] };
+    return {
+      data,
+      transferList: [port2, ...readers.ports, ...endpoint.ends.map(({ port }) => port)],
+    };
   }
 
   async serve(options: GatewayOptions = {}): Promise<GatewayHandle> {

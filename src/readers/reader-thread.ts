@@ -38,11 +38,13 @@ class ReaderThread {
   };
 
   connect(port: MessagePort): void {
+    if (this.#isEnding) {
+      // The endpoint then asks main for a port to the successor.
+      port.close();
+      return;
+    }
     this.#connects++;
     this.#ports.add(port);
-    // The port closes when this thread ends. If it closed earlier, the endpoint would ask main again while main still
-    // takes this thread for one that runs.
-    if (this.#isEnding) return;
     const server = new PortServer<'history'>(port, this.#handlers);
     port.on('message', (message) => this.#turns.add(port, () => server.take(message)));
     port.on('close', () => {

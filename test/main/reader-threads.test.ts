@@ -18,6 +18,8 @@ const { ReaderThreads }: typeof readerThreads = await import(
 
 /** The history never answers for this shard. */
 const UNANSWERED = 9;
+/** A look into this shard's history ends the thread. */
+const DEADLY = 8;
 
 /**
  * A position is the thread's number, which tells a thread from its successor. With `lookMs` a look takes that long, and
@@ -26,6 +28,7 @@ const UNANSWERED = 9;
 const NUMBERED = `
 import { threadId } from 'node:worker_threads';
 const UNANSWERED = ${UNANSWERED};
+const DEADLY = ${DEADLY};
 export function openHistory({ fails, hangs, lookMs, closeMs = 0 }) {
   if (fails) throw new Error('planted');
   const never = new Promise(() => {});
@@ -37,7 +40,10 @@ export function openHistory({ fails, hangs, lookMs, closeMs = 0 }) {
   };
   return {
     page() {},
-    positionAt: (shard) => (shard === UNANSWERED ? never : position()),
+    positionAt(shard) {
+      if (shard === DEADLY) process.exit();
+      return shard === UNANSWERED ? never : position();
+    },
     close: () => (hangs ? never : new Promise((resolve) => setTimeout(resolve, closeMs))),
   };
 }`;
@@ -66,7 +72,15 @@ function endpoint(port: MessagePort) {
   };
 }
 
-const connect = (threads: ReturnType<typeof readers>) => threads.connect().map(endpoint);
+const CLOSED = new BusError('BUS_CLOSED', 'the bus is closed');
+const at = (shard: number) => ({ shard, timeMs: 1 });
+
+function mainOf(threads: ReturnType<typeof readers>): Caller<'main'> {
+  const call = async (_: string, { ended }: { ended: readonly number[] }) => threads.connect(ended);
+  return { call } as Caller<'main'>;
+}
+
+const connect = (threads: ReturnType<typeof readers>) => threads.connect().ports.map(endpoint);
 
 describe('threads that read history', () => {
   test('serve every endpoint, each over ports of its own', async () => {
@@ -136,14 +150,36 @@ describe('threads that read history', () => {
     const one = connect(threads);
     await Promise.all(one.map(({ look }) => look()));
     for (const { close } of one) close();
-    const main = { call: async () => ({ ports: threads.connect() }) } as Caller<'main'>;
-    const closed = new BusError('BUS_CLOSED', 'the bus is closed');
     for (const pauseMs of [0, 10, 50]) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      const ports = new ReaderPorts([], main);
-      expect(await ports.call('positionAt', { shard: 0, timeMs: 1 })).toBeGreaterThan(0);
-      ports.close(closed);
+      const ports = new ReaderPorts({ ports: [], threads: [] }, mainOf(threads));
+      expect(await ports.call('positionAt', at(0))).toBeGreaterThan(0);
+      ports.close(CLOSED);
     }
+  });
+
+  test('are replaced where an endpoint has seen them end before the bus has', async () => {
+    const threads = readers();
+    const first = threads.connect();
+    const [seen, other] = first.threads;
+    const next = threads.connect([seen!]);
+    expect(next.threads[0]).not.toBe(seen);
+    expect(next.threads[1]).toBe(other);
+    // Another endpoint tells of the same end later.
+    expect(threads.connect([seen!]).threads).toEqual(next.threads);
+    expect(await endpoint(next.ports[0]!).look()).toBe(next.threads[0]);
+  });
+
+  test('answer a look just after some or all of them died', async () => {
+    const threads = readers();
+    const ports = new ReaderPorts(threads.connect(), mainOf(threads));
+    for (let round = 0; round < 10; round++) {
+      await expect(ports.call('positionAt', at(DEADLY))).rejects.toMatchObject({
+        code: 'STORE_FAILED',
+      });
+      expect(await ports.call('positionAt', at(0))).toBeGreaterThan(0);
+    }
+    ports.close(CLOSED);
   });
 
   test('whose history cannot be opened refuse a look with the reason, and end', async () => {

@@ -1,26 +1,23 @@
 /**
  * An endpoint's own ports to the threads that read history. A call goes to the thread that owes this endpoint the
  * fewest answers, and does not pass through the main thread. An endpoint without ports asks main for them: the opener's
- * endpoint when it begins to read, any endpoint when the threads have ended. Used by the endpoint's thread alone.
+ * endpoint when it begins to read, any endpoint when the threads have ended. The ports of a thread close before main
+ * learns that the thread has ended. So the endpoint names the threads whose ports have closed when it asks, and main
+ * gives no port to these. Used by the endpoint's thread alone.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import type { AnswerOf, NameOf, RequestOf } from '../../link/calls.js';
 import { type Caller, PortCaller } from '../../link/port-calls.js';
+import type { ReaderConnections } from '../../link/reader-mail.js';
 import { BusError } from '../../protocol/errors.js';
 
 /** Ports that are unused for this long are closed, unless they are to be kept, ms. */
 const IDLE_MS = 10_000;
-/**
- * A call whose thread ends is repeated, once per pause given here. The pauses, ms, are made only if main has to be
- * asked for ports first: main learns that a thread has ended some time after the thread's ports have closed.
- */
-const RETRY_PAUSES_MS = [50, 200];
-/** If one thread has ended and another goes on, main is asked for a replacement this long after a call noticed, ms. */
-const REPLACE_PAUSE_MS = 200;
+/** How often a call is repeated because its thread has ended. */
+const REPEATS_MAX = 2;
 
 interface Reader {
-  /** The thread's number: the index of its port among those that main gives. */
+  /** The thread's number; its successor has another. */
   readonly thread: number;
   readonly port: MessagePort;
   readonly calls: PortCaller<'history'>;
@@ -32,35 +29,31 @@ export class ReaderPorts implements Caller<'history'> {
   readonly #main: Caller<'main'>;
   readonly #readers = new Set<Reader>();
   readonly #isKept: boolean;
-  /** A thread has ended, and main was not asked for its replacement yet. */
-  #hasLost = false;
+  /** The threads that have ended and that main was not told of yet. */
+  readonly #ended = new Set<number>();
   #connecting: Promise<void> | undefined;
   #idle: NodeJS.Timeout | undefined;
   #closed: BusError | undefined;
 
-  /** Keeps the `ports` that it is given, so that it does not have to ask a busy main thread. */
-  constructor(ports: readonly MessagePort[], main: Caller<'main'>) {
+  /** Keeps the ports that it is given, so that it does not have to ask a busy main thread. */
+  constructor(given: ReaderConnections, main: Caller<'main'>) {
     this.#main = main;
-    this.#isKept = ports.length > 0;
-    for (const [thread, port] of ports.entries()) this.#add(thread, port);
+    this.#isKept = given.ports.length > 0;
+    this.#addAll(given);
   }
 
   async call<N extends NameOf<'history'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
     clearTimeout(this.#idle);
-    for (let retries = 0; ; retries++) {
-      if (this.#readers.size === 0) {
-        if (retries > 0) await pause(RETRY_PAUSES_MS[retries - 1]);
-        await this.#connected();
-      } else if (this.#hasLost) {
-        // Serves later calls; this call does not wait for the replacement.
-        this.#replaceLost().catch(() => {});
-      }
+    for (let repeats = 0; ; repeats++) {
+      if (this.#readers.size === 0) await this.#connected();
+      // The replacements serve later calls; this call does not wait for them.
+      else if (this.#ended.size > 0) this.#connect().catch(() => {});
       // Chosen and called in one turn, so that the next call counts this one as pending.
       const { calls, gone } = this.#leastBusy();
       try {
         return await calls.call(name, request);
       } catch (error) {
-        if (error !== gone || retries === RETRY_PAUSES_MS.length) throw this.#closed ?? error;
+        if (error !== gone || repeats === REPEATS_MAX) throw this.#closed ?? error;
       } finally {
         this.#expectIdleness();
       }
@@ -85,18 +78,8 @@ export class ReaderPorts implements Caller<'history'> {
     await this.#connect();
   }
 
-  /**
-   * Waits first: until main knows that the thread has ended, it would give a port to it, and calls would be repeated.
-   */
-  async #replaceLost(): Promise<void> {
-    this.#hasLost = false;
-    await pause(REPLACE_PAUSE_MS, undefined, { ref: false });
-    if (this.#readers.size > 0) await this.#connect();
-  }
-
   /** Asks main for ports to the threads to which there are none. */
   #connect(): Promise<void> {
-    this.#hasLost = false;
     this.#connecting ??= this.#takePorts().finally(() => {
       this.#connecting = undefined;
     });
@@ -104,13 +87,20 @@ export class ReaderPorts implements Caller<'history'> {
   }
 
   async #takePorts(): Promise<void> {
-    const { ports } = await this.#main.call('connectReaders', {});
+    const ended = [...this.#ended];
+    const given = await this.#main.call('connectReaders', { ended });
+    for (const thread of ended) this.#ended.delete(thread);
+    this.#addAll(given);
+    if (this.#closed !== undefined) this.#disconnect();
+  }
+
+  #addAll({ ports, threads }: ReaderConnections): void {
     const known = new Set([...this.#readers].map(({ thread }) => thread));
-    for (const [thread, port] of ports.entries()) {
+    for (const [index, port] of ports.entries()) {
+      const thread = threads[index]!;
       if (known.has(thread)) port.close();
       else this.#add(thread, port);
     }
-    if (this.#closed !== undefined) this.#disconnect();
   }
 
   #add(thread: number, port: MessagePort): void {
@@ -118,7 +108,7 @@ export class ReaderPorts implements Caller<'history'> {
     this.#readers.add(reader);
     port.on('message', (message: object) => reader.calls.take(message));
     port.on('close', () => {
-      if (this.#readers.delete(reader)) this.#hasLost = true;
+      if (this.#readers.delete(reader)) this.#ended.add(thread);
       reader.calls.fail(reader.gone);
     });
     port.unref();
