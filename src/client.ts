@@ -46,4 +46,15 @@ export type {
   PublishOptions,
 } from './protocol/event.js';
 export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';
+export type {
+  AccessInfo,
+  BackupResult,
+  ConnectionInfo,
+  FigureSample,
+  Figures,
+  Percentiles,
+  PruneResult,
+  PruneSelection,
+  ShardFigures,
+} from './protocol/operations.js';
 export { EventType } from './vocabulary/event-types.js';

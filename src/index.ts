@@ -7,7 +7,6 @@ export type {
   BackupOptions,
   BusEndpoint,
   PruneOptions,
-  PruneResult,
 } from './endpoint/bus-endpoint.js';
 export {
   type CreateGatewayOptions,
@@ -61,5 +60,10 @@ export type {
   PublishOptions,
 } from './protocol/event.js';
 export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';
-export type { BackupProgress, BackupResult } from './store/backup.js';
+export type {
+  BackupResult,
+  PruneResult,
+  PruneSelection,
+} from './protocol/operations.js';
+export type { BackupProgress } from './store/backup.js';
 export { EventType } from './vocabulary/event-types.js';

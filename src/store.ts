@@ -6,6 +6,7 @@
 export { BusError, type ErrorCode, type ErrorData } from './protocol/errors.js';
 export type { Filter } from './protocol/filter.js';
 export { SHARED_DEDUPE_MARGIN_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from './protocol/limits.js';
+export type { BackupResult } from './protocol/operations.js';
 export { identityOf } from './record/event-identity.js';
 export {
   EVENT_FLAG_ID_OF_SOURCE,
@@ -15,7 +16,7 @@ export {
   EVENT_FLAG_SYNCED,
   EventRecordView,
 } from './record/event-record.js';
-export type { BackupProgress, BackupResult } from './store/backup.js';
+export type { BackupProgress } from './store/backup.js';
 export type { CursorGap, CursorPositions, ResolvedCursor } from './store/cursor-positions.js';
 export type {
   BackupRequest,

@@ -1,7 +1,7 @@
 import type { Event } from '../protocol/event.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import type { Grants } from './grants.js';
-import type { Principal, PrincipalRates } from './principal.js';
+import type { Access, Principal, PrincipalRates } from './principal.js';
 import { Redaction } from './redaction.js';
 
 /** A principal that may do what its grants allow, and nothing else. One thread. */
@@ -23,6 +23,7 @@ export class GrantedPrincipal implements Principal {
   readonly rates: PrincipalRates;
   readonly redacts: boolean;
   readonly readable: readonly string[];
+  readonly access: Access;
   readonly #publish: PatternSet;
   readonly #subscribe: PatternSet;
   readonly #admin: PatternSet;
@@ -39,10 +40,12 @@ export class GrantedPrincipal implements Principal {
     const readable = (grants.subscribe ?? []).map((grant) =>
       typeof grant === 'string' ? { pattern: grant } : grant,
     );
-    this.#publish = new PatternSet(grants.publish ?? []);
     this.readable = readable.map(({ pattern }) => pattern);
+    const { publish = [], admin = [] } = grants;
+    this.access = { publish, subscribe: this.readable, admin };
+    this.#publish = new PatternSet(publish);
     this.#subscribe = new PatternSet(this.readable);
-    this.#admin = new PatternSet(grants.admin ?? []);
+    this.#admin = new PatternSet(admin);
     this.#redaction = new Redaction(readable, grants.redact);
     this.redacts = this.#redaction.masksAnything;
   }

@@ -6,6 +6,9 @@ import type { Authenticator, Principal } from './principal.js';
  * can reach.
  */
 
+/** `*` matches no topic of the bus's own. */
+const EVERY_TOPIC = ['*', '$sys.*'];
+
 const EVERYBODY: Principal = Object.freeze({
   id: 'anonymous',
   name: 'anonymous',
@@ -14,6 +17,7 @@ const EVERYBODY: Principal = Object.freeze({
   rates: Object.freeze({}),
   redacts: false,
   readable: Object.freeze(['*']),
+  access: Object.freeze({ publish: ['*'], subscribe: EVERY_TOPIC, admin: EVERY_TOPIC }),
   mayPublish: () => true,
   maySubscribe: () => true,
   beyondSubscribe: () => undefined,

@@ -23,6 +23,8 @@ export interface Principal {
   readonly rates: PrincipalRates;
   /** The patterns that may be read; lists of topics and subscribers show only these. */
   readonly readable: readonly string[];
+  /** All that it may do, as patterns. */
+  readonly access: Access;
   mayPublish(topic: string): boolean;
   /** Whether this topic's events may be read. */
   maySubscribe(topic: string): boolean;
@@ -37,6 +39,13 @@ export interface Principal {
   redact(event: Event): Event;
   /** Whether `redact` may mask anything; if not, events are shared with other connections. */
   readonly redacts: boolean;
+}
+
+/** The patterns of a principal's grants. */
+export interface Access {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+  readonly admin: readonly string[];
 }
 
 export interface PrincipalRates {

@@ -112,7 +112,7 @@ export class Session {
     const topics: TopicInfo[] = [];
     const request = pattern === undefined ? {} : { pattern };
     for await (const result of this.#results('topics', request)) {
-      topics.push(...((result.topics ?? []) as readonly TopicInfo[]));
+      topics.push(...(result.topics ?? []));
     }
     return topics;
   }
@@ -121,7 +121,7 @@ export class Session {
   async slowestSubscribers(): Promise<SubscriberInfo[]> {
     const subscribers: SubscriberInfo[] = [];
     for await (const result of this.#results('subscribers', {})) {
-      subscribers.push(...((result.subscribers ?? []) as readonly SubscriberInfo[]));
+      subscribers.push(...(result.subscribers ?? []));
     }
     return subscribers;
   }

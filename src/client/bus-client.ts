@@ -1,15 +1,7 @@
 import { drainOutside } from '../async-context/drain-in-handler.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Emitter } from '../handout/emitter.js';
-import type {
-  BusApi,
-  BusStats,
-  EventHandler,
-  GetOptions,
-  Query,
-  SubscriberInfo,
-  TopicInfo,
-} from '../protocol/bus-api.js';
+import type { BusApi, EventHandler, GetOptions, Query } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
@@ -22,6 +14,7 @@ import {
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
+import { OperationsClient } from './operations.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
@@ -52,7 +45,7 @@ const CLIENT_EVENTS = ['state'] as const;
 export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
   Required<Pick<ClientSubscribeOptions<P>, 'coalesce'>>;
 
-export class BusClient implements BusApi {
+export class BusClient extends OperationsClient implements BusApi {
   readonly url: string;
   readonly #reconnector: Reconnector;
   readonly #requests: Requests;
@@ -74,6 +67,7 @@ export class BusClient implements BusApi {
 
   /** @throws BusError `OPTION_INVALID` */
   constructor(openSocket: OpenSocket, url: string | URL, options?: ConnectOptions) {
+    super();
     const parsed = parseConnectOptions(url, options);
     this.url = parsed.url;
     this.#onError = parsed.onError;
@@ -236,26 +230,6 @@ export class BusClient implements BusApi {
     return read<P>(this.#requests, () => this.#welcome!, wanted);
   }
 
-  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
-    this.#wake();
-    const answer = await this.#requests.ask('subscribers', JSON.stringify({ topic }));
-    return [...(answer.subscribers ?? [])] as SubscriberInfo[];
-  }
-
-  async topics(pattern?: string): Promise<TopicInfo[]> {
-    this.#wake();
-    const answer = await this.#requests.ask('topics', JSON.stringify({ pattern }));
-    const topics = [...(answer.topics ?? [])] as TopicInfo[];
-    // A server does not sort long lists.
-    return topics.sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  async stats(): Promise<BusStats> {
-    this.#wake();
-    const { stats } = await this.#requests.ask('stats', '{}');
-    return stats as BusStats;
-  }
-
   /**
    * Waits until every published event is acknowledged and every event that has arrived is consumed. While offline it
    * waits for the server.
@@ -286,6 +260,11 @@ export class BusClient implements BusApi {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  protected override requests(): Requests {
+    this.#wake();
+    return this.#requests;
   }
 
   #subscription<P>(

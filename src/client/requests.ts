@@ -6,7 +6,8 @@ import { invalid, serverError } from './server-frame.js';
 
 /**
  * Requests and their answers. A request that only reads (`ask`) waits for a connection, and is sent again over the next
- * one if its connection is lost. A request that belongs to one connection (`askOnce`) ends with it.
+ * one if its connection is lost. A request that belongs to one connection (`askOnce`), or that must not be carried out
+ * twice (`order`), ends with it.
  */
 
 export type Answer<T extends AnsweredType> = AnswerPayload<T>;
@@ -44,15 +45,23 @@ export class Requests {
 
   /** @throws BusError the server's error; `TIMEOUT`; `BACKPRESSURE` if too many requests wait already */
   ask<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
-    if (this.#asked >= CLIENT_REQUESTS_MAX) {
-      const message = `${this.#asked} requests wait for their answers, which is the limit`;
-      return Promise.reject(new BusError('BACKPRESSURE', message));
-    }
-    this.#asked++;
-    return new Promise<Answer<T>>((resolve, reject) => {
+    return this.#counted((resolve, reject) => {
       const request = this.#add(type, payload, false, resolve, reject);
       if (this.#timeoutMs > 0) this.#limit(request);
       request.isSent = this.#sender.send(request.frame);
+    });
+  }
+
+  /**
+   * Sends a request at most once: it waits for a connection, and ends with the one over which it was sent. The time
+   * limit holds until it is sent, as the work may take long.
+   * @throws BusError as `ask`; `CONNECTION_FAILED`: it may have been carried out or not
+   */
+  order<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
+    return this.#counted((resolve, reject) => {
+      const request = this.#add(type, payload, true, resolve, reject);
+      request.isSent = this.#sender.send(request.frame);
+      if (this.#timeoutMs > 0 && !request.isSent) this.#limit(request, () => !request.isSent);
     });
   }
 
@@ -117,6 +126,18 @@ export class Requests {
     for (const request of [...this.#pending.values()]) request.reject(error);
   }
 
+  /** Begins a request that counts towards the limit until it is settled. */
+  #counted<A>(
+    begin: (resolve: (answer: A) => void, reject: (error: BusError) => void) => void,
+  ): Promise<A> {
+    if (this.#asked >= CLIENT_REQUESTS_MAX) {
+      const message = `${this.#asked} requests wait for their answers, which is the limit`;
+      return Promise.reject(new BusError('BACKPRESSURE', message));
+    }
+    this.#asked++;
+    return new Promise(begin).finally(() => this.#asked--);
+  }
+
   #add<T extends AnsweredType>(
     type: T,
     payload: string,
@@ -127,7 +148,7 @@ export class Requests {
   ): Request {
     const id = this.nextId();
     const settle = (): void => {
-      if (this.#pending.delete(id) && !isBound) this.#asked--;
+      this.#pending.delete(id);
     };
     const request: Request = {
       id,
@@ -157,8 +178,9 @@ export class Requests {
     request.resolve(request.parts.length > 1 ? joined(request.parts) : part);
   }
 
-  #limit(request: Request): void {
+  #limit(request: Request, isOverdue = () => true): void {
     const timer = setTimeout(() => {
+      if (!isOverdue()) return;
       const message = `${request.type} was not answered within ${this.#timeoutMs} ms`;
       request.reject(new BusError('TIMEOUT', message, { details: { timeoutMs: this.#timeoutMs } }));
     }, this.#timeoutMs);

@@ -81,8 +81,8 @@ function resultFault(payload: Fields): string | undefined {
   if (events !== undefined) return eventsFault(events);
   const list = topics ?? subscribers;
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
-  const one = others.stats ?? others.backup ?? others.pruned;
-  return isObject(one) ? undefined : 'events, topics, subscribers, stats, backup or pruned';
+  const one = others.stats ?? others.backup ?? others.pruned ?? others.access;
+  return isObject(one) ? undefined : 'events, or another field of a result,';
 }
 
 function limitsFault(limits: unknown): string | undefined {

@@ -1,6 +1,7 @@
 /** The API of a bus in every thread: in the one that opened it and in attached workers. */
 import type { BusApi } from '../protocol/bus-api.js';
-import type { BackupProgress, BackupResult } from '../store/backup.js';
+import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
+import type { BackupProgress } from '../store/backup.js';
 
 export interface BackupOptions {
   /** Aborts the backup with `ABORTED` and removes the partial copy. Default: none. */
@@ -9,25 +10,10 @@ export interface BackupOptions {
   onProgress?: (progress: BackupProgress) => void;
 }
 
-/** Which events to remove, oldest first; at least one of `before`, `maxEvents` and `maxBytes`. */
-export interface PruneOptions {
-  /** Default `*`: every topic but the bus's own. */
-  pattern?: string;
-  /** Removes events recorded before this time. Default: age removes nothing. */
-  before?: Date | string;
-  /** Keeps at most this many matching events, 0 or more; each shard keeps an equal share. Default: no limit. */
-  maxEvents?: number;
-  /** Keeps at most this many bytes of matching events; each shard keeps an equal share. Default: no limit. */
-  maxBytes?: number;
+/** The events to remove, and a signal that ends the removal. */
+export interface PruneOptions extends PruneSelection {
   /** Begins no further step once it aborts; removed events stay removed. Default: none. */
   signal?: AbortSignal;
-}
-
-export interface PruneResult {
-  /** Events removed. */
-  readonly events: number;
-  /** Roughly the bytes of their payloads and rows. The file does not shrink: its pages are used again. */
-  readonly bytes: number;
 }
 
 /** The API of every endpoint: of the thread that opened the bus, of an attached worker, of the gateway. */

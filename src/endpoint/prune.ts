@@ -4,8 +4,8 @@
  */
 import { BusError } from '../protocol/errors.js';
 import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
+import type { PruneResult } from '../protocol/operations.js';
 import type { PruneRequest, PruneStep } from '../store/pruning.js';
-import type { PruneResult } from './bus-endpoint.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import type { ParsedPruneOptions } from './options.js';
 

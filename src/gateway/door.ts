@@ -3,9 +3,9 @@ import type { WebSocket } from 'ws';
 import type { Principal } from '../auth/principal.js';
 import type { ErrorData } from '../protocol/errors.js';
 import type { Place } from './admission.js';
-import type { Audit } from './audit.js';
 import type { HttpContext } from './http/http-context.js';
 import type { Route } from './http/route.js';
+import type { Operations } from './operations.js';
 import type { GatewaySettings } from './settings.js';
 
 /**
@@ -50,7 +50,7 @@ export interface UpgradedClient {
 /** The parts of the gateway that its doors use. */
 export interface DoorContext extends HttpContext {
   readonly settings: GatewaySettings;
-  readonly audit: Audit;
+  readonly operations: Operations;
   /** The server's name and version, `millrace/1.2.3`. */
   readonly server: string;
   /** Whether each frame is logged, at `debug`. */

@@ -2,6 +2,7 @@ import type { Door, DoorContext, OpenDoor } from './door.js';
 import { openEventsDoor } from './http/events-door.js';
 import type { HttpContext } from './http/http-context.js';
 import { openListsDoor } from './http/lists-door.js';
+import { openOperationsDoor } from './http/operations-door.js';
 import { openProbesDoor } from './http/probes-door.js';
 import { openStartPage } from './http/start-page.js';
 import { openStreamsDoor } from './http/streams-door.js';
@@ -16,7 +17,7 @@ const HTTP_DOORS: readonly OpenDoor<HttpContext>[] = [
 ];
 
 /** All doors of a gateway. A new door is added in this file only. */
-const DOORS: readonly OpenDoor[] = [openWebSocketDoor, ...HTTP_DOORS];
+const DOORS: readonly OpenDoor[] = [openWebSocketDoor, openOperationsDoor, ...HTTP_DOORS];
 
 export function openDoors(context: DoorContext): readonly Door[] {
   return opened(DOORS, context);

@@ -20,6 +20,7 @@ import { httpStatusOf } from './http/http-status.js';
 import { Router } from './http/router.js';
 import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
+import { Operations } from './operations.js';
 import { busReadiness } from './readiness.js';
 import { answerRefusal } from './refusal.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
@@ -177,7 +178,7 @@ export class Gateway {
       endpoint,
       settings,
       signIns: this.#signIns,
-      audit,
+      operations: new Operations(endpoint, audit),
       rates: ratesOf(settings),
       budgets,
       texts: new TextsByPrincipal(),

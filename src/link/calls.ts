@@ -8,7 +8,7 @@
  */
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
-import type { BackupResult } from '../store/backup.js';
+import type { BackupResult } from '../protocol/operations.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';

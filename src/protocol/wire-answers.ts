@@ -14,6 +14,7 @@ export const ANSWER_TYPES = {
   stats: 'result',
   backup: 'result',
   prune: 'result',
+  access: 'result',
   ping: 'pong',
 } as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 

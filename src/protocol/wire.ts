@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { BusStats, SubscriberInfo, TopicInfo } from './bus-api.js';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
 import { isDeeperThan } from './json-depth.js';
@@ -12,6 +13,7 @@ import {
   REQUEST_ID_LENGTH_MAX,
   SUBSCRIPTION_NAME_LENGTH_MAX,
 } from './limits.js';
+import type { AccessInfo, BackupResult, PruneResult } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 
@@ -161,6 +163,7 @@ const REQUEST_SCHEMAS = {
   ),
   backup: v.strictObject({ dir: v.string() }),
   prune: v.lazy((input) => (Array.isArray(input) ? notAnArray : pruneFields)),
+  access: nothing,
   ping: nothing,
 } as const;
 
@@ -216,11 +219,12 @@ export interface WireLimits {
  */
 export interface Result {
   readonly events?: readonly Event[];
-  readonly topics?: readonly unknown[];
-  readonly subscribers?: readonly unknown[];
-  readonly stats?: unknown;
-  readonly backup?: unknown;
-  readonly pruned?: { readonly events: number; readonly bytes: number };
+  readonly topics?: readonly TopicInfo[];
+  readonly subscribers?: readonly SubscriberInfo[];
+  readonly stats?: BusStats;
+  readonly backup?: BackupResult;
+  readonly pruned?: PruneResult;
+  readonly access?: AccessInfo;
   /** The position behind the last event, in the last frame of a `query` that found events and is not in reverse. */
   readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */

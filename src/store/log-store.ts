@@ -1,4 +1,5 @@
-import type { BackupProgress, BackupResult } from './backup.js';
+import type { BackupResult } from '../protocol/operations.js';
+import type { BackupProgress } from './backup.js';
 import type { CursorPositions, ResolvedCursor } from './cursor-positions.js';
 import type { Page, PageRequest } from './page.js';
 

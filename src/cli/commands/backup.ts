@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { BackupResult } from '../../store/backup.js';
+import type { BackupResult } from '../../protocol/operations.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { notify } from '../failure.js';
 import { openDirectory } from '../open-directory.js';

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { PruneOptions, PruneResult } from '../../endpoint/bus-endpoint.js';
+import type { PruneResult, PruneSelection } from '../../protocol/operations.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { notify, usageFailure } from '../failure.js';
 import { openDirectory } from '../open-directory.js';
@@ -61,7 +61,7 @@ export function addPruneCommand(program: Command): void {
   });
 }
 
-type Wanted = Omit<PruneOptions, 'before' | 'signal'> & { before?: string };
+type Wanted = Omit<PruneSelection, 'before'> & { before?: string };
 
 function pruneOptions({ pattern, before, maxEvents, maxBytes }: PruneCommandOptions): Wanted {
   const wanted: Wanted = { pattern };

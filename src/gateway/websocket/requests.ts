@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path';
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates, RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
@@ -10,22 +9,17 @@ import { QUERY_LIMIT } from '../../protocol/limits.js';
 import { quote } from '../../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';
-import type { Audit } from '../audit.js';
 import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
-import {
-  assertMayAdminister,
-  assertMayRead,
-  cursorBefore,
-  patternCount,
-  permittedEvents,
-} from '../permissions.js';
+import type { Operations } from '../operations.js';
+import { assertMayRead, cursorBefore, patternCount, permittedEvents } from '../permissions.js';
 import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
 import { topicList } from '../topic-list.js';
 import { FeedFrames } from './feed-frames.js';
 import { frameText, resultText } from './frames.js';
 import { sendList } from './list-frames.js';
+import { type Asking, type OperationAsker, OperationRequests } from './operation-requests.js';
 import type { Outbound } from './outbound.js';
 import type { SharedFrames } from './shared-frames.js';
 
@@ -40,19 +34,13 @@ export interface RequestContext {
   readonly cursors: CursorTexts;
   readonly rates: RateLimiter;
   readonly budgets: Budgets;
-  readonly audit: Audit;
+  readonly operations: Operations;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
 /** All frames that clients send except `authenticate`. */
 export type RequestFrame = Exclude<ClientFrame, { type: 'authenticate' }>;
-
-/** The client on whose behalf requests are answered. */
-export interface Asking {
-  readonly principal: Principal;
-  readonly address: string;
-}
 
 /** A subscription, and its part of the connection's budget. */
 interface PlacedFeed {
@@ -68,6 +56,7 @@ export class RequestAnswerer {
   readonly #context: RequestContext;
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
+  readonly #operations: OperationRequests;
   readonly #address: string;
   #texts: EventTexts;
   #principal: Principal;
@@ -91,10 +80,12 @@ export class RequestAnswerer {
     this.#rates = rates.connection(principal, address);
     this.#budget = budget;
     this.#outbound = outbound;
+    this.#operations = new OperationRequests(context.operations, outbound);
   }
 
-  get #asking(): Asking {
-    return { principal: this.#principal, address: this.#address };
+  get #asker(): OperationAsker {
+    const principal = this.#principal;
+    return { principal, address: this.#address, rates: this.#rates, budget: this.#budget };
   }
 
   /** Takes the grants of a renewed token; subscriptions that they do not cover end with `FORBIDDEN`. */
@@ -134,18 +125,13 @@ export class RequestAnswerer {
         return this.#get(frame);
       case 'topics':
         return this.#topics(frame);
-      case 'subscribers':
-        return this.#subscribers(frame);
-      case 'stats':
-        return this.#stats(frame);
-      case 'backup':
-        return this.#backup(frame);
-      case 'prune':
-        return this.#prune(frame);
       case 'ping': {
         const payload = { time: new Date().toISOString() };
         this.#outbound.send(frameText('pong', payload, frame.requestId));
+        return;
       }
+      default:
+        return this.#operations.answer(frame, this.#asker);
     }
   }
 
@@ -305,50 +291,6 @@ export class RequestAnswerer {
       const list = { field: 'topics', items: topics, textOf: JSON.stringify } as const;
       await sendList(this.#outbound, list, requestId);
     });
-  }
-
-  async #subscribers({ payload, requestId }: FrameOf<'subscribers'>): Promise<void> {
-    // The names and lags of subscribers are for administrators of the topic only.
-    assertMayAdminister(this.#principal, payload?.topic ?? '*');
-    this.#rates.query();
-    await this.#budget.query(async () => {
-      const subscribers = await this.#endpoint.subscribers(payload?.topic);
-      const list = { field: 'subscribers', items: subscribers, textOf: JSON.stringify } as const;
-      await sendList(this.#outbound, list, requestId);
-    });
-  }
-
-  async #stats({ requestId }: FrameOf<'stats'>): Promise<void> {
-    assertMayAdminister(this.#principal, '*');
-    this.#rates.query();
-    const stats = await this.#endpoint.stats();
-    this.#outbound.send(frameText('result', { stats }, requestId));
-  }
-
-  /** Backs the bus up into a directory of the server's machine. */
-  async #backup({ payload, requestId }: FrameOf<'backup'>): Promise<void> {
-    const { dir } = payload;
-    const backup = await this.#context.audit.administer('backup', this.#asking, dir, async () => {
-      assertMayAdminister(this.#principal, '*');
-      if (isAbsolute(dir)) return this.#endpoint.backup(dir);
-      const message = `backup: ${quote(dir)} is not an absolute path, and the server has a working directory of its own`;
-      throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
-    });
-    this.#outbound.send(frameText('result', { backup }, requestId));
-  }
-
-  async #prune({ payload, requestId }: FrameOf<'prune'>): Promise<void> {
-    const pattern = payload.pattern ?? '*';
-    const pruned = await this.#context.audit.administer(
-      'prune',
-      this.#asking,
-      pattern,
-      async () => {
-        assertMayAdminister(this.#principal, pattern);
-        return this.#endpoint.prune(payload);
-      },
-    );
-    this.#outbound.send(frameText('result', { pruned }, requestId));
   }
 }
 

@@ -1,9 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { BusError, type ErrorData } from '../../protocol/errors.js';
+import type { BackupResult } from '../../protocol/operations.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { threadFlags } from '../../threads/exec-argv.js';
-import type { BackupProgress, BackupResult } from '../backup.js';
+import type { BackupProgress } from '../backup.js';
 import { ensureDirectory } from '../directory/directory.js';
 import type { Manifest } from '../directory/manifest.js';
 

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { BusEndpoint, PruneOptions, PruneResult } from '../../../src/endpoint/bus-endpoint.js';
+import type { BusEndpoint, PruneOptions } from '../../../src/endpoint/bus-endpoint.js';
 import type {
   BusStats,
   EventHandler,
@@ -13,8 +13,8 @@ import { BusError } from '../../../src/protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../../../src/protocol/event.js';
 import { checkEventInput } from '../../../src/protocol/event-input.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/protocol/filter.js';
+import type { BackupResult, PruneResult } from '../../../src/protocol/operations.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
-import type { BackupResult } from '../../../src/store/backup.js';
 
 /**
  * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the

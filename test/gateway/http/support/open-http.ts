@@ -107,6 +107,7 @@ export function principal(changes: Partial<Principal> = {}): Principal {
     rates: {},
     redacts: false,
     readable: ['*'],
+    access: { publish: ['*'], subscribe: ['*'], admin: ['*'] },
     mayPublish: () => true,
     maySubscribe: () => true,
     beyondSubscribe: () => undefined,

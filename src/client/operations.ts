@@ -1,0 +1,77 @@
+import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js';
+import type {
+  AccessInfo,
+  BackupResult,
+  PruneResult,
+  PruneSelection,
+} from '../protocol/operations.js';
+import type { AnsweredType } from '../protocol/wire.js';
+import type { Answer, Requests } from './requests.js';
+
+/**
+ * The calls of a client that look after the bus: its lists and figures, and the acts of administrators. Where the
+ * server asks for a token, most of them need an `admin` grant and are refused with `FORBIDDEN` without it.
+ */
+export abstract class OperationsClient {
+  /** @throws BusError if the client is closed or has failed */
+  protected abstract requests(): Requests;
+
+  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
+    const { subscribers = [] } = await this.#ask('subscribers', { topic });
+    return [...subscribers];
+  }
+
+  async topics(pattern?: string): Promise<TopicInfo[]> {
+    const { topics = [] } = await this.#ask('topics', { pattern });
+    // A server does not sort long lists.
+    return [...topics].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async stats(): Promise<BusStats> {
+    return (await this.#ask('stats', {})).stats!;
+  }
+
+  /**
+   * What this client may do: the patterns that its token grants.
+   *
+   * @returns the principal's name, and the patterns to which it may publish, subscribe and which it may administer
+   * @throws BusError `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async access(): Promise<AccessInfo> {
+    return (await this.#ask('access', {})).access!;
+  }
+
+  /**
+   * Removes the oldest events that match from the server's log. Sent once: if the connection is lost before the answer
+   * comes, the events may be gone or not.
+   *
+   * @param selection which events go: one of `before`, `maxEvents` and `maxBytes` is needed
+   * @returns once they are gone, however long that takes
+   * @throws BusError `OPTION_INVALID`, `PATTERN_INVALID`, `FORBIDDEN`, `STORE_FAILED`, `TIMEOUT` without a connection,
+   *   `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async prune(selection: PruneSelection): Promise<PruneResult> {
+    return (await this.#order('prune', selection)).pruned!;
+  }
+
+  /**
+   * Copies the server's directory into another one of the server's machine. Sent once: if the connection is lost before
+   * the answer comes, the copy may be made or not.
+   *
+   * @param dir an absolute path on the server's machine; the directory must be empty or absent
+   * @returns once the copy is complete, however long that takes
+   * @throws BusError `OPTION_INVALID`, `FORBIDDEN`, `LIMIT_EXCEEDED` while another backup runs, `STORE_FULL`,
+   *   `STORE_FAILED`, `TIMEOUT` without a connection, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async backup(dir: string): Promise<BackupResult> {
+    return (await this.#order('backup', { dir })).backup!;
+  }
+
+  #ask<T extends AnsweredType>(type: T, payload: object): Promise<Answer<T>> {
+    return this.requests().ask(type, JSON.stringify(payload));
+  }
+
+  #order<T extends AnsweredType>(type: T, payload: object): Promise<Answer<T>> {
+    return this.requests().order(type, JSON.stringify(payload));
+  }
+}

@@ -1,0 +1,80 @@
+import { isAbsolute } from 'node:path';
+import type { ConnectionRates } from '../auth/rate-limiter.js';
+import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { BusStats, SubscriberInfo } from '../protocol/bus-api.js';
+import { BusError } from '../protocol/errors.js';
+import type {
+  AccessInfo,
+  BackupResult,
+  PruneResult,
+  PruneSelection,
+} from '../protocol/operations.js';
+import { quote } from '../protocol/quote.js';
+import type { Administrator, Audit } from './audit.js';
+import { assertMayAdminister } from './permissions.js';
+
+/** The client on whose behalf a call is made. */
+export interface Operator extends Administrator {
+  readonly rates: Pick<ConnectionRates, 'query'>;
+}
+
+/**
+ * The calls of operators, the same for every door: each checks the grants of its asker, and acts are audited. A gateway
+ * has one; one thread uses it.
+ */
+export class Operations {
+  readonly #endpoint: BusEndpoint;
+  readonly #audit: Audit;
+
+  constructor(endpoint: BusEndpoint, audit: Audit) {
+    this.#endpoint = endpoint;
+    this.#audit = audit;
+  }
+
+  access({ principal }: Operator): AccessInfo {
+    const { name, access, forcedSource } = principal;
+    const info = { principal: name, ...access };
+    return forcedSource === undefined ? info : { ...info, source: forcedSource };
+  }
+
+  /** @throws BusError `FORBIDDEN` */
+  async stats({ principal, rates }: Operator): Promise<BusStats> {
+    assertMayAdminister(principal, '*');
+    rates.query();
+    return this.#endpoint.stats();
+  }
+
+  /** @throws BusError `FORBIDDEN`, `TOPIC_INVALID` */
+  async subscribers(
+    { principal, rates }: Operator,
+    topic: string | undefined,
+  ): Promise<SubscriberInfo[]> {
+    // The names and lags of subscribers are for administrators of the topic only.
+    assertMayAdminister(principal, topic ?? '*');
+    rates.query();
+    return this.#endpoint.subscribers(topic);
+  }
+
+  /**
+   * Backs the bus up into a directory of the server's machine.
+   *
+   * @throws BusError `FORBIDDEN`, `OPTION_INVALID`, and all that `backup` of the bus throws
+   */
+  backup(asking: Operator, dir: string): Promise<BackupResult> {
+    return this.#audit.administer('backup', asking, dir, async () => {
+      assertMayAdminister(asking.principal, '*');
+      if (isAbsolute(dir)) return this.#endpoint.backup(dir);
+      const message = `backup: ${quote(dir)} is not an absolute path, and the server has a working directory of its own`;
+      throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
+    });
+  }
+
+  /** @throws BusError `FORBIDDEN`, and all that `prune` of the bus throws */
+  prune(asking: Operator, selection: PruneSelection): Promise<PruneResult> {
+    const pattern = selection.pattern ?? '*';
+    return this.#audit.administer('prune', asking, pattern, async () => {
+      assertMayAdminister(asking.principal, pattern);
+      return this.#endpoint.prune(selection);
+    });
+  }
+}

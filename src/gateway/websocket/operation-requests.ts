@@ -1,0 +1,68 @@
+import type { Principal } from '../../auth/principal.js';
+import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import type { ClientFrame, Result } from '../../protocol/wire.js';
+import type { Budget } from '../budget/budgets.js';
+import type { Operations } from '../operations.js';
+import { frameText } from './frames.js';
+import { sendList } from './list-frames.js';
+import type { Outbound } from './outbound.js';
+
+/** Answers the requests of operators on one connection; `operations.ts` checks their grants. */
+
+/** The client on whose behalf requests are answered. */
+export interface Asking {
+  readonly principal: Principal;
+  readonly address: string;
+}
+
+/** The same with what it may use. */
+export interface OperationAsker extends Asking {
+  readonly rates: ConnectionRates;
+  readonly budget: Budget;
+}
+
+type OperationType = 'access' | 'backup' | 'prune' | 'stats' | 'subscribers';
+
+export type OperationFrame = Extract<ClientFrame, { type: OperationType }>;
+
+export class OperationRequests {
+  readonly #operations: Operations;
+  readonly #outbound: Outbound;
+
+  constructor(operations: Operations, outbound: Outbound) {
+    this.#operations = operations;
+    this.#outbound = outbound;
+  }
+
+  /** Rejects with the `BusError` of a refusal. */
+  async answer(frame: OperationFrame, asker: OperationAsker): Promise<void> {
+    const operations = this.#operations;
+    switch (frame.type) {
+      case 'access':
+        return this.#send(frame, { access: operations.access(asker) });
+      case 'stats':
+        return this.#send(frame, { stats: await operations.stats(asker) });
+      case 'subscribers':
+        return this.#subscribers(frame, asker);
+      case 'backup':
+        return this.#send(frame, { backup: await operations.backup(asker, frame.payload.dir) });
+      case 'prune':
+        return this.#send(frame, { pruned: await operations.prune(asker, frame.payload) });
+    }
+  }
+
+  async #subscribers(
+    { payload, requestId }: Extract<OperationFrame, { type: 'subscribers' }>,
+    asker: OperationAsker,
+  ): Promise<void> {
+    await asker.budget.query(async () => {
+      const items = await this.#operations.subscribers(asker, payload?.topic);
+      const list = { field: 'subscribers', items, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, list, requestId);
+    });
+  }
+
+  #send({ requestId }: OperationFrame, result: Result): void {
+    this.#outbound.send(frameText('result', result, requestId));
+  }
+}
