@@ -9,7 +9,7 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
-import { RING_BYTES } from '../dist/protocol/limits.js';
+import { RING_BYTES } from '../dist/protocol/limits/links.js';
 import { createRing, RING_FULL, RingConsumer, RingProducer } from '../dist/ring/ring.js';
 
 const RECORD_LENGTH = 269;

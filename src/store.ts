@@ -5,7 +5,7 @@
 
 export { BusError, type ErrorCode, type ErrorData } from './protocol/errors.js';
 export type { Filter } from './protocol/filter.js';
-export { SHARED_DEDUPE_MARGIN_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from './protocol/limits.js';
+export { SHARED_DEDUPE_MARGIN_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from './protocol/limits/store.js';
 export type { BackupResult } from './protocol/operations.js';
 export { identityOf } from './record/event-identity.js';
 export {

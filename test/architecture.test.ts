@@ -250,6 +250,13 @@ describe('the source', () => {
     expect(doors).toEqual(['store/sqlite/driver/driver.ts']);
   });
 
+  it('has each limit depend on other limits alone', () => {
+    const ofLimits = FILES.filter((file) => file.startsWith('protocol/limits/'));
+    const targets = ofLimits.flatMap((file) => GRAPH.get(file)!);
+    expect(ofLimits).not.toEqual([]);
+    expect(targets.filter((target) => !target.startsWith('protocol/limits/'))).toEqual([]);
+  });
+
   it('takes no package but valibot into the protocol', () => {
     for (const file of FILES.filter((name) => name.startsWith('protocol/'))) {
       const packages = importSpecifiers(read(file)).filter((name) => !name.startsWith('.'));

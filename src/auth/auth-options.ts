@@ -9,7 +9,7 @@ import {
   JWT_NAMES_MAX,
   JWT_SECRET_BYTES_MIN,
   REDACTION_PATHS_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/auth.js';
 import { objectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
 import { schemaFault } from '../protocol/schema-fault.js';

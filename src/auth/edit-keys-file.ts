@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { KEYS_FILE_BYTES_MAX, REVOKED_FILE_BYTES_MAX } from '../protocol/limits.js';
+import { KEYS_FILE_BYTES_MAX, REVOKED_FILE_BYTES_MAX } from '../protocol/limits/auth.js';
 import { faultsText } from './auth-options.js';
 import type { Fault } from './grants.js';
 import { readGuardedFile } from './guarded-file.js';

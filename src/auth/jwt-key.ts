@@ -3,7 +3,7 @@ import {
   JWT_RSA_BITS_MIN,
   JWT_SECRET_BYTES_MIN,
   KEY_MATERIAL_BYTES_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/auth.js';
 import type { JwtAlgorithm, JwtOptions } from './auth-options.js';
 import { readGuardedFile } from './guarded-file.js';
 

@@ -3,7 +3,7 @@ import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import * as v from 'valibot';
 import { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
-import { JWT_CLOCK_TOLERANCE_MS } from '../protocol/limits.js';
+import { JWT_CLOCK_TOLERANCE_MS } from '../protocol/limits/auth.js';
 import type { AuthLogger } from './auth-log.js';
 import {
   faultsText,

@@ -1,5 +1,5 @@
 import { BusError } from '../protocol/errors.js';
-import { KEYS_FILE_BYTES_MAX } from '../protocol/limits.js';
+import { KEYS_FILE_BYTES_MAX } from '../protocol/limits/auth.js';
 import { apiKeyId, hashBytes, isKeyOf } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';
 import { fillGrants } from './grant-templates.js';

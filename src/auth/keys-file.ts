@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { nameFault } from '../protocol/event-fields.js';
 import { findJsonFault } from '../protocol/json-fault.js';
-import { API_KEYS_MAX } from '../protocol/limits.js';
+import { API_KEYS_MAX } from '../protocol/limits/auth.js';
 import { objectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
 import { API_KEY_HASH, API_KEY_ID } from './api-key.js';

@@ -1,4 +1,5 @@
-import { JSON_DEPTH_MAX, REDACTION_WORK_MAX } from '../protocol/limits.js';
+import { REDACTION_WORK_MAX } from '../protocol/limits/auth.js';
+import { JSON_DEPTH_MAX } from '../protocol/limits/events.js';
 import { ANY, type RedactionPath, type RedactionStep } from './redaction-path.js';
 
 /**

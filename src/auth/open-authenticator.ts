@@ -1,5 +1,5 @@
 import { BusError } from '../protocol/errors.js';
-import { TOKEN_LENGTH_MAX } from '../protocol/limits.js';
+import { TOKEN_LENGTH_MAX } from '../protocol/limits/auth.js';
 import { messageOf } from '../protocol/thrown.js';
 import { API_KEY_PREFIX } from './api-key.js';
 import type { AuthLogger } from './auth-log.js';

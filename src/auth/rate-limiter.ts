@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { BusError } from '../protocol/errors.js';
-import { RATED_PRINCIPALS_MAX } from '../protocol/limits.js';
+import { RATED_PRINCIPALS_MAX } from '../protocol/limits/auth.js';
 import { clientNetwork } from './client-network.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { TokenBucket } from './token-bucket.js';

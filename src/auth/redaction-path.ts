@@ -1,4 +1,4 @@
-import { REDACTION_PATH_LENGTH_MAX, REDACTION_PATH_STEPS_MAX } from '../protocol/limits.js';
+import { REDACTION_PATH_LENGTH_MAX, REDACTION_PATH_STEPS_MAX } from '../protocol/limits/auth.js';
 import { quote } from '../protocol/quote.js';
 
 /**

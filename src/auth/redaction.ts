@@ -1,5 +1,5 @@
 import type { Event } from '../protocol/event.js';
-import { REDACTION_TOPICS_CACHED_MAX } from '../protocol/limits.js';
+import { REDACTION_TOPICS_CACHED_MAX } from '../protocol/limits/auth.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { saysMoreAsText } from '../protocol/payload-text.js';
 import { Masker } from './masker.js';

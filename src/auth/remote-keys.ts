@@ -5,7 +5,7 @@ import {
   JWKS_CACHE_MS,
   JWKS_COOLDOWN_MS,
   JWKS_TIMEOUT_MS,
-} from '../protocol/limits.js';
+} from '../protocol/limits/auth.js';
 import { isError, messageOf } from '../protocol/thrown.js';
 import type { AuthLogger } from './auth-log.js';
 

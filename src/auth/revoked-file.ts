@@ -1,4 +1,4 @@
-import { REVOKED_TOKENS_MAX } from '../protocol/limits.js';
+import { REVOKED_TOKENS_MAX } from '../protocol/limits/auth.js';
 import type { Fault } from './grants.js';
 import { isTime } from './time.js';
 

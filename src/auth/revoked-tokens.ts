@@ -1,4 +1,4 @@
-import { REVOKED_FILE_BYTES_MAX } from '../protocol/limits.js';
+import { REVOKED_FILE_BYTES_MAX } from '../protocol/limits/auth.js';
 import type { AuthLogger } from './auth-log.js';
 import type { GrantedPrincipal } from './granted-principal.js';
 import type { Fault } from './grants.js';

@@ -1,4 +1,4 @@
-import { WATCHED_FILE_POLL_MS, WATCHED_FILE_SETTLE_MS } from '../protocol/limits.js';
+import { WATCHED_FILE_POLL_MS, WATCHED_FILE_SETTLE_MS } from '../protocol/limits/auth.js';
 import type { AuthLogger } from './auth-log.js';
 import { faultsText } from './auth-options.js';
 import { FileWatch } from './file-watch.js';

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { authSchema, parseOrFaults } from '../auth/auth-options.js';
 import type { Fault } from '../auth/grants.js';
-import { SHARDS_MAX, TIMER_MS_MAX } from '../protocol/limits.js';
+import { SHARDS_MAX } from '../protocol/limits/shards.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
 import { patternFault } from '../protocol/topic.js';

@@ -13,7 +13,7 @@ import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
-import { KIB, MIB } from '../protocol/limits.js';
+import { KIB, MIB } from '../protocol/limits/units.js';
 import { sqliteVersion } from '../store/sqlite/driver/driver.js';
 import { formatBytes } from './table.js';
 

@@ -1,4 +1,4 @@
-import { MIB } from '../protocol/limits.js';
+import { MIB } from '../protocol/limits/units.js';
 
 /** More than any payload needs, even one with an escape for every character. */
 export const LINE_LENGTH_MAX = 8 * MIB;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BusError } from '../protocol/errors.js';
 import type { PublishAck } from '../protocol/event.js';
-import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX, KIB } from '../protocol/limits.js';
+import { KIB } from '../protocol/limits/units.js';
+import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits/websocket.js';
 import type { RequestPayload } from '../protocol/wire.js';
 import type { Session } from './session.js';
 

@@ -6,7 +6,7 @@ import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js
 import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { noteReceivedTexts } from '../protocol/frame-payloads.js';
-import { COMMAND_FRAME_BYTES_MAX, COMMAND_FRAMES_AHEAD_MAX } from '../protocol/limits.js';
+import { COMMAND_FRAME_BYTES_MAX, COMMAND_FRAMES_AHEAD_MAX } from '../protocol/limits/cli.js';
 import type {
   AnsweredType,
   RequestPayload,

@@ -1,5 +1,5 @@
 import type { BusError } from '../protocol/errors.js';
-import { TIMER_MS_MAX } from '../protocol/limits.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 
 /**
  * How long to wait before the next try: full jitter ("Exponential Backoff And Jitter", M. Brooker, AWS Architecture

@@ -5,12 +5,10 @@ import type { BusApi, EventHandler, GetOptions, Query } from '../protocol/bus-ap
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import {
-  CLIENT_TRIES_BEFORE_NOTIFIED,
-  PAYLOAD_BYTES_MAX,
-  SUBSCRIPTION_NAME_LENGTH_MAX,
-  WEBSOCKET_FRAME_BYTES_MAX,
-} from '../protocol/limits.js';
+import { SUBSCRIPTION_NAME_LENGTH_MAX } from '../protocol/limits/bus-api.js';
+import { CLIENT_TRIES_BEFORE_NOTIFIED } from '../protocol/limits/client.js';
+import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
+import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';

@@ -1,5 +1,5 @@
 import type { Event } from '../protocol/event.js';
-import { COALESCE_WINDOW_MS_MAX } from '../protocol/limits.js';
+import { COALESCE_WINDOW_MS_MAX } from '../protocol/limits/client.js';
 import { quote } from '../protocol/quote.js';
 
 /**

@@ -1,5 +1,5 @@
 import { BusError } from '../protocol/errors.js';
-import { CLIENT_PROBE_MS } from '../protocol/limits.js';
+import { CLIENT_PROBE_MS } from '../protocol/limits/client.js';
 import { quote } from '../protocol/quote.js';
 import { errorOf, messageOf } from '../protocol/thrown.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';

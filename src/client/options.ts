@@ -13,8 +13,8 @@ import {
   CLIENT_RECONNECT_MAX_MS,
   CLIENT_REQUEST_TIMEOUT_MS,
   CLIENT_RESEND_MS,
-  TIMER_MS_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/client.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import {
   aFunction,
   type OptionCheck,

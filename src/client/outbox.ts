@@ -7,7 +7,7 @@ import {
   CLIENT_PUBLISH_BYTES_IN_FLIGHT,
   CLIENT_PUBLISHES_IN_FLIGHT,
   CLIENT_RESEND_MARGIN_MS,
-} from '../protocol/limits.js';
+} from '../protocol/limits/client.js';
 import { quote } from '../protocol/quote.js';
 import { StoredAck } from '../protocol/stored-ack.js';
 import type { ServerFrame, ServerPayloads } from '../protocol/wire.js';

@@ -2,11 +2,11 @@ import { watchSignal } from '../handout/watch-signal.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import { PUBLISH_MANY_MAX } from '../protocol/limits/bus-api.js';
 import {
   CLIENT_PUBLISH_FRAME_BYTES,
   CLIENT_PUBLISH_FRAME_EVENTS,
-  PUBLISH_MANY_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/client.js';
 import { checkPublishOptions, PUBLISH_CHECKS, wholeNumber } from '../protocol/options.js';
 import { quote } from '../protocol/quote.js';
 import type { ParsedConnectOptions } from './options.js';

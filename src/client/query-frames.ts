@@ -2,7 +2,8 @@ import type { GetOptions, Query } from '../protocol/bus-api.js';
 import { isTopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
-import { QUERY_LIMIT, QUERY_LIMIT_MAX, READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { QUERY_LIMIT, QUERY_LIMIT_MAX } from '../protocol/limits/bus-api.js';
+import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import {
   type LogShape,
   PagePosition,

@@ -12,7 +12,7 @@ import type { Gap, SubscribeFrom } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
-import { HISTORY_EVENTS, HISTORY_EVENTS_MAX } from '../protocol/limits.js';
+import { HISTORY_EVENTS, HISTORY_EVENTS_MAX } from '../protocol/limits/client.js';
 import { quote } from '../protocol/quote.js';
 import type { BusClient } from './bus-client.js';
 import type { CoalescedEvent } from './coalescer.js';

@@ -1,5 +1,5 @@
 import type { BusError } from '../protocol/errors.js';
-import { CLIENT_STABLE_MS } from '../protocol/limits.js';
+import { CLIENT_STABLE_MS } from '../protocol/limits/client.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import { retryAfterMs, retryMs } from './backoff.js';
 import { Connection } from './connection.js';

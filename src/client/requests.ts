@@ -1,5 +1,5 @@
 import { BusError } from '../protocol/errors.js';
-import { CLIENT_REQUESTS_MAX } from '../protocol/limits.js';
+import { CLIENT_REQUESTS_MAX } from '../protocol/limits/client.js';
 import type { AnsweredType, Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
 import { invalid, serverError } from './server-frame.js';

@@ -1,4 +1,5 @@
-import { TIMER_MS_MAX, TOKEN_RENEWAL_LEAD_MS_MIN } from '../protocol/limits.js';
+import { TOKEN_RENEWAL_LEAD_MS_MIN } from '../protocol/limits/client.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 
 /**
  * Says when a connection should show a new token: after four fifths of the token's remaining life, and again after four

@@ -1,4 +1,4 @@
-import { CLIENT_WINDOW_BYTES } from '../protocol/limits.js';
+import { CLIENT_WINDOW_BYTES } from '../protocol/limits/client.js';
 
 /**
  * Counts the events of a subscription's window that were consumed and not yet reported to the server, in events and in

@@ -2,7 +2,7 @@
  * The party for which an endpoint reads history. A program that reads for itself is not limited. A gateway reads for
  * many clients, which must not take each other's turns and whose history must not pile up in memory.
  */
-import { CREDIT_BYTES } from '../protocol/limits.js';
+import { CREDIT_BYTES } from '../protocol/limits/links.js';
 
 export interface Asker {
   /** Bytes that a shard may have sent to one of its subscriptions and not seen consumed. */

@@ -28,7 +28,7 @@ import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { READ_PAGE_EVENTS } from '../protocol/limits.js';
+import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import type { BackupResult, PruneResult } from '../protocol/operations.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';

@@ -4,11 +4,8 @@
  */
 import * as v from 'valibot';
 import type { OverflowPolicy, SubscribeFrom, SubscribeOptions } from '../protocol/bus-api.js';
-import {
-  CREDIT_EVENTS,
-  CREDIT_PER_BUFFERED_EVENT,
-  SUBSCRIBER_BUFFER_EVENTS,
-} from '../protocol/limits.js';
+import { SUBSCRIBER_BUFFER_EVENTS } from '../protocol/limits/bus-api.js';
+import { CREDIT_EVENTS, CREDIT_PER_BUFFERED_EVENT } from '../protocol/limits/links.js';
 import { objectOf } from '../protocol/object-schema.js';
 import {
   aFunction,

@@ -3,7 +3,7 @@
  * steps. The state is kept here and not in the shard, so that a restarted shard loses none of it.
  */
 import { BusError } from '../protocol/errors.js';
-import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
+import { SHARD_RESTARTS_MAX } from '../protocol/limits/shards.js';
 import type { PruneResult } from '../protocol/operations.js';
 import type { PruneRequest, PruneStep } from '../store/pruning.js';
 import type { EndpointEnd } from './links/endpoint-end.js';

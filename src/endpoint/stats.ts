@@ -8,7 +8,7 @@ import {
 } from '../link/bus-counters.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
 import type { BusStats, GatewayStats, ShardStats } from '../protocol/bus-api.js';
-import { GATEWAY_STALLED_SECONDS } from '../protocol/limits.js';
+import { GATEWAY_STALLED_SECONDS } from '../protocol/limits/gateway.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import type { DedupeReach } from './internals.js';
 

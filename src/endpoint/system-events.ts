@@ -6,7 +6,7 @@
  */
 
 import type { BusError, ErrorData } from '../protocol/errors.js';
-import { SYSTEM_ERRORS_PER_SECOND_MAX } from '../protocol/limits.js';
+import { SYSTEM_ERRORS_PER_SECOND_MAX } from '../protocol/limits/endpoint.js';
 
 export const SYSTEM_TOPICS = {
   started: '$sys.daemon.started',

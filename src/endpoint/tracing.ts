@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import type * as Api from '@opentelemetry/api';
 import type { EventHandler } from '../protocol/bus-api.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
-import { ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX } from '../protocol/limits.js';
+import { ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX } from '../protocol/limits/events.js';
 import { errorOf, messageOf } from '../protocol/thrown.js';
 
 const TRACEPARENT = 'traceparent';

@@ -1,6 +1,6 @@
 import type { Principal } from '../auth/principal.js';
 import { BusError } from '../protocol/errors.js';
-import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits.js';
+import { REQUESTS_PER_CONNECTION_MAX } from '../protocol/limits/websocket.js';
 
 /**
  * Authentication by the first frame of a connection. A token has to come within a time limit, before any other frame.

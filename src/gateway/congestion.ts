@@ -1,4 +1,4 @@
-import { PRESSED_OUTBOUND_BYTES_MAX } from '../protocol/limits.js';
+import { PRESSED_OUTBOUND_BYTES_MAX } from '../protocol/limits/gateway.js';
 import { type DrainLimits, DrainWatch } from './drain-watch.js';
 
 /**

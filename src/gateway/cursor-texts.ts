@@ -1,6 +1,6 @@
 import { encodeCursor } from '../protocol/cursor.js';
 import type { Event } from '../protocol/event.js';
-import { CURSOR_TEXTS_MAX } from '../protocol/limits.js';
+import { CURSOR_TEXTS_MAX } from '../protocol/limits/gateway.js';
 
 /**
  * Cursors as text, encoded once for all feeds at the same positions. An event that goes to many clients leaves most of

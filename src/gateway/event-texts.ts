@@ -1,6 +1,10 @@
 import type { Principal } from '../auth/principal.js';
 import type { Event } from '../protocol/event.js';
-import { EVENT_TEXT_LENGTH_MAX, EVENT_TEXTS_MAX, REDACTED_TEXTS_MAX } from '../protocol/limits.js';
+import {
+  EVENT_TEXT_LENGTH_MAX,
+  EVENT_TEXTS_MAX,
+  REDACTED_TEXTS_MAX,
+} from '../protocol/limits/gateway.js';
 import { eventText } from '../protocol/payload-text.js';
 
 /**

@@ -12,7 +12,7 @@ import {
   type GatewayThreadMessage,
 } from '../main/gateway-messages.js';
 import type { BusError } from '../protocol/errors.js';
-import { GATEWAY_TURN_MS } from '../protocol/limits.js';
+import { GATEWAY_TURN_MS } from '../protocol/limits/gateway.js';
 import { errorData } from './error-data.js';
 import { Gateway } from './gateway.js';
 import type { GatewayLogger } from './gateway-log.js';

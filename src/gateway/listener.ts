@@ -15,7 +15,10 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientNetwork } from '../auth/client-network.js';
 import { BusError } from '../protocol/errors.js';
-import { PLAIN_CONNECTIONS_MAX, PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../protocol/limits.js';
+import {
+  PLAIN_CONNECTIONS_MAX,
+  PLAIN_CONNECTIONS_PER_ADDRESS_MAX,
+} from '../protocol/limits/gateway.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { normaliseAddress } from './loopback.js';
 import type { GatewaySettings } from './settings.js';

@@ -2,7 +2,7 @@ import type { Principal } from '../auth/principal.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
-import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits.js';
+import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits/events.js';
 import { quote } from '../protocol/quote.js';
 import { StoredAck } from '../protocol/stored-ack.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';

@@ -2,11 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { ErrorData } from '../protocol/errors.js';
-import {
-  AUTHENTICATE_FRAME_BYTES_MAX,
-  REFUSAL_TOLD_MS,
-  REFUSALS_TOLD_MAX,
-} from '../protocol/limits.js';
+import { REFUSAL_TOLD_MS, REFUSALS_TOLD_MAX } from '../protocol/limits/gateway.js';
+import { AUTHENTICATE_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import type { Upgrade } from './door.js';
 
 /**

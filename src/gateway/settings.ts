@@ -15,12 +15,12 @@ import {
   FAILED_SIGN_INS_PER_SECOND,
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
-  HTTP_KEEP_ALIVE_MS,
-  TIMER_MS_MAX,
   UNAUTHENTICATED_CONNECTIONS_MAX,
   UNAUTHENTICATED_PER_ADDRESS_MAX,
-  WEBSOCKET_FRAME_BYTES_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/gateway.js';
+import { HTTP_KEEP_ALIVE_MS } from '../protocol/limits/http.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
+import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import { nameHint } from '../protocol/name-hint.js';
 import { quote } from '../protocol/quote.js';
 import { BUDGET_LIMITS, type BudgetLimits } from './budget/budgets.js';

@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { FileWatch } from '../auth/file-watch.js';
 import type { TlsOptions } from '../main/gateway-options.js';
 import { BusError } from '../protocol/errors.js';
-import { TLS_FILE_BYTES_MAX, TLS_POLL_MS, TLS_SETTLE_MS } from '../protocol/limits.js';
+import { TLS_FILE_BYTES_MAX, TLS_POLL_MS, TLS_SETTLE_MS } from '../protocol/limits/gateway.js';
 import { quote } from '../protocol/quote.js';
 import type { GatewayLogger } from './gateway-log.js';
 

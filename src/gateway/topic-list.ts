@@ -3,7 +3,7 @@ import type { Asker } from '../endpoint/asker.js';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import { internalsOf } from '../endpoint/internals.js';
 import type { TopicInfo } from '../protocol/bus-api.js';
-import { TOPICS_SORTED_MAX } from '../protocol/limits.js';
+import { TOPICS_SORTED_MAX } from '../protocol/limits/gateway.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { assertPattern } from '../protocol/topic.js';
 import { assertMayRead } from './permissions.js';

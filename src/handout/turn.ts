@@ -2,7 +2,7 @@
  * The time that all handlers and iterators of a thread together may take at a stretch, before its timers and sockets
  * get theirs. Used by one thread.
  */
-import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../protocol/limits/endpoint.js';
 
 export class Turn {
   readonly #now: () => number;

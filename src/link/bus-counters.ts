@@ -20,7 +20,7 @@
 
 import type { Histogram } from '../protocol/bus-api.js';
 import { DOOR_COUNTS, type DoorCount } from '../protocol/door-counts.js';
-import { ENDPOINT_SHARES, GATEWAYS_MAX } from '../protocol/limits.js';
+import { ENDPOINT_SHARES, GATEWAYS_MAX } from '../protocol/limits/links.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
 
 const ENDPOINTS = 0;

@@ -3,7 +3,7 @@
  * port is replaced with the shard's thread.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { CONTROL_RING_BYTES } from '../protocol/limits.js';
+import { CONTROL_RING_BYTES } from '../protocol/limits/links.js';
 import { createRing } from '../ring/ring.js';
 
 /** Channels of the port that all rings of a link share: which ring the buffer of a long record belongs to. */

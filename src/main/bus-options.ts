@@ -14,19 +14,12 @@ import {
 import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
-import {
-  COMMIT_BATCH_EVENTS,
-  DEDUPE_IDS_MAX,
-  DEDUPE_WINDOW_MS,
-  HEALTH_INTERVAL_MS,
-  PAYLOAD_BYTES_MAX,
-  PUBLISH_WAIT_MS,
-  RING_BYTES,
-  RING_BYTES_MAX,
-  RING_BYTES_MIN,
-  SHARDS_MAX,
-  TIMER_MS_MAX,
-} from '../protocol/limits.js';
+import { HEALTH_INTERVAL_MS, PUBLISH_WAIT_MS } from '../protocol/limits/endpoint.js';
+import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
+import { RING_BYTES, RING_BYTES_MAX, RING_BYTES_MIN } from '../protocol/limits/links.js';
+import { COMMIT_BATCH_EVENTS, SHARDS_MAX } from '../protocol/limits/shards.js';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits/store.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf } from '../protocol/object-schema.js';
 import { aFunction } from '../protocol/options.js';
 import type { SystemEventOptions } from './system-reporter.js';

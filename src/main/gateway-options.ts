@@ -1,7 +1,7 @@
 /** The options of a gateway, and its handle. */
 import type { AuthOptions } from '../auth/auth-options.js';
 
-/** Options of every gateway, wherever it runs; the defaults of the limits stand in `src/protocol/limits.ts`. */
+/** Options of every gateway, wherever it runs; the defaults of the limits stand in `src/protocol/limits`. */
 export interface MountOptions {
   /** The principals and their rights. Default: everybody may do everything, and only this machine is served. */
   auth?: AuthOptions;

@@ -12,8 +12,8 @@ import {
   GATEWAY_RESTART_WAIT_MS_MAX,
   GATEWAY_RESTARTS_MAX,
   GATEWAY_STALLED_SECONDS,
-  GATEWAYS_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/gateway.js';
+import { GATEWAYS_MAX } from '../protocol/limits/links.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Bus } from './bus.js';
 import { GatewayLife } from './gateway-life.js';

@@ -1,4 +1,4 @@
-import '../protocol/limit-relations.js';
+import '../protocol/limits/relations.js';
 import { isMemory } from '../endpoint/option-schemas.js';
 import { DirectoryStore } from '../store/embedded/directory-store.js';
 import { MemoryStore } from '../store/embedded/memory-store.js';

@@ -11,7 +11,7 @@ import type {
   ReaderThreadData,
 } from '../link/reader-mail.js';
 import { BusError } from '../protocol/errors.js';
-import { READER_THREADS } from '../protocol/limits.js';
+import { READER_THREADS } from '../protocol/limits/endpoint.js';
 import type { HistoryAddress } from '../store/log-store.js';
 import { threadFlags } from '../threads/exec-argv.js';
 

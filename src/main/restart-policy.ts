@@ -2,7 +2,7 @@
  * Decides when a thread that died (a shard's, a gateway's) is started again: at once if it had made progress, after
  * longer and longer waits if it had not, and never after too many such tries. Times are in ms, of any one clock.
  */
-import { SHARD_RESTARTS_MAX } from '../protocol/limits.js';
+import { SHARD_RESTARTS_MAX } from '../protocol/limits/shards.js';
 
 const BACKOFF_MS = 50;
 /** The wait before a log that found no room to open is tried again, ms; there is no limit to these tries. */

@@ -1,6 +1,7 @@
 import { decodeBase64Url, encodeBase64Url } from './base64url.js';
 import { BusError } from './errors.js';
-import { CURSOR_LENGTH_MAX, EPOCH_LENGTH_MAX, SHARDS_MAX } from './limits.js';
+import { CURSOR_LENGTH_MAX, EPOCH_LENGTH_MAX } from './limits/events.js';
+import { SHARDS_MAX } from './limits/shards.js';
 import { quote } from './quote.js';
 
 /**

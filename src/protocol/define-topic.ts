@@ -1,6 +1,6 @@
 import { BusError } from './errors.js';
 import type { EventInput } from './event.js';
-import { TOPIC_DEFINITION_CACHE_TOPICS } from './limits.js';
+import { TOPIC_DEFINITION_CACHE_TOPICS } from './limits/endpoint.js';
 import { quote } from './quote.js';
 import { messageOf } from './thrown.js';
 import { assertPattern, assertTopic, matchesPattern } from './topic.js';

@@ -3,7 +3,7 @@ import {
   ATTRIBUTE_VALUE_BYTES_MAX,
   EVENT_ID_LENGTH_MAX,
   EVENT_NAME_BYTES_MAX,
-} from './limits.js';
+} from './limits/events.js';
 import { codePointName, quote } from './quote.js';
 import { loneSurrogateAt, utf8Length } from './utf8.js';
 

@@ -8,7 +8,7 @@ import {
   nameFault,
   typeFault,
 } from './event-fields.js';
-import { ATTRIBUTES_MAX } from './limits.js';
+import { ATTRIBUTES_MAX } from './limits/events.js';
 import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { timestampFault } from './timestamp.js';

@@ -9,7 +9,7 @@ import {
   nameFault,
   typeFault,
 } from './event-fields.js';
-import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, PATTERNS_PER_FILTER_MAX } from './limits.js';
+import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, PATTERNS_PER_FILTER_MAX } from './limits/events.js';
 import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { patternFault } from './topic.js';

@@ -4,7 +4,7 @@ import {
   SUBSCRIBE_LAST_MAX,
   SUBSCRIBER_BUFFER_EVENTS_MAX,
   SUBSCRIPTION_NAME_LENGTH_MAX,
-} from './limits.js';
+} from './limits/bus-api.js';
 import { nameHint } from './name-hint.js';
 import { quote } from './quote.js';
 import { timestampFault } from './timestamp.js';

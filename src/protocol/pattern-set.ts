@@ -1,4 +1,4 @@
-import { TOPIC_SEGMENTS_MAX } from './limits.js';
+import { TOPIC_SEGMENTS_MAX } from './limits/events.js';
 
 /**
  * A set of patterns that says whether it covers another pattern: whether every topic that the other pattern matches is

@@ -1,7 +1,7 @@
 import { BusError } from './errors.js';
 import type { EventInput } from './event.js';
 import { isDeeperThan } from './json-depth.js';
-import { JSON_DEPTH_MAX } from './limits.js';
+import { JSON_DEPTH_MAX } from './limits/events.js';
 import { givenPayloadText } from './payload-text.js';
 import { quote } from './quote.js';
 import { messageOf } from './thrown.js';

@@ -1,5 +1,5 @@
 import { BusError, type ErrorCode } from './errors.js';
-import { TOPIC_BYTES_MAX, TOPIC_SEGMENTS_MAX } from './limits.js';
+import { TOPIC_BYTES_MAX, TOPIC_SEGMENTS_MAX } from './limits/events.js';
 import { codePointName, quote } from './quote.js';
 import { loneSurrogateAt, utf8Length } from './utf8.js';
 

@@ -4,15 +4,9 @@ import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
 import { isDeeperThan } from './json-depth.js';
 import { jsonFaultText } from './json-fault.js';
-import {
-  ATTRIBUTES_MAX,
-  FILTER_VALUES_MAX,
-  FRAME_ENVELOPE_DEPTH,
-  JSON_DEPTH_MAX,
-  PUBLISH_MANY_MAX,
-  REQUEST_ID_LENGTH_MAX,
-  SUBSCRIPTION_NAME_LENGTH_MAX,
-} from './limits.js';
+import { PUBLISH_MANY_MAX, SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
+import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, JSON_DEPTH_MAX } from './limits/events.js';
+import { FRAME_ENVELOPE_DEPTH, REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
 import type { AccessInfo, BackupResult, PruneResult } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';

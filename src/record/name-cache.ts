@@ -1,4 +1,4 @@
-import { NAME_CACHE_ENTRIES, NAME_CACHE_ENTRY_BYTES } from '../protocol/limits.js';
+import { NAME_CACHE_ENTRIES, NAME_CACHE_ENTRY_BYTES } from '../protocol/limits/links.js';
 import {
   EVENT_HEADER_LENGTH,
   EventRecordView,

@@ -20,7 +20,7 @@
  * `RecordSender` belongs to the producer's thread, `RecordReceiver` to the consumer's.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { LARGE_RECORD_BYTES_IN_FLIGHT_MAX } from '../protocol/limits.js';
+import { LARGE_RECORD_BYTES_IN_FLIGHT_MAX } from '../protocol/limits/links.js';
 import {
   BUFFER_CHANNEL,
   BUFFER_GENERATION,

@@ -47,7 +47,7 @@
  * it visible, together with the padding before it. The bytes from the consumer position up to the producer position
  * belong to the consumer, all others to the producer.
  */
-import { RING_BYTES_MAX } from '../protocol/limits.js';
+import { RING_BYTES_MAX } from '../protocol/limits/links.js';
 
 const INT32_BYTES = Int32Array.BYTES_PER_ELEMENT;
 /** Two neighbouring 64-byte lines, since processors prefetch the other one of a pair. */

@@ -11,7 +11,7 @@
  * so that a busy ring moves few cache lines between cores (bench/ring-spsc.js). The scheme is that of
  * Agrona's one-to-one ring buffer, with the producer position as the commit instead of the length.
  */
-import { RING_RECORD_SHARE } from '../protocol/limits.js';
+import { RING_RECORD_SHARE } from '../protocol/limits/links.js';
 import {
   CONSUMER_MARK,
   CONSUMER_MARKED_AT,

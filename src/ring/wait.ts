@@ -8,7 +8,7 @@
  * waiter does not park, or the waker wakes it.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { TIMER_MS_MAX } from '../protocol/limits.js';
+import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 
 const AWAKE = 0;
 const PARKED = 1;

@@ -9,7 +9,7 @@ import {
   CATCH_UP_EVENTS_PER_STEP,
   GAP_TOPICS_PER_STEP,
   SHARD_CATCH_UP_EVENTS_MAX,
-} from '../protocol/limits.js';
+} from '../protocol/limits/shards.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { EventRecordView } from '../record/event-record.js';
 import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';

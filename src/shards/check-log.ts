@@ -1,6 +1,6 @@
 import type { ShardThreadData } from '../link/shard-mail.js';
 import { BusError } from '../protocol/errors.js';
-import { SHARED_DEDUPE_WINDOW_MS_MIN } from '../protocol/limits.js';
+import { SHARED_DEDUPE_WINDOW_MS_MIN } from '../protocol/limits/store.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { missing } from './missing.js';
 

@@ -2,7 +2,7 @@
  * Feeds subscriptions that are behind, between batches: from their queues, or from the log. A subscription that has no
  * credit, or whose link has no room, is not looked at until it is woken.
  */
-import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits.js';
+import { CATCH_UP_EVENTS_PER_TURN, LIVE_FEED_EVENTS_PER_TURN } from '../protocol/limits/shards.js';
 import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';
 import { CatchUp } from './catch-up.js';
 import type { LinkSubscription, Routes } from './routes.js';

@@ -16,7 +16,7 @@ import {
   SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY,
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
-} from '../protocol/limits.js';
+} from '../protocol/limits/shards.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
 import type { ShardLog } from '../store/shard-log.js';

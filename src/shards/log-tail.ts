@@ -2,7 +2,7 @@
  * Delivers the events of a shared log that are not delivered yet: the shard's own and those that other nodes appended,
  * in the log's one order. Only the shard's loop touches this.
  */
-import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from '../protocol/limits.js';
+import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from '../protocol/limits/shards.js';
 import { EventRecordView } from '../record/event-record.js';
 import { NameCache, recordNames } from '../record/name-cache.js';
 import { NOT_AT_HAND, type ShardLog } from '../store/shard-log.js';

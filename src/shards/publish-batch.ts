@@ -12,7 +12,8 @@ import {
   ACK_WRITTEN,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
-import { COMMIT_BATCH_BYTES, SHARED_DEDUPE_MARGIN_MS } from '../protocol/limits.js';
+import { COMMIT_BATCH_BYTES } from '../protocol/limits/shards.js';
+import { SHARED_DEDUPE_MARGIN_MS } from '../protocol/limits/store.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,

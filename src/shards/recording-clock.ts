@@ -4,7 +4,7 @@ import {
   CLOCK_CAUTION_MS,
   CLOCK_CONFIRM_MS,
   CLOCK_STEP_MS,
-} from '../protocol/limits.js';
+} from '../protocol/limits/shards.js';
 
 /**
  * The time at which a shard records events. It follows the wall clock, except after these changes of it:

@@ -16,7 +16,7 @@ import { Queue } from '../collections/queue.js';
 import type { SubscribeRequest } from '../link/calls.js';
 import { STATE_DROPPED, STATE_ENDED, STATE_LAGGING, STATE_LIVE } from '../link/link-records.js';
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
-import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits.js';
+import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits/shards.js';
 import type { PatternTrie } from './matching/pattern-trie.js';
 
 export const LIVE = 0;

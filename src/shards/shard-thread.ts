@@ -16,7 +16,11 @@ import {
 } from '../link/shard-control.js';
 import type { ShardMail, ShardReport, ShardThreadData } from '../link/shard-mail.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
-import { CLOCK_CATCH_UP_DIVISOR, CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../protocol/limits.js';
+import {
+  CLOCK_CATCH_UP_DIVISOR,
+  CLOCK_CAUTION_MS,
+  CLOCK_CONFIRM_MS,
+} from '../protocol/limits/shards.js';
 import { messageOf } from '../protocol/thrown.js';
 import { AtomicsWaitStrategy, MessagePortWaitStrategy } from '../ring/wait.js';
 import type { RingPosition, ShardLog, ShardLogModule } from '../store/shard-log.js';

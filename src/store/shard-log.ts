@@ -245,7 +245,7 @@ export interface TopicSummary extends TopicTotals {
   readonly lastAt: number;
 }
 
-/** The bus's options that concern every log; limits have their defaults in `src/protocol/limits.ts`. */
+/** The bus's options that concern every log; limits have their defaults in `src/protocol/limits`. */
 export interface ShardLogSettings {
   readonly dedupeWindowMs: number;
   readonly dedupeIdsMax: number;

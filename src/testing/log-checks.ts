@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
-import { COMMIT_BATCH_EVENTS } from '../protocol/limits.js';
+import { COMMIT_BATCH_EVENTS } from '../protocol/limits/shards.js';
 import type { ReadRequest } from '../store/shard-log.js';
 import type { Checks } from './checks.js';
 import {

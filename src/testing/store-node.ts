@@ -1,5 +1,5 @@
 import { ok, strictEqual } from 'node:assert/strict';
-import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits.js';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits/store.js';
 import type { HistoryModule, LogStore, OpenStore, StoreHistory } from '../store/log-store.js';
 import { decodePage, type Page, type PageRequest } from '../store/page.js';
 import {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseAuthOptions } from '../../src/auth/auth-options.js';
 import type { Principal } from '../../src/auth/principal.js';
 import type { BusError } from '../../src/protocol/errors.js';
-import { TOPIC_BYTES_MAX } from '../../src/protocol/limits.js';
+import { TOPIC_BYTES_MAX } from '../../src/protocol/limits/events.js';
 import { matchesPattern } from '../../src/protocol/topic.js';
 import { failureOf, newKey, open, temporaryDirectory, writeKeys } from './support/auth.js';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Masker, REDACTED } from '../../src/auth/masker.js';
 import { ANY, parseRedactionPath, type RedactionStep } from '../../src/auth/redaction-path.js';
-import { REDACTION_WORK_MAX } from '../../src/protocol/limits.js';
+import { REDACTION_WORK_MAX } from '../../src/protocol/limits/auth.js';
 
 /** The meaning of paths, plainly: each of them is followed by itself. */
 function maskPlainly(value: unknown, steps: readonly RedactionStep[]): unknown {

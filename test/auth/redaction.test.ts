@@ -4,7 +4,7 @@ import { Masker, REDACTED } from '../../src/auth/masker.js';
 import { Redaction } from '../../src/auth/redaction.js';
 import { parseRedactionPath, redactionPathFault } from '../../src/auth/redaction-path.js';
 import type { Event } from '../../src/protocol/event.js';
-import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits.js';
+import { REDACTION_TOPICS_CACHED_MAX } from '../../src/protocol/limits/auth.js';
 
 const R = REDACTED;
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { BusOptions } from '../../src/main/bus.js';
 import type { ErrorCode } from '../../src/protocol/errors.js';
 import type { EventInput } from '../../src/protocol/event.js';
-import { MIB } from '../../src/protocol/limits.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import { gather } from './support/collector.js';
 import { refused } from './support/failures.js';
 import { openBus } from './support/millrace.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { encodeCursor } from '../../src/protocol/cursor.js';
-import { SHARD_CATCH_UP_EVENTS_MAX } from '../../src/protocol/limits.js';
+import { SHARD_CATCH_UP_EVENTS_MAX } from '../../src/protocol/limits/shards.js';
 import { openTestBus } from './support/open.js';
 import { expectSameHistory } from './support/oracle.js';
 import { RemoteEndpoint } from './support/remote-endpoint.js';

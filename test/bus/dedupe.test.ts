@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
-import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import { reshard } from '../../src/store/upkeep/reshard.js';
 import { restore } from '../../src/store/upkeep/restore.js';
 import { verifyDirectory } from '../../src/store/upkeep/verify.js';

@@ -2,7 +2,7 @@ import { getEventListeners, setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { EventInput, PublishAck } from '../../src/protocol/event.js';
-import { MIB } from '../../src/protocol/limits.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import { Collector, gather } from './support/collector.js';
 import { refused } from './support/failures.js';
 import { openTestBus } from './support/open.js';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { OverflowPolicy } from '../../src/protocol/bus-api.js';
-import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits.js';
+import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits/links.js';
 import { Collector } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { closeTestBus, openTestBus, temporaryDirectory } from './support/open.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Subscription } from '../../src/protocol/bus-api.js';
 import type { EventInput } from '../../src/protocol/event.js';
-import { PATTERNS_PER_FILTER_MAX } from '../../src/protocol/limits.js';
+import { PATTERNS_PER_FILTER_MAX } from '../../src/protocol/limits/events.js';
 import { Collector, gather } from './support/collector.js';
 import { openTestBus } from './support/open.js';
 import { within } from './support/wait.js';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { OverflowPolicy } from '../../src/protocol/bus-api.js';
 import type { BusError } from '../../src/protocol/errors.js';
-import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits.js';
+import { CREDIT_PER_BUFFERED_EVENT } from '../../src/protocol/limits/links.js';
 import { Collector, type CollectorOptions } from './support/collector.js';
 import { expectBusError } from './support/failures.js';
 import { openTestBus } from './support/open.js';

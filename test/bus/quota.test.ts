@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { MIB } from '../../src/protocol/limits.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import { verifyDirectory } from '../../src/store/upkeep/verify.js';
 import { neededCommand } from '../support/needed-command.js';
 import { gather } from './support/collector.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
-import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits.js';
+import { DEDUPE_WINDOW_MS, SHARED_DEDUPE_WINDOW_MS_MIN } from '../../src/protocol/limits/store.js';
 import type { OpenStore, StoreRequest } from '../../src/store/log-store.js';
 import type { Broker, HeldStore } from '../../src/testing.js';
 import { IN_MEMORY, memoryBroker, ON_A_BROKER, openBusOn, withFault } from '../testing/subjects.js';

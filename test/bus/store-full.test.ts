@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import type { PublishAck } from '../../src/protocol/event.js';
-import { KIB, MIB } from '../../src/protocol/limits.js';
+import { KIB, MIB } from '../../src/protocol/limits/units.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { record } from '../store/records.js';
 import { giveBack, onSmallDisk, takeAllRoom } from '../support/small-disk.js';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { MIB } from '../../src/protocol/limits.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import { openTestBus, temporaryDirectory } from './support/open.js';
 
 /** The bound that docs/OPERATIONS.md names. */

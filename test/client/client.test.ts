@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Event, PublishAck } from '../../src/protocol/event.js';
-import { KIB } from '../../src/protocol/limits.js';
+import { KIB } from '../../src/protocol/limits/units.js';
 import { gather } from '../bus/support/collector.js';
 import { refused, subscriptionRefused } from '../bus/support/failures.js';
 import { defineTopic } from '../bus/support/millrace.js';

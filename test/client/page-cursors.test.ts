@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { READ_PAGE_EVENTS } from '../../src/protocol/limits.js';
+import { READ_PAGE_EVENTS } from '../../src/protocol/limits/endpoint.js';
 import { gather } from '../bus/support/collector.js';
 import { openTestBus } from '../bus/support/open.js';
 import { expectCursorsOfEach, idsOf, readInPages } from '../bus/support/pages.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WindowReport } from '../../src/client/window-report.js';
-import { CLIENT_WINDOW_BYTES } from '../../src/protocol/limits.js';
+import { CLIENT_WINDOW_BYTES } from '../../src/protocol/limits/client.js';
 
 const WINDOW_EVENTS = 64;
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
 import { Share } from '../../src/gateway/budget/share.js';
 import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
-import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits.js';
+import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits/http.js';
 import { principal } from './http/support/open-http.js';
 
 /** Work that ends when it is told to, and in which order it was begun. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Congestion } from '../../src/gateway/congestion.js';
-import { PRESSED_OUTBOUND_BYTES_MAX } from '../../src/protocol/limits.js';
+import { PRESSED_OUTBOUND_BYTES_MAX } from '../../src/protocol/limits/gateway.js';
 
 const LIMITS = { maxOutboundBytes: 1_000_000, stallMs: 10_000, minDrainBytesPerSecond: 4096 };
 

@@ -5,7 +5,8 @@ import { INTERNALS } from '../../src/endpoint/internals.js';
 import { assertMayRead } from '../../src/gateway/permissions.js';
 import { topicList } from '../../src/gateway/topic-list.js';
 import type { TopicInfo } from '../../src/protocol/bus-api.js';
-import { PATTERNS_PER_FILTER_MAX, TOPICS_SORTED_MAX } from '../../src/protocol/limits.js';
+import { PATTERNS_PER_FILTER_MAX } from '../../src/protocol/limits/events.js';
+import { TOPICS_SORTED_MAX } from '../../src/protocol/limits/gateway.js';
 import { parseClientFrame } from '../../src/protocol/wire.js';
 import { principal } from './http/support/open-http.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { REFUSALS_TOLD_MAX } from '../../src/protocol/limits.js';
+import { REFUSALS_TOLD_MAX } from '../../src/protocol/limits/gateway.js';
 import { openGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Dispatcher } from '../../src/handout/dispatcher.js';
 import { Turn } from '../../src/handout/turn.js';
-import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits/endpoint.js';
 
 /** An event loop that goes round on demand, and a clock that only moves with the work done. */
 class Loop {

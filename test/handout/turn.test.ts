@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Turn } from '../../src/handout/turn.js';
-import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../src/protocol/limits/endpoint.js';
 
 /** Events that a turn takes by a clock that stands still but for them; each takes `msOf` its number. */
 function eventsOfATurn(msOf: (event: number) => number, eventsMax = 10_000): number {

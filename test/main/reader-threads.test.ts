@@ -8,7 +8,7 @@ import { ReaderPorts } from '../../src/endpoint/read/reader-ports.js';
 import { type Caller, PortCaller } from '../../src/link/port-calls.js';
 import type * as readerThreads from '../../src/main/reader-threads.js';
 import { BusError } from '../../src/protocol/errors.js';
-import { READER_THREADS } from '../../src/protocol/limits.js';
+import { READER_THREADS } from '../../src/protocol/limits/endpoint.js';
 import { within } from '../bus/support/wait.js';
 
 /** As built: readers are threads, and start from there. */

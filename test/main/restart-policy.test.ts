@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { RestartPolicy } from '../../src/main/restart-policy.js';
-import { SHARD_RESTARTS_MAX } from '../../src/protocol/limits.js';
+import { SHARD_RESTARTS_MAX } from '../../src/protocol/limits/shards.js';
 
 test('a thread that never gets ready is given up, however long it tries', () => {
   const policy = new RestartPolicy();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeBase64Url, encodeBase64Url } from '../../src/protocol/base64url.js';
 import { decodeCursor, encodeCursor } from '../../src/protocol/cursor.js';
 import { BusError } from '../../src/protocol/errors.js';
-import { CURSOR_LENGTH_MAX } from '../../src/protocol/limits.js';
+import { CURSOR_LENGTH_MAX } from '../../src/protocol/limits/events.js';
 
 const EPOCH = '01JQZK7Y5M8W3V2T1R0P9N8M7K';
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../src/protocol/errors.js';
 import { isDeeperThan } from '../../src/protocol/json-depth.js';
-import { JSON_DEPTH_MAX, MIB } from '../../src/protocol/limits.js';
+import { JSON_DEPTH_MAX } from '../../src/protocol/limits/events.js';
+import { MIB } from '../../src/protocol/limits/units.js';
 import { payloadText } from '../../src/protocol/payload.js';
 
 describe('a payload', () => {

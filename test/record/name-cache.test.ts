@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NAME_CACHE_ENTRIES, NAME_CACHE_ENTRY_BYTES } from '../../src/protocol/limits.js';
+import { NAME_CACHE_ENTRIES, NAME_CACHE_ENTRY_BYTES } from '../../src/protocol/limits/links.js';
 import { EventRecordEncoder } from '../../src/record/event-record.js';
 import { NameCache, recordNames } from '../../src/record/name-cache.js';
 

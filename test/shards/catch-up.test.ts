@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { STATE_GAP, STATE_LIVE } from '../../src/link/link-records.js';
-import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits.js';
+import { GAP_TOPICS_PER_STEP } from '../../src/protocol/limits/shards.js';
 import { CatchUp } from '../../src/shards/catch-up.js';
 import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
 import { CATCHING_UP, ShardSubscription } from '../../src/shards/shard-subscription.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ACK_DUPLICATE, ACK_REFUSED, ACK_WRITTEN } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
-import { KIB } from '../../src/protocol/limits.js';
+import { KIB } from '../../src/protocol/limits/units.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,

@@ -4,7 +4,7 @@ import {
   ANSWERED_PER_TURN,
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
-} from '../../src/protocol/limits.js';
+} from '../../src/protocol/limits/shards.js';
 import { Introspection } from '../../src/shards/introspection.js';
 import { type LinkSubscription, Routes } from '../../src/shards/routes.js';
 import { ShardSubscription } from '../../src/shards/shard-subscription.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../../src/protocol/limits.js';
+import { CLOCK_CAUTION_MS, CLOCK_CONFIRM_MS } from '../../src/protocol/limits/shards.js';
 import { type ClockStep, RecordingClock } from '../../src/shards/recording-clock.js';
 
 const START = 1_800_000_000_000;

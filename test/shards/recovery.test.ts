@@ -7,7 +7,7 @@ import {
   ACK_SYNCED,
   ACK_WRITTEN,
 } from '../../src/link/link-records.js';
-import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
   EVENT_FLAG_PERSIST,

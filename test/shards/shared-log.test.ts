@@ -10,7 +10,7 @@ import {
 } from '../../src/link/link-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import { BusError } from '../../src/protocol/errors.js';
-import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import {
   EVENT_FLAG_PERSIST,
   EVENT_FLAG_SUPPLIED_ID,

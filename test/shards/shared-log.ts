@@ -1,4 +1,4 @@
-import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import { EventRecordView } from '../../src/record/event-record.js';
 import {
   type CommittedBatch,

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, type TestContext } from 'vitest';
-import { KIB } from '../../src/protocol/limits.js';
+import { KIB } from '../../src/protocol/limits/units.js';
 
 /** Runs a test on a disk of so many MiB. Where none can be mounted that is said, and nothing is tried. */
 export async function onSmallDisk(

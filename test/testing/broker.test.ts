@@ -1,6 +1,7 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { COMMIT_BATCH_BYTES, DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../src/protocol/limits.js';
+import { COMMIT_BATCH_BYTES } from '../../src/protocol/limits/shards.js';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../src/protocol/limits/store.js';
 import type { OpenStore } from '../../src/store/log-store.js';
 import type { ShardLog, ShardLogModule } from '../../src/store/shard-log.js';
 import { AtHand } from '../../src/testing/broker/at-hand.js';

@@ -1,5 +1,5 @@
 import type * as openBus from '../../src/main/open-bus.js';
-import { KIB } from '../../src/protocol/limits.js';
+import { KIB } from '../../src/protocol/limits/units.js';
 import type { LogStore } from '../../src/store/log-store.js';
 import type * as testing from '../../src/testing.js';
 import type { StoreUnderTest } from '../../src/testing.js';

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
+import { PAYLOAD_BYTES_MAX } from '../../protocol/limits/events.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { notify, usageFailure } from '../failure.js';
 import type { LoadOutcome, LoadShape, LoadTarget } from '../load.js';

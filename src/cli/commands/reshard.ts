@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { SHARDS_MAX } from '../../protocol/limits.js';
+import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { notify } from '../failure.js';
 import { writeLine } from '../output.js';
 import { integerFrom } from '../values.js';

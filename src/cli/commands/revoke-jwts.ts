@@ -1,5 +1,5 @@
 import type { RevokedToken } from '../../auth/revoked-file.js';
-import { REVOKED_TOKENS_MAX } from '../../protocol/limits.js';
+import { REVOKED_TOKENS_MAX } from '../../protocol/limits/auth.js';
 import { readConfig } from '../config.js';
 import { failing, notify, usageFailure } from '../failure.js';
 import { writeLine } from '../output.js';

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { SHARDS_MAX } from '../../protocol/limits.js';
+import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { applyConfig, configOption } from '../config.js';
 import { LOG_LEVELS } from '../config-schema.js';
 import { usageFailure } from '../failure.js';

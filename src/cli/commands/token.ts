@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Fault, Grants } from '../../auth/grants.js';
 import type { StoredKey } from '../../auth/keys-file.js';
 import { nameFault } from '../../protocol/event-fields.js';
-import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits.js';
+import { API_KEYS_MAX, TOKEN_LENGTH_MAX } from '../../protocol/limits/auth.js';
 import { configOption, readConfig } from '../config.js';
 import { CommandFailure, failing, notify, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';

@@ -3,7 +3,7 @@
  * by a message, the doorbell, unless it is awake. It reads all shards' rings in turns that leave time for timers and
  * sockets, and parks when nothing is left.
  */
-import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../../protocol/limits.js';
+import { DELIVERIES_PER_TURN, DELIVERY_TURN_MS } from '../../protocol/limits/endpoint.js';
 import { Doorbell } from '../../ring/wait.js';
 
 /** A delivery ring, as the loop sees it. */

@@ -13,7 +13,7 @@ import {
   STATE_SUBSCRIPTION,
   type StateBody,
 } from '../../link/link-records.js';
-import { DELIVERIES_PER_TURN } from '../../protocol/limits.js';
+import { DELIVERIES_PER_TURN } from '../../protocol/limits/endpoint.js';
 import { BufferInbox } from '../../ring/buffer-inbox.js';
 import { RecordReceiver } from '../../ring/record-channel.js';
 import { RingConsumer } from '../../ring/ring.js';

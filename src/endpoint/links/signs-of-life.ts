@@ -2,7 +2,7 @@
  * Checks that each shard answers this endpoint. The state in shared memory only says what a thread last wrote there; an
  * answer over the link shows that its loop runs and that the link works. Used by one thread.
  */
-import { READY_ANSWER_MS } from '../../protocol/limits.js';
+import { READY_ANSWER_MS } from '../../protocol/limits/endpoint.js';
 import type { EndpointEnd } from './endpoint-end.js';
 
 type AskedShard = Pick<EndpointEnd, 'shard' | 'failure'> & {

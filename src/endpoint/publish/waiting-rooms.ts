@@ -5,7 +5,7 @@
 import { Queue } from '../../collections/queue.js';
 import { Waiters } from '../../handout/waiters.js';
 import { BusError } from '../../protocol/errors.js';
-import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits.js';
+import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits/endpoint.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
 import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
 

@@ -7,7 +7,7 @@ import {
 } from '../../link/calls.js';
 import type { SubscriberInfo, TopicInfo } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
-import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits.js';
+import { SUBSCRIBERS_LISTED_MAX } from '../../protocol/limits/endpoint.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 

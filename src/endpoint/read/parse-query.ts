@@ -5,7 +5,7 @@ import { isTopicDefinition } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
 import { idFault, nameFault } from '../../protocol/event-fields.js';
 import { type ParsedFilter, parseFilter, patternList } from '../../protocol/filter.js';
-import { QUERY_LIMIT, QUERY_LIMIT_MAX } from '../../protocol/limits.js';
+import { QUERY_LIMIT, QUERY_LIMIT_MAX } from '../../protocol/limits/bus-api.js';
 import { nameHint } from '../../protocol/name-hint.js';
 import { quote } from '../../protocol/quote.js';
 import { messageOf } from '../../protocol/thrown.js';

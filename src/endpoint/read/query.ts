@@ -2,7 +2,7 @@
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
-import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
 import { hasWildcard } from '../../protocol/topic.js';
 import { shardOf } from '../../protocol/topic-hash.js';

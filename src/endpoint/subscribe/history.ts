@@ -6,11 +6,8 @@
 import type { ResumeRequest } from '../../link/calls.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
-import {
-  READ_PAGE_BYTES,
-  READ_PAGE_EVENTS,
-  SHARD_CATCH_UP_EVENTS_MAX,
-} from '../../protocol/limits.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
+import { SHARD_CATCH_UP_EVENTS_MAX } from '../../protocol/limits/shards.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import { decodePage } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';

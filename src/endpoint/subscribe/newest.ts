@@ -4,7 +4,7 @@
  * is.
  */
 import type { ParsedFilter } from '../../protocol/filter.js';
-import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits.js';
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { decodePage } from '../../store/page.js';
 import type { Asker } from '../asker.js';
 import type { HistorySource } from '../read/history-source.js';

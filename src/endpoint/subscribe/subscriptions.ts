@@ -18,7 +18,7 @@ import { encodeCursor } from '../../protocol/cursor.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
-import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits.js';
+import { DELIVERIES_PER_SAMPLE } from '../../protocol/limits/endpoint.js';
 import { EVENT_FLAG_SUPPLIED_TIMESTAMP, EventRecordView } from '../../record/event-record.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { DeliveryHandler } from '../links/delivery-reader.js';

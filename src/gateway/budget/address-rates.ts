@@ -1,6 +1,6 @@
 import { clientNetwork } from '../../auth/client-network.js';
 import { TokenBucket } from '../../auth/token-bucket.js';
-import { ADDRESSES_RATED_MAX } from '../../protocol/limits.js';
+import { ADDRESSES_RATED_MAX } from '../../protocol/limits/gateway.js';
 
 /**
  * A rate for each `clientNetwork`, of at most `ADDRESSES_RATED_MAX`; beyond that the network that was not seen for

@@ -8,7 +8,6 @@ import {
   HELD_BYTES_MAX,
   HELD_BYTES_PER_CONNECTION_MAX,
   HELD_BYTES_PER_PRINCIPAL_MAX,
-  HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX,
   PATTERNS_PER_CONNECTION_MAX,
   PATTERNS_PER_PRINCIPAL_MAX,
   QUERIES_AT_ONCE_MAX,
@@ -18,7 +17,8 @@ import {
   READS_AT_ONCE_MAX,
   SUBSCRIPTIONS_PER_CONNECTION_MAX,
   SUBSCRIPTIONS_PER_PRINCIPAL_MAX,
-} from '../../protocol/limits.js';
+} from '../../protocol/limits/budgets.js';
+import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../protocol/limits/http.js';
 import { Share } from './share.js';
 
 /**

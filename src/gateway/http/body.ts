@@ -3,6 +3,7 @@ import { BusError } from '../../protocol/errors.js';
 import { isDeeperThan } from '../../protocol/json-depth.js';
 import { jsonFaultText } from '../../protocol/json-fault.js';
 import { JsonScanner } from '../../protocol/json-scanner.js';
+import { JSON_DEPTH_MAX } from '../../protocol/limits/events.js';
 import {
   HTTP_BODIES_BYTES_MAX,
   HTTP_BODY_BYTES_MAX,
@@ -10,8 +11,7 @@ import {
   HTTP_BODY_MS_MAX,
   HTTP_ENVELOPE_DEPTH,
   HTTP_LINE_BYTES_MAX,
-  JSON_DEPTH_MAX,
-} from '../../protocol/limits.js';
+} from '../../protocol/limits/http.js';
 import { notePayloadTexts } from '../../protocol/payload-text.js';
 import { Refusal } from '../refusal.js';
 import { parsedBodyOf } from './parsed-body.js';

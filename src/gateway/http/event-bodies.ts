@@ -1,7 +1,7 @@
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
-import { PUBLISH_MANY_MAX } from '../../protocol/limits.js';
+import { PUBLISH_MANY_MAX } from '../../protocol/limits/bus-api.js';
 import { quote } from '../../protocol/quote.js';
 import { Refusal } from '../refusal.js';
 

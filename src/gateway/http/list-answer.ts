@@ -1,4 +1,4 @@
-import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits.js';
+import { HTTP_ANSWER_HELD_BYTES_MAX } from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
 import { type Exchange, NDJSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';

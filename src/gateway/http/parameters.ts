@@ -1,5 +1,5 @@
 import { BusError } from '../../protocol/errors.js';
-import { HTTP_PARAMETERS_MAX, HTTP_QUERY_LENGTH_MAX } from '../../protocol/limits.js';
+import { HTTP_PARAMETERS_MAX, HTTP_QUERY_LENGTH_MAX } from '../../protocol/limits/http.js';
 import { quote } from '../../protocol/quote.js';
 
 /**

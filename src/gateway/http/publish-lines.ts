@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import { BusError, type ErrorCode } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
-import { HTTP_LINES_BATCH_BYTES_MAX, HTTP_LINES_PER_BATCH_MAX } from '../../protocol/limits.js';
+import {
+  HTTP_LINES_BATCH_BYTES_MAX,
+  HTTP_LINES_PER_BATCH_MAX,
+} from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
 import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
 import { Refusal } from '../refusal.js';

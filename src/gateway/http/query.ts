@@ -4,7 +4,7 @@ import type { Query } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { patternList } from '../../protocol/filter.js';
-import { QUERY_LIMIT } from '../../protocol/limits.js';
+import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { PagePosition, pageStart } from '../../protocol/page-position.js';
 import { readFor } from '../asking.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';

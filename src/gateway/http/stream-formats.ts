@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { SSE_RETRY_MS } from '../../protocol/limits.js';
+import { SSE_RETRY_MS } from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
 import { NDJSON_TYPE } from './exchange.js';
 import { isForNow } from './http-status.js';

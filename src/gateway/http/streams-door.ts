@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
-import { CURSOR_LENGTH_MAX, SSE_HEARTBEAT_MS } from '../../protocol/limits.js';
+import { CURSOR_LENGTH_MAX } from '../../protocol/limits/events.js';
+import { SSE_HEARTBEAT_MS } from '../../protocol/limits/http.js';
 import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';

@@ -3,13 +3,13 @@ import type { Principal } from '../../auth/principal.js';
 import { internalsOf } from '../../endpoint/internals.js';
 import { BusError } from '../../protocol/errors.js';
 import { notePublishedTexts } from '../../protocol/frame-payloads.js';
+import { HEARTBEATS_MISSED_MAX } from '../../protocol/limits/gateway.js';
 import {
   AUTHENTICATE_FRAME_BYTES_MAX,
   CLOSE_HANDSHAKE_MS,
-  HEARTBEATS_MISSED_MAX,
   REQUESTS_BYTES_PER_CONNECTION_MAX,
   REQUESTS_PER_CONNECTION_MAX,
-} from '../../protocol/limits.js';
+} from '../../protocol/limits/websocket.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../../protocol/wire.js';
 import type { Place } from '../admission.js';

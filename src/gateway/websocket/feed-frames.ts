@@ -1,6 +1,6 @@
 import type { Gap } from '../../protocol/bus-api.js';
 import type { Event } from '../../protocol/event.js';
-import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../../protocol/limits.js';
+import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../../protocol/limits/websocket.js';
 import { errorData } from '../error-data.js';
 import type { EventText, EventTexts } from '../event-texts.js';
 import type { FeedEncoder, FeedPlace } from '../subscription-feed.js';

@@ -1,4 +1,4 @@
-import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits.js';
+import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits/websocket.js';
 import type { RequestId } from '../../protocol/wire.js';
 import { type ListField, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';

@@ -1,7 +1,7 @@
 import type { Principal } from '../../auth/principal.js';
 import { TokenBucket } from '../../auth/token-bucket.js';
 import { BusError, type ErrorCode } from '../../protocol/errors.js';
-import { RENEWALS_PER_SECOND, RENEWALS_WAITING_MAX } from '../../protocol/limits.js';
+import { RENEWALS_PER_SECOND, RENEWALS_WAITING_MAX } from '../../protocol/limits/websocket.js';
 import type { SignIns } from '../sign-ins.js';
 
 /**

@@ -5,7 +5,7 @@ import type { Query, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { type FilterData, patternList } from '../../protocol/filter.js';
-import { QUERY_LIMIT } from '../../protocol/limits.js';
+import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { quote } from '../../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';

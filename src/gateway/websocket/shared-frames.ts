@@ -1,4 +1,4 @@
-import { SHARED_FRAMES_PER_TURN_MAX } from '../../protocol/limits.js';
+import { SHARED_FRAMES_PER_TURN_MAX } from '../../protocol/limits/websocket.js';
 import type { EventText } from '../event-texts.js';
 
 /**

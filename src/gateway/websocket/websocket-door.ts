@@ -1,7 +1,7 @@
 import type { Principal } from '../../auth/principal.js';
 import { internalsOf } from '../../endpoint/internals.js';
 import { SYSTEM_TOPICS, SYSTEM_TYPES } from '../../endpoint/system-events.js';
-import { GATEWAY_GOODBYE_MS } from '../../protocol/limits.js';
+import { GATEWAY_GOODBYE_MS } from '../../protocol/limits/gateway.js';
 import { WIRE_PATH, WIRE_PROTOCOL } from '../../protocol/wire.js';
 import { CursorTexts } from '../cursor-texts.js';
 import type { DoorContext, OpenDoor, UpgradedClient } from '../door.js';

@@ -1,6 +1,7 @@
 import type { Principal } from '../../auth/principal.js';
 import type { EndpointInternals } from '../../endpoint/internals.js';
-import { EVENTS_PER_FRAME_MAX, PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
+import { PAYLOAD_BYTES_MAX } from '../../protocol/limits/events.js';
+import { EVENTS_PER_FRAME_MAX } from '../../protocol/limits/websocket.js';
 import { type Welcome, WIRE_PROTOCOL, type WireLimits } from '../../protocol/wire.js';
 import type { GatewaySettings } from '../settings.js';
 

@@ -1,4 +1,4 @@
-import { PATTERN_CHANGES_KEPT } from '../../protocol/limits.js';
+import { PATTERN_CHANGES_KEPT } from '../../protocol/limits/shards.js';
 import { matchesPattern } from '../../protocol/topic.js';
 
 /**

@@ -1,4 +1,4 @@
-import { TOPIC_MATCHES_TOPICS, TOPIC_MATCHES_VALUES } from '../../protocol/limits.js';
+import { TOPIC_MATCHES_TOPICS, TOPIC_MATCHES_VALUES } from '../../protocol/limits/shards.js';
 
 /**
  * A cache of the values that match a topic, for the topics in use. Owned by one shard's thread.

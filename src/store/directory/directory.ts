@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
-import { SHARDS_MAX } from '../../protocol/limits.js';
+import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import type { CursorGap, CursorPositions, ResolvedCursor } from '../cursor-positions.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { makeDirectory, restrictFile, syncNames } from './files.js';

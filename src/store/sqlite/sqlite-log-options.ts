@@ -1,7 +1,7 @@
 import type { RetentionRule } from '../pruning.js';
 import type { LogIdentity } from './connection/log-identity.js';
 
-/** Options of one shard's log in SQLite; limits have their defaults in `src/protocol/limits.ts`. */
+/** Options of one shard's log in SQLite; limits have their defaults in `src/protocol/limits`. */
 export interface SqliteShardLogOptions {
   /** The log file, see `shardFile`; `:memory:` keeps nothing on disk. */
   readonly file: string;

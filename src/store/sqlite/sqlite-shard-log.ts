@@ -1,5 +1,5 @@
 import { BusError } from '../../protocol/errors.js';
-import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
+import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js';
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type { Page, PageRequest } from '../page.js';

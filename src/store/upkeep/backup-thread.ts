@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { encodeCursor } from '../../protocol/cursor.js';
 import { BusError } from '../../protocol/errors.js';
-import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits.js';
+import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits/store.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import type { BackupProgress } from '../backup.js';
 import { ownFile, syncFile } from '../directory/files.js';

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
-import { FINDINGS_TOLD_MAX } from '../../protocol/limits.js';
+import { FINDINGS_TOLD_MAX } from '../../protocol/limits/store.js';
 import { ensureDirectory, newEpoch } from '../directory/directory.js';
 import { copyOwnFile } from '../directory/files.js';
 import { DirectoryLock } from '../directory/lock.js';

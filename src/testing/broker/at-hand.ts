@@ -1,4 +1,4 @@
-import { MIB } from '../../protocol/limits.js';
+import { MIB } from '../../protocol/limits/units.js';
 import type { Entry } from './messages.js';
 
 /** Small, so that in tests a subscription that is only a little behind makes the log fetch. */

@@ -1,5 +1,6 @@
 import type { ErrorData } from '../../protocol/errors.js';
-import { COMMIT_BATCH_BYTES, DEDUPE_WINDOW_MS } from '../../protocol/limits.js';
+import { COMMIT_BATCH_BYTES } from '../../protocol/limits/shards.js';
+import { DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js';
 import { identityOf } from '../../record/event-identity.js';
 import { EventRecordView } from '../../record/event-record.js';
 import type { Page, PageRequest } from '../../store/page.js';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { BusOptions } from '../../../src/main/bus.js';
 import type { EventInput } from '../../../src/protocol/event.js';
 import type { Filter } from '../../../src/protocol/filter.js';
-import { KIB } from '../../../src/protocol/limits.js';
+import { KIB } from '../../../src/protocol/limits/units.js';
 
 /**
  * Random buses, topics, patterns, filters and events. The alphabets are small, so that patterns meet topics,

@@ -1,4 +1,4 @@
-import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../../src/protocol/limits.js';
+import { HAND_OUT_TURN_MS, TURN_LOOK_EVENTS_MAX } from '../../../src/protocol/limits/endpoint.js';
 
 /** How long the handler works on an event, at least, by the clock that measures turns. */
 const BUSY_MS = 1;

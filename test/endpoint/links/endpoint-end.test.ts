@@ -13,7 +13,7 @@ import {
 } from '../../../src/link/link-records.js';
 import { PARKED, ShardControl } from '../../../src/link/shard-control.js';
 import { BusError } from '../../../src/protocol/errors.js';
-import { CONTROL_RING_BYTES } from '../../../src/protocol/limits.js';
+import { CONTROL_RING_BYTES } from '../../../src/protocol/limits/links.js';
 import { BufferInbox } from '../../../src/ring/buffer-inbox.js';
 import { RecordReceiver } from '../../../src/ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { RateLimiter } from '../../../src/auth/rate-limiter.js';
 import { Budgets } from '../../../src/gateway/budget/budgets.js';
 import { BodyBudget, bodyLines } from '../../../src/gateway/http/body.js';
-import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits.js';
+import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits/gateway.js';
 import { openGateway } from '../support/open-gateway.js';
 import { openHttp, principal } from './support/open-http.js';
 

@@ -6,7 +6,7 @@ import {
   HTTP_BODY_BYTES_MAX,
   HTTP_LINE_BYTES_MAX,
   HTTP_LINES_PER_BATCH_MAX,
-} from '../../../src/protocol/limits.js';
+} from '../../../src/protocol/limits/http.js';
 import { openHttp, principal } from './support/open-http.js';
 
 const EVENT = { topic: 'a.b', type: 'note', payload: { x: 1 } };

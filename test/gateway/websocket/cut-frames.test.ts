@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Event } from '../../../src/protocol/event.js';
-import { EVENTS_PER_FRAME_MAX } from '../../../src/protocol/limits.js';
+import { EVENTS_PER_FRAME_MAX } from '../../../src/protocol/limits/websocket.js';
 import { openTestBus } from '../../bus/support/open.js';
 import { SocketClient } from '../support/socket-client.js';
 

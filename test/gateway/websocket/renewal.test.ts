@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Grants } from '../../../src/auth/grants.js';
-import { RENEWALS_PER_SECOND } from '../../../src/protocol/limits.js';
+import { RENEWALS_PER_SECOND } from '../../../src/protocol/limits/websocket.js';
 import { openGateway, type TestGateway } from '../support/open-gateway.js';
 import { SocketClient } from '../support/socket-client.js';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseFilter } from '../../../src/protocol/filter.js';
-import { EMPTIED_TOPICS_KEPT } from '../../../src/protocol/limits.js';
+import { EMPTIED_TOPICS_KEPT } from '../../../src/protocol/limits/store.js';
 import { openManifest } from '../../../src/store/directory/directory.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';

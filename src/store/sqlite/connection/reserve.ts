@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { RESERVE_BYTES_MAX } from '../../../protocol/limits.js';
+import { RESERVE_BYTES_MAX } from '../../../protocol/limits/store.js';
 import { ownFile } from '../../directory/files.js';
 import { isOutOfRoom } from '../driver/room.js';
 

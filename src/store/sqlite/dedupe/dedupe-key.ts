@@ -3,7 +3,7 @@ import {
   EVENT_ID_LENGTH_MAX,
   EVENT_NAME_BYTES_MAX,
   TOPIC_BYTES_MAX,
-} from '../../../protocol/limits.js';
+} from '../../../protocol/limits/events.js';
 import { EVENT_FLAG_ID_OF_SOURCE, type EventRecordView } from '../../../record/event-record.js';
 
 /**

@@ -1,5 +1,5 @@
 import { BusError } from '../../../protocol/errors.js';
-import { EMPTIED_TOPICS_KEPT } from '../../../protocol/limits.js';
+import { EMPTIED_TOPICS_KEPT } from '../../../protocol/limits/store.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { MetaTable, TOPICS_COUNT } from '../tables/meta-table.js';
 import { blockOf } from '../tables/tables.js';

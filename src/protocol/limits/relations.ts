@@ -1,11 +1,42 @@
-import * as limits from './limits.js';
+import * as auth from './auth.js';
+import * as budgets from './budgets.js';
+import * as busApi from './bus-api.js';
+import * as cli from './cli.js';
+import * as client from './client.js';
+import * as endpoint from './endpoint.js';
+import * as events from './events.js';
+import * as gateway from './gateway.js';
+import * as http from './http.js';
+import * as links from './links.js';
+import * as shards from './shards.js';
+import * as store from './store.js';
+import * as units from './units.js';
+import * as websocket from './websocket.js';
 
 /**
  * Relations between limits, checked when this module is loaded: a change to one limit that breaks a relation fails at
  * once, before anything depends on it.
  */
 
-export type Limits = Readonly<Record<keyof typeof limits, number>>;
+/** All limits by name. */
+export const LIMITS = {
+  ...auth,
+  ...budgets,
+  ...busApi,
+  ...cli,
+  ...client,
+  ...endpoint,
+  ...events,
+  ...gateway,
+  ...http,
+  ...links,
+  ...shards,
+  ...store,
+  ...units,
+  ...websocket,
+};
+
+export type Limits = Readonly<Record<keyof typeof LIMITS, number>>;
 
 type Name = keyof Limits;
 
@@ -71,5 +102,5 @@ function isPowerOfTwo(value: number): boolean {
   return Number.isInteger(Math.log2(value));
 }
 
-const broken = brokenRelations(limits);
-if (broken.length > 0) throw new Error(`src/protocol/limits.ts: ${broken.join('; ')}`);
+const broken = brokenRelations(LIMITS);
+if (broken.length > 0) throw new Error(`src/protocol/limits: ${broken.join('; ')}`);

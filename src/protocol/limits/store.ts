@@ -1,0 +1,26 @@
+import { MIB } from './units.js';
+
+/** Limits of stores: the ids that they remember, the room that they reserve, backups and findings. */
+
+export const DEDUPE_WINDOW_MS = 120_000;
+/**
+ * How many ids given by publishers a shard remembers within that time: 16,600 a second, 84 MB in all. Beyond that, the
+ * oldest is forgotten early, and clients are informed of how far back the window reaches.
+ */
+export const DEDUPE_IDS_MAX = 2_000_000;
+/**
+ * A store in which only the ids show which events a dead thread has stored remembers them for at least this long; the
+ * thread's successor starts within it.
+ */
+export const SHARED_DEDUPE_WINDOW_MS_MIN = 30_000;
+/** An event is not handed to such a store again if less than this is left of the window. */
+export const SHARED_DEDUPE_MARGIN_MS = 5000;
+
+/** How many topics without events a shard still knows by name, to tell which topics' events may be missing in a gap. */
+export const EMPTIED_TOPICS_KEPT = 10_000;
+/** The most room on the disk that each shard reserves for removals: a checkpoint's worth of its log and a batch. */
+export const RESERVE_BYTES_MAX = 8 * MIB;
+/** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */
+export const BACKUP_PAGES_PER_STEP = 256;
+/** How many findings an error names; `verify` shows all. */
+export const FINDINGS_TOLD_MAX = 20;
