@@ -52,6 +52,7 @@ export type {
   ConnectionInfo,
   FigureSample,
   Figures,
+  FiguresOptions,
   Percentiles,
   PruneResult,
   PruneSelection,

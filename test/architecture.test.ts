@@ -166,10 +166,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'main/gateway-',
     'auth',
     'gateway/budget',
+    'gateway/figures',
     'gateway/http',
     'gateway/websocket',
   ],
   'gateway/budget': ['protocol', 'collections', 'endpoint/asker', 'auth'],
+  'gateway/figures': ['protocol'],
   'gateway/http': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],
   'gateway/websocket': [
     'protocol',

@@ -2,6 +2,8 @@ import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js
 import type {
   AccessInfo,
   BackupResult,
+  Figures,
+  FiguresOptions,
   PruneResult,
   PruneSelection,
 } from '../protocol/operations.js';
@@ -39,6 +41,17 @@ export abstract class OperationsClient {
    */
   async access(): Promise<AccessInfo> {
     return (await this.#ask('access', {})).access!;
+  }
+
+  /**
+   * The rates, times and sizes of the bus over the last 15 minutes, a sample every 2 s. The gateway has taken them since
+   * its start, whether anybody asked or not.
+   *
+   * @param options `after`: the `at` of a sample; only later ones are answered. Default: all
+   * @throws BusError `FORBIDDEN`, `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async figures(options: FiguresOptions = {}): Promise<Figures> {
+    return (await this.#ask('figures', options)).figures!;
   }
 
   /**

@@ -197,9 +197,11 @@ export class Requests {
 }
 
 function joined(parts: readonly Result[]): Result {
-  const { cursor } = parts[parts.length - 1]!;
+  const { cursor, figures } = parts[parts.length - 1]!;
+  const samples = parts.flatMap((part) => part.figures?.samples ?? []);
   return {
     ...(cursor === undefined ? {} : { cursor }),
+    ...(figures === undefined ? {} : { figures: { ...figures, samples } }),
     events: parts.flatMap(({ events }) => events ?? []),
     topics: parts.flatMap(({ topics }) => topics ?? []),
     subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),

@@ -81,7 +81,7 @@ function resultFault(payload: Fields): string | undefined {
   if (events !== undefined) return eventsFault(events);
   const list = topics ?? subscribers;
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
-  const one = others.stats ?? others.backup ?? others.pruned ?? others.access;
+  const one = others.stats ?? others.backup ?? others.pruned ?? others.access ?? others.figures;
   return isObject(one) ? undefined : 'events, or another field of a result,';
 }
 

@@ -66,7 +66,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
   const { counters } = control;
   const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
   const commits = of('commits');
-  const lifeMs = elapsedMs() - of('startedAt');
+  const lifeMs = Math.max(0, elapsedMs() - of('startedAt'));
   return {
     shard,
     state: control.state,
@@ -89,6 +89,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     clockAheadMs: of('clockAheadMs'),
     publishRingFill: of('publishRingFill'),
     deliveryRingFill: of('deliveryRingFill'),
+    upMs: Math.round(lifeMs),
     busy: lifeMs <= 0 ? 0 : Math.min(1, Math.max(0, 1 - of('parkedMs') / lifeMs)),
   };
 }

@@ -15,6 +15,7 @@ import type { Door, DoorContext } from './door.js';
 import { openDoors } from './doors.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
+import { FiguresHistory } from './figures/figures-history.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { BodyBudget } from './http/body.js';
 import { httpStatusOf } from './http/http-status.js';
@@ -45,6 +46,7 @@ export class Gateway {
   readonly #router: Router;
   readonly #upgrades: Upgrades;
   readonly #declined: DeclinedUpgrades;
+  readonly #figures: FiguresHistory;
   readonly #closing = new AbortController();
   #listener: GatewayListener | undefined;
 
@@ -72,7 +74,12 @@ export class Gateway {
     );
     const authenticator = openAuthenticator(auth, { log });
     this.#signIns = new SignIns(authenticator, audit, settings.maxFailedSignInsPerSecond);
-    const context = this.#contextOf(endpoint, audit, logsFrames);
+    const budgets = new Budgets(settings);
+    this.#figures = new FiguresHistory({
+      stats: () => endpoint.stats(),
+      heldBytes: () => budgets.heldBytes,
+    });
+    const context = this.#contextOf(endpoint, audit, budgets, logsFrames);
     this.#doors = open(context);
     const routes = this.#doors.flatMap((door) => door.routes ?? []);
     this.#router = new Router(routes, context);
@@ -88,6 +95,7 @@ export class Gateway {
       (request, response) => this.request(request, response),
       settings.keepAliveMs,
     );
+    this.#figures.start();
   }
 
   get host(): string {
@@ -166,9 +174,13 @@ export class Gateway {
     await Promise.allSettled(this.#doors.map((door) => door.close?.()));
   }
 
-  #contextOf(endpoint: BusEndpoint, audit: Audit, logsFrames: boolean): DoorContext {
+  #contextOf(
+    endpoint: BusEndpoint,
+    audit: Audit,
+    budgets: Budgets,
+    logsFrames: boolean,
+  ): DoorContext {
     const settings = this.#settings;
-    const budgets = new Budgets(settings);
     const closing = this.#closing.signal;
     const metrics = new GatewayMetrics(
       endpoint,
@@ -179,7 +191,7 @@ export class Gateway {
       endpoint,
       settings,
       signIns: this.#signIns,
-      operations: new Operations(endpoint, audit),
+      operations: new Operations(endpoint, audit, this.#figures),
       rates: ratesOf(settings),
       budgets,
       texts: new TextsByPrincipal(),
@@ -206,6 +218,7 @@ export class Gateway {
   }
 
   #release(): void {
+    this.#figures.stop();
     this.#listener?.release();
     this.#signIns.close();
   }

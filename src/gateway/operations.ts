@@ -6,11 +6,13 @@ import { BusError } from '../protocol/errors.js';
 import type {
   AccessInfo,
   BackupResult,
+  Figures,
   PruneResult,
   PruneSelection,
 } from '../protocol/operations.js';
 import { quote } from '../protocol/quote.js';
 import type { Administrator, Audit } from './audit.js';
+import type { FiguresHistory } from './figures/figures-history.js';
 import { assertMayAdminister } from './permissions.js';
 
 /** The client on whose behalf a call is made. */
@@ -25,10 +27,12 @@ export interface Operator extends Administrator {
 export class Operations {
   readonly #endpoint: BusEndpoint;
   readonly #audit: Audit;
+  readonly #figures: FiguresHistory;
 
-  constructor(endpoint: BusEndpoint, audit: Audit) {
+  constructor(endpoint: BusEndpoint, audit: Audit, figures: FiguresHistory) {
     this.#endpoint = endpoint;
     this.#audit = audit;
+    this.#figures = figures;
   }
 
   access({ principal }: Operator): AccessInfo {
@@ -42,6 +46,13 @@ export class Operations {
     assertMayAdminister(principal, '*');
     rates.query();
     return this.#endpoint.stats();
+  }
+
+  /** @throws BusError `FORBIDDEN` */
+  figures({ principal, rates }: Operator, after: number | undefined): Figures {
+    assertMayAdminister(principal, '*');
+    rates.query();
+    return this.#figures.since(after);
   }
 
   /** @throws BusError `FORBIDDEN`, `TOPIC_INVALID` */

@@ -185,6 +185,8 @@ export interface ShardStats {
   /** How full the publish ring of the endpoint with the fullest one is, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;
+  /** How long ago the shard's present thread started, ms. */
+  readonly upMs: number;
   /** The share of time since its start in which the shard's thread was not parked, 0 to 1. */
   readonly busy: number;
 }

@@ -118,6 +118,11 @@ export interface FigureSample {
   readonly shards: readonly ShardFigures[];
 }
 
+export interface FiguresOptions {
+  /** The `at` of a sample; only later ones are answered. Default: all that there are. */
+  after?: number;
+}
+
 export interface Figures {
   /** The time between two samples. */
   readonly everyMs: number;

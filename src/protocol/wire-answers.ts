@@ -15,6 +15,7 @@ export const ANSWER_TYPES = {
   backup: 'result',
   prune: 'result',
   access: 'result',
+  figures: 'result',
   ping: 'pong',
 } as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 

@@ -7,7 +7,7 @@ import { jsonFaultText } from './json-fault.js';
 import { PUBLISH_MANY_MAX, SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
 import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, JSON_DEPTH_MAX } from './limits/events.js';
 import { FRAME_ENVELOPE_DEPTH, REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
-import type { AccessInfo, BackupResult, PruneResult } from './operations.js';
+import type { AccessInfo, BackupResult, Figures, PruneResult } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 
@@ -116,6 +116,8 @@ const pruneFields = v.strictObject({
   maxBytes: v.exactOptional(zeroOrMore),
 });
 
+const figuresFields = v.strictObject({ after: v.exactOptional(zeroOrMore) });
+
 /** The payload of each type of frame that a client may send. */
 const REQUEST_SCHEMAS = {
   authenticate: v.strictObject({ token: v.string() }),
@@ -158,6 +160,7 @@ const REQUEST_SCHEMAS = {
   backup: v.strictObject({ dir: v.string() }),
   prune: v.lazy((input) => (Array.isArray(input) ? notAnArray : pruneFields)),
   access: nothing,
+  figures: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : figuresFields))),
   ping: nothing,
 } as const;
 
@@ -219,6 +222,7 @@ export interface Result {
   readonly backup?: BackupResult;
   readonly pruned?: PruneResult;
   readonly access?: AccessInfo;
+  readonly figures?: Figures;
   /** The position behind the last event, in the last frame of a `query` that found events and is not in reverse. */
   readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */

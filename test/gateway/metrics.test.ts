@@ -24,6 +24,7 @@ const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   clockAheadMs: 0,
   publishRingFill: 0.5,
   deliveryRingFill: 1.01,
+  upMs: 60_000,
   busy: 0.25,
   ...more,
 });

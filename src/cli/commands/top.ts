@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import type { BusStats, ShardStats, SubscriberInfo } from '../../protocol/bus-api.js';
+import { countedSince } from '../../protocol/percentiles.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { styled, writeLine } from '../output.js';
-import { countedSince, readableBound } from '../percentiles.js';
+import { readableBound } from '../percentiles.js';
 import { Screen } from '../screen.js';
 import { Session } from '../session.js';
 import { ShutdownSignal } from '../shutdown.js';

@@ -1,5 +1,6 @@
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import { FIGURE_SAMPLES_PER_FRAME } from '../../protocol/limits/websocket.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
 import type { Budget } from '../budget/budgets.js';
 import type { Operations } from '../operations.js';
@@ -21,7 +22,7 @@ export interface OperationAsker extends Asking {
   readonly budget: Budget;
 }
 
-type OperationType = 'access' | 'backup' | 'prune' | 'stats' | 'subscribers';
+type OperationType = 'access' | 'backup' | 'figures' | 'prune' | 'stats' | 'subscribers';
 
 export type OperationFrame = Extract<ClientFrame, { type: OperationType }>;
 
@@ -40,6 +41,8 @@ export class OperationRequests {
     switch (frame.type) {
       case 'access':
         return this.#send(frame, { access: operations.access(asker) });
+      case 'figures':
+        return this.#figures(frame, asker);
       case 'stats':
         return this.#send(frame, { stats: await operations.stats(asker) });
       case 'subscribers':
@@ -60,6 +63,23 @@ export class OperationRequests {
       const list = { field: 'subscribers', items, textOf: JSON.stringify } as const;
       await sendList(this.#outbound, list, requestId);
     });
+  }
+
+  /** In several frames, as the samples of many shards are long. */
+  async #figures(
+    frame: Extract<OperationFrame, { type: 'figures' }>,
+    asker: OperationAsker,
+  ): Promise<void> {
+    const { everyMs, samples } = this.#operations.figures(asker, frame.payload?.after);
+    for (let begin = 0; ; begin += FIGURE_SAMPLES_PER_FRAME) {
+      const part = samples.slice(begin, begin + FIGURE_SAMPLES_PER_FRAME);
+      const isLast = begin + part.length === samples.length;
+      const figures = { everyMs, samples: part };
+      this.#send(frame, isLast ? { figures } : { figures, more: true });
+      if (isLast) return;
+      await this.#outbound.relieved();
+      if (!this.#outbound.isOpen) return;
+    }
   }
 
   #send({ requestId }: OperationFrame, result: Result): void {

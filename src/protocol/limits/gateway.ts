@@ -69,3 +69,6 @@ export const EVENT_TEXT_LENGTH_MAX = 16 * KIB;
 export const REDACTED_TEXTS_MAX = 64;
 /** A list of up to this many topics is sorted; a longer one is sent in the order in which it is found. */
 export const TOPICS_SORTED_MAX = 10_000;
+/** The time between two samples of a gateway's figures, and how many it keeps: those of 15 minutes. */
+export const FIGURES_EVERY_MS = 2000;
+export const FIGURE_SAMPLES_MAX = 450;

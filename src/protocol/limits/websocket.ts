@@ -28,3 +28,5 @@ export const RENEWALS_PER_SECOND = 4;
 export const RENEWALS_WAITING_MAX = 8;
 /** How long a client may take to answer the server's close frame. */
 export const CLOSE_HANDSHAKE_MS = 5000;
+/** How many samples of figures one frame holds. */
+export const FIGURE_SAMPLES_PER_FRAME = 100;
