@@ -58,4 +58,5 @@ export type {
   PruneSelection,
   ShardFigures,
 } from './protocol/operations.js';
+export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

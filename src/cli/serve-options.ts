@@ -7,6 +7,9 @@ export interface ServeOptions
     GatewayOptions,
     | 'basePath'
     | 'compression'
+    | 'dashboard'
+    | 'dashboardReadOnly'
+    | 'environment'
     | 'audit'
     | 'gateways'
     | 'maxConnections'

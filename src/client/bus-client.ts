@@ -72,7 +72,10 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#isLazy = parsed.lazy;
     this.#reconnector = new Reconnector(openSocket, parsed, {
       onState: (change) => this.#onState(change),
-      onConnected: (welcome) => this.#onConnected(welcome),
+      onWelcome: (welcome) => {
+        this.#welcome = welcome;
+      },
+      onConnected: () => this.#onConnected(),
       onLost: () => this.#onLost(),
       onFrame: (frame, length) => this.#onFrame(frame, length),
       onFailed: (error) => this.#fail(error),
@@ -99,6 +102,11 @@ export class BusClient extends OperationsClient implements BusApi {
   /** The epoch of the server's log, as the last welcome named it; `undefined` before the first. */
   get epoch(): string | undefined {
     return this.#welcome?.epoch;
+  }
+
+  /** The server's description of itself and of the client's principal, as of the last welcome; `undefined` before the first. */
+  get server(): Welcome | undefined {
+    return this.#welcome;
   }
 
   /** How many connections were made after the first. */
@@ -321,11 +329,10 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#onError(new BusError('CONNECTION_FAILED', message + last, { cause, details }));
   }
 
-  #onConnected(welcome: Welcome): void {
-    this.#welcome = welcome;
+  #onConnected(): void {
     // Subscriptions first, so that they see the events that this client publishes next.
     for (const subscription of [...this.#subscriptions.values()]) subscription.open();
-    this.#outbox.connected(welcome.limits.dedupeReachMs);
+    this.#outbox.connected(this.#welcome!.limits.dedupeReachMs);
     this.#requests.connected();
   }
 

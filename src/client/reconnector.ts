@@ -31,7 +31,9 @@ export interface StateChange {
 
 export interface ReconnectorListener {
   onState(change: StateChange): void;
-  onConnected(welcome: Welcome): void;
+  /** The server of a new connection describes itself; `onState` and `onConnected` follow. */
+  onWelcome(welcome: Welcome): void;
+  onConnected(): void;
   /** The connection of the last `onConnected` is over. */
   onLost(error: BusError): void;
   onFrame(frame: ServerFrame, length: number): void;
@@ -126,8 +128,9 @@ export class Reconnector {
     this.#timer = setTimeout(() => {
       this.#attempts = 0;
     }, CLIENT_STABLE_MS);
+    this.#listener.onWelcome(welcome);
     this.#become('connected');
-    this.#listener.onConnected(welcome);
+    this.#listener.onConnected();
   }
 
   #onEnd(error: BusError): void {

@@ -1,4 +1,5 @@
 import type { Door, DoorContext, OpenDoor } from './door.js';
+import { openDashboardDoor } from './http/dashboard-door.js';
 import { openEventsDoor } from './http/events-door.js';
 import type { HttpContext } from './http/http-context.js';
 import { openListsDoor } from './http/lists-door.js';
@@ -27,9 +28,15 @@ export function openHttpDoors(context: HttpContext): readonly Door[] {
   return opened(HTTP_DOORS, context);
 }
 
-/** Opens the doors, and the start page, which lists their routes. */
+/**
+ * Opens the doors, the dashboard at `/`, and the start page, which lists the routes: at `/v1`, and in the dashboard's
+ * place where there is none.
+ */
 function opened<C extends HttpContext>(doors: readonly OpenDoor<C>[], context: C): readonly Door[] {
+  const { basePath, dashboard } = context.settings;
+  const page = dashboard ? openDashboardDoor() : undefined;
   const all = doors.map((open) => open(context));
+  if (page !== undefined) all.push(page);
   const routes = all.flatMap((door) => door.routes ?? []);
-  return [...all, openStartPage(routes, context.settings.basePath)];
+  return [...all, openStartPage(routes, basePath, page === undefined ? ['/', '/v1'] : ['/v1'])];
 }

@@ -11,6 +11,11 @@ export function pathOf(request: IncomingMessage): string {
   return path === '' ? '/' : path;
 }
 
+/** Whether the path of a request ends in a slash. */
+export function hasTrailingSlash(request: IncomingMessage): boolean {
+  return pathOf(request).endsWith('/');
+}
+
 /**
  * Whether a path stays the same when it is normalised. Another one (`//v1/events`, `/v1/../livez`, `/%2e`) may have
  * passed a proxy's rules under one name, and must not be answered under the other.

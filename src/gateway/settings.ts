@@ -12,6 +12,7 @@ import {
   CONNECTIONS_PER_ADDRESS_MAX,
   CONNECTS_PER_SECOND,
   DRAIN_BYTES_PER_SECOND_MIN,
+  ENVIRONMENT_LENGTH_MAX,
   FAILED_SIGN_INS_PER_SECOND,
   GATEWAY_THREADS_MAX,
   HEARTBEAT_MS,
@@ -54,6 +55,9 @@ export interface GatewaySettings extends BudgetLimits {
   readonly maxSubscribePerSecond: number;
   readonly maxQueriesPerSecond: number;
   readonly compression: boolean;
+  readonly dashboard: boolean;
+  readonly dashboardReadOnly: boolean;
+  readonly environment: string | undefined;
   readonly audit: boolean;
   readonly auth: AuthOptions | undefined;
   readonly tls: TlsOptions | undefined;
@@ -109,6 +113,9 @@ const OTHERS = [
   'auth',
   'tls',
   'compression',
+  'dashboard',
+  'dashboardReadOnly',
+  'environment',
   'audit',
   'allowedOrigins',
   'allowedHosts',
@@ -153,6 +160,9 @@ export function parseGatewaySettings(given: GatewayOptions): GatewaySettings {
     host: parseHost(options.host, refuse),
     basePath: parseBasePath(options.basePath, refuse),
     compression: parseBoolean('compression', options.compression, refuse),
+    dashboard: parseBoolean('dashboard', options.dashboard, refuse, true),
+    dashboardReadOnly: parseBoolean('dashboardReadOnly', options.dashboardReadOnly, refuse),
+    environment: parseEnvironment(options.environment, refuse),
     audit: parseBoolean('audit', options.audit, refuse),
     auth: parseAuth(options.auth, faults),
     tls: parseTls(options.tls, refuse),
@@ -211,11 +221,22 @@ function parseBasePath(path: unknown, refuse: Refuse): string {
   return '';
 }
 
-function parseBoolean(option: string, value: unknown, refuse: Refuse): boolean {
-  if (value !== undefined && typeof value !== 'boolean') {
-    refuse(option, `is ${quote(value)}, neither true nor false`);
-  }
+function parseBoolean(option: string, value: unknown, refuse: Refuse, fallback = false): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') refuse(option, `is ${quote(value)}, neither true nor false`);
   return value === true;
+}
+
+function parseEnvironment(name: unknown, refuse: Refuse): string | undefined {
+  if (name === undefined) return undefined;
+  const isName =
+    typeof name === 'string' && name.length <= ENVIRONMENT_LENGTH_MAX && /^[^\p{C}]+$/u.test(name);
+  if (isName) return name;
+  refuse(
+    'environment',
+    `is ${quote(name)}, not a name of 1 to ${ENVIRONMENT_LENGTH_MAX} characters`,
+  );
+  return undefined;
 }
 
 function parseAuth(auth: unknown, faults: Fault[]): AuthOptions | undefined {

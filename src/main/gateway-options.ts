@@ -24,6 +24,12 @@ export interface MountOptions {
   trustedProxies?: readonly string[];
   /** Compresses WebSocket messages (`permessage-deflate`) for clients that offer it. Default false. */
   compression?: boolean;
+  /** Serves the dashboard at `/`. Default true. */
+  dashboard?: boolean;
+  /** Hides from the dashboard what changes anything. Rights are enforced by `auth` alone. Default false. */
+  dashboardReadOnly?: boolean;
+  /** The name of this environment, which clients are told and the dashboard shows, 1 to 32 characters. Default: none. */
+  environment?: string;
   /** Logs failed sign-ins and administrative acts, a line each. Default false. */
   audit?: boolean;
 

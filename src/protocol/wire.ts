@@ -187,6 +187,10 @@ export interface Welcome {
   readonly shards: number;
   readonly connection: string;
   readonly heartbeatMs: number;
+  /** The name of the server's environment, such as `production`; absent: it has none. */
+  readonly environment?: string;
+  /** The server's dashboard hides what changes anything. */
+  readonly dashboardReadOnly?: true;
   /** The name of the client's principal; absent if the client has to `authenticate` first. */
   readonly principal?: string;
   readonly limits: WireLimits;

@@ -40,6 +40,7 @@ const COUNTS = [
 /** Options with text values: flag, placeholder of the value, description. */
 const TEXTS = [
   ['source', 'name', 'source of events that name none'],
+  ['environment', 'name', 'name of this environment, shown on the dashboard'],
   ['base-path', 'path', 'prefix of every path, such as /bus'],
   ['keys-file', 'file', 'file of API keys, made by `token key`; every client then needs a key'],
   ['revoked-file', 'file', 'file of revoked JWTs, made by `token revoke --jwt`'],
@@ -101,6 +102,16 @@ export function addServeCommand(program: Command): void {
     command.addOption(option.argParser(collectList));
   }
   command
+    .addOption(
+      setting('dashboard', '[on]', 'true or false: serve the dashboard at /; default true')
+        .preset('true')
+        .argParser(parseBoolean),
+    )
+    .addOption(
+      setting('dashboard-read-only', '[on]', 'true or false: the dashboard changes nothing')
+        .preset('true')
+        .argParser(parseBoolean),
+    )
     .addOption(
       setting('compression', '[on]', 'true or false: compress messages for clients that offer it')
         .preset('true')

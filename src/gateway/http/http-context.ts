@@ -23,6 +23,8 @@ export interface HttpContext {
     readonly heartbeatMs: number;
     /** The prefix of every path: `''`, or for example `/bus`. */
     readonly basePath: string;
+    /** Serves the dashboard at `/`. */
+    readonly dashboard: boolean;
   };
   readonly log: GatewayLogger;
   /** Fires when the gateway closes: doors take nothing more. */

@@ -122,7 +122,7 @@ function sendNoTarget(request: IncomingMessage, response: ServerResponse): void 
 
 function sendNotFound(request: IncomingMessage, path: string, response: ServerResponse): void {
   request.resume();
-  const message = `there is nothing at ${quote(path)}; / lists the paths`;
+  const message = `there is nothing at ${quote(path)}; /v1 lists the paths`;
   sendError(response, new BusError('NOT_FOUND', message));
 }
 

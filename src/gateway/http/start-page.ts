@@ -4,14 +4,18 @@ import { SERVER_NAME } from '../version.js';
 import { type Exchange, sendText } from './exchange.js';
 import type { Listing, Route } from './route.js';
 
-/** The page at `/` lists the routes of this server. It loads no resources and runs no script. */
-export function openStartPage(routes: readonly Route[], basePath: string): Door {
+/** The page that lists the routes of this server. It loads no resources and runs no script. */
+export function openStartPage(
+  routes: readonly Route[],
+  basePath: string,
+  paths: readonly string[],
+): Door {
   const page = startPage(routes, basePath);
   const handle = async ({ response }: Exchange): Promise<void> => {
     response.setHeader('content-security-policy', POLICY);
     sendText(response, 200, 'text/html; charset=utf-8', page);
   };
-  return { routes: [{ method: 'GET', path: '/', handle, isPublic: true }] };
+  return { routes: paths.map((path) => ({ method: 'GET', path, handle, isPublic: true })) };
 }
 
 const STYLE = `

@@ -21,7 +21,7 @@ export function welcome(
   },
 ): Welcome {
   const { connection, epoch, shards, server, principal, bus } = session;
-  const { heartbeatMs } = settings;
+  const { heartbeatMs, environment, dashboardReadOnly } = settings;
   const limits = wireLimits(settings, bus);
   const payload = {
     protocol: WIRE_PROTOCOL,
@@ -30,6 +30,8 @@ export function welcome(
     shards,
     connection,
     heartbeatMs,
+    ...(environment !== undefined && { environment }),
+    ...(dashboardReadOnly && ({ dashboardReadOnly } as const)),
     limits,
   };
   return principal === undefined ? payload : { ...payload, principal: principal.name };

@@ -34,6 +34,8 @@ export const FAILED_SIGN_INS_PER_SECOND = 100;
 /** For how many addresses the rates are remembered; beyond that, the one unseen longest starts afresh. */
 export const ADDRESSES_RATED_MAX = 10_000;
 export const ALLOWED_NAMES_MAX = 1024;
+/** The longest name of an environment, in characters: it has to fit beside the title of a page. */
+export const ENVIRONMENT_LENGTH_MAX = 32;
 
 /** How many WebSockets may be unauthenticated, in all and from one address, and how long they may stay so. */
 export const UNAUTHENTICATED_CONNECTIONS_MAX = 1024;

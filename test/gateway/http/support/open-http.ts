@@ -58,6 +58,7 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
       minDrainBytesPerSecond: 4096,
       heartbeatMs: 30_000,
       basePath: '',
+      dashboard: true,
       ...settings,
     },
     log: () => {},

@@ -1,0 +1,19 @@
+import { render } from 'preact';
+import { App } from './app.js';
+import { keepTime } from './state/now.js';
+import { followAddress } from './state/place.js';
+import { openSession } from './state/session.js';
+import { applyTheme, watchDarkness } from './state/theme.js';
+import './style/tokens.css';
+import './style/base.css';
+import './style/shell.css';
+import './style/parts.css';
+
+/** The entry of the page. */
+
+applyTheme();
+watchDarkness();
+followAddress();
+keepTime();
+openSession();
+render(<App />, document.getElementById('app')!);

@@ -1,0 +1,135 @@
+import { useEffect, useRef } from 'preact/hooks';
+import { Screen, TITLES } from '../screens/screen.js';
+import { access } from '../state/access.js';
+import { now } from '../state/now.js';
+import { hrefOf, place, SCREENS, type ScreenName } from '../state/place.js';
+import {
+  connectionState,
+  disconnectedAt,
+  isSignedIn,
+  serverInfo,
+  signOut,
+} from '../state/session.js';
+import { THEMES, theme } from '../state/theme.js';
+import { duration } from '../text/format.js';
+import { Icon } from './icon.js';
+import { Mark } from './mark.js';
+
+/** The frame of every screen: the way to the others, the state of the connection, the environment's name. */
+export function Shell() {
+  const { screen } = place.value;
+  return (
+    <div class="shell">
+      <button type="button" class="skip" onClick={focusScreen}>
+        To the content
+      </button>
+      <Navigation current={screen} />
+      <header class="top">
+        <h1>{TITLES[screen]}</h1>
+        <Environment />
+        <Connection />
+        <ThemeButton />
+        {isSignedIn.value && (
+          <button type="button" class="quiet" onClick={signOut} title="Sign out">
+            <Icon name="leave" />
+            <span class="hidden">Sign out</span>
+          </button>
+        )}
+      </header>
+      <Content screen={screen} />
+    </div>
+  );
+}
+
+function Navigation({ current }: { readonly current: ScreenName }) {
+  const screens = SCREENS.filter((name) => access.value.mayOpen(name));
+  return (
+    <nav class="side" aria-label="Screens">
+      <a class="home" href={hrefOf('overview')}>
+        <Mark />
+        <span>Millrace</span>
+      </a>
+      <ul>
+        {screens.map((name) => (
+          <li key={name}>
+            <a href={hrefOf(name)} aria-current={name === current ? 'page' : undefined}>
+              <Icon name={name} />
+              <span>{TITLES[name]}</span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+/** The screen. A change of screens moves the focus here, so that the keyboard and a screen reader follow. */
+function Content({ screen }: { readonly screen: ScreenName }) {
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(screen);
+  useEffect(() => {
+    document.title = `${TITLES[screen]} · Millrace`;
+    if (shown.current !== screen) main.current?.focus({ preventScroll: true });
+    shown.current = screen;
+  }, [screen]);
+  return (
+    <main id="screen" ref={main} tabIndex={-1} class={`screen screen-${screen}`}>
+      <Screen name={screen} />
+    </main>
+  );
+}
+
+function focusScreen(): void {
+  document.getElementById('screen')?.focus();
+}
+
+function Environment() {
+  const info = serverInfo.value;
+  return (
+    <>
+      {info?.environment !== undefined && <span class="environment">{info.environment}</span>}
+      {access.value.isReadOnly && <span class="badge">read-only</span>}
+    </>
+  );
+}
+
+function Connection() {
+  const lost = disconnectedAt.value;
+  const isLive = connectionState.value === 'connected';
+  const since = lost === undefined ? '' : ` for ${duration(Math.max(1000, now.value - lost))}`;
+  const text = isLive
+    ? 'Live'
+    : connectionState.value === 'connecting'
+      ? 'Connecting'
+      : `Not connected${since}`;
+  return (
+    <span class={`connection ${isLive ? 'is-live' : 'is-lost'}`}>
+      <i aria-hidden="true" />
+      <span aria-hidden="true">{text}</span>
+      {/* A reader is told of a change, not of each second. */}
+      <span class="hidden" role="status">
+        {isLive ? 'Connected' : 'Not connected'}
+      </span>
+    </span>
+  );
+}
+
+const THEME_ICONS = { system: 'system', light: 'sun', dark: 'moon' } as const;
+
+function ThemeButton() {
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;
+  const label = `Theme: ${theme.value}; change to ${next}`;
+  return (
+    <button
+      type="button"
+      class="quiet"
+      title={label}
+      onClick={() => {
+        theme.value = next;
+      }}
+    >
+      <Icon name={THEME_ICONS[theme.value]} />
+      <span class="hidden">{label}</span>
+    </button>
+  );
+}

@@ -1,0 +1,96 @@
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer,
+  type VirtualizerOptions,
+} from '@tanstack/virtual-core';
+import type { ComponentChildren, Ref } from 'preact';
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
+
+/**
+ * A list of which only the rows in sight are in the document. All rows have one height, so that a jump to any place of
+ * 100,000 rows measures none of them.
+ */
+
+export interface VirtualListHandle {
+  scrollToIndex(index: number, align?: 'start' | 'center' | 'end' | 'auto'): void;
+  readonly element: HTMLElement | null;
+}
+
+export interface VirtualListProps {
+  readonly count: number;
+  /** Pixels. */
+  readonly rowHeight: number;
+  readonly row: (index: number) => ComponentChildren;
+  /** A key that stays with the row's content when rows before it go; default: the index. */
+  readonly keyOf?: (index: number) => string | number;
+  readonly label: string;
+  readonly role?: 'list' | 'listbox' | 'tree' | 'grid';
+  readonly class?: string;
+  readonly handle?: Ref<VirtualListHandle>;
+  /** Called with the distance from the end, in pixels, when the user or the list scrolls. */
+  readonly onScroll?: (fromEnd: number) => void;
+  readonly onKeyDown?: (event: KeyboardEvent) => void;
+}
+
+const OVERSCAN = 8;
+
+export function VirtualList(props: VirtualListProps) {
+  const { count, rowHeight, row, keyOf, label, role = 'list', handle, onScroll, onKeyDown } = props;
+  const element = useRef<HTMLDivElement>(null);
+  const [, redraw] = useReducer<number, void>((turn) => turn + 1, 0);
+  const options: VirtualizerOptions<HTMLDivElement, HTMLDivElement> = {
+    count,
+    getScrollElement: () => element.current,
+    estimateSize: () => rowHeight,
+    ...(keyOf === undefined ? {} : { getItemKey: keyOf }),
+    overscan: OVERSCAN,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: () => redraw(),
+  };
+  const [virtualizer] = useState(() => new Virtualizer(options));
+  virtualizer.setOptions(options);
+  useEffect(() => virtualizer._didMount(), [virtualizer]);
+  useLayoutEffect(() => {
+    virtualizer._willUpdate();
+    const value: VirtualListHandle = {
+      scrollToIndex: (index, align = 'auto') => virtualizer.scrollToIndex(index, { align }),
+      element: element.current,
+    };
+    if (typeof handle === 'function') handle(value);
+    else if (handle !== undefined && handle !== null) handle.current = value;
+  });
+  const report = (): void => {
+    const { scrollHeight, scrollTop, clientHeight } = element.current!;
+    onScroll?.(scrollHeight - scrollTop - clientHeight);
+  };
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the caller chooses a role with which the box takes keys.
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: every role that a caller may choose supports a label.
+    <div
+      ref={element}
+      class={`virtual ${props.class ?? ''}`}
+      role={role}
+      aria-label={label}
+      tabIndex={0}
+      onScroll={report}
+      onKeyDown={onKeyDown}
+    >
+      <div style={{ height: `${virtualizer.getTotalSize()}px` }} role="presentation">
+        {virtualizer.getVirtualItems().map(({ index, key, start }) => (
+          <div
+            key={key}
+            class="at"
+            role="presentation"
+            style={{ height: `${rowHeight}px`, transform: `translateY(${start}px)` }}
+          >
+            {row(index)}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}

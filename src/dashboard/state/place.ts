@@ -1,0 +1,73 @@
+import { signal } from '@preact/signals';
+
+/**
+ * The place in the dashboard: a screen and its parameters, kept in the fragment of the address (`#/stream?topic=a.*`),
+ * so that a place can be sent to somebody, and so that no path of the page collides with one of the server.
+ */
+
+export const SCREENS = ['overview'] as const;
+export type ScreenName = (typeof SCREENS)[number];
+
+export type Parameters = Readonly<Record<string, string | readonly string[]>>;
+
+export interface Place {
+  readonly screen: ScreenName;
+  readonly parameters: URLSearchParams;
+}
+
+export const place = signal<Place>(placeOf(location.hash));
+
+/** Follows the address from now on. */
+export function followAddress(): void {
+  addEventListener('hashchange', () => {
+    place.value = placeOf(location.hash);
+  });
+}
+
+/** The address of a place, for a link. */
+export function hrefOf(screen: ScreenName, parameters: Parameters = {}): string {
+  const query = queryOf(parameters);
+  return `#/${screen}${query === '' ? '' : `?${query}`}`;
+}
+
+/** Goes to a place; the browser's way back leads here. */
+export function go(screen: ScreenName, parameters: Parameters = {}): void {
+  location.hash = hrefOf(screen, parameters);
+}
+
+/**
+ * Changes parameters of the present place without a step in the browser's history. `undefined` and `''` remove a
+ * parameter.
+ */
+export function amend(
+  changes: Readonly<Record<string, string | readonly string[] | undefined>>,
+): void {
+  const { screen, parameters } = place.value;
+  const next = new URLSearchParams(parameters);
+  for (const [name, value] of Object.entries(changes)) {
+    next.delete(name);
+    for (const one of listed(value)) next.append(name, one);
+  }
+  const query = next.toString();
+  history.replaceState(null, '', `#/${screen}${query === '' ? '' : `?${query}`}`);
+  place.value = { screen, parameters: next };
+}
+
+function placeOf(hash: string): Place {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
+  const screen = SCREENS.find((name) => name === path) ?? 'overview';
+  return { screen, parameters: new URLSearchParams(query) };
+}
+
+function queryOf(parameters: Parameters): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of listed(value)) query.append(name, one);
+  }
+  return query.toString();
+}
+
+function listed(value: string | readonly string[] | undefined): readonly string[] {
+  if (value === undefined || value === '') return [];
+  return typeof value === 'string' ? [value] : value;
+}

@@ -1,0 +1,78 @@
+/** Numbers, sizes and times as the page shows them. Pure. */
+
+const UNITS = ['', 'k', 'M', 'G', 'T'] as const;
+
+/** `950`, `12.3k`, `4.56M`: three significant digits. */
+export function compact(value: number): string {
+  let scaled = Math.abs(value);
+  let unit = 0;
+  while (scaled >= 999.5 && unit < UNITS.length - 1) {
+    scaled /= 1000;
+    unit++;
+  }
+  const sign = value < 0 ? '−' : '';
+  const digits =
+    unit === 0 && Number.isInteger(value) ? 0 : scaled >= 100 ? 0 : scaled >= 10 ? 1 : 2;
+  const text = scaled.toFixed(digits);
+  return sign + (digits > 0 && unit === 0 ? trimmed(text) : text) + UNITS[unit];
+}
+
+/** `1,234,567`. */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+export function bytes(value: number): string {
+  let scaled = value;
+  let unit = 0;
+  while (scaled >= 1023.5 && unit < BYTE_UNITS.length - 1) {
+    scaled /= 1024;
+    unit++;
+  }
+  return `${scaled.toFixed(unit === 0 || scaled >= 100 ? 0 : 1)} ${BYTE_UNITS[unit]}`;
+}
+
+/** `0.4 ms`, `12 ms`, `3.4 s`, `2 min`, `5 h`, `3 d`. */
+export function duration(ms: number): string {
+  if (ms < 1) return `${trimmed(ms.toFixed(2))} ms`;
+  if (ms < 10) return `${trimmed(ms.toFixed(1))} ms`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 10_000) return `${trimmed((ms / 1000).toFixed(1))} s`;
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 172_800_000) return `${Math.round(ms / 3_600_000)} h`;
+  return `${Math.round(ms / 86_400_000)} d`;
+}
+
+/** `14:03:12.345`, local time. */
+export function clock(timestamp: string | number): string {
+  const date = new Date(timestamp);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const ms = String(date.getMilliseconds()).padStart(3, '0');
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
+}
+
+/** `2026-11-28 14:03:12.345`, local time. */
+export function dateAndClock(timestamp: string | number): string {
+  const date = new Date(timestamp);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${clock(timestamp)}`;
+}
+
+/** `now`, `12 s ago`. */
+export function ago(timestamp: string | number, now: number): string {
+  const ms = now - new Date(timestamp).getTime();
+  return ms < 1000 ? 'now' : `${duration(ms)} ago`;
+}
+
+/** `1 event`, `2 events`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${whole(count)} ${count === 1 ? one : many}`;
+}
+
+function trimmed(text: string): string {
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}
