@@ -14,6 +14,7 @@ import { THEMES, theme } from '../state/theme.js';
 import { duration } from '../text/format.js';
 import { Icon } from './icon.js';
 import { Mark } from './mark.js';
+import { Notice } from './notice.js';
 
 /** The frame of every screen: the way to the others, the state of the connection, the environment's name. */
 export function Shell() {
@@ -74,7 +75,11 @@ function Content({ screen }: { readonly screen: ScreenName }) {
   }, [screen]);
   return (
     <main id="screen" ref={main} tabIndex={-1} class={`screen screen-${screen}`}>
-      <Screen name={screen} />
+      {access.value.mayOpen(screen) ? (
+        <Screen name={screen} />
+      ) : (
+        <Notice>Your token may not open this screen.</Notice>
+      )}
     </main>
   );
 }

@@ -15,7 +15,7 @@ const ADMINISTRATORS: ReadonlySet<ScreenName> = new Set(['overview']);
 export const access = computed<Access>(() => {
   const given = grants.value;
   const isReadOnly = serverInfo.value?.dashboardReadOnly ?? false;
-  const mayAdminister = given?.admin.includes('*') ?? false;
+  const mayAdminister = given?.admin.includes('*') ?? true;
   const mayPublish = !isReadOnly && (given?.publish.length ?? 0) > 0;
   return {
     isReadOnly,

@@ -1,5 +1,6 @@
 import { computed, type ReadonlySignal, signal } from '@preact/signals';
 import {
+  type AccessInfo,
   type BusClient,
   type BusError,
   type ClientState,
@@ -27,7 +28,11 @@ let token = keptToken.read();
 
 const welcomed = signal<ServerInfo | undefined>(undefined);
 
+const granted = signal<AccessInfo | undefined>(undefined);
+
 export const session: ReadonlySignal<Session> = current;
+/** The rights of the page's principal; undefined until the server has said. */
+export const grants: ReadonlySignal<AccessInfo | undefined> = granted;
 /** The server's description of itself; undefined before the first connection. */
 export const serverInfo: ReadonlySignal<ServerInfo | undefined> = welcomed;
 export const connectionState: ReadonlySignal<ClientState> = state;
@@ -58,6 +63,7 @@ export function openSession(): void {
     if (change.state === 'connected') {
       lostAt.value = undefined;
       welcomed.value = opened.server;
+      void learnAccess(opened);
     } else lostAt.value ??= Date.now();
     if (change.state === 'failed') onFailed(opened, change.error);
   });
@@ -72,11 +78,20 @@ export function signIn(given: string, isKept: boolean): void {
 }
 
 export function signOut(): void {
+  granted.value = undefined;
   const { value } = current;
   if (value.kind === 'open') void value.client.close();
   token = undefined;
   keptToken.write(undefined);
   current.value = { kind: 'signIn', refused: undefined };
+}
+
+async function learnAccess(from: BusClient): Promise<void> {
+  try {
+    granted.value = await from.access();
+  } catch {
+    // The connection was lost meanwhile; the next one asks again.
+  }
 }
 
 /** The server has refused for good: it wants a token, or another one. */

@@ -14,7 +14,7 @@ import { type Exchange, headerOf } from './exchange.js';
  * so a browser keeps them for good.
  */
 
-const FOLDER = new URL('../../dashboard/', import.meta.url);
+const FOLDER = new URL('../../../dist/dashboard/', import.meta.url);
 const ASSETS = new URL('assets/', FOLDER);
 const PAGE = new URL('index.html', FOLDER);
 

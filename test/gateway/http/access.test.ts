@@ -79,7 +79,7 @@ describe('an unknown path or method', () => {
     ['POST', '/v1/stats', 405, 'GET, HEAD, OPTIONS'],
     ['PUT', '/livez', 405, 'GET, HEAD, OPTIONS'],
     ['OPTIONS', '/v1/topics', 204, 'GET, HEAD, OPTIONS'],
-    ['GET', '/v1', 404, undefined],
+    ['GET', '/v2', 404, undefined],
     ['POST', '/v1/nothing', 404, undefined],
     ['GET', '/metrics', 404, undefined],
   ])('%s %s is answered with %d', async (method, path, status, allow) => {

@@ -181,7 +181,7 @@ describe('a gateway with a base path', () => {
     for (const path of ['/bus', '/bus/', '/bus/livez', '/bus/v1/topics']) {
       expect((await get(path)).status, path).toBe(200);
     }
-    expect(await (await get('/bus')).text()).toContain('href="/bus/v1/topics"');
+    expect(await (await get('/bus/v1')).text()).toContain('href="/bus/v1/topics"');
     for (const path of ['/', '/livez', '/v1/topics', '/bus/bus/livez', '/busy/livez']) {
       expect((await get(path)).status, path).toBe(404);
     }
