@@ -72,17 +72,21 @@ export class BusCore {
   }
 
   /**
-   * Makes the data of a new endpoint. `connect` has to follow in the same turn, so that no notice is lost. `readers`:
-   * its ports to the reader threads, if it is to have them from the beginning.
+   * Makes the data of a new endpoint. `connect` has to follow in the same turn, so that no notice is lost. Memory and
+   * threads may be refused, so they come first: a failed admission leaves no member and no link behind.
+   *
+   * @param hasReaders whether it gets its ports to the reader threads now, and does not ask for them later
    */
-  admit(readers = NO_READERS): EndpointData {
+  admit(hasReaders = false): EndpointData {
     const endpoint = ulid();
     const doorbell = new SharedArrayBuffer(4);
+    const memories = this.supervisors.map(() => createLinkMemory(this.#options.ringBytes));
+    const readers = hasReaders ? this.connectReaders() : NO_READERS;
     const share = this.#shares.take();
     this.#members.set(endpoint, share);
     this.#busCounters.endpoints = this.#members.size;
     const ends = this.supervisors.map((supervisor, shard) => {
-      const memory = createLinkMemory(this.#options.ringBytes);
+      const memory = memories[shard]!;
       const relink = (port: MessagePort, generation: number): void =>
         this.#listeners.get(endpoint)?.onRelink(shard, port, generation);
       const port = supervisor.attach({ endpoint, memory, doorbell, relink });

@@ -50,16 +50,15 @@ export class LocalBus extends Endpoint implements Bus {
   attachment(): BusAttachment {
     this.assertOpen();
     const core = this.#core;
+    const endpoint = core.admit(true);
+    const { endpoint: id, ends, readers } = endpoint;
     const { port1, port2 } = new MessageChannel();
-    const readers = core.connectReaders();
-    const endpoint = core.admit(readers);
-    const id = endpoint.endpoint;
     const server = new EndpointServer(port1, core.handlersFor(id), () => core.dismiss(id));
     core.connect(id, server);
     const data: AttachmentData = { millrace: 1, endpoint, services: port2 };
     return {
       data,
-      transferList: [port2, ...readers.ports, ...endpoint.ends.map(({ port }) => port)],
+      transferList: [port2, ...(readers?.ports ?? []), ...ends.map(({ port }) => port)],
     };
   }
 

@@ -1,12 +1,13 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
 import type * as busOptions from '../../src/main/bus-options.js';
 import type * as localBus from '../../src/main/local-bus.js';
 import type * as openBus from '../../src/main/open-bus.js';
 import type { Event } from '../../src/protocol/event.js';
+import { READER_THREADS } from '../../src/protocol/limits/endpoint.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { until, watch } from '../bus/support/wait.js';
 
@@ -21,6 +22,7 @@ const { parseBusOptions } = await built<typeof busOptions>('main/bus-options');
 
 const close: (() => Promise<void>)[] = [];
 afterEach(async () => {
+  vi.unstubAllGlobals();
   for (const one of close.splice(0)) await one();
 });
 
@@ -66,6 +68,40 @@ describe.each(['a file', ':memory:'])('history in %s that its shard has not publ
     expect((await bus.query({ topic: 'a', reverse: true, limit: 1 }))[0]!.sequence).toBe(TOLD);
     tell();
     expect(await sequences(bus.read({ topic: 'a' }))).toHaveLength(EVENTS);
+  });
+});
+
+/** Lets this thread allocate so many shared buffers, and then no more. */
+function giveOutMemory(buffers: number): void {
+  let left = buffers;
+  const Scarce = class extends SharedArrayBuffer {
+    constructor(bytes: number) {
+      if (left-- <= 0) throw new RangeError('Array buffer allocation failed');
+      super(bytes);
+    }
+  };
+  vi.stubGlobal('SharedArrayBuffer', Scarce);
+}
+
+describe('an attachment', () => {
+  test('for which there is no memory leaves nothing behind', async () => {
+    const dir = temporaryDirectory();
+    const options = parseBusOptions({ dir, shards: 2, systemEvents: false });
+    const core = await BusCore.open(storeOf(dir), options);
+    await core.start();
+    const bus = new LocalBus(core, options);
+    close.push(() => bus.close());
+    const readers = vi.spyOn(core, 'connectReaders');
+    const { endpoints } = await bus.stats();
+    const attached = core.supervisors.map((supervisor) => vi.spyOn(supervisor, 'attach'));
+    // Enough for the doorbell and the first shard's rings.
+    giveOutMemory(4);
+    expect(() => bus.attachment()).toThrow('allocation failed');
+    vi.unstubAllGlobals();
+    expect(readers).not.toHaveBeenCalled();
+    for (const attach of attached) expect(attach).not.toHaveBeenCalled();
+    expect((await bus.stats()).endpoints).toBe(endpoints);
+    expect(bus.attachment().transferList).toHaveLength(1 + READER_THREADS + options.shards!);
   });
 });
 
