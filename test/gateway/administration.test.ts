@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openGateway } from './support/open-gateway.js';
 
 describe('backup and prune over a WebSocket', () => {
-  it('are answered with what was done, where nobody authenticates', async () => {
+  it('are answered with their results on a server without authentication', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     const backup = await client.ask('backup', { dir: '/backups/one' });

@@ -28,8 +28,8 @@ function verdict(
   }
 }
 
-describe('the name under which the server is called', () => {
-  it('is one of this machine, an address, or one that is allowed', () => {
+describe('the host that a request names', () => {
+  it('must be this machine, an address, or an allowed host', () => {
     const options = { allowedHosts: ['events.example'], auth: { anonymous: {} }, host: 'my.host' };
     const taken = [
       'localhost',
@@ -58,7 +58,7 @@ describe('the name under which the server is called', () => {
     for (const host of refused) expect(verdict({ host }, options), host).toBe('FORBIDDEN');
   });
 
-  it('is checked for plain requests too, against DNS rebinding', async () => {
+  it('is checked for plain requests too, as a defence against DNS rebinding', async () => {
     const { port } = await openGateway();
     const sent = request({ port, host: '127.0.0.1', path: '/livez' });
     sent.setHeader('host', 'evil.example');
@@ -73,8 +73,8 @@ describe('the name under which the server is called', () => {
   });
 });
 
-describe('the page that a browser comes from', () => {
-  it('is the server’s own, of this machine, or allowed', () => {
+describe('the page that sends a request', () => {
+  it('must be of the server, of this machine, or of an allowed origin', () => {
     const options = {
       allowedHosts: ['events.example'],
       allowedOrigins: ['https://app.example'],
@@ -98,20 +98,20 @@ describe('the page that a browser comes from', () => {
     ]) {
       expect(from(origin), origin).toBe('FORBIDDEN');
     }
-    // Its own name does not make a page the server's own, if the server is not called so.
+    // The page's origin has the name under which it called the server, but the server does not have that name.
     const rebound = { host: 'evil.example', origin: 'http://evil.example' };
     expect(verdict(rebound, options)).toBe('FORBIDDEN');
   });
 });
 
-describe('the origins that are allowed', () => {
+describe('the allowed origins', () => {
   const from = (origin: string, ...allowedOrigins: string[]) =>
     verdict(
       { host: 'events.example', origin },
       { allowedOrigins, allowedHosts: ['events.example'] },
     );
 
-  it('include those of apps and extensions, compared as text', () => {
+  it('may be those of apps and extensions, which are compared as text', () => {
     const apps = [
       'capacitor://localhost',
       'ionic://localhost',
@@ -128,7 +128,7 @@ describe('the origins that are allowed', () => {
     expect(from('capacitor://localhost.evil', 'capacitor://localhost')).toBe('FORBIDDEN');
   });
 
-  it('match one label or more in place of a star', () => {
+  it('match a star with one label or more', () => {
     const allowed = ['https://*.app.example', 'http://*.lab.example:8080'];
     for (const origin of [
       'https://a.app.example',
@@ -167,7 +167,7 @@ describe('the origins that are allowed', () => {
     );
   });
 
-  it('are compared with the scheme that a trusted proxy sent', () => {
+  it('include the server’s own, under the scheme that a trusted proxy sent', () => {
     const headers = { host: 'events.example', origin: 'http://events.example' };
     const options = { allowedHosts: ['events.example'] };
     expect(verdict(headers, options)).toBe('taken');
@@ -177,7 +177,7 @@ describe('the origins that are allowed', () => {
 });
 
 describe('a server without authentication that other machines can reach', () => {
-  it('serves its own machine only', () => {
+  it('serves only clients on its own machine', () => {
     const mounted = { isLocalOnly: true };
     const headers = { host: 'localhost' };
     expect(verdict(headers, {}, { ...mounted, address: '192.168.1.9' })).toBe('FORBIDDEN');
@@ -215,7 +215,7 @@ describe('connections from one address', () => {
 });
 
 describe('the options', () => {
-  it('are refused with every fault named', () => {
+  it('are refused with the paths of all faults', () => {
     const options = {
       port: -1,
       stallMs: 'x',
@@ -249,7 +249,7 @@ describe('the options', () => {
     );
   });
 
-  it('allow a host that is not local only with authentication', () => {
+  it('allow a host other than this machine only with authentication', () => {
     const auth = { anonymous: { subscribe: ['public.*'] } };
     expect(parseGatewaySettings({ host: '0.0.0.0', auth })).toMatchObject({
       host: '0.0.0.0',

@@ -12,7 +12,7 @@ import { until } from '../bus/support/wait.js';
 import { openGateway, type TestGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** Who gets in, how, and until when; and what a principal may do once it is in. */
+/** How clients authenticate, for how long, and what a principal may do then. */
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const jwt = { secret: SECRET, issuer: 'test', audience: 'millrace' };
@@ -32,7 +32,7 @@ async function token(
     .sign(typeof key === 'string' ? new TextEncoder().encode(key) : key);
 }
 
-/** A port that was free a moment ago. */
+/** Returns a port that was free a moment ago. */
 async function unusedPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -46,7 +46,7 @@ function bearing(gateway: TestGateway, bearer: string): SocketClient {
   return new SocketClient(gateway.port, { headers: { authorization: `Bearer ${bearer}` } });
 }
 
-/** A connection that is `alice` with these grants. */
+/** Connects as `alice` with these grants. */
 async function asAlice(gateway: TestGateway, grants: Grants): Promise<SocketClient> {
   const client = bearing(gateway, await token(grants));
   expect((await client.next('welcome')).payload.principal).toBe('alice');
@@ -71,7 +71,7 @@ describe('a token in the header', () => {
     expect((await client.ask('publish', { event })).type).toBe('published');
   });
 
-  it('refuses the upgrade if it is not valid, and is never repeated in the answer', async () => {
+  it('is refused at the upgrade if it is not valid; the answer never contains it', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const forged = await token({}, 60_000, 'another secret of thirty-two bytes');
     const expired = await token({}, -1000);
@@ -86,7 +86,7 @@ describe('a token in the header', () => {
 });
 
 describe('a token in the first frame', () => {
-  it('authenticates the connection; frames sent after it are answered then', async () => {
+  it('authenticates the connection; frames that follow are answered after that', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     const { payload } = await client.next('welcome');
@@ -120,7 +120,7 @@ describe('a token in the first frame', () => {
   it.each([
     ['another frame', { type: 'publish', payload: { event } }, 'UNAUTHENTICATED'],
     ['a frame that is none', '{', 'MESSAGE_INVALID'],
-  ])('has to be the first: %s closes with 1008', async (_, frame, code) => {
+  ])('must come first: %s closes with 1008', async (_, frame, code) => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     await client.next('welcome');
@@ -130,7 +130,7 @@ describe('a token in the first frame', () => {
     expect(gateway.endpoint.published).toEqual([]);
   });
 
-  it('is refused like any bad one if it is longer than a token can be', async () => {
+  it('is refused like any other bad token if it is too long', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = new SocketClient(gateway.port);
     await client.next('welcome');
@@ -139,7 +139,7 @@ describe('a token in the first frame', () => {
     expect((await client.closed).code).toBe(1008);
   });
 
-  it('has to come in time', async () => {
+  it('must arrive in time', async () => {
     const gateway = await openGateway({ auth: { jwt }, authenticateMs: 20 });
     const client = new SocketClient(gateway.port);
     await client.next('welcome');
@@ -147,7 +147,7 @@ describe('a token in the first frame', () => {
     expect((await client.closed).code).toBe(1008);
   });
 
-  it('may come from a client that needs none, but only as the first frame', async () => {
+  it('may come from a client that needs no token, but only as the first frame', async () => {
     const auth = { jwt, anonymous: { subscribe: ['open.*'] } };
     const gateway = await openGateway({ auth });
     const client = await gateway.connect();
@@ -159,7 +159,7 @@ describe('a token in the first frame', () => {
     expect((await nobody.ask('authenticate', payload)).payload.code).toBe('FORBIDDEN');
   });
 
-  it('closes with 1013, to be tried again, where the issuer of its keys cannot be reached', async () => {
+  it('closes with 1013, and may be tried again, if the issuer of its keys cannot be reached', async () => {
     const jwksUrl = `http://127.0.0.1:${await unusedPort()}/keys`;
     const keys = { jwksUrl, algorithms: ['RS256' as const], issuer: 'test', audience: 'millrace' };
     const gateway = await openGateway({ auth: { jwt: keys } });
@@ -176,8 +176,8 @@ describe('a token in the first frame', () => {
   });
 
   it.each([
-    ['that nobody has shown is refused when the time is over', false, 'UNAUTHENTICATED'],
-    ['that is still being judged then may be shown again', true, 'AUTH_UNAVAILABLE'],
+    ['that has not arrived when the time is over is refused', false, 'UNAUTHENTICATED'],
+    ['that is still being judged by then may be shown again', true, 'AUTH_UNAVAILABLE'],
   ])('%s', (_, isShown, code) => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
@@ -193,13 +193,13 @@ describe('a token in the first frame', () => {
     expect(refused).toEqual([code]);
   });
 
-  it('is waited for by a bounded number of connections from one address', async () => {
+  it('may be outstanding on a bounded number of connections from one address', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const waiting = Array.from({ length: 64 }, () => new SocketClient(gateway.port));
     await Promise.all(waiting.map((client) => client.next('welcome')));
     const one = await refusal(new SocketClient(gateway.port));
     expect(one).toMatchObject({ status: 429, code: 'LIMIT_EXCEEDED' });
-    // Who shows a token at once is not held up by those who do not.
+    // A client that shows a token at once does not wait for those that do not.
     await asAlice(gateway, {});
     waiting[0]!.send({ type: 'authenticate', payload: { token: await token({}) } });
     await waiting[0]!.next('authenticated');
@@ -220,7 +220,7 @@ describe('a connection', () => {
     expect(gateway.endpoint.subscriptions.size).toBe(0);
   });
 
-  it('ends when its key is revoked, and no other does', async () => {
+  it('ends when its key is revoked, while connections with other keys stay', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const [kept, leaked] = [newKey({ publish: ['*'] }), newKey({ publish: ['*'] })];
     writeKeys(keysFile, kept, leaked);
@@ -234,7 +234,7 @@ describe('a connection', () => {
     expect(await refusal(bearing(gateway, leaked.key))).toMatchObject({ status: 401 });
   });
 
-  it('ends when its JWT is revoked by its id, as does a stream, and no other does', async () => {
+  it('ends when its JWT is revoked by its id, as a stream does, while other connections stay', async () => {
     const revokedFile = join(temporaryDirectory(), 'revoked');
     writeFileSync(revokedFile, '# none\n', { mode: 0o600 });
     const gateway = await openGateway({ auth: { jwt, revokedFile } });
@@ -256,7 +256,7 @@ describe('a connection', () => {
     expect(await refusal(bearing(gateway, leaked))).toMatchObject({ status: 401 });
   });
 
-  it('still reads the goodbye of the client where it is ended during a request', async () => {
+  it('still reads the close frame of the client if it is ended during a request', async () => {
     const keysFile = join(temporaryDirectory(), 'keys.json');
     const leaked = newKey({ publish: ['*'] });
     writeKeys(keysFile, leaked);
@@ -273,7 +273,7 @@ describe('a connection', () => {
     writeKeys(keysFile);
     const logged = (message: string) => gateway.logs.find((log) => log.message === message);
     await until('the key is revoked', () => logged('connection ended') !== undefined);
-    // It ends before the goodbye is answered.
+    // The request is answered before the client sends its close frame.
     open();
     await new Promise((resolve) => setImmediate(resolve));
     client.socket.resume();
@@ -282,7 +282,7 @@ describe('a connection', () => {
     expect(logged('connection cut: no goodbye came')).toBeUndefined();
   });
 
-  it('is not ended early where its token expires later than a timer can wait', async () => {
+  it('is not ended early if its token expires later than a timer can wait', async () => {
     let hasExpired = false;
     const stop = watchExpiry(Date.now() + 2 ** 33, () => {
       hasExpired = true;
@@ -299,7 +299,7 @@ describe('a principal', () => {
     message: expect.stringContaining(JSON.stringify(value)),
   });
 
-  it('publishes to topics of its grants, all or nothing, under its forced source', async () => {
+  it('publishes to topics of its grants, all events of a request or none, under its forced source', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, { publish: ['a.*'], source: 'alice@test' });
     const other = { ...event, topic: 'other' };
@@ -340,7 +340,7 @@ describe('a principal', () => {
     expect((await client.next('events')).payload.events).toMatchObject([{ topic: 'a.b' }]);
   });
 
-  it('lists the topics that it may read, and subscribers and statistics that it may administer', async () => {
+  it('gets the topics that it may read, and the subscribers and statistics that it may administer', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     await gateway.endpoint.publish(event);
     await gateway.endpoint.publish({ ...event, topic: 'b.c' });
@@ -355,7 +355,7 @@ describe('a principal', () => {
     expect((await admin.ask('stats', {})).type).toBe('result');
   });
 
-  it('gets fields masked that it may not see, live and from history, while others see them', async () => {
+  it('gets events with the fields masked that it may not see, live and from history', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const masked = await asAlice(gateway, {
       subscribe: [{ pattern: 'a.*', redact: ['$.card'] }],
@@ -377,7 +377,7 @@ describe('a principal', () => {
     );
   });
 
-  it('publishes and subscribes no faster than it may, over all its connections', async () => {
+  it('publishes and subscribes no faster than its rates, over all its connections', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const grants = {
       publish: ['*'],

@@ -6,7 +6,7 @@ import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits/http.js';
 import { principal } from './http/support/open-http.js';
 
-/** Work that ends when it is told to, and in which order it was begun. */
+/** Work that a test ends; `begun` lists it in the order in which it began. */
 class Works {
   readonly begun: string[] = [];
   readonly #ends = new Map<string, () => void>();
@@ -27,7 +27,7 @@ class Works {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a share', () => {
-  it('gives turns to principals one after the other, whatever each of them asks for', async () => {
+  it('gives turns to principals one after the other, however much each asks for', async () => {
     const whole = Share.whole(Number.POSITIVE_INFINITY, 1);
     const works = new Works();
     const [greedy, modest] = [whole.part(100), whole.part(100)];
@@ -40,7 +40,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['a0', 'a1', 'm0', 'b0', 'a2']);
   });
 
-  it('passes over a principal that is full until it holds less', async () => {
+  it('passes over a full principal until a quarter of its share is free', async () => {
     const whole = Share.whole(1000);
     const works = new Works();
     const full = whole.part(500).part(10);
@@ -58,7 +58,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['o', 'f']);
   });
 
-  it('gives turns only to principals with less than an equal part once the whole is used up', async () => {
+  it('gives turns only to principals that hold less than an equal part once the whole is used up', async () => {
     const whole = Share.whole(100);
     const works = new Works();
     const [rich, poor] = [whole.part(1000), whole.part(1000)];
@@ -73,7 +73,7 @@ describe('a share', () => {
     expect(works.begun).toEqual(['p', 'r']);
   });
 
-  it('has everything back at the end, when all principals have had their turns', async () => {
+  it('holds nothing once all principals have had their turns and given back', async () => {
     const action = fc.record({
       principal: fc.nat(2),
       connection: fc.nat(2),
@@ -106,7 +106,7 @@ describe('a share', () => {
     );
   });
 
-  it('gives back once, when it is disposed of, all that it held', async () => {
+  it('gives back all that it holds when it is disposed of, and only once', async () => {
     const whole = Share.whole(10);
     const part = whole.part(10);
     const works = new Works();
@@ -147,7 +147,7 @@ describe('a budget', () => {
     expect(() => second.subscribe(0)).toThrow(refused('principal'));
     placed.update(1);
     expect(() => placed.update(7)).toThrow('patterns');
-    // By itself too wide: that does not pass.
+    // This filter alone exceeds the limit, so another try cannot succeed.
     expect(() => placed.update(11)).toThrow(refused('filter'));
     expect(() => budgets.open(principal({ id: 'b' }), '::1').subscribe(11)).toThrow(
       refused('filter'),
@@ -168,7 +168,7 @@ describe('a budget', () => {
     expect(budgets.size).toBe(2);
   });
 
-  it('has room for the bodies of one principal, and leaves room for those of others', () => {
+  it('bounds the bodies of one principal, and leaves room for those of others', () => {
     const budgets = new Budgets(limits);
     const all = new BodyBudget(HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX + 10);
     const room = (id: string) => roomIn(budgets.open(principal({ id }), '::1').bodies, all);
@@ -194,7 +194,7 @@ describe('a budget', () => {
     expect(budgets.size).toBe(0);
   });
 
-  it('lets a few queries run, lets others wait, and refuses those beyond that', async () => {
+  it('runs a few queries at a time, lets others wait, and refuses any beyond those', async () => {
     const budgets = new Budgets({ ...limits, maxQueries: 2, maxQueriesPerPrincipal: 3 });
     let running = 0;
     const never = (): Promise<never> => {

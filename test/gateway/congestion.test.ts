@@ -15,7 +15,7 @@ function opened() {
     transport.bufferedBytes = bytes;
     congestion.check();
   };
-  /** So much has left the transport. */
+  /** The transport has sent so many bytes. */
   const leave = (bytes: number): void => {
     transport.bufferedBytes -= bytes;
     congestion.noteSent();
@@ -42,7 +42,7 @@ describe('a client', () => {
     congestion.end();
   });
 
-  it('has a lower bound while its principal, on which waiting bytes are counted, holds all that it may', () => {
+  it('has a lower bound while its principal holds all its bytes; its waiting bytes count there', () => {
     const { congestion, buffer } = opened();
     let held = 0;
     congestion.account = { isPressed: true, bytes: { hold: (bytes) => void (held += bytes) } };
@@ -70,7 +70,7 @@ describe('a client', () => {
     }
   });
 
-  it('holds up no producer once it is gone; writes that its cut socket drops make no room', async () => {
+  it('holds up no producer once it is gone; bytes that its cut socket drops do not count as sent', async () => {
     const { transport, congestion, buffer, leave, owner } = opened();
     buffer(2_000_000);
     const relieved = congestion.relieved();

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { DeclinedUpgrades } from '../../src/gateway/declined-upgrades.js';
 
-/** Connections whose upgrade was passed over, when the gateway closes. */
+/** Connections whose request for an upgrade was answered without one, at the close of the gateway. */
 
 const H2C = 'GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n';
 const KEEP_ALIVE_MS = 3_600_000;
@@ -32,7 +32,7 @@ afterEach(() => {
   server.close();
 });
 
-it('ends a connection that is idle', async () => {
+it('a close ends an idle connection', async () => {
   const upgrades = await declined(true);
   const ended = once(client!, 'close');
   upgrades.close();
@@ -40,7 +40,7 @@ it('ends a connection that is idle', async () => {
   upgrades.cut();
 });
 
-it('lets a request be answered on close, and cuts it at the end', async () => {
+it('a close lets a request be answered; a cut ends its connection', async () => {
   const upgrades = await declined(false);
   const ended = once(
     client!.on('error', () => {}),

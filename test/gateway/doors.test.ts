@@ -7,7 +7,7 @@ import { Gateway } from '../../src/gateway/gateway.js';
 import { sendText } from '../../src/gateway/http/exchange.js';
 import { FakeEndpoint } from './support/fake-endpoint.js';
 
-/** A gateway that has one door more than the package's own. */
+/** Opens a gateway with the package's own doors and one more. */
 async function openWith(door: (context: DoorContext) => Door) {
   const open = (context: DoorContext) => [...openDoors(context), door(context)];
   const options = { port: 0, basePath: '/bus' };
@@ -18,7 +18,7 @@ async function openWith(door: (context: DoorContext) => Door) {
 }
 
 describe('the door of WebSockets', () => {
-  it('answers a request without an upgrade that one is required', async () => {
+  it('refuses a request without an upgrade with 426', async () => {
     await using gateway = await openWith(() => ({}));
     const answer = await fetch(`${gateway.url}/events`);
     expect([answer.status, answer.headers.get('upgrade')]).toEqual([426, 'websocket']);
@@ -27,7 +27,7 @@ describe('the door of WebSockets', () => {
 });
 
 describe('a door from a separate module', () => {
-  it('answers its routes, with its path parameters, beside those of the others', async () => {
+  it('answers its routes, with their path parameters, beside the routes of other doors', async () => {
     await using gateway = await openWith(() => ({
       routes: [
         {
@@ -47,7 +47,7 @@ describe('a door from a separate module', () => {
     expect((await ask('/v1/events/e1', 'GET')).status).toBe(404);
   });
 
-  it('accepts upgrades of its subprotocol, and words the refusals that pages get', async () => {
+  it('accepts upgrades with its subprotocol, and writes the refusals that pages get', async () => {
     const door = ({ settings }: DoorContext): Door => ({
       upgrades: [
         {
@@ -78,7 +78,7 @@ describe('a door from a separate module', () => {
     expect(String(refusal)).toBe('no: UNAUTHENTICATED');
   });
 
-  it('is closed with the gateway, and then cut', async () => {
+  it('is closed when the gateway closes, and then cut', async () => {
     const calls: string[] = [];
     const gateway = await openWith(({ closing }) => ({
       close: async () => void calls.push(`close, closing: ${closing.aborted}`),

@@ -13,7 +13,7 @@ function watched(minDrainBytesPerSecond: number) {
   return { stalled, watch: new DrainWatch({ stallMs: 10_000, minDrainBytesPerSecond }, stalled) };
 }
 
-it('a client that takes a byte a second has stalled, and one that takes enough has not', () => {
+it('a client that takes a byte a second has stalled, and one that keeps the least rate has not', () => {
   for (const [bytes, isStalled] of [
     [1, true],
     [4096, false],
@@ -39,7 +39,7 @@ it('without a least rate, a client that takes nothing has stalled after stallMs'
   watch.end();
 });
 
-it('a client is not watched any more once there was room', () => {
+it('a client is no longer watched once it has room', () => {
   const { stalled, watch } = watched(4096);
   watch.begin();
   watch.end();

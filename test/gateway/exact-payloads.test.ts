@@ -6,7 +6,7 @@ import { openTestBus } from '../bus/support/open.js';
 import { run } from '../cli/support/command.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** Payloads whose JSON would say something else if it were parsed and written again, through every door. */
+/** Payloads whose JSON would change if a door parsed and wrote it again, through every door. */
 
 const PAYLOADS = [
   '9007199254740993',
@@ -49,7 +49,7 @@ const eventOf = (topic: string, payload: string): string =>
 const cloudEventOf = (topic: string, payload: string, id: number): string =>
   `{"specversion":"1.0","id":"e${id}","source":"/s","type":"note","subject":"${topic}","data":${payload}}`;
 
-/** Publishes every payload on a topic, by each way in. */
+/** The ways to publish all payloads to a topic. */
 const WAYS_IN: Record<string, (topic: string) => Promise<void>> = {
   'JSON, one by one': async (topic) => {
     for (const payload of PAYLOADS) await post('application/json', eventOf(topic, payload));
@@ -96,7 +96,7 @@ const WAYS_IN: Record<string, (topic: string) => Promise<void>> = {
   },
 };
 
-/** The payloads on a topic, as each way out has them. */
+/** The ways to read the payloads of a topic, as text. */
 const WAYS_OUT: Record<string, (topic: string) => Promise<string>> = {
   JSON: (topic) => text(`/v1/events?topic=${topic}`),
   NDJSON: (topic) => text(`/v1/events?topic=${topic}`, 'application/x-ndjson'),
@@ -139,9 +139,9 @@ const WAYS_OUT: Record<string, (topic: string) => Promise<string>> = {
   },
 };
 
-describe('a payload keeps the JSON of its sender', () => {
+describe('a payload', () => {
   it.each(Object.keys(WAYS_IN).map((name, at) => [name, `in.${at}`]))(
-    'that comes as %s',
+    'keeps the JSON of its sender if it comes as %s',
     async (name, topic) => {
       await WAYS_IN[name]!(topic);
       const stored = await bus.query({ topic });
@@ -158,7 +158,7 @@ describe('a payload keeps the JSON of its sender', () => {
     },
   );
 
-  it('is refused where its text is too large or too deep', async () => {
+  it('is refused if its text is too large or too deep', async () => {
     const deep = `${'['.repeat(65)}${']'.repeat(65)}`;
     const client = await SocketClient.open(gateway.port);
     client.socket.send(`{"type":"publish","payload":{"event":${eventOf('a', deep)}}}`);
@@ -174,7 +174,7 @@ describe('a payload keeps the JSON of its sender', () => {
     expect(await response.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   });
 
-  it('is never shown to a principal for which it is masked', async () => {
+  it('shows none of its masked fields to a principal, not even from repeated keys', async () => {
     const secret = 'a secret of at least thirty-two bytes';
     const masked = [{ pattern: 'm.*', redact: ['$.card', '$.a.pin'] }];
     const token = await new SignJWT({ millrace: { subscribe: masked } })
@@ -185,7 +185,7 @@ describe('a payload keeps the JSON of its sender', () => {
       .setExpirationTime('1m')
       .sign(new TextEncoder().encode(secret));
     await post('application/json', eventOf('m.a', '{"card":"4111-1111","open":1.0}'));
-    // The mask leads to nothing in what a parser makes of it.
+    // A parser keeps only the last of two equal keys, which lacks the masked field; the text has both.
     await post('application/json', eventOf('m.b', '{"a":{"pin":"4111-2222"},"a":{"b":1.0}}'));
     const auth = { jwt: { secret, issuer: 'test', audience: 'millrace' } };
     const guarded = await bus.serve({ port: 0, auth });

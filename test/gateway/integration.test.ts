@@ -36,7 +36,7 @@ const event = (n: number, topic = 'a.b') => ({ topic, type: 'agent_log', payload
 const payloadsOf = (events: readonly Event[]) => events.map(({ payload }) => payload);
 
 describe('the gateway on a real bus', () => {
-  it('is what bus.serve() starts, and ends with the bus', async () => {
+  it('is started by bus.serve(), and ends with the bus', async () => {
     const bus = await openTestBus({ shards: 2 });
     const handle = await bus.serve({ port: 0 });
     expect(handle.url).toBe(`http://127.0.0.1:${handle.port}`);
@@ -46,7 +46,7 @@ describe('the gateway on a real bus', () => {
     expect((await client.closed).code).toBe(1001);
   });
 
-  it('announces the payload limit of its bus, not the default', async () => {
+  it('announces the payload limit of its bus instead of the default', async () => {
     const { port } = await serve(await openTestBus({ shards: 1, maxPayloadBytes: 1000 }));
     const client = new SocketClient(port);
     expect((await client.next('welcome')).payload.limits).toMatchObject({ payloadBytes: 1000 });
@@ -71,7 +71,7 @@ describe('the gateway on a real bus', () => {
     expect(result.payload.events).toEqual(received);
   });
 
-  it('gives every refusal of the bus its own code', async () => {
+  it('answers every refusal of the bus with the code of the bus', async () => {
     const bus = await openTestBus({ shards: 1 });
     const client = await SocketClient.open((await serve(bus)).port);
     const subscribe = (extra: object) => ({ subscription: 's', filter: '*', ...extra });
@@ -111,7 +111,7 @@ describe('the gateway on a real bus', () => {
     expect((await client.ask('stats', {})).payload.stats).toMatchObject({ epoch: bus.epoch });
   });
 
-  it('resumes from a cursor without loss or repetition, however often it is cut', async () => {
+  it('resumes a subscription from a cursor without loss or repetition, however often the client is cut', async () => {
     const bus = await openTestBus({ shards: 3 });
     const { port } = await serve(bus);
     const total = 20_000;
@@ -153,7 +153,7 @@ describe('the gateway on a real bus', () => {
     expect(new Set([...seen.values()].flat()).size).toBe(total);
   });
 
-  it('confirms with the present cursor, even while others publish', async () => {
+  it('confirms a subscription with the cursor at which it begins, even while others publish', async () => {
     const bus = await openTestBus({ shards: 3 });
     const { port } = await serve(bus);
     let isPublishing = true;
@@ -173,7 +173,7 @@ describe('the gateway on a real bus', () => {
         if (frame.type === 'events') live.push(...frame.payload.events);
       }
       client.socket.terminate();
-      // What came live is exactly what comes after that cursor, topic by topic.
+      // The live events are exactly those after that cursor, topic by topic.
       const after = await bus.query({ topic: filter, after: payload.cursor, limit: 5000 });
       for (const topic of new Set(live.map((one) => one.topic))) {
         const idsOf = (events: readonly Event[]) =>
@@ -186,7 +186,7 @@ describe('the gateway on a real bus', () => {
     await published;
   });
 
-  it('cuts a client that never reads with memory flat, while others get everything', async () => {
+  it('cuts a client that never reads, with bounded memory, while others get everything', async () => {
     const bus = await openTestBus({ shards: 1 });
     const { port } = await serve(bus, { stallMs: 500 });
     const [slow, quick] = [await SocketClient.open(port), await SocketClient.open(port)];
@@ -216,7 +216,7 @@ describe('the gateway on a real bus', () => {
     });
   });
 
-  it('closes under load so that every ack it sent is in the log', async () => {
+  it('closes under load, and every event that it acknowledged is in the log', async () => {
     const bus = await openTestBus({ shards: 2 });
     const handle = await serve(bus);
     const client = await SocketClient.open(handle.port);
@@ -250,7 +250,7 @@ describe('starting the gateway', () => {
     );
   });
 
-  it('works repeatedly, at once on one bus and one after the other', async () => {
+  it('works several times on one bus, at once and one after the other', async () => {
     const bus = await openTestBus({ shards: 1 });
     for (let round = 0; round < 5; round++) {
       const handle = await serve(bus);
@@ -263,7 +263,7 @@ describe('starting the gateway', () => {
     expect(payloadsOf(await bus.query({ topic: '*' }))).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('shares its port between threads where Node supports it, and is refused elsewhere', async () => {
+  it('shares a port between threads if Node supports it, and is refused otherwise', async () => {
     const bus = await openTestBus({ shards: 1 });
     let fault: string | undefined;
     checkSharedPort(process.versions.node, (_path, message) => {

@@ -51,7 +51,7 @@ describe('connections', () => {
     await SocketClient.open(port);
   });
 
-  it('come from pages of this machine or of allowed origins only', async () => {
+  it('are accepted only from pages of this machine or of allowed origins', async () => {
     const { port } = await openGateway({ allowedOrigins: ['https://app.example'] });
     const origins = ['https://evil.example', 'null', 'http://127.0.0.1.evil.example', 'nonsense'];
     for (const origin of origins) {
@@ -65,7 +65,7 @@ describe('connections', () => {
     }
   });
 
-  it('are refused with a subprotocol that is not ours', async () => {
+  it('are refused with an unknown subprotocol', async () => {
     const { port } = await openGateway();
     expect((await refusal(port, {}, ['mqtt'])).status).toBe(400);
     const client = new SocketClient(port, {}, ['mqtt', 'millrace.v1']);
@@ -75,7 +75,7 @@ describe('connections', () => {
 });
 
 describe('publishing', () => {
-  it('is limited in events per second where that is set', async () => {
+  it('is limited in events per second if the option is set', async () => {
     const { endpoint, connect } = await openGateway({ maxPublishPerSecond: 10 });
     const client = await connect();
     const event = { topic: 'a', type: 'agent_log', payload: 1 };
@@ -87,7 +87,7 @@ describe('publishing', () => {
     expect(endpoint.events).toHaveLength(10);
   });
 
-  it('is refilled evenly, and holds no more than one second', () => {
+  it('has an allowance that refills evenly, up to that of one second', () => {
     let now = 0;
     const limit = new TokenBucket(10, () => now);
     expect(limit.take(10)).toBe(0);
@@ -136,8 +136,8 @@ describe('plain HTTP', () => {
   });
 });
 
-describe('binding', () => {
-  it('is for this machine only', () => {
+describe('a server', () => {
+  it('listens for this machine only', () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.1', 'example.com', '127.0.0.1.example.com']) {
       expect(() => parseGatewaySettings({ host }), host).toThrow(
         expect.objectContaining({ code: 'INSECURE_BIND' }),
@@ -150,7 +150,7 @@ describe('binding', () => {
     expect(isLoopbackOrigin('ftp://localhost')).toBe(false);
   });
 
-  it('says so when the port is taken', async () => {
+  it('fails with a clear error if the port is in use', async () => {
     const { port } = await openGateway();
     const second = new Gateway(new FakeEndpoint(), { port }, () => {});
     await expect(second.listen()).rejects.toMatchObject({
@@ -159,7 +159,7 @@ describe('binding', () => {
     });
   });
 
-  it('refuses invalid options, with the offending value', () => {
+  it('refuses invalid options, and names the offending value', () => {
     const bad = [
       { port: 65_536 },
       { port: 1.5 },

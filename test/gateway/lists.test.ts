@@ -10,7 +10,7 @@ import { TOPICS_SORTED_MAX } from '../../src/protocol/limits/gateway.js';
 import { parseClientFrame } from '../../src/protocol/wire.js';
 import { principal } from './http/support/open-http.js';
 
-/** Lists, and filters, of those who may read little: what they cost is bounded before anything is done for them. */
+/** Lists and filters of principals that may read little: their cost is bounded before any work begins. */
 
 const info = (name: string): TopicInfo => ({
   name,
@@ -22,7 +22,7 @@ const info = (name: string): TopicInfo => ({
   lastAt: '',
 });
 
-/** A bus of many topics, and what was asked of it. */
+/** A bus with many topics; `asked` lists the patterns that it was asked for. */
 function manyTopics(pages: number, perPage: number) {
   const asked: (readonly string[])[] = [];
   let given = 0;
@@ -46,7 +46,7 @@ describe('a list of topics', () => {
     expect(asked).toEqual([]);
   });
 
-  it('asks only for topics that may be read', async () => {
+  it('asks only for topics that the principal may read', async () => {
     const { endpoint, asked } = manyTopics(1, 1);
     const reader = principal({ readable: ['a.*', 'b.c'] });
     for await (const _ of topicList(endpoint, reader, undefined, ITSELF));

@@ -5,7 +5,7 @@ import { until } from '../bus/support/wait.js';
 import { openGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** What clients that take little may cost, seen from outside. */
+/** How much memory clients may cost that read little, seen from outside. */
 
 const KIB = 1024;
 const SUBSCRIPTIONS = 16;
@@ -16,7 +16,7 @@ async function heldBytes(url: string): Promise<number> {
   return Number(/^millrace_gateway_held_bytes (\d+)$/m.exec(text)?.[1]);
 }
 
-it('many replays on a connection that takes nothing hold bounded memory, and complete later', async () => {
+it('many replays on a connection that reads nothing hold bounded memory, and complete later', async () => {
   const bus = await openTestBus({ shards: 1 });
   const payload = 'x'.repeat(2 * KIB);
   for (let n = 0; n < EVENTS; n += 500) {
@@ -39,7 +39,7 @@ it('many replays on a connection that takes nothing hold bounded memory, and com
     last = held;
     return same > 20;
   });
-  // One page, what waits in the socket, and one frame over either bound.
+  // At most a page and a frame above the limit, and the bytes that wait in the socket.
   expect(most).toBeGreaterThan(256 * KIB);
   expect(most).toBeLessThan(4096 * KIB);
   client.socket.resume();
@@ -58,7 +58,7 @@ it('many replays on a connection that takes nothing hold bounded memory, and com
   await until('all is given back', async () => (await heldBytes(gateway.url)) === 0);
 }, 120_000);
 
-it('a client that takes too little is cut too', async () => {
+it('a client that reads too slowly is cut', async () => {
   const { endpoint, connect, logs } = await openGateway({
     stallMs: 600,
     minDrainBytesPerSecond: 1024 * 1024 * 1024,
@@ -73,7 +73,7 @@ it('a client that takes too little is cut too', async () => {
     await new Promise(setImmediate);
   }
   client.socket.on('message', () => client.socket.pause());
-  // So little at a time that what may wait for it takes longer than it has.
+  // The client reads so little at a time that it takes less than the least rate.
   const reading = setInterval(() => client.socket.resume(), 150);
   const isCut = (): boolean => logs.some(({ fields }) => fields.code === 'SLOW_CONSUMER');
   await until('it is cut', isCut);

@@ -45,7 +45,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   shards,
 });
 
-/** The value of each series, by its name and labels as they stand in the text. */
+/** The value of each series, by its name and labels as in the text. */
 async function seriesOf(metrics: GatewayMetrics): Promise<Map<string, number>> {
   const { text } = await metrics.metrics();
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
@@ -102,7 +102,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('neither add up from one reading to the next nor keep a shard that is gone', async () => {
+  it('do not add up over several readings, and drop a shard that is gone', async () => {
     let shards = [shard(0), shard(1)];
     const metrics = new GatewayMetrics({ stats: async () => stats(shards) });
     await metrics.metrics();
@@ -113,7 +113,7 @@ describe('the metrics', () => {
     expect([...series.keys()].filter((name) => name.includes('shard="1"'))).toEqual([]);
   });
 
-  it('have a registry for each gateway', async () => {
+  it('are kept apart for each gateway', async () => {
     const one = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
     const other = new GatewayMetrics({ stats: async () => stats([shard(0, { published: 99 })]) });
     await other.metrics();

@@ -6,7 +6,7 @@ import { createGateway, type MountedGateway } from '../../src/gateway/create-gat
 import { FakeEndpoint } from './support/fake-endpoint.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** The gateway in somebody's own server, in somebody's own thread. */
+/** The gateway in an application's own server, in the application's thread. */
 
 const servers: Server[] = [];
 
@@ -47,7 +47,7 @@ describe('a mounted gateway', () => {
     late.socket.terminate();
   });
 
-  it('goes on where onLog throws, and warns of it once', async () => {
+  it('goes on if onLog throws, and warns of it once', async () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => void warnings.push(warning);
     process.on('warning', onWarning);
@@ -66,7 +66,7 @@ describe('a mounted gateway', () => {
     expect(warnings).toMatchObject([{ code: 'HANDLER_FAILED' }]);
   });
 
-  it('logs what it does, and authenticates clients', async () => {
+  it('logs its work, and authenticates clients', async () => {
     const messages: string[] = [];
     const gateway = await createGateway(new FakeEndpoint(), {
       auth: { anonymous: { subscribe: ['a'] } },
@@ -80,7 +80,7 @@ describe('a mounted gateway', () => {
     await gateway.close();
   });
 
-  it('refuses options of a server of its own, and unknown options', async () => {
+  it('refuses options for a server of its own, and unknown options', async () => {
     const endpoint = new FakeEndpoint();
     for (const options of [{ port: 1 }, { tls: {} }, { gateways: 2 }, { stallMs: -1 }, { x: 1 }]) {
       await expect(createGateway(endpoint, options)).rejects.toMatchObject({

@@ -19,7 +19,7 @@ const UPGRADE =
   `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'A'.repeat(22)}==\r\n` +
   `Origin: ${page.origin}\r\n\r\n`;
 
-/** A server that has no room left. */
+/** A server without room for another connection. */
 async function full() {
   const gateway = await openGateway({ maxConnectionsPerAddress: 1 });
   await gateway.connect();
@@ -27,7 +27,7 @@ async function full() {
 }
 
 describe('a page whose upgrade is refused', () => {
-  it('is told why by a frame, and by a close code', async () => {
+  it('gets the reason in a frame, and a close code', async () => {
     const { port } = await full();
     const client = new SocketClient(port, page);
     expect((await client.next('error')).payload).toMatchObject({
@@ -37,7 +37,7 @@ describe('a page whose upgrade is refused', () => {
     expect(await client.closed).toEqual({ code: 4429, reason: 'LIMIT_EXCEEDED' });
   });
 
-  it('is told when to try again where it comes too fast', async () => {
+  it('is told when to try again if it connects too often', async () => {
     const gateway = await openGateway({ maxConnectsPerSecond: 1 });
     const { port } = gateway;
     await gateway.connect();
@@ -48,18 +48,18 @@ describe('a page whose upgrade is refused', () => {
     expect((await client.closed).code).toBe(4429);
   });
 
-  it('gets no reason where its origin or the host is not allowed', async () => {
+  it('gets no reason if its origin or the host is not allowed', async () => {
     const { port } = await full();
     expect(await statusOf(new SocketClient(port, { origin: 'https://evil.example' }))).toBe(403);
     const named = { ...page, headers: { host: 'evil.example' } };
     expect(await statusOf(new SocketClient(port, named))).toBe(403);
   });
 
-  it('is told only among a bounded number of pages, and cut where it does not leave', async () => {
-    // A limit of all together leaves room for the sockets of one address.
+  it('gets the reason only while few pages do, and is cut if it does not leave', async () => {
+    // A limit over all addresses lets one address open this many sockets.
     const { port, connect: open } = await openGateway({ maxConnections: 1 });
     await open();
-    // They never answer the goodbye.
+    // These sockets never answer the close frame.
     const staying = Array.from({ length: REFUSALS_TOLD_MAX }, () => connect(port, '127.0.0.1'));
     const statuses: string[] = [];
     for (const socket of staying) {
@@ -75,7 +75,7 @@ describe('a page whose upgrade is refused', () => {
   });
 });
 
-it('a client that is not a browser gets the status', async () => {
+it('a client that is no browser gets the HTTP status', async () => {
   const { port } = await full();
   expect(await statusOf(new SocketClient(port))).toBe(429);
 });

@@ -6,7 +6,7 @@ import { gather } from '../bus/support/collector.js';
 import { openTestBus, temporaryDirectory } from '../bus/support/open.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** One id from publishers who know nothing of each other, on a real bus behind a real gateway. */
+/** Publishers that do not know each other use the same id, on a real bus behind a real gateway. */
 
 const SECRET = 'a secret of at least thirty-two bytes';
 const jwt = { secret: SECRET, issuer: 'test', audience: 'millrace' };
@@ -40,7 +40,7 @@ async function asPrincipal(gateway: GatewayHandle, name: string, topic: string) 
 }
 
 describe('an id that two principals with disjoint grants publish', () => {
-  it('makes an event for each, and neither ack shows that there is another', async () => {
+  it('names one event of each, and no ack shows that the other exists', async () => {
     const bus = await openTestBus({ shards: 1 });
     const gateway = await serve(bus, { auth: { jwt } });
     const alice = await asPrincipal(gateway, 'alice', 'a.secret');
@@ -53,7 +53,7 @@ describe('an id that two principals with disjoint grants publish', () => {
     const unknown = await publish(mallory, 'm.own', 'order-2');
     expect(known).toEqual({ ...unknown, id: 'order-1', sequence: unknown.sequence - 1 });
     expect(known.sequence).not.toBe(secret.sequence);
-    // And the other way round: what was guessed before takes nothing from who comes after.
+    // An id that one principal has guessed and used before is still free for the other.
     expect(await publish(alice, 'a.secret', 'order-2')).toMatchObject({ duplicate: false });
     const stored = await gather(bus.read({ topic: '*' }));
     expect(stored.map(({ topic, id }) => `${topic} ${id}`)).toEqual([
@@ -78,7 +78,7 @@ describe('an id of two CloudEvents', () => {
     return ((await response.json()) as object[])[0];
   };
 
-  it('is one event of each source, and a repeat of one is a duplicate, after a restart too', async () => {
+  it('names one event of each source, and a repeat is a duplicate, after a restart too', async () => {
     const dir = temporaryDirectory();
     let bus = await openTestBus({ dir, shards: 1 });
     let gateway = await serve(bus);
@@ -95,7 +95,7 @@ describe('an id of two CloudEvents', () => {
 });
 
 describe('the welcome', () => {
-  it('announces how long an id is remembered, and how far back the ids really reach', async () => {
+  it('announces how long ids are remembered, and how far back they are in fact known', async () => {
     const bus = await openTestBus({ shards: 2, dedupeWindowMs: 60_000, dedupeIdsMax: 10 });
     const gateway = await serve(bus);
     const limits = async () => {

@@ -5,7 +5,7 @@ import { newKey, temporaryDirectory, writeKeys } from '../auth/support/auth.js';
 import { openGateway, type TestGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** An address that shows tokens which do not hold: after a few, no token from there is looked at for a moment. */
+/** An address shows tokens that are not valid: after a few, the gateway checks no token from there for a moment. */
 
 const key = newKey({ name: 'somebody', publish: ['*'], subscribe: ['*'] });
 const bearing = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The clock of the limits stands. */
+/** Opens a gateway whose rates see a clock that stands still. */
 async function open(anonymous?: object): Promise<TestGateway> {
   vi.spyOn(performance, 'now').mockReturnValue(performance.now());
   const keysFile = join(temporaryDirectory(), 'keys.json');
@@ -36,7 +36,7 @@ async function useUp(gateway: TestGateway): Promise<void> {
 const results = ({ logs }: TestGateway) =>
   logs.filter(({ message }) => message === 'audit').map(({ fields }) => fields.result);
 
-describe('an address whose tokens do not hold', () => {
+describe('an address whose tokens are not valid', () => {
   it('is told to wait: over HTTP, on upgrade, in the first frame, and on an open connection', async () => {
     const gateway = await open();
     const living = new SocketClient(gateway.port, bearing(key.key));
@@ -57,7 +57,7 @@ describe('an address whose tokens do not hold', () => {
     const showing = await gateway.connect();
     showing.send({ type: 'authenticate', payload: { token: key.key } });
     expect((await showing.next('error')).payload).toMatchObject(refusal);
-    // Come again: nothing is known against it.
+    // 1013 lets the client try again: its token was not checked.
     expect((await showing.closed).code).toBe(1013);
 
     const renewed = await living.ask('authenticate', { token: key.key });
@@ -77,7 +77,7 @@ describe('an address whose tokens do not hold', () => {
     expect((await ask(gateway, key.key)).status).toBe(200);
   });
 
-  it('may connect without a token where none is required', async () => {
+  it('may connect without a token if none is required', async () => {
     const gateway = await open({ subscribe: ['*'] });
     await useUp(gateway);
     expect((await ask(gateway)).status).toBe(200);
@@ -85,7 +85,7 @@ describe('an address whose tokens do not hold', () => {
   });
 });
 
-it('valid tokens are not counted', async () => {
+it('valid tokens do not count towards the rate', async () => {
   const gateway = await open();
   for (let n = 0; n < 20; n++) expect((await ask(gateway, key.key)).status).toBe(200);
 });

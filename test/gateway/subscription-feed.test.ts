@@ -46,7 +46,7 @@ async function opened(window?: { events: number }) {
 }
 
 describe('a feed', () => {
-  it('writes nothing before it is announced, and then everything in order', async () => {
+  it('writes nothing before it is announced, and after that everything in order', async () => {
     const { feed, written, publish, subscription } = await opened();
     subscription.emit('gap', { shard: 0, from: 1, to: 2, reason: 'pruned' });
     await publish();
@@ -58,7 +58,7 @@ describe('a feed', () => {
     expect(written.slice(0, 3)).toEqual(['gap 1', 'event 1', 'event 2']);
   });
 
-  it('takes no further event while its client is congested or has a full window', async () => {
+  it('takes no further event while its client is congested or its window is full', async () => {
     const { feed, written, outbound, relieved, publish } = await opened({ events: 3 });
     feed.announce();
     outbound.isCongested = true;
@@ -89,7 +89,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('reports dropped events after the events that it had taken, and before the next one', async () => {
+  it('reports dropped events between the events that it had taken and the next one', async () => {
     const { feed, written, outbound, relieved, publish, subscription } = await opened();
     feed.announce();
     await publish();
@@ -105,7 +105,7 @@ describe('a feed', () => {
     await feed.close();
   });
 
-  it('reports why the bus ended it, once and last, and nothing where the client left', async () => {
+  it('reports once and last why the bus ended it, and reports nothing if the client left', async () => {
     const one = await opened();
     one.feed.announce();
     one.subscription.fail(new BusError('SLOW_CONSUMER', 'too slow'));
@@ -121,14 +121,14 @@ describe('a feed', () => {
 });
 
 describe('cursors as text', () => {
-  it('decode to what was encoded, and are the same text for the same positions', () => {
+  it('decode to their positions, and are the same text for the same positions', () => {
     const cursors = new CursorTexts('e');
     const event = (shard: number, sequence?: number) =>
       ({ shard, sequence }) as Parameters<CursorTexts['of']>[1];
     const text = cursors.of([5, 7], event(1, 9));
     expect(text).toBe(encodeCursor({ epoch: 'e', positions: [5, 9] }));
     expect(cursors.of([5, 9], undefined)).toBe(text);
-    // Behind what the bus knows already, and an ephemeral event.
+    // Neither an event before the positions nor an ephemeral event changes the cursor.
     expect(cursors.of([5, 9], event(1, 3))).toBe(text);
     expect(cursors.of([5, 9], event(0))).toBe(text);
     for (let n = 0; n < 5000; n++) {

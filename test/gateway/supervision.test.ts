@@ -12,7 +12,7 @@ import { connectTo } from '../client/support/millrace-client.js';
 import { FakeEndpoint } from './support/fake-endpoint.js';
 import { SocketClient } from './support/socket-client.js';
 
-/** A gateway's thread that dies, whatever the reason, and what is seen of that from inside and outside. */
+/** A gateway's thread dies for different reasons; the bus reports it, and clients reconnect. */
 
 const built: typeof starter = await import(
   /* @vite-ignore */ new URL('../../dist/main/gateway-starter.js', import.meta.url).href
@@ -36,7 +36,7 @@ const readiness = async (url: string): Promise<string> =>
 
 describe("a gateway's thread that dies", () => {
   it.each(['kill', 'crash', 'exhaust'] as const)(
-    'by a %s is started again on its port',
+    'by a %s is replaced by a thread on the same port',
     async (how) => {
       const bus = await openTestBus({ shards: 1 });
       const told: Event[] = [];
@@ -70,7 +70,7 @@ describe("a gateway's thread that dies", () => {
     },
   );
 
-  it('loses no event for clients that reconnect, and repeats none', async () => {
+  it('neither loses nor repeats an event for clients that reconnect', async () => {
     const bus = await openTestBus({ shards: 2 });
     const handle = await bus.serve({ port: 0 });
     const { client } = connectTo(handle.url, {});
@@ -96,14 +96,14 @@ describe("a gateway's thread that dies", () => {
     expect(handle.restarts).toBe(3);
   });
 
-  it('is given up and reported where it cannot start again', async () => {
+  it('is given up, and reported, if its successor cannot start', async () => {
     const bus = await openTestBus({ shards: 1, dir: temporaryDirectory() });
     const restarts = { triesMax: 1, waitMsMax: 10 };
     const handle = await built.startGateway(bus, { port: 0 }, { restarts });
     closers.push(() => handle.close());
     const { port } = handle;
     const closed = handle.closed.catch((error: unknown) => error);
-    // Somebody else takes the port at once, and keeps it.
+    // Another server takes the port at once, and keeps it.
     const thief = createServer();
     closers.push(() => new Promise((resolve) => thief.close(resolve)));
     const steal = (): void => void thief.listen(port, '127.0.0.1');
@@ -121,7 +121,7 @@ describe("a gateway's thread that dies", () => {
     await bus.publish(event(1));
   });
 
-  it('is not restarted after close, even while a restart was due', async () => {
+  it('is not restarted after a close, even if a restart was due', async () => {
     const bus = await openTestBus({ shards: 1 });
     const handle = await bus.serve({ port: 0 });
     await hurt(handle, 'kill');

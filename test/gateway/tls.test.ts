@@ -33,7 +33,7 @@ function copyPair(from: { cert: string; key: string }, certFile: string, keyFile
 const openssl = neededCommand('openssl', 'the gateway over TLS');
 
 describe.runIf(openssl !== undefined)('TLS', () => {
-  it('serves WebSockets, and takes a new certificate over while it runs', async () => {
+  it('serves WebSockets, and uses a new certificate while it runs', async () => {
     const directory = folder();
     const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
     const [first, second] = ['first', 'second'].map((name) => makeCertificate(directory, name));
@@ -52,12 +52,12 @@ describe.runIf(openssl !== undefined)('TLS', () => {
       gateway.logs.some(({ message }) => message === 'certificate replaced'),
     );
     expect(await servedName(gateway.port)).toBe('second');
-    // Who was connected before stays connected.
+    // A client that was connected before stays connected.
     expect(socket.readyState).toBe(WebSocket.OPEN);
     socket.terminate();
   });
 
-  it('keeps the old certificate where the new one is faulty or incomplete', async () => {
+  it('keeps the old certificate if the new one is faulty or incomplete', async () => {
     const directory = folder();
     const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
     const [first, second] = ['first', 'second'].map((name) => makeCertificate(directory, name));

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { isProxy, type Peer, TrustedProxies } from '../../src/gateway/trusted-proxies.js';
 import { openGateway } from './support/open-gateway.js';
 
-/** Who a request comes from, where proxies stand between. */
+/** The client that a request comes from, through proxies. */
 
 function peerOf(
   remoteAddress: string,
@@ -26,7 +26,7 @@ const FORWARDED = {
 };
 
 describe('a client without a trusted proxy', () => {
-  it('has the address of its socket, whatever it claims', () => {
+  it('has the address of its socket, whatever its headers claim', () => {
     const direct = { address: '198.51.100.9', host: 'inner:7400', scheme: undefined };
     expect(peerOf('198.51.100.9', FORWARDED)).toEqual(direct);
     expect(peerOf('198.51.100.9', FORWARDED, ['10.0.0.0/8'])).toEqual(direct);
@@ -47,7 +47,7 @@ describe('a client behind trusted proxies', () => {
     expect(through('')).toBe('127.0.0.1');
   });
 
-  it('is found in each form that proxies write', () => {
+  it('is found in each form of the header that proxies write', () => {
     expect(through('203.0.113.7:51234')).toBe('203.0.113.7');
     expect(through('[2001:DB8::7]:443')).toBe('2001:db8::7');
     expect(through('::ffff:203.0.113.7')).toBe('203.0.113.7');
@@ -56,7 +56,7 @@ describe('a client behind trusted proxies', () => {
     expect(through('203.0.113.7, _hidden')).toBe('unknown');
   });
 
-  it('called the host and scheme that the nearest proxy sent', () => {
+  it('called the host and scheme that the nearest trusted proxy sent', () => {
     const all = peerOf('10.0.0.2', FORWARDED, ['private']);
     expect(all).toEqual({ address: '203.0.113.7', host: 'events.example', scheme: 'https' });
     const forged = { ...FORWARDED, 'x-forwarded-host': 'evil.example, events.example' };
@@ -77,7 +77,7 @@ describe('a client behind trusted proxies', () => {
 });
 
 describe('a trusted proxy', () => {
-  it('is an address, a network, or a name for some', () => {
+  it('is given as an address, a network, or the name of a group of networks', () => {
     for (const entry of ['10.0.0.1', '10.0.0.0/8', '::1', 'fc00::/7', 'loopback', 'private']) {
       expect(isProxy(entry), entry).toBe(true);
     }
@@ -95,7 +95,7 @@ describe('a trusted proxy', () => {
     }
   });
 
-  it('is told apart from its clients, who are counted by themselves', async () => {
+  it('does not count as its clients: each client has limits of its own', async () => {
     const { port } = await openGateway({
       trustedProxies: ['loopback'],
       maxConnectionsPerAddress: 1,

@@ -8,7 +8,7 @@ import { openHttp, principal } from './support/open-http.js';
 const PATHS = ['/v1/events?topic=a', '/v1/topics', '/v1/subscribers?topic=a', '/v1/stats'];
 
 describe('access', () => {
-  it('needs a token on every route that shows or changes the contents of the bus', async () => {
+  it('needs a token on every route that shows or changes the content of the bus', async () => {
     const { url } = await openHttp({ principals: {} });
     for (const path of [...PATHS, '/v1/events/e1', '/v1/events/stream?topic=a', '/metrics']) {
       const response = await fetch(`${url}${path}`);
@@ -51,7 +51,7 @@ describe('access', () => {
     expect(endpoint.events).toHaveLength(1);
   });
 
-  it('refuses foreign hosts and pages, and lets allowed pages read', async () => {
+  it('is refused to unknown hosts and pages, and granted to allowed pages', async () => {
     const { port } = await openGateway({ allowedOrigins: ['https://app.example'] });
     expect((await raw(port, '/v1/stats', { host: 'evil.example' })).status).toBe(403);
     expect((await raw(port, '/v1/stats', { origin: 'https://evil.example' })).status).toBe(403);
@@ -91,7 +91,7 @@ describe('an unknown path or method', () => {
   });
 
   it.each(['//', '/%', '/v1/../v1/events/%2e%2e', 'http://[', '*', '/v1/events?%'])(
-    'a target such as %s stops nothing',
+    'does not stop the server: target %s',
     async (target) => {
       const { port } = await openHttp();
       const answer = await raw(port, target, {});
@@ -107,7 +107,7 @@ describe('errors', () => {
     expect(Object.keys(HTTP_STATUS).sort()).toEqual([...ERROR_CODES].sort());
   });
 
-  it('are INTERNAL and logged where they are unexpected', async () => {
+  it('are INTERNAL, and logged, if they are unexpected', async () => {
     const logs: string[] = [];
     const { url, endpoint } = await openHttp({ log: (level) => void logs.push(level) });
     endpoint.stats = () => Promise.reject(new TypeError('boom'));

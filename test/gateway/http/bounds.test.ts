@@ -9,7 +9,7 @@ import { PLAIN_CONNECTIONS_PER_ADDRESS_MAX } from '../../../src/protocol/limits/
 import { openGateway } from '../support/open-gateway.js';
 import { openHttp, principal } from './support/open-http.js';
 
-/** What is bounded beside the bodies: how long somebody may stay, and how many may. */
+/** Limits other than those of bodies: how long a client may stay, and how many clients may. */
 
 const HEAD =
   'POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n';
@@ -22,13 +22,13 @@ async function dial(port: number): Promise<Socket> {
   return socket;
 }
 
-/** Looks again whenever the event loop has turned. */
+/** Checks the condition in each turn of the event loop until it holds. */
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('an app that is closed', () => {
-  it('answers what is in flight first, and refuses what comes after', async () => {
+  it('answers the requests that it has, and refuses later ones', async () => {
     const { url, endpoint, app } = await openHttp();
     let release: () => void = () => {};
     endpoint.gate = new Promise((resolve) => {
@@ -53,12 +53,12 @@ describe('an app that is closed', () => {
 });
 
 describe('a client that leaves', () => {
-  it('leaves nothing behind where its upload was being slowed down', async () => {
+  it('leaves nothing behind if its upload was being slowed down', async () => {
     const slow = principal({ rates: { publishPerSecond: 1 } });
     const { port, app, endpoint } = await openHttp({ principals: { t: slow } });
     const socket = await dial(port);
     socket.write(`${HEAD}authorization: Bearer t\r\ntransfer-encoding: chunked\r\n\r\n`);
-    // The first events put the rate into debt; what is behind them waits, for minutes.
+    // The first events put the rate into debt; the events behind them would wait for minutes.
     const body = LINE.repeat(1000);
     socket.write(`${body.length.toString(16)}\r\n${body}\r\n`);
     await until(() => endpoint.events.length > 0);
@@ -74,7 +74,7 @@ describe('a client that leaves', () => {
     const [answer] = await once(socket, 'data');
     expect(String(answer)).toContain('403');
     socket.resume();
-    // Silence would be noticed by Node itself.
+    // The client goes on sending, because Node itself would end a silent connection.
     const sending = setInterval(() => socket.write('x'), 50);
     await once(socket, 'close');
     clearInterval(sending);
@@ -107,7 +107,7 @@ describe('incomplete lines', () => {
 describe('an answer that is not read', () => {
   const KIB = 1024;
   const BIG = { topic: 'a', type: 'note', payload: 'x'.repeat(64 * KIB) };
-  /** More than the kernel's buffers of two sockets take, so that the rest stays with the server. */
+  /** More events than the kernel's buffers of two sockets hold, so that the rest stays with the server. */
   const EVENTS = 400;
 
   it.each([
@@ -115,7 +115,7 @@ describe('an answer that is not read', () => {
     ['a stream', '/v1/events/stream?topic=*&from=earliest', 'it leaves'],
     ['a list', '/v1/events?topic=*&limit=400', 'it reads on'],
     ['a list', '/v1/events?topic=*&limit=400', 'it leaves'],
-  ])('%s (%s) counts on the memory of its principal, until %s', async (_, path, end) => {
+  ])('%s (%s) counts towards the memory of its principal, until %s', async (_, path, end) => {
     const budgets = new Budgets();
     const { url, endpoint } = await openHttp({ budgets });
     for (let n = 0; n < EVENTS; n++) await endpoint.publish(BIG);
@@ -130,7 +130,7 @@ describe('an answer that is not read', () => {
 });
 
 describe('one address', () => {
-  it('cannot take all sockets by sending nothing', async () => {
+  it('cannot occupy all sockets without sending anything', async () => {
     const { port } = await openGateway({ maxConnectionsPerAddress: 2 });
     const most = 2 + PLAIN_CONNECTIONS_PER_ADDRESS_MAX;
     const sockets: Socket[] = [];
@@ -142,7 +142,7 @@ describe('one address', () => {
     const left = sockets.pop()!;
     left.destroy();
     await once(left, 'close');
-    // A place is free once the server has noticed.
+    // The place becomes free when the server notices that the socket is gone.
     for (;;) {
       const socket = await dial(port);
       socket.write('GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
@@ -160,7 +160,7 @@ describe('rates', () => {
     'content-type': 'application/json',
   });
 
-  it('are those of a principal over all its requests, to publish and to query', async () => {
+  it('count all requests of a principal together, to publish and to query', async () => {
     const perConnection = { publishPerSecond: 0.01, queryPerSecond: 0.01 };
     const { url, endpoint } = await openHttp({
       rates: new RateLimiter({ perConnection }),

@@ -9,7 +9,7 @@ import type { GatewayHandle } from '../../../src/main/gateway-options.js';
 import { openBus } from '../../bus/support/millrace.js';
 import { neededCommand } from '../../support/needed-command.js';
 
-/** Clients that are not ours: curl, and a browser's own EventSource, against the gateway's thread. */
+/** Clients of others, curl and a browser's own EventSource, against the gateway's thread. */
 const run = promisify(execFile);
 const curlPath = neededCommand('curl', 'the HTTP doors with curl');
 const chromium = neededCommand('chromium', "the HTTP doors with a browser's EventSource");
@@ -70,7 +70,7 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     const page = await browser.newPage();
     await page.goto(gateway.url);
     expect(await page.title()).toBe('Millrace');
-    // A page of another server on this machine: what it may read, CORS has to say.
+    // A page of another server on this machine may read only the answers that CORS allows.
     await page.goto(pageUrl);
     await page.evaluate(`
       globalThis.seen = [];
@@ -96,7 +96,7 @@ describe.runIf(chromium !== undefined)("a browser's EventSource", () => {
     expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => n + 1));
   });
 
-  it('stops for good where a retry would change nothing', async () => {
+  it('stops for good if a retry would change nothing', async () => {
     const limited = await bus.serve({ port: 0, maxPatterns: 2 });
     const page = await browser.newPage();
     await page.goto(pageUrl);

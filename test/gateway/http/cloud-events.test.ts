@@ -29,7 +29,7 @@ async function send(url: string, { headers, body }: Message) {
 }
 
 describe('CloudEvents, as their SDK writes and reads them', () => {
-  it.each(['structured', 'binary'] as const)('come in and go out unchanged: %s', async (mode) => {
+  it.each(['structured', 'binary'] as const)('are not changed by the bus: %s', async (mode) => {
     const { url, endpoint } = await openHttp();
     const sent = new CloudEvent(GIVEN);
     expect((await send(url, HTTP[mode](sent))).status).toBe(200);
@@ -49,11 +49,11 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
     const body = await response.text();
     const got = HTTP.toEvent({ headers: Object.fromEntries(response.headers), body }) as CloudEvent;
     expect(got.validate()).toBe(true);
-    // The test's bus stamps its own time.
+    // The test's bus sets a time of its own.
     expect(got).toMatchObject({ ...GIVEN, time: expect.any(String) });
   });
 
-  it('come in batches, all or none of them, and go out in batches', async () => {
+  it('are published in batches, all or none, and are read in batches', async () => {
     const { url, endpoint } = await openHttp();
     const batch = [1, 2].map((n) => new CloudEvent({ ...GIVEN, id: `e${n}` }));
     const headers = { 'content-type': 'application/cloudevents-batch+json' };
@@ -72,7 +72,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
     ]);
   });
 
-  it('may leave their topic to the address', async () => {
+  it('may get their topic from the URL', async () => {
     const { url, endpoint } = await openHttp();
     const { subject: _, ...rest } = GIVEN;
     const { headers, body } = HTTP.binary(new CloudEvent(rest));
@@ -106,7 +106,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
     expect(endpoint.events).toEqual([]);
   });
 
-  it('are refused in binary mode where the data is not JSON or a header not UTF-8', async () => {
+  it('are refused in binary mode if the data is not JSON or a header not UTF-8', async () => {
     const { url } = await openHttp();
     const headers = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': 's', 'ce-type': 't' };
     const text = await send(url, {
@@ -123,7 +123,7 @@ describe('CloudEvents, as their SDK writes and reads them', () => {
 });
 
 describe('an extension of a CloudEvent', () => {
-  it('is kept as text, and refused where the text would differ', () => {
+  it('is kept as text, and refused if the text would differ from its value', () => {
     const made = (fields: object) =>
       fromCloudEvent({ ...GIVEN, specversion: '1.0', ...fields }, '');
     expect(made({ n: 2 ** 31, b: true }).attributes).toMatchObject({ n: '2147483648', b: 'true' });
@@ -137,7 +137,7 @@ describe('an extension of a CloudEvent', () => {
 });
 
 describe('the text of a header in binary mode', () => {
-  /** Its bytes as they are, which `fetch` does not send. */
+  /** Publishes an event whose header has exactly these bytes, which `fetch` cannot send. */
   async function note(port: number, bytes: Buffer): Promise<number> {
     const headers = {
       'content-type': 'application/json',
@@ -149,14 +149,14 @@ describe('the text of a header in binary mode', () => {
       'ce-note': bytes.toString('latin1'),
     };
     const sent = request({ port, path: '/v1/events', method: 'POST', headers });
-    // As text, it would go out together with the headers, and these as UTF-8 of their characters.
+    // With a body of text, Node would send head and body as one string, and encode the headers as UTF-8.
     sent.end(Buffer.from('1'));
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
     response.resume();
     return response.statusCode!;
   }
 
-  it('is UTF-8 where it can be, percent-encoded or raw, and else ISO-8859-1', async () => {
+  it('is read as UTF-8 if it is valid, percent-encoded or raw, and else as ISO-8859-1', async () => {
     const { port, endpoint } = await openHttp();
     const texts = ['naïve', 'na%C3%AFve', '"a \\"b\\" €"', '漢字', '50%'];
     for (const text of texts) expect(await note(port, Buffer.from(text))).toBe(200);
@@ -180,7 +180,7 @@ describe('an event', () => {
     sequence: 2 ** 40,
   };
 
-  it('survives the way to a CloudEvent and back, whatever its attributes are called', () => {
+  it('is the same after a conversion to a CloudEvent and back, whatever its attributes are called', () => {
     const made = JSON.parse(cloudEventText(event));
     expect(new CloudEvent(made).validate()).toBe(true);
     expect(made).toMatchObject({ sequence: String(2 ** 40), source: 'my%20scanner', agentid: '8' });
@@ -191,7 +191,7 @@ describe('an event', () => {
     });
   });
 
-  it('takes a time of any zone', () => {
+  it('may have a time of any zone', () => {
     const time = '2026-01-31T14:00:00+02:00';
     const value = { ...GIVEN, specversion: '1.0', time };
     expect(fromCloudEvent(value, '').timestamp).toBe('2026-01-31T12:00:00.000Z');

@@ -7,7 +7,7 @@ import { FakeEndpoint } from '../support/fake-endpoint.js';
 import { openGateway } from '../support/open-gateway.js';
 import { sendRaw, statusOf } from './support/raw-request.js';
 
-/** What proxies, old clients and hostile ones send, on raw sockets. */
+/** Requests that proxies, old clients and hostile clients send, on raw sockets. */
 
 const EVENT = JSON.stringify({ topic: 'a.b', type: 'note', payload: 'x'.repeat(1000) });
 const CLOSE = 'host: localhost\r\nconnection: close\r\n';
@@ -102,14 +102,14 @@ describe('a list of over 1 MiB', () => {
     expect(answer.toLowerCase()).toMatch(/\r\n0\r\nmillrace-cursor: \S+/);
   });
 
-  it('is reset for a client of HTTP/1.0 where it fails half-way', async () => {
+  it('ends in a reset for a client of HTTP/1.0 if it fails half-way', async () => {
     const { port, endpoint } = await open();
     const socket = connect(port, '127.0.0.1').resume();
     const read = endpoint.read.bind(endpoint);
     endpoint.read = async function* (query: never) {
       let count = 0;
       for await (const event of read(query)) {
-        // Its first bytes have arrived.
+        // Fails only when the client has the answer's first bytes.
         if (++count === 1400) await once(socket, 'data');
         if (count === 1401) throw new Error('half-way');
         yield event;
@@ -143,14 +143,14 @@ describe('a path that changes when it is normalised', () => {
     expect(statusOf(await sendRaw(port, `GET ${path} HTTP/1.1\r\n${CLOSE}\r\n`))).toBe(404);
   });
 
-  it('is found in a target that is a whole URL, as proxies send it', async () => {
+  it('is found in a target that is a whole URL, as proxies send', async () => {
     const { port } = await openGateway();
     const request = `GET http://localhost/livez HTTP/1.1\r\n${CLOSE}\r\n`;
     expect(statusOf(await sendRaw(port, request))).toBe(200);
   });
 });
 
-describe('a request that says contradictory things', () => {
+describe('a request that contradicts itself or its page', () => {
   it('is refused with two Host headers, even equal ones', async () => {
     const { port } = await openGateway();
     for (const second of ['evil.example', 'localhost']) {
@@ -160,7 +160,7 @@ describe('a request that says contradictory things', () => {
     }
   });
 
-  it('is refused where a page of another site embeds it, and allowed as a link', async () => {
+  it('is refused if a page of another site embeds it, and allowed as a link', async () => {
     const { port } = await openGateway();
     const get = (headers: string) =>
       sendRaw(port, `GET /v1/events?topic=* HTTP/1.1\r\n${CLOSE}${headers}\r\n`);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Event } from '../../../src/protocol/event.js';
 import { openHttp, principal } from './support/open-http.js';
 
-/** An upload or an answer can last for hours; the right to it lasts as long as the token. */
+/** An upload or an answer can last for hours, and ends with its token. */
 
 const line = `${JSON.stringify({ topic: 'a.b', type: 'agent_log', payload: 1 })}\n`;
 
@@ -23,7 +23,7 @@ describe('an NDJSON upload', () => {
   it.each([
     ['expires', { expiresAt: 0 }, 'the token has expired'],
     ['is revoked', { isRevoked: true }, 'the key or token was revoked or changed'],
-  ])('publishes nothing more once its token %s', async (_, end, reason) => {
+  ])('publishes no further line once its token %s', async (_, end, reason) => {
     const held = { ...principal() };
     const { port, endpoint } = await openHttp({ principals: { t: held } });
     const upload = request({
@@ -47,7 +47,7 @@ describe('an NDJSON upload', () => {
 });
 
 describe('a query', () => {
-  it('shows no further event once its token has expired', async () => {
+  it('returns no further event once its token has expired', async () => {
     const held = { ...principal() };
     const { url, endpoint } = await openHttp({ principals: { t: held } });
     endpoint.events.push(event);

@@ -10,7 +10,7 @@ async function filled(given: Parameters<typeof openHttp>[0] = {}) {
 }
 
 describe('GET /v1/events/{id}', () => {
-  it('answers the event, of a topic, of a pattern or of any', async () => {
+  it('returns the event by topic, by pattern, or among all topics', async () => {
     const { url } = await filled();
     for (const query of ['', '?topic=a.2', '?topic=a.*', '?topic=b&topic=a.+']) {
       const response = await fetch(`${url}/v1/events/e2${query}`);
@@ -23,7 +23,7 @@ describe('GET /v1/events/{id}', () => {
     expect(await response.json()).toMatchObject({ specversion: '1.0', id: 'e2', subject: 'a.2' });
   });
 
-  it('answers 404 with a code where there is none', async () => {
+  it('answers 404 with a code if there is no such event', async () => {
     const { url } = await filled();
     for (const path of ['/v1/events/e9', '/v1/events/e2?topic=a.1']) {
       const response = await fetch(`${url}${path}`);

@@ -24,7 +24,7 @@ async function post(
 }
 
 describe('POST /v1/events', () => {
-  it('publishes one event or an array of them, and answers an ack for each', async () => {
+  it('publishes one event or an array of events, and returns an ack for each', async () => {
     const { url, endpoint } = await openHttp();
     const one = await post(url, JSON.stringify(EVENT));
     expect(one.status).toBe(200);
@@ -35,7 +35,7 @@ describe('POST /v1/events', () => {
     expect((await post(url, '[]')).text).toBe('[]');
   });
 
-  it('takes durability and persistence as headers or parameters', async () => {
+  it('reads durability and persistence from headers or parameters', async () => {
     const { url, endpoint } = await openHttp();
     await post(url, JSON.stringify(EVENT), { ...JSON_TYPE, 'millrace-durability': 'written' });
     expect(endpoint.published[0]!.options).toEqual({ durability: 'written' });
@@ -53,7 +53,7 @@ describe('POST /v1/events', () => {
     expect(JSON.parse(bad.text)).toMatchObject({ code: 'OPTION_INVALID' });
   });
 
-  it('publishes nothing of an array with a malformed event, and says where it is', async () => {
+  it('publishes no event of an array with a malformed one, and gives the path of the fault', async () => {
     const { url, endpoint } = await openHttp();
     const answer = await post(url, JSON.stringify([EVENT, { ...EVENT, type: 'Bad Type' }]));
     expect(answer.status).toBe(400);
@@ -114,7 +114,7 @@ describe('POST /v1/events', () => {
     expect(JSON.parse(answer.text).code).toBe('MESSAGE_INVALID');
   });
 
-  it('refuses a body that is too large, announced or not, and the client gets the answer', async () => {
+  it('refuses a body that is too large, and the client gets the answer', async () => {
     const { url } = await openHttp();
     const announced = await post(url, Buffer.alloc(HTTP_BODY_BYTES_MAX + 1, 0x20));
     expect(announced.status).toBe(413);
@@ -140,7 +140,7 @@ describe('an NDJSON body', () => {
     expect(endpoint.events.map(({ payload }) => payload)).toEqual(lines.map((_, n) => n));
   });
 
-  it('is answered as an array on demand, and an empty body by an empty answer', async () => {
+  it('is answered with an array on demand, and with an empty answer if it is empty', async () => {
     const { url } = await openHttp();
     const asArray = { ...LINES_TYPE, accept: 'application/json' };
     const answer = await post(url, `${JSON.stringify(EVENT)}\n\n${JSON.stringify(EVENT)}`, asArray);
@@ -149,7 +149,7 @@ describe('an NDJSON body', () => {
     expect(await post(url, '', LINES_TYPE)).toMatchObject({ status: 200, text: '' });
   });
 
-  it('is published up to the faulty line, which is named', async () => {
+  it('is published up to a faulty line, and the answer names that line', async () => {
     const { url, endpoint } = await openHttp();
     const good = JSON.stringify(EVENT);
     const answer = await post(url, `${good}\n${good}\n\n{"topic":"a"}\n${good}\n`, LINES_TYPE);
@@ -166,7 +166,7 @@ describe('an NDJSON body', () => {
     expect(endpoint.events).toHaveLength(2);
   });
 
-  it('names the lines that were stored where it is stored in part', async () => {
+  it('is answered with the numbers of the stored lines if only a part is stored', async () => {
     const { url, endpoint } = await openHttp();
     const take = endpoint.publishMany.bind(endpoint);
     let batches = 0;
@@ -185,7 +185,7 @@ describe('an NDJSON body', () => {
     expect({ stored, unknown }).toEqual({ stored: [line], unknown: [lastLine] });
   });
 
-  it('gets the status of its fault where no line was acknowledged before', async () => {
+  it('is answered with the status of its fault if no line was acknowledged before', async () => {
     const { url } = await openHttp();
     const answer = await post(url, 'nonsense\n', LINES_TYPE);
     expect(answer.status).toBe(400);
@@ -194,7 +194,7 @@ describe('an NDJSON body', () => {
     expect(long.status).toBe(413);
   });
 
-  it('is read only as far as may be held while the bus takes no events, whatever its length', async () => {
+  it('is read only up to the limit while the bus takes no events, whatever its length', async () => {
     const { url, endpoint, server } = await openHttp();
     let open: () => void = () => {};
     endpoint.gate = new Promise((resolve) => {
@@ -208,7 +208,7 @@ describe('an NDJSON body', () => {
     const piece = `${JSON.stringify({ ...EVENT, payload: 'x'.repeat(1000) })}\n`.repeat(1000);
     const pieces = 40;
     let left = pieces;
-    // As fast as the server takes it: 40 MB.
+    // Sends 40 MB as fast as the server takes them.
     const send = (): void => {
       while (left > 0) {
         left--;
@@ -226,7 +226,7 @@ describe('an NDJSON body', () => {
       for await (const text of answer) count += String(text).split('\n').length - 1;
       return count;
     });
-    // Once the server reads no more, the figure stands still.
+    // The number of bytes stays the same once the server has stopped reading.
     let before = -1;
     while (before !== bytesRead() || before < 100_000) {
       before = bytesRead();
@@ -243,7 +243,7 @@ describe('an NDJSON body', () => {
     }
   });
 
-  it('names the line that a principal may not publish, and forces its source', async () => {
+  it('is refused at a line that its principal may not publish; the source is forced', async () => {
     const held = principal({ mayPublish: (topic) => topic.startsWith('a.'), forcedSource: 'me' });
     const { url, endpoint } = await openHttp({ principals: { t: held } });
     const body = `${JSON.stringify({ ...EVENT, source: 'you' })}\n${JSON.stringify({ ...EVENT, topic: 'b' })}`;
@@ -269,7 +269,7 @@ function openUpload(
   return { response, upload };
 }
 
-/** Lets the sockets have their turns. */
+/** Waits for so many turns of the event loop, in which sockets are read and written. */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) {
     await new Promise((resolve) => setImmediate(resolve));

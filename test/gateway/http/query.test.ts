@@ -10,7 +10,7 @@ async function fill(endpoint: Awaited<ReturnType<typeof openHttp>>['endpoint'], 
 }
 
 describe('GET /v1/events', () => {
-  it('answers an array with the cursor after its last event', async () => {
+  it('returns an array, with the cursor after its last event', async () => {
     const { url, endpoint } = await openHttp();
     await fill(endpoint, 5);
     const response = await fetch(`${url}/v1/events?topic=a.+&limit=3`);
@@ -22,7 +22,7 @@ describe('GET /v1/events', () => {
     expect(endpoint.queries[0]).toEqual({ topic: ['a.+'], limit: 3 });
   });
 
-  it('hands every parameter to the bus', async () => {
+  it('passes every parameter to the bus', async () => {
     const { url, endpoint } = await openHttp();
     const query =
       'topic=a.*&topic=b.%2B&since=2026-01-01T00:00:00+00:00&until=2027-01-01T00:00:00Z' +
@@ -41,7 +41,7 @@ describe('GET /v1/events', () => {
     });
   });
 
-  it('has no cursor where the newest come first', async () => {
+  it('has no cursor if the newest events come first', async () => {
     const { url } = await openHttp();
     const response = await fetch(`${url}/v1/events?topic=*&reverse=true`);
     expect(response.headers.get('millrace-cursor')).toBeNull();
@@ -74,7 +74,7 @@ describe('GET /v1/events', () => {
     expect(await response.json()).toMatchObject({ code: 'QUERY_INVALID' });
   });
 
-  it('answers lines on demand, and refuses types that it does not offer', async () => {
+  it('returns lines on demand, and refuses types that it does not offer', async () => {
     const { url, endpoint } = await openHttp();
     await fill(endpoint, 2);
     const accept = (type: string) =>
@@ -102,7 +102,7 @@ describe('GET /v1/events', () => {
     expect(decodeCursor(response.trailers['millrace-cursor']).positions).toEqual([300]);
   });
 
-  it('reads no further than a slow client does, and cuts one that stops', async () => {
+  it('reads the log only as fast as its client reads, and cuts a client that stops', async () => {
     const stalled: string[] = [];
     const { port, endpoint } = await openHttp({
       settings: { maxOutboundBytes: 64 * 1024, stallMs: 300 },
@@ -138,7 +138,7 @@ describe('GET /v1/events', () => {
     await expect(textOf(response)).rejects.toThrow('aborted');
   });
 
-  it('answers HEAD as GET, without the body', async () => {
+  it('answers HEAD as it answers GET, without the body', async () => {
     const { url, endpoint } = await openHttp();
     await fill(endpoint, 2);
     const response = await fetch(`${url}/v1/events?topic=*`, { method: 'HEAD' });

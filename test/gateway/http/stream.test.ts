@@ -72,7 +72,7 @@ describe('GET /v1/events/stream', () => {
     await client.closed;
   });
 
-  it('keeps quiet connections alive, and their cursor with them', async () => {
+  it('sends heartbeats with the cursor on quiet connections', async () => {
     const { url } = await openHttp({ settings: { heartbeatMs: 20 } });
     const client = await SseClient.open(`${url}/v1/events/stream?topic=*`);
     const block = await client.named('heartbeat');
@@ -90,7 +90,7 @@ describe('GET /v1/events/stream', () => {
     client.close();
   });
 
-  it('is refused temporarily by a stream that says when to retry', async () => {
+  it('answers a temporary refusal with a stream that says when to retry', async () => {
     const details = { retryAfterMs: 7000 };
     const enter = () => {
       throw new Refusal(429, 'RATE_LIMITED', 'too often', details);
@@ -100,7 +100,7 @@ describe('GET /v1/events/stream', () => {
     expect(client.response.statusCode).toBe(200);
     const block = await client.next();
     expect(block.event).toBe('ended');
-    // What the browser has seen before stays where it goes on.
+    // Without an id here, the browser keeps the id of the last event that it got, and resumes from there.
     expect(block.id).toBeUndefined();
     expect(Number(block.retry)).toBeGreaterThanOrEqual(7000);
     expect(JSON.parse(block.data!)).toEqual({
@@ -136,7 +136,7 @@ describe('GET /v1/events/stream', () => {
     ['STORE_CORRUPT', 500],
     ['INTERNAL', 500],
   ] as const)(
-    'that is refused with %s lets a browser know whether to come back: %s',
+    'that is refused with %s makes a browser retry, or has a lasting status: %s',
     async (code, end) => {
       const { url, endpoint } = await openHttp();
       endpoint.subscribe = () => {
@@ -150,7 +150,7 @@ describe('GET /v1/events/stream', () => {
     },
   );
 
-  it('is refused for good where its filter exceeds a limit by itself', async () => {
+  it('is refused for good if its filter alone exceeds a limit', async () => {
     const limits = { ...BUDGET_LIMITS, maxPatterns: 3, maxPatternsPerPrincipal: 4 };
     const { url } = await openHttp({ budgets: new Budgets(limits) });
     const stream = `${url}/v1/events/stream?topic=a&topic=b&topic=c`;
@@ -160,7 +160,7 @@ describe('GET /v1/events/stream', () => {
       code: 'LIMIT_EXCEEDED',
       details: { limitOf: 'filter', maxPatterns: 3 },
     });
-    // The same filter finds no room beside another, and will when that one has left.
+    // A smaller filter finds no room beside another subscription, and finds it once that one has ended.
     const first = await SseClient.open(stream);
     await first.named('caughtUp');
     const second = await SseClient.open(stream);
@@ -170,7 +170,7 @@ describe('GET /v1/events/stream', () => {
     first.close();
   });
 
-  it('unsubscribes as soon as the client is gone', async () => {
+  it('unsubscribes once the client is gone', async () => {
     let left = 0;
     const enter = () => ({ leave: () => void left++ });
     const { url, endpoint } = await openHttp({ enter });
@@ -180,7 +180,7 @@ describe('GET /v1/events/stream', () => {
     await until(() => endpoint.subscriptions.size === 0 && left === 1);
   });
 
-  it('stops the credit of a client that does not read, and cuts it', async () => {
+  it('grants no credit for a client that does not read, and cuts it', async () => {
     const logs: string[] = [];
     const { url, endpoint } = await openHttp({
       settings: { maxOutboundBytes: 64 * 1024, stallMs: 400 },

@@ -17,9 +17,9 @@ import type { BackupResult, PruneResult } from '../../../src/protocol/operations
 import { matchesPattern } from '../../../src/protocol/topic.js';
 
 /**
- * One endpoint of a bus that lives in an array, for the gateway's unit tests: it shows what the
- * gateway asks for, and can be told to fail or to wait. One shard. Like the real one it moves a
- * subscription's cursor when the handler is done with an event.
+ * An endpoint of a bus that keeps its events in an array, for the gateway's unit tests. It records the gateway's
+ * calls, and a test can make it fail or wait. It has one shard. Like a real endpoint, it moves a subscription's cursor
+ * when the handler is done with an event.
  */
 export class FakeEndpoint implements BusEndpoint {
   readonly epoch = 'epoch-1';
@@ -29,7 +29,7 @@ export class FakeEndpoint implements BusEndpoint {
   readonly published: { inputs: readonly EventInput[]; options: unknown }[] = [];
   readonly administered: (readonly [call: string, argument: unknown])[] = [];
   queries: Query[] = [];
-  /** Publishes wait for this. */
+  /** Publishes wait until this resolves. */
   gate: Promise<void> = Promise.resolve();
 
   async publish<P>(input: EventInput<P>, options?: unknown): Promise<PublishAck> {
@@ -178,7 +178,7 @@ export class FakeSubscription implements Subscription {
   readonly closed: Promise<void>;
   readonly dropped = 0;
   readonly lag = 0;
-  /** Events whose handler has been called. */
+  /** The number of events that the handler was called with. */
   taken = 0;
   filter: ParsedFilter;
   readonly #endpoint: FakeEndpoint;

@@ -15,7 +15,7 @@ export interface TestGateway {
   connect(): Promise<SocketClient>;
 }
 
-/** A gateway over a fake endpoint on a free port, with real sockets; closed after the test. */
+/** A gateway over a fake endpoint, on a free port, with real sockets. It is closed after the test. */
 export async function openGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const endpoint = new FakeEndpoint();
   const logs: GatewayLog[] = [];

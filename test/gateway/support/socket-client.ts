@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type ClientOptions, WebSocket } from 'ws';
 
-/** A client made of nothing but a raw WebSocket: what it gets is what the server sent. */
+/** A client of a raw WebSocket: it shows the server's frames unchanged. */
 
 export interface Frame {
   readonly type: string;
@@ -38,10 +38,10 @@ export class SocketClient {
     });
   }
 
-  /** Bytes that have come over the wire. */
+  /** The number of bytes that have arrived from the network. */
   readonly received = (): number => this.#stream?.bytesRead ?? 0;
 
-  /** Connects and takes the welcome. */
+  /** Connects and reads the welcome. */
   static async open(port: number): Promise<SocketClient> {
     const client = new SocketClient(port);
     await once(client.socket, 'open');
@@ -49,7 +49,7 @@ export class SocketClient {
     return client;
   }
 
-  /** The next frame, which must be of this kind; all of them come in order. */
+  /** Returns the next frame in order. It must be of this type, if one is given. */
   async next(type?: string): Promise<Frame> {
     while (this.#frames.length === 0) {
       if (this.#isClosed) throw new Error(`the socket closed while waiting for ${type}`);
@@ -64,7 +64,7 @@ export class SocketClient {
     return frame;
   }
 
-  /** Frames that have arrived and were not taken. */
+  /** The number of frames that have arrived and were not read by the test. */
   get arrived(): number {
     return this.#frames.length;
   }
@@ -73,7 +73,7 @@ export class SocketClient {
     this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 
-  /** Sends a request and takes the next frame as its answer. */
+  /** Sends a request and returns the next frame as its answer. */
   async ask(type: string, payload: unknown, requestId: string | number = 'r'): Promise<Frame> {
     this.send({ type, requestId, payload });
     const frame = await this.next();
@@ -81,7 +81,7 @@ export class SocketClient {
     return frame;
   }
 
-  /** As `ask`, where other frames may come between. */
+  /** As `ask`, but other frames may come before the answer. */
   async answerTo(type: string, payload: unknown, requestId: string | number): Promise<Frame> {
     this.send({ type, requestId, payload });
     for (;;) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openGateway } from '../support/open-gateway.js';
 import { SocketClient } from '../support/socket-client.js';
 
-/** A close frame holds 123 bytes of reason, and the library throws at more: that would end the thread. */
+/** A close frame has room for 123 bytes of reason. `ws` throws if there are more, which would end the thread. */
 
 const jwt = {
   secret: 'a secret of thirty-two bytes or more',

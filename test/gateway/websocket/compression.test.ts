@@ -6,7 +6,7 @@ const event = { topic: 'a', type: 'x', payload: 'again and '.repeat(1000) };
 const offer = { perMessageDeflate: true };
 
 describe('compression', () => {
-  it('is agreed on only where it is configured and offered', async () => {
+  it('is used only if the server is configured for it and the client offers it', async () => {
     const [without, configured] = [await openGateway(), await openGateway({ compression: true })];
     const extensionsOf = async (port: number, options: object): Promise<string> => {
       const client = new SocketClient(port, options);
@@ -18,7 +18,7 @@ describe('compression', () => {
     expect(await extensionsOf(configured.port, offer)).toBe('permessage-deflate');
   });
 
-  it('gives compressed and other clients the same, in order, and takes theirs', async () => {
+  it('gives clients with and without it the same events in order, and reads their frames', async () => {
     const { port } = await openGateway({ compression: true });
     const clients = [
       new SocketClient(port, offer),
@@ -48,7 +48,7 @@ describe('compression', () => {
     expect(bytes[0]).toBeLessThan(bytes[1]! / 10);
   });
 
-  it('does not let a small frame become a large one', async () => {
+  it('does not let a small frame inflate beyond the limit', async () => {
     const { port, endpoint } = await openGateway({ compression: true, maxFrameBytes: 2048 });
     const client = new SocketClient(port, offer);
     await client.next('welcome');

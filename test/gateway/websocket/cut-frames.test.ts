@@ -4,7 +4,7 @@ import { EVENTS_PER_FRAME_MAX } from '../../../src/protocol/limits/websocket.js'
 import { openTestBus } from '../../bus/support/open.js';
 import { SocketClient } from '../support/socket-client.js';
 
-/** Events that come together and are more than one frame may hold, by their number or by their bytes. */
+/** Batches that exceed one frame, by the number of their events or by their bytes. */
 const SMALL = Array.from({ length: 600 }, (_, n) => eventOf(n, 10));
 const LARGE = Array.from({ length: 9 }, (_, n) => eventOf(n, 100_000));
 
@@ -17,7 +17,7 @@ interface Cut {
   readonly ids: readonly string[];
 }
 
-/** The frames until so many events have come. */
+/** Returns the frames up to the one with which so many events have arrived. */
 async function frames(client: SocketClient, events: number): Promise<Cut[]> {
   const cuts: Cut[] = [];
   for (let received = 0; received < events; ) {
@@ -31,7 +31,7 @@ async function frames(client: SocketClient, events: number): Promise<Cut[]> {
 }
 
 it.each(['live', 'from history'])(
-  'the cursor of a frame that was cut within a batch leads to exactly the rest, %s',
+  'a subscription from the cursor of a frame that ends within a batch gets exactly the rest, %s',
   async (how) => {
     const bus = await openTestBus({ shards: 2 });
     const { port } = await bus.serve({ port: 0 });

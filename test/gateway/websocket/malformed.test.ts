@@ -5,10 +5,7 @@ import { isDeeperThan } from '../../../src/protocol/json-depth.js';
 import { parseClientFrame } from '../../../src/protocol/wire.js';
 import { openGateway } from '../support/open-gateway.js';
 
-/**
- * Bad frames, with the path of their fault. Every one is answered by a typed error, and the
- * connection lives.
- */
+/** Bad frames, each with the path of its fault. Each is answered by a typed error, and the connection stays open. */
 
 const event = { topic: 'a', type: 'agent_log', payload: null };
 const subscribe = { subscription: 's', filter: '*' };
@@ -144,7 +141,7 @@ describe('a bad frame', () => {
     expect(endpoint.subscriptions.size).toBe(0);
   });
 
-  it('names the offending value, cut to a length', () => {
+  it('is answered with the offending value, cut to a bounded length', () => {
     const text = frame('publish', { event: { ...event, source: { a: 1 } } });
     const parsed = parseClientFrame(text);
     expect(parsed).toMatchObject({
@@ -154,7 +151,7 @@ describe('a bad frame', () => {
     expect('error' in long && long.error.message.length).toBeLessThan(400);
   });
 
-  it('is answered with its requestId where that can be read', async () => {
+  it('is answered with its requestId if that can be read', async () => {
     const client = await (await openGateway()).connect();
     for (const bad of [{ type: 'no' }, { type: 'ping', x: 1 }, { type: 'query', payload: 1 }]) {
       client.send({ ...bad, requestId: 'mine' });
@@ -162,14 +159,14 @@ describe('a bad frame', () => {
     }
   });
 
-  it('closes with 1003 if it is binary, after saying why', async () => {
+  it('closes the connection with 1003 if it is binary, after an error with the reason', async () => {
     const client = await (await openGateway()).connect();
     client.socket.send(Buffer.from('{"type":"ping"}'));
     expect((await client.next('error')).payload.code).toBe('MESSAGE_INVALID');
     expect((await client.closed).code).toBe(1003);
   });
 
-  it('closes with 1009 if it is too large; other connections stay open', async () => {
+  it('closes the connection with 1009 if it is too large; other connections stay open', async () => {
     const gateway = await openGateway({ maxFrameBytes: 2048 });
     const [client, other] = [await gateway.connect(), await gateway.connect()];
     client.send(frame('publish', { event: { ...event, payload: 'x'.repeat(4096) } }));
@@ -178,7 +175,7 @@ describe('a bad frame', () => {
     expect(gateway.endpoint.published).toEqual([]);
   });
 
-  it('takes a frame of the largest payload', async () => {
+  it('is not reported for a payload of the largest size', async () => {
     const { connect } = await openGateway();
     const client = await connect();
     const payload = 'x'.repeat(1024 * 1024 - 2);
@@ -186,7 +183,7 @@ describe('a bad frame', () => {
     expect(answer.type).toBe('published');
   });
 
-  it('takes a payload of the greatest depth, and none deeper', async () => {
+  it('is reported for a payload deeper than the limit, and not for one at the limit', async () => {
     const { connect } = await openGateway();
     const client = await connect();
     for (const [levels, type] of [
@@ -212,7 +209,7 @@ describe('a frame that breaks the WebSocket protocol', () => {
     ['a length beyond all limits', [0x81, 0xff, 0x7f, 255, 255, 255, 255, 255, 255, 255], 1009],
   ];
 
-  it('closes that connection with the right code, and no other', async () => {
+  it('closes its own connection with the right code, and no other', async () => {
     const gateway = await openGateway();
     const other = await gateway.connect();
     for (const [name, bytes, code] of cases) {
@@ -221,7 +218,7 @@ describe('a frame that breaks the WebSocket protocol', () => {
     expect((await other.ask('ping', {})).type).toBe('pong');
   });
 
-  it('takes a frame in fragments', async () => {
+  it('differs from a frame in fragments, which is answered', async () => {
     const client = await (await openGateway()).connect();
     const text = '{"type":"ping","requestId":"f"}';
     for (const [index, character] of [...text].entries()) {
@@ -230,7 +227,7 @@ describe('a frame that breaks the WebSocket protocol', () => {
     expect(await client.next('pong')).toMatchObject({ requestId: 'f' });
   });
 
-  it('survives a socket that is cut in the middle of a frame', async () => {
+  it('does no harm to others if its socket is cut in the middle', async () => {
     const gateway = await openGateway();
     for (const bytes of [[0x81], [0x81, 0xfe, 0x01], [0x81, 0x85, 1, 2, 3, 4, 5]]) {
       await upgraded(gateway.port, (socket) => {
@@ -243,7 +240,7 @@ describe('a frame that breaks the WebSocket protocol', () => {
 });
 
 describe('the parser', () => {
-  it('never throws, and lets through nothing but frames', () => {
+  it('never throws, and accepts only frames', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.json().map(disturb)), (text) => {
         const parsed = parseClientFrame(text);
@@ -253,7 +250,7 @@ describe('the parser', () => {
     );
   });
 
-  it('counts depth as JSON does, brackets in strings apart', () => {
+  it('counts the depth of the JSON, without brackets in strings', () => {
     const depthOf = (value: unknown): number => {
       if (typeof value !== 'object' || value === null) return 0;
       return 1 + Math.max(0, ...Object.values(value).map(depthOf));
@@ -269,7 +266,7 @@ describe('the parser', () => {
     expect(isDeeperThan(tricky, 1)).toBe(true);
   });
 
-  it('keeps own keys of a payload that are called like inherited ones', () => {
+  it('keeps keys of a payload that have the names of inherited ones', () => {
     const text =
       '{"type":"publish","payload":{"event":{"topic":"a","type":"x",' +
       '"payload":{"__proto__":{"x":1}},"attributes":{"constructor":"c"}}}}';
@@ -295,9 +292,7 @@ beforeAll(() => {
   ].join('\r\n');
 });
 
-/**
- * Upgrades a plain socket by hand, lets `act` write to it, and answers all that the server sent.
- */
+/** Upgrades a plain socket by hand, lets `act` write to it, and returns all bytes that the server sent. */
 function upgraded(
   port: number,
   act: (socket: ReturnType<typeof connectTcp>) => void,
@@ -313,7 +308,7 @@ function upgraded(
   });
 }
 
-/** The code in the close frame, which is the last that the server sends. */
+/** The code in the close frame, which is the last frame that the server sends. */
 async function closeCodeAfter(port: number, bytes: Buffer): Promise<number> {
   const sent = await upgraded(port, (socket) => socket.write(bytes));
   const closeFrame = sent.subarray(-4);

@@ -5,7 +5,7 @@ import { RENEWALS_PER_SECOND } from '../../../src/protocol/limits/websocket.js';
 import { openGateway, type TestGateway } from '../support/open-gateway.js';
 import { SocketClient } from '../support/socket-client.js';
 
-/** A new token on a connection that lives: it goes on, with what the new token grants. */
+/** A client shows a new token on an open connection, which goes on with the grants of the new token. */
 
 const SECRET = 'a secret of thirty-two bytes or more';
 const jwt = { secret: SECRET, issuer: 'test', audience: 'millrace' };
@@ -32,7 +32,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Counts the signatures that are looked at; the first one waits until it is told to go on. */
+/** Counts the signatures that are checked. The first check waits until the test calls `goOn`. */
 function holdFirstSignature() {
   const verify = crypto.subtle.verify.bind(crypto.subtle);
   let goOn = (): void => {};
@@ -47,7 +47,7 @@ function holdFirstSignature() {
 }
 
 describe('a new token on an open connection', () => {
-  it('keeps it open beyond the end of the one before', async () => {
+  it('keeps the connection open beyond the end of the earlier token', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const grants = { publish: ['a.*'] };
     const client = await asAlice(gateway, await token(grants, { lifeSeconds: 2 }));
@@ -58,7 +58,7 @@ describe('a new token on an open connection', () => {
     expect((await client.ask('publish', { event })).type).toBe('published');
   });
 
-  it('replaces the grants, and ends the subscriptions that it does not cover', async () => {
+  it('replaces the grants, and ends subscriptions that they do not cover', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const before = { publish: ['a.*'], subscribe: ['a.*', 'b.*'] };
     const client = await asAlice(gateway, await token(before));
@@ -80,7 +80,7 @@ describe('a new token on an open connection', () => {
     expect(payload.events[0].payload).toEqual({ open: 1, card: '[redacted]' });
   });
 
-  it('changes nothing if it is invalid, or that of another principal', async () => {
+  it('changes nothing if it is invalid or belongs to another principal', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     const ofBob = await token({ publish: ['*'] }, { subject: 'bob' });
@@ -104,7 +104,7 @@ describe('a new token on an open connection', () => {
     expect((await client.ask('publish', { event })).payload.code).toBe('RATE_LIMITED');
   });
 
-  it('takes effect last even if a token shown before it takes longer to judge', async () => {
+  it('takes effect after a token that was shown before it, even if that one takes longer to judge', async () => {
     const gateway = await openGateway({ auth: { jwt } });
     const client = await asAlice(gateway, await token({ publish: ['a.*'] }));
     const { goOn } = holdFirstSignature();
@@ -112,7 +112,7 @@ describe('a new token on an open connection', () => {
     const last = await token({ publish: ['last.*'] });
     client.send({ type: 'authenticate', requestId: 1, payload: { token: first } });
     client.send({ type: 'authenticate', requestId: 2, payload: { token: last } });
-    // Time enough for the second to be judged, if anybody did.
+    // In this time the gateway could have judged the second token.
     const answered: unknown[] = [];
     for (let pings = 0; pings < 10; ) {
       client.send({ type: 'ping', requestId: 'ping' });

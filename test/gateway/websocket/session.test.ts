@@ -33,14 +33,14 @@ describe('a session', () => {
     expect(payload.connection).not.toBe('');
   });
 
-  it('takes a client that names no subprotocol', async () => {
+  it('accepts a client that names no subprotocol', async () => {
     const { port } = await openGateway();
     const client = new SocketClient(port, {}, []);
     await client.next('welcome');
     expect((await client.ask('ping', undefined)).type).toBe('pong');
   });
 
-  it('answers a ping with the time, and repeats the requestId as it came', async () => {
+  it('answers a ping with the time, and with the requestId unchanged', async () => {
     const client = await (await openGateway()).connect();
     for (const requestId of ['text', 0, -7, 2 ** 53 - 1]) {
       const pong = await client.ask('ping', {}, requestId);
@@ -67,7 +67,7 @@ describe('a session', () => {
     ]);
   });
 
-  it('publishes in the order of the frames, whenever the answers come', async () => {
+  it('publishes in the order of the frames, in whatever order the answers come', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     for (let n = 1; n <= 100; n++) client.send({ type: 'publish', payload: { event: event(n) } });
@@ -88,7 +88,7 @@ describe('a session', () => {
 });
 
 describe('a subscription', () => {
-  it('is confirmed first, replays, catches up and goes on live', async () => {
+  it('is confirmed, then replays, catches up and goes on live', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     await gateway.endpoint.publishMany([event(1), event(2)]);
@@ -101,7 +101,7 @@ describe('a subscription', () => {
       type: 'subscribed',
       payload: { subscription: 'mine', epoch: 'epoch-1' },
     });
-    // An event may have been taken by then, and is not counted before it is sent.
+    // The feed may have taken an event already, but the cursor counts only events that are sent.
     expect(positions(subscribed.payload.cursor)).toEqual([0]);
     const replay = await client.next('events');
     expect(replay.payload.events.map((one: { payload: unknown }) => one.payload)).toEqual([
@@ -117,7 +117,7 @@ describe('a subscription', () => {
     expect(live.payload.events[0]).toEqual(gateway.endpoint.events[2]);
   });
 
-  it('takes the filter as a pattern, as patterns and as an object', async () => {
+  it('may give its filter as a pattern, as patterns or as an object', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     const filters = ['a.*', ['a.b', 'c'], { topics: ['x'], attributes: { agentId: ['1'] } }];
@@ -131,7 +131,7 @@ describe('a subscription', () => {
     ]);
   });
 
-  it('puts events that are due together into frames of at most 256', async () => {
+  it('gets events that are due together in frames of at most 256', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     await client.ask('subscribe', { subscription: 's', filter: '*' });
@@ -148,7 +148,7 @@ describe('a subscription', () => {
     expect(sizes.length).toBeLessThan(10);
   });
 
-  it('keeps frames of large events near 256 KiB, each with an exact cursor', async () => {
+  it('gets large events in frames of about 256 KiB, each with an exact cursor', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     await client.ask('subscribe', { subscription: 's', filter: '*' });
@@ -176,7 +176,7 @@ describe('a subscription', () => {
     expect(payload.events.map(({ topic }: { topic: string }) => topic)).toEqual(['c']);
   });
 
-  it('ends on unsubscribe, and its name is free again', async () => {
+  it('ends on unsubscribe, and its name becomes free', async () => {
     const gateway = await openGateway();
     const client = await gateway.connect();
     for (let round = 0; round < 3; round++) {
@@ -228,7 +228,7 @@ describe('a subscription', () => {
     expect(again.type).toBe('subscribed');
   });
 
-  it('is released when the socket goes, however it goes', async () => {
+  it('is released when the socket closes or is cut', async () => {
     const gateway = await openGateway();
     for (const end of ['close', 'terminate'] as const) {
       const client = await gateway.connect();
@@ -258,7 +258,7 @@ describe('a subscription', () => {
     expect(good.type).toBe('subscribed');
   });
 
-  it('is refused where the name is taken, unknown, or one too many', async () => {
+  it('is refused if its name is in use or unknown, or if there are too many', async () => {
     const client = await (await openGateway({ maxSubscriptions: 2 })).connect();
     const ask = async (type: string, subscription: string, id: number) =>
       (await client.answerTo(type, { subscription, filter: '*' }, id)).payload.code;
@@ -319,8 +319,8 @@ describe('the other requests', () => {
   });
 });
 
-describe('the end', () => {
-  it('answers what was accepted before it says goodbye', async () => {
+describe('the end of a connection', () => {
+  it('comes after the answers to accepted requests, with a close frame', async () => {
     const { endpoint, gateway, connect } = await openGateway();
     const client = await connect();
     let open = (): void => {};
@@ -336,7 +336,7 @@ describe('the end', () => {
     await closed;
   });
 
-  it('does not wait for a client that never says goodbye', async () => {
+  it('does not wait for a client that never answers the close frame', async () => {
     const { gateway, connect } = await openGateway();
     const client = await connect();
     client.socket.pause();
@@ -345,7 +345,7 @@ describe('the end', () => {
     expect([1001, 1006]).toContain((await client.closed).code);
   });
 
-  it('cuts a client that answers no pings', async () => {
+  it('comes for a client that answers no pings', async () => {
     const { port, logs } = await openGateway({ heartbeatMs: 20 });
     const silent = new SocketClient(port, { autoPong: false });
     const alive = await SocketClient.open(port);
@@ -354,7 +354,7 @@ describe('the end', () => {
     expect((await alive.ask('ping', {})).type).toBe('pong');
   });
 
-  it('answers pings of the client', async () => {
+  it('does not come for a client that sends pings, which are answered', async () => {
     const client = await (await openGateway()).connect();
     client.socket.ping('hello');
     const [data] = await once(client.socket, 'pong');

@@ -16,16 +16,16 @@ function textsOf(...payloads: unknown[]): EventText[] {
   return payloads.map((payload, index) => texts.of(eventOf(index + 1, payload)));
 }
 
-/** Reads one message as RFC 6455, 5.2, has it, and nothing behind it. */
+/** Reads exactly one message in the form of RFC 6455, 5.2. */
 function messageIn({ bytes }: SharedFrame): string {
-  // Final, no extension, text.
+  // The final fragment of a text message, without an extension.
   expect(bytes[0]).toBe(0x81);
   const short = bytes[1]!;
   expect(short).toBeLessThan(128);
   const start = short < 126 ? 2 : short === 126 ? 4 : 10;
   const long = short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
   const length = short < 126 ? short : long;
-  // The shortest form of the length has to be used.
+  // The length must have its shortest form.
   expect(start).toBe(length < 126 ? 2 : length < 65_536 ? 4 : 10);
   expect(bytes.length).toBe(start + length);
   return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(start));
@@ -54,14 +54,14 @@ describe('a shared frame', () => {
     );
   });
 
-  it('is the same object where the same events are due, and only there', () => {
+  it('is one object for the same events, cursor and name, and another for any others', () => {
     const frames = new SharedFrames();
     const texts = textsOf(1, 2, 3);
     const first = frames.of(head('a'), texts, 'c');
     expect(frames.of(head('a'), [...texts], 'c')).toBe(first);
     expect(frames.of(head('b'), texts, 'c')).not.toBe(first);
     expect(frames.of(head('a'), texts, 'd')).not.toBe(first);
-    // Same end, same length, another event within.
+    // A list with the same last event and the same length, but another event within.
     const [one, , three] = texts;
     const others = [one!, textsOf(0, 'other')[1]!, three!];
     expect(frames.of(head('a'), others, 'c').bytes.toString()).toContain('other');
@@ -70,7 +70,7 @@ describe('a shared frame', () => {
     expect(frames.of(head('a'), texts, 'c')).not.toBe(first);
   });
 
-  it('is right even where there are more frames than are remembered', () => {
+  it('is correct even if there are more frames than are kept', () => {
     const frames = new SharedFrames();
     const texts = textsOf(...Array.from({ length: 40 }, (_, n) => n));
     for (let end = 1; end <= texts.length; end++) {
@@ -89,7 +89,7 @@ describe('event texts', () => {
     const texts = new EventTexts(4);
     const event = eventOf(1, 'a');
     expect(texts.of(event)).toBe(texts.of(event));
-    // As it is read from the log by another subscription.
+    // Another subscription reads its own object of the event from the log.
     expect(texts.of({ ...event })).toBe(texts.of(event));
     const other = { ...eventOf(1, 'b'), id: 'other' };
     expect(texts.of(other).text).toContain('"b"');
@@ -97,7 +97,7 @@ describe('event texts', () => {
     expect(texts.of(eventOf(9, 'ü')).bytes).toBe(Buffer.byteLength(texts.of(eventOf(9, 'ü')).text));
   });
 
-  it('are shared for ephemeral events too, and not kept where they are very long', () => {
+  it('are shared for ephemeral events too, and not kept if they are very long', () => {
     const texts = new EventTexts(4);
     const { sequence: _, ...ephemeral } = eventOf(1, 'e');
     expect(texts.of(ephemeral)).toBe(texts.of(ephemeral));

@@ -3,10 +3,7 @@ import type { BusEndpoint } from '../../../src/endpoint/bus-endpoint.js';
 import { until } from '../../bus/support/wait.js';
 import { openGateway } from '../support/open-gateway.js';
 
-/**
- * More than what the two sockets' kernel buffers can hold, so that what is not read stays with the
- * server.
- */
+/** More events than the two sockets' kernel buffers can hold, so that unread ones stay with the server. */
 const FLOOD_EVENTS = 600;
 const PAYLOAD = 'x'.repeat(64 * 1024);
 const OUTBOUND_BYTES = 1024 * 1024;
@@ -18,8 +15,8 @@ async function flood(endpoint: BusEndpoint): Promise<void> {
   }
 }
 
-describe('a client that never reads', () => {
-  it('stops its own consumption, is cut, and disturbs nobody', async () => {
+describe('a client that stops reading', () => {
+  it('stops consuming, is cut, and disturbs no other client', async () => {
     const { endpoint, connect, logs } = await openGateway({ stallMs: 300 });
     const [slow, quick] = [await connect(), await connect()];
     for (const client of [slow, quick]) {
@@ -37,14 +34,14 @@ describe('a client that never reads', () => {
     expect(endpoint.subscriptions.size).toBe(1);
     expect(slowSubscription!.taken).toBeLessThan(FLOOD_EVENTS);
     const cut = logs.find(({ fields }) => fields.code === 'SLOW_CONSUMER');
-    // At most one frame more than the limit waits in the server.
+    // The server holds at most one frame more than the limit.
     expect(cut?.fields.bufferedBytes).toBeLessThan(OUTBOUND_BYTES + 512 * 1024);
     slow.socket.resume();
     expect((await slow.closed).code).toBe(1006);
     expect((await quick.ask('ping', {})).type).toBe('pong');
   });
 
-  it('gets everything if it reads on in time', async () => {
+  it('gets every event if it reads on in time', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     await client.ask('subscribe', { subscription: 's', filter: '*' });
@@ -61,7 +58,7 @@ describe('a client that never reads', () => {
     }
   });
 
-  it('is not read from meanwhile, so that answers cannot pile up', async () => {
+  it('cannot make answers pile up, because the server stops reading its requests', async () => {
     const { endpoint, connect, logs } = await openGateway({ stallMs: 300 });
     const client = await connect();
     await endpoint.publish({ topic: 'a', type: 'agent_log', payload: PAYLOAD });
@@ -73,7 +70,7 @@ describe('a client that never reads', () => {
     expect(endpoint.queries.length).toBeLessThan(4000);
   });
 
-  it('gets a long query answered only as fast as it reads', async () => {
+  it('gets a long answer only as fast as it reads', async () => {
     const { endpoint, connect, logs } = await openGateway({ stallMs: 300 });
     await flood(endpoint);
     const client = await connect();

@@ -6,7 +6,7 @@ const EVENTS = 40;
 const event = { topic: 'a', type: 'agent_log', payload: 'x'.repeat(1000) };
 
 describe('a subscription with a window', () => {
-  it('gets no more than its window until it reports what it has consumed', async () => {
+  it('gets no more events than its window until it reports consumed ones', async () => {
     const { endpoint, connect } = await openGateway();
     const client = await connect();
     const window = { events: 5 };

@@ -20,9 +20,9 @@ import { FakeEndpoint } from '../../support/fake-endpoint.js';
 export interface TestHttp {
   readonly endpoint: FakeEndpoint;
   readonly app: {
-    /** Requests that are not answered to their end. */
+    /** The number of requests whose answers have not ended. */
     readonly pending: number;
-    /** Takes no more; resolves when everything is answered. */
+    /** Refuses further requests; resolves when all earlier ones are answered. */
     close(): Promise<void>;
   };
   readonly server: Server;
@@ -32,7 +32,7 @@ export interface TestHttp {
 }
 
 export interface HttpSettings extends Partial<Omit<HttpContext, 'settings'>> {
-  /** By token; what is not there is refused. */
+  /** Principals by their tokens; any other token is refused. */
   readonly principals?: Readonly<Record<string, Principal>>;
   readonly settings?: Partial<HttpContext['settings']>;
 }

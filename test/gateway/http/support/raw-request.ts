@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-/** Sends text as it is, and returns all that comes back until the server ends the connection, or `isDone` says so. */
+/** Sends the text unchanged, and returns the answer up to the end of the connection, or until `isDone` returns true. */
 export async function sendRaw(
   port: number,
   text: string,

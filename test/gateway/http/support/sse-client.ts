@@ -1,6 +1,6 @@
 import { get, type IncomingMessage } from 'node:http';
 
-/** Reads Server-Sent Events off a raw answer, block by block. */
+/** Reads Server-Sent Events from a raw answer, block by block. */
 export interface SseBlock {
   readonly id?: string;
   readonly event?: string;
