@@ -1,6 +1,6 @@
 /**
  * Calls over a message port. The port may carry other messages too: each side says whether a message was its own. A
- * signal can abort a call; the server then still answers it, with a refusal.
+ * signal can abort a call; the server then still answers it, with a refusal. A caller that goes aborts its calls.
  */
 import { MessagePort, type Transferable } from 'node:worker_threads';
 import { watchSignal } from '../handout/watch-signal.js';
@@ -108,6 +108,11 @@ export class PortServer<S extends Server> {
   take(message: ToServer): void {
     if ('cancel' in message) this.#cancels.get(message.cancel)?.abort();
     else void this.#serve(message.call, message.id, message.request);
+  }
+
+  /** Aborts the calls under way, because the caller has gone. */
+  close(): void {
+    for (const cancel of this.#cancels.values()) cancel.abort();
   }
 
   async #serve(name: string, id: number, request: unknown): Promise<void> {

@@ -20,7 +20,10 @@ export class EndpointServer implements EndpointListener {
     const server = new PortServer<'main'>(port, handlers);
     port.on('message', (message) => server.take(message));
     port.unref();
-    port.on('close', onGone);
+    port.on('close', () => {
+      server.close();
+      onGone();
+    });
   }
 
   onRelink(shard: number, port: MessagePort, generation: number): void {

@@ -1,5 +1,6 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ShardCounter } from '../../src/link/shard-control.js';
 import type * as busCore from '../../src/main/bus-core.js';
@@ -119,6 +120,31 @@ describe('a backup', () => {
     tell();
     const { heads } = await bus.backup(join(temporaryDirectory(), 'copy'));
     expect(heads).toEqual([EVENTS]);
+  });
+
+  test('that a worker began ends with the worker, and leaves nothing behind', async () => {
+    const { bus, tell } = await committedAndNotTold();
+    const to = join(temporaryDirectory(), 'copy');
+    const { data, transferList } = bus.attachment();
+    const worker = new Worker(new URL('../bus/support/backup-worker.js', import.meta.url), {
+      workerData: { data, to },
+      transferList,
+    });
+    // The backup cannot end by itself: it waits for the shard to publish what was copied.
+    await until('the copy', () => isWholeCopy(join(to, 'shard-000.db')));
+    await worker.terminate();
+    await until('the end of the backup', () => readdirSync(to).length === 0);
+    tell();
+    const another = join(temporaryDirectory(), 'copy');
+    const isRefused = async () => {
+      const backup = bus.backup(another);
+      return backup.then(
+        () => false,
+        ({ code }) => code === 'LIMIT_EXCEEDED',
+      );
+    };
+    await until('another backup', async () => !(await isRefused()));
+    expect(isWholeCopy(join(another, 'shard-000.db'))).toBe(true);
   });
 });
 
