@@ -7,6 +7,9 @@ import type { Command } from 'commander';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** A test that runs many programs after each other ends by this time if one of them hangs, ms. */
+export const PROGRAMS_HANG_MS = 600_000;
+
 export const PAGES = [
   'README.md',
   'CONTRIBUTING.md',
