@@ -28,7 +28,7 @@ export function check(condition, message) {
 /**
  * Reads `--name number` flags, each of which has a default. `--dir` is where the logs are written.
  * @template {Record<string, number>} T
- * @param {string} about what the bench measures, in a line or two
+ * @param {string} about the description that `--help` prints, in a line or two
  * @param {T} defaults
  * @returns {T & { dir: string }}
  */
@@ -74,7 +74,7 @@ function readNumber(name, text) {
 /**
  * Runs a bench: prints the machine it runs on, gives it fresh directories, and prints its report.
  * @param {string} title
- * @param {{ dir: string, cores: number }} options `cores`: how many cores the figures need to mean anything
+ * @param {{ dir: string, cores: number }} options `cores`: with fewer cores the figures say little
  * @param {(bench: Bench) => Promise<void>} body
  */
 export async function runBench(title, { dir, cores }, body) {
@@ -116,7 +116,9 @@ export class Bench {
       `  ${have} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.versions.node}`,
     ];
     if (have < cores) {
-      lines.push(`  WARNING: this needs ${cores} cores to mean much; its threads share ${have}`);
+      lines.push(
+        `  WARNING: the figures say little below ${cores} cores; the threads of this bench share ${have}`,
+      );
     }
     if (statfsSync(this.#dir).type === TMPFS_MAGIC) {
       lines.push(`  WARNING: ${this.#dir} is in memory, so an fsync costs nothing; use --dir`);
@@ -144,8 +146,8 @@ export class Bench {
   }
 
   /**
-   * Lets the sides take turns for `rounds` rounds, after one that does not count. Every other round goes backwards, so
-   * that no side always runs right after the same other side.
+   * Lets the sides take turns for `rounds` rounds, after a first round whose figures are dropped. Every other round
+   * goes backwards, so that no side always runs right after the same other side.
    * @template {string} S
    * @param {number} rounds
    * @param {Record<S, () => Promise<number>>} sides each returns its figure, such as events/s
@@ -213,7 +215,7 @@ export function median(values) {
   return ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-/** Times in µs, each to be measured from when its event was meant to be sent. */
+/** Latencies in µs. The caller measures each from the time at which its event was meant to be sent. */
 export class Latencies {
   #histogram = hdr.build({
     lowestDiscernibleValue: 1,

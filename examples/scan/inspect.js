@@ -4,8 +4,8 @@ import { StringDecoder } from 'node:string_decoder';
 import { findSecrets } from './secrets.js';
 
 /**
- * Finds the findings of one file. Reads in chunks of `CHUNK_BYTES`, so a file of any size costs the same memory, and
- * keeps only one buffer between calls. Synchronous, as it runs in a worker with nothing else to do.
+ * Searches one file for findings. It reads chunks of `CHUNK_BYTES` into one buffer that all calls share, so a file of
+ * any size costs the same memory. It is synchronous, because its worker has nothing else to do.
  */
 
 export const LARGE_FILE_BYTES = 1024 * 1024;
@@ -26,14 +26,14 @@ const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
 /**
  * @typedef {object} Finding
  * @property {'large' | 'mark' | 'secret' | 'duplicate'} kind
- * @property {number} line 0 where the finding is the whole file
+ * @property {number} line from 1; 0 if the finding is about the whole file
  * @property {string} text
  *
  * @typedef {object} Inspection
  * @property {Finding[]} findings
- * @property {number} bytes read
+ * @property {number} bytes that were read
  * @property {boolean} binary
- * @property {string} [hash] SHA-256 of the content, if it was asked for
+ * @property {string} [hash] SHA-256 of the content, if the caller asked for it
  */
 
 /**

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 /**
  * Walks the source tree once and deals its files out in shares, one for each worker.
  *
- * Files of one size make a group, and a group is never split, so the worker that gets it finds every duplicate in it
- * alone, and can forget the hashes after the group.
+ * Files of one size make a group, and a group is never split. So the worker that gets a group finds all duplicates in
+ * it without the other workers, and keeps the hashes only until the group is done.
  *
  * Symbolic links are counted but not followed, so a loop of them cannot hold up the walk. Files and directories that
  * cannot be read are counted too, and do not end the walk. Memory: one path for each file, at most `FILES_MAX`.
@@ -26,7 +26,7 @@ export const TREE_DEPTH_MAX = 64;
  * @property {number} bytes
  * @property {number} links symbolic links, not followed
  * @property {number} others sockets, pipes and devices, passed over
- * @property {number} unreadable directories that could not be listed, files that could not be looked at
+ * @property {number} unreadable directories that could not be listed, files that could not be examined
  * @property {boolean} complete false if a limit ended the walk early
  */
 
@@ -82,7 +82,7 @@ function addFile(tree, bySize, root, path) {
 }
 
 /**
- * @typedef {object} Share What one worker, or those that replace it, has to do.
+ * @typedef {object} Share The work of one worker, or of the workers that replace it.
  * @property {Group[]} groups
  * @property {number} files
  * @property {number} cost

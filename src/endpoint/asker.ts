@@ -16,8 +16,8 @@ export interface Asker {
   readonly sendsOn: boolean;
   /** True once nobody waits for the answer any more. */
   readonly isGone: boolean;
-  /** Calls `look`, which reads at most `bytesMax` from a log, once it is this asker's turn and it has room for them. */
-  look<T>(bytesMax: number, look: () => Promise<T>): Promise<T>;
+  /** Calls `read`, which reads at most `bytesMax` from a log, once it is this asker's turn and it has room for them. */
+  readInTurn<T>(bytesMax: number, read: () => Promise<T>): Promise<T>;
   /** Counts bytes of history that are held until they are consumed; negative once they are consumed. */
   hold(bytes: number): void;
 }
@@ -27,6 +27,6 @@ export const ITSELF: Asker = {
   takesTurns: true,
   sendsOn: false,
   isGone: false,
-  look: (_bytesMax, look) => look(),
+  readInTurn: (_bytesMax, read) => read(),
   hold: () => {},
 };

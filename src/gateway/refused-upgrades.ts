@@ -2,15 +2,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import type { ErrorData } from '../protocol/errors.js';
-import { REFUSAL_TOLD_MS, REFUSALS_TOLD_MAX } from '../protocol/limits/gateway.js';
+import { REFUSAL_REPORT_MS, REFUSALS_REPORTED_MAX } from '../protocol/limits/gateway.js';
 import { AUTHENTICATE_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import type { Upgrade } from './door.js';
 
 /**
  * Tells a page why its upgrade is refused. Browsers hide the status of a refused upgrade from the page; so the upgrade
  * is accepted, a message of the door gives the reason, and the socket is closed. Messages of the page are ignored. At
- * most `REFUSALS_TOLD_MAX` pages are told at once, each for at most `REFUSAL_TOLD_MS`. Only pages of allowed origins
- * may be told. A gateway has one; one thread uses it.
+ * most `REFUSALS_REPORTED_MAX` such sockets are open at once, each for at most `REFUSAL_REPORT_MS`. Only pages of
+ * allowed origins may get one. A gateway has one of this class; one thread uses it.
  */
 
 /** Close codes are this plus the HTTP status: 4429 for 429. RFC 6455 (7.4.2) leaves 4000 to 4999 to applications. */
@@ -33,9 +33,9 @@ export class RefusedUpgrades {
     { status, error }: { readonly status: number; readonly error: ErrorData },
   ): boolean {
     const isPage = request.headers.origin !== undefined;
-    if (!isPage || stream.destroyed || this.#open >= REFUSALS_TOLD_MAX) return false;
+    if (!isPage || stream.destroyed || this.#open >= REFUSALS_REPORTED_MAX) return false;
     this.#open++;
-    const cut = setTimeout(() => stream.destroy(), REFUSAL_TOLD_MS);
+    const cut = setTimeout(() => stream.destroy(), REFUSAL_REPORT_MS);
     stream.once('close', () => {
       clearTimeout(cut);
       this.#open--;

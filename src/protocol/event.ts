@@ -36,11 +36,11 @@ export interface Event<P = unknown> {
   readonly cursor?: string;
 }
 
-/** What a publisher hands over. `source` defaults to the bus's `source` option. */
+/** An event as a publisher gives it to the bus or to a client. */
 export interface EventInput<P = unknown> {
   /** The literal, dot-separated name that the event is published to, such as `orders.new`: 1 to 16 segments, at most 255 bytes. */
   topic: string;
-  /** What happened, such as `order_created`: printable, without spaces, at most 255 bytes. */
+  /** The kind of event, such as `order_created`: printable, without spaces, at most 255 bytes. */
   type: string;
   /** Any JSON value, at most `maxPayloadBytes` of text. */
   payload: P;
@@ -64,13 +64,16 @@ export interface EventInput<P = unknown> {
 export type IdScope = 'topic' | 'source';
 
 export interface PublishOptions {
-  /** What the ack waits for: `synced` survives power loss, `written` the death of the process. Default `synced`. */
+  /**
+   * The durability that the event has when it is acknowledged: a `synced` event survives power loss, a `written` one
+   * the death of the process. Default `synced`.
+   */
   durability?: 'synced' | 'written';
   /** `false`: ephemeral, delivered live and never stored. Default: the bus's `defaultPersist`. */
   persist?: boolean;
   /**
-   * By what an `id` that the publisher gives is known: the topic (the default), so that whoever publishes it there again
-   * repeats it; or the topic and the event's `source`, as CloudEvents have it.
+   * Where an `id` that the publisher gives must be unique. `topic`, the default: a publish of the same id to the same
+   * topic repeats the event. `source`: it does so only if the event's `source` is the same too, as in CloudEvents.
    */
   idScope?: IdScope;
   /** Gives up waiting, with `ABORTED`. What a shard has already taken is not taken back. Default: none. */

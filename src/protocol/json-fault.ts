@@ -9,7 +9,7 @@ export interface JsonFault {
   /** From 1, as in editors; columns count UTF-16 units. */
   readonly line: number;
   readonly column: number;
-  /** What is wrong there, quoting only the character found. */
+  /** Describes the fault. It quotes no text but the character at that place. */
   readonly message: string;
 }
 

@@ -31,14 +31,14 @@ test('a query that finds nothing ends when nobody waits for it any more', async 
   expect(asked.pages).toBe(7);
 });
 
-test('each look of a query waits for its turn', async () => {
+test('each read of a query waits for its turn', async () => {
   const { asked, source } = emptyPages();
   let turns = 0;
   const asker: Asker = {
     ...ITSELF,
-    look: async (_bytesMax, look) => {
+    readInTurn: async (_bytesMax, read) => {
       if (++turns > 3) throw new Error('no more turns');
-      return look();
+      return read();
     },
   };
   const runner = new QueryRunner(source, () => [1e6], 'epoch');

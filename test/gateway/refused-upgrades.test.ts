@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { REFUSALS_TOLD_MAX } from '../../src/protocol/limits/gateway.js';
+import { REFUSALS_REPORTED_MAX } from '../../src/protocol/limits/gateway.js';
 import { openGateway } from './support/open-gateway.js';
 import { SocketClient } from './support/socket-client.js';
 
@@ -60,7 +60,7 @@ describe('a page whose upgrade is refused', () => {
     const { port, connect: open } = await openGateway({ maxConnections: 1 });
     await open();
     // These sockets never answer the close frame.
-    const staying = Array.from({ length: REFUSALS_TOLD_MAX }, () => connect(port, '127.0.0.1'));
+    const staying = Array.from({ length: REFUSALS_REPORTED_MAX }, () => connect(port, '127.0.0.1'));
     const statuses: string[] = [];
     for (const socket of staying) {
       socket.on('error', () => {}).write(UPGRADE);

@@ -43,7 +43,7 @@ async function* topicsOf(
 ): AsyncGenerator<TopicInfo[]> {
   for (let after: number | null = 0; after !== null; ) {
     const request = { patterns, after };
-    const page: TopicsPage = await asker.look(0, () => {
+    const page: TopicsPage = await asker.readInTurn(0, () => {
       if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
       return end.call('topics', () => request);
     });

@@ -96,7 +96,7 @@ export class QueryRunner {
         limitBytes: READ_PAGE_BYTES,
         reverse,
       };
-      const page = await asker.look(0, () => {
+      const page = await asker.readInTurn(0, () => {
         if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
         return this.#source.page(shard, request);
       });

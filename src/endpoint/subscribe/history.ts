@@ -97,7 +97,7 @@ export class HistoryReader {
       await subscription.whenRoom(progress);
       if (subscription.ended) return;
       const { asker, filter } = subscription;
-      const page = await asker.look(READ_PAGE_BYTES, () => {
+      const page = await asker.readInTurn(READ_PAGE_BYTES, () => {
         if (subscription.ended) return NOTHING;
         return this.#source.page(progress.shard, {
           filter,

@@ -94,7 +94,7 @@ class Tail {
         limitBytes: READ_PAGE_BYTES,
         reverse: true,
       };
-      const page = await asker.look(READ_PAGE_BYTES, () => {
+      const page = await asker.readInTurn(READ_PAGE_BYTES, () => {
         return this.#source.page(this.shard, request);
       });
       decodePage(page, ({ sequence, recordedAt }) => {

@@ -243,7 +243,7 @@ export class Budget {
       get isGone() {
         return budget.#isClosed;
       },
-      look: (bytesMax, look) => bytes.run(bytesMax, look),
+      readInTurn: (bytesMax, read) => bytes.run(bytesMax, read),
       hold: (held) => bytes.hold(held),
     };
   }

@@ -41,9 +41,9 @@ export const ENVIRONMENT_LENGTH_MAX = 32;
 export const UNAUTHENTICATED_CONNECTIONS_MAX = 1024;
 export const UNAUTHENTICATED_PER_ADDRESS_MAX = 64;
 export const AUTHENTICATE_MS = 10_000;
-/** How many refused pages at once are told the reason over a WebSocket, and how long each may take. */
-export const REFUSALS_TOLD_MAX = 64;
-export const REFUSAL_TOLD_MS = 1000;
+/** How many refused pages at once get the reason over a WebSocket, and how long each of these reports may take. */
+export const REFUSALS_REPORTED_MAX = 64;
+export const REFUSAL_REPORT_MS = 1000;
 
 export const CONNECTION_OUTBOUND_BYTES_MAX = 1 * MIB;
 export const CONNECTION_STALL_MS = 10_000;

@@ -23,4 +23,4 @@ export const RESERVE_BYTES_MAX = 8 * MIB;
 /** How many pages of 16 KiB a backup copies before it checks whether it was aborted. */
 export const BACKUP_PAGES_PER_STEP = 256;
 /** How many findings an error names; `verify` shows all. */
-export const FINDINGS_TOLD_MAX = 20;
+export const FINDINGS_REPORTED_MAX = 20;

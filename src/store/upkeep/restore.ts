@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
-import { FINDINGS_TOLD_MAX } from '../../protocol/limits/store.js';
+import { FINDINGS_REPORTED_MAX } from '../../protocol/limits/store.js';
 import { ensureDirectory, newEpoch } from '../directory/directory.js';
 import { copyOwnFile } from '../directory/files.js';
 import { DirectoryLock } from '../directory/lock.js';
@@ -61,7 +61,7 @@ function assertSound(backup: string): void {
   let errors = 0;
   for (const finding of verifyDirectory(backup)) {
     if (finding.severity !== 'error') continue;
-    if (errors++ < FINDINGS_TOLD_MAX) findings.push(finding);
+    if (errors++ < FINDINGS_REPORTED_MAX) findings.push(finding);
   }
   if (errors === 0) return;
   const { file, message } = findings[0]!;
