@@ -29,6 +29,8 @@ export default defineConfig({
     // The policy of the page allows no `data:` but for images.
     assetsInlineLimit: 0,
     reportCompressedSize: false,
+    // A busy machine is no fault of the build.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   plugins: [precompressed()],
 });

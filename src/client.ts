@@ -22,6 +22,7 @@ export type {
   GetOptions,
   OverflowPolicy,
   Query,
+  RetentionRule,
   ShardStats,
   SubscribeFrom,
   SubscribeOptions,
@@ -58,5 +59,6 @@ export type {
   PruneSelection,
   ShardFigures,
 } from './protocol/operations.js';
+export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

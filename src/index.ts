@@ -17,7 +17,6 @@ export type {
   Bus,
   BusAttachment,
   BusOptions,
-  RetentionRule,
   SystemEventsOptions,
 } from './main/bus.js';
 export type {
@@ -36,6 +35,7 @@ export type {
   Histogram,
   OverflowPolicy,
   Query,
+  RetentionRule,
   ShardStats,
   SubscribeFrom,
   SubscribeOptions,
@@ -65,5 +65,6 @@ export type {
   PruneResult,
   PruneSelection,
 } from './protocol/operations.js';
+export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -19,6 +19,7 @@ import type {
   EventHandler,
   GetOptions,
   Query,
+  RetentionRule,
   SubscribeOptions,
   SubscriberInfo,
   Subscription,
@@ -72,6 +73,7 @@ export interface EndpointData extends LinkEnds {
   /** Ports to the reader threads, empty if it asks for them later. `undefined`: each shard reads its own log. */
   readonly readers: ReaderConnections | undefined;
   readonly options: PublisherOptions;
+  readonly retention: readonly RetentionRule[];
 }
 
 export interface EndpointSettings {
@@ -260,7 +262,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   async stats(): Promise<BusStats> {
     this.assertOpen();
     const controls = this.#ends.map(({ control }) => control);
-    return busStats(this.epoch, this.#data.openedAt, this.#busCounters, controls);
+    const { openedAt, retention } = this.#data;
+    return busStats(this.epoch, openedAt, this.#busCounters, controls, retention);
   }
 
   async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {

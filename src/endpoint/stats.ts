@@ -7,7 +7,7 @@ import {
   type GatewayCount,
 } from '../link/bus-counters.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
-import type { BusStats, GatewayStats, ShardStats } from '../protocol/bus-api.js';
+import type { BusStats, GatewayStats, RetentionRule, ShardStats } from '../protocol/bus-api.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits/gateway.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import type { DedupeReach } from './internals.js';
@@ -17,6 +17,7 @@ export function busStats(
   openedAt: number,
   busCounters: BusCounters,
   controls: readonly ShardControl[],
+  retention: readonly RetentionRule[],
 ): BusStats {
   const shards = controls.map(shardStats);
   const total = (of: (shard: ShardStats) => number): number =>
@@ -33,6 +34,7 @@ export function busStats(
     connections: busCounters.connections,
     gateways: busCounters.gateways.map(gatewayStats),
     gatewayRestarts: busCounters.gatewayRestarts,
+    retention,
     deliveryMs: busCounters.delivery,
     shards,
   };

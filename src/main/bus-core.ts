@@ -8,6 +8,7 @@ import type { Handlers } from '../link/calls.js';
 import { createLinkMemory } from '../link/link.js';
 import type { ReaderConnections } from '../link/reader-mail.js';
 import { ShardControl } from '../link/shard-control.js';
+import type { RetentionRule } from '../protocol/bus-api.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupResult } from '../protocol/operations.js';
@@ -96,6 +97,7 @@ export class BusCore {
       this.#options;
     const systemEvents = systemEventOptions(this.#options);
     return {
+      retention: this.#options.retention.map(ruleOf),
       endpoint,
       epoch: this.epoch,
       openedAt: this.openedAt,
@@ -255,6 +257,11 @@ async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
     }
   }
   if (errors.length > 0) throw errors[0];
+}
+
+/** A rule as `stats` tells it: only the limits that it has. */
+function ruleOf(rule: ParsedBusOptions['retention'][number]): RetentionRule {
+  return shareOf(rule, 1);
 }
 
 /** A shard's share of a retention rule, whose limits are for the whole bus. */

@@ -1,6 +1,7 @@
 /** The API of a bus in the thread that opened it, and the options of `openBus`. */
 import type { MessagePort } from 'node:worker_threads';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { RetentionRule } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
@@ -26,17 +27,6 @@ export interface Bus extends BusEndpoint {
    */
   serve(options?: GatewayOptions): Promise<GatewayHandle>;
 }
-
-export type RetentionRule = {
-  /** The topics to which the rule applies. Default `*`. */
-  pattern?: string;
-  /** Removes events recorded longer ago than this. Default: age removes nothing. */
-  maxAgeMs?: number;
-  /** Keeps at most this many events, in all shards together. Default: no limit. */
-  maxEvents?: number;
-  /** Keeps at most this many bytes of events, in all shards together. Default: no limit. */
-  maxBytes?: number;
-};
 
 export interface SystemEventsOptions {
   /** Stores system events in the log. Default false. */

@@ -140,6 +140,17 @@ export interface TopicInfo {
   readonly lastAt: string;
 }
 
+export type RetentionRule = {
+  /** The topics to which the rule applies. Default `*`. */
+  pattern?: string;
+  /** Removes events recorded longer ago than this. Default: age removes nothing. */
+  maxAgeMs?: number;
+  /** Keeps at most this many events, in all shards together. Default: no limit. */
+  maxEvents?: number;
+  /** Keeps at most this many bytes of events, in all shards together. Default: no limit. */
+  maxBytes?: number;
+};
+
 /** Times, counted in fixed buckets. */
 export interface Histogram {
   /** Upper bounds, ms. */
@@ -214,6 +225,8 @@ export interface BusStats {
   readonly gateways: readonly GatewayStats[];
   /** How often any gateway's thread was started again since the bus was opened. */
   readonly gatewayRestarts: number;
+  /** The rules with which the bus was opened. */
+  readonly retention: readonly RetentionRule[];
   /**
    * The time from recording an event to its arrival in an endpoint's thread, ms; measured for one event in 64, with a
    * resolution of 1 ms. Events read again from history do not count.

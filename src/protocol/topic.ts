@@ -80,8 +80,11 @@ export function hasWildcard(pattern: string): boolean {
 }
 
 /**
- * Whether a pattern matches a topic; both have to be well-formed. Simple and slow on purpose: this defines the meaning
- * of patterns, and the trie in `src/shards/matching` is tested against it.
+ * Whether a pattern matches a topic, by the rules of docs/PROTOCOL.md. It defines the meaning of patterns: the tests
+ * compare the shards' faster matching with it.
+ *
+ * @param pattern a well-formed pattern, such as `orders.*`
+ * @param topic a well-formed topic, such as `orders.created`
  */
 export function matchesPattern(pattern: string, topic: string): boolean {
   return matchesFrom(0, pattern.split('.'), topic.split('.'));

@@ -25,6 +25,19 @@ describe('statistics', () => {
     expect(shard.commitMs.sum / shard.commits).toBeCloseTo(shard.commitMsMean);
   });
 
+  it('tell the rules of retention with which the bus was opened, in every thread', async () => {
+    const retention = [{ maxEvents: 7 }, { pattern: 'logs.*', maxAgeMs: 1000, maxBytes: 2048 }];
+    const bus = await openTestBus({ shards: 2, retention });
+    const wanted = [
+      { pattern: '*', maxEvents: 7 },
+      { pattern: 'logs.*', maxAgeMs: 1000, maxBytes: 2048 },
+    ];
+    expect((await bus.stats()).retention).toEqual(wanted);
+    const { url } = await bus.serve({ port: 0 });
+    const answer = await fetch(`${url}/v1/stats`);
+    expect(await answer.json()).toMatchObject({ retention: wanted });
+  });
+
   it('sample the delivery time of live events, and ignore history and timestamps of publishers', async () => {
     const bus = await openTestBus({ shards: 1 });
     await bus.publishMany(Array.from({ length: 640 }, () => event('a')));

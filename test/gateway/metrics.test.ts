@@ -40,6 +40,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   endpoints: 3,
   gateways: [],
   gatewayRestarts: 0,
+  retention: [],
   connections: 7,
   deliveryMs: { bounds: [1, 5, 10], counts: [8, 2, 0, 0], sum: 12 },
   shards,

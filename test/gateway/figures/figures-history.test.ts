@@ -44,6 +44,7 @@ function statsOf(bus: Partial<BusStats>, ...shards: Partial<ShardStats>[]): BusS
     connections: 0,
     gateways: [],
     gatewayRestarts: 0,
+    retention: [],
     deliveryMs: none,
     shards: shards.map((shard) => ({ ...SHARD, ...shard })),
     ...bus,

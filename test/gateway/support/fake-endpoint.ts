@@ -141,6 +141,7 @@ export class FakeEndpoint implements BusEndpoint {
       connections: 0,
       gateways: [],
       gatewayRestarts: 0,
+      retention: [],
       deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },
       shards: [],
     };
