@@ -51,6 +51,7 @@ export type {
   AccessInfo,
   BackupResult,
   ConnectionInfo,
+  ConnectionList,
   FigureSample,
   Figures,
   FiguresOptions,

@@ -2,6 +2,7 @@ import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js
 import type {
   AccessInfo,
   BackupResult,
+  ConnectionList,
   Figures,
   FiguresOptions,
   PruneResult,
@@ -52,6 +53,31 @@ export abstract class OperationsClient {
    */
   async figures(options: FiguresOptions = {}): Promise<Figures> {
     return (await this.#ask('figures', options)).figures!;
+  }
+
+  /**
+   * The connections of all gateways of the bus, WebSockets and streams, this client's own included.
+   *
+   * @returns the oldest first, and whether every gateway has answered
+   * @throws BusError `FORBIDDEN`, `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async connections(): Promise<ConnectionList> {
+    const { connections = [], complete = false } = await this.#ask('connections', {});
+    return { connections, complete };
+  }
+
+  /**
+   * Cuts a connection of any gateway. Its client is told why, and may connect again; a client of this package does so by
+   * itself.
+   *
+   * @param id as `connections` tells it
+   * @returns `disconnected`: false if there is no such connection
+   * @throws BusError `FORBIDDEN`; `TIMEOUT` also where a gateway that may have it has not answered;
+   *   `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async disconnect(id: string): Promise<{ disconnected: boolean }> {
+    const { disconnected = false } = await this.#order('disconnect', { id });
+    return { disconnected };
   }
 
   /**

@@ -197,14 +197,16 @@ export class Requests {
 }
 
 function joined(parts: readonly Result[]): Result {
-  const { cursor, figures } = parts[parts.length - 1]!;
+  const { cursor, figures, complete } = parts[parts.length - 1]!;
   const samples = parts.flatMap((part) => part.figures?.samples ?? []);
   return {
     ...(cursor === undefined ? {} : { cursor }),
+    ...(complete === undefined ? {} : { complete }),
     ...(figures === undefined ? {} : { figures: { ...figures, samples } }),
     events: parts.flatMap(({ events }) => events ?? []),
     topics: parts.flatMap(({ topics }) => topics ?? []),
     subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),
+    connections: parts.flatMap(({ connections }) => connections ?? []),
   };
 }
 

@@ -77,10 +77,11 @@ export function invalid(message: string, cause?: unknown): BusError {
 }
 
 function resultFault(payload: Fields): string | undefined {
-  const { events, topics, subscribers, ...others } = payload;
+  const { events, topics, subscribers, connections, disconnected, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
-  const list = topics ?? subscribers;
+  const list = topics ?? subscribers ?? connections;
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
+  if (typeof disconnected === 'boolean') return undefined;
   const one = others.stats ?? others.backup ?? others.pruned ?? others.access ?? others.figures;
   return isObject(one) ? undefined : 'events, or another field of a result,';
 }

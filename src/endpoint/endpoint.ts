@@ -38,6 +38,7 @@ import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BackupOptions, BusEndpoint, PruneOptions } from './bus-endpoint.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
+import { EndpointGateways } from './gateways.js';
 import { guarded } from './guarded.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
@@ -83,6 +84,7 @@ export interface EndpointSettings {
 
 export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
+  readonly gateways: EndpointGateways;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
   readonly #main: MainThread;
@@ -117,6 +119,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#data = data;
     this.#settings = settings;
     this.#main = main;
+    this.gateways = new EndpointGateways(main);
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
@@ -159,6 +162,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
         this.assertOpen();
         return this.#queries.read(parseLookup(topics, id, options), 1, asker);
       },
+      gateways: this.gateways,
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#ends.map(({ control }) => control)),

@@ -14,6 +14,7 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
+import type { EndpointGateways } from './gateways.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
@@ -58,6 +59,8 @@ export interface EndpointInternals {
     id: string,
     options: GetOptions,
   ): AsyncIterable<Event>;
+  /** The gateways over this endpoint, and the way to all others. */
+  readonly gateways: EndpointGateways;
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;

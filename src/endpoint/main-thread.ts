@@ -4,7 +4,13 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { AnswerOf, NameOf, RequestOf } from '../link/calls.js';
-import { type CallContext, type Caller, PortCaller } from '../link/port-calls.js';
+import {
+  type CallContext,
+  type Caller,
+  PortCaller,
+  PortServer,
+  type ToServer,
+} from '../link/port-calls.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { BackupProgress } from '../store/backup.js';
 
@@ -18,8 +24,9 @@ export interface MainThread extends Caller<'main', MainCallContext> {
   close(): void;
 }
 
-/** Notices that main sends to an endpoint unasked. */
+/** Notices that main sends to an endpoint unasked, and the calls that it makes to the endpoint's gateways. */
 export interface EndpointListener {
+  readonly gateways: Caller<'gateway', unknown>;
   /** A shard's thread was replaced; `port` is the new end of the link. */
   onRelink(shard: number, port: MessagePort, generation: number): void;
   onShardFailed(shard: number, error: BusError): void;
@@ -59,11 +66,17 @@ export class MainConnection implements MainThread {
     this.isClosed = this.#early.some(({ notice }) => notice === 'closed');
   }
 
-  /** Passes main's notices to the listener from now on, beginning with the earlier ones. */
+  /** Passes main's notices and calls to the listener from now on, beginning with the earlier notices. */
   connect(listener: EndpointListener): void {
     for (const notice of this.#early.splice(0)) pass(notice, listener);
-    this.#port.on('message', (message: MainNotice) => {
-      if (!this.#calls.take(message)) pass(message, listener);
+    const { gateways } = listener;
+    const server = new PortServer<'gateway'>(this.#port, {
+      listConnections: (request) => gateways.call('listConnections', request),
+      disconnect: (request) => gateways.call('disconnect', request),
+    });
+    this.#port.on('message', (message: MainNotice | ToServer) => {
+      if ('notice' in message) pass(message, listener);
+      else if (!this.#calls.take(message)) server.take(message);
     });
     this.#port.unref();
     // The port closes when the thread that opened the bus has ended, and its shards with it.

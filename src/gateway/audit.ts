@@ -15,6 +15,8 @@ export interface Administrator {
   readonly address: string;
 }
 
+export type Act = 'backup' | 'prune' | 'disconnect';
+
 export class Audit {
   readonly #count: (count: DoorCount) => void;
   readonly #log: GatewayLogger | undefined;
@@ -37,9 +39,9 @@ export class Audit {
     this.#log?.('warn', 'audit', { act: 'sign-in', result: reason, address, reason: message });
   }
 
-  /** Does the work, then counts and logs its result. `what` is the pattern or directory, as the client wrote it. */
+  /** Does the work, then counts and logs its result. `what` is the pattern, directory or id, as the client wrote it. */
   async administer<T>(
-    act: 'backup' | 'prune',
+    act: Act,
     { principal, address }: Administrator,
     what: string,
     work: () => Promise<T>,

@@ -43,6 +43,8 @@ export interface UpgradedClient {
   readonly socket: WebSocket;
   /** The stream under the WebSocket. */
   readonly stream: Duplex;
+  /** The header of its request. */
+  readonly userAgent: string | undefined;
   /** Undefined where the client has yet to authenticate. */
   readonly principal: Principal | undefined;
 }

@@ -10,6 +10,7 @@ import { HTTP_LINGER_MS } from '../protocol/limits/http.js';
 import { Admission } from './admission.js';
 import { Audit } from './audit.js';
 import { Budgets } from './budget/budgets.js';
+import { Clients } from './clients.js';
 import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
 import type { Door, DoorContext } from './door.js';
 import { openDoors } from './doors.js';
@@ -23,6 +24,7 @@ import { Router } from './http/router.js';
 import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
 import { Operations } from './operations.js';
+import { Peers } from './peers.js';
 import { busReadiness } from './readiness.js';
 import { answerRefusal } from './refusal.js';
 import { type GatewaySettings, parseGatewaySettings } from './settings.js';
@@ -47,6 +49,8 @@ export class Gateway {
   readonly #upgrades: Upgrades;
   readonly #declined: DeclinedUpgrades;
   readonly #figures: FiguresHistory;
+  readonly #clients = new Clients();
+  readonly #peers: Peers;
   readonly #closing = new AbortController();
   #listener: GatewayListener | undefined;
 
@@ -79,6 +83,7 @@ export class Gateway {
       stats: () => endpoint.stats(),
       heldBytes: () => budgets.heldBytes,
     });
+    this.#peers = new Peers(endpoint, this.#clients);
     const context = this.#contextOf(endpoint, audit, budgets, logsFrames);
     this.#doors = open(context);
     const routes = this.#doors.flatMap((door) => door.routes ?? []);
@@ -191,11 +196,12 @@ export class Gateway {
       endpoint,
       settings,
       signIns: this.#signIns,
-      operations: new Operations(endpoint, audit, this.#figures),
+      operations: new Operations(endpoint, audit, this.#figures, this.#peers),
       rates: ratesOf(settings),
       budgets,
       texts: new TextsByPrincipal(),
       turns: new TurnQueue(),
+      clients: this.#clients,
       bodies: new BodyBudget(),
       server: SERVER_NAME,
       log: this.#log,
@@ -219,6 +225,7 @@ export class Gateway {
 
   #release(): void {
     this.#figures.stop();
+    this.#peers.close();
     this.#listener?.release();
     this.#signIns.close();
   }

@@ -6,6 +6,7 @@ import { BusError } from '../protocol/errors.js';
 import type {
   AccessInfo,
   BackupResult,
+  ConnectionList,
   Figures,
   PruneResult,
   PruneSelection,
@@ -13,6 +14,7 @@ import type {
 import { quote } from '../protocol/quote.js';
 import type { Administrator, Audit } from './audit.js';
 import type { FiguresHistory } from './figures/figures-history.js';
+import type { Peers } from './peers.js';
 import { assertMayAdminister } from './permissions.js';
 
 /** The client on whose behalf a call is made. */
@@ -28,11 +30,13 @@ export class Operations {
   readonly #endpoint: BusEndpoint;
   readonly #audit: Audit;
   readonly #figures: FiguresHistory;
+  readonly #peers: Peers;
 
-  constructor(endpoint: BusEndpoint, audit: Audit, figures: FiguresHistory) {
+  constructor(endpoint: BusEndpoint, audit: Audit, figures: FiguresHistory, peers: Peers) {
     this.#endpoint = endpoint;
     this.#audit = audit;
     this.#figures = figures;
+    this.#peers = peers;
   }
 
   access({ principal }: Operator): AccessInfo {
@@ -53,6 +57,26 @@ export class Operations {
     assertMayAdminister(principal, '*');
     rates.query();
     return this.#figures.since(after);
+  }
+
+  /** The connections of all gateways. @throws BusError `FORBIDDEN`, `BUS_CLOSED` */
+  async connections({ principal, rates }: Operator): Promise<ConnectionList> {
+    assertMayAdminister(principal, '*');
+    rates.query();
+    return this.#peers.connections();
+  }
+
+  /**
+   * Cuts one connection of any gateway.
+   *
+   * @throws BusError `FORBIDDEN`; `NOT_FOUND` if there is no such connection; `TIMEOUT` if a gateway has not answered
+   */
+  disconnect(asking: Operator, id: string): Promise<void> {
+    return this.#audit.administer('disconnect', asking, id, async () => {
+      assertMayAdminister(asking.principal, '*');
+      if (await this.#peers.disconnect(id)) return;
+      throw new BusError('NOT_FOUND', `there is no connection ${quote(id)}`);
+    });
   }
 
   /** @throws BusError `FORBIDDEN`, `TOPIC_INVALID` */

@@ -92,7 +92,8 @@ export class Upgrades {
     const principal = isOpen ? await signIns.authenticate(token, address) : undefined;
     if (closing.aborted) throw stopping();
     sockets.handleUpgrade(request, stream, head, (socket) => {
-      upgrade.connect({ id: ulid(), place, socket, stream, principal });
+      const userAgent = request.headers['user-agent'];
+      upgrade.connect({ id: ulid(), place, socket, stream, userAgent, principal });
     });
   }
 

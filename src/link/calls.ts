@@ -21,6 +21,7 @@ import {
   isNumber,
   isPosition,
   isText,
+  isTrueOrFalse,
   type Shape,
 } from './shapes.js';
 
@@ -110,14 +111,31 @@ export interface TopicEntry {
   readonly lastAt: number;
 }
 
+/** The connections of each gateway, as the JSON text of an array of `ConnectionInfo`. */
+export interface ConnectionLists {
+  readonly lists: readonly string[];
+}
+
+export interface Found {
+  readonly isFound: boolean;
+}
+
+export interface Completeness {
+  /** Every gateway has answered. */
+  readonly isComplete: boolean;
+}
+
 /** Asks for one page of a log. Over a port the page's records go by transfer. */
 export interface ShardPageRequest {
   readonly shard: number;
   readonly request: PageRequest;
 }
 
-/** `history` is a thread that reads; or the shard, where no other thread can read its log. */
-export type Server = 'shard' | 'history' | 'main';
+/**
+ * `history` is a thread that reads; or the shard, where no other thread can read its log. `gateway` is an endpoint that
+ * has gateways, which main calls.
+ */
+export type Server = 'shard' | 'history' | 'main' | 'gateway';
 
 interface Call<S extends Server, Request, Answer> {
   readonly servedBy: S;
@@ -210,6 +228,30 @@ export const CALLS = {
     fields<ReaderConnections>({ ports: isList, threads: isList }),
   ),
   backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
+  /** The endpoint has so many gateways from now on, and answers for them. */
+  announceGateways: by(
+    'main',
+    fields<{ readonly gateways: number }>({ gateways: isNumber }),
+    isNull,
+  ),
+  /** Asks all gateways for their connections; a list is JSON text, which main only passes on. */
+  allConnections: by(
+    'main',
+    NOTHING,
+    fields<ConnectionLists & Completeness>({ lists: isList, isComplete: isTrueOrFalse }),
+  ),
+  disconnectAnywhere: by(
+    'main',
+    fields<{ readonly id: string }>({ id: isText }),
+    fields<Found & Completeness>({ isFound: isTrueOrFalse, isComplete: isTrueOrFalse }),
+  ),
+  listConnections: by('gateway', NOTHING, fields<ConnectionLists>({ lists: isList })),
+  /** Cuts a connection. */
+  disconnect: by(
+    'gateway',
+    fields<{ readonly id: string }>({ id: isText }),
+    fields<Found>({ isFound: isTrueOrFalse }),
+  ),
   /** The endpoint has left every shard. Main answers when it has crossed the endpoint off. */
   dismiss: by('main', NOTHING, isNull),
 };

@@ -31,7 +31,8 @@ export interface Caller<S extends Server, Context = CallContext> {
   ): Promise<AnswerOf<N>>;
 }
 
-type ToServer =
+/** A message from the calling side. */
+export type ToServer =
   | { readonly call: string; readonly id: number; readonly request: unknown }
   | { readonly cancel: number };
 

@@ -18,6 +18,7 @@ export function fields<T extends object>(
 export const isNull: Shape<null> = (value) => value === null;
 export const isText: Shape<string> = (value) => typeof value === 'string';
 export const isNumber: Shape<number> = (value) => typeof value === 'number';
+export const isTrueOrFalse: Shape<boolean> = (value) => typeof value === 'boolean';
 export const isBuffer: Shape<ArrayBuffer> = (value) => value instanceof ArrayBuffer;
 export const isList: Shape<readonly unknown[]> = (value) => Array.isArray(value);
 

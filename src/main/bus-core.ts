@@ -18,6 +18,7 @@ import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
+import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ShardSupervisor } from './shard-supervisor.js';
@@ -37,6 +38,7 @@ export class BusCore {
   readonly #listeners = new Map<string, EndpointListener>();
   readonly #busCounters = BusCounters.create();
   readonly #warnings = new HeldCalls<BusError>();
+  readonly #hub = new GatewayHub();
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
   readonly #readers: ReaderThreads | undefined;
@@ -134,6 +136,7 @@ export class BusCore {
     if (share === undefined) return;
     this.#members.delete(endpoint);
     this.#listeners.delete(endpoint);
+    this.#hub.forget(endpoint);
     this.#shares.giveBack(share);
     this.#busCounters.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
@@ -176,14 +179,21 @@ export class BusCore {
     return this.#readers?.connect(ended) ?? NO_READERS;
   }
 
-  /** The calls that this thread serves to an endpoint. The opener's own, without an id, is never dismissed. */
-  handlersFor(endpoint?: string): Handlers<'main', MainCallContext> {
+  /** The calls that this thread serves to an endpoint. */
+  handlersFor(endpoint: string): Handlers<'main', MainCallContext> {
     return {
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
       connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
+      announceGateways: ({ gateways }) => {
+        const listener = this.#listeners.get(endpoint);
+        if (listener !== undefined) this.#hub.announce(endpoint, gateways, listener.gateways);
+        return null;
+      },
+      allConnections: () => this.#hub.allConnections(),
+      disconnectAnywhere: ({ id }) => this.#hub.disconnectAnywhere(id),
       dismiss: () => {
-        if (endpoint !== undefined) this.dismiss(endpoint);
+        this.dismiss(endpoint);
         return null;
       },
     };

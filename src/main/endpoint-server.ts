@@ -7,21 +7,26 @@ import type {
   MainThread,
 } from '../endpoint/main-thread.js';
 import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
-import { PortServer } from '../link/port-calls.js';
-import type { BusError } from '../protocol/errors.js';
+import { PortCaller, PortServer } from '../link/port-calls.js';
+import { BusError } from '../protocol/errors.js';
 
 /** Serves one attached worker. */
 export class EndpointServer implements EndpointListener {
+  readonly gateways: PortCaller<'gateway'>;
   readonly #port: MessagePort;
 
   /** `onGone` is called when the port closes: the worker has left, or died. */
   constructor(port: MessagePort, handlers: Handlers<'main', MainCallContext>, onGone: () => void) {
     this.#port = port;
+    this.gateways = new PortCaller<'gateway'>(port);
     const server = new PortServer<'main'>(port, handlers);
-    port.on('message', (message) => server.take(message));
+    port.on('message', (message) => {
+      if (!this.gateways.take(message)) server.take(message);
+    });
     port.unref();
     port.on('close', () => {
       server.close();
+      this.gateways.fail(new BusError('BUS_CLOSED', 'the thread of the gateway has ended'));
       onGone();
     });
   }

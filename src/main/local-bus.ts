@@ -31,7 +31,7 @@ export class LocalBus extends Endpoint implements Bus {
   constructor(core: BusCore, options: ParsedBusOptions) {
     const settings = { topics: options.topics, onError: options.onError ?? warn };
     const data = core.admit();
-    super(data, settings, new OwnThread(core.handlersFor()));
+    super(data, settings, new OwnThread(core.handlersFor(data.endpoint)));
     this.#core = core;
     const { publishSystem, report } = this[INTERNALS];
     core.onWarning(report);

@@ -12,6 +12,9 @@ export const DOOR_COUNTS = [
   'prune.done',
   'prune.refused',
   'prune.failed',
+  'disconnect.done',
+  'disconnect.refused',
+  'disconnect.failed',
 ] as const;
 
 export type DoorCount = (typeof DOOR_COUNTS)[number];

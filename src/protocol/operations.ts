@@ -68,6 +68,13 @@ export interface ConnectionInfo {
   readonly userAgent?: string;
 }
 
+/** The connections of all gateways of the bus, the oldest first. */
+export interface ConnectionList {
+  readonly connections: readonly ConnectionInfo[];
+  /** False: a gateway has not answered in time, and its connections are not among these. */
+  readonly complete: boolean;
+}
+
 /** Times of one kind, ms, of the events or commits between two samples; interpolated within buckets. */
 export interface Percentiles {
   readonly p50: number;

@@ -16,6 +16,8 @@ export const ANSWER_TYPES = {
   prune: 'result',
   access: 'result',
   figures: 'result',
+  connections: 'result',
+  disconnect: 'result',
   ping: 'pong',
 } as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 

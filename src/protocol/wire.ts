@@ -7,7 +7,13 @@ import { jsonFaultText } from './json-fault.js';
 import { PUBLISH_MANY_MAX, SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
 import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, JSON_DEPTH_MAX } from './limits/events.js';
 import { FRAME_ENVELOPE_DEPTH, REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
-import type { AccessInfo, BackupResult, Figures, PruneResult } from './operations.js';
+import type {
+  AccessInfo,
+  BackupResult,
+  ConnectionInfo,
+  Figures,
+  PruneResult,
+} from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 
@@ -160,6 +166,8 @@ const REQUEST_SCHEMAS = {
   backup: v.strictObject({ dir: v.string() }),
   prune: v.lazy((input) => (Array.isArray(input) ? notAnArray : pruneFields)),
   access: nothing,
+  connections: nothing,
+  disconnect: v.strictObject({ id: v.pipe(v.string(), v.minLength(1)) }),
   figures: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : figuresFields))),
   ping: nothing,
 } as const;
@@ -227,6 +235,10 @@ export interface Result {
   readonly pruned?: PruneResult;
   readonly access?: AccessInfo;
   readonly figures?: Figures;
+  readonly connections?: readonly ConnectionInfo[];
+  /** Of `connections`, in the last frame: every gateway has answered. */
+  readonly complete?: boolean;
+  readonly disconnected?: boolean;
   /** The position behind the last event, in the last frame of a `query` that found events and is not in reverse. */
   readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */

@@ -4,6 +4,7 @@ import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Gap } from '../../protocol/bus-api.js';
 import type { Event } from '../../protocol/event.js';
+import { CLOSE_HANDSHAKE_MS } from '../../protocol/limits/websocket.js';
 import type { OutboundAccount } from '../congestion.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import { errorData } from '../error-data.js';
@@ -98,6 +99,17 @@ export class EventStream {
   /** Writes the error and ends the answer. Does nothing before the answer has begun. */
   end(error: unknown): void {
     if (this.#response.headersSent) this.#feed.expel(error).catch(() => {});
+  }
+
+  /** Ends the answer with the error, and cuts a client that does not take it in time. */
+  disconnect(error: unknown): void {
+    if (!this.#response.headersSent) {
+      this.cut();
+      return;
+    }
+    this.end(error);
+    const timer = setTimeout(() => this.cut(), CLOSE_HANDSHAKE_MS).unref();
+    void this.ended.then(() => clearTimeout(timer));
   }
 
   cut(): void {

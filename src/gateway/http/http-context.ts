@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Budgets } from '../budget/budgets.js';
+import type { Clients } from '../clients.js';
 import type { CongestionLimits } from '../congestion.js';
 import type { TextsByPrincipal } from '../event-texts.js';
 import type { GatewayLogger } from '../gateway-log.js';
@@ -18,6 +19,7 @@ export interface HttpContext {
   readonly budgets: Budgets;
   readonly texts: TextsByPrincipal;
   readonly turns: TurnQueue;
+  readonly clients: Clients;
   readonly bodies: BodyBudget;
   readonly settings: CongestionLimits & {
     readonly heartbeatMs: number;

@@ -18,6 +18,18 @@ export const openOperationsDoor: OpenDoor = ({ operations }) => ({
       handle: (exchange) => figures(exchange, operations),
       listing: { about: 'the last 15 minutes in figures', isLink: true },
     },
+    {
+      method: 'GET',
+      path: '/v1/connections',
+      handle: (exchange) => connections(exchange, operations),
+      listing: { about: 'who is connected', isLink: true },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/connections/:id',
+      handle: (exchange) => disconnect(exchange, operations),
+      listing: { about: 'cut a connection' },
+    },
   ],
 });
 
@@ -26,6 +38,20 @@ async function figures(exchange: Exchange, operations: Operations): Promise<void
   negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
   parameters.assertKnown(['after']);
   sendJson(response, 200, operations.figures(exchange, parameters.count('after')));
+}
+
+async function connections(exchange: Exchange, operations: Operations): Promise<void> {
+  const { request, response, parameters } = exchange;
+  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
+  parameters.assertKnown([]);
+  sendJson(response, 200, await operations.connections(exchange));
+}
+
+async function disconnect(exchange: Exchange, operations: Operations): Promise<void> {
+  const { response, parameters, segments } = exchange;
+  parameters.assertKnown([]);
+  await operations.disconnect(exchange, segments.id!);
+  sendJson(response, 200, { disconnected: true });
 }
 
 async function access(exchange: Exchange, operations: Operations): Promise<void> {

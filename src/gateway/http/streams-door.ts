@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ulid } from 'ulid';
 import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX } from '../../protocol/limits/events.js';
@@ -6,6 +7,8 @@ import { SSE_HEARTBEAT_MS } from '../../protocol/limits/http.js';
 import { REMOTE_OVERFLOW_POLICIES } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { watchExpiry } from '../authentication.js';
+import { DISCONNECTED } from '../clients.js';
+import { ConnectionRecord } from '../connection-record.js';
 import { CursorTexts } from '../cursor-texts.js';
 import type { OpenDoor } from '../door.js';
 import { assertMayRead } from '../permissions.js';
@@ -103,8 +106,10 @@ class Streams {
     const source = { ...context, cursors: this.#cursors };
     const stream = new EventStream(exchange, format, textOf, source);
     this.#streams.add(stream);
+    const leave = this.#enter(exchange, stream);
     void stream.ended.then(() => {
       place.leave();
+      leave();
       this.#streams.delete(stream);
     });
     await stream.open(context.endpoint, { filter, options }, budget.asker(context.endpoint.shards));
@@ -113,6 +118,19 @@ class Streams {
     // A revocation or the server's closing while the stream was being opened did not end it.
     if (principal.isRevoked) stream.end(revoked());
     if (context.closing.aborted) stream.end(stopping());
+  }
+
+  /** Enters the stream in the list of the gateway's clients. */
+  #enter({ request, address, principal, budget }: Exchange, stream: EventStream): () => void {
+    const userAgent = headerOf(request, 'user-agent');
+    const connected = { id: ulid(), address, kind: 'stream', userAgent } as const;
+    const record = new ConnectionRecord(connected, request.socket, true);
+    return this.#context.clients.enter({
+      id: record.id,
+      describe: () =>
+        record.describe(principal, { subscriptions: 1, heldBytes: budget.bytes.held }),
+      disconnect: () => stream.disconnect(new BusError('ABORTED', DISCONNECTED)),
+    });
   }
 
   /** Ends every stream, and resolves when they are over. */

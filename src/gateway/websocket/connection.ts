@@ -10,16 +10,28 @@ import {
   REQUESTS_BYTES_PER_CONNECTION_MAX,
   REQUESTS_PER_CONNECTION_MAX,
 } from '../../protocol/limits/websocket.js';
+import type { ConnectionInfo } from '../../protocol/operations.js';
 import { messageOf } from '../../protocol/thrown.js';
 import { type ClientFrame, parseClientFrame, type RequestId } from '../../protocol/wire.js';
 import type { Place } from '../admission.js';
 import { PendingAuthentication, watchExpiry } from '../authentication.js';
+import type { Budget } from '../budget/budgets.js';
+import { type Client, type Clients, DISCONNECTED } from '../clients.js';
+import { ConnectionRecord } from '../connection-record.js';
 import type { UpgradedClient } from '../door.js';
 import { errorData } from '../error-data.js';
 import type { GatewayLogger } from '../gateway-log.js';
 import type { GatewaySettings } from '../settings.js';
 import type { SignIns } from '../sign-ins.js';
 import type { TurnQueue } from '../turn-queue.js';
+import {
+  CLOSE_DISCONNECTED,
+  CLOSE_GOING_AWAY,
+  CLOSE_POLICY,
+  CLOSE_TRY_AGAIN,
+  CLOSE_UNSUPPORTED_DATA,
+  closeReason,
+} from './close-codes.js';
 import { frameText } from './frames.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { Renewals } from './renewals.js';
@@ -35,20 +47,12 @@ export interface ConnectionContext extends RequestContext {
   readonly settings: GatewaySettings;
   readonly signIns: SignIns;
   readonly turns: TurnQueue;
+  readonly clients: Clients;
   readonly server: string;
   readonly log: GatewayLogger;
   /** Whether each frame is logged, at `debug`. */
   readonly logsFrames: boolean;
 }
-
-/** RFC 6455, 7.4.1. */
-const CLOSE_GOING_AWAY = 1001;
-const CLOSE_UNSUPPORTED_DATA = 1003;
-const CLOSE_POLICY = 1008;
-/** "Try again later", from the IANA registry of close codes. */
-const CLOSE_TRY_AGAIN = 1013;
-/** RFC 6455, 5.5: a control frame holds 125 bytes, of which the code takes two. */
-const CLOSE_REASON_BYTES_MAX = 123;
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
@@ -57,7 +61,7 @@ interface HeldFrame {
   readonly bytes: number;
 }
 
-export class Connection implements OutboundOwner {
+export class Connection implements OutboundOwner, Client {
   readonly id: string;
   readonly address: string;
   /** Resolves when the socket is gone and its subscriptions are released. */
@@ -67,6 +71,8 @@ export class Connection implements OutboundOwner {
   readonly #socket: WebSocket;
   readonly #context: ConnectionContext;
   readonly #outbound: Outbound;
+  readonly #record: ConnectionRecord;
+  #budget: Budget | undefined;
   #principal: Principal | undefined;
   #pending: PendingAuthentication<HeldFrame> | undefined;
   readonly #renewals: Renewals;
@@ -83,12 +89,14 @@ export class Connection implements OutboundOwner {
   #onIdle: () => void = () => {};
 
   constructor(
-    { id, place, socket, stream, principal }: UpgradedClient,
+    { id, place, socket, stream, principal, userAgent }: UpgradedClient,
     context: ConnectionContext,
   ) {
     this.id = id;
     this.#place = place;
     this.address = place.address;
+    const connected = { id, address: place.address, kind: 'websocket', userAgent } as const;
+    this.#record = new ConnectionRecord(connected, stream);
     this.#socket = socket;
     this.#context = context;
     this.#renewals = new Renewals(context.signIns, place.address);
@@ -157,6 +165,18 @@ export class Connection implements OutboundOwner {
     this.#socket.terminate();
   }
 
+  describe(): ConnectionInfo {
+    const subscriptions = this.#answerer?.subscriptions ?? 0;
+    const heldBytes = this.#budget?.bytes.held ?? 0;
+    return this.#record.describe(this.#principal, { subscriptions, heldBytes });
+  }
+
+  disconnect(): void {
+    if (this.#isClosing) return;
+    this.#log('info', 'connection ended', { reason: DISCONNECTED });
+    this.#leave(CLOSE_DISCONNECTED, DISCONNECTED);
+  }
+
   /** Ends the connection because its key or token was revoked. */
   revoke(): void {
     this.#expel(new BusError('UNAUTHENTICATED', 'the key or token was revoked or changed'));
@@ -197,6 +217,7 @@ export class Connection implements OutboundOwner {
     void this.#answerer?.close();
     const budget = budgets.open(principal, this.address);
     this.#outbound.account = budget;
+    this.#budget = budget;
     const asking = { principal, address: this.address };
     this.#answerer = new RequestAnswerer(this.#context, asking, budget, this.#outbound);
     this.#updateReading();
@@ -363,17 +384,6 @@ export class Connection implements OutboundOwner {
     const who = { connection: this.id, address: this.address, principal: name };
     this.#context.log(level, message, { ...who, ...fields });
   }
-}
-
-/**
- * Cuts the reason to the length of a close frame, since `ws` throws at more; the `error` frame before it has all of it.
- */
-function closeReason(reason: string): Buffer {
-  const bytes = Buffer.from(reason);
-  let end = Math.min(bytes.length, CLOSE_REASON_BYTES_MAX);
-  // The cut must not split a character, whose continuation bytes are 0b10xxxxxx.
-  while (end < bytes.length && (bytes[end]! & 0xc0) === 0x80) end--;
-  return bytes.subarray(0, end);
 }
 
 function identity({ name, expiresAt }: Principal): { principal: string; expiresAt?: string } {

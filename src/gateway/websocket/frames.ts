@@ -1,7 +1,7 @@
 import type { RequestId, ServerPayloads } from '../../protocol/wire.js';
 
 /** The fields of a `result` that are lists. */
-export type ListField = 'events' | 'topics' | 'subscribers';
+export type ListField = 'events' | 'topics' | 'subscribers' | 'connections';
 
 /** The text of one frame to a client. `requestId`: that of the request that the frame answers. */
 export function frameText<T extends keyof ServerPayloads>(
@@ -17,7 +17,7 @@ export function resultText(
   field: ListField,
   items: readonly string[],
   requestId: RequestId | undefined,
-  rest: Pick<ServerPayloads['result'], 'more' | 'cursor'>,
+  rest: Pick<ServerPayloads['result'], 'more' | 'cursor' | 'complete'>,
 ): string {
   const identity = requestId === undefined ? '' : `"requestId":${JSON.stringify(requestId)},`;
   const others = JSON.stringify(rest);

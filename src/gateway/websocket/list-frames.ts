@@ -1,5 +1,5 @@
 import { RESULT_FRAME_BYTES_MAX } from '../../protocol/limits/websocket.js';
-import type { RequestId } from '../../protocol/wire.js';
+import type { RequestId, Result } from '../../protocol/wire.js';
 import { type ListField, resultText } from './frames.js';
 import type { Outbound } from './outbound.js';
 
@@ -7,14 +7,14 @@ export interface List<T> {
   readonly field: ListField;
   readonly items: Iterable<T> | AsyncIterable<T>;
   textOf(item: T): string;
-  /** Returns the cursor after the last item; called after `textOf` of that item. */
-  cursor?(): string | undefined;
+  /** Returns what the last frame says besides; called after `textOf` of the last item. */
+  end?(): Pick<Result, 'cursor' | 'complete'>;
 }
 
 /** Sends a list of any length in frames of bounded size, no faster than the client takes them. */
 export async function sendList<T>(
   outbound: Outbound,
-  { field, items, textOf, cursor }: List<T>,
+  { field, items, textOf, end }: List<T>,
   requestId: RequestId | undefined,
 ): Promise<void> {
   let texts: string[] = [];
@@ -32,8 +32,5 @@ export async function sendList<T>(
     texts.push(text);
     bytes += itemBytes;
   }
-  const behind = cursor?.();
-  outbound.send(
-    resultText(field, texts, requestId, behind === undefined ? {} : { cursor: behind }),
-  );
+  outbound.send(resultText(field, texts, requestId, end?.() ?? {}));
 }

@@ -1,5 +1,6 @@
 import type { Principal } from '../../auth/principal.js';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import { BusError } from '../../protocol/errors.js';
 import { FIGURE_SAMPLES_PER_FRAME } from '../../protocol/limits/websocket.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
 import type { Budget } from '../budget/budgets.js';
@@ -22,9 +23,19 @@ export interface OperationAsker extends Asking {
   readonly budget: Budget;
 }
 
-type OperationType = 'access' | 'backup' | 'figures' | 'prune' | 'stats' | 'subscribers';
+type OperationType =
+  | 'access'
+  | 'backup'
+  | 'connections'
+  | 'disconnect'
+  | 'figures'
+  | 'prune'
+  | 'stats'
+  | 'subscribers';
 
 export type OperationFrame = Extract<ClientFrame, { type: OperationType }>;
+
+type FrameOf<T extends OperationType> = Extract<OperationFrame, { type: T }>;
 
 export class OperationRequests {
   readonly #operations: Operations;
@@ -41,6 +52,10 @@ export class OperationRequests {
     switch (frame.type) {
       case 'access':
         return this.#send(frame, { access: operations.access(asker) });
+      case 'connections':
+        return this.#connections(frame, asker);
+      case 'disconnect':
+        return this.#disconnect(frame, asker);
       case 'figures':
         return this.#figures(frame, asker);
       case 'stats':
@@ -55,7 +70,7 @@ export class OperationRequests {
   }
 
   async #subscribers(
-    { payload, requestId }: Extract<OperationFrame, { type: 'subscribers' }>,
+    { payload, requestId }: FrameOf<'subscribers'>,
     asker: OperationAsker,
   ): Promise<void> {
     await asker.budget.query(async () => {
@@ -65,11 +80,25 @@ export class OperationRequests {
     });
   }
 
+  async #connections({ requestId }: FrameOf<'connections'>, asker: OperationAsker): Promise<void> {
+    const { connections, complete } = await this.#operations.connections(asker);
+    const end = () => ({ complete });
+    const list = { field: 'connections', items: connections, textOf: JSON.stringify, end } as const;
+    await sendList(this.#outbound, list, requestId);
+  }
+
+  async #disconnect(frame: FrameOf<'disconnect'>, asker: OperationAsker): Promise<void> {
+    try {
+      await this.#operations.disconnect(asker, frame.payload.id);
+    } catch (error) {
+      if (!(error instanceof BusError && error.code === 'NOT_FOUND')) throw error;
+      return this.#send(frame, { disconnected: false });
+    }
+    this.#send(frame, { disconnected: true });
+  }
+
   /** In several frames, as the samples of many shards are long. */
-  async #figures(
-    frame: Extract<OperationFrame, { type: 'figures' }>,
-    asker: OperationAsker,
-  ): Promise<void> {
+  async #figures(frame: FrameOf<'figures'>, asker: OperationAsker): Promise<void> {
     const { everyMs, samples } = this.#operations.figures(asker, frame.payload?.after);
     for (let begin = 0; ; begin += FIGURE_SAMPLES_PER_FRAME) {
       const part = samples.slice(begin, begin + FIGURE_SAMPLES_PER_FRAME);

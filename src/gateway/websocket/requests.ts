@@ -7,7 +7,7 @@ import type { Event, PublishAck, PublishOptions } from '../../protocol/event.js'
 import { type FilterData, patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { quote } from '../../protocol/quote.js';
-import type { ClientFrame, RequestId, RequestPayload } from '../../protocol/wire.js';
+import type { ClientFrame, RequestId, RequestPayload, Result } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';
 import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
 import type { CursorTexts } from '../cursor-texts.js';
@@ -102,6 +102,10 @@ export class RequestAnswerer {
         feed.expel(error).catch(() => {});
       }
     }
+  }
+
+  get subscriptions(): number {
+    return this.#feeds.size;
   }
 
   /** Answers one request. Requests begin in the order of their frames; each is answered when it is done. */
@@ -267,8 +271,10 @@ export class RequestAnswerer {
         last = event;
         return this.#texts.of(event).text;
       };
+      const end = (): Pick<Result, 'cursor'> =>
+        last?.cursor === undefined ? {} : { cursor: last.cursor };
       const events = readFor(this.#endpoint, asker, query);
-      const list = { field: 'events', items: events, textOf, cursor: () => last?.cursor } as const;
+      const list = { field: 'events', items: events, textOf, end } as const;
       await sendList(this.#outbound, list, requestId);
     });
   }

@@ -60,19 +60,21 @@ class Connections {
   }
 
   add(client: UpgradedClient): void {
-    const { endpoint, log } = this.#context;
+    const { endpoint, log, clients } = this.#context;
     const connection = new Connection(client, this.#context);
     const { address, id, principal } = connection;
     this.#open.add(connection);
     log('info', 'connection opened', { connection: id, address, principal: principal?.name });
     const internals = internalsOf(endpoint);
     const about = { connection: id, address };
+    const leave = clients.enter(connection);
     internals?.countConnections(1);
     internals?.publishSystem(SYSTEM_TOPICS.opened, SYSTEM_TYPES.opened, about);
     void connection.ended.finally(() => {
       internals?.countConnections(-1);
       internals?.publishSystem(SYSTEM_TOPICS.closed, SYSTEM_TYPES.closed, about);
       this.#open.delete(connection);
+      leave();
     });
   }
 

@@ -71,6 +71,14 @@ export const EVENT_TEXT_LENGTH_MAX = 16 * KIB;
 export const REDACTED_TEXTS_MAX = 64;
 /** A list of up to this many topics is sorted; a longer one is sent in the order in which it is found. */
 export const TOPICS_SORTED_MAX = 10_000;
+/**
+ * How long the main thread waits for each gateway's list of connections, and how long a gateway waits for the main
+ * thread.
+ */
+export const GATEWAY_ANSWER_MS = 2000;
+export const GATEWAYS_ANSWER_MS = 3000;
+/** The characters of a client's `User-Agent` that are kept. */
+export const USER_AGENT_LENGTH_MAX = 256;
 /** The time between two samples of a gateway's figures, and how many it keeps: those of 15 minutes. */
 export const FIGURES_EVERY_MS = 2000;
 export const FIGURE_SAMPLES_MAX = 450;

@@ -9,7 +9,7 @@ const built: typeof millrace = await import(
   /* @vite-ignore */ new URL('../../../dist/index.js', import.meta.url).href
 );
 
-export const { openBus, attachBus, EventFilter, defineTopic } = built;
+export const { openBus, attachBus, createGateway, EventFilter, defineTopic } = built;
 
 const hooks: typeof testHooks = await import(
   /* @vite-ignore */ new URL('../../../dist/main/test-hooks.js', import.meta.url).href

@@ -6,6 +6,7 @@ import type { Authenticator, Principal } from '../../../../src/auth/principal.js
 import { RateLimiter } from '../../../../src/auth/rate-limiter.js';
 import { Audit } from '../../../../src/gateway/audit.js';
 import { Budgets } from '../../../../src/gateway/budget/budgets.js';
+import { Clients } from '../../../../src/gateway/clients.js';
 import { openHttpDoors } from '../../../../src/gateway/doors.js';
 import { TextsByPrincipal } from '../../../../src/gateway/event-texts.js';
 import { BodyBudget } from '../../../../src/gateway/http/body.js';
@@ -52,6 +53,7 @@ export async function openHttp(given: HttpSettings = {}): Promise<TestHttp> {
     budgets: new Budgets(),
     texts: new TextsByPrincipal(),
     turns: new TurnQueue(),
+    clients: new Clients(),
     settings: {
       maxOutboundBytes: 1024 * 1024,
       stallMs: 10_000,

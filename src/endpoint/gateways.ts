@@ -1,0 +1,60 @@
+import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
+import type { Caller } from '../link/port-calls.js';
+import type { MainThread } from './main-thread.js';
+
+/**
+ * The gateways that run over one endpoint, and the way to those of all others: the main thread knows the endpoints that
+ * have a gateway, and asks each of them.
+ */
+
+/** A gateway, as far as others may ask it. Neither call waits for anything. */
+export interface AskedGateway {
+  /** Its connections, as the JSON text of an array of `ConnectionInfo`. */
+  connections(): string;
+  /** Cuts the connection; false if it is none of this gateway. */
+  disconnect(id: string): boolean;
+}
+
+export class EndpointGateways implements Caller<'gateway', unknown> {
+  readonly #main: MainThread;
+  readonly #open = new Set<AskedGateway>();
+  readonly #handlers: Handlers<'gateway', unknown> = {
+    listConnections: () => ({ lists: [...this.#open].map((gateway) => gateway.connections()) }),
+    disconnect: ({ id }) => ({
+      isFound: [...this.#open].some((gateway) => gateway.disconnect(id)),
+    }),
+  };
+
+  constructor(main: MainThread) {
+    this.#main = main;
+  }
+
+  /** Lets others ask the gateway, until the returned function is called. */
+  add(gateway: AskedGateway): () => void {
+    this.#open.add(gateway);
+    this.#announce();
+    return () => {
+      this.#open.delete(gateway);
+      this.#announce();
+    };
+  }
+
+  /** Answers a call of the main thread. */
+  async call<N extends NameOf<'gateway'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
+    return this.#handlers[name](request, undefined);
+  }
+
+  /** The connections of all gateways of the bus. */
+  allConnections(): Promise<AnswerOf<'allConnections'>> {
+    return this.#main.call('allConnections', {});
+  }
+
+  disconnectAnywhere(id: string): Promise<AnswerOf<'disconnectAnywhere'>> {
+    return this.#main.call('disconnectAnywhere', { id });
+  }
+
+  #announce(): void {
+    // The call fails only where the bus has ended, and then nobody asks any more.
+    this.#main.call('announceGateways', { gateways: this.#open.size }).catch(() => {});
+  }
+}
