@@ -1,7 +1,6 @@
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import type { EndpointGateways } from '../endpoint/gateways.js';
 import { internalsOf } from '../endpoint/internals.js';
-import type { AnswerOf } from '../link/calls.js';
 import { BusError } from '../protocol/errors.js';
 import { GATEWAYS_ANSWER_MS } from '../protocol/limits/gateway.js';
 import type { ConnectionInfo, ConnectionList } from '../protocol/operations.js';
@@ -16,7 +15,7 @@ export class Peers {
   readonly #clients: Clients;
   readonly #gateways: EndpointGateways | undefined;
   readonly #leave: () => void;
-  #asked: Promise<AnswerOf<'allConnections'>> | undefined;
+  #asked: ReturnType<EndpointGateways['allConnections']> | undefined;
 
   constructor(endpoint: BusEndpoint, clients: Clients) {
     this.#clients = clients;
@@ -57,7 +56,7 @@ export class Peers {
   }
 
   /** Those who ask at the same time share one answer, so that a silent main thread is asked once. */
-  #askAll(): Promise<AnswerOf<'allConnections'>> | undefined {
+  #askAll(): ReturnType<EndpointGateways['allConnections']> | undefined {
     this.#asked ??= this.#gateways?.allConnections().finally(() => {
       this.#asked = undefined;
     });
