@@ -1,4 +1,6 @@
+import { lazy, Suspense } from 'preact/compat';
 import { useEffect, useRef } from 'preact/hooks';
+import { shownAddress } from '../event/shown-event.js';
 import { Screen, TITLES } from '../screens/screen.js';
 import { access } from '../state/access.js';
 import { now } from '../state/now.js';
@@ -15,6 +17,8 @@ import { duration } from '../text/format.js';
 import { Icon } from './icon.js';
 import { Mark } from './mark.js';
 import { Notice } from './notice.js';
+
+const EventDrawer = lazy(() => import('../event/event-drawer.js'));
 
 /** The frame of every screen: the way to the others, the state of the connection, the environment's name. */
 export function Shell() {
@@ -38,6 +42,11 @@ export function Shell() {
         )}
       </header>
       <Content screen={screen} />
+      {shownAddress.value !== undefined && (
+        <Suspense fallback={null}>
+          <EventDrawer />
+        </Suspense>
+      )}
     </div>
   );
 }

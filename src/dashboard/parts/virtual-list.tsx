@@ -29,6 +29,8 @@ export interface VirtualListProps {
   readonly role?: 'list' | 'listbox' | 'tree' | 'grid';
   readonly class?: string;
   readonly handle?: Ref<VirtualListHandle>;
+  /** The id of the row that the keyboard has chosen, for a list whose rows take no focus. */
+  readonly active?: string;
   /** Called with the distance from the end, in pixels, when the user or the list scrolls. */
   readonly onScroll?: (fromEnd: number) => void;
   readonly onKeyDown?: (event: KeyboardEvent) => void;
@@ -54,6 +56,8 @@ export function VirtualList(props: VirtualListProps) {
   const [virtualizer] = useState(() => new Virtualizer(options));
   virtualizer.setOptions(options);
   useEffect(() => virtualizer._didMount(), [virtualizer]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the heights that it remembers are void with another one.
+  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
   useLayoutEffect(() => {
     virtualizer._willUpdate();
     const value: VirtualListHandle = {
@@ -75,6 +79,7 @@ export function VirtualList(props: VirtualListProps) {
       class={`virtual ${props.class ?? ''}`}
       role={role}
       aria-label={label}
+      aria-activedescendant={props.active}
       tabIndex={0}
       onScroll={report}
       onKeyDown={onKeyDown}

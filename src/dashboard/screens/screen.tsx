@@ -6,10 +6,12 @@ import type { ScreenName } from '../state/place.js';
 
 export const TITLES: Readonly<Record<ScreenName, string>> = {
   overview: 'Overview',
+  stream: 'Stream',
 };
 
 const COMPONENTS: Readonly<Record<ScreenName, FunctionComponent>> = {
   overview: lazy(() => import('./overview/overview.js')),
+  stream: lazy(() => import('./stream/stream.js')),
 };
 
 export function Screen({ name }: { readonly name: ScreenName }) {

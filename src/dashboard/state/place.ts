@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
  * so that a place can be sent to somebody, and so that no path of the page collides with one of the server.
  */
 
-export const SCREENS = ['overview'] as const;
+export const SCREENS = ['overview', 'stream'] as const;
 export type ScreenName = (typeof SCREENS)[number];
 
 export type Parameters = Readonly<Record<string, string | readonly string[]>>;
@@ -28,6 +28,11 @@ export function followAddress(): void {
 export function hrefOf(screen: ScreenName, parameters: Parameters = {}): string {
   const query = queryOf(parameters);
   return `#/${screen}${query === '' ? '' : `?${query}`}`;
+}
+
+/** The screen of this name, where this page has one. */
+export function screenNamed(name: string): ScreenName | undefined {
+  return SCREENS.find((one) => one === name);
 }
 
 /** Goes to a place; the browser's way back leads here. */
@@ -55,7 +60,7 @@ export function amend(
 
 function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
-  const screen = SCREENS.find((name) => name === path) ?? 'overview';
+  const screen = screenNamed(path) ?? 'overview';
   return { screen, parameters: new URLSearchParams(query) };
 }
 

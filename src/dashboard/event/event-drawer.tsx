@@ -1,0 +1,81 @@
+import type { Event } from 'millrace/client';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { Icon } from '../parts/icon.js';
+import { Notice } from '../parts/notice.js';
+import { isNarrow } from '../state/narrow.js';
+import { Envelope } from './envelope.js';
+import { EventTabs } from './event-tabs.js';
+import { hideEvent, shownAddress } from './shown-event.js';
+import { useShownEvent } from './use-shown-event.js';
+import './event-drawer.css';
+
+/** One event, beside the screen, or over it on a phone. Escape closes it. */
+export default function EventDrawer() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const modal = isNarrow.value;
+  const { event, error, isLoading } = useShownEvent();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the dialog is opened anew when the page becomes narrow or wide.
+  useLayoutEffect(() => {
+    const element = dialog.current!;
+    const before = document.activeElement;
+    if (modal) element.showModal();
+    else element.show();
+    return () => {
+      element.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, [modal]);
+  useEscape(modal);
+  const address = shownAddress.value;
+  return (
+    <dialog
+      ref={dialog}
+      class="event-drawer"
+      aria-labelledby="event-title"
+      onCancel={(cancel) => {
+        cancel.preventDefault();
+        hideEvent();
+      }}
+    >
+      <header>
+        <h2 id="event-title" class="ellipsis">
+          {event?.type ?? 'Event'}
+        </h2>
+        <button type="button" class="quiet" onClick={hideEvent} title="Close (Escape)">
+          <Icon name="close" />
+          <span class="hidden">Close the event</span>
+        </button>
+      </header>
+      {error !== undefined && <Notice kind="bad">{error}</Notice>}
+      {event === undefined && isLoading && <p class="loading">Loading …</p>}
+      {event === undefined && !isLoading && error === undefined && (
+        <Notice>
+          There is no stored event {address?.id} on {address?.topic} that you may read. Ephemeral
+          events are not stored, and retention removes old ones.
+        </Notice>
+      )}
+      {event !== undefined && <Body key={`${event.topic}/${event.id}`} event={event} />}
+    </dialog>
+  );
+}
+
+function Body({ event }: { readonly event: Event }) {
+  return (
+    <div class="event-body">
+      <Envelope event={event} />
+      <EventTabs event={event} />
+    </div>
+  );
+}
+
+/** A drawer beside the screen gets no `cancel` from the browser. */
+function useEscape(modal: boolean): void {
+  useEffect(() => {
+    if (modal) return;
+    const onKeyDown = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape' && !event.defaultPrevented) hideEvent();
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  }, [modal]);
+}

@@ -1,0 +1,52 @@
+import type { Event } from 'millrace/client';
+import type { FunctionComponent } from 'preact';
+import { useState } from 'preact/hooks';
+import { PayloadTree } from './payload-tree.js';
+import { RawPayload } from './raw-payload.js';
+
+/** The ways to look at an event. Left and right change between them. */
+
+interface Tab {
+  readonly name: string;
+  readonly panel: FunctionComponent<{ readonly event: Event }>;
+}
+
+const TABS: readonly Tab[] = [
+  { name: 'Payload', panel: ({ event }) => <PayloadTree value={event.payload} /> },
+  { name: 'JSON', panel: RawPayload },
+];
+
+export function EventTabs({ event }: { readonly event: Event }) {
+  const [at, setAt] = useState(0);
+  const onKeyDown = (pressed: KeyboardEvent): void => {
+    const step = pressed.key === 'ArrowRight' ? 1 : pressed.key === 'ArrowLeft' ? -1 : 0;
+    if (step === 0) return;
+    const next = (at + step + TABS.length) % TABS.length;
+    setAt(next);
+    document.getElementById(`event-tab-${next}`)?.focus();
+  };
+  const { panel: Panel } = TABS[at]!;
+  return (
+    <>
+      <div class="tabs" role="tablist" aria-label="Views of the event" onKeyDown={onKeyDown}>
+        {TABS.map(({ name }, index) => (
+          <button
+            key={name}
+            id={`event-tab-${index}`}
+            type="button"
+            role="tab"
+            aria-selected={index === at}
+            aria-controls="event-panel"
+            tabIndex={index === at ? 0 : -1}
+            onClick={() => setAt(index)}
+          >
+            {name}
+          </button>
+        ))}
+      </div>
+      <div id="event-panel" class="panel" role="tabpanel" aria-labelledby={`event-tab-${at}`}>
+        <Panel event={event} />
+      </div>
+    </>
+  );
+}

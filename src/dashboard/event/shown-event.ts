@@ -1,0 +1,37 @@
+import { computed, signal } from '@preact/signals';
+import type { Event } from 'millrace/client';
+import { amend, place } from '../state/place.js';
+import { addressOf, type EventAddress, textOf } from './event-address.js';
+
+/** The event whose drawer is open. The address names it, `event=TOPIC/ID`, on any screen. */
+
+/** The event that was opened from a list. It may be ephemeral, and then nobody else has it. */
+const opened = signal<Event | undefined>(undefined);
+
+const text = computed(() => place.value.parameters.get('event') ?? '');
+
+export const shownAddress = computed(() => addressOf(text.value));
+
+/** The event itself, where the page has it at hand; else the drawer asks the server. */
+export const knownEvent = computed(() => {
+  const address = shownAddress.value;
+  const event = opened.value;
+  const isIt = event?.id === address?.id && event?.topic === address?.topic;
+  return isIt ? event : undefined;
+});
+
+/** Opens the drawer with an event that the page has. */
+export function showEvent(event: Event): void {
+  opened.value = event;
+  amend({ event: textOf(event) });
+}
+
+/** Opens the drawer with an event to be asked for. */
+export function showEventOf(address: EventAddress): void {
+  amend({ event: textOf(address) });
+}
+
+export function hideEvent(): void {
+  opened.value = undefined;
+  amend({ event: undefined });
+}

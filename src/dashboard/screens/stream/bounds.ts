@@ -1,0 +1,13 @@
+/** The bounds of what the Stream keeps in the page. */
+
+/** Rows, those that wait below a list that is scrolled up included. */
+export const ROWS_MAX = 20_000;
+/** Memory of the events in these rows, as `weightOf` estimates it. */
+export const ROWS_WEIGHT_MAX = 64 * 1024 * 1024;
+/** Characters of a payload in a row. */
+export const PREVIEW_LENGTH_MAX = 240;
+/** Names of topics that completion knows, and how long it does. */
+export const KNOWN_TOPICS_MAX = 50_000;
+export const KNOWN_TOPICS_MS = 30_000;
+/** Names of topics that are offered at once. */
+export const OFFERED_TOPICS_MAX = 12;

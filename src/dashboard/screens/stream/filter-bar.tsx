@@ -1,0 +1,69 @@
+import { useState } from 'preact/hooks';
+import { ChipsField } from '../../parts/chips-field.js';
+import { amend } from '../../state/place.js';
+import { client } from '../../state/session.js';
+import { OFFERED_TOPICS_MAX } from './bounds.js';
+import { FromField } from './from-field.js';
+import { knownTopics, learnTopics } from './known-topics.js';
+import {
+  attributeFault,
+  filterCount,
+  LISTS,
+  type ListName,
+  type StreamSettings,
+} from './settings.js';
+import { completions } from './topic-completion.js';
+
+/** Chooses the events: topics and where to begin; types, sources and the like below, where they are wanted. */
+export function FilterBar({ settings }: { readonly settings: StreamSettings }) {
+  const filters = filterCount(settings);
+  const [isOpen, setOpen] = useState(filters > 0);
+  const set = (name: ListName) => (values: readonly string[]) =>
+    amend({ [LISTS[name]]: values, paused: undefined });
+  return (
+    <section class="filter-bar" aria-label="Which events">
+      <div class="filter-main">
+        <ChipsField
+          label="Topics"
+          values={settings.topics}
+          onChange={set('topics')}
+          placeholder="all topics; such as orders.* or orders.+.new"
+          isSpaceEnd
+          complete={(text) => completions(knownTopics.value, text, OFFERED_TOPICS_MAX)}
+          onFocus={() => void learnTopics(client())}
+        />
+        <FromField from={settings.from} />
+        <button
+          type="button"
+          aria-expanded={isOpen}
+          aria-controls="stream-filters"
+          onClick={() => setOpen(!isOpen)}
+        >
+          Filters{filters > 0 ? ` (${filters})` : ''}
+        </button>
+      </div>
+      <div id="stream-filters" class="filter-more" hidden={!isOpen}>
+        <ChipsField label="Types" values={settings.types} onChange={set('types')} isSpaceEnd />
+        <ChipsField
+          label="Categories"
+          values={settings.categories}
+          onChange={set('categories')}
+          isSpaceEnd
+        />
+        <ChipsField label="Sources" values={settings.sources} onChange={set('sources')} />
+        <ChipsField
+          label="Correlation ids"
+          values={settings.correlationIds}
+          onChange={set('correlationIds')}
+        />
+        <ChipsField
+          label="Attributes"
+          placeholder="key=value"
+          values={settings.attributes}
+          onChange={set('attributes')}
+          faultOf={attributeFault}
+        />
+      </div>
+    </section>
+  );
+}

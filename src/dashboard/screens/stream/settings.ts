@@ -1,0 +1,95 @@
+import type { Filter, SubscribeFrom } from 'millrace/client';
+
+/** What the Stream shows, as the address says it. Pure. */
+export interface StreamSettings {
+  readonly topics: readonly string[];
+  readonly types: readonly string[];
+  readonly categories: readonly string[];
+  readonly sources: readonly string[];
+  readonly correlationIds: readonly string[];
+  /** `key=value`. */
+  readonly attributes: readonly string[];
+  /** An expression of the search language. */
+  readonly search: string;
+  /** Where a live stream begins: `now`, `earliest`, `last:100`, `since:TIME`, `after:CURSOR`. */
+  readonly from: string;
+}
+
+/** The parameters of the address that hold lists. */
+export const LISTS = {
+  topics: 'topic',
+  types: 'type',
+  categories: 'category',
+  sources: 'source',
+  correlationIds: 'correlationId',
+  attributes: 'attribute',
+} as const satisfies Partial<Record<keyof StreamSettings, string>>;
+
+export type ListName = keyof typeof LISTS;
+
+export const FROM_DEFAULT = 'last:100';
+
+/** The largest N of `last:N`: as many rows as the list keeps. */
+export const LAST_MAX = 20_000;
+
+export function settingsOf(parameters: URLSearchParams): StreamSettings {
+  const list = (name: ListName): readonly string[] => [...new Set(parameters.getAll(LISTS[name]))];
+  return {
+    topics: list('topics'),
+    types: list('types'),
+    categories: list('categories'),
+    sources: list('sources'),
+    correlationIds: list('correlationIds'),
+    attributes: list('attributes'),
+    search: parameters.get('search') ?? '',
+    from: parameters.get('from') ?? FROM_DEFAULT,
+  };
+}
+
+/** How many filters there are besides the topics. */
+export function filterCount(settings: StreamSettings): number {
+  const { types, categories, sources, correlationIds, attributes } = settings;
+  return [types, categories, sources, correlationIds, attributes].filter(({ length }) => length > 0)
+    .length;
+}
+
+/** The filter of a subscription. `topics` stand in where the address names none. */
+export function filterOf(settings: StreamSettings, topics: readonly string[]): Filter {
+  const filter: Filter = { topics: settings.topics.length > 0 ? settings.topics : topics };
+  if (settings.types.length > 0) filter.types = settings.types;
+  if (settings.categories.length > 0) filter.categories = settings.categories;
+  if (settings.sources.length > 0) filter.sources = settings.sources;
+  if (settings.correlationIds.length > 0) filter.correlationIds = settings.correlationIds;
+  if (settings.attributes.length > 0) filter.attributes = attributesOf(settings.attributes);
+  return filter;
+}
+
+/** `undefined` for a text that says no place to begin from. */
+export function fromOf(text: string): SubscribeFrom | undefined {
+  if (text === 'now' || text === 'earliest') return text;
+  const [kind, value = ''] = text.split(/:(.*)/s);
+  if (kind === 'last') {
+    const last = Number(value);
+    return Number.isInteger(last) && last > 0 && last <= LAST_MAX ? { last } : undefined;
+  }
+  if (kind === 'since') {
+    const time = new Date(value);
+    return Number.isNaN(time.getTime()) ? undefined : { since: time };
+  }
+  return kind === 'after' && value !== '' ? { after: value } : undefined;
+}
+
+/** Why a text is no filter on an attribute; `undefined` if it is one. */
+export function attributeFault(text: string): string | undefined {
+  return text.indexOf('=') > 0 ? undefined : `"${text}" is not of the form key=value`;
+}
+
+function attributesOf(pairs: readonly string[]): Record<string, readonly string[]> {
+  const values = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const end = pair.indexOf('=');
+    const key = pair.slice(0, end);
+    values.set(key, [...(values.get(key) ?? []), pair.slice(end + 1)]);
+  }
+  return Object.fromEntries(values);
+}

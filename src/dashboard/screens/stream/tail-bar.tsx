@@ -1,0 +1,69 @@
+import { Icon } from '../../parts/icon.js';
+import { amend } from '../../state/place.js';
+import { client, isConnected } from '../../state/session.js';
+import { whole } from '../../text/format.js';
+import type { Tail, TailState } from './tail.js';
+
+/** Pauses the stream, and says how it stands. */
+export function TailBar({ tail }: { readonly tail: Tail }) {
+  const { value: state } = tail.state;
+  const isPaused = state.kind === 'paused';
+  const pause = (): void => amend({ paused: tail.pause() || 'start' });
+  const resume = (isFromNow: boolean) => (): void => {
+    amend({ paused: undefined });
+    tail.resume(client(), isFromNow);
+  };
+  return (
+    <div class="tail-bar">
+      {isPaused ? (
+        <>
+          <button type="button" class="primary" onClick={resume(false)}>
+            <Icon name="play" />
+            Go on
+          </button>
+          <button type="button" onClick={resume(true)}>
+            Go on from now
+          </button>
+        </>
+      ) : (
+        <button
+          type="button"
+          onClick={pause}
+          disabled={state.kind === 'idle' || state.kind === 'failed'}
+        >
+          <Icon name="pause" />
+          Pause
+        </button>
+      )}
+      <span class="tail-state" role="status">
+        {stateText(state, isConnected.value)}
+      </span>
+      <Counts tail={tail} />
+    </div>
+  );
+}
+
+function Counts({ tail }: { readonly tail: Tail }) {
+  void tail.turn.value;
+  const { rows, counts } = tail;
+  return (
+    <span class="counts number">
+      <b class="matched">{whole(counts.matched)}</b> events
+      {counts.matched < counts.arrived && ` of ${whole(counts.arrived)}`}
+      {rows.skipped > 0 && (
+        <span title="The list keeps the newest rows and lets the oldest go. The bus has lost nothing.">
+          {' · '}
+          <b class="skipped">{whole(rows.skipped)}</b> older ones no longer in the list
+        </span>
+      )}
+    </span>
+  );
+}
+
+function stateText(state: TailState, connected: boolean): string {
+  if (state.kind === 'paused') return 'Paused';
+  if (state.kind === 'failed') return 'Ended';
+  if (!connected) return 'Waiting for the server';
+  if (state.kind === 'live') return 'Live';
+  return state.kind === 'idle' ? '' : 'Reading history';
+}

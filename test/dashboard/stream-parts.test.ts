@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { addressOf, textOf } from '../../src/dashboard/event/event-address.js';
+import { previewOf } from '../../src/dashboard/event/preview.js';
+import { filterOf, fromOf, settingsOf } from '../../src/dashboard/screens/stream/settings.js';
+import { completions, knownTopicsOf } from '../../src/dashboard/screens/stream/topic-completion.js';
+
+describe('the address of the stream', () => {
+  it('says which events and where to begin', () => {
+    const settings = settingsOf(
+      new URLSearchParams('topic=a.*&topic=b&type=t&attribute=k%3D1&attribute=k%3D2%3D3&from=now'),
+    );
+    expect(filterOf(settings, ['*'])).toEqual({
+      topics: ['a.*', 'b'],
+      types: ['t'],
+      attributes: { k: ['1', '2=3'] },
+    });
+    expect(filterOf(settingsOf(new URLSearchParams()), ['*'])).toEqual({ topics: ['*'] });
+  });
+
+  it('takes every place to begin from, and no nonsense', () => {
+    expect(fromOf('now')).toBe('now');
+    expect(fromOf('last:20')).toEqual({ last: 20 });
+    expect(fromOf('after:abc')).toEqual({ after: 'abc' });
+    expect(fromOf('since:2026-01-31T12:00:00Z')).toEqual({
+      since: new Date('2026-01-31T12:00:00Z'),
+    });
+    for (const text of ['', 'last:', 'last:0', 'last:1e9', 'since:soon', 'after:', 'then']) {
+      expect(fromOf(text), text).toBeUndefined();
+    }
+  });
+
+  it('names an event by topic and id, whatever the topic holds', () => {
+    for (const address of [
+      { topic: 'a.b', id: 'x' },
+      { topic: 'a/b.c//d', id: '01-_' },
+    ]) {
+      expect(addressOf(textOf(address))).toEqual(address);
+    }
+    for (const text of ['', 'a', '/x', 'a/']) expect(addressOf(text), text).toBeUndefined();
+  });
+});
+
+describe('completion of topics', () => {
+  const known = knownTopicsOf(['a.b.c', 'a.b.d', 'a.x', 'abc', 'z.abc.y'], 100);
+
+  it('offers the next segment of each, then topics that hold the text', () => {
+    expect(completions(known, '', 10)).toEqual(['a.*', 'abc', 'z.*']);
+    expect(completions(known, 'a.', 10)).toEqual(['a.b.*', 'a.x']);
+    expect(completions(known, 'abc', 10)).toEqual(['z.abc.y']);
+    expect(completions(known, 'a', 2)).toEqual(['a.*', 'abc']);
+  });
+
+  it('knows a bounded number of names', () => {
+    expect(knownTopicsOf(['a', 'b', 'c'], 2)).toEqual({ names: ['a', 'b'], isCut: true });
+  });
+});
+
+describe('the payload of a row', () => {
+  it('is JSON on one line, cut where there is no more room', () => {
+    expect(previewOf({ a: [1, 'x"', null], b: true }, 100)).toBe(
+      '{"a": [1, "x\\"", null], "b": true}',
+    );
+    expect(previewOf('abcdef', 4)).toBe('"abc…');
+    expect(previewOf({}, 100)).toBe('{}');
+  });
+
+  it('reads no more of a large payload than it shows', () => {
+    const large = Array.from({ length: 100_000 }, (_, n) => n);
+    let reads = 0;
+    const watched = new Proxy(large, {
+      get: (target, key) => {
+        reads++;
+        return Reflect.get(target, key);
+      },
+    });
+    expect(previewOf(watched, 40)).toMatch(/^\[0, 1, 2, .*…$/);
+    expect(reads).toBeLessThan(100);
+  });
+});
