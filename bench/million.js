@@ -141,7 +141,7 @@ async function run(bench) {
 }
 
 await runBench(
-  'a million events, five killed shards',
+  `${options.events.toLocaleString('en')} events, ${options.kills} killed shards`,
   { dir: options.dir, cores: 4 },
   async (bench) => {
     const { seconds, kills, restarts, results } = await run(bench);
