@@ -13,6 +13,17 @@ export type { ClientPublishOptions } from './client/publisher.js';
 export type { ClientState, StateChange } from './client/reconnector.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';
 export type { SubscriptionHandle as ClientSubscription } from './client/subscription.js';
+export { alertText, parseAlertText } from './protocol/alert-text.js';
+export type {
+  AlertCondition,
+  AlertEvent,
+  AlertInfo,
+  AlertList,
+  AlertRule,
+  AlertRuleInput,
+  AlertSeverity,
+  AlertTransition,
+} from './protocol/alerts.js';
 export type {
   BusApi,
   BusStats,

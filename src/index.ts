@@ -27,6 +27,16 @@ export type {
 } from './main/gateway-options.js';
 export { openBus } from './main/open-bus.js';
 export type {
+  AlertCondition,
+  AlertEvent,
+  AlertInfo,
+  AlertList,
+  AlertRule,
+  AlertRuleInput,
+  AlertSeverity,
+  AlertTransition,
+} from './protocol/alerts.js';
+export type {
   BusStats,
   EventHandler,
   Gap,

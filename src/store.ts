@@ -22,6 +22,7 @@ export type {
   BackupRequest,
   HistoryAddress,
   HistoryModule,
+  KeptText,
   LogStore,
   OpenStore,
   RunningBackup,

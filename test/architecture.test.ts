@@ -115,6 +115,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
   testing: ['protocol', 'record', 'store'],
   'testing/broker': ['protocol', 'record', 'threads', 'store'],
+  // Rules that watch a bus; the bus hands itself in.
+  alerts: ['protocol'],
   // What every attached thread runs, in rooms: the links to the shards, and what goes over them.
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
@@ -147,6 +149,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What runs once: it opens the directory and its readers; the shards write the log.
   main: [
     'protocol',
+    'alerts',
     'link',
     'endpoint',
     'handout/watch-signal',

@@ -1,10 +1,13 @@
 import * as v from 'valibot';
 import { authSchema, parseOrFaults } from '../auth/auth-options.js';
 import type { Fault } from '../auth/grants.js';
+import { parseAlertRules } from '../protocol/alert-rule.js';
+import type { AlertRuleInput } from '../protocol/alerts.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
+import { messageOf } from '../protocol/thrown.js';
 import { patternFault } from '../protocol/topic.js';
 import { parseServer, parseTimeout } from './values.js';
 
@@ -87,6 +90,13 @@ const configSchema = objectOf({
   defaultPersist: v.exactOptional(yesOrNo),
   noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),
   retention: v.exactOptional(listOf(retentionRule, 'rules')),
+  // Checked below, by the parser of rules.
+  alerts: v.exactOptional(
+    listOf(
+      v.custom<AlertRuleInput>(() => true),
+      'alert rules',
+    ),
+  ),
   systemEvents: v.exactOptional(
     v.lazy((input) =>
       typeof input === 'boolean'
@@ -163,6 +173,7 @@ export type ParsedConfig = { readonly config: Config } | { readonly faults: read
 export function parseConfig(value: unknown): ParsedConfig {
   const result = v.safeParse(configSchema, value);
   const faults = result.success ? [] : result.issues.map(faultOf);
+  faults.push(...alertFaults(value));
   const authFaults: Fault[] = [];
   const auth = authOf(value);
   if (auth !== undefined) parseOrFaults(authSchema, auth, authFaults);
@@ -172,6 +183,19 @@ export function parseConfig(value: unknown): ParsedConfig {
     faults.push(where === '' ? `auth: ${message}` : `auth.${where}: ${message}`);
   }
   return result.success && faults.length === 0 ? { config: result.output } : { faults };
+}
+
+/** The first fault of the alert rules, with its place. */
+function alertFaults(value: unknown): string[] {
+  const hasAlerts = typeof value === 'object' && value !== null && 'alerts' in value;
+  const alerts: unknown = hasAlerts ? value.alerts : [];
+  if (!Array.isArray(alerts)) return [];
+  try {
+    parseAlertRules(alerts);
+    return [];
+  } catch (error) {
+    return [`alerts: ${messageOf(error)}`];
+  }
 }
 
 function authOf(value: unknown): unknown {

@@ -49,6 +49,7 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'OPTION_INVALID',
   'QUERY_INVALID',
   'CURSOR_INVALID',
+  'ALERT_INVALID',
   'MESSAGE_INVALID',
   'INSECURE_BIND',
 ]);

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { VERSION } from '../gateway/version.js';
+import { addAlertsCommand } from './commands/alerts.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addDoctorCommand } from './commands/doctor.js';
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   addBackupCommand(program);
   addRestoreCommand(program);
   addPruneCommand(program);
+  addAlertsCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);

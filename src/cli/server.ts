@@ -65,6 +65,7 @@ const BUS_SETTINGS = [
   'defaultPersist',
   'noPersistTopics',
   'retention',
+  'alerts',
   'systemEvents',
   'ringBytes',
   'commitBatchEvents',

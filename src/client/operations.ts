@@ -1,3 +1,4 @@
+import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusStats, SubscriberInfo, TopicInfo } from '../protocol/bus-api.js';
 import type {
   AccessInfo,
@@ -78,6 +79,32 @@ export abstract class OperationsClient {
   async disconnect(id: string): Promise<{ disconnected: boolean }> {
     const { disconnected = false } = await this.#order('disconnect', { id });
     return { disconnected };
+  }
+
+  /**
+   * The rules that watch the bus, each with its state, and the last changes.
+   *
+   * @throws BusError `FORBIDDEN`, `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async alerts(): Promise<AlertList> {
+    return (await this.#ask('alerts', {})).alerts!;
+  }
+
+  /**
+   * Adds a rule that watches the bus, or replaces the rule of this name. The last of several clients wins.
+   *
+   * @param rule what it watches for: `{ name: 'quiet', when: 'no event on orders.* for 5 min' }`
+   * @returns the rule and its state, once every later event is watched
+   * @throws BusError `ALERT_INVALID`, `ALERT_FIXED` for a rule of the server's configuration, `LIMIT_EXCEEDED`,
+   *   `FORBIDDEN`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async setAlert(rule: AlertRuleInput): Promise<AlertInfo> {
+    return (await this.#ask('setAlert', { rule })).alert!;
+  }
+
+  /** Removes a rule; false if there is none. @throws BusError as `setAlert` */
+  async removeAlert(name: string): Promise<{ readonly removed: boolean }> {
+    return (await this.#ask('removeAlert', { name })).removedAlert!;
   }
 
   /**

@@ -76,13 +76,25 @@ export function invalid(message: string, cause?: unknown): BusError {
   return new BusError('MESSAGE_INVALID', message, cause === undefined ? {} : { cause });
 }
 
+/** The fields of a result that hold one object. */
+const ONE_OBJECT = [
+  'stats',
+  'backup',
+  'pruned',
+  'access',
+  'figures',
+  'alerts',
+  'alert',
+  'removedAlert',
+] as const;
+
 function resultFault(payload: Fields): string | undefined {
   const { events, topics, subscribers, connections, disconnected, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
   const list = topics ?? subscribers ?? connections;
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
   if (typeof disconnected === 'boolean') return undefined;
-  const one = others.stats ?? others.backup ?? others.pruned ?? others.access ?? others.figures;
+  const one = ONE_OBJECT.map((field) => others[field]).find((value) => value !== undefined);
   return isObject(one) ? undefined : 'events, or another field of a result,';
 }
 

@@ -1,4 +1,5 @@
 /** The API of a bus in every thread: in the one that opened it and in attached workers. */
+import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusApi } from '../protocol/bus-api.js';
 import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
 import type { BackupProgress } from '../store/backup.js';
@@ -32,6 +33,19 @@ export interface BusEndpoint extends BusApi {
    *   second backup at the same time, `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`
    */
   backup(dir: string, options?: BackupOptions): Promise<BackupResult>;
+  /** The rules that watch the bus, each with its state, and the last changes. */
+  alerts(): Promise<AlertList>;
+  /**
+   * Adds a rule that watches the bus, or replaces the rule of this name. The rule is kept in the data directory.
+   *
+   * @param rule what it watches for: `{ name: 'quiet', when: 'no event on orders.* for 5 min' }`
+   * @returns the rule and its state, once every later event is watched
+   * @throws BusError `ALERT_INVALID`, `ALERT_FIXED` for a rule of the bus's options, `LIMIT_EXCEEDED`, `STORE_CORRUPT`,
+   *   `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
+   */
+  setAlert(rule: AlertRuleInput): Promise<AlertInfo>;
+  /** Removes a rule; false if there is none. @throws BusError as `setAlert` */
+  removeAlert(name: string): Promise<{ readonly removed: boolean }>;
   /**
    * Removes the oldest events that match, in small steps between batches. Subscriptions that had not read them yet get
    * a gap.

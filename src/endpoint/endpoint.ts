@@ -26,27 +26,27 @@ import type {
   TopicInfo,
 } from '../protocol/bus-api.js';
 import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
-import { BusError } from '../protocol/errors.js';
+import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
-import type { BackupResult, PruneResult } from '../protocol/operations.js';
+import type { PruneResult } from '../protocol/operations.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
-import type { BackupOptions, BusEndpoint, PruneOptions } from './bus-endpoint.js';
+import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
 import { EndpointGateways } from './gateways.js';
-import { guarded } from './guarded.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import { endpointEnds, type LinkEnds, Links } from './links/links.js';
 import { SignsOfLife } from './links/signs-of-life.js';
+import { MainCalls } from './main-calls.js';
 import type { EndpointListener, MainThread } from './main-thread.js';
-import { parseBackupOptions, parsePruneOptions, parseSubscribeOptions } from './options.js';
+import { parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
@@ -82,12 +82,11 @@ export interface EndpointSettings {
   readonly onError: (error: BusError) => void;
 }
 
-export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
+export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
   readonly gateways: EndpointGateways;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
-  readonly #main: MainThread;
   readonly #readers: ReaderPorts | undefined;
   readonly #history: HistorySource;
   readonly #links: Links;
@@ -115,10 +114,10 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
   #closed: BusError | undefined;
 
   constructor(data: EndpointData, settings: EndpointSettings, main: MainThread) {
+    super(main);
     this.epoch = data.epoch;
     this.#data = data;
     this.#settings = settings;
-    this.#main = main;
     this.gateways = new EndpointGateways(main);
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
@@ -163,6 +162,7 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
         return this.#queries.read(parseLookup(topics, id, options), 1, asker);
       },
       gateways: this.gateways,
+      tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       dedupe: dedupeReach(this.#ends.map(({ control }) => control)),
@@ -270,16 +270,6 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     return busStats(this.epoch, openedAt, this.#busCounters, controls, retention);
   }
 
-  async backup(dir: string, options: BackupOptions = {}): Promise<BackupResult> {
-    this.assertOpen();
-    const { signal, onProgress, dir: target } = parseBackupOptions(dir, options);
-    if (signal?.aborted) {
-      throw new BusError('ABORTED', 'aborted before the backup began', { cause: signal.reason });
-    }
-    const report = onProgress && guarded("'onProgress' of a backup", onProgress, this.#onError);
-    return this.#main.call('backup', { dir: target }, { signal, onProgress: report });
-  }
-
   async prune(options: PruneOptions): Promise<PruneResult> {
     this.assertOpen();
     return pruneShards(this.#ends, parsePruneOptions(options));
@@ -369,8 +359,8 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     this.#subscriptions.close(false);
     const { live } = this.#links;
     await Promise.allSettled(live.map((end) => end.call('leave', () => ({}))));
-    await this.#main.call('dismiss', {}).catch(() => {});
-    this.#main.close();
+    await this.main.call('dismiss', {}).catch(() => {});
+    this.main.close();
     this.#shut();
   }
 
@@ -392,7 +382,11 @@ export class Endpoint implements BusEndpoint, EndpointListener, IdleEndpoint {
     forgetAtExit(this);
   }
 
-  protected assertOpen(): void {
+  protected override report(error: BusError): void {
+    this.#onError(error);
+  }
+
+  protected override assertOpen(): void {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }

@@ -2,6 +2,7 @@
  * The part of an endpoint that only the gateway uses, under a symbol that the package does not export.
  */
 import type { BusCounters } from '../link/bus-counters.js';
+import type { TallyAnswer, TallyRequest } from '../link/calls.js';
 import type {
   EventHandler,
   GetOptions,
@@ -61,6 +62,8 @@ export interface EndpointInternals {
   ): AsyncIterable<Event>;
   /** The gateways over this endpoint, and the way to all others. */
   readonly gateways: EndpointGateways;
+  /** Counts events in one shard, for alerts; only the opener's endpoint may ask. */
+  tally(shard: number, request: TallyRequest): Promise<TallyAnswer>;
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;

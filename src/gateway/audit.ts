@@ -15,7 +15,7 @@ export interface Administrator {
   readonly address: string;
 }
 
-export type Act = 'backup' | 'prune' | 'disconnect';
+export type Act = 'backup' | 'prune' | 'disconnect' | 'setAlert' | 'removeAlert';
 
 export class Audit {
   readonly #count: (count: DoorCount) => void;
@@ -39,7 +39,7 @@ export class Audit {
     this.#log?.('warn', 'audit', { act: 'sign-in', result: reason, address, reason: message });
   }
 
-  /** Does the work, then counts and logs its result. `what` is the pattern, directory or id, as the client wrote it. */
+  /** Does the work, then counts and logs its result. `what` is the pattern, directory, id or name, as the client wrote it. */
   async administer<T>(
     act: Act,
     { principal, address }: Administrator,

@@ -1,4 +1,5 @@
 import type { Door, DoorContext, OpenDoor } from './door.js';
+import { openAlertsDoor } from './http/alerts-door.js';
 import { openDashboardDoor } from './http/dashboard-door.js';
 import { openEventsDoor } from './http/events-door.js';
 import type { HttpContext } from './http/http-context.js';
@@ -18,7 +19,12 @@ const HTTP_DOORS: readonly OpenDoor<HttpContext>[] = [
 ];
 
 /** All doors of a gateway. A new door is added in this file only. */
-const DOORS: readonly OpenDoor[] = [openWebSocketDoor, openOperationsDoor, ...HTTP_DOORS];
+const DOORS: readonly OpenDoor[] = [
+  openWebSocketDoor,
+  openOperationsDoor,
+  openAlertsDoor,
+  ...HTTP_DOORS,
+];
 
 export function openDoors(context: DoorContext): readonly Door[] {
   return opened(DOORS, context);

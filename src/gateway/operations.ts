@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import type { ConnectionRates } from '../auth/rate-limiter.js';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusStats, SubscriberInfo } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type {
@@ -88,6 +89,29 @@ export class Operations {
     assertMayAdminister(principal, topic ?? '*');
     rates.query();
     return this.#endpoint.subscribers(topic);
+  }
+
+  /** @throws BusError `FORBIDDEN` */
+  async alerts({ principal, rates }: Operator): Promise<AlertList> {
+    assertMayAdminister(principal, '*');
+    rates.query();
+    return this.#endpoint.alerts();
+  }
+
+  /** `rule` is checked by the bus. @throws BusError `FORBIDDEN`, and all that `setAlert` of the bus throws */
+  setAlert(asking: Operator, rule: AlertRuleInput): Promise<AlertInfo> {
+    return this.#audit.administer('setAlert', asking, rule.name, async () => {
+      assertMayAdminister(asking.principal, '*');
+      return this.#endpoint.setAlert(rule);
+    });
+  }
+
+  /** @throws BusError `FORBIDDEN`, and all that `removeAlert` of the bus throws */
+  removeAlert(asking: Operator, name: string): Promise<{ readonly removed: boolean }> {
+    return this.#audit.administer('removeAlert', asking, name, async () => {
+      assertMayAdminister(asking.principal, '*');
+      return this.#endpoint.removeAlert(name);
+    });
   }
 
   /**

@@ -6,6 +6,7 @@
  * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
  * checks the answer. Both are of one build, so they check shapes, and look through no list.
  */
+import type { AlertInfo, AlertList, AlertRule } from '../protocol/alerts.js';
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import type { BackupResult } from '../protocol/operations.js';
@@ -125,6 +126,32 @@ export interface Completeness {
   readonly isComplete: boolean;
 }
 
+/** Asks how many events have matched filters, since the shard's thread has known of each. */
+export interface TallyRequest {
+  /** Another number for other filters; never 0. */
+  readonly version: number;
+  readonly filters: readonly ParsedFilter[];
+  /** The position of the last answer, up to which everything was told; null: begin with the present. */
+  readonly after: number | null;
+}
+
+export interface TallyAnswer {
+  /** The generation of the shard's thread. A new thread counts from 0. */
+  readonly thread: number;
+  /** The last sequence that is counted. */
+  readonly position: number;
+  /** In the order of the filters. */
+  readonly tallies: readonly Tally[];
+}
+
+export interface Tally {
+  readonly events: number;
+  /** The topic of the last of them. */
+  readonly lastTopic?: string;
+  /** 0 for an ephemeral event. */
+  readonly lastSequence?: number;
+}
+
 /** Asks for one page of a log. Over a port the page's records go by transfer. */
 export interface ShardPageRequest {
   readonly shard: number;
@@ -198,6 +225,12 @@ export const CALLS = {
     fields<{ readonly pattern: string }>({ pattern: isText }),
     fields<PatternTotals>(TOTALS),
   ),
+  /** Counts events for the rules of alerts; only the opener's endpoint asks. */
+  tally: by(
+    'shard',
+    fields<TallyRequest>({ version: isNumber, filters: isList }),
+    fields<TallyAnswer>({ thread: isNumber, position: isPosition, tallies: isList }),
+  ),
   /** Does one step of a removal that somebody asked for. */
   pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
 
@@ -251,6 +284,17 @@ export const CALLS = {
     'gateway',
     fields<{ readonly id: string }>({ id: isText }),
     fields<Found>({ isFound: isTrueOrFalse }),
+  ),
+  alerts: by('main', NOTHING, fields<AlertList>({ alerts: isList, transitions: isList })),
+  setAlert: by(
+    'main',
+    fields<{ readonly rule: AlertRule }>({ rule: fields<AlertRule>({ name: isText }) }),
+    fields<AlertInfo>({ name: isText, state: isText }),
+  ),
+  removeAlert: by(
+    'main',
+    fields<{ readonly name: string }>({ name: isText }),
+    fields<{ readonly removed: boolean }>({}),
   ),
   /** The endpoint has left every shard. Main answers when it has crossed the endpoint off. */
   dismiss: by('main', NOTHING, isNull),

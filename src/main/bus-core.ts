@@ -1,5 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
+import { AlertBoard } from '../alerts/alert-board.js';
+import { SystemClock } from '../alerts/system-clock.js';
 import type { EndpointData } from '../endpoint/endpoint.js';
 import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.js';
 import { watchSignal } from '../handout/watch-signal.js';
@@ -30,6 +32,8 @@ export class BusCore {
   readonly openedAt = elapsedMs();
   readonly controls: readonly ShardControl[];
   readonly supervisors: readonly ShardSupervisor[];
+  readonly alertClock = new SystemClock();
+  readonly alerts: AlertBoard;
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
   readonly #store: OpenStore;
@@ -49,6 +53,7 @@ export class BusCore {
     this.#options = options;
     this.#storeName = storeName;
     this.#store = store;
+    this.alerts = new AlertBoard(options.alerts, store.alerts, this.alertClock);
     this.#readers = store.history === undefined ? undefined : new ReaderThreads(store.history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
@@ -192,6 +197,9 @@ export class BusCore {
       },
       allConnections: () => this.#hub.allConnections(),
       disconnectAnywhere: ({ id }) => this.#hub.disconnectAnywhere(id),
+      alerts: () => this.alerts.list(),
+      setAlert: ({ rule }) => this.alerts.set(rule),
+      removeAlert: ({ name }) => this.alerts.remove(name),
       dismiss: () => {
         this.dismiss(endpoint);
         return null;
@@ -215,6 +223,7 @@ export class BusCore {
 
   /** Readers close first: only the last connection that closes a log can remove its write-ahead log. */
   async #stop(): Promise<void> {
+    this.alerts.stop();
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),

@@ -11,6 +11,8 @@ import {
   wholeFrom,
   yesOrNo,
 } from '../endpoint/option-schemas.js';
+import { parseAlertRules } from '../protocol/alert-rule.js';
+import type { AlertRule, AlertRuleInput } from '../protocol/alerts.js';
 import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
@@ -49,6 +51,18 @@ const systemEvents = v.lazy((input) =>
   typeof input === 'boolean' ? v.boolean() : systemEventFields,
 );
 
+const alertRules = v.pipe(
+  v.custom<readonly AlertRuleInput[]>(Array.isArray, 'has to be a list'),
+  v.rawTransform(({ dataset, addIssue, NEVER }): readonly AlertRule[] => {
+    try {
+      return parseAlertRules(dataset.value);
+    } catch (error) {
+      addIssue({ message: (error as BusError).message });
+      return NEVER;
+    }
+  }),
+);
+
 const busOptions = objectOf({
   dir: v.optional(path, './data'),
   shards: v.optional(wholeFrom(1, SHARDS_MAX)),
@@ -82,6 +96,7 @@ const busOptions = objectOf({
     v.array(v.custom<TopicDefinition>(isTopicDefinition, 'has to be made by defineTopic')),
     [],
   ),
+  alerts: v.optional(alertRules, []),
   systemEvents: v.optional(systemEvents, true),
   onError: v.optional(checked<(error: BusError) => void>(aFunction)),
 });

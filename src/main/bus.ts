@@ -1,6 +1,7 @@
 /** The API of a bus in the thread that opened it, and the options of `openBus`. */
 import type { MessagePort } from 'node:worker_threads';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import type { AlertRuleInput } from '../protocol/alerts.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
@@ -68,6 +69,8 @@ export interface BusOptions {
   dedupeIdsMax?: number;
   /** The most bytes of a shard's file; beyond, publishes get `STORE_FULL`. Default: no limit but the disk. */
   maxShardBytes?: number;
+  /** Rules that watch the bus, beside those that `setAlert` adds; nobody may change them. Default: none. */
+  alerts?: readonly AlertRuleInput[];
   /** System events on `$sys.…`, see docs/OPERATIONS.md; `false` turns them off. Default true. */
   systemEvents?: boolean | SystemEventsOptions;
   /** Called for failures that no promise can carry, above all those of `tryPublish`. Default: a process warning. */

@@ -13,6 +13,7 @@ import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
 import { SystemReporter } from './system-reporter.js';
 import { offerBusHooks } from './test-hooks.js';
+import { watchedBus } from './watched-bus.js';
 
 /**
  * The bus in the thread that opened it: an endpoint like any other, which also admits others, starts gateways, and
@@ -42,9 +43,18 @@ export class LocalBus extends Endpoint implements Bus {
     offerBusHooks(this, {
       killShard: (shard) => core.supervisors[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
+      judgeAlerts: (aheadMs = 0) => {
+        core.alertClock.aheadMs += aheadMs;
+        return core.alerts.evaluate();
+      },
       shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
     });
     core.connect(data.endpoint, this);
+  }
+
+  /** Resolves when the rules of alerts watch the bus. */
+  watch(): Promise<void> {
+    return this.#core.alerts.start(watchedBus(this.#core, this));
   }
 
   attachment(): BusAttachment {
@@ -97,6 +107,7 @@ export class LocalBus extends Endpoint implements Bus {
    */
   async #end(): Promise<void> {
     this.#reporter.stop();
+    this.#core.alerts.stop();
     // Published before the gateways close, so that their clients get it too.
     this[INTERNALS].publishSystem(SYSTEM_TOPICS.stopping, SYSTEM_TYPES.stopping, this.#identity());
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));

@@ -43,7 +43,9 @@ async function opened(
   const core = await BusCore.open(storeFor(parsed), parsed);
   try {
     await core.start();
-    return new LocalBus(core, parsed);
+    const bus = new LocalBus(core, parsed);
+    await bus.watch();
+    return bus;
   } catch (error) {
     await core.stop();
     throw error;

@@ -15,6 +15,12 @@ export const DOOR_COUNTS = [
   'disconnect.done',
   'disconnect.refused',
   'disconnect.failed',
+  'setAlert.done',
+  'setAlert.refused',
+  'setAlert.failed',
+  'removeAlert.done',
+  'removeAlert.refused',
+  'removeAlert.failed',
 ] as const;
 
 export type DoorCount = (typeof DOOR_COUNTS)[number];

@@ -18,6 +18,9 @@ export const ANSWER_TYPES = {
   figures: 'result',
   connections: 'result',
   disconnect: 'result',
+  alerts: 'result',
+  setAlert: 'result',
+  removeAlert: 'result',
   ping: 'pong',
 } as const satisfies Record<AnsweredType, keyof ServerPayloads>;
 

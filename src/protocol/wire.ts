@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import type { AlertInfo, AlertList, AlertRuleInput } from './alerts.js';
 import type { BusStats, SubscriberInfo, TopicInfo } from './bus-api.js';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, PublishAck } from './event.js';
@@ -124,6 +125,11 @@ const pruneFields = v.strictObject({
 
 const figuresFields = v.strictObject({ after: v.exactOptional(zeroOrMore) });
 
+const alertRule = v.custom<AlertRuleInput>(
+  (input) => typeof input === 'object' && input !== null && 'name' in input,
+  'it is no object with a name',
+);
+
 /** The payload of each type of frame that a client may send. */
 const REQUEST_SCHEMAS = {
   authenticate: v.strictObject({ token: v.string() }),
@@ -169,6 +175,10 @@ const REQUEST_SCHEMAS = {
   connections: nothing,
   disconnect: v.strictObject({ id: v.pipe(v.string(), v.minLength(1)) }),
   figures: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : figuresFields))),
+  alerts: nothing,
+  // The bus checks the rule, with a code of its own.
+  setAlert: v.strictObject({ rule: alertRule }),
+  removeAlert: v.strictObject({ name: v.string() }),
   ping: nothing,
 } as const;
 
@@ -239,6 +249,9 @@ export interface Result {
   /** Of `connections`, in the last frame: every gateway has answered. */
   readonly complete?: boolean;
   readonly disconnected?: boolean;
+  readonly alerts?: AlertList;
+  readonly alert?: AlertInfo;
+  readonly removedAlert?: { readonly removed: boolean };
   /** The position behind the last event, in the last frame of a `query` that found events and is not in reverse. */
   readonly cursor?: string;
   /** More of the same list follows in a frame with the same `requestId`. */

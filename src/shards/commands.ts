@@ -10,6 +10,8 @@ import {
   type ResumeRequest,
   type SubscribeRequest,
   serve,
+  type TallyAnswer,
+  type TallyRequest,
   type UpdateRequest,
 } from '../link/calls.js';
 import {
@@ -105,6 +107,7 @@ export class Commands {
     subscribers: ({ topic, after }) => this.#introspection.subscribers(topic, after),
     laggards: ({ limit }) => this.#introspection.laggards(limit),
     topics: (request) => this.#introspection.topics(request),
+    tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => this.#pruning.prune(request),
     page: ({ request }) => this.#pages.page(request),
@@ -136,6 +139,12 @@ export class Commands {
 
   get #pruning(): ShardPruning {
     return this.#log.pruning ?? missing('removes no events');
+  }
+
+  #tally(request: TallyRequest): TallyAnswer {
+    const { tallies, delivered: position } = this.#shard;
+    const counts = tallies.answer(request, this.#log, position);
+    return { thread: this.#generation, position, tallies: counts };
   }
 
   #credit(bytes: Buffer, offset: number): void {

@@ -6,6 +6,7 @@ import { EventRecordView } from '../record/event-record.js';
 import type { PublishBatch } from './publish-batch.js';
 import type { LinkSubscription, Route, Routes } from './routes.js';
 import { LIVE, QUEUED, type QueuedEvent } from './shard-subscription.js';
+import type { Tallies } from './tallies.js';
 
 /** The shard's part in a delivery. */
 export interface DeliveryHost {
@@ -16,20 +17,23 @@ export interface DeliveryHost {
 export class Delivery {
   readonly #routes: Routes;
   readonly #host: DeliveryHost;
+  readonly #tallies: Tallies;
   readonly #view = new EventRecordView();
   readonly #scratch: LinkSubscription[] = [];
   /** The sequence of the last event dealt with, also within a batch. */
   #passed = 0;
 
-  constructor(routes: Routes, host: DeliveryHost) {
+  constructor(routes: Routes, host: DeliveryHost, tallies: Tallies) {
     this.#routes = routes;
     this.#host = host;
+    this.#tallies = tallies;
   }
 
   /** Returns the number of events sent; `before` is the last sequence that was dealt with before the batch. */
   deliver(batch: PublishBatch, before: number): number {
     const { bytes, offsets, topics, sequences, length } = batch;
     this.#passed = before;
+    if (!this.#tallies.isEmpty) this.#tally(batch);
     const view = this.#view;
     let delivered = 0;
     for (let i = 0; i < length; i++) {
@@ -44,8 +48,15 @@ export class Delivery {
   /** Delivers one event of a log's tail; `before` is the last sequence that was dealt with before it. */
   deliverNext(view: EventRecordView, topic: string, sequence: number, before: number): number {
     this.#passed = before;
+    if (!this.#tallies.isEmpty) this.#tallies.count(topic, sequence, view.bytes, view.offset);
     const route = this.#routes.of(topic);
     return route.legs.length === 0 ? 0 : this.#deliverOne(route, view, topic, sequence);
+  }
+
+  #tally({ bytes, offsets, topics, sequences, length }: PublishBatch): void {
+    for (let i = 0; i < length; i++) {
+      this.#tallies.count(topics[i]!, sequences[i]!, bytes[i]!, offsets[i]!);
+    }
   }
 
   /** Sends an event to the matching subscriptions that can take it now, and queues it for the others. */

@@ -19,6 +19,7 @@ import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkSubscription, Routes } from './routes.js';
 import type { ShardEnd } from './shard-end.js';
 import { LIVE, QUEUED } from './shard-subscription.js';
+import { Tallies } from './tallies.js';
 
 export interface ShardOptions {
   readonly shard: number;
@@ -42,6 +43,7 @@ const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
   readonly links: ShardEnd[] = [];
+  readonly tallies = new Tallies();
   /** Set during shutdown: `block` subscriptions no longer hold up publishes. */
   isStopping = false;
   /** The last sequence that every live subscription was served up to. */
@@ -78,7 +80,7 @@ export class Shard {
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
-    this.#delivery = new Delivery(routes, this);
+    this.#delivery = new Delivery(routes, this, this.tallies);
     this.#commit = new BatchCommit(log, this.#batch, control, {
       // Retention may make room: it runs now rather than at its next interval.
       onFull: () => {

@@ -53,11 +53,23 @@ export interface OpenStore {
   readonly history?: HistoryAddress;
   /** Capability: the store makes a copy while the bus goes on, one at a time. */
   readonly backup?: (request: BackupRequest) => RunningBackup;
+  /** Capability: the store keeps the rules of alerts; without it they are kept in memory. */
+  readonly alerts?: KeptText;
   /**
    * Called when the shards' threads have ended; `heads` are the last that they told. `Bus.close` waits for it, however
    * long.
    */
   close(heads: readonly number[]): void | Promise<void>;
+}
+
+/** A text that a store keeps beside its logs. Both methods throw a `BusError`. */
+export interface KeptText {
+  /** Its name for messages. */
+  readonly file: string;
+  /** Undefined if none was written. */
+  read(): string | undefined;
+  /** Replaces the text in one step, durably; after an error the old one stays. */
+  write(text: string): void;
 }
 
 /** The way by which a thread comes to the history of a store. */

@@ -25,11 +25,14 @@ export interface OperationAsker extends Asking {
 
 type OperationType =
   | 'access'
+  | 'alerts'
   | 'backup'
   | 'connections'
   | 'disconnect'
   | 'figures'
   | 'prune'
+  | 'removeAlert'
+  | 'setAlert'
   | 'stats'
   | 'subscribers';
 
@@ -62,6 +65,14 @@ export class OperationRequests {
         return this.#send(frame, { stats: await operations.stats(asker) });
       case 'subscribers':
         return this.#subscribers(frame, asker);
+      case 'alerts':
+        return this.#send(frame, { alerts: await operations.alerts(asker) });
+      case 'setAlert':
+        return this.#send(frame, { alert: await operations.setAlert(asker, frame.payload.rule) });
+      case 'removeAlert': {
+        const removedAlert = await operations.removeAlert(asker, frame.payload.name);
+        return this.#send(frame, { removedAlert });
+      }
       case 'backup':
         return this.#send(frame, { backup: await operations.backup(asker, frame.payload.dir) });
       case 'prune':

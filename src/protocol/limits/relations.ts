@@ -1,3 +1,4 @@
+import * as alerts from './alerts.js';
 import * as auth from './auth.js';
 import * as budgets from './budgets.js';
 import * as busApi from './bus-api.js';
@@ -20,6 +21,7 @@ import * as websocket from './websocket.js';
 
 /** All limits by name. */
 export const LIMITS = {
+  ...alerts,
   ...auth,
   ...budgets,
   ...busApi,

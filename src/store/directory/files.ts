@@ -8,7 +8,10 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  renameSync,
+  rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { codeOf } from '../../protocol/thrown.js';
@@ -69,6 +72,30 @@ export function syncFile(file: string): void {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/**
+ * Writes a whole file in one step (temporary file, flush, rename, flush of the directory), so that a reader finds the
+ * old text or the new one. After an error the old one stays.
+ */
+export function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.new`;
+  try {
+    const descriptor = openSync(temporary, 'w', OWNER_ONLY);
+    try {
+      fchmodSync(descriptor, OWNER_ONLY);
+      // `writeFileSync` writes everything or throws; a plain `write` on a nearly full disk may write only a part.
+      writeFileSync(descriptor, text);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, file);
+    syncDirectory(dirname(file));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
 }
 

@@ -1,20 +1,11 @@
-import {
-  closeSync,
-  fchmodSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { BusError } from '../../protocol/errors.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { codeOf } from '../../protocol/thrown.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
-import { syncDirectory } from './files.js';
+import { replaceFile } from './files.js';
 
 /**
  * `manifest.json` describes a directory of logs. Each write replaces the whole file (temporary file, flush, rename,
@@ -77,22 +68,10 @@ export function readManifest(dir: string): Manifest | undefined {
 
 export function writeManifest(dir: string, manifest: Manifest): void {
   const file = join(dir, MANIFEST);
-  const temporary = `${file}.new`;
   const text = JSON.stringify({ ...manifest, checksum: checksumOf(manifest) }, null, 2);
   try {
-    const descriptor = openSync(temporary, 'w', 0o600);
-    try {
-      fchmodSync(descriptor, 0o600);
-      // `writeFileSync` writes everything or throws; a plain `write` on a nearly full disk may write only a part.
-      writeFileSync(descriptor, `${text}\n`);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(temporary, file);
-    syncDirectory(dir);
+    replaceFile(file, `${text}\n`);
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw storeError(error, file, 'writing');
   }
 }

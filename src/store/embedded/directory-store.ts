@@ -1,4 +1,5 @@
 import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import { AlertsFile } from '../directory/alerts-file.js';
 import {
   cutToHeads,
   endNew,
@@ -56,6 +57,7 @@ class OpenDirectory implements OpenStore {
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
   readonly history: HistoryAddress;
+  readonly alerts: AlertsFile;
   readonly #dir: string;
   readonly #lock: DirectoryLock;
   #manifest: Manifest;
@@ -67,6 +69,7 @@ class OpenDirectory implements OpenStore {
     this.shards = manifest.shards;
     this.epoch = manifest.epoch;
     const options: SqliteHistoryOptions = { dir };
+    this.alerts = new AlertsFile(dir);
     this.history = { module: SQLITE_HISTORY, options };
   }
 

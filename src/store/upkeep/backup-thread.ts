@@ -11,6 +11,7 @@ import { BusError } from '../../protocol/errors.js';
 import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits/store.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import type { BackupProgress } from '../backup.js';
+import { alertsFile, copyAlerts } from '../directory/alerts-file.js';
 import { ownFile, syncFile } from '../directory/files.js';
 import { writeManifest } from '../directory/manifest.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
@@ -37,6 +38,7 @@ try {
   for (let shard = 0; shard < data.manifest.shards; shard++) {
     rmSync(shardFile(data.to, shard), { force: true });
   }
+  rmSync(alertsFile(data.to), { force: true });
   report({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
 }
 parent.close();
@@ -56,6 +58,7 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
   for (const [shard, shared] of sharedHeads.entries()) {
     if (shared !== undefined) await untilShown(shared, heads[shard]!, shard);
   }
+  copyAlerts(from, to);
   const takenAt = new Date().toISOString();
   const cursor = encodeCursor({ epoch, positions: heads });
   writeManifest(to, { ...manifest, backup: { takenAt, heads, cursor } });

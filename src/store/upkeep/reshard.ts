@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 import { shardOf } from '../../protocol/topic-hash.js';
+import { copyAlerts } from '../directory/alerts-file.js';
 import { createManifest, endNew, ensureDirectory } from '../directory/directory.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
@@ -85,6 +86,7 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
     const identity = identityOf(target);
     copyPrunedIds(options, sources, identity);
     const { events, total, heads } = copyEvents(options, sources, identity);
+    copyAlerts(from, to);
     endNew(to, { ...target, heads });
     return { events, total, losses };
   } finally {

@@ -1,5 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { BusEndpoint, PruneOptions } from '../../../src/endpoint/bus-endpoint.js';
+import { parseAlertRule } from '../../../src/protocol/alert-rule.js';
+import { alertText } from '../../../src/protocol/alert-text.js';
+import type { AlertInfo, AlertList, AlertRuleInput } from '../../../src/protocol/alerts.js';
 import type {
   BusStats,
   EventHandler,
@@ -53,6 +56,21 @@ export class FakeEndpoint implements BusEndpoint {
     this.administered.push(['backup', dir]);
     const { epoch } = this;
     return { dir, epoch, takenAt: '2026-01-01T00:00:00.000Z', heads: [0], cursor: '', bytes: 0 };
+  }
+
+  async alerts(): Promise<AlertList> {
+    return { alerts: [], transitions: [] };
+  }
+
+  async setAlert(rule: AlertRuleInput): Promise<AlertInfo> {
+    this.administered.push(['setAlert', rule]);
+    const parsed = parseAlertRule(rule);
+    return { ...parsed, text: alertText(parsed.when), origin: 'stored', state: 'ok' };
+  }
+
+  async removeAlert(name: string): Promise<{ readonly removed: boolean }> {
+    this.administered.push(['removeAlert', name]);
+    return { removed: true };
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {

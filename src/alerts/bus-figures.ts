@@ -1,0 +1,149 @@
+import type { AlertCondition } from '../protocol/alerts.js';
+import { messageOf } from '../protocol/thrown.js';
+import { TallyBook } from './tally-book.js';
+import type { AlertClock, Laggard, WatchedBus } from './watched-bus.js';
+import {
+  type Figures,
+  filterOf,
+  isOfShard,
+  LagWatch,
+  SilenceWatch,
+  type Watch,
+} from './watches.js';
+
+/**
+ * The figures of the bus by which rules are judged. A shard that does not answer holds up no other: the rules that need
+ * it are not judged until it does. A shard that was given up takes no events, so its counts stay as they are.
+ */
+export class BusFigures {
+  readonly #bus: WatchedBus;
+  readonly #clock: AlertClock;
+  readonly #book = new TallyBook();
+  #watches: readonly Watch[] = [];
+  #laggards: readonly Laggard[] = [];
+  /** By shard, and for the laggards, the question whose answer is awaited. */
+  readonly #asked = new Map<number | 'laggards', Promise<void>>();
+  /** Why the last question failed. */
+  readonly #faults = new Map<number | 'laggards', string>();
+  /** Ends when every rule about silence knows since when nothing came. */
+  #begun: Promise<void> = Promise.resolve();
+
+  constructor(bus: WatchedBus, clock: AlertClock) {
+    this.#bus = bus;
+    this.#clock = clock;
+  }
+
+  /** Counts for these rules from the next `refresh` on. */
+  watch(watches: readonly Watch[]): void {
+    for (const watch of watches) {
+      if (!(watch instanceof SilenceWatch) || this.#watches.includes(watch)) continue;
+      this.#begun = this.#begun.then(() => this.#begin(watch));
+    }
+    this.#watches = watches;
+    this.#book.watch(watches.flatMap(({ filter }) => filter ?? []));
+  }
+
+  /** How many events of this condition were counted for other rules already. */
+  eventsOf(when: AlertCondition): number {
+    const filter = filterOf(when);
+    return filter === undefined ? 0 : this.#book.total(filter).events;
+  }
+
+  /**
+   * Asks every shard, and resolves when those have answered that had no question open; never rejects. `isWhole`: waits
+   * for open questions first, and asks again.
+   */
+  async refresh(isWhole: boolean): Promise<void> {
+    // Another refresh may ask as soon as the answers are there.
+    while (isWhole && this.#asked.size > 0) await Promise.all(this.#asked.values());
+    const questions: Promise<void>[] = [];
+    if (this.#book.hasQuestion) {
+      for (let shard = 0; shard < this.#bus.shards; shard++) {
+        if (this.#bus.shardFailure(shard) !== undefined) continue;
+        questions.push(this.#ask(shard, () => this.#tally(shard)));
+      }
+    }
+    if (this.#watches.some(needsLaggards)) {
+      const ask = async (): Promise<void> => void (this.#laggards = await this.#bus.laggards());
+      questions.push(this.#ask('laggards', ask));
+    }
+    await Promise.all(questions);
+    if (isWhole) await this.#begun;
+  }
+
+  /** Resolves when every open question is answered. */
+  async answered(): Promise<void> {
+    await Promise.all(this.#asked.values());
+  }
+
+  read(): Figures {
+    return {
+      now: this.#clock.elapsedMs(),
+      total: (filter) => this.#book.total(filter),
+      lag: this.#bus.lag(),
+      laggards: this.#laggards,
+    };
+  }
+
+  /** Whether the figures that the watch needs are there. */
+  isKnown(watch: Watch): boolean {
+    return !this.#sourcesOf(watch).some(
+      (source) => this.#asked.has(source) || this.#faults.has(source),
+    );
+  }
+
+  /** What is wrong with the figures that the watch needs. */
+  faultOf(watch: Watch): string | undefined {
+    for (const source of this.#sourcesOf(watch)) {
+      if (this.#faults.has(source)) return this.#faults.get(source);
+      if (this.#asked.has(source))
+        return source === 'laggards' ? undefined : `shard ${source} has not answered`;
+    }
+    if (watch.filter === undefined) return undefined;
+    for (let shard = 0; shard < this.#bus.shards; shard++) {
+      const failure = this.#bus.shardFailure(shard);
+      if (failure === undefined || !isOfShard(watch.filter, shard, this.#bus.shards)) continue;
+      return `shard ${shard} is given up and takes no events: ${failure.message}`;
+    }
+    return undefined;
+  }
+
+  #sourcesOf(watch: Watch): readonly (number | 'laggards')[] {
+    const { filter } = watch;
+    if (filter === undefined) return needsLaggards(watch) ? ['laggards'] : [];
+    const { shards } = this.#bus;
+    return Array.from({ length: shards }, (_, shard) => shard).filter(
+      (shard) => isOfShard(filter, shard, shards) && this.#bus.shardFailure(shard) === undefined,
+    );
+  }
+
+  async #ask(source: number | 'laggards', question: () => Promise<void>): Promise<void> {
+    if (this.#asked.has(source)) return;
+    const answered = question().then(
+      () => void this.#faults.delete(source),
+      (error: unknown) => void this.#faults.set(source, messageOf(error)),
+    );
+    const done = answered.then(() => void this.#asked.delete(source));
+    this.#asked.set(source, done);
+    await done;
+  }
+
+  async #tally(shard: number): Promise<void> {
+    const { question, take } = this.#book.ask(shard);
+    take(await this.#bus.tally(shard, question));
+  }
+
+  /** Nothing stored, or nothing that can be read: the time counts from now. */
+  async #begin(watch: SilenceWatch): Promise<void> {
+    const began = this.#clock.elapsedMs();
+    const [pattern] = watch.filter.topics as [string];
+    const lastAt = await this.#bus.lastAt(pattern).catch(() => undefined);
+    if (lastAt === undefined) watch.begin(began);
+    // The clock may have been set back since.
+    else watch.begin(this.#clock.elapsedMs() - Math.max(0, this.#clock.now() - lastAt));
+  }
+}
+
+function needsLaggards(watch: Watch): boolean {
+  return watch instanceof LagWatch && watch.needsLaggards;
+}

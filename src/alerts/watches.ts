@@ -1,0 +1,201 @@
+import type { AlertCondition, AlertEvent } from '../protocol/alerts.js';
+import type { ParsedFilter } from '../protocol/filter.js';
+import {
+  ALERT_EVENT_WITHIN_MS,
+  ALERT_INTERVAL_MS,
+  ALERT_RESOLVED_SHARE,
+} from '../protocol/limits/alerts.js';
+import { hasWildcard } from '../protocol/topic.js';
+import { shardOf } from '../protocol/topic-hash.js';
+import type { Reading } from './alert-state.js';
+import { RateWindow } from './rate-window.js';
+import type { Total } from './tally-book.js';
+import type { Laggard } from './watched-bus.js';
+
+/**
+ * Measures one condition from the figures of the bus. A watch keeps what it needs from one judgement to the next. Pure:
+ * time comes with the figures, ms of a clock that only goes on.
+ */
+
+export interface Figures {
+  readonly now: number;
+  total(filter: ParsedFilter): Total;
+  readonly lag: number;
+  readonly laggards: readonly Laggard[];
+}
+
+export interface Watch {
+  /** The events that the shards count for it. */
+  readonly filter: ParsedFilter | undefined;
+  /** How long the condition has to hold before the rule fires. */
+  readonly forMs: number;
+  /** Undefined while nothing can be said. */
+  read(figures: Figures): Reading | undefined;
+}
+
+export interface WatchStart {
+  readonly now: number;
+  /** The events that were counted before. */
+  readonly events: number;
+  /** The rule was firing when the bus was closed. */
+  readonly isFiring: boolean;
+}
+
+export function watchOf(when: AlertCondition, start: WatchStart): Watch {
+  switch (when.kind) {
+    case 'silence':
+      return new SilenceWatch(when.pattern, when.forMs, start);
+    case 'rate':
+      return new RateWatch(when.pattern, when.above, when.overMs, start);
+    case 'event':
+      return new EventWatch(when.filter, when.withinMs ?? ALERT_EVENT_WITHIN_MS, start);
+    case 'lag':
+      return new LagWatch(when.above, when.subscription, when.forMs ?? 0);
+  }
+}
+
+/** The filter of the events that a condition counts. */
+export function filterOf(when: AlertCondition): ParsedFilter | undefined {
+  if (when.kind === 'lag') return undefined;
+  return when.kind === 'event' ? when.filter : { topics: [when.pattern] };
+}
+
+/** Whether the shard can have events that the filter matches. */
+export function isOfShard({ topics }: ParsedFilter, shard: number, shards: number): boolean {
+  return topics.some((topic) => hasWildcard(topic) || shardOf(topic, shards) === shard);
+}
+
+/** Time counts from the last event, at first from the last stored one. */
+export class SilenceWatch implements Watch {
+  readonly filter: ParsedFilter;
+  readonly forMs: number;
+  #events: number;
+  #lastAt: number | undefined;
+
+  constructor(pattern: string, forMs: number, { events }: WatchStart) {
+    this.filter = { topics: [pattern] };
+    this.forMs = forMs;
+    this.#events = events;
+  }
+
+  /** Tells when the last stored event came. */
+  begin(lastAt: number): void {
+    this.#lastAt ??= lastAt;
+  }
+
+  read({ now, total }: Figures): Reading | undefined {
+    const { events } = total(this.filter);
+    if (events !== this.#events) this.#lastAt = now;
+    this.#events = events;
+    const since = this.#lastAt;
+    if (since === undefined) return undefined;
+    const value = now - since;
+    // An event that came since the judgement before.
+    if (value < ALERT_INTERVAL_MS) return { condition: 'clear', value };
+    return { condition: 'holds', since, value };
+  }
+}
+
+class RateWatch implements Watch {
+  readonly filter: ParsedFilter;
+  readonly forMs = 0;
+  readonly #above: number;
+  readonly #window: RateWindow;
+
+  constructor(pattern: string, above: number, overMs: number, { now, events }: WatchStart) {
+    this.filter = { topics: [pattern] };
+    this.#above = above;
+    this.#window = new RateWindow(overMs, now, events);
+  }
+
+  read({ now, total }: Figures): Reading {
+    const { perSecond, isWhole } = this.#window.rate(now, total(this.filter).events);
+    const found = overBound(perSecond, this.#above);
+    const condition = found === 'clear' && !isWhole ? 'near' : found;
+    return { condition, value: perSecond };
+  }
+}
+
+class EventWatch implements Watch {
+  readonly filter: ParsedFilter;
+  readonly forMs = 0;
+  readonly #withinMs: number;
+  #events: number;
+  #lastAt: number | undefined;
+  /** The count before the first event of those that the condition holds for now. */
+  #before: number;
+
+  constructor(filter: ParsedFilter, withinMs: number, { now, events, isFiring }: WatchStart) {
+    this.filter = filter;
+    this.#withinMs = withinMs;
+    this.#events = events;
+    this.#before = events;
+    if (isFiring) this.#lastAt = now;
+  }
+
+  read({ now, total }: Figures): Reading {
+    const { events } = total(this.filter);
+    const isNew = events !== this.#events;
+    this.#events = events;
+    if (isNew) this.#lastAt = now;
+    const holds = this.#lastAt !== undefined && now - this.#lastAt < this.#withinMs;
+    if (!holds) this.#before = events;
+    return { condition: holds ? 'holds' : 'clear', value: events - this.#before };
+  }
+}
+
+export class LagWatch implements Watch {
+  readonly filter = undefined;
+  readonly forMs: number;
+  readonly #above: number;
+  readonly #isWanted: ((name: string) => boolean) | undefined;
+
+  constructor(above: number, subscription: string | undefined, forMs: number) {
+    this.forMs = forMs;
+    this.#above = above;
+    if (subscription !== undefined) this.#isWanted = nameMatcher(subscription);
+  }
+
+  /** True if it looks at subscriptions by their names. */
+  get needsLaggards(): boolean {
+    return this.#isWanted !== undefined;
+  }
+
+  read({ lag, laggards }: Figures): Reading {
+    const isWanted = this.#isWanted;
+    if (isWanted === undefined) return { condition: overBound(lag, this.#above), value: lag };
+    let value = 0;
+    for (const { name, lag } of laggards) {
+      if (name !== undefined && isWanted(name)) value = Math.max(value, lag);
+    }
+    return { condition: overBound(value, this.#above), value };
+  }
+}
+
+function overBound(value: number, above: number): Reading['condition'] {
+  if (value > above) return 'holds';
+  // A bound of 0 has nothing below its share.
+  return value > 0 && value >= above * ALERT_RESOLVED_SHARE ? 'near' : 'clear';
+}
+
+/** In the pattern `*` stands for any text. Linear: the parts between are looked for one after the other. */
+export function nameMatcher(pattern: string): (name: string) => boolean {
+  const [first, ...others] = pattern.split('*') as [string, ...string[]];
+  const last = others.pop();
+  return (name) => {
+    if (last === undefined) return name === first;
+    if (!name.startsWith(first)) return false;
+    let at = first.length;
+    for (const part of others) {
+      const found = name.indexOf(part, at);
+      if (found < 0) return false;
+      at = found + part.length;
+    }
+    return name.length - last.length >= at && name.endsWith(last);
+  };
+}
+
+/** The last event of a rule whose condition counts events. */
+export function lastEventOf({ filter }: Watch, { total }: Figures): AlertEvent | undefined {
+  return filter === undefined ? undefined : total(filter).lastEvent;
+}
