@@ -2,9 +2,12 @@
  * The party for which an endpoint reads history. A program that reads for itself is not limited. A gateway reads for
  * many clients, which must not take each other's turns and whose history must not pile up in memory.
  */
+import type { SubscribingClient } from '../link/calls.js';
 import { CREDIT_BYTES } from '../protocol/limits/links.js';
 
 export interface Asker {
+  /** The client of a gateway on whose behalf it asks. */
+  readonly client?: SubscribingClient | undefined;
   /** Bytes that a shard may have sent to one of its subscriptions and not seen consumed. */
   readonly creditBytes: number;
   /**

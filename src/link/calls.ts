@@ -26,6 +26,12 @@ import {
   type Shape,
 } from './shapes.js';
 
+export interface SubscribingClient {
+  /** The name of its principal. */
+  readonly principal: string;
+  readonly connection: string;
+}
+
 /** A subscription as its shard is told of it. */
 export interface SubscribeRequest {
   readonly subscription: number;
@@ -35,6 +41,10 @@ export interface SubscribeRequest {
   readonly maxBuffer: number;
   readonly creditEvents: number;
   readonly creditBytes: number;
+  /** When it subscribed, ms since 1970. */
+  readonly since: number;
+  /** The client of a gateway for which it is. */
+  readonly client?: SubscribingClient;
   /**
    * `now`: live from the head on. `replay`: registered only; a `resume` follows. A number: behind that sequence, from
    * the log.
@@ -94,6 +104,12 @@ export interface SubscriberEntry {
   readonly queued: number;
   readonly dropped: number;
   readonly lag: number;
+  readonly lagMs?: number;
+  readonly slow: number;
+  /** ms since 1970. */
+  readonly since: number;
+  readonly principal?: string;
+  readonly connection?: string;
 }
 
 /** A page of a list of topics, which have numbers. */

@@ -127,6 +127,18 @@ export interface SubscriberInfo {
   readonly dropped: number;
   /** About how many events of the same shards it has not been sent yet. */
   readonly lag: number;
+  /**
+   * How long the oldest event waits that it was not sent, ms; 0: none waits. Absent: not known, as its endpoint reads
+   * history for it.
+   */
+  readonly lagMs?: number;
+  /** How often it consumed too slowly to be sent events as they came. */
+  readonly slow: number;
+  /** When it subscribed, RFC 3339. */
+  readonly since: string;
+  /** The principal and the connection of a gateway's client; absent for others. */
+  readonly principal?: string;
+  readonly connection?: string;
 }
 
 export interface TopicInfo {

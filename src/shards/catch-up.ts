@@ -146,7 +146,7 @@ export class CatchUp {
       this.#stopped = true;
       return false;
     }
-    const { bytes, offset, length, sequence } = record;
+    const { bytes, offset, length, sequence, recordedAt } = record;
     const view = this.#view.wrap(bytes, offset);
     const wanted =
       this.#routes.of(view.topic).subscriptions.has(subscription) &&
@@ -159,6 +159,7 @@ export class CatchUp {
       this.#sent++;
     }
     subscription.position = sequence;
+    subscription.behindSince = recordedAt;
     return true;
   };
 }

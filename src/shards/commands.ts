@@ -198,6 +198,7 @@ export class Commands {
     subscription.gapsNotified = 0;
     subscription.prunedSeen = notifyGap ? -1 : this.#log.prunedEvents;
     subscription.position = position;
+    subscription.behindSince = undefined;
     subscription.mode = CATCHING_UP;
     this.#shard.wake(subscription);
     return null;

@@ -107,5 +107,5 @@ function copyOf(view: EventRecordView, topic: string, sequence: number): QueuedE
   const { bytes, offset, length } = view;
   const record = Buffer.allocUnsafeSlow(length);
   bytes.copy(record, 0, offset, offset + length);
-  return { topic, sequence, record };
+  return { topic, sequence, record, queuedAt: Date.now() };
 }

@@ -123,6 +123,7 @@ export class Introspection {
 
   #describe(subscription: LinkSubscription): SubscriberEntry {
     const { link, number, name, filter, overflow, mode, queued, dropped } = subscription;
+    const { slow, since, client, waitingSince } = subscription;
     return {
       id: `${link.endpoint}-${number}`,
       ...(name === undefined ? {} : { name }),
@@ -133,8 +134,17 @@ export class Introspection {
       queued,
       dropped,
       lag: this.#source.lagOf(subscription),
+      ...(waitingSince === undefined ? {} : { lagMs: ageOf(waitingSince) }),
+      slow,
+      since,
+      ...client,
     };
   }
+}
+
+/** Recorded time may be ahead of the system clock. */
+function ageOf(waitingSince: number): number {
+  return waitingSince === 0 ? 0 : Math.max(0, Math.round(Date.now() - waitingSince));
 }
 
 /** The subscriptions after `after`, by endpoint and number. */

@@ -13,7 +13,7 @@
  * In REPLAYING the endpoint reads history by itself, through the reader threads.
  */
 import { Queue } from '../collections/queue.js';
-import type { SubscribeRequest } from '../link/calls.js';
+import type { SubscribeRequest, SubscribingClient } from '../link/calls.js';
 import { STATE_DROPPED, STATE_ENDED, STATE_LAGGING, STATE_LIVE } from '../link/link-records.js';
 import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
 import { SUBSCRIBER_BUFFER_BYTES_MAX } from '../protocol/limits/shards.js';
@@ -31,6 +31,8 @@ export interface QueuedEvent {
   /** 0 for an ephemeral event. */
   readonly sequence: number;
   readonly record: Buffer;
+  /** ms since 1970. */
+  readonly queuedAt: number;
 }
 
 /** The part of a link that its subscriptions use. */
@@ -95,6 +97,9 @@ export interface GapScan {
 export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   readonly number: number;
   readonly name: string | undefined;
+  /** ms since 1970. */
+  readonly since: number;
+  readonly client: SubscribingClient | undefined;
   readonly overflow: string;
   readonly maxBuffer: number;
   filter: ParsedFilter;
@@ -110,6 +115,13 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   prunedSeen = -1;
   /** Set while a scan finds out whether a hole in history held events that the subscription wants. */
   gapScan: GapScan | undefined;
+  /**
+   * While it catches up: since when its oldest event waits, ms since 1970; `undefined` before the first page from the
+   * log.
+   */
+  behindSince: number | undefined;
+  /** How often it was live and had no credit, or its link no room. */
+  slow = 0;
   dropped = 0;
   creditEvents: number;
   creditBytes: number;
@@ -123,6 +135,8 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   ) {
     this.number = request.subscription;
     this.name = request.name;
+    this.since = request.since;
+    this.client = request.client;
     this.overflow = request.overflow;
     this.maxBuffer = request.maxBuffer;
     this.creditEvents = request.creditEvents;
@@ -138,6 +152,16 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
 
   get queued(): number {
     return this.#queue.length;
+  }
+
+  /**
+   * Since when the oldest event waits that was not sent, ms since 1970; 0: none waits; `undefined`: not known, above all
+   * where the endpoint reads history.
+   */
+  get waitingSince(): number | undefined {
+    if (this.mode === LIVE) return 0;
+    if (this.mode === QUEUED) return this.peek()?.queuedAt ?? 0;
+    return this.mode === CATCHING_UP ? this.behindSince : undefined;
   }
 
   /** How many events a `block` subscription can queue before it holds up publishers; infinite for other policies. */
@@ -164,6 +188,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
   /** Queues an event that cannot be sent now; `before` is the last sequence that was dealt with before it. */
   enqueue(event: QueuedEvent, before: number): void {
     if (this.mode === LIVE) {
+      this.slow++;
       this.mode = QUEUED;
       this.link.state(this.number, STATE_LAGGING, { position: before });
     }
@@ -184,6 +209,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
 
   /** Drops the queue and goes on from the log, after `position`. Queued ephemeral events count as dropped. */
   fallBehind(position: number): void {
+    this.behindSince = this.#firstPersisted()?.queuedAt;
     let ephemeral = 0;
     for (const event of this.#queue) if (event.sequence === 0) ephemeral++;
     this.#clear();
@@ -199,7 +225,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     if (this.mode === LIVE) this.link.state(this.number, STATE_LAGGING, { position });
     else if (this.mode !== QUEUED) return;
     const first = this.#firstPersisted();
-    this.fallBehind(first === 0 ? position : first - 1);
+    this.fallBehind(first === undefined ? position : first.sequence - 1);
   }
 
   end(code: string, message: string, position: number): void {
@@ -242,7 +268,7 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
         );
         return false;
       case 'catch-up': {
-        const first = this.#firstPersisted() || event.sequence;
+        const first = this.#firstPersisted()?.sequence ?? event.sequence;
         if (first !== 0) {
           this.fallBehind(first - 1);
           if (event.sequence === 0) this.#countDropped(1);
@@ -257,9 +283,9 @@ export class ShardSubscription<L extends SubscriptionLink = SubscriptionLink> {
     return true;
   }
 
-  #firstPersisted(): number {
-    for (const event of this.#queue) if (event.sequence !== 0) return event.sequence;
-    return 0;
+  #firstPersisted(): QueuedEvent | undefined {
+    for (const event of this.#queue) if (event.sequence !== 0) return event;
+    return undefined;
   }
 
   #countDropped(count: number): void {

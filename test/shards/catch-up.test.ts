@@ -23,6 +23,11 @@ class Reader {
     this.#catchUp = new CatchUp(log, routes);
   }
 
+  step(): void {
+    this.#catchUp.step(this.subscription, this.#log.head, 512);
+    this.link.states();
+  }
+
   /** Feeds the subscription until it is live; returns its states and the number of steps. */
   finish(meanwhile: () => void = () => undefined) {
     let steps = 0;
@@ -42,6 +47,18 @@ class Reader {
 
 const TOPICS = Array.from({ length: 4000 }, (_, n) => `t.${n}`);
 const pruned = (from: number, to: number) => ({ from, to, reason: 'pruned' });
+
+test('a subscriber that catches up waits since the event that it read last was recorded', () => {
+  const log = memoryLog(TOPICS);
+  const reader = new Reader(log, ['*']);
+  reader.subscription.creditEvents = 10;
+  expect(reader.subscription.waitingSince).toBeUndefined();
+  reader.step();
+  expect(reader.subscription.waitingSince).toBe(1);
+  reader.subscription.creditEvents = 100_000;
+  reader.finish();
+  expect(reader.subscription.waitingSince).toBe(0);
+});
 
 describe('a subscriber that comes upon pruned history', () => {
   test('is notified of a gap, which is searched for among many topics in bounded steps', () => {

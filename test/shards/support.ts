@@ -188,6 +188,7 @@ export function subscribeRequest(
     maxBuffer: 1000,
     creditEvents: 100_000,
     creditBytes: 100_000_000,
+    since: 0,
     start: 'now',
     ...rest,
   };

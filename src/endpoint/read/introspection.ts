@@ -1,6 +1,7 @@
 /** Puts together the lists that shards answer page by page. */
 import {
   FIRST_SUBSCRIBER,
+  type SubscriberEntry,
   type SubscriberKey,
   type SubscribersPage,
   type TopicsPage,
@@ -62,7 +63,7 @@ export async function subscribersOf(end: EndpointEnd, topic: string): Promise<Su
   for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
     const request = { topic, after };
     const page: SubscribersPage = await end.call('subscribers', () => request);
-    found.push(...(page.subscribers as readonly SubscriberInfo[]));
+    found.push(...page.subscribers.map(infoOf));
     after = page.next;
   }
   return found;
@@ -86,15 +87,24 @@ async function furthestBehindIn(end: EndpointEnd): Promise<readonly SubscriberIn
   const request = { limit: SUBSCRIBERS_LISTED_MAX };
   for (;;) {
     const page: SubscribersPage = await end.call('laggards', () => request);
-    if (page.next === null) return page.subscribers as readonly SubscriberInfo[];
+    if (page.next === null) return page.subscribers.map(infoOf);
   }
 }
 
+function infoOf({ since, ...entry }: SubscriberEntry): SubscriberInfo {
+  return { ...(entry as Omit<SubscriberInfo, 'since'>), since: new Date(since).toISOString() };
+}
+
 function together(a: SubscriberInfo, b: SubscriberInfo): SubscriberInfo {
+  const { lagMs: _, ...worst } = a.lag >= b.lag ? a : b;
+  const isAgeKnown = a.lagMs !== undefined && b.lagMs !== undefined;
   return {
-    ...(a.lag >= b.lag ? a : b),
+    ...worst,
     queued: a.queued + b.queued,
     dropped: a.dropped + b.dropped,
     lag: a.lag + b.lag,
+    ...(isAgeKnown && { lagMs: Math.max(a.lagMs, b.lagMs) }),
+    slow: a.slow + b.slow,
+    since: a.since < b.since ? a.since : b.since,
   };
 }

@@ -148,7 +148,8 @@ export class Placement {
   ): Promise<AtPosition> {
     const progress = subscription.progress[end.shard]!;
     const request = (): SubscribeRequest => {
-      const { number, filter, options, window } = subscription;
+      const { number, filter, options, window, since } = subscription;
+      const { client } = subscription.asker;
       const { name, overflow, maxBuffer } = options;
       // This window includes the credit that was owed.
       progress.owedEvents = 0;
@@ -161,6 +162,8 @@ export class Placement {
         maxBuffer,
         creditEvents: window - progress.credited,
         creditBytes: subscription.asker.creditBytes - progress.creditedBytes,
+        since,
+        ...(client === undefined ? {} : { client }),
         start: start(),
       };
     };

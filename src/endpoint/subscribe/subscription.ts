@@ -34,6 +34,8 @@ export class BusSubscription<P = unknown> implements Subscription<P> {
   readonly id: string;
   readonly progress: readonly ShardProgress[];
   readonly window: number;
+  /** ms since 1970. */
+  readonly since = Date.now();
   /** Its entry in the endpoint's dispatcher. */
   readonly dispatched: Dispatched;
   filter: ParsedFilter;

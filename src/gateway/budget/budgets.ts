@@ -180,12 +180,12 @@ export class Budget {
   }
 
   /** The asker of a subscription of this connection, with the credit in bytes for each of `shards`. */
-  asker(shards: number): Asker {
+  asker(shards: number, client?: Asker['client']): Asker {
     const equal = Math.floor(
       this.#limits.maxHeldBytes / (Math.max(1, this.#subscriptions) * shards),
     );
     const creditBytes = Math.max(CLIENT_CREDIT_BYTES_MIN, Math.min(CLIENT_CREDIT_BYTES, equal));
-    return this.#asker(creditBytes);
+    return this.#asker(creditBytes, client);
   }
 
   /**
@@ -233,10 +233,11 @@ export class Budget {
     };
   }
 
-  #asker(creditBytes: number): Asker {
+  #asker(creditBytes: number, client?: Asker['client']): Asker {
     const budget = this;
     const { bytes } = this;
     return {
+      client,
       creditBytes,
       takesTurns: false,
       sendsOn: true,

@@ -106,13 +106,16 @@ class Streams {
     const source = { ...context, cursors: this.#cursors };
     const stream = new EventStream(exchange, format, textOf, source);
     this.#streams.add(stream);
-    const leave = this.#enter(exchange, stream);
+    const connection = ulid();
+    const leave = this.#enter(connection, exchange, stream);
     void stream.ended.then(() => {
       place.leave();
       leave();
       this.#streams.delete(stream);
     });
-    await stream.open(context.endpoint, { filter, options }, budget.asker(context.endpoint.shards));
+    const client = { principal: principal.name, connection };
+    const asker = budget.asker(context.endpoint.shards, client);
+    await stream.open(context.endpoint, { filter, options }, asker);
     const unwatch = watchExpiry(principal.expiresAt, () => stream.end(expired()));
     void stream.ended.then(unwatch);
     // A revocation or the server's closing while the stream was being opened did not end it.
@@ -121,12 +124,16 @@ class Streams {
   }
 
   /** Enters the stream in the list of the gateway's clients. */
-  #enter({ request, address, principal, budget }: Exchange, stream: EventStream): () => void {
+  #enter(
+    id: string,
+    { request, address, principal, budget }: Exchange,
+    stream: EventStream,
+  ): () => void {
     const userAgent = headerOf(request, 'user-agent');
-    const connected = { id: ulid(), address, kind: 'stream', userAgent } as const;
+    const connected = { id, address, kind: 'stream', userAgent } as const;
     const record = new ConnectionRecord(connected, request.socket, true);
     return this.#context.clients.enter({
-      id: record.id,
+      id,
       describe: () =>
         record.describe(principal, { subscriptions: 1, heldBytes: budget.bytes.held }),
       disconnect: () => stream.disconnect(new BusError('ABORTED', DISCONNECTED)),

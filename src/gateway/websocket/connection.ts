@@ -218,7 +218,7 @@ export class Connection implements OutboundOwner, Client {
     const budget = budgets.open(principal, this.address);
     this.#outbound.account = budget;
     this.#budget = budget;
-    const asking = { principal, address: this.address };
+    const asking = { principal, address: this.address, connection: this.id };
     this.#answerer = new RequestAnswerer(this.#context, asking, budget, this.#outbound);
     this.#updateReading();
     this.#hold(principal);

@@ -51,6 +51,11 @@ interface PlacedFeed {
   filter: FilterData;
 }
 
+interface AskingConnection extends Asking {
+  /** Its id. */
+  readonly connection: string;
+}
+
 export class RequestAnswerer {
   readonly #endpoint: BusEndpoint;
   readonly #context: RequestContext;
@@ -58,6 +63,7 @@ export class RequestAnswerer {
   readonly #outbound: Outbound;
   readonly #operations: OperationRequests;
   readonly #address: string;
+  readonly #connection: string;
   #texts: EventTexts;
   #principal: Principal;
   #rates: ConnectionRates;
@@ -66,7 +72,7 @@ export class RequestAnswerer {
 
   constructor(
     context: RequestContext,
-    { principal, address }: Asking,
+    { principal, address, connection }: AskingConnection,
     budget: Budget,
     outbound: Outbound,
   ) {
@@ -74,6 +80,7 @@ export class RequestAnswerer {
     this.#context = context;
     this.#endpoint = endpoint;
     this.#address = address;
+    this.#connection = connection;
     this.#texts = texts.of(principal);
     this.#frames = frames;
     this.#principal = principal;
@@ -176,7 +183,8 @@ export class RequestAnswerer {
     const { feed } = placed;
     this.#feeds.set(name, placed);
     try {
-      const asker = this.#budget.asker(this.#endpoint.shards);
+      const client = { principal: this.#principal.name, connection: this.#connection };
+      const asker = this.#budget.asker(this.#endpoint.shards, client);
       await feed.open(this.#endpoint, feedRequestOf(payload), asker);
       // The token may have been renewed meanwhile.
       assertMayRead(this.#principal, filter);

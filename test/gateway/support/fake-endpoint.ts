@@ -128,6 +128,8 @@ export class FakeEndpoint implements BusEndpoint {
       queued: 0,
       dropped: 0,
       lag: 0,
+      slow: 0,
+      since: '2026-01-01T00:00:00.000Z',
     }));
   }
 
