@@ -3,8 +3,8 @@ import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { openBus } from 'millrace';
 import { ulid } from 'ulid';
+import { openLocalHub, openRemoteHub } from './hub.js';
 import { ScanPool } from './pool.js';
 import { asJson, asText, mebibytes } from './report.js';
 import { showProgress } from './screen.js';
@@ -15,7 +15,8 @@ import { watchTree } from './watch.js';
 /**
  * The demo: worker threads scan a source tree and publish their findings; a subscriber gets them live; one worker
  * crashes half-way and is replaced; then the bus is closed and opened again, and the replay of its log is compared with
- * the events seen live. Exits 0 if they agree, 1 if not or if anything failed, 2 for wrong usage, 130 after Ctrl-C.
+ * the events seen live. With `--connect` the events go to a server, and the replay comes from there. Exits 0 if they
+ * agree, 1 if not or if anything failed, 2 for wrong usage, 130 after Ctrl-C.
  */
 
 const HELP = `Usage: npm run demo [-- [DIR] [options]]
@@ -23,6 +24,9 @@ const HELP = `Usage: npm run demo [-- [DIR] [options]]
 Scans DIR (default: this repository) with worker threads on a Millrace bus.
 
   --data DIR     keep the bus in this directory (default: a temporary one, removed at the end)
+  --connect URL  publish to this server instead, such as http://127.0.0.1:7400; its token, if it asks for one, is in
+                 the environment variable MILLRACE_TOKEN
+  --rate N       scan at most N files a second (default: no limit; with --connect 200, so that it can be watched)
   --workers N    worker threads, 1 to 16 (default: the cores, 2 to 4)
   --no-crash     do not make a worker crash
   --json         print the result as JSON on stdout
@@ -33,8 +37,20 @@ const WORKERS_MAX = 16;
 /** How long the subscriber may take to see the last events once everything has been published. */
 const SETTLE_MS = 30_000;
 const WATCH_TROUBLES_SHOWN = 3;
+const RATE_MAX = 1_000_000;
+/** Slow enough to be watched. */
+const CONNECTED_RATE = 200;
 
-/** @typedef {{ root: string, data: string | undefined, workers: number, crash: boolean, json: boolean }} Options */
+/**
+ * @typedef {object} Options
+ * @property {string} root
+ * @property {string | undefined} data
+ * @property {string | undefined} connect
+ * @property {number | undefined} rate files per second
+ * @property {number} workers
+ * @property {boolean} crash
+ * @property {boolean} json
+ */
 
 class UsageError extends Error {}
 
@@ -52,8 +68,33 @@ async function parseOptions() {
       `--workers ${values.workers} is not a whole number from 1 to ${WORKERS_MAX}`,
     );
   }
-  const { data, json = false } = values;
-  return { root: await realpath(path), data, workers, crash: !values['no-crash'], json };
+  const { data, connect, json = false } = values;
+  if (data !== undefined && connect !== undefined) {
+    throw new UsageError(
+      '--data is for a bus of the demo, --connect for the bus of a server: not both',
+    );
+  }
+  const rate = rateOf(values.rate, connect);
+  return {
+    root: await realpath(path),
+    data,
+    connect,
+    rate,
+    workers,
+    crash: !values['no-crash'],
+    json,
+  };
+}
+
+/**
+ * @param {string | undefined} text
+ * @param {string | undefined} connect
+ */
+function rateOf(text, connect) {
+  if (text === undefined) return connect === undefined ? undefined : CONNECTED_RATE;
+  const rate = Number(text);
+  if (Number.isInteger(rate) && rate >= 1 && rate <= RATE_MAX) return rate;
+  throw new UsageError(`--rate ${text} is not a whole number from 1 to ${RATE_MAX}`);
 }
 
 function parseArguments() {
@@ -62,6 +103,8 @@ function parseArguments() {
       allowPositionals: true,
       options: {
         data: { type: 'string' },
+        connect: { type: 'string' },
+        rate: { type: 'string' },
         workers: { type: 'string' },
         'no-crash': { type: 'boolean' },
         json: { type: 'boolean' },
@@ -93,7 +136,8 @@ class Cleanup {
  * @param {Cleanup} cleanup
  * @param {(line: string) => void} say
  */
-async function openDirectory({ data }, cleanup, say) {
+async function openDirectory({ data, connect }, cleanup, say) {
+  if (connect !== undefined) say(`publishing to ${connect}, which has a dashboard`);
   if (data === undefined) {
     const dir = await realpath(await mkdtemp(join(tmpdir(), 'millrace-demo-')));
     cleanup.add(() => rm(dir, { recursive: true, force: true }));
@@ -105,13 +149,13 @@ async function openDirectory({ data }, cleanup, say) {
 }
 
 /**
- * @param {string} dir
+ * @param {{ connect: string | undefined, dir: string }} place
  * @param {Cleanup} cleanup
  */
-function open(dir, cleanup) {
-  const opening = openBus({ dir });
+function open({ connect, dir }, cleanup) {
+  const opening = connect === undefined ? openLocalHub(dir) : openRemoteHub(connect);
   // Added at once, so that a signal while the bus is opening closes it too.
-  cleanup.add(async () => (await opening).close());
+  cleanup.add(() => opening.then(({ bus }) => bus.close()).catch(() => {}));
   return opening;
 }
 
@@ -120,8 +164,10 @@ function open(dir, cleanup) {
  * @param {Options} options
  * @param {{ dir: string, run: string, cleanup: Cleanup, leaving: AbortSignal, say: (line: string) => void }} context
  */
-async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say }) {
-  const bus = await open(dir, cleanup);
+async function scan(options, { dir, run, cleanup, leaving, say }) {
+  const { root, workers, crash, connect, rate } = options;
+  const hub = await open({ connect, dir }, cleanup);
+  const { bus } = hub;
   const live = new Totals();
   const filter = { topics: ['*'], correlationIds: [run] };
   const subscription = bus.subscribe(filter, (event) => live.add(event), { name: 'live totals' });
@@ -139,7 +185,7 @@ async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say 
   };
   const watcher = await watchTree(bus, { root, run, exclude: [dir], onTrouble });
   cleanup.add(() => watcher.close());
-  const pool = new ScanPool(bus, { root, run });
+  const pool = new ScanPool(hub, { root, run, rate });
   cleanup.add(() => pool.stop());
 
   const progress = showProgress(live, tree.files, process.stderr);
@@ -147,13 +193,16 @@ async function scan({ root, workers, crash }, { dir, run, cleanup, leaving, say 
   await Promise.all([pool.scan(tree.groups, { workers, crash }), watcher.touch()]);
   leaving.throwIfAborted();
   await watcher.close();
-  await settle(bus, subscription);
+  if (connect === undefined) await settle(bus, subscription);
+  else await settleRemotely(bus, run, live);
+  await subscription.unsubscribe();
+  await subscription.closed;
   return { live, tree, pool };
 }
 
 /**
  * Waits until the subscription has consumed every event that the shards have committed.
- * @param {import('millrace').Bus} bus
+ * @param {import('millrace/client').BusApi} bus
  * @param {import('millrace').Subscription} subscription
  */
 async function settle(bus, subscription) {
@@ -164,17 +213,41 @@ async function settle(bus, subscription) {
       throw new Error(`the subscriber is ${subscription.lag} events behind`);
     await new Promise((wake) => setTimeout(wake, 10));
   }
-  await subscription.unsubscribe();
-  await subscription.closed;
 }
 
 /**
- * @param {string} dir
+ * Waits until the subscription has had every event of the run that the server has stored. A client's `lag` does not
+ * count the events that the server holds.
+ * @param {import('millrace/client').BusApi} bus
+ * @param {string} run
+ * @param {Totals} live
+ */
+async function settleRemotely(bus, run, live) {
+  const deadline = Date.now() + SETTLE_MS;
+  await bus.drain();
+  const { events } = await totalsOf(bus, run);
+  while (live.events < events) {
+    if (Date.now() > deadline)
+      throw new Error(`the subscriber is ${events - live.events} events behind`);
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+}
+
+/**
+ * @param {{ connect: string | undefined, dir: string }} place
  * @param {string} run
  * @param {Cleanup} cleanup
  */
-async function replay(dir, run, cleanup) {
-  const bus = await open(dir, cleanup);
+async function replay(place, run, cleanup) {
+  const { bus } = await open(place, cleanup);
+  return totalsOf(bus, run);
+}
+
+/**
+ * @param {import('millrace/client').BusApi} bus
+ * @param {string} run
+ */
+async function totalsOf(bus, run) {
   const totals = new Totals();
   for await (const event of bus.read({ topic: '*', correlationIds: [run] })) totals.add(event);
   return totals;
@@ -198,7 +271,7 @@ async function main(options, cleanup, leaving) {
   const { live, tree, pool } = await scan(options, { dir, run, cleanup: inner, leaving, say });
   await inner.run();
   leaving.throwIfAborted();
-  const replayed = await replay(dir, run, inner);
+  const replayed = await replay({ connect: options.connect, dir }, run, inner);
   const seconds = (performance.now() - started) / 1000;
   const wrong = differences(live, replayed);
   if (pool.filesAbandoned > 0) wrong.push(`${pool.filesAbandoned} files were given up`);

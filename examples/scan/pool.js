@@ -18,9 +18,11 @@ const STOP_WAIT_MS = 2000;
  */
 
 export class ScanPool {
-  #bus;
+  #hub;
   #root;
   #run;
+  /** Files per second, all workers together. */
+  #rate;
   #workersStarted = 0;
   #stopping = false;
   /** @type {Set<Worker>} */
@@ -32,11 +34,12 @@ export class ScanPool {
   crashes = 0;
 
   /**
-   * @param {import('millrace').Bus} bus
-   * @param {{ root: string, run: string }} options
+   * @param {import('./hub.js').Hub} hub
+   * @param {{ root: string, run: string, rate?: number | undefined }} options
    */
-  constructor(bus, { root, run }) {
-    this.#bus = bus;
+  constructor(hub, { root, run, rate }) {
+    this.#hub = hub;
+    this.#rate = rate;
     this.#root = root;
     this.#run = run;
   }
@@ -48,11 +51,12 @@ export class ScanPool {
    */
   async scan(groups, { workers, crash }) {
     const shares = dealShares(groups, workers).filter((share) => share.files > 0);
+    const perWorker = this.#rate === undefined ? undefined : this.#rate / shares.length;
     await Promise.all(
       shares.map((share, index) => {
         const work = { ...share, index, finishedGroups: 0, finishedFiles: 0, sentGroups: 0 };
         const crashAt = crash && index === 0 ? Math.floor(share.files / 2) : undefined;
-        return this.#workThrough(work, crashAt);
+        return this.#workThrough(work, perWorker, crashAt);
       }),
     );
   }
@@ -73,9 +77,10 @@ export class ScanPool {
 
   /**
    * @param {Work} work
+   * @param {number | undefined} filesPerSecond
    * @param {number} [crashAt]
    */
-  async #workThrough(work, crashAt) {
+  async #workThrough(work, filesPerSecond, crashAt) {
     /** @type {number | undefined} */
     let replaces;
     for (let attempt = 0; attempt < WORKERS_PER_SHARE_MAX; attempt += 1) {
@@ -87,6 +92,7 @@ export class ScanPool {
         share: work.index,
         filesBefore: work.finishedFiles,
         files: work.files - work.finishedFiles,
+        ...(filesPerSecond !== undefined && { filesPerSecond }),
         ...(replaces !== undefined && { replaces }),
         ...(attempt === 0 && crashAt !== undefined && { crashAt }),
       });
@@ -101,13 +107,13 @@ export class ScanPool {
   /**
    * Resolves to the error that killed the worker, or to `undefined` if it finished.
    * @param {Work} work
-   * @param {Omit<import('./scan-worker.js').ScanTask, 'attachment' | 'run' | 'root'>} task
+   * @param {Omit<import('./scan-worker.js').ScanTask, 'attachment' | 'server' | 'run' | 'root'>} task
    * @returns {Promise<Error | undefined>}
    */
   #runWorker(work, task) {
-    const { data, transferList } = this.#bus.attachment();
+    const { data, transferList } = this.#hub.entrance();
     const worker = new Worker(new URL('./scan-worker.js', import.meta.url), {
-      workerData: { ...task, attachment: data, run: this.#run, root: this.#root },
+      workerData: { ...task, ...data, run: this.#run, root: this.#root },
       transferList,
     });
     this.#running.add(worker);
@@ -141,7 +147,7 @@ export class ScanPool {
    * @param {Work} work
    */
   #publishFailure(number, failure, work) {
-    return this.#bus.publish({
+    return this.#hub.bus.publish({
       topic: `worker.${number}.lifecycle`,
       type: 'worker_failed',
       source: 'scan-pool',

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { attachBus } from 'millrace';
+import { connectTo } from './hub.js';
 import { inspectFile } from './inspect.js';
 
 /**
- * A worker thread of the demo: attaches to the bus, asks for groups of files until there are none left, and publishes
- * its findings straight to the shards, not through the main thread.
+ * A worker thread of the demo: attaches to the bus, or connects to the server, asks for groups of files until there are
+ * none left, and publishes its findings straight to the shards, not through the main thread.
  *
  * A finding's id is a hash of its kind and place. So a worker that takes over a half-done group may publish a finding a
  * second time, and the bus stores it once.
@@ -15,13 +17,15 @@ import { inspectFile } from './inspect.js';
 /** @typedef {import('./tree.js').Group} Group */
 /**
  * @typedef {object} ScanTask
- * @property {unknown} attachment
+ * @property {unknown} [attachment] of the bus in this process
+ * @property {string} [server] the address of the server, where there is no bus in this process
  * @property {string} run the correlation id of every event of this run
  * @property {string} root
  * @property {number} number this worker's, in topics
  * @property {number} share which share of the files it works on
  * @property {number} filesBefore how many of them others have done
  * @property {number} files how many are left
+ * @property {number} [filesPerSecond] the most files that this worker scans in a second
  * @property {number} [replaces] the number of the worker whose share this one takes over
  * @property {number} [crashAt] throw in the first file with findings from this one on
  */
@@ -30,9 +34,10 @@ const PROGRESS_EVERY_FILES = 50;
 
 const task = /** @type {ScanTask} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
-const bus = attachBus(task.attachment);
+const bus = task.server === undefined ? attachBus(task.attachment) : connectTo(task.server);
 const source = `scanner-${task.number}`;
 const total = { files: 0, bytes: 0, findings: 0, repeats: 0, unreadable: 0, binary: 0 };
+const started = performance.now();
 let stopping = false;
 
 /** @type {((groups: Group[]) => void) | undefined} */
@@ -82,8 +87,16 @@ async function scanGroup(group) {
     if (stopping) return;
     await scanFile(path, comparing ? firstWith : undefined);
     total.files += 1;
+    await keepPace();
     if (total.files % PROGRESS_EVERY_FILES === 0) await publishProgress();
   }
+}
+
+/** Waits until as much time has passed as the files so far may take. */
+async function keepPace() {
+  if (task.filesPerSecond === undefined) return;
+  const aheadMs = started + (total.files / task.filesPerSecond) * 1000 - performance.now();
+  if (aheadMs > 0) await sleep(aheadMs);
 }
 
 /**

@@ -19,7 +19,7 @@ const READY_WITHIN_MS = 20_000;
 const TYPES = { add: 'file_created', change: 'file_changed', unlink: 'file_deleted' };
 
 /**
- * @param {import('millrace').Bus} bus
+ * @param {import('millrace/client').BusApi} bus
  * @param {{ root: string, run: string, exclude: readonly string[], onTrouble: (error: unknown) => void }} options
  */
 export async function watchTree(bus, { root, run, exclude, onTrouble }) {

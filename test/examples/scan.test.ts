@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startServer } from '../cli/support/command.js';
 
 const DEMO = fileURLToPath(new URL('../../examples/scan/demo.js', import.meta.url));
 // Put together here, so that no scanner takes this file for a leak.
@@ -114,6 +115,26 @@ describe('the demo on a small tree', () => {
   });
 });
 
+describe('the demo on a server', () => {
+  test('publishes from its workers to the server, and the replay from there agrees', async () => {
+    const server = await startServer(join(root, 'server'));
+    const { code, result } = await finish(growTree(20), '--connect', server.url, '--workers', '2');
+    expect(result.wrong).toEqual([]);
+    expect(code).toBe(0);
+    expect(result.crashes).toBe(1);
+    expect(result.replayed).toEqual(result.live);
+    expect(result.live.types).toMatchObject({ worker_spawned: 3, finding_new: 24 });
+    const { stdout } = await server.run(['topics', '--json']);
+    expect(stdout).toContain('"findings.mark"');
+  });
+
+  test('ends with 1 and the reason if there is no server', async () => {
+    const run = start(growTree(1), '--connect', 'http://127.0.0.1:1');
+    expect(await run.exited).toBe(1);
+    expect(run.output.stderr).toContain('http://127.0.0.1:1');
+  });
+});
+
 describe('the demo, interrupted', () => {
   test('leaves with 130 and a directory that opens again', async () => {
     const tree = growTree(600);
@@ -135,5 +156,8 @@ describe('the demo, interrupted', () => {
     const workers = start(root, '--workers', '0');
     expect(await workers.exited).toBe(2);
     expect(workers.output.stderr).toContain('--workers 0');
+    const both = start(root, '--data', root, '--connect', 'http://127.0.0.1:7400');
+    expect(await both.exited).toBe(2);
+    expect(both.output.stderr).toContain('not both');
   });
 });
