@@ -7,11 +7,13 @@ import type { ScreenName } from '../state/place.js';
 export const TITLES: Readonly<Record<ScreenName, string>> = {
   overview: 'Overview',
   stream: 'Stream',
+  topics: 'Topics',
 };
 
 const COMPONENTS: Readonly<Record<ScreenName, FunctionComponent>> = {
   overview: lazy(() => import('./overview/overview.js')),
   stream: lazy(() => import('./stream/stream.js')),
+  topics: lazy(() => import('./topics/topics.js')),
 };
 
 export function Screen({ name }: { readonly name: ScreenName }) {

@@ -65,7 +65,7 @@ export function dateAndClock(timestamp: string | number): string {
 /** `now`, `12 s ago`. */
 export function ago(timestamp: string | number, now: number): string {
   const ms = now - new Date(timestamp).getTime();
-  return ms < 1000 ? 'now' : `${duration(ms)} ago`;
+  return ms < 1000 ? 'now' : `${duration(Math.floor(ms / 1000) * 1000)} ago`;
 }
 
 /** `1 event`, `2 events`. */

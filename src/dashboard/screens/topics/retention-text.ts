@@ -1,0 +1,17 @@
+import { matchesPattern, type RetentionRule } from 'millrace/client';
+import { bytes, duration, whole } from '../../text/format.js';
+
+/** The limits that hold for a topic, in words. Pure. */
+export function retentionText(rules: readonly RetentionRule[], topic: string): string {
+  const limits = rules.filter(({ pattern = '*' }) => matchesPattern(pattern, topic)).map(ruleText);
+  return limits.length === 0 ? 'for ever' : limits.join(' · ');
+}
+
+function ruleText({ pattern = '*', maxAgeMs, maxEvents, maxBytes }: RetentionRule): string {
+  const limits = [
+    ...(maxAgeMs === undefined ? [] : [duration(maxAgeMs)]),
+    ...(maxEvents === undefined ? [] : [`${whole(maxEvents)} events`]),
+    ...(maxBytes === undefined ? [] : [bytes(maxBytes)]),
+  ];
+  return `${limits.join(', ')} (${pattern})`;
+}
