@@ -63,6 +63,7 @@ export type {
   BackupResult,
   ConnectionInfo,
   ConnectionList,
+  DefinitionInfo,
   FigureSample,
   Figures,
   FiguresOptions,

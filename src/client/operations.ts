@@ -4,6 +4,7 @@ import type {
   AccessInfo,
   BackupResult,
   ConnectionList,
+  DefinitionInfo,
   Figures,
   FiguresOptions,
   PruneResult,
@@ -43,6 +44,17 @@ export abstract class OperationsClient {
    */
   async access(): Promise<AccessInfo> {
     return (await this.#ask('access', {})).access!;
+  }
+
+  /**
+   * The topics that the server's bus was opened with, as far as this client may publish to them.
+   *
+   * @returns each pattern, and the JSON Schema of its payloads where the validator offers one
+   * @throws BusError `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async definitions(): Promise<DefinitionInfo[]> {
+    const { definitions = [] } = await this.#ask('definitions', {});
+    return [...definitions];
   }
 
   /**

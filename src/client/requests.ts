@@ -207,6 +207,7 @@ function joined(parts: readonly Result[]): Result {
     topics: parts.flatMap(({ topics }) => topics ?? []),
     subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),
     connections: parts.flatMap(({ connections }) => connections ?? []),
+    definitions: parts.flatMap(({ definitions }) => definitions ?? []),
   };
 }
 

@@ -76,6 +76,9 @@ export function invalid(message: string, cause?: unknown): BusError {
   return new BusError('MESSAGE_INVALID', message, cause === undefined ? {} : { cause });
 }
 
+/** The fields of a result that are lists of objects, besides events. */
+const LISTS = ['topics', 'subscribers', 'connections', 'definitions'] as const;
+
 /** The fields of a result that hold one object. */
 const ONE_OBJECT = [
   'stats',
@@ -89,9 +92,9 @@ const ONE_OBJECT = [
 ] as const;
 
 function resultFault(payload: Fields): string | undefined {
-  const { events, topics, subscribers, connections, disconnected, ...others } = payload;
+  const { events, disconnected, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
-  const list = topics ?? subscribers ?? connections;
+  const list = LISTS.map((field) => others[field]).find((value) => value !== undefined);
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
   if (typeof disconnected === 'boolean') return undefined;
   const one = ONE_OBJECT.map((field) => others[field]).find((value) => value !== undefined);

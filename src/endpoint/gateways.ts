@@ -1,5 +1,6 @@
 import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
 import type { Caller } from '../link/port-calls.js';
+import type { DefinitionInfo } from '../protocol/operations.js';
 import type { MainThread } from './main-thread.js';
 
 /**
@@ -51,6 +52,11 @@ export class EndpointGateways implements Caller<'gateway', unknown> {
 
   disconnectAnywhere(id: string): Promise<AnswerOf<'disconnectAnywhere'>> {
     return this.#main.call('disconnectAnywhere', { id });
+  }
+
+  /** The topics with which the bus was opened. */
+  async definitions(): Promise<readonly DefinitionInfo[]> {
+    return (await this.#main.call('definitions', {})).definitions;
   }
 
   #announce(): void {

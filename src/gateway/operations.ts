@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import type { ConnectionRates } from '../auth/rate-limiter.js';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
+import { internalsOf } from '../endpoint/internals.js';
 import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusStats, SubscriberInfo } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
@@ -8,10 +9,12 @@ import type {
   AccessInfo,
   BackupResult,
   ConnectionList,
+  DefinitionInfo,
   Figures,
   PruneResult,
   PruneSelection,
 } from '../protocol/operations.js';
+import { patternsOverlap } from '../protocol/patterns-overlap.js';
 import { quote } from '../protocol/quote.js';
 import type { Administrator, Audit } from './audit.js';
 import type { FiguresHistory } from './figures/figures-history.js';
@@ -44,6 +47,14 @@ export class Operations {
     const { name, access, forcedSource } = principal;
     const info = { principal: name, ...access };
     return forcedSource === undefined ? info : { ...info, source: forcedSource };
+  }
+
+  /** The registered topics to which the asker may publish, at least in part. @throws BusError `BUS_CLOSED` */
+  async definitions({ principal, rates }: Operator): Promise<DefinitionInfo[]> {
+    rates.query();
+    const granted = principal.access.publish;
+    const all = (await internalsOf(this.#endpoint)?.gateways.definitions()) ?? [];
+    return all.filter(({ pattern }) => granted.some((grant) => patternsOverlap(grant, pattern)));
   }
 
   /** @throws BusError `FORBIDDEN` */

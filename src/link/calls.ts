@@ -9,7 +9,7 @@
 import type { AlertInfo, AlertList, AlertRule } from '../protocol/alerts.js';
 import { BusError } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
-import type { BackupResult } from '../protocol/operations.js';
+import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
@@ -277,6 +277,12 @@ export const CALLS = {
     fields<ReaderConnections>({ ports: isList, threads: isList }),
   ),
   backup: by('main', fields<{ readonly dir: string }>({ dir: isText }), fields<BackupResult>({})),
+  /** The topics with which the bus was opened. */
+  definitions: by(
+    'main',
+    NOTHING,
+    fields<{ readonly definitions: readonly DefinitionInfo[] }>({ definitions: isList }),
+  ),
   /** The endpoint has so many gateways from now on, and answers for them. */
   announceGateways: by(
     'main',

@@ -13,13 +13,14 @@ import { ShardControl } from '../link/shard-control.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { BusError } from '../protocol/errors.js';
-import type { BackupResult } from '../protocol/operations.js';
+import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
+import { describeDefinitions } from './definitions.js';
 import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
 import { ReaderThreads } from './reader-threads.js';
@@ -43,6 +44,7 @@ export class BusCore {
   readonly #busCounters = BusCounters.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #hub = new GatewayHub();
+  #described: readonly DefinitionInfo[] | undefined;
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
   readonly #readers: ReaderThreads | undefined;
@@ -184,12 +186,18 @@ export class BusCore {
     return this.#readers?.connect(ended) ?? NO_READERS;
   }
 
+  get #definitions(): readonly DefinitionInfo[] {
+    this.#described ??= describeDefinitions(this.#options.topics);
+    return this.#described;
+  }
+
   /** The calls that this thread serves to an endpoint. */
   handlersFor(endpoint: string): Handlers<'main', MainCallContext> {
     return {
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
       connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
+      definitions: () => ({ definitions: this.#definitions }),
       announceGateways: ({ gateways }) => {
         const listener = this.#listeners.get(endpoint);
         if (listener !== undefined) this.#hub.announce(endpoint, gateways, listener.gateways);

@@ -30,6 +30,10 @@ export interface StandardSchema<Input = unknown> {
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaResult | Promise<SchemaResult>;
     readonly types?: { readonly input: Input; readonly output: unknown } | undefined;
+    /** Of a Standard JSON Schema: describes the payloads that fit; may throw. */
+    readonly jsonSchema?:
+      | { readonly input: (options: { readonly target: string }) => Record<string, unknown> }
+      | undefined;
   };
 }
 
@@ -68,6 +72,8 @@ export interface TopicDefinition<P = unknown> {
    * @throws BusError as `check`; `TOPIC_INVALID` for a topic that the pattern does not match
    */
   event(topic: string, fields: Omit<EventInput<P>, 'topic'>): EventInput<P>;
+  /** The JSON Schema of the payloads, where the validator can tell it. */
+  jsonSchema?(): Record<string, unknown> | undefined;
 }
 
 /**
@@ -124,6 +130,15 @@ class SchemaTopic<P> implements TopicDefinition<P> {
     }
     this.check(fields.payload);
     return { ...fields, topic };
+  }
+
+  jsonSchema(): Record<string, unknown> | undefined {
+    try {
+      return this.#schema['~standard'].jsonSchema?.input({ target: 'draft-2020-12' });
+    } catch {
+      // A validator of what JSON Schema cannot express, such as a function of the user's.
+      return undefined;
+    }
   }
 
   /**

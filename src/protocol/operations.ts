@@ -46,6 +46,16 @@ export interface AccessInfo {
   readonly source?: string;
 }
 
+/** A topic that the bus was opened with (`openBus({ topics })`). */
+export interface DefinitionInfo {
+  readonly pattern: string;
+  /**
+   * JSON Schema (draft 2020-12) of the payloads. Absent where the validator offers none (`~standard.jsonSchema`), or its
+   * types have none.
+   */
+  readonly jsonSchema?: Readonly<Record<string, unknown>>;
+}
+
 /** One client of a gateway. */
 export interface ConnectionInfo {
   /** Unique among all gateways; of a WebSocket it is `connection` of its `welcome`. */

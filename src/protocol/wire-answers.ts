@@ -17,6 +17,7 @@ export const ANSWER_TYPES = {
   access: 'result',
   figures: 'result',
   connections: 'result',
+  definitions: 'result',
   disconnect: 'result',
   alerts: 'result',
   setAlert: 'result',

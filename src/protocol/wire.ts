@@ -12,6 +12,7 @@ import type {
   AccessInfo,
   BackupResult,
   ConnectionInfo,
+  DefinitionInfo,
   Figures,
   PruneResult,
 } from './operations.js';
@@ -173,6 +174,7 @@ const REQUEST_SCHEMAS = {
   prune: v.lazy((input) => (Array.isArray(input) ? notAnArray : pruneFields)),
   access: nothing,
   connections: nothing,
+  definitions: nothing,
   disconnect: v.strictObject({ id: v.pipe(v.string(), v.minLength(1)) }),
   figures: v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : figuresFields))),
   alerts: nothing,
@@ -249,6 +251,7 @@ export interface Result {
   /** Of `connections`, in the last frame: every gateway has answered. */
   readonly complete?: boolean;
   readonly disconnected?: boolean;
+  readonly definitions?: readonly DefinitionInfo[];
   readonly alerts?: AlertList;
   readonly alert?: AlertInfo;
   readonly removedAlert?: { readonly removed: boolean };

@@ -14,6 +14,12 @@ export const openOperationsDoor: OpenDoor = ({ operations }) => ({
     },
     {
       method: 'GET',
+      path: '/v1/definitions',
+      handle: (exchange) => definitions(exchange, operations),
+      listing: { about: 'the topics whose payloads have a schema', isLink: true },
+    },
+    {
+      method: 'GET',
       path: '/v1/figures',
       handle: (exchange) => figures(exchange, operations),
       listing: { about: 'the last 15 minutes in figures', isLink: true },
@@ -38,6 +44,13 @@ async function figures(exchange: Exchange, operations: Operations): Promise<void
   negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
   parameters.assertKnown(['after']);
   sendJson(response, 200, operations.figures(exchange, parameters.count('after')));
+}
+
+async function definitions(exchange: Exchange, operations: Operations): Promise<void> {
+  const { request, response, parameters } = exchange;
+  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
+  parameters.assertKnown([]);
+  sendJson(response, 200, await operations.definitions(exchange));
 }
 
 async function connections(exchange: Exchange, operations: Operations): Promise<void> {

@@ -1,7 +1,7 @@
 import type { RequestId, ServerPayloads } from '../../protocol/wire.js';
 
 /** The fields of a `result` that are lists. */
-export type ListField = 'events' | 'topics' | 'subscribers' | 'connections';
+export type ListField = 'events' | 'topics' | 'subscribers' | 'connections' | 'definitions';
 
 /** The text of one frame to a client. `requestId`: that of the request that the frame answers. */
 export function frameText<T extends keyof ServerPayloads>(

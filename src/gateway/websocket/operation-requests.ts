@@ -28,6 +28,7 @@ type OperationType =
   | 'alerts'
   | 'backup'
   | 'connections'
+  | 'definitions'
   | 'disconnect'
   | 'figures'
   | 'prune'
@@ -57,6 +58,8 @@ export class OperationRequests {
         return this.#send(frame, { access: operations.access(asker) });
       case 'connections':
         return this.#connections(frame, asker);
+      case 'definitions':
+        return this.#definitions(frame, asker);
       case 'disconnect':
         return this.#disconnect(frame, asker);
       case 'figures':
@@ -95,6 +98,12 @@ export class OperationRequests {
     const { connections, complete } = await this.#operations.connections(asker);
     const end = () => ({ complete });
     const list = { field: 'connections', items: connections, textOf: JSON.stringify, end } as const;
+    await sendList(this.#outbound, list, requestId);
+  }
+
+  async #definitions({ requestId }: FrameOf<'definitions'>, asker: OperationAsker): Promise<void> {
+    const items = await this.#operations.definitions(asker);
+    const list = { field: 'definitions', items, textOf: JSON.stringify } as const;
     await sendList(this.#outbound, list, requestId);
   }
 

@@ -2,6 +2,9 @@
 
 export const PUBLISH_MANY_MAX = 65_536;
 
+/** Characters of a registered topic's JSON Schema; a longer one is not sent to clients. */
+export const DEFINITION_SCHEMA_LENGTH_MAX = 65_536;
+
 /** The largest `last` in `from: { last }`. */
 export const SUBSCRIBE_LAST_MAX = 1_000_000;
 export const SUBSCRIBER_BUFFER_EVENTS = 1000;
