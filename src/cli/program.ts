@@ -3,6 +3,7 @@ import { VERSION } from '../gateway/version.js';
 import { addAlertsCommand } from './commands/alerts.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
+import { addConnectionsCommand } from './commands/connections.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   addRestoreCommand(program);
   addPruneCommand(program);
   addAlertsCommand(program);
+  addConnectionsCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf, run, start, startServer, temporaryDirectory } from './support/command.js';
 
 const COMMANDS = [
-  ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench'],
+  ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench', 'connections'],
   ['verify', 'backup', 'restore', 'prune', 'reshard', 'token', 'doctor'],
 ].flat();
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SocketClient } from '../gateway/support/socket-client.js';
 import { run, startServer, temporaryDirectory } from './support/command.js';
 
 const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
@@ -36,6 +37,23 @@ describe('topics and stats', () => {
     await server.run(['bench', '--topics', '12000', '--events', '12000']);
     const { stdout } = await server.run(['topics', '--json']);
     expect(new Set(objects(stdout).map(({ name }) => name)).size).toBe(12_000);
+  });
+});
+
+describe('connections', () => {
+  it('lists the clients of a server, and cuts one that does not come back by itself', async () => {
+    const server = await startServer();
+    const watching = await SocketClient.open(server.port);
+    const listed = await server.run(['connections', '--json']);
+    expect(objects(listed.stdout).map(({ kind }) => kind)).toEqual(['websocket', 'websocket']);
+    const [{ id }] = objects(listed.stdout);
+    const readable = await server.run(['connections']);
+    expect(readable.stdout).toContain(`${id}  127.0.0.1  anonymous  websocket`);
+    expect((await server.run(['connections', '--cut', id])).code).toBe(0);
+    expect((await watching.closed).code).toBe(4000);
+    const again = await server.run(['connections', '--cut', id]);
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toContain('there is no connection');
   });
 });
 
