@@ -117,7 +117,7 @@ function Connection() {
       ? 'Connecting'
       : `Not connected${since}`;
   return (
-    <span class={`connection ${isLive ? 'is-live' : 'is-lost'}`}>
+    <span id="show-connection" tabIndex={-1} class={`connection ${isLive ? 'is-live' : 'is-lost'}`}>
       <i aria-hidden="true" />
       <span aria-hidden="true">{text}</span>
       {/* A reader is told of a change, not of each second. */}

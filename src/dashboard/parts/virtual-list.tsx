@@ -26,7 +26,7 @@ export interface VirtualListProps {
   /** A key that stays with the row's content when rows before it go; default: the index. */
   readonly keyOf?: (index: number) => string | number;
   readonly label: string;
-  readonly role?: 'list' | 'listbox' | 'tree' | 'grid';
+  readonly role?: 'list' | 'listbox' | 'tree' | 'grid' | 'rowgroup';
   readonly class?: string;
   readonly handle?: Ref<VirtualListHandle>;
   /** The id of the row that the keyboard has chosen, for a list whose rows take no focus. */

@@ -8,12 +8,14 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   overview: 'Overview',
   stream: 'Stream',
   topics: 'Topics',
+  subscribers: 'Subscribers',
 };
 
 const COMPONENTS: Readonly<Record<ScreenName, FunctionComponent>> = {
   overview: lazy(() => import('./overview/overview.js')),
   stream: lazy(() => import('./stream/stream.js')),
   topics: lazy(() => import('./topics/topics.js')),
+  subscribers: lazy(() => import('./subscribers/subscribers.js')),
 };
 
 export function Screen({ name }: { readonly name: ScreenName }) {

@@ -31,13 +31,16 @@ export function usePolled<T>(
     let timer: number | undefined;
     let isOver = false;
     const poll = async (): Promise<void> => {
-      if (!document.hidden) polled.value = await answerOf(ask, polled.value);
-      if (!isOver) timer = window.setTimeout(poll, everyMs);
+      timer = undefined;
+      const answer = document.hidden ? polled.value : await answerOf(ask, polled.value);
+      // The answer may belong to an earlier key.
+      if (isOver) return;
+      polled.value = answer;
+      timer = window.setTimeout(poll, everyMs);
     };
     const onVisible = (): void => {
       if (document.hidden || timer === undefined) return;
       clearTimeout(timer);
-      timer = undefined;
       void poll();
     };
     void poll();

@@ -1,42 +1,85 @@
+import type { BusStats, SubscriberInfo } from 'millrace/client';
+import { lazy, Suspense } from 'preact/compat';
+import { useEffect } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
+import { now } from '../../state/now.js';
+import { place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
-import { client } from '../../state/session.js';
-import { bytes, compact, duration, whole } from '../../text/format.js';
+import { client, disconnectedAt, serverInfo } from '../../state/session.js';
+import { added, type FigureBook, newestAt } from './figure-book.js';
+import { ProblemList } from './problem-list.js';
+import { problemsOf } from './problems.js';
+import { Gateways, Shards } from './threads.js';
+import { Tiles } from './tiles.js';
+import './overview.css';
+
+/** The state of the bus at a glance: its problems, its present figures, and those of the last 15 minutes. */
 
 const POLL_MS = 2000;
 
-/** The state of the bus at a glance. */
+/** The charts bring a library with them, so that the rest of the screen does not wait for it. */
+const Charts = lazy(() => import('./charts.js'));
+
+interface Look {
+  readonly stats: BusStats;
+  readonly figures: FigureBook;
+  readonly subscribers: readonly SubscriberInfo[];
+}
+
 export default function Overview() {
-  const { value: stats, error } = usePolled(() => client().stats(), POLL_MS).value;
-  if (stats === undefined) {
+  const { value: look, error } = usePolled(ask, POLL_MS).value;
+  useShownPart(look !== undefined);
+  if (look === undefined) {
     return error === undefined ? (
       <p class="loading">Loading …</p>
     ) : (
       <Notice kind="bad">{error}</Notice>
     );
   }
+  const { stats, figures } = look;
+  const problems = problemsOf({
+    ...look,
+    now: now.value,
+    lostAt: disconnectedAt.value,
+    dedupeWindowMs: serverInfo.value?.limits.dedupeWindowMs,
+  });
   return (
-    <>
+    <div class="overview">
       {error !== undefined && <Notice kind="warning">{error}</Notice>}
-      <dl class="tiles">
-        <Tile name="Published">{compact(stats.published)}</Tile>
-        <Tile name="Delivered">{compact(stats.delivered)}</Tile>
-        <Tile name="Subscriptions">{whole(stats.subscriptions)}</Tile>
-        <Tile name="Connections">{whole(stats.connections)}</Tile>
-        <Tile name="Up for">{duration(stats.uptimeMs)}</Tile>
-        <Tile name="Write-ahead logs">
-          {bytes(stats.shards.reduce((sum, { walBytes }) => sum + walBytes, 0))}
-        </Tile>
-      </dl>
-    </>
+      <ProblemList problems={problems} />
+      <Tiles stats={stats} figures={figures} />
+      {figures.samples.length === 0 ? (
+        <p class="card empty">The charts begin with the first sample of the server.</p>
+      ) : (
+        <Suspense fallback={<p class="card empty charts-place">Loading the charts …</p>}>
+          <Charts figures={figures} />
+        </Suspense>
+      )}
+      <Shards stats={stats} last={figures.samples.at(-1)} />
+      <Gateways stats={stats} />
+    </div>
   );
 }
 
-function Tile({ name, children }: { readonly name: string; readonly children: string }) {
-  return (
-    <div class="card tile">
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
+async function ask(held: Look | undefined): Promise<Look> {
+  const after = newestAt(held?.figures);
+  const [stats, answer, subscribers] = await Promise.all([
+    client().stats(),
+    client().figures(after === undefined ? {} : { after }),
+    client().subscribers(),
+  ]);
+  return { stats, figures: added(held?.figures, answer), subscribers };
+}
+
+/** Brings the part that the address names (`show=shards`) into view, once it is there. */
+function useShownPart(isThere: boolean): void {
+  const part = place.value.parameters.get('show');
+  const at = place.value;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a link to the same part moves there again.
+  useEffect(() => {
+    if (!isThere || part === null) return;
+    const element = document.getElementById(`show-${part}`);
+    element?.scrollIntoView({ block: 'center' });
+    element?.focus({ preventScroll: true });
+  }, [isThere, part, at]);
 }

@@ -1,0 +1,122 @@
+import type { SubscriberInfo } from 'millrace/client';
+import type { Column } from '../../parts/data-table.js';
+import { now } from '../../state/now.js';
+import { ago, dateAndClock, duration, whole } from '../../text/format.js';
+
+/** The columns of the list of subscriptions. */
+
+const MODES = {
+  live: 'is-good',
+  queued: 'is-warning',
+  'catching-up': 'is-warning',
+  replaying: '',
+} as const;
+
+export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
+  {
+    key: 'name',
+    title: 'Subscription',
+    width: 'minmax(8rem, 1.2fr)',
+    narrowWidth: 'minmax(0, 1fr)',
+    sortValue: ({ name, id }) => name ?? id,
+    cell: ({ name, id, endpoint }) => (
+      <span title={`${id}, of ${endpoint}`} class={name === undefined ? 'mono soft' : ''}>
+        {name ?? id}
+      </span>
+    ),
+  },
+  {
+    key: 'topics',
+    title: 'Topics',
+    width: 'minmax(8rem, 1.5fr)',
+    narrowWidth: 'minmax(0, 1fr)',
+    sortValue: ({ topics }) => topics.join(', '),
+    cell: ({ topics }) => (
+      <span class="mono" title={topics.join('\n')}>
+        {topics.join(', ')}
+      </span>
+    ),
+  },
+  {
+    key: 'mode',
+    title: 'State',
+    width: '6rem',
+    sortValue: ({ mode }) => mode,
+    cell: ({ mode }) => <span class={`tag ${MODES[mode]}`}>{mode.replace('-', ' ')}</span>,
+  },
+  {
+    key: 'lag',
+    title: 'Behind',
+    isNumber: true,
+    width: '5.5rem',
+    narrowWidth: '4.5rem',
+    sortValue: ({ lag }) => lag,
+    cell: ({ lag }) => whole(lag),
+  },
+  {
+    key: 'lagMs',
+    title: 'Waits',
+    isNumber: true,
+    width: '4.5rem',
+    narrowWidth: '4rem',
+    sortValue: ({ lagMs }) => lagMs ?? 0,
+    cell: ({ lag, lagMs }) => (
+      <span title="How long its oldest event waits that was not sent">
+        {lagMs === undefined ? (lag > 0 ? '?' : '–') : lagMs === 0 ? '–' : duration(lagMs)}
+      </span>
+    ),
+  },
+  {
+    key: 'queued',
+    title: 'Queue',
+    isNumber: true,
+    width: '4.5rem',
+    sortValue: ({ queued }) => queued,
+    cell: ({ queued }) => whole(queued),
+  },
+  {
+    key: 'overflow',
+    title: 'Policy',
+    width: '6.5rem',
+    sortValue: ({ overflow }) => overflow,
+    cell: ({ overflow }) => overflow.replace('-', ' '),
+  },
+  {
+    key: 'dropped',
+    title: 'Dropped',
+    isNumber: true,
+    width: '5rem',
+    sortValue: ({ dropped }) => dropped,
+    cell: ({ dropped }) => <span class={dropped > 0 ? 'fault' : ''}>{whole(dropped)}</span>,
+  },
+  {
+    key: 'slow',
+    title: 'Slow',
+    isNumber: true,
+    width: '3.5rem',
+    sortValue: ({ slow }) => slow,
+    cell: ({ slow }) => (
+      <span title="How often it consumed too slowly to be sent events as they came">
+        {whole(slow)}
+      </span>
+    ),
+  },
+  {
+    key: 'principal',
+    title: 'Principal',
+    width: 'minmax(5rem, 0.7fr)',
+    sortValue: ({ principal, endpoint }) => principal ?? endpoint,
+    cell: ({ principal, connection, endpoint }) => (
+      <span title={connection === undefined ? endpoint : `Connection ${connection}, ${endpoint}`}>
+        {principal ?? endpoint}
+      </span>
+    ),
+  },
+  {
+    key: 'since',
+    title: 'Since',
+    width: '6rem',
+    sortValue: ({ since }) => since,
+    cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
+  },
+];
