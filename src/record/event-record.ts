@@ -255,8 +255,13 @@ export class EventRecordView {
     return text(this.bytes, start, start + this.bytes[this.offset + ID_LENGTH]!);
   }
 
+  /** In bytes. The correlation id follows the id. */
+  get correlationIdLength(): number {
+    return this.bytes[this.offset + CORRELATION_ID_LENGTH]!;
+  }
+
   get correlationId(): string | undefined {
-    const length = this.bytes[this.offset + CORRELATION_ID_LENGTH]!;
+    const length = this.correlationIdLength;
     if (length === 0) return undefined;
     const start = this.idEnd;
     return text(this.bytes, start, start + length);

@@ -7,7 +7,8 @@ import {
 import { NameCache, type RecordNames } from '../../record/name-cache.js';
 import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database } from './driver/driver.js';
-import { idHashOfBytes } from './index/id-index.js';
+import { hashOfBytes } from './encoding/text-hash.js';
+import { NO_VALUE, valueOfBytes, valueOfHash } from './fields/field-rows.js';
 import type { IndexKeeper } from './index/index-keeper.js';
 import type { TopicEntry, TopicTable } from './index/topic-table.js';
 import { eventChecksum, eventSeed } from './rows/checksums.js';
@@ -21,6 +22,9 @@ interface StoredNames extends RecordNames {
   readonly entry: TopicEntry;
   readonly typeId: number;
   readonly sourceId: number;
+  /** For the index by field. */
+  readonly typeValue: number;
+  readonly sourceValue: number;
 }
 
 /** The structures of the log that learn of every event. */
@@ -41,15 +45,22 @@ export class EventInserter {
   readonly #rows: RowWriter;
   readonly #names: NameWriter;
   /** Emptied by a rollback, which removes the ids that the batch has assigned. */
-  readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => ({
-    topic,
-    type,
-    source,
-    length,
-    entry: this.#into.topics.findOrAdd(topic),
-    typeId: this.#names.id(type),
-    sourceId: this.#names.id(source),
-  }));
+  readonly #stored = new NameCache<StoredNames>((topic, type, source, length) => {
+    const entry = this.#into.topics.findOrAdd(topic);
+    const storedType = this.#names.of(type);
+    const storedSource = this.#names.of(source);
+    return {
+      topic,
+      type,
+      source,
+      length,
+      entry,
+      typeId: storedType.id,
+      sourceId: storedSource.id,
+      typeValue: valueOfHash(storedType.hash),
+      sourceValue: valueOfHash(storedSource.hash),
+    };
+  });
 
   constructor(database: Database, into: InsertedInto) {
     this.#into = into;
@@ -59,18 +70,25 @@ export class EventInserter {
 
   /** Adds the event and returns its topic. The record must stay as it is until `flush`. */
   add(view: EventRecordView, flags: number, sequence: number, recordedAt: number): string {
-    const { topic, entry, typeId, sourceId, length } = this.#stored.of(view.bytes, view.offset);
+    const names = this.#stored.of(view.bytes, view.offset);
+    const { topic, entry, typeId, sourceId, length } = names;
     const id = view.idAfter(length);
     const { timestamp, payloadBytes: payload } = view;
     const isSupplied = (flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
     const kept = isSupplied ? rowFlags(flags) : 0;
     const crc = view.checksum(eventSeed(sequence, recordedAt));
     const checksum = eventChecksum(crc, sequence, recordedAt, entry.id, typeId, sourceId, kept);
+    const idStart = view.offset + EVENT_HEADER_LENGTH + length;
+    const idEnd = idStart + id.length;
     let bytes = ROW_OVERHEAD_BYTES + payload.length;
+    let correlation = NO_VALUE;
     if (!isSupplied && timestamp === recordedAt && !view.hasOptionalFields) {
       this.#rows.addSlim(sequence, recordedAt, entry.id, typeId, sourceId, checksum, id, payload);
     } else {
-      const { correlationId, causationId, attributesText } = view;
+      const { correlationId, causationId, attributesText, correlationIdLength } = view;
+      if (correlationIdLength > 0) {
+        correlation = valueOfBytes(view.bytes, idEnd, idEnd + correlationIdLength);
+      }
       if (attributesText !== undefined) bytes += Buffer.byteLength(attributesText);
       this.#rows.addFull(
         sequence,
@@ -90,8 +108,8 @@ export class EventInserter {
     }
     const { dedupe, index } = this.#into;
     if (isSupplied) dedupe.add(view, sequence);
-    const idStart = view.offset + EVENT_HEADER_LENGTH + length;
-    const hash = idHashOfBytes(view.bytes, idStart, idStart + id.length);
+    const hash = hashOfBytes(view.bytes, idStart, idEnd);
+    index.fields.note(sequence, correlation, names.sourceValue, names.typeValue);
     index.note(sequence, recordedAt, entry.id, bytes, isSupplied, hash);
     return topic;
   }

@@ -2,9 +2,9 @@ import { BusError } from '../../protocol/errors.js';
 import { DedupeLoader, SUPPLIED_ID_SQL, type SuppliedId } from './dedupe/dedupe-loader.js';
 import type { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database, Statement } from './driver/driver.js';
+import { decodePostings } from './encoding/postings.js';
+import { hashOfText } from './encoding/text-hash.js';
 import { BlockIndex, type BlockRows } from './index/block-index.js';
-import { idHash } from './index/id-index.js';
-import { decodePostings } from './index/postings.js';
 import type { TopicIndexWriter } from './index/topic-index.js';
 import type { TopicTable } from './index/topic-table.js';
 import { HEAD_IS_WRONG_SQL } from './rows/checksums.js';
@@ -71,7 +71,7 @@ export function loadState(
   ids.loadBlocks(blocks, index.writtenBlocks);
   events.visit(index.writtenBlocks * INDEX_BLOCK_EVENTS, head, (row) => {
     const [sequence, recordedAt, topic, bytes, , id, supplied, source] = row;
-    index.note(sequence, recordedAt, topic, bytes, supplied !== null, idHash(id));
+    index.note(sequence, recordedAt, topic, bytes, supplied !== null, hashOfText(id));
     const entry = topics.byId(topic);
     if (sequence > entry.through) topics.count(entry, sequence, recordedAt, bytes);
     if (supplied !== null) ids.add(sequence, recordedAt, entry.name, supplied, source);

@@ -2,7 +2,8 @@ import type { BusError } from '../../protocol/errors.js';
 import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from '../pruning.js';
 import type { Database, Statement } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
-import { IDS, SPARSE_BLOCK_EVENTS } from './index/id-index.js';
+import { deleteFieldRows } from './fields/field-table.js';
+import { IDS } from './index/id-index.js';
 import type { TopicEntry, TopicTable } from './index/topic-table.js';
 import { HEAD_IS_WRONG_SQL } from './rows/checksums.js';
 import { damagedEvent } from './rows/damaged-event.js';
@@ -18,7 +19,7 @@ import {
   PRUNED_RECORDED_AT,
   PRUNED_THROUGH,
 } from './tables/meta-table.js';
-import { blockOf, INDEX_BLOCK_EVENTS } from './tables/tables.js';
+import { blockOf, INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS } from './tables/tables.js';
 
 /** Rows that one step looks at, and so the most that it deletes. */
 const ROWS_PER_STEP = 1024;
@@ -300,19 +301,21 @@ export class Retention {
       first = at + 1;
     }
     for (const entry of touched) this.#topics.write(entry, head);
-    this.#forgetIds(blockOf(rows[0]![0] - 1), blockOf(rows[rows.length - 1]![0]));
+    this.#thin(blockOf(rows[0]![0] - 1), blockOf(rows[rows.length - 1]![0]));
     this.#remember(rows);
   }
 
   /**
-   * Called when a removal has gone from one block to the next. Deletes the block's hashes of ids if they are too few to
-   * be worth their room.
+   * Called when a removal has gone from one block to the next. Deletes the block's index by id and by field if too few
+   * events are left for it to be worth its room.
    */
-  #forgetIds(block: number, next: number): void {
+  #thin(block: number, next: number): void {
     if (block === next) return;
     const start = block * INDEX_BLOCK_EVENTS;
     const left = this.#countRows.get(start, start + INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS) ?? 0;
-    if (left < SPARSE_BLOCK_EVENTS) this.#deleteIndexRow.run(block, IDS);
+    if (left >= SPARSE_BLOCK_EVENTS) return;
+    this.#deleteIndexRow.run(block, IDS);
+    deleteFieldRows(this.#database, block, block + 1);
   }
 
   /** Notes in `meta` what outlives the rows: the head, recorded time, and which rows are gone. */
@@ -330,7 +333,9 @@ export class Retention {
       [PRUNED_IDS_COUNT]: this.#prunedIds.end(),
       ...this.#positionNumbers(),
     });
-    if (wholeBlocks > before) this.#deleteIndexBlocks.run(wholeBlocks);
+    if (wholeBlocks === before) return;
+    this.#deleteIndexBlocks.run(wholeBlocks);
+    deleteFieldRows(this.#database, 0, wholeBlocks);
   }
 }
 

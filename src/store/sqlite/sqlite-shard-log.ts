@@ -22,6 +22,7 @@ import { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
 import { EventInserter } from './event-inserter.js';
+import { FieldBacklog } from './fields/field-backlog.js';
 import { IndexKeeper } from './index/index-keeper.js';
 import { TopicIndexWriter } from './index/topic-index.js';
 import { TopicTable } from './index/topic-table.js';
@@ -101,16 +102,17 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       this.ringPositions = new RingPositionTable(database, this.#health, this.#dedupe);
       const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics);
-      this.#upkeep = new Upkeep(file, this.#connection, this.#index, this.#retention, () =>
-        this.#events.forgetTopics(),
-      );
       const topicName = (id: number): string => this.#topics.byId(id).name;
       const nameReader = new NameReader(database, 'names');
       const decoder = new RowDecoder(database, shard, nameReader, topicName);
+      const backlog = new FieldBacklog(database, this.#index.fields, decoder, nameReader);
+      const upkept = { index: this.#index, backlog, retention: this.#retention };
+      this.#upkeep = new Upkeep(file, this.#connection, upkept, () => this.#events.forgetTopics());
       const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
       this.#next = this.#head + 1;
+      this.#index.fields.start(this.#next);
       this.#batchRecordedAt = this.#lastRecordedAt;
       const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
       this.#events = new EventInserter(database, into);

@@ -2,8 +2,16 @@ import { BusError } from '../../protocol/errors.js';
 import type { PruneRequest, PruneStep } from '../pruning.js';
 import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
+import type { FieldBacklog } from './fields/field-backlog.js';
 import type { IndexKeeper } from './index/index-keeper.js';
 import type { Retention } from './retention.js';
+
+/** The parts of the log that have background work. */
+export interface Upkept {
+  readonly index: IndexKeeper;
+  readonly backlog: FieldBacklog;
+  readonly retention: Retention;
+}
 
 /**
  * Background work of the log, outside batches and in bounded steps: index blocks, checkpoints, removals, and room for
@@ -13,6 +21,7 @@ export class Upkeep {
   readonly #file: string;
   readonly #connection: WriteConnection;
   readonly #index: IndexKeeper;
+  readonly #backlog: FieldBacklog;
   readonly #retention: Retention;
   readonly #onTopicsForgotten: () => void;
   #isShort = false;
@@ -20,13 +29,13 @@ export class Upkeep {
   constructor(
     file: string,
     connection: WriteConnection,
-    index: IndexKeeper,
-    retention: Retention,
+    { index, backlog, retention }: Upkept,
     onTopicsForgotten: () => void,
   ) {
     this.#file = file;
     this.#connection = connection;
     this.#index = index;
+    this.#backlog = backlog;
     this.#retention = retention;
     this.#onTopicsForgotten = onTopicsForgotten;
   }
@@ -49,6 +58,11 @@ export class Upkeep {
     }
     if (connection.isCheckpointDue) this.#withRoom(() => connection.checkpoint());
     const { writtenBlocks } = this.#index;
+    if (this.#backlog.left(writtenBlocks) > 0) {
+      this.#withRoom(() => this.#backlog.step(writtenBlocks));
+      connection.noteCommit(head);
+      return true;
+    }
     if (this.#withRoom(() => this.#retention.forgetTopics(writtenBlocks)) === 0) return false;
     this.#onTopicsForgotten();
     connection.noteCommit(head);

@@ -43,12 +43,12 @@ function eventAt(random: Random, n: number): TestEvent {
   const topic = random(400) === 0 ? 'rare' : TOPICS[random(TOPICS.length - 1)]!;
   return {
     topic,
-    type: TYPES[random(TYPES.length)]!,
-    source: `s${random(3)}`,
+    type: random(300) === 0 ? 'rare_type' : TYPES[random(TYPES.length)]!,
+    source: random(300) === 0 ? 'rare' : `s${random(3)}`,
     id: `e${n}`,
     flags: random(4) === 0 ? SUPPLIED_ID : 1,
     payload: { n, text: 'x'.repeat(random(60)) },
-    ...(random(5) === 0 && { correlationId: `c${random(4)}` }),
+    ...(random(5) === 0 && { correlationId: random(3) === 0 ? `run-${n >> 7}` : `c${random(4)}` }),
     ...(random(5) === 0 && { attributes: { agentId: `a${random(3)}` } }),
   };
 }
@@ -104,6 +104,11 @@ const REQUESTS: Readonly<Record<string, Partial<PageRequest>>> = {
   type: { filter: { topics: ['*'], types: ['note'] } },
   source: { filter: { topics: ['a.0', 'rare'], sources: ['s1'] } },
   correlation: { filter: { topics: ['*'], correlationIds: ['c1'] } },
+  'rare type': { filter: { topics: ['*'], types: ['rare_type'] } },
+  'rare source, backwards': { filter: { topics: ['*'], sources: ['rare'] }, reverse: true },
+  run: { filter: { topics: ['*'], correlationIds: ['run-2'] } },
+  'runs of a topic': { filter: { topics: ['a.*'], correlationIds: ['run-1', 'run-90', 'c3'] } },
+  'no run': { filter: { topics: ['*'], correlationIds: ['none'] } },
   attribute: { filter: { topics: ['*'], attributes: { agentId: ['a1'] } } },
 };
 
@@ -253,6 +258,12 @@ export function damageRow(file: string, random: Random): string {
       `DELETE FROM topic_index WHERE topic = ${random(7)} AND block = ${random(3)}`,
       `UPDATE topic_index SET topic = topic + 40 WHERE topic = ${1 + random(5)}`,
       `UPDATE topic_index SET sequences = substr(sequences, 1, length(sequences) - 1) WHERE topic = ${1 + random(5)}`,
+      `UPDATE events SET correlation_id = 'none' WHERE sequence = ${sequence}`,
+      `DELETE FROM field_index WHERE id = ${random(48)}`,
+      'DELETE FROM field_index',
+      `UPDATE field_index SET id = id + 48 WHERE id = ${random(48)}`,
+      `UPDATE field_index SET postings = substr(postings, 1, length(postings) - 2) WHERE id % 16 = ${random(16)}`,
+      "UPDATE field_index SET postings = x'0000'",
       `DELETE FROM topics WHERE id = ${1 + random(5)}`,
       `UPDATE topics SET name = 'a.7' WHERE id = ${1 + random(5)}`,
       `UPDATE topics SET pruned_through = pruned_through + 50 WHERE id = ${1 + random(5)}`,

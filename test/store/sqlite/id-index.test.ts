@@ -3,7 +3,7 @@ import { openManifest } from '../../../src/store/directory/directory.js';
 import { decodePage } from '../../../src/store/page.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
-import { idHash } from '../../../src/store/sqlite/index/id-index.js';
+import { hashOfText } from '../../../src/store/sqlite/encoding/text-hash.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
@@ -135,7 +135,7 @@ describe('events by their id', () => {
   });
 
   it('are hashed in a way that never changes, since the hashes are on disk', () => {
-    const hashes = ['', 'a', 'hello', 'hello, world'].map((id) => idHash(id) >>> 0);
+    const hashes = ['', 'a', 'hello', 'hello, world'].map((id) => hashOfText(id) >>> 0);
     expect(hashes).toEqual([0, 0x3c2569b2, 0x248bfa47, 0x149bbb7f]);
   });
 });

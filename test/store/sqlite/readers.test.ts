@@ -42,8 +42,11 @@ function eventAt(i: number): Omit<Known, 'sequence' | 'recordedAt'> {
         : i % 7 === 0
           ? PRUNED_TOPIC
           : `data.${i % 2}.deep`;
-  const rest = { topic, type: i % 11 ? 'task_done' : 'agent_log', source: `s${i % 3}` };
+  const type = i % 11 ? 'task_done' : i % 1001 ? 'agent_log' : 'rare_type';
+  const source = i % 601 ? `s${i % 3}` : `ünïcode ${i % 5}`;
+  const rest = { topic, type, source };
   if (i % 13 === 0) return { ...rest, correlationId: `c${i % 4}` };
+  if (i % 2 === 0) return { ...rest, correlationId: `run-${i >> 7}` };
   return i % 17 === 0 ? { ...rest, agentId: `a${i % 5}` } : rest;
 }
 
@@ -136,10 +139,16 @@ const topics = fc.constantFrom(
 const filters: fc.Arbitrary<Filter> = fc.record(
   {
     topics,
-    types: fc.constantFrom(['task_done'], ['agent_log'], ['none']),
+    types: fc.constantFrom(['task_done'], ['agent_log'], ['rare_type'], ['none']),
     categories: fc.constantFrom(['agent'], ['task', 'agent']),
-    sources: fc.constantFrom(['s1'], ['s0', 's2']),
-    correlationIds: fc.constantFrom(['c1'], ['c0', 'c3']),
+    sources: fc.constantFrom(['s1'], ['s0', 's2'], ['ünïcode 0'], ['ünïcode 3', 'nobody']),
+    correlationIds: fc.oneof(
+      fc.constantFrom(['c1'], ['c0', 'c3'], ['nowhere']),
+      fc.uniqueArray(
+        fc.integer({ min: 0, max: EVENTS >> 7 }).map((run) => `run-${run}`),
+        { minLength: 1, maxLength: 200 },
+      ),
+    ),
     attributes: fc.constantFrom({ agentId: ['a1'] }, { agentId: ['a2', 'a4'] }),
   },
   { requiredKeys: ['topics'] },

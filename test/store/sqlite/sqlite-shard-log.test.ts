@@ -250,7 +250,7 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 26 frames behind it are not/);
+    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 27 frames behind it are not/);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {

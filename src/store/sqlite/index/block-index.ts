@@ -1,5 +1,6 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
+import { decodePostings } from '../encoding/postings.js';
 import { HEAD_IS_WRONG_SQL } from '../rows/checksums.js';
 import type { PrunedSequences } from '../rows/pruned-sequences.js';
 import {
@@ -11,7 +12,6 @@ import {
 } from '../tables/meta-table.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { BLOCK_TOPICS, decodeTopics, type IndexRow, isSound, SUPPLIED_IDS } from './index-rows.js';
-import { decodePostings } from './postings.js';
 
 /** With more topics than this, all index rows of a block are read in one query. */
 const TOPICS_SOUGHT_MAX = 64;

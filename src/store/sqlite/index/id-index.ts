@@ -1,4 +1,5 @@
 import type { Database, Statement } from '../driver/driver.js';
+import { hashOfText } from '../encoding/text-hash.js';
 import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 
 /**
@@ -10,43 +11,8 @@ import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 
 /** Stands in place of a topic in these rows. */
 export const IDS = -1;
-/** A block with fewer events than this has no hashes; its rows are read. */
-export const SPARSE_BLOCK_EVENTS = INDEX_BLOCK_EVENTS / 16;
 const HASH_BYTES = Int32Array.BYTES_PER_ELEMENT;
 export const ID_HASHES_BYTES = INDEX_BLOCK_EVENTS * HASH_BYTES;
-
-/**
- * MurmurHash3_x86_32 with the seed 0 (Austin Appleby: https://github.com/aappleby/smhasher) of an id's bytes. Part of
- * the format. It takes four bytes at a time: a hash of the text, a character at a time, took three per cent of an
- * append's time.
- */
-export function idHashOfBytes(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0;
-  let at = start;
-  for (; at + 4 <= end; at += 4) {
-    const word =
-      bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    hash ^= scrambled(word);
-    hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0;
-  }
-  let rest = 0;
-  for (let last = end - 1; last >= at; last--) rest = (rest << 8) | bytes[last]!;
-  hash ^= scrambled(rest);
-  hash ^= end - start;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return hash ^ (hash >>> 16);
-}
-
-/** As `idHashOfBytes`, for an id as text; ids are ASCII. */
-export function idHash(id: string): number {
-  return idHashOfBytes(Buffer.from(id, 'latin1'), 0, id.length);
-}
-
-function scrambled(word: number): number {
-  const product = Math.imul(word, 0xcc9e2d51);
-  return Math.imul((product << 15) | (product >>> 17), 0x1b873593);
-}
 
 /** A row as it is stored. Its column `bytes` holds the checksum of the hashes. */
 export type IdHashesRow = [checksum: number, hashes: Buffer];
@@ -87,7 +53,7 @@ export class IdIndexReader {
     const hashes = row && decodeIdHashes(row);
     // Without sound hashes the rows are searched, which have checksums of their own. `verify` reports damaged hashes.
     if (hashes === undefined) return this.#rows.all(after, until, id);
-    const hash = idHash(id);
+    const hash = hashOfText(id);
     const start = block * INDEX_BLOCK_EVENTS;
     const found: number[] = [];
     for (let at = hashes.indexOf(hash, after + 1 - start); at >= 0 && start + at <= until; ) {

@@ -1,5 +1,6 @@
 import type { TopicSummary } from '../../shard-log.js';
 import type { Database, Statement } from '../driver/driver.js';
+import { FieldWriter } from '../fields/field-writer.js';
 import { recordedAtSql } from '../rows/checksums.js';
 import { damagedEvent } from '../rows/damaged-event.js';
 import { PrunedSequences } from '../rows/pruned-sequences.js';
@@ -21,10 +22,11 @@ const ROWS_PER_STEP = 1024;
 const BLOCKS_PER_TOTALS = 8;
 
 /**
- * Writes the topic index and the topics' totals to disk, a bounded number of rows at a time and always inside a
+ * Writes the topic index, the index by field and the topics' totals to disk, a bounded number of rows at a time and always inside a
  * transaction: the batch's under load, one of its own when the shard is idle.
  */
 export class IndexKeeper {
+  readonly fields: FieldWriter;
   readonly #database: Database;
   readonly #index: TopicIndexWriter;
   readonly #topics: TopicTable;
@@ -46,6 +48,7 @@ export class IndexKeeper {
     const totalsBlocks = this.#meta.get(TOTALS_BLOCKS);
     this.#index = index;
     this.#topics = topics;
+    this.fields = new FieldWriter(database);
     this.#committedBlocks = index.writtenBlocks;
     this.#committedTotalsBlocks = totalsBlocks;
     this.#totalsBlocks = totalsBlocks;
@@ -70,17 +73,25 @@ export class IndexKeeper {
   }
 
   isDue(head: number): boolean {
-    return this.#round.length > 0 || this.#index.isDue(head);
+    const isRoundDue = this.#round.length > 0;
+    return isRoundDue || this.#index.isDue(head) || this.fields.isDue(this.writtenBlocks);
   }
 
   /** One step inside the caller's transaction. `head` is the last committed sequence. */
   step(rows: number, head: number): void {
-    if (!this.#index.isDue(head)) {
-      this.#writeRound(rows, head);
-      return;
-    }
-    if (!this.#index.step(rows, this.#isPruned)) return;
+    // First the rest of an older block, whose place in memory is needed sooner.
+    const left = this.fields.step(rows, this.writtenBlocks);
+    if (left <= 0) return;
+    if (this.#index.isDue(head)) this.#writeTopics(left);
+    else if (this.#round.length > 0) this.#writeRound(left, head);
+  }
+
+  #writeTopics(rows: number): void {
+    const left = this.#index.step(rows, this.#isPruned);
+    if (left === undefined) return;
     const { writtenBlocks } = this.#index;
+    // A batch may be so large that the next one takes the block's place in memory.
+    this.fields.step(left, writtenBlocks);
     this.#meta.set({ [INDEX_BLOCKS]: writtenBlocks });
     if (this.#round.length > 0 || writtenBlocks - this.#totalsBlocks < BLOCKS_PER_TOTALS) return;
     this.#round = [...this.#topics.entries()].filter((entry) => entry.isDirty);
@@ -116,12 +127,14 @@ export class IndexKeeper {
   }
 
   #commit(): void {
+    this.fields.commit();
     this.#committedBlocks = this.#index.writtenBlocks;
     this.#committedTotalsBlocks = this.#totalsBlocks;
     if (this.#writtenInBatch.length > 0) this.#writtenInBatch = [];
   }
 
   rollback(): void {
+    this.fields.rollback();
     this.#index.restart(this.#committedBlocks);
     this.#totalsBlocks = this.#committedTotalsBlocks;
     if (this.#writtenInBatch.length === 0) return;

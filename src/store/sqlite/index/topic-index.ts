@@ -1,8 +1,8 @@
 import type { Database, Statement } from '../driver/driver.js';
+import { POSTING_BYTES_MAX, writeVarint } from '../encoding/postings.js';
 import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { checksumOf, ID_HASHES_BYTES, IDS } from './id-index.js';
 import { BLOCK_TOPICS, encodeTopics, indexRowChecksum, SUPPLIED_IDS } from './index-rows.js';
-import { POSTING_BYTES_MAX, writeVarint } from './postings.js';
 import type { TopicTable } from './topic-table.js';
 
 /**
@@ -109,20 +109,21 @@ export class TopicIndexWriter {
   }
 
   /**
-   * Writes up to `rows` index rows of the oldest complete block; true when that block is now complete on disk.
-   * `isPruned` says which sequences are gone already.
+   * Writes up to `rows` index rows of the oldest complete block. `isPruned` says which sequences are gone already.
+   * @returns the rows that are left if that block is now complete on disk
    */
-  step(rows: number, isPruned: (topic: number, sequence: number) => boolean): boolean {
+  step(rows: number, isPruned: (topic: number, sequence: number) => boolean): number | undefined {
     if (!this.#isSealing) this.#seal();
-    const end = Math.min(this.#pending.length, this.#pendingAt + rows);
+    const begin = this.#pendingAt;
+    const end = Math.min(this.#pending.length, begin + rows);
     while (this.#pendingAt < end) this.#write(this.#pending[this.#pendingAt++]!, isPruned);
     if (this.#pendingAt === this.#pending.length) this.#writeTopics();
     this.#flush();
-    if (this.#pendingAt < this.#pending.length) return false;
+    if (this.#pendingAt < this.#pending.length) return undefined;
     this.#writeIdHashes();
     this.#isSealing = false;
     this.#writtenBlocks++;
-    return true;
+    return rows - (end - begin);
   }
 
   /** Begins the block's rows anew after a rollback, which has removed the rows written so far. */

@@ -2,6 +2,7 @@ import { BusError } from '../../../protocol/errors.js';
 import { PAGE_PREFIX_BYTES, type Page, type PageRequest } from '../../page.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { storeError } from '../driver/store-errors.js';
+import { type FieldQuery, FieldSearch, fieldQuery, intersection } from '../fields/field-search.js';
 import { BlockIndex } from '../index/block-index.js';
 import { IdIndexReader } from '../index/id-index.js';
 import { type TopicSelection, TopicSelector } from '../index/topic-selection.js';
@@ -23,11 +24,14 @@ const BUFFER_BYTES = 64 * 1024;
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** If more than one in this many rows of a range is wanted, the whole range is read in one sweep. */
 const SWEEP_SHARE = 4;
+/** So few events are read sooner than the index by topic. */
+const FEW_EVENTS = 64;
 
 interface Scan {
   readonly request: PageRequest;
   readonly filter: RowFilter;
   readonly selection: TopicSelection | undefined;
+  readonly fields: FieldQuery | undefined;
   readonly after: number;
   readonly until: number;
   readonly deadline: number;
@@ -53,6 +57,7 @@ export class PageReader {
   readonly #meta: MetaTable;
   readonly #index: BlockIndex;
   readonly #ids: IdIndexReader;
+  readonly #fields: FieldSearch;
   readonly #lastSequence: Statement<[], number | null>;
   readonly #prunedOf: Statement<[number], number>;
   readonly #prunedOfAll: Statement<[], number | null>;
@@ -70,6 +75,7 @@ export class PageReader {
     this.#meta = new MetaTable(database);
     this.#index = new BlockIndex(database, this.#rows.pruned);
     this.#ids = new IdIndexReader(database);
+    this.#fields = new FieldSearch(database);
     this.#prunedOf = database
       .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
       .pluck();
@@ -115,6 +121,7 @@ export class PageReader {
       request,
       filter: new RowFilter(this.#names, filter),
       selection: filter === undefined ? undefined : this.#selector.select(filter.topics),
+      fields: fieldQuery(filter),
       after,
       until,
       deadline: performance.now() + PAGE_TIME_MS,
@@ -124,6 +131,7 @@ export class PageReader {
     };
     this.#records.clear();
     this.#index.refresh();
+    this.#fields.refresh();
     if (scan.stoppedAt === undefined && scan.selection?.ids.size !== 0) this.#scan(scan);
     const end = reverse ? Math.min(after, until) : Math.max(after, until);
     const next = scan.stoppedAt ?? end;
@@ -181,7 +189,12 @@ export class PageReader {
     const { id } = scan.request;
     if (id !== undefined) {
       const found = this.#ids.sequences(block, after, until, id);
-      this.#visitAll(scan, reverse ? found.reverse() : found);
+      this.#visitAll(scan, reverse ? found.reverse() : found, false);
+      return;
+    }
+    const ofFields = this.#ofFields(scan, block, after, until);
+    if (ofFields !== undefined) {
+      this.#visitAll(scan, reverse ? ofFields.reverse() : ofFields, false);
       return;
     }
     if (selection === undefined || selection.isAll) {
@@ -195,11 +208,25 @@ export class PageReader {
       this.#sweep(scan, sequences, after, until);
       return;
     }
-    this.#visitAll(scan, sequences);
+    this.#visitAll(scan, sequences, true);
   }
 
-  /** Visits the sequences that an index names, in the order of the request, until the page ends. */
-  #visitAll(scan: Scan, sequences: readonly number[]): void {
+  /** The few sequences that may be wanted, by the index by field; `undefined` if it does not know or they are many. */
+  #ofFields(scan: Scan, block: number, after: number, until: number): number[] | undefined {
+    const { fields, selection } = scan;
+    if (fields === undefined) return undefined;
+    const ofBlock = this.#fields.sequences(block, fields);
+    const found = ofBlock?.filter((sequence) => sequence > after && sequence <= until);
+    if (found === undefined || found.length * SWEEP_SHARE > until - after) return undefined;
+    if (found.length <= FEW_EVENTS || selection === undefined || selection.isAll) return found;
+    return intersection(found, this.#index.sequences(block, after, until, selection.ids));
+  }
+
+  /**
+   * Visits the sequences that an index names, in the order of the request, until the page ends. The index by topic is
+   * exact; the others also name events that are not wanted.
+   */
+  #visitAll(scan: Scan, sequences: readonly number[], isExact: boolean): void {
     const { id } = scan.request;
     const ids = scan.selection?.isAll === false ? scan.selection.ids : undefined;
     for (const sequence of sequences) {
@@ -207,9 +234,9 @@ export class PageReader {
       // An index may still name a pruned event.
       if (row === undefined) continue;
       const isOfTopic = ids?.has(row[2]) ?? true;
-      if (id === undefined && !isOfTopic) throw this.#misplaced(row);
+      if (isExact && !isOfTopic) throw this.#misplaced(row);
       const isWanted = isOfTopic && (id === undefined || row[6] === id);
-      // The row may lack the id only because it is damaged.
+      // The row may lack the id or be on another topic only because it is damaged.
       if (!isWanted) this.#records.check(row);
       if (!this.#visit(scan, row, isWanted)) return;
     }

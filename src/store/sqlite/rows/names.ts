@@ -1,5 +1,6 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
+import { hashOfText } from '../encoding/text-hash.js';
 
 /** Names that a cache holds; beyond it the cache is emptied and names are looked up again. */
 const NAMES_CACHED_MAX = 65_536;
@@ -38,9 +39,15 @@ export class NameReader {
   }
 }
 
+/** A type or source as a row and the index by field refer to it. */
+export interface StoredName {
+  readonly id: number;
+  readonly hash: number;
+}
+
 /** Looks up the ids of types and sources, and assigns new ones in the batch that needs them. The writer's alone. */
 export class NameWriter {
-  readonly #ids = new Map<string, number>();
+  readonly #known = new Map<string, StoredName>();
   readonly #select: Statement<[string]>;
   readonly #nameOf: Statement<[number]>;
   readonly #insert: Statement<[string]>;
@@ -55,8 +62,8 @@ export class NameWriter {
   }
 
   /** Must be called inside the batch's transaction. */
-  id(name: string): number {
-    return this.#ids.get(name) ?? this.#find(name);
+  of(name: string): StoredName {
+    return this.#known.get(name) ?? this.#find(name);
   }
 
   commit(): void {
@@ -64,29 +71,32 @@ export class NameWriter {
   }
 
   /**
-   * Forgets all cached ids if the batch has added any; they are looked up again when they are needed. Returns whether
+   * Forgets all cached names if the batch has added any; they are looked up again when they are needed. Returns whether
    * it did.
    */
   rollback(): boolean {
     if (!this.#addedInBatch) return false;
-    this.#ids.clear();
+    this.#known.clear();
     this.#addedInBatch = false;
     return true;
   }
 
-  #find(name: string): number {
-    if (this.#ids.size >= NAMES_CACHED_MAX) this.#ids.clear();
+  #find(name: string): StoredName {
+    if (this.#known.size >= NAMES_CACHED_MAX) this.#known.clear();
+    const stored = { id: this.#idOf(name), hash: hashOfText(name) };
+    this.#known.set(name, stored);
+    return stored;
+  }
+
+  #idOf(name: string): number {
     const found = this.#select.get(name);
     if (typeof found === 'number') {
       // The index over names gave the id, but readers go by the table, so the two must agree.
       if (this.#nameOf.get(found) !== name) throw this.#damaged(name, found);
-      this.#ids.set(name, found);
       return found;
     }
     this.#addedInBatch = true;
-    const id = Number(this.#insert.run(name).lastInsertRowid);
-    this.#ids.set(name, id);
-    return id;
+    return Number(this.#insert.run(name).lastInsertRowid);
   }
 
   #damaged(name: string, id: number): BusError {

@@ -75,6 +75,8 @@ export const PRUNED_RECORDED_AT = 'pruned_recorded_at';
 export const PRUNED_EVENTS = 'pruned_events';
 /** Blocks below this are in the index. */
 export const INDEX_BLOCKS = 'index_blocks';
+/** Blocks below this have their rows in `field_index`, if they get any. An earlier version leaves the number as it is. */
+export const FIELD_BLOCKS = 'field_blocks';
 /** Blocks below this are counted in the totals of `topics`. */
 export const TOTALS_BLOCKS = 'totals_blocks';
 export const FORMAT = 'format';

@@ -8,6 +8,8 @@
  *   differences. Its key begins with the block, so that a complete block is appended. Three numbers stand for no topic:
  *   the row under 0 lists the sequences whose id the publisher supplied, -1 holds hashes of all ids (see
  *   `id-index.ts`), and -2 lists the topics that have a row in the block.
+ * - `field_index`: per block, the sequences of each correlation id, source and type; see `fields/field-rows.ts`. A log of
+ *   an earlier version gets it while it is in use.
  * - `pruned_blocks`: which sequences were pruned; see `pruned-sequences.ts`.
  * - `pruned_ids`: publishers' own ids whose events were pruned while the dedupe window still had them; since format 2.
  * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
@@ -21,6 +23,9 @@ export const INDEX_BLOCK_EVENTS = 16_384;
 export function blockOf(sequence: number): number {
   return Math.floor(sequence / INDEX_BLOCK_EVENTS);
 }
+
+/** Of a block with fewer events than this there is no index by id or by field; its rows are read. */
+export const SPARSE_BLOCK_EVENTS = INDEX_BLOCK_EVENTS / 16;
 
 /** A batch is at most half an index block. */
 export const BATCH_EVENTS_MAX = INDEX_BLOCK_EVENTS / 2;
@@ -49,6 +54,14 @@ export const PRUNED_BLOCKS_TABLE = `
 CREATE TABLE pruned_blocks (
   block INTEGER PRIMARY KEY,
   bits BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+`;
+
+export const FIELD_INDEX_TABLE = `
+CREATE TABLE IF NOT EXISTS field_index (
+  id INTEGER PRIMARY KEY,
+  postings BLOB NOT NULL,
   checksum INTEGER NOT NULL
 );
 `;
@@ -93,6 +106,7 @@ CREATE TABLE topic_index (
   checksum INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (block, topic)
 ) WITHOUT ROWID;
+${FIELD_INDEX_TABLE}
 ${PRUNED_IDS_TABLE}
 ${PRUNED_BLOCKS_TABLE}
 CREATE TABLE ring_positions (

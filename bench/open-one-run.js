@@ -1,0 +1,158 @@
+/**
+ * Opens one run (all events of a correlation id) out of many events, by bus.query, and looks for an id that is not
+ * there, a rare type and a rare source. Each figure is of a first query, in a process of its own that has just opened
+ * the bus, and of the queries after it. The answers are checked.
+ *
+ * The directory is filled through the shards' logs, without rings, and stays: a second start uses it again. With
+ * `--build` the queries run in another build, which shows what they cost there.
+ *
+ * node bench/open-one-run.js --dir data/runs [--events 10000000] [--shards 2] [--processes 5] [--build DIRECTORY]
+ */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { shardOf } from '../dist/protocol/topic-hash.js';
+import { EventRecordEncoder } from '../dist/record/event-record.js';
+import { openManifest } from '../dist/store/directory/directory.js';
+import { shardFile } from '../dist/store/sqlite/connection/schema.js';
+import { SqliteShardLog } from '../dist/store/sqlite/sqlite-shard-log.js';
+import { check, median } from './harness.js';
+
+const { values } = parseArgs({
+  options: {
+    dir: { type: 'string', default: 'data/runs' },
+    events: { type: 'string', default: '10000000' },
+    shards: { type: 'string', default: '2' },
+    processes: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '20' },
+    build: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+    child: { type: 'boolean', default: false },
+  },
+});
+const dir = resolve(values.dir);
+const [events, shards, processes, warm] = [
+  values.events,
+  values.shards,
+  values.processes,
+  values.warm,
+].map(Number);
+
+const RUN_EVENTS = 200;
+/** Runs that are under way at the same time. */
+const RUNS_AT_ONCE = 100;
+const RARE_EVERY = 1_000_000;
+const BATCH = 4096;
+const TOPICS = 50;
+const TYPES = 40;
+const SOURCES = 500;
+
+/** @param {number} run */
+const idOfRun = (run) => `run-${((run * 2654435761) >>> 0).toString(16).padStart(8, '0')}-${run}`;
+
+/** @param {number} n */
+function runOf(n) {
+  const round = Math.floor(n / (RUN_EVENTS * RUNS_AT_ONCE));
+  return round * RUNS_AT_ONCE + (n % RUNS_AT_ONCE);
+}
+
+function fill() {
+  openManifest(dir, { shards, defaultShards: shards });
+  const logs = Array.from(
+    { length: shards },
+    (_, shard) => new SqliteShardLog({ file: shardFile(dir, shard), shard }),
+  );
+  const encoder = new EventRecordEncoder();
+  const pending = new Array(shards).fill(0);
+  const payload = JSON.stringify({ step: 17, text: 'x'.repeat(140) });
+  for (let n = 0; n < events; n++) {
+    const run = runOf(n);
+    const isRare = n % RARE_EVERY === 77;
+    const topic = `agents.${run % TOPICS}.step`;
+    encoder.flags = 1;
+    encoder.topic = topic;
+    encoder.type = isRare ? 'payment_refused' : `step_${(n * 7) % TYPES}`;
+    encoder.source = isRare ? 'auditor' : `worker-${(n * 13) % SOURCES}`;
+    encoder.id = `01JQ${String(n).padStart(22, '0')}`;
+    encoder.correlationId = idOfRun(run);
+    encoder.payload = payload;
+    const bytes = Buffer.allocUnsafe(encoder.measure());
+    encoder.writeTo(bytes, 0);
+    const shard = shardOf(topic, shards);
+    bytes.writeDoubleLE(1_700_000_000_000 + n, 8);
+    logs[shard]?.append(bytes, 0, 1_700_000_000_000 + n);
+    if (++pending[shard] < BATCH) continue;
+    pending[shard] = 0;
+    logs[shard]?.commit(false, []);
+    logs[shard]?.maintain();
+  }
+  for (const log of logs) {
+    log.commit(true, []);
+    while (log.maintain());
+    log.close();
+  }
+}
+
+/** The queries, each with the number of events that it must find. */
+function questions() {
+  const runs = Math.floor(events / RUN_EVENTS);
+  const rare = Math.ceil((events - 77) / RARE_EVERY);
+  return {
+    'a run of 200 events': [{ correlationIds: [idOfRun(Math.floor(runs / 3))] }, RUN_EVENTS],
+    'a run that is not there': [{ correlationIds: ['run-of-nobody'] }, 0],
+    'a rare type': [{ types: ['payment_refused'] }, rare],
+    'a type that is not there': [{ types: ['never_published'] }, 0],
+    'a rare source': [{ sources: ['auditor'] }, rare],
+  };
+}
+
+/** Runs in a process of its own: one question, first and warm. */
+async function ask() {
+  const entry = pathToFileURL(join(resolve(values.build), 'dist/index.js')).href;
+  const { openBus } = await import(entry);
+  process.once('message', async (/** @type {{ filter: object, expected: number }} */ question) => {
+    const bus = await openBus({ dir });
+    const times = [];
+    for (let n = 0; n <= warm; n++) {
+      const started = performance.now();
+      const found = await bus.query({ topic: '*', ...question.filter, limit: 1000 });
+      times.push(performance.now() - started);
+      check(found.length === question.expected, `${found.length} events, not ${question.expected}`);
+      if ((times[0] ?? 0) > 1000) break;
+    }
+    await bus.close();
+    process.send?.(times, () => process.disconnect());
+  });
+}
+
+async function measure() {
+  for (const [name, [filter, expected]] of Object.entries(questions())) {
+    const first = [];
+    const later = [];
+    for (let n = 0; n < processes; n++) {
+      const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--child']);
+      child.send({ filter, expected });
+      const [[time, ...times]] = await once(child, 'message');
+      await once(child, 'exit');
+      first.push(time);
+      later.push(...times);
+    }
+    const p50 = (/** @type {number[]} */ times) =>
+      times.length === 0 ? '-' : `${median(times).toFixed(1)} ms`;
+    console.log(`${name.padEnd(28)} first ${p50(first).padStart(10)}  later ${p50(later)}`);
+  }
+}
+
+if (values.child) await ask();
+else {
+  if (!existsSync(join(dir, 'manifest.json'))) {
+    const started = performance.now();
+    fill();
+    console.log(`filled in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+  }
+  console.log(`cores ${cpus().length}, ${events} events, ${shards} shards, p50 of ${processes}`);
+  await measure();
+}
