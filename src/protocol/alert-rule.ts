@@ -4,6 +4,7 @@ import { BusError } from './errors.js';
 import { textFault } from './event-fields.js';
 import { type ParsedFilter, parseFilter } from './filter.js';
 import {
+  ALERT_CONDITION_LENGTH_MAX,
   ALERT_DESCRIPTION_LENGTH_MAX,
   ALERT_EVENT_WITHIN_MS,
   ALERT_NAME_LENGTH_MAX,
@@ -97,7 +98,11 @@ function parseCondition(input: unknown): AlertCondition {
   const { kind } = fieldsOf(input, 'when', undefined);
   check('when.kind', kind, oneOf(Object.keys(KINDS)));
   const [names, parse] = KINDS[kind as AlertCondition['kind']];
-  return Object.freeze(parse(fieldsOf(input, 'when', ['kind', ...names])));
+  const condition = Object.freeze(parse(fieldsOf(input, 'when', ['kind', ...names])));
+  const { length } = JSON.stringify(condition);
+  if (length <= ALERT_CONDITION_LENGTH_MAX) return condition;
+  const limit = `${ALERT_CONDITION_LENGTH_MAX} is the limit`;
+  throw invalid('when', `the condition has ${length} characters as JSON; ${limit}`);
 }
 
 const someTime = wholeNumber(ALERT_TIME_MS_MIN, ALERT_TIME_MS_MAX);

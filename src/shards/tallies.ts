@@ -7,7 +7,12 @@
  * them by the next call.
  */
 import type { Tally, TallyRequest } from '../link/calls.js';
-import { compilePredicate, type EventPredicate, type ParsedFilter } from '../protocol/filter.js';
+import {
+  compilePredicate,
+  type EventFields,
+  type EventPredicate,
+  type ParsedFilter,
+} from '../protocol/filter.js';
 import { ALERT_CATCH_UP_BYTES, ALERT_CATCH_UP_EVENTS } from '../protocol/limits/alerts.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { ShardLog } from '../store/shard-log.js';
@@ -23,10 +28,48 @@ interface Counter {
   lastSequence: number;
 }
 
+/** The fields of one event, each decoded once, however many filters look at it. */
+class DecodedOnce implements EventFields {
+  readonly #view = new EventRecordView();
+  #type: string | undefined;
+  #source: string | undefined;
+  #correlationId: string | undefined | null = null;
+  #attributes: Record<string, string> | undefined | null = null;
+
+  wrap(bytes: Buffer, offset: number): this {
+    this.#view.wrap(bytes, offset);
+    this.#type = undefined;
+    this.#source = undefined;
+    this.#correlationId = null;
+    this.#attributes = null;
+    return this;
+  }
+
+  get type(): string {
+    this.#type ??= this.#view.type;
+    return this.#type;
+  }
+
+  get source(): string {
+    this.#source ??= this.#view.source;
+    return this.#source;
+  }
+
+  get correlationId(): string | undefined {
+    if (this.#correlationId === null) this.#correlationId = this.#view.correlationId;
+    return this.#correlationId;
+  }
+
+  get attributes(): Record<string, string> | undefined {
+    if (this.#attributes === null) this.#attributes = this.#view.attributes;
+    return this.#attributes;
+  }
+}
+
 type Matches = TopicMatches<Counter, readonly Counter[]>;
 
 export class Tallies {
-  readonly #view = new EventRecordView();
+  readonly #fields = new DecodedOnce();
   #version = 0;
   /** In the order in which the call names the filters. */
   #counters: readonly Counter[] = [];
@@ -40,9 +83,11 @@ export class Tallies {
   /** Counts one event; `sequence` is 0 for an ephemeral one. */
   count(topic: string, sequence: number, bytes: Buffer, offset: number): void {
     const counters = this.#matches!.get(topic);
+    if (counters.length === 0) return;
+    const fields = this.#fields.wrap(bytes, offset);
     for (let i = 0; i < counters.length; i++) {
       const counter = counters[i]!;
-      if (counter.predicate?.(this.#view.wrap(bytes, offset)) === false) continue;
+      if (counter.predicate?.(fields) === false) continue;
       counter.events++;
       counter.lastTopic = topic;
       counter.lastSequence = sequence;
@@ -74,8 +119,9 @@ export class Tallies {
       limit: ALERT_CATCH_UP_EVENTS,
       limitBytes: ALERT_CATCH_UP_BYTES,
     };
+    const view = new EventRecordView();
     log.read(request, ({ bytes, offset, sequence }) => {
-      this.count(this.#view.wrap(bytes, offset).topic, sequence, bytes, offset);
+      this.count(view.wrap(bytes, offset).topic, sequence, bytes, offset);
       return true;
     });
   }

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AlertInfo, AlertTransition, Bus, Event } from '../../src/index.js';
 import { shardOf } from '../../src/protocol/topic-hash.js';
+import { reshard } from '../../src/store/upkeep/reshard.js';
+import { restore } from '../../src/store/upkeep/restore.js';
+import { giveBack, onSmallDisk, takeAllRoom } from '../support/small-disk.js';
 import { Collector } from './support/collector.js';
 import { controls } from './support/millrace.js';
 import { closeTestBus, errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
@@ -327,15 +330,44 @@ describe('a file of alerts', () => {
     expect((await bus.alerts()).fault).toBeUndefined();
   });
 
-  it('goes along with a backup', async () => {
+  it('goes along with a backup, its restoration and another number of shards', async () => {
     const dir = temporaryDirectory();
     const bus = await openTestBus({ dir, shards: 1 });
-    await bus.setAlert({ name: 'a', when: 'lag over 1' });
-    const copy = join(temporaryDirectory(), 'copy');
+    await bus.setAlert({ name: 'a', when: 'any x on a' });
+    await bus.publish(event('a', 'x'));
+    await judged(bus, 'a');
+    const copies = ['copy', 'restored', 'resharded'].map((name) =>
+      join(temporaryDirectory(), name),
+    );
+    const [copy, restored, resharded] = copies as [string, string, string];
     await bus.backup(copy);
-    const restored = await openTestBus({ dir: copy });
-    expect((await restored.alerts()).alerts).toMatchObject([{ name: 'a', text: 'lag over 1' }]);
-    expect(statSync(join(copy, 'alerts.json')).mode & 0o777).toBe(0o600);
+    restore(copy, restored);
+    reshard({ from: restored, to: resharded, shards: 2 });
+    for (const one of copies) {
+      expect(statSync(join(one, 'alerts.json')).mode & 0o777).toBe(0o600);
+      const opened = await openTestBus({ dir: one });
+      expect((await opened.alerts()).alerts).toMatchObject([
+        { name: 'a', text: 'any x on a', state: 'firing' },
+      ]);
+      await closeTestBus(opened);
+    }
+  });
+
+  it('finds a full disk: the rules stay as they were until there is room', async (context) => {
+    await onSmallDisk(context, temporaryDirectory(), async (disk) => {
+      const bus = await openTestBus({ dir: join(disk, 'data'), shards: 1 });
+      await bus.setAlert({ name: 'a', when: 'any x on a', description: 'x'.repeat(1000) });
+      const filler = join(disk, 'filler');
+      takeAllRoom(filler);
+      const more = { name: 'b', when: 'lag over 1', description: 'x'.repeat(1000) };
+      const full = { code: 'STORE_FULL', message: expect.stringContaining('alerts.json') };
+      await expect(bus.setAlert(more)).rejects.toMatchObject(full);
+      expect((await bus.alerts()).alerts.map(({ name }) => name)).toEqual(['a']);
+      giveBack(filler, 64 * 1024);
+      await bus.setAlert(more);
+      expect((await bus.alerts()).alerts.map(({ name }) => name)).toEqual(['a', 'b']);
+      await closeTestBus(bus);
+    });
   });
 });
 

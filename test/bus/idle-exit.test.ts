@@ -80,6 +80,13 @@ const PROGRAMS: Record<string, { body: string; stored: unknown[] }> = {
     body: 'await openBus({ dir });',
     stored: [],
   },
+  'whose alerts watch the bus': {
+    body: `const bus = await openBus({ dir, shards: 2, alerts: [{ name: 'a', when: 'any t on a.*' }] });
+      await bus.setAlert({ name: 'b', when: 'no event on a.* for 5 min' });
+      await bus.publish(event(1));
+      await busHooks(bus).judgeAlerts();`,
+    stored: [1],
+  },
   'that publishes and waits for the ack': {
     body: 'const bus = await openBus({ dir, shards: 2 }); await bus.publish(event(1));',
     stored: [1],

@@ -49,6 +49,23 @@ const inputs = (count: number, from: string) =>
 
 const sortedIds = (acks: readonly { id: string }[]) => acks.map(({ id }) => id).sort();
 
+describe('alerts on a shared store', () => {
+  test('count the events of all nodes, and are kept by no node', async () => {
+    const broker = newBroker({ shards: 2 });
+    const one = await nodeOn(broker);
+    const other = await nodeOn(broker);
+    await one.bus.setAlert({ name: 'counted', when: 'any counted on t.*' });
+    const seen = await Collector.start(one.bus, 't.*');
+    await other.bus.publishMany(inputs(20, 'other'));
+    await one.bus.publish(input(1, 'one'), { persist: false });
+    await seen.count(21);
+    await controls(one.bus).judgeAlerts();
+    const { alerts } = await one.bus.alerts();
+    expect(alerts).toMatchObject([{ name: 'counted', state: 'firing', value: 21 }]);
+    expect((await other.bus.alerts()).alerts).toEqual([]);
+  });
+});
+
 describe('two buses on one store', () => {
   test('deliver the events of both in one order, and each acknowledges its own', async () => {
     const broker = newBroker({ shards: 2 });

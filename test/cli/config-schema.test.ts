@@ -18,6 +18,10 @@ describe('a config file', () => {
       defaultPersist: false,
       noPersistTopics: ['live.*'],
       retention: [{ pattern: 'a.*', maxAgeMs: 1 }, { maxBytes: 10 }],
+      alerts: [
+        { name: 'quiet', when: 'no event on a.* for 5 min', severity: 'info' },
+        { name: 'behind', when: { kind: 'lag', above: 10 }, enabled: false },
+      ],
       systemEvents: { persist: true, healthIntervalMs: 0, metricsIntervalMs: 5 },
       ringBytes: 65_536,
       commitBatchEvents: 10,
@@ -51,6 +55,13 @@ describe('a config file', () => {
     expect(parseConfig(config)).toEqual({ config });
     expect(parseConfig({})).toEqual({ config: {} });
     expect(faultsOf({ systemEvents: false })).toEqual([]);
+    expect(faultsOf({ alerts: {} })).toEqual([
+      'alerts: is an object, and should be a list of alert rules',
+    ]);
+    expect(faultsOf({ alerts: [{ name: 'a', when: 'lag over' }], port: -1 })).toEqual([
+      'port: is -1, and should be a whole number from 0 to 65535',
+      expect.stringMatching(/^alerts: rule 1: when: a number of events is missing/),
+    ]);
   });
 
   it('is refused with all its faults, each with its place, the value found and the value expected', () => {

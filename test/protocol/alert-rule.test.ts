@@ -35,6 +35,14 @@ describe('an alert rule', () => {
     [{ name: 'a', when: { kind: 'lag', above: -1 } }, 'when.above', 'whole number'],
     [{ name: 'a', when: { kind: 'lag', above: 1, pattern: 'x' } }, 'when.pattern', 'is unknown'],
     [{ name: 'a', when: { kind: 'event' } }, 'when.filter', 'is not a pattern'],
+    [
+      {
+        name: 'a',
+        when: { kind: 'event', filter: { topics: Array.from(Array(999), (_, n) => `topic.${n}`) } },
+      },
+      'when',
+      '8192 is the limit',
+    ],
     [{ name: 'a', when: 'no event on a..b for 5 s' }, 'when.pattern', 'segment 2 is empty'],
     [{ name: 'a', when: 'no event on a for 10 ms' }, 'when.forMs', '1000 to'],
     [{ name: 'a', when: 'no event on a for 32 d' }, 'when.forMs', 'to 2678400000'],
