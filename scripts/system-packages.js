@@ -18,7 +18,7 @@ const NEEDED = [
   {
     command: 'chromium',
     package: 'chromium',
-    suite: 'test/client, test/gateway, test/examples: browsers',
+    suite: 'test/client, test/dashboard, test/gateway, test/examples: browsers',
   },
   { command: 'curl', package: 'curl', suite: 'test/gateway: curl; commands in docs/' },
   { command: 'openssl', package: 'openssl', suite: 'test/gateway: TLS' },

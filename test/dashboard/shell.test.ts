@@ -40,6 +40,48 @@ describe.runIf(chromium !== undefined)('the dashboard', () => {
     await dashboard.close();
   });
 
+  it('loads at most 120 KiB before it shows the bus, all of it from its own server', async () => {
+    const server = await startServer(temporaryDirectory());
+    const page = await browser.newPage();
+    const session = await page.createCDPSession();
+    await session.send('Network.enable');
+    const origins = new Set<string>();
+    let bytes = 0;
+    session.on('Network.requestWillBeSent', ({ request }) =>
+      origins.add(new URL(request.url).origin),
+    );
+    session.on('Network.loadingFinished', ({ encodedDataLength }) => {
+      bytes += encodedDataLength;
+    });
+    await page.goto(server.url, { waitUntil: 'networkidle0' });
+    await page.waitForSelector('.screen-overview dd');
+    expect([...origins]).toEqual([server.url]);
+    expect(bytes).toBeGreaterThan(20 * 1024);
+    expect(bytes).toBeLessThanOrEqual(120 * 1024);
+    await page.close();
+  });
+
+  it('loads a screen that could not be loaded once the server is back', async () => {
+    const first = await startServer(temporaryDirectory());
+    const dashboard = await openDashboard(browser, first.url, 'topics');
+    const { page } = dashboard;
+    await page.setCacheEnabled(false);
+    await page.setRequestInterception(true);
+    let isAway = true;
+    page.on('request', (request) => {
+      if (isAway && request.url().includes('/assets/')) void request.abort();
+      else void request.continue();
+    });
+    await dashboard.goTo('stream');
+    await dashboard.shows('could not be loaded');
+    isAway = false;
+    await first.stop('SIGKILL');
+    await dashboard.shows('Not connected', '.connection');
+    await startServer(first.dir, ['--port', String(first.port)]);
+    await dashboard.shows('Pause', '.screen');
+    await dashboard.close();
+  });
+
   it('says that the server is gone, and goes on by itself when it is back', async () => {
     const first = await startServer(temporaryDirectory());
     const dashboard = await openDashboard(browser, first.url);

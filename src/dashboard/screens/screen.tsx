@@ -1,8 +1,14 @@
+import { signal } from '@preact/signals';
 import type { FunctionComponent } from 'preact';
-import { lazy, Suspense } from 'preact/compat';
-import type { ScreenName } from '../state/place.js';
+import { useEffect } from 'preact/hooks';
+import { Notice } from '../parts/notice.js';
+import { SCREENS, type ScreenName } from '../state/place.js';
+import { isConnected, isSignInKept } from '../state/session.js';
 
-/** The screens by name. Each is loaded when it is first shown, so that the first view loads little. */
+/**
+ * The screens by name. Each is loaded when it is first shown, so that the first view loads little, and the others soon
+ * after, so that they can be opened while the server is away.
+ */
 
 export const TITLES: Readonly<Record<ScreenName, string>> = {
   overview: 'Overview',
@@ -11,18 +17,59 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   subscribers: 'Subscribers',
 };
 
-const COMPONENTS: Readonly<Record<ScreenName, FunctionComponent>> = {
-  overview: lazy(() => import('./overview/overview.js')),
-  stream: lazy(() => import('./stream/stream.js')),
-  topics: lazy(() => import('./topics/topics.js')),
-  subscribers: lazy(() => import('./subscribers/subscribers.js')),
+type ScreenModule = { readonly default: FunctionComponent };
+
+const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
+  overview: () => import('./overview/overview.js'),
+  stream: () => import('./stream/stream.js'),
+  topics: () => import('./topics/topics.js'),
+  subscribers: () => import('./subscribers/subscribers.js'),
 };
 
+/** Long enough for the first screen to have asked for what it shows. */
+const OTHERS_AFTER_MS = 1500;
+
+const loaded = signal<ReadonlyMap<ScreenName, FunctionComponent>>(new Map());
+const failed = signal<ReadonlySet<ScreenName>>(new Set());
+
 export function Screen({ name }: { readonly name: ScreenName }) {
-  const Component = COMPONENTS[name];
+  const Component = loaded.value.get(name);
+  const isReachable = isConnected.value;
+  useEffect(() => void load(name), [name]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the effect is for the moment at which the server is back.
+  useEffect(() => {
+    // Browsers remember that a module could not be loaded, and answer a second import with the same failure.
+    if (isReachable && failed.peek().has(name) && isSignInKept()) location.reload();
+  }, [name, isReachable]);
+  useEffect(() => {
+    if (Component === undefined) return;
+    const timer = window.setTimeout(loadOthers, OTHERS_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [Component]);
+  if (Component !== undefined) return <Component />;
+  if (!failed.value.has(name)) return <p class="loading">Loading …</p>;
   return (
-    <Suspense fallback={<p class="loading">Loading …</p>}>
-      <Component />
-    </Suspense>
+    <Notice kind="warning">
+      <div class="row">
+        <span>This screen could not be loaded. The server may be away, or of another version.</span>
+        <button type="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
+      </div>
+    </Notice>
   );
+}
+
+async function load(name: ScreenName): Promise<void> {
+  if (loaded.peek().has(name)) return;
+  try {
+    const { default: component } = await MODULES[name]();
+    loaded.value = new Map(loaded.peek()).set(name, component);
+  } catch {
+    failed.value = new Set(failed.peek()).add(name);
+  }
+}
+
+function loadOthers(): void {
+  for (const name of SCREENS) void load(name);
 }

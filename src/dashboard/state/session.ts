@@ -77,6 +77,11 @@ export function signIn(given: string, isKept: boolean): void {
   openSession();
 }
 
+/** Whether the page signs in again by itself after it was loaded anew. */
+export function isSignInKept(): boolean {
+  return token === undefined || keptToken.read() !== undefined;
+}
+
 export function signOut(): void {
   granted.value = undefined;
   const { value } = current;

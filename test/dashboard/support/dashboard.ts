@@ -52,7 +52,7 @@ export async function openDashboard(
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (message) => {
     // A refused connection is told on the console by the browser itself, and is no fault of the page.
-    const isOurs = message.type() === 'error' && !/ERR_CONNECTION|WebSocket/.test(message.text());
+    const isOurs = message.type() === 'error' && !/net::ERR_|WebSocket/.test(message.text());
     if (isOurs) faults.push(message.text());
   });
   await page.setViewport(WIDE);
