@@ -13,6 +13,7 @@ import { isConnected, isSignInKept } from '../state/session.js';
 export const TITLES: Readonly<Record<ScreenName, string>> = {
   overview: 'Overview',
   stream: 'Stream',
+  trace: 'Trace',
   topics: 'Topics',
   subscribers: 'Subscribers',
 };
@@ -22,6 +23,7 @@ type ScreenModule = { readonly default: FunctionComponent };
 const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
   overview: () => import('./overview/overview.js'),
   stream: () => import('./stream/stream.js'),
+  trace: () => import('./trace/trace.js'),
   topics: () => import('./topics/topics.js'),
   subscribers: () => import('./subscribers/subscribers.js'),
 };
