@@ -124,6 +124,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store',
     'store/directory',
     'store/sqlite/driver',
+    'store/sqlite/fields',
     'store/sqlite/connection',
     'store/sqlite/reading',
     'store/sqlite',

@@ -18,6 +18,7 @@ import type {
   StoreRequest,
 } from '../log-store.js';
 import { shardFile } from '../sqlite/connection/schema.js';
+import { RECENT_VALUES_BYTES } from '../sqlite/fields/recent-values.js';
 import { continueHistory } from '../sqlite/history.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
@@ -60,6 +61,8 @@ class OpenDirectory implements OpenStore {
   readonly alerts: AlertsFile;
   readonly #dir: string;
   readonly #lock: DirectoryLock;
+  /** By shard: memory that its log's thread and the readers share. */
+  readonly #recentValues: readonly SharedArrayBuffer[];
   #manifest: Manifest;
 
   constructor(dir: string, lock: DirectoryLock, manifest: Manifest) {
@@ -68,13 +71,21 @@ class OpenDirectory implements OpenStore {
     this.#manifest = manifest;
     this.shards = manifest.shards;
     this.epoch = manifest.epoch;
-    const options: SqliteHistoryOptions = { dir };
+    this.#recentValues = Array.from(
+      { length: manifest.shards },
+      () => new SharedArrayBuffer(RECENT_VALUES_BYTES),
+    );
+    const options: SqliteHistoryOptions = { dir, recentValues: this.#recentValues };
     this.alerts = new AlertsFile(dir);
     this.history = { module: SQLITE_HISTORY, options };
   }
 
   shardOptions(shard: number): SqliteShardOptions {
-    return { file: shardFile(this.#dir, shard), identity: identityOf(this.#manifest) };
+    return {
+      file: shardFile(this.#dir, shard),
+      identity: identityOf(this.#manifest),
+      recentValues: this.#recentValues[shard]!,
+    };
   }
 
   ready(): void {

@@ -109,7 +109,7 @@ export class EventInserter {
     const { dedupe, index } = this.#into;
     if (isSupplied) dedupe.add(view, sequence);
     const hash = hashOfBytes(view.bytes, idStart, idEnd);
-    index.fields.note(sequence, correlation, names.sourceValue, names.typeValue);
+    index.fields.recent.note(sequence, correlation, names.sourceValue, names.typeValue);
     index.note(sequence, recordedAt, entry.id, bytes, isSupplied, hash);
     return topic;
   }

@@ -9,17 +9,25 @@ export interface SqliteShardOptions {
   /** The log file, see `shardFile`; `:memory:` keeps nothing on disk. */
   readonly file: string;
   readonly identity: LogIdentity;
+  /** Shared with the readers. */
+  readonly recentValues?: SharedArrayBuffer;
 }
 
 /** @throws BusError `STORE_FAILED` also if the file is not the one that the previous thread had open */
 export function openShardLog(opening: ShardLogOpening): SqliteShardLog {
   const { shard, settings, isFirst } = opening;
-  const { file, identity } = opening.options as SqliteShardOptions;
+  const { file, identity, ...shared } = opening.options as SqliteShardOptions;
   const place = opening.predecessor as FilePlace | undefined;
   if (place !== undefined) assertInPlace(file, place);
   // Only the first thread may find the log missing.
   const isNew = identity.isNew && isFirst;
-  const log = new SqliteShardLog({ ...settings, file, shard, identity: { ...identity, isNew } });
+  const log = new SqliteShardLog({
+    ...settings,
+    ...shared,
+    file,
+    shard,
+    identity: { ...identity, isNew },
+  });
   if (file !== ':memory:') log.forSuccessor = place ?? placeOf(file);
   return log;
 }

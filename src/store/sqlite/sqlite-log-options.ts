@@ -15,6 +15,8 @@ export interface SqliteShardLogOptions {
   readonly retention?: readonly RetentionRule[];
   /** Whether the pattern of a retention rule matches a topic. Default: `matchesPattern`. */
   readonly matches?: (pattern: string, topic: string) => boolean;
+  /** Memory of `RECENT_VALUES_BYTES` that readers share, see `RecentValues`. Default: the log's own. */
+  readonly recentValues?: SharedArrayBuffer;
   /** The wall clock, ms since 1970, and a monotonic clock, ms; for tests. */
   readonly now?: () => number;
   readonly elapsed?: () => number;

@@ -2,14 +2,14 @@ import { BusError } from '../../protocol/errors.js';
 import type { PruneRequest, PruneStep } from '../pruning.js';
 import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
-import type { FieldBacklog } from './fields/field-backlog.js';
+import type { FieldCatchUp } from './fields/field-catch-up.js';
 import type { IndexKeeper } from './index/index-keeper.js';
 import type { Retention } from './retention.js';
 
 /** The parts of the log that have background work. */
 export interface Upkept {
   readonly index: IndexKeeper;
-  readonly backlog: FieldBacklog;
+  readonly catchUp: FieldCatchUp;
   readonly retention: Retention;
 }
 
@@ -21,7 +21,7 @@ export class Upkeep {
   readonly #file: string;
   readonly #connection: WriteConnection;
   readonly #index: IndexKeeper;
-  readonly #backlog: FieldBacklog;
+  readonly #catchUp: FieldCatchUp;
   readonly #retention: Retention;
   readonly #onTopicsForgotten: () => void;
   #isShort = false;
@@ -29,13 +29,13 @@ export class Upkeep {
   constructor(
     file: string,
     connection: WriteConnection,
-    { index, backlog, retention }: Upkept,
+    { index, catchUp, retention }: Upkept,
     onTopicsForgotten: () => void,
   ) {
     this.#file = file;
     this.#connection = connection;
     this.#index = index;
-    this.#backlog = backlog;
+    this.#catchUp = catchUp;
     this.#retention = retention;
     this.#onTopicsForgotten = onTopicsForgotten;
   }
@@ -58,8 +58,8 @@ export class Upkeep {
     }
     if (connection.isCheckpointDue) this.#withRoom(() => connection.checkpoint());
     const { writtenBlocks } = this.#index;
-    if (this.#backlog.left(writtenBlocks) > 0) {
-      this.#withRoom(() => this.#backlog.step(writtenBlocks));
+    if (this.#catchUp.isDue(writtenBlocks)) {
+      this.#withRoom(() => this.#catchUp.step(writtenBlocks));
       connection.noteCommit(head);
       return true;
     }

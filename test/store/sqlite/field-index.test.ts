@@ -7,11 +7,16 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Filter } from '../../../src/protocol/filter.js';
 import { openManifest } from '../../../src/store/directory/directory.js';
-import { decodePage } from '../../../src/store/page.js';
+import { decodePage, type Page, type PageRequest } from '../../../src/store/page.js';
 import { openForWriting, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
 import { PARTS, ROWS_PER_BLOCK } from '../../../src/store/sqlite/fields/field-rows.js';
 import { FieldWriter } from '../../../src/store/sqlite/fields/field-writer.js';
+import {
+  RECENT_VALUES_BYTES,
+  RecentValues,
+} from '../../../src/store/sqlite/fields/recent-values.js';
+import { SqliteHistory } from '../../../src/store/sqlite/reading/open-history.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { FIELD_BLOCKS, MetaTable } from '../../../src/store/sqlite/tables/meta-table.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
@@ -146,11 +151,17 @@ function indexedBlocks(dir: string): number[] {
 }
 
 /** Finds events page by page, in either direction. */
-function find(log: SqliteShardLog, filter: Filter, reverse = false, limit = 50): number[] {
+function find(
+  log: SqliteShardLog,
+  filter: Filter,
+  reverse = false,
+  limit = 50,
+  source: { page(request: PageRequest): Page } = log,
+): number[] {
   const found: number[] = [];
   let [after, until] = [0, log.head];
   for (;;) {
-    const page = log.page({ filter, after, until, limit, reverse });
+    const page = source.page({ filter, after, until, limit, reverse });
     decodePage(page, ({ sequence }) => void found.push(sequence));
     if (page.done) return found;
     if (reverse) until = page.next;
@@ -187,6 +198,59 @@ describe('events by correlation id, type and source', () => {
     const log = open(dir);
     expectAll(log);
     expect(() => find(log, { ...ALL, types: ['order.paid'] })).toThrow(/event 8 is damaged/);
+    log.close();
+  });
+
+  it('are found among those behind the index without reading the others, by readers too', () => {
+    const dir = filled();
+    const recentValues = new SharedArrayBuffer(RECENT_VALUES_BYTES);
+    const file = shardFile(dir, 0);
+    const log = new SqliteShardLog({ file, shard: 0, recentValues });
+    const readers = new SqliteHistory(dir, [recentValues]);
+    const behind = EVENTS - 5;
+    damageEvent(dir, behind);
+    const filter = { ...ALL, correlationIds: [everyEvent[EVENTS - 3]!.correlationId!] };
+    const inReaders = { page: (request: PageRequest) => readers.page(0, request) };
+    const expected = matching({ correlationIds: filter.correlationIds });
+    // Until the values are back in memory, the events are read.
+    expect(() => find(log, filter)).toThrow(/is damaged/);
+    expect(() => find(log, filter, false, 50, inReaders)).toThrow(/is damaged/);
+    finish(log);
+    expect(() => find(log, filter, false, 50, inReaders)).toThrow(/is damaged/);
+    change(dir, (database) => {
+      database.exec(`UPDATE events SET payload = x'7b226e223a317d' WHERE sequence = ${behind}`);
+    });
+    log.close();
+    const again = new SqliteShardLog({ file, shard: 0, recentValues });
+    finish(again);
+    damageEvent(dir, behind);
+    expect(find(again, filter)).toEqual(expected);
+    expect(find(again, filter, true, 50, inReaders)).toEqual(expected.reverse());
+    readers.close();
+    again.close();
+  });
+
+  it('are found by readers while the log goes on', () => {
+    const dir = makeDirectory();
+    const recentValues = new SharedArrayBuffer(RECENT_VALUES_BYTES);
+    const log = new SqliteShardLog({ file: shardFile(dir, 0), shard: 0, recentValues });
+    const readers = new SqliteHistory(dir, [recentValues]);
+    const filter = { ...ALL, correlationIds: ['run-1'] };
+    for (let batch = 0; batch < 60; batch++) {
+      for (let i = 0; i < 700; i++) {
+        append(log, { correlationId: i % 99 === 0 ? `run-${batch % 3}` : 'others' }, batch);
+      }
+      if (batch % 7 === 5) log.rollback();
+      else log.commit(false, []);
+      if (batch % 20 === 19) log.maintain();
+      const inReaders = { page: (one: PageRequest) => readers.page(0, one) };
+      const found = find(log, filter);
+      expect(found).toHaveLength(
+        8 * [...Array(batch + 1).keys()].filter((one) => one % 3 === 1 && one % 7 !== 5).length,
+      );
+      expect(find(log, filter, false, 50, inReaders)).toEqual(found);
+    }
+    readers.close();
     log.close();
   });
 
@@ -300,10 +364,10 @@ describe('events by correlation id, type and source', () => {
   it('have an index although the transaction that wrote it was rolled back', () => {
     const database = openForWriting(':memory:', 0);
     database.exec('DROP TABLE field_index');
-    const writer = new FieldWriter(database);
+    const writer = new FieldWriter(database, new RecentValues());
     writer.start(1);
     for (let sequence = 1; sequence < INDEX_BLOCK_EVENTS; sequence++) {
-      writer.note(sequence, 1 + (sequence % 999), 1 + (sequence % 99), 1 + (sequence % 9));
+      writer.recent.note(sequence, 1 + (sequence % 999), 1 + (sequence % 99), 1 + (sequence % 9));
     }
     const step = (end: 'COMMIT' | 'ROLLBACK', rows: number): void => {
       database.exec('BEGIN');

@@ -1,20 +1,13 @@
 import type { Database } from '../driver/driver.js';
-import { storeError } from '../driver/store-errors.js';
-import type { EventRow } from '../rows/event-row.js';
-import type { NameReader } from '../rows/names.js';
-import { RecordBuffer } from '../rows/record-buffer.js';
-import type { RowDecoder } from '../rows/row-decoder.js';
-import { RowReader } from '../rows/row-reader.js';
 import { INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS } from '../tables/tables.js';
-import { CORRELATION, FIELDS, NO_VALUE, SOURCE, TYPE, valueOfText } from './field-rows.js';
+import type { CheckedValues } from './checked-values.js';
+import { CORRELATION, FIELDS, NO_VALUE, SOURCE, TYPE } from './field-rows.js';
 import type { FieldWriter } from './field-writer.js';
 
 /** Rows of `events` that one step reads. Each is checked against its checksum, which takes most of the time. */
 const ROWS_PER_STEP = 512;
 /** Blocks that one step finds to have their rows already. */
 const BLOCKS_PER_STEP = 64;
-const BUFFER_BYTES = 64 * 1024;
-const NAMES_CACHED_MAX = 65_536;
 
 /**
  * Writes the index by field of blocks that an earlier version of the log has left without one, or that an earlier
@@ -28,11 +21,7 @@ const NAMES_CACHED_MAX = 65_536;
 export class FieldBacklog {
   readonly #database: Database;
   readonly #writer: FieldWriter;
-  readonly #rows: RowReader;
-  readonly #records: RecordBuffer;
-  readonly #names: NameReader;
-  /** Values of types and sources by the id of their name. */
-  readonly #valuesOfNames = new Map<number, number>();
+  readonly #read: CheckedValues;
   /** By field: the values of the block that is being read. Made with the first block. */
   #values: Uint32Array[] = [];
   #block = -1;
@@ -40,12 +29,10 @@ export class FieldBacklog {
   #at = 0;
   #found = 0;
 
-  constructor(database: Database, writer: FieldWriter, decoder: RowDecoder, names: NameReader) {
+  constructor(database: Database, writer: FieldWriter, read: CheckedValues) {
     this.#database = database;
     this.#writer = writer;
-    this.#rows = new RowReader(database);
-    this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
-    this.#names = names;
+    this.#read = read;
   }
 
   /** Blocks that are left. Blocks below `writtenBlocks` are in the topic index. */
@@ -64,8 +51,7 @@ export class FieldBacklog {
       }
       this.#begin(block);
     }
-    const isEnd = this.#read(block);
-    if (isEnd) this.#end(block);
+    if (this.#readOn(block)) this.#end(block);
   }
 
   /** The first block from `block` on that has no rows yet. */
@@ -87,43 +73,21 @@ export class FieldBacklog {
   }
 
   /** Reads on; true when the block has been read, or cannot be. */
-  #read(block: number): boolean {
+  #readOn(block: number): boolean {
     const start = block * INDEX_BLOCK_EVENTS;
     const last = start + INDEX_BLOCK_EVENTS - 1;
     const until = Math.min(last, this.#at + ROWS_PER_STEP);
-    try {
-      this.#rows.range(this.#at, until, false, (row) => {
-        this.#note(row, row[0] - start);
-        return true;
-      });
-    } catch (error) {
-      const failure = storeError(error, this.#database.name, 'indexing');
-      if (failure.code !== 'STORE_CORRUPT') throw error;
-      this.#found = 0;
-      return true;
-    }
+    const values = this.#values;
+    const isSound = this.#read.read(this.#at, until, (sequence, correlation, source, type) => {
+      const slot = sequence - start;
+      this.#found++;
+      values[CORRELATION]![slot] = correlation;
+      values[SOURCE]![slot] = source;
+      values[TYPE]![slot] = type;
+    });
+    if (!isSound) this.#found = 0;
     this.#at = until;
-    return until === last;
-  }
-
-  #note(row: EventRow, slot: number): void {
-    this.#records.clear();
-    this.#records.check(row);
-    const [, , , type, source] = row;
-    const correlationId = row[10];
-    this.#found++;
-    this.#values[TYPE]![slot] = this.#valueOfName(type);
-    this.#values[SOURCE]![slot] = this.#valueOfName(source);
-    if (correlationId !== null) this.#values[CORRELATION]![slot] = valueOfText(correlationId);
-  }
-
-  #valueOfName(id: number): number {
-    const known = this.#valuesOfNames.get(id);
-    if (known !== undefined) return known;
-    const value = valueOfText(this.#names.name(id));
-    if (this.#valuesOfNames.size >= NAMES_CACHED_MAX) this.#valuesOfNames.clear();
-    this.#valuesOfNames.set(id, value);
-    return value;
+    return !isSound || until === last;
   }
 
   #end(block: number): void {

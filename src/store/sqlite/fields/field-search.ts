@@ -11,13 +11,15 @@ import {
   valueOfText,
 } from './field-rows.js';
 import { hasFieldTable, isSoundRow, SELECT_FIELD_ROW, type StoredFieldRow } from './field-table.js';
+import type { RecentValues } from './recent-values.js';
 
 /** So few events are read sooner than another field is looked up. */
 const FEW_EVENTS = 16;
 
-/** The wanted values of one field, by the part in which they are. */
+/** The wanted values of one field, and the same by the part in which they are. */
 interface Wanted {
   readonly field: number;
+  readonly values: ReadonlySet<number>;
   readonly parts: ReadonlyMap<number, ReadonlySet<number>>;
 }
 
@@ -28,7 +30,9 @@ export type FieldQuery = readonly Wanted[];
 export function fieldQuery(filter: Filter | undefined): FieldQuery | undefined {
   const query: Wanted[] = [];
   const add = (field: number, values: readonly string[] | undefined): void => {
-    if (values !== undefined) query.push({ field, parts: byPart(values) });
+    if (values === undefined) return;
+    const wanted = new Set(values.map(valueOfText));
+    query.push({ field, values: wanted, parts: byPart(wanted) });
   };
   // The field whose values have the fewest events comes first.
   add(CORRELATION, filter?.correlationIds);
@@ -37,10 +41,9 @@ export function fieldQuery(filter: Filter | undefined): FieldQuery | undefined {
   return query.length === 0 ? undefined : query;
 }
 
-function byPart(values: readonly string[]): Map<number, Set<number>> {
+function byPart(values: ReadonlySet<number>): Map<number, Set<number>> {
   const parts = new Map<number, Set<number>>();
-  for (const text of values) {
-    const value = valueOfText(text);
+  for (const value of values) {
     const part = partOf(value);
     const wanted = parts.get(part);
     if (wanted === undefined) parts.set(part, new Set([value]));
@@ -51,14 +54,17 @@ function byPart(values: readonly string[]): Map<number, Set<number>> {
 
 /**
  * Finds the events of a block by correlation id, source and type, over one connection. It finds all that the filter
- * wants, and may find some that it does not. It misses none: where a row is missing or damaged, it says nothing.
+ * wants, and may find some that it does not. It misses none: where a row is missing or damaged, it says nothing. Events
+ * behind the index are found in memory, where the log's thread shares that.
  */
 export class FieldSearch {
   readonly #database: Database;
+  readonly #recent: RecentValues | undefined;
   #select: Statement<[number], StoredFieldRow> | undefined;
 
-  constructor(database: Database) {
+  constructor(database: Database, recent: RecentValues | undefined) {
     this.#database = database;
+    this.#recent = recent;
   }
 
   /** Call it at the start of each snapshot. */
@@ -67,8 +73,14 @@ export class FieldSearch {
     this.#select = this.#database.prepare<[number], StoredFieldRow>(SELECT_FIELD_ROW).raw();
   }
 
-  /** Sequences of the block, ascending; `undefined` if the index does not narrow the block down. */
-  sequences(block: number, query: FieldQuery): number[] | undefined {
+  /** Sequences in `(after, until]`, a range within the block, ascending; `undefined` if it cannot be narrowed down. */
+  sequences(block: number, after: number, until: number, query: FieldQuery): number[] | undefined {
+    const found = this.#ofBlock(block, query);
+    if (found === undefined) return this.#recent?.sequences(after, until, query);
+    return found.filter((sequence) => sequence > after && sequence <= until);
+  }
+
+  #ofBlock(block: number, query: FieldQuery): number[] | undefined {
     if (this.#select === undefined) return undefined;
     let found: number[] | undefined;
     for (const wanted of query) {

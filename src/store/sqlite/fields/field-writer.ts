@@ -1,30 +1,23 @@
 import type { Database } from '../driver/driver.js';
 import { FIELD_BLOCKS, MetaTable, PRUNED_BLOCKS } from '../tables/meta-table.js';
 import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
-import { CORRELATION, FIELDS, SOURCE, TYPE } from './field-rows.js';
+import { FIELDS } from './field-rows.js';
 import { FieldTable } from './field-table.js';
+import type { RecentValues } from './recent-values.js';
 
-/** As many blocks as the topic index holds in memory. */
-const SLOTS = 2 * INDEX_BLOCK_EVENTS;
-const SLOT_MASK = SLOTS - 1;
 /** The rows of one field of a block count as this many rows of the topic index. */
 const ROWS_PER_FIELD = 256;
 
 /**
- * Writes the index by field of each block whose events this log has appended since it was opened, one field at a time
- * and always inside a transaction of the caller's, once the topic index has the block. An append only notes the values.
- * Other blocks are the backlog, which a `FieldBacklog` reads from `events`. Without rows a block is read as a whole, so
+ * Writes the index by field of each block whose events' values are in memory, one field at a time
+ * and always inside a transaction of the caller's, once the topic index has the block. An append only notes the values in
+ * `RecentValues`. Other blocks are the backlog, which a `FieldBacklog` reads from `events`. Without rows a block is read as a whole, so
  * that rows may come late.
  */
 export class FieldWriter {
   readonly #meta: MetaTable;
   readonly table: FieldTable;
-  /** By field: the values of the last `SLOTS` sequences. */
-  readonly #values = Array.from({ length: FIELDS }, () => new Uint32Array(SLOTS));
-  readonly #correlations = this.#values[CORRELATION]!;
-  readonly #sources = this.#values[SOURCE]!;
-  readonly #types = this.#values[TYPE]!;
-  #lastNoted = 0;
+  readonly recent: RecentValues;
   /** The block that is written next from memory, and its next field. */
   #block = 0;
   #field = 0;
@@ -32,7 +25,8 @@ export class FieldWriter {
   #done: number;
   #committed = { block: 0, field: 0, done: 0 };
 
-  constructor(database: Database) {
+  constructor(database: Database, recent: RecentValues) {
+    this.recent = recent;
     this.#meta = new MetaTable(database);
     this.table = new FieldTable(database);
     this.#done = Math.max(this.#meta.get(FIELD_BLOCKS), this.#meta.get(PRUNED_BLOCKS));
@@ -41,17 +35,17 @@ export class FieldWriter {
 
   /** The log is open, and its next event has the sequence `next`. */
   start(next: number): void {
-    // There is no sequence 0.
-    this.#block = next === 1 ? 0 : Math.ceil(next / INDEX_BLOCK_EVENTS);
+    this.recent.start(next);
+    this.#block = firstWholeBlock(next);
     this.commit();
   }
 
-  note(sequence: number, correlation: number, source: number, type: number): void {
-    const slot = sequence & SLOT_MASK;
-    this.#correlations[slot] = correlation;
-    this.#sources[slot] = source;
-    this.#types[slot] = type;
-    this.#lastNoted = sequence;
+  /** The values of all events from `first` on are in memory. */
+  extendTo(first: number): void {
+    this.recent.extendTo(first);
+    this.#block = Math.min(this.#block, Math.max(firstWholeBlock(first), this.#done));
+    this.#field = 0;
+    this.commit();
   }
 
   /** Blocks below this need nothing more. */
@@ -102,19 +96,21 @@ export class FieldWriter {
 
   #writeField(): void {
     const block = this.#block;
-    const start = block * INDEX_BLOCK_EVENTS;
     // A block that was overwritten in memory before its turn is left to the backlog.
-    if (this.#lastNoted >= start + SLOTS) {
+    if (!this.recent.keeps(block * INDEX_BLOCK_EVENTS)) {
       this.#block++;
       this.#field = 0;
       return;
     }
-    const slot = start & SLOT_MASK;
-    const values = this.#values[this.#field]!.subarray(slot, slot + INDEX_BLOCK_EVENTS);
-    this.table.write(block, this.#field, values);
+    this.table.write(block, this.#field, this.recent.ofBlock(block, this.#field));
     if (++this.#field < FIELDS) return;
     this.#field = 0;
     this.#block++;
     if (this.#done === block) this.advance(block + 1);
   }
+}
+
+/** The first block that has no event before `sequence`. There is no sequence 0. */
+function firstWholeBlock(sequence: number): number {
+  return sequence === 1 ? 0 : Math.ceil(sequence / INDEX_BLOCK_EVENTS);
 }

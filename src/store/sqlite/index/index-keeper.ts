@@ -1,6 +1,7 @@
 import type { TopicSummary } from '../../shard-log.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { FieldWriter } from '../fields/field-writer.js';
+import { RecentValues } from '../fields/recent-values.js';
 import { recordedAtSql } from '../rows/checksums.js';
 import { damagedEvent } from '../rows/damaged-event.js';
 import { PrunedSequences } from '../rows/pruned-sequences.js';
@@ -42,13 +43,18 @@ export class IndexKeeper {
   #roundBlocks = 0;
   #writtenInBatch: TopicEntry[] = [];
 
-  constructor(database: Database, index: TopicIndexWriter, topics: TopicTable) {
+  constructor(
+    database: Database,
+    index: TopicIndexWriter,
+    topics: TopicTable,
+    recentValues?: SharedArrayBuffer,
+  ) {
     this.#database = database;
     this.#meta = new MetaTable(database);
     const totalsBlocks = this.#meta.get(TOTALS_BLOCKS);
     this.#index = index;
     this.#topics = topics;
-    this.fields = new FieldWriter(database);
+    this.fields = new FieldWriter(database, new RecentValues(recentValues));
     this.#committedBlocks = index.writtenBlocks;
     this.#committedTotalsBlocks = totalsBlocks;
     this.#totalsBlocks = totalsBlocks;

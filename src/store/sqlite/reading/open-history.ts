@@ -3,16 +3,19 @@ import type { StoreHistory } from '../../log-store.js';
 import type { Page, PageRequest } from '../../page.js';
 import { openForReading, shardFile } from '../connection/schema.js';
 import type { Database } from '../driver/driver.js';
+import { RecentValues } from '../fields/recent-values.js';
 import { PageReader } from './page-reader.js';
 
 export interface SqliteHistoryOptions {
   /** The directory of the logs, an absolute path. */
   readonly dir: string;
+  /** By shard: memory that the log's thread shares. Default: none, so that events behind the index are read. */
+  readonly recentValues?: readonly SharedArrayBuffer[];
 }
 
 export function openHistory(options: unknown): SqliteHistory {
-  const { dir } = options as SqliteHistoryOptions;
-  return new SqliteHistory(dir);
+  const { dir, recentValues } = options as SqliteHistoryOptions;
+  return new SqliteHistory(dir, recentValues);
 }
 
 interface OpenReader {
@@ -26,11 +29,13 @@ interface OpenReader {
  */
 export class SqliteHistory implements StoreHistory {
   readonly #dir: string;
+  readonly #recentValues: readonly SharedArrayBuffer[];
   /** Open readers by shard. */
   readonly #open = new Map<number, OpenReader>();
 
-  constructor(dir: string) {
+  constructor(dir: string, recentValues: readonly SharedArrayBuffer[] = []) {
     this.#dir = dir;
+    this.#recentValues = recentValues;
   }
 
   page(shard: number, request: PageRequest): Page {
@@ -62,7 +67,9 @@ export class SqliteHistory implements StoreHistory {
     if (found !== undefined) return found;
     const file = shardFile(this.#dir, shard);
     const database = openForReading(file, shard);
-    const reader = { database, pages: new PageReader(database, file, shard) };
+    const memory = this.#recentValues[shard];
+    const recent = memory && new RecentValues(memory);
+    const reader = { database, pages: new PageReader(database, file, shard, recent) };
     this.#open.set(shard, reader);
     return reader;
   }

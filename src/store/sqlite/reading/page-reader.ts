@@ -3,6 +3,7 @@ import { PAGE_PREFIX_BYTES, type Page, type PageRequest } from '../../page.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { storeError } from '../driver/store-errors.js';
 import { type FieldQuery, FieldSearch, fieldQuery, intersection } from '../fields/field-search.js';
+import type { RecentValues } from '../fields/recent-values.js';
 import { BlockIndex } from '../index/block-index.js';
 import { IdIndexReader } from '../index/id-index.js';
 import { type TopicSelection, TopicSelector } from '../index/topic-selection.js';
@@ -62,7 +63,8 @@ export class PageReader {
   readonly #prunedOf: Statement<[number], number>;
   readonly #prunedOfAll: Statement<[], number | null>;
 
-  constructor(database: Database, file: string, shard: number) {
+  /** `recent`: where the log's thread shares its memory with this one. */
+  constructor(database: Database, file: string, shard: number, recent?: RecentValues) {
     this.#database = database;
     this.#file = file;
     this.#names = new NameReader(database, 'names');
@@ -75,7 +77,7 @@ export class PageReader {
     this.#meta = new MetaTable(database);
     this.#index = new BlockIndex(database, this.#rows.pruned);
     this.#ids = new IdIndexReader(database);
-    this.#fields = new FieldSearch(database);
+    this.#fields = new FieldSearch(database, recent);
     this.#prunedOf = database
       .prepare<[number], number>('SELECT pruned_through FROM topics WHERE id = ?')
       .pluck();
@@ -215,8 +217,7 @@ export class PageReader {
   #ofFields(scan: Scan, block: number, after: number, until: number): number[] | undefined {
     const { fields, selection } = scan;
     if (fields === undefined) return undefined;
-    const ofBlock = this.#fields.sequences(block, fields);
-    const found = ofBlock?.filter((sequence) => sequence > after && sequence <= until);
+    const found = this.#fields.sequences(block, after, until, fields);
     if (found === undefined || found.length * SWEEP_SHARE > until - after) return undefined;
     if (found.length <= FEW_EVENTS || selection === undefined || selection.isAll) return found;
     return intersection(found, this.#index.sequences(block, after, until, selection.ids));

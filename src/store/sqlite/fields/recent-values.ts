@@ -1,0 +1,110 @@
+import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { CORRELATION, FIELDS, NO_VALUE, SOURCE, TYPE } from './field-rows.js';
+
+/**
+ * The correlation id, source and type of a log's newest events, each as the number under which the index by field has
+ * it. The log's thread writes, and threads that read its file may share the memory: they find events there that are not
+ * in the index yet.
+ *
+ * ```
+ *   0 | from (float64): the first event whose values are here                  |
+ *   8 | reach (float64): the highest sequence that was ever noted              |
+ *  16 | values (uint32): `SLOTS` places for each field, one for each sequence  |
+ * ```
+ *
+ * Nothing waits: an event's values are noted before it is committed, and a reader looks for committed events alone. A
+ * later event takes the place of one that is `SLOTS` older, so a reader compares `reach` after it has looked.
+ */
+const SLOTS = 2 * INDEX_BLOCK_EVENTS;
+const SLOT_MASK = SLOTS - 1;
+const HEADER_BYTES = 16;
+export const RECENT_VALUES_BYTES = HEADER_BYTES + FIELDS * SLOTS * Uint32Array.BYTES_PER_ELEMENT;
+const FROM = 0;
+const REACH = 1;
+/** Another core may see a new value before the new `reach`; so many events are not noted meanwhile. */
+const MARGIN = 1024;
+
+export class RecentValues {
+  readonly #header: Float64Array;
+  /** By field: the values by slot. */
+  readonly #values: readonly Uint32Array[];
+  readonly #correlations: Uint32Array;
+  readonly #sources: Uint32Array;
+  readonly #types: Uint32Array;
+  #reach = 0;
+
+  constructor(memory: SharedArrayBuffer | ArrayBuffer = new ArrayBuffer(RECENT_VALUES_BYTES)) {
+    this.#header = new Float64Array(memory, 0, 2);
+    this.#values = Array.from({ length: FIELDS }, (_, field) => {
+      const offset = HEADER_BYTES + field * SLOTS * Uint32Array.BYTES_PER_ELEMENT;
+      return new Uint32Array(memory, offset, SLOTS);
+    });
+    this.#correlations = this.#values[CORRELATION]!;
+    this.#sources = this.#values[SOURCE]!;
+    this.#types = this.#values[TYPE]!;
+  }
+
+  /** The log is open, and its next event has the sequence `next`: values of a thread before count no more. */
+  start(next: number): void {
+    this.#header[FROM] = next;
+    this.#reach = next - 1;
+    this.#header[REACH] = this.#reach;
+    for (const values of this.#values) values.fill(NO_VALUE);
+  }
+
+  note(sequence: number, correlation: number, source: number, type: number): void {
+    if (sequence > this.#reach) {
+      this.#reach = sequence;
+      this.#header[REACH] = sequence;
+    }
+    this.put(sequence, correlation, source, type);
+  }
+
+  /** As `note`, for an event before `from`. */
+  put(sequence: number, correlation: number, source: number, type: number): void {
+    const slot = sequence & SLOT_MASK;
+    this.#correlations[slot] = correlation;
+    this.#sources[slot] = source;
+    this.#types[slot] = type;
+  }
+
+  /** The values of all events from `from` on were put. */
+  extendTo(from: number): void {
+    this.#header[FROM] = from;
+  }
+
+  /** Whether the values of all events from a sequence on still have their places. */
+  keeps(sequence: number): boolean {
+    return this.#reach < sequence + SLOTS;
+  }
+
+  /** One field's values of a block whose events are all here, by slot. */
+  ofBlock(block: number, field: number): Uint32Array {
+    const slot = (block * INDEX_BLOCK_EVENTS) & SLOT_MASK;
+    return this.#values[field]!.subarray(slot, slot + INDEX_BLOCK_EVENTS);
+  }
+
+  /**
+   * Those of the events in `(after, until]` that have one of the wanted values in each field, ascending; `undefined` if
+   * the values are not here. Any thread may call it.
+   */
+  sequences(
+    after: number,
+    until: number,
+    query: readonly { readonly field: number; readonly values: ReadonlySet<number> }[],
+  ): number[] | undefined {
+    if (!this.#has(after + 1)) return undefined;
+    const fields = query.map(({ field, values }) => ({ wanted: values, at: this.#values[field]! }));
+    const found: number[] = [];
+    for (let sequence = after + 1; sequence <= until; sequence++) {
+      const slot = sequence & SLOT_MASK;
+      if (fields.every(({ wanted, at }) => wanted.has(at[slot]!))) found.push(sequence);
+    }
+    return this.#has(after + 1) ? found : undefined;
+  }
+
+  #has(sequence: number): boolean {
+    const from = this.#header[FROM]!;
+    return from > 0 && from <= sequence && this.#header[REACH]! + MARGIN < sequence + SLOTS;
+  }
+}
