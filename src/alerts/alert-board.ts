@@ -48,6 +48,7 @@ export class AlertBoard {
   #bus: WatchedBus | undefined;
   #figures: BusFigures | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isTimed = true;
 
   /**
    * @param fixed the rules of the bus's options, which nobody may change
@@ -70,9 +71,15 @@ export class AlertBoard {
   }
 
   stop(): void {
+    this.judgeByHand();
+    this.#bus = undefined;
+  }
+
+  /** From now on `evaluate` alone judges the rules, for tests. */
+  judgeByHand(): void {
+    this.#isTimed = false;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#bus = undefined;
   }
 
   list(): AlertList {
@@ -225,12 +232,12 @@ export class AlertBoard {
   #schedule(): void {
     const watches = [...this.#watched.values()].map(({ watch }) => watch);
     this.#figures?.watch(watches);
-    if (this.#bus === undefined || watches.length === 0) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
+    if (this.#isTimed && watches.length > 0) {
+      this.#timer ??= setInterval(() => void this.evaluate(false), ALERT_INTERVAL_MS).unref();
       return;
     }
-    this.#timer ??= setInterval(() => void this.evaluate(false), ALERT_INTERVAL_MS).unref();
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #judge(): void {

@@ -44,6 +44,7 @@ export class LocalBus extends Endpoint implements Bus {
       killShard: (shard) => core.supervisors[shard]!.kill(),
       crashShard: (shard) => core.supervisors[shard]!.crash(),
       judgeAlerts: (aheadMs = 0) => {
+        core.alerts.judgeByHand();
         core.alertClock.aheadMs += aheadMs;
         return core.alerts.evaluate();
       },

@@ -12,7 +12,7 @@ export interface BusTestHooks {
   killShard(shard: number): Promise<void>;
   /** Makes the shard's loop throw. */
   crashShard(shard: number): void;
-  /** Judges all alert rules, after it has set their clock ahead. */
+  /** Judges all alert rules, after it has set their clock ahead; from then on only this judges them. */
   judgeAlerts(aheadMs?: number): Promise<void>;
   /** How many turns the shard's loop has made. */
   shardTurns(shard: number): number;

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { AlertInfo, AlertTransition, Bus, Event } from '../../src/index.js';
+import type { AlertInfo, AlertTransition, Bus, BusOptions, Event } from '../../src/index.js';
 import { shardOf } from '../../src/protocol/topic-hash.js';
 import { reshard } from '../../src/store/upkeep/reshard.js';
 import { restore } from '../../src/store/upkeep/restore.js';
@@ -13,6 +13,13 @@ import { Gate, until } from './support/wait.js';
 
 const MINUTE_MS = 60_000;
 const event = (topic: string, type = 'note') => ({ topic, type, payload: null });
+
+/** A bus whose alerts are judged by the test alone. */
+async function openByHand(options: BusOptions = {}): Promise<Bus> {
+  const bus = await openTestBus(options);
+  await controls(bus).judgeAlerts();
+  return bus;
+}
 
 /** Judges the rules, after it has set their clock ahead, and returns one of them. */
 async function judged(bus: Bus, name: string, aheadMs = 0): Promise<AlertInfo> {
@@ -30,7 +37,7 @@ async function told(bus: Bus, count: number): Promise<[string, string, AlertTran
 
 describe('an alert', () => {
   it('on silence fires once nothing has come for its time, and resolves with the next event', async () => {
-    const bus = await openTestBus({ shards: 2 });
+    const bus = await openByHand({ shards: 2 });
     const alerts = new Collector(bus, '$sys.alert.*');
     await alerts.subscription.ready;
     const set = await bus.setAlert({ name: 'quiet', when: 'no event on orders.* for 5 min' });
@@ -61,8 +68,17 @@ describe('an alert', () => {
     await told(bus, 2);
   });
 
+  it('is judged every second without anybody’s doing', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const alerts = await Collector.start(bus, '$sys.alert.*');
+    await bus.setAlert({ name: 'a', when: 'any x on a within 1 s' });
+    await bus.publish(event('a', 'x'));
+    await alerts.count(2);
+    expect(alerts.events.map(({ type }) => type)).toEqual(['alert_firing', 'alert_resolved']);
+  });
+
   it('on a rate fires while the mean is over the bound, and does not flap around it', async () => {
-    const bus = await openTestBus({ shards: 2 });
+    const bus = await openByHand({ shards: 2 });
     await bus.setAlert({ name: 'busy', when: 'rate on a.* over 1/s for 10 s' });
     const publish = (count: number) =>
       bus.publishMany(Array.from({ length: count }, (_, n) => event(`a.${n % 7}`)));
@@ -84,7 +100,7 @@ describe('an alert', () => {
   });
 
   it('on an event fires with the first one that matches, ephemeral or stored, until none has come for its time', async () => {
-    const bus = await openTestBus({ shards: 2 });
+    const bus = await openByHand({ shards: 2 });
     const when = 'any worker_failed, worker_cancelled on worker.* within 1 min';
     await bus.setAlert({ name: 'failed', when, severity: 'critical' });
     await bus.publish(event('worker.1', 'worker_complete'));
@@ -110,7 +126,7 @@ describe('an alert', () => {
   });
 
   it('on lag fires while subscriptions are behind for its time, of all or by name', async () => {
-    const bus = await openTestBus({ shards: 1 });
+    const bus = await openByHand({ shards: 1 });
     const gate = new Gate();
     const slow = new Collector(bus, 'a', {
       name: 'mailer-1',
@@ -142,7 +158,7 @@ describe('an alert', () => {
 describe('the rules of alerts', () => {
   it('are kept in the directory, with the states of those that fire', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 2 });
+    const bus = await openByHand({ dir, shards: 2 });
     const rule = { name: 'failed', when: 'any worker_failed on worker.*', description: 'Look.' };
     await bus.setAlert(rule);
     await bus.setAlert({ name: 'quiet', when: 'no event on worker.* for 5 min', enabled: false });
@@ -150,7 +166,7 @@ describe('the rules of alerts', () => {
     const { since } = await judged(bus, 'failed');
     expect(statSync(join(dir, 'alerts.json')).mode & 0o777).toBe(0o600);
     await closeTestBus(bus);
-    const again = await openTestBus({ dir });
+    const again = await openByHand({ dir });
     const alerts = new Collector(again, '$sys.alert.*');
     await alerts.subscription.ready;
     const failed = await judged(again, 'failed');
@@ -165,13 +181,13 @@ describe('the rules of alerts', () => {
 
   it('on silence count from the last stored event when the bus is opened', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 2 });
+    const bus = await openByHand({ dir, shards: 2 });
     const hourAgo = new Date(Date.now() - 3_600_000).toISOString();
     await bus.publish({ ...event('orders.1'), timestamp: hourAgo });
     await closeTestBus(bus);
     const alerts = [{ name: 'quiet', when: 'no event on orders.* for 5 min' }];
     const openedAt = Date.now();
-    const again = await openTestBus({ dir, alerts });
+    const again = await openByHand({ dir, alerts });
     // The time of recording counts, not the publisher's.
     const quiet = await judged(again, 'quiet', 4 * MINUTE_MS);
     expect(quiet).toMatchObject({ state: 'pending', origin: 'config' });
@@ -181,10 +197,10 @@ describe('the rules of alerts', () => {
 
   it('of the options cannot be changed, and go before stored ones of the same name', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 1 });
+    const bus = await openByHand({ dir, shards: 1 });
     await bus.setAlert({ name: 'a', when: 'lag over 1' });
     await closeTestBus(bus);
-    const again = await openTestBus({ dir, alerts: [{ name: 'a', when: 'lag over 2' }] });
+    const again = await openByHand({ dir, alerts: [{ name: 'a', when: 'lag over 2' }] });
     const fixed = { code: 'ALERT_FIXED', details: { name: 'a' } };
     await expect(again.setAlert({ name: 'a', when: 'lag over 3' })).rejects.toMatchObject(fixed);
     await expect(again.removeAlert('a')).rejects.toMatchObject(fixed);
@@ -195,7 +211,7 @@ describe('the rules of alerts', () => {
       ['b', 'lag over 4', 'stored'],
     ]);
     await closeTestBus(again);
-    const without = await openTestBus({ dir });
+    const without = await openByHand({ dir });
     expect((await without.alerts()).alerts.map(({ text }) => text)).toEqual([
       'lag over 1',
       'lag over 4',
@@ -211,7 +227,7 @@ describe('the rules of alerts', () => {
   });
 
   it('resolve with a reason when they are removed, disabled or changed while they fire', async () => {
-    const bus = await openTestBus({ shards: 1 });
+    const bus = await openByHand({ shards: 1 });
     for (const name of ['changed', 'described', 'disabled', 'removed']) {
       await bus.setAlert({ name, when: 'any x on a' });
     }
@@ -236,7 +252,7 @@ describe('the rules of alerts', () => {
   });
 
   it('are a hundred at most, and so are the changes that are kept', async () => {
-    const bus = await openTestBus({ shards: 2 });
+    const bus = await openByHand({ shards: 2 });
     const names = Array.from({ length: 100 }, (_, n) => `rule-${n}`);
     await Promise.all(names.map((name) => bus.setAlert({ name, when: 'any x on a.*' })));
     const limit = { code: 'LIMIT_EXCEEDED', details: { limit: 100 } };
@@ -252,7 +268,7 @@ describe('the rules of alerts', () => {
   });
 
   it('are lost with a bus in memory, and watch it all the same', async () => {
-    const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+    const bus = await openByHand({ dir: ':memory:', shards: 1 });
     await bus.setAlert({ name: 'a', when: 'any x on a' });
     await bus.publish(event('a', 'x'));
     expect(await judged(bus, 'a')).toMatchObject({ state: 'firing' });
@@ -260,7 +276,7 @@ describe('the rules of alerts', () => {
 
   it('are set by two at once, and all are kept', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 1 });
+    const bus = await openByHand({ dir, shards: 1 });
     const set = (name: string, above: number) => bus.setAlert({ name, when: `lag over ${above}` });
     await Promise.all([set('a', 1), set('b', 1), set('a', 2), set('c', 1), bus.removeAlert('b')]);
     await closeTestBus(bus);
@@ -285,11 +301,11 @@ describe('a file of alerts', () => {
     ],
   ])('that is broken (%s) is told, kept, and does not stop the bus', async (text, reason) => {
     const dir = temporaryDirectory();
-    await closeTestBus(await openTestBus({ dir, shards: 1 }));
+    await closeTestBus(await openByHand({ dir, shards: 1 }));
     const file = join(dir, 'alerts.json');
     writeFileSync(file, text);
     const fixed = { name: 'fixed', when: 'any x on a' };
-    const bus = await openTestBus({ dir, alerts: [fixed] });
+    const bus = await openByHand({ dir, alerts: [fixed] });
     const fault = { code: 'STORE_CORRUPT', message: expect.stringContaining(`${file}: ${reason}`) };
     expect(errorsTold(bus)).toMatchObject([fault]);
     expect((await bus.alerts()).fault).toMatchObject(fault);
@@ -310,7 +326,7 @@ describe('a file of alerts', () => {
 
   it('that cannot be written leaves the rules as they were', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 1 });
+    const bus = await openByHand({ dir, shards: 1 });
     await bus.setAlert({ name: 'a', when: 'any x on a' });
     // A directory in place of the temporary file, as root may write anywhere.
     mkdirSync(join(dir, 'alerts.json.new'));
@@ -332,7 +348,7 @@ describe('a file of alerts', () => {
 
   it('goes along with a backup, its restoration and another number of shards', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 1 });
+    const bus = await openByHand({ dir, shards: 1 });
     await bus.setAlert({ name: 'a', when: 'any x on a' });
     await bus.publish(event('a', 'x'));
     await judged(bus, 'a');
@@ -345,7 +361,7 @@ describe('a file of alerts', () => {
     reshard({ from: restored, to: resharded, shards: 2 });
     for (const one of copies) {
       expect(statSync(join(one, 'alerts.json')).mode & 0o777).toBe(0o600);
-      const opened = await openTestBus({ dir: one });
+      const opened = await openByHand({ dir: one });
       expect((await opened.alerts()).alerts).toMatchObject([
         { name: 'a', text: 'any x on a', state: 'firing' },
       ]);
@@ -355,7 +371,7 @@ describe('a file of alerts', () => {
 
   it('finds a full disk: the rules stay as they were until there is room', async (context) => {
     await onSmallDisk(context, temporaryDirectory(), async (disk) => {
-      const bus = await openTestBus({ dir: join(disk, 'data'), shards: 1 });
+      const bus = await openByHand({ dir: join(disk, 'data'), shards: 1 });
       await bus.setAlert({ name: 'a', when: 'any x on a', description: 'x'.repeat(1000) });
       const filler = join(disk, 'filler');
       takeAllRoom(filler);
@@ -377,7 +393,7 @@ describe('alerts and threads', () => {
   };
 
   it('go on counting where a shard’s thread dies', async () => {
-    const bus = await openTestBus({ shards: 2 });
+    const bus = await openByHand({ shards: 2 });
     await bus.setAlert({ name: 'failed', when: 'any x on a.*' });
     await bus.publish(event(topicIn(0)));
     await judged(bus, 'failed');
@@ -390,7 +406,7 @@ describe('alerts and threads', () => {
 
   it('say which shard is given up, and judge by what it had', async () => {
     const dir = temporaryDirectory();
-    const bus = await openTestBus({ dir, shards: 2 });
+    const bus = await openByHand({ dir, shards: 2 });
     const [dead, live] = [topicIn(0), topicIn(1)];
     await bus.setAlert({ name: 'quiet', when: `no event on ${dead} for 5 min` });
     await bus.setAlert({ name: 'failed', when: 'any x on a.*' });
