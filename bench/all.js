@@ -14,6 +14,7 @@ const BENCHES = [
   'publish-to-handler.js',
   'topics-1000-vs-1.js',
   'shards-1-2-4.js',
+  'alerts.js',
   'fan-out.js',
   'slow-subscriber.js',
   'workers.js',

@@ -8,7 +8,7 @@ const judgements = fc.array(
     afterMs: fc.integer({ min: 0, max: 40 }),
     condition: fc.constantFrom<Reading['condition']>('holds', 'near', 'clear'),
   }),
-  { maxLength: 60 },
+  { maxLength: 60, size: 'max' },
 );
 
 const START: AlertStatus = { state: 'ok', since: 0 };

@@ -11,7 +11,7 @@ const steps = fc.array(
     afterMs: fc.integer({ min: 1, max: 500 }),
     events: fc.oneof(fc.constant(0), fc.nat({ max: 100 })),
   }),
-  { minLength: 1, maxLength: 300 },
+  { minLength: 1, maxLength: 300, size: 'max' },
 );
 
 describe('a rate', () => {

@@ -52,7 +52,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     { weight: 1, arbitrary: fc.record({ die: shard }) },
     { weight: 1, arbitrary: fc.record({ watch: fc.subarray(['a', 'b', 'c']) }) },
   ),
-  { maxLength: 80 },
+  { maxLength: 80, size: 'max' },
 );
 
 describe('the totals of what shards count', () => {

@@ -4,8 +4,8 @@ import { nameMatcher } from '../../src/alerts/watches.js';
 
 describe('the name of a subscription in a rule', () => {
   it('matches as a regular expression would, with * for any text', () => {
-    const text = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*'), maxLength: 8 });
-    const name = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 8 });
+    const text = fc.string({ unit: fc.constantFrom('a', '.', '*'), maxLength: 5 });
+    const name = fc.string({ unit: fc.constantFrom('a', '.'), maxLength: 4 });
     fc.assert(
       fc.property(text, name, (pattern, candidate) => {
         const escaped = pattern.replaceAll('.', '\\.').replaceAll('*', '.*');

@@ -41,7 +41,7 @@ describe('an alert rule', () => {
         when: { kind: 'event', filter: { topics: Array.from(Array(999), (_, n) => `topic.${n}`) } },
       },
       'when',
-      '8192 is the limit',
+      '4096 is the limit',
     ],
     [{ name: 'a', when: 'no event on a..b for 5 s' }, 'when.pattern', 'segment 2 is empty'],
     [{ name: 'a', when: 'no event on a for 10 ms' }, 'when.forMs', '1000 to'],

@@ -7,7 +7,7 @@ export const ALERTS_MAX = 100;
 export const ALERT_NAME_LENGTH_MAX = 64;
 export const ALERT_DESCRIPTION_LENGTH_MAX = 1024;
 /** The characters of a condition as JSON: all filters go to every shard with each question. */
-export const ALERT_CONDITION_LENGTH_MAX = 8192;
+export const ALERT_CONDITION_LENGTH_MAX = 4096;
 /** How often the rules are judged, while there are any. */
 export const ALERT_INTERVAL_MS = 1000;
 /** The times that a rule may name, up to 31 days. */
