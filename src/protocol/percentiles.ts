@@ -54,7 +54,7 @@ function bucketAt({ counts }: Histogram, share: number) {
   if (total === 0) return undefined;
   const rank = share * total;
   let seen = 0;
-  const bucket = counts.findIndex((count) => (seen += count) >= rank && count > 0);
+  const bucket = counts.findIndex((count) => (seen += count) >= rank);
   const count = counts[bucket]!;
   return { bucket, within: (rank - (seen - count)) / count };
 }
