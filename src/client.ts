@@ -13,6 +13,7 @@ export type { ClientPublishOptions } from './client/publisher.js';
 export type { ClientState, StateChange } from './client/reconnector.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';
 export type { SubscriptionHandle as ClientSubscription } from './client/subscription.js';
+export { parseAlertRule } from './protocol/alert-rule.js';
 export { alertText, parseAlertText } from './protocol/alert-text.js';
 export type {
   AlertCondition,

@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { App } from './app.js';
+import { watchAlerts } from './state/alerts.js';
 import { keepTime } from './state/now.js';
 import { followAddress } from './state/place.js';
 import { openSession } from './state/session.js';
@@ -16,4 +17,5 @@ watchDarkness();
 followAddress();
 keepTime();
 openSession();
+watchAlerts();
 render(<App />, document.getElementById('app')!);

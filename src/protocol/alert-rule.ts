@@ -39,7 +39,14 @@ export function assertAlertName(name: unknown): asserts name is string {
   throw invalid('name', `has to be ${form}, not ${quote(name)}`);
 }
 
-/** @throws BusError `ALERT_INVALID` */
+/**
+ * Checks a rule as `setAlert` does.
+ *
+ * @param input a rule, complete or as it is typed
+ * @returns the rule with its defaults, frozen
+ * @throws BusError `ALERT_INVALID`, with the place of the first fault in `details.path`, and in `details.at` its offset
+ *   in a faulty text of a condition
+ */
 export function parseAlertRule(input: unknown): AlertRule {
   const given = fieldsOf(input, '', ['name', 'when', 'description', 'severity', 'enabled']);
   const { name, when, description, severity = 'warning', enabled = true } = given;

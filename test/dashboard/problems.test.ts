@@ -73,6 +73,7 @@ function problems(given: Partial<Situation> = {}): Problem[] {
     stats: stats([shard()]),
     figures: { everyMs: 2000, samples: [sampleAt(NOW, { shards: [shardFigures()] })] },
     subscribers: [],
+    alerts: [],
     dedupeWindowMs: 120_000,
     ...given,
   });
@@ -97,6 +98,21 @@ describe('the problems of a bus', () => {
     expect(first?.severity).toBe('bad');
     expect(first?.text).toMatch(/^This page has no connection to the server since .*\(90 s\)\.$/);
     expect(second?.text).toBe('Shard 0 is starting.');
+  });
+
+  it('name each alert that fires, as severe as its rule', () => {
+    const since = new Date(NOW - 720_000).toISOString();
+    const text = 'no event on orders.* for 5 min';
+    const alerts = [
+      { name: 'lag', text: 'lag over 5', severity: 'info' as const },
+      { name: 'quiet', text, severity: 'critical' as const, since },
+      { name: 'failed', text: 'any worker_failed on *', severity: 'warning' as const },
+    ];
+    expect(brief(problems({ alerts }))).toEqual([
+      'bad → alerts quiet: Alert quiet fires: no event on orders.* for 5 min, for 12 min.',
+      'warning → alerts failed: Alert failed fires: any worker_failed on *.',
+      'info → alerts lag: Alert lag fires: lag over 5.',
+    ]);
   });
 
   it('name each shard that does not run', () => {

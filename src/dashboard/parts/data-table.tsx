@@ -131,9 +131,7 @@ function Header<T>({
           onClick={() => amend({ [parameter]: orderText({ key, isDescending }) })}
         >
           <span class="ellipsis">{title}</span>
-          <span class="direction" aria-hidden="true">
-            {isOrder ? (order.isDescending ? '↓' : '↑') : ''}
-          </span>
+          {isOrder && <span aria-hidden="true">{order.isDescending ? '↓' : '↑'}</span>}
         </button>
       )}
     </div>

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { shownAddress } from '../event/shown-event.js';
 import { Screen, TITLES } from '../screens/screen.js';
 import { access } from '../state/access.js';
+import { firing } from '../state/alerts.js';
 import { now } from '../state/now.js';
 import { hrefOf, place, SCREENS, type ScreenName } from '../state/place.js';
 import {
@@ -65,6 +66,7 @@ function Navigation({ current }: { readonly current: ScreenName }) {
             <a href={hrefOf(name)} aria-current={name === current ? 'page' : undefined}>
               <Icon name={name} />
               <span>{TITLES[name]}</span>
+              {name === 'alerts' && <FiringCount />}
             </a>
           </li>
         ))}
@@ -73,12 +75,26 @@ function Navigation({ current }: { readonly current: ScreenName }) {
   );
 }
 
+function FiringCount() {
+  const count = firing.value.length;
+  if (count === 0) return null;
+  return (
+    <b class="count">
+      {count}
+      <span class="hidden"> {count === 1 ? 'fires' : 'fire'}</span>
+    </b>
+  );
+}
+
 /** The screen. A change of screens moves the focus here, so that the keyboard and a screen reader follow. */
 function Content({ screen }: { readonly screen: ScreenName }) {
   const main = useRef<HTMLElement>(null);
   const shown = useRef(screen);
+  const count = firing.value.length;
   useEffect(() => {
-    document.title = `${TITLES[screen]} · Millrace`;
+    document.title = `${count === 0 ? '' : `(${count}) `}${TITLES[screen]} · Millrace`;
+  }, [screen, count]);
+  useEffect(() => {
     if (shown.current !== screen) main.current?.focus({ preventScroll: true });
     shown.current = screen;
   }, [screen]);

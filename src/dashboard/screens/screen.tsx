@@ -16,6 +16,7 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   trace: 'Trace',
   topics: 'Topics',
   subscribers: 'Subscribers',
+  alerts: 'Alerts',
 };
 
 type ScreenModule = { readonly default: FunctionComponent };
@@ -26,6 +27,7 @@ const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
   trace: () => import('./trace/trace.js'),
   topics: () => import('./topics/topics.js'),
   subscribers: () => import('./subscribers/subscribers.js'),
+  alerts: () => import('./alerts/alerts.js'),
 };
 
 /** Long enough for the first screen to have asked for what it shows. */

@@ -10,7 +10,7 @@ export interface Access {
   mayOpen(screen: ScreenName): boolean;
 }
 
-const ADMINISTRATORS: ReadonlySet<ScreenName> = new Set(['overview', 'subscribers']);
+const ADMINISTRATORS: ReadonlySet<ScreenName> = new Set(['overview', 'subscribers', 'alerts']);
 
 export const access = computed<Access>(() => {
   const given = grants.value;

@@ -2,6 +2,7 @@ import type { BusStats, SubscriberInfo } from 'millrace/client';
 import { lazy, Suspense } from 'preact/compat';
 import { useEffect } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
+import { firing } from '../../state/alerts.js';
 import { now } from '../../state/now.js';
 import { place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
@@ -41,6 +42,7 @@ export default function Overview() {
     ...look,
     now: now.value,
     lostAt: disconnectedAt.value,
+    alerts: firing.value,
     dedupeWindowMs: serverInfo.value?.limits.dedupeWindowMs,
   });
   return (

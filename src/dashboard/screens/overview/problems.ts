@@ -1,4 +1,4 @@
-import type { BusStats, ShardStats, SubscriberInfo } from 'millrace/client';
+import type { AlertInfo, BusStats, ShardStats, SubscriberInfo } from 'millrace/client';
 import { bytes, clock, compact, counted, duration } from '../../text/format.js';
 import { type FigureBook, lately, mean } from './figure-book.js';
 
@@ -11,10 +11,13 @@ export interface Problem {
   readonly text: string;
   /** A place in the dashboard. */
   readonly link: {
-    readonly screen: 'overview' | 'subscribers';
+    readonly screen: 'overview' | 'subscribers' | 'alerts';
     readonly parameters: Readonly<Record<string, string>>;
   };
 }
+
+/** An alert that fires. */
+export type FiringAlert = Pick<AlertInfo, 'name' | 'text' | 'severity' | 'since'>;
 
 /** A subscription. */
 export type Reader = Pick<SubscriberInfo, 'id' | 'name' | 'topics' | 'mode' | 'lag' | 'lagMs'>;
@@ -27,6 +30,7 @@ export interface Situation {
   readonly stats: BusStats | undefined;
   readonly figures: FigureBook;
   readonly subscribers: readonly Reader[];
+  readonly alerts: readonly FiringAlert[];
   /** The time for which the server was told to know ids; `undefined` where it does not say. */
   readonly dedupeWindowMs: number | undefined;
 }
@@ -51,6 +55,7 @@ const RANKS: readonly Severity[] = ['bad', 'warning', 'info'];
 export function problemsOf(situation: Situation): Problem[] {
   const found = [
     ...connectionProblems(situation),
+    ...alertProblems(situation),
     ...(situation.stats?.shards ?? []).flatMap(stateProblems),
     ...gatewayProblems(situation),
     ...storeProblems(situation),
@@ -68,6 +73,18 @@ function connectionProblems({ lostAt, now }: Situation): Problem[] {
   return [
     shown('bad', `This page has no connection to the server ${since} (${ms}).`, 'connection'),
   ];
+}
+
+function alertProblems({ alerts, now }: Situation): Problem[] {
+  return alerts.map(({ name, text, severity, since }) => {
+    const time =
+      since === undefined ? '' : `, for ${duration(Math.max(0, now - Date.parse(since)))}`;
+    return {
+      severity: severity === 'critical' ? 'bad' : severity,
+      text: `Alert ${name} fires: ${text}${time}.`,
+      link: { screen: 'alerts', parameters: { alert: name } },
+    };
+  });
 }
 
 function stateProblems(stats: ShardStats): Problem[] {

@@ -6,10 +6,11 @@ import { amend, place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
 import { client } from '../../state/session.js';
 import { counted } from '../../text/format.js';
+import { Connections } from './connections.js';
 import { SUBSCRIPTION_COLUMNS } from './subscription-columns.js';
 import './subscribers.css';
 
-/** Who receives: the subscriptions of the bus with what they are behind. */
+/** The subscriptions of the bus with what they are behind, and the connections of its gateways. */
 
 const POLL_MS = 2000;
 /** How long the user has to rest before the server is asked about the topic. */
@@ -20,6 +21,7 @@ export default function Subscribers() {
   return (
     <div class="subscribers">
       <Subscriptions />
+      <Connections />
     </div>
   );
 }

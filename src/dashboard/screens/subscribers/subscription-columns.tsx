@@ -16,7 +16,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
   {
     key: 'name',
     title: 'Subscription',
-    width: 'minmax(8rem, 1.2fr)',
+    width: 'minmax(7rem, 1.2fr)',
     narrowWidth: 'minmax(0, 1fr)',
     sortValue: ({ name, id }) => name ?? id,
     cell: ({ name, id, endpoint }) => (
@@ -28,7 +28,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
   {
     key: 'topics',
     title: 'Topics',
-    width: 'minmax(8rem, 1.5fr)',
+    width: 'minmax(7rem, 1.5fr)',
     narrowWidth: 'minmax(0, 1fr)',
     sortValue: ({ topics }) => topics.join(', '),
     cell: ({ topics }) => (
@@ -48,7 +48,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     key: 'lag',
     title: 'Behind',
     isNumber: true,
-    width: '5.5rem',
+    width: '4.5rem',
     narrowWidth: '4.5rem',
     sortValue: ({ lag }) => lag,
     cell: ({ lag }) => whole(lag),
@@ -70,14 +70,14 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     key: 'queued',
     title: 'Queue',
     isNumber: true,
-    width: '4.5rem',
+    width: '4rem',
     sortValue: ({ queued }) => queued,
     cell: ({ queued }) => whole(queued),
   },
   {
     key: 'overflow',
     title: 'Policy',
-    width: '6.5rem',
+    width: '6rem',
     sortValue: ({ overflow }) => overflow,
     cell: ({ overflow }) => overflow.replace('-', ' '),
   },
@@ -85,7 +85,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     key: 'dropped',
     title: 'Dropped',
     isNumber: true,
-    width: '5rem',
+    width: '4.5rem',
     sortValue: ({ dropped }) => dropped,
     cell: ({ dropped }) => <span class={dropped > 0 ? 'fault' : ''}>{whole(dropped)}</span>,
   },
@@ -93,7 +93,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     key: 'slow',
     title: 'Slow',
     isNumber: true,
-    width: '3.5rem',
+    width: '3rem',
     sortValue: ({ slow }) => slow,
     cell: ({ slow }) => (
       <span title="How often it consumed too slowly to be sent events as they came">
@@ -115,7 +115,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
   {
     key: 'since',
     title: 'Since',
-    width: '6rem',
+    width: '4.5rem',
     sortValue: ({ since }) => since,
     cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
   },

@@ -1,0 +1,53 @@
+import { useSignal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { messageOf } from '../text/message-of.js';
+import './confirm.css';
+
+/** Asks before something is done that cannot be taken back. The dialog names it, and stays where it fails. */
+
+export interface ConfirmProps {
+  readonly title: string;
+  readonly children: ComponentChildren;
+  /** The name of the button that does it. */
+  readonly action: string;
+  readonly onConfirm: () => Promise<void>;
+  readonly onClose: () => void;
+}
+
+export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const isBusy = useSignal(false);
+  const fault = useSignal<string | undefined>(undefined);
+  const id = useId();
+  useLayoutEffect(() => dialog.current!.showModal(), []);
+  const confirm = async (): Promise<void> => {
+    isBusy.value = true;
+    try {
+      await onConfirm();
+      onClose();
+    } catch (error) {
+      fault.value = messageOf(error);
+      isBusy.value = false;
+    }
+  };
+  return (
+    <dialog ref={dialog} class="confirm" aria-labelledby={`${id}-title`} onClose={onClose}>
+      <h2 id={`${id}-title`}>{title}</h2>
+      <p>{children}</p>
+      {fault.value !== undefined && (
+        <p class="fault" role="alert">
+          {fault.value}
+        </p>
+      )}
+      <div class="row">
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button type="button" class="danger" disabled={isBusy.value} onClick={() => void confirm()}>
+          {action}
+        </button>
+      </div>
+    </dialog>
+  );
+}

@@ -1,0 +1,220 @@
+import { useSignal } from '@preact/signals';
+import type { AlertInfo } from 'millrace/client';
+import { useEffect, useRef } from 'preact/hooks';
+import { refreshAlerts } from '../../state/alerts.js';
+import { client } from '../../state/session.js';
+import { messageOf } from '../../text/message-of.js';
+import {
+  type Draft,
+  draftOf,
+  type Fault,
+  faultsOf,
+  inputOf,
+  NEW_DRAFT,
+  understood,
+} from './alert-words.js';
+
+/** Makes or edits a rule. Its faults show as it is typed. */
+
+/** Conditions to begin with. */
+const EXAMPLES = [
+  'no event on orders.* for 5 min',
+  'rate on orders.* over 100/s for 1 min',
+  'any worker_failed on worker.*',
+  'lag over 10000 for 30 s',
+] as const;
+
+const SEVERITIES = ['info', 'warning', 'critical'] as const;
+
+export interface RuleFormProps {
+  /** Undefined for a new rule. */
+  readonly rule: AlertInfo | undefined;
+  readonly onClose: () => void;
+}
+
+export function RuleForm({ rule, onClose }: RuleFormProps) {
+  const draft = useSignal<Draft>(rule === undefined ? NEW_DRAFT : draftOf(rule));
+  const refused = useSignal<string | undefined>(undefined);
+  const isSaving = useSignal(false);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => first.current?.focus(), []);
+  const faults = faultsOf(draft.value);
+  const change = (changes: Partial<Draft>): void => {
+    draft.value = { ...draft.value, ...changes };
+    refused.value = undefined;
+  };
+  const save = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (faults.length > 0 || isSaving.value) return;
+    isSaving.value = true;
+    try {
+      await client().setAlert(inputOf(draft.value));
+      await refreshAlerts();
+      onClose();
+    } catch (error) {
+      refused.value = messageOf(error);
+      isSaving.value = false;
+    }
+  };
+  const { name, when, description, severity, enabled } = draft.value;
+  return (
+    <form class="rule-form" onSubmit={(event) => void save(event)} aria-label="Rule">
+      <div class="pair">
+        <TextField
+          id="rule-name"
+          label="Name"
+          value={name}
+          placeholder="orders-quiet"
+          field={rule === undefined ? first : undefined}
+          isFixed={rule !== undefined}
+          isRequired
+          fault={faults.find(({ field }) => field === 'name')}
+          onInput={(text) => change({ name: text })}
+        />
+        <div class="field">
+          <label for="rule-severity">Severity</label>
+          <select
+            id="rule-severity"
+            value={severity}
+            onInput={({ currentTarget }) =>
+              change({ severity: SEVERITIES[currentTarget.selectedIndex]! })
+            }
+          >
+            {SEVERITIES.map((one) => (
+              <option key={one}>{one}</option>
+            ))}
+          </select>
+        </div>
+      </div>
+      <Condition
+        when={when}
+        field={rule === undefined ? undefined : first}
+        fault={faults.find(({ field }) => field === 'when')}
+        onInput={(text) => change({ when: text })}
+      />
+      <TextField
+        id="rule-description"
+        label="Description (what to do when it fires)"
+        value={description}
+        fault={faults.find(({ field }) => field === 'description')}
+        onInput={(text) => change({ description: text })}
+      />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={enabled}
+          onInput={({ currentTarget }) => change({ enabled: currentTarget.checked })}
+        />{' '}
+        Watch the bus with this rule
+      </label>
+      {refused.value !== undefined && (
+        <p class="fault" role="alert">
+          {refused.value}
+        </p>
+      )}
+      <div class="row">
+        <button type="submit" class="primary" disabled={isSaving.value || faults.length > 0}>
+          Save the rule
+        </button>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface ConditionProps {
+  readonly when: string;
+  readonly field: { current: HTMLInputElement | null } | undefined;
+  readonly fault: Fault | undefined;
+  readonly onInput: (text: string) => void;
+}
+
+function Condition({ when, field, fault, onInput }: ConditionProps) {
+  const canonical = fault === undefined ? understood(when) : undefined;
+  return (
+    <div>
+      <TextField
+        id="rule-when"
+        label="Fires when"
+        value={when}
+        placeholder={EXAMPLES[0]}
+        field={field}
+        isMono
+        isRequired
+        fault={fault}
+        onInput={onInput}
+      />
+      {canonical !== undefined && (
+        <p class="soft">
+          Understood as <code>{canonical}</code>
+        </p>
+      )}
+      <ul class="examples" aria-label="Conditions to begin with">
+        {EXAMPLES.map((example) => (
+          <li key={example}>
+            <button type="button" class="example" onClick={() => onInput(example)}>
+              <code>{example}</code>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+interface TextFieldProps {
+  readonly id: string;
+  readonly label: string;
+  readonly value: string;
+  readonly placeholder?: string;
+  readonly field?: { current: HTMLInputElement | null } | undefined;
+  readonly isFixed?: boolean;
+  readonly isRequired?: boolean;
+  readonly isMono?: boolean;
+  readonly fault: Fault | undefined;
+  readonly onInput: (text: string) => void;
+}
+
+function TextField(props: TextFieldProps) {
+  const { id, label, value, placeholder, field, isFixed, isRequired, fault, onInput } = props;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <input
+        id={id}
+        ref={field ?? null}
+        class={props.isMono ? 'mono' : ''}
+        value={value}
+        placeholder={placeholder}
+        required={isRequired}
+        readOnly={isFixed}
+        autocomplete="off"
+        autocapitalize="off"
+        spellcheck={false}
+        aria-invalid={fault !== undefined}
+        aria-describedby={fault === undefined ? undefined : `${id}-fault`}
+        onInput={({ currentTarget }) => onInput(currentTarget.value)}
+      />
+      {fault !== undefined && (
+        <p class="fault" id={`${id}-fault`} role="status">
+          {fault.at !== undefined && <Place text={value} at={fault.at} />} {fault.message}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The word at which the text is faulty, marked within the text. */
+function Place({ text, at }: { readonly text: string; readonly at: number }) {
+  const rest = text.slice(at);
+  const word = /^\S*/.exec(rest)![0];
+  return (
+    <code class="place">
+      {text.slice(0, at)}
+      <mark>{word === '' ? '…' : word}</mark>
+      {rest.slice(word.length)}
+    </code>
+  );
+}

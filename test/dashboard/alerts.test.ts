@@ -1,0 +1,118 @@
+import { writeFileSync } from 'node:fs';
+import type { Browser } from 'puppeteer-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type BusClient, connect } from '../../src/client.js';
+import { until } from '../bus/support/wait.js';
+import { startServer, type TestServer, temporaryDirectory } from '../cli/support/command.js';
+import { neededCommand } from '../support/needed-command.js';
+import { openDashboard, openDashboardBrowser } from './support/dashboard.js';
+
+const chromium = neededCommand('chromium', 'the dashboard in a browser');
+
+const clients: BusClient[] = [];
+
+function clientOf(server: TestServer): BusClient {
+  const client = connect(server.url);
+  clients.push(client);
+  return client;
+}
+
+const FAILED = { topic: 'worker.1', type: 'worker_failed', payload: { reason: 'disk' } };
+
+describe.runIf(chromium !== undefined)('the alerts', () => {
+  let browser: Browser;
+
+  beforeAll(async () => {
+    browser = await openDashboardBrowser(chromium!);
+  });
+
+  afterEach(async () => {
+    await Promise.all(clients.splice(0).map((client) => client.close()));
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  it('makes a rule with its faults shown as typed, and tells on every screen when it fires', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    const dashboard = await openDashboard(browser, server.url, 'alerts');
+    await dashboard.shows('No rule watches the bus', '.alerts');
+    await dashboard.press('New rule');
+    await dashboard.fill('Name', 'failures');
+    await dashboard.fill('Fires when', 'any worker_failed in worker.*');
+    await dashboard.shows('"on" is missing before "in"', '#rule-when-fault');
+    await dashboard.picture('alert-rule');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.fill('Fires when', 'any worker_failed on worker.*');
+    await until('the fault is gone', async () => !(await dashboard.page.$('#rule-when-fault')));
+    await dashboard.press('Save the rule');
+    await dashboard.shows('any worker_failed on worker.*', '.rules');
+    await dashboard.shows('ok', '.rules .state');
+    await dashboard.goTo('overview');
+    await dashboard.shows('All is well', '.overview');
+    await client.publish(FAILED);
+    await dashboard.shows('Alert failures fires', '.problems');
+    await dashboard.shows('1', '.side .count');
+    expect(await dashboard.page.title()).toBe('(1) Overview · Millrace');
+    await dashboard.page.locator('.problem a').click();
+    await dashboard.shows('firing', '.rules .state');
+    await dashboard.shows('1 event', '.rules .measured');
+    await dashboard.shows('failures', '.transitions');
+    await client.setAlert({
+      name: 'behind',
+      when: 'lag over 10000 for 30 s',
+      severity: 'critical',
+    });
+    await client.setAlert({ name: 'orders-quiet', when: 'no event on orders.* for 5 min' });
+    await dashboard.shows('orders-quiet', '.rules');
+    await dashboard.picture('alerts');
+    expect(await dashboard.barriers()).toEqual([]);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('edits a rule, and removes it after a question that names it', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    await client.setAlert({ name: 'behind', when: 'lag over 10' });
+    const dashboard = await openDashboard(browser, server.url, 'alerts');
+    await dashboard.press('Edit behind');
+    await dashboard.fill('Fires when', 'lag over 500 for 1 min');
+    await dashboard.press('Save the rule');
+    await dashboard.shows('lag over 500 for 1 min', '.rules code');
+    const { alerts } = await client.alerts();
+    expect(alerts.map(({ name, text }) => [name, text])).toEqual([
+      ['behind', 'lag over 500 for 1 min'],
+    ]);
+    await dashboard.press('Remove behind');
+    await dashboard.shows('behind', 'dialog');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.press('Remove the rule');
+    await dashboard.shows('No rule watches the bus', '.alerts');
+    expect((await client.alerts()).alerts).toEqual([]);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows the rules of the configuration as fixed', async () => {
+    const dir = temporaryDirectory();
+    const config = `${dir}/millrace.json`;
+    writeFileSync(config, JSON.stringify({ alerts: [{ name: 'behind', when: 'lag over 10' }] }));
+    const server = await startServer(`${dir}/data`, ['--config', config]);
+    const dashboard = await openDashboard(browser, server.url, 'alerts?edit=behind');
+    await dashboard.shows('fixed', '.rules');
+    expect(await dashboard.page.$$('.rules .acts, .rules form')).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('offers no change where the dashboard is read-only', async () => {
+    const server = await startServer(undefined, ['--dashboard-read-only']);
+    await clientOf(server).setAlert({ name: 'behind', when: 'lag over 10' });
+    const dashboard = await openDashboard(browser, server.url, 'alerts?edit=behind');
+    await dashboard.shows('behind', '.rules');
+    expect(await dashboard.page.$$('.alerts button, .alerts form')).toEqual([]);
+    await dashboard.close();
+  });
+});
