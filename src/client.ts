@@ -73,6 +73,7 @@ export type {
   PruneSelection,
   ShardFigures,
 } from './protocol/operations.js';
+export { payloadTextOf as payloadText } from './protocol/payload-text.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

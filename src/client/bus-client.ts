@@ -77,7 +77,7 @@ export class BusClient extends OperationsClient implements BusApi {
       },
       onConnected: () => this.#onConnected(),
       onLost: () => this.#onLost(),
-      onFrame: (frame, length) => this.#onFrame(frame, length),
+      onFrame: (frame, text) => this.#onFrame(frame, text),
       onFailed: (error) => this.#fail(error),
     });
     this.#requests = new Requests(this.#reconnector, parsed.requestTimeoutMs);
@@ -342,8 +342,8 @@ export class BusClient extends OperationsClient implements BusApi {
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }
 
-  #onFrame(frame: ServerFrame, length: number): void {
-    if (this.#outbox.take(frame) || this.#requests.take(frame)) return;
+  #onFrame(frame: ServerFrame, text: string): void {
+    if (this.#outbox.take(frame) || this.#requests.take(frame, text)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {
       // An error without a requestId or a subscription means that the server could not read a frame of this client.
@@ -351,7 +351,7 @@ export class BusClient extends OperationsClient implements BusApi {
         this.#onError(BusError.from(frame.payload));
       return;
     }
-    this.#subscriptions.get(name)?.onFrame(frame, length);
+    this.#subscriptions.get(name)?.onFrame(frame, text.length);
   }
 
   #fail(error: BusError): void {

@@ -36,7 +36,8 @@ export interface ReconnectorListener {
   onConnected(): void;
   /** The connection of the last `onConnected` is over. */
   onLost(error: BusError): void;
-  onFrame(frame: ServerFrame, length: number): void;
+  /** `text`: the frame as it came. */
+  onFrame(frame: ServerFrame, text: string): void;
   /** The client gives up: there are no more tries. */
   onFailed(error: BusError): void;
 }
@@ -113,7 +114,7 @@ export class Reconnector {
     const connection: Connection = new Connection(this.#openSocket, this.#options, {
       onReady: (welcome) => this.#onReady(welcome),
       onFrame: (frame, text) => {
-        if (this.#connection === connection) this.#listener.onFrame(frame, text.length);
+        if (this.#connection === connection) this.#listener.onFrame(frame, text);
       },
       onEnd: (error) => {
         if (this.#connection === connection) this.#onEnd(error);

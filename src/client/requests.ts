@@ -1,4 +1,5 @@
 import { BusError } from '../protocol/errors.js';
+import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import { CLIENT_REQUESTS_MAX } from '../protocol/limits/client.js';
 import type { AnsweredType, Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
 import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
@@ -89,10 +90,11 @@ export class Requests {
   }
 
   /**
-   * Takes the answer to a request; false if the frame is not one.
+   * Takes the answer to a request; false if the frame is not one. With `text`, the frame as it came, the event of a
+   * `get` keeps the text of its payload. Pages of events do not: that would cost a second pass over each frame.
    * @throws BusError `MESSAGE_INVALID` if the answer has the wrong type
    */
-  take(frame: ServerFrame): boolean {
+  take(frame: ServerFrame, text?: string): boolean {
     const request =
       typeof frame.requestId === 'number' ? this.#pending.get(frame.requestId) : undefined;
     if (request === undefined) return false;
@@ -103,6 +105,7 @@ export class Requests {
     if (frame.type !== ANSWER_TYPES[request.type]) {
       throw invalid(`${frame.type} is no answer to ${request.type}`);
     }
+    if (request.type === 'get' && text !== undefined) noteReceivedTexts(frame, text);
     if (frame.type === 'result') this.#takePart(request, frame.payload);
     else request.resolve(frame.payload as ServerPayloads[keyof ServerPayloads]);
     return true;

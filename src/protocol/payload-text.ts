@@ -42,6 +42,13 @@ export function keepPayloadText(event: Event, text: string): void {
   KeptText.keep(event, text);
 }
 
+/**
+ * The payload of an event as JSON: the text of its sender where it was kept, as in what a client's `get` answers, or
+ * else written anew from the value.
+ *
+ * @param event an event that was received
+ * @returns JSON, on one line
+ */
 export function payloadTextOf(event: Event): string {
   return keptText(event) ?? JSON.stringify(event.payload);
 }

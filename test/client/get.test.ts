@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { payloadText } from '../../dist/client.js';
 import { openTestBus } from '../bus/support/open.js';
 import { connectTo } from './support/millrace-client.js';
 
@@ -22,6 +23,23 @@ describe('an event by its id, over a connection', () => {
     await expect(client.get('a.*', id, misspelt)).rejects.toMatchObject({
       code: 'MESSAGE_INVALID',
     });
+  });
+
+  test('keeps the payload as its sender wrote it', async () => {
+    const bus = await openTestBus();
+    const { url } = await bus.serve({ port: 0 });
+    const text = '{"id":9007199254740993,"price":1.10,"many":1e400,"key":1,"key":2}';
+    await fetch(`${url}/v1/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: `{"id":"one","topic":"a.1","type":"note","payload":${text}}`,
+    });
+    const { client } = connectTo(url);
+    const event = await client.get('a.1', 'one');
+    expect(payloadText(event!)).toBe(text);
+    // Of a page of events the texts are not kept.
+    const [again] = await client.query({ topic: 'a.1' });
+    expect(payloadText(again!)).toBe(JSON.stringify(again!.payload));
   });
 
   test('is the newest that the client may read, with its values masked; others are not found', async () => {

@@ -74,6 +74,81 @@ describe.runIf(chromium !== undefined)('the stream', () => {
     await dashboard.close();
   });
 
+  it('keeps in sight what somebody reads, and tells how many events are new', async () => {
+    const server = await startServer();
+    await publish(server, Array(200).fill('old.event'));
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=earliest');
+    await until('all are there', async () => (await dashboard.text('.matched')) === '200');
+    await dashboard.page.locator(ROWS).scroll({ scrollTop: 1000 });
+    await dashboard.shows('To the end', '.to-end');
+    const before = await dashboard.text(ROWS);
+    await publish(server, ['new.one', 'new.two']);
+    await dashboard.shows('2 new, to the end', '.to-end');
+    expect(await dashboard.text(ROWS)).toBe(before);
+    await dashboard.page.locator('.to-end').click();
+    await dashboard.shows('new.two', ROWS);
+    expect(await dashboard.page.$('.to-end')).toBeNull();
+    // The keyboard alone: up to a row, and its event.
+    await dashboard.page.keyboard.press('ArrowUp');
+    await dashboard.page.keyboard.press('ArrowUp');
+    await dashboard.page.keyboard.press('Enter');
+    await dashboard.shows('new.one', '.event-drawer');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows gaps and ephemeral events where they are', async () => {
+    const server = await startServer();
+    await publish(server, ['a.1', 'a.2', 'a.3']);
+    await using client = connect(server.url);
+    const [first] = await client.query({ topic: '*' });
+    await client.prune({ pattern: '*', maxEvents: 1 });
+    const place = `stream?from=after:${first!.cursor}`;
+    const dashboard = await openDashboard(browser, server.url, place);
+    await dashboard.shows('a.3', ROWS);
+    expect(await dashboard.text(ROWS)).toMatch(/^Gap: up to 1 event of shard 0 \(2 to 2\).*a\.3/s);
+    const event = { topic: 'a.4', type: 't', payload: 1 };
+    await client.publish(event, { persist: false });
+    await dashboard.shows('ephemeral', ROWS);
+    await dashboard.close();
+  });
+
+  it('searches what comes and what is stored, and says what is wrong with a search', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const orders = Array.from({ length: 2500 }, (_, n) => ({
+      topic: 'orders.new',
+      type: n % 2 === 0 ? 'order_created' : 'refund.made',
+      payload: { order: { total: n } },
+    }));
+    await client.publishMany(orders);
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    await dashboard.fill('Search', 'order.total > 2400');
+    await dashboard.shows('Did you mean "payload.order.total"', '.search .fault');
+    await dashboard.fill('Search', 'payload.order.total > 2400');
+    await dashboard.page.keyboard.press('Enter');
+    await dashboard.press('History');
+    await dashboard.shows('All searched', '.tail-state');
+    expect(await dashboard.text('.counts')).toBe('99 found in 2,500 events');
+    await dashboard.goTo('stream?in=history&category=refund&search=total');
+    await dashboard.shows('Stopped: there may be more', '.tail-state');
+    expect(await dashboard.text('.counts .matched')).toBe('1,000');
+    await dashboard.press('Go on');
+    await dashboard.shows('All searched', '.tail-state');
+    expect(await dashboard.text('.counts')).toBe('1,250 found in 2,500 events');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.picture('history');
+    await dashboard.goTo('stream?from=now&search=payload.order.total exists');
+    await dashboard.shows('Live', '.tail-state');
+    await client.publishMany([{ ...orders[0]!, payload: { other: 1 } }, orders[1]!]);
+    await until('one of two matches', async () =>
+      /1 events of 2/.test(await dashboard.text('.counts')),
+    );
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('opens an event beside the list, from the row or from the address', async () => {
     const server = await startServer();
     await publish(server, ['orders.new'], { source: 'shop' });

@@ -2,7 +2,9 @@ import type { Event } from 'millrace/client';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../parts/icon.js';
 import { Notice } from '../parts/notice.js';
+import { access } from '../state/access.js';
 import { isNarrow } from '../state/narrow.js';
+import { go, screenNamed } from '../state/place.js';
 import { Envelope } from './envelope.js';
 import { EventTabs } from './event-tabs.js';
 import { hideEvent, shownAddress } from './shown-event.js';
@@ -63,8 +65,24 @@ function Body({ event }: { readonly event: Event }) {
   return (
     <div class="event-body">
       <Envelope event={event} />
+      <PublishAgain event={event} />
       <EventTabs event={event} />
     </div>
+  );
+}
+
+/** Opens the form for publishing, filled with this event. */
+function PublishAgain({ event }: { readonly event: Event }) {
+  const screen = screenNamed('publish');
+  const { mayPublish, mayOpen } = access.value;
+  if (screen === undefined || !mayPublish || !mayOpen(screen)) return null;
+  return (
+    <p class="event-acts">
+      <button type="button" onClick={() => go(screen, { copy: event.id, topic: event.topic })}>
+        <Icon name="publish" />
+        Publish again …
+      </button>
+    </p>
   );
 }
 

@@ -1,6 +1,8 @@
 import type { Event } from 'millrace/client';
 import type { FunctionComponent } from 'preact';
 import { useState } from 'preact/hooks';
+import { EventChanges } from './event-changes.js';
+import { EventCopies } from './event-copies.js';
 import { PayloadTree } from './payload-tree.js';
 import { RawPayload } from './raw-payload.js';
 
@@ -14,6 +16,8 @@ interface Tab {
 const TABS: readonly Tab[] = [
   { name: 'Payload', panel: ({ event }) => <PayloadTree value={event.payload} /> },
   { name: 'JSON', panel: RawPayload },
+  { name: 'Changes', panel: EventChanges },
+  { name: 'Copy as', panel: EventCopies },
 ];
 
 export function EventTabs({ event }: { readonly event: Event }) {

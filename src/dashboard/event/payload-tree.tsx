@@ -76,8 +76,19 @@ function Member({ name, value, level }: MemberProps) {
 
 function Leaf({ value }: { readonly value: unknown }) {
   const [isWhole, setWhole] = useState(false);
-  if (typeof value !== 'string')
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return (
+      <span
+        class="leaf is-number"
+        title="JavaScript rounds this number; JSON has it as it was sent"
+      >
+        ≈ {String(value)}
+      </span>
+    );
+  }
+  if (typeof value !== 'string') {
     return <span class={`leaf is-${typeof value}`}>{String(value)}</span>;
+  }
   if (isWhole || value.length <= TEXT_SHOWN) {
     return <span class="leaf is-string">{JSON.stringify(value)}</span>;
   }

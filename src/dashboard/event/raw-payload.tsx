@@ -1,17 +1,21 @@
 import type { Event } from 'millrace/client';
-import { useMemo } from 'preact/hooks';
 import { CopyButton } from './copy-button.js';
 import { LongText } from './long-text.js';
+import { usePayloadText } from './use-payload-text.js';
 
-/** The payload as JSON. */
+/** The payload as JSON, as it was sent. */
 export function RawPayload({ event }: { readonly event: Event }) {
-  const text = useMemo(() => JSON.stringify(event.payload), [event]);
+  const shown = usePayloadText(event);
+  if (shown === undefined) return <p class="loading">Loading …</p>;
   return (
     <>
-      <div class="row">
-        <CopyButton what="the payload" text={() => text} />
-      </div>
-      <LongText text={text} />
+      <p class="row soft">
+        {shown.isExact
+          ? 'The payload as it was sent.'
+          : 'The event is not stored, so this is written anew: numbers beyond 2^53 may differ from what was sent.'}
+        <CopyButton what="the payload" text={() => shown.text} />
+      </p>
+      <LongText text={shown.text} />
     </>
   );
 }

@@ -1,5 +1,6 @@
-import { useId, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { Icon } from './icon.js';
+import { useUniqueId } from './use-unique-id.js';
 
 /** A field for several texts. Enter adds one; each that was added is a button that removes it. */
 
@@ -20,7 +21,7 @@ export interface ChipsFieldProps {
 
 export function ChipsField(props: ChipsFieldProps) {
   const { label, values, onChange, placeholder, isSpaceEnd = false } = props;
-  const id = useId();
+  const id = useUniqueId();
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState('');
   const [fault, setFault] = useState<string | undefined>(undefined);

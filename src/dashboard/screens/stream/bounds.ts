@@ -11,3 +11,7 @@ export const KNOWN_TOPICS_MAX = 50_000;
 export const KNOWN_TOPICS_MS = 30_000;
 /** Names of topics that are offered at once. */
 export const OFFERED_TOPICS_MAX = 12;
+/** Hits after which a search through history stops until it is told to go on. */
+export const HITS_MAX = 1000;
+/** How long a search through history keeps the page busy at a stretch. */
+export const SLICE_MS = 12;

@@ -3,8 +3,9 @@ import { ChipsField } from '../../parts/chips-field.js';
 import { amend } from '../../state/place.js';
 import { client } from '../../state/session.js';
 import { OFFERED_TOPICS_MAX } from './bounds.js';
-import { FromField } from './from-field.js';
+import { FromField, TimesField } from './from-field.js';
 import { knownTopics, learnTopics } from './known-topics.js';
+import { SearchField } from './search-field.js';
 import {
   attributeFault,
   filterCount,
@@ -32,7 +33,12 @@ export function FilterBar({ settings }: { readonly settings: StreamSettings }) {
           complete={(text) => completions(knownTopics.value, text, OFFERED_TOPICS_MAX)}
           onFocus={() => void learnTopics(client())}
         />
-        <FromField from={settings.from} />
+        <SearchField search={settings.search} />
+        {settings.isHistory ? (
+          <TimesField since={settings.since} until={settings.until} />
+        ) : (
+          <FromField from={settings.from} />
+        )}
         <button
           type="button"
           aria-expanded={isOpen}

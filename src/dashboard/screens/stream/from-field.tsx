@@ -1,4 +1,6 @@
-import { useId, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
+import { onCommit } from '../../parts/on-commit.js';
+import { useUniqueId } from '../../parts/use-unique-id.js';
 import { amend } from '../../state/place.js';
 import { FROM_DEFAULT, fromOf, LAST_MAX } from './settings.js';
 
@@ -15,12 +17,12 @@ const KINDS = {
 type Kind = keyof typeof KINDS;
 
 export function FromField({ from }: { readonly from: string }) {
-  const id = useId();
+  const id = useUniqueId();
   const [given, value = ''] = from.split(/:(.*)/s);
   const [chosen, setChosen] = useState<Kind | undefined>(undefined);
   const kind = chosen ?? (given !== undefined && given in KINDS ? (given as Kind) : 'last');
   const set = (text: string): void => {
-    if (fromOf(text) === undefined) return;
+    if (text === from || fromOf(text) === undefined) return;
     setChosen(undefined);
     amend({ from: text === FROM_DEFAULT ? undefined : text, paused: undefined });
   };
@@ -51,8 +53,9 @@ export function FromField({ from }: { readonly from: string }) {
             min={1}
             max={LAST_MAX}
             aria-label="How many events"
-            value={shown}
-            onChange={(event) => set(`last:${event.currentTarget.value}`)}
+            key={shown}
+            defaultValue={shown}
+            {...onCommit((text) => set(`last:${text}`))}
           />
         )}
         {kind === 'since' && (
@@ -60,20 +63,47 @@ export function FromField({ from }: { readonly from: string }) {
             type="datetime-local"
             step={1}
             aria-label="Time"
-            value={localTime(shown)}
-            onChange={(event) => set(`since:${isoTime(event.currentTarget.value)}`)}
+            key={shown}
+            defaultValue={localTime(shown)}
+            {...onCommit((text) => set(`since:${isoTime(text)}`))}
           />
         )}
         {kind === 'after' && (
           <input
             aria-label="Cursor"
             spellcheck={false}
-            value={shown}
-            onChange={(event) => set(`after:${event.currentTarget.value.trim()}`)}
+            key={shown}
+            defaultValue={shown}
+            {...onCommit((text) => set(`after:${text.trim()}`))}
           />
         )}
       </div>
     </div>
+  );
+}
+
+/** The bounds of a search through history, in time. */
+export function TimesField({ since, until }: { readonly since: string; readonly until: string }) {
+  const times = { since, until } as const;
+  const set = (name: keyof typeof times) => (text: string) => {
+    if (text !== localTime(times[name])) amend({ [name]: isoTime(text) });
+  };
+  return (
+    <fieldset class="field from">
+      <legend class="label">From, and before</legend>
+      <div class="from-box">
+        {(['since', 'until'] as const).map((name) => (
+          <input
+            key={`${name} ${times[name]}`}
+            type="datetime-local"
+            step={1}
+            aria-label={name === 'since' ? 'Recorded at or after' : 'Recorded before'}
+            defaultValue={localTime(times[name])}
+            {...onCommit(set(name))}
+          />
+        ))}
+      </div>
+    </fieldset>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Filter, SubscribeFrom } from 'millrace/client';
+import type { Event, Filter, Query, SubscribeFrom } from 'millrace/client';
 
 /** What the Stream shows, as the address says it. Pure. */
 export interface StreamSettings {
@@ -13,6 +13,11 @@ export interface StreamSettings {
   readonly search: string;
   /** Where a live stream begins: `now`, `earliest`, `last:100`, `since:TIME`, `after:CURSOR`. */
   readonly from: string;
+  /** What is stored, instead of what happens. */
+  readonly isHistory: boolean;
+  /** The bounds of a search through history, RFC 3339; `''`: none. Recorded at or after, and before. */
+  readonly since: string;
+  readonly until: string;
 }
 
 /** The parameters of the address that hold lists. */
@@ -43,6 +48,9 @@ export function settingsOf(parameters: URLSearchParams): StreamSettings {
     attributes: list('attributes'),
     search: parameters.get('search') ?? '',
     from: parameters.get('from') ?? FROM_DEFAULT,
+    isHistory: parameters.get('in') === 'history',
+    since: parameters.get('since') ?? '',
+    until: parameters.get('until') ?? '',
   };
 }
 
@@ -62,6 +70,20 @@ export function filterOf(settings: StreamSettings, topics: readonly string[]): F
   if (settings.correlationIds.length > 0) filter.correlationIds = settings.correlationIds;
   if (settings.attributes.length > 0) filter.attributes = attributesOf(settings.attributes);
   return filter;
+}
+
+/** The query of a search through history; categories are left to `inCategories`. */
+export function queryOf(settings: StreamSettings, granted: readonly string[]): Query {
+  const { topics, categories: _, ...filter } = filterOf(settings, granted);
+  const query: Query = { topic: topics, ...filter };
+  if (settings.since !== '') query.since = settings.since;
+  if (settings.until !== '') query.until = settings.until;
+  return query;
+}
+
+/** Whether an event is of one of the categories; of any where there are none. */
+export function inCategories(categories: readonly string[], { type }: Event): boolean {
+  return categories.length === 0 || categories.includes(type.split(/[_.]/, 1)[0]!);
 }
 
 /** `undefined` for a text that says no place to begin from. */

@@ -5,8 +5,8 @@ import { Icon } from '../../parts/icon.js';
 import { VirtualList, type VirtualListHandle } from '../../parts/virtual-list.js';
 import { isNarrow } from '../../state/narrow.js';
 import { whole } from '../../text/format.js';
+import type { RowView } from './row-view.js';
 import { idOfRow, StreamRow } from './stream-row.js';
-import type { Tail } from './tail.js';
 
 /**
  * The rows, newest at the bottom. The list follows its end until somebody scrolls up; then new rows wait, and what is
@@ -19,43 +19,51 @@ const ROW_HEIGHT = 28;
 const ROW_HEIGHT_NARROW = 46;
 const PAGE_ROWS = 10;
 
-export function StreamList({ tail }: { readonly tail: Tail }) {
-  void tail.turn.value;
+export interface StreamListProps {
+  readonly view: RowView;
+  /** What stands where there are no rows. */
+  readonly empty: string;
+}
+
+export function StreamList({ view, empty }: StreamListProps) {
+  void view.turn.value;
   const list = useRef<VirtualListHandle>(null);
   const removed = useRef(0);
   const selected = useSignal<number | undefined>(undefined);
   const rowHeight = isNarrow.value ? ROW_HEIGHT_NARROW : ROW_HEIGHT;
-  const { rows } = tail;
+  const { rows } = view;
 
   useLayoutEffect(() => {
     const element = list.current?.element;
     if (element === null || element === undefined) return;
     const gone = Math.max(0, rows.removed - removed.current);
     removed.current = rows.removed;
+    if (!view.isFollowed) return;
     if (!rows.isHeld) element.scrollTop = element.scrollHeight;
     else if (gone > 0) element.scrollTop -= gone * rowHeight;
   });
   const onScroll = (fromEnd: number): void => {
+    if (!view.isFollowed) return;
     const isAtEnd = fromEnd <= AT_END;
     if (isAtEnd === !rows.isHeld) return;
     // Back at the end of a held list, the rows that wait follow.
     if (isAtEnd) rows.release();
     else rows.hold();
-    tail.redraw();
+    view.redraw();
   };
   const toEnd = (): void => {
     rows.release();
     selected.value = undefined;
-    tail.redraw();
+    view.redraw();
     list.current?.element?.focus();
   };
   const select = (index: number): void => {
     const row = rows.at(Math.max(0, Math.min(rows.count - 1, index)));
     if (row === undefined) return;
     selected.value = row.key;
-    rows.hold();
+    if (view.isFollowed) rows.hold();
     list.current?.scrollToIndex(rows.indexOf(row.key));
-    tail.redraw();
+    view.redraw();
   };
   const open = (key: number | undefined): void => {
     const row = key === undefined ? undefined : rows.at(rows.indexOf(key));
@@ -82,7 +90,7 @@ export function StreamList({ tail }: { readonly tail: Tail }) {
   const isSelectedShown = selected.value !== undefined && rows.indexOf(selected.value) >= 0;
   return (
     <div class="stream-list card">
-      {rows.count === 0 && <Empty tail={tail} />}
+      {rows.count === 0 && <p class="empty">{empty}</p>}
       <VirtualList
         count={rows.count}
         rowHeight={rowHeight}
@@ -102,15 +110,4 @@ export function StreamList({ tail }: { readonly tail: Tail }) {
       )}
     </div>
   );
-}
-
-function Empty({ tail }: { readonly tail: Tail }) {
-  const texts = {
-    idle: 'Loading …',
-    starting: 'Waiting for the server …',
-    live: 'No event has matched yet. New ones appear here by themselves.',
-    paused: 'Paused. “Go on” shows the events from this place on.',
-    failed: 'The stream has ended.',
-  } as const;
-  return <p class="empty">{texts[tail.state.value.kind]}</p>;
 }

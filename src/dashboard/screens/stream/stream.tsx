@@ -1,60 +1,131 @@
 import { useEffect, useMemo, useReducer } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
+import { compileSearch, type EventTest } from '../../search/match.js';
+import { parseSearch } from '../../search/parse.js';
 import { amend, place } from '../../state/place.js';
 import { client, grants } from '../../state/session.js';
 import { FilterBar } from './filter-bar.js';
-import { filterOf, fromOf, type StreamSettings, settingsOf } from './settings.js';
+import { HistorySearch } from './history.js';
+import { HistoryBar } from './history-bar.js';
+import {
+  filterOf,
+  fromOf,
+  inCategories,
+  queryOf,
+  type StreamSettings,
+  settingsOf,
+} from './settings.js';
 import { StreamList } from './stream-list.js';
 import { Tail } from './tail.js';
 import { TailBar } from './tail-bar.js';
 import { useConnectionNotes } from './use-connection-notes.js';
 import './stream.css';
 
-/** The events as they happen. All that a person chooses here is in the address. */
+/** The events as they happen, or those that are stored. All that a person chooses here is in the address. */
 export default function Stream() {
   const tail = useMemo(() => new Tail(), []);
+  const history = useMemo(() => new HistorySearch(), []);
   const settings = settingsOf(place.value.parameters);
-  const topics = grants.value?.subscribe;
+  const granted = grants.value?.subscribe;
   const [attempt, again] = useReducer<number, void>((turn) => turn + 1, 0);
-  const key = JSON.stringify([settings, settings.topics.length > 0 ? undefined : topics, attempt]);
+  const key = JSON.stringify([settings, settings.topics.length > 0 || granted, attempt]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says when the settings differ.
   useEffect(() => {
-    begin(tail, settings, topics);
-    return () => tail.stop();
+    begin(tail, history, settings, granted);
+    return () => {
+      tail.stop();
+      history.stop();
+    };
   }, [key]);
   useConnectionNotes(tail);
-  const { value: state } = tail.state;
+  const { isHistory } = settings;
+  const state = isHistory ? history.state.value : tail.state.value;
   return (
     <div class="stream">
       <FilterBar settings={settings} />
-      <TailBar tail={tail} />
-      {state.kind === 'failed' && <Failure reason={state.reason} onRestart={again} />}
-      <StreamList tail={tail} />
+      {isHistory ? <HistoryBar history={history} /> : <TailBar tail={tail} />}
+      {state.kind === 'failed' && (
+        <Failure reason={state.reason} onRestart={again} isHistory={isHistory} />
+      )}
+      <StreamList
+        key={isHistory ? 'history' : 'live'}
+        view={isHistory ? history : tail}
+        empty={emptyText(state.kind)}
+      />
     </div>
   );
 }
 
 /** `granted`: the patterns that the principal may read; they stand in where the address names no topic. */
-function begin(tail: Tail, settings: StreamSettings, granted: readonly string[] | undefined): void {
+function begin(
+  tail: Tail,
+  history: HistorySearch,
+  settings: StreamSettings,
+  granted: readonly string[] | undefined,
+): void {
   if (settings.topics.length === 0 && granted === undefined) return;
+  const topics = granted === undefined || granted.includes('*') ? ['*'] : granted;
+  const { search, categories } = settings;
+  let matches: EventTest | undefined;
+  try {
+    const parsed = parseSearch(search);
+    if (parsed !== undefined) matches = compileSearch(parsed);
+  } catch {
+    // The field of the search says what is wrong.
+    (settings.isHistory ? history : tail).refuse('The search cannot be read.');
+    return;
+  }
+  if (!settings.isHistory) {
+    beginTail(tail, settings, topics, matches);
+    return;
+  }
+  const query = queryOf(settings, topics);
+  history.start(client(), {
+    query,
+    matches: (event) => inCategories(categories, event) && (matches?.(event) ?? true),
+  });
+}
+
+function beginTail(
+  tail: Tail,
+  settings: StreamSettings,
+  topics: readonly string[],
+  matches: EventTest | undefined,
+): void {
   const from = fromOf(settings.from);
   if (from === undefined) {
     tail.refuse(`"${settings.from}" is no place to begin from.`);
     return;
   }
-  const isAll = granted === undefined || granted.includes('*');
-  const options = { filter: filterOf(settings, isAll ? ['*'] : granted), from };
+  const filter = filterOf(settings, topics);
+  const options = matches === undefined ? { filter, from } : { filter, from, matches };
   const paused = place.peek().parameters.get('paused');
   if (paused === null) tail.start(client(), options);
-  else tail.startPaused(options, paused);
+  else tail.startPaused(options, paused === 'start' ? '' : paused);
+}
+
+const EMPTY = {
+  idle: 'Loading …',
+  starting: 'Waiting for the server …',
+  live: 'No event has matched yet. New ones appear here by themselves.',
+  paused: 'Paused. “Go on” shows the events from this place on.',
+  failed: '',
+  searching: 'Nothing found yet.',
+  stopped: 'Nothing found so far. “Go on” searches the rest.',
+  done: 'No stored event matches.',
+} as const;
+
+function emptyText(kind: keyof typeof EMPTY): string {
+  return EMPTY[kind];
 }
 
 interface FailureProps {
   readonly reason: string;
+  readonly isHistory: boolean;
   readonly onRestart: () => void;
 }
 
-function Failure({ reason, onRestart }: FailureProps) {
+function Failure({ reason, isHistory, onRestart }: FailureProps) {
   const restart = (from: string) => (): void => {
     amend({ from, paused: undefined });
     onRestart();
@@ -63,12 +134,20 @@ function Failure({ reason, onRestart }: FailureProps) {
     <Notice kind="bad">
       <div class="row">
         <span>{reason}</span>
-        <button type="button" onClick={restart('now')}>
-          Start from now
-        </button>
-        <button type="button" onClick={restart('earliest')}>
-          Start from the beginning
-        </button>
+        {isHistory ? (
+          <button type="button" onClick={onRestart}>
+            Search again
+          </button>
+        ) : (
+          <>
+            <button type="button" onClick={restart('now')}>
+              Start from now
+            </button>
+            <button type="button" onClick={restart('earliest')}>
+              Start from the beginning
+            </button>
+          </>
+        )}
       </div>
     </Notice>
   );

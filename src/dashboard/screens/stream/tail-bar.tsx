@@ -2,6 +2,7 @@ import { Icon } from '../../parts/icon.js';
 import { amend } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
 import { whole } from '../../text/format.js';
+import { ModeButtons } from './mode-buttons.js';
 import type { Tail, TailState } from './tail.js';
 
 /** Pauses the stream, and says how it stands. */
@@ -15,6 +16,7 @@ export function TailBar({ tail }: { readonly tail: Tail }) {
   };
   return (
     <div class="tail-bar">
+      <ModeButtons isHistory={false} />
       {isPaused ? (
         <>
           <button type="button" class="primary" onClick={resume(false)}>
@@ -49,7 +51,7 @@ function Counts({ tail }: { readonly tail: Tail }) {
   return (
     <span class="counts number">
       <b class="matched">{whole(counts.matched)}</b> events
-      {counts.matched < counts.arrived && ` of ${whole(counts.arrived)}`}
+      {counts.matched < counts.looked && ` of ${whole(counts.looked)}`}
       {rows.skipped > 0 && (
         <span title="The list keeps the newest rows and lets the oldest go. The bus has lost nothing.">
           {' · '}

@@ -9,7 +9,7 @@ export function useConnectionNotes(tail: Tail): void {
   useEffect(() => {
     if (wasConnected.current === isConnected) return;
     wasConnected.current = isConnected;
-    const isFirst = tail.counts.arrived === 0 && isConnected;
+    const isFirst = tail.counts.looked === 0 && isConnected;
     if (tail.state.peek().kind === 'paused' || isFirst) return;
     tail.note(
       isConnected
