@@ -135,8 +135,11 @@ describe.runIf(bash !== undefined && curl !== undefined)('a copied event', () =>
     for (const line of [curlOf(source), commandOf(source)!]) {
       expect(await shell(line, { MILLRACE_TOKEN: key })).toContain('01');
     }
+    const options = { cwd: ROOT, env: { ...process.env, MILLRACE_TOKEN: key } };
+    const args = ['--input-type=module', '-e', codeOf(source)];
+    await promisify(execFile)(process.execPath, args, options);
     await using client = connect(server.url, { getToken: () => key });
-    expect(await client.query({ topic: '*' })).toHaveLength(2);
+    expect(await client.query({ topic: '*' })).toHaveLength(3);
   });
 
   it('that was ephemeral stays ephemeral, and one with a NUL has no command', async () => {

@@ -94,9 +94,7 @@ describe.runIf(chromium !== undefined)('markup in events', () => {
       })),
     );
     const { dashboard, clean } = await open(server.url, 'stream');
-    await until('all are there', async () => {
-      return (await dashboard.text('.matched')) === String(VECTORS.length);
-    });
+    await dashboard.shows(String(VECTORS.length), '.matched');
     await clean('the list');
     for (const [n, vector] of VECTORS.entries()) {
       const event = encodeURIComponent(`xss.${plain(vector)}/vector-${n}`);

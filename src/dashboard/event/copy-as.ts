@@ -50,10 +50,11 @@ export function commandOf({ event, payloadText, url }: CopySource): string | und
 }
 
 export function codeOf({ event, payloadText, url, needsToken }: CopySource): string {
-  const token = needsToken ? ", { getToken: () => process.env.MILLRACE_TOKEN ?? '' }" : '';
+  const token = needsToken ? ", { getToken: () => env.MILLRACE_TOKEN ?? '' }" : '';
   const fields = JSON.stringify(fieldsOf(event), null, 2).slice(0, -2);
   const options = event.sequence === undefined ? ', { persist: false }' : '';
   return [
+    ...(needsToken ? ["import { env } from 'node:process';"] : []),
     "import { connect } from 'millrace/client';",
     '',
     `const client = connect(${JSON.stringify(url)}${token});`,
