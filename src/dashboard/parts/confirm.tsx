@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { messageOf } from '../text/message-of.js';
 import './confirm.css';
 
@@ -19,7 +19,6 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
   const dialog = useRef<HTMLDialogElement>(null);
   const isBusy = useSignal(false);
   const fault = useSignal<string | undefined>(undefined);
-  const id = useId();
   useLayoutEffect(() => dialog.current!.showModal(), []);
   const confirm = async (): Promise<void> => {
     isBusy.value = true;
@@ -32,8 +31,8 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
     }
   };
   return (
-    <dialog ref={dialog} class="confirm" aria-labelledby={`${id}-title`} onClose={onClose}>
-      <h2 id={`${id}-title`}>{title}</h2>
+    <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={onClose}>
+      <h2 id="confirm-title">{title}</h2>
       <p>{children}</p>
       {fault.value !== undefined && (
         <p class="fault" role="alert">

@@ -19,7 +19,7 @@ import './overview.css';
 const POLL_MS = 2000;
 
 /** The charts bring a library with them, so that the rest of the screen does not wait for it. */
-const Charts = lazy(() => import('./charts.js'));
+const Charts = lazy(() => import('./charts.js').catch(() => ({ default: NoCharts })));
 
 interface Look {
   readonly stats: BusStats;
@@ -60,6 +60,20 @@ export default function Overview() {
       <Shards stats={stats} last={figures.samples.at(-1)} />
       <Gateways stats={stats} />
     </div>
+  );
+}
+
+/** A browser remembers that a file could not be loaded until the page is loaded again. */
+function NoCharts(_: { readonly figures: FigureBook }) {
+  return (
+    <Notice kind="warning">
+      <div class="row">
+        <span>The charts could not be loaded. The server may be away, or of another version.</span>
+        <button type="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
+      </div>
+    </Notice>
   );
 }
 

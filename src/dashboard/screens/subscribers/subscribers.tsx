@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { SubscriberInfo } from 'millrace/client';
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { DataTable } from '../../parts/data-table.js';
 import { amend, place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
@@ -98,7 +98,6 @@ function TopicField({
   readonly topic: string;
   readonly error?: string | undefined;
 }) {
-  const id = useId();
   const typed = useSignal(topic);
   const timer = useRef<number | undefined>(undefined);
   useEffect(() => {
@@ -107,16 +106,16 @@ function TopicField({
   }, [topic, typed]);
   return (
     <div class="field topic-field">
-      <label for={id}>Who would receive an event on this topic?</label>
+      <label for="asked-topic">Who would receive an event on this topic?</label>
       <input
-        id={id}
+        id="asked-topic"
         type="search"
         placeholder="orders.new"
         autocomplete="off"
         spellcheck={false}
         value={typed.value}
         aria-invalid={error !== undefined}
-        aria-describedby={error === undefined ? undefined : `${id}-fault`}
+        aria-describedby={error === undefined ? undefined : 'asked-topic-fault'}
         onInput={({ currentTarget }) => {
           typed.value = currentTarget.value;
           clearTimeout(timer.current);
@@ -125,7 +124,7 @@ function TopicField({
         }}
       />
       {error !== undefined && (
-        <p class="fault" id={`${id}-fault`} role="alert">
+        <p class="fault" id="asked-topic-fault" role="alert">
           {error}
         </p>
       )}
