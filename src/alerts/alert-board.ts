@@ -99,7 +99,9 @@ export class AlertBoard {
   async set(input: unknown): Promise<AlertInfo> {
     const rule = parseAlertRule(input);
     this.#assertMayChange(rule.name);
-    if (!this.#stored.has(rule.name) && this.#rules.length >= ALERTS_MAX) {
+    // Stored rules that those of the options hide are in the file as well.
+    const count = Math.max(this.#rules.length, this.#stored.size);
+    if (!this.#stored.has(rule.name) && count >= ALERTS_MAX) {
       const message = `there are ${ALERTS_MAX} alert rules, which is the limit`;
       throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: ALERTS_MAX } });
     }

@@ -2,7 +2,7 @@ import { parseAlertRules } from '../protocol/alert-rule.js';
 import { alertText } from '../protocol/alert-text.js';
 import type { AlertRule } from '../protocol/alerts.js';
 import { BusError } from '../protocol/errors.js';
-import { ALERTS_FILE_BYTES_MAX, ALERTS_MAX } from '../protocol/limits/alerts.js';
+import { ALERTS_FILE_BYTES_MAX } from '../protocol/limits/alerts.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { AlertsText } from './watched-bus.js';
 
@@ -69,9 +69,6 @@ function parse(json: string): KeptAlerts {
   const { format, rules, firing = {} } = value;
   if (format !== FORMAT) throw new Error(`its format is ${String(format)}, not ${FORMAT}`);
   if (!Array.isArray(rules)) throw new Error('its rules are not a list');
-  if (rules.length > ALERTS_MAX) {
-    throw new Error(`it has ${rules.length} rules; ${ALERTS_MAX} is the limit`);
-  }
   if (!isObject(firing)) throw new Error('its field "firing" is not an object');
   return {
     rules: parseAlertRules(rules),

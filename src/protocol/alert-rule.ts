@@ -11,6 +11,7 @@ import {
   ALERT_RATE_MAX,
   ALERT_TIME_MS_MAX,
   ALERT_TIME_MS_MIN,
+  ALERTS_MAX,
 } from './limits/alerts.js';
 import { SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
 import { nameHint } from './name-hint.js';
@@ -67,6 +68,11 @@ export function parseAlertRule(input: unknown): AlertRule {
 
 /** The rules of an option or a file. @throws BusError `ALERT_INVALID` with `rule`, its index, in the details */
 export function parseAlertRules(inputs: readonly unknown[]): AlertRule[] {
+  if (inputs.length > ALERTS_MAX) {
+    throw new BusError('ALERT_INVALID', `${inputs.length} rules; ${ALERTS_MAX} is the limit`, {
+      details: { path: '', limit: ALERTS_MAX },
+    });
+  }
   const names = new Set<string>();
   return inputs.map((input, rule) => {
     try {

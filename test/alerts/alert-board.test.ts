@@ -198,6 +198,33 @@ describe('alerts', () => {
     expect(states(other.board)).toEqual(['ok']);
   });
 
+  it('are never more than the file may hold, also where those of the options hide some', async () => {
+    let kept: string | undefined;
+    const text: AlertsText = {
+      file: 'alerts.json',
+      read: () => kept,
+      write: (written) => {
+        kept = written;
+      },
+    };
+    const first = open([], text);
+    await first.board.start(first.bus);
+    for (let n = 0; n < 100; n++) {
+      await first.board.set({ name: `rule-${n}`, when: 'lag over 1' });
+    }
+    first.board.stop();
+    const again = open(['lag over 2'], text);
+    await again.board.start(again.bus);
+    const more = { name: 'more', when: 'lag over 1' };
+    await expect(again.board.set(more)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    again.board.remove('rule-99');
+    await again.board.set(more);
+    expect(open(['lag over 2'], text).board.list()).toMatchObject({ transitions: [] });
+    expect(open(['lag over 2'], text).board.list().fault).toBeUndefined();
+    const tooMany = Array.from({ length: 101 }, () => 'lag over 1');
+    expect(() => open(tooMany)).toThrow(/101 rules; 100 is the limit/);
+  });
+
   it('are refused by a full store, and stay as they were', async () => {
     const full = new BusError('STORE_FULL', 'no room');
     let isFull = false;
