@@ -1,6 +1,6 @@
 import type { BusStats, FigureSample, Percentiles } from 'millrace/client';
 import type { ComponentChildren } from 'preact';
-import { bytes, compact, duration, whole } from '../../text/format.js';
+import { bytes, compact, counted, duration, whole } from '../../text/format.js';
 import { type FigureBook, lately, mean } from './figure-book.js';
 
 /** The present figures of the bus, each in a tile. */
@@ -36,7 +36,7 @@ export function Tiles({
       <Tile name="Connections" note={`${bytes(last?.heldBytes ?? 0)} held for them`}>
         {whole(stats.connections)}
       </Tile>
-      <Tile name="Write-ahead logs" note={`of ${whole(stats.shards.length)} shards`}>
+      <Tile name="Write-ahead logs" note={`of ${counted(stats.shards.length, 'shard')}`}>
         {bytes(wal)}
       </Tile>
       <Tile name="Memory" note={`up for ${duration(stats.uptimeMs)}`}>
