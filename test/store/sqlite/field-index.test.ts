@@ -408,7 +408,7 @@ describe('a directory of a version without the index by field', () => {
     const log = open(dir);
     let steps = 0;
     do {
-      if (steps++ % 40 === 20) expectAll(log, undefined, FILTERS.slice(1, 3));
+      if (steps++ % 150 === 70) expectAll(log, undefined, FILTERS.slice(1, 3));
       append(log, { topic: 'other', correlationId: 'later' }, EVENTS);
       log.commit(false, []);
     } while (log.maintain());
@@ -434,7 +434,7 @@ describe('a directory of a version without the index by field', () => {
     for await (const line of createInterface(child.stdout)) {
       expect(line).toBe('step');
       // One block and a half.
-      if (++steps === 48) child.kill('SIGKILL');
+      if (++steps === 196) child.kill('SIGKILL');
     }
     if (child.signalCode === null) await once(child, 'exit');
     expect(child.signalCode).toBe('SIGKILL');

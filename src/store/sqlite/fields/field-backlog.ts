@@ -4,8 +4,8 @@ import type { CheckedValues } from './checked-values.js';
 import { CORRELATION, FIELDS, NO_VALUE, SOURCE, TYPE } from './field-rows.js';
 import type { FieldWriter } from './field-writer.js';
 
-/** Rows of `events` that one step reads. Each is checked against its checksum, which takes most of the time. */
-const ROWS_PER_STEP = 512;
+/** Rows of `events` that one step reads and checks. A publish may wait for a step. */
+const ROWS_PER_STEP = 128;
 /** Blocks that one step finds to have their rows already. */
 const BLOCKS_PER_STEP = 64;
 

@@ -3,7 +3,7 @@ import type { CheckedValues } from './checked-values.js';
 import type { FieldWriter } from './field-writer.js';
 
 /** Rows of `events` that one step reads. */
-const ROWS_PER_STEP = 512;
+const ROWS_PER_STEP = 128;
 
 /**
  * Puts the values of events behind the index back into memory after an opening, in bounded steps: at most two blocks.
