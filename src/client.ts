@@ -59,6 +59,7 @@ export type {
   PublishOptions,
 } from './protocol/event.js';
 export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';
+export { findJsonFault, type JsonFault } from './protocol/json-fault.js';
 export type {
   AccessInfo,
   BackupResult,

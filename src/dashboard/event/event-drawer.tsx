@@ -6,6 +6,7 @@ import { access } from '../state/access.js';
 import { isNarrow } from '../state/narrow.js';
 import { go, screenNamed } from '../state/place.js';
 import { Envelope } from './envelope.js';
+import { textOf } from './event-address.js';
 import { EventTabs } from './event-tabs.js';
 import { hideEvent, shownAddress } from './shown-event.js';
 import { useShownEvent } from './use-shown-event.js';
@@ -78,7 +79,7 @@ function PublishAgain({ event }: { readonly event: Event }) {
   if (screen === undefined || !mayPublish || !mayOpen(screen)) return null;
   return (
     <p class="event-acts">
-      <button type="button" onClick={() => go(screen, { copy: event.id, topic: event.topic })}>
+      <button type="button" onClick={() => go(screen, { copy: textOf(event) })}>
         <Icon name="publish" />
         Publish again …
       </button>

@@ -9,6 +9,7 @@ import { hrefOf, place, SCREENS, type ScreenName } from '../state/place.js';
 import {
   connectionState,
   disconnectedAt,
+  grants,
   isSignedIn,
   serverInfo,
   signOut,
@@ -100,12 +101,20 @@ function Content({ screen }: { readonly screen: ScreenName }) {
   }, [screen]);
   return (
     <main id="screen" ref={main} tabIndex={-1} class={`screen screen-${screen}`}>
-      {access.value.mayOpen(screen) ? (
-        <Screen name={screen} />
-      ) : (
-        <Notice>Your token may not open this screen.</Notice>
-      )}
+      {access.value.mayOpen(screen) ? <Screen name={screen} /> : <Refused />}
     </main>
+  );
+}
+
+/** Nothing is said before the server has told what the page may do. */
+function Refused() {
+  if (grants.value === undefined) return null;
+  return (
+    <Notice>
+      {access.value.isReadOnly
+        ? 'The dashboard is read-only here.'
+        : 'Your token may not open this screen.'}
+    </Notice>
   );
 }
 

@@ -16,6 +16,7 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   trace: 'Trace',
   topics: 'Topics',
   subscribers: 'Subscribers',
+  publish: 'Publish',
   alerts: 'Alerts',
 };
 
@@ -27,6 +28,7 @@ const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
   trace: () => import('./trace/trace.js'),
   topics: () => import('./topics/topics.js'),
   subscribers: () => import('./subscribers/subscribers.js'),
+  publish: () => import('./publish/publish.js'),
   alerts: () => import('./alerts/alerts.js'),
 };
 

@@ -21,6 +21,7 @@ export const access = computed<Access>(() => {
     isReadOnly,
     mayAdminister,
     mayPublish,
-    mayOpen: (screen) => mayAdminister || !ADMINISTRATORS.has(screen),
+    mayOpen: (screen) =>
+      screen === 'publish' ? mayPublish : mayAdminister || !ADMINISTRATORS.has(screen),
   };
 });

@@ -5,7 +5,15 @@ import { signal } from '@preact/signals';
  * so that a place can be sent to somebody, and so that no path of the page collides with one of the server.
  */
 
-export const SCREENS = ['overview', 'stream', 'trace', 'topics', 'subscribers', 'alerts'] as const;
+export const SCREENS = [
+  'overview',
+  'stream',
+  'trace',
+  'topics',
+  'subscribers',
+  'publish',
+  'alerts',
+] as const;
 export type ScreenName = (typeof SCREENS)[number];
 
 export type Parameters = Readonly<Record<string, string | readonly string[]>>;

@@ -1,4 +1,5 @@
-import { useId, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
+import { useUniqueId } from '../../parts/use-unique-id.js';
 import { go } from '../../state/place.js';
 import type { RecentRun } from './recent-runs.js';
 
@@ -10,7 +11,7 @@ export interface RunFieldProps {
 }
 
 export function RunField({ correlationId, recent }: RunFieldProps) {
-  const id = useId();
+  const id = useUniqueId();
   const [text, setText] = useState(correlationId);
   const open = (event: SubmitEvent): void => {
     event.preventDefault();

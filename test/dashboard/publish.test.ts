@@ -1,0 +1,165 @@
+import type { Browser } from 'puppeteer-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { connect } from '../../dist/client.js';
+import { defineTopic } from '../bus/support/millrace.js';
+import { openTestBus } from '../bus/support/open.js';
+import { until } from '../bus/support/wait.js';
+import { run, startServer, temporaryDirectory } from '../cli/support/command.js';
+import { neededCommand } from '../support/needed-command.js';
+import { publishAgentRun } from './support/agent-run.js';
+import { openDashboard, openDashboardBrowser } from './support/dashboard.js';
+
+const chromium = neededCommand('chromium', 'publishing in a browser');
+
+describe.runIf(chromium !== undefined)('the screen for publishing', () => {
+  let browser: Browser;
+
+  beforeAll(async () => {
+    browser = await openDashboardBrowser(chromium!);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  it('publishes an event, shows the whole ack or the refusal, and loads what was sent again', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'publish');
+    await dashboard.shows('Sent in this tab', '.sent');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.fill('Topic', 'orders.new');
+    await dashboard.fill('Type', 'order_created');
+    await dashboard.fill('Payload, JSON', '{\n  "total": 3,\n}');
+    await dashboard.shows('Line 3, column 1', '.payload-state');
+    await dashboard.fill('Payload, JSON', '{ "total": 3 }');
+    await dashboard.shows('Valid JSON', '.payload-state');
+    await dashboard.page.locator('.more summary').click();
+    await dashboard.fill('Id', 'order-1');
+    await dashboard.fill('Correlation id', 'run-9');
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('published', '.outcome');
+    for (const part of ['order-1', 'orders.new', 'Shard', 'synced', 'Cursor']) {
+      await dashboard.shows(part, '.outcome');
+    }
+    await using client = connect(server.url);
+    const stored = await client.get('orders.new', 'order-1');
+    expect(stored).toMatchObject({
+      type: 'order_created',
+      payload: { total: 3 },
+      source: 'dashboard',
+      correlationId: 'run-9',
+    });
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('the bus had stored this id', '.outcome');
+    await dashboard.fill('Topic', 'orders..new');
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('TOPIC_INVALID', '.outcome');
+    await dashboard.picture('publish');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.page.locator('.sent li:last-child button').click();
+    await until('the first event is in the form again', async () => {
+      const topic = await dashboard.page.$eval('#publish-topic', (field) =>
+        Reflect.get(field, 'value'),
+      );
+      return topic === 'orders.new';
+    });
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('fills the form with the event of the address', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const event = { topic: 'orders.new', type: 'order_created', payload: { total: 3 }, id: 'o1' };
+    await client.publish(event);
+    const dashboard = await openDashboard(browser, server.url, 'publish?copy=orders.new%2Fo1');
+    await until('the form is filled', async () => {
+      const type = await dashboard.page
+        .$eval('#publish-type', (field) => Reflect.get(field, 'value'))
+        .catch(() => '');
+      return type === 'order_created';
+    });
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('published', '.outcome');
+    await until('there are two', async () => (await client.query({ topic: '*' })).length === 2);
+    await dashboard.close();
+  });
+
+  it('replays a range after a dry run, at a rate, stops, and goes on where it was', async () => {
+    const server = await startServer();
+    const { events } = await publishAgentRun(server.url, 'run-42');
+    const place = 'publish?mode=replay&topic=*&correlationId=run-42&to=copies.all';
+    const dashboard = await openDashboard(browser, server.url, place);
+    await dashboard.press('Dry run');
+    await dashboard.shows(`${events} events`, '.dry-run');
+    await dashboard.shows('user_input', '.dry-run');
+    // A single star is every topic, the target as well.
+    await dashboard.shows('one of the topics that are replayed', '.replay-form');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.press('Publish to a topic that is replayed');
+    await dashboard.fill('Events per second', '20');
+    await dashboard.press('Publish the copies');
+    await until('some copies are there', async () =>
+      /: [1-9]/.test(await dashboard.text('.replay-run')),
+    );
+    await dashboard.press('Stop');
+    await dashboard.shows('Stopped', '.replay-run');
+    await dashboard.picture('replay');
+    await dashboard.fill('Events per second', '1000');
+    await dashboard.press('Go on');
+    await dashboard.shows(`Done: ${events} of ${events} events`, '.replay-run');
+    await using client = connect(server.url);
+    const all = await client.query({ topic: '*', correlationIds: ['run-42'], limit: 1000 });
+    const copies = all.filter(({ topic }) => topic === 'copies.all');
+    const originals = all.filter(({ topic }) => topic !== 'copies.all');
+    expect(copies.map(({ attributes }) => attributes?.replayedFrom)).toEqual(
+      originals.map(({ id }) => id),
+    );
+    expect(copies.map(({ payload }) => payload)).toEqual(originals.map(({ payload }) => payload));
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows the schema of a registered topic, and fills in an example', async () => {
+    const order = z.object({ id: z.string(), total: z.number().min(1) });
+    const bus = await openTestBus({ shards: 1, topics: [defineTopic('orders.*', order)] });
+    const { url } = await bus.serve({ port: 0 });
+    const dashboard = await openDashboard(browser, url, 'publish');
+    await dashboard.fill('Topic', 'orders.new');
+    await dashboard.shows('"total"', '.schema');
+    await dashboard.press('Fill in an example');
+    await until('the example is the payload', async () => {
+      const text = await dashboard.page.$eval('#publish-payload', (field) =>
+        String(Reflect.get(field, 'value')),
+      );
+      return text.includes('"total": 1');
+    });
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.picture('publish-schema');
+    await dashboard.fill('Type', 'order_created');
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('published', '.outcome');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('is not there in a read-only dashboard, nor for a token that may not publish', async () => {
+    const readOnly = await startServer(temporaryDirectory(), ['--dashboard-read-only']);
+    const dashboard = await openDashboard(browser, readOnly.url, 'publish');
+    await dashboard.shows('The dashboard is read-only here', '.screen');
+    expect(await dashboard.text('.side')).not.toContain('Publish');
+    await dashboard.close();
+    const dir = temporaryDirectory();
+    const keys = `${dir}/keys.json`;
+    const flags = ['--name', 'reader', '--subscribe', '*', '--keys-file', keys, '--json'];
+    const { key } = JSON.parse((await run(['token', 'key', ...flags])).stdout);
+    const guarded = await startServer(dir, ['--keys-file', keys]);
+    const reader = await openDashboard(browser, guarded.url, 'publish');
+    await reader.fill('Token', key);
+    await reader.press('Sign in');
+    await reader.shows('Your token may not open this screen', '.screen');
+    expect(await reader.text('.side')).not.toContain('Publish');
+    await reader.close();
+  });
+});
