@@ -133,14 +133,14 @@ export class BusFigures {
     take(await this.#bus.tally(shard, question));
   }
 
-  /** Nothing stored, or nothing that can be read: the time counts from now. */
+  /** Where nothing is stored, or nothing can be read, the watch counts from when it was asked, unless it knows better. */
   async #begin(watch: SilenceWatch): Promise<void> {
-    const began = this.#clock.elapsedMs();
+    const asked = this.#clock.elapsedMs();
     const [pattern] = watch.filter.topics as [string];
     const lastAt = await this.#bus.lastAt(pattern).catch(() => undefined);
-    if (lastAt === undefined) watch.begin(began);
     // The clock may have been set back since.
-    else watch.begin(this.#clock.elapsedMs() - Math.max(0, this.#clock.now() - lastAt));
+    const ageMs = lastAt === undefined ? undefined : Math.max(0, this.#clock.now() - lastAt);
+    watch.begin(ageMs === undefined ? undefined : this.#clock.elapsedMs() - ageMs, asked);
   }
 }
 

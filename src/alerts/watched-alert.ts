@@ -30,7 +30,7 @@ export class WatchedAlert {
     const now = clock.elapsedMs();
     const isFiring = firingSince !== undefined;
     this.origin = origin;
-    this.watch = watchOf(rule.when, { now, events, isFiring });
+    this.watch = watchOf(rule.when, { now, events, firingSince });
     this.#clock = clock;
     this.#rule = rule;
     this.#status = isFiring ? { state: 'firing', since: firingSince } : { state: 'ok', since: now };

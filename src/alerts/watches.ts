@@ -37,8 +37,8 @@ export interface WatchStart {
   readonly now: number;
   /** The events that were counted before. */
   readonly events: number;
-  /** The rule was firing when the bus was closed. */
-  readonly isFiring: boolean;
+  /** The rule was firing when the bus was closed, and since when. */
+  readonly firingSince: number | undefined;
 }
 
 export function watchOf(when: AlertCondition, start: WatchStart): Watch {
@@ -69,18 +69,21 @@ export function isOfShard({ topics }: ParsedFilter, shard: number, shards: numbe
 export class SilenceWatch implements Watch {
   readonly filter: ParsedFilter;
   readonly forMs: number;
+  /** A silence that was firing began at the last event, which may have been ephemeral, or be pruned by now. */
+  readonly #silentSince: number | undefined;
   #events: number;
   #lastAt: number | undefined;
 
-  constructor(pattern: string, forMs: number, { events }: WatchStart) {
+  constructor(pattern: string, forMs: number, { events, firingSince }: WatchStart) {
     this.filter = { topics: [pattern] };
     this.forMs = forMs;
     this.#events = events;
+    this.#silentSince = firingSince;
   }
 
-  /** Tells when the last stored event came. */
-  begin(lastAt: number): void {
-    this.#lastAt ??= lastAt;
+  /** Tells when the last stored event came; undefined: none is known, and time counts from `now` unless it fired. */
+  begin(lastAt: number | undefined, now: number): void {
+    this.#lastAt ??= lastAt ?? this.#silentSince ?? now;
   }
 
   read({ now, total }: Figures): Reading | undefined {
@@ -125,12 +128,12 @@ class EventWatch implements Watch {
   /** The count before the first event of those that the condition holds for now. */
   #before: number;
 
-  constructor(filter: ParsedFilter, withinMs: number, { now, events, isFiring }: WatchStart) {
+  constructor(filter: ParsedFilter, withinMs: number, { now, events, firingSince }: WatchStart) {
     this.filter = filter;
     this.#withinMs = withinMs;
     this.#events = events;
     this.#before = events;
-    if (isFiring) this.#lastAt = now;
+    if (firingSince !== undefined) this.#lastAt = now;
   }
 
   read({ now, total }: Figures): Reading {

@@ -225,6 +225,33 @@ describe('alerts', () => {
     expect(() => open(tooMany)).toThrow(/101 rules; 100 is the limit/);
   });
 
+  it('on silence fire on after a restart where no event is stored that tells since when', async () => {
+    let kept: string | undefined;
+    const text: AlertsText = {
+      file: 'alerts.json',
+      read: () => kept,
+      write: (written) => {
+        kept = written;
+      },
+    };
+    const first = open(['no event on a.* for 10 s'], text);
+    await first.board.start(first.bus);
+    first.clock.advance(10_000);
+    await first.board.evaluate();
+    expect(states(first.board)).toEqual(['firing']);
+    const { since } = first.board.list().alerts[0]!;
+    first.board.stop();
+    const again = open(['no event on a.* for 10 s'], text);
+    again.clock.day += 60_000;
+    await again.board.start(again.bus);
+    await again.board.evaluate();
+    expect(again.board.list().alerts[0]).toMatchObject({ state: 'firing', since, value: 60_000 });
+    expect(again.bus.published).toEqual([]);
+    again.bus.events[0] = 1;
+    await again.board.evaluate();
+    expect(states(again.board)).toEqual(['ok']);
+  });
+
   it('are refused by a full store, and stay as they were', async () => {
     const full = new BusError('STORE_FULL', 'no room');
     let isFull = false;
