@@ -10,6 +10,8 @@ import { openManifest } from '../../../src/store/directory/directory.js';
 import { decodePage, type Page, type PageRequest } from '../../../src/store/page.js';
 import { openForWriting, shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
+import { CheckedValues } from '../../../src/store/sqlite/fields/checked-values.js';
+import { FieldBacklog } from '../../../src/store/sqlite/fields/field-backlog.js';
 import { PARTS, ROWS_PER_BLOCK } from '../../../src/store/sqlite/fields/field-rows.js';
 import { FieldWriter } from '../../../src/store/sqlite/fields/field-writer.js';
 import {
@@ -17,6 +19,8 @@ import {
   RecentValues,
 } from '../../../src/store/sqlite/fields/recent-values.js';
 import { SqliteHistory } from '../../../src/store/sqlite/reading/open-history.js';
+import { NameReader } from '../../../src/store/sqlite/rows/names.js';
+import { RowDecoder } from '../../../src/store/sqlite/rows/row-decoder.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { FIELD_BLOCKS, MetaTable } from '../../../src/store/sqlite/tables/meta-table.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
@@ -469,6 +473,47 @@ describe('a directory of a version without the index by field', () => {
     log.close();
     expect(indexedBlocks(dir)).toEqual([0, 2]);
     expect(errorsOf(dir)).toEqual([expect.stringMatching(/^.*event 17384 is damaged/)]);
+  });
+
+  it('gets none for such a block either where the store was full when that was to be noted', () => {
+    const dir = filled();
+    forgetIndex(dir);
+    damageEvent(dir, INDEX_BLOCK_EVENTS + 1000);
+    const database = openForWriting(shardFile(dir, 0), 0);
+    const names = new NameReader(database, 'names');
+    const topics = new NameReader(database, 'topics');
+    const decoder = new RowDecoder(database, 0, names, (id) => topics.name(id));
+    const writer = new FieldWriter(database, new RecentValues());
+    writer.start(EVENTS + 1);
+    const backlog = new FieldBacklog(database, writer, new CheckedValues(database, decoder, names));
+    while (writer.done < 1) backlog.step(BLOCKS);
+    database.exec(`CREATE TEMP TRIGGER full BEFORE INSERT ON meta WHEN NEW.key = '${FIELD_BLOCKS}'
+      BEGIN SELECT RAISE(ABORT, 'no room'); END`);
+    expect(() => {
+      for (;;) backlog.step(BLOCKS);
+    }).toThrow('no room');
+    expect(writer.done).toBe(1);
+    database.exec('DROP TRIGGER full');
+    while (backlog.left(BLOCKS) > 0) backlog.step(BLOCKS);
+    database.close();
+    expect(indexedBlocks(dir)).toEqual([0, 2]);
+  });
+
+  it('is sound for `verify` when the damaged event of a block without index was pruned', () => {
+    const dir = filled();
+    forgetIndex(dir);
+    damageEvent(dir, INDEX_BLOCK_EVENTS + 1000);
+    let log = open(dir);
+    finish(log);
+    log.close();
+    expect(indexedBlocks(dir)).toEqual([0, 2]);
+    const first = INDEX_BLOCK_EVENTS + 2000;
+    const kept = everySequence.filter((one) => one % KEPT_EVERY !== 0 && one >= first).length;
+    log = open(dir, kept);
+    while (log.pruneStep(0));
+    expectAll(log, (sequence) => sequence % KEPT_EVERY === 0 || sequence >= first);
+    log.close();
+    expect([...verifyDirectory(dir)]).toEqual([]);
   });
 
   it('gets the rest if that version has appended to it meanwhile', () => {

@@ -86,8 +86,9 @@ export class FieldBacklog {
       values[TYPE]![slot] = type;
     });
     if (!isSound) this.#found = 0;
-    this.#at = until;
-    return !isSound || until === last;
+    // Nothing behind the damage is read, also if the store is full and the block has to be ended again.
+    this.#at = isSound ? until : last;
+    return this.#at === last;
   }
 
   #end(block: number): void {
