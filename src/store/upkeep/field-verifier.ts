@@ -22,7 +22,7 @@ import type { EventRow } from '../sqlite/rows/event-row.js';
 import type { NameReader } from '../sqlite/rows/names.js';
 import type { PrunedSequences } from '../sqlite/rows/pruned-sequences.js';
 import { FIELD_BLOCKS, MetaTable, PRUNED_BLOCKS } from '../sqlite/tables/meta-table.js';
-import { INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS } from '../sqlite/tables/tables.js';
+import { INDEX_BLOCK_EVENTS } from '../sqlite/tables/tables.js';
 
 interface Fault {
   readonly sequence?: number;
@@ -83,7 +83,8 @@ export class FieldVerifier {
       block >= this.#done ||
       block < this.#gone ||
       this.#hasDamage ||
-      this.#events < SPARSE_BLOCK_EVENTS;
+      // An event whose damage has left the block without rows may have been pruned since.
+      this.#events < eventsOf(block);
     const stored = this.#stored(block);
     const present = stored.filter((row) => row !== undefined);
     if (present.length === 0 && mayLackRows) return;
@@ -155,4 +156,9 @@ export class FieldVerifier {
       yield { sequence, message: `the index does not have it under its ${name}` };
     }
   }
+}
+
+/** How many events a block has before any is pruned. There is no sequence 0. */
+function eventsOf(block: number): number {
+  return block === 0 ? INDEX_BLOCK_EVENTS - 1 : INDEX_BLOCK_EVENTS;
 }
