@@ -68,6 +68,12 @@ describe.runIf(chromium !== undefined)('the stream', () => {
     await dashboard.press('Pause');
     await dashboard.shows('Paused', '.tail-state');
     await publish(server, ['during.one', 'during.two']);
+    // The address holds the place: whoever opens it goes on from there too.
+    const other = await openDashboard(browser, server.url, String(await hash(dashboard)).slice(2));
+    await other.press('Go on');
+    await other.shows('during.two', ROWS);
+    expect(await other.text('.counts .matched')).toBe('2');
+    await other.close();
     await dashboard.press('Go on');
     await dashboard.shows('during.two', ROWS);
     expect(await dashboard.text('.counts .matched')).toBe('3');
