@@ -20,7 +20,12 @@ export function jsonFaultText(text: string): string {
   return `line ${fault.line}, column ${fault.column}: ${fault.message}`;
 }
 
-/** The first fault of the text, or `undefined` if it is JSON. */
+/**
+ * Finds where a text stops being JSON.
+ *
+ * @param text the text that could not be parsed
+ * @returns its first fault, or `undefined` if it is JSON
+ */
 export function findJsonFault(text: string): JsonFault | undefined {
   const scanner = new Scanner(text);
   if (scanner.scan()) return undefined;
