@@ -121,6 +121,30 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.close();
   });
 
+  it('finishes a replay whose server is killed meanwhile, and stores each copy once', async () => {
+    const server = await startServer();
+    const { events } = await publishAgentRun(server.url, 'run-42');
+    const place = 'publish?mode=replay&topic=*&correlationId=run-42&to=copies.all';
+    const dashboard = await openDashboard(browser, server.url, place);
+    await dashboard.press('Dry run');
+    await dashboard.press('Publish to a topic that is replayed');
+    await dashboard.fill('Events per second', '30');
+    await dashboard.press('Publish the copies');
+    await until('some copies are there', async () =>
+      /: [1-9]/.test(await dashboard.text('.replay-run')),
+    );
+    await server.stop('SIGKILL');
+    await dashboard.shows('Not connected', '.connection');
+    const again = await startServer(server.dir, ['--port', String(server.port)]);
+    await dashboard.shows(`Done: ${events} of ${events} events`, '.replay-run');
+    await using client = connect(again.url);
+    const copies = await client.query({ topic: 'copies.all', limit: 1000 });
+    expect(new Set(copies.map(({ attributes }) => attributes?.replayedFrom)).size).toBe(events);
+    expect(copies).toHaveLength(events);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('shows the schema of a registered topic, and fills in an example', async () => {
     const order = z.object({ id: z.string(), total: z.number().min(1) });
     const bus = await openTestBus({ shards: 1, topics: [defineTopic('orders.*', order)] });

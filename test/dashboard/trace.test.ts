@@ -112,4 +112,20 @@ describe.runIf(chromium !== undefined)('the trace', () => {
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });
+
+  it('shows the first events of a long run, and goes on counting', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const event = { type: 'agent_metric', source: 'a', correlationId: 'long', payload: 1 };
+    const events = Array.from({ length: 10_020 }, (_, n) => ({ ...event, topic: `m.${n % 3}` }));
+    for (let at = 0; at < events.length; at += 2000) {
+      await client.publishMany(events.slice(at, at + 2000), { durability: 'written' });
+    }
+    const dashboard = await openDashboard(browser, server.url, 'trace?correlationId=long');
+    await dashboard.shows('the first 10,000 of 10,020 events', '.run-summary');
+    await client.publish({ ...event, topic: 'm.1' });
+    await dashboard.shows('the first 10,000 of 10,021 events', '.run-summary');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
 });

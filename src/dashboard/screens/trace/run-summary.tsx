@@ -1,3 +1,4 @@
+import { access } from '../../state/access.js';
 import { hrefOf } from '../../state/place.js';
 import { isConnected } from '../../state/session.js';
 import { counted, dateAndClock, duration, whole } from '../../text/format.js';
@@ -44,7 +45,12 @@ export function RunSummary({ trace, lanes, correlationId }: RunSummaryProps) {
           </span>
         </>
       )}
-      <a href={hrefOf('stream', { correlationId })}>Show in the stream</a>
+      <span class="links">
+        {access.value.mayPublish && (
+          <a href={hrefOf('publish', { mode: 'replay', topic: '*', correlationId })}>Replay it</a>
+        )}
+        <a href={hrefOf('stream', { correlationId })}>Show in the stream</a>
+      </span>
     </div>
   );
 }
