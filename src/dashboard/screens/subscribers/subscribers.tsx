@@ -100,10 +100,15 @@ function TopicField({
 }) {
   const typed = useSignal(topic);
   const timer = useRef<number | undefined>(undefined);
+  // The topic that the field itself has put into the address: what was typed since then must not be lost to it.
+  const sent = useRef(topic);
   useEffect(() => {
+    if (topic === sent.current) return;
+    clearTimeout(timer.current);
+    sent.current = topic;
     typed.value = topic;
-    return () => clearTimeout(timer.current);
   }, [topic, typed]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   return (
     <div class="field topic-field">
       <label for="asked-topic">Who would receive an event on this topic?</label>
@@ -120,7 +125,10 @@ function TopicField({
           typed.value = currentTarget.value;
           clearTimeout(timer.current);
           const wanted = currentTarget.value.trim();
-          timer.current = window.setTimeout(() => amend({ topic: wanted }), TYPING_MS);
+          timer.current = window.setTimeout(() => {
+            sent.current = wanted;
+            amend({ topic: wanted });
+          }, TYPING_MS);
         }}
       />
       {error !== undefined && (
