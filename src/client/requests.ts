@@ -119,9 +119,10 @@ export class Requests {
 
   lost(): void {
     for (const request of [...this.#pending.values()]) {
+      // One that was made between the end of the connection and this call waits for the next connection.
+      if (request.isBound && request.isSent) request.reject(lost());
       request.parts.length = 0;
       request.isSent = false;
-      if (request.isBound) request.reject(lost());
     }
   }
 

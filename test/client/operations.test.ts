@@ -54,6 +54,25 @@ describe('a client that looks after a bus', () => {
     expect(server.count('prune')).toBe(1);
   });
 
+  test('waits for the next connection with an act that it was asked for just as the last one ended', async () => {
+    const server = await WrongServer.start();
+    server.script = ({ type, requestId }, socket) => {
+      if (type === 'backup') socket.close(1001, 'gone');
+      if (type !== 'prune') return type === 'backup';
+      send(socket, { type: 'result', requestId, payload: { pruned: { events: 7, bytes: 1 } } });
+      return true;
+    };
+    const { client } = connectTo(server.url);
+    await client.connected();
+    const pruned = new Promise((resolve) => {
+      client.on('state', ({ state }) => {
+        if (state === 'reconnecting') resolve(client.prune({ maxEvents: 1 }));
+      });
+    });
+    await expect(client.backup('/copy')).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+    expect(await pruned).toMatchObject({ events: 7 });
+  });
+
   test('waits for a connection before it sends an act, but not for ever', async () => {
     const { client } = connectTo('http://127.0.0.1:1', { requestTimeoutMs: 50 });
     await expect(client.prune({ maxEvents: 1 })).rejects.toMatchObject({ code: 'TIMEOUT' });
