@@ -301,7 +301,7 @@ class Words {
     try {
       return JSON.parse(quoted) as string;
     } catch {
-      throw this.fault(`${quoted} is no text in JSON quotes`, at);
+      throw this.fault(`${quote(quoted)} is no text in JSON quotes`, at);
     }
   }
 }

@@ -112,6 +112,7 @@ describe('the text of an alert', () => {
     ['any x on a where k=1 and k=2', 'attribute "k" is named twice', 25],
     ['any x on a,', 'a pattern is missing', 11],
     ['any "x on a', 'the quotes at " do not end', 4],
+    [`any "\\x${'y'.repeat(1000)}" on a`, '… (1004 characters) is no text in JSON quotes', 4],
     ['lag over 5 for 30 s now', '"now" is too much', 20],
     ['lag over -5', '"-5" is not a number of events', 9],
   ])('%s is refused with its fault and place', (text, message, at) => {
