@@ -46,7 +46,10 @@ describe('a subscription', () => {
         mode: 'live',
         queued: 0,
         dropped: 0,
+        slow: 0,
+        since: expect.stringMatching(/^\d{4}-.*Z$/),
         lag: 0,
+        lagMs: 0,
       },
     ]);
     expect(await bus.subscribers('v')).toEqual([]);

@@ -1,0 +1,178 @@
+/**
+ * Takes the pictures of the dashboard that README and docs/DASHBOARD.md show: `node scripts/dashboard-pictures.js`
+ * after a build. It serves a bus in a temporary directory, publishes the events of a small agent platform, and opens
+ * each screen in Chromium.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { openBus } from 'millrace';
+import { launch } from 'puppeteer-core';
+
+const PICTURES = fileURLToPath(new URL('../docs/images/', import.meta.url));
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const WIDE = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 780, deviceScaleFactor: 2 };
+/** Long enough for charts that have a shape. */
+const LIVE_MS = Number(process.env.LIVE_MS ?? 60_000);
+const TICK_MS = 40;
+
+const WORDS =
+  'The failing test waits for an event that the worker publishes after it has closed its log. ' +
+  'Publishing before the close makes the order right.';
+
+/** @param {import('millrace/client').BusApi} bus */
+async function publishRun(bus) {
+  const correlationId = `run-${Date.now().toString(36)}`;
+  /** @type {(topic: string, type: string, payload: unknown, more?: object) => Promise<string>} */
+  const say = async (topic, type, payload, more = {}) => {
+    const input = { topic, type, payload, correlationId, source: 'planner', ...more };
+    const { id } = await bus.publish(input);
+    await sleep(15);
+    return id;
+  };
+  const asked = await say(
+    'chat.room1.user',
+    'user_input',
+    { text: 'Why does the test fail?' },
+    {
+      source: 'ada',
+    },
+  );
+  const planned = await say(
+    'agent.planner.status',
+    'agent_started',
+    { goal: 'find the cause' },
+    {
+      causationId: asked,
+    },
+  );
+  for (const [agent, file] of [
+    ['reader', 'src/worker.ts'],
+    ['tester', 'test/worker.test.ts'],
+  ]) {
+    const more = { source: agent, causationId: planned, attributes: { agentId: String(agent) } };
+    const task = await say(`task.${agent}.started`, 'task_started', { file, lines: 214 }, more);
+    const done = { ...more, causationId: task };
+    await say(`task.${agent}.progress`, 'task_progress', { file, done: 0.5 }, done);
+    await say(`task.${agent}.completed`, 'task_completed', { file, findings: 1, ok: true }, done);
+  }
+  const answered = await say(
+    'agent.planner.status',
+    'agent_status_changed',
+    { to: 'answering' },
+    {
+      causationId: planned,
+    },
+  );
+  for (const word of WORDS.split(/(?<= )/)) {
+    const input = {
+      topic: 'chat.room1.answer',
+      type: 'chat_message',
+      payload: { delta: word },
+      source: 'planner',
+      correlationId,
+      causationId: answered,
+    };
+    await bus.publish(input);
+  }
+  await say(
+    'agent.planner.status',
+    'agent_completed',
+    { tokens: 31, ms: 812 },
+    {
+      causationId: planned,
+    },
+  );
+  return correlationId;
+}
+
+/** @param {import('millrace/client').BusApi} bus */
+async function publishSteadily(bus) {
+  const end = Date.now() + LIVE_MS;
+  for (let tick = 0; Date.now() < end; tick++) {
+    const wave = 4 + Math.round(3 * Math.sin(tick / 150));
+    const inputs = Array.from({ length: wave }, (_, n) => ({
+      topic: `orders.eu.${['created', 'paid', 'packed', 'sent'][(tick + n) % 4]}`,
+      type: 'order_changed',
+      source: `shop-${n % 3}`,
+      payload: {
+        order: 10_000 + tick,
+        total: ((tick * 37 + n * 11) % 9000) / 100,
+        currency: 'EUR',
+      },
+    }));
+    await bus.publishMany(inputs);
+    await sleep(TICK_MS);
+  }
+}
+
+/**
+ * @param {import('puppeteer-core').Browser} browser
+ * @param {string} address
+ * @param {string} name
+ * @param {{ viewport?: typeof WIDE, theme?: string, before?: (page: import('puppeteer-core').Page) => Promise<void> }} how
+ */
+async function take(browser, address, name, { viewport = WIDE, theme = 'light', before } = {}) {
+  const page = await browser.newPage();
+  await page.setViewport(viewport);
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
+  await page.goto(address, { waitUntil: 'load' });
+  await page.waitForSelector('.connection.is-live');
+  await sleep(2500);
+  await before?.(page);
+  await page.screenshot({ path: `${PICTURES}${name}.webp`, type: 'webp', quality: 82 });
+  await page.close();
+}
+
+mkdirSync(PICTURES, { recursive: true });
+const dir = mkdtempSync(join(tmpdir(), 'millrace-pictures-'));
+const bus = await openBus({
+  dir,
+  shards: 2,
+  retention: [{ pattern: 'orders.*', maxAgeMs: 604_800_000 }],
+});
+const gateway = await bus.serve({ port: 0, environment: 'staging' });
+const browser = await launch({
+  executablePath: CHROMIUM,
+  args: ['--no-sandbox', '--disable-dev-shm-usage'],
+});
+try {
+  const at = (/** @type {string} */ place) => `${gateway.url}/#/${place}`;
+  bus.subscribe('orders.*', () => {}, { name: 'billing' });
+  bus.subscribe('task.*', () => {}, { name: 'scheduler' });
+  await bus.setAlert({
+    name: 'orders-stalled',
+    when: 'no event on orders.* for 5 min',
+    severity: 'critical',
+  });
+  await bus.setAlert({ name: 'busy', when: 'rate on orders.* over 20/s for 10 s' });
+  await bus.setAlert({ name: 'task-failed', when: 'any task_failed on task.*' });
+  const steady = publishSteadily(bus);
+  // Awaited below; the bus is closed before its end if a picture fails.
+  steady.catch(() => {});
+  await sleep(LIVE_MS / 2);
+  const run = await publishRun(bus);
+  await take(browser, at('overview'), 'dashboard-overview');
+  await take(browser, at('stream?from=last:300'), 'dashboard-stream', {
+    theme: 'dark',
+    before: async (page) => {
+      await page.waitForSelector('.stream-row');
+      await page.$$eval('.stream-row', (rows) => {
+        /** @type {any} */ (rows[Math.floor(rows.length / 2)]).click();
+      });
+      await sleep(800);
+    },
+  });
+  await take(browser, at(`trace?correlationId=${run}`), 'dashboard-trace');
+  await take(browser, at('topics'), 'dashboard-topics', { viewport: PHONE, theme: 'dark' });
+  await take(browser, at('subscribers'), 'dashboard-subscribers');
+  await take(browser, at('alerts'), 'dashboard-alerts', { viewport: PHONE });
+  await steady;
+} finally {
+  await browser.close();
+  await bus.close();
+  rmSync(dir, { recursive: true, force: true });
+}
