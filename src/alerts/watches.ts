@@ -125,7 +125,7 @@ class EventWatch implements Watch {
   readonly #withinMs: number;
   #events: number;
   #lastAt: number | undefined;
-  /** The count before the first event of those that the condition holds for now. */
+  /** The count before the first of the events by which the condition holds. */
   #before: number;
 
   constructor(filter: ParsedFilter, withinMs: number, { now, events, firingSince }: WatchStart) {
