@@ -1,8 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { type Call, isLog, isSync, skipped, traced } from '../support/traced.js';
 import { temporaryDirectory } from './support/open.js';
 
 /**
@@ -10,64 +7,7 @@ import { temporaryDirectory } from './support/open.js';
  * `strace`: the page that holds an event's payload is written to the shard's log, and, for `synced`, an fsync of that
  * log begins after that and has ended before the ack is told.
  */
-const publisher = fileURLToPath(new URL('./support/publisher.js', import.meta.url));
-
-let reasonNotToTrace: string | undefined;
-
-beforeAll(() => {
-  const probe = spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
-  if (probe.error !== undefined) reasonNotToTrace = `no strace: ${probe.error.message}`;
-  else if (probe.status !== 0) reasonNotToTrace = `strace does not work here: ${probe.stderr}`;
-});
-
-/** A system call in the order of its end, with the time of its beginning as the line it began on. */
-interface Call {
-  readonly name: string;
-  readonly text: string;
-  readonly began: number;
-  readonly ended: number;
-}
-
-/** Joins the halves of calls that other threads' calls interrupted. */
-function parseTrace(trace: string): Call[] {
-  const calls: Call[] = [];
-  const unfinished = new Map<string, { text: string; began: number }>();
-  for (const [line, content] of trace.split('\n').entries()) {
-    const match = /^(\d+) +(.*)$/.exec(content);
-    if (match === null) continue;
-    const thread = match[1]!;
-    const rest = match[2]!;
-    const resumed = /^<\.\.\. (\w+) resumed>(.*)$/.exec(rest);
-    if (resumed !== null) {
-      const begin = unfinished.get(thread)!;
-      unfinished.delete(thread);
-      const text = begin.text + resumed[2]!;
-      calls.push({ name: resumed[1]!, text, began: begin.began, ended: line });
-    } else if (rest.endsWith('<unfinished ...>')) {
-      unfinished.set(thread, { text: rest.replace(' <unfinished ...>', ''), began: line });
-    } else {
-      const name = /^\w+/.exec(rest)?.[0] ?? '';
-      calls.push({ name, text: rest, began: line, ended: line });
-    }
-  }
-  return calls;
-}
-
-function trace(...args: string[]): Call[] {
-  const output = join(temporaryDirectory(), 'trace');
-  const calls = 'trace=fsync,fdatasync,pwrite64,write,pwritev,writev';
-  const strace = ['-f', '-y', '-s', '70000', '-e', calls, '-e', 'signal=none', '-o', output];
-  const run = spawnSync('strace', [...strace, process.execPath, publisher, ...args], {
-    encoding: 'utf8',
-    timeout: 50_000,
-  });
-  expect(run.stderr).toBe('');
-  expect(run.status).toBe(0);
-  return parseTrace(readFileSync(output, 'latin1'));
-}
-
-const isLog = ({ text }: Call): boolean => /shard-000\.db(-wal)?>/.test(text);
-const isSync = (call: Call): boolean => /^f(data)?sync$/.test(call.name) && isLog(call);
+const publisher = new URL('./support/publisher.js', import.meta.url);
 
 /** The calls that tell of one event: its mark before, its page, its ack. */
 function marksOf(calls: readonly Call[], payload: string): { page: Call; ack: Call } {
@@ -92,7 +32,7 @@ const payloads = Array.from({ length: COUNT }, (_, n) => `payload-${String(n).pa
 describe('an ack that says', () => {
   test('synced comes after an fsync of the pages that hold the event', (context) => {
     if (skipped(context)) return;
-    const calls = trace('marks', temporaryDirectory(), 'synced', String(COUNT));
+    const calls = traced(publisher, 'marks', temporaryDirectory(), 'synced', String(COUNT));
     for (const payload of payloads) {
       const { page, ack } = marksOf(calls, payload);
       expect(ack.text).toContain('synced');
@@ -103,7 +43,7 @@ describe('an ack that says', () => {
 
   test('written needs no fsync, and comes after the pages were written', (context) => {
     if (skipped(context)) return;
-    const calls = trace('marks', temporaryDirectory(), 'written', String(COUNT));
+    const calls = traced(publisher, 'marks', temporaryDirectory(), 'written', String(COUNT));
     let unsynced = 0;
     for (const payload of payloads) {
       const { page, ack } = marksOf(calls, payload);
@@ -115,7 +55,7 @@ describe('an ack that says', () => {
 
   test('synced for a repeat of an event that was only written comes after an fsync', (context) => {
     if (skipped(context)) return;
-    const calls = trace('repeat', temporaryDirectory());
+    const calls = traced(publisher, 'repeat', temporaryDirectory());
     const { page, ack: written } = marksOf(calls, 'payload-0000- for written');
     expect(written.text).toContain('for written: written true');
     expect(syncsBetween(calls, page, written)).toEqual([]);
@@ -124,15 +64,3 @@ describe('an ack that says', () => {
     expect(syncsBetween(calls, page, synced).length).toBeGreaterThan(0);
   });
 });
-
-interface Annotated {
-  annotate(message: string): unknown;
-}
-
-/** Without strace there is nothing to see: said loudly, where a person and a report look. */
-function skipped(context: Annotated): boolean {
-  if (reasonNotToTrace === undefined) return false;
-  context.annotate(`not traced: ${reasonNotToTrace}`);
-  console.warn(`fsync before ack NOT TESTED: ${reasonNotToTrace}`);
-  return true;
-}

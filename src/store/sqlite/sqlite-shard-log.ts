@@ -27,6 +27,7 @@ import { IndexKeeper } from './index/index-keeper.js';
 import { TopicIndexWriter } from './index/topic-index.js';
 import { TopicTable } from './index/topic-table.js';
 import { LogHealth } from './log-health.js';
+import { OpenBatch } from './open-batch.js';
 import { PageReader } from './reading/page-reader.js';
 import { loadState } from './recovery.js';
 import { Retention } from './retention.js';
@@ -73,12 +74,8 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
 
   #head: number;
   #lastRecordedAt: number;
-  #next: number;
-  #batchRecordedAt: number;
-  #isBatchOpen = false;
+  readonly #batch: OpenBatch;
   readonly #committed = new ConsecutiveBatch();
-  /** The error of the open batch, if it has failed. */
-  #failure: BusError | undefined;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
   constructor(options: SqliteShardLogOptions) {
@@ -111,11 +108,15 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       const loaded = loadState(database, this.#topics, index, this.#dedupe, now(), decoder);
       this.#head = loaded.head;
       this.#lastRecordedAt = loaded.lastRecordedAt;
-      this.#next = this.#head + 1;
       catchUp.start(index.writtenBlocks, this.#head);
-      this.#batchRecordedAt = this.#lastRecordedAt;
       const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
       this.#events = new EventInserter(database, into);
+      const host = {
+        undo: () => this.#events.rollback(),
+        onFull: () => this.#upkeep.noteShortage(),
+      };
+      const { lastRecordedAt } = loaded;
+      this.#batch = new OpenBatch(this.#connection, this.#health, host, this.#head, lastRecordedAt);
       this.#reader = new EventReader(new RowReader(database), decoder);
       this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
@@ -144,36 +145,38 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   append(bytes: Buffer, offset: number, recordedAt: number): number {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;
-    if (!this.#isBatchOpen) this.#open((flags & EVENT_FLAG_SYNCED) !== 0);
-    if (this.#next - this.#head > BATCH_EVENTS_MAX) {
+    const batch = this.#batch;
+    if (!batch.isOpen) batch.open((flags & EVENT_FLAG_SYNCED) !== 0, this.#head);
+    if (batch.next - this.#head > BATCH_EVENTS_MAX) {
       throw new BusError('LIMIT_EXCEEDED', `a batch is at most ${BATCH_EVENTS_MAX} events`);
     }
-    const sequence = this.#next++;
+    const sequence = batch.next++;
     const index = sequence - this.#head - 1;
-    if (this.#failure !== undefined) return index;
+    if (batch.failure !== undefined) return index;
     try {
-      const time = Math.max(recordedAt, this.#batchRecordedAt);
-      this.#batchRecordedAt = time;
+      const time = Math.max(recordedAt, batch.recordedAt);
+      batch.recordedAt = time;
       this.appendedTopic = this.#events.add(view, flags, sequence, time);
     } catch (error) {
-      this.#fail(error, 'appending to');
+      batch.fail(error, 'appending to');
     }
     return index;
   }
 
   commit(synced: boolean, positions: readonly RingPosition[]): CommittedBatch {
+    const batch = this.#batch;
     this.#committed.first = this.#head + 1;
-    if (!this.#isBatchOpen) {
+    if (!batch.isOpen) {
       if (positions.length === 0) {
         if (synced) this.#orEnd('flushing', () => this.#connection.flush(this.#head));
         return this.#committed;
       }
-      this.#open(synced);
+      batch.open(synced, this.#head);
     }
-    if (this.#failure === undefined) this.#finish(positions);
-    const failure = this.#failure;
+    batch.run('committing to', () => this.#finish(positions));
+    const { failure } = batch;
     if (failure !== undefined) {
-      this.#reset();
+      batch.end(this.#head, this.#lastRecordedAt);
       throw failure;
     }
     this.#accept(synced);
@@ -182,9 +185,9 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
 
   /** Discards the open batch. Its sequences, which nobody has seen, are assigned again. */
   rollback(): void {
-    if (!this.#isBatchOpen) return;
-    this.#undo();
-    this.#reset();
+    if (!this.#batch.isOpen) return;
+    this.#batch.undo();
+    this.#batch.end(this.#head, this.#lastRecordedAt);
   }
 
   findDuplicate(bytes: Buffer, offset: number): number {
@@ -229,7 +232,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   }
 
   pruneStep(now: number): boolean {
-    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
+    if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
     const more = this.#health.guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
     this.#noteCommit();
     return more;
@@ -261,7 +264,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   }
 
   maintain(): boolean {
-    if (this.#isBatchOpen || this.#health.broken !== undefined) return false;
+    if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
     this.#orEnd('looking for', () => this.#connection.assertInPlace());
     return this.#health.guard('maintaining', () => this.#upkeep.step(this.#head));
   }
@@ -280,40 +283,31 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     }
   }
 
-  #open(synced: boolean): void {
-    this.#isBatchOpen = true;
-    this.#failure = this.#health.broken;
-    if (this.#failure !== undefined) return;
-    try {
-      this.#connection.begin(synced, this.#head);
-    } catch (error) {
-      this.#fail(error, 'beginning a batch in');
-    }
+  /** Writes the batch and commits it. */
+  #finish(positions: readonly RingPosition[]): void {
+    if (this.#batch.next - 1 > this.#head) this.#finishEvents();
+    this.ringPositions.write(positions);
+    this.#connection.commit();
   }
 
-  /** Inserts the buffered rows, writes the batch's share of the index, and commits. */
-  #finish(positions: readonly RingPosition[]): void {
-    try {
-      this.#events.flush();
-      this.#topics.writeCount();
-      this.ringPositions.write(positions);
-      if (this.#index.isDue(this.#head)) {
-        const events = this.#next - this.#head - 1;
-        this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);
-      }
-      this.#connection.commit();
-    } catch (error) {
-      this.#fail(error, 'committing to');
-    }
+  /** Inserts the buffered rows, and writes the batch's share of the index. */
+  #finishEvents(): void {
+    this.#events.flush();
+    this.#topics.writeCount();
+    if (!this.#index.isDue(this.#head)) return;
+    const events = this.#batch.next - this.#head - 1;
+    this.#index.step(events * INDEX_ROWS_PER_EVENT, this.#head);
   }
 
   /** Makes the committed batch visible. */
   #accept(synced: boolean): void {
-    this.#isBatchOpen = false;
+    const batch = this.#batch;
     const before = this.#head;
-    this.#head = this.#next - 1;
-    this.#lastRecordedAt = this.#batchRecordedAt;
-    this.#events.commit(before, this.#head);
+    this.#head = batch.next - 1;
+    this.#lastRecordedAt = batch.recordedAt;
+    batch.end(this.#head, this.#lastRecordedAt);
+    // A batch without events leaves the dedupe window to the recovery of links, which may still need it.
+    if (this.#head > before) this.#events.commit(before, this.#head);
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
@@ -372,29 +366,5 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       if (failure.code !== 'STORE_FULL') throw failure;
       return false;
     }
-  }
-
-  /** Keeps the failure for `commit` and undoes the batch. */
-  #fail(error: unknown, doing: string): void {
-    this.#failure = this.#health.judge(error, doing);
-    if (this.#failure.code === 'STORE_FULL') this.#upkeep.noteShortage();
-    this.#undo();
-  }
-
-  /** Undoes the batch in every structure in memory and in SQLite, which may have rolled back by itself. */
-  #undo(): void {
-    this.#events.rollback();
-    try {
-      this.#connection.rollback();
-    } catch (error) {
-      this.#health.end(error, 'rolling back');
-    }
-  }
-
-  #reset(): void {
-    this.#isBatchOpen = false;
-    this.#failure = undefined;
-    this.#next = this.#head + 1;
-    this.#batchRecordedAt = this.#lastRecordedAt;
   }
 }

@@ -346,6 +346,22 @@ function describeDedupe(factory: LogFactory): void {
     log.close();
   });
 
+  it('judges the last batch again until the next event, whatever else is committed', () => {
+    const times = { now: () => 1000, elapsed: () => 0, dedupeIdsMax: 2 };
+    let log = factory.open(times);
+    for (const id of ['x', 'y', 'z']) supplied(log, { id });
+    log.commit(true, []);
+    log = reopen(log, times);
+    const first = record({ flags: SUPPLIED_ID, id: 'x' }, 5);
+    expect(log.ringPositions.findAtLastCommit(first, 5)).toBe(1);
+    log.commit(true, [{ endpoint: 'e', position: 8, firstSequence: 0 }]);
+    expect(log.ringPositions.findAtLastCommit(first, 5)).toBe(1);
+    supplied(log, { id: 'other' });
+    log.commit(true, []);
+    expect(log.ringPositions.findAtLastCommit(first, 5)).toBe(0);
+    log.close();
+  });
+
   it('counts the time before the log was opened again towards the window', () => {
     let elapsed = 0;
     let now = 10 * MINUTE;

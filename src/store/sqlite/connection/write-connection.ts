@@ -82,6 +82,10 @@ export class WriteConnection {
   /** Whether the connection is in `synchronous=FULL`. */
   #isFull = true;
   #wasSynced = true;
+  /** Whether the commits of all batches are known to survive power loss. A batch need not move the head. */
+  #isFlushed = true;
+  /** Frames in the WAL when the batch began, if earlier commits are not flushed. */
+  #framesBefore = 0;
   #syncedHead = 0;
 
   /** @throws BusError `STORE_CORRUPT`, `STORE_FAILED`, `STORE_FULL` */
@@ -190,6 +194,7 @@ export class WriteConnection {
     this.ensureTaken();
     const mayWait = !synced && !this.#wasSynced && this.#mayStayUnflushed(head);
     this.setFull(!mayWait);
+    if (this.#isFull && !this.#isFlushed) this.#framesBefore = this.#frames;
     this.#begin.run();
   }
 
@@ -210,8 +215,18 @@ export class WriteConnection {
     }
   }
 
+  /**
+   * A commit in FULL flushes itself and all commits before it, but only if it changes anything: SQLite writes nothing
+   * for a row that stays as it is. Where the WAL began anew it may seem unchanged; it is then flushed once more.
+   */
   commit(): void {
     this.#commit.run();
+    if (!this.#isFull) this.#isFlushed = false;
+    else if (!this.#isFlushed) this.#isFlushed = this.#frames !== this.#framesBefore;
+  }
+
+  get #frames(): number {
+    return this.#walState.get()?.[1] ?? 0;
   }
 
   /** Rolls back, unless SQLite has done so by itself. */
@@ -219,25 +234,18 @@ export class WriteConnection {
     if (this.database.inTransaction) this.#rollback.run();
   }
 
-  /**
-   * Flushes the last commit if it is `synced` and not flushed yet. A commit in FULL has flushed the whole WAL, and with
-   * it the earlier commits in NORMAL.
-   */
+  /** Flushes the last commit, and all commits before it, if it is `synced` and not flushed yet. */
   ensureFlushed(synced: boolean, head: number): void {
     this.#wasSynced = synced;
-    if (this.#isFull) this.#syncedHead = head;
-    else if (synced) this.flush(head);
+    if (synced || this.#isFlushed) this.flush(head);
     this.#syncedBatches = synced ? this.#syncedBatches + 1 : 0;
     if (this.#syncedBatches === SYNCED_BATCHES_TO_CLEAR) this.#unflushed?.clear();
   }
 
-  /**
-   * Flushes every commit up to `head` by flushing the WAL; a checkpoint has flushed the rest into the file. SQLite
-   * itself flushes nothing for a transaction without changes, not even in FULL.
-   */
+  /** Flushes every commit by flushing the WAL; a checkpoint has flushed the rest into the file. */
   flush(head: number): void {
-    if (this.#syncedHead >= head) return;
-    this.#flusher?.flush();
+    if (!this.#isFlushed) this.#flusher?.flush();
+    this.#isFlushed = true;
     this.#syncedHead = head;
   }
 
