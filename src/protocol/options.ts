@@ -99,7 +99,8 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
   return typeof aborted === 'boolean' && typeof addEventListener === 'function';
 }
 
-const subscriptionName: OptionCheck = (value) =>
+/** The name of a subscription, or of a consumer's member. */
+export const subscriptionName: OptionCheck = (value) =>
   typeof value === 'string' && value !== '' && value.length <= SUBSCRIPTION_NAME_LENGTH_MAX
     ? undefined
     : `has to be text of 1 to ${SUBSCRIPTION_NAME_LENGTH_MAX} characters, not ${quote(value)}`;
@@ -118,7 +119,7 @@ export function subscribeChecks(policies: readonly string[]): [string, OptionChe
 const FROM_FORMS = `'now', 'earliest', { last: 1 to ${SUBSCRIBE_LAST_MAX} }, { since: time } or { after: cursor }`;
 
 /** Does not check whether `after` is a valid cursor; that is checked later. */
-function fromFault(from: unknown): string | undefined {
+export function fromFault(from: unknown): string | undefined {
   if (from === 'now' || from === 'earliest') return undefined;
   if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
     return `${quote(from)} is none of ${FROM_FORMS}`;

@@ -4,6 +4,7 @@ import * as budgets from './budgets.js';
 import * as busApi from './bus-api.js';
 import * as cli from './cli.js';
 import * as client from './client.js';
+import * as consumers from './consumers.js';
 import * as endpoint from './endpoint.js';
 import * as events from './events.js';
 import * as gateway from './gateway.js';
@@ -27,6 +28,7 @@ export const LIMITS = {
   ...busApi,
   ...cli,
   ...client,
+  ...consumers,
   ...endpoint,
   ...events,
   ...gateway,
@@ -64,6 +66,14 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['PAYLOAD_BYTES_MAX', 'WEBSOCKET_FRAME_BYTES_MAX', 'CLIENT_FRAME_BYTES_MAX'],
   ['CLIENT_FRAME_BYTES_MAX', 'COMMAND_FRAME_BYTES_MAX'],
   ['CLIENT_PUBLISH_FRAME_BYTES', 'WEBSOCKET_FRAME_BYTES_MAX'],
+  ['PREFETCH_MS', 'LEASE_MS_MIN', 'LEASE_MS', 'LEASE_MS_MAX', 'BACKOFF_MS_MAX'],
+  ['ATTEMPTS', 'ATTEMPTS_MAX'],
+  ['CONSUMER_IN_FLIGHT', 'CONSUMER_IN_FLIGHT_MAX'],
+  ['CONSUMER_AHEAD', 'CONSUMER_AHEAD_MAX'],
+  ['LEASES_PER_TURN', 'COMMIT_BATCH_EVENTS'],
+  ['PREFETCH_MAX', 'CONSUMER_CONCURRENCY_MAX', 'SETTLEMENTS_OUT_MAX'],
+  ['SETTLEMENTS_PER_RECORD', 'SETTLEMENTS_OUT_MAX'],
+  ['CONSUMER_MEMBERS_PER_CONNECTION_MAX', 'CONSUMER_MEMBERS_MAX'],
   ['CLIENT_RECONNECT_FLOOR_MS', 'CLIENT_RECONNECT_BASE_MS', 'CLIENT_RECONNECT_MAX_MS'],
 ];
 
@@ -84,8 +94,15 @@ const RELATIONS: Readonly<Record<string, (limits: Limits) => boolean>> = {
   'a gateway says that it turns, before it counts as stalled, before it is replaced': (of) =>
     of.GATEWAY_TURN_MS < of.GATEWAY_STALLED_SECONDS * 1000 &&
     of.GATEWAY_STALLED_SECONDS * 1000 < of.GATEWAY_HUNG_MS,
+  'an event is not leased ahead for as long as its lease lasts': (of) =>
+    of.PREFETCH_MS < of.LEASE_MS_MIN,
+  'a record of settlements fits its ring': (of) =>
+    2 * of.SETTLEMENTS_PER_RECORD * of.SETTLEMENT_BYTES_MAX <=
+    of.CONTROL_RING_BYTES / of.RING_RECORD_SHARE,
   'sizes of rings and caches are powers of two': (of) =>
-    [of.RING_BYTES, of.CONTROL_RING_BYTES, of.NAME_CACHE_ENTRIES].every(isPowerOfTwo),
+    [of.RING_BYTES, of.CONTROL_RING_BYTES, of.NAME_CACHE_ENTRIES, of.GATE_WORDS].every(
+      isPowerOfTwo,
+    ),
 };
 
 /** The relations that do not hold, in words. */

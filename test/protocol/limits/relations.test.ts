@@ -25,6 +25,10 @@ describe('limits that depend on each other', () => {
     ['COMMIT_BATCH_EVENTS', LIMITS.CREDIT_EVENTS, 'four full batches'],
     ['RING_BYTES', LIMITS.RING_BYTES + 1, 'powers of two'],
     ['QUERY_LIMIT', LIMITS.QUERY_LIMIT_MAX + 1, 'QUERY_LIMIT 10001 is over QUERY_LIMIT_MAX 10000'],
+    ['PREFETCH_MS', LIMITS.LEASE_MS_MIN, 'is not leased ahead for as long as its lease lasts'],
+    ['LEASES_PER_TURN', 4097, 'LEASES_PER_TURN 4097 is over COMMIT_BATCH_EVENTS 4096'],
+    ['SETTLEMENTS_PER_RECORD', 1024, 'a record of settlements fits its ring'],
+    ['GATE_WORDS', 65_535, 'powers of two'],
     ['GATEWAY_HUNG_MS', LIMITS.GATEWAY_TURN_MS, 'before it counts as stalled'],
   ])('are refused if %s does not fit', (name, value, told) => {
     expect(brokenRelations({ ...LIMITS, [name]: value }).join()).toContain(told);

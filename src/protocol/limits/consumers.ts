@@ -1,0 +1,71 @@
+import { KIB, MIB } from './units.js';
+
+/** Limits and defaults of consumers: their definitions, members, leases, and all that shards and doors keep of them. */
+
+/** How many consumers a bus has. */
+export const CONSUMERS_MAX = 1000;
+export const CONSUMER_NAME_BYTES_MAX = 128;
+export const CONSUMERS_FILE_BYTES_MAX = 16 * MIB;
+/** How many members all consumers of a bus have together, and those of one connection. */
+export const CONSUMER_MEMBERS_MAX = 10_000;
+export const CONSUMER_MEMBERS_PER_CONNECTION_MAX = 32;
+/** How many handlers of one member may run at once. */
+export const CONSUMER_CONCURRENCY_MAX = 10_000;
+/** The default and the largest `maxInFlight`: how many events of one consumer may be leased, in all shards together. */
+export const CONSUMER_IN_FLIGHT = 1000;
+export const CONSUMER_IN_FLIGHT_MAX = 100_000;
+/** The default and the largest `maxAhead`: how many open events a consumer may have in one shard. */
+export const CONSUMER_AHEAD = 10_000;
+export const CONSUMER_AHEAD_MAX = 100_000;
+/** The bytes of records that a consumer keeps in one shard to lease them; others are read again. */
+export const CONSUMER_RECORD_BYTES_MAX = 16 * MIB;
+/** How many patterns `priority` may have; each is a lane, and the rest of the events is one more. */
+export const PRIORITIES_MAX = 8;
+
+/** How long a member may take for an event, unless it asks for more time: the default and the bounds. */
+export const LEASE_MS = 30_000;
+export const LEASE_MS_MIN = 100;
+export const LEASE_MS_MAX = 86_400_000;
+/** The default and the largest `maxAttempts`. */
+export const ATTEMPTS = 5;
+export const ATTEMPTS_MAX = 1000;
+/** How many waits `backoffMs` may list, and the longest wait, of a `nak` too: 30 days. */
+export const BACKOFF_STEPS_MAX = 32;
+export const BACKOFF_MS_MAX = 30 * 86_400_000;
+/** The characters of the reason of a `nak` or a `term`. */
+export const REASON_LENGTH_MAX = 1024;
+/** After how many losses in a row, each the death of a member that had begun the event, it is leased alone. */
+export const LOSSES_BEFORE_ALONE = 2;
+/**
+ * A member is leased as many events ahead of its handlers as it handled in this time, and at most so many. Shorter than
+ * any lease, so that no event is leased ahead whose lease runs out before its turn.
+ */
+export const PREFETCH_MS = 20;
+export const PREFETCH_MAX = 1024;
+
+/** How many settlements one record holds, and how many of one endpoint may wait for one shard's commit. */
+export const SETTLEMENTS_PER_RECORD = 256;
+export const SETTLEMENTS_OUT_MAX = 16_384;
+/** The bytes that one settlement takes in its record, at the most. */
+export const SETTLEMENT_BYTES_MAX = 32;
+/** How many events a shard leases in one turn, and how many it reads for consumers that are behind. */
+export const LEASES_PER_TURN = 4096;
+export const CONSUMER_READ_EVENTS_PER_TURN = 1024;
+/** A consumer's position that passes over events of others is stored once it is this many ahead of the stored one. */
+export const CONSUMER_PASSED_MAX = 16_384;
+/** How long a shard's new thread waits for the endpoints to say which leases they hold. */
+export const CLAIMS_WAIT_MS = 5000;
+/** How often a shard tries again to store a consumer's state for which the disk had no room. */
+export const CONSUMER_FULL_RETRY_MS = 250;
+/** The words of shared memory in which shards agree on keys and on `maxInFlight`. */
+export const GATE_WORDS = 64 * KIB;
+
+/** How many dead events one shard keeps for `redrive`, and the bytes of those that retention has removed. */
+export const DEAD_KEPT_MAX = 100_000;
+export const DEAD_BYTES_MAX = 64 * MIB;
+/** How many dead letters an endpoint takes from a shard at once. */
+export const LETTERS_PER_CALL = 64;
+
+/** How many events one `pull` may ask for, and how long it may wait for the first. */
+export const PULL_MAX = 1000;
+export const PULL_WAIT_MS_MAX = 30_000;
