@@ -1,13 +1,14 @@
 import { performance } from 'node:perf_hooks';
 import { BusError } from '../protocol/errors.js';
 import { RATED_PRINCIPALS_MAX } from '../protocol/limits/auth.js';
+import { ADMINISTRATIONS_PER_SECOND } from '../protocol/limits/gateway.js';
 import { clientNetwork } from './client-network.js';
 import type { Principal, PrincipalRates } from './principal.js';
 import { TokenBucket } from './token-bucket.js';
 
 /**
  * Limits how often clients may publish, subscribe and query: each connection, and each principal over all its
- * connections. All plain HTTP requests of a principal count as one connection, or each request would have its own rate.
+ * connections. Acts of administrators are always limited, for each principal. All plain HTTP requests of a principal count as one connection, or each request would have its own rate.
  * Clients without a token are distinguished by their addresses. One for a gateway; one thread.
  */
 
@@ -20,7 +21,11 @@ export interface RateLimiterOptions {
   readonly maxPrincipals?: number;
 }
 
-type Action = 'publish' | 'subscribe' | 'query';
+type Action = 'publish' | 'subscribe' | 'query' | 'administer';
+
+interface Rates extends PrincipalRates {
+  readonly administrationsPerSecond?: number;
+}
 
 type Buckets = Map<Action, TokenBucket>;
 
@@ -56,11 +61,15 @@ export class RateLimiter {
     const who = keyOf(principal, address);
     // The buckets are looked up for each call. If they were kept here and the limiter forgot the principal meanwhile,
     // it would then have two sets of buckets.
-    const bucket = (rates: PrincipalRates, of: () => Buckets) => (action: Action) =>
+    const bucket = (rates: Rates, of: () => Buckets) => (action: Action) =>
       rateOf(rates, action) === undefined ? undefined : this.#bucket(of(), action, rates);
+    const ofPrincipal = {
+      ...principal.rates,
+      administrationsPerSecond: ADMINISTRATIONS_PER_SECOND,
+    };
     return new ConnectionRates(
       bucket(this.#perConnection, own),
-      bucket(principal.rates, () => this.#remembered(this.#principals, who)),
+      bucket(ofPrincipal, () => this.#remembered(this.#principals, who)),
       principal,
     );
   }
@@ -88,7 +97,7 @@ export class RateLimiter {
    * A subject may have two JWTs with different rates, and a key's rates may be changed. The bucket then stays and takes
    * the present rate, as a new bucket would be full each time.
    */
-  #bucket(buckets: Buckets, action: Action, rates: PrincipalRates): TokenBucket | undefined {
+  #bucket(buckets: Buckets, action: Action, rates: Rates): TokenBucket | undefined {
     const rate = rateOf(rates, action);
     if (rate === undefined) return undefined;
     let bucket = buckets.get(action);
@@ -134,6 +143,11 @@ export class ConnectionRates {
     this.#take('subscribe', 1);
   }
 
+  /** For an act of an administrator. @throws BusError as `publish` */
+  administer(): void {
+    this.#take('administer', 1);
+  }
+
   /** Takes from both buckets or from neither, so that a refusal by one does not cost the other. */
   #take(action: Action, count: number): void {
     const own = this.#own(action);
@@ -151,7 +165,8 @@ export class ConnectionRates {
   }
 
   #refusal(action: Action, count: number, retryAfterMs: number, perSecond: number, isOwn: boolean) {
-    const what = action === 'publish' ? `${count} ${count === 1 ? 'event' : 'events'}` : action;
+    const what =
+      action === 'publish' ? `${count} ${count === 1 ? 'event' : 'events'}` : NAMES[action];
     const whose = isOwn ? 'this connection' : JSON.stringify(this.#principal.name);
     return new BusError(
       'RATE_LIMITED',
@@ -161,7 +176,9 @@ export class ConnectionRates {
   }
 }
 
-function rateOf(rates: PrincipalRates, action: Action): number | undefined {
+const NAMES = { subscribe: 'subscribe', query: 'query', administer: 'act' };
+
+function rateOf(rates: Rates, action: Action): number | undefined {
   switch (action) {
     case 'publish':
       return rates.publishPerSecond;
@@ -169,6 +186,8 @@ function rateOf(rates: PrincipalRates, action: Action): number | undefined {
       return rates.subscribePerSecond;
     case 'query':
       return rates.queryPerSecond;
+    case 'administer':
+      return rates.administrationsPerSecond;
   }
 }
 

@@ -85,7 +85,7 @@ export abstract class OperationsClient {
    *
    * @param id as `connections` tells it
    * @returns `disconnected`: false if there is no such connection
-   * @throws BusError `FORBIDDEN`; `TIMEOUT` also where a gateway that may have it has not answered;
+   * @throws BusError `FORBIDDEN`, `RATE_LIMITED`; `TIMEOUT` also where a gateway that may have it has not answered;
    *   `CONNECTION_FAILED`, `BUS_CLOSED`
    */
   async disconnect(id: string): Promise<{ disconnected: boolean }> {
@@ -103,20 +103,23 @@ export abstract class OperationsClient {
   }
 
   /**
-   * Adds a rule that watches the bus, or replaces the rule of this name. The last of several clients wins.
+   * Adds a rule that watches the bus, or replaces the rule of this name. The last of several clients wins; so it is sent
+   * once: a repeat might come behind what another client has set since. If the connection is lost before the answer
+   * comes, the rule may be set or not, as `alerts` tells.
    *
    * @param rule what it watches for: `{ name: 'quiet', when: 'no event on orders.* for 5 min' }`
    * @returns the rule and its state, once every later event is watched
    * @throws BusError `ALERT_INVALID`, `ALERT_FIXED` for a rule of the server's configuration, `LIMIT_EXCEEDED`,
-   *   `FORBIDDEN`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   *   `FORBIDDEN`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `RATE_LIMITED`, `TIMEOUT` without a connection,
+   *   `CONNECTION_FAILED`, `BUS_CLOSED`
    */
   async setAlert(rule: AlertRuleInput): Promise<AlertInfo> {
-    return (await this.#ask('setAlert', { rule })).alert!;
+    return (await this.#order('setAlert', { rule })).alert!;
   }
 
-  /** Removes a rule; false if there is none. @throws BusError as `setAlert` */
+  /** Removes a rule; false if there is none. Sent once, as `setAlert`. @throws BusError as `setAlert` */
   async removeAlert(name: string): Promise<{ readonly removed: boolean }> {
-    return (await this.#ask('removeAlert', { name })).removedAlert!;
+    return (await this.#order('removeAlert', { name })).removedAlert!;
   }
 
   /**
@@ -125,8 +128,8 @@ export abstract class OperationsClient {
    *
    * @param selection which events go: one of `before`, `maxEvents` and `maxBytes` is needed
    * @returns once they are gone, however long that takes
-   * @throws BusError `OPTION_INVALID`, `PATTERN_INVALID`, `FORBIDDEN`, `STORE_FAILED`, `TIMEOUT` without a connection,
-   *   `CONNECTION_FAILED`, `BUS_CLOSED`
+   * @throws BusError `OPTION_INVALID`, `PATTERN_INVALID`, `FORBIDDEN`, `RATE_LIMITED`, `STORE_FAILED`, `TIMEOUT` without
+   *   a connection, `CONNECTION_FAILED`, `BUS_CLOSED`
    */
   async prune(selection: PruneSelection): Promise<PruneResult> {
     return (await this.#order('prune', selection)).pruned!;
@@ -138,8 +141,8 @@ export abstract class OperationsClient {
    *
    * @param dir an absolute path on the server's machine; the directory must be empty or absent
    * @returns once the copy is complete, however long that takes
-   * @throws BusError `OPTION_INVALID`, `FORBIDDEN`, `LIMIT_EXCEEDED` while another backup runs, `STORE_FULL`,
-   *   `STORE_FAILED`, `TIMEOUT` without a connection, `CONNECTION_FAILED`, `BUS_CLOSED`
+   * @throws BusError `OPTION_INVALID`, `FORBIDDEN`, `RATE_LIMITED`, `LIMIT_EXCEEDED` while another backup runs,
+   *   `STORE_FULL`, `STORE_FAILED`, `TIMEOUT` without a connection, `CONNECTION_FAILED`, `BUS_CLOSED`
    */
   async backup(dir: string): Promise<BackupResult> {
     return (await this.#order('backup', { dir })).backup!;

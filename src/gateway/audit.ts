@@ -6,7 +6,8 @@ import type { GatewayLogger } from './gateway-log.js';
 
 /**
  * Counts failed sign-ins and administrative acts and, with the option `audit`, writes a log line for each: the
- * principal, its address, the act and its result. No line holds a token or a payload. A gateway has one; one thread
+ * principal, its address, the act and its result. No line holds a token or a payload. Acts beyond the rate are only
+ * counted, as a line costs more than the refusal. A gateway has one; one thread
  * uses it.
  */
 
@@ -58,7 +59,8 @@ export class Audit {
       return result;
     } catch (error) {
       const code = error instanceof BusError ? error.code : 'INTERNAL';
-      note(code === 'FORBIDDEN' ? 'refused' : 'failed', { code });
+      if (code === 'RATE_LIMITED') this.#count(`${act}.limited`);
+      else note(code === 'FORBIDDEN' ? 'refused' : 'failed', { code });
       throw error;
     }
   }

@@ -64,7 +64,7 @@ export class GatewayMetrics {
       'Sign-ins that failed: no token, one that was refused, no way to judge it, or too many.',
       () => failures.map((reason): Value => [{ reason }, atDoors(`signIn.${reason}`)]),
     );
-    const results = ['done', 'refused', 'failed'] as const;
+    const results = ['done', 'refused', 'failed', 'limited'] as const;
     const acts = ['backup', 'prune', 'disconnect', 'setAlert', 'removeAlert'] as const;
     this.#add('counter', 'admin_total', 'Administrative acts, by how they ended.', () =>
       acts.flatMap((act) =>

@@ -16,14 +16,14 @@ import type {
 } from '../protocol/operations.js';
 import { patternsOverlap } from '../protocol/patterns-overlap.js';
 import { quote } from '../protocol/quote.js';
-import type { Administrator, Audit } from './audit.js';
+import type { Act, Administrator, Audit } from './audit.js';
 import type { FiguresHistory } from './figures/figures-history.js';
 import type { Peers } from './peers.js';
 import { assertMayAdminister } from './permissions.js';
 
 /** The client on whose behalf a call is made. */
 export interface Operator extends Administrator {
-  readonly rates: Pick<ConnectionRates, 'query'>;
+  readonly rates: Pick<ConnectionRates, 'query' | 'administer'>;
 }
 
 /**
@@ -81,11 +81,11 @@ export class Operations {
   /**
    * Cuts one connection of any gateway.
    *
-   * @throws BusError `FORBIDDEN`; `NOT_FOUND` if there is no such connection; `TIMEOUT` if a gateway has not answered
+   * @throws BusError `FORBIDDEN`, `RATE_LIMITED`; `NOT_FOUND` if there is no such connection; `TIMEOUT` if a gateway has
+   * not answered
    */
   disconnect(asking: Operator, id: string): Promise<void> {
-    return this.#audit.administer('disconnect', asking, id, async () => {
-      assertMayAdminister(asking.principal, '*');
+    return this.#act('disconnect', asking, '*', id, async () => {
       if (await this.#peers.disconnect(id)) return;
       throw new BusError('NOT_FOUND', `there is no connection ${quote(id)}`);
     });
@@ -109,42 +109,50 @@ export class Operations {
     return this.#endpoint.alerts();
   }
 
-  /** `rule` is checked by the bus. @throws BusError `FORBIDDEN`, and all that `setAlert` of the bus throws */
+  /** `rule` is checked by the bus. @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and all that `setAlert` of the bus throws */
   setAlert(asking: Operator, rule: AlertRuleInput): Promise<AlertInfo> {
-    return this.#audit.administer('setAlert', asking, rule.name, async () => {
-      assertMayAdminister(asking.principal, '*');
-      return this.#endpoint.setAlert(rule);
-    });
+    return this.#act('setAlert', asking, '*', rule.name, () => this.#endpoint.setAlert(rule));
   }
 
-  /** @throws BusError `FORBIDDEN`, and all that `removeAlert` of the bus throws */
+  /** @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and all that `removeAlert` of the bus throws */
   removeAlert(asking: Operator, name: string): Promise<{ readonly removed: boolean }> {
-    return this.#audit.administer('removeAlert', asking, name, async () => {
-      assertMayAdminister(asking.principal, '*');
-      return this.#endpoint.removeAlert(name);
-    });
+    return this.#act('removeAlert', asking, '*', name, () => this.#endpoint.removeAlert(name));
   }
 
   /**
    * Backs the bus up into a directory of the server's machine.
    *
-   * @throws BusError `FORBIDDEN`, `OPTION_INVALID`, and all that `backup` of the bus throws
+   * @throws BusError `FORBIDDEN`, `RATE_LIMITED`, `OPTION_INVALID`, and all that `backup` of the bus throws
    */
   backup(asking: Operator, dir: string): Promise<BackupResult> {
-    return this.#audit.administer('backup', asking, dir, async () => {
-      assertMayAdminister(asking.principal, '*');
+    return this.#act('backup', asking, '*', dir, () => {
       if (isAbsolute(dir)) return this.#endpoint.backup(dir);
       const message = `backup: ${quote(dir)} is not an absolute path, and the server has a working directory of its own`;
       throw new BusError('OPTION_INVALID', message, { details: { dir: quote(dir) } });
     });
   }
 
-  /** @throws BusError `FORBIDDEN`, and all that `prune` of the bus throws */
+  /** @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and all that `prune` of the bus throws */
   prune(asking: Operator, selection: PruneSelection): Promise<PruneResult> {
     const pattern = selection.pattern ?? '*';
-    return this.#audit.administer('prune', asking, pattern, async () => {
+    return this.#act('prune', asking, pattern, pattern, () => this.#endpoint.prune(selection));
+  }
+
+  /**
+   * Does an act of an administrator of `pattern`, and notes it. The rate comes first: it bounds what those cost as well
+   * who may do nothing.
+   */
+  #act<T>(
+    act: Act,
+    asking: Operator,
+    pattern: string,
+    what: string,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return this.#audit.administer(act, asking, what, async () => {
+      asking.rates.administer();
       assertMayAdminister(asking.principal, pattern);
-      return this.#endpoint.prune(selection);
+      return work();
     });
   }
 }

@@ -9,18 +9,23 @@ export const DOOR_COUNTS = [
   'backup.done',
   'backup.refused',
   'backup.failed',
+  'backup.limited',
   'prune.done',
   'prune.refused',
   'prune.failed',
+  'prune.limited',
   'disconnect.done',
   'disconnect.refused',
   'disconnect.failed',
+  'disconnect.limited',
   'setAlert.done',
   'setAlert.refused',
   'setAlert.failed',
+  'setAlert.limited',
   'removeAlert.done',
   'removeAlert.refused',
   'removeAlert.failed',
+  'removeAlert.limited',
 ] as const;
 
 export type DoorCount = (typeof DOOR_COUNTS)[number];

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { BusClient } from '../../src/client.js';
 import { newKey, temporaryDirectory, writeKeys } from '../auth/support/auth.js';
 import { openTestBus } from '../bus/support/open.js';
 import { connectTo, reconnected } from './support/millrace-client.js';
@@ -37,22 +38,31 @@ describe('a client that looks after a bus', () => {
     }
   });
 
-  test('sends an act once: a lost connection ends it, and the next one does not repeat it', async () => {
-    const server = await WrongServer.start();
-    server.script = ({ type, requestId }, socket) => {
-      if (type === 'prune') socket.close(1001, 'gone');
-      if (type !== 'access') return type === 'prune';
-      send(socket, { type: 'error', requestId, payload: { code: 'FORBIDDEN', message: 'no' } });
-      return true;
-    };
-    const { client } = connectTo(server.url);
-    await client.connected();
-    const failure = { code: 'CONNECTION_FAILED' };
-    await expect(client.prune({ maxEvents: 1 })).rejects.toMatchObject(failure);
-    await reconnected(client, 0);
-    await expect(client.access()).rejects.toMatchObject({ code: 'FORBIDDEN' });
-    expect(server.count('prune')).toBe(1);
-  });
+  test.each<[string, (client: BusClient) => Promise<unknown>]>([
+    ['prune', (client) => client.prune({ maxEvents: 1 })],
+    ['backup', (client) => client.backup('/copy')],
+    ['disconnect', (client) => client.disconnect('c1')],
+    // A repeat might come behind what another client has set since.
+    ['setAlert', (client) => client.setAlert({ name: 'quiet', when: 'lag over 5' })],
+    ['removeAlert', (client) => client.removeAlert('quiet')],
+  ])(
+    'sends %s once: a lost connection ends it, and the next one does not repeat it',
+    async (act, ask) => {
+      const server = await WrongServer.start();
+      server.script = ({ type, requestId }, socket) => {
+        if (type === act) socket.close(1001, 'gone');
+        if (type !== 'access') return type === act;
+        send(socket, { type: 'error', requestId, payload: { code: 'FORBIDDEN', message: 'no' } });
+        return true;
+      };
+      const { client } = connectTo(server.url);
+      await client.connected();
+      await expect(ask(client)).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
+      await reconnected(client, 0);
+      await expect(client.access()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+      expect(server.count(act)).toBe(1);
+    },
+  );
 
   test('waits for the next connection with an act that it was asked for just as the last one ended', async () => {
     const server = await WrongServer.start();

@@ -31,6 +31,8 @@ export const PLAIN_CONNECTIONS_PER_ADDRESS_MAX = 64;
 /** For one address, if the server can be reached from other machines. */
 export const CONNECTS_PER_SECOND = 100;
 export const FAILED_SIGN_INS_PER_SECOND = 100;
+/** Acts of an administrator, for one principal on one gateway: some of them write files, or ask all gateways. */
+export const ADMINISTRATIONS_PER_SECOND = 20;
 /** For how many addresses the rates are remembered; beyond that, the one unseen longest starts afresh. */
 export const ADDRESSES_RATED_MAX = 10_000;
 export const ALLOWED_NAMES_MAX = 1024;
