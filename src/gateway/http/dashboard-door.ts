@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
@@ -9,9 +8,12 @@ import { hasTrailingSlash } from '../request-path.js';
 import { type Exchange, headerOf } from './exchange.js';
 
 /**
- * The dashboard at `/`: the built page in `dist/dashboard`, served from its files with the encodings that the build
- * made. The page itself is checked for a new version each time; the names of its assets hold a hash of their content,
- * so a browser keeps them for good.
+ * The dashboard at `/`: the built page in `dist/dashboard`, with the encodings that the build made. The page itself is
+ * checked for a new version each time; the names of its assets hold a hash of their content, so a browser keeps them
+ * for good.
+ *
+ * The files are read once, when the gateway opens. Anybody may ask for them, and all answers share their bytes: however
+ * many a client asks for without reading them, it holds no memory. A page and assets of two builds are never mixed.
  */
 
 const FOLDER = new URL('../../../dist/dashboard/', import.meta.url);
@@ -37,43 +39,67 @@ const POLICY = [
   "require-trusted-types-for 'script'",
 ].join('; ');
 
-/** The suffixes of the encodings that the build has made, the smallest first. */
+/** The encodings that the build has made, and their suffixes; the smallest first. */
 const ENCODINGS = [
   ['br', '.br'],
   ['gzip', '.gz'],
 ] as const;
 
+interface StoredFile {
+  readonly type: string;
+  readonly plain: Buffer;
+  readonly encoded: ReadonlyMap<string, Buffer>;
+}
+
 /** Undefined where the package was built without the page. */
 export function openDashboardDoor(): Door | undefined {
   if (!existsSync(PAGE)) return undefined;
-  const assets = new Set(readdirSync(ASSETS).filter((name) => extname(name) in TYPES));
+  const page = readStored(PAGE, 'text/html; charset=utf-8');
+  const assets = readAssets();
   return {
     routes: [
       {
         method: 'GET',
         path: '/',
-        handle: sendPage,
+        handle: async (exchange) => sendPage(exchange, page),
         isPublic: true,
         listing: { about: 'the dashboard', isLink: true },
       },
       {
         method: 'GET',
         path: '/assets/:name',
-        handle: (exchange) => sendAsset(exchange, assets),
+        handle: async (exchange) => sendAsset(exchange, assets),
         isPublic: true,
       },
     ],
   };
 }
 
-async function sendPage(exchange: Exchange): Promise<void> {
+function readAssets(): ReadonlyMap<string, StoredFile> {
+  const assets = new Map<string, StoredFile>();
+  for (const name of readdirSync(ASSETS)) {
+    const type = TYPES[extname(name)];
+    if (type === undefined) continue;
+    assets.set(name, readStored(new URL(encodeURIComponent(name), ASSETS), type));
+  }
+  return assets;
+}
+
+function readStored(file: URL, type: string): StoredFile {
+  const encoded = ENCODINGS.map(([encoding, suffix]): [string, Buffer] => [
+    encoding,
+    readFileSync(new URL(file.href + suffix)),
+  ]);
+  return { type, plain: readFileSync(file), encoded: new Map(encoded) };
+}
+
+function sendPage(exchange: Exchange, page: StoredFile): void {
   const { request, response } = exchange;
   if (!hasTrailingSlash(request)) {
     redirectToFolder(exchange);
     return;
   }
-  const { file, encoding } = encoded(PAGE, headerOf(request, 'accept-encoding'));
-  const content = await readFile(file);
+  const { content } = encodingOf(page, exchange);
   const tag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 22)}"`;
   response.setHeader('content-security-policy', POLICY);
   response.setHeader('cache-control', 'no-cache');
@@ -82,19 +108,17 @@ async function sendPage(exchange: Exchange): Promise<void> {
     response.writeHead(304).end();
     return;
   }
-  send(exchange, content, 'text/html; charset=utf-8', encoding);
+  send(exchange, page);
 }
 
-async function sendAsset(exchange: Exchange, assets: ReadonlySet<string>): Promise<void> {
+function sendAsset(exchange: Exchange, assets: ReadonlyMap<string, StoredFile>): void {
   const { name = '' } = exchange.segments;
-  if (!assets.has(name)) {
+  const asset = assets.get(name);
+  if (asset === undefined) {
     throw new BusError('NOT_FOUND', `the dashboard has no asset ${quote(name)}`);
   }
-  const accepted = headerOf(exchange.request, 'accept-encoding');
-  const { file, encoding } = encoded(new URL(encodeURIComponent(name), ASSETS), accepted);
-  const content = await readFile(file);
   exchange.response.setHeader('cache-control', 'public, max-age=31536000, immutable');
-  send(exchange, content, TYPES[extname(name)]!, encoding);
+  send(exchange, asset);
 }
 
 /** Its assets have relative addresses, so the page needs the slash at the end of a base path. */
@@ -105,14 +129,15 @@ function redirectToFolder({ request, response }: Exchange): void {
   response.writeHead(308, { location, 'content-length': 0 }).end();
 }
 
-function encoded(
-  file: URL,
-  accepted: string | undefined,
-): { readonly file: URL; readonly encoding: string | undefined } {
-  for (const [encoding, suffix] of ENCODINGS) {
-    if (accepts(accepted, encoding)) return { file: new URL(file.href + suffix), encoding };
+function encodingOf(
+  { plain, encoded }: StoredFile,
+  { request }: Exchange,
+): { readonly content: Buffer; readonly encoding?: string } {
+  const accepted = headerOf(request, 'accept-encoding');
+  for (const [encoding, content] of encoded) {
+    if (accepts(accepted, encoding)) return { content, encoding };
   }
-  return { file, encoding: undefined };
+  return { content: plain };
 }
 
 function accepts(header: string | undefined, encoding: string): boolean {
@@ -123,15 +148,11 @@ function accepts(header: string | undefined, encoding: string): boolean {
   return false;
 }
 
-function send(
-  { response }: Exchange,
-  content: Buffer,
-  type: string,
-  encoding: string | undefined,
-): void {
-  if (response.destroyed) return;
+function send(exchange: Exchange, file: StoredFile): void {
+  const { response } = exchange;
+  const { content, encoding } = encodingOf(file, exchange);
   response.setHeader('vary', 'Accept-Encoding');
   if (encoding !== undefined) response.setHeader('content-encoding', encoding);
-  response.writeHead(200, { 'content-type': type, 'content-length': content.length });
+  response.writeHead(200, { 'content-type': file.type, 'content-length': content.length });
   response.end(content);
 }

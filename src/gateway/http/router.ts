@@ -11,6 +11,7 @@ import { allowCrossOrigin, answerPreflight, setSecurityHeaders } from './cross-o
 import { sendError } from './exchange.js';
 import type { HttpContext } from './http-context.js';
 import { Parameters } from './parameters.js';
+import { endWithConnection } from './queued-responses.js';
 import type { Route } from './route.js';
 import { type Resource, RouteTable } from './route-table.js';
 
@@ -36,6 +37,7 @@ export class Router {
 
   /** Answers a request that the gateway admitted. Never throws. */
   readonly listener = (request: IncomingMessage, response: ServerResponse): void => {
+    endWithConnection(request.socket, response);
     setSecurityHeaders(response);
     allowCrossOrigin(request, response);
     const path = pathOf(request);

@@ -1,7 +1,10 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { connect } from 'node:net';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { until } from '../../bus/support/wait.js';
 import { openGateway } from '../support/open-gateway.js';
+import { openHttp } from './support/open-http.js';
 
 /** The files of the dashboard as the gateway serves them; `test/dashboard` has the page itself. */
 
@@ -88,4 +91,22 @@ describe('the files of the dashboard', () => {
       expect((await raw(port, path, {})).status).toBe(404);
     },
   );
+
+  it('take no memory for a client that asks for them many times and reads nothing', async () => {
+    const { port, server } = await openHttp();
+    const { script } = await page(port);
+    const { length } = (await raw(port, script, PLAIN)).body;
+    const asks = 400;
+    let asked = 0;
+    server.on('request', () => asked++);
+    const before = process.memoryUsage().arrayBuffers;
+    const client = connect(port);
+    client.pause().write(`GET ${script} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`.repeat(asks));
+    await until('the gateway has taken the requests', () => asked === asks);
+    // Files are read in turn, so theirs are read when this one is.
+    await raw(port, script, PLAIN);
+    const grown = process.memoryUsage().arrayBuffers - before;
+    client.destroy();
+    expect(grown).toBeLessThan((asks * length) / 10);
+  });
 });
