@@ -58,6 +58,29 @@ describe.runIf(chromium !== undefined)('an event in the dashboard', () => {
     await dashboard.close();
   });
 
+  it('is the one of its source where another source has the same id, from the list and by its address', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const event = { topic: 'orders.new', type: 'order_created', payload: {}, id: 'o1' };
+    for (const source of ['first/shop', 'second@shop']) {
+      await client.publish({ ...event, source }, { idScope: 'source' });
+    }
+    const dashboard = await openDashboard(browser, server.url, 'stream');
+    await dashboard.page.locator('.stream-row ::-p-text(first/shop)').click();
+    await dashboard.shows('sequence 1', DRAWER);
+    expect(await dashboard.page.$('.stream-row .is-warning')).toBeNull();
+    await dashboard.page.reload();
+    await dashboard.shows('sequence 1', DRAWER);
+    await dashboard.press('Publish again …');
+    await until('the form has it', async () =>
+      dashboard.page
+        .$eval('#publish-source', (field) => Reflect.get(field, 'value') === 'first/shop')
+        .catch(() => false),
+    );
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('says so where there is no such event', async () => {
     const server = await startServer();
     const dashboard = await openDashboard(browser, server.url, 'overview?event=a.b/none');

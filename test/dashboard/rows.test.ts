@@ -75,7 +75,7 @@ describe('the rows of the stream', () => {
     expect(rows.skipped).toBe(45);
   });
 
-  it('mark an event whose topic and id came before, as long as that one is in the list', () => {
+  it('mark an event whose topic, source and id came before, as long as that one is in the list', () => {
     const rows = new Rows({ rows: 3, weight: 1e9 });
     const isRepeated = (): boolean[] =>
       shown(rows).flatMap((row) => (row.kind === 'event' ? [row.isRepeated] : []));
@@ -86,5 +86,10 @@ describe('the rows of the stream', () => {
     for (let n = 2; n <= 4; n++) rows.addEvent(eventOf(n));
     rows.addEvent(eventOf(1));
     expect(isRepeated()).toEqual([false, false, false]);
+    rows.addEvent({ ...eventOf(1), topic: 'a.c' });
+    rows.addEvent(eventOf(1));
+    expect(isRepeated()).toEqual([false, false, true]);
+    rows.addEvent({ ...eventOf(1), source: 'another' });
+    expect(isRepeated()).toEqual([false, true, false]);
   });
 });

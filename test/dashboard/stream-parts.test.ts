@@ -30,14 +30,19 @@ describe('the address of the stream', () => {
     }
   });
 
-  it('names an event by topic and id, whatever the topic holds', () => {
+  it('names an event by topic, id and source, whatever the topic and the source hold', () => {
     for (const address of [
       { topic: 'a.b', id: 'x' },
       { topic: 'a/b.c//d', id: '01-_' },
+      { topic: 'a@b', id: 'x', source: 'shop' },
+      { topic: 'a/b@c/d', id: 'x', source: 'urn:a/b@c %2F ü' },
     ]) {
       expect(addressOf(textOf(address))).toEqual(address);
     }
-    for (const text of ['', 'a', '/x', 'a/']) expect(addressOf(text), text).toBeUndefined();
+    expect(textOf({ topic: 'a.b', id: 'x', source: 'shop' })).toBe('a.b/x@shop');
+    for (const text of ['', 'a', '/x', 'a/', 'a/x@', 'a/@s', 'a/x@%']) {
+      expect(addressOf(text), text).toBeUndefined();
+    }
   });
 });
 

@@ -1,17 +1,27 @@
-/** An event as an address of the page names it: `TOPIC/ID`. Pure. */
+/**
+ * An event as an address of the page names it: `TOPIC/ID@SOURCE`. Each source may have ids of its own, so only the three
+ * together name one. Without a source it is the newest event with the id. Pure.
+ */
 export interface EventAddress {
   /** A pattern where only the id is known. */
   readonly topic: string;
   readonly id: string;
+  readonly source?: string;
 }
 
-export function textOf({ topic, id }: EventAddress): string {
-  return `${topic}/${id}`;
+export function textOf({ topic, id, source }: EventAddress): string {
+  return `${topic}/${id}${source === undefined ? '' : `@${encodeURIComponent(source)}`}`;
 }
 
-/** A topic may hold a `/`, an id does not. */
+/** A topic may hold `/` and `@`; an id and an encoded source hold neither. */
 export function addressOf(text: string): EventAddress | undefined {
-  const end = text.lastIndexOf('/');
-  if (end <= 0 || end === text.length - 1) return undefined;
-  return { topic: text.slice(0, end), id: text.slice(end + 1) };
+  const found = /^(.+)\/([^/@]+)(?:@([^/@]+))?$/s.exec(text);
+  if (found === null) return undefined;
+  const [, topic = '', id = '', encoded] = found;
+  if (encoded === undefined) return { topic, id };
+  try {
+    return { topic, id, source: decodeURIComponent(encoded) };
+  } catch {
+    return undefined;
+  }
 }

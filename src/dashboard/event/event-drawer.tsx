@@ -57,7 +57,7 @@ export default function EventDrawer() {
           events are not stored, and retention removes old ones.
         </Notice>
       )}
-      {event !== undefined && <Body key={`${event.topic}/${event.id}`} event={event} />}
+      {event !== undefined && <Body key={textOf(event)} event={event} />}
     </dialog>
   );
 }

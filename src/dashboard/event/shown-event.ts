@@ -3,7 +3,7 @@ import type { Event } from 'millrace/client';
 import { amend, place } from '../state/place.js';
 import { addressOf, type EventAddress, textOf } from './event-address.js';
 
-/** The event whose drawer is open. The address names it, `event=TOPIC/ID`, on any screen. */
+/** The event whose drawer is open. The address names it, `event=TOPIC/ID@SOURCE`, on any screen. */
 
 /** The event that was opened from a list. It may be ephemeral, and then nobody else has it. */
 const opened = signal<Event | undefined>(undefined);
@@ -17,7 +17,8 @@ export const knownEvent = computed(() => {
   const address = shownAddress.value;
   const event = opened.value;
   const isIt = event?.id === address?.id && event?.topic === address?.topic;
-  return isIt ? event : undefined;
+  const isOfSource = address?.source === undefined || address.source === event?.source;
+  return isIt && isOfSource ? event : undefined;
 });
 
 /** Opens the drawer with an event that the page has. */

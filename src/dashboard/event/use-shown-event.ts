@@ -15,7 +15,7 @@ export interface ShownEvent {
 export function useShownEvent(): ShownEvent {
   const asked = useSignal<ShownEvent>({ event: undefined, error: undefined, isLoading: true });
   const known = knownEvent.value;
-  const { topic = '', id = '' } = shownAddress.value ?? {};
+  const { topic = '', id = '', source } = shownAddress.value ?? {};
   const isKnown = known !== undefined;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `asked` stays the same signal.
   useEffect(() => {
@@ -26,7 +26,7 @@ export function useShownEvent(): ShownEvent {
     };
     answer({ event: undefined, error: undefined, isLoading: true });
     client()
-      .get(topic, id)
+      .get(topic, id, source === undefined ? {} : { source })
       .then(
         (event) => answer({ event, error: undefined, isLoading: false }),
         (error) => answer({ event: undefined, error: messageOf(error), isLoading: false }),
@@ -34,6 +34,6 @@ export function useShownEvent(): ShownEvent {
     return () => {
       isOver = true;
     };
-  }, [isKnown, topic, id]);
+  }, [isKnown, topic, id, source]);
   return isKnown ? { event: known, error: undefined, isLoading: false } : asked.value;
 }

@@ -21,7 +21,8 @@ export async function loadEvent(
   address: EventAddress,
 ): Promise<string | undefined> {
   try {
-    const event = await client.get(address.topic, address.id);
+    const { topic, id, source } = address;
+    const event = await client.get(topic, id, source === undefined ? {} : { source });
     if (event === undefined)
       return `There is no stored event ${textOf(address)} that you may read.`;
     draft.value = draftOf(event, payloadText(event));

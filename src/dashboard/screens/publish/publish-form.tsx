@@ -155,7 +155,7 @@ function Choices({ draft: given }: { readonly draft: Draft }) {
   );
 }
 
-/** Fills the form with the event that the address names, `copy=TOPIC/ID`, once. */
+/** Fills the form with the event that the address names, `copy=TOPIC/ID@SOURCE`, once. */
 function useCopy(onFault: (text: string | undefined) => void): void {
   const { parameters } = place.value;
   const text = parameters.get('copy') ?? '';
@@ -164,7 +164,7 @@ function useCopy(onFault: (text: string | undefined) => void): void {
     if (text === '') return;
     const address: EventAddress | undefined = addressOf(text);
     amend({ copy: undefined });
-    if (address === undefined) onFault(`"${text}" names no event; an event is TOPIC/ID.`);
+    if (address === undefined) onFault(`"${text}" names no event; an event is TOPIC/ID@SOURCE.`);
     else void loadEvent(client(), address).then(onFault);
   }, [text]);
 }

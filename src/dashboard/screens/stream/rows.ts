@@ -1,4 +1,5 @@
 import type { Event, Gap } from 'millrace/client';
+import { textOf } from '../../event/event-address.js';
 import { weightOf } from '../../event/weight.js';
 import { ROWS_MAX, ROWS_WEIGHT_MAX } from './bounds.js';
 import { RowQueue } from './row-queue.js';
@@ -36,8 +37,8 @@ export class Rows {
   readonly #bounds: RowBounds;
   readonly #shown: RowQueue<Row>;
   readonly #waiting: RowQueue<Row>;
-  /** The newest row of each id, to know one that comes again. */
-  readonly #byId = new Map<string, Row>();
+  /** The newest row of each event, by its address, to know one that comes again. */
+  readonly #byAddress = new Map<string, Row>();
   #isHeld = false;
   #lastKey = 0;
   #skipped = 0;
@@ -97,9 +98,10 @@ export class Rows {
   }
 
   addEvent(event: Event): void {
-    const isRepeated = this.#eventOf(this.#byId.get(event.id))?.topic === event.topic;
+    const address = textOf(event);
+    const isRepeated = this.#byAddress.has(address);
     const row = this.#add({ kind: 'event', event, isRepeated }, weightOf(event));
-    this.#byId.set(event.id, row);
+    this.#byAddress.set(address, row);
     this.#trim();
   }
 
@@ -158,14 +160,10 @@ export class Rows {
   /** Drops the oldest row. Returns how many events go with it. */
   #drop(queue: RowQueue<Row>): number {
     const row = queue.shift()!;
-    const event = this.#eventOf(row);
-    if (event !== undefined && this.#byId.get(event.id) === row) this.#byId.delete(event.id);
-    const events = event === undefined ? 0 : 1;
-    this.#skipped += events;
-    return events;
-  }
-
-  #eventOf(row: Row | undefined): Event | undefined {
-    return row?.kind === 'event' ? row.event : undefined;
+    if (row.kind !== 'event') return 0;
+    const address = textOf(row.event);
+    if (this.#byAddress.get(address) === row) this.#byAddress.delete(address);
+    this.#skipped++;
+    return 1;
   }
 }
