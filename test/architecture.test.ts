@@ -139,6 +139,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
   'endpoint/read': ['protocol', 'record', 'link', 'store', 'endpoint/links', 'endpoint/asker'],
+  // Members of consumers.
+  'endpoint/consume': [],
   'endpoint/subscribe': [
     'protocol',
     'record',
