@@ -195,7 +195,10 @@ export class TokenPool {
     const surplus = Math.max(0, this.#total - this.#window);
     let wanted = needy + surplus - this.#lendings.reduce((sum, { recalled }) => sum + recalled, 0);
     const idle = this.#lendings
-      .filter((lending) => lending.lent > 0 && lending.recalled === 0 && (surplus > 0 || !lending.isReady))
+      .filter(
+        (lending) =>
+          lending.lent > 0 && lending.recalled === 0 && (surplus > 0 || !lending.isReady),
+      )
       .sort((a, b) => b.lent - a.lent);
     for (const lending of idle) {
       if (wanted <= 0) {

@@ -7,7 +7,11 @@ import { describe, expect, it } from 'vitest';
 import { TokenPool, type TokenRoad } from '../../../src/endpoint/consume/token-pool.js';
 
 type ToShard = { do: 'grant' | 'recall'; count: number };
-type ToMember = { do: 'ready' } | { do: 'dry' } | { do: 'lease' } | { do: 'returned'; count: number };
+type ToMember =
+  | { do: 'ready' }
+  | { do: 'dry' }
+  | { do: 'lease' }
+  | { do: 'returned'; count: number };
 
 /** The part of a shard that tokens concern: it leases as long as tokens lie there. */
 class Shard {
@@ -134,9 +138,13 @@ class World implements TokenRoad {
   /** Where each token is: in a shard or on its way to one, on its way to the member, or in hand. */
   tokens(): number {
     return this.shards.reduce((sum, shard) => {
-      const coming = shard.inbox.reduce((n, { do: what, count }) => n + (what === 'grant' ? count : 0), 0);
+      const coming = shard.inbox.reduce(
+        (n, { do: what, count }) => n + (what === 'grant' ? count : 0),
+        0,
+      );
       const going = shard.outbox.reduce(
-        (n, message) => n + (message.do === 'lease' ? 1 : message.do === 'returned' ? message.count : 0),
+        (n, message) =>
+          n + (message.do === 'lease' ? 1 : message.do === 'returned' ? message.count : 0),
         0,
       );
       return sum + shard.tokens + coming + going;
@@ -146,12 +154,25 @@ class World implements TokenRoad {
 
 const PLACE = fc.nat(63);
 const STEP = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('job' as const), at: PLACE, count: fc.integer({ min: 1, max: 12 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('job' as const),
+      at: PLACE,
+      count: fc.integer({ min: 1, max: 12 }),
+    }),
+  },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('shard' as const), at: PLACE }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('receive' as const), at: PLACE }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('replace' as const), at: PLACE }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), to: fc.integer({ min: 1, max: 100 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('resize' as const),
+      to: fc.integer({ min: 1, max: 100 }),
+    }),
+  },
 );
 type Step = typeof STEP extends fc.Arbitrary<infer T> ? T : never;
 
