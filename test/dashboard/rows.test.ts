@@ -65,6 +65,19 @@ describe('the rows of the stream', () => {
     expect(rows.skipped).toBe(21);
   });
 
+  it('say how many events wait, without the marks between them', () => {
+    const rows = new Rows();
+    rows.addEvent(eventOf(1));
+    rows.hold();
+    rows.addMark({ kind: 'note', text: 'The connection was lost.', at: 0 });
+    expect(rows.waiting).toBe(0);
+    rows.addEvent(eventOf(2));
+    expect(rows.waiting).toBe(1);
+    rows.release();
+    expect(rows.waiting).toBe(0);
+    expect(rows.count).toBe(3);
+  });
+
   it('are bounded by the memory of their events too', () => {
     const payload = 'x'.repeat(10_000);
     const weight = 5 * weightOf(eventOf(1, payload));

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf, textOf } from '../../src/dashboard/event/event-address.js';
 import { previewOf } from '../../src/dashboard/event/preview.js';
-import { Progress, spansOf } from '../../src/dashboard/screens/stream/progress.js';
 import { filterOf, fromOf, settingsOf } from '../../src/dashboard/screens/stream/settings.js';
 import { completions, knownTopicsOf } from '../../src/dashboard/screens/stream/topic-completion.js';
 
@@ -81,51 +80,5 @@ describe('the payload of a row', () => {
     });
     expect(previewOf(watched, 40)).toMatch(/^\[0, 1, 2, .*…$/);
     expect(reads).toBeLessThan(100);
-  });
-});
-
-describe('the progress of a search through history', () => {
-  const topic = (shard: number, firstSequence: number, lastSequence: number) => ({
-    name: `t${shard}.${firstSequence}`,
-    shard,
-    events: 1,
-    firstSequence,
-    lastSequence,
-    firstAt: '2026-01-31T12:00:00.000Z',
-    lastAt: '2026-01-31T12:00:10.000Z',
-  });
-  const event = (shard: number, sequence: number, second = 0) => ({
-    id: 'e',
-    topic: 't',
-    type: 't',
-    source: 's',
-    timestamp: `2026-01-31T12:00:0${second}.000Z`,
-    shard,
-    sequence,
-    payload: null,
-  });
-  const now = Date.parse('2026-01-31T12:00:08Z');
-
-  it('goes by the sequences of the topics in each shard', () => {
-    const spans = spansOf([topic(0, 11, 20), topic(0, 5, 14), topic(1, 1, 4)]);
-    expect([...spans]).toEqual([
-      [0, { first: 5, last: 20 }],
-      [1, { first: 1, last: 4 }],
-    ]);
-    const progress = new Progress(spans, { now });
-    expect(progress.value).toBe(0);
-    progress.pass(event(0, 12));
-    progress.pass(event(1, 2));
-    expect(progress.value).toBe(0.5);
-    progress.pass(event(0, 20));
-    progress.pass(event(1, 4));
-    expect(progress.value).toBe(1);
-  });
-
-  it('goes by time where a time bounds the search', () => {
-    const progress = new Progress(spansOf([]), { since: '2026-01-31T12:00:00Z', now });
-    progress.pass(event(0, 1, 2));
-    expect(progress.value).toBe(0.25);
-    expect(new Progress(spansOf([]), { now }).value).toBe(0);
   });
 });

@@ -119,6 +119,36 @@ describe.runIf(chromium !== undefined)('the stream', () => {
     await dashboard.close();
   });
 
+  it('says on a quiet stream that the connection was lost and that it is back', async () => {
+    const first = await startServer();
+    const dashboard = await openDashboard(browser, first.url, 'stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    await first.stop('SIGKILL');
+    await dashboard.shows('The connection was lost', ROWS);
+    await startServer(first.dir, ['--port', String(first.port)]);
+    await dashboard.shows('Connected again', ROWS);
+    expect(await dashboard.text(ROWS)).toMatch(/lost.*again/s);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('offers nothing that cannot help where the search of the address cannot be read', async () => {
+    const server = await startServer();
+    await publish(server, ['orders.new']);
+    const dashboard = await openDashboard(browser, server.url, 'stream?search=(');
+    await dashboard.shows('The search cannot be read', '.notice');
+    expect(await dashboard.page.$('.notice button')).toBeNull();
+    await dashboard.press('History');
+    await dashboard.shows('0 found', '.counts');
+    await dashboard.shows('The search cannot be read', '.notice');
+    expect(await dashboard.page.$('.tail-bar .primary, .notice button')).toBeNull();
+    await dashboard.fill('Search', 'payload exists');
+    await dashboard.page.keyboard.press('Enter');
+    await dashboard.shows('All searched', '.tail-state');
+    expect(await dashboard.text('.counts')).toBe('1 found in 1 events');
+    await dashboard.close();
+  });
+
   it('searches what comes and what is stored, and says what is wrong with a search', async () => {
     const server = await startServer();
     await using client = connect(server.url);

@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals';
-import type { BusClient, Event, Query } from 'millrace/client';
+import type { Event, Query } from 'millrace/client';
 import { messageOf } from '../../text/message-of.js';
 import { HITS_MAX, SLICE_MS } from './bounds.js';
-import { Progress, spansOf } from './progress.js';
+import { Progress } from './progress.js';
 import { RowView } from './row-view.js';
 
 /**
@@ -16,7 +16,15 @@ export type HistoryState =
   /** `full`: it has found as many as it shows at once. */
   | { readonly kind: 'stopped'; readonly why: 'cancelled' | 'full' }
   | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly reason: string };
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** There is nothing that could be searched for. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** What a search needs of the client. */
+export interface HistoryReader {
+  read(query: Query): AsyncIterable<Event>;
+  query(query: Query): Promise<readonly Event[]>;
+}
 
 export interface HistoryOptions {
   readonly query: Query;
@@ -28,30 +36,33 @@ export class HistorySearch extends RowView {
   readonly isFollowed = false;
   readonly state = signal<HistoryState>({ kind: 'idle' });
   #options: HistoryOptions | undefined;
-  /** Behind the last event that was looked at. */
-  #cursor: string | undefined;
-  #progress: Progress | undefined;
+  /** The last event that was looked at. */
+  #last: Event | undefined;
+  #progress = new Progress();
   /** Counts runs, so that one that was left knows it. */
   #run = 0;
 
   /** 0 to 1; `undefined` before it can be known. */
   get progress(): number | undefined {
-    return this.#progress?.value;
+    return this.#progress.value;
   }
 
-  start(client: BusClient, options: HistoryOptions): void {
+  start(reader: HistoryReader, options: HistoryOptions): void {
     this.clear();
     this.#options = options;
-    this.#cursor = options.query.after;
-    this.#progress = undefined;
-    this.goOn(client);
+    this.#last = undefined;
+    this.#progress = new Progress();
+    void learnEnd(reader, options.query, this.#progress);
+    this.goOn(reader);
   }
 
   /** Goes on where it stopped. */
-  goOn(client: BusClient): void {
+  goOn(reader: HistoryReader): void {
+    const options = this.#options;
+    if (options === undefined) return;
     const run = ++this.#run;
     this.state.value = { kind: 'searching' };
-    this.#search(client, () => run === this.#run).catch((error) => {
+    this.#search(reader, options, () => run === this.#run).catch((error) => {
       if (run === this.#run) this.state.value = { kind: 'failed', reason: messageOf(error) };
     });
   }
@@ -65,7 +76,9 @@ export class HistorySearch extends RowView {
   /** Says why there can be no search. */
   refuse(reason: string): void {
     this.stop();
-    this.state.value = { kind: 'failed', reason };
+    this.clear();
+    this.#options = undefined;
+    this.state.value = { kind: 'refused', reason };
   }
 
   stop(): void {
@@ -74,38 +87,42 @@ export class HistorySearch extends RowView {
     this.stopDrawing();
   }
 
-  async #search(client: BusClient, isCurrent: () => boolean): Promise<void> {
-    const { query, matches } = this.#options!;
-    const progress = (this.#progress ??= await progressOf(client, query));
-    const after = this.#cursor;
+  async #search(
+    reader: HistoryReader,
+    { query, matches }: HistoryOptions,
+    isCurrent: () => boolean,
+  ): Promise<void> {
+    const after = this.#last?.cursor;
     const hitsMax = this.counts.matched + HITS_MAX;
     let sliceEnd = performance.now() + SLICE_MS;
-    for await (const event of client.read(after === undefined ? query : { ...query, after })) {
+    for await (const event of reader.read(after === undefined ? query : { ...query, after })) {
       if (!isCurrent()) return;
       this.look(event, matches);
-      progress.pass(event);
-      const isFull = this.counts.matched >= hitsMax;
-      const isOver = performance.now() >= sliceEnd;
-      if (isFull || isOver) this.#cursor = event.cursor;
-      if (isFull) {
+      this.#last = event;
+      this.#progress.pass(event);
+      if (this.counts.matched >= hitsMax) {
         this.state.value = { kind: 'stopped', why: 'full' };
         return;
       }
-      if (isOver) {
+      if (performance.now() >= sliceEnd) {
         await othersFirst();
         sliceEnd = performance.now() + SLICE_MS;
       }
     }
-    if (isCurrent()) this.state.value = { kind: 'done' };
+    if (!isCurrent()) return;
+    this.state.value = { kind: 'done' };
     this.redraw();
   }
 }
 
-async function progressOf(client: BusClient, query: Query): Promise<Progress> {
-  const { topic, since, until } = query;
-  const patterns = typeof topic === 'string' ? [topic] : (topic as readonly string[]);
-  const lists = await Promise.all(patterns.map((pattern) => client.topics(pattern)));
-  return new Progress(spansOf(lists.flat()), { since, until, now: Date.now() });
+/** The search goes on meanwhile: without the answer it says only that it goes on. */
+async function learnEnd(reader: HistoryReader, query: Query, progress: Progress): Promise<void> {
+  try {
+    const [newest] = await reader.query({ ...query, reverse: true, limit: 1 });
+    if (newest !== undefined) progress.endAt(newest);
+  } catch {
+    // The reason, if it is one for the search too, comes with its own answer.
+  }
 }
 
 /** Lets the page answer clicks and draw. */

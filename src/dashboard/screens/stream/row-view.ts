@@ -4,11 +4,19 @@ import { type RowContent, Rows } from './rows.js';
 
 /** Rows that are drawn once for each frame of the screen, however many events a frame brings. */
 
-/** Events that were looked at, and those of them that the search let through. */
 export interface EventCounts {
+  /** Events that were looked at. */
   looked: number;
+  /** Those of them that the search let through. */
   matched: number;
+  /** Ephemeral events that the server has not sent. */
+  missed: number;
 }
+
+const NONE: EventCounts = { looked: 0, matched: 0, missed: 0 };
+
+/** Acts before the next frame of the screen. Returns how to give that up. */
+export type OnNextFrame = (act: () => void) => () => void;
 
 export abstract class RowView {
   /** Changes when the rows or counts have changed, at most once a frame. */
@@ -16,8 +24,13 @@ export abstract class RowView {
   /** Whether the list stays at its end, until somebody scrolls up. */
   abstract readonly isFollowed: boolean;
   #rows = new Rows();
-  #counts: EventCounts = { looked: 0, matched: 0 };
-  #frame: number | undefined;
+  #counts: EventCounts = { ...NONE };
+  readonly #onNextFrame: OnNextFrame;
+  #cancelFrame: (() => void) | undefined;
+
+  constructor(onNextFrame: OnNextFrame) {
+    this.#onNextFrame = onNextFrame;
+  }
 
   get rows(): Rows {
     return this.#rows;
@@ -29,8 +42,8 @@ export abstract class RowView {
 
   /** A hidden page draws no frames; the rows are bounded whether they are drawn or not. */
   readonly redraw = (): void => {
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = undefined;
+    this.#cancelFrame ??= this.#onNextFrame(() => {
+      this.#cancelFrame = undefined;
       this.turn.value++;
     });
   };
@@ -53,15 +66,20 @@ export abstract class RowView {
     this.redraw();
   }
 
+  protected miss(events: number): void {
+    this.#counts.missed += events;
+    this.mark({ kind: 'missed', events });
+  }
+
   /** Forgets the rows and begins to count anew. */
   protected clear(): void {
     this.#rows = new Rows();
-    this.#counts = { looked: 0, matched: 0 };
+    this.#counts = { ...NONE };
     this.redraw();
   }
 
   protected stopDrawing(): void {
-    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
-    this.#frame = undefined;
+    this.#cancelFrame?.();
+    this.#cancelFrame = undefined;
   }
 }

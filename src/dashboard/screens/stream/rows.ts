@@ -15,6 +15,7 @@ export type RowContent =
   | { readonly kind: 'event'; readonly event: Event; readonly isRepeated: boolean }
   | { readonly kind: 'gap'; readonly gap: Gap }
   | { readonly kind: 'skipped'; readonly events: number }
+  | { readonly kind: 'missed'; readonly events: number }
   | { readonly kind: 'note'; readonly text: string; readonly at: number };
 
 export type Row = RowContent & {
@@ -42,7 +43,8 @@ export class Rows {
   #isHeld = false;
   #lastKey = 0;
   #skipped = 0;
-  /** Events that have gone from the waiting rows since the list was held. */
+  /** Events since the list was held, and those of them that have gone from the waiting rows. */
+  #waitingEvents = 0;
   #skippedWaiting = 0;
   #removed = 0;
 
@@ -58,9 +60,9 @@ export class Rows {
     return this.#shown.length;
   }
 
-  /** How many rows wait below a list that is held, those that have gone meanwhile included. */
+  /** How many events wait below a list that is held, those that have gone meanwhile included. */
   get waiting(): number {
-    return this.#waiting.length + this.#skippedWaiting;
+    return this.#waitingEvents;
   }
 
   get weight(): number {
@@ -102,6 +104,7 @@ export class Rows {
     const isRepeated = this.#byAddress.has(address);
     const row = this.#add({ kind: 'event', event, isRepeated }, weightOf(event));
     this.#byAddress.set(address, row);
+    if (this.#isHeld) this.#waitingEvents++;
     this.#trim();
   }
 
@@ -118,6 +121,7 @@ export class Rows {
   /** Shows the rows that wait, and new ones again. */
   release(): void {
     this.#isHeld = false;
+    this.#waitingEvents = 0;
     if (this.#skippedWaiting > 0) {
       const events = this.#skippedWaiting;
       this.#skippedWaiting = 0;

@@ -72,6 +72,9 @@ function EventCells({ row }: { readonly row: EventRow }) {
 function markText(row: Exclude<Row, { kind: 'event' }>): string {
   if (row.kind === 'gap') return gapText(row.gap);
   if (row.kind === 'note') return `${clock(row.at)}  ${row.text}`;
+  if (row.kind === 'missed') {
+    return `${counted(row.events, 'ephemeral event')} did not come here: this stream was behind, and they are not stored.`;
+  }
   return `${counted(row.events, 'event')} came here while the list was held and had no room. The bus has them.`;
 }
 

@@ -7,6 +7,7 @@ import { client, grants } from '../../state/session.js';
 import { FilterBar } from './filter-bar.js';
 import { HistorySearch } from './history.js';
 import { HistoryBar } from './history-bar.js';
+import { onNextFrame } from './on-next-frame.js';
 import {
   filterOf,
   fromOf,
@@ -23,8 +24,8 @@ import './stream.css';
 
 /** The events as they happen, or those that are stored. All that a person chooses here is in the address. */
 export default function Stream() {
-  const tail = useMemo(() => new Tail(), []);
-  const history = useMemo(() => new HistorySearch(), []);
+  const tail = useMemo(() => new Tail(onNextFrame), []);
+  const history = useMemo(() => new HistorySearch(onNextFrame), []);
   const settings = settingsOf(place.value.parameters);
   const granted = grants.value?.subscribe;
   const [attempt, again] = useReducer<number, void>((turn) => turn + 1, 0);
@@ -47,6 +48,7 @@ export default function Stream() {
       {state.kind === 'failed' && (
         <Failure reason={state.reason} onRestart={again} isHistory={isHistory} />
       )}
+      {state.kind === 'refused' && <Notice kind="bad">{state.reason}</Notice>}
       <StreamList
         key={isHistory ? 'history' : 'live'}
         view={isHistory ? history : tail}
@@ -110,6 +112,7 @@ const EMPTY = {
   live: 'No event has matched yet. New ones appear here by themselves.',
   paused: 'Paused. “Go on” shows the events from this place on.',
   failed: '',
+  refused: '',
   searching: 'Nothing found yet.',
   stopped: 'Nothing found so far. “Go on” searches the rest.',
   done: 'No stored event matches.',

@@ -1,7 +1,7 @@
 import { Icon } from '../../parts/icon.js';
 import { amend } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
-import { whole } from '../../text/format.js';
+import { counted, whole } from '../../text/format.js';
 import { ModeButtons } from './mode-buttons.js';
 import type { Tail, TailState } from './tail.js';
 
@@ -28,11 +28,7 @@ export function TailBar({ tail }: { readonly tail: Tail }) {
           </button>
         </>
       ) : (
-        <button
-          type="button"
-          onClick={pause}
-          disabled={state.kind === 'idle' || state.kind === 'failed'}
-        >
+        <button type="button" onClick={pause} disabled={!tail.isOn}>
           <Icon name="pause" />
           Pause
         </button>
@@ -58,13 +54,14 @@ function Counts({ tail }: { readonly tail: Tail }) {
           <b class="skipped">{whole(rows.skipped)}</b> older ones no longer in the list
         </span>
       )}
+      {counts.missed > 0 && ` · ${counted(counts.missed, 'ephemeral one')} did not come here`}
     </span>
   );
 }
 
 function stateText(state: TailState, connected: boolean): string {
   if (state.kind === 'paused') return 'Paused';
-  if (state.kind === 'failed') return 'Ended';
+  if (state.kind === 'failed' || state.kind === 'refused') return 'Ended';
   if (!connected) return 'Waiting for the server';
   if (state.kind === 'live') return 'Live';
   return state.kind === 'idle' ? '' : 'Reading history';

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import type { BusClient, Event, Filter, SubscribeFrom, Subscription } from 'millrace/client';
+import type { Event, Filter, SubscribeFrom, SubscriptionEvents } from 'millrace/client';
 import { messageOf } from '../../text/message-of.js';
 import { RowView } from './row-view.js';
 
@@ -15,7 +15,9 @@ export type TailState =
   | { readonly kind: 'starting' }
   | { readonly kind: 'live' }
   | { readonly kind: 'paused' }
-  | { readonly kind: 'failed'; readonly reason: string };
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** There is nothing that could be asked for. */
+  | { readonly kind: 'refused'; readonly reason: string };
 
 export interface TailOptions {
   readonly filter: Filter;
@@ -24,16 +26,39 @@ export interface TailOptions {
   readonly matches?: (event: Event) => boolean;
 }
 
+/** What a stream needs of the client. */
+export interface TailClient {
+  subscribe(
+    filter: Filter,
+    handler: (event: Event) => void,
+    options: { readonly from: SubscribeFrom; readonly name: string },
+  ): TailSubscription;
+}
+
+export interface TailSubscription {
+  readonly cursor: string;
+  readonly ready: Promise<void>;
+  readonly closed: Promise<void>;
+  on<E extends keyof SubscriptionEvents>(event: E, listener: SubscriptionEvents[E]): unknown;
+  unsubscribe(): Promise<void>;
+}
+
 export class Tail extends RowView {
   readonly isFollowed = true;
   readonly state = signal<TailState>({ kind: 'idle' });
-  #subscription: Subscription | undefined;
+  #subscription: TailSubscription | undefined;
   #options: TailOptions | undefined;
   /** Where a paused stream goes on; `''` before the server has said where it began. */
   #pausedAt = '';
 
+  /** Whether it gets events, or will once the server can be reached. */
+  get isOn(): boolean {
+    const { kind } = this.state.peek();
+    return kind === 'starting' || kind === 'live';
+  }
+
   /** Begins anew, without the rows of before. */
-  start(client: BusClient, options: TailOptions): void {
+  start(client: TailClient, options: TailOptions): void {
     this.stop();
     this.clear();
     this.#pausedAt = '';
@@ -58,7 +83,7 @@ export class Tail extends RowView {
   }
 
   /** Goes on where it was paused, so that nothing is missing, or from now on. */
-  resume(client: BusClient, isFromNow = false): void {
+  resume(client: TailClient, isFromNow = false): void {
     const options = this.#options!;
     const from = this.#pausedAt === '' ? options.from : { after: this.#pausedAt };
     if (isFromNow) this.note('Resumed from now; the events of the pause are not shown.');
@@ -68,7 +93,8 @@ export class Tail extends RowView {
   /** Says why there can be no stream. */
   refuse(reason: string): void {
     this.stop();
-    this.state.value = { kind: 'failed', reason };
+    this.clear();
+    this.state.value = { kind: 'refused', reason };
   }
 
   stop(): void {
@@ -77,17 +103,14 @@ export class Tail extends RowView {
     this.stopDrawing();
   }
 
-  #subscribe(client: BusClient, options: TailOptions, from: SubscribeFrom = options.from): void {
+  #subscribe(client: TailClient, options: TailOptions, from: SubscribeFrom = options.from): void {
     this.#options = options;
     this.state.value = { kind: 'starting' };
     try {
       const subscription = client.subscribe(
         options.filter,
         (event) => this.look(event, options.matches),
-        {
-          from,
-          name: 'dashboard: stream',
-        },
+        { from, name: 'dashboard: stream' },
       );
       this.#subscription = subscription;
       this.#listen(subscription);
@@ -96,10 +119,14 @@ export class Tail extends RowView {
     }
   }
 
-  #listen(subscription: Subscription): void {
+  #listen(subscription: TailSubscription): void {
     const isCurrent = (): boolean => this.#subscription === subscription;
     subscription.on('gap', (gap) => {
       if (isCurrent()) this.mark({ kind: 'gap', gap });
+    });
+    // Ephemeral ones alone: the stored ones come from the log.
+    subscription.on('dropped', ({ count }) => {
+      if (isCurrent()) this.miss(count);
     });
     subscription.on('caughtUp', () => {
       if (isCurrent()) this.state.value = { kind: 'live' };

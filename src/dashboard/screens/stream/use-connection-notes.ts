@@ -6,15 +6,16 @@ import type { Tail } from './tail.js';
 export function useConnectionNotes(tail: Tail): void {
   const isConnected = connectionState.value === 'connected';
   const wasConnected = useRef(isConnected);
+  const isLossTold = useRef(false);
   useEffect(() => {
     if (wasConnected.current === isConnected) return;
     wasConnected.current = isConnected;
-    const isFirst = tail.counts.looked === 0 && isConnected;
-    if (tail.state.peek().kind === 'paused' || isFirst) return;
-    tail.note(
-      isConnected
-        ? 'Connected again. The stream goes on where it was; no stored event is missing.'
-        : 'The connection was lost. The page tries to connect again.',
-    );
+    const isOn = tail.isOn;
+    if (isConnected && isLossTold.current && isOn) {
+      tail.note('Connected again. The stream goes on where it was.');
+    }
+    if (!isConnected && isOn)
+      tail.note('The connection was lost. The page tries to connect again.');
+    isLossTold.current = !isConnected && isOn;
   }, [isConnected, tail]);
 }
