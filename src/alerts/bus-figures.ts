@@ -20,13 +20,15 @@ export class BusFigures {
   readonly #clock: AlertClock;
   readonly #book = new TallyBook();
   #watches: readonly Watch[] = [];
+  /** The subscriptions that rules name. */
+  #names: readonly string[] = [];
   #laggards: readonly Laggard[] = [];
   /** By shard, and for the laggards, the question whose answer is awaited. */
   readonly #asked = new Map<number | 'laggards', Promise<void>>();
   /** Why the last question failed. */
   readonly #faults = new Map<number | 'laggards', string>();
   /** Ends when every rule about silence knows since when nothing came. */
-  #begun: Promise<void> = Promise.resolve();
+  #begun: Promise<unknown> = Promise.resolve();
 
   constructor(bus: WatchedBus, clock: AlertClock) {
     this.#bus = bus;
@@ -37,9 +39,11 @@ export class BusFigures {
   watch(watches: readonly Watch[]): void {
     for (const watch of watches) {
       if (!(watch instanceof SilenceWatch) || this.#watches.includes(watch)) continue;
-      this.#begun = this.#begun.then(() => this.#begin(watch));
+      // Side by side: one whose shard does not answer must not keep the others waiting.
+      this.#begun = Promise.all([this.#begun, this.#begin(watch)]);
     }
     this.#watches = watches;
+    this.#names = [...new Set(watches.flatMap((watch) => nameOf(watch) ?? []))];
     this.#book.watch(watches.flatMap(({ filter }) => filter ?? []));
   }
 
@@ -63,8 +67,10 @@ export class BusFigures {
         questions.push(this.#ask(shard, () => this.#tally(shard)));
       }
     }
-    if (this.#watches.some(needsLaggards)) {
-      const ask = async (): Promise<void> => void (this.#laggards = await this.#bus.laggards());
+    if (this.#names.length > 0) {
+      const ask = async (): Promise<void> => {
+        this.#laggards = await this.#bus.laggards(this.#names);
+      };
       questions.push(this.#ask('laggards', ask));
     }
     await Promise.all(questions);
@@ -110,7 +116,7 @@ export class BusFigures {
 
   #sourcesOf(watch: Watch): readonly (number | 'laggards')[] {
     const { filter } = watch;
-    if (filter === undefined) return needsLaggards(watch) ? ['laggards'] : [];
+    if (filter === undefined) return nameOf(watch) === undefined ? [] : ['laggards'];
     const { shards } = this.#bus;
     return Array.from({ length: shards }, (_, shard) => shard).filter(
       (shard) => isOfShard(filter, shard, shards) && this.#bus.shardFailure(shard) === undefined,
@@ -144,6 +150,7 @@ export class BusFigures {
   }
 }
 
-function needsLaggards(watch: Watch): boolean {
-  return watch instanceof LagWatch && watch.needsLaggards;
+/** The name of the subscriptions that the watch looks at one by one. */
+function nameOf(watch: Watch): string | undefined {
+  return watch instanceof LagWatch ? watch.subscription : undefined;
 }

@@ -12,8 +12,8 @@ export interface WatchedBus {
   lastAt(pattern: string): Promise<number | undefined>;
   /** How many events all subscriptions together are behind. */
   lag(): number;
-  /** The subscriptions furthest behind. */
-  laggards(): Promise<readonly Laggard[]>;
+  /** All subscriptions that are behind and have one of these names; `*` in a name stands for any text. */
+  laggards(names: readonly string[]): Promise<readonly Laggard[]>;
   /** Publishes an event of the bus's own; never throws. */
   publish(topic: string, type: string, payload: object): void;
   /** Reports a failure that no promise can carry. */
@@ -41,7 +41,7 @@ export interface TallyReport {
 }
 
 export interface Laggard {
-  readonly name?: string | undefined;
+  readonly name: string;
   readonly lag: number;
 }
 

@@ -5,6 +5,7 @@ import {
   ALERT_INTERVAL_MS,
   ALERT_RESOLVED_SHARE,
 } from '../protocol/limits/alerts.js';
+import { nameMatcher } from '../protocol/name-patterns.js';
 import { hasWildcard } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import type { Reading } from './alert-state.js';
@@ -151,17 +152,15 @@ export class LagWatch implements Watch {
   readonly filter = undefined;
   readonly forMs: number;
   readonly #above: number;
+  /** The name, or pattern of names, of the subscriptions that it looks at; undefined: all of them together. */
+  readonly subscription: string | undefined;
   readonly #isWanted: ((name: string) => boolean) | undefined;
 
   constructor(above: number, subscription: string | undefined, forMs: number) {
     this.forMs = forMs;
+    this.subscription = subscription;
     this.#above = above;
     if (subscription !== undefined) this.#isWanted = nameMatcher(subscription);
-  }
-
-  /** True if it looks at subscriptions by their names. */
-  get needsLaggards(): boolean {
-    return this.#isWanted !== undefined;
   }
 
   read({ lag, laggards }: Figures): Reading {
@@ -169,7 +168,7 @@ export class LagWatch implements Watch {
     if (isWanted === undefined) return { condition: overBound(lag, this.#above), value: lag };
     let value = 0;
     for (const { name, lag } of laggards) {
-      if (name !== undefined && isWanted(name)) value = Math.max(value, lag);
+      if (isWanted(name)) value = Math.max(value, lag);
     }
     return { condition: overBound(value, this.#above), value };
   }
@@ -179,23 +178,6 @@ function overBound(value: number, above: number): Reading['condition'] {
   if (value > above) return 'holds';
   // A bound of 0 has nothing below its share.
   return value > 0 && value >= above * ALERT_RESOLVED_SHARE ? 'near' : 'clear';
-}
-
-/** In the pattern `*` stands for any text. Linear: the parts between are looked for one after the other. */
-export function nameMatcher(pattern: string): (name: string) => boolean {
-  const [first, ...others] = pattern.split('*') as [string, ...string[]];
-  const last = others.pop();
-  return (name) => {
-    if (last === undefined) return name === first;
-    if (!name.startsWith(first)) return false;
-    let at = first.length;
-    for (const part of others) {
-      const found = name.indexOf(part, at);
-      if (found < 0) return false;
-      at = found + part.length;
-    }
-    return name.length - last.length >= at && name.endsWith(last);
-  };
 }
 
 /** The last event of a rule whose condition counts events. */

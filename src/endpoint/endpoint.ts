@@ -50,7 +50,13 @@ import { parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
 import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
-import { allTopics, furthestBehind, subscribersOf, topicPages } from './read/introspection.js';
+import {
+  allTopics,
+  furthestBehind,
+  lagsOf,
+  subscribersOf,
+  topicPages,
+} from './read/introspection.js';
 import { parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
@@ -162,6 +168,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
         return this.#queries.read(parseLookup(topics, id, options), 1, asker);
       },
       gateways: this.gateways,
+      lags: (names) => lagsOf(this.#ends, names),
       tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,

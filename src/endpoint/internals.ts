@@ -16,6 +16,7 @@ import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
 import type { EndpointGateways } from './gateways.js';
+import type { NamedLag } from './read/introspection.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
@@ -64,6 +65,8 @@ export interface EndpointInternals {
   readonly gateways: EndpointGateways;
   /** Counts events in one shard, for alerts; only the opener's endpoint may ask. */
   tally(shard: number, request: TallyRequest): Promise<TallyAnswer>;
+  /** All subscriptions of these names that are behind; `*` in a name stands for any text. */
+  lags(names: readonly string[]): Promise<readonly NamedLag[]>;
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;

@@ -112,6 +112,23 @@ export interface SubscriberEntry {
   readonly connection?: string;
 }
 
+/** Asks how far behind the subscriptions are whose names any of the patterns matches. */
+export interface LagsRequest {
+  readonly names: readonly string[];
+  readonly after: SubscriberKey;
+}
+
+/** A page as `SubscribersPage`; subscriptions that are not behind are left out. */
+export interface LagsPage {
+  readonly lags: readonly SubscriptionLag[];
+  readonly next: SubscriberKey | null;
+}
+
+export interface SubscriptionLag extends SubscriberKey {
+  readonly name: string;
+  readonly lag: number;
+}
+
 /** A page of a list of topics, which have numbers. */
 export interface TopicsPage {
   readonly topics: readonly TopicEntry[];
@@ -230,6 +247,12 @@ export const CALLS = {
   ),
   /** Lists the subscribers that are furthest behind, at most so many. */
   laggards: by('shard', fields<{ readonly limit: number }>({ limit: isNumber }), SUBSCRIBERS),
+  /** For the rules of alerts; unlike the lists for people, it leaves out no subscription that is behind. */
+  lags: by(
+    'shard',
+    fields<LagsRequest>({ names: isList, after: KEY }),
+    fields<LagsPage>({ lags: isList }),
+  ),
   topics: by(
     'shard',
     fields<PatternsAfter>({ patterns: isList, after: isPosition }),

@@ -7,7 +7,7 @@ import type { BusCore } from './bus-core.js';
 
 /** The bus as its alerts see it, through the opener's own endpoint. */
 export function watchedBus(core: BusCore, endpoint: Endpoint): WatchedBus {
-  const { publishSystem, report, tally, topicPages } = endpoint[INTERNALS];
+  const { publishSystem, report, tally, lags, topicPages } = endpoint[INTERNALS];
   return {
     shards: core.controls.length,
     tally,
@@ -15,7 +15,7 @@ export function watchedBus(core: BusCore, endpoint: Endpoint): WatchedBus {
     publish: publishSystem,
     shardFailure: (shard) => core.supervisors[shard]!.failure,
     lag: () => core.controls.reduce((sum, { counters }) => sum + counters[ShardCounter.lag]!, 0),
-    laggards: () => endpoint.subscribers(),
+    laggards: lags,
     lastAt: async (pattern) => {
       let last: string | undefined;
       for await (const page of topicPages([pattern], ITSELF)) {

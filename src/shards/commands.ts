@@ -106,6 +106,7 @@ export class Commands {
     sync: () => null,
     subscribers: ({ topic, after }) => this.#introspection.subscribers(topic, after),
     laggards: ({ limit }) => this.#introspection.laggards(limit),
+    lags: (request) => this.#introspection.lags(request),
     topics: (request) => this.#introspection.topics(request),
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),

@@ -4,19 +4,24 @@
  */
 import {
   FIRST_SUBSCRIBER,
+  type LagsPage,
+  type LagsRequest,
   type PatternsAfter,
   type SubscriberEntry,
   type SubscriberKey,
   type SubscribersPage,
+  type SubscriptionLag,
   type TopicEntry,
   type TopicsPage,
 } from '../link/calls.js';
 import {
   ANSWERED_PER_TURN,
+  LAGS_PER_REPLY,
   SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY,
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
 } from '../protocol/limits/shards.js';
+import { NamePatterns } from '../protocol/name-patterns.js';
 import { PatternSet } from '../protocol/pattern-set.js';
 import { hasWildcard } from '../protocol/topic.js';
 import type { ShardLog } from '../store/shard-log.js';
@@ -34,6 +39,7 @@ export class Introspection {
   readonly #log: ShardLog;
   readonly #routes: Routes;
   readonly #source: SubscriberSource;
+  #names = new NamePatterns([]);
   #left = 0;
 
   constructor(log: ShardLog, routes: Routes, source: SubscriberSource) {
@@ -100,6 +106,26 @@ export class Introspection {
       for (const pattern of subscription.filter.topics) length += pattern.length;
     }
     return { subscribers, next: null };
+  }
+
+  /** The lags of all subscriptions of these names, in order. A page goes through all subscriptions, as `laggards`. */
+  lags({ names, after }: LagsRequest): LagsPage {
+    if (this.#left <= 0) return { lags: [], next: after };
+    if (!this.#names.isOf(names)) this.#names = new NamePatterns(names);
+    const legs = this.#source.links.map((link) => ({
+      link,
+      subscriptions: [...link.subscriptions.values()],
+    }));
+    this.#left -= legs.reduce((sum, { subscriptions }) => sum + subscriptions.length, 1);
+    const lags: SubscriptionLag[] = [];
+    for (const subscription of inOrder(legs, after)) {
+      const { name, number, link } = subscription;
+      const lag = name === undefined ? 0 : this.#source.lagOf(subscription);
+      if (lag === 0 || !this.#names.matches(name!)) continue;
+      lags.push({ endpoint: link.endpoint, subscription: number, name: name!, lag });
+      if (lags.length === LAGS_PER_REPLY) return { lags, next: lags[lags.length - 1]! };
+    }
+    return { lags, next: null };
   }
 
   /** Looks up each name, without a scan of all topics. `after`: how many of the names are answered. */

@@ -40,7 +40,7 @@ class FakeBus implements WatchedBus {
   }
 
   shardFailure = (shard: number): BusError | undefined => this.failures[shard];
-  lastAt = async (): Promise<number | undefined> => this.lastStoredAt;
+  lastAt = async (_pattern?: string): Promise<number | undefined> => this.lastStoredAt;
   lag = (): number => 0;
   laggards = async (): Promise<[]> => [];
   publish = (topic: string, type: string): void => void this.published.push([topic, type]);
@@ -124,6 +124,20 @@ describe('alerts', () => {
       '$sys.alert.rule-1',
       '$sys.alert.rule-2',
     ]);
+  });
+
+  it('on silence learn when the last event came side by side: one that waits holds up no other', async () => {
+    const [silent, live] = [topicIn(0), topicIn(1)];
+    const { board, bus, clock } = open([]);
+    await board.start(bus);
+    bus.lastStoredAt = clock.day - 20_000;
+    const { lastAt } = bus;
+    bus.lastAt = (pattern) => (pattern === silent ? new Promise<undefined>(() => {}) : lastAt());
+    void board.set({ name: 'silent', when: `no event on ${silent} for 10 s` });
+    void board.set({ name: 'live', when: `no event on ${live} for 10 s` });
+    await new Promise((resolve) => setImmediate(resolve));
+    await board.evaluate(false);
+    expect(states(board)).toEqual(['firing', 'ok']);
   });
 
   it('publish each change once, however often they are judged', async () => {

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { AlertInfo, AlertTransition, Bus, BusOptions, Event } from '../../src/index.js';
+import { SUBSCRIBERS_LISTED_MAX } from '../../src/protocol/limits/endpoint.js';
 import { shardOf } from '../../src/protocol/topic-hash.js';
 import { reshard } from '../../src/store/upkeep/reshard.js';
 import { restore } from '../../src/store/upkeep/restore.js';
@@ -152,6 +153,31 @@ describe('an alert', () => {
     await until('it has caught up', isWell);
     expect(await judged(bus, 'mailers')).toMatchObject({ state: 'ok' });
     await told(bus, 4);
+  });
+
+  it('on lag by name finds a subscription that more others are further behind than a list shows', async () => {
+    const bus = await openByHand({ shards: 2 });
+    const gate = new Gate();
+    const stuck = (topic: string, name: string) =>
+      Collector.start(bus, topic, { name, maxBuffer: 1, hold: () => gate.opened });
+    const others = Array.from({ length: SUBSCRIBERS_LISTED_MAX }, (_, n) =>
+      stuck('a', `busy-${n}`),
+    );
+    await Promise.all([...others, stuck('b', 'billing')]);
+    await bus.setAlert({ name: 'billing', when: 'lag of billing over 5' });
+    await bus.setAlert({ name: 'most', when: 'lag of bus* over 5' });
+    const payload = 'x'.repeat(100_000);
+    const publish = (topic: string, count: number) =>
+      bus.publishMany(Array.from({ length: count }, () => ({ ...event(topic), payload })));
+    await publish('a', 90);
+    await publish('b', 60);
+    const isFound = async () => (await judged(bus, 'billing')).state === 'firing';
+    await until('the rule fires', isFound);
+    const [most, billing] = [await judged(bus, 'most'), await judged(bus, 'billing')];
+    expect(most.value).toBeGreaterThan(billing.value!);
+    const listed = await bus.subscribers();
+    expect(listed.map(({ name }) => name)).not.toContain('billing');
+    gate.open();
   });
 });
 

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { FIRST_SUBSCRIBER, type TopicsPage } from '../../src/link/calls.js';
+import {
+  FIRST_SUBSCRIBER,
+  type LagsPage,
+  type SubscriberKey,
+  type TopicsPage,
+} from '../../src/link/calls.js';
 import {
   ANSWERED_PER_TURN,
+  LAGS_PER_REPLY,
   SUBSCRIBERS_PER_REPLY,
   TOPICS_PER_REPLY,
 } from '../../src/protocol/limits/shards.js';
@@ -112,5 +118,51 @@ describe('a call for subscribers', () => {
     const all = Array.from({ length: 1500 }, () => bus.subscribe('a.*', () => {}));
     await Promise.all(all.map(({ ready }) => ready));
     expect(new Set((await bus.subscribers('a.b')).map(({ id }) => id)).size).toBe(1500);
+  });
+});
+
+describe('a call for lags', () => {
+  const lagging = (link: TestLink, numbers: readonly number[], nameOf: (n: number) => string) => {
+    const shardEnd = link.shardEnd();
+    for (const number of numbers) {
+      const request = { ...subscribeRequest(number, ['a']), name: nameOf(number) };
+      shardEnd.subscriptions.set(number, new ShardSubscription(shardEnd, request));
+    }
+    return shardEnd;
+  };
+
+  test('is answered with all subscriptions of the names that are behind, page by page', () => {
+    const count = 3 * LAGS_PER_REPLY;
+    const numbers = Array.from({ length: count }, (_, n) => n + 1);
+    const nameOf = (n: number): string => (n % 3 === 0 ? `other-${n}` : `mine-${n}`);
+    const links = [
+      lagging(new TestLink(4096, 'e0'), numbers, nameOf),
+      lagging(new TestLink(4096, 'e1'), [1, 2, 3], nameOf),
+    ];
+    // One of them is not behind.
+    const lagOf = ({ number }: LinkSubscription): number => number - 1;
+    const introspection = new Introspection(memoryLog([]), new Routes(), { links, lagOf });
+    const names = ['mine-*', 'other-3'];
+    const found: string[] = [];
+    for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
+      introspection.beginTurn();
+      const page: LagsPage = introspection.lags({ names, after });
+      expect(page.lags.length).toBeLessThanOrEqual(LAGS_PER_REPLY);
+      for (const { endpoint, subscription, lag } of page.lags) {
+        expect(lag).toBe(subscription - 1);
+        found.push(`${endpoint}-${subscription}`);
+      }
+      after = page.next;
+    }
+    const wanted = numbers.filter((n) => n > 1 && (n % 3 !== 0 || n === 3));
+    expect(found).toEqual([...wanted.map((n) => `e0-${n}`), 'e1-2', 'e1-3']);
+  });
+
+  test('that finds the budget of the turn spent is answered with an empty page that is not the last one', () => {
+    const introspection = introspectionOf(memoryLog([]));
+    const ask = () => introspection.lags({ names: ['*'], after: FIRST_SUBSCRIBER });
+    expect(ask()).toEqual({ lags: [], next: FIRST_SUBSCRIBER });
+    introspection.beginTurn();
+    expect(ask()).toEqual({ lags: [], next: null });
   });
 });

@@ -1,6 +1,7 @@
 /** Puts together the lists that shards answer page by page. */
 import {
   FIRST_SUBSCRIBER,
+  type LagsPage,
   type SubscriberEntry,
   type SubscriberKey,
   type SubscribersPage,
@@ -89,6 +90,33 @@ async function furthestBehindIn(end: EndpointEnd): Promise<readonly SubscriberIn
     const page: SubscribersPage = await end.call('laggards', () => request);
     if (page.next === null) return page.subscribers.map(infoOf);
   }
+}
+
+/** A subscription with a name, and how many events it is behind in all shards together. */
+export interface NamedLag {
+  readonly name: string;
+  readonly lag: number;
+}
+
+/** All subscriptions that are behind and whose names any of the patterns matches. */
+export async function lagsOf(
+  ends: readonly EndpointEnd[],
+  names: readonly string[],
+): Promise<NamedLag[]> {
+  const byId = new Map<string, NamedLag>();
+  const add = async (end: EndpointEnd): Promise<void> => {
+    for (let after: SubscriberKey | null = FIRST_SUBSCRIBER; after !== null; ) {
+      const request = { names, after };
+      const page: LagsPage = await end.call('lags', () => request);
+      for (const { endpoint, subscription, name, lag } of page.lags) {
+        const id = `${endpoint}-${subscription}`;
+        byId.set(id, { name, lag: lag + (byId.get(id)?.lag ?? 0) });
+      }
+      after = page.next;
+    }
+  };
+  await Promise.all(ends.filter(({ failure }) => failure === undefined).map(add));
+  return [...byId.values()];
 }
 
 function infoOf({ since, ...entry }: SubscriberEntry): SubscriberInfo {

@@ -35,6 +35,10 @@ export const TOPICS_PER_REPLY = 1024;
 /** How many subscribers, and characters of their patterns, one answer of a shard holds. */
 export const SUBSCRIBERS_PER_REPLY = 256;
 export const SUBSCRIBERS_PATTERNS_LENGTH_PER_REPLY = 256 * KIB;
+/** How many lags of subscriptions one answer of a shard holds. */
+export const LAGS_PER_REPLY = 512;
+/** Of how many names of subscriptions a shard remembers whether a rule of an alert asks for them. */
+export const NAMES_REMEMBERED_MAX = 10_000;
 /**
  * How many topics and subscribers a shard examines in one turn for all requests together; the last answer may exceed
  * it.
