@@ -116,7 +116,7 @@ function log(topics) {
         view.wrap(records.bytes, records.offsets[i]).timestamp = now;
         store.append(records.bytes, records.offsets[i], now);
       }
-      store.commit(true, [{ endpoint: 'bench', position: at, firstSequence: at + 1 }]);
+      store.commit(true, [{ endpoint: 'bench', position: at, firstSequence: at + 1, settled: 0 }]);
       store.maintain();
     }
     const elapsed = since(started);

@@ -218,6 +218,7 @@ export class PublishBatch {
       endpoint: link.endpoint,
       position: ring.totalPosition,
       firstSequence: this.#firstSequence,
+      settled: 0,
     });
   }
 

@@ -1,4 +1,5 @@
 import type { BusError } from '../protocol/errors.js';
+import type { ShardConsumers } from './consumer-states.js';
 import type { Page, PageRequest } from './page.js';
 import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
 import type { StoredRecord } from './stored-record.js';
@@ -53,7 +54,7 @@ export interface ShardLog {
   readonly appendedTopic: string;
 
   /**
-   * Makes the open batch durable and visible, all of it or nothing. `synced` says whether the batch, and every batch
+   * Makes the open batch durable and visible, all of it or nothing; it may hold no event. `synced` says whether the batch, and every batch
    * before it, must survive power loss. Without an open batch, `synced` flushes the batches before.
    *
    * The shard appends the next event when the batch is committed; a shared log may return a promise of that. When the
@@ -137,6 +138,8 @@ export interface ShardLog {
   readonly ringPositions?: RingPositions;
   /** Capability: the log removes events by rules and on request. */
   readonly pruning?: ShardPruning;
+  /** Capability: the log keeps the state of durable consumers. */
+  readonly consumers?: ShardConsumers;
   /**
    * Capability: pages of the log, which the shard's thread makes at once. A log has it whose `OpenStore` has no
    * `history`. A shared log that has to fetch events cannot have it, so its store has `history`.
@@ -175,18 +178,24 @@ export interface CommittedBatch {
 }
 
 /**
- * How far the shard has consumed an endpoint's publish ring. The log stores it in the transaction of the ring's events.
+ * How far the shard has consumed an endpoint's publish ring, and its settlements. The log stores it in the transaction
+ * of the ring's events and of the consumers' state.
  */
 export interface RingPosition {
   /** The endpoint's id, unique within the epoch of the open bus. */
   readonly endpoint: string;
   /**
    * The ring's consumer position after the last record of this batch, counted since the ring was made: it does not
-   * wrap.
+   * wrap. 0 if the batch holds no publish of the endpoint: its stored position and first sequence stay.
    */
   readonly position: number;
   /** The sequence given to the endpoint's first persisted record of this batch; the rest follow without holes. */
   readonly firstSequence: number;
+  /**
+   * The number of the endpoint's last settlement of a consumer's event in this batch; 0 if it holds none: the stored
+   * number stays. Always 0 if the log has no `consumers`.
+   */
+  readonly settled: number;
 }
 
 /**

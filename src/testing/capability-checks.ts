@@ -18,11 +18,11 @@ function addRingPositionChecks(checks: Checks): void {
   checks.onNode('stores ring positions with a batch, the newest of each endpoint', async (node) => {
     const ring = node.log.ringPositions!;
     node.append([{ id: 'x', flags: BY_PUBLISHER }]);
-    await node.log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1 }]);
+    await node.log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1, settled: 0 }]);
     node.append([{}]);
     const newest = [
-      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
-      { endpoint: 'b', position: 8, firstSequence: 0 },
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2, settled: 0 },
+      { endpoint: 'b', position: 8, firstSequence: 0, settled: 0 },
     ];
     await node.log.commit(true, newest);
     deepStrictEqual(ring.stored(), newest);

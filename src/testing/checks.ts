@@ -23,21 +23,27 @@ export class Checks {
     this.onStore(name, (store) => withNode(store, work, options));
   }
 
+  /** A check on one node of a store that becomes full, if the store's author describes one. */
+  onSmall(name: string, work: Work<StoreNode>): void {
+    const { small } = this.subject;
+    if (small === undefined) return;
+    const { settings = {} } = small;
+    this.list.push({
+      name,
+      run: () =>
+        withStore(
+          () => small.create(),
+          (store) => withNode(store, work, settings),
+        ),
+    });
+  }
+
   /** A check on two nodes of one store. */
   onTwoNodes(name: string, work: (one: StoreNode, other: StoreNode) => Promise<void>): void {
     this.onStore(name, (store) =>
       withNode(store, (one) => withNode(store, (other) => work(one, other))),
     );
   }
-}
-
-/** Opens a node on a store that is made for `work`. */
-export function withFresh(
-  create: StoreUnderTest['create'],
-  work: Work<StoreNode>,
-  options: NodeOptions,
-): Promise<void> {
-  return withStore(create, (store) => withNode(store, work, options));
 }
 
 async function withStore(create: StoreUnderTest['create'], work: Work<LogStore>): Promise<void> {

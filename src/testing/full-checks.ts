@@ -1,6 +1,6 @@
 import { ok, strictEqual } from 'node:assert/strict';
 import type { CommittedBatch } from '../store/shard-log.js';
-import { type Checks, withFresh } from './checks.js';
+import type { Checks } from './checks.js';
 import { repeated } from './dedupe-checks.js';
 import { BY_PUBLISHER, type CheckedEvent } from './events.js';
 import { range } from './log-checks.js';
@@ -11,54 +11,53 @@ const PAYLOAD = 'x'.repeat(1000);
 
 /** Checks a store that has no room for a batch. */
 export function addFullChecks(checks: Checks): void {
-  const { small } = checks.subject;
-  if (small === undefined) return;
-  const settings = small.settings ?? {};
-  const add = (name: string, work: (node: StoreNode) => Promise<void>) =>
-    checks.list.push({ name, run: () => withFresh(() => small.create(), work, settings) });
-
-  add('refuses a batch that it has no room for, and goes on', async (node) => {
+  checks.onSmall('refuses a batch that it has no room for, and goes on', async (node) => {
     const named = { id: 'named', flags: BY_PUBLISHER };
     await node.commit([named]);
     const head = await fill(node);
     strictEqual(node.log.head, head);
     strictEqual(await repeated(node, named), 1, 'a repeat needs no room');
     strictEqual((await node.stored()).length, head);
-    ok(await isRefused(node, batch()), 'it is still full');
+    ok(await isRefused(node, largeBatch()), 'it is still full');
     strictEqual(node.log.head, head);
   });
 
   if (!checks.subject.isShared) return;
-  add(
+  checks.onSmall(
     'reports which events of a batch are repeats if it has no room for the others',
     async (node) => {
       const named = { id: 'named', flags: BY_PUBLISHER };
       await node.commit([named]);
       await fill(node);
-      node.append([...batch(), named]);
+      node.append([...largeBatch(), named]);
       const decided = await node.decide();
       strictEqual(decided.refusal?.code, 'STORE_FULL');
       strictEqual(decided.isRepeat(0), false);
-      strictEqual(decided.isRepeat(batch().length), true);
-      strictEqual(decided.sequenceOf(batch().length), 1);
+      strictEqual(decided.isRepeat(largeBatch().length), true);
+      strictEqual(decided.sequenceOf(largeBatch().length), 1);
     },
   );
 }
 
-function batch(): CheckedEvent[] {
+/** A batch of 20 KB. */
+export function largeBatch(): CheckedEvent[] {
   return range(1, 20).map(() => ({ payload: PAYLOAD }));
 }
 
 /** Fills the store, and returns its head. */
-async function fill(node: StoreNode): Promise<number> {
+export async function fill(node: StoreNode): Promise<number> {
   for (const _ of range(1, BATCHES_MAX)) {
     const { head } = node.log;
-    if (await isRefused(node, batch())) return head;
+    if (await isRefused(node, largeBatch())) return head;
   }
   throw new Error(`it took ${BATCHES_MAX} batches and is not full`);
 }
 
-async function isRefused(node: StoreNode, events: readonly CheckedEvent[]): Promise<boolean> {
+/** Commits the events; true if there was no room for them. */
+export async function isRefused(
+  node: StoreNode,
+  events: readonly CheckedEvent[],
+): Promise<boolean> {
   node.append(events);
   let decided: CommittedBatch;
   try {

@@ -1,5 +1,6 @@
 import { addCapabilityChecks } from './capability-checks.js';
 import { Checks } from './checks.js';
+import { addConsumerChecks } from './consumer-checks.js';
 import { addDedupeChecks } from './dedupe-checks.js';
 import { addFullChecks } from './full-checks.js';
 import { addLogChecks } from './log-checks.js';
@@ -27,6 +28,7 @@ export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   addSuccessorChecks(checks);
   addFullChecks(checks);
   addCapabilityChecks(checks);
+  if (subject.hasConsumers === true) addConsumerChecks(checks);
   if (subject.isShared) addSharedLogChecks(checks);
   return checks.list;
 }

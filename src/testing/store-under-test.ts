@@ -11,6 +11,8 @@ export interface StoreUnderTest {
   readonly keeps: boolean;
   /** True if its logs have `ShardLog.pruning`. */
   readonly hasPruning: boolean;
+  /** True if its logs have `ShardLog.consumers`. Default: false. */
+  readonly hasConsumers?: boolean;
   /** Makes a store that is full after some of a thousand batches of 20 KB. Default: no full store is checked. */
   readonly small?: SmallStore;
 }

@@ -10,7 +10,7 @@ export function addSuccessorChecks(checks: Checks): void {
 
   checks.onNode('has all committed events for the successor of a thread', async (node) => {
     await node.commit([{}, {}]);
-    const position = { endpoint: 'a', position: 64, firstSequence: 3 };
+    const position = { endpoint: 'a', position: 64, firstSequence: 3, settled: 0 };
     node.append([{}]);
     await node.log.commit(true, [position]);
     // A log that is not shared is never open twice: its thread has closed it, or died, before the next one starts.

@@ -58,6 +58,21 @@ const FAULTS = {
       close: () => new Promise(() => {}),
     };
   },
+  'stores states behind its batch': (log) => {
+    let put = [];
+    return {
+      consumers: overridden(log.consumers, { put: (lane) => put.push(lane) }),
+      commit: (...how) => {
+        try {
+          return log.commit(...how);
+        } finally {
+          for (const lane of put) log.consumers.put(lane);
+          put = [];
+          log.commit(false, []);
+        }
+      },
+    };
+  },
   'keeps no ring positions': () => ({ ringPositions: undefined }),
   'calls from within an append': (log) => {
     let listener = () => {};
@@ -90,10 +105,13 @@ const FAULTS = {
 export async function openShardLog({ options, ...opening }) {
   const module = await import(options.shardLog);
   const log = await module.openShardLog({ ...opening, options: options.options });
-  const faulty = FAULTS[options.fault](log, opening);
-  return new Proxy(log, {
+  return overridden(log, FAULTS[options.fault](log, opening));
+}
+
+function overridden(object, members) {
+  return new Proxy(object, {
     get(target, key) {
-      const value = key in faulty ? faulty[key] : target[key];
+      const value = key in members ? members[key] : target[key];
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });

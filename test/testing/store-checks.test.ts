@@ -49,6 +49,11 @@ describe('the checks find a log that', () => {
       'reports which events of a batch are repeats if it has no room for the others',
     ],
     [
+      'stores states behind its batch',
+      IN_A_DIRECTORY,
+      'stores no state with a batch that it has no room for',
+    ],
+    [
       'opens behind what was shown',
       ON_A_BROKER,
       'has all committed events for the successor of a thread',

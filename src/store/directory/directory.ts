@@ -34,10 +34,11 @@ export function openManifest(
   if (found !== undefined) {
     assertShards(dir, options.shards, found.shards);
     restrictFile(join(dir, MANIFEST));
-    if (found.id !== undefined) return found;
+    if (found.format === FORMAT_VERSION && found.id !== undefined) return found;
     // The manifest is upgraded before the shards' files, so that an older version refuses the directory before it opens
     // a file that it cannot read.
-    const upgraded = { ...found, format: FORMAT_VERSION, id: newId(), isNew: true };
+    const named = found.id === undefined ? { ...found, id: newId(), isNew: true } : found;
+    const upgraded = { ...named, format: FORMAT_VERSION };
     writeManifest(dir, upgraded);
     return upgraded;
   }

@@ -12,7 +12,7 @@ import { replaceFile } from './files.js';
  * flush of the directory), so a reader finds the old or the new manifest; a checksum covers it. In a directory in use
  * only the main thread writes it, under the lock.
  */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 /** The oldest format that can be read. Opening such a directory for writing upgrades it to `FORMAT_VERSION`. */
 export const FORMAT_VERSION_MIN = 1;
 

@@ -17,32 +17,25 @@ export class OpenBatch {
   isOpen = false;
   failure: BusError | undefined;
   /** The sequence that the next event gets. */
-  next: number;
+  next = 1;
   /** The recorded time of the newest event. */
-  recordedAt: number;
+  recordedAt = 0;
   readonly #connection: WriteConnection;
   readonly #health: LogHealth;
   readonly #host: BatchHost;
 
-  constructor(
-    connection: WriteConnection,
-    health: LogHealth,
-    host: BatchHost,
-    head: number,
-    recordedAt: number,
-  ) {
+  /** Call `end` before the first batch. */
+  constructor(connection: WriteConnection, health: LogHealth, host: BatchHost) {
     this.#connection = connection;
     this.#health = health;
     this.#host = host;
-    this.next = head + 1;
-    this.recordedAt = recordedAt;
   }
 
   /** Begins a batch; `synced` if its first record asks for a flush. */
-  open(synced: boolean, head: number): void {
+  open(synced: boolean): void {
     this.isOpen = true;
     this.failure = this.#health.broken;
-    this.run('beginning a batch in', () => this.#connection.begin(synced, head));
+    this.run('beginning a batch in', () => this.#connection.begin(synced, this.next - 1));
   }
 
   /** Does a part of the batch, unless it has failed. */
@@ -72,7 +65,7 @@ export class OpenBatch {
     }
   }
 
-  /** Ends the batch: its sequences are given again unless they are committed, up to `head`. */
+  /** Ends the batch. The next one begins behind what is committed: up to `head`, recorded up to `recordedAt`. */
   end(head: number, recordedAt: number): void {
     this.isOpen = false;
     this.failure = undefined;

@@ -1,5 +1,6 @@
 import type { BusError } from '../../protocol/errors.js';
 import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from '../pruning.js';
+import type { DeadTable } from './consumers/dead-table.js';
 import type { Database, Statement } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
 import { deleteFieldRows } from './fields/field-table.js';
@@ -29,6 +30,12 @@ const TOPICS_PER_STEP = 1024;
 
 type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
 
+/** Tables that outlive the events that are removed. */
+interface Kept {
+  readonly topics: TopicTable;
+  readonly dead: DeadTable;
+}
+
 /** The rows that a step may act on. */
 interface Look {
   readonly rows: readonly Row[];
@@ -44,6 +51,7 @@ interface Look {
 export class Retention {
   readonly #database: Database;
   readonly #topics: TopicTable;
+  readonly #dead: DeadTable;
   readonly #rules: readonly RetentionRule[];
   /** Per rule, the sequence up to which it has nothing left. */
   readonly #positions: number[];
@@ -61,13 +69,14 @@ export class Retention {
   /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
   constructor(
     database: Database,
-    topics: TopicTable,
+    { topics, dead }: Kept,
     rules: readonly RetentionRule[],
     dedupeWindowMs: number,
   ) {
     this.#database = database;
     this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
     this.#topics = topics;
+    this.#dead = dead;
     this.#rules = rules;
     this.#pruned = new PrunedSequencesWriter(database);
     this.#meta = new MetaTable(database);
@@ -273,9 +282,11 @@ export class Retention {
       this.#database.transaction(() => this.#removeInside(rows, head)).immediate();
     } catch (error) {
       this.#topics.rollback();
+      this.#dead.rollback();
       throw error;
     }
     this.#topics.commit();
+    this.#dead.commit();
     this.#prunedThrough = Math.max(this.#prunedThrough, rows[rows.length - 1]![0]);
     this.#prunedEvents += rows.length;
   }
@@ -283,6 +294,7 @@ export class Retention {
   #removeInside(rows: readonly Row[], head: number): void {
     const touched = new Set<TopicEntry>();
     let first = 0;
+    if (this.#dead.holds) for (const [sequence] of rows) this.#dead.keepRecord(sequence);
     this.#prunedIds.begin();
     this.#pruned.begin();
     for (const [at, [sequence, recordedAt, topic, bytes]] of rows.entries()) {
@@ -323,6 +335,7 @@ export class Retention {
     const last = rows[rows.length - 1]!;
     const before = this.#meta.get(PRUNED_BLOCKS);
     const wholeBlocks = this.#pruned.end(before);
+    this.#dead.finish();
     this.#meta.set({
       ...(last[0] > this.#prunedThrough && {
         [PRUNED_THROUGH]: last[0],

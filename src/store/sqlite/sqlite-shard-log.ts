@@ -18,6 +18,8 @@ import type { StoredRecord } from '../stored-record.js';
 import { writeClosed } from './connection/log-identity.js';
 import { WriteConnection } from './connection/write-connection.js';
 import { ConsecutiveBatch } from './consecutive-batch.js';
+import { DeadTable } from './consumers/dead-table.js';
+import { StateTable } from './consumers/state-table.js';
 import { DedupeWindow } from './dedupe/dedupe-window.js';
 import type { Database } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
@@ -36,6 +38,7 @@ import { EventReader } from './rows/event-reader.js';
 import { NameReader } from './rows/names.js';
 import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
+import { SqliteConsumers } from './sqlite-consumers.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
 import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
@@ -57,6 +60,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   readonly ringPositions: RingPositionTable;
   readonly pruning: ShardPruning = this;
   readonly pages: ShardPages = this;
+  readonly consumers: SqliteConsumers;
   appendedTopic = '';
 
   readonly #health: LogHealth;
@@ -70,6 +74,8 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   readonly #pages: PageReader;
   readonly #dedupe: DedupeWindow;
   readonly #reader: EventReader;
+  readonly #states: StateTable;
+  readonly #dead: DeadTable;
   readonly #view = new EventRecordView();
 
   #head: number;
@@ -90,7 +96,13 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       const rulesOf = (topic: string): readonly number[] =>
         retention.flatMap(({ pattern = '*' }, rule) => (matches(pattern, topic) ? [rule] : []));
       this.#topics = new TopicTable(database, retention.length, rulesOf);
-      this.#retention = new Retention(database, this.#topics, retention, dedupeWindowMs);
+      const nameReader = new NameReader(database, 'names');
+      const topicName = (id: number): string => this.#topics.byId(id).name;
+      const decoder = new RowDecoder(database, shard, nameReader, topicName);
+      this.#reader = new EventReader(new RowReader(database), decoder);
+      this.#dead = new DeadTable(database, (sequence) => this.#reader.recordOf(sequence));
+      const kept = { topics: this.#topics, dead: this.#dead };
+      this.#retention = new Retention(database, kept, retention, dedupeWindowMs);
       this.#dedupe = new DedupeWindow({
         windowMs: dedupeWindowMs,
         idsMax: dedupeIdsMax,
@@ -99,9 +111,6 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       this.ringPositions = new RingPositionTable(database, this.#health, this.#dedupe);
       const index = new TopicIndexWriter(database, readMeta(database, INDEX_BLOCKS));
       this.#index = new IndexKeeper(database, index, this.#topics, options.recentValues);
-      const nameReader = new NameReader(database, 'names');
-      const topicName = (id: number): string => this.#topics.byId(id).name;
-      const decoder = new RowDecoder(database, shard, nameReader, topicName);
       const catchUp = new FieldCatchUp(database, this.#index.fields, decoder, nameReader);
       const upkept = { index: this.#index, catchUp, retention: this.#retention };
       this.#upkeep = new Upkeep(file, this.#connection, upkept, () => this.#events.forgetTopics());
@@ -111,13 +120,12 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       catchUp.start(index.writtenBlocks, this.#head);
       const into = { topics: this.#topics, index: this.#index, dedupe: this.#dedupe, nameReader };
       this.#events = new EventInserter(database, into);
-      const host = {
-        undo: () => this.#events.rollback(),
-        onFull: () => this.#upkeep.noteShortage(),
-      };
-      const { lastRecordedAt } = loaded;
-      this.#batch = new OpenBatch(this.#connection, this.#health, host, this.#head, lastRecordedAt);
-      this.#reader = new EventReader(new RowReader(database), decoder);
+      const host = { undo: () => this.#undo(), onFull: () => this.#upkeep.noteShortage() };
+      const batch = new OpenBatch(this.#connection, this.#health, host);
+      batch.end(loaded.head, loaded.lastRecordedAt);
+      this.#batch = batch;
+      this.#states = new StateTable(database);
+      this.consumers = new SqliteConsumers(this.#states, this.#dead, batch, this.#health);
       this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {
@@ -146,7 +154,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;
     const batch = this.#batch;
-    if (!batch.isOpen) batch.open((flags & EVENT_FLAG_SYNCED) !== 0, this.#head);
+    if (!batch.isOpen) batch.open((flags & EVENT_FLAG_SYNCED) !== 0);
     if (batch.next - this.#head > BATCH_EVENTS_MAX) {
       throw new BusError('LIMIT_EXCEEDED', `a batch is at most ${BATCH_EVENTS_MAX} events`);
     }
@@ -171,7 +179,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
         if (synced) this.#orEnd('flushing', () => this.#connection.flush(this.#head));
         return this.#committed;
       }
-      batch.open(synced, this.#head);
+      batch.open(synced);
     }
     batch.run('committing to', () => this.#finish(positions));
     const { failure } = batch;
@@ -287,6 +295,8 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   #finish(positions: readonly RingPosition[]): void {
     if (this.#batch.next - 1 > this.#head) this.#finishEvents();
     this.ringPositions.write(positions);
+    this.#states.finish();
+    this.#dead.finish();
     this.#connection.commit();
   }
 
@@ -308,8 +318,17 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     batch.end(this.#head, this.#lastRecordedAt);
     // A batch without events leaves the dedupe window to the recovery of links, which may still need it.
     if (this.#head > before) this.#events.commit(before, this.#head);
+    this.#states.end();
+    this.#dead.commit();
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
+  }
+
+  /** Removes the batch from every structure in memory. */
+  #undo(): void {
+    this.#events.rollback();
+    this.#states.end();
+    this.#dead.rollback();
   }
 
   /** The batch is stored already, so a checkpoint that finds no room is left to `maintain`. */

@@ -1,6 +1,7 @@
 import type { Manifest } from '../directory/manifest.js';
 import { assertFrames, readyWal } from '../directory/ready-wal.js';
 import { openForReading, shardFile } from '../sqlite/connection/schema.js';
+import { countConsumers } from '../sqlite/consumers/state-table.js';
 import type { Database } from '../sqlite/driver/driver.js';
 import { examineLog, type HistoryLoss } from '../sqlite/log-state.js';
 import type { EventRow } from '../sqlite/rows/event-row.js';
@@ -62,6 +63,11 @@ export class ReshardSource {
   /** Recorded time of the next event; `undefined` at the end. */
   get nextAt(): number | undefined {
     return this.#ahead[this.#at]?.[1];
+  }
+
+  /** The number of durable consumers whose state or dead events the log keeps. */
+  get consumers(): number {
+    return countConsumers(this.#database);
   }
 
   /** Recorded time of the last pruned event; 0 if none is pruned. */

@@ -83,6 +83,7 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
       const { head, loss } = source;
       if (loss !== undefined) losses.push(`shard ${shard} ends at ${head}: ${loss.reason}`);
     }
+    assertNoConsumers(from, sources);
     const identity = identityOf(target);
     copyPrunedIds(options, sources, identity);
     const { events, total, heads } = copyEvents(options, sources, identity);
@@ -92,6 +93,19 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
   } finally {
     for (const source of sources) source.close();
   }
+}
+
+/** A consumer's positions and open events have no meaning in another partition of the topics. */
+function assertNoConsumers(dir: string, sources: readonly ReshardSource[]): void {
+  const consumers = Math.max(0, ...sources.map((source) => source.consumers));
+  if (consumers === 0) return;
+  const many = consumers === 1 ? 'a durable consumer' : `${consumers} durable consumers`;
+  throw new BusError(
+    'OPTION_INVALID',
+    `${dir} has ${many}, and a copy with another number of shards cannot take them along: ` +
+      'delete them first, and create them in the copy',
+    { details: { dir, consumers } },
+  );
 }
 
 /**

@@ -1,4 +1,6 @@
 import { messageOf } from '../../protocol/thrown.js';
+import { deadProblems } from '../sqlite/consumers/dead-rows.js';
+import { stateProblems } from '../sqlite/consumers/state-table.js';
 import type { Database } from '../sqlite/driver/driver.js';
 import { decodePostings } from '../sqlite/encoding/postings.js';
 import { hashOfText } from '../sqlite/encoding/text-hash.js';
@@ -12,6 +14,7 @@ import { RecordBuffer } from '../sqlite/rows/record-buffer.js';
 import { RowDecoder } from '../sqlite/rows/row-decoder.js';
 import { RowReader } from '../sqlite/rows/row-reader.js';
 import {
+  hasConsumers,
   INDEX_BLOCKS,
   isChecked,
   MetaTable,
@@ -109,9 +112,14 @@ export class RowVerifier {
 
   /** Checks the tables that an opening checks as a whole. */
   *#verifyTables(): Generator<VerifyFinding> {
-    if (!isChecked(new MetaTable(this.#database).all())) return;
-    for (const problem of topicProblems(this.#database)) yield this.#error(undefined, problem);
-    for (const problem of prunedIdProblems(this.#database)) yield this.#error(undefined, problem);
+    const database = this.#database;
+    const numbers = new MetaTable(database).all();
+    if (!isChecked(numbers)) return;
+    for (const problem of topicProblems(database)) yield this.#error(undefined, problem);
+    for (const problem of prunedIdProblems(database)) yield this.#error(undefined, problem);
+    if (!hasConsumers(numbers)) return;
+    for (const problem of stateProblems(database)) yield this.#error(undefined, problem);
+    for (const problem of deadProblems(database)) yield this.#error(undefined, problem);
   }
 
   *#tellBacklog(): Generator<VerifyFinding> {

@@ -6,12 +6,13 @@ import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import {
   createManifest,
+  endNew,
   newEpoch,
   openManifest,
   resolveCursor,
 } from '../../../src/store/directory/directory.js';
 import { DirectoryLock } from '../../../src/store/directory/lock.js';
-import { readManifest } from '../../../src/store/directory/manifest.js';
+import { readManifest, writeManifest } from '../../../src/store/directory/manifest.js';
 import { temporaryDirectory } from '../directories.js';
 
 function thrownBy(work: () => unknown): unknown {
@@ -55,6 +56,14 @@ describe('a manifest', () => {
     expect(readManifest(dir)).toEqual(upgraded);
     writeFileSync(join(dir, 'manifest.json'), JSON.stringify({ ...old, format: 99 }));
     expect(thrownBy(() => readManifest(dir))).toMatchObject({ code: 'STORE_FAILED' });
+  });
+
+  it('keeps its id when it is upgraded from a format that had one', () => {
+    const dir = temporaryDirectory();
+    const made = endNew(dir, openManifest(dir, { defaultShards: 1 }));
+    writeManifest(dir, { ...made, format: 2 });
+    expect(openManifest(dir, { defaultShards: 1 })).toEqual(made);
+    expect(readManifest(dir)).toEqual(made);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BusError } from '../../../src/protocol/errors.js';
+import type { StoredLane } from '../../../src/store/consumer-states.js';
 import type { Page, PageRequest } from '../../../src/store/page.js';
 import { openForReading, PAGE_BYTES } from '../../../src/store/sqlite/connection/schema.js';
 import { openDatabase } from '../../../src/store/sqlite/driver/driver.js';
@@ -64,6 +65,7 @@ export function makeHistory(file: string, events: number, random: Random, prunes
       append(log, eventAt(random, n), recordedAt);
       if (++batch % 256 === 0) log.commit(false, []);
     }
+    consume(log, n, random);
     log.commit(true, []);
     while (log.maintain());
     if (prunes && random(3) === 0) prune(log, random, events);
@@ -78,6 +80,19 @@ export function makeHistory(file: string, events: number, random: Random, prunes
     if (answer instanceof BusError) throw new Error(`${reader}: ${answer.message}`);
   }
   return { file, truth: answers };
+}
+
+/** Stores what consumers do: how far they are, and events that died. */
+function consume(log: SqliteShardLog, position: number, random: Random): void {
+  const consumer = `consumer-${random(2)}`;
+  const counts = { acked: position, redelivered: random(9), lost: 0 };
+  const open = Uint8Array.from({ length: random(3) === 0 ? 9000 : random(40) }, () => random(256));
+  const times = { round: 1, leaseNext: position + random(100), at: 1000 };
+  log.consumers.put({ consumer, lane: random(2), position, open, ...counts, ...times });
+  for (let dead = random(3); dead > 0; dead--) {
+    const event = { consumer, sequence: 1 + random(position), diedAt: 1000 + position };
+    log.consumers.putDead({ ...event, attempts: 5, times: 1, state: 0, reason: 'it failed' });
+  }
 }
 
 function prune(log: SqliteShardLog, random: Random, events: number): void {
@@ -133,6 +148,11 @@ export function ask(file: string): Answers {
   answer('head', () => [opened.head, last]);
   answer('read', () => readOwn(opened));
   answer('topics', () => allTopics(opened));
+  answer('consumers', () => [...opened.consumers.load()].sort(byLane));
+  for (const consumer of ['consumer-0', 'consumer-1']) {
+    answer(`dead for ${consumer}`, () => opened.consumers.dead(consumer, 0, 1000));
+  }
+  answer('letters', () => opened.consumers.lettersDue(1000));
   for (const [name, request] of Object.entries(REQUESTS)) {
     answer(name, () => readWhole((asked) => opened.page(asked), request));
   }
@@ -146,6 +166,10 @@ export function ask(file: string): Answers {
   });
   answer('close', () => opened.close());
   return answers;
+}
+
+function byLane(one: StoredLane, other: StoredLane): number {
+  return one.consumer.localeCompare(other.consumer) || one.lane - other.lane;
 }
 
 function askReaders(file: string, last: number): unknown {
@@ -277,6 +301,15 @@ export function damageRow(file: string, random: Random): string {
       "UPDATE pruned_blocks SET bits = x''",
       'DELETE FROM pruned_ids WHERE sequence = (SELECT max(sequence) FROM pruned_ids)',
       "UPDATE pruned_ids SET id = 'other' WHERE sequence = (SELECT min(sequence) FROM pruned_ids)",
+      `DELETE FROM consumers WHERE lane = ${random(2)}`,
+      `UPDATE consumers SET position = position - 1 WHERE lane = ${random(2)}`,
+      'UPDATE consumers SET open = substr(open, 2)',
+      "UPDATE consumers SET consumer = 'consumer-7' WHERE consumer = 'consumer-0'",
+      'DELETE FROM consumer_dead WHERE sequence = (SELECT max(sequence) FROM consumer_dead)',
+      'UPDATE consumer_dead SET sequence = sequence + 1 WHERE sequence = (SELECT max(sequence) FROM consumer_dead)',
+      `UPDATE consumer_dead SET state = 1 WHERE sequence % 7 = ${random(7)}`,
+      "UPDATE consumer_dead SET record = x'00' WHERE record IS NULL",
+      'UPDATE consumer_dead SET record = NULL WHERE record IS NOT NULL',
     ];
     const statement = statements[random(statements.length)]!;
     database.exec(statement);

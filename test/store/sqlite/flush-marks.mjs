@@ -21,7 +21,7 @@ function append() {
   log.append(bytes, 0, 1000);
 }
 
-const at = (position) => [{ endpoint: 'e', position, firstSequence: 1 }];
+const at = (position) => [{ endpoint: 'e', position, firstSequence: 1, settled: 0 }];
 
 append();
 log.commit(true, at(1));

@@ -149,17 +149,17 @@ function describeAppending(factory: LogFactory): void {
   it('stores ring positions with the batch, the newest per endpoint, until they are cleared', () => {
     const log = factory.open();
     append(log);
-    log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1 }]);
+    log.commit(true, [{ endpoint: 'a', position: 64, firstSequence: 1, settled: 0 }]);
     append(log);
     log.commit(true, [
-      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
-      { endpoint: 'b', position: 8, firstSequence: 0 },
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2, settled: 0 },
+      { endpoint: 'b', position: 8, firstSequence: 0, settled: 0 },
     ]);
     append(log);
     log.rollback();
     expect(log.ringPositions.stored()).toEqual([
-      { endpoint: 'a', position: 2 ** 40, firstSequence: 2 },
-      { endpoint: 'b', position: 8, firstSequence: 0 },
+      { endpoint: 'a', position: 2 ** 40, firstSequence: 2, settled: 0 },
+      { endpoint: 'b', position: 8, firstSequence: 0, settled: 0 },
     ]);
     log.ringPositions.clear();
     expect(log.ringPositions.stored()).toEqual([]);
@@ -354,7 +354,7 @@ function describeDedupe(factory: LogFactory): void {
     log = reopen(log, times);
     const first = record({ flags: SUPPLIED_ID, id: 'x' }, 5);
     expect(log.ringPositions.findAtLastCommit(first, 5)).toBe(1);
-    log.commit(true, [{ endpoint: 'e', position: 8, firstSequence: 0 }]);
+    log.commit(true, [{ endpoint: 'e', position: 8, firstSequence: 0, settled: 0 }]);
     expect(log.ringPositions.findAtLastCommit(first, 5)).toBe(1);
     supplied(log, { id: 'other' });
     log.commit(true, []);

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { BusError } from '../../../src/protocol/errors.js';
@@ -94,7 +95,7 @@ describe('the SQLite log', () => {
     const log = openFile(file, { now: () => 2000 });
     for (let i = 0; i < 100; i++)
       append(log, { topic: `t.${i % 7}`, id: `i-${i}`, flags: 5 }, 1000 + i);
-    log.commit(true, [{ endpoint: 'e', position: 1, firstSequence: 1 }]);
+    log.commit(true, [{ endpoint: 'e', position: 1, firstSequence: 1, settled: 0 }]);
     const before = { all: readAll(log), topics: allTopics(log), at: log.lastRecordedAt };
     log.close();
     const again = openFile(file, { now: () => 2000 });
@@ -162,21 +163,22 @@ describe('the SQLite log', () => {
     expect(findings(file)).toEqual([]);
   });
 
-  describe('takes a file of format 1', () => {
+  describe.each([1, 2])('takes a file of format %i', (format) => {
     // 60 events, written by the last version with this format. 15 events of `logs.*` were pruned, the last of them 44.
-    const fixture = gunzipSync(readFileSync(new URL('./fixtures/format-1.db.gz', import.meta.url)));
+    const { href } = new URL(`./fixtures/format-${format}.db.gz`, import.meta.url);
+    const fixture = gunzipSync(readFileSync(fileURLToPath(href)));
     const pruned = Array.from({ length: 15 }, (_, index) => 2 + 3 * index);
     const left = Array.from({ length: 60 }, (_, index) => index + 1).filter(
       (sequence) => !pruned.includes(sequence),
     );
-    const formatOne = (): string => {
+    const older = (): string => {
       const file = shardFile(temporaryDirectory(), 0);
       writeFileSync(file, fixture);
       return file;
     };
 
     it('and upgrades it with everything in it', () => {
-      const file = formatOne();
+      const file = older();
       const clock = { now: () => 2000 };
       let log = openFile(file, { ...clock, retention: [{ pattern: 'orders.*', maxEvents: 41 }] });
       expect(readAll(log).map(({ sequence }) => sequence)).toEqual(left);
@@ -194,7 +196,7 @@ describe('the SQLite log', () => {
     });
 
     it('and reads it unchanged if it may not write', () => {
-      const file = formatOne();
+      const file = older();
       const database = openForReading(file, 0);
       const page = new PageReader(database, file, 0).page({ after: 0, limit: 100 });
       database.close();
@@ -202,19 +204,41 @@ describe('the SQLite log', () => {
       expect(findings(file)).toEqual([]);
     });
 
-    it('but not if events are missing that were not pruned', () => {
-      const file = formatOne();
+    it('but not with events missing that were not pruned', () => {
+      const file = older();
       const database = openDatabase(file);
       database.exec('DELETE FROM events WHERE sequence = 30');
       database.close();
-      expect(() => openFile(file)).toThrow(/16 are gone, but only 15 were pruned/);
+      expect(() => openFile(file)).toThrow(
+        format === 1 ? /16 are gone, but only 15 were pruned/ : /30 was never pruned/,
+      );
+    });
+
+    it('and keeps consumers in it from then on', () => {
+      const file = older();
+      const lane = { consumer: 'one', lane: 0, round: 1, position: 60, leaseNext: 1, at: 1000 };
+      const counts = { acked: 45, redelivered: 0, lost: 0 };
+      let log = openFile(file);
+      log.consumers.put({ ...lane, ...counts, open: new Uint8Array() });
+      log.commit(true, [{ endpoint: 'other', position: 0, firstSequence: 0, settled: 7 }]);
+      log.close();
+      log = openFile(file);
+      expect(log.consumers.load()).toMatchObject([{ ...lane, ...counts }]);
+      expect(log.ringPositions.stored()).toContainEqual({
+        endpoint: 'other',
+        position: 0,
+        firstSequence: 0,
+        settled: 7,
+      });
+      log.close();
+      expect(findings(file)).toEqual([]);
     });
 
     it.each([
       ['from before the upgrade', 30],
       ['from after the upgrade', 61],
     ])('and notices a row %s that stands under another sequence', (_, sequence) => {
-      const file = formatOne();
+      const file = older();
       let log = openFile(file);
       append(log, { topic: 'orders.new' }, 1070);
       log.commit(true, []);
@@ -250,7 +274,7 @@ describe('the SQLite log', () => {
       code: 'STORE_CORRUPT',
       details: { file: `${copy}-wal`, frame: 13 },
     });
-    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 27 frames behind it are not/);
+    expect(findings(copy)[0]).toMatch(/frame 13 is damaged, and 29 frames behind it are not/);
   });
 
   it('refuses a write-ahead log whose header has a flipped bit', () => {
@@ -337,7 +361,9 @@ describe('the SQLite log', () => {
       for (;;) {
         for (let i = 0; i < 20; i++)
           append(log, { topic: `t.${committed + i}`, payload: 'x'.repeat(3000) });
-        log.commit(true, [{ endpoint: 'e', position: committed, firstSequence: log.head + 1 }]);
+        log.commit(true, [
+          { endpoint: 'e', position: committed, firstSequence: log.head + 1, settled: 0 },
+        ]);
         committed += 20;
       }
     };

@@ -116,6 +116,24 @@ describe('a log that reshard is to copy', () => {
     expect(readManifest(join(from, '..', 'copy'))).toBeUndefined();
   });
 
+  it('is refused if it keeps durable consumers', () => {
+    const from = takenIntoUse(true);
+    const log = new SqliteShardLog({ file: shardFile(from, 1), shard: 1 });
+    const counts = { acked: 0, redelivered: 0, lost: 0 };
+    const lane = { consumer: 'one', lane: 0, round: 1, position: 3, leaseNext: 1, at: 1000 };
+    const open = new Uint8Array();
+    for (const which of [0, 1]) log.consumers.put({ ...lane, lane: which, ...counts, open });
+    log.commit(true, []);
+    log.close();
+    expect(() => copyOf(from)).toThrow(
+      expect.objectContaining({
+        code: 'OPTION_INVALID',
+        message: expect.stringMatching(/has a durable consumer, .* delete them first/),
+      }),
+    );
+    expect(readManifest(join(from, '..', 'copy'))).toBeUndefined();
+  });
+
   it('counts as empty if the first opening of its directory was killed', () => {
     const from = join(temporaryDirectory(), 'data');
     openManifest(from, { shards: 2, defaultShards: 1 });

@@ -48,6 +48,30 @@ describe('restore', () => {
     expect(readManifest(from)).toEqual(before);
   });
 
+  it('brings the state of durable consumers back with the events', () => {
+    const from = directoryWith(10);
+    const lane = { consumer: 'one', lane: 0, round: 1, position: 7, leaseNext: 9, at: 1000 };
+    const dead = { consumer: 'one', sequence: 3, diedAt: 1000, attempts: 5, times: 1 } as const;
+    const stateOf = ({ consumers }: SqliteShardLog) => [
+      consumers.load(),
+      consumers.dead('one', 0, 10),
+    ];
+    const log = new SqliteShardLog({ file: shardFile(from, 0), shard: 0 });
+    const open = Uint8Array.of(1, 2, 3);
+    log.consumers.put({ ...lane, acked: 6, redelivered: 1, lost: 0, open });
+    log.consumers.putDead({ ...dead, state: 0, reason: 'it failed' });
+    log.commit(true, []);
+    const before = stateOf(log);
+    log.close();
+    const to = join(temporaryDirectory(), 'restored');
+    restore(from, to);
+    const restored = new SqliteShardLog({ file: shardFile(to, 0), shard: 0 });
+    expect(stateOf(restored)).toEqual(before);
+    expect(before).toMatchObject([[lane], [dead]]);
+    restored.close();
+    expect([...verifyDirectory(to)].filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
   it('refuses a damaged backup, names the damage, and makes nothing', () => {
     const from = directoryWith(10);
     const database = openDatabase(shardFile(from, 0));

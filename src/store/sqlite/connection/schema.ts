@@ -8,6 +8,8 @@ import { storeError } from '../driver/store-errors.js';
 import {
   CHECKED_BLOCKS,
   CHECKED_FROM,
+  CONSUMER_DEAD_COUNT,
+  CONSUMERS_COUNT,
   FORMAT,
   isChecked,
   MetaTable,
@@ -141,15 +143,17 @@ function prepareTables(
       [CHECKED_BLOCKS]: 0,
       [TOPICS_COUNT]: 0,
       [PRUNED_IDS_COUNT]: 0,
-      [SCHEMA_CHECKSUM]: schemaChecksum(database),
+      [CONSUMERS_COUNT]: 0,
+      [CONSUMER_DEAD_COUNT]: 0,
+      [SCHEMA_CHECKSUM]: schemaChecksum(database, FORMAT_VERSION),
     });
   }
   const numbers = checkFormat(database, file, shard);
-  if (isChecked(numbers)) return;
+  if (numbers[FORMAT] === FORMAT_VERSION) return;
   upgrade(database, numbers);
   new MetaTable(database).set({
     [FORMAT]: FORMAT_VERSION,
-    [SCHEMA_CHECKSUM]: schemaChecksum(database),
+    [SCHEMA_CHECKSUM]: schemaChecksum(database, FORMAT_VERSION),
   });
 }
 
@@ -179,23 +183,31 @@ function checkFormat(
       details: { file, expected: shard, found },
     });
   }
-  if (isChecked(numbers) && numbers[SCHEMA_CHECKSUM] !== schemaChecksum(database)) {
+  if (isChecked(numbers) && numbers[SCHEMA_CHECKSUM] !== schemaChecksum(database, format)) {
     const reason = 'the definitions of its tables are damaged';
     throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
   }
   return numbers;
 }
 
+/** The tables whose definitions are checked, by the first format that has them. */
+const CHECKED_TABLES: readonly (readonly [format: number, tables: readonly string[]])[] = [
+  [1, ['meta', 'names', 'topics', 'events', 'topic_index', 'ring_positions']],
+  [2, ['pruned_ids', 'pruned_blocks']],
+  [3, ['consumers', 'consumer_dead']],
+];
+
 /**
  * A checksum of the tables' definitions: one with a wrong letter may still be valid and give a column another meaning.
  * Tables and views that others have added do not count.
  */
-function schemaChecksum(database: Database): number {
+function schemaChecksum(database: Database, format: number): number {
+  const names = CHECKED_TABLES.flatMap(([since, tables]) => (since <= format ? tables : []));
   const definitions = database
-    .prepare<[], string>(
-      `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'names', 'topics', 'events',
-       'topic_index', 'pruned_ids', 'pruned_blocks', 'ring_positions') ORDER BY name`,
+    .prepare<string[], string>(
+      `SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN (${names.map(() => '?').join(', ')})
+       ORDER BY name`,
     )
     .pluck();
-  return crc32(definitions.all().join('\n'));
+  return crc32(definitions.all(...names).join('\n'));
 }

@@ -6,8 +6,11 @@ import { PrunedSequencesWriter } from '../rows/pruned-sequences.js';
 import {
   CHECKED_BLOCKS,
   CHECKED_FROM,
+  CONSUMER_DEAD_COUNT,
+  CONSUMERS_COUNT,
   FORMAT,
   INDEX_BLOCKS,
+  isChecked,
   MetaTable,
   PRUNED_BLOCKS,
   PRUNED_EVENTS,
@@ -15,14 +18,27 @@ import {
   PRUNED_THROUGH,
   TOPICS_COUNT,
 } from '../tables/meta-table.js';
-import { PRUNED_BLOCKS_TABLE, PRUNED_IDS_TABLE } from '../tables/tables.js';
+import { CONSUMERS_TABLES, PRUNED_BLOCKS_TABLE, PRUNED_IDS_TABLE } from '../tables/tables.js';
+
+/** Upgrades a log of an earlier format, in the caller's transaction. */
+export function upgrade(database: Database, numbers: Readonly<Record<string, number>>): void {
+  if (!isChecked(numbers)) addChecks(database, numbers);
+  addConsumers(database);
+}
+
+/** Format 3: the tables for consumers. */
+function addConsumers(database: Database): void {
+  database.exec(CONSUMERS_TABLES);
+  database.exec('ALTER TABLE ring_positions ADD COLUMN settled INTEGER NOT NULL DEFAULT 0');
+  new MetaTable(database).set({ [CONSUMERS_COUNT]: 0, [CONSUMER_DEAD_COUNT]: 0 });
+}
 
 /**
- * Upgrades a log of an earlier format, in the caller's transaction. Rows of `events` and of the index stay as they are;
- * `meta` says from where on they have the newer checksums. The rows of totals get checksums. Pruned sequences are found
- * by the holes between rows; if anything was pruned, that takes a scan of all sequences.
+ * Format 2: checksums. Rows of `events` and of the index stay as they are; `meta` says from where on they have the newer
+ * checksums. The rows of totals get checksums. Pruned sequences are found by the holes between rows; if anything was
+ * pruned, that takes a scan of all sequences.
  */
-export function upgrade(database: Database, numbers: Readonly<Record<string, number>>): void {
+function addChecks(database: Database, numbers: Readonly<Record<string, number>>): void {
   const { [PRUNED_THROUGH]: prunedThrough = 0, [PRUNED_EVENTS]: prunedEvents = 0 } = numbers;
   const last = database.prepare<[], number | null>('SELECT max(sequence) FROM events').pluck();
   const head = Math.max(last.get() ?? 0, prunedThrough);

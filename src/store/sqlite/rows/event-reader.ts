@@ -1,3 +1,4 @@
+import { BusError } from '../../../protocol/errors.js';
 import type { ReadRequest } from '../../shard-log.js';
 import type { StoredRecord } from '../../stored-record.js';
 import { RecordBuffer } from './record-buffer.js';
@@ -25,6 +26,21 @@ export class EventReader {
     this.#records = new RecordBuffer(decoder, BUFFER_BYTES);
     const { bytes } = this.#records;
     this.#record = { sequence: 0, recordedAt: 0, bytes, offset: 0, length: 0 };
+  }
+
+  /** A copy of the record of one event; undefined if it is damaged or not there. */
+  recordOf(sequence: number): Uint8Array | undefined {
+    let record: Uint8Array | undefined;
+    try {
+      const request = { after: sequence - 1, limit: 1 };
+      this.read(request, sequence, ({ bytes, offset, length }) => {
+        record = Uint8Array.from(bytes.subarray(offset, offset + length));
+        return false;
+      });
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+    }
+    return record;
   }
 
   read(

@@ -92,6 +92,10 @@ export const CHECKED_BLOCKS = 'checked_blocks';
 export const TOPICS_COUNT = 'topics';
 /** The number of rows in `pruned_ids`. */
 export const PRUNED_IDS_COUNT = 'pruned_ids';
+/** The number of rows in `consumers`; since format 3. */
+export const CONSUMERS_COUNT = 'consumers';
+/** The number of rows in `consumer_dead`; since format 3. */
+export const CONSUMER_DEAD_COUNT = 'consumer_dead';
 /** The number of leading blocks that have no event left; later ones are in `pruned_blocks`. */
 export const PRUNED_BLOCKS = 'pruned_blocks';
 /** The checksum of the tables' definitions. */
@@ -99,6 +103,11 @@ export const SCHEMA_CHECKSUM = 'schema';
 
 export function readMeta(database: Database, key: string): number {
   return new MetaTable(database).get(key);
+}
+
+/** Whether the log has the tables for consumers. */
+export function hasConsumers(numbers: Numbers): boolean {
+  return CONSUMERS_COUNT in numbers;
 }
 
 /** Whether rows have the checksums that this program writes. */

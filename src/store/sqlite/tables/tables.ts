@@ -12,7 +12,11 @@
  *   an earlier version gets it while it is in use.
  * - `pruned_blocks`: which sequences were pruned; see `pruned-sequences.ts`.
  * - `pruned_ids`: publishers' own ids whose events were pruned while the dedupe window still had them; since format 2.
- * - `ring_positions`: how far each publish ring had been consumed when its events were committed.
+ * - `ring_positions`: how far each publish ring had been consumed when its events were committed, and the number of the
+ *   last settlement of each endpoint; `settled` is since format 3.
+ * - `consumers`: the state of each lane of each durable consumer; since format 3.
+ * - `consumer_dead`: the events that are dead for a consumer. A row keeps the event's record once the event is pruned;
+ *   since format 3.
  * - `meta`: format, shard, how far the index and the totals are complete, and how far and how much was pruned.
  */
 
@@ -66,6 +70,35 @@ CREATE TABLE IF NOT EXISTS field_index (
 );
 `;
 
+export const CONSUMERS_TABLES = `
+CREATE TABLE consumers (
+  consumer TEXT NOT NULL,
+  lane INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  lease_next INTEGER NOT NULL,
+  acked INTEGER NOT NULL,
+  redelivered INTEGER NOT NULL,
+  lost INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  open BLOB NOT NULL,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (consumer, lane)
+) WITHOUT ROWID;
+CREATE TABLE consumer_dead (
+  consumer TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  died_at INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  times INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  record BLOB,
+  checksum INTEGER NOT NULL,
+  PRIMARY KEY (consumer, sequence)
+) WITHOUT ROWID;
+`;
+
 export const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -112,8 +145,10 @@ ${PRUNED_BLOCKS_TABLE}
 CREATE TABLE ring_positions (
   endpoint TEXT PRIMARY KEY,
   position INTEGER NOT NULL,
-  first_sequence INTEGER NOT NULL
+  first_sequence INTEGER NOT NULL,
+  settled INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+${CONSUMERS_TABLES}
 CREATE VIEW event_view AS SELECT
   e.sequence,
   strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,

@@ -1,0 +1,75 @@
+import type { DeadEvent, DeadState, ShardConsumers, StoredLane } from '../consumer-states.js';
+import type { DeadTable } from './consumers/dead-table.js';
+import type { StateTable } from './consumers/state-table.js';
+import type { LogHealth } from './log-health.js';
+import type { OpenBatch } from './open-batch.js';
+
+/** The state of a shard's consumers in SQLite, written in the transaction of the batch. */
+export class SqliteConsumers implements ShardConsumers {
+  readonly isAtomic = true;
+  readonly #states: StateTable;
+  readonly #dead: DeadTable;
+  readonly #batch: OpenBatch;
+  readonly #health: LogHealth;
+
+  constructor(states: StateTable, dead: DeadTable, batch: OpenBatch, health: LogHealth) {
+    this.#states = states;
+    this.#dead = dead;
+    this.#batch = batch;
+    this.#health = health;
+  }
+
+  load(): StoredLane[] {
+    return this.#health.guard('reading', () => {
+      this.#dead.assertComplete();
+      return this.#states.load();
+    });
+  }
+
+  put(lane: StoredLane): void {
+    this.#write(() => this.#states.put(lane));
+  }
+
+  remove(consumer: string): boolean {
+    let isMore = false;
+    this.#write(() => {
+      this.#states.remove(consumer);
+      isMore = this.#dead.removeSome(consumer);
+    });
+    return isMore;
+  }
+
+  putDead(event: DeadEvent): void {
+    this.#write(() => this.#dead.put(event));
+  }
+
+  changeDead(consumer: string, sequence: number, state: DeadState): void {
+    this.#write(() => this.#dead.change(consumer, sequence, state));
+  }
+
+  removeDead(consumer: string, sequence: number): void {
+    this.#write(() => this.#dead.remove(consumer, sequence));
+  }
+
+  dead(consumer: string, after: number, limit: number): DeadEvent[] {
+    return this.#health.guard('reading', () => this.#dead.page(consumer, after, limit));
+  }
+
+  deadCount(consumer: string): number {
+    return this.#dead.countOf(consumer);
+  }
+
+  lettersDue(limit: number): DeadEvent[] {
+    return this.#health.guard('reading', () => this.#dead.due(limit));
+  }
+
+  get deadForgotten(): number {
+    return this.#dead.forgotten;
+  }
+
+  #write(work: () => void): void {
+    const batch = this.#batch;
+    if (!batch.isOpen) batch.open(false);
+    batch.run('storing the state of consumers in', work);
+  }
+}
