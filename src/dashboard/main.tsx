@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { App } from './app.js';
+import { showTurning } from './parts/show-turning.js';
 import { watchAlerts } from './state/alerts.js';
 import { keepTime } from './state/now.js';
 import { followAddress } from './state/place.js';
@@ -12,6 +13,7 @@ import './style/parts.css';
 
 /** The entry of the page. */
 
+showTurning();
 applyTheme();
 watchDarkness();
 followAddress();

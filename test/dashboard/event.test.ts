@@ -113,7 +113,7 @@ describe.runIf(chromium !== undefined)('an event in the dashboard', () => {
       ),
     );
     await dashboard.press('JSON');
-    await dashboard.press('Show all 830 KiB');
+    await dashboard.press('Show all 849,623 characters');
     await until('the JSON is whole', async () =>
       dashboard.page.$eval(
         '.long-text',

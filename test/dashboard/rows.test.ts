@@ -78,6 +78,14 @@ describe('the rows of the stream', () => {
     expect(rows.count).toBe(3);
   });
 
+  it('weigh a text by the bytes that a browser needs for it: two for each unit beyond Latin-1', () => {
+    const latin = weightOf(eventOf(1, 'ü'.repeat(1000)));
+    const greek = weightOf(eventOf(1, `${'x'.repeat(999)}π`));
+    expect(greek - latin).toBe(1000);
+    const keys = [{ ['k'.repeat(100)]: 1 }, { ['π'.repeat(100)]: 1 }] as const;
+    expect(weightOf(eventOf(1, keys[1])) - weightOf(eventOf(1, keys[0]))).toBe(100);
+  });
+
   it('are bounded by the memory of their events too', () => {
     const payload = 'x'.repeat(10_000);
     const weight = 5 * weightOf(eventOf(1, payload));

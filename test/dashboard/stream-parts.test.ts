@@ -3,6 +3,7 @@ import { addressOf, textOf } from '../../src/dashboard/event/event-address.js';
 import { previewOf } from '../../src/dashboard/event/preview.js';
 import { filterOf, fromOf, settingsOf } from '../../src/dashboard/screens/stream/settings.js';
 import { completions, knownTopicsOf } from '../../src/dashboard/screens/stream/topic-completion.js';
+import { visibleText } from '../../src/dashboard/text/visible.js';
 
 describe('the address of the stream', () => {
   it('says which events and where to begin', () => {
@@ -57,6 +58,16 @@ describe('completion of topics', () => {
 
   it('knows a bounded number of names', () => {
     expect(knownTopicsOf(['a', 'b', 'c'], 2)).toEqual({ names: ['a', 'b'], isCut: true });
+  });
+});
+
+describe('a text of the page', () => {
+  it('shows what would turn its direction, and nothing else in another way', () => {
+    expect(visibleText('orders.\u202egnp.txt\u2069')).toBe('orders.\\u202egnp.txt\\u2069');
+    expect(visibleText('\u061c\u200e\u200f')).toBe('\\u061c\\u200e\\u200f');
+    for (const text of ['', 'ünïcode 🌊', 'שלום', '\u200b\n\t']) {
+      expect(visibleText(text), text).toBe(text);
+    }
   });
 });
 

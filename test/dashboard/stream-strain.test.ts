@@ -98,7 +98,7 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     // 64 MiB hold 67 of them.
     expect(await dashboard.text('.counts .skipped')).toBe('5');
     await dashboard.page.locator('.stream-row').click();
-    await dashboard.shows('show all 977 KiB', '.event-drawer');
+    await dashboard.shows('show all 1,000,000 characters', '.event-drawer');
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });

@@ -4,7 +4,7 @@ import { connect } from '../../dist/client.js';
 import { until } from '../bus/support/wait.js';
 import { startServer, type TestServer } from '../cli/support/command.js';
 import { neededCommand } from '../support/needed-command.js';
-import { type Dashboard, openDashboard, openDashboardBrowser } from './support/dashboard.js';
+import { type Dashboard, openDashboard, openDashboardBrowser, PHONE } from './support/dashboard.js';
 
 const chromium = neededCommand('chromium', 'the stream in a browser');
 
@@ -182,6 +182,145 @@ describe.runIf(chromium !== undefined)('the stream', () => {
       /1 events of 2/.test(await dashboard.text('.counts')),
     );
     expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('begins where the address says, and says what is missing in its field', async () => {
+    const server = await startServer();
+    await publish(server, Array(8).fill('orders.new'));
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=last:3');
+    await dashboard.shows('3', '.counts .matched');
+    const number = '.from-box input';
+    const active = (): Promise<unknown> =>
+      dashboard.page.evaluate('document.activeElement.ariaLabel');
+    await dashboard.fill('How many events', '5');
+    await dashboard.page.keyboard.press('Enter');
+    await until('five are shown', async () => (await dashboard.text('.matched')) === '5');
+    expect(await hash(dashboard)).toBe('#/stream?from=last%3A5');
+    expect(await active()).toBe('How many events');
+    await dashboard.fill('How many events', '50000');
+    await dashboard.page.keyboard.press('Enter');
+    await dashboard.shows('A number from 1 to 20,000', '.from .fault');
+    expect(await dashboard.text('.matched')).toBe('5');
+    expect(await active()).toBe('How many events');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.page.select('.from-box select', 'after');
+    await dashboard.page.locator('.from-box input').click();
+    await dashboard.page.keyboard.press('Enter');
+    await dashboard.shows('A cursor is missing here', '.from .fault');
+    // A kind that was only looked at gives way to the address.
+    await dashboard.goTo('stream?from=last:2');
+    await until('the field follows', async () =>
+      dashboard.page
+        .$eval(number, (field) => Reflect.get(field, 'value') === '2')
+        .catch(() => false),
+    );
+    await dashboard.goTo('stream?from=constructor');
+    await dashboard.shows('"constructor" is no place to begin from', '.notice');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('keeps what is typed on its screen when the screen changes', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    await dashboard.page.locator('::-p-aria(Search)').click();
+    await dashboard.page.keyboard.type('green');
+    await dashboard.goTo('topics');
+    await dashboard.shows('Topics', 'h1');
+    expect(await hash(dashboard)).toBe('#/topics');
+    await dashboard.goTo('stream?from=now');
+    await dashboard.page.locator('::-p-aria(Search)').click();
+    await dashboard.page.keyboard.type('green');
+    // The field is left before the browser has told of the new address.
+    await dashboard.page.evaluate(
+      `location.hash = '#/topics'; document.activeElement.blur(); undefined`,
+    );
+    await dashboard.shows('Topics', 'h1');
+    expect(await hash(dashboard)).toBe('#/topics');
+    await dashboard.close();
+  });
+
+  it('follows an address that says another pause', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    await dashboard.press('Pause');
+    await dashboard.shows('Paused', '.tail-state');
+    const paused = String(await hash(dashboard)).slice(2);
+    await dashboard.goTo('stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    await dashboard.goTo(paused);
+    await dashboard.shows('Paused', '.tail-state');
+    await publish(server, ['during.one']);
+    await dashboard.press('Go on');
+    await dashboard.shows('during.one', ROWS);
+    expect(await hash(dashboard)).toBe('#/stream?from=now');
+    await dashboard.close();
+  });
+
+  it('stays at its end when the list becomes smaller, and tells the day of events that are not of today', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const timestamp = new Date(2025, 11, 24, 18, 30, 0, 7);
+    const event = { topic: 'a.b', type: 't', payload: null, timestamp };
+    await client.publishMany(Array(200).fill(event));
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=earliest');
+    await dashboard.shows('200', '.matched');
+    await dashboard.shows('2025-12-24 18:30:00.007', ROWS);
+    await dashboard.picture('stream-days');
+    const fromEnd = (): Promise<number> =>
+      dashboard.page.$eval(
+        ROWS,
+        (list) =>
+          Reflect.get(list, 'scrollHeight') -
+          Reflect.get(list, 'scrollTop') -
+          Reflect.get(list, 'clientHeight'),
+      );
+    await until('it is at its end', async () => (await fromEnd()) < 2);
+    await dashboard.press('Filters');
+    await dashboard.shows('Correlation ids', '#stream-filters');
+    await until('it is at its end again', async () => (await fromEnd()) < 2);
+    expect(await dashboard.page.$('.to-end')).toBeNull();
+    await dashboard.close();
+  });
+
+  it('closes an event on a phone with the way back', async () => {
+    const server = await startServer();
+    await publish(server, ['orders.new']);
+    const dashboard = await openDashboard(browser, server.url, 'topics');
+    await dashboard.page.setViewport(PHONE);
+    await dashboard.goTo('stream');
+    await dashboard.shows('orders.new', ROWS);
+    const isOpen = async (): Promise<boolean> => (await dashboard.page.$('.event-drawer')) !== null;
+    await dashboard.page.locator('.stream-row.is-event').click();
+    await dashboard.shows('order_created', '.event-drawer h2');
+    await dashboard.page.goBack();
+    await until('it is closed', async () => !(await isOpen()));
+    expect(await hash(dashboard)).toBe('#/stream');
+    await dashboard.page.locator('.stream-row.is-event').click();
+    await dashboard.shows('order_created', '.event-drawer h2');
+    await dashboard.press('Close the event');
+    await until('it is closed', async () => !(await isOpen()));
+    // Nothing is left of it on the way back.
+    await dashboard.page.goBack();
+    await dashboard.shows('Topics', 'h1');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows what would turn the direction of a name', async () => {
+    const server = await startServer();
+    await publish(server, ['orders.\u202egnp'], { source: 'a\u2067b' });
+    const dashboard = await openDashboard(browser, server.url, 'stream');
+    await dashboard.shows('orders.\\u202egnp', ROWS);
+    await dashboard.shows('a\\u2067b', ROWS);
+    await dashboard.page.locator('.stream-row.is-event').click();
+    await dashboard.shows('orders.\\u202egnp', '.event-drawer');
+    await dashboard.goTo('topics');
+    await dashboard.shows('orders', '.screen-topics');
+    expect(await dashboard.page.evaluate('document.body.innerText')).not.toMatch(/[\u202e\u2067]/);
     await dashboard.close();
   });
 

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { bytes } from '../text/format.js';
+import { counted } from '../text/format.js';
 
 /**
  * A text of any length. Of a long one the beginning is shown; all of it comes in blocks that the browser lays out as
@@ -18,7 +18,7 @@ export function LongText({ text }: { readonly text: string }) {
       <>
         <pre class="long-text">{text.slice(0, BEGINNING)}…</pre>
         <button type="button" onClick={() => setWhole(true)}>
-          Show all {bytes(text.length)}
+          Show all {counted(text.length, 'character')}
         </button>
       </>
     );

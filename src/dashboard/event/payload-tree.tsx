@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { bytes, whole } from '../text/format.js';
+import { counted, whole } from '../text/format.js';
 import { previewOf } from './preview.js';
 import { isBranch, membersOf, sizeOf } from './tree-members.js';
 
@@ -96,7 +96,7 @@ function Leaf({ value }: { readonly value: unknown }) {
     <span class="leaf is-string">
       {JSON.stringify(value.slice(0, TEXT_SHOWN))}…{' '}
       <button type="button" class="link" onClick={() => setWhole(true)}>
-        show all {bytes(value.length)}
+        show all {counted(value.length, 'character')}
       </button>
     </span>
   );

@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import type { Event } from 'millrace/client';
-import { amend, place } from '../state/place.js';
+import { isNarrow } from '../state/narrow.js';
+import { amend, place, step, stepBack } from '../state/place.js';
 import { addressOf, type EventAddress, textOf } from './event-address.js';
 
 /** The event whose drawer is open. The address names it, `event=TOPIC/ID@SOURCE`, on any screen. */
@@ -24,15 +25,23 @@ export const knownEvent = computed(() => {
 /** Opens the drawer with an event that the page has. */
 export function showEvent(event: Event): void {
   opened.value = event;
-  amend({ event: textOf(event) });
+  open(event);
 }
 
 /** Opens the drawer with an event to be asked for. */
 export function showEventOf(address: EventAddress): void {
-  amend({ event: textOf(address) });
+  open(address);
 }
 
 export function hideEvent(): void {
+  if (isNarrow.peek() && stepBack()) return;
   opened.value = undefined;
   amend({ event: undefined });
+}
+
+/** On a phone the drawer covers the screen, so that the browser's way back closes it. */
+function open(address: EventAddress): void {
+  const event = textOf(address);
+  if (isNarrow.peek() && shownAddress.peek() === undefined) step({ event });
+  else amend({ event });
 }

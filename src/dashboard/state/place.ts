@@ -46,24 +46,56 @@ export function screenNamed(name: string): ScreenName | undefined {
 /** Goes to a place; the browser's way back leads here. */
 export function go(screen: ScreenName, parameters: Parameters = {}): void {
   location.hash = hrefOf(screen, parameters);
+  // The event of the browser comes later, and what is amended before that has to know the new place.
+  place.value = placeOf(location.hash);
+}
+
+/** `undefined` and `''` remove a parameter. */
+export type Changes = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Changes parameters of the present place without a step in the browser's history. */
+export function amend(changes: Changes): void {
+  const { next, address } = amended(changes);
+  history.replaceState(history.state, '', address);
+  place.value = next;
 }
 
 /**
- * Changes parameters of the present place without a step in the browser's history. `undefined` and `''` remove a
- * parameter.
+ * Changes parameters as long as this screen is shown. A field that is left because its screen goes still tells its text,
+ * and that belongs to no other screen.
  */
-export function amend(
-  changes: Readonly<Record<string, string | readonly string[] | undefined>>,
-): void {
-  const { screen, parameters } = place.value;
+export function amendOn(screen: ScreenName, changes: Changes): void {
+  if (placeOf(location.hash).screen === screen) amend(changes);
+}
+
+/** Changes parameters with a step in the browser's history, which `stepBack` or its way back undoes. */
+export function step(changes: Changes): void {
+  const { next, address } = amended(changes);
+  history.pushState(STEP, '', address);
+  place.value = next;
+}
+
+/** Undoes the step that led here. False where none did. */
+export function stepBack(): boolean {
+  const state: unknown = history.state;
+  if (typeof state !== 'object' || state === null || !('isStep' in state)) return false;
+  history.back();
+  return true;
+}
+
+const STEP = { isStep: true } as const;
+
+/** The address is ahead of `place` between a click on a link and the browser's event. */
+function amended(changes: Changes): { next: Place; address: string } {
+  const { screen, parameters } = placeOf(location.hash);
   const next = new URLSearchParams(parameters);
   for (const [name, value] of Object.entries(changes)) {
     next.delete(name);
     for (const one of listed(value)) next.append(name, one);
   }
   const query = next.toString();
-  history.replaceState(null, '', `#/${screen}${query === '' ? '' : `?${query}`}`);
-  place.value = { screen, parameters: next };
+  const address = `#/${screen}${query === '' ? '' : `?${query}`}`;
+  return { next: { screen, parameters: next }, address };
 }
 
 function placeOf(hash: string): Place {

@@ -49,17 +49,19 @@ export function duration(ms: number): string {
 /** `14:03:12.345`, local time. */
 export function clock(timestamp: string | number): string {
   const date = new Date(timestamp);
-  const two = (value: number): string => String(value).padStart(2, '0');
   const ms = String(date.getMilliseconds()).padStart(3, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`;
 }
 
+/** `2026-11-28`, local time. */
+export function dateOf(timestamp: string | number): string {
+  const date = new Date(timestamp);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
 /** `2026-11-28 14:03:12.345`, local time. */
 export function dateAndClock(timestamp: string | number): string {
-  const date = new Date(timestamp);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${clock(timestamp)}`;
+  return `${dateOf(timestamp)} ${clock(timestamp)}`;
 }
 
 /** `now`, `12 s ago`. */
@@ -71,6 +73,10 @@ export function ago(timestamp: string | number, now: number): string {
 /** `1 event`, `2 events`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${whole(count)} ${count === 1 ? one : many}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
 }
 
 function trimmed(text: string): string {

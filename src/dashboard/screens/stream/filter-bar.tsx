@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { ChipsField } from '../../parts/chips-field.js';
-import { amend } from '../../state/place.js';
+import { amendOn } from '../../state/place.js';
 import { client } from '../../state/session.js';
 import { OFFERED_TOPICS_MAX } from './bounds.js';
 import { FromField, TimesField } from './from-field.js';
@@ -20,7 +20,7 @@ export function FilterBar({ settings }: { readonly settings: StreamSettings }) {
   const filters = filterCount(settings);
   const [isOpen, setOpen] = useState(filters > 0);
   const set = (name: ListName) => (values: readonly string[]) =>
-    amend({ [LISTS[name]]: values, paused: undefined });
+    amendOn('stream', { [LISTS[name]]: values, paused: undefined });
   return (
     <section class="filter-bar" aria-label="Which events">
       <div class="filter-main">

@@ -1,7 +1,9 @@
-import { useState } from 'preact/hooks';
+import type { InputHTMLAttributes } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
 import { onCommit } from '../../parts/on-commit.js';
 import { useUniqueId } from '../../parts/use-unique-id.js';
-import { amend } from '../../state/place.js';
+import { amendOn } from '../../state/place.js';
+import { whole } from '../../text/format.js';
 import { FROM_DEFAULT, fromOf, LAST_MAX } from './settings.js';
 
 /** Where the stream begins. */
@@ -16,22 +18,40 @@ const KINDS = {
 
 type Kind = keyof typeof KINDS;
 
+/** What stands in the field: a kind of place and its value, as typed. */
+interface Typed {
+  readonly kind: Kind;
+  readonly text: string;
+}
+
 export function FromField({ from }: { readonly from: string }) {
   const id = useUniqueId();
-  const [given, value = ''] = from.split(/:(.*)/s);
-  const [chosen, setChosen] = useState<Kind | undefined>(undefined);
-  const kind = chosen ?? (given !== undefined && given in KINDS ? (given as Kind) : 'last');
-  const set = (text: string): void => {
-    if (text === from || fromOf(text) === undefined) return;
-    setChosen(undefined);
-    amend({ from: text === FROM_DEFAULT ? undefined : text, paused: undefined });
+  const [typed, setTyped] = useState(() => typedOf(from));
+  const [fault, setFault] = useState<string | undefined>(undefined);
+  const show = (next: Typed): void => {
+    setTyped(next);
+    setFault(undefined);
   };
-  const choose = (next: Kind): void => {
-    if (next === 'now' || next === 'earliest') set(next);
-    else if (next === 'last') set(FROM_DEFAULT);
-    else setChosen(next);
+  useEffect(() => {
+    setTyped(typedOf(from));
+    setFault(undefined);
+  }, [from]);
+  const use = (next: Typed): void => {
+    const place = placeText(next);
+    const isPlace = fromOf(place) !== undefined;
+    setFault(isPlace ? undefined : FAULTS[next.kind]);
+    // The field shows whole seconds, and a time of the address may have more digits.
+    const before = typedOf(from);
+    if (!isPlace || (next.kind === before.kind && next.text === before.text)) return;
+    amendOn('stream', { from: place === FROM_DEFAULT ? undefined : place, paused: undefined });
   };
-  const shown = kind === given ? value : '';
+  const choose = (kind: Kind): void => {
+    const next = { kind, text: kind === 'last' ? typedOf(FROM_DEFAULT).text : '' };
+    show(next);
+    // A time and a cursor have to be typed first.
+    if (fromOf(placeText(next)) !== undefined) use(next);
+  };
+  const { kind, text } = typed;
   return (
     <div class="field from">
       <label for={id}>Start from</label>
@@ -41,52 +61,63 @@ export function FromField({ from }: { readonly from: string }) {
           value={kind}
           onChange={(event) => choose(event.currentTarget.value as Kind)}
         >
-          {Object.entries(KINDS).map(([name, text]) => (
+          {Object.entries(KINDS).map(([name, label]) => (
             <option key={name} value={name}>
-              {text}
+              {label}
             </option>
           ))}
         </select>
-        {kind === 'last' && (
+        {kind in FIELDS && (
           <input
-            type="number"
-            min={1}
-            max={LAST_MAX}
-            aria-label="How many events"
-            key={shown}
-            defaultValue={shown}
-            {...onCommit((text) => set(`last:${text}`))}
-          />
-        )}
-        {kind === 'since' && (
-          <input
-            type="datetime-local"
-            step={1}
-            aria-label="Time"
-            key={shown}
-            defaultValue={localTime(shown)}
-            {...onCommit((text) => set(`since:${isoTime(text)}`))}
-          />
-        )}
-        {kind === 'after' && (
-          <input
-            aria-label="Cursor"
-            spellcheck={false}
-            key={shown}
-            defaultValue={shown}
-            {...onCommit((text) => set(`after:${text.trim()}`))}
+            {...FIELDS[kind]}
+            value={text}
+            aria-invalid={fault !== undefined}
+            aria-describedby={fault === undefined ? undefined : `${id}-fault`}
+            onInput={(event) => show({ kind, text: event.currentTarget.value })}
+            {...onCommit((value) => use({ kind, text: value }))}
           />
         )}
       </div>
+      {fault !== undefined && (
+        <p class="fault" id={`${id}-fault`} role="status">
+          {fault}
+        </p>
+      )}
     </div>
   );
+}
+
+/** The field of each kind that has one. */
+const FIELDS: Readonly<Partial<Record<Kind, InputHTMLAttributes<HTMLInputElement>>>> = {
+  last: { type: 'number', min: 1, max: LAST_MAX, 'aria-label': 'How many events' },
+  since: { type: 'datetime-local', step: 1, 'aria-label': 'Time' },
+  after: { 'aria-label': 'Cursor', spellcheck: false },
+};
+
+const FAULTS: Readonly<Partial<Record<Kind, string>>> = {
+  last: `A number from 1 to ${whole(LAST_MAX)} is missing here.`,
+  since: 'A date and a time are missing here.',
+  after: 'A cursor is missing here.',
+};
+
+/** A text that is no place to begin from stands as a number of events, with what the number is. */
+function typedOf(from: string): Typed {
+  const [given = '', value = ''] = from.split(/:(.*)/s);
+  if (!Object.hasOwn(KINDS, given)) return { kind: 'last', text: '' };
+  const kind = given as Kind;
+  return { kind, text: kind === 'since' ? localTime(value) : value };
+}
+
+function placeText({ kind, text }: Typed): string {
+  if (kind === 'now' || kind === 'earliest') return kind;
+  return `${kind}:${kind === 'since' ? isoTime(text) : text.trim()}`;
 }
 
 /** The bounds of a search through history, in time. */
 export function TimesField({ since, until }: { readonly since: string; readonly until: string }) {
   const times = { since, until } as const;
   const set = (name: keyof typeof times) => (text: string) => {
-    if (text !== localTime(times[name])) amend({ [name]: isoTime(text) });
+    if (text !== localTime(times[name])) amendOn('stream', { [name]: isoTime(text) });
   };
   return (
     <fieldset class="field from">

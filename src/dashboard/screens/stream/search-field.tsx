@@ -3,7 +3,7 @@ import { onCommit } from '../../parts/on-commit.js';
 import { useUniqueId } from '../../parts/use-unique-id.js';
 import { parseSearch } from '../../search/parse.js';
 import { SearchFault } from '../../search/search.js';
-import { amend } from '../../state/place.js';
+import { amendOn } from '../../state/place.js';
 
 /** A search in the events. It is used once Enter is pressed or the field is left, and faults are told while it is typed. */
 export function SearchField({ search }: { readonly search: string }) {
@@ -12,7 +12,8 @@ export function SearchField({ search }: { readonly search: string }) {
   useEffect(() => setText(search), [search]);
   const fault = faultOf(text);
   const use = (): void => {
-    if (fault === undefined && text !== search) amend({ search: text.trim(), paused: undefined });
+    if (fault === undefined && text !== search)
+      amendOn('stream', { search: text.trim(), paused: undefined });
   };
   return (
     <div class="field search">

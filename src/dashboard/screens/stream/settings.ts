@@ -37,6 +37,9 @@ export const FROM_DEFAULT = 'last:100';
 /** The largest N of `last:N`: as many rows as the list keeps. */
 export const LAST_MAX = 20_000;
 
+/** Stands in the address for a pause before the server has said where the stream began. */
+const PAUSED_AT_START = 'start';
+
 export function settingsOf(parameters: URLSearchParams): StreamSettings {
   const list = (name: ListName): readonly string[] => [...new Set(parameters.getAll(LISTS[name]))];
   return {
@@ -99,6 +102,16 @@ export function fromOf(text: string): SubscribeFrom | undefined {
     return Number.isNaN(time.getTime()) ? undefined : { since: time };
   }
   return kind === 'after' && value !== '' ? { after: value } : undefined;
+}
+
+/** The place of a paused stream in the address, whose cursor is `''` before the server has said where it began. */
+export function pausedText(cursor: string): string {
+  return cursor === '' ? PAUSED_AT_START : cursor;
+}
+
+/** `undefined`: the address has no place of a paused stream. */
+export function pausedCursor(text: string | null): string | undefined {
+  return text === PAUSED_AT_START ? '' : (text ?? undefined);
 }
 
 /** Why a text is no filter on an attribute; `undefined` if it is one. */

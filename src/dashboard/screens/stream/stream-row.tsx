@@ -10,6 +10,8 @@ export interface StreamRowProps {
   readonly row: Row | undefined;
   /** The key of the selected row. */
   readonly selected: number | undefined;
+  /** Whether the day stands before the time. */
+  readonly hasDate: boolean;
   readonly onOpen: (key: number) => void;
 }
 
@@ -17,7 +19,7 @@ export function idOfRow(key: number): string {
   return `stream-row-${key}`;
 }
 
-export function StreamRow({ row, selected, onOpen }: StreamRowProps) {
+export function StreamRow({ row, selected, hasDate, onOpen }: StreamRowProps) {
   if (row === undefined) return null;
   const isSelected = row.key === selected;
   return (
@@ -31,7 +33,7 @@ export function StreamRow({ row, selected, onOpen }: StreamRowProps) {
       onClick={() => onOpen(row.key)}
     >
       {row.kind === 'event' ? (
-        <EventCells row={row} />
+        <EventCells row={row} hasDate={hasDate} />
       ) : (
         <span class="ellipsis">{markText(row)}</span>
       )}
@@ -41,13 +43,13 @@ export function StreamRow({ row, selected, onOpen }: StreamRowProps) {
 
 type EventRow = Extract<Row, { kind: 'event' }>;
 
-function EventCells({ row }: { readonly row: EventRow }) {
+function EventCells({ row, hasDate }: { readonly row: EventRow; readonly hasDate: boolean }) {
   const { event, isRepeated } = row;
   row.preview ??= previewOf(event.payload, PREVIEW_LENGTH_MAX);
   return (
     <>
       <time class="number soft" dateTime={event.timestamp} title={dateAndClock(event.timestamp)}>
-        {clock(event.timestamp)}
+        {hasDate ? dateAndClock(event.timestamp) : clock(event.timestamp)}
       </time>
       <span class="topic ellipsis">{event.topic}</span>
       <span class="type ellipsis">{event.type}</span>

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useReducer } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
 import { compileSearch, type EventTest } from '../../search/match.js';
 import { parseSearch } from '../../search/parse.js';
-import { amend, place } from '../../state/place.js';
+import { amendOn, place } from '../../state/place.js';
 import { client, grants } from '../../state/session.js';
 import { FilterBar } from './filter-bar.js';
 import { HistorySearch } from './history.js';
@@ -12,6 +12,7 @@ import {
   filterOf,
   fromOf,
   inCategories,
+  pausedCursor,
   queryOf,
   type StreamSettings,
   settingsOf,
@@ -38,6 +39,13 @@ export default function Stream() {
       history.stop();
     };
   }, [key]);
+  const paused = pausedCursor(place.value.parameters.get('paused'));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: here only the place of the pause differs.
+  useEffect(() => {
+    // The buttons have done it already; an address that was pasted, or gone back to, has not.
+    const isBegun = tail.isOn || tail.pausedAt !== undefined;
+    if (isBegun && tail.pausedAt !== paused) begin(tail, history, settings, granted);
+  }, [paused]);
   useConnectionNotes(tail);
   const { isHistory } = settings;
   const state = isHistory ? history.state.value : tail.state.value;
@@ -101,9 +109,9 @@ function beginTail(
   }
   const filter = filterOf(settings, topics);
   const options = matches === undefined ? { filter, from } : { filter, from, matches };
-  const paused = place.peek().parameters.get('paused');
-  if (paused === null) tail.start(client(), options);
-  else tail.startPaused(options, paused === 'start' ? '' : paused);
+  const paused = pausedCursor(place.peek().parameters.get('paused'));
+  if (paused === undefined) tail.start(client(), options);
+  else tail.startPaused(options, paused);
 }
 
 const EMPTY = {
@@ -130,7 +138,7 @@ interface FailureProps {
 
 function Failure({ reason, isHistory, onRestart }: FailureProps) {
   const restart = (from: string) => (): void => {
-    amend({ from, paused: undefined });
+    amendOn('stream', { from, paused: undefined });
     onRestart();
   };
   return (

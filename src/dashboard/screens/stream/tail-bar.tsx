@@ -3,16 +3,17 @@ import { amend } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
 import { counted, whole } from '../../text/format.js';
 import { ModeButtons } from './mode-buttons.js';
+import { pausedText } from './settings.js';
 import type { Tail, TailState } from './tail.js';
 
 /** Pauses the stream, and says how it stands. */
 export function TailBar({ tail }: { readonly tail: Tail }) {
   const { value: state } = tail.state;
   const isPaused = state.kind === 'paused';
-  const pause = (): void => amend({ paused: tail.pause() || 'start' });
+  const pause = (): void => amend({ paused: pausedText(tail.pause()) });
   const resume = (isFromNow: boolean) => (): void => {
-    amend({ paused: undefined });
     tail.resume(client(), isFromNow);
+    amend({ paused: undefined });
   };
   return (
     <div class="tail-bar">

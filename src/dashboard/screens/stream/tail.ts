@@ -57,6 +57,11 @@ export class Tail extends RowView {
     return kind === 'starting' || kind === 'live';
   }
 
+  /** Where it was paused, `''` for where it was to begin; `undefined` unless it is paused. */
+  get pausedAt(): string | undefined {
+    return this.state.peek().kind === 'paused' ? this.#pausedAt : undefined;
+  }
+
   /** Begins anew, without the rows of before. */
   start(client: TailClient, options: TailOptions): void {
     this.stop();
