@@ -17,6 +17,11 @@ import {
   waitMs,
 } from '../../src/dashboard/screens/publish/replay-plan.js';
 import { topicsLike } from '../../src/dashboard/screens/publish/topics-like.js';
+import {
+  attributeFault,
+  attributePair,
+  attributeText,
+} from '../../src/dashboard/text/attribute-pair.js';
 
 const EVENT: Event = {
   id: 'e1',
@@ -44,6 +49,22 @@ describe('the event in the form', () => {
   it('leaves out what was left empty', () => {
     const draft = { ...EMPTY_DRAFT, topic: ' a ', type: 't', payload: '[1]' };
     expect(inputOf(draft)).toEqual({ topic: 'a', type: 't', payload: [1] });
+  });
+});
+
+describe('an attribute as a text', () => {
+  it('is the same attribute again, whatever its key and value hold', () => {
+    const text = fc.oneof(fc.string(), fc.constantFrom('=', 'a=b', '"', '"a"=', '\\', 'a"=b'));
+    fc.assert(
+      fc.property(text, text, (key, value) => {
+        expect(attributePair(attributeText(key, value))).toEqual([key, value]);
+      }),
+    );
+    expect(attributeText('region', 'a=b')).toBe('region=a=b');
+    expect(attributeText('a=b', 'c')).toBe('"a=b"=c');
+    for (const wrong of ['', 'region', '=eu', '"a"', '"a=b']) {
+      expect(attributeFault(wrong), wrong).toContain('key=value');
+    }
   });
 });
 

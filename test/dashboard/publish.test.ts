@@ -121,6 +121,33 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.close();
   });
 
+  it('shows the time of the address in its field, whatever was typed before', async () => {
+    const server = await startServer();
+    const place = 'publish?mode=replay&topic=*&to=copies.all';
+    const dashboard = await openDashboard(browser, server.url, place);
+    const { page } = dashboard;
+    const since = `::-p-aria(Recorded at or after)`;
+    const shown = (): Promise<unknown> =>
+      page
+        .locator(since)
+        .map((field) => Reflect.get(field, 'value'))
+        .wait();
+    await page.locator(since).fill('2026-01-31T12:00:00');
+    await page.keyboard.press('Enter');
+    await until('the address has it', async () => page.url().includes('since=2026-01-31'));
+    const label = await page.evaluate('document.activeElement.labels[0].textContent');
+    expect(label).toBe('Recorded at or after');
+    await dashboard.goTo(`${place}&since=2026-02-01T12:00:00Z`);
+    await until('the field follows', async () => String(await shown()).startsWith('2026-02-01'));
+    await dashboard.goTo(place);
+    await until('the field is empty', async () => (await shown()) === '');
+    await page.locator(since).click();
+    await page.keyboard.press('Tab');
+    await page.focus('#replay-target');
+    expect(page.url()).not.toContain('since');
+    await dashboard.close();
+  });
+
   it('finishes a replay whose server is killed meanwhile, and stores each copy once', async () => {
     const server = await startServer();
     const { events } = await publishAgentRun(server.url, 'run-42');

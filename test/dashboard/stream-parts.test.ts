@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { addressOf, textOf } from '../../src/dashboard/event/event-address.js';
 import { previewOf } from '../../src/dashboard/event/preview.js';
 import { filterOf, fromOf, settingsOf } from '../../src/dashboard/screens/stream/settings.js';
-import { completions, knownTopicsOf } from '../../src/dashboard/screens/stream/topic-completion.js';
+import { completions } from '../../src/dashboard/text/topic-completion.js';
 import { visibleText } from '../../src/dashboard/text/visible.js';
 
 describe('the address of the stream', () => {
@@ -47,17 +47,13 @@ describe('the address of the stream', () => {
 });
 
 describe('completion of topics', () => {
-  const known = knownTopicsOf(['a.b.c', 'a.b.d', 'a.x', 'abc', 'z.abc.y'], 100);
+  const known = ['a.b.c', 'a.b.d', 'a.x', 'abc', 'z.abc.y'];
 
   it('offers the next segment of each, then topics that hold the text', () => {
     expect(completions(known, '', 10)).toEqual(['a.*', 'abc', 'z.*']);
     expect(completions(known, 'a.', 10)).toEqual(['a.b.*', 'a.x']);
     expect(completions(known, 'abc', 10)).toEqual(['z.abc.y']);
     expect(completions(known, 'a', 2)).toEqual(['a.*', 'abc']);
-  });
-
-  it('knows a bounded number of names', () => {
-    expect(knownTopicsOf(['a', 'b', 'c'], 2)).toEqual({ names: ['a', 'b'], isCut: true });
   });
 });
 

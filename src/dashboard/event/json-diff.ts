@@ -1,3 +1,5 @@
+import { isRecord } from '../text/is-record.js';
+
 /**
  * The difference between two JSON values, as a tree from which both can be made again. Of lists, what is equal at the
  * beginning and at the end is taken as the same elements, and what lies between is compared in order. Pure.
@@ -13,7 +15,7 @@ export type Difference =
 export function differenceOf(before: unknown, after: unknown): Difference {
   if (isEqual(before, after)) return { kind: 'same', value: after };
   if (Array.isArray(before) && Array.isArray(after)) return listDifference(before, after);
-  if (isObject(before) && isObject(after)) return objectDifference(before, after);
+  if (isRecord(before) && isRecord(after)) return objectDifference(before, after);
   return { kind: 'changed', before, after };
 }
 
@@ -59,13 +61,15 @@ export function isEqual(one: unknown, other: unknown): boolean {
   if (Array.isArray(one) && Array.isArray(other)) {
     return one.length === other.length && one.every((item, index) => isEqual(item, other[index]));
   }
-  if (!isObject(one) || !isObject(other)) return false;
+  if (!isRecord(one) || !isRecord(other)) return false;
   const keys = Object.keys(one);
   return (
     keys.length === Object.keys(other).length &&
     keys.every((key) => Object.hasOwn(other, key) && isEqual(one[key], other[key]))
   );
 }
+
+type Fields = Readonly<Record<string, unknown>>;
 
 function objectDifference(before: Fields, after: Fields): Difference {
   const members = new Map<string, Difference>();
@@ -99,12 +103,6 @@ function listDifference(before: readonly unknown[], after: readonly unknown[]): 
   for (const value of after.slice(pairs, after.length - end)) items.push({ kind: 'added', value });
   for (let index = after.length - end; index < after.length; index++) same(after[index]);
   return { kind: 'list', items };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function joined(path: string, key: string): string {

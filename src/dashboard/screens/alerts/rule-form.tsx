@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { AlertInfo } from 'millrace/client';
 import { useEffect, useRef } from 'preact/hooks';
+import { TextField } from '../../parts/text-field.js';
 import { refreshAlerts } from '../../state/alerts.js';
 import { client } from '../../state/session.js';
 import { messageOf } from '../../text/message-of.js';
@@ -68,7 +69,7 @@ export function RuleForm({ rule, onClose }: RuleFormProps) {
           field={rule === undefined ? first : undefined}
           isFixed={rule !== undefined}
           isRequired
-          fault={faults.find(({ field }) => field === 'name')}
+          fault={faults.find(({ field }) => field === 'name')?.message}
           onInput={(text) => change({ name: text })}
         />
         <div class="field">
@@ -96,7 +97,7 @@ export function RuleForm({ rule, onClose }: RuleFormProps) {
         id="rule-description"
         label="Description (what to do when it fires)"
         value={description}
-        fault={faults.find(({ field }) => field === 'description')}
+        fault={faults.find(({ field }) => field === 'description')?.message}
         onInput={(text) => change({ description: text })}
       />
       <label class="check">
@@ -143,7 +144,7 @@ function Condition({ when, field, fault, onInput }: ConditionProps) {
         field={field}
         isMono
         isRequired
-        fault={fault}
+        fault={fault && <Told fault={fault} text={when} />}
         onInput={onInput}
       />
       {canonical !== undefined && (
@@ -164,45 +165,12 @@ function Condition({ when, field, fault, onInput }: ConditionProps) {
   );
 }
 
-interface TextFieldProps {
-  readonly id: string;
-  readonly label: string;
-  readonly value: string;
-  readonly placeholder?: string;
-  readonly field?: { current: HTMLInputElement | null } | undefined;
-  readonly isFixed?: boolean;
-  readonly isRequired?: boolean;
-  readonly isMono?: boolean;
-  readonly fault: Fault | undefined;
-  readonly onInput: (text: string) => void;
-}
-
-function TextField(props: TextFieldProps) {
-  const { id, label, value, placeholder, field, isFixed, isRequired, fault, onInput } = props;
+/** What is wrong, with the word where it is. */
+function Told({ fault, text }: { readonly fault: Fault; readonly text: string }) {
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        ref={field ?? null}
-        class={props.isMono ? 'mono' : ''}
-        value={value}
-        placeholder={placeholder}
-        required={isRequired}
-        readOnly={isFixed}
-        autocomplete="off"
-        autocapitalize="off"
-        spellcheck={false}
-        aria-invalid={fault !== undefined}
-        aria-describedby={fault === undefined ? undefined : `${id}-fault`}
-        onInput={({ currentTarget }) => onInput(currentTarget.value)}
-      />
-      {fault !== undefined && (
-        <p class="fault" id={`${id}-fault`} role="status">
-          {fault.at !== undefined && <Place text={value} at={fault.at} />} {fault.message}
-        </p>
-      )}
-    </div>
+    <>
+      {fault.at !== undefined && <Place text={text} at={fault.at} />} {fault.message}
+    </>
   );
 }
 

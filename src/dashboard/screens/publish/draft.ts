@@ -1,4 +1,5 @@
 import type { Event, EventInput, PublishOptions } from 'millrace/client';
+import { attributePair, attributeText } from '../../text/attribute-pair.js';
 
 /** An event as the form holds it: texts, as they were typed. Pure. */
 export interface Draft {
@@ -40,7 +41,7 @@ export function draftOf(event: Event, payload: string): Draft {
     source,
     correlationId,
     causationId,
-    attributes: Object.entries(attributes).map(([key, value]) => `${key}=${value}`),
+    attributes: Object.entries(attributes).map((pair) => attributeText(...pair)),
     persist: event.sequence !== undefined,
   };
 }
@@ -56,7 +57,8 @@ export function inputOf(draft: Draft): EventInput {
   if (source !== '') input.source = source;
   if (correlationId !== '') input.correlationId = correlationId;
   if (causationId !== '') input.causationId = causationId;
-  if (attributes.length > 0) input.attributes = Object.fromEntries(attributes.map(pairOf));
+  const pairs = attributes.map(attributePair).filter((pair) => pair !== undefined);
+  if (pairs.length > 0) input.attributes = Object.fromEntries(pairs);
   if (id !== '') input.id = id;
   return input;
 }
@@ -64,14 +66,4 @@ export function inputOf(draft: Draft): EventInput {
 /** An ephemeral event is not stored, so nothing says how durable it is. */
 export function optionsOf({ durability, persist }: Draft): PublishOptions {
   return persist ? { durability, persist } : { persist };
-}
-
-/** Why a text is no attribute; `undefined` if it is one. */
-export function attributeFault(text: string): string | undefined {
-  return text.indexOf('=') > 0 ? undefined : `"${text}" is not of the form key=value`;
-}
-
-function pairOf(text: string): [string, string] {
-  const end = text.indexOf('=');
-  return [text.slice(0, end), text.slice(end + 1)];
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../../text/is-record.js';
 import { EXAMPLE_DEPTH_MAX } from './bounds.js';
 
 /**
@@ -99,8 +100,4 @@ function resolved(schema: JsonSchema, root: JsonSchema): JsonSchema {
 /** RFC 6901. */
 function unescaped(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~');
-}
-
-function isRecord(value: unknown): value is JsonSchema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

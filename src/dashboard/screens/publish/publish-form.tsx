@@ -5,14 +5,15 @@ import { addressOf, type EventAddress } from '../../event/event-address.js';
 import { ChipsField } from '../../parts/chips-field.js';
 import { Icon } from '../../parts/icon.js';
 import { Notice } from '../../parts/notice.js';
+import { TextField } from '../../parts/text-field.js';
 import { amend, place } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
-import { attributeFault, type Draft, EMPTY_DRAFT } from './draft.js';
+import { attributeFault } from '../../text/attribute-pair.js';
+import { type Draft, EMPTY_DRAFT } from './draft.js';
 import { amendDraft, draft, learnDefinitions, loadEvent } from './form-state.js';
 import { OutcomeView } from './outcome-view.js';
 import { PayloadField } from './payload-field.js';
 import { send, sent } from './sent.js';
-import { TextField } from './text-field.js';
 import { TopicField } from './topic-field.js';
 
 /** The form for one event. Ctrl and Enter publish it from any field. */

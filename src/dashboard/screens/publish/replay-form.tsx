@@ -1,18 +1,16 @@
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import { ChipsField } from '../../parts/chips-field.js';
 import { Notice } from '../../parts/notice.js';
-import { amend, place } from '../../state/place.js';
+import { PatternsField } from '../../parts/patterns-field.js';
+import { TextField } from '../../parts/text-field.js';
+import { TimeField } from '../../parts/time-field.js';
+import { amendOn, place } from '../../state/place.js';
 import { client } from '../../state/session.js';
-import { knownTopics, learnTopics } from '../stream/known-topics.js';
-import { completions } from '../stream/topic-completion.js';
 import { RATE_DEFAULT, RATE_MAX } from './bounds.js';
 import { DryRunView } from './dry-run-view.js';
 import { Replay } from './replay.js';
 import { isLoop, type ReplaySettings, replaySettingsOf } from './replay-plan.js';
 import { ReplayProgress } from './replay-progress.js';
-import { TextField } from './text-field.js';
-import { TimeField } from './time-field.js';
 import { TopicField } from './topic-field.js';
 
 /** The replay of this tab. It goes on while other screens show. */
@@ -26,7 +24,6 @@ export function ReplayForm() {
   const isReady = settings.patterns.length > 0 && settings.target !== '';
   // A dry run says nothing about another range.
   const isCounted = replay.isOf(settings);
-  useEffect(() => void learnTopics(client()), []);
   return (
     <div class="replay">
       <form
@@ -42,7 +39,7 @@ export function ReplayForm() {
           id="replay-target"
           label="To the topic"
           value={settings.target}
-          onInput={(to) => amend({ to })}
+          onInput={(to) => amendOn('publish', { to })}
         />
         {isLoop(settings) && (
           <Notice kind="warning">
@@ -149,38 +146,43 @@ function Run({ settings }: { readonly settings: ReplaySettings }) {
 function Range({ settings }: { readonly settings: ReplaySettings }) {
   return (
     <div class="fields">
-      <ChipsField
-        label="Topics"
+      <PatternsField
         values={settings.patterns}
-        onChange={(topic) => amend({ topic })}
         placeholder="orders.* or orders.new"
-        isSpaceEnd
-        complete={(text) => completions(knownTopics.value, text, 12)}
+        onChange={(topic) => amendOn('publish', { topic })}
       />
       <ChipsField
         label="Types"
         values={settings.types}
-        onChange={(type) => amend({ type })}
+        onChange={(type) => amendOn('publish', { type })}
         isSpaceEnd
       />
       <ChipsField
         label="Sources"
         values={settings.sources}
-        onChange={(source) => amend({ source })}
+        onChange={(source) => amendOn('publish', { source })}
       />
       <ChipsField
         label="Correlation ids"
         values={settings.correlationIds}
-        onChange={(correlationId) => amend({ correlationId })}
+        onChange={(correlationId) => amendOn('publish', { correlationId })}
       />
-      <TimeField label="Recorded at or after" name="since" value={settings.since} />
-      <TimeField label="Recorded before" name="until" value={settings.until} />
+      <TimeField
+        label="Recorded at or after"
+        value={settings.since}
+        onChange={(since) => amendOn('publish', { since })}
+      />
+      <TimeField
+        label="Recorded before"
+        value={settings.until}
+        onChange={(until) => amendOn('publish', { until })}
+      />
       <TextField
         id="replay-id"
         label="Only the event with the id"
         value={settings.id}
         placeholder="all that match"
-        onInput={(id) => amend({ id: id.trim() })}
+        onInput={(id) => amendOn('publish', { id: id.trim() })}
       />
     </div>
   );

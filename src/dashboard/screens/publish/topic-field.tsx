@@ -1,5 +1,5 @@
+import { knownTopics, learnTopics } from '../../state/known-topics.js';
 import { client } from '../../state/session.js';
-import { knownTopics, learnTopics } from '../stream/known-topics.js';
 import { OFFERED_TOPICS_MAX } from './bounds.js';
 import { topicsLike } from './topics-like.js';
 
@@ -27,7 +27,7 @@ export function TopicField({ id, label, value, onInput }: TopicFieldProps) {
         onInput={(event) => onInput(event.currentTarget.value)}
       />
       <datalist id={`${id}-known`}>
-        {topicsLike(knownTopics.value.names, value, OFFERED_TOPICS_MAX).map((name) => (
+        {topicsLike(knownTopics.value, value, OFFERED_TOPICS_MAX).map((name) => (
           <option key={name} value={name} />
         ))}
       </datalist>

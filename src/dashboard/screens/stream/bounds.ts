@@ -6,11 +6,6 @@ export const ROWS_MAX = 20_000;
 export const ROWS_WEIGHT_MAX = 64 * 1024 * 1024;
 /** Characters of a payload in a row. */
 export const PREVIEW_LENGTH_MAX = 240;
-/** Names of topics that completion knows, and how long it does. */
-export const KNOWN_TOPICS_MAX = 50_000;
-export const KNOWN_TOPICS_MS = 30_000;
-/** Names of topics that are offered at once. */
-export const OFFERED_TOPICS_MAX = 12;
 /** Hits after which a search through history stops until it is told to go on. */
 export const HITS_MAX = 1000;
 /** How long a search through history keeps the page busy at a stretch. */

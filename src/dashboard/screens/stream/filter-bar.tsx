@@ -1,19 +1,11 @@
 import { useState } from 'preact/hooks';
 import { ChipsField } from '../../parts/chips-field.js';
+import { PatternsField } from '../../parts/patterns-field.js';
 import { amendOn } from '../../state/place.js';
-import { client } from '../../state/session.js';
-import { OFFERED_TOPICS_MAX } from './bounds.js';
+import { attributeFault } from '../../text/attribute-pair.js';
 import { FromField, TimesField } from './from-field.js';
-import { knownTopics, learnTopics } from './known-topics.js';
 import { SearchField } from './search-field.js';
-import {
-  attributeFault,
-  filterCount,
-  LISTS,
-  type ListName,
-  type StreamSettings,
-} from './settings.js';
-import { completions } from './topic-completion.js';
+import { filterCount, LISTS, type ListName, type StreamSettings } from './settings.js';
 
 /** Chooses the events: topics and where to begin; types, sources and the like below, where they are wanted. */
 export function FilterBar({ settings }: { readonly settings: StreamSettings }) {
@@ -24,14 +16,10 @@ export function FilterBar({ settings }: { readonly settings: StreamSettings }) {
   return (
     <section class="filter-bar" aria-label="Which events">
       <div class="filter-main">
-        <ChipsField
-          label="Topics"
+        <PatternsField
           values={settings.topics}
-          onChange={set('topics')}
           placeholder="all topics; such as orders.* or orders.+.new"
-          isSpaceEnd
-          complete={(text) => completions(knownTopics.value, text, OFFERED_TOPICS_MAX)}
-          onFocus={() => void learnTopics(client())}
+          onChange={set('topics')}
         />
         <SearchField search={settings.search} />
         {settings.isHistory ? (

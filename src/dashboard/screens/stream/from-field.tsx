@@ -1,9 +1,11 @@
 import type { InputHTMLAttributes } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { onCommit } from '../../parts/on-commit.js';
+import { TimeField } from '../../parts/time-field.js';
 import { useUniqueId } from '../../parts/use-unique-id.js';
 import { amendOn } from '../../state/place.js';
 import { whole } from '../../text/format.js';
+import { isoTime, localTime } from '../../text/local-time.js';
 import { FROM_DEFAULT, fromOf, LAST_MAX } from './settings.js';
 
 /** Where the stream begins. */
@@ -115,39 +117,18 @@ function placeText({ kind, text }: Typed): string {
 
 /** The bounds of a search through history, in time. */
 export function TimesField({ since, until }: { readonly since: string; readonly until: string }) {
-  const times = { since, until } as const;
-  const set = (name: keyof typeof times) => (text: string) => {
-    if (text !== localTime(times[name])) amendOn('stream', { [name]: isoTime(text) });
-  };
   return (
-    <fieldset class="field from">
-      <legend class="label">From, and before</legend>
-      <div class="from-box">
-        {(['since', 'until'] as const).map((name) => (
-          <input
-            key={`${name} ${times[name]}`}
-            type="datetime-local"
-            step={1}
-            aria-label={name === 'since' ? 'Recorded at or after' : 'Recorded before'}
-            defaultValue={localTime(times[name])}
-            {...onCommit(set(name))}
-          />
-        ))}
-      </div>
-    </fieldset>
+    <div class="from-box">
+      <TimeField
+        label="Recorded at or after"
+        value={since}
+        onChange={(time) => amendOn('stream', { since: time })}
+      />
+      <TimeField
+        label="Recorded before"
+        value={until}
+        onChange={(time) => amendOn('stream', { until: time })}
+      />
+    </div>
   );
-}
-
-/** A time of the address as the field takes it: local, without a zone. */
-export function localTime(text: string): string {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) return '';
-  const local = new Date(time.getTime() - time.getTimezoneOffset() * 60_000);
-  return local.toISOString().slice(0, 19);
-}
-
-/** The address holds UTC, so that it says the same time to everybody. */
-export function isoTime(local: string): string {
-  const time = new Date(local);
-  return Number.isNaN(time.getTime()) ? '' : time.toISOString();
 }

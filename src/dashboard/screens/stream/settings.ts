@@ -1,4 +1,5 @@
 import type { Event, Filter, Query, SubscribeFrom } from 'millrace/client';
+import { attributePair } from '../../text/attribute-pair.js';
 
 /** What the Stream shows, as the address says it. Pure. */
 export interface StreamSettings {
@@ -114,17 +115,10 @@ export function pausedCursor(text: string | null): string | undefined {
   return text === PAUSED_AT_START ? '' : (text ?? undefined);
 }
 
-/** Why a text is no filter on an attribute; `undefined` if it is one. */
-export function attributeFault(text: string): string | undefined {
-  return text.indexOf('=') > 0 ? undefined : `"${text}" is not of the form key=value`;
-}
-
 function attributesOf(pairs: readonly string[]): Record<string, readonly string[]> {
   const values = new Map<string, string[]>();
-  for (const pair of pairs) {
-    const end = pair.indexOf('=');
-    const key = pair.slice(0, end);
-    values.set(key, [...(values.get(key) ?? []), pair.slice(end + 1)]);
+  for (const [key, value] of pairs.map(attributePair).filter((pair) => pair !== undefined)) {
+    values.set(key, [...(values.get(key) ?? []), value]);
   }
   return Object.fromEntries(values);
 }

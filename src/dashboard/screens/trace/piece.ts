@@ -1,4 +1,5 @@
 import type { Event } from 'millrace/client';
+import { isRecord } from '../../text/is-record.js';
 import { PIECE_LENGTH_MAX } from './bounds.js';
 
 /**
@@ -38,8 +39,4 @@ function isPieceType(type: string): boolean {
     .toLowerCase()
     .split(/[^a-z0-9]+/)
     .some((word) => WORDS.has(word) || WORDS.has(word.replace(/s$/, '')));
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

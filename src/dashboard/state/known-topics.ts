@@ -1,10 +1,12 @@
 import { signal } from '@preact/signals';
 import type { BusClient } from 'millrace/client';
-import { KNOWN_TOPICS_MAX, KNOWN_TOPICS_MS } from './bounds.js';
-import { type KnownTopics, knownTopicsOf } from './topic-completion.js';
 
-/** The names of the topics that the principal may read, for completion. They are asked for when a field needs them. */
-export const knownTopics = signal<KnownTopics>({ names: [], isCut: false });
+/** How many names of topics completion knows, and how long it does. */
+const KNOWN_TOPICS_MAX = 50_000;
+const KNOWN_TOPICS_MS = 30_000;
+
+/** The names of the topics that the principal may read, sorted. They are asked for when a field completes topics. */
+export const knownTopics = signal<readonly string[]>([]);
 
 let askedAt = Number.NEGATIVE_INFINITY;
 
@@ -13,10 +15,7 @@ export async function learnTopics(client: BusClient): Promise<void> {
   askedAt = performance.now();
   try {
     const topics = await client.topics();
-    knownTopics.value = knownTopicsOf(
-      topics.map(({ name }) => name),
-      KNOWN_TOPICS_MAX,
-    );
+    knownTopics.value = topics.slice(0, KNOWN_TOPICS_MAX).map(({ name }) => name);
   } catch {
     // Completion is a convenience; without it names are typed. The next visit of the field asks again.
     askedAt = Number.NEGATIVE_INFINITY;

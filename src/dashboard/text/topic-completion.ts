@@ -1,22 +1,13 @@
 /** Completion of patterns from the names of topics. Pure. */
 
-export interface KnownTopics {
-  /** Sorted. */
-  readonly names: readonly string[];
-  /** There are more topics than are known here. */
-  readonly isCut: boolean;
-}
-
-export function knownTopicsOf(names: readonly string[], limit: number): KnownTopics {
-  return { names: names.slice(0, limit), isCut: names.length > limit };
-}
-
 /**
  * Patterns and topics that begin as the text does: for each next segment the pattern of all below it, and the topics
  * that end there. A topic that only holds the text comes last.
+ *
+ * @param names sorted by their UTF-16 units, as the client sorts them
  */
 export function completions(
-  { names }: KnownTopics,
+  names: readonly string[],
   text: string,
   limit: number,
 ): readonly string[] {
