@@ -156,7 +156,10 @@ export class System {
     model.checkWhole(whole);
     const active = model.lineages.filter(({ subscription }) => subscription !== undefined);
     for (const lineage of active) {
-      await this.#until(() => lineage.missing(model).length === 0);
+      // An update judges what a shard has not passed over yet by the new filter, as after a crash, so it waits for that.
+      await this.#until(
+        () => lineage.missing(model).length === 0 && lineage.subscription.lag === 0,
+      );
     }
     await this.within('drain', this.bus.drain());
     for (const lineage of active) lineage.check(model);

@@ -192,7 +192,9 @@ describe('a commit that comes late', () => {
     store.release();
     expect(await within('the ack', publish)).toMatchObject({ sequence: 1 });
     await within('close', closed);
-    expect(await gather(other.bus.read({ topic: '*' }))).toHaveLength(1);
+    await until('the other node has it', async () => {
+      return (await gather(other.bus.read({ topic: '*' }))).length === 1;
+    });
   });
 
   test('refuses the batch if the store is full by then, and the bus goes on', async () => {
