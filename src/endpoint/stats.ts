@@ -87,6 +87,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     commitMsMax: of('commitMsMax'),
     commitMs: control.commitTimes,
     walBytes: of('walBytes'),
+    unindexedEvents: of('unindexedEvents'),
     dedupeReachMs: of('dedupeReachMs'),
     clockAheadMs: of('clockAheadMs'),
     publishRingFill: of('publishRingFill'),

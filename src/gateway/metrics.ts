@@ -129,6 +129,12 @@ export class GatewayMetrics {
     );
     this.#perShard(
       'gauge',
+      'shard_unindexed_events',
+      'Events of an earlier version that still lack the index by run, type and source.',
+      (s) => s.unindexedEvents,
+    );
+    this.#perShard(
+      'gauge',
       'shard_dedupe_reach_seconds',
       'How far back all ids given by publishers are remembered.',
       (s) => s.dedupeReachMs / 1000,

@@ -61,9 +61,10 @@ export const ShardCounter = {
   dedupeWindowMs: 17,
   dedupeReachMs: 18,
   clockAheadMs: 19,
+  unindexedEvents: 20,
 } as const;
 
-const COMMIT_BUCKETS = 20;
+const COMMIT_BUCKETS = 21;
 const COUNTERS = 40;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 

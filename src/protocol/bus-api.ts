@@ -196,6 +196,11 @@ export interface ShardStats {
   /** Bytes in the write-ahead log that are not in the shard's file yet. */
   readonly walBytes: number;
   /**
+   * About how many events of an earlier version's directory still have no index by correlation id, type and source: the
+   * bus makes it while it is in use, and queries by these fields read such events meanwhile.
+   */
+  readonly unindexedEvents: number;
+  /**
    * How far back the shard knows every id that a publisher gave, ms: `dedupeWindowMs`, or less if more ids came than it
    * keeps.
    */

@@ -94,6 +94,7 @@ export class Shard {
     control.counters[ShardCounter.subscriptions] = 0;
     control.counters[ShardCounter.dedupeWindowMs] = log.dedupeWindowMs;
     control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
+    control.counters[ShardCounter.unindexedEvents] = log.unindexedEvents ?? 0;
   }
 
   /** Runs one turn; false if there was nothing to do and the thread may park until `hasWork`. */
@@ -355,6 +356,7 @@ export class Shard {
     }
     counters[ShardCounter.lag] = lag;
     counters[ShardCounter.walBytes] = this.#log.walBytes;
+    counters[ShardCounter.unindexedEvents] = this.#log.unindexedEvents ?? 0;
     counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
     counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
     counters[ShardCounter.publishRingFill] = publishFill;

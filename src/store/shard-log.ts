@@ -36,6 +36,8 @@ export interface ShardLog {
   readonly prunedEvents: number;
   /** Bytes in the write-ahead log that are not in the file yet; 0 where there is no such thing. */
   readonly walBytes: number;
+  /** About how many old events still lack an index that `maintain` makes, step by step; absent where there is none. */
+  readonly unindexedEvents?: number;
 
   /**
    * Adds one event to the open batch (opening it if needed) and returns its index in it: 0, 1, 2 … The record's header

@@ -32,6 +32,7 @@ function shard(given: Partial<ShardStats> = {}): ShardStats {
     commitMsMax: 0,
     commitMs: HISTOGRAM,
     walBytes: 0,
+    unindexedEvents: 0,
     dedupeReachMs: 120_000,
     clockAheadMs: 0,
     publishRingFill: 0,

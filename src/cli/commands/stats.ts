@@ -4,6 +4,7 @@ import { addServerOptions, applyConfig, type ServerSettings } from '../config.js
 import { writeLine } from '../output.js';
 import { readableBound } from '../percentiles.js';
 import { Session } from '../session.js';
+import { shardState } from '../shard-state.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 
 /** `millrace stats`: prints a server's counters, in total and by shard. */
@@ -79,7 +80,7 @@ export const SHARD_COLUMNS = [
 export function shardCells(shard: ShardStats): Cell[] {
   return [
     shard.shard,
-    shard.state,
+    shardState(shard),
     shard.head,
     shard.published,
     shard.delivered,

@@ -7,6 +7,7 @@ import { styled, writeLine } from '../output.js';
 import { readableBound } from '../percentiles.js';
 import { Screen } from '../screen.js';
 import { Session } from '../session.js';
+import { shardState } from '../shard-state.js';
 import { ShutdownSignal } from '../shutdown.js';
 import { type Cell, formatBytes, formatDuration, formatNumber, tableLines } from '../table.js';
 import { integerFrom, parseTimeout } from '../values.js';
@@ -208,12 +209,12 @@ function totalLine(name: string, total: number, rate: number | undefined): strin
 }
 
 function shardRow(shard: ShardStats, before: ShardStats | undefined, rate: number): Cell[] {
-  const { state, head, lag, dropped, commitMsMean } = shard;
+  const { head, lag, dropped, commitMsMean } = shard;
   const shares = [shard.publishRingFill, shard.deliveryRingFill, shard.busy].map(percent);
   const p99 = readableBound(countedSince(shard.commitMs, before?.commitMs), 0.99);
   const wal = formatBytes(shard.walBytes);
   const counts = [Math.round(rate), head, lag, dropped, commitMsMean];
-  return [shard.shard, state, ...counts, p99, wal, ...shares];
+  return [shard.shard, shardState(shard), ...counts, p99, wal, ...shares];
 }
 
 function shardLine(line: string, { state }: ShardStats): string {

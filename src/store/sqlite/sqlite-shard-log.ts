@@ -150,6 +150,10 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#connection.walBytes;
   }
 
+  get unindexedEvents(): number {
+    return this.#upkeep.unindexedEvents;
+  }
+
   append(bytes: Buffer, offset: number, recordedAt: number): number {
     const view = this.#view.wrap(bytes, offset);
     const { flags } = view;

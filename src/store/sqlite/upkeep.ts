@@ -45,6 +45,11 @@ export class Upkeep {
     this.#isShort = true;
   }
 
+  /** Events of earlier openings that lack the index by field. */
+  get unindexedEvents(): number {
+    return this.#catchUp.left(this.#index.writtenBlocks);
+  }
+
   /** Does one step; returns true if more is due. */
   step(head: number): boolean {
     const connection = this.#connection;

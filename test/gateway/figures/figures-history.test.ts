@@ -23,6 +23,7 @@ const SHARD: ShardStats = {
   commitMsMax: 0,
   commitMs: none,
   walBytes: 0,
+  unindexedEvents: 0,
   dedupeReachMs: 0,
   clockAheadMs: 0,
   publishRingFill: 0,

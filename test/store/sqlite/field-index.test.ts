@@ -410,13 +410,18 @@ describe('a directory of a version without the index by field', () => {
       expect.stringMatching(/^3 of 3 blocks have no index by correlation id, source and type yet/),
     ]);
     const log = open(dir);
+    expect(log.unindexedEvents).toBe(3 * INDEX_BLOCK_EVENTS);
     let steps = 0;
+    let unindexed = log.unindexedEvents;
     do {
+      expect(log.unindexedEvents).toBeLessThanOrEqual(unindexed);
+      unindexed = log.unindexedEvents;
       if (steps++ % 150 === 70) expectAll(log, undefined, FILTERS.slice(1, 3));
       append(log, { topic: 'other', correlationId: 'later' }, EVENTS);
       log.commit(false, []);
     } while (log.maintain());
     expect(steps).toBeGreaterThan(BLOCKS * 20);
+    expect(log.unindexedEvents).toBe(0);
     expect(find(log, { ...ALL, correlationIds: ['later'] })).toHaveLength(steps);
     log.close();
     expect(indexedBlocks(dir)).toEqual([0, 1, 2]);

@@ -1,6 +1,7 @@
 import type { Database } from '../driver/driver.js';
 import type { NameReader } from '../rows/names.js';
 import type { RowDecoder } from '../rows/row-decoder.js';
+import { INDEX_BLOCK_EVENTS } from '../tables/tables.js';
 import { CheckedValues } from './checked-values.js';
 import { FieldBacklog } from './field-backlog.js';
 import { FieldRecall } from './field-recall.js';
@@ -30,6 +31,11 @@ export class FieldCatchUp {
 
   isDue(writtenBlocks: number): boolean {
     return this.#recall.isDue || this.#backlog.left(writtenBlocks) > 0;
+  }
+
+  /** Events of blocks that have no rows yet. */
+  left(writtenBlocks: number): number {
+    return this.#backlog.left(writtenBlocks) * INDEX_BLOCK_EVENTS;
   }
 
   step(writtenBlocks: number): void {
