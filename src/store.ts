@@ -41,7 +41,13 @@ export type {
 } from './store/log-store.js';
 export { decodePage, PAGE_PREFIX_BYTES, type Page, type PageRequest } from './store/page.js';
 export { type FoundRecord, pageOf } from './store/page-of.js';
-export type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './store/pruning.js';
+export type {
+  KeptFrom,
+  PatternTotals,
+  PruneRequest,
+  PruneStep,
+  RetentionRule,
+} from './store/pruning.js';
 export {
   type CommittedBatch,
   type LogFollower,

@@ -1,5 +1,6 @@
 /**
- * The records of a link between an endpoint and a shard, except the events themselves (`src/record/event-record.ts`).
+ * The records of a link between an endpoint and a shard, except the events themselves (`src/record/event-record.ts`) and
+ * the records of durable consumers (`consumer-records.ts`).
  * Integers are little endian; every body starts 8-byte aligned.
  *
  * ```

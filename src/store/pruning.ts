@@ -11,7 +11,15 @@ export interface RetentionRule {
    * Default: size removes nothing.
    */
   readonly maxBytes?: number | undefined;
+  /**
+   * Only events go that every one of these consumers is past, as the shard says with `KeptFrom`: beyond the limits above
+   * or, if the rule has none, at once. Default: the rule waits for nobody.
+   */
+  readonly untilConsumedBy?: readonly string[] | undefined;
 }
+
+/** Says from which sequence on a rule that waits keeps its events. `rule` is the rule's place in the settings. */
+export type KeptFrom = (rule: number) => number;
 
 /** A requested removal. Each step of it is bounded; the caller asks for one after another. */
 export interface PruneRequest {

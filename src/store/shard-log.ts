@@ -1,7 +1,7 @@
 import type { BusError } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
 import type { Page, PageRequest } from './page.js';
-import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
+import type { KeptFrom, PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
 import type { StoredRecord } from './stored-record.js';
 
 /**
@@ -216,8 +216,11 @@ export interface RingPositions {
 }
 
 export interface ShardPruning {
-  /** Does one small step of retention (bounded rows); true if there is more to do. Called outside a batch only. */
-  pruneStep(now: number): boolean;
+  /**
+   * Does one small step of retention (bounded rows); true if there is more to do. Called outside a batch only. Without
+   * `keptFrom`, rules that wait for consumers remove nothing.
+   */
+  pruneStep(now: number, keptFrom?: KeptFrom): boolean;
   /** Counts the events of the topics that a pattern matches. */
   totals(pattern: string): PatternTotals;
   /** Does one bounded step of a removal that somebody asked for. Called outside a batch only. */

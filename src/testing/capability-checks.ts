@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { KeptFrom } from '../store/pruning.js';
 import type { Checks } from './checks.js';
 import { BY_PUBLISHER, PADDING, recordOf } from './events.js';
 import { range } from './log-checks.js';
@@ -52,6 +53,27 @@ function addPruningChecks(checks: Checks): void {
       deepStrictEqual(await node.commit([{}]), [41], 'no sequence is given again');
     },
     { retention },
+  );
+
+  checks.onNode(
+    'keeps the events of a rule that waits until its consumers are past them',
+    async (node) => {
+      await node.commit(range(1, 10).map(() => ({})));
+      const prune = (keptFrom?: KeptFrom): number => {
+        while (node.log.pruning!.pruneStep(Date.now(), keptFrom));
+        return node.log.prunedEvents;
+      };
+      deepStrictEqual([prune(), prune(() => 1)], [0, 0]);
+      strictEqual(
+        prune((rule) => 4 + rule),
+        3,
+      );
+      strictEqual(
+        prune(() => 11),
+        10,
+      );
+    },
+    { retention: [{ pattern: '*', untilConsumedBy: ['worker'] }] },
   );
 
   checks.onNode('removes the events that it is asked to, and returns how many', async (node) => {

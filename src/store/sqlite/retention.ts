@@ -1,5 +1,11 @@
 import type { BusError } from '../../protocol/errors.js';
-import type { PatternTotals, PruneRequest, PruneStep, RetentionRule } from '../pruning.js';
+import type {
+  KeptFrom,
+  PatternTotals,
+  PruneRequest,
+  PruneStep,
+  RetentionRule,
+} from '../pruning.js';
 import type { DeadTable } from './consumers/dead-table.js';
 import type { Database, Statement } from './driver/driver.js';
 import { storeError } from './driver/store-errors.js';
@@ -46,7 +52,7 @@ interface Look {
 /**
  * Removes the oldest events that a rule says are too old, too many or too large, and events on request, a bounded
  * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together. An event
- * goes when any one rule says so.
+ * goes when any one rule says so. A rule may wait for consumers: it then keeps the events that one of them still needs.
  */
 export class Retention {
   readonly #database: Database;
@@ -117,16 +123,17 @@ export class Retention {
    * Does one step, in a transaction of its own; returns true if there is more to do.
    * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
    */
-  step(now: number, head: number): boolean {
+  step(now: number, head: number, keptFrom: KeptFrom): boolean {
     let found: BusError | undefined;
     for (let rule = 0; rule < this.#rules.length; rule++) {
-      if (!this.#mayHaveWork(rule)) continue;
+      const kept = this.#waits(rule) ? keptFrom(rule) : Number.POSITIVE_INFINITY;
+      if (!this.#mayHaveWork(rule, kept)) continue;
       const { rows, damage } = this.#lookAfter(this.#positions[rule]!);
       if (rows.length === 0) {
         found ??= damage;
         continue;
       }
-      const doomed = this.#doomed(rule, rows, now);
+      const doomed = this.#doomed(rule, rows, now, kept);
       const before = this.#positions[rule]!;
       this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
       try {
@@ -243,10 +250,21 @@ export class Retention {
     }
   }
 
-  #mayHaveWork(rule: number): boolean {
+  #waits(rule: number): boolean {
+    return this.#rules[rule]!.untilConsumedBy !== undefined;
+  }
+
+  /** Whether the rule removes every event that it may: it waits for consumers and has no limit besides. */
+  #isUnlimited(rule: number): boolean {
     const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
-    if (this.#topics.ruleEvents[rule] === 0) return false;
+    return this.#waits(rule) && (maxAgeMs ?? maxEvents ?? maxBytes) === undefined;
+  }
+
+  #mayHaveWork(rule: number, kept: number): boolean {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    if (this.#topics.ruleEvents[rule] === 0 || kept <= this.#positions[rule]! + 1) return false;
     return (
+      this.#isUnlimited(rule) ||
       maxAgeMs !== undefined ||
       this.#topics.ruleEvents[rule]! > (maxEvents ?? Number.POSITIVE_INFINITY) ||
       this.#topics.ruleBytes[rule]! > (maxBytes ?? Number.POSITIVE_INFINITY)
@@ -255,10 +273,16 @@ export class Retention {
 
   /**
    * The rows that the rule removes, and how many rows it looked at. It stops at the first of its rows that it keeps,
-   * because all later ones are newer.
+   * because all later ones are newer. Nothing goes from the sequence `kept` on.
    */
-  #doomed(rule: number, rows: readonly Row[], now: number): { rows: Row[]; looked: number } {
+  #doomed(
+    rule: number,
+    rows: readonly Row[],
+    now: number,
+    kept: number,
+  ): { rows: Row[]; looked: number } {
     const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    const isUnlimited = this.#isUnlimited(rule);
     const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
     let events = this.#topics.ruleEvents[rule]!;
     let bytes = this.#topics.ruleBytes[rule]!;
@@ -266,10 +290,11 @@ export class Retention {
     for (const [looked, row] of rows.entries()) {
       if (!this.#topics.byId(row[2]).rules.includes(rule)) continue;
       const isOver =
+        isUnlimited ||
         row[1] < before ||
         events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
         bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
-      if (!isOver) return { rows: doomed, looked };
+      if (!isOver || row[0] >= kept) return { rows: doomed, looked };
       doomed.push(row);
       events--;
       bytes -= row[3];

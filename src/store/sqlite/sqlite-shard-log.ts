@@ -3,7 +3,7 @@ import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type { Page, PageRequest } from '../page.js';
-import type { PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
+import type { KeptFrom, PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
 import type {
   CommittedBatch,
   ReadRequest,
@@ -43,6 +43,8 @@ import type { SqliteShardLogOptions } from './sqlite-log-options.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
 import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
 import { Upkeep } from './upkeep.js';
+
+const keepAll: KeptFrom = () => 0;
 
 /**
  * The log of one shard in one SQLite file, or in memory. One thread owns it.
@@ -243,9 +245,11 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#retention.prunedEvents;
   }
 
-  pruneStep(now: number): boolean {
+  pruneStep(now: number, keptFrom: KeptFrom = keepAll): boolean {
     if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
-    const more = this.#health.guard('pruning', () => this.#upkeep.pruneByRules(now, this.#head));
+    const more = this.#health.guard('pruning', () =>
+      this.#upkeep.pruneByRules(now, this.#head, keptFrom),
+    );
     this.#noteCommit();
     return more;
   }

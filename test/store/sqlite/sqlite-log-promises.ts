@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EventRecordView } from '../../../src/record/event-record.js';
-import type { RetentionRule } from '../../../src/store/pruning.js';
+import type { KeptFrom, RetentionRule } from '../../../src/store/pruning.js';
 import type { TopicSummary } from '../../../src/store/shard-log.js';
 import type { SqliteShardLog as ShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { record, type TestEvent } from '../records.js';
@@ -91,6 +91,7 @@ export function describeSqliteLog(name: string, factory: LogFactory): void {
     describeReading(factory);
     describeDedupe(factory);
     describeRetention(factory);
+    describeWaiting(factory);
     describeModel(factory);
   });
 }
@@ -378,9 +379,9 @@ function describeDedupe(factory: LogFactory): void {
   });
 }
 
-function pruneAll(log: ShardLog, now: number): number {
+function pruneAll(log: ShardLog, now: number, keptFrom?: KeptFrom): number {
   let steps = 1;
-  while (log.pruneStep(now)) steps++;
+  while (log.pruneStep(now, keptFrom)) steps++;
   return steps;
 }
 
@@ -428,6 +429,71 @@ function describeRetention(factory: LogFactory): void {
     log.commit(true, []);
     pruneAll(log, 1e9);
     expect(readAll(log).map((one) => one.sequence)).toEqual([92, 93, 94, 95, 96, 97, 98, 99, 100]);
+    log.close();
+  });
+}
+
+/** Compares rules that wait for consumers with a plain array. */
+function describeWaiting(factory: LogFactory): void {
+  const limit = fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined });
+  const rule = fc.record({
+    pattern: fc.constantFrom('*', 'a', 'b'),
+    maxEvents: limit,
+    maxAgeMs: fc.option(fc.integer({ min: 1, max: 60 }), { nil: undefined }),
+    untilConsumedBy: fc.constant(['worker']),
+  });
+  const step = fc.record({ events: fc.nat(40), consumed: fc.array(fc.nat(30), { minLength: 2 }) });
+
+  it('keeps what consumers still need, however old, many and large it is', () => {
+    fc.assert(
+      fc.property(
+        fc.array(rule, { minLength: 1, maxLength: 2 }),
+        fc.array(step, { maxLength: 8 }),
+        (rules, steps) => {
+          const log = factory.open({ retention: rules });
+          const keptFrom = rules.map(() => 1);
+          let model: { sequence: number; topic: string }[] = [];
+          for (const { events, consumed } of steps) {
+            for (let n = 0; n < events; n++) {
+              const topic = n % 3 === 0 ? 'a' : 'b';
+              const sequence = append(log, { topic }, log.head + 1 + n);
+              model.push({ sequence, topic });
+            }
+            log.commit(true, []);
+            for (const at of keptFrom.keys()) {
+              keptFrom[at] = Math.min(log.head + 1, keptFrom[at]! + (consumed[at] ?? 0));
+            }
+            const now = log.head;
+            pruneAll(log, now, (at) => keptFrom[at]!);
+            for (const [at, { pattern, maxEvents, maxAgeMs }] of rules.entries()) {
+              const own = model.filter(({ topic }) => pattern === '*' || topic === pattern);
+              const hasLimit = maxEvents !== undefined || maxAgeMs !== undefined;
+              const gone = new Set<object>();
+              for (const [index, event] of own.entries()) {
+                const isTooMany = own.length - index > (maxEvents ?? Number.POSITIVE_INFINITY);
+                const isOld = maxAgeMs !== undefined && event.sequence < now - maxAgeMs;
+                if ((hasLimit && !isTooMany && !isOld) || event.sequence >= keptFrom[at]!) break;
+                gone.add(event);
+              }
+              model = model.filter((event) => !gone.has(event));
+            }
+            const left = readAll(log).map(({ sequence, topic }) => ({ sequence, topic }));
+            expect(left).toEqual(model);
+          }
+          log.close();
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('removes nothing by a rule that waits while nobody says how far its consumers are', () => {
+    const retention = [{ maxEvents: 1, untilConsumedBy: ['worker'] }];
+    const log = factory.open({ retention });
+    for (let n = 0; n < 10; n++) append(log);
+    log.commit(true, []);
+    expect([log.pruneStep(1e9), log.prunedEvents]).toEqual([false, 0]);
+    expect(log.prune({ pattern: '*', excessEvents: 9, excessBytes: 0, after: 0 }).events).toBe(9);
     log.close();
   });
 }
