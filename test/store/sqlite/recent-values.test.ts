@@ -6,6 +6,8 @@ import {
 } from '../../../src/store/sqlite/fields/recent-values.js';
 import { INDEX_BLOCK_EVENTS } from '../../../src/store/sqlite/tables/tables.js';
 
+const SLOTS = 2 * INDEX_BLOCK_EVENTS;
+
 const ofRun = (value: number) => [{ field: CORRELATION, values: new Set([value]) }];
 
 /** A log's own values, and a reader's view of the same memory. */
@@ -37,6 +39,29 @@ describe('the values of the newest events', () => {
     expect(own.keeps(100)).toBe(false);
     expect(reader.sequences(last - 100, last, ofRun(3))).toEqual([]);
     expect(reader.sequences(last - 2, last, ofRun(5))).toEqual([last - 1, last]);
+  });
+
+  it('tell a reader that looks meanwhile nothing once the log is about to take the places', () => {
+    const { own, reader } = shared();
+    own.start(1);
+    for (let sequence = 1; sequence <= SLOTS; sequence++) own.note(sequence, 3, 7, 9);
+    /** Looks for the events from 1 on, and does `work` after the first of them. */
+    const lookedDuring = (work: () => void): number[] | undefined => {
+      let isDone = false;
+      const values = new (class extends Set<number> {
+        override has(value: number): boolean {
+          if (!isDone) work();
+          isDone = true;
+          return value === 3;
+        }
+      })();
+      return reader.sequences(0, 3, [{ field: CORRELATION, values }]);
+    };
+    expect(lookedDuring(() => {})).toEqual([1, 2, 3]);
+    expect(lookedDuring(() => own.note(SLOTS + 1, 5, 7, 9))).toBeUndefined();
+    own.start(1);
+    for (let sequence = 1; sequence <= SLOTS; sequence++) own.note(sequence, 3, 7, 9);
+    expect(lookedDuring(() => own.start(SLOTS + 1))).toBeUndefined();
   });
 
   it('tell nothing of places that an event which was rolled back has taken', () => {
