@@ -25,6 +25,7 @@ const BENCHES = [
   'ring-spsc.js',
   'store-append.js',
   'small-parts.js',
+  'consumer-machine.js',
   'match-million-patterns.js',
 ];
 

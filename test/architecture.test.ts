@@ -126,6 +126,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // A thread that reads history for the endpoints.
   readers: ['protocol', 'collections', 'link', 'store'],
+  // What becomes of the events of a consumer in one shard; no I/O, no clock, no thread.
+  consumers: ['protocol'],
   shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store'],
   // The stores that need nothing else.
   'store/embedded': [

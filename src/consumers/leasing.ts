@@ -1,0 +1,97 @@
+import type { Lane } from './lane.js';
+import { isAlone } from './lane.js';
+import type { Ledger } from './ledger.js';
+import type { Decisions } from './machine-types.js';
+import type { Member } from './members.js';
+import { ALONE, DETACHED, LEASED } from './open-events.js';
+
+/** Which ready event goes to which member. Part of the machine. */
+export class Leasing {
+  readonly #ledger: Ledger;
+  readonly #decisions: Decisions;
+  /** It is leased nothing further from this lane and those behind, until it can take the lane's first careful event. */
+  #reserved: Member | undefined;
+  #reservedFor = 0;
+
+  constructor(ledger: Ledger, decisions: Decisions) {
+    this.#ledger = ledger;
+    this.#decisions = decisions;
+  }
+
+  /** Offers at most so many events, and returns how many were leased. */
+  lease(limit: number, leaseMs: number): number {
+    const first = this.#ledger.leaseNext;
+    let left = limit;
+    const { lanes, members } = this.#ledger;
+    if (lanes[this.#reservedFor]!.careful < 0) this.#reserved = undefined;
+    for (const lane of lanes) {
+      left = this.#leaseCareful(lane, left, leaseMs);
+      while (left > 0 && lane.next >= 0) {
+        const isLower = lane.index >= this.#reservedFor;
+        const member = members.next(isLower ? this.#reserved : undefined);
+        if (member === undefined) break;
+        left--;
+        this.#offer(lane.next, member, false, leaseMs);
+      }
+    }
+    return this.#ledger.leaseNext - first;
+  }
+
+  forget(member: Member): void {
+    if (this.#reserved === member) this.#reserved = undefined;
+  }
+
+  /** Events that were in hand at a death: never ahead of the handlers, and from the second loss on alone. */
+  #leaseCareful(lane: Lane, limit: number, leaseMs: number): number {
+    let left = limit;
+    while (left > 0 && lane.careful >= 0) {
+      const alone = isAlone(this.#ledger.open, lane.careful);
+      const member = this.#careTaker(lane, alone);
+      if (member === undefined) break;
+      left--;
+      this.#offer(lane.careful, member, alone, leaseMs);
+      this.#reserved = undefined;
+    }
+    return left;
+  }
+
+  /** A member that can take a careful event now; if none can, one of them is kept free until it can. */
+  #careTaker(lane: Lane, alone: boolean): Member | undefined {
+    const least = this.#ledger.members.leastBusy();
+    if (least === undefined) return undefined;
+    if (least.isDetached || least.hand.length < (alone ? 1 : least.concurrency)) return least;
+    const reserved = this.#reserved;
+    if (reserved === undefined || reserved.place < 0 || reserved.isAlone) {
+      this.#reserved = least;
+      this.#reservedFor = lane.index;
+    } else if (!alone && reserved.hand.length < reserved.concurrency) return reserved;
+    return undefined;
+  }
+
+  #offer(slot: number, member: Member, alone: boolean, leaseMs: number): void {
+    const lane = this.#ledger.laneOf(slot);
+    const examined = this.#decisions.examine(lane.index, this.#ledger.open.sequence[slot]!);
+    if (examined === 'there') this.#give(slot, member, alone, leaseMs);
+    else if (examined === 'gone') this.#ledger.removeGone(slot);
+    else this.#ledger.remove(slot);
+  }
+
+  #give(slot: number, member: Member, alone: boolean, leaseMs: number): void {
+    const lane = this.#ledger.laneOf(slot);
+    const { open, members, deadlines, now } = this.#ledger;
+    lane.dequeue(slot);
+    if (open.lease[slot]! > 0 || open.attempts[slot]! > 0) lane.redelivered++;
+    open.moveTo(slot, LEASED);
+    open.lease[slot] = this.#ledger.leaseNext++;
+    if (member.isDetached) open.set(slot, DETACHED);
+    else if (alone) {
+      open.set(slot, ALONE);
+      member.isAlone = true;
+    }
+    deadlines.addLease(slot, now + leaseMs);
+    members.hold(member, slot);
+    members.promote(member);
+    members.supply(member, -1);
+    this.#ledger.untold.push(slot);
+  }
+}

@@ -1,0 +1,170 @@
+import { Deadlines } from './deadlines.js';
+import { KeyChains } from './key-chains.js';
+import { Lane } from './lane.js';
+import { Members } from './members.js';
+import {
+  ALONE,
+  BEGUN,
+  DETACHED,
+  GONE,
+  HELD,
+  LEASED,
+  LISTED,
+  OpenEvents,
+  READY,
+  TOLD,
+  UNCLAIMED,
+  UNREAD,
+  WAITING,
+} from './open-events.js';
+
+const LOSSES_MAX = 255;
+const OF_A_LEASE = BEGUN | ALONE | DETACHED | TOLD | UNCLAIMED;
+
+/** A lease that was told and has ended without a settlement. */
+interface LostLease {
+  readonly member: number;
+  readonly sequence: number;
+  readonly lease: number;
+}
+
+/**
+ * The elementary moves of an open event from one state to the next, with all the lists that it is in. `machine.ts`
+ * decides which move an input makes. Single-threaded, no I/O, no clock: `now` is the latest time that the machine was
+ * given.
+ */
+export class Ledger {
+  readonly open = new OpenEvents();
+  readonly chains = new KeyChains(this.open);
+  readonly deadlines = new Deadlines(this.open);
+  readonly members = new Members(this.open);
+  readonly lanes: Lane[];
+  leaseNext = 1;
+  now = 0;
+  /** The slots of leases that were given and not told, in the order of the leases; some may have ended since. */
+  readonly untold: number[] = [];
+  /** Leases that ended since they were told, in their order. */
+  readonly lostLeases: LostLease[] = [];
+
+  constructor(lanes: number) {
+    this.lanes = Array.from({ length: lanes }, (_, index) => new Lane(index, this.open));
+  }
+
+  laneOf(slot: number): Lane {
+    return this.lanes[this.open.lane[slot]!]!;
+  }
+
+  /** From no list to the queue of its lane; an event whose key is not known yet has to be read before. */
+  makeReady(slot: number): void {
+    this.open.due[slot] = 0;
+    if (this.open.has(slot, UNREAD)) {
+      this.open.moveTo(slot, LISTED);
+      return;
+    }
+    this.open.moveTo(slot, READY);
+    this.laneOf(slot).enqueue(slot);
+  }
+
+  makeWait(slot: number, due: number): void {
+    this.open.moveTo(slot, WAITING);
+    this.deadlines.addWait(slot, due);
+  }
+
+  /** The key of an open event is known now. */
+  setKey(slot: number, key: string | undefined): void {
+    const { open } = this;
+    open.unset(slot, UNREAD);
+    const isFirst = key === undefined || this.chains.append(slot, key);
+    const state = open.state[slot]!;
+    if (state === LEASED) return;
+    if (isFirst) {
+      if (state !== WAITING) this.#advance(slot);
+      return;
+    }
+    // A redriven one is read behind the others of its key; the time that it waits for stays.
+    if (state === WAITING) this.deadlines.remove(slot);
+    open.moveTo(slot, HELD);
+  }
+
+  /** Takes an event out of whatever it is in; the next one of its key is free. */
+  remove(slot: number): void {
+    const { open } = this;
+    const state = open.state[slot]!;
+    if (state === READY) this.laneOf(slot).dequeue(slot);
+    else if (state === WAITING) this.deadlines.remove(slot);
+    else if (state === LEASED) this.endLease(slot);
+    const next = this.chains.remove(slot);
+    this.laneOf(slot).forget(slot);
+    open.release(slot);
+    if (next >= 0) this.#advance(next);
+  }
+
+  /** The event was removed from the log before it was done. */
+  removeGone(slot: number): void {
+    this.laneOf(slot).lost++;
+    this.remove(slot);
+  }
+
+  /**
+   * Ends a lease: the event is in no list of leases any more, and in no other either. A token whose lease was never told
+   * lies in the shard again.
+   */
+  endLease(slot: number): void {
+    const { open } = this;
+    this.deadlines.remove(slot);
+    const isUntold = !open.has(slot, TOLD | UNCLAIMED);
+    const member = this.members.release(slot);
+    if (member !== undefined) {
+      if (open.has(slot, ALONE)) member.isAlone = false;
+      if (isUntold) this.members.supply(member, 1);
+    }
+    open.unset(slot, OF_A_LEASE);
+  }
+
+  /** Notes that a lease ends which its member knows of and does not end itself. */
+  noteLost(slot: number): void {
+    const member = this.members.holderOf(slot);
+    if (member === undefined || !this.open.has(slot, TOLD)) return;
+    const { sequence, lease } = this.open;
+    this.lostLeases.push({ member: member.id, sequence: sequence[slot]!, lease: lease[slot]! });
+  }
+
+  /** After the end of its lease: ready again, unless the log has lost it meanwhile. */
+  putBack(slot: number): void {
+    if (this.open.has(slot, GONE)) this.#dropGone(slot);
+    else this.makeReady(slot);
+  }
+
+  putBackLater(slot: number, due: number): void {
+    if (this.open.has(slot, GONE)) this.#dropGone(slot);
+    else if (due <= this.now) this.makeReady(slot);
+    else this.makeWait(slot, due);
+  }
+
+  /** Takes an event whose lease has ended out of everything else. */
+  dropUnleased(slot: number): void {
+    // In no list of its state; `HELD` says so.
+    this.open.moveTo(slot, HELD);
+    this.remove(slot);
+  }
+
+  /** Its member died with it in hand. Deaths that are further apart than `withinMs` do not count together. */
+  addLoss(slot: number, withinMs: number): void {
+    const { losses, lostAt } = this.open;
+    const isSoon = this.now - lostAt[slot]! <= withinMs;
+    losses[slot] = isSoon ? Math.min(losses[slot]! + 1, LOSSES_MAX) : 1;
+    lostAt[slot] = this.now;
+  }
+
+  #dropGone(slot: number): void {
+    this.laneOf(slot).lost++;
+    this.dropUnleased(slot);
+  }
+
+  /** The event has become the first of its key. */
+  #advance(slot: number): void {
+    const due = this.open.due[slot]!;
+    if (due > this.now) this.makeWait(slot, due);
+    else this.makeReady(slot);
+  }
+}

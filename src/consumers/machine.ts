@@ -1,0 +1,404 @@
+import { CONSUMER_PASSED_MAX } from '../protocol/limits/consumers.js';
+import { Endings } from './endings.js';
+import type { Lane } from './lane.js';
+import { Leasing } from './leasing.js';
+import { Ledger } from './ledger.js';
+import { listOpen } from './listing.js';
+import type {
+  Before,
+  Decisions,
+  MachineCounts,
+  MachineDefinition,
+  MemberEnd,
+  OpenSlot,
+  Redriven,
+  SettlementKind,
+  StoredLane,
+  Tellings,
+  Verdict,
+} from './machine-types.js';
+import {
+  ALONE,
+  DETACHED,
+  GONE,
+  HELD,
+  LEASED,
+  LISTED,
+  READY,
+  TOLD,
+  UNCLAIMED,
+  UNREAD,
+  WAITING,
+} from './open-events.js';
+import { OpenListWriter } from './open-list.js';
+import { restore, slotsOf } from './restore.js';
+import { Telling } from './telling.js';
+
+/**
+ * The state machine of one consumer in one shard: which events are open, who has which of them, and what becomes of
+ * them. It does no I/O and has no clock: `now` is monotonic ms, and never goes back. A turn of its owner, a shard's
+ * desk, has three parts:
+ *
+ * 1. *Decide*: `settle`, `read`, `expire`, `lease` and all other inputs, in any order.
+ * 2. *Commit* the bytes of `store` for each lane that `isDirty`, in one transaction with the turn's events; then
+ *    `committed`.
+ * 3. `tell` what was decided. Nothing is told, and no settlement is confirmed, before the commit.
+ *
+ * The states and inputs are drawn in docs/ARCHITECTURE.md. Throws only if it is misused, or for a damaged list.
+ */
+export class ConsumerMachine {
+  readonly #ledger: Ledger;
+  readonly #endings: Endings;
+  readonly #leasing: Leasing;
+  readonly #telling: Telling;
+  readonly #writer = new OpenListWriter();
+  #isPaused = false;
+
+  /** @throws BusError `STORE_CORRUPT` */
+  constructor(
+    definition: MachineDefinition,
+    decisions: Decisions,
+    stored: readonly StoredLane[],
+    before: Before,
+    now: number,
+  ) {
+    this.#ledger = new Ledger(definition.lanes);
+    this.#ledger.now = now;
+    this.#endings = new Endings(this.#ledger, definition, decisions);
+    this.#leasing = new Leasing(this.#ledger, decisions);
+    this.#telling = new Telling(this.#ledger);
+    const lost = restore(this.#ledger, definition, stored, before);
+    for (const slot of lost) this.#endings.lostWithProcess(slot);
+  }
+
+  /** The number of the next lease; stored with each lane. */
+  get leaseNext(): number {
+    return this.#ledger.leaseNext;
+  }
+
+  /** When `expire` has something to do, monotonic ms; `Infinity`: never. */
+  get nextDue(): number {
+    return this.#ledger.deadlines.next;
+  }
+
+  get counts(): MachineCounts {
+    const { counts, size } = this.#ledger.open;
+    return {
+      open: size,
+      listed: counts[LISTED]!,
+      held: counts[HELD]!,
+      ready: counts[READY]!,
+      leased: counts[LEASED]!,
+      waiting: counts[WAITING]!,
+    };
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** The lane's position, counters and the like; to be read only. */
+  lane(lane: number): Readonly<Lane> {
+    return this.#ledger.lanes[lane]!;
+  }
+
+  isOpen(sequence: number): boolean {
+    return this.#ledger.open.find(sequence) >= 0;
+  }
+
+  // Reading.
+
+  /** The first sequence that was open when the machine began and has to be read again for its key; 0: none has. */
+  nextUnread(lane: number): number {
+    return this.#endings.definition.hasKeys ? this.#ledger.lanes[lane]!.nextUnread() : 0;
+  }
+
+  /** Whether the lane takes events beyond its position. */
+  wantsMore(lane: number): boolean {
+    const isFull = this.#ledger.lanes[lane]!.openCount >= this.#endings.definition.maxAhead;
+    return !isFull && this.nextUnread(lane) === 0;
+  }
+
+  /**
+   * An event of the lane: one that `nextUnread` has named, or the next one beyond the position. `key` is `undefined` for
+   * order `none` and for an event that lacks its key.
+   */
+  read(lane: number, sequence: number, key: string | undefined): void {
+    const { open, lanes } = this.#ledger;
+    const of = lanes[lane]!;
+    let slot = open.find(sequence);
+    if (sequence > of.position) {
+      of.position = sequence;
+      // Redriven after a `seek` to before it.
+      if (slot >= 0) return;
+      slot = open.take(lane, sequence, LISTED);
+      of.append(slot);
+    } else if (slot < 0 || !open.has(slot, UNREAD)) return;
+    this.#ledger.setKey(slot, key);
+  }
+
+  /** No event of the lane is beyond its position up to here. */
+  passed(lane: number, through: number): void {
+    const of = this.#ledger.lanes[lane]!;
+    if (through > of.position) of.position = through;
+  }
+
+  // Members.
+
+  /** A member, or its new concurrency. */
+  join(id: number, concurrency: number, isDetached: boolean): void {
+    const { members } = this.#ledger;
+    const member = members.get(id) ?? members.add(id, concurrency, isDetached);
+    member.concurrency = concurrency;
+    members.promote(member);
+  }
+
+  leave(id: number, end: MemberEnd, now: number): void {
+    this.#ledger.now = now;
+    const { members, open } = this.#ledger;
+    const member = members.get(id);
+    if (member === undefined) return;
+    while (member.hand.first >= 0) {
+      const slot = member.hand.first;
+      // A detached lease is its caller's, who does not know of the gateway that handed it out.
+      if (open.has(slot, DETACHED) && open.has(slot, TOLD)) members.release(slot);
+      else this.#endings.giveUp(slot, end);
+    }
+    members.delete(member);
+    this.#leasing.forget(member);
+  }
+
+  /** So many more events may be leased to the member. */
+  tokens(id: number, count: number): void {
+    const { members } = this.#ledger;
+    const member = members.get(id);
+    if (member !== undefined) members.supply(member, count);
+  }
+
+  /** Takes back up to so many tokens that are not used, and returns how many. */
+  recall(id: number, count: number): number {
+    const { members } = this.#ledger;
+    const member = members.get(id);
+    if (member === undefined) return 0;
+    const taken = Math.min(count, member.tokens);
+    members.supply(member, -taken);
+    return taken;
+  }
+
+  /** After a thread was replaced: the member holds this lease, which runs out then. Returns whether it goes on. */
+  claim(id: number, sequence: number, lease: number, deadline: number): boolean {
+    const { open, members, deadlines } = this.#ledger;
+    const slot = open.find(sequence);
+    const member = members.get(id);
+    if (slot < 0 || member === undefined || open.lease[slot] !== lease) return false;
+    if (!open.has(slot, UNCLAIMED)) return members.holderOf(slot) === member;
+    open.unset(slot, UNCLAIMED);
+    open.set(slot, TOLD);
+    if (open.has(slot, ALONE)) member.isAlone = true;
+    deadlines.addLease(slot, deadline);
+    members.reclaim(member, slot);
+    return true;
+  }
+
+  /**
+   * Gives back the leases that nobody has claimed. If all endpoints of before have joined, they were never told, and
+   * their attempts are taken back. Otherwise their members have died.
+   */
+  endClaims(isComplete: boolean, now: number): void {
+    this.#ledger.now = now;
+    const { open, lanes, members } = this.#ledger;
+    for (const slot of lanes.flatMap(slotsOf)) {
+      if (!open.has(slot, UNCLAIMED)) continue;
+      if (!isComplete) open.set(slot, TOLD);
+      open.unset(slot, UNCLAIMED);
+      this.#endings.giveUp(slot, 'died');
+    }
+    for (const member of members.all) members.promote(member);
+  }
+
+  // Settling.
+
+  /**
+   * A member's word on a lease. `delayMs` under 0: the backoff for a `nak`, at once for a `hand-back`, which costs no
+   * attempt. A settlement proves that its event had begun.
+   */
+  settle(
+    sequence: number,
+    lease: number,
+    kind: SettlementKind,
+    now: number,
+    delayMs = -1,
+    reason = '',
+  ): Verdict {
+    const { open } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0 || open.state[slot] !== LEASED || open.lease[slot] !== lease) return 'lost';
+    this.#ledger.now = now;
+    if (open.has(slot, UNCLAIMED)) open.flags[slot]! ^= UNCLAIMED | TOLD;
+    this.#endings.settle(slot, kind, delayMs, reason);
+    return 'done';
+  }
+
+  /**
+   * The answer to a settlement that was decided before the thread was replaced, and is sent again. An ack was refused
+   * then if its event is open, dead, or to be read again after a `seek`; everything else was done, or is of no use.
+   */
+  settleAgain(kind: SettlementKind, lane: number, sequence: number, isDead: boolean): Verdict {
+    const isUnread = sequence > this.#ledger.lanes[lane]!.position;
+    return kind === 'ack' && (isDead || isUnread || this.isOpen(sequence)) ? 'lost' : 'done';
+  }
+
+  // Time.
+
+  /** Ends the leases that have run out, and the waits. */
+  expire(now: number): void {
+    const { open, deadlines, members } = this.#ledger;
+    this.#ledger.now = now;
+    let hasExpired = false;
+    for (let slot = deadlines.takeDue(now); slot >= 0; slot = deadlines.takeDue(now)) {
+      if (open.state[slot] === LEASED) {
+        this.#endings.expire(slot);
+        hasExpired = true;
+      } else this.#ledger.makeReady(slot);
+    }
+    if (hasExpired) for (const member of members.all) members.promote(member);
+  }
+
+  // Leasing.
+
+  /**
+   * Leases ready events to members with tokens, at most so many, the first lanes first, and returns how many.
+   * Needs an `expire` of the same time before it.
+   */
+  lease(limit: number, now: number): number {
+    this.#ledger.now = now;
+    return this.#isPaused ? 0 : this.#leasing.lease(limit, this.#endings.definition.leaseMs);
+  }
+
+  // Changes from outside.
+
+  /** Leases nothing while it is paused. */
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+  }
+
+  /** Forgets what is open, and goes on behind a position for each lane. */
+  seek(positions: readonly number[]): void {
+    const { open, chains, deadlines, lanes } = this.#ledger;
+    for (const slot of lanes.flatMap(slotsOf)) {
+      if (open.state[slot] === LEASED) {
+        this.#ledger.noteLost(slot);
+        this.#ledger.endLease(slot);
+      }
+      open.release(slot);
+    }
+    chains.clear();
+    deadlines.clear();
+    for (const lane of lanes) {
+      lane.reset(positions[lane.index]!);
+      open.dirty[lane.index] = 1;
+    }
+  }
+
+  /** Another definition with as many lanes; it may change the order only while nothing is open. */
+  redefine(definition: MachineDefinition): void {
+    const before = this.#endings.definition;
+    const isFree = this.#ledger.open.size === 0 || definition.hasKeys === before.hasKeys;
+    if (definition.lanes !== before.lanes || !isFree) {
+      throw new Error('a consumer with open events keeps its order and its lanes');
+    }
+    this.#endings.definition = definition;
+  }
+
+  /** The log has lost these events, all of them. One that is leased may still be acknowledged. */
+  pruned(from: number, through: number): void {
+    const { open, lanes } = this.#ledger;
+    if (from === through) {
+      const slot = open.find(from);
+      if (slot >= 0) this.#prune(slot);
+      return;
+    }
+    for (const slot of lanes.flatMap(slotsOf)) {
+      const sequence = open.sequence[slot]!;
+      if (sequence >= from && sequence <= through) this.#prune(slot);
+    }
+  }
+
+  #prune(slot: number): void {
+    if (this.#ledger.open.state[slot] === LEASED) this.#ledger.open.set(slot, GONE);
+    else this.#ledger.removeGone(slot);
+  }
+
+  /** Takes an open event for done; returns whether it was open. */
+  skip(sequence: number): boolean {
+    const { open, members } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0) return false;
+    const member = members.holderOf(slot);
+    this.#ledger.noteLost(slot);
+    this.#ledger.remove(slot);
+    if (member !== undefined) members.promote(member);
+    return true;
+  }
+
+  /**
+   * A dead event is open again, with no attempts counted, behind the open ones of its key. Not while the lane has events
+   * to read again, whose keys are not known, nor beyond `maxAhead` redriven ones.
+   */
+  redrive(lane: number, sequence: number, key: string | undefined): Redriven {
+    const { open, lanes } = this.#ledger;
+    const of = lanes[lane]!;
+    if (open.find(sequence) >= 0) return 'open';
+    if (this.nextUnread(lane) > 0) return 'unread';
+    if (of.redriven.length >= this.#endings.definition.maxAhead) return 'full';
+    const slot = open.take(lane, sequence, LISTED);
+    of.appendRedriven(slot);
+    this.#ledger.setKey(slot, key);
+    return 'redriven';
+  }
+
+  /** The log has refused the turn's batch: the events over this head, none of whose leases were told, never were. */
+  undoAfter(head: number): void {
+    const { open, lanes, members } = this.#ledger;
+    for (const lane of lanes) {
+      for (let slot = lane.read.last; slot >= 0; slot = lane.read.last) {
+        if (open.sequence[slot]! <= head) break;
+        const member = members.holderOf(slot);
+        this.#ledger.remove(slot);
+        if (member !== undefined) members.promote(member);
+      }
+      if (lane.position > head) lane.position = head;
+    }
+  }
+
+  // Storing and telling.
+
+  /** Whether the lane's row has to be stored in this turn. */
+  isDirty(lane: number): boolean {
+    const { open, lanes } = this.#ledger;
+    const { position, storedPosition } = lanes[lane]!;
+    return open.dirty[lane] === 1 || position - storedPosition >= CONSUMER_PASSED_MAX;
+  }
+
+  /** The lane's open events as bytes, valid until the next call. Times are relative to `now`. */
+  store(lane: number, now: number): Uint8Array {
+    return this.#ledger.lanes[lane]!.store(this.#writer, this.#ledger.leaseNext, now);
+  }
+
+  /** What `store` returned since the last input is committed. */
+  committed(lane: number): void {
+    this.#ledger.open.dirty[lane] = 0;
+    const of = this.#ledger.lanes[lane]!;
+    of.storedPosition = of.position;
+  }
+
+  /** Tells what was decided and committed. Returns false if there was no room for all of it. */
+  tell(tellings: Tellings): boolean {
+    return this.#telling.tell(tellings, this.#isPaused);
+  }
+
+  /** Open events behind a sequence, in the order of sequences. */
+  list(after: number, limit: number): OpenSlot[] {
+    return listOpen(this.#ledger, after, limit);
+  }
+}

@@ -1,0 +1,482 @@
+/**
+ * What ADR 44's table of states says, in plain arrays: no slots, no queues, no bytes. It is given every input that a
+ * machine is given, except which event goes to which member: the machine chooses, and the reference judges.
+ */
+import type {
+  MachineDefinition,
+  MemberEnd,
+  OpenSlot,
+  Redriven,
+  SettlementKind,
+  Verdict,
+} from '../../../src/consumers/machine-types.js';
+import type { DeadCause } from '../../../src/protocol/consumers.js';
+import { LOSSES_BEFORE_ALONE } from '../../../src/protocol/limits/consumers.js';
+
+export interface RefEvent {
+  readonly sequence: number;
+  readonly lane: number;
+  key: string | undefined;
+  /** Its key is known. */
+  isRead: boolean;
+  isRedriven: boolean;
+  attempts: number;
+  losses: number;
+  lostAt: number;
+  /** When a wait ends; 0: it waits for nothing. */
+  waitUntil: number;
+  lease: RefLease | undefined;
+}
+
+export interface RefLease {
+  readonly number: number;
+  member: number | undefined;
+  readonly isDetached: boolean;
+  readonly isAlone: boolean;
+  isBegun: boolean;
+  isTold: boolean;
+  isClaimed: boolean;
+  isGone: boolean;
+  deadline: number;
+}
+
+export interface RefMember {
+  readonly id: number;
+  readonly isDetached: boolean;
+  concurrency: number;
+  tokens: number;
+}
+
+export interface RefDead {
+  readonly sequence: number;
+  readonly attempts: number;
+  readonly cause: DeadCause;
+}
+
+/** What a commit stores. */
+export interface RefStored {
+  readonly events: RefEvent[];
+  readonly positions: number[];
+  readonly leaseNext: number;
+}
+
+export class Reference {
+  events: RefEvent[] = [];
+  positions: number[];
+  leaseNext = 1;
+  members: RefMember[] = [];
+  isPaused = false;
+  definition: MachineDefinition;
+  /** Since they were last taken. */
+  dead: RefDead[] = [];
+  lost: string[] = [];
+  /** The events of each key in the order in which they go out. */
+  #chains = new Map<string, RefEvent[]>();
+
+  constructor(definition: MachineDefinition, positions: readonly number[]) {
+    this.definition = definition;
+    this.positions = [...positions];
+  }
+
+  /** From what was stored; afterwards nobody has joined, and no key is known. */
+  static restore(
+    definition: MachineDefinition,
+    stored: RefStored,
+    isNewProcess: boolean,
+    now: number,
+  ): Reference {
+    const reference = new Reference(definition, stored.positions);
+    reference.leaseNext = stored.leaseNext;
+    reference.events = cloneEvents(stored.events);
+    for (const event of [...reference.events]) {
+      event.isRead = !definition.hasKeys;
+      event.lostAt = Number.NEGATIVE_INFINITY;
+      const { lease } = event;
+      if (lease !== undefined) lease.isGone = false;
+      if (lease === undefined) {
+        if (event.waitUntil <= now) event.waitUntil = 0;
+      } else if (lease.isDetached) {
+        lease.member = undefined;
+        lease.isTold = true;
+      } else if (isNewProcess) reference.#lostWithProcess(event, lease, now);
+      else {
+        lease.member = undefined;
+        lease.isClaimed = false;
+        lease.deadline = 0;
+      }
+    }
+    return reference;
+  }
+
+  #lostWithProcess(event: RefEvent, lease: RefLease, now: number): void {
+    event.lease = undefined;
+    if (!lease.isBegun) return;
+    event.losses++;
+    event.lostAt = now;
+    this.#retry(event, 'lost', now, 0);
+  }
+
+  stored(): RefStored {
+    return {
+      events: cloneEvents(this.events),
+      positions: [...this.positions],
+      leaseNext: this.leaseNext,
+    };
+  }
+
+  /** As `ConsumerMachine.list`. */
+  list(): OpenSlot[] {
+    return [...this.events]
+      .sort((a, b) => a.sequence - b.sequence)
+      .map((event) => {
+        const { lease } = event;
+        const state = this.stateOf(event);
+        const isDue = state === 'waiting' || state === 'leased';
+        return {
+          sequence: event.sequence,
+          state,
+          attempts: event.attempts,
+          losses: event.losses,
+          key: event.isRead ? event.key : undefined,
+          member: lease?.member,
+          lease: lease?.number ?? 0,
+          isBegun: lease?.isBegun ?? false,
+          due: isDue ? (lease?.deadline ?? event.waitUntil) : 0,
+        };
+      });
+  }
+
+  stateOf(event: RefEvent): OpenSlot['state'] {
+    if (event.lease !== undefined) return 'leased';
+    if (!event.isRead) return event.waitUntil > 0 ? 'waiting' : 'held';
+    if (event.key !== undefined && this.#chains.get(event.key)![0] !== event) return 'held';
+    return event.waitUntil > 0 ? 'waiting' : 'ready';
+  }
+
+  find(sequence: number): RefEvent | undefined {
+    return this.events.find((event) => event.sequence === sequence);
+  }
+
+  // Inputs.
+
+  read(lane: number, sequence: number, key: string | undefined): void {
+    const known = this.find(sequence);
+    if (sequence > this.positions[lane]!) {
+      this.positions[lane] = sequence;
+      if (known === undefined) this.#open(lane, sequence, key, false);
+    } else if (known !== undefined && !known.isRead) this.#setKey(known, key);
+  }
+
+  redrive(lane: number, sequence: number, key: string | undefined): Redriven {
+    if (this.find(sequence) !== undefined) return 'open';
+    const ofLane = this.events.filter((event) => event.lane === lane);
+    if (ofLane.some(({ isRead }) => !isRead)) return 'unread';
+    const redriven = ofLane.filter(({ isRedriven }) => isRedriven);
+    if (redriven.length >= this.definition.maxAhead) return 'full';
+    this.#open(lane, sequence, key, true);
+    return 'redriven';
+  }
+
+  passed(lane: number, through: number): void {
+    this.positions[lane] = Math.max(this.positions[lane]!, through);
+  }
+
+  join(id: number, concurrency: number, isDetached: boolean): void {
+    this.members.push({ id, concurrency, isDetached, tokens: 0 });
+  }
+
+  tokens(id: number, count: number): void {
+    const member = this.members.find((one) => one.id === id);
+    if (member !== undefined) member.tokens += count;
+  }
+
+  leave(id: number, end: MemberEnd, now: number): void {
+    for (const event of this.#handOf(id)) {
+      const lease = event.lease!;
+      if (lease.isDetached && lease.isTold) lease.member = undefined;
+      else this.#giveUp(event, end, now);
+    }
+    this.members = this.members.filter((member) => member.id !== id);
+  }
+
+  claim(id: number, sequence: number, lease: number, deadline: number): boolean {
+    const event = this.find(sequence);
+    if (event?.lease?.number !== lease) return false;
+    if (event.lease.isClaimed) return event.lease.member === id;
+    event.lease.isClaimed = true;
+    event.lease.isTold = true;
+    event.lease.member = id;
+    event.lease.deadline = deadline;
+    return true;
+  }
+
+  endClaims(isComplete: boolean, now: number): void {
+    for (const event of [...this.events]) {
+      const { lease } = event;
+      if (lease === undefined || lease.isClaimed) continue;
+      lease.isTold = !isComplete;
+      this.#giveUp(event, 'died', now);
+    }
+    this.promote();
+  }
+
+  settle(
+    sequence: number,
+    lease: number,
+    kind: SettlementKind,
+    now: number,
+    delayMs: number,
+  ): Verdict {
+    const event = this.find(sequence);
+    if (event?.lease === undefined || event.lease.number !== lease) return 'lost';
+    if (!event.lease.isClaimed) {
+      event.lease.isClaimed = true;
+      event.lease.isTold = true;
+    }
+    if (kind === 'working') {
+      event.lease.deadline = now + this.definition.leaseMs;
+      return 'done';
+    }
+    if (!event.lease.isBegun) event.attempts++;
+    const { isGone } = event.lease;
+    event.lease = undefined;
+    if (kind === 'ack' || isGone) this.#drop(event);
+    else if (kind === 'term') this.#die(event, 'term');
+    else if (kind === 'hand-back') {
+      event.attempts--;
+      this.#retry(event, 'nak', now, Math.max(0, delayMs));
+    } else {
+      const { backoffMs } = this.definition;
+      const backoff = backoffMs[Math.min(event.attempts, backoffMs.length) - 1]!;
+      this.#retry(event, 'nak', now, delayMs < 0 ? backoff : delayMs);
+    }
+    this.promote();
+    return 'done';
+  }
+
+  expire(now: number): void {
+    const due = this.events.filter(({ lease }) => lease?.isClaimed && lease.deadline <= now);
+    for (const event of due.sort((a, b) => a.lease!.deadline - b.lease!.deadline)) {
+      const lease = event.lease!;
+      this.#noteLost(event);
+      if (lease.isTold && lease.isBegun && !lease.isGone) {
+        event.lease = undefined;
+        const { backoffMs } = this.definition;
+        const backoff = backoffMs[Math.min(event.attempts, backoffMs.length) - 1]!;
+        this.#retry(event, 'expired', now, backoff);
+      } else this.#giveUp(event, 'left', now);
+    }
+    for (const event of this.events) if (event.waitUntil <= now) event.waitUntil = 0;
+    this.promote();
+  }
+
+  /** The machine has given this lease. Returns what is wrong with it. */
+  leased(sequence: number, memberId: number, number: number, now: number): string | undefined {
+    const event = this.find(sequence);
+    const member = this.members.find(({ id }) => id === memberId);
+    if (event === undefined || this.stateOf(event) !== 'ready') return 'it was not ready';
+    if (member === undefined || member.tokens === 0) return 'its member had no token';
+    if (this.isPaused) return 'the consumer is paused';
+    const hand = this.#handOf(memberId);
+    const isAlone = event.losses >= LOSSES_BEFORE_ALONE && !member.isDetached;
+    if (hand.some(({ lease }) => lease!.isAlone)) return 'its member works alone';
+    if (isAlone && hand.length > 0) return 'it has to go out alone';
+    if (event.losses > 0 && !member.isDetached && hand.length >= member.concurrency) {
+      return 'it was leased ahead after a loss';
+    }
+    member.tokens--;
+    this.leaseNext = number + 1;
+    event.lease = {
+      number,
+      member: memberId,
+      isDetached: member.isDetached,
+      isAlone,
+      isBegun: false,
+      isTold: false,
+      isClaimed: true,
+      isGone: false,
+      deadline: now + this.definition.leaseMs,
+    };
+    this.promote();
+    return undefined;
+  }
+
+  /** After the machine has leased all that it could: whether an event and a member were left waiting for each other. */
+  idle(): string | undefined {
+    if (this.isPaused) return undefined;
+    const ready = this.events.filter((event) => this.stateOf(event) === 'ready');
+    const free = this.free();
+    const fit = free.find(
+      ({ id, isDetached, concurrency }) =>
+        isDetached || this.#handOf(id).length < Math.min(1, concurrency),
+    );
+    if (ready.length > 0 && fit !== undefined) return `${ready[0]!.sequence} beside ${fit.id}`;
+    // Careful events may keep one member free for themselves, and no more.
+    const isCareful = ready.some(({ losses }) => losses > 0);
+    const plain = ready.find(({ losses }) => losses === 0);
+    if (plain !== undefined && free.length > (isCareful ? 1 : 0)) {
+      return `${plain.sequence} beside ${free.map(({ id }) => id)}`;
+    }
+    return undefined;
+  }
+
+  /** Members that may be leased an event. */
+  free(): RefMember[] {
+    return this.members.filter(
+      ({ id, tokens }) => tokens > 0 && !this.#handOf(id).some((event) => event.lease!.isAlone),
+    );
+  }
+
+  /** A ready event that was in hand at a death. */
+  careful(): number | undefined {
+    const found = this.events.find(
+      (event) => event.losses > 0 && this.stateOf(event) === 'ready' && !this.isPaused,
+    );
+    return found?.sequence;
+  }
+
+  pruned(from: number, through: number): void {
+    for (const event of [...this.events]) {
+      if (event.sequence < from || event.sequence > through) continue;
+      if (event.lease === undefined) this.#drop(event);
+      else event.lease.isGone = true;
+    }
+  }
+
+  unmatched(sequence: number): void {
+    this.#drop(this.find(sequence)!);
+  }
+
+  skip(sequence: number): boolean {
+    const event = this.find(sequence);
+    if (event === undefined) return false;
+    this.#noteLost(event);
+    if (event.lease !== undefined) this.#returnToken(event.lease);
+    this.#drop(event);
+    this.promote();
+    return true;
+  }
+
+  seek(positions: readonly number[]): void {
+    for (const event of this.events) {
+      this.#noteLost(event);
+      if (event.lease !== undefined) this.#returnToken(event.lease);
+    }
+    this.events = [];
+    this.#chains.clear();
+    this.positions = [...positions];
+  }
+
+  undoAfter(head: number): void {
+    for (const event of [...this.events]) {
+      if (event.sequence <= head) continue;
+      if (event.lease !== undefined) this.#returnToken(event.lease);
+      this.#drop(event);
+    }
+    this.positions = this.positions.map((position) => Math.min(position, head));
+    this.promote();
+  }
+
+  told(sequence: number): void {
+    this.find(sequence)!.lease!.isTold = true;
+  }
+
+  /** Counts the attempts of the first `concurrency` events of each hand. */
+  promote(): void {
+    for (const { id, isDetached, concurrency } of this.members) {
+      const hand = this.#handOf(id);
+      for (const { lease } of hand.slice(0, isDetached ? hand.length : concurrency)) {
+        if (lease!.isBegun) continue;
+        lease!.isBegun = true;
+        hand.find((event) => event.lease === lease)!.attempts++;
+      }
+    }
+  }
+
+  // Moves.
+
+  #handOf(id: number): RefEvent[] {
+    return this.events
+      .filter(({ lease }) => lease?.member === id)
+      .sort((a, b) => a.lease!.number - b.lease!.number);
+  }
+
+  #open(lane: number, sequence: number, key: string | undefined, isRedriven: boolean): void {
+    const event: RefEvent = {
+      sequence,
+      lane,
+      key: undefined,
+      isRead: false,
+      isRedriven,
+      attempts: 0,
+      losses: 0,
+      lostAt: Number.NEGATIVE_INFINITY,
+      waitUntil: 0,
+      lease: undefined,
+    };
+    this.events.push(event);
+    this.#setKey(event, key);
+  }
+
+  #setKey(event: RefEvent, key: string | undefined): void {
+    event.isRead = true;
+    event.key = key;
+    if (key === undefined) return;
+    const chain = this.#chains.get(key) ?? [];
+    this.#chains.set(key, chain);
+    chain.push(event);
+  }
+
+  #giveUp(event: RefEvent, end: MemberEnd, now: number): void {
+    const lease = event.lease!;
+    event.lease = undefined;
+    this.#returnToken(lease);
+    const counts = lease.isBegun && lease.isTold;
+    if (lease.isBegun && !counts) event.attempts--;
+    if (lease.isGone) this.#drop(event);
+    else if (counts) {
+      if (end === 'died') {
+        const isSoon = now - event.lostAt <= this.definition.leaseMs;
+        event.losses = isSoon ? event.losses + 1 : 1;
+        event.lostAt = now;
+      }
+      this.#retry(event, 'lost', now, 0);
+    }
+  }
+
+  /** Of a lease that was never told. */
+  #returnToken(lease: RefLease): void {
+    if (lease.isTold || lease.member === undefined) return;
+    this.tokens(lease.member, 1);
+  }
+
+  #noteLost({ sequence, lease }: RefEvent): void {
+    if (lease?.member === undefined || !lease.isTold) return;
+    this.lost.push(`${lease.member}:${sequence}:${lease.number}`);
+  }
+
+  #retry(event: RefEvent, cause: DeadCause, now: number, waitMs: number): void {
+    if (event.attempts >= this.definition.maxAttempts) this.#die(event, cause);
+    else event.waitUntil = waitMs === 0 ? 0 : now + waitMs;
+  }
+
+  #die(event: RefEvent, cause: DeadCause): void {
+    const { sequence, attempts } = event;
+    this.dead.push({ sequence, attempts, cause });
+    this.#drop(event);
+  }
+
+  #drop(event: RefEvent): void {
+    this.events = this.events.filter((one) => one !== event);
+    if (!event.isRead || event.key === undefined) return;
+    const chain = this.#chains.get(event.key)!.filter((one) => one !== event);
+    this.#chains.set(event.key, chain);
+  }
+}
+
+function cloneEvents(events: readonly RefEvent[]): RefEvent[] {
+  return events.map((event) => ({
+    ...event,
+    lease: event.lease === undefined ? undefined : { ...event.lease },
+  }));
+}

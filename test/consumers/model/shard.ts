@@ -1,0 +1,500 @@
+/**
+ * A shard's thread around one machine, as a desk will be: it takes the records of its endpoints, decides, commits and
+ * tells. Beside the machine it feeds the reference, and compares both after each decision.
+ */
+import type { ConsumerMachine } from '../../../src/consumers/machine.js';
+import type {
+  Before,
+  MachineDefinition,
+  MemberEnd,
+  OpenSlot,
+  SettlementKind,
+  StoredLane,
+  Verdict,
+} from '../../../src/consumers/machine-types.js';
+import type { Planted } from './planted.js';
+import { type RefDead, Reference, type RefStored } from './reference.js';
+
+export interface Entry {
+  /** No lane has it if this is the number of lanes. */
+  readonly lane: number;
+  readonly key: string | undefined;
+  isPruned: boolean;
+}
+
+/** A record of the control ring. */
+export type Control =
+  | { is: 'join'; member: number; concurrency: number; isDetached: boolean }
+  | { is: 'claim'; member: number; sequence: number; lease: number; deadline: number }
+  | { is: 'tokens'; member: number; count: number }
+  | { is: 'recall'; member: number; count: number }
+  | { is: 'leave'; member: number; end: MemberEnd }
+  | Settlement;
+
+export interface Settlement {
+  readonly is: 'settle';
+  readonly number: number;
+  readonly member: number;
+  readonly sequence: number;
+  readonly lease: number;
+  readonly kind: SettlementKind;
+  readonly delayMs: number;
+}
+
+/** A record of the delivery ring. */
+export type Told =
+  | {
+      is: 'lease';
+      member: number;
+      sequence: number;
+      lease: number;
+      attempt: number;
+      deadline: number;
+      isAlone: boolean;
+    }
+  | { is: 'lost'; member: number; sequence: number; lease: number }
+  | { is: 'supply'; member: number; isReady: boolean }
+  | { is: 'returned'; member: number; count: number }
+  | { is: 'kept'; member: number; sequence: number; lease: number; isKept: boolean }
+  | { is: 'settled'; settlement: Settlement; verdict: Verdict };
+
+/** What an operator asks. */
+export type Order =
+  | { is: 'pause'; isPaused: boolean }
+  | { is: 'redefine'; definition: MachineDefinition }
+  | { is: 'seek'; positions: readonly number[] }
+  | { is: 'prune'; from: number; through: number }
+  | { is: 'skip'; sequence: number }
+  | { is: 'redrive'; sequence: number }
+  | { is: 'unmatch'; sequence: number };
+
+export interface TurnOptions {
+  readonly publish: readonly Entry[];
+  readonly crash: 'no' | 'before' | 'between';
+  readonly full: 'no' | 'batch' | 'row';
+  /** Records that the delivery rings take. */
+  readonly room: number;
+  readonly leases: number;
+}
+
+/** What the shard needs of its world. */
+export interface ShardWorld {
+  readonly now: number;
+  readonly planted: Planted;
+  readonly Machine: typeof ConsumerMachine;
+  fault(text: string): void;
+  isAlive(endpoint: number): boolean;
+  endpointOf(member: number): number | undefined;
+  /** Everything that a commit makes true. */
+  committed(shard: ShardUnderTest, acks: readonly Settlement[]): void;
+  /** The consumer was moved; these acks were decided before, and come to nothing. */
+  sought(shard: ShardUnderTest, position: number, acks: readonly Settlement[]): void;
+  /** The thread was replaced. */
+  replaced(shard: ShardUnderTest): void;
+  over(shard: ShardUnderTest, sequence: number): void;
+}
+
+interface Disk {
+  log: Entry[];
+  rows: (StoredLane & { at: number })[];
+  ref: RefStored;
+  settled: Map<number, number>;
+  dead: Map<number, RefDead>;
+}
+
+export class ShardUnderTest {
+  readonly id: number;
+  readonly disk: Disk;
+  readonly control: Map<number, Control[]> = new Map();
+  readonly delivery: Map<number, Told[]> = new Map();
+  readonly orders: Order[] = [];
+  definition: MachineDefinition;
+  isPaused = false;
+  machine!: ConsumerMachine;
+  reference!: Reference;
+  /** Endpoints have claimed their leases. */
+  claims: 'open' | 'ended' = 'ended';
+  hasDeparted = false;
+  readonly #world: ShardWorld;
+  #settled = new Map<number, number>();
+  #dead = new Map<number, RefDead>();
+  #answers: [endpoint: number, told: Told][] = [];
+  #acks: Settlement[] = [];
+  #machineDead: RefDead[] = [];
+  #machineLost: string[] = [];
+  #unmatched = new Set<number>();
+
+  constructor(id: number, definition: MachineDefinition, world: ShardWorld) {
+    this.id = id;
+    this.#world = world;
+    this.definition = definition;
+    const positions = Array<number>(definition.lanes).fill(0);
+    this.disk = {
+      log: [],
+      rows: positions.map((position) => ({
+        position,
+        leaseNext: 1,
+        acked: 0,
+        redelivered: 0,
+        lost: 0,
+        ageMs: 0,
+        open: new Uint8Array(0),
+        at: 0,
+      })),
+      ref: { events: [], positions, leaseNext: 1 },
+      settled: new Map(),
+      dead: new Map(),
+    };
+    this.boot('opened');
+  }
+
+  get leaseNextStored(): number {
+    return Math.max(...this.disk.rows.map(({ leaseNext }) => leaseNext));
+  }
+
+  boot(before: Before): void {
+    const { now, Machine } = this.#world;
+    const { disk, definition } = this;
+    if (before === 'opened') disk.settled.clear();
+    this.#settled = new Map(this.#world.planted.has('settled forgotten') ? [] : disk.settled);
+    this.#dead = new Map(disk.dead);
+    this.#answers = [];
+    this.#acks = [];
+    this.#machineDead = [];
+    this.#machineLost = [];
+    const rows = disk.rows.map((row) => ({ ...row, ageMs: now - row.at }));
+    this.reference = Reference.restore(definition, disk.ref, before === 'opened', now);
+    const decisions = {
+      examine: (lane: number, sequence: number) => this.#examine(lane, sequence),
+      dead: (_lane: number, sequence: number, attempts: number, cause: RefDead['cause']) => {
+        this.#machineDead.push({ sequence, attempts, cause });
+      },
+    };
+    this.machine = new Machine(definition, decisions, rows, before, now);
+    this.pause(this.isPaused);
+    this.claims = before === 'replaced' ? 'open' : 'ended';
+    if (before === 'replaced') this.#world.replaced(this);
+  }
+
+  pause(isPaused: boolean): void {
+    this.machine.pause(isPaused);
+    this.reference.isPaused = isPaused;
+  }
+
+  turn(options: TurnOptions): void {
+    const { log } = this.disk;
+    const head = log.length;
+    this.#decide(options);
+    if (options.crash === 'before') {
+      if (this.#world.planted.has('told before the commit')) this.#tell(options.room);
+      if (this.#world.planted.has('confirmed before the commit')) this.#answer();
+      log.length = head;
+      this.boot('replaced');
+      return;
+    }
+    if (options.full !== 'no') {
+      log.length = head;
+      this.machine.undoAfter(head);
+      this.reference.undoAfter(head);
+      this.#compare('after a refused batch');
+      if (options.full === 'row') return;
+    }
+    this.#commit();
+    if (options.crash === 'between') {
+      this.boot('replaced');
+      return;
+    }
+    this.#answer();
+    this.#tell(options.room);
+  }
+
+  #decide({ publish, leases }: TurnOptions): void {
+    const { now } = this.#world;
+    const { machine, reference } = this;
+    for (const order of this.orders.splice(0)) this.#order(order);
+    for (const [endpoint, records] of this.control) {
+      for (const record of records.splice(0)) this.#take(endpoint, record);
+    }
+    this.#endClaims();
+    this.#publish(publish);
+    this.#readOn();
+    machine.expire(now);
+    reference.expire(now);
+    this.#compare('after the decisions');
+    const first = machine.leaseNext;
+    const free = reference.free();
+    machine.lease(leases, now);
+    const given = machine.list(0, Number.POSITIVE_INFINITY).filter(({ lease }) => lease >= first);
+    for (const { sequence, member, lease } of given.sort((a, b) => a.lease - b.lease)) {
+      const wrong = reference.leased(sequence, member!, lease, now);
+      if (wrong !== undefined) this.#fault(`${sequence} was leased, but ${wrong}`);
+    }
+    // Events that the log does not have, or that do not match any more, use up the limit too.
+    const idle = leases > 50 ? reference.idle() : undefined;
+    if (idle !== undefined) this.#fault(`ready and not leased: ${idle}`);
+    const careful = this.definition.lanes === 1 ? reference.careful() : undefined;
+    const busy = new Set(given.filter(({ losses }) => losses === 0).map(({ member }) => member));
+    if (careful !== undefined && free.length > 0 && free.every(({ id }) => busy.has(id))) {
+      this.#fault(`nobody was kept free for ${careful}`);
+    }
+    this.#compare('after leasing');
+  }
+
+  #order(order: Order): void {
+    const { machine, reference, disk } = this;
+    if (order.is === 'pause') {
+      this.isPaused = order.isPaused;
+      this.pause(order.isPaused);
+    } else if (order.is === 'redefine') {
+      this.definition = order.definition;
+      machine.redefine(order.definition);
+      reference.definition = order.definition;
+    } else if (order.is === 'seek') {
+      machine.seek(order.positions);
+      reference.seek(order.positions);
+      this.#world.sought(this, order.positions[0]!, this.#acks.splice(0));
+    } else if (order.is === 'prune') {
+      const through = Math.min(order.through, disk.log.length);
+      for (let at = order.from; at <= through; at++) disk.log[at - 1]!.isPruned = true;
+      machine.pruned(order.from, through);
+      reference.pruned(order.from, through);
+      for (let at = order.from; at <= through; at++) this.#world.over(this, at);
+    } else if (order.is === 'skip') {
+      const isFound = machine.skip(order.sequence);
+      if (isFound !== reference.skip(order.sequence)) this.#fault('skip disagrees');
+      if (isFound) this.#done(order.sequence);
+    } else if (order.is === 'redrive') this.#redrive(order.sequence);
+    else this.#unmatched.add(order.sequence);
+  }
+
+  #redrive(sequence: number): void {
+    if (!this.#dead.has(sequence)) return;
+    const { lane, key } = this.disk.log[sequence - 1]!;
+    const result = this.machine.redrive(lane, sequence, key);
+    if (result !== this.reference.redrive(lane, sequence, key)) this.#fault('redrive disagrees');
+    if (result === 'redriven') this.#dead.delete(sequence);
+  }
+
+  #take(endpoint: number, record: Control): void {
+    const { now } = this.#world;
+    const { machine, reference } = this;
+    if (record.is === 'settle') this.#settle(endpoint, record);
+    else if (record.is === 'join') {
+      machine.join(record.member, record.concurrency, record.isDetached);
+      reference.join(record.member, record.concurrency, record.isDetached);
+    } else if (record.is === 'claim') {
+      const { member, sequence, lease, deadline } = record;
+      const isKept = machine.claim(member, sequence, lease, deadline);
+      if (isKept !== reference.claim(member, sequence, lease, deadline)) {
+        this.#fault('claim disagrees');
+      }
+      this.#answers.push([endpoint, { is: 'kept', member, sequence, lease, isKept }]);
+    } else if (record.is === 'tokens') {
+      machine.tokens(record.member, record.count);
+      reference.tokens(record.member, record.count);
+    } else if (record.is === 'recall') {
+      const count = machine.recall(record.member, record.count);
+      reference.tokens(record.member, -count);
+      this.#answers.push([endpoint, { is: 'returned', member: record.member, count }]);
+    } else {
+      machine.leave(record.member, record.end, now);
+      reference.leave(record.member, record.end, now);
+    }
+  }
+
+  #settle(endpoint: number, settlement: Settlement): void {
+    const { number, sequence, lease, kind, delayMs } = settlement;
+    const { now } = this.#world;
+    if (number <= (this.#settled.get(endpoint) ?? 0)) {
+      const { lane } = this.disk.log[sequence - 1]!;
+      const verdict = this.machine.settleAgain(kind, lane, sequence, this.#dead.has(sequence));
+      this.#answers.push([endpoint, { is: 'settled', settlement, verdict }]);
+      return;
+    }
+    this.#settled.set(endpoint, number);
+    const verdict = this.machine.settle(sequence, lease, kind, now, delayMs);
+    const expected = this.reference.settle(sequence, lease, kind, now, delayMs);
+    if (verdict !== expected) this.#fault(`a settlement of ${sequence} is ${verdict}`);
+    if (verdict === 'done' && kind === 'ack') {
+      this.#acks.push(settlement);
+      this.#dead.delete(sequence);
+    }
+    this.#answers.push([endpoint, { is: 'settled', settlement, verdict }]);
+  }
+
+  #endClaims(): void {
+    if (this.claims === 'ended') return;
+    this.claims = 'ended';
+    this.machine.endClaims(!this.hasDeparted, this.#world.now);
+    this.reference.endClaims(!this.hasDeparted, this.#world.now);
+    this.hasDeparted = false;
+  }
+
+  #publish(entries: readonly Entry[]): void {
+    const { log } = this.disk;
+    const head = log.length;
+    log.push(...entries);
+    for (let lane = 0; lane < this.definition.lanes; lane++) {
+      // A lane that is behind reads them from the log, after this turn.
+      if (this.machine.lane(lane).position < head) continue;
+      for (let at = head + 1; at <= log.length && this.machine.wantsMore(lane); at++) {
+        this.#see(lane, at);
+      }
+    }
+  }
+
+  /** Reads on from the log what the turn's batch does not hold. */
+  #readOn(): void {
+    const { machine } = this;
+    for (let lane = 0; lane < this.definition.lanes; lane++) {
+      let budget = 6;
+      for (let at = machine.nextUnread(lane); at > 0 && budget > 0; at = machine.nextUnread(lane)) {
+        budget--;
+        this.#see(lane, at);
+      }
+      while (budget-- > 0 && machine.wantsMore(lane)) {
+        const at = machine.lane(lane).position + 1;
+        if (at > this.disk.log.length) break;
+        this.#see(lane, at);
+      }
+    }
+  }
+
+  #see(lane: number, sequence: number): void {
+    const entry = this.disk.log[sequence - 1]!;
+    const isListed = sequence <= this.machine.lane(lane).position;
+    if (entry.isPruned && isListed) {
+      this.machine.pruned(sequence, sequence);
+      this.reference.pruned(sequence, sequence);
+    } else if (entry.isPruned || entry.lane !== lane) {
+      this.machine.passed(lane, sequence);
+      this.reference.passed(lane, sequence);
+    } else {
+      const key = this.definition.hasKeys ? entry.key : undefined;
+      this.machine.read(lane, sequence, key);
+      this.reference.read(lane, sequence, key);
+    }
+  }
+
+  #examine(_lane: number, sequence: number): 'there' | 'gone' | 'unmatched' {
+    if (this.disk.log[sequence - 1]!.isPruned) {
+      this.reference.pruned(sequence, sequence);
+      return 'gone';
+    }
+    if (!this.#unmatched.delete(sequence)) return 'there';
+    this.reference.unmatched(sequence);
+    this.#done(sequence);
+    return 'unmatched';
+  }
+
+  /** Without an ack. */
+  #done(sequence: number): void {
+    this.#dead.delete(sequence);
+    this.#world.over(this, sequence);
+  }
+
+  #commit(): void {
+    const { disk, machine, reference } = this;
+    const { now } = this.#world;
+    const { leaseNext } = machine;
+    const ref = reference.stored();
+    for (const row of disk.rows.keys()) {
+      if (!machine.isDirty(row)) {
+        ref.positions[row] = disk.ref.positions[row]!;
+        continue;
+      }
+      const open = machine.store(row, now).slice();
+      const { position, acked, redelivered, lost } = machine.lane(row);
+      const ageMs = 0;
+      disk.rows[row] = { position, leaseNext, acked, redelivered, lost, ageMs, open, at: now };
+      machine.committed(row);
+    }
+    disk.ref = ref;
+    disk.settled = new Map(this.#settled);
+    disk.dead = new Map(this.#dead);
+    this.#world.committed(this, this.#acks.splice(0));
+  }
+
+  #answer(): void {
+    for (const [endpoint, told] of this.#answers.splice(0)) this.#deliver(endpoint, told);
+  }
+
+  #tell(room: number): void {
+    let left = room;
+    const deliver = (member: number, told: Told) => {
+      if (left-- <= 0) return false;
+      const endpoint = this.#world.endpointOf(member);
+      if (endpoint !== undefined) this.#deliver(endpoint, told);
+      return true;
+    };
+    this.machine.tell({
+      leased: (member, sequence, lease, attempt, deadline, isAlone) => {
+        const told: Told = { is: 'lease', member, sequence, lease, attempt, deadline, isAlone };
+        if (!deliver(member, told)) return false;
+        const event = this.reference.find(sequence);
+        if (event?.lease?.number === lease) this.reference.told(sequence);
+        else this.#fault(`told a lease of ${sequence} that is over`);
+        return true;
+      },
+      lost: (member, sequence, lease) => {
+        if (!deliver(member, { is: 'lost', member, sequence, lease })) return false;
+        this.#machineLost.push(`${member}:${sequence}:${lease}`);
+        return true;
+      },
+      supply: (member, isReady) => deliver(member, { is: 'supply', member, isReady }),
+    });
+    this.#compareLost();
+  }
+
+  #deliver(endpoint: number, told: Told): void {
+    if (this.#world.isAlive(endpoint)) this.delivery.get(endpoint)!.push(told);
+  }
+
+  /** What is told as lost has ended without a settlement, and each only once. */
+  #compareLost(): void {
+    for (const lease of this.#machineLost.splice(0)) {
+      const at = this.reference.lost.indexOf(lease);
+      if (at < 0) this.#fault(`told ${lease} as lost`);
+      else this.reference.lost.splice(at, 1);
+    }
+  }
+
+  #compare(when: string): void {
+    const bySequence = (a: RefDead, b: RefDead) => a.sequence - b.sequence;
+    const dead = this.#machineDead.splice(0).sort(bySequence);
+    const expected = this.reference.dead.splice(0).sort(bySequence);
+    if (dead.length + expected.length > 0 && textOf(dead) !== textOf(expected)) {
+      this.#fault(`${when}: dead ${textOf(dead)}, and not ${textOf(expected)}`);
+    }
+    for (const event of dead) {
+      this.#dead.set(event.sequence, event);
+    }
+    const machine = this.machine.list(0, Number.POSITIVE_INFINITY);
+    const reference = this.reference.list();
+    const at = machine.findIndex((event, index) => !isSame(event, reference[index]));
+    if (at < 0 && machine.length === reference.length) return;
+    this.#fault(`${when}: ${textOf(machine[at])}, and not ${textOf(reference[at])}`);
+  }
+
+  #fault(text: string): void {
+    this.#world.fault(`shard ${this.id}: ${text}`);
+  }
+}
+
+function isSame(one: OpenSlot, other: OpenSlot | undefined): boolean {
+  return (
+    one.sequence === other?.sequence &&
+    one.state === other.state &&
+    one.attempts === other.attempts &&
+    one.losses === other.losses &&
+    one.key === other.key &&
+    one.member === other.member &&
+    one.lease === other.lease &&
+    one.isBegun === other.isBegun &&
+    one.due === other.due
+  );
+}
+
+function textOf(value: unknown): string {
+  return JSON.stringify(value) ?? 'nothing';
+}
