@@ -7,6 +7,8 @@ import { makeInput } from './load.js';
  */
 
 const TOPICS = 100;
+/** Events of one frame: a publisher that was held up catches up in steps. */
+const FRAME_MAX = 500;
 /** Events without an acknowledgement, beyond which the publisher waits. */
 const AHEAD_MAX = 5000;
 
@@ -21,8 +23,9 @@ process.on('message', async (message) => {
   const started = performance.now();
   for (let n = 0; n < events; ) {
     const due = Math.min(events, Math.floor(((performance.now() - started) * rate) / 1000));
+    const end = Math.min(due, n + FRAME_MAX);
     const inputs = [];
-    for (; n < due; n += 1) inputs.push(makeInput(`load.${n % TOPICS}`, n));
+    for (; n < end; n += 1) inputs.push(makeInput(`load.${n % TOPICS}`, n));
     if (inputs.length > 0) {
       sending.push(client.publishMany(inputs, { durability: 'written' }));
       if (client.unacknowledged > AHEAD_MAX) await Promise.all(sending.splice(0));

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { addressOf, textOf } from '../../src/dashboard/event/event-address.js';
 import { previewOf } from '../../src/dashboard/event/preview.js';
-import { filterOf, fromOf, settingsOf } from '../../src/dashboard/screens/stream/settings.js';
+import {
+  filterOf,
+  fromOf,
+  replayOf,
+  settingsOf,
+} from '../../src/dashboard/screens/stream/settings.js';
 import { completions } from '../../src/dashboard/text/topic-completion.js';
 import { visibleText } from '../../src/dashboard/text/visible.js';
 
@@ -16,6 +21,30 @@ describe('the address of the stream', () => {
       attributes: { k: ['1', '2=3'] },
     });
     expect(filterOf(settingsOf(new URLSearchParams()), ['*'])).toEqual({ topics: ['*'] });
+  });
+
+  it('says which events a replay takes, where it can take just these', () => {
+    const replay = (query: string) => replayOf(settingsOf(new URLSearchParams(query)), ['a.*']);
+    const all = { mode: 'replay', type: [], source: [], correlationId: [], since: '', until: '' };
+    const time = '2026-01-31T12:00:00Z';
+    expect(replay('')).toEqual({ ...all, topic: ['a.*'] });
+    expect(replay(`topic=b&type=t&source=s&correlationId=c&from=since:${time}`)).toEqual({
+      ...all,
+      topic: ['b'],
+      type: ['t'],
+      source: ['s'],
+      correlationId: ['c'],
+      since: time,
+    });
+    expect(replay(`in=history&since=${time}&until=${time}&from=now`)).toEqual({
+      ...all,
+      topic: ['a.*'],
+      since: time,
+      until: time,
+    });
+    for (const query of ['search=x', 'category=c', 'attribute=k%3D1']) {
+      expect(replay(query), query).toBeUndefined();
+    }
   });
 
   it('takes every place to begin from, and no nonsense', () => {

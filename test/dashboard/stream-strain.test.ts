@@ -1,15 +1,27 @@
-import type { Browser } from 'puppeteer-core';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../dist/client.js';
 import { until } from '../bus/support/wait.js';
 import { startServer } from '../cli/support/command.js';
 import { neededCommand } from '../support/needed-command.js';
-import { openDashboard, openDashboardBrowser } from './support/dashboard.js';
+import { type Dashboard, openDashboard, openDashboardBrowser } from './support/dashboard.js';
 
 const chromium = neededCommand('chromium', 'the stream under strain');
 
 const ROW_HEIGHT = 28;
 const ROWS_MAX = 20_000;
+
+const EVENTS_PER_SECOND = 10_000;
+const STRETCH_SECONDS = 3;
+/** The part of a stretch for which the page may stand still at a time. */
+const STILL_SHARE_MAX = 0.1;
+/** What an event that has left the list may leave behind, as a part of what a row takes. */
+const LEAK_SHARE_MAX = 0.02;
+
+const PUBLISHER = fileURLToPath(new URL('../../bench/dashboard-publisher.js', import.meta.url));
 
 const eventOf = (n: number, payload: unknown = { n }) => ({ topic: 'load', type: 'step', payload });
 
@@ -33,20 +45,21 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     const events = 250;
     await using client = connect(first.url, { reconnectMaxMs: 500 });
     const acks: Promise<unknown>[] = [];
-    const publish = async (to: number): Promise<void> => {
-      while (acks.length < to) {
-        acks.push(client.publish(eventOf(acks.length)));
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
+    const publish = (to: number): void => {
+      while (acks.length < to) acks.push(client.publish(eventOf(acks.length)));
     };
-    await publish(100);
+    publish(50);
     await until('the page has some', async () => (await dashboard.text('.matched')) !== '0');
+    publish(100);
+    // The first of these are stored, and others are under way.
+    await acks[50];
+    publish(150);
     await first.stop('SIGKILL');
-    await publish(150);
+    publish(200);
     await dashboard.shows('Not connected', '.connection');
     await dashboard.shows('Waiting for the server', '.tail-state');
     await startServer(first.dir, ['--port', String(first.port)]);
-    await publish(events);
+    publish(events);
     await Promise.all(acks);
     await until('all are there', async () => (await dashboard.text('.matched')) === String(events));
     await dashboard.shows('Connected again', '.stream-list');
@@ -82,19 +95,76 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     await dashboard.close();
   });
 
-  it('keeps to its memory where payloads are of a MiB, and answers a click meanwhile', async () => {
+  it('takes no more memory for more events, and draws and answers a click while they come', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
+    await dashboard.shows('Live', '.tail-state');
+    const heap = await heapOf(dashboard.page);
+    let published = 0;
+    const stretch = async (): Promise<void> => {
+      published += await publishAt(server.url, EVENTS_PER_SECOND, STRETCH_SECONDS);
+      const all = published.toLocaleString('en-US');
+      await until('all are there', async () => (await dashboard.text('.matched')) === all);
+    };
+    const empty = await heap();
+    await stretch();
+    const full = await heap();
+    expect(published).toBeGreaterThan(ROWS_MAX);
+    const bytesPerRow = (full - empty) / ROWS_MAX;
+    const frames = await framesOf(dashboard.page);
+    const streaming = stretch();
+    expect(await toggleFilters(dashboard)).toBe('true');
+    const seen = Number((await dashboard.text('.matched')).replaceAll(',', ''));
+    await streaming;
+    expect(seen, 'it was open while events came').toBeLessThan(published);
+    const { count, longestMs, tookMs } = await frames();
+    // A page that stands still draws few frames, or none for a long time.
+    expect(count).toBeGreaterThan(10);
+    expect(longestMs / tookMs).toBeLessThan(STILL_SHARE_MAX);
+    const second = await heap();
+    await stretch();
+    const third = await heap();
+    const events = published / 3;
+    const leakedShares = [second - full, third - second].map((more) => more / events / bytesPerRow);
+    // One stretch may warm something up. A leak shows in both.
+    expect(Math.min(...leakedShares)).toBeLessThan(LEAK_SHARE_MAX);
+    console.log({
+      empty,
+      full,
+      second,
+      third,
+      bytesPerRow,
+      leakedShares,
+      count,
+      longestMs,
+      tookMs,
+    });
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  }, 300_000);
+
+  it('keeps to its memory where payloads are of a MiB, and answers clicks meanwhile', async () => {
     const server = await startServer();
     const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
     await dashboard.shows('Live', '.tail-state');
     await using client = connect(server.url, { requestTimeoutMs: 60_000 });
     const events = 72;
-    for (let n = 0; n < events; n++) {
-      await client.publish(eventOf(n, { n, text: 'x'.repeat(1_000_000) }), {
-        durability: 'written',
-      });
-      if (n % 24 === 0) await dashboard.press('Filters');
+    const frames = await framesOf(dashboard.page);
+    const publish = async (): Promise<void> => {
+      for (let n = 0; n < events; n++) {
+        const event = eventOf(n, { n, text: 'x'.repeat(1_000_000) });
+        await client.publish(event, { durability: 'written' });
+      }
+    };
+    const publishing = publish();
+    for (const expanded of ['true', 'false', 'true']) {
+      expect(await toggleFilters(dashboard)).toBe(expanded);
     }
+    expect(Number(await dashboard.text('.matched'))).toBeLessThan(events);
+    await publishing;
     await until('all are there', async () => (await dashboard.text('.matched')) === String(events));
+    const { longestMs, tookMs } = await frames();
+    expect(longestMs / tookMs).toBeLessThan(STILL_SHARE_MAX);
     // 64 MiB hold 67 of them.
     expect(await dashboard.text('.counts .skipped')).toBe('5');
     await dashboard.page.locator('.stream-row').click();
@@ -125,3 +195,67 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     await context.close();
   });
 });
+
+/** Publishes in a process of its own, so many a second as far as the machine can. Returns how many were stored. */
+async function publishAt(url: string, rate: number, seconds: number): Promise<number> {
+  const publisher = fork(PUBLISHER);
+  try {
+    publisher.send({ url, rate, seconds });
+    const ended = once(publisher, 'exit').then(([code]) => {
+      throw new Error(`the publisher has ended with ${code}`);
+    });
+    ended.catch(() => {});
+    const told = once(publisher, 'message') as Promise<[{ events: number }]>;
+    const [{ events }] = await Promise.race([told, ended]);
+    return events;
+  } finally {
+    publisher.kill();
+  }
+}
+
+/** Measures the page's heap after a collection, bytes. */
+async function heapOf(page: Page): Promise<() => Promise<number>> {
+  const session = await page.createCDPSession();
+  return async () => {
+    await session.send('HeapProfiler.collectGarbage');
+    return (await session.send('Runtime.getHeapUsage')).usedSize;
+  };
+}
+
+interface Frames {
+  readonly count: number;
+  /** The longest time between two of them. */
+  readonly longestMs: number;
+  readonly tookMs: number;
+}
+
+/** Counts the frames that the page draws from now on, until the returned function is called. */
+async function framesOf(page: Page): Promise<() => Promise<Frames>> {
+  await page.evaluate(`
+    globalThis.frames = { count: 0, longestMs: 0, startedAt: performance.now() };
+    let last = performance.now();
+    requestAnimationFrame(function drawn() {
+      const now = performance.now();
+      frames.longestMs = Math.max(frames.longestMs, now - last);
+      frames.count++;
+      last = now;
+      requestAnimationFrame(drawn);
+    });
+  `);
+  return async () =>
+    (await page.evaluate(
+      '({ ...frames, tookMs: performance.now() - frames.startedAt })',
+    )) as Frames;
+}
+
+/** Presses “Filters”, waits until the page has handled it, and returns whether they are open. */
+async function toggleFilters(dashboard: Dashboard): Promise<string> {
+  const expanded = (): Promise<string> =>
+    dashboard.page.$eval('[aria-controls="stream-filters"]', (button) =>
+      String(Reflect.get(button, 'ariaExpanded')),
+    );
+  const before = await expanded();
+  await dashboard.press('Filters');
+  await until('the click is handled', async () => (await expanded()) !== before);
+  return expanded();
+}

@@ -2,7 +2,7 @@ import type { Browser } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connect } from '../../dist/client.js';
 import { until } from '../bus/support/wait.js';
-import { startServer, type TestServer } from '../cli/support/command.js';
+import { run, startServer, type TestServer, temporaryDirectory } from '../cli/support/command.js';
 import { neededCommand } from '../support/needed-command.js';
 import { type Dashboard, openDashboard, openDashboardBrowser, PHONE } from './support/dashboard.js';
 
@@ -322,6 +322,38 @@ describe.runIf(chromium !== undefined)('the stream', () => {
     await dashboard.shows('orders', '.screen-topics');
     expect(await dashboard.page.evaluate('document.body.innerText')).not.toMatch(/[\u202e\u2067]/);
     await dashboard.close();
+  });
+
+  it('leads to a replay of the same events, for those who may publish', async () => {
+    const dir = temporaryDirectory();
+    const keys = `${dir}/keys.json`;
+    const keyFor = async (...grants: readonly string[]): Promise<string> => {
+      const flags = ['--name', grants.join('-'), ...grants, '--keys-file', keys, '--json'];
+      const made = await run(['token', 'key', ...flags]);
+      return (JSON.parse(made.stdout) as { key: string }).key;
+    };
+    const writer = await keyFor('--subscribe', 'orders.*', '--publish', 'copies.*');
+    const reader = await keyFor('--subscribe', 'orders.*');
+    const server = await startServer(dir, ['--keys-file', keys]);
+    const signIn = async (key: string, place: string): Promise<Dashboard> => {
+      const dashboard = await openDashboard(browser, server.url, place);
+      await dashboard.fill('Token', key);
+      await dashboard.press('Sign in');
+      await dashboard.shows('Live', '.tail-state');
+      return dashboard;
+    };
+    const dashboard = await signIn(writer, 'stream?type=order_created&from=now');
+    await dashboard.press('Replay these');
+    await dashboard.shows('orders.*', '.replay-form');
+    await dashboard.shows('order_created', '.replay-form');
+    expect(await hash(dashboard)).toBe('#/publish?mode=replay&topic=orders.*&type=order_created');
+    await dashboard.goTo('stream?from=now&search=payload exists');
+    await dashboard.shows('Live', '.tail-state');
+    expect(await dashboard.text('.tail-bar')).not.toContain('Replay');
+    await dashboard.close();
+    const other = await signIn(reader, 'stream?from=now');
+    expect(await other.text('.tail-bar')).not.toContain('Replay');
+    await other.close();
   });
 
   it('opens an event beside the list, from the row or from the address', async () => {

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals';
 import type { BusClient } from 'millrace/client';
 
 /** How many names of topics completion knows, and how long it does. */
-const KNOWN_TOPICS_MAX = 50_000;
+const KNOWN_TOPICS_MAX = 100_000;
 const KNOWN_TOPICS_MS = 30_000;
 
 /** The names of the topics that the principal may read, sorted. They are asked for when a field completes topics. */

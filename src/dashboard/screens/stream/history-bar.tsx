@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { Icon } from '../../parts/icon.js';
 import { client } from '../../state/session.js';
 import { whole } from '../../text/format.js';
@@ -5,7 +6,11 @@ import type { HistorySearch, HistoryState } from './history.js';
 import { ModeButtons } from './mode-buttons.js';
 
 /** Says how far a search through history has come, and ends it or lets it go on. */
-export function HistoryBar({ history }: { readonly history: HistorySearch }) {
+export function HistoryBar(props: {
+  readonly history: HistorySearch;
+  readonly children: ComponentChildren;
+}) {
+  const { history, children } = props;
   void history.turn.value;
   const { value: state } = history.state;
   const { counts, progress, rows } = history;
@@ -35,6 +40,7 @@ export function HistoryBar({ history }: { readonly history: HistorySearch }) {
       <span class="tail-state" role="status">
         {stateText(state)}
       </span>
+      {children}
       <span class="counts number">
         <b class="matched">{whole(counts.matched)}</b> found in{' '}
         <b class="looked">{whole(counts.looked)}</b> events

@@ -85,6 +85,29 @@ export function queryOf(settings: StreamSettings, granted: readonly string[]): Q
   return query;
 }
 
+/**
+ * The parameters of a replay of the events that these settings show. `undefined` where it would take others as well: it
+ * knows no search, categories and attributes.
+ */
+export function replayOf(
+  settings: StreamSettings,
+  readable: readonly string[],
+): Readonly<Record<string, string | readonly string[]>> | undefined {
+  const { topics, types, sources, correlationIds, isHistory, from, since, until } = settings;
+  const { search, categories, attributes } = settings;
+  if (search !== '' || categories.length > 0 || attributes.length > 0) return undefined;
+  const time = /^since:(.*)/s.exec(from)?.[1] ?? '';
+  return {
+    mode: 'replay',
+    topic: topics.length > 0 ? topics : readable,
+    type: types,
+    source: sources,
+    correlationId: correlationIds,
+    since: isHistory ? since : time,
+    until: isHistory ? until : '',
+  };
+}
+
 /** Whether an event is of one of the categories; of any where there are none. */
 export function inCategories(categories: readonly string[], { type }: Event): boolean {
   return categories.length === 0 || categories.includes(type.split(/[_.]/, 1)[0]!);

@@ -8,6 +8,7 @@ import { FilterBar } from './filter-bar.js';
 import { HistorySearch } from './history.js';
 import { HistoryBar } from './history-bar.js';
 import { onNextFrame } from './on-next-frame.js';
+import { ReplayLink } from './replay-link.js';
 import {
   filterOf,
   fromOf,
@@ -49,10 +50,17 @@ export default function Stream() {
   useConnectionNotes(tail);
   const { isHistory } = settings;
   const state = isHistory ? history.state.value : tail.state.value;
+  const replay = granted !== undefined && (
+    <ReplayLink settings={settings} readable={readableOf(granted)} />
+  );
   return (
     <div class="stream">
       <FilterBar settings={settings} />
-      {isHistory ? <HistoryBar history={history} /> : <TailBar tail={tail} />}
+      {isHistory ? (
+        <HistoryBar history={history}>{replay}</HistoryBar>
+      ) : (
+        <TailBar tail={tail}>{replay}</TailBar>
+      )}
       {state.kind === 'failed' && (
         <Failure reason={state.reason} onRestart={again} isHistory={isHistory} />
       )}
@@ -74,7 +82,7 @@ function begin(
   granted: readonly string[] | undefined,
 ): void {
   if (settings.topics.length === 0 && granted === undefined) return;
-  const topics = granted === undefined || granted.includes('*') ? ['*'] : granted;
+  const topics = granted === undefined ? ['*'] : readableOf(granted);
   const { search, categories } = settings;
   let matches: EventTest | undefined;
   try {
@@ -94,6 +102,11 @@ function begin(
     query,
     matches: (event) => inCategories(categories, event) && (matches?.(event) ?? true),
   });
+}
+
+/** The patterns of all that the principal may read. */
+function readableOf(granted: readonly string[]): readonly string[] {
+  return granted.includes('*') ? ['*'] : granted;
 }
 
 function beginTail(

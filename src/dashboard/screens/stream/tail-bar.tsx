@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { Icon } from '../../parts/icon.js';
 import { amend } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
@@ -7,7 +8,8 @@ import { pausedText } from './settings.js';
 import type { Tail, TailState } from './tail.js';
 
 /** Pauses the stream, and says how it stands. */
-export function TailBar({ tail }: { readonly tail: Tail }) {
+export function TailBar(props: { readonly tail: Tail; readonly children: ComponentChildren }) {
+  const { tail, children } = props;
   const { value: state } = tail.state;
   const isPaused = state.kind === 'paused';
   const pause = (): void => amend({ paused: pausedText(tail.pause()) });
@@ -37,6 +39,7 @@ export function TailBar({ tail }: { readonly tail: Tail }) {
       <span class="tail-state" role="status">
         {stateText(state, isConnected.value)}
       </span>
+      {children}
       <Counts tail={tail} />
     </div>
   );
