@@ -28,6 +28,7 @@ const {
   gateway: place,
   joins,
   isSuccessor,
+  samples,
 } = workerData as GatewayThreadData;
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -51,7 +52,10 @@ async function serve(): Promise<void> {
   try {
     const attached = attachBus(attachment, { onError: logFailure });
     endpoint = attached;
-    const gateway = new Gateway(attached, options, log, { logsFrames: logLevel === 'debug' });
+    const gateway = new Gateway(attached, options, log, {
+      logsFrames: logLevel === 'debug',
+      figures: { samples, keep: (sample) => report({ type: 'sample', sample }) },
+    });
     await gateway.listen({ joins, isSuccessor });
     obeyOrders(gateway, attached);
     const turning = setInterval(

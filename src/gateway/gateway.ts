@@ -16,7 +16,7 @@ import type { Door, DoorContext } from './door.js';
 import { openDoors } from './doors.js';
 import { errorData } from './error-data.js';
 import { TextsByPrincipal } from './event-texts.js';
-import { FiguresHistory } from './figures/figures-history.js';
+import { FiguresHistory, type KeptFigures } from './figures/figures-history.js';
 import type { GatewayLogger } from './gateway-log.js';
 import { BodyBudget } from './http/body.js';
 import { httpStatusOf } from './http/http-status.js';
@@ -33,6 +33,13 @@ import { TurnQueue } from './turn-queue.js';
 import { Upgrades } from './upgrades.js';
 import { SERVER_NAME } from './version.js';
 import { within } from './within.js';
+
+interface GatewayMeans {
+  readonly isMounted?: boolean;
+  readonly logsFrames?: boolean;
+  readonly open?: typeof openDoors;
+  readonly figures?: KeptFigures;
+}
 
 /**
  * All doors over one endpoint of the bus. A gateway answers the requests and upgrades of an HTTP server, its own
@@ -56,7 +63,8 @@ export class Gateway {
 
   /**
    * `isMounted`: the requests come from the user's own HTTP server, so this gateway opens none.
-   * `logsFrames`: each frame is logged at `debug`, without its payload. `open`: opens the doors.
+   * `logsFrames`: each frame is logged at `debug`, without its payload. `open`: opens the doors. `figures`: those of the
+   * thread that this gateway replaces.
    *
    * @throws BusError `OPTION_INVALID`, `INSECURE_BIND`
    */
@@ -64,7 +72,7 @@ export class Gateway {
     endpoint: BusEndpoint,
     options: GatewayOptions,
     log: GatewayLogger,
-    { isMounted = false, logsFrames = false, open = openDoors } = {},
+    { isMounted = false, logsFrames = false, open = openDoors, figures }: GatewayMeans = {},
   ) {
     const settings = parseGatewaySettings(options);
     const { auth, basePath } = settings;
@@ -79,10 +87,8 @@ export class Gateway {
     const authenticator = openAuthenticator(auth, { log });
     this.#signIns = new SignIns(authenticator, audit, settings.maxFailedSignInsPerSecond);
     const budgets = new Budgets(settings);
-    this.#figures = new FiguresHistory({
-      stats: () => endpoint.stats(),
-      heldBytes: () => budgets.heldBytes,
-    });
+    const source = { stats: () => endpoint.stats(), heldBytes: () => budgets.heldBytes };
+    this.#figures = new FiguresHistory(source, figures);
     this.#peers = new Peers(endpoint, this.#clients);
     const context = this.#contextOf(endpoint, audit, budgets, logsFrames);
     this.#doors = open(context);

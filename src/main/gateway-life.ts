@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { BusError } from '../protocol/errors.js';
+import type { FigureSample } from '../protocol/operations.js';
 import { threadFlags } from '../threads/exec-argv.js';
 import type { BusAttachment } from './bus.js';
 import {
@@ -25,6 +26,7 @@ const CLOSE_WAIT_MS = 4000;
 export interface GatewayLifeOwner {
   onListening(host: string, port: number): void;
   onLog(log: GatewayLog): void;
+  onSample(sample: FigureSample): void;
   /** The thread has ended: `closed` if it was ordered to, else with an error. Called once. */
   onEnd(end: 'closed' | BusError): void;
 }
@@ -91,6 +93,9 @@ export class GatewayLife {
         break;
       case 'log':
         this.#owner.onLog(message.log);
+        break;
+      case 'sample':
+        this.#owner.onSample(message.sample);
         break;
       case 'closed':
         this.#endAfter(EXIT_WAIT_MS, 'closed');

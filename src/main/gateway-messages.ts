@@ -1,5 +1,6 @@
 /** The messages between a gateway's thread and the thread that started it. */
 import type { ErrorData } from '../protocol/errors.js';
+import type { FigureSample } from '../protocol/operations.js';
 import type { GatewayOptions } from './gateway-options.js';
 
 export interface GatewayLog {
@@ -19,11 +20,14 @@ export interface GatewayThreadData {
   readonly joins: boolean;
   /** True if it follows a thread that died, which may still hold the port. */
   readonly isSuccessor: boolean;
+  /** The figures that the threads before it have sampled, the oldest first. */
+  readonly samples: readonly FigureSample[];
 }
 
 export type GatewayThreadMessage =
   | { readonly type: 'listening'; readonly host: string; readonly port: number }
   | { readonly type: 'failed'; readonly error: ErrorData }
+  | { readonly type: 'sample'; readonly sample: FigureSample }
   | { readonly type: 'log'; readonly log: GatewayLog }
   | { readonly type: 'closed' };
 

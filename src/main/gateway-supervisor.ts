@@ -8,12 +8,14 @@ import { SYSTEM_TOPICS } from '../endpoint/system-events.js';
 import { GATEWAY_FAILED, GATEWAY_LISTENING, GATEWAY_RESTARTING } from '../link/bus-counters.js';
 import { BusError } from '../protocol/errors.js';
 import {
+  FIGURE_SAMPLES_MAX,
   GATEWAY_HUNG_MS,
   GATEWAY_RESTART_WAIT_MS_MAX,
   GATEWAY_RESTARTS_MAX,
   GATEWAY_STALLED_SECONDS,
 } from '../protocol/limits/gateway.js';
 import { GATEWAYS_MAX } from '../protocol/limits/links.js';
+import type { FigureSample } from '../protocol/operations.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { Bus } from './bus.js';
 import { GatewayLife } from './gateway-life.js';
@@ -62,6 +64,8 @@ export class GatewaySupervisor {
   readonly #gateway: number;
   readonly #policy: RestartPolicy;
   readonly #watch: NodeJS.Timeout;
+  /** The figures of the last 15 minutes, for a thread that follows this one. */
+  readonly #samples: FigureSample[] = [];
   #life: GatewayLife | undefined;
   #isClosing = false;
   #hasListened = false;
@@ -146,11 +150,13 @@ export class GatewaySupervisor {
       joins: this.#joins || this.#hasListened,
       isSuccessor: this.#hasListened,
       heapMiB: this.#hooks.heapMiB,
+      samples: this.#samples,
     };
     try {
       this.#life = new GatewayLife(this.#bus.attachment(), settings, {
         onListening: (host, port) => this.#onListening(host, port),
         onLog: (log) => this.#hooks.onLog?.(log),
+        onSample: (sample) => this.#onSample(sample),
         onEnd: (end) => this.#onEnd(end),
       });
     } catch (error) {
@@ -175,6 +181,11 @@ export class GatewaySupervisor {
     const address = { gateway: this.#gateway, host, port, restarts };
     this.#internals.publishSystem(SYSTEM_TOPICS.gatewayStarted, 'gateway_started', address);
     this.#started();
+  }
+
+  #onSample(sample: FigureSample): void {
+    this.#samples.push(sample);
+    if (this.#samples.length > FIGURE_SAMPLES_MAX) this.#samples.shift();
   }
 
   #onEnd(end: 'closed' | BusError): void {

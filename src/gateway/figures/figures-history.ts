@@ -5,7 +5,7 @@ import { type Look, sampleOf } from './figure-sample.js';
 
 /**
  * The last 15 minutes of a bus in samples, so that charts are full as soon as somebody looks. Each gateway keeps its
- * own, from its start on: the counters that it reads are in memory that all threads share, and no shard is woken for
+ * own, from its start on, and a gateway that replaces a dead one goes on with the samples of that: the counters that it reads are in memory that all threads share, and no shard is woken for
  * them ([why](../../../docs/adr/0041-figures-and-connections.md)). One thread.
  */
 export interface FiguresSource {
@@ -14,19 +14,32 @@ export interface FiguresSource {
   heldBytes(): number;
 }
 
+/** Where the samples of a gateway are kept beside it. */
+export interface KeptFigures {
+  /** Those of the gateway before. */
+  readonly samples: readonly FigureSample[];
+  keep(sample: FigureSample): void;
+}
+
+const KEPT_NOWHERE: KeptFigures = { samples: [], keep: () => {} };
+
 export class FiguresHistory {
   readonly #source: FiguresSource;
+  readonly #keep: (sample: FigureSample) => void;
   readonly #now: () => { readonly at: number; readonly elapsedMs: number };
-  #samples: FigureSample[] = [];
+  #samples: FigureSample[];
   #last: Look | undefined;
   #isReading = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
     source: FiguresSource,
+    { samples, keep }: KeptFigures = KEPT_NOWHERE,
     now = () => ({ at: Date.now(), elapsedMs: performance.now() }),
   ) {
     this.#source = source;
+    this.#keep = keep;
+    this.#samples = [...samples];
     this.#now = now;
   }
 
@@ -42,7 +55,7 @@ export class FiguresHistory {
 
   /** The samples behind the one whose `at` is `after`; without it, all. */
   since(after = 0): Figures {
-    const newest = this.#last?.at ?? 0;
+    const newest = this.#newest;
     // The clock was set back after the client got that sample; the history begins anew then.
     const isOfOtherTime = after > newest + 2 * FIGURES_EVERY_MS;
     const samples = isOfOtherTime ? this.#samples : this.#samples.filter(({ at }) => at > after);
@@ -65,13 +78,20 @@ export class FiguresHistory {
 
   #add(look: Look): void {
     const before = this.#last;
+    // After the clock was set back, samples of the same time would stand beside each other.
+    if (look.at <= this.#newest) this.#samples = this.#samples.filter(({ at }) => at < look.at);
     this.#last = look;
     if (before === undefined) return;
-    // After the clock was set back, samples of the same time would stand beside each other.
-    if (look.at <= before.at) this.#samples = this.#samples.filter(({ at }) => at < look.at);
     const { rss, heapUsed } = process.memoryUsage();
     const heldBytes = this.#source.heldBytes();
-    this.#samples.push(sampleOf(before, look, { rssBytes: rss, heapBytes: heapUsed, heldBytes }));
+    const sample = sampleOf(before, look, { rssBytes: rss, heapBytes: heapUsed, heldBytes });
+    this.#samples.push(sample);
     if (this.#samples.length > FIGURE_SAMPLES_MAX) this.#samples.shift();
+    this.#keep(sample);
+  }
+
+  /** The time of the newest look or sample. */
+  get #newest(): number {
+    return this.#last?.at ?? this.#samples.at(-1)?.at ?? 0;
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { FiguresHistory } from '../../../src/gateway/figures/figures-history.js';
+import { FiguresHistory, type KeptFigures } from '../../../src/gateway/figures/figures-history.js';
 import type { BusStats, ShardStats } from '../../../src/protocol/bus-api.js';
 import { FIGURE_SAMPLES_MAX, FIGURES_EVERY_MS } from '../../../src/protocol/limits/gateway.js';
+import type { FigureSample } from '../../../src/protocol/operations.js';
 
 const none = { bounds: [1, 10], counts: [0, 0, 0], sum: 0 };
 
@@ -53,11 +54,11 @@ function statsOf(bus: Partial<BusStats>, ...shards: Partial<ShardStats>[]): BusS
 }
 
 /** A history whose clocks and counters the test sets. */
-function historyOf() {
+function historyOf(kept?: KeptFigures) {
   const clock = { at: 1_000_000, elapsedMs: 0 };
   let read = async (): Promise<BusStats> => statsOf({});
   const source = { stats: () => read(), heldBytes: () => 7 };
-  const history = new FiguresHistory(source, () => ({ ...clock }));
+  const history = new FiguresHistory(source, kept, () => ({ ...clock }));
   const look = async (stats: BusStats, ms = FIGURES_EVERY_MS): Promise<void> => {
     read = async () => stats;
     clock.at += ms;
@@ -135,6 +136,38 @@ describe('a history of figures', () => {
     const times = history.since().samples.map(({ at }) => at);
     expect(history.since(times[1]).samples.map(({ at }) => at)).toEqual(times.slice(2));
     expect(history.since(times.at(-1)).samples).toEqual([]);
+  });
+
+  it('goes on with the samples of the gateway before, and hands its own on', async () => {
+    const handed: FigureSample[] = [];
+    const kept = (samples: readonly FigureSample[] = []) => ({
+      samples,
+      keep: (sample: FigureSample) => void handed.push(sample),
+    });
+    const before = historyOf(kept());
+    for (let n = 0; n < 5; n++) await before.look(statsOf({}, {}));
+    const { samples } = before.history.since();
+    expect(handed).toEqual(samples);
+    const { history, look } = historyOf(kept(samples));
+    expect(history.since().samples).toEqual(samples);
+    expect(history.since(samples.at(-2)!.at).samples).toEqual(samples.slice(-1));
+    expect(history.since(samples.at(-1)!.at).samples).toEqual([]);
+    await look(statsOf({}, {}), 60_000);
+    await look(statsOf({}, {}));
+    expect(history.since().samples).toEqual(handed);
+    expect(handed).toHaveLength(5);
+  });
+
+  it('drops samples of the gateway before that are ahead of the clock', async () => {
+    const before = historyOf();
+    for (let n = 0; n < 5; n++) await before.look(statsOf({}, {}));
+    const { samples } = before.history.since();
+    const { history, look } = historyOf({ samples, keep: () => {} });
+    await look(statsOf({}, {}), 5000);
+    await look(statsOf({}, {}));
+    const times = history.since().samples.map(({ at }) => at);
+    expect(times).toEqual([...new Set(times)].sort((a, b) => a - b));
+    expect(times).toHaveLength(2);
   });
 
   it('shows no time twice after the clock was set back, and tells all of it to a client that was ahead', async () => {

@@ -8,6 +8,7 @@ import { OperationRequests } from '../../../src/gateway/websocket/operation-requ
 import type { Outbound } from '../../../src/gateway/websocket/outbound.js';
 import type { Figures } from '../../../src/protocol/operations.js';
 import { newKey, temporaryDirectory, writeKeys } from '../../auth/support/auth.js';
+import { gatewayHooks } from '../../bus/support/millrace.js';
 import { openTestBus } from '../../bus/support/open.js';
 import { until } from '../../bus/support/wait.js';
 import { connectTo } from '../../client/support/millrace-client.js';
@@ -42,6 +43,18 @@ describe('the figures of a bus', () => {
     const later = await fetch(`${url}/v1/figures?after=${Date.now() + 1000}`);
     expect(await later.json()).toMatchObject({ samples: [] });
     expect((await fetch(`${url}/v1/figures?after=x`)).status).toBe(400);
+  });
+
+  it('outlive the gateway’s thread: the one that replaces it goes on with them', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const gateway = await bus.serve({ port: 0 });
+    const { client } = connectTo(gateway.url);
+    await until('there is a sample', async () => (await client.figures()).samples.length > 0);
+    const { samples } = await client.figures();
+    await gatewayHooks(gateway).hurt('kill');
+    await until('the thread is replaced', () => gateway.restarts === 1);
+    const after = await client.figures();
+    expect(after.samples.slice(0, samples.length)).toEqual(samples);
   });
 
   it('are kept by a gateway in somebody’s own server as well', async () => {
