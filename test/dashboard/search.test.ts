@@ -210,10 +210,10 @@ function anySearch(): fc.Arbitrary<Search> {
     search: fc.oneof(
       { maxDepth: 4, withCrossShrink: true },
       leaf,
-      fc.record({ kind: fc.constant('not' as const), of: tie('search') }),
+      fc.record({ kind: fc.constant('not' as const), inner: tie('search') }),
       fc.record({
         kind: fc.constantFrom('and' as const, 'or' as const),
-        of: fc.array(tie('search'), { minLength: 2, maxLength: 3 }),
+        parts: fc.array(tie('search'), { minLength: 2, maxLength: 3 }),
       }),
     ),
   })).search;
@@ -231,9 +231,9 @@ function written(search: Search): string {
       return `${writtenPath(search.path)} ${search.operator} ${value}`;
     }
     case 'not':
-      return `not (${written(search.of)})`;
+      return `not (${written(search.inner)})`;
     default:
-      return search.of.map((one) => `(${written(one)})`).join(` ${search.kind} `);
+      return search.parts.map((one) => `(${written(one)})`).join(` ${search.kind} `);
   }
 }
 

@@ -21,15 +21,15 @@ export function compileSearch(search: Search): EventTest {
     case 'compare':
       return compileComparison(search);
     case 'not': {
-      const test = compileSearch(search.of);
+      const test = compileSearch(search.inner);
       return (event) => !test(event);
     }
     case 'and': {
-      const tests = search.of.map(compileSearch);
+      const tests = search.parts.map(compileSearch);
       return (event) => tests.every((test) => test(event));
     }
     case 'or': {
-      const tests = search.of.map(compileSearch);
+      const tests = search.parts.map(compileSearch);
       return (event) => tests.some((test) => test(event));
     }
   }

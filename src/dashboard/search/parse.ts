@@ -41,19 +41,19 @@ class Parser {
   #either(): Search {
     const parts = [this.#both()];
     while (this.#takeWord('or')) parts.push(this.#both());
-    return parts.length === 1 ? parts[0]! : { kind: 'or', of: parts };
+    return parts.length === 1 ? parts[0]! : { kind: 'or', parts };
   }
 
   #both(): Search {
     const parts = [this.#one()];
     while (this.#takeWord('and') || this.#isAtOne()) parts.push(this.#one());
-    return parts.length === 1 ? parts[0]! : { kind: 'and', of: parts };
+    return parts.length === 1 ? parts[0]! : { kind: 'and', parts };
   }
 
   #one(): Search {
     const token = this.#peek();
     if (token === undefined) throw new SearchFault('Something is missing at the end.', this.#end);
-    if (this.#takeWord('not')) return { kind: 'not', of: this.#one() };
+    if (this.#takeWord('not')) return { kind: 'not', inner: this.#one() };
     this.#next++;
     if (token.kind === 'open') return this.#group(token.at);
     if (token.kind === 'quoted') return this.#text(token.text, token.at);

@@ -13,8 +13,8 @@ export type Search =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'exists'; readonly path: Path }
   | Comparison
-  | { readonly kind: 'not'; readonly of: Search }
-  | { readonly kind: 'and' | 'or'; readonly of: readonly Search[] };
+  | { readonly kind: 'not'; readonly inner: Search }
+  | { readonly kind: 'and' | 'or'; readonly parts: readonly Search[] };
 
 export interface Comparison {
   readonly kind: 'compare';

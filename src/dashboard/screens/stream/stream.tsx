@@ -30,7 +30,7 @@ export default function Stream() {
   const history = useMemo(() => new HistorySearch(onNextFrame), []);
   const settings = settingsOf(place.value.parameters);
   const granted = grants.value?.subscribe;
-  const [attempt, again] = useReducer<number, void>((turn) => turn + 1, 0);
+  const [attempt, restart] = useReducer<number, void>((turn) => turn + 1, 0);
   const key = JSON.stringify([settings, settings.topics.length > 0 || granted, attempt]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says when the settings differ.
   useEffect(() => {
@@ -62,7 +62,7 @@ export default function Stream() {
         <TailBar tail={tail}>{replay}</TailBar>
       )}
       {state.kind === 'failed' && (
-        <Failure reason={state.reason} onRestart={again} isHistory={isHistory} />
+        <Failure reason={state.reason} onRestart={restart} isHistory={isHistory} />
       )}
       {state.kind === 'refused' && <Notice kind="bad">{state.reason}</Notice>}
       <StreamList
