@@ -10,6 +10,7 @@ export type { CoalescedEvent, CoalesceOptions } from './client/coalescer.js';
 export { connect } from './client/connect.js';
 export type { ConnectOptions } from './client/options.js';
 export type { ClientPublishOptions } from './client/publisher.js';
+export type { ReadOptions } from './client/query-frames.js';
 export type { ClientState, StateChange } from './client/reconnector.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';
 export type { SubscriptionHandle as ClientSubscription } from './client/subscription.js';
@@ -74,7 +75,7 @@ export type {
   PruneSelection,
   ShardFigures,
 } from './protocol/operations.js';
-export { payloadTextOf as payloadText } from './protocol/payload-text.js';
+export { payloadTextOf as payloadText, withPayloadText } from './protocol/payload-text.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -17,7 +17,7 @@ import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
 import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
-import { get, query, read } from './query-frames.js';
+import { get, query, type ReadOptions, read } from './query-frames.js';
 import { type ClientState, Reconnector, type StateChange } from './reconnector.js';
 import { Requests } from './requests.js';
 import type { OpenSocket } from './socket.js';
@@ -221,9 +221,9 @@ export class BusClient extends OperationsClient implements BusApi {
     return this.#subscription(parsed, options, handler);
   }
 
-  async query<P = unknown>(wanted: Query<P>): Promise<Event<P>[]> {
+  async query<P = unknown>(wanted: Query<P>, options: ReadOptions = {}): Promise<Event<P>[]> {
     this.#wake();
-    return query<P>(this.#requests, () => this.#welcome!, wanted);
+    return query<P>(this.#requests, () => this.#welcome!, wanted, options);
   }
 
   async get<P = unknown>(topic: Query<P>['topic'], id: string, options: GetOptions = {}) {
@@ -231,9 +231,12 @@ export class BusClient extends OperationsClient implements BusApi {
     return get<P>(this.#requests, topic, id, options);
   }
 
-  read<P = unknown>(wanted: Query<P>): AsyncGenerator<Event<P>, void, undefined> {
+  read<P = unknown>(
+    wanted: Query<P>,
+    options: ReadOptions = {},
+  ): AsyncGenerator<Event<P>, void, undefined> {
     this.#wake();
-    return read<P>(this.#requests, () => this.#welcome!, wanted);
+    return read<P>(this.#requests, () => this.#welcome!, wanted, options);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishOptions } from '../protocol/event.js';
 import { checkEventInput } from '../protocol/event-input.js';
-import { payloadText } from '../protocol/payload.js';
+import { inputPayloadText } from '../protocol/payload.js';
 import { utf8Length } from '../protocol/utf8.js';
 
 /**
@@ -35,8 +35,8 @@ export function outgoingEvent(
 ): OutgoingEvent {
   checkEventInput(input);
   definitions.validate(input.topic, input.payload);
-  const { payload, timestamp, ...fields } = input;
-  const payloadJson = payloadText(payload, limits.payloadBytes);
+  const { payload: _, timestamp, ...fields } = input;
+  const payloadJson = inputPayloadText(input, limits.payloadBytes);
   const id = input.id ?? ulid();
   const when = typeof timestamp === 'object' ? timestamp.toISOString() : timestamp;
   const head = JSON.stringify({ source, ...fields, id, timestamp: when });

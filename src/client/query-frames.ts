@@ -21,17 +21,27 @@ import type { Requests } from './requests.js';
  * can go on over several connections.
  */
 
+/** How a client reads events. */
+export interface ReadOptions {
+  /**
+   * `payloadText` gives the payload of each event as its sender wrote it, which takes the client more time for each
+   * page. Default false: it gives what JavaScript holds, where 2^53 + 1 is rounded.
+   */
+  readonly keepPayloadText?: boolean;
+}
+
 /** @throws BusError `QUERY_INVALID` for a limit over 10,000; any refusal of the server */
 export async function query<P>(
   requests: Requests,
   log: () => LogShape,
   query: Query<P>,
+  options: ReadOptions,
 ): Promise<Event<P>[]> {
   const limit = limitOf(query) ?? QUERY_LIMIT;
   if (limit > QUERY_LIMIT_MAX) {
     throw invalid(`limit ${limit} is over ${QUERY_LIMIT_MAX}; read() streams any number`);
   }
-  const answer = await requests.ask('query', frameText(query, { limit }));
+  const answer = await requests.ask('query', frameText(query, { limit }), wishesOf(options));
   const { events = [] } = answer;
   if (query.reverse !== true) passed(answer, log(), query.after);
   return [...events] as Event<P>[];
@@ -47,6 +57,7 @@ export async function get<P>(
   const { events = [] } = await requests.ask(
     'get',
     JSON.stringify({ ...options, topic: patternsOf(topic), id }),
+    { keepsTexts: true },
   );
   return events[0] as Event<P> | undefined;
 }
@@ -59,13 +70,14 @@ export async function* read<P>(
   requests: Requests,
   log: () => LogShape,
   wanted: Query<P>,
+  options: ReadOptions,
 ): AsyncGenerator<Event<P>, void, undefined> {
   const limit = limitOf(wanted);
   if (wanted.reverse === true) {
     if (limit === undefined || limit > QUERY_LIMIT_MAX) {
       throw invalid(`with reverse a limit of at most ${QUERY_LIMIT_MAX} is needed`);
     }
-    yield* await query<P>(requests, log, wanted);
+    yield* await query<P>(requests, log, wanted, options);
     return;
   }
   let { after } = wanted;
@@ -76,7 +88,7 @@ export async function* read<P>(
       wanted,
       after === undefined ? { limit: asked } : { limit: asked, after },
     );
-    const answer = await requests.ask('query', text);
+    const answer = await requests.ask('query', text, wishesOf(options));
     const { events = [] } = answer;
     after = passed(answer, log(), after).cursor;
     yield* events as Event<P>[];
@@ -101,6 +113,10 @@ function passed(
     else position.pass(event);
   }
   return position;
+}
+
+function wishesOf({ keepPayloadText = false }: ReadOptions): { readonly keepsTexts: boolean } {
+  return { keepsTexts: keepPayloadText };
 }
 
 function frameText(query: Query, page: { limit: number; after?: string }): string {

@@ -24,8 +24,16 @@ interface Request {
   /** The frames so far of a list that comes in several, unless `onPart` takes each as it comes. */
   readonly parts: Result[];
   readonly onPart: ((part: Result) => void) | undefined;
+  /** The events of the answer keep the texts of their payloads, at the cost of a second pass over each frame. */
+  readonly keepsTexts: boolean;
   resolve(answer: ServerPayloads[keyof ServerPayloads]): void;
   reject(error: BusError): void;
+}
+
+interface RequestWishes {
+  readonly isBound?: boolean;
+  readonly keepsTexts?: boolean;
+  readonly onPart?: Request['onPart'];
 }
 
 export interface RequestSender {
@@ -45,9 +53,13 @@ export class Requests {
   }
 
   /** @throws BusError the server's error; `TIMEOUT`; `BACKPRESSURE` if too many requests wait already */
-  ask<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
+  ask<T extends AnsweredType>(
+    type: T,
+    payload: string,
+    { keepsTexts = false }: { readonly keepsTexts?: boolean } = {},
+  ): Promise<Answer<T>> {
     return this.#counted((resolve, reject) => {
-      const request = this.#add(type, payload, false, resolve, reject);
+      const request = this.#add(type, payload, { keepsTexts }, resolve, reject);
       if (this.#timeoutMs > 0) this.#limit(request);
       request.isSent = this.#sender.send(request.frame);
     });
@@ -60,7 +72,7 @@ export class Requests {
    */
   order<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
     return this.#counted((resolve, reject) => {
-      const request = this.#add(type, payload, true, resolve, reject);
+      const request = this.#add(type, payload, { isBound: true }, resolve, reject);
       request.isSent = this.#sender.send(request.frame);
       if (this.#timeoutMs > 0 && !request.isSent) this.#limit(request, () => !request.isSent);
     });
@@ -79,7 +91,7 @@ export class Requests {
     onRefused: (error: BusError) => void,
     onPart?: (part: Result) => void,
   ): void {
-    const request = this.#add(type, payload, true, onAnswer, onRefused, onPart);
+    const request = this.#add(type, payload, { isBound: true, onPart }, onAnswer, onRefused);
     request.isSent = this.#sender.send(request.frame);
     if (!request.isSent) request.reject(lost());
   }
@@ -90,8 +102,8 @@ export class Requests {
   }
 
   /**
-   * Takes the answer to a request; false if the frame is not one. With `text`, the frame as it came, the event of a
-   * `get` keeps the text of its payload. Pages of events do not: that would cost a second pass over each frame.
+   * Takes the answer to a request; false if the frame is not one. `text` is the frame as it came, for a request that
+   * keeps the texts of payloads.
    * @throws BusError `MESSAGE_INVALID` if the answer has the wrong type
    */
   take(frame: ServerFrame, text?: string): boolean {
@@ -105,7 +117,7 @@ export class Requests {
     if (frame.type !== ANSWER_TYPES[request.type]) {
       throw invalid(`${frame.type} is no answer to ${request.type}`);
     }
-    if (request.type === 'get' && text !== undefined) noteReceivedTexts(frame, text);
+    if (request.keepsTexts && text !== undefined) noteReceivedTexts(frame, text);
     if (frame.type === 'result') this.#takePart(request, frame.payload);
     else request.resolve(frame.payload as ServerPayloads[keyof ServerPayloads]);
     return true;
@@ -145,10 +157,9 @@ export class Requests {
   #add<T extends AnsweredType>(
     type: T,
     payload: string,
-    isBound: boolean,
+    { isBound = false, keepsTexts = false, onPart }: RequestWishes,
     resolve: (answer: Answer<T>) => void,
     reject: (error: BusError) => void,
-    onPart?: (part: Result) => void,
   ): Request {
     const id = this.nextId();
     const settle = (): void => {
@@ -162,6 +173,7 @@ export class Requests {
       isSent: false,
       parts: [],
       onPart,
+      keepsTexts,
       resolve: (answer) => {
         settle();
         resolve(answer as Answer<T>);

@@ -1,6 +1,8 @@
+import { BusError } from './errors.js';
 import type { Event, EventInput } from './event.js';
 import { Given } from './given.js';
-import { type JsonScanner, memberCount } from './json-scanner.js';
+import { jsonFaultText } from './json-fault.js';
+import { type JsonScanner, memberCount, onOneLine } from './json-scanner.js';
 import { UnparsedEvent } from './unparsed-event.js';
 
 /**
@@ -78,6 +80,33 @@ export function eventText(event: Event): string {
 
 function keptText(event: Event): string | undefined {
   return event instanceof UnparsedEvent ? event.payloadText : KeptText.of(event);
+}
+
+/**
+ * An event to be published whose payload is this text, stored and sent on with every digit and every repeated key. Line
+ * breaks between its values are left out.
+ *
+ * @param event the other fields
+ * @param text JSON
+ * @returns the event, whose `payload` is what JavaScript holds of the text; copies of it do not keep the text
+ * @throws BusError `PAYLOAD_INVALID` if the text is not JSON, with the line and column of the fault
+ */
+export function withPayloadText<P = unknown>(
+  event: Omit<EventInput<P>, 'payload'>,
+  text: string,
+): EventInput<P> {
+  let payload: P;
+  try {
+    payload = JSON.parse(text);
+  } catch (cause) {
+    throw new BusError('PAYLOAD_INVALID', `the payload is not JSON: ${jsonFaultText(text)}`, {
+      cause,
+    });
+  }
+  // Not enumerable, so that a copy with another payload does not carry the text of this one.
+  return Object.defineProperty({ ...event, payload }, PAYLOAD_TEXT, {
+    value: onOneLine(text.trim()),
+  });
 }
 
 /** The text of a payload to be published, if it arrived as text. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { payloadText } from '../../dist/client.js';
+import { payloadText, withPayloadText } from '../../dist/client.js';
 import { openTestBus } from '../bus/support/open.js';
 import { connectTo } from './support/millrace-client.js';
 
@@ -37,9 +37,35 @@ describe('an event by its id, over a connection', () => {
     const { client } = connectTo(url);
     const event = await client.get('a.1', 'one');
     expect(payloadText(event!)).toBe(text);
-    // Of a page of events the texts are not kept.
+    // Of a page of events the texts are kept on demand.
     const [again] = await client.query({ topic: 'a.1' });
     expect(payloadText(again!)).toBe(JSON.stringify(again!.payload));
+    const [exact] = await client.query({ topic: 'a.1' }, { keepPayloadText: true });
+    expect(payloadText(exact!)).toBe(text);
+    for await (const one of client.read({ topic: 'a.1' }, { keepPayloadText: true })) {
+      expect(payloadText(one)).toBe(text);
+    }
+  });
+
+  test('is published with a payload given as text, and every digit of it', async () => {
+    const bus = await openTestBus();
+    const { client } = connectTo((await bus.serve({ port: 0 })).url);
+    const text = '{"id":9007199254740993,"price":1.10,"many":1e400,"zero":-0,"key":1,"key":2}';
+    const fields = { topic: 'a.1', type: 'note' };
+    const whole = withPayloadText(
+      { ...fields, id: 'one' },
+      `\n ${text.replaceAll(',', ',\n  ')}\n`,
+    );
+    expect(whole.payload).toMatchObject({ price: 1.1, key: 2 });
+    const other = { ...whole, id: 'two', payload: 'another' };
+    await client.publishMany([whole, other]);
+    expect(payloadText((await client.get('a.1', 'one'))!)).toBe(text);
+    expect(payloadText((await client.get('a.1', 'two'))!)).toBe('"another"');
+    await client.publish({ ...withPayloadText(fields, '[1]'), id: 'three' });
+    expect(await client.get('a.1', 'three')).toMatchObject({ payload: [1] });
+    expect(() => withPayloadText(fields, '{"a":\n}')).toThrow('line 2, column 1');
+    const large = withPayloadText(fields, `"${'x'.repeat(2 ** 21)}"`);
+    await expect(client.publish(large)).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   });
 
   test('is the newest that the client may read, with its values masked; others are not found', async () => {
