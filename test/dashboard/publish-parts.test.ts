@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Event } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import {
+  attributesFault,
   draftOf,
   EMPTY_DRAFT,
   inputOf,
@@ -13,7 +14,9 @@ import {
   copyOf,
   isLoop,
   queryOf,
+  rateOf,
   replaySettingsOf,
+  sentenceOf,
   waitMs,
 } from '../../src/dashboard/screens/publish/replay-plan.js';
 import { topicsLike } from '../../src/dashboard/screens/publish/topics-like.js';
@@ -22,6 +25,8 @@ import {
   attributePair,
   attributeText,
 } from '../../src/dashboard/text/attribute-pair.js';
+import { indentedJson } from '../../src/dashboard/text/indented-json.js';
+import { holdsLongNumbers } from '../../src/dashboard/text/long-numbers.js';
 
 const EVENT: Event = {
   id: 'e1',
@@ -46,9 +51,49 @@ describe('the event in the form', () => {
     expect(optionsOf({ ...draft, persist: false })).toEqual({ persist: false });
   });
 
+  it('keeps the payload as it is typed, and tells attributes that cannot be one event’s', async () => {
+    const payload = '{"id":9007199254740993,"many":1e400,"key":1,"key":2}';
+    const input = inputOf({ ...EMPTY_DRAFT, topic: 'a', type: 't', payload });
+    const fields = Object.getOwnPropertySymbols(input).map((key) => Reflect.get(input, key));
+    expect(fields).toEqual([payload]);
+    const event = { ...EVENT, attributes: { 'a=b': 'c', plain: 'd=e' } };
+    expect(inputOf(draftOf(event, 'null')).attributes).toEqual(event.attributes);
+    const twice = { ...EMPTY_DRAFT, attributes: ['a=1', 'b=2', 'a=3'] };
+    expect(attributesFault(twice)).toBe('The attribute a is given twice.');
+    expect(attributesFault({ ...twice, attributes: ['a=1', 'b=1'] })).toBeUndefined();
+  });
+
   it('leaves out what was left empty', () => {
     const draft = { ...EMPTY_DRAFT, topic: ' a ', type: 't', payload: '[1]' };
     expect(inputOf(draft)).toEqual({ topic: 'a', type: 't', payload: [1] });
+  });
+});
+
+describe('JSON with indentation', () => {
+  it('is the same value, and keeps how numbers, texts and keys are written', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const json = JSON.stringify(value);
+        const text = indentedJson(json);
+        expect(text).toBe(JSON.stringify(value, null, 2));
+        expect(indentedJson(text)).toBe(text);
+      }),
+    );
+    const text = '{"id":9007199254740993, "a":[1.10,{}],"a":"\\u0041, \\"[x]"}';
+    expect(indentedJson(text)).toBe(
+      '{\n  "id": 9007199254740993,\n  "a": [\n    1.10,\n    {}\n  ],\n  "a": "\\u0041, \\"[x]"\n}',
+    );
+  });
+});
+
+describe('numbers that JavaScript may have rounded', () => {
+  it('are those of more than 15 digits, and those that JSON has no text for', () => {
+    for (const value of [2 ** 53, 0.1 + 0.2, Number.POSITIVE_INFINITY, -0]) {
+      expect(holdsLongNumbers({ a: [{ b: value }] }), String(value)).toBe(true);
+    }
+    for (const value of [0, 1.5, 123456789012345, 1e300, '9007199254740993', null]) {
+      expect(holdsLongNumbers([value]), String(value)).toBe(false);
+    }
   });
 });
 
@@ -110,7 +155,7 @@ describe('an example of a schema', () => {
 
 describe('a replay', () => {
   it('copies an event under a new id, and says of which event it is the copy', () => {
-    expect(copyOf(EVENT, 'orders.again', 'replay-x', 7)).toEqual({
+    expect(copyOf(EVENT, 'orders.again', 'replay-x')).toEqual({
       topic: 'orders.again',
       type: 'order_created',
       payload: { total: 3 },
@@ -118,24 +163,26 @@ describe('a replay', () => {
       correlationId: 'run-1',
       causationId: 'e0',
       attributes: { region: 'eu', note: 'a=b', replayedFrom: 'e1' },
-      id: 'replay-x-7',
+      id: 'replay-x-0-1',
     });
     const full = Object.fromEntries(Array.from({ length: 16 }, (_, n) => [`k${n}`, '']));
-    expect(copyOf({ ...EVENT, attributes: full }, 't', 'r', 0).attributes).toEqual(full);
+    expect(copyOf({ ...EVENT, attributes: full }, 't', 'r').attributes).toEqual(full);
   });
 
-  it('reads its range from the address, and ends where the dry run began', () => {
+  it('reads its range from the address', () => {
     const settings = replaySettingsOf(
       new URLSearchParams('topic=orders.*&type=t&since=2026-01-31T12:00:00Z&to=orders.new'),
     );
-    expect(queryOf(settings, '2026-02-01T00:00:00Z')).toEqual({
+    expect(queryOf(settings)).toEqual({
       topic: ['orders.*'],
       types: ['t'],
       since: '2026-01-31T12:00:00Z',
-      until: '2026-02-01T00:00:00Z',
     });
     expect(isLoop(settings)).toBe(true);
     expect(isLoop({ ...settings, target: 'other' })).toBe(false);
+    expect(sentenceOf(settings)).toBe('events of orders.* to orders.new');
+    for (const text of ['', '0', '5001', '1.5', 'fast']) expect(rateOf(text), text).toBeUndefined();
+    expect(rateOf('5000')).toBe(5000);
   });
 
   it('keeps to its rate, whatever the rate and the speed of the bus are', () => {

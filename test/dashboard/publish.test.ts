@@ -1,7 +1,7 @@
 import type { Browser } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { connect } from '../../dist/client.js';
+import { connect, payloadText, withPayloadText } from '../../dist/client.js';
 import { defineTopic } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';
@@ -83,6 +83,104 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.page.locator('.publish-form .primary').click();
     await dashboard.shows('published', '.outcome');
     await until('there are two', async () => (await client.query({ topic: '*' })).length === 2);
+    await dashboard.close();
+  });
+
+  it('publishes an event once for keys that are held down, and not without a faulty attribute', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'publish');
+    const { page } = dashboard;
+    await dashboard.fill('Topic', 'orders.new');
+    await dashboard.fill('Type', 'order_created');
+    await dashboard.fill('Payload, JSON', '{"id":9007199254740993}');
+    await dashboard.press('Format');
+    await page.locator('.more summary').click();
+    await dashboard.fill('Attributes', 'region');
+    await page.keyboard.down('Control');
+    await page.keyboard.press('Enter');
+    await dashboard.shows('not of the form key=value', '.more');
+    await page.keyboard.up('Control');
+    await dashboard.fill('Attributes', 'region=eu');
+    await page.keyboard.down('Control');
+    for (let turn = 0; turn < 5; turn++) await page.keyboard.down('Enter');
+    await page.keyboard.up('Enter');
+    await page.keyboard.up('Control');
+    await dashboard.shows('published', '.outcome');
+    await using client = connect(server.url);
+    const stored = await client.query({ topic: '*' }, { keepPayloadText: true });
+    expect(stored.map(({ attributes }) => attributes)).toEqual([{ region: 'eu' }]);
+    expect(payloadText(stored[0]!)).toContain('9007199254740993');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('publishes an ephemeral event again, and keeps what was in the form', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url, 'publish');
+    await dashboard.fill('Type', 'half_written');
+    await dashboard.goTo('stream?from=now');
+    await dashboard.shows('Live', '.screen');
+    await using client = connect(server.url);
+    const event = { topic: 'a.b', type: 'progress', payload: { id: 2 ** 60 } };
+    await client.publish(event, { persist: false });
+    await dashboard.shows('progress', '.stream');
+    await dashboard.page.locator('.stream-row').click();
+    await dashboard.press('Publish again …');
+    await dashboard.shows('The event is ephemeral', '.publish-form');
+    await dashboard.shows('The form held half_written', '.publish-form');
+    await dashboard.page.locator('.publish-form .primary').click();
+    await dashboard.shows('none: it is ephemeral', '.outcome');
+    await dashboard.press('Bring it back');
+    await until('the form is as before', async () => {
+      const type = await dashboard.page.$eval('#publish-type', (field) =>
+        Reflect.get(field, 'value'),
+      );
+      return type === 'half_written';
+    });
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows a running replay and its Stop whatever the address says, and its copies are exact', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    const text = '{"id":9007199254740993,"many":1e400,"key":1,"key":2}';
+    const events = Array.from({ length: 60 }, () =>
+      withPayloadText({ topic: 'orders.new', type: 'order_created' }, text),
+    );
+    await client.publishMany(events);
+    const dashboard = await openDashboard(
+      browser,
+      server.url,
+      'publish?mode=replay&topic=orders.*',
+    );
+    await dashboard.fill('To the topic', 'copies.all');
+    await dashboard.press('Dry run');
+    await dashboard.shows('60 events', '.dry-run');
+    await dashboard.fill('Events per second', '9000');
+    await dashboard.shows('a whole number from 1 to 5,000', '.replay-run');
+    await dashboard.fill('Events per second', '10');
+    await dashboard.press('Publish the copies');
+    await dashboard.shows('Publishing', '.replay-run');
+    await dashboard.goTo('publish');
+    await dashboard.shows('publishing', '.modes');
+    await dashboard.goTo('publish?mode=replay&topic=a.*&to=elsewhere');
+    await dashboard.shows('events of orders.* to copies.all', '.replay-run');
+    expect(
+      await dashboard.page.$eval('#replay-target', (field) =>
+        Reflect.get(field, 'matches').call(field, ':disabled'),
+      ),
+    ).toBe(true);
+    await dashboard.press('Stop');
+    await until(
+      'the replay is stopped',
+      async () => (await dashboard.page.$('.replay-run')) === null,
+    );
+    const copies = await client.query({ topic: 'copies.all' }, { keepPayloadText: true });
+    expect(copies.length).toBeGreaterThan(0);
+    expect(copies.length).toBeLessThan(60);
+    expect(new Set(copies.map(payloadText))).toEqual(new Set([text]));
+    expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });
 

@@ -4,7 +4,7 @@ import { Icon } from '../parts/icon.js';
 import { Notice } from '../parts/notice.js';
 import { access } from '../state/access.js';
 import { isNarrow } from '../state/narrow.js';
-import { go, screenNamed } from '../state/place.js';
+import { publishAgain } from './copied-event.js';
 import { Envelope } from './envelope.js';
 import { textOf } from './event-address.js';
 import { EventTabs } from './event-tabs.js';
@@ -74,12 +74,11 @@ function Body({ event }: { readonly event: Event }) {
 
 /** Opens the form for publishing, filled with this event. */
 function PublishAgain({ event }: { readonly event: Event }) {
-  const screen = screenNamed('publish');
   const { mayPublish, mayOpen } = access.value;
-  if (screen === undefined || !mayPublish || !mayOpen(screen)) return null;
+  if (!mayPublish || !mayOpen('publish')) return null;
   return (
     <p class="event-acts">
-      <button type="button" onClick={() => go(screen, { copy: textOf(event) })}>
+      <button type="button" onClick={() => publishAgain(event)}>
         <Icon name="publish" />
         Publish again …
       </button>

@@ -31,6 +31,7 @@ export function ChipsField(props: ChipsFieldProps) {
   const combobox = props.complete === undefined ? {} : comboboxOf(id, offers, active);
 
   const write = (next: string): void => {
+    input.current?.setCustomValidity('');
     setText(next);
     setFault(undefined);
     setActive(-1);
@@ -40,6 +41,8 @@ export function ChipsField(props: ChipsFieldProps) {
     const added = isSpaceEnd ? given.split(/\s+/).filter((one) => one !== '') : [given.trim()];
     const wanted = added.filter((one) => one !== '' && !values.includes(one));
     const wrong = wanted.map((one) => props.faultOf?.(one)).find((one) => one !== undefined);
+    // At once, so that a form is not submitted without the text that its person sees.
+    input.current?.setCustomValidity(wrong ?? '');
     if (wrong !== undefined) {
       setFault(wrong);
       return;

@@ -1,5 +1,5 @@
-import type { Event, EventInput, PublishOptions } from 'millrace/client';
-import { attributePair, attributeText } from '../../text/attribute-pair.js';
+import { type Event, type EventInput, type PublishOptions, withPayloadText } from 'millrace/client';
+import { attributeFault, attributePair, attributeText } from '../../text/attribute-pair.js';
 
 /** An event as the form holds it: texts, as they were typed. Pure. */
 export interface Draft {
@@ -46,21 +46,29 @@ export function draftOf(event: Event, payload: string): Draft {
   };
 }
 
-/** @throws SyntaxError if the payload is no JSON */
+/** The event to publish, with the payload as it is typed. @throws BusError `PAYLOAD_INVALID` if it is no JSON */
 export function inputOf(draft: Draft): EventInput {
   const { topic, type, source, correlationId, causationId, attributes, id } = draft;
-  const input: EventInput = {
-    topic: topic.trim(),
-    type: type.trim(),
-    payload: JSON.parse(draft.payload),
-  };
+  const input: Omit<EventInput, 'payload'> = { topic: topic.trim(), type: type.trim() };
   if (source !== '') input.source = source;
   if (correlationId !== '') input.correlationId = correlationId;
   if (causationId !== '') input.causationId = causationId;
   const pairs = attributes.map(attributePair).filter((pair) => pair !== undefined);
   if (pairs.length > 0) input.attributes = Object.fromEntries(pairs);
   if (id !== '') input.id = id;
-  return input;
+  return withPayloadText(input, draft.payload);
+}
+
+/** Why the attributes cannot be those of an event; `undefined` if they can. */
+export function attributesFault({ attributes }: Draft): string | undefined {
+  const keys = new Set<string>();
+  for (const text of attributes) {
+    const [key = ''] = attributePair(text) ?? [];
+    if (key === '') return attributeFault(text);
+    if (keys.has(key)) return `The attribute ${key} is given twice.`;
+    keys.add(key);
+  }
+  return undefined;
 }
 
 /** An ephemeral event is not stored, so nothing says how durable it is. */

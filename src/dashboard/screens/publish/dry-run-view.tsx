@@ -2,7 +2,7 @@ import { previewOf } from '../../event/preview.js';
 import { showEvent } from '../../event/shown-event.js';
 import { bytes, counted, dateAndClock } from '../../text/format.js';
 import { REPLAY_EVENTS_MAX } from './bounds.js';
-import type { DryRun } from './replay.js';
+import type { DryRun } from './dry-run.js';
 
 /** What a replay would publish. */
 export interface DryRunViewProps {
@@ -27,6 +27,12 @@ export function DryRunView({ run, isCounting }: DryRunViewProps) {
       {isCut && (
         <p class="fault">
           There are more; a replay takes the first {counted(REPLAY_EVENTS_MAX, 'event')}.
+        </p>
+      )}
+      {run.masked > 0 && (
+        <p class="fault">
+          {counted(run.masked, 'event')} of these {run.masked === 1 ? 'has' : 'have'} values that
+          you may not read. The copies hold “[redacted]” in their place.
         </p>
       )}
       {first !== undefined && last !== undefined && (

@@ -1,5 +1,6 @@
 import { type JsonFault, matchesPattern } from 'millrace/client';
 import { useMemo } from 'preact/hooks';
+import { indentedJson } from '../../text/indented-json.js';
 import type { Draft } from './draft.js';
 import { exampleOf } from './example.js';
 import { amendDraft, definitions } from './form-state.js';
@@ -15,8 +16,7 @@ export function PayloadField({ draft, fault }: PayloadFieldProps) {
     ({ pattern, jsonSchema }) =>
       jsonSchema !== undefined && matchesPattern(pattern, draft.topic.trim()),
   )?.jsonSchema;
-  const format = (): void =>
-    amendDraft({ payload: JSON.stringify(JSON.parse(draft.payload), null, 2) });
+  const format = (): void => amendDraft({ payload: indentedJson(draft.payload) });
   return (
     <div class={`payload-field ${schema === undefined ? '' : 'has-schema'}`}>
       <div class="field">

@@ -1,49 +1,54 @@
 import { useSignal } from '@preact/signals';
 import { findJsonFault } from 'millrace/client';
 import { useEffect, useMemo } from 'preact/hooks';
-import { addressOf, type EventAddress } from '../../event/event-address.js';
+import { addressOf } from '../../event/event-address.js';
 import { ChipsField } from '../../parts/chips-field.js';
 import { Icon } from '../../parts/icon.js';
 import { Notice } from '../../parts/notice.js';
 import { TextField } from '../../parts/text-field.js';
-import { amend, place } from '../../state/place.js';
+import { amendOn, place } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
 import { attributeFault } from '../../text/attribute-pair.js';
-import { type Draft, EMPTY_DRAFT } from './draft.js';
-import { amendDraft, draft, learnDefinitions, loadEvent } from './form-state.js';
+import { attributesFault, type Draft, EMPTY_DRAFT } from './draft.js';
+import {
+  amendDraft,
+  bringBack,
+  draft,
+  fillForm,
+  learnDefinitions,
+  loadEvent,
+  setAside,
+} from './form-state.js';
 import { OutcomeView } from './outcome-view.js';
 import { PayloadField } from './payload-field.js';
-import { send, sent } from './sent.js';
+import { isSending, send, sent } from './sent.js';
 import { TopicField } from './topic-field.js';
 
 /** The form for one event. Ctrl and Enter publish it from any field. */
 export function PublishForm() {
   const { value: given } = draft;
-  const fault = useSignal<string | undefined>(undefined);
   const { payload } = given;
   const payloadFault = useMemo(() => findJsonFault(payload), [payload]);
-  useCopy((text) => {
-    fault.value = text;
-  });
+  const copyNote = useCopy();
   useEffect(() => void learnDefinitions(client()), []);
+  const attributeNote = attributesFault(given);
   const isReady =
-    given.topic.trim() !== '' && given.type.trim() !== '' && payloadFault === undefined;
-  const publish = (): void => {
-    if (isReady) void send(client(), draft.peek());
-  };
+    given.topic.trim() !== '' &&
+    given.type.trim() !== '' &&
+    payloadFault === undefined &&
+    attributeNote === undefined;
   return (
     <form
       class="card publish-form"
       aria-label="One event"
       onSubmit={(event) => {
         event.preventDefault();
-        publish();
+        if (isReady) void send(client(), draft.peek());
       }}
-      onKeyDown={(event) => {
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) publish();
-      }}
+      onKeyDown={onPublishKeys}
     >
-      {fault.value !== undefined && <Notice kind="warning">{fault.value}</Notice>}
+      {copyNote !== undefined && <Notice kind="warning">{copyNote}</Notice>}
+      <SetAside />
       <div class="fields">
         <TopicField
           id="publish-topic"
@@ -64,26 +69,54 @@ export function PublishForm() {
         <summary>Source, ids and attributes</summary>
         <MoreFields draft={given} />
       </details>
+      {attributeNote !== undefined && <Notice kind="warning">{attributeNote}</Notice>}
       <Choices draft={given} />
-      <div class="row acts">
-        <button type="submit" class="primary" disabled={!isReady} title="Ctrl and Enter">
-          <Icon name="publish" />
-          Publish
-        </button>
-        <button
-          type="button"
-          onClick={() => {
-            draft.value = EMPTY_DRAFT;
-          }}
-        >
-          Clear
-        </button>
-        {!isConnected.value && (
-          <span class="soft">Not connected: a publish waits until the server is back.</span>
-        )}
-      </div>
+      <Acts isReady={isReady} />
       {sent.value[0] !== undefined && <OutcomeView sent={sent.value[0]} />}
     </form>
+  );
+}
+
+/** Submits as the button does, so that a faulty field is told of. A key that is held down publishes once. */
+function onPublishKeys(event: KeyboardEvent & { currentTarget: HTMLFormElement }): void {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+  event.preventDefault();
+  if (!event.repeat) event.currentTarget.requestSubmit();
+}
+
+/** What was typed before another event took its place. */
+function SetAside() {
+  const { value } = setAside;
+  if (value === undefined) return null;
+  return (
+    <Notice>
+      The form held {value.type === '' ? 'an event' : value.type} that was not published.{' '}
+      <button type="button" class="link" onClick={bringBack}>
+        Bring it back
+      </button>
+    </Notice>
+  );
+}
+
+function Acts({ isReady }: { readonly isReady: boolean }) {
+  return (
+    <div class="row acts">
+      <button
+        type="submit"
+        class="primary"
+        disabled={!isReady || isSending.value}
+        title="Ctrl and Enter"
+      >
+        <Icon name="publish" />
+        Publish
+      </button>
+      <button type="button" onClick={() => fillForm(EMPTY_DRAFT)}>
+        Clear
+      </button>
+      {!isConnected.value && (
+        <span class="soft">Not connected: a publish waits until the server is back.</span>
+      )}
+    </div>
   );
 }
 
@@ -156,16 +189,22 @@ function Choices({ draft: given }: { readonly draft: Draft }) {
   );
 }
 
-/** Fills the form with the event that the address names, `copy=TOPIC/ID@SOURCE`, once. */
-function useCopy(onFault: (text: string | undefined) => void): void {
-  const { parameters } = place.value;
-  const text = parameters.get('copy') ?? '';
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new event is loaded when the address names another one.
+/** Fills the form with the event that the address names, `copy=TOPIC/ID@SOURCE`, once. Returns what to know of it. */
+function useCopy(): string | undefined {
+  const note = useSignal<string | undefined>(undefined);
+  const text = place.value.parameters.get('copy') ?? '';
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `note` stays the same signal.
   useEffect(() => {
     if (text === '') return;
-    const address: EventAddress | undefined = addressOf(text);
-    amend({ copy: undefined });
-    if (address === undefined) onFault(`"${text}" names no event; an event is TOPIC/ID@SOURCE.`);
-    else void loadEvent(client(), address).then(onFault);
+    const address = addressOf(text);
+    amendOn('publish', { copy: undefined });
+    if (address === undefined) {
+      note.value = `"${text}" names no event; an event is TOPIC/ID@SOURCE.`;
+      return;
+    }
+    void loadEvent(client(), address).then((told) => {
+      note.value = told;
+    });
   }, [text]);
+  return note.value;
 }

@@ -1,6 +1,6 @@
 import { hrefOf, place } from '../../state/place.js';
 import { PublishForm } from './publish-form.js';
-import { ReplayForm } from './replay-form.js';
+import { ReplayForm, replay } from './replay-form.js';
 import { SentList } from './sent-list.js';
 import './publish.css';
 
@@ -18,6 +18,7 @@ export default function Publish() {
           aria-current={isReplay ? 'page' : undefined}
         >
           Replay
+          {replay.state.value.kind === 'publishing' && <span class="tag">publishing</span>}
         </a>
       </nav>
       {isReplay ? (

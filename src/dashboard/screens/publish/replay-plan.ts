@@ -1,5 +1,13 @@
-import { type Event, type EventInput, matchesPattern, type Query } from 'millrace/client';
-import { BATCH_LENGTH_MAX, BATCH_MAX, BATCH_MS } from './bounds.js';
+import {
+  type Event,
+  type EventInput,
+  type GetOptions,
+  matchesPattern,
+  payloadText,
+  type Query,
+  withPayloadText,
+} from 'millrace/client';
+import { BATCH_LENGTH_MAX, BATCH_MAX, BATCH_MS, RATE_MAX } from './bounds.js';
 
 /** What a replay publishes, and how fast. Pure. */
 export interface ReplaySettings {
@@ -10,7 +18,7 @@ export interface ReplaySettings {
   /** RFC 3339, or `''`. */
   readonly since: string;
   readonly until: string;
-  /** Only the event with this id; `''`: all that match. */
+  /** Only the event with this id, for which patterns and sources count alone; `''`: all that match. */
   readonly id: string;
   readonly target: string;
 }
@@ -34,15 +42,26 @@ export function replaySettingsOf(parameters: URLSearchParams): ReplaySettings {
   };
 }
 
-/** `until`: no event recorded later is read, so that a replay cannot meet its own copies. */
-export function queryOf(settings: ReplaySettings, until: string): Query {
-  const { patterns, types, sources, correlationIds, since } = settings;
-  const query: Query = { topic: patterns, until };
+export function queryOf(settings: ReplaySettings): Query {
+  const { patterns, types, sources, correlationIds, since, until } = settings;
+  const query: Query = { topic: patterns };
   if (types.length > 0) query.types = types;
   if (sources.length > 0) query.sources = sources;
   if (correlationIds.length > 0) query.correlationIds = correlationIds;
   if (since !== '') query.since = since;
+  if (until !== '') query.until = until;
   return query;
+}
+
+/** Where to look for the one event with an id: each source may have ids of its own. */
+export function sourcesOf({ sources }: ReplaySettings): readonly GetOptions[] {
+  return sources.length === 0 ? [{}] : sources.map((source) => ({ source }));
+}
+
+/** What is replayed to where, for a person. */
+export function sentenceOf({ id, patterns, target }: ReplaySettings): string {
+  const what = id === '' ? 'events' : `the event ${id}`;
+  return `${what} of ${patterns.join(', ')} to ${target}`;
 }
 
 /** Whether the copies are on topics from which the replay reads: another replay would repeat them too. */
@@ -51,17 +70,25 @@ export function isLoop({ patterns, target }: ReplaySettings): boolean {
 }
 
 /**
- * The copy of an event. Its id is new, and the same if this event of the replay is published again, so that the bus
- * stores it once. Its time is that of the replay. An event that has all the attributes it may have gets no mark.
+ * The copy of an event, with the text of its payload. Its id is new, and the same if this event of the replay is
+ * published again, so that the bus stores it once. Its time is that of the replay. An event that has all the attributes
+ * it may have gets no mark.
  */
-export function copyOf(event: Event, target: string, replayId: string, index: number): EventInput {
-  const { type, payload, source, correlationId, causationId, attributes = {} } = event;
-  const copy: EventInput = { topic: target, type, payload, source, id: `${replayId}-${index}` };
+export function copyOf(event: Event, target: string, replayId: string): EventInput {
+  const { type, source, correlationId, causationId, attributes = {}, shard, sequence } = event;
+  const id = `${replayId}-${shard}-${sequence}`;
+  const copy: Omit<EventInput, 'payload'> = { topic: target, type, source, id };
   if (correlationId !== undefined) copy.correlationId = correlationId;
   if (causationId !== undefined) copy.causationId = causationId;
   const hasRoom = REPLAYED_FROM in attributes || Object.keys(attributes).length < ATTRIBUTES_MAX;
   copy.attributes = hasRoom ? { ...attributes, [REPLAYED_FROM]: event.id } : attributes;
-  return copy;
+  return withPayloadText(copy, payloadText(event));
+}
+
+/** The rate that a text says; `undefined` if it says none that a replay takes. */
+export function rateOf(text: string): number | undefined {
+  const rate = Number(text);
+  return Number.isInteger(rate) && rate >= 1 && rate <= RATE_MAX ? rate : undefined;
 }
 
 /** How many events one publish takes at a rate per second, so that it covers about a tenth of a second. */

@@ -1,7 +1,7 @@
 import { BusError } from 'millrace/client';
 import { clock } from '../../text/format.js';
 import { SENT_MAX } from './bounds.js';
-import { draft } from './form-state.js';
+import { fillForm } from './form-state.js';
 import { type Outcome, sent } from './sent.js';
 
 /** What was sent from this tab. Each can be loaded into the form again. */
@@ -23,12 +23,7 @@ export function SentList() {
               <span class="ellipsis">
                 <b>{one.draft.type}</b> <span class="soft">on {one.draft.topic}</span>
               </span>
-              <button
-                type="button"
-                onClick={() => {
-                  draft.value = one.draft;
-                }}
-              >
+              <button type="button" onClick={() => fillForm(one.draft)}>
                 Load<span class="hidden"> {one.draft.type} again</span>
               </button>
               <span class="soft number">{clock(one.at)}</span>

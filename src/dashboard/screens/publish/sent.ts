@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import type { BusClient, PublishAck } from 'millrace/client';
 import { SENT_LENGTH_MAX, SENT_MAX } from './bounds.js';
 import { type Draft, inputOf, optionsOf } from './draft.js';
@@ -20,9 +20,13 @@ export interface Sent {
 
 export const sent = signal<readonly Sent[]>([]);
 
+/** One publish at a time: the next waits for the answer to this one. */
+export const isSending = computed(() => sent.value[0]?.outcome.kind === 'waiting');
+
 let lastKey = 0;
 
 export async function send(client: BusClient, draft: Draft): Promise<void> {
+  if (isSending.peek()) return;
   const key = ++lastKey;
   sent.value = bounded([
     { key, draft, at: Date.now(), outcome: { kind: 'waiting' } },
