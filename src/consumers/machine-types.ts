@@ -14,8 +14,8 @@ export interface MachineDefinition {
   readonly maxAhead: number;
 }
 
-/** A lane as it was stored. */
-export interface StoredLane {
+/** A lane as it was stored, for a machine that goes on with it. */
+export interface RestoredLane {
   readonly position: number;
   /** Of the consumer; the largest of its lanes counts. */
   readonly leaseNext: number;

@@ -12,8 +12,8 @@ import type {
   MemberEnd,
   OpenSlot,
   Redriven,
+  RestoredLane,
   SettlementKind,
-  StoredLane,
   Tellings,
   Verdict,
 } from './machine-types.js';
@@ -58,7 +58,7 @@ export class ConsumerMachine {
   constructor(
     definition: MachineDefinition,
     decisions: Decisions,
-    stored: readonly StoredLane[],
+    stored: readonly RestoredLane[],
     before: Before,
     now: number,
   ) {

@@ -1,7 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import type { Lane } from './lane.js';
 import type { Ledger } from './ledger.js';
-import type { Before, MachineDefinition, StoredLane } from './machine-types.js';
+import type { Before, MachineDefinition, RestoredLane } from './machine-types.js';
 import { ALONE, BEGUN, DETACHED, LEASED, LISTED, TOLD, UNCLAIMED, UNREAD } from './open-events.js';
 import { type OpenListReader, STORED_ALONE, STORED_BEGUN, STORED_DETACHED } from './open-list.js';
 
@@ -15,7 +15,7 @@ import { type OpenListReader, STORED_ALONE, STORED_BEGUN, STORED_DETACHED } from
 export function restore(
   ledger: Ledger,
   definition: MachineDefinition,
-  stored: readonly StoredLane[],
+  stored: readonly RestoredLane[],
   before: Before,
 ): number[] {
   const { open } = ledger;
@@ -48,7 +48,7 @@ function restoreUnleased(
   ledger: Ledger,
   slot: number,
   list: OpenListReader,
-  row: StoredLane,
+  row: RestoredLane,
 ): void {
   const due = ledger.now + list.dueInMs - row.ageMs;
   if (due > ledger.now) ledger.makeWait(slot, due);
@@ -60,7 +60,7 @@ function restoreLease(
   ledger: Ledger,
   slot: number,
   list: OpenListReader,
-  row: StoredLane,
+  row: RestoredLane,
   before: Before,
 ): boolean {
   const { open } = ledger;

@@ -8,8 +8,8 @@ import type {
   MachineDefinition,
   MemberEnd,
   OpenSlot,
+  RestoredLane,
   SettlementKind,
-  StoredLane,
   Verdict,
 } from '../../../src/consumers/machine-types.js';
 import type { Planted } from './planted.js';
@@ -96,7 +96,7 @@ export interface ShardWorld {
 
 interface Disk {
   log: Entry[];
-  rows: (StoredLane & { at: number })[];
+  rows: (RestoredLane & { at: number })[];
   ref: RefStored;
   settled: Map<number, number>;
   dead: Map<number, RefDead>;
