@@ -19,7 +19,7 @@ import { quote } from '../protocol/quote.js';
 import type { Act, Administrator, Audit } from './audit.js';
 import type { FiguresHistory } from './figures/figures-history.js';
 import type { Peers } from './peers.js';
-import { assertMayAdminister } from './permissions.js';
+import { assertMayAdminister, visibleSubscribers } from './permissions.js';
 
 /** The client on whose behalf a call is made. */
 export interface Operator extends Administrator {
@@ -99,7 +99,7 @@ export class Operations {
     // The names and lags of subscribers are for administrators of the topic only.
     assertMayAdminister(principal, topic ?? '*');
     rates.query();
-    return this.#endpoint.subscribers(topic);
+    return visibleSubscribers(principal, await this.#endpoint.subscribers(topic));
   }
 
   /** @throws BusError `FORBIDDEN` */

@@ -1,8 +1,10 @@
 import type { Principal } from '../auth/principal.js';
+import type { SubscriberInfo } from '../protocol/bus-api.js';
 import { BusError } from '../protocol/errors.js';
 import type { EventInput, PublishAck } from '../protocol/event.js';
 import type { FilterData } from '../protocol/filter.js';
 import { PATTERNS_PER_FILTER_MAX } from '../protocol/limits/events.js';
+import { patternsOverlap } from '../protocol/patterns-overlap.js';
 import { quote } from '../protocol/quote.js';
 import { StoredAck } from '../protocol/stored-ack.js';
 import { assertPattern, assertPublishTopic } from '../protocol/topic.js';
@@ -54,6 +56,21 @@ export function assertMayAdminister(principal: Principal, pattern: string): void
   if (principal.mayAdminister(pattern)) return;
   assertPattern(pattern);
   throw forbidden(principal, 'administer', 'pattern', pattern);
+}
+
+/**
+ * The subscribers of a topic as its administrator may see them: of their patterns, those that reach into what the
+ * principal administers. An administrator of the whole bus sees all.
+ */
+export function visibleSubscribers(
+  principal: Principal,
+  subscribers: readonly SubscriberInfo[],
+): SubscriberInfo[] {
+  if (principal.mayAdminister('*')) return [...subscribers];
+  const { admin } = principal.access;
+  const isVisible = (pattern: string): boolean =>
+    admin.some((grant) => patternsOverlap(grant, pattern));
+  return subscribers.map((one) => ({ ...one, topics: one.topics.filter(isVisible) }));
 }
 
 /**

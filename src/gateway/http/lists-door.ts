@@ -1,5 +1,5 @@
 import type { OpenDoor } from '../door.js';
-import { assertMayAdminister } from '../permissions.js';
+import { assertMayAdminister, visibleSubscribers } from '../permissions.js';
 import { topicList } from '../topic-list.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import type { HttpContext } from './http-context.js';
@@ -53,7 +53,7 @@ async function listSubscribers(exchange: Exchange, context: HttpContext): Promis
   assertMayAdminister(principal, topic ?? '*');
   rates.query();
   await budget.query(async () => {
-    const subscribers = await context.endpoint.subscribers(topic);
+    const subscribers = visibleSubscribers(principal, await context.endpoint.subscribers(topic));
     await sendList(exchange, context, texts(subscribers), { type });
   });
 }
