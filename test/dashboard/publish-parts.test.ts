@@ -19,6 +19,7 @@ import {
   sentenceOf,
   waitMs,
 } from '../../src/dashboard/screens/publish/replay-plan.js';
+import { checkPayload } from '../../src/dashboard/screens/publish/schema-check.js';
 import { topicsLike } from '../../src/dashboard/screens/publish/topics-like.js';
 import {
   attributeFault,
@@ -66,6 +67,58 @@ describe('the event in the form', () => {
   it('leaves out what was left empty', () => {
     const draft = { ...EMPTY_DRAFT, topic: ' a ', type: 't', payload: '[1]' };
     expect(inputOf(draft)).toEqual({ topic: 'a', type: 't', payload: [1] });
+  });
+});
+
+describe('the check of a payload against a schema', () => {
+  const schema = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    type: 'object',
+    required: ['id', 'lines'],
+    additionalProperties: false,
+    properties: {
+      id: { type: 'string' },
+      total: { minimum: 1 },
+      lines: { type: 'array', items: { $ref: '#/$defs/Line' } },
+      to: { anyOf: [{ const: 'guest' }, { type: 'object', required: ['name'] }] },
+      'two words': { enum: ['a', 'b'] },
+    },
+    $defs: { Line: { type: 'object', required: ['sku'] } },
+  };
+  const faults = (value: unknown) => checkPayload([schema], JSON.stringify(value)).faults;
+
+  it('says in words where it does not fit, and nothing where it does', () => {
+    expect(faults({ id: 'a', total: 1, lines: [{ sku: 1 }], to: { name: 'n' } })).toEqual([]);
+    expect(faults(3)).toEqual(['payload: is of the type number; expected is "object".']);
+    expect(faults({ id: 1, total: 0, lines: [{ sku: 1 }, {}], to: {}, extra: 1 })).toEqual([
+      'payload.id: is of the type number; expected is "string".',
+      'payload.total: 0 is less than 1.',
+      'payload.lines[1]: "sku" is missing.',
+      'payload.to: fits none of the alternatives.',
+      'payload.extra: is not expected here.',
+    ]);
+    expect(faults({ id: '', lines: [], 'two words': 'c' })).toEqual([
+      'payload."two words": the value does not match any of ["a","b"].',
+    ]);
+  });
+
+  it('takes every schema of the topic, and shows a bounded number of faults', () => {
+    const second = { properties: { id: { maxLength: 1 } } };
+    const check = checkPayload([schema, second], '{"id":"ab"}');
+    expect(check.faults).toHaveLength(2);
+    const many = checkPayload([schema], JSON.stringify({ id: '', lines: Array(50).fill(0) }));
+    expect([many.faults.length, many.more]).toEqual([5, 45]);
+  });
+
+  it('says that it cannot tell, for a schema that leads elsewhere and for a large payload', () => {
+    const away = { $ref: 'https://example.com/order.json' };
+    expect(checkPayload([away], '{}').unchecked).toContain('cannot be read here');
+    expect(checkPayload([{ $ref: '#' }], '{}').unchecked).toContain('cannot be read here');
+    expect(checkPayload([{ pattern: '(' }], '"a"').unchecked).toContain('cannot be read here');
+    expect(checkPayload([schema], `"${'x'.repeat(40_000)}"`)).toMatchObject({
+      faults: [],
+      unchecked: 'a payload of more than 32,768 characters is not checked here',
+    });
   });
 });
 

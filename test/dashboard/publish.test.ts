@@ -270,14 +270,20 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.close();
   });
 
-  it('shows the schema of a registered topic, and fills in an example', async () => {
+  it('shows the schema of a registered topic, checks the payload, and fills in an example', async () => {
     const order = z.object({ id: z.string(), total: z.number().min(1) });
     const bus = await openTestBus({ shards: 1, topics: [defineTopic('orders.*', order)] });
     const { url } = await bus.serve({ port: 0 });
     const dashboard = await openDashboard(browser, url, 'publish');
     await dashboard.fill('Topic', 'orders.new');
     await dashboard.shows('"total"', '.schema');
+    await dashboard.shows('payload: "id" is missing.', '.misfit');
+    await dashboard.fill('Payload, JSON', '{"id":"a","total":0}');
+    await dashboard.shows('payload.total: 0 is less than 1.', '.misfit');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.picture('publish-misfit');
     await dashboard.press('Fill in an example');
+    await dashboard.shows('It fits the schema', '.payload-state');
     await until('the example is the payload', async () => {
       const text = await dashboard.page.$eval('#publish-payload', (field) =>
         String(Reflect.get(field, 'value')),
@@ -289,6 +295,14 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.fill('Type', 'order_created');
     await dashboard.page.locator('.publish-form .primary').click();
     await dashboard.shows('published', '.outcome');
+    // The program that has the definition decides; here only the page knows it.
+    await dashboard.fill('Payload, JSON', '{"total":"many"}');
+    await dashboard.shows('is of the type string; expected is "number"', '.misfit');
+    await dashboard.page.locator('.publish-form .primary').click();
+    await until('it is published all the same', async () => {
+      const [newest] = await bus.query({ topic: '*', reverse: true, limit: 1 });
+      return JSON.stringify(newest?.payload) === '{"total":"many"}';
+    });
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });

@@ -7,6 +7,9 @@ export const SENT_LENGTH_MAX = 4 * 1024 * 1024;
 export const OFFERED_TOPICS_MAX = 50;
 /** Levels of an example that is made from a schema. */
 export const EXAMPLE_DEPTH_MAX = 8;
+/** Characters of a payload that is checked against a schema with each key, and the faults that are shown. */
+export const SCHEMA_CHECK_LENGTH_MAX = 32_768;
+export const SCHEMA_FAULTS_MAX = 5;
 /** Events of one replay. */
 export const REPLAY_EVENTS_MAX = 100_000;
 /** Events that the dry run shows. */

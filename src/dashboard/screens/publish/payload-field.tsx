@@ -1,9 +1,11 @@
-import { type JsonFault, matchesPattern } from 'millrace/client';
+import { type DefinitionInfo, type JsonFault, matchesPattern } from 'millrace/client';
 import { useMemo } from 'preact/hooks';
+import { counted } from '../../text/format.js';
 import { indentedJson } from '../../text/indented-json.js';
 import type { Draft } from './draft.js';
-import { exampleOf } from './example.js';
+import { exampleOf, type JsonSchema } from './example.js';
 import { amendDraft, definitions } from './form-state.js';
+import { checkPayload } from './schema-check.js';
 
 /** The payload, with the place of its first fault as JSON, and the schema of its topic where there is one. */
 export interface PayloadFieldProps {
@@ -12,13 +14,10 @@ export interface PayloadFieldProps {
 }
 
 export function PayloadField({ draft, fault }: PayloadFieldProps) {
-  const schema = definitions.value.find(
-    ({ pattern, jsonSchema }) =>
-      jsonSchema !== undefined && matchesPattern(pattern, draft.topic.trim()),
-  )?.jsonSchema;
+  const schemas = useSchemas(definitions.value, draft.topic.trim());
   const format = (): void => amendDraft({ payload: indentedJson(draft.payload) });
   return (
-    <div class={`payload-field ${schema === undefined ? '' : 'has-schema'}`}>
+    <div class={`payload-field ${schemas.length === 0 ? '' : 'has-schema'}`}>
       <div class="field">
         <label for="publish-payload">Payload, JSON</label>
         <textarea
@@ -30,22 +29,61 @@ export function PayloadField({ draft, fault }: PayloadFieldProps) {
           aria-describedby="publish-payload-state"
           onInput={(event) => amendDraft({ payload: event.currentTarget.value })}
         />
-        <p id="publish-payload-state" class="payload-state">
+        <div id="publish-payload-state" class="payload-state">
           {fault === undefined ? (
             <>
               <span class="soft">Valid JSON</span>{' '}
               <button type="button" class="link" onClick={format}>
                 Format
               </button>
+              {schemas.length > 0 && <SchemaState schemas={schemas} payload={draft.payload} />}
             </>
           ) : (
             <span class="fault">
               Line {fault.line}, column {fault.column}: {fault.message}
             </span>
           )}
-        </p>
+        </div>
       </div>
-      {schema !== undefined && <Schema schema={schema} />}
+      {schemas[0] !== undefined && <Schema schema={schemas[0]} />}
+    </div>
+  );
+}
+
+/** The schemas of all definitions that hold for a topic. */
+function useSchemas(known: readonly DefinitionInfo[], topic: string): readonly JsonSchema[] {
+  return useMemo(
+    () =>
+      known
+        .filter(({ pattern }) => matchesPattern(pattern, topic))
+        .map(({ jsonSchema }) => jsonSchema)
+        .filter((schema) => schema !== undefined),
+    [known, topic],
+  );
+}
+
+interface SchemaStateProps {
+  readonly schemas: readonly JsonSchema[];
+  readonly payload: string;
+}
+
+/** Whether the payload fits. It may be published all the same: the schema is only what the page knows of the checks. */
+function SchemaState({ schemas, payload }: SchemaStateProps) {
+  const check = useMemo(() => checkPayload(schemas, payload), [schemas, payload]);
+  const { faults, more, unchecked } = check;
+  if (faults.length === 0) {
+    const text = unchecked === undefined ? 'It fits the schema.' : `Not checked: ${unchecked}.`;
+    return <span class="soft">{text}</span>;
+  }
+  return (
+    <div class="notice is-warning misfit" role="status">
+      <p>It does not fit the schema of the topic:</p>
+      <ul>
+        {faults.map((fault) => (
+          <li key={fault}>{fault}</li>
+        ))}
+        {more > 0 && <li class="soft">and {counted(more, 'other')}</li>}
+      </ul>
     </div>
   );
 }
