@@ -95,16 +95,20 @@ export class OperationRequests {
   }
 
   async #connections({ requestId }: FrameOf<'connections'>, asker: OperationAsker): Promise<void> {
-    const { connections, complete } = await this.#operations.connections(asker);
-    const end = () => ({ complete });
-    const list = { field: 'connections', items: connections, textOf: JSON.stringify, end } as const;
-    await sendList(this.#outbound, list, requestId);
+    await asker.budget.query(async () => {
+      const { connections: items, complete } = await this.#operations.connections(asker);
+      const end = () => ({ complete });
+      const list = { field: 'connections', items, textOf: JSON.stringify, end } as const;
+      await sendList(this.#outbound, list, requestId);
+    });
   }
 
   async #definitions({ requestId }: FrameOf<'definitions'>, asker: OperationAsker): Promise<void> {
-    const items = await this.#operations.definitions(asker);
-    const list = { field: 'definitions', items, textOf: JSON.stringify } as const;
-    await sendList(this.#outbound, list, requestId);
+    await asker.budget.query(async () => {
+      const items = await this.#operations.definitions(asker);
+      const list = { field: 'definitions', items, textOf: JSON.stringify } as const;
+      await sendList(this.#outbound, list, requestId);
+    });
   }
 
   async #disconnect(frame: FrameOf<'disconnect'>, asker: OperationAsker): Promise<void> {
