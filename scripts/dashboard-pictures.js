@@ -109,20 +109,37 @@ async function publishSteadily(bus) {
   }
 }
 
+/** Every chart is drawn, and the tiles have figures. */
+const CHARTS = `document.querySelectorAll('.charts canvas').length === 9 && document.querySelector('.tile dd')?.innerText !== ''`;
+
+/**
+ * An expression that holds once at least so many elements are there.
+ * @param {string} selector
+ * @param {number} least
+ */
+function countOf(selector, least) {
+  return `document.querySelectorAll(${JSON.stringify(selector)}).length >= ${least}`;
+}
+
 /**
  * @param {import('puppeteer-core').Browser} browser
  * @param {string} address
  * @param {string} name
- * @param {{ viewport?: typeof WIDE, theme?: string, before?: (page: import('puppeteer-core').Page) => Promise<void> }} how
+ * @param {{ shows: string, viewport?: typeof WIDE, theme?: string, before?: (page: import('puppeteer-core').Page) => Promise<void> }} how
+ *   `shows`: an expression that holds in the page once the screen has what it is to show
  */
-async function take(browser, address, name, { viewport = WIDE, theme = 'light', before } = {}) {
+async function take(browser, address, name, { shows, viewport = WIDE, theme = 'light', before }) {
   const page = await browser.newPage();
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: theme }]);
   await page.goto(address, { waitUntil: 'load' });
   await page.waitForSelector('.connection.is-live');
-  await sleep(2500);
+  await page.waitForFunction(shows);
   await before?.(page);
+  // What was waited for has been drawn.
+  await page.evaluate(
+    'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))',
+  );
   await page.screenshot({ path: `${PICTURES}${name}.webp`, type: 'webp', quality: 82 });
   await page.close();
 }
@@ -155,21 +172,33 @@ try {
   steady.catch(() => {});
   await sleep(LIVE_MS / 2);
   const run = await publishRun(bus);
-  await take(browser, at('overview'), 'dashboard-overview');
+  await take(browser, at('overview'), 'dashboard-overview', { shows: CHARTS });
   await take(browser, at('stream?from=last:300'), 'dashboard-stream', {
     theme: 'dark',
+    shows: countOf('.stream-row', 10),
     before: async (page) => {
-      await page.waitForSelector('.stream-row');
       await page.$$eval('.stream-row', (rows) => {
         /** @type {any} */ (rows[Math.floor(rows.length / 2)]).click();
       });
-      await sleep(800);
+      await page.waitForSelector('.event-drawer .event-body');
     },
   });
-  await take(browser, at(`trace?correlationId=${run}`), 'dashboard-trace');
-  await take(browser, at('topics'), 'dashboard-topics', { viewport: PHONE, theme: 'dark' });
-  await take(browser, at('subscribers'), 'dashboard-subscribers');
-  await take(browser, at('alerts'), 'dashboard-alerts', { viewport: PHONE });
+  await take(browser, at(`trace?correlationId=${run}`), 'dashboard-trace', {
+    shows: countOf('.run-tree [role=treeitem]', 5),
+  });
+  await take(browser, at('topics'), 'dashboard-topics', {
+    viewport: PHONE,
+    theme: 'dark',
+    // Rates are those since the list before.
+    shows: `[...document.querySelectorAll('.tree-row .rate')].some((one) => one.innerText > '0')`,
+  });
+  await take(browser, at('subscribers'), 'dashboard-subscribers', {
+    shows: `${countOf('[aria-label="Subscriptions"] .data-row', 2)} && ${countOf('[aria-label="Connections"] .data-row', 1)}`,
+  });
+  await take(browser, at('alerts'), 'dashboard-alerts', {
+    viewport: PHONE,
+    shows: countOf('.rule', 3),
+  });
   await steady;
 } finally {
   await browser.close();

@@ -37,6 +37,12 @@ describe('the words of alerts', () => {
 });
 
 describe('a rule as it is typed', () => {
+  it('is refused where a rule of its name exists, which it would replace', () => {
+    const draft = { ...NEW_DRAFT, name: 'behind', when: 'lag over' };
+    expect(faultsOf(draft, ['behind']).map(({ field }) => field)).toEqual(['name', 'when']);
+    expect(faultsOf({ ...draft, name: 'behind-2', when: 'lag over 5' }, ['behind'])).toEqual([]);
+  });
+
   it('has no fault while its fields are empty', () => {
     expect(faultsOf(NEW_DRAFT)).toEqual([]);
   });

@@ -1,43 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import type { Browser } from 'puppeteer-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type BusClient, connect } from '../../src/client.js';
+import { expect, it } from 'vitest';
 import { until } from '../bus/support/wait.js';
-import { startServer, type TestServer, temporaryDirectory } from '../cli/support/command.js';
-import { neededCommand } from '../support/needed-command.js';
-import { openDashboard, openDashboardBrowser } from './support/dashboard.js';
-
-const chromium = neededCommand('chromium', 'the dashboard in a browser');
-
-const clients: BusClient[] = [];
-
-function clientOf(server: TestServer): BusClient {
-  const client = connect(server.url);
-  clients.push(client);
-  return client;
-}
+import { startServer, temporaryDirectory } from '../cli/support/command.js';
+import { describeScreen } from './support/screen.js';
 
 const FAILED = { topic: 'worker.1', type: 'worker_failed', payload: { reason: 'disk' } };
 
-describe.runIf(chromium !== undefined)('the alerts', () => {
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await openDashboardBrowser(chromium!);
-  });
-
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-  });
-
+describeScreen('the alerts', ({ open, clientOf }) => {
   it('makes a rule with its faults shown as typed, and tells on every screen when it fires', async () => {
     const server = await startServer();
     const client = clientOf(server);
-    const dashboard = await openDashboard(browser, server.url, 'alerts');
+    const dashboard = await open(server, 'alerts');
     await dashboard.shows('No rule watches the bus', '.alerts');
     await dashboard.press('New rule');
     await dashboard.fill('Name', 'failures');
@@ -77,7 +50,7 @@ describe.runIf(chromium !== undefined)('the alerts', () => {
     const server = await startServer();
     const client = clientOf(server);
     await client.setAlert({ name: 'behind', when: 'lag over 10' });
-    const dashboard = await openDashboard(browser, server.url, 'alerts');
+    const dashboard = await open(server, 'alerts');
     await dashboard.press('Edit behind');
     await dashboard.fill('Fires when', 'lag over 500 for 1 min');
     await dashboard.press('Save the rule');
@@ -101,8 +74,8 @@ describe.runIf(chromium !== undefined)('the alerts', () => {
     const config = `${dir}/millrace.json`;
     writeFileSync(config, JSON.stringify({ alerts: [{ name: 'behind', when: 'lag over 10' }] }));
     const server = await startServer(`${dir}/data`, ['--config', config]);
-    const dashboard = await openDashboard(browser, server.url, 'alerts?edit=behind');
-    await dashboard.shows('fixed', '.rules');
+    const dashboard = await open(server, 'alerts?edit=behind');
+    await dashboard.shows('fixed by the configuration', '.rules');
     expect(await dashboard.page.$$('.rules .acts, .rules form')).toEqual([]);
     await dashboard.close();
   });
@@ -110,7 +83,7 @@ describe.runIf(chromium !== undefined)('the alerts', () => {
   it('offers no change where the dashboard is read-only', async () => {
     const server = await startServer(undefined, ['--dashboard-read-only']);
     await clientOf(server).setAlert({ name: 'behind', when: 'lag over 10' });
-    const dashboard = await openDashboard(browser, server.url, 'alerts?edit=behind');
+    const dashboard = await open(server, 'alerts?edit=behind');
     await dashboard.shows('behind', '.rules');
     expect(await dashboard.page.$$('.alerts button, .alerts form')).toEqual([]);
     await dashboard.close();

@@ -1,58 +1,30 @@
-import type { Browser } from 'puppeteer-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { BusClient } from '../../src/client.js';
-import { connect } from '../../src/client.js';
 import { until } from '../bus/support/wait.js';
-import { startServer, type TestServer } from '../cli/support/command.js';
-import { neededCommand } from '../support/needed-command.js';
-import { openDashboard, openDashboardBrowser } from './support/dashboard.js';
+import { startServer } from '../cli/support/command.js';
+import { describeScreen } from './support/screen.js';
 
-const chromium = neededCommand('chromium', 'the dashboard in a browser');
-
-const clients: BusClient[] = [];
-
-function clientOf(server: TestServer): BusClient {
-  const client = connect(server.url);
-  clients.push(client);
-  return client;
-}
-
-/** Publishes until the server has some samples of it. */
+/** Publishes some events for each of the server's samples, until it has this many. */
 async function publishForSamples(client: BusClient, count: number): Promise<void> {
-  await until('the server has samples', async () => {
-    // A sample takes 2 s, and the machine has other work.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  const samples = async (): Promise<number> => (await client.figures()).samples.length;
+  for (let held = await samples(); held < count; held = await samples()) {
     const inputs = Array.from({ length: 50 }, (_, n) => ({
       topic: `orders.${n % 8}`,
       type: 'order_created',
       payload: { n },
     }));
     await client.publishMany(inputs, { durability: 'written' });
-    return (await client.figures()).samples.length >= count;
-  });
+    await until('the server has a sample more', async () => (await samples()) > held);
+  }
 }
 
-describe.runIf(chromium !== undefined)('the overview', () => {
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await openDashboardBrowser(chromium!);
-  });
-
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-  });
-
+describeScreen('the overview', ({ open, clientOf }) => {
   it('has full charts when it opens, says that all is well, and goes on', async () => {
     const server = await startServer(undefined, ['--shards', '2']);
     const client = clientOf(server);
     client.subscribe('orders.*', () => {}, { name: 'audit' });
     await publishForSamples(client, 4);
-    const dashboard = await openDashboard(browser, server.url);
+    const dashboard = await open(server);
     await dashboard.shows('All is well', '.overview');
     const chart = '[aria-label="Events per second: time"]';
     const samples = (): Promise<number> =>
@@ -70,7 +42,7 @@ describe.runIf(chromium !== undefined)('the overview', () => {
   it('tells the values of the time that the mouse or the keys point at, in all charts', async () => {
     const server = await startServer();
     await publishForSamples(clientOf(server), 4);
-    const dashboard = await openDashboard(browser, server.url);
+    const dashboard = await open(server);
     const chart = await dashboard.page.waitForSelector('[aria-label="Events per second: time"]');
     const times = (): Promise<string[]> =>
       dashboard.page.$$eval('.chart time:not(.is-last)', (list) =>
@@ -101,7 +73,7 @@ describe.runIf(chromium !== undefined)('the overview', () => {
     const server = await startServer();
     const client = clientOf(server);
     await client.subscribe('orders.*', { name: 'billing' }).ready;
-    const dashboard = await openDashboard(browser, server.url);
+    const dashboard = await open(server);
     await dashboard.shows('All is well', '.overview');
     // Nobody consumes them; its window in the client and the buffers on the way take some 20,000.
     const inputs = Array.from({ length: 30_000 }, (_, n) => ({
@@ -123,7 +95,7 @@ describe.runIf(chromium !== undefined)('the overview', () => {
 
   it('brings the part into view that a problem names', async () => {
     const server = await startServer();
-    const dashboard = await openDashboard(browser, server.url, 'overview?show=gateways');
+    const dashboard = await open(server, 'overview?show=gateways');
     await until('the part has the focus', () =>
       dashboard.page.evaluate('document.activeElement?.id === "show-gateways"').then(Boolean),
     );
@@ -133,7 +105,7 @@ describe.runIf(chromium !== undefined)('the overview', () => {
   it('keeps what it showed while the server is gone, and says since when', async () => {
     const server = await startServer();
     await publishForSamples(clientOf(server), 2);
-    const dashboard = await openDashboard(browser, server.url);
+    const dashboard = await open(server);
     await dashboard.page.waitForSelector('.charts canvas');
     await server.stop('SIGKILL');
     await dashboard.shows('This page has no connection to the server since', '.problems');

@@ -93,6 +93,21 @@ describe('the problems of a bus', () => {
     expect(problems(unknown)).toEqual([]);
   });
 
+  it('tell that alerts do not watch, or are not known', () => {
+    const alertsFault = 'The alerts could not be asked for: TIMEOUT';
+    expect(brief(problems({ alertsFault }))).toEqual([`bad → alerts : ${alertsFault}`]);
+  });
+
+  it('count the subscriptions that are behind as those at least that the server lists', () => {
+    const many = Array.from({ length: 100 }, (_, n) => reader({ id: `s-${n}`, lag: 2000 }));
+    expect(problems({ subscribers: many }).at(-1)?.text).toBe(
+      'At least 97 more subscriptions are behind.',
+    );
+    expect(problems({ subscribers: many.slice(1) }).at(-1)?.text).toBe(
+      '96 more subscriptions are behind.',
+    );
+  });
+
   it('begin with a page that has lost its connection', () => {
     const stopped = stats([shard({ state: 'starting' })]);
     const [first, second] = problems({ lostAt: NOW - 90_000, stats: stopped });

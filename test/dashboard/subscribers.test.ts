@@ -1,20 +1,8 @@
-import type { Browser } from 'puppeteer-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type BusClient, connect } from '../../src/client.js';
+import { expect, it } from 'vitest';
 import { until } from '../bus/support/wait.js';
-import { startServer, type TestServer } from '../cli/support/command.js';
-import { neededCommand } from '../support/needed-command.js';
-import { type Dashboard, openDashboard, openDashboardBrowser } from './support/dashboard.js';
-
-const chromium = neededCommand('chromium', 'the dashboard in a browser');
-
-const clients: BusClient[] = [];
-
-function clientOf(server: TestServer): BusClient {
-  const client = connect(server.url);
-  clients.push(client);
-  return client;
-}
+import { startServer } from '../cli/support/command.js';
+import { type Dashboard, PHONE } from './support/dashboard.js';
+import { describeScreen } from './support/screen.js';
 
 /** The texts of the cells of a column, from top to bottom. */
 function column(dashboard: Dashboard, table: string, index: number): Promise<string[]> {
@@ -30,27 +18,13 @@ function column(dashboard: Dashboard, table: string, index: number): Promise<str
   );
 }
 
-describe.runIf(chromium !== undefined)('the subscribers', () => {
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await openDashboardBrowser(chromium!);
-  });
-
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.close()));
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-  });
-
+describeScreen('the subscribers', ({ open, clientOf }) => {
   it('shows who would receive an event on a topic, and keeps the topic in the address', async () => {
     const server = await startServer();
     const client = clientOf(server);
     await client.subscribe('orders.*', { name: 'billing', overflow: 'drop-oldest' }).ready;
     await client.subscribe('stock.*', { name: 'stock' }).ready;
-    const dashboard = await openDashboard(browser, server.url, 'subscribers');
+    const dashboard = await open(server, 'subscribers');
     await dashboard.shows('billing', '.subscribers');
     await dashboard.shows('stock', '.subscribers');
     await dashboard.shows('drop oldest', '.subscribers');
@@ -73,7 +47,7 @@ describe.runIf(chromium !== undefined)('the subscribers', () => {
     const server = await startServer();
     const client = clientOf(server);
     for (const name of ['b2', 'a', 'b10']) await client.subscribe('a.*', { name }).ready;
-    const dashboard = await openDashboard(browser, server.url, 'subscribers?topic=a.b&sort=name');
+    const dashboard = await open(server, 'subscribers?topic=a.b&sort=name');
     await until('the rows are there', async () => {
       return (await column(dashboard, 'Subscriptions', 1)).length === 3;
     });
@@ -93,7 +67,7 @@ describe.runIf(chromium !== undefined)('the subscribers', () => {
       const subscriptions = Array.from({ length: 125 }, () => client.subscribe('a.*', () => {}));
       await Promise.all(subscriptions.map(({ ready }) => ready));
     }
-    const dashboard = await openDashboard(browser, server.url, 'subscribers?topic=a.b');
+    const dashboard = await open(server, 'subscribers?topic=a.b');
     await dashboard.shows('2,000 subscriptions would receive it', '.subscribers');
     const shown = (await column(dashboard, 'Subscriptions', 1)).length;
     expect(shown).toBeGreaterThan(10);
@@ -106,7 +80,7 @@ describe.runIf(chromium !== undefined)('the subscribers', () => {
     const client = clientOf(server);
     await client.subscribe('orders.*', { name: 'billing' }).ready;
     const cut = client.server!.connection;
-    const dashboard = await openDashboard(browser, server.url, 'subscribers');
+    const dashboard = await open(server, 'subscribers');
     await dashboard.shows('this page', '.subscribers');
     await dashboard.shows('2 connections', '.subscribers');
     await dashboard.picture('subscribers');
@@ -126,10 +100,36 @@ describe.runIf(chromium !== undefined)('the subscribers', () => {
     await dashboard.close();
   });
 
+  it('shows all facts of a row on a phone, and gives the focus back', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    await client.subscribe('orders.*', { name: 'billing', overflow: 'drop-oldest' }).ready;
+    const dashboard = await open(server, 'subscribers');
+    await dashboard.page.setViewport(PHONE);
+    await dashboard.shows('billing', '.subscribers');
+    await dashboard.press('All facts of billing');
+    await dashboard.shows('drop oldest', 'dialog');
+    const heads = 'dialog dt';
+    expect(
+      await dashboard.page.$$eval(heads, (all) => all.map((one) => String(one.textContent))),
+    ).toEqual([
+      ...['Subscription', 'Topics', 'State', 'Behind', 'Waits', 'Queue', 'Policy', 'Dropped'],
+      ...['Slow', 'Principal', 'Since'],
+    ]);
+    await dashboard.press('Close');
+    await until('the button has the focus', async () =>
+      dashboard.page
+        .evaluate('document.activeElement?.innerText === "All facts of billing"')
+        .then(Boolean),
+    );
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('offers no cut where the dashboard is read-only', async () => {
     const server = await startServer(undefined, ['--dashboard-read-only']);
     await clientOf(server).connected();
-    const dashboard = await openDashboard(browser, server.url, 'subscribers');
+    const dashboard = await open(server, 'subscribers');
     await dashboard.shows('2 connections', '.subscribers');
     expect(await dashboard.text('.subscribers')).not.toContain('Cut');
     await dashboard.close();

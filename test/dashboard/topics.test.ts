@@ -1,25 +1,14 @@
 import { openBus } from 'millrace';
-import type { Browser } from 'puppeteer-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'puppeteer-core';
+import { expect, it } from 'vitest';
 import { until } from '../bus/support/wait.js';
-import { startServer, temporaryDirectory } from '../cli/support/command.js';
-import { neededCommand } from '../support/needed-command.js';
-import { type Dashboard, openDashboard, openDashboardBrowser } from './support/dashboard.js';
+import { startServer, type TestServer, temporaryDirectory } from '../cli/support/command.js';
+import type { Dashboard } from './support/dashboard.js';
+import { describeScreen } from './support/screen.js';
 
-const chromium = neededCommand('chromium', 'the dashboard in a browser');
 const MANY = 100_000;
 
-describe.runIf(chromium !== undefined)('the topics screen', () => {
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await openDashboardBrowser(chromium!);
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-  });
-
+describeScreen('the topics screen', ({ open, clientOf }) => {
   const names = (dashboard: Dashboard): Promise<string[]> =>
     dashboard.page.$$eval('.tree-row .name a', (links) =>
       links.map((link) => String(Reflect.get(link, 'title'))),
@@ -31,7 +20,7 @@ describe.runIf(chromium !== undefined)('the topics screen', () => {
     for (const topic of config) {
       await server.run(['pub', topic, '{"n":1}', '--type', 'note', '--count', '3']);
     }
-    const dashboard = await openDashboard(browser, server.url, 'topics');
+    const dashboard = await open(server, 'topics');
     await dashboard.shows('users');
     expect(await names(dashboard)).toEqual([
       'orders',
@@ -59,19 +48,57 @@ describe.runIf(chromium !== undefined)('the topics screen', () => {
     await dashboard.close();
   });
 
+  it('keeps open what is open while the number of topics grows', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    await client.publish({ topic: 'orders.created', type: 'note', payload: 1 });
+    const dashboard = await open(server, 'topics');
+    await dashboard.shows('created', '.tree');
+    const inputs = Array.from({ length: 300 }, (_, n) => ({
+      topic: `users.${n}`,
+      type: 'note',
+      payload: 1,
+    }));
+    await client.publishMany(inputs, { durability: 'written' });
+    await dashboard.shows('301 topics', '[role=status]:not(.hidden)');
+    await dashboard.shows('created', '.tree');
+    await dashboard.close();
+  });
+
+  it('asks for nothing while its tab is hidden, and at once when it is shown again', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    await client.publish({ topic: 'orders.created', type: 'note', payload: 1 });
+    const dashboard = await open(server, 'topics');
+    await dashboard.shows('1 topic,', '[role=status]:not(.hidden)');
+    await dashboard.page.evaluate(WATCH_LISTS);
+    await dashboard.page.evaluate(WATCH_POLLS);
+    const asked = async () => Number(await dashboard.page.evaluate('asked'));
+    const turns = async (more: number): Promise<void> => {
+      const last = Number(await dashboard.page.evaluate('polls')) + more;
+      await until('the page would ask', async () =>
+        dashboard.page.evaluate(`polls >= ${last}`).then(Boolean),
+      );
+    };
+    await turns(1);
+    await until('the page has asked', async () => (await asked()) > 0);
+    await setHidden(dashboard.page, true);
+    await turns(1);
+    const before = await asked();
+    await client.publish({ topic: 'orders.paid', type: 'note', payload: 1 });
+    await turns(2);
+    expect(await asked()).toBe(before);
+    expect(await dashboard.text('[role=status]:not(.hidden)')).toContain('1 topic,');
+    await setHidden(dashboard.page, false);
+    await dashboard.shows('2 topics,', '[role=status]:not(.hidden)');
+    await dashboard.close();
+  });
+
   it('stays usable with 100,000 topics: few rows in the document, and every one can be reached', async () => {
-    const dir = temporaryDirectory();
-    await using bus = await openBus({ dir, shards: 2 });
-    for (let from = 0; from < MANY; from += 10_000) {
-      const inputs = Array.from({ length: 10_000 }, (_, n) => {
-        const number = String(from + n).padStart(6, '0');
-        return { topic: `tenant${number.slice(0, 2)}.device.${number}`, type: 'note', payload: 1 };
-      });
-      await bus.publishMany(inputs, { durability: 'written' });
-    }
-    await bus.close();
-    const server = await startServer(dir);
-    const dashboard = await openDashboard(browser, server.url, 'topics');
+    const server = await serverOfMany();
+    const dashboard = await open(server);
+    await dashboard.page.evaluate(WATCH_LISTS);
+    await dashboard.goTo('topics');
     await dashboard.shows('100,000 topics, 100,000 events', '[role=status]:not(.hidden)');
     expect((await names(dashboard)).length).toBeLessThan(100);
     await dashboard.page.focus('[role=tree]');
@@ -81,7 +108,52 @@ describe.runIf(chromium !== undefined)('the topics screen', () => {
     );
     await dashboard.fill('Find topics', 'device.099999');
     await until('one topic is found', async () => (await names(dashboard)).length === 1);
+    expect(await dashboard.page.evaluate('asked')).toBe(1);
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
-  });
+  }, 180_000);
 });
+
+/** A server with 100,000 topics, 1,000 in each of 100 branches. */
+async function serverOfMany(): Promise<TestServer> {
+  const dir = temporaryDirectory();
+  await using bus = await openBus({ dir, shards: 2 });
+  for (let from = 0; from < MANY; from += 10_000) {
+    const inputs = Array.from({ length: 10_000 }, (_, n) => {
+      const number = String(from + n).padStart(6, '0');
+      return { topic: `tenant${number.slice(0, 2)}.device.${number}`, type: 'note', payload: 1 };
+    });
+    await bus.publishMany(inputs, { durability: 'written' });
+  }
+  await bus.close();
+  return startServer(dir);
+}
+
+/** Runs in the page: counts how often it asks for the list of topics. */
+const WATCH_LISTS = `
+  globalThis.asked = 0;
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (frame) {
+    if (String(frame).includes('"type":"topics"')) asked++;
+    return send.call(this, frame);
+  };
+`;
+
+/** Runs in the page: counts the turns in which a screen would ask the server again. */
+const WATCH_POLLS = `
+  globalThis.polls = 0;
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (run, ms) => setTimeout(() => {
+    if (ms === 2000) polls++;
+    run();
+  }, ms);
+`;
+
+/** Tells the page that its tab was hidden, or shown. */
+async function setHidden(page: Page, isHidden: boolean): Promise<void> {
+  await page.evaluate((hidden) => {
+    const document = Reflect.get(globalThis, 'document');
+    Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, isHidden);
+}

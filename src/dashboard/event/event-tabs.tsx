@@ -6,7 +6,7 @@ import { EventCopies } from './event-copies.js';
 import { PayloadTree } from './payload-tree.js';
 import { RawPayload } from './raw-payload.js';
 
-/** The ways to look at an event. Left and right change between them. */
+/** The ways to look at an event. Left and right change between them, Home and End go to the first and last. */
 
 interface Tab {
   readonly name: string;
@@ -23,9 +23,9 @@ const TABS: readonly Tab[] = [
 export function EventTabs({ event }: { readonly event: Event }) {
   const [at, setAt] = useState(0);
   const onKeyDown = (pressed: KeyboardEvent): void => {
-    const step = pressed.key === 'ArrowRight' ? 1 : pressed.key === 'ArrowLeft' ? -1 : 0;
-    if (step === 0) return;
-    const next = (at + step + TABS.length) % TABS.length;
+    const next = tabAfter(pressed.key, at);
+    if (next === undefined) return;
+    pressed.preventDefault();
     setAt(next);
     document.getElementById(`event-tab-${next}`)?.focus();
   };
@@ -53,4 +53,20 @@ export function EventTabs({ event }: { readonly event: Event }) {
       </div>
     </>
   );
+}
+
+function tabAfter(key: string, at: number): number | undefined {
+  const last = TABS.length - 1;
+  switch (key) {
+    case 'ArrowRight':
+      return at === last ? 0 : at + 1;
+    case 'ArrowLeft':
+      return at === 0 ? last : at - 1;
+    case 'Home':
+      return 0;
+    case 'End':
+      return last;
+    default:
+      return undefined;
+  }
 }

@@ -1,3 +1,4 @@
+import type { RefObject } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { Icon } from './icon.js';
 import { useUniqueId } from './use-unique-id.js';
@@ -20,16 +21,60 @@ export interface ChipsFieldProps {
 }
 
 export function ChipsField(props: ChipsFieldProps) {
-  const { label, values, onChange, placeholder, isSpaceEnd = false } = props;
+  const { label, values, placeholder } = props;
   const id = useUniqueId();
   const input = useRef<HTMLInputElement>(null);
+  const entry = useEntry(props, input);
+  const { fault, offers, active } = entry;
+  const combobox = props.complete === undefined ? {} : comboboxOf(id, offers, active);
+  const remove = (value: string): void => {
+    props.onChange(values.filter((one) => one !== value));
+    input.current?.focus();
+  };
+  return (
+    <div class="field chips">
+      <label for={id}>{label}</label>
+      <div class="chips-box">
+        {values.map((value) => (
+          <Chip key={value} value={value} onRemove={remove} />
+        ))}
+        <input
+          id={id}
+          ref={input}
+          value={entry.text}
+          placeholder={values.length === 0 ? placeholder : undefined}
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          {...combobox}
+          aria-invalid={fault !== undefined}
+          aria-describedby={fault === undefined ? undefined : `${id}-fault`}
+          onInput={(event) => entry.write(event.currentTarget.value)}
+          onFocus={entry.onFocus}
+          onBlur={entry.onBlur}
+          onKeyDown={entry.onKeyDown}
+        />
+        {offers.length > 0 && (
+          <Offers id={id} label={label} offers={offers} active={active} onChoose={entry.add} />
+        )}
+      </div>
+      {fault !== undefined && (
+        <p class="fault" id={`${id}-fault`} role="alert">
+          {fault}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** The text that is being typed, its fault, and the offers below it. */
+function useEntry(props: ChipsFieldProps, input: RefObject<HTMLInputElement | null>) {
+  const { values, onChange, isSpaceEnd = false } = props;
   const [text, setText] = useState('');
   const [fault, setFault] = useState<string | undefined>(undefined);
   const [active, setActive] = useState(-1);
   const [isOpen, setOpen] = useState(false);
   const offers = isOpen ? (props.complete?.(text) ?? []) : [];
-  const combobox = props.complete === undefined ? {} : comboboxOf(id, offers, active);
-
   const write = (next: string): void => {
     input.current?.setCustomValidity('');
     setText(next);
@@ -38,8 +83,7 @@ export function ChipsField(props: ChipsFieldProps) {
     setOpen(true);
   };
   const add = (given: string): void => {
-    const added = isSpaceEnd ? given.split(/\s+/).filter((one) => one !== '') : [given.trim()];
-    const wanted = added.filter((one) => one !== '' && !values.includes(one));
+    const wanted = valuesIn(given, isSpaceEnd).filter((one) => !values.includes(one));
     const wrong = wanted.map((one) => props.faultOf?.(one)).find((one) => one !== undefined);
     // At once, so that a form is not submitted without the text that its person sees.
     input.current?.setCustomValidity(wrong ?? '');
@@ -51,9 +95,9 @@ export function ChipsField(props: ChipsFieldProps) {
     setOpen(false);
     if (wanted.length > 0) onChange([...values, ...wanted]);
   };
-  const remove = (value: string): void => {
-    onChange(values.filter((one) => one !== value));
-    input.current?.focus();
+  const step = (by: number): void => {
+    if (offers.length === 0) setOpen(true);
+    else setActive((Math.max(active, by < 0 ? 0 : -1) + by + offers.length) % offers.length);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     const { key } = event;
@@ -61,77 +105,74 @@ export function ChipsField(props: ChipsFieldProps) {
       event.preventDefault();
       add(offers[active] ?? text);
     } else if (key === 'ArrowDown' || key === 'ArrowUp') {
-      if (offers.length === 0) setOpen(true);
-      else setActive((active + (key === 'ArrowDown' ? 1 : offers.length)) % offers.length);
       event.preventDefault();
-    } else if (key === 'Escape' && isOpen && offers.length > 0) {
+      step(key === 'ArrowDown' ? 1 : -1);
+    } else if (key === 'Escape' && offers.length > 0) {
       event.stopPropagation();
       setOpen(false);
     } else if (key === 'Backspace' && text === '' && values.length > 0) {
       onChange(values.slice(0, -1));
     }
   };
+  const onFocus = (): void => {
+    setOpen(true);
+    props.onFocus?.();
+  };
   const onBlur = (): void => {
     setOpen(false);
     if (text.trim() !== '') add(text);
   };
+  return { text, fault, offers, active, write, add, onKeyDown, onFocus, onBlur };
+}
 
+/** The values in a text; none that is empty. */
+function valuesIn(text: string, isSpaceEnd: boolean): string[] {
+  const parts = isSpaceEnd ? text.split(/\s+/) : [text.trim()];
+  return parts.filter((one) => one !== '');
+}
+
+interface ChipProps {
+  readonly value: string;
+  readonly onRemove: (value: string) => void;
+}
+
+function Chip({ value, onRemove }: ChipProps) {
   return (
-    <div class="field chips">
-      <label for={id}>{label}</label>
-      <div class="chips-box">
-        {values.map((value) => (
-          <button type="button" class="chip" key={value} onClick={() => remove(value)}>
-            <span class="ellipsis">{value}</span>
-            <Icon name="close" />
-            <span class="hidden">: remove</span>
-          </button>
-        ))}
-        <input
-          id={id}
-          ref={input}
-          value={text}
-          placeholder={values.length === 0 ? placeholder : undefined}
-          autocomplete="off"
-          autocapitalize="off"
-          spellcheck={false}
-          {...combobox}
-          aria-invalid={fault !== undefined}
-          aria-describedby={fault === undefined ? undefined : `${id}-fault`}
-          onInput={(event) => write(event.currentTarget.value)}
-          onFocus={() => {
-            setOpen(true);
-            props.onFocus?.();
-          }}
-          onBlur={onBlur}
-          onKeyDown={onKeyDown}
-        />
-        {offers.length > 0 && (
-          <div class="offers" id={`${id}-offers`} role="listbox" aria-label={`${label}: known`}>
-            {offers.map((offer, index) => (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the field takes the keys.
-              // biome-ignore lint/a11y/useFocusableInteractive: the field names the active offer.
-              <div
-                key={offer}
-                id={`${id}-${index}`}
-                role="option"
-                aria-selected={index === active}
-                class="ellipsis"
-                // The field keeps the focus.
-                onMouseDown={(event) => event.preventDefault()}
-                onClick={() => add(offer)}
-              >
-                {offer}
-              </div>
-            ))}
-          </div>
-        )}
-      </div>
-      {fault !== undefined && (
-        <p class="fault" id={`${id}-fault`} role="alert">
-          {fault}
-        </p>
-      )}
+    <button type="button" class="chip" onClick={() => onRemove(value)}>
+      <span class="ellipsis">{value}</span>
+      <Icon name="close" />
+      <span class="hidden">: remove</span>
+    </button>
+  );
+}
+
+interface OffersProps {
+  readonly id: string;
+  readonly label: string;
+  readonly offers: readonly string[];
+  readonly active: number;
+  readonly onChoose: (offer: string) => void;
+}
+
+function Offers({ id, label, offers, active, onChoose }: OffersProps) {
+  return (
+    <div class="offers" id={`${id}-offers`} role="listbox" aria-label={`${label}: known`}>
+      {offers.map((offer, index) => (
+        // biome-ignore lint/a11y/useKeyWithClickEvents: the field takes the keys.
+        // biome-ignore lint/a11y/useFocusableInteractive: the field names the active offer.
+        <div
+          key={offer}
+          id={`${id}-${index}`}
+          role="option"
+          aria-selected={index === active}
+          class="ellipsis"
+          // The field keeps the focus.
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={() => onChoose(offer)}
+        >
+          {offer}
+        </div>
+      ))}
     </div>
   );
 }

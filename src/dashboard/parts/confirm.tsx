@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
-import { useLayoutEffect, useRef } from 'preact/hooks';
 import { messageOf } from '../text/message-of.js';
+import { useModal } from './use-modal.js';
 import './confirm.css';
 
 /** Asks before something is done that cannot be taken back. The dialog names it, and stays where it fails. */
@@ -16,10 +16,9 @@ export interface ConfirmProps {
 }
 
 export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const isBusy = useSignal(false);
   const fault = useSignal<string | undefined>(undefined);
-  useLayoutEffect(() => dialog.current!.showModal(), []);
   const confirm = async (): Promise<void> => {
     isBusy.value = true;
     try {

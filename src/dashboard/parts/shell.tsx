@@ -134,20 +134,21 @@ function Environment() {
 
 function Connection() {
   const lost = disconnectedAt.value;
-  const isLive = connectionState.value === 'connected';
+  const { value: state } = connectionState;
+  const isLost = state !== 'connected' && state !== 'connecting';
   const since = lost === undefined ? '' : ` for ${duration(Math.max(1000, now.value - lost))}`;
-  const text = isLive
-    ? 'Live'
-    : connectionState.value === 'connecting'
-      ? 'Connecting'
-      : `Not connected${since}`;
+  const text = isLost ? `Not connected${since}` : state === 'connected' ? 'Live' : 'Connecting';
   return (
-    <span id="show-connection" tabIndex={-1} class={`connection ${isLive ? 'is-live' : 'is-lost'}`}>
+    <span
+      id="show-connection"
+      tabIndex={-1}
+      class={`connection ${isLost ? 'is-lost' : state === 'connected' ? 'is-live' : ''}`}
+    >
       <i aria-hidden="true" />
       <span aria-hidden="true">{text}</span>
-      {/* A reader is told of a change, not of each second. */}
+      {/* A reader is told of a change, not of each second, and not of the page's first connection. */}
       <span class="hidden" role="status">
-        {isLive ? 'Connected' : 'Not connected'}
+        {isLost ? 'Not connected' : state === 'connected' ? 'Connected' : ''}
       </span>
     </span>
   );

@@ -1,4 +1,5 @@
 import {
+  defaultRangeExtractor,
   elementScroll,
   observeElementOffset,
   observeElementRect,
@@ -29,8 +30,11 @@ export interface VirtualListProps {
   readonly role?: 'list' | 'listbox' | 'tree' | 'grid' | 'rowgroup';
   readonly class?: string;
   readonly handle?: Ref<VirtualListHandle>;
-  /** The id of the row that the keyboard has chosen, for a list whose rows take no focus. */
-  readonly active?: string;
+  /**
+   * The row that the keyboard has chosen, for a list whose rows take no focus. It stays in the document also where it
+   * is out of sight, so that the list never names a row that is not there.
+   */
+  readonly active?: { readonly index: number; readonly id: string };
   /** Called with the distance from the end, in pixels, when the user or the list scrolls. */
   readonly onScroll?: (fromEnd: number) => void;
   readonly onKeyDown?: (event: KeyboardEvent) => void;
@@ -40,14 +44,16 @@ const OVERSCAN = 8;
 
 export function VirtualList(props: VirtualListProps) {
   const { count, rowHeight, row, keyOf, label, role = 'list', handle, onScroll, onKeyDown } = props;
+  const activeIndex = props.active?.index ?? -1;
   const element = useRef<HTMLDivElement>(null);
   const [, redraw] = useReducer<number, void>((turn) => turn + 1, 0);
   const options: VirtualizerOptions<HTMLDivElement, HTMLDivElement> = {
     count,
     getScrollElement: () => element.current,
     estimateSize: () => rowHeight,
-    ...(keyOf === undefined ? {} : { getItemKey: keyOf }),
+    // Without keys: with those of a new function it would make a record of every row anew, 100,000 for each key.
     overscan: OVERSCAN,
+    rangeExtractor: (range) => withRow(activeIndex, count, defaultRangeExtractor(range)),
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
@@ -79,15 +85,15 @@ export function VirtualList(props: VirtualListProps) {
       class={`virtual ${props.class ?? ''}`}
       role={role}
       aria-label={label}
-      aria-activedescendant={props.active}
+      aria-activedescendant={props.active?.id}
       tabIndex={0}
       onScroll={report}
       onKeyDown={onKeyDown}
     >
       <div style={{ height: `${virtualizer.getTotalSize()}px` }} role="presentation">
-        {virtualizer.getVirtualItems().map(({ index, key, start }) => (
+        {virtualizer.getVirtualItems().map(({ index, start }) => (
           <div
-            key={key}
+            key={keyOf?.(index) ?? index}
             class="at"
             role="presentation"
             style={{ height: `${rowHeight}px`, transform: `translateY(${start}px)` }}
@@ -98,4 +104,12 @@ export function VirtualList(props: VirtualListProps) {
       </div>
     </div>
   );
+}
+
+/** The indices in sight, and that of a row which stays in the document. Ascending. */
+function withRow(kept: number, count: number, inSight: readonly number[]): number[] {
+  const [first = 0] = inSight;
+  const last = inSight.at(-1) ?? -1;
+  if (kept < 0 || kept >= count || (kept >= first && kept <= last)) return [...inSight];
+  return kept < first ? [kept, ...inSight] : [...inSight, kept];
 }

@@ -1,5 +1,5 @@
 import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
-import type { AlertInfo, AlertList, BusClient } from 'millrace/client';
+import type { AlertInfo, AlertList, BusClient, Subscription } from 'millrace/client';
 import { messageOf } from '../text/message-of.js';
 import { grants, isConnected, session } from './session.js';
 
@@ -32,16 +32,40 @@ export function watchAlerts(): void {
     list.value = undefined;
     error.value = undefined;
     if (client === undefined) return;
-    const events = client.subscribe('$sys.alert.*', () => void refreshAlerts(), {
-      name: 'dashboard alerts',
-    });
-    // A refusal shows with the list, for which the same grant is needed.
-    events.closed.catch(() => {});
-    return () => void events.unsubscribe().catch(() => {});
+    return follow(client);
   });
   effect(() => {
     if (watched.value !== undefined && isConnected.value) void refreshAlerts();
   });
+}
+
+/** After the server has ended the subscription, as one does that has another data directory. */
+const SUBSCRIBE_AGAIN_MS = 2000;
+
+/** Asks for the list with each event of an alert, until the function that is returned is called. */
+function follow(client: BusClient): () => void {
+  let timer: number | undefined;
+  let isOver = false;
+  const begin = (): Subscription => {
+    const events = client.subscribe('$sys.alert.*', () => void refreshAlerts(), {
+      name: 'dashboard alerts',
+    });
+    events.closed.catch(() => {
+      if (!isOver) timer = window.setTimeout(again, SUBSCRIBE_AGAIN_MS);
+    });
+    return events;
+  };
+  // Alerts may have changed between the two subscriptions. A refusal shows with the list, which needs the same grant.
+  const again = (): void => {
+    current = begin();
+    void refreshAlerts();
+  };
+  let current = begin();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    void current.unsubscribe().catch(() => {});
+  };
 }
 
 let asking: Promise<void> | undefined;

@@ -12,11 +12,12 @@ export interface Polled<T> {
 }
 
 /**
- * `ask` is called at once, then `everyMs` after each answer. A new `key` starts anew and forgets the last answer.
+ * `ask` is called at once, then `everyMs` after each answer; a function says it of the last one. A new `key` starts anew
+ * and forgets the last answer.
  */
 export function usePolled<T>(
   ask: (last: T | undefined) => Promise<T>,
-  everyMs: number,
+  everyMs: number | ((last: T | undefined) => number),
   key = '',
 ): ReadonlySignal<Polled<T>> {
   const polled = useSignal<Polled<T>>({ value: undefined, error: undefined });
@@ -36,7 +37,8 @@ export function usePolled<T>(
       // The answer may belong to an earlier key.
       if (isOver) return;
       polled.value = answer;
-      timer = window.setTimeout(poll, everyMs);
+      const waitMs = typeof everyMs === 'number' ? everyMs : everyMs(answer.value);
+      timer = window.setTimeout(poll, waitMs);
     };
     const onVisible = (): void => {
       if (document.hidden || timer === undefined) return;
@@ -50,7 +52,7 @@ export function usePolled<T>(
       clearTimeout(timer);
       document.removeEventListener('visibilitychange', onVisible);
     };
-  }, [isReachable, everyMs, key]);
+  }, [isReachable, key]);
   return polled;
 }
 

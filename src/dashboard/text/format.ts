@@ -38,12 +38,32 @@ export function bytes(value: number): string {
 export function duration(ms: number): string {
   if (ms < 1) return `${trimmed(ms.toFixed(2))} ms`;
   if (ms < 10) return `${trimmed(ms.toFixed(1))} ms`;
-  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${trimmed((ms / 1000).toFixed(1))} s`;
-  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
-  if (ms < 172_800_000) return `${Math.round(ms / 3_600_000)} h`;
+  if (ms < 119_500) return `${Math.round(ms / 1000)} s`;
+  if (ms < 7_170_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 171_000_000) return `${Math.round(ms / 3_600_000)} h`;
   return `${Math.round(ms / 86_400_000)} d`;
+}
+
+const TIME_UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+/** A time that was set, to the millisecond: `2 h 30 min`, `7 d`, `1 s 500 ms`. */
+export function exactDuration(ms: number): string {
+  let rest = Math.round(ms);
+  const parts: string[] = [];
+  for (const [unit, size] of TIME_UNITS) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts.length === 0 ? '0 ms' : parts.join(' ');
 }
 
 /** `14:03:12.345`, local time. */

@@ -27,11 +27,7 @@ export function AlertRow({ alert, isChosen, onEdit, onRemove }: AlertRowProps) {
       <div class="what">
         <h3>
           {name} <span class="tag">{severity}</span>{' '}
-          {origin === 'config' && (
-            <span class="tag" title="The rule is of the server's configuration, and fixed.">
-              fixed
-            </span>
-          )}
+          {origin === 'config' && <span class="tag">fixed by the configuration</span>}
         </h3>
         <code>{text}</code>
         {description !== undefined && <p class="soft">{description}</p>}
@@ -40,14 +36,22 @@ export function AlertRow({ alert, isChosen, onEdit, onRemove }: AlertRowProps) {
       <div class="measured">
         <span class="number">{valueText(alert)}</span>
         {lastEvent !== undefined && (
-          <a class="mono ellipsis" href={hrefOf('stream', { topic: lastEvent.topic })}>
+          <a
+            class="mono ellipsis"
+            href={hrefOf('stream', { topic: lastEvent.topic, from: 'last:100' })}
+          >
             {lastEvent.topic}
           </a>
         )}
       </div>
       {onEdit !== undefined && origin === 'stored' && (
         <div class="acts">
-          <button type="button" aria-label={`Edit ${name}`} onClick={() => onEdit(name)}>
+          <button
+            type="button"
+            aria-label={`Edit ${name}`}
+            data-edits={name}
+            onClick={() => onEdit(name)}
+          >
             Edit
           </button>
           <button

@@ -59,9 +59,13 @@ export interface Fault {
 /** A name that the draft may carry while its other fields are checked. */
 const SOME_NAME = 'name';
 
-/** The faults of the fields that are not empty. */
-export function faultsOf(draft: Draft): Fault[] {
+/** The faults of the fields that are not empty. `taken`: names that a new rule would replace. */
+export function faultsOf(draft: Draft, taken: readonly string[] = []): Fault[] {
   const { name, when, description } = draft;
+  if (taken.includes(name)) {
+    const message = 'There is a rule of this name, which this one would replace.';
+    return [{ field: 'name', message }, ...faultsOf({ ...draft, name: '' })];
+  }
   const checks: Draft[] = [
     ...(name === '' ? [] : [{ ...NEW_DRAFT, name, when: 'lag over 0' }]),
     ...(when.trim() === '' ? [] : [{ ...NEW_DRAFT, name: SOME_NAME, when }]),

@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { AlertInfo, AlertList } from 'millrace/client';
-import { useEffect } from 'preact/hooks';
+import type { RefObject } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
 import { Confirm } from '../../parts/confirm.js';
 import { Notice } from '../../parts/notice.js';
 import { access } from '../../state/access.js';
@@ -61,18 +62,21 @@ function Rules({ list }: { readonly list: AlertList }) {
   const edit = (name: string | undefined): void => amend({ edit: name });
   const isNew = edited !== null && !list.alerts.some(({ name }) => name === edited);
   const close = (): void => edit(undefined);
+  const section = useFocusBack(edited);
   return (
-    <section class="card" aria-labelledby="rules-title">
+    <section ref={section} class="card" aria-labelledby="rules-title">
       <header>
         <h2 id="rules-title">Rules</h2>
         <span class="soft">{summary(list)}</span>
         {mayChange && (
-          <button type="button" class="primary" onClick={() => edit(NEW)}>
+          <button type="button" class="primary" data-edits={NEW} onClick={() => edit(NEW)}>
             New rule
           </button>
         )}
       </header>
-      {isNew && <RuleForm key={NEW} rule={undefined} onClose={close} />}
+      {isNew && (
+        <RuleForm key={NEW} rule={undefined} names={namesOf(list.alerts)} onClose={close} />
+      )}
       {list.alerts.length === 0 && !isNew && (
         <p class="empty">
           No rule watches the bus.
@@ -83,7 +87,7 @@ function Rules({ list }: { readonly list: AlertList }) {
         {list.alerts.map((alert) =>
           alert.name === edited && alert.origin === 'stored' ? (
             <li key={alert.name}>
-              <RuleForm rule={alert} onClose={close} />
+              <RuleForm rule={alert} names={[]} onClose={close} />
             </li>
           ) : (
             <AlertRow
@@ -109,6 +113,25 @@ function Rules({ list }: { readonly list: AlertList }) {
       )}
     </section>
   );
+}
+
+/** Where the form is gone and nothing else has the focus, the button that opened it gets it back. */
+function useFocusBack(edited: string | null | undefined): RefObject<HTMLElement | null> {
+  const section = useRef<HTMLElement>(null);
+  const before = useRef(edited);
+  useEffect(() => {
+    const closed = before.current;
+    before.current = edited;
+    if (!closed || edited || document.activeElement !== document.body) return;
+    const buttons = [...section.current!.querySelectorAll<HTMLElement>('[data-edits]')];
+    const opener = buttons.find(({ dataset }) => dataset.edits === closed) ?? buttons[0];
+    opener?.focus();
+  }, [edited]);
+  return section;
+}
+
+function namesOf(alerts: readonly AlertInfo[]): readonly string[] {
+  return alerts.map(({ name }) => name);
 }
 
 function summary({ alerts }: AlertList): string {

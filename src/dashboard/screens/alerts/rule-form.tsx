@@ -30,84 +30,28 @@ const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export interface RuleFormProps {
   /** Undefined for a new rule. */
   readonly rule: AlertInfo | undefined;
+  /** The names of the rules that there are, which a new one must not replace. */
+  readonly names: readonly string[];
   readonly onClose: () => void;
 }
 
-export function RuleForm({ rule, onClose }: RuleFormProps) {
+export function RuleForm({ rule, names, onClose }: RuleFormProps) {
   const draft = useSignal<Draft>(rule === undefined ? NEW_DRAFT : draftOf(rule));
-  const refused = useSignal<string | undefined>(undefined);
-  const isSaving = useSignal(false);
-  const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
-  const faults = faultsOf(draft.value);
+  const { isSaving, refused, save } = useSaving(onClose);
+  // Once it is saved, the rule's own name is among them.
+  const taken = rule !== undefined || isSaving.value ? [] : names;
+  const faults = faultsOf(draft.value, taken);
   const change = (changes: Partial<Draft>): void => {
     draft.value = { ...draft.value, ...changes };
     refused.value = undefined;
   };
-  const save = async (event: Event): Promise<void> => {
+  const onSubmit = (event: Event): void => {
     event.preventDefault();
-    if (faults.length > 0 || isSaving.value) return;
-    isSaving.value = true;
-    try {
-      await client().setAlert(inputOf(draft.value));
-      await refreshAlerts();
-      onClose();
-    } catch (error) {
-      refused.value = messageOf(error);
-      isSaving.value = false;
-    }
+    if (faults.length === 0) void save(draft.value);
   };
-  const { name, when, description, severity, enabled } = draft.value;
   return (
-    <form class="rule-form" onSubmit={(event) => void save(event)} aria-label="Rule">
-      <div class="pair">
-        <TextField
-          id="rule-name"
-          label="Name"
-          value={name}
-          placeholder="orders-quiet"
-          field={rule === undefined ? first : undefined}
-          isFixed={rule !== undefined}
-          isRequired
-          fault={faults.find(({ field }) => field === 'name')?.message}
-          onInput={(text) => change({ name: text })}
-        />
-        <div class="field">
-          <label for="rule-severity">Severity</label>
-          <select
-            id="rule-severity"
-            value={severity}
-            onInput={({ currentTarget }) =>
-              change({ severity: SEVERITIES[currentTarget.selectedIndex]! })
-            }
-          >
-            {SEVERITIES.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </select>
-        </div>
-      </div>
-      <Condition
-        when={when}
-        field={rule === undefined ? undefined : first}
-        fault={faults.find(({ field }) => field === 'when')}
-        onInput={(text) => change({ when: text })}
-      />
-      <TextField
-        id="rule-description"
-        label="Description (what to do when it fires)"
-        value={description}
-        fault={faults.find(({ field }) => field === 'description')?.message}
-        onInput={(text) => change({ description: text })}
-      />
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={enabled}
-          onInput={({ currentTarget }) => change({ enabled: currentTarget.checked })}
-        />{' '}
-        Watch the bus with this rule
-      </label>
+    <form class="rule-form" onSubmit={onSubmit} aria-label="Rule">
+      <Fields draft={draft.value} isNew={rule === undefined} faults={faults} change={change} />
       {refused.value !== undefined && (
         <p class="fault" role="alert">
           {refused.value}
@@ -122,6 +66,100 @@ export function RuleForm({ rule, onClose }: RuleFormProps) {
         </button>
       </div>
     </form>
+  );
+}
+
+/** Sends a rule to the server; `refused` is the reason why it did not take the last one. */
+function useSaving(onSaved: () => void) {
+  const isSaving = useSignal(false);
+  const refused = useSignal<string | undefined>(undefined);
+  const save = async (draft: Draft): Promise<void> => {
+    if (isSaving.value) return;
+    isSaving.value = true;
+    try {
+      await client().setAlert(inputOf(draft));
+      await refreshAlerts();
+      onSaved();
+    } catch (error) {
+      refused.value = messageOf(error);
+      isSaving.value = false;
+    }
+  };
+  return { isSaving, refused, save };
+}
+
+interface FieldsProps {
+  readonly draft: Draft;
+  /** The name of a rule that there is cannot be changed. */
+  readonly isNew: boolean;
+  readonly faults: readonly Fault[];
+  readonly change: (changes: Partial<Draft>) => void;
+}
+
+function Fields({ draft, isNew, faults, change }: FieldsProps) {
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => first.current?.focus(), []);
+  const faultOf = (wanted: Fault['field']) => faults.find(({ field }) => field === wanted);
+  return (
+    <>
+      <div class="pair">
+        <TextField
+          id="rule-name"
+          label="Name"
+          value={draft.name}
+          placeholder="orders-quiet"
+          field={isNew ? first : undefined}
+          isFixed={!isNew}
+          isRequired
+          fault={faultOf('name')?.message}
+          onInput={(name) => change({ name })}
+        />
+        <Severity severity={draft.severity} onInput={(severity) => change({ severity })} />
+      </div>
+      <Condition
+        when={draft.when}
+        field={isNew ? undefined : first}
+        fault={faultOf('when')}
+        onInput={(when) => change({ when })}
+      />
+      <TextField
+        id="rule-description"
+        label="Description (what to do when it fires)"
+        value={draft.description}
+        fault={faultOf('description')?.message}
+        onInput={(description) => change({ description })}
+      />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={draft.enabled}
+          onInput={({ currentTarget }) => change({ enabled: currentTarget.checked })}
+        />{' '}
+        Watch the bus with this rule
+      </label>
+    </>
+  );
+}
+
+interface SeverityProps {
+  readonly severity: Draft['severity'];
+  readonly onInput: (severity: Draft['severity']) => void;
+}
+
+function Severity({ severity, onInput }: SeverityProps) {
+  return (
+    <div class="field">
+      <label for="rule-severity">Severity</label>
+      <select
+        id="rule-severity"
+        value={severity}
+        onInput={({ currentTarget }) => onInput(SEVERITIES[currentTarget.selectedIndex]!)}
+      >
+        {SEVERITIES.map((one) => (
+          <option key={one}>{one}</option>
+        ))}
+      </select>
+    </div>
   );
 }
 

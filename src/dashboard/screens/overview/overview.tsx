@@ -2,9 +2,9 @@ import type { BusStats, SubscriberInfo } from 'millrace/client';
 import { lazy, Suspense } from 'preact/compat';
 import { useEffect } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
-import { firing } from '../../state/alerts.js';
+import { alerts, alertsError, firing } from '../../state/alerts.js';
 import { now } from '../../state/now.js';
-import { place } from '../../state/place.js';
+import { amend, place } from '../../state/place.js';
 import { usePolled } from '../../state/polled.js';
 import { client, disconnectedAt, serverInfo } from '../../state/session.js';
 import { added, type FigureBook, newestAt } from './figure-book.js';
@@ -38,17 +38,19 @@ export default function Overview() {
     );
   }
   const { stats, figures } = look;
+  const areAlertsKnown = alerts.value !== undefined || alertsError.value !== undefined;
   const problems = problemsOf({
     ...look,
     now: now.value,
     lostAt: disconnectedAt.value,
     alerts: firing.value,
+    alertsFault: alertsFault(),
     dedupeWindowMs: serverInfo.value?.limits.dedupeWindowMs,
   });
   return (
     <div class="overview">
       {error !== undefined && <Notice kind="warning">{error}</Notice>}
-      <ProblemList problems={problems} />
+      {(areAlertsKnown || problems.length > 0) && <ProblemList problems={problems} />}
       <Tiles stats={stats} figures={figures} />
       {figures.samples.length === 0 ? (
         <p class="card empty">The charts begin with the first sample of the server.</p>
@@ -87,15 +89,25 @@ async function ask(held: Look | undefined): Promise<Look> {
   return { stats, figures: added(held?.figures, answer), subscribers };
 }
 
-/** Brings the part that the address names (`show=shards`) into view, once it is there. */
+/** Why nobody can say whether an alert fires. */
+function alertsFault(): string | undefined {
+  const fault = alerts.value?.fault;
+  if (fault !== undefined) {
+    return `The rules of alerts cannot be read or written: ${fault.code}: ${fault.message}`;
+  }
+  if (alertsError.value === undefined) return undefined;
+  return `The alerts could not be asked for: ${alertsError.value}`;
+}
+
+/** Brings the part that the address names (`show=shards`) into view, once it is there, and then forgets its name. */
 function useShownPart(isThere: boolean): void {
   const part = place.value.parameters.get('show');
-  const at = place.value;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a link to the same part moves there again.
   useEffect(() => {
     if (!isThere || part === null) return;
     const element = document.getElementById(`show-${part}`);
     element?.scrollIntoView({ block: 'center' });
     element?.focus({ preventScroll: true });
-  }, [isThere, part, at]);
+    // Other changes of the address must not move the page again, and a second link to the part must.
+    amend({ show: undefined });
+  }, [isThere, part]);
 }

@@ -31,6 +31,8 @@ export interface Situation {
   readonly figures: FigureBook;
   readonly subscribers: readonly Reader[];
   readonly alerts: readonly FiringAlert[];
+  /** Why the alerts are not known, or do not watch; `undefined` where they do. */
+  readonly alertsFault?: string | undefined;
   /** The time for which the server was told to know ids; `undefined` where it does not say. */
   readonly dedupeWindowMs: number | undefined;
 }
@@ -46,6 +48,8 @@ const RING_FULL = 0.8;
 const WAL_BYTES = 64 * 2 ** 20;
 const BEHIND_EVENTS = 1000;
 const BEHIND_MS = 10_000;
+/** The server lists at most the 100 that are furthest behind. */
+const LISTED_MAX = 100;
 /** How many subscriptions are named. */
 const NAMED_MAX = 3;
 const CLOCK_AHEAD_MS = 1000;
@@ -75,16 +79,21 @@ function connectionProblems({ lostAt, now }: Situation): Problem[] {
   ];
 }
 
-function alertProblems({ alerts, now }: Situation): Problem[] {
-  return alerts.map(({ name, text, severity, since }) => {
+function alertProblems({ alerts, alertsFault, now }: Situation): Problem[] {
+  const unwatched: Problem[] =
+    alertsFault === undefined
+      ? []
+      : [{ severity: 'bad', text: alertsFault, link: { screen: 'alerts', parameters: {} } }];
+  const fires = alerts.map(({ name, text, severity, since }) => {
     const time =
       since === undefined ? '' : `, for ${duration(Math.max(0, now - Date.parse(since)))}`;
     return {
       severity: severity === 'critical' ? 'bad' : severity,
       text: `Alert ${name} fires: ${text}${time}.`,
       link: { screen: 'alerts', parameters: { alert: name } },
-    };
+    } satisfies Problem;
   });
+  return [...unwatched, ...fires];
 }
 
 function stateProblems(stats: ShardStats): Problem[] {
@@ -207,8 +216,9 @@ function subscriptionProblems({ subscribers, figures }: Situation): Problem[] {
   });
   if (behind.length > NAMED_MAX) {
     const more = behind.length - NAMED_MAX;
+    const least = behind.length < LISTED_MAX ? '' : 'At least ';
     const are = more === 1 ? 'is' : 'are';
-    problems.push(subscription(`${counted(more, 'more subscription')} ${are} behind.`));
+    problems.push(subscription(`${least}${counted(more, 'more subscription')} ${are} behind.`));
   }
   const dropped = mean(lately(figures, LATELY_MS), ({ droppedPerSecond }) => droppedPerSecond);
   if (dropped > 0) {

@@ -31,6 +31,7 @@ export function StreamList({ view, empty }: StreamListProps) {
   const onScroll = useFollowedEnd(view, list, rowHeight);
   const { selected, open, toEnd, onKeyDown } = useRowKeys(view, list);
   const key = selected.value;
+  const at = key === undefined ? -1 : rows.indexOf(key);
   const hasDates = isOfEarlierDay(rows);
   return (
     <div class={`stream-list card ${hasDates ? 'has-dates' : ''}`}>
@@ -39,12 +40,19 @@ export function StreamList({ view, empty }: StreamListProps) {
         count={rows.count}
         rowHeight={rowHeight}
         row={(index) => (
-          <StreamRow row={rows.at(index)} selected={key} hasDate={hasDates} onOpen={open} />
+          <StreamRow
+            row={rows.at(index)}
+            position={index + 1}
+            count={rows.count}
+            selected={key}
+            hasDate={hasDates}
+            onOpen={open}
+          />
         )}
         label="Events"
         role="listbox"
         handle={list}
-        {...(key !== undefined && rows.indexOf(key) >= 0 ? { active: idOfRow(key) } : {})}
+        {...(key !== undefined && at >= 0 ? { active: { index: at, id: idOfRow(key) } } : {})}
         onScroll={onScroll}
         onKeyDown={onKeyDown}
       />

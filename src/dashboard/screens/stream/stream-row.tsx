@@ -8,6 +8,9 @@ import type { Row } from './rows.js';
 
 export interface StreamRowProps {
   readonly row: Row | undefined;
+  /** From 1, in a list of `count` rows. */
+  readonly position: number;
+  readonly count: number;
   /** The key of the selected row. */
   readonly selected: number | undefined;
   /** Whether the day stands before the time. */
@@ -19,7 +22,8 @@ export function idOfRow(key: number): string {
   return `stream-row-${key}`;
 }
 
-export function StreamRow({ row, selected, hasDate, onOpen }: StreamRowProps) {
+export function StreamRow({ row, position, count, ...props }: StreamRowProps) {
+  const { selected, hasDate, onOpen } = props;
   if (row === undefined) return null;
   const isSelected = row.key === selected;
   return (
@@ -30,6 +34,8 @@ export function StreamRow({ row, selected, hasDate, onOpen }: StreamRowProps) {
       class={`stream-row is-${row.kind}`}
       role="option"
       aria-selected={isSelected}
+      aria-posinset={position}
+      aria-setsize={count}
       onClick={() => onOpen(row.key)}
     >
       {row.kind === 'event' ? (

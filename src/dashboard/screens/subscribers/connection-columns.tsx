@@ -8,100 +8,119 @@ export function connectionColumns(
   own: string | undefined,
   onCut: (connection: ConnectionInfo) => void,
 ): readonly Column<ConnectionInfo>[] {
-  return [
-    {
-      key: 'address',
-      title: 'Address',
-      width: 'minmax(11rem, 1fr)',
-      narrowWidth: 'minmax(0, 1.6fr)',
-      sortValue: ({ address }) => address,
-      cell: ({ id, address }) => (
-        <>
-          <span class="mono" title={`Connection ${id}`}>
-            {address}
-          </span>{' '}
-          {id === own && <span class="tag is-good">this page</span>}
-        </>
+  return [addressColumn(own), ...CLIENT, ...TRAFFIC, ...ORIGIN, cutColumn(own, onCut)];
+}
+
+const CLIENT: readonly Column<ConnectionInfo>[] = [
+  {
+    key: 'principal',
+    title: 'Principal',
+    width: 'minmax(5.5rem, 0.8fr)',
+    narrowWidth: 'minmax(0, 1fr)',
+    sortValue: ({ principal = '' }) => principal,
+    cell: ({ principal }) => principal ?? <span class="soft">not signed in</span>,
+  },
+  {
+    key: 'kind',
+    title: 'Kind',
+    width: '5.2rem',
+    sortValue: ({ kind }) => kind,
+    cell: ({ kind }) => (kind === 'websocket' ? 'WebSocket' : 'stream'),
+  },
+];
+
+const TRAFFIC: readonly Column<ConnectionInfo>[] = [
+  {
+    key: 'subscriptions',
+    title: 'Subscriptions',
+    isNumber: true,
+    width: '6rem',
+    sortValue: ({ subscriptions }) => subscriptions,
+    cell: ({ subscriptions }) => whole(subscriptions),
+  },
+  {
+    key: 'received',
+    title: 'Bytes in',
+    isNumber: true,
+    width: '5rem',
+    sortValue: ({ receivedBytes }) => receivedBytes,
+    cell: ({ receivedBytes }) => bytes(receivedBytes),
+  },
+  {
+    key: 'sent',
+    title: 'Bytes out',
+    isNumber: true,
+    width: '5rem',
+    sortValue: ({ sentBytes }) => sentBytes,
+    cell: ({ sentBytes }) => bytes(sentBytes),
+  },
+  {
+    key: 'held',
+    title: 'Held',
+    isNumber: true,
+    width: '4.5rem',
+    sortValue: ({ heldBytes }) => heldBytes,
+    cell: ({ heldBytes }) => bytes(heldBytes),
+  },
+];
+
+const ORIGIN: readonly Column<ConnectionInfo>[] = [
+  {
+    key: 'since',
+    title: 'Since',
+    width: '4.5rem',
+    sortValue: ({ since }) => since,
+    cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
+    fact: ({ since }) => dateAndClock(since),
+  },
+  {
+    key: 'agent',
+    title: 'User agent',
+    width: 'minmax(5rem, 1fr)',
+    sortValue: ({ userAgent = '' }) => userAgent,
+    cell: ({ userAgent = '–' }) => <span title={userAgent}>{userAgent}</span>,
+  },
+];
+
+function addressColumn(own: string | undefined): Column<ConnectionInfo> {
+  return {
+    key: 'address',
+    title: 'Address',
+    width: 'minmax(11rem, 1fr)',
+    narrowWidth: 'minmax(0, 1.6fr)',
+    sortValue: ({ address }) => address,
+    cell: ({ id, address }) => (
+      <>
+        <span class="mono" title={`Connection ${id}`}>
+          {address}
+        </span>{' '}
+        {id === own && <span class="tag is-good">this page</span>}
+      </>
+    ),
+    fact: ({ id, address }) => `${address}, connection ${id}`,
+  };
+}
+
+function cutColumn(
+  own: string | undefined,
+  onCut: (connection: ConnectionInfo) => void,
+): Column<ConnectionInfo> {
+  return {
+    key: 'cut',
+    title: '',
+    width: '3.5rem',
+    narrowWidth: '3.2rem',
+    sortValue: () => 0,
+    cell: (connection) =>
+      connection.id !== own && (
+        <button
+          type="button"
+          class="danger"
+          aria-label={`Cut the connection of ${connection.principal ?? 'a client'} from ${connection.address}`}
+          onClick={() => onCut(connection)}
+        >
+          Cut
+        </button>
       ),
-    },
-    {
-      key: 'principal',
-      title: 'Principal',
-      width: 'minmax(5.5rem, 0.8fr)',
-      narrowWidth: 'minmax(0, 1fr)',
-      sortValue: ({ principal = '' }) => principal,
-      cell: ({ principal }) => principal ?? <span class="soft">not signed in</span>,
-    },
-    {
-      key: 'kind',
-      title: 'Kind',
-      width: '5.2rem',
-      sortValue: ({ kind }) => kind,
-      cell: ({ kind }) => (kind === 'websocket' ? 'WebSocket' : 'stream'),
-    },
-    {
-      key: 'subscriptions',
-      title: 'Subscriptions',
-      isNumber: true,
-      width: '6rem',
-      sortValue: ({ subscriptions }) => subscriptions,
-      cell: ({ subscriptions }) => whole(subscriptions),
-    },
-    {
-      key: 'received',
-      title: 'Bytes in',
-      isNumber: true,
-      width: '5rem',
-      sortValue: ({ receivedBytes }) => receivedBytes,
-      cell: ({ receivedBytes }) => bytes(receivedBytes),
-    },
-    {
-      key: 'sent',
-      title: 'Bytes out',
-      isNumber: true,
-      width: '5rem',
-      sortValue: ({ sentBytes }) => sentBytes,
-      cell: ({ sentBytes }) => bytes(sentBytes),
-    },
-    {
-      key: 'held',
-      title: 'Held',
-      isNumber: true,
-      width: '4.5rem',
-      sortValue: ({ heldBytes }) => heldBytes,
-      cell: ({ heldBytes }) => bytes(heldBytes),
-    },
-    {
-      key: 'since',
-      title: 'Since',
-      width: '4.5rem',
-      sortValue: ({ since }) => since,
-      cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
-    },
-    {
-      key: 'agent',
-      title: 'User agent',
-      width: 'minmax(5rem, 1fr)',
-      sortValue: ({ userAgent = '' }) => userAgent,
-      cell: ({ userAgent = '–' }) => <span title={userAgent}>{userAgent}</span>,
-    },
-    {
-      key: 'cut',
-      title: '',
-      width: '3.5rem',
-      narrowWidth: '3.2rem',
-      sortValue: () => 0,
-      cell: (connection) =>
-        connection.id !== own && (
-          <button
-            type="button"
-            class="danger"
-            aria-label={`Cut the connection of ${connection.principal ?? 'a client'} from ${connection.address}`}
-            onClick={() => onCut(connection)}
-          >
-            Cut
-          </button>
-        ),
-    },
-  ];
+  };
 }

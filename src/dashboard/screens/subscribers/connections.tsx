@@ -52,6 +52,7 @@ export function Connections() {
           columns={columns}
           rows={list.connections}
           keyOf={({ id }) => id}
+          nameOf={({ address }) => address}
           parameter="connections"
           defaultOrder={OLDEST_FIRST}
         />

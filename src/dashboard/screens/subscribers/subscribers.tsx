@@ -85,6 +85,7 @@ function SubscriptionTable({
       columns={SUBSCRIPTION_COLUMNS}
       rows={list}
       keyOf={({ id }) => id}
+      nameOf={({ name, id }) => name ?? id}
       parameter="sort"
       defaultOrder={FURTHEST_FIRST}
     />

@@ -24,6 +24,8 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
         {name ?? id}
       </span>
     ),
+    fact: ({ name, id, endpoint }) =>
+      `${name === undefined ? '' : `${name}, `}${id}, of ${endpoint}`,
   },
   {
     key: 'topics',
@@ -111,6 +113,8 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
         {principal ?? endpoint}
       </span>
     ),
+    fact: ({ principal, connection, endpoint }) =>
+      [principal, connection && `connection ${connection}`, endpoint].filter(Boolean).join(', '),
   },
   {
     key: 'since',
@@ -118,5 +122,6 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     width: '4.5rem',
     sortValue: ({ since }) => since,
     cell: ({ since }) => <span title={dateAndClock(since)}>{ago(since, now.value)}</span>,
+    fact: ({ since }) => dateAndClock(since),
   },
 ];

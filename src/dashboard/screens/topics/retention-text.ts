@@ -1,5 +1,5 @@
 import { matchesPattern, type RetentionRule } from 'millrace/client';
-import { bytes, duration, whole } from '../../text/format.js';
+import { bytes, exactDuration, whole } from '../../text/format.js';
 
 /** The limits that hold for a topic, in words. Pure. */
 export function retentionText(rules: readonly RetentionRule[], topic: string): string {
@@ -9,7 +9,7 @@ export function retentionText(rules: readonly RetentionRule[], topic: string): s
 
 function ruleText({ pattern = '*', maxAgeMs, maxEvents, maxBytes }: RetentionRule): string {
   const limits = [
-    ...(maxAgeMs === undefined ? [] : [duration(maxAgeMs)]),
+    ...(maxAgeMs === undefined ? [] : [exactDuration(maxAgeMs)]),
     ...(maxEvents === undefined ? [] : [`${whole(maxEvents)} events`]),
     ...(maxBytes === undefined ? [] : [bytes(maxBytes)]),
   ];

@@ -10,6 +10,8 @@ export interface TopicNode {
   readonly name: string;
   readonly path: string;
   readonly children: Map<string, TopicNode>;
+  /** The children in the order of their names, once they were asked for. */
+  ordered: readonly TopicNode[] | undefined;
   /** Set if events were published to this very path. */
   topic: TopicInfo | undefined;
   /** Topics at and below this node. */
@@ -26,6 +28,9 @@ export interface TreeRow {
   /** 1 for a first segment. */
   readonly level: number;
   readonly isOpen: boolean;
+  /** From 1, among the rows with the same parent. */
+  readonly position: number;
+  readonly siblings: number;
 }
 
 /** A list of topics at a time, ms since 1970. */
@@ -50,36 +55,82 @@ export function treeOf(list: TopicList, before: TopicList | undefined): TopicNod
 /** The rows that are shown: those below open branches, in the order of their names. */
 export function rowsOf(root: TopicNode, isOpen: (path: string) => boolean): TreeRow[] {
   const rows: TreeRow[] = [];
-  const visit = (node: TopicNode, level: number): void => {
-    for (const child of sorted(node)) {
-      const open = child.children.size > 0 && isOpen(child.path);
-      rows.push({ node: child, level, isOpen: open });
-      if (open) visit(child, level + 1);
+  const visit = (parent: TopicNode, level: number): void => {
+    const siblings = parent.children.size;
+    let position = 0;
+    for (const node of childrenOf(parent)) {
+      const open = node.children.size > 0 && isOpen(node.path);
+      rows.push({ node, level, isOpen: open, position: ++position, siblings });
+      if (open) visit(node, level + 1);
     }
   };
   visit(root, 1);
   return rows;
 }
 
-/** Topics whose names contain the text, as a flat list. */
-export function matching(root: TopicNode, text: string): TreeRow[] {
-  const rows: TreeRow[] = [];
-  const wanted = text.toLowerCase();
-  const visit = (node: TopicNode): void => {
-    for (const child of sorted(node)) {
-      const isFound = child.topic !== undefined && child.path.toLowerCase().includes(wanted);
-      if (isFound) rows.push({ node: child, level: 1, isOpen: false });
-      visit(child);
-    }
-  };
-  visit(root);
-  return rows;
+/** The index of the row of a row's parent; that of the row itself where it has none. */
+export function parentOf(rows: readonly TreeRow[], at: number): number {
+  const level = rows[at]?.level ?? 1;
+  for (let index = at - 1; index >= 0; index--) if (rows[index]!.level < level) return index;
+  return at;
+}
+
+interface Named {
+  readonly node: TopicNode;
+  /** Its path in lower case. */
+  readonly lower: string;
+}
+
+/**
+ * Finds the topics of a tree whose names contain a text. Names are made lower case once, and a text that goes on from
+ * the one before is looked for in what that one has found.
+ */
+export class TopicFinder {
+  readonly #root: TopicNode;
+  #text = '';
+  #all: readonly Named[] | undefined;
+  #found: readonly Named[] | undefined;
+
+  constructor(root: TopicNode) {
+    this.#root = root;
+  }
+
+  /** A flat list, in the order of the tree. */
+  find(text: string): TreeRow[] {
+    const wanted = text.toLowerCase();
+    const isNarrower = this.#found !== undefined && wanted.includes(this.#text);
+    this.#all ??= topicsOf(this.#root);
+    const among = isNarrower ? this.#found! : this.#all;
+    const found = among.filter(({ lower }) => lower.includes(wanted));
+    this.#text = wanted;
+    this.#found = found;
+    const siblings = found.length;
+    return found.map(({ node }, index) => ({
+      node,
+      level: 1,
+      isOpen: false,
+      position: index + 1,
+      siblings,
+    }));
+  }
 }
 
 /** The pattern that subscribes to a node: a topic by its name, a branch with everything below it. */
 export function patternsOf(node: TopicNode): string[] {
   const below = node.children.size > 0 ? [`${node.path}.*`] : [];
   return node.topic === undefined ? below : [node.path, ...below];
+}
+
+function topicsOf(root: TopicNode): Named[] {
+  const topics: Named[] = [];
+  const visit = (parent: TopicNode): void => {
+    for (const node of childrenOf(parent)) {
+      if (node.topic !== undefined) topics.push({ node, lower: node.path.toLowerCase() });
+      visit(node);
+    }
+  };
+  visit(root);
+  return topics;
 }
 
 function add(root: TopicNode, topic: TopicInfo, rate: number | undefined): void {
@@ -110,6 +161,7 @@ function nodeOf(name: string, path: string): TopicNode {
     name,
     path,
     children: new Map(),
+    ordered: undefined,
     topic: undefined,
     topics: 0,
     events: 0,
@@ -118,6 +170,7 @@ function nodeOf(name: string, path: string): TopicNode {
   };
 }
 
-function sorted({ children }: TopicNode): TopicNode[] {
-  return [...children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+function childrenOf(node: TopicNode): readonly TopicNode[] {
+  node.ordered ??= [...node.children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return node.ordered;
 }

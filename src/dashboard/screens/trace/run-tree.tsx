@@ -99,7 +99,7 @@ export function RunTree({ forest, chosen, start }: RunTreeProps) {
         label="Events by cause"
         role="tree"
         handle={list}
-        {...(at >= 0 ? { active: idOfRow(rows[at]!.node.entry.key) } : {})}
+        {...(at >= 0 ? { active: { index: at, id: idOfRow(rows[at]!.node.entry.key) } } : {})}
         onKeyDown={onKeyDown}
       />
     </section>
