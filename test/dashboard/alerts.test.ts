@@ -69,6 +69,51 @@ describeScreen('the alerts', ({ open, clientOf }) => {
     await dashboard.close();
   });
 
+  it('gives the focus back when a form or a question is left, and replaces no rule by a new one', async () => {
+    const server = await startServer();
+    await clientOf(server).setAlert({ name: 'behind', when: 'lag over 10' });
+    const dashboard = await open(server, 'alerts');
+    const focused = (name: string) =>
+      until(`${name} has the focus`, async () => {
+        const script = 'document.activeElement?.ariaLabel ?? document.activeElement?.innerText';
+        return (await dashboard.page.evaluate(script)) === name;
+      });
+    await dashboard.press('New rule');
+    await dashboard.fill('Name', 'behind');
+    await dashboard.shows('There is a rule of this name', '#rule-name-fault');
+    await dashboard.press('Cancel');
+    await focused('New rule');
+    await dashboard.press('Edit behind');
+    await dashboard.press('Save the rule');
+    await focused('Edit behind');
+    await dashboard.press('Remove behind');
+    await dashboard.press('Cancel');
+    await focused('Remove behind');
+    await dashboard.press('Remove behind');
+    await dashboard.press('Remove the rule');
+    await dashboard.shows('No rule watches the bus', '.alerts');
+    await until('the screen has the focus', async () =>
+      dashboard.page.evaluate('document.activeElement?.id === "screen"').then(Boolean),
+    );
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('goes on to count what fires when the server comes back with another data directory', async () => {
+    const first = await startServer();
+    const dashboard = await open(first, 'topics');
+    await dashboard.shows('Live', '.connection');
+    await first.stop('SIGKILL');
+    await dashboard.shows('Not connected', '.connection');
+    const second = await startServer(temporaryDirectory(), ['--port', String(first.port)]);
+    await dashboard.shows('Live', '.connection');
+    const client = clientOf(second);
+    await client.setAlert({ name: 'failures', when: 'any worker_failed on worker.*' });
+    await client.publish(FAILED);
+    await dashboard.shows('1', '.side .count');
+    await dashboard.close();
+  });
+
   it('shows the rules of the configuration as fixed', async () => {
     const dir = temporaryDirectory();
     const config = `${dir}/millrace.json`;
