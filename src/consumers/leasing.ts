@@ -20,18 +20,16 @@ export class Leasing {
 
   /** Offers at most so many events, and returns how many were leased. */
   lease(limit: number, leaseMs: number): number {
-    const first = this.#ledger.leaseNext;
+    const { lanes, members, leaseNext: first } = this.#ledger;
     let left = limit;
-    const { lanes, members } = this.#ledger;
-    if (lanes[this.#reservedFor]!.careful < 0) this.#reserved = undefined;
+    if ((lanes[this.#reservedFor]?.careful ?? -1) < 0) this.#reserved = undefined;
     for (const lane of lanes) {
       left = this.#leaseCareful(lane, left, leaseMs);
       while (left > 0 && lane.next >= 0) {
         const isLower = lane.index >= this.#reservedFor;
         const member = members.next(isLower ? this.#reserved : undefined);
         if (member === undefined) break;
-        left--;
-        this.#offer(lane.next, member, false, leaseMs);
+        left = this.#offer(lane.next, member, false, leaseMs) ? left - 1 : 0;
       }
     }
     return this.#ledger.leaseNext - first;
@@ -48,8 +46,7 @@ export class Leasing {
       const alone = isAlone(this.#ledger.open, lane.careful);
       const member = this.#careTaker(lane, alone);
       if (member === undefined) break;
-      left--;
-      this.#offer(lane.careful, member, alone, leaseMs);
+      left = this.#offer(lane.careful, member, alone, leaseMs) ? left - 1 : 0;
       this.#reserved = undefined;
     }
     return left;
@@ -68,12 +65,15 @@ export class Leasing {
     return undefined;
   }
 
-  #offer(slot: number, member: Member, alone: boolean, leaseMs: number): void {
+  /** Returns false if nothing further is to be offered. */
+  #offer(slot: number, member: Member, alone: boolean, leaseMs: number): boolean {
     const lane = this.#ledger.laneOf(slot);
     const examined = this.#decisions.examine(lane.index, this.#ledger.open.sequence[slot]!);
+    if (examined === 'later') return false;
     if (examined === 'there') this.#give(slot, member, alone, leaseMs);
     else if (examined === 'gone') this.#ledger.removeGone(slot);
     else this.#ledger.remove(slot);
+    return true;
   }
 
   #give(slot: number, member: Member, alone: boolean, leaseMs: number): void {

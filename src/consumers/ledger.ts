@@ -38,7 +38,7 @@ export class Ledger {
   readonly chains = new KeyChains(this.open);
   readonly deadlines = new Deadlines(this.open);
   readonly members = new Members(this.open);
-  readonly lanes: Lane[];
+  lanes: Lane[];
   leaseNext = 1;
   now = 0;
   /** The slots of leases that were given and not told, in the order of the leases; some may have ended since. */
@@ -47,7 +47,33 @@ export class Ledger {
   readonly lostLeases: LostLease[] = [];
 
   constructor(lanes: number) {
-    this.lanes = Array.from({ length: lanes }, (_, index) => new Lane(index, this.open));
+    this.lanes = this.#makeLanes(lanes);
+  }
+
+  /** Whether nothing is open, and all lanes have come equally far, so that they may be divided anew. */
+  get isLevel(): boolean {
+    const { position } = this.lanes[0]!;
+    return this.open.size === 0 && this.lanes.every((lane) => lane.position === position);
+  }
+
+  /** Other lanes from the present position on; the first one keeps what all of them have counted. */
+  divide(lanes: number): void {
+    const before = this.lanes;
+    this.lanes = this.#makeLanes(lanes);
+    for (const lane of this.lanes) {
+      lane.position = before[0]!.position;
+      this.open.dirty[lane.index] = 1;
+    }
+    const [first] = this.lanes;
+    for (const { acked, redelivered, lost } of before) {
+      first!.acked += acked;
+      first!.redelivered += redelivered;
+      first!.lost += lost;
+    }
+  }
+
+  #makeLanes(count: number): Lane[] {
+    return Array.from({ length: count }, (_, index) => new Lane(index, this.open));
   }
 
   laneOf(slot: number): Lane {

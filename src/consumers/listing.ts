@@ -1,7 +1,7 @@
 import type { Ledger } from './ledger.js';
 import type { OpenSlot } from './machine-types.js';
 import { BEGUN, HELD, LEASED, LISTED, READY, WAITING } from './open-events.js';
-import { slotsOf } from './restore.js';
+import type { SlotList } from './slot-list.js';
 
 /** What is open, for people. */
 
@@ -17,9 +17,29 @@ const STATES = {
 /** Open events behind a sequence, in the order of sequences. */
 export function listOpen(ledger: Ledger, after: number, limit: number): OpenSlot[] {
   const { open, lanes } = ledger;
-  const slots = lanes.flatMap(slotsOf).filter((slot) => open.sequence[slot]! > after);
+  const slots: number[] = [];
+  for (const lane of lanes) {
+    for (const list of [lane.redriven, lane.read])
+      collect(list, open.sequence, after, limit, slots);
+  }
   slots.sort((a, b) => open.sequence[a]! - open.sequence[b]!);
   return slots.slice(0, limit).map((slot) => describe(ledger, slot));
+}
+
+/** The first of a list that are behind a sequence; no more of them can be among the first of all lists. */
+function collect(
+  list: SlotList,
+  sequence: Float64Array,
+  after: number,
+  limit: number,
+  into: number[],
+): void {
+  let left = limit;
+  for (let slot = list.first; slot >= 0 && left > 0; slot = list.after(slot)) {
+    if (sequence[slot]! <= after) continue;
+    into.push(slot);
+    left--;
+  }
 }
 
 function describe({ open, members, chains }: Ledger, slot: number): OpenSlot {

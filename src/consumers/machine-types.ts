@@ -45,8 +45,11 @@ export type SettlementKind = 'ack' | 'nak' | 'hand-back' | 'term' | 'working';
 /** `lost`: the lease that a settlement names is not the present one of an open event. */
 export type Verdict = 'done' | 'lost';
 
-/** `gone`: the log does not have the event any more. `unmatched`: a changed filter does not match it. */
-export type Examined = 'there' | 'gone' | 'unmatched';
+/**
+ * `gone`: the log does not have the event any more. `unmatched`: a changed filter does not match it. `later`: enough was
+ * examined for this turn; nothing further is leased in it.
+ */
+export type Examined = 'there' | 'gone' | 'unmatched' | 'later';
 
 export type Redriven = 'redriven' | 'open' | 'full' | 'unread';
 

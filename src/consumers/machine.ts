@@ -1,5 +1,6 @@
 import { CONSUMER_PASSED_MAX } from '../protocol/limits/consumers.js';
 import { Endings } from './endings.js';
+import { prune, redrive, seek, skip, undoAfter } from './interventions.js';
 import type { Lane } from './lane.js';
 import { Leasing } from './leasing.js';
 import { Ledger } from './ledger.js';
@@ -20,7 +21,6 @@ import type {
 import {
   ALONE,
   DETACHED,
-  GONE,
   HELD,
   LEASED,
   LISTED,
@@ -100,6 +100,11 @@ export class ConsumerMachine {
   /** The lane's position, counters and the like; to be read only. */
   lane(lane: number): Readonly<Lane> {
     return this.#ledger.lanes[lane]!;
+  }
+
+  /** How many events are leased to a member. */
+  inHand(member: number): number {
+    return this.#ledger.members.get(member)?.hand.length ?? 0;
   }
 
   isOpen(sequence: number): boolean {
@@ -284,61 +289,33 @@ export class ConsumerMachine {
 
   /** Forgets what is open, and goes on behind a position for each lane. */
   seek(positions: readonly number[]): void {
-    const { open, chains, deadlines, lanes } = this.#ledger;
-    for (const slot of lanes.flatMap(slotsOf)) {
-      if (open.state[slot] === LEASED) {
-        this.#ledger.noteLost(slot);
-        this.#ledger.endLease(slot);
-      }
-      open.release(slot);
-    }
-    chains.clear();
-    deadlines.clear();
-    for (const lane of lanes) {
-      lane.reset(positions[lane.index]!);
-      open.dirty[lane.index] = 1;
-    }
+    seek(this.#ledger, positions);
   }
 
-  /** Another definition with as many lanes; it may change the order only while nothing is open. */
+  /** Whether the order and the priority may change now. */
+  get canReorder(): boolean {
+    return this.#ledger.isLevel;
+  }
+
+  /** Another definition. The rows of lanes that it does not have any more are the owner's to remove. */
   redefine(definition: MachineDefinition): void {
-    const before = this.#endings.definition;
-    const isFree = this.#ledger.open.size === 0 || definition.hasKeys === before.hasKeys;
-    if (definition.lanes !== before.lanes || !isFree) {
+    const { hasKeys, lanes } = this.#endings.definition;
+    const isReordered = definition.lanes !== lanes || definition.hasKeys !== hasKeys;
+    if (isReordered && !this.canReorder) {
       throw new Error('a consumer with open events keeps its order and its lanes');
     }
+    if (definition.lanes !== lanes) this.#ledger.divide(definition.lanes);
     this.#endings.definition = definition;
   }
 
   /** The log has lost these events, all of them. One that is leased may still be acknowledged. */
   pruned(from: number, through: number): void {
-    const { open, lanes } = this.#ledger;
-    if (from === through) {
-      const slot = open.find(from);
-      if (slot >= 0) this.#prune(slot);
-      return;
-    }
-    for (const slot of lanes.flatMap(slotsOf)) {
-      const sequence = open.sequence[slot]!;
-      if (sequence >= from && sequence <= through) this.#prune(slot);
-    }
-  }
-
-  #prune(slot: number): void {
-    if (this.#ledger.open.state[slot] === LEASED) this.#ledger.open.set(slot, GONE);
-    else this.#ledger.removeGone(slot);
+    prune(this.#ledger, from, through);
   }
 
   /** Takes an open event for done; returns whether it was open. */
   skip(sequence: number): boolean {
-    const { open, members } = this.#ledger;
-    const slot = open.find(sequence);
-    if (slot < 0) return false;
-    const member = members.holderOf(slot);
-    this.#ledger.noteLost(slot);
-    this.#ledger.remove(slot);
-    if (member !== undefined) members.promote(member);
-    return true;
+    return skip(this.#ledger, sequence);
   }
 
   /**
@@ -346,29 +323,17 @@ export class ConsumerMachine {
    * to read again, whose keys are not known, nor beyond `maxAhead` redriven ones.
    */
   redrive(lane: number, sequence: number, key: string | undefined): Redriven {
-    const { open, lanes } = this.#ledger;
-    const of = lanes[lane]!;
-    if (open.find(sequence) >= 0) return 'open';
+    if (this.isOpen(sequence)) return 'open';
     if (this.nextUnread(lane) > 0) return 'unread';
-    if (of.redriven.length >= this.#endings.definition.maxAhead) return 'full';
-    const slot = open.take(lane, sequence, LISTED);
-    of.appendRedriven(slot);
-    this.#ledger.setKey(slot, key);
+    const { redriven } = this.#ledger.lanes[lane]!;
+    if (redriven.length >= this.#endings.definition.maxAhead) return 'full';
+    redrive(this.#ledger, lane, sequence, key);
     return 'redriven';
   }
 
   /** The log has refused the turn's batch: the events over this head, none of whose leases were told, never were. */
   undoAfter(head: number): void {
-    const { open, lanes, members } = this.#ledger;
-    for (const lane of lanes) {
-      for (let slot = lane.read.last; slot >= 0; slot = lane.read.last) {
-        if (open.sequence[slot]! <= head) break;
-        const member = members.holderOf(slot);
-        this.#ledger.remove(slot);
-        if (member !== undefined) members.promote(member);
-      }
-      if (lane.position > head) lane.position = head;
-    }
+    undoAfter(this.#ledger, head);
   }
 
   // Storing and telling.

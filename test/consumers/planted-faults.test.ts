@@ -122,18 +122,18 @@ const FAULTS: readonly Fault[] = [
     is: 'seek keeps a lease',
     found: DIFFERS,
     at: {
-      file: 'machine',
-      from: 'if (open.state[slot] === LEASED) { this.#ledger.noteLost(slot);',
-      to: 'if (open.state[slot] === LEASED) { continue; this.#ledger.noteLost(slot);',
+      file: 'interventions',
+      from: 'if (open.state[slot] === LEASED) { ledger.noteLost(slot);',
+      to: 'if (open.state[slot] === LEASED) { continue; ledger.noteLost(slot);',
     },
   },
   {
     is: 'seek tells nobody',
     found: /not told as lost/,
     at: {
-      file: 'machine',
-      from: 'this.#ledger.noteLost(slot); this.#ledger.endLease(slot);',
-      to: 'this.#ledger.endLease(slot);',
+      file: 'interventions',
+      from: 'ledger.noteLost(slot); ledger.endLease(slot);',
+      to: 'ledger.endLease(slot);',
     },
   },
   {
@@ -223,12 +223,12 @@ const FAULTS: readonly Fault[] = [
   {
     is: 'a refused batch leaves its events',
     found: DIFFERS,
-    at: { file: 'machine', from: 'if (open.sequence[slot] <= head) break;', to: 'break;' },
+    at: { file: 'interventions', from: 'if (open.sequence[slot] <= head) break;', to: 'break;' },
   },
   {
     is: 'a refused batch leaves the position',
     found: /was lost|and not/,
-    at: { file: 'machine', from: 'if (lane.position > head) lane.position = head;', to: '' },
+    at: { file: 'interventions', from: 'if (lane.position > head) lane.position = head;', to: '' },
   },
   {
     is: 'an ack promotes nobody',
@@ -276,9 +276,9 @@ const FAULTS: readonly Fault[] = [
     is: 'a lease is still good after its skip',
     found: DIFFERS,
     at: {
-      file: 'machine',
-      from: 'this.#ledger.noteLost(slot); this.#ledger.remove(slot);',
-      to: 'this.#ledger.noteLost(slot); if (open.state[slot] !== LEASED) this.#ledger.remove(slot);',
+      file: 'interventions',
+      from: 'ledger.noteLost(slot); ledger.remove(slot);',
+      to: 'ledger.noteLost(slot); if (open.state[slot] !== LEASED) ledger.remove(slot);',
     },
   },
   {

@@ -4,7 +4,8 @@
  */
 import type { SettlementKind } from '../../../src/consumers/machine-types.js';
 import type { Planted } from './planted.js';
-import type { Control, Settlement, ShardUnderTest, Told } from './shard.js';
+import type { ShardUnderTest } from './shard.js';
+import type { Control, Settlement, Told } from './shard-shapes.js';
 
 export interface InHand {
   readonly shard: number;
@@ -182,6 +183,25 @@ export class EndpointUnderTest {
     }
     if (this.#world.planted.has('not sent again')) return;
     for (const settlement of unanswered) this.#send(shard.id, settlement);
+  }
+
+  /** Whether all tokens of a member are somewhere, and those of a shard there. At the end: it takes them back. */
+  tokenFaults(shard: ShardUnderTest, member: MemberUnderTest): string[] {
+    const { id, free, granted, hand, window } = member;
+    const faults: string[] = [];
+    const all = granted.reduce((sum, count) => sum + count, free + hand.length);
+    if (all !== window) faults.push(`member ${id} has ${all} tokens of ${window}`);
+    let lying = shard.machine.recall(id, Number.POSITIVE_INFINITY);
+    for (const record of shard.control.get(this.id)!) {
+      if (record.is === 'tokens' && record.member === id) lying += record.count;
+    }
+    for (const told of shard.delivery.get(this.id)!) {
+      if (told.is === 'returned' && told.member === id) lying += told.count;
+    }
+    if (lying !== granted[shard.id]) {
+      faults.push(`${granted[shard.id]} tokens of member ${id} are ${lying} in shard ${shard.id}`);
+    }
+    return faults;
   }
 
   #claim(

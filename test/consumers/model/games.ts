@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { Planted } from './planted.js';
-import { type Setup, type Step, World } from './world.js';
+import type { Setup, Step } from './steps.js';
+import { World } from './world.js';
 
 const kind = fc.constantFrom(
   ...(['ack', 'ack', 'ack', 'nak', 'nak', 'hand-back', 'term', 'working'] as const),
@@ -34,6 +35,7 @@ const turn = fc.record({
   full: fc.constantFrom(...(['no', 'no', 'no', 'no', 'no', 'no', 'no', 'batch', 'row'] as const)),
   room: fc.constantFrom(100, 100, 100, 2, 0),
   leases: fc.constantFrom(100, 100, 1),
+  examined: fc.constantFrom(100, 100, 100, 1),
 });
 
 const step: fc.Arbitrary<Step> = fc.oneof(

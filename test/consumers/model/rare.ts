@@ -1,7 +1,7 @@
 /** Games that random ones seldom are: what has to meet in them meets by chance once in hundreds. */
 import type { SettlementKind } from '../../../src/consumers/machine-types.js';
 import type { Game } from './games.js';
-import type { Setup, Step } from './world.js';
+import type { Setup, Step } from './steps.js';
 
 const SETUP: Setup = {
   shards: 1,
@@ -16,7 +16,7 @@ const SETUP: Setup = {
 type Crash = 'no' | 'before' | 'between';
 
 const turn = (events = 0, crash: Crash = 'no'): Step => {
-  return { do: 'turn', shard: 0, events, crash, full: 'no', room: 100, leases: 100 };
+  return { do: 'turn', shard: 0, events, crash, full: 'no', room: 100, leases: 100, examined: 100 };
 };
 const grant = (count: number, endpoint = 0): Step => {
   return { do: 'grant', endpoint, member: 0, shard: 0, count };

@@ -12,53 +12,7 @@ import type {
 } from '../../../src/consumers/machine-types.js';
 import type { DeadCause } from '../../../src/protocol/consumers.js';
 import { LOSSES_BEFORE_ALONE } from '../../../src/protocol/limits/consumers.js';
-
-export interface RefEvent {
-  readonly sequence: number;
-  readonly lane: number;
-  key: string | undefined;
-  /** Its key is known. */
-  isRead: boolean;
-  isRedriven: boolean;
-  attempts: number;
-  losses: number;
-  lostAt: number;
-  /** When a wait ends; 0: it waits for nothing. */
-  waitUntil: number;
-  lease: RefLease | undefined;
-}
-
-export interface RefLease {
-  readonly number: number;
-  member: number | undefined;
-  readonly isDetached: boolean;
-  readonly isAlone: boolean;
-  isBegun: boolean;
-  isTold: boolean;
-  isClaimed: boolean;
-  isGone: boolean;
-  deadline: number;
-}
-
-export interface RefMember {
-  readonly id: number;
-  readonly isDetached: boolean;
-  concurrency: number;
-  tokens: number;
-}
-
-export interface RefDead {
-  readonly sequence: number;
-  readonly attempts: number;
-  readonly cause: DeadCause;
-}
-
-/** What a commit stores. */
-export interface RefStored {
-  readonly events: RefEvent[];
-  readonly positions: number[];
-  readonly leaseNext: number;
-}
+import type { RefDead, RefEvent, RefLease, RefMember, RefStored } from './reference-shapes.js';
 
 export class Reference {
   events: RefEvent[] = [];
@@ -191,7 +145,7 @@ export class Reference {
   }
 
   leave(id: number, end: MemberEnd, now: number): void {
-    for (const event of this.#handOf(id)) {
+    for (const event of this.handOf(id)) {
       const lease = event.lease!;
       if (lease.isDetached && lease.isTold) lease.member = undefined;
       else this.#giveUp(event, end, now);
@@ -277,7 +231,7 @@ export class Reference {
     if (event === undefined || this.stateOf(event) !== 'ready') return 'it was not ready';
     if (member === undefined || member.tokens === 0) return 'its member had no token';
     if (this.isPaused) return 'the consumer is paused';
-    const hand = this.#handOf(memberId);
+    const hand = this.handOf(memberId);
     const isAlone = event.losses >= LOSSES_BEFORE_ALONE && !member.isDetached;
     if (hand.some(({ lease }) => lease!.isAlone)) return 'its member works alone';
     if (isAlone && hand.length > 0) return 'it has to go out alone';
@@ -299,40 +253,6 @@ export class Reference {
     };
     this.promote();
     return undefined;
-  }
-
-  /** After the machine has leased all that it could: whether an event and a member were left waiting for each other. */
-  idle(): string | undefined {
-    if (this.isPaused) return undefined;
-    const ready = this.events.filter((event) => this.stateOf(event) === 'ready');
-    const free = this.free();
-    const fit = free.find(
-      ({ id, isDetached, concurrency }) =>
-        isDetached || this.#handOf(id).length < Math.min(1, concurrency),
-    );
-    if (ready.length > 0 && fit !== undefined) return `${ready[0]!.sequence} beside ${fit.id}`;
-    // Careful events may keep one member free for themselves, and no more.
-    const isCareful = ready.some(({ losses }) => losses > 0);
-    const plain = ready.find(({ losses }) => losses === 0);
-    if (plain !== undefined && free.length > (isCareful ? 1 : 0)) {
-      return `${plain.sequence} beside ${free.map(({ id }) => id)}`;
-    }
-    return undefined;
-  }
-
-  /** Members that may be leased an event. */
-  free(): RefMember[] {
-    return this.members.filter(
-      ({ id, tokens }) => tokens > 0 && !this.#handOf(id).some((event) => event.lease!.isAlone),
-    );
-  }
-
-  /** A ready event that was in hand at a death. */
-  careful(): number | undefined {
-    const found = this.events.find(
-      (event) => event.losses > 0 && this.stateOf(event) === 'ready' && !this.isPaused,
-    );
-    return found?.sequence;
   }
 
   pruned(from: number, through: number): void {
@@ -384,7 +304,7 @@ export class Reference {
   /** Counts the attempts of the first `concurrency` events of each hand. */
   promote(): void {
     for (const { id, isDetached, concurrency } of this.members) {
-      const hand = this.#handOf(id);
+      const hand = this.handOf(id);
       for (const { lease } of hand.slice(0, isDetached ? hand.length : concurrency)) {
         if (lease!.isBegun) continue;
         lease!.isBegun = true;
@@ -395,7 +315,8 @@ export class Reference {
 
   // Moves.
 
-  #handOf(id: number): RefEvent[] {
+  /** The events that are leased to a member, in the order of their leases. */
+  handOf(id: number): RefEvent[] {
     return this.events
       .filter(({ lease }) => lease?.member === id)
       .sort((a, b) => a.lease!.number - b.lease!.number);

@@ -3,104 +3,21 @@
  * tells. Beside the machine it feeds the reference, and compares both after each decision.
  */
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
+import type { Before, Examined, MachineDefinition } from '../../../src/consumers/machine-types.js';
+import { Reference } from './reference.js';
+import type { RefDead } from './reference-shapes.js';
+import { isSame, textOf } from './same.js';
 import type {
-  Before,
-  MachineDefinition,
-  MemberEnd,
-  OpenSlot,
-  RestoredLane,
-  SettlementKind,
-  Verdict,
-} from '../../../src/consumers/machine-types.js';
-import type { Planted } from './planted.js';
-import { type RefDead, Reference, type RefStored } from './reference.js';
-
-export interface Entry {
-  /** No lane has it if this is the number of lanes. */
-  readonly lane: number;
-  readonly key: string | undefined;
-  isPruned: boolean;
-}
-
-/** A record of the control ring. */
-export type Control =
-  | { is: 'join'; member: number; concurrency: number; isDetached: boolean }
-  | { is: 'claim'; member: number; sequence: number; lease: number; deadline: number }
-  | { is: 'tokens'; member: number; count: number }
-  | { is: 'recall'; member: number; count: number }
-  | { is: 'leave'; member: number; end: MemberEnd }
-  | Settlement;
-
-export interface Settlement {
-  readonly is: 'settle';
-  readonly number: number;
-  readonly member: number;
-  readonly sequence: number;
-  readonly lease: number;
-  readonly kind: SettlementKind;
-  readonly delayMs: number;
-}
-
-/** A record of the delivery ring. */
-export type Told =
-  | {
-      is: 'lease';
-      member: number;
-      sequence: number;
-      lease: number;
-      attempt: number;
-      deadline: number;
-      isAlone: boolean;
-    }
-  | { is: 'lost'; member: number; sequence: number; lease: number }
-  | { is: 'supply'; member: number; isReady: boolean }
-  | { is: 'returned'; member: number; count: number }
-  | { is: 'kept'; member: number; sequence: number; lease: number; isKept: boolean }
-  | { is: 'settled'; settlement: Settlement; verdict: Verdict };
-
-/** What an operator asks. */
-export type Order =
-  | { is: 'pause'; isPaused: boolean }
-  | { is: 'redefine'; definition: MachineDefinition }
-  | { is: 'seek'; positions: readonly number[] }
-  | { is: 'prune'; from: number; through: number }
-  | { is: 'skip'; sequence: number }
-  | { is: 'redrive'; sequence: number }
-  | { is: 'unmatch'; sequence: number };
-
-export interface TurnOptions {
-  readonly publish: readonly Entry[];
-  readonly crash: 'no' | 'before' | 'between';
-  readonly full: 'no' | 'batch' | 'row';
-  /** Records that the delivery rings take. */
-  readonly room: number;
-  readonly leases: number;
-}
-
-/** What the shard needs of its world. */
-export interface ShardWorld {
-  readonly now: number;
-  readonly planted: Planted;
-  readonly Machine: typeof ConsumerMachine;
-  fault(text: string): void;
-  isAlive(endpoint: number): boolean;
-  endpointOf(member: number): number | undefined;
-  /** Everything that a commit makes true. */
-  committed(shard: ShardUnderTest, acks: readonly Settlement[]): void;
-  /** The consumer was moved; these acks were decided before, and come to nothing. */
-  sought(shard: ShardUnderTest, position: number, acks: readonly Settlement[]): void;
-  /** The thread was replaced. */
-  replaced(shard: ShardUnderTest): void;
-  over(shard: ShardUnderTest, sequence: number): void;
-}
-
-interface Disk {
-  log: Entry[];
-  rows: (RestoredLane & { at: number })[];
-  ref: RefStored;
-  settled: Map<number, number>;
-  dead: Map<number, RefDead>;
-}
+  Control,
+  Disk,
+  Entry,
+  Order,
+  Settlement,
+  ShardWorld,
+  Told,
+  TurnOptions,
+} from './shard-shapes.js';
+import { carefulEvent, freeMembers, idle } from './waiting.js';
 
 export class ShardUnderTest {
   readonly id: number;
@@ -123,6 +40,7 @@ export class ShardUnderTest {
   #machineDead: RefDead[] = [];
   #machineLost: string[] = [];
   #unmatched = new Set<number>();
+  #examinedLeft = 0;
 
   constructor(id: number, definition: MachineDefinition, world: ShardWorld) {
     this.id = id;
@@ -208,7 +126,7 @@ export class ShardUnderTest {
     this.#tell(options.room);
   }
 
-  #decide({ publish, leases }: TurnOptions): void {
+  #decide({ publish, leases, examined }: TurnOptions): void {
     const { now } = this.#world;
     const { machine, reference } = this;
     for (const order of this.orders.splice(0)) this.#order(order);
@@ -222,7 +140,8 @@ export class ShardUnderTest {
     reference.expire(now);
     this.#compare('after the decisions');
     const first = machine.leaseNext;
-    const free = reference.free();
+    const free = freeMembers(reference);
+    this.#examinedLeft = examined;
     machine.lease(leases, now);
     const given = machine.list(0, Number.POSITIVE_INFINITY).filter(({ lease }) => lease >= first);
     for (const { sequence, member, lease } of given.sort((a, b) => a.lease - b.lease)) {
@@ -230,9 +149,9 @@ export class ShardUnderTest {
       if (wrong !== undefined) this.#fault(`${sequence} was leased, but ${wrong}`);
     }
     // Events that the log does not have, or that do not match any more, use up the limit too.
-    const idle = leases > 50 ? reference.idle() : undefined;
-    if (idle !== undefined) this.#fault(`ready and not leased: ${idle}`);
-    const careful = this.definition.lanes === 1 ? reference.careful() : undefined;
+    const left = leases > 50 && examined > 50 ? idle(reference) : undefined;
+    if (left !== undefined) this.#fault(`ready and not leased: ${left}`);
+    const careful = this.definition.lanes === 1 ? carefulEvent(reference) : undefined;
     const busy = new Set(given.filter(({ losses }) => losses === 0).map(({ member }) => member));
     if (careful !== undefined && free.length > 0 && free.every(({ id }) => busy.has(id))) {
       this.#fault(`nobody was kept free for ${careful}`);
@@ -376,7 +295,8 @@ export class ShardUnderTest {
     }
   }
 
-  #examine(_lane: number, sequence: number): 'there' | 'gone' | 'unmatched' {
+  #examine(_lane: number, sequence: number): Examined {
+    if (this.#examinedLeft-- <= 0) return 'later';
     if (this.disk.log[sequence - 1]!.isPruned) {
       this.reference.pruned(sequence, sequence);
       return 'gone';
@@ -479,22 +399,4 @@ export class ShardUnderTest {
   #fault(text: string): void {
     this.#world.fault(`shard ${this.id}: ${text}`);
   }
-}
-
-function isSame(one: OpenSlot, other: OpenSlot | undefined): boolean {
-  return (
-    one.sequence === other?.sequence &&
-    one.state === other.state &&
-    one.attempts === other.attempts &&
-    one.losses === other.losses &&
-    one.key === other.key &&
-    one.member === other.member &&
-    one.lease === other.lease &&
-    one.isBegun === other.isBegun &&
-    one.due === other.due
-  );
-}
-
-function textOf(value: unknown): string {
-  return JSON.stringify(value) ?? 'nothing';
 }

@@ -7,42 +7,9 @@ import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { MachineDefinition, SettlementKind } from '../../../src/consumers/machine-types.js';
 import { EndpointUnderTest, type InHand, MemberUnderTest } from './endpoint.js';
 import type { Planted } from './planted.js';
-import {
-  type Entry,
-  type Order,
-  type Settlement,
-  ShardUnderTest,
-  type TurnOptions,
-} from './shard.js';
-
-export interface Setup {
-  readonly shards: number;
-  /** How many keys there are; 0: order `none`. */
-  readonly keys: number;
-  readonly lanes: number;
-  readonly concurrency: number;
-  /** How many events are leased ahead of the handlers. */
-  readonly ahead: number;
-  readonly maxAttempts: number;
-  readonly maxAhead: number;
-}
-
-export type Step =
-  | ({ do: 'turn'; shard: number; events: number } & Omit<TurnOptions, 'publish'>)
-  | { do: 'receive'; endpoint: number; shard: number; count: number }
-  | { do: 'begin'; endpoint: number; member: number }
-  | { do: 'settle'; endpoint: number; pick: number; kind: SettlementKind; delayMs: number }
-  | { do: 'settle pulled'; pick: number; kind: SettlementKind; delayMs: number }
-  | { do: 'grant'; endpoint: number; member: number; shard: number; count: number }
-  | { do: 'recall'; endpoint: number; member: number; shard: number; count: number }
-  | { do: 'pull'; shard: number; count: number }
-  | { do: 'leave'; endpoint: number; member: number }
-  | { do: 'end thread'; endpoint: number }
-  | { do: 'restart' }
-  | { do: 'pass'; ms: number }
-  | { do: 'pause'; isPaused: boolean }
-  | { do: 'redefine'; maxAttempts: number; leaseMs: number }
-  | { do: 'seek' | 'prune' | 'skip' | 'redrive' | 'unmatch'; shard: number; pick: number };
+import { ShardUnderTest } from './shard.js';
+import type { Entry, Order, Settlement, TurnOptions } from './shard-shapes.js';
+import type { Setup, Step } from './steps.js';
 
 const LEASE_MS = 12;
 const BACKOFF_MS = [2, 5];
@@ -51,7 +18,13 @@ const MEMBERS = 2;
 const QUIET_ROUNDS = 300;
 /** Until whatever was sent is answered. */
 const ANSWER_ROUNDS = 3;
-const TURN = { crash: 'no', full: 'no', room: Number.POSITIVE_INFINITY, leases: 100 } as const;
+const TURN = {
+  crash: 'no',
+  full: 'no',
+  room: Number.POSITIVE_INFINITY,
+  leases: 100,
+  examined: 100,
+} as const;
 
 export class World {
   readonly Machine: typeof ConsumerMachine;
@@ -374,26 +347,10 @@ export class World {
         this.fault(`${sequence} is dead, and was done`);
       }
     }
-    for (const member of this.#endpoints.flatMap(({ members }) => members)) {
-      this.#judgeTokens(shard, member);
-    }
-  }
-
-  #judgeTokens(shard: ShardUnderTest, member: MemberUnderTest): void {
-    const { free, granted, hand, window, id } = member;
-    const all = granted.reduce((sum, count) => sum + count, free + hand.length);
-    if (all !== window) this.fault(`member ${id} has ${all} tokens of ${window}`);
-    const lying = shard.machine.recall(id, Number.POSITIVE_INFINITY);
-    const onTheirWay = (shard.control.get(this.endpointOf(id)!) ?? []).reduce(
-      (sum, record) => (record.is === 'tokens' && record.member === id ? sum + record.count : sum),
-      0,
-    );
-    const returning = (shard.delivery.get(this.endpointOf(id)!) ?? []).reduce(
-      (sum, told) => (told.is === 'returned' && told.member === id ? sum + told.count : sum),
-      0,
-    );
-    if (lying + onTheirWay + returning !== granted[shard.id]) {
-      this.fault(`${granted[shard.id]} tokens of member ${id} are ${lying} in shard ${shard.id}`);
+    for (const endpoint of this.#endpoints) {
+      for (const fault of endpoint.members.flatMap((one) => endpoint.tokenFaults(shard, one))) {
+        this.fault(fault);
+      }
     }
   }
 

@@ -1,0 +1,49 @@
+/** What the reference keeps. */
+import type { DeadCause } from '../../../src/protocol/consumers.js';
+
+export interface RefEvent {
+  readonly sequence: number;
+  readonly lane: number;
+  key: string | undefined;
+  /** Its key is known. */
+  isRead: boolean;
+  isRedriven: boolean;
+  attempts: number;
+  losses: number;
+  lostAt: number;
+  /** When a wait ends; 0: it waits for nothing. */
+  waitUntil: number;
+  lease: RefLease | undefined;
+}
+
+export interface RefLease {
+  readonly number: number;
+  member: number | undefined;
+  readonly isDetached: boolean;
+  readonly isAlone: boolean;
+  isBegun: boolean;
+  isTold: boolean;
+  isClaimed: boolean;
+  isGone: boolean;
+  deadline: number;
+}
+
+export interface RefMember {
+  readonly id: number;
+  readonly isDetached: boolean;
+  concurrency: number;
+  tokens: number;
+}
+
+export interface RefDead {
+  readonly sequence: number;
+  readonly attempts: number;
+  readonly cause: DeadCause;
+}
+
+/** What a commit stores. */
+export interface RefStored {
+  readonly events: RefEvent[];
+  readonly positions: number[];
+  readonly leaseNext: number;
+}
