@@ -47,6 +47,16 @@ export abstract class OperationsClient {
   }
 
   /**
+   * The time by the server's clock, by which it stamps events. It needs no grant.
+   *
+   * @returns the time at which the server answered
+   * @throws BusError `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED`
+   */
+  async serverTime(): Promise<Date> {
+    return new Date((await this.#ask('ping', {})).time);
+  }
+
+  /**
    * The topics that the server's bus was opened with, as far as this client may publish to them.
    *
    * @returns each pattern, and the JSON Schema of its payloads where the validator offers one

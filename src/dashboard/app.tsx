@@ -3,5 +3,7 @@ import { SignIn } from './parts/sign-in.js';
 import { session } from './state/session.js';
 
 export function App() {
-  return session.value.kind === 'signIn' ? <SignIn refused={session.value.refused} /> : <Shell />;
+  const { value } = session;
+  if (value.kind === 'ended') return null;
+  return value.kind === 'signIn' ? <SignIn refused={value.refused} /> : <Shell />;
 }

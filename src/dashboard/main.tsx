@@ -17,7 +17,7 @@ showTurning();
 applyTheme();
 watchDarkness();
 followAddress();
-keepTime();
+keepTime(() => document.hidden);
 openSession();
 watchAlerts();
 render(<App />, document.getElementById('app')!);

@@ -123,6 +123,19 @@ describe('a run', () => {
     );
   });
 
+  it('takes the new events of a log that has lost its newest ones', () => {
+    const [first, second, third] = [1, 2, 3].map((at) => eventOf({ type: 't', sequence: at }));
+    const run = runOf([first!, second!, third!]);
+    run.rollBack(0, 2);
+    run.rollBack(1, 1);
+    run.add(eventOf({ id: 'new', type: 't', sequence: 2 }));
+    run.add(eventOf({ id: 'new', type: 't', sequence: 2 }));
+    expect(run.entries.map(({ event }) => event.id)).toEqual([
+      ...[first!, second!, third!].map(({ id }) => id),
+      'new',
+    ]);
+  });
+
   it('shows the first events up to its bounds and counts the rest', () => {
     const run = new Run({ events: 5, weight: 1e9 });
     const events = Array.from({ length: 12 }, () => eventOf({ type: 't' }));

@@ -1,10 +1,9 @@
-import { useSignal } from '@preact/signals';
 import type { Event } from 'millrace/client';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { Notice } from '../parts/notice.js';
+import { useAsked } from '../state/asked.js';
 import { client } from '../state/session.js';
 import { counted, dateAndClock } from '../text/format.js';
-import { messageOf } from '../text/message-of.js';
 import { type Change, changesOf, differenceOf } from './json-diff.js';
 import { previewOf } from './preview.js';
 import { previousOf } from './previous-event.js';
@@ -15,33 +14,19 @@ import { showEvent } from './shown-event.js';
 const CHANGES_SHOWN = 200;
 const VALUE_LENGTH = 400;
 
-interface Previous {
-  readonly event?: Event | undefined;
-  readonly error?: string;
-}
-
 export function EventChanges({ event }: { readonly event: Event }) {
-  const previous = useSignal<Previous | undefined>(undefined);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `previous` stays the same signal.
-  useEffect(() => {
-    let isOver = false;
-    const answer = (found: Previous): void => {
-      if (!isOver) previous.value = found;
-    };
-    previousOf(client(), event).then(
-      (found) => answer({ event: found }),
-      (error) => answer({ error: messageOf(error) }),
-    );
-    return () => {
-      isOver = true;
-    };
-  }, [event]);
-  const { value } = previous;
-  if (value === undefined) return <p class="loading">Loading …</p>;
-  if (value.error !== undefined) return <Notice kind="bad">{value.error}</Notice>;
-  if (value.event === undefined)
-    return <p class="soft">No earlier event on this topic was found.</p>;
-  return <Changes before={value.event} after={event} />;
+  const asked = useAsked(() => previousOf(client(), event), event);
+  if (asked.kind === 'waiting') return <p class="loading">Loading …</p>;
+  if (asked.kind === 'failed') return <Notice kind="bad">{asked.error}</Notice>;
+  const { event: before, looked, isAll } = asked.value;
+  if (before !== undefined) return <Changes before={before} after={event} />;
+  return (
+    <p class="soft">
+      {isAll
+        ? 'There is no stored event before this one on its topic.'
+        : `The event before was not found among ${counted(looked, 'event')} of the topic, which is as far as the page looks.`}
+    </p>
+  );
 }
 
 function Changes({ before, after }: { readonly before: Event; readonly after: Event }) {

@@ -1,5 +1,6 @@
 import type { Event } from 'millrace/client';
 import { useMemo } from 'preact/hooks';
+import { Notice } from '../parts/notice.js';
 import { isSignedIn } from '../state/session.js';
 import { codeOf, commandOf, curlOf } from './copy-as.js';
 import { CopyButton } from './copy-button.js';
@@ -10,7 +11,12 @@ import { usePayloadText } from './use-payload-text.js';
 export function EventCopies({ event }: { readonly event: Event }) {
   const shown = usePayloadText(event);
   if (shown === undefined) return <p class="loading">Loading …</p>;
-  return <Copies event={event} payloadText={shown.text} needsToken={isSignedIn.value} />;
+  return (
+    <>
+      {shown.fault !== undefined && <Notice kind="warning">{shown.fault}</Notice>}
+      <Copies event={event} payloadText={shown.text} needsToken={isSignedIn.value} />
+    </>
+  );
 }
 
 interface CopiesProps {

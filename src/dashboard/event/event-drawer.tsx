@@ -16,7 +16,8 @@ import './event-drawer.css';
 export default function EventDrawer() {
   const dialog = useRef<HTMLDialogElement>(null);
   const modal = isNarrow.value;
-  const { event, error, isLoading } = useShownEvent();
+  const shown = useShownEvent();
+  const event = shown.kind === 'answered' ? shown.value : undefined;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the dialog is opened anew when the page becomes narrow or wide.
   useLayoutEffect(() => {
     const element = dialog.current!;
@@ -49,9 +50,9 @@ export default function EventDrawer() {
           <span class="hidden">Close the event</span>
         </button>
       </header>
-      {error !== undefined && <Notice kind="bad">{error}</Notice>}
-      {event === undefined && isLoading && <p class="loading">Loading …</p>}
-      {event === undefined && !isLoading && error === undefined && (
+      {shown.kind === 'failed' && <Notice kind="bad">{shown.error}</Notice>}
+      {shown.kind === 'waiting' && <p class="loading">Loading …</p>}
+      {shown.kind === 'answered' && event === undefined && (
         <Notice>
           There is no stored event {address?.id} on {address?.topic} that you may read. Ephemeral
           events are not stored, and retention removes old ones.
@@ -91,9 +92,15 @@ function useEscape(modal: boolean): void {
   useEffect(() => {
     if (modal) return;
     const onKeyDown = (event: KeyboardEvent): void => {
-      if (event.key === 'Escape' && !event.defaultPrevented) hideEvent();
+      if (event.key === 'Escape' && !event.defaultPrevented && !isForAnother(event)) hideEvent();
     };
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
   }, [modal]);
+}
+
+/** A question above the drawer takes the key for itself, and so does a search that has a text to be cleared. */
+function isForAnother({ target }: KeyboardEvent): boolean {
+  if (document.querySelector('dialog:modal') !== null) return true;
+  return target instanceof HTMLInputElement && target.type === 'search' && target.value !== '';
 }

@@ -10,9 +10,7 @@ export function RawPayload({ event }: { readonly event: Event }) {
   return (
     <>
       <p class="row soft">
-        {shown.isExact
-          ? 'The payload as it was sent.'
-          : 'The event is not stored, so this is written anew: numbers beyond 2^53 may differ from what was sent.'}
+        {shown.fault ?? 'The payload as it was sent.'}
         <CopyButton what="the payload" text={() => shown.text} />
       </p>
       <LongText text={shown.text} />

@@ -1,15 +1,15 @@
 import { lazy, Suspense } from 'preact/compat';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { shownAddress } from '../event/shown-event.js';
-import { Screen, TITLES } from '../screens/screen.js';
+import { preload, Screen, TITLES } from '../screens/screen.js';
 import { access } from '../state/access.js';
 import { firing } from '../state/alerts.js';
 import { now } from '../state/now.js';
-import { hrefOf, place, SCREENS, type ScreenName } from '../state/place.js';
+import { hrefOf, landOn, place, SCREENS, type ScreenName } from '../state/place.js';
 import {
   connectionState,
   disconnectedAt,
-  grants,
+  grantsError,
   isSignedIn,
   serverInfo,
   signOut,
@@ -57,7 +57,7 @@ function Navigation({ current }: { readonly current: ScreenName }) {
   const screens = SCREENS.filter((name) => access.value.mayOpen(name));
   return (
     <nav class="side" aria-label="Screens">
-      <a class="home" href={hrefOf('overview')}>
+      <a class="home" href={hrefOf(screens[0] ?? 'overview')}>
         <Mark />
         <span>Millrace</span>
       </a>
@@ -92,6 +92,13 @@ function Content({ screen }: { readonly screen: ScreenName }) {
   const main = useRef<HTMLElement>(null);
   const shown = useRef(screen);
   const count = firing.value.length;
+  const { mayOpen } = access.value;
+  const first = SCREENS.find(mayOpen);
+  const isElsewhere = first !== undefined && !place.value.isNamed && !mayOpen(screen);
+  useEffect(() => preload(screen), [screen]);
+  useLayoutEffect(() => {
+    if (isElsewhere) landOn(first);
+  }, [isElsewhere, first]);
   useEffect(() => {
     document.title = `${count === 0 ? '' : `(${count}) `}${TITLES[screen]} · Millrace`;
   }, [screen, count]);
@@ -101,21 +108,29 @@ function Content({ screen }: { readonly screen: ScreenName }) {
   }, [screen]);
   return (
     <main id="screen" ref={main} tabIndex={-1} class={`screen screen-${screen}`}>
-      {access.value.mayOpen(screen) ? <Screen name={screen} /> : <Refused />}
+      {mayOpen(screen) ? <Screen name={screen} /> : <Refused />}
     </main>
   );
 }
 
-/** Nothing is said before the server has told what the page may do. */
+/** Says why the screen is not shown. */
 function Refused() {
-  if (grants.value === undefined) return null;
+  const { isKnown, isReadOnly, mayOpen } = access.value;
+  if (isKnown) {
+    return <Notice>{refusalOf(isReadOnly, SCREENS.some(mayOpen))}</Notice>;
+  }
+  const error = grantsError.value;
+  if (error === undefined) return <p class="loading">Loading …</p>;
   return (
-    <Notice>
-      {access.value.isReadOnly
-        ? 'The dashboard is read-only here.'
-        : 'Your token may not open this screen.'}
+    <Notice kind="warning">
+      The server has not said what this page may show ({error}). The page asks again.
     </Notice>
   );
+}
+
+function refusalOf(isReadOnly: boolean, mayOpenAny: boolean): string {
+  if (!mayOpenAny) return 'Your token may open no screen of the dashboard.';
+  return isReadOnly ? 'The dashboard is read-only here.' : 'Your token may not open this screen.';
 }
 
 function focusScreen(): void {

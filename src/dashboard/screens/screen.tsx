@@ -3,6 +3,7 @@ import type { FunctionComponent } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { Notice } from '../parts/notice.js';
 import { SCREENS, type ScreenName } from '../state/place.js';
+import { remembered } from '../state/remembered.js';
 import { isConnected, isSignInKept } from '../state/session.js';
 
 /**
@@ -36,16 +37,17 @@ const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
 const OTHERS_AFTER_MS = 1500;
 
 const loaded = signal<ReadonlyMap<ScreenName, FunctionComponent>>(new Map());
+/** The screen for which the page was loaded again, until it was loaded. */
+const keptReload = remembered('millrace.reloaded', () => sessionStorage);
 const failed = signal<ReadonlySet<ScreenName>>(new Set());
 
 export function Screen({ name }: { readonly name: ScreenName }) {
   const Component = loaded.value.get(name);
   const isReachable = isConnected.value;
-  useEffect(() => void load(name), [name]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the effect is for the moment at which the server is back.
   useEffect(() => {
     // Browsers remember that a module could not be loaded, and answer a second import with the same failure.
-    if (isReachable && failed.peek().has(name) && isSignInKept()) location.reload();
+    if (isReachable && failed.peek().has(name) && isSignInKept()) reloadFor(name);
   }, [name, isReachable]);
   useEffect(() => {
     if (Component === undefined) return;
@@ -66,11 +68,24 @@ export function Screen({ name }: { readonly name: ScreenName }) {
   );
 }
 
+/** Loads the page again, once for each failure: something between the page and its server may refuse a file for good. */
+function reloadFor(name: ScreenName): void {
+  if (keptReload.read() === name) return;
+  keptReload.write(name);
+  location.reload();
+}
+
+/** Loads a screen while the page asks whether it may be shown. */
+export function preload(name: ScreenName): void {
+  void load(name);
+}
+
 async function load(name: ScreenName): Promise<void> {
   if (loaded.peek().has(name)) return;
   try {
     const { default: component } = await MODULES[name]();
     loaded.value = new Map(loaded.peek()).set(name, component);
+    if (keptReload.read() === name) keptReload.write(undefined);
   } catch {
     failed.value = new Set(failed.peek()).add(name);
   }

@@ -4,24 +4,52 @@ import { grants, serverInfo } from './session.js';
 
 /** The rights of the page's principal. The server enforces them; the page hides what it would refuse. */
 export interface Access {
+  /** The server has said what the principal may do. Before that it may do nothing. */
+  readonly isKnown: boolean;
   readonly isReadOnly: boolean;
   readonly mayAdminister: boolean;
   readonly mayPublish: boolean;
+  readonly mayRead: boolean;
   mayOpen(screen: ScreenName): boolean;
 }
 
-const ADMINISTRATORS: ReadonlySet<ScreenName> = new Set(['overview', 'subscribers', 'alerts']);
+type Right = 'mayAdminister' | 'mayPublish' | 'mayRead';
+
+const NEEDS: Readonly<Record<ScreenName, Right>> = {
+  overview: 'mayAdminister',
+  stream: 'mayRead',
+  trace: 'mayRead',
+  topics: 'mayRead',
+  subscribers: 'mayAdminister',
+  publish: 'mayPublish',
+  alerts: 'mayAdminister',
+};
 
 export const access = computed<Access>(() => {
   const given = grants.value;
   const isReadOnly = serverInfo.value?.dashboardReadOnly ?? false;
-  const mayAdminister = given?.admin.includes('*') ?? true;
-  const mayPublish = !isReadOnly && (given?.publish.length ?? 0) > 0;
+  const rights: Readonly<Record<Right, boolean>> = {
+    mayAdminister: given?.admin.includes('*') ?? false,
+    mayPublish: !isReadOnly && (given?.publish.length ?? 0) > 0,
+    mayRead: (given?.subscribe.length ?? 0) > 0,
+  };
   return {
+    ...rights,
+    isKnown: given !== undefined,
     isReadOnly,
-    mayAdminister,
-    mayPublish,
-    mayOpen: (screen) =>
-      screen === 'publish' ? mayPublish : mayAdminister || !ADMINISTRATORS.has(screen),
+    mayOpen: (screen) => rights[NEEDS[screen]],
   };
 });
+
+const readable = computed(() => {
+  const given = grants.value?.subscribe;
+  return given?.includes('*') ? ['*'] : given;
+});
+
+/**
+ * The patterns of all that the principal may read, for a request that names no topic: the server refuses `*` to those
+ * who may not read everything. Undefined until the server has said; the same list until the grants change.
+ */
+export function readablePatterns(): readonly string[] | undefined {
+  return readable.value;
+}

@@ -20,6 +20,8 @@ export type Parameters = Readonly<Record<string, string | readonly string[]>>;
 
 export interface Place {
   readonly screen: ScreenName;
+  /** Whether the address names the screen; else it is the first one. */
+  readonly isNamed: boolean;
   readonly parameters: URLSearchParams;
 }
 
@@ -47,6 +49,12 @@ export function screenNamed(name: string): ScreenName | undefined {
 export function go(screen: ScreenName, parameters: Parameters = {}): void {
   location.hash = hrefOf(screen, parameters);
   // The event of the browser comes later, and what is amended before that has to know the new place.
+  place.value = placeOf(location.hash);
+}
+
+/** Goes to a screen without a step in the browser's history, where the address names none. */
+export function landOn(screen: ScreenName): void {
+  history.replaceState(history.state, '', hrefOf(screen));
   place.value = placeOf(location.hash);
 }
 
@@ -95,13 +103,17 @@ function amended(changes: Changes): { next: Place; address: string } {
   }
   const query = next.toString();
   const address = `#/${screen}${query === '' ? '' : `?${query}`}`;
-  return { next: { screen, parameters: next }, address };
+  return { next: { screen, isNamed: true, parameters: next }, address };
 }
 
 function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
-  const screen = screenNamed(path) ?? 'overview';
-  return { screen, parameters: new URLSearchParams(query) };
+  const named = screenNamed(path);
+  return {
+    screen: named ?? 'overview',
+    isNamed: named !== undefined,
+    parameters: new URLSearchParams(query),
+  };
 }
 
 function queryOf(parameters: Parameters): string {

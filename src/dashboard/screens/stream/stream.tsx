@@ -2,8 +2,9 @@ import { useEffect, useMemo, useReducer } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
 import { compileSearch, type EventTest } from '../../search/match.js';
 import { parseSearch } from '../../search/parse.js';
+import { readablePatterns } from '../../state/access.js';
 import { amendOn, place } from '../../state/place.js';
-import { client, grants } from '../../state/session.js';
+import { client } from '../../state/session.js';
 import { FilterBar } from './filter-bar.js';
 import { HistorySearch } from './history.js';
 import { HistoryBar } from './history-bar.js';
@@ -29,7 +30,7 @@ export default function Stream() {
   const tail = useMemo(() => new Tail(onNextFrame), []);
   const history = useMemo(() => new HistorySearch(onNextFrame), []);
   const settings = settingsOf(place.value.parameters);
-  const granted = grants.value?.subscribe;
+  const granted = readablePatterns();
   const [attempt, restart] = useReducer<number, void>((turn) => turn + 1, 0);
   const key = JSON.stringify([settings, settings.topics.length > 0 || granted, attempt]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says when the settings differ.
@@ -50,9 +51,7 @@ export default function Stream() {
   useConnectionNotes(tail);
   const { isHistory } = settings;
   const state = isHistory ? history.state.value : tail.state.value;
-  const replay = granted !== undefined && (
-    <ReplayLink settings={settings} readable={readableOf(granted)} />
-  );
+  const replay = granted !== undefined && <ReplayLink settings={settings} readable={granted} />;
   return (
     <div class="stream">
       <FilterBar settings={settings} />
@@ -82,7 +81,7 @@ function begin(
   granted: readonly string[] | undefined,
 ): void {
   if (settings.topics.length === 0 && granted === undefined) return;
-  const topics = granted === undefined ? ['*'] : readableOf(granted);
+  const topics = granted ?? [];
   const { search, categories } = settings;
   let matches: EventTest | undefined;
   try {
@@ -102,11 +101,6 @@ function begin(
     query,
     matches: (event) => inCategories(categories, event) && (matches?.(event) ?? true),
   });
-}
-
-/** The patterns of all that the principal may read. */
-function readableOf(granted: readonly string[]): readonly string[] {
-  return granted.includes('*') ? ['*'] : granted;
 }
 
 function beginTail(

@@ -1,3 +1,5 @@
+import type { LookBackBounds } from '../../event/look-back.js';
+
 /** The bounds of what the Trace keeps in the page. */
 
 /** Events of one run that are shown; later ones are counted. */
@@ -10,8 +12,14 @@ export const COUNTED_MAX = 100_000;
 export const PIECE_LENGTH_MAX = 1000;
 /** Lanes of the timeline; the sources beyond share the last one. */
 export const LANES_MAX = 30;
-/** Newest events of the log in which recent runs are looked for, and how many runs are offered. */
-export const RECENT_EVENTS_MAX = 200;
+/** How far back in the log recent runs are looked for. */
+export const RECENT_BOUNDS: LookBackBounds = {
+  first: 25,
+  events: 200,
+  weight: 4 * 1024 * 1024,
+  ms: 3000,
+};
+/** How many of them are offered. */
 export const RECENT_RUNS_MAX = 20;
 /** Characters of a payload or a text in a row. */
 export const PREVIEW_LENGTH_MAX = 240;

@@ -1,4 +1,4 @@
-import { access } from '../../state/access.js';
+import { access, readablePatterns } from '../../state/access.js';
 import { hrefOf } from '../../state/place.js';
 import { isConnected } from '../../state/session.js';
 import { counted, dateAndClock, duration, whole } from '../../text/format.js';
@@ -47,7 +47,15 @@ export function RunSummary({ trace, lanes, correlationId }: RunSummaryProps) {
       )}
       <span class="links">
         {access.value.mayPublish && (
-          <a href={hrefOf('publish', { mode: 'replay', topic: '*', correlationId })}>Replay it</a>
+          <a
+            href={hrefOf('publish', {
+              mode: 'replay',
+              topic: readablePatterns() ?? [],
+              correlationId,
+            })}
+          >
+            Replay it
+          </a>
         )}
         <a href={hrefOf('stream', { correlationId })}>Show in the stream</a>
       </span>

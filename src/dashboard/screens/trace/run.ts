@@ -99,6 +99,12 @@ export class Run {
     this.#place(event);
   }
 
+  /** The log of a shard has lost its events from a sequence on, and gives their sequences to new ones. */
+  rollBack(shard: number, from: number): void {
+    const passed = this.#passed.get(shard);
+    if (passed !== undefined && passed >= from) this.#passed.set(shard, from - 1);
+  }
+
   #isRepeated({ shard, sequence }: Event): boolean {
     if (sequence === undefined) return false;
     if (sequence <= (this.#passed.get(shard) ?? 0)) return true;

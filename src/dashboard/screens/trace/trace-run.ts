@@ -1,5 +1,5 @@
 import { batch, signal } from '@preact/signals';
-import type { BusClient, Event, Subscription } from 'millrace/client';
+import type { BusClient, Event, Gap, Subscription } from 'millrace/client';
 import { messageOf } from '../../text/message-of.js';
 import { COUNTED_MAX, DRAW_MS } from './bounds.js';
 import { Run } from './run.js';
@@ -30,8 +30,8 @@ export class TraceRun {
   readonly state = signal<RunState>({ kind: 'idle' });
   /** Changes when the run has grown. */
   readonly turn = signal(0);
-  /** Whether events of the run may be missing, because the log has let go of them while it was watched. */
-  readonly hasGap = signal(false);
+  /** Why events of the run may be missing, or be here alone: what happened to the log while it was watched. */
+  readonly gaps = signal<ReadonlySet<Gap['reason']>>(new Set());
   #run = new Run();
   #subscription: Subscription | undefined;
   #timer: number | undefined;
@@ -43,7 +43,7 @@ export class TraceRun {
   start(client: BusClient, options: RunOptions): void {
     this.stop();
     this.#run = new Run();
-    this.hasGap.value = false;
+    this.gaps.value = new Set();
     this.state.value = { kind: 'reading' };
     this.turn.value++;
     void this.#follow(client, options);
@@ -91,8 +91,10 @@ export class TraceRun {
 
   #listen(subscription: Subscription): void {
     const isCurrent = (): boolean => this.#subscription === subscription;
-    subscription.on('gap', () => {
-      if (isCurrent()) this.hasGap.value = true;
+    subscription.on('gap', (gap) => {
+      if (!isCurrent()) return;
+      this.gaps.value = new Set(this.gaps.peek()).add(gap.reason);
+      if (gap.reason === 'rolled-back') this.#run.rollBack(gap.shard, gap.from);
     });
     // Told by `closed` as well; without a listener the client would report it too.
     subscription.on('error', () => {});

@@ -1,8 +1,9 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useReducer } from 'preact/hooks';
 import { Notice } from '../../parts/notice.js';
+import { readablePatterns } from '../../state/access.js';
 import { place } from '../../state/place.js';
-import { client, grants } from '../../state/session.js';
+import { client } from '../../state/session.js';
 import { forestOf } from './causation.js';
 import { lanesOf } from './lanes.js';
 import { RecentList } from './recent-list.js';
@@ -21,7 +22,11 @@ export default function Trace() {
   const recent = useRecentRuns(correlationId === '');
   return (
     <div class="trace">
-      <RunField key={correlationId} correlationId={correlationId} recent={recent} />
+      <RunField
+        key={correlationId}
+        correlationId={correlationId}
+        recent={recent.kind === 'answered' ? recent.value : []}
+      />
       {correlationId === '' ? (
         <RecentList recent={recent} />
       ) : (
@@ -34,14 +39,15 @@ export default function Trace() {
 function Shown({ correlationId }: { readonly correlationId: string }) {
   const trace = useMemo(() => new TraceRun(), []);
   const chosen = useSignal<number | undefined>(undefined);
-  const topics = grants.value?.subscribe;
-  const key = JSON.stringify(topics);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says when the grants differ.
+  const [attempt, again] = useReducer<number, void>((turn) => turn + 1, 0);
+  const topics = readablePatterns();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt starts anew.
   useEffect(() => {
     if (topics === undefined) return;
-    trace.start(client(), { correlationId, topics: topics.includes('*') ? ['*'] : topics });
+    chosen.value = undefined;
+    trace.start(client(), { correlationId, topics });
     return () => trace.stop();
-  }, [key]);
+  }, [trace, correlationId, topics, attempt]);
   const turn = trace.turn.value;
   const { run } = trace;
   const { value: state } = trace.state;
@@ -53,13 +59,12 @@ function Shown({ correlationId }: { readonly correlationId: string }) {
   return (
     <>
       <RunSummary trace={trace} lanes={lanes} correlationId={correlationId} />
-      {state.kind === 'failed' && <Notice kind="bad">{state.reason}</Notice>}
-      {trace.hasGap.value && (
-        <Notice kind="warning">
-          Retention has removed events while the page was not connected. Some may have belonged to
-          this run.
+      {state.kind === 'failed' && <Failure reason={state.reason} onRetry={again} />}
+      {[...trace.gaps.value].map((reason) => (
+        <Notice key={reason} kind="warning">
+          {GAPS[reason]}
         </Notice>
-      )}
+      ))}
       {run.entries.length === 0 ? (
         <Empty state={state.kind} />
       ) : (
@@ -72,6 +77,31 @@ function Shown({ correlationId }: { readonly correlationId: string }) {
         </>
       )}
     </>
+  );
+}
+
+const GAPS = {
+  pruned:
+    'Retention has removed events while the page was not connected. Some may have belonged to this run.',
+  'rolled-back':
+    'The server lost its newest events in a crash. Events of this run that stand here may be gone from the log.',
+} as const;
+
+interface FailureProps {
+  readonly reason: string;
+  readonly onRetry: () => void;
+}
+
+function Failure({ reason, onRetry }: FailureProps) {
+  return (
+    <Notice kind="bad">
+      <div class="row">
+        <span>{reason}</span>
+        <button type="button" onClick={onRetry}>
+          Try again
+        </button>
+      </div>
+    </Notice>
   );
 }
 
