@@ -100,6 +100,11 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await page.keyboard.press('Enter');
     await dashboard.shows('not of the form key=value', '.more');
     await page.keyboard.up('Control');
+    await page.locator('.more summary').click();
+    await page.locator('.publish-form .primary').click();
+    await until('the fields around the fault are open', () =>
+      page.$eval('.more', (details) => Reflect.get(details, 'open') === true),
+    );
     await dashboard.fill('Attributes', 'region=eu');
     await page.keyboard.down('Control');
     for (let turn = 0; turn < 5; turn++) await page.keyboard.down('Enter');

@@ -65,7 +65,7 @@ export function PublishForm() {
         />
       </div>
       <PayloadField draft={given} fault={payloadFault} />
-      <details class="more">
+      <details class="more" onInvalidCapture={openAroundFault}>
         <summary>Source, ids and attributes</summary>
         <MoreFields draft={given} />
       </details>
@@ -75,6 +75,11 @@ export function PublishForm() {
       {sent.value[0] !== undefined && <OutcomeView sent={sent.value[0]} />}
     </form>
   );
+}
+
+/** A browser that cannot show a field with a fault keeps the form back without a word. */
+function openAroundFault({ currentTarget }: { readonly currentTarget: HTMLDetailsElement }): void {
+  currentTarget.open = true;
 }
 
 /** Submits as the button does, so that a faulty field is told of. A key that is held down publishes once. */
