@@ -18,13 +18,13 @@ export {
 } from './record/event-record.js';
 export type { BackupProgress } from './store/backup.js';
 export {
-  type DeadEvent,
   type DeadState,
   LETTER_DUE,
   LETTER_SENT,
   NO_LETTER_WANTED,
   REDRIVEN,
   type ShardConsumers,
+  type StoredDeadEvent,
   type StoredLane,
 } from './store/consumer-states.js';
 export type { CursorGap, CursorPositions, ResolvedCursor } from './store/cursor-positions.js';

@@ -29,7 +29,7 @@ export interface ShardConsumers {
   remove(consumer: string): boolean;
 
   /** Adds an event that died for a consumer, or one that died again, with the open batch. It keeps the event's record. */
-  putDead(event: DeadEvent): void;
+  putDead(event: StoredDeadEvent): void;
   /** With the open batch; does nothing where there is no such event. */
   changeDead(consumer: string, sequence: number, state: DeadState): void;
   /** With the open batch; does nothing where there is no such event. */
@@ -39,11 +39,11 @@ export interface ShardConsumers {
    * Dead events of a consumer behind a sequence, in order: at most `limit`, and fewer where their records are large.
    * @throws BusError `STORE_CORRUPT` naming the event whose row is damaged; the log itself goes on
    */
-  dead(consumer: string, after: number, limit: number): DeadEvent[];
+  dead(consumer: string, after: number, limit: number): StoredDeadEvent[];
   /** How many events are dead for a consumer, those not counted that were redriven. */
   deadCount(consumer: string): number;
   /** The oldest dead events whose letter is due, of all consumers, as `dead` limits them. @throws as `dead` */
-  lettersDue(limit: number): DeadEvent[];
+  lettersDue(limit: number): StoredDeadEvent[];
   /** Dead events that were forgotten since the log was opened, the oldest first, because there were too many. */
   readonly deadForgotten: number;
 }
@@ -69,7 +69,7 @@ export interface StoredLane {
   readonly open: Uint8Array;
 }
 
-export interface DeadEvent {
+export interface StoredDeadEvent {
   /** The consumer's id. */
   readonly consumer: string;
   readonly sequence: number;
@@ -79,6 +79,9 @@ export interface DeadEvent {
   /** How often the event has died: more than once only if it was redriven. */
   readonly times: number;
   readonly state: DeadState;
+  /** A word for what ended it; the store does not look into it. */
+  readonly cause: string;
+  /** The reason that its member gave, or an empty text. */
   readonly reason: string;
   /** The event's record. A log with `pruning` adds it when it removes the event. */
   readonly record?: Uint8Array | undefined;

@@ -1,10 +1,10 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import {
-  type DeadEvent,
   LETTER_DUE,
   LETTER_SENT,
   NO_LETTER_WANTED,
   REDRIVEN,
+  type StoredDeadEvent,
   type StoredLane,
 } from '../store/consumer-states.js';
 import type { ShardLog } from '../store/shard-log.js';
@@ -30,9 +30,9 @@ function laneOf(lane: Partial<StoredLane> = {}): StoredLane {
   };
 }
 
-function deadOf(event: Partial<DeadEvent> = {}): DeadEvent {
+function deadOf(event: Partial<StoredDeadEvent> = {}): StoredDeadEvent {
   const defaults = { consumer: 'one', sequence: 1, diedAt: 1000, attempts: 5, times: 1 };
-  return { ...defaults, state: LETTER_DUE, reason: 'it failed', ...event };
+  return { ...defaults, state: LETTER_DUE, cause: 'nak', reason: 'it failed', ...event };
 }
 
 /** The stored lanes, with their bytes as plain arrays, in the order of their names. */
@@ -212,6 +212,6 @@ function addRefusedCheck(checks: Checks): void {
   });
 }
 
-function sequencesOf(events: readonly DeadEvent[]): number[] {
+function sequencesOf(events: readonly StoredDeadEvent[]): number[] {
   return events.map(({ sequence }) => sequence);
 }

@@ -1,4 +1,4 @@
-import type { DeadEvent, DeadState, ShardConsumers, StoredLane } from '../consumer-states.js';
+import type { DeadState, ShardConsumers, StoredDeadEvent, StoredLane } from '../consumer-states.js';
 import type { DeadTable } from './consumers/dead-table.js';
 import type { StateTable } from './consumers/state-table.js';
 import type { LogHealth } from './log-health.js';
@@ -39,7 +39,7 @@ export class SqliteConsumers implements ShardConsumers {
     return isMore;
   }
 
-  putDead(event: DeadEvent): void {
+  putDead(event: StoredDeadEvent): void {
     this.#write(() => this.#dead.put(event));
   }
 
@@ -51,7 +51,7 @@ export class SqliteConsumers implements ShardConsumers {
     this.#write(() => this.#dead.remove(consumer, sequence));
   }
 
-  dead(consumer: string, after: number, limit: number): DeadEvent[] {
+  dead(consumer: string, after: number, limit: number): StoredDeadEvent[] {
     return this.#health.guard('reading', () => this.#dead.page(consumer, after, limit));
   }
 
@@ -59,7 +59,7 @@ export class SqliteConsumers implements ShardConsumers {
     return this.#dead.countOf(consumer);
   }
 
-  lettersDue(limit: number): DeadEvent[] {
+  lettersDue(limit: number): StoredDeadEvent[] {
     return this.#health.guard('reading', () => this.#dead.due(limit));
   }
 

@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { BusError } from '../../../src/protocol/errors.js';
 import { EventRecordView } from '../../../src/record/event-record.js';
 import {
-  type DeadEvent,
   LETTER_DUE,
   LETTER_SENT,
   NO_LETTER_WANTED,
   REDRIVEN,
+  type StoredDeadEvent,
   type StoredLane,
 } from '../../../src/store/consumer-states.js';
 import { createManifest } from '../../../src/store/directory/directory.js';
@@ -31,9 +31,9 @@ function laneOf(lane: Partial<StoredLane> = {}): StoredLane {
   return { ...of, ...counts, open, ...lane };
 }
 
-function deadOf(event: Partial<DeadEvent> = {}): DeadEvent {
+function deadOf(event: Partial<StoredDeadEvent> = {}): StoredDeadEvent {
   const of = { consumer: 'one', sequence: 1, diedAt: 1000, attempts: 5, times: 1 };
-  return { ...of, state: LETTER_DUE, reason: 'it failed', ...event };
+  return { ...of, state: LETTER_DUE, cause: 'nak', reason: 'it failed', ...event };
 }
 
 const open = (file = shardFile(temporaryDirectory(), 0)) => new SqliteShardLog({ file, shard: 0 });
@@ -164,6 +164,7 @@ describe('dead events in SQLite', () => {
     'UPDATE consumer_dead SET attempts = 1 WHERE sequence = 2',
     'UPDATE consumer_dead SET state = 1 WHERE sequence = 2',
     "UPDATE consumer_dead SET reason = 'none' WHERE sequence = 2",
+    "UPDATE consumer_dead SET cause = 'term' WHERE sequence = 2",
     "UPDATE consumer_dead SET record = x'00' WHERE sequence = 2",
     'UPDATE consumer_dead SET record = 5 WHERE sequence = 2',
   ])('name the one whose row is damaged, and leave the others: %s', (statement) => {
@@ -319,7 +320,7 @@ describe('the table of dead events', () => {
 
 /** The dead events in the order in which they died. */
 class Model {
-  #events: DeadEvent[] = [];
+  #events: StoredDeadEvent[] = [];
   readonly #kept: { rows: number; bytes: number };
 
   constructor(kept: { rows: number; bytes: number }) {
@@ -332,18 +333,18 @@ class Model {
     return copy;
   }
 
-  find(consumer: string, sequence: number): DeadEvent | undefined {
+  find(consumer: string, sequence: number): StoredDeadEvent | undefined {
     return this.#events.find((one) => one.consumer === consumer && one.sequence === sequence);
   }
 
-  put(event: DeadEvent): void {
+  put(event: StoredDeadEvent): void {
     const { consumer, sequence } = event;
     const record = this.find(consumer, sequence)?.record;
     this.remove(consumer, sequence);
     this.#events.push(record === undefined ? event : { ...event, record });
   }
 
-  change(consumer: string, sequence: number, to: Partial<DeadEvent>): void {
+  change(consumer: string, sequence: number, to: Partial<StoredDeadEvent>): void {
     const event = this.find(consumer, sequence);
     if (event !== undefined) this.#events[this.#events.indexOf(event)] = { ...event, ...to };
   }
@@ -374,14 +375,14 @@ class Model {
       expect(table.countOf(consumer)).toBe(own.filter(({ state }) => state !== REDRIVEN).length);
     }
     const due = this.#events.filter(({ state }) => state === LETTER_DUE);
-    const byKey = (events: readonly DeadEvent[]) => new Set(events.map(keyOf));
+    const byKey = (events: readonly StoredDeadEvent[]) => new Set(events.map(keyOf));
     expect(byKey(table.due(10))).toEqual(byKey(due));
     expect(table.holds).toBe(this.#events.some(({ record }) => record === undefined));
   }
 }
 
-const keyOf = ({ consumer, sequence }: DeadEvent): string => `${consumer} ${sequence}`;
+const keyOf = ({ consumer, sequence }: StoredDeadEvent): string => `${consumer} ${sequence}`;
 
-function plain(events: readonly DeadEvent[]): unknown[] {
+function plain(events: readonly StoredDeadEvent[]): unknown[] {
   return events.map(({ record, ...event }) => ({ ...event, record: record && [...record] }));
 }

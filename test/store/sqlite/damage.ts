@@ -91,7 +91,14 @@ function consume(log: SqliteShardLog, position: number, random: Random): void {
   log.consumers.put({ consumer, lane: random(2), position, open, ...counts, ...times });
   for (let dead = random(3); dead > 0; dead--) {
     const event = { consumer, sequence: 1 + random(position), diedAt: 1000 + position };
-    log.consumers.putDead({ ...event, attempts: 5, times: 1, state: 0, reason: 'it failed' });
+    log.consumers.putDead({
+      ...event,
+      attempts: 5,
+      times: 1,
+      state: 0,
+      cause: 'nak',
+      reason: 'it failed',
+    });
   }
 }
 

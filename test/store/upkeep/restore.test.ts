@@ -59,7 +59,7 @@ describe('restore', () => {
     const log = new SqliteShardLog({ file: shardFile(from, 0), shard: 0 });
     const open = Uint8Array.of(1, 2, 3);
     log.consumers.put({ ...lane, acked: 6, redelivered: 1, lost: 0, open });
-    log.consumers.putDead({ ...dead, state: 0, reason: 'it failed' });
+    log.consumers.putDead({ ...dead, state: 0, cause: 'nak', reason: 'it failed' });
     log.commit(true, []);
     const before = stateOf(log);
     log.close();

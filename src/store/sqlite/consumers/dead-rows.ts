@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { DeadEvent, DeadState } from '../../consumer-states.js';
+import type { DeadState, StoredDeadEvent } from '../../consumer-states.js';
 import type { Database } from '../driver/driver.js';
 import { checksumOf } from '../rows/checksums.js';
 import { CONSUMER_DEAD_COUNT, MetaTable } from '../tables/meta-table.js';
@@ -12,32 +12,35 @@ export type DeadRow = [
   attempts: number,
   times: number,
   state: number,
+  cause: string,
   reason: string,
   record: Buffer | null,
   checksum: number,
 ];
 
 export const DEAD_COLUMNS =
-  'consumer, sequence, died_at, attempts, times, state, reason, record, checksum';
+  'consumer, sequence, died_at, attempts, times, state, cause, reason, record, checksum';
 
-export function rowOfDead(event: DeadEvent): DeadRow {
-  const { consumer, sequence, diedAt, attempts, times, state, reason, record } = event;
+export function rowOfDead(event: StoredDeadEvent): DeadRow {
+  const { consumer, sequence, diedAt, attempts, times, state, cause, reason, record } = event;
   const bytes = record === undefined ? null : Buffer.from(record);
-  const row: DeadRow = [consumer, sequence, diedAt, attempts, times, state, reason, bytes, 0];
-  row[8] = deadChecksum(row);
+  const numbers = [diedAt, attempts, times, state] as const;
+  const row: DeadRow = [consumer, sequence, ...numbers, cause, reason, bytes, 0];
+  row[9] = deadChecksum(row);
   return row;
 }
 
 /** The event of a sound row. */
-export function deadOf(row: DeadRow): DeadEvent {
-  const [consumer, sequence, diedAt, attempts, times, state, reason, record] = row;
-  const event = { consumer, sequence, diedAt, attempts, times, reason, state: state as DeadState };
+export function deadOf(row: DeadRow): StoredDeadEvent {
+  const [consumer, sequence, diedAt, attempts, times, state, cause, reason, record] = row;
+  const numbers = { sequence, diedAt, attempts, times, state: state as DeadState };
+  const event = { consumer, ...numbers, cause, reason };
   return record === null ? event : { ...event, record };
 }
 
 /** A damaged row may have a value of any type in any column. */
 export function isSoundDead(row: DeadRow): boolean {
-  const [, , , , , , , record, checksum] = row;
+  const [, , , , , , , , record, checksum] = row;
   const isTyped = record === null || record instanceof Uint8Array;
   return isTyped && checksum === deadChecksum(row);
 }
@@ -47,10 +50,10 @@ export function deadDamage([consumer, sequence]: DeadRow): string {
 }
 
 function deadChecksum(row: DeadRow): number {
-  const [consumer, sequence, diedAt, attempts, times, state, reason, record] = row;
+  const [consumer, sequence, diedAt, attempts, times, state, cause, reason, record] = row;
   const kept = record === null ? 0 : 1 + crc32(record);
   const numbers = [sequence, diedAt, attempts, times, state, kept];
-  return checksumOf(JSON.stringify([consumer, reason]), numbers);
+  return checksumOf(JSON.stringify([consumer, cause, reason]), numbers);
 }
 
 /** Yields a text for each fault of the table: a damaged row, or a wrong number of rows. */

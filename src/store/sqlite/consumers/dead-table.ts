@@ -1,7 +1,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import { DEAD_BYTES_MAX, DEAD_KEPT_MAX } from '../../../protocol/limits/consumers.js';
 import { MIB } from '../../../protocol/limits/units.js';
-import { type DeadEvent, type DeadState, LETTER_DUE } from '../../consumer-states.js';
+import { type DeadState, LETTER_DUE, type StoredDeadEvent } from '../../consumer-states.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { CONSUMER_DEAD_COUNT, MetaTable } from '../tables/meta-table.js';
 import { DAMAGED, type DeadEntry, DeadIndex } from './dead-index.js';
@@ -63,7 +63,7 @@ export class DeadTable {
       .prepare<[string, number], DeadRow>(`${rows} > ? ORDER BY sequence`)
       .raw();
     this.#replace = database.prepare<DeadRow>(
-      `INSERT OR REPLACE INTO consumer_dead (${DEAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO consumer_dead (${DEAD_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#delete = database.prepare(
       'DELETE FROM consumer_dead WHERE consumer = ? AND sequence = ?',
@@ -83,7 +83,7 @@ export class DeadTable {
   }
 
   /** Adds the event; if it is there, it keeps its record. */
-  put(event: DeadEvent): void {
+  put(event: StoredDeadEvent): void {
     const { consumer, sequence } = event;
     const before = this.#one.get(consumer, sequence);
     const isSound = before !== undefined && isSoundDead(before);
@@ -116,9 +116,9 @@ export class DeadTable {
   }
 
   /** @throws BusError `STORE_CORRUPT` */
-  page(consumer: string, after: number, limit: number): DeadEvent[] {
+  page(consumer: string, after: number, limit: number): StoredDeadEvent[] {
     this.assertComplete();
-    const events: DeadEvent[] = [];
+    const events: StoredDeadEvent[] = [];
     let bytes = 0;
     for (const row of this.#after.iterate(consumer, after)) {
       const event = this.#sound(row);
@@ -133,10 +133,10 @@ export class DeadTable {
   }
 
   /** @throws BusError `STORE_CORRUPT` also for a row of whose state nothing can be said */
-  due(limit: number): DeadEvent[] {
+  due(limit: number): StoredDeadEvent[] {
     this.assertComplete();
     for (const { consumer, sequence } of this.#index.damaged()) this.#read(consumer, sequence);
-    const events: DeadEvent[] = [];
+    const events: StoredDeadEvent[] = [];
     let bytes = 0;
     for (const { consumer, sequence } of this.#index.due()) {
       if (events.length >= limit || bytes >= PAGE_RECORD_BYTES) break;
@@ -205,7 +205,11 @@ export class DeadTable {
   }
 
   /** Leaves a damaged row as it is: whoever reads it is told. */
-  #changeSound(consumer: string, sequence: number, next: (event: DeadEvent) => DeadEvent): void {
+  #changeSound(
+    consumer: string,
+    sequence: number,
+    next: (event: StoredDeadEvent) => StoredDeadEvent,
+  ): void {
     const row = this.#one.get(consumer, sequence);
     if (row === undefined || !isSoundDead(row)) return;
     const event = next(deadOf(row));
@@ -213,7 +217,7 @@ export class DeadTable {
     this.#index.change(entryOf(event));
   }
 
-  #write(event: DeadEvent, isNew: boolean): void {
+  #write(event: StoredDeadEvent, isNew: boolean): void {
     this.#isChanged = true;
     this.#replace.run(...rowOfDead(event));
     if (isNew) this.#added++;
@@ -241,25 +245,25 @@ export class DeadTable {
     }
   }
 
-  #read(consumer: string, sequence: number): DeadEvent {
+  #read(consumer: string, sequence: number): StoredDeadEvent {
     const row = this.#one.get(consumer, sequence);
     if (row !== undefined) return this.#sound(row);
     const reason = `the row of event ${sequence}, dead for consumer ${consumer}, is missing`;
     throw this.#damaged(reason, { consumer, sequence });
   }
 
-  #sound(row: DeadRow): DeadEvent {
+  #sound(row: DeadRow): StoredDeadEvent {
     if (isSoundDead(row)) return deadOf(row);
     throw this.#damaged(deadDamage(row), { consumer: row[0], sequence: row[1] });
   }
 
-  #damaged(reason: string, event: Partial<DeadEvent> = {}): BusError {
+  #damaged(reason: string, event: Partial<StoredDeadEvent> = {}): BusError {
     const { name: file } = this.#database;
     const details = { file, ...event, reason };
     return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details });
   }
 }
 
-function entryOf({ consumer, sequence, state, record }: DeadEvent): DeadEntry {
+function entryOf({ consumer, sequence, state, record }: StoredDeadEvent): DeadEntry {
   return { consumer, sequence, state, bytes: record?.length ?? 0 };
 }

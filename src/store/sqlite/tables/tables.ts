@@ -92,6 +92,7 @@ CREATE TABLE consumer_dead (
   attempts INTEGER NOT NULL,
   times INTEGER NOT NULL,
   state INTEGER NOT NULL,
+  cause TEXT NOT NULL,
   reason TEXT NOT NULL,
   record BLOB,
   checksum INTEGER NOT NULL,
