@@ -128,7 +128,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   readers: ['protocol', 'collections', 'link', 'store'],
   // What becomes of the events of a consumer in one shard; no I/O, no clock, no thread.
   consumers: ['protocol'],
-  shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store'],
+  shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store', 'consumers'],
   // The stores that need nothing else.
   'store/embedded': [
     'protocol',

@@ -13,6 +13,12 @@ import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
+import type {
+  ConsumerEntry,
+  ConsumerJoinAnswer,
+  ConsumerJoinRequest,
+  ConsumerLeaveRequest,
+} from './consumer-shapes.js';
 import type { ReaderConnections } from './reader-mail.js';
 import {
   fields,
@@ -272,6 +278,29 @@ export const CALLS = {
   ),
   /** Does one step of a removal that somebody asked for. */
   pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
+
+  /** Hands over the list of all consumers: the shard makes, changes and removes its own by it. */
+  applyConsumers: by(
+    'shard',
+    fields<{ readonly entries: readonly ConsumerEntry[] }>({ entries: isList }),
+    isNull,
+  ),
+  consumerJoin: by(
+    'shard',
+    fields<ConsumerJoinRequest>({
+      member: isNumber,
+      consumer: isText,
+      concurrency: isNumber,
+      isDetached: isTrueOrFalse,
+      leases: isList,
+    }),
+    fields<ConsumerJoinAnswer>({ position: isPosition, kept: isList }),
+  ),
+  consumerLeave: by(
+    'shard',
+    fields<ConsumerLeaveRequest>({ member: isNumber, how: isText }),
+    isNull,
+  ),
 
   page: by(
     'history',

@@ -4,7 +4,7 @@
  */
 import { type ShardControl, ShardCounter } from '../link/shard-control.js';
 import { BusError } from '../protocol/errors.js';
-import type { CommittedBatch, ShardLog } from '../store/shard-log.js';
+import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
 import type { PublishBatch } from './publish-batch.js';
 
 export interface CommitHost {
@@ -12,6 +12,19 @@ export interface CommitHost {
   onFull(): void;
   /** The outcome of a late commit has arrived and is to be taken with `isDecided`. */
   onArrival(): void;
+}
+
+/** What is stored in the batch's transaction besides its events. */
+export interface StoredAlong {
+  readonly isDirty: boolean;
+  readonly owesFlush: boolean;
+  /** Puts it into the open batch. @returns the positions to store with it */
+  put(positions: readonly RingPosition[]): readonly RingPosition[];
+  committed(): void;
+  /** The log had no room for the batch, whose events never were. */
+  refused(): void;
+  /** The log had no room even without the batch's events: it is tried again later. */
+  postpone(): void;
 }
 
 export class BatchCommit {
@@ -36,23 +49,29 @@ export class BatchCommit {
   }
 
   /**
-   * Hands the batch to the log. If the store is full the batch is refused and the shard goes on.
+   * Hands the batch to the log, and what is stored along with it. If the store is full the batch is refused and the
+   * shard goes on.
    * @throws any other failure of the log: after a failed fsync the state of the file is unknown
    */
-  begin(): void {
+  begin(along?: StoredAlong): void {
     const batch = this.#batch;
-    if (batch.appended === 0 && !batch.synced) return;
+    const carries = along?.isDirty === true;
+    if (batch.appended === 0 && !batch.synced && !carries) return;
     const startedAt = performance.now();
     let committed: CommittedBatch | Promise<CommittedBatch>;
     try {
-      committed = this.#log.commit(batch.synced, batch.positions);
+      const synced = batch.synced || (carries && along.owesFlush);
+      committed = this.#log.commit(synced, carries ? along.put(batch.positions) : batch.positions);
     } catch (error) {
       if (this.#log.isShared) throw error;
-      this.#failed(error);
+      this.#failed(error, along);
       return;
     }
     if (committed instanceof Promise) this.#await(committed, startedAt);
-    else this.#committed(committed, startedAt);
+    else {
+      this.#committed(committed, startedAt);
+      if (carries) along.committed();
+    }
   }
 
   /** Takes an outcome that has arrived; true once the batch is committed or refused. @throws as `begin` */
@@ -78,7 +97,7 @@ export class BatchCommit {
   }
 
   /** Only for a log of the shard's own: a shared log reports in the committed batch that it is full. */
-  #failed(error: unknown): void {
+  #failed(error: unknown, along: StoredAlong | undefined): void {
     if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
     const batch = this.#batch;
     this.#control.counters[ShardCounter.refused]! += batch.appended;
@@ -86,6 +105,23 @@ export class BatchCommit {
     // A flush needs no room. If it fails, it throws before anything of the batch is acknowledged.
     if (batch.owesFlush) this.#log.commit(true, []);
     batch.refuse(error.toJSON());
+    if (along !== undefined) this.#storeAlone(along, batch.appended > 0);
+  }
+
+  /** What is stored along with a refused batch needs less room, and often none. */
+  #storeAlone(along: StoredAlong, isOther: boolean): void {
+    along.refused();
+    if (!along.isDirty) return;
+    try {
+      if (isOther) {
+        this.#log.commit(along.owesFlush, along.put([]));
+        along.committed();
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
+    }
+    along.postpone();
   }
 
   #await(outcome: Promise<CommittedBatch>, startedAt: number): void {

@@ -14,10 +14,14 @@ import {
   type TallyRequest,
   type UpdateRequest,
 } from '../link/calls.js';
+import { CONTROL_REASON, CONTROL_SETTLE } from '../link/consumer-records.js';
+import type { ConsumerJoinAnswer, ConsumerJoinRequest } from '../link/consumer-shapes.js';
+import { ReasonView, SettleView, TokensView } from '../link/consumer-views.js';
 import {
   CALL_ID,
   CALL_NUMBER,
   CALL_REQUEST,
+  CONTROL_CALL,
   CONTROL_CREDIT,
   CONTROL_GENERATION,
   CREDIT_BYTES_COUNT,
@@ -27,6 +31,7 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
+import { consumerUnknown } from './consumers/desk.js';
 import { Introspection } from './introspection.js';
 import { missing } from './missing.js';
 import type { LinkSubscription, Routes } from './routes.js';
@@ -43,6 +48,7 @@ const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
   'OPTION_INVALID',
   'STORE_FULL',
   'INTERNAL',
+  'CONSUMER_UNKNOWN',
 ]);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
@@ -53,6 +59,9 @@ export class Commands {
   readonly #routes: Routes;
   readonly #generation: number;
   readonly #introspection: Introspection;
+  readonly #settle = new SettleView();
+  readonly #reason = new ReasonView();
+  readonly #tokens = new TokensView();
   #link!: ShardEnd;
   #firstLink = 0;
 
@@ -87,12 +96,20 @@ export class Commands {
     if (this.#link.leaving) return;
     // The endpoint wrote this command for an earlier thread of the shard, and repeats it for this one.
     if (bytes.readInt32LE(offset + CONTROL_GENERATION) !== this.#generation) return;
-    if (type === CONTROL_CREDIT) {
-      this.#credit(bytes, offset);
-      return;
-    }
-    this.#serve(bytes, offset, length);
+    if (type === CONTROL_CREDIT) this.#credit(bytes, offset);
+    else if (type === CONTROL_CALL) this.#serve(bytes, offset, length);
+    else this.#consume(type, bytes, offset, length);
   };
+
+  /** A record of a member of a durable consumer. */
+  #consume(type: number, bytes: Buffer, offset: number, length: number): void {
+    const { desk } = this.#shard;
+    if (desk === undefined) return;
+    const link = this.#link;
+    if (type === CONTROL_SETTLE) desk.settle(link, this.#settle.wrap(bytes, offset, length));
+    else if (type === CONTROL_REASON) desk.reason(link, this.#reason.wrap(bytes, offset, length));
+    else desk.tokens(this.#tokens.wrap(bytes, offset, length));
+  }
 
   readonly #handlers: PromptHandlers<'shard' | 'history', ShardEnd> = {
     subscribe: (request, link) => this.#subscribe(request, link),
@@ -111,6 +128,15 @@ export class Commands {
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => this.#pruning.prune(request),
+    applyConsumers: ({ entries }) => {
+      this.#shard.applyConsumers(entries);
+      return null;
+    },
+    consumerJoin: (request, link) => this.#join(request, link),
+    consumerLeave: ({ member, how }) => {
+      this.#shard.desk?.leave(member, how);
+      return null;
+    },
     page: ({ request }) => this.#pages.page(request),
     positionAt: ({ timeMs }) => this.#pages.positionAt(timeMs),
   };
@@ -132,6 +158,12 @@ export class Commands {
       if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
       link.refuse(id, error.toJSON());
     }
+  }
+
+  #join(request: ConsumerJoinRequest, link: ShardEnd): ConsumerJoinAnswer {
+    const { desk, delivered: position } = this.#shard;
+    if (desk === undefined) throw consumerUnknown(request.consumer);
+    return { position, kept: desk.join(request, link) };
   }
 
   get #pages(): ShardPages {

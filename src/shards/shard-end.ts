@@ -215,6 +215,16 @@ export class ShardEnd implements SubscriptionLink {
     return true;
   }
 
+  /** Writes a record of another kind; false, and nothing is written, if acks or messages wait or there is no room. */
+  trySend(type: number, length: number, write: (bytes: Buffer, offset: number) => void): boolean {
+    if (this.isBlocked || !this.#tryClaim(length)) return false;
+    const deliveries = this.#deliveries;
+    write(deliveries.bytes, deliveries.offset);
+    deliveries.commit(type);
+    this.#written = true;
+    return true;
+  }
+
   /** Writes the acks and messages that wait, as far as there is room; true if it wrote any. */
   flush(): boolean {
     let flushed = false;

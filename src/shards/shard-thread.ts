@@ -101,7 +101,10 @@ class ShardThread {
     const wait = new AtomicsWaitStrategy(words, PARKED);
     while (!this.#isDone) {
       if (this.#turn()) continue;
-      counters[ShardCounter.parkedMs]! += wait.idle(this.#isIdle, IDLE_TIMEOUT_MS);
+      counters[ShardCounter.parkedMs]! += wait.idle(
+        this.#isIdle,
+        this.#shard.idleMs(IDLE_TIMEOUT_MS),
+      );
     }
   }
 

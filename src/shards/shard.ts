@@ -6,14 +6,18 @@
  * and a commit stores how far each ring was consumed: wherever a thread dies, the next one neither loses nor repeats a
  * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
+import type { ConsumerEntry } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
-import { BusError } from '../protocol/errors.js';
 import type { ShardLog } from '../store/shard-log.js';
+import { elapsedMs } from '../threads/elapsed.js';
 import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
+import type { Desk } from './consumers/desk.js';
+import { openDesk } from './consumers/open-desk.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
 import { LogTail } from './log-tail.js';
+import { LogUpkeep, type UpkeepOptions } from './log-upkeep.js';
 import { PublishBatch } from './publish-batch.js';
 import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkSubscription, Routes } from './routes.js';
@@ -21,23 +25,17 @@ import type { ShardEnd } from './shard-end.js';
 import { LIVE, QUEUED } from './shard-subscription.js';
 import { Tallies } from './tallies.js';
 
-export interface ShardOptions {
+export interface ShardOptions extends UpkeepOptions {
   readonly shard: number;
   readonly commitBatchEvents: number;
   /** How long publishes wait for a `block` subscription that takes nothing, ms. */
   readonly publishWaitMs: number;
-  /** True if a retention rule may remove events. */
-  readonly prunes: boolean;
+  /** False for a thread that follows another. Default: true. */
+  readonly isFirst?: boolean;
   /** Called when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
-  /** Called once, when retention has stopped at a damaged event. */
-  readonly onDamage?: (error: BusError) => void;
 }
 
-/** How often retention looks for work, ms. */
-const PRUNE_INTERVAL_MS = 1000;
-/** The pause before maintenance that found no room is tried again, ms. */
-const FULL_WAIT_MS = 250;
 /** How often the gauges are measured, ms; seldom, as it goes over all subscriptions. */
 const GAUGE_INTERVAL_MS = 250;
 
@@ -56,6 +54,7 @@ export class Shard {
   readonly #control: ShardControl;
   readonly #options: ShardOptions;
   readonly #clock: RecordingClock;
+  readonly #upkeep: LogUpkeep;
   readonly #batch: PublishBatch;
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
@@ -64,11 +63,8 @@ export class Shard {
   /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
+  #desk: Desk | undefined;
   #firstLink = 0;
-  #maintainsAt = 0;
-  #prunesAt = 0;
-  #isDamageTold = false;
-  #wasPruneFull = false;
   #gaugesAt = 0;
 
   constructor(log: ShardLog, routes: Routes, control: ShardControl, options: ShardOptions) {
@@ -77,15 +73,13 @@ export class Shard {
     this.#control = control;
     this.#options = options;
     this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
+    this.#upkeep = new LogUpkeep(log, this.#clock, options);
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this, this.tallies);
     this.#commit = new BatchCommit(log, this.#batch, control, {
-      // Retention may make room: it runs now rather than at its next interval.
-      onFull: () => {
-        if (!this.#wasPruneFull) this.#prunesAt = 0;
-      },
+      onFull: () => this.#upkeep.noteFull(),
       onArrival: () => this.onArrival(),
     });
     if (log.isShared) this.#tail = this.#follow(log);
@@ -102,23 +96,58 @@ export class Shard {
     const words = this.#control.words;
     Atomics.store(words, TURNS, (words[TURNS]! + 1) | 0);
     const batch = this.#batch;
+    let worked = false;
     if (batch.handled === 0) {
       const limit = this.#drainLimit();
       if (limit > 0) {
         const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
         batch.drain(this.links, this.#firstLink++, limit, refusing);
       }
-      if (batch.handled > 0) {
-        if (this.#tail !== undefined) this.#deliverEphemeral();
-        this.#commit.begin();
-      }
+      if (batch.handled > 0 && this.#tail !== undefined) this.#deliverEphemeral();
+      if (this.#desk !== undefined) worked = this.#decide(this.#desk);
+      else if (batch.handled > 0) this.#commit.begin();
     }
-    let worked = this.#tail !== undefined && this.#deliverTail(this.#tail);
+    worked = (this.#tail !== undefined && this.#deliverTail(this.#tail)) || worked;
     if (batch.handled > 0 && this.#mayFinish()) {
       this.#finishBatch();
       worked = true;
     }
     return this.#serve() || worked;
+  }
+
+  /** The consumers' part of the turn; true if anything was committed for them. */
+  #decide(desk: Desk): boolean {
+    const batch = this.#batch;
+    desk.decide(batch);
+    const isDirty = desk.isDirty;
+    if (batch.handled > 0 || isDirty) this.#commit.begin(desk);
+    if (batch.handled === 0) desk.tell();
+    return isDirty;
+  }
+
+  /** The shard's durable consumers; undefined while it has none. */
+  get desk(): Desk | undefined {
+    return this.#desk;
+  }
+
+  /**
+   * Hands over the list of all consumers.
+   * @throws BusError `OPTION_INVALID` if the log keeps no consumers, `STORE_CORRUPT`
+   */
+  applyConsumers(entries: readonly ConsumerEntry[]): void {
+    this.#desk ??= openDesk(this.#log, {
+      before: this.#options.isFirst === false ? 'replaced' : 'opened',
+      recordedAt: () => this.#clock.now(),
+      onDamage: (error) => this.#options.onDamage?.(error),
+    });
+    this.#desk.apply(entries);
+    if (this.#desk.isEmpty) this.#desk = undefined;
+  }
+
+  /** How long the thread may park, ms. */
+  idleMs(longest: number): number {
+    if (this.#desk === undefined) return longest;
+    return Math.max(0, Math.min(longest, this.#desk.nextDue - elapsedMs()));
   }
 
   #follow(log: ShardLog): LogTail {
@@ -148,7 +177,7 @@ export class Shard {
 
   /** True if a turn would find work; checked once more before the thread parks. */
   hasWork(): boolean {
-    if (this.#feeder.hasWork || this.#commit.hasArrived) return true;
+    if (this.#feeder.hasWork || this.#commit.hasArrived || this.#desk?.hasWork) return true;
     if (this.#tail?.hasWork(this.delivered) === true) return true;
     const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
     for (const link of this.links) {
@@ -168,6 +197,7 @@ export class Shard {
     link.leaving = true;
     for (const subscription of link.subscriptions.values()) this.#forget(subscription);
     link.subscriptions.clear();
+    this.#desk?.leaveLink(link);
   }
 
   subscribe(subscription: LinkSubscription): void {
@@ -233,6 +263,7 @@ export class Shard {
     // Endpoints read their acks while the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
+    this.#desk?.tell();
     batch.release();
     if (this.#tail === undefined) this.#advance(this.#log.head);
   }
@@ -269,6 +300,7 @@ export class Shard {
   #serve(): boolean {
     let worked = this.#flushLinks();
     worked = this.#feed() || worked;
+    if (this.#desk !== undefined) worked = this.#desk.readAhead() || worked;
     this.#notifyDropped();
     worked = this.#maintain() || worked;
     for (const link of this.links) link.ringDoorbell();
@@ -312,36 +344,13 @@ export class Shard {
 
   #maintain(): boolean {
     const now = performance.now();
-    let worked = false;
-    if (now >= this.#maintainsAt) {
-      const more = whereThereIsRoom(() => this.#log.maintain());
-      worked = more === true;
-      this.#maintainsAt = more === undefined ? now + FULL_WAIT_MS : 0;
-    }
-    if (this.#options.prunes && now >= this.#prunesAt) {
-      const more = this.#prune();
-      worked = worked || more === true;
-      this.#wasPruneFull = more === undefined;
-      this.#prunesAt = now + (more ? 0 : this.#wasPruneFull ? FULL_WAIT_MS : PRUNE_INTERVAL_MS);
-    }
+    const worked = this.#upkeep.step(now);
     if (now >= this.#gaugesAt) {
       this.#gaugesAt = now + GAUGE_INTERVAL_MS;
       this.#measure();
     }
     this.#dropLeavers();
     return worked;
-  }
-
-  /** Runs one step of retention. A damaged event stops retention, and nothing else. */
-  #prune(): boolean | undefined {
-    try {
-      return whereThereIsRoom(() => this.#log.pruning!.pruneStep(this.#clock.nowWithCaution()));
-    } catch (error) {
-      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
-      if (!this.#isDamageTold) this.#options.onDamage?.(error);
-      this.#isDamageTold = true;
-      return false;
-    }
   }
 
   #measure(): void {
@@ -382,15 +391,5 @@ export class Shard {
     this.#blocking.delete(subscription);
     this.#unreportedDrops.delete(subscription);
     subscription.link.waiting.delete(subscription);
-  }
-}
-
-/** Runs `work`; `undefined` if the store was full, so that it is tried later. Other errors are thrown on. */
-function whereThereIsRoom(work: () => boolean): boolean | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof BusError) || error.code !== 'STORE_FULL') throw error;
-    return undefined;
   }
 }

@@ -113,6 +113,19 @@ export class TestLink {
     this.#controls.commit(CONTROL_CALL);
   }
 
+  /** Writes a control record of any kind. */
+  control(type: number, length: number, write: (bytes: Buffer, offset: number) => void): void {
+    if (!this.#controls.tryClaim(length)) throw new Error('no room');
+    write(this.#controls.bytes, this.#controls.offset);
+    this.#controls.commit(type);
+  }
+
+  /** Shows every record that has come since the last call. */
+  read(visit: (type: number, bytes: Buffer, offset: number, length: number) => void): void {
+    this.#deliveries.read(visit, 100_000);
+    this.#deliveries.release();
+  }
+
   /** The states of any subscription that the shard has sent since the last call. */
   states(): { state: number; body: unknown }[] {
     const states: { state: number; body: unknown }[] = [];
@@ -212,7 +225,7 @@ export function memoryLog(
 }
 
 /** A shard without a thread, whose turns the test runs. */
-export function makeShard(log = memoryLog([])) {
+export function makeShard(log = memoryLog([]), isFirst = true) {
   const routes = new Routes();
   const control = ShardControl.create();
   const shard = new Shard(log, routes, control, {
@@ -220,6 +233,7 @@ export function makeShard(log = memoryLog([])) {
     commitBatchEvents: 100,
     publishWaitMs: 1000,
     prunes: false,
+    isFirst,
   });
   const commands = new Commands(shard, log, routes, 1);
   const turn = (): void => {

@@ -1,0 +1,129 @@
+/**
+ * What the desk has to tell the endpoint of one link, in order: confirmations, then leases and supply. It waits here
+ * while the delivery ring has no room. The endpoint bounds it: it has given the tokens for the leases, and has sent the
+ * settlements. Only the shard's loop touches this.
+ */
+import { Queue } from '../../collections/queue.js';
+import {
+  DELIVERY_LEASE,
+  DELIVERY_SETTLED,
+  DELIVERY_SUPPLY,
+  LEASE_ALONE,
+  LEASE_EVENT,
+  LOST_RECORD_LENGTH,
+  SUPPLY_RECORD_LENGTH,
+} from '../../link/consumer-records.js';
+import {
+  settledRecordLength,
+  writeLease,
+  writeLost,
+  writeSettled,
+  writeSupply,
+} from '../../link/consumer-writers.js';
+import type { ShardEnd } from '../shard-end.js';
+import type { EventFinder } from './event-finder.js';
+
+interface Lease {
+  readonly is: 'lease';
+  readonly member: number;
+  readonly sequence: number;
+  readonly lease: number;
+  readonly attempt: number;
+  readonly deadline: number;
+  readonly isAlone: boolean;
+}
+
+interface Lost {
+  readonly is: 'lost';
+  readonly member: number;
+  readonly sequence: number;
+  readonly lease: number;
+}
+
+interface Supply {
+  readonly is: 'supply';
+  readonly member: number;
+  readonly what: number;
+  readonly count: number;
+}
+
+interface Settled {
+  through: number;
+  readonly refused: number[];
+}
+
+export class DeskLink {
+  readonly end: ShardEnd;
+  /** The number of the endpoint's last settlement that was decided. */
+  settled: number;
+  /** The settlements since the last commit have changed something. */
+  isSettledDirty = false;
+  readonly members = new Set<number>();
+  /** The reasons of settlements that have not come yet, by their numbers. */
+  readonly reasons = new Map<number, string>();
+  readonly #decided = new Map<number, Settled>();
+  readonly #outgoing = new Queue<Lease | Lost | Supply>();
+
+  constructor(end: ShardEnd, settled: number) {
+    this.end = end;
+    this.settled = settled;
+  }
+
+  /** True if something waits that could be told now. */
+  get mayTell(): boolean {
+    const waits = this.#decided.size > 0 || this.#outgoing.length > 0;
+    return waits && !this.end.isBlocked && this.end.mayHaveRoom;
+  }
+
+  noteSettled(member: number, number: number, isRefused: boolean): void {
+    const decided = this.#decided.get(member) ?? { through: 0, refused: [] };
+    this.#decided.set(member, decided);
+    decided.through = number;
+    if (isRefused) decided.refused.push(number);
+    if (number > this.settled) this.settled = number;
+  }
+
+  say(telling: Lease | Lost | Supply): void {
+    this.#outgoing.push(telling);
+  }
+
+  /** Tells as much as there is room for. */
+  tell(events: EventFinder): void {
+    for (const [member, { through, refused }] of this.#decided) {
+      const length = settledRecordLength(refused.length);
+      const isSent = this.end.trySend(DELIVERY_SETTLED, length, (bytes, offset) =>
+        writeSettled(bytes, offset, member, through, refused),
+      );
+      if (!isSent) return;
+      this.#decided.delete(member);
+    }
+    while (this.#outgoing.length > 0 && this.#send(this.#outgoing.peek()!, events)) {
+      this.#outgoing.shift();
+    }
+  }
+
+  #send(telling: Lease | Lost | Supply, events: EventFinder): boolean {
+    const { end } = this;
+    const { member } = telling;
+    if (telling.is === 'supply') {
+      return end.trySend(DELIVERY_SUPPLY, SUPPLY_RECORD_LENGTH, (bytes, offset) =>
+        writeSupply(bytes, offset, member, telling.what, telling.count),
+      );
+    }
+    const { sequence, lease } = telling;
+    if (telling.is === 'lost') {
+      return end.trySend(DELIVERY_SUPPLY, LOST_RECORD_LENGTH, (bytes, offset) =>
+        writeLost(bytes, offset, member, sequence, lease),
+      );
+    }
+    const event = events.find(sequence);
+    // The log has lost the event since it was leased: the lease runs out, and the event is then found to be gone.
+    if (event === undefined) return true;
+    const { attempt, deadline, isAlone } = telling;
+    return end.trySend(DELIVERY_LEASE, LEASE_EVENT + event.length, (bytes, offset) => {
+      const flags = isAlone ? LEASE_ALONE : 0;
+      writeLease(bytes, offset, member, sequence, lease, attempt, deadline, flags);
+      event.bytes.copy(bytes, offset + LEASE_EVENT, event.offset, event.offset + event.length);
+    });
+  }
+}
