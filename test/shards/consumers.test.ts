@@ -357,6 +357,24 @@ describe('a consumer on a full store', () => {
   });
 });
 
+test('a consumer that is not in the list any more goes with its rows on a full store too', () => {
+  const file = shardFile(temporaryDirectory(), 0);
+  const log = new SqliteShardLog({ file, shard: 0, maxShardBytes: 400_000 });
+  onTestFinished(() => log.close());
+  const { link, turn, shard } = working({}, 0, log);
+  const payload = 'x'.repeat(8000);
+  for (let batch = 0; batch < 20; batch++) {
+    for (let n = 0; n < 4; n++) link.publish({ topic: 'other', payload });
+    turn();
+  }
+  const { head } = log;
+  expect(log.consumers.load()).toHaveLength(1);
+  shard.applyConsumers([]);
+  for (let n = 0; n < 4; n++) link.publish({ topic: 'other', payload });
+  turn();
+  expect([log.head, log.consumers.load()]).toEqual([head, []]);
+});
+
 describe('the next thread of a shard', () => {
   /** A shard with a lease out, whose thread ends without a word. */
   function died() {

@@ -78,6 +78,8 @@ export class Desk {
   readonly #view = new EventRecordView();
   /** Ids of consumers that are gone and whose rows are not. */
   readonly #removed = new Set<string>();
+  /** Those of which the open batch removes the last rows. */
+  #removedNow: string[] = [];
   #claimsUntil: number;
   /** An ack of this turn waits for a flush. */
   #owesFlush = false;
@@ -238,7 +240,7 @@ export class Desk {
     for (const consumer of this.#listed) {
       if (consumer.isDirty) consumer.put(this.#store, now, recordedAt);
     }
-    for (const id of this.#removed) if (!this.#store.remove(id)) this.#removed.delete(id);
+    this.#removedNow = [...this.#removed].filter((id) => !this.#store.remove(id));
     const all = [...positions];
     for (const { end, settled, isSettledDirty } of this.#links.values()) {
       if (!isSettledDirty) continue;
@@ -249,6 +251,8 @@ export class Desk {
 
   committed(): void {
     for (const consumer of this.#listed) if (consumer.isDirty) consumer.committed();
+    for (const id of this.#removedNow) this.#removed.delete(id);
+    this.#removedNow = [];
     for (const link of this.#links.values()) link.isSettledDirty = false;
     this.#owesFlush = false;
     this.#retryAt = 0;
