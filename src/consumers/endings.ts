@@ -112,6 +112,6 @@ export class Endings {
     }
     const lane = open.lane[slot]!;
     this.#decisions.dead(lane, open.sequence[slot]!, open.attempts[slot]!, cause, reason);
-    this.#ledger.dropUnleased(slot);
+    this.#ledger.remove(slot);
   }
 }

@@ -35,10 +35,6 @@ export class Leasing {
     return this.#ledger.leaseNext - first;
   }
 
-  forget(member: Member): void {
-    if (this.#reserved === member) this.#reserved = undefined;
-  }
-
   /** Events that were in hand at a death: never ahead of the handlers, and from the second loss on alone. */
   #leaseCareful(lane: Lane, limit: number, leaseMs: number): number {
     let left = limit;

@@ -157,21 +157,14 @@ export class Ledger {
 
   /** After the end of its lease: ready again, unless the log has lost it meanwhile. */
   putBack(slot: number): void {
-    if (this.open.has(slot, GONE)) this.#dropGone(slot);
+    if (this.open.has(slot, GONE)) this.removeGone(slot);
     else this.makeReady(slot);
   }
 
   putBackLater(slot: number, due: number): void {
-    if (this.open.has(slot, GONE)) this.#dropGone(slot);
+    if (this.open.has(slot, GONE)) this.removeGone(slot);
     else if (due <= this.now) this.makeReady(slot);
     else this.makeWait(slot, due);
-  }
-
-  /** Takes an event whose lease has ended out of everything else. */
-  dropUnleased(slot: number): void {
-    // In no list of its state; `HELD` says so.
-    this.open.moveTo(slot, HELD);
-    this.remove(slot);
   }
 
   /** Its member died with it in hand. Deaths that are further apart than `withinMs` do not count together. */
@@ -180,11 +173,6 @@ export class Ledger {
     const isSoon = this.now - lostAt[slot]! <= withinMs;
     losses[slot] = isSoon ? Math.min(losses[slot]! + 1, LOSSES_MAX) : 1;
     lostAt[slot] = this.now;
-  }
-
-  #dropGone(slot: number): void {
-    this.laneOf(slot).lost++;
-    this.dropUnleased(slot);
   }
 
   /** The event has become the first of its key. */

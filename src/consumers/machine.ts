@@ -170,7 +170,6 @@ export class ConsumerMachine {
       else this.#endings.giveUp(slot, end);
     }
     members.delete(member);
-    this.#leasing.forget(member);
   }
 
   /** So many more events may be leased to the member. */
@@ -215,7 +214,6 @@ export class ConsumerMachine {
     for (const slot of lanes.flatMap(slotsOf)) {
       if (!open.has(slot, UNCLAIMED)) continue;
       if (!isComplete) open.set(slot, TOLD);
-      open.unset(slot, UNCLAIMED);
       this.#endings.giveUp(slot, 'died');
     }
     for (const member of members.all) members.promote(member);

@@ -242,6 +242,39 @@ describe('the state machine of a consumer', () => {
     expect(desk.machine.counts.open).toBe(0);
   });
 
+  it('tells a member that has left nothing more', () => {
+    const desk = new Desk();
+    desk.join(7, 1, 0);
+    desk.join(8, 1, 0);
+    desk.machine.leave(7, 'left', NOW);
+    desk.read(1);
+    expect(desk.turn()).toEqual(['8 ready']);
+    desk.machine.leave(8, 'left', NOW);
+    desk.machine.skip(1);
+    expect(desk.turn()).toEqual([]);
+  });
+
+  it.each([
+    [-1, 'waiting', NOW + 10],
+    [0, 'ready', 0],
+    [70, 'waiting', NOW + 70],
+  ])('lets a nak with the delay %i wait', (delayMs, state, due) => {
+    const desk = new Desk();
+    desk.read(1);
+    desk.join(7, 1, 1);
+    desk.turn();
+    desk.machine.settle(1, 1, 'nak', NOW, delayMs);
+    expect(desk.machine.list(0, 9)).toMatchObject([{ state, due }]);
+  });
+
+  it('has to store a row only after a change', () => {
+    const { machine } = new Desk();
+    machine.read(0, 1, undefined);
+    expect(machine.isDirty(0)).toBe(true);
+    machine.committed(0);
+    expect(machine.isDirty(0)).toBe(false);
+  });
+
   it('stores a position that only passes over events of others now and then', () => {
     const { machine } = new Desk();
     machine.passed(0, CONSUMER_PASSED_MAX - 1);

@@ -33,7 +33,7 @@ export interface EndpointWorld {
 export class MemberUnderTest {
   readonly id: number;
   readonly isDetached: boolean;
-  readonly concurrency: number;
+  concurrency: number;
   readonly window: number;
   free: number;
   /** Tokens that lie in a shard, are on their way there, or came back as a lease that has not arrived. */
@@ -80,8 +80,18 @@ export class EndpointUnderTest {
     }
   }
 
+  /** Another number of handlers; shards are told, or told again. */
+  resize(member: MemberUnderTest, concurrency: number): void {
+    member.concurrency = concurrency;
+    this.#join(member);
+  }
+
   join(member: MemberUnderTest): void {
     this.members.push(member);
+    this.#join(member);
+  }
+
+  #join(member: MemberUnderTest): void {
     const { id, concurrency, isDetached } = member;
     for (const shard of this.#world.shards) {
       this.#send(shard.id, { is: 'join', member: id, concurrency, isDetached });

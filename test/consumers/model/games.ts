@@ -63,6 +63,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('settle pulled' as const), pick, kind, delayMs }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const), endpoint, member }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('resize' as const),
+      endpoint,
+      member,
+      concurrency: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('end thread' as const), endpoint }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
   {

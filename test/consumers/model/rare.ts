@@ -113,4 +113,53 @@ export const RARE: readonly Game[] = [
       ...begin(),
     ],
   },
+  // The same waits for its time when the process ends, and is read behind another one of its key.
+  {
+    setup: { ...SETUP, keys: 2 },
+    steps: [
+      ...begun,
+      settle('term'),
+      turn(),
+      order('redrive'),
+      turn(),
+      grant(1),
+      turn(),
+      ...begin(),
+      settle('nak'),
+      turn(1),
+      { do: 'restart' },
+      turn(),
+      turn(),
+    ],
+  },
+  // An HTTP caller asks for more time, and the process ends.
+  {
+    setup: SETUP,
+    steps: [
+      turn(1),
+      { do: 'pull', shard: 0, count: 1 },
+      turn(),
+      { do: 'receive', endpoint: 0, shard: 0, count: 9 },
+      pass(5),
+      { do: 'settle pulled', pick: 0, kind: 'working', delayMs: -1 },
+      turn(),
+      { do: 'restart' },
+      turn(),
+    ],
+  },
+  // A member is kept free for an event that a seek has dropped.
+  {
+    setup: { ...SETUP, ahead: 2, maxAhead: 2 },
+    steps: [
+      grant(1),
+      { do: 'grant', endpoint: 0, member: 1, shard: 0, count: 1 },
+      turn(2),
+      { do: 'restart' },
+      grant(2),
+      turn(),
+      { do: 'seek', shard: 0, pick: 0 },
+      grant(1),
+      turn(),
+    ],
+  },
 ];

@@ -14,6 +14,8 @@ export interface RefEvent {
   /** When a wait ends; 0: it waits for nothing. */
   waitUntil: number;
   lease: RefLease | undefined;
+  /** As far as a thread knows: it does not outlive one, unless the event is leased. */
+  wasLeased: boolean;
 }
 
 export interface RefLease {
@@ -46,4 +48,16 @@ export interface RefStored {
   readonly events: RefEvent[];
   readonly positions: number[];
   readonly leaseNext: number;
+  readonly counts: RefCounts;
+}
+
+/** Since the consumer was made. */
+export interface RefCounts {
+  readonly acked: number;
+  readonly redelivered: number;
+  readonly lost: number;
+}
+
+export function cloneEvents(events: readonly RefEvent[]): RefEvent[] {
+  return events.map((event) => ({ ...event, lease: event.lease && { ...event.lease } }));
 }

@@ -12,7 +12,16 @@ import type {
 } from '../../../src/consumers/machine-types.js';
 import type { DeadCause } from '../../../src/protocol/consumers.js';
 import { LOSSES_BEFORE_ALONE } from '../../../src/protocol/limits/consumers.js';
-import type { RefDead, RefEvent, RefLease, RefMember, RefStored } from './reference-shapes.js';
+import {
+  cloneEvents,
+  type RefCounts,
+  type RefDead,
+  type RefEvent,
+  type RefLease,
+  type RefMember,
+  type RefStored,
+} from './reference-shapes.js';
+import { leaseFault } from './waiting.js';
 
 export class Reference {
   events: RefEvent[] = [];
@@ -20,6 +29,7 @@ export class Reference {
   leaseNext = 1;
   members: RefMember[] = [];
   isPaused = false;
+  counts: { -readonly [K in keyof RefCounts]: number } = { acked: 0, redelivered: 0, lost: 0 };
   definition: MachineDefinition;
   /** Since they were last taken. */
   dead: RefDead[] = [];
@@ -41,10 +51,12 @@ export class Reference {
   ): Reference {
     const reference = new Reference(definition, stored.positions);
     reference.leaseNext = stored.leaseNext;
+    reference.counts = { ...stored.counts };
     reference.events = cloneEvents(stored.events);
     for (const event of [...reference.events]) {
       event.isRead = !definition.hasKeys;
       event.lostAt = Number.NEGATIVE_INFINITY;
+      event.wasLeased = event.lease !== undefined;
       const { lease } = event;
       if (lease !== undefined) lease.isGone = false;
       if (lease === undefined) {
@@ -75,29 +87,8 @@ export class Reference {
       events: cloneEvents(this.events),
       positions: [...this.positions],
       leaseNext: this.leaseNext,
+      counts: { ...this.counts },
     };
-  }
-
-  /** As `ConsumerMachine.list`. */
-  list(): OpenSlot[] {
-    return [...this.events]
-      .sort((a, b) => a.sequence - b.sequence)
-      .map((event) => {
-        const { lease } = event;
-        const state = this.stateOf(event);
-        const isDue = state === 'waiting' || state === 'leased';
-        return {
-          sequence: event.sequence,
-          state,
-          attempts: event.attempts,
-          losses: event.losses,
-          key: event.isRead ? event.key : undefined,
-          member: lease?.member,
-          lease: lease?.number ?? 0,
-          isBegun: lease?.isBegun ?? false,
-          due: isDue ? (lease?.deadline ?? event.waitUntil) : 0,
-        };
-      });
   }
 
   stateOf(event: RefEvent): OpenSlot['state'] {
@@ -136,7 +127,10 @@ export class Reference {
   }
 
   join(id: number, concurrency: number, isDetached: boolean): void {
-    this.members.push({ id, concurrency, isDetached, tokens: 0 });
+    const member = this.members.find((one) => one.id === id);
+    if (member === undefined) this.members.push({ id, concurrency, isDetached, tokens: 0 });
+    else member.concurrency = concurrency;
+    this.promote();
   }
 
   tokens(id: number, count: number): void {
@@ -194,7 +188,10 @@ export class Reference {
     if (!event.lease.isBegun) event.attempts++;
     const { isGone } = event.lease;
     event.lease = undefined;
-    if (kind === 'ack' || isGone) this.#drop(event);
+    if (kind === 'ack') {
+      this.counts.acked++;
+      this.#drop(event);
+    } else if (isGone) this.#dropGone(event);
     else if (kind === 'term') this.#die(event, 'term');
     else if (kind === 'hand-back') {
       event.attempts--;
@@ -228,17 +225,12 @@ export class Reference {
   leased(sequence: number, memberId: number, number: number, now: number): string | undefined {
     const event = this.find(sequence);
     const member = this.members.find(({ id }) => id === memberId);
-    if (event === undefined || this.stateOf(event) !== 'ready') return 'it was not ready';
-    if (member === undefined || member.tokens === 0) return 'its member had no token';
-    if (this.isPaused) return 'the consumer is paused';
-    const hand = this.handOf(memberId);
+    const fault = leaseFault(this, event, member);
+    if (fault !== undefined || event === undefined || member === undefined) return fault;
     const isAlone = event.losses >= LOSSES_BEFORE_ALONE && !member.isDetached;
-    if (hand.some(({ lease }) => lease!.isAlone)) return 'its member works alone';
-    if (isAlone && hand.length > 0) return 'it has to go out alone';
-    if (event.losses > 0 && !member.isDetached && hand.length >= member.concurrency) {
-      return 'it was leased ahead after a loss';
-    }
     member.tokens--;
+    if (event.wasLeased || event.attempts > 0) this.counts.redelivered++;
+    event.wasLeased = true;
     this.leaseNext = number + 1;
     event.lease = {
       number,
@@ -258,7 +250,7 @@ export class Reference {
   pruned(from: number, through: number): void {
     for (const event of [...this.events]) {
       if (event.sequence < from || event.sequence > through) continue;
-      if (event.lease === undefined) this.#drop(event);
+      if (event.lease === undefined) this.#dropGone(event);
       else event.lease.isGone = true;
     }
   }
@@ -334,6 +326,7 @@ export class Reference {
       lostAt: Number.NEGATIVE_INFINITY,
       waitUntil: 0,
       lease: undefined,
+      wasLeased: false,
     };
     this.events.push(event);
     this.#setKey(event, key);
@@ -354,7 +347,7 @@ export class Reference {
     this.#returnToken(lease);
     const counts = lease.isBegun && lease.isTold;
     if (lease.isBegun && !counts) event.attempts--;
-    if (lease.isGone) this.#drop(event);
+    if (lease.isGone) this.#dropGone(event);
     else if (counts) {
       if (end === 'died') {
         const isSoon = now - event.lostAt <= this.definition.leaseMs;
@@ -387,17 +380,15 @@ export class Reference {
     this.#drop(event);
   }
 
+  #dropGone(event: RefEvent): void {
+    this.counts.lost++;
+    this.#drop(event);
+  }
+
   #drop(event: RefEvent): void {
     this.events = this.events.filter((one) => one !== event);
     if (!event.isRead || event.key === undefined) return;
     const chain = this.#chains.get(event.key)!.filter((one) => one !== event);
     this.#chains.set(event.key, chain);
   }
-}
-
-function cloneEvents(events: readonly RefEvent[]): RefEvent[] {
-  return events.map((event) => ({
-    ...event,
-    lease: event.lease === undefined ? undefined : { ...event.lease },
-  }));
 }

@@ -99,3 +99,23 @@ export interface Disk {
   settled: Map<number, number>;
   dead: Map<number, RefDead>;
 }
+
+export function emptyDisk(lanes: number): Disk {
+  const positions = Array<number>(lanes).fill(0);
+  const counts = { acked: 0, redelivered: 0, lost: 0 };
+  const open = new Uint8Array(0);
+  return {
+    log: [],
+    rows: positions.map((position) => ({
+      position,
+      leaseNext: 1,
+      ...counts,
+      ageMs: 0,
+      open,
+      at: 0,
+    })),
+    ref: { events: [], positions, leaseNext: 1, counts },
+    settled: new Map(),
+    dead: new Map(),
+  };
+}

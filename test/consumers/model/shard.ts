@@ -6,16 +6,17 @@ import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { Before, Examined, MachineDefinition } from '../../../src/consumers/machine-types.js';
 import { Reference } from './reference.js';
 import type { RefDead } from './reference-shapes.js';
-import { isSame, textOf } from './same.js';
-import type {
-  Control,
-  Disk,
-  Entry,
-  Order,
-  Settlement,
-  ShardWorld,
-  Told,
-  TurnOptions,
+import { countsOf, isSame, listOf, textOf } from './same.js';
+import {
+  type Control,
+  type Disk,
+  type Entry,
+  emptyDisk,
+  type Order,
+  type Settlement,
+  type ShardWorld,
+  type Told,
+  type TurnOptions,
 } from './shard-shapes.js';
 import { carefulEvent, freeMembers, idle } from './waiting.js';
 
@@ -46,23 +47,7 @@ export class ShardUnderTest {
     this.id = id;
     this.#world = world;
     this.definition = definition;
-    const positions = Array<number>(definition.lanes).fill(0);
-    this.disk = {
-      log: [],
-      rows: positions.map((position) => ({
-        position,
-        leaseNext: 1,
-        acked: 0,
-        redelivered: 0,
-        lost: 0,
-        ageMs: 0,
-        open: new Uint8Array(0),
-        at: 0,
-      })),
-      ref: { events: [], positions, leaseNext: 1 },
-      settled: new Map(),
-      dead: new Map(),
-    };
+    this.disk = emptyDisk(definition.lanes);
     this.boot('opened');
   }
 
@@ -390,7 +375,11 @@ export class ShardUnderTest {
       this.#dead.set(event.sequence, event);
     }
     const machine = this.machine.list(0, Number.POSITIVE_INFINITY);
-    const reference = this.reference.list();
+    const reference = listOf(this.reference);
+    const counts = countsOf(this.disk.rows.map((_, lane) => this.machine.lane(lane)));
+    if (textOf(counts) !== textOf(this.reference.counts)) {
+      this.#fault(`${when}: ${textOf(counts)}, and not ${textOf(this.reference.counts)}`);
+    }
     const at = machine.findIndex((event, index) => !isSame(event, reference[index]));
     if (at < 0 && machine.length === reference.length) return;
     this.#fault(`${when}: ${textOf(machine[at])}, and not ${textOf(reference[at])}`);

@@ -24,6 +24,7 @@ export type Step =
   | { do: 'recall'; endpoint: number; member: number; shard: number; count: number }
   | { do: 'pull'; shard: number; count: number }
   | { do: 'leave'; endpoint: number; member: number }
+  | { do: 'resize'; endpoint: number; member: number; concurrency: number }
   | { do: 'end thread'; endpoint: number }
   | { do: 'restart' }
   | { do: 'pass'; ms: number }

@@ -1,6 +1,7 @@
-/** What a machine must not leave undone when it leases: by the reference, what waits for whom. */
+/** What a machine must not do when it leases, and what it must not leave undone, by the reference. */
+import { LOSSES_BEFORE_ALONE } from '../../../src/protocol/limits/consumers.js';
 import type { Reference } from './reference.js';
-import type { RefMember } from './reference-shapes.js';
+import type { RefEvent, RefMember } from './reference-shapes.js';
 
 /** After the machine has leased all that it could: whether an event and a member were left waiting for each other. */
 export function idle(reference: Reference): string | undefined {
@@ -31,4 +32,20 @@ export function carefulEvent(reference: Reference): number | undefined {
     (event) => event.losses > 0 && reference.stateOf(event) === 'ready' && !reference.isPaused,
   );
   return found?.sequence;
+}
+
+/** Why an event may not be leased to a member. */
+export function leaseFault(
+  reference: Reference,
+  event: RefEvent | undefined,
+  member: RefMember | undefined,
+): string | undefined {
+  if (event === undefined || reference.stateOf(event) !== 'ready') return 'it was not ready';
+  if (member === undefined || member.tokens === 0) return 'its member had no token';
+  if (reference.isPaused) return 'the consumer is paused';
+  const hand = reference.handOf(member.id);
+  if (hand.some(({ lease }) => lease!.isAlone)) return 'its member works alone';
+  if (member.isDetached || event.losses === 0) return undefined;
+  if (event.losses >= LOSSES_BEFORE_ALONE && hand.length > 0) return 'it has to go out alone';
+  return hand.length < member.concurrency ? undefined : 'it was leased ahead after a loss';
 }

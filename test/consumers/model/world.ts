@@ -190,6 +190,7 @@ export class World {
     else {
       const member = endpoint.members[step.member % endpoint.members.length]!;
       if (step.do === 'begin') endpoint.begin(member);
+      else if (step.do === 'resize') endpoint.resize(member, step.concurrency);
       else if (step.do === 'grant') endpoint.grant(member, this.#shard(step.shard).id, step.count);
       else if (step.do === 'recall') {
         endpoint.recall(member, this.#shard(step.shard).id, step.count);
