@@ -10,18 +10,13 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { shardOf } from '../dist/protocol/topic-hash.js';
-import { EventRecordEncoder } from '../dist/record/event-record.js';
-import { openManifest } from '../dist/store/directory/directory.js';
-import { shardFile } from '../dist/store/sqlite/connection/schema.js';
-import { SqliteShardLog } from '../dist/store/sqlite/sqlite-shard-log.js';
 import { check, median } from './harness.js';
+import { fillOnce, idOfRun, RARE_EVERY, RARE_PLACE, RUN_EVENTS } from './many-runs.js';
 
 const { values } = parseArgs({
   options: {
@@ -44,65 +39,10 @@ const [events, shards, processes, warm] = [
   values.warm,
 ].map(Number);
 
-const RUN_EVENTS = 200;
-/** Runs that are under way at the same time. */
-const RUNS_AT_ONCE = 100;
-const RARE_EVERY = 1_000_000;
-const BATCH = 4096;
-const TOPICS = 50;
-const TYPES = 40;
-const SOURCES = 500;
-
-/** @param {number} run */
-const idOfRun = (run) => `run-${((run * 2654435761) >>> 0).toString(16).padStart(8, '0')}-${run}`;
-
-/** @param {number} n */
-function runOf(n) {
-  const round = Math.floor(n / (RUN_EVENTS * RUNS_AT_ONCE));
-  return round * RUNS_AT_ONCE + (n % RUNS_AT_ONCE);
-}
-
-function fill() {
-  openManifest(dir, { shards, defaultShards: shards });
-  const logs = Array.from(
-    { length: shards },
-    (_, shard) => new SqliteShardLog({ file: shardFile(dir, shard), shard }),
-  );
-  const encoder = new EventRecordEncoder();
-  const pending = new Array(shards).fill(0);
-  const payload = JSON.stringify({ step: 17, text: 'x'.repeat(140) });
-  for (let n = 0; n < events; n++) {
-    const run = runOf(n);
-    const isRare = n % RARE_EVERY === 77;
-    const topic = `agents.${run % TOPICS}.step`;
-    encoder.flags = 1;
-    encoder.topic = topic;
-    encoder.type = isRare ? 'payment_refused' : `step_${(n * 7) % TYPES}`;
-    encoder.source = isRare ? 'auditor' : `worker-${(n * 13) % SOURCES}`;
-    encoder.id = `01JQ${String(n).padStart(22, '0')}`;
-    encoder.correlationId = idOfRun(run);
-    encoder.payload = payload;
-    const bytes = Buffer.allocUnsafe(encoder.measure());
-    encoder.writeTo(bytes, 0);
-    const shard = shardOf(topic, shards);
-    bytes.writeDoubleLE(1_700_000_000_000 + n, 8);
-    logs[shard]?.append(bytes, 0, 1_700_000_000_000 + n);
-    if (++pending[shard] < BATCH) continue;
-    pending[shard] = 0;
-    logs[shard]?.commit(false, []);
-    logs[shard]?.maintain();
-  }
-  for (const log of logs) {
-    log.commit(true, []);
-    while (log.maintain());
-    log.close();
-  }
-}
-
 /** The queries, each with the number of events that it must find. */
 function questions() {
   const runs = Math.floor(events / RUN_EVENTS);
-  const rare = Math.ceil((events - 77) / RARE_EVERY);
+  const rare = Math.ceil((events - RARE_PLACE) / RARE_EVERY);
   return {
     // Shows what the first query of a process costs in any case: the threads that read history start.
     'a topic that is not there': [{ topic: 'nowhere' }, 0],
@@ -154,11 +94,7 @@ async function measure() {
 
 if (values.child) await ask();
 else {
-  if (!existsSync(join(dir, 'manifest.json'))) {
-    const started = performance.now();
-    fill();
-    console.log(`filled in ${((performance.now() - started) / 1000).toFixed(0)} s`);
-  }
+  fillOnce(dir, { events, shards });
   console.log(`cores ${cpus().length}, ${events} events, ${shards} shards, p50 of ${processes}`);
   await measure();
 }
