@@ -98,16 +98,30 @@ describeScreen('the topics screen', ({ open, clientOf }) => {
     const server = await serverOfMany();
     const dashboard = await open(server);
     await dashboard.page.evaluate(WATCH_LISTS);
+    await dashboard.page.evaluate(WATCH_TASKS);
     await dashboard.goTo('topics');
     await dashboard.shows('100,000 topics, 100,000 events', '[role=status]:not(.hidden)');
     expect((await names(dashboard)).length).toBeLessThan(100);
+    const opening = await longestTask(dashboard.page);
     await dashboard.page.focus('[role=tree]');
     await dashboard.page.keyboard.press('End');
     await until('the last branch is in sight', async () =>
       (await names(dashboard)).includes('tenant09'),
     );
-    await dashboard.fill('Find topics', 'device.099999');
+    await dashboard.page.keyboard.press('ArrowRight');
+    await until('the branch is open', async () =>
+      (await names(dashboard)).includes('tenant09.device'),
+    );
+    for (let n = 0; n < 20; n++) await dashboard.page.keyboard.press('ArrowUp');
+    await dashboard.page.focus('input[type=search]');
+    await dashboard.page.keyboard.type('d');
+    await dashboard.shows('100,000 of 100,000 topics', '[role=status]:not(.hidden)');
+    await dashboard.page.evaluate('lowered = 0');
+    await dashboard.page.keyboard.type('evice.099999');
     await until('one topic is found', async () => (await names(dashboard)).length === 1);
+    // One text for each letter, and no name again.
+    expect(await dashboard.page.evaluate('lowered')).toBeLessThan(1000);
+    expect(await longestTask(dashboard.page)).toBeLessThan(opening);
     expect(await dashboard.page.evaluate('asked')).toBe(1);
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
@@ -139,6 +153,21 @@ const WATCH_LISTS = `
   };
 `;
 
+/** Runs in the page: keeps the longest task of its thread, and counts the texts that are made lower case. */
+const WATCH_TASKS = `
+  globalThis.longest = 0;
+  globalThis.lowered = 0;
+  globalThis.tasks = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+  });
+  tasks.observe({ type: 'longtask' });
+  const { toLowerCase } = String.prototype;
+  String.prototype.toLowerCase = function () {
+    lowered++;
+    return toLowerCase.call(this);
+  };
+`;
+
 /** Runs in the page: counts the turns in which a screen would ask the server again. */
 const WATCH_POLLS = `
   globalThis.polls = 0;
@@ -148,6 +177,13 @@ const WATCH_POLLS = `
     run();
   }, ms);
 `;
+
+/** The longest task since the last call, ms; 0 where none took more than 50. */
+async function longestTask(page: Page): Promise<number> {
+  const frames = 'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))';
+  await page.evaluate(frames);
+  return Number(await page.evaluate('{ const most = longest; longest = 0; most; }'));
+}
 
 /** Tells the page that its tab was hidden, or shown. */
 async function setHidden(page: Page, isHidden: boolean): Promise<void> {
