@@ -1,7 +1,7 @@
 import { useRef } from 'preact/hooks';
 import { Icon } from '../../parts/icon.js';
+import { rowHeightNow } from '../../parts/row-height.js';
 import { VirtualList, type VirtualListHandle } from '../../parts/virtual-list.js';
-import { isNarrow } from '../../state/narrow.js';
 import { dateOf, whole } from '../../text/format.js';
 import type { RowView } from './row-view.js';
 import type { Rows } from './rows.js';
@@ -14,9 +14,6 @@ import { useRowKeys } from './use-row-keys.js';
  * in sight stays in sight.
  */
 
-const ROW_HEIGHT = 28;
-const ROW_HEIGHT_NARROW = 46;
-
 export interface StreamListProps {
   readonly view: RowView;
   /** What stands where there are no rows. */
@@ -26,7 +23,7 @@ export interface StreamListProps {
 export function StreamList({ view, empty }: StreamListProps) {
   void view.turn.value;
   const list = useRef<VirtualListHandle>(null);
-  const rowHeight = isNarrow.value ? ROW_HEIGHT_NARROW : ROW_HEIGHT;
+  const rowHeight = rowHeightNow();
   const { rows } = view;
   const onScroll = useFollowedEnd(view, list, rowHeight);
   const { selected, open, toEnd, onKeyDown } = useRowKeys(view, list);

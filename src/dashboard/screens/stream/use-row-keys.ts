@@ -1,10 +1,9 @@
 import { type ReadonlySignal, useSignal } from '@preact/signals';
 import type { RefObject } from 'preact';
 import { showEvent } from '../../event/shown-event.js';
+import { listSteps, takeStep } from '../../parts/list-keys.js';
 import type { VirtualListHandle } from '../../parts/virtual-list.js';
 import type { RowView } from './row-view.js';
-
-const PAGE_ROWS = 10;
 
 /** The selected row, and the keys that select and open rows. */
 export interface RowKeys {
@@ -42,19 +41,11 @@ export function useRowKeys(view: RowView, list: RefObject<VirtualListHandle | nu
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     const at = selected.value === undefined ? rows.count : rows.indexOf(selected.value);
-    const steps: Readonly<Record<string, () => void>> = {
-      ArrowUp: () => select(at - 1),
-      ArrowDown: () => select(at + 1),
-      PageUp: () => select(at - PAGE_ROWS),
-      PageDown: () => select(at + PAGE_ROWS),
-      Home: () => select(0),
+    takeStep(event, {
+      ...listSteps(at, select),
       End: toEnd,
       Enter: () => open(selected.value),
-    };
-    const step = steps[event.key];
-    if (step === undefined) return;
-    event.preventDefault();
-    step();
+    });
   };
   return { selected, open, toEnd, onKeyDown };
 }

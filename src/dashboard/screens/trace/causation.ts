@@ -83,6 +83,13 @@ export function rowsOf(forest: readonly TreeNode[], closed: ReadonlySet<number>)
   return rows;
 }
 
+/** The row of the cause of the row at this index, or the row itself. */
+export function causeOf(rows: readonly TreeRow[], at: number): number {
+  const depth = rows[at]?.depth ?? 0;
+  for (let index = at - 1; index >= 0; index--) if (rows[index]!.depth < depth) return index;
+  return at;
+}
+
 /** Follows the causes from each node. A walk that meets itself has found a cycle. */
 function breakCycles(nodes: readonly OpenNode[]): void {
   let walk = 0;

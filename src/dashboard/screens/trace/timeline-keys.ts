@@ -1,7 +1,7 @@
 import { inTime } from './causation.js';
 import { type Lane, nearestIn } from './lanes.js';
 import type { Entry } from './run.js';
-import type { TimelineView } from './timeline-view.js';
+import { type TimelineView, ZOOM } from './timeline-view.js';
 
 /**
  * The keys of the timeline. Left and right choose the event before and after, up and down the nearest one in the next
@@ -20,7 +20,6 @@ export interface StepsOptions {
   readonly zoom: (factor: number) => void;
 }
 
-const ZOOM = 1.5;
 const MOVE = 0.2;
 
 /** With Shift, the name of a key has a plus in front. */

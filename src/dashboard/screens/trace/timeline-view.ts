@@ -2,6 +2,9 @@ import { signal } from '@preact/signals';
 import { moved, showing, type TimeWindow, wholeOf, zoomed } from './time-window.js';
 
 /** What part of the run the timeline shows, and how wide it is. While it shows the whole run, it follows its growth. */
+/** The factor of one step of the zoom. */
+export const ZOOM = 1.5;
+
 export class TimelineView {
   readonly width = signal(0);
   readonly #chosen = signal<TimeWindow | undefined>(undefined);

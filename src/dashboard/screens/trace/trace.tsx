@@ -15,6 +15,8 @@ import { Timeline } from './timeline.js';
 import { TraceRun } from './trace-run.js';
 import { useRecentRuns } from './use-recent-runs.js';
 import './trace.css';
+import './timeline.css';
+import './run-tree.css';
 
 /** All events of one correlation id, in time and by cause. The run goes on growing while it is watched. */
 export default function Trace() {
