@@ -3,6 +3,7 @@ import type { Event } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import {
   forestOf,
+  pathTo,
   rowsOf,
   type TreeNode,
   type TreeRow,
@@ -95,6 +96,14 @@ describe('the tree of causes', () => {
       })),
     );
     expect(rows.at(-1)).toMatchObject({ depth: 9999 });
+  });
+
+  it('knows the causes above an entry', () => {
+    const facts = [{ at: 1 }, { at: 2, cause: 0 }, { at: 3, cause: 1 }, { at: 4, cause: 0 }];
+    const forest = rowsFor(facts)
+      .filter(({ depth }) => depth === 0)
+      .map(({ node }) => node);
+    expect([0, 1, 2, 3, 4].map((key) => pathTo(forest, key))).toEqual([[], [0], [0, 1], [0], []]);
   });
 
   it('hides what is below a closed node', () => {

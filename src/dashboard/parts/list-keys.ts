@@ -21,8 +21,9 @@ export function listSteps(at: number, choose: (index: number) => void): ListStep
   };
 }
 
-/** Takes the step of a pressed key, where it has one. */
+/** Takes the step of a pressed key, where it has one. Keys with Ctrl, Alt or Meta are the browser's. */
 export function takeStep(event: KeyboardEvent, steps: ListSteps): void {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   const step = steps[event.key];
   if (step === undefined) return;
   event.preventDefault();

@@ -1,12 +1,13 @@
-import { useId, useRef } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { signIn } from '../state/session.js';
 import { Mark } from './mark.js';
+import { useUniqueId } from './use-unique-id.js';
 
 /** Asks for a token. `refused`: the server's reason, where it has refused one. */
 export function SignIn({ refused }: { readonly refused: string | undefined }) {
   const field = useRef<HTMLInputElement>(null);
   const keep = useRef<HTMLInputElement>(null);
-  const id = useId();
+  const id = useUniqueId();
   const submit = (event: Event): void => {
     event.preventDefault();
     const token = field.current!.value.trim();

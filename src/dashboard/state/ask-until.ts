@@ -1,4 +1,4 @@
-/** Asks until there is an answer. Pure, but for its timer. */
+/** Asks again and again until there is an answer. It needs neither page nor client: the caller says how to ask. */
 
 export interface AskUntilOptions {
   /** Whether anybody still wants the answer. */

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { type BusClient, type DefinitionInfo, payloadText } from 'millrace/client';
+import { type BusClient, payloadText } from 'millrace/client';
 import { copiedEvent } from '../../event/copied-event.js';
 import { type EventAddress, textOf } from '../../event/event-address.js';
 import { holdsLongNumbers } from '../../text/long-numbers.js';
@@ -13,9 +13,6 @@ export const draft = signal<Draft>(EMPTY_DRAFT);
 
 /** What was typed and not sent when another event took its place in the form. */
 export const setAside = signal<Draft | undefined>(undefined);
-
-/** The topics with which the server's bus was opened, as far as this principal may publish to them. */
-export const definitions = signal<readonly DefinitionInfo[]>([]);
 
 /** With what the form was filled, to tell what a person has typed since. */
 let filled = EMPTY_DRAFT;
@@ -67,11 +64,3 @@ const ROUNDED =
   'differ from those that were sent.';
 
 const MASKED = 'The event has values that you may not read. “[redacted]” stands in their place.';
-
-export async function learnDefinitions(client: BusClient): Promise<void> {
-  try {
-    definitions.value = await client.definitions();
-  } catch {
-    // Schemas are a help; an event can be published without them.
-  }
-}

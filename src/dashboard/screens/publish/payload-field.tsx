@@ -1,10 +1,12 @@
 import { type DefinitionInfo, type JsonFault, matchesPattern } from 'millrace/client';
 import { useMemo } from 'preact/hooks';
+import { useAsked } from '../../state/asked.js';
+import { client } from '../../state/session.js';
 import { counted } from '../../text/format.js';
 import { indentedJson } from '../../text/indented-json.js';
 import type { Draft } from './draft.js';
 import { exampleOf, type JsonSchema } from './example.js';
-import { amendDraft, definitions } from './form-state.js';
+import { amendDraft } from './form-state.js';
 import { checkPayload } from './schema-check.js';
 
 /** The payload, with the place of its first fault as JSON, and the schema of its topic where there is one. */
@@ -14,7 +16,7 @@ export interface PayloadFieldProps {
 }
 
 export function PayloadField({ draft, fault }: PayloadFieldProps) {
-  const schemas = useSchemas(definitions.value, draft.topic.trim());
+  const schemas = useSchemas(useDefinitions(), draft.topic.trim());
   const format = (): void => amendDraft({ payload: indentedJson(draft.payload) });
   return (
     <div class={`payload-field ${schemas.length === 0 ? '' : 'has-schema'}`}>
@@ -51,6 +53,17 @@ export function PayloadField({ draft, fault }: PayloadFieldProps) {
 }
 
 /** The schemas of all definitions that hold for a topic. */
+const NONE: readonly DefinitionInfo[] = [];
+
+/**
+ * The topics with which the server's bus was opened, as far as this principal may publish to them. None where the server
+ * does not tell: schemas are a help, and an event can be published without them.
+ */
+function useDefinitions(): readonly DefinitionInfo[] {
+  const asked = useAsked(() => client().definitions(), 'definitions');
+  return asked.kind === 'answered' ? asked.value : NONE;
+}
+
 function useSchemas(known: readonly DefinitionInfo[], topic: string): readonly JsonSchema[] {
   return useMemo(
     () =>

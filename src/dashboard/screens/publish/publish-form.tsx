@@ -10,15 +10,7 @@ import { amendOn, place } from '../../state/place.js';
 import { client, isConnected } from '../../state/session.js';
 import { attributeFault } from '../../text/attribute-pair.js';
 import { attributesFault, type Draft, EMPTY_DRAFT } from './draft.js';
-import {
-  amendDraft,
-  bringBack,
-  draft,
-  fillForm,
-  learnDefinitions,
-  loadEvent,
-  setAside,
-} from './form-state.js';
+import { amendDraft, bringBack, draft, fillForm, loadEvent, setAside } from './form-state.js';
 import { OutcomeView } from './outcome-view.js';
 import { PayloadField } from './payload-field.js';
 import { isSending, send, sent } from './sent.js';
@@ -30,7 +22,6 @@ export function PublishForm() {
   const { payload } = given;
   const payloadFault = useMemo(() => findJsonFault(payload), [payload]);
   const copyNote = useCopy();
-  useEffect(() => void learnDefinitions(client()), []);
   const attributeNote = attributesFault(given);
   const isReady =
     given.topic.trim() !== '' &&

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import type { Event } from 'millrace/client';
+import { serverNow } from '../../state/now.js';
 import { type RowContent, Rows } from './rows.js';
 
 /** Rows that are drawn once for each frame of the screen, however many events a frame brings. */
@@ -49,7 +50,7 @@ export abstract class RowView {
   };
 
   note(text: string): void {
-    this.mark({ kind: 'note', text, at: Date.now() });
+    this.mark({ kind: 'note', text, at: serverNow() });
   }
 
   protected mark(content: Exclude<RowContent, { kind: 'event' }>): void {

@@ -2,6 +2,7 @@ import { useRef } from 'preact/hooks';
 import { Icon } from '../../parts/icon.js';
 import { rowHeightNow } from '../../parts/row-height.js';
 import { VirtualList, type VirtualListHandle } from '../../parts/virtual-list.js';
+import { serverNow } from '../../state/now.js';
 import { dateOf, whole } from '../../text/format.js';
 import type { RowView } from './row-view.js';
 import type { Rows } from './rows.js';
@@ -67,7 +68,7 @@ export function StreamList({ view, empty }: StreamListProps) {
 function isOfEarlierDay(rows: Rows): boolean {
   for (let index = 0; index < rows.count; index++) {
     const row = rows.at(index)!;
-    if (row.kind === 'event') return dateOf(row.event.timestamp) !== dateOf(Date.now());
+    if (row.kind === 'event') return dateOf(row.event.timestamp) !== dateOf(serverNow());
   }
   return false;
 }

@@ -27,6 +27,8 @@ export interface TreeRow {
   readonly isOpen: boolean;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 interface OpenNode {
   readonly entry: Entry;
   place: NodePlace;
@@ -81,6 +83,17 @@ export function rowsOf(forest: readonly TreeNode[], closed: ReadonlySet<number>)
     if (row.isOpen) push(row.node.children, row.depth + 1);
   }
   return rows;
+}
+
+/** The keys of the entries above the one with this key, from the top; none where it is not in the forest. */
+export function pathTo(forest: readonly TreeNode[], key: number): number[] {
+  const path: number[] = [];
+  for (const { node, depth } of rowsOf(forest, NONE)) {
+    path.length = depth;
+    if (node.entry.key === key) return path;
+    path.push(node.entry.key);
+  }
+  return [];
 }
 
 /** The row of the cause of the row at this index, or the row itself. */

@@ -1,4 +1,4 @@
-import { type Signal, useSignal } from '@preact/signals';
+import type { Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { showEvent } from '../../event/shown-event.js';
 import { rowHeightNow } from '../../parts/row-height.js';
@@ -6,6 +6,7 @@ import { VirtualList, type VirtualListHandle } from '../../parts/virtual-list.js
 import { rowsOf, type TreeNode, type TreeRow } from './causation.js';
 import { idOfRow, RunTreeRow } from './run-tree-row.js';
 import { treeKeys } from './tree-keys.js';
+import { useClosedBranches } from './use-closed-branches.js';
 
 /**
  * The run by cause. Up and down choose a row, left and right close and open what is below it, Enter opens its event.
@@ -20,23 +21,18 @@ export interface RunTreeProps {
 }
 
 export function RunTree({ forest, chosen, start }: RunTreeProps) {
-  const closed = useSignal<ReadonlySet<number>>(new Set());
+  const { closed, toggle } = useClosedBranches(forest, chosen);
   const rowHeight = rowHeightNow();
   const list = useRef<VirtualListHandle>(null);
-  const rows = useMemo(() => rowsOf(forest, closed.value), [forest, closed.value]);
+  const rows = useMemo(() => rowsOf(forest, closed), [forest, closed]);
   const at = rows.findIndex(({ node }) => node.entry.key === chosen.value);
 
   // What is chosen in the timeline comes into sight here.
   // biome-ignore lint/correctness/useExhaustiveDependencies: a run that grows must not scroll the list.
   useEffect(() => {
     if (at >= 0) list.current?.scrollToIndex(at);
-  }, [chosen.value, rowHeight]);
+  }, [chosen.value, at >= 0, rowHeight]);
 
-  const toggle = (key: number): void => {
-    const next = new Set(closed.value);
-    if (!next.delete(key)) next.add(key);
-    closed.value = next;
-  };
   const choose = (index: number): void => {
     const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
     if (row !== undefined) chosen.value = row.node.entry.key;

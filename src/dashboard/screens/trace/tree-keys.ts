@@ -19,7 +19,7 @@ export function treeKeys({ rows, at, choose, toggle, open }: TreeKeysOptions) {
       End: () => choose(rows.length - 1),
       ArrowLeft: () => {
         if (row?.isOpen) toggle(row.node.entry.key);
-        else choose(causeOf(rows, at));
+        else if (row !== undefined) choose(causeOf(rows, at));
       },
       ArrowRight: () => {
         if (row === undefined || row.node.children.length === 0) return;
