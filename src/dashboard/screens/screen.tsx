@@ -46,8 +46,11 @@ export function Screen({ name }: { readonly name: ScreenName }) {
   const isReachable = isConnected.value;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the effect is for the moment at which the server is back.
   useEffect(() => {
+    if (!isReachable) return;
     // Browsers remember that a module could not be loaded, and answer a second import with the same failure.
-    if (isReachable && failed.peek().has(name) && isSignInKept()) reloadFor(name);
+    if (failed.peek().has(name) && isSignInKept()) reloadFor(name);
+    // The next connection, and another visit, may load the page once more.
+    return () => keptReload.write(undefined);
   }, [name, isReachable]);
   useEffect(() => {
     if (Component === undefined) return;
@@ -68,7 +71,7 @@ export function Screen({ name }: { readonly name: ScreenName }) {
   );
 }
 
-/** Loads the page again, once for each failure: something between the page and its server may refuse a file for good. */
+/** Loads the page again, once: something between the page and its server may refuse a file for good. */
 function reloadFor(name: ScreenName): void {
   if (keptReload.read() === name) return;
   keptReload.write(name);
