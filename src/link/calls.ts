@@ -1,6 +1,6 @@
 /**
  * Every call that one thread of a bus makes to another: its name, its server, its request and its answer. A new call is
- * one entry here and one method of its server.
+ * one entry here, or in `consumer-calls.ts`, and one method of its server.
  *
  * A call to a shard goes over the control ring, its answer over the delivery ring. A call to the main thread, or to a
  * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
@@ -13,12 +13,8 @@ import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { Page, PageRequest } from '../store/page.js';
 import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js';
-import type {
-  ConsumerEntry,
-  ConsumerJoinAnswer,
-  ConsumerJoinRequest,
-  ConsumerLeaveRequest,
-} from './consumer-shapes.js';
+import { by, type Call, type Server } from './call.js';
+import { CONSUMER_CALLS } from './consumer-calls.js';
 import type { ReaderConnections } from './reader-mail.js';
 import {
   fields,
@@ -29,7 +25,6 @@ import {
   isPosition,
   isText,
   isTrueOrFalse,
-  type Shape,
 } from './shapes.js';
 
 export interface SubscribingClient {
@@ -197,32 +192,6 @@ export interface ShardPageRequest {
   readonly request: PageRequest;
 }
 
-/**
- * `history` is a thread that reads; or the shard, where no other thread can read its log. `gateway` is an endpoint that
- * has gateways, which main calls.
- */
-export type Server = 'shard' | 'history' | 'main' | 'gateway';
-
-interface Call<S extends Server, Request, Answer> {
-  readonly servedBy: S;
-  readonly request: Shape<Request>;
-  readonly answer: Shape<Answer>;
-  /**
-   * The call may not take effect twice: a shard's successor is not asked again, and the caller is told
-   * `SHARD_RESTARTED`.
-   */
-  readonly isOnce: boolean;
-}
-
-function by<S extends Server, Request, Answer>(
-  servedBy: S,
-  request: Shape<Request>,
-  answer: Shape<Answer>,
-  isOnce = false,
-): Call<S, Request, Answer> {
-  return { servedBy, request, answer, isOnce };
-}
-
 const NOTHING = fields<object>({});
 const SUBSCRIPTION = { subscription: isNumber };
 const FILTERED = { ...SUBSCRIPTION, filter: fields<ParsedFilter>({ topics: isList }) };
@@ -279,28 +248,7 @@ export const CALLS = {
   /** Does one step of a removal that somebody asked for. */
   pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
 
-  /** Hands over the list of all consumers: the shard makes, changes and removes its own by it. */
-  applyConsumers: by(
-    'shard',
-    fields<{ readonly entries: readonly ConsumerEntry[] }>({ entries: isList }),
-    isNull,
-  ),
-  consumerJoin: by(
-    'shard',
-    fields<ConsumerJoinRequest>({
-      member: isNumber,
-      consumer: isText,
-      concurrency: isNumber,
-      isDetached: isTrueOrFalse,
-      leases: isList,
-    }),
-    fields<ConsumerJoinAnswer>({ position: isPosition, kept: isList }),
-  ),
-  consumerLeave: by(
-    'shard',
-    fields<ConsumerLeaveRequest>({ member: isNumber, how: isText }),
-    isNull,
-  ),
+  ...CONSUMER_CALLS,
 
   page: by(
     'history',

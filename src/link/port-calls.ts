@@ -7,14 +7,8 @@ import { watchSignal } from '../handout/watch-signal.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { KeepAlive } from '../threads/keep-alive.js';
-import {
-  type AnswerOf,
-  type Handlers,
-  type NameOf,
-  type RequestOf,
-  type Server,
-  serve,
-} from './calls.js';
+import type { Server } from './call.js';
+import { type AnswerOf, type Handlers, type NameOf, type RequestOf, serve } from './calls.js';
 import { PendingCalls } from './pending-calls.js';
 
 /** The context of a call besides its request. */
