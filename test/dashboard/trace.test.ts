@@ -113,6 +113,28 @@ describe.runIf(chromium !== undefined)('the trace', () => {
     await dashboard.close();
   });
 
+  it('tells of ephemeral events that were too many while the page stood still', async () => {
+    const server = await startServer();
+    await using client = connect(server.url);
+    await addToRun(client, 'busy', 'agent_started');
+    const dashboard = await openDashboard(browser, server.url, 'trace?correlationId=busy');
+    await dashboard.shows('Live', '.run-summary');
+    const session = await dashboard.page.createCDPSession();
+    await session.send('Debugger.enable');
+    await session.send('Debugger.pause');
+    const event = { topic: 'm', type: 'agent_metric', correlationId: 'busy', payload: 1 };
+    const events = Array.from({ length: 2000 }, () => event);
+    await until('the server has dropped some', async () => {
+      await client.publishMany(events, { persist: false });
+      return (await client.stats()).dropped > 0;
+    });
+    await session.send('Debugger.resume');
+    await dashboard.shows('of this run did not come here', '.trace');
+    await dashboard.shows('Live', '.run-summary');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
   it('shows the first events of a long run, and goes on counting', async () => {
     const server = await startServer();
     await using client = connect(server.url);

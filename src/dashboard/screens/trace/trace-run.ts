@@ -32,6 +32,8 @@ export class TraceRun {
   readonly turn = signal(0);
   /** Why events of the run may be missing, or be here alone: what happened to the log while it was watched. */
   readonly gaps = signal<ReadonlySet<Gap['reason']>>(new Set());
+  /** How many ephemeral events did not come, because the page was behind; no history brings them. */
+  readonly missed = signal(0);
   #run = new Run();
   #subscription: Subscription | undefined;
   #timer: number | undefined;
@@ -44,6 +46,7 @@ export class TraceRun {
     this.stop();
     this.#run = new Run();
     this.gaps.value = new Set();
+    this.missed.value = 0;
     this.state.value = { kind: 'reading' };
     this.turn.value++;
     void this.#follow(client, options);
@@ -95,6 +98,10 @@ export class TraceRun {
       if (!isCurrent()) return;
       this.gaps.value = new Set(this.gaps.peek()).add(gap.reason);
       if (gap.reason === 'rolled-back') this.#run.rollBack(gap.shard, gap.from);
+    });
+    // Ephemeral ones alone: the stored ones come from the log.
+    subscription.on('dropped', ({ count }) => {
+      if (isCurrent()) this.missed.value += count;
     });
     // Told by `closed` as well; without a listener the client would report it too.
     subscription.on('error', () => {});

@@ -4,6 +4,7 @@ import { Notice } from '../../parts/notice.js';
 import { readablePatterns } from '../../state/access.js';
 import { place } from '../../state/place.js';
 import { client } from '../../state/session.js';
+import { counted } from '../../text/format.js';
 import { forestOf } from './causation.js';
 import { lanesOf } from './lanes.js';
 import { RecentList } from './recent-list.js';
@@ -67,6 +68,12 @@ function Shown({ correlationId }: { readonly correlationId: string }) {
           {GAPS[reason]}
         </Notice>
       ))}
+      {trace.missed.value > 0 && (
+        <Notice kind="warning">
+          {counted(trace.missed.value, 'ephemeral event')} of this run did not come here: the page
+          was behind, and they are not stored.
+        </Notice>
+      )}
       {run.entries.length === 0 ? (
         <Empty state={state.kind} />
       ) : (
