@@ -48,6 +48,7 @@ import { MainCalls } from './main-calls.js';
 import type { EndpointListener, MainThread } from './main-thread.js';
 import { parsePruneOptions, parseSubscribeOptions } from './options.js';
 import { pruneShards } from './prune.js';
+import { OpenerChecks } from './publish/opener-checks.js';
 import { Publisher, type PublisherOptions } from './publish/publisher.js';
 import { HistorySource } from './read/history-source.js';
 import {
@@ -81,6 +82,8 @@ export interface EndpointData extends LinkEnds {
   readonly readers: ReaderConnections | undefined;
   readonly options: PublisherOptions;
   readonly retention: readonly RetentionRule[];
+  /** The patterns of the definitions with which the bus was opened. */
+  readonly definedPatterns: readonly string[];
 }
 
 export interface EndpointSettings {
@@ -98,6 +101,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   readonly #links: Links;
   readonly #ends: readonly EndpointEnd[];
   readonly #publisher: Publisher;
+  readonly #openerChecks: OpenerChecks | undefined;
   readonly #busCounters: BusCounters;
   readonly #subscriptions: Subscriptions;
   readonly #queries: QueryRunner;
@@ -140,6 +144,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     );
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
+    this.#openerChecks = openerChecks(data, definitions, main);
     this.#signs = new SignsOfLife(this.#ends);
     const heads = (): number[] => this.#ends.map(({ control }) => control.head);
     this.#queries = new QueryRunner(this.#history, heads, data.epoch);
@@ -172,6 +177,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
+      openerChecks: this.#openerChecks,
       dedupe: dedupeReach(this.#ends.map(({ control }) => control)),
     };
   }
@@ -397,4 +403,19 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
+}
+
+/** Undefined if this thread has every definition itself, as the opener does. */
+function openerChecks(
+  { definedPatterns, options }: EndpointData,
+  own: TopicDefinitions,
+  main: MainThread,
+): OpenerChecks | undefined {
+  const patterns = definedPatterns.filter((pattern) => !own.has(pattern));
+  if (patterns.length === 0) return undefined;
+  const { maxPayloadBytes } = options;
+  return new OpenerChecks((request) => main.call('checkPayloads', request), {
+    patterns,
+    maxPayloadBytes,
+  });
 }

@@ -16,6 +16,7 @@ import type { Event } from '../protocol/event.js';
 import type { FilterInput } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
 import type { EndpointGateways } from './gateways.js';
+import type { OpenerChecks } from './publish/opener-checks.js';
 import type { NamedLag } from './read/introspection.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
@@ -70,6 +71,8 @@ export interface EndpointInternals {
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;
+  /** Checks payloads by the opener's definitions; undefined if this endpoint has all of them. */
+  readonly openerChecks: OpenerChecks | undefined;
   /** The shortest of all shards, ms; see `ShardLog.dedupeReachMs`. */
   readonly dedupe: DedupeReach;
 }

@@ -7,7 +7,7 @@
  * checks the answer. Both are of one build, so they check shapes, and look through no list.
  */
 import type { AlertInfo, AlertList, AlertRule } from '../protocol/alerts.js';
-import { BusError } from '../protocol/errors.js';
+import { BusError, type ErrorData } from '../protocol/errors.js';
 import type { ParsedFilter } from '../protocol/filter.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
@@ -146,6 +146,18 @@ export interface TopicEntry {
   readonly lastAt: number;
 }
 
+/** The payload of an event that somebody is about to publish, as JSON. */
+export interface PayloadToCheck {
+  readonly topic: string;
+  readonly payload: string;
+}
+
+/** The first payload that does not fit, by its place in the request, and why. */
+export interface PayloadFault {
+  readonly at: number;
+  readonly error: ErrorData;
+}
+
 /** The connections of each gateway, as the JSON text of an array of `ConnectionInfo`. */
 export interface ConnectionLists {
   readonly lists: readonly string[];
@@ -282,6 +294,12 @@ export const CALLS = {
     'main',
     NOTHING,
     fields<{ readonly definitions: readonly DefinitionInfo[] }>({ definitions: isList }),
+  ),
+  /** Checks payloads by the definitions with which the bus was opened. */
+  checkPayloads: by(
+    'main',
+    fields<{ readonly payloads: readonly PayloadToCheck[] }>({ payloads: isList }),
+    fields<{ readonly fault: PayloadFault | null }>({}),
   ),
   /** The endpoint has so many gateways from now on, and answers for them. */
   announceGateways: by(

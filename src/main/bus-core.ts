@@ -12,6 +12,7 @@ import type { ReaderConnections } from '../link/reader-mail.js';
 import { ShardControl } from '../link/shard-control.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import { decodeCursor } from '../protocol/cursor.js';
+import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
 import type { BackupProgress } from '../store/backup.js';
@@ -23,6 +24,7 @@ import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-
 import { describeDefinitions } from './definitions.js';
 import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
+import { firstFault } from './payload-checks.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
@@ -44,6 +46,7 @@ export class BusCore {
   readonly #busCounters = BusCounters.create();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #hub = new GatewayHub();
+  readonly #definitions: TopicDefinitions;
   #described: readonly DefinitionInfo[] | undefined;
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
@@ -53,6 +56,7 @@ export class BusCore {
 
   private constructor(options: ParsedBusOptions, storeName: string, store: OpenStore) {
     this.#options = options;
+    this.#definitions = new TopicDefinitions(options.topics);
     this.#storeName = storeName;
     this.#store = store;
     this.alerts = new AlertBoard(options.alerts, store.alerts, this.alertClock);
@@ -117,6 +121,7 @@ export class BusCore {
       busCounters: this.#busCounters.buffer,
       share,
       readers: this.#readers === undefined ? undefined : readers,
+      definedPatterns: this.#options.topics.map(({ pattern }) => pattern),
       options: {
         source,
         defaultPersist,
@@ -186,7 +191,7 @@ export class BusCore {
     return this.#readers?.connect(ended) ?? NO_READERS;
   }
 
-  get #definitions(): readonly DefinitionInfo[] {
+  get #definitionInfos(): readonly DefinitionInfo[] {
     this.#described ??= describeDefinitions(this.#options.topics);
     return this.#described;
   }
@@ -197,7 +202,8 @@ export class BusCore {
       resolveCursor: ({ cursor }) => this.#resolveCursor(cursor),
       connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
-      definitions: () => ({ definitions: this.#definitions }),
+      definitions: () => ({ definitions: this.#definitionInfos }),
+      checkPayloads: ({ payloads }) => ({ fault: firstFault(this.#definitions, payloads) }),
       announceGateways: ({ gateways }) => {
         const listener = this.#listeners.get(endpoint);
         if (listener !== undefined) this.#hub.announce(endpoint, gateways, listener.gateways);

@@ -176,6 +176,11 @@ export class TopicDefinitions {
     this.#byTopic.clear();
   }
 
+  /** Whether one of the definitions has this pattern. */
+  has(pattern: string): boolean {
+    return this.#definitions.some((definition) => definition.pattern === pattern);
+  }
+
   /** @throws BusError `PAYLOAD_INVALID` with `details.issues` */
   validate(topic: string, payload: unknown): void {
     if (this.#definitions.length === 0) return;

@@ -24,6 +24,7 @@ import {
   EventRecordEncoder,
 } from '../../record/event-record.js';
 import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
+import { ofBatch } from './batch-fault.js';
 import { eventIds } from './event-ids.js';
 import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
 import { SinglePublish, UnawaitedPublish } from './pending-publish.js';
@@ -206,11 +207,7 @@ export class Publisher {
       this.#definitions.validate(input.topic, input.payload);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      const details = { ...error.details, index };
-      throw new BusError(error.code, `events[${index}]: ${error.message}`, {
-        details,
-        cause: error,
-      });
+      throw ofBatch(error, index);
     }
   }
 

@@ -8,6 +8,7 @@ import {
 } from '../../protocol/limits/http.js';
 import { errorData } from '../error-data.js';
 import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
+import { PublishLane } from '../publish-lane.js';
 import { Refusal } from '../refusal.js';
 import { bodyLines, type Line, parseEvents } from './body.js';
 import { eventOf, withPath } from './event-bodies.js';
@@ -63,7 +64,8 @@ const FAULTS_OF_ONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 class LinePublisher {
   readonly #exchange: Exchange;
-  readonly #context: HttpContext;
+  readonly #closing: AbortSignal;
+  readonly #lane: PublishLane;
   readonly #options: PublishOptions;
   readonly #answer: AckStream;
   readonly #rates: ConnectionRates;
@@ -84,7 +86,8 @@ class LinePublisher {
     answer: AckStream,
   ) {
     this.#exchange = exchange;
-    this.#context = context;
+    this.#closing = context.closing;
+    this.#lane = new PublishLane(context.endpoint, () => assertStillHolds(exchange.principal));
     this.#options = options;
     this.#answer = answer;
     this.#rates = exchange.rates;
@@ -169,7 +172,7 @@ class LinePublisher {
     assertStillHolds(this.#exchange.principal);
     const events = batch.map(({ event }) => event);
     try {
-      this.#answer.add(await this.#context.endpoint.publishMany(events, this.#options));
+      this.#answer.add(await this.#lane.publishMany(events, this.#options));
     } catch (error) {
       if (error instanceof BusError && FAULTS_OF_ONE.has(error.code)) {
         await this.#publishSingly(batch);
@@ -181,7 +184,7 @@ class LinePublisher {
   async #publishSingly(batch: readonly Waiting[]): Promise<void> {
     for (const { line, event } of batch) {
       try {
-        this.#answer.add([await this.#context.endpoint.publish(event, this.#options)]);
+        this.#answer.add([await this.#lane.publish(event, this.#options)]);
       } catch (error) {
         throw ofLine(error, line);
       }
@@ -196,7 +199,7 @@ class LinePublisher {
         return;
       } catch (error) {
         const retryAfterMs = error instanceof BusError ? error.details?.retryAfterMs : undefined;
-        if (typeof retryAfterMs !== 'number' || this.#context.closing.aborted) throw error;
+        if (typeof retryAfterMs !== 'number' || this.#closing.aborted) throw error;
         await sleep(retryAfterMs, undefined, { signal: this.#over }).catch(() => {});
         if (!this.#answer.isOpen) throw error;
       }

@@ -2,7 +2,8 @@ import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { JsonScanner } from '../../protocol/json-scanner.js';
 import { quote } from '../../protocol/quote.js';
-import { cursorBefore, permittedEvents } from '../permissions.js';
+import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
+import { PublishLane } from '../publish-lane.js';
 import { Refusal } from '../refusal.js';
 import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
 import {
@@ -118,9 +119,10 @@ async function publishAll(
 ): Promise<PublishAck[]> {
   const events = permittedEvents(principal, inputs);
   rates.publish(events.length);
-  if (events.length === 1) return [await endpoint.publish(events[0]!, options)];
+  const lane = new PublishLane(endpoint, () => assertStillHolds(principal));
+  if (events.length === 1) return [await lane.publish(events[0]!, options)];
   try {
-    return await endpoint.publishMany(events, options);
+    return await lane.publishMany(events, options);
   } catch (error) {
     const index = error instanceof BusError ? error.details?.index : undefined;
     throw typeof index === 'number' ? withPath(error, String(index)) : error;

@@ -13,7 +13,14 @@ import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
 import type { Operations } from '../operations.js';
-import { assertMayRead, cursorBefore, patternCount, permittedEvents } from '../permissions.js';
+import {
+  assertMayRead,
+  assertStillHolds,
+  cursorBefore,
+  patternCount,
+  permittedEvents,
+} from '../permissions.js';
+import { PublishLane } from '../publish-lane.js';
 import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
 import { topicList } from '../topic-list.js';
 import { FeedFrames } from './feed-frames.js';
@@ -68,6 +75,7 @@ export class RequestAnswerer {
   #principal: Principal;
   #rates: ConnectionRates;
   readonly #budget: Budget;
+  readonly #lane: PublishLane;
   readonly #feeds = new Map<string, PlacedFeed>();
 
   constructor(
@@ -88,6 +96,10 @@ export class RequestAnswerer {
     this.#budget = budget;
     this.#outbound = outbound;
     this.#operations = new OperationRequests(context.operations, outbound);
+    this.#lane = new PublishLane(endpoint, (events) => {
+      assertStillHolds(this.#principal);
+      permittedEvents(this.#principal, events);
+    });
   }
 
   get #asker(): OperationAsker {
@@ -161,8 +173,8 @@ export class RequestAnswerer {
     this.#rates.publish(events.length);
     const options = publishOptions(payload);
     let acks: PublishAck[];
-    if (isMany) acks = await this.#endpoint.publishMany(events, options);
-    else acks = [await this.#endpoint.publish(events[0]!, options)];
+    if (isMany) acks = await this.#lane.publishMany(events, options);
+    else acks = [await this.#lane.publish(events[0]!, options)];
     const cursor = cursorBefore(this.#principal, acks);
     const answer = cursor === undefined ? { acks } : { acks, cursor };
     this.#outbound.send(frameText('published', answer, requestId));

@@ -6,6 +6,13 @@ export const PUBLISH_WAIT_MS = 10_000;
 /** How many publishes of one endpoint may wait for room in one shard's ring, and how many bytes of them. */
 export const PUBLISH_WAITERS_MAX = 65_536;
 export const PUBLISH_WAITERS_BYTES_MAX = 64 * MIB;
+/**
+ * How many events of an endpoint may wait for the thread that opened the bus to check their payloads, how many
+ * characters of payloads, and for how long.
+ */
+export const PAYLOAD_CHECKS_MAX = 65_536;
+export const PAYLOAD_CHECKS_LENGTH_MAX = 64 * MIB;
+export const PAYLOAD_CHECK_WAIT_MS = 10_000;
 /** For how many topics an endpoint remembers the definitions (`defineTopic`). */
 export const TOPIC_DEFINITION_CACHE_TOPICS = 4096;
 /** For how many topics an endpoint remembers the shard. */
