@@ -63,6 +63,7 @@ import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
+import { startPositions } from './subscribe/start-positions.js';
 import type { BusSubscription } from './subscribe/subscription.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
 import { SystemErrors } from './system-events.js';
@@ -146,10 +147,13 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#openerChecks = openerChecks(data, definitions, main);
     this.#signs = new SignsOfLife(this.#ends);
-    const heads = (): number[] => this.#ends.map(({ control }) => control.head);
-    this.#queries = new QueryRunner(this.#history, heads, data.epoch);
+    this.#queries = new QueryRunner(this.#history, () => this.#heads, data.epoch);
     this.#links = new Links(data, this.#ends, this.#subscriptions, () => this.#onDeliveries());
     closeAtExit(this);
+  }
+
+  get #heads(): number[] {
+    return this.#ends.map(({ control }) => control.head);
   }
 
   get [INTERNALS](): EndpointInternals {
@@ -175,6 +179,15 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       gateways: this.gateways,
       lags: (names) => lagsOf(this.#ends, names),
       tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),
+      callShard: (shard, name, request) => this.#ends[shard]!.call(name, request),
+      startPositions: (filter, from, onGap) =>
+        startPositions(this.#history, this.#heads, {
+          filter,
+          from,
+          asker: ITSELF,
+          isOver: () => this.#closed !== undefined,
+          onGap,
+        }),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       openerChecks: this.#openerChecks,
@@ -295,7 +308,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   async #drain(): Promise<void> {
     await this.acknowledged();
-    const heads = this.#ends.map(({ control }) => control.head);
+    const heads = this.#heads;
     // Acks overtake deliveries; an answer to `sync` follows all deliveries up to the heads.
     const { live } = this.#links;
     await Promise.all(live.map((one) => one.call('sync', () => ({}))));

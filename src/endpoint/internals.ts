@@ -2,20 +2,23 @@
  * The part of an endpoint that only the gateway uses, under a symbol that the package does not export.
  */
 import type { BusCounters } from '../link/bus-counters.js';
-import type { TallyAnswer, TallyRequest } from '../link/calls.js';
+import type { AnswerOf, RequestOf, TallyAnswer, TallyRequest } from '../link/calls.js';
 import type {
   EventHandler,
+  Gap,
   GetOptions,
   Query,
+  SubscribeFrom,
   SubscribeOptions,
   Subscription,
   TopicInfo,
 } from '../protocol/bus-api.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
-import type { FilterInput } from '../protocol/filter.js';
+import type { FilterInput, ParsedFilter } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
 import type { EndpointGateways } from './gateways.js';
+import type { ShardCall } from './links/control-sender.js';
 import type { OpenerChecks } from './publish/opener-checks.js';
 import type { NamedLag } from './read/introspection.js';
 
@@ -68,6 +71,18 @@ export interface EndpointInternals {
   tally(shard: number, request: TallyRequest): Promise<TallyAnswer>;
   /** All subscriptions of these names that are behind; `*` in a name stands for any text. */
   lags(names: readonly string[]): Promise<readonly NamedLag[]>;
+  /** Calls a shard over this endpoint's link; `request` is made anew for a thread that replaces a dead one. */
+  callShard<N extends ShardCall>(
+    shard: number,
+    name: N,
+    request: () => RequestOf<N>,
+  ): Promise<AnswerOf<N>>;
+  /** By shard, the position behind which a durable consumer begins; `onGap` is told what a cursor has missed. */
+  startPositions(
+    filter: ParsedFilter,
+    from: SubscribeFrom,
+    onGap: (gap: Gap) => void,
+  ): Promise<readonly number[]>;
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;

@@ -1,3 +1,4 @@
+import type { SubscribeFrom } from '../protocol/bus-api.js';
 import type { ConsumerDefinition } from '../protocol/consumers.js';
 
 /** What the main thread and endpoints tell a shard of durable consumers, in calls. */
@@ -14,6 +15,33 @@ export interface ConsumerEntry {
   /** Where the consumer begins in this shard in this round: behind that sequence. */
   readonly position: number;
 }
+
+/** A durable consumer, as the main thread tells endpoints of it. */
+export interface ListedConsumer extends Omit<ConsumerEntry, 'position'> {
+  /** ms since 1970. */
+  readonly createdAt: number;
+}
+
+/** Opens the consumer of this name, or makes it. */
+export interface OpenConsumerRequest {
+  readonly name: string;
+  /** Checked by the endpoint. */
+  readonly definition: ConsumerDefinition;
+  /** Counts only if the consumer is made. */
+  readonly from: SubscribeFrom;
+  /** A consumer with another definition gets this one. */
+  readonly isUpdate: boolean;
+}
+
+export interface AlterConsumerRequest {
+  /** The consumer's id. */
+  readonly id: string;
+  readonly change: ConsumerChange;
+}
+
+export type ConsumerChange =
+  | { readonly kind: 'pause' | 'resume' | 'delete' }
+  | { readonly kind: 'seek'; readonly from: SubscribeFrom };
 
 /** A member comes to a consumer, or comes again to the next thread of the shard. */
 export interface ConsumerJoinRequest {

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
 import type { ShardLogSettings } from '../store/shard-log.js';
+import type { ConsumerEntry } from './consumer-shapes.js';
 import type { LinkEnd } from './link.js';
 
 /** The start data of a shard's thread. */
@@ -21,6 +22,8 @@ export interface ShardThreadData {
   readonly commitBatchEvents: number;
   readonly publishWaitMs: number;
   readonly prunes: boolean;
+  /** All durable consumers; `undefined`: the store keeps none, or their list could not be read. */
+  readonly consumers: readonly ConsumerEntry[] | undefined;
   readonly log: {
     /** The URL of a `ShardLogModule`, and what its `openShardLog` gets. */
     readonly module: string;

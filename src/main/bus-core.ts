@@ -21,6 +21,7 @@ import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
+import { ConsumerBoard } from './consumers/consumer-board.js';
 import { describeDefinitions } from './definitions.js';
 import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
@@ -37,6 +38,7 @@ export class BusCore {
   readonly supervisors: readonly ShardSupervisor[];
   readonly alertClock = new SystemClock();
   readonly alerts: AlertBoard;
+  readonly consumers: ConsumerBoard;
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
   readonly #store: OpenStore;
@@ -63,6 +65,9 @@ export class BusCore {
     this.#readers = store.history === undefined ? undefined : new ReaderThreads(store.history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
+    this.consumers = new ConsumerBoard(store.consumers, store.shards, (shard, entries) => {
+      this.supervisors[shard]!.consumers = entries;
+    });
   }
 
   static async open(store: LogStore, options: ParsedBusOptions): Promise<BusCore> {
@@ -211,6 +216,11 @@ export class BusCore {
       },
       allConnections: () => this.#hub.allConnections(),
       disconnectAnywhere: ({ id }) => this.#hub.disconnectAnywhere(id),
+      openConsumer: (request) => this.consumers.open(request),
+      consumers: ({ names }) => ({ consumers: this.consumers.list(names) }),
+      alterConsumer: async ({ id, change }) => ({
+        consumer: await this.consumers.alter(id, change),
+      }),
       alerts: () => this.alerts.list(),
       setAlert: ({ rule }) => this.alerts.set(rule),
       removeAlert: ({ name }) => this.alerts.remove(name),
@@ -238,6 +248,7 @@ export class BusCore {
   /** Readers close first: only the last connection that closes a log can remove its write-ahead log. */
   async #stop(): Promise<void> {
     this.alerts.stop();
+    this.consumers.stop();
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),

@@ -8,6 +8,7 @@ import type { BusError } from '../protocol/errors.js';
 import type { Bus, BusAttachment } from './bus.js';
 import type { BusCore } from './bus-core.js';
 import { type ParsedBusOptions, systemEventOptions } from './bus-options.js';
+import { consumerBus } from './consumer-bus.js';
 import { EndpointServer, OwnThread } from './endpoint-server.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
@@ -50,6 +51,7 @@ export class LocalBus extends Endpoint implements Bus {
       },
       shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
     });
+    core.consumers.start(consumerBus(core, this));
     core.connect(data.endpoint, this);
   }
 

@@ -3,6 +3,7 @@
  * opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { ConsumerEntry } from '../link/consumer-shapes.js';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
@@ -53,6 +54,8 @@ type ThreadSettings = Pick<
 >;
 
 export class ShardSupervisor {
+  /** All durable consumers, for the shard's next thread; see `ShardThreadData.consumers`. */
+  consumers: readonly ConsumerEntry[] | undefined;
   readonly #shard: number;
   readonly #control: ShardControl;
   readonly #settings: ThreadSettings;
@@ -165,6 +168,7 @@ export class ShardSupervisor {
       predecessor: this.#forSuccessor,
       mail,
       ends,
+      consumers: this.consumers,
     };
     Atomics.store(words, GENERATION, generation);
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);

@@ -13,6 +13,7 @@ import {
   CONSUMER_IN_FLIGHT,
   CONSUMER_IN_FLIGHT_MAX,
   CONSUMER_NAME_BYTES_MAX,
+  CONSUMER_NAME_SEGMENTS_MAX,
   LEASE_MS,
   LEASE_MS_MAX,
   LEASE_MS_MIN,
@@ -105,8 +106,15 @@ export function parseDefinition(input: unknown): ConsumerDefinition {
 export function assertConsumerName(name: unknown): asserts name is string {
   const fault =
     publishTopicFault(name)?.replace(/^topic/, 'the name') ??
-    textFault('the name', name, 1, CONSUMER_NAME_BYTES_MAX);
+    textFault('the name', name, 1, CONSUMER_NAME_BYTES_MAX) ??
+    segmentsFault(String(name));
   if (fault !== undefined) throw optionInvalid(CALL, 'name', fault);
+}
+
+function segmentsFault(name: string): string | undefined {
+  const { length } = name.split('.');
+  if (length <= CONSUMER_NAME_SEGMENTS_MAX) return undefined;
+  return `the name has ${length} segments; ${CONSUMER_NAME_SEGMENTS_MAX} is the limit`;
 }
 
 /** The fields in which definitions differ; the order of patterns and values in a filter makes no difference. */

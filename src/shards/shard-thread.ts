@@ -75,6 +75,7 @@ class ShardThread {
     const { ringPositions } = this.#log;
     if (this.#data.isFirst) ringPositions?.clear();
     else for (const one of ringPositions?.stored() ?? []) positions.set(one.endpoint, one);
+    this.#takeConsumers();
     if (this.#log.isShared) this.#openDoor();
     for (const end of this.#data.ends) {
       const link = this.#adopt(end);
@@ -87,6 +88,18 @@ class ShardThread {
     Atomics.store(this.#control.words, STATE, STATE_RUNNING);
     const { forSuccessor } = this.#log;
     this.#report({ report: 'ready', head, wentBackwardsFrom, forSuccessor });
+  }
+
+  /** Before any link, so that what comes over it finds its consumer. A damaged state stops no event. */
+  #takeConsumers(): void {
+    const { consumers } = this.#data;
+    if (consumers === undefined) return;
+    try {
+      this.#shard.applyConsumers(consumers);
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      this.#report({ report: 'warning', error: error.toJSON() });
+    }
   }
 
   run(): void | Promise<void> {

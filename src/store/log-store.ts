@@ -56,6 +56,11 @@ export interface OpenStore {
   /** Capability: the store keeps the rules of alerts; without it they are kept in memory. */
   readonly alerts?: KeptText;
   /**
+   * Capability: the store keeps the list of durable consumers, whose states its logs keep (`ShardLog.consumers`);
+   * without it there are no consumers.
+   */
+  readonly consumers?: KeptText;
+  /**
    * Called when the shards' threads have ended; `heads` are the last that they told. `Bus.close` waits for it, however
    * long.
    */

@@ -1,11 +1,9 @@
 /** Runs queries: reads each shard's history in pages and merges the events by the time at which they were recorded. */
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
-import type { ParsedFilter } from '../../protocol/filter.js';
+import { shardsOf } from '../../protocol/filter-shards.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { PagePosition } from '../../protocol/page-position.js';
-import { hasWildcard } from '../../protocol/topic.js';
-import { shardOf } from '../../protocol/topic-hash.js';
 import { decodePage } from '../../store/page.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { HistorySource } from './history-source.js';
@@ -110,12 +108,6 @@ export class QueryRunner {
       else after = page.next;
     }
   }
-}
-
-/** The shards that can hold events that match the filter, in order. */
-export function shardsOf(filter: ParsedFilter, shards: number): number[] {
-  if (filter.topics.some(hasWildcard)) return Array.from({ length: shards }, (_, shard) => shard);
-  return [...new Set(filter.topics.map((topic) => shardOf(topic, shards)))].sort((a, b) => a - b);
 }
 
 /** Merges by recorded time; within a shard the order is the log's. */

@@ -8,14 +8,12 @@ import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { decodeCursor } from '../../protocol/cursor.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { SHARD_CATCH_UP_EVENTS_MAX } from '../../protocol/limits/shards.js';
-import { parseTimestamp } from '../../protocol/timestamp.js';
 import { decodePage } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { HistorySource } from '../read/history-source.js';
-import { shardsOf } from '../read/query.js';
 import { RecordDecoder } from '../read/record-decoder.js';
-import { newestPositions } from './newest.js';
 import type { ShardProgress } from './shard-progress.js';
+import { startPositions } from './start-positions.js';
 import type { BusSubscription } from './subscription.js';
 
 /** The page of a subscription that has ended. */
@@ -40,31 +38,16 @@ export class HistoryReader {
     this.#ends = ends;
   }
 
-  /** The position per shard where the subscription starts; notifies it of gaps. Not for `from: 'now'`. */
-  async positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
-    if (typeof from === 'string') return this.#ends.map(() => 0);
-    if ('since' in from) {
-      const sinceMs = parseTimestamp(from.since);
-      const needed = shardsOf(subscription.filter, this.#ends.length);
-      const positions = this.#ends.map(({ shard, control }) =>
-        // A shard that is not needed may have been given up, and its log cannot be asked then.
-        needed.includes(shard) ? this.#source.positionAt(shard, sinceMs) : control.head,
-      );
-      return Promise.all(positions);
-    }
-    if ('last' in from) {
-      return newestPositions(this.#source, {
-        filter: subscription.filter,
-        last: from.last,
-        heads: this.#ends.map(({ control }) => control.head),
-        isOver: () => subscription.ended,
-        asker: subscription.asker,
-      });
-    }
-    const { positions, gaps } = await this.#source.resolveCursor(from.after);
-    const needed = shardsOf(subscription.filter, this.#ends.length);
-    for (const gap of gaps) if (needed.includes(gap.shard)) subscription.notifyGap(gap);
-    return positions;
+  /** The position per shard where the subscription starts; notifies it of gaps. */
+  positions(subscription: BusSubscription, from: SubscribeFrom): Promise<readonly number[]> {
+    const heads = this.#ends.map(({ control }) => control.head);
+    return startPositions(this.#source, heads, {
+      filter: subscription.filter,
+      from,
+      asker: subscription.asker,
+      isOver: () => subscription.ended,
+      onGap: (gap) => subscription.notifyGap(gap),
+    });
   }
 
   /**

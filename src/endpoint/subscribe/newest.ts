@@ -4,11 +4,11 @@
  * is.
  */
 import type { ParsedFilter } from '../../protocol/filter.js';
+import { shardsOf } from '../../protocol/filter-shards.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
 import { decodePage } from '../../store/page.js';
 import type { Asker } from '../asker.js';
 import type { HistorySource } from '../read/history-source.js';
-import { shardsOf } from '../read/query.js';
 
 export interface Newest {
   readonly filter: ParsedFilter;

@@ -6,8 +6,8 @@
 import type { AtPosition, SubscribeRequest, UpdateRequest } from '../../link/calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
+import { shardsOf } from '../../protocol/filter-shards.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
-import { shardsOf } from '../read/query.js';
 import type { HistoryReader } from './history.js';
 import { isAsked } from './shard-progress.js';
 import type { BusSubscription } from './subscription.js';

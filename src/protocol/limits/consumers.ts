@@ -5,6 +5,10 @@ import { KIB, MIB } from './units.js';
 /** How many consumers a bus has. */
 export const CONSUMERS_MAX = 1000;
 export const CONSUMER_NAME_BYTES_MAX = 128;
+/** Fewer than a topic may have: a consumer's name stands within the topics on which the bus tells of it. */
+export const CONSUMER_NAME_SEGMENTS_MAX = 13;
+/** How many changes of consumers may wait for those before them. */
+export const CONSUMER_CHANGES_WAITING_MAX = 1000;
 export const CONSUMERS_FILE_BYTES_MAX = 16 * MIB;
 /** How many members all consumers of a bus have together, and those of one connection. */
 export const CONSUMER_MEMBERS_MAX = 10_000;

@@ -96,6 +96,9 @@ const RELATIONS: Readonly<Record<string, (limits: Limits) => boolean>> = {
     of.GATEWAY_STALLED_SECONDS * 1000 < of.GATEWAY_HUNG_MS,
   'an event is not leased ahead for as long as its lease lasts': (of) =>
     of.PREFETCH_MS < of.LEASE_MS_MIN,
+  'the topics on which the bus tells of a consumer hold its name': (of) =>
+    of.CONSUMER_NAME_SEGMENTS_MAX + 3 <= of.TOPIC_SEGMENTS_MAX &&
+    of.CONSUMER_NAME_BYTES_MAX + 64 <= of.TOPIC_BYTES_MAX,
   'a record of settlements fits its ring': (of) =>
     2 * of.SETTLEMENTS_PER_RECORD * of.SETTLEMENT_BYTES_MAX <=
     of.CONTROL_RING_BYTES / of.RING_RECORD_SHARE,

@@ -328,7 +328,9 @@ export class Desk {
     const host = {
       examine: (of: DeskConsumer, sequence: number): Examined => this.#examine(of, sequence),
     };
-    const consumer = new DeskConsumer(entry, host, start);
+    // After a loss of power the log may end before the position at which the consumer was made.
+    const position = Math.min(entry.position, this.#log.head);
+    const consumer = new DeskConsumer({ ...entry, position }, host, start);
     this.#consumers.set(entry.id, consumer);
     this.#route(consumer, true);
   }

@@ -1,5 +1,4 @@
 import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
-import { AlertsFile } from '../directory/alerts-file.js';
 import {
   cutToHeads,
   endNew,
@@ -7,6 +6,7 @@ import {
   openManifest,
   resolveCursor,
 } from '../directory/directory.js';
+import { ALERTS_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, writeManifest } from '../directory/manifest.js';
 import type {
@@ -58,7 +58,8 @@ class OpenDirectory implements OpenStore {
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
   readonly history: HistoryAddress;
-  readonly alerts: AlertsFile;
+  readonly alerts: KeptFile;
+  readonly consumers: KeptFile;
   readonly #dir: string;
   readonly #lock: DirectoryLock;
   /** By shard: memory that its log's thread and the readers share. */
@@ -76,7 +77,8 @@ class OpenDirectory implements OpenStore {
       () => new SharedArrayBuffer(RECENT_VALUES_BYTES),
     );
     const options: SqliteHistoryOptions = { dir, recentValues: this.#recentValues };
-    this.alerts = new AlertsFile(dir);
+    this.alerts = new KeptFile(dir, ALERTS_FILE);
+    this.consumers = new KeptFile(dir, CONSUMERS_FILE);
     this.history = { module: SQLITE_HISTORY, options };
   }
 

@@ -2,7 +2,7 @@ import { ulid } from 'ulid';
 import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
 import { cutToHeads, resolveCursor } from '../directory/directory.js';
 import { FORMAT_VERSION, type Manifest } from '../directory/manifest.js';
-import type { LogStore, OpenStore, StoreRequest } from '../log-store.js';
+import type { KeptText, LogStore, OpenStore, StoreRequest } from '../log-store.js';
 import { openDatabase } from '../sqlite/driver/driver.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
@@ -29,6 +29,7 @@ class OpenMemory implements OpenStore {
   readonly shards: number;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
+  readonly consumers = new KeptInMemory();
   readonly #manifest: Manifest;
 
   constructor(manifest: Manifest) {
@@ -48,4 +49,17 @@ class OpenMemory implements OpenStore {
   }
 
   close(): void {}
+}
+
+class KeptInMemory implements KeptText {
+  readonly file = 'the memory of the bus';
+  #text: string | undefined;
+
+  read(): string | undefined {
+    return this.#text;
+  }
+
+  write(text: string): void {
+    this.#text = text;
+  }
 }

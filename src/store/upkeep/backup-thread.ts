@@ -11,8 +11,8 @@ import { BusError } from '../../protocol/errors.js';
 import { BACKUP_PAGES_PER_STEP } from '../../protocol/limits/store.js';
 import type { BackupResult } from '../../protocol/operations.js';
 import type { BackupProgress } from '../backup.js';
-import { alertsFile, copyAlerts } from '../directory/alerts-file.js';
 import { ownFile, syncFile } from '../directory/files.js';
+import { copyKept, removeKept } from '../directory/kept-file.js';
 import { writeManifest } from '../directory/manifest.js';
 import { openForReading, readHead, shardFile } from '../sqlite/connection/schema.js';
 import type { BackupStep } from '../sqlite/driver/driver.js';
@@ -38,7 +38,7 @@ try {
   for (let shard = 0; shard < data.manifest.shards; shard++) {
     rmSync(shardFile(data.to, shard), { force: true });
   }
-  rmSync(alertsFile(data.to), { force: true });
+  removeKept(data.to);
   report({ report: 'failed', error: storeError(error, data.to, 'backing up to').toJSON() });
 }
 parent.close();
@@ -58,7 +58,7 @@ async function copyDirectory(data: BackupThreadData): Promise<BackupResult> {
   for (const [shard, shared] of sharedHeads.entries()) {
     if (shared !== undefined) await untilShown(shared, heads[shard]!, shard);
   }
-  copyAlerts(from, to);
+  copyKept(from, to);
   const takenAt = new Date().toISOString();
   const cursor = encodeCursor({ epoch, positions: heads });
   writeManifest(to, { ...manifest, backup: { takenAt, heads, cursor } });

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 import { shardOf } from '../../protocol/topic-hash.js';
-import { copyAlerts } from '../directory/alerts-file.js';
+import { readConsumerList } from '../consumer-list.js';
 import { createManifest, endNew, ensureDirectory } from '../directory/directory.js';
+import { CONSUMERS_FILE, copyKept, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
 import type { LogIdentity } from '../sqlite/connection/log-identity.js';
@@ -83,11 +84,11 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
       const { head, loss } = source;
       if (loss !== undefined) losses.push(`shard ${shard} ends at ${head}: ${loss.reason}`);
     }
-    assertNoConsumers(from, sources);
+    assertNoConsumers(from, manifest.shards, sources);
     const identity = identityOf(target);
     copyPrunedIds(options, sources, identity);
     const { events, total, heads } = copyEvents(options, sources, identity);
-    copyAlerts(from, to);
+    copyKept(from, to);
     endNew(to, { ...target, heads });
     return { events, total, losses };
   } finally {
@@ -96,8 +97,10 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
 }
 
 /** A consumer's positions and open events have no meaning in another partition of the topics. */
-function assertNoConsumers(dir: string, sources: readonly ReshardSource[]): void {
-  const consumers = Math.max(0, ...sources.map((source) => source.consumers));
+function assertNoConsumers(dir: string, shards: number, sources: readonly ReshardSource[]): void {
+  // A consumer that was just made may have no state in any log, and a lost list leaves states.
+  const { length: listed } = readConsumerList(new KeptFile(dir, CONSUMERS_FILE), shards);
+  const consumers = Math.max(listed, ...sources.map((source) => source.consumers));
   if (consumers === 0) return;
   const many = consumers === 1 ? 'a durable consumer' : `${consumers} durable consumers`;
   throw new BusError(

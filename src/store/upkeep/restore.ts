@@ -1,9 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
 import { FINDINGS_REPORTED_MAX } from '../../protocol/limits/store.js';
-import { alertsFile, copyAlerts } from '../directory/alerts-file.js';
 import { ensureDirectory, newEpoch } from '../directory/directory.js';
 import { copyOwnFile } from '../directory/files.js';
+import { copyKept, removeKept } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { readManifest } from '../directory/manifest.js';
 import { markFile } from '../directory/mark.js';
@@ -46,13 +46,13 @@ export function restore(backup: string, to: string): RestoreResult {
     for (let shard = 0; shard < manifest.shards; shard++) {
       heads.push(copyShard(shardFile(backup, shard), shardFile(to, shard), shard));
     }
-    copyAlerts(backup, to);
+    copyKept(backup, to);
     const reason = `restored from a backup of ${manifest.backup?.takenAt ?? 'an unknown time'}`;
     const { epoch } = newEpoch(to, manifest, reason, heads);
     return { dir: to, epoch, from: manifest.epoch, heads };
   } catch (error) {
     for (let shard = 0; shard < manifest.shards; shard++) removeShard(shardFile(to, shard));
-    rmSync(alertsFile(to), { force: true });
+    removeKept(to);
     throw error;
   } finally {
     lock.release();

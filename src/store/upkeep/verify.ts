@@ -2,6 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { readConsumerList } from '../consumer-list.js';
+import { CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, readManifest } from '../directory/manifest.js';
 import { markFile, readMark } from '../directory/mark.js';
@@ -18,8 +20,8 @@ const INTEGRITY_PROBLEMS_MAX = 100;
 
 /**
  * Checks a whole directory: the manifest, write-ahead logs, SQLite's own structures, every row's checksum, that
- * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals and the
- * marks. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
+ * sequences and recorded times ascend and that only pruned events are missing, the topic index, the totals, the marks,
+ * and the list of consumers. Changes nothing. Of a directory in use, write-ahead logs and marks are not checked.
  */
 export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
   const file = join(dir, 'manifest.json');
@@ -44,6 +46,7 @@ export function* verifyDirectory(dir: string): Generator<VerifyFinding> {
     yield { severity: 'note', file: dir, message };
   }
   try {
+    yield* verifyConsumers(dir, manifest.shards);
     yield* surplusLogs(dir, manifest.shards);
     for (let shard = 0; shard < manifest.shards; shard++) {
       yield* verifyShard(dir, manifest, shard, lock !== undefined);
@@ -65,6 +68,18 @@ function noManifest(dir: string, file: string): VerifyFinding {
   if (!isNew) return { severity: 'error', file, message: 'there is no manifest' };
   const message = 'it holds a lock and no log: its first opening did not end';
   return { severity: 'note', file: dir, message };
+}
+
+/** The list of durable consumers is checked as a bus reads it. */
+function* verifyConsumers(dir: string, shards: number): Generator<VerifyFinding> {
+  const text = new KeptFile(dir, CONSUMERS_FILE);
+  try {
+    readConsumerList(text, shards);
+  } catch (error) {
+    const reason = error instanceof BusError ? error.details?.reason : undefined;
+    const message = typeof reason === 'string' ? reason : messageOf(error);
+    yield { severity: 'error', file: text.file, message };
+  }
 }
 
 function* surplusLogs(dir: string, shards: number): Generator<VerifyFinding> {

@@ -1,0 +1,308 @@
+import { ulid } from 'ulid';
+import { closedError } from '../../endpoint/endpoint-errors.js';
+import type {
+  ConsumerChange,
+  ConsumerEntry,
+  ListedConsumer,
+  OpenConsumerRequest,
+} from '../../link/consumer-shapes.js';
+import type { Gap, SubscribeFrom } from '../../protocol/bus-api.js';
+import {
+  assertSameDefinition,
+  definitionDifferences,
+  needsNothingOpen,
+} from '../../protocol/consumer-definition.js';
+import {
+  CONSUMER_TYPES,
+  type ConsumerNotice,
+  consumerTopic,
+} from '../../protocol/consumer-topics.js';
+import type { ConsumerDefinition } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import type { ParsedFilter } from '../../protocol/filter.js';
+import { CONSUMER_CHANGES_WAITING_MAX, CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
+import { quote } from '../../protocol/quote.js';
+import {
+  type KeptConsumer,
+  readConsumerList,
+  writeConsumerList,
+} from '../../store/consumer-list.js';
+import type { KeptText } from '../../store/log-store.js';
+import type { ConsumerBus } from './consumer-bus.js';
+
+/**
+ * The list of all durable consumers of a bus. It works in the thread that opened the bus, and only there.
+ *
+ * One change is made at a time, in the order of the calls: it is stored, then handed to every shard, then answered. The
+ * stored list is what counts: a change that was stored before the process died holds, since each shard's thread begins
+ * with the list.
+ */
+export class ConsumerBoard {
+  readonly #text: KeptText | undefined;
+  readonly #shards: number;
+  readonly #keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void;
+  #list: readonly KeptConsumer[] = [];
+  /** Why the list could not be read: nothing is written, and the shards leave states as they are, until it can be. */
+  #unread: BusError | undefined;
+  #bus: ConsumerBus | undefined;
+  #isStopped = false;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /**
+   * @param text where the list is kept; undefined: the store keeps no consumers
+   * @param keep gets the list for the next thread of a shard, whenever it changes
+   */
+  constructor(
+    text: KeptText | undefined,
+    shards: number,
+    keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void,
+  ) {
+    this.#text = text;
+    this.#shards = shards;
+    this.#keep = keep;
+    this.#load();
+  }
+
+  start(bus: ConsumerBus): void {
+    this.#bus = bus;
+    if (this.#unread !== undefined) bus.report(this.#unread);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /**
+   * The consumers of these names; null: all, by name.
+   * @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`
+   */
+  list(names: readonly string[] | null): ListedConsumer[] {
+    this.#assertKept();
+    const wanted = names === null ? undefined : new Set(names);
+    const found = this.#list.filter(({ name }) => wanted?.has(name) ?? true);
+    return found.map(listed).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * Opens the consumer of this name, or makes it, or changes its definition if asked.
+   *
+   * @returns the consumer, once every shard knows it
+   * @throws BusError `CONSUMER_EXISTS`, `CONSUMER_BUSY`, `LIMIT_EXCEEDED`, `OPTION_INVALID`, `CURSOR_INVALID`,
+   *   `CURSOR_EXPIRED`, `STORE_CORRUPT`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
+   */
+  open(request: OpenConsumerRequest): Promise<ListedConsumer> {
+    const { name, definition, from, isUpdate } = request;
+    return this.#inTurn(async (bus) => {
+      const existing = this.#list.find((one) => one.name === name);
+      if (existing === undefined) return listed(await this.#create(bus, name, definition, from));
+      if (!isUpdate) assertSameDefinition(name, existing.definition, definition);
+      return listed(await this.#redefine(bus, existing, definition));
+    });
+  }
+
+  /**
+   * Makes a change, and resolves once every shard knows it; null after a deletion.
+   * @throws BusError `CONSUMER_UNKNOWN`, and as `open`
+   */
+  alter(id: string, change: ConsumerChange): Promise<ListedConsumer | null> {
+    return this.#inTurn(async (bus) => {
+      const consumer = this.#list.find((one) => one.id === id);
+      if (consumer === undefined) {
+        throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${id}`, { details: { id } });
+      }
+      switch (change.kind) {
+        case 'delete':
+          await this.#commit(
+            bus,
+            this.#list.filter((one) => one !== consumer),
+          );
+          this.#tell(bus, consumer.name, 'deleted', {});
+          return null;
+        case 'seek':
+          return listed(await this.#seek(bus, consumer, change.from));
+        default:
+          return listed(await this.#pause(bus, consumer, change.kind === 'pause'));
+      }
+    });
+  }
+
+  async #create(
+    bus: ConsumerBus,
+    name: string,
+    definition: ConsumerDefinition,
+    from: SubscribeFrom,
+  ): Promise<KeptConsumer> {
+    if (this.#list.length >= CONSUMERS_MAX) {
+      const message = `there are ${CONSUMERS_MAX} consumers, which is the limit`;
+      throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: CONSUMERS_MAX } });
+    }
+    const { positions, gaps } = await this.#start(bus, definition.filter, from);
+    const id = ulid();
+    const createdAt = Date.now();
+    const made = { id, name, createdAt, definition, isPaused: false, round: 1, positions };
+    await this.#commit(bus, [...this.#list, made]);
+    this.#tell(bus, name, 'created', { definition });
+    for (const gap of gaps) this.#tell(bus, name, 'gap', gap);
+    return made;
+  }
+
+  async #redefine(
+    bus: ConsumerBus,
+    consumer: KeptConsumer,
+    definition: ConsumerDefinition,
+  ): Promise<KeptConsumer> {
+    const fields = definitionDifferences(consumer.definition, definition);
+    if (fields.length === 0) return consumer;
+    this.#assertWorks(bus, definition.filter);
+    if (needsNothingOpen(fields)) {
+      const message = `consumer ${quote(consumer.name)} may have open events, so its ${fields.join(', ')} cannot change`;
+      throw new BusError('CONSUMER_BUSY', message, {
+        details: { consumer: consumer.name, fields },
+      });
+    }
+    const changed = await this.#replace(bus, consumer, { definition });
+    this.#tell(bus, consumer.name, 'changed', { definition, fields });
+    return changed;
+  }
+
+  async #pause(bus: ConsumerBus, consumer: KeptConsumer, isPaused: boolean): Promise<KeptConsumer> {
+    if (consumer.isPaused === isPaused) return consumer;
+    const changed = await this.#replace(bus, consumer, { isPaused });
+    this.#tell(bus, consumer.name, isPaused ? 'paused' : 'resumed', {});
+    return changed;
+  }
+
+  async #seek(
+    bus: ConsumerBus,
+    consumer: KeptConsumer,
+    from: SubscribeFrom,
+  ): Promise<KeptConsumer> {
+    const { name, definition, round } = consumer;
+    const { positions, gaps } = await this.#start(bus, definition.filter, from);
+    const changed = await this.#replace(bus, consumer, { round: round + 1, positions });
+    this.#tell(bus, name, 'sought', { from, positions });
+    for (const gap of gaps) this.#tell(bus, name, 'gap', gap);
+    return changed;
+  }
+
+  async #start(
+    bus: ConsumerBus,
+    filter: ParsedFilter,
+    from: SubscribeFrom,
+  ): Promise<{ positions: readonly number[]; gaps: readonly Gap[] }> {
+    this.#assertWorks(bus, filter);
+    const gaps: Gap[] = [];
+    const positions = await bus.startPositions(filter, from, (gap) => gaps.push(gap));
+    return { positions, gaps };
+  }
+
+  /** @throws BusError the failure of a shard that holds events of the filter */
+  #assertWorks(bus: ConsumerBus, filter: ParsedFilter): void {
+    for (const shard of bus.shardsOf(filter)) {
+      const failure = bus.shardFailure(shard);
+      if (failure !== undefined) throw failure;
+    }
+  }
+
+  async #replace(
+    bus: ConsumerBus,
+    consumer: KeptConsumer,
+    change: Partial<KeptConsumer>,
+  ): Promise<KeptConsumer> {
+    const changed = { ...consumer, ...change };
+    await this.#commit(
+      bus,
+      this.#list.map((one) => (one === consumer ? changed : one)),
+    );
+    return changed;
+  }
+
+  /** Stores the list and hands it to every shard. A shard that is given up gets it when the bus is opened again. */
+  async #commit(bus: ConsumerBus, list: readonly KeptConsumer[]): Promise<void> {
+    // Only the bus that has the store may write to it.
+    if (this.#isStopped) throw closedError();
+    writeConsumerList(this.#text!, list);
+    this.#list = list;
+    await this.#handOver(bus);
+  }
+
+  async #handOver(bus: ConsumerBus): Promise<void> {
+    const shards = Array.from({ length: this.#shards }, (_, shard) => shard);
+    for (const shard of shards) this.#keep(shard, this.#entriesFor(shard));
+    const handed = shards.map((shard) => bus.apply(shard, () => this.#entriesFor(shard)));
+    const outcomes = await Promise.allSettled(handed);
+    for (const [shard, outcome] of outcomes.entries()) {
+      const isLost = outcome.status === 'rejected' && bus.shardFailure(shard) === undefined;
+      if (isLost) throw outcome.reason;
+    }
+  }
+
+  #entriesFor(shard: number): ConsumerEntry[] {
+    return this.#list.map(({ id, name, definition, isPaused, round, positions }) => ({
+      id,
+      name,
+      definition,
+      isPaused,
+      round,
+      position: positions[shard]!,
+    }));
+  }
+
+  /** Makes one change after another. */
+  #inTurn<T>(change: (bus: ConsumerBus) => Promise<T>): Promise<T> {
+    if (this.#waiting >= CONSUMER_CHANGES_WAITING_MAX) {
+      const message = `${CONSUMER_CHANGES_WAITING_MAX} changes of consumers wait for one another, which is the limit`;
+      const details = { limit: CONSUMER_CHANGES_WAITING_MAX };
+      return Promise.reject(new BusError('LIMIT_EXCEEDED', message, { details }));
+    }
+    this.#waiting++;
+    const made = this.#last.then(async () => {
+      try {
+        if (this.#isStopped || this.#bus === undefined) throw closedError();
+        await this.#assertRead(this.#bus);
+        return await change(this.#bus);
+      } finally {
+        this.#waiting--;
+      }
+    });
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  /** The file may have been mended since it could not be read. */
+  async #assertRead(bus: ConsumerBus): Promise<void> {
+    if (this.#unread === undefined) return this.#assertKept();
+    this.#load();
+    this.#assertKept();
+    await this.#handOver(bus);
+  }
+
+  #assertKept(): void {
+    if (this.#unread !== undefined) throw this.#unread;
+    if (this.#text !== undefined) return;
+    throw new BusError('OPTION_INVALID', 'the store of this bus keeps no durable consumers');
+  }
+
+  #load(): void {
+    this.#unread = undefined;
+    if (this.#text === undefined) return;
+    try {
+      this.#list = readConsumerList(this.#text, this.#shards);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      this.#unread = error;
+      return;
+    }
+    for (let shard = 0; shard < this.#shards; shard++) this.#keep(shard, this.#entriesFor(shard));
+  }
+
+  #tell(bus: ConsumerBus, consumer: string, notice: ConsumerNotice, payload: object): void {
+    bus.publish(consumerTopic(consumer, notice), CONSUMER_TYPES[notice], { consumer, ...payload });
+  }
+}
+
+function listed(consumer: KeptConsumer): ListedConsumer {
+  const { id, name, definition, isPaused, round, createdAt } = consumer;
+  return { id, name, definition, isPaused, round, createdAt };
+}

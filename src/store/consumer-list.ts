@@ -1,0 +1,126 @@
+import { assertConsumerName, parseDefinition } from '../protocol/consumer-definition.js';
+import type { ConsumerDefinition } from '../protocol/consumers.js';
+import { BusError } from '../protocol/errors.js';
+import { CONSUMERS_FILE_BYTES_MAX, CONSUMERS_MAX } from '../protocol/limits/consumers.js';
+import { messageOf } from '../protocol/thrown.js';
+import type { KeptText } from './log-store.js';
+
+/**
+ * The list of durable consumers, as a store keeps it in a text beside its logs (`consumers.json` in a directory). The
+ * list says which consumers there are; the logs keep what each of them has done.
+ */
+
+const FORMAT = 1;
+const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
+
+export interface KeptConsumer {
+  /** A ULID. A name that is deleted and made again has another one. */
+  readonly id: string;
+  readonly name: string;
+  /** ms since 1970. */
+  readonly createdAt: number;
+  readonly definition: ConsumerDefinition;
+  readonly isPaused: boolean;
+  /** Grows with each change of its positions. */
+  readonly round: number;
+  /** By shard, the position behind which the consumer began in this round. */
+  readonly positions: readonly number[];
+}
+
+/** @throws BusError `STORE_CORRUPT` naming the file and its fault, or the error of the system */
+export function readConsumerList(text: KeptText, shards: number): KeptConsumer[] {
+  const json = text.read();
+  if (json === undefined) return [];
+  try {
+    return parse(json, shards);
+  } catch (error) {
+    const reason = messageOf(error);
+    const { file } = text;
+    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  }
+}
+
+/** Replaces the list, durably. @throws BusError `LIMIT_EXCEEDED`, or the error of the system; the old list then stays */
+export function writeConsumerList(text: KeptText, consumers: readonly KeptConsumer[]): void {
+  const kept = consumers.map((consumer) => ({
+    id: consumer.id,
+    name: consumer.name,
+    createdAt: new Date(consumer.createdAt).toISOString(),
+    paused: consumer.isPaused,
+    round: consumer.round,
+    positions: consumer.positions,
+    definition: consumer.definition,
+  }));
+  const json = `${JSON.stringify({ format: FORMAT, consumers: kept }, null, 1)}\n`;
+  const bytes = Buffer.byteLength(json);
+  if (bytes > CONSUMERS_FILE_BYTES_MAX) {
+    const message = `the definitions of all consumers would take ${bytes} bytes; ${CONSUMERS_FILE_BYTES_MAX} is the limit`;
+    throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: CONSUMERS_FILE_BYTES_MAX } });
+  }
+  text.write(json);
+}
+
+function parse(json: string, shards: number): KeptConsumer[] {
+  if (json.length > CONSUMERS_FILE_BYTES_MAX) {
+    throw new Error(`it has ${json.length} characters; ${CONSUMERS_FILE_BYTES_MAX} is the limit`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new Error('it is not JSON');
+  }
+  if (!isObject(value)) throw new Error('it is not a JSON object');
+  const { format, consumers } = value;
+  if (format !== FORMAT) throw new Error(`its format is ${String(format)}, not ${FORMAT}`);
+  if (!Array.isArray(consumers)) throw new Error('its consumers are not a list');
+  if (consumers.length > CONSUMERS_MAX) {
+    throw new Error(`it has ${consumers.length} consumers; ${CONSUMERS_MAX} is the limit`);
+  }
+  const kept = consumers.map((one, at) => {
+    try {
+      return parseConsumer(one, shards);
+    } catch (error) {
+      throw new Error(`consumer ${at + 1}: ${messageOf(error)}`);
+    }
+  });
+  assertUnique(kept.map(({ name }) => name));
+  assertUnique(kept.map(({ id }) => id));
+  return kept;
+}
+
+function parseConsumer(value: unknown, shards: number): KeptConsumer {
+  if (!isObject(value)) throw new Error('it is not an object');
+  const { id, name, createdAt, paused, round, positions, definition } = value;
+  if (typeof id !== 'string' || !ID.test(id)) throw new Error('its id is not a ULID');
+  assertConsumerName(name);
+  const at = typeof createdAt === 'string' ? Date.parse(createdAt) : Number.NaN;
+  if (Number.isNaN(at)) throw new Error('its createdAt is not a time');
+  if (typeof paused !== 'boolean') throw new Error('its paused is not true or false');
+  if (!isWhole(round)) throw new Error('its round is not a whole number');
+  if (!Array.isArray(positions) || positions.length !== shards || !positions.every(isWhole)) {
+    throw new Error(`its positions are not ${shards} whole numbers, one for each shard`);
+  }
+  return {
+    id,
+    name,
+    createdAt: at,
+    definition: parseDefinition(definition),
+    isPaused: paused,
+    round,
+    positions,
+  };
+}
+
+function assertUnique(texts: readonly string[]): void {
+  const twice = texts.find((text, at) => texts.indexOf(text) < at);
+  if (twice !== undefined) throw new Error(`it has ${twice} twice`);
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
