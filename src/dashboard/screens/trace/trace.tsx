@@ -5,19 +5,19 @@ import { readablePatterns } from '../../state/access.js';
 import { place } from '../../state/place.js';
 import { client } from '../../state/session.js';
 import { counted } from '../../text/format.js';
-import { forestOf } from './causation.js';
-import { lanesOf } from './lanes.js';
-import { RecentList } from './recent-list.js';
-import { RunField } from './run-field.js';
+import { forestOf } from './run/causation.js';
+import { lanesOf } from './timeline/lanes.js';
+import { RecentList } from './recent/recent-list.js';
+import { RunField } from './recent/run-field.js';
 import { RunSummary } from './run-summary.js';
-import { RunText } from './run-text.js';
-import { RunTree } from './run-tree.js';
-import { Timeline } from './timeline.js';
-import { TraceRun } from './trace-run.js';
-import { useRecentRuns } from './use-recent-runs.js';
+import { RunText } from './tree/run-text.js';
+import { RunTree } from './tree/run-tree.js';
+import { Timeline } from './timeline/timeline.js';
+import { TraceRun } from './run/trace-run.js';
+import { useRecentRuns } from './recent/use-recent-runs.js';
 import './trace.css';
-import './timeline.css';
-import './run-tree.css';
+import './timeline/timeline.css';
+import './tree/run-tree.css';
 
 /** All events of one correlation id, in time and by cause. The run goes on growing while it is watched. */
 export default function Trace() {

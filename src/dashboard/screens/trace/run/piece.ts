@@ -1,6 +1,6 @@
 import type { Event } from 'millrace/client';
-import { isRecord } from '../../text/is-record.js';
-import { PIECE_LENGTH_MAX } from './bounds.js';
+import { isRecord } from '../../../text/is-record.js';
+import { PIECE_LENGTH_MAX } from '../bounds.js';
 
 /**
  * Which events are pieces of a text, such as the tokens of a language model. Pure.

@@ -1,6 +1,6 @@
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useMemo } from 'preact/hooks';
-import type { Entry, Run } from './run.js';
+import type { Entry, Run } from '../run/run.js';
 import { TimelineView } from './timeline-view.js';
 
 /** The part of a run that the timeline shows: as wide as its plot, and with the chosen entry in sight. */

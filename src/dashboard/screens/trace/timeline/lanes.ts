@@ -1,6 +1,6 @@
-import { LANES_MAX } from './bounds.js';
-import { inTime } from './causation.js';
-import type { Entry } from './run.js';
+import { LANES_MAX } from '../bounds.js';
+import { inTime } from '../run/causation.js';
+import type { Entry } from '../run/run.js';
 import type { TimeWindow } from './time-window.js';
 
 /** The lanes of the timeline, one for each source, and what is drawn in them. Pure. */

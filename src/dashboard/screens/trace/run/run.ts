@@ -1,6 +1,6 @@
 import type { Event } from 'millrace/client';
-import { weightOf } from '../../event/weight.js';
-import { EVENTS_MAX, EVENTS_WEIGHT_MAX } from './bounds.js';
+import { weightOf } from '../../../event/weight.js';
+import { EVENTS_MAX, EVENTS_WEIGHT_MAX } from '../bounds.js';
 import { pieceOf } from './piece.js';
 
 /**

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import type { Event } from 'millrace';
 import { describe, expect, it } from 'vitest';
-import { lanesOf, marksOf, nearestIn, POINT } from '../../src/dashboard/screens/trace/lanes.js';
-import { recentRunsOf } from '../../src/dashboard/screens/trace/recent-runs.js';
-import type { Entry } from '../../src/dashboard/screens/trace/run.js';
+import { lanesOf, marksOf, nearestIn, POINT } from '../../../../../src/dashboard/screens/trace/timeline/lanes.js';
+import { recentRunsOf } from '../../../../../src/dashboard/screens/trace/recent/recent-runs.js';
+import type { Entry } from '../../../../../src/dashboard/screens/trace/run/run.js';
 import {
   moved,
   relative,
@@ -11,7 +11,7 @@ import {
   ticksOf,
   wholeOf,
   zoomed,
-} from '../../src/dashboard/screens/trace/time-window.js';
+} from '../../../../../src/dashboard/screens/trace/timeline/time-window.js';
 
 function entryOf(key: number, fields: Partial<Event>, at: number, until = at): Entry {
   const event: Event = {

@@ -7,8 +7,8 @@ import {
   rowsOf,
   type TreeNode,
   type TreeRow,
-} from '../../src/dashboard/screens/trace/causation.js';
-import type { Entry } from '../../src/dashboard/screens/trace/run.js';
+} from '../../../../../src/dashboard/screens/trace/run/causation.js';
+import type { Entry } from '../../../../../src/dashboard/screens/trace/run/run.js';
 
 interface Fact {
   /** The key of the cause: of an entry, of none that is there, or none. */

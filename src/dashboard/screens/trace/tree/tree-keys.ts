@@ -1,5 +1,5 @@
-import { listSteps, takeStep } from '../../parts/list-keys.js';
-import { causeOf, type TreeRow } from './causation.js';
+import { listSteps, takeStep } from '../../../parts/list-keys.js';
+import { causeOf, type TreeRow } from '../run/causation.js';
 
 export interface TreeKeysOptions {
   readonly rows: readonly TreeRow[];

@@ -1,7 +1,7 @@
-import { previewOf } from '../../event/preview.js';
-import { counted, duration } from '../../text/format.js';
-import { PREVIEW_LENGTH_MAX } from './bounds.js';
-import type { Entry, Run } from './run.js';
+import { previewOf } from '../../../event/preview.js';
+import { counted, duration } from '../../../text/format.js';
+import { PREVIEW_LENGTH_MAX } from '../bounds.js';
+import type { Entry, Run } from '../run/run.js';
 import { relative } from './time-window.js';
 
 /** What the timeline has under the pointer, or what is chosen. */

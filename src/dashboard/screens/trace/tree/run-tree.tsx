@@ -1,9 +1,9 @@
 import type { Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { showEvent } from '../../event/shown-event.js';
-import { rowHeightNow } from '../../parts/row-height.js';
-import { VirtualList, type VirtualListHandle } from '../../parts/virtual-list.js';
-import { rowsOf, type TreeNode, type TreeRow } from './causation.js';
+import { showEvent } from '../../../event/shown-event.js';
+import { rowHeightNow } from '../../../parts/row-height.js';
+import { VirtualList, type VirtualListHandle } from '../../../parts/virtual-list.js';
+import { rowsOf, type TreeNode, type TreeRow } from '../run/causation.js';
 import { idOfRow, RunTreeRow } from './run-tree-row.js';
 import { treeKeys } from './tree-keys.js';
 import { useClosedBranches } from './use-closed-branches.js';

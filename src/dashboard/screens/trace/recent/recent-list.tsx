@@ -1,8 +1,8 @@
-import { Notice } from '../../parts/notice.js';
-import type { Asked } from '../../state/asked.js';
-import { now } from '../../state/now.js';
-import { hrefOf } from '../../state/place.js';
-import { ago } from '../../text/format.js';
+import { Notice } from '../../../parts/notice.js';
+import type { Asked } from '../../../state/asked.js';
+import { now } from '../../../state/now.js';
+import { hrefOf } from '../../../state/place.js';
+import { ago } from '../../../text/format.js';
 import type { RecentRun } from './recent-runs.js';
 
 /** The runs that the newest events of the log belong to. */

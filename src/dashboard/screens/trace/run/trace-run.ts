@@ -1,7 +1,7 @@
 import { batch, signal } from '@preact/signals';
 import type { BusClient, Event, Gap, Subscription } from 'millrace/client';
-import { messageOf } from '../../text/message-of.js';
-import { COUNTED_MAX, DRAW_MS } from './bounds.js';
+import { messageOf } from '../../../text/message-of.js';
+import { COUNTED_MAX, DRAW_MS } from '../bounds.js';
 import { Run } from './run.js';
 
 /**

@@ -1,9 +1,9 @@
 import { type Signal, useSignal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
-import { showEvent } from '../../event/shown-event.js';
-import { isNarrow } from '../../state/narrow.js';
+import { showEvent } from '../../../event/shown-event.js';
+import { isNarrow } from '../../../state/narrow.js';
 import type { Lane } from './lanes.js';
-import type { Entry, Run } from './run.js';
+import type { Entry, Run } from '../run/run.js';
 import { TimelineAxis } from './timeline-axis.js';
 import { type Steps, stepsOf } from './timeline-keys.js';
 import { LANE_HEIGHT, LANE_HEIGHT_NARROW } from './timeline-lanes.js';

@@ -1,8 +1,8 @@
-import { lookBack } from '../../event/look-back.js';
-import { readablePatterns } from '../../state/access.js';
-import { type Asked, useAsked } from '../../state/asked.js';
-import { client } from '../../state/session.js';
-import { RECENT_BOUNDS, RECENT_RUNS_MAX } from './bounds.js';
+import { lookBack } from '../../../event/look-back.js';
+import { readablePatterns } from '../../../state/access.js';
+import { type Asked, useAsked } from '../../../state/asked.js';
+import { client } from '../../../state/session.js';
+import { RECENT_BOUNDS, RECENT_RUNS_MAX } from '../bounds.js';
 import { type RecentRun, recentRunsOf } from './recent-runs.js';
 
 /** Runs to choose from, looked up when the screen opens and each time that no run is chosen. */

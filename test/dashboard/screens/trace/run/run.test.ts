@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Event } from 'millrace';
 import { describe, expect, it } from 'vitest';
-import { pieceOf } from '../../src/dashboard/screens/trace/piece.js';
-import { Run } from '../../src/dashboard/screens/trace/run.js';
+import { pieceOf } from '../../../../../src/dashboard/screens/trace/run/piece.js';
+import { Run } from '../../../../../src/dashboard/screens/trace/run/run.js';
 
 let sequence = 0;
 

@@ -1,10 +1,10 @@
-import { previewOf } from '../../event/preview.js';
-import { isNarrow } from '../../state/narrow.js';
-import { counted, dateAndClock } from '../../text/format.js';
-import { DEPTH_SHOWN_MAX, PREVIEW_LENGTH_MAX } from './bounds.js';
-import type { TreeRow } from './causation.js';
-import type { Entry } from './run.js';
-import { relative } from './time-window.js';
+import { previewOf } from '../../../event/preview.js';
+import { isNarrow } from '../../../state/narrow.js';
+import { counted, dateAndClock } from '../../../text/format.js';
+import { DEPTH_SHOWN_MAX, PREVIEW_LENGTH_MAX } from '../bounds.js';
+import type { TreeRow } from '../run/causation.js';
+import type { Entry } from '../run/run.js';
+import { relative } from '../timeline/time-window.js';
 
 /** One row of the tree: an event, or a text that came in pieces. */
 

@@ -1,6 +1,6 @@
 import { type Signal, useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { pathTo, type TreeNode } from './causation.js';
+import { pathTo, type TreeNode } from '../run/causation.js';
 
 /**
  * The entries below which the tree shows nothing. The chosen entry is never hidden: to choose one opens what is above

@@ -1,11 +1,11 @@
 import type { Browser } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect } from '../../dist/client.js';
-import { until } from '../bus/support/wait.js';
-import { startServer } from '../cli/support/command.js';
-import { neededCommand } from '../support/needed-command.js';
-import { addToRun, publishAgentRun } from './support/agent-run.js';
-import { type Dashboard, openDashboard, openDashboardBrowser } from './support/dashboard.js';
+import { connect } from '../../../../dist/client.js';
+import { until } from '../../../bus/support/wait.js';
+import { startServer } from '../../../cli/support/command.js';
+import { neededCommand } from '../../../support/needed-command.js';
+import { addToRun, publishAgentRun } from '../../support/agent-run.js';
+import { type Dashboard, openDashboard, openDashboardBrowser } from '../../support/dashboard.js';
 
 const chromium = neededCommand('chromium', 'a run in a browser');
 

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { useUniqueId } from '../../parts/use-unique-id.js';
-import { go } from '../../state/place.js';
+import { useUniqueId } from '../../../parts/use-unique-id.js';
+import { go } from '../../../state/place.js';
 import type { RecentRun } from './recent-runs.js';
 
 /** Asks for a correlation id. Enter or the button opens its run. */

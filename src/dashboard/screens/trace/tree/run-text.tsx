@@ -1,8 +1,8 @@
-import { CopyButton } from '../../event/copy-button.js';
-import { LongText } from '../../event/long-text.js';
-import { showEvent } from '../../event/shown-event.js';
-import { clock, counted, duration } from '../../text/format.js';
-import type { Entry, JoinedText } from './run.js';
+import { CopyButton } from '../../../event/copy-button.js';
+import { LongText } from '../../../event/long-text.js';
+import { showEvent } from '../../../event/shown-event.js';
+import { clock, counted, duration } from '../../../text/format.js';
+import type { Entry, JoinedText } from '../run/run.js';
 
 /** A text that came in pieces, as a whole. It goes on growing as the run does. */
 export interface RunTextProps {
