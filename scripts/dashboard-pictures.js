@@ -190,7 +190,7 @@ try {
     viewport: PHONE,
     theme: 'dark',
     // Rates are those since the list before.
-    shows: `[...document.querySelectorAll('.tree-row .rate')].some((one) => one.innerText > '0')`,
+    shows: `[...document.querySelectorAll('.tree-row .rate')].some((one) => Number.parseFloat(one.innerText) > 0)`,
   });
   await take(browser, at('subscribers'), 'dashboard-subscribers', {
     shows: `${countOf('[aria-label="Subscriptions"] .data-row', 2)} && ${countOf('[aria-label="Connections"] .data-row', 1)}`,
