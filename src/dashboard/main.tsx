@@ -10,6 +10,7 @@ import './style/tokens.css';
 import './style/base.css';
 import './style/shell.css';
 import './style/parts.css';
+import './style/event-row.css';
 
 /** The entry of the page. */
 

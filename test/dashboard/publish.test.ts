@@ -50,6 +50,18 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
       source: 'dashboard',
       correlationId: 'run-9',
     });
+    const other = {
+      topic: 'orders.new',
+      type: 'other',
+      source: 'other',
+      id: 'order-1',
+      payload: 1,
+    };
+    await client.publish(other, { idScope: 'source' });
+    await dashboard.press('Open it');
+    await dashboard.shows('order_created', '.event-drawer h2');
+    await dashboard.shows('dashboard', '.event-drawer .envelope');
+    await dashboard.page.keyboard.press('Escape');
     await dashboard.page.locator('.publish-form .primary').click();
     await dashboard.shows('the bus had stored this id', '.outcome');
     await dashboard.fill('Topic', 'orders..new');
@@ -168,7 +180,7 @@ describe.runIf(chromium !== undefined)('the screen for publishing', () => {
     await dashboard.press('Publish the copies');
     await dashboard.shows('Publishing', '.replay-run');
     await dashboard.goTo('publish');
-    await dashboard.shows('publishing', '.modes');
+    await dashboard.shows('publishing', '.publish-ways');
     await dashboard.goTo('publish?mode=replay&topic=a.*&to=elsewhere');
     await dashboard.shows('events of orders.* to copies.all', '.replay-run');
     expect(

@@ -152,4 +152,33 @@ describe.runIf(chromium !== undefined)('the dashboard', () => {
     expect(page).toContain('It answers at these addresses');
     expect((await fetch(`${server.url}/assets/index.js`)).status).toBe(404);
   });
+
+  it('keeps the names in its navigation apart on a narrow phone', async () => {
+    const server = await startServer();
+    const dashboard = await openDashboard(browser, server.url);
+    await dashboard.shows('Live', '.connection');
+    for (const width of [320, 360, 390]) {
+      await dashboard.page.setViewport({ width, height: 640 });
+      for (const screen of ['overview', 'subscribers']) {
+        await dashboard.goTo(screen);
+        await dashboard.page.waitForSelector(`.side a[href*="${screen}"][aria-current]`);
+        const boxes = await dashboard.page.$$eval('.side li a > span', (names) =>
+          names.map((name) => {
+            const { left, right, height } = (
+              Reflect.get(name, 'getBoundingClientRect') as () => Record<string, number>
+            ).call(name);
+            return { left: left!, right: right!, height: height! };
+          }),
+        );
+        expect(boxes).toHaveLength(7);
+        boxes.forEach(({ left, right, height }, index) => {
+          expect(height, 'it can be seen').toBeGreaterThan(5);
+          expect(left).toBeGreaterThanOrEqual(index === 0 ? 0 : boxes[index - 1]!.right + 2);
+          expect(right).toBeLessThanOrEqual(width);
+        });
+      }
+    }
+    await dashboard.picture('navigation');
+    await dashboard.close();
+  });
 });

@@ -116,6 +116,16 @@ describe.runIf(chromium !== undefined)('the stream', () => {
     const event = { topic: 'a.4', type: 't', payload: 1 };
     await client.publish(event, { persist: false });
     await dashboard.shows('ephemeral', ROWS);
+    const legend = (): Promise<string> => dashboard.text('.legend');
+    expect(await legend()).not.toContain('not stored');
+    await dashboard.page.focus('.legend summary');
+    await dashboard.page.keyboard.press('Enter');
+    for (const part of ['ephemeral', 'live and not stored', 'again', 'further up']) {
+      await dashboard.shows(part, '.legend');
+    }
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.picture('stream-marks');
+    expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });
 

@@ -1,6 +1,7 @@
 import { openBus } from 'millrace';
 import type { Page } from 'puppeteer-core';
 import { expect, it } from 'vitest';
+import { openTestBus } from '../bus/support/open.js';
 import { until } from '../bus/support/wait.js';
 import { startServer, type TestServer, temporaryDirectory } from '../cli/support/command.js';
 import type { Dashboard } from './support/dashboard.js';
@@ -44,6 +45,21 @@ describeScreen('the topics screen', ({ open, clientOf }) => {
     await dashboard.fill('Find topics', 'PAID');
     await until('two topics are found', async () => (await names(dashboard)).length === 2);
     expect(await dashboard.page.evaluate('location.hash')).toBe('#/topics?find=PAID');
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('says of topics how long they are kept, and nothing of branches that are none', async () => {
+    const retention = [{ pattern: 'orders.*', maxAgeMs: 604_800_000 }];
+    const bus = await openTestBus({ shards: 1, retention });
+    for (const topic of ['notes', 'orders.eu.new'])
+      await bus.publish({ topic, type: 't', payload: 1 });
+    const dashboard = await open(await bus.serve({ port: 0 }), 'topics');
+    await dashboard.shows('7 d', '.topics');
+    const kept = await dashboard.page.$$eval('.tree-row .kept', (cells) =>
+      cells.map((cell) => String(Reflect.get(cell, 'innerText'))),
+    );
+    expect(kept).toEqual(['for ever', '', '', '7 d (orders.*)']);
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });

@@ -1,6 +1,6 @@
 import { computed } from '@preact/signals';
 import type { ScreenName } from './place.js';
-import { grants, serverInfo } from './session.js';
+import { grants, OWN_SOURCE, serverInfo } from './session.js';
 
 /** The rights of the page's principal. The server enforces them; the page hides what it would refuse. */
 export interface Access {
@@ -52,4 +52,9 @@ const readable = computed(() => {
  */
 export function readablePatterns(): readonly string[] | undefined {
   return readable.value;
+}
+
+/** The source of an event that the page publishes with this source, or with none: the server may force another one. */
+export function sourceOf(given: string): string {
+  return grants.peek()?.source ?? (given === '' ? OWN_SOURCE : given);
 }

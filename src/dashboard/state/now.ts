@@ -10,6 +10,7 @@ let offset = 0;
 
 /** Now by the server's clock, ms since 1970. */
 export function serverNow(): number {
+  // The one place, with `setClock`, that reads the browser's clock: what is added makes it the server's.
   return Date.now() + offset;
 }
 

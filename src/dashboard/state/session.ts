@@ -67,6 +67,9 @@ export function client(): BusClient {
   return value.client;
 }
 
+/** The source of events that name none. */
+export const OWN_SOURCE = 'dashboard';
+
 /** Connects with the token that the tab has kept, or with none. */
 export function openSession(): void {
   const ended = keptReason.read();
@@ -79,7 +82,7 @@ function open(): void {
   // The page's own folder, whatever the prefix under which a proxy serves it.
   const server = new URL('.', document.baseURI);
   const opened = connect(`${server.origin}${server.pathname}`, {
-    source: 'dashboard',
+    source: OWN_SOURCE,
     ...(token === undefined ? {} : { getToken: async () => token ?? '' }),
     onError: (error) => console.warn(`millrace: ${error.code}: ${error.message}`),
   });

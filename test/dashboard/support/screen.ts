@@ -9,7 +9,7 @@ import { type Dashboard, openDashboard, openDashboardBrowser } from './dashboard
 
 export interface ScreenTests {
   /** Opens the page of a server at a place. */
-  open(server: TestServer, place?: string): Promise<Dashboard>;
+  open(server: Pick<TestServer, 'url'>, place?: string): Promise<Dashboard>;
   /** A client of a server. */
   clientOf(server: TestServer): BusClient;
 }

@@ -10,13 +10,24 @@ export function OutcomeView({ sent }: { readonly sent: Sent }) {
   return (
     <section class="outcome" aria-label="Answer" role="status">
       {outcome.kind === 'waiting' && <p class="soft">Waiting for the ack …</p>}
-      {outcome.kind === 'acked' && <Ack ack={outcome.ack} tookMs={outcome.tookMs} />}
+      {outcome.kind === 'acked' && (
+        <Ack ack={outcome.ack} tookMs={outcome.tookMs} source={sent.source} />
+      )}
       {outcome.kind === 'refused' && <Refusal error={outcome.error} />}
     </section>
   );
 }
 
-function Ack({ ack, tookMs }: { readonly ack: PublishAck; readonly tookMs: number }) {
+interface AckProps {
+  readonly ack: PublishAck;
+  readonly tookMs: number;
+  readonly source: string;
+}
+
+function Ack({ ack, tookMs, source }: AckProps) {
+  const { topic, id } = ack;
+  // The event that a duplicate repeats may be of another source.
+  const address = ack.duplicate ? { topic, id } : { topic, id, source };
   const facts = [
     ['Id', ack.id],
     ['Topic', ack.topic],
@@ -34,7 +45,7 @@ function Ack({ ack, tookMs }: { readonly ack: PublishAck; readonly tookMs: numbe
         </span>
         <span class="soft">acknowledged after {duration(tookMs)}</span>
         {ack.sequence !== undefined && (
-          <button type="button" class="link" onClick={() => showEventOf(ack)}>
+          <button type="button" class="link" onClick={() => showEventOf(address)}>
             Open it
           </button>
         )}

@@ -9,7 +9,7 @@ export default function Publish() {
   const isReplay = place.value.parameters.get('mode') === 'replay';
   return (
     <div class="publish">
-      <nav class="modes" aria-label="Ways to publish">
+      <nav class="publish-ways" aria-label="Ways to publish">
         <a href={hrefOf('publish')} aria-current={isReplay ? undefined : 'page'}>
           One event
         </a>

@@ -58,7 +58,7 @@ function RangeForm({ settings, isFixed }: RangeFormProps) {
           id="replay-target"
           label="To the topic"
           value={settings.target}
-          onInput={(to) => amendOn('publish', { to })}
+          onInput={change('to')}
         />
         {isLoop(settings) && (
           <Notice kind="warning">
@@ -91,19 +91,20 @@ function CountState() {
   );
 }
 
+/** Changes one parameter of the range in the address. */
+function change(parameter: string) {
+  return (value: string | readonly string[]): void => amendOn('publish', { [parameter]: value });
+}
+
 function Range({ settings }: { readonly settings: ReplaySettings }) {
   return (
     <div class="fields">
       <PatternsField
         values={settings.patterns}
         placeholder="orders.* or orders.new"
-        onChange={(topic) => amendOn('publish', { topic })}
+        onChange={change('topic')}
       />
-      <ChipsField
-        label="Sources"
-        values={settings.sources}
-        onChange={(source) => amendOn('publish', { source })}
-      />
+      <ChipsField label="Sources" values={settings.sources} onChange={change('source')} />
       <TextField
         id="replay-id"
         label="Only the event with the id"
@@ -120,27 +121,14 @@ function Range({ settings }: { readonly settings: ReplaySettings }) {
 function RangeFilters({ settings }: { readonly settings: ReplaySettings }) {
   return (
     <>
-      <ChipsField
-        label="Types"
-        values={settings.types}
-        onChange={(type) => amendOn('publish', { type })}
-        isSpaceEnd
-      />
+      <ChipsField label="Types" values={settings.types} onChange={change('type')} isSpaceEnd />
       <ChipsField
         label="Correlation ids"
         values={settings.correlationIds}
-        onChange={(correlationId) => amendOn('publish', { correlationId })}
+        onChange={change('correlationId')}
       />
-      <TimeField
-        label="Recorded at or after"
-        value={settings.since}
-        onChange={(since) => amendOn('publish', { since })}
-      />
-      <TimeField
-        label="Recorded before"
-        value={settings.until}
-        onChange={(until) => amendOn('publish', { until })}
-      />
+      <TimeField label="Recorded at or after" value={settings.since} onChange={change('since')} />
+      <TimeField label="Recorded before" value={settings.until} onChange={change('until')} />
     </>
   );
 }

@@ -1,5 +1,7 @@
 import { computed, signal } from '@preact/signals';
 import type { BusClient, PublishAck } from 'millrace/client';
+import { sourceOf } from '../../state/access.js';
+import { serverNow } from '../../state/now.js';
 import { SENT_LENGTH_MAX, SENT_MAX } from './bounds.js';
 import { type Draft, inputOf, optionsOf } from './draft.js';
 
@@ -14,6 +16,9 @@ export interface Sent {
   /** Counts up by one. */
   readonly key: number;
   readonly draft: Draft;
+  /** The source that the event gets. */
+  readonly source: string;
+  /** By the server's clock, ms since 1970. */
   readonly at: number;
   readonly outcome: Outcome;
 }
@@ -29,7 +34,7 @@ export async function send(client: BusClient, draft: Draft): Promise<void> {
   if (isSending.peek()) return;
   const key = ++lastKey;
   sent.value = bounded([
-    { key, draft, at: Date.now(), outcome: { kind: 'waiting' } },
+    { key, draft, source: sourceOf(draft.source), at: serverNow(), outcome: { kind: 'waiting' } },
     ...sent.peek(),
   ]);
   const start = performance.now();

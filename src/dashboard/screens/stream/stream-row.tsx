@@ -2,6 +2,7 @@ import type { Gap } from 'millrace/client';
 import { previewOf } from '../../event/preview.js';
 import { clock, counted, dateAndClock } from '../../text/format.js';
 import { PREVIEW_LENGTH_MAX } from './bounds.js';
+import { MARKS } from './marks.js';
 import type { Row } from './rows.js';
 
 /** One row of the Stream: an event, or something that happened to the stream. */
@@ -31,7 +32,7 @@ export function StreamRow({ row, position, count, ...props }: StreamRowProps) {
     // biome-ignore lint/a11y/useFocusableInteractive: the list names the active row.
     <div
       id={idOfRow(row.key)}
-      class={`stream-row is-${row.kind}`}
+      class={`event-row stream-row is-${row.kind}`}
       role="option"
       aria-selected={isSelected}
       aria-posinset={position}
@@ -62,12 +63,12 @@ function EventCells({ row, hasDate }: { readonly row: EventRow; readonly hasDate
       <span class="source ellipsis soft">{event.source}</span>
       <span class="payload ellipsis mono">
         {event.sequence === undefined && (
-          <span class="tag" title="Delivered live and not stored">
+          <span class="tag" title={MARKS.ephemeral}>
             ephemeral
           </span>
         )}
         {isRepeated && (
-          <span class="tag is-warning" title="An event with this topic and id is further up">
+          <span class="tag is-warning" title={MARKS.again}>
             again
           </span>
         )}

@@ -8,6 +8,7 @@ import { client } from '../../state/session.js';
 import { FilterBar } from './filter-bar.js';
 import { HistorySearch } from './history.js';
 import { HistoryBar } from './history-bar.js';
+import { MarksLegend } from './marks.js';
 import { onNextFrame } from './on-next-frame.js';
 import { ReplayLink } from './replay-link.js';
 import {
@@ -51,14 +52,19 @@ export default function Stream() {
   useConnectionNotes(tail);
   const { isHistory } = settings;
   const state = isHistory ? history.state.value : tail.state.value;
-  const replay = granted !== undefined && <ReplayLink settings={settings} readable={granted} />;
+  const links = (
+    <>
+      {granted !== undefined && <ReplayLink settings={settings} readable={granted} />}
+      <MarksLegend />
+    </>
+  );
   return (
     <div class="stream">
       <FilterBar settings={settings} />
       {isHistory ? (
-        <HistoryBar history={history}>{replay}</HistoryBar>
+        <HistoryBar history={history}>{links}</HistoryBar>
       ) : (
-        <TailBar tail={tail}>{replay}</TailBar>
+        <TailBar tail={tail}>{links}</TailBar>
       )}
       {state.kind === 'failed' && (
         <Failure reason={state.reason} onRestart={restart} isHistory={isHistory} />

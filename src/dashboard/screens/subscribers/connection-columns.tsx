@@ -1,7 +1,8 @@
 import type { ConnectionInfo } from 'millrace/client';
 import type { Column } from '../../parts/data-table.js';
+import { numberColumn } from '../../parts/number-column.js';
 import { now } from '../../state/now.js';
-import { ago, bytes, dateAndClock, whole } from '../../text/format.js';
+import { ago, bytes, dateAndClock } from '../../text/format.js';
 
 /** The columns of the list of connections. `own`: the id of the page's connection. */
 export function connectionColumns(
@@ -30,38 +31,33 @@ const CLIENT: readonly Column<ConnectionInfo>[] = [
 ];
 
 const TRAFFIC: readonly Column<ConnectionInfo>[] = [
-  {
+  numberColumn({
     key: 'subscriptions',
     title: 'Subscriptions',
-    isNumber: true,
     width: '6rem',
-    sortValue: ({ subscriptions }) => subscriptions,
-    cell: ({ subscriptions }) => whole(subscriptions),
-  },
-  {
+    of: ({ subscriptions }) => subscriptions,
+  }),
+  numberColumn({
     key: 'received',
     title: 'Bytes in',
-    isNumber: true,
     width: '5rem',
-    sortValue: ({ receivedBytes }) => receivedBytes,
-    cell: ({ receivedBytes }) => bytes(receivedBytes),
-  },
-  {
+    of: ({ receivedBytes }) => receivedBytes,
+    show: bytes,
+  }),
+  numberColumn({
     key: 'sent',
     title: 'Bytes out',
-    isNumber: true,
     width: '5rem',
-    sortValue: ({ sentBytes }) => sentBytes,
-    cell: ({ sentBytes }) => bytes(sentBytes),
-  },
-  {
+    of: ({ sentBytes }) => sentBytes,
+    show: bytes,
+  }),
+  numberColumn({
     key: 'held',
     title: 'Held',
-    isNumber: true,
     width: '4.5rem',
-    sortValue: ({ heldBytes }) => heldBytes,
-    cell: ({ heldBytes }) => bytes(heldBytes),
-  },
+    of: ({ heldBytes }) => heldBytes,
+    show: bytes,
+  }),
 ];
 
 const ORIGIN: readonly Column<ConnectionInfo>[] = [

@@ -1,5 +1,6 @@
 import type { SubscriberInfo } from 'millrace/client';
 import type { Column } from '../../parts/data-table.js';
+import { numberColumn } from '../../parts/number-column.js';
 import { now } from '../../state/now.js';
 import { ago, dateAndClock, duration, whole } from '../../text/format.js';
 
@@ -46,15 +47,13 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     sortValue: ({ mode }) => mode,
     cell: ({ mode }) => <span class={`tag ${MODES[mode]}`}>{mode.replace('-', ' ')}</span>,
   },
-  {
+  numberColumn({
     key: 'lag',
     title: 'Behind',
-    isNumber: true,
     width: '4.5rem',
     narrowWidth: '4.5rem',
-    sortValue: ({ lag }) => lag,
-    cell: ({ lag }) => whole(lag),
-  },
+    of: ({ lag }) => lag,
+  }),
   {
     key: 'lagMs',
     title: 'Waits',
@@ -68,14 +67,7 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
       </span>
     ),
   },
-  {
-    key: 'queued',
-    title: 'Queue',
-    isNumber: true,
-    width: '4rem',
-    sortValue: ({ queued }) => queued,
-    cell: ({ queued }) => whole(queued),
-  },
+  numberColumn({ key: 'queued', title: 'Queue', width: '4rem', of: ({ queued }) => queued }),
   {
     key: 'overflow',
     title: 'Policy',
@@ -83,26 +75,24 @@ export const SUBSCRIPTION_COLUMNS: readonly Column<SubscriberInfo>[] = [
     sortValue: ({ overflow }) => overflow,
     cell: ({ overflow }) => overflow.replace('-', ' '),
   },
-  {
+  numberColumn({
     key: 'dropped',
     title: 'Dropped',
-    isNumber: true,
     width: '4.5rem',
-    sortValue: ({ dropped }) => dropped,
-    cell: ({ dropped }) => <span class={dropped > 0 ? 'fault' : ''}>{whole(dropped)}</span>,
-  },
-  {
+    of: ({ dropped }) => dropped,
+    show: (dropped) => <span class={dropped > 0 ? 'fault' : ''}>{whole(dropped)}</span>,
+  }),
+  numberColumn({
     key: 'slow',
     title: 'Slow',
-    isNumber: true,
     width: '3rem',
-    sortValue: ({ slow }) => slow,
-    cell: ({ slow }) => (
+    of: ({ slow }) => slow,
+    show: (slow) => (
       <span title="How often it consumed too slowly to be sent events as they came">
         {whole(slow)}
       </span>
     ),
-  },
+  }),
   {
     key: 'principal',
     title: 'Principal',

@@ -33,7 +33,7 @@ export interface TreeRow {
   readonly siblings: number;
 }
 
-/** A list of topics at a time, ms since 1970. */
+/** A list of topics, and when it came, ms, by a clock that nobody sets: rates are told by the time between two lists. */
 export interface TopicList {
   readonly at: number;
   readonly topics: readonly TopicInfo[];

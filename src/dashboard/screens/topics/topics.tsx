@@ -50,7 +50,7 @@ async function ask(held: Lists | undefined): Promise<Lists> {
     access.value.mayAdminister ? client().stats() : undefined,
   ]);
   return {
-    last: { at: Date.now(), topics },
+    last: { at: performance.now(), topics },
     before: held?.last,
     retention: stats?.retention,
   };

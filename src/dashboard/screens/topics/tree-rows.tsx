@@ -65,7 +65,7 @@ export function TreeRows({ rows, isFlat, toggle, retention }: TreeRowsProps) {
               row={row}
               isFlat={isFlat}
               isChosen={index === at}
-              kept={retention === undefined ? '' : retentionText(retention, row.node.path)}
+              kept={keptText(retention, row)}
               onToggle={() => {
                 show(index);
                 toggle(row.node.path);
@@ -98,4 +98,10 @@ function useChosen(rows: readonly TreeRow[]) {
 
 function rowId(index: number): string {
   return `topic-${index}`;
+}
+
+/** The rules hold for topics: a branch that is none may have topics below it that other rules keep. */
+function keptText(retention: readonly RetentionRule[] | undefined, { node }: TreeRow): string {
+  if (retention === undefined || node.topic === undefined) return '';
+  return retentionText(retention, node.path);
 }

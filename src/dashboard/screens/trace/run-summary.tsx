@@ -3,8 +3,8 @@ import { hrefOf } from '../../state/place.js';
 import { isConnected } from '../../state/session.js';
 import { counted, dateAndClock, duration, whole } from '../../text/format.js';
 import { COUNTED_MAX } from './bounds.js';
-import type { Lane } from './timeline/lanes.js';
 import type { RunState, TraceRun } from './run/trace-run.js';
+import type { Lane } from './timeline/lanes.js';
 
 /** How long the run is, and how it stands. */
 

@@ -1,6 +1,6 @@
 import { inTime } from '../run/causation.js';
-import { type Lane, nearestIn } from './lanes.js';
 import type { Entry } from '../run/run.js';
+import { type Lane, nearestIn } from './lanes.js';
 import { type TimelineView, ZOOM } from './timeline-view.js';
 
 /**

@@ -1,5 +1,5 @@
-import { type Lane, type LaneMark, marksOf, POINT } from './lanes.js';
 import type { Entry, Run } from '../run/run.js';
+import { type Lane, type LaneMark, marksOf, POINT } from './lanes.js';
 import { marksOf as axisMarksOf } from './timeline-axis.js';
 import type { TimelineView } from './timeline-view.js';
 

@@ -1,7 +1,7 @@
 import type { Signal } from '@preact/signals';
 import type { RefObject } from 'preact';
-import { type Lane, nearestIn } from './lanes.js';
 import type { Entry, Run } from '../run/run.js';
+import { type Lane, nearestIn } from './lanes.js';
 import { TimelineLanes } from './timeline-lanes.js';
 import { type TimelineView, ZOOM } from './timeline-view.js';
 import { useDrag } from './use-drag.js';

@@ -33,7 +33,7 @@ export function RunTreeRow({ row, start, isChosen, onToggle, onOpen }: RunTreeRo
     // biome-ignore lint/a11y/useFocusableInteractive: the tree names the active row.
     <div
       id={idOfRow(entry.key)}
-      class="run-row"
+      class="event-row run-row"
       role="treeitem"
       aria-level={depth + 1}
       aria-posinset={position}

@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import type { Event } from 'millrace';
 import { describe, expect, it } from 'vitest';
-import { lanesOf, marksOf, nearestIn, POINT } from '../../../../../src/dashboard/screens/trace/timeline/lanes.js';
 import { recentRunsOf } from '../../../../../src/dashboard/screens/trace/recent/recent-runs.js';
 import type { Entry } from '../../../../../src/dashboard/screens/trace/run/run.js';
+import {
+  lanesOf,
+  marksOf,
+  nearestIn,
+  POINT,
+} from '../../../../../src/dashboard/screens/trace/timeline/lanes.js';
 import {
   moved,
   relative,
