@@ -151,7 +151,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
   'endpoint/read': ['protocol', 'record', 'link', 'store', 'endpoint/links', 'endpoint/asker'],
   // Members of consumers.
-  'endpoint/consume': [],
+  'endpoint/consume': [
+    'protocol',
+    'link',
+    'async-context',
+    'collections',
+    'handout',
+    'threads',
+    'endpoint/links',
+    'endpoint/read',
+    'endpoint/asker',
+  ],
   'endpoint/subscribe': [
     'protocol',
     'record',
@@ -175,6 +185,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'endpoint/links',
     'endpoint/publish',
     'endpoint/read',
+    'endpoint/consume',
     'endpoint/subscribe',
   ],
   // What runs once: it opens the directory and its readers; the shards write the log.

@@ -37,6 +37,11 @@ import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
+import { BusConsumer, type ConsumerHost, type TakingConsumer } from './consume/consumer.js';
+import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
+import type { MemberConsumer } from './consume/member.js';
+import { Members } from './consume/members.js';
+import type { ConsumerRun } from './consume/run.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
@@ -67,7 +72,7 @@ import { startPositions } from './subscribe/start-positions.js';
 import type { BusSubscription } from './subscribe/subscription.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
 import { SystemErrors } from './system-events.js';
-import { activeTracing, tracedHandler } from './tracing.js';
+import { activeTracing, tracedDelivery, tracedHandler } from './tracing.js';
 
 /** The data from which a thread makes its endpoint; it can be sent between threads. */
 export interface EndpointData extends LinkEnds {
@@ -105,6 +110,8 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   readonly #openerChecks: OpenerChecks | undefined;
   readonly #busCounters: BusCounters;
   readonly #subscriptions: Subscriptions;
+  readonly #members: Members;
+  readonly #runs = new Set<ConsumerRun>();
   readonly #queries: QueryRunner;
   readonly #signs: SignsOfLife;
   readonly #settled = new Waiters();
@@ -143,12 +150,14 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       dispatcher,
       this.#onError,
     );
+    this.#members = new Members(this.#ends, dispatcher);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#openerChecks = openerChecks(data, definitions, main);
     this.#signs = new SignsOfLife(this.#ends);
     this.#queries = new QueryRunner(this.#history, () => this.#heads, data.epoch);
-    this.#links = new Links(data, this.#ends, this.#subscriptions, () => this.#onDeliveries());
+    const onDeliveries = (): void => this.#onDeliveries();
+    this.#links = new Links(data, this.#ends, this.#subscriptions, this.#members, onDeliveries);
     closeAtExit(this);
   }
 
@@ -188,6 +197,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
           isOver: () => this.#closed !== undefined,
           onGap,
         }),
+      consumer: (consumer) => this.#consumer(consumer),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       openerChecks: this.#openerChecks,
@@ -255,6 +265,18 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
+  #consumer(consumer: MemberConsumer): TakingConsumer {
+    const host: ConsumerHost = {
+      members: this.#members,
+      turns: this.#subscriptions.turns,
+      runs: this.#runs,
+      assertOpen: () => this.assertOpen(),
+      trace: tracedDelivery,
+      report: this.#onError,
+    };
+    return new BusConsumer(consumer, host);
+  }
+
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {
     this.assertOpen();
     return this.#queries.query(parseQuery(query)) as Promise<Event<P>[]>;
@@ -303,7 +325,8 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   async drain(): Promise<void> {
     this.assertOpen();
-    await drainOutside(this.#subscriptions.drained, () => this.#drain());
+    const atWork = [...this.#subscriptions.drained, ...handlersOf(this.#runs)];
+    await drainOutside(atWork, () => this.#drain());
   }
 
   async #drain(): Promise<void> {
@@ -313,6 +336,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     const { live } = this.#links;
     await Promise.all(live.map((one) => one.call('sync', () => ({}))));
     await this.#subscriptions.whenConsumed(heads);
+    await whenHandled(this.#members, this.#runs);
   }
 
   close(): Promise<void> {
@@ -331,13 +355,18 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       port.close();
       return;
     }
-    const resubscribe = (): void => this.#subscriptions.resubscribe(this.#ends[shard]!);
+    const end = this.#ends[shard]!;
+    const resubscribe = (): void => {
+      this.#subscriptions.resubscribe(end);
+      this.#members.rejoin(end);
+    };
     this.#links.relink(shard, port, generation, resubscribe);
   }
 
   onShardFailed(shard: number, error: BusError): void {
     this.#publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
     this.#subscriptions.shardFailed(shard, error);
+    this.#members.shardFailed(shard, error);
     this.#settled.wake();
     // The dead thread may have swallowed a wake-up for deliveries of other shards.
     this.#links.run();
@@ -369,17 +398,27 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#settled.when(() => isOverdue || isSettled()).finally(() => clearTimeout(timer));
   }
 
+  readonly #handOut = (): void => this.#subscriptions.handOut();
+
+  /** Ends the members, whose handlers may still publish meanwhile. Takes no time if there are none. */
+  protected async endMembers(): Promise<void> {
+    this.#members.refuse(closedError());
+    await endMembers(this.#members, this.#runs);
+  }
+
   /** Called after all shards' rings were read. */
   #onDeliveries(): void {
     this.#publisher.pump();
-    this.#subscriptions.handOut();
+    this.#members.handOut(this.#handOut);
     this.#settled.wake();
-    const hasWork = this.#subscriptions.hasLive || this.#links.hasWork;
+    const hasLive = this.#subscriptions.hasLive || this.#members.hasLive;
+    const hasWork = hasLive || this.#links.hasWork;
     if (!hasWork) this.#alive.release();
   }
 
   async #close(): Promise<void> {
     if (this.#closed !== undefined) return;
+    if (this.#members.all().length > 0) await this.endMembers();
     this.onClosing();
     await this.acknowledged();
     this.#subscriptions.close(false);
@@ -403,6 +442,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#readers?.close(error);
     this.#publisher.close();
     this.#subscriptions.close(true);
+    this.#members.close(error);
     this.#settled.wake();
     this.#alive.release();
     forgetAtExit(this);

@@ -9,6 +9,7 @@
 import { createRequire } from 'node:module';
 import type * as Api from '@opentelemetry/api';
 import type { EventHandler } from '../protocol/bus-api.js';
+import type { Delivery, DeliveryHandler } from '../protocol/consumers.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX } from '../protocol/limits/events.js';
 import { errorOf, messageOf } from '../protocol/thrown.js';
@@ -52,6 +53,13 @@ export function tracedHandler<P>(handler: EventHandler<P>): EventHandler<P> {
     const tracing = activeTracing();
     return tracing === undefined ? handler(event) : tracing.handle(event, handler);
   };
+}
+
+/** As `tracedHandler`, for a handler of a consumer. */
+export function tracedDelivery(delivery: Delivery, handler: DeliveryHandler): void | Promise<void> {
+  const tracing = activeTracing();
+  if (tracing === undefined) return handler(delivery);
+  return tracing.handle(delivery.event, () => handler(delivery));
 }
 
 export class Tracing {

@@ -50,6 +50,8 @@ export interface ConsumerJoinRequest {
   readonly consumer: string;
   readonly concurrency: number;
   readonly isDetached: boolean;
+  /** For lists of members. */
+  readonly name?: string;
   /** The leases of this shard that the member has in hand. */
   readonly leases: readonly HeldLease[];
 }

@@ -105,7 +105,7 @@ export class LocalBus extends Endpoint implements Bus {
   }
 
   /**
-   * Closes the gateways first, because they publish; then all endpoints refuse publishes; then waits for the acks of
+   * Closes the gateways first, because they publish; then ends this thread's members; then all endpoints refuse publishes; then waits for the acks of
    * accepted publishes, for a limited time; then the shards empty their rings, close their logs and end.
    */
   async #end(): Promise<void> {
@@ -114,6 +114,7 @@ export class LocalBus extends Endpoint implements Bus {
     // Published before the gateways close, so that their clients get it too.
     this[INTERNALS].publishSystem(SYSTEM_TOPICS.stopping, SYSTEM_TYPES.stopping, this.#identity());
     await Promise.all([...this.#gateways].map((gateway) => gateway.close()));
+    await this.endMembers();
     this.#core.notifyClosing();
     await this.acknowledged(CLOSE_WAIT_MS);
     await this.#core.stop();

@@ -56,6 +56,11 @@ export class TokenPool {
     return this.#lendings.reduce((rest, { lent }) => rest - lent, this.#total - this.#free);
   }
 
+  /** True if none lies in a shard, or is on its way to or from one. */
+  get isCollected(): boolean {
+    return this.#lendings.every(({ lent }) => lent === 0);
+  }
+
   ready(shard: number): void {
     this.#of(shard).isReady = true;
     this.#lend();
@@ -98,6 +103,15 @@ export class TokenPool {
     lending.recalled = 0;
     lending.isReady = false;
     this.#takeBack(lent);
+    this.#lend();
+  }
+
+  /** The shard was given up: nothing is lent to it any more. */
+  gone(shard: number): void {
+    const lending = this.#of(shard);
+    this.#lendings.splice(this.#lendings.indexOf(lending), 1);
+    this.#next = 0;
+    this.#takeBack(lending.lent);
     this.#lend();
   }
 

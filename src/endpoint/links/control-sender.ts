@@ -1,7 +1,7 @@
 /**
- * The sending side of a control ring: calls to a shard, and grants of credit. Calls that find no room wait here in
- * order. For credit that finds no room only the subscription is noted, which knows how much it owes. Used by the
- * endpoint's thread alone.
+ * The sending side of a control ring: calls to a shard, the records of consumers' members, and grants of credit. Calls
+ * and members' records that find no room wait here in one order, so that none overtakes another. For credit that finds
+ * no room only the subscription is noted, which knows how much it owes. Used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Queue } from '../../collections/queue.js';
@@ -27,6 +27,16 @@ import { RingProducer } from '../../ring/ring.js';
 /** The calls that a shard serves, with those for history, which it serves if nobody else can read its log. */
 export type ShardCall = NameOf<'shard' | 'history'>;
 
+/** Writes a record into claimed room; a record that waited may be written for another thread of the shard. */
+export type ControlWriter = (bytes: Buffer, offset: number, generation: number) => void;
+
+/** A record that waits for room. */
+interface UnsentRecord {
+  readonly type: number;
+  readonly length: number;
+  readonly write: ControlWriter;
+}
+
 interface SentCall {
   readonly subscription: number;
   /** Called each time that the call is sent, since the request may have changed when it is sent again. */
@@ -39,8 +49,8 @@ export class ControlSender {
   readonly #wakeShard: () => void;
   /** Calls without an answer, sent or waiting for room. */
   readonly pending = new PendingCalls<SentCall>();
-  /** Calls that found no room. */
-  readonly #unsent = new Queue<number>();
+  /** The numbers of calls, and records, that found no room. */
+  readonly #unsent = new Queue<number | UnsentRecord>();
   /** Subscriptions whose credit found no room. */
   readonly #unpaid = new Set<number>();
   #generation: number;
@@ -73,6 +83,13 @@ export class ControlSender {
       this.#sendOrKeep(id);
       this.#wakeShard();
     });
+  }
+
+  /** Sends a record of a member. Without room it waits, behind the calls and records that wait already. */
+  send(type: number, length: number, write: ControlWriter): void {
+    const isSent = this.#unsent.length === 0 && this.#trySend(type, length, write);
+    if (!isSent) this.#unsent.push({ type, length, write });
+    this.#wakeShard();
   }
 
   /** Grants credit. False if there is no room: `payCredit` names the subscription later. */
@@ -113,10 +130,10 @@ export class ControlSender {
     }
   }
 
-  /** Sends waiting calls as far as there is room, and wakes the shard, which may have parked since it made the room. */
+  /** Sends what waits as far as there is room, and wakes the shard, which may have parked since it made the room. */
   sendWaiting(): void {
     let sent = 0;
-    while (this.#unsent.length > 0 && this.#send(this.#unsent.peek()!)) {
+    while (this.#unsent.length > 0 && this.#sendAgain(this.#unsent.peek()!)) {
       this.#unsent.shift();
       sent++;
     }
@@ -125,7 +142,8 @@ export class ControlSender {
 
   /**
    * The shard's thread was replaced: `resubscribe` puts the subscriptions back, with windows that include the owed
-   * credit; after that the pending calls are sent again.
+   * credit, and the members; after that the pending calls are sent again. Members' records that waited are dropped, as
+   * their owner sends anew what the shard has to know.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;
@@ -149,6 +167,19 @@ export class ControlSender {
     this.#awaitsRoom = true;
     this.#ring.setWaiting();
     return this.#records.tryClaim(length);
+  }
+
+  #sendAgain(unsent: number | UnsentRecord): boolean {
+    if (typeof unsent === 'number') return this.#send(unsent);
+    return this.#trySend(unsent.type, unsent.length, unsent.write);
+  }
+
+  #trySend(type: number, length: number, write: ControlWriter): boolean {
+    const records = this.#records;
+    if (!this.#tryClaim(length)) return false;
+    write(records.bytes, records.offset, this.#generation);
+    records.commit(type);
+    return true;
   }
 
   #sendOrKeep(id: number): void {

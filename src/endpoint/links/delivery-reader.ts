@@ -1,5 +1,6 @@
 /**
- * Reads one delivery ring: passes events and states to the handler, and acks and answers to the link's sending side.
+ * Reads one delivery ring: passes events and states to the handler, members' records to theirs, and acks and
+ * answers to the link's sending side.
  * There is one per shard in every endpoint; used by the endpoint's thread alone.
  */
 import type { MessagePort } from 'node:worker_threads';
@@ -8,6 +9,7 @@ import {
   DELIVERY_ACK,
   DELIVERY_EVENT,
   DELIVERY_REPLY,
+  DELIVERY_STATE,
   STATE_BODY,
   STATE_STATE,
   STATE_SUBSCRIPTION,
@@ -27,16 +29,29 @@ export interface DeliveryHandler {
   payCredit(end: EndpointEnd, subscription: number): void;
 }
 
+/** The endpoint's handling of the records for consumers' members. */
+export interface MemberHandler {
+  /** A record of `link/consumer-records.ts`; its memory is the ring's. */
+  onRecord(end: EndpointEnd, type: number, bytes: Buffer, offset: number, length: number): void;
+}
+
 export class DeliveryReader {
   readonly #end: EndpointEnd;
   readonly #handler: DeliveryHandler;
+  readonly #members: MemberHandler;
   readonly #ring: RingConsumer;
   readonly #inbox: BufferInbox;
   readonly #records: RecordReceiver;
 
-  constructor(linkEnd: LinkEnd, end: EndpointEnd, handler: DeliveryHandler) {
+  constructor(
+    linkEnd: LinkEnd,
+    end: EndpointEnd,
+    handler: DeliveryHandler,
+    members: MemberHandler,
+  ) {
     this.#end = end;
     this.#handler = handler;
+    this.#members = members;
     this.#ring = new RingConsumer(linkEnd.memory.deliveryRing);
     this.#inbox = new BufferInbox(linkEnd.port);
     this.#records = new RecordReceiver(this.#ring, this.#inbox, DELIVERY_CHANNEL);
@@ -85,7 +100,9 @@ export class DeliveryReader {
     if (type === DELIVERY_EVENT) this.#handler.onEvent(this.#end, bytes, offset, length);
     else if (type === DELIVERY_ACK) this.#end.onAck(bytes, offset, length);
     else if (type === DELIVERY_REPLY) this.#end.onReply(bytes, offset, length);
-    else {
+    else if (type !== DELIVERY_STATE) {
+      this.#members.onRecord(this.#end, type, bytes, offset, length);
+    } else {
       const body = JSON.parse(bytes.toString('utf8', offset + STATE_BODY, offset + length));
       const subscription = bytes.readInt32LE(offset + STATE_SUBSCRIPTION);
       this.#handler.onState(this.#end, subscription, bytes.readInt32LE(offset + STATE_STATE), body);

@@ -27,7 +27,7 @@ import type { EventRecordEncoder } from '../../record/event-record.js';
 import { RecordSender } from '../../ring/record-channel.js';
 import { RingProducer } from '../../ring/ring.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
-import { ControlSender, type ShardCall } from './control-sender.js';
+import { ControlSender, type ControlWriter, type ShardCall } from './control-sender.js';
 
 /** A publish that was handed to a shard, or a part of a `publishMany`. */
 export interface PendingPublish {
@@ -145,6 +145,13 @@ export class EndpointEnd {
     return this.#calls.call(name, request, subscription);
   }
 
+  /** Sends a record of a consumer's member, in order with calls. A shard that was given up gets none. */
+  send(type: number, length: number, write: ControlWriter): void {
+    if (this.failure !== undefined) return;
+    this.#alive.hold();
+    this.#calls.send(type, length, write);
+  }
+
   /** Grants credit. False if there is no room: `payCredit` names the subscription later. */
   credit(subscription: number, events: number, bytes: number): boolean {
     return this.#calls.credit(subscription, events, bytes);
@@ -163,14 +170,14 @@ export class EndpointEnd {
     this.#calls.payCredit(pay);
   }
 
-  /** Sends calls that found no room before. */
+  /** Sends calls and members' records that found no room before. */
   sendWaiting(): void {
     this.#calls.sendWaiting();
   }
 
   /**
    * Connects to the thread that replaced the shard's last one. The caller has read everything that the old one left;
-   * `resubscribe` puts its subscriptions back before pending calls are sent again.
+   * `resubscribe` puts its subscriptions and members back before pending calls are sent again.
    */
   relink(port: MessagePort, generation: number, resubscribe: () => void): void {
     this.#generation = generation;

@@ -7,7 +7,7 @@ import { ShardControl } from '../../link/shard-control.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { KeepAlive } from '../../threads/keep-alive.js';
 import { DeliveryLoop } from './delivery-loop.js';
-import { type DeliveryHandler, DeliveryReader } from './delivery-reader.js';
+import { type DeliveryHandler, DeliveryReader, type MemberHandler } from './delivery-reader.js';
 import { EndpointEnd } from './endpoint-end.js';
 
 /** The endpoint's ends of its links, as they are sent between threads. */
@@ -40,12 +40,13 @@ export class Links {
     { ends: linkEnds, doorbell }: LinkEnds,
     ends: readonly EndpointEnd[],
     handler: DeliveryHandler,
+    members: MemberHandler,
     onDeliveries: () => void,
   ) {
     this.#ends = ends;
     this.#ports = linkEnds.map(({ port }) => port);
     this.#readers = linkEnds.map(
-      (linkEnd, shard) => new DeliveryReader(linkEnd, ends[shard]!, handler),
+      (linkEnd, shard) => new DeliveryReader(linkEnd, ends[shard]!, handler, members),
     );
     this.#loop = new DeliveryLoop(doorbell, this.#readers, onDeliveries);
     for (const [shard, port] of this.#ports.entries()) this.#listen(shard, port);
@@ -70,7 +71,10 @@ export class Links {
     this.#loop.again();
   }
 
-  /** Connects to the thread that replaced the shard's last one. `resubscribe` puts this link's subscriptions back. */
+  /**
+   * Connects to the thread that replaced the shard's last one. `resubscribe` puts this link's subscriptions and
+   * members back.
+   */
   relink(shard: number, port: MessagePort, generation: number, resubscribe: () => void): void {
     // Reads everything that the dead thread has sent, so that the new one is asked for exactly the rest.
     this.#readers[shard]!.drainWhole();

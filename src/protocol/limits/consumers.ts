@@ -46,6 +46,9 @@ export const LOSSES_BEFORE_ALONE = 2;
  */
 export const PREFETCH_MS = 20;
 export const PREFETCH_MAX = 1024;
+/** How long a bus that closes waits for the handlers of its members, and then for the shards to take note of the end. */
+export const MEMBER_CLOSE_MS = 30_000;
+export const MEMBER_LEAVE_MS = 1000;
 
 /** How many settlements one record holds, and how many of one endpoint may wait for one shard's commit. */
 export const SETTLEMENTS_PER_RECORD = 256;

@@ -1,0 +1,76 @@
+/**
+ * A consumer, as a program in this thread holds it: the half by which it takes events. Used by the endpoint's thread
+ * alone.
+ */
+import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
+import type {
+  Consumer,
+  Delivery,
+  DeliveryHandler,
+  PullOptions,
+  Run,
+  RunOptions,
+} from '../../protocol/consumers.js';
+import { optionInvalid } from '../../protocol/options.js';
+import { quote } from '../../protocol/quote.js';
+import { DeliveryIterator } from './delivery-iterator.js';
+import type { MemberConsumer } from './member.js';
+import { Pull } from './pull.js';
+import { ConsumerRun, type RunHost } from './run.js';
+
+/** The endpoint, as its consumers see it. */
+export interface ConsumerHost extends RunHost {
+  /** @throws BusError `BUS_CLOSED` */
+  assertOpen(): void;
+  /** Calls the handler within a span of the program's tracing. */
+  trace(delivery: Delivery, handler: DeliveryHandler): void | Promise<void>;
+  /** The runs, whose handlers a close waits for. */
+  readonly runs: Set<ConsumerRun>;
+}
+
+export type TakingConsumer<P = unknown> = Pick<Consumer<P>, 'name' | 'run' | 'deliveries' | 'pull'>;
+
+export class BusConsumer<P = unknown> implements TakingConsumer<P> {
+  readonly #consumer: MemberConsumer;
+  readonly #host: ConsumerHost;
+
+  constructor(consumer: MemberConsumer, host: ConsumerHost) {
+    this.#consumer = consumer;
+    this.#host = host;
+  }
+
+  get name(): string {
+    return this.#consumer.name;
+  }
+
+  run(handler: DeliveryHandler<P>, options: RunOptions = {}): Run {
+    const host = this.#host;
+    host.assertOpen();
+    if (typeof handler !== 'function') {
+      throw optionInvalid('run', 'handler', `has to be a function, not ${quote(handler)}`);
+    }
+    const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
+    const traced: DeliveryHandler = (delivery) => host.trace(delivery, handler as DeliveryHandler);
+    const run = new ConsumerRun(this.#consumer, traced, parsed, host);
+    host.runs.add(run);
+    const forget = (): void => void host.runs.delete(run);
+    run.closed.then(forget, forget);
+    return run;
+  }
+
+  deliveries(options: RunOptions = {}): AsyncIterableIterator<Delivery<P>> {
+    const host = this.#host;
+    host.assertOpen();
+    const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
+    const taker = new DeliveryIterator(this.#consumer, parsed, host.members);
+    return taker.iterator() as AsyncIterableIterator<Delivery<P>>;
+  }
+
+  async pull(options: PullOptions = {}): Promise<Delivery<P>[]> {
+    const host = this.#host;
+    host.assertOpen();
+    const { max, waitMs } = parsePullOptions(options);
+    const pull = new Pull(this.#consumer, max, host.members);
+    return (await pull.take(waitMs)) as Delivery<P>[];
+  }
+}

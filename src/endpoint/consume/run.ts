@@ -1,0 +1,182 @@
+/**
+ * A member that calls a handler, several at once. An event is acknowledged when its handler has returned or its promise
+ * has resolved, and given back when the handler throws or rejects, unless the handler has settled it itself. Used by the
+ * endpoint's thread alone.
+ */
+import { captureHandlerContext } from '#async-context';
+import { type Drained, drainOutside } from '../../async-context/drain-in-handler.js';
+import type { Turns } from '../../handout/dispatcher.js';
+import { Lifetime } from '../../handout/lifetime.js';
+import { watchSignal } from '../../handout/watch-signal.js';
+import { DELAY_OF_BACKOFF, SETTLE_NAK } from '../../link/consumer-records.js';
+import type { ParsedRunOptions } from '../../protocol/consumer-options.js';
+import type { DeliveryHandler, Run } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import { REASON_LENGTH_MAX } from '../../protocol/limits/consumers.js';
+import { messageOf } from '../../protocol/thrown.js';
+import type { BusDelivery } from './delivery.js';
+import type { Member, MemberConsumer, Taker } from './member.js';
+import type { Members } from './members.js';
+
+export interface RunHost {
+  readonly members: Members;
+  readonly turns: Turns;
+  /** Reports a failure that no promise can carry. */
+  report(error: BusError): void;
+}
+
+export class ConsumerRun implements Run, Taker {
+  readonly #consumer: MemberConsumer;
+  readonly #handler: DeliveryHandler;
+  readonly #host: RunHost;
+  readonly #member: Member;
+  readonly #lifetime = new Lifetime();
+  /** Runs the handler in the async context of the code that called `run`. */
+  readonly #inContext = captureHandlerContext(this);
+  /** Handlers that have returned a promise, by the event that they work on. */
+  readonly #promises = new Map<BusDelivery, Promise<void>>();
+  #ending: Promise<void> | undefined;
+
+  /** @throws BusError as `Members.add` */
+  constructor(
+    consumer: MemberConsumer,
+    handler: DeliveryHandler,
+    { concurrency, prefetch, name, signal }: ParsedRunOptions,
+    host: RunHost,
+  ) {
+    this.#consumer = consumer;
+    this.#handler = handler;
+    this.#host = host;
+    this.#member = host.members.add(consumer, { concurrency, prefetch, name }, this);
+    if (signal !== undefined) this.#endOnAbort(signal);
+  }
+
+  get closed(): Promise<void> {
+    return this.#lifetime.closed;
+  }
+
+  drain(): Promise<void> {
+    this.#member.drain();
+    return this.#left();
+  }
+
+  stop(): Promise<void> {
+    this.#member.stop();
+    return this.#left();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** The handlers at work, for a wait that must not wait for its own caller. */
+  get drained(): readonly Drained[] {
+    const { number, hand } = this.#member;
+    const id = `${this.#consumer.name}-${number}`;
+    return [...hand.atWork()].map((delivery) => ({
+      id,
+      owner: this,
+      isHandling: true,
+      handling: this.#promises.get(delivery),
+    }));
+  }
+
+  /** The events whose handlers have not ended. */
+  get atWork(): Iterable<BusDelivery> {
+    return this.#member.hand.atWork();
+  }
+
+  flush(): void {
+    if (this.#member.hand.next() !== undefined) this.#inContext(this.#handOut);
+  }
+
+  onOver(): void {}
+
+  onEnded(error: BusError): void {
+    this.#lifetime.end(error.code === 'BUS_CLOSED' ? undefined : error);
+  }
+
+  readonly #handOut = (): void => {
+    while (this.#member.hand.next() !== undefined) {
+      if (!this.#host.turns.hasTime()) {
+        this.#host.turns.postpone(this);
+        return;
+      }
+      const delivery = this.#member.begin();
+      if (delivery === undefined) return;
+      this.#handle(delivery);
+    }
+  };
+
+  #handle(delivery: BusDelivery): void {
+    try {
+      const answer = this.#handler(delivery);
+      // A handler in plain JavaScript may return anything. A thenable is wrapped in a promise, which settles once.
+      if (typeof answer?.then === 'function') {
+        const handling = Promise.resolve(answer).then(
+          () => this.#over(delivery),
+          (error: unknown) => this.#failed(delivery, error),
+        );
+        this.#promises.set(delivery, handling);
+        return;
+      }
+    } catch (error) {
+      this.#giveBack(delivery, error);
+      this.#member.release(delivery);
+      return;
+    }
+    delivery.finish();
+    this.#member.release(delivery);
+  }
+
+  #over(delivery: BusDelivery): void {
+    delivery.finish();
+    this.#next(delivery);
+  }
+
+  #failed(delivery: BusDelivery, error: unknown): void {
+    this.#giveBack(delivery, error);
+    this.#next(delivery);
+  }
+
+  #next(delivery: BusDelivery): void {
+    this.#promises.delete(delivery);
+    this.#member.release(delivery);
+    this.flush();
+  }
+
+  #giveBack(delivery: BusDelivery, thrown: unknown): void {
+    const message = messageOf(thrown);
+    if (!delivery.isSettled) {
+      delivery.settle(SETTLE_NAK, DELAY_OF_BACKOFF, message.slice(0, REASON_LENGTH_MAX));
+      return;
+    }
+    // Nothing else would tell of it: the event is settled.
+    const text = `handler of consumer '${this.#consumer.name}' failed after it had settled its event: ${message}`;
+    this.#host.report(new BusError('HANDLER_FAILED', text, { cause: thrown }));
+  }
+
+  /** @throws BusError `DRAIN_IN_HANDLER`; the member ends all the same */
+  #left(): Promise<void> {
+    const left = this.#end();
+    return drainOutside(this.drained, () => left);
+  }
+
+  #end(): Promise<void> {
+    this.#ending ??= this.#member.left().then(() => this.#lifetime.end());
+    return this.#ending;
+  }
+
+  #endOnAbort(signal: AbortSignal): void {
+    const onAbort = (): void => {
+      this.#member.stop();
+      void this.#end();
+    };
+    if (signal.aborted) {
+      queueMicrotask(onAbort);
+      return;
+    }
+    const forget = watchSignal(signal, onAbort);
+    this.closed.then(forget, forget);
+  }
+}
