@@ -25,6 +25,7 @@ import type {
   Subscription,
   TopicInfo,
 } from '../protocol/bus-api.js';
+import type { ConsumerOptions } from '../protocol/consumers.js';
 import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
@@ -37,10 +38,10 @@ import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
-import { BusConsumer, type ConsumerHost, type TakingConsumer } from './consume/consumer.js';
+import { BusConsumer, type TakingConsumer } from './consume/consumer.js';
 import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
-import type { MemberConsumer } from './consume/member.js';
 import { Members } from './consume/members.js';
+import { openConsumer } from './consume/open-consumer.js';
 import type { ConsumerRun } from './consume/run.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
 import { EndpointGateways } from './gateways.js';
@@ -197,7 +198,6 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
           isOver: () => this.#closed !== undefined,
           onGap,
         }),
-      consumer: (consumer) => this.#consumer(consumer),
       busCounters: this.#busCounters,
       maxPayloadBytes: this.#data.options.maxPayloadBytes,
       openerChecks: this.#openerChecks,
@@ -265,16 +265,20 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
-  #consumer(consumer: MemberConsumer): TakingConsumer {
-    const host: ConsumerHost = {
+  async consumer<P = unknown>(
+    name: string,
+    options?: ConsumerOptions<P>,
+  ): Promise<TakingConsumer<P>> {
+    this.assertOpen();
+    const consumer = await openConsumer(this.main, name, options);
+    return new BusConsumer<P>(consumer, {
       members: this.#members,
       turns: this.#subscriptions.turns,
       runs: this.#runs,
       assertOpen: () => this.assertOpen(),
       trace: tracedDelivery,
       report: this.#onError,
-    };
-    return new BusConsumer(consumer, host);
+    });
   }
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {

@@ -17,8 +17,6 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput, ParsedFilter } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
-import type { TakingConsumer } from './consume/consumer.js';
-import type { MemberConsumer } from './consume/member.js';
 import type { EndpointGateways } from './gateways.js';
 import type { ShardCall } from './links/control-sender.js';
 import type { OpenerChecks } from './publish/opener-checks.js';
@@ -85,8 +83,6 @@ export interface EndpointInternals {
     from: SubscribeFrom,
     onGap: (gap: Gap) => void,
   ): Promise<readonly number[]>;
-  /** The half of a consumer by which it takes events, for one that the shards know. */
-  consumer(consumer: MemberConsumer): TakingConsumer;
   readonly busCounters: BusCounters;
   /** The limit for a payload's JSON. */
   readonly maxPayloadBytes: number;

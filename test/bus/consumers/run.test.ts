@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { openTestBus } from '../support/open.js';
 import { until } from '../support/wait.js';
-import { consumerOf } from './support.js';
+import { workerOf } from './support.js';
 
 describe('a run of a consumer', () => {
   test('handles each event once and acknowledges it', async () => {
     const bus = await openTestBus({ shards: 2 });
-    const consumer = await consumerOf(bus);
+    const consumer = await workerOf(bus);
     const handled: unknown[] = [];
     const run = consumer.run((delivery) => {
       handled.push(delivery.event.payload);

@@ -58,6 +58,10 @@ export class FakeEndpoint implements BusEndpoint {
     return { dir, epoch, takenAt: '2026-01-01T00:00:00.000Z', heads: [0], cursor: '', bytes: 0 };
   }
 
+  async consumer(name: string): Promise<never> {
+    throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${name}`);
+  }
+
   async alerts(): Promise<AlertList> {
     return { alerts: [], transitions: [] };
   }
