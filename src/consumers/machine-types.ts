@@ -40,6 +40,9 @@ export type Before = 'opened' | 'replaced';
  */
 export type MemberEnd = 'left' | 'died';
 
+/** A lease that a member has in hand; `deadline` is in monotonic ms. */
+export type HeldLease = readonly [sequence: number, lease: number, deadline: number];
+
 export type SettlementKind = 'ack' | 'nak' | 'hand-back' | 'term' | 'working';
 
 /** `lost`: the lease that a settlement names is not the present one of an open event. */

@@ -8,6 +8,7 @@ import { listOpen } from './listing.js';
 import type {
   Before,
   Decisions,
+  HeldLease,
   MachineCounts,
   MachineDefinition,
   MemberEnd,
@@ -18,6 +19,7 @@ import type {
   Tellings,
   Verdict,
 } from './machine-types.js';
+import type { Member } from './members.js';
 import {
   ALONE,
   DETACHED,
@@ -131,15 +133,15 @@ export class ConsumerMachine {
   read(lane: number, sequence: number, key: string | undefined): void {
     const { open, lanes } = this.#ledger;
     const of = lanes[lane]!;
-    let slot = open.find(sequence);
     if (sequence > of.position) {
       of.position = sequence;
-      // Redriven after a `seek` to before it.
-      if (slot >= 0) return;
-      slot = open.take(lane, sequence, LISTED);
+      const slot = open.take(lane, sequence, LISTED);
       of.append(slot);
-    } else if (slot < 0 || !open.has(slot, UNREAD)) return;
-    this.#ledger.setKey(slot, key);
+      this.#ledger.setKey(slot, key);
+      return;
+    }
+    const slot = open.find(sequence);
+    if (slot >= 0 && open.has(slot, UNREAD)) this.#ledger.setKey(slot, key);
   }
 
   /** No event of the lane is beyond its position up to here. */
@@ -189,12 +191,22 @@ export class ConsumerMachine {
     return taken;
   }
 
-  /** After a thread was replaced: the member holds this lease, which runs out then. Returns whether it goes on. */
-  claim(id: number, sequence: number, lease: number, deadline: number): boolean {
+  /**
+   * After a thread was replaced: the member holds these leases. Returns those that go on. What it can have begun of them
+   * counts as begun only when all are known, as the order of its hand decides that.
+   */
+  claim(id: number, leases: readonly HeldLease[]): HeldLease[] {
+    const member = this.#ledger.members.get(id);
+    if (member === undefined) return [];
+    const kept = leases.filter((lease) => this.#claim(member, lease));
+    this.#ledger.members.promote(member);
+    return kept;
+  }
+
+  #claim(member: Member, [sequence, lease, deadline]: HeldLease): boolean {
     const { open, members, deadlines } = this.#ledger;
     const slot = open.find(sequence);
-    const member = members.get(id);
-    if (slot < 0 || member === undefined || open.lease[slot] !== lease) return false;
+    if (slot < 0 || open.lease[slot] !== lease) return false;
     if (!open.has(slot, UNCLAIMED)) return members.holderOf(slot) === member;
     open.unset(slot, UNCLAIMED);
     open.set(slot, TOLD);
@@ -210,13 +222,12 @@ export class ConsumerMachine {
    */
   endClaims(isComplete: boolean, now: number): void {
     this.#ledger.now = now;
-    const { open, lanes, members } = this.#ledger;
+    const { open, lanes } = this.#ledger;
     for (const slot of lanes.flatMap(slotsOf)) {
       if (!open.has(slot, UNCLAIMED)) continue;
       if (!isComplete) open.set(slot, TOLD);
       this.#endings.giveUp(slot, 'died');
     }
-    for (const member of members.all) members.promote(member);
   }
 
   // Settling.
@@ -318,12 +329,13 @@ export class ConsumerMachine {
 
   /**
    * A dead event is open again, with no attempts counted, behind the open ones of its key. Not while the lane has events
-   * to read again, whose keys are not known, nor beyond `maxAhead` redriven ones.
+   * to read again, whose keys are not known, nor beyond `maxAhead` redriven ones. One beyond the position, to which a
+   * `seek` has gone back, is as good as open: it comes when the lane is read on.
    */
   redrive(lane: number, sequence: number, key: string | undefined): Redriven {
-    if (this.isOpen(sequence)) return 'open';
+    const { redriven, position } = this.#ledger.lanes[lane]!;
+    if (sequence > position || this.isOpen(sequence)) return 'open';
     if (this.nextUnread(lane) > 0) return 'unread';
-    const { redriven } = this.#ledger.lanes[lane]!;
     if (redriven.length >= this.#endings.definition.maxAhead) return 'full';
     redrive(this.#ledger, lane, sequence, key);
     return 'redriven';

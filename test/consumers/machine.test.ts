@@ -132,8 +132,8 @@ describe('the state machine of a consumer', () => {
     desk.turn();
     const next = desk.reopened('replaced');
     next.join(7, 1, 0);
-    expect(next.machine.claim(7, 1, 2, NOW + 50)).toBe(false);
-    expect(next.machine.claim(7, 1, 1, NOW + 50)).toBe(true);
+    expect(next.machine.claim(7, [[1, 2, NOW + 50]])).toEqual([]);
+    expect(next.machine.claim(7, [[1, 1, NOW + 50]])).toEqual([[1, 1, NOW + 50]]);
     next.machine.endClaims(true, NOW);
     expect(next.machine.nextDue).toBe(NOW + 50);
     expect(next.turn(NOW + 50)).toEqual(['1 lost to 7, lease 1']);

@@ -86,6 +86,24 @@ const FAULTS: readonly Fault[] = [
     },
   },
   {
+    is: 'a member may begin nothing more after its claims',
+    found: DIFFERS,
+    at: {
+      file: 'machine',
+      from: 'this.#ledger.members.promote(member); return kept;',
+      to: 'return kept;',
+    },
+  },
+  {
+    is: 'a dead event that comes again after a seek is redriven',
+    found: /redrive disagrees/,
+    at: {
+      file: 'machine',
+      from: 'if (sequence > position || this.isOpen(sequence))',
+      to: 'if (this.isOpen(sequence))',
+    },
+  },
+  {
     is: 'a token is lost where a lease ends untold',
     found: /ready and not leased|tokens of member/,
     at: { file: 'ledger', from: 'if (isUntold) this.members.supply(member, 1);', to: '' },
@@ -143,7 +161,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     is: 'a claimed lease is taken for untold',
-    found: /had no token/,
+    found: /had no token|dead \[\]/,
     at: {
       file: 'machine',
       from: 'open.unset(slot, UNCLAIMED); open.set(slot, TOLD); if (open.has(slot, ALONE))',

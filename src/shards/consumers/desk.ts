@@ -138,10 +138,7 @@ export class Desk {
     link.members.add(member);
     this.#members.set(member, { consumer, link });
     consumer.machine.join(member, concurrency, isDetached);
-    const kept = leases.filter(([sequence, lease, deadline]) =>
-      consumer.machine.claim(member, sequence, lease, deadline),
-    );
-    return kept.map(([, lease]) => lease);
+    return consumer.machine.claim(member, leases).map(([, lease]) => lease);
   }
 
   leave(member: number, how: 'left' | 'died'): void {

@@ -2,7 +2,7 @@
  * A thread with members, as an endpoint will be: it grants tokens, takes leases, begins events, and settles them until
  * it has the answers.
  */
-import type { SettlementKind } from '../../../src/consumers/machine-types.js';
+import type { HeldLease, SettlementKind } from '../../../src/consumers/machine-types.js';
 import type { Planted } from './planted.js';
 import type { ShardUnderTest } from './shard.js';
 import type { Control, Settlement, Told } from './shard-shapes.js';
@@ -179,14 +179,7 @@ export class EndpointUnderTest {
     for (const member of this.members) {
       const { id, concurrency, isDetached } = member;
       this.#send(shard.id, { is: 'join', member: id, concurrency, isDetached });
-      for (const delivery of member.hand.filter((one) => one.shard === shard.id)) {
-        this.#claim(shard.id, member, delivery);
-      }
-      for (const { member: settler, sequence, lease } of unanswered) {
-        if (settler !== id || isDetached) continue;
-        // It claims also what it has settled, until it knows that the settlement is stored.
-        this.#claim(shard.id, member, { sequence, lease, deadline: this.#world.now + 5 });
-      }
+      this.#send(shard.id, { is: 'claim', member: id, leases: this.#held(shard.id, member) });
       member.free += member.granted[shard.id]!;
       member.granted[shard.id] = 0;
       member.ready[shard.id] = false;
@@ -214,13 +207,16 @@ export class EndpointUnderTest {
     return faults;
   }
 
-  #claim(
-    shard: number,
-    member: MemberUnderTest,
-    lease: Pick<InHand, 'sequence' | 'lease' | 'deadline'>,
-  ): void {
-    const { sequence, lease: number, deadline } = lease;
-    this.#send(shard, { is: 'claim', member: member.id, sequence, lease: number, deadline });
+  /** Its leases in hand, and what it has settled until it knows that the settlement is stored. */
+  #held(shard: number, { id, isDetached, hand }: MemberUnderTest): HeldLease[] {
+    const inHand = hand.filter((one) => one.shard === shard);
+    const settled = isDetached
+      ? []
+      : this.#unanswered[shard]!.filter(({ member }) => member === id);
+    return [
+      ...inHand.map(({ sequence, lease, deadline }): HeldLease => [sequence, lease, deadline]),
+      ...settled.map(({ sequence, lease }): HeldLease => [sequence, lease, this.#world.now + 5]),
+    ];
   }
 
   #onTold(shard: ShardUnderTest, told: Told): void {

@@ -162,4 +162,36 @@ export const RARE: readonly Game[] = [
       turn(),
     ],
   },
+  // Leased ahead; then the member has one handler more, the shard's thread dies before it knows, and the member's does.
+  {
+    setup: { ...SETUP, ahead: 2, maxAttempts: 1 },
+    steps: [
+      turn(2),
+      grant(2),
+      turn(),
+      ...begin(),
+      { do: 'resize', endpoint: 0, member: 0, concurrency: 2 },
+      turn(0, 'before'),
+      { do: 'begin', endpoint: 0, member: 0 },
+      endThread,
+      turn(),
+    ],
+  },
+  // Dead, and asked for again after a seek to far before it: it comes once, with those before it.
+  {
+    setup: { ...SETUP, maxAttempts: 1, maxAhead: 2 },
+    steps: [
+      turn(1),
+      turn(2),
+      { do: 'seek', shard: 0, pick: 2 },
+      grant(1),
+      turn(),
+      ...begin(),
+      settle('term'),
+      turn(),
+      { do: 'seek', shard: 0, pick: 0 },
+      order('redrive'),
+      turn(),
+    ],
+  },
 ];

@@ -3,6 +3,7 @@
  * machine is given, except which event goes to which member: the machine chooses, and the reference judges.
  */
 import type {
+  HeldLease,
   MachineDefinition,
   MemberEnd,
   OpenSlot,
@@ -108,12 +109,12 @@ export class Reference {
     const known = this.find(sequence);
     if (sequence > this.positions[lane]!) {
       this.positions[lane] = sequence;
-      if (known === undefined) this.#open(lane, sequence, key, false);
+      this.#open(lane, sequence, key, false);
     } else if (known !== undefined && !known.isRead) this.#setKey(known, key);
   }
 
   redrive(lane: number, sequence: number, key: string | undefined): Redriven {
-    if (this.find(sequence) !== undefined) return 'open';
+    if (sequence > this.positions[lane]! || this.find(sequence) !== undefined) return 'open';
     const ofLane = this.events.filter((event) => event.lane === lane);
     if (ofLane.some(({ isRead }) => !isRead)) return 'unread';
     const redriven = ofLane.filter(({ isRedriven }) => isRedriven);
@@ -147,7 +148,13 @@ export class Reference {
     this.members = this.members.filter((member) => member.id !== id);
   }
 
-  claim(id: number, sequence: number, lease: number, deadline: number): boolean {
+  claim(id: number, leases: readonly HeldLease[]): HeldLease[] {
+    const kept = leases.filter((held) => this.#claim(id, held));
+    this.promote();
+    return kept;
+  }
+
+  #claim(id: number, [sequence, lease, deadline]: HeldLease): boolean {
     const event = this.find(sequence);
     if (event?.lease?.number !== lease) return false;
     if (event.lease.isClaimed) return event.lease.member === id;

@@ -1,6 +1,7 @@
 /** What goes in and out of the model's shards. */
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type {
+  HeldLease,
   MachineDefinition,
   MemberEnd,
   RestoredLane,
@@ -21,7 +22,7 @@ export interface Entry {
 /** A record of the control ring. */
 export type Control =
   | { is: 'join'; member: number; concurrency: number; isDetached: boolean }
-  | { is: 'claim'; member: number; sequence: number; lease: number; deadline: number }
+  | { is: 'claim'; member: number; leases: readonly HeldLease[] }
   | { is: 'tokens'; member: number; count: number }
   | { is: 'recall'; member: number; count: number }
   | { is: 'leave'; member: number; end: MemberEnd }

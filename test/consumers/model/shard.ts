@@ -187,12 +187,15 @@ export class ShardUnderTest {
       machine.join(record.member, record.concurrency, record.isDetached);
       reference.join(record.member, record.concurrency, record.isDetached);
     } else if (record.is === 'claim') {
-      const { member, sequence, lease, deadline } = record;
-      const isKept = machine.claim(member, sequence, lease, deadline);
-      if (isKept !== reference.claim(member, sequence, lease, deadline)) {
-        this.#fault('claim disagrees');
+      const { member, leases } = record;
+      const kept = new Set(machine.claim(member, leases));
+      const expected = new Set(reference.claim(member, leases));
+      for (const held of leases) {
+        const isKept = kept.has(held);
+        const [sequence, lease] = held;
+        if (isKept !== expected.has(held)) this.#fault('claim disagrees');
+        this.#answers.push([endpoint, { is: 'kept', member, sequence, lease, isKept }]);
       }
-      this.#answers.push([endpoint, { is: 'kept', member, sequence, lease, isKept }]);
     } else if (record.is === 'tokens') {
       machine.tokens(record.member, record.count);
       reference.tokens(record.member, record.count);
