@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorData } from '../protocol/errors.js';
 import type { ShardLogSettings } from '../store/shard-log.js';
-import type { ConsumerEntry } from './consumer-shapes.js';
+import type { ConsumerEntry, ConsumerNews } from './consumer-shapes.js';
 import type { LinkEnd } from './link.js';
 
 /** The start data of a shard's thread. */
@@ -24,6 +24,10 @@ export interface ShardThreadData {
   readonly prunes: boolean;
   /** All durable consumers; `undefined`: the store keeps none, or their list could not be read. */
   readonly consumers: readonly ConsumerEntry[] | undefined;
+  /** Where all shards of the bus agree on leases of consumers; see `shards/consumers/gates`. */
+  readonly gates: SharedArrayBuffer;
+  /** An endpoint has left that a dead thread of the shard may have leased events. */
+  readonly hasDeparted: boolean;
   readonly log: {
     /** The URL of a `ShardLogModule`, and what its `openShardLog` gets. */
     readonly module: string;
@@ -49,4 +53,8 @@ export type ShardReport =
   | { readonly report: 'failed'; readonly error: ErrorData }
   /** An error that the thread survives and that should be reported. */
   | { readonly report: 'warning'; readonly error: ErrorData }
+  /** What has become of durable consumers. */
+  | { readonly report: 'consumers'; readonly news: readonly ConsumerNews[] }
+  /** The shard knows which leases of before go on. */
+  | { readonly report: 'claimed' }
   | { readonly report: 'stopped' };

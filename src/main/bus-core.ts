@@ -7,6 +7,8 @@ import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.
 import { watchSignal } from '../handout/watch-signal.js';
 import { BusCounters, EndpointShares } from '../link/bus-counters.js';
 import type { Handlers } from '../link/calls.js';
+import { createGates } from '../link/consumer-gates.js';
+import type { ConsumerNews } from '../link/consumer-shapes.js';
 import { createLinkMemory } from '../link/link.js';
 import type { ReaderConnections } from '../link/reader-mail.js';
 import { ShardControl } from '../link/shard-control.js';
@@ -41,11 +43,14 @@ export class BusCore {
   readonly consumers: ConsumerBoard;
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
+  /** Called with what has become of durable consumers in a shard. */
+  onConsumerNews: (shard: number, news: readonly ConsumerNews[]) => void = () => {};
   readonly #store: OpenStore;
   /** The share of the counters that each endpoint has. */
   readonly #members = new Map<string, number>();
   readonly #listeners = new Map<string, EndpointListener>();
   readonly #busCounters = BusCounters.create();
+  readonly #gates = createGates();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #hub = new GatewayHub();
   readonly #definitions: TopicDefinitions;
@@ -270,6 +275,7 @@ export class BusCore {
       commitBatchEvents,
       publishWaitMs: this.#options.publishWaitMs,
       prunes: retention.length > 0,
+      gates: this.#gates,
       log: {
         module: this.#store.shardLog,
         options: this.#store.shardOptions(shard),
@@ -285,6 +291,7 @@ export class BusCore {
       onFailed: (failed, error) => {
         for (const listener of this.#listeners.values()) listener.onShardFailed(failed, error);
       },
+      onConsumers: (shard, news) => this.onConsumerNews(shard, news),
       onWarning: (error) => this.#warnings.push(error),
     });
   }

@@ -3,7 +3,7 @@
  * opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { ConsumerEntry } from '../link/consumer-shapes.js';
+import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
   GENERATION,
@@ -45,12 +45,14 @@ export interface ShardReady {
 /** Notices that no call of the host can return. */
 export interface ShardHost {
   onFailed(shard: number, error: BusError): void;
+  /** What has become of durable consumers in a shard. */
+  onConsumers(shard: number, news: readonly ConsumerNews[]): void;
   onWarning(error: BusError): void;
 }
 
 type ThreadSettings = Pick<
   ShardThreadData,
-  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'log'
+  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'gates' | 'log'
 >;
 
 export class ShardSupervisor {
@@ -65,6 +67,9 @@ export class ShardSupervisor {
   readonly #mailbox: ShardMailbox;
   #worker: Worker | undefined;
   #generation = 0;
+  /** Endpoints that have left, of which leases may be stored that nobody will claim; and how many when the thread began. */
+  #departed = 0;
+  #departedBefore = 0;
   #forSuccessor: unknown;
   #lastError: Error | undefined;
   #failure: BusError | undefined;
@@ -110,7 +115,9 @@ export class ShardSupervisor {
   }
 
   detach(endpoint: string): void {
-    if (this.#links.delete(endpoint)) this.#mailbox.send({ mail: 'detach', endpoint });
+    if (!this.#links.delete(endpoint)) return;
+    this.#departed++;
+    this.#mailbox.send({ mail: 'detach', endpoint });
   }
 
   /** Lets the thread take what its rings hold, close its log and end. */
@@ -164,6 +171,7 @@ export class ShardSupervisor {
       shard: this.#shard,
       generation,
       isFirst: generation === 1,
+      hasDeparted: this.#departed > 0,
       control: this.#control.buffer,
       predecessor: this.#forSuccessor,
       mail,
@@ -173,6 +181,7 @@ export class ShardSupervisor {
     Atomics.store(words, GENERATION, generation);
     Atomics.store(words, STATE, generation === 1 ? STATE_STARTING : STATE_RESTARTING);
     this.#restarts.started(this.#progress);
+    this.#departedBefore = this.#departed;
     this.#isKilled = false;
     this.#lastError = undefined;
     const worker = new Worker(THREAD_URL, {
@@ -204,6 +213,13 @@ export class ShardSupervisor {
         break;
       case 'warning':
         this.#host.onWarning(BusError.from(report.error));
+        break;
+      case 'consumers':
+        this.#host.onConsumers(this.#shard, report.news);
+        break;
+      case 'claimed':
+        this.#departed -= this.#departedBefore;
+        this.#departedBefore = 0;
         break;
       case 'stopped':
         break;

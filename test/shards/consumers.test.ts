@@ -126,8 +126,9 @@ class TestMember {
 
 function entryOf(options: Partial<ConsumerOptions> = {}, rest: Partial<ConsumerEntry> = {}) {
   const definition = parseDefinition({ filter: 'jobs.*', ...options });
-  const entry = { id: 'c1', name: 'worker', definition, isPaused: false, round: 1, position: 0 };
-  return { ...entry, ...rest };
+  const entry = { id: 'c1', name: 'worker', definition, isPaused: false, round: 1 };
+  const place = { position: 0, gate: 0 };
+  return { ...entry, ...place, ...rest };
 }
 
 const publish = (link: TestLink, n: number, topic = 'jobs.a'): void =>

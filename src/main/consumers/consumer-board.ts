@@ -29,6 +29,7 @@ import {
 } from '../../store/consumer-list.js';
 import type { KeptText } from '../../store/log-store.js';
 import type { ConsumerBus } from './consumer-bus.js';
+import { GateNumbers } from './gate-numbers.js';
 
 /**
  * The list of all durable consumers of a bus. It works in the thread that opened the bus, and only there.
@@ -41,6 +42,7 @@ export class ConsumerBoard {
   readonly #text: KeptText | undefined;
   readonly #shards: number;
   readonly #keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void;
+  readonly #gates = new GateNumbers();
   #list: readonly KeptConsumer[] = [];
   /** Why the list could not be read: nothing is written, and the shards leave states as they are, until it can be. */
   #unread: BusError | undefined;
@@ -117,6 +119,7 @@ export class ConsumerBoard {
             bus,
             this.#list.filter((one) => one !== consumer),
           );
+          this.#gates.release(id);
           this.#tell(bus, consumer.name, 'deleted', {});
           return null;
         case 'seek':
@@ -246,6 +249,7 @@ export class ConsumerBoard {
       isPaused,
       round,
       position: positions[shard]!,
+      gate: this.#gates.of(id),
     }));
   }
 

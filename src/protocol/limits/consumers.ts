@@ -67,6 +67,12 @@ export const CONSUMER_FULL_RETRY_MS = 250;
 /** The words of shared memory in which shards agree on keys and on `maxInFlight`. */
 export const GATE_WORDS = 64 * KIB;
 
+/** How often a shard reports news of consumers to main, and how many dead events and gaps of each it names. */
+export const CONSUMER_NEWS_MS = 100;
+export const CONSUMER_NEWS_MAX = 16;
+/** How many entries a shard puts into one answer about a consumer. */
+export const CONSUMER_ENTRIES_PER_ANSWER = 1000;
+
 /** How many dead events one shard keeps for `redrive`, and the bytes of those that retention has removed. */
 export const DEAD_KEPT_MAX = 100_000;
 export const DEAD_BYTES_MAX = 64 * MIB;

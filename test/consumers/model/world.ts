@@ -155,7 +155,9 @@ export class World {
     this.#judgeOrder(shard, sequence, lease);
   }
 
+  /** A caller begins what it is handed at once: nobody tells it later that its lease is lost. */
   pulled(delivery: InHand): void {
+    if (this.now < delivery.deadline) this.began(delivery);
     this.#pulled.push(delivery);
   }
 
@@ -217,8 +219,6 @@ export class World {
     if (delivery === undefined) return;
     const { shard, sequence, lease } = delivery;
     const member = this.#gateway.members[0]!.id;
-    if (!delivery.hasBegun && this.now < delivery.deadline) this.began(delivery);
-    delivery.hasBegun = true;
     this.#gateway.sendSettlement(shard, member, sequence, lease, kind, delayMs);
     if (kind === 'working') this.#pulled.push(delivery);
   }
