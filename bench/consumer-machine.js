@@ -49,7 +49,11 @@ function play({ turn, keys, held, nakEvery = 0 }) {
       backoffMs: [1],
       maxAhead: 10_000,
     },
-    { examine: () => 'there', dead: () => check(false, 'an event died') },
+    {
+      examine: () => 'there',
+      dead: () => check(false, 'an event died'),
+      gone: () => check(false, 'an event is gone'),
+    },
     [
       {
         position: 0,

@@ -1,6 +1,7 @@
 import { Deadlines } from './deadlines.js';
 import { KeyChains } from './key-chains.js';
 import { Lane } from './lane.js';
+import type { Decisions } from './machine-types.js';
 import { Members } from './members.js';
 import {
   ALONE,
@@ -45,8 +46,10 @@ export class Ledger {
   readonly untold: number[] = [];
   /** Leases that ended since they were told, in their order. */
   readonly lostLeases: LostLease[] = [];
+  readonly #decisions: Pick<Decisions, 'gone'>;
 
-  constructor(lanes: number) {
+  constructor(lanes: number, decisions: Pick<Decisions, 'gone'>) {
+    this.#decisions = decisions;
     this.lanes = this.#makeLanes(lanes);
   }
 
@@ -127,7 +130,9 @@ export class Ledger {
 
   /** The event was removed from the log before it was done. */
   removeGone(slot: number): void {
-    this.laneOf(slot).lost++;
+    const lane = this.laneOf(slot);
+    lane.lost++;
+    this.#decisions.gone(lane.index, this.open.sequence[slot]!);
     this.remove(slot);
   }
 

@@ -87,6 +87,8 @@ export interface Decisions {
   examine(lane: number, sequence: number): Examined;
   /** The event is dead from the commit of this turn on. */
   dead(lane: number, sequence: number, attempts: number, cause: DeadCause, reason: string): void;
+  /** The log has lost the event before it was done. */
+  gone(lane: number, sequence: number): void;
 }
 
 /**

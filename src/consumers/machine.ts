@@ -64,7 +64,7 @@ export class ConsumerMachine {
     before: Before,
     now: number,
   ) {
-    this.#ledger = new Ledger(definition.lanes);
+    this.#ledger = new Ledger(definition.lanes, decisions);
     this.#ledger.now = now;
     this.#endings = new Endings(this.#ledger, definition, decisions);
     this.#leasing = new Leasing(this.#ledger, decisions);
@@ -148,6 +148,12 @@ export class ConsumerMachine {
   passed(lane: number, through: number): void {
     const of = this.#ledger.lanes[lane]!;
     if (through > of.position) of.position = through;
+  }
+
+  /** So many events beyond the position, which the log has lost, may have been of this lane. */
+  missed(lane: number, count: number): void {
+    this.#ledger.lanes[lane]!.lost += count;
+    this.#ledger.open.dirty[lane] = 1;
   }
 
   // Members.

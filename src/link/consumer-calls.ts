@@ -3,11 +3,23 @@ import type {
   AlterConsumerRequest,
   ConsumerChange,
   ConsumerEntry,
+  ConsumerFindDeadAnswer,
+  ConsumerFindDeadRequest,
   ConsumerJoinAnswer,
   ConsumerJoinRequest,
   ConsumerLeaveRequest,
+  ConsumerPageRequest,
+  ConsumerRedriveAnswer,
+  ConsumerRedriveRequest,
+  ConsumerShardState,
+  ConsumerSkipRequest,
+  DeadEntriesPage,
+  DueLetter,
   ListedConsumer,
+  OfConsumer,
   OpenConsumerRequest,
+  OpenEntriesPage,
+  SentLetter,
 } from './consumer-shapes.js';
 import { fields, isList, isNull, isNumber, isPosition, isText, isTrueOrFalse } from './shapes.js';
 
@@ -18,6 +30,8 @@ const LISTED = fields<ListedConsumer>({
   createdAt: isNumber,
 });
 const LIST_OR_NULL = (value: unknown): boolean => isList(value) || isNull(value);
+
+const PAGE = { consumer: isText, after: isPosition, limit: isNumber };
 
 /** The calls about durable consumers; a part of the table in `calls.ts`. */
 export const CONSUMER_CALLS = {
@@ -41,6 +55,56 @@ export const CONSUMER_CALLS = {
   consumerLeave: by(
     'shard',
     fields<ConsumerLeaveRequest>({ member: isNumber, how: isText }),
+    isNull,
+  ),
+  /** The endpoint has joined again with all leases that it holds, or it has no member. */
+  consumersClaimed: by('shard', fields<object>({}), isNull),
+
+  consumerState: by(
+    'shard',
+    fields<OfConsumer>({ consumer: isText }),
+    fields<ConsumerShardState>({ position: isPosition, members: isList }),
+  ),
+  /** Lists open events in the order of sequences. */
+  consumerOpen: by(
+    'shard',
+    fields<ConsumerPageRequest>(PAGE),
+    fields<OpenEntriesPage>({ events: isList }),
+  ),
+  /** Lists dead events in the order of sequences. */
+  consumerDead: by(
+    'shard',
+    fields<ConsumerPageRequest>(PAGE),
+    fields<DeadEntriesPage>({ events: isList }),
+  ),
+  consumerFindDead: by(
+    'shard',
+    fields<ConsumerFindDeadRequest>({ consumer: isText, ids: isList, after: isPosition }),
+    fields<ConsumerFindDeadAnswer>({ found: isList }),
+  ),
+  /** Opens dead events again; answered when that is stored. */
+  consumerRedrive: by(
+    'shard',
+    fields<ConsumerRedriveRequest>({ ...PAGE, isDry: isTrueOrFalse }),
+    fields<ConsumerRedriveAnswer>({ redriven: isList, isBusy: isTrueOrFalse }),
+  ),
+  /** Takes an open event for done; answered when that is stored. */
+  consumerSkip: by(
+    'shard',
+    fields<ConsumerSkipRequest>({ consumer: isText, sequence: isPosition }),
+    fields<{ readonly isFound: boolean }>({ isFound: isTrueOrFalse }),
+    true,
+  ),
+  /** The oldest letters that are due, of all consumers. */
+  takeLetters: by(
+    'shard',
+    fields<{ readonly limit: number }>({ limit: isNumber }),
+    fields<{ readonly letters: readonly DueLetter[] }>({ letters: isList }),
+  ),
+  /** These letters are published; answered when that is stored. */
+  lettersSent: by(
+    'shard',
+    fields<{ readonly sent: readonly SentLetter[] }>({ sent: isList }),
     isNull,
   ),
 

@@ -15,7 +15,6 @@ import {
   type UpdateRequest,
 } from '../link/calls.js';
 import { CONTROL_REASON, CONTROL_SETTLE } from '../link/consumer-records.js';
-import type { ConsumerJoinAnswer, ConsumerJoinRequest } from '../link/consumer-shapes.js';
 import { ReasonView, SettleView, TokensView } from '../link/consumer-views.js';
 import {
   CALL_ID,
@@ -31,7 +30,8 @@ import {
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
-import { consumerUnknown } from './consumers/desk.js';
+import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
+import { WhenStored } from './consumers/calls/when-stored.js';
 import { Introspection } from './introspection.js';
 import { missing } from './missing.js';
 import type { LinkSubscription, Routes } from './routes.js';
@@ -49,6 +49,7 @@ const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
   'STORE_FULL',
   'INTERNAL',
   'CONSUMER_UNKNOWN',
+  'CONSUMER_BUSY',
 ]);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
@@ -59,6 +60,7 @@ export class Commands {
   readonly #routes: Routes;
   readonly #generation: number;
   readonly #introspection: Introspection;
+  readonly #handlers: object;
   readonly #settle = new SettleView();
   readonly #reason = new ReasonView();
   readonly #tokens = new TokensView();
@@ -70,6 +72,7 @@ export class Commands {
     this.#log = log;
     this.#routes = routes;
     this.#generation = generation;
+    this.#handlers = { ...this.#ownHandlers, ...new ConsumerCommands(shard).handlers };
     this.#introspection = new Introspection(log, routes, shard);
   }
 
@@ -106,12 +109,17 @@ export class Commands {
     const { desk } = this.#shard;
     if (desk === undefined) return;
     const link = this.#link;
-    if (type === CONTROL_SETTLE) desk.settle(link, this.#settle.wrap(bytes, offset, length));
-    else if (type === CONTROL_REASON) desk.reason(link, this.#reason.wrap(bytes, offset, length));
-    else desk.tokens(this.#tokens.wrap(bytes, offset, length));
+    if (type === CONTROL_SETTLE)
+      desk.settling.settle(link, this.#settle.wrap(bytes, offset, length));
+    else if (type === CONTROL_REASON)
+      desk.settling.reason(link, this.#reason.wrap(bytes, offset, length));
+    else desk.settling.tokens(link, this.#tokens.wrap(bytes, offset, length));
   }
 
-  readonly #handlers: PromptHandlers<'shard' | 'history', ShardEnd> = {
+  readonly #ownHandlers: Omit<
+    PromptHandlers<'shard' | 'history', ShardEnd>,
+    keyof ConsumerHandlers
+  > = {
     subscribe: (request, link) => this.#subscribe(request, link),
     update: (request, link) => this.#update(request, link),
     unsubscribe: (request, link) => this.#unsubscribe(request, link),
@@ -128,15 +136,6 @@ export class Commands {
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => this.#pruning.prune(request),
-    applyConsumers: ({ entries }) => {
-      this.#shard.applyConsumers(entries);
-      return null;
-    },
-    consumerJoin: (request, link) => this.#join(request, link),
-    consumerLeave: ({ member, how }) => {
-      this.#shard.desk?.leave(member, how);
-      return null;
-    },
     page: ({ request }) => this.#pages.page(request),
     positionAt: ({ timeMs }) => this.#pages.positionAt(timeMs),
   };
@@ -153,17 +152,13 @@ export class Commands {
       bytes.toString('utf8', offset + CALL_REQUEST, offset + length),
     );
     try {
-      link.reply(id, name, serve(this.#handlers, name, request, link));
+      const answer = serve(this.#handlers, name, request, link);
+      if (!(answer instanceof WhenStored)) link.reply(id, name, answer);
+      else this.#shard.desk!.whenStored(() => link.reply(id, name, answer.answer));
     } catch (error) {
       if (!(error instanceof BusError) || !TOLD_TO_ASKER.has(error.code)) throw error;
       link.refuse(id, error.toJSON());
     }
-  }
-
-  #join(request: ConsumerJoinRequest, link: ShardEnd): ConsumerJoinAnswer {
-    const { desk, delivered: position } = this.#shard;
-    if (desk === undefined) throw consumerUnknown(request.consumer);
-    return { position, kept: desk.join(request, link) };
   }
 
   get #pages(): ShardPages {

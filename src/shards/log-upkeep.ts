@@ -3,6 +3,7 @@
  * no room on a full disk is tried again a little later. Only the shard's loop touches this.
  */
 import { BusError } from '../protocol/errors.js';
+import type { KeptFrom } from '../store/pruning.js';
 import type { ShardLog } from '../store/shard-log.js';
 import type { RecordingClock } from './recording-clock.js';
 
@@ -16,6 +17,10 @@ export interface UpkeepOptions {
   readonly prunes: boolean;
   /** Called once when retention has stopped at a damaged event, and for each consumer that has. */
   readonly onDamage?: (error: BusError) => void;
+  /** From which sequence on a rule that waits for consumers keeps its events. Default: it keeps all. */
+  readonly keptFrom?: KeptFrom;
+  /** Called when retention has removed events. */
+  readonly onPruned?: () => void;
 }
 
 export class LogUpkeep {
@@ -57,13 +62,17 @@ export class LogUpkeep {
 
   /** Runs one step of retention. A damaged event stops retention, and nothing else. */
   #prune(): boolean | undefined {
+    const { prunedEvents } = this.#log;
     try {
-      return whereThereIsRoom(() => this.#log.pruning!.pruneStep(this.#clock.nowWithCaution()));
+      const now = this.#clock.nowWithCaution();
+      return whereThereIsRoom(() => this.#log.pruning!.pruneStep(now, this.#options.keptFrom));
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
       if (!this.#isDamageTold) this.#options.onDamage?.(error);
       this.#isDamageTold = true;
       return false;
+    } finally {
+      if (this.#log.prunedEvents !== prunedEvents) this.#options.onPruned?.();
     }
   }
 }

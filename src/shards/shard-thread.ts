@@ -64,6 +64,9 @@ class ShardThread {
     checkLog(log, data);
     this.#shard = new Shard(this.#log, this.#routes, this.#control, {
       ...data,
+      retention: data.log.settings.retention,
+      onNews: (news) => this.#report({ report: 'consumers', news }),
+      onClaimed: () => this.#report({ report: 'claimed' }),
       onClockStep: (step) => this.#reportClockStep(step),
       onDamage: (error) => this.#report({ report: 'warning', error: error.toJSON() }),
     });
@@ -75,12 +78,12 @@ class ShardThread {
     const { ringPositions } = this.#log;
     if (this.#data.isFirst) ringPositions?.clear();
     else for (const one of ringPositions?.stored() ?? []) positions.set(one.endpoint, one);
-    this.#takeConsumers();
     if (this.#log.isShared) this.#openDoor();
     for (const end of this.#data.ends) {
       const link = this.#adopt(end);
       link.recovery = new LinkRecovery(link, this.#log, positions.get(end.endpoint));
     }
+    this.#takeConsumers();
     const { head } = this.#log;
     const shown = head < this.#headShown ? this.#headShown : undefined;
     const wentBackwardsFrom = this.#log.wentBackwardsFrom ?? shown;
@@ -90,7 +93,7 @@ class ShardThread {
     this.#report({ report: 'ready', head, wentBackwardsFrom, forSuccessor });
   }
 
-  /** Before any link, so that what comes over it finds its consumer. A damaged state stops no event. */
+  /** Before anything is read from a link, so that it finds its consumer. A damaged state stops no event. */
   #takeConsumers(): void {
     const { consumers } = this.#data;
     if (consumers === undefined) return;

@@ -6,8 +6,9 @@
  * and a commit stores how far each ring was consumed: wherever a thread dies, the next one neither loses nor repeats a
  * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
-import type { ConsumerEntry } from '../link/consumer-shapes.js';
+import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
+import type { RetentionRule } from '../store/pruning.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { BatchCommit } from './batch-commit.js';
@@ -32,6 +33,14 @@ export interface ShardOptions extends UpkeepOptions {
   readonly publishWaitMs: number;
   /** False for a thread that follows another. Default: true. */
   readonly isFirst?: boolean;
+  /** An endpoint has left that a dead thread of the shard may have leased events. Default: false. */
+  readonly hasDeparted?: boolean;
+  /** The rules of retention, whose places `KeptFrom` names. Default: none. */
+  readonly retention?: readonly RetentionRule[];
+  /** Called with what has become of durable consumers. */
+  readonly onNews?: (news: readonly ConsumerNews[]) => void;
+  /** Called when the shard knows which leases of a dead thread go on. */
+  readonly onClaimed?: () => void;
   /** Called when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
 }
@@ -63,6 +72,8 @@ export class Shard {
   /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
+  /** It stays when the last consumer has gone; `#desk` is the same, or undefined then. */
+  #openedDesk: Desk | undefined;
   #desk: Desk | undefined;
   #firstLink = 0;
   #gaugesAt = 0;
@@ -73,7 +84,11 @@ export class Shard {
     this.#control = control;
     this.#options = options;
     this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
-    this.#upkeep = new LogUpkeep(log, this.#clock, options);
+    this.#upkeep = new LogUpkeep(log, this.#clock, {
+      ...options,
+      keptFrom: (rule) => this.#keptFrom(rule),
+      onPruned: () => this.#desk?.pruned(),
+    });
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
@@ -135,13 +150,28 @@ export class Shard {
    * @throws BusError `OPTION_INVALID` if the log keeps no consumers, `STORE_CORRUPT`
    */
   applyConsumers(entries: readonly ConsumerEntry[]): void {
-    this.#desk ??= openDesk(this.#log, {
-      before: this.#options.isFirst === false ? 'replaced' : 'opened',
+    const desk = (this.#openedDesk ??= this.#openDesk());
+    desk.apply(entries);
+    this.#desk = desk.isEmpty ? undefined : desk;
+  }
+
+  /** A rule that waits for consumers keeps what one of them still needs; for one that is not there it keeps all. */
+  #keptFrom(rule: number): number {
+    const names = this.#options.retention?.[rule]?.untilConsumedBy ?? [];
+    return Math.min(...names.map((name) => this.#desk?.neededFrom(name) ?? 0));
+  }
+
+  #openDesk(): Desk {
+    const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
+    const claims = { ends: isFirst ? [] : [...this.links], hasDeparted, now: elapsedMs() };
+    return openDesk(this.#log, {
+      before: isFirst ? 'opened' : 'replaced',
+      claims,
       recordedAt: () => this.#clock.now(),
-      onDamage: (error) => this.#options.onDamage?.(error),
+      onDamage: (error) => onDamage?.(error),
+      onNews: (news) => onNews?.(news),
+      onClaimed: () => onClaimed?.(),
     });
-    this.#desk.apply(entries);
-    if (this.#desk.isEmpty) this.#desk = undefined;
   }
 
   /** How long the thread may park, ms. */
@@ -197,7 +227,7 @@ export class Shard {
     link.leaving = true;
     for (const subscription of link.subscriptions.values()) this.#forget(subscription);
     link.subscriptions.clear();
-    this.#desk?.leaveLink(link);
+    this.#openedDesk?.leaveLink(link);
   }
 
   subscribe(subscription: LinkSubscription): void {

@@ -28,6 +28,9 @@ export interface ShardConsumers {
    */
   remove(consumer: string): boolean;
 
+  /** Removes the lanes from this one on with the open batch. */
+  removeLanes(consumer: string, from: number): void;
+
   /** Adds an event that died for a consumer, or one that died again, with the open batch. It keeps the event's record. */
   putDead(event: StoredDeadEvent): void;
   /** With the open batch; does nothing where there is no such event. */
@@ -40,8 +43,14 @@ export interface ShardConsumers {
    * @throws BusError `STORE_CORRUPT` naming the event whose row is damaged; the log itself goes on
    */
   dead(consumer: string, after: number, limit: number): StoredDeadEvent[];
+  /** The state of one dead event; undefined: it is not dead for the consumer. It costs no read. */
+  deadState(consumer: string, sequence: number): DeadState | undefined;
+  /** The events of a consumer that are open again. */
+  redriven(consumer: string): number[];
   /** How many events are dead for a consumer, those not counted that were redriven. */
   deadCount(consumer: string): number;
+  /** How many letters are due. */
+  lettersDueCount(consumer: string): number;
   /** The oldest dead events whose letter is due, of all consumers, as `dead` limits them. @throws as `dead` */
   lettersDue(limit: number): StoredDeadEvent[];
   /** Dead events that were forgotten since the log was opened, the oldest first, because there were too many. */

@@ -84,6 +84,16 @@ function addStateChecks(checks: Checks): void {
     },
   );
 
+  checks.onNode('removes the lanes that a consumer has no more', async (node) => {
+    const consumers = node.log.consumers!;
+    for (const lane of [0, 1, 2]) consumers.put(laneOf({ lane }));
+    consumers.put(laneOf({ consumer: 'two', lane: 1 }));
+    await node.decide();
+    consumers.removeLanes('one', 1);
+    await node.decide();
+    deepStrictEqual(lanesOf(node.log), plain([laneOf(), laneOf({ consumer: 'two', lane: 1 })]));
+  });
+
   checks.onNode('removes a consumer, and no other', async (node) => {
     const consumers = node.log.consumers!;
     for (const consumer of ['one', 'two']) {
@@ -135,6 +145,10 @@ function addDeadChecks(checks: Checks): void {
     deepStrictEqual(sequencesOf(consumers.lettersDue(10)), [3, 4]);
     deepStrictEqual(sequencesOf(consumers.lettersDue(1)), [3]);
     strictEqual(consumers.deadCount('one'), 3);
+    deepStrictEqual([consumers.lettersDueCount('one'), consumers.lettersDueCount('two')], [2, 0]);
+    deepStrictEqual([consumers.redriven('one'), consumers.redriven('two')], [[2], []]);
+    const states = [1, 2, 3, 77].map((sequence) => consumers.deadState('one', sequence));
+    deepStrictEqual(states, [LETTER_SENT, REDRIVEN, LETTER_DUE, undefined]);
     consumers.putDead(deadOf({ sequence: 2, times: 2, reason: 'again' }));
     consumers.removeDead('one', 3);
     await node.decide();

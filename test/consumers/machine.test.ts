@@ -43,6 +43,7 @@ class Desk {
     const complete = { ...DEFINITION, ...definition };
     const rows = Array.from({ length: complete.lanes }, (_, lane) => stored[lane] ?? EMPTY);
     const decisions = {
+      gone: () => {},
       examine: () => this.examined,
       dead: (_lane: number, sequence: number, attempts: number, cause: string, reason: string) => {
         this.said.push(`${sequence} dead after ${attempts}: ${cause} ${reason}`.trim());

@@ -132,8 +132,8 @@ const FAULTS: readonly Fault[] = [
     found: DIFFERS,
     at: {
       file: 'ledger',
-      from: 'this.laneOf(slot).lost++; this.remove(slot);',
-      to: 'this.laneOf(slot).lost++; const n = this.chains.remove(slot); if (n >= 0) this.open.set(n, UNREAD); this.remove(slot);',
+      from: 'this.open.sequence[slot]); this.remove(slot);',
+      to: 'this.open.sequence[slot]); const n = this.chains.remove(slot); if (n >= 0) this.open.set(n, UNREAD); this.remove(slot);',
     },
   },
   {

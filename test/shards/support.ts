@@ -43,7 +43,7 @@ import { RecordReceiver, RecordSender } from '../../src/ring/record-channel.js';
 import { createRing, RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { Commands } from '../../src/shards/commands.js';
 import { Routes } from '../../src/shards/routes.js';
-import { Shard } from '../../src/shards/shard.js';
+import { Shard, type ShardOptions } from '../../src/shards/shard.js';
 import { ShardEnd } from '../../src/shards/shard-end.js';
 import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
@@ -225,7 +225,7 @@ export function memoryLog(
 }
 
 /** A shard without a thread, whose turns the test runs. */
-export function makeShard(log = memoryLog([]), isFirst = true) {
+export function makeShard(log = memoryLog([]), isFirst = true, rest: Partial<ShardOptions> = {}) {
   const routes = new Routes();
   const control = ShardControl.create();
   const shard = new Shard(log, routes, control, {
@@ -234,6 +234,7 @@ export function makeShard(log = memoryLog([]), isFirst = true) {
     publishWaitMs: 1000,
     prunes: false,
     isFirst,
+    ...rest,
   });
   const commands = new Commands(shard, log, routes, 1);
   const turn = (): void => {

@@ -70,8 +70,10 @@ export const GATE_WORDS = 64 * KIB;
 /** How often a shard reports news of consumers to main, and how many dead events and gaps of each it names. */
 export const CONSUMER_NEWS_MS = 100;
 export const CONSUMER_NEWS_MAX = 16;
+/** How long a consumer has to be blocked, or to go on, before main is told of the change. */
+export const CONSUMER_BLOCKED_MS = 1000;
 /** How many entries a shard puts into one answer about a consumer. */
-export const CONSUMER_ENTRIES_PER_ANSWER = 1000;
+export const CONSUMER_ENTRIES_PER_ANSWER = 256;
 
 /** How many dead events one shard keeps for `redrive`, and the bytes of those that retention has removed. */
 export const DEAD_KEPT_MAX = 100_000;

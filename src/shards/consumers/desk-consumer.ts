@@ -1,41 +1,34 @@
 /**
- * One durable consumer in a shard: its machine, and what stands around the machine: the filter, the row that is stored,
- * the events that died. One lane. Only the shard's loop touches this.
+ * One durable consumer in a shard: its machine, and what stands around the machine: the filter, the lanes, the rows that
+ * are stored, the events that died. Only the shard's loop touches this.
  */
 import { ConsumerMachine } from '../../consumers/machine.js';
-import type { Before, Examined, MachineDefinition } from '../../consumers/machine-types.js';
+import type { Before, Examined } from '../../consumers/machine-types.js';
 import type { ConsumerEntry } from '../../link/consumer-shapes.js';
 import type { ConsumerDefinition, DeadCause } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
 import { compilePredicate, type EventPredicate } from '../../protocol/filter.js';
 import type { EventRecordView } from '../../record/event-record.js';
-import {
-  LETTER_DUE,
-  NO_LETTER_WANTED,
-  type ShardConsumers,
-  type StoredLane,
-} from '../../store/consumer-states.js';
-import { type KeyOf, keyOf } from './event-key.js';
-
-const LANE = 0;
-
-interface Death {
-  readonly sequence: number;
-  readonly attempts: number;
-  readonly cause: DeadCause;
-  readonly reason: string;
-}
+import type { ShardConsumers, StoredLane } from '../../store/consumer-states.js';
+import { laneOf, lanesOf, machineDefinition, restoredLanes } from './consumer-lanes.js';
+import { ConsumerTidings } from './consumer-tidings.js';
+import { DeadChanges } from './dead-changes.js';
+import { type KeyOf, keyOf } from './reading/event-key.js';
+import type { PrunedScan } from './reading/pruned-scan.js';
 
 export interface ConsumerHost {
+  readonly store: ShardConsumers;
   /** Whether the log has the event, and the filter, if it has changed, still matches it. */
   examine(consumer: DeskConsumer, sequence: number): Examined;
 }
 
 export interface ConsumerStart {
-  readonly stored: StoredLane | undefined;
+  readonly stored: readonly StoredLane[];
   readonly before: Before;
   /** Monotonic, and recorded time, ms. */
   readonly now: number;
   readonly recordedAt: number;
+  readonly prunedEvents: number;
 }
 
 export class DeskConsumer {
@@ -46,27 +39,39 @@ export class DeskConsumer {
   hasOtherFilter = false;
   /** A damaged event stands in its way. */
   isStuck = false;
+  /** It has come to a hole in the log, and learns whether that held events of its topics. */
+  prunedScan: PrunedScan | undefined;
+  /** `ShardLog.prunedEvents` as of the last hole that it knows all about. */
+  prunedSeen = -1;
+  /** The lane that was read last. */
+  readLane = 0;
   readonly machine: ConsumerMachine;
+  readonly dead: DeadChanges;
+  readonly tidings = new ConsumerTidings();
   #keyOf: KeyOf;
   #isNew: boolean;
-  #deaths: Death[] = [];
+  #lanes: number;
+  /** More rows than that may be stored. */
+  #hasStaleRows: boolean;
+  /** The lanes that get the events of the batch, as bits. */
+  #current = 0;
+  #floorStored = 0;
+  /** The last sequence of the holes that were counted. */
+  #holesThrough = 0;
 
   /** @throws BusError `STORE_CORRUPT` */
   constructor(entry: ConsumerEntry, host: ConsumerHost, start: ConsumerStart) {
-    const { stored, before, now, recordedAt } = start;
+    const { stored, before, now, recordedAt, prunedEvents } = start;
+    const { definition } = entry;
     this.id = entry.id;
     this.entry = entry;
-    this.predicate = compilePredicate(entry.definition.filter);
-    this.#keyOf = keyOf(entry.definition.order);
-    const isOfRound = stored !== undefined && stored.round === entry.round;
-    this.#isNew = !isOfRound;
-    const begun = { acked: 0, redelivered: 0, lost: 0, open: new Uint8Array(0), ...stored };
-    const { acked, redelivered, lost, leaseNext = 1, at = recordedAt } = begun;
-    const counts = { acked, redelivered, lost, leaseNext };
-    const lane = isOfRound
-      ? { ...counts, position: stored.position, open: stored.open }
-      : { ...counts, position: entry.position, open: new Uint8Array(0) };
-    const ageMs = Math.max(0, recordedAt - at);
+    this.predicate = compilePredicate(definition.filter);
+    this.dead = new DeadChanges(entry.id, host.store);
+    this.#keyOf = keyOf(definition.order);
+    this.#lanes = lanesOf(definition);
+    this.#hasStaleRows = stored.some(({ lane }) => lane >= this.#lanes);
+    const { lanes, isNew } = restoredLanes(entry, stored, recordedAt);
+    this.#isNew = isNew;
     const decisions = {
       examine: (_lane: number, sequence: number) => host.examine(this, sequence),
       dead: (
@@ -76,59 +81,183 @@ export class DeskConsumer {
         cause: DeadCause,
         reason: string,
       ) => {
-        this.#deaths.push({ sequence, attempts, cause, reason });
+        this.dead.died({ sequence, attempts, cause, reason });
+      },
+      gone: (_lane: number, sequence: number) => {
+        this.dead.over(sequence);
+        this.tidings.gap(sequence, sequence);
       },
     };
-    const definition = machineDefinition(entry.definition);
-    this.machine = new ConsumerMachine(definition, decisions, [{ ...lane, ageMs }], before, now);
+    this.machine = new ConsumerMachine(
+      machineDefinition(definition),
+      decisions,
+      lanes,
+      before,
+      now,
+    );
     this.machine.pause(entry.isPaused);
+    this.#floorStored = this.floor;
+    // What was gone before the round began is nothing that it has lost.
+    if (isNew) this.prunedSeen = prunedEvents;
   }
 
+  /** Of the lane that has come least far. */
   get position(): number {
-    return this.machine.lane(LANE).position;
+    let least = Number.POSITIVE_INFINITY;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      least = Math.min(least, this.machine.lane(lane).position);
+    }
+    return least;
   }
 
-  get wantsMore(): boolean {
-    return !this.isStuck && this.machine.wantsMore(LANE);
+  /** Everything up to here is done, dead or none of its events; redriven ones may be open. */
+  get floor(): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      least = Math.min(least, this.machine.lane(lane).floor);
+    }
+    return least;
+  }
+
+  /** The floor as far as it is stored: a restart needs no event before it. */
+  get floorStored(): number {
+    return this.isDirty ? this.#floorStored : this.floor;
+  }
+
+  get lanes(): number {
+    return this.#lanes;
   }
 
   get isDirty(): boolean {
-    return this.#isNew || this.#deaths.length > 0 || this.machine.isDirty(LANE);
+    if (this.#isNew || this.dead.hasAny) return true;
+    for (let lane = 0; lane < this.#lanes; lane++) if (this.machine.isDirty(lane)) return true;
+    return false;
   }
 
-  /** Takes over a changed entry of the same consumer. */
-  change(entry: ConsumerEntry): void {
+  laneOf(topic: string): number {
+    return laneOf(this.entry.definition, topic);
+  }
+
+  keyOf(view: EventRecordView): string | undefined {
+    return this.#keyOf(view);
+  }
+
+  /** Whether it takes events of the lane beyond its position. */
+  wantsMore(lane: number): boolean {
+    return !this.isStuck && this.machine.wantsMore(lane);
+  }
+
+  /** The error that a change of this kind meets now. */
+  refusal(entry: ConsumerEntry): BusError | undefined {
+    const { round, definition, name } = this.entry;
+    if (entry.round !== round || !isReordered(definition, entry.definition)) return undefined;
+    if (this.machine.canReorder) return undefined;
+    const message = `consumer ${name} has open events, and keeps its order and its priority until they are done`;
+    return new BusError('CONSUMER_BUSY', message, { details: { consumer: name } });
+  }
+
+  /** Takes over a changed entry of the same consumer, which `refusal` does not refuse. */
+  change(entry: ConsumerEntry, prunedEvents: number): void {
     const { round, definition } = this.entry;
     this.entry = entry;
     if (entry.round !== round) {
-      this.machine.seek([entry.position]);
-      this.#isNew = true;
-      this.isStuck = false;
+      this.#seek(entry.position);
+      this.prunedSeen = prunedEvents;
     }
     if (JSON.stringify(definition) !== JSON.stringify(entry.definition)) {
       this.hasOtherFilter = true;
       this.predicate = compilePredicate(entry.definition.filter);
       this.#keyOf = keyOf(entry.definition.order);
+      const lanes = lanesOf(entry.definition);
       this.machine.redefine(machineDefinition(entry.definition));
+      if (lanes !== this.#lanes) {
+        this.#hasStaleRows ||= lanes < this.#lanes;
+        this.#isNew = true;
+        this.#lanes = lanes;
+      }
     }
     this.machine.pause(entry.isPaused);
+  }
+
+  /** It is not in the list any more: all its leases are lost. */
+  end(): void {
+    this.machine.seek(new Array<number>(this.#lanes).fill(0));
+  }
+
+  #seek(position: number): void {
+    this.dead.forgetRedriven((sequence) => this.machine.isOpen(sequence));
+    this.machine.seek(new Array<number>(this.#lanes).fill(position));
+    this.prunedScan = undefined;
+    this.#holesThrough = 0;
+    this.#isNew = true;
+    this.isStuck = false;
+  }
+
+  // Matching. The events of a batch go to the lanes that have come to the head of the log.
+
+  /** Returns false if no lane gets the batch's events. */
+  beginBatch(head: number): boolean {
+    this.#current = 0;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      if (this.machine.lane(lane).position >= head && this.wantsMore(lane)) {
+        this.#current |= 1 << lane;
+      }
+    }
+    return this.#current !== 0;
+  }
+
+  /** An event of the batch whose topic matches. */
+  see(sequence: number, view: EventRecordView): void {
+    const lane = this.#lanes === 1 ? 0 : this.laneOf(view.topic);
+    const bit = 1 << lane;
+    if ((this.#current & bit) === 0) return;
+    if (!this.wantsMore(lane)) {
+      this.machine.passed(lane, sequence - 1);
+      this.#current ^= bit;
+    } else if (this.matches(view)) this.machine.read(lane, sequence, this.#keyOf(view));
+  }
+
+  endBatch(through: number): void {
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      if ((this.#current & (1 << lane)) !== 0) this.machine.passed(lane, through);
+    }
+    this.#current = 0;
   }
 
   matches(view: EventRecordView): boolean {
     return this.predicate === undefined || this.predicate(view);
   }
 
-  /** An event that matches, beyond the position or to be read again. */
-  read(sequence: number, view: EventRecordView): void {
-    this.machine.read(LANE, sequence, this.#keyOf(view));
+  /**
+   * The log has lost all events behind a sequence and up to another; those up to `through` may have been the consumer's.
+   * These lanes, as bits, go on behind the hole.
+   */
+  passHole(lanes: number, after: number, through: number, until: number): void {
+    const from = Math.max(after, this.#holesThrough) + 1;
+    let first = true;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      if ((lanes & (1 << lane)) === 0) continue;
+      if (first && through >= from) this.machine.missed(lane, through - from + 1);
+      first = false;
+      this.machine.passed(lane, until);
+    }
+    if (through < from) return;
+    this.#holesThrough = through;
+    this.tidings.gap(from, through);
   }
 
-  passed(through: number): void {
-    this.machine.passed(LANE, through);
+  /** The log has no event before this one. Redriven events whose records are kept stay. */
+  pruned(first: number): void {
+    for (const { sequence } of this.machine.list(0, Number.POSITIVE_INFINITY)) {
+      if (sequence >= first) return;
+      if (this.dead.stateOf(sequence) === undefined) this.machine.pruned(sequence, sequence);
+    }
   }
 
-  get nextUnread(): number {
-    return this.machine.nextUnread(LANE);
+  // Leasing.
+
+  get isAtMaxInFlight(): boolean {
+    return this.machine.counts.leased >= this.entry.definition.maxInFlight;
   }
 
   /** Leases what it may; `limit` is the shard's, beside the consumer's own. */
@@ -137,33 +266,36 @@ export class DeskConsumer {
     return left <= 0 ? 0 : this.machine.lease(Math.min(limit, left), now);
   }
 
+  // Storing.
+
   /** Puts what has changed into the open batch. */
   put(store: ShardConsumers, now: number, recordedAt: number): void {
-    const { acked, redelivered, lost, position } = this.machine.lane(LANE);
-    const open = this.machine.store(LANE, now);
-    const { round } = this.entry;
-    const counts = { acked, redelivered, lost, leaseNext: this.machine.leaseNext };
-    store.put({ consumer: this.id, lane: LANE, round, position, at: recordedAt, open, ...counts });
-    for (const death of this.#deaths) this.#putDead(store, death, recordedAt);
+    const { id: consumer, machine } = this;
+    const { round, definition } = this.entry;
+    const { leaseNext } = machine;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      if (!this.#isNew && !machine.isDirty(lane)) continue;
+      const { acked, redelivered, lost, position } = machine.lane(lane);
+      const counts = { acked, redelivered, lost, leaseNext };
+      const open = machine.store(lane, now);
+      store.put({ consumer, lane, round, position, at: recordedAt, open, ...counts });
+    }
+    if (this.#hasStaleRows) store.removeLanes(consumer, this.#lanes);
+    this.dead.put(definition.deadLetter !== undefined, recordedAt);
   }
 
   committed(): void {
-    this.machine.committed(LANE);
+    const { machine } = this;
+    for (let lane = 0; lane < this.#lanes; lane++) {
+      if (this.#isNew || machine.isDirty(lane)) machine.committed(lane);
+    }
     this.#isNew = false;
-    this.#deaths = [];
-  }
-
-  #putDead(store: ShardConsumers, death: Death, diedAt: number): void {
-    const { sequence } = death;
-    const before = store.dead(this.id, sequence - 1, 1)[0];
-    const times = before?.sequence === sequence ? before.times + 1 : 1;
-    const wantsLetter = this.entry.definition.deadLetter !== undefined;
-    const state = wantsLetter ? LETTER_DUE : NO_LETTER_WANTED;
-    store.putDead({ consumer: this.id, diedAt, times, state, ...death });
+    this.#hasStaleRows = false;
+    for (const sequence of this.dead.committed()) this.tidings.died(sequence);
+    this.#floorStored = this.floor;
   }
 }
 
-function machineDefinition(definition: ConsumerDefinition): MachineDefinition {
-  const { order, leaseMs, maxAttempts, backoffMs, maxAhead } = definition;
-  return { hasKeys: order !== 'none', lanes: 1, leaseMs, maxAttempts, backoffMs, maxAhead };
+function isReordered(one: ConsumerDefinition, other: ConsumerDefinition): boolean {
+  return one.order !== other.order || one.priority.join('\n') !== other.priority.join('\n');
 }

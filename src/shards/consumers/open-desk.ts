@@ -9,7 +9,7 @@ import { Desk, type DeskOptions } from './desk.js';
  */
 export function openDesk(
   log: ShardLog,
-  options: Pick<DeskOptions, 'before' | 'recordedAt' | 'onDamage'>,
+  options: Omit<DeskOptions, 'log' | 'store' | 'settled' | 'now'>,
 ): Desk {
   const store = log.isShared ? undefined : log.consumers;
   if (store === undefined) missing('keeps no consumers');

@@ -39,6 +39,10 @@ export class SqliteConsumers implements ShardConsumers {
     return isMore;
   }
 
+  removeLanes(consumer: string, from: number): void {
+    this.#write(() => this.#states.removeFrom(consumer, from));
+  }
+
   putDead(event: StoredDeadEvent): void {
     this.#write(() => this.#dead.put(event));
   }
@@ -53,6 +57,18 @@ export class SqliteConsumers implements ShardConsumers {
 
   dead(consumer: string, after: number, limit: number): StoredDeadEvent[] {
     return this.#health.guard('reading', () => this.#dead.page(consumer, after, limit));
+  }
+
+  deadState(consumer: string, sequence: number): DeadState | undefined {
+    return this.#dead.stateOf(consumer, sequence);
+  }
+
+  redriven(consumer: string): number[] {
+    return this.#dead.redriven(consumer);
+  }
+
+  lettersDueCount(consumer: string): number {
+    return this.#dead.dueCountOf(consumer);
   }
 
   deadCount(consumer: string): number {

@@ -72,6 +72,7 @@ export class ShardUnderTest {
       dead: (_lane: number, sequence: number, attempts: number, cause: RefDead['cause']) => {
         this.#machineDead.push({ sequence, attempts, cause });
       },
+      gone: () => {},
     };
     this.machine = new Machine(definition, decisions, rows, before, now);
     this.pause(this.isPaused);

@@ -30,7 +30,7 @@ const IGNORE: DeliveryHandler = { onEvent() {}, onState() {}, payCredit() {} };
 
 export function entryOf(options: Partial<ConsumerOptions> = {}): ConsumerEntry {
   const definition = parseDefinition({ filter: 'jobs.*', ...options });
-  return { id: 'c1', name: 'worker', definition, isPaused: false, round: 1, position: 0 };
+  return { id: 'c1', name: 'worker', definition, isPaused: false, round: 1, position: 0, gate: 0 };
 }
 
 /** A shard, its log, and the endpoint's link to it. */

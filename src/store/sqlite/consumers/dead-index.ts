@@ -22,6 +22,8 @@ export class DeadIndex {
   readonly #damaged = new Map<string, DeadEntry>();
   /** For each consumer, how many events are dead and not redriven. */
   readonly #counts = new Map<string, number>();
+  /** For each consumer, how many letters are due. */
+  readonly #dueCounts = new Map<string, number>();
   /** For each event that is in the log, the consumers for which it is dead. */
   readonly #held = new Map<number, string[]>();
   /** Bytes of all records that rows keep. */
@@ -62,6 +64,10 @@ export class DeadIndex {
     return this.#counts.get(consumer) ?? 0;
   }
 
+  dueCountOf(consumer: string): number {
+    return this.#dueCounts.get(consumer) ?? 0;
+  }
+
   /** The consumers for which an event is dead that is in the log. */
   holdersOf(sequence: number): readonly string[] {
     return this.#held.get(sequence) ?? [];
@@ -83,7 +89,14 @@ export class DeadIndex {
   }
 
   clear(): void {
-    const maps = [this.#entries, this.#due, this.#damaged, this.#counts, this.#held];
+    const maps = [
+      this.#entries,
+      this.#due,
+      this.#damaged,
+      this.#counts,
+      this.#dueCounts,
+      this.#held,
+    ];
     for (const map of maps) map.clear();
     this.bytes = 0;
   }
@@ -92,9 +105,12 @@ export class DeadIndex {
     const { consumer, sequence, state, bytes } = entry;
     this.#entries.set(key, entry);
     this.bytes += bytes;
-    if (state === LETTER_DUE) this.#due.set(key, entry);
+    if (state === LETTER_DUE) {
+      this.#due.set(key, entry);
+      count(this.#dueCounts, consumer, 1);
+    }
     if (state === DAMAGED) this.#damaged.set(key, entry);
-    if (state !== REDRIVEN) this.#counts.set(consumer, this.countOf(consumer) + 1);
+    if (state !== REDRIVEN) count(this.#counts, consumer, 1);
     if (bytes === 0) this.#held.set(sequence, [...this.holdersOf(sequence), consumer]);
   }
 
@@ -104,19 +120,21 @@ export class DeadIndex {
     if (entry === undefined) return;
     const { consumer, sequence, state, bytes } = entry;
     this.bytes -= bytes;
-    this.#due.delete(key);
+    if (this.#due.delete(key)) count(this.#dueCounts, consumer, -1);
     this.#damaged.delete(key);
-    if (state !== REDRIVEN) this.#count(consumer, this.countOf(consumer) - 1);
+    if (state !== REDRIVEN) count(this.#counts, consumer, -1);
     if (bytes > 0) return;
     const holders = this.holdersOf(sequence).filter((holder) => holder !== consumer);
     if (holders.length > 0) this.#held.set(sequence, holders);
     else this.#held.delete(sequence);
   }
+}
 
-  #count(consumer: string, count: number): void {
-    if (count > 0) this.#counts.set(consumer, count);
-    else this.#counts.delete(consumer);
-  }
+/** Changes a count; a consumer without any has no entry. */
+function count(counts: Map<string, number>, consumer: string, change: number): void {
+  const next = (counts.get(consumer) ?? 0) + change;
+  if (next > 0) counts.set(consumer, next);
+  else counts.delete(consumer);
 }
 
 function keyOf(consumer: string, sequence: number): string {

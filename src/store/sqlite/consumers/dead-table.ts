@@ -1,7 +1,13 @@
 import { BusError } from '../../../protocol/errors.js';
 import { DEAD_BYTES_MAX, DEAD_KEPT_MAX } from '../../../protocol/limits/consumers.js';
 import { MIB } from '../../../protocol/limits/units.js';
-import { type DeadState, LETTER_DUE, type StoredDeadEvent } from '../../consumer-states.js';
+import {
+  type DeadState,
+  LETTER_DUE,
+  NO_LETTER_WANTED,
+  REDRIVEN,
+  type StoredDeadEvent,
+} from '../../consumer-states.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { CONSUMER_DEAD_COUNT, MetaTable } from '../tables/meta-table.js';
 import { DAMAGED, type DeadEntry, DeadIndex } from './dead-index.js';
@@ -130,6 +136,25 @@ export class DeadTable {
 
   countOf(consumer: string): number {
     return this.#index.countOf(consumer);
+  }
+
+  dueCountOf(consumer: string): number {
+    return this.#index.dueCountOf(consumer);
+  }
+
+  /** Undefined: the event is not dead for the consumer. A damaged row counts as dead, without a letter. */
+  stateOf(consumer: string, sequence: number): DeadState | undefined {
+    const index = this.#index;
+    if (index.size === 0) return undefined;
+    const state = index.get(consumer, sequence)?.state;
+    return state === DAMAGED ? NO_LETTER_WANTED : (state as DeadState | undefined);
+  }
+
+  redriven(consumer: string): number[] {
+    const index = this.#index;
+    return [...index.all()]
+      .filter((entry) => entry.consumer === consumer && entry.state === REDRIVEN)
+      .map(({ sequence }) => sequence);
   }
 
   /** @throws BusError `STORE_CORRUPT` also for a row of whose state nothing can be said */

@@ -31,7 +31,7 @@ export class StateTable {
   readonly #meta: MetaTable;
   readonly #insert: Statement<Row>;
   readonly #delete: Statement<[string, number]>;
-  readonly #deleteAll: Statement<[string]>;
+  readonly #deleteFrom: Statement<[string, number]>;
   /** The change in the number of rows since the batch began. */
   #added = 0;
 
@@ -42,7 +42,7 @@ export class StateTable {
       `INSERT INTO consumers (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#delete = database.prepare('DELETE FROM consumers WHERE consumer = ? AND lane = ?');
-    this.#deleteAll = database.prepare('DELETE FROM consumers WHERE consumer = ?');
+    this.#deleteFrom = database.prepare('DELETE FROM consumers WHERE consumer = ? AND lane >= ?');
   }
 
   /** @throws BusError `STORE_CORRUPT` */
@@ -61,7 +61,12 @@ export class StateTable {
   }
 
   remove(consumer: string): void {
-    this.#added -= this.#deleteAll.run(consumer).changes;
+    this.removeFrom(consumer, 0);
+  }
+
+  /** The lanes from this one on. */
+  removeFrom(consumer: string, lane: number): void {
+    this.#added -= this.#deleteFrom.run(consumer, lane).changes;
   }
 
   /** Writes the number of rows, in the batch's transaction. */

@@ -1,13 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
-  CONTROL_REASON,
-  CONTROL_SETTLE,
-  CONTROL_TOKENS,
-  DELAY_OF_BACKOFF,
-  DELIVERY_LEASE,
-  DELIVERY_SETTLED,
-  DELIVERY_SUPPLY,
-  LEASE_EVENT,
   SETTLE_ACK,
   SETTLE_ACK_WRITTEN,
   SETTLE_NAK,
@@ -16,137 +8,14 @@ import {
   SUPPLY_LOST,
   SUPPLY_READY,
   SUPPLY_RETURNED,
-  TOKENS_RECORD_LENGTH,
-} from '../../src/link/consumer-records.js';
-import type { ConsumerEntry } from '../../src/link/consumer-shapes.js';
-import { LeaseView, SettledView, SupplyView } from '../../src/link/consumer-views.js';
-import {
-  reasonRecordLength,
-  settleRecordLength,
-  writeReason,
-  writeSettle,
-  writeTokens,
-} from '../../src/link/consumer-writers.js';
-import { DELIVERY_ACK } from '../../src/link/link-records.js';
-import { parseDefinition } from '../../src/protocol/consumer-definition.js';
-import type { ConsumerOptions } from '../../src/protocol/consumers.js';
-import { LETTER_DUE, NO_LETTER_WANTED } from '../../src/store/consumer-states.js';
-import { shardFile } from '../../src/store/sqlite/connection/schema.js';
-import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
-import { temporaryDirectory } from '../bus/support/open.js';
-import { makeShard, memoryLog, TestLink } from './support.js';
+} from '../../../src/link/consumer-records.js';
+import { LETTER_DUE, NO_LETTER_WANTED } from '../../../src/store/consumer-states.js';
+import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
+import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
+import { temporaryDirectory } from '../../bus/support/open.js';
+import { makeShard, memoryLog, TestLink } from '../support.js';
 
-/** A shard without a thread, and members of its consumers whose records the test writes and reads by hand. */
-type Said =
-  | { lease: number; sequence: number; attempt: number; payload: unknown; isAlone: boolean }
-  | { settled: number; refused: number[] }
-  | { what: number; count?: number; lost?: number }
-  | { ack: true };
-
-class TestMember {
-  readonly link: TestLink;
-  readonly member: number;
-  #number = 0;
-
-  constructor(link: TestLink, member: number) {
-    this.link = link;
-    this.member = member;
-  }
-
-  get #head() {
-    return { generation: 1, member: this.member };
-  }
-
-  join(consumer: string, concurrency = 16, leases: [number, number, number][] = []): void {
-    const { member } = this;
-    const request = { member, consumer, concurrency, isDetached: false, leases };
-    this.link.call('consumerJoin', request, { id: 90 });
-  }
-
-  tokens(count: number, concurrency = 16): void {
-    this.link.control(CONTROL_TOKENS, TOKENS_RECORD_LENGTH, (bytes, offset) =>
-      writeTokens(bytes, offset, this.#head, count, concurrency),
-    );
-  }
-
-  settle(
-    kind: number,
-    leases: readonly { sequence: number; lease: number }[],
-    delayMs = DELAY_OF_BACKOFF,
-  ): void {
-    const first = this.#number + 1;
-    this.#number += leases.length;
-    const settlements = leases.map(({ sequence, lease }) => ({ sequence, lease, kind, delayMs }));
-    this.link.control(CONTROL_SETTLE, settleRecordLength(leases.length), (bytes, offset) =>
-      writeSettle(bytes, offset, this.#head, first, settlements),
-    );
-  }
-
-  /** The reason of the next settlement. */
-  reason(text: string): void {
-    this.link.control(CONTROL_REASON, reasonRecordLength(text), (bytes, offset) =>
-      writeReason(bytes, offset, this.#head, this.#number + 1, text),
-    );
-  }
-
-  /** Settlements are numbered from here on, as those that are sent again are. */
-  numberFrom(number: number): void {
-    this.#number = number - 1;
-  }
-
-  said(): Said[] {
-    const said: Said[] = [];
-    this.link.read((type, bytes, offset, length) => {
-      if (type === DELIVERY_LEASE) {
-        const { sequence, lease, attempt, flags, event } = new LeaseView().wrap(
-          bytes,
-          offset,
-          length,
-        );
-        const payload: unknown = JSON.parse(event.payloadText);
-        said.push({ sequence, lease, attempt, payload, isAlone: flags === 1 });
-        expect(length).toBe(LEASE_EVENT + event.length);
-      } else if (type === DELIVERY_SETTLED) {
-        const view = new SettledView().wrap(bytes, offset, length);
-        const refused = Array.from({ length: view.count }, (_, index) => view.refused(index));
-        said.push({ settled: view.through, refused });
-      } else if (type === DELIVERY_SUPPLY) {
-        const { what, count, lease } = new SupplyView().wrap(bytes, offset, length);
-        if (what === SUPPLY_LOST) said.push({ what, lost: lease });
-        else said.push(what === SUPPLY_RETURNED ? { what, count } : { what });
-      } else if (type === DELIVERY_ACK) said.push({ ack: true });
-    });
-    return said;
-  }
-
-  leases(): Extract<Said, { lease: number }>[] {
-    return this.said().filter((one) => 'lease' in one);
-  }
-}
-
-function entryOf(options: Partial<ConsumerOptions> = {}, rest: Partial<ConsumerEntry> = {}) {
-  const definition = parseDefinition({ filter: 'jobs.*', ...options });
-  const entry = { id: 'c1', name: 'worker', definition, isPaused: false, round: 1 };
-  const place = { position: 0, gate: 0 };
-  return { ...entry, ...place, ...rest };
-}
-
-const publish = (link: TestLink, n: number, topic = 'jobs.a'): void =>
-  link.publish({ topic, id: `job-${n}`, payload: { n } });
-
-/** A shard with one consumer and one member, which has so many tokens. */
-function working(options: Partial<ConsumerOptions> = {}, tokens = 16, log = memoryLog([])) {
-  const made = makeShard(log);
-  const link = new TestLink(1024 * 1024);
-  made.join(link);
-  const one = new TestMember(link, 1);
-  made.shard.applyConsumers([entryOf(options)]);
-  one.join('c1');
-  if (tokens > 0) one.tokens(tokens);
-  made.turn();
-  one.said();
-  return { ...made, link, one };
-}
+import { entryOf, publish, TestMember, working } from './rig.js';
 
 describe('a consumer of a shard', () => {
   test('is leased an event in the commit that stores it, and hears of its ack after the next', () => {

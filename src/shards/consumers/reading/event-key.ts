@@ -1,5 +1,5 @@
-import type { ConsumerOrder } from '../../protocol/consumers.js';
-import type { EventRecordView } from '../../record/event-record.js';
+import type { ConsumerOrder } from '../../../protocol/consumers.js';
+import type { EventRecordView } from '../../../record/event-record.js';
 
 const ATTRIBUTE = 'attributes.';
 

@@ -3,34 +3,39 @@
  * while the delivery ring has no room. The endpoint bounds it: it has given the tokens for the leases, and has sent the
  * settlements. Only the shard's loop touches this.
  */
-import { Queue } from '../../collections/queue.js';
+import { Queue } from '../../../collections/queue.js';
 import {
   DELIVERY_LEASE,
   DELIVERY_SETTLED,
   DELIVERY_SUPPLY,
   LEASE_ALONE,
+  LEASE_DETACHED,
   LEASE_EVENT,
   LOST_RECORD_LENGTH,
   SUPPLY_RECORD_LENGTH,
-} from '../../link/consumer-records.js';
+} from '../../../link/consumer-records.js';
 import {
   settledRecordLength,
   writeLease,
   writeLost,
   writeSettled,
   writeSupply,
-} from '../../link/consumer-writers.js';
-import type { ShardEnd } from '../shard-end.js';
-import type { EventFinder } from './event-finder.js';
+} from '../../../link/consumer-writers.js';
+import type { ShardEnd } from '../../shard-end.js';
+import type { EventFinder } from '../reading/event-finder.js';
+import type { DeskMember } from './desk-members.js';
 
 interface Lease {
   readonly is: 'lease';
   readonly member: number;
+  /** The consumer's id. */
+  readonly consumer: string;
   readonly sequence: number;
   readonly lease: number;
   readonly attempt: number;
   readonly deadline: number;
   readonly isAlone: boolean;
+  readonly isDetached: boolean;
 }
 
 interface Lost {
@@ -58,7 +63,8 @@ export class DeskLink {
   settled: number;
   /** The settlements since the last commit have changed something. */
   isSettledDirty = false;
-  readonly members = new Set<number>();
+  /** The members of the endpoint, by its own numbers. */
+  readonly members = new Map<number, DeskMember>();
   /** The reasons of settlements that have not come yet, by their numbers. */
   readonly reasons = new Map<number, string>();
   readonly #decided = new Map<number, Settled>();
@@ -116,12 +122,12 @@ export class DeskLink {
         writeLost(bytes, offset, member, sequence, lease),
       );
     }
-    const event = events.find(sequence);
+    const event = events.find(sequence, telling.consumer);
     // The log has lost the event since it was leased: the lease runs out, and the event is then found to be gone.
     if (event === undefined) return true;
-    const { attempt, deadline, isAlone } = telling;
+    const { attempt, deadline, isAlone, isDetached } = telling;
     return end.trySend(DELIVERY_LEASE, LEASE_EVENT + event.length, (bytes, offset) => {
-      const flags = isAlone ? LEASE_ALONE : 0;
+      const flags = (isAlone ? LEASE_ALONE : 0) | (isDetached ? LEASE_DETACHED : 0);
       writeLease(bytes, offset, member, sequence, lease, attempt, deadline, flags);
       event.bytes.copy(bytes, offset + LEASE_EVENT, event.offset, event.offset + event.length);
     });

@@ -1,0 +1,92 @@
+/** Serves the calls about durable consumers. Only the shard's loop touches this. */
+import type { AnswerOf, NameOf, RequestOf } from '../../../link/calls.js';
+import type { CONSUMER_CALLS } from '../../../link/consumer-calls.js';
+import type { ConsumerJoinAnswer, ConsumerJoinRequest } from '../../../link/consumer-shapes.js';
+import type { Shard } from '../../shard.js';
+import type { ShardEnd } from '../../shard-end.js';
+import { consumerUnknown, type Desk } from '../desk.js';
+import type { DeskConsumer } from '../desk-consumer.js';
+import { dueLetters, noteSent } from './letters.js';
+import { openPage, stateOf } from './questions.js';
+import { Redriving } from './redriving.js';
+import { WhenStored } from './when-stored.js';
+
+type ConsumerCall = Extract<keyof typeof CONSUMER_CALLS, NameOf<'shard'>>;
+
+export type ConsumerHandlers = {
+  [N in ConsumerCall]: (
+    request: RequestOf<N>,
+    link: ShardEnd,
+  ) => AnswerOf<N> | WhenStored<AnswerOf<N>>;
+};
+
+export class ConsumerCommands {
+  readonly #shard: Shard;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+  }
+
+  readonly handlers: ConsumerHandlers = {
+    applyConsumers: ({ entries }) => {
+      this.#shard.applyConsumers(entries);
+      return null;
+    },
+    consumerJoin: (request, link) => this.#join(request, link),
+    consumerLeave: ({ member, how }, link) => {
+      const { desk } = this.#shard;
+      const found = desk?.members.find(link, member);
+      if (desk !== undefined && found !== undefined) desk.members.leave(found, how, desk.now());
+      return null;
+    },
+    consumersClaimed: (_, link) => {
+      this.#shard.desk?.claims.claimed(link);
+      return null;
+    },
+    consumerState: ({ consumer }) => this.#of(consumer, stateOf),
+    consumerOpen: (request) =>
+      this.#of(request.consumer, (desk, consumer) => openPage(desk, consumer, request)),
+    consumerDead: (request) =>
+      this.#of(request.consumer, (desk, consumer) => desk.entries.page(consumer, request)),
+    consumerFindDead: (request) =>
+      this.#of(request.consumer, (desk, consumer) => desk.entries.find(consumer, request)),
+    consumerRedrive: (request) =>
+      this.#of(request.consumer, ({ store, events, entries }, consumer) => {
+        const answer = new Redriving(store, events, entries).redrive(consumer, request);
+        return request.isDry ? answer : new WhenStored(answer);
+      }),
+    consumerSkip: ({ consumer: id, sequence }) =>
+      this.#of(id, (_, { machine, dead }) => {
+        const isFound = machine.skip(sequence);
+        if (isFound) dead.over(sequence);
+        return new WhenStored({ isFound });
+      }),
+    takeLetters: ({ limit }) => {
+      const { desk } = this.#shard;
+      if (desk === undefined) return { letters: [] };
+      const { store, events, roster } = desk;
+      return { letters: dueLetters(store, events, roster.byId, limit) };
+    },
+    lettersSent: ({ sent }) => {
+      const { desk } = this.#shard;
+      if (desk === undefined) return null;
+      noteSent(desk.roster.byId, sent);
+      return new WhenStored(null);
+    },
+  };
+
+  #join(request: ConsumerJoinRequest, link: ShardEnd): ConsumerJoinAnswer {
+    const { delivered: position } = this.#shard;
+    return this.#of(request.consumer, (desk, consumer) => {
+      const kept = desk.members.join(consumer, request, link, desk.now());
+      return { position, kept };
+    });
+  }
+
+  /** @throws BusError `CONSUMER_UNKNOWN` */
+  #of<T>(id: string, use: (desk: Desk, consumer: DeskConsumer) => T): T {
+    const { desk } = this.#shard;
+    if (desk === undefined) throw consumerUnknown(id);
+    return use(desk, desk.consumer(id));
+  }
+}

@@ -1,0 +1,101 @@
+/** What the turn changes in the rows of a consumer's dead events; stored with the batch. */
+import type { DeadCause } from '../../protocol/consumers.js';
+import {
+  type DeadState,
+  LETTER_DUE,
+  LETTER_SENT,
+  NO_LETTER_WANTED,
+  REDRIVEN,
+  type ShardConsumers,
+} from '../../store/consumer-states.js';
+
+export interface Death {
+  readonly sequence: number;
+  readonly attempts: number;
+  readonly cause: DeadCause;
+  readonly reason: string;
+}
+
+/** Stands for the removal of a row. */
+const GONE = -1;
+
+export class DeadChanges {
+  readonly #consumer: string;
+  readonly #store: ShardConsumers;
+  #deaths: Death[] = [];
+  readonly #states = new Map<number, DeadState | typeof GONE>();
+
+  constructor(consumer: string, store: ShardConsumers) {
+    this.#consumer = consumer;
+    this.#store = store;
+  }
+
+  get hasAny(): boolean {
+    return this.#deaths.length > 0 || this.#states.size > 0;
+  }
+
+  /** What the row of an event says, with the changes of the turn; undefined: it is neither dead nor redriven. */
+  stateOf(sequence: number): DeadState | undefined {
+    const changed = this.#states.get(sequence);
+    if (changed !== undefined) return changed === GONE ? undefined : changed;
+    return this.#store.deadState(this.#consumer, sequence);
+  }
+
+  /** Dead, and not open again. */
+  isDead(sequence: number): boolean {
+    const state = this.stateOf(sequence);
+    return state !== undefined && state !== REDRIVEN;
+  }
+
+  died(death: Death): void {
+    this.#deaths.push(death);
+  }
+
+  redriven(sequence: number): void {
+    this.#states.set(sequence, REDRIVEN);
+  }
+
+  letterSent(sequence: number): void {
+    if (this.stateOf(sequence) === LETTER_DUE) this.#states.set(sequence, LETTER_SENT);
+  }
+
+  /** The event is done, or lost: it is not dead any more, and not to be redriven. */
+  over(sequence: number): void {
+    if (this.stateOf(sequence) !== undefined) this.#states.set(sequence, GONE);
+  }
+
+  /** The consumer is moved: redriven events that are open now are dead again, without another letter. */
+  forgetRedriven(isOpen: (sequence: number) => boolean): void {
+    for (const [sequence, state] of this.#states) {
+      if (state === REDRIVEN && isOpen(sequence)) this.#states.set(sequence, NO_LETTER_WANTED);
+    }
+    for (const sequence of this.#store.redriven(this.#consumer)) {
+      if (this.stateOf(sequence) === REDRIVEN && isOpen(sequence)) {
+        this.#states.set(sequence, NO_LETTER_WANTED);
+      }
+    }
+  }
+
+  /** Puts all changes into the open batch. */
+  put(wantsLetter: boolean, diedAt: number): void {
+    const consumer = this.#consumer;
+    for (const [sequence, state] of this.#states) {
+      if (state === GONE) this.#store.removeDead(consumer, sequence);
+      else this.#store.changeDead(consumer, sequence, state);
+    }
+    const state = wantsLetter ? LETTER_DUE : NO_LETTER_WANTED;
+    for (const death of this.#deaths) {
+      const before = this.#store.dead(consumer, death.sequence - 1, 1)[0];
+      const times = before?.sequence === death.sequence ? before.times + 1 : 1;
+      this.#store.putDead({ consumer, diedAt, times, state, ...death });
+    }
+  }
+
+  /** Returns the sequences of the events that have died. */
+  committed(): number[] {
+    const died = this.#deaths.map(({ sequence }) => sequence);
+    this.#deaths = [];
+    this.#states.clear();
+    return died;
+  }
+}

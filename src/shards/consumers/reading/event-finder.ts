@@ -1,0 +1,90 @@
+import { BusError } from '../../../protocol/errors.js';
+import { EventRecordView } from '../../../record/event-record.js';
+import type { ShardConsumers } from '../../../store/consumer-states.js';
+import type { ShardLog } from '../../../store/shard-log.js';
+import type { PublishBatch } from '../../publish-batch.js';
+
+/** A record of an event; it stays as it is until the next one is found. */
+export interface FoundEvent {
+  readonly bytes: Buffer;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Finds records of events: in the batch while the shard has one, else in the log, else in the row of a dead event, which
+ * keeps what the log does not have any more.
+ */
+export class EventFinder {
+  readonly #log: ShardLog;
+  readonly #store: ShardConsumers;
+  readonly #onDamage: (error: BusError) => void;
+  readonly #view = new EventRecordView();
+  #batch: PublishBatch | undefined;
+  #first = 0;
+  /** The batch's place of each event that it appends, from the first sequence on. */
+  readonly #places: number[] = [];
+
+  constructor(log: ShardLog, store: ShardConsumers, onDamage: (error: BusError) => void) {
+    this.#log = log;
+    this.#store = store;
+    this.#onDamage = onDamage;
+  }
+
+  /** Looks into the batch too, before it is committed; its first event will get the sequence `first`. */
+  begin(batch: PublishBatch, first: number): void {
+    this.#batch = batch;
+    this.#first = first;
+    this.#places.length = 0;
+    for (let i = 0; i < batch.length; i++) if (batch.sequences[i]! > 0) this.#places.push(i);
+  }
+
+  /** The batch is released, or refused. */
+  end(): void {
+    this.#batch = undefined;
+  }
+
+  /** An event of a consumer; undefined if it is lost. */
+  find(sequence: number, consumer: string): FoundEvent | undefined {
+    const place = sequence < this.#first ? undefined : this.#places[sequence - this.#first];
+    if (this.#batch === undefined || place === undefined) {
+      return this.#read(sequence) ?? this.#kept(sequence, consumer);
+    }
+    const { bytes, offset, length } = this.#view.wrap(
+      this.#batch.bytes[place]!,
+      this.#batch.offsets[place]!,
+    );
+    return { bytes, offset, length };
+  }
+
+  #read(sequence: number): FoundEvent | undefined {
+    return this.#sound(() => {
+      let found: FoundEvent | undefined;
+      this.#log.read({ after: sequence - 1, until: sequence, limit: 1 }, (record) => {
+        found = record;
+        return false;
+      });
+      return found;
+    });
+  }
+
+  #kept(sequence: number, consumer: string): FoundEvent | undefined {
+    if (this.#store.deadState(consumer, sequence) === undefined) return undefined;
+    return this.#sound(() => {
+      const [row] = this.#store.dead(consumer, sequence - 1, 1);
+      if (row?.sequence !== sequence || row.record === undefined) return undefined;
+      const { buffer, byteOffset, length } = row.record;
+      return { bytes: Buffer.from(buffer, byteOffset, length), offset: 0, length };
+    });
+  }
+
+  #sound(read: () => FoundEvent | undefined): FoundEvent | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
+      this.#onDamage(error);
+      return undefined;
+    }
+  }
+}

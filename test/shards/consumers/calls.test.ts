@@ -1,0 +1,270 @@
+import { describe, expect, test } from 'vitest';
+import type { NameOf, RequestOf } from '../../../src/link/calls.js';
+import {
+  SETTLE_ACK,
+  SETTLE_NAK,
+  SETTLE_TERM,
+  SUPPLY_LOST,
+} from '../../../src/link/consumer-records.js';
+import type { ConsumerNews } from '../../../src/link/consumer-shapes.js';
+import { CONSUMER_BLOCKED_MS } from '../../../src/protocol/limits/consumers.js';
+import { EventRecordView } from '../../../src/record/event-record.js';
+import { TestLink } from '../support.js';
+import { entryOf, publish, TestMember, working } from './rig.js';
+
+type Rig = ReturnType<typeof working>;
+
+/** Calls the shard and returns its answer, or the error, after so many turns. */
+function ask<N extends NameOf<'shard'>>({ link, turn }: Rig, name: N, request: RequestOf<N>) {
+  link.call(name, request, { id: 7 });
+  turn();
+  const reply = link.replies().find(({ id }) => id === 7);
+  return reply?.body as never as Record<string, never>;
+}
+
+/** A consumer with so many events, which are all dead: every other by `term`. */
+function withDead(count: number, options: Parameters<typeof working>[0] = {}): Rig {
+  const rig = working({ maxAttempts: 1, ...options });
+  for (let n = 1; n <= count; n++) publish(rig.link, n);
+  rig.turn();
+  const leases = rig.one.leases();
+  rig.one.reason('no such order');
+  rig.one.settle(SETTLE_TERM, leases.slice(0, 1));
+  if (count > 1) rig.one.settle(SETTLE_NAK, leases.slice(1));
+  rig.one.tokens(count);
+  rig.turn();
+  rig.one.said();
+  return rig;
+}
+
+const page = { consumer: 'c1', after: 0, limit: 100 };
+
+describe('the state of a consumer in a shard', () => {
+  test('counts its events, and names its members with what they have', () => {
+    const rig = working({ maxInFlight: 2 });
+    for (let n = 1; n <= 5; n++) publish(rig.link, n);
+    rig.turn();
+    const [first] = rig.one.leases();
+    rig.one.settle(SETTLE_ACK, [first!]);
+    rig.turn();
+    const state = ask(rig, 'consumerState', { consumer: 'c1' });
+    expect(state).toMatchObject({ position: 5, floor: 1, head: 5, open: 4, ready: 2, leased: 2 });
+    expect(state).toMatchObject({ acked: 1, dead: 0, lost: 0, lettersDue: 0, waiting: 0, held: 0 });
+    expect(state).toMatchObject({ blocked: { reason: 'maxInFlight', sequence: 2 } });
+    expect(state.oldestAgeMs).toBeGreaterThanOrEqual(0);
+    const member = { member: 1, endpoint: 'test', inFlight: 2, concurrency: 16, isDetached: false };
+    expect(state.members).toEqual([member]);
+  });
+
+  test('says why it is blocked', () => {
+    const rig = working({ order: 'topic', maxAhead: 2 }, 1);
+    for (let n = 1; n <= 4; n++) publish(rig.link, n);
+    rig.turn();
+    rig.turn();
+    const blocked = () => ask(rig, 'consumerState', { consumer: 'c1' }).blocked;
+    expect(blocked()).toEqual({ reason: 'maxAhead', sequence: 1, key: 'jobs.a' });
+    rig.shard.applyConsumers([entryOf({ order: 'topic', maxAhead: 2 }, { isPaused: true })]);
+    expect(blocked()).toMatchObject({ reason: 'paused' });
+    expect(ask(working(), 'consumerState', { consumer: 'c1' }).blocked).toBeNull();
+  });
+
+  test('lists open events page by page', () => {
+    const rig = working({}, 1);
+    rig.link.call(
+      'consumerJoin',
+      { member: 1, consumer: 'c1', concurrency: 1, isDetached: false, leases: [], name: 'ada' },
+      { id: 3 },
+    );
+    for (let n = 1; n <= 3; n++) publish(rig.link, n);
+    rig.turn();
+    const open = ask(rig, 'consumerOpen', { ...page, limit: 2 });
+    expect(open).toMatchObject({
+      events: [
+        { sequence: 1, state: 'leased', attempts: 1, losses: 0, member: 'ada' },
+        { sequence: 2, state: 'ready', attempts: 0 },
+      ],
+      next: 2,
+    });
+    const [{ untilInMs }] = open.events as never as [{ untilInMs: number }];
+    expect(untilInMs > 0 && untilInMs <= 30_000).toBe(true);
+    expect(ask(rig, 'consumerOpen', { ...page, after: 2 })).toMatchObject({
+      events: [{ sequence: 3 }],
+      next: null,
+    });
+  });
+
+  test('is that of no consumer where there is none', () => {
+    const rig = working();
+    for (const name of ['consumerState', 'consumerSkip', 'consumerDead'] as const) {
+      const request = { ...page, consumer: 'other', sequence: 1 };
+      expect(ask(rig, name, request)).toMatchObject({ code: 'CONSUMER_UNKNOWN' });
+    }
+  });
+});
+
+describe('members of two endpoints', () => {
+  test('have the same numbers and nothing else in common', () => {
+    const rig = working({}, 1);
+    const other = new TestMember(new TestLink(65_536, 'other'), 1);
+    rig.join(other.link);
+    other.join('c1');
+    other.tokens(1);
+    publish(rig.link, 1);
+    publish(rig.link, 2);
+    rig.turn();
+    const mine = rig.one.leases();
+    const theirs = other.leases();
+    expect([...mine, ...theirs].map(({ sequence }) => sequence).sort()).toEqual([1, 2]);
+    other.settle(SETTLE_ACK, theirs);
+    rig.turn();
+    expect(other.said()).toContainEqual({ settled: 1, refused: [] });
+    expect(rig.one.said().filter((said) => 'settled' in said)).toEqual([]);
+    rig.shard.leave(rig.shard.links[1]!);
+    rig.turn();
+    expect(ask(rig, 'consumerState', { consumer: 'c1' }).members).toHaveLength(1);
+  });
+
+  test('are told that their leases are lost when the consumer is deleted', () => {
+    const rig = working();
+    publish(rig.link, 1);
+    rig.turn();
+    rig.one.leases();
+    rig.shard.applyConsumers([]);
+    rig.turn();
+    expect(rig.one.said()).toEqual([{ what: SUPPLY_LOST, lost: 1 }]);
+  });
+});
+
+describe('dead events', () => {
+  test('are listed with their cause, and found by their ids', () => {
+    const rig = withDead(3, { deadLetter: 'dead.jobs' });
+    const dead = ask(rig, 'consumerDead', page);
+    expect(dead).toMatchObject({
+      events: [
+        { id: 'job-1', topic: 'jobs.a', cause: 'term', reason: 'no such order', letter: 'due' },
+        { id: 'job-2', sequence: 2, cause: 'nak', attempts: 1 },
+        { id: 'job-3' },
+      ],
+      next: 3,
+    });
+    const found = { consumer: 'c1', ids: ['job-3', 'job-9'], after: 0 };
+    expect(ask(rig, 'consumerFindDead', found)).toMatchObject({ found: [{ sequence: 3 }] });
+  });
+
+  test('go out again when they are redriven, with no attempt counted', () => {
+    const rig = withDead(3);
+    const all = { ...page, sequences: null, isDry: true };
+    expect(ask(rig, 'consumerRedrive', all).redriven).toHaveLength(3);
+    rig.turn();
+    expect(rig.one.leases()).toEqual([]);
+    const some = { ...page, sequences: [3, 1], isDry: false };
+    const answer = ask(rig, 'consumerRedrive', some);
+    expect(answer).toMatchObject({ redriven: [{ id: 'job-1' }, { id: 'job-3' }], next: null });
+    expect(ask(rig, 'consumerRedrive', some).redriven).toHaveLength(2);
+    expect(ask(rig, 'consumerDead', page)).toMatchObject({ events: [{ id: 'job-2' }] });
+    expect(rig.log.consumers.deadCount('c1')).toBe(1);
+  });
+
+  test('are leased again, and forgotten once they are done', () => {
+    const rig = withDead(2);
+    rig.link.call('consumerRedrive', { ...page, sequences: null, isDry: false }, { id: 8 });
+    rig.turn();
+    const leases = rig.one.leases();
+    expect(leases).toMatchObject([
+      { sequence: 1, attempt: 1 },
+      { sequence: 2, attempt: 1 },
+    ]);
+    rig.one.settle(SETTLE_ACK, leases);
+    rig.turn();
+    expect(rig.log.consumers.dead('c1', 0, 10)).toEqual([]);
+  });
+
+  test('are dead again after a seek, unless the consumer comes to them', () => {
+    const rig = withDead(2);
+    rig.shard.applyConsumers([entryOf({ maxAttempts: 1 }, { isPaused: true })]);
+    ask(rig, 'consumerRedrive', { ...page, sequences: [1], isDry: false });
+    expect(rig.log.consumers.deadCount('c1')).toBe(1);
+    rig.shard.applyConsumers([entryOf({ maxAttempts: 1 }, { round: 2, position: 1 })]);
+    rig.turn();
+    expect(rig.log.consumers.deadCount('c1')).toBe(2);
+    rig.turn();
+    rig.turn();
+    const leases = rig.one.leases();
+    expect(leases.map(({ sequence }) => sequence)).toEqual([2]);
+    rig.one.settle(SETTLE_ACK, leases);
+    rig.turn();
+    expect(rig.log.consumers.dead('c1', 0, 9).map(({ sequence }) => sequence)).toEqual([1]);
+  });
+
+  test('keep their record when retention removes the event, and go out with it', () => {
+    const rig = withDead(1);
+    rig.log.prune({ pattern: '*', excessEvents: 1, excessBytes: 0, after: 0 });
+    rig.link.call('consumerRedrive', { ...page, sequences: [1], isDry: false }, { id: 8 });
+    rig.turn();
+    expect(rig.one.leases()).toMatchObject([{ sequence: 1, attempt: 1, payload: { n: 1 } }]);
+  });
+});
+
+describe('letters', () => {
+  test('are handed out until main says that they are sent', () => {
+    const rig = withDead(2, { deadLetter: 'dead.jobs' });
+    const { letters } = ask(rig, 'takeLetters', { limit: 10 }) as unknown as {
+      letters: { sequence: number; record: string }[];
+    };
+    expect(letters).toMatchObject([
+      { consumer: 'c1', sequence: 1, attempts: 1, times: 1, cause: 'term' },
+      { sequence: 2, cause: 'nak' },
+    ]);
+    const view = new EventRecordView().wrap(Buffer.from(letters[0]!.record, 'base64'), 0);
+    expect([view.id, JSON.parse(view.payloadText)]).toEqual(['job-1', { n: 1 }]);
+    expect(ask(rig, 'takeLetters', { limit: 1 }).letters).toHaveLength(1);
+    expect(ask(rig, 'lettersSent', { sent: [['c1', 1]] })).toBeNull();
+    expect(ask(rig, 'takeLetters', { limit: 10 }).letters).toMatchObject([{ sequence: 2 }]);
+    expect(ask(rig, 'consumerState', { consumer: 'c1' })).toMatchObject({ dead: 2, lettersDue: 1 });
+  });
+});
+
+describe('an open event that is skipped', () => {
+  test('is done, and its lease is lost', () => {
+    const rig = working();
+    publish(rig.link, 1);
+    rig.turn();
+    const [lease] = rig.one.leases();
+    rig.link.call('consumerSkip', { consumer: 'c1', sequence: 1 }, { id: 8 });
+    rig.turn();
+    expect(rig.one.said()).toEqual([{ what: SUPPLY_LOST, lost: lease!.lease }]);
+    expect(rig.log.consumers.load()).toMatchObject([{ position: 1 }]);
+    expect(ask(rig, 'consumerSkip', { consumer: 'c1', sequence: 1 })).toEqual({ isFound: false });
+  });
+});
+
+describe('news', () => {
+  test('tell of dead events, once, and of what stops a consumer when it lasts', async () => {
+    const news: ConsumerNews[] = [];
+    const rig = working(
+      { maxAttempts: 1, deadLetter: 'dead.jobs', maxInFlight: 1 },
+      16,
+      undefined,
+      {
+        onNews: (of) => news.push(...of),
+      },
+    );
+    for (let n = 1; n <= 3; n++) publish(rig.link, n);
+    rig.turn();
+    rig.one.settle(SETTLE_TERM, rig.one.leases());
+    const until = performance.now() + 20 * CONSUMER_BLOCKED_MS;
+    while (news.every(({ blocked }) => blocked === undefined) && performance.now() < until) {
+      rig.turn();
+    }
+    const [first] = news;
+    expect(first).toMatchObject({
+      id: 'c1',
+      deadCount: 1,
+      dead: [{ id: 'job-1', cause: 'term', letter: 'due' }],
+      gaps: [],
+      lettersDue: true,
+    });
+    expect(news.filter(({ deadCount }) => deadCount > 0)).toHaveLength(1);
+    expect(news.at(-1)).toMatchObject({ blocked: { reason: 'maxInFlight' } });
+  });
+});
