@@ -23,7 +23,6 @@ import {
 } from '../../../link/consumer-writers.js';
 import type { ShardEnd } from '../../shard-end.js';
 import type { EventFinder } from '../reading/event-finder.js';
-import type { DeskMember } from './desk-members.js';
 
 interface Lease {
   readonly is: 'lease';
@@ -57,14 +56,14 @@ interface Settled {
   readonly refused: number[];
 }
 
-export class DeskLink {
+export class DeskLink<Member> {
   readonly end: ShardEnd;
   /** The number of the endpoint's last settlement that was decided. */
   settled: number;
   /** The settlements since the last commit have changed something. */
   isSettledDirty = false;
   /** The members of the endpoint, by its own numbers. */
-  readonly members = new Map<number, DeskMember>();
+  readonly members = new Map<number, Member>();
   /** The reasons of settlements that have not come yet, by their numbers. */
   readonly reasons = new Map<number, string>();
   readonly #decided = new Map<number, Settled>();

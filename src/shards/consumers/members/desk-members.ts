@@ -13,14 +13,14 @@ export interface DeskMember {
   /** The desk's number of it. */
   readonly id: number;
   readonly consumer: DeskConsumer;
-  readonly link: DeskLink;
+  readonly link: DeskLink<DeskMember>;
   /** As it joined last. */
   joined: ConsumerJoinRequest;
 }
 
 export class DeskMembers {
   readonly #settled: ReadonlyMap<string, number>;
-  readonly #links = new Map<ShardEnd, DeskLink>();
+  readonly #links = new Map<ShardEnd, DeskLink<DeskMember>>();
   readonly #members = new Map<number, DeskMember>();
   #lastId = 0;
 
@@ -29,14 +29,14 @@ export class DeskMembers {
     this.#settled = settled;
   }
 
-  get links(): Iterable<DeskLink> {
+  get links(): Iterable<DeskLink<DeskMember>> {
     return this.#links.values();
   }
 
-  linkOf(end: ShardEnd): DeskLink {
+  linkOf(end: ShardEnd): DeskLink<DeskMember> {
     let link = this.#links.get(end);
     if (link === undefined) {
-      link = new DeskLink(end, this.#settled.get(end.endpoint) ?? 0);
+      link = new DeskLink<DeskMember>(end, this.#settled.get(end.endpoint) ?? 0);
       this.#links.set(end, link);
     }
     return link;
