@@ -197,11 +197,11 @@ export class RecordReceiver {
   }
 
   /** As `RingConsumer.read`; it also stops before a reference whose buffer has not arrived. */
-  read(handler: RecordHandler, limit: number): number {
+  read(handler: RecordHandler, limit: number, until?: number): number {
     this.#handler = handler;
     this.#isStalled = false;
     try {
-      return this.consumer.read(this.#resolve, limit);
+      return this.consumer.read(this.#resolve, limit, until);
     } finally {
       this.#handler = ignore;
     }

@@ -248,13 +248,14 @@ export class RingConsumer {
    * Passes up to `limit` records to the handler and returns how many were read. Reads fewer only if the handler stops
    * it or no more are committed. Releases nothing. If the handler throws, the records before count as read, and its own
    * does not.
+   * @param until reads no record behind this position, which `look` has returned; default: all that are committed
    */
-  read(handler: RecordHandler, limit: number): number {
+  read(handler: RecordHandler, limit: number, until?: number): number {
     const { bytes, capacity } = this;
     const records = this.#records;
     const mask = this.#mask;
     let count = 0;
-    while (count < limit && !this.isEmpty()) {
+    while (count < limit && this.#hasMore(until)) {
       let index = this.#position & mask;
       let padding = 0;
       if (records[(index >> 2) + RECORD_TYPE] === PADDING_TYPE) {
@@ -329,11 +330,15 @@ export class RingConsumer {
     this.#producerPosition = producerPosition;
   }
 
+  /** How far the producer has committed, as of now. */
+  look(): number {
+    this.#producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
+    return this.#producerPosition;
+  }
+
   /** Whether every committed record was read, as of now. */
   isEmpty(): boolean {
-    if (this.#position !== this.#producerPosition) return false;
-    this.#producerPosition = Atomics.load(this.#header, PRODUCER_POSITION);
-    return this.#position === this.#producerPosition;
+    return this.#position === this.#producerPosition && this.#position === this.look();
   }
 
   /** How far this consumer has begun to process: a position that outlives it. */
@@ -369,6 +374,11 @@ export class RingConsumer {
   /** Read it before `read`; see `RingProducer.durableWatermark`. */
   get durableWatermark(): number {
     return Number(Atomics.load(this.#watermark, DURABLE_WATERMARK));
+  }
+
+  #hasMore(until: number | undefined): boolean {
+    if (until === undefined) return !this.isEmpty();
+    return ((until - this.#position) | 0) > 0;
   }
 
   /** The end of the record at `position`, which must be committed. */

@@ -76,6 +76,11 @@ export class ShardEnd implements SubscriptionLink {
   /** A dead thread may have stored the persisted publishes before this position, and the log cannot say whether. */
   takesAgainUntil: number | undefined;
   leaving = false;
+  /**
+   * No publish behind this position of the ring is taken. It is noted before the commands are read in a turn, so that a
+   * publish is never taken before a command that its endpoint has sent earlier. Undefined before the first turn.
+   */
+  publishesUntil: number | undefined;
   /** Set while the link is taken over from a dead thread; its publishes wait meanwhile. */
   recovery: Recovery | undefined;
   readonly #deliveryRing: RingProducer;

@@ -5,7 +5,7 @@ import type { LogStore } from '../../src/store/log-store.js';
 import type { ShardPruning } from '../../src/store/shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { openBusOn, storeOf } from '../testing/subjects.js';
-import { makeShard, memoryLog, TestLink } from './support.js';
+import { makeShard, memoryLog, subscribeRequest, TestLink } from './support.js';
 
 /** A shard without a thread whose log fails to count its events in the given way, and a link to it. */
 function failing(error: Error) {
@@ -60,6 +60,42 @@ describe('a call to a shard', () => {
       { id: 1, isAnswer: false, body: { code: 'INTERNAL' } },
       { id: 2, isAnswer: true, body: { events: 0, bytes: 0 } },
     ]);
+  });
+});
+
+describe('a publish', () => {
+  const events = (link: TestLink) => link.taken().filter((one) => 'event' in one);
+
+  test('is not taken before a subscription that its endpoint made earlier', () => {
+    const { turn, join } = makeShard();
+    const link = new TestLink();
+    join(link);
+    turn(() => {
+      link.call('subscribe', subscribeRequest(1, ['a']));
+      link.publish({ topic: 'a', timestamp: 1 });
+    });
+    turn();
+    expect(events(link)).toEqual([{ event: 1 }]);
+  });
+
+  test('is not taken before commands that a turn has left over', () => {
+    const { turn, join } = makeShard();
+    const link = new TestLink(1 << 20);
+    join(link);
+    for (let id = 1; id <= 1024; id++) link.call('sync', {}, { id });
+    link.call('subscribe', subscribeRequest(1, ['a']));
+    link.publish({ topic: 'a', timestamp: 1 });
+    for (let turns = 0; turns < 3; turns++) turn();
+    expect(events(link)).toEqual([{ event: 1 }]);
+  });
+
+  test('is taken in the turn that sees it', () => {
+    const { turn, join } = makeShard();
+    const link = new TestLink();
+    join(link);
+    link.publish({ topic: 'a', timestamp: 1 });
+    turn();
+    expect(link.acks()).toMatchObject([{ count: 1, sequence: 1 }]);
   });
 });
 

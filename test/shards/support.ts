@@ -237,8 +237,9 @@ export function makeShard(log = memoryLog([]), isFirst = true, rest: Partial<Sha
     ...rest,
   });
   const commands = new Commands(shard, log, routes, 1);
-  const turn = (): void => {
+  const turn = (between: () => void = () => {}): void => {
     commands.take();
+    between();
     shard.turn();
   };
   const join = (link: TestLink): ShardEnd => {

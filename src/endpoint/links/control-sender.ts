@@ -114,6 +114,11 @@ export class ControlSender {
     return this.#unpaid.size > 0;
   }
 
+  /** True if calls wait for room. */
+  get hasUnsent(): boolean {
+    return this.#unsent.length > 0;
+  }
+
   noteRoom(): void {
     if (!this.#ring.isWaiting) this.#awaitsRoom = false;
   }

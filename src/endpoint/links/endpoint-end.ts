@@ -106,10 +106,13 @@ export class EndpointEnd {
     return this.#calls.owesCredit;
   }
 
-  /** Writes the encoded event into the ring. False if there is no room; then `requestRoom` asks to be woken. */
+  /**
+   * Writes the encoded event into the ring. False if there is no room, or if earlier calls still wait for room in their
+   * ring, which a publish must not overtake; then `requestRoom` asks to be woken.
+   */
   tryPublish(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
+    if (!this.#tryClaim(length)) return false;
     const publishes = this.#publishes;
-    if (!publishes.tryClaim(length)) return false;
     encoder.writeTo(publishes.bytes, publishes.offset);
     this.#commitPublish(pending);
     return true;
@@ -117,8 +120,8 @@ export class EndpointEnd {
 
   /** As `tryPublish`, for a record that was encoded before. */
   tryPublishRecord(record: Buffer, pending: PendingPublish): boolean {
+    if (!this.#tryClaim(record.length)) return false;
     const publishes = this.#publishes;
-    if (!publishes.tryClaim(record.length)) return false;
     record.copy(publishes.bytes, publishes.offset);
     this.#commitPublish(pending);
     return true;
@@ -232,6 +235,10 @@ export class EndpointEnd {
     if (bytes.readInt32LE(offset + REPLY_OK) === 0) pending.reject(id, JSON.parse(json));
     else
       pending.resolve(id, decodeAnswer(call.name, json, bytes.subarray(jsonEnd, offset + length)));
+  }
+
+  #tryClaim(length: number): boolean {
+    return !this.#calls.hasUnsent && this.#publishes.tryClaim(length);
   }
 
   #commitPublish(pending: PendingPublish): void {
