@@ -29,6 +29,7 @@ export type {
 export type {
   BusApi,
   BusStats,
+  ConsumerTotals,
   EventHandler,
   Gap,
   GatewayStats,

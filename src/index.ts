@@ -38,6 +38,7 @@ export type {
 } from './protocol/alerts.js';
 export type {
   BusStats,
+  ConsumerTotals,
   EventHandler,
   Gap,
   GatewayStats,
@@ -54,6 +55,34 @@ export type {
   SubscriptionEvents,
   TopicInfo,
 } from './protocol/bus-api.js';
+export type {
+  AckDurability,
+  AckOptions,
+  Consumer,
+  ConsumerBlocked,
+  ConsumerDefinition,
+  ConsumerEvents,
+  ConsumerInfo,
+  ConsumerOptions,
+  ConsumerOrder,
+  ConsumerShard,
+  DeadCause,
+  DeadEvent,
+  DeadPage,
+  Delivery,
+  DeliveryHandler,
+  MemberInfo,
+  NakOptions,
+  OpenEvent,
+  OpenPage,
+  OpenState,
+  PageOptions,
+  PullOptions,
+  RedriveOptions,
+  RedriveResult,
+  Run,
+  RunOptions,
+} from './protocol/consumers.js';
 export {
   defineTopic,
   type PayloadOf,

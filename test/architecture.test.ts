@@ -191,6 +191,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // What runs once: it opens the directory and its readers; the shards write the log.
   main: [
     'protocol',
+    'record',
     'alerts',
     'link',
     'endpoint',

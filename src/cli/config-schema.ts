@@ -3,6 +3,8 @@ import { authSchema, parseOrFaults } from '../auth/auth-options.js';
 import type { Fault } from '../auth/grants.js';
 import { parseAlertRules } from '../protocol/alert-rule.js';
 import type { AlertRuleInput } from '../protocol/alerts.js';
+import { consumerNamesFault } from '../protocol/consumer-definition.js';
+import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
@@ -65,16 +67,23 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const PORT_MAX = 65_535;
 
+const consumers = v.custom<readonly string[]>(
+  (value) => consumerNamesFault(value) === undefined,
+  `a list of 1 to ${RETENTION_CONSUMERS_MAX} names of consumers`,
+);
+
 const retentionRule = v.pipe(
   objectOf({
     pattern: v.exactOptional(pattern),
     maxAgeMs: v.exactOptional(wholeNumber(1)),
     maxEvents: v.exactOptional(wholeNumber(1)),
     maxBytes: v.exactOptional(wholeNumber(1)),
+    untilConsumedBy: v.exactOptional(consumers),
   }),
   v.check(
-    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
-    'a rule with maxAgeMs, maxEvents or maxBytes',
+    ({ maxAgeMs, maxEvents, maxBytes, untilConsumedBy }) =>
+      (maxAgeMs ?? maxEvents ?? maxBytes ?? untilConsumedBy) !== undefined,
+    'a rule with maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
   ),
 );
 

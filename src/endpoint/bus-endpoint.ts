@@ -1,10 +1,9 @@
 /** The API of a bus in every thread: in the one that opened it and in attached workers. */
 import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js';
 import type { BusApi } from '../protocol/bus-api.js';
-import type { ConsumerOptions } from '../protocol/consumers.js';
+import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
 import type { BackupProgress } from '../store/backup.js';
-import type { TakingConsumer } from './consume/consumer.js';
 
 export interface BackupOptions {
   /** Aborts the backup with `ABORTED` and removes the partial copy. Default: none. */
@@ -45,7 +44,9 @@ export interface BusEndpoint extends BusApi {
    *   `CONSUMER_BUSY`, `OPTION_INVALID`, `FILTER_INVALID`, `PATTERN_INVALID`, `CURSOR_INVALID`, `CURSOR_EXPIRED`,
    *   `LIMIT_EXCEEDED`, `STORE_FULL`, `STORE_FAILED`, `STORE_CORRUPT`, `BUS_CLOSED`
    */
-  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<TakingConsumer<P>>;
+  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>>;
+  /** All durable consumers of the bus, by name. @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED` */
+  consumers(): Promise<ConsumerInfo[]>;
   /** The rules that watch the bus, each with its state, and the last changes. */
   alerts(): Promise<AlertList>;
   /**

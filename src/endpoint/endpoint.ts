@@ -25,7 +25,7 @@ import type {
   Subscription,
   TopicInfo,
 } from '../protocol/bus-api.js';
-import type { ConsumerOptions } from '../protocol/consumers.js';
+import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
@@ -38,8 +38,9 @@ import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
-import { BusConsumer, type TakingConsumer } from './consume/consumer.js';
+import { BusConsumer, type ConsumerHost } from './consume/consumer.js';
 import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
+import { listConsumers } from './consume/list-consumers.js';
 import { Members } from './consume/members.js';
 import { openConsumer } from './consume/open-consumer.js';
 import type { ConsumerRun } from './consume/run.js';
@@ -265,20 +266,29 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
-  async consumer<P = unknown>(
-    name: string,
-    options?: ConsumerOptions<P>,
-  ): Promise<TakingConsumer<P>> {
+  async consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>> {
     this.assertOpen();
-    const consumer = await openConsumer(this.main, name, options);
-    return new BusConsumer<P>(consumer, {
+    return new BusConsumer<P>(await openConsumer(this.main, name, options), this.#consumerHost);
+  }
+
+  async consumers(): Promise<ConsumerInfo[]> {
+    this.assertOpen();
+    return listConsumers(this.#consumerHost);
+  }
+
+  get #consumerHost(): ConsumerHost {
+    return {
+      ends: this.#ends,
+      main: this.main,
       members: this.#members,
       turns: this.#subscriptions.turns,
       runs: this.#runs,
+      hasSystemEvents: this.#data.options.systemEvents !== undefined,
       assertOpen: () => this.assertOpen(),
+      subscribe: (topic, handler) => this.subscribe(topic, handler),
       trace: tracedDelivery,
       report: this.#onError,
-    });
+    };
   }
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {

@@ -7,7 +7,13 @@ import {
   type GatewayCount,
 } from '../link/bus-counters.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
-import type { BusStats, GatewayStats, RetentionRule, ShardStats } from '../protocol/bus-api.js';
+import type {
+  BusStats,
+  ConsumerTotals,
+  GatewayStats,
+  RetentionRule,
+  ShardStats,
+} from '../protocol/bus-api.js';
 import { GATEWAY_STALLED_SECONDS } from '../protocol/limits/gateway.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import type { DedupeReach } from './internals.js';
@@ -30,6 +36,7 @@ export function busStats(
     dropped: total(({ dropped }) => dropped),
     subscriptions: busCounters.subscriptions,
     lag: total(({ lag }) => lag),
+    consumers: consumerTotals(controls),
     endpoints: busCounters.endpoints,
     connections: busCounters.connections,
     gateways: busCounters.gateways.map(gatewayStats),
@@ -37,6 +44,19 @@ export function busStats(
     retention,
     deliveryMs: busCounters.delivery,
     shards,
+  };
+}
+
+function consumerTotals(controls: readonly ShardControl[]): ConsumerTotals {
+  const each = (counter: number): number[] => controls.map(({ counters }) => counters[counter]!);
+  const total = (counter: number): number => each(counter).reduce((sum, one) => sum + one, 0);
+  return {
+    // Every shard has all consumers.
+    count: Math.max(...each(ShardCounter.consumers)),
+    pending: total(ShardCounter.consumersPending),
+    inFlight: total(ShardCounter.consumersInFlight),
+    waiting: total(ShardCounter.consumersWaiting),
+    dead: total(ShardCounter.consumersDead),
   };
 }
 

@@ -9,13 +9,18 @@ import {
 } from 'prom-client';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import type { BusStats, Histogram, ShardStats } from '../protocol/bus-api.js';
+import type { ConsumerInfo } from '../protocol/consumers.js';
 import type { DoorCount } from '../protocol/door-counts.js';
+import { CONSUMER_FIGURES_MS } from '../protocol/limits/consumers.js';
 import { VERSION } from './version.js';
+import { within } from './within.js';
 
 /**
  * The bus's counters in the text format of Prometheus, in a registry of their own. Shards and endpoints count in shared
  * memory; a request for metrics only reads the counts. So every gateway of a bus answers the same figures, except for
- * its held bytes and those of its process. Units are seconds and bytes; no label has more than 16 values.
+ * its held bytes and those of its process. Only for the figures of durable consumers it asks the shards, and leaves them
+ * out where a shard does not answer in time. Units are seconds and bytes; no label has more than 16 values, but for the
+ * names of consumers.
  */
 export interface MetricsText {
   readonly contentType: string;
@@ -26,13 +31,14 @@ type HistogramReader = () => readonly (readonly [Record<string, string>, Histogr
 type Value = readonly [labels: Record<string, string>, value: number];
 
 export class GatewayMetrics {
-  readonly #endpoint: Pick<BusEndpoint, 'stats'>;
+  readonly #endpoint: Pick<BusEndpoint, 'stats' | 'consumers'>;
   readonly #registry = new Registry();
   #stats: BusStats | undefined;
+  #consumers: readonly ConsumerInfo[] = [];
 
   /** `heldBytes`: the bytes that this gateway holds for its clients. `atDoors`: the counts of all doors of the bus. */
   constructor(
-    endpoint: Pick<BusEndpoint, 'stats'>,
+    endpoint: Pick<BusEndpoint, 'stats' | 'consumers'>,
     heldBytes: () => number = () => 0,
     atDoors: (count: DoorCount) => number = () => 0,
   ) {
@@ -47,12 +53,14 @@ export class GatewayMetrics {
     this.#addCounters();
     this.#addGauges();
     this.#addHistograms();
+    this.#addConsumers();
     collectDefaultMetrics({ register: this.#registry });
   }
 
   /** @throws BusError `BUS_CLOSED` */
   async metrics(): Promise<MetricsText> {
     this.#stats = await this.#endpoint.stats();
+    this.#consumers = this.#stats.consumers.count === 0 ? [] : await this.#askForConsumers();
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
@@ -196,6 +204,77 @@ export class GatewayMetrics {
     );
   }
 
+  async #askForConsumers(): Promise<readonly ConsumerInfo[]> {
+    let found: readonly ConsumerInfo[] = [];
+    const asked = this.#endpoint.consumers().then(
+      (consumers) => {
+        found = consumers;
+      },
+      // A shard that was given up, or the bus closes.
+      () => {},
+    );
+    await within(CONSUMER_FIGURES_MS, asked);
+    return found;
+  }
+
+  #addConsumers(): void {
+    this.#perConsumer(
+      'gauge',
+      'consumer_pending',
+      'About how many events are to be done, those of others beyond the positions included.',
+      (one) => one.pending,
+    );
+    this.#perConsumer('gauge', 'consumer_in_flight', 'Events leased.', (one) => one.inFlight);
+    this.#perConsumer(
+      'gauge',
+      'consumer_waiting',
+      'Events that wait for their time after a failed attempt.',
+      (one) => one.waiting,
+    );
+    this.#perConsumer(
+      'gauge',
+      'consumer_oldest_age_seconds',
+      'Age of the oldest event that is read and not done; 0 if there is none.',
+      (one) => (one.oldestAgeMs ?? 0) / 1000,
+    );
+    this.#perConsumer(
+      'gauge',
+      'consumer_dead',
+      'Dead events that are kept and were not redriven.',
+      (one) => one.dead,
+    );
+    this.#perConsumer(
+      'gauge',
+      'consumer_letters_due',
+      'Dead letters not published yet.',
+      (one) => one.lettersDue,
+    );
+    this.#perConsumer('counter', 'consumer_acked_total', 'Events done.', (one) => one.acked);
+    this.#perConsumer(
+      'counter',
+      'consumer_redelivered_total',
+      'Leases that were not the first of their event.',
+      (one) => one.redelivered,
+    );
+    this.#perConsumer(
+      'counter',
+      'consumer_lost_total',
+      'Events pruned before they were done.',
+      (one) => one.lost,
+    );
+  }
+
+  #perConsumer(
+    kind: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    of: (consumer: ConsumerInfo) => number,
+  ): void {
+    this.#add(kind, name, help, () =>
+      this.#consumers.map((one): Value => [{ consumer: one.name }, of(one)]),
+    );
+  }
+
   #perShard(
     kind: 'counter' | 'gauge',
     name: string,
@@ -225,7 +304,7 @@ export class GatewayMetrics {
     const settings = {
       name: `millrace_${name}`,
       help,
-      labelNames: ['shard', 'version', 'node', 'reason', 'act', 'result'],
+      labelNames: ['shard', 'consumer', 'version', 'node', 'reason', 'act', 'result'],
       registers: [this.#registry],
     };
     if (kind === 'gauge') {

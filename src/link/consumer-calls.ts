@@ -19,7 +19,7 @@ import type {
   OfConsumer,
   OpenConsumerRequest,
   OpenEntriesPage,
-  SentLetter,
+  SentLetters,
 } from './consumer-shapes.js';
 import { fields, isList, isNull, isNumber, isPosition, isText, isTrueOrFalse } from './shapes.js';
 
@@ -101,12 +101,8 @@ export const CONSUMER_CALLS = {
     fields<{ readonly limit: number }>({ limit: isNumber }),
     fields<{ readonly letters: readonly DueLetter[] }>({ letters: isList }),
   ),
-  /** These letters are published; answered when that is stored. */
-  lettersSent: by(
-    'shard',
-    fields<{ readonly sent: readonly SentLetter[] }>({ sent: isList }),
-    isNull,
-  ),
+  /** These letters are published, and those never will be; answered when that is stored. */
+  lettersSent: by('shard', fields<SentLetters>({ sent: isList, kept: isList }), isNull),
 
   /** Answered when every shard knows the consumer. */
   openConsumer: by(

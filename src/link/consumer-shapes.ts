@@ -101,6 +101,8 @@ export interface ConsumerShardState {
   readonly floor: number;
   readonly head: number;
   readonly open: number;
+  /** Nothing is open, and all lanes have come equally far. */
+  readonly isLevel: boolean;
   readonly held: number;
   readonly ready: number;
   readonly leased: number;
@@ -223,6 +225,13 @@ export interface DueLetter extends OfConsumer {
 
 /** Of consumers by their ids. */
 export type SentLetter = readonly [consumer: string, sequence: number];
+
+/** What became of letters that were due. */
+export interface SentLetters {
+  readonly sent: readonly SentLetter[];
+  /** No letter is wanted, or it can never be published: the event stays dead without one. */
+  readonly kept: readonly SentLetter[];
+}
 
 /**
  * What has become of a consumer in a shard since the last report. It is no list of everything: there are counts beside

@@ -5,7 +5,7 @@
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · WAKES_BY_MESSAGE · 0 …
- *  64  f64 × 40   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
+ *  64  f64 × 48   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
  * ```
  */
 
@@ -62,10 +62,15 @@ export const ShardCounter = {
   dedupeReachMs: 18,
   clockAheadMs: 19,
   unindexedEvents: 20,
+  consumers: 21,
+  consumersPending: 22,
+  consumersInFlight: 23,
+  consumersWaiting: 24,
+  consumersDead: 25,
 } as const;
 
-const COMMIT_BUCKETS = 21;
-const COUNTERS = 40;
+const COMMIT_BUCKETS = 26;
+const COUNTERS = 48;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
 /** Wakes the shard if it is parked. Make the work visible first. `port` is one that the shard's thread listens to. */

@@ -8,15 +8,15 @@ import { watchSignal } from '../handout/watch-signal.js';
 import { BusCounters, EndpointShares } from '../link/bus-counters.js';
 import type { Handlers } from '../link/calls.js';
 import { createGates } from '../link/consumer-gates.js';
-import type { ConsumerNews } from '../link/consumer-shapes.js';
 import { createLinkMemory } from '../link/link.js';
 import type { ReaderConnections } from '../link/reader-mail.js';
 import { ShardControl } from '../link/shard-control.js';
-import type { RetentionRule } from '../protocol/bus-api.js';
 import { decodeCursor } from '../protocol/cursor.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BackupResult, DefinitionInfo } from '../protocol/operations.js';
+import { optionInvalid } from '../protocol/options.js';
+import { matchesPattern } from '../protocol/topic.js';
 import type { BackupProgress } from '../store/backup.js';
 import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
@@ -29,6 +29,7 @@ import { GatewayHub } from './gateway-hub.js';
 import { HeldCalls } from './held-calls.js';
 import { firstFault } from './payload-checks.js';
 import { ReaderThreads } from './reader-threads.js';
+import { ruleOf, shareOf } from './retention-rules.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 
 const NO_READERS: ReaderConnections = { ports: [], threads: [] };
@@ -43,8 +44,6 @@ export class BusCore {
   readonly consumers: ConsumerBoard;
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
-  /** Called with what has become of durable consumers in a shard. */
-  onConsumerNews: (shard: number, news: readonly ConsumerNews[]) => void = () => {};
   readonly #store: OpenStore;
   /** The share of the counters that each endpoint has. */
   readonly #members = new Map<string, number>();
@@ -79,11 +78,17 @@ export class BusCore {
     const { shards } = options;
     const opened = await store.open({ shards, defaultShards: defaultShards() });
     try {
+      assertConsumersFor(options, opened);
       return new BusCore(options, store.name, opened);
     } catch (error) {
       await opened.close([]);
       throw error;
     }
+  }
+
+  /** Whether events of the topic are stored if their publisher asks for it. */
+  stores(topic: string): boolean {
+    return !this.#options.noPersistTopics.some((pattern) => matchesPattern(pattern, topic));
   }
 
   get epoch(): string {
@@ -291,10 +296,18 @@ export class BusCore {
       onFailed: (failed, error) => {
         for (const listener of this.#listeners.values()) listener.onShardFailed(failed, error);
       },
-      onConsumers: (shard, news) => this.onConsumerNews(shard, news),
+      onConsumers: (shard, news) => this.consumers.takeNews(shard, news),
       onWarning: (error) => this.#warnings.push(error),
     });
   }
+}
+
+/** @throws BusError `OPTION_INVALID`: a rule that waits for consumers would never remove anything */
+function assertConsumersFor({ retention }: ParsedBusOptions, store: OpenStore): void {
+  const rule = retention.findIndex(({ untilConsumedBy }) => untilConsumedBy !== undefined);
+  if (rule < 0 || store.consumers !== undefined) return;
+  const fault = 'the store of this bus keeps no durable consumers';
+  throw optionInvalid('openBus', `retention.${rule}.untilConsumedBy`, fault);
 }
 
 /** Takes every step, even if an earlier one failed, and throws the first error. */
@@ -308,20 +321,4 @@ async function inOrder(steps: readonly (() => unknown)[]): Promise<void> {
     }
   }
   if (errors.length > 0) throw errors[0];
-}
-
-/** A rule as `stats` tells it: only the limits that it has. */
-function ruleOf(rule: ParsedBusOptions['retention'][number]): RetentionRule {
-  return shareOf(rule, 1);
-}
-
-/** A shard's share of a retention rule, whose limits are for the whole bus. */
-function shareOf<R extends ParsedBusOptions['retention'][number]>(rule: R, shards: number) {
-  const { pattern, maxAgeMs, maxEvents, maxBytes } = rule;
-  return {
-    pattern,
-    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-    ...(maxEvents === undefined ? {} : { maxEvents: Math.ceil(maxEvents / shards) }),
-    ...(maxBytes === undefined ? {} : { maxBytes: Math.ceil(maxBytes / shards) }),
-  };
 }

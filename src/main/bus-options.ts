@@ -13,9 +13,11 @@ import {
 } from '../endpoint/option-schemas.js';
 import { parseAlertRules } from '../protocol/alert-rule.js';
 import type { AlertRule, AlertRuleInput } from '../protocol/alerts.js';
+import { consumerNameFault } from '../protocol/consumer-definition.js';
 import { isTopicDefinition, type TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
+import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { HEALTH_INTERVAL_MS, PUBLISH_WAIT_MS } from '../protocol/limits/endpoint.js';
 import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
 import { RING_BYTES, RING_BYTES_MAX, RING_BYTES_MIN } from '../protocol/limits/links.js';
@@ -26,16 +28,34 @@ import { objectOf } from '../protocol/object-schema.js';
 import { aFunction } from '../protocol/options.js';
 import type { SystemEventOptions } from './system-reporter.js';
 
+const consumerNames = v.pipe(
+  v.array(
+    v.pipe(
+      v.string(),
+      v.check(
+        (name) => consumerNameFault(name) === undefined,
+        (issue) => consumerNameFault(issue.input) ?? 'not a name',
+      ),
+    ),
+  ),
+  v.check(
+    ({ length }) => length >= 1 && length <= RETENTION_CONSUMERS_MAX,
+    `has to have 1 to ${RETENTION_CONSUMERS_MAX} names of consumers`,
+  ),
+);
+
 const retentionRule = v.pipe(
   objectOf({
     pattern: v.optional(pattern, '*'),
     maxAgeMs: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
     maxEvents: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
     maxBytes: v.optional(wholeFrom(1, Number.MAX_SAFE_INTEGER)),
+    untilConsumedBy: v.optional(consumerNames),
   }),
   v.check(
-    ({ maxAgeMs, maxEvents, maxBytes }) => (maxAgeMs ?? maxEvents ?? maxBytes) !== undefined,
-    'needs maxAgeMs, maxEvents or maxBytes',
+    ({ maxAgeMs, maxEvents, maxBytes, untilConsumedBy }) =>
+      (maxAgeMs ?? maxEvents ?? maxBytes ?? untilConsumedBy) !== undefined,
+    'needs maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
   ),
 );
 

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../endpoint/endpoint.js';
 import { INTERNALS } from '../endpoint/internals.js';
+import { BusError } from '../protocol/errors.js';
 import { shardsOf } from '../protocol/filter-shards.js';
 import type { BusCore } from './bus-core.js';
 import type { ConsumerBus } from './consumers/consumer-bus.js';
@@ -11,8 +12,22 @@ export function consumerBus(core: BusCore, endpoint: Endpoint): ConsumerBus {
     shardsOf: (filter) => shardsOf(filter, core.controls.length),
     shardFailure: (shard) => core.supervisors[shard]!.failure,
     startPositions,
+    stores: (topic) => core.stores(topic),
     apply: (shard, entries) => callShard(shard, 'applyConsumers', () => ({ entries: entries() })),
+    stateOf: (shard, consumer) => callShard(shard, 'consumerState', () => ({ consumer })),
     publish: publishSystem,
     report,
+    shards: core.controls.length,
+    takeLetters: async (shard, limit) => {
+      const { letters } = await callShard(shard, 'takeLetters', () => ({ limit }));
+      return letters;
+    },
+    lettersSent: (shard, sent, kept) => callShard(shard, 'lettersSent', () => ({ sent, kept })),
+    publishLetter: async (input) => {
+      if (!core.stores(input.topic)) {
+        throw new BusError('OPTION_INVALID', `the bus does not store events of ${input.topic}`);
+      }
+      await endpoint.publish(input, { persist: true });
+    },
   };
 }

@@ -161,6 +161,12 @@ export type RetentionRule = {
   maxEvents?: number;
   /** Keeps at most this many bytes of events, in all shards together. Default: no limit. */
   maxBytes?: number;
+  /**
+   * Removes only events that each of these consumers has done or let die: those beyond the limits above, or, without any
+   * limit, at once. 1 to 100 names. Nothing is removed while one of the consumers does not exist. Default: the rule
+   * waits for nobody.
+   */
+  untilConsumedBy?: readonly string[];
 };
 
 /** Times, counted in fixed buckets. */
@@ -235,6 +241,8 @@ export interface BusStats {
   readonly dropped: number;
   readonly subscriptions: number;
   readonly lag: number;
+  /** Up to 250 ms old. */
+  readonly consumers: ConsumerTotals;
   readonly endpoints: number;
   /** How many WebSockets the bus's gateways have. */
   readonly connections: number;
@@ -250,6 +258,18 @@ export interface BusStats {
    */
   readonly deliveryMs: Histogram;
   readonly shards: readonly ShardStats[];
+}
+
+/** All durable consumers of a bus together. */
+export interface ConsumerTotals {
+  readonly count: number;
+  /** About how many events are to be done, each once for each consumer; events of others beyond the positions count too. */
+  readonly pending: number;
+  /** How many events are leased. */
+  readonly inFlight: number;
+  /** How many events wait for their time after a failed attempt. */
+  readonly waiting: number;
+  readonly dead: number;
 }
 
 /** The calls of every bus, in the same process or over a connection. */

@@ -18,6 +18,7 @@ import {
   LEASE_MS_MAX,
   LEASE_MS_MIN,
   PRIORITIES_MAX,
+  RETENTION_CONSUMERS_MAX,
 } from './limits/consumers.js';
 import {
   fromFault,
@@ -104,12 +105,22 @@ export function parseDefinition(input: unknown): ConsumerDefinition {
 
 /** A name is a topic of its own kind: segments, which grants may name with wildcards. @throws BusError `OPTION_INVALID` */
 export function assertConsumerName(name: unknown): asserts name is string {
-  const fault =
-    publishTopicFault(name)?.replace(/^topic/, 'the name') ??
-    textFault('the name', name, 1, CONSUMER_NAME_BYTES_MAX) ??
-    segmentsFault(String(name));
+  const fault = consumerNameFault(name);
   if (fault !== undefined) throw optionInvalid(CALL, 'name', fault);
 }
+
+/** Says why the value is no consumer's name. */
+export function consumerNameFault(name: unknown): string | undefined {
+  return (
+    publishTopicFault(name)?.replace(/^topic/, 'the name') ??
+    textFault('the name', name, 1, CONSUMER_NAME_BYTES_MAX) ??
+    segmentsFault(String(name))
+  );
+}
+
+/** Says why the value is no list of consumers' names, for a rule of retention. */
+export const consumerNamesFault: OptionCheck = (value) =>
+  listOf('names of consumers', 1, RETENTION_CONSUMERS_MAX, consumerNameFault)(value);
 
 function segmentsFault(name: string): string | undefined {
   const { length } = name.split('.');

@@ -1,20 +1,28 @@
+import { decodeBase64Url, encodeBase64Url } from './base64url.js';
+import type { SubscribeFrom } from './bus-api.js';
 import type {
   AckDurability,
   AckOptions,
   NakOptions,
+  PageOptions,
   PullOptions,
+  RedriveOptions,
   RunOptions,
 } from './consumers.js';
 import {
   BACKOFF_MS_MAX,
   CONSUMER_CONCURRENCY_MAX,
+  CONSUMER_PAGE,
+  CONSUMER_PAGE_MAX,
   PULL_MAX,
   PULL_WAIT_MS_MAX,
   REASON_LENGTH_MAX,
+  REDRIVE_IDS_MAX,
 } from './limits/consumers.js';
 import {
   anAbortSignal,
   checkOptions,
+  fromFault,
   type OptionCheck,
   type OptionChecks,
   oneOf,
@@ -100,4 +108,82 @@ export function parseNakOptions(options: NakOptions): ParsedNakOptions {
 export function assertReason(reason: unknown): asserts reason is string {
   const fault = reasonFault(reason);
   if (fault !== undefined) throw optionInvalid('term', 'reason', fault);
+}
+
+const text: OptionCheck = (value) =>
+  typeof value === 'string' ? undefined : `has to be text, not ${quote(value)}`;
+
+export const PAGE_CHECKS: OptionChecks = new Map([
+  ['after', text],
+  ['limit', wholeNumber(1, CONSUMER_PAGE_MAX)],
+]);
+
+/** A place in a list over all shards: behind a sequence of one of them. */
+export interface PagePlace {
+  readonly shard: number;
+  readonly after: number;
+}
+
+const FIRST_PLACE: PagePlace = { shard: 0, after: 0 };
+const PLACE = /^(\d{1,3})\.(\d{1,16})$/;
+
+/** The options of `open` and `dead`. */
+export function parsePageOptions(
+  call: string,
+  options: PageOptions,
+): { place: PagePlace; limit: number } {
+  checkOptions(call, options, PAGE_CHECKS);
+  const { after, limit = CONSUMER_PAGE } = options;
+  if (after === undefined) return { place: FIRST_PLACE, limit };
+  const bytes = decodeBase64Url(after);
+  const [, shard, sequence] = PLACE.exec(String.fromCharCode(...(bytes ?? []))) ?? [];
+  if (shard === undefined || !Number.isSafeInteger(Number(sequence))) {
+    throw optionInvalid(call, 'after', `${quote(after)} is not the next of a page`);
+  }
+  return { place: { shard: Number(shard), after: Number(sequence) }, limit };
+}
+
+/** The text by which callers ask for the page that begins there. */
+export function pageText({ shard, after }: PagePlace): string {
+  return encodeBase64Url(Array.from(`${shard}.${after}`, (character) => character.charCodeAt(0)));
+}
+
+const idsFault: OptionCheck = (value) => {
+  if (!Array.isArray(value)) return `has to be an array of ids, not ${quote(value)}`;
+  if (value.length > REDRIVE_IDS_MAX) {
+    return `has ${value.length} ids; ${REDRIVE_IDS_MAX} is the limit`;
+  }
+  const wrong = value.find((id) => typeof id !== 'string');
+  return wrong === undefined ? undefined : `has ${quote(wrong)}, which is no id`;
+};
+
+export const REDRIVE_CHECKS: OptionChecks = new Map([
+  ['dryRun', trueOrFalse],
+  ['ids', idsFault],
+]);
+
+export function parseRedriveOptions(options: RedriveOptions): {
+  readonly isDry: boolean;
+  readonly ids: readonly string[] | undefined;
+} {
+  checkOptions('redrive', options, REDRIVE_CHECKS);
+  const { dryRun = false, ids } = options;
+  return { isDry: dryRun, ids: ids && [...new Set(ids)] };
+}
+
+/** The argument of `seek`; whether a cursor is valid is for the caller to find out. */
+export function assertSeekFrom(from: unknown): asserts from is SubscribeFrom {
+  const fault = fromFault(from);
+  if (fault !== undefined) throw optionInvalid('seek', 'from', fault);
+}
+
+/** The argument of `skip`. */
+export function assertEventPlace(
+  place: unknown,
+): asserts place is { readonly shard: number; readonly sequence: number } {
+  const { shard, sequence } = (place ?? {}) as { shard?: unknown; sequence?: unknown };
+  for (const [name, value] of Object.entries({ shard, sequence })) {
+    const fault = wholeNumber(0, Number.MAX_SAFE_INTEGER)(value);
+    if (fault !== undefined) throw optionInvalid('skip', name, fault);
+  }
 }

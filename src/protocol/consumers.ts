@@ -281,6 +281,8 @@ export interface RedriveResult {
   readonly redriven: readonly DeadEvent[];
   /** Ids that are of no dead event of this consumer. */
   readonly unknown: readonly string[];
+  /** False: some could not come again yet, as too many redriven events are open. Call again later for these. */
+  readonly isComplete: boolean;
 }
 
 export interface ConsumerMessages {
@@ -288,6 +290,7 @@ export interface ConsumerMessages {
   gap: { readonly shard: number; readonly from: number; readonly to: number };
   blocked: ConsumerBlocked;
   dead: DeadEvent;
+  /** A dead letter that can never be published; the dead event is kept. Or the listeners hear nothing any more. */
   error: BusError;
 }
 

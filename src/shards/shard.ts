@@ -14,6 +14,7 @@ import { elapsedMs } from '../threads/elapsed.js';
 import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
 import type { Desk } from './consumers/desk.js';
+import { deskFigures, NO_CONSUMERS } from './consumers/figures.js';
 import { openDesk } from './consumers/open-desk.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
@@ -398,6 +399,12 @@ export class Shard {
     counters[ShardCounter.unindexedEvents] = this.#log.unindexedEvents ?? 0;
     counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
     counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
+    const consumers = this.#desk === undefined ? NO_CONSUMERS : deskFigures(this.#desk);
+    counters[ShardCounter.consumers] = consumers.count;
+    counters[ShardCounter.consumersPending] = consumers.pending;
+    counters[ShardCounter.consumersInFlight] = consumers.inFlight;
+    counters[ShardCounter.consumersWaiting] = consumers.waiting;
+    counters[ShardCounter.consumersDead] = consumers.dead;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }

@@ -154,9 +154,13 @@ it('names the rules of retention that hold for a topic', () => {
     { pattern: 'logs.*', maxAgeMs: 86_400_000 },
     { maxEvents: 1000, maxBytes: 1024 * 1024 },
     { pattern: 'logs.*', maxAgeMs: 9_000_000 },
+    { pattern: 'jobs.*', untilConsumedBy: ['mailer', 'audit'] },
   ];
   expect(retentionText(rules, 'logs.a')).toBe(
     '1 d (logs.*) · 1,000 events, 1.0 MiB (*) · 2 h 30 min (logs.*)',
+  );
+  expect(retentionText(rules.slice(3), 'jobs.a')).toBe(
+    'until consumed by mailer and audit (jobs.*)',
   );
   expect(retentionText(rules, '$sys.a')).toBe('for ever');
 });

@@ -1,6 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { GatewayMetrics } from '../../src/gateway/metrics.js';
 import type { BusStats, ShardStats } from '../../src/protocol/bus-api.js';
+import { parseConsumerOptions } from '../../src/protocol/consumer-definition.js';
+import type { ConsumerInfo } from '../../src/protocol/consumers.js';
+import { BusError } from '../../src/protocol/errors.js';
+import { CONSUMER_FIGURES_MS } from '../../src/protocol/limits/consumers.js';
 
 const shard = (number: number, more: Partial<ShardStats> = {}): ShardStats => ({
   shard: number,
@@ -41,6 +45,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   endpoints: 3,
   gateways: [],
   gatewayRestarts: 0,
+  consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
   retention: [],
   connections: 7,
   deliveryMs: { bounds: [1, 5, 10], counts: [8, 2, 0, 0], sum: 12 },
@@ -59,9 +64,32 @@ async function seriesOf(metrics: GatewayMetrics): Promise<Map<string, number>> {
   );
 }
 
+const metricsOf = (now: () => BusStats, consumers = async (): Promise<ConsumerInfo[]> => []) =>
+  new GatewayMetrics({ stats: async () => now(), consumers });
+
+const consumer = (name: string, more: Partial<ConsumerInfo> = {}): ConsumerInfo => ({
+  name,
+  definition: parseConsumerOptions({ filter: '*' }).definition,
+  paused: false,
+  createdAt: '2026-11-28T00:00:00.000Z',
+  members: [],
+  pending: 7,
+  inFlight: 2,
+  waiting: 1,
+  held: 0,
+  dead: 3,
+  lettersDue: 1,
+  lost: 4,
+  oldestAgeMs: 1500,
+  redelivered: 5,
+  acked: 6,
+  shards: [],
+  ...more,
+});
+
 describe('the metrics', () => {
   it('give the counts of the bus, in base units, per shard', async () => {
-    const metrics = new GatewayMetrics({ stats: async () => stats([shard(0), shard(1)]) });
+    const metrics = metricsOf(() => stats([shard(0), shard(1)]));
     const series = await seriesOf(metrics);
     const expected: Record<string, number> = {
       'millrace_events_published_total{shard="0"}': 10,
@@ -94,7 +122,7 @@ describe('the metrics', () => {
   });
 
   it('are in the text format, each with its help and type', async () => {
-    const metrics = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
+    const metrics = metricsOf(() => stats([shard(0)]));
     const { contentType, text } = await metrics.metrics();
     expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(text).toContain('# TYPE millrace_events_published_total counter');
@@ -107,7 +135,7 @@ describe('the metrics', () => {
 
   it('do not add up over several readings, and drop a shard that is gone', async () => {
     let shards = [shard(0), shard(1)];
-    const metrics = new GatewayMetrics({ stats: async () => stats(shards) });
+    const metrics = metricsOf(() => stats(shards));
     await metrics.metrics();
     shards = [shard(0, { published: 11, state: 'failed' })];
     const series = await seriesOf(metrics);
@@ -117,9 +145,55 @@ describe('the metrics', () => {
   });
 
   it('are kept apart for each gateway', async () => {
-    const one = new GatewayMetrics({ stats: async () => stats([shard(0)]) });
-    const other = new GatewayMetrics({ stats: async () => stats([shard(0, { published: 99 })]) });
+    const one = metricsOf(() => stats([shard(0)]));
+    const other = metricsOf(() => stats([shard(0, { published: 99 })]));
     await other.metrics();
     expect((await seriesOf(one)).get('millrace_events_published_total{shard="0"}')).toBe(10);
+  });
+
+  it('have figures of each durable consumer, if there are any', async () => {
+    const consumers = { count: 2, pending: 0, inFlight: 0, waiting: 0, dead: 0 };
+    let asked = 0;
+    const list = async (): Promise<ConsumerInfo[]> => {
+      asked++;
+      return [consumer('mailer'), consumer('audit', { oldestAgeMs: null })];
+    };
+    const some = await seriesOf(metricsOf(() => ({ ...stats([shard(0)]), consumers }), list));
+    const expected = {
+      pending: 7,
+      in_flight: 2,
+      waiting: 1,
+      oldest_age_seconds: 1.5,
+      dead: 3,
+      letters_due: 1,
+      acked_total: 6,
+      redelivered_total: 5,
+      lost_total: 4,
+    };
+    for (const [name, value] of Object.entries(expected)) {
+      expect(some.get(`millrace_consumer_${name}{consumer="mailer"}`), name).toBe(value);
+    }
+    expect(some.get('millrace_consumer_oldest_age_seconds{consumer="audit"}')).toBe(0);
+    const none = await seriesOf(metricsOf(() => stats([shard(0)]), list));
+    expect([...none.keys()].filter((name) => name.includes('consumer='))).toEqual([]);
+    expect(asked).toBe(1);
+  });
+
+  it('do without those of consumers where a shard does not answer, or was given up', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const consumers = { count: 1, pending: 0, inFlight: 0, waiting: 0, dead: 0 };
+    const now = () => ({ ...stats([shard(0)]), consumers });
+    const silent = seriesOf(metricsOf(now, () => new Promise(() => {})));
+    await vi.advanceTimersByTimeAsync(CONSUMER_FIGURES_MS);
+    const failed = seriesOf(
+      metricsOf(now, async () => {
+        throw new BusError('STORE_FAILED', 'shard 0 was given up');
+      }),
+    );
+    for (const series of [await silent, await failed]) {
+      expect([...series.keys()].filter((name) => name.includes('consumer='))).toEqual([]);
+      expect(series.get('millrace_connections')).toBe(7);
+    }
   });
 });

@@ -19,7 +19,22 @@ describe('faulty options', () => {
       { retention: [{ maxAge: 5, max: 1 }] },
       'openBus: retention.0.maxAge: is unknown (did you mean maxAgeMs?); retention.0.max: is unknown (did you mean maxAgeMs?)',
     ],
-    [{ retention: [{}] }, 'openBus: retention.0: needs maxAgeMs, maxEvents or maxBytes'],
+    [
+      { retention: [{}] },
+      'openBus: retention.0: needs maxAgeMs, maxEvents, maxBytes or untilConsumedBy',
+    ],
+    [
+      { retention: [{ untilConsumedBy: 'mailer' }] },
+      'openBus: retention.0.untilConsumedBy: has to be a list, not "mailer"',
+    ],
+    [
+      { retention: [{ untilConsumedBy: [] }] },
+      'openBus: retention.0.untilConsumedBy: has to have 1 to 100 names of consumers, not an empty array',
+    ],
+    [
+      { retention: [{ untilConsumedBy: ['a', 'b..c'] }] },
+      'openBus: retention.0.untilConsumedBy.1: the name "b..c": segment 2 is empty (offset 2)',
+    ],
     [{ retention: [[]] }, 'openBus: retention.0: has to be an object, not an empty array'],
     [{ topics: [1] }, 'openBus: topics.0: has to be made by defineTopic, not 1'],
     [

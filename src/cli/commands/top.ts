@@ -124,9 +124,14 @@ function plainLine(stats: BusStats, rates: Rates): string {
   const { subscriptions, lag, dropped } = stats;
   const [published, delivered] = [rates.published, rates.delivered].map(formatNumber);
   const counts = [subscriptions, lag, dropped].map(formatNumber);
+  const { count, pending, dead } = stats.consumers;
+  const jobs =
+    count === 0
+      ? ''
+      : `  consumers ${formatNumber(count)}  pending ${formatNumber(pending)}  dead ${formatNumber(dead)}`;
   return (
     `${new Date().toISOString()}  published ${published}/s  delivered ${delivered}/s  ` +
-    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}`
+    `subscriptions ${counts[0]}  lag ${counts[1]}  dropped ${counts[2]}${jobs}`
   );
 }
 
@@ -173,6 +178,7 @@ function viewLines(server: string, { stats, before, rates, slow }: Look): string
     styled('bold', title),
     '',
     ...totals.map(([name, total, rate]) => totalLine(name, total, rate)),
+    ...consumerLines(stats),
     `delivery      p50 ${p50}  p99 ${p99}`,
     '',
     styled('dim', header!),
@@ -181,6 +187,15 @@ function viewLines(server: string, { stats, before, rates, slow }: Look): string
     ...slowLines(slow),
     styled('dim', 'q quits'),
   ];
+}
+
+/** Nothing on a bus without durable consumers. */
+function consumerLines({ consumers }: BusStats): string[] {
+  if (consumers.count === 0) return [];
+  const { pending, inFlight, waiting, dead } = consumers;
+  const counts = Object.entries({ pending, 'in flight': inFlight, waiting, dead });
+  const about = counts.map(([name, count]) => `${name} ${formatNumber(count)}`).join('  ');
+  return [`${totalLine('consumers', consumers.count, undefined)}  ${about}`];
 }
 
 function slowLines(slow: readonly SubscriberInfo[]): string[] {

@@ -1,6 +1,6 @@
 /**
- * A consumer, as a program in this thread holds it: the half by which it takes events. Used by the endpoint's thread
- * alone.
+ * A consumer, as a program in this thread holds it: the half by which it takes events, on that by which it is directed.
+ * Used by the endpoint's thread alone.
  */
 import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
 import type {
@@ -13,28 +13,28 @@ import type {
 } from '../../protocol/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
+import { ConsumerControl } from './consumer-control.js';
+import type { NoticeHost } from './consumer-notices.js';
+import type { ControlHost } from './consumer-shards.js';
 import { DeliveryIterator } from './delivery-iterator.js';
 import type { MemberConsumer } from './member.js';
 import { Pull } from './pull.js';
 import { ConsumerRun, type RunHost } from './run.js';
 
 /** The endpoint, as its consumers see it. */
-export interface ConsumerHost extends RunHost {
-  /** @throws BusError `BUS_CLOSED` */
-  assertOpen(): void;
+export interface ConsumerHost extends RunHost, ControlHost, NoticeHost {
   /** Calls the handler within a span of the program's tracing. */
   trace(delivery: Delivery, handler: DeliveryHandler): void | Promise<void>;
   /** The runs, whose handlers a close waits for. */
   readonly runs: Set<ConsumerRun>;
 }
 
-export type TakingConsumer<P = unknown> = Pick<Consumer<P>, 'name' | 'run' | 'deliveries' | 'pull'>;
-
-export class BusConsumer<P = unknown> implements TakingConsumer<P> {
+export class BusConsumer<P = unknown> extends ConsumerControl implements Consumer<P> {
   readonly #consumer: MemberConsumer;
   readonly #host: ConsumerHost;
 
   constructor(consumer: MemberConsumer, host: ConsumerHost) {
+    super(consumer, host);
     this.#consumer = consumer;
     this.#host = host;
   }

@@ -3,6 +3,7 @@ import { closedError } from '../../endpoint/endpoint-errors.js';
 import type {
   ConsumerChange,
   ConsumerEntry,
+  ConsumerNews,
   ListedConsumer,
   OpenConsumerRequest,
 } from '../../link/consumer-shapes.js';
@@ -12,15 +13,11 @@ import {
   definitionDifferences,
   needsNothingOpen,
 } from '../../protocol/consumer-definition.js';
-import {
-  CONSUMER_TYPES,
-  type ConsumerNotice,
-  consumerTopic,
-} from '../../protocol/consumer-topics.js';
 import type { ConsumerDefinition } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { ParsedFilter } from '../../protocol/filter.js';
-import { CONSUMER_CHANGES_WAITING_MAX, CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
+import { CONSUMERS_MAX } from '../../protocol/limits/consumers.js';
+import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import {
   type KeptConsumer,
@@ -28,7 +25,11 @@ import {
   writeConsumerList,
 } from '../../store/consumer-list.js';
 import type { KeptText } from '../../store/log-store.js';
+import { positionsAtRest } from './at-rest.js';
+import { ChangeQueue } from './change-queue.js';
 import type { ConsumerBus } from './consumer-bus.js';
+import { ConsumerPost } from './consumer-post.js';
+import { ConsumerTeller } from './consumer-teller.js';
 import { GateNumbers } from './gate-numbers.js';
 
 /**
@@ -44,12 +45,15 @@ export class ConsumerBoard {
   readonly #keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void;
   readonly #gates = new GateNumbers();
   #list: readonly KeptConsumer[] = [];
+  /** The id of a consumer that the shards are to lease nothing for a moment. */
+  #held: string | undefined;
   /** Why the list could not be read: nothing is written, and the shards leave states as they are, until it can be. */
   #unread: BusError | undefined;
   #bus: ConsumerBus | undefined;
+  #teller = new ConsumerTeller(() => {});
+  #post: ConsumerPost | undefined;
   #isStopped = false;
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #changes = new ChangeQueue();
 
   /**
    * @param text where the list is kept; undefined: the store keeps no consumers
@@ -68,11 +72,21 @@ export class ConsumerBoard {
 
   start(bus: ConsumerBus): void {
     this.#bus = bus;
+    this.#teller = new ConsumerTeller(bus.publish);
+    this.#post = new ConsumerPost(bus, this.#teller, (id) => this.#find(id));
     if (this.#unread !== undefined) bus.report(this.#unread);
+    const mayOweLetters = this.#list.some(({ definition }) => definition.deadLetter !== undefined);
+    if (mayOweLetters) this.#post.begin(this.#shards);
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#post?.stop();
+  }
+
+  /** Takes what a shard reports of consumers. */
+  takeNews(shard: number, news: readonly ConsumerNews[]): void {
+    this.#post?.take(shard, news);
   }
 
   /**
@@ -109,7 +123,7 @@ export class ConsumerBoard {
    */
   alter(id: string, change: ConsumerChange): Promise<ListedConsumer | null> {
     return this.#inTurn(async (bus) => {
-      const consumer = this.#list.find((one) => one.id === id);
+      const consumer = this.#find(id);
       if (consumer === undefined) {
         throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${id}`, { details: { id } });
       }
@@ -120,7 +134,7 @@ export class ConsumerBoard {
             this.#list.filter((one) => one !== consumer),
           );
           this.#gates.release(id);
-          this.#tell(bus, consumer.name, 'deleted', {});
+          this.#teller.tell(consumer, 'deleted', {});
           return null;
         case 'seek':
           return listed(await this.#seek(bus, consumer, change.from));
@@ -140,13 +154,14 @@ export class ConsumerBoard {
       const message = `there are ${CONSUMERS_MAX} consumers, which is the limit`;
       throw new BusError('LIMIT_EXCEEDED', message, { details: { limit: CONSUMERS_MAX } });
     }
+    assertStored(bus, definition);
     const { positions, gaps } = await this.#start(bus, definition.filter, from);
     const id = ulid();
     const createdAt = Date.now();
     const made = { id, name, createdAt, definition, isPaused: false, round: 1, positions };
     await this.#commit(bus, [...this.#list, made]);
-    this.#tell(bus, name, 'created', { definition });
-    for (const gap of gaps) this.#tell(bus, name, 'gap', gap);
+    this.#teller.tell(made, 'created', { definition });
+    for (const gap of gaps) this.#teller.tell(made, 'gap', gap);
     return made;
   }
 
@@ -158,21 +173,39 @@ export class ConsumerBoard {
     const fields = definitionDifferences(consumer.definition, definition);
     if (fields.length === 0) return consumer;
     this.#assertWorks(bus, definition.filter);
-    if (needsNothingOpen(fields)) {
-      const message = `consumer ${quote(consumer.name)} may have open events, so its ${fields.join(', ')} cannot change`;
-      throw new BusError('CONSUMER_BUSY', message, {
-        details: { consumer: consumer.name, fields },
-      });
-    }
-    const changed = await this.#replace(bus, consumer, { definition });
-    this.#tell(bus, consumer.name, 'changed', { definition, fields });
+    assertStored(bus, definition);
+    const changed = needsNothingOpen(fields)
+      ? await this.#reorder(bus, consumer, definition, fields)
+      : await this.#replace(bus, consumer, { definition });
+    this.#teller.tell(consumer, 'changed', { definition, fields });
     return changed;
+  }
+
+  /** A new round at the present positions: the events that the old order knows are done. */
+  async #reorder(
+    bus: ConsumerBus,
+    consumer: KeptConsumer,
+    definition: ConsumerDefinition,
+    fields: readonly (keyof ConsumerDefinition)[],
+  ): Promise<KeptConsumer> {
+    this.#held = consumer.id;
+    try {
+      await this.#handOver(bus);
+      const positions = await positionsAtRest(bus, consumer, fields);
+      this.#held = undefined;
+      const round = consumer.round + 1;
+      return await this.#replace(bus, consumer, { definition, round, positions });
+    } catch (error) {
+      this.#held = undefined;
+      await this.#handOver(bus);
+      throw error;
+    }
   }
 
   async #pause(bus: ConsumerBus, consumer: KeptConsumer, isPaused: boolean): Promise<KeptConsumer> {
     if (consumer.isPaused === isPaused) return consumer;
     const changed = await this.#replace(bus, consumer, { isPaused });
-    this.#tell(bus, consumer.name, isPaused ? 'paused' : 'resumed', {});
+    this.#teller.tell(consumer, isPaused ? 'paused' : 'resumed', {});
     return changed;
   }
 
@@ -181,11 +214,11 @@ export class ConsumerBoard {
     consumer: KeptConsumer,
     from: SubscribeFrom,
   ): Promise<KeptConsumer> {
-    const { name, definition, round } = consumer;
+    const { definition, round } = consumer;
     const { positions, gaps } = await this.#start(bus, definition.filter, from);
     const changed = await this.#replace(bus, consumer, { round: round + 1, positions });
-    this.#tell(bus, name, 'sought', { from, positions });
-    for (const gap of gaps) this.#tell(bus, name, 'gap', gap);
+    this.#teller.tell(consumer, 'sought', { from, positions });
+    for (const gap of gaps) this.#teller.tell(consumer, 'gap', gap);
     return changed;
   }
 
@@ -241,37 +274,28 @@ export class ConsumerBoard {
     }
   }
 
+  #find(id: string): KeptConsumer | undefined {
+    return this.#list.find((one) => one.id === id);
+  }
+
   #entriesFor(shard: number): ConsumerEntry[] {
     return this.#list.map(({ id, name, definition, isPaused, round, positions }) => ({
       id,
       name,
       definition,
-      isPaused,
+      isPaused: isPaused || id === this.#held,
       round,
       position: positions[shard]!,
       gate: this.#gates.of(id),
     }));
   }
 
-  /** Makes one change after another. */
   #inTurn<T>(change: (bus: ConsumerBus) => Promise<T>): Promise<T> {
-    if (this.#waiting >= CONSUMER_CHANGES_WAITING_MAX) {
-      const message = `${CONSUMER_CHANGES_WAITING_MAX} changes of consumers wait for one another, which is the limit`;
-      const details = { limit: CONSUMER_CHANGES_WAITING_MAX };
-      return Promise.reject(new BusError('LIMIT_EXCEEDED', message, { details }));
-    }
-    this.#waiting++;
-    const made = this.#last.then(async () => {
-      try {
-        if (this.#isStopped || this.#bus === undefined) throw closedError();
-        await this.#assertRead(this.#bus);
-        return await change(this.#bus);
-      } finally {
-        this.#waiting--;
-      }
+    return this.#changes.add(async () => {
+      if (this.#isStopped || this.#bus === undefined) throw closedError();
+      await this.#assertRead(this.#bus);
+      return change(this.#bus);
     });
-    this.#last = made.catch(() => {});
-    return made;
   }
 
   /** The file may have been mended since it could not be read. */
@@ -300,13 +324,16 @@ export class ConsumerBoard {
     }
     for (let shard = 0; shard < this.#shards; shard++) this.#keep(shard, this.#entriesFor(shard));
   }
-
-  #tell(bus: ConsumerBus, consumer: string, notice: ConsumerNotice, payload: object): void {
-    bus.publish(consumerTopic(consumer, notice), CONSUMER_TYPES[notice], { consumer, ...payload });
-  }
 }
 
 function listed(consumer: KeptConsumer): ListedConsumer {
   const { id, name, definition, isPaused, round, createdAt } = consumer;
   return { id, name, definition, isPaused, round, createdAt };
+}
+
+/** @throws BusError `OPTION_INVALID`: a dead letter that is not stored would be lost */
+function assertStored(bus: ConsumerBus, { deadLetter }: ConsumerDefinition): void {
+  if (deadLetter === undefined || bus.stores(deadLetter)) return;
+  const fault = `${quote(deadLetter)} is one of the topics that this bus does not store`;
+  throw optionInvalid('consumer', 'deadLetter', fault);
 }

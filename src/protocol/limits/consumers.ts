@@ -7,6 +7,8 @@ export const CONSUMERS_MAX = 1000;
 export const CONSUMER_NAME_BYTES_MAX = 128;
 /** Fewer than a topic may have: a consumer's name stands within the topics on which the bus tells of it. */
 export const CONSUMER_NAME_SEGMENTS_MAX = 13;
+/** How many consumers one rule of retention may wait for. */
+export const RETENTION_CONSUMERS_MAX = 100;
 /** How many changes of consumers may wait for those before them. */
 export const CONSUMER_CHANGES_WAITING_MAX = 1000;
 export const CONSUMERS_FILE_BYTES_MAX = 16 * MIB;
@@ -80,6 +82,19 @@ export const DEAD_KEPT_MAX = 100_000;
 export const DEAD_BYTES_MAX = 64 * MIB;
 /** How many dead letters an endpoint takes from a shard at once. */
 export const LETTERS_PER_CALL = 64;
+/** The waits before dead letters are published again that found no room: the first and the longest. */
+export const LETTER_RETRY_MS = 250;
+export const LETTER_RETRY_MS_MAX = 30_000;
+
+/** How many open or dead events a page of them has: the default and the most. */
+export const CONSUMER_PAGE = 100;
+export const CONSUMER_PAGE_MAX = 1000;
+/** How many dead events one call may name to redrive them. */
+export const REDRIVE_IDS_MAX = 10_000;
+/** How long metrics wait for the figures of the consumers. */
+export const CONSUMER_FIGURES_MS = 2000;
+/** Of how many consumers a list asks the shards at the same time. */
+export const CONSUMERS_AT_ONCE = 32;
 
 /** How many events one `pull` may ask for, and how long it may wait for the first. */
 export const PULL_MAX = 1000;

@@ -59,6 +59,11 @@ export class DeadChanges {
     if (this.stateOf(sequence) === LETTER_DUE) this.#states.set(sequence, LETTER_SENT);
   }
 
+  /** No letter is wanted, or it can never be published. */
+  letterKept(sequence: number): void {
+    if (this.stateOf(sequence) === LETTER_DUE) this.#states.set(sequence, NO_LETTER_WANTED);
+  }
+
   /** The event is done, or lost: it is not dead any more, and not to be redriven. */
   over(sequence: number): void {
     if (this.stateOf(sequence) !== undefined) this.#states.set(sequence, GONE);

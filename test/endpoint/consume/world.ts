@@ -152,6 +152,12 @@ export class World {
       turns: dispatcher,
       runs: new Set<ConsumerRun>(),
       assertOpen: () => {},
+      ends,
+      main: { call: () => Promise.reject(new Error('there is no main thread')) },
+      hasSystemEvents: false,
+      subscribe: () => {
+        throw new Error('there are no subscriptions');
+      },
       trace: (delivery, handler) => handler(delivery),
       report: (error) => this.reported.push(error),
     };

@@ -11,6 +11,7 @@ import type {
   Subscription,
   SubscriptionEvents,
 } from '../../../src/protocol/bus-api.js';
+import type { ConsumerInfo } from '../../../src/protocol/consumers.js';
 import { encodeCursor } from '../../../src/protocol/cursor.js';
 import { BusError } from '../../../src/protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../../../src/protocol/event.js';
@@ -60,6 +61,10 @@ export class FakeEndpoint implements BusEndpoint {
 
   async consumer(name: string): Promise<never> {
     throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${name}`);
+  }
+
+  async consumers(): Promise<ConsumerInfo[]> {
+    return [];
   }
 
   async alerts(): Promise<AlertList> {
@@ -165,6 +170,7 @@ export class FakeEndpoint implements BusEndpoint {
       connections: 0,
       gateways: [],
       gatewayRestarts: 0,
+      consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
       retention: [],
       deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },
       shards: [],

@@ -14,6 +14,26 @@ import { shardOf } from '../../../src/protocol/topic-hash.js';
 
 const SHARDS = 2;
 
+const AT_REST = {
+  position: 30,
+  floor: 30,
+  head: 40,
+  open: 0,
+  isLevel: true,
+  held: 0,
+  ready: 0,
+  leased: 0,
+  waiting: 0,
+  dead: 0,
+  lettersDue: 0,
+  lost: 0,
+  redelivered: 0,
+  acked: 0,
+  oldestAgeMs: null,
+  blocked: null,
+  members: [],
+};
+
 /** A bus of two shards that does what the test says, and notes in their order the steps of changes. */
 function rig(content?: string) {
   const steps: string[] = [];
@@ -39,6 +59,12 @@ function rig(content?: string) {
     },
     publish: (topic, type, payload) => told.push([`${topic} ${type}`, payload]),
     report: (error) => reported.push(error),
+    shards: SHARDS,
+    stateOf: async (shard) => ({ ...AT_REST, position: 30 + shard }),
+    takeLetters: async () => [],
+    lettersSent: async () => null,
+    publishLetter: async () => null,
+    stores: (topic) => !topic.startsWith('live.'),
   } satisfies ConsumerBus as ConsumerBus & Pick<ConsumerBus, 'apply' | 'startPositions'>;
   const hooks = bus as { -readonly [K in keyof ConsumerBus]: ConsumerBus[K] };
   const open = () => {
@@ -70,7 +96,7 @@ describe('the list of consumers', () => {
     expect(told).toEqual([
       [
         '$sys.consumer.mailer.created consumer_created',
-        { consumer: 'mailer', definition: made.definition },
+        { consumer: 'mailer', consumerId: made.id, definition: made.definition },
       ],
     ]);
     expect(board.list(null)).toEqual([made]);
@@ -104,6 +130,42 @@ describe('the list of consumers', () => {
       '$sys.consumer.mailer.changed consumer_changed',
       { fields: ['filter', 'leaseMs'] },
     ]);
+  });
+
+  it('changes the order and the priority where nothing is open, and begins a round there', async () => {
+    const { board, bus, starts, text } = rig();
+    const made = await board.open(opening('mailer', { filter: ['a', 'b'] }));
+    const other = opening('mailer', { filter: ['a', 'b'], order: 'topic', update: true });
+    const pauses: boolean[] = [];
+    bus.apply = async (_, entries) => pauses.push(entries()[0]!.isPaused);
+    const { stateOf } = bus;
+    bus.stateOf = async (shard, id) => {
+      // The shards lease nothing while they are asked.
+      expect(pauses).toEqual([true, true]);
+      return { ...(await stateOf(shard, id)), isLevel: shard === 0, open: shard };
+    };
+    await expect(board.open(other)).rejects.toMatchObject({
+      code: 'CONSUMER_BUSY',
+      details: { consumer: 'mailer', fields: ['order'], shard: 1, open: 1 },
+    });
+    expect(pauses).toEqual([true, true, false, false]);
+    expect(board.list(null)).toEqual([made]);
+    expect(JSON.parse(text.content!).consumers).toMatchObject([{ paused: false, round: 1 }]);
+    bus.stateOf = stateOf;
+    pauses.length = 0;
+    expect(await board.open(other)).toMatchObject({
+      id: made.id,
+      isPaused: false,
+      round: 2,
+      definition: { order: 'topic' },
+    });
+    expect(pauses).toEqual([true, true, false, false]);
+    expect(starts.map((entries) => entries![0])).toMatchObject([
+      { round: 2, position: 30, isPaused: false },
+      { round: 2, position: 31 },
+    ]);
+    const prior = opening('mailer', { filter: ['a', 'b'], priority: ['a'], update: true });
+    expect(await board.open(prior)).toMatchObject({ round: 3 });
   });
 
   it('pauses, resumes, moves and deletes', async () => {
@@ -142,7 +204,7 @@ describe('the list of consumers', () => {
     await board.alter(id, { kind: 'seek', from: { after: 'x' } });
     const gaps = told.filter(([what]) => what.startsWith('$sys.consumer.mailer.gap'));
     expect(gaps.map(([, payload]) => payload)).toEqual(
-      Array(2).fill({ consumer: 'mailer', ...gap }),
+      Array(2).fill({ consumer: 'mailer', consumerId: id, ...gap }),
     );
   });
 
@@ -254,6 +316,75 @@ describe('the list of consumers', () => {
       if (shard === 1) throw broken;
     };
     await expect(board.open(opening('mailer'))).rejects.toBe(broken);
+  });
+
+  it('refuses dead letters on a topic that the bus does not store', async () => {
+    const { board, steps } = rig();
+    const refused = { code: 'OPTION_INVALID', message: expect.stringContaining('deadLetter') };
+    const lost = opening('mailer', { deadLetter: 'live.dead' });
+    await expect(board.open(lost)).rejects.toMatchObject(refused);
+    await board.open(opening('mailer', { deadLetter: 'dead' }));
+    steps.length = 0;
+    const update = opening('mailer', { deadLetter: 'live.dead', update: true });
+    await expect(board.open(update)).rejects.toMatchObject(refused);
+    expect(steps).toEqual([]);
+  });
+
+  it('tells in events what shards report, and has letters published that are due', async () => {
+    const { board, bus, told } = rig();
+    const { id } = await board.open(opening('mailer', { deadLetter: 'dead' }));
+    told.length = 0;
+    const asked: number[] = [];
+    bus.takeLetters = async (shard) => {
+      asked.push(shard);
+      return [];
+    };
+    const dead = {
+      id: 'e-1',
+      sequence: 4,
+      topic: 'orders.new',
+      diedAt: 0,
+      attempts: 5,
+      cause: 'nak' as const,
+      reason: 'no',
+      letter: 'due' as const,
+    };
+    const quiet = { id, deadCount: 0, dead: [], gaps: [], lettersDue: false };
+    const blocked = { reason: 'maxAhead' as const, sequence: 2, key: 'k' };
+    board.takeNews(1, [
+      { ...quiet, deadCount: 3, dead: [dead], gaps: [[1, 3]], blocked, lettersDue: true },
+      { ...quiet, id: 'gone', deadCount: 1, dead: [dead] },
+    ]);
+    board.takeNews(0, [{ ...quiet, blocked: null }]);
+    const of = { consumer: 'mailer', consumerId: id };
+    expect(told).toEqual([
+      [
+        '$sys.consumer.mailer.gap consumer_gap',
+        { ...of, shard: 1, from: 1, to: 3, reason: 'pruned' },
+      ],
+      ['$sys.consumer.mailer.blocked consumer_blocked', { ...of, ...blocked, shard: 1 }],
+      [
+        '$sys.consumer.mailer.dead consumer_dead',
+        { ...of, ...dead, shard: 1, diedAt: '1970-01-01T00:00:00.000Z', untold: 2 },
+      ],
+      ['$sys.consumer.mailer.unblocked consumer_unblocked', { ...of, shard: 0 }],
+    ]);
+    expect(asked).toEqual([1]);
+  });
+
+  it('asks every shard for letters when the bus is opened, if any consumer has them', async () => {
+    const { board, again, bus } = rig();
+    const asked: number[] = [];
+    bus.takeLetters = async (shard) => {
+      asked.push(shard);
+      return [];
+    };
+    await board.open(opening('quiet'));
+    again();
+    expect(asked).toEqual([]);
+    await board.open(opening('mailer', { deadLetter: 'dead' }));
+    again();
+    expect(asked).toEqual([0, 1]);
   });
 
   it('writes nothing once the bus closes', async () => {

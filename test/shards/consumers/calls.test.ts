@@ -218,9 +218,14 @@ describe('letters', () => {
     const view = new EventRecordView().wrap(Buffer.from(letters[0]!.record, 'base64'), 0);
     expect([view.id, JSON.parse(view.payloadText)]).toEqual(['job-1', { n: 1 }]);
     expect(ask(rig, 'takeLetters', { limit: 1 }).letters).toHaveLength(1);
-    expect(ask(rig, 'lettersSent', { sent: [['c1', 1]] })).toBeNull();
+    expect(ask(rig, 'lettersSent', { sent: [['c1', 1]], kept: [] })).toBeNull();
     expect(ask(rig, 'takeLetters', { limit: 10 }).letters).toMatchObject([{ sequence: 2 }]);
     expect(ask(rig, 'consumerState', { consumer: 'c1' })).toMatchObject({ dead: 2, lettersDue: 1 });
+    // A letter that can never be published.
+    ask(rig, 'lettersSent', { sent: [], kept: [['c1', 2]] });
+    expect(ask(rig, 'takeLetters', { limit: 10 }).letters).toEqual([]);
+    const { events } = ask(rig, 'consumerDead', { consumer: 'c1', after: 0, limit: 10 });
+    expect(events).toMatchObject([{ letter: 'published' }, { letter: 'kept' }]);
   });
 });
 

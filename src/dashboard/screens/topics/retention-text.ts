@@ -7,11 +7,15 @@ export function retentionText(rules: readonly RetentionRule[], topic: string): s
   return limits.length === 0 ? 'for ever' : limits.join(' · ');
 }
 
-function ruleText({ pattern = '*', maxAgeMs, maxEvents, maxBytes }: RetentionRule): string {
+function ruleText(rule: RetentionRule): string {
+  const { pattern = '*', maxAgeMs, maxEvents, maxBytes, untilConsumedBy } = rule;
   const limits = [
     ...(maxAgeMs === undefined ? [] : [exactDuration(maxAgeMs)]),
     ...(maxEvents === undefined ? [] : [`${whole(maxEvents)} events`]),
     ...(maxBytes === undefined ? [] : [bytes(maxBytes)]),
+    ...(untilConsumedBy === undefined
+      ? []
+      : [`until consumed by ${untilConsumedBy.join(' and ')}`]),
   ];
   return `${limits.join(', ')} (${pattern})`;
 }

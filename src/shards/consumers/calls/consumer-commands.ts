@@ -67,10 +67,10 @@ export class ConsumerCommands {
       const { store, events, roster } = desk;
       return { letters: dueLetters(store, events, roster.byId, limit) };
     },
-    lettersSent: ({ sent }) => {
+    lettersSent: (letters) => {
       const { desk } = this.#shard;
       if (desk === undefined) return null;
-      noteSent(desk.roster.byId, sent);
+      noteSent(desk.roster.byId, letters);
       return new WhenStored(null);
     },
   };

@@ -1,5 +1,5 @@
 /** The letters of dead events, which main publishes. Only the shard's loop touches this. */
-import type { DueLetter, SentLetter } from '../../../link/consumer-shapes.js';
+import type { DueLetter, SentLetters } from '../../../link/consumer-shapes.js';
 import type { DeadCause } from '../../../protocol/consumers.js';
 import { LETTERS_PER_CALL } from '../../../protocol/limits/consumers.js';
 import type { ShardConsumers } from '../../../store/consumer-states.js';
@@ -28,6 +28,7 @@ export function dueLetters(
   return letters;
 }
 
-export function noteSent(consumers: Consumers, sent: readonly SentLetter[]): void {
+export function noteSent(consumers: Consumers, { sent, kept }: SentLetters): void {
   for (const [consumer, sequence] of sent) consumers.get(consumer)?.dead.letterSent(sequence);
+  for (const [consumer, sequence] of kept) consumers.get(consumer)?.dead.letterKept(sequence);
 }

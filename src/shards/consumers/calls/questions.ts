@@ -39,6 +39,7 @@ export function stateOf(desk: DeskView, consumer: DeskConsumer): ConsumerShardSt
     position,
     floor: Math.min(consumer.floor, position),
     head: desk.log.head,
+    isLevel: machine.canReorder,
     ...counts,
     // An event that was not read again yet is held as much as one whose key is taken.
     held: held + listed,

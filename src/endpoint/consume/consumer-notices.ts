@@ -1,0 +1,87 @@
+/**
+ * The listeners of a consumer. The bus tells of consumers on topics of its own, and the listeners hear it by a
+ * subscription to these: one for each event that has a listener, from the first listener on.
+ */
+import { Emitter } from '../../handout/emitter.js';
+import type { ListedConsumer } from '../../link/consumer-shapes.js';
+import type { EventHandler, Subscription } from '../../protocol/bus-api.js';
+import {
+  type ConsumerNotice,
+  type ConsumerNoticePayload,
+  consumerTopic,
+} from '../../protocol/consumer-topics.js';
+import type { ConsumerEvents, ConsumerMessages } from '../../protocol/consumers.js';
+import { BusError, type ErrorData } from '../../protocol/errors.js';
+import { quote } from '../../protocol/quote.js';
+import { messageOf } from '../../protocol/thrown.js';
+
+export interface NoticeHost {
+  /** False: the bus publishes no events of its own. */
+  readonly hasSystemEvents: boolean;
+  subscribe(topic: string, handler: EventHandler): Subscription;
+  /** Reports a failure that no promise can carry. */
+  report(error: BusError): void;
+}
+
+const NOTICES: Readonly<Record<keyof ConsumerEvents, ConsumerNotice>> = {
+  gap: 'gap',
+  blocked: 'blocked',
+  dead: 'dead',
+  error: 'letter_failed',
+};
+const EVENTS = Object.keys(NOTICES) as (keyof ConsumerEvents)[];
+
+export class ConsumerNotices {
+  readonly #consumer: Pick<ListedConsumer, 'id' | 'name'>;
+  readonly #host: NoticeHost;
+  readonly #emitter: Emitter<ConsumerEvents>;
+  readonly #subscriptions = new Map<keyof ConsumerEvents, Subscription>();
+
+  constructor(consumer: Pick<ListedConsumer, 'id' | 'name'>, host: NoticeHost) {
+    this.#consumer = consumer;
+    this.#host = host;
+    const owner = `consumer ${quote(consumer.name)}`;
+    this.#emitter = new Emitter<ConsumerEvents>(owner, EVENTS, (error) => host.report(error));
+  }
+
+  /** @throws BusError `OPTION_INVALID` also where system events are off: the listener would never be called */
+  on<E extends keyof ConsumerEvents>(event: E, listener: ConsumerEvents[E]): void {
+    if (!this.#host.hasSystemEvents) {
+      throw new BusError(
+        'OPTION_INVALID',
+        'on: the bus was opened with systemEvents: false, so nothing tells of its consumers',
+      );
+    }
+    this.#emitter.on(event, listener);
+    if (this.#subscriptions.has(event)) return;
+    const topic = consumerTopic(this.#consumer.name, NOTICES[event]);
+    const subscription = this.#host.subscribe(topic, ({ payload }) => this.#heard(event, payload));
+    this.#subscriptions.set(event, subscription);
+    subscription.closed.catch((error) => this.#failed(error));
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions.values()) void subscription.unsubscribe();
+    this.#subscriptions.clear();
+  }
+
+  #heard(event: keyof ConsumerEvents, payload: unknown): void {
+    const { consumerId, consumer: _, ...message } = payload as ConsumerNoticePayload;
+    // Another consumer had the name before, or has it now.
+    if (consumerId !== this.#consumer.id) return;
+    if (event === 'error') {
+      const { error } = message as unknown as { readonly error: ErrorData };
+      this.#emitter.emit('error', BusError.from(error));
+      return;
+    }
+    this.#emitter.emit(event, message as unknown as ConsumerMessages[typeof event] & never);
+  }
+
+  /** The shard of the topic was given up. */
+  #failed(cause: unknown): void {
+    const message = `the listeners of consumer ${quote(this.#consumer.name)} hear nothing any more: ${messageOf(cause)}`;
+    const error = new BusError('STORE_FAILED', message, { cause });
+    if (this.#emitter.has('error')) this.#emitter.emit('error', error);
+    else this.#host.report(error);
+  }
+}
