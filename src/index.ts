@@ -94,8 +94,10 @@ export type {
   Durability,
   Event,
   EventInput,
+  Expectation,
   IdScope,
   PublishAck,
+  PublishManyOptions,
   PublishOptions,
 } from './protocol/event.js';
 export { EventFilter, type Filter, type FilterInput, type TypedFilter } from './protocol/filter.js';

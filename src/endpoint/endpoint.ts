@@ -28,7 +28,13 @@ import type {
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
-import type { Event, EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import type {
+  Event,
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import type { PruneResult } from '../protocol/operations.js';
@@ -222,7 +228,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   publishMany<P>(
     inputs: readonly EventInput<P>[],
-    options?: PublishOptions,
+    options?: PublishManyOptions,
   ): Promise<PublishAck[]> {
     const tracing = activeTracing();
     if (tracing === undefined) return this.#publisher.publishMany(inputs, options);

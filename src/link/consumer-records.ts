@@ -1,12 +1,9 @@
 /**
- * The records of durable consumers in the three rings of a link, beside those in `link-records.ts`. Integers are little
- * endian; every body starts 8-byte aligned. A record stands in its ring whole or not at all; a view refuses a record of
- * another length than its fields say.
+ * The records of durable consumers in the rings of a link, beside those in `link-records.ts`. Integers are little endian;
+ * every body starts 8-byte aligned. A record stands in its ring whole or not at all; a view refuses a record of another
+ * length than its fields say. An ack together with publishes is a GROUP (`publish-records.ts`).
  *
  * ```
- * publish ring   GROUP     i32 count · i32 flags · i32 member · i32 0 · f64 sequence · f64 lease
- *                          the next `count` PUBLISH records, and the ack of that lease if `member` is not 0
- *
  * control ring   SETTLE    i32 generation · i32 member · i32 count · i32 0 · f64 number of the first
  *                          · count × { f64 sequence · f64 lease · u32 kind · u32 delay, ms }
  *                REASON    i32 generation · i32 member · i32 length of the text · i32 0 · f64 number · UTF-8 text
@@ -24,9 +21,7 @@
  * `elapsedMs`. A control record of another generation than the shard's is ignored, as those in `link-records.ts` are.
  */
 import { SETTLEMENT_BYTES_MAX } from '../protocol/limits/consumers.js';
-import { CONTROL_CREDIT, CONTROL_GENERATION, DELIVERY_STATE, PUBLISH } from './link-records.js';
-
-export const GROUP = PUBLISH + 1;
+import { CONTROL_CREDIT, CONTROL_GENERATION, DELIVERY_STATE } from './link-records.js';
 
 export const CONTROL_SETTLE = CONTROL_CREDIT + 1;
 export const CONTROL_REASON = CONTROL_SETTLE + 1;
@@ -103,13 +98,6 @@ export const SUPPLY_LEASE = SUPPLY_SEQUENCE + 8;
 export const SUPPLY_RECORD_LENGTH = SUPPLY_SEQUENCE;
 export const LOST_RECORD_LENGTH = SUPPLY_LEASE + 8;
 
-export const GROUP_COUNT = 0;
-export const GROUP_FLAGS = GROUP_COUNT + 4;
-export const GROUP_MEMBER = GROUP_FLAGS + 4;
-export const GROUP_SEQUENCE = GROUP_MEMBER + 8;
-export const GROUP_LEASE = GROUP_SEQUENCE + 8;
-export const GROUP_RECORD_LENGTH = GROUP_LEASE + 8;
-
 for (const [name, offset] of Object.entries({
   SETTLE_FIRST,
   SETTLE_HEAD_LENGTH,
@@ -118,7 +106,6 @@ for (const [name, offset] of Object.entries({
   LEASE_EVENT,
   SETTLED_THROUGH,
   SUPPLY_SEQUENCE,
-  GROUP_SEQUENCE,
 })) {
   if (offset % 8 !== 0) throw new Error(`${name} is ${offset}, not a multiple of 8`);
 }

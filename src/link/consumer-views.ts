@@ -2,12 +2,6 @@ import { SETTLEMENTS_PER_RECORD } from '../protocol/limits/consumers.js';
 import { EventRecordView } from '../record/event-record.js';
 import {
   CONTROL_MEMBER,
-  GROUP_COUNT,
-  GROUP_FLAGS,
-  GROUP_LEASE,
-  GROUP_MEMBER,
-  GROUP_RECORD_LENGTH,
-  GROUP_SEQUENCE,
   LEASE_ATTEMPT,
   LEASE_DEADLINE,
   LEASE_EVENT,
@@ -258,35 +252,5 @@ export class SupplyView extends RecordView {
 
   get lease(): number {
     return this.double(SUPPLY_LEASE);
-  }
-}
-
-export class GroupView extends RecordView {
-  wrap(bytes: Buffer, offset: number, length: number): this {
-    this.take(bytes, offset, length, GROUP_RECORD_LENGTH);
-    if (length !== GROUP_RECORD_LENGTH) this.refuse(length, GROUP_RECORD_LENGTH);
-    return this;
-  }
-
-  /** How many publishes follow. */
-  get count(): number {
-    return this.int(GROUP_COUNT);
-  }
-
-  get flags(): number {
-    return this.int(GROUP_FLAGS);
-  }
-
-  /** The member that acknowledges; 0: nobody does. */
-  get member(): number {
-    return this.int(GROUP_MEMBER);
-  }
-
-  get sequence(): number {
-    return this.double(GROUP_SEQUENCE);
-  }
-
-  get lease(): number {
-    return this.double(GROUP_LEASE);
   }
 }

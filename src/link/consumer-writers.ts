@@ -1,10 +1,5 @@
 import {
   CONTROL_MEMBER,
-  GROUP_COUNT,
-  GROUP_FLAGS,
-  GROUP_LEASE,
-  GROUP_MEMBER,
-  GROUP_SEQUENCE,
   LEASE_ATTEMPT,
   LEASE_DEADLINE,
   LEASE_FLAGS,
@@ -181,21 +176,4 @@ export function writeLost(
   writeSupply(bytes, offset, member, SUPPLY_LOST);
   bytes.writeDoubleLE(sequence, offset + SUPPLY_SEQUENCE);
   bytes.writeDoubleLE(lease, offset + SUPPLY_LEASE);
-}
-
-/** Makes the next `count` publishes one, with the ack of a lease if `member` is not 0. */
-export function writeGroup(
-  bytes: Buffer,
-  offset: number,
-  count: number,
-  member = 0,
-  sequence = 0,
-  lease = 0,
-): void {
-  bytes.writeInt32LE(count, offset + GROUP_COUNT);
-  bytes.writeInt32LE(0, offset + GROUP_FLAGS);
-  bytes.writeInt32LE(member, offset + GROUP_MEMBER);
-  bytes.writeInt32LE(0, offset + GROUP_MEMBER + 4);
-  bytes.writeDoubleLE(sequence, offset + GROUP_SEQUENCE);
-  bytes.writeDoubleLE(lease, offset + GROUP_LEASE);
 }

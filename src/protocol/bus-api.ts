@@ -1,6 +1,12 @@
 import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
-import type { Event, EventInput, PublishAck, PublishOptions } from './event.js';
+import type {
+  Event,
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from './event.js';
 import type { FilterInput } from './filter.js';
 import type { OVERFLOW_POLICIES } from './options.js';
 
@@ -281,20 +287,25 @@ export interface BusApi extends AsyncDisposable {
    * @param options what the ack waits for, and whether the event is stored
    * @returns once the event has the durability that was asked for
    * @throws BusError `TOPIC_INVALID`, `EVENT_INVALID`, `PAYLOAD_INVALID`, `PAYLOAD_TOO_LARGE`, `OPTION_INVALID`, `BACKPRESSURE`,
-   * `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`, `PUBLISH_UNKNOWN`; of a client also `TIMEOUT`, `CONNECTION_FAILED`
+   * `STORE_FULL`, `STORE_FAILED`, `ABORTED`, `BUS_CLOSED`, `PUBLISH_UNKNOWN`; with `expect` also `CONFLICT`; of a client also `TIMEOUT`, `CONNECTION_FAILED`
    */
   publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck>;
   /**
-   * Publishes several events, checked before the first is sent; no transaction.
+   * Publishes several events, checked before the first is sent. Each is stored or refused by itself; with
+   * `atomic: true` all are stored in one commit, or none.
    *
-   * @param inputs at most 65,536
+   * @param inputs at most 65,536; 4096 with `atomic`
    * @param options as of `publish`, for all of them
    * @returns the acks, in the order of the inputs
-   * @throws BusError as `publish`; `details` say which events are stored
+   * @throws BusError as `publish`; `details` say which events are stored. With `atomic` none is, and it also throws
+   * `ATOMIC_ACROSS_SHARDS`, `LIMIT_EXCEEDED` and `CONFLICT`
    */
-  publishMany<P>(inputs: readonly EventInput<P>[], options?: PublishOptions): Promise<PublishAck[]>;
+  publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    options?: PublishManyOptions,
+  ): Promise<PublishAck[]>;
   /** For events whose payloads have several types. */
-  publishMany(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]>;
+  publishMany(inputs: readonly EventInput[], options?: PublishManyOptions): Promise<PublishAck[]>;
   /**
    * Publishes without a promise and without a wait; failures after it was accepted go to `onError`.
    *

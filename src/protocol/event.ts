@@ -63,6 +63,9 @@ export interface EventInput<P = unknown> {
 
 export type IdScope = 'topic' | 'source';
 
+/** The event that a publisher expects to be its topic's last: by its sequence, or `none`. */
+export type Expectation = 'none' | { readonly sequence: number };
+
 export interface PublishOptions {
   /**
    * The durability that the event has when it is acknowledged: a `synced` event survives power loss, a `written` one
@@ -76,8 +79,27 @@ export interface PublishOptions {
    * topic repeats the event. `source`: it does so only if the event's `source` is the same too, as in CloudEvents.
    */
   idScope?: IdScope;
+  /**
+   * Publishes only if the topic's last event is this one: the shard compares at the moment at which it would store the
+   * event, and refuses with `CONFLICT` otherwise. An event that was pruned counts. A repeat of a stored `id` is answered
+   * as a duplicate all the same. Stored events only. Default: none.
+   */
+  expect?: Expectation;
   /** Gives up waiting, with `ABORTED`. What a shard has already taken is not taken back. Default: none. */
   signal?: AbortSignal;
+}
+
+export interface PublishManyOptions extends Omit<PublishOptions, 'expect'> {
+  /**
+   * `true`: stores all events in one commit, or none of them. All topics have to be of one shard. At most 4096 events and
+   * 4 MiB. Default `false`: each event is stored or refused by itself.
+   */
+  atomic?: boolean;
+  /**
+   * With `atomic`: the last events of the topics before this call, by topic; or one expectation, if all events have one
+   * topic. If one is not met, nothing is stored. Default: none.
+   */
+  expect?: Expectation | Readonly<Record<string, Expectation>>;
 }
 
 export interface PublishAck {

@@ -1,5 +1,6 @@
 import { BusError } from './errors.js';
-import type { PublishOptions } from './event.js';
+import type { PublishManyOptions, PublishOptions } from './event.js';
+import { expectationFault, expectationsFault } from './expectation.js';
 import {
   SUBSCRIBE_LAST_MAX,
   SUBSCRIBER_BUFFER_EVENTS_MAX,
@@ -139,20 +140,56 @@ export function fromFault(from: unknown): string | undefined {
   return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
 }
 
-export const PUBLISH_CHECKS: OptionChecks = new Map([
+const publishChecks: [string, OptionCheck][] = [
   ['durability', oneOf(['synced', 'written'])],
   ['persist', trueOrFalse],
   ['idScope', oneOf(['topic', 'source'])],
   ['signal', anAbortSignal],
+];
+export const PUBLISH_CHECKS: OptionChecks = new Map([
+  ...publishChecks,
+  ['expect', expectationFault],
+]);
+export const PUBLISH_MANY_CHECKS: OptionChecks = new Map([
+  ...publishChecks,
+  ['atomic', trueOrFalse],
+  ['expect', expectationsFault],
 ]);
 
 /** Checks the options of a publish; runs on every publish. @throws BusError `OPTION_INVALID` */
 export function checkPublishOptions(options: PublishOptions, checks = PUBLISH_CHECKS): void {
   checkOptions('publish', options, checks);
-  const { durability, persist } = options;
-  if (persist !== false || durability === undefined) return;
-  throw optionInvalid('publish', 'durability', `an ephemeral event has none, not ${durability}`);
+  const { durability, persist, expect } = options;
+  if (persist !== false) return;
+  if (durability !== undefined) {
+    throw optionInvalid('publish', 'durability', `an ephemeral event has none, not ${durability}`);
+  }
+  if (expect !== undefined) throw optionInvalid('publish', 'expect', EPHEMERAL_FAULT);
 }
+
+/** Checks the options of a `publishMany`. @throws BusError `OPTION_INVALID` */
+export function checkPublishManyOptions(
+  options: PublishManyOptions,
+  checks = PUBLISH_MANY_CHECKS,
+): void {
+  checkOptions('publishMany', options, checks);
+  const { durability, persist, expect, atomic } = options;
+  if (persist === false && durability !== undefined) {
+    throw optionInvalid(
+      'publishMany',
+      'durability',
+      `an ephemeral event has none, not ${durability}`,
+    );
+  }
+  if (persist === false && atomic === true) {
+    throw optionInvalid('publishMany', 'atomic', EPHEMERAL_FAULT);
+  }
+  if (expect !== undefined && atomic !== true) {
+    throw optionInvalid('publishMany', 'expect', 'goes with atomic: true');
+  }
+}
+
+const EPHEMERAL_FAULT = 'goes with stored events, and persist is false';
 
 function isWholeNumber(value: unknown, least: number, greatest: number): boolean {
   return Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= greatest;

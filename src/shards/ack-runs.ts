@@ -25,8 +25,8 @@ interface Run {
    * repeat. After the commit: the sequence for both.
    */
   sequence: number;
-  /** Set for publishes that were refused before they were appended. */
-  readonly error: ErrorData | undefined;
+  /** Set for publishes that were refused before they were appended; those of one run share it. */
+  error: ErrorData | undefined;
   /** A thread that died may have stored these publishes already, under ids that the bus made. */
   readonly isAgain: boolean;
 }
@@ -50,30 +50,31 @@ export class AckRuns {
     this.#isOfShared = isOfShared;
   }
 
-  /** Adds a publish to the open run, or starts a new run. */
+  /** Adds a publish, or the adjacent ones of a group, to the open run, or starts a new run. */
   add(
     link: ShardEnd,
     kind: number,
     sequence: number,
     isAgain = false,
     error: ErrorData | undefined = undefined,
+    publishes = 1,
   ): void {
     const runs = this.#runs;
     const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
     if (!this.#isOfShared && run !== undefined && run.link === link && run.kind === kind) {
-      const isUnnumbered = kind === ACK_EPHEMERAL || kind === ACK_REFUSED;
+      const isUnnumbered = kind === ACK_EPHEMERAL || (kind === ACK_REFUSED && error === run.error);
       const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
       // If the log refuses the batch, repeats of events in this batch are refused and repeats of stored events are not:
       // the two kinds of repeat never share a run.
       const isOfOther = !isAppended && sequence === this.firstNew;
-      const isNext = sequence === run.sequence + run.count && !isOfOther;
+      const isNext = sequence === run.sequence + run.count && !isOfOther && kind !== ACK_REFUSED;
       if (isUnnumbered || isNext) {
-        run.count++;
+        run.count += publishes;
         return;
       }
     }
     this.end(link);
-    runs.push({ link, kind, count: 1, position: 0, sequence, error, isAgain });
+    runs.push({ link, kind, count: publishes, position: 0, sequence, error, isAgain });
   }
 
   /** Ends the link's open run at the position up to which its ring was read. */
@@ -95,7 +96,10 @@ export class AckRuns {
     this.#refusedWith = error;
     for (const run of this.#runs) {
       const isStored = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN;
-      if (isStored || run.sequence >= this.firstNew) run.kind = ACK_REFUSED;
+      if (!isStored && run.sequence < this.firstNew) continue;
+      run.kind = ACK_REFUSED;
+      // A conflict with an event of this batch, which is not stored after all.
+      run.error = undefined;
     }
   }
 

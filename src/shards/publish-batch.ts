@@ -10,7 +10,9 @@ import {
   ACK_REFUSED,
   ACK_SYNCED,
   ACK_WRITTEN,
+  PUBLISH,
 } from '../link/link-records.js';
+import { ACCEPTED, GROUP, GroupView, LEASE_ENDED, TermsView } from '../link/publish-records.js';
 import type { ErrorData } from '../protocol/errors.js';
 import { COMMIT_BATCH_BYTES } from '../protocol/limits/shards.js';
 import { SHARED_DEDUPE_MARGIN_MS } from '../protocol/limits/store.js';
@@ -25,29 +27,19 @@ import { NameCache, recordNames } from '../record/name-cache.js';
 import type { CommittedBatch, RingPosition, ShardLog } from '../store/shard-log.js';
 import { elapsedWithSleepMs } from '../threads/elapsed.js';
 import { AckRuns } from './ack-runs.js';
+import { BatchEvents } from './batch-events.js';
+import type { GroupSettling } from './group-settling.js';
+import { OverdueRule, type Refusing } from './overdue-rule.js';
+import { PublishJudge } from './publish-judge.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
 import type { ShardEnd } from './shard-end.js';
-
-/** Refuses publishes that have waited for a `block` subscription for as long as they may. */
-export interface Refusing {
-  /** The error with which a publish is refused; undefined lets it through. */
-  refusalOf(topic: string, view: EventRecordView): ErrorData | undefined;
-}
+import { LEASE_ENDED_ERROR } from './verdicts.js';
 
 /** `$` */
 const SYSTEM_TOPIC_CODE = 0x24;
 
-export class PublishBatch {
-  /** Parallel arrays of the events to deliver, in order: 0 to `length`. */
-  readonly bytes: Buffer[] = [];
-  readonly offsets: number[] = [];
-  readonly topics: string[] = [];
-  /**
-   * 0 for an ephemeral event. For an appended one: its index in the batch, from 1 on, and its sequence once settled.
-   */
-  readonly sequences: number[] = [];
-  length = 0;
+export class PublishBatch extends BatchEvents {
   /** An event, or a repeat of a stored one, asked to survive power loss and is not flushed yet. */
   synced = false;
   /** Events appended to the log. */
@@ -56,24 +48,29 @@ export class PublishBatch {
   duplicates = 0;
   /** Publishes that were refused because they would have waited for a `block` subscription longer than they may. */
   overdue = 0;
+  /** Publishes that were refused by their terms. */
+  conflicts = 0;
+  /** Set while the shard has durable consumers; without it every lease has ended. */
+  settling: GroupSettling | undefined;
 
   readonly #log: ShardLog;
   readonly #clock: RecordingClock;
+  readonly #judge: PublishJudge;
+  readonly #overdue: OverdueRule;
   readonly #view = new EventRecordView();
+  readonly #terms = new TermsView();
+  readonly #group = new GroupView();
   readonly #names = new NameCache(recordNames);
   readonly #runs: AckRuns;
   readonly #positions: RingPosition[] = [];
   readonly #links: ShardEnd[] = [];
   #link!: ShardEnd;
   #firstSequence = 0;
-  #refusing: Refusing | undefined;
-  /**
-   * Why the link's first publish is refused, if it is. The batch then takes only refused publishes, else only others.
-   */
-  #refusal: ErrorData | undefined;
-  #isFirst = false;
   /** The batch holds a persisted publish of this link, or a repeat of one. */
   #hasPersisted = false;
+  /** The batch holds a publish of this link that was refused by its terms: its ring position is stored. */
+  #hasJudged = false;
+  #limit = 0;
   #handled = 0;
   #byteCount = 0;
   #recordedAt = 0;
@@ -81,9 +78,12 @@ export class PublishBatch {
   #timedPosition: number | undefined;
 
   constructor(log: ShardLog, clock = new RecordingClock(log.lastRecordedAt)) {
+    super();
     this.#log = log;
     this.#clock = clock;
     this.#runs = new AckRuns(log.isShared);
+    this.#judge = new PublishJudge(log, this);
+    this.#overdue = new OverdueRule(log, this.#names);
   }
 
   /** Publishes in the batch, duplicates included. */
@@ -107,13 +107,14 @@ export class PublishBatch {
     limit: number,
     refusing: Refusing | undefined = undefined,
   ): void {
-    this.#refusing = refusing;
+    this.#overdue.refusing = refusing;
+    this.#limit = limit;
     this.#recordedAt = this.#log.lastRecordedAt;
     this.#clock.now();
     this.#runs.firstNew = this.#log.head + 1;
     for (let i = 0; i < links.length && this.#handled < limit; i++) {
       const link = links[(first + i) % links.length]!;
-      if (link.owesAcks || link.recovery !== undefined || link.publishRing.isEmpty()) continue;
+      if (!link.mayPublish || link.publishRing.isEmpty()) continue;
       this.#drainLink(link, limit - this.#handled);
     }
   }
@@ -131,7 +132,7 @@ export class PublishBatch {
   refuse(error: ErrorData): void {
     for (const link of this.#links) link.refusePublishes(REFUSED_FULL);
     this.#runs.refuse(error);
-    this.#keepEphemeral();
+    this.keepEphemeral();
   }
 
   /**
@@ -163,14 +164,10 @@ export class PublishBatch {
     this.#runs.acknowledgeEphemeral();
   }
 
-  /** Forgets the events to deliver, once they are delivered. */
-  clearDeliveries(): void {
-    // Shortened, not refilled: the arrays must not keep large buffers alive.
-    this.bytes.length = 0;
-    this.offsets.length = 0;
-    this.topics.length = 0;
-    this.sequences.length = 0;
-    this.length = 0;
+  /** Forgets the events, once they are delivered. */
+  override clearDeliveries(): void {
+    super.clearDeliveries();
+    this.#judge.forgetBatch();
   }
 
   acknowledge(): void {
@@ -188,6 +185,7 @@ export class PublishBatch {
     this.ephemeral = 0;
     this.duplicates = 0;
     this.overdue = 0;
+    this.conflicts = 0;
     this.synced = false;
     this.#handled = 0;
     this.#byteCount = 0;
@@ -197,8 +195,8 @@ export class PublishBatch {
     this.#link = link;
     this.#firstSequence = 0;
     this.#hasPersisted = false;
-    this.#isFirst = true;
-    this.#refusal = undefined;
+    this.#hasJudged = false;
+    this.#overdue.beginLink();
     this.#timedPosition = undefined;
     const ring = link.publishRing;
     if (link.publishes.read(this.#onPublish, limit, link.publishesUntil) === 0) return;
@@ -208,12 +206,12 @@ export class PublishBatch {
     // At most once: a successor of this thread never delivers ephemeral events before the mark.
     ring.mark = ring.position;
     // Nothing of this link was appended, so this thread, or a successor, refuses everything up to the mark.
-    if (this.#refusal !== undefined) link.refusePublishes(REFUSED_OVERDUE);
+    if (this.#overdue.refusal !== undefined) link.refusePublishes(REFUSED_OVERDUE);
     const { skipEphemeralUntil } = link;
     if (skipEphemeralUntil !== undefined && ((ring.position - skipEphemeralUntil) | 0) >= 0) {
       link.skipEphemeralUntil = undefined;
     }
-    if (this.#firstSequence === 0) return;
+    if (this.#firstSequence === 0 && !this.#hasJudged) return;
     this.#positions.push({
       endpoint: link.endpoint,
       position: ring.totalPosition,
@@ -223,57 +221,92 @@ export class PublishBatch {
   }
 
   readonly #onPublish = (
-    _type: number,
+    type: number,
     bytes: Buffer,
     offset: number,
     length: number,
   ): boolean | undefined => {
     if (this.#byteCount > 0 && this.#byteCount + length > COMMIT_BATCH_BYTES) return false;
-    const view = this.#view.wrap(bytes, offset);
+    // A group may have filled the batch, which the ring counts as one record.
+    if (this.#handled >= this.#limit) return false;
+    if (type === GROUP) return this.#onGroup(this.#group.wrap(bytes, offset, length), length);
+    const terms = type === PUBLISH ? undefined : this.#terms.wrap(bytes, offset);
+    const view = this.#view.wrap(bytes, terms === undefined ? offset : terms.eventOffset);
     const { flags } = view;
     const isEphemeral = (flags & EVENT_FLAG_PERSIST) === 0;
     if (isEphemeral && this.#hasPersisted && this.#log.isShared) return false;
-    if (this.#refusing !== undefined && !this.#goesWithFirst(view)) return false;
+    const overdue = this.#overdue;
+    if (overdue.refusing !== undefined && !overdue.takes(view)) return false;
     this.#byteCount += length;
     this.#handled++;
-    if (this.#refusal !== undefined) {
+    if (overdue.refusal !== undefined) {
       this.overdue++;
-      this.#runs.add(this.#link, ACK_REFUSED, 0, false, this.#refusal);
+      this.#runs.add(this.#link, ACK_REFUSED, 0, false, overdue.refusal);
       return undefined;
     }
-    // The clock is read again when the ring has grown: an event that is published while others are taken must not be
-    // recorded earlier than it was published.
-    const { seenPosition } = this.#link.publishRing;
-    if (seenPosition !== this.#timedPosition) {
-      this.#timedPosition = seenPosition;
-      this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
-    }
+    this.#readClock();
     if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
     if (isEphemeral) this.#takeEphemeral(view);
-    else this.#takePersisted(view, flags);
+    else this.#takePersisted(view, flags, terms);
     return undefined;
   };
 
-  /**
-   * A batch never holds both refused and stored publishes of one link: the ring position stored with it would claim
-   * that all of them are stored.
-   */
-  #goesWithFirst(view: EventRecordView): boolean {
-    const { topic } = this.#names.of(view.bytes, view.offset);
-    let refusal = this.#refusing!.refusalOf(topic, view);
-    // A repeat is not delivered, so it waits for no subscription; and a stored event must not be reported as refused.
-    if (refusal !== undefined && this.#isRepeat(view)) refusal = undefined;
-    if (this.#isFirst) {
-      this.#isFirst = false;
-      this.#refusal = refusal;
+  /** Takes a group whole, or leaves it for the next batch. One that no batch has room for gets a batch of its own. */
+  #onGroup(group: GroupView, length: number): boolean | undefined {
+    const { count } = group;
+    if (this.#handled > 0 && this.#handled + count > this.#limit) return false;
+    const overdue = this.#overdue;
+    if (overdue.refusing !== undefined && !overdue.takesGroup(group)) return false;
+    const { refusal } = overdue;
+    const first = refusal === undefined ? this.#judge.ofGroup(group) : -1;
+    const isLive = first >= 0 && group.member !== 0;
+    const settled = isLive
+      ? (this.settling?.settleWithGroup(this.#link, group) ?? 'ended')
+      : 'done';
+    if (settled === 'later') {
+      this.#link.isHeld = true;
+      return false;
     }
-    return (refusal === undefined) === (this.#refusal === undefined);
+    this.#byteCount += length;
+    this.#handled += count;
+    if (refusal !== undefined) {
+      this.overdue += count;
+      this.#runs.add(this.#link, ACK_REFUSED, 0, false, refusal, count);
+      return undefined;
+    }
+    this.#readClock();
+    if (first < 0) this.#refuseJudged(this.#judge.found, this.#judge.error!, count);
+    else if (first > 0) this.#takeDuplicate(first, this.#isSynced(group), count);
+    else if (settled === 'ended') {
+      group.judge(LEASE_ENDED);
+      this.#refuseJudged(0, LEASE_ENDED_ERROR, count);
+    } else this.#takeGroup(group);
+    return undefined;
   }
 
-  #isRepeat(view: EventRecordView): boolean {
-    const isSupplied = (view.flags & EVENT_FLAG_SUPPLIED_ID) !== 0;
-    const isStored = isSupplied && (view.flags & EVENT_FLAG_PERSIST) !== 0;
-    return isStored && this.#log.findDuplicate(view.bytes, view.offset) !== 0;
+  #takeGroup({ bytes, items }: GroupView): void {
+    for (const item of items) {
+      const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, item).eventOffset);
+      const { flags } = view;
+      if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
+      this.#append(view, flags, false);
+    }
+  }
+
+  #isSynced({ bytes, items }: GroupView): boolean {
+    const { eventOffset } = this.#terms.wrap(bytes, items[0]!);
+    return (this.#view.wrap(bytes, eventOffset).flags & EVENT_FLAG_SYNCED) !== 0;
+  }
+
+  /**
+   * Reads the clock again when the ring has grown: an event that is published while others are taken must not be recorded
+   * earlier than it was published.
+   */
+  #readClock(): void {
+    const { seenPosition } = this.#link.publishRing;
+    if (seenPosition === this.#timedPosition) return;
+    this.#timedPosition = seenPosition;
+    this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#recordedAt);
   }
 
   #takeEphemeral(view: EventRecordView): void {
@@ -287,15 +320,16 @@ export class PublishBatch {
       if (((link.publishRing.position - skipEphemeralUntil) | 0) < 0) return;
       link.skipEphemeralUntil = undefined;
     }
-    this.#push(view, topic, 0);
+    this.push(view, topic, 0);
   }
 
-  #takePersisted(view: EventRecordView, flags: number): void {
+  #takePersisted(view: EventRecordView, flags: number, terms: TermsView | undefined): void {
     this.#hasPersisted = true;
+    terms?.judge(ACCEPTED, 0);
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0) {
       const first = this.#log.findDuplicate(view.bytes, view.offset);
       if (first !== 0) {
-        this.#takeDuplicate(first, (flags & EVENT_FLAG_SYNCED) !== 0);
+        this.#takeDuplicate(first, (flags & EVENT_FLAG_SYNCED) !== 0, 1);
         return;
       }
     }
@@ -304,6 +338,15 @@ export class PublishBatch {
       this.#runs.add(this.#link, ACK_REFUSED, 0, false, UNKNOWN_FOR_TOO_LONG);
       return;
     }
+    if (terms !== undefined && !this.#judge.accepts(view, terms)) {
+      this.#refuseJudged(this.#judge.found, this.#judge.error!, 1);
+      return;
+    }
+    this.#append(view, flags, isAgain);
+  }
+
+  #append(view: EventRecordView, flags: number, isAgain: boolean): void {
+    this.#hasPersisted = true;
     const index = this.#log.append(view.bytes, view.offset, this.#recordedAt);
     const synced = (flags & EVENT_FLAG_SYNCED) !== 0;
     if (synced) this.synced = true;
@@ -311,17 +354,25 @@ export class PublishBatch {
     this.appended++;
     const isOwnRepeat = isAgain && (flags & EVENT_FLAG_SUPPLIED_ID) === 0;
     this.#runs.add(this.#link, synced ? ACK_SYNCED : ACK_WRITTEN, index, isOwnRepeat);
-    if (!this.#log.isShared) this.#push(view, this.#log.appendedTopic, index + 1);
+    if (!this.#log.isShared) this.push(view, this.#log.appendedTopic, index + 1);
+  }
+
+  /** Refuses a publish or a group by its terms; `found` is the sequence that this rests on. */
+  #refuseJudged(found: number, error: ErrorData, count: number): void {
+    this.#hasJudged = true;
+    this.conflicts += count;
+    this.#runs.add(this.#link, ACK_REFUSED, found, false, error, count);
   }
 
   /** A repeat may ask for a flush that the first publish did not ask for: the commit then flushes. */
-  #takeDuplicate(first: number, synced: boolean): void {
-    this.duplicates++;
-    this.#runs.reach(first);
-    const isFlushed = first <= this.#log.syncedHead;
+  #takeDuplicate(first: number, synced: boolean, count: number): void {
+    const last = first + count - 1;
+    this.duplicates += count;
+    this.#runs.reach(last);
+    const isFlushed = last <= this.#log.syncedHead;
     if (synced && !isFlushed) this.synced = true;
     const kind = synced || isFlushed ? ACK_DUPLICATE : ACK_DUPLICATE_WRITTEN;
-    this.#runs.add(this.#link, kind, first);
+    this.#runs.add(this.#link, kind, first, false, undefined, count);
   }
 
   /** True for a publish that a dead thread had read and that its log cannot say whether it stored. */
@@ -343,25 +394,5 @@ export class PublishBatch {
     const { takesAgainUntil, publishRing } = link;
     if (takesAgainUntil === undefined) publishRing.markedAt = elapsedWithSleepMs();
     else if (((publishRing.position - takesAgainUntil) | 0) >= 0) link.takesAgainUntil = undefined;
-  }
-
-  #keepEphemeral(): void {
-    let kept = 0;
-    for (let i = 0; i < this.length; i++) {
-      if (this.sequences[i] !== 0) continue;
-      this.bytes[kept] = this.bytes[i]!;
-      this.offsets[kept] = this.offsets[i]!;
-      this.topics[kept] = this.topics[i]!;
-      this.sequences[kept++] = 0;
-    }
-    this.length = kept;
-  }
-
-  #push(view: EventRecordView, topic: string, sequence: number): void {
-    const index = this.length++;
-    this.bytes[index] = view.bytes;
-    this.offsets[index] = view.offset;
-    this.topics[index] = topic;
-    this.sequences[index] = sequence;
   }
 }

@@ -11,7 +11,9 @@ import {
   ACK_REFUSED,
   ACK_SYNCED,
   ACK_WRITTEN,
+  PUBLISH,
 } from '../link/link-records.js';
+import { ACCEPTED, GROUP, GroupView, TermsView } from '../link/publish-records.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
@@ -21,6 +23,7 @@ import {
   EventRecordView,
 } from '../record/event-record.js';
 import type { RingPosition, RingPositions, ShardLog } from '../store/shard-log.js';
+import { storedId } from './publish-judge.js';
 import {
   NOT_REFUSED,
   REFUSED_FULL,
@@ -29,6 +32,7 @@ import {
   UNKNOWN_AFTER_RESTART,
 } from './refusals.js';
 import type { Recovery, ShardEnd } from './shard-end.js';
+import { refusalOfVerdict } from './verdicts.js';
 
 export class LinkRecovery implements Recovery {
   readonly #link: ShardEnd;
@@ -42,8 +46,13 @@ export class LinkRecovery implements Recovery {
   readonly #stored = new EventRecordView();
   /** The sequence of the next record that the dead thread had stored. */
   #expected: number;
+  readonly #terms = new TermsView();
+  readonly #group = new GroupView();
   #kind = 0;
   #sequence = 0;
+  #count = 1;
+  /** Why the dead thread refused the record, if it judged it so. */
+  #verdict: ErrorData | undefined;
 
   constructor(link: ShardEnd, log: ShardLog, stored: RingPosition | undefined) {
     this.#link = link;
@@ -71,34 +80,78 @@ export class LinkRecovery implements Recovery {
       const { position } = ring;
       link.ack({
         kind: this.#kind,
-        count: 1,
+        count: this.#count,
         position,
         sequence: this.#sequence,
-        error: this.#kind === ACK_REFUSED ? this.#error : undefined,
+        error: this.#kind === ACK_REFUSED ? (this.#verdict ?? this.#error) : undefined,
       });
     }
     link.releasePublishes();
     return true;
   }
 
-  readonly #classify = (_type: number, bytes: Buffer, offset: number): void => {
-    const view = this.#view.wrap(bytes, offset);
-    const { flags } = view;
+  readonly #classify = (type: number, bytes: Buffer, offset: number, length: number): void => {
     this.#sequence = 0;
-    if (((this.#link.publishRing.position - this.#refusedFrom) | 0) >= 0) {
+    this.#count = 1;
+    this.#verdict = undefined;
+    const isRefused = ((this.#link.publishRing.position - this.#refusedFrom) | 0) >= 0;
+    if (type === GROUP) this.#classifyGroup(this.#group.wrap(bytes, offset, length), isRefused);
+    else this.#classifyOne(type, bytes, offset, isRefused);
+  };
+
+  #classifyOne(type: number, bytes: Buffer, offset: number, isRefused: boolean): void {
+    const terms = type === PUBLISH ? undefined : this.#terms.wrap(bytes, offset);
+    const view = this.#view.wrap(bytes, terms === undefined ? offset : terms.eventOffset);
+    const { flags } = view;
+    if (terms !== undefined && this.#isJudged(terms.verdict, terms, isRefused)) return;
+    if (isRefused) {
       this.#classifyRefused(view, flags);
       return;
     }
     this.#kind = ACK_EPHEMERAL;
     if ((flags & EVENT_FLAG_PERSIST) === 0) return;
+    this.#classifyStored(view);
+  }
+
+  /** A group has one fate. What is said of its first event goes for all. */
+  #classifyGroup(group: GroupView, isRefused: boolean): void {
+    const { bytes, items, verdict, index } = group;
+    this.#count = items.length;
+    const judged = this.#terms.wrap(bytes, items[verdict === ACCEPTED ? 0 : index]!);
+    if (this.#isJudged(verdict, judged, isRefused, index)) return;
+    const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, items[0]!).eventOffset);
+    if (isRefused && verdict !== ACCEPTED) this.#kind = ACK_REFUSED;
+    else if (isRefused) this.#classifyRefused(view, view.flags);
+    else this.#classifyStored(view);
+  }
+
+  /**
+   * True if the dead thread refused the record by its terms. A refusal because of an event of a batch that was itself
+   * refused does not count.
+   */
+  #isJudged(verdict: number, terms: TermsView, isRefused: boolean, index?: number): boolean {
+    if (verdict === ACCEPTED || (isRefused && this.#refusal === REFUSED_OVERDUE)) return false;
+    const { found, expected = 0 } = terms;
+    if (isRefused && found > this.#log.head) return false;
+    const event = this.#view.wrap(terms.bytes, terms.eventOffset);
+    const id = storedId(this.#log, found);
+    this.#kind = ACK_REFUSED;
+    this.#verdict = refusalOfVerdict(verdict, { event, expected, found, id, index });
+    return true;
+  }
+
+  /** Of a record that lies before the stored position: its event was stored, or repeats a stored one. */
+  #classifyStored(view: EventRecordView): void {
+    const { flags } = view;
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
-      this.#sequence = this.#find(bytes, offset);
+      this.#sequence = this.#find(view.bytes, view.offset);
       return;
     }
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
-    this.#sequence = this.#expected++;
-  };
+    this.#sequence = this.#expected;
+    this.#expected += this.#count;
+  }
 
   get #error(): ErrorData {
     const isUnknown = this.#positions === undefined && this.#refusal === REFUSED_FULL;
@@ -124,6 +177,7 @@ export class LinkRecovery implements Recovery {
 
   /** True if the log's next row stores this record; false if the record repeats an older one. */
   #isStoredNext(view: EventRecordView): boolean {
+    if (this.#expected === 0) return false;
     const stored = this.#storedAt(this.#expected);
     if (stored !== undefined) return isSamePublish(stored, view);
     const first = this.#find(view.bytes, view.offset);

@@ -81,6 +81,8 @@ export class ShardEnd implements SubscriptionLink {
    * publish is never taken before a command that its endpoint has sent earlier. Undefined before the first turn.
    */
   publishesUntil: number | undefined;
+  /** The link's next publish waits for something that the endpoint has still to say; see `GroupSettling`. */
+  isHeld = false;
   /** Set while the link is taken over from a dead thread; its publishes wait meanwhile. */
   recovery: Recovery | undefined;
   readonly #deliveryRing: RingProducer;
@@ -135,10 +137,14 @@ export class ShardEnd implements SubscriptionLink {
     return this.#acks.length > 0;
   }
 
+  /** False while the link's publishes have to wait. */
+  get mayPublish(): boolean {
+    return !this.owesAcks && this.recovery === undefined && !this.isHeld;
+  }
+
   /** True if there are publishes that may be taken now. */
   get hasPublishes(): boolean {
-    if (this.owesAcks || this.recovery !== undefined) return false;
-    return !this.publishRing.isEmpty() && !this.publishes.isStalled;
+    return this.mayPublish && !this.publishRing.isEmpty() && !this.publishes.isStalled;
   }
 
   /** False if the last claim found no room and the endpoint has released nothing since. */

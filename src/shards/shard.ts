@@ -290,7 +290,7 @@ export class Shard {
     const { counters } = this.#control;
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
-    counters[ShardCounter.refused]! += batch.overdue;
+    counters[ShardCounter.refused]! += batch.overdue + batch.conflicts;
     // Endpoints read their acks while the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);

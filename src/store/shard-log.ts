@@ -118,6 +118,12 @@ export interface ShardLog {
   /** @throws BusError `STORE_CORRUPT` where its oldest event cannot be read; the log itself goes on */
   topic(name: string): TopicSummary | undefined;
   hasTopic(name: string): boolean;
+  /**
+   * Capability: the sequence of the last committed event of a topic, also where that event is pruned; 0 for a topic that
+   * had none, as far as the log remembers. The shard judges by it what publishers expect (`expect`), and takes groups. A
+   * log of its own has it; a shared log, to which other nodes append meanwhile, has not.
+   */
+  lastSequenceOf?(topic: string): number;
 
   /**
    * Does one bounded step of the background work that is due (index blocks, checkpoints). True if more is due. A shared

@@ -12,8 +12,6 @@ import {
   DELIVERY_LEASE,
   DELIVERY_SETTLED,
   DELIVERY_SUPPLY,
-  GROUP,
-  GROUP_RECORD_LENGTH,
   LEASE_EVENT,
   LOST_RECORD_LENGTH,
   SETTLE_WORKING,
@@ -24,7 +22,6 @@ import {
   TOKENS_RECORD_LENGTH,
 } from '../../src/link/consumer-records.js';
 import {
-  GroupView,
   LeaseView,
   ReasonView,
   SettledView,
@@ -36,7 +33,6 @@ import {
   reasonRecordLength,
   settledRecordLength,
   settleRecordLength,
-  writeGroup,
   writeLease,
   writeLost,
   writeReason,
@@ -55,6 +51,7 @@ import {
   DELIVERY_STATE,
   PUBLISH,
 } from '../../src/link/link-records.js';
+import { GROUP, PUBLISH_ON_TERMS } from '../../src/link/publish-records.js';
 import { SETTLEMENTS_PER_RECORD } from '../../src/protocol/limits/consumers.js';
 import { CONTROL_RING_BYTES, RING_RECORD_SHARE } from '../../src/protocol/limits/links.js';
 import { record } from '../store/records.js';
@@ -200,24 +197,12 @@ describe('a record of consumers is read as it was written, and refused in any ot
       }),
     );
   });
-
-  it('groups of publishes', () => {
-    fc.assert(
-      fc.property(place, int, int, number, number, (offset, count, member, sequence, lease) => {
-        const view = new GroupView();
-        written(view, offset, GROUP_RECORD_LENGTH, (into, at) =>
-          writeGroup(into, at, count, member, sequence, lease),
-        );
-        expect(view).toMatchObject({ count, flags: 0, member, sequence, lease });
-      }),
-    );
-  });
 });
 
 describe('the records of consumers', () => {
   it('have types that no other record of their ring has', () => {
     const rings = [
-      [PUBLISH, GROUP],
+      [PUBLISH, PUBLISH_ON_TERMS, GROUP],
       [CONTROL_CALL, CONTROL_CREDIT, CONTROL_SETTLE, CONTROL_REASON, CONTROL_TOKENS],
       [
         [DELIVERY_ACK, DELIVERY_EVENT, DELIVERY_REPLY, DELIVERY_STATE],

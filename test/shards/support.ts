@@ -17,6 +17,7 @@ import {
   ACK_COUNT,
   ACK_KIND,
   ACK_LENGTH,
+  ACK_POSITION,
   ACK_SEQUENCE,
   CALL_ID,
   CALL_NUMBER,
@@ -36,6 +37,16 @@ import {
   STATE_BODY,
   STATE_STATE,
 } from '../../src/link/link-records.js';
+import {
+  GROUP,
+  GROUP_HEAD_LENGTH,
+  type GroupAck,
+  groupItemLength,
+  PUBLISH_ON_TERMS,
+  TERMS_LENGTH,
+  writeGroupHead,
+  writeTerms,
+} from '../../src/link/publish-records.js';
 import { ShardControl } from '../../src/link/shard-control.js';
 import type { BusError } from '../../src/protocol/errors.js';
 import { BufferInbox } from '../../src/ring/buffer-inbox.js';
@@ -53,8 +64,11 @@ export interface ToldAck {
   readonly kind: number;
   readonly count: number;
   readonly sequence: number;
+  /** Of the ring, behind the last publish that the ack covers. */
+  readonly position?: number;
   /** The error of a refusal. */
   readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 export interface ToldReply {
@@ -100,6 +114,32 @@ export class TestLink {
     if (!this.#publishes.tryClaim(bytes.length)) throw new Error('the publish ring is full');
     bytes.copy(this.#publishes.bytes, this.#publishes.offset);
     this.#publishes.commit(PUBLISH);
+  }
+
+  publishOnTerms(event: TestEvent, expected: number): void {
+    const bytes = record(event);
+    if (!this.#publishes.tryClaim(TERMS_LENGTH + bytes.length)) throw new Error('no room');
+    writeTerms(this.#publishes.bytes, this.#publishes.offset, expected);
+    bytes.copy(this.#publishes.bytes, this.#publishes.offset + TERMS_LENGTH);
+    this.#publishes.commit(PUBLISH_ON_TERMS);
+  }
+
+  publishGroup(events: readonly (TestEvent & { expected?: number })[], ack?: GroupAck): void {
+    const records = events.map(({ expected, ...event }) => ({ expected, bytes: record(event) }));
+    const length = records.reduce(
+      (sum, { bytes }) => sum + groupItemLength(bytes.length),
+      GROUP_HEAD_LENGTH,
+    );
+    if (!this.#publishes.tryClaim(length)) throw new Error('no room');
+    const { bytes: into, offset } = this.#publishes;
+    writeGroupHead(into, offset, events.length, ack);
+    let at = offset + GROUP_HEAD_LENGTH;
+    for (const { expected, bytes } of records) {
+      writeTerms(into, at, expected);
+      bytes.copy(into, at + TERMS_LENGTH);
+      at += groupItemLength(bytes.length);
+    }
+    this.#publishes.commit(GROUP);
   }
 
   call<N extends NameOf<'shard'>>(name: N, request: RequestOf<N>, { generation = 1, id = 1 } = {}) {
@@ -177,11 +217,14 @@ export class TestLink {
     this.#deliveries.read((type, bytes, offset, length) => {
       if (type !== DELIVERY_ACK) return;
       const error = bytes.toString('utf8', offset + ACK_LENGTH, offset + length).trim();
+      const { code, details } = error === '' ? {} : (JSON.parse(error) as Partial<BusError>);
       acks.push({
+        position: bytes.readInt32LE(offset + ACK_POSITION),
         kind: bytes.readInt32LE(offset + ACK_KIND),
         count: bytes.readInt32LE(offset + ACK_COUNT),
         sequence: bytes.readDoubleLE(offset + ACK_SEQUENCE),
-        ...(error === '' ? {} : { code: (JSON.parse(error) as BusError).code }),
+        ...(code === undefined ? {} : { code }),
+        ...(details === undefined ? {} : { details }),
       });
     }, 10_000);
     this.#deliveries.release();

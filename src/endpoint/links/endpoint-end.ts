@@ -36,6 +36,13 @@ export interface PendingPublish {
   fail(error: BusError): void;
 }
 
+/** A record of the publish ring, and how many publishes it holds. */
+export interface PublishRecord {
+  readonly type: number;
+  readonly bytes: Buffer;
+  readonly publishes: number;
+}
+
 const NO_SUBSCRIPTION = 0;
 
 export class EndpointEnd {
@@ -118,12 +125,15 @@ export class EndpointEnd {
     return true;
   }
 
-  /** As `tryPublish`, for a record that was encoded before. */
-  tryPublishRecord(record: Buffer, pending: PendingPublish): boolean {
-    if (!this.#tryClaim(record.length)) return false;
+  /** As `tryPublish`, for a record that was encoded before, of any type of the publish ring. */
+  tryPublishRecord(
+    { type, bytes, publishes: count }: PublishRecord,
+    pending: PendingPublish,
+  ): boolean {
+    if (!this.#tryClaim(bytes.length)) return false;
     const publishes = this.#publishes;
-    record.copy(publishes.bytes, publishes.offset);
-    this.#commitPublish(pending);
+    bytes.copy(publishes.bytes, publishes.offset);
+    this.#commitPublish(pending, type, count);
     return true;
   }
 
@@ -241,9 +251,9 @@ export class EndpointEnd {
     return !this.#calls.hasUnsent && this.#publishes.tryClaim(length);
   }
 
-  #commitPublish(pending: PendingPublish): void {
-    this.#publishes.commit(PUBLISH);
-    this.#pending.push(pending);
+  #commitPublish(pending: PendingPublish, type = PUBLISH, publishes = 1): void {
+    this.#publishes.commit(type);
+    for (let i = 0; i < publishes; i++) this.#pending.push(pending);
     this.#alive.hold();
     this.wake();
   }

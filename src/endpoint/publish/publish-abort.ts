@@ -5,18 +5,21 @@
 
 import { watchSignal } from '../../handout/watch-signal.js';
 import { BusError } from '../../protocol/errors.js';
+import type { AtomicPublish } from './atomic-publish.js';
 import type { ManyPublish } from './many-publish.js';
-import type { SinglePublish } from './pending-publish.js';
+import { SinglePublish } from './pending-publish.js';
 import type { Waiter } from './waiting-rooms.js';
 
+/** Watches one publish, or a group that is handed over as one. */
 export function watchAbort(
   signal: AbortSignal,
-  pending: SinglePublish,
+  pending: SinglePublish | AtomicPublish,
   waiter: Waiter | undefined,
 ): void {
   const onAbort = (): void => {
     if (waiter === undefined || waiter.isHanded) {
-      pending.fail(unknownOutcome(pending, signal));
+      const isOne = pending instanceof SinglePublish;
+      pending.fail(isOne ? unknownOutcome(pending, signal) : unknownOutcomes(signal));
       return;
     }
     waiter.isAbandoned = true;

@@ -2,14 +2,23 @@
  * Publishing from one endpoint: checks events, finds their shards and writes them into the shards' rings. If a ring is
  * full, a bounded number of publishes waits, in order. Used by the endpoint's thread alone.
  */
+
+import type { GroupAck } from '../../link/publish-records.js';
 import type { TopicDefinitions } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
-import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type {
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
+import { expectedSequence } from '../../protocol/expectation.js';
 import { PUBLISH_MANY_MAX } from '../../protocol/limits/bus-api.js';
 import { TOPIC_ROUTES_CACHED_MAX } from '../../protocol/limits/endpoint.js';
-import { checkPublishOptions } from '../../protocol/options.js';
+import { checkPublishManyOptions, checkPublishOptions } from '../../protocol/options.js';
 import { inputPayloadText } from '../../protocol/payload.js';
+import { expectedSequences, notStored } from '../../protocol/publish-terms.js';
 import { quote } from '../../protocol/quote.js';
 import { LogPosition } from '../../protocol/stored-ack.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
@@ -23,10 +32,13 @@ import {
   EVENT_FLAG_SYNCED,
   EventRecordEncoder,
 } from '../../record/event-record.js';
-import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
+import type { EndpointEnd } from '../links/endpoint-end.js';
+import { AtomicPublish, acrossShards, checkGroup } from './atomic-publish.js';
 import { ofBatch } from './batch-fault.js';
 import { eventIds } from './event-ids.js';
-import { ManyPublish, ManyPublishPart, ManyPublishWaiting } from './many-publish.js';
+import { encodeOnTerms, GroupEncoder } from './group-encoder.js';
+import { Handing } from './handing.js';
+import { ManyPublish, ManyPublishPart } from './many-publish.js';
 import { SinglePublish, UnawaitedPublish } from './pending-publish.js';
 import { aborted, watchAbort, watchAbortOfMany } from './publish-abort.js';
 import { type Waiter, WaitingRooms } from './waiting-rooms.js';
@@ -52,7 +64,7 @@ interface TopicRoute {
 /** The `source` of the bus's own events. */
 const SYSTEM_SOURCE = 'millrace';
 
-const NO_OPTIONS: PublishOptions = Object.freeze({});
+const NO_OPTIONS: Omit<PublishOptions, 'expect'> = Object.freeze({});
 
 export class Publisher {
   readonly #epoch: string;
@@ -60,9 +72,11 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #definitions: TopicDefinitions;
   readonly #encoder = new EventRecordEncoder();
+  readonly #group = new GroupEncoder();
   readonly #nextId = eventIds();
   readonly #routes = new Map<string, TopicRoute>();
   readonly #waiting: WaitingRooms;
+  readonly #handing: Handing;
   readonly #unawaited: UnawaitedPublish;
   /** For system events: reporting their failures would cause more of them. */
   readonly #unheard = new UnawaitedPublish(() => {});
@@ -83,6 +97,7 @@ export class Publisher {
     this.#options = options;
     this.#definitions = definitions;
     this.#waiting = new WaitingRooms(ends, options.publishWaitMs);
+    this.#handing = new Handing(this.#encoder, this.#waiting);
     this.#unawaited = new UnawaitedPublish(onError);
   }
 
@@ -93,7 +108,7 @@ export class Publisher {
       const { signal } = options;
       return new Promise((resolve, reject) => {
         const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
-        const waiter = this.#hand(route.end, pending);
+        const waiter = this.#handing.hand(route.end, pending, options);
         if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
     } catch (error) {
@@ -103,22 +118,67 @@ export class Publisher {
 
   publishMany(
     inputs: readonly EventInput[],
-    options: PublishOptions = NO_OPTIONS,
+    options: PublishManyOptions = NO_OPTIONS,
   ): Promise<PublishAck[]> {
     try {
       checkBatch(inputs);
+      if (options !== NO_OPTIONS) checkPublishManyOptions(options);
       if (inputs.length === 0) return Promise.resolve([]);
+      if (options.atomic === true) return this.publishGroup(inputs, options);
       return this.#publishAll(inputs, options);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  /**
+   * Publishes events that are stored in one commit, or none of them; 1 or more. The options are checked.
+   * @param ack a lease to be acknowledged in the same commit, and the shard of its event
+   * @throws BusError as `publishMany`
+   */
+  publishGroup(
+    inputs: readonly EventInput[],
+    options: PublishManyOptions,
+    ack?: GroupAck & { readonly shard: number },
+  ): Promise<PublishAck[]> {
+    checkGroup(inputs, options.idScope);
+    const expected = expectedSequences(inputs, options.expect);
+    const payloads = this.#checkAll(inputs);
+    const { end } = this.#routeOf(inputs[0]!.topic);
+    const shard = ack?.shard ?? end.shard;
+    const topics = inputs.map(({ topic }) => topic);
+    const shardOfTopic = (topic: string): number => this.#routeOf(topic).end.shard;
+    if (topics.some((topic) => shardOfTopic(topic) !== shard)) {
+      throw acrossShards(topics, shard, shardOfTopic);
+    }
+    const ids: string[] = [];
+    this.#group.begin();
+    for (const [index, input] of inputs.entries()) {
+      const { isEphemeral } = this.#fill(input, payloads[index]!, options);
+      if (isEphemeral || !this.#isStored) throw notStored(input.topic, 'atomic');
+      this.#group.add(this.#encoder, expected[index]);
+      ids.push(this.#encoder.id);
+    }
+    const record = this.#group.end(ack);
+    const { signal } = options;
+    return new Promise((resolve, reject) => {
+      const pending = new AtomicPublish(ids, topics, this.#position, resolve, reject);
+      const waiter = this.#handing.handRecord(end, record, pending);
+      if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
+    });
+  }
+
   tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
     const { end } = this.#encode(input, options);
     if (end.failure !== undefined) throw end.failure;
-    const length = this.#encoder.measure();
     if (this.#waiting.isAwaited(end)) return false;
+    if (options.expect !== undefined) {
+      const record = encodeOnTerms(this.#encoder, expectedSequence(options.expect));
+      if (end.tryPublishRecord(record, this.#unawaited)) return true;
+      end.requestRoom();
+      return end.tryPublishRecord(record, this.#unawaited);
+    }
+    const length = this.#encoder.measure();
     if (end.tryPublish(this.#encoder, length, this.#unawaited)) return true;
     end.requestRoom();
     return end.tryPublish(this.#encoder, length, this.#unawaited);
@@ -178,10 +238,14 @@ export class Publisher {
     return this.#before;
   }
 
-  #publishAll(inputs: readonly EventInput[], options: PublishOptions): Promise<PublishAck[]> {
-    // All events are checked before any is handed over, so that an invalid one publishes nothing.
+  /** Checks all events before any is handed over, so that an invalid one publishes nothing. */
+  #checkAll(inputs: readonly EventInput[]): string[] {
     for (let i = 0; i < inputs.length; i++) this.#check(inputs[i]!, i);
-    const payloads = inputs.map((input) => inputPayloadText(input, this.#options.maxPayloadBytes));
+    return inputs.map((input) => inputPayloadText(input, this.#options.maxPayloadBytes));
+  }
+
+  #publishAll(inputs: readonly EventInput[], options: PublishManyOptions): Promise<PublishAck[]> {
+    const payloads = this.#checkAll(inputs);
     const ids: string[] = new Array(inputs.length);
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
@@ -193,7 +257,7 @@ export class Publisher {
         ids[i] = this.#encoder.id;
         topics[i] = this.#encoder.topic;
         parts[end.shard] ??= new ManyPublishPart(many);
-        const waiter = this.#handOneOf(many, i, end, parts[end.shard]!);
+        const waiter = this.#handing.handOneOf(many, i, end, parts[end.shard]!);
         if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
       const { signal } = options;
@@ -215,12 +279,20 @@ export class Publisher {
   #encode(input: EventInput, options: PublishOptions): TopicRoute {
     checkEventInput(input);
     if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
-    return this.#fill(input, inputPayloadText(input, this.#options.maxPayloadBytes), options);
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
+    const payload = inputPayloadText(input, this.#options.maxPayloadBytes);
+    const route = this.#fill(input, payload, options);
+    if (options.expect !== undefined && !this.#isStored) throw notStored(input.topic, 'expect');
+    return route;
   }
 
-  #fill(input: EventInput, payload: string, options: PublishOptions): TopicRoute {
+  /** True if the encoded event is to be stored. */
+  get #isStored(): boolean {
+    return (this.#encoder.flags & EVENT_FLAG_PERSIST) !== 0;
+  }
+
+  #fill(input: EventInput, payload: string, options: Omit<PublishOptions, 'expect'>): TopicRoute {
     if (this.#closed !== undefined) throw this.#closed;
-    if (options !== NO_OPTIONS) checkPublishOptions(options);
     if (options.signal?.aborted) throw aborted(options.signal);
     const route = this.#routeOf(input.topic);
     const encoder = this.#encoder;
@@ -259,45 +331,6 @@ export class Publisher {
     if (this.#routes.size >= TOPIC_ROUTES_CACHED_MAX) this.#routes.clear();
     this.#routes.set(topic, route);
     return route;
-  }
-
-  /**
-   * Hands the encoded event to its shard, or lets it wait and returns the waiter. Never throws: failures go to
-   * `pending`.
-   */
-  #hand(end: EndpointEnd, pending: PendingPublish): Waiter | undefined {
-    if (end.failure !== undefined) {
-      pending.fail(end.failure);
-      return undefined;
-    }
-    const length = this.#encoder.measure();
-    if (this.#handAtOnce(end, length, pending)) return undefined;
-    return this.#waiting.add(end, this.#encoder, length, pending);
-  }
-
-  /** As `#hand`, for one event of a `publishMany`; `part` counts only events in the ring. */
-  #handOneOf(
-    many: ManyPublish,
-    index: number,
-    end: EndpointEnd,
-    part: ManyPublishPart,
-  ): Waiter | undefined {
-    if (end.failure !== undefined) {
-      many.fail(index, end.failure);
-      return undefined;
-    }
-    const length = this.#encoder.measure();
-    if (this.#handAtOnce(end, length, part)) {
-      part.handed(index);
-      return undefined;
-    }
-    const waiting = new ManyPublishWaiting(many, index);
-    return this.#waiting.add(end, this.#encoder, length, waiting);
-  }
-
-  /** False if the ring is full, or if other publishes wait for it and go first. */
-  #handAtOnce(end: EndpointEnd, length: number, pending: PendingPublish): boolean {
-    return !this.#waiting.isAwaited(end) && end.tryPublish(this.#encoder, length, pending);
   }
 }
 

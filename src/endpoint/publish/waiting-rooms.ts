@@ -6,15 +6,14 @@ import { Queue } from '../../collections/queue.js';
 import { Waiters } from '../../handout/waiters.js';
 import { BusError } from '../../protocol/errors.js';
 import { PUBLISH_WAITERS_BYTES_MAX, PUBLISH_WAITERS_MAX } from '../../protocol/limits/endpoint.js';
-import type { EventRecordEncoder } from '../../record/event-record.js';
-import type { EndpointEnd, PendingPublish } from '../links/endpoint-end.js';
+import type { EndpointEnd, PendingPublish, PublishRecord } from '../links/endpoint-end.js';
 
 /** How often to look for room, ms, in case a wake-up is lost with a shard's thread. */
 const LOOK_INTERVAL_MS = 100;
 
 /** A publish that waits for room. */
 export interface Waiter {
-  readonly record: Buffer;
+  readonly record: PublishRecord;
   readonly pending: PendingPublish;
   readonly deadline: number;
   /** The publisher gave it up before it was handed to the shard. */
@@ -33,12 +32,12 @@ class WaitingRoom {
 
   push(waiter: Waiter): void {
     this.waiters.push(waiter);
-    this.bytes += waiter.record.length;
+    this.bytes += waiter.record.bytes.length;
   }
 
   shift(): Waiter | undefined {
     const waiter = this.waiters.shift();
-    if (waiter !== undefined) this.bytes -= waiter.record.length;
+    if (waiter !== undefined) this.bytes -= waiter.record.bytes.length;
     return waiter;
   }
 }
@@ -69,11 +68,13 @@ export class WaitingRooms {
     return this.#rooms[end.shard]!.waiters.length > 0;
   }
 
-  /** Lets the encoded event wait. Never throws: if the event may not wait, `pending` fails. */
+  /**
+   * Lets a record of `length` bytes wait, which `encode` makes. Never throws: if it may not wait, `pending` fails.
+   */
   add(
     end: EndpointEnd,
-    encoder: EventRecordEncoder,
     length: number,
+    encode: () => PublishRecord,
     pending: PendingPublish,
   ): Waiter | undefined {
     const room = this.#rooms[end.shard]!;
@@ -81,8 +82,7 @@ export class WaitingRooms {
       pending.fail(backpressure(end, room, 0));
       return undefined;
     }
-    const record = Buffer.allocUnsafeSlow(length);
-    encoder.writeTo(record, 0);
+    const record = encode();
     const deadline = performance.now() + this.#waitMs;
     const waiter: Waiter = { record, pending, deadline, isAbandoned: false, isHanded: false };
     room.push(waiter);

@@ -1,6 +1,11 @@
+import { COMMIT_BATCH_BYTES, COMMIT_BATCH_EVENTS } from './shards.js';
+
 /** Limits and defaults of the calls that the bus and its clients have in common. */
 
 export const PUBLISH_MANY_MAX = 65_536;
+/** The events of an atomic `publishMany`, and their bytes as records of a ring: they go into one commit. */
+export const ATOMIC_EVENTS_MAX = COMMIT_BATCH_EVENTS;
+export const ATOMIC_BYTES_MAX = COMMIT_BATCH_BYTES;
 
 /** Characters of a registered topic's JSON Schema; a longer one is not sent to clients. */
 export const DEFINITION_SCHEMA_LENGTH_MAX = 65_536;

@@ -233,6 +233,10 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#topics.find(name) !== undefined;
   }
 
+  lastSequenceOf(topic: string): number {
+    return this.#topics.find(topic)?.lastSequence ?? 0;
+  }
+
   get forgottenThrough(): number {
     return this.#topics.forgottenThrough;
   }

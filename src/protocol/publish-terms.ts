@@ -1,0 +1,46 @@
+import { BusError } from './errors.js';
+import type { EventInput, PublishManyOptions } from './event.js';
+import { expectedSequence, isExpectation } from './expectation.js';
+import { optionInvalid } from './options.js';
+import { quote } from './quote.js';
+
+/**
+ * For each event of an atomic `publishMany` the sequence that its topic is expected to end with; `undefined`: any. Only
+ * the first event of a topic has one.
+ * @throws BusError `OPTION_INVALID`
+ */
+export function expectedSequences(
+  inputs: readonly EventInput[],
+  expect: PublishManyOptions['expect'],
+): readonly (number | undefined)[] {
+  if (expect === undefined) return [];
+  const byTopic = expectationsByTopic(inputs, expect);
+  const expected = inputs.map(({ topic }) => {
+    const sequence = byTopic.get(topic);
+    byTopic.delete(topic);
+    return sequence;
+  });
+  const [unused] = byTopic.keys();
+  if (unused === undefined) return expected;
+  throw optionInvalid('publishMany', 'expect', `none of the events is on topic ${quote(unused)}`);
+}
+
+function expectationsByTopic(
+  inputs: readonly EventInput[],
+  expect: NonNullable<PublishManyOptions['expect']>,
+): Map<string, number> {
+  if (!isExpectation(expect)) {
+    return new Map(Object.entries(expect).map(([topic, one]) => [topic, expectedSequence(one)]));
+  }
+  const { topic } = inputs[0]!;
+  const other = inputs.find((input) => input.topic !== topic);
+  if (other === undefined) return new Map([[topic, expectedSequence(expect)]]);
+  const message = `one expectation goes with one topic; the events are on ${quote(topic)} and ${quote(other.topic)}`;
+  throw optionInvalid('publishMany', 'expect', message);
+}
+
+/** The refusal of a publish on terms whose event would not be stored. */
+export function notStored(topic: string, option: 'expect' | 'atomic'): BusError {
+  const message = `${option}: an event on ${quote(topic)} would be ephemeral here, and is not stored`;
+  return new BusError('OPTION_INVALID', message, { details: { topic, path: option } });
+}

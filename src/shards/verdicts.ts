@@ -1,0 +1,62 @@
+import { NOT_EXPECTED, STORED_APART } from '../link/publish-records.js';
+import type { ErrorData } from '../protocol/errors.js';
+import type { EventRecordView } from '../record/event-record.js';
+
+/** A publish that was refused by its terms, or the event for which its group was. */
+export interface RefusedPublish {
+  readonly event: EventRecordView;
+  /** 0: no event was expected. */
+  readonly expected: number;
+  /** The sequence that the verdict rests on; 0 for none. */
+  readonly found: number;
+  /** The id of that event; undefined if it has been pruned. */
+  readonly id: string | undefined;
+  /** Of the event in its group. */
+  readonly index: number | undefined;
+}
+
+/** For a group that acknowledges a lease which has ended. */
+export const LEASE_ENDED_ERROR: ErrorData = {
+  code: 'LEASE_LOST',
+  message:
+    'the event is not leased to this delivery any more: neither the ack nor the events are stored',
+};
+
+/** For a log that has no `lastSequenceOf`. */
+export const SHARED_LOG_ERROR: ErrorData = {
+  code: 'OPTION_INVALID',
+  message: 'the store of this bus, which other nodes write to, takes neither expect nor atomic',
+};
+
+/** The error of a verdict, the same in the thread that judged and in its successor. */
+export function refusalOfVerdict(verdict: number, refused: RefusedPublish): ErrorData {
+  if (verdict === NOT_EXPECTED) return notExpected(refused);
+  if (verdict === STORED_APART) return storedApart(refused);
+  return LEASE_ENDED_ERROR;
+}
+
+function notExpected({ event, expected, found, id, index }: RefusedPublish): ErrorData {
+  const { topic } = event;
+  const there = found === 0 ? 'it has none' : `its last event is ${found}`;
+  const wanted = expected === 0 ? 'none' : `event ${expected}`;
+  return {
+    code: 'CONFLICT',
+    message: `${topic}: ${there}, and ${wanted} was expected`,
+    details: {
+      topic,
+      expected: expected === 0 ? 'none' : { sequence: expected },
+      ...(found === 0 ? {} : { sequence: found }),
+      ...(id === undefined ? {} : { id }),
+      ...(index === undefined ? {} : { index }),
+    },
+  };
+}
+
+function storedApart({ event, found, index }: RefusedPublish): ErrorData {
+  const { topic, id } = event;
+  return {
+    code: 'CONFLICT',
+    message: `event ${id} on ${topic} is stored already, as ${found}, and not all of its group is`,
+    details: { topic, sequence: found, id, index },
+  };
+}
