@@ -9,7 +9,7 @@ export type {
 export type { CoalescedEvent, CoalesceOptions } from './client/coalescer.js';
 export { connect } from './client/connect.js';
 export type { ConnectOptions } from './client/options.js';
-export type { ClientPublishOptions } from './client/publisher.js';
+export type { ClientPublishManyOptions, ClientPublishOptions } from './client/publisher.js';
 export type { ReadOptions } from './client/query-frames.js';
 export type { ClientState, StateChange } from './client/reconnector.js';
 export type { ClientSubscribeOptions } from './client/subscribe-options.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BusError } from '../protocol/errors.js';
-import type { PublishAck } from '../protocol/event.js';
+import type { Expectation, PublishAck } from '../protocol/event.js';
 import { KIB } from '../protocol/limits/units.js';
 import { EVENTS_FRAME_BYTES_MAX, EVENTS_PER_FRAME_MAX } from '../protocol/limits/websocket.js';
 import type { RequestPayload } from '../protocol/wire.js';
@@ -15,6 +15,9 @@ export interface PublishStreamOptions {
   rate?: number;
   durability?: 'synced' | 'written';
   persist?: false;
+  /** All events go in one frame, when the stream ends; all are stored, or none. */
+  atomic?: true;
+  expect?: Expectation;
   onAcks?: (acks: readonly PublishAck[]) => void;
 }
 
@@ -57,8 +60,11 @@ export class PublishStream {
     this.#session = session;
     this.#options = options;
     this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
-    const { durability, persist } = options;
-    this.#tail = `,${JSON.stringify({ durability, persist }).slice(1)}`.replace(/,}$/, '}');
+    const { durability, persist, atomic, expect } = options;
+    this.#tail = `,${JSON.stringify({ durability, persist, atomic, expect }).slice(1)}`.replace(
+      /,}$/,
+      '}',
+    );
   }
 
   /** The places of the events of the frame that failed, if one has. Some of these events may be published. */
@@ -77,7 +83,8 @@ export class PublishStream {
     await this.#pace();
     const event = `${this.#head}${payload}}`;
     const bytes = Buffer.byteLength(event) + 1;
-    if (this.#batchBytes + bytes > this.#batchBytesMax()) await this.flush();
+    if (this.#options.atomic === true) this.#checkGroup(bytes);
+    else if (this.#batchBytes + bytes > this.#batchBytesMax()) await this.flush();
     if (this.#batch.length === 0) this.#batchFirst = place;
     this.#batchLast = place;
     this.#batch.push(event);
@@ -87,13 +94,21 @@ export class PublishStream {
     if (isFull || this.#options.rate !== undefined) await this.flush();
   }
 
-  /** Sends the events added so far; waits only until there is room for another frame in flight. */
+  /**
+   * Sends the events added so far, unless they are one group; waits only until there is room for another frame in
+   * flight.
+   */
   async flush(): Promise<void> {
+    if (this.#options.atomic !== true) await this.#send();
+  }
+
+  async #send(): Promise<void> {
     if (this.#batch.length === 0) return;
     const span = { first: this.#batchFirst, last: this.#batchLast };
     const events = this.#batch.join(',');
     // A lone event is sent as one, so that an error does not name it as the first of several.
-    const field = this.#batch.length === 1 ? `"event":${events}` : `"events":[${events}]`;
+    const isOne = this.#batch.length === 1 && this.#options.atomic !== true;
+    const field = isOne ? `"event":${events}` : `"events":[${events}]`;
     const payload = `{${field}${this.#tail}`;
     this.#batch = [];
     this.#batchBytes = 0;
@@ -105,7 +120,7 @@ export class PublishStream {
 
   /** Resolves when everything is acknowledged. */
   async end(): Promise<void> {
-    await this.flush();
+    await this.#send();
     await Promise.all(this.#inFlight);
     this.#throwFailure();
   }
@@ -131,6 +146,14 @@ export class PublishStream {
 
   #throwFailure(): void {
     if (this.#failed !== undefined) throw this.#failed.error;
+  }
+
+  #checkGroup(bytes: number): void {
+    const { frameBytes } = this.#session.welcome.limits;
+    const all = this.#batchBytes + bytes;
+    if (all + ENVELOPE_BYTES <= frameBytes) return;
+    const message = `the events of --atomic have ${all} bytes and more; the server takes ${frameBytes}`;
+    throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes: all, frameBytes } });
   }
 
   #checkSize(payload: string): void {

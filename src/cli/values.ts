@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { Expectation } from '../protocol/event.js';
 import type { RequestPayload } from '../protocol/wire.js';
 
 /** Parses texts of the command line. A text that cannot be parsed throws Commander's error, which exits with 2. */
@@ -34,6 +35,14 @@ export function integerFrom(least: number, most: number = Number.MAX_SAFE_INTEGE
       most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
     throw new InvalidArgumentError(`It is not an integer ${range}.`);
   };
+}
+
+/** `none`, or the sequence of an event. */
+export function parseExpectation(text: string): Expectation {
+  if (text === 'none') return text;
+  const sequence = /^\d+$/.test(text) ? Number(text) : 0;
+  if (Number.isSafeInteger(sequence) && sequence > 0) return { sequence };
+  throw new InvalidArgumentError("It is neither the sequence of an event nor 'none'.");
 }
 
 export function parseRate(text: string): number {

@@ -16,7 +16,11 @@ import { OperationsClient } from './operations.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
-import { ClientPublisher, type ClientPublishOptions } from './publisher.js';
+import {
+  ClientPublisher,
+  type ClientPublishManyOptions,
+  type ClientPublishOptions,
+} from './publisher.js';
 import { get, query, type ReadOptions, read } from './query-frames.js';
 import { type ClientState, Reconnector, type StateChange } from './reconnector.js';
 import { Requests } from './requests.js';
@@ -165,12 +169,15 @@ export class BusClient extends OperationsClient implements BusApi {
 
   publishMany<P>(
     inputs: readonly EventInput<P>[],
-    options?: ClientPublishOptions,
+    options?: ClientPublishManyOptions,
   ): Promise<PublishAck[]>;
-  publishMany(inputs: readonly EventInput[], options?: ClientPublishOptions): Promise<PublishAck[]>;
+  publishMany(
+    inputs: readonly EventInput[],
+    options?: ClientPublishManyOptions,
+  ): Promise<PublishAck[]>;
   async publishMany(
     inputs: readonly EventInput[],
-    options?: ClientPublishOptions,
+    options?: ClientPublishManyOptions,
   ): Promise<PublishAck[]> {
     this.#wake();
     return this.#publisher.publishMany(inputs, options);

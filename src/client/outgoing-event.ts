@@ -1,7 +1,7 @@
 import { ulid } from 'ulid';
 import type { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
-import type { EventInput, PublishOptions } from '../protocol/event.js';
+import type { EventInput, PublishManyOptions } from '../protocol/event.js';
 import { checkEventInput } from '../protocol/event-input.js';
 import { inputPayloadText } from '../protocol/payload.js';
 import { utf8Length } from '../protocol/utf8.js';
@@ -51,8 +51,8 @@ export function outgoingEvent(
 }
 
 /** The JSON text that follows the event or events in the payload of `publish`. */
-export function publishOptionsText({ durability, persist, idScope }: PublishOptions): string {
-  let text = durability === undefined ? '' : `,"durability":"${durability}"`;
-  if (persist !== undefined) text += `,"persist":${persist}`;
-  return idScope === undefined ? text : `${text},"idScope":"${idScope}"`;
+export function publishOptionsText(options: PublishManyOptions): string {
+  const { durability, persist, idScope, atomic, expect } = options;
+  const text = JSON.stringify({ durability, persist, idScope, atomic, expect });
+  return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }

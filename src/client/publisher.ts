@@ -1,13 +1,26 @@
 import { watchSignal } from '../handout/watch-signal.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
-import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import type {
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from '../protocol/event.js';
 import { PUBLISH_MANY_MAX } from '../protocol/limits/bus-api.js';
 import {
   CLIENT_PUBLISH_FRAME_BYTES,
   CLIENT_PUBLISH_FRAME_EVENTS,
 } from '../protocol/limits/client.js';
-import { checkPublishOptions, PUBLISH_CHECKS, wholeNumber } from '../protocol/options.js';
+import {
+  checkPublishManyOptions,
+  checkPublishOptions,
+  type OptionCheck,
+  PUBLISH_CHECKS,
+  PUBLISH_MANY_CHECKS,
+  wholeNumber,
+} from '../protocol/options.js';
+import { checkGroup, expectedSequences } from '../protocol/publish-terms.js';
 import { quote } from '../protocol/quote.js';
 import type { ParsedConnectOptions } from './options.js';
 import type { Abandon, Outbox, PublishFrame } from './outbox.js';
@@ -19,11 +32,19 @@ import {
   publishOptionsText,
 } from './outgoing-event.js';
 
-const CHECKS = new Map([...PUBLISH_CHECKS, ['timeoutMs', wholeNumber(0, Number.MAX_SAFE_INTEGER)]]);
+const timeoutCheck: [string, OptionCheck] = ['timeoutMs', wholeNumber(0, Number.MAX_SAFE_INTEGER)];
+const CHECKS = new Map([...PUBLISH_CHECKS, timeoutCheck]);
+const MANY_CHECKS = new Map([...PUBLISH_MANY_CHECKS, timeoutCheck]);
 
 /** `timeoutMs`: how long to wait for the acknowledgement, 0 for ever; default the client's `publishTimeoutMs`. */
 export interface ClientPublishOptions extends PublishOptions {
   /** The longest wait for the acknowledgement, time offline included, until `TIMEOUT`; 0: none. Default: `publishTimeoutMs` of `connect`. */
+  timeoutMs?: number;
+}
+
+/** As `ClientPublishOptions`, for `publishMany`. */
+export interface ClientPublishManyOptions extends PublishManyOptions {
+  /** As of `publish`, for the whole call. */
   timeoutMs?: number;
 }
 
@@ -46,7 +67,7 @@ export class ClientPublisher {
   }
 
   async publish(input: EventInput, options: ClientPublishOptions = {}): Promise<PublishAck> {
-    const event = this.#check(input, options);
+    const event = this.#checkOne(input, options);
     if (!this.#outbox.hasRoom(1, event.bytes)) throw this.#outbox.full();
     const acks = await this.#send([event], options, false);
     return acks[0]!;
@@ -54,15 +75,17 @@ export class ClientPublisher {
 
   async publishMany(
     inputs: readonly EventInput[],
-    options: ClientPublishOptions = {},
+    options: ClientPublishManyOptions = {},
   ): Promise<PublishAck[]> {
     checkBatch(inputs);
+    checkPublishManyOptions(options, MANY_CHECKS);
     // All are checked before any is sent, so that a bad one leaves nothing behind.
     const events = inputs.map((input, index) => this.#checkOneOfMany(input, index, options));
     if (events.length === 0) return [];
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     if (!this.#outbox.hasRoom(events.length, bytes)) throw this.#outbox.full();
     const { frameBytes } = this.#limits();
+    if (options.atomic === true) return this.#sendGroup(inputs, events, bytes, options);
     const room = Math.min(CLIENT_PUBLISH_FRAME_BYTES, frameBytes - FRAME_ENVELOPE_BYTES);
     const parts = chunks(events, room);
     const first = parts[0]!;
@@ -71,8 +94,26 @@ export class ClientPublisher {
     return joinOutcomes(parts, outcomes);
   }
 
+  /** Sends a group, which has to fit into one frame. */
+  #sendGroup(
+    inputs: readonly EventInput[],
+    events: readonly OutgoingEvent[],
+    eventBytes: number,
+    options: ClientPublishManyOptions,
+  ): Promise<PublishAck[]> {
+    checkGroup(inputs, options.idScope);
+    expectedSequences(inputs, options.expect);
+    const { frameBytes } = this.#limits();
+    const bytes = eventBytes + events.length + publishOptionsText(options).length;
+    if (bytes + FRAME_ENVELOPE_BYTES > frameBytes) {
+      const message = `atomic: the events have ${bytes} bytes of JSON; the server takes ${frameBytes}`;
+      throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes, limit: frameBytes } });
+    }
+    return this.#send(events, options, true);
+  }
+
   tryPublish(input: EventInput, options: ClientPublishOptions = {}): boolean {
-    const event = this.#check(input, options);
+    const event = this.#checkOne(input, options);
     if (!this.#outbox.hasRoom(1, event.bytes)) {
       this.#outbox.missed(event.bytes);
       return false;
@@ -88,17 +129,26 @@ export class ClientPublisher {
     this.#closed = error;
   }
 
-  #check(input: EventInput, options: ClientPublishOptions): OutgoingEvent {
-    const event = outgoingEvent(input, this.#options.source, this.#definitions, this.#limits());
+  #checkOne(input: EventInput, options: ClientPublishOptions): OutgoingEvent {
+    const event = this.#check(input, options.signal);
     checkPublishOptions(options, CHECKS);
-    if (this.#closed !== undefined) throw this.#closed;
-    if (options.signal?.aborted) throw aborted(options.signal, false);
     return event;
   }
 
-  #checkOneOfMany(input: EventInput, index: number, options: ClientPublishOptions): OutgoingEvent {
+  #check(input: EventInput, signal: AbortSignal | undefined): OutgoingEvent {
+    const event = outgoingEvent(input, this.#options.source, this.#definitions, this.#limits());
+    if (this.#closed !== undefined) throw this.#closed;
+    if (signal?.aborted) throw aborted(signal, false);
+    return event;
+  }
+
+  #checkOneOfMany(
+    input: EventInput,
+    index: number,
+    { signal }: ClientPublishManyOptions,
+  ): OutgoingEvent {
     try {
-      return this.#check(input, options);
+      return this.#check(input, signal);
     } catch (error) {
       if (!(error instanceof BusError) || error === this.#closed) throw error;
       const details = { ...error.details, index };
@@ -109,7 +159,7 @@ export class ClientPublisher {
 
   #send(
     events: readonly OutgoingEvent[],
-    options: ClientPublishOptions,
+    options: ClientPublishManyOptions,
     isMany: boolean,
   ): Promise<PublishAck[]> {
     const { signal, timeoutMs = this.#options.publishTimeoutMs, persist } = options;

@@ -95,6 +95,20 @@ export function cursorBefore(
   return readable.length === 0 ? undefined : StoredAck.cursorBefore(acks);
 }
 
+/**
+ * A `CONFLICT` names the event that is there. A principal that may not read its topic is not told the event's id; it
+ * learns the sequence, as it does from acks.
+ */
+export function withoutUnreadable(principal: Principal, error: unknown): unknown {
+  if (!(error instanceof BusError) || error.code !== 'CONFLICT') return error;
+  const { id, ...details } = error.details ?? {};
+  const isReadable =
+    typeof details.topic !== 'string' || principal.beyondSubscribe([details.topic]) === undefined;
+  // The expectation of an event tells of somebody else's event; other conflicts name the publisher's own.
+  if (id === undefined || isReadable || !('expected' in details)) return error;
+  return new BusError(error.code, error.message, { details, cause: error });
+}
+
 export function patternCount(filter: FilterData): number {
   return patternsOf(filter).length;
 }

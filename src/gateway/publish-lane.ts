@@ -1,6 +1,11 @@
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import { internalsOf } from '../endpoint/internals.js';
-import type { EventInput, PublishAck, PublishOptions } from '../protocol/event.js';
+import type {
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from '../protocol/event.js';
 
 /**
  * The publishes of one client, handed to the endpoint in their order.
@@ -27,7 +32,7 @@ export class PublishLane {
 
   publishMany(
     events: readonly EventInput[],
-    options: PublishOptions | undefined,
+    options: PublishManyOptions | undefined,
   ): Promise<PublishAck[]> {
     return this.#pass(events, true, () => this.#endpoint.publishMany(events, options));
   }

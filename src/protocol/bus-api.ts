@@ -1,12 +1,6 @@
 import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
-import type {
-  Event,
-  EventInput,
-  PublishAck,
-  PublishManyOptions,
-  PublishOptions,
-} from './event.js';
+import type { Event, EventInput, PublishAck, PublishManyOptions, PublishOptions } from './event.js';
 import type { FilterInput } from './filter.js';
 import type { OVERFLOW_POLICIES } from './options.js';
 

@@ -1,8 +1,29 @@
 import { BusError } from './errors.js';
-import type { EventInput, PublishManyOptions } from './event.js';
+import type { EventInput, IdScope, PublishManyOptions } from './event.js';
 import { expectedSequence, isExpectation } from './expectation.js';
+import { ATOMIC_EVENTS_MAX } from './limits/bus-api.js';
 import { optionInvalid } from './options.js';
 import { quote } from './quote.js';
+
+/** @throws BusError `LIMIT_EXCEEDED`, or `EVENT_INVALID` if two of the events are the same by topic and id */
+export function checkGroup(inputs: readonly EventInput[], idScope: IdScope = 'topic'): void {
+  const events = inputs.length;
+  if (events > ATOMIC_EVENTS_MAX) {
+    const message = `atomic: ${events} events are over the limit of ${ATOMIC_EVENTS_MAX}`;
+    const details = { events, limit: ATOMIC_EVENTS_MAX };
+    throw new BusError('LIMIT_EXCEEDED', message, { details });
+  }
+  const seen = new Set<string>();
+  for (const [index, { topic, id, source }] of inputs.entries()) {
+    if (id === undefined) continue;
+    const name = JSON.stringify(idScope === 'source' ? [topic, id, source] : [topic, id]);
+    if (seen.has(name)) {
+      const message = `events[${index}]: the id ${id} on ${quote(topic)} is there twice`;
+      throw new BusError('EVENT_INVALID', message, { details: { field: 'id', index } });
+    }
+    seen.add(name);
+  }
+}
 
 /**
  * For each event of an atomic `publishMany` the sequence that its topic is expected to end with; `undefined`: any. Only

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import type { AlertInfo, AlertList, AlertRuleInput } from './alerts.js';
 import type { BusStats, SubscriberInfo, TopicInfo } from './bus-api.js';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
-import type { Event, PublishAck } from './event.js';
+import type { Event, Expectation, PublishAck, PublishManyOptions } from './event.js';
+import { expectationFault, expectationsFault } from './expectation.js';
 import { isDeeperThan } from './json-depth.js';
 import { jsonFaultText } from './json-fault.js';
 import { PUBLISH_MANY_MAX, SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
@@ -100,10 +101,24 @@ const publishOptions = {
   persist: v.exactOptional(v.boolean()),
   idScope: v.exactOptional(v.picklist(['topic', 'source'])),
 };
-const publishOne = v.strictObject({ event: eventInput, ...publishOptions });
+const expectation = v.custom<Expectation>(
+  (input) => expectationFault(input) === undefined,
+  "it is neither 'none' nor { sequence }",
+);
+const expectations = v.custom<NonNullable<PublishManyOptions['expect']>>(
+  (input) => expectationsFault(input) === undefined,
+  "it is neither 'none' nor { sequence }, nor an object of those by topic",
+);
+const publishOne = v.strictObject({
+  event: eventInput,
+  ...publishOptions,
+  expect: v.exactOptional(expectation),
+});
 const publishMany = v.strictObject({
   events: v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX)),
   ...publishOptions,
+  atomic: v.exactOptional(v.boolean()),
+  expect: v.exactOptional(expectations),
 });
 
 const noFields = v.strictObject({});

@@ -45,6 +45,25 @@ describe('pub, sub and query', () => {
     ]);
   });
 
+  it('publish on terms, alone and as a group', async () => {
+    const server = await startServer();
+    expect((await server.run(['pub', 'a.1', '1', '--expect', 'none'])).code).toBe(0);
+    const conflict = await server.run(['pub', 'a.1', '2', '--expect', 'none']);
+    expect(conflict.code).toBe(1);
+    expect(conflict.stderr).toContain('its last event is 1, and none was expected');
+    const group = ['pub', 'a.1', '-', '--atomic', '--expect', '1', '--json'];
+    const first = await server.run(group, { input: '2\n3\n' });
+    expect(events(first.stdout)).toMatchObject([{ sequence: 2 }, { sequence: 3 }]);
+    expect((await server.run(group, { input: '4\n5\n' })).code).toBe(1);
+    // A faulty line leaves nothing of its group behind.
+    const faulty = await server.run(['pub', 'a.1', '-', '--atomic'], { input: '4\n{"a":\n' });
+    expect(faulty.code).not.toBe(0);
+    const { stdout } = await server.run(['query', 'a.*', '--json']);
+    expect(events(stdout).map(({ payload }) => payload)).toEqual([1, 2, 3]);
+    expect((await server.run(['pub', 'a.1', '-', '--expect', '1'], { input: '1\n' })).code).toBe(2);
+    expect((await server.run(['pub', 'a.1', '1', '--expect', 'last'])).code).toBe(2);
+  });
+
   it('get one event by its id, and say if there is none', async () => {
     const server = await startServer();
     await server.run(['pub', 'task.1', '{"big":9007199254740993}', '--id', 'one']);

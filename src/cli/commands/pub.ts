@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { PublishAck } from '../../protocol/event.js';
+import type { Expectation, PublishAck } from '../../protocol/event.js';
 import { bodyText } from '../body.js';
 import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
 import { lineFailure, notify, usageFailure } from '../failure.js';
@@ -7,7 +7,13 @@ import { inputLines, LINE_LENGTH_MAX } from '../input-lines.js';
 import { writeLine } from '../output.js';
 import { type EventFields, PublishStream, type PublishStreamOptions } from '../publish-stream.js';
 import { Session } from '../session.js';
-import { type Attributes, collectAttribute, integerFrom, parseRate } from '../values.js';
+import {
+  type Attributes,
+  collectAttribute,
+  integerFrom,
+  parseExpectation,
+  parseRate,
+} from '../values.js';
 
 /**
  * `millrace pub`: publishes one event, the same one several times, or one for each line of stdin.
@@ -23,6 +29,8 @@ interface PubOptions extends ServerSettings {
   count?: number;
   fromLine?: number;
   rate?: number;
+  atomic?: true;
+  expect?: Expectation;
   durability?: 'synced' | 'written';
   persist: boolean;
   text?: true;
@@ -64,6 +72,13 @@ export function addPubCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--rate <n>', 'at most n events per second').argParser(parseRate))
+    .option('--atomic', 'store all events in one commit, or none; with body - or --count')
+    .addOption(
+      new Option(
+        '--expect <sequence>',
+        "publish only if the topic's last event has this sequence, or if it has 'none'; for one event or --atomic",
+      ).argParser(parseExpectation),
+    )
     .addOption(
       new Option('--durability <level>', 'durability that the answer waits for').choices([
         'synced',
@@ -92,6 +107,12 @@ async function publish(
   }
   if (options.fromLine !== undefined && !isInput) {
     throw usageFailure('--from-line is for the lines of stdin: millrace pub TOPIC -');
+  }
+  if (options.atomic === true && options.rate !== undefined) {
+    throw usageFailure('--rate is for events that are published one by one, and --atomic is not');
+  }
+  if (options.expect !== undefined && !isOne && options.atomic !== true) {
+    throw usageFailure('--expect is for one event, or for the events of --atomic');
   }
   // Fields and body are checked before the session is opened.
   const fields = eventFields(topic, options);
@@ -190,5 +211,7 @@ function streamOptions(options: PubOptions): PublishStreamOptions {
   if (options.rate !== undefined) result.rate = options.rate;
   if (options.durability !== undefined) result.durability = options.durability;
   if (!options.persist) result.persist = false;
+  if (options.atomic === true) result.atomic = true;
+  if (options.expect !== undefined) result.expect = options.expect;
   return result;
 }

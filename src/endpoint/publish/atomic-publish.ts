@@ -1,7 +1,6 @@
 import { ACK_REFUSED } from '../../link/link-records.js';
 import { BusError } from '../../protocol/errors.js';
-import type { EventInput, IdScope, PublishAck } from '../../protocol/event.js';
-import { ATOMIC_EVENTS_MAX } from '../../protocol/limits/bus-api.js';
+import type { PublishAck } from '../../protocol/event.js';
 import { quote } from '../../protocol/quote.js';
 import type { Before } from '../../protocol/stored-ack.js';
 import type { PendingPublish } from '../links/endpoint-end.js';
@@ -46,26 +45,6 @@ export class AtomicPublish implements PendingPublish {
   #end(): void {
     this.isSettled = true;
     this.onSettled?.();
-  }
-}
-
-/** @throws BusError `LIMIT_EXCEEDED`, or `EVENT_INVALID` if two of the events are the same by topic and id */
-export function checkGroup(inputs: readonly EventInput[], idScope: IdScope = 'topic'): void {
-  const events = inputs.length;
-  if (events > ATOMIC_EVENTS_MAX) {
-    const message = `atomic: ${events} events are over the limit of ${ATOMIC_EVENTS_MAX}`;
-    const details = { events, limit: ATOMIC_EVENTS_MAX };
-    throw new BusError('LIMIT_EXCEEDED', message, { details });
-  }
-  const seen = new Set<string>();
-  for (const [index, { topic, id, source }] of inputs.entries()) {
-    if (id === undefined) continue;
-    const name = JSON.stringify(idScope === 'source' ? [topic, id, source] : [topic, id]);
-    if (seen.has(name)) {
-      const message = `events[${index}]: the id ${id} on ${quote(topic)} is there twice`;
-      throw new BusError('EVENT_INVALID', message, { details: { field: 'id', index } });
-    }
-    seen.add(name);
   }
 }
 

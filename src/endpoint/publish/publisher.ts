@@ -18,7 +18,7 @@ import { PUBLISH_MANY_MAX } from '../../protocol/limits/bus-api.js';
 import { TOPIC_ROUTES_CACHED_MAX } from '../../protocol/limits/endpoint.js';
 import { checkPublishManyOptions, checkPublishOptions } from '../../protocol/options.js';
 import { inputPayloadText } from '../../protocol/payload.js';
-import { expectedSequences, notStored } from '../../protocol/publish-terms.js';
+import { checkGroup, expectedSequences, notStored } from '../../protocol/publish-terms.js';
 import { quote } from '../../protocol/quote.js';
 import { LogPosition } from '../../protocol/stored-ack.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
@@ -33,7 +33,7 @@ import {
   EventRecordEncoder,
 } from '../../record/event-record.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
-import { AtomicPublish, acrossShards, checkGroup } from './atomic-publish.js';
+import { AtomicPublish, acrossShards } from './atomic-publish.js';
 import { ofBatch } from './batch-fault.js';
 import { eventIds } from './event-ids.js';
 import { encodeOnTerms, GroupEncoder } from './group-encoder.js';

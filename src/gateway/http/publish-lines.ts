@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectionRates } from '../../auth/rate-limiter.js';
 import { BusError, type ErrorCode } from '../../protocol/errors.js';
-import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { EventInput, PublishAck, PublishManyOptions } from '../../protocol/event.js';
 import {
   HTTP_LINES_BATCH_BYTES_MAX,
   HTTP_LINES_PER_BATCH_MAX,
@@ -33,7 +33,7 @@ import { negotiate } from './media-types.js';
 export async function publishLines(
   exchange: Exchange,
   context: HttpContext,
-  options: PublishOptions,
+  options: LineOptions,
 ): Promise<void> {
   const type = negotiate(headerOf(exchange.request, 'accept'), [NDJSON_TYPE, JSON_TYPE]);
   const answer = new AckStream(exchange, context, type);
@@ -48,6 +48,9 @@ export async function publishLines(
   }
   answer.end(await publisher.finished());
 }
+
+/** Lines are published as they arrive, so they take no terms. */
+type LineOptions = Omit<PublishManyOptions, 'atomic' | 'expect'>;
 
 interface Waiting {
   readonly line: number;
@@ -66,7 +69,7 @@ class LinePublisher {
   readonly #exchange: Exchange;
   readonly #closing: AbortSignal;
   readonly #lane: PublishLane;
-  readonly #options: PublishOptions;
+  readonly #options: LineOptions;
   readonly #answer: AckStream;
   readonly #rates: ConnectionRates;
   /** Fires when the server stops or the client has left. */
@@ -79,12 +82,7 @@ class LinePublisher {
   /** The error of publishing a batch; nothing is published after it. */
   #failure: unknown;
 
-  constructor(
-    exchange: Exchange,
-    context: HttpContext,
-    options: PublishOptions,
-    answer: AckStream,
-  ) {
+  constructor(exchange: Exchange, context: HttpContext, options: LineOptions, answer: AckStream) {
     this.#exchange = exchange;
     this.#closing = context.closing;
     this.#lane = new PublishLane(context.endpoint, () => assertStillHolds(exchange.principal));

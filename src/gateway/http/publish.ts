@@ -1,8 +1,14 @@
 import { BusError } from '../../protocol/errors.js';
-import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { EventInput, PublishAck, PublishManyOptions } from '../../protocol/event.js';
+import { isExpectation } from '../../protocol/expectation.js';
 import { JsonScanner } from '../../protocol/json-scanner.js';
 import { quote } from '../../protocol/quote.js';
-import { assertStillHolds, cursorBefore, permittedEvents } from '../permissions.js';
+import {
+  assertStillHolds,
+  cursorBefore,
+  permittedEvents,
+  withoutUnreadable,
+} from '../permissions.js';
 import { PublishLane } from '../publish-lane.js';
 import { Refusal } from '../refusal.js';
 import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
@@ -25,12 +31,13 @@ import {
 import type { HttpContext } from './http-context.js';
 import { isJsonType, type MediaType, negotiate, parseMediaType } from './media-types.js';
 import { publishLines } from './publish-lines.js';
+import { publishOptions } from './publish-options.js';
 
 /**
  * `POST /v1/events`, in all its forms. A body that is one event or an array is published as a whole or not at all;
  * NDJSON lines are published as they arrive.
  */
-const KNOWN = ['durability', 'persist', 'topic'];
+const KNOWN = ['durability', 'persist', 'topic', 'atomic', 'expect'];
 const IDENTITY = 'identity';
 
 export async function publish(exchange: Exchange, context: HttpContext): Promise<void> {
@@ -44,6 +51,7 @@ export async function publish(exchange: Exchange, context: HttpContext): Promise
   const type = parseMediaType(headerOf(request, 'content-type'));
   checkCharset(type);
   if (type.name === NDJSON_TYPE || type.name === 'application/jsonl') {
+    if (options.atomic !== undefined || options.expect !== undefined) throw linesOnTerms();
     return publishLines(exchange, context, options);
   }
   const accept = negotiate(headerOf(request, 'accept'), [JSON_TYPE, NDJSON_TYPE]);
@@ -115,18 +123,32 @@ async function publishAll(
   { principal, rates }: Exchange,
   { endpoint }: HttpContext,
   inputs: readonly EventInput[],
-  options: PublishOptions,
+  { expect, atomic, ...options }: PublishManyOptions,
 ): Promise<PublishAck[]> {
   const events = permittedEvents(principal, inputs);
   rates.publish(events.length);
   const lane = new PublishLane(endpoint, () => assertStillHolds(principal));
-  if (events.length === 1) return [await lane.publish(events[0]!, options)];
   try {
-    return await lane.publishMany(events, options);
+    const isAlone = events.length === 1 && atomic !== true;
+    if (isAlone && expect === undefined) return [await lane.publish(events[0]!, options)];
+    if (isAlone && isExpectation(expect)) {
+      return [await lane.publish(events[0]!, { ...options, expect })];
+    }
+    const terms = {
+      ...(atomic === undefined ? {} : { atomic }),
+      ...(expect === undefined ? {} : { expect }),
+    };
+    return await lane.publishMany(events, { ...options, ...terms });
   } catch (error) {
-    const index = error instanceof BusError ? error.details?.index : undefined;
-    throw typeof index === 'number' ? withPath(error, String(index)) : error;
+    const told = withoutUnreadable(principal, error);
+    const index = told instanceof BusError ? told.details?.index : undefined;
+    throw typeof index === 'number' ? withPath(told, String(index)) : told;
   }
+}
+
+function linesOnTerms(): BusError {
+  const message = 'atomic and expect are for a JSON body: lines are published as they arrive';
+  return new BusError('OPTION_INVALID', message, { details: { path: 'atomic' } });
 }
 
 /**
@@ -145,51 +167,6 @@ function sendAcks(
   const before = cursorBefore(principal, acks);
   const cursor = acks.length === 1 && before !== undefined ? acks[0]!.cursor : before;
   sendText(response, 200, type, text, cursor === undefined ? {} : { [CURSOR_HEADER]: cursor });
-}
-
-/** @throws BusError `OPTION_INVALID` */
-function publishOptions({ request, parameters }: Exchange): PublishOptions {
-  const durability = agreed(
-    'durability',
-    headerOf(request, 'millrace-durability'),
-    parameters.one('durability'),
-  );
-  const persist = agreed(
-    'persist',
-    headerOf(request, 'millrace-persist'),
-    parameters.one('persist'),
-  );
-  const options: PublishOptions = {};
-  if (durability !== undefined) {
-    if (durability !== 'synced' && durability !== 'written') {
-      throw invalidOption('durability', durability, 'synced or written');
-    }
-    options.durability = durability;
-  }
-  if (persist !== undefined) {
-    if (persist !== 'true' && persist !== 'false') {
-      throw invalidOption('persist', persist, 'true or false');
-    }
-    options.persist = persist === 'true';
-  }
-  return options;
-}
-
-/** The value of an option from its header or its parameter; both must agree. */
-function agreed(
-  name: string,
-  header: string | undefined,
-  parameter: string | undefined,
-): string | undefined {
-  if (header === undefined || parameter === undefined) return header ?? parameter;
-  if (header === parameter) return header;
-  const message = `${name} is ${quote(header)} in the header and ${quote(parameter)} in the query`;
-  throw new BusError('OPTION_INVALID', message, { details: { path: name } });
-}
-
-function invalidOption(name: string, value: string, allowed: string): BusError {
-  const message = `${name} is ${quote(value)}, not ${allowed}`;
-  return new BusError('OPTION_INVALID', message, { details: { path: name } });
 }
 
 function hasBody(headers: Exchange['request']['headers']): boolean {

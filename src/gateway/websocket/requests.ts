@@ -3,7 +3,7 @@ import type { ConnectionRates, RateLimiter } from '../../auth/rate-limiter.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Query, SubscribeOptions } from '../../protocol/bus-api.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { type FilterData, patternList } from '../../protocol/filter.js';
 import { QUERY_LIMIT } from '../../protocol/limits/bus-api.js';
 import { quote } from '../../protocol/quote.js';
@@ -19,6 +19,7 @@ import {
   cursorBefore,
   patternCount,
   permittedEvents,
+  withoutUnreadable,
 } from '../permissions.js';
 import { PublishLane } from '../publish-lane.js';
 import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
@@ -167,17 +168,42 @@ export class RequestAnswerer {
   }
 
   async #publish({ payload, requestId }: FrameOf<'publish'>): Promise<void> {
-    const isMany = 'events' in payload;
-    const inputs = isMany ? payload.events : [payload.event];
+    const inputs = 'events' in payload ? payload.events : [payload.event];
     const events = permittedEvents(this.#principal, inputs);
     this.#rates.publish(events.length);
-    const options = publishOptions(payload);
-    let acks: PublishAck[];
-    if (isMany) acks = await this.#lane.publishMany(events, options);
-    else acks = [await this.#lane.publish(events[0]!, options)];
+    const acks = await this.#acksOf(payload, events);
     const cursor = cursorBefore(this.#principal, acks);
     const answer = cursor === undefined ? { acks } : { acks, cursor };
     this.#outbound.send(frameText('published', answer, requestId));
+  }
+
+  /** Publishes the events of a frame, with the source that the principal is held to. */
+  async #acksOf(
+    payload: RequestPayload<'publish'>,
+    events: readonly EventInput[],
+  ): Promise<PublishAck[]> {
+    const options = publishOptions(payload);
+    try {
+      if (!('events' in payload)) {
+        const { expect } = payload;
+        const one = expect === undefined ? options : { ...options, expect };
+        return [await this.#lane.publish(events[0]!, one)];
+      }
+      const { atomic, expect } = payload;
+      const isPlain = atomic === undefined && expect === undefined;
+      return await this.#lane.publishMany(
+        events,
+        isPlain
+          ? options
+          : {
+              ...options,
+              ...(atomic === undefined ? {} : { atomic }),
+              ...(expect === undefined ? {} : { expect }),
+            },
+      );
+    } catch (error) {
+      throw withoutUnreadable(this.#principal, error);
+    }
   }
 
   async #subscribe({ payload, requestId }: FrameOf<'subscribe'>): Promise<void> {
@@ -329,10 +355,12 @@ function feedRequestOf(payload: RequestPayload<'subscribe'>): FeedRequest {
   return { filter, options, window };
 }
 
-function publishOptions(payload: RequestPayload<'publish'>): PublishOptions | undefined {
+function publishOptions(
+  payload: RequestPayload<'publish'>,
+): Omit<PublishOptions, 'expect'> | undefined {
   const { durability, persist, idScope } = payload;
   if ((durability ?? persist ?? idScope) === undefined) return undefined;
-  const options: PublishOptions = {};
+  const options: Omit<PublishOptions, 'expect'> = {};
   if (durability !== undefined) options.durability = durability;
   if (persist !== undefined) options.persist = persist;
   if (idScope !== undefined) options.idScope = idScope;
