@@ -13,7 +13,7 @@ import {
 import { EventRecordView } from '../../src/record/event-record.js';
 import { record } from '../store/records.js';
 
-/** A group of these payloads, at `offset` between other bytes. */
+/** A group of events with these texts as payloads, at `offset` between other bytes. */
 function groupOf(payloads: readonly string[], offset = 16) {
   const records = payloads.map((payload) => record({ payload, topic: `t.${payload}` }));
   const length = records.reduce((sum, one) => sum + groupItemLength(one.length), GROUP_HEAD_LENGTH);
@@ -30,7 +30,7 @@ function groupOf(payloads: readonly string[], offset = 16) {
 
 describe('a group in a ring', () => {
   test('has its events, their terms, and the lease that it acknowledges', () => {
-    const { bytes, offset, length } = groupOf(['1', '"two"', '[3,3,3]']);
+    const { bytes, offset, length } = groupOf(['1', 'two', '[3,3,3]']);
     const group = new GroupView().wrap(bytes, offset, length);
     expect(group).toMatchObject({ count: 3, member: 3, sequence: 2 ** 40, lease: 7 });
     const terms = group.items.map((item) => new TermsView().wrap(bytes, item));
@@ -38,7 +38,7 @@ describe('a group in a ring', () => {
     const payloads = terms.map(
       ({ eventOffset }) => new EventRecordView().wrap(bytes, eventOffset).payloadText,
     );
-    expect(payloads).toEqual(['1', '"two"', '[3,3,3]']);
+    expect(payloads).toEqual(['"1"', '"two"', '"[3,3,3]"']);
   });
 
   test('keeps a verdict for a successor of the thread that judged', () => {
