@@ -44,7 +44,7 @@ export interface ClientPublishOptions extends PublishOptions {
 
 /** As `ClientPublishOptions`, for `publishMany`. */
 export interface ClientPublishManyOptions extends PublishManyOptions {
-  /** As of `publish`, for the whole call. */
+  /** As of `publish`, for the whole call. Default: `publishTimeoutMs` of `connect`. */
   timeoutMs?: number;
 }
 
