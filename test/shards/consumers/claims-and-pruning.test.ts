@@ -4,6 +4,7 @@ import type { ConsumerNews } from '../../../src/link/consumer-shapes.js';
 import { shardFile } from '../../../src/store/sqlite/connection/schema.js';
 import { SqliteShardLog } from '../../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../../bus/support/open.js';
+import { until } from '../../bus/support/wait.js';
 import { makeShard, memoryLog, TestLink } from '../support.js';
 import { entryOf, publish, TestMember, working } from './rig.js';
 
@@ -59,7 +60,7 @@ describe('events that retention removes', () => {
     rig.shard.desk!.pruned();
   };
 
-  test('are lost if they are open, and main is told of the gap', () => {
+  test('are lost if they are open, and main is told of the gap', async () => {
     const news: ConsumerNews[] = [];
     const onNews = (of: readonly ConsumerNews[]) => news.push(...of);
     const rig = working({}, 1, undefined, { onNews });
@@ -76,7 +77,10 @@ describe('events that retention removes', () => {
     const said = rig.one.said();
     expect(said).toContainEqual({ settled: 1, refused: [] });
     expect(said.flatMap((one) => ('lease' in one ? [one.sequence] : []))).toEqual([4, 5]);
-    for (let n = 0; n < 10_000 && news.length === 0; n++) rig.turn();
+    await until('main has news', () => {
+      rig.turn();
+      return news.length > 0;
+    });
     expect(news.flatMap(({ gaps }) => gaps)).toEqual([[2, 3]]);
   });
 
