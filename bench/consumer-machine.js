@@ -53,6 +53,8 @@ function play({ turn, keys, held, nakEvery = 0 }) {
       examine: () => 'there',
       dead: () => check(false, 'an event died'),
       gone: () => check(false, 'an event is gone'),
+      keyKept: () => {},
+      keyFreed: () => {},
     },
     [
       {

@@ -16,6 +16,7 @@ export function seek(ledger: Ledger, positions: readonly number[]): void {
   }
   chains.clear();
   deadlines.clear();
+  ledger.aside = 0;
   for (const lane of lanes) {
     lane.reset(positions[lane.index]!);
     open.dirty[lane.index] = 1;

@@ -3,6 +3,7 @@ import {
   ALONE,
   BEGUN,
   DETACHED,
+  KEY_TAKEN,
   LEASED,
   type OpenEvents,
   REDRIVEN,
@@ -180,7 +181,8 @@ export class Lane {
     const { sequence, state, flags, attempts, losses, lease, due } = this.#open;
     for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
       const at = sequence[slot]!;
-      const dueInMs = Math.max(0, Math.ceil(due[slot]! - now));
+      const isWaiting = (flags[slot]! & KEY_TAKEN) === 0;
+      const dueInMs = isWaiting ? Math.max(0, Math.ceil(due[slot]! - now)) : 0;
       if (state[slot] === LEASED) {
         const stored = storedFlags(flags[slot]!);
         const behind = leaseNext - lease[slot]!;

@@ -1,9 +1,10 @@
+import { GATE_RETRY_MS } from '../protocol/limits/consumers.js';
 import type { Lane } from './lane.js';
 import { isAlone } from './lane.js';
 import type { Ledger } from './ledger.js';
 import type { Decisions } from './machine-types.js';
 import type { Member } from './members.js';
-import { ALONE, DETACHED, LEASED } from './open-events.js';
+import { ALONE, DETACHED, KEY_OUT, LEASED } from './open-events.js';
 
 /** Which ready event goes to which member. Part of the machine. */
 export class Leasing {
@@ -64,9 +65,12 @@ export class Leasing {
   /** Returns false if nothing further is to be offered. */
   #offer(slot: number, member: Member, alone: boolean, leaseMs: number): boolean {
     const lane = this.#ledger.laneOf(slot);
-    const examined = this.#decisions.examine(lane.index, this.#ledger.open.sequence[slot]!);
+    const { open, chains, now } = this.#ledger;
+    const key = chains.keyOf(slot);
+    const examined = this.#decisions.examine(lane.index, open.sequence[slot]!, key);
     if (examined === 'later') return false;
-    if (examined === 'there') this.#give(slot, member, alone, leaseMs);
+    if (examined === 'taken') this.#ledger.setAside(slot, now + GATE_RETRY_MS);
+    else if (examined === 'there') this.#give(slot, member, alone, leaseMs);
     else if (examined === 'gone') this.#ledger.removeGone(slot);
     else this.#ledger.remove(slot);
     return true;
@@ -84,6 +88,7 @@ export class Leasing {
       open.set(slot, ALONE);
       member.isAlone = true;
     }
+    if (this.#ledger.chains.keyOf(slot) !== undefined) open.set(slot, KEY_OUT);
     deadlines.addLease(slot, now + leaseMs);
     members.hold(member, slot);
     members.promote(member);

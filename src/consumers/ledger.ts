@@ -9,6 +9,8 @@ import {
   DETACHED,
   GONE,
   HELD,
+  KEY_OUT,
+  KEY_TAKEN,
   LEASED,
   LISTED,
   OpenEvents,
@@ -41,14 +43,16 @@ export class Ledger {
   readonly members = new Members(this.open);
   lanes: Lane[];
   leaseNext = 1;
+  /** How many events wait because another shard has a member out with their key. */
+  aside = 0;
   now = 0;
   /** The slots of leases that were given and not told, in the order of the leases; some may have ended since. */
   readonly untold: number[] = [];
   /** Leases that ended since they were told, in their order. */
   readonly lostLeases: LostLease[] = [];
-  readonly #decisions: Pick<Decisions, 'gone'>;
+  readonly #decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>;
 
-  constructor(lanes: number, decisions: Pick<Decisions, 'gone'>) {
+  constructor(lanes: number, decisions: Pick<Decisions, 'gone' | 'keyKept' | 'keyFreed'>) {
     this.#decisions = decisions;
     this.lanes = this.#makeLanes(lanes);
   }
@@ -94,6 +98,28 @@ export class Ledger {
     this.laneOf(slot).enqueue(slot);
   }
 
+  /** Another shard has its key: it is ready again at a time. What is stored of it stays the same. */
+  setAside(slot: number, due: number): void {
+    this.laneOf(slot).dequeue(slot);
+    this.open.set(slot, KEY_TAKEN);
+    this.aside++;
+    this.open.moveQuietly(slot, WAITING);
+    this.deadlines.addWait(slot, due);
+  }
+
+  /** Its time has come. */
+  endWait(slot: number): void {
+    if (!this.open.has(slot, KEY_TAKEN)) {
+      this.makeReady(slot);
+      return;
+    }
+    this.open.unset(slot, KEY_TAKEN);
+    this.aside--;
+    this.open.due[slot] = 0;
+    this.open.moveQuietly(slot, READY);
+    this.laneOf(slot).enqueue(slot);
+  }
+
   makeWait(slot: number, due: number): void {
     this.open.moveTo(slot, WAITING);
     this.deadlines.addWait(slot, due);
@@ -105,7 +131,12 @@ export class Ledger {
     open.unset(slot, UNREAD);
     const isFirst = key === undefined || this.chains.append(slot, key);
     const state = open.state[slot]!;
-    if (state === LEASED) return;
+    if (state === LEASED) {
+      if (key === undefined) return;
+      open.set(slot, KEY_OUT);
+      this.#decisions.keyKept(key);
+      return;
+    }
     if (isFirst) {
       if (state !== WAITING) this.#advance(slot);
       return;
@@ -120,8 +151,10 @@ export class Ledger {
     const { open } = this;
     const state = open.state[slot]!;
     if (state === READY) this.laneOf(slot).dequeue(slot);
-    else if (state === WAITING) this.deadlines.remove(slot);
-    else if (state === LEASED) this.endLease(slot);
+    else if (state === WAITING) {
+      this.deadlines.remove(slot);
+      if (open.has(slot, KEY_TAKEN)) this.aside--;
+    } else if (state === LEASED) this.endLease(slot);
     const next = this.chains.remove(slot);
     this.laneOf(slot).forget(slot);
     open.release(slot);
@@ -150,6 +183,9 @@ export class Ledger {
       if (isUntold) this.members.supply(member, 1);
     }
     open.unset(slot, OF_A_LEASE);
+    if (!open.has(slot, KEY_OUT)) return;
+    open.unset(slot, KEY_OUT);
+    this.#decisions.keyFreed(this.chains.keyOf(slot)!);
   }
 
   /** Notes that a lease ends which its member knows of and does not end itself. */

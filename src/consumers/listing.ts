@@ -1,6 +1,6 @@
 import type { Ledger } from './ledger.js';
 import type { OpenSlot } from './machine-types.js';
-import { BEGUN, HELD, LEASED, LISTED, READY, WAITING } from './open-events.js';
+import { BEGUN, HELD, KEY_TAKEN, LEASED, LISTED, READY, WAITING } from './open-events.js';
 import type { SlotList } from './slot-list.js';
 
 /** What is open, for people. */
@@ -43,7 +43,7 @@ function collect(
 }
 
 function describe({ open, members, chains }: Ledger, slot: number): OpenSlot {
-  const state = open.state[slot]!;
+  const state = open.has(slot, KEY_TAKEN) ? HELD : open.state[slot]!;
   return {
     sequence: open.sequence[slot]!,
     state: STATES[state as keyof typeof STATES],
@@ -53,6 +53,7 @@ function describe({ open, members, chains }: Ledger, slot: number): OpenSlot {
     member: members.holderOf(slot)?.id,
     lease: state === LEASED ? open.lease[slot]! : 0,
     isBegun: open.has(slot, BEGUN),
+    // One that is set aside is held, and due for nobody.
     due: state === LEASED || state === WAITING ? open.due[slot]! : 0,
   };
 }

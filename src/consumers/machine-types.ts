@@ -50,9 +50,10 @@ export type Verdict = 'done' | 'lost';
 
 /**
  * `gone`: the log does not have the event any more. `unmatched`: a changed filter does not match it. `later`: enough was
- * examined for this turn; nothing further is leased in it.
+ * examined for this turn; nothing further is leased in it. `taken`: another shard has a member out with its key; it is
+ * examined again soon.
  */
-export type Examined = 'there' | 'gone' | 'unmatched' | 'later';
+export type Examined = 'there' | 'gone' | 'unmatched' | 'later' | 'taken';
 
 export type Redriven = 'redriven' | 'open' | 'full' | 'unread';
 
@@ -84,7 +85,11 @@ export interface MachineCounts {
 /** What the machine asks and says while it decides. It must not be called back from here. */
 export interface Decisions {
   /** Whether an event can be leased; asked once for each lease, before it is given. */
-  examine(lane: number, sequence: number): Examined;
+  examine(lane: number, sequence: number, key: string | undefined): Examined;
+  /** A lease that was restored has this key. */
+  keyKept(key: string): void;
+  /** A lease of an event with this key has ended. */
+  keyFreed(key: string): void;
   /** The event is dead from the commit of this turn on. */
   dead(lane: number, sequence: number, attempts: number, cause: DeadCause, reason: string): void;
   /** The log has lost the event before it was done. */

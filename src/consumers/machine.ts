@@ -84,15 +84,23 @@ export class ConsumerMachine {
   }
 
   get counts(): MachineCounts {
-    const { counts, size } = this.#ledger.open;
+    const { aside, open } = this.#ledger;
+    const { counts, size } = open;
     return {
       open: size,
       listed: counts[LISTED]!,
-      held: counts[HELD]!,
+      held: counts[HELD]! + aside,
       ready: counts[READY]!,
       leased: counts[LEASED]!,
-      waiting: counts[WAITING]!,
+      waiting: counts[WAITING]! - aside,
     };
+  }
+
+  /** How many events could be leased now, for all that the machine knows. */
+  get leasable(): number {
+    const { open, members } = this.#ledger;
+    if (this.#isPaused) return 0;
+    return Math.min(open.counts[READY]!, members.tokens);
   }
 
   get isPaused(): boolean {
@@ -279,7 +287,7 @@ export class ConsumerMachine {
       if (open.state[slot] === LEASED) {
         this.#endings.expire(slot);
         hasExpired = true;
-      } else this.#ledger.makeReady(slot);
+      } else this.#ledger.endWait(slot);
     }
     if (hasExpired) for (const member of members.all) members.promote(member);
   }

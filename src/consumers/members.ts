@@ -39,6 +39,8 @@ export class Members {
   /** Those with tokens, and whose turn it is among them. */
   readonly #supplied: Member[] = [];
   #turn = 0;
+  /** Of all members. */
+  tokens = 0;
   /** Those without a token that were not told that there are events, and those that were. */
   readonly #hungry = new Set<Member>();
   readonly #toldReady = new Set<Member>();
@@ -76,6 +78,7 @@ export class Members {
 
   /** Changes the number of its tokens. */
   supply(member: Member, change: number): void {
+    this.tokens += change;
     member.tokens += change;
     if (member.tokens > 0 && member.place < 0) {
       member.place = this.#supplied.push(member) - 1;

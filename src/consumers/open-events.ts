@@ -34,6 +34,10 @@ export const UNREAD = 32;
 export const UNCLAIMED = 64;
 /** It was dead, and is open once more. */
 export const REDRIVEN = 128;
+/** It waits because another shard has a member out with its key. */
+export const KEY_TAKEN = 256;
+/** It is leased, and its key is out in this shard. */
+export const KEY_OUT = 512;
 
 /** One for each pattern of `priority`, and one for the rest. */
 export const LANES_MAX = 9;
@@ -42,7 +46,7 @@ const CAPACITY_MIN = 64;
 export class OpenEvents {
   sequence = new Float64Array(CAPACITY_MIN);
   state = new Uint8Array(CAPACITY_MIN);
-  flags = new Uint8Array(CAPACITY_MIN);
+  flags = new Uint16Array(CAPACITY_MIN);
   lane = new Uint8Array(CAPACITY_MIN);
   attempts = new Uint16Array(CAPACITY_MIN);
   losses = new Uint8Array(CAPACITY_MIN);
@@ -110,6 +114,13 @@ export class OpenEvents {
     this.state[slot] = state;
     this.counts[state]!++;
     this.dirty[this.lane[slot]!] = 1;
+  }
+
+  /** Between states that are stored alike. */
+  moveQuietly(slot: number, state: number): void {
+    this.counts[this.state[slot]!]!--;
+    this.state[slot] = state;
+    this.counts[state]!++;
   }
 
   has(slot: number, flag: number): boolean {

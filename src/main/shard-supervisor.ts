@@ -3,6 +3,7 @@
  * opened the bus.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { clearShard } from '../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import type { LinkEnd, LinkMemory } from '../link/link.js';
 import {
@@ -283,6 +284,7 @@ export class ShardSupervisor {
   #giveUp(cause: Error | undefined): void {
     Atomics.store(this.#control.words, STATE, STATE_FAILED);
     this.#control.counters[ShardCounter.subscriptions] = 0;
+    clearShard(this.#settings.gates, this.#shard);
     const reason = cause === undefined ? 'its thread ended without an error' : messageOf(cause);
     const why = cause instanceof BusError ? `${cause.code}: ${reason}` : reason;
     this.#failure = new BusError('STORE_FAILED', `shard ${this.#shard} was given up: ${why}`, {

@@ -6,6 +6,7 @@
  * and a commit stores how far each ring was consumed: wherever a thread dies, the next one neither loses nor repeats a
  * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
+import { createGates } from '../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import type { RetentionRule } from '../store/pruning.js';
@@ -36,6 +37,8 @@ export interface ShardOptions extends UpkeepOptions {
   readonly isFirst?: boolean;
   /** An endpoint has left that a dead thread of the shard may have leased events. Default: false. */
   readonly hasDeparted?: boolean;
+  /** Where the shards of the bus agree on leases of consumers. Default: no other shard has any. */
+  readonly gates?: SharedArrayBuffer;
   /** The rules of retention, whose places `KeptFrom` names. Default: none. */
   readonly retention?: readonly RetentionRule[];
   /** Called with what has become of durable consumers. */
@@ -165,7 +168,9 @@ export class Shard {
   #openDesk(): Desk {
     const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
     const claims = { ends: isFirst ? [] : [...this.links], hasDeparted, now: elapsedMs() };
+    const { shard, gates: memory = createGates() } = this.#options;
     return openDesk(this.#log, {
+      gates: { memory, shard },
       before: isFirst ? 'opened' : 'replaced',
       claims,
       recordedAt: () => this.#clock.now(),

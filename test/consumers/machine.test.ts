@@ -44,6 +44,8 @@ class Desk {
     const rows = Array.from({ length: complete.lanes }, (_, lane) => stored[lane] ?? EMPTY);
     const decisions = {
       gone: () => {},
+      keyKept: () => {},
+      keyFreed: () => {},
       examine: () => this.examined,
       dead: (_lane: number, sequence: number, attempts: number, cause: string, reason: string) => {
         this.said.push(`${sequence} dead after ${attempts}: ${cause} ${reason}`.trim());

@@ -68,6 +68,8 @@ export const CLAIMS_WAIT_MS = 5000;
 export const CONSUMER_FULL_RETRY_MS = 250;
 /** The words of shared memory in which shards agree on keys and on `maxInFlight`. */
 export const GATE_WORDS = 64 * KIB;
+/** How often a shard looks again for a key or a place of `maxInFlight` that another shard has. */
+export const GATE_RETRY_MS = 4;
 
 /** How often a shard reports news of consumers to main, and how many dead events and gaps of each it names. */
 export const CONSUMER_NEWS_MS = 100;

@@ -8,16 +8,19 @@ import type { ConsumerEntry } from '../../link/consumer-shapes.js';
 import type { ConsumerDefinition, DeadCause } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { compilePredicate, type EventPredicate } from '../../protocol/filter.js';
+import { GATE_RETRY_MS } from '../../protocol/limits/consumers.js';
 import type { EventRecordView } from '../../record/event-record.js';
 import type { ShardConsumers, StoredLane } from '../../store/consumer-states.js';
 import { laneOf, lanesOf, machineDefinition, restoredLanes } from './consumer-lanes.js';
 import { ConsumerTidings } from './consumer-tidings.js';
 import { DeadChanges } from './dead-changes.js';
+import { ConsumerGates, type SharedGates } from './gates/consumer-gates.js';
 import { type KeyOf, keyOf } from './reading/event-key.js';
 import type { PrunedScan } from './reading/pruned-scan.js';
 
 export interface ConsumerHost {
   readonly store: ShardConsumers;
+  readonly gates: SharedGates;
   /** Whether the log has the event, and the filter, if it has changed, still matches it. */
   examine(consumer: DeskConsumer, sequence: number): Examined;
 }
@@ -48,6 +51,10 @@ export class DeskConsumer {
   readonly machine: ConsumerMachine;
   readonly dead: DeadChanges;
   readonly tidings = new ConsumerTidings();
+  /** Set when the machine is made, which tells of nothing before. */
+  #gates!: ConsumerGates;
+  /** When it looks again for a place of `maxInFlight`, monotonic ms. */
+  #looksAt = Number.POSITIVE_INFINITY;
   #keyOf: KeyOf;
   #isNew: boolean;
   #lanes: number;
@@ -56,6 +63,7 @@ export class DeskConsumer {
   /** The lanes that get the events of the batch, as bits. */
   #current = 0;
   #floorStored = 0;
+  #now = 0;
   /** The last sequence of the holes that were counted. */
   #holesThrough = 0;
 
@@ -73,7 +81,13 @@ export class DeskConsumer {
     const { lanes, isNew } = restoredLanes(entry, stored, recordedAt);
     this.#isNew = isNew;
     const decisions = {
-      examine: (_lane: number, sequence: number) => host.examine(this, sequence),
+      examine: (_lane: number, sequence: number, key: string | undefined) => {
+        const examined = host.examine(this, sequence);
+        if (examined !== 'there') return examined;
+        return this.#gates.take(key, this.#now) ? 'there' : 'taken';
+      },
+      keyKept: (key: string) => this.#gates.keep(key),
+      keyFreed: (key: string) => this.#gates.free(key),
       dead: (
         _lane: number,
         sequence: number,
@@ -96,6 +110,7 @@ export class DeskConsumer {
       now,
     );
     this.machine.pause(entry.isPaused);
+    this.#gates = new ConsumerGates(entry, host.gates, this.machine.counts.leased);
     this.#floorStored = this.floor;
     // What was gone before the round began is nothing that it has lost.
     if (isNew) this.prunedSeen = prunedEvents;
@@ -176,12 +191,14 @@ export class DeskConsumer {
         this.#lanes = lanes;
       }
     }
+    this.#gates.change(entry);
     this.machine.pause(entry.isPaused);
   }
 
   /** It is not in the list any more: all its leases are lost. */
   end(): void {
     this.machine.seek(new Array<number>(this.#lanes).fill(0));
+    this.#gates.inFlight.end();
   }
 
   #seek(position: number): void {
@@ -256,14 +273,36 @@ export class DeskConsumer {
 
   // Leasing.
 
+  /** All shards together lease as many events as they may. */
   get isAtMaxInFlight(): boolean {
-    return this.machine.counts.leased >= this.entry.definition.maxInFlight;
+    return this.#gates.inFlight.isWaiting;
+  }
+
+  /** When it has to look again for what other shards have, or the machine for what is due. */
+  get nextDue(): number {
+    return Math.min(this.#looksAt, this.machine.nextDue);
   }
 
   /** Leases what it may; `limit` is the shard's, beside the consumer's own. */
   lease(limit: number, now: number): number {
-    const left = this.entry.definition.maxInFlight - this.machine.counts.leased;
-    return left <= 0 ? 0 : this.machine.lease(Math.min(limit, left), now);
+    const { machine } = this;
+    const { inFlight } = this.#gates;
+    this.#now = now;
+    const wanted = Math.min(limit, machine.leasable);
+    const { leased } = machine.counts;
+    const room = inFlight.room(wanted, leased, this.entry.definition.maxInFlight, now);
+    this.#looksAt = inFlight.hasToLook ? now + GATE_RETRY_MS : Number.POSITIVE_INFINITY;
+    return room === 0 ? 0 : machine.lease(room, now);
+  }
+
+  /** What was decided until now is stored: what has ended makes room in other shards. */
+  stored(): void {
+    this.#gates.inFlight.stored(this.machine.counts.leased);
+  }
+
+  /** Whether the keys of all leases of before are known. */
+  get knowsKeys(): boolean {
+    return this.isStuck || this.machine.nextUnread(0) === 0;
   }
 
   // Storing.

@@ -5,6 +5,7 @@
  * is confirmed is stored. Only the shard's loop touches this.
  */
 import type { Before, Examined } from '../../consumers/machine-types.js';
+import { keyWordsOf } from '../../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../../link/consumer-shapes.js';
 import { BusError } from '../../protocol/errors.js';
 import {
@@ -21,6 +22,8 @@ import { NewsDesk } from './calls/consumer-news.js';
 import { DeadEntries } from './calls/dead-entries.js';
 import type { DeskView } from './calls/questions.js';
 import { DeskConsumer } from './desk-consumer.js';
+import type { SharedGates } from './gates/consumer-gates.js';
+import { KeyGates } from './gates/key-gates.js';
 import { Claims, type ClaimsStart } from './members/claims.js';
 import { DeskMembers } from './members/desk-members.js';
 import { Settling } from './members/settling.js';
@@ -33,6 +36,8 @@ export interface DeskOptions {
   readonly store: ShardConsumers;
   readonly before: Before;
   readonly claims: ClaimsStart;
+  /** Where the shards of the bus agree, and which of them this is. */
+  readonly gates: { readonly memory: SharedArrayBuffer; readonly shard: number };
   /** For each endpoint the number of its last settlement that a dead thread has stored. */
   readonly settled: ReadonlyMap<string, number>;
   /** Monotonic ms that all threads share, and recorded time. */
@@ -60,6 +65,7 @@ export class Desk implements DeskView {
   readonly events: EventFinder;
   readonly entries: DeadEntries;
   readonly #options: DeskOptions;
+  readonly #gates: SharedGates;
   readonly #news: NewsDesk;
   readonly #reader: LaneReader;
   readonly #view = new EventRecordView();
@@ -87,6 +93,8 @@ export class Desk implements DeskView {
     for (const lane of store.load()) {
       this.#stored.set(lane.consumer, [...(this.#stored.get(lane.consumer) ?? []), lane]);
     }
+    const { memory, shard } = options.gates;
+    this.#gates = { memory, shard, keys: new KeyGates(keyWordsOf(memory), shard) };
     this.claims = new Claims(options.claims, before === 'replaced');
     this.events = new EventFinder(log, store, onDamage);
     this.entries = new DeadEntries(store, this.events);
@@ -146,6 +154,8 @@ export class Desk implements DeskView {
     if (batch.appended > 0) this.#match(batch);
     const isComplete = this.claims.end(now);
     if (isComplete !== undefined) this.#endClaims(isComplete, now);
+    if (this.roster.listed.every(({ knowsKeys }) => knowsKeys)) this.#gates.keys.restored();
+    this.#gates.keys.forget(now);
     this.#examined = 0;
     let left = LEASES_PER_TURN;
     for (const consumer of this.roster.listed) {
@@ -217,7 +227,11 @@ export class Desk implements DeskView {
   /** Tells what is committed, while the batch's records are at hand. */
   tell(): void {
     if (!this.#hasChanged) {
-      for (const { machine } of this.roster.listed) machine.tell(this.members.tellings);
+      this.#gates.keys.stored();
+      for (const consumer of this.roster.listed) {
+        consumer.stored();
+        consumer.machine.tell(this.members.tellings);
+      }
       for (const link of this.members.links) if (link.mayTell) link.tell(this.events);
       for (const done of this.#whenStored.splice(0)) done();
     }
@@ -250,9 +264,9 @@ export class Desk implements DeskView {
 
   /** When the desk has to be called again, by `now`. */
   get nextDue(): number {
-    let due = Math.min(this.claims.until, this.#news.nextDue);
+    let due = Math.min(this.claims.until, this.#news.nextDue, this.#gates.keys.nextDue);
     if (this.#retryAt > 0 && this.#hasChanged) due = Math.min(due, this.#retryAt);
-    for (const { machine } of this.roster.listed) due = Math.min(due, machine.nextDue);
+    for (const { nextDue } of this.roster.listed) due = Math.min(due, nextDue);
     return due;
   }
 
@@ -281,6 +295,7 @@ export class Desk implements DeskView {
     const start = { stored, before, now, recordedAt: this.recordedAt(), prunedEvents };
     const host = {
       store: this.store,
+      gates: this.#gates,
       examine: (of: DeskConsumer, sequence: number): Examined => this.#examine(of, sequence),
     };
     // After a loss of power the log may end before the position at which the consumer was made.

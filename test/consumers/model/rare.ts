@@ -18,6 +18,14 @@ type Crash = 'no' | 'before' | 'between';
 const turn = (events = 0, crash: Crash = 'no'): Step => {
   return { do: 'turn', shard: 0, events, crash, full: 'no', room: 100, leases: 100, examined: 100 };
 };
+const TURN_OF_OTHER = {
+  shard: 1,
+  crash: 'no',
+  full: 'no',
+  room: 100,
+  leases: 100,
+  examined: 100,
+} as const;
 const grant = (count: number, endpoint = 0): Step => {
   return { do: 'grant', endpoint, member: 0, shard: 0, count };
 };
@@ -191,6 +199,21 @@ export const RARE: readonly Game[] = [
       turn(),
       { do: 'seek', shard: 0, pick: 0 },
       order('redrive'),
+      turn(),
+    ],
+  },
+  // A skip ends a lease, and the shard's thread dies before that is stored, while another shard wants the key.
+  {
+    setup: { ...SETUP, shards: 2, keys: 1 },
+    steps: [
+      ...begun,
+      { do: 'turn', ...TURN_OF_OTHER, events: 1 },
+      { do: 'grant', endpoint: 1, member: 0, shard: 1, count: 1 },
+      { do: 'skip', shard: 0, pick: 0 },
+      turn(0, 'before'),
+      { do: 'turn', ...TURN_OF_OTHER, events: 0 },
+      pass(5),
+      { do: 'turn', ...TURN_OF_OTHER, events: 0 },
       turn(),
     ],
   },

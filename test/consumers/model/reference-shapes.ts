@@ -13,6 +13,8 @@ export interface RefEvent {
   lostAt: number;
   /** When a wait ends; 0: it waits for nothing. */
   waitUntil: number;
+  /** Until when it is set aside, because another shard has its key; 0: it is not. */
+  asideUntil: number;
   lease: RefLease | undefined;
   /** As far as a thread knows: it does not outlive one, unless the event is leased. */
   wasLeased: boolean;

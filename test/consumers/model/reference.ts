@@ -56,6 +56,7 @@ export class Reference {
     reference.events = cloneEvents(stored.events);
     for (const event of [...reference.events]) {
       event.isRead = !definition.hasKeys;
+      event.asideUntil = 0;
       event.lostAt = Number.NEGATIVE_INFINITY;
       event.wasLeased = event.lease !== undefined;
       const { lease } = event;
@@ -96,7 +97,13 @@ export class Reference {
     if (event.lease !== undefined) return 'leased';
     if (!event.isRead) return event.waitUntil > 0 ? 'waiting' : 'held';
     if (event.key !== undefined && this.#chains.get(event.key)![0] !== event) return 'held';
+    if (event.asideUntil > 0) return 'held';
     return event.waitUntil > 0 ? 'waiting' : 'ready';
+  }
+
+  /** Another shard has its key. */
+  aside(sequence: number, until: number): void {
+    this.find(sequence)!.asideUntil = until;
   }
 
   find(sequence: number): RefEvent | undefined {
@@ -224,7 +231,10 @@ export class Reference {
         this.#retry(event, 'expired', now, backoff);
       } else this.#giveUp(event, 'left', now);
     }
-    for (const event of this.events) if (event.waitUntil <= now) event.waitUntil = 0;
+    for (const event of this.events) {
+      if (event.waitUntil <= now) event.waitUntil = 0;
+      if (event.asideUntil <= now) event.asideUntil = 0;
+    }
     this.promote();
   }
 
@@ -332,6 +342,7 @@ export class Reference {
       losses: 0,
       lostAt: Number.NEGATIVE_INFINITY,
       waitUntil: 0,
+      asideUntil: 0,
       lease: undefined,
       wasLeased: false,
     };

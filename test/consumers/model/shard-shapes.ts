@@ -82,6 +82,9 @@ export interface ShardWorld {
   readonly planted: Planted;
   readonly Machine: typeof ConsumerMachine;
   fault(text: string): void;
+  /** Where the shards agree on keys. */
+  readonly gateWords: Int32Array;
+  readonly shards: readonly ShardUnderTest[];
   isAlive(endpoint: number): boolean;
   endpointOf(member: number): number | undefined;
   /** Everything that a commit makes true. */

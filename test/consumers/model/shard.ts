@@ -4,6 +4,8 @@
  */
 import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { Before, Examined, MachineDefinition } from '../../../src/consumers/machine-types.js';
+import { GATE_RETRY_MS } from '../../../src/protocol/limits/consumers.js';
+import { KeyGates } from '../../../src/shards/consumers/gates/key-gates.js';
 import { Reference } from './reference.js';
 import type { RefDead } from './reference-shapes.js';
 import { countsOf, isSame, listOf, textOf } from './same.js';
@@ -42,6 +44,8 @@ export class ShardUnderTest {
   #machineLost: string[] = [];
   #unmatched = new Set<number>();
   #examinedLeft = 0;
+  #gates!: KeyGates;
+  #isRestored = false;
 
   constructor(id: number, definition: MachineDefinition, world: ShardWorld) {
     this.id = id;
@@ -68,12 +72,21 @@ export class ShardUnderTest {
     const rows = disk.rows.map((row) => ({ ...row, ageMs: now - row.at }));
     this.reference = Reference.restore(definition, disk.ref, before === 'opened', now);
     const decisions = {
-      examine: (lane: number, sequence: number) => this.#examine(lane, sequence),
+      examine: (lane: number, sequence: number, key: string | undefined) =>
+        this.#examine(lane, sequence, key),
       dead: (_lane: number, sequence: number, attempts: number, cause: RefDead['cause']) => {
         this.#machineDead.push({ sequence, attempts, cause });
       },
       gone: () => {},
+      keyKept: (key: string) => this.#gates.keep(this.#wordOf(key)),
+      keyFreed: (key: string) => this.#gates.free(this.#wordOf(key)),
     };
+    this.#gates = new KeyGates(this.#world.gateWords, this.id);
+    this.#isRestored = false;
+    if (this.#world.planted.has('a successor forgets keys')) {
+      this.#gates.restored();
+      this.#gates.stored();
+    }
     this.machine = new Machine(definition, decisions, rows, before, now);
     this.pause(this.isPaused);
     this.claims = before === 'replaced' ? 'open' : 'ended';
@@ -122,6 +135,12 @@ export class ShardUnderTest {
     this.#endClaims();
     this.#publish(publish);
     this.#readOn();
+    if (this.#world.planted.has('a key is free before the commit')) this.#gates.stored();
+    this.#gates.forget(now);
+    if (!this.#isRestored && machine.nextUnread(0) === 0) {
+      this.#isRestored = true;
+      this.#gates.restored();
+    }
     machine.expire(now);
     reference.expire(now);
     this.#compare('after the decisions');
@@ -143,6 +162,27 @@ export class ShardUnderTest {
       this.#fault(`nobody was kept free for ${careful}`);
     }
     this.#compare('after leasing');
+    this.#judgeKeys();
+  }
+
+  /** No key is out in two shards. An HTTP caller's lease may outlive the process, which then knows nothing of its key. */
+  #judgeKeys(): void {
+    const out = new Set(this.keysOut);
+    for (const other of this.#world.shards) {
+      if (other === this) continue;
+      for (const key of other.keysOut) {
+        if (out.has(key)) this.#fault(`${key} is out in shard ${other.id} too`);
+      }
+    }
+  }
+
+  /** The keys that its members have out, as far as the thread knows. */
+  get keysOut(): string[] {
+    if (!this.definition.hasKeys) return [];
+    const leased = this.reference.events.filter(
+      ({ lease }) => lease?.isDetached === false && lease.isClaimed,
+    );
+    return leased.flatMap(({ sequence }) => this.disk.log[sequence - 1]?.key ?? []);
   }
 
   #order(order: Order): void {
@@ -284,16 +324,28 @@ export class ShardUnderTest {
     }
   }
 
-  #examine(_lane: number, sequence: number): Examined {
+  #wordOf(key: string): number {
+    return this.#gates.wordOf('', key);
+  }
+
+  #examine(_lane: number, sequence: number, key: string | undefined): Examined {
     if (this.#examinedLeft-- <= 0) return 'later';
     if (this.disk.log[sequence - 1]!.isPruned) {
       this.reference.pruned(sequence, sequence);
       return 'gone';
     }
-    if (!this.#unmatched.delete(sequence)) return 'there';
+    if (!this.#unmatched.delete(sequence)) return this.#takeKey(sequence, key);
     this.reference.unmatched(sequence);
     this.#done(sequence);
     return 'unmatched';
+  }
+
+  #takeKey(sequence: number, key: string | undefined): Examined {
+    const { now, planted } = this.#world;
+    if (key === undefined || planted.has('keys of one shard only')) return 'there';
+    if (this.#gates.take(this.#wordOf(key), now)) return 'there';
+    this.reference.aside(sequence, now + GATE_RETRY_MS);
+    return 'taken';
   }
 
   /** Without an ack. */
@@ -321,6 +373,7 @@ export class ShardUnderTest {
     disk.ref = ref;
     disk.settled = new Map(this.#settled);
     disk.dead = new Map(this.#dead);
+    this.#gates.stored();
     this.#world.committed(this, this.#acks.splice(0));
   }
 

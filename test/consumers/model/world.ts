@@ -31,6 +31,8 @@ export class World {
   readonly planted: Planted;
   readonly faults: string[] = [];
   readonly shards: ShardUnderTest[] = [];
+  /** So few that keys share them. */
+  readonly gateWords = new Int32Array(new SharedArrayBuffer(12));
   now = 1000;
   readonly #setup: Setup;
   #endpoints: EndpointUnderTest[] = [];
@@ -47,6 +49,8 @@ export class World {
   readonly #confirmed = new Set<string>();
   /** Events that are done in any way. */
   readonly #over: Set<number>[] = [];
+  /** Those that were before a `seek`: an ack that was confirmed then may arrive after it. */
+  readonly #overBefore = new Set<string>();
   #maxAttempts: number;
 
   constructor(setup: Setup, Machine: typeof ConsumerMachine, planted: Planted) {
@@ -121,6 +125,7 @@ export class World {
 
   sought(shard: ShardUnderTest, position: number, acks: readonly Settlement[]): void {
     const over = this.#over[shard.id]!;
+    for (const at of over) this.#overBefore.add(`${shard.id}:${at}`);
     for (let at = 1; at <= shard.disk.log.length; at++) {
       if (at <= position || shard.disk.log[at - 1]!.isPruned) over.add(at);
       else over.delete(at);
@@ -170,6 +175,7 @@ export class World {
       return;
     }
     if (this.#acked.has(ack)) this.#confirmed.add(`${shard.id}:${sequence}`);
+    else if (this.#overBefore.has(`${shard.id}:${sequence}`)) return;
     else if (!this.#ackedBefore.has(ack) && !this.#over[shard.id]!.has(sequence)) {
       this.fault(`the ack of ${sequence} was confirmed and not stored`);
     }
@@ -247,6 +253,7 @@ export class World {
 
   #restart(): void {
     for (const endpoint of this.#all()) endpoint.isAlive = false;
+    this.gateWords.fill(0);
     for (const shard of this.shards) {
       shard.control.clear();
       shard.delivery.clear();

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SHARDS_MAX } from '../../../../src/protocol/limits/shards.js';
+import { InFlight } from '../../../../src/shards/consumers/gates/in-flight.js';
+
+const words = () => new Int32Array(new SharedArrayBuffer(4 * SHARDS_MAX));
+
+/** A shard that leases whatever it may, and whose leases end. Its thread may die: then what was not stored never was. */
+class Shard {
+  leased = 0;
+  stored = 0;
+  got = 0;
+  inFlight: InFlight;
+
+  constructor(
+    readonly memory: Int32Array,
+    readonly number: number,
+  ) {
+    this.inFlight = new InFlight(memory, number, 0);
+  }
+
+  lease(wanted: number, max: number, now: number): void {
+    const room = this.inFlight.room(wanted, this.leased, max, now);
+    expect(room).toBeLessThanOrEqual(wanted);
+    this.leased += room;
+    this.got += room;
+  }
+
+  end(count: number): void {
+    this.leased -= Math.min(count, this.leased);
+  }
+
+  store(): void {
+    this.stored = this.leased;
+    this.inFlight.stored(this.leased);
+  }
+
+  die(): void {
+    this.leased = this.stored;
+    this.inFlight = new InFlight(this.memory, this.number, this.stored);
+  }
+}
+
+const step = fc.record({
+  shard: fc.nat(2),
+  does: fc.constantFrom('lease', 'lease', 'end', 'store', 'store', 'die'),
+  count: fc.integer({ min: 1, max: 6 }),
+});
+
+describe('the places of a consumer in all shards', () => {
+  it('are never more than the limit, whatever shards do and wherever they die', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.array(step, { maxLength: 80 }),
+        (max, steps) => {
+          const memory = words();
+          const shards = [0, 1, 2].map((number) => new Shard(memory, number));
+          for (const [now, { shard: number, does, count }] of steps.entries()) {
+            const shard = shards[number]!;
+            if (does === 'lease') shard.lease(count, max, now);
+            else if (does === 'end') shard.end(count);
+            else if (does === 'store') shard.store();
+            else shard.die();
+            // What a thread has ended may come back with its death until that is stored.
+            const most = shards.reduce((all, one) => all + Math.max(one.leased, one.stored), 0);
+            expect(most).toBeLessThanOrEqual(max);
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('go to the shard that waits, however busy the other one is', () => {
+    for (const max of [1, 2, 3, 10]) {
+      const memory = words();
+      const [one, two] = [new Shard(memory, 0), new Shard(memory, 1)];
+      one.lease(100, max, 0);
+      one.store();
+      for (let now = 1; now < 1000; now++) {
+        // The first has a turn each ms; the second looks every fourth.
+        for (const shard of now % 4 === 0 ? [one, two] : [one]) {
+          shard.end(max);
+          shard.lease(100, max, now);
+          shard.store();
+        }
+      }
+      expect([max, two.got > one.got / 20]).toEqual([max, true]);
+    }
+  });
+
+  it('are all for one shard where no other wants any', () => {
+    const shard = new Shard(words(), 3);
+    shard.lease(100, 10, 0);
+    expect(shard.leased).toBe(10);
+    expect(shard.inFlight.isWaiting).toBe(true);
+    expect(shard.inFlight.hasToLook).toBe(false);
+    shard.end(4);
+    shard.lease(100, 10, 0);
+    expect(shard.leased).toBe(10);
+    shard.inFlight.end();
+    shard.leased = 0;
+    const other = new Shard(shard.memory, 4);
+    other.lease(100, 10, 0);
+    expect(other.leased).toBe(10);
+  });
+});
