@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openBus } from '../bus/support/millrace.js';
+import { until } from '../bus/support/wait.js';
 import { SocketClient } from '../gateway/support/socket-client.js';
 import { run, startServer, temporaryDirectory } from './support/command.js';
 
@@ -74,6 +76,20 @@ describe('top', () => {
       commits: 0,
       byShard: first.shards.map(() => 0),
     });
+  });
+
+  it('shows what durable consumers have to do, if there are any', async () => {
+    const dir = temporaryDirectory();
+    const bus = await openBus({ dir, shards: 1 });
+    await bus.consumer('mailer', { filter: 'orders.*', from: 'earliest' });
+    await bus.publish({ topic: 'orders.1', type: 'order', payload: 1 });
+    await bus.close();
+    const server = await startServer(dir);
+    const look = () => server.run(['top', '--count', '1']);
+    await until('it is counted', async () => (await look()).stdout.includes('consumers 1'));
+    await until('its event is counted', async () => (await look()).stdout.includes('pending 1'));
+    const { stdout } = await server.run(['top', '--count', '1', '--json']);
+    expect(objects(stdout)[0].consumers).toMatchObject({ count: 1, pending: 1, dead: 0 });
   });
 
   it('fails when there is no server', async () => {

@@ -2,7 +2,6 @@ import { ulid } from 'ulid';
 import { closedError } from '../../endpoint/endpoint-errors.js';
 import type {
   ConsumerChange,
-  ConsumerEntry,
   ConsumerNews,
   ListedConsumer,
   OpenConsumerRequest,
@@ -30,7 +29,7 @@ import { ChangeQueue } from './change-queue.js';
 import type { ConsumerBus } from './consumer-bus.js';
 import { ConsumerPost } from './consumer-post.js';
 import { ConsumerTeller } from './consumer-teller.js';
-import { GateNumbers } from './gate-numbers.js';
+import { type KeepList, ShardLists } from './shard-lists.js';
 
 /**
  * The list of all durable consumers of a bus. It works in the thread that opened the bus, and only there.
@@ -42,11 +41,8 @@ import { GateNumbers } from './gate-numbers.js';
 export class ConsumerBoard {
   readonly #text: KeptText | undefined;
   readonly #shards: number;
-  readonly #keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void;
-  readonly #gates = new GateNumbers();
+  readonly #lists: ShardLists;
   #list: readonly KeptConsumer[] = [];
-  /** The id of a consumer that the shards are to lease nothing for a moment. */
-  #held: string | undefined;
   /** Why the list could not be read: nothing is written, and the shards leave states as they are, until it can be. */
   #unread: BusError | undefined;
   #bus: ConsumerBus | undefined;
@@ -59,14 +55,10 @@ export class ConsumerBoard {
    * @param text where the list is kept; undefined: the store keeps no consumers
    * @param keep gets the list for the next thread of a shard, whenever it changes
    */
-  constructor(
-    text: KeptText | undefined,
-    shards: number,
-    keep: (shard: number, entries: readonly ConsumerEntry[] | undefined) => void,
-  ) {
+  constructor(text: KeptText | undefined, shards: number, keep: KeepList) {
     this.#text = text;
     this.#shards = shards;
-    this.#keep = keep;
+    this.#lists = new ShardLists(shards, keep);
     this.#load();
   }
 
@@ -133,7 +125,7 @@ export class ConsumerBoard {
             bus,
             this.#list.filter((one) => one !== consumer),
           );
-          this.#gates.release(id);
+          this.#lists.release(id);
           this.#teller.tell(consumer, 'deleted', {});
           return null;
         case 'seek':
@@ -188,16 +180,13 @@ export class ConsumerBoard {
     definition: ConsumerDefinition,
     fields: readonly (keyof ConsumerDefinition)[],
   ): Promise<KeptConsumer> {
-    this.#held = consumer.id;
     try {
-      await this.#handOver(bus);
+      await this.#lists.handOver(bus, this.#list, consumer.id);
       const positions = await positionsAtRest(bus, consumer, fields);
-      this.#held = undefined;
       const round = consumer.round + 1;
       return await this.#replace(bus, consumer, { definition, round, positions });
     } catch (error) {
-      this.#held = undefined;
-      await this.#handOver(bus);
+      await this.#lists.handOver(bus, this.#list);
       throw error;
     }
   }
@@ -260,34 +249,11 @@ export class ConsumerBoard {
     if (this.#isStopped) throw closedError();
     writeConsumerList(this.#text!, list);
     this.#list = list;
-    await this.#handOver(bus);
-  }
-
-  async #handOver(bus: ConsumerBus): Promise<void> {
-    const shards = Array.from({ length: this.#shards }, (_, shard) => shard);
-    for (const shard of shards) this.#keep(shard, this.#entriesFor(shard));
-    const handed = shards.map((shard) => bus.apply(shard, () => this.#entriesFor(shard)));
-    const outcomes = await Promise.allSettled(handed);
-    for (const [shard, outcome] of outcomes.entries()) {
-      const isLost = outcome.status === 'rejected' && bus.shardFailure(shard) === undefined;
-      if (isLost) throw outcome.reason;
-    }
+    await this.#lists.handOver(bus, list);
   }
 
   #find(id: string): KeptConsumer | undefined {
     return this.#list.find((one) => one.id === id);
-  }
-
-  #entriesFor(shard: number): ConsumerEntry[] {
-    return this.#list.map(({ id, name, definition, isPaused, round, positions }) => ({
-      id,
-      name,
-      definition,
-      isPaused: isPaused || id === this.#held,
-      round,
-      position: positions[shard]!,
-      gate: this.#gates.of(id),
-    }));
   }
 
   #inTurn<T>(change: (bus: ConsumerBus) => Promise<T>): Promise<T> {
@@ -303,7 +269,7 @@ export class ConsumerBoard {
     if (this.#unread === undefined) return this.#assertKept();
     this.#load();
     this.#assertKept();
-    await this.#handOver(bus);
+    await this.#lists.handOver(bus, this.#list);
   }
 
   #assertKept(): void {
@@ -322,7 +288,7 @@ export class ConsumerBoard {
       this.#unread = error;
       return;
     }
-    for (let shard = 0; shard < this.#shards; shard++) this.#keep(shard, this.#entriesFor(shard));
+    this.#lists.set(this.#list);
   }
 }
 

@@ -19,6 +19,8 @@ export class Roster {
   listed: readonly DeskConsumer[] = [];
   readonly byId = new Map<string, DeskConsumer>();
   readonly #host: RosterHost;
+  /** The entries as text, by their ids. */
+  readonly #texts = new Map<string, string>();
   readonly #trie = new PatternTrie<DeskConsumer>();
   readonly #matches = new TopicMatches(this.#trie, (_topic, matched: DeskConsumer[]) => matched);
 
@@ -37,24 +39,28 @@ export class Roster {
    */
   apply(entries: readonly ConsumerEntry[]): void {
     const made: DeskConsumer[] = [];
-    for (const entry of entries) {
+    // Of a long list few entries have changed, and what follows costs far more than their texts.
+    const texts = new Map(entries.map((entry) => [entry.id, JSON.stringify(entry)]));
+    const changed = entries.filter(({ id }) => texts.get(id) !== this.#texts.get(id));
+    for (const entry of changed) {
       const refusal = this.byId.get(entry.id)?.refusal(entry);
       if (refusal !== undefined) throw refusal;
     }
-    for (const entry of entries) {
+    for (const entry of changed) {
       if (!this.byId.has(entry.id)) made.push(this.#host.make(entry));
     }
-    const ids = new Set(entries.map(({ id }) => id));
-    for (const consumer of this.listed) if (!ids.has(consumer.id)) this.#remove(consumer);
-    for (const entry of entries) {
+    for (const consumer of this.listed) if (!texts.has(consumer.id)) this.#remove(consumer);
+    for (const entry of changed) {
       const known = this.byId.get(entry.id);
       if (known === undefined) continue;
       this.#route(known, false);
       known.change(entry, this.#host.prunedEvents);
+      this.#texts.set(entry.id, texts.get(entry.id)!);
       this.#route(known, true);
     }
     for (const consumer of made) {
       this.byId.set(consumer.id, consumer);
+      this.#texts.set(consumer.id, texts.get(consumer.id)!);
       this.#route(consumer, true);
     }
     this.listed = [...this.byId.values()];
@@ -63,6 +69,7 @@ export class Roster {
   #remove(consumer: DeskConsumer): void {
     this.#route(consumer, false);
     this.byId.delete(consumer.id);
+    this.#texts.delete(consumer.id);
     this.#host.gone(consumer);
   }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import type { Bus } from '../../../src/index.js';
 import type { Consumer, DeadEvent, Delivery } from '../../../src/protocol/consumers.js';
@@ -10,6 +12,7 @@ import { memoryStoreOf, openBusOn } from './support/shared.js';
 import { workerOf } from './support.js';
 
 const SHARDS = 2;
+const directingWorker = new URL('./support/directing-worker.js', import.meta.url);
 const topicIn = (shard: number): string => {
   for (let n = 0; ; n++) if (shardOf(`jobs.${n}`, SHARDS) === shard) return `jobs.${n}`;
 };
@@ -232,6 +235,23 @@ describe('a consumer', () => {
     const paused = worker.pause();
     await Promise.all([killed, paused]);
     expect(await worker.info()).toMatchObject({ paused: true, pending: 10 });
+  });
+
+  it('is directed from an attached worker as well', async () => {
+    const { bus, worker } = await rig({ maxAttempts: 1 });
+    const { data, transferList } = bus.attachment();
+    const thread = new Worker(directingWorker, { workerData: { attachment: data }, transferList });
+    const said: object[] = [];
+    thread.on('message', (message) => said.push(message));
+    await until('it has looked', () => said.length === 1);
+    expect(said).toEqual([{ paused: true, names: ['worker'] }]);
+    const [id] = await publish(bus, 1);
+    await die(worker, 1);
+    await until('it has heard', () => said.length === 2);
+    thread.postMessage('go on');
+    await until('it has looked again', () => said.length === 3);
+    expect(said.slice(1)).toEqual([{ dead: id }, { redriven: [id] }]);
+    await once(thread, 'exit');
   });
 
   it('says nothing of itself on a bus without system events', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { shardOf } from '../../../src/protocol/topic-hash.js';
 import { reshard } from '../../../src/store/upkeep/reshard.js';
 import { restore } from '../../../src/store/upkeep/restore.js';
 import { verifyDirectory } from '../../../src/store/upkeep/verify.js';
+import { giveBack, onSmallDisk, takeAllRoom } from '../../support/small-disk.js';
 import { controls } from '../support/millrace.js';
 import { closeTestBus, errorsTold, openTestBus, temporaryDirectory } from '../support/open.js';
 import { within } from '../support/wait.js';
@@ -147,6 +148,49 @@ describe('consumers of a directory', () => {
     expect(() => reshard({ from: restored, to: resharded, shards: 3 })).toThrow(
       expect.objectContaining({ ...refused, details: expect.objectContaining(refused.details) }),
     );
+  });
+
+  it('miss nothing if a log ends before the position at which they were made', async () => {
+    const dir = temporaryDirectory();
+    const copy = temporaryDirectory();
+    const publish = (bus: Bus, count: number) =>
+      bus.publishMany(
+        Array.from({ length: count }, (_, n) => ({ topic: 'orders.1', type: 'x', payload: n })),
+      );
+    let bus = await openTestBus({ dir, shards: 1 });
+    await publish(bus, 5);
+    await closeTestBus(bus);
+    cpSync(join(dir, 'shard-000.db'), join(copy, 'shard-000.db'));
+    bus = await openTestBus({ dir });
+    await publish(bus, 10);
+    await bus.consumer('mailer', { filter: 'orders.*' });
+    await closeTestBus(bus);
+    for (const suffix of ['-wal', '-shm']) rmSync(`${dir}/shard-000.db${suffix}`, { force: true });
+    cpSync(join(copy, 'shard-000.db'), join(dir, 'shard-000.db'));
+    bus = await openTestBus({ dir });
+    const [ack] = await publish(bus, 3);
+    expect(ack!.sequence).toBe(6);
+    const mailer = await bus.consumer('mailer');
+    expect(await mailer.info()).toMatchObject({ pending: 3 });
+    const taken = await mailer.pull({ max: 1, waitMs: 10_000 });
+    expect(taken[0]!.event.sequence).toBe(6);
+  });
+
+  it('find a full disk: they stay as they were until there is room', async (context) => {
+    await onSmallDisk(context, temporaryDirectory(), async (disk) => {
+      const bus = await openTestBus({ dir: join(disk, 'data'), shards: 1 });
+      await bus.consumer('first', { filter: 'orders.*' });
+      const filler = join(disk, 'filler');
+      takeAllRoom(filler);
+      const filter = Array.from({ length: 50 }, (_, n) => `${'x'.repeat(100)}.${n}`);
+      const full = { code: 'STORE_FULL', message: expect.stringContaining('consumers.json') };
+      await expect(bus.consumer('more', { filter })).rejects.toMatchObject(full);
+      expect(await namesOf(bus)).toEqual(['first']);
+      giveBack(filler, 256 * 1024);
+      await bus.consumer('more', { filter });
+      expect(await namesOf(bus)).toEqual(['first', 'more']);
+      await closeTestBus(bus);
+    });
   });
 
   it('live in the memory of a bus that has no directory', async () => {
