@@ -10,6 +10,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { drainOutside } from '../async-context/drain-in-handler.js';
 import { captureContext } from '../async-context/node-context.js';
+import type { ConsumerRun } from '../handout/consume/run.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
 import { BusCounters } from '../link/bus-counters.js';
@@ -49,7 +50,6 @@ import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
 import { listConsumers } from './consume/list-consumers.js';
 import { Members } from './consume/members.js';
 import { openConsumer } from './consume/open-consumer.js';
-import type { ConsumerRun } from './consume/run.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';

@@ -2,6 +2,9 @@
  * A consumer, as a program in this thread holds it: the half by which it takes events, on that by which it is directed.
  * Used by the endpoint's thread alone.
  */
+import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
+import { ConsumerRun, type RunHost } from '../../handout/consume/run.js';
+import type { Join } from '../../handout/consume/taker.js';
 import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
 import type {
   Consumer,
@@ -16,13 +19,14 @@ import { quote } from '../../protocol/quote.js';
 import { ConsumerControl } from './consumer-control.js';
 import type { NoticeHost } from './consumer-notices.js';
 import type { ControlHost } from './consumer-shards.js';
-import { DeliveryIterator } from './delivery-iterator.js';
+import type { BusDelivery } from './delivery.js';
 import type { MemberConsumer } from './member.js';
+import type { Members } from './members.js';
 import { Pull } from './pull.js';
-import { ConsumerRun, type RunHost } from './run.js';
 
 /** The endpoint, as its consumers see it. */
 export interface ConsumerHost extends RunHost, ControlHost, NoticeHost {
+  readonly members: Members;
   /** Calls the handler within a span of the program's tracing. */
   trace(delivery: Delivery, handler: DeliveryHandler): void | Promise<void>;
   /** The runs, whose handlers a close waits for. */
@@ -32,6 +36,8 @@ export interface ConsumerHost extends RunHost, ControlHost, NoticeHost {
 export class BusConsumer<P = unknown> extends ConsumerControl implements Consumer<P> {
   readonly #consumer: MemberConsumer;
   readonly #host: ConsumerHost;
+  readonly #join: Join<BusDelivery> = (options, taker) =>
+    this.#host.members.add(this.#consumer, options, taker);
 
   constructor(consumer: MemberConsumer, host: ConsumerHost) {
     super(consumer, host);
@@ -51,7 +57,7 @@ export class BusConsumer<P = unknown> extends ConsumerControl implements Consume
     }
     const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
     const traced: DeliveryHandler = (delivery) => host.trace(delivery, handler as DeliveryHandler);
-    const run = new ConsumerRun(this.#consumer, traced, parsed, host);
+    const run = new ConsumerRun(this.#join, traced, parsed, host);
     host.runs.add(run);
     const forget = (): void => void host.runs.delete(run);
     run.closed.then(forget, forget);
@@ -62,7 +68,7 @@ export class BusConsumer<P = unknown> extends ConsumerControl implements Consume
     const host = this.#host;
     host.assertOpen();
     const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
-    const taker = new DeliveryIterator(this.#consumer, parsed, host.members);
+    const taker = new DeliveryIterator(this.#join, parsed);
     return taker.iterator() as AsyncIterableIterator<Delivery<P>>;
   }
 

@@ -1,9 +1,9 @@
 /** How a bus drains and closes while members work. Used by the endpoint's thread alone. */
 import { type Drained, drainOutside } from '../../async-context/drain-in-handler.js';
+import type { ConsumerRun } from '../../handout/consume/run.js';
 import { BusError } from '../../protocol/errors.js';
 import { MEMBER_CLOSE_MS, MEMBER_LEAVE_MS } from '../../protocol/limits/consumers.js';
 import type { Members } from './members.js';
-import type { ConsumerRun } from './run.js';
 
 /** The handlers at work, for a wait that must not wait for its own caller. */
 export function handlersOf(runs: Iterable<ConsumerRun>): Drained[] {

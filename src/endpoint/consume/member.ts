@@ -2,11 +2,19 @@
  * A member of a consumer: it tells the shards how many events they may lease to it, holds the leased ones, and sends
  * what becomes of them. Its taker decides which event goes to whom. Used by the endpoint's thread alone.
  */
-import type { Dispatched, Dispatcher } from '../../handout/dispatcher.js';
+import { Hand } from '../../handout/consume/hand.js';
+import type { SettleKind } from '../../handout/consume/held-delivery.js';
+import type { JoinOptions, TakenMember, Taker as TakerOf } from '../../handout/consume/taker.js';
+import type { Dispatcher } from '../../handout/dispatcher.js';
 import { Waiters } from '../../handout/waiters.js';
 import {
   CONTROL_TOKENS,
+  DELAY_OF_BACKOFF,
+  SETTLE_ACK,
+  SETTLE_ACK_WRITTEN,
   SETTLE_HAND_BACK,
+  SETTLE_NAK,
+  SETTLE_TERM,
   SETTLE_WORKING,
   TOKENS_RECORD_LENGTH,
 } from '../../link/consumer-records.js';
@@ -18,7 +26,6 @@ import { PREFETCH_MS } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { BusDelivery, DeliveryOwner } from './delivery.js';
-import { Hand } from './hand.js';
 import { Pace } from './pace.js';
 import type { Settlement, Settlements } from './settlements.js';
 import { TokenPool, type TokenRoad } from './token-pool.js';
@@ -26,23 +33,22 @@ import { TokenPool, type TokenRoad } from './token-pool.js';
 /** The consumer, as far as its members have to know it. */
 export type MemberConsumer = Pick<ConsumerEntry, 'id' | 'name' | 'definition'>;
 
-export interface MemberOptions {
-  /** How many events may have begun at once. */
-  readonly concurrency: number;
-  /** Whether events are leased ahead of the handlers. */
-  readonly prefetch: boolean;
-  readonly name?: string | undefined;
+export interface MemberOptions extends JoinOptions {
   /** Its leases outlive it. */
   readonly isDetached?: boolean;
 }
 
-/** What takes a member's events. `flush` is called when there may be an event, or a place for one. */
-export interface Taker extends Dispatched {
-  /** A delivery that has begun was settled, or its lease is lost. */
-  onOver(delivery: BusDelivery): void;
-  /** The member can go on no longer. */
-  onEnded(error: BusError): void;
-}
+export type Taker = TakerOf<BusDelivery>;
+
+/** How records name what is said. */
+const SETTLE: Readonly<Record<SettleKind, number>> = {
+  ack: SETTLE_ACK,
+  ackWritten: SETTLE_ACK_WRITTEN,
+  nak: SETTLE_NAK,
+  handBack: SETTLE_HAND_BACK,
+  term: SETTLE_TERM,
+  working: SETTLE_WORKING,
+};
 
 /** All members of the endpoint, as one of them sees them. */
 export interface MemberHost {
@@ -56,7 +62,7 @@ export interface MemberHost {
   ackAndPublish: DeliveryOwner['ackAndPublish'];
 }
 
-export class Member implements TokenRoad, DeliveryOwner {
+export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwner {
   readonly number: number;
   readonly consumer: MemberConsumer;
   readonly hand: Hand<BusDelivery>;
@@ -135,7 +141,7 @@ export class Member implements TokenRoad, DeliveryOwner {
 
   /** Gives back an event that has begun or waits, at no cost of an attempt. */
   handBack(delivery: BusDelivery): void {
-    delivery.settle(SETTLE_HAND_BACK);
+    delivery.settle('handBack');
     if (delivery.state !== 'over') this.#remove(delivery);
   }
 
@@ -168,14 +174,19 @@ export class Member implements TokenRoad, DeliveryOwner {
 
   // For its deliveries.
 
-  settle(delivery: BusDelivery, kind: number, delayMs: number, reason: string): Settlement {
+  settle(
+    delivery: BusDelivery,
+    kind: SettleKind,
+    delayMs: number | undefined,
+    reason: string,
+  ): Settlement {
     const { shard, sequence, number: lease, deadline, state } = delivery;
     const settlement: Settlement = {
       member: this.number,
       sequence,
       lease,
-      kind,
-      delayMs,
+      kind: SETTLE[kind],
+      delayMs: delayMs ?? DELAY_OF_BACKOFF,
       reason,
       deadline,
       number: 0,
@@ -184,7 +195,7 @@ export class Member implements TokenRoad, DeliveryOwner {
     };
     this.#host.settlements[shard]!.add(settlement);
     this.#host.touch(this);
-    if (kind !== SETTLE_WORKING && state === 'begun') this.#taker.onOver(delivery);
+    if (kind !== 'working' && state === 'begun') this.#taker.onOver(delivery);
     return settlement;
   }
 
@@ -215,7 +226,7 @@ export class Member implements TokenRoad, DeliveryOwner {
   }
 
   onLost(shard: number, lease: number): void {
-    const delivery = this.hand.find(shard, lease);
+    const delivery = this.hand.find((held) => held.number === lease && held.shard === shard);
     if (delivery !== undefined) this.#lose(delivery);
   }
 

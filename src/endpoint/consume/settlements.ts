@@ -4,6 +4,7 @@
  * Used by the endpoint's thread alone.
  */
 import { Queue } from '../../collections/queue.js';
+import { decide, type Said } from '../../handout/consume/held-delivery.js';
 import { CONTROL_REASON, CONTROL_SETTLE } from '../../link/consumer-records.js';
 import { SettledView } from '../../link/consumer-views.js';
 import {
@@ -16,10 +17,7 @@ import type { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_OUT_MAX, SETTLEMENTS_PER_RECORD } from '../../protocol/limits/consumers.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
-/** `lost`: the lease was not the present one of an open event. An error: nobody will decide it. */
-export type Outcome = 'done' | 'lost' | BusError;
-
-export interface Settlement {
+export interface Settlement extends Said {
   readonly member: number;
   readonly sequence: number;
   readonly lease: number;
@@ -32,9 +30,6 @@ export interface Settlement {
   readonly deadline: number;
   /** 0 until it is sent. */
   number: number;
-  outcome: Outcome | undefined;
-  /** Called once, with the outcome. */
-  onDecided: ((outcome: Outcome) => void) | undefined;
 }
 
 interface OfMember {
@@ -199,9 +194,4 @@ export class Settlements {
       writeSettle(bytes, offset, { generation, member }, first, settlements),
     );
   }
-}
-
-function decide(settlement: Settlement, outcome: Outcome): void {
-  settlement.outcome = outcome;
-  settlement.onDecided?.(outcome);
 }

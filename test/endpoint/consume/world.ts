@@ -5,12 +5,12 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { BusConsumer, type ConsumerHost } from '../../../src/endpoint/consume/consumer.js';
 import { Members } from '../../../src/endpoint/consume/members.js';
-import type { ConsumerRun } from '../../../src/endpoint/consume/run.js';
 import {
   type DeliveryHandler,
   DeliveryReader,
 } from '../../../src/endpoint/links/delivery-reader.js';
 import { EndpointEnd } from '../../../src/endpoint/links/endpoint-end.js';
+import type { ConsumerRun } from '../../../src/handout/consume/run.js';
 import { Dispatcher } from '../../../src/handout/dispatcher.js';
 import type { ConsumerEntry } from '../../../src/link/consumer-shapes.js';
 import { createLinkMemory, type LinkEnd } from '../../../src/link/link.js';

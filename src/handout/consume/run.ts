@@ -1,53 +1,51 @@
 /**
  * A member that calls a handler, several at once. An event is acknowledged when its handler has returned or its promise
- * has resolved, and given back when the handler throws or rejects, unless the handler has settled it itself. Used by the
- * endpoint's thread alone.
+ * has resolved, and given back when the handler throws or rejects, unless the handler has settled it itself. Used by one
+ * thread.
  */
 import { captureHandlerContext } from '#async-context';
 import { type Drained, drainOutside } from '../../async-context/drain-in-handler.js';
-import type { Turns } from '../../handout/dispatcher.js';
-import { Lifetime } from '../../handout/lifetime.js';
-import { watchSignal } from '../../handout/watch-signal.js';
-import { DELAY_OF_BACKOFF, SETTLE_NAK } from '../../link/consumer-records.js';
 import type { ParsedRunOptions } from '../../protocol/consumer-options.js';
-import type { DeliveryHandler, Run } from '../../protocol/consumers.js';
+import type { Delivery, Run } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { REASON_LENGTH_MAX } from '../../protocol/limits/consumers.js';
 import { messageOf } from '../../protocol/thrown.js';
-import type { BusDelivery } from './delivery.js';
-import type { Member, MemberConsumer, Taker } from './member.js';
-import type { Members } from './members.js';
+import type { Turns } from '../dispatcher.js';
+import { Lifetime } from '../lifetime.js';
+import { watchSignal } from '../watch-signal.js';
+import type { HeldDelivery } from './held-delivery.js';
+import type { Join, TakenMember, Taker } from './taker.js';
 
 export interface RunHost {
-  readonly members: Members;
   readonly turns: Turns;
   /** Reports a failure that no promise can carry. */
   report(error: BusError): void;
 }
 
-export class ConsumerRun implements Run, Taker {
-  readonly #consumer: MemberConsumer;
-  readonly #handler: DeliveryHandler;
+/** Calls a handler with a delivery. */
+export type HandlerCall = (delivery: Delivery) => void | Promise<void>;
+
+export class ConsumerRun<D extends HeldDelivery = HeldDelivery> implements Run, Taker<D> {
+  readonly #handler: HandlerCall;
   readonly #host: RunHost;
-  readonly #member: Member;
+  readonly #member: TakenMember<D>;
   readonly #lifetime = new Lifetime();
   /** Runs the handler in the async context of the code that called `run`. */
   readonly #inContext = captureHandlerContext(this);
   /** Handlers that have returned a promise, by the event that they work on. */
-  readonly #promises = new Map<BusDelivery, Promise<void>>();
+  readonly #promises = new Map<D, Promise<void>>();
   #ending: Promise<void> | undefined;
 
-  /** @throws BusError as `Members.add` */
+  /** @throws BusError as `join` */
   constructor(
-    consumer: MemberConsumer,
-    handler: DeliveryHandler,
+    join: Join<D>,
+    handler: HandlerCall,
     { concurrency, prefetch, name, signal }: ParsedRunOptions,
     host: RunHost,
   ) {
-    this.#consumer = consumer;
     this.#handler = handler;
     this.#host = host;
-    this.#member = host.members.add(consumer, { concurrency, prefetch, name }, this);
+    this.#member = join({ concurrency, prefetch, name }, this);
     if (signal !== undefined) this.#endOnAbort(signal);
   }
 
@@ -71,8 +69,8 @@ export class ConsumerRun implements Run, Taker {
 
   /** The handlers at work, for a wait that must not wait for its own caller. */
   get drained(): readonly Drained[] {
-    const { number, hand } = this.#member;
-    const id = `${this.#consumer.name}-${number}`;
+    const { number, hand, consumer } = this.#member;
+    const id = `${consumer.name}-${number}`;
     return [...hand.atWork()].map((delivery) => ({
       id,
       owner: this,
@@ -82,7 +80,7 @@ export class ConsumerRun implements Run, Taker {
   }
 
   /** The events whose handlers have not ended. */
-  get atWork(): Iterable<BusDelivery> {
+  get atWork(): Iterable<D> {
     return this.#member.hand.atWork();
   }
 
@@ -108,7 +106,7 @@ export class ConsumerRun implements Run, Taker {
     }
   };
 
-  #handle(delivery: BusDelivery): void {
+  #handle(delivery: D): void {
     try {
       const answer = this.#handler(delivery);
       // A handler in plain JavaScript may return anything. A thenable is wrapped in a promise, which settles once.
@@ -129,30 +127,30 @@ export class ConsumerRun implements Run, Taker {
     this.#member.release(delivery);
   }
 
-  #over(delivery: BusDelivery): void {
+  #over(delivery: D): void {
     delivery.finish();
     this.#next(delivery);
   }
 
-  #failed(delivery: BusDelivery, error: unknown): void {
+  #failed(delivery: D, error: unknown): void {
     this.#giveBack(delivery, error);
     this.#next(delivery);
   }
 
-  #next(delivery: BusDelivery): void {
+  #next(delivery: D): void {
     this.#promises.delete(delivery);
     this.#member.release(delivery);
     this.flush();
   }
 
-  #giveBack(delivery: BusDelivery, thrown: unknown): void {
+  #giveBack(delivery: D, thrown: unknown): void {
     const message = messageOf(thrown);
     if (!delivery.isSettled) {
-      delivery.settle(SETTLE_NAK, DELAY_OF_BACKOFF, message.slice(0, REASON_LENGTH_MAX));
+      delivery.settle('nak', undefined, message.slice(0, REASON_LENGTH_MAX));
       return;
     }
     // Nothing else would tell of it: the event is settled.
-    const text = `handler of consumer '${this.#consumer.name}' failed after it had settled its event: ${message}`;
+    const text = `handler of consumer '${this.#member.consumer.name}' failed after it had settled its event: ${message}`;
     this.#host.report(new BusError('HANDLER_FAILED', text, { cause: thrown }));
   }
 

@@ -1,38 +1,35 @@
 /**
  * A member whose events a program takes one after the other, and settles by hand. An event keeps its place until it is
- * settled or its lease is lost. The member joins with the first `next`. Used by the endpoint's thread alone.
+ * settled or its lease is lost. The member joins with the first `next`. Used by one thread.
  */
 import { loopIterator } from '../../collections/loop-iterator.js';
 import { Queue } from '../../collections/queue.js';
-import { watchSignal } from '../../handout/watch-signal.js';
 import type { ParsedRunOptions } from '../../protocol/consumer-options.js';
 import type { Delivery } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
-import type { BusDelivery } from './delivery.js';
-import type { Member, MemberConsumer, Taker } from './member.js';
-import type { Members } from './members.js';
+import { watchSignal } from '../watch-signal.js';
+import type { HeldDelivery } from './held-delivery.js';
+import type { Join, TakenMember, Taker } from './taker.js';
 
 interface Reader {
   readonly resolve: (result: IteratorResult<Delivery>) => void;
   readonly reject: (error: Error) => void;
 }
 
-export class DeliveryIterator implements Taker {
-  readonly #consumer: MemberConsumer;
+export class DeliveryIterator<D extends HeldDelivery = HeldDelivery> implements Taker<D> {
+  readonly #join: Join<D>;
   readonly #options: ParsedRunOptions;
-  readonly #members: Members;
   readonly #readers = new Queue<Reader>();
-  #member: Member | undefined;
+  #member: TakenMember<D> | undefined;
   #isEnded = false;
   /** Thrown by the first `next` that finds nothing more. */
   #failure: BusError | undefined;
   #left: Promise<void> | undefined;
   #forget = (): void => {};
 
-  constructor(consumer: MemberConsumer, options: ParsedRunOptions, members: Members) {
-    this.#consumer = consumer;
+  constructor(join: Join<D>, options: ParsedRunOptions) {
+    this.#join = join;
     this.#options = options;
-    this.#members = members;
     const { signal } = options;
     if (signal?.aborted) this.#isEnded = true;
     else if (signal !== undefined) {
@@ -57,7 +54,7 @@ export class DeliveryIterator implements Taker {
     }
   }
 
-  onOver(delivery: BusDelivery): void {
+  onOver(delivery: D): void {
     this.#member!.release(delivery);
     this.flush();
   }
@@ -71,8 +68,7 @@ export class DeliveryIterator implements Taker {
     if (this.#isEnded) return this.#end();
     if (this.#member === undefined) {
       const { concurrency, name } = this.#options;
-      const options = { concurrency, prefetch: false, name };
-      this.#member = this.#members.add(this.#consumer, options, this);
+      this.#member = this.#join({ concurrency, prefetch: false, name }, this);
     }
     return new Promise((resolve, reject) => {
       this.#readers.push({ resolve, reject });

@@ -6,9 +6,6 @@ import { Queue } from '../../collections/queue.js';
 
 /** An event in hand. */
 export interface Held {
-  readonly shard: number;
-  readonly sequence: number;
-  readonly number: number;
   readonly deadline: number;
   readonly isAlone: boolean;
   readonly isLost: boolean;
@@ -96,8 +93,7 @@ export class Hand<H extends Held> {
     if (held === this.#alone) this.#alone = undefined;
   }
 
-  find(shard: number, lease: number): H | undefined {
-    const isIt = (held: H): boolean => held.number === lease && held.shard === shard;
+  find(isIt: (held: H) => boolean): H | undefined {
     for (const held of this.#begun) if (isIt(held)) return held;
     for (const held of this.#queue) if (held.state === 'waiting' && isIt(held)) return held;
     return undefined;

@@ -1,0 +1,216 @@
+/**
+ * One event that is leased to a member in this thread, as its handler sees it. What is said of the lease goes to a
+ * shard or over a connection: that is for the classes that extend this one. Used by one thread.
+ */
+import { assertReason, parseAckOptions, parseNakOptions } from '../../protocol/consumer-options.js';
+import type { AckDurability, AckOptions, Delivery, NakOptions } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+
+/** What a member says of a lease. `ackWritten`: an ack that does not wait for the disk; `handBack`: at no cost. */
+export type SettleKind = 'ack' | 'ackWritten' | 'nak' | 'handBack' | 'term' | 'working';
+
+/** `lost`: the lease was not the present one of an open event. An error: nobody will decide it, or nobody knows. */
+export type Outcome = 'done' | 'lost' | BusError;
+
+/** Something said of a lease, until it is decided. */
+export interface Said {
+  outcome: Outcome | undefined;
+  /** Called once, with the outcome. */
+  onDecided: ((outcome: Outcome) => void) | undefined;
+  /** Of `working`, once it is decided: for how long the lease holds from the time of asking, if that was told. */
+  leaseMs?: number;
+}
+
+/** The part of a consumer's definition that its deliveries need. */
+export interface DeliveryDefaults {
+  readonly leaseMs: number;
+  readonly ackDurability: AckDurability;
+}
+
+export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
+  abstract readonly lease: string;
+  readonly attempt: number;
+  /** The event goes out while nothing else is in hand. */
+  readonly isAlone: boolean;
+  /** When the lease runs out, by the clock of `now`. */
+  deadline: number;
+  /** `over`: it has left the hand of its member. */
+  state: 'waiting' | 'begun' | 'over' = 'waiting';
+  #isLost = false;
+  #said: Said | undefined;
+  #saidKind: SettleKind | undefined;
+  #ack: Promise<void> | undefined;
+  #working: Promise<Date> | undefined;
+  #abort: AbortController | undefined;
+
+  constructor(
+    { attempt, deadline, isAlone }: Pick<HeldDelivery, 'attempt' | 'deadline' | 'isAlone'>,
+    readonly event: Event<P>,
+  ) {
+    this.attempt = attempt;
+    this.deadline = deadline;
+    this.isAlone = isAlone;
+  }
+
+  /** Monotonic ms. */
+  protected abstract now(): number;
+  protected abstract get defaults(): DeliveryDefaults;
+  /** Says it, together with what others say in this turn. @param delayMs undefined: the consumer's backoff */
+  protected abstract say(kind: SettleKind, delayMs: number | undefined, reason: string): Said;
+  /** The error of a lease that is not held: `LEASE_LOST`. @param what the end of the sentence: what became of it */
+  protected abstract lostError(what: string): BusError;
+  protected abstract sendAckAndPublish(
+    inputs: readonly EventInput[],
+    options: PublishOptions | undefined,
+  ): Promise<PublishAck[]>;
+
+  get leaseUntil(): Date {
+    return new Date(Date.now() + this.deadline - this.now());
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#isLost) this.#abort.abort(this.#lost());
+    }
+    return this.#abort.signal;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Its handler has said what becomes of it. */
+  get isSettled(): boolean {
+    return this.#said !== undefined;
+  }
+
+  /** A call of `working` is not answered. */
+  get isExtending(): boolean {
+    return this.#working !== undefined;
+  }
+
+  ack(options: AckOptions = {}): Promise<void> {
+    if (this.#ack !== undefined) return this.#ack;
+    return orRejected(() => {
+      const durability = parseAckOptions(options, this.defaults.ackDurability);
+      const isAcked = this.#saidKind === 'ack' || this.#saidKind === 'ackWritten';
+      const said = isAcked ? this.#said! : this.#settle(kindOf(durability), undefined, '');
+      this.#ack = this.#decided(said);
+      return this.#ack;
+    });
+  }
+
+  nak(options: NakOptions = {}): Promise<void> {
+    return orRejected(() => {
+      const { delayMs, isCounted, reason } = parseNakOptions(options);
+      return this.#decided(this.#settle(isCounted ? 'nak' : 'handBack', delayMs, reason));
+    });
+  }
+
+  term(reason: string): Promise<void> {
+    return orRejected(() => {
+      assertReason(reason);
+      return this.#decided(this.#settle('term', undefined, reason));
+    });
+  }
+
+  /** While one call is not answered, further ones get its answer. */
+  working(): Promise<Date> {
+    if (this.#working === undefined) {
+      this.#working = this.#extend();
+      this.#working.catch(() => {});
+    }
+    return this.#working;
+  }
+
+  async #extend(): Promise<Date> {
+    try {
+      this.#assertHeld();
+      const asked = this.now();
+      const said = this.say('working', undefined, '');
+      await this.#decided(said);
+      // The lease is extended from the time at which this was taken, which is not earlier.
+      const until = asked + (said.leaseMs ?? this.defaults.leaseMs);
+      this.deadline = Math.max(this.deadline, until);
+      return this.leaseUntil;
+    } finally {
+      this.#working = undefined;
+    }
+  }
+
+  ackAndPublish(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]> {
+    return orRejected(() => {
+      this.#assertHeld();
+      return this.sendAckAndPublish(inputs, options);
+    });
+  }
+
+  /** Settles it for its handler, who waits for no answer. */
+  settle(kind: SettleKind, delayMs?: number, reason = ''): void {
+    if (!this.isSettled && !this.#isLost) this.#settle(kind, delayMs, reason);
+  }
+
+  /** Acknowledges it for its handler. */
+  finish(): void {
+    this.settle(kindOf(this.defaults.ackDurability));
+  }
+
+  /** The lease has ended. */
+  lose(): void {
+    this.#isLost = true;
+    this.#abort?.abort(this.#lost());
+  }
+
+  #settle(kind: SettleKind, delayMs: number | undefined, reason: string): Said {
+    this.#assertHeld();
+    const said = this.say(kind, delayMs, reason);
+    this.#said = said;
+    this.#saidKind = kind;
+    return said;
+  }
+
+  #assertHeld(): void {
+    if (this.#isLost || this.#said !== undefined) throw this.#lost();
+  }
+
+  /** A rejection that nobody handles is not reported as unhandled: losing a lease must not end the process. */
+  #decided(said: Said): Promise<void> {
+    const decided = new Promise<void>((resolve, reject) => {
+      const decide = (outcome: Outcome): void => {
+        if (outcome === 'done') resolve();
+        else reject(outcome === 'lost' ? this.#lost() : outcome);
+      };
+      if (said.outcome === undefined) said.onDecided = decide;
+      else decide(said.outcome);
+    });
+    decided.catch(() => {});
+    return decided;
+  }
+
+  #lost(): BusError {
+    return this.lostError(this.#said === undefined ? 'has ended' : 'was settled');
+  }
+}
+
+/** To be called once, with what became of it. */
+export function decide(said: Said, outcome: Outcome): void {
+  said.outcome = outcome;
+  said.onDecided?.(outcome);
+}
+
+function kindOf(durability: AckDurability): SettleKind {
+  return durability === 'synced' ? 'ack' : 'ackWritten';
+}
+
+/** A call that throws rejects; see `#decided`. */
+function orRejected<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return call();
+  } catch (error) {
+    const rejected = Promise.reject(error as Error);
+    if (error instanceof BusError && error.code === 'LEASE_LOST') rejected.catch(() => {});
+    return rejected;
+  }
+}
