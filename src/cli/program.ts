@@ -4,6 +4,7 @@ import { addAlertsCommand } from './commands/alerts.js';
 import { addBackupCommand } from './commands/backup.js';
 import { addBenchCommand } from './commands/bench.js';
 import { addConnectionsCommand } from './commands/connections.js';
+import { addConsumersCommand } from './commands/consumers/consumers.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   addPruneCommand(program);
   addAlertsCommand(program);
   addConnectionsCommand(program);
+  addConsumersCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);

@@ -7,14 +7,8 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import { COMMAND_FRAME_BYTES_MAX, COMMAND_FRAMES_AHEAD_MAX } from '../protocol/limits/cli.js';
-import type {
-  AnsweredType,
-  RequestPayload,
-  Result,
-  ServerFrame,
-  Welcome,
-} from '../protocol/wire.js';
-import type { AnswerPayload } from '../protocol/wire-answers.js';
+import type { RequestPayload, Result, ServerFrame, Welcome } from '../protocol/wire.js';
+import type { AnswerPayload, AskedPayload, AskedType } from '../protocol/wire-answers.js';
 import type { ServerSettings } from './config.js';
 import { CommandFailure } from './failure.js';
 import { FrameQueue } from './frame-queue.js';
@@ -65,7 +59,7 @@ export class Session {
         onReady();
       },
       onFrame: (frame, text) => this.#take(frame, text),
-      onEnd: (error) => this.#end(failureOf(error, settings)),
+      onEnd: (error) => this.#end(connectionFailure(error, settings)),
     });
     this.#requests = new Requests(this.#connection, timeout);
   }
@@ -80,20 +74,20 @@ export class Session {
     this.#onFrame = listener;
   }
 
-  request<T extends AnsweredType>(type: T, payload: RequestPayload<T>): Promise<AnswerPayload<T>> {
+  request<T extends AskedType>(type: T, payload: AskedPayload<T>): Promise<AnswerPayload<T>> {
     return this.requestText(type, JSON.stringify(payload));
   }
 
   /** As `request`, without a timeout; the loss of the connection still ends it. */
-  requestWithoutTimeout<T extends AnsweredType>(
+  requestWithoutTimeout<T extends AskedType>(
     type: T,
-    payload: RequestPayload<T>,
+    payload: AskedPayload<T>,
   ): Promise<AnswerPayload<T>> {
     return this.#askOnce(type, JSON.stringify(payload));
   }
 
   /** As `request`, with a payload that is JSON text already. */
-  requestText<T extends AnsweredType>(type: T, payload: string): Promise<AnswerPayload<T>> {
+  requestText<T extends AskedType>(type: T, payload: string): Promise<AnswerPayload<T>> {
     const { timeout } = this.#settings;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(silent(this.#settings)), timeout);
@@ -144,7 +138,7 @@ export class Session {
     this.#requests.lost();
   }
 
-  #askOnce<T extends AnsweredType>(
+  #askOnce<T extends AskedType>(
     type: T,
     payload: string,
     onPart?: (part: Result) => void,
@@ -197,7 +191,7 @@ function silent({ server, timeout }: ServerSettings): CommandFailure {
 }
 
 /** The failure of a command whose connection ended: without an error code where the message says enough. */
-function failureOf(error: BusError, settings: ServerSettings): Error {
+export function connectionFailure(error: BusError, settings: ServerSettings): Error {
   const { server, token } = settings;
   if (error.code === 'UNAUTHENTICATED' && token === undefined) {
     const cure = 'give one with --token, or set MILLRACE_TOKEN';

@@ -2,6 +2,7 @@ import { drainOutside } from '../async-context/drain-in-handler.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Emitter } from '../handout/emitter.js';
 import type { BusApi, EventHandler, GetOptions, Query } from '../protocol/bus-api.js';
+import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
@@ -12,6 +13,7 @@ import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
+import { ClientConsumers } from './consume/client-consumers.js';
 import { OperationsClient } from './operations.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
@@ -60,6 +62,7 @@ export class BusClient extends OperationsClient implements BusApi {
   readonly #subscriptions = new Map<string, ClientSubscription>();
   /** Shared by all subscriptions, so that their handlers together do not keep the thread busy for long. */
   readonly #turns = new Dispatcher();
+  readonly #consumers: ClientConsumers;
   #lastSubscription = 0;
   #welcome: Welcome | undefined;
   #unwatchPage: (() => void) | undefined;
@@ -89,6 +92,15 @@ export class BusClient extends OperationsClient implements BusApi {
       send: (frame) => this.#reconnector.send(frame),
       nextId: () => this.#requests.nextId(),
       cut: (error) => this.#reconnector.cut(error),
+    });
+    this.#consumers = new ClientConsumers({
+      requests: this.#requests,
+      turns: this.#turns,
+      isConnected: () => this.state === 'connected',
+      cut: (error) => this.#reconnector.cut(error),
+      wake: () => this.#wake(),
+      subscribe: (topic, handler) => this.subscribe(topic, handler),
+      report: (error) => this.#onError(error),
     });
     this.#publisher = new ClientPublisher(this.#outbox, parsed, () => this.#limits());
     if (!this.#isLazy) this.connect();
@@ -140,6 +152,7 @@ export class BusClient extends OperationsClient implements BusApi {
   connect(): void {
     if (this.state !== 'idle' && this.state !== 'failed') return;
     this.#publisher.refuse(undefined);
+    this.#consumers.revive();
     this.#unwatchPage ??= watchPage(() => this.#reconnector.wake());
     this.#reconnector.connect();
   }
@@ -247,14 +260,33 @@ export class BusClient extends OperationsClient implements BusApi {
   }
 
   /**
-   * Waits until every published event is acknowledged and every event that has arrived is consumed. While offline it
-   * waits for the server.
+   * Makes a durable consumer on the server, or opens it.
+   *
+   * @param name of the consumer: segments with dots between
+   * @param options its definition; default: it has to be there
+   * @throws BusError `OPTION_INVALID`, `FILTER_INVALID`, `PATTERN_INVALID`, `CONSUMER_UNKNOWN`, `CONSUMER_EXISTS` with
+   *   another definition, `CONSUMER_BUSY`, `LIMIT_EXCEEDED`, `FORBIDDEN`, `TIMEOUT`, `BUS_CLOSED`; `CONNECTION_FAILED`
+   *   with `update`, where it may be changed or not
+   */
+  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>> {
+    return this.#consumers.open<P>(name, options);
+  }
+
+  /** The durable consumers that this client may see. @throws BusError `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED` */
+  consumers(): Promise<ConsumerInfo[]> {
+    return this.#consumers.list();
+  }
+
+  /**
+   * Waits until every published event is acknowledged, every event that has arrived is consumed, and the handlers of
+   * consumers that are at work have ended. While offline it waits for the server.
    */
   async drain(): Promise<void> {
     const drained = [...this.#subscriptions.values()].map((one) => one.drained);
-    await drainOutside(drained, async () => {
+    await drainOutside([...drained, ...this.#consumers.drained], async () => {
       await this.#outbox.emptied();
       await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
+      await this.#consumers.handled();
     });
   }
 
@@ -265,11 +297,13 @@ export class BusClient extends OperationsClient implements BusApi {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.#unwatchPage?.();
+    this.#consumers.flush();
     this.#reconnector.close();
     const error = this.#ended();
     this.#publisher.refuse(error);
     this.#outbox.fail(error);
     this.#requests.fail(error);
+    this.#consumers.end(error);
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
     this.#subscriptions.clear();
   }
@@ -344,16 +378,19 @@ export class BusClient extends OperationsClient implements BusApi {
     for (const subscription of [...this.#subscriptions.values()]) subscription.open();
     this.#outbox.connected(this.#welcome!.limits.dedupeReachMs);
     this.#requests.connected();
+    this.#consumers.connected();
   }
 
   #onLost(): void {
     this.#requests.lost();
     this.#outbox.lost();
+    this.#consumers.lost();
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }
 
   #onFrame(frame: ServerFrame, text: string): void {
     if (this.#outbox.take(frame) || this.#requests.take(frame, text)) return;
+    if (this.#consumers.take(frame)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {
       // An error without a requestId or a subscription means that the server could not read a frame of this client.
@@ -371,6 +408,7 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#publisher.refuse(failure);
     this.#outbox.fail(failure);
     this.#requests.fail(failure);
+    this.#consumers.end(failure);
     for (const subscription of [...this.#subscriptions.values()]) subscription.giveUp(error);
     this.#subscriptions.clear();
   }

@@ -6,7 +6,7 @@ import type { ServerPayloads } from '../protocol/wire.js';
 import { retryAfterMs, spreadMs } from './backoff.js';
 import { FilterUpdates } from './filter-updates.js';
 import type { Requests } from './requests.js';
-import { knownCode } from './server-frame.js';
+import { isTransient, knownCode } from './server-frame.js';
 import type { ParsedSubscribeOptions } from './subscribe-options.js';
 import { WindowReport } from './window-report.js';
 
@@ -43,9 +43,6 @@ export interface NearSide {
 
 /** `away`: the server does not have the subscription, as far as this side knows. */
 type Stage = 'away' | 'opening' | 'open';
-
-/** Refusals after which the same request may well succeed. */
-const TRANSIENT: readonly string[] = ['RATE_LIMITED', 'BACKPRESSURE', 'TIMEOUT', 'SHARD_RESTARTED'];
 
 export class RemoteSubscription {
   readonly #name: string;
@@ -181,7 +178,7 @@ export class RemoteSubscription {
     this.#stage = 'away';
     if (error.code === 'CONNECTION_FAILED') return;
     if (error.code === 'BUS_CLOSED') this.#host.cut(error);
-    else if (TRANSIENT.includes(error.code)) {
+    else if (isTransient(error.code)) {
       const ms = spreadMs(retryAfterMs(error) || CLIENT_SUBSCRIBE_RETRY_MS, Math.random());
       this.#retryTimer = setTimeout(() => this.open(), ms);
     } else this.#near.onFailed(error);

@@ -1,8 +1,8 @@
 import { BusError } from '../protocol/errors.js';
 import { noteReceivedTexts } from '../protocol/frame-payloads.js';
 import { CLIENT_REQUESTS_MAX } from '../protocol/limits/client.js';
-import type { AnsweredType, Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
-import { ANSWER_TYPES, type AnswerPayload } from '../protocol/wire-answers.js';
+import type { Result, ServerFrame, ServerPayloads } from '../protocol/wire.js';
+import { ANSWER_TYPES, type AnswerPayload, type AskedType } from '../protocol/wire-answers.js';
 import { invalid, serverError } from './server-frame.js';
 
 /**
@@ -11,11 +11,11 @@ import { invalid, serverError } from './server-frame.js';
  * twice (`order`), ends with it.
  */
 
-export type Answer<T extends AnsweredType> = AnswerPayload<T>;
+export type Answer<T extends AskedType> = AnswerPayload<T>;
 
 interface Request {
   readonly id: number;
-  readonly type: AnsweredType;
+  readonly type: AskedType;
   readonly frame: string;
   /** The request ends with the connection over which it was sent. */
   readonly isBound: boolean;
@@ -53,7 +53,7 @@ export class Requests {
   }
 
   /** @throws BusError the server's error; `TIMEOUT`; `BACKPRESSURE` if too many requests wait already */
-  ask<T extends AnsweredType>(
+  ask<T extends AskedType>(
     type: T,
     payload: string,
     { keepsTexts = false }: { readonly keepsTexts?: boolean } = {},
@@ -70,9 +70,14 @@ export class Requests {
    * limit holds until it is sent, as the work may take long.
    * @throws BusError as `ask`; `CONNECTION_FAILED`: it may have been carried out or not
    */
-  order<T extends AnsweredType>(type: T, payload: string): Promise<Answer<T>> {
+  order<T extends AskedType>(
+    type: T,
+    payload: string,
+    { keepsTexts = false }: { readonly keepsTexts?: boolean } = {},
+  ): Promise<Answer<T>> {
     return this.#counted((resolve, reject) => {
-      const request = this.#add(type, payload, { isBound: true }, resolve, reject);
+      const wishes = { isBound: true, keepsTexts };
+      const request = this.#add(type, payload, wishes, resolve, reject);
       request.isSent = this.#sender.send(request.frame);
       if (this.#timeoutMs > 0 && !request.isSent) this.#limit(request, () => !request.isSent);
     });
@@ -84,7 +89,7 @@ export class Requests {
    * `onPart` the frames of a list are not joined: `onPart` gets each of them, and after the last `onAnswer` gets that
    * one again.
    */
-  askOnce<T extends AnsweredType>(
+  askOnce<T extends AskedType>(
     type: T,
     payload: string,
     onAnswer: (answer: Answer<T>) => void,
@@ -154,7 +159,7 @@ export class Requests {
     return new Promise(begin).finally(() => this.#asked--);
   }
 
-  #add<T extends AnsweredType>(
+  #add<T extends AskedType>(
     type: T,
     payload: string,
     { isBound = false, keepsTexts = false, onPart }: RequestWishes,
@@ -224,6 +229,10 @@ function joined(parts: readonly Result[]): Result {
     subscribers: parts.flatMap(({ subscribers }) => subscribers ?? []),
     connections: parts.flatMap(({ connections }) => connections ?? []),
     definitions: parts.flatMap(({ definitions }) => definitions ?? []),
+    consumers: parts.flatMap(({ consumers }) => consumers ?? []),
+    redriven: parts.flatMap(({ redriven }) => redriven ?? []),
+    unknown: parts.flatMap(({ unknown }) => unknown ?? []),
+    deliveries: parts.flatMap(({ deliveries }) => deliveries ?? []),
   };
 }
 

@@ -34,6 +34,13 @@ const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
   dropped: (payload) => texts(payload, 'subscription') ?? counts(payload, 'count'),
   ended: (payload) => texts(payload, 'subscription', 'code', 'message', 'cursor'),
   error: (payload) => texts(payload, 'code', 'message'),
+  joined: (payload) => texts(payload, 'member'),
+  left: (payload) => texts(payload, 'member'),
+  settled: ({ results }) => listFault('results', results, isOutcome),
+  deliveries: (payload) =>
+    texts(payload, 'member') ?? listFault('deliveries', payload.deliveries, isDelivery),
+  leaseLost: (payload) => texts(payload, 'member') ?? listFault('leases', payload.leases, isText),
+  memberEnded: (payload) => texts(payload, 'member', 'code', 'message'),
 };
 
 /**
@@ -72,12 +79,26 @@ export function knownCode(code: string): ErrorCode {
   return ERROR_CODES.find((known) => known === code) ?? 'MESSAGE_INVALID';
 }
 
+/** Refusals after which the same request may well succeed. */
+const TRANSIENT: readonly string[] = ['RATE_LIMITED', 'BACKPRESSURE', 'TIMEOUT', 'SHARD_RESTARTED'];
+
+export function isTransient(code: ErrorCode): boolean {
+  return TRANSIENT.includes(code);
+}
+
 export function invalid(message: string, cause?: unknown): BusError {
   return new BusError('MESSAGE_INVALID', message, cause === undefined ? {} : { cause });
 }
 
 /** The fields of a result that are lists of objects, besides events. */
-const LISTS = ['topics', 'subscribers', 'connections', 'definitions'] as const;
+const LISTS = [
+  'topics',
+  'subscribers',
+  'connections',
+  'definitions',
+  'consumers',
+  'redriven',
+] as const;
 
 /** The fields of a result that hold one object. */
 const ONE_OBJECT = [
@@ -89,16 +110,26 @@ const ONE_OBJECT = [
   'alerts',
   'alert',
   'removedAlert',
+  'consumer',
 ] as const;
 
 function resultFault(payload: Fields): string | undefined {
-  const { events, disconnected, ...others } = payload;
+  const { events, deliveries, page, disconnected, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
+  if (deliveries !== undefined) return listFault('deliveries', deliveries, isDelivery);
+  if (page !== undefined) return pageFault(page);
   const list = LISTS.map((field) => others[field]).find((value) => value !== undefined);
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
   if (typeof disconnected === 'boolean') return undefined;
+  // Of a request that is answered by being done.
+  if (Object.keys(payload).length === 0) return undefined;
   const one = ONE_OBJECT.map((field) => others[field]).find((value) => value !== undefined);
   return isObject(one) ? undefined : 'events, or another field of a result,';
+}
+
+function pageFault(page: unknown): string | undefined {
+  if (!isObject(page) || (page.next !== undefined && !isText(page.next))) return 'page';
+  return listFault('page.events', page.events, isObject);
 }
 
 function limitsFault(limits: unknown): string | undefined {
@@ -109,9 +140,31 @@ function limitsFault(limits: unknown): string | undefined {
 }
 
 function eventsFault(events: unknown): string | undefined {
-  if (!Array.isArray(events)) return 'events';
-  const at = events.findIndex((event) => !isEvent(event));
-  return at < 0 ? undefined : `events.${at}`;
+  return listFault('events', events, isEvent);
+}
+
+function listFault(
+  field: string,
+  list: unknown,
+  isGood: (element: unknown) => boolean,
+): string | undefined {
+  if (!Array.isArray(list)) return field;
+  const at = list.findIndex((element) => !isGood(element));
+  return at < 0 ? undefined : `${field}.${at}`;
+}
+
+function isDelivery(delivery: unknown): boolean {
+  if (!isObject(delivery) || !isText(delivery.lease) || !isEvent(delivery.event)) return false;
+  const { leaseMs } = delivery;
+  // A lease that has just run out may have a little less than nothing left.
+  return Number.isFinite(leaseMs) && counts(delivery, 'attempt') === undefined;
+}
+
+function isOutcome(outcome: unknown): boolean {
+  if (!isObject(outcome)) return false;
+  const { code, leaseMs } = outcome;
+  if (code !== undefined) return texts(outcome, 'code', 'message') === undefined;
+  return leaseMs === undefined || Number.isFinite(leaseMs);
 }
 
 function isEvent(event: unknown): event is Event {
@@ -136,6 +189,10 @@ function counts(payload: Fields, ...fields: string[]): string | undefined {
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 function isRequestId(value: unknown): boolean {

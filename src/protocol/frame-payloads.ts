@@ -1,6 +1,7 @@
+import type { Event } from './event.js';
 import { JsonScanner } from './json-scanner.js';
 import { keepPayloadText, notePayloadTexts } from './payload-text.js';
-import type { ClientFrame, ServerFrame } from './wire.js';
+import type { ClientFrame, Result, ServerFrame } from './wire.js';
 
 /** Keeps the JSON texts of the payloads in a frame, taken from the frame's text; see `payload-text.ts`. */
 
@@ -18,20 +19,24 @@ export function notePublishedTexts({ payload }: ClientFrame, text: string): void
 
 /** Keeps the payloads' texts with the events that a server sends. */
 export function noteReceivedTexts(frame: ServerFrame, text: string): void {
-  if (frame.type !== 'events' && frame.type !== 'result') return;
-  const { events = [] } = frame.payload;
+  if (frame.type !== 'events' && frame.type !== 'result' && frame.type !== 'deliveries') return;
+  const { events = [], deliveries = [] } = frame.payload as Pick<Result, 'events' | 'deliveries'>;
   const scanner = new JsonScanner(text);
-  const onEvent = (index: number): void => {
-    const event = events[index];
+  const onEvent = (event: Event | undefined): void => {
     if (event === undefined) return;
     scanner.members((key) => {
       if (key === 'payload') keepPayloadText(event, scanner.value());
     });
   };
+  const onDelivery = (index: number): void =>
+    scanner.members((key) => {
+      if (key === 'event') onEvent(deliveries[index]?.event);
+    });
   scanner.members((field) => {
     if (field !== 'payload') return;
     scanner.members((key) => {
-      if (key === 'events') scanner.elements(onEvent);
+      if (key === 'events') scanner.elements((index) => onEvent(events[index]));
+      if (key === 'deliveries') scanner.elements(onDelivery);
     });
   });
 }

@@ -1,4 +1,5 @@
-import type { AnsweredType, ServerPayloads } from './wire.js';
+import type { AnsweredType, RequestPayload, ServerPayloads } from './wire.js';
+import type { ConsumerRequests } from './wire-consumers.js';
 
 /** The type of frame that answers each type of request. Not in `wire.ts`, whose schemas a client does not need. */
 export const ANSWER_TYPES = {
@@ -23,6 +24,25 @@ export const ANSWER_TYPES = {
   setAlert: 'result',
   removeAlert: 'result',
   ping: 'pong',
-} as const satisfies Record<AnsweredType, keyof ServerPayloads>;
+  consumer: 'result',
+  consumers: 'result',
+  consumerOpen: 'result',
+  consumerDead: 'result',
+  alterConsumer: 'result',
+  redrive: 'result',
+  join: 'joined',
+  resize: 'joined',
+  leave: 'left',
+  pull: 'result',
+  settle: 'settled',
+} as const satisfies Record<AnsweredType | keyof ConsumerRequests, keyof ServerPayloads>;
 
-export type AnswerPayload<T extends AnsweredType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];
+/** What a client asks and gets an answer to. */
+export type AskedType = keyof typeof ANSWER_TYPES;
+export type AskedPayload<T extends AskedType> = T extends keyof ConsumerRequests
+  ? ConsumerRequests[T]
+  : T extends AnsweredType
+    ? RequestPayload<T>
+    : never;
+
+export type AnswerPayload<T extends AskedType> = ServerPayloads[(typeof ANSWER_TYPES)[T]];

@@ -19,6 +19,7 @@ import type {
 } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
+import type { ConsumerPayloads, ConsumerResult } from './wire-consumers.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.
@@ -253,7 +254,7 @@ export interface WireLimits {
  * The answer to `query`, `get` (with one event or none), `topics`, `subscribers`, `stats`, `backup` or `prune`, with
  * only the field that belongs to the request.
  */
-export interface Result {
+export interface Result extends ConsumerResult {
   readonly events?: readonly Event[];
   readonly topics?: readonly TopicInfo[];
   readonly subscribers?: readonly SubscriberInfo[];
@@ -276,7 +277,7 @@ export interface Result {
   readonly more?: true;
 }
 
-export interface ServerPayloads {
+export interface ServerPayloads extends ConsumerPayloads {
   welcome: Welcome;
   authenticated: {
     readonly principal: string;

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { outcomeOf, run, start, startServer, temporaryDirectory } from './support/command.js';
 
 const COMMANDS = [
-  ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench', 'connections'],
+  ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench', 'connections', 'consumers'],
   ['verify', 'backup', 'restore', 'prune', 'reshard', 'token', 'doctor'],
 ].flat();
 
@@ -46,6 +46,17 @@ describe('wrong usage', () => {
       ],
       [['verify'], /missing required argument/],
       [['reshard', 'x'], /required option/],
+      [['consumers', 'nonsense'], /too many arguments|unknown command/],
+      [['consumers', 'show'], /missing required argument/],
+      [['consumers', 'create', 'c'], /--filter/],
+      [['consumers', 'create', 'c', '--filter', 'a', '--lease', 'soon'], /--lease.*soon/],
+      [['consumers', 'create', 'c', '--filter', 'a', '--backoff', '1s,,2s'], /empty duration/],
+      [['consumers', 'create', 'c', '--filter', 'a', '--max-attempts', '0'], /from 1 to 1000/],
+      [['consumers', 'work', 'c'], /--exec/],
+      [['consumers', 'pull', 'c', '--wait', '31s'], /from 0 to 30000/],
+      [['consumers', 'term', 'x'], /--reason/],
+      [['consumers', 'seek', 'c'], /--from/],
+      [['consumers', 'skip', 'c', 'first'], /first is no event, such as 0:17/],
     ];
     for (const [args, reason] of cases) {
       const { code, stdout, stderr } = await run(args);

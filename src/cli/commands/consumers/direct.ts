@@ -1,0 +1,72 @@
+import { type Command, Option } from 'commander';
+import type { WireConsumerChange } from '../../../protocol/wire-consumers.js';
+import { addServerOptions } from '../../config.js';
+import { notify, usageFailure } from '../../failure.js';
+import { writeLine } from '../../output.js';
+import { type From, parseFrom } from '../../values.js';
+import { act, type ConsumerCommandOptions } from './act.js';
+
+/** `millrace consumers pause`, `resume`, `seek`, `skip` and `delete`. */
+
+interface SeekOptions extends ConsumerCommandOptions {
+  from: From;
+}
+
+export function addDirectingCommands(consumers: Command): void {
+  const pause = command(consumers, 'pause', 'lease nothing until resume; what is leased goes on');
+  pause.action((name: string) => alter(pause, name, { kind: 'pause' }, 'paused'));
+  const resume = command(consumers, 'resume', 'lease again');
+  resume.action((name: string) => alter(resume, name, { kind: 'resume' }, 'resumed'));
+  const seek = command(
+    consumers,
+    'seek',
+    'move the consumer: leases are lost, attempts forgotten, dead events stay dead',
+  ).addOption(
+    new Option('--from <position>', 'now, earliest, last:N, since:1h, since:TIME or after:CURSOR')
+      .argParser(parseFrom)
+      .makeOptionMandatory(),
+  );
+  seek.action((name: string) => {
+    const { from } = seek.opts<SeekOptions>();
+    return alter(seek, name, { kind: 'seek', from }, 'moved');
+  });
+  const skip = command(consumers, 'skip', 'take one open event for done').argument(
+    '<event>',
+    'SHARD:SEQUENCE, as `consumers open` shows it',
+  );
+  skip.action((name: string, event: string) => {
+    const change = { kind: 'skip', ...parseEvent(event) } as const;
+    return alter(skip, name, change, `skipped ${event} of`);
+  });
+  const remove = command(consumers, 'delete', 'end its members, and forget what it has done');
+  remove.action((name: string) => alter(remove, name, { kind: 'delete' }, 'deleted'));
+}
+
+function command(consumers: Command, verb: string, description: string): Command {
+  const made = consumers
+    .command(verb)
+    .description(description)
+    .argument('<name>', 'the name of the consumer')
+    .option('--json', 'print the change as JSON');
+  return addServerOptions(made);
+}
+
+function alter(
+  command: Command,
+  name: string,
+  change: WireConsumerChange,
+  done: string,
+): Promise<void> {
+  return act(command, async (session, { json }) => {
+    await session.request('alterConsumer', { name, change });
+    notify(`${done} ${name}`);
+    if (json === true) writeLine(JSON.stringify({ name, change }));
+  });
+}
+
+function parseEvent(text: string): { readonly shard: number; readonly sequence: number } {
+  const [, shard, sequence] = /^#?(\d+):(\d+)$/.exec(text) ?? [];
+  const parsed = { shard: Number(shard), sequence: Number(sequence) };
+  if (Number.isSafeInteger(parsed.shard) && Number.isSafeInteger(parsed.sequence)) return parsed;
+  throw usageFailure(`${text} is no event, such as 0:17`);
+}

@@ -1,0 +1,148 @@
+import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
+import { ConsumerRun, type HandlerCall, type RunHost } from '../../handout/consume/run.js';
+import type { Join } from '../../handout/consume/taker.js';
+import type { SubscribeFrom } from '../../protocol/bus-api.js';
+import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
+import type {
+  Consumer,
+  ConsumerEvents,
+  ConsumerInfo,
+  DeadPage,
+  Delivery,
+  DeliveryHandler,
+  OpenPage,
+  PageOptions,
+  PullOptions,
+  RedriveOptions,
+  RedriveResult,
+  Run,
+  RunOptions,
+} from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import { optionInvalid } from '../../protocol/options.js';
+import { quote } from '../../protocol/quote.js';
+import type { WireConsumer } from '../../protocol/wire-consumers.js';
+import type { Requests } from '../requests.js';
+import { wireFrom } from '../subscribe-options.js';
+import { ConsumerNotices, type NoticeHost } from './consumer-notices.js';
+import type { RemoteDelivery } from './remote-delivery.js';
+import type { RemoteMembers } from './remote-members.js';
+import { RemotePull } from './remote-pull.js';
+
+/** A consumer of the server's bus, as a program holds it by a client. */
+
+export interface ConsumerHost extends RunHost, NoticeHost {
+  readonly members: RemoteMembers;
+  /** The runs, whose handlers a drain of the client waits for. */
+  readonly runs: Set<ConsumerRun<RemoteDelivery>>;
+  /** @throws BusError if the client is closed or has failed */
+  requests(): Requests;
+}
+
+export class ClientConsumer<P = unknown> implements Consumer<P> {
+  readonly #consumer: WireConsumer;
+  readonly #host: ConsumerHost;
+  readonly #notices: ConsumerNotices;
+  readonly #join: Join<RemoteDelivery> = (options, taker) =>
+    this.#host.members.add(this.#consumer, options, taker);
+
+  constructor(consumer: WireConsumer, host: ConsumerHost) {
+    this.#consumer = consumer;
+    this.#host = host;
+    this.#notices = new ConsumerNotices(consumer.name, host);
+  }
+
+  get name(): string {
+    return this.#consumer.name;
+  }
+
+  run(handler: DeliveryHandler<P>, options: RunOptions = {}): Run {
+    const host = this.#host;
+    host.requests();
+    if (typeof handler !== 'function') {
+      throw optionInvalid('run', 'handler', `has to be a function, not ${quote(handler)}`);
+    }
+    const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
+    const run = new ConsumerRun(this.#join, handler as HandlerCall, parsed, host);
+    host.runs.add(run);
+    const forget = (): void => void host.runs.delete(run);
+    run.closed.then(forget, forget);
+    return run;
+  }
+
+  deliveries(options: RunOptions = {}): AsyncIterableIterator<Delivery<P>> {
+    this.#host.requests();
+    const parsed = parseRunOptions(options, this.#consumer.definition.maxAttempts);
+    const taker = new DeliveryIterator(this.#join, parsed);
+    return taker.iterator() as AsyncIterableIterator<Delivery<P>>;
+  }
+
+  async pull(options: PullOptions = {}): Promise<Delivery<P>[]> {
+    const { max, waitMs } = parsePullOptions(options);
+    const pull = new RemotePull(this.#consumer, this.#host.members.settler);
+    const payload = JSON.stringify({ consumer: this.name, max, waitMs });
+    const { deliveries = [] } = await this.#host.requests().order('pull', payload);
+    return pull.take(deliveries) as Delivery<P>[];
+  }
+
+  async info(): Promise<ConsumerInfo> {
+    const payload = JSON.stringify({ names: [this.name] });
+    const { consumers = [] } = await this.#host.requests().ask('consumers', payload);
+    const [info] = consumers;
+    if (info !== undefined) return info;
+    throw new BusError('CONSUMER_UNKNOWN', `there is no consumer ${quote(this.name)}`, {
+      details: { consumer: this.name },
+    });
+  }
+
+  async open(page: PageOptions = {}): Promise<OpenPage> {
+    return (await this.#host.requests().ask('consumerOpen', this.#text(page))).page as OpenPage;
+  }
+
+  async dead(page: PageOptions = {}): Promise<DeadPage> {
+    return (await this.#host.requests().ask('consumerDead', this.#text(page))).page as DeadPage;
+  }
+
+  pause(): Promise<void> {
+    return this.#alter({ kind: 'pause' });
+  }
+
+  resume(): Promise<void> {
+    return this.#alter({ kind: 'resume' });
+  }
+
+  async seek(from: SubscribeFrom): Promise<void> {
+    await this.#alter({ kind: 'seek', from: wireFrom(from) });
+  }
+
+  skip({ shard, sequence }: { readonly shard: number; readonly sequence: number }): Promise<void> {
+    return this.#alter({ kind: 'skip', shard, sequence });
+  }
+
+  async redrive({ ids, dryRun }: RedriveOptions = {}): Promise<RedriveResult> {
+    const payload = this.#text({ ids, dryRun });
+    const answer = await this.#host.requests().order('redrive', payload);
+    const { redriven = [], unknown = [] } = answer;
+    return { redriven, unknown };
+  }
+
+  async delete(): Promise<void> {
+    await this.#alter({ kind: 'delete' });
+    this.#notices.close();
+  }
+
+  on<E extends keyof ConsumerEvents>(event: E, listener: ConsumerEvents[E]): this {
+    this.#host.requests();
+    this.#notices.on(event, listener);
+    return this;
+  }
+
+  /** Sent once: if the connection is lost before the answer comes, it may be done or not. */
+  async #alter(change: object): Promise<void> {
+    await this.#host.requests().order('alterConsumer', this.#text({ change }));
+  }
+
+  #text(fields: object): string {
+    return JSON.stringify({ name: this.name, ...fields });
+  }
+}

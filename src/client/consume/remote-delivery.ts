@@ -1,0 +1,96 @@
+import { HeldDelivery, type Said, type SettleKind } from '../../handout/consume/held-delivery.js';
+import type { AckDurability } from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import type { Event } from '../../protocol/event.js';
+import { TIMER_MS_MAX } from '../../protocol/limits/units.js';
+import { quote } from '../../protocol/quote.js';
+import type { WireDelivery } from '../../protocol/wire-consumers.js';
+
+/** One event that the server has leased to this client, as its handler sees it. */
+
+/** The member, or the pull, that the event is leased to. */
+export interface RemoteOwner {
+  readonly consumer: {
+    readonly name: string;
+    readonly definition: { readonly leaseMs: number; readonly ackDurability: AckDurability };
+  };
+  say(
+    delivery: RemoteDelivery,
+    kind: SettleKind,
+    delayMs: number | undefined,
+    reason: string,
+  ): Said;
+  /** The lease has run out by this client's clock. */
+  onExpired(delivery: RemoteDelivery): void;
+}
+
+export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
+  readonly lease: string;
+  readonly #owner: RemoteOwner;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(owner: RemoteOwner, { lease, attempt, leaseMs, event }: WireDelivery) {
+    super({ attempt, deadline: performance.now() + leaseMs, isAlone: false }, event as Event<P>);
+    this.#owner = owner;
+    this.lease = lease;
+  }
+
+  /**
+   * The server tells of a lost lease at once, but not while the connection is silent; so this client's clock aborts the
+   * signal too, from the first look at it on.
+   */
+  override get signal(): AbortSignal {
+    if (this.#timer === undefined && !this.isLost && !this.isSettled) this.#watch();
+    return super.signal;
+  }
+
+  override lose(): void {
+    clearTimeout(this.#timer);
+    super.lose();
+  }
+
+  protected now(): number {
+    return performance.now();
+  }
+
+  protected get defaults() {
+    return this.#owner.consumer.definition;
+  }
+
+  protected say(kind: SettleKind, delayMs: number | undefined, reason: string): Said {
+    if (kind !== 'working') clearTimeout(this.#timer);
+    return this.#owner.say(this as RemoteDelivery, kind, delayMs, reason);
+  }
+
+  protected sendAckAndPublish(): Promise<never> {
+    const message =
+      'ackAndPublish is not available: acknowledge the event and publish on their own';
+    return Promise.reject(new BusError('OPTION_INVALID', message));
+  }
+
+  protected lostError(what: string): BusError {
+    const { lease } = this;
+    const { name } = this.#owner.consumer;
+    const message = `lease ${lease} of consumer ${quote(name)} ${what}`;
+    return new BusError('LEASE_LOST', message, { details: { consumer: name, lease } });
+  }
+
+  #watch(): void {
+    const left = Math.min(TIMER_MS_MAX, Math.max(0, this.deadline - performance.now()));
+    this.#timer = setTimeout(() => this.#onTimer(), left);
+    // Browsers have no `unref`. Nobody waits for the end of a lease alone.
+    (this.#timer as { unref?: () => void }).unref?.();
+  }
+
+  #onTimer(): void {
+    if (this.isLost || this.isSettled) return;
+    // The lease may be longer by now. While `working` is not answered, it may be or not.
+    if (this.deadline > performance.now()) this.#watch();
+    else if (this.isExtending)
+      void this.working().then(
+        () => this.#onTimer(),
+        () => this.#onTimer(),
+      );
+    else this.#owner.onExpired(this as RemoteDelivery);
+  }
+}
