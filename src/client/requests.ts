@@ -218,11 +218,12 @@ export class Requests {
 }
 
 function joined(parts: readonly Result[]): Result {
-  const { cursor, figures, complete } = parts[parts.length - 1]!;
+  const { cursor, figures, complete, isComplete } = parts[parts.length - 1]!;
   const samples = parts.flatMap((part) => part.figures?.samples ?? []);
   return {
     ...(cursor === undefined ? {} : { cursor }),
     ...(complete === undefined ? {} : { complete }),
+    ...(isComplete === undefined ? {} : { isComplete }),
     ...(figures === undefined ? {} : { figures: { ...figures, samples } }),
     events: parts.flatMap(({ events }) => events ?? []),
     topics: parts.flatMap(({ topics }) => topics ?? []),

@@ -83,6 +83,7 @@ export interface ConsumerResult {
   readonly redriven?: readonly DeadEvent[];
   /** Of `redrive`: ids of no dead event. */
   readonly unknown?: readonly string[];
+  readonly isComplete?: boolean;
   readonly deliveries?: readonly WireDelivery[];
 }
 

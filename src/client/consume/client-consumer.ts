@@ -1,8 +1,16 @@
+import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer-notices.js';
 import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
 import { ConsumerRun, type HandlerCall, type RunHost } from '../../handout/consume/run.js';
 import type { Join } from '../../handout/consume/taker.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
-import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
+import {
+  assertEventPlace,
+  assertSeekFrom,
+  parsePageOptions,
+  parsePullOptions,
+  parseRedriveOptions,
+  parseRunOptions,
+} from '../../protocol/consumer-options.js';
 import type {
   Consumer,
   ConsumerEvents,
@@ -24,7 +32,6 @@ import { quote } from '../../protocol/quote.js';
 import type { WireConsumer } from '../../protocol/wire-consumers.js';
 import type { Requests } from '../requests.js';
 import { wireFrom } from '../subscribe-options.js';
-import { ConsumerNotices, type NoticeHost } from './consumer-notices.js';
 import type { RemoteDelivery } from './remote-delivery.js';
 import type { RemoteMembers } from './remote-members.js';
 import { RemotePull } from './remote-pull.js';
@@ -49,7 +56,7 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
   constructor(consumer: WireConsumer, host: ConsumerHost) {
     this.#consumer = consumer;
     this.#host = host;
-    this.#notices = new ConsumerNotices(consumer.name, host);
+    this.#notices = new ConsumerNotices({ name: consumer.name }, host);
   }
 
   get name(): string {
@@ -96,10 +103,12 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
   }
 
   async open(page: PageOptions = {}): Promise<OpenPage> {
+    parsePageOptions('open', page);
     return (await this.#host.requests().ask('consumerOpen', this.#text(page))).page as OpenPage;
   }
 
   async dead(page: PageOptions = {}): Promise<DeadPage> {
+    parsePageOptions('dead', page);
     return (await this.#host.requests().ask('consumerDead', this.#text(page))).page as DeadPage;
   }
 
@@ -112,18 +121,22 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
   }
 
   async seek(from: SubscribeFrom): Promise<void> {
+    assertSeekFrom(from);
     await this.#alter({ kind: 'seek', from: wireFrom(from) });
   }
 
-  skip({ shard, sequence }: { readonly shard: number; readonly sequence: number }): Promise<void> {
-    return this.#alter({ kind: 'skip', shard, sequence });
+  async skip(event: { readonly shard: number; readonly sequence: number }): Promise<void> {
+    assertEventPlace(event);
+    const { shard, sequence } = event;
+    await this.#alter({ kind: 'skip', shard, sequence });
   }
 
-  async redrive({ ids, dryRun }: RedriveOptions = {}): Promise<RedriveResult> {
-    const payload = this.#text({ ids, dryRun });
+  async redrive(options: RedriveOptions = {}): Promise<RedriveResult> {
+    const { ids, isDry } = parseRedriveOptions(options);
+    const payload = this.#text({ ids, dryRun: isDry });
     const answer = await this.#host.requests().order('redrive', payload);
-    const { redriven = [], unknown = [] } = answer;
-    return { redriven, unknown };
+    const { redriven = [], unknown = [], isComplete = true } = answer;
+    return { redriven, unknown, isComplete };
   }
 
   async delete(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Drained } from '../../async-context/drain-in-handler.js';
+import type { NoticeHost } from '../../handout/consume/consumer-notices.js';
 import type { ConsumerRun } from '../../handout/consume/run.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
@@ -8,13 +9,12 @@ import type { ServerFrame } from '../../protocol/wire.js';
 import type { Requests } from '../requests.js';
 import { wireFrom } from '../subscribe-options.js';
 import { ClientConsumer, type ConsumerHost } from './client-consumer.js';
-import type { NoticeHost } from './consumer-notices.js';
 import type { RemoteDelivery } from './remote-delivery.js';
 import { type MembersHost, RemoteMembers } from './remote-members.js';
 
 /** The consumers that a client has opened, and its members of them. */
 
-export interface ConsumersHost extends MembersHost, NoticeHost {
+export interface ConsumersHost extends MembersHost, Omit<NoticeHost, 'hasSystemEvents'> {
   /** Connects a lazy client. @throws BusError if the client is closed or has failed */
   wake(): void;
 }
@@ -22,6 +22,8 @@ export interface ConsumersHost extends MembersHost, NoticeHost {
 export class ClientConsumers implements ConsumerHost {
   readonly members: RemoteMembers;
   readonly turns: Dispatcher;
+  /** The server's bus may have none; then the listeners hear nothing. */
+  readonly hasSystemEvents = true;
   readonly runs = new Set<ConsumerRun<RemoteDelivery>>();
   readonly #host: ConsumersHost;
 

@@ -2,6 +2,8 @@
  * A consumer, as a program in this thread holds it: the half by which it looks at the consumer and directs it. It makes
  * calls, to the shards and to the thread that opened the bus, and keeps nothing. Used by the endpoint's thread alone.
  */
+
+import { ConsumerNotices, type NoticeHost } from '../../handout/consume/consumer-notices.js';
 import type { AlterConsumerRequest, ListedConsumer } from '../../link/consumer-shapes.js';
 import { deadEvent } from '../../link/dead-events.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
@@ -25,7 +27,6 @@ import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { consumerInfo } from './consumer-info.js';
-import { ConsumerNotices, type NoticeHost } from './consumer-notices.js';
 import { ConsumerShards, type ControlHost, unknownConsumer } from './consumer-shards.js';
 import { redriveAll, redriveIds } from './redriving.js';
 

@@ -2,6 +2,8 @@
  * A consumer, as a program in this thread holds it: the half by which it takes events, on that by which it is directed.
  * Used by the endpoint's thread alone.
  */
+
+import type { NoticeHost } from '../../handout/consume/consumer-notices.js';
 import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
 import { ConsumerRun, type RunHost } from '../../handout/consume/run.js';
 import type { Join } from '../../handout/consume/taker.js';
@@ -17,7 +19,6 @@ import type {
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
 import { ConsumerControl } from './consumer-control.js';
-import type { NoticeHost } from './consumer-notices.js';
 import type { ControlHost } from './consumer-shards.js';
 import type { BusDelivery } from './delivery.js';
 import type { MemberConsumer } from './member.js';

@@ -101,6 +101,3 @@ export const CONSUMERS_AT_ONCE = 32;
 /** How many events one `pull` may ask for, and how long it may wait for the first. */
 export const PULL_MAX = 1000;
 export const PULL_WAIT_MS_MAX = 30_000;
-/** How many open or dead events a page of them has: the default and the most. */
-export const CONSUMER_PAGE = 100;
-export const CONSUMER_PAGE_MAX = 1000;

@@ -155,7 +155,8 @@ async function settle(
       const result: WireOutcome = results[at] ?? {};
       if (result.code !== undefined) failures++;
       if (json === true) writeLine(JSON.stringify({ lease, ...result }));
-      else if (result.code !== undefined) notify(`${lease}: ${result.message} (${result.code})`);
+      else if (result.code !== undefined)
+        notify(printable(`${lease}: ${result.message} (${result.code})`));
     }
   }
   if (failures > 0) {

@@ -4,6 +4,7 @@ import type { RedriveResult } from '../../../protocol/consumers.js';
 import { addServerOptions } from '../../config.js';
 import { CommandFailure, notify, usageFailure } from '../../failure.js';
 import { repeated } from '../../filter-options.js';
+import { printable } from '../../output.js';
 import type { Session } from '../../session.js';
 import { formatNumber } from '../../table.js';
 import { act, type ConsumerCommandOptions } from './act.js';
@@ -52,7 +53,7 @@ async function redrive(
     }
     // The data of this command is what came again, so the plan is a person's.
     for (const { id, topic, reason } of planned.redriven.slice(0, SHOWN_MAX)) {
-      notify(`${id} on ${topic}: ${reason}`);
+      notify(printable(`${id} on ${topic}: ${reason}`));
     }
     const count = formatNumber(planned.redriven.length);
     notify(`${count} dead events of ${name} would come again`);
@@ -81,17 +82,18 @@ async function confirm(): Promise<void> {
 }
 
 async function report(
-  { redriven, unknown }: RedriveResult,
+  { redriven, unknown, isComplete }: RedriveResult,
   what: string,
   options: RedriveCommandOptions,
 ): Promise<void> {
   await printDead({ events: redriven, hasMore: false }, options);
   notify(`${formatNumber(redriven.length)} events ${what}`);
-  if (unknown.length === 0) return;
-  throw new CommandFailure(`of no dead event: ${unknown.join(', ')}`);
+  if (unknown.length > 0) throw new CommandFailure(`of no dead event: ${unknown.join(', ')}`);
+  if (isComplete) return;
+  throw new CommandFailure('too many redriven events are open: do it again for the others, later');
 }
 
 function resultOf(answer: Partial<RedriveResult>): RedriveResult {
-  const { redriven = [], unknown = [] } = answer;
-  return { redriven, unknown };
+  const { redriven = [], unknown = [], isComplete = true } = answer;
+  return { redriven, unknown, isComplete };
 }

@@ -2,8 +2,6 @@
  * The listeners of a consumer. The bus tells of consumers on topics of its own, and the listeners hear it by a
  * subscription to these: one for each event that has a listener, from the first listener on.
  */
-import { Emitter } from '../../handout/emitter.js';
-import type { ListedConsumer } from '../../link/consumer-shapes.js';
 import type { EventHandler, Subscription } from '../../protocol/bus-api.js';
 import {
   type ConsumerNotice,
@@ -14,6 +12,13 @@ import type { ConsumerEvents, ConsumerMessages } from '../../protocol/consumers.
 import { BusError, type ErrorData } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { Emitter } from '../emitter.js';
+
+/** The consumer: without an `id`, whichever one has the name. */
+export interface NoticedConsumer {
+  readonly id?: string;
+  readonly name: string;
+}
 
 export interface NoticeHost {
   /** False: the bus publishes no events of its own. */
@@ -32,12 +37,12 @@ const NOTICES: Readonly<Record<keyof ConsumerEvents, ConsumerNotice>> = {
 const EVENTS = Object.keys(NOTICES) as (keyof ConsumerEvents)[];
 
 export class ConsumerNotices {
-  readonly #consumer: Pick<ListedConsumer, 'id' | 'name'>;
+  readonly #consumer: NoticedConsumer;
   readonly #host: NoticeHost;
   readonly #emitter: Emitter<ConsumerEvents>;
   readonly #subscriptions = new Map<keyof ConsumerEvents, Subscription>();
 
-  constructor(consumer: Pick<ListedConsumer, 'id' | 'name'>, host: NoticeHost) {
+  constructor(consumer: NoticedConsumer, host: NoticeHost) {
     this.#consumer = consumer;
     this.#host = host;
     const owner = `consumer ${quote(consumer.name)}`;
@@ -68,7 +73,7 @@ export class ConsumerNotices {
   #heard(event: keyof ConsumerEvents, payload: unknown): void {
     const { consumerId, consumer: _, ...message } = payload as ConsumerNoticePayload;
     // Another consumer had the name before, or has it now.
-    if (consumerId !== this.#consumer.id) return;
+    if (consumerId !== (this.#consumer.id ?? consumerId)) return;
     if (event === 'error') {
       const { error } = message as unknown as { readonly error: ErrorData };
       this.#emitter.emit('error', BusError.from(error));
@@ -77,10 +82,12 @@ export class ConsumerNotices {
     this.#emitter.emit(event, message as unknown as ConsumerMessages[typeof event] & never);
   }
 
-  /** The shard of the topic was given up. */
+  /** The shard of the topic was given up, or a client may not read it. */
   #failed(cause: unknown): void {
     const message = `the listeners of consumer ${quote(this.#consumer.name)} hear nothing any more: ${messageOf(cause)}`;
-    const error = new BusError('STORE_FAILED', message, { cause });
+    const error = new BusError(cause instanceof BusError ? cause.code : 'STORE_FAILED', message, {
+      cause,
+    });
     if (this.#emitter.has('error')) this.#emitter.emit('error', error);
     else this.#host.report(error);
   }
