@@ -1,5 +1,5 @@
+import type { ConsumerRequests } from './consumer-frames.js';
 import type { AnsweredType, RequestPayload, ServerPayloads } from './wire.js';
-import type { ConsumerRequests } from './wire-consumers.js';
 
 /** The type of frame that answers each type of request. Not in `wire.ts`, whose schemas a client does not need. */
 export const ANSWER_TYPES = {

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { AlertInfo, AlertList, AlertRuleInput } from './alerts.js';
 import type { BusStats, SubscriberInfo, TopicInfo } from './bus-api.js';
+import type { ConsumerPayloads, ConsumerResult } from './consumer-frames.js';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
 import type { Event, Expectation, PublishAck, PublishManyOptions } from './event.js';
 import { expectationFault, expectationsFault } from './expectation.js';
@@ -19,7 +20,6 @@ import type {
 } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
-import type { ConsumerPayloads, ConsumerResult } from './wire-consumers.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.

@@ -3,6 +3,7 @@ import { DeliveryIterator } from '../../handout/consume/delivery-iterator.js';
 import { ConsumerRun, type HandlerCall, type RunHost } from '../../handout/consume/run.js';
 import type { Join } from '../../handout/consume/taker.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
+import type { WireConsumer } from '../../protocol/consumer-frames.js';
 import {
   assertEventPlace,
   assertSeekFrom,
@@ -29,7 +30,6 @@ import type {
 import { BusError } from '../../protocol/errors.js';
 import { optionInvalid } from '../../protocol/options.js';
 import { quote } from '../../protocol/quote.js';
-import type { WireConsumer } from '../../protocol/wire-consumers.js';
 import type { Requests } from '../requests.js';
 import { wireFrom } from '../subscribe-options.js';
 import type { RemoteDelivery } from './remote-delivery.js';

@@ -1,10 +1,10 @@
 import { HeldDelivery, type Said, type SettleKind } from '../../handout/consume/held-delivery.js';
+import type { WireDelivery } from '../../protocol/consumer-frames.js';
 import type { AckDurability } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { TIMER_MS_MAX } from '../../protocol/limits/units.js';
 import { quote } from '../../protocol/quote.js';
-import type { WireDelivery } from '../../protocol/wire-consumers.js';
 
 /** One event that the server has leased to this client, as its handler sees it. */
 

@@ -1,10 +1,10 @@
 import type { JoinOptions, Taker } from '../../handout/consume/taker.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import { Waiters } from '../../handout/waiters.js';
+import type { WireConsumer } from '../../protocol/consumer-frames.js';
 import { BusError } from '../../protocol/errors.js';
 import { CONSUMER_MEMBERS_PER_CONNECTION_MAX } from '../../protocol/limits/consumers.js';
 import type { ServerFrame } from '../../protocol/wire.js';
-import type { WireConsumer } from '../../protocol/wire-consumers.js';
 import type { Requests } from '../requests.js';
 import type { RemoteDelivery } from './remote-delivery.js';
 import { type MemberHost, RemoteMember } from './remote-member.js';

@@ -1,5 +1,5 @@
 import type { SettleKind } from '../../handout/consume/held-delivery.js';
-import type { WireConsumer, WireDelivery } from '../../protocol/wire-consumers.js';
+import type { WireConsumer, WireDelivery } from '../../protocol/consumer-frames.js';
 import { RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
 import type { RemoteSaid, Settler } from './settler.js';
 

@@ -5,10 +5,10 @@ import {
   type Said,
   type SettleKind,
 } from '../../handout/consume/held-delivery.js';
+import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
 import { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_OUT_MAX, SETTLEMENTS_PER_RECORD } from '../../protocol/limits/consumers.js';
 import type { ServerPayloads } from '../../protocol/wire.js';
-import type { WireOutcome, WireSettlement } from '../../protocol/wire-consumers.js';
 import { retryAfterMs, spreadMs } from '../backoff.js';
 import type { Requests } from '../requests.js';
 import { invalid, knownCode } from '../server-frame.js';

@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { parseDefinition } from '../../../src/protocol/consumer-definition.js';
-import type { WireSettlement } from '../../../src/protocol/wire-consumers.js';
+import type { WireSettlement } from '../../../src/protocol/consumer-frames.js';
 import { type Asked, send, WrongServer, wireEvent } from './wrong-server.js';
 
 /**

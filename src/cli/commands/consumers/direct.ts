@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { WireConsumerChange } from '../../../protocol/wire-consumers.js';
+import type { WireConsumerChange } from '../../../protocol/consumer-frames.js';
 import { addServerOptions } from '../../config.js';
 import { notify, usageFailure } from '../../failure.js';
 import { writeLine } from '../../output.js';

@@ -1,4 +1,9 @@
 import { type Command, Option } from 'commander';
+import type {
+  WireDelivery,
+  WireOutcome,
+  WireSettlement,
+} from '../../../protocol/consumer-frames.js';
 import {
   BACKOFF_MS_MAX,
   PULL_MAX,
@@ -6,11 +11,6 @@ import {
   SETTLEMENTS_PER_RECORD,
 } from '../../../protocol/limits/consumers.js';
 import { eventText } from '../../../protocol/payload-text.js';
-import type {
-  WireDelivery,
-  WireOutcome,
-  WireSettlement,
-} from '../../../protocol/wire-consumers.js';
 import { addServerOptions } from '../../config.js';
 import { CommandFailure, notify } from '../../failure.js';
 import { eventFormat, outputDrained, printable, writeLine } from '../../output.js';
