@@ -1,4 +1,4 @@
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Bus } from '../../src/main/bus.js';
 import { openTestBus } from './support/open.js';
 import { until } from './support/wait.js';
@@ -18,10 +18,26 @@ test('an event reaches a subscription that its publisher made before, though nei
   await until('all events are handled', () => rounds.every((handled) => handled() === 1));
 });
 
+/** The shard takes longer for these patterns than calls are apart, so that the ring of the calls gets full. */
+const OTHERS = Array.from({ length: 60 }, (_, n) => `other.+.${n}.*`);
+
 test('an event reaches all subscriptions that its publisher made before, also those that found no room', async () => {
   const bus = await openTestBus({ dir: ':memory:', shards: 1 });
-  // The shard takes longer for these patterns than the calls are apart, so that the ring of the calls is full.
-  const others = Array.from({ length: 60 }, (_, n) => `other.+.${n}.*`);
-  const handled = callsAtOnce(bus, 0, 2000, others);
+  const handled = callsAtOnce(bus, 0, 2000, OTHERS);
   await until('all subscriptions have it', () => handled() === 2000);
+});
+
+test('drained resolves when tryPublish may succeed, also where it waits for calls that found no room', async () => {
+  const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+  let handled = 0;
+  const subscriptions = 2000;
+  for (let n = 0; n < subscriptions; n++) bus.subscribe(['t', ...OTHERS], () => void handled++);
+  let tries = 1;
+  while (!bus.tryPublish({ topic: 't', type: 'chat_message', payload: 0 })) {
+    // If this resolved at once, the loop would leave no time for the calls to be sent.
+    await bus.drained();
+    expect(++tries).toBeLessThan(100);
+  }
+  expect(tries).toBeGreaterThan(1);
+  await until('all subscriptions have it', () => handled === subscriptions);
 });

@@ -114,7 +114,7 @@ export class ControlSender {
     return this.#unpaid.size > 0;
   }
 
-  /** True if calls wait for room. */
+  /** True if calls or members' records wait for room. */
   get hasUnsent(): boolean {
     return this.#unsent.length > 0;
   }

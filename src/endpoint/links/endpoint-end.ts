@@ -113,10 +113,12 @@ export class EndpointEnd {
     return this.#calls.owesCredit;
   }
 
-  /**
-   * Writes the encoded event into the ring. False if there is no room, or if earlier calls still wait for room in their
-   * ring, which a publish must not overtake; then `requestRoom` asks to be woken.
-   */
+  /** True if earlier calls wait for room in their ring. A publish must not overtake them, so none is taken meanwhile. */
+  get holdsPublishes(): boolean {
+    return this.#calls.hasUnsent;
+  }
+
+  /** Writes the encoded event into the ring. False if `holdsPublishes` or there is no room: see `requestRoom`. */
   tryPublish(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
     if (!this.#tryClaim(length)) return false;
     const publishes = this.#publishes;
@@ -137,6 +139,7 @@ export class EndpointEnd {
     return true;
   }
 
+  /** Asks the shard to wake the endpoint when there is room. Calls that wait for room have asked for theirs. */
   requestRoom(): void {
     this.#awaitsPublishRoom = true;
     this.#publishRing.setWaiting();
@@ -248,7 +251,7 @@ export class EndpointEnd {
   }
 
   #tryClaim(length: number): boolean {
-    return !this.#calls.hasUnsent && this.#publishes.tryClaim(length);
+    return !this.holdsPublishes && this.#publishes.tryClaim(length);
   }
 
   #commitPublish(pending: PendingPublish, type = PUBLISH, publishes = 1): void {

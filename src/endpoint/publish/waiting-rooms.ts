@@ -91,7 +91,7 @@ export class WaitingRooms {
     return waiter;
   }
 
-  /** Resolves once nothing waits and every ring is at most half full. */
+  /** Resolves once nothing waits, no calls hold publishes up, and every ring is at most half full. */
   async drained(): Promise<void> {
     if (this.#hasRoom()) return;
     for (const end of this.#ends) end.requestRoom();
@@ -138,10 +138,7 @@ export class WaitingRooms {
   }
 
   #hasRoom(): boolean {
-    return (
-      this.length === 0 &&
-      this.#ends.every((end) => end.failure !== undefined || end.publishFill <= 0.5)
-    );
+    return this.length === 0 && this.#ends.every(hasRoom);
   }
 
   /** One timer serves all that wait. */
@@ -174,6 +171,11 @@ export class WaitingRooms {
       if (!waiter.isAbandoned) waiter.pending.fail(backpressure(end, room, this.#waitMs));
     }
   }
+}
+
+function hasRoom(end: EndpointEnd): boolean {
+  if (end.failure !== undefined) return true;
+  return !end.holdsPublishes && end.publishFill <= 0.5;
 }
 
 function failAll(room: WaitingRoom, error: BusError): void {
