@@ -1,8 +1,6 @@
 /**
  * Serves the commands of endpoints: calls (`src/link/calls.ts`) and grants of credit. In every turn the shard reads
- * them before publishes, between batches, so that a subscription starts, changes and ends at an exact sequence. How far
- * an endpoint has published is noted before its commands are read: in this way a publish is not taken before a command
- * that was sent earlier, although the two are in different rings.
+ * them before publishes, between batches, so that a subscription starts, changes and ends at an exact sequence.
  */
 import {
   type AtPosition,
@@ -87,12 +85,14 @@ export class Commands {
     // Every turn begins with another link: the first ones find most of the turn's budget for answers left.
     for (let i = 0; i < links.length; i++) {
       const link = links[(first + i) % links.length]!;
-      link.publishesUntil = link.publishRing.look();
-      if (link.leaving) continue;
+      if (link.leaving) {
+        link.gate.open();
+        continue;
+      }
       this.#link = link;
+      link.gate.look();
       const read = link.controls.read(this.#onCommand, COMMANDS_PER_TURN);
-      // Commands that are left may have been sent before the publishes.
-      if (read === COMMANDS_PER_TURN) link.publishesUntil = link.publishRing.position;
+      link.gate.pass();
       if (read === 0) continue;
       taken += read;
       if (link.controls.release()) link.wakeEndpoint();

@@ -199,7 +199,7 @@ export class PublishBatch extends BatchEvents {
     this.#overdue.beginLink();
     this.#timedPosition = undefined;
     const ring = link.publishRing;
-    if (link.publishes.read(this.#onPublish, limit, link.publishesUntil) === 0) return;
+    if (link.publishes.read(this.#onPublish, limit, link.gate.until) === 0) return;
     this.#links.push(link);
     this.#runs.end(link);
     if (this.#log.isShared) this.#noteTaken(link);

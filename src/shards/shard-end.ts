@@ -34,6 +34,7 @@ import { BufferInbox } from '../ring/buffer-inbox.js';
 import { RecordReceiver, RecordSender } from '../ring/record-channel.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { Doorbell } from '../ring/wait.js';
+import { PublishGate } from './publish-gate.js';
 import { NOT_REFUSED } from './refusals.js';
 import type { ShardSubscription, SubscriptionLink } from './shard-subscription.js';
 
@@ -76,11 +77,7 @@ export class ShardEnd implements SubscriptionLink {
   /** A dead thread may have stored the persisted publishes before this position, and the log cannot say whether. */
   takesAgainUntil: number | undefined;
   leaving = false;
-  /**
-   * No publish behind this position of the ring is taken. It is noted before the commands are read in a turn, so that a
-   * publish is never taken before a command that its endpoint has sent earlier. Undefined before the first turn.
-   */
-  publishesUntil: number | undefined;
+  readonly gate: PublishGate;
   /** The link's next publish waits for something that the endpoint has still to say; see `GroupSettling`. */
   isHeld = false;
   /** Set while the link is taken over from a dead thread; its publishes wait meanwhile. */
@@ -112,6 +109,7 @@ export class ShardEnd implements SubscriptionLink {
     const controlRing = new RingConsumer(end.memory.controlRing);
     this.publishes = new RecordReceiver(this.publishRing, inbox, PUBLISH_CHANNEL);
     this.controls = new RecordReceiver(controlRing, inbox, CONTROL_CHANNEL);
+    this.gate = new PublishGate(this.publishes, this.controls);
     this.#deliveryRing = new RingProducer(end.memory.deliveryRing);
     this.#deliveries = new RecordSender(this.#deliveryRing, end.port, {
       channel: DELIVERY_CHANNEL,

@@ -89,6 +89,20 @@ describe('a publish', () => {
     expect(events(link)).toEqual([{ event: 1 }]);
   });
 
+  test('is taken although its endpoint sends as many commands as the shard reads, and more', () => {
+    const { turn, join } = makeShard();
+    const link = new TestLink(1 << 20);
+    join(link);
+    link.publish({ topic: 'a', timestamp: 1 });
+    const acks = [];
+    for (let turns = 0; turns < 4; turns++) {
+      for (let id = 1; id <= 1500; id++) link.call('sync', {}, { id });
+      turn();
+      acks.push(...link.acks());
+    }
+    expect(acks).toMatchObject([{ count: 1, sequence: 1 }]);
+  });
+
   test('is taken in the turn that sees it', () => {
     const { turn, join } = makeShard();
     const link = new TestLink();
