@@ -90,6 +90,21 @@ describe('a publish on a topic with a definition', () => {
     expect(await stored()).toEqual([]);
   });
 
+  it('is refused for a malformed event before its payload is looked at, as in the program itself', async () => {
+    const { bus, url } = await served();
+    const client = await SocketClient.open(Number(new URL(url).port));
+    closers.push(() => client.socket.terminate());
+    for (const [fault, code] of [
+      [{ topic: `orders.${'x'.repeat(300)}` }, 'TOPIC_INVALID'],
+      [{ type: 'a type' }, 'EVENT_INVALID'],
+    ] as const) {
+      const event = { ...MISFIT, ...fault };
+      const own = await refused(() => bus.publish(event), code);
+      client.socket.send(JSON.stringify({ type: 'publish', payload: { event } }));
+      expect((await client.next('error')).payload).toMatchObject({ code, message: own.message });
+    }
+  });
+
   it('over HTTP is refused in every form of body', async () => {
     const { stored, post } = await served();
     const one = await post(MISFIT);

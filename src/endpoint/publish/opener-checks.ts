@@ -6,6 +6,7 @@
 import type { AnswerOf, PayloadToCheck, RequestOf } from '../../link/calls.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
+import { checkEventInput } from '../../protocol/event-input.js';
 import {
   PAYLOAD_CHECK_WAIT_MS,
   PAYLOAD_CHECKS_LENGTH_MAX,
@@ -47,7 +48,8 @@ export class OpenerChecks {
   }
 
   /**
-   * Resolves once all payloads fit. `undefined`: none of the events is on a topic that has a definition.
+   * Resolves once all payloads fit. `undefined`: none of the events is on a topic that has a definition, or one of them
+   * is malformed, so that the endpoint refuses them all.
    *
    * @param isBatch an error names the event's place in the list
    * @throws BusError, as a rejection: `PAYLOAD_INVALID` with `details.issues`, `OPTION_INVALID` for a validator that is
@@ -55,6 +57,8 @@ export class OpenerChecks {
    *   wait for it, `BUS_CLOSED`
    */
   check(inputs: readonly EventInput[], isBatch: boolean): Promise<void> | undefined {
+    // The topic of a malformed event may be of any length, and no cache may hold it.
+    if (!inputs.every(isWellFormed)) return undefined;
     const places: number[] = [];
     for (let i = 0; i < inputs.length; i++) {
       if (this.#isDefined(inputs[i]!.topic)) places.push(i);
@@ -117,5 +121,14 @@ export class OpenerChecks {
     if (this.#byTopic.size >= TOPIC_DEFINITION_CACHE_TOPICS) this.#byTopic.clear();
     this.#byTopic.set(topic, isDefined);
     return isDefined;
+  }
+}
+
+function isWellFormed(input: EventInput): boolean {
+  try {
+    checkEventInput(input);
+    return true;
+  } catch {
+    return false;
   }
 }

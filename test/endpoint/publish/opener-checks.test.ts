@@ -40,6 +40,14 @@ describe('checks by the opener', () => {
     await answer;
   });
 
+  it('are not asked for a list with a malformed event, which the endpoint refuses', () => {
+    const { asked, checks } = opener();
+    const long = `orders.${'x'.repeat(300)}`;
+    expect(checks.check([eventOf(long)], false)).toBeUndefined();
+    expect(checks.check([eventOf('a'), { ...eventOf('notes'), type: '' }], true)).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
   it('name the event of a batch by its place in the whole batch', async () => {
     const { asked, checks } = opener();
     const fault = { at: 1, error: { code: 'PAYLOAD_INVALID', message: 'no' } } as const;
