@@ -108,7 +108,7 @@ export class BusFigures {
     if (watch.filter === undefined) return undefined;
     for (let shard = 0; shard < this.#bus.shards; shard++) {
       const failure = this.#bus.shardFailure(shard);
-      if (failure === undefined || !isOfShard(watch.filter, shard, this.#bus.shards)) continue;
+      if (failure === undefined || !isOfShard(watch.filter, shard, this.#bus)) continue;
       return `shard ${shard} is given up and takes no events: ${failure.message}`;
     }
     return undefined;
@@ -119,7 +119,7 @@ export class BusFigures {
     if (filter === undefined) return nameOf(watch) === undefined ? [] : ['laggards'];
     const { shards } = this.#bus;
     return Array.from({ length: shards }, (_, shard) => shard).filter(
-      (shard) => isOfShard(filter, shard, shards) && this.#bus.shardFailure(shard) === undefined,
+      (shard) => isOfShard(filter, shard, this.#bus) && this.#bus.shardFailure(shard) === undefined,
     );
   }
 

@@ -4,6 +4,8 @@ import type { ParsedFilter } from '../protocol/filter.js';
 /** The bus, as alerts need it. */
 export interface WatchedBus {
   readonly shards: number;
+  /** How many first segments of a topic decide its shard; 0: all of it does. */
+  readonly segments: number;
   /** How many events have matched each filter, in one shard. Rejects if the shard is given up, or the bus closed. */
   tally(shard: number, question: TallyQuestion): Promise<TallyReport>;
   /** Why a shard takes no more events; undefined while it does. */

@@ -1,13 +1,12 @@
 import type { AlertCondition, AlertEvent } from '../protocol/alerts.js';
 import type { ParsedFilter } from '../protocol/filter.js';
+import { type ShardLayout, shardsOf } from '../protocol/filter-shards.js';
 import {
   ALERT_EVENT_WITHIN_MS,
   ALERT_INTERVAL_MS,
   ALERT_RESOLVED_SHARE,
 } from '../protocol/limits/alerts.js';
 import { nameMatcher } from '../protocol/name-patterns.js';
-import { hasWildcard } from '../protocol/topic.js';
-import { shardOf } from '../protocol/topic-hash.js';
 import type { Reading } from './alert-state.js';
 import { RateWindow } from './rate-window.js';
 import type { Total } from './tally-book.js';
@@ -62,8 +61,8 @@ export function filterOf(when: AlertCondition): ParsedFilter | undefined {
 }
 
 /** Whether the shard can have events that the filter matches. */
-export function isOfShard({ topics }: ParsedFilter, shard: number, shards: number): boolean {
-  return topics.some((topic) => hasWildcard(topic) || shardOf(topic, shards) === shard);
+export function isOfShard(filter: ParsedFilter, shard: number, layout: ShardLayout): boolean {
+  return shardsOf(filter, layout).includes(shard);
 }
 
 /** Time counts from the last event, at first from the last stored one. */

@@ -5,6 +5,7 @@ import { parseAlertRules } from '../protocol/alert-rule.js';
 import type { AlertRuleInput } from '../protocol/alerts.js';
 import { consumerNamesFault } from '../protocol/consumer-definition.js';
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
+import { TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
@@ -95,6 +96,7 @@ const configSchema = objectOf({
   // For the bus.
   dir: v.exactOptional(someText),
   shards: v.exactOptional(wholeNumber(1, SHARDS_MAX)),
+  shardBySegments: v.exactOptional(wholeNumber(1, TOPIC_SEGMENTS_MAX)),
   source: v.exactOptional(someText),
   defaultPersist: v.exactOptional(yesOrNo),
   noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),

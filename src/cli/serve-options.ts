@@ -25,6 +25,7 @@ export interface ServeOptions
   host: string;
   port: number;
   shards?: number;
+  shardBySegments?: number;
   source?: string;
   keysFile?: string;
   revokedFile?: string;

@@ -126,6 +126,9 @@ function busOptions(options: ServeOptions, config: Config, log: CommandLog): Bus
     dir: options.dir,
     onError: (error) => log.error({ code: error.code, details: error.details }, error.message),
     ...given(options, ['shards', 'source']),
+    ...(options.shardBySegments === undefined
+      ? {}
+      : { shardBy: { segments: options.shardBySegments } }),
     ...given(config, BUS_SETTINGS),
   };
 }

@@ -148,7 +148,13 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
-    this.#history = new HistorySource(this.#ends, this.#readers, main, data.epoch);
+    this.#history = new HistorySource(
+      this.#ends,
+      this.#readers,
+      main,
+      data.epoch,
+      data.options.shardSegments,
+    );
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
     this.#subscriptions = new Subscriptions(
       data,
@@ -158,7 +164,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       dispatcher,
       this.#onError,
     );
-    this.#members = new Members(this.#ends, dispatcher);
+    this.#members = new Members(this.#ends, dispatcher, this.#history.segments);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#openerChecks = openerChecks(data, definitions, main);
@@ -321,7 +327,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.assertOpen();
     if (topic === undefined) return furthestBehind(this.#ends);
     assertTopic(topic);
-    const end = this.#ends[shardOf(topic, this.#ends.length)]!;
+    const end = this.#ends[shardOf(topic, this.#ends.length, this.#history.segments)]!;
     return subscribersOf(end, topic);
   }
 

@@ -75,15 +75,21 @@ export class BusCore {
   }
 
   static async open(store: LogStore, options: ParsedBusOptions): Promise<BusCore> {
-    const { shards } = options;
-    const opened = await store.open({ shards, defaultShards: defaultShards() });
+    const { shards, shardBy } = options;
+    const opened = await store.open({ shards, defaultShards: defaultShards(), shardBy });
     try {
+      assertShardBy(options, opened);
       assertConsumersFor(options, opened);
       return new BusCore(options, store.name, opened);
     } catch (error) {
       await opened.close([]);
       throw error;
     }
+  }
+
+  /** How many first segments of a topic decide its shard; 0: all of it does. */
+  get shardSegments(): number {
+    return this.#store.shardBy?.segments ?? 0;
   }
 
   /** Whether events of the topic are stored if their publisher asks for it. */
@@ -143,6 +149,7 @@ export class BusCore {
         noPersistTopics,
         maxPayloadBytes,
         publishWaitMs,
+        shardSegments: this.shardSegments,
         ...(systemEvents === undefined ? {} : { systemEvents }),
       },
     };
@@ -308,6 +315,16 @@ function assertConsumersFor({ retention }: ParsedBusOptions, store: OpenStore): 
   if (rule < 0 || store.consumers !== undefined) return;
   const fault = 'the store of this bus keeps no durable consumers';
   throw optionInvalid('openBus', `retention.${rule}.untilConsumedBy`, fault);
+}
+
+function assertShardBy({ dir, shardBy: wanted }: ParsedBusOptions, { shardBy }: OpenStore): void {
+  if (wanted === undefined || wanted.segments === shardBy?.segments) return;
+  const found = shardBy === undefined ? 'the whole topic' : `segments: ${shardBy.segments}`;
+  throw new BusError(
+    'SHARD_BY_MISMATCH',
+    `${dir} divides topics by ${found}, not by segments: ${wanted.segments}, and that cannot be changed`,
+    { details: { dir, expected: wanted, found: shardBy ?? null } },
+  );
 }
 
 /** Takes every step, even if an earlier one failed, and throws the first error. */

@@ -19,7 +19,7 @@ import type { BusError } from '../protocol/errors.js';
 import { nameFault } from '../protocol/event-fields.js';
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { HEALTH_INTERVAL_MS, PUBLISH_WAIT_MS } from '../protocol/limits/endpoint.js';
-import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
+import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { RING_BYTES, RING_BYTES_MAX, RING_BYTES_MIN } from '../protocol/limits/links.js';
 import { COMMIT_BATCH_EVENTS, SHARDS_MAX } from '../protocol/limits/shards.js';
 import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits/store.js';
@@ -86,6 +86,7 @@ const alertRules = v.pipe(
 const busOptions = objectOf({
   dir: v.optional(path, './data'),
   shards: v.optional(wholeFrom(1, SHARDS_MAX)),
+  shardBy: v.optional(objectOf({ segments: wholeFrom(1, TOPIC_SEGMENTS_MAX) })),
   source: v.optional(
     v.pipe(
       v.string(),

@@ -45,6 +45,11 @@ export interface BusOptions {
    * Worker threads that share the topics, 1 to 16. Default: the directory's own number; for a new one, cores minus 1.
    */
   shards?: number;
+  /**
+   * Lets topics with the same first segments, 1 to 16, share a shard, so that atomic groups may have several of them. Fixed
+   * when the directory is made. Default: the directory's own; for a new one, the whole topic decides.
+   */
+  shardBy?: { readonly segments: number };
   /** The `source` of events that name none. Default `millrace`. */
   source?: string;
   /** Stores events whose publish has no `persist` option. Default true. */

@@ -9,7 +9,8 @@ import type { ConsumerBus } from './consumers/consumer-bus.js';
 export function consumerBus(core: BusCore, endpoint: Endpoint): ConsumerBus {
   const { publishSystem, report, callShard, startPositions } = endpoint[INTERNALS];
   return {
-    shardsOf: (filter) => shardsOf(filter, core.controls.length),
+    shardsOf: (filter) =>
+      shardsOf(filter, { shards: core.controls.length, segments: core.shardSegments }),
     shardFailure: (shard) => core.supervisors[shard]!.failure,
     startPositions,
     stores: (topic) => core.stores(topic),

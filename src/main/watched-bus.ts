@@ -10,6 +10,7 @@ export function watchedBus(core: BusCore, endpoint: Endpoint): WatchedBus {
   const { publishSystem, report, tally, lags, topicPages } = endpoint[INTERNALS];
   return {
     shards: core.controls.length,
+    segments: core.shardSegments,
     tally,
     report,
     publish: publishSystem,

@@ -34,9 +34,21 @@ export function topicHash(topic: string): number {
   return finalise(hash);
 }
 
-/** The shard, 0 to `shards` - 1, that owns a topic. */
-export function shardOf(topic: string, shards: number): number {
-  return topicHash(topic) % shards;
+/**
+ * The shard, 0 to `shards` - 1, that owns a topic. With `segments` over 0 only so many first segments of the topic count,
+ * so that topics which have them in common share a shard.
+ */
+export function shardOf(topic: string, shards: number, segments = 0): number {
+  return topicHash(segments === 0 ? topic : firstSegments(topic, segments)) % shards;
+}
+
+function firstSegments(topic: string, segments: number): string {
+  let end = -1;
+  for (let left = segments; left > 0; left--) {
+    end = topic.indexOf('.', end + 1);
+    if (end < 0) return topic;
+  }
+  return topic.slice(0, end);
 }
 
 /** Goes on with the UTF-8 of `topic` from the first character that is not ASCII. */

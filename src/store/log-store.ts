@@ -23,11 +23,20 @@ export interface StoreRequest {
   readonly shards: number | undefined;
   /** A new store takes this number where the user gave none. */
   readonly defaultShards: number;
+  /** How a new store divides topics among its shards; undefined: by the whole topic. */
+  readonly shardBy?: ShardBy | undefined;
+}
+
+/** How topics are divided among shards: those with the same first segments share one. */
+export interface ShardBy {
+  readonly segments: number;
 }
 
 /** A store that one bus has taken, until `close`. */
 export interface OpenStore {
   readonly shards: number;
+  /** Fixed when the store was made. Default: the whole topic decides its shard. */
+  readonly shardBy?: ShardBy | undefined;
   /** The identity of the history that is being written. */
   readonly epoch: string;
   /** The address of the module that each shard's thread imports: a `ShardLogModule`. */

@@ -19,6 +19,7 @@ const topicIn = (shard: number): string => {
 /** A bus of two shards, whose answers can be held back; each counts what the test says. */
 class FakeBus implements WatchedBus {
   readonly shards = SHARDS;
+  readonly segments = 0;
   readonly published: [topic: string, type: string][] = [];
   readonly reported: BusError[] = [];
   readonly events = [0, 0];

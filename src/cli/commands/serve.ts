@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { TOPIC_SEGMENTS_MAX } from '../../protocol/limits/events.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { applyConfig, configOption } from '../config.js';
 import { LOG_LEVELS } from '../config-schema.js';
@@ -92,6 +93,13 @@ export function addServeCommand(program: Command): void {
         '<n>',
         `number of shards, 1 to ${SHARDS_MAX}; default: the directory's own, or cores - 1 for a new one`,
       ).argParser(integerFrom(1, SHARDS_MAX)),
+    )
+    .addOption(
+      setting(
+        'shard-by-segments',
+        '<n>',
+        `how many first segments of a topic decide its shard, 1 to ${TOPIC_SEGMENTS_MAX}; default: the directory's own`,
+      ).argParser(integerFrom(1, TOPIC_SEGMENTS_MAX)),
     );
   for (const [name, least, text] of COUNTS) {
     command.addOption(setting(name, '<n>', text).argParser(integerFrom(least)));

@@ -42,6 +42,7 @@ export class Members implements MemberHost, MemberHandler {
   /** Members with something to send at the end of the turn. */
   readonly #touched = new Set<Member>();
   readonly #waiters = new Waiters();
+  readonly #segments: number;
   readonly #decoder = new RecordDecoder(ITSELF);
   readonly #lease = new LeaseView();
   readonly #supply = new SupplyView();
@@ -52,7 +53,9 @@ export class Members implements MemberHost, MemberHandler {
   #refusal: BusError | undefined;
   #isClosed = false;
 
-  constructor(ends: readonly EndpointEnd[], turns: Dispatcher) {
+  /** `segments`: how many first segments of a topic decide its shard; 0: all of it does. */
+  constructor(ends: readonly EndpointEnd[], turns: Dispatcher, segments = 0) {
+    this.#segments = segments;
     this.ends = ends;
     this.turns = turns;
     this.settlements = ends.map((end) => new Settlements(end));
@@ -223,6 +226,9 @@ export class Members implements MemberHost, MemberHandler {
   }
 
   #needs({ definition }: MemberConsumer, shard: number): boolean {
-    return shardsOf(definition.filter, this.ends.length).includes(shard);
+    return shardsOf(definition.filter, {
+      shards: this.ends.length,
+      segments: this.#segments,
+    }).includes(shard);
   }
 }

@@ -49,6 +49,8 @@ export interface PublisherOptions {
   readonly noPersistTopics: readonly string[];
   readonly maxPayloadBytes: number;
   readonly publishWaitMs: number;
+  /** How many first segments of a topic decide its shard. Default: the whole topic. */
+  readonly shardSegments?: number;
   /** Absent if system events are off. */
   readonly systemEvents?: { readonly persist: boolean };
 }
@@ -324,7 +326,7 @@ export class Publisher {
     if (known !== undefined) return known;
     const { noPersistTopics } = this.#options;
     const route = {
-      end: this.#ends[shardOf(topic, this.#ends.length)]!,
+      end: this.#ends[shardOf(topic, this.#ends.length, this.#options.shardSegments)]!,
       topicBytes: Buffer.from(topic),
       isEphemeral: noPersistTopics.some((pattern) => matchesPattern(pattern, topic)),
     };

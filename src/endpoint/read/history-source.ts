@@ -21,6 +21,8 @@ export class HistorySource {
     readers: Caller<'history'> | undefined,
     main: Caller<'main'>,
     epoch: string,
+    /** How many first segments of a topic decide its shard; 0: all of it does. */
+    readonly segments = 0,
   ) {
     this.#ends = ends;
     this.#readers = readers;

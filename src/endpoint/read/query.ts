@@ -65,7 +65,10 @@ export class QueryRunner {
     const position = query.reverse
       ? undefined
       : new PagePosition({ epoch: this.#epoch, positions });
-    const sources = shardsOf(query.filter, heads.length).map((shard) => {
+    const sources = shardsOf(query.filter, {
+      shards: heads.length,
+      segments: this.#source.segments,
+    }).map((shard) => {
       const after = positions[shard] ?? 0;
       const until = heads[shard]!;
       return this.#readShard(query, { shard, after, until, pageEvents, asker });

@@ -23,12 +23,14 @@ export interface Newest {
 
 /** Per shard the position before the first of the newest events; the shard's head if it holds none of them. */
 export async function newestPositions(
-  source: Pick<HistorySource, 'page'>,
+  source: Pick<HistorySource, 'page' | 'segments'>,
   newest: Newest,
 ): Promise<number[]> {
   const { filter, heads, last } = newest;
   const positions = [...heads];
-  const tails = shardsOf(filter, heads.length).map((shard) => new Tail(source, shard, newest));
+  const tails = shardsOf(filter, { shards: heads.length, segments: source.segments }).map(
+    (shard) => new Tail(source, shard, newest),
+  );
   await Promise.all(tails.map((tail) => tail.fill()));
   for (let left = last; left > 0 && !newest.isOver(); left--) {
     const tail = latest(tails);

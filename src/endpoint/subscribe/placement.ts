@@ -17,8 +17,11 @@ type Start = SubscribeRequest['start'];
 export class Placement {
   readonly #ends: readonly EndpointEnd[];
   readonly #history: HistoryReader;
+  readonly #segments: number;
 
-  constructor(ends: readonly EndpointEnd[], history: HistoryReader) {
+  /** `segments`: how many first segments of a topic decide its shard; 0: all of it does. */
+  constructor(ends: readonly EndpointEnd[], history: HistoryReader, segments: number) {
+    this.#segments = segments;
     this.#ends = ends;
     this.#history = history;
   }
@@ -171,7 +174,7 @@ export class Placement {
   }
 
   #neededBy(filter: ParsedFilter): ReadonlySet<number> {
-    return new Set(shardsOf(filter, this.#ends.length));
+    return new Set(shardsOf(filter, { shards: this.#ends.length, segments: this.#segments }));
   }
 
   /** The shards that the subscription needs; passes over the others. */

@@ -26,7 +26,7 @@ export async function startPositions(
 ): Promise<readonly number[]> {
   if (from === 'now') return heads;
   if (from === 'earliest') return heads.map(() => 0);
-  const needed = shardsOf(filter, heads.length);
+  const needed = shardsOf(filter, { shards: heads.length, segments: source.segments });
   if ('since' in from) {
     const sinceMs = parseTimestamp(from.since);
     const positions = heads.map((head, shard) =>

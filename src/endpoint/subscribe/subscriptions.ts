@@ -78,7 +78,7 @@ export class Subscriptions implements SubscriptionHost<BusSubscription>, Deliver
     this.turns = turns;
     this.#onError = onError;
     this.#history = new HistoryReader(history, ends);
-    this.#placement = new Placement(ends, this.#history);
+    this.#placement = new Placement(ends, this.#history, history.segments);
   }
 
   add<P>(

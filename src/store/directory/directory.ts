@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import type { CursorGap, CursorPositions, ResolvedCursor } from '../cursor-positions.js';
+import type { ShardBy } from '../log-store.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { makeDirectory, restrictFile, syncNames } from './files.js';
 import {
   corruptManifest,
   type EarlierEpoch,
   FORMAT_VERSION,
+  FORMAT_VERSION_SHARD_BY,
   MANIFEST,
   type Manifest,
   readManifest,
@@ -27,25 +29,30 @@ const EARLIER_EPOCHS_MAX = 256;
  */
 export function openManifest(
   dir: string,
-  options: { shards?: number | undefined; defaultShards: number },
+  options: {
+    shards?: number | undefined;
+    defaultShards: number;
+    shardBy?: ShardBy | undefined;
+  },
 ): Manifest {
   ensureDirectory(dir);
   const found = readManifest(dir);
   if (found !== undefined) {
     assertShards(dir, options.shards, found.shards);
     restrictFile(join(dir, MANIFEST));
-    if (found.format === FORMAT_VERSION && found.id !== undefined) return found;
+    const format = found.shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY;
+    if (found.format === format && found.id !== undefined) return found;
     // The manifest is upgraded before the shards' files, so that an older version refuses the directory before it opens
     // a file that it cannot read.
     const named = found.id === undefined ? { ...found, id: newId(), isNew: true } : found;
-    const upgraded = { ...named, format: FORMAT_VERSION };
+    const upgraded = { ...named, format };
     writeManifest(dir, upgraded);
     return upgraded;
   }
   if (readdirSync(dir).some((name) => /^shard-\d+\.db$/.test(name))) {
     throw corruptManifest(dir, 'there are shard files but no manifest.json');
   }
-  const manifest = createManifest(options.shards ?? options.defaultShards);
+  const manifest = createManifest(options.shards ?? options.defaultShards, options.shardBy);
   syncNames(dir);
   writeManifest(dir, manifest);
   return manifest;
@@ -62,16 +69,17 @@ export function endNew(dir: string, manifest: Manifest): Manifest {
 }
 
 /** The manifest of a new directory, not yet written. */
-export function createManifest(shards: number): Manifest {
+export function createManifest(shards: number, shardBy?: ShardBy): Manifest {
   if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
     throw new BusError('OPTION_INVALID', `shards must be 1 to ${SHARDS_MAX}, not ${shards}`);
   }
   const createdAt = new Date().toISOString();
   return {
-    format: FORMAT_VERSION,
+    format: shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY,
     id: newId(),
     isNew: true,
     shards,
+    ...(shardBy === undefined ? {} : { shardBy: { segments: shardBy.segments } }),
     epoch: newId(),
     createdAt,
     earlier: [],

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { BusError } from '../../protocol/errors.js';
+import { TOPIC_SEGMENTS_MAX } from '../../protocol/limits/events.js';
 import { SHARDS_MAX } from '../../protocol/limits/shards.js';
 import { codeOf } from '../../protocol/thrown.js';
+import type { ShardBy } from '../log-store.js';
 import { storeError } from '../sqlite/driver/store-errors.js';
 import { replaceFile } from './files.js';
 
@@ -15,6 +17,8 @@ import { replaceFile } from './files.js';
 export const FORMAT_VERSION = 3;
 /** The oldest format that can be read. Opening such a directory for writing upgrades it to `FORMAT_VERSION`. */
 export const FORMAT_VERSION_MIN = 1;
+/** Of a manifest with `shardBy`, over logs of `FORMAT_VERSION`: earlier versions would look into the wrong shards. */
+export const FORMAT_VERSION_SHARD_BY = FORMAT_VERSION + 1;
 
 export interface Manifest {
   readonly format: number;
@@ -23,6 +27,8 @@ export interface Manifest {
   /** True until every log exists and carries the directory's id. Only until then may a log be missing. */
   readonly isNew?: boolean;
   readonly shards: number;
+  /** Which part of a topic decides its shard. Absent: the whole topic. Its format is `FORMAT_VERSION_SHARD_BY`. */
+  readonly shardBy?: ShardBy;
   /** The current epoch. */
   readonly epoch: string;
   readonly createdAt: string;
@@ -97,7 +103,8 @@ function parseManifest(dir: string, text: string): Manifest {
   if (!isManifest(manifest)) {
     throw corruptManifest(dir, 'it lacks a field or has one of the wrong type');
   }
-  if (manifest.format < FORMAT_VERSION_MIN || manifest.format > FORMAT_VERSION) {
+  const newest = manifest.shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY;
+  if (manifest.format < FORMAT_VERSION_MIN || manifest.format > newest) {
     const reason = `its format is ${manifest.format}, not ${FORMAT_VERSION}`;
     throw new BusError('STORE_FAILED', `${join(dir, MANIFEST)}: ${reason}`, {
       details: { expected: FORMAT_VERSION, found: manifest.format },
@@ -122,19 +129,24 @@ function checked(dir: string, value: unknown): unknown {
 
 function isManifest(value: unknown): value is Manifest {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, shards, epoch, createdAt, earlier, backup } = value as Partial<Manifest>;
+  const { format, shards, shardBy, epoch, createdAt, earlier, backup } = value as Partial<Manifest>;
   return (
     Number.isInteger(format) &&
     typeof shards === 'number' &&
     Number.isInteger(shards) &&
     shards >= 1 &&
     shards <= SHARDS_MAX &&
+    (shardBy === undefined || isShardBy(shardBy)) &&
     typeof epoch === 'string' &&
     typeof createdAt === 'string' &&
     Array.isArray(earlier) &&
     earlier.every((one) => isEarlierEpoch(one, shards)) &&
     (backup === undefined || typeof backup?.takenAt === 'string')
   );
+}
+
+function isShardBy({ segments }: ShardBy): boolean {
+  return Number.isInteger(segments) && segments >= 1 && segments <= TOPIC_SEGMENTS_MAX;
 }
 
 function isEarlierEpoch(value: unknown, shards: number): value is EarlierEpoch {

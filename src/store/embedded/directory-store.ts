@@ -15,6 +15,7 @@ import type {
   LogStore,
   OpenStore,
   RunningBackup,
+  ShardBy,
   StoreRequest,
 } from '../log-store.js';
 import { shardFile } from '../sqlite/connection/schema.js';
@@ -55,6 +56,7 @@ export class DirectoryStore implements LogStore {
 
 class OpenDirectory implements OpenStore {
   readonly shards: number;
+  readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
   readonly history: HistoryAddress;
@@ -71,6 +73,7 @@ class OpenDirectory implements OpenStore {
     this.#lock = lock;
     this.#manifest = manifest;
     this.shards = manifest.shards;
+    this.shardBy = manifest.shardBy;
     this.epoch = manifest.epoch;
     this.#recentValues = Array.from(
       { length: manifest.shards },

@@ -2,7 +2,7 @@ import { ulid } from 'ulid';
 import type { CursorPositions, ResolvedCursor } from '../cursor-positions.js';
 import { cutToHeads, resolveCursor } from '../directory/directory.js';
 import { FORMAT_VERSION, type Manifest } from '../directory/manifest.js';
-import type { KeptText, LogStore, OpenStore, StoreRequest } from '../log-store.js';
+import type { KeptText, LogStore, OpenStore, ShardBy, StoreRequest } from '../log-store.js';
 import { openDatabase } from '../sqlite/driver/driver.js';
 import { identityOf } from '../sqlite/log-state.js';
 import type { SqliteShardOptions } from '../sqlite/open-shard-log.js';
@@ -12,12 +12,13 @@ import { SQLITE_SHARD_LOG } from './sqlite-modules.js';
 export class MemoryStore implements LogStore {
   readonly name = 'in memory';
 
-  open({ shards, defaultShards }: StoreRequest): OpenStore {
+  open({ shards, defaultShards, shardBy }: StoreRequest): OpenStore {
     // Opening a database loads the addon into this thread, where it must stay loaded while shards come and go.
     openDatabase(':memory:').close();
     return new OpenMemory({
       format: FORMAT_VERSION,
       shards: shards ?? defaultShards,
+      ...(shardBy === undefined ? {} : { shardBy }),
       epoch: ulid(),
       createdAt: new Date().toISOString(),
       earlier: [],
@@ -27,6 +28,7 @@ export class MemoryStore implements LogStore {
 
 class OpenMemory implements OpenStore {
   readonly shards: number;
+  readonly shardBy: ShardBy | undefined;
   readonly epoch: string;
   readonly shardLog = SQLITE_SHARD_LOG;
   readonly consumers = new KeptInMemory();
@@ -35,6 +37,7 @@ class OpenMemory implements OpenStore {
   constructor(manifest: Manifest) {
     this.#manifest = manifest;
     this.shards = manifest.shards;
+    this.shardBy = manifest.shardBy;
     this.epoch = manifest.epoch;
   }
 

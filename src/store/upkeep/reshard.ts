@@ -15,7 +15,7 @@ import { PrunedStart } from './pruned-start.js';
 import { ReshardSource } from './reshard-source.js';
 
 /**
- * Copies a directory into a new one with another number of shards. Ids, the order in each topic, timestamps and
+ * Copies a directory into a new one with another number of shards, and the same `shardBy`. Ids, the order in each topic, timestamps and
  * recorded times stay. Sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are
  * merged by recorded time, so that it never runs backwards in a new shard either. The copy still knows the ids of
  * events that were pruned lately. The manifest is written last, so that an unfinished copy cannot be opened.
@@ -33,6 +33,9 @@ export interface ReshardOptions {
   /** Called after each batch. */
   readonly onProgress?: (progress: ReshardProgress) => void;
 }
+
+/** Options with the rule by which topics are divided. */
+type RoutedOptions = ReshardOptions & Required<Pick<ReshardOptions, 'shardOf'>>;
 
 export interface ReshardProgress {
   readonly events: number;
@@ -57,7 +60,7 @@ export function reshard(options: ReshardOptions): ReshardResult {
   if (existsSync(to) && readdirSync(to).length > 0) {
     throw new BusError('OPTION_INVALID', `${to} is not empty`, { details: { dir: to } });
   }
-  const target = createManifest(shards);
+  const target = createManifest(shards, manifest.shardBy);
   const sourceLock = DirectoryLock.acquire(from);
   try {
     ensureDirectory(to);
@@ -86,8 +89,11 @@ function copy(options: ReshardOptions, manifest: Manifest, target: Manifest): Re
     }
     assertNoConsumers(from, manifest.shards, sources);
     const identity = identityOf(target);
-    copyPrunedIds(options, sources, identity);
-    const { events, total, heads } = copyEvents(options, sources, identity);
+    const segments = manifest.shardBy?.segments ?? 0;
+    const route = options.shardOf ?? ((topic, shards) => shardOf(topic, shards, segments));
+    const routed = { ...options, shardOf: route };
+    copyPrunedIds(routed, sources, identity);
+    const { events, total, heads } = copyEvents(routed, sources, identity);
     copyKept(from, to);
     endNew(to, { ...target, heads });
     return { events, total, losses };
@@ -115,12 +121,12 @@ function assertNoConsumers(dir: string, shards: number, sources: readonly Reshar
  * Copies ids of pruned events, so that the copy still recognises a repeat of an event that retention has just removed.
  */
 function copyPrunedIds(
-  options: ReshardOptions,
+  options: RoutedOptions,
   sources: readonly ReshardSource[],
   identity: LogIdentity,
 ): void {
   const { to, shards, recordedUntil = Number.POSITIVE_INFINITY } = options;
-  const route = options.shardOf ?? shardOf;
+  const { shardOf: route } = options;
   const ids = sources.map((source) => new PeekableIds(source.prunedIds()));
   const firstAt = oldest(sources)?.nextAt;
   const recordedAt = firstAt ?? Math.max(0, ...sources.map(({ prunedAt }) => prunedAt));
@@ -162,12 +168,12 @@ class PeekableIds {
 }
 
 function copyEvents(
-  options: ReshardOptions,
+  options: RoutedOptions,
   sources: readonly ReshardSource[],
   identity: LogIdentity,
 ): ReshardProgress & { heads: number[] } {
   const { to, shards, onProgress, recordedUntil = Number.POSITIVE_INFINITY } = options;
-  const route = options.shardOf ?? shardOf;
+  const { shardOf: route } = options;
   const targets: SqliteShardLog[] = [];
   const pending = new Array<number>(shards).fill(0);
   const total = sources.reduce((sum, source) => sum + source.head, 0);

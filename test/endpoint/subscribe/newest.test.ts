@@ -32,7 +32,7 @@ function readersOf(logs: readonly Log[]) {
     asked.pages++;
     return pageOf(logs[shard]!, request);
   };
-  return { services: { page }, asked };
+  return { services: { page, segments: 0 }, asked };
 }
 
 const filter = parseFilter('*');

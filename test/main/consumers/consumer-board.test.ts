@@ -51,7 +51,7 @@ function rig(content?: string) {
     },
   };
   const bus = {
-    shardsOf: (filter) => shardsOf(filter, SHARDS),
+    shardsOf: (filter) => shardsOf(filter, { shards: SHARDS, segments: 0 }),
     shardFailure: (shard) => failures[shard],
     startPositions: async (_, from) => (from === 'now' ? [10, 20] : [0, 0]),
     apply: async (shard, entries) => {
