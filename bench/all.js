@@ -26,6 +26,7 @@ const BENCHES = [
   'store-append.js',
   'small-parts.js',
   'consumer-machine.js',
+  'consumer-backlog.js',
   'match-million-patterns.js',
 ];
 

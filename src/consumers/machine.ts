@@ -103,6 +103,12 @@ export class ConsumerMachine {
     return Math.min(open.counts[READY]!, members.tokens);
   }
 
+  /** Whether more events are ready than there are tokens. */
+  get hasWaiting(): boolean {
+    const { open, members } = this.#ledger;
+    return open.counts[READY]! > members.tokens;
+  }
+
   get isPaused(): boolean {
     return this.#isPaused;
   }

@@ -23,7 +23,7 @@ export const CONSUMER_IN_FLIGHT_MAX = 100_000;
 /** The default and the largest `maxAhead`: how many open events a consumer may have in one shard. */
 export const CONSUMER_AHEAD = 10_000;
 export const CONSUMER_AHEAD_MAX = 100_000;
-/** The bytes of records that a consumer keeps in one shard to lease them; others are read again. */
+/** The bytes of records that one shard keeps in memory for all consumers, to lease them; others are read again. */
 export const CONSUMER_RECORD_BYTES_MAX = 16 * MIB;
 /** How many patterns `priority` may have; each is a lane, and the rest of the events is one more. */
 export const PRIORITIES_MAX = 8;

@@ -223,15 +223,19 @@ export class DeskConsumer {
     return this.#current !== 0;
   }
 
-  /** An event of the batch whose topic matches. */
-  see(sequence: number, view: EventRecordView): void {
+  /** An event of the batch whose topic matches. Returns whether it is open now, and more events are than tokens. */
+  see(sequence: number, view: EventRecordView): boolean {
     const lane = this.#lanes === 1 ? 0 : this.laneOf(view.topic);
     const bit = 1 << lane;
-    if ((this.#current & bit) === 0) return;
+    if ((this.#current & bit) === 0) return false;
     if (!this.wantsMore(lane)) {
       this.machine.passed(lane, sequence - 1);
       this.#current ^= bit;
-    } else if (this.matches(view)) this.machine.read(lane, sequence, this.#keyOf(view));
+      return false;
+    }
+    if (!this.matches(view)) return false;
+    this.machine.read(lane, sequence, this.#keyOf(view));
+    return this.machine.hasWaiting;
   }
 
   endBatch(through: number): void {

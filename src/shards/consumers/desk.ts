@@ -214,6 +214,7 @@ export class Desk implements DeskView {
   /** The batch was refused: its events never were. What else was decided stands, and is stored by itself later. */
   refused(): void {
     this.events.end();
+    this.events.forget();
     for (const { machine } of this.roster.listed) machine.undoAfter(this.log.head);
   }
 
@@ -247,6 +248,7 @@ export class Desk implements DeskView {
   /** Retention has removed events: those that were open are lost. */
   pruned(): void {
     const { prunedThrough } = this.log;
+    this.events.forget();
     let first: number | undefined;
     for (const consumer of this.roster.listed) {
       if (consumer.floor >= prunedThrough) continue;
@@ -280,7 +282,10 @@ export class Desk implements DeskView {
       const index = batch.sequences[i]! - 1;
       if (index < 0) continue;
       for (const consumer of this.roster.matching(batch.topics[i]!)) {
-        consumer.see(head + 1 + index, this.#view.wrap(batch.bytes[i]!, batch.offsets[i]!));
+        const sequence = head + 1 + index;
+        const view = this.#view.wrap(batch.bytes[i]!, batch.offsets[i]!);
+        const waits = consumer.see(sequence, view);
+        if (waits) this.events.keep(sequence, view.bytes, view.offset, view.length);
       }
     }
     for (const consumer of this.roster.listed) consumer.endBatch(head + batch.appended);
@@ -317,7 +322,9 @@ export class Desk implements DeskView {
 
   #examine(consumer: DeskConsumer, sequence: number): Examined {
     if (sequence > this.log.head) return 'there';
-    if (this.#examined++ >= CONSUMER_READ_EVENTS_PER_TURN) return 'later';
+    if (!this.events.has(sequence) && this.#examined++ >= CONSUMER_READ_EVENTS_PER_TURN) {
+      return 'later';
+    }
     const found = this.events.find(sequence, consumer.id);
     if (found === undefined) return 'gone';
     if (!consumer.hasOtherFilter) return 'there';

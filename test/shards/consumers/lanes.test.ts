@@ -130,3 +130,28 @@ describe('a consumer with priorities', () => {
     ]);
   });
 });
+
+describe('events that were read ahead', () => {
+  test('are read from the log once, however long they wait for a token', () => {
+    const log = memoryLog(Array.from({ length: 3000 }, () => 'jobs.a'));
+    let reads = 0;
+    const counted = new Proxy(log, {
+      get: (of, name) => {
+        const value = Reflect.get(of, name, of);
+        if (typeof value !== 'function') return value;
+        if (name === 'read') reads++;
+        return value.bind(of);
+      },
+    });
+    const { one, turn } = working({ maxAhead: 5000, maxInFlight: 5000 }, 0, counted);
+    for (let n = 0; n < 10; n++) turn();
+    const before = reads;
+    let leased = 0;
+    for (let n = 0; n < 400 && leased < 3000; n++) {
+      one.tokens(10);
+      turn();
+      leased += one.leases().length;
+    }
+    expect([leased, reads - before]).toEqual([3000, 0]);
+  });
+});

@@ -1,25 +1,23 @@
 import { BusError } from '../../../protocol/errors.js';
+import { CONSUMER_RECORD_BYTES_MAX } from '../../../protocol/limits/consumers.js';
 import { EventRecordView } from '../../../record/event-record.js';
 import type { ShardConsumers } from '../../../store/consumer-states.js';
 import type { ShardLog } from '../../../store/shard-log.js';
 import type { PublishBatch } from '../../publish-batch.js';
-
-/** A record of an event; it stays as it is until the next one is found. */
-export interface FoundEvent {
-  readonly bytes: Buffer;
-  readonly offset: number;
-  readonly length: number;
-}
+import type { FoundEvent } from './found-event.js';
+import { RecordCache } from './record-cache.js';
 
 /**
- * Finds records of events: in the batch while the shard has one, else in the log, else in the row of a dead event, which
- * keeps what the log does not have any more.
+ * Finds records of events: in the batch while the shard has one, among those that were read ahead, in the log, or in the
+ * row of a dead event, which keeps what the log does not have any more.
  */
 export class EventFinder {
   readonly #log: ShardLog;
   readonly #store: ShardConsumers;
   readonly #onDamage: (error: BusError) => void;
   readonly #view = new EventRecordView();
+  /** Of events that were read ahead, or that wait for a token. */
+  readonly #cache = new RecordCache(CONSUMER_RECORD_BYTES_MAX);
   #batch: PublishBatch | undefined;
   #first = 0;
   /** The batch's place of each event that it appends, from the first sequence on. */
@@ -44,11 +42,27 @@ export class EventFinder {
     this.#batch = undefined;
   }
 
+  /** Keeps a copy of a record that is likely to be wanted soon. */
+  keep(sequence: number, bytes: Buffer, offset: number, length: number): void {
+    this.#cache.add(sequence, bytes, offset, length);
+  }
+
+  /** Whether the record is at hand, so that it costs no read. */
+  has(sequence: number): boolean {
+    return this.#cache.find(sequence) !== undefined;
+  }
+
+  /** The log has lost events. */
+  forget(): void {
+    this.#cache.clear();
+  }
+
   /** An event of a consumer; undefined if it is lost. */
   find(sequence: number, consumer: string): FoundEvent | undefined {
     const place = sequence < this.#first ? undefined : this.#places[sequence - this.#first];
     if (this.#batch === undefined || place === undefined) {
-      return this.#read(sequence) ?? this.#kept(sequence, consumer);
+      const cached = this.#cache.find(sequence);
+      return cached ?? this.#read(sequence) ?? this.#kept(sequence, consumer);
     }
     const { bytes, offset, length } = this.#view.wrap(
       this.#batch.bytes[place]!,

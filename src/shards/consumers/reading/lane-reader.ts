@@ -134,7 +134,10 @@ export class LaneReader {
       return reading ^ bit;
     }
     const isOfTopic = this.#consumersOf(view.topic).includes(consumer);
-    if (isOfTopic && consumer.matches(view)) machine.read(lane, sequence, consumer.keyOf(view));
+    if (isOfTopic && consumer.matches(view)) {
+      machine.read(lane, sequence, consumer.keyOf(view));
+      this.#events.keep(sequence, view.bytes, view.offset, view.length);
+    }
     return reading;
   }
 
