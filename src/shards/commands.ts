@@ -140,7 +140,11 @@ export class Commands {
     topics: (request) => this.#introspection.topics(request),
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
-    pruneStep: (request) => this.#pruning.prune(request),
+    pruneStep: (request) => {
+      const step = this.#pruning.prune(request);
+      if (step.events > 0) this.#shard.desk?.pruned();
+      return step;
+    },
     page: ({ request }) => this.#pages.page(request),
     positionAt: ({ timeMs }) => this.#pages.positionAt(timeMs),
   };

@@ -120,6 +120,8 @@ export class Members implements MemberHost, MemberHandler {
   rejoin(end: EndpointEnd): void {
     const members = this.all();
     for (const member of members) member.join(end);
+    // If the shard is given up, the members learn of it otherwise.
+    end.call('consumersClaimed', () => ({})).catch(() => {});
     this.settlements[end.shard]!.resend();
     for (const member of members) member.goOn(end);
   }

@@ -56,8 +56,8 @@ describe('leases of a dead thread', () => {
 
 describe('events that retention removes', () => {
   const prune = (rig: ReturnType<typeof working>, excessEvents: number) => {
-    rig.log.prune({ pattern: '*', excessEvents, excessBytes: 0, after: 0 });
-    rig.shard.desk!.pruned();
+    rig.link.call('pruneStep', { pattern: '*', excessEvents, excessBytes: 0, after: 0 }, { id: 6 });
+    rig.turn();
   };
 
   test('are lost if they are open, and main is told of the gap', async () => {

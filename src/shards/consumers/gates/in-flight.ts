@@ -90,12 +90,14 @@ export class InFlight {
     const before = this.#reserved;
     this.#reserved = Math.max(before, leased + most);
     this.#write();
-    const over = Math.max(0, this.#look().others + this.#reserved - max);
+    const { others: now } = this.#look();
+    const over = Math.max(0, now + this.#reserved - max);
     if (over > 0) {
       this.#reserved = Math.max(before, this.#reserved - over);
       this.#write();
     }
-    return Math.max(0, Math.min(most, this.#reserved - leased));
+    // The limit may be lower than when the places were reserved.
+    return Math.max(0, Math.min(most, this.#reserved - leased, max - now - leased));
   }
 
   /** What other shards have; `poorest`: the least that one has which waits. */

@@ -90,6 +90,14 @@ describe('the places of a consumer in all shards', () => {
     }
   });
 
+  it('are fewer when the limit is lowered', () => {
+    const shard = new Shard(words(), 0);
+    shard.lease(100, 10, 0);
+    shard.end(8);
+    shard.lease(100, 3, 0);
+    expect(shard.leased).toBe(3);
+  });
+
   it('are all for one shard where no other wants any', () => {
     const shard = new Shard(words(), 3);
     shard.lease(100, 10, 0);
