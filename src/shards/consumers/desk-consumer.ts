@@ -180,7 +180,8 @@ export class DeskConsumer {
       this.prunedSeen = prunedEvents;
     }
     if (JSON.stringify(definition) !== JSON.stringify(entry.definition)) {
-      this.hasOtherFilter = true;
+      const { filter } = entry.definition;
+      this.hasOtherFilter ||= JSON.stringify(definition.filter) !== JSON.stringify(filter);
       this.predicate = compilePredicate(entry.definition.filter);
       this.#keyOf = keyOf(entry.definition.order);
       const lanes = lanesOf(entry.definition);
