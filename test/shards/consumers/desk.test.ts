@@ -182,6 +182,22 @@ describe('a consumer of a shard', () => {
     expect(log.consumers.load()).toMatchObject([{ round: 2 }]);
   });
 
+  test('is leased only what a changed filter still matches', () => {
+    const { link, one, turn, shard, log } = working({}, 0);
+    for (const [n, topic] of ['jobs.a', 'jobs.b', 'jobs.a', 'jobs.b'].entries()) {
+      publish(link, n, topic);
+    }
+    turn();
+    shard.applyConsumers([entryOf({ filter: 'jobs.b' })]);
+    one.tokens(9);
+    turn();
+    const leases = one.leases();
+    expect(leases.map(({ sequence }) => sequence)).toEqual([2, 4]);
+    one.settle(SETTLE_ACK, leases);
+    turn();
+    expect(log.consumers.load()).toMatchObject([{ position: 4, acked: 2, lost: 0 }]);
+  });
+
   test('goes with its rows when it is not in the list any more', () => {
     const { link, one, turn, shard, log } = working({ maxAttempts: 1 });
     publish(link, 1);
