@@ -7,7 +7,7 @@ import type { StandardSchema } from '../../src/protocol/define-topic.js';
 import type { EventInput } from '../../src/protocol/event.js';
 import { gather } from '../bus/support/collector.js';
 import { refused } from '../bus/support/failures.js';
-import { attachBus, createGateway, defineTopic } from '../bus/support/millrace.js';
+import { attachBus, createGateway, defineTopic, gatewayHooks } from '../bus/support/millrace.js';
 import { openTestBus } from '../bus/support/open.js';
 import { connectTo } from '../client/support/millrace-client.js';
 import { SocketClient } from './support/socket-client.js';
@@ -155,6 +155,19 @@ describe('a publish on a topic with a definition', () => {
       .filter((payload) => typeof payload === 'number');
     expect(numbers).toEqual(frames.filter(isStored));
     socket.socket.terminate();
+  });
+
+  it('is stored once and in its order if the thread of its gateway dies while it is checked', async () => {
+    const { bus } = await served();
+    const handle = await bus.serve({ port: 0 });
+    const { client } = connectTo(handle.url);
+    const numbers = Array.from({ length: 400 }, (_, n) => n + 1);
+    const acks = numbers.map((n) => client.publish(order({ total: n })));
+    await acks[0];
+    await gatewayHooks(handle).hurt('kill');
+    await Promise.all(acks);
+    const events = await gather(bus.read({ topic: '*' }));
+    expect(events.map(({ payload }) => payload)).toEqual(numbers.map((total) => ({ total })));
   });
 
   it('is checked by the definitions of a worker without them too, where the worker has a gateway', async () => {
