@@ -85,6 +85,7 @@ const subscribeGrant = v.lazy((input) =>
 export const grantFields = {
   publish: v.exactOptional(patterns),
   subscribe: v.exactOptional(v.pipe(v.array(subscribeGrant), v.maxLength(GRANT_PATTERNS_MAX))),
+  consume: v.exactOptional(patterns),
   admin: v.exactOptional(patterns),
   source: v.exactOptional(text((source) => nameFault('source', source))),
   redact: v.exactOptional(paths),

@@ -27,11 +27,12 @@ export function fillGrants(grants: Grants, claims: Claims, faults: Fault[]): Gra
   const before = faults.length;
   const fill = (field: string) => (pattern: string, index: number) =>
     filled(pattern, claims, (message) => faults.push({ path: `${field}[${index}]`, message }));
-  const { publish, subscribe, admin, ...others } = grants;
+  const { publish, subscribe, consume, admin, ...others } = grants;
   const fillReadable = fill('subscribe');
   const result: Grants = {
     ...others,
     ...(publish !== undefined && { publish: publish.map(fill('publish')) }),
+    ...(consume !== undefined && { consume: consume.map(fill('consume')) }),
     ...(admin !== undefined && { admin: admin.map(fill('admin')) }),
     ...(subscribe !== undefined && {
       subscribe: subscribe.map((grant, index) =>

@@ -26,6 +26,7 @@ export class GrantedPrincipal implements Principal {
   readonly access: Access;
   readonly #publish: PatternSet;
   readonly #subscribe: PatternSet;
+  readonly #consume: PatternSet;
   readonly #admin: PatternSet;
   readonly #redaction: Redaction;
   #isRevoked = false;
@@ -41,10 +42,11 @@ export class GrantedPrincipal implements Principal {
       typeof grant === 'string' ? { pattern: grant } : grant,
     );
     this.readable = readable.map(({ pattern }) => pattern);
-    const { publish = [], admin = [] } = grants;
-    this.access = { publish, subscribe: this.readable, admin };
+    const { publish = [], consume = [], admin = [] } = grants;
+    this.access = { publish, subscribe: this.readable, consume, admin };
     this.#publish = new PatternSet(publish);
     this.#subscribe = new PatternSet(this.readable);
+    this.#consume = new PatternSet(consume);
     this.#admin = new PatternSet(admin);
     this.#redaction = new Redaction(readable, grants.redact);
     this.redacts = this.#redaction.masksAnything;
@@ -68,6 +70,10 @@ export class GrantedPrincipal implements Principal {
 
   beyondSubscribe(patterns: readonly string[]): string | undefined {
     return patterns.find((pattern) => !this.#subscribe.covers(pattern));
+  }
+
+  mayConsume(name: string): boolean {
+    return this.#consume.covers(name) || this.#admin.covers('*');
   }
 
   mayAdminister(pattern: string): boolean {

@@ -13,6 +13,8 @@ export interface Grants {
   readonly publish?: readonly string[];
   /** Patterns that may be read: subscribed to, queried, streamed, listed. Default: none. */
   readonly subscribe?: readonly SubscribeGrant[];
+  /** Patterns of names of consumers whose events may be taken and settled. Default: none. */
+  readonly consume?: readonly string[];
   /** Patterns that may be administered; `*` is the whole bus. Default: none. */
   readonly admin?: readonly string[];
   /** The `source` that every event gets, whatever it says. Default: events keep theirs. */

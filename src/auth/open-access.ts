@@ -17,10 +17,16 @@ const EVERYBODY: Principal = Object.freeze({
   rates: Object.freeze({}),
   redacts: false,
   readable: Object.freeze(['*']),
-  access: Object.freeze({ publish: ['*'], subscribe: EVERY_TOPIC, admin: EVERY_TOPIC }),
+  access: Object.freeze({
+    publish: ['*'],
+    subscribe: EVERY_TOPIC,
+    consume: ['*'],
+    admin: EVERY_TOPIC,
+  }),
   mayPublish: () => true,
   maySubscribe: () => true,
   beyondSubscribe: () => undefined,
+  mayConsume: () => true,
   mayAdminister: () => true,
   redact: (event: Event) => event,
 });

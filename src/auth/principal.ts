@@ -33,6 +33,8 @@ export interface Principal {
    * matches nothing; a client that wants everything has to ask for `*`.
    */
   beyondSubscribe(patterns: readonly string[]): string | undefined;
+  /** Whether events of the consumer of this name may be taken and settled; whoever administers the whole bus may. */
+  mayConsume(name: string): boolean;
   /** Whether everything that the pattern matches may be administered; `*` is the whole bus. */
   mayAdminister(pattern: string): boolean;
   /** The event as this principal may see it: the same object, or a copy with masked values. */
@@ -45,6 +47,8 @@ export interface Principal {
 export interface Access {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** Of names of consumers. */
+  readonly consume: readonly string[];
   readonly admin: readonly string[];
 }
 

@@ -34,12 +34,14 @@ export interface BackupResult {
   readonly bytes: number;
 }
 
-/** The topics that a principal may use, as patterns. An empty list: none. */
+/** The topics and consumers that a principal may use, as patterns. An empty list: none. */
 export interface AccessInfo {
   /** The name of the principal. */
   readonly principal: string;
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** Of names of consumers. */
+  readonly consume: readonly string[];
   /** `*` is the whole bus. */
   readonly admin: readonly string[];
   /** The `source` that every event of this principal gets, in place of its own; absent: it may choose. */

@@ -86,12 +86,13 @@ describe('an API key', () => {
     for (const topic of ['a', 'a.b', '*', '$sys.x']) {
       expect(principal.mayPublish(topic)).toBe(false);
       expect(principal.maySubscribe(topic)).toBe(false);
+      expect(principal.mayConsume(topic)).toBe(false);
       expect(principal.mayAdminister(topic)).toBe(false);
       expect(principal.beyondSubscribe([topic])).toBe(topic);
     }
   });
 
-  it.each(['publish', 'subscribe', 'admin'] as const)(
+  it.each(['publish', 'subscribe', 'consume', 'admin'] as const)(
     'with only %s grants may do only that',
     async (only) => {
       const path = keysFile();
@@ -101,6 +102,8 @@ describe('an API key', () => {
       expect(principal.mayPublish('a')).toBe(only === 'publish');
       expect(principal.maySubscribe('a')).toBe(only === 'subscribe');
       expect(principal.beyondSubscribe(['a', '*'])).toBe(only === 'subscribe' ? undefined : 'a');
+      // Whoever administers the whole bus may take all work.
+      expect(principal.mayConsume('a')).toBe(only === 'consume' || only === 'admin');
       expect(principal.mayAdminister('*')).toBe(only === 'admin');
     },
   );

@@ -38,6 +38,7 @@ describe('a pattern that names claims', () => {
       {
         publish: ['user.{sub}.*'],
         subscribe: [{ pattern: '{tenant}.user.{sub}', redact: ['$.card'] }, 'public.*'],
+        consume: ['jobs.{sub}.*'],
         admin: ['user.{sub}'],
       },
       { tenant: 'acme' },
@@ -48,6 +49,8 @@ describe('a pattern that names claims', () => {
     expect(ada.readable).toEqual(['acme.user.ada', 'public.*']);
     expect(ada.maySubscribe('acme.user.bob')).toBe(false);
     expect(ada.redacts).toBe(true);
+    expect(ada.mayConsume('jobs.ada.mail')).toBe(true);
+    expect(ada.mayConsume('jobs.bob.mail')).toBe(false);
     expect(ada.mayAdminister('user.ada')).toBe(true);
     expect(ada.mayAdminister('user.*')).toBe(false);
   });

@@ -42,6 +42,7 @@ describe('token key', () => {
       keysFile,
       ...['key', '--name', 'ci', '--publish', 'build.*', 'log.+', '--publish', 'chat'],
       ...['--subscribe', '*', '--admin', 'build.*', '--source', 'ci-runner'],
+      ...['--consume', 'jobs.*', 'mail'],
       ...['--redact', '$..secret', '--publish-per-second', '100', '--expires', '30d'],
     );
     expect(code).toBe(0);
@@ -63,6 +64,8 @@ describe('token key', () => {
     for (const topic of ['build.x.y', 'log.x', 'chat'])
       expect(principal.mayPublish(topic)).toBe(true);
     expect(principal.mayPublish('other')).toBe(false);
+    for (const name of ['jobs.x', 'mail']) expect(principal.mayConsume(name)).toBe(true);
+    expect(principal.mayConsume('other')).toBe(false);
     expect(principal.mayAdminister('*')).toBe(false);
     authenticator.close();
   });

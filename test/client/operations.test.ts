@@ -95,6 +95,7 @@ describe('what a principal may do', () => {
     name: 'reader',
     publish: ['log.*'],
     subscribe: ['a.*', { pattern: 'b.*', redact: ['$.card'] }],
+    consume: ['mail.*'],
     source: 'reader-1',
   });
 
@@ -104,8 +105,14 @@ describe('what a principal may do', () => {
     const bus = await openTestBus({ shards: 1 });
     const { url } = await bus.serve({ port: 0, auth: { keysFile } });
     const expected = {
-      operator: { publish: ['a.*', 'b'], subscribe: [], admin: ['*'] },
-      reader: { publish: ['log.*'], subscribe: ['a.*', 'b.*'], admin: [], source: 'reader-1' },
+      operator: { publish: ['a.*', 'b'], subscribe: [], consume: [], admin: ['*'] },
+      reader: {
+        publish: ['log.*'],
+        subscribe: ['a.*', 'b.*'],
+        consume: ['mail.*'],
+        admin: [],
+        source: 'reader-1',
+      },
     };
     for (const { key, stored } of [operator, reader]) {
       const { name } = stored;
@@ -122,7 +129,8 @@ describe('what a principal may do', () => {
     const bus = await openTestBus({ shards: 1 });
     const { client } = connectTo((await bus.serve({ port: 0 })).url);
     const all = ['*', '$sys.*'];
-    const expected = { principal: 'anonymous', publish: ['*'], subscribe: all, admin: all };
+    const granted = { publish: ['*'], subscribe: all, consume: ['*'], admin: all };
+    const expected = { principal: 'anonymous', ...granted };
     expect(await client.access()).toEqual(expected);
   });
 });

@@ -18,6 +18,7 @@ import { DEFAULT_REVOKED_FILE, type RevokeJwtsOptions, revokeJwts } from './revo
 interface GrantOptions {
   publish?: string[];
   subscribe?: string[];
+  consume?: string[];
   admin?: string[];
   source?: string;
   redact?: string[];
@@ -107,6 +108,10 @@ function addGrantOptions(command: Command): Command {
     .option(
       '--subscribe <pattern...>',
       'pattern of topics that the holder may read; may be repeated',
+    )
+    .option(
+      '--consume <pattern...>',
+      'pattern of names of consumers whose events the holder may take; may be repeated',
     )
     .option(
       '--admin <pattern...>',
@@ -246,7 +251,7 @@ async function edit(
 }
 
 function grantsOf(options: GrantOptions): Grants {
-  const { publish, subscribe, admin, source, redact } = options;
+  const { publish, subscribe, consume, admin, source, redact } = options;
   const { publishPerSecond, subscribePerSecond, queryPerSecond } = options;
   const rates = {
     ...(publishPerSecond !== undefined && { publishPerSecond }),
@@ -256,6 +261,7 @@ function grantsOf(options: GrantOptions): Grants {
   return {
     ...(publish !== undefined && { publish }),
     ...(subscribe !== undefined && { subscribe }),
+    ...(consume !== undefined && { consume }),
     ...(admin !== undefined && { admin }),
     ...(source !== undefined && { source }),
     ...(redact !== undefined && { redact }),
@@ -269,13 +275,15 @@ function writeKey({ hash: _, ...shown }: StoredKey, isJson: boolean): void {
     writeLine(JSON.stringify(shown));
     return;
   }
-  const { id, name, publish = [], subscribe = [], admin = [], source, redact, expiresAt } = shown;
+  const { id, name, publish = [], subscribe = [], consume = [], admin = [] } = shown;
+  const { source, redact, expiresAt } = shown;
   const columns = [id, name];
   const readable = subscribe.map((grant) =>
     typeof grant === 'string' ? grant : `${grant.pattern} (without ${grant.redact.join(' ')})`,
   );
   if (publish.length > 0) columns.push(`publish ${publish.join(' ')}`);
   if (readable.length > 0) columns.push(`subscribe ${readable.join(' ')}`);
+  if (consume.length > 0) columns.push(`consume ${consume.join(' ')}`);
   if (admin.length > 0) columns.push(`admin ${admin.join(' ')}`);
   if (source !== undefined) columns.push(`source ${source}`);
   if (redact !== undefined) columns.push(`without ${redact.join(' ')}`);
@@ -285,9 +293,10 @@ function writeKey({ hash: _, ...shown }: StoredKey, isJson: boolean): void {
   writeLine(printable(columns.join('  ')));
 }
 
-function warnIfPowerless({ publish, subscribe, admin }: Grants, what: string): void {
-  if ((publish ?? subscribe ?? admin) !== undefined) return;
-  notify(`this ${what} may do nothing: it has none of --publish, --subscribe and --admin`);
+function warnIfPowerless({ publish, subscribe, consume, admin }: Grants, what: string): void {
+  if ((publish ?? subscribe ?? consume ?? admin) !== undefined) return;
+  const none = 'none of --publish, --subscribe, --consume and --admin';
+  notify(`this ${what} may do nothing: it has ${none}`);
 }
 
 function lifetimeOption(description: string): Option {
