@@ -45,6 +45,7 @@ import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
 import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
+import { ClientConsumers } from './consume/client-consumers.js';
 import { BusConsumer, type ConsumerHost } from './consume/consumer.js';
 import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
 import { listConsumers } from './consume/list-consumers.js';
@@ -119,6 +120,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   readonly #busCounters: BusCounters;
   readonly #subscriptions: Subscriptions;
   readonly #members: Members;
+  readonly #clientConsumers: ClientConsumers;
   readonly #runs = new Set<ConsumerRun>();
   readonly #queries: QueryRunner;
   readonly #signs: SignsOfLife;
@@ -165,6 +167,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       this.#onError,
     );
     this.#members = new Members(this.#ends, dispatcher, this.#history.segments);
+    this.#clientConsumers = new ClientConsumers(this.#consumerHost);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#openerChecks = openerChecks(data, definitions, main);
@@ -199,6 +202,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
         this.assertOpen();
         return this.#queries.read(parseLookup(topics, id, options), 1, asker);
       },
+      consumers: this.#clientConsumers,
       gateways: this.gateways,
       lags: (names) => lagsOf(this.#ends, names),
       tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),

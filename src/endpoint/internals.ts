@@ -17,10 +17,17 @@ import type { BusError } from '../protocol/errors.js';
 import type { Event } from '../protocol/event.js';
 import type { FilterInput, ParsedFilter } from '../protocol/filter.js';
 import type { Asker } from './asker.js';
+import type { ClientConsumers } from './consume/client-consumers.js';
 import type { EndpointGateways } from './gateways.js';
 import type { ShardCall } from './links/control-sender.js';
 import type { OpenerChecks } from './publish/opener-checks.js';
 import type { NamedLag } from './read/introspection.js';
+
+export type { ListedConsumer as KnownConsumer } from '../link/consumer-shapes.js';
+export type { ClientConsumers } from './consume/client-consumers.js';
+export type { ClientDelivery, ClientMember, ClientTaker } from './consume/client-member.js';
+export type { Pulled } from './consume/client-pull.js';
+export type { Settled, Settling } from './consume/settling.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 
@@ -65,6 +72,8 @@ export interface EndpointInternals {
     id: string,
     options: GetOptions,
   ): AsyncIterable<Event>;
+  /** Durable consumers, for the clients of a gateway. */
+  readonly consumers: ClientConsumers;
   /** The gateways over this endpoint, and the way to all others. */
   readonly gateways: EndpointGateways;
   /** Counts events in one shard, for alerts; only the opener's endpoint may ask. */

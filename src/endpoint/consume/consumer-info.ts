@@ -67,5 +67,7 @@ function members(states: readonly ConsumerShardState[]): MemberInfo[] {
     const inFlight = member.inFlight + (found.get(key)?.inFlight ?? 0);
     found.set(key, { ...member, inFlight });
   }
-  return [...found.values()].map(({ member: _, ...info }) => info);
+  // Those by which a gateway settles the leases of others take no events.
+  const taking = [...found.values()].filter(({ concurrency }) => concurrency > 0);
+  return taking.map(({ member: _, ...info }) => info);
 }

@@ -6,6 +6,7 @@ import type { AckDurability } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
 import { elapsedMs } from '../../threads/elapsed.js';
+import { leaseText } from './lease-text.js';
 import type { Settlement } from './settlements.js';
 
 /** The member, as its deliveries see it. */
@@ -56,7 +57,7 @@ export class BusDelivery<P = unknown> extends HeldDelivery<P> {
   }
 
   get lease(): string {
-    return `${this.#owner.consumer.id}.${this.shard}.${this.sequence}.${this.number}`;
+    return leaseText(this.#owner.consumer.id, this);
   }
 
   protected now(): number {
@@ -76,6 +77,11 @@ export class BusDelivery<P = unknown> extends HeldDelivery<P> {
     options: PublishOptions | undefined,
   ): Promise<PublishAck[]> {
     return this.#owner.ackAndPublish(this as BusDelivery, inputs, options);
+  }
+
+  /** Forgets the event: it was sent on, and only what becomes of the lease counts from now on. */
+  sentOn(): void {
+    (this as { event: unknown }).event = undefined;
   }
 
   protected lostError(what: string): BusError {

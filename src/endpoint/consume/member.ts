@@ -18,7 +18,12 @@ import {
   SETTLE_WORKING,
   TOKENS_RECORD_LENGTH,
 } from '../../link/consumer-records.js';
-import type { ConsumerEntry, ConsumerJoinRequest, HeldLease } from '../../link/consumer-shapes.js';
+import type {
+  ConsumerEntry,
+  ConsumerJoinRequest,
+  ConsumerLeaveRequest,
+  HeldLease,
+} from '../../link/consumer-shapes.js';
 import { writeTokens } from '../../link/consumer-writers.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
@@ -36,6 +41,10 @@ export type MemberConsumer = Pick<ConsumerEntry, 'id' | 'name' | 'definition'>;
 export interface MemberOptions extends JoinOptions {
   /** Its leases outlive it. */
   readonly isDetached?: boolean;
+  /** The client of a gateway that it works for; for lists of members. */
+  readonly client?: { readonly principal: string; readonly connection?: string } | undefined;
+  /** Its events leave as text: a payload is parsed only when its value is read. */
+  readonly sendsOn?: boolean;
 }
 
 export type Taker = TakerOf<BusDelivery>;
@@ -76,7 +85,10 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   #freed = 0;
   #handled = 0;
   #paceTimer: NodeJS.Timeout | undefined;
+  #concurrency: number;
   #isStopping = false;
+  #isSuspended = false;
+  #how: ConsumerLeaveRequest['how'] = 'left';
   #leaving: Promise<void> | undefined;
 
   /** Joins the consumer in every shard. */
@@ -89,6 +101,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   ) {
     this.number = number;
     this.consumer = consumer;
+    this.#concurrency = options.concurrency;
     this.hand = new Hand(options.concurrency);
     this.#options = options;
     this.#host = host;
@@ -101,6 +114,10 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   get isDetached(): boolean {
     return this.#options.isDetached === true;
+  }
+
+  get sendsOn(): boolean {
+    return this.#options.sendsOn === true;
   }
 
   /** The shards that were not given up. */
@@ -145,6 +162,29 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     if (delivery.state !== 'over') this.#remove(delivery);
   }
 
+  /** Changes how many events may have begun at once; those beyond go on. */
+  resize(concurrency: number): void {
+    this.#concurrency = concurrency;
+    this.hand.resize(concurrency);
+    this.#lend();
+    this.#taker.flush();
+  }
+
+  /** Takes no events for a while: hands back those that wait, and calls in the tokens that lie in shards. */
+  suspend(): void {
+    if (this.#isSuspended) return;
+    this.#isSuspended = true;
+    for (const delivery of this.hand.latest()) this.handBack(delivery);
+    this.#lend();
+  }
+
+  /** Takes events again. */
+  resume(): void {
+    if (!this.#isSuspended) return;
+    this.#isSuspended = false;
+    this.#lend();
+  }
+
   /** Takes no further events, and hands back those that wait. */
   stop(): void {
     for (const delivery of this.hand.latest()) this.handBack(delivery);
@@ -166,8 +206,9 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     await this.leave();
   }
 
-  /** Leaves now, whatever is in hand; those events go to others. */
-  leave(): Promise<void> {
+  /** Leaves now, whatever is in hand; those events go to others. `died`: they may have been its end. */
+  leave(how: ConsumerLeaveRequest['how'] = 'left'): Promise<void> {
+    if (this.#leaving === undefined) this.#how = how;
     this.#leaving ??= this.#leave();
     return this.#leaving;
   }
@@ -215,7 +256,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     if (this.#options.isDetached) {
       hand.add(delivery);
       this.#host.turns.add(this.#taker);
-    } else if (this.#isStopping || hand.isAlone) {
+    } else if (this.#isStopping || this.#isSuspended || hand.isAlone) {
       hand.add(delivery);
       this.handBack(delivery);
     } else {
@@ -265,10 +306,11 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     let claimed: readonly HeldLease[] = [];
     const request = (): ConsumerJoinRequest => {
       claimed = this.#leasesOf(end.shard);
-      const { concurrency, isDetached = false, name } = this.#options;
+      const { isDetached = false, name, client } = this.#options;
       const { number: member, consumer } = this;
+      const concurrency = this.#concurrency;
       const request = { member, consumer: consumer.id, concurrency, isDetached, leases: claimed };
-      return name === undefined ? request : { ...request, name };
+      return { ...request, ...(name === undefined ? {} : { name }), ...client };
     };
     end.call('consumerJoin', request).then(
       ({ kept }) => {
@@ -317,7 +359,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   // Tokens.
 
   grant(shard: number, count: number): void {
-    const { concurrency } = this.#options;
+    const concurrency = this.#concurrency;
     this.#host.ends[shard]!.send(
       CONTROL_TOKENS,
       TOKENS_RECORD_LENGTH,
@@ -336,13 +378,17 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     this.#pool.resize(0);
   }
 
+  /** Lends as many tokens as the member may have events in hand. */
+  #lend(): void {
+    const isTaking = !this.#isStopping && !this.#isSuspended && !this.hand.isAlone;
+    this.#pool.resize(isTaking ? this.#concurrency + this.#pace.ahead : 0);
+  }
+
   #remove(delivery: BusDelivery): void {
     const wasAlone = this.hand.isAlone;
     this.hand.remove(delivery);
     this.#freed++;
-    if (wasAlone && !this.hand.isAlone && !this.#isStopping) {
-      this.#pool.resize(this.#options.concurrency + this.#pace.ahead);
-    }
+    if (wasAlone && !this.hand.isAlone && !this.#isStopping) this.#lend();
     this.#host.touch(this);
   }
 
@@ -361,7 +407,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     this.#handled = 0;
     if (ahead !== before && !hand.isAlone) {
       if (ahead < before) for (const late of hand.latest(ahead)) this.handBack(late);
-      this.#pool.resize(this.#options.concurrency + ahead);
+      this.#lend();
     }
     if (ahead > 0 && hand.begun > 0) {
       this.#paceTimer ??= setTimeout(() => {
@@ -394,7 +440,7 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   /** A shard that is given up meanwhile has lost the member anyway. */
   async #leaveShard(end: EndpointEnd): Promise<void> {
-    const request = { member: this.number, how: 'left' as const };
+    const request = { member: this.number, how: this.#how };
     await end.call('consumerLeave', () => request).catch(() => {});
   }
 }

@@ -44,6 +44,7 @@ export class Members implements MemberHost, MemberHandler {
   readonly #waiters = new Waiters();
   readonly #segments: number;
   readonly #decoder = new RecordDecoder(ITSELF);
+  readonly #textDecoder = new RecordDecoder({ sendsOn: true });
   readonly #lease = new LeaseView();
   readonly #supply = new SupplyView();
   #nextNumber = 1;
@@ -188,7 +189,8 @@ export class Members implements MemberHost, MemberHandler {
     if (member === undefined) return;
     const { sequence, lease, attempt, deadline, flags } = view;
     const isAlone = (flags & LEASE_ALONE) !== 0;
-    const event = this.#decoder.decode(bytes, offset + LEASE_EVENT, shard, sequence);
+    const decoder = member.sendsOn ? this.#textDecoder : this.#decoder;
+    const event = decoder.decode(bytes, offset + LEASE_EVENT, shard, sequence);
     const leased = { shard, sequence, lease, attempt, deadline, isAlone };
     member.onLease(new BusDelivery(member, leased, event));
   }

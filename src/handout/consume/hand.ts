@@ -13,7 +13,7 @@ export interface Held {
 }
 
 export class Hand<H extends Held> {
-  readonly #concurrency: number;
+  #concurrency: number;
   /** Also holds events that do not wait any more, until they come to its front. */
   readonly #queue = new Queue<H>();
   #waiting = 0;
@@ -21,6 +21,11 @@ export class Hand<H extends Held> {
   #alone: H | undefined;
 
   constructor(concurrency: number) {
+    this.#concurrency = concurrency;
+  }
+
+  /** At most so many begin from now on. */
+  resize(concurrency: number): void {
     this.#concurrency = concurrency;
   }
 

@@ -101,3 +101,18 @@ export const CONSUMERS_AT_ONCE = 32;
 /** How many events one `pull` may ask for, and how long it may wait for the first. */
 export const PULL_MAX = 1000;
 export const PULL_WAIT_MS_MAX = 30_000;
+
+/** The bytes of payloads that one `pull` of a gateway's client answers with, beyond its first event. */
+export const PULL_BYTES_MAX = 8 * MIB;
+/** How many pulls of one principal may wait or be answered at once, over all its connections to one gateway. */
+export const PULLS_PER_PRINCIPAL_MAX = 256;
+/** How many settlements one frame or request may hold, and the characters of a lease's text. */
+export const SETTLEMENTS_PER_REQUEST_MAX = 256;
+export const LEASE_TEXT_LENGTH_MAX = 128;
+/** How many names a request for consumers may list, and how many ids a redrive. */
+export const CONSUMER_NAMES_PER_REQUEST_MAX = 256;
+export const REDRIVEN_IDS_PER_REQUEST_MAX = 1000;
+/** How long an endpoint stays the member by which it settles leases of others, once nobody uses it. */
+export const SETTLER_IDLE_MS = 10_000;
+/** How many consumers' names a gateway remembers by the ids in the texts of leases. */
+export const LEASE_NAMES_MAX = 1000;

@@ -1,0 +1,70 @@
+/** Durable consumers, as a gateway reaches them for its clients. Used by the endpoint's thread alone. */
+import type { ListedConsumer } from '../../link/consumer-shapes.js';
+import type { ConsumerInfo, ConsumerOptions } from '../../protocol/consumers.js';
+import { ClientMember, type ClientMemberOptions, type ClientTaker } from './client-member.js';
+import { ClientPull, type ClientPullRequest, type Pulled } from './client-pull.js';
+import type { ConsumerHost } from './consumer.js';
+import { ConsumerControl, type ControllingConsumer } from './consumer-control.js';
+import { consumerInfo } from './consumer-info.js';
+import { ConsumerShards } from './consumer-shards.js';
+import { type LeaseName, type NamedLease, parseLeaseText } from './lease-text.js';
+import type { MemberConsumer } from './member.js';
+import { openConsumer } from './open-consumer.js';
+import { SettlingByText } from './settle-by-text.js';
+import type { Settled, Settling } from './settling.js';
+
+export class ClientConsumers {
+  readonly #host: ConsumerHost;
+  readonly #byText: SettlingByText;
+
+  constructor(host: ConsumerHost) {
+    this.#host = host;
+    this.#byText = new SettlingByText(host.members);
+  }
+
+  /** As `Bus.consumer`: opens the consumer, or makes it where there are options. */
+  open(name: string, options?: ConsumerOptions): Promise<ListedConsumer> {
+    this.#host.assertOpen();
+    return openConsumer(this.#host.main, name, options);
+  }
+
+  /** The consumers of these names; null: all, by name. */
+  async list(names: readonly string[] | null): Promise<readonly ListedConsumer[]> {
+    this.#host.assertOpen();
+    return (await this.#host.main.call('consumers', { names })).consumers;
+  }
+
+  /** @throws BusError `LIMIT_EXCEEDED`, `BUS_CLOSED`, and the failure of a shard */
+  join(consumer: MemberConsumer, options: ClientMemberOptions, client: ClientTaker): ClientMember {
+    this.#host.assertOpen();
+    return new ClientMember(consumer, options, client, this.#host.members);
+  }
+
+  /** @throws BusError as `Consumer.pull` */
+  async pull(consumer: MemberConsumer, request: ClientPullRequest): Promise<Pulled> {
+    this.#host.assertOpen();
+    return new ClientPull(consumer, request, this.#host.members).take();
+  }
+
+  /** The lease that a text names; undefined if it is of none. */
+  leaseOf(text: string): NamedLease | undefined {
+    return parseLeaseText(text);
+  }
+
+  /** Settles a lease, whoever holds it. @throws BusError `LEASE_LOST`, `OPTION_INVALID`, `BACKPRESSURE`, `BUS_CLOSED` */
+  async settle(consumer: MemberConsumer, lease: LeaseName, what: Settling): Promise<Settled> {
+    this.#host.assertOpen();
+    return this.#byText.settle(consumer, lease, what);
+  }
+
+  /** The half of a consumer by which it is directed. */
+  control(consumer: ListedConsumer): ControllingConsumer {
+    return new ConsumerControl(consumer, this.#host);
+  }
+
+  /** @throws BusError `CONSUMER_UNKNOWN`, `BUS_CLOSED`, the failure of a shard */
+  async info(consumer: ListedConsumer): Promise<ConsumerInfo> {
+    this.#host.assertOpen();
+    return consumerInfo(consumer, await new ConsumerShards(consumer, this.#host).states());
+  }
+}
