@@ -213,12 +213,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'auth',
     'gateway/budget',
     'gateway/figures',
+    'gateway/consumers',
     'gateway/http',
     'gateway/websocket',
   ],
   'gateway/budget': ['protocol', 'collections', 'endpoint/asker', 'auth'],
   'gateway/figures': ['protocol'],
-  'gateway/http': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],
+  // Durable consumers, for the clients of every door.
+  'gateway/consumers': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],
+  'gateway/http': [
+    'protocol',
+    'endpoint',
+    'auth',
+    'gateway',
+    'gateway/budget',
+    'gateway/consumers',
+  ],
   'gateway/websocket': [
     'protocol',
     'collections',
@@ -226,6 +236,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'auth',
     'gateway',
     'gateway/budget',
+    'gateway/consumers',
     'gateway/http/exchange',
   ],
   client: [

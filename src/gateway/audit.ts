@@ -16,7 +16,15 @@ export interface Administrator {
   readonly address: string;
 }
 
-export type Act = 'backup' | 'prune' | 'disconnect' | 'setAlert' | 'removeAlert';
+export type Act =
+  | 'backup'
+  | 'prune'
+  | 'disconnect'
+  | 'setAlert'
+  | 'removeAlert'
+  | 'setConsumer'
+  | 'alterConsumer'
+  | 'deleteConsumer';
 
 export class Audit {
   readonly #count: (count: DoorCount) => void;

@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws';
 import type { Principal } from '../auth/principal.js';
 import type { ErrorData } from '../protocol/errors.js';
 import type { Place } from './admission.js';
+import type { GatewayConsumers } from './consumers/gateway-consumers.js';
 import type { HttpContext } from './http/http-context.js';
 import type { Route } from './http/route.js';
 import type { Operations } from './operations.js';
@@ -53,6 +54,7 @@ export interface UpgradedClient {
 export interface DoorContext extends HttpContext {
   readonly settings: GatewaySettings;
   readonly operations: Operations;
+  readonly consumers: GatewayConsumers;
   /** The server's name and version, `millrace/1.2.3`. */
   readonly server: string;
   /** Whether each frame is logged, at `debug`. */

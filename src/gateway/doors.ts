@@ -1,5 +1,6 @@
 import type { Door, DoorContext, OpenDoor } from './door.js';
 import { openAlertsDoor } from './http/alerts-door.js';
+import { openConsumersDoor } from './http/consumers-door.js';
 import { openDashboardDoor } from './http/dashboard-door.js';
 import { openEventsDoor } from './http/events-door.js';
 import type { HttpContext } from './http/http-context.js';
@@ -23,6 +24,7 @@ const DOORS: readonly OpenDoor[] = [
   openWebSocketDoor,
   openOperationsDoor,
   openAlertsDoor,
+  openConsumersDoor,
   ...HTTP_DOORS,
 ];
 

@@ -11,6 +11,7 @@ import { Admission } from './admission.js';
 import { Audit } from './audit.js';
 import { Budgets } from './budget/budgets.js';
 import { Clients } from './clients.js';
+import { GatewayConsumers } from './consumers/gateway-consumers.js';
 import { DeclinedUpgrades, isWebSocketUpgrade } from './declined-upgrades.js';
 import type { Door, DoorContext } from './door.js';
 import { openDoors } from './doors.js';
@@ -202,6 +203,7 @@ export class Gateway {
       endpoint,
       settings,
       signIns: this.#signIns,
+      consumers: new GatewayConsumers(endpoint, audit),
       operations: new Operations(endpoint, audit, this.#figures, this.#peers),
       rates: ratesOf(settings),
       budgets,

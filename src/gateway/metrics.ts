@@ -73,7 +73,10 @@ export class GatewayMetrics {
       () => failures.map((reason): Value => [{ reason }, atDoors(`signIn.${reason}`)]),
     );
     const results = ['done', 'refused', 'failed', 'limited'] as const;
-    const acts = ['backup', 'prune', 'disconnect', 'setAlert', 'removeAlert'] as const;
+    const acts = [
+      ...(['backup', 'prune', 'disconnect', 'setAlert', 'removeAlert'] as const),
+      ...(['setConsumer', 'alterConsumer', 'deleteConsumer'] as const),
+    ];
     this.#add('counter', 'admin_total', 'Administrative acts, by how they ended.', () =>
       acts.flatMap((act) =>
         results.map((result): Value => [{ act, result }, atDoors(`${act}.${result}`)]),

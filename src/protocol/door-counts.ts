@@ -26,6 +26,18 @@ export const DOOR_COUNTS = [
   'removeAlert.refused',
   'removeAlert.failed',
   'removeAlert.limited',
+  'setConsumer.done',
+  'setConsumer.refused',
+  'setConsumer.failed',
+  'setConsumer.limited',
+  'alterConsumer.done',
+  'alterConsumer.refused',
+  'alterConsumer.failed',
+  'alterConsumer.limited',
+  'deleteConsumer.done',
+  'deleteConsumer.refused',
+  'deleteConsumer.failed',
+  'deleteConsumer.limited',
 ] as const;
 
 export type DoorCount = (typeof DOOR_COUNTS)[number];

@@ -20,6 +20,7 @@ import type {
 } from './operations.js';
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
+import { CONSUMER_REQUEST_SCHEMAS } from './wire-consumers.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.
@@ -197,6 +198,7 @@ const REQUEST_SCHEMAS = {
   // The bus checks the rule, with a code of its own.
   setAlert: v.strictObject({ rule: alertRule }),
   removeAlert: v.strictObject({ name: v.string() }),
+  ...CONSUMER_REQUEST_SCHEMAS,
   ping: nothing,
 } as const;
 

@@ -80,10 +80,7 @@ export class SettlingByText {
   }
 }
 
-function lostLease(
-  { name }: MemberConsumer,
-  { shard, sequence, number }: LeaseName,
-): BusError {
+function lostLease({ name }: MemberConsumer, { shard, sequence, number }: LeaseName): BusError {
   const message = `lease ${number} of event ${sequence} of shard ${shard} of consumer '${name}' has ended`;
   const details = { consumer: name, shard, sequence, lease: number };
   return new BusError('LEASE_LOST', message, { details });

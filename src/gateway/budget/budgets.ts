@@ -18,6 +18,7 @@ import {
   SUBSCRIPTIONS_PER_CONNECTION_MAX,
   SUBSCRIPTIONS_PER_PRINCIPAL_MAX,
 } from '../../protocol/limits/budgets.js';
+import { PULLS_PER_PRINCIPAL_MAX } from '../../protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../protocol/limits/http.js';
 import { Share } from './share.js';
 
@@ -60,6 +61,8 @@ interface Account {
   patterns: number;
   /** Queries that wait or run. */
   asked: number;
+  /** Pulls of consumers that wait or are answered. */
+  pulls: number;
   bodyBytes: number;
 }
 
@@ -97,6 +100,7 @@ export class Budgets {
         subscriptions: 0,
         patterns: 0,
         asked: 0,
+        pulls: 0,
         bodyBytes: 0,
       };
       this.#accounts.set(key, account);
@@ -205,6 +209,26 @@ export class Budget {
       return await this.#queries.run(1, () => run(this.#asker(CLIENT_CREDIT_BYTES)));
     } finally {
       account.asked--;
+    }
+  }
+
+  /**
+   * Runs a pull of a consumer, which may wait for long.
+   *
+   * @throws BusError `LIMIT_EXCEEDED` where too many pulls of the principal wait already
+   */
+  async pull<T>(run: () => Promise<T>): Promise<T> {
+    const account = this.#account;
+    const limit = PULLS_PER_PRINCIPAL_MAX;
+    if (account.pulls >= limit) {
+      const message = `${limit} pulls of this principal wait, which is the limit`;
+      throw refusal(message, { limit, limitOf: 'principal' });
+    }
+    account.pulls++;
+    try {
+      return await run();
+    } finally {
+      account.pulls--;
     }
   }
 

@@ -151,6 +151,7 @@ export class Connection implements OutboundOwner, Client {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#pending?.dispose();
+    this.#answerer?.stop();
     this.#updateReading();
     if (this.#requests > 0) {
       await new Promise<void>((resolve) => {
@@ -376,7 +377,7 @@ export class Connection implements OutboundOwner, Client {
     this.#pending?.dispose();
     this.#outbound.dispose();
     this.#log('info', 'connection closed', { closeCode: code });
-    await this.#answerer?.close();
+    await this.#answerer?.close('died');
   }
 
   #log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: object = {}): void {

@@ -1,7 +1,14 @@
 import type { RequestId, ServerPayloads } from '../../protocol/wire.js';
 
 /** The fields of a `result` that are lists. */
-export type ListField = 'events' | 'topics' | 'subscribers' | 'connections' | 'definitions';
+export type ListField =
+  | 'events'
+  | 'topics'
+  | 'subscribers'
+  | 'connections'
+  | 'definitions'
+  | 'consumers'
+  | 'deliveries';
 
 /** The text of one frame to a client. `requestId`: that of the request that the frame answers. */
 export function frameText<T extends keyof ServerPayloads>(

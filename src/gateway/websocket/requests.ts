@@ -10,6 +10,7 @@ import { quote } from '../../protocol/quote.js';
 import type { ClientFrame, RequestId, RequestPayload, Result } from '../../protocol/wire.js';
 import { findFor, readFor } from '../asking.js';
 import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
+import type { GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
 import type { Operations } from '../operations.js';
@@ -24,6 +25,7 @@ import {
 import { PublishLane } from '../publish-lane.js';
 import { type FeedRequest, SubscriptionFeed } from '../subscription-feed.js';
 import { topicList } from '../topic-list.js';
+import { ConsumerRequests, isConsumerFrame } from './consumer-requests.js';
 import { FeedFrames } from './feed-frames.js';
 import { frameText, resultText } from './frames.js';
 import { sendList } from './list-frames.js';
@@ -43,6 +45,7 @@ export interface RequestContext {
   readonly rates: RateLimiter;
   readonly budgets: Budgets;
   readonly operations: Operations;
+  readonly consumers: GatewayConsumers;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -70,6 +73,7 @@ export class RequestAnswerer {
   readonly #frames: SharedFrames;
   readonly #outbound: Outbound;
   readonly #operations: OperationRequests;
+  readonly #consumers: ConsumerRequests;
   readonly #address: string;
   readonly #connection: string;
   #texts: EventTexts;
@@ -97,6 +101,12 @@ export class RequestAnswerer {
     this.#budget = budget;
     this.#outbound = outbound;
     this.#operations = new OperationRequests(context.operations, outbound);
+    this.#consumers = new ConsumerRequests(
+      context.consumers,
+      () => ({ ...this.#asker, connection: this.#connection }),
+      outbound,
+      this.#texts,
+    );
     this.#lane = new PublishLane(endpoint, (events) => {
       assertStillHolds(this.#principal);
       permittedEvents(this.#principal, events);
@@ -114,6 +124,7 @@ export class RequestAnswerer {
     this.#principal = principal;
     this.#texts = texts.of(principal);
     this.#rates = rates.connection(principal, this.#address, this.#rates);
+    this.#consumers.renew(principal, this.#texts);
     for (const { feed, encoder, filter } of [...this.#feeds.values()]) {
       try {
         assertMayRead(principal, filter);
@@ -155,15 +166,26 @@ export class RequestAnswerer {
         return;
       }
       default:
+        if (isConsumerFrame(frame)) return this.#consumers.answer(frame);
         return this.#operations.answer(frame, this.#asker);
     }
   }
 
-  /** Releases all subscriptions and the budget. Events that they have batched are sent if the socket is open. */
-  async close(): Promise<void> {
+  /** Ends requests that wait for what may never come: the connection takes no more. */
+  stop(): void {
+    this.#consumers.stop();
+  }
+
+  /**
+   * Releases all subscriptions, members and the budget. Events that they have batched are sent if the socket is open.
+   *
+   * @param end `died`: the client has gone, and what its members had out may have been its end
+   */
+  async close(end: 'left' | 'died' = 'left'): Promise<void> {
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
-    await Promise.allSettled(feeds.map(({ feed }) => feed.close()));
+    const members = this.#consumers.close(end);
+    await Promise.allSettled([members, ...feeds.map(({ feed }) => feed.close())]);
     this.#budget.close();
   }
 

@@ -109,9 +109,8 @@ export const PULLS_PER_PRINCIPAL_MAX = 256;
 /** How many settlements one frame or request may hold, and the characters of a lease's text. */
 export const SETTLEMENTS_PER_REQUEST_MAX = 256;
 export const LEASE_TEXT_LENGTH_MAX = 128;
-/** How many names a request for consumers may list, and how many ids a redrive. */
+/** How many names a request for consumers may list. */
 export const CONSUMER_NAMES_PER_REQUEST_MAX = 256;
-export const REDRIVEN_IDS_PER_REQUEST_MAX = 1000;
 /** How long an endpoint stays the member by which it settles leases of others, once nobody uses it. */
 export const SETTLER_IDLE_MS = 10_000;
 /** How many consumers' names a gateway remembers by the ids in the texts of leases. */

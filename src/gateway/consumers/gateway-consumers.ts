@@ -1,0 +1,321 @@
+import type { ConnectionRates } from '../../auth/rate-limiter.js';
+import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
+import {
+  type ClientConsumers,
+  type ClientMember,
+  type ClientTaker,
+  internalsOf,
+  type KnownConsumer,
+  type Pulled,
+  type Settled,
+  type Settling,
+} from '../../endpoint/internals.js';
+import type { SubscribeFrom } from '../../protocol/bus-api.js';
+import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
+import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
+import type {
+  ConsumerInfo,
+  ConsumerOptions,
+  DeadPage,
+  OpenPage,
+  PageOptions,
+  PullOptions,
+  RedriveOptions,
+  RedriveResult,
+} from '../../protocol/consumers.js';
+import { BusError } from '../../protocol/errors.js';
+import { LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
+import { quote } from '../../protocol/quote.js';
+import type { WireConsumer, WireSettlement } from '../../protocol/consumer-frames.js';
+import type { Administrator, Audit } from '../audit.js';
+import type { Budget } from '../budget/budgets.js';
+import { assertStillHolds } from '../permissions.js';
+import { assertMayConsume, assertMayManage } from './permitted.js';
+
+/** The client on whose behalf a call is made. */
+export interface ConsumerAsker extends Administrator {
+  readonly rates: ConnectionRates;
+  readonly budget: Budget;
+  /** The connection's id; undefined for a plain request. */
+  readonly connection?: string | undefined;
+}
+
+export interface JoinRequest {
+  readonly consumer: string;
+  readonly concurrency: number;
+  readonly prefetch?: boolean | undefined;
+  readonly name?: string | undefined;
+}
+
+/** A change of a consumer. The bus checks what it holds. */
+export type Alteration =
+  | { readonly kind: 'pause' | 'resume' | 'delete' }
+  | { readonly kind: 'seek'; readonly from: unknown }
+  | { readonly kind: 'skip'; readonly shard: unknown; readonly sequence: unknown };
+
+/**
+ * Durable consumers for the clients of a gateway, the same for every door: each call checks the grants of its asker. A
+ * gateway has one; one thread uses it.
+ */
+export class GatewayConsumers {
+  readonly #endpoint: BusEndpoint;
+  readonly #audit: Audit;
+  /** The names of consumers by the ids in the texts of leases; an id is of one name for ever. */
+  readonly #names = new Map<string, string>();
+
+  constructor(endpoint: BusEndpoint, audit: Audit) {
+    this.#endpoint = endpoint;
+    this.#audit = audit;
+  }
+
+  /** The consumer, for an asker who may take from it. @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `OPTION_INVALID` */
+  async find(
+    { principal }: Pick<ConsumerAsker, 'principal'>,
+    name: string,
+  ): Promise<KnownConsumer> {
+    assertMayConsume(principal, name);
+    assertConsumerName(name);
+    const consumer = await this.#bus.open(name);
+    this.#remember(consumer);
+    return consumer;
+  }
+
+  /** Opens a consumer that is there. @throws BusError as `find`, `RATE_LIMITED` */
+  async open(asker: ConsumerAsker, name: string): Promise<WireConsumer> {
+    asker.rates.query();
+    return opened(await this.find(asker, name));
+  }
+
+  /**
+   * Makes a consumer, or opens it if it has this definition, or changes it if asked.
+   *
+   * @returns the consumer, and whether it was made
+   * @throws BusError `FORBIDDEN`, `RATE_LIMITED`, and as `Bus.consumer`
+   */
+  make(
+    asker: ConsumerAsker,
+    name: string,
+    options: ConsumerOptions,
+  ): Promise<{ readonly consumer: WireConsumer; readonly isNew: boolean }> {
+    return this.#audit.administer('setConsumer', asker, name, async () => {
+      asker.rates.administer();
+      assertMayConsume(asker.principal, name);
+      assertConsumerName(name);
+      assertMayManage(asker.principal, name, parseConsumerOptions(options).definition);
+      const [existing] = await this.#bus.list([name]);
+      // Who may read the new filter may still have no right to take the consumer from those who use the old one.
+      if (existing !== undefined) assertMayManage(asker.principal, name, existing.definition);
+      const consumer = await this.#bus.open(name, options);
+      this.#remember(consumer);
+      return { consumer: opened(consumer), isNew: existing?.id !== consumer.id };
+    });
+  }
+
+  /**
+   * Takes events for the client. Their leases outlive its connection.
+   *
+   * @param use is given the deliveries; if it rejects, or the client has gone, they are given back
+   * @param signal aborts when the client has gone
+   * @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, `LIMIT_EXCEEDED`, and as `Consumer.pull`
+   */
+  async pull(
+    asker: ConsumerAsker,
+    name: string,
+    options: PullOptions,
+    signal: AbortSignal,
+    use: (deliveries: Pulled['deliveries']) => Promise<void>,
+  ): Promise<void> {
+    const { max, waitMs } = parsePullOptions(options);
+    asker.rates.query();
+    const consumer = await this.find(asker, name);
+    const client = clientOf(asker);
+    await asker.budget.pull(async () => {
+      const pulled = await this.#bus.pull(consumer, { max, waitMs, client, signal });
+      asker.budget.bytes.hold(pulled.bytes);
+      try {
+        // The token may have been revoked while the pull waited.
+        assertStillHolds(asker.principal);
+        if (signal.aborted) throw new BusError('BUS_CLOSED', 'the server is stopping');
+        await use(pulled.deliveries);
+      } catch (error) {
+        pulled.giveBack();
+        throw error;
+      } finally {
+        asker.budget.bytes.hold(-pulled.bytes);
+      }
+      pulled.leave();
+    });
+  }
+
+  /**
+   * Settles leases by their texts, side by side.
+   *
+   * @param name the consumer that all of them have to be of; undefined: each of its own
+   * @returns for each, in the order given, what it came to or why it was refused
+   * @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN` for `name`
+   */
+  async settle(
+    asker: Pick<ConsumerAsker, 'principal'>,
+    settlements: readonly WireSettlement[],
+    name?: string,
+  ): Promise<(Settled | BusError)[]> {
+    const consumer = name === undefined ? undefined : await this.find(asker, name);
+    const settled = settlements.map((one) => this.settleOne(asker, one, consumer));
+    return Promise.all(settled.map((one) => one.catch((error: BusError) => error)));
+  }
+
+  /** @throws BusError `MESSAGE_INVALID` if the text is of no lease, `LEASE_LOST`, `FORBIDDEN`, and as `Delivery.nak` */
+  async settleOne(
+    asker: Pick<ConsumerAsker, 'principal'>,
+    { lease: text, ...what }: WireSettlement,
+    consumer?: KnownConsumer,
+  ): Promise<Settled> {
+    const lease = this.#bus.leaseOf(text);
+    if (lease === undefined) {
+      const message = `${quote(text)} is the text of no lease`;
+      throw new BusError('MESSAGE_INVALID', message, { details: { path: 'lease' } });
+    }
+    const named = consumer ?? (await this.#consumerOf(asker, lease.consumer));
+    if (named?.id !== lease.consumer) {
+      // Of a consumer that was deleted, or another one than the caller says.
+      const message = `lease ${quote(text)} is of no lease of ${quote(named?.name ?? 'any consumer')}`;
+      throw new BusError('LEASE_LOST', message, { details: { lease: quote(text) } });
+    }
+    return this.#bus.settle(named, lease, what as Settling);
+  }
+
+  /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, `LIMIT_EXCEEDED`, `OPTION_INVALID` */
+  async join(
+    asker: ConsumerAsker,
+    { consumer: name, concurrency, prefetch, name: shown }: JoinRequest,
+    taker: (consumer: KnownConsumer) => ClientTaker,
+  ): Promise<ClientMember> {
+    asker.rates.subscribe();
+    const consumer = await this.find(asker, name);
+    const given = {
+      concurrency,
+      ...(prefetch === undefined ? {} : { prefetch }),
+      ...(shown === undefined ? {} : { name: shown }),
+    };
+    const options = parseRunOptions(given, consumer.definition.maxAttempts);
+    const client = clientOf(asker);
+    return this.#bus.join(consumer, { ...options, client }, taker(consumer));
+  }
+
+  /** The consumer's figures and members. @throws BusError as `open` */
+  async info(asker: ConsumerAsker, name: string): Promise<ConsumerInfo> {
+    asker.rates.query();
+    const consumer = await this.find(asker, name);
+    return asker.budget.query(() => this.#bus.info(consumer));
+  }
+
+  /**
+   * Those consumers that the asker may take from, by name, one after the other.
+   *
+   * @param names undefined: all; names of none, and of those that it may not take from, are passed over
+   */
+  async *list(
+    { principal }: Pick<ConsumerAsker, 'principal'>,
+    names: readonly string[] | undefined,
+  ): AsyncGenerator<ConsumerInfo> {
+    for (const consumer of await this.#bus.list(names ?? null)) {
+      if (!principal.mayConsume(consumer.name)) continue;
+      try {
+        yield await this.#bus.info(consumer);
+      } catch (error) {
+        // It was deleted meanwhile.
+        if (!(error instanceof BusError && error.code === 'CONSUMER_UNKNOWN')) throw error;
+      }
+    }
+  }
+
+  /** A page of the consumer's open events, or of its dead ones. @throws BusError as `info`, `OPTION_INVALID` */
+  async page<K extends 'open' | 'dead'>(
+    asker: ConsumerAsker,
+    kind: K,
+    name: string,
+    options: PageOptions,
+  ): Promise<K extends 'open' ? OpenPage : DeadPage> {
+    asker.rates.query();
+    const control = this.#bus.control(await this.find(asker, name));
+    const page = asker.budget.query<OpenPage | DeadPage>(() => control[kind](options));
+    return page as Promise<K extends 'open' ? OpenPage : DeadPage>;
+  }
+
+  /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, and as the method of `Consumer` */
+  alter(asker: ConsumerAsker, name: string, change: Alteration): Promise<void> {
+    const act = change.kind === 'delete' ? 'deleteConsumer' : 'alterConsumer';
+    return this.#act(act, asker, name, change.kind, (control) => altered(control, change));
+  }
+
+  /** Makes dead events open again; a dry run is an act as well. @throws BusError as `alter` */
+  redrive(asker: ConsumerAsker, name: string, options: RedriveOptions): Promise<RedriveResult> {
+    return this.#act('alterConsumer', asker, name, 'redrive', (control) =>
+      control.redrive(options),
+    );
+  }
+
+  #act<T>(
+    act: 'alterConsumer' | 'deleteConsumer',
+    asker: ConsumerAsker,
+    name: string,
+    what: string,
+    work: (control: ReturnType<ClientConsumers['control']>) => Promise<T>,
+  ): Promise<T> {
+    return this.#audit.administer(act, asker, `${what} ${name}`, async () => {
+      asker.rates.administer();
+      const consumer = await this.find(asker, name);
+      assertMayManage(asker.principal, name, consumer.definition);
+      return work(this.#bus.control(consumer));
+    });
+  }
+
+  /** @throws BusError `OPTION_INVALID` for an endpoint that the user made */
+  get #bus(): ClientConsumers {
+    const consumers = internalsOf(this.#endpoint)?.consumers;
+    if (consumers !== undefined) return consumers;
+    throw new BusError('OPTION_INVALID', 'this server has no durable consumers');
+  }
+
+  /** Undefined: there is none of this id. @throws BusError `FORBIDDEN` */
+  async #consumerOf(
+    asker: Pick<ConsumerAsker, 'principal'>,
+    id: string,
+  ): Promise<KnownConsumer | undefined> {
+    if (!this.#names.has(id)) for (const one of await this.#bus.list(null)) this.#remember(one);
+    const name = this.#names.get(id);
+    if (name === undefined) return undefined;
+    assertMayConsume(asker.principal, name);
+    const [consumer] = await this.#bus.list([name]);
+    return consumer;
+  }
+
+  #remember({ id, name }: KnownConsumer): void {
+    if (this.#names.size >= LEASE_NAMES_MAX && !this.#names.has(id)) this.#names.clear();
+    this.#names.set(id, name);
+  }
+}
+
+function altered(
+  control: ReturnType<ClientConsumers['control']>,
+  change: Alteration,
+): Promise<void> {
+  switch (change.kind) {
+    case 'seek':
+      return control.seek(change.from as SubscribeFrom);
+    case 'skip':
+      return control.skip(change as { readonly shard: number; readonly sequence: number });
+    default:
+      return control[change.kind]();
+  }
+}
+
+function clientOf({ principal, connection }: ConsumerAsker) {
+  const client = { principal: principal.name };
+  return connection === undefined ? client : { ...client, connection };
+}
+
+function opened({ name, definition, isPaused, createdAt }: KnownConsumer): WireConsumer {
+  const created = new Date(createdAt).toISOString();
+  return { name, definition, paused: isPaused, createdAt: created };
+}
