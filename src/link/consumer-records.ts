@@ -56,6 +56,8 @@ export const SUPPLY_DRY = 2;
 export const SUPPLY_RETURNED = 3;
 /** A lease has ended without a settlement. */
 export const SUPPLY_LOST = 4;
+/** The consumer is gone, and the member with it. */
+export const SUPPLY_GONE = 5;
 
 export const CONTROL_MEMBER = CONTROL_GENERATION + 4;
 

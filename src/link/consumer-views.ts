@@ -26,6 +26,7 @@ import {
   SETTLEMENT_LENGTH,
   SETTLEMENT_SEQUENCE,
   SUPPLY_COUNT,
+  SUPPLY_GONE,
   SUPPLY_LEASE,
   SUPPLY_LOST,
   SUPPLY_MEMBER,
@@ -227,7 +228,7 @@ export class SupplyView extends RecordView {
     this.take(bytes, offset, length, SUPPLY_RECORD_LENGTH);
     const { what } = this;
     const expected = what === SUPPLY_LOST ? LOST_RECORD_LENGTH : SUPPLY_RECORD_LENGTH;
-    const isKnown = what >= SUPPLY_READY && what <= SUPPLY_LOST;
+    const isKnown = what >= SUPPLY_READY && what <= SUPPLY_GONE;
     if (!isKnown || length !== expected) this.refuse(length, expected);
     return this;
   }

@@ -10,6 +10,7 @@ import {
   LEASE_ALONE,
   LEASE_EVENT,
   SUPPLY_DRY,
+  SUPPLY_GONE,
   SUPPLY_LOST,
   SUPPLY_READY,
 } from '../../link/consumer-records.js';
@@ -22,6 +23,7 @@ import type { MemberHandler } from '../links/delivery-reader.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 
 import { RecordDecoder } from '../read/record-decoder.js';
+import { unknownConsumer } from './consumer-shards.js';
 import { BusDelivery } from './delivery.js';
 import {
   Member,
@@ -213,6 +215,7 @@ export class Members implements MemberHost, MemberHandler {
     if (what === SUPPLY_READY) member.onReady(shard);
     else if (what === SUPPLY_DRY) member.onDry(shard);
     else if (what === SUPPLY_LOST) member.onLost(shard, lease);
+    else if (what === SUPPLY_GONE) member.fail(unknownConsumer(member.consumer));
     else member.onReturned(shard, count);
   }
 

@@ -3,7 +3,7 @@
  * machines know it, since other endpoints use the same numbers. Only the shard's loop touches this.
  */
 import type { MemberEnd, Tellings } from '../../../consumers/machine-types.js';
-import { SUPPLY_DRY, SUPPLY_READY } from '../../../link/consumer-records.js';
+import { SUPPLY_DRY, SUPPLY_GONE, SUPPLY_READY } from '../../../link/consumer-records.js';
 import type { ConsumerJoinRequest, ShardMember } from '../../../link/consumer-shapes.js';
 import type { ShardEnd } from '../../shard-end.js';
 import type { DeskConsumer } from '../desk-consumer.js';
@@ -78,12 +78,15 @@ export class DeskMembers {
     this.#links.delete(end);
   }
 
-  /** The consumer is gone: its members are told that their leases are lost, and go. */
+  /** The consumer is gone: its members are told so, after the loss of their leases, and go. */
   forget(consumer: DeskConsumer): void {
     consumer.end();
     consumer.machine.tell(this.tellings);
     for (const member of this.#members.values()) {
-      if (member.consumer === consumer) this.#part(member);
+      if (member.consumer !== consumer) continue;
+      const gone = { member: member.joined.member, what: SUPPLY_GONE, count: 0 };
+      member.link.say({ is: 'supply', ...gone });
+      this.#part(member);
     }
   }
 
