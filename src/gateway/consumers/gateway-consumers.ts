@@ -12,6 +12,7 @@ import {
 } from '../../endpoint/internals.js';
 import type { SubscribeFrom } from '../../protocol/bus-api.js';
 import { assertConsumerName, parseConsumerOptions } from '../../protocol/consumer-definition.js';
+import type { WireConsumer, WireSettlement } from '../../protocol/consumer-frames.js';
 import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
 import type {
   ConsumerInfo,
@@ -26,7 +27,6 @@ import type {
 import { BusError } from '../../protocol/errors.js';
 import { LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
-import type { WireConsumer, WireSettlement } from '../../protocol/consumer-frames.js';
 import type { Administrator, Audit } from '../audit.js';
 import type { Budget } from '../budget/budgets.js';
 import { assertStillHolds } from '../permissions.js';

@@ -1,9 +1,9 @@
 import type { Settled, Settling } from '../../endpoint/internals.js';
+import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
 import type { ConsumerOptions, PullOptions, RedriveOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { SETTLEMENTS_PER_REQUEST_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
-import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
 import type { Alteration, GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';

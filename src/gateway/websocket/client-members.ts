@@ -6,11 +6,11 @@ import type {
   KnownConsumer,
   Settled,
 } from '../../endpoint/internals.js';
+import type { ConsumerPayloads, WireSettlement } from '../../protocol/consumer-frames.js';
 import { BusError } from '../../protocol/errors.js';
 import { CONSUMER_MEMBERS_PER_CONNECTION_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { RequestPayload } from '../../protocol/wire.js';
-import type { ConsumerPayloads, WireSettlement } from '../../protocol/consumer-frames.js';
 import type { ConsumerAsker, GatewayConsumers } from '../consumers/gateway-consumers.js';
 import { assertMayConsume } from '../consumers/permitted.js';
 import { errorData } from '../error-data.js';

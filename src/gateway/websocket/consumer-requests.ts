@@ -1,11 +1,11 @@
 import type { Principal } from '../../auth/principal.js';
 import type { Settled } from '../../endpoint/internals.js';
+import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
 import type { ConsumerOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
 import { CONSUMER_CONCURRENCY_MAX } from '../../protocol/limits/consumers.js';
 import { optionInvalid } from '../../protocol/options.js';
 import type { ClientFrame, Result } from '../../protocol/wire.js';
-import type { WireOutcome, WireSettlement } from '../../protocol/consumer-frames.js';
 import { CONSUMER_REQUEST_SCHEMAS } from '../../protocol/wire-consumers.js';
 import type {
   Alteration,
