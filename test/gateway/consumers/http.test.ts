@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { newKey } from '../../auth/support/auth.js';
 import { gatewayHooks } from '../../bus/support/millrace.js';
 import { until } from '../../bus/support/wait.js';
-import { ask, publish, serve, serveMore } from './support.js';
+import { ask, publish, serve, serveMore, type Taken } from './support.js';
 
 /** Durable consumers over HTTP. */
 
@@ -28,23 +28,29 @@ describe('a consumer over HTTP', () => {
     const made = await ask(url, 'PUT', '/v1/consumers/worker', WORKER);
     expect(made).toMatchObject({ status: 201, body: { name: 'worker', paused: false } });
     expect(Date.parse(made.body.createdAt)).toBeGreaterThan(0);
-    const pulled = await fetch(`${url}/v1/consumers/worker/pull`, {
-      method: 'POST',
-      headers,
-      body: '{"max":10,"waitMs":30000}',
-    });
-    const pulledText = await pulled.text();
-    expect(pulledText).toContain('"big":9007199254740993');
-    const taken = JSON.parse(pulledText);
+    const taken: Taken[] = [];
+    let texts = '';
+    while (taken.length < 4) {
+      const body = '{"max":10,"waitMs":30000}';
+      const pulled = await fetch(`${url}/v1/consumers/worker/pull`, {
+        method: 'POST',
+        headers,
+        body,
+      });
+      const text = await pulled.text();
+      texts += text;
+      taken.push(...JSON.parse(text));
+    }
+    expect(texts).toContain('"big":9007199254740993');
     expect(taken).toHaveLength(4);
     for (const { attempt, leaseMs } of taken) {
       expect(attempt).toBe(1);
       expect(leaseMs).toBeGreaterThan(0);
       expect(leaseMs).toBeLessThanOrEqual(30_000);
     }
-    const leases = taken.map(({ lease }: { lease: string }) => lease);
+    const leases = taken.map(({ lease }) => lease);
     const acked = await ask(url, 'POST', '/v1/consumers/worker/ack', {
-      leases: [...leases, leases[0].replace(/\d+$/, '999')],
+      leases: [...leases, leases[0]!.replace(/\d+$/, '999')],
       durability: 'written',
     });
     expect(acked.status).toBe(200);
@@ -72,11 +78,10 @@ describe('a consumer over HTTP', () => {
     const { url: other } = await serveMore(bus);
     await ask(url, 'PUT', '/v1/consumers/worker', WORKER);
     await publish(bus, 2);
-    const { body } = await ask(url, 'POST', '/v1/consumers/worker/pull', {
-      max: 2,
-      waitMs: 30_000,
-    });
-    const [ack, hand] = body.map(({ lease }: { lease: string }) => lease);
+    // A pull may answer with fewer events than it asks for.
+    const pull = async () =>
+      (await ask(url, 'POST', '/v1/consumers/worker/pull', { waitMs: 30_000 })).body[0].lease;
+    const [ack, hand] = [await pull(), await pull()];
     const acked = await ask(other, 'POST', '/v1/consumers/worker/ack', { lease: ack });
     expect(acked).toEqual({ status: 200, body: { results: [{}] } });
     const extended = await ask(other, 'POST', '/v1/consumers/worker/working', { lease: hand });
