@@ -27,6 +27,7 @@ const BENCHES = [
   'small-parts.js',
   'consumer-machine.js',
   'consumer-backlog.js',
+  'consumers.js',
   'match-million-patterns.js',
 ];
 

@@ -432,8 +432,9 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   /** Ends the members, whose handlers may still publish meanwhile. Takes no time if there are none. */
   protected async endMembers(): Promise<void> {
-    this.#members.refuse(closedError());
-    await endMembers(this.#members, this.#runs);
+    const closed = closedError();
+    this.#members.refuse(closed);
+    await endMembers(this.#members, this.#runs, closed);
   }
 
   /** Called after all shards' rings were read. */

@@ -3,6 +3,7 @@ import { type Drained, drainOutside } from '../../async-context/drain-in-handler
 import type { ConsumerRun } from '../../handout/consume/run.js';
 import { BusError } from '../../protocol/errors.js';
 import { MEMBER_CLOSE_MS, MEMBER_LEAVE_MS } from '../../protocol/limits/consumers.js';
+import type { Member } from './member.js';
 import type { Members } from './members.js';
 
 /** The handlers at work, for a wait that must not wait for its own caller. */
@@ -20,18 +21,17 @@ export async function whenHandled(members: Members, runs: Iterable<ConsumerRun>)
 }
 
 /**
- * Ends all members: hands back what has not begun, waits for what has, for a limited time, and leaves. A handler that
- * waits for the close itself is not waited for.
+ * Ends all members: hands back what has not begun, waits for what has, for a limited time, and leaves. It does not wait
+ * for handlers whose leases are lost, nor for any if one of them waits for the close itself.
  */
-export async function endMembers(members: Members, runs: Iterable<ConsumerRun>): Promise<void> {
+export async function endMembers(
+  members: Members,
+  runs: Iterable<ConsumerRun>,
+  closed: BusError,
+): Promise<void> {
   const all = members.all();
   if (all.length === 0) return;
-  const leaving = all.map((member) => {
-    // Its leases are their callers', who settle them later.
-    if (member.isDetached) return member.leave();
-    member.stop();
-    return member.left();
-  });
+  const leaving = all.map((member) => end(member, closed));
   try {
     const ended = drainOutside(handlersOf(runs), () => Promise.all(leaving).then(() => {}));
     await atMost(MEMBER_CLOSE_MS, ended);
@@ -39,6 +39,17 @@ export async function endMembers(members: Members, runs: Iterable<ConsumerRun>):
     if (!(error instanceof BusError) || error.code !== 'DRAIN_IN_HANDLER') throw error;
   }
   await atMost(MEMBER_LEAVE_MS, Promise.all(members.all().map((member) => member.leave())));
+}
+
+async function end(member: Member, closed: BusError): Promise<void> {
+  if (member.isDetached) {
+    // Its leases are their callers', who settle them later.
+    await member.leave();
+  } else {
+    member.stop();
+    await member.left(false);
+  }
+  member.close(closed);
 }
 
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {

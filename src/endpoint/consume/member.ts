@@ -198,11 +198,16 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
     this.#host.touch(this);
   }
 
-  /** Resolves when nothing is in hand or on its way, the shards know that it has left, and all it said is confirmed. */
-  async left(): Promise<void> {
-    await this.#waiters.when(
-      () => this.#leaving !== undefined || (this.hand.isEmpty && this.#pool.isCollected),
-    );
+  /**
+   * Resolves when nothing is in hand or on its way, the shards know that it has left, and all it said is confirmed.
+   * @param waitsForLost false: not for handlers whose leases are lost
+   */
+  async left(waitsForLost = true): Promise<void> {
+    await this.#waiters.when(() => {
+      if (this.#leaving !== undefined) return true;
+      const isOver = waitsForLost ? this.hand.isEmpty : this.hand.isMoot;
+      return isOver && this.#pool.isCollected;
+    });
     await this.leave();
   }
 
@@ -395,7 +400,10 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   #lose(delivery: BusDelivery): void {
     delivery.lose();
     if (delivery.state === 'waiting') this.#remove(delivery);
-    else this.#taker.onOver(delivery);
+    else {
+      this.#taker.onOver(delivery);
+      this.#host.touch(this);
+    }
   }
 
   /** Leases ahead as far as the handlers are quick, and hands back what they turn out to be too slow for. */

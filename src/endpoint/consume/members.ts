@@ -209,12 +209,12 @@ export class Members implements MemberHost, MemberHandler {
 
   #onSupply(shard: number, bytes: Buffer, offset: number, length: number): void {
     const view = this.#supply.wrap(bytes, offset, length);
-    const { what, count, lease } = view;
+    const { what, count } = view;
     const member = this.#members.get(view.member);
     if (member === undefined) return;
     if (what === SUPPLY_READY) member.onReady(shard);
     else if (what === SUPPLY_DRY) member.onDry(shard);
-    else if (what === SUPPLY_LOST) member.onLost(shard, lease);
+    else if (what === SUPPLY_LOST) member.onLost(shard, view.lease);
     else if (what === SUPPLY_GONE) member.fail(unknownConsumer(member.consumer));
     else member.onReturned(shard, count);
   }

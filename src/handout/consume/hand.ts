@@ -42,6 +42,11 @@ export class Hand<H extends Held> {
     return this.#waiting === 0 && this.#begun.size === 0;
   }
 
+  /** True if nothing waits, and handlers are at work on lost leases at the most. */
+  get isMoot(): boolean {
+    return this.#waiting === 0 && [...this.#begun].every(({ isLost }) => isLost);
+  }
+
   /** True while it holds an event that goes out alone, so that it may get no other. */
   get isAlone(): boolean {
     return this.#alone !== undefined;

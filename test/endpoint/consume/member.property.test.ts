@@ -75,7 +75,7 @@ const GAME = fc.record({
   prefetch: fc.boolean(),
   order: fc.constantFrom<ConsumerOrder>('none', 'topic'),
   ringBytes: fc.constantFrom(4096, 65_536),
-  steps: fc.array(STEP, { maxLength: 120 }),
+  steps: fc.array(STEP, { maxLength: 100, size: 'max' }),
 });
 type Game = typeof GAME extends fc.Arbitrary<infer T> ? T : never;
 
@@ -262,7 +262,7 @@ describe('a run', () => {
           player.world.close();
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 200 },
     );
   }, 120_000);
 });
