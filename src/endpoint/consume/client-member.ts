@@ -107,8 +107,11 @@ export class ClientMember implements Taker {
   onOver(delivery: BusDelivery): void {
     const { lease } = delivery;
     this.#member.release(delivery);
-    if (!this.#out.delete(lease)) return;
-    if (delivery.isLost && !this.#isOver) this.#client.onLost(lease);
+    const wasOut = this.#out.delete(lease);
+    if (this.#isOver) return;
+    if (wasOut && delivery.isLost) this.#client.onLost(lease);
+    // What was leased ahead waits for this place.
+    this.flush();
   }
 
   onEnded(error: BusError): void {

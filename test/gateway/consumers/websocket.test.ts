@@ -114,6 +114,32 @@ describe('a member over a WebSocket', () => {
     expect(await next()).toMatchObject({ attempt: 2, event: { id: first!.event.id } });
   });
 
+  it('gets all events, also those that were leased ahead of its places', async () => {
+    const { bus, port } = await serve();
+    const client = await connect(port);
+    await makeWorker(client, { ackDurability: 'written' });
+    const total = 1500;
+    const events = Array.from({ length: total }, (_, n) => ({
+      topic: `jobs.${n % 7}`,
+      type: 'job',
+      payload: n,
+    }));
+    await bus.publishMany(events);
+    await join(client, 32);
+    const seen = new Set<number>();
+    while (seen.size < total) {
+      const { type, payload } = await within('the next event', client.next());
+      if (type !== 'deliveries') continue;
+      for (const { event } of payload.deliveries) seen.add(event.payload);
+      const settlements = payload.deliveries.map(({ lease }: { lease: string }) => ({
+        lease,
+        kind: 'ack',
+      }));
+      client.send({ type: 'settle', payload: { settlements } });
+    }
+    expect(seen.size).toBe(total);
+  });
+
   it('that leaves gets nothing more, and may settle what it has', async () => {
     const { bus, port } = await serve();
     const client = await connect(port);
