@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BUDGET_LIMITS, Budgets } from '../../src/gateway/budget/budgets.js';
 import { Share } from '../../src/gateway/budget/share.js';
 import { BodyBudget, roomIn } from '../../src/gateway/http/body.js';
+import { PULLS_PER_PRINCIPAL_MAX } from '../../src/protocol/limits/consumers.js';
 import { HTTP_BODIES_PER_PRINCIPAL_BYTES_MAX } from '../../src/protocol/limits/http.js';
 import { principal } from './http/support/open-http.js';
 
@@ -211,5 +212,25 @@ describe('a budget', () => {
     void other.query(never);
     await settled();
     expect(running).toBe(4);
+  });
+});
+
+describe('the pulls of one principal', () => {
+  it('are bounded over all its connections, and others have their own', async () => {
+    const budgets = new Budgets();
+    const [one, two] = [principal({ id: 'a' }), principal({ id: 'b' })];
+    const [first, second] = [budgets.open(one, '::1'), budgets.open(one, '::2')];
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const waiting = Array.from({ length: PULLS_PER_PRINCIPAL_MAX }, (_, n) =>
+      (n % 2 === 0 ? first : second).pull(() => ended),
+    );
+    await expect(first.pull(() => ended)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await budgets.open(two, '::1').pull(async () => {});
+    end();
+    await Promise.all(waiting);
+    await second.pull(async () => {});
   });
 });
