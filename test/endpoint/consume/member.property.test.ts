@@ -93,6 +93,8 @@ class Player {
   /** The last event of each key that has begun. */
   readonly #last = new Map<string, { sequence: number; name: string }>();
   appended = 0;
+  /** What a handler found wrong. It may not throw, since that would only give its event back. */
+  readonly #faults: unknown[] = [];
 
   constructor(game: Game) {
     this.#game = game;
@@ -105,6 +107,16 @@ class Player {
   }
 
   async play(step: Step): Promise<void> {
+    await this.#play(step);
+    this.assertSound();
+  }
+
+  /** @throws the first thing that a handler found wrong */
+  assertSound(): void {
+    if (this.#faults.length > 0) throw this.#faults[0];
+  }
+
+  async #play(step: Step): Promise<void> {
     const { world } = this;
     if (step.do === 'append') {
       this.appended += step.keys.length;
@@ -152,7 +164,11 @@ class Player {
     const { concurrency, prefetch } = this.#game;
     const run = this.world.consumer.run(
       (delivery) => {
-        this.#begin(delivery, mine);
+        try {
+          this.#begin(delivery, mine);
+        } catch (fault) {
+          this.#faults.push(fault);
+        }
         return new Promise<void>((resolve, reject) => {
           this.atWork.push({ delivery, name: nameOf(delivery), resolve, reject });
         });
@@ -252,6 +268,7 @@ describe('a run', () => {
           for (const step of game.steps) await player.play(step);
           await player.finish();
           await player.stop();
+          player.assertSound();
           const { world, acked, termed, appended } = player;
           expect(acked.size + termed.size).toBe(appended);
           for (const settlements of world.members.settlements) expect(settlements.out).toBe(0);
