@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
+import type * as internals from '../../src/endpoint/internals.js';
 import type { Bus } from '../../src/main/bus.js';
 import { openTestBus } from './support/open.js';
 import { until } from './support/wait.js';
+
+const { internalsOf }: typeof internals = await import(
+  new URL('../../dist/endpoint/internals.js', import.meta.url).href
+);
 
 /** Makes subscriptions and publishes at once, without waiting for anything. */
 function callsAtOnce(bus: Bus, round: number, subscriptions: number, others: string[] = []) {
@@ -40,4 +45,18 @@ test('drained resolves when tryPublish may succeed, also where it waits for call
   }
   expect(tries).toBeGreaterThan(1);
   await until('all subscriptions have it', () => handled === subscriptions);
+});
+
+test('an event of the bus is not lost because calls have found no room', async () => {
+  const bus = await openTestBus({ dir: ':memory:', shards: 1 });
+  const told: string[] = [];
+  await bus.subscribe('$sys.test', ({ type }) => void told.push(type)).ready;
+  const subscriptions = Array.from({ length: 2000 }, () =>
+    bus.subscribe(['t', ...OTHERS], () => {}),
+  );
+  expect(bus.tryPublish({ topic: 't', type: 'chat_message', payload: 0 })).toBe(false);
+  internalsOf(bus)!.publishSystem('$sys.test', 'was_told', {});
+  await until('the event has come', () => told.length > 0);
+  expect(told).toEqual(['was_told']);
+  await Promise.all(subscriptions.map(({ ready }) => ready));
 });

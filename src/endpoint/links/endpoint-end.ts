@@ -120,8 +120,13 @@ export class EndpointEnd {
 
   /** Writes the encoded event into the ring. False if `holdsPublishes` or there is no room: see `requestRoom`. */
   tryPublish(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
-    if (!this.#tryClaim(length)) return false;
+    return !this.holdsPublishes && this.tryPublishAnyway(encoder, length, pending);
+  }
+
+  /** As `tryPublish`, for an event of the bus's own, which may overtake calls. */
+  tryPublishAnyway(encoder: EventRecordEncoder, length: number, pending: PendingPublish): boolean {
     const publishes = this.#publishes;
+    if (!publishes.tryClaim(length)) return false;
     encoder.writeTo(publishes.bytes, publishes.offset);
     this.#commitPublish(pending);
     return true;
@@ -132,8 +137,8 @@ export class EndpointEnd {
     { type, bytes, publishes: count }: PublishRecord,
     pending: PendingPublish,
   ): boolean {
-    if (!this.#tryClaim(bytes.length)) return false;
     const publishes = this.#publishes;
+    if (this.holdsPublishes || !publishes.tryClaim(bytes.length)) return false;
     bytes.copy(publishes.bytes, publishes.offset);
     this.#commitPublish(pending, type, count);
     return true;
@@ -248,10 +253,6 @@ export class EndpointEnd {
     if (bytes.readInt32LE(offset + REPLY_OK) === 0) pending.reject(id, JSON.parse(json));
     else
       pending.resolve(id, decodeAnswer(call.name, json, bytes.subarray(jsonEnd, offset + length)));
-  }
-
-  #tryClaim(length: number): boolean {
-    return !this.holdsPublishes && this.#publishes.tryClaim(length);
   }
 
   #commitPublish(pending: PendingPublish, type = PUBLISH, publishes = 1): void {

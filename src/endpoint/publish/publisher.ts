@@ -197,7 +197,7 @@ export class Publisher {
     const options = { persist: systemEvents.persist };
     const { end } = this.#fill(input, JSON.stringify(payload), options);
     if (end.failure !== undefined || this.#waiting.isAwaited(end)) return;
-    end.tryPublish(this.#encoder, this.#encoder.measure(), this.#unheard);
+    end.tryPublishAnyway(this.#encoder, this.#encoder.measure(), this.#unheard);
   }
 
   /** Resolves once nothing waits and every ring is at most half full. */
