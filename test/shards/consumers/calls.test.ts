@@ -4,6 +4,7 @@ import {
   SETTLE_ACK,
   SETTLE_NAK,
   SETTLE_TERM,
+  SUPPLY_GONE,
   SUPPLY_LOST,
 } from '../../../src/link/consumer-records.js';
 import type { ConsumerNews } from '../../../src/link/consumer-shapes.js';
@@ -124,14 +125,14 @@ describe('members of two endpoints', () => {
     expect(ask(rig, 'consumerState', { consumer: 'c1' }).members).toHaveLength(1);
   });
 
-  test('are told that their leases are lost when the consumer is deleted', () => {
+  test('are told that their leases are lost, and that the consumer is gone, when it is deleted', () => {
     const rig = working();
     publish(rig.link, 1);
     rig.turn();
     rig.one.leases();
     rig.shard.applyConsumers([]);
     rig.turn();
-    expect(rig.one.said()).toEqual([{ what: SUPPLY_LOST, lost: 1 }]);
+    expect(rig.one.said()).toEqual([{ what: SUPPLY_LOST, lost: 1 }, { what: SUPPLY_GONE }]);
   });
 });
 
