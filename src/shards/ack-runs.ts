@@ -29,6 +29,8 @@ interface Run {
   error: ErrorData | undefined;
   /** A thread that died may have stored these publishes already, under ids that the bus made. */
   readonly isAgain: boolean;
+  /** Where its only record begins, if no other record may join it: see `ShardEnd.acksSinglyUntil`. */
+  readonly onlyRecord: number | undefined;
 }
 
 export class AckRuns {
@@ -61,7 +63,12 @@ export class AckRuns {
   ): void {
     const runs = this.#runs;
     const run = runs.length === 0 ? undefined : runs[runs.length - 1]!;
-    if (!this.#isOfShared && run !== undefined && run.link === link && run.kind === kind) {
+    const at = link.publishRing.position;
+    const mayJoin =
+      run !== undefined &&
+      run.link === link &&
+      (run.onlyRecord === undefined || run.onlyRecord === at);
+    if (!this.#isOfShared && mayJoin && run.kind === kind) {
       const isUnnumbered = kind === ACK_EPHEMERAL || (kind === ACK_REFUSED && error === run.error);
       const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
       // If the log refuses the batch, repeats of events in this batch are refused and repeats of stored events are not:
@@ -74,7 +81,8 @@ export class AckRuns {
       }
     }
     this.end(link);
-    runs.push({ link, kind, count: publishes, position: 0, sequence, error, isAgain });
+    const onlyRecord = link.acksSingly ? at : undefined;
+    runs.push({ link, kind, count: publishes, position: 0, sequence, error, isAgain, onlyRecord });
   }
 
   /** Ends the link's open run at the position up to which its ring was read. */

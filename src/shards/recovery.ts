@@ -68,6 +68,7 @@ export class LinkRecovery implements Recovery {
     this.#until = isRefused ? furthest(this.#refusedFrom, ring.mark) : this.#refusedFrom;
     this.#expected = stored?.firstSequence ?? 0;
     link.skipEphemeralUntil = ring.mark;
+    link.acksSinglyUntil = ring.mark;
     if (this.#positions === undefined) link.takesAgainUntil = ring.mark;
   }
 

@@ -74,6 +74,12 @@ export class ShardEnd implements SubscriptionLink {
   readonly waiting = new Set<ShardSubscription<ShardEnd>>();
   /** A dead thread may have delivered the ephemeral publishes before this position; they are not delivered again. */
   skipEphemeralUntil: number | undefined;
+  /**
+   * A dead thread may have acknowledged the publishes before this position, any number of them. The endpoint skips an
+   * ack up to whose position it has had acks before, so each of these publishes gets an ack of its own: one for several
+   * would count those again that were acknowledged.
+   */
+  acksSinglyUntil: number | undefined;
   /** A dead thread may have stored the persisted publishes before this position, and the log cannot say whether. */
   takesAgainUntil: number | undefined;
   leaving = false;
@@ -138,6 +144,15 @@ export class ShardEnd implements SubscriptionLink {
   /** False while the link's publishes have to wait. */
   get mayPublish(): boolean {
     return !this.owesAcks && this.recovery === undefined && !this.isHeld;
+  }
+
+  /** Whether the next publish of the ring gets an ack of its own. */
+  get acksSingly(): boolean {
+    const { acksSinglyUntil: until } = this;
+    if (until === undefined) return false;
+    if (((until - this.publishRing.position) | 0) > 0) return true;
+    this.acksSinglyUntil = undefined;
+    return false;
   }
 
   /** True if there are publishes that may be taken now. */

@@ -219,10 +219,12 @@ class Rig {
     }
     batch.acknowledge();
     this.#readAcks();
-    const isTakenAgain = fate.startsWith('dies') && isUnstored;
-    if (isTakenAgain) this.#waiting.unshift(...taken.map(({ ops }) => ({ ops, isAnswered: true })));
-    if (fate === 'dies acked' || fate === 'dies full') this.#die();
-    else batch.release();
+    if (fate === 'done' || fate === 'full') {
+      batch.release();
+      return;
+    }
+    if (isUnstored) this.#waiting.unshift(...taken.map(({ ops }) => ({ ops, isAnswered: true })));
+    this.#die();
   }
 
   close(): void {

@@ -16,6 +16,7 @@ import {
 } from '../../src/record/event-record.js';
 import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
+import type { ShardEnd } from '../../src/shards/shard-end.js';
 import type { SqliteShardLogOptions } from '../../src/store/sqlite/sqlite-log-options.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
@@ -77,6 +78,37 @@ describe('the shard after one that died', () => {
       [ACK_SYNCED, 4],
       [ACK_DUPLICATE, 4],
     ]);
+  });
+
+  test.each([
+    ['ephemeral publishes', [0, 0, 0].map((flags) => ({ flags }))],
+    ['repeats of stored events', ['a', 'b', 'c'].map((id) => ({ id, flags: NAMED }))],
+  ])('acknowledges %s that its log knows nothing of one by one', (_, [one, two, later]) => {
+    const log = new SqliteShardLog({ file: ':memory:', shard: 0 });
+    onTestFinished(() => log.close());
+    const link = new TestLink();
+    const acknowledge = (end: ShardEnd): PublishBatch => {
+      const batch = new PublishBatch(log);
+      batch.drain([end], 0, 4096);
+      batch.settle(log.commit(batch.synced, batch.positions));
+      batch.acknowledge();
+      return batch;
+    };
+    const first = link.shardEnd();
+    for (const id of ['a', 'b', 'c']) link.publish({ id, flags: NAMED });
+    acknowledge(first).release();
+    link.publish(one!);
+    link.publish(two!);
+    acknowledge(first);
+    const seen = link.acks().at(-1)!.position!;
+    // The endpoint has read these acks; the thread dies before it gives the ring back.
+    link.publish(later!);
+    const second = link.shardEnd();
+    expect(new LinkRecovery(second, log, log.ringPositions.stored()[0]).step()).toBe(true);
+    acknowledge(second);
+    const told = link.acks();
+    expect(told.map(({ count }) => count)).toEqual([1, 1, 1]);
+    expect(told.filter(({ position }) => ((position! - seen) | 0) > 0)).toHaveLength(1);
   });
 
   test('knows a repeat by the stored row, even if the same batch pushed the first out of the window', () => {
