@@ -54,6 +54,8 @@ export function go(screen: ScreenName, parameters: Parameters = {}): void {
 
 /** Goes to a screen without a step in the browser's history, where the address names none. */
 export function landOn(screen: ScreenName): void {
+  // The address is ahead of `place` between a click on a link and the browser's event.
+  if (placeOf(location.hash).isNamed) return;
   history.replaceState(history.state, '', hrefOf(screen));
   place.value = placeOf(location.hash);
 }
