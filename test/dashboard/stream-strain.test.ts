@@ -155,25 +155,30 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     const dashboard = await openDashboard(browser, server.url, 'stream?from=now');
     await dashboard.shows('Live', '.tail-state');
     await using client = connect(server.url, { requestTimeoutMs: 60_000 });
-    const events = 72;
     const frames = await framesOf(dashboard.page);
+    let events = 0;
+    let isClicked = false;
+    /** Publishes until the page has handled the clicks, however long it takes. */
     const publish = async (): Promise<void> => {
-      for (let n = 0; n < events; n++) {
-        const event = eventOf(n, { n, text: 'x'.repeat(1_000_000) });
+      for (; events < 72 || !isClicked; events++) {
+        const event = eventOf(events, { n: events, text: 'x'.repeat(1_000_000) });
         await client.publish(event, { durability: 'written' });
       }
     };
     const publishing = publish();
-    for (const expanded of ['true', 'false', 'true']) {
-      expect(await toggleFilters(dashboard)).toBe(expanded);
+    try {
+      for (const expanded of ['true', 'false', 'true']) {
+        expect(await toggleFilters(dashboard)).toBe(expanded);
+      }
+    } finally {
+      isClicked = true;
     }
-    expect(Number(await dashboard.text('.matched'))).toBeLessThan(events);
     await publishing;
     await until('all are there', async () => (await dashboard.text('.matched')) === String(events));
     const { longestMs, tookMs } = await frames();
     expect(longestMs / tookMs).toBeLessThan(STILL_SHARE_MAX);
     // 64 MiB hold 67 of them.
-    expect(await dashboard.text('.counts .skipped')).toBe('5');
+    expect(await dashboard.text('.counts .skipped')).toBe(String(events - 67));
     await dashboard.page.locator('.stream-row').click();
     await dashboard.shows('show all 1,000,000 characters', '.event-drawer');
     expect(dashboard.faults).toEqual([]);
