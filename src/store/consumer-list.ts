@@ -1,6 +1,7 @@
 import { assertConsumerName, parseDefinition } from '../protocol/consumer-definition.js';
 import type { ConsumerDefinition } from '../protocol/consumers.js';
 import { BusError } from '../protocol/errors.js';
+import { isKeptObject, type KeptObject, readKept } from '../protocol/kept-object.js';
 import { CONSUMERS_FILE_BYTES_MAX, CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { messageOf } from '../protocol/thrown.js';
 import type { KeptText } from './log-store.js';
@@ -10,7 +11,7 @@ import type { KeptText } from './log-store.js';
  * list says which consumers there are; the logs keep what each of them has done.
  */
 
-const FORMAT = 1;
+const FORM = { format: 1, lengthMax: CONSUMERS_FILE_BYTES_MAX };
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 export interface KeptConsumer {
@@ -29,15 +30,7 @@ export interface KeptConsumer {
 
 /** @throws BusError `STORE_CORRUPT` naming the file and its fault, or the error of the system */
 export function readConsumerList(text: KeptText, shards: number): KeptConsumer[] {
-  const json = text.read();
-  if (json === undefined) return [];
-  try {
-    return parse(json, shards);
-  } catch (error) {
-    const reason = messageOf(error);
-    const { file } = text;
-    throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
-  }
+  return readKept(text, FORM, (kept) => parse(kept, shards)) ?? [];
 }
 
 /** Replaces the list, durably. @throws BusError `LIMIT_EXCEEDED`, or the error of the system; the old list then stays */
@@ -51,7 +44,7 @@ export function writeConsumerList(text: KeptText, consumers: readonly KeptConsum
     positions: consumer.positions,
     definition: consumer.definition,
   }));
-  const json = `${JSON.stringify({ format: FORMAT, consumers: kept }, null, 1)}\n`;
+  const json = `${JSON.stringify({ format: FORM.format, consumers: kept }, null, 1)}\n`;
   const bytes = Buffer.byteLength(json);
   if (bytes > CONSUMERS_FILE_BYTES_MAX) {
     const message = `the definitions of all consumers would take ${bytes} bytes; ${CONSUMERS_FILE_BYTES_MAX} is the limit`;
@@ -60,19 +53,7 @@ export function writeConsumerList(text: KeptText, consumers: readonly KeptConsum
   text.write(json);
 }
 
-function parse(json: string, shards: number): KeptConsumer[] {
-  if (json.length > CONSUMERS_FILE_BYTES_MAX) {
-    throw new Error(`it has ${json.length} characters; ${CONSUMERS_FILE_BYTES_MAX} is the limit`);
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    throw new Error('it is not JSON');
-  }
-  if (!isObject(value)) throw new Error('it is not a JSON object');
-  const { format, consumers } = value;
-  if (format !== FORMAT) throw new Error(`its format is ${String(format)}, not ${FORMAT}`);
+function parse({ consumers }: KeptObject, shards: number): KeptConsumer[] {
   if (!Array.isArray(consumers)) throw new Error('its consumers are not a list');
   if (consumers.length > CONSUMERS_MAX) {
     throw new Error(`it has ${consumers.length} consumers; ${CONSUMERS_MAX} is the limit`);
@@ -90,7 +71,7 @@ function parse(json: string, shards: number): KeptConsumer[] {
 }
 
 function parseConsumer(value: unknown, shards: number): KeptConsumer {
-  if (!isObject(value)) throw new Error('it is not an object');
+  if (!isKeptObject(value)) throw new Error('it is not an object');
   const { id, name, createdAt, paused, round, positions, definition } = value;
   if (typeof id !== 'string' || !ID.test(id)) throw new Error('its id is not a ULID');
   assertConsumerName(name);
@@ -119,8 +100,4 @@ function assertUnique(texts: readonly string[]): void {
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
