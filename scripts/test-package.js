@@ -143,6 +143,8 @@ function clientAlone(app) {
   const script =
     "import('millrace/client').then(({ connect }) => connect('http://127.0.0.1:1').close())";
   check(app, 'a client, without SQLite', ['node', '-e', script], /^$/);
+  const sinks = "import('millrace/sinks').then(({ BusError }) => new BusError('TIMEOUT', ''))";
+  check(app, 'sinks, without SQLite', ['node', '-e', sinks], /^$/);
   const bus = ['node', 'server.js', 'data/none'];
   check(app, 'and a bus says what it lacks', bus, /SQLITE_MISSING/, 1);
   const has = ['better-sqlite3', 'better-sqlite3-13'].filter((name) =>

@@ -246,6 +246,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'async-context/context',
     'async-context/drain-in-handler',
   ],
+  // Programs on consumers. They know the bus by the types of its public calls alone, as an application does.
+  sinks: ['protocol', 'handout/lifetime', 'handout/watch-signal'],
   // The page in the browser. It knows the bus by `millrace/client` alone, as any application does.
   dashboard: [],
   // `verify` and `reshard` work on a directory that no bus has open.
@@ -274,6 +276,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'client.ts': ['protocol', 'vocabulary', 'client'],
   'react.ts': ['protocol', 'client'],
+  'sinks.ts': ['protocol', 'sinks'],
   'store.ts': ['protocol', 'record', 'store'],
   'testing.ts': ['main/open-bus', 'store', 'testing', 'testing/broker'],
 };

@@ -8,7 +8,7 @@ import { ROOT } from './samples.js';
  * may be left out says what then holds.
  */
 
-const ENTRIES = ['index', 'client', 'react', 'testing'].map((name) => `src/${name}.ts`);
+const ENTRIES = ['index', 'client', 'react', 'sinks', 'testing'].map((name) => `src/${name}.ts`);
 
 /** What is handed to a call, by its name; the other types are what a call answers. */
 const OPTIONS = /Options$|^(Query|EventInput|Filter|RetentionRule|Grants|StoreUnderTest)$/;

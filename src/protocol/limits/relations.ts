@@ -11,6 +11,7 @@ import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
 import * as shards from './shards.js';
+import * as sinks from './sinks.js';
 import * as store from './store.js';
 import * as units from './units.js';
 import * as websocket from './websocket.js';
@@ -35,6 +36,7 @@ export const LIMITS = {
   ...http,
   ...links,
   ...shards,
+  ...sinks,
   ...store,
   ...units,
   ...websocket,
@@ -72,6 +74,7 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['CONSUMER_AHEAD', 'CONSUMER_AHEAD_MAX'],
   ['CONSUMER_PAGE', 'CONSUMER_PAGE_MAX'],
   ['LETTER_RETRY_MS', 'LETTER_RETRY_MS_MAX'],
+  ['SINK_RETRY_MS', 'SINK_RETRY_MS_MAX'],
   ['LEASES_PER_TURN', 'COMMIT_BATCH_EVENTS'],
   ['PREFETCH_MAX', 'CONSUMER_CONCURRENCY_MAX', 'SETTLEMENTS_OUT_MAX'],
   ['SETTLEMENTS_PER_RECORD', 'SETTLEMENTS_OUT_MAX'],

@@ -1,6 +1,7 @@
 import { BusError, defineTopic, type Event, openBus } from 'millrace';
 import { connect } from 'millrace/client';
 import { useSubscription } from 'millrace/react';
+import { type Sink, BusError as SinkError } from 'millrace/sinks';
 import { type LogStore, NOT_AT_HAND, pageOf } from 'millrace/store';
 import { memoryBroker, openBusOn, type StoreCheck, storeChecks } from 'millrace/testing';
 
@@ -13,6 +14,9 @@ export async function run(): Promise<string> {
   await client.close();
   return `${ack.id} ${events.length} ${new BusError('TIMEOUT', 'x').code}`;
 }
+
+export const isSame: boolean = SinkError === BusError;
+export const stop = (sink: Sink): Promise<void> => sink.stop();
 
 export const hooks = { useSubscription, defineTopic, NOT_AT_HAND, pageOf };
 
