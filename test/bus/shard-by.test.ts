@@ -67,7 +67,7 @@ describe('a directory whose topics are divided by their first segments', () => {
     await bus.publishMany([event('x.1'), event('x.2'), event('x.3.4')], { atomic: true });
     await bus.close();
     const manifest = readManifest(dir)!;
-    expect(manifest).toMatchObject({ format: 4, shardBy: { segments: 1 } });
+    expect(manifest).toMatchObject({ format: 5, shardBy: { segments: 1 } });
     const to = join(temporaryDirectory(), 'copy');
     reshard({ from: dir, to, shards: 5 });
     const copy = await openTestBus({ dir: to });

@@ -11,7 +11,6 @@ import {
   corruptManifest,
   type EarlierEpoch,
   FORMAT_VERSION,
-  FORMAT_VERSION_SHARD_BY,
   MANIFEST,
   type Manifest,
   readManifest,
@@ -40,12 +39,11 @@ export function openManifest(
   if (found !== undefined) {
     assertShards(dir, options.shards, found.shards);
     restrictFile(join(dir, MANIFEST));
-    const format = found.shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY;
-    if (found.format === format && found.id !== undefined) return found;
+    if (found.format === FORMAT_VERSION && found.id !== undefined) return found;
     // The manifest is upgraded before the shards' files, so that an older version refuses the directory before it opens
     // a file that it cannot read.
     const named = found.id === undefined ? { ...found, id: newId(), isNew: true } : found;
-    const upgraded = { ...named, format };
+    const upgraded = { ...named, format: FORMAT_VERSION };
     writeManifest(dir, upgraded);
     return upgraded;
   }
@@ -75,7 +73,7 @@ export function createManifest(shards: number, shardBy?: ShardBy): Manifest {
   }
   const createdAt = new Date().toISOString();
   return {
-    format: shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY,
+    format: FORMAT_VERSION,
     id: newId(),
     isNew: true,
     shards,

@@ -14,11 +14,9 @@ import { replaceFile } from './files.js';
  * flush of the directory), so a reader finds the old or the new manifest; a checksum covers it. In a directory in use
  * only the main thread writes it, under the lock.
  */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 5;
 /** The oldest format that can be read. Opening such a directory for writing upgrades it to `FORMAT_VERSION`. */
 export const FORMAT_VERSION_MIN = 1;
-/** Of a manifest with `shardBy`, over logs of `FORMAT_VERSION`: earlier versions would look into the wrong shards. */
-export const FORMAT_VERSION_SHARD_BY = FORMAT_VERSION + 1;
 
 export interface Manifest {
   readonly format: number;
@@ -27,7 +25,7 @@ export interface Manifest {
   /** True until every log exists and carries the directory's id. Only until then may a log be missing. */
   readonly isNew?: boolean;
   readonly shards: number;
-  /** Which part of a topic decides its shard. Absent: the whole topic. Its format is `FORMAT_VERSION_SHARD_BY`. */
+  /** Which part of a topic decides its shard. Absent: the whole topic. Since format 4, which only manifests had. */
   readonly shardBy?: ShardBy;
   /** The current epoch. */
   readonly epoch: string;
@@ -103,8 +101,7 @@ function parseManifest(dir: string, text: string): Manifest {
   if (!isManifest(manifest)) {
     throw corruptManifest(dir, 'it lacks a field or has one of the wrong type');
   }
-  const newest = manifest.shardBy === undefined ? FORMAT_VERSION : FORMAT_VERSION_SHARD_BY;
-  if (manifest.format < FORMAT_VERSION_MIN || manifest.format > newest) {
+  if (manifest.format < FORMAT_VERSION_MIN || manifest.format > FORMAT_VERSION) {
     const reason = `its format is ${manifest.format}, not ${FORMAT_VERSION}`;
     throw new BusError('STORE_FAILED', `${join(dir, MANIFEST)}: ${reason}`, {
       details: { expected: FORMAT_VERSION, found: manifest.format },

@@ -66,6 +66,14 @@ describe('a manifest', () => {
     expect(readManifest(dir)).toEqual(made);
   });
 
+  it('keeps its `shardBy` when it is upgraded from format 4', () => {
+    const dir = temporaryDirectory();
+    const made = endNew(dir, openManifest(dir, { defaultShards: 1, shardBy: { segments: 2 } }));
+    writeManifest(dir, { ...made, format: 4 });
+    expect(openManifest(dir, { defaultShards: 1 })).toEqual(made);
+    expect(made).toMatchObject({ format: 5, shardBy: { segments: 2 } });
+  });
+
   it.each([
     '',
     '{',

@@ -16,6 +16,8 @@ import {
   PRUNED_IDS_COUNT,
   PRUNED_THROUGH,
   readMeta,
+  SCHEDULED_COUNT,
+  SCHEDULES_COUNT,
   SCHEMA_CHECKSUM,
   SHARD,
   TOPICS_COUNT,
@@ -145,6 +147,8 @@ function prepareTables(
       [PRUNED_IDS_COUNT]: 0,
       [CONSUMERS_COUNT]: 0,
       [CONSUMER_DEAD_COUNT]: 0,
+      [SCHEDULED_COUNT]: 0,
+      [SCHEDULES_COUNT]: 0,
       [SCHEMA_CHECKSUM]: schemaChecksum(database, FORMAT_VERSION),
     });
   }
@@ -195,6 +199,7 @@ const CHECKED_TABLES: readonly (readonly [format: number, tables: readonly strin
   [1, ['meta', 'names', 'topics', 'events', 'topic_index', 'ring_positions']],
   [2, ['pruned_ids', 'pruned_blocks']],
   [3, ['consumers', 'consumer_dead']],
+  [5, ['scheduled', 'schedules']],
 ];
 
 /**

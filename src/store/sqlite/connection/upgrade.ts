@@ -9,6 +9,8 @@ import {
   CONSUMER_DEAD_COUNT,
   CONSUMERS_COUNT,
   FORMAT,
+  hasConsumers,
+  hasSchedules,
   INDEX_BLOCKS,
   isChecked,
   MetaTable,
@@ -16,14 +18,28 @@ import {
   PRUNED_EVENTS,
   PRUNED_IDS_COUNT,
   PRUNED_THROUGH,
+  SCHEDULED_COUNT,
+  SCHEDULES_COUNT,
   TOPICS_COUNT,
 } from '../tables/meta-table.js';
-import { CONSUMERS_TABLES, PRUNED_BLOCKS_TABLE, PRUNED_IDS_TABLE } from '../tables/tables.js';
+import {
+  CONSUMERS_TABLES,
+  PRUNED_BLOCKS_TABLE,
+  PRUNED_IDS_TABLE,
+  SCHEDULES_TABLES,
+} from '../tables/tables.js';
 
 /** Upgrades a log of an earlier format, in the caller's transaction. */
 export function upgrade(database: Database, numbers: Readonly<Record<string, number>>): void {
   if (!isChecked(numbers)) addChecks(database, numbers);
-  addConsumers(database);
+  if (!hasConsumers(numbers)) addConsumers(database);
+  if (!hasSchedules(numbers)) addSchedules(database);
+}
+
+/** Format 5: what is to be published later. */
+function addSchedules(database: Database): void {
+  database.exec(SCHEDULES_TABLES);
+  new MetaTable(database).set({ [SCHEDULED_COUNT]: 0, [SCHEDULES_COUNT]: 0 });
 }
 
 /** Format 3: the tables for consumers. */

@@ -96,6 +96,10 @@ export const PRUNED_IDS_COUNT = 'pruned_ids';
 export const CONSUMERS_COUNT = 'consumers';
 /** The number of rows in `consumer_dead`; since format 3. */
 export const CONSUMER_DEAD_COUNT = 'consumer_dead';
+/** The number of rows in `scheduled`; since format 5. */
+export const SCHEDULED_COUNT = 'scheduled';
+/** The number of rows in `schedules`; since format 5. */
+export const SCHEDULES_COUNT = 'schedules';
 /** The number of leading blocks that have no event left; later ones are in `pruned_blocks`. */
 export const PRUNED_BLOCKS = 'pruned_blocks';
 /** The checksum of the tables' definitions. */
@@ -108,6 +112,11 @@ export function readMeta(database: Database, key: string): number {
 /** Whether the log has the tables for consumers. */
 export function hasConsumers(numbers: Numbers): boolean {
   return CONSUMERS_COUNT in numbers;
+}
+
+/** Whether the log has the tables of format 5. */
+export function hasSchedules(numbers: Numbers): boolean {
+  return SCHEDULED_COUNT in numbers;
 }
 
 /** Whether rows have the checksums that this program writes. */

@@ -17,6 +17,8 @@
  * - `consumers`: the state of each lane of each durable consumer; since format 3.
  * - `consumer_dead`: the events that are dead for a consumer. A row keeps the event's record once the event is pruned;
  *   since format 3.
+ * - `scheduled`: publishes that wait for the time at which they become events, each with its record; since format 5.
+ * - `schedules`: what is to be published again and again, and up to which due time it was; since format 5.
  * - `meta`: format, shard, how far the index and the totals are complete, and how far and how much was pruned.
  */
 
@@ -100,6 +102,28 @@ CREATE TABLE consumer_dead (
 ) WITHOUT ROWID;
 `;
 
+export const SCHEDULES_TABLES = `
+CREATE TABLE scheduled (
+  number INTEGER PRIMARY KEY,
+  due_at INTEGER NOT NULL,
+  accepted_at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  id TEXT NOT NULL,
+  record BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+CREATE INDEX scheduled_due ON scheduled (due_at, number);
+CREATE INDEX scheduled_id ON scheduled (id, topic);
+CREATE TABLE schedules (
+  name TEXT PRIMARY KEY,
+  handled_until INTEGER NOT NULL,
+  fired INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  definition TEXT NOT NULL,
+  checksum INTEGER NOT NULL
+) WITHOUT ROWID;
+`;
+
 export const TABLES = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -150,6 +174,7 @@ CREATE TABLE ring_positions (
   settled INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 ${CONSUMERS_TABLES}
+${SCHEDULES_TABLES}
 CREATE VIEW event_view AS SELECT
   e.sequence,
   strftime('%Y-%m-%d %H:%M:%f', e.recorded_at / 1000.0, 'unixepoch') AS time,
