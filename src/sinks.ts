@@ -2,3 +2,6 @@
 
 export { BusError, type ErrorCode, type ErrorData } from './protocol/errors.js';
 export type { Sink, SinkBus, SinkInfo, SinkOptions, SinkState } from './sinks/sink.js';
+export type { Resolve } from './sinks/webhook/call.js';
+export { type WebhookInfo, webhook } from './sinks/webhook/webhook.js';
+export type { WebhookEndpoint, WebhookOptions } from './sinks/webhook/webhook-options.js';

@@ -48,7 +48,15 @@ function faultsOf(page: string): string[] {
   const packages = join(folder, 'node_modules');
   mkdirSync(packages, { recursive: true });
   symlinkSync(ROOT, join(packages, 'millrace'), 'dir');
-  for (const name of ['@types', 'csstype', 'react', 'undici-types', 'ws', 'zod']) {
+  for (const name of [
+    '@types',
+    'csstype',
+    'react',
+    'standardwebhooks',
+    'undici-types',
+    'ws',
+    'zod',
+  ]) {
     symlinkSync(join(ROOT, 'node_modules', name), join(packages, name), 'dir');
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));

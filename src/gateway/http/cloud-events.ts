@@ -1,44 +1,30 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import {
+  CLOUD_EVENT_JSON_DATA as JSON_DATA,
+  CLOUD_EVENT_NAMES as NAMES,
+  CLOUD_EVENT_VERSION as SPEC_VERSION,
+  CLOUD_EVENT_TAKEN as TAKEN,
+} from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event, EventInput } from '../../protocol/event.js';
-import { PAYLOAD_TEXT, payloadTextOf, type WithPayloadText } from '../../protocol/payload-text.js';
+import type { EventInput } from '../../protocol/event.js';
+import { PAYLOAD_TEXT, type WithPayloadText } from '../../protocol/payload-text.js';
 import { quote } from '../../protocol/quote.js';
 import { withPath } from './event-bodies.js';
 
 /**
- * Converts CloudEvents 1.0, in their JSON format and HTTP binding, to events and back. Pure; docs/HTTP.md has the
- * table.
+ * Converts CloudEvents 1.0, in their JSON format and HTTP binding, to events; `protocol/cloud-event.ts` converts events to
+ * them. Pure; docs/HTTP.md has the table.
  *
  * Each side has something that the other lacks; it is carried along, so that a round trip loses nothing. The content
  * type and the schema of a CloudEvent's data become attributes of the same names. Attribute keys of an event that
  * cannot name an extension are kept in the extension `millracenames`: JSON, from extension to key.
  */
 
-export const CLOUD_EVENT_TYPE = 'application/cloudevents+json';
 export const CLOUD_EVENT_BATCH_TYPE = 'application/cloudevents-batch+json';
 
-const SPEC_VERSION = '1.0';
-const JSON_DATA = 'application/json';
-const NAMES = 'millracenames';
 const NAME = /^[a-z0-9]+$/;
 const HEADER_PREFIX = 'ce-';
 const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Context attributes that become fields of an event, or that only the bus sets. */
-const TAKEN = new Set([
-  'specversion',
-  'id',
-  'source',
-  'type',
-  'time',
-  'subject',
-  'data',
-  'data_base64',
-  'correlationid',
-  'causationid',
-  'sequence',
-  'sequencetype',
-  NAMES,
-]);
 
 type Context = Readonly<Record<string, unknown>> & WithPayloadText;
 
@@ -94,34 +80,6 @@ export function fromBinaryMode(
   delete context.data;
   if (dataType !== '') context.datacontenttype = dataType;
   return fromContext(context, data, '', topic);
-}
-
-/** Converts an event to a CloudEvent in its JSON format. */
-export function cloudEventText(event: Event): string {
-  const context = JSON.stringify(contextOf(event));
-  return `${context.slice(0, -1)},"data":${payloadTextOf(event)}}`;
-}
-
-/** All attributes of the CloudEvent, without its data. */
-function contextOf(event: Event): Readonly<Record<string, unknown>> {
-  const { attributes = {} } = event;
-  const { datacontenttype, dataschema, ...others } = attributes;
-  const made: Record<string, unknown> = {
-    specversion: SPEC_VERSION,
-    id: event.id,
-    source: uriReference(event.source),
-    type: event.type,
-    time: event.timestamp,
-    subject: event.topic,
-    datacontenttype: datacontenttype ?? JSON_DATA,
-  };
-  if (dataschema !== undefined) made.dataschema = dataschema;
-  if (event.correlationId !== undefined) made.correlationid = event.correlationId;
-  if (event.causationId !== undefined) made.causationid = event.causationId;
-  // The sequence becomes text, because it can exceed the 32 bits of a CloudEvents integer.
-  if (event.sequence !== undefined) made.sequence = String(event.sequence);
-  addExtensions(made, others);
-  return made;
 }
 
 function fromContext(
@@ -206,30 +164,6 @@ function namesOf(text: unknown, path: string): Record<string, string> {
   return known;
 }
 
-/**
- * Adds attributes as extensions: `agentId` becomes `agentid`, or `agentid2` where that name is taken. `millracenames`
- * keeps the original keys.
- */
-function addExtensions(made: Record<string, unknown>, attributes: Record<string, string>): void {
-  const names: Record<string, string> = {};
-  for (const [key, value] of Object.entries(attributes)) {
-    let extension = key.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-    if (extension === '') extension = 'x';
-    const isOwn = (name: string): boolean => name === key || !Object.hasOwn(attributes, name);
-    const base = extension;
-    for (
-      let n = 2;
-      made[extension] !== undefined || TAKEN.has(extension) || !isOwn(extension);
-      n++
-    ) {
-      extension = `${base}${n}`;
-    }
-    made[extension] = value;
-    if (extension !== key) names[extension] = key;
-  }
-  if (Object.keys(names).length > 0) made[NAMES] = JSON.stringify(names);
-}
-
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
 /**
@@ -240,11 +174,6 @@ function inUtc(time: unknown): unknown {
   if (typeof time !== 'string' || !RFC_3339.test(time) || time.endsWith('Z')) return time;
   const ms = Date.parse(time.toUpperCase());
   return Number.isNaN(ms) ? time : new Date(ms).toISOString();
-}
-
-/** Percent-encodes the characters that a URI-reference cannot hold: an event's source may be any text. */
-function uriReference(source: string): string {
-  return source.replaceAll(/[^\w\-.~:/?#[\]@!$&'()*+,;=%]/gu, encodeURIComponent);
 }
 
 /** Node decodes headers as ISO-8859-1; a value whose bytes are valid UTF-8 is decoded as that instead. */

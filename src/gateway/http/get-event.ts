@@ -1,7 +1,7 @@
+import { CLOUD_EVENT_TYPE, cloudEventText } from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
 import { quote } from '../../protocol/quote.js';
 import { findFor } from '../asking.js';
-import { CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
 import { type Exchange, headerOf, JSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';
 import { negotiate } from './media-types.js';

@@ -1,3 +1,4 @@
+import { CLOUD_EVENT_TYPE } from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput, PublishAck, PublishManyOptions } from '../../protocol/event.js';
 import { isExpectation } from '../../protocol/expectation.js';
@@ -14,7 +15,6 @@ import { Refusal } from '../refusal.js';
 import { type ParsedJson, parseEvents, parseJson, withBody } from './body.js';
 import {
   CLOUD_EVENT_BATCH_TYPE,
-  CLOUD_EVENT_TYPE,
   fromBinaryMode,
   fromCloudEvent,
   isBinaryMode,

@@ -1,6 +1,7 @@
 import type { Asker } from '../../endpoint/asker.js';
 import type { BusEndpoint } from '../../endpoint/bus-endpoint.js';
 import type { Query } from '../../protocol/bus-api.js';
+import { CLOUD_EVENT_TYPE, cloudEventText } from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
 import type { Event } from '../../protocol/event.js';
 import { patternList } from '../../protocol/filter.js';
@@ -9,7 +10,7 @@ import { PagePosition, pageStart } from '../../protocol/page-position.js';
 import { readFor } from '../asking.js';
 import { assertMayRead, assertStillHolds } from '../permissions.js';
 import { Refusal } from '../refusal.js';
-import { CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE, cloudEventText } from './cloud-events.js';
+import { CLOUD_EVENT_BATCH_TYPE } from './cloud-events.js';
 import {
   CURSOR_HEADER,
   type Exchange,

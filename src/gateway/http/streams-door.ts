@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ulid } from 'ulid';
 import type { SubscribeFrom, SubscribeOptions } from '../../protocol/bus-api.js';
+import { cloudEventText } from '../../protocol/cloud-event.js';
 import { BusError } from '../../protocol/errors.js';
 import { CURSOR_LENGTH_MAX } from '../../protocol/limits/events.js';
 import { SSE_HEARTBEAT_MS } from '../../protocol/limits/http.js';
@@ -12,7 +13,6 @@ import { ConnectionRecord } from '../connection-record.js';
 import { CursorTexts } from '../cursor-texts.js';
 import type { OpenDoor } from '../door.js';
 import { assertMayRead } from '../permissions.js';
-import { cloudEventText } from './cloud-events.js';
 import { EventStream, type TextOf } from './event-stream.js';
 import { type Exchange, headerOf, NDJSON_TYPE } from './exchange.js';
 import { ATTRIBUTE_PARAMETERS, filterOf } from './filter-parameters.js';

@@ -14,6 +14,7 @@ import * as shards from './shards.js';
 import * as sinks from './sinks.js';
 import * as store from './store.js';
 import * as units from './units.js';
+import * as webhook from './webhook.js';
 import * as websocket from './websocket.js';
 
 /**
@@ -39,6 +40,7 @@ export const LIMITS = {
   ...sinks,
   ...store,
   ...units,
+  ...webhook,
   ...websocket,
 };
 
@@ -75,6 +77,11 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['CONSUMER_PAGE', 'CONSUMER_PAGE_MAX'],
   ['LETTER_RETRY_MS', 'LETTER_RETRY_MS_MAX'],
   ['SINK_RETRY_MS', 'SINK_RETRY_MS_MAX'],
+  ['WEBHOOK_CONCURRENCY', 'WEBHOOK_CONCURRENCY_MAX', 'CONSUMER_CONCURRENCY_MAX'],
+  ['WEBHOOK_TIMEOUT_MS_MIN', 'WEBHOOK_STOP_MS', 'WEBHOOK_TIMEOUT_MS', 'LEASE_MS'],
+  ['WEBHOOK_RETRY_AFTER_MS', 'WEBHOOK_RETRY_AFTER_MS_MAX', 'BACKOFF_MS_MAX'],
+  ['WEBHOOK_EXCERPT_BYTES_MAX', 'REASON_LENGTH_MAX'],
+  ['WEBHOOK_EXCERPT_BYTES_MAX', 'WEBHOOK_ANSWER_BYTES_MAX'],
   ['LEASES_PER_TURN', 'COMMIT_BATCH_EVENTS'],
   ['PREFETCH_MAX', 'CONSUMER_CONCURRENCY_MAX', 'SETTLEMENTS_OUT_MAX'],
   ['SETTLEMENTS_PER_RECORD', 'SETTLEMENTS_OUT_MAX'],

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { CloudEvent, type CloudEventV1, HTTP } from 'cloudevents';
 import { describe, expect, it } from 'vitest';
-import { cloudEventText, fromCloudEvent } from '../../../src/gateway/http/cloud-events.js';
+import { fromCloudEvent } from '../../../src/gateway/http/cloud-events.js';
+import { cloudEventText } from '../../../src/protocol/cloud-event.js';
 import type { Event } from '../../../src/protocol/event.js';
 import { openHttp } from './support/open-http.js';
 

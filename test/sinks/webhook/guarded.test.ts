@@ -1,0 +1,120 @@
+import { createSocket } from 'node:dgram';
+import { afterEach, describe, expect, it } from 'vitest';
+import { AddressPolicy } from '../../../src/sinks/webhook/addresses.js';
+import { Caller, type Resolve } from '../../../src/sinks/webhook/call.js';
+import { startReceiver } from './support/receiver.js';
+
+/**
+ * No request reaches an address that is not allowed, whatever a name server says. The resolver is scripted; the servers and
+ * the sockets are real.
+ */
+
+const callers: Caller[] = [];
+afterEach(() => {
+  for (const caller of callers.splice(0)) caller.close();
+});
+
+function callerOf(allowed: readonly string[], resolve?: Resolve): Caller {
+  const caller = new Caller(new AddressPolicy(allowed), resolve);
+  callers.push(caller);
+  return caller;
+}
+
+const never = new AbortController().signal;
+const post = (caller: Caller, url: string): Promise<unknown> =>
+  caller.post(new URL(url), {}, '{}', never);
+
+describe('a request', () => {
+  it.each([
+    'http://127.0.0.1/',
+    'http://127.1/',
+    'http://2130706433/',
+    'http://0x7f000001/',
+    'http://017700000001/',
+    'http://0/',
+    'http://[::1]/',
+    'http://[::]/',
+    'http://[::ffff:127.0.0.1]/',
+    'http://[64:ff9b::127.0.0.1]/',
+    'http://[2002:7f00:1::]/',
+    'http://169.254.169.254/latest/meta-data/',
+    'http://[fd00:ec2::254]/latest/meta-data/',
+    'http://10.0.0.1/',
+    'http://①②⑦.0.0.1/',
+  ])('to %s is refused without a look-up', async (url) => {
+    const caller = callerOf([], () => Promise.reject(new Error('looked up')));
+    await expect(post(caller, url)).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
+  });
+
+  it.each(['localhost', 'LOCALHOST'])('to %s is refused by its address', async (host) => {
+    const receiver = await startReceiver();
+    const caller = callerOf([]);
+    await expect(post(caller, `http://${host}:${receiver.port}/`)).rejects.toMatchObject({
+      code: 'ADDRESS_REFUSED',
+    });
+    expect(receiver.connections).toBe(0);
+  });
+
+  it('goes to the very address that was checked, when a name changes its address in between', async () => {
+    const receiver = await startReceiver();
+    // A second look-up would lead to loopback. There is none: the first answer is what the socket gets.
+    const answers = [['127.0.0.2'], ['127.0.0.1']];
+    let lookUps = 0;
+    const caller = callerOf(['127.0.0.2'], async () => answers[lookUps++] ?? []);
+    const url = `http://rebinding.example:${receiver.port}/`;
+    // The receiver listens on 127.0.0.1 alone, so the permitted 127.0.0.2 refuses the connection.
+    await expect(post(caller, url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(lookUps).toBe(1);
+    // The next connection looks up again, and what is found then is checked as well.
+    await expect(post(caller, url)).rejects.toMatchObject({
+      code: 'ADDRESS_REFUSED',
+      details: { host: 'rebinding.example', address: '127.0.0.1' },
+    });
+    expect(receiver.connections).toBe(0);
+  });
+
+  it('leaves out of several addresses those that are refused', async () => {
+    const receiver = await startReceiver();
+    const caller = callerOf(['127.0.0.1'], async () => ['::1', '10.0.0.1', '127.0.0.1', 'x']);
+    const sent = post(caller, `http://mixed.example:${receiver.port}/`);
+    await expect(sent).resolves.toMatchObject({ status: 204 });
+    const refused = callerOf(['127.0.0.9'], async () => ['::1', '10.0.0.1', '127.0.0.1']);
+    const other = post(refused, `http://mixed.example:${receiver.port}/`);
+    await expect(other).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
+    expect(receiver.connections).toBe(1);
+  });
+
+  it('fails where a name has no address, or cannot be looked up', async () => {
+    const empty = callerOf([], async () => []);
+    await expect(post(empty, 'http://nobody.example/')).rejects.toThrow(/has no address/);
+    const failing = callerOf([], () => Promise.reject(new Error('SERVFAIL')));
+    await expect(post(failing, 'http://nobody.example/')).rejects.toThrow('SERVFAIL');
+  });
+
+  it('uses no proxy of the environment', async () => {
+    const proxy = await startReceiver();
+    const receiver = await startReceiver();
+    const before = { ...process.env };
+    process.env.HTTP_PROXY = `http://127.0.0.1:${proxy.port}`;
+    process.env.NODE_USE_ENV_PROXY = '1';
+    try {
+      await post(callerOf(['loopback']), receiver.url);
+    } finally {
+      process.env = before;
+    }
+    expect([proxy.received.length, receiver.received.length]).toEqual([0, 1]);
+  });
+
+  it('sends nothing where the answer to its look-up is refused, not even a datagram', async () => {
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    let datagrams = 0;
+    socket.on('message', () => datagrams++);
+    const caller = callerOf([], async () => ['127.0.0.1']);
+    await expect(
+      post(caller, `http://inner.example:${socket.address().port}/`),
+    ).rejects.toMatchObject({ code: 'ADDRESS_REFUSED' });
+    socket.close();
+    expect(datagrams).toBe(0);
+  });
+});
