@@ -257,6 +257,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'main',
     'gateway',
     'client',
+    'sinks',
     'store',
     'store/upkeep',
     'store/sqlite/driver',

@@ -19,6 +19,7 @@ import { addTokenCommand } from './commands/token.js';
 import { addTopCommand } from './commands/top.js';
 import { addTopicsCommand } from './commands/topics.js';
 import { addVerifyCommand } from './commands/verify.js';
+import { addVerifyAuditCommand } from './commands/verify-audit.js';
 
 /** All commands. On wrong usage Commander prints a message on stderr and throws; nothing here ends the process. */
 export function createProgram(): Command {
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   addStatsCommand(program);
   addTopCommand(program);
   addVerifyCommand(program);
+  addVerifyAuditCommand(program);
   addBackupCommand(program);
   addRestoreCommand(program);
   addPruneCommand(program);

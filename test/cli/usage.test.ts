@@ -5,7 +5,7 @@ import { outcomeOf, run, start, startServer, temporaryDirectory } from './suppor
 
 const COMMANDS = [
   ['serve', 'pub', 'sub', 'query', 'topics', 'stats', 'top', 'bench', 'connections', 'consumers'],
-  ['verify', 'backup', 'restore', 'prune', 'reshard', 'token', 'doctor'],
+  ['verify', 'verify-audit', 'backup', 'restore', 'prune', 'reshard', 'token', 'doctor'],
 ].flat();
 
 describe('wrong usage', () => {

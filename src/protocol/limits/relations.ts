@@ -1,4 +1,5 @@
 import * as alerts from './alerts.js';
+import * as audit from './audit.js';
 import * as auth from './auth.js';
 import * as budgets from './budgets.js';
 import * as busApi from './bus-api.js';
@@ -25,6 +26,7 @@ import * as websocket from './websocket.js';
 /** All limits by name. */
 export const LIMITS = {
   ...alerts,
+  ...audit,
   ...auth,
   ...budgets,
   ...busApi,
@@ -77,6 +79,12 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['CONSUMER_PAGE', 'CONSUMER_PAGE_MAX'],
   ['LETTER_RETRY_MS', 'LETTER_RETRY_MS_MAX'],
   ['SINK_RETRY_MS', 'SINK_RETRY_MS_MAX'],
+  ['AUDIT_CONCURRENCY', 'AUDIT_BATCH_EVENTS_MAX', 'AUDIT_CONCURRENCY_MAX'],
+  ['AUDIT_CONCURRENCY_MAX', 'CONSUMER_CONCURRENCY_MAX'],
+  ['AUDIT_FILE_BYTES_MIN', 'AUDIT_BATCH_BYTES_MAX', 'AUDIT_FILE_BYTES', 'AUDIT_FILE_BYTES_MAX'],
+  ['AUDIT_KEY_BYTES_MIN', 'AUDIT_KEY_BYTES_MAX'],
+  ['AUDIT_LOCK_RETRY_MS', 'AUDIT_LOCK_STALE_MS', 'LEASE_MS'],
+  ['PAYLOAD_BYTES_MAX', 'AUDIT_LINE_BYTES_MAX'],
   ['WEBHOOK_CONCURRENCY', 'WEBHOOK_CONCURRENCY_MAX', 'CONSUMER_CONCURRENCY_MAX'],
   ['WEBHOOK_TIMEOUT_MS_MIN', 'WEBHOOK_STOP_MS', 'WEBHOOK_TIMEOUT_MS', 'LEASE_MS'],
   ['WEBHOOK_RETRY_AFTER_MS', 'WEBHOOK_RETRY_AFTER_MS_MAX', 'BACKOFF_MS_MAX'],
