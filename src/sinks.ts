@@ -4,6 +4,8 @@ export { BusError, type ErrorCode, type ErrorData } from './protocol/errors.js';
 export { type AuditInfo, audit } from './sinks/audit/audit.js';
 export type { AuditOptions } from './sinks/audit/audit-options.js';
 export type { TrailHead } from './sinks/audit/trail.js';
+export { type ForwardInfo, forward } from './sinks/forward/forward.js';
+export type { ForwardConnection, ForwardOptions } from './sinks/forward/forward-options.js';
 export type { Sink, SinkBus, SinkInfo, SinkOptions, SinkState } from './sinks/sink.js';
 export type { Resolve } from './sinks/webhook/call.js';
 export { type WebhookInfo, webhook } from './sinks/webhook/webhook.js';

@@ -247,7 +247,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'async-context/drain-in-handler',
   ],
   // Programs on consumers. They know the bus by the types of its public calls alone, as an application does.
-  sinks: ['protocol', 'handout/lifetime', 'handout/watch-signal'],
+  sinks: ['protocol', 'client.ts', 'handout/lifetime', 'handout/watch-signal'],
   // The page in the browser. It knows the bus by `millrace/client` alone, as any application does.
   dashboard: [],
   // `verify` and `reshard` work on a directory that no bus has open.

@@ -8,6 +8,7 @@ import * as client from './client.js';
 import * as consumers from './consumers.js';
 import * as endpoint from './endpoint.js';
 import * as events from './events.js';
+import * as forward from './forward.js';
 import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
@@ -35,6 +36,7 @@ export const LIMITS = {
   ...consumers,
   ...endpoint,
   ...events,
+  ...forward,
   ...gateway,
   ...http,
   ...links,
@@ -79,6 +81,8 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['CONSUMER_PAGE', 'CONSUMER_PAGE_MAX'],
   ['LETTER_RETRY_MS', 'LETTER_RETRY_MS_MAX'],
   ['SINK_RETRY_MS', 'SINK_RETRY_MS_MAX'],
+  ['FORWARD_CONCURRENCY', 'FORWARD_CONCURRENCY_MAX', 'CONSUMER_CONCURRENCY_MAX'],
+  ['FORWARD_SINGLES_AT_ONCE', 'FORWARD_BATCH_EVENTS_MAX', 'PUBLISH_MANY_MAX'],
   ['AUDIT_CONCURRENCY', 'AUDIT_BATCH_EVENTS_MAX', 'AUDIT_CONCURRENCY_MAX'],
   ['AUDIT_CONCURRENCY_MAX', 'CONSUMER_CONCURRENCY_MAX'],
   ['AUDIT_FILE_BYTES_MIN', 'AUDIT_BATCH_BYTES_MAX', 'AUDIT_FILE_BYTES', 'AUDIT_FILE_BYTES_MAX'],
