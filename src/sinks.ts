@@ -6,6 +6,18 @@ export type { AuditOptions } from './sinks/audit/audit-options.js';
 export type { TrailHead } from './sinks/audit/trail.js';
 export { type ForwardInfo, forward } from './sinks/forward/forward.js';
 export type { ForwardConnection, ForwardOptions } from './sinks/forward/forward-options.js';
+export {
+  type Projection,
+  type ProjectionInfo,
+  type ProjectOptions,
+  type ProjectStoreOptions,
+  project,
+} from './sinks/project/project.js';
+export type {
+  ProjectionStore,
+  SqliteDatabase,
+  SqliteStatement,
+} from './sinks/project/projection-store.js';
 export type { Sink, SinkBus, SinkInfo, SinkOptions, SinkState } from './sinks/sink.js';
 export type { Resolve } from './sinks/webhook/call.js';
 export { type WebhookInfo, webhook } from './sinks/webhook/webhook.js';

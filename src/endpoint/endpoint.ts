@@ -294,6 +294,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   get #consumerHost(): ConsumerHost {
     return {
+      epoch: this.epoch,
       ends: this.#ends,
       main: this.main,
       members: this.#members,

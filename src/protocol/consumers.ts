@@ -192,6 +192,8 @@ export interface ConsumerInfo {
   readonly name: string;
   readonly definition: ConsumerDefinition;
   readonly paused: boolean;
+  /** The identity of the history that the sequences in `shards` belong to. */
+  readonly epoch: string;
   /** RFC 3339. */
   readonly createdAt: string;
   readonly members: readonly MemberInfo[];

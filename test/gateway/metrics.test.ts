@@ -71,6 +71,7 @@ const consumer = (name: string, more: Partial<ConsumerInfo> = {}): ConsumerInfo 
   name,
   definition: parseConsumerOptions({ filter: '*' }).definition,
   paused: false,
+  epoch: 'e',
   createdAt: '2026-11-28T00:00:00.000Z',
   members: [],
   pending: 7,

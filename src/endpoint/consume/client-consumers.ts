@@ -65,6 +65,10 @@ export class ClientConsumers {
   /** @throws BusError `CONSUMER_UNKNOWN`, `BUS_CLOSED`, the failure of a shard */
   async info(consumer: ListedConsumer): Promise<ConsumerInfo> {
     this.#host.assertOpen();
-    return consumerInfo(consumer, await new ConsumerShards(consumer, this.#host).states());
+    return consumerInfo(
+      consumer,
+      await new ConsumerShards(consumer, this.#host).states(),
+      this.#host.epoch,
+    );
   }
 }

@@ -54,7 +54,7 @@ export class ConsumerControl implements ControllingConsumer {
     const { consumers } = await this.#host.main.call('consumers', { names: [name] });
     const listed = consumers.find((one) => one.id === id);
     if (listed === undefined) throw unknownConsumer(this.#consumer);
-    return consumerInfo(listed, await this.#shards.states());
+    return consumerInfo(listed, await this.#shards.states(), this.#host.epoch);
   }
 
   async open(page: PageOptions = {}): Promise<OpenPage> {

@@ -14,6 +14,7 @@ import type {
 export function consumerInfo(
   consumer: ListedConsumer,
   states: readonly ConsumerShardState[],
+  epoch: string,
 ): ConsumerInfo {
   const { name, definition, isPaused, createdAt } = consumer;
   const total = (of: (state: ConsumerShardState) => number): number =>
@@ -23,6 +24,7 @@ export function consumerInfo(
     name,
     definition,
     paused: isPaused,
+    epoch,
     createdAt: new Date(createdAt).toISOString(),
     members: members(states),
     pending: total(pendingOf),

@@ -12,6 +12,7 @@ export type ControlEnd = Pick<EndpointEnd, 'shard' | 'call'>;
 
 /** The endpoint, as those who direct a consumer see it. */
 export interface ControlHost {
+  readonly epoch: string;
   readonly ends: readonly ControlEnd[];
   readonly main: Caller<'main', unknown>;
   /** @throws BusError `BUS_CLOSED` */

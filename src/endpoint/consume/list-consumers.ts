@@ -22,7 +22,7 @@ async function infoOf(
   host: ControlHost,
 ): Promise<ConsumerInfo | undefined> {
   try {
-    return consumerInfo(consumer, await new ConsumerShards(consumer, host).states());
+    return consumerInfo(consumer, await new ConsumerShards(consumer, host).states(), host.epoch);
   } catch (error) {
     if (error instanceof BusError && error.code === 'CONSUMER_UNKNOWN') return undefined;
     throw error;

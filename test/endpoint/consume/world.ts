@@ -148,6 +148,7 @@ export class World {
     this.members = new Members(ends, dispatcher);
     for (const shard of this.shards) shard.start(this.#entries, shard.firstPort());
     this.host = {
+      epoch: 'e',
       members: this.members,
       turns: dispatcher,
       runs: new Set<ConsumerRun>(),
