@@ -46,7 +46,7 @@ async function play(child, isLast, random) {
   const equal = new Promise((resolve) => {
     child.stdout.on('data', (chunk) => {
       said += chunk;
-      if (said.includes('\n')) resolve();
+      if (said.includes('\n')) resolve(undefined);
     });
   });
   const closed = once(child, 'close');
