@@ -49,6 +49,15 @@ export type {
   RetentionRule,
 } from './store/pruning.js';
 export {
+  type DuePublish,
+  FIRST_WAITING,
+  type ShardScheduled,
+  type StoredSchedule,
+  type WaitingPlace,
+  type WaitingPublish,
+  type WaitingTimes,
+} from './store/scheduled.js';
+export {
   type CommittedBatch,
   type LogFollower,
   NOT_AT_HAND,

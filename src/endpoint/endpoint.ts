@@ -39,6 +39,13 @@ import type {
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import type { PruneResult } from '../protocol/operations.js';
+import {
+  type CancelOptions,
+  checkCancel,
+  parseScheduledQuery,
+  type ScheduledPage,
+  type ScheduledQuery,
+} from '../protocol/scheduled.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
@@ -55,6 +62,7 @@ import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-err
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
+import { cancelScheduled, scheduledPage } from './later/scheduled.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import { endpointEnds, type LinkEnds, Links } from './links/links.js';
 import { SignsOfLife } from './links/signs-of-life.js';
@@ -341,6 +349,22 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     assertPattern(pattern);
     return allTopics(this.#ends, pattern);
   }
+
+  async scheduled(query: ScheduledQuery = {}): Promise<ScheduledPage> {
+    this.assertOpen();
+    return scheduledPage(this.#ends, parseScheduledQuery(query));
+  }
+
+  async cancel(id: string, options: CancelOptions = {}): Promise<boolean> {
+    this.assertOpen();
+    checkCancel(id, options);
+    const { topic } = options;
+    if (topic !== undefined) assertTopic(topic);
+    return cancelScheduled(this.#ends, this.#shardOf, id, options);
+  }
+
+  readonly #shardOf = (topic: string): number =>
+    shardOf(topic, this.#ends.length, this.#history.segments);
 
   async stats(): Promise<BusStats> {
     this.assertOpen();

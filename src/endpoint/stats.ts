@@ -37,6 +37,10 @@ export function busStats(
     subscriptions: busCounters.subscriptions,
     lag: total(({ lag }) => lag),
     consumers: consumerTotals(controls),
+    scheduled: controls.reduce(
+      (sum, { counters }) => sum + counters[ShardCounter.scheduledWaiting]!,
+      0,
+    ),
     endpoints: busCounters.endpoints,
     connections: busCounters.connections,
     gateways: busCounters.gateways.map(gatewayStats),

@@ -171,6 +171,12 @@ export class GatewayMetrics {
       (s) => Math.min(1, s.deliveryRingFill),
     );
     this.#whole('gauge', 'subscriptions', 'Subscriptions.', (stats) => stats.subscriptions);
+    this.#whole(
+      'gauge',
+      'scheduled_waiting',
+      'Publishes that wait for their time.',
+      (s) => s.scheduled,
+    );
     this.#whole('gauge', 'connections', 'WebSocket connections.', (s) => s.connections);
     this.#whole(
       'gauge',

@@ -1,6 +1,6 @@
 /**
  * Every call that one thread of a bus makes to another: its name, its server, its request and its answer. A new call is
- * one entry here, or in `consumer-calls.ts`, and one method of its server.
+ * one entry here, in `consumer-calls.ts` or in `scheduled-calls.ts`, and one method of its server.
  *
  * A call to a shard goes over the control ring, its answer over the delivery ring. A call to the main thread, or to a
  * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
@@ -16,6 +16,7 @@ import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js
 import { by, type Call, type Server } from './call.js';
 import { CONSUMER_CALLS } from './consumer-calls.js';
 import type { ReaderConnections } from './reader-mail.js';
+import { SCHEDULED_CALLS } from './scheduled-calls.js';
 import {
   fields,
   isBuffer,
@@ -261,6 +262,7 @@ export const CALLS = {
   pruneStep: by('shard', fields<PruneRequest>(PRUNE), fields<PruneStep>(TOTALS), true),
 
   ...CONSUMER_CALLS,
+  ...SCHEDULED_CALLS,
 
   page: by(
     'history',

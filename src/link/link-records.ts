@@ -60,6 +60,17 @@ export const ACK_DUPLICATE = 3;
 /** The event was stored before and is not flushed yet; used only for a publish with `written`. */
 export const ACK_DUPLICATE_WRITTEN = 4;
 export const ACK_REFUSED = 5;
+/** The publish is stored and waits for its time, which the ack has in the place of the sequence: ms since 1970. */
+export const ACK_WAITING = 6;
+export const ACK_WAITING_WRITTEN = 7;
+/** It repeats a publish that waits, until the time that the ack has. */
+export const ACK_WAITING_DUPLICATE = 8;
+export const ACK_WAITING_DUPLICATE_WRITTEN = 9;
+
+/** True for an ack that has a time in the place of its sequence, the same for all its publishes. */
+export function isWaitingAck(kind: number): boolean {
+  return kind >= ACK_WAITING;
+}
 
 export const EVENT_SEQUENCE = 0;
 export const EVENT_SUBSCRIPTIONS = 8;

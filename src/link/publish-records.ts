@@ -7,7 +7,7 @@
  * GROUP              i32 count · i32 verdict · i32 member · i32 index · f64 sequence · f64 lease
  *                    · count × { terms · event record · padding to 8 }
  *
- * terms              i32 flags · i32 verdict · f64 expected · f64 found
+ * terms              i32 flags · i32 verdict · f64 expected, or time · f64 found
  * ```
  *
  * A group is one record, so that a ring, a batch and a thread's death have it whole or not at all. If `member` is not 0,
@@ -15,7 +15,7 @@
  *
  * The endpoint writes the verdict as ACCEPTED. The shard overwrites it each time that it takes the record into a batch,
  * before the commit, so that a successor of its thread learns from the ring how the committed batch was judged. `found`
- * is the sequence that the judgement rests on, `index` the event of the group that was refused.
+ * is the sequence that the judgement rests on, or the time until which the publish waits, `index` the event of the group that was refused.
  */
 import { EventRecordView } from '../record/event-record.js';
 import { PUBLISH } from './link-records.js';
@@ -26,6 +26,9 @@ export const GROUP = PUBLISH_ON_TERMS + 1;
 /** The topic's last event has to have the sequence `expected`; 0: the topic has to have none. */
 export const TERMS_EXPECT = 1;
 
+/** The publish becomes an event at a time, ms since 1970, which stands in the place of `expected`. */
+export const TERMS_DELIVER_AT = 2;
+
 /** The verdicts. */
 export const ACCEPTED = 0;
 /** The topic's last event is not the one that was expected, but `found`. */
@@ -34,6 +37,14 @@ export const NOT_EXPECTED = 1;
 export const STORED_APART = 2;
 /** The member's lease has ended. */
 export const LEASE_ENDED = 3;
+/** Accepted: it waits until `found`. */
+export const WAITS = 4;
+/** Accepted: it repeats a publish that waits until `found`. */
+export const REPEATS_WAITING = 5;
+/** As many publishes wait as may. */
+export const TOO_MANY_WAITING = 6;
+/** The event at `index` waits already, until `found`, and not all of its group does. */
+export const WAITS_APART = 7;
 
 export const TERMS_FLAGS = 0;
 export const TERMS_VERDICT = TERMS_FLAGS + 4;
@@ -65,11 +76,24 @@ export interface GroupAck {
   readonly lease: number;
 }
 
-/** `expected`: the sequence of the topic's last event, 0 for none; `undefined`: any. */
-export function writeTerms(bytes: Buffer, offset: number, expected: number | undefined): void {
-  bytes.writeInt32LE(expected === undefined ? 0 : TERMS_EXPECT, offset + TERMS_FLAGS);
+/** The terms of a publish: one of the two, or none. */
+export interface PublishTerms {
+  /** The sequence of the topic's last event, 0 for none; `undefined`: any. */
+  readonly expected?: number | undefined;
+  /** When the publish becomes an event, ms since 1970; `undefined`: at once. */
+  readonly deliverAt?: number | undefined;
+}
+
+export function writeTerms(
+  bytes: Buffer,
+  offset: number,
+  { expected, deliverAt }: PublishTerms,
+): void {
+  const flag = deliverAt !== undefined ? TERMS_DELIVER_AT : TERMS_EXPECT;
+  const value = deliverAt ?? expected;
+  bytes.writeInt32LE(value === undefined ? 0 : flag, offset + TERMS_FLAGS);
   bytes.writeInt32LE(ACCEPTED, offset + TERMS_VERDICT);
-  bytes.writeDoubleLE(expected ?? 0, offset + TERMS_EXPECTED);
+  bytes.writeDoubleLE(value ?? 0, offset + TERMS_EXPECTED);
   bytes.writeDoubleLE(0, offset + TERMS_FOUND);
 }
 
@@ -97,6 +121,13 @@ export class TermsView {
   get expected(): number | undefined {
     const flags = this.bytes.readInt32LE(this.offset + TERMS_FLAGS);
     if ((flags & TERMS_EXPECT) === 0) return undefined;
+    return this.bytes.readDoubleLE(this.offset + TERMS_EXPECTED);
+  }
+
+  /** When the publish becomes an event, ms since 1970; `undefined`: at once. */
+  get deliverAt(): number | undefined {
+    const flags = this.bytes.readInt32LE(this.offset + TERMS_FLAGS);
+    if ((flags & TERMS_DELIVER_AT) === 0) return undefined;
     return this.bytes.readDoubleLE(this.offset + TERMS_EXPECTED);
   }
 

@@ -67,9 +67,10 @@ export const ShardCounter = {
   consumersInFlight: 23,
   consumersWaiting: 24,
   consumersDead: 25,
+  scheduledWaiting: 26,
 } as const;
 
-const COMMIT_BUCKETS = 26;
+const COMMIT_BUCKETS = 27;
 const COUNTERS = 48;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 

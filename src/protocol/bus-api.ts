@@ -243,6 +243,8 @@ export interface BusStats {
   readonly lag: number;
   /** Up to 250 ms old. */
   readonly consumers: ConsumerTotals;
+  /** How many publishes wait for their time. Up to 250 ms old. */
+  readonly scheduled: number;
   readonly endpoints: number;
   /** How many WebSockets the bus's gateways have. */
   readonly connections: number;

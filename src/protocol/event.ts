@@ -85,6 +85,14 @@ export interface PublishOptions {
    * as a duplicate all the same. Stored events only. Default: none.
    */
   expect?: Expectation;
+  /**
+   * Stores the publish at once, and makes an event of it at this time: RFC 3339 in UTC, or a `Date`, up to 100 years
+   * ahead. A time that has passed means now. It survives restarts, is listed by `scheduled` and taken back by `cancel`.
+   * Stored events only, and without `expect`. Default: it becomes an event at once.
+   */
+  deliverAt?: Date | string;
+  /** As `deliverAt`, so many ms from now. Default: none. */
+  delayMs?: number;
   /** Gives up waiting, with `ABORTED`. What a shard has already taken is not taken back. Default: none. */
   signal?: AbortSignal;
 }
@@ -106,8 +114,13 @@ export interface PublishAck {
   readonly id: string;
   readonly topic: string;
   readonly shard: number;
-  /** Absent on ephemeral events. */
+  /** Absent on ephemeral events, and with `deliverAt`. */
   readonly sequence?: number;
+  /**
+   * The publish is stored and becomes an event at this time, RFC 3339; it has neither `sequence` nor `cursor` yet. Absent
+   * on publishes that are events already. Of a duplicate: the time of the first publish.
+   */
+  readonly deliverAt?: string;
   readonly durability: Durability;
   /**
    * The same id was stored on this topic before, within the dedupe window; the ack has the position of that first
@@ -117,7 +130,7 @@ export interface PublishAck {
   /**
    * A position behind this event in its shard and, in the other shards, where they stood when the event was handed to
    * the bus, or earlier. A subscription `after` it misses no event published in answer to this one, and may get some
-   * earlier events too. Computed on access; not enumerable. Absent on ephemeral events and duplicates.
+   * earlier events too. Computed on access; not enumerable. Absent on ephemeral events and duplicates, and with `deliverAt`.
    */
   readonly cursor?: string;
 }

@@ -1,3 +1,4 @@
+import { DELIVERY_TIME_CHECKS, delayFault } from './deliver-at.js';
 import { BusError } from './errors.js';
 import type { PublishManyOptions, PublishOptions } from './event.js';
 import { expectationFault, expectationsFault } from './expectation.js';
@@ -145,6 +146,7 @@ const publishChecks: [string, OptionCheck][] = [
   ['persist', trueOrFalse],
   ['idScope', oneOf(['topic', 'source'])],
   ['signal', anAbortSignal],
+  ...DELIVERY_TIME_CHECKS,
 ];
 export const PUBLISH_CHECKS: OptionChecks = new Map([
   ...publishChecks,
@@ -159,6 +161,7 @@ export const PUBLISH_MANY_CHECKS: OptionChecks = new Map([
 /** Checks the options of a publish; runs on every publish. @throws BusError `OPTION_INVALID` */
 export function checkPublishOptions(options: PublishOptions, checks = PUBLISH_CHECKS): void {
   checkOptions('publish', options, checks);
+  checkDelay('publish', options);
   const { durability, persist, expect } = options;
   if (persist !== false) return;
   if (durability !== undefined) {
@@ -173,6 +176,7 @@ export function checkPublishManyOptions(
   checks = PUBLISH_MANY_CHECKS,
 ): void {
   checkOptions('publishMany', options, checks);
+  checkDelay('publishMany', options);
   const { durability, persist, expect, atomic } = options;
   if (persist === false && durability !== undefined) {
     throw optionInvalid(
@@ -187,6 +191,11 @@ export function checkPublishManyOptions(
   if (expect !== undefined && atomic !== true) {
     throw optionInvalid('publishMany', 'expect', 'goes with atomic: true');
   }
+}
+
+function checkDelay(call: string, options: PublishOptions | PublishManyOptions): void {
+  const fault = delayFault(options);
+  if (fault !== undefined) throw optionsInvalid(call, [fault]);
 }
 
 const EPHEMERAL_FAULT = 'goes with stored events, and persist is false';

@@ -61,7 +61,10 @@ function expectationsByTopic(
 }
 
 /** The refusal of a publish on terms whose event would not be stored. */
-export function notStored(topic: string, option: 'expect' | 'atomic'): BusError {
+export function notStored(
+  topic: string,
+  option: 'expect' | 'atomic' | 'deliverAt' | 'delayMs',
+): BusError {
   const message = `${option}: an event on ${quote(topic)} would be ephemeral here, and is not stored`;
   return new BusError('OPTION_INVALID', message, { details: { topic, path: option } });
 }

@@ -9,6 +9,7 @@ import {
   ACK_REFUSED,
   ACK_SYNCED,
   ACK_WRITTEN,
+  isWaitingAck,
 } from '../link/link-records.js';
 import type { ErrorData } from '../protocol/errors.js';
 import type { CommittedBatch } from '../store/shard-log.js';
@@ -22,7 +23,7 @@ interface Run {
   position: number;
   /**
    * Of the run's first publish. Until the commit: the index in the batch for an appended one, the sequence for a
-   * repeat. After the commit: the sequence for both.
+   * repeat. After the commit: the sequence for both. Of a run of publishes that wait, the time until which they do.
    */
   sequence: number;
   /** Set for publishes that were refused before they were appended; those of one run share it. */
@@ -69,13 +70,16 @@ export class AckRuns {
       run.link === link &&
       (run.onlyRecord === undefined || run.onlyRecord === at);
     if (!this.#isOfShared && mayJoin && run.kind === kind) {
-      const isUnnumbered = kind === ACK_EPHEMERAL || (kind === ACK_REFUSED && error === run.error);
+      const isOfOneTime = isWaitingAck(kind) && sequence === run.sequence;
+      const isRefusedAlike = kind === ACK_REFUSED && error === run.error;
+      const isUnnumbered = kind === ACK_EPHEMERAL || isRefusedAlike || isOfOneTime;
       const isAppended = kind === ACK_SYNCED || kind === ACK_WRITTEN;
       // If the log refuses the batch, repeats of events in this batch are refused and repeats of stored events are not:
       // the two kinds of repeat never share a run.
       const isOfOther = !isAppended && sequence === this.firstNew;
-      const isNext = sequence === run.sequence + run.count && !isOfOther && kind !== ACK_REFUSED;
-      if (isUnnumbered || isNext) {
+      const isNext = sequence === run.sequence + run.count && !isOfOther;
+      const hasNumbers = kind !== ACK_REFUSED && !isWaitingAck(kind);
+      if (isUnnumbered || (isNext && hasNumbers)) {
         run.count += publishes;
         return;
       }
@@ -104,7 +108,7 @@ export class AckRuns {
     this.#refusedWith = error;
     for (const run of this.#runs) {
       const isStored = run.kind === ACK_SYNCED || run.kind === ACK_WRITTEN;
-      if (!isStored && run.sequence < this.firstNew) continue;
+      if (!isStored && !isWaitingAck(run.kind) && run.sequence < this.firstNew) continue;
       run.kind = ACK_REFUSED;
       // A conflict with an event of this batch, which is not stored after all.
       run.error = undefined;

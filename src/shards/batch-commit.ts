@@ -56,7 +56,7 @@ export class BatchCommit {
   begin(along?: StoredAlong): void {
     const batch = this.#batch;
     const carries = along?.isDirty === true;
-    if (batch.positions.length === 0 && !batch.synced && !carries) return;
+    if (!batch.isToStore && !carries) return;
     const startedAt = performance.now();
     let committed: CommittedBatch | Promise<CommittedBatch>;
     try {

@@ -33,6 +33,7 @@ import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
 import { WhenStored } from './consumers/calls/when-stored.js';
 import { Introspection } from './introspection.js';
+import { WaitingCommands, type WaitingHandlers } from './later/waiting-commands.js';
 import { missing } from './missing.js';
 import type { LinkSubscription, Routes } from './routes.js';
 import type { Shard } from './shard.js';
@@ -50,6 +51,7 @@ const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
   'INTERNAL',
   'CONSUMER_UNKNOWN',
   'CONSUMER_BUSY',
+  'CONFLICT',
 ]);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
@@ -72,7 +74,11 @@ export class Commands {
     this.#log = log;
     this.#routes = routes;
     this.#generation = generation;
-    this.#handlers = { ...this.#ownHandlers, ...new ConsumerCommands(shard).handlers };
+    this.#handlers = {
+      ...this.#ownHandlers,
+      ...new ConsumerCommands(shard).handlers,
+      ...new WaitingCommands(log).handlers,
+    };
     this.#introspection = new Introspection(log, routes, shard);
   }
 
@@ -123,7 +129,7 @@ export class Commands {
 
   readonly #ownHandlers: Omit<
     PromptHandlers<'shard' | 'history', ShardEnd>,
-    keyof ConsumerHandlers
+    keyof ConsumerHandlers | keyof WaitingHandlers
   > = {
     subscribe: (request, link) => this.#subscribe(request, link),
     update: (request, link) => this.#update(request, link),

@@ -9,10 +9,23 @@ import {
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
+  ACK_WAITING,
+  ACK_WAITING_DUPLICATE,
+  ACK_WAITING_DUPLICATE_WRITTEN,
+  ACK_WAITING_WRITTEN,
   ACK_WRITTEN,
   PUBLISH,
 } from '../link/link-records.js';
-import { ACCEPTED, GROUP, GroupView, LEASE_ENDED, TermsView } from '../link/publish-records.js';
+import {
+  ACCEPTED,
+  GROUP,
+  GroupView,
+  LEASE_ENDED,
+  REPEATS_WAITING,
+  TermsView,
+  TOO_MANY_WAITING,
+  WAITS,
+} from '../link/publish-records.js';
 import type { ErrorData } from '../protocol/errors.js';
 import { COMMIT_BATCH_BYTES } from '../protocol/limits/shards.js';
 import { SHARED_DEDUPE_MARGIN_MS } from '../protocol/limits/store.js';
@@ -29,8 +42,9 @@ import { elapsedWithSleepMs } from '../threads/elapsed.js';
 import { AckRuns } from './ack-runs.js';
 import { BatchEvents } from './batch-events.js';
 import type { GroupSettling } from './group-settling.js';
+import { LaterPublishes } from './later/later-publishes.js';
 import { OverdueRule, type Refusing } from './overdue-rule.js';
-import { PublishJudge } from './publish-judge.js';
+import { NEW_GROUP, PublishJudge, REFUSED_GROUP, WAITING_GROUP } from './publish-judge.js';
 import { RecordingClock } from './recording-clock.js';
 import { REFUSED_FULL, REFUSED_OVERDUE, UNKNOWN_FOR_TOO_LONG } from './refusals.js';
 import type { ShardEnd } from './shard-end.js';
@@ -55,6 +69,7 @@ export class PublishBatch extends BatchEvents {
 
   readonly #log: ShardLog;
   readonly #clock: RecordingClock;
+  readonly #later: LaterPublishes;
   readonly #judge: PublishJudge;
   readonly #overdue: OverdueRule;
   readonly #view = new EventRecordView();
@@ -68,7 +83,7 @@ export class PublishBatch extends BatchEvents {
   #firstSequence = 0;
   /** The batch holds a persisted publish of this link, or a repeat of one. */
   #hasPersisted = false;
-  /** The batch holds a publish of this link that was refused by its terms: its ring position is stored. */
+  /** The batch holds a publish of this link that was refused by its terms, or that waits: its ring position is stored. */
   #hasJudged = false;
   #limit = 0;
   #handled = 0;
@@ -82,7 +97,8 @@ export class PublishBatch extends BatchEvents {
     this.#log = log;
     this.#clock = clock;
     this.#runs = new AckRuns(log.isShared);
-    this.#judge = new PublishJudge(log, this);
+    this.#later = new LaterPublishes(log, clock);
+    this.#judge = new PublishJudge(log, this, this.#later);
     this.#overdue = new OverdueRule(log, this.#names);
   }
 
@@ -117,6 +133,30 @@ export class PublishBatch extends BatchEvents {
       if (!link.mayPublish || link.publishRing.isEmpty()) continue;
       this.#drainLink(link, limit - this.#handled);
     }
+  }
+
+  /** True if the log has something of this batch to store. */
+  get isToStore(): boolean {
+    return this.synced || this.appended > 0 || this.#positions.length > 0;
+  }
+
+  /** Appends an event that is on no ring, as its time has come. Its bytes stay as they are until the release. */
+  takeDue(bytes: Buffer): void {
+    const view = this.#view.wrap(bytes, 0);
+    const { flags } = view;
+    this.#recordedAt = Math.max(this.#clock.nowForNext(), this.#log.lastRecordedAt);
+    if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
+    const index = this.#log.append(bytes, 0, this.#recordedAt);
+    if ((flags & EVENT_FLAG_SYNCED) !== 0) this.synced = true;
+    this.appended++;
+    this.#handled++;
+    this.push(view, this.#log.appendedTopic, index + 1);
+  }
+
+  /** Counts work that stores no event, so that the batch is committed and finished as every other. */
+  noteDone(): void {
+    this.#handled++;
+    this.synced = true;
   }
 
   /** True if repeats of stored events ask for a flush that was not made. */
@@ -258,8 +298,8 @@ export class PublishBatch extends BatchEvents {
     const overdue = this.#overdue;
     if (overdue.refusing !== undefined && !overdue.takesGroup(group)) return false;
     const { refusal } = overdue;
-    const first = refusal === undefined ? this.#judge.ofGroup(group) : -1;
-    const isLive = first >= 0 && group.member !== 0;
+    const first = refusal === undefined ? this.#judge.ofGroup(group) : REFUSED_GROUP;
+    const isLive = first !== REFUSED_GROUP && group.member !== 0;
     const settled = isLive
       ? (this.settling?.settleWithGroup(this.#link, group) ?? 'ended')
       : 'done';
@@ -275,8 +315,10 @@ export class PublishBatch extends BatchEvents {
       return undefined;
     }
     this.#readClock();
-    if (first < 0) this.#refuseJudged(this.#judge.found, this.#judge.error!, count);
-    else if (first > 0) this.#takeDuplicate(first, this.#isSynced(group), count);
+    if (first === REFUSED_GROUP) this.#refuseJudged(this.#judge.found, this.#judge.error!, count);
+    else if (first === WAITING_GROUP)
+      this.#takeWaitingRepeat(this.#judge.found, this.#isSynced(group), count);
+    else if (first > NEW_GROUP) this.#takeDuplicate(first, this.#isSynced(group), count);
     else if (settled === 'ended') {
       group.judge(LEASE_ENDED);
       this.#refuseJudged(0, LEASE_ENDED_ERROR, count);
@@ -284,13 +326,45 @@ export class PublishBatch extends BatchEvents {
     return undefined;
   }
 
-  #takeGroup({ bytes, items }: GroupView): void {
+  #takeGroup(group: GroupView): void {
+    const { bytes, items } = group;
+    const dueAt = this.#later.dueOf(this.#terms.wrap(bytes, items[0]!));
+    if (dueAt !== undefined) {
+      this.#takeWaitingGroup(group, dueAt);
+      return;
+    }
     for (const item of items) {
       const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, item).eventOffset);
       const { flags } = view;
       if ((flags & EVENT_FLAG_SUPPLIED_TIMESTAMP) === 0) view.timestamp = this.#recordedAt;
       this.#append(view, flags, false);
     }
+  }
+
+  #takeWaitingGroup(group: GroupView, dueAt: number): void {
+    const { bytes, items } = group;
+    group.judge(WAITS);
+    this.#terms.wrap(bytes, items[0]!).judge(WAITS, dueAt);
+    for (const item of items) {
+      const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, item).eventOffset);
+      this.#later.put(view, dueAt, this.#recordedAt);
+    }
+    this.#ackWaiting(dueAt, this.#isSynced(group), items.length);
+  }
+
+  #ackWaiting(dueAt: number, synced: boolean, count: number): void {
+    this.#hasJudged = true;
+    if (synced) this.synced = true;
+    const kind = synced ? ACK_WAITING : ACK_WAITING_WRITTEN;
+    this.#runs.add(this.#link, kind, dueAt, false, undefined, count);
+  }
+
+  #takeWaitingRepeat(dueAt: number, synced: boolean, count: number): void {
+    this.#hasJudged = true;
+    this.duplicates += count;
+    if (synced) this.synced = true;
+    const kind = synced ? ACK_WAITING_DUPLICATE : ACK_WAITING_DUPLICATE_WRITTEN;
+    this.#runs.add(this.#link, kind, dueAt, false, undefined, count);
   }
 
   #isSynced({ bytes, items }: GroupView): boolean {
@@ -332,6 +406,12 @@ export class PublishBatch extends BatchEvents {
         this.#takeDuplicate(first, (flags & EVENT_FLAG_SYNCED) !== 0, 1);
         return;
       }
+      const waitsUntil = this.#later.repeated(view.bytes, view.offset);
+      if (waitsUntil !== undefined) {
+        terms?.judge(REPEATS_WAITING, waitsUntil);
+        this.#takeWaitingRepeat(waitsUntil, (flags & EVENT_FLAG_SYNCED) !== 0, 1);
+        return;
+      }
     }
     const isAgain = this.#link.takesAgainUntil !== undefined && this.#isTakenAgain();
     if (isAgain && this.#mayBeForgotten) {
@@ -342,7 +422,21 @@ export class PublishBatch extends BatchEvents {
       this.#refuseJudged(this.#judge.found, this.#judge.error!, 1);
       return;
     }
-    this.#append(view, flags, isAgain);
+    const dueAt = terms === undefined ? undefined : this.#later.dueOf(terms);
+    if (dueAt === undefined) this.#append(view, flags, isAgain);
+    else this.#takeWaiting(view, terms!, dueAt);
+  }
+
+  #takeWaiting(view: EventRecordView, terms: TermsView, dueAt: number): void {
+    const fault = this.#later.faultOf(1);
+    if (fault !== undefined) {
+      terms.judge(TOO_MANY_WAITING, 0);
+      this.#refuseJudged(0, fault, 1);
+      return;
+    }
+    terms.judge(WAITS, dueAt);
+    this.#later.put(view, dueAt, this.#recordedAt);
+    this.#ackWaiting(dueAt, (view.flags & EVENT_FLAG_SYNCED) !== 0, 1);
   }
 
   #append(view: EventRecordView, flags: number, isAgain: boolean): void {

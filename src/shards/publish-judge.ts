@@ -8,22 +8,32 @@ import {
   ACCEPTED,
   type GroupView,
   NOT_EXPECTED,
+  REPEATS_WAITING,
   STORED_APART,
   TermsView,
+  TOO_MANY_WAITING,
+  WAITS_APART,
 } from '../link/publish-records.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import { EVENT_FLAG_SUPPLIED_ID, EventRecordView } from '../record/event-record.js';
 import type { ShardLog } from '../store/shard-log.js';
 import type { BatchEvents } from './batch-events.js';
+import type { LaterPublishes } from './later/later-publishes.js';
 import { refusalOfVerdict, SHARED_LOG_ERROR } from './verdicts.js';
+
+/** What `PublishJudge.ofGroup` returns besides a sequence: the group is new, is refused, or repeats one that waits. */
+export const NEW_GROUP = 0;
+export const REFUSED_GROUP = -1;
+export const WAITING_GROUP = -2;
 
 export class PublishJudge {
   /** Why the last publish or group was refused; `undefined`: it was not. */
   error: ErrorData | undefined;
-  /** The sequence that this refusal rests on; 0 if it rests on none. */
+  /** The sequence that this refusal rests on; 0 if it rests on none. Of `WAITING_GROUP` the time. */
   found = 0;
   readonly #log: ShardLog;
   readonly #batch: BatchEvents;
+  readonly #later: LaterPublishes;
   readonly #event = new EventRecordView();
   readonly #terms = new TermsView();
   readonly #other = new EventRecordView();
@@ -31,9 +41,10 @@ export class PublishJudge {
   readonly #places = new Map<string, number>();
   #looked = 0;
 
-  constructor(log: ShardLog, batch: BatchEvents) {
+  constructor(log: ShardLog, batch: BatchEvents, later: LaterPublishes) {
     this.#log = log;
     this.#batch = batch;
+    this.#later = later;
   }
 
   /** The batch is released, or its events were taken out of it. */
@@ -56,15 +67,60 @@ export class PublishJudge {
   }
 
   /**
-   * Judges a group as a whole. It is a repeat if all its events are stored, one behind the other, in the same order.
-   * @returns the first sequence of the group that this one repeats; 0: the group is new; -1: it is refused
+   * Judges a group as a whole. It is a repeat if all its events are stored, one behind the other, in the same order, or
+   * if all of them wait for their time.
+   * @returns the first sequence of the group that this one repeats; `NEW_GROUP`, `REFUSED_GROUP`, `WAITING_GROUP`
    */
   ofGroup(group: GroupView): number {
-    if (!this.#canJudge()) return -1;
+    if (!this.#canJudge()) return REFUSED_GROUP;
     group.judge(ACCEPTED);
     for (const item of group.items) this.#terms.wrap(group.bytes, item).judge(ACCEPTED, 0);
     const first = this.#repeatOf(group);
-    return first === 0 && !this.#meetsTerms(group) ? -1 : first;
+    if (first !== NEW_GROUP) return first;
+    const waiting = this.#waitingOf(group);
+    if (waiting !== NEW_GROUP) return waiting;
+    return this.#meetsTerms(group) && this.#mayWait(group) ? NEW_GROUP : REFUSED_GROUP;
+  }
+
+  /** `WAITING_GROUP` if all events wait, `NEW_GROUP` if none does. */
+  #waitingOf(group: GroupView): number {
+    const { bytes, items } = group;
+    let dueAt: number | undefined;
+    let isPart = false;
+    let last = 0;
+    for (const [index, item] of items.entries()) {
+      const terms = this.#terms.wrap(bytes, item);
+      const due = this.#waitingUntil(this.#event.wrap(bytes, terms.eventOffset));
+      if (index > 0 && (due === undefined) !== (dueAt === undefined)) isPart = true;
+      if (due !== undefined) {
+        dueAt ??= due;
+        last = index;
+      }
+    }
+    if (isPart) return this.#refuseApart(group, last, dueAt!, WAITS_APART);
+    if (dueAt === undefined) return NEW_GROUP;
+    group.judge(REPEATS_WAITING);
+    this.#terms.wrap(bytes, items[0]!).judge(REPEATS_WAITING, dueAt);
+    this.found = dueAt;
+    return WAITING_GROUP;
+  }
+
+  #waitingUntil(event: EventRecordView): number | undefined {
+    if ((event.flags & EVENT_FLAG_SUPPLIED_ID) === 0) return undefined;
+    return this.#later.repeated(event.bytes, event.offset);
+  }
+
+  /** False if the events are to wait and there are too many of those. All events of a group have one time. */
+  #mayWait(group: GroupView): boolean {
+    const terms = this.#terms.wrap(group.bytes, group.items[0]!);
+    if (this.#later.dueOf(terms) === undefined) return true;
+    const fault = this.#later.faultOf(group.count);
+    if (fault === undefined) return true;
+    group.judge(TOO_MANY_WAITING);
+    terms.judge(TOO_MANY_WAITING, 0);
+    this.found = 0;
+    this.error = fault;
+    return false;
   }
 
   /** False for a log that other nodes write to: nobody could judge for all of them. */
@@ -101,13 +157,13 @@ export class PublishJudge {
     return isSupplied ? this.#log.findDuplicate(event.bytes, event.offset) : 0;
   }
 
-  #refuseApart(group: GroupView, index: number, found: number): number {
+  #refuseApart(group: GroupView, index: number, found: number, verdict = STORED_APART): number {
     const terms = this.#terms.wrap(group.bytes, group.items[index]!);
-    group.judge(STORED_APART, index);
-    terms.judge(STORED_APART, found);
+    group.judge(verdict, index);
+    terms.judge(verdict, found);
     const event = this.#event.wrap(group.bytes, terms.eventOffset);
-    this.#refuse(STORED_APART, event, 0, found, index);
-    return -1;
+    this.#refuse(verdict, event, 0, found, index);
+    return REFUSED_GROUP;
   }
 
   #meetsTerms(group: GroupView): boolean {

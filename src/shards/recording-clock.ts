@@ -117,6 +117,15 @@ export class RecordingClock {
     return Math.min(recorded, Math.floor(this.#readAt + this.#cautiousOffset));
   }
 
+  /**
+   * The time by which publishes are due, whole ms since 1970: the recorded time, but never ahead of the wall clock, which
+   * is what publishers mean. So a clock that was put forward makes nothing due before it is believed, and after one that
+   * was put back everything waits for the wall clock.
+   */
+  get dueNow(): number {
+    return Math.min(this.now(), Math.floor(this.#wall));
+  }
+
   /** The recorded time minus the wall clock, ms; 0 except for a while after a step. */
   get aheadMs(): number {
     const aheadMs = this.now() - this.#sources.wall();

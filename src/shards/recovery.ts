@@ -10,10 +10,21 @@ import {
   ACK_EPHEMERAL,
   ACK_REFUSED,
   ACK_SYNCED,
+  ACK_WAITING,
+  ACK_WAITING_DUPLICATE,
+  ACK_WAITING_DUPLICATE_WRITTEN,
+  ACK_WAITING_WRITTEN,
   ACK_WRITTEN,
   PUBLISH,
 } from '../link/link-records.js';
-import { ACCEPTED, GROUP, GroupView, TermsView } from '../link/publish-records.js';
+import {
+  ACCEPTED,
+  GROUP,
+  GroupView,
+  REPEATS_WAITING,
+  TermsView,
+  WAITS,
+} from '../link/publish-records.js';
 import { BusError, type ErrorData } from '../protocol/errors.js';
 import {
   EVENT_FLAG_ID_OF_SOURCE,
@@ -104,6 +115,11 @@ export class LinkRecovery implements Recovery {
     const terms = type === PUBLISH ? undefined : this.#terms.wrap(bytes, offset);
     const view = this.#view.wrap(bytes, terms === undefined ? offset : terms.eventOffset);
     const { flags } = view;
+    if (terms !== undefined && this.#isOfWaiting(terms.verdict)) {
+      if (isRefused) this.#kind = ACK_REFUSED;
+      else this.#classifyWaiting(terms, flags);
+      return;
+    }
     if (terms !== undefined && this.#isJudged(terms.verdict, terms, isRefused)) return;
     if (isRefused) {
       this.#classifyRefused(view, flags);
@@ -118,12 +134,33 @@ export class LinkRecovery implements Recovery {
   #classifyGroup(group: GroupView, isRefused: boolean): void {
     const { bytes, items, verdict, index } = group;
     this.#count = items.length;
+    if (this.#isOfWaiting(verdict) && !isRefused) {
+      const terms = this.#terms.wrap(bytes, items[0]!);
+      this.#classifyWaiting(terms, this.#view.wrap(bytes, terms.eventOffset).flags);
+      return;
+    }
+    if (this.#isOfWaiting(verdict)) {
+      this.#kind = ACK_REFUSED;
+      return;
+    }
     const judged = this.#terms.wrap(bytes, items[verdict === ACCEPTED ? 0 : index]!);
     if (this.#isJudged(verdict, judged, isRefused, index)) return;
     const view = this.#view.wrap(bytes, this.#terms.wrap(bytes, items[0]!).eventOffset);
     if (isRefused && verdict !== ACCEPTED) this.#kind = ACK_REFUSED;
     else if (isRefused) this.#classifyRefused(view, view.flags);
     else this.#classifyStored(view);
+  }
+
+  #isOfWaiting(verdict: number): boolean {
+    return verdict === WAITS || verdict === REPEATS_WAITING;
+  }
+
+  /** Of a record that lies before the stored position: it waits, or repeats one that waited then. */
+  #classifyWaiting({ verdict, found }: TermsView, flags: number): void {
+    const isSynced = (flags & EVENT_FLAG_SYNCED) !== 0;
+    if (verdict === WAITS) this.#kind = isSynced ? ACK_WAITING : ACK_WAITING_WRITTEN;
+    else this.#kind = isSynced ? ACK_WAITING_DUPLICATE : ACK_WAITING_DUPLICATE_WRITTEN;
+    this.#sequence = found;
   }
 
   /**
@@ -147,11 +184,21 @@ export class LinkRecovery implements Recovery {
     if ((flags & EVENT_FLAG_SUPPLIED_ID) !== 0 && !this.#isStoredNext(view)) {
       this.#kind = ACK_DUPLICATE;
       this.#sequence = this.#find(view.bytes, view.offset);
+      if (this.#sequence === 0) this.#classifyPlainRepeat(view);
       return;
     }
     this.#kind = (flags & EVENT_FLAG_SYNCED) === 0 ? ACK_WRITTEN : ACK_SYNCED;
     this.#sequence = this.#expected;
     this.#expected += this.#count;
+  }
+
+  /** A publish without terms may repeat one that waited then, and still may. */
+  #classifyPlainRepeat(view: EventRecordView): void {
+    const dueAt = this.#log.scheduled?.find(view.bytes, view.offset);
+    if (dueAt === undefined) return;
+    const isSynced = (view.flags & EVENT_FLAG_SYNCED) !== 0;
+    this.#kind = isSynced ? ACK_WAITING_DUPLICATE : ACK_WAITING_DUPLICATE_WRITTEN;
+    this.#sequence = dueAt;
   }
 
   get #error(): ErrorData {
@@ -179,6 +226,8 @@ export class LinkRecovery implements Recovery {
   /** True if the log's next row stores this record; false if the record repeats an older one. */
   #isStoredNext(view: EventRecordView): boolean {
     if (this.#expected === 0) return false;
+    // A publish that repeats a waiting one is stored nowhere.
+    if (this.#positions !== undefined && this.#expected > this.#log.head) return false;
     const stored = this.#storedAt(this.#expected);
     if (stored !== undefined) return isSamePublish(stored, view);
     const first = this.#find(view.bytes, view.offset);

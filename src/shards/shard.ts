@@ -10,6 +10,7 @@ import { createGates } from '../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
 import type { RetentionRule } from '../store/pruning.js';
+import type { ShardScheduled } from '../store/scheduled.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { BatchCommit } from './batch-commit.js';
@@ -19,6 +20,7 @@ import { deskFigures, NO_CONSUMERS } from './consumers/figures.js';
 import { openDesk } from './consumers/open-desk.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
+import { DueEvents } from './later/due-events.js';
 import { LogTail } from './log-tail.js';
 import { LogUpkeep, type UpkeepOptions } from './log-upkeep.js';
 import { PublishBatch } from './publish-batch.js';
@@ -76,6 +78,8 @@ export class Shard {
   /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
+  /** Publishes that wait for their time, if the log keeps any. */
+  readonly #due: DueEvents | undefined;
   /** It stays when the last consumer has gone; `#desk` is the same, or undefined then. */
   #openedDesk: Desk | undefined;
   #desk: Desk | undefined;
@@ -97,8 +101,12 @@ export class Shard {
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this, this.tallies);
+    this.#due = log.scheduled && this.#dueEvents(log.scheduled);
     this.#commit = new BatchCommit(log, this.#batch, control, {
-      onFull: () => this.#upkeep.noteFull(),
+      onFull: () => {
+        this.#upkeep.noteFull();
+        this.#due?.holdUp();
+      },
       onArrival: () => this.onArrival(),
     });
     if (log.isShared) this.#tail = this.#follow(log);
@@ -118,7 +126,7 @@ export class Shard {
     let worked = false;
     if (batch.handled === 0) {
       const limit = this.#drainLimit();
-      if (limit > 0) {
+      if (limit > 0 && !this.#takeDue(limit)) {
         const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
         batch.drain(this.links, this.#firstLink++, limit, refusing);
       }
@@ -132,6 +140,27 @@ export class Shard {
       worked = true;
     }
     return this.#serve() || worked;
+  }
+
+  #dueEvents(scheduled: ShardScheduled): DueEvents {
+    return new DueEvents(scheduled, {
+      shard: this.#options.shard,
+      clock: this.#clock,
+      elapsed: elapsedMs,
+      onDamage: (error) => this.#options.onDamage?.(error),
+    });
+  }
+
+  /**
+   * False if this batch is the publishers'. While a `block` subscription is overdue, what is due waits for it: unlike a
+   * publish, it has nobody to be refused to.
+   */
+  #takeDue(limit: number): boolean {
+    return this.#mayTakeDue && this.#due!.take(this.#batch, limit);
+  }
+
+  get #mayTakeDue(): boolean {
+    return this.#due !== undefined && !this.isStopping && !this.#blocking.refuses;
   }
 
   /** The consumers' part of the turn; true if anything was committed for them. */
@@ -182,8 +211,9 @@ export class Shard {
 
   /** How long the thread may park, ms. */
   idleMs(longest: number): number {
-    if (this.#desk === undefined) return longest;
-    return Math.max(0, Math.min(longest, this.#desk.nextDue - elapsedMs()));
+    const idle = this.#mayTakeDue ? this.#due!.idleMs(longest) : longest;
+    if (this.#desk === undefined) return idle;
+    return Math.max(0, Math.min(idle, this.#desk.nextDue - elapsedMs()));
   }
 
   #follow(log: ShardLog): LogTail {
@@ -216,6 +246,7 @@ export class Shard {
     if (this.#feeder.hasWork || this.#commit.hasArrived || this.#desk?.hasWork) return true;
     if (this.#tail?.hasWork(this.delivered) === true) return true;
     const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
+    if (takesPublishes && this.#mayTakeDue && this.#due!.hasWork) return true;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
@@ -410,6 +441,7 @@ export class Shard {
     counters[ShardCounter.consumersInFlight] = consumers.inFlight;
     counters[ShardCounter.consumersWaiting] = consumers.waiting;
     counters[ShardCounter.consumersDead] = consumers.dead;
+    counters[ShardCounter.scheduledWaiting] = this.#due?.waiting ?? 0;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }

@@ -1,5 +1,11 @@
-import { NOT_EXPECTED, STORED_APART } from '../link/publish-records.js';
+import {
+  NOT_EXPECTED,
+  STORED_APART,
+  TOO_MANY_WAITING,
+  WAITS_APART,
+} from '../link/publish-records.js';
 import type { ErrorData } from '../protocol/errors.js';
+import { WAITING_PUBLISHES_MAX } from '../protocol/limits/schedules.js';
 import type { EventRecordView } from '../record/event-record.js';
 
 /** A publish that was refused by its terms, or the event for which its group was. */
@@ -7,7 +13,7 @@ export interface RefusedPublish {
   readonly event: EventRecordView;
   /** 0: no event was expected. */
   readonly expected: number;
-  /** The sequence that the verdict rests on; 0 for none. */
+  /** The sequence that the verdict rests on, or the time of one that waits; 0 for none. */
   readonly found: number;
   /** The id of that event; undefined if it has been pruned. */
   readonly id: string | undefined;
@@ -28,10 +34,25 @@ export const SHARED_LOG_ERROR: ErrorData = {
   message: 'the store of this bus, which other nodes write to, takes neither expect nor atomic',
 };
 
+/** For a log that has no `scheduled`. */
+export const NO_LATER_ERROR: ErrorData = {
+  code: 'OPTION_INVALID',
+  message:
+    'the store of this bus keeps no publishes that wait: it takes neither deliverAt nor delayMs',
+};
+
+export const TOO_MANY_WAITING_ERROR: ErrorData = {
+  code: 'LIMIT_EXCEEDED',
+  message: `${WAITING_PUBLISHES_MAX} publishes wait for their time in this shard, which is the limit`,
+  details: { limit: WAITING_PUBLISHES_MAX },
+};
+
 /** The error of a verdict, the same in the thread that judged and in its successor. */
 export function refusalOfVerdict(verdict: number, refused: RefusedPublish): ErrorData {
   if (verdict === NOT_EXPECTED) return notExpected(refused);
   if (verdict === STORED_APART) return storedApart(refused);
+  if (verdict === WAITS_APART) return waitsApart(refused);
+  if (verdict === TOO_MANY_WAITING) return TOO_MANY_WAITING_ERROR;
   return LEASE_ENDED_ERROR;
 }
 
@@ -58,5 +79,15 @@ function storedApart({ event, found, index }: RefusedPublish): ErrorData {
     code: 'CONFLICT',
     message: `event ${id} on ${topic} is stored already, as ${found}, and not all of its group is`,
     details: { topic, sequence: found, id, index },
+  };
+}
+
+function waitsApart({ event, found, index }: RefusedPublish): ErrorData {
+  const { topic, id } = event;
+  const deliverAt = new Date(found).toISOString();
+  return {
+    code: 'CONFLICT',
+    message: `event ${id} on ${topic} waits for its time already, and not all of its group does`,
+    details: { topic, deliverAt, id, index },
   };
 }

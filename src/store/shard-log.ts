@@ -2,6 +2,7 @@ import type { BusError } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
 import type { Page, PageRequest } from './page.js';
 import type { KeptFrom, PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
+import type { ShardScheduled } from './scheduled.js';
 import type { StoredRecord } from './stored-record.js';
 
 /**
@@ -148,6 +149,11 @@ export interface ShardLog {
   readonly pruning?: ShardPruning;
   /** Capability: the log keeps the state of durable consumers. */
   readonly consumers?: ShardConsumers;
+  /**
+   * Capability: the log keeps publishes that wait for their time, and schedules. Without it, publishers that ask for a
+   * delay are refused.
+   */
+  readonly scheduled?: ShardScheduled;
   /**
    * Capability: pages of the log, which the shard's thread makes at once. A log has it whose `OpenStore` has no
    * `history`. A shared log that has to fetch events cannot have it, so its store has `history`.

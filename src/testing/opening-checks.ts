@@ -6,13 +6,20 @@ import { StoreNode } from './store-node.js';
 
 /** Checks a store's promises about opening it. */
 export function addOpeningChecks(checks: Checks): void {
-  const { isShared, keeps, hasPruning, hasConsumers = false } = checks.subject;
+  const {
+    isShared,
+    keeps,
+    hasPruning,
+    hasConsumers = false,
+    hasScheduled = false,
+  } = checks.subject;
 
   checks.onNode('has the capabilities that its description claims', async ({ opened, log }) => {
     strictEqual(log.isShared, isShared, 'isShared');
     strictEqual(log.ringPositions !== undefined, !isShared, 'ringPositions');
     strictEqual(log.pruning !== undefined, hasPruning, 'pruning');
     strictEqual(log.consumers !== undefined, hasConsumers, 'consumers');
+    strictEqual(log.scheduled !== undefined, hasScheduled, 'scheduled');
     strictEqual(log.follow !== undefined, isShared, 'follow');
     ok(opened.history !== undefined || log.pages !== undefined, 'history, or pages of each log');
   });

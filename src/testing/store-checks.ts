@@ -5,6 +5,7 @@ import { addDedupeChecks } from './dedupe-checks.js';
 import { addFullChecks } from './full-checks.js';
 import { addLogChecks } from './log-checks.js';
 import { addOpeningChecks } from './opening-checks.js';
+import { addScheduledChecks } from './scheduled-checks.js';
 import { addSharedLogChecks } from './shared-log-checks.js';
 import type { StoreCheck, StoreUnderTest } from './store-under-test.js';
 import { addSuccessorChecks } from './successor-checks.js';
@@ -29,6 +30,7 @@ export function storeChecks(subject: StoreUnderTest): readonly StoreCheck[] {
   addFullChecks(checks);
   addCapabilityChecks(checks);
   if (subject.hasConsumers === true) addConsumerChecks(checks);
+  if (subject.hasScheduled === true) addScheduledChecks(checks);
   if (subject.isShared) addSharedLogChecks(checks);
   return checks.list;
 }

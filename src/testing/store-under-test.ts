@@ -13,6 +13,8 @@ export interface StoreUnderTest {
   readonly hasPruning: boolean;
   /** True if its logs have `ShardLog.consumers`. Default: false. */
   readonly hasConsumers?: boolean;
+  /** True if its logs have `ShardLog.scheduled`. Default: false. */
+  readonly hasScheduled?: boolean;
   /** Makes a store that is full after some of a thousand batches of 20 KB. Default: no full store is checked. */
   readonly small?: SmallStore;
 }

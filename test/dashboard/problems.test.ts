@@ -56,6 +56,7 @@ function stats(shards: readonly ShardStats[], gateways: readonly GatewayStats[] 
     connections: 1,
     gateways,
     gatewayRestarts: 0,
+    scheduled: 0,
     consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
     retention: [],
     deliveryMs: HISTOGRAM,

@@ -45,6 +45,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   endpoints: 3,
   gateways: [],
   gatewayRestarts: 0,
+  scheduled: 0,
   consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
   retention: [],
   connections: 7,

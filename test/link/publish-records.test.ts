@@ -21,7 +21,7 @@ function groupOf(payloads: readonly string[], offset = 16) {
   writeGroupHead(bytes, offset, records.length, { member: 3, sequence: 2 ** 40, lease: 7 });
   let at = offset + GROUP_HEAD_LENGTH;
   for (const [index, one] of records.entries()) {
-    writeTerms(bytes, at, index === 0 ? 5 : undefined);
+    writeTerms(bytes, at, { expected: index === 0 ? 5 : undefined });
     one.copy(bytes, at + TERMS_LENGTH);
     at += groupItemLength(one.length);
   }

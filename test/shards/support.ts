@@ -43,6 +43,7 @@ import {
   type GroupAck,
   groupItemLength,
   PUBLISH_ON_TERMS,
+  type PublishTerms,
   TERMS_LENGTH,
   writeGroupHead,
   writeTerms,
@@ -116,16 +117,20 @@ export class TestLink {
     this.#publishes.commit(PUBLISH);
   }
 
-  publishOnTerms(event: TestEvent, expected: number): void {
+  publishOnTerms(event: TestEvent, terms: number | PublishTerms): void {
     const bytes = record(event);
     if (!this.#publishes.tryClaim(TERMS_LENGTH + bytes.length)) throw new Error('no room');
-    writeTerms(this.#publishes.bytes, this.#publishes.offset, expected);
+    const { bytes: into, offset } = this.#publishes;
+    writeTerms(into, offset, typeof terms === 'number' ? { expected: terms } : terms);
     bytes.copy(this.#publishes.bytes, this.#publishes.offset + TERMS_LENGTH);
     this.#publishes.commit(PUBLISH_ON_TERMS);
   }
 
-  publishGroup(events: readonly (TestEvent & { expected?: number })[], ack?: GroupAck): void {
-    const records = events.map(({ expected, ...event }) => ({ expected, bytes: record(event) }));
+  publishGroup(events: readonly (TestEvent & PublishTerms)[], ack?: GroupAck): void {
+    const records = events.map(({ expected, deliverAt, ...event }) => ({
+      terms: { expected, deliverAt },
+      bytes: record(event),
+    }));
     const length = records.reduce(
       (sum, { bytes }) => sum + groupItemLength(bytes.length),
       GROUP_HEAD_LENGTH,
@@ -134,8 +139,8 @@ export class TestLink {
     const { bytes: into, offset } = this.#publishes;
     writeGroupHead(into, offset, events.length, ack);
     let at = offset + GROUP_HEAD_LENGTH;
-    for (const { expected, bytes } of records) {
-      writeTerms(into, at, expected);
+    for (const { terms, bytes } of records) {
+      writeTerms(into, at, terms);
       bytes.copy(into, at + TERMS_LENGTH);
       at += groupItemLength(bytes.length);
     }

@@ -15,6 +15,7 @@ import {
   ACK_POSITION,
   ACK_REFUSED,
   ACK_SEQUENCE,
+  isWaitingAck,
   PUBLISH,
   REPLY_ID,
   REPLY_JSON,
@@ -237,8 +238,9 @@ export class EndpointEnd {
       const text = bytes.toString('utf8', offset + ACK_LENGTH, offset + length);
       error = BusError.from(JSON.parse(text) as ErrorData);
     }
+    const step = isWaitingAck(kind) ? 0 : 1;
     for (let i = 0; i < count; i++) {
-      this.#pending.shift()?.settle(this.shard, kind, sequence + i, error);
+      this.#pending.shift()?.settle(this.shard, kind, sequence + i * step, error);
     }
   }
 

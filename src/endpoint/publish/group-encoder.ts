@@ -4,6 +4,7 @@ import {
   type GroupAck,
   groupItemLength,
   PUBLISH_ON_TERMS,
+  type PublishTerms,
   TERMS_LENGTH,
   writeGroupHead,
   writeTerms,
@@ -28,14 +29,14 @@ export class GroupEncoder {
     this.#count = 0;
   }
 
-  /** Adds the encoder's event; `expected` as in `writeTerms`. @throws BusError `PAYLOAD_TOO_LARGE` */
-  add(encoder: EventRecordEncoder, expected: number | undefined): void {
+  /** Adds the encoder's event. @throws BusError `PAYLOAD_TOO_LARGE` */
+  add(encoder: EventRecordEncoder, terms: PublishTerms): void {
     const start = this.#length;
     const end = start + groupItemLength(encoder.measure());
     if (end > ATOMIC_BYTES_MAX) throw tooLarge(end);
     if (end > this.#bytes.length) this.#grow(end);
     const bytes = this.#bytes;
-    writeTerms(bytes, start, expected);
+    writeTerms(bytes, start, terms);
     const eventEnd = start + TERMS_LENGTH + encoder.writeTo(bytes, start + TERMS_LENGTH);
     bytes.fill(0, eventEnd, end);
     this.#length = end;
@@ -59,9 +60,9 @@ export class GroupEncoder {
 }
 
 /** The record of one publish on terms. */
-export function encodeOnTerms(encoder: EventRecordEncoder, expected: number): PublishRecord {
+export function encodeOnTerms(encoder: EventRecordEncoder, terms: PublishTerms): PublishRecord {
   const bytes = Buffer.allocUnsafeSlow(TERMS_LENGTH + encoder.measure());
-  writeTerms(bytes, 0, expected);
+  writeTerms(bytes, 0, terms);
   encoder.writeTo(bytes, TERMS_LENGTH);
   return { type: PUBLISH_ON_TERMS, bytes, publishes: 1 };
 }

@@ -1,6 +1,5 @@
 import { PUBLISH } from '../../link/link-records.js';
-import type { PublishOptions } from '../../protocol/event.js';
-import { expectedSequence } from '../../protocol/expectation.js';
+import type { PublishTerms } from '../../link/publish-records.js';
 import type { EventRecordEncoder } from '../../record/event-record.js';
 import type { EndpointEnd, PendingPublish, PublishRecord } from '../links/endpoint-end.js';
 import { encodeOnTerms } from './group-encoder.js';
@@ -21,9 +20,13 @@ export class Handing {
    * Hands the encoded event to its shard, or lets it wait and returns the waiter. Never throws: failures go to
    * `pending`.
    */
-  hand(end: EndpointEnd, pending: PendingPublish, { expect }: PublishOptions): Waiter | undefined {
-    if (expect !== undefined) {
-      return this.handRecord(end, encodeOnTerms(this.#encoder, expectedSequence(expect)), pending);
+  hand(
+    end: EndpointEnd,
+    pending: PendingPublish,
+    terms: PublishTerms | undefined,
+  ): Waiter | undefined {
+    if (terms !== undefined) {
+      return this.handRecord(end, encodeOnTerms(this.#encoder, terms), pending);
     }
     if (end.failure !== undefined) {
       pending.fail(end.failure);
@@ -58,7 +61,11 @@ export class Handing {
     index: number,
     end: EndpointEnd,
     part: ManyPublishPart,
+    terms: PublishTerms | undefined,
   ): Waiter | undefined {
+    if (terms !== undefined) {
+      return this.hand(end, new ManyPublishWaiting(many, index), terms);
+    }
     if (end.failure !== undefined) {
       many.fail(index, end.failure);
       return undefined;

@@ -7,7 +7,11 @@ import {
   ACK_DUPLICATE_WRITTEN,
   ACK_EPHEMERAL,
   ACK_REFUSED,
+  ACK_WAITING_DUPLICATE,
+  ACK_WAITING_DUPLICATE_WRITTEN,
+  ACK_WAITING_WRITTEN,
   ACK_WRITTEN,
+  isWaitingAck,
 } from '../../link/link-records.js';
 import type { BusError } from '../../protocol/errors.js';
 import type { Durability, PublishAck } from '../../protocol/event.js';
@@ -22,6 +26,7 @@ export function ackOf(
   sequence: number,
   before: Before,
 ): PublishAck {
+  if (isWaitingAck(kind)) return waitingAckOf(id, topic, shard, kind, sequence);
   const duplicate = kind === ACK_DUPLICATE || kind === ACK_DUPLICATE_WRITTEN;
   if (kind === ACK_EPHEMERAL) return { id, topic, shard, durability: 'none', duplicate };
   const isWritten = kind === ACK_WRITTEN || kind === ACK_DUPLICATE_WRITTEN;
@@ -31,6 +36,19 @@ export function ackOf(
   // The positions of the other logs at the first publish are no longer known.
   if (duplicate) return { id, topic, shard, sequence, durability, duplicate };
   return new StoredAck(id, topic, shard, sequence, durability, before);
+}
+
+function waitingAckOf(
+  id: string,
+  topic: string,
+  shard: number,
+  kind: number,
+  dueAt: number,
+): PublishAck {
+  const isWritten = kind === ACK_WAITING_WRITTEN || kind === ACK_WAITING_DUPLICATE_WRITTEN;
+  const durability: Durability = isWritten ? 'written' : 'synced';
+  const duplicate = kind === ACK_WAITING_DUPLICATE || kind === ACK_WAITING_DUPLICATE_WRITTEN;
+  return { id, topic, shard, deliverAt: new Date(dueAt).toISOString(), durability, duplicate };
 }
 
 export class SinglePublish implements PendingPublish {

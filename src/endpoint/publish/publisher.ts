@@ -3,8 +3,9 @@
  * full, a bounded number of publishes waits, in order. Used by the endpoint's thread alone.
  */
 
-import type { GroupAck } from '../../link/publish-records.js';
+import type { GroupAck, PublishTerms } from '../../link/publish-records.js';
 import type { TopicDefinitions } from '../../protocol/define-topic.js';
+import { delayOption, deliveryTime } from '../../protocol/deliver-at.js';
 import { BusError } from '../../protocol/errors.js';
 import type {
   EventInput,
@@ -105,12 +106,13 @@ export class Publisher {
 
   publish(input: EventInput, options: PublishOptions = NO_OPTIONS): Promise<PublishAck> {
     try {
+      const terms = termsOf(options);
       const route = this.#encode(input, options);
       const { id, topic } = this.#encoder;
       const { signal } = options;
       return new Promise((resolve, reject) => {
         const pending = new SinglePublish(id, topic, this.#position, resolve, reject);
-        const waiter = this.#handing.hand(route.end, pending, options);
+        const waiter = this.#handing.hand(route.end, pending, terms);
         if (signal !== undefined && !pending.isSettled) watchAbort(signal, pending, waiter);
       });
     } catch (error) {
@@ -145,6 +147,7 @@ export class Publisher {
   ): Promise<PublishAck[]> {
     checkGroup(inputs, options.idScope);
     const expected = expectedSequences(inputs, options.expect);
+    const deliverAt = deliveryTime(options);
     const payloads = this.#checkAll(inputs);
     const { end } = this.#routeOf(inputs[0]!.topic);
     const shard = ack?.shard ?? end.shard;
@@ -158,7 +161,7 @@ export class Publisher {
     for (const [index, input] of inputs.entries()) {
       const { isEphemeral } = this.#fill(input, payloads[index]!, options);
       if (isEphemeral || !this.#isStored) throw notStored(input.topic, 'atomic');
-      this.#group.add(this.#encoder, expected[index]);
+      this.#group.add(this.#encoder, { expected: expected[index], deliverAt });
       ids.push(this.#encoder.id);
     }
     const record = this.#group.end(ack);
@@ -171,11 +174,12 @@ export class Publisher {
   }
 
   tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
+    const terms = termsOf(options);
     const { end } = this.#encode(input, options);
     if (end.failure !== undefined) throw end.failure;
     if (this.#waiting.isAwaited(end)) return false;
-    if (options.expect !== undefined) {
-      const record = encodeOnTerms(this.#encoder, expectedSequence(options.expect));
+    if (terms !== undefined) {
+      const record = encodeOnTerms(this.#encoder, terms);
       if (end.tryPublishRecord(record, this.#unawaited)) return true;
       end.requestRoom();
       return end.tryPublishRecord(record, this.#unawaited);
@@ -248,6 +252,8 @@ export class Publisher {
 
   #publishAll(inputs: readonly EventInput[], options: PublishManyOptions): Promise<PublishAck[]> {
     const payloads = this.#checkAll(inputs);
+    const terms = delayTerms(options);
+    if (terms !== undefined) for (const { topic } of inputs) this.#assertStored(topic, options);
     const ids: string[] = new Array(inputs.length);
     const topics: string[] = new Array(inputs.length);
     return new Promise((resolve, reject) => {
@@ -259,7 +265,7 @@ export class Publisher {
         ids[i] = this.#encoder.id;
         topics[i] = this.#encoder.topic;
         parts[end.shard] ??= new ManyPublishPart(many);
-        const waiter = this.#handing.handOneOf(many, i, end, parts[end.shard]!);
+        const waiter = this.#handing.handOneOf(many, i, end, parts[end.shard]!, terms);
         if (waiter !== undefined && options.signal !== undefined) waiters.push(waiter);
       }
       const { signal } = options;
@@ -281,11 +287,19 @@ export class Publisher {
   #encode(input: EventInput, options: PublishOptions): TopicRoute {
     checkEventInput(input);
     if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
-    if (options !== NO_OPTIONS) checkPublishOptions(options);
     const payload = inputPayloadText(input, this.#options.maxPayloadBytes);
     const route = this.#fill(input, payload, options);
-    if (options.expect !== undefined && !this.#isStored) throw notStored(input.topic, 'expect');
+    if (this.#isStored) return route;
+    if (options.expect !== undefined) throw notStored(input.topic, 'expect');
+    const delay = delayOption(options);
+    if (delay !== undefined) throw notStored(input.topic, delay);
     return route;
+  }
+
+  /** @throws BusError `OPTION_INVALID` */
+  #assertStored(topic: string, { persist, ...options }: PublishManyOptions): void {
+    const isStored = (persist ?? this.#options.defaultPersist) && !this.#routeOf(topic).isEphemeral;
+    if (!isStored) throw notStored(topic, delayOption(options)!);
   }
 
   /** True if the encoded event is to be stored. */
@@ -334,6 +348,19 @@ export class Publisher {
     this.#routes.set(topic, route);
     return route;
   }
+}
+
+/** What a publish is bound to; its options may not be checked yet. */
+function termsOf(options: PublishOptions): PublishTerms | undefined {
+  if (options === NO_OPTIONS) return undefined;
+  checkPublishOptions(options);
+  const { expect } = options;
+  return expect === undefined ? delayTerms(options) : { expected: expectedSequence(expect) };
+}
+
+function delayTerms(options: PublishManyOptions): PublishTerms | undefined {
+  const deliverAt = deliveryTime(options);
+  return deliverAt === undefined ? undefined : { deliverAt };
 }
 
 function checkBatch(inputs: readonly EventInput[]): void {

@@ -12,6 +12,7 @@ import * as forward from './forward.js';
 import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
+import * as schedules from './schedules.js';
 import * as shards from './shards.js';
 import * as sinks from './sinks.js';
 import * as store from './store.js';
@@ -40,6 +41,7 @@ export const LIMITS = {
   ...gateway,
   ...http,
   ...links,
+  ...schedules,
   ...shards,
   ...sinks,
   ...store,

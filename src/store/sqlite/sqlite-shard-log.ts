@@ -40,6 +40,7 @@ import { RowDecoder } from './rows/row-decoder.js';
 import { RowReader } from './rows/row-reader.js';
 import { SqliteConsumers } from './sqlite-consumers.js';
 import type { SqliteShardLogOptions } from './sqlite-log-options.js';
+import { SqliteScheduled } from './sqlite-scheduled.js';
 import { INDEX_BLOCKS, readMeta } from './tables/meta-table.js';
 import { BATCH_EVENTS_MAX, INDEX_ROWS_PER_EVENT } from './tables/tables.js';
 import { Upkeep } from './upkeep.js';
@@ -63,6 +64,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   readonly pruning: ShardPruning = this;
   readonly pages: ShardPages = this;
   readonly consumers: SqliteConsumers;
+  readonly scheduled: SqliteScheduled;
   appendedTopic = '';
 
   readonly #health: LogHealth;
@@ -128,6 +130,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
       this.#batch = batch;
       this.#states = new StateTable(database);
       this.consumers = new SqliteConsumers(this.#states, this.#dead, batch, this.#health);
+      this.scheduled = new SqliteScheduled(database, batch, this.#health);
       this.#pages = new PageReader(database, file, shard, this.#index.fields.recent);
       this.wentBackwardsFrom = this.#connection.startMark(this.#head);
     } catch (error) {
@@ -309,6 +312,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     this.ringPositions.write(positions);
     this.#states.finish();
     this.#dead.finish();
+    this.scheduled.finish();
     this.#connection.commit();
   }
 
@@ -332,6 +336,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     if (this.#head > before) this.#events.commit(before, this.#head);
     this.#states.end();
     this.#dead.commit();
+    this.scheduled.commit();
     this.#flush(synced);
     if (this.#connection.isCheckpointOverdue) this.#checkpoint();
   }
@@ -341,6 +346,7 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     this.#events.rollback();
     this.#states.end();
     this.#dead.rollback();
+    this.scheduled.rollback();
   }
 
   /** The batch is stored already, so a checkpoint that finds no room is left to `maintain`. */

@@ -1,5 +1,7 @@
+import { BusError } from '../../protocol/errors.js';
 import type { Manifest } from '../directory/manifest.js';
 import { assertFrames, readyWal } from '../directory/ready-wal.js';
+import type { StoredSchedule, WaitingPublish } from '../scheduled.js';
 import { openForReading, shardFile } from '../sqlite/connection/schema.js';
 import { countConsumers } from '../sqlite/consumers/state-table.js';
 import type { Database } from '../sqlite/driver/driver.js';
@@ -10,7 +12,14 @@ import type { PrunedId } from '../sqlite/rows/pruned-ids.js';
 import { RecordBuffer } from '../sqlite/rows/record-buffer.js';
 import { RowDecoder } from '../sqlite/rows/row-decoder.js';
 import { RowReader } from '../sqlite/rows/row-reader.js';
-import { PRUNED_RECORDED_AT, readMeta } from '../sqlite/tables/meta-table.js';
+import { readSchedules, scheduleProblems } from '../sqlite/scheduled/schedule-table.js';
+import { waitingOf, waitingProblems, waitingRows } from '../sqlite/scheduled/waiting-rows.js';
+import {
+  hasSchedules,
+  MetaTable,
+  PRUNED_RECORDED_AT,
+  readMeta,
+} from '../sqlite/tables/meta-table.js';
 import { readPrunedIds } from './pruned-start.js';
 
 /** Reads one log of a directory that is being copied, in order, after the same checks as an opening for writing. */
@@ -78,6 +87,29 @@ export class ReshardSource {
   /** Ids of pruned events that must still be known, in the order in which the events were recorded. */
   prunedIds(): Iterator<PrunedId> {
     return readPrunedIds(this.#database);
+  }
+
+  /** Publishes that wait for their time, in the order of their acceptance. @throws BusError `STORE_CORRUPT` */
+  *waiting(): Generator<WaitingPublish> {
+    if (!this.#hasSchedules) return;
+    for (const reason of waitingProblems(this.#database)) throw this.#damaged(reason);
+    for (const row of waitingRows(this.#database)) yield waitingOf(row);
+  }
+
+  /** @throws BusError `STORE_CORRUPT` */
+  schedules(): StoredSchedule[] {
+    if (!this.#hasSchedules) return [];
+    for (const reason of scheduleProblems(this.#database)) throw this.#damaged(reason);
+    return readSchedules(this.#database);
+  }
+
+  get #hasSchedules(): boolean {
+    return hasSchedules(new MetaTable(this.#database).all());
+  }
+
+  #damaged(reason: string): BusError {
+    const { name: file } = this.#database;
+    return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
   }
 
   /** The next event. Its bytes are a copy, since a batch refers to them until it is committed. */

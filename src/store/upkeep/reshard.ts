@@ -1,6 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { BusError } from '../../protocol/errors.js';
+import { topicOfSchedule } from '../../protocol/schedule-text.js';
 import { shardOf } from '../../protocol/topic-hash.js';
+import { EventRecordView } from '../../record/event-record.js';
 import { readConsumerList } from '../consumer-list.js';
 import { createManifest, endNew, ensureDirectory } from '../directory/directory.js';
 import { CONSUMERS_FILE, copyKept, KeptFile } from '../directory/kept-file.js';
@@ -18,7 +20,7 @@ import { ReshardSource } from './reshard-source.js';
  * Copies a directory into a new one with another number of shards, and the same `shardBy`. Ids, the order in each topic, timestamps and
  * recorded times stay. Sequences, and with them cursors, are new, so the copy has an epoch of its own. The shards are
  * merged by recorded time, so that it never runs backwards in a new shard either. The copy still knows the ids of
- * events that were pruned lately. The manifest is written last, so that an unfinished copy cannot be opened.
+ * events that were pruned lately, and has the publishes that wait for their time. The manifest is written last, so that an unfinished copy cannot be opened.
  */
 export interface ReshardOptions {
   readonly from: string;
@@ -193,11 +195,32 @@ function copyEvents(
       pending[shard] = 0;
       onProgress?.({ events, total });
     }
+    copyLater(sources, targets, (topic) => route(topic, shards));
     for (const target of targets) commit(target, true);
     onProgress?.({ events, total });
     return { events, total, heads: targets.map(({ head }) => head) };
   } finally {
     for (const target of targets) target.close();
+  }
+}
+
+/** Copies publishes that wait, and schedules. */
+function copyLater(
+  sources: readonly ReshardSource[],
+  targets: readonly SqliteShardLog[],
+  shardOfTopic: (topic: string) => number,
+): void {
+  const view = new EventRecordView();
+  let pending = 0;
+  for (const source of sources) {
+    for (const { record, dueAt, acceptedAt } of source.waiting()) {
+      const target = targets[shardOfTopic(view.wrap(record, 0).topic)]!;
+      target.scheduled.put(record, 0, { dueAt, acceptedAt });
+      if (++pending % BATCH_EVENTS === 0) for (const one of targets) commit(one, false);
+    }
+    for (const schedule of source.schedules()) {
+      targets[shardOfTopic(topicOfSchedule(schedule.definition))]!.scheduled.putSchedule(schedule);
+    }
   }
 }
 

@@ -13,8 +13,11 @@ import { prunedIdProblems } from '../sqlite/rows/pruned-ids.js';
 import { RecordBuffer } from '../sqlite/rows/record-buffer.js';
 import { RowDecoder } from '../sqlite/rows/row-decoder.js';
 import { RowReader } from '../sqlite/rows/row-reader.js';
+import { scheduleProblems } from '../sqlite/scheduled/schedule-table.js';
+import { waitingProblems } from '../sqlite/scheduled/waiting-rows.js';
 import {
   hasConsumers,
+  hasSchedules,
   INDEX_BLOCKS,
   isChecked,
   MetaTable,
@@ -120,6 +123,9 @@ export class RowVerifier {
     if (!hasConsumers(numbers)) return;
     for (const problem of stateProblems(database)) yield this.#error(undefined, problem);
     for (const problem of deadProblems(database)) yield this.#error(undefined, problem);
+    if (!hasSchedules(numbers)) return;
+    for (const problem of waitingProblems(database)) yield this.#error(undefined, problem);
+    for (const problem of scheduleProblems(database)) yield this.#error(undefined, problem);
   }
 
   *#tellBacklog(): Generator<VerifyFinding> {

@@ -46,6 +46,7 @@ function statsOf(bus: Partial<BusStats>, ...shards: Partial<ShardStats>[]): BusS
     connections: 0,
     gateways: [],
     gatewayRestarts: 0,
+    scheduled: 0,
     consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
     retention: [],
     deliveryMs: none,

@@ -18,6 +18,7 @@ import type { Event, EventInput, PublishAck } from '../../../src/protocol/event.
 import { checkEventInput } from '../../../src/protocol/event-input.js';
 import { type FilterInput, type ParsedFilter, parseFilter } from '../../../src/protocol/filter.js';
 import type { BackupResult, PruneResult } from '../../../src/protocol/operations.js';
+import type { ScheduledPage } from '../../../src/protocol/scheduled.js';
 import { matchesPattern } from '../../../src/protocol/topic.js';
 
 /**
@@ -80,6 +81,16 @@ export class FakeEndpoint implements BusEndpoint {
   async removeAlert(name: string): Promise<{ readonly removed: boolean }> {
     this.administered.push(['removeAlert', name]);
     return { removed: true };
+  }
+
+  async scheduled(query?: unknown): Promise<ScheduledPage> {
+    this.administered.push(['scheduled', query]);
+    return { publishes: [] };
+  }
+
+  async cancel(id: string, options?: unknown): Promise<boolean> {
+    this.administered.push(['cancel', { id, options }]);
+    return true;
   }
 
   async prune(options: PruneOptions): Promise<PruneResult> {
@@ -170,6 +181,7 @@ export class FakeEndpoint implements BusEndpoint {
       connections: 0,
       gateways: [],
       gatewayRestarts: 0,
+      scheduled: 0,
       consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
       retention: [],
       deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },

@@ -1,0 +1,102 @@
+/** Answers endpoints' calls about publishes that wait. Served between batches, by the shard's loop. */
+import type { PromptHandlers } from '../../link/calls.js';
+import type {
+  CancelWaitingRequest,
+  WaitingEntry,
+  WaitingPage,
+  WaitingRequest,
+} from '../../link/scheduled-calls.js';
+import { BusError } from '../../protocol/errors.js';
+import { SCHEDULED_PER_REPLY } from '../../protocol/limits/schedules.js';
+import { PatternSet } from '../../protocol/pattern-set.js';
+import { EventRecordView } from '../../record/event-record.js';
+import type { ShardScheduled, WaitingPublish } from '../../store/scheduled.js';
+import type { ShardLog } from '../../store/shard-log.js';
+import { missing } from '../missing.js';
+
+export type WaitingHandlers = Pick<PromptHandlers<'shard', unknown>, 'waiting' | 'cancelWaiting'>;
+
+export class WaitingCommands {
+  readonly #log: ShardLog;
+  readonly #view = new EventRecordView();
+
+  constructor(log: ShardLog) {
+    this.#log = log;
+  }
+
+  readonly handlers: WaitingHandlers = {
+    waiting: (request) => this.#list(request),
+    cancelWaiting: (request) => ({ isFound: this.#cancel(request) }),
+  };
+
+  get #scheduled(): ShardScheduled {
+    return this.#log.scheduled ?? missing('keeps no publishes that wait');
+  }
+
+  #list({ patterns, id, after, limit }: WaitingRequest): WaitingPage {
+    const wanted = new PatternSet(patterns);
+    const most = Math.min(limit, SCHEDULED_PER_REPLY);
+    if (id !== null) {
+      const found = this.#scheduled.withId(id, SCHEDULED_PER_REPLY);
+      const behind = found.filter((one) => isBehind(one, after)).sort(inOrder);
+      return this.#pageOf(behind, wanted, most, true);
+    }
+    const found = this.#scheduled.page(after, SCHEDULED_PER_REPLY);
+    return this.#pageOf(found, wanted, most, found.length === 0);
+  }
+
+  /** Entries of those that match; `isLast`: no others come behind. */
+  #pageOf(
+    found: readonly WaitingPublish[],
+    wanted: PatternSet,
+    most: number,
+    isLast: boolean,
+  ): WaitingPage {
+    const publishes: WaitingEntry[] = [];
+    for (const publish of found) {
+      const entry = this.#entryOf(publish);
+      if (!wanted.covers(entry.topic)) continue;
+      if (publishes.push(entry) < most) continue;
+      const { dueAt, number } = publish;
+      return { publishes, next: { dueAt, number } };
+    }
+    const last = found.at(-1);
+    if (isLast || last === undefined) return { publishes, next: null };
+    return { publishes, next: { dueAt: last.dueAt, number: last.number } };
+  }
+
+  #entryOf({ number, dueAt, acceptedAt, record }: WaitingPublish): WaitingEntry {
+    const view = this.#view.wrap(record, 0);
+    const { id, topic, type, source, correlationId } = view;
+    const entry = { number, dueAt, acceptedAt, id, topic, type, source, bytes: record.length };
+    return correlationId === undefined ? entry : { ...entry, correlationId };
+  }
+
+  /** @throws BusError `CONFLICT`, `STORE_FULL`, `STORE_CORRUPT` */
+  #cancel({ topic, id, source }: CancelWaitingRequest): boolean {
+    const scheduled = this.#scheduled;
+    const found = scheduled.withId(id, SCHEDULED_PER_REPLY).filter(({ record }) => {
+      const view = this.#view.wrap(record, 0);
+      return view.topic === topic && (source === null || view.source === source);
+    });
+    const [one] = found;
+    if (one === undefined) return false;
+    if (found.length > 1) throw ofSeveralSources(topic, id);
+    scheduled.remove(one.number);
+    this.#log.commit(true, []);
+    return true;
+  }
+}
+
+function isBehind({ dueAt, number }: WaitingPublish, after: WaitingRequest['after']): boolean {
+  return dueAt > after.dueAt || (dueAt === after.dueAt && number > after.number);
+}
+
+function inOrder(a: WaitingPublish, b: WaitingPublish): number {
+  return a.dueAt - b.dueAt || a.number - b.number;
+}
+
+function ofSeveralSources(topic: string, id: string): BusError {
+  const message = `publishes with the id ${id} wait on ${topic} of several sources: name its source`;
+  return new BusError('CONFLICT', message, { details: { id, topics: [topic] } });
+}

@@ -1,0 +1,175 @@
+import { BusError } from '../../../protocol/errors.js';
+import { MIB } from '../../../protocol/limits/units.js';
+import {
+  EVENT_FLAG_ID_OF_SOURCE,
+  EVENT_FLAG_SUPPLIED_ID,
+  EventRecordView,
+} from '../../../record/event-record.js';
+import type { DuePublish, WaitingPlace, WaitingPublish, WaitingTimes } from '../../scheduled.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { MetaTable, SCHEDULED_COUNT } from '../tables/meta-table.js';
+import {
+  isSoundWaiting,
+  rowOfWaiting,
+  WAITING_COLUMNS,
+  type WaitingRow,
+  waitingDamage,
+  waitingOf,
+} from './waiting-rows.js';
+
+/** A page of waiting publishes ends once it has records of this many bytes. */
+const PAGE_RECORD_BYTES = MIB;
+
+/**
+ * The table `scheduled`: publishes that wait for their time. In memory are their number and the first due time, however
+ * many wait; two indexes find them by time and by id.
+ */
+export class WaitingTable {
+  readonly #database: Database;
+  readonly #meta: MetaTable;
+  readonly #insert: Statement<WaitingRow>;
+  readonly #delete: Statement<[number]>;
+  readonly #first: Statement<[number], [number, number]>;
+  readonly #due: Statement<[number], WaitingRow>;
+  readonly #after: Statement<[number, number], WaitingRow>;
+  readonly #byId: Statement<[string], WaitingRow>;
+  readonly #named: Statement<[string, string], WaitingRow>;
+  readonly #view = new EventRecordView();
+  readonly #other = new EventRecordView();
+  /** The numbers of damaged rows that `due` has shown. */
+  readonly #passedOver = new Set<number>();
+  #count: number;
+  /** The change in the number of rows since the transaction began. */
+  #added = 0;
+  #numberNext: number;
+  #firstDue = 0;
+  #isStale = true;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#meta = new MetaTable(database);
+    this.#insert = database.prepare<WaitingRow>(
+      `INSERT INTO scheduled (${WAITING_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#delete = database.prepare('DELETE FROM scheduled WHERE number = ?');
+    const first = 'SELECT due_at, number FROM scheduled ORDER BY due_at, number LIMIT ?';
+    this.#first = database.prepare<[number], [number, number]>(first).raw();
+    const rows = `SELECT ${WAITING_COLUMNS} FROM scheduled`;
+    const order = 'ORDER BY due_at, number';
+    this.#due = database.prepare<[number], WaitingRow>(`${rows} WHERE due_at <= ? ${order}`).raw();
+    const after = `${rows} WHERE (due_at, number) > (?, ?) ${order}`;
+    this.#after = database.prepare<[number, number], WaitingRow>(after).raw();
+    this.#byId = database.prepare<[string], WaitingRow>(`${rows} WHERE id = ?`).raw();
+    const named = `${rows} WHERE id = ? AND topic = ?`;
+    this.#named = database.prepare<[string, string], WaitingRow>(named).raw();
+    this.#count = this.#meta.get(SCHEDULED_COUNT);
+    const last = database.prepare<[], number | null>('SELECT max(number) FROM scheduled').pluck();
+    this.#numberNext = (last.get() ?? 0) + 1;
+  }
+
+  get count(): number {
+    return this.#count + this.#added;
+  }
+
+  get firstDue(): number {
+    if (this.#isStale) {
+      const firsts = this.#first.all(this.#passedOver.size + 1);
+      const first = firsts.find(([, number]) => !this.#passedOver.has(number));
+      this.#firstDue = first?.[0] ?? Number.POSITIVE_INFINITY;
+      this.#isStale = false;
+    }
+    return this.#firstDue;
+  }
+
+  put(bytes: Buffer, offset: number, { dueAt, acceptedAt }: WaitingTimes): void {
+    const { length } = this.#view.wrap(bytes, offset);
+    const record = Buffer.from(bytes.subarray(offset, offset + length));
+    this.#insert.run(...rowOfWaiting({ number: this.#numberNext, dueAt, acceptedAt, record }));
+    this.#numberNext++;
+    this.#added++;
+    this.#isStale = true;
+  }
+
+  find(bytes: Buffer, offset: number): number | undefined {
+    if (this.count === 0) return undefined;
+    const wanted = this.#view.wrap(bytes, offset);
+    for (const row of this.#named.iterate(wanted.id, wanted.topic)) {
+      if (!isSoundWaiting(row)) continue;
+      if (isSamePublish(this.#other.wrap(row[5], 0), wanted)) return row[1];
+    }
+    return undefined;
+  }
+
+  due(until: number, limit: number): DuePublish[] {
+    const found: DuePublish[] = [];
+    let bytes = 0;
+    for (const row of this.#due.iterate(until)) {
+      if (this.#passedOver.has(row[0])) continue;
+      const publish = waitingOf(row);
+      if (isSoundWaiting(row)) found.push(publish);
+      else {
+        this.#passedOver.add(row[0]);
+        this.#isStale = true;
+        found.push({ ...publish, fault: waitingDamage(row) });
+      }
+      bytes += row[5]?.length ?? 0;
+      if (found.length >= limit || bytes >= PAGE_RECORD_BYTES) break;
+    }
+    return found;
+  }
+
+  remove(number: number): void {
+    this.#added -= this.#delete.run(number).changes;
+    this.#isStale = true;
+  }
+
+  /** @throws BusError `STORE_CORRUPT` */
+  page({ dueAt, number }: WaitingPlace, limit: number): WaitingPublish[] {
+    return this.#collect(this.#after.iterate(dueAt, number), limit);
+  }
+
+  /** @throws BusError `STORE_CORRUPT` */
+  withId(id: string, limit: number): WaitingPublish[] {
+    return this.#collect(this.#byId.iterate(id), limit);
+  }
+
+  /** Writes the number of rows, in the batch's transaction. */
+  finish(): void {
+    if (this.#added !== 0) this.#meta.set({ [SCHEDULED_COUNT]: this.count });
+  }
+
+  commit(): void {
+    this.#count += this.#added;
+    this.#added = 0;
+  }
+
+  /** The transaction is undone, or about to be. */
+  rollback(): void {
+    if (this.#added !== 0) this.#isStale = true;
+    this.#added = 0;
+  }
+
+  #collect(rows: Iterable<WaitingRow>, limit: number): WaitingPublish[] {
+    const found: WaitingPublish[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      if (!isSoundWaiting(row)) throw this.#damaged(waitingDamage(row));
+      bytes += row[5].length;
+      if (found.push(waitingOf(row)) >= limit || bytes >= PAGE_RECORD_BYTES) break;
+    }
+    return found;
+  }
+
+  #damaged(reason: string): BusError {
+    const { name: file } = this.#database;
+    return new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });
+  }
+}
+
+/** The rule of `ShardLog.findDuplicate`, of records that agree in topic and id. */
+function isSamePublish(waiting: EventRecordView, wanted: EventRecordView): boolean {
+  const mask = EVENT_FLAG_SUPPLIED_ID | EVENT_FLAG_ID_OF_SOURCE;
+  if ((waiting.flags & mask) !== (wanted.flags & mask)) return false;
+  if ((wanted.flags & EVENT_FLAG_SUPPLIED_ID) === 0) return false;
+  return (wanted.flags & EVENT_FLAG_ID_OF_SOURCE) === 0 || waiting.source === wanted.source;
+}
