@@ -7,6 +7,13 @@ export type { TrailHead } from './sinks/audit/trail.js';
 export { type ForwardInfo, forward } from './sinks/forward/forward.js';
 export type { ForwardConnection, ForwardOptions } from './sinks/forward/forward-options.js';
 export {
+  type Enqueue,
+  type OutboxInfo,
+  type OutboxOptions,
+  outbox,
+  prepareOutbox,
+} from './sinks/outbox/outbox.js';
+export {
   type Projection,
   type ProjectionInfo,
   type ProjectOptions,

@@ -5,4 +5,4 @@ const built: typeof sinks = await import(
   /* @vite-ignore */ new URL('../../dist/sinks.js', import.meta.url).href
 );
 
-export const { webhook, audit, forward } = built;
+export const { BusError, webhook, audit, forward, outbox, prepareOutbox } = built;

@@ -19,12 +19,15 @@ async function play(game: string, kills: number, env: Record<string, string> = {
   );
 }
 
-describe.each(['projector'])('a process of fuzz/%s.js that is killed 20 times', (game) => {
-  it('is right each time', { timeout: 240_000 }, async () => {
-    expect(await play(game, 20)).toMatch(/20 kills, \d+ times compared, each time equal; [1-9]/);
-  });
+describe.each(['projector', 'outbox'])(
+  'a process of fuzz/%s.js that is killed 20 times',
+  (game) => {
+    it('is right each time', { timeout: 240_000 }, async () => {
+      expect(await play(game, 20)).toMatch(/20 kills, \d+ times compared, each time equal; [1-9]/);
+    });
 
-  it('is wrong with a planted fault', { timeout: 240_000 }, async () => {
-    expect(await play(game, 40, { MILLRACE_CANARY: '1' })).toMatch(`${game}: kill `);
-  });
-});
+    it('is wrong with a planted fault', { timeout: 240_000 }, async () => {
+      expect(await play(game, 40, { MILLRACE_CANARY: '1' })).toMatch(`${game}: kill `);
+    });
+  },
+);

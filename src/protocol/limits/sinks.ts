@@ -11,3 +11,14 @@ export const PROJECT_BATCH_MAX = 5000;
 export const PROJECT_SETTLE_EVENTS = 512;
 /** How many events the position of a projection may name: those applied beyond one that is not done, and dead ones. */
 export const PROJECT_NAMED_MAX = 50_000;
+
+/** How many rows of an outbox are published at once: the default and the most. */
+export const OUTBOX_BATCH = 256;
+export const OUTBOX_BATCH_MAX = 4096;
+/** How often an outbox looks for rows of other processes: the default and the longest. */
+export const OUTBOX_POLL_MS = 100;
+export const OUTBOX_POLL_MS_MAX = 60_000;
+/** An attempt that took longer leaves the next rows in doubt. Far shorter than the bus remembers ids. */
+export const OUTBOX_STALE_MS = 10_000;
+/** How many rows in doubt are looked up at the same time. */
+export const OUTBOX_LOOKUPS_AT_ONCE = 16;
