@@ -258,6 +258,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'gateway',
     'client',
     'sinks',
+    'sinks.ts',
     'store',
     'store/upkeep',
     'store/sqlite/driver',

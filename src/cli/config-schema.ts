@@ -173,6 +173,8 @@ const configSchema = objectOf({
   keepAliveMs: v.exactOptional(wholeNumber(1, TIMER_MS_MAX)),
   maxUnauthenticated: v.exactOptional(wholeNumber(1)),
   maxUnauthenticatedPerAddress: v.exactOptional(wholeNumber(1)),
+  // Checked by `serve`, by the sinks' own checks.
+  sinks: v.exactOptional(v.unknown()),
   logLevel: v.exactOptional(oneOf(LOG_LEVELS)),
 });
 

@@ -9,6 +9,8 @@ import { CommandFailure, EXIT_FAILED, usageFailure } from './failure.js';
 import { type CommandLog, openLog } from './log.js';
 import type { ServeOptions } from './serve-options.js';
 import { ShutdownSignal } from './shutdown.js';
+import { ServerSinks } from './sinks/server-sinks.js';
+import { parseSinkSections, type SinkSection } from './sinks/sink-sections.js';
 
 /**
  * The server of `millrace serve`: a bus on a directory and its gateway, until SIGTERM or SIGINT. Imported only by that
@@ -23,6 +25,7 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   const settings = gatewayOptions(options, config);
   // First, so that a refused command leaves no new directory behind.
   await checkGateway(settings).catch(explainBindFailure);
+  const sections = sinkSections(config);
   const signal = new ShutdownSignal();
   const bus = await openBus(busOptions(options, config, log));
   try {
@@ -34,18 +37,24 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
     const { dir } = options;
     const { shards, epoch } = bus;
     log.info({ url, dir, shards, epoch }, `listening on ${url}, events in ${dir}`);
-    await Promise.race([signal.received, gateway.closed]);
-    await stop(bus, gateway, signal, log);
+    const sinks = new ServerSinks(bus, sections, log);
+    await Promise.race([signal.received, gateway.closed, sinks.failed]);
+    await stop(bus, gateway, sinks, signal, log);
+    if (sinks.failure !== undefined) throw sinks.failure;
   } finally {
     await bus.close();
     signal.dispose();
   }
 }
 
-/** The gateway first: it closes its connections once every accepted event is in the log and acknowledged. */
+/**
+ * The gateway and the sinks first: the one closes its connections once every accepted event is in the log and acknowledged,
+ * the others end what they have begun.
+ */
 async function stop(
   bus: Bus,
   gateway: GatewayHandle,
+  sinks: ServerSinks,
   signal: ShutdownSignal,
   log: CommandLog,
 ): Promise<void> {
@@ -54,10 +63,17 @@ async function stop(
     log.error(`not stopped after ${SHUTDOWN_MS} ms: giving up`);
     process.exit(EXIT_FAILED);
   }, SHUTDOWN_MS);
-  await gateway.close();
+  await Promise.all([gateway.close(), sinks.stop()]);
   await bus.close();
   clearTimeout(deadline);
   log.info('stopped');
+}
+
+/** Also reads their secrets, so that a server without one does not begin. */
+function sinkSections({ sinks }: Config): readonly SinkSection[] {
+  const parsed = parseSinkSections(sinks);
+  if ('sections' in parsed) return parsed.sections;
+  throw usageFailure(`config file:\n${parsed.faults.map((fault) => `  ${fault}`).join('\n')}`);
 }
 
 /** Settings of the config file that are options of the bus, under the same names. */

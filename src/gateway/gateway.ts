@@ -198,6 +198,7 @@ export class Gateway {
       endpoint,
       () => budgets.heldBytes,
       (count) => internalsOf(endpoint)?.busCounters.atDoors(count) ?? 0,
+      async () => (await internalsOf(endpoint)?.gateways.notedSinks()) ?? [],
     );
     return {
       endpoint,

@@ -27,6 +27,7 @@ import {
   isText,
   isTrueOrFalse,
 } from './shapes.js';
+import { SINK_CALLS } from './sink-calls.js';
 
 export interface SubscribingClient {
   /** The name of its principal. */
@@ -263,6 +264,7 @@ export const CALLS = {
 
   ...CONSUMER_CALLS,
   ...SCHEDULED_CALLS,
+  ...SINK_CALLS,
 
   page: by(
     'history',

@@ -31,6 +31,7 @@ import { firstFault } from './payload-checks.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ruleOf, shareOf } from './retention-rules.js';
 import { ShardSupervisor } from './shard-supervisor.js';
+import { SinkNotes } from './sink-notes.js';
 
 const NO_READERS: ReaderConnections = { ports: [], threads: [] };
 
@@ -53,6 +54,7 @@ export class BusCore {
   readonly #warnings = new HeldCalls<BusError>();
   readonly #hub = new GatewayHub();
   readonly #definitions: TopicDefinitions;
+  readonly #sinkNotes = new SinkNotes();
   #described: readonly DefinitionInfo[] | undefined;
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
@@ -225,6 +227,7 @@ export class BusCore {
       connectReaders: ({ ended }) => this.connectReaders(ended),
       backup: ({ dir }, { signal, onProgress }) => this.#backUp(dir, signal, onProgress),
       definitions: () => ({ definitions: this.#definitionInfos }),
+      ...this.#sinkNotes.handlers,
       checkPayloads: ({ payloads }) => ({ fault: firstFault(this.#definitions, payloads) }),
       announceGateways: ({ gateways }) => {
         const listener = this.#listeners.get(endpoint);

@@ -1,0 +1,177 @@
+import { BusError } from '../../protocol/errors.js';
+import {
+  SINK_LOGS_PER_MINUTE,
+  SINK_RESTART_MS,
+  SINK_RESTART_MS_MAX,
+  SINK_STOP_MS,
+} from '../../protocol/limits/cli.js';
+import type { SinkFigures } from '../../protocol/sink-figures.js';
+import { messageOf } from '../../protocol/thrown.js';
+import type { Sink, SinkBus, SinkState } from '../../sinks/sink.js';
+import type { CommandLog } from '../log.js';
+import { startSink } from './run-sink.js';
+import type { SinkSection } from './sink-sections.js';
+
+/**
+ * Runs the sink of one section for as long as the server runs. A sink that ends with an error is started again, after a
+ * wait that doubles; one that another start cannot help stays stopped. Both are logged, and told on `$sys.sink.NAME`.
+ */
+
+/** What a runner needs of the server. */
+export interface SinkHost {
+  readonly bus: SinkBus;
+  readonly log: Pick<CommandLog, 'info' | 'warn' | 'error'>;
+  /** Publishes an event of the bus's own. */
+  publishSystem(topic: string, type: string, payload: object): void;
+  /** A sink has failed for which the server has to stop. */
+  stop(error: BusError): void;
+}
+
+/** After these codes another start finds the same. */
+const FINAL_CODES = new Set(['ENDPOINT_GONE', 'AUDIT_BROKEN']);
+const MINUTE_MS = 60_000;
+
+export class SinkRunner {
+  readonly #section: SinkSection;
+  readonly #host: SinkHost;
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+  #sink: Sink | undefined;
+  #state: SinkState = 'starting';
+  /** Of the sinks that have ended. */
+  #done = 0;
+  #failed = 0;
+  #restarts = 0;
+  #failuresInARow = 0;
+  #logMinute = 0;
+  #logged = 0;
+  #unlogged = 0;
+
+  constructor(section: SinkSection, host: SinkHost) {
+    this.#section = section;
+    this.#host = host;
+    this.#ended = this.#run();
+  }
+
+  get figures(): SinkFigures {
+    const { name, kind } = this.#section;
+    const { state = this.#state, done = 0, failed = 0 } = this.#sink?.info() ?? {};
+    return {
+      ...{ name, kind, state, restarts: this.#restarts },
+      done: this.#done + done,
+      failed: this.#failed + failed,
+    };
+  }
+
+  /** Lets the sink end what it has begun. Resolves at the latest after `SINK_STOP_MS`; never rejects. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    void this.#sink?.stop();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SINK_STOP_MS);
+    });
+    await Promise.race([this.#ended, late]);
+    clearTimeout(timer);
+  }
+
+  async #run(): Promise<void> {
+    const { name, kind, onFailure } = this.#section;
+    const { log } = this.#host;
+    while (!this.#stop.signal.aborted) {
+      const startedAt = performance.now();
+      const error = await this.#runOnce();
+      if (error === undefined) {
+        this.#state = 'stopped';
+        log.info({ sink: name, kind }, `sink ${name} has stopped`);
+        return;
+      }
+      this.#failed++;
+      this.#state = 'failed';
+      // One that has worked for a while begins with the shortest wait again.
+      if (performance.now() - startedAt > SINK_RESTART_MS_MAX) this.#failuresInARow = 0;
+      const isFinal = onFailure === 'stop' || FINAL_CODES.has(error.code);
+      const retryInMs = isFinal ? undefined : this.#retryMs();
+      this.#tell(error, retryInMs);
+      if (onFailure === 'stop') this.#host.stop(error);
+      if (retryInMs === undefined) return;
+      await this.#wait(retryInMs);
+      this.#restarts++;
+    }
+  }
+
+  /** Returns the error with which the sink has ended, if it did. */
+  async #runOnce(): Promise<BusError | undefined> {
+    const { signal } = this.#stop;
+    const { name, kind } = this.#section;
+    try {
+      const { bus, log } = this.#host;
+      this.#sink = await startSink(this.#section, bus, signal, (error) => this.#warn(error));
+      // An app's own sink need not know the signal, which may have come while it was made.
+      if (signal.aborted) await this.#sink.stop();
+      await this.#sink.ready;
+      if (!signal.aborted) log.info({ sink: name, kind }, `sink ${name} runs`);
+      await this.#sink.closed;
+      return undefined;
+    } catch (error) {
+      // The server stops, and takes the bus away.
+      if (signal.aborted) return undefined;
+      if (error instanceof BusError) return error;
+      return new BusError('SINK_FAILED', messageOf(error), { cause: error });
+    } finally {
+      const { done = 0, failed = 0 } = this.#sink?.info() ?? {};
+      this.#done += done;
+      this.#failed += failed;
+      this.#sink = undefined;
+    }
+  }
+
+  #retryMs(): number {
+    const most = Math.min(SINK_RESTART_MS * 2 ** this.#failuresInARow, SINK_RESTART_MS_MAX);
+    this.#failuresInARow = Math.min(this.#failuresInARow + 1, 30);
+    return Math.round(most / 2 + (Math.random() * most) / 2);
+  }
+
+  #tell(error: BusError, retryInMs: number | undefined): void {
+    const { name, kind } = this.#section;
+    const { code, message } = error;
+    const next = retryInMs === undefined ? { isGivenUp: true } : { retryInMs };
+    this.#host.log.error(
+      { sink: name, kind, code, ...next },
+      `sink ${name} has failed: ${message}`,
+    );
+    const payload = { sink: name, kind, error: { code, message }, ...next };
+    this.#host.publishSystem(`$sys.sink.${name}`, 'sink_failed', payload);
+  }
+
+  /** Logs a failure after which the sink goes on: not all of them, if a receiver fails for each of many events. */
+  #warn({ code, message }: BusError): void {
+    const minute = Math.floor(performance.now() / MINUTE_MS);
+    if (minute !== this.#logMinute) {
+      this.#logMinute = minute;
+      this.#logged = 0;
+    }
+    if (this.#logged >= SINK_LOGS_PER_MINUTE) {
+      this.#unlogged++;
+      return;
+    }
+    this.#logged++;
+    const { name, kind } = this.#section;
+    const untold = this.#unlogged === 0 ? {} : { untold: this.#unlogged };
+    this.#unlogged = 0;
+    this.#host.log.warn({ sink: name, kind, code, ...untold }, message);
+  }
+
+  #wait(ms: number): Promise<void> {
+    const { signal } = this.#stop;
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      signal.addEventListener('abort', end);
+    });
+  }
+}
