@@ -96,6 +96,10 @@ describe('the sinks of a config file', () => {
       [{ a: { kind: 'module', module: 'x', optoins: {} } }, [/optoins: is unknown \(did you mean/]],
       [{ a: { kind: 'module', module: 'x', options: 7 } }, [/options: is 7/]],
       [
+        { a: { kind: 'module', module: 'x', options: { pass: { env: 'TEST_UNSET' } } } },
+        [/^sinks\.a\.options\.pass: the environment variable TEST_UNSET is not set$/],
+      ],
+      [
         { a: { kind: 'audit', consumer: { filter: '*' }, path: '', rotateBytes: 1 } },
         [/^sinks\.a\.path: has to be a path/, /^sinks\.a\.rotateBytes: has to be/],
       ],

@@ -25,7 +25,8 @@ export function resolveSecrets(value: unknown, path: string, faults: OptionFault
     }
     return value;
   }
-  const place = placeOf(value);
+  // A section's options as a whole are no place, whatever they are called.
+  const place = path === '' ? undefined : placeOf(value);
   if (place !== undefined) return readPlace(place, path, name === 'key', faults);
   const entries = Object.entries(value).map(([key, item]) => [
     key,

@@ -142,9 +142,11 @@ function checkOwn(name: string, given: object, faults: OptionFault[]): void {
   for (const path of Object.keys(given).filter(isUnavailable)) {
     faults.push({ path, message: 'cannot be set in a config file' });
   }
-  const before = faults.length;
-  const options = resolveSecrets(Object.fromEntries(usable), '', faults);
-  if (kind === undefined || faults.length > before) return;
+  const unread: OptionFault[] = [];
+  const options = resolveSecrets(Object.fromEntries(usable), '', unread);
+  const prefix = name === MODULE_KIND ? 'options.' : '';
+  for (const { path, message } of unread) faults.push({ path: `${prefix}${path}`, message });
+  if (kind === undefined || unread.length > 0) return;
   addFaults('', faults, () => kind.check({ ...(options as object), consumer: SOME_CONSUMER }));
 }
 
