@@ -106,6 +106,19 @@ export type {
   PruneResult,
   PruneSelection,
 } from './protocol/operations.js';
+export type {
+  CancelOptions,
+  ScheduledPage,
+  ScheduledPublish,
+  ScheduledQuery,
+} from './protocol/scheduled.js';
+export type {
+  MissedDueTimes,
+  ScheduledEvent,
+  ScheduleInfo,
+  ScheduleOptions,
+  Schedules,
+} from './protocol/schedules.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { BackupProgress } from './store/backup.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -64,6 +64,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/tables',
     'store/sqlite/rows',
   ],
+  'store/sqlite/scheduled': [
+    'protocol',
+    'record',
+    'store',
+    'store/sqlite/driver',
+    'store/sqlite/tables',
+    'store/sqlite/rows',
+  ],
   'store/sqlite/dedupe': [
     'protocol',
     'record',
@@ -103,6 +111,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/rows',
     'store/sqlite/index',
     'store/sqlite/consumers',
+    'store/sqlite/scheduled',
     'store/sqlite/dedupe',
     'store/sqlite/connection',
     'store/sqlite/reading',
@@ -121,6 +130,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/rows',
     'store/sqlite/index',
     'store/sqlite/consumers',
+    'store/sqlite/scheduled',
     'store/sqlite/connection',
     'store/sqlite',
   ],
@@ -128,7 +138,19 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   readers: ['protocol', 'collections', 'link', 'store'],
   // What becomes of the events of a consumer in one shard; no I/O, no clock, no thread.
   consumers: ['protocol'],
-  shards: ['protocol', 'record', 'ring', 'link', 'collections', 'threads', 'store', 'consumers'],
+  // When schedules are due; no I/O, no clock.
+  schedules: ['protocol'],
+  shards: [
+    'protocol',
+    'record',
+    'ring',
+    'link',
+    'collections',
+    'threads',
+    'store',
+    'consumers',
+    'schedules',
+  ],
   // The stores that need nothing else.
   'store/embedded': [
     'protocol',
@@ -162,6 +184,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'endpoint/read',
     'endpoint/asker',
   ],
+  // What is published later.
+  'endpoint/later': [
+    'protocol',
+    'link',
+    'store',
+    'schedules',
+    'endpoint/links',
+    'endpoint/asker',
+    'endpoint/main-thread',
+  ],
   'endpoint/subscribe': [
     'protocol',
     'record',
@@ -186,6 +218,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'endpoint/publish',
     'endpoint/read',
     'endpoint/consume',
+    'endpoint/later',
     'endpoint/subscribe',
   ],
   // What runs once: it opens the directory and its readers; the shards write the log.

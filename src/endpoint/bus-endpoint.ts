@@ -4,6 +4,7 @@ import type { BusApi } from '../protocol/bus-api.js';
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
 import type { CancelOptions, ScheduledPage, ScheduledQuery } from '../protocol/scheduled.js';
+import type { Schedules } from '../protocol/schedules.js';
 import type { BackupProgress } from '../store/backup.js';
 
 export interface BackupOptions {
@@ -65,6 +66,8 @@ export interface BusEndpoint extends BusApi {
    * @throws BusError `CONFLICT` if several wait, `OPTION_INVALID`, `SHARD_RESTARTED`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
    */
   cancel(id: string, options?: CancelOptions): Promise<boolean>;
+  /** What the bus publishes again and again, by cron expressions or at intervals. */
+  readonly schedules: Schedules;
   /** The rules that watch the bus, each with its state, and the last changes. */
   alerts(): Promise<AlertList>;
   /**

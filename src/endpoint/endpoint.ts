@@ -62,6 +62,7 @@ import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-err
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
+import { EndpointSchedules } from './later/endpoint-schedules.js';
 import { cancelScheduled, scheduledPage } from './later/scheduled.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
 import { endpointEnds, type LinkEnds, Links } from './links/links.js';
@@ -117,6 +118,7 @@ export interface EndpointSettings {
 export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
   readonly gateways: EndpointGateways;
+  readonly schedules: EndpointSchedules;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
   readonly #readers: ReaderPorts | undefined;
@@ -157,6 +159,9 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.gateways = new EndpointGateways(main);
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
+    const { source, maxPayloadBytes } = data.options;
+    const ofSchedules = { ends: this.#ends, main, source, maxPayloadBytes };
+    this.schedules = new EndpointSchedules({ ...ofSchedules, assertOpen: () => this.assertOpen() });
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
     this.#history = new HistorySource(
       this.#ends,

@@ -1,6 +1,6 @@
 /**
  * Every call that one thread of a bus makes to another: its name, its server, its request and its answer. A new call is
- * one entry here, in `consumer-calls.ts` or in `scheduled-calls.ts`, and one method of its server.
+ * one entry here, or in one of the files whose calls it spreads, and one method of its server.
  *
  * A call to a shard goes over the control ring, its answer over the delivery ring. A call to the main thread, or to a
  * thread that reads history, goes over a message port (`port-calls.ts`). The server checks the request and the caller
@@ -16,6 +16,7 @@ import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js
 import { by, type Call, type Server } from './call.js';
 import { CONSUMER_CALLS } from './consumer-calls.js';
 import type { ReaderConnections } from './reader-mail.js';
+import { SCHEDULE_CALLS } from './schedule-calls.js';
 import { SCHEDULED_CALLS } from './scheduled-calls.js';
 import {
   fields,
@@ -265,6 +266,7 @@ export const CALLS = {
   ...CONSUMER_CALLS,
   ...SCHEDULED_CALLS,
   ...SINK_CALLS,
+  ...SCHEDULE_CALLS,
 
   page: by(
     'history',

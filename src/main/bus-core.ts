@@ -30,6 +30,7 @@ import { HeldCalls } from './held-calls.js';
 import { firstFault } from './payload-checks.js';
 import { ReaderThreads } from './reader-threads.js';
 import { ruleOf, shareOf } from './retention-rules.js';
+import { ScheduleBoard } from './schedules/schedule-board.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 import { SinkNotes } from './sink-notes.js';
 
@@ -43,6 +44,7 @@ export class BusCore {
   readonly alertClock = new SystemClock();
   readonly alerts: AlertBoard;
   readonly consumers: ConsumerBoard;
+  readonly schedules = new ScheduleBoard();
   readonly #options: ParsedBusOptions;
   readonly #storeName: string;
   readonly #store: OpenStore;
@@ -97,6 +99,11 @@ export class BusCore {
   /** Whether events of the topic are stored if their publisher asks for it. */
   stores(topic: string): boolean {
     return !this.#options.noPersistTopics.some((pattern) => matchesPattern(pattern, topic));
+  }
+
+  /** Checks a payload by the definitions with which the bus was opened. @throws BusError `PAYLOAD_INVALID` */
+  validate(topic: string, payload: unknown): void {
+    this.#definitions.validate(topic, payload);
   }
 
   get epoch(): string {
@@ -241,6 +248,8 @@ export class BusCore {
       alterConsumer: async ({ id, change }) => ({
         consumer: await this.consumers.alter(id, change),
       }),
+      setSchedule: ({ name, definition }) => this.schedules.set(name, definition),
+      alterSchedule: async (request) => ({ schedule: await this.schedules.alter(request) }),
       alerts: () => this.alerts.list(),
       setAlert: ({ rule }) => this.alerts.set(rule),
       removeAlert: ({ name }) => this.alerts.remove(name),
@@ -269,6 +278,7 @@ export class BusCore {
   async #stop(): Promise<void> {
     this.alerts.stop();
     this.consumers.stop();
+    this.schedules.stop();
     await inOrder([
       () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),

@@ -12,6 +12,7 @@ import { consumerBus } from './consumer-bus.js';
 import { EndpointServer, OwnThread } from './endpoint-server.js';
 import type { GatewayHandle, GatewayOptions } from './gateway-options.js';
 import { startGateway } from './gateway-starter.js';
+import { scheduleBus } from './schedule-bus.js';
 import { SystemReporter } from './system-reporter.js';
 import { offerBusHooks } from './test-hooks.js';
 import { watchedBus } from './watched-bus.js';
@@ -52,6 +53,7 @@ export class LocalBus extends Endpoint implements Bus {
       shardTurns: (shard) => Atomics.load(core.controls[shard]!.words, TURNS),
     });
     core.consumers.start(consumerBus(core, this));
+    core.schedules.start(scheduleBus(core, this));
     core.connect(data.endpoint, this);
   }
 

@@ -33,6 +33,7 @@ import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
 import { WhenStored } from './consumers/calls/when-stored.js';
 import { Introspection } from './introspection.js';
+import { ScheduleCommands, type ScheduleHandlers } from './later/schedule-commands.js';
 import { WaitingCommands, type WaitingHandlers } from './later/waiting-commands.js';
 import { missing } from './missing.js';
 import type { LinkSubscription, Routes } from './routes.js';
@@ -52,6 +53,7 @@ const TOLD_TO_ASKER: ReadonlySet<ErrorCode> = new Set([
   'CONSUMER_UNKNOWN',
   'CONSUMER_BUSY',
   'CONFLICT',
+  'LIMIT_EXCEEDED',
 ]);
 /** Commands taken from one link in one turn. */
 const COMMANDS_PER_TURN = 1024;
@@ -78,6 +80,7 @@ export class Commands {
       ...this.#ownHandlers,
       ...new ConsumerCommands(shard).handlers,
       ...new WaitingCommands(log).handlers,
+      ...new ScheduleCommands(log, shard.due).handlers,
     };
     this.#introspection = new Introspection(log, routes, shard);
   }
@@ -129,7 +132,7 @@ export class Commands {
 
   readonly #ownHandlers: Omit<
     PromptHandlers<'shard' | 'history', ShardEnd>,
-    keyof ConsumerHandlers | keyof WaitingHandlers
+    keyof (ConsumerHandlers & WaitingHandlers & ScheduleHandlers)
   > = {
     subscribe: (request, link) => this.#subscribe(request, link),
     update: (request, link) => this.#update(request, link),

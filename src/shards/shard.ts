@@ -78,8 +78,8 @@ export class Shard {
   /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
-  /** Publishes that wait for their time, if the log keeps any. */
-  readonly #due: DueEvents | undefined;
+  /** Publishes that wait for their time, and schedules, if the log keeps any. */
+  readonly due: DueEvents | undefined;
   /** It stays when the last consumer has gone; `#desk` is the same, or undefined then. */
   #openedDesk: Desk | undefined;
   #desk: Desk | undefined;
@@ -101,11 +101,11 @@ export class Shard {
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes);
     this.#delivery = new Delivery(routes, this, this.tallies);
-    this.#due = log.scheduled && this.#dueEvents(log.scheduled);
+    this.due = log.scheduled && this.#dueEvents(log.scheduled);
     this.#commit = new BatchCommit(log, this.#batch, control, {
       onFull: () => {
         this.#upkeep.noteFull();
-        this.#due?.holdUp();
+        this.due?.refused();
       },
       onArrival: () => this.onArrival(),
     });
@@ -156,11 +156,11 @@ export class Shard {
    * publish, it has nobody to be refused to.
    */
   #takeDue(limit: number): boolean {
-    return this.#mayTakeDue && this.#due!.take(this.#batch, limit);
+    return this.#mayTakeDue && this.due!.take(this.#batch, limit);
   }
 
   get #mayTakeDue(): boolean {
-    return this.#due !== undefined && !this.isStopping && !this.#blocking.refuses;
+    return this.due !== undefined && !this.isStopping && !this.#blocking.refuses;
   }
 
   /** The consumers' part of the turn; true if anything was committed for them. */
@@ -211,7 +211,7 @@ export class Shard {
 
   /** How long the thread may park, ms. */
   idleMs(longest: number): number {
-    const idle = this.#mayTakeDue ? this.#due!.idleMs(longest) : longest;
+    const idle = this.#mayTakeDue ? this.due!.idleMs(longest) : longest;
     if (this.#desk === undefined) return idle;
     return Math.max(0, Math.min(idle, this.#desk.nextDue - elapsedMs()));
   }
@@ -246,7 +246,7 @@ export class Shard {
     if (this.#feeder.hasWork || this.#commit.hasArrived || this.#desk?.hasWork) return true;
     if (this.#tail?.hasWork(this.delivered) === true) return true;
     const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
-    if (takesPublishes && this.#mayTakeDue && this.#due!.hasWork) return true;
+    if (takesPublishes && this.#mayTakeDue && this.due!.hasWork) return true;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
@@ -323,6 +323,7 @@ export class Shard {
   #finishBatch(): void {
     const batch = this.#batch;
     batch.acknowledge();
+    this.due?.committed();
     const { counters } = this.#control;
     counters[ShardCounter.ephemeral]! += batch.ephemeral;
     counters[ShardCounter.duplicates]! += batch.duplicates;
@@ -441,7 +442,7 @@ export class Shard {
     counters[ShardCounter.consumersInFlight] = consumers.inFlight;
     counters[ShardCounter.consumersWaiting] = consumers.waiting;
     counters[ShardCounter.consumersDead] = consumers.dead;
-    counters[ShardCounter.scheduledWaiting] = this.#due?.waiting ?? 0;
+    counters[ShardCounter.scheduledWaiting] = this.due?.waiting ?? 0;
     counters[ShardCounter.publishRingFill] = publishFill;
     counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }

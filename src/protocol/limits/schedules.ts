@@ -1,3 +1,5 @@
+import { KIB } from './units.js';
+
 /** Limits of publishes that wait for their time, and of schedules. */
 
 /** Publishes that may wait in one shard. They cost room on the disk, and no memory. */
@@ -13,3 +15,21 @@ export const SCHEDULED_LIMIT_MAX = 1000;
 export const SCHEDULED_LIMIT = 100;
 /** Waiting publishes that a shard examines for one answer. */
 export const SCHEDULED_PER_REPLY = 256;
+
+/** Schedules of one shard, and the length of a definition's JSON. */
+export const SCHEDULES_PER_SHARD_MAX = 1000;
+export const SCHEDULE_BYTES_MAX = 32 * KIB;
+/** Schedules that one answer of a shard holds. */
+export const SCHEDULES_PER_REPLY = 16;
+/** A name and a due time make the id of an event. */
+export const SCHEDULE_NAME_LENGTH_MAX = 40;
+export const SCHEDULE_CRON_LENGTH_MAX = 200;
+export const SCHEDULE_EVERY_MS_MIN = 1000;
+/** Ten years. */
+export const SCHEDULE_EVERY_MS_MAX = 3650 * 86_400_000;
+/** A due time is late, and counts as missed, from then on. */
+export const SCHEDULE_LATE_MS = 10_000;
+/** Due times of one schedule that become events after they were missed: the last ones. */
+export const SCHEDULE_MISSED_MAX = 1000;
+/** Due times that `schedules.next` lists at most. */
+export const SCHEDULE_NEXT_MAX = 1000;

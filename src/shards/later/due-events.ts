@@ -1,5 +1,5 @@
 /**
- * Makes events of what is due: publishes that waited for their time. They get batches of their own, so that a full disk
+ * Makes events of what is due: publishes that waited for their time, and schedules, in the order of due times. They get batches of their own, so that a full disk
  * refuses no publisher because of them, and every second batch is the publishers', so that neither starves. Only the
  * shard's loop touches this.
  */
@@ -8,6 +8,7 @@ import { DUE_EVENTS_PER_BATCH, DUE_RETRY_MS } from '../../protocol/limits/schedu
 import type { ShardScheduled } from '../../store/scheduled.js';
 import type { PublishBatch } from '../publish-batch.js';
 import type { DueClock } from './later-publishes.js';
+import { ShardSchedules } from './shard-schedules.js';
 
 export interface DueOptions {
   readonly shard: number;
@@ -19,6 +20,7 @@ export interface DueOptions {
 }
 
 export class DueEvents {
+  readonly schedules: ShardSchedules;
   readonly #scheduled: ShardScheduled;
   readonly #options: DueOptions;
   /** A full disk, or a subscription that blocks, has held them up until then. */
@@ -28,6 +30,16 @@ export class DueEvents {
   constructor(scheduled: ShardScheduled, options: DueOptions) {
     this.#scheduled = scheduled;
     this.#options = options;
+    this.schedules = new ShardSchedules(scheduled, options.shard, options.onDamage);
+  }
+
+  /** ms since 1970. */
+  get now(): number {
+    return this.#options.clock.dueNow;
+  }
+
+  get #firstDue(): number {
+    return Math.min(this.#scheduled.firstDue, this.schedules.firstDue);
   }
 
   /** How many publishes wait. */
@@ -37,21 +49,27 @@ export class DueEvents {
 
   /** True if something is due and not held up. */
   get hasWork(): boolean {
-    const { firstDue } = this.#scheduled;
+    const firstDue = this.#firstDue;
     if (firstDue === Number.POSITIVE_INFINITY || this.#isHeldUp) return false;
-    return firstDue <= this.#options.clock.dueNow;
+    return firstDue <= this.now;
   }
 
   /** How long nothing is due, at most so long, ms. */
   idleMs(longest: number): number {
-    const { firstDue } = this.#scheduled;
+    const firstDue = this.#firstDue;
     if (firstDue === Number.POSITIVE_INFINITY) return longest;
     const heldMs = this.#retryAt - this.#options.elapsed();
-    return Math.min(longest, Math.max(heldMs, firstDue - this.#options.clock.dueNow, 0));
+    return Math.min(longest, Math.max(heldMs, firstDue - this.now, 0));
   }
 
-  /** They are tried again a little later. */
-  holdUp(): void {
+  /** The batch is committed. */
+  committed(): void {
+    this.schedules.committed();
+  }
+
+  /** A batch found no room: what is due is tried again a little later. */
+  refused(): void {
+    this.schedules.refused();
     this.#retryAt = this.#options.elapsed() + DUE_RETRY_MS;
   }
 
@@ -63,16 +81,31 @@ export class DueEvents {
 
   #append(batch: PublishBatch, limit: number): boolean {
     const most = Math.min(limit, DUE_EVENTS_PER_BATCH);
-    for (const publish of this.#scheduled.due(this.#options.clock.dueNow, most)) {
-      const { number, record, fault } = publish;
+    const { now } = this;
+    for (const publish of this.#scheduled.due(now, most)) {
+      const { dueAt, number, record, fault } = publish;
       if (fault !== undefined) {
         this.#tellDamage(fault);
         continue;
       }
+      this.#fire(batch, now, most, dueAt);
+      if (batch.handled >= most) break;
       this.#scheduled.remove(number);
       batch.takeDue(record);
     }
+    this.#fire(batch, now, most);
+    // Due times that are passed over change a schedule, and make no event.
+    if (this.schedules.put() && batch.handled === 0) batch.noteDone();
     return batch.handled > 0;
+  }
+
+  /** Appends the events of schedules that are due before a time, or all that are. */
+  #fire(batch: PublishBatch, now: number, most: number, before = Number.POSITIVE_INFINITY): void {
+    while (batch.handled < most && (this.schedules.peek(now) ?? before) < before) {
+      const firing = this.schedules.next(now);
+      if (firing === undefined) return;
+      batch.takeDue(firing.record);
+    }
   }
 
   get #isHeldUp(): boolean {

@@ -83,6 +83,8 @@ export class FakeEndpoint implements BusEndpoint {
     return { removed: true };
   }
 
+  readonly schedules = undefined as never;
+
   async scheduled(query?: unknown): Promise<ScheduledPage> {
     this.administered.push(['scheduled', query]);
     return { publishes: [] };

@@ -1,0 +1,229 @@
+/**
+ * The schedules of a shard: which due time comes next, and the event of each. What it hands to a batch becomes its state
+ * when the batch is committed. Only the shard's loop touches this.
+ */
+import type {
+  AlterScheduleRequest,
+  PutScheduleRequest,
+  ScheduleEntry,
+} from '../../link/schedule-calls.js';
+import { BusError } from '../../protocol/errors.js';
+import { SCHEDULES_PER_SHARD_MAX } from '../../protocol/limits/schedules.js';
+import { type KeptSchedule, parsedSchedule } from '../../protocol/schedule-text.js';
+import { DueTimes } from '../../schedules/due-times.js';
+import { passedOver } from '../../schedules/missed.js';
+import type { ShardScheduled, StoredSchedule } from '../../store/scheduled.js';
+import { FiringEncoder } from './firing-encoder.js';
+
+/** How a schedule stands, beside its definition; stored as a part of the text. */
+type Standing = 'active' | 'paused' | 'arriving';
+
+interface Schedule {
+  readonly stored: StoredSchedule;
+  readonly definition: string;
+  readonly standing: Standing;
+  readonly kept: KeptSchedule;
+  readonly times: DueTimes;
+  /** `Infinity`: none. */
+  readonly nextAt: number;
+}
+
+/** An event that is due. */
+export interface Firing {
+  readonly dueAt: number;
+  readonly record: Buffer;
+}
+
+export class ShardSchedules {
+  readonly #scheduled: ShardScheduled;
+  readonly #shard: number;
+  readonly #encoder = new FiringEncoder();
+  readonly #byName = new Map<string, Schedule>();
+  /** The state of schedules once the open batch is committed. */
+  readonly #pending = new Map<string, Schedule>();
+  /** Why they could not be read: nothing is published by schedules, and nothing is changed. */
+  readonly #unread: BusError | undefined;
+  #firstDue: number | undefined;
+
+  constructor(scheduled: ShardScheduled, shard: number, onDamage: (error: BusError) => void) {
+    this.#scheduled = scheduled;
+    this.#shard = shard;
+    try {
+      for (const stored of scheduled.schedules()) this.#keep(scheduleOf(stored));
+    } catch (error) {
+      if (!(error instanceof BusError) || error.code === 'STORE_FAILED') throw error;
+      this.#byName.clear();
+      this.#unread = error;
+      onDamage(error);
+    }
+  }
+
+  get count(): number {
+    return this.#byName.size;
+  }
+
+  /** ms since 1970; `Infinity` if nothing is due any more. */
+  get firstDue(): number {
+    this.#firstDue ??= Math.min(
+      Number.POSITIVE_INFINITY,
+      ...Array.from(this.#byName.values(), ({ nextAt }) => nextAt),
+    );
+    return this.#firstDue;
+  }
+
+  /**
+   * The next firing that is due by a time, or `undefined`. Its schedule goes on behind it once the batch is committed, for
+   * which `put` stores it.
+   */
+  next(now: number): Firing | undefined {
+    for (let due = this.#earliest(now); due !== undefined; due = this.#earliest(now)) {
+      const { stored, kept, times } = due;
+      const handled = passedOver(times, kept.missed, stored.handledUntil, now);
+      const dueAt = times.after(handled);
+      if (dueAt === undefined || dueAt > now) {
+        this.#advance(due, { ...stored, handledUntil: handled });
+        continue;
+      }
+      const { name } = stored;
+      const record = this.#encoder.encode(name, kept, dueAt);
+      const fired = stored.fired + 1;
+      this.#advance(due, { ...stored, handledUntil: dueAt, fired, lastAt: dueAt });
+      return { dueAt, record };
+    }
+    return undefined;
+  }
+
+  /** When the schedule that is due first by a time is due, as far as is known without passing over. */
+  peek(now: number): number | undefined {
+    return this.#earliest(now)?.nextAt;
+  }
+
+  /** Stores what the firings of this batch have changed; true if there is anything. */
+  put(): boolean {
+    for (const { stored } of this.#pending.values()) this.#scheduled.putSchedule(stored);
+    return this.#pending.size > 0;
+  }
+
+  /** The batch is committed. */
+  committed(): void {
+    if (this.#pending.size === 0) return;
+    for (const schedule of this.#pending.values()) this.#keep(schedule);
+    this.#pending.clear();
+  }
+
+  /** The batch was refused. */
+  refused(): void {
+    this.#pending.clear();
+  }
+
+  list(after: string, limit: number): ScheduleEntry[] {
+    this.#assertRead();
+    const names = [...this.#byName.keys()].filter((name) => name > after).sort();
+    return names.slice(0, limit).map((name) => this.#entryOf(this.#byName.get(name)!));
+  }
+
+  find(name: string): ScheduleEntry | null {
+    this.#assertRead();
+    const found = this.#byName.get(name);
+    return found === undefined ? null : this.#entryOf(found);
+  }
+
+  /** @returns the change to store and, once it is, to take over by `keep` */
+  change({ name, definition, isArriving }: PutScheduleRequest, now: number): StoredSchedule | null {
+    this.#assertRead();
+    const found = this.#byName.get(name);
+    const isSame = found?.definition === definition;
+    if (isSame && (found.standing === 'arriving') === isArriving) return null;
+    if (found === undefined && this.#byName.size >= SCHEDULES_PER_SHARD_MAX) throw tooMany();
+    const handledUntil = Math.max(now, found?.stored.handledUntil ?? 0);
+    const { fired = 0, lastAt = 0 } = found?.stored ?? {};
+    const before = found?.standing === 'paused' ? 'paused' : 'active';
+    const standing = isArriving ? 'arriving' : before;
+    return { name, handledUntil, fired, lastAt, definition: textOf(definition, standing) };
+  }
+
+  /** As `change`; undefined: there is no such schedule, or it stands as it should. */
+  altered({ name, kind }: AlterScheduleRequest, now: number): StoredSchedule | undefined {
+    this.#assertRead();
+    const found = this.#byName.get(name);
+    if (found === undefined) return undefined;
+    const { stored, definition, standing } = found;
+    const wanted = kind === 'pause' ? 'paused' : 'active';
+    if (standing === wanted || (standing === 'arriving') !== (kind === 'arrive')) return undefined;
+    const isResumed = kind === 'resume';
+    const handledUntil = isResumed ? Math.max(now, stored.handledUntil) : stored.handledUntil;
+    return { ...stored, handledUntil, definition: textOf(definition, wanted) };
+  }
+
+  /** Takes over what is stored. */
+  keep(stored: StoredSchedule): ScheduleEntry {
+    const schedule = scheduleOf(stored);
+    this.#keep(schedule);
+    return this.#entryOf(schedule);
+  }
+
+  forget(name: string): void {
+    this.#byName.delete(name);
+    this.#firstDue = undefined;
+  }
+
+  #earliest(now: number): Schedule | undefined {
+    let first: Schedule | undefined;
+    for (const [name, committed] of this.#byName) {
+      const schedule = this.#pending.get(name) ?? committed;
+      if (schedule.nextAt <= now && schedule.nextAt < (first?.nextAt ?? Infinity)) first = schedule;
+    }
+    return first;
+  }
+
+  #advance(schedule: Schedule, stored: StoredSchedule): void {
+    const nextAt = schedule.times.after(stored.handledUntil) ?? Number.POSITIVE_INFINITY;
+    this.#pending.set(stored.name, { ...schedule, stored, nextAt });
+  }
+
+  #keep(schedule: Schedule): void {
+    this.#byName.set(schedule.stored.name, schedule);
+    this.#firstDue = undefined;
+  }
+
+  #entryOf({ stored, definition, standing, nextAt }: Schedule): ScheduleEntry {
+    const { name, fired, lastAt } = stored;
+    return {
+      name,
+      shard: this.#shard,
+      definition,
+      isPaused: standing === 'paused',
+      isArriving: standing === 'arriving',
+      fired,
+      lastAt,
+      nextAt: nextAt === Number.POSITIVE_INFINITY ? null : nextAt,
+    };
+  }
+
+  #assertRead(): void {
+    if (this.#unread !== undefined) throw this.#unread;
+  }
+}
+
+/** The stored text is the definition, which ends in `}`, with the standing as one more field. */
+function textOf(definition: string, standing: Standing): string {
+  return standing === 'active'
+    ? definition
+    : `${definition.slice(0, -1)},"standing":"${standing}"}`;
+}
+
+function scheduleOf(stored: StoredSchedule): Schedule {
+  const { standing = 'active', ...kept } = parsedSchedule(stored.definition) as KeptSchedule & {
+    standing?: Standing;
+  };
+  const times = DueTimes.of(kept);
+  const next = standing === 'active' ? times.after(stored.handledUntil) : undefined;
+  const definition = JSON.stringify(kept);
+  return { stored, definition, standing, kept, times, nextAt: next ?? Number.POSITIVE_INFINITY };
+}
+
+function tooMany(): BusError {
+  const limit = SCHEDULES_PER_SHARD_MAX;
+  const message = `the shard has ${limit} schedules, which is the limit`;
+  return new BusError('LIMIT_EXCEEDED', message, { details: { limit } });
+}
