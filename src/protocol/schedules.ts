@@ -13,11 +13,11 @@ export type MissedDueTimes = 'all' | 'last' | 'none';
 
 /** One of `cron` and `everyMs` is needed. */
 export interface ScheduleOptions<P = unknown> {
-  /** Five fields, or six with seconds in front: `0 9 * * 1-5`. */
+  /** Five fields, or six with seconds in front: `0 9 * * 1-5`. Default: none. */
   cron?: string;
   /** The IANA time zone in which `cron` is read, such as `Europe/Berlin`. Default `UTC`. */
   timeZone?: string;
-  /** The interval, ms: 1000 to ten years. */
+  /** The interval, ms: 1000 to ten years. Default: none. */
   everyMs?: number;
   /** A time from which intervals count: RFC 3339 in UTC, or a `Date`. Default 1970-01-01. */
   anchor?: Date | string;

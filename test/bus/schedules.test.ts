@@ -56,8 +56,10 @@ describe('a schedule', () => {
     const again = await openTestBus({ dir });
     expect(await again.schedules.resume('work')).toMatchObject({ nextAt: made.nextAt });
     expect(await again.schedules.get('none')).toBeUndefined();
-    for (const call of [again.schedules.pause('none'), again.schedules.next('none')]) {
-      await expect(call).rejects.toMatchObject({ code: 'SCHEDULE_UNKNOWN' });
+    for (const call of ['pause', 'next'] as const) {
+      await expect(again.schedules[call]('none')).rejects.toMatchObject({
+        code: 'SCHEDULE_UNKNOWN',
+      });
     }
   });
 
