@@ -3,8 +3,10 @@ import type { Delivery } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
 import { AUDIT_BATCH_BYTES_MAX, AUDIT_BATCH_EVENTS_MAX } from '../../protocol/limits/audit.js';
 import { eventText } from '../../protocol/payload-text.js';
+import { LeaseKeeper } from '../lease-keeper.js';
 import type { Sink, SinkInfo } from '../sink.js';
 import { SinkLife } from '../sink-life.js';
+import { whenAborted } from '../when-aborted.js';
 import { type AuditOptions, type ParsedAuditOptions, parseAuditOptions } from './audit-options.js';
 import { type Entry, Trail, type TrailHead } from './trail.js';
 
@@ -40,6 +42,7 @@ class Audit<P> {
   readonly #life: SinkLife;
   readonly #trail: Trail;
   readonly #waiting: Waiting<P>[] = [];
+  readonly #leases = new LeaseKeeper();
   #isWriting = false;
   /** Set once the sink can write no more. */
   readonly #ended = new AbortController();
@@ -65,23 +68,27 @@ class Audit<P> {
   }
 
   async #work(): Promise<void> {
-    const { signal } = this.#life;
-    if (!(await this.#opened())) return;
+    try {
+      if (await this.#opened()) await this.#run();
+    } finally {
+      await this.#trail.close();
+    }
+  }
+
+  async #run(): Promise<void> {
     const { consumer, concurrency } = this.#options;
+    const { leaseMs } = (await consumer.info()).definition;
     const run = consumer.run((delivery) => this.#hold(delivery), {
       concurrency,
       name: this.#life.name,
     });
+    this.#leases.start(leaseMs);
     this.#life.begin();
-    const stopped = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#ended.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     try {
-      await Promise.race([run.closed, stopped]);
+      await Promise.race([run.closed, whenAborted(this.#life.signal, this.#ended.signal)]);
     } finally {
       await run.stop().catch(() => {});
-      await this.#trail.close();
+      this.#leases.stop();
     }
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
   }
@@ -103,6 +110,7 @@ class Audit<P> {
 
   /** Holds an event until it is settled. */
   #hold(delivery: Delivery<P>): Promise<void> {
+    this.#leases.add(delivery);
     return new Promise((settle) => {
       this.#waiting.push({
         delivery,
@@ -178,6 +186,7 @@ class Audit<P> {
       // The lease is lost: the event comes again, and is found in the trail.
       this.#life.tell(failure);
     }
+    this.#leases.remove(delivery);
     settle();
   }
 }

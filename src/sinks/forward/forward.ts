@@ -9,8 +9,10 @@ import {
 import { optionInvalid } from '../../protocol/options.js';
 import { PAYLOAD_TEXT } from '../../protocol/payload-text.js';
 import { messageOf } from '../../protocol/thrown.js';
+import { LeaseKeeper } from '../lease-keeper.js';
 import type { Sink, SinkInfo } from '../sink.js';
 import { SinkLife } from '../sink-life.js';
+import { whenAborted } from '../when-aborted.js';
 import { inTurns } from './bus-target.js';
 import {
   type ForwardOptions,
@@ -72,8 +74,7 @@ class Forward<P> {
   readonly #life: SinkLife;
   /** Not on their way, in their order. */
   #waiting: Held[] = [];
-  /** All of them. */
-  readonly #held = new Set<Held>();
+  readonly #leases = new LeaseKeeper();
   #isSending = false;
   #target: Target | undefined;
   #duplicates = 0;
@@ -92,7 +93,7 @@ class Forward<P> {
     return this.#life.start(
       () => this.#work(),
       this.#options.signal,
-      () => ({ held: this.#held.size, duplicates: this.#duplicates, skipped: this.#skipped }),
+      () => ({ held: this.#leases.count, duplicates: this.#duplicates, skipped: this.#skipped }),
     );
   }
 
@@ -103,24 +104,19 @@ class Forward<P> {
       const message = `has order ${order}; it needs order: 'topic', or forward needs unordered: true`;
       throw optionInvalid('forward', 'consumer', message);
     }
-    const { signal } = this.#life;
-    const stopped = new Promise<void>((resolve) => {
-      for (const one of [signal, this.#ended.signal])
-        one.addEventListener('abort', () => resolve());
-    });
     this.#target = open();
     // Nothing is leased ahead, so an event that may have been sent before never looks as if it had not.
     const options = { concurrency, prefetch: false, name: this.#life.name };
     const run = consumer.run((delivery) => this.#take(delivery), options);
     this.#life.begin();
-    const extending = setInterval(() => this.#extendLeases(), leaseMs / 3);
+    this.#leases.start(leaseMs);
     try {
-      if (!signal.aborted) await Promise.race([run.closed, stopped]);
+      await Promise.race([run.closed, whenAborted(this.#life.signal, this.#ended.signal)]);
     } finally {
       const timer = setTimeout(() => this.#cut.abort(), FORWARD_STOP_MS);
       await run.stop().catch(() => {});
       clearTimeout(timer);
-      clearInterval(extending);
+      this.#leases.stop();
       await this.#target.close();
     }
     if (this.#ended.signal.aborted) throw this.#ended.signal.reason;
@@ -150,11 +146,11 @@ class Forward<P> {
         bytes: Buffer.byteLength(input[PAYLOAD_TEXT] ?? ''),
         isDoubtful: delivery.attempt > 1,
         settle: () => {
-          this.#held.delete(held);
+          this.#leases.remove(delivery);
           resolve();
         },
       };
-      this.#held.add(held);
+      this.#leases.add(delivery);
       this.#waiting.push(held);
       if (!this.#isSending) void this.#send();
     });
@@ -273,11 +269,6 @@ class Forward<P> {
         settle();
       }),
     );
-  }
-
-  #extendLeases(): void {
-    // A lease that cannot be extended is lost, which its signal says.
-    for (const { delivery } of this.#held) delivery.working().catch(() => {});
   }
 }
 

@@ -10,6 +10,7 @@ import { eventText } from '../../protocol/payload-text.js';
 import { messageOf } from '../../protocol/thrown.js';
 import type { Sink, SinkInfo } from '../sink.js';
 import { SinkLife } from '../sink-life.js';
+import { whenAborted } from '../when-aborted.js';
 import { AddressPolicy } from './addresses.js';
 import { type Answer, Caller } from './call.js';
 import { EndpointNotes } from './endpoint-notes.js';
@@ -91,7 +92,7 @@ class Webhook<P> {
     });
     this.#life.begin();
     try {
-      await Promise.race([run.closed, aborted(this.#life.signal), aborted(this.#ended.signal)]);
+      await Promise.race([run.closed, whenAborted(this.#life.signal, this.#ended.signal)]);
     } finally {
       const timer = setTimeout(() => this.#cut.abort(), WEBHOOK_STOP_MS);
       await run.stop().catch(() => {});
@@ -201,13 +202,6 @@ class Webhook<P> {
       this.#requests--;
     });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** `HTTP 503 Service Unavailable: try later` */

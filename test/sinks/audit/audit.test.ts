@@ -12,6 +12,7 @@ import { verifyTrail } from '../../../src/sinks/audit/verify.js';
 import type { Sink } from '../../../src/sinks/sink.js';
 import { openTestBus, temporaryDirectory } from '../../bus/support/open.js';
 import { until, within } from '../../bus/support/wait.js';
+import { giveBack, onSmallDisk, takeAllRoom } from '../../support/small-disk.js';
 import { audit } from '../built.js';
 import { eventsIn, pathsOf } from './support/trails.js';
 
@@ -103,6 +104,29 @@ describe('an audit trail', () => {
     await settled(3);
     expect(sink.info()).toMatchObject({ state: 'running', done: 3 });
   });
+
+  it('holds its events while the disk is full, at no cost of their attempts', (context) =>
+    onSmallDisk(context, temporaryDirectory(), async (disk) => {
+      const { bus, told, publish } = await game();
+      const definition = { filter: 'a.*', leaseMs: 100, maxAttempts: 1 };
+      const consumer = await bus.consumer('held', { ...definition, from: 'earliest' });
+      const path = join(disk, 'trail');
+      const sink = audit({ consumer, path, onError: (error) => told.push(error) });
+      sinks.push(sink);
+      await sink.ready;
+      const filler = join(disk, 'filler');
+      takeAllRoom(filler);
+      await publish(200);
+      // Several leases long.
+      await until('failures are told', () => told.length > 2);
+      expect(await consumer.info()).toMatchObject({ acked: 0, dead: 0 });
+      giveBack(filler, 2 ** 20);
+      await until('all are acknowledged', async () => (await consumer.info()).acked === 200);
+      expect(await eventsIn(path)).toHaveLength(200);
+      expect((await verifyTrail(await pathsOf(path))).fault).toBeUndefined();
+      expect((await consumer.info()).dead).toBe(0);
+      await sink.stop();
+    }));
 
   it('keeps its events while it cannot write, and gives them back when it stops', async () => {
     const { consumer, path, told, publish, start } = await game();
