@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Delivery } from '../../protocol/consumers.js';
 import { BusError, type ErrorCode } from '../../protocol/errors.js';
 import { REASON_LENGTH_MAX } from '../../protocol/limits/consumers.js';
@@ -86,6 +87,8 @@ class Forward<P> {
 
   constructor(options: ParsedForwardOptions<P>) {
     this.#options = options;
+    // Each publish listens to it.
+    setMaxListeners(0, this.#cut.signal);
     this.#life = new SinkLife('forward', options);
   }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { CLOUD_EVENT_TYPE, cloudEventText } from '../../protocol/cloud-event.js';
 import type { ConsumerDefinition, Delivery } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
@@ -65,6 +66,8 @@ class Webhook<P> {
   constructor(options: ParsedWebhookOptions<P>) {
     const { endpoint, allow, resolve, ca } = options;
     this.#options = options;
+    // Each request listens to it.
+    setMaxListeners(0, this.#cut.signal);
     this.#life = new SinkLife('webhook', options);
     this.#caller = new Caller(new AddressPolicy(allow), resolve, ca);
     if (typeof endpoint !== 'function') this.#caller.assertLiteral(endpoint.url);

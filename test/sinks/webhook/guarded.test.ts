@@ -1,7 +1,13 @@
 import { createSocket } from 'node:dgram';
-import { afterEach, describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { AddressPolicy } from '../../../src/sinks/webhook/addresses.js';
 import { Caller, type Resolve } from '../../../src/sinks/webhook/call.js';
+import { temporaryDirectory } from '../../bus/support/open.js';
+import { makeCertificate } from '../../gateway/support/certificates.js';
+import { neededCommand } from '../../support/needed-command.js';
 import { startReceiver } from './support/receiver.js';
 
 /**
@@ -23,6 +29,29 @@ function callerOf(allowed: readonly string[], resolve?: Resolve): Caller {
 const never = new AbortController().signal;
 const post = (caller: Caller, url: string): Promise<unknown> =>
   caller.post(new URL(url), {}, '{}', never);
+
+const openssl = neededCommand('openssl', 'webhooks over TLS');
+
+describe.runIf(openssl !== undefined)('a request over TLS', () => {
+  it('goes to a receiver whose certificate is right, and to no other', async () => {
+    const files = makeCertificate(temporaryDirectory(), 'hooks.example');
+    const [cert, key] = [readFileSync(files.cert, 'utf8'), readFileSync(files.key, 'utf8')];
+    const server = createServer({ cert, key }, (_, response) => response.writeHead(204).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const resolve = async () => ['127.0.0.1'];
+    const trusting = new Caller(new AddressPolicy(['loopback']), resolve, cert);
+    const usual = callerOf(['loopback'], resolve);
+    callers.push(trusting);
+    const sent = post(trusting, `https://hooks.example:${port}/`);
+    await expect(sent).resolves.toMatchObject({ status: 204 });
+    const unknown = post(usual, `https://hooks.example:${port}/`);
+    await expect(unknown).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+    const other = post(trusting, `https://other.example:${port}/`);
+    await expect(other).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
+  });
+});
 
 describe('a request', () => {
   it.each([

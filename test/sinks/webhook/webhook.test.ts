@@ -1,5 +1,5 @@
 import { Webhook } from 'standardwebhooks';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import type { Bus } from '../../../src/main/bus.js';
 import type { ConsumerOptions } from '../../../src/protocol/consumers.js';
 import type { BusError } from '../../../src/protocol/errors.js';
@@ -270,12 +270,18 @@ describe('a webhook', () => {
       return accept(one, response, index);
     });
     const { start, publish, info } = await game(receiver);
-    await publish(1, 2, 3, 4, 5);
-    const sink = start({ concurrency: 3 });
-    await until('three are at the receiver', () => receiver.received.length === 3);
-    expect(sink.info().requests).toBe(3);
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    onTestFinished(() => void process.off('warning', onWarning));
+    await publish(...Array(20).keys());
+    const sink = start({ concurrency: 16 });
+    await until('sixteen are at the receiver', () => receiver.received.length === 16);
+    expect(sink.info().requests).toBe(16);
     gate.open();
-    await until('all are acknowledged', async () => (await info()).acked === 5);
+    await until('all are acknowledged', async () => (await info()).acked === 20);
+    // Such as one about listeners that are never removed.
+    expect(warnings).toEqual([]);
   });
 
   it('ends a request in time, also one whose answer never ends', async () => {
