@@ -119,7 +119,9 @@ describe('an audit trail', () => {
       await publish(200);
       // Several leases long.
       await until('failures are told', () => told.length > 2);
-      expect(await consumer.info()).toMatchObject({ acked: 0, dead: 0 });
+      const { acked, dead } = await consumer.info();
+      // A first, short batch may have found room on the last page of the file.
+      expect([acked < 200, dead]).toEqual([true, 0]);
       giveBack(filler, 2 ** 20);
       await until('all are acknowledged', async () => (await consumer.info()).acked === 200);
       expect(await eventsIn(path)).toHaveLength(200);
