@@ -108,7 +108,7 @@ describe('an audit trail', () => {
   it('holds its events while the disk is full, at no cost of their attempts', (context) =>
     onSmallDisk(context, temporaryDirectory(), async (disk) => {
       const { bus, told, publish } = await game();
-      const definition = { filter: 'a.*', leaseMs: 100, maxAttempts: 1 };
+      const definition = { filter: 'a.*', leaseMs: 2000, maxAttempts: 1 };
       const consumer = await bus.consumer('held', { ...definition, from: 'earliest' });
       const path = join(disk, 'trail');
       const sink = audit({ consumer, path, onError: (error) => told.push(error) });
@@ -117,8 +117,8 @@ describe('an audit trail', () => {
       const filler = join(disk, 'filler');
       takeAllRoom(filler);
       await publish(200);
-      // Several leases long.
-      await until('failures are told', () => told.length > 2);
+      // Longer than a lease.
+      await until('failures are told', () => told.length > 4);
       const { acked, dead } = await consumer.info();
       // A first, short batch may have found room on the last page of the file.
       expect([acked < 200, dead]).toEqual([true, 0]);

@@ -190,7 +190,7 @@ describe('forwarding', () => {
     await here.publishMany(inputs(20, 4));
     let refusals = 0;
     const refusing = async (...args: Parameters<Bus['publishMany']>) => {
-      if (refusals++ < 3)
+      if (refusals++ < 4)
         throw new BusError('STORE_FULL', 'full', { details: { index: 0, stored: [] } });
       return there.publishMany(...args);
     };
@@ -199,7 +199,7 @@ describe('forwarding', () => {
       publish: async (input: EventInput) => (await refusing([input]))[0],
       get: () => Promise.reject(new Error('nobody was in doubt')),
     } as unknown as ForwardOptions['to'];
-    const definition = { maxAttempts: 1, leaseMs: 100 };
+    const definition = { maxAttempts: 1, leaseMs: 1000 };
     const { consumer, told } = await joined(here, { to, here: 'h', there: 't' }, definition);
     await until('all are there', async () => (await consumer.info()).acked === 20);
     expect((await consumer.info()).dead).toBe(0);
@@ -211,7 +211,7 @@ describe('forwarding', () => {
     const here = await openTestBus(memory);
     await here.publishMany(inputs(5, 5));
     const to = { url: 'http://127.0.0.1:9' };
-    const { sink, consumer } = await joined(here, { to, here: 'h', there: 't' }, { leaseMs: 200 });
+    const { sink, consumer } = await joined(here, { to, here: 'h', there: 't' }, { leaseMs: 2000 });
     await until('all are held', () => sink.info().held === 5);
     await within('the stop', sink.stop());
     expect(await consumer.info()).toMatchObject({ acked: 0, dead: 0, pending: 5, inFlight: 0 });
