@@ -6,7 +6,7 @@ import { KIB, MIB } from './units.js';
 export const AUDIT_BATCH_EVENTS_MAX = 1024;
 export const AUDIT_BATCH_BYTES_MAX = 8 * MIB;
 /** How many events a sink holds at once: the default and the most. */
-export const AUDIT_CONCURRENCY = 256;
+export const AUDIT_CONCURRENCY = 1000;
 export const AUDIT_CONCURRENCY_MAX = 4096;
 /** The size beyond which a file is followed by the next: the default and the bounds. */
 export const AUDIT_FILE_BYTES = 64 * MIB;

@@ -39,7 +39,7 @@ export interface AuditOptions<P = unknown> extends SinkOptions {
   rotateBytes?: number;
   /** The age at which the next file is begun by the next event, at least 1000 ms. Default: none. */
   rotateMs?: number;
-  /** How many events are held to be written together, 1 to 4096. Default 256. */
+  /** How many events are held to be written together, 1 to 4096. Default 1000. */
   concurrency?: number;
   /**
    * Called with the new end of the trail after each flush. Keep it where those cannot write who can write the files: only

@@ -78,10 +78,9 @@ class Audit<P> {
   async #run(): Promise<void> {
     const { consumer, concurrency } = this.#options;
     const { leaseMs } = (await consumer.info()).definition;
-    const run = consumer.run((delivery) => this.#hold(delivery), {
-      concurrency,
-      name: this.#life.name,
-    });
+    // Nothing is leased ahead: what is handed back comes again behind later events.
+    const options = { concurrency, prefetch: false, name: this.#life.name };
+    const run = consumer.run((delivery) => this.#hold(delivery), options);
     this.#leases.start(leaseMs);
     this.#life.begin();
     try {
