@@ -34,6 +34,7 @@ export type {
   Gap,
   GatewayStats,
   GetOptions,
+  LatestOptions,
   OverflowPolicy,
   Query,
   RetentionRule,

@@ -44,6 +44,7 @@ export type {
   GatewayStats,
   GetOptions,
   Histogram,
+  LatestOptions,
   OverflowPolicy,
   Query,
   RetentionRule,

@@ -9,7 +9,7 @@ import { addDoctorCommand } from './commands/doctor.js';
 import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
 import { addPubCommand } from './commands/pub.js';
-import { addQueryCommand } from './commands/query.js';
+import { addLatestCommand, addQueryCommand } from './commands/query.js';
 import { addReshardCommand } from './commands/reshard.js';
 import { addRestoreCommand } from './commands/restore.js';
 import { addServeCommand } from './commands/serve.js';
@@ -32,6 +32,7 @@ export function createProgram(): Command {
   addPubCommand(program);
   addSubCommand(program);
   addQueryCommand(program);
+  addLatestCommand(program);
   addGetCommand(program);
   addTopicsCommand(program);
   addStatsCommand(program);

@@ -1,7 +1,13 @@
 import { drainOutside } from '../async-context/drain-in-handler.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Emitter } from '../handout/emitter.js';
-import type { BusApi, EventHandler, GetOptions, Query } from '../protocol/bus-api.js';
+import type {
+  BusApi,
+  EventHandler,
+  GetOptions,
+  LatestOptions,
+  Query,
+} from '../protocol/bus-api.js';
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
@@ -257,6 +263,14 @@ export class BusClient extends OperationsClient implements BusApi {
   ): AsyncGenerator<Event<P>, void, undefined> {
     this.#wake();
     return read<P>(this.#requests, () => this.#welcome!, wanted, options);
+  }
+
+  latest<P = unknown>(
+    topic: Query<P>['topic'],
+    options: LatestOptions = {},
+    readOptions: ReadOptions = {},
+  ): AsyncGenerator<Event<P>, void, undefined> {
+    return this.read<P>({ ...options, topic, latest: true }, readOptions);
   }
 
   /**

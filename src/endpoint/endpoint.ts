@@ -19,6 +19,7 @@ import type {
   BusStats,
   EventHandler,
   GetOptions,
+  LatestOptions,
   Query,
   RetentionRule,
   SubscribeOptions,
@@ -81,7 +82,7 @@ import {
   subscribersOf,
   topicPages,
 } from './read/introspection.js';
-import { parseLookup, parseQuery } from './read/parse-query.js';
+import { parseLatest, parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
 import { busStats, dedupeReach } from './stats.js';
@@ -185,7 +186,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
     this.#openerChecks = openerChecks(data, definitions, main);
     this.#signs = new SignsOfLife(this.#ends);
-    this.#queries = new QueryRunner(this.#history, () => this.#heads, data.epoch);
+    this.#queries = new QueryRunner(this.#history, this.#ends, data.epoch);
     const onDeliveries = (): void => this.#onDeliveries();
     this.#links = new Links(data, this.#ends, this.#subscriptions, this.#members, onDeliveries);
     closeAtExit(this);
@@ -329,6 +330,14 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   read<P = unknown>(query: Query): AsyncIterable<Event<P>> {
     this.assertOpen();
     return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
+  }
+
+  latest<P = unknown>(
+    topic: Query<P>['topic'],
+    options: LatestOptions = {},
+  ): AsyncIterable<Event<P>> {
+    this.assertOpen();
+    return this.#queries.read(parseLatest(topic, options)) as AsyncIterable<Event<P>>;
   }
 
   async get<P = unknown>(

@@ -133,6 +133,21 @@ export interface SubscriptionLag extends SubscriberKey {
   readonly lag: number;
 }
 
+/** Asks for the last sequences of topics; only of those with `after` < sequence <= `until`. */
+export interface LastsRequest {
+  readonly patterns: readonly string[];
+  /** The list goes on behind the topic of this number. */
+  readonly topic: number;
+  readonly after: number;
+  readonly until: number;
+}
+
+/** A page of last sequences, in no order. It may be empty and not the last; it goes on behind topic `next`. */
+export interface LastsPage {
+  readonly sequences: readonly number[];
+  readonly next: number | null;
+}
+
 /** A page of a list of topics, which have numbers. */
 export interface TopicsPage {
   readonly topics: readonly TopicEntry[];
@@ -247,6 +262,17 @@ export const CALLS = {
     'shard',
     fields<PatternsAfter>({ patterns: isList, after: isPosition }),
     fields<TopicsPage>({ topics: isList }),
+  ),
+  /** The sequence of the newest event of each matching topic that has events. */
+  lasts: by(
+    'shard',
+    fields<LastsRequest>({
+      patterns: isList,
+      topic: isPosition,
+      after: isPosition,
+      until: isPosition,
+    }),
+    fields<LastsPage>({ sequences: isList }),
   ),
   /** Counts the events of the matching topics in the shard's log. */
   totals: by(

@@ -108,7 +108,15 @@ export interface Query<P = unknown> {
   limit?: number;
   /** Newest first. Default false. */
   reverse?: boolean;
+  /**
+   * Only the newest event of each topic, in the order of these events; see `BusApi.latest`. The other fields choose among
+   * these newest events. Default false.
+   */
+  latest?: boolean;
 }
+
+/** The options of `latest`: which of the newest events, how many, and in which order. */
+export type LatestOptions = Omit<Query, 'topic' | 'latest'>;
 
 export interface GetOptions {
   /** The event's `source`, where ids are the source's own (`idScope: 'source'`, CloudEvents). Default: any. */
@@ -333,6 +341,16 @@ export interface BusApi extends AsyncDisposable {
   query<P = unknown>(query: Query<P>): Promise<Event<P>[]>;
   /** Stored events of any number, fetched in pages as they are taken; it fails as `query` does. */
   read<P = unknown>(query: Query<P>): AsyncIterable<Event<P>>;
+  /**
+   * The newest stored event of each topic that matches, the oldest of them first, fetched in pages as they are taken. The
+   * log is not scanned. The options choose among these newest events: a topic whose newest event does not fit is left
+   * out. A topic that gets an event meanwhile may come once more, with the new event.
+   *
+   * @param topic a topic, patterns or a definition
+   * @param options `after`: only topics with an event after this cursor; the other fields are those of `query`
+   * @throws BusError as `query`
+   */
+  latest<P = unknown>(topic: Query<P>['topic'], options?: LatestOptions): AsyncIterable<Event<P>>;
   /**
    * The stored event with this id on a topic, or on any topic that a pattern matches; the newest if there are several;
    * `undefined` if there is none, or not any more.

@@ -176,6 +176,7 @@ const REQUEST_SCHEMAS = {
     attributes: v.exactOptional(valuesByKey),
     limit: v.exactOptional(count),
     reverse: v.exactOptional(v.boolean()),
+    latest: v.exactOptional(v.boolean()),
   }),
   get: v.strictObject({
     topic: v.lazy((input) => (Array.isArray(input) ? nonEmptyStrings : v.string())),

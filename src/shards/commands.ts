@@ -147,6 +147,7 @@ export class Commands {
     laggards: ({ limit }) => this.#introspection.laggards(limit),
     lags: (request) => this.#introspection.lags(request),
     topics: (request) => this.#introspection.topics(request),
+    lasts: (request) => this.#introspection.lasts(request),
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => {

@@ -6,6 +6,8 @@ import {
   FIRST_SUBSCRIBER,
   type LagsPage,
   type LagsRequest,
+  type LastsPage,
+  type LastsRequest,
   type PatternsAfter,
   type SubscriberEntry,
   type SubscriberKey,
@@ -62,6 +64,34 @@ export class Introspection {
     });
     this.#left -= TOPICS_PER_REPLY;
     return { topics: this.#entries(names), next: next === 0 ? null : next };
+  }
+
+  /** Where the newest event of each matching topic is. */
+  lasts({ patterns, topic, after, until }: LastsRequest): LastsPage {
+    if (this.#left <= 0) return { sequences: [], next: topic };
+    const sequences: number[] = [];
+    const add = (last: number): void => {
+      if (last > after && last <= until) sequences.push(last);
+    };
+    if (!patterns.some(hasWildcard)) {
+      const end = topic + TOPICS_PER_REPLY;
+      const names = new Set(patterns.slice(topic, end));
+      for (const name of names) add(this.#lastOf(name));
+      this.#left -= names.size;
+      return { sequences, next: end < patterns.length ? end : null };
+    }
+    const wanted = new PatternSet(patterns);
+    const next = this.#log.scanTopics(topic, TOPICS_PER_REPLY, ({ name, events, lastSequence }) => {
+      const isInside = events > 0 && lastSequence > after && lastSequence <= until;
+      if (isInside && wanted.covers(name)) sequences.push(lastSequence);
+    });
+    this.#left -= TOPICS_PER_REPLY;
+    return { sequences, next: next === 0 ? null : next };
+  }
+
+  /** 0 for a topic that never had an event. The event may be pruned. */
+  #lastOf(topic: string): number {
+    return this.#log.lastSequenceOf?.(topic) ?? this.#log.topic(topic)?.lastSequence ?? 0;
   }
 
   /**

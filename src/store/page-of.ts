@@ -41,10 +41,13 @@ export function pageOf(
   return { records: encode(found), count: found.length, next, done, head, prunedThrough: 0 };
 }
 
-function judgeOf({ filter, id, sinceMs, untilMs }: PageRequest): (record: FoundRecord) => boolean {
+function judgeOf(request: PageRequest): (record: FoundRecord) => boolean {
+  const { filter, id, sinceMs, untilMs } = request;
   const view = new EventRecordView();
+  const listed = request.sequences && new Set(request.sequences);
   const predicate = filter === undefined ? undefined : compilePredicate(filter);
-  return ({ bytes, recordedAt }) => {
+  return ({ bytes, recordedAt, sequence }) => {
+    if (listed?.has(sequence) === false) return false;
     if (sinceMs !== undefined && recordedAt < sinceMs) return false;
     if (untilMs !== undefined && recordedAt >= untilMs) return false;
     view.wrap(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 0);

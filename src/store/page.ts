@@ -8,6 +8,11 @@ export interface PageRequest {
   readonly filter?: Filter;
   /** Only events with this id. */
   readonly id?: string;
+  /**
+   * Only the events of these sequences, which ascend; those that are not there any more are left out. The request has no
+   * filter, id or times besides. Default: all of the range.
+   */
+  readonly sequences?: readonly number[];
   /** After this sequence (exclusive). */
   readonly after: number;
   /** Up to this sequence (inclusive). Default: the head. */

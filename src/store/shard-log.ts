@@ -259,13 +259,14 @@ export interface ReadRequest {
 export interface TopicTotals {
   readonly name: string;
   readonly events: number;
+  /** The sequence of its last committed event, which may be pruned. */
+  readonly lastSequence: number;
   /** Every event of this topic up to this sequence may have been pruned; 0 if nothing was pruned. */
   readonly prunedThrough: number;
 }
 
 export interface TopicSummary extends TopicTotals {
   readonly firstSequence: number;
-  readonly lastSequence: number;
   /** ms since 1970. */
   readonly firstAt: number;
   readonly lastAt: number;

@@ -188,8 +188,9 @@ function addTopicChecks(checks: Checks): void {
     const listed: string[] = [];
     let after = 0;
     do {
-      after = node.log.scanTopics(after, 7, ({ name, events }) => {
+      after = node.log.scanTopics(after, 7, ({ name, events, lastSequence }) => {
         strictEqual(events, 2, name);
+        strictEqual(lastSequence, 51 + names.indexOf(name), name);
         listed.push(name);
       });
     } while (after > 0);
@@ -215,6 +216,10 @@ function addHistoryChecks(checks: Checks): void {
     deepStrictEqual(await wanted({ filter: { topics: ['t.0'] } }, 3), [3, 6, 9]);
     deepStrictEqual(await wanted({ filter: { topics: ['*'], sources: ['even'] } }, 3), [2, 4, 6]);
     deepStrictEqual(await wanted({ id: 'h-7' }), [7]);
+    const listed = { after: 6, until: 50, sequences: [7, 9, 40, 50] };
+    deepStrictEqual(await wanted(listed, 4), [7, 9, 40, 50]);
+    deepStrictEqual(await wanted({ ...listed, limitBytes: 1 }, 4), [7, 9, 40, 50]);
+    deepStrictEqual(await wanted({ ...listed, reverse: true }, 4), [50, 40, 9, 7]);
     deepStrictEqual(await wanted({ limitBytes: 1 }), range(1, 60));
   });
 }

@@ -45,6 +45,19 @@ describe('pub, sub and query', () => {
     ]);
   });
 
+  it('print the newest event of each topic', async () => {
+    const server = await startServer();
+    await publishNumbers(server, 'a.1', 3);
+    await publishNumbers(server, 'a.2', 2);
+    const newest = await server.run(['latest', 'a.*', '--json']);
+    expect(events(newest.stdout)).toMatchObject([
+      { topic: 'a.1', payload: 2 },
+      { topic: 'a.2', payload: 1 },
+    ]);
+    const only = await server.run(['latest', '*', '--reverse', '--limit', '1', '--json']);
+    expect(events(only.stdout)).toMatchObject([{ topic: 'a.2' }]);
+  });
+
   it('publish on terms, alone and as a group', async () => {
     const server = await startServer();
     expect((await server.run(['pub', 'a.1', '1', '--expect', 'none'])).code).toBe(0);

@@ -17,6 +17,11 @@ function emptyPages() {
   return { asked, source: { page } as Partial<HistorySource> as HistorySource };
 }
 
+const shard = {
+  control: { head: 1e6 },
+  call: async () => ({ sequences: [], next: null }),
+};
+
 test('a query that finds nothing ends when nobody waits for it any more', async () => {
   const { asked, source } = emptyPages();
   const asker: Asker = {
@@ -25,7 +30,7 @@ test('a query that finds nothing ends when nobody waits for it any more', async 
       return asked.pages >= 7;
     },
   };
-  const runner = new QueryRunner(source, () => [1e6], 'epoch');
+  const runner = new QueryRunner(source, [shard], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toMatchObject({ code: 'ABORTED' });
   expect(asked.pages).toBe(7);
@@ -41,7 +46,7 @@ test('each read of a query waits for its turn', async () => {
       return read();
     },
   };
-  const runner = new QueryRunner(source, () => [1e6], 'epoch');
+  const runner = new QueryRunner(source, [shard], 'epoch');
   const events = runner.read(parseQuery({ topic: 'a' }), 512, asker);
   await expect(events.next()).rejects.toThrow('no more turns');
   expect(asked.pages).toBe(3);

@@ -6,7 +6,7 @@ import { eventFormat, outputDrained, writeLine } from '../output.js';
 import { Session } from '../session.js';
 import { integerFrom, parseTime } from '../values.js';
 
-/** `millrace query`: prints stored events that match. */
+/** `millrace query` prints stored events that match, `millrace latest` the newest of each topic. */
 
 interface QueryOptions extends ServerSettings, FilterOptions {
   since?: string;
@@ -20,9 +20,20 @@ interface QueryOptions extends ServerSettings, FilterOptions {
 const DEFAULT_LIMIT = 100;
 
 export function addQueryCommand(program: Command): void {
-  const command = program
-    .command('query')
-    .description('print stored events that match')
+  const command = program.command('query').description('print stored events that match');
+  addOptions(command, (patterns, options) => request(patterns, options));
+}
+
+export function addLatestCommand(program: Command): void {
+  const command = program.command('latest').description('print the newest event of each topic');
+  addOptions(command, (patterns, options) => ({ ...request(patterns, options), latest: true }));
+}
+
+function addOptions(
+  command: Command,
+  requestOf: (patterns: string[], options: QueryOptions) => RequestPayload<'query'>,
+): void {
+  command
     .argument('<pattern...>', "topics, or patterns: '+' is one segment, a last '*' one or more")
     .addOption(timeOption('--since <time>', 'recorded at or after: a time, or 1h for an hour ago'))
     .addOption(timeOption('--until <time>', 'recorded before: a time, or 1h for an hour ago'))
@@ -38,15 +49,16 @@ export function addQueryCommand(program: Command): void {
   addServerOptions(command);
   command.action(async (patterns: string[]) => {
     applyConfig(command);
-    await query(patterns, command.opts<QueryOptions>());
+    const options = command.opts<QueryOptions>();
+    await query(requestOf(patterns, options), options);
   });
 }
 
-async function query(patterns: string[], options: QueryOptions): Promise<void> {
+async function query(request: RequestPayload<'query'>, options: QueryOptions): Promise<void> {
   const session = await Session.open(options);
   try {
     const format = eventFormat(options.json === true);
-    for await (const event of session.query(request(patterns, options))) {
+    for await (const event of session.query(request)) {
       if (!writeLine(format(event))) await outputDrained();
     }
   } finally {

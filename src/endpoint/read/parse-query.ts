@@ -1,6 +1,6 @@
 /** Checks the arguments of `query`, `read` and `get`. */
 
-import type { GetOptions, Query } from '../../protocol/bus-api.js';
+import type { GetOptions, LatestOptions, Query } from '../../protocol/bus-api.js';
 import { isTopicDefinition } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
 import { idFault, nameFault } from '../../protocol/event-fields.js';
@@ -20,6 +20,8 @@ export interface ParsedQuery {
   readonly after: string | undefined;
   readonly limit: number | undefined;
   readonly reverse: boolean;
+  /** Only the newest event of each topic. */
+  readonly latest: boolean;
 }
 
 const QUERY_FIELDS = new Set([
@@ -33,6 +35,7 @@ const QUERY_FIELDS = new Set([
   'attributes',
   'limit',
   'reverse',
+  'latest',
 ]);
 
 /** @throws BusError `QUERY_INVALID`, and what `parseFilter` throws */
@@ -52,6 +55,7 @@ export function parseQuery(query: Query): ParsedQuery {
     after,
     limit,
     reverse = false,
+    latest = false,
   } = query;
   if (after !== undefined && typeof after !== 'string') {
     throw invalid('after', `${quote(after)} is not a cursor`);
@@ -60,6 +64,7 @@ export function parseQuery(query: Query): ParsedQuery {
     throw invalid('limit', `${quote(limit)} is not a whole number above 0`);
   }
   if (typeof reverse !== 'boolean') throw invalid('reverse', `${quote(reverse)} is not a boolean`);
+  if (typeof latest !== 'boolean') throw invalid('latest', `${quote(latest)} is not a boolean`);
   const topics = patternsOf(topic);
   const sinceMs = timeOf('since', query.since);
   const untilMs = timeOf('until', query.until);
@@ -73,7 +78,19 @@ export function parseQuery(query: Query): ParsedQuery {
     after,
     limit,
     reverse,
+    latest,
   };
+}
+
+/**
+ * The query for the newest event of each topic.
+ * @throws BusError `QUERY_INVALID`, and what `parseFilter` throws
+ */
+export function parseLatest(topic: Query['topic'], options: LatestOptions): ParsedQuery {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid('options', `${quote(options)} is not an object`);
+  }
+  return parseQuery({ ...options, topic, latest: true });
 }
 
 /**
@@ -102,6 +119,7 @@ export function parseLookup(topic: Query['topic'], id: string, options: GetOptio
     after: undefined,
     limit: undefined,
     reverse: true,
+    latest: false,
   };
 }
 

@@ -7,6 +7,9 @@ import { PagePosition } from '../../protocol/page-position.js';
 import { decodePage } from '../../store/page.js';
 import { type Asker, ITSELF } from '../asker.js';
 import type { HistorySource } from './history-source.js';
+import type { LastsShard } from './last-sequences.js';
+import { latestJudge } from './latest-judge.js';
+import { newestPages } from './newest-events.js';
 import { defined, limitOf, type ParsedQuery } from './parse-query.js';
 import { RecordDecoder } from './record-decoder.js';
 
@@ -24,15 +27,18 @@ interface ShardRange {
   readonly asker: Asker;
 }
 
+/** A shard, its last committed sequence, and the call that tells of the newest events. */
+type QueriedShard = LastsShard & { readonly control: { readonly head: number } };
+
 export class QueryRunner {
   readonly #source: HistorySource;
-  readonly #heads: () => readonly number[];
+  readonly #ends: readonly QueriedShard[];
   readonly #epoch: string;
 
-  /** `heads` tells each shard's last committed sequence, in the log of `epoch`. */
-  constructor(source: HistorySource, heads: () => readonly number[], epoch: string) {
+  /** The logs of the shards are of `epoch`. */
+  constructor(source: HistorySource, ends: readonly QueriedShard[], epoch: string) {
     this.#source = source;
-    this.#heads = heads;
+    this.#ends = ends;
     this.#epoch = epoch;
   }
 
@@ -57,7 +63,7 @@ export class QueryRunner {
     pageEvents = READ_PAGE_EVENTS,
     asker: Asker = ITSELF,
   ): AsyncGenerator<Event> {
-    const heads = this.#heads();
+    const heads = this.#ends.map(({ control }) => control.head);
     const { after: cursor } = query;
     const from = cursor === undefined ? undefined : await this.#source.resolveCursor(cursor);
     const positions = from?.positions ?? heads.map(() => 0);
@@ -71,7 +77,8 @@ export class QueryRunner {
     }).map((shard) => {
       const after = positions[shard] ?? 0;
       const until = heads[shard]!;
-      return this.#readShard(query, { shard, after, until, pageEvents, asker });
+      const range = { shard, after, until, pageEvents, asker };
+      return query.latest ? this.#readLatest(query, range) : this.#readShard(query, range);
     });
     let left = query.limit ?? Number.POSITIVE_INFINITY;
     for await (const { event } of merge(sources, query.reverse)) {
@@ -109,6 +116,38 @@ export class QueryRunner {
       if (page.done) return;
       if (reverse) until = page.next;
       else after = page.next;
+    }
+  }
+
+  /**
+   * The newest event of each topic. Where an event was removed after the shard had told of it, its topic may have a newer
+   * one behind `until`, so the range behind `until` is read too.
+   */
+  async *#readLatest(
+    query: ParsedQuery,
+    { shard, pageEvents, asker, ...range }: ShardRange,
+  ): AsyncGenerator<Found> {
+    const { filter, reverse } = query;
+    const end = this.#ends[shard]!;
+    const isWanted = latestJudge(query);
+    const decoder = new RecordDecoder(asker);
+    const patterns = filter.topics;
+    let { after, until } = range;
+    for (let lacksEvents = true; lacksEvents && after < until; ) {
+      lacksEvents = false;
+      const newest = { patterns, after, until, reverse, asker };
+      const pages = newestPages({ source: this.#source, shard, end, range: newest, pageEvents });
+      for await (const { page, lacksEvents: isShort } of pages) {
+        lacksEvents ||= isShort;
+        const found: Found[] = [];
+        decodePage(page, ({ bytes, offset, sequence, recordedAt }) => {
+          if (!isWanted(bytes, offset, recordedAt)) return;
+          found.push({ event: decoder.decode(bytes, offset, shard, sequence), recordedAt });
+        });
+        yield* found;
+      }
+      after = until;
+      until = end.control.head;
     }
   }
 }

@@ -24,14 +24,24 @@ import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
 import { negotiate } from './media-types.js';
 
-/** `GET /v1/events`: history, as a list of any length, streamed no faster than the client takes it. */
+/**
+ * `GET /v1/events`: history, as a list of any length, streamed no faster than the client takes it. `GET /v1/latest`: the
+ * same of the newest event of each topic.
+ */
 const KNOWN = ['topic', 'since', 'until', 'after', ...ATTRIBUTE_PARAMETERS, 'limit', 'reverse'];
 const OFFERED = [JSON_TYPE, NDJSON_TYPE, CLOUD_EVENT_BATCH_TYPE, CLOUD_EVENT_TYPE] as const;
 
 export async function queryEvents(exchange: Exchange, context: HttpContext): Promise<void> {
+  await answerQuery(exchange, context, queryOf(exchange));
+}
+
+export async function queryLatest(exchange: Exchange, context: HttpContext): Promise<void> {
+  await answerQuery(exchange, context, { ...queryOf(exchange), latest: true });
+}
+
+async function answerQuery(exchange: Exchange, context: HttpContext, query: Query): Promise<void> {
   const { request, principal } = exchange;
   const type = negotiate(headerOf(request, 'accept'), OFFERED);
-  const query = queryOf(exchange);
   assertMayRead(principal, patternList(query.topic));
   exchange.rates.query();
   await exchange.budget.query((asker) => answer(exchange, context, query, type, asker));

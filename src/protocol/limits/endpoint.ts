@@ -36,6 +36,8 @@ export const DELIVERIES_PER_SAMPLE = 64;
 export const READER_THREADS = 2;
 export const READ_PAGE_EVENTS = 512;
 export const READ_PAGE_BYTES = 1 * MIB;
+/** How many topics of one shard `latest` holds the last sequences of; for more topics it asks the shard again. */
+export const LATEST_TOPICS_HELD = 65_536;
 /** How many subscriptions `subscribers()` lists if no topic is named, those furthest behind first. */
 export const SUBSCRIBERS_LISTED_MAX = 100;
 

@@ -135,6 +135,10 @@ export class FakeEndpoint implements BusEndpoint {
     }
   }
 
+  latest<P>(topic: Query<P>['topic']): AsyncGenerator<Event<P>> {
+    return this.read<P>({ topic, latest: true });
+  }
+
   async get<P>(topic: Query<P>['topic'], id: string): Promise<Event<P> | undefined> {
     const found = await this.query<P>({ topic });
     return found.findLast((event) => event.id === id);

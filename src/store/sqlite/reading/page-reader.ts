@@ -134,7 +134,10 @@ export class PageReader {
     this.#records.clear();
     this.#index.refresh();
     this.#fields.refresh();
-    if (scan.stoppedAt === undefined && scan.selection?.ids.size !== 0) this.#scan(scan);
+    if (scan.stoppedAt === undefined) {
+      if (request.sequences !== undefined) this.#visitListed(scan, request.sequences);
+      else if (scan.selection?.ids.size !== 0) this.#scan(scan);
+    }
     const end = reverse ? Math.min(after, until) : Math.max(after, until);
     const next = scan.stoppedAt ?? end;
     const { bytes, length } = this.#records;
@@ -240,6 +243,17 @@ export class PageReader {
       // The row may lack the id or be on another topic only because it is damaged.
       if (!isWanted) this.#records.check(row);
       if (!this.#visit(scan, row, isWanted)) return;
+    }
+  }
+
+  /** Visits the events that a request lists, without a look into any index. */
+  #visitListed(scan: Scan, sequences: readonly number[]): void {
+    const { after, until } = scan;
+    const wanted = scan.request.reverse ? sequences.toReversed() : sequences;
+    for (const sequence of wanted) {
+      if (sequence <= after || sequence > until) continue;
+      const row = this.#rows.one(sequence);
+      if (row !== undefined && !this.#visit(scan, row)) return;
     }
   }
 

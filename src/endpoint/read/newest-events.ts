@@ -1,0 +1,75 @@
+/**
+ * The newest event of each topic of one shard: the shard tells where they are, and the readers of history fetch them.
+ * Nothing of the log is scanned. Used by queries, and by subscriptions that begin with the newest events.
+ */
+import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
+import { decodePage, type Page } from '../../store/page.js';
+import type { StoredRecord } from '../../store/stored-record.js';
+import type { Asker } from '../asker.js';
+import type { HistorySource } from './history-source.js';
+import { type LastsRange, type LastsShard, lastSequences } from './last-sequences.js';
+
+type Pages = Pick<HistorySource, 'page'>;
+
+/** Events that were fetched together, in the order of the range. */
+export interface NewestPage {
+  readonly page: Page;
+  /** Everything up to this sequence, in the order of the range, was looked at. */
+  readonly next: number;
+  /** Some of the events were removed since the shard told of them: their topics may have newer ones. */
+  readonly lacksEvents: boolean;
+}
+
+export interface NewestOf {
+  readonly source: Pages;
+  readonly shard: number;
+  readonly end: LastsShard;
+  readonly range: LastsRange;
+  /** The most events of a page. */
+  readonly pageEvents: number;
+}
+
+/** The newest events of the topics whose last event lies in the range. */
+export async function* newestPages(newest: NewestOf): AsyncGenerator<NewestPage> {
+  const { range, end, pageEvents } = newest;
+  const size = Math.min(pageEvents, READ_PAGE_EVENTS);
+  for await (const sequences of lastSequences(end, range)) {
+    for (let at = 0; at < sequences.length; ) {
+      const listed = [...sequences.subarray(at, at + size)];
+      const page = await pageOfListed(newest, listed);
+      // A page of large events ends early.
+      const looked = page.done ? listed.length : countUpTo(listed, page.next, range.reverse);
+      at += looked;
+      yield { page, next: listed[looked - 1]!, lacksEvents: page.count < looked };
+    }
+  }
+}
+
+/** Calls `visit` for each event of a page, in the order of the range. */
+export function visitNewest({ page }: NewestPage, visit: (record: StoredRecord) => void): void {
+  decodePage(page, visit);
+}
+
+function pageOfListed({ source, shard, range }: NewestOf, listed: number[]): Promise<Page> {
+  const { asker, reverse } = range;
+  const least = Math.min(listed[0]!, listed[listed.length - 1]!);
+  const greatest = Math.max(listed[0]!, listed[listed.length - 1]!);
+  const request = {
+    sequences: reverse ? listed.toReversed() : listed,
+    after: least - 1,
+    until: greatest,
+    limit: listed.length,
+    limitBytes: READ_PAGE_BYTES,
+    reverse,
+  };
+  return readListed(asker, () => source.page(shard, request));
+}
+
+function readListed(asker: Asker, read: () => Promise<Page>): Promise<Page> {
+  return asker.readInTurn(READ_PAGE_BYTES, read);
+}
+
+/** How many of the listed sequences come before or at `next`; in reverse, a page stops right below an event. */
+function countUpTo(listed: readonly number[], next: number, reverse: boolean): number {
+  return listed.filter((sequence) => (reverse ? sequence > next : sequence <= next)).length;
+}
