@@ -32,7 +32,7 @@ function runOf(n) {
 /**
  * Fills the directory through the shards' logs, without rings, if it does not exist yet.
  * @param {string} dir
- * @param {{ events: number, shards: number }} size
+ * @param {{ events: number, shards: number, topics?: number }} size
  */
 export function fillOnce(dir, size) {
   if (existsSync(join(dir, 'manifest.json'))) return;
@@ -43,9 +43,9 @@ export function fillOnce(dir, size) {
 
 /**
  * @param {string} dir
- * @param {{ events: number, shards: number }} size
+ * @param {{ events: number, shards: number, topics?: number }} size
  */
-function fill(dir, { events, shards }) {
+function fill(dir, { events, shards, topics = TOPICS }) {
   openManifest(dir, { shards, defaultShards: shards });
   const logs = Array.from(
     { length: shards },
@@ -57,7 +57,7 @@ function fill(dir, { events, shards }) {
   for (let n = 0; n < events; n++) {
     const run = runOf(n);
     const isRare = n % RARE_EVERY === RARE_PLACE;
-    const topic = `agents.${run % TOPICS}.step`;
+    const topic = `agents.${run % topics}.step`;
     encoder.flags = 1;
     encoder.topic = topic;
     encoder.type = isRare ? 'payment_refused' : `step_${(n * 7) % TYPES}`;

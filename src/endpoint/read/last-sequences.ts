@@ -25,7 +25,7 @@ export interface LastsRange {
 }
 
 /** The first sequences of the range; `isAll`: there are no others. */
-export interface Lasts {
+interface Lasts {
   readonly sequences: Float64Array;
   readonly isAll: boolean;
 }

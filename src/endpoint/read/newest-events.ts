@@ -1,11 +1,10 @@
 /**
  * The newest event of each topic of one shard: the shard tells where they are, and the readers of history fetch them.
- * Nothing of the log is scanned. Used by queries, and by subscriptions that begin with the newest events.
+ * Nothing of the log is scanned.
  */
+import { BusError } from '../../protocol/errors.js';
 import { READ_PAGE_BYTES, READ_PAGE_EVENTS } from '../../protocol/limits/endpoint.js';
-import { decodePage, type Page } from '../../store/page.js';
-import type { StoredRecord } from '../../store/stored-record.js';
-import type { Asker } from '../asker.js';
+import type { Page } from '../../store/page.js';
 import type { HistorySource } from './history-source.js';
 import { type LastsRange, type LastsShard, lastSequences } from './last-sequences.js';
 
@@ -14,8 +13,6 @@ type Pages = Pick<HistorySource, 'page'>;
 /** Events that were fetched together, in the order of the range. */
 export interface NewestPage {
   readonly page: Page;
-  /** Everything up to this sequence, in the order of the range, was looked at. */
-  readonly next: number;
   /** Some of the events were removed since the shard told of them: their topics may have newer ones. */
   readonly lacksEvents: boolean;
 }
@@ -40,14 +37,9 @@ export async function* newestPages(newest: NewestOf): AsyncGenerator<NewestPage>
       // A page of large events ends early.
       const looked = page.done ? listed.length : countUpTo(listed, page.next, range.reverse);
       at += looked;
-      yield { page, next: listed[looked - 1]!, lacksEvents: page.count < looked };
+      yield { page, lacksEvents: page.count < looked };
     }
   }
-}
-
-/** Calls `visit` for each event of a page, in the order of the range. */
-export function visitNewest({ page }: NewestPage, visit: (record: StoredRecord) => void): void {
-  decodePage(page, visit);
 }
 
 function pageOfListed({ source, shard, range }: NewestOf, listed: number[]): Promise<Page> {
@@ -62,11 +54,10 @@ function pageOfListed({ source, shard, range }: NewestOf, listed: number[]): Pro
     limitBytes: READ_PAGE_BYTES,
     reverse,
   };
-  return readListed(asker, () => source.page(shard, request));
-}
-
-function readListed(asker: Asker, read: () => Promise<Page>): Promise<Page> {
-  return asker.readInTurn(READ_PAGE_BYTES, read);
+  return asker.readInTurn(0, () => {
+    if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
+    return source.page(shard, request);
+  });
 }
 
 /** How many of the listed sequences come before or at `next`; in reverse, a page stops right below an event. */
