@@ -163,6 +163,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite',
     'store/upkeep',
   ],
+  // What retention removes goes there first: segments, and the places that hold them.
+  'archive/segments': ['protocol', 'record', 'store', 'archive/targets'],
+  'archive/targets': ['protocol', 'store/directory'],
+  archive: [
+    'protocol',
+    'record',
+    'link/archive-words',
+    'threads',
+    'store',
+    'archive/segments',
+    'archive/targets',
+  ],
   // For those who write a store: the checks of both contracts, and a broker in memory to compare with.
   testing: ['protocol', 'record', 'store'],
   'testing/broker': ['protocol', 'record', 'threads', 'store'],
@@ -234,6 +246,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store',
     'store/embedded',
     'auth/auth-options',
+    'archive/archive',
   ],
   // Who may do what: keys, tokens, grants.
   auth: ['protocol'],

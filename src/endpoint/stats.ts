@@ -7,6 +7,7 @@ import {
   type GatewayCount,
 } from '../link/bus-counters.js';
 import { RESTARTS, type ShardControl, ShardCounter } from '../link/shard-control.js';
+import type { ArchiveStats } from '../protocol/archive.js';
 import type {
   BusStats,
   ConsumerTotals,
@@ -88,6 +89,19 @@ export function dedupeReach(controls: readonly ShardControl[]): DedupeReach {
   };
 }
 
+function archiveStats(of: (counter: keyof typeof ShardCounter) => number): ArchiveStats {
+  const now = Date.now();
+  const msSince = (at: number): number => (at === 0 ? 0 : Math.max(1, now - at));
+  return {
+    through: of('archiveThrough'),
+    segments: of('archiveSegments'),
+    bytes: of('archiveBytes'),
+    events: of('archiveEvents'),
+    waitingMs: msSince(of('archiveWaitsSince')),
+    failingMs: msSince(of('archiveFailingSince')),
+  };
+}
+
 function shardStats(control: ShardControl, shard: number): ShardStats {
   const { counters } = control;
   const of = (counter: keyof typeof ShardCounter): number => counters[ShardCounter[counter]]!;
@@ -114,6 +128,7 @@ function shardStats(control: ShardControl, shard: number): ShardStats {
     unindexedEvents: of('unindexedEvents'),
     dedupeReachMs: of('dedupeReachMs'),
     clockAheadMs: of('clockAheadMs'),
+    ...(of('archives') === 1 ? { archive: archiveStats(of) } : {}),
     publishRingFill: of('publishRingFill'),
     deliveryRingFill: of('deliveryRingFill'),
     upMs: Math.round(lifeMs),

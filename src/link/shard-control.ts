@@ -5,7 +5,7 @@
  *
  * ```
  *   0  i32 × 16   PARKED · MAIL · STATE · RESTARTS · GENERATION · TURNS · WAKES_BY_MESSAGE · 0 …
- *  64  f64 × 48   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
+ *  64  f64 × 64   counters, in the order of ShardCounter, and from COMMIT_BUCKETS on commit times by bucket
  * ```
  */
 
@@ -68,10 +68,20 @@ export const ShardCounter = {
   consumersWaiting: 24,
   consumersDead: 25,
   scheduledWaiting: 26,
+  /** 1 if the bus has an archive; the others are of its share for this shard, see `ArchiveWords`. */
+  archives: 27,
+  archiveThrough: 28,
+  archiveSegments: 29,
+  archiveBytes: 30,
+  archiveEvents: 31,
+  archiveFailingSince: 32,
+  archiveWaitsSince: 33,
+  /** Events up to this sequence may have left the log for the archive. */
+  archiveLeftThrough: 34,
 } as const;
 
-const COMMIT_BUCKETS = 27;
-const COUNTERS = 48;
+const COMMIT_BUCKETS = 35;
+const COUNTERS = 64;
 if (COMMIT_BUCKETS + HISTOGRAM_BUCKETS > COUNTERS) throw new Error('the counters overlap');
 
 /** Wakes the shard if it is parked. Make the work visible first. `port` is one that the shard's thread listens to. */
@@ -110,6 +120,11 @@ export class ShardControl {
 
   get head(): number {
     return this.counters[ShardCounter.head]!;
+  }
+
+  /** A subscription before this sequence reads history itself, which goes on in the archive; 0 without an archive. */
+  get archiveLeftThrough(): number {
+    return this.counters[ShardCounter.archiveLeftThrough]!;
   }
 
   /** The head alone, as live memory, for a thread that gets nothing else of the shard. */

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { ulid } from 'ulid';
 import { AlertBoard } from '../alerts/alert-board.js';
 import { SystemClock } from '../alerts/system-clock.js';
+import { Archive } from '../archive/archive.js';
 import type { EndpointData } from '../endpoint/endpoint.js';
 import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.js';
 import { watchSignal } from '../handout/watch-signal.js';
@@ -22,6 +23,7 @@ import type { ResolvedCursor } from '../store/cursor-positions.js';
 import type { LogStore, OpenStore, RunningBackup } from '../store/log-store.js';
 import { elapsedMs } from '../threads/elapsed.js';
 import { keepAliveDuring } from '../threads/keep-alive.js';
+import { archiveSettings } from './archive-options.js';
 import { defaultShards, type ParsedBusOptions, systemEventOptions } from './bus-options.js';
 import { ConsumerBoard } from './consumers/consumer-board.js';
 import { describeDefinitions } from './definitions.js';
@@ -61,6 +63,7 @@ export class BusCore {
   readonly #shares = new EndpointShares(this.#busCounters);
   /** Set if threads other than the shards can read their logs. */
   readonly #readers: ReaderThreads | undefined;
+  readonly #archive: Archive | undefined;
   #stopped: Promise<void> | undefined;
   #backup: RunningBackup | undefined;
 
@@ -70,7 +73,10 @@ export class BusCore {
     this.#storeName = storeName;
     this.#store = store;
     this.alerts = new AlertBoard(options.alerts, store.alerts, this.alertClock);
-    this.#readers = store.history === undefined ? undefined : new ReaderThreads(store.history);
+    const { archive } = options;
+    this.#archive = archive && new Archive(archiveSettings(archive, store.shards), store);
+    const history = this.#archive?.history ?? store.history;
+    this.#readers = history === undefined ? undefined : new ReaderThreads(history);
     this.controls = Array.from({ length: store.shards }, () => ShardControl.create());
     this.supervisors = this.controls.map((control, shard) => this.#supervisor(control, shard));
     this.consumers = new ConsumerBoard(store.consumers, store.shards, (shard, entries) => {
@@ -113,6 +119,7 @@ export class BusCore {
   async start(): Promise<void> {
     await Promise.all(this.supervisors.map((supervisor) => supervisor.start()));
     await this.#store.ready();
+    await this.#archive?.start((error) => this.#warnings.push(error));
   }
 
   /**
@@ -280,7 +287,7 @@ export class BusCore {
     this.consumers.stop();
     this.schedules.stop();
     await inOrder([
-      () => Promise.all([this.#backup?.abort(), this.#readers?.close()]),
+      () => Promise.all([this.#backup?.abort(), this.#readers?.close(), this.#archive?.stop()]),
       () => Promise.all(this.supervisors.map((supervisor) => supervisor.stop())),
       () => this.#leaveListeners(),
       () => this.#store.close(this.controls.map(({ head }) => head)),
@@ -300,6 +307,7 @@ export class BusCore {
       commitBatchEvents,
       publishWaitMs: this.#options.publishWaitMs,
       prunes: retention.length > 0,
+      archive: this.#archive?.words(shard),
       gates: this.#gates,
       log: {
         module: this.#store.shardLog,

@@ -26,6 +26,7 @@ import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../protocol/limits/store.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf } from '../protocol/object-schema.js';
 import { aFunction } from '../protocol/options.js';
+import { archiveOption } from './archive-options.js';
 import type { SystemEventOptions } from './system-reporter.js';
 
 const consumerNames = v.pipe(
@@ -100,6 +101,7 @@ const busOptions = objectOf({
   defaultPersist: v.optional(yesOrNo, true),
   noPersistTopics: v.optional(v.array(pattern), []),
   retention: v.optional(v.array(retentionRule), []),
+  archive: v.optional(archiveOption),
   ringBytes: v.optional(
     v.pipe(
       wholeFrom(RING_BYTES_MIN, RING_BYTES_MAX),

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BusEndpoint } from '../endpoint/bus-endpoint.js';
 import type { AlertRuleInput } from '../protocol/alerts.js';
+import type { ArchiveOptions } from '../protocol/archive.js';
 import type { RetentionRule } from '../protocol/bus-api.js';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
@@ -58,6 +59,11 @@ export interface BusOptions {
   noPersistTopics?: readonly string[];
   /** Rules that remove old or excess events. Default: none. */
   retention?: readonly RetentionRule[];
+  /**
+   * Takes what retention removes, before it is removed, and gives it back to everybody who reads history. Default: what
+   * is removed is gone.
+   */
+  archive?: ArchiveOptions;
   /** Made by `defineTopic`: payloads that do not fit are refused with `PAYLOAD_INVALID`. Default: none. */
   topics?: readonly TopicDefinition[];
   /** Bytes of each publish and delivery ring, a power of two from 4 KiB to 256 MiB. Default 4 MiB. */

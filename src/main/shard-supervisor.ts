@@ -53,7 +53,7 @@ export interface ShardHost {
 
 type ThreadSettings = Pick<
   ShardThreadData,
-  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'gates' | 'log'
+  'commitBatchEvents' | 'publishWaitMs' | 'prunes' | 'archive' | 'gates' | 'log'
 >;
 
 export class ShardSupervisor {

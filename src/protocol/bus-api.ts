@@ -1,3 +1,4 @@
+import type { ArchiveStats } from './archive.js';
 import type { TopicDefinition } from './define-topic.js';
 import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishManyOptions, PublishOptions } from './event.js';
@@ -224,6 +225,8 @@ export interface ShardStats {
    * set.
    */
   readonly clockAheadMs: number;
+  /** Only of a bus with an archive. */
+  readonly archive?: ArchiveStats;
   /** How full the publish ring of the endpoint with the fullest one is, 0 to 1. */
   readonly publishRingFill: number;
   readonly deliveryRingFill: number;

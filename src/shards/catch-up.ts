@@ -29,6 +29,7 @@ export interface CatchUpStep {
 export class CatchUp {
   readonly #log: ShardLog;
   readonly #routes: Routes;
+  readonly #leftThrough: () => number;
   readonly #view = new EventRecordView();
   readonly #one: ShardSubscription[] = [];
   #subscription!: LinkSubscription;
@@ -36,17 +37,20 @@ export class CatchUp {
   /** The page ended early: no credit, no room, or a hole in history comes next. */
   #stopped = false;
 
-  constructor(log: ShardLog, routes: Routes) {
+  /** `leftThrough`: up to where events may have left the log for an archive; 0 without one. */
+  constructor(log: ShardLog, routes: Routes, leftThrough: () => number = () => 0) {
     this.#log = log;
     this.#routes = routes;
+    this.#leftThrough = leftThrough;
   }
 
   /**
-   * Sends one page to one subscription. A subscription that reaches `head` goes live; one that is too far behind `head`
-   * is handed to its endpoint, which reads history itself.
+   * Sends one page to one subscription. A subscription that reaches `head` goes live; one that is too far behind `head`,
+   * or needs events that have left the log for the archive, is handed to its endpoint, which reads history itself.
    */
   step(subscription: LinkSubscription, head: number, limit: number): CatchUpStep {
-    if (head - subscription.position > SHARD_CATCH_UP_EVENTS_MAX) {
+    const { position } = subscription;
+    if (head - position > SHARD_CATCH_UP_EVENTS_MAX || position < this.#leftThrough()) {
       subscription.mode = REPLAYING;
       subscription.gapScan = undefined;
       subscription.link.state(subscription.number, STATE_BEHIND, {

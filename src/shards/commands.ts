@@ -29,6 +29,7 @@ import {
 } from '../link/link-records.js';
 import { BusError, type ErrorCode } from '../protocol/errors.js';
 import { compilePredicate } from '../protocol/filter.js';
+import type { PruneStep } from '../store/pruning.js';
 import type { ShardLog, ShardPages, ShardPruning } from '../store/shard-log.js';
 import { ConsumerCommands, type ConsumerHandlers } from './consumers/calls/consumer-commands.js';
 import { WhenStored } from './consumers/calls/when-stored.js';
@@ -151,8 +152,10 @@ export class Commands {
     tally: (request) => this.#tally(request),
     totals: ({ pattern }) => this.#pruning.totals(pattern),
     pruneStep: (request) => {
-      const step = this.#pruning.prune(request);
-      if (step.events > 0) this.#shard.desk?.pruned();
+      const { archive } = this.#shard;
+      const remove = (): PruneStep => this.#pruning.prune(request, archive);
+      const step = archive === undefined ? remove() : archive.byRequest(remove);
+      if (step.events > 0) this.#shard.pruned();
       return step;
     },
     page: ({ request }) => this.#pages.page(request),

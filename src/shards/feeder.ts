@@ -18,8 +18,8 @@ export class Feeder {
   readonly #ahead = new Set<LinkSubscription>();
   readonly #ended: LinkSubscription[] = [];
 
-  constructor(log: ShardLog, routes: Routes) {
-    this.#catchUp = new CatchUp(log, routes);
+  constructor(log: ShardLog, routes: Routes, leftThrough: () => number = () => 0) {
+    this.#catchUp = new CatchUp(log, routes, leftThrough);
   }
 
   get hasWork(): boolean {

@@ -5,6 +5,7 @@
 import { BusError } from '../protocol/errors.js';
 import type { KeptFrom } from '../store/pruning.js';
 import type { ShardLog } from '../store/shard-log.js';
+import type { ArchiveLink } from './archive-link.js';
 import type { RecordingClock } from './recording-clock.js';
 
 /** How often retention looks for work, ms. */
@@ -19,6 +20,8 @@ export interface UpkeepOptions {
   readonly onDamage?: (error: BusError) => void;
   /** From which sequence on a rule that waits for consumers keeps its events. Default: it keeps all. */
   readonly keptFrom?: KeptFrom;
+  /** Holds retention back; absent where nothing is archived. */
+  readonly archive?: ArchiveLink | undefined;
   /** Called when retention has removed events. */
   readonly onPruned?: () => void;
 }
@@ -65,7 +68,9 @@ export class LogUpkeep {
     const { prunedEvents } = this.#log;
     try {
       const now = this.#clock.nowWithCaution();
-      return whereThereIsRoom(() => this.#log.pruning!.pruneStep(now, this.#options.keptFrom));
+      const { archive, keptFrom } = this.#options;
+      const step = (): boolean => this.#log.pruning!.pruneStep(now, keptFrom, archive);
+      return whereThereIsRoom(archive === undefined ? step : () => archive.byRules(step));
     } catch (error) {
       if (!(error instanceof BusError) || error.code !== 'STORE_CORRUPT') throw error;
       if (!this.#isDamageTold) this.#options.onDamage?.(error);

@@ -6,6 +6,7 @@
  * and a commit stores how far each ring was consumed: wherever a thread dies, the next one neither loses nor repeats a
  * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
+import { ArchiveWords } from '../link/archive-words.js';
 import { createGates } from '../link/consumer-gates.js';
 import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
@@ -13,6 +14,7 @@ import type { RetentionRule } from '../store/pruning.js';
 import type { ShardScheduled } from '../store/scheduled.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
+import { ArchiveLink, noteArchive } from './archive-link.js';
 import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
 import type { Desk } from './consumers/desk.js';
@@ -30,7 +32,7 @@ import type { ShardEnd } from './shard-end.js';
 import { LIVE, QUEUED } from './shard-subscription.js';
 import { Tallies } from './tallies.js';
 
-export interface ShardOptions extends UpkeepOptions {
+export interface ShardOptions extends Omit<UpkeepOptions, 'archive'> {
   readonly shard: number;
   readonly commitBatchEvents: number;
   /** How long publishes wait for a `block` subscription that takes nothing, ms. */
@@ -41,6 +43,8 @@ export interface ShardOptions extends UpkeepOptions {
   readonly hasDeparted?: boolean;
   /** Where the shards of the bus agree on leases of consumers. Default: no other shard has any. */
   readonly gates?: SharedArrayBuffer;
+  /** The memory that the shard shares with the archiver. Default: there is no archive. */
+  readonly archive?: SharedArrayBuffer | undefined;
   /** The rules of retention, whose places `KeptFrom` names. Default: none. */
   readonly retention?: readonly RetentionRule[];
   /** Called with what has become of durable consumers. */
@@ -85,6 +89,8 @@ export class Shard {
   #desk: Desk | undefined;
   #firstLink = 0;
   #gaugesAt = 0;
+  /** What the shard and the archiver tell each other; undefined without an archive. */
+  readonly archive: ArchiveLink | undefined;
 
   constructor(log: ShardLog, routes: Routes, control: ShardControl, options: ShardOptions) {
     this.#log = log;
@@ -92,14 +98,17 @@ export class Shard {
     this.#control = control;
     this.#options = options;
     this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
+    const { archive } = options;
+    this.archive = archive && new ArchiveLink(new ArchiveWords(archive), log);
     this.#upkeep = new LogUpkeep(log, this.#clock, {
       ...options,
+      archive: this.archive,
       keptFrom: (rule) => this.#keptFrom(rule),
-      onPruned: () => this.#desk?.pruned(),
+      onPruned: () => this.pruned(),
     });
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
-    this.#feeder = new Feeder(log, routes);
+    this.#feeder = new Feeder(log, routes, () => this.#leftThrough);
     this.#delivery = new Delivery(routes, this, this.tallies);
     this.due = log.scheduled && this.#dueEvents(log.scheduled);
     this.#commit = new BatchCommit(log, this.#batch, control, {
@@ -116,6 +125,17 @@ export class Shard {
     control.counters[ShardCounter.dedupeWindowMs] = log.dedupeWindowMs;
     control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
     control.counters[ShardCounter.unindexedEvents] = log.unindexedEvents ?? 0;
+    noteArchive(control, this.archive);
+  }
+
+  /** Events were removed from the log. */
+  pruned(): void {
+    this.#desk?.pruned();
+    noteArchive(this.#control, this.archive);
+  }
+
+  get #leftThrough(): number {
+    return this.archive?.leftThrough ?? 0;
   }
 
   /** Runs one turn; false if there was nothing to do and the thread may park until `hasWork`. */
@@ -436,6 +456,7 @@ export class Shard {
     counters[ShardCounter.unindexedEvents] = this.#log.unindexedEvents ?? 0;
     counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
     counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
+    noteArchive(this.#control, this.archive);
     const consumers = this.#desk === undefined ? NO_CONSUMERS : deskFigures(this.#desk);
     counters[ShardCounter.consumers] = consumers.count;
     counters[ShardCounter.consumersPending] = consumers.pending;

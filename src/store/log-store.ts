@@ -1,6 +1,7 @@
 import type { BackupResult } from '../protocol/operations.js';
 import type { BackupProgress } from './backup.js';
 import type { CursorPositions, ResolvedCursor } from './cursor-positions.js';
+import type { Lineage } from './lineage.js';
 import type { Page, PageRequest } from './page.js';
 
 /**
@@ -69,6 +70,8 @@ export interface OpenStore {
    * without it there are no consumers.
    */
   readonly consumers?: KeptText;
+  /** Capability: what this history is, for an archive beside it; without it there is none. Needs `history` too. */
+  readonly lineage?: Lineage;
   /**
    * Called when the shards' threads have ended; `heads` are the last that they told. `Bus.close` waits for it, however
    * long.

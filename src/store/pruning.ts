@@ -21,6 +21,14 @@ export interface RetentionRule {
 /** Says from which sequence on a rule that waits keeps its events. `rule` is the rule's place in the settings. */
 export type KeptFrom = (rule: number) => number;
 
+/** Lets only events go that an archive has. */
+export interface ArchiveGate {
+  /** Every event up to this sequence is archived. */
+  readonly through: number;
+  /** Called with a sequence that would go if it were archived. */
+  want(sequence: number): void;
+}
+
 /** A requested removal. Each step of it is bounded; the caller asks for one after another. */
 export interface PruneRequest {
   readonly pattern: string;

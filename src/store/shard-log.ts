@@ -1,7 +1,14 @@
 import type { BusError } from '../protocol/errors.js';
 import type { ShardConsumers } from './consumer-states.js';
 import type { Page, PageRequest } from './page.js';
-import type { KeptFrom, PatternTotals, PruneRequest, PruneStep, RetentionRule } from './pruning.js';
+import type {
+  ArchiveGate,
+  KeptFrom,
+  PatternTotals,
+  PruneRequest,
+  PruneStep,
+  RetentionRule,
+} from './pruning.js';
 import type { ShardScheduled } from './scheduled.js';
 import type { StoredRecord } from './stored-record.js';
 
@@ -230,13 +237,16 @@ export interface RingPositions {
 export interface ShardPruning {
   /**
    * Does one small step of retention (bounded rows); true if there is more to do. Called outside a batch only. Without
-   * `keptFrom`, rules that wait for consumers remove nothing.
+   * `keptFrom`, rules that wait for consumers remove nothing. With a gate, what is not archived stays.
    */
-  pruneStep(now: number, keptFrom?: KeptFrom): boolean;
+  pruneStep(now: number, keptFrom?: KeptFrom, gate?: ArchiveGate): boolean;
   /** Counts the events of the topics that a pattern matches. */
   totals(pattern: string): PatternTotals;
-  /** Does one bounded step of a removal that somebody asked for. Called outside a batch only. */
-  prune(request: PruneRequest): PruneStep;
+  /**
+   * Does one bounded step of a removal that somebody asked for. Called outside a batch only. With a gate, the removal
+   * ends before the first event that is not archived.
+   */
+  prune(request: PruneRequest, gate?: ArchiveGate): PruneStep;
 }
 
 export interface ShardPages {

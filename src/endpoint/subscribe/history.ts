@@ -25,7 +25,7 @@ const HAND_OVER_EVENTS = SHARD_CATCH_UP_EVENTS_MAX / 2;
 
 /** The part of a shard's link that history uses: the head of its log and the call that hands a subscription over. */
 type HistoryShard = Pick<EndpointEnd, 'shard'> & {
-  readonly control: { readonly head: number };
+  readonly control: { readonly head: number; readonly archiveLeftThrough: number };
   call(name: 'resume', request: () => ResumeRequest): Promise<null>;
 };
 
@@ -65,7 +65,10 @@ export class HistoryReader {
     const end = this.#ends[progress.shard]!;
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
-      if (end.control.head - progress.received <= HAND_OVER_EVENTS) {
+      const { head, archiveLeftThrough } = end.control;
+      const isNear = head - progress.received <= HAND_OVER_EVENTS;
+      // A shard reads its log only: what has left the log for the archive is read here.
+      if (isNear && progress.received >= Math.min(head, archiveLeftThrough)) {
         // Set before the call: the shard's events may arrive before its answer.
         progress.mode = 'shard';
         const { number } = subscription;

@@ -19,6 +19,7 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   STORE_CORRUPT: 500,
   STORE_FULL: 507,
   STORE_FAILED: 500,
+  ARCHIVE_FAILED: 503,
   SQLITE_MISSING: 500,
   SHARD_COUNT_MISMATCH: 500,
   SHARD_BY_MISMATCH: 500,
@@ -71,6 +72,7 @@ export function httpStatusOf(error: unknown): number {
 
 /** Errors after which the same request may succeed later: room is made, or a thread is started again. */
 const FOR_NOW: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ARCHIVE_FAILED',
   'AUTH_UNAVAILABLE',
   'BACKPRESSURE',
   'BUS_CLOSED',

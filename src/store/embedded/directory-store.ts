@@ -9,6 +9,7 @@ import {
 import { ALERTS_FILE, CONSUMERS_FILE, KeptFile } from '../directory/kept-file.js';
 import { DirectoryLock } from '../directory/lock.js';
 import { type Manifest, writeManifest } from '../directory/manifest.js';
+import type { Lineage } from '../lineage.js';
 import type {
   BackupRequest,
   HistoryAddress,
@@ -83,6 +84,16 @@ class OpenDirectory implements OpenStore {
     this.alerts = new KeptFile(dir, ALERTS_FILE);
     this.consumers = new KeptFile(dir, CONSUMERS_FILE);
     this.history = { module: SQLITE_HISTORY, options };
+  }
+
+  get lineage(): Lineage {
+    const { id, shards, epoch, earlier } = this.#manifest;
+    return {
+      directory: id!,
+      shards,
+      epoch,
+      earlier: earlier.map((one) => ({ epoch: one.epoch, heads: one.heads })),
+    };
   }
 
   shardOptions(shard: number): SqliteShardOptions {

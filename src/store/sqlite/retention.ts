@@ -1,5 +1,6 @@
 import type { BusError } from '../../protocol/errors.js';
 import type {
+  ArchiveGate,
   KeptFrom,
   PatternTotals,
   PruneRequest,
@@ -123,7 +124,7 @@ export class Retention {
    * Does one step, in a transaction of its own; returns true if there is more to do.
    * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
    */
-  step(now: number, head: number, keptFrom: KeptFrom): boolean {
+  step(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
     let found: BusError | undefined;
     for (let rule = 0; rule < this.#rules.length; rule++) {
       const kept = this.#waits(rule) ? keptFrom(rule) : Number.POSITIVE_INFINITY;
@@ -133,7 +134,7 @@ export class Retention {
         found ??= damage;
         continue;
       }
-      const doomed = this.#doomed(rule, rows, now, kept);
+      const doomed = this.#doomed(rule, rows, now, kept, gate);
       const before = this.#positions[rule]!;
       this.#positions[rule] = rows[doomed.looked - 1]?.[0] ?? before;
       try {
@@ -189,7 +190,12 @@ export class Retention {
    * Does one step of a requested removal, in a transaction of its own.
    * @throws BusError `STORE_CORRUPT` at a damaged row
    */
-  prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
+  prune(
+    request: PruneRequest,
+    matches: (topic: string) => boolean,
+    head: number,
+    gate?: ArchiveGate,
+  ): PruneStep {
     const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
     const { rows, damage } = this.#lookAfter(request.after);
     if (damage !== undefined && rows.length === 0) throw damage;
@@ -206,6 +212,11 @@ export class Retention {
       }
       if (!isMatch) continue;
       if (recordedAt >= beforeMs && doomed.length >= excessEvents && bytes >= excessBytes) {
+        isDone = true;
+        break;
+      }
+      if (gate !== undefined && row[0] > gate.through) {
+        gate.want(row[0]);
         isDone = true;
         break;
       }
@@ -273,13 +284,14 @@ export class Retention {
 
   /**
    * The rows that the rule removes, and how many rows it looked at. It stops at the first of its rows that it keeps,
-   * because all later ones are newer. Nothing goes from the sequence `kept` on.
+   * because all later ones are newer. Nothing goes from the sequence `kept` on, nor what the gate holds back.
    */
   #doomed(
     rule: number,
     rows: readonly Row[],
     now: number,
     kept: number,
+    gate: ArchiveGate | undefined,
   ): { rows: Row[]; looked: number } {
     const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
     const isUnlimited = this.#isUnlimited(rule);
@@ -295,6 +307,10 @@ export class Retention {
         events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
         bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
       if (!isOver || row[0] >= kept) return { rows: doomed, looked };
+      if (gate !== undefined && row[0] > gate.through) {
+        gate.want(row[0]);
+        return { rows: doomed, looked };
+      }
       doomed.push(row);
       events--;
       bytes -= row[3];

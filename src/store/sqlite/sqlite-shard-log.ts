@@ -3,7 +3,7 @@ import { DEDUPE_IDS_MAX, DEDUPE_WINDOW_MS } from '../../protocol/limits/store.js
 import { matchesPattern } from '../../protocol/topic.js';
 import { EVENT_FLAG_SYNCED, EventRecordView } from '../../record/event-record.js';
 import type { Page, PageRequest } from '../page.js';
-import type { KeptFrom, PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
+import type { ArchiveGate, KeptFrom, PatternTotals, PruneRequest, PruneStep } from '../pruning.js';
 import type {
   CommittedBatch,
   ReadRequest,
@@ -252,10 +252,10 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
     return this.#retention.prunedEvents;
   }
 
-  pruneStep(now: number, keptFrom: KeptFrom = keepAll): boolean {
+  pruneStep(now: number, keptFrom: KeptFrom = keepAll, gate?: ArchiveGate): boolean {
     if (this.#batch.isOpen || this.#health.broken !== undefined) return false;
     const more = this.#health.guard('pruning', () =>
-      this.#upkeep.pruneByRules(now, this.#head, keptFrom),
+      this.#upkeep.pruneByRules(now, this.#head, keptFrom, gate),
     );
     this.#noteCommit();
     return more;
@@ -267,10 +267,10 @@ export class SqliteShardLog implements ShardLog, ShardPruning, ShardPages {
   }
 
   /** Does one bounded step of a requested removal. Call it outside a batch. */
-  prune(request: PruneRequest): PruneStep {
+  prune(request: PruneRequest, gate?: ArchiveGate): PruneStep {
     const { pattern } = request;
     const step = this.#health.guard('pruning', () =>
-      this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head),
+      this.#upkeep.prune(request, (topic) => matchesPattern(pattern, topic), this.#head, gate),
     );
     this.#noteCommit();
     return step;

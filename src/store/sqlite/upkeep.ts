@@ -1,5 +1,5 @@
 import { BusError } from '../../protocol/errors.js';
-import type { KeptFrom, PruneRequest, PruneStep } from '../pruning.js';
+import type { ArchiveGate, KeptFrom, PruneRequest, PruneStep } from '../pruning.js';
 import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
 import type { FieldCatchUp } from './fields/field-catch-up.js';
@@ -75,12 +75,17 @@ export class Upkeep {
   }
 
   /** Removes events by the retention rules; returns true if there is more to do. */
-  pruneByRules(now: number, head: number, keptFrom: KeptFrom): boolean {
-    return this.#removal(() => this.#retention.step(now, head, keptFrom));
+  pruneByRules(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
+    return this.#removal(() => this.#retention.step(now, head, keptFrom, gate));
   }
 
-  prune(request: PruneRequest, matches: (topic: string) => boolean, head: number): PruneStep {
-    return this.#removal(() => this.#retention.prune(request, matches, head));
+  prune(
+    request: PruneRequest,
+    matches: (topic: string) => boolean,
+    head: number,
+    gate?: ArchiveGate,
+  ): PruneStep {
+    return this.#removal(() => this.#retention.prune(request, matches, head, gate));
   }
 
   #removal<T>(work: () => T): T {

@@ -34,7 +34,8 @@ function longLog(answer: (request: PageRequest) => Promise<Page>) {
     positionAt: async () => 0,
   };
   // The head is so far ahead that the shard does not take over.
-  const shard = { shard: 0, control: { head: 1e9 }, call: () => new Promise<never>(() => {}) };
+  const control = { head: 1e9, archiveLeftThrough: 0 };
+  const shard = { shard: 0, control, call: () => new Promise<never>(() => {}) };
   return {
     requests,
     reader: new HistoryReader(source as Partial<HistorySource> as HistorySource, [shard]),

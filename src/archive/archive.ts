@@ -1,0 +1,103 @@
+import { Worker } from 'node:worker_threads';
+import { ArchiveWords } from '../link/archive-words.js';
+import { BusError } from '../protocol/errors.js';
+import { ARCHIVE_ATTACH_MS, ARCHIVE_CLOSE_MS } from '../protocol/limits/archive.js';
+import { optionInvalid } from '../protocol/options.js';
+import type { HistoryAddress, OpenStore } from '../store/log-store.js';
+import { threadFlags } from '../threads/exec-argv.js';
+import { ARCHIVER_STOP, type ArchiverData, type ArchiverReport } from './archiver-mail.js';
+import type { ArchivingRules } from './shard-archiver.js';
+import type { ArchivePlace } from './targets/target.js';
+
+const THREAD_URL = new URL('./archiver-thread.js', import.meta.url);
+const HISTORY_URL = new URL('./archive-history.js', import.meta.url).href;
+/** The pause before a thread that died is replaced, ms. */
+const RESTART_MS = 1000;
+
+export interface ArchiveSettings {
+  readonly place: ArchivePlace;
+  readonly rules: ArchivingRules;
+}
+
+/** The archive of an open bus, as the main thread sees it: it starts the thread that archives, and watches it. */
+export class Archive {
+  /** History that begins in the archive and goes on in the logs. */
+  readonly history: HistoryAddress;
+  readonly #data: ArchiverData;
+  #worker: Worker | undefined;
+  #isStopping = false;
+
+  /** @throws BusError `OPTION_INVALID` if the store cannot have an archive */
+  constructor({ place, rules }: ArchiveSettings, store: OpenStore) {
+    const { history: log, lineage } = store;
+    if (log === undefined || lineage === undefined) {
+      throw optionInvalid('openBus', 'archive', 'needs a bus in a directory');
+    }
+    const words = Array.from({ length: store.shards }, () => ArchiveWords.create().buffer);
+    const options = { log, place, lineage, words };
+    this.#data = { ...options, rules };
+    this.history = { module: HISTORY_URL, options };
+  }
+
+  /** The memory that a shard shares with the archiver. */
+  words(shard: number): SharedArrayBuffer {
+    return this.#data.words[shard]!;
+  }
+
+  /**
+   * Starts archiving. An archive that cannot be reached does not keep a bus from opening: retention waits for it.
+   * @param onWarning gets each new failure
+   * @throws BusError `OPTION_INVALID` if the archive is another history's, or refuses this bus
+   */
+  async start(onWarning: (error: BusError) => void): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, ARCHIVE_ATTACH_MS);
+      const settle = (error?: BusError): void => {
+        clearTimeout(timer);
+        if (error?.code === 'OPTION_INVALID') reject(error);
+        else resolve();
+      };
+      this.#spawn(onWarning, settle);
+    });
+  }
+
+  /** Ends the thread. What it was about to archive is archived after the next opening. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    worker.postMessage(ARCHIVER_STOP);
+    const timer = setTimeout(() => void worker.terminate(), ARCHIVE_CLOSE_MS);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #spawn(onWarning: (error: BusError) => void, settle: (error?: BusError) => void): void {
+    const worker = new Worker(THREAD_URL, {
+      workerData: this.#data,
+      name: 'millrace-archiver',
+      ...threadFlags(),
+    });
+    this.#worker = worker;
+    worker.unref();
+    worker.on('message', (report: ArchiverReport) => {
+      if (report.report === 'attached') return settle();
+      const error = BusError.from(report.error);
+      settle(error);
+      onWarning(error);
+    });
+    worker.on('error', (cause) => {
+      onWarning(
+        new BusError('ARCHIVE_FAILED', `the archiver's thread died: ${cause.message}`, { cause }),
+      );
+    });
+    worker.on('exit', () => {
+      this.#worker = undefined;
+      if (this.#isStopping) return;
+      setTimeout(() => {
+        if (!this.#isStopping) this.#spawn(onWarning, settle);
+      }, RESTART_MS).unref();
+    });
+  }
+}

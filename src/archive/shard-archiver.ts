@@ -1,0 +1,193 @@
+import type { ArchiveWords } from '../link/archive-words.js';
+import { ARCHIVE_CHUNK_EVENTS } from '../protocol/limits/archive.js';
+import { READ_PAGE_BYTES } from '../protocol/limits/endpoint.js';
+import type { Lineage } from '../store/lineage.js';
+import type { StoreHistory } from '../store/log-store.js';
+import { Catalog } from './catalog.js';
+import { type BuiltSegment, SegmentBuilder } from './segments/segment-builder.js';
+import {
+  DATA_SUFFIX,
+  MANIFEST_SUFFIX,
+  parseObjectName,
+  shardPrefix,
+} from './segments/segment-names.js';
+import { SegmentReader } from './segments/segment-reader.js';
+import type { ArchiveTarget } from './targets/target.js';
+
+export interface ArchivingRules {
+  /** A segment ends with the page that reaches this, uncompressed. */
+  readonly segmentBytes: number;
+  /** A segment that is not full is made no more often than this. */
+  readonly segmentMs: number;
+  /** Whole segments go whose newest event is older than this. */
+  readonly maxAgeMs?: number | undefined;
+  /** The oldest segments go while the shard has more bytes than this. */
+  readonly maxBytes?: number | undefined;
+}
+
+export interface ShardArchiverOptions {
+  readonly target: ArchiveTarget;
+  readonly lineage: Lineage;
+  readonly shard: number;
+  readonly history: StoreHistory;
+  readonly words: ArchiveWords;
+  readonly rules: ArchivingRules;
+}
+
+/**
+ * Archives one shard's events when retention waits for it: from the last archived sequence up to the flushed head, in
+ * segments. It takes more than retention needs, so that segments become large where retention removes a little at a
+ * time. Only the archiver's thread has one, under the lock of the directory, and calls one method after another.
+ *
+ * The order makes a segment count only as a whole: data, manifest, both read back and compared, and only then the
+ * shared word that lets retention remove. A process that dies in between leaves data without a manifest, which the next
+ * start removes, or a whole segment, which it finds.
+ */
+export class ShardArchiver {
+  readonly #options: ShardArchiverOptions;
+  readonly #catalog: Catalog;
+  readonly #reader: SegmentReader;
+  /** Made and not stored yet: a retry stores the same again. */
+  #pending: BuiltSegment | undefined;
+  #madeAt = Number.NEGATIVE_INFINITY;
+  #wasFull = false;
+
+  constructor(options: ShardArchiverOptions) {
+    this.#options = options;
+    this.#catalog = new Catalog(options.target, options.lineage, options.shard);
+    this.#reader = new SegmentReader(options.target);
+  }
+
+  /** Finds out what is archived. Retention removes nothing before. @throws BusError `ARCHIVE_FAILED`, `OPTION_INVALID` */
+  async start(): Promise<void> {
+    const { target, shard, words } = this.#options;
+    await target.clean(shardPrefix(shard));
+    await this.#catalog.refresh();
+    const newest = this.#catalog.ranges.at(-1);
+    // A process may have died before it read back what it had stored.
+    if (newest !== undefined) await this.#reader.verify(newest.name);
+    const archived = newest?.to ?? 0;
+    for (const name of this.#catalog.orphans) {
+      // Data of events that retention may have removed are no left-over of an attempt: their manifest was lost.
+      if (parseObjectName(name)!.first > archived) await target.remove(name);
+    }
+    this.#tell();
+    words.through = await this.#firstHole((this.#catalog.ranges[0]?.from ?? 1) - 1);
+  }
+
+  /**
+   * Makes one segment if retention waits for one; true if another may be due at once. @param now monotonic, ms
+   * @throws BusError `ARCHIVE_FAILED`, `STORE_CORRUPT`
+   */
+  async step(now: number): Promise<boolean> {
+    const { words, rules } = this.#options;
+    if (words.wanted <= words.through) return false;
+    if (this.#pending === undefined) {
+      if (!this.#wasFull && now - this.#madeAt < rules.segmentMs) return false;
+      if (words.synced <= words.through) return false;
+      await this.#make();
+    }
+    if (this.#pending !== undefined) await this.#store(this.#pending);
+    this.#madeAt = now;
+    return words.wanted > words.through && this.#wasFull;
+  }
+
+  /** Removes what is too old or too much. The newest segment stays: it says how far the archive goes. */
+  async retain(nowMs: number): Promise<void> {
+    const { target, rules } = this.#options;
+    const { maxAgeMs, maxBytes = Number.POSITIVE_INFINITY } = rules;
+    if (maxAgeMs === undefined && maxBytes === Number.POSITIVE_INFINITY) return;
+    for (;;) {
+      const { ranges } = this.#catalog;
+      const oldest = ranges[0];
+      if (oldest === undefined || ranges.length < 2) return;
+      const isOver = this.#catalog.bytes > maxBytes;
+      const isOld =
+        maxAgeMs !== undefined &&
+        (await this.#reader.manifest(oldest.name)).lastAt < nowMs - maxAgeMs;
+      if (!isOver && !isOld) return;
+      // The manifest goes first: data without one count for nothing.
+      await target.remove(oldest.name + MANIFEST_SUFFIX);
+      await target.remove(oldest.name + DATA_SUFFIX);
+      await this.#catalog.refresh();
+      this.#tell();
+    }
+  }
+
+  /** Makes a segment of what follows the last archived event, bounded by its size. */
+  async #make(): Promise<void> {
+    const { words, lineage, shard, history, rules } = this.#options;
+    const after = words.through;
+    const until = Math.min(words.synced, (this.#catalog.next(after)?.from ?? Infinity) - 1);
+    const builder = new SegmentBuilder(
+      { directory: lineage.directory, shard, epoch: lineage.epoch },
+      after + 1,
+    );
+    let next = after;
+    while (next < until && builder.rawBytes < rules.segmentBytes) {
+      const page = await history.page(shard, {
+        after: next,
+        until,
+        headLeast: until,
+        limit: ARCHIVE_CHUNK_EVENTS,
+        limitBytes: Math.min(READ_PAGE_BYTES, rules.segmentBytes),
+      });
+      builder.add(page);
+      next = page.next;
+    }
+    this.#wasFull = next < until;
+    this.#pending = builder.finish();
+    // Nothing is left of these events: retention has nothing to wait for.
+    if (this.#pending === undefined) words.through = await this.#firstHole(next);
+  }
+
+  async #store(segment: BuiltSegment): Promise<void> {
+    const { target, words } = this.#options;
+    const name = this.#catalog.nameOf(segment.first, segment.last);
+    await target.put(name + DATA_SUFFIX, segment.data);
+    await target.put(name + MANIFEST_SUFFIX, segment.manifest);
+    this.#reader.forget(name);
+    await this.#reader.verify(name);
+    await this.#catalog.refresh();
+    this.#pending = undefined;
+    words.addEvents(segment.events);
+    this.#tell();
+    words.through = await this.#firstHole(segment.last);
+  }
+
+  /**
+   * The last sequence before the first event of the log, behind `after`, that no segment covers. Segments may be
+   * missing in the middle: their events are archived again if the log still has them.
+   */
+  async #firstHole(after: number): Promise<number> {
+    const { history, shard } = this.#options;
+    let through = after;
+    for (;;) {
+      through = this.#catalog.at(through + 1)?.to ?? through;
+      if (this.#catalog.at(through + 1) !== undefined) continue;
+      const next = this.#catalog.next(through + 1);
+      if (next === undefined) return through;
+      if (await this.#logHas(history, shard, through, next.from - 1)) return through;
+      through = next.to;
+    }
+  }
+
+  async #logHas(
+    history: StoreHistory,
+    shard: number,
+    after: number,
+    until: number,
+  ): Promise<boolean> {
+    let from = after;
+    for (;;) {
+      const page = await history.page(shard, { after: from, until, limit: 1 });
+      if (page.count > 0) return true;
+      if (page.done) return false;
+      from = page.next;
+    }
+  }
+
+  #tell(): void {
+    this.#options.words.listed(this.#catalog.count, this.#catalog.bytes);
+  }
+}

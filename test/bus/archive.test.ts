@@ -1,0 +1,153 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Bus, BusOptions } from '../../src/main/bus.js';
+import type { Event } from '../../src/protocol/event.js';
+import { Collector, gather } from './support/collector.js';
+import { errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
+import { until, within } from './support/wait.js';
+
+/** What retention removes is archived first, and whoever reads history goes on through it. */
+const SMALL = { segmentBytes: 64 * 1024, segmentMs: 0 };
+
+async function openArchived(options: BusOptions = {}, dir = temporaryDirectory()): Promise<Bus> {
+  return openTestBus({
+    shards: 1,
+    archive: { dir, ...SMALL },
+    retention: [{ maxEvents: 100 }],
+    ...options,
+  });
+}
+
+async function publish(bus: Bus, topic: string, first: number, count: number): Promise<void> {
+  const inputs = Array.from({ length: count }, (_, index) => ({
+    topic,
+    type: 'chat_message',
+    payload: { n: first + index, pad: 'x'.repeat(100) },
+  }));
+  await within('the acks', bus.publishMany(inputs));
+}
+
+const numbersOf = (events: readonly Event<unknown>[]): number[] =>
+  events.map(({ payload }) => (payload as { n: number }).n);
+const upTo = (count: number, first = 0): number[] =>
+  Array.from({ length: count }, (_, index) => first + index);
+
+async function inLog(bus: Bus): Promise<number> {
+  return (await bus.topics()).reduce((sum, { events }) => sum + events, 0);
+}
+
+async function pruned(bus: Bus, left: number): Promise<void> {
+  await until('retention has removed', async () => (await inLog(bus)) <= left);
+}
+
+describe('an archive', () => {
+  test('gives back all that retention has removed, once and in order', async () => {
+    const bus = await openArchived();
+    await publish(bus, 'log.a', 0, 3000);
+    await pruned(bus, 200);
+    expect(numbersOf(await gather(bus.read({ topic: '*' })))).toEqual(upTo(3000));
+    const newest = await gather(bus.read({ topic: '*', reverse: true }));
+    expect(numbersOf(newest)).toEqual(upTo(3000).reverse());
+    expect(await inLog(bus)).toBeLessThanOrEqual(200);
+    const [stats] = (await bus.stats()).shards;
+    expect(stats!.archive).toMatchObject({ failingMs: 0 });
+    expect(stats!.archive!.segments).toBeGreaterThan(3);
+    expect(errorsTold(bus)).toEqual([]);
+  });
+
+  test('is read by topic, type, time, cursor and id', async () => {
+    const bus = await openArchived();
+    await publish(bus, 'log.a', 0, 500);
+    const between = await bus.publish({ topic: 'log.b', type: 'order_made', payload: { n: -1 } });
+    const { timestamp } = (await bus.get('log.b', between.id))!;
+    await publish(bus, 'log.a', 500, 1500);
+    await pruned(bus, 200);
+    expect(numbersOf(await bus.query({ topic: 'log.b' }))).toEqual([-1]);
+    expect(numbersOf(await bus.query({ topic: 'log.*', types: ['order_made'] }))).toEqual([-1]);
+    expect(await bus.get('log.b', between.id)).toMatchObject({ sequence: between.sequence });
+    expect(await bus.get('log.a', between.id)).toBeUndefined();
+    const all = await gather(bus.read({ topic: '*' }));
+    const since = await gather(bus.read({ topic: '*', since: timestamp }));
+    const before = await gather(bus.read({ topic: '*', until: timestamp }));
+    expect([...before, ...since].map(({ id }) => id)).toEqual(all.map(({ id }) => id));
+    expect(since.every((event) => event.timestamp >= timestamp)).toBe(true);
+    expect(before.every((event) => event.timestamp < timestamp)).toBe(true);
+    expect(numbersOf(await bus.query({ topic: 'log.a', limit: 5, reverse: true }))).toEqual(
+      upTo(5, 1995).reverse(),
+    );
+  });
+
+  test('goes over into the log and into live events without a gap or an overlap', async () => {
+    const bus = await openArchived();
+    await publish(bus, 'log.a', 0, 3000);
+    await pruned(bus, 200);
+    const seen = new Collector(bus, 'log.*', { from: 'earliest' });
+    for (let first = 3000; first < 6000; first += 100) await publish(bus, 'log.a', first, 100);
+    await until('all events', () => seen.events.length >= 6000);
+    expect(numbersOf(seen.events)).toEqual(upTo(6000));
+    expect(seen.gaps).toEqual([]);
+  });
+
+  test('resumes a cursor that stands in it', async () => {
+    const bus = await openArchived();
+    await publish(bus, 'log.a', 0, 1000);
+    let cursor = '';
+    const first = bus.subscribe('log.*', { from: 'earliest' });
+    for await (const { payload } of first) {
+      if ((payload as { n: number }).n === 299) break;
+    }
+    cursor = first.cursor;
+    await publish(bus, 'log.a', 1000, 1000);
+    await pruned(bus, 200);
+    const seen = new Collector(bus, 'log.*', { from: { after: cursor } });
+    await until('the rest', () => numbersOf(seen.events).includes(1999));
+    const numbers = numbersOf(seen.events);
+    expect(numbers).toEqual(upTo(2000 - numbers[0]!, numbers[0]));
+    expect(numbers[0]).toBeLessThanOrEqual(300);
+    expect(seen.gaps).toEqual([]);
+  });
+
+  test('is found again by the next bus, and by one on a copy of an earlier backup', async () => {
+    const archive = temporaryDirectory();
+    const dir = temporaryDirectory();
+    const bus = await openArchived({ dir }, archive);
+    await publish(bus, 'log.a', 0, 1000);
+    await pruned(bus, 200);
+    await bus.close();
+    const again = await openArchived({ dir }, archive);
+    await publish(again, 'log.a', 1000, 1000);
+    await pruned(again, 200);
+    expect(numbersOf(await gather(again.read({ topic: '*' })))).toEqual(upTo(2000));
+  });
+
+  test('of another directory is refused', async () => {
+    const archive = temporaryDirectory();
+    await (await openArchived({}, archive)).close();
+    await expect(openArchived({}, archive)).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+      message: expect.stringContaining('archive.dir'),
+    });
+  });
+
+  test('that lost a segment leaves a gap that is told', async () => {
+    const archive = temporaryDirectory();
+    const dir = temporaryDirectory();
+    const bus = await openArchived({ dir }, archive);
+    await publish(bus, 'log.a', 0, 2000);
+    await pruned(bus, 200);
+    await bus.close();
+    const names = readdirSync(join(archive, 'shard-000')).sort();
+    const lost = names.filter((name) => name.startsWith(names[2]!.slice(0, 33)));
+    expect(lost).toHaveLength(2);
+    for (const name of lost) rmSync(join(archive, 'shard-000', name));
+    const [first, last] = lost[0]!.split('-').map(Number) as [number, number];
+    const again = await openArchived({ dir }, archive);
+    const options = { from: { since: new Date(0) } };
+    const seen = new Collector(again, 'log.*', options);
+    await until('the rest', () => seen.events.length >= 2000 - (last - first + 1));
+    expect(seen.gaps).toEqual([{ shard: 0, from: first, to: last, reason: 'pruned' }]);
+    const sequences = seen.events.map(({ sequence }) => sequence!);
+    expect(sequences).toEqual(upTo(2000, 1).filter((one) => one < first || one > last));
+  });
+});
