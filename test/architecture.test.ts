@@ -167,6 +167,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'archive/segments': ['protocol', 'record', 'store', 'archive/targets'],
   'archive/targets': ['protocol', 'store/directory'],
   archive: [
+    'store/directory',
     'protocol',
     'record',
     'link/archive-words',
@@ -307,6 +308,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'sinks.ts',
     'store',
     'store/upkeep',
+    'archive/verify-archive',
     'store/sqlite/driver',
     'auth',
     'index',

@@ -72,7 +72,7 @@ export class ArchiveHistory implements StoreHistory {
     const { prunedThrough } = await this.#log.page(shard, { after: 0, limit: 0 });
     // An event behind all removed ones is older than the time: the log has all that is younger.
     if (position > prunedThrough) return position;
-    return this.#again(shard, async () => (await archived.positionAt(timeMs)) ?? position);
+    return this.#again(shard, () => archived.positionAt(timeMs, position));
   }
 
   close(): void | Promise<void> {

@@ -2,7 +2,7 @@ import type { ArchiveWords } from '../link/archive-words.js';
 import { EventRecordView } from '../record/event-record.js';
 import type { Lineage } from '../store/lineage.js';
 import { PAGE_PREFIX_BYTES } from '../store/page.js';
-import { Catalog } from './catalog.js';
+import { type ArchivedRange, Catalog } from './catalog.js';
 import type { SegmentReader } from './segments/segment-reader.js';
 import type { ArchiveTarget } from './targets/target.js';
 
@@ -50,11 +50,19 @@ export class ArchivedShard {
     return this.#catalog;
   }
 
-  /** The last archived sequence recorded before a time; `undefined` if all that is archived is older. */
-  async positionAt(timeMs: number): Promise<number | undefined> {
+  /**
+   * The last sequence recorded before a time. `position`: what the log says, which decides where all that is archived is
+   * older.
+   */
+  async positionAt(timeMs: number, position: number): Promise<number> {
     const newest = (await this.catalog(this.#words.through)).ranges.at(-1);
-    if (newest === undefined) return undefined;
-    if ((await this.#reader.manifest(newest.name)).lastAt < timeMs) return undefined;
+    if (newest === undefined) return position;
+    const archived = await this.#archivedAt(timeMs, newest);
+    return archived < newest.to ? archived : Math.max(archived, position);
+  }
+
+  async #archivedAt(timeMs: number, newest: ArchivedRange): Promise<number> {
+    if ((await this.#reader.manifest(newest.name)).lastAt < timeMs) return newest.to;
     const { ranges } = this.#catalog;
     let low = 0;
     let high = ranges.length - 1;

@@ -13,7 +13,7 @@ import {
   ARCHIVE_RETRY_MS_MAX,
 } from '../protocol/limits/archive.js';
 import { messageOf } from '../protocol/thrown.js';
-import type { HistoryModule } from '../store/log-store.js';
+import type { HistoryModule, StoreHistory } from '../store/log-store.js';
 import type { ArchiverData, ArchiverReport } from './archiver-mail.js';
 import { claimArchive } from './root.js';
 import { ShardArchiver } from './shard-archiver.js';
@@ -24,6 +24,7 @@ const words = buffers.map((buffer) => new ArchiveWords(buffer));
 const stop = new AbortController();
 parentPort!.once('message', () => stop.abort());
 
+let history: StoreHistory | undefined;
 let retryMs = ARCHIVE_RETRY_MS;
 let lastFailure: string | undefined;
 let retainedAt = Number.NEGATIVE_INFINITY;
@@ -54,10 +55,11 @@ async function attach(): Promise<ShardArchiver[]> {
   const target = await openTarget(place);
   await claimArchive(target, lineage);
   const { openHistory } = (await import(log.module)) as HistoryModule;
-  const history = await openHistory(log.options);
-  stop.signal.addEventListener('abort', () => void history.close());
+  history ??= await openHistory(log.options);
+  const opened = history;
   const archivers = words.map(
-    (one, shard) => new ShardArchiver({ target, lineage, shard, history, words: one, rules }),
+    (one, shard) =>
+      new ShardArchiver({ target, lineage, shard, history: opened, words: one, rules }),
   );
   for (const archiver of archivers) await archiver.start();
   return archivers;
@@ -99,5 +101,7 @@ async function run(): Promise<void> {
 }
 
 await run();
+// The connections close before those of the shards: only the last one can remove a write-ahead log.
+await history?.close();
 // Requests that are under way are given up: what they leave half-way does not count.
 process.exit();

@@ -49,6 +49,8 @@ export class ShardArchiver {
   readonly #reader: SegmentReader;
   /** Made and not stored yet: a retry stores the same again. */
   #pending: BuiltSegment | undefined;
+  /** The flushed head when retention last waited: all up to it is archived. */
+  #target = 0;
   #madeAt = Number.NEGATIVE_INFINITY;
   #wasFull = false;
 
@@ -81,15 +83,15 @@ export class ShardArchiver {
    */
   async step(now: number): Promise<boolean> {
     const { words, rules } = this.#options;
-    if (words.wanted <= words.through) return false;
+    if (words.wanted > words.through) this.#target = words.synced;
+    if (this.#target <= words.through) return false;
     if (this.#pending === undefined) {
       if (!this.#wasFull && now - this.#madeAt < rules.segmentMs) return false;
-      if (words.synced <= words.through) return false;
       await this.#make();
     }
     if (this.#pending !== undefined) await this.#store(this.#pending);
     this.#madeAt = now;
-    return words.wanted > words.through && this.#wasFull;
+    return this.#target > words.through && this.#wasFull;
   }
 
   /** Removes what is too old or too much. The newest segment stays: it says how far the archive goes. */

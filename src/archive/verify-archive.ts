@@ -1,6 +1,7 @@
 import { BusError } from '../protocol/errors.js';
 import { messageOf } from '../protocol/thrown.js';
 import { EventRecordView } from '../record/event-record.js';
+import { readManifest } from '../store/directory/manifest.js';
 import type { Lineage } from '../store/lineage.js';
 import { decodePage } from '../store/page.js';
 import { Catalog } from './catalog.js';
@@ -15,6 +16,18 @@ export interface ArchiveFinding {
   readonly file: string;
   readonly shard?: number;
   readonly message: string;
+}
+
+/** Checks the archive of a directory that is not moved or restored meanwhile. */
+export async function* verifyArchiveOf(
+  dir: string,
+  archive: string,
+): AsyncGenerator<ArchiveFinding> {
+  const manifest = readManifest(dir);
+  // What is wrong with the directory itself, `verifyDirectory` says.
+  if (manifest?.id === undefined) return;
+  const { id, shards, epoch, earlier } = manifest;
+  yield* verifyArchive({ dir: archive }, { directory: id, shards, epoch, earlier });
 }
 
 /**

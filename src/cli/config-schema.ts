@@ -4,6 +4,10 @@ import type { Fault } from '../auth/grants.js';
 import { parseAlertRules } from '../protocol/alert-rule.js';
 import type { AlertRuleInput } from '../protocol/alerts.js';
 import { consumerNamesFault } from '../protocol/consumer-definition.js';
+import {
+  ARCHIVE_SEGMENT_BYTES_MAX,
+  ARCHIVE_SEGMENT_BYTES_MIN,
+} from '../protocol/limits/archive.js';
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
 import { TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
@@ -101,6 +105,17 @@ const configSchema = objectOf({
   defaultPersist: v.exactOptional(yesOrNo),
   noPersistTopics: v.exactOptional(listOf(pattern, 'patterns')),
   retention: v.exactOptional(listOf(retentionRule, 'rules')),
+  archive: v.exactOptional(
+    objectOf({
+      dir: someText,
+      segmentBytes: v.exactOptional(
+        wholeNumber(ARCHIVE_SEGMENT_BYTES_MIN, ARCHIVE_SEGMENT_BYTES_MAX),
+      ),
+      segmentMs: v.exactOptional(wholeNumber(0, TIMER_MS_MAX)),
+      maxAgeMs: v.exactOptional(wholeNumber(1)),
+      maxBytes: v.exactOptional(wholeNumber(1)),
+    }),
+  ),
   // Checked below, by the parser of rules.
   alerts: v.exactOptional(
     listOf(

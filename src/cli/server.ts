@@ -81,6 +81,7 @@ const BUS_SETTINGS = [
   'defaultPersist',
   'noPersistTopics',
   'retention',
+  'archive',
   'alerts',
   'systemEvents',
   'ringBytes',

@@ -14,6 +14,7 @@ import type { DoorCount } from '../protocol/door-counts.js';
 import { CONSUMER_FIGURES_MS } from '../protocol/limits/consumers.js';
 import { SINK_FIGURES_WAIT_MS } from '../protocol/limits/gateway.js';
 import type { SinkFigures } from '../protocol/sink-figures.js';
+import { addArchiveMetrics } from './archive-metrics.js';
 import { addSinkMetrics } from './sink-metrics.js';
 import { VERSION } from './version.js';
 import { within } from './within.js';
@@ -61,6 +62,7 @@ export class GatewayMetrics {
     this.#addGauges();
     this.#addHistograms();
     this.#addConsumers();
+    addArchiveMetrics(this.#registry, () => this.#shards());
     addSinkMetrics(this.#registry, () => this.#sinks);
     collectDefaultMetrics({ register: this.#registry });
   }

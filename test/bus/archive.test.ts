@@ -1,8 +1,13 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import type { Bus, BusOptions } from '../../src/main/bus.js';
 import type { Event } from '../../src/protocol/event.js';
+import { restore } from '../../src/store/upkeep/restore.js';
 import { Collector, gather } from './support/collector.js';
 import { errorsTold, openTestBus, temporaryDirectory } from './support/open.js';
 import { until, within } from './support/wait.js';
@@ -108,7 +113,7 @@ describe('an archive', () => {
     expect(seen.gaps).toEqual([]);
   });
 
-  test('is found again by the next bus, and by one on a copy of an earlier backup', async () => {
+  test('is found again by the next bus', async () => {
     const archive = temporaryDirectory();
     const dir = temporaryDirectory();
     const bus = await openArchived({ dir }, archive);
@@ -150,4 +155,123 @@ describe('an archive', () => {
     const sequences = seen.events.map(({ sequence }) => sequence!);
     expect(sequences).toEqual(upTo(2000, 1).filter((one) => one < first || one > last));
   });
+
+  test('goes on for a directory that was restored, without what the original did later', async () => {
+    const archive = temporaryDirectory();
+    const dir = temporaryDirectory();
+    const backup = join(temporaryDirectory(), 'backup');
+    const restored = join(temporaryDirectory(), 'restored');
+    const bus = await openArchived({ dir }, archive);
+    await publish(bus, 'log.a', 0, 1000);
+    await pruned(bus, 200);
+    await bus.backup(backup);
+    await publish(bus, 'log.a', 5000, 1000);
+    await pruned(bus, 200);
+    await bus.close();
+    restore(backup, restored);
+    const again = await openArchived({ dir: restored }, archive);
+    await publish(again, 'log.a', 1000, 1000);
+    await pruned(again, 200);
+    expect(numbersOf(await gather(again.read({ topic: '*' })))).toEqual(upTo(2000));
+  });
+
+  test('that fails holds retention back, says so, and goes on when it works again', async () => {
+    const archive = temporaryDirectory();
+    const inTheWay = join(archive, 'shard-000');
+    writeFileSync(inTheWay, '');
+    const bus = await openArchived({}, archive);
+    await publish(bus, 'log.a', 0, 1000);
+    await until('it is told', () => errorsTold(bus).length > 0);
+    expect(errorsTold(bus)[0]).toMatchObject({
+      code: 'ARCHIVE_FAILED',
+      details: { setting: 'archive.dir' },
+    });
+    await until('the figures', async () => {
+      const { failingMs, waitingMs } = (await bus.stats()).shards[0]!.archive!;
+      return failingMs > 0 && waitingMs > 0;
+    });
+    expect(await inLog(bus)).toBe(1000);
+    rmSync(inTheWay);
+    await pruned(bus, 200);
+    expect(numbersOf(await gather(bus.read({ topic: '*' })))).toEqual(upTo(1000));
+    await until('the figures', async () => (await bus.stats()).shards[0]!.archive!.failingMs === 0);
+  });
+
+  test('loses and repeats nothing when its process is killed again and again', async () => {
+    const archive = temporaryDirectory();
+    const dir = temporaryDirectory();
+    let acked = 0;
+    for (let round = 0; round < 6; round++) {
+      acked = Math.max(acked, await killed(dir, archive, 1 + round * 3));
+    }
+    const bus = await openArchived({ dir, retention: [{ maxEvents: 10 }] }, archive);
+    await pruned(bus, 20);
+    const sequences = (await gather(bus.read({ topic: '*' }))).map(({ sequence }) => sequence!);
+    expect(sequences).toEqual(upTo(sequences.length, 1));
+    expect(sequences.length).toBeGreaterThanOrEqual(acked);
+    expect((await bus.stats()).shards[0]!.archive!.segments).toBeGreaterThan(1);
+  });
+
+  test('keeps what somebody asks to remove until it is archived', async () => {
+    const bus = await openArchived({ retention: [] });
+    await publish(bus, 'log.a', 0, 500);
+    await until('it is removed', async () => {
+      await bus.prune({ pattern: 'log.*', maxEvents: 1 });
+      return (await inLog(bus)) === 1;
+    });
+    expect(numbersOf(await gather(bus.read({ topic: '*' })))).toEqual(upTo(500));
+  });
+
+  test('removes its oldest segments beyond its limits, which is told as a gap', async () => {
+    const archive = { dir: temporaryDirectory(), ...SMALL, maxBytes: 20_000 };
+    const bus = await openArchived({ archive });
+    const ack = await bus.publish({ topic: 'log.a', type: 'chat_message', payload: { n: -1 } });
+    for (let n = 0; n < 6000; n += 1000) {
+      await publish(bus, 'log.a', n, 1000);
+      await pruned(bus, 200);
+    }
+    await until('the archive is smaller', async () => {
+      const { bytes } = (await bus.stats()).shards[0]!.archive!;
+      return bytes <= 20_000;
+    });
+    const left = numbersOf(await gather(bus.read({ topic: '*' })));
+    expect(left).toEqual(upTo(left.length, 6000 - left.length));
+    expect(left.length).toBeLessThan(6000);
+    const from = { after: ack.cursor! };
+    const seen = new Collector(bus, 'log.*', { from });
+    await until('the rest', () => seen.events.length >= left.length);
+    expect(seen.gaps).toEqual([
+      { shard: 0, from: 2, to: seen.events[0]!.sequence! - 1, reason: 'pruned' },
+    ]);
+  });
+
+  test.each([
+    { dir: ':memory:', archive: { dir: '/tmp/never' } },
+    { archive: { dir: ':memory:' } },
+    { archive: { dir: '/tmp/never', segmentBytes: 1 } },
+  ])('is refused with an option that makes no sense: %j', async (options) => {
+    await expect(openTestBus(options)).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+  });
 });
+
+const archiving = fileURLToPath(new URL('./support/archiving.js', import.meta.url));
+
+/** Kills the process after it has archived and then had so many batches acknowledged. @returns the last that it told */
+async function killed(dir: string, archive: string, batches: number): Promise<number> {
+  const child = spawn(process.execPath, [archiving, dir, archive], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  let acked = 0;
+  let left = batches;
+  let hasArchived = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [word, number] = line.split(' ');
+    if (word === 'archived') hasArchived = true;
+    else acked = Number(number);
+    if (hasArchived && word === 'acked' && --left === 0) child.kill('SIGKILL');
+  }
+  const [, signal] = await within('its end', exited);
+  expect(signal).toBe('SIGKILL');
+  return acked;
+}
