@@ -37,6 +37,7 @@ export type {
   LatestOptions,
   OverflowPolicy,
   Query,
+  RequestTotals,
   RetentionRule,
   ShardStats,
   SubscribeFrom,
@@ -109,6 +110,13 @@ export type {
   ShardFigures,
 } from './protocol/operations.js';
 export { payloadTextOf as payloadText, withPayloadText } from './protocol/payload-text.js';
+export type {
+  QuestionContext,
+  QuestionHandler,
+  RequestOptions,
+  Responder,
+  RespondOptions,
+} from './protocol/requests.js';
 export { matchesPattern } from './protocol/topic.js';
 export type { Welcome as ServerInfo, WireLimits as ServerLimits } from './protocol/wire.js';
 export { EventType } from './vocabulary/event-types.js';

@@ -48,6 +48,7 @@ export type {
   LatestOptions,
   OverflowPolicy,
   Query,
+  RequestTotals,
   RetentionRule,
   ShardStats,
   SubscribeFrom,
@@ -108,6 +109,13 @@ export type {
   PruneResult,
   PruneSelection,
 } from './protocol/operations.js';
+export type {
+  QuestionContext,
+  QuestionHandler,
+  RequestOptions,
+  Responder,
+  RespondOptions,
+} from './protocol/requests.js';
 export type {
   CancelOptions,
   ScheduledPage,

@@ -185,6 +185,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'endpoint/links': ['protocol', 'record', 'ring', 'link', 'collections', 'threads'],
   'endpoint/publish': ['protocol', 'record', 'link', 'collections', 'handout', 'endpoint/links'],
   'endpoint/read': ['protocol', 'record', 'link', 'store', 'endpoint/links', 'endpoint/asker'],
+  // Questions that are asked here, and those that are answered.
+  'endpoint/request': [
+    'protocol',
+    'link',
+    'async-context',
+    'handout',
+    'threads',
+    'endpoint/main-thread',
+    'endpoint/publish/event-ids',
+  ],
   // Members of consumers.
   'endpoint/consume': [
     'protocol',
@@ -232,6 +242,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'endpoint/read',
     'endpoint/consume',
     'endpoint/later',
+    'endpoint/request',
     'endpoint/subscribe',
   ],
   // What runs once: it opens the directory and its readers; the shards write the log.

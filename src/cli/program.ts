@@ -10,7 +10,9 @@ import { addGetCommand } from './commands/get.js';
 import { addPruneCommand } from './commands/prune.js';
 import { addPubCommand } from './commands/pub.js';
 import { addLatestCommand, addQueryCommand } from './commands/query.js';
+import { addRequestCommand } from './commands/request.js';
 import { addReshardCommand } from './commands/reshard.js';
+import { addRespondCommand } from './commands/respond.js';
 import { addRestoreCommand } from './commands/restore.js';
 import { addServeCommand } from './commands/serve.js';
 import { addStatsCommand } from './commands/stats.js';
@@ -31,6 +33,8 @@ export function createProgram(): Command {
   addServeCommand(program);
   addPubCommand(program);
   addSubCommand(program);
+  addRequestCommand(program);
+  addRespondCommand(program);
   addQueryCommand(program);
   addLatestCommand(program);
   addGetCommand(program);

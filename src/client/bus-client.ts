@@ -9,6 +9,7 @@ import type {
   Query,
 } from '../protocol/bus-api.js';
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
+import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
@@ -16,6 +17,12 @@ import { SUBSCRIPTION_NAME_LENGTH_MAX } from '../protocol/limits/bus-api.js';
 import { CLIENT_TRIES_BEFORE_NOTIFIED } from '../protocol/limits/client.js';
 import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
 import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
+import type {
+  QuestionHandler,
+  RequestOptions,
+  Responder,
+  RespondOptions,
+} from '../protocol/requests.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
 import type { CoalescedEvent } from './coalescer.js';
@@ -31,6 +38,7 @@ import {
 } from './publisher.js';
 import { get, query, type ReadOptions, read } from './query-frames.js';
 import { type ClientState, Reconnector, type StateChange } from './reconnector.js';
+import { ClientQuestions } from './request/client-questions.js';
 import { Requests } from './requests.js';
 import type { OpenSocket } from './socket.js';
 import {
@@ -69,6 +77,7 @@ export class BusClient extends OperationsClient implements BusApi {
   /** Shared by all subscriptions, so that their handlers together do not keep the thread busy for long. */
   readonly #turns = new Dispatcher();
   readonly #consumers: ClientConsumers;
+  readonly #questions: ClientQuestions;
   #lastSubscription = 0;
   #welcome: Welcome | undefined;
   #unwatchPage: (() => void) | undefined;
@@ -107,6 +116,14 @@ export class BusClient extends OperationsClient implements BusApi {
       wake: () => this.#wake(),
       subscribe: (topic, handler) => this.subscribe(topic, handler),
       report: (error) => this.#onError(error),
+    });
+    this.#questions = new ClientQuestions({
+      requests: this.#requests,
+      source: parsed.source,
+      definitions: new TopicDefinitions(parsed.topics),
+      limits: () => this.#limits(),
+      isConnected: () => this.state === 'connected',
+      send: (frame) => this.#reconnector.send(frame),
     });
     this.#publisher = new ClientPublisher(this.#outbox, parsed, () => this.#limits());
     if (!this.#isLazy) this.connect();
@@ -273,6 +290,23 @@ export class BusClient extends OperationsClient implements BusApi {
     return this.read<P>({ ...options, topic, latest: true }, readOptions);
   }
 
+  async request<R = unknown, P = unknown>(
+    input: EventInput<P>,
+    options?: RequestOptions,
+  ): Promise<Event<R>> {
+    this.#wake();
+    return this.#questions.request(input, options) as Promise<Event<R>>;
+  }
+
+  respond<P = unknown>(
+    pattern: string,
+    handler: QuestionHandler<P>,
+    options?: RespondOptions,
+  ): Responder {
+    this.#wake();
+    return this.#questions.respond(pattern, handler as QuestionHandler, options);
+  }
+
   /**
    * Makes a durable consumer on the server, or opens it.
    *
@@ -318,6 +352,7 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#outbox.fail(error);
     this.#requests.fail(error);
     this.#consumers.end(error);
+    this.#questions.end(error);
     for (const subscription of [...this.#subscriptions.values()]) subscription.close();
     this.#subscriptions.clear();
   }
@@ -393,18 +428,20 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#outbox.connected(this.#welcome!.limits.dedupeReachMs);
     this.#requests.connected();
     this.#consumers.connected();
+    this.#questions.connected();
   }
 
   #onLost(): void {
     this.#requests.lost();
     this.#outbox.lost();
     this.#consumers.lost();
+    this.#questions.lost();
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }
 
   #onFrame(frame: ServerFrame, text: string): void {
     if (this.#outbox.take(frame) || this.#requests.take(frame, text)) return;
-    if (this.#consumers.take(frame)) return;
+    if (this.#consumers.take(frame) || this.#questions.take(frame)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {
       // An error without a requestId or a subscription means that the server could not read a frame of this client.
@@ -423,6 +460,7 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#outbox.fail(failure);
     this.#requests.fail(failure);
     this.#consumers.end(failure);
+    this.#questions.end(failure);
     for (const subscription of [...this.#subscriptions.values()]) subscription.giveUp(error);
     this.#subscriptions.clear();
   }

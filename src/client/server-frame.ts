@@ -40,6 +40,14 @@ const FAULTS: Record<FrameType, (payload: Fields) => string | undefined> = {
   deliveries: (payload) =>
     texts(payload, 'member') ?? listFault('deliveries', payload.deliveries, isDelivery),
   leaseLost: (payload) => texts(payload, 'member') ?? listFault('leases', payload.leases, isText),
+  answered: ({ event }) => (isEvent(event) ? undefined : 'event'),
+  responding: (payload) => texts(payload, 'responder'),
+  respondEnded: (payload) => texts(payload, 'responder'),
+  question: (payload) =>
+    texts(payload, 'responder') ??
+    counts(payload, 'question') ??
+    (isEvent(payload.event) ? undefined : 'event'),
+  questionOver: (payload) => counts(payload, 'question'),
   memberEnded: (payload) => texts(payload, 'member', 'code', 'message'),
 };
 

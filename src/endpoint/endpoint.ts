@@ -40,6 +40,12 @@ import type {
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
 import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
 import type { PruneResult } from '../protocol/operations.js';
+import type {
+  QuestionHandler,
+  RequestOptions,
+  Responder,
+  RespondOptions,
+} from '../protocol/requests.js';
 import {
   type CancelOptions,
   checkCancel,
@@ -85,6 +91,7 @@ import {
 import { parseLatest, parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
+import { Questions } from './request/questions.js';
 import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
 import { startPositions } from './subscribe/start-positions.js';
@@ -135,6 +142,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   readonly #runs = new Set<ConsumerRun>();
   readonly #queries: QueryRunner;
   readonly #signs: SignsOfLife;
+  readonly #questions: Questions;
   readonly #settled = new Waiters();
   /** Held while a shard owes this endpoint an answer, and while there are subscriptions. */
   readonly #alive = new KeepAlive();
@@ -157,7 +165,9 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.epoch = data.epoch;
     this.#data = data;
     this.#settings = settings;
-    this.gateways = new EndpointGateways(main);
+    this.gateways = new EndpointGateways(main, (question, signal) =>
+      this.#questions.answer(question, signal),
+    );
     this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
     const { source, maxPayloadBytes } = data.options;
@@ -184,6 +194,14 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#clientConsumers = new ClientConsumers(this.#consumerHost);
     const definitions = new TopicDefinitions(settings.topics);
     this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
+    this.#questions = new Questions({
+      main,
+      source: data.options.source,
+      maxPayloadBytes: data.options.maxPayloadBytes,
+      shardOf: (topic) => shardOf(topic, this.shards, data.options.shardSegments),
+      validate: (topic, payload) => definitions.validate(topic, payload),
+      handle: (event, handler) => tracedHandler(handler)(event),
+    });
     this.#openerChecks = openerChecks(data, definitions, main);
     this.#signs = new SignsOfLife(this.#ends);
     this.#queries = new QueryRunner(this.#history, this.#ends, data.epoch);
@@ -237,7 +255,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   }
 
   get isIdle(): boolean {
-    return !this.#alive.isHeld;
+    return !this.#alive.isHeld && this.#questions.isIdle;
   }
 
   get shards(): number {
@@ -320,6 +338,23 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
       trace: tracedDelivery,
       report: this.#onError,
     };
+  }
+
+  async request<R = unknown, P = unknown>(
+    input: EventInput<P>,
+    options?: RequestOptions,
+  ): Promise<Event<R>> {
+    this.assertOpen();
+    return this.#questions.request(input, options) as Promise<Event<R>>;
+  }
+
+  respond<P = unknown>(
+    pattern: string,
+    handler: QuestionHandler<P>,
+    options?: RespondOptions,
+  ): Responder {
+    this.assertOpen();
+    return this.#questions.respond(pattern, handler as QuestionHandler, options);
   }
 
   async query<P = unknown>(query: Query): Promise<Event<P>[]> {
@@ -513,6 +548,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.#publisher.close();
     this.#subscriptions.close(true);
     this.#members.close(error);
+    this.#questions.close(error);
     this.#settled.wake();
     this.#alive.release();
     forgetAtExit(this);

@@ -1,5 +1,5 @@
 import type { AnswerOf, Handlers, NameOf, RequestOf } from '../link/calls.js';
-import type { Caller } from '../link/port-calls.js';
+import type { CallContext, Caller } from '../link/port-calls.js';
 import type { DefinitionInfo } from '../protocol/operations.js';
 import type { SinkFigures } from '../protocol/sink-figures.js';
 import type { MainThread } from './main-thread.js';
@@ -17,18 +17,27 @@ export interface AskedGateway {
   disconnect(id: string): boolean;
 }
 
-export class EndpointGateways implements Caller<'gateway', unknown> {
+type Answerer = (
+  question: RequestOf<'question'>,
+  signal: AbortSignal | undefined,
+) => Promise<AnswerOf<'question'>>;
+
+export class EndpointGateways implements Caller<'gateway'> {
   readonly #main: MainThread;
+  readonly #answer: Answerer;
   readonly #open = new Set<AskedGateway>();
-  readonly #handlers: Handlers<'gateway', unknown> = {
+  readonly #handlers: Handlers<'gateway', CallContext | undefined> = {
+    question: (request, context) => this.#answer(request, context?.signal),
     listConnections: () => ({ lists: [...this.#open].map((gateway) => gateway.connections()) }),
     disconnect: ({ id }) => ({
       isFound: [...this.#open].some((gateway) => gateway.disconnect(id)),
     }),
   };
 
-  constructor(main: MainThread) {
+  /** @param answer has a responder of this endpoint answer a question */
+  constructor(main: MainThread, answer: Answerer) {
     this.#main = main;
+    this.#answer = answer;
   }
 
   /** Lets others ask the gateway, until the returned function is called. */
@@ -42,8 +51,12 @@ export class EndpointGateways implements Caller<'gateway', unknown> {
   }
 
   /** Answers a call of the main thread. */
-  async call<N extends NameOf<'gateway'>>(name: N, request: RequestOf<N>): Promise<AnswerOf<N>> {
-    return this.#handlers[name](request, undefined);
+  async call<N extends NameOf<'gateway'>>(
+    name: N,
+    request: RequestOf<N>,
+    context?: CallContext,
+  ): Promise<AnswerOf<N>> {
+    return this.#handlers[name](request, context);
   }
 
   /** The connections of all gateways of the bus. */

@@ -28,6 +28,7 @@ export type { ClientConsumers } from './consume/client-consumers.js';
 export type { ClientDelivery, ClientMember, ClientTaker } from './consume/client-member.js';
 export type { Pulled } from './consume/client-pull.js';
 export type { Settled, Settling } from './consume/settling.js';
+export { DoorFailure, RawAnswer } from './request/questions.js';
 
 export const INTERNALS: unique symbol = Symbol('millrace.internals');
 

@@ -26,7 +26,7 @@ export interface MainThread extends Caller<'main', MainCallContext> {
 
 /** Notices that main sends to an endpoint unasked, and the calls that it makes to the endpoint's gateways. */
 export interface EndpointListener {
-  readonly gateways: Caller<'gateway', unknown>;
+  readonly gateways: Caller<'gateway'>;
   /** A shard's thread was replaced; `port` is the new end of the link. */
   onRelink(shard: number, port: MessagePort, generation: number): void;
   onShardFailed(shard: number, error: BusError): void;
@@ -73,6 +73,7 @@ export class MainConnection implements MainThread {
     const server = new PortServer<'gateway'>(this.#port, {
       listConnections: (request) => gateways.call('listConnections', request),
       disconnect: (request) => gateways.call('disconnect', request),
+      question: (request, context) => gateways.call('question', request, context),
     });
     this.#port.on('message', (message: MainNotice | ToServer) => {
       if ('notice' in message) pass(message, listener);

@@ -42,6 +42,7 @@ export function busStats(
       (sum, { counters }) => sum + counters[ShardCounter.scheduledWaiting]!,
       0,
     ),
+    requests: busCounters.requests,
     endpoints: busCounters.endpoints,
     connections: busCounters.connections,
     gateways: busCounters.gateways.map(gatewayStats),

@@ -7,6 +7,7 @@ import type { HttpContext } from './http/http-context.js';
 import { openListsDoor } from './http/lists-door.js';
 import { openOperationsDoor } from './http/operations-door.js';
 import { openProbesDoor } from './http/probes-door.js';
+import { openRequestDoor } from './http/request-door.js';
 import { openStartPage } from './http/start-page.js';
 import { openStreamsDoor } from './http/streams-door.js';
 import { openWebSocketDoor } from './websocket/websocket-door.js';
@@ -14,6 +15,7 @@ import { openWebSocketDoor } from './websocket/websocket-door.js';
 /** The doors that speak HTTP alone. */
 const HTTP_DOORS: readonly OpenDoor<HttpContext>[] = [
   openEventsDoor,
+  openRequestDoor,
   openStreamsDoor,
   openListsDoor,
   openProbesDoor,

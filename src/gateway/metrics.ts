@@ -188,6 +188,31 @@ export class GatewayMetrics {
       'Publishes that wait for their time.',
       (s) => s.scheduled,
     );
+    this.#whole('gauge', 'responders', 'Responders of questions.', (s) => s.requests.responders);
+    this.#whole(
+      'gauge',
+      'requests_pending',
+      'Requests that wait for their answers.',
+      (s) => s.requests.pending,
+    );
+    this.#whole(
+      'counter',
+      'requests_total',
+      'Questions that went to a responder.',
+      (s) => s.requests.asked,
+    );
+    this.#whole(
+      'counter',
+      'requests_failed_total',
+      'Questions whose responder failed or went, or whose asker waited no more.',
+      (s) => s.requests.failed,
+    );
+    this.#whole(
+      'counter',
+      'requests_unheard_total',
+      'Requests that found no responder.',
+      (s) => s.requests.noResponders,
+    );
     this.#whole('gauge', 'connections', 'WebSocket connections.', (s) => s.connections);
     this.#whole(
       'gauge',

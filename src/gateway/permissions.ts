@@ -51,6 +51,11 @@ export function assertMayRead(principal: Principal, filter: FilterData): void {
   throw forbidden(principal, 'read', 'pattern', pattern);
 }
 
+/** Checks that the principal may publish on every topic that the pattern matches. @throws BusError `FORBIDDEN` */
+export function assertMayPublishAll(principal: Principal, pattern: string): void {
+  if (!principal.mayPublish(pattern)) throw forbidden(principal, 'publish to', 'pattern', pattern);
+}
+
 /** @throws BusError `FORBIDDEN`, `PATTERN_INVALID` */
 export function assertMayAdminister(principal: Principal, pattern: string): void {
   if (principal.mayAdminister(pattern)) return;

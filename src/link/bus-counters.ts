@@ -9,6 +9,7 @@
  *      i32 × ENDPOINT_SHARES          subscriptions of each endpoint
  *      i32 × 3 × GATEWAYS_MAX         of each gateway's thread: STATE · RESTARTS · TURNED_AT
  *      i32 × DOOR_COUNTS              what the doors count: see src/protocol/door-counts.ts
+ *      i32 × REQUEST_COUNTS           questions and responders: the fields of `RequestTotals`
  *      i64                            sum of the delivery times, µs
  *      i64 × HISTOGRAM_BUCKETS        delivery times by bucket
  * ```
@@ -18,7 +19,7 @@
  * emptied.
  */
 
-import type { Histogram } from '../protocol/bus-api.js';
+import type { Histogram, RequestTotals } from '../protocol/bus-api.js';
 import { DOOR_COUNTS, type DoorCount } from '../protocol/door-counts.js';
 import { ENDPOINT_SHARES, GATEWAYS_MAX } from '../protocol/limits/links.js';
 import { bucketOf, HISTOGRAM_BOUNDS_MS, HISTOGRAM_BUCKETS } from './histogram.js';
@@ -30,8 +31,17 @@ const SUBSCRIPTIONS = CONNECTIONS + ENDPOINT_SHARES;
 const GATEWAYS = SUBSCRIPTIONS + ENDPOINT_SHARES;
 const GATEWAY_WORDS = 3;
 const DOORS = GATEWAYS + GATEWAYS_MAX * GATEWAY_WORDS;
+const REQUEST_COUNTS = [
+  'responders',
+  'pending',
+  'asked',
+  'answered',
+  'failed',
+  'noResponders',
+] as const satisfies readonly (keyof RequestTotals)[];
+const REQUESTS = DOORS + DOOR_COUNTS.length;
 /** Rounded up to whole 64-bit words, which follow. */
-const COUNTS = (DOORS + DOOR_COUNTS.length + 1) & ~1;
+const COUNTS = (REQUESTS + REQUEST_COUNTS.length + 1) & ~1;
 const SUM = 0;
 const BUCKETS = 1;
 
@@ -142,6 +152,23 @@ export class BusCounters {
       counts.push({ gateway, state, restarts: of(RESTARTS), silentSeconds });
     }
     return counts;
+  }
+
+  get requests(): RequestTotals {
+    const of = (count: keyof RequestTotals): number =>
+      Atomics.load(this.#counts, REQUESTS + REQUEST_COUNTS.indexOf(count)) >>> 0;
+    return {
+      responders: of('responders'),
+      pending: of('pending'),
+      asked: of('asked'),
+      answered: of('answered'),
+      failed: of('failed'),
+      noResponders: of('noResponders'),
+    };
+  }
+
+  addRequests(count: keyof RequestTotals, change: number): void {
+    Atomics.add(this.#counts, REQUESTS + REQUEST_COUNTS.indexOf(count), change);
   }
 
   noteAtDoor(count: DoorCount): void {

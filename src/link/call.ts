@@ -4,7 +4,7 @@ import type { Shape } from './shapes.js';
 
 /**
  * `history` is a thread that reads; or the shard, where no other thread can read its log. `gateway` is an endpoint that
- * has gateways, which main calls.
+ * has gateways or responders, which main calls.
  */
 export type Server = 'shard' | 'history' | 'main' | 'gateway';
 

@@ -16,6 +16,7 @@ import type { PatternTotals, PruneRequest, PruneStep } from '../store/pruning.js
 import { by, type Call, type Server } from './call.js';
 import { CONSUMER_CALLS } from './consumer-calls.js';
 import type { ReaderConnections } from './reader-mail.js';
+import { REQUEST_CALLS } from './request-calls.js';
 import { SCHEDULE_CALLS } from './schedule-calls.js';
 import { SCHEDULED_CALLS } from './scheduled-calls.js';
 import {
@@ -293,6 +294,7 @@ export const CALLS = {
   ...SCHEDULED_CALLS,
   ...SINK_CALLS,
   ...SCHEDULE_CALLS,
+  ...REQUEST_CALLS,
 
   page: by(
     'history',

@@ -35,6 +35,7 @@ import { ruleOf, shareOf } from './retention-rules.js';
 import { ScheduleBoard } from './schedules/schedule-board.js';
 import { ShardSupervisor } from './shard-supervisor.js';
 import { SinkNotes } from './sink-notes.js';
+import { Switchboard } from './switchboard.js';
 
 const NO_READERS: ReaderConnections = { ports: [], threads: [] };
 
@@ -57,6 +58,9 @@ export class BusCore {
   readonly #gates = createGates();
   readonly #warnings = new HeldCalls<BusError>();
   readonly #hub = new GatewayHub();
+  readonly #switchboard = new Switchboard((count, change) =>
+    this.#busCounters.addRequests(count, change),
+  );
   readonly #definitions: TopicDefinitions;
   readonly #sinkNotes = new SinkNotes();
   #described: readonly DefinitionInfo[] | undefined;
@@ -187,6 +191,7 @@ export class BusCore {
     this.#members.delete(endpoint);
     this.#listeners.delete(endpoint);
     this.#hub.forget(endpoint);
+    this.#switchboard.remove(endpoint);
     this.#shares.giveBack(share);
     this.#busCounters.endpoints = this.#members.size;
     for (const supervisor of this.supervisors) supervisor.detach(endpoint);
@@ -250,6 +255,17 @@ export class BusCore {
       },
       allConnections: () => this.#hub.allConnections(),
       disconnectAnywhere: ({ id }) => this.#hub.disconnectAnywhere(id),
+      respond: ({ pattern, responder }) => {
+        const listener = this.#listeners.get(endpoint);
+        if (listener === undefined) throw new BusError('BUS_CLOSED', 'the bus is closed');
+        this.#switchboard.add(endpoint, responder, pattern, listener.gateways);
+        return null;
+      },
+      endRespond: ({ responder }) => {
+        this.#switchboard.remove(endpoint, responder);
+        return null;
+      },
+      ask: ({ question }, { signal }) => this.#switchboard.ask(question, signal),
       openConsumer: (request) => this.consumers.open(request),
       consumers: ({ names }) => ({ consumers: this.consumers.list(names) }),
       alterConsumer: async ({ id, change }) => ({

@@ -4,6 +4,7 @@ import type { BusError } from './errors.js';
 import type { Event, EventInput, PublishAck, PublishManyOptions, PublishOptions } from './event.js';
 import type { FilterInput } from './filter.js';
 import type { OVERFLOW_POLICIES } from './options.js';
+import type { QuestionHandler, RequestOptions, Responder, RespondOptions } from './requests.js';
 
 /**
  * The types of the bus's calls: the same for the thread that opened the bus, for a worker attached to it, for the
@@ -256,6 +257,7 @@ export interface BusStats {
   readonly consumers: ConsumerTotals;
   /** How many publishes wait for their time. Up to 250 ms old. */
   readonly scheduled: number;
+  readonly requests: RequestTotals;
   readonly endpoints: number;
   /** How many WebSockets the bus's gateways have. */
   readonly connections: number;
@@ -271,6 +273,20 @@ export interface BusStats {
    */
   readonly deliveryMs: Histogram;
   readonly shards: readonly ShardStats[];
+}
+
+/** The questions that `request` asks, and the responders, of all threads and clients together. */
+export interface RequestTotals {
+  readonly responders: number;
+  /** How many requests wait for their answers. */
+  readonly pending: number;
+  /** Since the bus was opened: how many questions went to a responder, and how many were answered. */
+  readonly asked: number;
+  readonly answered: number;
+  /** How many failed: the responder failed or went, or the asker waited no more. */
+  readonly failed: number;
+  /** How many found no responder. */
+  readonly noResponders: number;
 }
 
 /** All durable consumers of a bus together. */
@@ -377,6 +393,35 @@ export interface BusApi extends AsyncDisposable {
   topics(pattern?: string): Promise<TopicInfo[]>;
   /** Figures of the bus and of each shard. */
   stats(): Promise<BusStats>;
+  /**
+   * Asks a question on a topic, and waits for its answer. The question is an event that is not stored; it goes to one
+   * responder, chosen among those whose patterns match. The answer goes to this call alone, as an event whose
+   * `causationId` is the question's id.
+   *
+   * @param input the question; `topic`, `type` and `payload` have to be there
+   * @param options how long to wait
+   * @throws BusError `NO_RESPONDERS` at once if nobody answers on this topic; `REQUEST_TIMEOUT`; `RESPONDER_FAILED` with
+   *   the message of the handler; `RESPONDER_LOST`; `LIMIT_EXCEEDED`, `ABORTED`, and as `publish` for a malformed input
+   */
+  request<R = unknown, P = unknown>(
+    input: EventInput<P>,
+    options?: RequestOptions,
+  ): Promise<Event<R>>;
+  /**
+   * Answers the questions on the topics that a pattern matches. Of several responders one gets a question: the one with
+   * the fewest in hand.
+   *
+   * @param pattern the topics
+   * @param handler returns the answer, a JSON value, or a promise of it; if it throws, the asker is told its message
+   * @param options a signal that stops it
+   * @returns at once; `ready` resolves when questions reach it
+   * @throws BusError `PATTERN_INVALID`, `OPTION_INVALID`, `BUS_CLOSED`
+   */
+  respond<P = unknown>(
+    pattern: string,
+    handler: QuestionHandler<P>,
+    options?: RespondOptions,
+  ): Responder;
   /**
    * Waits until every event that this endpoint has published is acknowledged, and its subscriptions have consumed
    * everything that was stored by then. Waits for ever if a subscription is not read.

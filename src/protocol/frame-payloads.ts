@@ -6,11 +6,16 @@ import type { ClientFrame, Result, ServerFrame } from './wire.js';
 /** Keeps the JSON texts of the payloads in a frame, taken from the frame's text; see `payload-text.ts`. */
 
 /** Notes the payloads' texts with the parsed events that a client publishes. */
-export function notePublishedTexts({ payload }: ClientFrame, text: string): void {
+export function notePublishedTexts({ type, payload }: ClientFrame, text: string): void {
+  if (type !== 'publish' && type !== 'request' && type !== 'answer') return;
   const parsed = payload as Readonly<Record<string, unknown>>;
   const scanner = new JsonScanner(text);
   scanner.members((field) => {
     if (field !== 'payload') return;
+    if (type === 'answer') {
+      notePayloadTexts(scanner, parsed, 'payload');
+      return;
+    }
     scanner.members((key) => {
       if (key === 'event' || key === 'events') notePayloadTexts(scanner, parsed[key], 'payload');
     });

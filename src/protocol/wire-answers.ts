@@ -35,6 +35,9 @@ export const ANSWER_TYPES = {
   leave: 'left',
   pull: 'result',
   settle: 'settled',
+  request: 'answered',
+  respond: 'responding',
+  endRespond: 'respondEnded',
 } as const satisfies Record<AnsweredType | keyof ConsumerRequests, keyof ServerPayloads>;
 
 /** What a client asks and gets an answer to. */

@@ -21,6 +21,7 @@ import type {
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 import { CONSUMER_REQUEST_SCHEMAS } from './wire-consumers.js';
+import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.
@@ -162,6 +163,7 @@ const REQUEST_SCHEMAS = {
   consumed: v.strictObject({ subscription: name, events: count }),
   update: v.strictObject({ subscription: name, filter: anyFilter }),
   unsubscribe: v.strictObject({ subscription: name }),
+  request: v.strictObject({ event: eventInput, timeoutMs: v.exactOptional(count) }),
   publish: v.lazy((input) =>
     typeof input === 'object' && input !== null && 'events' in input ? publishMany : publishOne,
   ),
@@ -200,12 +202,13 @@ const REQUEST_SCHEMAS = {
   setAlert: v.strictObject({ rule: alertRule }),
   removeAlert: v.strictObject({ name: v.string() }),
   ...CONSUMER_REQUEST_SCHEMAS,
+  ...QUESTION_SCHEMAS,
   ping: nothing,
 } as const;
 
 export type RequestType = keyof typeof REQUEST_SCHEMAS;
-/** `consumed` gets no answer. */
-export type AnsweredType = Exclude<RequestType, 'consumed'>;
+/** `consumed` and `answer` get no answer. */
+export type AnsweredType = Exclude<RequestType, 'consumed' | 'answer'>;
 export type RequestPayload<T extends RequestType> = v.InferOutput<(typeof REQUEST_SCHEMAS)[T]>;
 
 export type ClientFrame = {
@@ -280,7 +283,7 @@ export interface Result extends ConsumerResult {
   readonly more?: true;
 }
 
-export interface ServerPayloads extends ConsumerPayloads {
+export interface ServerPayloads extends ConsumerPayloads, QuestionPayloads {
   welcome: Welcome;
   authenticated: {
     readonly principal: string;

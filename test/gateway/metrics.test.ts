@@ -47,6 +47,7 @@ const stats = (shards: readonly ShardStats[]): BusStats => ({
   gatewayRestarts: 0,
   scheduled: 0,
   consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
+  requests: { responders: 0, pending: 0, asked: 0, answered: 0, failed: 0, noResponders: 0 },
   retention: [],
   connections: 7,
   deliveryMs: { bounds: [1, 5, 10], counts: [8, 2, 0, 0], sum: 12 },

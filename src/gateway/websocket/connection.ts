@@ -268,7 +268,7 @@ export class Connection implements OutboundOwner, Client {
     if (this.#context.logsFrames) this.#logReceived(parsed, bytes.length);
     if ('error' in parsed) this.#onBadFrame(parsed.error, parsed.requestId);
     else {
-      if (parsed.frame.type === 'publish') notePublishedTexts(parsed.frame, text);
+      notePublishedTexts(parsed.frame, text);
       this.#take(parsed.frame, bytes.length);
     }
   }

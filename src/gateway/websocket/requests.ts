@@ -31,6 +31,7 @@ import { frameText, resultText } from './frames.js';
 import { sendList } from './list-frames.js';
 import { type Asking, type OperationAsker, OperationRequests } from './operation-requests.js';
 import type { Outbound } from './outbound.js';
+import { isQuestionFrame, QuestionRequests } from './question-requests.js';
 import type { SharedFrames } from './shared-frames.js';
 
 /**
@@ -74,6 +75,7 @@ export class RequestAnswerer {
   readonly #outbound: Outbound;
   readonly #operations: OperationRequests;
   readonly #consumers: ConsumerRequests;
+  readonly #questions: QuestionRequests;
   readonly #address: string;
   readonly #connection: string;
   #texts: EventTexts;
@@ -107,6 +109,11 @@ export class RequestAnswerer {
       outbound,
       this.#texts,
     );
+    this.#questions = new QuestionRequests(
+      endpoint,
+      () => ({ principal: this.#principal, rates: this.#rates, texts: this.#texts }),
+      outbound,
+    );
     this.#lane = new PublishLane(endpoint, (events) => {
       assertStillHolds(this.#principal);
       permittedEvents(this.#principal, events);
@@ -125,6 +132,7 @@ export class RequestAnswerer {
     this.#texts = texts.of(principal);
     this.#rates = rates.connection(principal, this.#address, this.#rates);
     this.#consumers.renew(principal, this.#texts);
+    this.#questions.renew(principal);
     for (const { feed, encoder, filter } of [...this.#feeds.values()]) {
       try {
         assertMayRead(principal, filter);
@@ -167,6 +175,7 @@ export class RequestAnswerer {
       }
       default:
         if (isConsumerFrame(frame)) return this.#consumers.answer(frame);
+        if (isQuestionFrame(frame)) return this.#questions.answer(frame);
         return this.#operations.answer(frame, this.#asker);
     }
   }
@@ -184,6 +193,7 @@ export class RequestAnswerer {
   async close(end: 'left' | 'died' = 'left'): Promise<void> {
     const feeds = [...this.#feeds.values()];
     this.#feeds.clear();
+    this.#questions.close();
     const members = this.#consumers.close(end);
     await Promise.allSettled([members, ...feeds.map(({ feed }) => feed.close())]);
     this.#budget.close();

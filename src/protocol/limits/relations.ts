@@ -12,6 +12,7 @@ import * as forward from './forward.js';
 import * as gateway from './gateway.js';
 import * as http from './http.js';
 import * as links from './links.js';
+import * as requests from './requests.js';
 import * as schedules from './schedules.js';
 import * as shards from './shards.js';
 import * as sinks from './sinks.js';
@@ -42,6 +43,7 @@ export const LIMITS = {
   ...http,
   ...links,
   ...schedules,
+  ...requests,
   ...shards,
   ...sinks,
   ...store,
@@ -82,6 +84,11 @@ const ASCENDING: readonly (readonly Name[])[] = [
   ['CONSUMER_AHEAD', 'CONSUMER_AHEAD_MAX'],
   ['CONSUMER_PAGE', 'CONSUMER_PAGE_MAX'],
   ['LETTER_RETRY_MS', 'LETTER_RETRY_MS_MAX'],
+  ['REQUEST_TIMEOUT_MS', 'REQUEST_TIMEOUT_MS_MAX', 'TIMER_MS_MAX'],
+  ['QUESTIONS_PER_RESPONDER_MAX', 'REQUESTS_PENDING_MAX'],
+  ['REQUESTS_PER_ASKER_MAX', 'REQUESTS_PENDING_MAX'],
+  ['RESPONDERS_PER_CONNECTION_MAX', 'RESPONDERS_MAX'],
+  ['PAYLOAD_BYTES_MAX', 'REQUESTS_PENDING_LENGTH_MAX'],
   ['SINK_RETRY_MS', 'SINK_RETRY_MS_MAX'],
   ['SINK_RESTART_MS', 'SINK_RESTART_MS_MAX'],
   ['WEBHOOK_STOP_MS', 'SINK_STOP_MS'],

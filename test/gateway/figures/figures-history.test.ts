@@ -47,6 +47,7 @@ function statsOf(bus: Partial<BusStats>, ...shards: Partial<ShardStats>[]): BusS
     gateways: [],
     gatewayRestarts: 0,
     scheduled: 0,
+    requests: { responders: 0, pending: 0, asked: 0, answered: 0, failed: 0, noResponders: 0 },
     consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
     retention: [],
     deliveryMs: none,

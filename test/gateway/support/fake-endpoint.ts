@@ -52,6 +52,14 @@ export class FakeEndpoint implements BusEndpoint {
     return true;
   }
 
+  async request(): Promise<never> {
+    throw new BusError('NO_RESPONDERS', 'a fake endpoint has no responders');
+  }
+
+  respond(): never {
+    throw new BusError('BUS_CLOSED', 'a fake endpoint takes no responders');
+  }
+
   async drained(): Promise<void> {}
 
   async backup(dir: string): Promise<BackupResult> {
@@ -189,6 +197,7 @@ export class FakeEndpoint implements BusEndpoint {
       gatewayRestarts: 0,
       scheduled: 0,
       consumers: { count: 0, pending: 0, inFlight: 0, waiting: 0, dead: 0 },
+      requests: { responders: 0, pending: 0, asked: 0, answered: 0, failed: 0, noResponders: 0 },
       retention: [],
       deliveryMs: { bounds: [1], counts: [0, 0], sum: 0 },
       shards: [],

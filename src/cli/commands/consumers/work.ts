@@ -1,18 +1,14 @@
 import { type Command, Option } from 'commander';
-import { BusClient } from '../../../client/bus-client.js';
-import { openSocket } from '../../../client/node-socket.js';
-import type { StateChange } from '../../../client/reconnector.js';
 import type { Delivery, Run } from '../../../protocol/consumers.js';
 import { BusError } from '../../../protocol/errors.js';
-import { COMMAND_FRAME_BYTES_MAX } from '../../../protocol/limits/cli.js';
 import { CONSUMER_CONCURRENCY_MAX } from '../../../protocol/limits/consumers.js';
 import { messageOf } from '../../../protocol/thrown.js';
 import { addServerOptions, applyConfig } from '../../config.js';
 import { notify } from '../../failure.js';
 import { writeLine } from '../../output.js';
-import { connectionFailure } from '../../session.js';
 import { ShutdownSignal } from '../../shutdown.js';
 import { integerFrom } from '../../values.js';
+import { workingClient } from '../../working-client.js';
 import type { ConsumerCommandOptions } from './act.js';
 import { type JobOutcome, runJob } from './job.js';
 
@@ -53,7 +49,7 @@ export function addWorkCommand(consumers: Command): void {
 
 async function work(consumer: string, options: WorkOptions): Promise<void> {
   const signal = new ShutdownSignal();
-  const client = await connected(options);
+  const client = await workingClient(options);
   try {
     const opened = await client.consumer(consumer);
     const worker = new Worker(options);
@@ -78,35 +74,6 @@ async function work(consumer: string, options: WorkOptions): Promise<void> {
 async function end(run: Run): Promise<void> {
   await run.stop();
   await run.closed;
-}
-
-/** A client that is connected: the first connection has to be made, later ones are tried for as long as it takes. */
-async function connected(options: WorkOptions): Promise<BusClient> {
-  const { server, token, timeout } = options;
-  const client = new BusClient(openSocket, server, {
-    ...(token === undefined ? {} : { getToken: () => token }),
-    connectTimeoutMs: timeout,
-    requestTimeoutMs: timeout,
-    maxFrameBytes: COMMAND_FRAME_BYTES_MAX,
-    onError: (error) => notify(`${error.message} (${error.code})`),
-  });
-  await new Promise<void>((resolve, reject) => {
-    client.on('state', function onState({ state, error }: StateChange): void {
-      if (state === 'connected') resolve();
-      else if (error !== undefined) reject(connectionFailure(error, options));
-      else return;
-      client.off('state', onState);
-    });
-  }).catch(async (error: unknown) => {
-    await client.close();
-    throw error;
-  });
-  client.on('state', ({ state, previous, error }) => {
-    if (state === 'reconnecting' && previous === 'connected') {
-      notify(`${error === undefined ? 'the connection is lost' : error.message}; trying again`);
-    } else if (state === 'connected') notify(`connected to ${server} again`);
-  });
-  return client;
 }
 
 /** Runs the commands, and counts what became of the events. */
