@@ -41,6 +41,7 @@ test('a gateway whose loop has not turned for long is stalled, whatever state it
   const stateAfter = (silentSeconds: number): string | undefined => {
     const looked = Object.create(busCounters, {
       gateways: { value: busCounters.gateways.map((one) => ({ ...one, silentSeconds })) },
+      requests: { value: busCounters.requests },
       connections: { value: 0 },
       subscriptions: { value: 0 },
       endpoints: { value: 1 },
