@@ -86,9 +86,9 @@ export function collectAttribute(text: string, before: Attributes | undefined): 
 
 export type From = NonNullable<RequestPayload<'subscribe'>['from']>;
 
-/** `now`, `earliest`, `last:N`, `since:1h`, `since:2026-01-31T12:00:00Z`, `after:CURSOR`. */
+/** `now`, `earliest`, `latest`, `last:N`, `since:1h`, `since:2026-01-31T12:00:00Z`, `after:CURSOR`. */
 export function parseFrom(text: string): From {
-  if (text === 'now' || text === 'earliest') return text;
+  if (text === 'now' || text === 'earliest' || text === 'latest') return text;
   const colon = text.indexOf(':');
   const value = text.slice(colon + 1);
   switch (colon < 0 ? '' : text.slice(0, colon)) {
@@ -100,7 +100,7 @@ export function parseFrom(text: string): From {
       if (value !== '') return { after: value };
   }
   throw new InvalidArgumentError(
-    'It is not now, earliest, last:N, since:TIME (or since:1h) or after:CURSOR.',
+    'It is not now, earliest, latest, last:N, since:TIME (or since:1h) or after:CURSOR.',
   );
 }
 

@@ -16,13 +16,15 @@ export type OverflowPolicy = (typeof OVERFLOW_POLICIES)[number];
 export type SubscribeFrom =
   | 'now'
   | 'earliest'
+  | 'latest'
   | { last: number }
   | { since: Date | string }
   | { after: string };
 
 export interface SubscribeOptions {
   /**
-   * Where to begin: `now`; `earliest`, all that is stored; `last`, so many events that match; `since`, recorded at or after a
+   * Where to begin: `now`; `earliest`, all that is stored; `latest`, the newest event of each topic, and then all that come
+   * behind them; `last`, so many events that match; `since`, recorded at or after a
    * time; `after`, a cursor. Default `now`.
    */
   from?: SubscribeFrom;

@@ -21,7 +21,7 @@ import {
   RETENTION_CONSUMERS_MAX,
 } from './limits/consumers.js';
 import {
-  fromFault,
+  consumerFromFault,
   type OptionCheck,
   type OptionChecks,
   type OptionFault,
@@ -75,7 +75,7 @@ const STORED: OptionChecks = new Map([FILTER, ...DEFINITION_CHECKS]);
 const GIVEN: OptionChecks = new Map([
   FILTER,
   ...DEFINITION_CHECKS,
-  ['from', fromFault],
+  ['from', consumerFromFault],
   ['update', trueOrFalse],
 ]);
 

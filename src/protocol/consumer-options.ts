@@ -22,7 +22,7 @@ import {
 import {
   anAbortSignal,
   checkOptions,
-  fromFault,
+  consumerFromFault,
   type OptionCheck,
   type OptionChecks,
   oneOf,
@@ -173,7 +173,7 @@ export function parseRedriveOptions(options: RedriveOptions): {
 
 /** The argument of `seek`; whether a cursor is valid is for the caller to find out. */
 export function assertSeekFrom(from: unknown): asserts from is SubscribeFrom {
-  const fault = fromFault(from);
+  const fault = consumerFromFault(from);
   if (fault !== undefined) throw optionInvalid('seek', 'from', fault);
 }
 

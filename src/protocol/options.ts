@@ -118,11 +118,11 @@ export function subscribeChecks(policies: readonly string[]): [string, OptionChe
   ];
 }
 
-const FROM_FORMS = `'now', 'earliest', { last: 1 to ${SUBSCRIBE_LAST_MAX} }, { since: time } or { after: cursor }`;
+const FROM_FORMS = `'now', 'earliest', 'latest', { last: 1 to ${SUBSCRIBE_LAST_MAX} }, { since: time } or { after: cursor }`;
 
 /** Does not check whether `after` is a valid cursor; that is checked later. */
 export function fromFault(from: unknown): string | undefined {
-  if (from === 'now' || from === 'earliest') return undefined;
+  if (from === 'now' || from === 'earliest' || from === 'latest') return undefined;
   if (typeof from !== 'object' || from === null || Object.keys(from).length !== 1) {
     return `${quote(from)} is none of ${FROM_FORMS}`;
   }
@@ -139,6 +139,12 @@ export function fromFault(from: unknown): string | undefined {
     return typeof value === 'string' ? undefined : `after: ${quote(value)} is not a cursor`;
   }
   return `${form}: ${quote(value)} is none of ${FROM_FORMS}`;
+}
+
+/** As `fromFault`, for a durable consumer, which gets every event behind its start. */
+export function consumerFromFault(from: unknown): string | undefined {
+  if (from !== 'latest') return fromFault(from);
+  return "'latest' is for subscriptions; a consumer begins at a place in history";
 }
 
 const publishChecks: [string, OptionCheck][] = [

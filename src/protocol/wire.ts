@@ -81,7 +81,7 @@ const anyFilter = v.lazy((input) => {
 });
 
 const from = v.lazy((input) => {
-  if (typeof input !== 'object' || input === null) return v.picklist(['now', 'earliest']);
+  if (typeof input !== 'object' || input === null) return v.picklist(['now', 'earliest', 'latest']);
   if ('last' in input) return v.strictObject({ last: count });
   if ('since' in input) return v.strictObject({ since: v.string() });
   return v.strictObject({ after: v.string() });

@@ -209,6 +209,25 @@ describe('sub', () => {
     expect((await payloads('--from', `after:${cursor}`, '--count', '2')).payloads).toEqual([0, 1]);
   });
 
+  it('starts with the newest event of each topic', async () => {
+    const server = await startServer();
+    await publishNumbers(server, 'a.1', 3);
+    await publishNumbers(server, 'a.2', 2);
+    const { stdout } = await server.run([
+      'sub',
+      'a.*',
+      '--from',
+      'latest',
+      '--count',
+      '2',
+      '--json',
+    ]);
+    expect(events(stdout)).toMatchObject([
+      { topic: 'a.1', payload: 2 },
+      { topic: 'a.2', payload: 1 },
+    ]);
+  });
+
   it('filters by type, category, source, correlation and attribute', async () => {
     const server = await startServer();
     const publish = (body: string, ...args: string[]) => server.run(['pub', 'f', body, ...args]);

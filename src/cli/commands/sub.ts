@@ -25,7 +25,10 @@ export function addSubCommand(program: Command): void {
     .description('print the events that match, as they come')
     .argument('<pattern...>', "topics, or patterns: '+' is one segment, a last '*' one or more")
     .addOption(
-      new Option('--from <position>', 'now, earliest, last:N, since:1h, since:TIME or after:CURSOR')
+      new Option(
+        '--from <position>',
+        'now, earliest, latest, last:N, since:1h, since:TIME or after:CURSOR',
+      )
         .default('now')
         .argParser(parseFrom),
     )

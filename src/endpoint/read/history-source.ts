@@ -8,6 +8,7 @@ import { decodeCursor } from '../../protocol/cursor.js';
 import type { ResolvedCursor } from '../../store/cursor-positions.js';
 import type { Page, PageRequest } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
+import type { LastsShard } from './last-sequences.js';
 
 export class HistorySource {
   readonly #ends: readonly EndpointEnd[];
@@ -42,6 +43,11 @@ export class HistorySource {
       positions.every((position, shard) => position <= this.#ends[shard]!.control.head);
     if (isKnown) return { positions: [...positions], gaps: [] };
     return this.#main.call('resolveCursor', { cursor });
+  }
+
+  /** The shard, which tells where the newest events of its topics are. */
+  lasts(shard: number): LastsShard {
+    return this.#ends[shard]!;
   }
 
   /** The next page of a shard's history. */

@@ -13,6 +13,8 @@ type Pages = Pick<HistorySource, 'page'>;
 /** Events that were fetched together, in the order of the range. */
 export interface NewestPage {
   readonly page: Page;
+  /** All topics whose last event is before or at this sequence, in the order of the range, were looked at. */
+  readonly next: number;
   /** Some of the events were removed since the shard told of them: their topics may have newer ones. */
   readonly lacksEvents: boolean;
 }
@@ -24,6 +26,8 @@ export interface NewestOf {
   readonly range: LastsRange;
   /** The most events of a page. */
   readonly pageEvents: number;
+  /** For how many bytes there has to be room before a page is asked for; 0: its events are not held. */
+  readonly roomBytes: number;
 }
 
 /** The newest events of the topics whose last event lies in the range. */
@@ -37,12 +41,15 @@ export async function* newestPages(newest: NewestOf): AsyncGenerator<NewestPage>
       // A page of large events ends early.
       const looked = page.done ? listed.length : countUpTo(listed, page.next, range.reverse);
       at += looked;
-      yield { page, lacksEvents: page.count < looked };
+      yield { page, next: listed[looked - 1] ?? 0, lacksEvents: page.count < looked };
     }
   }
 }
 
-function pageOfListed({ source, shard, range }: NewestOf, listed: number[]): Promise<Page> {
+function pageOfListed(
+  { source, shard, range, roomBytes }: NewestOf,
+  listed: number[],
+): Promise<Page> {
   const { asker, reverse } = range;
   const least = Math.min(listed[0]!, listed[listed.length - 1]!);
   const greatest = Math.max(listed[0]!, listed[listed.length - 1]!);
@@ -54,7 +61,7 @@ function pageOfListed({ source, shard, range }: NewestOf, listed: number[]): Pro
     limitBytes: READ_PAGE_BYTES,
     reverse,
   };
-  return asker.readInTurn(0, () => {
+  return asker.readInTurn(roomBytes, () => {
     if (asker.isGone) throw new BusError('ABORTED', 'nobody waits for the answer any more');
     return source.page(shard, request);
   });

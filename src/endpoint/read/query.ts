@@ -136,7 +136,14 @@ export class QueryRunner {
     for (let lacksEvents = true; lacksEvents && after < until; ) {
       lacksEvents = false;
       const newest = { patterns, after, until, reverse, asker };
-      const pages = newestPages({ source: this.#source, shard, end, range: newest, pageEvents });
+      const pages = newestPages({
+        source: this.#source,
+        shard,
+        end,
+        range: newest,
+        pageEvents,
+        roomBytes: 0,
+      });
       for await (const { page, lacksEvents: isShort } of pages) {
         lacksEvents ||= isShort;
         const found: Found[] = [];

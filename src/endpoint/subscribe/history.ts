@@ -12,6 +12,7 @@ import { decodePage } from '../../store/page.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
 import type { HistorySource } from '../read/history-source.js';
 import { RecordDecoder } from '../read/record-decoder.js';
+import { NewestReader } from './newest-reader.js';
 import type { ShardProgress } from './shard-progress.js';
 import { startPositions } from './start-positions.js';
 import type { BusSubscription } from './subscription.js';
@@ -32,10 +33,12 @@ type HistoryShard = Pick<EndpointEnd, 'shard'> & {
 export class HistoryReader {
   readonly #source: HistorySource;
   readonly #ends: readonly HistoryShard[];
+  readonly #newest: NewestReader;
 
   constructor(source: HistorySource, ends: readonly HistoryShard[]) {
     this.#source = source;
     this.#ends = ends;
+    this.#newest = new NewestReader(source);
   }
 
   /** The position per shard where the subscription starts; notifies it of gaps. */
@@ -63,6 +66,11 @@ export class HistoryReader {
   ): Promise<void> {
     let notifyGap = notifyFirst;
     const end = this.#ends[progress.shard]!;
+    if (progress.beginsWithNewest) {
+      onBegun();
+      await this.#newest.read(subscription, progress, end.control.head);
+      notifyGap = true;
+    }
     const decoder = new RecordDecoder(subscription.asker);
     while (!subscription.ended) {
       const { head, archiveLeftThrough } = end.control;

@@ -101,6 +101,7 @@ export class Placement {
       progress.mode = 'history';
       progress.received = positions[shard]!;
       progress.consumed = progress.received;
+      progress.beginsWithNewest = from === 'latest';
     }
     await Promise.all(ends.map((end) => this.#subscribe(end, subscription, () => 'replay')));
     if (subscription.ended) return;

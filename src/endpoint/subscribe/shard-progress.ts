@@ -14,6 +14,8 @@ export interface ShardProgress {
   /** Committed events arrive at once, so the link's watermark holds for this subscription too. */
   isLive: boolean;
   hasBeenLive: boolean;
+  /** The newest event of each topic comes first, and then those behind them. */
+  beginsWithNewest: boolean;
   /** Events of this shard that are queued or handed out. */
   pending: number;
   /** Events among `pending` that hold credit, and their bytes. */
@@ -34,6 +36,7 @@ export function newProgress(shard: number): ShardProgress {
     consumed: 0,
     isLive: false,
     hasBeenLive: false,
+    beginsWithNewest: false,
     pending: 0,
     credited: 0,
     creditedBytes: 0,

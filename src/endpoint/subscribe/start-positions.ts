@@ -4,6 +4,7 @@ import { shardsOf } from '../../protocol/filter-shards.js';
 import { parseTimestamp } from '../../protocol/timestamp.js';
 import type { Asker } from '../asker.js';
 import type { HistorySource } from '../read/history-source.js';
+import { lastSequences } from '../read/last-sequences.js';
 import { newestPositions } from './newest.js';
 
 /** Finds where a reader begins in each shard's log: a subscription, or a durable consumer. */
@@ -27,6 +28,7 @@ export async function startPositions(
   if (from === 'now') return heads;
   if (from === 'earliest') return heads.map(() => 0);
   const needed = shardsOf(filter, { shards: heads.length, segments: source.segments });
+  if (from === 'latest') return beforeNewest(source, heads, needed, { filter, asker, isOver });
   if ('since' in from) {
     const sinceMs = parseTimestamp(from.since);
     const positions = heads.map((head, shard) =>
@@ -40,5 +42,35 @@ export async function startPositions(
   }
   const { positions, gaps } = await source.resolveCursor(from.after);
   for (const gap of gaps) if (needed.includes(gap.shard)) onGap(gap);
+  return positions;
+}
+
+type Newest = Pick<Start, 'filter' | 'asker' | 'isOver'>;
+
+/**
+ * Right before the first of the newest events of all topics, so that a subscription that is resumed before it has had an
+ * event misses none.
+ */
+async function beforeNewest(
+  source: HistorySource,
+  heads: readonly number[],
+  needed: readonly number[],
+  { filter, asker, isOver }: Newest,
+): Promise<number[]> {
+  const positions = [...heads];
+  const find = async (shard: number): Promise<void> => {
+    const range = {
+      patterns: filter.topics,
+      after: 0,
+      until: heads[shard]!,
+      reverse: false,
+      asker,
+    };
+    for await (const [first] of lastSequences(source.lasts(shard), range, 1)) {
+      if (first !== undefined) positions[shard] = first - 1;
+      return;
+    }
+  };
+  if (!isOver()) await Promise.all(needed.map(find));
   return positions;
 }

@@ -186,10 +186,10 @@ function optionsOf({ request, parameters }: Exchange): SubscribeOptions {
   return options;
 }
 
-/** Parses `from`: `now`, `earliest`, `last:10`, `since:2026-01-31T00:00:00Z` or `after:CURSOR`. */
+/** Parses `from`: `now`, `earliest`, `latest`, `last:10`, `since:2026-01-31T00:00:00Z` or `after:CURSOR`. */
 function fromOf(parameters: Parameters): SubscribeFrom {
   const text = parameters.one('from') ?? 'now';
-  if (text === 'now' || text === 'earliest') return text;
+  if (text === 'now' || text === 'earliest' || text === 'latest') return text;
   const end = text.indexOf(':');
   const value = text.slice(end + 1);
   switch (text.slice(0, Math.max(0, end))) {
@@ -203,7 +203,7 @@ function fromOf(parameters: Parameters): SubscribeFrom {
     case 'after':
       return { after: checkedCursor(value) };
   }
-  const forms = 'now, earliest, last:N, since:TIME or after:CURSOR';
+  const forms = 'now, earliest, latest, last:N, since:TIME or after:CURSOR';
   throw invalid('from', `parameter from is ${quote(text)}, not ${forms}`);
 }
 
