@@ -28,6 +28,7 @@ const BENCHES = [
   'consumer-machine.js',
   'consumer-backlog.js',
   'consumers.js',
+  'requests.js',
   'match-million-patterns.js',
 ];
 

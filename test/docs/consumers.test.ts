@@ -19,8 +19,10 @@ describe('docs/CONSUMERS.md', () => {
       expect({ code, stderr }, text).toEqual({ code: 0, stderr: '' });
       printed.push(stdout.trimEnd().split('\n'));
     }
-    const [queue, ordered] = printed;
+    const [queue, ordered, asked, decided] = printed;
     expect([...queue!].sort()).toEqual(['dead: no image', 'resized cat.png']);
+    expect(asked).toEqual(['17 1900', '18 RESPONDER_FAILED there is no 18']);
+    expect(decided).toEqual(['70 paid, 30 is left; 70 refused, 30 is there']);
     expect(ordered).toEqual(['accounts.ann 100 1', 'accounts.ann 70 2', 'accounts.ann 75 1']);
   });
 });
