@@ -59,7 +59,9 @@ export class ArchiveHistory implements StoreHistory {
   }
 
   async page(shard: number, request: PageRequest): Promise<Page> {
-    if (this.#shards[shard]!.isEmpty) return this.#log.page(shard, request);
+    // Listed sequences are of events that the log has; one that left it since is told as missing.
+    const isOfLog = request.sequences !== undefined || this.#shards[shard]!.isEmpty;
+    if (isOfLog) return this.#log.page(shard, request);
     return this.#again(shard, async () =>
       this.#page(shard, await this.#withoutTimes(shard, request)),
     );

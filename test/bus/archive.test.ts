@@ -61,6 +61,24 @@ describe('an archive', () => {
     expect(errorsTold(bus)).toEqual([]);
   });
 
+  test('has no part in the newest event of each topic', async () => {
+    const bus = await openArchived({ retention: [{ pattern: 'log.*', maxEvents: 100 }] });
+    await publish(bus, 'kept.a', 0, 1);
+    await publish(bus, 'log.a', 1, 1500);
+    await publish(bus, 'kept.b', 1501, 1);
+    await publish(bus, 'log.a', 1502, 1500);
+    await pruned(bus, 200);
+    const newest = [0, 1501, 3001];
+    expect(numbersOf(await gather(bus.latest('*')))).toEqual(newest);
+    expect(numbersOf(await gather(bus.latest('*', { reverse: true })))).toEqual(
+      newest.toReversed(),
+    );
+    const seen = await Collector.start(bus, '*', { from: 'latest' });
+    await publish(bus, 'log.a', 3002, 1);
+    await until('the live event', () => seen.events.length >= 4);
+    expect(numbersOf(seen.events)).toEqual([...newest, 3002]);
+  });
+
   test('is read by topic, type, time, cursor and id', async () => {
     const bus = await openArchived();
     await publish(bus, 'log.a', 0, 500);
