@@ -36,7 +36,7 @@ export type {
   AlertSeverity,
   AlertTransition,
 } from './protocol/alerts.js';
-export type { ArchiveOptions, ArchiveStats } from './protocol/archive.js';
+export type { ArchiveBucket, ArchiveOptions, ArchiveStats } from './protocol/archive.js';
 export type {
   BusStats,
   ConsumerTotals,

@@ -47,14 +47,15 @@ export class Archive {
   /**
    * Starts archiving. An archive that cannot be reached does not keep a bus from opening: retention waits for it.
    * @param onWarning gets each new failure
-   * @throws BusError `OPTION_INVALID` if the archive is another history's, or refuses this bus
+   * @throws BusError `OPTION_INVALID` if the archive is another history's, `ARCHIVE_FAILED` if the server of the archive
+   * refuses this bus
    */
   async start(onWarning: (error: BusError) => void): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(resolve, ARCHIVE_ATTACH_MS);
       const settle = (error?: BusError): void => {
         clearTimeout(timer);
-        if (error?.code === 'OPTION_INVALID') reject(error);
+        if (error !== undefined && isRefusal(error)) reject(error);
         else resolve();
       };
       this.#spawn(onWarning, settle);
@@ -100,4 +101,10 @@ export class Archive {
       }, RESTART_MS).unref();
     });
   }
+}
+
+/** An error that trying again does not mend: another history's archive, or a server that knows no such bucket or key. */
+function isRefusal({ code, details }: BusError): boolean {
+  const status = details?.status;
+  return code === 'OPTION_INVALID' || (typeof status === 'number' && status >= 300 && status < 500);
 }

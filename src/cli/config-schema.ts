@@ -107,7 +107,15 @@ const configSchema = objectOf({
   retention: v.exactOptional(listOf(retentionRule, 'rules')),
   archive: v.exactOptional(
     objectOf({
-      dir: someText,
+      dir: v.exactOptional(someText),
+      s3: v.exactOptional(
+        objectOf({
+          endpoint: v.exactOptional(someText),
+          region: v.exactOptional(someText),
+          bucket: someText,
+          prefix: v.exactOptional(someText),
+        }),
+      ),
       segmentBytes: v.exactOptional(
         wholeNumber(ARCHIVE_SEGMENT_BYTES_MIN, ARCHIVE_SEGMENT_BYTES_MAX),
       ),

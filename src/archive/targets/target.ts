@@ -27,6 +27,19 @@ export interface TargetObject {
 }
 
 /** Where an archive is, as plain data that crosses threads. */
-export interface ArchivePlace {
-  readonly dir: string;
+export type ArchivePlace = { readonly dir: string } | { readonly s3: S3Place };
+
+export interface S3Place {
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  /** Names of objects begin with it; `''`, or a text that ends with `/`. */
+  readonly prefix: string;
+  readonly credentials?: S3Credentials | undefined;
+}
+
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
 }

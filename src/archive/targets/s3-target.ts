@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto';
+import { BusError } from '../../protocol/errors.js';
+import { ARCHIVE_REQUEST_MS } from '../../protocol/limits/archive.js';
+import { messageOf } from '../../protocol/thrown.js';
+import type { ArchiveTarget, S3Credentials, S3Place, TargetObject } from './target.js';
+
+/** Attempts of a request that the server is too busy for, beside the archiver's own. */
+const RETRIES = 3;
+
+/** An optional peer: most programs do not have it. So its part that is used here is declared here. */
+const CLIENT: string = 'aws4fetch';
+
+interface ClientModule {
+  readonly AwsClient: new (options: {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken?: string;
+    readonly service: string;
+    readonly region: string;
+    readonly retries: number;
+  }) => { fetch(url: string, init?: RequestInit): Promise<Response> };
+}
+
+type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+/** The place of the error in the settings, by what S3 servers call it. */
+const SETTING_OF: Readonly<Record<string, string>> = {
+  NoSuchBucket: 'archive.s3.bucket',
+  InvalidBucketName: 'archive.s3.bucket',
+  AccessDenied: 'archive.s3.credentials',
+  InvalidAccessKeyId: 'archive.s3.credentials',
+  SignatureDoesNotMatch: 'archive.s3.credentials',
+  ExpiredToken: 'archive.s3.credentials',
+  InvalidToken: 'archive.s3.credentials',
+  AuthorizationHeaderMalformed: 'archive.s3.region',
+  PermanentRedirect: 'archive.s3.region',
+  IllegalLocationConstraintException: 'archive.s3.region',
+};
+
+/**
+ * An archive in a bucket of S3, or of a server that speaks its protocol. An upload names its SHA-256, so that the server
+ * refuses a part of one; S3 shows an object as soon as the upload is acknowledged, and never before.
+ */
+export class S3Target implements ArchiveTarget {
+  readonly setting = 'archive.s3';
+  readonly #fetch: Fetch;
+  readonly #bucket: string;
+  readonly #prefix: string;
+
+  private constructor(fetch: Fetch, bucket: string, prefix: string) {
+    this.#fetch = fetch;
+    this.#bucket = bucket;
+    this.#prefix = prefix;
+  }
+
+  /** @throws BusError `OPTION_INVALID` if there are no credentials, or the package is not installed */
+  static async open(place: S3Place): Promise<S3Target> {
+    const { region, bucket, prefix, endpoint = `https://s3.${region}.amazonaws.com` } = place;
+    const { AwsClient } = await importClient();
+    const { sessionToken, ...keys } = place.credentials ?? credentialsOfEnvironment();
+    const client = new AwsClient({
+      ...keys,
+      ...(sessionToken === undefined ? {} : { sessionToken }),
+      service: 's3',
+      region,
+      retries: RETRIES,
+    });
+    const url = `${endpoint.replace(/\/+$/, '')}/${encodeURIComponent(bucket)}`;
+    return new S3Target((path, init) => client.fetch(path, init), url, prefix);
+  }
+
+  locate(name: string): string {
+    return `${this.#bucket}/${this.#prefix}${name}`;
+  }
+
+  async put(name: string, bytes: Uint8Array): Promise<void> {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const headers = { 'x-amz-content-sha256': sha256 };
+    const body = new Uint8Array(bytes);
+    await this.#request(this.locate(name), { method: 'PUT', headers, body });
+  }
+
+  async get(name: string): Promise<Buffer | undefined> {
+    return (await this.#request(this.locate(name), {}, true))?.bytes;
+  }
+
+  async range(name: string, offset: number, length: number): Promise<Buffer | undefined> {
+    const headers = { range: `bytes=${offset}-${offset + length - 1}` };
+    const answer = await this.#request(this.locate(name), { headers }, true);
+    if (answer === undefined) return undefined;
+    // A server may ignore the range.
+    return answer.status === 206 ? answer.bytes : answer.bytes.subarray(offset, offset + length);
+  }
+
+  async list(prefix: string): Promise<readonly TargetObject[]> {
+    const found: TargetObject[] = [];
+    let token: string | undefined;
+    do {
+      const query = new URLSearchParams({ 'list-type': '2', prefix: this.#prefix + prefix });
+      if (token !== undefined) query.set('continuation-token', token);
+      const answer = await this.#request(`${this.#bucket}?${query}`, {});
+      const xml = answer!.bytes.toString();
+      for (const [, object] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
+        const name = textOf(object!, 'Key').slice(this.#prefix.length);
+        found.push({ name, bytes: Number(textOf(object!, 'Size')) });
+      }
+      token =
+        textOf(xml, 'IsTruncated') === 'true' ? textOf(xml, 'NextContinuationToken') : undefined;
+    } while (token !== undefined && token !== '');
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#request(this.locate(name), { method: 'DELETE' }, true);
+  }
+
+  /** An upload that was cut off leaves nothing behind. */
+  async clean(): Promise<void> {}
+
+  /** `undefined` for an object that is not there, if it `mayLack`. */
+  async #request(
+    url: string,
+    init: RequestInit,
+    mayLack = false,
+  ): Promise<{ status: number; bytes: Buffer } | undefined> {
+    let status: number;
+    let bytes: Buffer;
+    try {
+      const response = await this.#fetch(url, {
+        ...init,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(ARCHIVE_REQUEST_MS),
+      });
+      status = response.status;
+      bytes = Buffer.from(await response.arrayBuffer());
+    } catch (cause) {
+      const setting = 'archive.s3.endpoint';
+      const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+      const message = `${setting}: ${url} could not be reached: ${messageOf(reason)}`;
+      throw new BusError('ARCHIVE_FAILED', message, { details: { setting, url }, cause });
+    }
+    if (status >= 200 && status < 300) return { status, bytes };
+    if (status === 416) return { status: 206, bytes: Buffer.alloc(0) };
+    const code = textOf(bytes.toString(), 'Code');
+    if (mayLack && status === 404 && code !== 'NoSuchBucket') return undefined;
+    throw refused(url, status, code, textOf(bytes.toString(), 'Message'));
+  }
+}
+
+function refused(url: string, status: number, code: string, text: string): BusError {
+  const byStatus = status === 403 ? 'archive.s3.credentials' : 'archive.s3';
+  const setting = SETTING_OF[code] ?? (status === 301 ? 'archive.s3.region' : byStatus);
+  const message = `${setting}: ${url} answered ${status} ${code} ${text}`.trimEnd();
+  return new BusError('ARCHIVE_FAILED', message, { details: { setting, url, status, code } });
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+};
+
+/** The text of the first element of a name; `''` if there is none. */
+function textOf(xml: string, element: string): string {
+  const text = new RegExp(`<${element}>([^<]*)</${element}>`).exec(xml)?.[1] ?? '';
+  return text.replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => ENTITIES[name]!);
+}
+
+function credentialsOfEnvironment(): S3Credentials {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
+  if (AWS_ACCESS_KEY_ID === undefined || AWS_SECRET_ACCESS_KEY === undefined) {
+    const setting = 'archive.s3.credentials';
+    const message = `${setting}: there are none, nor AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`;
+    throw new BusError('OPTION_INVALID', message, { details: { setting } });
+  }
+  return {
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    ...(AWS_SESSION_TOKEN === undefined ? {} : { sessionToken: AWS_SESSION_TOKEN }),
+  };
+}
+
+async function importClient(): Promise<ClientModule> {
+  try {
+    return (await import(CLIENT)) as ClientModule;
+  } catch (cause) {
+    const setting = 'archive.s3';
+    const message = `${setting} needs the package aws4fetch: npm install aws4fetch`;
+    throw new BusError('OPTION_INVALID', message, { details: { setting }, cause });
+  }
+}
