@@ -13,9 +13,12 @@ export interface ArchiveBucket {
 
 /** Where what retention removes goes first: `dir` or `s3`. */
 export interface ArchiveOptions {
-  /** A directory of its own, best on another disk. Made if it does not exist; one bus alone may use it. */
+  /**
+   * A directory of its own, best on another disk. Made if it does not exist; one bus alone may use it. Default: none, `s3`
+   * says where.
+   */
   dir?: string;
-  /** A bucket; needs the package `aws4fetch`. */
+  /** A bucket; needs the package `aws4fetch`. Default: none, `dir` says where. */
   s3?: ArchiveBucket;
   /** The records that one segment takes, in bytes before they are compressed, 64 KiB to 256 MiB. Default 16 MiB. */
   segmentBytes?: number;
