@@ -272,6 +272,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'gateway/budget',
     'gateway/figures',
     'gateway/consumers',
+    'gateway/later',
     'gateway/http',
     'gateway/websocket',
   ],
@@ -279,6 +280,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'gateway/figures': ['protocol'],
   // Durable consumers, for the clients of every door.
   'gateway/consumers': ['protocol', 'endpoint', 'auth', 'gateway', 'gateway/budget'],
+  // What is published later, likewise.
+  'gateway/later': ['protocol', 'endpoint', 'auth', 'gateway'],
   'gateway/http': [
     'protocol',
     'endpoint',
@@ -286,6 +289,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'gateway',
     'gateway/budget',
     'gateway/consumers',
+    'gateway/later',
   ],
   'gateway/websocket': [
     'protocol',
@@ -295,6 +299,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'gateway',
     'gateway/budget',
     'gateway/consumers',
+    'gateway/later',
     'gateway/http/exchange',
   ],
   client: [

@@ -9,11 +9,13 @@ import {
   ARCHIVE_SEGMENT_BYTES_MIN,
 } from '../protocol/limits/archive.js';
 import { RETENTION_CONSUMERS_MAX } from '../protocol/limits/consumers.js';
-import { TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
+import { PAYLOAD_BYTES_MAX, TOPIC_SEGMENTS_MAX } from '../protocol/limits/events.js';
 import { SHARDS_MAX } from '../protocol/limits/shards.js';
 import { TIMER_MS_MAX } from '../protocol/limits/units.js';
 import { objectOf as anyObjectOf } from '../protocol/object-schema.js';
 import { quote } from '../protocol/quote.js';
+import { keptSchedule } from '../protocol/schedule-text.js';
+import type { ScheduleOptions } from '../protocol/schedules.js';
 import { messageOf } from '../protocol/thrown.js';
 import { patternFault } from '../protocol/topic.js';
 import { parseServer, parseTimeout } from './values.js';
@@ -131,6 +133,13 @@ const configSchema = objectOf({
       'alert rules',
     ),
   ),
+  // Checked below, by the parser of schedules.
+  schedules: v.exactOptional(
+    v.custom<Readonly<Record<string, ScheduleOptions>>>(
+      (input) => typeof input === 'object' && input !== null && !Array.isArray(input),
+      'an object of schedules by their names',
+    ),
+  ),
   systemEvents: v.exactOptional(
     v.lazy((input) =>
       typeof input === 'boolean'
@@ -210,6 +219,7 @@ export function parseConfig(value: unknown): ParsedConfig {
   const result = v.safeParse(configSchema, value);
   const faults = result.success ? [] : result.issues.map(faultOf);
   faults.push(...alertFaults(value));
+  if (result.success) faults.push(...scheduleFaults(result.output.schedules ?? {}));
   const authFaults: Fault[] = [];
   const auth = authOf(value);
   if (auth !== undefined) parseOrFaults(authSchema, auth, authFaults);
@@ -232,6 +242,18 @@ function alertFaults(value: unknown): string[] {
   } catch (error) {
     return [`alerts: ${messageOf(error)}`];
   }
+}
+
+/** What is wrong with each schedule; the bus says whether its cron expression is one. */
+function scheduleFaults(schedules: Readonly<Record<string, ScheduleOptions>>): string[] {
+  return Object.entries(schedules).flatMap(([name, options]) => {
+    try {
+      keptSchedule(name, options, 'config', PAYLOAD_BYTES_MAX);
+      return [];
+    } catch (error) {
+      return [`schedules.${name}: ${messageOf(error)}`];
+    }
+  });
 }
 
 function authOf(value: unknown): unknown {

@@ -14,6 +14,8 @@ import { addRequestCommand } from './commands/request.js';
 import { addReshardCommand } from './commands/reshard.js';
 import { addRespondCommand } from './commands/respond.js';
 import { addRestoreCommand } from './commands/restore.js';
+import { addScheduledCommand } from './commands/scheduled.js';
+import { addSchedulesCommand } from './commands/schedules.js';
 import { addServeCommand } from './commands/serve.js';
 import { addStatsCommand } from './commands/stats.js';
 import { addSubCommand } from './commands/sub.js';
@@ -49,6 +51,8 @@ export function createProgram(): Command {
   addAlertsCommand(program);
   addConnectionsCommand(program);
   addConsumersCommand(program);
+  addSchedulesCommand(program);
+  addScheduledCommand(program);
   addDoctorCommand(program);
   addBenchCommand(program);
   addReshardCommand(program);

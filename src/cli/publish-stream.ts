@@ -18,6 +18,9 @@ export interface PublishStreamOptions {
   /** All events go in one frame, when the stream ends; all are stored, or none. */
   atomic?: true;
   expect?: Expectation;
+  /** RFC 3339. */
+  deliverAt?: string;
+  delayMs?: number;
   onAcks?: (acks: readonly PublishAck[]) => void;
 }
 
@@ -60,11 +63,9 @@ export class PublishStream {
     this.#session = session;
     this.#options = options;
     this.#head = `${JSON.stringify(fields).slice(0, -1)},"payload":`;
-    const { durability, persist, atomic, expect } = options;
-    this.#tail = `,${JSON.stringify({ durability, persist, atomic, expect }).slice(1)}`.replace(
-      /,}$/,
-      '}',
-    );
+    const { durability, persist, atomic, expect, deliverAt, delayMs } = options;
+    const terms = { durability, persist, atomic, expect, deliverAt, delayMs };
+    this.#tail = `,${JSON.stringify(terms).slice(1)}`.replace(/,}$/, '}');
   }
 
   /** The places of the events of the frame that failed, if one has. Some of these events may be published. */

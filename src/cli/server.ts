@@ -29,6 +29,9 @@ export async function serve(options: ServeOptions, config: Config): Promise<void
   const signal = new ShutdownSignal();
   const bus = await openBus(busOptions(options, config, log));
   try {
+    for (const [name, schedule] of Object.entries(config.schedules ?? {})) {
+      await bus.schedules.set(name, schedule);
+    }
     const gateway = await startGateway(bus, settings, {
       logLevel: options.logLevel,
       onLog: ({ level, message, fields }) => log[level](fields, message),

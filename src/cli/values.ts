@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Expectation } from '../protocol/event.js';
 import type { RequestPayload } from '../protocol/wire.js';
+import { usageFailure } from './failure.js';
 
 /** Parses texts of the command line. A text that cannot be parsed throws Commander's error, which exits with 2. */
 
@@ -115,6 +116,23 @@ export function parseTime(text: string): string {
   throw new InvalidArgumentError(
     'It is not a time such as 2026-01-31T12:00:00Z, or 1h for an hour ago.',
   );
+}
+
+/** A time, as RFC 3339. */
+export function parseInstant(text: string): string {
+  const isTime = /^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2}))?$/.test(text);
+  const time = isTime ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  throw new InvalidArgumentError('It is not a time such as 2026-01-31T12:00:00Z.');
+}
+
+/** Attributes that have one value each. */
+export function singleValues(attributes: Attributes): Record<string, string> {
+  const entries = Object.entries(attributes).map(([key, values]) => {
+    if (values.length > 1) throw usageFailure(`--attribute ${key} has more than one value`);
+    return [key, values[0]!];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Checks the server's address; the client adds the path. */

@@ -10,7 +10,15 @@ import type {
   PruneResult,
   PruneSelection,
 } from '../protocol/operations.js';
+import {
+  type CancelOptions,
+  checkCancel,
+  type ScheduledPage,
+  type ScheduledQuery,
+} from '../protocol/scheduled.js';
+import type { Schedules } from '../protocol/schedules.js';
 import type { AnsweredType } from '../protocol/wire.js';
+import { ClientSchedules } from './client-schedules.js';
 import type { Answer, Requests } from './requests.js';
 
 /**
@@ -20,6 +28,19 @@ import type { Answer, Requests } from './requests.js';
 export abstract class OperationsClient {
   /** @throws BusError if the client is closed or has failed */
   protected abstract requests(): Requests;
+
+  /** What the server's bus publishes again and again. */
+  readonly schedules: Schedules = new ClientSchedules(() => this.requests());
+
+  async scheduled(query: ScheduledQuery = {}): Promise<ScheduledPage> {
+    return (await this.#ask('scheduled', query)).scheduled!;
+  }
+
+  /** Sent once: if the connection is lost before the answer comes, the publish may be cancelled or not. */
+  async cancel(id: string, options: CancelOptions = {}): Promise<boolean> {
+    checkCancel(id, options);
+    return (await this.#order('cancel', { ...options, id })).cancelled === true;
+  }
 
   async subscribers(topic?: string): Promise<SubscriberInfo[]> {
     const { subscribers = [] } = await this.#ask('subscribers', { topic });

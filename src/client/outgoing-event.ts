@@ -52,7 +52,8 @@ export function outgoingEvent(
 
 /** The JSON text that follows the event or events in the payload of `publish`. */
 export function publishOptionsText(options: PublishManyOptions): string {
-  const { durability, persist, idScope, atomic, expect } = options;
-  const text = JSON.stringify({ durability, persist, idScope, atomic, expect });
+  const { durability, persist, idScope, atomic, expect, deliverAt, delayMs } = options;
+  const terms = { durability, persist, idScope, atomic, expect, deliverAt, delayMs };
+  const text = JSON.stringify(terms);
   return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }

@@ -233,6 +233,7 @@ function joined(parts: readonly Result[]): Result {
     consumers: parts.flatMap(({ consumers }) => consumers ?? []),
     redriven: parts.flatMap(({ redriven }) => redriven ?? []),
     unknown: parts.flatMap(({ unknown }) => unknown ?? []),
+    schedules: parts.flatMap(({ schedules }) => schedules ?? []),
     deliveries: parts.flatMap(({ deliveries }) => deliveries ?? []),
   };
 }

@@ -106,6 +106,7 @@ const LISTS = [
   'definitions',
   'consumers',
   'redriven',
+  'schedules',
 ] as const;
 
 /** The fields of a result that hold one object. */
@@ -119,16 +120,27 @@ const ONE_OBJECT = [
   'alert',
   'removedAlert',
   'consumer',
+  'schedule',
 ] as const;
 
+function scheduledFault(scheduled: unknown): string | undefined {
+  if (!isObject(scheduled)) return 'scheduled';
+  return listFault('scheduled.publishes', scheduled.publishes, isObject);
+}
+
 function resultFault(payload: Fields): string | undefined {
-  const { events, deliveries, page, disconnected, ...others } = payload;
+  const { events, deliveries, page, scheduled, times, ...others } = payload;
   if (events !== undefined) return eventsFault(events);
   if (deliveries !== undefined) return listFault('deliveries', deliveries, isDelivery);
   if (page !== undefined) return pageFault(page);
   const list = LISTS.map((field) => others[field]).find((value) => value !== undefined);
   if (list !== undefined) return Array.isArray(list) && list.every(isObject) ? undefined : 'list';
-  if (typeof disconnected === 'boolean') return undefined;
+  if (scheduled !== undefined) return scheduledFault(scheduled);
+  if (times !== undefined) return listFault('times', times, (time) => typeof time === 'string');
+  const { disconnected, cancelled, deleted, schedule } = others;
+  if (typeof (disconnected ?? cancelled ?? deleted) === 'boolean') return undefined;
+  // There is no schedule of this name.
+  if (schedule === null) return undefined;
   // Of a request that is answered by being done.
   if (Object.keys(payload).length === 0) return undefined;
   const one = ONE_OBJECT.map((field) => others[field]).find((value) => value !== undefined);

@@ -3,8 +3,6 @@ import type { AlertInfo, AlertList, AlertRuleInput } from '../protocol/alerts.js
 import type { BusApi } from '../protocol/bus-api.js';
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
 import type { BackupResult, PruneResult, PruneSelection } from '../protocol/operations.js';
-import type { CancelOptions, ScheduledPage, ScheduledQuery } from '../protocol/scheduled.js';
-import type { Schedules } from '../protocol/schedules.js';
 import type { BackupProgress } from '../store/backup.js';
 
 export interface BackupOptions {
@@ -49,25 +47,6 @@ export interface BusEndpoint extends BusApi {
   consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>>;
   /** All durable consumers of the bus, by name. @throws BusError `OPTION_INVALID` if the store keeps none, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED` */
   consumers(): Promise<ConsumerInfo[]>;
-  /**
-   * A page of the publishes that wait for their time (`deliverAt`, `delayMs`), in the order in which they are due.
-   *
-   * @param query patterns, an id, and how many; default: the first 100 of all
-   * @throws BusError `OPTION_INVALID`, also if the store keeps none; `PATTERN_INVALID`, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
-   */
-  scheduled(query?: ScheduledQuery): Promise<ScheduledPage>;
-  /**
-   * Takes back a publish that waits for its time.
-   *
-   * @param id of the publish, as in its ack
-   * @param options its topic or source, where several publishes have the id
-   * @returns true once that is flushed: it will become no event; false if none waits, as it is an event already, or was
-   *   cancelled, or never there
-   * @throws BusError `CONFLICT` if several wait, `OPTION_INVALID`, `SHARD_RESTARTED`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
-   */
-  cancel(id: string, options?: CancelOptions): Promise<boolean>;
-  /** What the bus publishes again and again, by cron expressions or at intervals. */
-  readonly schedules: Schedules;
   /** The rules that watch the bus, each with its state, and the last changes. */
   alerts(): Promise<AlertList>;
   /**

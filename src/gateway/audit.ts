@@ -24,7 +24,11 @@ export type Act =
   | 'removeAlert'
   | 'setConsumer'
   | 'alterConsumer'
-  | 'deleteConsumer';
+  | 'deleteConsumer'
+  | 'cancelPublish'
+  | 'setSchedule'
+  | 'alterSchedule'
+  | 'deleteSchedule';
 
 export class Audit {
   readonly #count: (count: DoorCount) => void;

@@ -6,6 +6,7 @@ import type { Place } from './admission.js';
 import type { GatewayConsumers } from './consumers/gateway-consumers.js';
 import type { HttpContext } from './http/http-context.js';
 import type { Route } from './http/route.js';
+import type { GatewayLater } from './later/gateway-later.js';
 import type { Operations } from './operations.js';
 import type { GatewaySettings } from './settings.js';
 
@@ -55,6 +56,7 @@ export interface DoorContext extends HttpContext {
   readonly settings: GatewaySettings;
   readonly operations: Operations;
   readonly consumers: GatewayConsumers;
+  readonly later: GatewayLater;
   /** The server's name and version, `millrace/1.2.3`. */
   readonly server: string;
   /** Whether each frame is logged, at `debug`. */

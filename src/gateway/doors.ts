@@ -4,6 +4,7 @@ import { openConsumersDoor } from './http/consumers-door.js';
 import { openDashboardDoor } from './http/dashboard-door.js';
 import { openEventsDoor } from './http/events-door.js';
 import type { HttpContext } from './http/http-context.js';
+import { openLaterDoor } from './http/later-door.js';
 import { openListsDoor } from './http/lists-door.js';
 import { openOperationsDoor } from './http/operations-door.js';
 import { openProbesDoor } from './http/probes-door.js';
@@ -27,6 +28,7 @@ const DOORS: readonly OpenDoor[] = [
   openOperationsDoor,
   openAlertsDoor,
   openConsumersDoor,
+  openLaterDoor,
   ...HTTP_DOORS,
 ];
 

@@ -22,6 +22,7 @@ import type { GatewayLogger } from './gateway-log.js';
 import { BodyBudget } from './http/body.js';
 import { httpStatusOf } from './http/http-status.js';
 import { Router } from './http/router.js';
+import { GatewayLater } from './later/gateway-later.js';
 import { GatewayListener } from './listener.js';
 import { GatewayMetrics } from './metrics.js';
 import { Operations } from './operations.js';
@@ -205,6 +206,7 @@ export class Gateway {
       settings,
       signIns: this.#signIns,
       consumers: new GatewayConsumers(endpoint, audit),
+      later: new GatewayLater(endpoint, audit),
       operations: new Operations(endpoint, audit, this.#figures, this.#peers),
       rates: ratesOf(settings),
       budgets,

@@ -5,6 +5,8 @@ import type { Event, EventInput, PublishAck, PublishManyOptions, PublishOptions 
 import type { FilterInput } from './filter.js';
 import type { OVERFLOW_POLICIES } from './options.js';
 import type { QuestionHandler, RequestOptions, Responder, RespondOptions } from './requests.js';
+import type { CancelOptions, ScheduledPage, ScheduledQuery } from './scheduled.js';
+import type { Schedules } from './schedules.js';
 
 /**
  * The types of the bus's calls: the same for the thread that opened the bus, for a worker attached to it, for the
@@ -393,6 +395,25 @@ export interface BusApi extends AsyncDisposable {
   subscribers(topic?: string): Promise<SubscriberInfo[]>;
   /** The topics that have stored events. Default of `pattern`: every topic. */
   topics(pattern?: string): Promise<TopicInfo[]>;
+  /**
+   * A page of the publishes that wait for their time (`deliverAt`, `delayMs`), in the order in which they are due.
+   *
+   * @param query patterns, an id, and how many; default: the first 100 of all
+   * @throws BusError `OPTION_INVALID`, also if the store keeps none; `PATTERN_INVALID`, `STORE_CORRUPT`, `STORE_FAILED`, `BUS_CLOSED`
+   */
+  scheduled(query?: ScheduledQuery): Promise<ScheduledPage>;
+  /**
+   * Takes back a publish that waits for its time.
+   *
+   * @param id of the publish, as in its ack
+   * @param options its topic or source, where several publishes have the id
+   * @returns true once that is flushed: it will become no event; false if none waits, as it is an event already, or was
+   *   cancelled, or never there
+   * @throws BusError `CONFLICT` if several wait, `OPTION_INVALID`, `SHARD_RESTARTED`, `STORE_FULL`, `STORE_FAILED`, `BUS_CLOSED`
+   */
+  cancel(id: string, options?: CancelOptions): Promise<boolean>;
+  /** What the bus publishes again and again, by cron expressions or at intervals. */
+  readonly schedules: Schedules;
   /** Figures of the bus and of each shard. */
   stats(): Promise<BusStats>;
   /**

@@ -38,6 +38,22 @@ export const DOOR_COUNTS = [
   'deleteConsumer.refused',
   'deleteConsumer.failed',
   'deleteConsumer.limited',
+  'cancelPublish.done',
+  'cancelPublish.refused',
+  'cancelPublish.failed',
+  'cancelPublish.limited',
+  'setSchedule.done',
+  'setSchedule.refused',
+  'setSchedule.failed',
+  'setSchedule.limited',
+  'alterSchedule.done',
+  'alterSchedule.refused',
+  'alterSchedule.failed',
+  'alterSchedule.limited',
+  'deleteSchedule.done',
+  'deleteSchedule.refused',
+  'deleteSchedule.failed',
+  'deleteSchedule.limited',
 ] as const;
 
 export type DoorCount = (typeof DOOR_COUNTS)[number];

@@ -22,6 +22,7 @@ import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 import { CONSUMER_REQUEST_SCHEMAS } from './wire-consumers.js';
 import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
+import { DELIVERY_TIME_FIELDS, LATER_REQUEST_SCHEMAS, type LaterResult } from './wire-later.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.
@@ -103,6 +104,7 @@ const publishOptions = {
   durability: v.exactOptional(v.picklist(['synced', 'written'])),
   persist: v.exactOptional(v.boolean()),
   idScope: v.exactOptional(v.picklist(['topic', 'source'])),
+  ...DELIVERY_TIME_FIELDS,
 };
 const expectation = v.custom<Expectation>(
   (input) => expectationFault(input) === undefined,
@@ -203,6 +205,7 @@ const REQUEST_SCHEMAS = {
   removeAlert: v.strictObject({ name: v.string() }),
   ...CONSUMER_REQUEST_SCHEMAS,
   ...QUESTION_SCHEMAS,
+  ...LATER_REQUEST_SCHEMAS,
   ping: nothing,
 } as const;
 
@@ -260,7 +263,7 @@ export interface WireLimits {
  * The answer to `query`, `get` (with one event or none), `topics`, `subscribers`, `stats`, `backup` or `prune`, with
  * only the field that belongs to the request.
  */
-export interface Result extends ConsumerResult {
+export interface Result extends ConsumerResult, LaterResult {
   readonly events?: readonly Event[];
   readonly topics?: readonly TopicInfo[];
   readonly subscribers?: readonly SubscriberInfo[];

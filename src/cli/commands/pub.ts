@@ -11,8 +11,11 @@ import {
   type Attributes,
   collectAttribute,
   integerFrom,
+  parseDuration,
   parseExpectation,
+  parseInstant,
   parseRate,
+  singleValues,
 } from '../values.js';
 
 /**
@@ -31,6 +34,8 @@ interface PubOptions extends ServerSettings {
   rate?: number;
   atomic?: true;
   expect?: Expectation;
+  deliverAt?: string;
+  delay?: number;
   durability?: 'synced' | 'written';
   persist: boolean;
   text?: true;
@@ -78,6 +83,14 @@ export function addPubCommand(program: Command): void {
         '--expect <sequence>',
         "publish only if the topic's last event has this sequence, or if it has 'none'; for one event or --atomic",
       ).argParser(parseExpectation),
+    )
+    .addOption(
+      new Option('--deliver-at <time>', 'when the event is published').argParser(parseInstant),
+    )
+    .addOption(
+      new Option('--delay <duration>', 'publish it so much later: 10s, 5m, 1h').argParser(
+        parseDuration,
+      ),
     )
     .addOption(
       new Option('--durability <level>', 'durability that the answer waits for').choices([
@@ -181,8 +194,9 @@ function printAcks(acks: readonly PublishAck[], isJson: boolean, isOne: boolean)
 
 /** `01J…  #0:17  synced` */
 function readableAck(ack: PublishAck): string {
-  const { id, shard, sequence, durability, duplicate } = ack;
-  const position = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
+  const { id, shard, sequence, deliverAt, durability, duplicate } = ack;
+  const numbered = sequence === undefined ? 'ephemeral' : `#${shard}:${sequence}`;
+  const position = deliverAt === undefined ? numbered : `waits until ${deliverAt}`;
   const columns = [id, position, durability];
   if (duplicate) columns.push('duplicate');
   return columns.join('  ');
@@ -198,14 +212,6 @@ function eventFields(topic: string, options: PubOptions): EventFields {
   return fields;
 }
 
-function singleValues(attributes: Attributes): Record<string, string> {
-  const entries = Object.entries(attributes).map(([key, values]) => {
-    if (values.length > 1) throw usageFailure(`--attribute ${key} has more than one value`);
-    return [key, values[0]!];
-  });
-  return Object.fromEntries(entries);
-}
-
 function streamOptions(options: PubOptions): PublishStreamOptions {
   const result: PublishStreamOptions = {};
   if (options.rate !== undefined) result.rate = options.rate;
@@ -213,5 +219,7 @@ function streamOptions(options: PubOptions): PublishStreamOptions {
   if (!options.persist) result.persist = false;
   if (options.atomic === true) result.atomic = true;
   if (options.expect !== undefined) result.expect = options.expect;
+  if (options.deliverAt !== undefined) result.deliverAt = options.deliverAt;
+  if (options.delay !== undefined) result.delayMs = options.delay;
   return result;
 }

@@ -40,6 +40,20 @@ export function publishOptions({ request, parameters }: Exchange): PublishManyOp
   }
   const expect = expectationOf(parameters.all('expect') ?? headerList(request));
   if (expect !== undefined) options.expect = expect;
+  const deliverAt = agreed(
+    'deliverAt',
+    headerOf(request, 'millrace-deliver-at'),
+    parameters.one('deliverAt'),
+  );
+  // The bus checks whether it is a time.
+  if (deliverAt !== undefined) options.deliverAt = deliverAt;
+  const delayMs = agreed(
+    'delayMs',
+    headerOf(request, 'millrace-delay-ms'),
+    parameters.one('delayMs'),
+  );
+  if (delayMs !== undefined)
+    options.delayMs = /^\d{1,16}$/.test(delayMs) ? Number(delayMs) : Number.NaN;
   return options;
 }
 

@@ -8,7 +8,8 @@ export type ListField =
   | 'connections'
   | 'definitions'
   | 'consumers'
-  | 'deliveries';
+  | 'deliveries'
+  | 'schedules';
 
 /** The text of one frame to a client. `requestId`: that of the request that the frame answers. */
 export function frameText<T extends keyof ServerPayloads>(

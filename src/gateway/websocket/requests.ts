@@ -13,6 +13,7 @@ import type { Budget, Budgets, PlacedSubscription } from '../budget/budgets.js';
 import type { GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { CursorTexts } from '../cursor-texts.js';
 import type { EventTexts, TextsByPrincipal } from '../event-texts.js';
+import type { GatewayLater } from '../later/gateway-later.js';
 import type { Operations } from '../operations.js';
 import {
   assertMayRead,
@@ -28,6 +29,7 @@ import { topicList } from '../topic-list.js';
 import { ConsumerRequests, isConsumerFrame } from './consumer-requests.js';
 import { FeedFrames } from './feed-frames.js';
 import { frameText, resultText } from './frames.js';
+import { isLaterFrame, LaterRequests } from './later-requests.js';
 import { sendList } from './list-frames.js';
 import { type Asking, type OperationAsker, OperationRequests } from './operation-requests.js';
 import type { Outbound } from './outbound.js';
@@ -47,6 +49,7 @@ export interface RequestContext {
   readonly budgets: Budgets;
   readonly operations: Operations;
   readonly consumers: GatewayConsumers;
+  readonly later: GatewayLater;
 }
 
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
@@ -76,6 +79,7 @@ export class RequestAnswerer {
   readonly #operations: OperationRequests;
   readonly #consumers: ConsumerRequests;
   readonly #questions: QuestionRequests;
+  readonly #later: LaterRequests;
   readonly #address: string;
   readonly #connection: string;
   #texts: EventTexts;
@@ -103,6 +107,7 @@ export class RequestAnswerer {
     this.#budget = budget;
     this.#outbound = outbound;
     this.#operations = new OperationRequests(context.operations, outbound);
+    this.#later = new LaterRequests(context.later, outbound);
     this.#consumers = new ConsumerRequests(
       context.consumers,
       () => ({ ...this.#asker, connection: this.#connection }),
@@ -176,6 +181,7 @@ export class RequestAnswerer {
       default:
         if (isConsumerFrame(frame)) return this.#consumers.answer(frame);
         if (isQuestionFrame(frame)) return this.#questions.answer(frame);
+        if (isLaterFrame(frame)) return this.#later.answer(frame, this.#asker);
         return this.#operations.answer(frame, this.#asker);
     }
   }
@@ -390,11 +396,14 @@ function feedRequestOf(payload: RequestPayload<'subscribe'>): FeedRequest {
 function publishOptions(
   payload: RequestPayload<'publish'>,
 ): Omit<PublishOptions, 'expect'> | undefined {
-  const { durability, persist, idScope } = payload;
-  if ((durability ?? persist ?? idScope) === undefined) return undefined;
+  const { durability, persist, idScope, deliverAt, delayMs } = payload;
+  const first = durability ?? persist ?? idScope ?? deliverAt ?? delayMs;
+  if (first === undefined) return undefined;
   const options: Omit<PublishOptions, 'expect'> = {};
   if (durability !== undefined) options.durability = durability;
   if (persist !== undefined) options.persist = persist;
   if (idScope !== undefined) options.idScope = idScope;
+  if (deliverAt !== undefined) options.deliverAt = deliverAt;
+  if (delayMs !== undefined) options.delayMs = delayMs;
   return options;
 }
