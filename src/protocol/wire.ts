@@ -21,8 +21,8 @@ import type {
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 import { CONSUMER_REQUEST_SCHEMAS } from './wire-consumers.js';
-import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
 import { DELIVERY_TIME_FIELDS, LATER_REQUEST_SCHEMAS, type LaterResult } from './wire-later.js';
+import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
 
 /**
  * The frames of the WebSocket in both directions, and the validation of a client's frames.
