@@ -1,52 +1,29 @@
 import { drainOutside } from '../async-context/drain-in-handler.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Emitter } from '../handout/emitter.js';
-import type {
-  BusApi,
-  EventHandler,
-  GetOptions,
-  LatestOptions,
-  Query,
-} from '../protocol/bus-api.js';
-import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
+import type { BusApi, EventHandler } from '../protocol/bus-api.js';
 import { TopicDefinitions } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
-import type { Event, EventInput, PublishAck } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { SUBSCRIPTION_NAME_LENGTH_MAX } from '../protocol/limits/bus-api.js';
 import { CLIENT_TRIES_BEFORE_NOTIFIED } from '../protocol/limits/client.js';
 import { PAYLOAD_BYTES_MAX } from '../protocol/limits/events.js';
 import { WEBSOCKET_FRAME_BYTES_MAX } from '../protocol/limits/websocket.js';
-import type {
-  QuestionHandler,
-  RequestOptions,
-  Responder,
-  RespondOptions,
-} from '../protocol/requests.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
 import type { ServerFrame, Welcome } from '../protocol/wire.js';
+import { CallingClient } from './calls.js';
 import type { CoalescedEvent } from './coalescer.js';
 import { ClientConsumers } from './consume/client-consumers.js';
-import { OperationsClient } from './operations.js';
 import { type ConnectOptions, parseConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { watchPage } from './page-hints.js';
-import {
-  ClientPublisher,
-  type ClientPublishManyOptions,
-  type ClientPublishOptions,
-} from './publisher.js';
-import { get, query, type ReadOptions, read } from './query-frames.js';
+import { ClientPublisher } from './publisher.js';
 import { type ClientState, Reconnector, type StateChange } from './reconnector.js';
 import { ClientQuestions } from './request/client-questions.js';
 import { Requests } from './requests.js';
 import type { OpenSocket } from './socket.js';
-import {
-  type ClientSubscribeOptions,
-  type ParsedSubscribeOptions,
-  parseSubscribeOptions,
-} from './subscribe-options.js';
-import { ClientSubscription, type SubscriptionHandle } from './subscription.js';
+import { type ClientSubscribeOptions, parseSubscribeOptions } from './subscribe-options.js';
+import type { SubscriptionHandle } from './subscription.js';
+import { ClientSubscriptions } from './subscriptions.js';
 
 /**
  * The client: the calls of a bus, over a connection that comes and goes. Publishes and requests that wait for the
@@ -63,7 +40,7 @@ const CLIENT_EVENTS = ['state'] as const;
 export type CoalescedSubscribeOptions<P> = ClientSubscribeOptions<P> &
   Required<Pick<ClientSubscribeOptions<P>, 'coalesce'>>;
 
-export class BusClient extends OperationsClient implements BusApi {
+export class BusClient extends CallingClient implements BusApi {
   readonly url: string;
   readonly #reconnector: Reconnector;
   readonly #requests: Requests;
@@ -73,12 +50,11 @@ export class BusClient extends OperationsClient implements BusApi {
   readonly #emitter = new Emitter<ClientEvents>('the client', CLIENT_EVENTS, (error) =>
     this.#onError(error),
   );
-  readonly #subscriptions = new Map<string, ClientSubscription>();
+  readonly #subscriptions: ClientSubscriptions;
   /** Shared by all subscriptions, so that their handlers together do not keep the thread busy for long. */
   readonly #turns = new Dispatcher();
-  readonly #consumers: ClientConsumers;
+  protected readonly durable: ClientConsumers;
   readonly #questions: ClientQuestions;
-  #lastSubscription = 0;
   #welcome: Welcome | undefined;
   #unwatchPage: (() => void) | undefined;
   #lastError: BusError | undefined;
@@ -108,7 +84,7 @@ export class BusClient extends OperationsClient implements BusApi {
       nextId: () => this.#requests.nextId(),
       cut: (error) => this.#reconnector.cut(error),
     });
-    this.#consumers = new ClientConsumers({
+    this.durable = new ClientConsumers({
       requests: this.#requests,
       turns: this.#turns,
       isConnected: () => this.state === 'connected',
@@ -116,6 +92,14 @@ export class BusClient extends OperationsClient implements BusApi {
       wake: () => this.#wake(),
       subscribe: (topic, handler) => this.subscribe(topic, handler),
       report: (error) => this.#onError(error),
+    });
+    this.#subscriptions = new ClientSubscriptions({
+      requests: this.#requests,
+      turns: this.#turns,
+      send: (frame) => this.#reconnector.send(frame),
+      cut: (error) => this.#reconnector.cut(error),
+      report: (error) => this.#onError(error),
+      isConnected: () => this.state === 'connected',
     });
     this.#questions = new ClientQuestions({
       requests: this.#requests,
@@ -175,7 +159,7 @@ export class BusClient extends OperationsClient implements BusApi {
   connect(): void {
     if (this.state !== 'idle' && this.state !== 'failed') return;
     this.#publisher.refuse(undefined);
-    this.#consumers.revive();
+    this.durable.revive();
     this.#unwatchPage ??= watchPage(() => this.#reconnector.wake());
     this.#reconnector.connect();
   }
@@ -196,32 +180,6 @@ export class BusClient extends OperationsClient implements BusApi {
       this.on('state', settle);
       settle();
     });
-  }
-
-  async publish<P>(input: EventInput<P>, options?: ClientPublishOptions): Promise<PublishAck> {
-    this.#wake();
-    return this.#publisher.publish(input, options);
-  }
-
-  publishMany<P>(
-    inputs: readonly EventInput<P>[],
-    options?: ClientPublishManyOptions,
-  ): Promise<PublishAck[]>;
-  publishMany(
-    inputs: readonly EventInput[],
-    options?: ClientPublishManyOptions,
-  ): Promise<PublishAck[]>;
-  async publishMany(
-    inputs: readonly EventInput[],
-    options?: ClientPublishManyOptions,
-  ): Promise<PublishAck[]> {
-    this.#wake();
-    return this.#publisher.publishMany(inputs, options);
-  }
-
-  tryPublish<P>(input: EventInput<P>, options?: ClientPublishOptions): boolean {
-    this.#wake();
-    return this.#publisher.tryPublish(input, options);
   }
 
   drained(): Promise<void> {
@@ -261,68 +219,7 @@ export class BusClient extends OperationsClient implements BusApi {
     const options = parseSubscribeOptions<P>(given);
     const parsed = parseFilter(filter);
     this.#wake();
-    return this.#subscription(parsed, options, handler);
-  }
-
-  async query<P = unknown>(wanted: Query<P>, options: ReadOptions = {}): Promise<Event<P>[]> {
-    this.#wake();
-    return query<P>(this.#requests, () => this.#welcome!, wanted, options);
-  }
-
-  async get<P = unknown>(topic: Query<P>['topic'], id: string, options: GetOptions = {}) {
-    this.#wake();
-    return get<P>(this.#requests, topic, id, options);
-  }
-
-  read<P = unknown>(
-    wanted: Query<P>,
-    options: ReadOptions = {},
-  ): AsyncGenerator<Event<P>, void, undefined> {
-    this.#wake();
-    return read<P>(this.#requests, () => this.#welcome!, wanted, options);
-  }
-
-  latest<P = unknown>(
-    topic: Query<P>['topic'],
-    options: LatestOptions = {},
-    readOptions: ReadOptions = {},
-  ): AsyncGenerator<Event<P>, void, undefined> {
-    return this.read<P>({ ...options, topic, latest: true }, readOptions);
-  }
-
-  async request<R = unknown, P = unknown>(
-    input: EventInput<P>,
-    options?: RequestOptions,
-  ): Promise<Event<R>> {
-    this.#wake();
-    return this.#questions.request(input, options) as Promise<Event<R>>;
-  }
-
-  respond<P = unknown>(
-    pattern: string,
-    handler: QuestionHandler<P>,
-    options?: RespondOptions,
-  ): Responder {
-    this.#wake();
-    return this.#questions.respond(pattern, handler as QuestionHandler, options);
-  }
-
-  /**
-   * Makes a durable consumer on the server, or opens it.
-   *
-   * @param name of the consumer: segments with dots between
-   * @param options its definition; default: it has to be there
-   * @throws BusError `OPTION_INVALID`, `FILTER_INVALID`, `PATTERN_INVALID`, `CONSUMER_UNKNOWN`, `CONSUMER_EXISTS` with
-   *   another definition, `CONSUMER_BUSY`, `LIMIT_EXCEEDED`, `FORBIDDEN`, `TIMEOUT`, `BUS_CLOSED`; `CONNECTION_FAILED`
-   *   with `update`, where it may be changed or not
-   */
-  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>> {
-    return this.#consumers.open<P>(name, options);
-  }
-
-  /** The durable consumers that this client may see. @throws BusError `TIMEOUT`, `CONNECTION_FAILED`, `BUS_CLOSED` */
-  consumers(): Promise<ConsumerInfo[]> {
-    return this.#consumers.list();
+    return this.#subscriptions.add(parsed, options, handler);
   }
 
   /**
@@ -330,11 +227,11 @@ export class BusClient extends OperationsClient implements BusApi {
    * consumers that are at work have ended. While offline it waits for the server.
    */
   async drain(): Promise<void> {
-    const drained = [...this.#subscriptions.values()].map((one) => one.drained);
-    await drainOutside([...drained, ...this.#consumers.drained], async () => {
+    const drained = this.#subscriptions.all().map((one) => one.drained);
+    await drainOutside([...drained, ...this.durable.drained], async () => {
       await this.#outbox.emptied();
-      await Promise.all([...this.#subscriptions.values()].map((one) => one.emptied()));
-      await this.#consumers.handled();
+      await Promise.all(this.#subscriptions.all().map((one) => one.emptied()));
+      await this.durable.handled();
     });
   }
 
@@ -345,16 +242,15 @@ export class BusClient extends OperationsClient implements BusApi {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.#unwatchPage?.();
-    this.#consumers.flush();
+    this.durable.flush();
     this.#reconnector.close();
     const error = this.#ended();
     this.#publisher.refuse(error);
     this.#outbox.fail(error);
     this.#requests.fail(error);
-    this.#consumers.end(error);
+    this.durable.end(error);
     this.#questions.end(error);
-    for (const subscription of [...this.#subscriptions.values()]) subscription.close();
-    this.#subscriptions.clear();
+    this.#subscriptions.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -366,27 +262,14 @@ export class BusClient extends OperationsClient implements BusApi {
     return this.#requests;
   }
 
-  #subscription<P>(
-    filter: ReturnType<typeof parseFilter>,
-    options: ParsedSubscribeOptions<P>,
-    handler: EventHandler<P> | undefined,
-  ): ClientSubscription<P> {
-    const { name } = options;
-    const counted = (): string => numberedName(name ?? 'subscription', ++this.#lastSubscription);
-    let id = name ?? counted();
-    while (this.#subscriptions.has(id)) id = counted();
-    const subscription = new ClientSubscription<P>(id, filter, options, handler, {
-      requests: this.#requests,
-      turns: this.#turns,
-      send: (frame) => this.#reconnector.send(frame),
-      cut: (error) => this.#reconnector.cut(error),
-      forget: (one) => this.#subscriptions.delete(one.id),
-      report: (error) => this.#onError(error),
-      isConnected: () => this.state === 'connected',
-    });
-    this.#subscriptions.set(id, subscription as ClientSubscription);
-    subscription.open();
-    return subscription;
+  protected override questions(): ClientQuestions {
+    this.#wake();
+    return this.#questions;
+  }
+
+  protected override publisher(): ClientPublisher {
+    this.#wake();
+    return this.#publisher;
   }
 
   /** Connects a lazy client when it is first used. @throws BusError if the client is closed or has failed */
@@ -424,24 +307,24 @@ export class BusClient extends OperationsClient implements BusApi {
 
   #onConnected(): void {
     // Subscriptions first, so that they see the events that this client publishes next.
-    for (const subscription of [...this.#subscriptions.values()]) subscription.open();
+    this.#subscriptions.connected();
     this.#outbox.connected(this.#welcome!.limits.dedupeReachMs);
     this.#requests.connected();
-    this.#consumers.connected();
+    this.durable.connected();
     this.#questions.connected();
   }
 
   #onLost(): void {
     this.#requests.lost();
     this.#outbox.lost();
-    this.#consumers.lost();
+    this.durable.lost();
     this.#questions.lost();
-    for (const subscription of this.#subscriptions.values()) subscription.lost();
+    this.#subscriptions.lost();
   }
 
   #onFrame(frame: ServerFrame, text: string): void {
     if (this.#outbox.take(frame) || this.#requests.take(frame, text)) return;
-    if (this.#consumers.take(frame) || this.#questions.take(frame)) return;
+    if (this.durable.take(frame) || this.#questions.take(frame)) return;
     const { subscription: name } = frame.payload as { readonly subscription?: string };
     if (name === undefined || frame.requestId !== undefined) {
       // An error without a requestId or a subscription means that the server could not read a frame of this client.
@@ -449,7 +332,7 @@ export class BusClient extends OperationsClient implements BusApi {
         this.#onError(BusError.from(frame.payload));
       return;
     }
-    this.#subscriptions.get(name)?.onFrame(frame, text.length);
+    this.#subscriptions.onFrame(name, frame, text.length);
   }
 
   #fail(error: BusError): void {
@@ -459,10 +342,9 @@ export class BusClient extends OperationsClient implements BusApi {
     this.#publisher.refuse(failure);
     this.#outbox.fail(failure);
     this.#requests.fail(failure);
-    this.#consumers.end(failure);
+    this.durable.end(failure);
     this.#questions.end(failure);
-    for (const subscription of [...this.#subscriptions.values()]) subscription.giveUp(error);
-    this.#subscriptions.clear();
+    this.#subscriptions.giveUp(error);
   }
 
   #ended(): BusError {
@@ -475,10 +357,4 @@ export class BusClient extends OperationsClient implements BusApi {
 export interface CoalescedSubscription<P>
   extends Omit<SubscriptionHandle<P>, typeof Symbol.asyncIterator> {
   [Symbol.asyncIterator](): AsyncIterator<CoalescedEvent<P>>;
-}
-
-/** The name with the number behind it; a long name is cut so that the number fits. */
-function numberedName(name: string, number: number): string {
-  const end = `-${number}`;
-  return name.slice(0, SUBSCRIPTION_NAME_LENGTH_MAX - end.length) + end;
 }

@@ -2,7 +2,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { TopicDefinition } from '../protocol/define-topic.js';
 import { BusError } from '../protocol/errors.js';
 import type { BusEndpoint } from './bus-endpoint.js';
-import { Endpoint, type EndpointData } from './endpoint.js';
+import { Endpoint } from './endpoint.js';
+import type { EndpointData } from './endpoint-data.js';
 import { MainConnection } from './main-thread.js';
 
 /** The content of `BusAttachment.data`. */

@@ -10,145 +10,76 @@
 import type { MessagePort } from 'node:worker_threads';
 import { drainOutside } from '../async-context/drain-in-handler.js';
 import { captureContext } from '../async-context/node-context.js';
-import type { ConsumerRun } from '../handout/consume/run.js';
 import { Dispatcher } from '../handout/dispatcher.js';
 import { Waiters } from '../handout/waiters.js';
 import { BusCounters } from '../link/bus-counters.js';
-import type { ReaderConnections } from '../link/reader-mail.js';
-import type {
-  BusStats,
-  EventHandler,
-  GetOptions,
-  LatestOptions,
-  Query,
-  RetentionRule,
-  SubscribeOptions,
-  SubscriberInfo,
-  Subscription,
-  TopicInfo,
-} from '../protocol/bus-api.js';
+import type { EventHandler, SubscribeOptions, Subscription } from '../protocol/bus-api.js';
 import type { Consumer, ConsumerInfo, ConsumerOptions } from '../protocol/consumers.js';
-import { type TopicDefinition, TopicDefinitions } from '../protocol/define-topic.js';
+import { TopicDefinitions } from '../protocol/define-topic.js';
 import type { BusError } from '../protocol/errors.js';
-import type {
-  Event,
-  EventInput,
-  PublishAck,
-  PublishManyOptions,
-  PublishOptions,
-} from '../protocol/event.js';
+import type { Event, EventInput } from '../protocol/event.js';
 import { type FilterInput, parseFilter } from '../protocol/filter.js';
-import { READ_PAGE_EVENTS } from '../protocol/limits/endpoint.js';
-import type { PruneResult } from '../protocol/operations.js';
 import type {
   QuestionHandler,
   RequestOptions,
   Responder,
   RespondOptions,
 } from '../protocol/requests.js';
-import {
-  type CancelOptions,
-  checkCancel,
-  parseScheduledQuery,
-  type ScheduledPage,
-  type ScheduledQuery,
-} from '../protocol/scheduled.js';
 import { subscribeArguments } from '../protocol/subscribe-arguments.js';
-import { assertPattern, assertTopic } from '../protocol/topic.js';
 import { shardOf } from '../protocol/topic-hash.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { type Asker, ITSELF } from './asker.js';
-import type { BusEndpoint, PruneOptions } from './bus-endpoint.js';
-import { ClientConsumers } from './consume/client-consumers.js';
-import { BusConsumer, type ConsumerHost } from './consume/consumer.js';
-import { endMembers, handlersOf, whenHandled } from './consume/ending.js';
-import { listConsumers } from './consume/list-consumers.js';
-import { Members } from './consume/members.js';
-import { openConsumer } from './consume/open-consumer.js';
+import type { BusEndpoint } from './bus-endpoint.js';
+import { EndpointConsumers } from './consume/endpoint-consumers.js';
+import type { Members } from './consume/members.js';
+import type { EndpointData, EndpointSettings } from './endpoint-data.js';
 import { closedError, unknownAfterFailure, unknownAtClose } from './endpoint-errors.js';
+import { endpointInternals, type InternalParts } from './endpoint-internals.js';
 import { EndpointGateways } from './gateways.js';
 import { closeAtExit, forgetAtExit, type IdleEndpoint } from './idle-exit.js';
 import { type EndpointInternals, INTERNALS } from './internals.js';
 import { EndpointSchedules } from './later/endpoint-schedules.js';
-import { cancelScheduled, scheduledPage } from './later/scheduled.js';
 import type { EndpointEnd } from './links/endpoint-end.js';
-import { endpointEnds, type LinkEnds, Links } from './links/links.js';
+import { endpointEnds, Links } from './links/links.js';
 import { SignsOfLife } from './links/signs-of-life.js';
-import { MainCalls } from './main-calls.js';
 import type { EndpointListener, MainThread } from './main-thread.js';
-import { parsePruneOptions, parseSubscribeOptions } from './options.js';
-import { pruneShards } from './prune.js';
-import { OpenerChecks } from './publish/opener-checks.js';
-import { Publisher, type PublisherOptions } from './publish/publisher.js';
+import { parseSubscribeOptions } from './options.js';
+import { type OpenerChecks, openerChecks } from './publish/opener-checks.js';
+import { Publisher } from './publish/publisher.js';
+import { PublishCalls } from './publish-calls.js';
 import { HistorySource } from './read/history-source.js';
-import {
-  allTopics,
-  furthestBehind,
-  lagsOf,
-  subscribersOf,
-  topicPages,
-} from './read/introspection.js';
-import { parseLatest, parseLookup, parseQuery } from './read/parse-query.js';
 import { QueryRunner } from './read/query.js';
 import { ReaderPorts } from './read/reader-ports.js';
+import type { Reading } from './read-calls.js';
 import { Questions } from './request/questions.js';
-import { busStats, dedupeReach } from './stats.js';
 import { checkFrom } from './subscribe/history.js';
-import { startPositions } from './subscribe/start-positions.js';
 import type { BusSubscription } from './subscribe/subscription.js';
 import { Subscriptions } from './subscribe/subscriptions.js';
 import { SystemErrors } from './system-events.js';
-import { activeTracing, tracedDelivery, tracedHandler } from './tracing.js';
+import { tracedDelivery, tracedHandler } from './tracing.js';
 
-/** The data from which a thread makes its endpoint; it can be sent between threads. */
-export interface EndpointData extends LinkEnds {
-  readonly endpoint: string;
-  readonly epoch: string;
-  /** The `elapsedMs` at which the bus was opened. */
-  readonly openedAt: number;
-  /** See `src/link/bus-counters.ts`. */
-  readonly busCounters: SharedArrayBuffer;
-  /** The share of `busCounters` in which this endpoint counts. */
-  readonly share: number;
-  /** Ports to the reader threads, empty if it asks for them later. `undefined`: each shard reads its own log. */
-  readonly readers: ReaderConnections | undefined;
-  readonly options: PublisherOptions;
-  readonly retention: readonly RetentionRule[];
-  /** The patterns of the definitions with which the bus was opened. */
-  readonly definedPatterns: readonly string[];
-}
-
-export interface EndpointSettings {
-  readonly topics: Iterable<TopicDefinition>;
-  readonly onError: (error: BusError) => void;
-}
-
-export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener, IdleEndpoint {
+export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListener, IdleEndpoint {
   readonly epoch: string;
   readonly gateways: EndpointGateways;
   readonly schedules: EndpointSchedules;
+  protected readonly reading: Reading;
   readonly #data: EndpointData;
   readonly #settings: EndpointSettings;
   readonly #readers: ReaderPorts | undefined;
-  readonly #history: HistorySource;
   readonly #links: Links;
   readonly #ends: readonly EndpointEnd[];
-  readonly #publisher: Publisher;
-  readonly #openerChecks: OpenerChecks | undefined;
-  readonly #busCounters: BusCounters;
+  protected readonly publisher: Publisher;
   readonly #subscriptions: Subscriptions;
   readonly #members: Members;
-  readonly #clientConsumers: ClientConsumers;
-  readonly #runs = new Set<ConsumerRun>();
-  readonly #queries: QueryRunner;
-  readonly #signs: SignsOfLife;
+  readonly #consumers: EndpointConsumers;
   readonly #questions: Questions;
+  readonly #internals: InternalParts;
   readonly #settled = new Waiters();
   /** Held while a shard owes this endpoint an answer, and while there are subscriptions. */
   readonly #alive = new KeepAlive();
   #isClosing = false;
   readonly #systemErrors = new SystemErrors((topic, type, payload) =>
-    this.#publisher.publishSystem(topic, type, payload),
+    this.publisher.publishSystem(topic, type, payload),
   );
   /** The async context in which the bus was opened or attached; `onError` runs in it. */
   readonly #run = captureContext();
@@ -168,46 +99,82 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     this.gateways = new EndpointGateways(main, (question, signal) =>
       this.#questions.answer(question, signal),
     );
-    this.#busCounters = new BusCounters(data.busCounters);
     this.#ends = endpointEnds(data, this.#alive);
     const { source, maxPayloadBytes } = data.options;
     const ofSchedules = { ends: this.#ends, main, source, maxPayloadBytes };
     this.schedules = new EndpointSchedules({ ...ofSchedules, assertOpen: () => this.assertOpen() });
     this.#readers = data.readers && new ReaderPorts(data.readers, main);
-    this.#history = new HistorySource(
-      this.#ends,
-      this.#readers,
-      main,
-      data.epoch,
-      data.options.shardSegments,
-    );
+    const segments = data.options.shardSegments;
+    const history = new HistorySource(this.#ends, this.#readers, main, data.epoch, segments);
+    const queries = new QueryRunner(history, this.#ends, data.epoch);
     const dispatcher = new Dispatcher({ again: () => this.#links.runAgain() });
+    const busCounters = new BusCounters(data.busCounters);
     this.#subscriptions = new Subscriptions(
       data,
       this.#ends,
-      this.#history,
-      this.#busCounters,
+      history,
+      busCounters,
       dispatcher,
       this.#onError,
     );
-    this.#members = new Members(this.#ends, dispatcher, this.#history.segments);
-    this.#clientConsumers = new ClientConsumers(this.#consumerHost);
+    this.#consumers = this.#makeConsumers(dispatcher, history.segments);
+    this.#members = this.#consumers.members;
     const definitions = new TopicDefinitions(settings.topics);
-    this.#publisher = new Publisher(data, this.#ends, definitions, this.#onError);
+    this.publisher = new Publisher(data, this.#ends, definitions, this.#onError);
+    this.reading = this.#makeReading(queries, history.segments, busCounters);
     this.#questions = new Questions({
       main,
-      source: data.options.source,
-      maxPayloadBytes: data.options.maxPayloadBytes,
-      shardOf: (topic) => shardOf(topic, this.shards, data.options.shardSegments),
+      source,
+      maxPayloadBytes,
+      shardOf: (topic) => shardOf(topic, this.shards, segments),
       validate: (topic, payload) => definitions.validate(topic, payload),
       handle: (event, handler) => tracedHandler(handler)(event),
     });
-    this.#openerChecks = openerChecks(data, definitions, main);
-    this.#signs = new SignsOfLife(this.#ends);
-    this.#queries = new QueryRunner(this.#history, this.#ends, data.epoch);
+    const checks = openerChecks(data, definitions, (request) =>
+      main.call('checkPayloads', request),
+    );
+    this.#internals = this.#internalParts(history, checks);
     const onDeliveries = (): void => this.#onDeliveries();
     this.#links = new Links(data, this.#ends, this.#subscriptions, this.#members, onDeliveries);
     closeAtExit(this);
+  }
+
+  #makeConsumers(turns: Dispatcher, segments: number): EndpointConsumers {
+    const endpoint = {
+      epoch: this.epoch,
+      ends: this.#ends,
+      main: this.main,
+      hasSystemEvents: this.#data.options.systemEvents !== undefined,
+      assertOpen: () => this.assertOpen(),
+      subscribe: (topic: string, handler: EventHandler) => this.subscribe(topic, handler),
+      trace: tracedDelivery,
+      report: this.#onError,
+    };
+    return new EndpointConsumers(endpoint, turns, segments);
+  }
+
+  #makeReading(queries: QueryRunner, segments: number, busCounters: BusCounters): Reading {
+    const { openedAt, retention } = this.#data;
+    return { ends: this.#ends, queries, segments, busCounters, openedAt, retention };
+  }
+
+  #internalParts(history: HistorySource, checks: OpenerChecks | undefined): InternalParts {
+    return {
+      ...this.reading,
+      publisher: this.publisher,
+      history,
+      signs: new SignsOfLife(this.#ends),
+      clientConsumers: this.#consumers.clients,
+      gateways: this.gateways,
+      share: this.#data.share,
+      openerChecks: checks,
+      maxPayloadBytes: this.#data.options.maxPayloadBytes,
+      assertOpen: () => this.assertOpen(),
+      isClosed: () => this.#closed !== undefined,
+      report: this.#onError,
+      subscribe: (filter, handler, options, asker) =>
+        this.#subscribe(filter, handler, options, asker),
+    };
   }
 
   get #heads(): number[] {
@@ -215,43 +182,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   }
 
   get [INTERNALS](): EndpointInternals {
-    return {
-      publishSystem: (topic, type, payload) => this.#publisher.publishSystem(topic, type, payload),
-      countConnections: (change) => this.#busCounters.addConnections(this.#data.share, change),
-      report: (error) => this.#onError(error),
-      shardFaults: () => this.#signs.faults(),
-      topicPages: (patterns, asker) => {
-        this.assertOpen();
-        return topicPages(this.#ends, patterns, asker);
-      },
-      subscribe: (asker, filter, handler, options) =>
-        this.#subscribe(filter, handler, options, asker),
-      read: (asker, query) => {
-        this.assertOpen();
-        return this.#queries.read(parseQuery(query), READ_PAGE_EVENTS, asker);
-      },
-      find: (asker, topics, id, options) => {
-        this.assertOpen();
-        return this.#queries.read(parseLookup(topics, id, options), 1, asker);
-      },
-      consumers: this.#clientConsumers,
-      gateways: this.gateways,
-      lags: (names) => lagsOf(this.#ends, names),
-      tally: (shard, request) => this.#ends[shard]!.call('tally', () => request),
-      callShard: (shard, name, request) => this.#ends[shard]!.call(name, request),
-      startPositions: (filter, from, onGap) =>
-        startPositions(this.#history, this.#heads, {
-          filter,
-          from,
-          asker: ITSELF,
-          isOver: () => this.#closed !== undefined,
-          onGap,
-        }),
-      busCounters: this.#busCounters,
-      maxPayloadBytes: this.#data.options.maxPayloadBytes,
-      openerChecks: this.#openerChecks,
-      dedupe: dedupeReach(this.#ends.map(({ control }) => control)),
-    };
+    return endpointInternals(this.#internals);
   }
 
   get isIdle(): boolean {
@@ -260,31 +191,6 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   get shards(): number {
     return this.#ends.length;
-  }
-
-  publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
-    const tracing = activeTracing();
-    if (tracing === undefined) return this.#publisher.publish(input, options);
-    return tracing.publish(input, (traced) => this.#publisher.publish(traced, options));
-  }
-
-  publishMany<P>(
-    inputs: readonly EventInput<P>[],
-    options?: PublishManyOptions,
-  ): Promise<PublishAck[]> {
-    const tracing = activeTracing();
-    if (tracing === undefined) return this.#publisher.publishMany(inputs, options);
-    return tracing.publishMany(inputs, (traced) => this.#publisher.publishMany(traced, options));
-  }
-
-  tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean {
-    const tracing = activeTracing();
-    if (tracing === undefined) return this.#publisher.tryPublish(input, options);
-    return tracing.tryPublish(input, (traced) => this.#publisher.tryPublish(traced, options));
-  }
-
-  drained(): Promise<void> {
-    return this.#publisher.drained();
   }
 
   subscribe<P = unknown>(
@@ -314,30 +220,12 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#subscriptions.add(parsed, options, traced, asker);
   }
 
-  async consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>> {
-    this.assertOpen();
-    return new BusConsumer<P>(await openConsumer(this.main, name, options), this.#consumerHost);
+  consumer<P = unknown>(name: string, options?: ConsumerOptions<P>): Promise<Consumer<P>> {
+    return this.#consumers.open(name, options);
   }
 
-  async consumers(): Promise<ConsumerInfo[]> {
-    this.assertOpen();
-    return listConsumers(this.#consumerHost);
-  }
-
-  get #consumerHost(): ConsumerHost {
-    return {
-      epoch: this.epoch,
-      ends: this.#ends,
-      main: this.main,
-      members: this.#members,
-      turns: this.#subscriptions.turns,
-      runs: this.#runs,
-      hasSystemEvents: this.#data.options.systemEvents !== undefined,
-      assertOpen: () => this.assertOpen(),
-      subscribe: (topic, handler) => this.subscribe(topic, handler),
-      trace: tracedDelivery,
-      report: this.#onError,
-    };
+  consumers(): Promise<ConsumerInfo[]> {
+    return this.#consumers.list();
   }
 
   async request<R = unknown, P = unknown>(
@@ -357,79 +245,9 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     return this.#questions.respond(pattern, handler as QuestionHandler, options);
   }
 
-  async query<P = unknown>(query: Query): Promise<Event<P>[]> {
-    this.assertOpen();
-    return this.#queries.query(parseQuery(query)) as Promise<Event<P>[]>;
-  }
-
-  read<P = unknown>(query: Query): AsyncIterable<Event<P>> {
-    this.assertOpen();
-    return this.#queries.read(parseQuery(query)) as AsyncIterable<Event<P>>;
-  }
-
-  latest<P = unknown>(
-    topic: Query<P>['topic'],
-    options: LatestOptions = {},
-  ): AsyncIterable<Event<P>> {
-    this.assertOpen();
-    return this.#queries.read(parseLatest(topic, options)) as AsyncIterable<Event<P>>;
-  }
-
-  async get<P = unknown>(
-    topic: Query<P>['topic'],
-    id: string,
-    options: GetOptions = {},
-  ): Promise<Event<P> | undefined> {
-    this.assertOpen();
-    const found = this.#queries.first(parseLookup(topic, id, options));
-    return found as Promise<Event<P> | undefined>;
-  }
-
-  async subscribers(topic?: string): Promise<SubscriberInfo[]> {
-    this.assertOpen();
-    if (topic === undefined) return furthestBehind(this.#ends);
-    assertTopic(topic);
-    const end = this.#ends[shardOf(topic, this.#ends.length, this.#history.segments)]!;
-    return subscribersOf(end, topic);
-  }
-
-  async topics(pattern = '*'): Promise<TopicInfo[]> {
-    this.assertOpen();
-    assertPattern(pattern);
-    return allTopics(this.#ends, pattern);
-  }
-
-  async scheduled(query: ScheduledQuery = {}): Promise<ScheduledPage> {
-    this.assertOpen();
-    return scheduledPage(this.#ends, parseScheduledQuery(query));
-  }
-
-  async cancel(id: string, options: CancelOptions = {}): Promise<boolean> {
-    this.assertOpen();
-    checkCancel(id, options);
-    const { topic } = options;
-    if (topic !== undefined) assertTopic(topic);
-    return cancelScheduled(this.#ends, this.#shardOf, id, options);
-  }
-
-  readonly #shardOf = (topic: string): number =>
-    shardOf(topic, this.#ends.length, this.#history.segments);
-
-  async stats(): Promise<BusStats> {
-    this.assertOpen();
-    const controls = this.#ends.map(({ control }) => control);
-    const { openedAt, retention } = this.#data;
-    return busStats(this.epoch, openedAt, this.#busCounters, controls, retention);
-  }
-
-  async prune(options: PruneOptions): Promise<PruneResult> {
-    this.assertOpen();
-    return pruneShards(this.#ends, parsePruneOptions(options));
-  }
-
   async drain(): Promise<void> {
     this.assertOpen();
-    const atWork = [...this.#subscriptions.drained, ...handlersOf(this.#runs)];
+    const atWork = [...this.#subscriptions.drained, ...this.#consumers.atWork];
     await drainOutside(atWork, () => this.#drain());
   }
 
@@ -440,7 +258,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     const { live } = this.#links;
     await Promise.all(live.map((one) => one.call('sync', () => ({}))));
     await this.#subscriptions.whenConsumed(heads);
-    await whenHandled(this.#members, this.#runs);
+    await this.#consumers.handled();
   }
 
   close(): Promise<void> {
@@ -468,7 +286,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   }
 
   onShardFailed(shard: number, error: BusError): void {
-    this.#publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
+    this.publisher.shardFailed(this.#links.fail(shard, error, unknownAfterFailure(error)));
     this.#subscriptions.shardFailed(shard, error);
     this.#members.shardFailed(shard, error);
     this.#settled.wake();
@@ -478,7 +296,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   onClosing(): void {
     this.#isClosing = true;
-    this.#publisher.refuse(closedError());
+    this.publisher.refuse(closedError());
     // `block` subscriptions would hold up publishes that are still to be acknowledged.
     this.#subscriptions.endBlocking();
   }
@@ -492,7 +310,7 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
 
   /** Resolves when every publish has been acknowledged or refused, or after `timeoutMs`. */
   protected acknowledged(timeoutMs?: number): Promise<void> {
-    const isSettled = (): boolean => this.#publisher.unacknowledged === 0;
+    const isSettled = (): boolean => this.publisher.unacknowledged === 0;
     if (timeoutMs === undefined) return this.#settled.when(isSettled);
     let isOverdue = false;
     const timer = setTimeout(() => {
@@ -505,15 +323,13 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
   readonly #handOut = (): void => this.#subscriptions.handOut();
 
   /** Ends the members, whose handlers may still publish meanwhile. Takes no time if there are none. */
-  protected async endMembers(): Promise<void> {
-    const closed = closedError();
-    this.#members.refuse(closed);
-    await endMembers(this.#members, this.#runs, closed);
+  protected endMembers(): Promise<void> {
+    return this.#consumers.end(closedError());
   }
 
   /** Called after all shards' rings were read. */
   #onDeliveries(): void {
-    this.#publisher.pump();
+    this.publisher.pump();
     this.#members.handOut(this.#handOut);
     this.#settled.wake();
     const hasLive = this.#subscriptions.hasLive || this.#members.hasLive;
@@ -539,13 +355,13 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     const error = closedError();
     this.#closed = error;
     this.#links.stop();
-    this.#publisher.refuse(error);
+    this.publisher.refuse(error);
     for (const end of this.#ends) {
       end.fail(error, end.control.state === 'stopped' ? error : unknownAtClose());
     }
     this.#links.close();
     this.#readers?.close(error);
-    this.#publisher.close();
+    this.publisher.close();
     this.#subscriptions.close(true);
     this.#members.close(error);
     this.#questions.close(error);
@@ -562,19 +378,4 @@ export class Endpoint extends MainCalls implements BusEndpoint, EndpointListener
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#isClosing) throw closedError();
   }
-}
-
-/** Undefined if this thread has every definition itself, as the opener does. */
-function openerChecks(
-  { definedPatterns, options }: EndpointData,
-  own: TopicDefinitions,
-  main: MainThread,
-): OpenerChecks | undefined {
-  const patterns = definedPatterns.filter((pattern) => !own.has(pattern));
-  if (patterns.length === 0) return undefined;
-  const { maxPayloadBytes } = options;
-  return new OpenerChecks((request) => main.call('checkPayloads', request), {
-    patterns,
-    maxPayloadBytes,
-  });
 }

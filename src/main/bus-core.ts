@@ -3,7 +3,7 @@ import { ulid } from 'ulid';
 import { AlertBoard } from '../alerts/alert-board.js';
 import { SystemClock } from '../alerts/system-clock.js';
 import { Archive } from '../archive/archive.js';
-import type { EndpointData } from '../endpoint/endpoint.js';
+import type { EndpointData } from '../endpoint/endpoint-data.js';
 import type { EndpointListener, MainCallContext } from '../endpoint/main-thread.js';
 import { watchSignal } from '../handout/watch-signal.js';
 import { BusCounters, EndpointShares } from '../link/bus-counters.js';

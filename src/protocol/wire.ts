@@ -3,12 +3,10 @@ import type { AlertInfo, AlertList, AlertRuleInput } from './alerts.js';
 import type { BusStats, SubscriberInfo, TopicInfo } from './bus-api.js';
 import type { ConsumerPayloads, ConsumerResult } from './consumer-frames.js';
 import { BusError, type ErrorCode, type ErrorData } from './errors.js';
-import type { Event, Expectation, PublishAck, PublishManyOptions } from './event.js';
-import { expectationFault, expectationsFault } from './expectation.js';
+import type { Event, PublishAck } from './event.js';
 import { isDeeperThan } from './json-depth.js';
 import { jsonFaultText } from './json-fault.js';
-import { PUBLISH_MANY_MAX, SUBSCRIPTION_NAME_LENGTH_MAX } from './limits/bus-api.js';
-import { ATTRIBUTES_MAX, FILTER_VALUES_MAX, JSON_DEPTH_MAX } from './limits/events.js';
+import { JSON_DEPTH_MAX } from './limits/events.js';
 import { FRAME_ENVELOPE_DEPTH, REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
 import type {
   AccessInfo,
@@ -21,7 +19,19 @@ import type {
 import { REMOTE_OVERFLOW_POLICIES } from './options.js';
 import { quote } from './quote.js';
 import { CONSUMER_REQUEST_SCHEMAS } from './wire-consumers.js';
-import { DELIVERY_TIME_FIELDS, LATER_REQUEST_SCHEMAS, type LaterResult } from './wire-later.js';
+import {
+  anyFilter,
+  count,
+  from,
+  name,
+  nonEmptyStrings,
+  notAnArray,
+  strings,
+  valuesByKey,
+  windowFields,
+} from './wire-fields.js';
+import { LATER_REQUEST_SCHEMAS, type LaterResult } from './wire-later.js';
+import { eventInput, publishMany, publishOne } from './wire-publish.js';
 import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
 
 /**
@@ -35,96 +45,6 @@ import { QUESTION_SCHEMAS, type QuestionPayloads } from './wire-questions.js';
 export { WIRE_PATH, WIRE_PROTOCOL } from './wire-name.js';
 
 export type RequestId = string | number;
-
-const name = v.pipe(v.string(), v.minLength(1), v.maxLength(SUBSCRIPTION_NAME_LENGTH_MAX));
-/** Checked before the elements are, as a frame has room for a hundred thousand of them. */
-const tooMany = (limit: number) =>
-  v.custom<never>(() => false, `it has more elements than ${limit}, which is the limit`);
-const fewStrings = v.array(v.string());
-const strings = v.lazy((input) =>
-  Array.isArray(input) && input.length > FILTER_VALUES_MAX
-    ? tooMany(FILTER_VALUES_MAX)
-    : fewStrings,
-);
-const nonEmptyStrings = v.pipe(strings, v.minLength(1));
-const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(Number.MAX_SAFE_INTEGER));
-
-/** For objects that may have no fields: Valibot would take an array for one. */
-const notAnArray = v.custom<never>(() => false, 'it is an array, not an object');
-const stringsByKey = v.record(v.string(), strings);
-const stringByKey = v.record(v.string(), v.string());
-const valuesByKey = v.lazy((input) => keyFault(input) ?? stringsByKey);
-const valueByKey = v.lazy((input) => keyFault(input) ?? stringByKey);
-
-/** A fault only if there are far too many keys; the bus refuses a few too many with its own code. */
-function keyFault(input: unknown) {
-  if (Array.isArray(input)) return notAnArray;
-  const isObject = typeof input === 'object' && input !== null;
-  const keysMax = ATTRIBUTES_MAX * 2;
-  return isObject && Object.keys(input).length > keysMax ? tooMany(keysMax) : undefined;
-}
-
-const filter = v.strictObject({
-  topics: nonEmptyStrings,
-  types: v.exactOptional(strings),
-  categories: v.exactOptional(strings),
-  sources: v.exactOptional(strings),
-  correlationIds: v.exactOptional(strings),
-  attributes: v.exactOptional(valuesByKey),
-});
-
-/** How much may be on its way to the client or unconsumed there. */
-const windowFields = v.strictObject({ events: count, bytes: v.exactOptional(count) });
-
-const anyFilter = v.lazy((input) => {
-  if (typeof input === 'string') return v.string();
-  return Array.isArray(input) ? nonEmptyStrings : filter;
-});
-
-const from = v.lazy((input) => {
-  if (typeof input !== 'object' || input === null) return v.picklist(['now', 'earliest', 'latest']);
-  if ('last' in input) return v.strictObject({ last: count });
-  if ('since' in input) return v.strictObject({ since: v.string() });
-  return v.strictObject({ after: v.string() });
-});
-
-const eventInput = v.strictObject({
-  topic: v.string(),
-  type: v.string(),
-  payload: v.unknown(),
-  source: v.exactOptional(v.string()),
-  correlationId: v.exactOptional(v.string()),
-  causationId: v.exactOptional(v.string()),
-  attributes: v.exactOptional(valueByKey),
-  id: v.exactOptional(v.string()),
-  timestamp: v.exactOptional(v.string()),
-});
-
-const publishOptions = {
-  durability: v.exactOptional(v.picklist(['synced', 'written'])),
-  persist: v.exactOptional(v.boolean()),
-  idScope: v.exactOptional(v.picklist(['topic', 'source'])),
-  ...DELIVERY_TIME_FIELDS,
-};
-const expectation = v.custom<Expectation>(
-  (input) => expectationFault(input) === undefined,
-  "it is neither 'none' nor { sequence }",
-);
-const expectations = v.custom<NonNullable<PublishManyOptions['expect']>>(
-  (input) => expectationsFault(input) === undefined,
-  "it is neither 'none' nor { sequence }, nor an object of those by topic",
-);
-const publishOne = v.strictObject({
-  event: eventInput,
-  ...publishOptions,
-  expect: v.exactOptional(expectation),
-});
-const publishMany = v.strictObject({
-  events: v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX)),
-  ...publishOptions,
-  atomic: v.exactOptional(v.boolean()),
-  expect: v.exactOptional(expectations),
-});
 
 const noFields = v.strictObject({});
 const nothing = v.optional(v.lazy((input) => (Array.isArray(input) ? notAnArray : noFields)));

@@ -4,6 +4,7 @@
  * alone.
  */
 import type { AnswerOf, PayloadToCheck, RequestOf } from '../../link/calls.js';
+import type { TopicDefinitions } from '../../protocol/define-topic.js';
 import { BusError } from '../../protocol/errors.js';
 import type { EventInput } from '../../protocol/event.js';
 import { checkEventInput } from '../../protocol/event-input.js';
@@ -27,6 +28,23 @@ export interface OpenerChecksOptions {
   readonly maxPayloadBytes: number;
   /** How long an answer may take, ms. Default `PAYLOAD_CHECK_WAIT_MS`. */
   readonly waitMs?: number;
+}
+
+/** The definitions that the opener of the bus has, as another thread knows them. */
+export interface OpenerDefinitions {
+  readonly definedPatterns: readonly string[];
+  readonly options: { readonly maxPayloadBytes: number };
+}
+
+/** Undefined if this thread has every definition itself, as the opener does. */
+export function openerChecks(
+  { definedPatterns, options }: OpenerDefinitions,
+  own: TopicDefinitions,
+  ask: CheckPayloads,
+): OpenerChecks | undefined {
+  const patterns = definedPatterns.filter((pattern) => !own.has(pattern));
+  if (patterns.length === 0) return undefined;
+  return new OpenerChecks(ask, { patterns, maxPayloadBytes: options.maxPayloadBytes });
 }
 
 export class OpenerChecks {

@@ -1,0 +1,39 @@
+import type {
+  EventInput,
+  PublishAck,
+  PublishManyOptions,
+  PublishOptions,
+} from '../protocol/event.js';
+import type { Publisher } from './publish/publisher.js';
+import { ReadCalls } from './read-calls.js';
+import { activeTracing } from './tracing.js';
+
+/** The calls of an endpoint that publish, within spans where the program traces. */
+export abstract class PublishCalls extends ReadCalls {
+  protected abstract readonly publisher: Publisher;
+
+  publish<P>(input: EventInput<P>, options?: PublishOptions): Promise<PublishAck> {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.publisher.publish(input, options);
+    return tracing.publish(input, (traced) => this.publisher.publish(traced, options));
+  }
+
+  publishMany<P>(
+    inputs: readonly EventInput<P>[],
+    options?: PublishManyOptions,
+  ): Promise<PublishAck[]> {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.publisher.publishMany(inputs, options);
+    return tracing.publishMany(inputs, (traced) => this.publisher.publishMany(traced, options));
+  }
+
+  tryPublish<P>(input: EventInput<P>, options?: PublishOptions): boolean {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.publisher.tryPublish(input, options);
+    return tracing.tryPublish(input, (traced) => this.publisher.tryPublish(traced, options));
+  }
+
+  drained(): Promise<void> {
+    return this.publisher.drained();
+  }
+}

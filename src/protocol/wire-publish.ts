@@ -1,0 +1,46 @@
+import * as v from 'valibot';
+import type { Expectation, PublishManyOptions } from './event.js';
+import { expectationFault, expectationsFault } from './expectation.js';
+import { PUBLISH_MANY_MAX } from './limits/bus-api.js';
+import { valueByKey } from './wire-fields.js';
+import { DELIVERY_TIME_FIELDS } from './wire-later.js';
+
+/** The shapes of the frames that publish. Any thread, and browsers. */
+
+export const eventInput = v.strictObject({
+  topic: v.string(),
+  type: v.string(),
+  payload: v.unknown(),
+  source: v.exactOptional(v.string()),
+  correlationId: v.exactOptional(v.string()),
+  causationId: v.exactOptional(v.string()),
+  attributes: v.exactOptional(valueByKey),
+  id: v.exactOptional(v.string()),
+  timestamp: v.exactOptional(v.string()),
+});
+
+const publishOptions = {
+  durability: v.exactOptional(v.picklist(['synced', 'written'])),
+  persist: v.exactOptional(v.boolean()),
+  idScope: v.exactOptional(v.picklist(['topic', 'source'])),
+  ...DELIVERY_TIME_FIELDS,
+};
+const expectation = v.custom<Expectation>(
+  (input) => expectationFault(input) === undefined,
+  "it is neither 'none' nor { sequence }",
+);
+const expectations = v.custom<NonNullable<PublishManyOptions['expect']>>(
+  (input) => expectationsFault(input) === undefined,
+  "it is neither 'none' nor { sequence }, nor an object of those by topic",
+);
+export const publishOne = v.strictObject({
+  event: eventInput,
+  ...publishOptions,
+  expect: v.exactOptional(expectation),
+});
+export const publishMany = v.strictObject({
+  events: v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX)),
+  ...publishOptions,
+  atomic: v.exactOptional(v.boolean()),
+  expect: v.exactOptional(expectations),
+});
