@@ -3,6 +3,7 @@ import {
   ALONE,
   BEGUN,
   DETACHED,
+  ENDING,
   KEY_TAKEN,
   LEASED,
   type OpenEvents,
@@ -170,16 +171,26 @@ export class Lane {
   }
 
   store(writer: OpenListWriter, leaseNext: number, now: number): Uint8Array {
-    writer.begin(this.redriven.length);
+    writer.begin(this.#staying(this.redriven));
     this.#write(this.redriven, writer, leaseNext, now);
     writer.beginPart();
     this.#write(this.read, writer, leaseNext, now);
     return writer.end();
   }
 
+  /** How many events of a list the open batch does not acknowledge. */
+  #staying(list: SlotList): number {
+    let ending = 0;
+    for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
+      if (this.#open.has(slot, ENDING)) ending++;
+    }
+    return list.length - ending;
+  }
+
   #write(list: SlotList, writer: OpenListWriter, leaseNext: number, now: number): void {
     const { sequence, state, flags, attempts, losses, lease, due } = this.#open;
     for (let slot = list.first; slot >= 0; slot = list.after(slot)) {
+      if ((flags[slot]! & ENDING) !== 0) continue;
       const at = sequence[slot]!;
       const isWaiting = (flags[slot]! & KEY_TAKEN) === 0;
       const dueInMs = isWaiting ? Math.max(0, Math.ceil(due[slot]! - now)) : 0;

@@ -23,6 +23,7 @@ import type { Member } from './members.js';
 import {
   ALONE,
   DETACHED,
+  ENDING,
   HELD,
   LEASED,
   LISTED,
@@ -271,6 +272,37 @@ export class ConsumerMachine {
     if (open.has(slot, UNCLAIMED)) open.flags[slot]! ^= UNCLAIMED | TOLD;
     this.#endings.settle(slot, kind, delayMs, reason);
     return 'done';
+  }
+
+  /**
+   * An ack that is stored with the open batch, or not at all: `store` leaves the event out from here on. `endAck` follows
+   * when the batch is decided. Until then the lease does not run out.
+   */
+  beginAck(sequence: number, lease: number, now: number): Verdict {
+    const { open, deadlines } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0 || open.state[slot] !== LEASED || open.lease[slot] !== lease) return 'lost';
+    if (open.has(slot, ENDING)) return 'lost';
+    if (open.has(slot, UNCLAIMED)) {
+      open.flags[slot]! ^= UNCLAIMED | TOLD;
+      open.due[slot] = now + this.#endings.definition.leaseMs;
+    }
+    open.set(slot, ENDING);
+    open.dirty[open.lane[slot]!] = 1;
+    deadlines.remove(slot);
+    return 'done';
+  }
+
+  /** The batch of `beginAck` is stored, and the event is done; or it was refused, and the lease goes on. */
+  endAck(sequence: number, isStored: boolean, now: number): void {
+    this.#ledger.now = now;
+    const { open, deadlines } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0 || !open.has(slot, ENDING)) return;
+    open.unset(slot, ENDING);
+    open.dirty[open.lane[slot]!] = 1;
+    if (isStored) this.#endings.settle(slot, 'ack', -1, '');
+    else deadlines.addLease(slot, open.due[slot]!);
   }
 
   /**

@@ -38,6 +38,8 @@ export const REDRIVEN = 128;
 export const KEY_TAKEN = 256;
 /** It is leased, and its key is out in this shard. */
 export const KEY_OUT = 512;
+/** It is acknowledged by the open batch, and leased again if the batch is refused. */
+export const ENDING = 1024;
 
 /** One for each pattern of `priority`, and one for the rest. */
 export const LANES_MAX = 9;

@@ -148,6 +148,7 @@ export class Endpoint extends PublishCalls implements BusEndpoint, EndpointListe
       assertOpen: () => this.assertOpen(),
       subscribe: (topic: string, handler: EventHandler) => this.subscribe(topic, handler),
       trace: tracedDelivery,
+      publishWithAck: this.publishWithAck,
       report: this.#onError,
     };
     return new EndpointConsumers(endpoint, turns, segments);

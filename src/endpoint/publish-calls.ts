@@ -4,6 +4,7 @@ import type {
   PublishManyOptions,
   PublishOptions,
 } from '../protocol/event.js';
+import type { PublishWithAck } from './consume/member.js';
 import type { Publisher } from './publish/publisher.js';
 import { ReadCalls } from './read-calls.js';
 import { activeTracing } from './tracing.js';
@@ -32,6 +33,15 @@ export abstract class PublishCalls extends ReadCalls {
     if (tracing === undefined) return this.publisher.tryPublish(input, options);
     return tracing.tryPublish(input, (traced) => this.publisher.tryPublish(traced, options));
   }
+
+  /** For `Delivery.ackAndPublish`. @throws BusError as `publishMany`, `LEASE_LOST` */
+  protected readonly publishWithAck: PublishWithAck = (inputs, options, ack) => {
+    const tracing = activeTracing();
+    if (tracing === undefined) return this.publisher.publishWithAck(inputs, options, ack);
+    return tracing.publishMany(inputs, (traced) =>
+      this.publisher.publishWithAck(traced, options, ack),
+    );
+  };
 
   drained(): Promise<void> {
     return this.publisher.drained();

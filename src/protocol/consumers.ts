@@ -1,6 +1,6 @@
 import type { SubscribeFrom } from './bus-api.js';
 import type { BusError } from './errors.js';
-import type { Event, EventInput, PublishAck, PublishOptions } from './event.js';
+import type { Event, EventInput, PublishAck, PublishManyOptions } from './event.js';
 import type { FilterInput, ParsedFilter } from './filter.js';
 
 /**
@@ -115,12 +115,19 @@ export interface Delivery<P = unknown> {
    */
   working(): Promise<Date>;
   /**
-   * Acknowledges the event and publishes others in the same commit: both or neither.
+   * Acknowledges the event and publishes others in the same commit: both or neither. If it is refused for any reason but
+   * `LEASE_LOST`, the event is still leased. Without inputs it is an `ack`.
+   * @param options as `publishMany`; `atomic` is always on
    * @throws BusError `ATOMIC_ACROSS_SHARDS` if a topic belongs to another shard than the event, `LEASE_LOST`, and as
    *   `publishMany`
    */
-  ackAndPublish(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]>;
+  ackAndPublish(
+    inputs: readonly EventInput[],
+    options?: AckAndPublishOptions,
+  ): Promise<PublishAck[]>;
 }
+
+export type AckAndPublishOptions = Omit<PublishManyOptions, 'atomic'>;
 
 export interface RunOptions {
   /** How many handlers run at once, 1 to 10,000. Default 1. */

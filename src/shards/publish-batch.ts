@@ -301,7 +301,7 @@ export class PublishBatch extends BatchEvents {
     const first = refusal === undefined ? this.#judge.ofGroup(group) : REFUSED_GROUP;
     const isLive = first !== REFUSED_GROUP && group.member !== 0;
     const settled = isLive
-      ? (this.settling?.settleWithGroup(this.#link, group) ?? 'ended')
+      ? (this.settling?.settleWithGroup(this.#link, group, first !== NEW_GROUP) ?? 'ended')
       : 'done';
     if (settled === 'later') {
       this.#link.isHeld = true;

@@ -206,6 +206,8 @@ export class Shard {
     const desk = (this.#openedDesk ??= this.#openDesk());
     desk.apply(entries);
     this.#desk = desk.isEmpty ? undefined : desk;
+    this.#batch.settling = desk.groupAcks;
+    if (desk.isEmpty) desk.groupAcks.release(true);
   }
 
   /** A rule that waits for consumers keeps what one of them still needs; for one that is not there it keeps all. */

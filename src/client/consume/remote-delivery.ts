@@ -64,9 +64,11 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
 
   protected sendAckAndPublish(): Promise<never> {
     const message =
-      'ackAndPublish is not available: acknowledge the event and publish on their own';
+      'ackAndPublish is not available over a connection: acknowledge the event and publish on their own';
     return Promise.reject(new BusError('OPTION_INVALID', message));
   }
+
+  protected onPublished(): void {}
 
   protected lostError(what: string): BusError {
     const { lease } = this;

@@ -2,9 +2,9 @@
  * One event that a shard has leased to a member of this endpoint. Used by the endpoint's thread alone.
  */
 import { HeldDelivery, type SettleKind } from '../../handout/consume/held-delivery.js';
-import type { AckDurability } from '../../protocol/consumers.js';
+import type { AckAndPublishOptions, AckDurability } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { leaseText } from './lease-text.js';
 import type { Settlement } from './settlements.js';
@@ -26,8 +26,10 @@ export interface DeliveryOwner {
   ackAndPublish(
     delivery: BusDelivery,
     inputs: readonly EventInput[],
-    options: PublishOptions | undefined,
+    options: AckAndPublishOptions,
   ): Promise<PublishAck[]>;
+  /** What `ackAndPublish` has asked for was decided. */
+  onPublished(delivery: BusDelivery): void;
 }
 
 /** What the shard has leased. */
@@ -74,9 +76,13 @@ export class BusDelivery<P = unknown> extends HeldDelivery<P> {
 
   protected sendAckAndPublish(
     inputs: readonly EventInput[],
-    options: PublishOptions | undefined,
+    options: AckAndPublishOptions,
   ): Promise<PublishAck[]> {
     return this.#owner.ackAndPublish(this as BusDelivery, inputs, options);
+  }
+
+  protected onPublished(): void {
+    this.#owner.onPublished(this as BusDelivery);
   }
 
   /** Forgets the event: it was sent on, and only what becomes of the lease counts from now on. */

@@ -9,6 +9,7 @@ import { ClientConsumers } from './client-consumers.js';
 import { BusConsumer, type ConsumerHost } from './consumer.js';
 import { endMembers, handlersOf, whenHandled } from './ending.js';
 import { listConsumers } from './list-consumers.js';
+import type { PublishWithAck } from './member.js';
 import { Members } from './members.js';
 import { openConsumer } from './open-consumer.js';
 
@@ -16,6 +17,7 @@ import { openConsumer } from './open-consumer.js';
 export interface ConsumersEndpoint
   extends Omit<ConsumerHost, 'ends' | 'members' | 'runs' | 'turns'> {
   readonly ends: readonly EndpointEnd[];
+  readonly publishWithAck: PublishWithAck;
 }
 
 export class EndpointConsumers {
@@ -26,7 +28,8 @@ export class EndpointConsumers {
 
   /** `segments`: how many first segments of a topic decide its shard; 0: all of it does. */
   constructor(endpoint: ConsumersEndpoint, turns: Dispatcher, segments: number) {
-    this.members = new Members(endpoint.ends, turns, segments);
+    const { ends, publishWithAck } = endpoint;
+    this.members = new Members(ends, turns, publishWithAck, segments);
     this.#host = { ...endpoint, members: this.members, runs: this.#runs, turns };
     this.clients = new ClientConsumers(this.#host);
   }

@@ -25,8 +25,10 @@ import type {
   HeldLease,
 } from '../../link/consumer-shapes.js';
 import { writeTokens } from '../../link/consumer-writers.js';
+import type { GroupAck } from '../../link/publish-records.js';
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
-import type { EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { PREFETCH_MS } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import type { EndpointEnd } from '../links/endpoint-end.js';
@@ -46,6 +48,13 @@ export interface MemberOptions extends JoinOptions {
   /** Its events leave as text: a payload is parsed only when its value is read. */
   readonly sendsOn?: boolean;
 }
+
+/** Publishes events, and acknowledges a lease in the same commit. */
+export type PublishWithAck = (
+  inputs: readonly EventInput[],
+  options: AckAndPublishOptions,
+  ack: GroupAck & { readonly shard: number },
+) => Promise<PublishAck[]>;
 
 export type Taker = TakerOf<BusDelivery>;
 
@@ -68,7 +77,7 @@ export interface MemberHost {
   touch(member: Member): void;
   readonly turns: Pick<Dispatcher, 'add'>;
   forget(member: Member): void;
-  ackAndPublish: DeliveryOwner['ackAndPublish'];
+  readonly publishWithAck: PublishWithAck;
 }
 
 export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwner {
@@ -246,11 +255,18 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
   }
 
   ackAndPublish(
-    delivery: BusDelivery,
+    { shard, sequence, number: lease }: BusDelivery,
     inputs: readonly EventInput[],
-    options: PublishOptions | undefined,
+    options: AckAndPublishOptions,
   ): Promise<PublishAck[]> {
-    return this.#host.ackAndPublish(delivery, inputs, options);
+    const ack = { member: this.number, shard, sequence, lease };
+    return this.#host.publishWithAck(inputs, options, ack);
+  }
+
+  onPublished(delivery: BusDelivery): void {
+    const { isSettled, isLost, state } = delivery;
+    if ((isSettled || isLost) && state === 'begun') this.#taker.onOver(delivery);
+    this.#host.touch(this);
   }
 
   // For the shards' records.
@@ -399,6 +415,8 @@ export class Member implements TakenMember<BusDelivery>, TokenRoad, DeliveryOwne
 
   #lose(delivery: BusDelivery): void {
     delivery.lose();
+    // The outcome of its publish says whether it was lost.
+    if (delivery.isPublishing) return;
     if (delivery.state === 'waiting') this.#remove(delivery);
     else {
       this.#taker.onOver(delivery);

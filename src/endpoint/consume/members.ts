@@ -30,6 +30,7 @@ import {
   type MemberConsumer,
   type MemberHost,
   type MemberOptions,
+  type PublishWithAck,
   type Taker,
 } from './member.js';
 import { Settlements } from './settlements.js';
@@ -45,6 +46,7 @@ export class Members implements MemberHost, MemberHandler {
   readonly #touched = new Set<Member>();
   readonly #waiters = new Waiters();
   readonly #segments: number;
+  readonly publishWithAck: PublishWithAck;
   readonly #decoder = new RecordDecoder(ITSELF);
   readonly #textDecoder = new RecordDecoder({ sendsOn: true });
   readonly #lease = new LeaseView();
@@ -57,8 +59,14 @@ export class Members implements MemberHost, MemberHandler {
   #isClosed = false;
 
   /** `segments`: how many first segments of a topic decide its shard; 0: all of it does. */
-  constructor(ends: readonly EndpointEnd[], turns: Dispatcher, segments = 0) {
+  constructor(
+    ends: readonly EndpointEnd[],
+    turns: Dispatcher,
+    publishWithAck: PublishWithAck,
+    segments = 0,
+  ) {
     this.#segments = segments;
+    this.publishWithAck = publishWithAck;
     this.ends = ends;
     this.turns = turns;
     this.settlements = ends.map((end) => new Settlements(end));
@@ -168,12 +176,6 @@ export class Members implements MemberHost, MemberHandler {
     this.#touched.delete(member);
     for (const settlements of this.settlements) settlements.forget(member.number);
     this.#waiters.wake();
-  }
-
-  ackAndPublish(): Promise<never> {
-    const message =
-      'ackAndPublish is not available: acknowledge the event and publish on their own';
-    return Promise.reject(new BusError('OPTION_INVALID', message));
   }
 
   // Records of the shards.

@@ -92,6 +92,7 @@ function namedDelivery(consumer: MemberConsumer, lease: LeaseName, member: Membe
     consumer,
     settle: (delivery, kind, delayMs, reason) => member.settle(delivery, kind, delayMs, reason),
     ackAndPublish: (delivery, inputs, options) => member.ackAndPublish(delivery, inputs, options),
+    onPublished: () => {},
   };
   const { shard, sequence, number } = lease;
   const deadline = elapsedMs() + consumer.definition.leaseMs;

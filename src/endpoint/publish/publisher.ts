@@ -173,6 +173,22 @@ export class Publisher {
     });
   }
 
+  /** As an atomic `publishMany`, and acknowledges a lease in the same commit. @throws BusError `LEASE_LOST` besides */
+  publishWithAck(
+    inputs: readonly EventInput[],
+    options: Omit<PublishManyOptions, 'atomic'>,
+    ack: GroupAck & { readonly shard: number },
+  ): Promise<PublishAck[]> {
+    try {
+      checkBatch(inputs);
+      const atomic = { ...options, atomic: true };
+      checkPublishManyOptions(atomic);
+      return this.publishGroup(inputs, atomic, ack);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
   tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
     const terms = termsOf(options);
     const { end } = this.#encode(input, options);

@@ -3,9 +3,15 @@
  * shard or over a connection: that is for the classes that extend this one. Used by one thread.
  */
 import { assertReason, parseAckOptions, parseNakOptions } from '../../protocol/consumer-options.js';
-import type { AckDurability, AckOptions, Delivery, NakOptions } from '../../protocol/consumers.js';
+import type {
+  AckAndPublishOptions,
+  AckDurability,
+  AckOptions,
+  Delivery,
+  NakOptions,
+} from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event, EventInput, PublishAck, PublishOptions } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 
 /** What a member says of a lease. `ackWritten`: an ack that does not wait for the disk; `handBack`: at no cost. */
 export type SettleKind = 'ack' | 'ackWritten' | 'nak' | 'handBack' | 'term' | 'working';
@@ -42,6 +48,10 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
   #saidKind: SettleKind | undefined;
   #ack: Promise<void> | undefined;
   #working: Promise<Date> | undefined;
+  /** An `ackAndPublish` that is not decided. */
+  #publishing: Promise<PublishAck[]> | undefined;
+  /** The lease has ended meanwhile, unless the ack was stored before. */
+  #isLostMeanwhile = false;
   #abort: AbortController | undefined;
 
   constructor(
@@ -60,10 +70,13 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
   protected abstract say(kind: SettleKind, delayMs: number | undefined, reason: string): Said;
   /** The error of a lease that is not held: `LEASE_LOST`. @param what the end of the sentence: what became of it */
   protected abstract lostError(what: string): BusError;
+  /** Publishes the events and acknowledges this one, both or neither. */
   protected abstract sendAckAndPublish(
     inputs: readonly EventInput[],
-    options: PublishOptions | undefined,
+    options: AckAndPublishOptions,
   ): Promise<PublishAck[]>;
+  /** What `sendAckAndPublish` has asked for was decided; see `isSettled` and `isLost`. */
+  protected abstract onPublished(): void;
 
   get leaseUntil(): Date {
     return new Date(Date.now() + this.deadline - this.now());
@@ -83,7 +96,12 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
 
   /** Its handler has said what becomes of it. */
   get isSettled(): boolean {
-    return this.#said !== undefined;
+    return this.#said !== undefined || this.#publishing !== undefined;
+  }
+
+  /** Its ack is on its way with events, which decides also whether a lease that has ended was lost. */
+  get isPublishing(): boolean {
+    return this.#publishing !== undefined;
   }
 
   /** A call of `working` is not answered. */
@@ -93,6 +111,7 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
 
   ack(options: AckOptions = {}): Promise<void> {
     if (this.#ack !== undefined) return this.#ack;
+    if (this.#publishing !== undefined) return this.#publishing.then(() => {});
     return orRejected(() => {
       const durability = parseAckOptions(options, this.defaults.ackDurability);
       const isAcked = this.#saidKind === 'ack' || this.#saidKind === 'ackWritten';
@@ -140,15 +159,31 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
     }
   }
 
-  ackAndPublish(inputs: readonly EventInput[], options?: PublishOptions): Promise<PublishAck[]> {
+  ackAndPublish(
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions = {},
+  ): Promise<PublishAck[]> {
     return orRejected(() => {
       this.#assertHeld();
-      return this.sendAckAndPublish(inputs, options);
+      if (Array.isArray(inputs) && inputs.length === 0) {
+        const { durability } = options;
+        return this.ack(durability === undefined ? {} : { durability }).then(() => []);
+      }
+      this.#publishing = this.#publish(inputs, options);
+      // Losing a lease must not end the process; see `#decided`.
+      this.#publishing.catch(() => {});
+      return this.#publishing;
     });
   }
 
-  /** Settles it for its handler, who waits for no answer. */
+  /** Settles it for its handler, who waits for no answer. An ack that is on its way with events comes first. */
   settle(kind: SettleKind, delayMs?: number, reason = ''): void {
+    if (this.#publishing !== undefined) {
+      const isAck = kind === 'ack' || kind === 'ackWritten';
+      // The handler has taken it for done without waiting, and it is not.
+      this.#publishing.catch(() => this.settle(isAck ? 'nak' : kind, delayMs, reason));
+      return;
+    }
     if (!this.isSettled && !this.#isLost) this.#settle(kind, delayMs, reason);
   }
 
@@ -159,6 +194,10 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
 
   /** The lease has ended. */
   lose(): void {
+    if (this.#publishing !== undefined) {
+      this.#isLostMeanwhile = true;
+      return;
+    }
     this.#isLost = true;
     this.#abort?.abort(this.#lost());
   }
@@ -172,7 +211,27 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
   }
 
   #assertHeld(): void {
-    if (this.#isLost || this.#said !== undefined) throw this.#lost();
+    if (this.#isLost || this.isSettled) throw this.#lost();
+  }
+
+  async #publish(
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    let lost = false;
+    try {
+      const acks = await this.sendAckAndPublish(inputs, options);
+      this.#said = { outcome: 'done', onDecided: undefined };
+      this.#saidKind = 'ack';
+      return acks;
+    } catch (error) {
+      lost = error instanceof BusError && error.code === 'LEASE_LOST';
+      throw error;
+    } finally {
+      this.#publishing = undefined;
+      if (this.#said === undefined && (lost || this.#isLostMeanwhile)) this.lose();
+      this.onPublished();
+    }
   }
 
   /** A rejection that nobody handles is not reported as unhandled: losing a lease must not end the process. */
@@ -190,7 +249,7 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
   }
 
   #lost(): BusError {
-    return this.lostError(this.#said === undefined ? 'has ended' : 'was settled');
+    return this.lostError(this.isSettled ? 'was settled' : 'has ended');
   }
 }
 

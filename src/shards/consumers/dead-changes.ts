@@ -18,12 +18,13 @@ export interface Death {
 
 /** Stands for the removal of a row. */
 const GONE = -1;
+export type DeadChange = DeadState | typeof GONE;
 
 export class DeadChanges {
   readonly #consumer: string;
   readonly #store: ShardConsumers;
   #deaths: Death[] = [];
-  readonly #states = new Map<number, DeadState | typeof GONE>();
+  readonly #states = new Map<number, DeadChange>();
 
   constructor(consumer: string, store: ShardConsumers) {
     this.#consumer = consumer;
@@ -67,6 +68,17 @@ export class DeadChanges {
   /** The event is done, or lost: it is not dead any more, and not to be redriven. */
   over(sequence: number): void {
     if (this.stateOf(sequence) !== undefined) this.#states.set(sequence, GONE);
+  }
+
+  /** What the turn changes in the row of an event, for `restore`. */
+  changeOf(sequence: number): DeadChange | undefined {
+    return this.#states.get(sequence);
+  }
+
+  /** Takes `over` back: the batch of which it was a part is refused. */
+  restore(sequence: number, change: DeadChange | undefined): void {
+    if (change === undefined) this.#states.delete(sequence);
+    else this.#states.set(sequence, change);
   }
 
   /** The consumer is moved: redriven events that are open now are dead again, without another letter. */

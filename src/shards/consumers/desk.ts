@@ -26,6 +26,7 @@ import type { SharedGates } from './gates/consumer-gates.js';
 import { KeyGates } from './gates/key-gates.js';
 import { Claims, type ClaimsStart } from './members/claims.js';
 import { DeskMembers } from './members/desk-members.js';
+import { GroupAcks } from './members/group-acks.js';
 import { Settling } from './members/settling.js';
 import { EventFinder } from './reading/event-finder.js';
 import { LaneReader } from './reading/lane-reader.js';
@@ -62,6 +63,7 @@ export class Desk implements DeskView {
   readonly members: DeskMembers;
   readonly claims: Claims;
   readonly settling: Settling;
+  readonly groupAcks: GroupAcks;
   readonly events: EventFinder;
   readonly entries: DeadEntries;
   readonly #options: DeskOptions;
@@ -100,6 +102,7 @@ export class Desk implements DeskView {
     this.entries = new DeadEntries(store, this.events);
     this.members = new DeskMembers(options.settled);
     this.settling = new Settling(this.members, this.events, now);
+    this.groupAcks = new GroupAcks(this.members, this.claims, now);
     this.#news = new NewsDesk(this, this.entries, options.onNews);
     this.roster = new Roster({
       make: (entry) => this.#make(entry),
@@ -140,6 +143,7 @@ export class Desk implements DeskView {
   /** The link's endpoint has left, or died. */
   leaveLink(end: ShardEnd): void {
     this.claims.departed(end);
+    this.groupAcks.release();
     this.members.leaveLink(end, this.now());
   }
 
@@ -154,6 +158,7 @@ export class Desk implements DeskView {
     if (batch.appended > 0) this.#match(batch);
     const isComplete = this.claims.end(now);
     if (isComplete !== undefined) this.#endClaims(isComplete, now);
+    this.groupAcks.release();
     if (this.roster.listed.every(({ knowsKeys }) => knowsKeys)) this.#gates.keys.restored();
     this.#gates.keys.forget(now);
     this.#examined = 0;
@@ -167,6 +172,7 @@ export class Desk implements DeskView {
 
   /** Whether there is something to commit now. */
   get isDirty(): boolean {
+    if (this.groupAcks.hasAny) return true;
     if (this.#retryAt > this.now()) return false;
     return this.#hasChanged;
   }
@@ -183,7 +189,7 @@ export class Desk implements DeskView {
   }
 
   get owesFlush(): boolean {
-    return this.settling.owesFlush;
+    return this.settling.owesFlush || this.groupAcks.owesFlush;
   }
 
   /** Puts what has changed into the open batch. @returns the positions to store with it */
@@ -208,6 +214,7 @@ export class Desk implements DeskView {
     this.#removedNow = [];
     for (const link of this.members.links) link.isSettledDirty = false;
     this.settling.owesFlush = false;
+    this.groupAcks.committed();
     this.#retryAt = 0;
   }
 
@@ -215,6 +222,7 @@ export class Desk implements DeskView {
   refused(): void {
     this.events.end();
     this.events.forget();
+    this.groupAcks.refused();
     for (const { machine } of this.roster.listed) machine.undoAfter(this.log.head);
   }
 
@@ -237,6 +245,7 @@ export class Desk implements DeskView {
       for (const done of this.#whenStored.splice(0)) done();
     }
     this.events.end();
+    this.groupAcks.end();
     this.#news.step(this.roster.listed, this.now());
   }
 

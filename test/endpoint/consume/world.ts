@@ -145,7 +145,8 @@ export class World {
     this.#entries = [entry];
     const ends = this.shards.map(({ end }) => end);
     const dispatcher = new Dispatcher({ again: () => {} });
-    this.members = new Members(ends, dispatcher);
+    const none = (): Promise<never> => Promise.reject(new Error('no publishes here'));
+    this.members = new Members(ends, dispatcher, none);
     for (const shard of this.shards) shard.start(this.#entries, shard.firstPort());
     this.host = {
       epoch: 'e',

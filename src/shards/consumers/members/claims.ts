@@ -34,6 +34,11 @@ export class Claims {
     return this.#until;
   }
 
+  /** Whether the endpoint has still to claim leases. */
+  awaits(end: ShardEnd): boolean {
+    return !this.isOver && this.#awaited.has(end);
+  }
+
   /** The endpoint has claimed all its leases. */
   claimed(end: ShardEnd): void {
     this.#awaited.delete(end);
