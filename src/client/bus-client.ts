@@ -89,6 +89,7 @@ export class BusClient extends CallingClient implements BusApi {
       turns: this.#turns,
       isConnected: () => this.state === 'connected',
       cut: (error) => this.#reconnector.cut(error),
+      groupText: (inputs, options) => this.#publisher.groupText(inputs, options),
       wake: () => this.#wake(),
       subscribe: (topic, handler) => this.subscribe(topic, handler),
       report: (error) => this.#onError(error),

@@ -85,7 +85,7 @@ export class ClientPublisher {
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0);
     if (!this.#outbox.hasRoom(events.length, bytes)) throw this.#outbox.full();
     const { frameBytes } = this.#limits();
-    if (options.atomic === true) return this.#sendGroup(inputs, events, bytes, options);
+    if (options.atomic === true) return this.#sendGroup(inputs, events, options);
     const room = Math.min(CLIENT_PUBLISH_FRAME_BYTES, frameBytes - FRAME_ENVELOPE_BYTES);
     const parts = chunks(events, room);
     const first = parts[0]!;
@@ -94,22 +94,44 @@ export class ClientPublisher {
     return joinOutcomes(parts, outcomes);
   }
 
+  /**
+   * Checks events that go out in one commit with something else.
+   * @returns the members of a frame's payload that hold them and their options
+   * @throws BusError as `publishMany`
+   */
+  groupText(inputs: readonly EventInput[], options: PublishManyOptions): string {
+    checkBatch(inputs);
+    const { atomic: _, ...given } = options;
+    checkPublishManyOptions({ ...given, atomic: true });
+    const events = inputs.map((input, index) => this.#checkOneOfMany(input, index, options));
+    this.#checkGroup(inputs, events, options);
+    return `"events":[${events.map(({ text }) => text).join(',')}]${publishOptionsText(given)}`;
+  }
+
   /** Sends a group, which has to fit into one frame. */
   #sendGroup(
     inputs: readonly EventInput[],
     events: readonly OutgoingEvent[],
-    eventBytes: number,
     options: ClientPublishManyOptions,
   ): Promise<PublishAck[]> {
+    this.#checkGroup(inputs, events, options);
+    return this.#send(events, options, true);
+  }
+
+  #checkGroup(
+    inputs: readonly EventInput[],
+    events: readonly OutgoingEvent[],
+    options: PublishManyOptions,
+  ): void {
     checkGroup(inputs, options.idScope);
     expectedSequences(inputs, options.expect);
     const { frameBytes } = this.#limits();
+    const eventBytes = events.reduce((sum, event) => sum + event.bytes, 0);
     const bytes = eventBytes + events.length + publishOptionsText(options).length;
     if (bytes + FRAME_ENVELOPE_BYTES > frameBytes) {
       const message = `atomic: the events have ${bytes} bytes of JSON; the server takes ${frameBytes}`;
       throw new BusError('PAYLOAD_TOO_LARGE', message, { details: { bytes, limit: frameBytes } });
     }
-    return this.#send(events, options, true);
   }
 
   tryPublish(input: EventInput, options: ClientPublishOptions = {}): boolean {

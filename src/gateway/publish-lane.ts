@@ -37,6 +37,14 @@ export class PublishLane {
     return this.#pass(events, true, () => this.#endpoint.publishMany(events, options));
   }
 
+  /** Events that are published by `hand`, in one commit with something else. */
+  publishWith(
+    events: readonly EventInput[],
+    hand: () => Promise<PublishAck[]>,
+  ): Promise<PublishAck[]> {
+    return this.#pass(events, true, hand);
+  }
+
   #pass<T>(events: readonly EventInput[], isBatch: boolean, hand: () => Promise<T>): Promise<T> {
     const check = internalsOf(this.#endpoint)?.openerChecks?.check(events, isBatch);
     if (check === undefined && this.#last === undefined) return hand();

@@ -8,7 +8,7 @@ import type {
   OpenPage,
 } from './consumers.js';
 import type { ErrorCode, ErrorData } from './errors.js';
-import type { Event } from './event.js';
+import type { Event, EventInput } from './event.js';
 
 /** The frames about consumers, as far as a client reads or writes them. Types only. */
 
@@ -36,6 +36,8 @@ export interface ConsumerRequests {
   leave: { readonly member: string };
   pull: { readonly consumer: string; readonly max?: number; readonly waitMs?: number };
   settle: { readonly settlements: readonly WireSettlement[] };
+  /** With the options of `publish` besides. */
+  ackAndPublish: { readonly lease: string; readonly events: readonly EventInput[] };
 }
 
 export type WireConsumerChange =

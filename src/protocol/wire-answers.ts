@@ -45,6 +45,7 @@ export const ANSWER_TYPES = {
   request: 'answered',
   respond: 'responding',
   endRespond: 'respondEnded',
+  ackAndPublish: 'published',
 } as const satisfies Record<AnsweredType | keyof ConsumerRequests, keyof ServerPayloads>;
 
 /** What a client asks and gets an answer to. */

@@ -6,6 +6,7 @@ import {
   REDRIVE_IDS_MAX,
   SETTLEMENTS_PER_REQUEST_MAX,
 } from './limits/consumers.js';
+import { ackAndPublish } from './wire-publish.js';
 
 /**
  * The checks of a client's frames about durable consumers; a part of `wire.ts`. `consumer-frames.ts` has their types.
@@ -92,4 +93,5 @@ export const CONSUMER_REQUEST_SCHEMAS = {
     waitMs: v.exactOptional(wholeNumber),
   }),
   settle: v.strictObject({ settlements: fewOf(1, SETTLEMENTS_PER_REQUEST_MAX, settlement) }),
+  ackAndPublish,
 } as const;

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { Expectation, PublishManyOptions } from './event.js';
 import { expectationFault, expectationsFault } from './expectation.js';
 import { PUBLISH_MANY_MAX } from './limits/bus-api.js';
+import { LEASE_TEXT_LENGTH_MAX } from './limits/consumers.js';
 import { valueByKey } from './wire-fields.js';
 import { DELIVERY_TIME_FIELDS } from './wire-later.js';
 
@@ -38,9 +39,16 @@ export const publishOne = v.strictObject({
   ...publishOptions,
   expect: v.exactOptional(expectation),
 });
+const events = v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX));
 export const publishMany = v.strictObject({
-  events: v.pipe(v.array(eventInput), v.minLength(1), v.maxLength(PUBLISH_MANY_MAX)),
+  events,
   ...publishOptions,
   atomic: v.exactOptional(v.boolean()),
+  expect: v.exactOptional(expectations),
+});
+export const ackAndPublish = v.strictObject({
+  lease: v.pipe(v.string(), v.maxLength(LEASE_TEXT_LENGTH_MAX)),
+  events,
+  ...publishOptions,
   expect: v.exactOptional(expectations),
 });

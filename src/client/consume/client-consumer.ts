@@ -86,7 +86,8 @@ export class ClientConsumer<P = unknown> implements Consumer<P> {
 
   async pull(options: PullOptions = {}): Promise<Delivery<P>[]> {
     const { max, waitMs } = parsePullOptions(options);
-    const pull = new RemotePull(this.#consumer, this.#host.members.settler);
+    const { members } = this.#host;
+    const pull = new RemotePull(this.#consumer, members.settler, members);
     const payload = JSON.stringify({ consumer: this.name, max, waitMs });
     const { deliveries = [] } = await this.#host.requests().order('pull', payload);
     return pull.take(deliveries) as Delivery<P>[];

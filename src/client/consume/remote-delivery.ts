@@ -1,8 +1,8 @@
 import { HeldDelivery, type Said, type SettleKind } from '../../handout/consume/held-delivery.js';
 import type { WireDelivery } from '../../protocol/consumer-frames.js';
-import type { AckDurability } from '../../protocol/consumers.js';
+import type { AckAndPublishOptions, AckDurability } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 import { TIMER_MS_MAX } from '../../protocol/limits/units.js';
 import { quote } from '../../protocol/quote.js';
 
@@ -20,6 +20,14 @@ export interface RemoteOwner {
     delayMs: number | undefined,
     reason: string,
   ): Said;
+  /** Sends it once. @throws BusError `CONNECTION_FAILED` where it may have been carried out or not */
+  ackAndPublish(
+    delivery: RemoteDelivery,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]>;
+  /** What `ackAndPublish` has asked for was decided. */
+  onPublished(delivery: RemoteDelivery): void;
   /** The lease has run out by this client's clock. */
   onExpired(delivery: RemoteDelivery): void;
 }
@@ -62,13 +70,18 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
     return this.#owner.say(this as RemoteDelivery, kind, delayMs, reason);
   }
 
-  protected sendAckAndPublish(): Promise<never> {
-    const message =
-      'ackAndPublish is not available over a connection: acknowledge the event and publish on their own';
-    return Promise.reject(new BusError('OPTION_INVALID', message));
+  protected sendAckAndPublish(
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    return this.#owner.ackAndPublish(this as RemoteDelivery, inputs, options);
   }
 
-  protected onPublished(): void {}
+  protected onPublished(): void {
+    // A timer that came meanwhile has left it to this.
+    if (this.#timer !== undefined && !this.isLost && !this.isSettled) this.#watch();
+    this.#owner.onPublished(this as RemoteDelivery);
+  }
 
   protected lostError(what: string): BusError {
     const { lease } = this;
@@ -78,6 +91,7 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
   }
 
   #watch(): void {
+    clearTimeout(this.#timer);
     const left = Math.min(TIMER_MS_MAX, Math.max(0, this.deadline - performance.now()));
     this.#timer = setTimeout(() => this.#onTimer(), left);
     // Browsers have no `unref`. Nobody waits for the end of a lease alone.
@@ -95,4 +109,9 @@ export class RemoteDelivery<P = unknown> extends HeldDelivery<P> {
       );
     else this.#owner.onExpired(this as RemoteDelivery);
   }
+}
+
+/** @param group as `groupText` returns it */
+export function ackAndPublishText(lease: string, group: string): string {
+  return `{"lease":${JSON.stringify(lease)},${group}}`;
 }

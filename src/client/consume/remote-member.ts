@@ -4,13 +4,15 @@ import type { JoinOptions, TakenMember, Taker } from '../../handout/consume/take
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import type { Waiters } from '../../handout/waiters.js';
 import type { WireConsumer, WireDelivery } from '../../protocol/consumer-frames.js';
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { CLIENT_SUBSCRIBE_RETRY_MS } from '../../protocol/limits/client.js';
 import { PREFETCH_MAX } from '../../protocol/limits/consumers.js';
 import { retryAfterMs, spreadMs } from '../backoff.js';
 import type { Requests } from '../requests.js';
 import { invalid, isTransient, knownCode } from '../server-frame.js';
-import { RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
+import { ackAndPublishText, RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
 import type { RemoteSaid, Settler } from './settler.js';
 
 /**
@@ -20,6 +22,8 @@ import type { RemoteSaid, Settler } from './settler.js';
  */
 
 export interface MemberHost {
+  /** As of `GroupSender`. */
+  groupText(inputs: readonly EventInput[], options: AckAndPublishOptions): string;
   readonly requests: Requests;
   readonly settler: Settler;
   readonly turns: Dispatcher;
@@ -141,6 +145,39 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
     return said;
   }
 
+  ackAndPublish(
+    { lease }: RemoteDelivery,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    return new Promise((resolve, reject) => {
+      const payload = ackAndPublishText(lease, this.#host.groupText(inputs, options));
+      this.#undecided++;
+      const over = (): void => {
+        this.#undecided--;
+        this.#host.waiters.wake();
+      };
+      this.#host.requests.askOnce(
+        'ackAndPublish',
+        payload,
+        ({ acks }) => {
+          over();
+          resolve([...acks]);
+        },
+        (error) => {
+          over();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  onPublished(delivery: RemoteDelivery): void {
+    const { isSettled, isLost, state } = delivery;
+    if ((isSettled || isLost) && state === 'begun') this.#taker.onOver(delivery);
+    this.#host.waiters.wake();
+  }
+
   onExpired(delivery: RemoteDelivery): void {
     this.#lose(delivery);
   }
@@ -259,6 +296,8 @@ export class RemoteMember implements TakenMember<RemoteDelivery>, RemoteOwner {
   #lose(delivery: RemoteDelivery): void {
     if (delivery.isLost) return;
     delivery.lose();
+    // The answer says whether it was lost.
+    if (delivery.isPublishing) return;
     if (delivery.state === 'waiting') this.#remove(delivery);
     else if (delivery.state === 'begun') this.#taker.onOver(delivery);
   }

@@ -2,7 +2,9 @@ import type { JoinOptions, Taker } from '../../handout/consume/taker.js';
 import type { Dispatcher } from '../../handout/dispatcher.js';
 import { Waiters } from '../../handout/waiters.js';
 import type { WireConsumer } from '../../protocol/consumer-frames.js';
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
+import type { EventInput } from '../../protocol/event.js';
 import { CONSUMER_MEMBERS_PER_CONNECTION_MAX } from '../../protocol/limits/consumers.js';
 import type { ServerFrame } from '../../protocol/wire.js';
 import type { Requests } from '../requests.js';
@@ -17,6 +19,8 @@ export interface MembersHost {
   readonly turns: Dispatcher;
   isConnected(): boolean;
   cut(error: BusError): void;
+  /** As of `GroupSender`. */
+  groupText(inputs: readonly EventInput[], options: AckAndPublishOptions): string;
 }
 
 export class RemoteMembers implements MemberHost {
@@ -41,6 +45,9 @@ export class RemoteMembers implements MemberHost {
   }
 
   readonly isConnected = (): boolean => this.#host.isConnected();
+
+  readonly groupText: MembersHost['groupText'] = (inputs, options) =>
+    this.#host.groupText(inputs, options);
 
   /** @throws BusError `LIMIT_EXCEEDED` */
   add(consumer: WireConsumer, options: JoinOptions, taker: Taker<RemoteDelivery>): RemoteMember {

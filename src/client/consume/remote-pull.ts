@@ -1,7 +1,17 @@
 import type { SettleKind } from '../../handout/consume/held-delivery.js';
 import type { WireConsumer, WireDelivery } from '../../protocol/consumer-frames.js';
-import { RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
+import type { Requests } from '../requests.js';
+import { ackAndPublishText, RemoteDelivery, type RemoteOwner } from './remote-delivery.js';
 import type { RemoteSaid, Settler } from './settler.js';
+
+/** The client, as far as it sends events with acks. */
+export interface GroupSender {
+  readonly requests: Requests;
+  /** Checks events for an atomic publish. @returns the members of the frame's payload besides the lease */
+  groupText(inputs: readonly EventInput[], options: AckAndPublishOptions): string;
+}
 
 /**
  * Events that a client has pulled. Their leases are no member's: they outlive the connection, and can be settled over
@@ -10,8 +20,10 @@ import type { RemoteSaid, Settler } from './settler.js';
 export class RemotePull implements RemoteOwner {
   readonly consumer: WireConsumer;
   readonly #settler: Settler;
+  readonly #host: GroupSender;
 
-  constructor(consumer: WireConsumer, settler: Settler) {
+  constructor(consumer: WireConsumer, settler: Settler, host: GroupSender) {
+    this.#host = host;
     this.consumer = consumer;
     this.#settler = settler;
   }
@@ -46,6 +58,17 @@ export class RemotePull implements RemoteOwner {
     this.#settler.add(said);
     return said;
   }
+
+  async ackAndPublish(
+    { lease }: RemoteDelivery,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    const payload = ackAndPublishText(lease, this.#host.groupText(inputs, options));
+    return [...(await this.#host.requests.order('ackAndPublish', payload)).acks];
+  }
+
+  onPublished(): void {}
 
   onExpired(delivery: RemoteDelivery): void {
     delivery.lose();

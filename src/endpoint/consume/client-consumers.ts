@@ -1,6 +1,11 @@
 /** Durable consumers, as a gateway reaches them for its clients. Used by the endpoint's thread alone. */
 import type { ListedConsumer } from '../../link/consumer-shapes.js';
-import type { ConsumerInfo, ConsumerOptions } from '../../protocol/consumers.js';
+import type {
+  AckAndPublishOptions,
+  ConsumerInfo,
+  ConsumerOptions,
+} from '../../protocol/consumers.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { ClientMember, type ClientMemberOptions, type ClientTaker } from './client-member.js';
 import { ClientPull, type ClientPullRequest, type Pulled } from './client-pull.js';
 import type { ConsumerHost } from './consumer.js';
@@ -55,6 +60,20 @@ export class ClientConsumers {
   async settle(consumer: MemberConsumer, lease: LeaseName, what: Settling): Promise<Settled> {
     this.#host.assertOpen();
     return this.#byText.settle(consumer, lease, what);
+  }
+
+  /**
+   * Acknowledges a lease, whoever holds it, and publishes events in the same commit.
+   * @throws BusError as `Delivery.ackAndPublish`, `BACKPRESSURE`
+   */
+  async ackAndPublish(
+    consumer: MemberConsumer,
+    lease: LeaseName,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    this.#host.assertOpen();
+    return this.#byText.ackAndPublish(consumer, lease, inputs, options);
   }
 
   /** The half of a consumer by which it is directed. */

@@ -3,8 +3,10 @@
  * until the client settles it, loses it, or goes away. While the client has no room, nothing is leased. Used by the
  * endpoint's thread alone.
  */
+
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import type { BusError } from '../../protocol/errors.js';
-import type { Event } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 import type { BusDelivery } from './delivery.js';
 import type { Member, MemberConsumer, MemberOptions, Taker } from './member.js';
 import type { Members } from './members.js';
@@ -74,6 +76,15 @@ export class ClientMember implements Taker {
   settle(lease: string, what: Settling): Promise<Settled> | undefined {
     const delivery = this.#out.get(lease);
     return delivery && settle(delivery, what);
+  }
+
+  /** Acknowledges a lease that is with the client, with events; undefined if it is not. */
+  ackAndPublish(
+    lease: string,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> | undefined {
+    return this.#out.get(lease)?.ackAndPublish(inputs, options);
   }
 
   resize(concurrency: number): void {

@@ -4,8 +4,9 @@
  * events. It joins with the first settlement, and leaves once it was idle for a while. Used by the endpoint's thread
  * alone.
  */
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
-import type { Event } from '../../protocol/event.js';
+import type { Event, EventInput, PublishAck } from '../../protocol/event.js';
 import { SETTLER_IDLE_MS } from '../../protocol/limits/consumers.js';
 import { elapsedMs } from '../../threads/elapsed.js';
 import { BusDelivery, type DeliveryOwner } from './delivery.js';
@@ -37,7 +38,29 @@ export class SettlingByText {
    * @param consumer the one that the lease names, as it is defined now
    * @throws BusError `LEASE_LOST`, `OPTION_INVALID`, `LIMIT_EXCEEDED`, `BACKPRESSURE`, `BUS_CLOSED`
    */
-  async settle(consumer: MemberConsumer, lease: LeaseName, what: Settling): Promise<Settled> {
+  settle(consumer: MemberConsumer, lease: LeaseName, what: Settling): Promise<Settled> {
+    return this.#speak(consumer, lease, (delivery) => settle(delivery, what));
+  }
+
+  /** @throws BusError as `settle`, and as `Delivery.ackAndPublish` */
+  ackAndPublish(
+    consumer: MemberConsumer,
+    lease: LeaseName,
+    inputs: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> {
+    return this.#speak(consumer, lease, async (delivery) => {
+      // Publishes take another ring than the member's `join`, which has to come first.
+      await this.#members.ends[lease.shard]!.call('sync', () => ({}));
+      return delivery.ackAndPublish(inputs, options);
+    });
+  }
+
+  async #speak<T>(
+    consumer: MemberConsumer,
+    lease: LeaseName,
+    say: (delivery: BusDelivery) => Promise<T>,
+  ): Promise<T> {
     const settlements = this.#members.settlements[lease.shard];
     if (settlements === undefined) throw lostLease(consumer, lease);
     if (settlements.isFull) {
@@ -48,7 +71,7 @@ export class SettlingByText {
     clearTimeout(speaker.idle);
     speaker.undecided++;
     try {
-      return await settle(namedDelivery(consumer, lease, speaker.member), what);
+      return await say(namedDelivery(consumer, lease, speaker.member));
     } finally {
       if (--speaker.undecided === 0) this.#leaveSoon(consumer.id, speaker);
     }

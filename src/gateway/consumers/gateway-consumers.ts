@@ -15,6 +15,7 @@ import { assertConsumerName, parseConsumerOptions } from '../../protocol/consume
 import type { WireConsumer, WireSettlement } from '../../protocol/consumer-frames.js';
 import { parsePullOptions, parseRunOptions } from '../../protocol/consumer-options.js';
 import type {
+  AckAndPublishOptions,
   ConsumerInfo,
   ConsumerOptions,
   DeadPage,
@@ -25,11 +26,13 @@ import type {
   RedriveResult,
 } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { LEASE_NAMES_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { Administrator, Audit } from '../audit.js';
 import type { Budget } from '../budget/budgets.js';
-import { assertStillHolds } from '../permissions.js';
+import { assertStillHolds, permittedEvents, withoutUnreadable } from '../permissions.js';
+import type { PublishLane } from '../publish-lane.js';
 import { assertMayConsume, assertMayManage } from './permitted.js';
 
 /** The client on whose behalf a call is made. */
@@ -45,6 +48,13 @@ export interface JoinRequest {
   readonly concurrency: number;
   readonly prefetch?: boolean | undefined;
   readonly name?: string | undefined;
+}
+
+/** Besides the options of an atomic `publishMany`. */
+export interface AckAndPublishRequest extends AckAndPublishOptions {
+  readonly lease: string;
+  readonly events: readonly EventInput[];
+  readonly name?: string;
 }
 
 /** A change of a consumer. The bus checks what it holds. */
@@ -167,9 +177,48 @@ export class GatewayConsumers {
   /** @throws BusError `MESSAGE_INVALID` if the text is of no lease, `LEASE_LOST`, `FORBIDDEN`, and as `Delivery.nak` */
   async settleOne(
     asker: Pick<ConsumerAsker, 'principal'>,
-    { lease: text, ...what }: WireSettlement,
+    { lease, ...what }: WireSettlement,
     consumer?: KnownConsumer,
   ): Promise<Settled> {
+    const found = await this.#lease(asker, lease, consumer);
+    return this.#bus.settle(found.consumer, found.lease, what as Settling);
+  }
+
+  /**
+   * Acknowledges a lease by its text, and publishes events in the same commit.
+   *
+   * @param name the consumer that the lease has to be of; undefined: any
+   * @param held acknowledges a lease that is out with the client's own member; undefined where it is not
+   * @throws BusError as `settleOne`, `FORBIDDEN` for a topic, `RATE_LIMITED`, and as `Delivery.ackAndPublish`
+   */
+  async ackAndPublish(
+    asker: Pick<ConsumerAsker, 'principal' | 'rates'>,
+    { lease: text, events: inputs, name, ...options }: AckAndPublishRequest,
+    lane: PublishLane,
+    held?: (events: readonly EventInput[]) => Promise<PublishAck[]> | undefined,
+  ): Promise<PublishAck[]> {
+    const { principal, rates } = asker;
+    const events = permittedEvents(principal, inputs);
+    rates.publish(events.length);
+    const consumer = name === undefined ? undefined : await this.find(asker, name);
+    try {
+      return await lane.publishWith(events, async () => {
+        const own = held?.(events);
+        if (own !== undefined) return own;
+        const found = await this.#lease(asker, text, consumer);
+        return this.#bus.ackAndPublish(found.consumer, found.lease, events, options);
+      });
+    } catch (error) {
+      throw withoutUnreadable(principal, error);
+    }
+  }
+
+  /** The lease that a text names, and its consumer, which the asker may take from. */
+  async #lease(
+    asker: Pick<ConsumerAsker, 'principal'>,
+    text: string,
+    consumer: KnownConsumer | undefined,
+  ) {
     const lease = this.#bus.leaseOf(text);
     if (lease === undefined) {
       const message = `${quote(text)} is the text of no lease`;
@@ -181,7 +230,7 @@ export class GatewayConsumers {
       const message = `lease ${quote(text)} is of no lease of ${quote(named?.name ?? 'any consumer')}`;
       throw new BusError('LEASE_LOST', message, { details: { lease: quote(text) } });
     }
-    return this.#bus.settle(named, lease, what as Settling);
+    return { consumer: named, lease };
   }
 
   /** @throws BusError `FORBIDDEN`, `CONSUMER_UNKNOWN`, `RATE_LIMITED`, `LIMIT_EXCEEDED`, `OPTION_INVALID` */

@@ -7,6 +7,7 @@ import { quote } from '../../protocol/quote.js';
 import type { Alteration, GatewayConsumers } from '../consumers/gateway-consumers.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';
+import { ackAndPublish } from './ack-and-publish.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import { objectBody } from './json-body.js';
 import { sendList } from './list-answer.js';
@@ -48,7 +49,7 @@ export const openConsumersDoor: OpenDoor = (context) => ({
     ...KINDS.map((kind) => ({
       method: 'POST' as const,
       path: `/v1/consumers/:name/${kind}`,
-      handle: (exchange: Exchange) => settle(exchange, kind, context.consumers),
+      handle: (exchange: Exchange) => settle(exchange, kind, context),
     })),
     ...ALTERATIONS.map((kind) => ({
       method: 'POST' as const,
@@ -196,10 +197,17 @@ async function pull(exchange: Exchange, context: DoorContext): Promise<void> {
   });
 }
 
-async function settle(exchange: Exchange, kind: Kind, consumers: GatewayConsumers): Promise<void> {
+async function settle(exchange: Exchange, kind: Kind, context: DoorContext): Promise<void> {
   checkHead(exchange);
+  const { consumers } = context;
   const { response, segments } = exchange;
-  const { settlements, isOne } = await objectBody(exchange, async (body) => parse(kind, body));
+  const parsed = await objectBody(exchange, async (body, text) => {
+    if (kind !== 'ack' || body.publish === undefined) return parse(kind, body);
+    await ackAndPublish(exchange, body, text, context);
+    return undefined;
+  });
+  if (parsed === undefined) return;
+  const { settlements, isOne } = parsed;
   const results = await consumers.settle(exchange, settlements, segments.name!);
   const [first] = results;
   if (isOne && first instanceof Error) throw first;

@@ -12,18 +12,18 @@ import { isJsonType, parseMediaType } from './media-types.js';
  */
 export function objectBody<T>(
   { request, bodies }: Pick<Exchange, 'request' | 'bodies'>,
-  use: (body: Readonly<Record<string, unknown>>) => Promise<T>,
+  use: (body: Readonly<Record<string, unknown>>, text: string) => Promise<T>,
 ): Promise<T> {
   return withBody(request, bodies, async (bytes) => {
-    if (bytes.length === 0) return use({});
+    if (bytes.length === 0) return use({}, '{}');
     const { name: type } = parseMediaType(headerOf(request, 'content-type'));
     if (!isJsonType(type)) {
       const message = `content-type ${quote(type)} is not ${JSON_TYPE}`;
       throw new Refusal(415, 'MESSAGE_INVALID', message, { path: 'content-type' });
     }
-    const { value } = parseJson(bytes, 'the body');
+    const { value, text } = parseJson(bytes, 'the body');
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return use(value as Record<string, unknown>);
+      return use(value as Record<string, unknown>, text);
     }
     const message = `the body is ${quote(value)}, and should be an object`;
     throw new BusError('MESSAGE_INVALID', message, { details: { path: '' } });

@@ -7,7 +7,9 @@ import type {
   Settled,
 } from '../../endpoint/internals.js';
 import type { ConsumerPayloads, WireSettlement } from '../../protocol/consumer-frames.js';
+import type { AckAndPublishOptions } from '../../protocol/consumers.js';
 import { BusError } from '../../protocol/errors.js';
+import type { EventInput, PublishAck } from '../../protocol/event.js';
 import { CONSUMER_MEMBERS_PER_CONNECTION_MAX } from '../../protocol/limits/consumers.js';
 import { quote } from '../../protocol/quote.js';
 import type { RequestPayload } from '../../protocol/wire.js';
@@ -82,6 +84,19 @@ export class ClientMembers {
     for (const { member } of this.#all) {
       const settled = member?.settle(lease, what);
       if (settled !== undefined) return settled;
+    }
+    return undefined;
+  }
+
+  /** Acknowledges a lease that is out with this connection, with events; undefined if it is not. */
+  ackAndPublish(
+    lease: string,
+    events: readonly EventInput[],
+    options: AckAndPublishOptions,
+  ): Promise<PublishAck[]> | undefined {
+    for (const { member } of this.#all) {
+      const acks = member?.ackAndPublish(lease, events, options);
+      if (acks !== undefined) return acks;
     }
     return undefined;
   }

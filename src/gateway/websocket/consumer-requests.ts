@@ -15,6 +15,8 @@ import type {
 import { assertMayConsume } from '../consumers/permitted.js';
 import { errorData } from '../error-data.js';
 import type { EventTexts } from '../event-texts.js';
+import { cursorBefore } from '../permissions.js';
+import type { PublishLane } from '../publish-lane.js';
 import { ClientMembers } from './client-members.js';
 import { deliveryText } from './delivery-frames.js';
 import { frameText } from './frames.js';
@@ -38,6 +40,7 @@ export class ConsumerRequests {
   readonly #outbound: Outbound;
   readonly #members: ClientMembers;
   readonly #asker: () => ConsumerAsker;
+  readonly #lane: PublishLane;
   #texts: EventTexts;
   /** Aborts with the connection: pulls that wait end. */
   readonly #gone = new AbortController();
@@ -48,7 +51,9 @@ export class ConsumerRequests {
     asker: () => ConsumerAsker,
     outbound: Outbound,
     texts: EventTexts,
+    lane: PublishLane,
   ) {
+    this.#lane = lane;
     this.#consumers = consumers;
     this.#asker = asker;
     this.#outbound = outbound;
@@ -96,6 +101,8 @@ export class ConsumerRequests {
         return this.#pull(frame);
       case 'settle':
         return this.#settle(frame);
+      case 'ackAndPublish':
+        return this.#ackAndPublish(frame);
       case 'join':
         return this.#join(frame);
       case 'resize':
@@ -159,6 +166,17 @@ export class ConsumerRequests {
   /** A lease that is out with this connection counts on its member; others are settled by their texts. */
   #settleOne(asker: ConsumerAsker, settlement: WireSettlement): Promise<Settled> {
     return this.#members.settle(settlement) ?? this.#consumers.settleOne(asker, settlement);
+  }
+
+  async #ackAndPublish({ payload, requestId }: FrameOf<'ackAndPublish'>): Promise<void> {
+    const asker = this.#asker();
+    const { lease, events: _, ...options } = payload;
+    const acks = await this.#consumers.ackAndPublish(asker, payload, this.#lane, (events) =>
+      this.#members.ackAndPublish(lease, events, options),
+    );
+    const cursor = cursorBefore(this.#asker().principal, acks);
+    const answer = cursor === undefined ? { acks } : { acks, cursor };
+    this.#outbound.send(frameText('published', answer, requestId));
   }
 
   async #join({ payload, requestId }: FrameOf<'join'>): Promise<void> {

@@ -108,21 +108,22 @@ export class RequestAnswerer {
     this.#outbound = outbound;
     this.#operations = new OperationRequests(context.operations, outbound);
     this.#later = new LaterRequests(context.later, outbound);
+    this.#lane = new PublishLane(endpoint, (events) => {
+      assertStillHolds(this.#principal);
+      permittedEvents(this.#principal, events);
+    });
     this.#consumers = new ConsumerRequests(
       context.consumers,
       () => ({ ...this.#asker, connection: this.#connection }),
       outbound,
       this.#texts,
+      this.#lane,
     );
     this.#questions = new QuestionRequests(
       endpoint,
       () => ({ principal: this.#principal, rates: this.#rates, texts: this.#texts }),
       outbound,
     );
-    this.#lane = new PublishLane(endpoint, (events) => {
-      assertStillHolds(this.#principal);
-      permittedEvents(this.#principal, events);
-    });
   }
 
   get #asker(): OperationAsker {
