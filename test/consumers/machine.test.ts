@@ -309,6 +309,38 @@ describe('the state machine of a consumer', () => {
     expect(pages.map((page) => page.map(({ sequence }) => sequence))).toEqual([[1, 3, 5], [8]]);
   });
 
+  it('keeps a lease whose ack is in the open batch, and lets it run out if the batch is refused', () => {
+    const desk = new Desk();
+    desk.read(1);
+    desk.join(7, 1, 1);
+    desk.turn();
+    const { machine } = desk;
+    const late = NOW + LEASE_MS + 1;
+    expect(machine.beginAck(1, 1, NOW)).toBe('done');
+    expect(machine.beginAck(1, 1, NOW)).toBe('lost');
+    expect(machine.nextDue).toBe(Number.POSITIVE_INFINITY);
+    machine.expire(late);
+    expect(machine.counts.leased).toBe(1);
+    const stored = { ...EMPTY, position: 1, leaseNext: 2, open: machine.store(0, NOW).slice() };
+    expect(new Desk({}, [stored]).machine.counts.open).toBe(0);
+    machine.endAck(1, false, late);
+    machine.expire(late);
+    expect(machine.counts).toMatchObject({ leased: 0, open: 1 });
+  });
+
+  it('takes an event for done when the batch of its ack is stored', () => {
+    const desk = new Desk();
+    desk.read(1);
+    desk.join(7, 1, 1);
+    desk.turn();
+    const { machine } = desk;
+    machine.beginAck(1, 1, NOW);
+    machine.endAck(1, true, NOW);
+    expect(machine.counts.open).toBe(0);
+    expect(machine.lane(0).acked).toBe(1);
+    expect(machine.settle(1, 1, 'ack', NOW)).toBe('lost');
+  });
+
   it('refuses a list that names a lease from beyond its row', () => {
     const desk = new Desk();
     desk.read(1);

@@ -111,7 +111,8 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
 
   ack(options: AckOptions = {}): Promise<void> {
     if (this.#ack !== undefined) return this.#ack;
-    if (this.#publishing !== undefined) return this.#publishing.then(() => {});
+    const publishing = this.#publishing;
+    if (publishing !== undefined) return orRejected(() => quiet(publishing.then(() => {})));
     return orRejected(() => {
       const durability = parseAckOptions(options, this.defaults.ackDurability);
       const isAcked = this.#saidKind === 'ack' || this.#saidKind === 'ackWritten';
@@ -169,9 +170,8 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
         const { durability } = options;
         return this.ack(durability === undefined ? {} : { durability }).then(() => []);
       }
-      this.#publishing = this.#publish(inputs, options);
       // Losing a lease must not end the process; see `#decided`.
-      this.#publishing.catch(() => {});
+      this.#publishing = quiet(this.#publish(inputs, options));
       return this.#publishing;
     });
   }
@@ -219,6 +219,8 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
     options: AckAndPublishOptions,
   ): Promise<PublishAck[]> {
     let lost = false;
+    // The caller notes first that this is under way.
+    await undefined;
     try {
       const acks = await this.sendAckAndPublish(inputs, options);
       this.#said = { outcome: 'done', onDecided: undefined };
@@ -257,6 +259,12 @@ export abstract class HeldDelivery<P = unknown> implements Delivery<P> {
 export function decide(said: Said, outcome: Outcome): void {
   said.outcome = outcome;
   said.onDecided?.(outcome);
+}
+
+/** Its rejection counts as handled. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 function kindOf(durability: AckDurability): SettleKind {
