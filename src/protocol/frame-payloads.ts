@@ -5,9 +5,16 @@ import type { ClientFrame, Result, ServerFrame } from './wire.js';
 
 /** Keeps the JSON texts of the payloads in a frame, taken from the frame's text; see `payload-text.ts`. */
 
+const PUBLISHING: ReadonlySet<ClientFrame['type']> = new Set([
+  'publish',
+  'ackAndPublish',
+  'request',
+  'answer',
+]);
+
 /** Notes the payloads' texts with the parsed events that a client publishes. */
 export function notePublishedTexts({ type, payload }: ClientFrame, text: string): void {
-  if (type !== 'publish' && type !== 'request' && type !== 'answer') return;
+  if (!PUBLISHING.has(type)) return;
   const parsed = payload as Readonly<Record<string, unknown>>;
   const scanner = new JsonScanner(text);
   scanner.members((field) => {
