@@ -316,6 +316,66 @@ const FAULTS: readonly Fault[] = [
       to: '',
     },
   },
+  {
+    is: 'an ack with events is stored after its events',
+    found: /an ack with events of \d+ is done|and not|disagrees/,
+    at: { file: 'machine', from: 'open.set(slot, ENDING);', to: '' },
+  },
+  {
+    is: 'an ack with events counts though the batch was refused',
+    found: DIFFERS,
+    at: {
+      file: 'machine',
+      from: "if (isStored) this.#endings.settle(slot, 'ack', -1, '');",
+      to: "if (isStored || slot >= 0) this.#endings.settle(slot, 'ack', -1, '');",
+    },
+  },
+  {
+    is: 'an ack with events is forgotten once it is stored',
+    found: DIFFERS,
+    at: {
+      file: 'machine',
+      from: "if (isStored) this.#endings.settle(slot, 'ack', -1, '');",
+      to: "if (isStored && slot < 0) this.#endings.settle(slot, 'ack', -1, '');",
+    },
+  },
+  {
+    is: 'a lease runs out while its ack with events is under way',
+    found: DIFFERS,
+    at: {
+      file: 'machine',
+      from: 'open.dirty[open.lane[slot]] = 1; deadlines.remove(slot);',
+      to: 'open.dirty[open.lane[slot]] = 1;',
+    },
+  },
+  {
+    is: 'a lease whose ack with events was refused never runs out',
+    found: DIFFERS,
+    at: { file: 'machine', from: 'else deadlines.addLease(slot, open.due[slot]);', to: '' },
+  },
+  {
+    is: 'two acks with events of one lease are good',
+    found: /an ack with events of \d+ is done/,
+    at: { file: 'machine', from: "if (open.has(slot, ENDING)) return 'lost';", to: '' },
+  },
+  {
+    is: 'an ack with events of a lost lease is good',
+    found: /an ack with events of \d+ is done/,
+    at: {
+      file: 'machine',
+      from: "open.lease[slot] !== lease) return 'lost'; if (open.has(slot, ENDING))",
+      to: "open.lease[slot] < 0) return 'lost'; if (open.has(slot, ENDING))",
+    },
+  },
+  {
+    is: 'what the open batch acknowledges is stored as open',
+    found: /is open after its ack|an ack with events|disagrees|and not|RangeError|STORE_CORRUPT/,
+    at: {
+      file: 'lane',
+      from: 'if ((flags[slot] & ENDING) !== 0) continue;',
+      to: '',
+    },
+  },
 ];
 
 const GAMES_MAX = 150;

@@ -3,9 +3,10 @@
  * it has the answers.
  */
 import type { HeldLease, SettlementKind } from '../../../src/consumers/machine-types.js';
+import { EndpointGroups } from './endpoint-groups.js';
 import type { Planted } from './planted.js';
 import type { ShardUnderTest } from './shard.js';
-import type { Control, Settlement, Told } from './shard-shapes.js';
+import type { Acked, Control, Settlement, Told } from './shard-shapes.js';
 
 export interface InHand {
   readonly shard: number;
@@ -16,6 +17,8 @@ export interface InHand {
   readonly isAlone: boolean;
   hasBegun: boolean;
   isLost: boolean;
+  /** An ack that comes with events is under way. */
+  isEnding: boolean;
 }
 
 export interface EndpointWorld {
@@ -25,9 +28,15 @@ export interface EndpointWorld {
   fault(text: string): void;
   received(shard: ShardUnderTest, lease: number): void;
   began(delivery: InHand): void;
-  confirmed(shard: ShardUnderTest, settlement: Settlement, isDone: boolean): void;
+  confirmed(
+    shard: ShardUnderTest,
+    settlement: Acked & Pick<Settlement, 'kind'>,
+    isDone: boolean,
+  ): void;
   /** A caller of the detached member has a lease. */
   pulled(delivery: InHand): void;
+  /** An ack with events has its answer; `isOver`: the lease has ended. */
+  answered(delivery: InHand, isOver: boolean): void;
 }
 
 export class MemberUnderTest {
@@ -68,15 +77,18 @@ export class EndpointUnderTest {
   readonly #numbers: number[];
   /** Settlements without an answer, of each shard. */
   readonly #unanswered: Settlement[][];
+  readonly #groups: EndpointGroups;
 
   constructor(id: number, world: EndpointWorld) {
     this.id = id;
     this.#world = world;
     this.#numbers = world.shards.map(() => 0);
     this.#unanswered = world.shards.map(() => []);
+    this.#groups = new EndpointGroups(this, world);
     for (const shard of world.shards) {
       shard.control.set(id, []);
       shard.delivery.set(id, []);
+      shard.groups.rings.set(id, []);
     }
   }
 
@@ -157,6 +169,11 @@ export class EndpointUnderTest {
     this.#send(shard, settlement);
   }
 
+  /** An ack that comes with events. The event stays in hand until there is an answer. */
+  ackWithEvents(member: MemberUnderTest, delivery: InHand): void {
+    this.#groups.send(member.id, delivery);
+  }
+
   /** Hands back what no handler has begun, and leaves once the others have ended. */
   leave(member: MemberUnderTest): void {
     member.isLeaving = true;
@@ -175,6 +192,7 @@ export class EndpointUnderTest {
   relink(shard: ShardUnderTest): void {
     this.receive(shard, Number.POSITIVE_INFINITY);
     shard.control.set(this.id, []);
+    this.#groups.relink(shard);
     const unanswered = this.#unanswered[shard.id]!;
     for (const member of this.members) {
       const { id, concurrency, isDetached } = member;
@@ -220,6 +238,14 @@ export class EndpointUnderTest {
   }
 
   #onTold(shard: ShardUnderTest, told: Told): void {
+    if (told.is === 'group') {
+      const answered = this.#groups.answered(shard, told.ack, told.outcome);
+      const of = this.members.find(({ id }) => id === told.ack.member);
+      if (answered === undefined || of === undefined || of.isDetached) return;
+      if (told.outcome !== 'full') this.#drop(of, answered);
+      if (of.isLeaving) this.leave(of);
+      return;
+    }
     if (told.is === 'settled') {
       this.#onSettled(shard, told.settlement, told.verdict === 'done');
       return;
@@ -253,6 +279,7 @@ export class EndpointUnderTest {
       isAlone,
       hasBegun: false,
       isLost: false,
+      isEnding: false,
     };
     if (member === undefined) return;
     if (member.isDetached) {

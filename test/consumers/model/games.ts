@@ -50,6 +50,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('settle' as const), endpoint, pick, kind, delayMs }),
   },
   {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('ack with events' as const),
+      endpoint,
+      pick,
+      isPulled: fc.constantFrom(false, false, true),
+    }),
+  },
+  {
     weight: 12,
     arbitrary: fc.record({ do: fc.constant('grant' as const), endpoint, member, shard, count }),
   },

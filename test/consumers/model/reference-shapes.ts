@@ -29,6 +29,8 @@ export interface RefLease {
   isTold: boolean;
   isClaimed: boolean;
   isGone: boolean;
+  /** The open batch acknowledges it. */
+  isEnding: boolean;
   deadline: number;
 }
 

@@ -86,7 +86,7 @@ export class Reference {
 
   stored(): RefStored {
     return {
-      events: cloneEvents(this.events),
+      events: cloneEvents(this.events.filter(({ lease }) => lease?.isEnding !== true)),
       positions: [...this.positions],
       leaseNext: this.leaseNext,
       counts: { ...this.counts },
@@ -219,8 +219,34 @@ export class Reference {
     return 'done';
   }
 
+  /** Its ack is stored with the open batch, or not at all. */
+  beginAck(sequence: number, lease: number, now: number): Verdict {
+    const event = this.find(sequence);
+    if (event?.lease?.number !== lease || event.lease.isEnding) return 'lost';
+    if (!event.lease.isClaimed) {
+      event.lease.isClaimed = true;
+      event.lease.isTold = true;
+      event.lease.deadline = now + this.definition.leaseMs;
+    }
+    event.lease.isEnding = true;
+    return 'done';
+  }
+
+  endAck(sequence: number, isStored: boolean): void {
+    const event = this.find(sequence);
+    if (event?.lease?.isEnding !== true) return;
+    event.lease.isEnding = false;
+    if (!isStored) return;
+    this.counts.acked++;
+    event.lease = undefined;
+    this.#drop(event);
+    this.promote();
+  }
+
   expire(now: number): void {
-    const due = this.events.filter(({ lease }) => lease?.isClaimed && lease.deadline <= now);
+    const due = this.events.filter(
+      ({ lease }) => lease?.isClaimed && !lease.isEnding && lease.deadline <= now,
+    );
     for (const event of due.sort((a, b) => a.lease!.deadline - b.lease!.deadline)) {
       const lease = event.lease!;
       this.#noteLost(event);
@@ -258,6 +284,7 @@ export class Reference {
       isTold: false,
       isClaimed: true,
       isGone: false,
+      isEnding: false,
       deadline: now + this.definition.leaseMs,
     };
     this.promote();

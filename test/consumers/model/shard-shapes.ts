@@ -8,6 +8,7 @@ import type {
   SettlementKind,
   Verdict,
 } from '../../../src/consumers/machine-types.js';
+import type { GroupAck, GroupOutcome } from './group-acks.js';
 import type { Planted } from './planted.js';
 import type { RefDead, RefStored } from './reference-shapes.js';
 import type { ShardUnderTest } from './shard.js';
@@ -38,6 +39,8 @@ export interface Settlement {
   readonly delayMs: number;
 }
 
+export type Acked = Pick<Settlement, 'sequence' | 'lease'>;
+
 /** A record of the delivery ring. */
 export type Told =
   | {
@@ -53,6 +56,7 @@ export type Told =
   | { is: 'supply'; member: number; isReady: boolean }
   | { is: 'returned'; member: number; count: number }
   | { is: 'kept'; member: number; sequence: number; lease: number; isKept: boolean }
+  | { is: 'group'; ack: GroupAck; outcome: GroupOutcome }
   | { is: 'settled'; settlement: Settlement; verdict: Verdict };
 
 /** What an operator asks. */
@@ -88,9 +92,9 @@ export interface ShardWorld {
   isAlive(endpoint: number): boolean;
   endpointOf(member: number): number | undefined;
   /** Everything that a commit makes true. */
-  committed(shard: ShardUnderTest, acks: readonly Settlement[]): void;
+  committed(shard: ShardUnderTest, acks: readonly Acked[]): void;
   /** The consumer was moved; these acks were decided before, and come to nothing. */
-  sought(shard: ShardUnderTest, position: number, acks: readonly Settlement[]): void;
+  sought(shard: ShardUnderTest, position: number, acks: readonly Acked[]): void;
   /** The thread was replaced. */
   replaced(shard: ShardUnderTest): void;
   over(shard: ShardUnderTest, sequence: number): void;
@@ -102,6 +106,8 @@ export interface Disk {
   ref: RefStored;
   settled: Map<number, number>;
   dead: Map<number, RefDead>;
+  /** The groups whose events it has. */
+  groups: Set<string>;
 }
 
 export function emptyDisk(lanes: number): Disk {
@@ -121,5 +127,6 @@ export function emptyDisk(lanes: number): Disk {
     ref: { events: [], positions, leaseNext: 1, counts },
     settled: new Map(),
     dead: new Map(),
+    groups: new Set(),
   };
 }

@@ -6,10 +6,12 @@ import type { ConsumerMachine } from '../../../src/consumers/machine.js';
 import type { Before, Examined, MachineDefinition } from '../../../src/consumers/machine-types.js';
 import { GATE_RETRY_MS } from '../../../src/protocol/limits/consumers.js';
 import { KeyGates } from '../../../src/shards/consumers/gates/key-gates.js';
+import { type GroupHost, ShardGroups } from './group-acks.js';
 import { Reference } from './reference.js';
 import type { RefDead } from './reference-shapes.js';
 import { countsOf, isSame, listOf, textOf } from './same.js';
 import {
+  type Acked,
   type Control,
   type Disk,
   type Entry,
@@ -39,7 +41,8 @@ export class ShardUnderTest {
   #settled = new Map<number, number>();
   #dead = new Map<number, RefDead>();
   #answers: [endpoint: number, told: Told][] = [];
-  #acks: Settlement[] = [];
+  #acks: Acked[] = [];
+  readonly groups = new ShardGroups();
   #machineDead: RefDead[] = [];
   #machineLost: string[] = [];
   #unmatched = new Set<number>();
@@ -67,6 +70,7 @@ export class ShardUnderTest {
     this.#dead = new Map(disk.dead);
     this.#answers = [];
     this.#acks = [];
+    this.groups.forget();
     this.#machineDead = [];
     this.#machineLost = [];
     const rows = disk.rows.map((row) => ({ ...row, ageMs: now - row.at }));
@@ -111,6 +115,7 @@ export class ShardUnderTest {
     }
     if (options.full !== 'no') {
       log.length = head;
+      this.groups.refused(this.#groupHost);
       this.machine.undoAfter(head);
       this.reference.undoAfter(head);
       this.#compare('after a refused batch');
@@ -123,6 +128,20 @@ export class ShardUnderTest {
     }
     this.#answer();
     this.#tell(options.room);
+    this.groups.end(this.#groupHost);
+    this.#compare('after the acks with events');
+  }
+
+  get #groupHost(): GroupHost {
+    const { machine, reference, disk } = this;
+    return {
+      machine,
+      reference,
+      stored: disk.groups,
+      now: this.#world.now,
+      fault: (text) => this.#fault(text),
+      answer: (endpoint, ack, outcome) => this.#deliver(endpoint, { is: 'group', ack, outcome }),
+    };
   }
 
   #decide({ publish, leases, examined }: TurnOptions): void {
@@ -132,6 +151,7 @@ export class ShardUnderTest {
     for (const [endpoint, records] of this.control) {
       for (const record of records.splice(0)) this.#take(endpoint, record);
     }
+    this.groups.take(this.#groupHost);
     this.#endClaims();
     this.#publish(publish);
     this.#readOn();
@@ -358,6 +378,10 @@ export class ShardUnderTest {
     const { disk, machine, reference } = this;
     const { now } = this.#world;
     const { leaseNext } = machine;
+    for (const ack of this.groups.commit(this.#groupHost)) {
+      this.#acks.push(ack);
+      this.#dead.delete(ack.sequence);
+    }
     const ref = reference.stored();
     for (const row of disk.rows.keys()) {
       if (!machine.isDirty(row)) {

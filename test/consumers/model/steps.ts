@@ -19,6 +19,8 @@ export type Step =
   | { do: 'receive'; endpoint: number; shard: number; count: number }
   | { do: 'begin'; endpoint: number; member: number }
   | { do: 'settle'; endpoint: number; pick: number; kind: SettlementKind; delayMs: number }
+  /** An ack that comes with events; `isPulled`: of an HTTP caller, who may send two of them. */
+  | { do: 'ack with events'; endpoint: number; pick: number; isPulled: boolean }
   | { do: 'settle pulled'; pick: number; kind: SettlementKind; delayMs: number }
   | { do: 'grant'; endpoint: number; member: number; shard: number; count: number }
   | { do: 'recall'; endpoint: number; member: number; shard: number; count: number }

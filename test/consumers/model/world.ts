@@ -8,7 +8,7 @@ import type { MachineDefinition, SettlementKind } from '../../../src/consumers/m
 import { EndpointUnderTest, type InHand, MemberUnderTest } from './endpoint.js';
 import type { Planted } from './planted.js';
 import { ShardUnderTest } from './shard.js';
-import type { Entry, Order, Settlement, TurnOptions } from './shard-shapes.js';
+import type { Acked, Entry, Order, Settlement, TurnOptions } from './shard-shapes.js';
 import type { Setup, Step } from './steps.js';
 
 const LEASE_MS = 12;
@@ -79,6 +79,7 @@ export class World {
       const [member] = this.#gateway.members;
       this.#gateway.grant(member!, this.#shard(step.shard).id, step.count);
     } else if (step.do === 'settle pulled') this.#settlePulled(step);
+    else if (step.do === 'ack with events') this.#ackWithEvents(step);
     else if ('endpoint' in step) this.#endpointStep(step);
     else this.#operate(step);
   }
@@ -90,7 +91,7 @@ export class World {
       if (round > ANSWER_ROUNDS && this.#isQuiet()) break;
       this.now++;
       for (const endpoint of [...this.#endpoints, this.#gateway]) this.#serve(endpoint);
-      while (this.#pulled.length > 0) {
+      while (this.#pulled.some(({ isEnding }) => !isEnding)) {
         this.#settlePulled({ pick: 0, kind: 'ack', delayMs: -1 });
       }
       for (const shard of this.shards) this.#turn(shard.id, 0, TURN);
@@ -116,14 +117,14 @@ export class World {
     this.#over[shard.id]!.add(sequence);
   }
 
-  committed(shard: ShardUnderTest, acks: readonly Settlement[]): void {
+  committed(shard: ShardUnderTest, acks: readonly Acked[]): void {
     for (const { sequence, lease } of acks) {
       this.#acked.add(`${shard.id}:${lease}`);
       this.over(shard, sequence);
     }
   }
 
-  sought(shard: ShardUnderTest, position: number, acks: readonly Settlement[]): void {
+  sought(shard: ShardUnderTest, position: number, acks: readonly Acked[]): void {
     const over = this.#over[shard.id]!;
     for (const at of over) this.#overBefore.add(`${shard.id}:${at}`);
     for (let at = 1; at <= shard.disk.log.length; at++) {
@@ -166,7 +167,11 @@ export class World {
     this.#pulled.push(delivery);
   }
 
-  confirmed(shard: ShardUnderTest, settlement: Settlement, isDone: boolean): void {
+  confirmed(
+    shard: ShardUnderTest,
+    settlement: Acked & Pick<Settlement, 'kind'>,
+    isDone: boolean,
+  ): void {
     const { kind, lease, sequence } = settlement;
     if (kind !== 'ack') return;
     const ack = `${shard.id}:${lease}`;
@@ -188,8 +193,9 @@ export class World {
     this.#shard(shard).turn({ ...options, publish });
   }
 
-  #endpointStep(step: Extract<Step, { endpoint: number }>): void {
+  #endpointStep(step: Exclude<Extract<Step, { endpoint: number }>, { isPulled: boolean }>): void {
     const endpoint = this.#endpoints[step.endpoint % this.#endpoints.length]!;
+    if (endpoint.members.length === 0) this.#addMember(endpoint);
     if (step.do === 'receive') {
       endpoint.receive(this.#shard(step.shard), step.count);
       this.#gateway.receive(this.#shard(step.shard), step.count);
@@ -211,7 +217,7 @@ export class World {
 
   #settle(endpoint: EndpointUnderTest, { pick, kind, delayMs }: Extract<Step, { do: 'settle' }>) {
     const running = endpoint.members.flatMap((member) =>
-      member.hand.filter(({ hasBegun }) => hasBegun).map((delivery) => ({ member, delivery })),
+      member.hand.filter(isFree).map((delivery) => ({ member, delivery })),
     );
     const picked = running[pick % Math.max(1, running.length)];
     if (picked === undefined) return;
@@ -221,12 +227,35 @@ export class World {
   }
 
   #settlePulled({ pick, kind, delayMs }: { pick: number; kind: SettlementKind; delayMs: number }) {
-    const [delivery] = this.#pulled.splice(pick % Math.max(1, this.#pulled.length), 1);
+    const free = this.#pulled.filter(({ isEnding }) => !isEnding);
+    const delivery = free[pick % Math.max(1, free.length)];
     if (delivery === undefined) return;
+    this.#pulled.splice(this.#pulled.indexOf(delivery), 1);
     const { shard, sequence, lease } = delivery;
     const member = this.#gateway.members[0]!.id;
     this.#gateway.sendSettlement(shard, member, sequence, lease, kind, delayMs);
     if (kind === 'working') this.#pulled.push(delivery);
+  }
+
+  #ackWithEvents(step: Extract<Step, { do: 'ack with events' }>): void {
+    const { pick, isPulled } = step;
+    if (isPulled) {
+      const delivery = this.#pulled[pick % Math.max(1, this.#pulled.length)];
+      if (delivery !== undefined) this.#gateway.ackWithEvents(this.#gateway.members[0]!, delivery);
+      return;
+    }
+    const endpoint = this.#endpoints[step.endpoint % this.#endpoints.length]!;
+    const running = endpoint.members.flatMap((member) =>
+      member.hand.filter(isFree).map((delivery) => ({ member, delivery })),
+    );
+    const picked = running[pick % Math.max(1, running.length)];
+    if (picked !== undefined) endpoint.ackWithEvents(picked.member, picked.delivery);
+  }
+
+  /** An HTTP caller's ack with events has its answer. */
+  answered(delivery: InHand, isOver: boolean): void {
+    const at = this.#pulled.indexOf(delivery);
+    if (isOver && at >= 0) this.#pulled.splice(at, 1);
   }
 
   #operate(step: Extract<Step, { pick: number; shard: number; do: Order['is'] }>): void {
@@ -253,10 +282,13 @@ export class World {
 
   #restart(): void {
     for (const endpoint of this.#all()) endpoint.isAlive = false;
+    // A caller whose connection broke with its ack under way knows no more of it.
+    this.#pulled = this.#pulled.filter(({ isEnding }) => !isEnding);
     this.gateWords.fill(0);
     for (const shard of this.shards) {
       shard.control.clear();
       shard.delivery.clear();
+      shard.groups.rings.clear();
       shard.boot('opened');
     }
     this.#startProcess();
@@ -313,7 +345,7 @@ export class World {
     for (const shard of this.shards) endpoint.receive(shard, Number.POSITIVE_INFINITY);
     for (const member of [...endpoint.members]) {
       for (let count = 0; count < member.concurrency; count++) endpoint.begin(member);
-      for (const delivery of member.hand.filter(({ hasBegun }) => hasBegun)) {
+      for (const delivery of member.hand.filter(isFree)) {
         endpoint.settle(member, delivery, 'ack', -1);
       }
       if (!member.isDetached) this.#supply(endpoint, member);
@@ -396,4 +428,9 @@ export class World {
   #shard(pick: number): ShardUnderTest {
     return this.shards[pick % this.shards.length]!;
   }
+}
+
+/** A handler has begun it, and no ack of it is under way. */
+function isFree({ hasBegun, isEnding }: InHand): boolean {
+  return hasBegun && !isEnding;
 }
