@@ -39,6 +39,23 @@ describe('an ack with events over HTTP', () => {
     expect(body).toMatchObject({ acked: 1, inFlight: 0 });
   });
 
+  it('publishes later what has a delay, and acknowledges at once', async () => {
+    const { bus, url } = await serve([], {}, 1);
+    await ask(url, 'PUT', '/v1/consumers/worker', WORKER);
+    await publish(bus, 1);
+    const { lease } = await pulled(url);
+    const body = { lease, publish: [follow('done.a')], delayMs: 3_600_000 };
+    const malformed = await ask(url, 'POST', ACK, { ...body, delayMs: 'soon' });
+    expect(malformed).toMatchObject({ status: 400 });
+    const answer = await ask(url, 'POST', ACK, body);
+    expect(answer).toMatchObject({ status: 200, body: { acks: [{ topic: 'done.a' }] } });
+    expect(answer.body.acks[0].deliverAt).toEqual(expect.any(String));
+    expect(answer.body.acks[0]).not.toHaveProperty('sequence');
+    expect((await bus.scheduled()).publishes).toMatchObject([{ topic: 'done.a' }]);
+    expect(await bus.query({ topic: 'done.*' })).toEqual([]);
+    expect(await (await bus.consumer('worker')).info()).toMatchObject({ acked: 1, inFlight: 0 });
+  });
+
   it('needs the grant to publish, and names what is malformed', async () => {
     const key = newKey({
       name: 'worker',
@@ -65,7 +82,7 @@ describe('an ack with events over HTTP', () => {
     for (const body of [
       { lease, publish: [] },
       { lease, publish: follow('done.a') },
-      { lease, publish: [follow('done.a')], delayMs: 5 },
+      { lease, publish: [follow('done.a')], count: false },
       { leases: [lease], publish: [follow('done.a')] },
     ]) {
       expect(await post(body)).toMatchObject({ status: 400, body: { code: 'MESSAGE_INVALID' } });
