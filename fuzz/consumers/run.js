@@ -1,0 +1,116 @@
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Game } from './game.js';
+import { judge } from './judge.js';
+import { plantInto, plants } from './plants.js';
+
+/**
+ * Here is how it works. A server, four worker processes and two browsers share one consumer, and each of them is killed
+ * with SIGKILL again and again, at random, and starts again at once. Jobs are published meanwhile. Each has a key, and
+ * the jobs of a key go out one after the other. The fate of a job is planned (`jobs.js`): most are acknowledged, some
+ * fail once or twice, some are handed back, some fail until they are dead, some are given up. Each member keeps a diary:
+ * of each delivery what it got, what it said, and what became of that.
+ *
+ * When the time is over, nobody is killed any more, and all jobs come to their end. Then the judge (`judge.js`) holds the
+ * diaries against the log and against the plan: each job was acknowledged once and never came again, keys went in order,
+ * attempts were counted right, those that were planned to die have a dead letter that says why, and nothing was lost.
+ *
+ *   node fuzz/consumers/run.js [--minutes 5] [--jobs 200000] [--kill-ms 1000] [--seed N] [--no-browsers]
+ *                              [--plant FAULT] [--dir DIR]
+ *
+ * `--kill-ms` is the mean time between two kills. The seed decides jobs and kills, not how processes interleave.
+ * `--plant` builds a fault into the server (`plants.js`), which the judge has to find. Exits 0 if all was right, 1 if
+ * not, 2 for wrong usage. The folder of a game that failed is kept.
+ */
+const options = readOptions();
+const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);
+const { minutes, jobs, killMs, plant } = options;
+console.log(
+  `fuzz: consumers, seed ${seed}, ${jobs} jobs, ${minutes} min${plant ? `, planted: ${plant}` : ''}`,
+);
+const folder = mkdtempSync(join(options.dir, 'millrace-consumers-'));
+const built = fileURLToPath(new URL('../../dist', import.meta.url));
+const game = new Game({
+  seed,
+  jobs,
+  ms: minutes * 60_000,
+  killMs,
+  folder,
+  dist: plant === undefined ? built : plantInto(built, join(folder, 'planted'), plant),
+  chromium: options.browsers ? findChromium() : undefined,
+});
+const began = performance.now();
+const seen = await game.play();
+const { problems, figures } = judge({ ...seen, seed, jobs });
+problems.push(...game.problems);
+console.log(
+  `fuzz: ${Math.round((performance.now() - began) / 1000)} s, kills ${JSON.stringify(game.kills)}`,
+);
+console.log(`fuzz: ${JSON.stringify(figures)}`);
+for (const problem of problems.slice(0, 20)) console.error(`fuzz: ${problem}`);
+console.log(`fuzz: ${problems.length} problems`);
+if (problems.length === 0) {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  process.exit(0);
+}
+console.error(`fuzz: what was seen is in ${folder}`);
+console.error(
+  `fuzz: again with  node fuzz/consumers/run.js --seed ${seed} --jobs ${jobs} --minutes ${minutes} --kill-ms ${killMs}`,
+);
+process.exit(1);
+
+function findChromium() {
+  for (const path of (process.env.PATH ?? '').split(delimiter)) {
+    try {
+      accessSync(join(path, 'chromium'), constants.X_OK);
+      return join(path, 'chromium');
+    } catch {
+      // Not in this folder.
+    }
+  }
+  console.error('fuzz: NOT FOUND: chromium, so this game has no browsers');
+  return undefined;
+}
+
+function readOptions() {
+  try {
+    return parse();
+  } catch (error) {
+    console.error(`fuzz: ${error.message}`);
+    process.exit(2);
+  }
+}
+
+function parse() {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string', default: '5' },
+      jobs: { type: 'string', default: '200000' },
+      'kill-ms': { type: 'string', default: '1000' },
+      seed: { type: 'string' },
+      'no-browsers': { type: 'boolean', default: false },
+      plant: { type: 'string' },
+      dir: { type: 'string', default: tmpdir() },
+    },
+  });
+  const number = (name) => {
+    const value = Number(values[name]);
+    if (!(value > 0)) throw new Error(`--${name} ${values[name]} is not a number above 0`);
+    return value;
+  };
+  if (values.plant !== undefined && !(values.plant in plants)) {
+    throw new Error(`no fault ${values.plant}; there are ${Object.keys(plants).join(', ')}`);
+  }
+  return {
+    minutes: number('minutes'),
+    jobs: Math.round(number('jobs')),
+    killMs: number('kill-ms'),
+    seed: values.seed === undefined ? undefined : number('seed'),
+    browsers: !values['no-browsers'],
+    plant: values.plant,
+    dir: values.dir,
+  };
+}
