@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { openBus } from 'millrace';
+import { BULLMQ_BEST, NATS_BEST, startPeers } from './consumer-peers.js';
 import { againstTarget, check, Latencies, perSecond, readOptions, runBench } from './harness.js';
 import { deferred, makeInput, publishWindowed } from './load.js';
 
@@ -11,6 +12,7 @@ import { deferred, makeInput, publishWindowed } from './load.js';
  * - Jobs per second from the first publish to the last confirmed ack: with one member, with members in 4 worker threads,
  *   with 100,000 keys in order, with one failure in 100 jobs.
  * - A single job with nothing else under way: from its publish to its handler, and to its confirmed ack.
+ * - With `--peers`: the same jobs through BullMQ and NATS JetStream (`consumer-peers.js`), in turns with one member.
  */
 
 const JOBS_PER_SECOND = 60_000;
@@ -19,14 +21,11 @@ const CONCURRENCY = 16;
 const WORKERS = 4;
 const KEYS = 100_000;
 const WARM_UP_TRIPS = 300;
-const options = readOptions('Jobs per second through a durable consumer, and one job alone.', {
-  jobs: 200_000,
-  shards: 1,
-  batch: 256,
-  window: 8192,
-  trips: 2000,
-  rounds: 3,
-});
+const options = readOptions(
+  'Jobs per second through a durable consumer, and one job alone.',
+  { jobs: 200_000, shards: 1, batch: 256, window: 8192, trips: 2000, rounds: 3 },
+  ['peers'],
+);
 
 /** Resolves when each of so many jobs was handled, and checks that none failed to come. */
 class Handled {
@@ -161,7 +160,8 @@ async function alone(bench) {
   return { toHandler, toAck };
 }
 
-await runBench('jobs through a consumer', { dir: options.dir, cores: 2 }, async (bench) => {
+/** @param {import('./harness.js').Bench} bench */
+async function ourselves(bench) {
   const rates = await bench.alternate(options.rounds, {
     one: () => throughput(bench, {}),
     workers: () => throughput(bench, { workers: WORKERS }),
@@ -186,4 +186,40 @@ await runBench('jobs through a consumer', { dir: options.dir, cores: 2 }, async 
       note: `${toAck}; target under ${ACKED_P50_US}: ${p50 < ACKED_P50_US ? 'met' : 'MISSED'}`,
     },
   ]);
+}
+
+/** @param {import('./harness.js').Bench} bench */
+async function withPeers(bench) {
+  const { jobs, batch, window } = options;
+  const { sides, stop } = await startPeers(bench, { jobs, batch, window, job });
+  try {
+    const rates = await bench.alternate(options.rounds, {
+      millrace: () => throughput(bench, {}),
+      ...sides,
+    });
+    const beside = (/** @type {number} */ rate) =>
+      `Millrace: ${(rates.millrace / rate).toFixed(1)} times`;
+    const row = (/** @type {string} */ what, /** @type {number} */ rate) => ({
+      what,
+      figure: perSecond(rate),
+      note: beside(rate),
+    });
+    const best = (/** @type {number} */ a, /** @type {number} */ b, /** @type {number} */ times) =>
+      againstTarget(Number((rates.millrace / Math.max(a, b)).toFixed(1)), times);
+    bench.report([
+      { what: 'Millrace, 16 handlers, flushed', figure: perSecond(rates.millrace) },
+      row('BullMQ, 16 at once', rates.bullmq16),
+      row(`BullMQ, ${BULLMQ_BEST} at once`, rates.bullmqBest),
+      { what: 'times the faster one', figure: best(rates.bullmq16, rates.bullmqBest, 10) },
+      row('JetStream, 16 unacknowledged', rates.nats16),
+      row(`JetStream, ${NATS_BEST} unacknowledged`, rates.natsBest),
+      { what: 'times the faster one', figure: best(rates.nats16, rates.natsBest, 4) },
+    ]);
+  } finally {
+    await stop();
+  }
+}
+
+await runBench('jobs through a consumer', { dir: options.dir, cores: 2 }, async (bench) => {
+  await (options.peers ? withPeers(bench) : ourselves(bench));
 });

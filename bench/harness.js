@@ -26,18 +26,21 @@ export function check(condition, message) {
 }
 
 /**
- * Reads `--name number` flags, each of which has a default. `--dir` is where the logs are written.
+ * Reads `--name number` flags, each of which has a default, and switches. `--dir` is where the logs are written.
  * @template {Record<string, number>} T
+ * @template {string} [S=never]
  * @param {string} about the description that `--help` prints, in a line or two
  * @param {T} defaults
- * @returns {T & { dir: string }}
+ * @param {readonly S[]} [switches] flags without a value
+ * @returns {T & Record<S, boolean> & { dir: string }}
  */
-export function readOptions(about, defaults) {
+export function readOptions(about, defaults, switches = []) {
   /** @type {Record<string, { type: 'string' | 'boolean', default?: string }>} */
   const options = { dir: { type: 'string', default: 'data' }, help: { type: 'boolean' } };
   for (const [name, value] of Object.entries(defaults)) {
     options[name] = { type: 'string', default: String(value) };
   }
+  for (const name of switches) options[name] = { type: 'boolean' };
   const { values } = parseUsage(options);
   if (values.help) {
     const flags = Object.entries(options).map(([name, { default: value }]) =>
@@ -47,7 +50,11 @@ export function readOptions(about, defaults) {
     process.exit(0);
   }
   const numbers = Object.keys(defaults).map((name) => [name, readNumber(name, values[name])]);
-  return { ...Object.fromEntries(numbers), dir: resolve(String(values.dir)) };
+  const set = switches.map((name) => [name, values[name] === true]);
+  return /** @type {T & Record<S, boolean> & { dir: string }} */ ({
+    ...Object.fromEntries([...numbers, ...set]),
+    dir: resolve(String(values.dir)),
+  });
 }
 
 /** @param {Record<string, { type: 'string' | 'boolean', default?: string }>} options */
@@ -88,7 +95,7 @@ export async function runBench(title, { dir, cores }, body) {
     process.stderr.write(wrong ? `WRONG: ${message}\n` : `${stack}\n`);
     process.exitCode = 1;
   } finally {
-    bench.removeDirectories();
+    bench.end();
   }
 }
 
@@ -97,6 +104,8 @@ export class Bench {
   #title;
   /** @type {string[]} */
   #directories = [];
+  /** @type {string[]} */
+  #kept = [];
 
   /**
    * @param {string} title
@@ -133,12 +142,30 @@ export class Bench {
 
   /** A new, empty directory, removed when the bench ends. */
   directory() {
-    const name = basename(process.argv[1] ?? 'bench', '.js');
-    const directory = mkdtempSync(join(this.#dir, `bench-${name}-`));
+    const directory = this.#makeDirectory();
     this.#directories.push(directory);
     return directory;
   }
 
+  /** The same, but it stays over the rounds of `alternate`. */
+  keptDirectory() {
+    const directory = this.#makeDirectory();
+    this.#kept.push(directory);
+    return directory;
+  }
+
+  #makeDirectory() {
+    const name = basename(process.argv[1] ?? 'bench', '.js');
+    return mkdtempSync(join(this.#dir, `bench-${name}-`));
+  }
+
+  /** Removes everything that the bench has written. */
+  end() {
+    this.removeDirectories();
+    for (const directory of this.#kept) rmSync(directory, { recursive: true, force: true });
+  }
+
+  /** Removes the directories of the sides that have had their turn. */
   removeDirectories() {
     for (const directory of this.#directories.splice(0)) {
       rmSync(directory, { recursive: true, force: true });

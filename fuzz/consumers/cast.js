@@ -47,6 +47,21 @@ class Role {
     this.#isOver = true;
   }
 
+  /** Whether it can be killed. */
+  get isRunning() {
+    return false;
+  }
+
+  /** Starts its process. Resolves when it is at work. */
+  async start() {
+    throw new Error(`${this.name} has no process`);
+  }
+
+  /** Resolves when the process of the last start has ended. */
+  async ended() {}
+
+  strike() {}
+
   async #goOn() {
     while (!this.#isOver) {
       await this.ended();
@@ -77,10 +92,12 @@ export class Server extends Role {
     this.#dir = dir;
   }
 
+  /** @override */
   get isRunning() {
     return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** @override */
   async start() {
     const port = this.url === undefined ? '0' : new URL(this.url).port;
     const args = ['serve', '--dir', this.#dir, '--port', port, '--shards', '2'];
@@ -111,10 +128,12 @@ export class Server extends Role {
     });
   }
 
-  ended() {
+  /** @override */
+  async ended() {
     return this.#exit;
   }
 
+  /** @override */
   strike() {
     this.#isExpected = true;
     this.#child.kill('SIGKILL');
@@ -140,10 +159,12 @@ export class Worker extends Role {
     this.#options = options;
   }
 
+  /** @override */
   get isRunning() {
     return this.#child?.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** @override */
   async start() {
     const { url, diary, concurrency, client } = this.#options;
     const args = [WORKER, url, diary, String(concurrency), this.name, client];
@@ -161,10 +182,12 @@ export class Worker extends Role {
     });
   }
 
-  ended() {
+  /** @override */
+  async ended() {
     return this.#exit;
   }
 
+  /** @override */
   strike() {
     this.#child.kill('SIGKILL');
   }
@@ -189,10 +212,12 @@ export class Browser extends Role {
     this.#options = options;
   }
 
+  /** @override */
   get isRunning() {
     return this.#browser?.connected === true;
   }
 
+  /** @override */
   async start() {
     const { executablePath, folder, pageUrl } = this.#options;
     const userDataDir = mkdtempSync(join(folder, `${this.name}-`));
@@ -205,7 +230,10 @@ export class Browser extends Role {
     });
     this.#browser = browser;
     const child = browser.process();
-    this.#exit = once(child, 'exit').then(() => {
+    this.#exit = once(
+      /** @type {import('node:child_process').ChildProcess} */ (child),
+      'exit',
+    ).then(() => {
       rmSync(userDataDir, { recursive: true, force: true, maxRetries: 5 });
     });
     this.#page = await browser.newPage();
@@ -213,10 +241,12 @@ export class Browser extends Role {
     await this.#page.goto(pageUrl);
   }
 
-  ended() {
+  /** @override */
+  async ended() {
     return this.#exit;
   }
 
+  /** @override */
   strike() {
     const pid = this.#browser?.process()?.pid;
     // All its processes: Puppeteer starts it with a process group of its own.

@@ -38,7 +38,7 @@ export class Game {
   }
 
   async play() {
-    const { folder, dist, jobs, ms } = this.#options;
+    const { folder, dist, ms } = this.#options;
     mkdirSync(folder, { recursive: true });
     this.#diaries = new Diaries(join(folder, 'diaries'), await bundlePage(folder));
     await this.#diaries.listen();
@@ -51,7 +51,7 @@ export class Game {
     const until = performance.now() + ms;
     await Promise.all([this.#publish(until, ms), this.#kill(until)]);
     await Promise.all(this.#publishes);
-    const info = await this.#finish(consumer, jobs);
+    const info = await this.#finish(consumer);
     await this.#end();
     return { ...(await this.#observe()), info };
   }

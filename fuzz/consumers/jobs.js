@@ -18,6 +18,8 @@ const TOPICS = 64;
  * - `back`: is handed back at no cost, about every second time.
  * - `poison`: fails at every attempt, so it dies of its last one.
  * - `term`: is given up at its first attempt.
+ *
+ * @type {readonly [below: number, fate: string][]}
  */
 const FATES = [
   [0.85, 'done'],
@@ -33,7 +35,7 @@ export const MAX_ATTEMPTS = 6;
 export function jobOf(seed, n, jobs) {
   const [first, second, third] = [mix(seed, 3 * n), mix(seed, 3 * n + 1), mix(seed, 3 * n + 2)];
   const key = Math.floor(first * keysOf(jobs));
-  const fate = FATES.find(([below]) => second < below)[1];
+  const [, fate] = FATES.find(([below]) => second < below) ?? [1, 'done'];
   return {
     n,
     id: `job-${seed}-${n}`,

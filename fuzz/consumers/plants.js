@@ -10,7 +10,7 @@ export const plants = {
     rule: 'acked once',
     file: 'consumers/endings.js',
     from: 'this.#ledger.laneOf(slot).acked++; this.#ledger.remove(slot);',
-    to: 'this.#ledger.laneOf(slot).acked++; if (open.sequence[slot] % 20 > 0) this.#ledger.remove(slot); else { this.#ledger.endLease(slot); this.#ledger.putBack(slot); }',
+    to: 'this.#ledger.laneOf(slot).acked++; if (open.sequence[slot] % 20 > 0 || open.attempts[slot] > 1) this.#ledger.remove(slot); else { this.#ledger.endLease(slot); this.#ledger.putBack(slot); }',
   },
   'a failed event is forgotten': {
     rule: 'lost',
