@@ -8,6 +8,7 @@ import { isDeeperThan } from './json-depth.js';
 import { jsonFaultText } from './json-fault.js';
 import { JSON_DEPTH_MAX } from './limits/events.js';
 import { FRAME_ENVELOPE_DEPTH, REQUEST_ID_LENGTH_MAX } from './limits/websocket.js';
+import { nameHint } from './name-hint.js';
 import type {
   AccessInfo,
   BackupResult,
@@ -289,8 +290,8 @@ function parseEnvelope(envelope: Record<string, unknown>): ParsedFrame {
   }
   const identity = requestId === undefined ? {} : { requestId };
   if (typeof type !== 'string' || !Object.hasOwn(REQUEST_SCHEMAS, type)) {
-    const known = Object.keys(REQUEST_SCHEMAS).join(', ');
-    const message = `type ${quote(type)} is not one of ${known}`;
+    const hint = typeof type === 'string' ? nameHint(type, Object.keys(REQUEST_SCHEMAS)) : '';
+    const message = `type ${quote(type)} is no type of a request${hint}`;
     return { error: invalid(message, 'type', type), ...identity };
   }
   for (const field in envelope) {

@@ -149,6 +149,9 @@ describe('a bad frame', () => {
     });
     const long = parseClientFrame(JSON.stringify({ type: 'x'.repeat(100_000) }));
     expect('error' in long && long.error.message.length).toBeLessThan(500);
+    expect(parseClientFrame(JSON.stringify({ type: 'subscibe' }))).toMatchObject({
+      error: { message: 'type "subscibe" is no type of a request (did you mean subscribe?)' },
+    });
   });
 
   it('is answered with its requestId if that can be read', async () => {
