@@ -266,12 +266,20 @@ export class ConsumerMachine {
     reason = '',
   ): Verdict {
     const { open } = this.#ledger;
-    const slot = open.find(sequence);
-    if (slot < 0 || open.state[slot] !== LEASED || open.lease[slot] !== lease) return 'lost';
+    const slot = this.#leased(sequence, lease);
+    if (slot < 0) return 'lost';
     this.#ledger.now = now;
     if (open.has(slot, UNCLAIMED)) open.flags[slot]! ^= UNCLAIMED | TOLD;
     this.#endings.settle(slot, kind, delayMs, reason);
     return 'done';
+  }
+
+  /** The slot of an event under this very lease, or -1. */
+  #leased(sequence: number, lease: number): number {
+    const { open } = this.#ledger;
+    const slot = open.find(sequence);
+    if (slot < 0 || open.state[slot] !== LEASED || open.lease[slot] !== lease) return -1;
+    return slot;
   }
 
   /**
@@ -280,9 +288,8 @@ export class ConsumerMachine {
    */
   beginAck(sequence: number, lease: number, now: number): Verdict {
     const { open, deadlines } = this.#ledger;
-    const slot = open.find(sequence);
-    if (slot < 0 || open.state[slot] !== LEASED || open.lease[slot] !== lease) return 'lost';
-    if (open.has(slot, ENDING)) return 'lost';
+    const slot = this.#leased(sequence, lease);
+    if (slot < 0 || open.has(slot, ENDING)) return 'lost';
     if (open.has(slot, UNCLAIMED)) {
       open.flags[slot]! ^= UNCLAIMED | TOLD;
       open.due[slot] = now + this.#endings.definition.leaseMs;
