@@ -114,7 +114,7 @@ export async function startPeers(bench, load) {
   return { sides, stop: () => Promise.all([redis.stop(), natsServer.stop()]) };
 }
 
-/** The numbers in flight at which each was fastest on two cores; more gives nothing. */
+/** Numbers in flight that serve throughput; 16 is the other side, as with Millrace. */
 export const BULLMQ_BEST = 128;
 export const NATS_BEST = 1024;
 
