@@ -106,8 +106,8 @@ export class Publisher {
 
   publish(input: EventInput, options: PublishOptions = NO_OPTIONS): Promise<PublishAck> {
     try {
-      const terms = termsOf(options);
       const route = this.#encode(input, options);
+      const terms = termsOf(options);
       const { id, topic } = this.#encoder;
       const { signal } = options;
       return new Promise((resolve, reject) => {
@@ -190,8 +190,8 @@ export class Publisher {
   }
 
   tryPublish(input: EventInput, options: PublishOptions = NO_OPTIONS): boolean {
-    const terms = termsOf(options);
     const { end } = this.#encode(input, options);
+    const terms = termsOf(options);
     if (end.failure !== undefined) throw end.failure;
     if (this.#waiting.isAwaited(end)) return false;
     if (terms !== undefined) {
@@ -303,6 +303,7 @@ export class Publisher {
   #encode(input: EventInput, options: PublishOptions): TopicRoute {
     checkEventInput(input);
     if (this.#definitions.size > 0) this.#definitions.validate(input.topic, input.payload);
+    if (options !== NO_OPTIONS) checkPublishOptions(options);
     const payload = inputPayloadText(input, this.#options.maxPayloadBytes);
     const route = this.#fill(input, payload, options);
     if (this.#isStored) return route;
@@ -366,10 +367,9 @@ export class Publisher {
   }
 }
 
-/** What a publish is bound to; its options may not be checked yet. */
+/** What a publish with these checked options is bound to. */
 function termsOf(options: PublishOptions): PublishTerms | undefined {
   if (options === NO_OPTIONS) return undefined;
-  checkPublishOptions(options);
   const { expect } = options;
   return expect === undefined ? delayTerms(options) : { expected: expectedSequence(expect) };
 }
