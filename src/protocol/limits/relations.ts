@@ -1,4 +1,5 @@
 import * as alerts from './alerts.js';
+import * as archive from './archive.js';
 import * as audit from './audit.js';
 import * as auth from './auth.js';
 import * as budgets from './budgets.js';
@@ -29,6 +30,7 @@ import * as websocket from './websocket.js';
 /** All limits by name. */
 export const LIMITS = {
   ...alerts,
+  ...archive,
   ...audit,
   ...auth,
   ...budgets,
@@ -42,8 +44,8 @@ export const LIMITS = {
   ...gateway,
   ...http,
   ...links,
-  ...schedules,
   ...requests,
+  ...schedules,
   ...shards,
   ...sinks,
   ...store,
