@@ -126,8 +126,16 @@ describe("a subscription from 'latest'", () => {
           await publishing;
           await bus.drain();
           for await (const one of bus.read({ topic: 't.*' })) stored.push(one);
-          const seen = [...first.events, ...second.events];
-          const keys = seen.map(({ shard, sequence }) => `${shard}:${sequence}`);
+          const key = ({ shard, sequence }: Event) => `${shard}:${sequence}`;
+          // The event in hand when the first one ended may not have been consumed. Then it comes again, alone.
+          const inHand = first.events.at(-1);
+          const isRepeated =
+            how.slow && inHand && second.events.some((one) => key(one) === key(inHand));
+          const seen = [
+            ...(isRepeated ? first.events.slice(0, -1) : first.events),
+            ...second.events,
+          ];
+          const keys = seen.map(key);
           expect(new Set(keys).size, 'no event twice').toBe(keys.length);
           // Everything from the newest event of each topic on was seen, in the order of its topic.
           for (const topic of new Set(stored.map((one) => one.topic))) {
