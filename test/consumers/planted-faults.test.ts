@@ -24,7 +24,7 @@ const FAULTS: readonly Fault[] = [
   { is: 'confirmed before the commit', found: /confirmed and not stored/ },
   {
     is: 'an ack of any lease is good',
-    found: /a settlement of \d+ is done/,
+    found: /(a settlement|an ack with events) of \d+ is done/,
     at: {
       file: 'machine',
       from: 'open.state[slot] !== LEASED || open.lease[slot] !== lease',
@@ -33,7 +33,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     is: 'an ack of a lease that ran out is good',
-    found: /a settlement of \d+ is done/,
+    found: /(a settlement|an ack with events) of \d+ is done/,
     at: {
       file: 'machine',
       from: 'open.state[slot] !== LEASED || open.lease[slot] !== lease',
@@ -356,15 +356,19 @@ const FAULTS: readonly Fault[] = [
   {
     is: 'two acks with events of one lease are good',
     found: /an ack with events of \d+ is done/,
-    at: { file: 'machine', from: "if (open.has(slot, ENDING)) return 'lost';", to: '' },
+    at: {
+      file: 'machine',
+      from: "if (slot < 0 || open.has(slot, ENDING)) return 'lost';",
+      to: "if (slot < 0) return 'lost';",
+    },
   },
   {
     is: 'an ack with events of a lost lease is good',
     found: /an ack with events of \d+ is done/,
     at: {
       file: 'machine',
-      from: "open.lease[slot] !== lease) return 'lost'; if (open.has(slot, ENDING))",
-      to: "open.lease[slot] < 0) return 'lost'; if (open.has(slot, ENDING))",
+      from: 'const slot = this.#leased(sequence, lease); if (slot < 0 || open.has(slot, ENDING))',
+      to: 'const slot = open.find(sequence); if (slot < 0 || open.state[slot] !== LEASED || open.has(slot, ENDING))',
     },
   },
   {
