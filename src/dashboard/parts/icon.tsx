@@ -6,6 +6,7 @@ const PATHS = {
   trace: 'M4 5h7M7 12h10M12 19h8M4 5v14',
   topics: 'M4 5h6l2 3h8v11H4z',
   subscribers: 'M4 18a8 8 0 0 1 8-8M4 12V6h6M14 6l6 6-6 6M20 12h-8',
+  consumers: 'M3 12h6M9 12l5-6h7M9 12h12M9 12l5 6h7',
   publish: 'M4 12l16-8-6 16-3-6z',
   alerts: 'M6 16V11a6 6 0 1 1 12 0v5l2 2H4zM10 21h4',
   sun: 'M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M4 12H2M22 12h-2M5 5l1.5 1.5M17.5 17.5L19 19M19 5l-1.5 1.5M6.5 17.5L5 19',

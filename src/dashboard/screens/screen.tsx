@@ -17,6 +17,7 @@ export const TITLES: Readonly<Record<ScreenName, string>> = {
   trace: 'Trace',
   topics: 'Topics',
   subscribers: 'Subscribers',
+  consumers: 'Consumers',
   publish: 'Publish',
   alerts: 'Alerts',
 };
@@ -29,6 +30,7 @@ const MODULES: Readonly<Record<ScreenName, () => Promise<ScreenModule>>> = {
   trace: () => import('./trace/trace.js'),
   topics: () => import('./topics/topics.js'),
   subscribers: () => import('./subscribers/subscribers.js'),
+  consumers: () => import('./consumers/consumers.js'),
   publish: () => import('./publish/publish.js'),
   alerts: () => import('./alerts/alerts.js'),
 };

@@ -10,10 +10,12 @@ export interface Access {
   readonly mayAdminister: boolean;
   readonly mayPublish: boolean;
   readonly mayRead: boolean;
+  /** It may see some consumers, and take their events. */
+  readonly mayConsume: boolean;
   mayOpen(screen: ScreenName): boolean;
 }
 
-type Right = 'mayAdminister' | 'mayPublish' | 'mayRead';
+type Right = 'mayAdminister' | 'mayConsume' | 'mayPublish' | 'mayRead';
 
 const NEEDS: Readonly<Record<ScreenName, Right>> = {
   overview: 'mayAdminister',
@@ -21,6 +23,7 @@ const NEEDS: Readonly<Record<ScreenName, Right>> = {
   trace: 'mayRead',
   topics: 'mayRead',
   subscribers: 'mayAdminister',
+  consumers: 'mayConsume',
   publish: 'mayPublish',
   alerts: 'mayAdminister',
 };
@@ -30,6 +33,7 @@ export const access = computed<Access>(() => {
   const isReadOnly = serverInfo.value?.dashboardReadOnly ?? false;
   const rights: Readonly<Record<Right, boolean>> = {
     mayAdminister: given?.admin.includes('*') ?? false,
+    mayConsume: (given?.consume.length ?? 0) > 0 || (given?.admin.includes('*') ?? false),
     mayPublish: !isReadOnly && (given?.publish.length ?? 0) > 0,
     mayRead: (given?.subscribe.length ?? 0) > 0,
   };

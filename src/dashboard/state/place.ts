@@ -11,6 +11,7 @@ export const SCREENS = [
   'trace',
   'topics',
   'subscribers',
+  'consumers',
   'publish',
   'alerts',
 ] as const;
