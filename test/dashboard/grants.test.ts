@@ -93,9 +93,28 @@ describe.runIf(chromium !== undefined)('the dashboard with limited grants', () =
     expect(await dashboard.text('body')).not.toMatch(/secret|lab|FORBIDDEN/);
     await dashboard.goTo('stream?topic=secret.*');
     await dashboard.shows('FORBIDDEN', '.screen-stream');
-    await dashboard.goTo('subscribers');
-    await dashboard.shows('may not open this screen');
+    for (const refused of ['subscribers', 'consumers']) {
+      await dashboard.goTo(refused);
+      await dashboard.shows('may not open this screen', `.screen-${refused}`);
+    }
     expect(await dashboard.barriers()).toEqual([]);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('shows a token with a grant to consume those consumers alone', async () => {
+    const { server, keys } = await serve();
+    const owner = await keys.make('owner', '--admin', '*');
+    await using client = connect(server.url, { getToken: async () => owner.key });
+    await client.consumer('shop.mail', { filter: 'orders.*' });
+    await client.consumer('lab.secret', { filter: 'secret.*' });
+    const worker = await keys.make('worker', '--consume', 'shop.*');
+    const dashboard = await openDashboard(browser, server.url, '');
+    await signIn(dashboard, worker.key);
+    await dashboard.shows('1 consumer', '.screen-consumers');
+    expect(await links(dashboard)).toEqual(['Consumers']);
+    expect(await dashboard.text('body')).toContain('shop.mail');
+    expect(await dashboard.text('body')).not.toMatch(/lab|FORBIDDEN/);
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
   });
