@@ -9,13 +9,18 @@ import './confirm.css';
 export interface ConfirmProps {
   readonly title: string;
   readonly children: ComponentChildren;
+  /** Asked for besides the press of the button. Default: nothing. */
+  readonly field?: ComponentChildren;
+  /** Whether the button takes a press. Default true. */
+  readonly isReady?: boolean;
   /** The name of the button that does it. */
   readonly action: string;
   readonly onConfirm: () => Promise<void>;
   readonly onClose: () => void;
 }
 
-export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+export function Confirm(props: ConfirmProps) {
+  const { title, children, field, isReady = true, action, onConfirm, onClose } = props;
   const dialog = useModal();
   const isBusy = useSignal(false);
   const fault = useSignal<string | undefined>(undefined);
@@ -33,6 +38,7 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
     <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={onClose}>
       <h2 id="confirm-title">{title}</h2>
       <p>{children}</p>
+      {field}
       {fault.value !== undefined && (
         <p class="fault" role="alert">
           {fault.value}
@@ -42,7 +48,12 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
         <button type="button" onClick={onClose}>
           Cancel
         </button>
-        <button type="button" class="danger" disabled={isBusy.value} onClick={() => void confirm()}>
+        <button
+          type="button"
+          class="danger"
+          disabled={isBusy.value || !isReady}
+          onClick={() => void confirm()}
+        >
           {action}
         </button>
       </div>

@@ -1,11 +1,14 @@
+import { place } from '../../state/place.js';
 import { ConsumerList } from './consumer-list.js';
+import { ConsumerPage } from './consumer-page.js';
 import './consumers.css';
 
-/** The durable consumers of the bus. */
+/** The durable consumers of the bus, or the one that the address names: `consumer=NAME`. */
 export default function Consumers() {
+  const name = place.value.parameters.get('consumer') ?? '';
   return (
     <div class="consumers">
-      <ConsumerList />
+      {name === '' ? <ConsumerList /> : <ConsumerPage key={name} name={name} />}
     </div>
   );
 }

@@ -1,0 +1,150 @@
+import { useSignal } from '@preact/signals';
+import type { OpenEvent } from 'millrace/client';
+import { Confirm } from '../../parts/confirm.js';
+import { client } from '../../state/session.js';
+import { dateAndClock, whole } from '../../text/format.js';
+import { PageButtons } from './page-buttons.js';
+import { Scrolled } from './scrolled.js';
+import { useConsumerPage } from './use-page.js';
+
+/** The open events of a consumer, a page at a time: read, and neither done nor dead. One may be skipped. */
+
+interface OpenEventsProps {
+  readonly name: string;
+  readonly mayChange: boolean;
+}
+
+export function OpenEvents({ name, mayChange }: OpenEventsProps) {
+  const page = useConsumerPage(name, 'openAfter', (consumer, options) => consumer.open(options));
+  const asked = useSignal<OpenEvent | undefined>(undefined);
+  const { value, error } = page;
+  return (
+    <section class="card" aria-labelledby="open-title">
+      <header>
+        <h2 id="open-title">Open events</h2>
+      </header>
+      {error !== undefined && <p class="body fault">{error}</p>}
+      {value === undefined && error === undefined && <p class="loading">Loading …</p>}
+      {value?.events.length === 0 && <p class="empty">No event is open here.</p>}
+      {value !== undefined && value.events.length > 0 && (
+        <Table
+          events={value.events}
+          onSkip={
+            mayChange
+              ? (event) => {
+                  asked.value = event;
+                }
+              : undefined
+          }
+        />
+      )}
+      <PageButtons page={page} of="open events" />
+      {mayChange && asked.value !== undefined && (
+        <SkipDialog
+          name={name}
+          event={asked.value}
+          onClose={() => {
+            asked.value = undefined;
+          }}
+        />
+      )}
+    </section>
+  );
+}
+
+interface TableProps {
+  readonly events: readonly OpenEvent[];
+  readonly onSkip: ((event: OpenEvent) => void) | undefined;
+}
+
+function Table({ events, onSkip }: TableProps) {
+  return (
+    <Scrolled label="Open events: rows">
+      <table aria-labelledby="open-title">
+        <thead>
+          <tr>
+            <th>Event</th>
+            <th>State</th>
+            <th>Key</th>
+            <th class="number">Attempts</th>
+            <th>Member</th>
+            <th>Until</th>
+            {onSkip !== undefined && (
+              <th>
+                <span class="hidden">Skip</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {events.map((event) => (
+            <Row key={placeOf(event)} event={event} onSkip={onSkip} />
+          ))}
+        </tbody>
+      </table>
+    </Scrolled>
+  );
+}
+
+interface RowProps {
+  readonly event: OpenEvent;
+  readonly onSkip: ((event: OpenEvent) => void) | undefined;
+}
+
+function Row({ event, onSkip }: RowProps) {
+  const { state, key = '–', attempts, member = '–', until } = event;
+  const place = placeOf(event);
+  return (
+    <tr>
+      <th scope="row" class="mono">
+        {place}
+      </th>
+      <td>
+        <span class={`tag ${state === 'leased' ? 'is-good' : ''}`}>{state}</span>
+      </td>
+      <td class="mono">{key}</td>
+      <td class="number">{whole(attempts)}</td>
+      <td>{member}</td>
+      <td>{until === undefined ? '–' : dateAndClock(until)}</td>
+      {onSkip !== undefined && (
+        <td>
+          <button
+            type="button"
+            class="danger"
+            aria-label={`Skip event ${place}`}
+            onClick={() => onSkip(event)}
+          >
+            Skip
+          </button>
+        </td>
+      )}
+    </tr>
+  );
+}
+
+/** Shard and sequence, as `millrace consumers` prints them. */
+function placeOf({ shard, sequence }: OpenEvent): string {
+  return `${shard}:${sequence}`;
+}
+
+interface SkipDialogProps {
+  readonly name: string;
+  readonly event: OpenEvent;
+  readonly onClose: () => void;
+}
+
+function SkipDialog({ name, event, onClose }: SkipDialogProps) {
+  const { shard, sequence } = event;
+  return (
+    <Confirm
+      title="Skip this event?"
+      action="Skip the event"
+      onClose={onClose}
+      onConfirm={async () => (await client().consumer(name)).skip({ shard, sequence })}
+    >
+      The consumer <b>{name}</b> takes event <code>{placeOf(event)}</code> for done, though nobody
+      has acknowledged it, and hands it out no more.
+      {event.state === 'leased' && ' The member that has it now loses its lease.'}
+    </Confirm>
+  );
+}

@@ -1,0 +1,105 @@
+import { expect, it } from 'vitest';
+import { until } from '../bus/support/wait.js';
+import { startServer } from '../cli/support/command.js';
+import { describeScreen } from './support/screen.js';
+
+const ORDER = { topic: 'orders.new', type: 'order_created', payload: { id: 1 } };
+const PAGE = 'consumers?consumer=mail';
+
+describeScreen('one consumer', ({ open, clientOf }) => {
+  it('shows why events are dead, and redrives the chosen after a dry run, then all', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', { filter: 'orders.*' });
+    await client.publishMany([ORDER, ORDER, ORDER]);
+    const deliveries = await mail.pull({ max: 3 });
+    for (const [index, one] of deliveries.entries()) await one.term(`no address ${index}`);
+    const { events } = await mail.dead();
+    const dashboard = await open(server, PAGE);
+    await dashboard.shows('no address 2', '.consumers');
+    await dashboard.shows('3 events are dead', '.troubles');
+    await dashboard.picture('consumer');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.press(`Choose event ${events[0]!.id}`);
+    await dashboard.shows('1 event chosen', '.consumers');
+    await dashboard.press('Redrive the chosen');
+    await dashboard.shows('1 event would come again', 'dialog');
+    await dashboard.shows(events[0]!.id, 'dialog');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.press('Cancel');
+    expect((await mail.info()).dead).toBe(3);
+    await dashboard.press('Redrive the chosen');
+    await dashboard.shows('1 event would come again', 'dialog');
+    await dashboard.press('Redrive');
+    await dashboard.shows('1 event will come again', 'dialog');
+    await dashboard.press('Close');
+    expect((await mail.dead()).events.map(({ id }) => id)).toEqual(
+      events.slice(1).map(({ id }) => id),
+    );
+    await dashboard.press('Redrive all');
+    await dashboard.shows('2 events would come again', 'dialog');
+    await dashboard.press('Redrive');
+    await dashboard.shows('2 events will come again', 'dialog');
+    await dashboard.press('Close');
+    await dashboard.shows('No event is dead', '.consumers');
+    expect((await mail.info()).dead).toBe(0);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+
+  it('skips a leased event after a question, pauses, moves, and deletes once the name is typed', async () => {
+    const server = await startServer();
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', { filter: 'orders.*' });
+    await client.publish(ORDER);
+    const [delivery] = await mail.pull();
+    const [leased] = (await mail.open()).events;
+    const place = `${leased!.shard}:${leased!.sequence}`;
+    const dashboard = await open(server, PAGE);
+    await dashboard.shows('leased', '.consumers');
+    await dashboard.press(`Skip event ${place}`);
+    await dashboard.shows(place, 'dialog');
+    await dashboard.press('Skip the event');
+    await dashboard.shows('No event is open', '.consumers');
+    await expect(delivery!.ack()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    await dashboard.press('Pause');
+    await dashboard.shows('It is paused', '.troubles');
+    expect((await mail.info()).paused).toBe(true);
+    await dashboard.press('Resume');
+    await until('it is resumed', async () => !(await mail.info()).paused);
+    await dashboard.page.select('#seek-kind', 'earliest');
+    await dashboard.press('Seek …');
+    await dashboard.shows('the beginning of the log', 'dialog');
+    expect(await dashboard.barriers()).toEqual([]);
+    await dashboard.press('Move the consumer');
+    await until('the event is there again', async () => (await mail.info()).pending === 1);
+    await dashboard.press('Delete …');
+    await dashboard.fill('Type its name to delete it', 'mai');
+    const isOff = 'dialog button.danger:disabled';
+    expect(await dashboard.page.$(isOff)).not.toBeNull();
+    await dashboard.fill('Type its name to delete it', 'mail');
+    await until('the button takes a press', async () => !(await dashboard.page.$(isOff)));
+    await dashboard.press('Delete the consumer');
+    await dashboard.shows('There is no consumer', '.consumers');
+    expect(await client.consumers()).toEqual([]);
+    await dashboard.goTo(PAGE);
+    await dashboard.shows('CONSUMER_UNKNOWN', '.consumers');
+    await dashboard.close();
+  });
+
+  it('offers no change where the dashboard is read-only', async () => {
+    const server = await startServer(undefined, ['--dashboard-read-only']);
+    const client = clientOf(server);
+    const mail = await client.consumer('mail', { filter: 'orders.*' });
+    await client.publishMany([ORDER, ORDER]);
+    const [first] = await mail.pull();
+    await first!.term('no address');
+    const dashboard = await open(server, PAGE);
+    await dashboard.shows('no address', '.consumers');
+    await dashboard.shows('Open events', '.consumers');
+    const acts = '.consumers button:not(.quiet), .consumers form, .consumers input';
+    expect(await dashboard.page.$$(acts)).toEqual([]);
+    expect(dashboard.faults).toEqual([]);
+    await dashboard.close();
+  });
+});
