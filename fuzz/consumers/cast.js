@@ -255,6 +255,8 @@ export class Browser extends Role {
 
   async stop() {
     this.letGo();
+    // A page that has just started has no member yet.
+    await this.#page.waitForFunction(() => 'endGame' in globalThis, { timeout: START_MS });
     await this.#page.evaluate(() => Reflect.get(globalThis, 'endGame')());
     await this.#browser.close();
   }

@@ -23,7 +23,8 @@ export class Game {
   #options;
   #random;
   #diaries;
-  #cast;
+  /** @type {(Server | Worker | Browser)[]} */
+  #cast = [];
   #server;
   #client;
   #publishes = [];
@@ -43,6 +44,7 @@ export class Game {
     this.#diaries = new Diaries(join(folder, 'diaries'), await bundlePage(folder));
     await this.#diaries.listen();
     this.#server = new Server(dist, join(folder, 'data'));
+    this.#cast = [this.#server];
     await this.#server.begin();
     this.#client = await this.#connect();
     const consumer = await this.#client.consumer('jobs', DEFINITION);
@@ -54,6 +56,14 @@ export class Game {
     const info = await this.#finish(consumer);
     await this.#end();
     return { ...(await this.#observe()), info };
+  }
+
+  /** Ends every process at once, after a failure of the game itself. */
+  abandon() {
+    for (const role of this.#cast) {
+      role.letGo();
+      if (role.isRunning) role.strike();
+    }
   }
 
   get kills() {

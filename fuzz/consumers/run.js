@@ -43,7 +43,10 @@ const game = new Game({
   chromium: options.browsers ? findChromium() : undefined,
 });
 const began = performance.now();
-const seen = await game.play();
+const seen = await game.play().catch((error) => {
+  game.abandon();
+  throw error;
+});
 const { problems, figures } = judge({ ...seen, seed, jobs });
 problems.push(...game.problems);
 console.log(

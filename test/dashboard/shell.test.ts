@@ -170,7 +170,7 @@ describe.runIf(chromium !== undefined)('the dashboard', () => {
             return { left: left!, right: right!, height: height! };
           }),
         );
-        expect(boxes).toHaveLength(7);
+        expect(boxes).toHaveLength(8);
         boxes.forEach(({ left, right, height }, index) => {
           expect(height, 'it can be seen').toBeGreaterThan(5);
           expect(left).toBeGreaterThanOrEqual(index === 0 ? 0 : boxes[index - 1]!.right + 2);

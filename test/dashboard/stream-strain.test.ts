@@ -16,8 +16,8 @@ const ROWS_MAX = 20_000;
 
 const EVENTS_PER_SECOND = 10_000;
 const STRETCH_SECONDS = 3;
-/** The part of a stretch for which the page may stand still at a time. */
-const STILL_SHARE_MAX = 0.1;
+/** A page that draws while events come draws more frames than this in a stretch. */
+const FRAMES_MIN = 10;
 /** What an event that has left the list may leave behind, as a part of what a row takes. */
 const LEAK_SHARE_MAX = 0.02;
 
@@ -129,11 +129,8 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     const last = await stretch();
     const drawn = [clicked, await lastFrames()];
     const third = await heap();
-    // A page that stands still draws few frames, or none for a long time.
-    expect(clicked.count).toBeGreaterThan(10);
-    // The machine may keep it waiting in one stretch. A page that stands still by itself does so in both.
-    const stillShares = drawn.map(({ longestMs, tookMs }) => longestMs / tookMs);
-    expect(Math.min(...stillShares)).toBeLessThan(STILL_SHARE_MAX);
+    // A page that stands still draws few frames. For how long at most it does is judged in bench/dashboard-rate.js.
+    for (const count of drawn) expect(count).toBeGreaterThan(FRAMES_MIN);
     const leakedShares = [(second - full) / between, (third - second) / last].map(
       (bytesPerEvent) => bytesPerEvent / bytesPerRow,
     );
@@ -146,7 +143,7 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
       third,
       bytesPerRow,
       leakedShares,
-      stillShares,
+      drawn,
     });
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
@@ -177,8 +174,7 @@ describe.runIf(chromium !== undefined)('the stream under strain', () => {
     }
     await publishing;
     await until('all are there', async () => (await dashboard.text('.matched')) === String(events));
-    const { longestMs, tookMs } = await frames();
-    expect(longestMs / tookMs).toBeLessThan(STILL_SHARE_MAX);
+    expect(await frames()).toBeGreaterThan(FRAMES_MIN);
     // 64 MiB hold 67 of them.
     expect(await dashboard.text('.counts .skipped')).toBe(String(events - 67));
     await dashboard.page.locator('.stream-row').click();
@@ -246,29 +242,17 @@ async function heapOf(page: Page): Promise<() => Promise<number>> {
   };
 }
 
-interface Frames {
-  readonly count: number;
-  /** The longest time between two of them. */
-  readonly longestMs: number;
-  readonly tookMs: number;
-}
-
 /** Counts the frames that the page draws from now on, until the returned function is called. */
-async function framesOf(page: Page): Promise<() => Promise<Frames>> {
+async function framesOf(page: Page): Promise<() => Promise<number>> {
   const handle = await page.evaluateHandle(`(() => {
-    const frames = { count: 0, longestMs: 0, startedAt: performance.now() };
-    let last = performance.now();
+    let count = 0;
     requestAnimationFrame(function drawn() {
-      const now = performance.now();
-      frames.longestMs = Math.max(frames.longestMs, now - last);
-      frames.count++;
-      last = now;
+      count++;
       requestAnimationFrame(drawn);
     });
-    return () => ({ ...frames, tookMs: performance.now() - frames.startedAt });
+    return () => count;
   })()`);
-  return async () =>
-    (await page.evaluate((frames) => (frames as () => unknown)(), handle)) as Frames;
+  return async () => (await page.evaluate((count) => (count as () => unknown)(), handle)) as number;
 }
 
 /** Presses “Filters”, waits until the page has handled it, and returns whether they are open. */
