@@ -121,3 +121,33 @@ describe('the grants of questions', () => {
     expect((await asked).payload).toBe('honest');
   });
 });
+
+describe('the questions that a connection has in hand', () => {
+  const respond = { responder: 'r', pattern: 'math.*' };
+
+  it('are lost with it, also once it takes no others', async () => {
+    const { bus, port } = await serve();
+    const client = await connect(port);
+    await client.ask('respond', respond);
+    const asked = bus.request(QUESTION, { timeoutMs: 60_000 });
+    await client.next('question');
+    client.send({ type: 'endRespond', requestId: 'end', payload: { responder: 'r' } });
+    await client.ask('ping', {});
+    client.close();
+    await expect(asked).rejects.toMatchObject({ code: 'RESPONDER_LOST' });
+  });
+
+  it('stay with the responder that took them, when another one takes its name', async () => {
+    const { bus, port } = await serve();
+    const client = await connect(port);
+    await client.ask('respond', respond);
+    const asked = bus.request(QUESTION, { timeoutMs: 60_000 });
+    const { payload } = await client.next('question');
+    client.send({ type: 'endRespond', requestId: 'end', payload: { responder: 'r' } });
+    await client.ask('respond', respond);
+    client.send({ type: 'endRespond', requestId: 'again', payload: { responder: 'r' } });
+    client.send({ type: 'answer', payload: { question: payload.question, payload: 9 } });
+    expect(await asked).toMatchObject({ payload: 9 });
+    client.close();
+  });
+});

@@ -40,9 +40,17 @@ export interface QuestionAsker {
   readonly texts: EventTexts;
 }
 
+/** What answers questions of a pattern. It may have given its name away, and still have some in hand. */
+interface Serving {
+  readonly name: string;
+  readonly pattern: string;
+  /** What it has in hand is lost, and what still comes. */
+  isDropped: boolean;
+}
+
 interface InHand {
   readonly topic: string;
-  readonly responder: string;
+  readonly serving: Serving;
   resolve(answer: RawAnswer): void;
   reject(failure: DoorFailure): void;
 }
@@ -52,7 +60,10 @@ export class QuestionRequests {
   /** The client with its present grants. */
   readonly #asker: () => QuestionAsker;
   readonly #outbound: Outbound;
-  readonly #responders = new Map<string, Responder>();
+  /** Those that take questions, by name. */
+  readonly #named = new Map<string, Serving>();
+  /** The same, and those that only answer what they have. */
+  readonly #responders = new Map<Serving, Responder>();
   readonly #inHand = new Map<number, InHand>();
   /** Aborts with the connection: nobody waits for its answers. */
   readonly #gone = new AbortController();
@@ -81,18 +92,18 @@ export class QuestionRequests {
 
   /** Ends the responders whose questions a new token does not let the client read and answer. */
   renew(principal: Principal): void {
-    for (const [name, { pattern }] of [...this.#responders]) {
+    for (const serving of [...this.#responders.keys()]) {
       try {
-        assertMayRespond(principal, pattern);
+        assertMayRespond(principal, serving.pattern);
       } catch {
-        this.#drop(name);
+        this.#drop(serving);
       }
     }
   }
 
   close(): void {
     this.#gone.abort();
-    for (const name of [...this.#responders.keys()]) this.#drop(name);
+    for (const serving of [...this.#responders.keys()]) this.#drop(serving);
   }
 
   #request({ payload, requestId }: FrameOf<'request'>): void {
@@ -128,7 +139,7 @@ export class QuestionRequests {
     const { principal, rates } = this.#asker();
     assertMayRespond(principal, pattern);
     rates.subscribe();
-    if (this.#responders.has(name)) {
+    if (this.#named.has(name)) {
       const message = `this connection has a responder ${quote(name)} already`;
       throw new BusError('SUBSCRIPTION_EXISTS', message, { details: { responder: quote(name) } });
     }
@@ -136,16 +147,18 @@ export class QuestionRequests {
       const text = `this connection has ${this.#responders.size} responders`;
       throw limit(text, RESPONDERS_PER_CONNECTION_MAX);
     }
+    const serving = { name, pattern, isDropped: false };
     const responder = this.#endpoint.respond(pattern, (question, { signal }) =>
-      this.#hand(name, question, signal),
+      this.#hand(serving, question, signal),
     );
-    this.#responders.set(name, responder);
+    this.#named.set(name, serving);
+    this.#responders.set(serving, responder);
     try {
       await responder.ready;
       // The token may have been renewed meanwhile.
       assertMayRespond(this.#asker().principal, pattern);
     } catch (error) {
-      this.#drop(name);
+      this.#drop(serving);
       throw error;
     }
     this.#outbound.send(frameText('responding', { responder: name }, requestId));
@@ -154,26 +167,33 @@ export class QuestionRequests {
   /** Takes no further questions; the client answers those that it has before the server says so. */
   async #endRespond({ payload, requestId }: FrameOf<'endRespond'>): Promise<void> {
     const { responder: name } = payload;
-    const responder = this.#responders.get(name);
-    if (responder === undefined) {
+    const serving = this.#named.get(name);
+    if (serving === undefined) {
       const message = `this connection has no responder ${quote(name)}`;
       throw new BusError('SUBSCRIPTION_UNKNOWN', message, { details: { responder: quote(name) } });
     }
-    this.#responders.delete(name);
+    this.#named.delete(name);
     // Not awaited: the client's answers come over this connection too, and must not wait behind this request.
-    void responder.stop().then(() => {
-      this.#outbound.send(frameText('respondEnded', { responder: name }, requestId));
-    });
+    void this.#responders
+      .get(serving)!
+      .stop()
+      .then(() => {
+        this.#responders.delete(serving);
+        if (this.#gone.signal.aborted) return;
+        this.#outbound.send(frameText('respondEnded', { responder: name }, requestId));
+      });
   }
 
   /** Sends a question to the client, and waits for its answer. */
-  #hand(responder: string, event: Event, signal: AbortSignal): Promise<RawAnswer> {
+  #hand(serving: Serving, event: Event, signal: AbortSignal): Promise<RawAnswer> {
+    // It was on its way when the client lost its right to it, or went.
+    if (serving.isDropped) return Promise.reject(new DoorFailure(responderLost(event.topic)));
     if (this.#inHand.size >= QUESTIONS_PER_RESPONDER_MAX) {
       const text = `the connection of the responder has ${this.#inHand.size} questions in hand`;
       return Promise.reject(new DoorFailure(limit(text, QUESTIONS_PER_RESPONDER_MAX)));
     }
     const number = ++this.#lastQuestion;
-    const head = `{"responder":${JSON.stringify(responder)},"question":${number}`;
+    const head = `{"responder":${JSON.stringify(serving.name)},"question":${number}`;
     const { text } = this.#asker().texts.of(event);
     const onAbort = (): void => {
       this.#outbound.send(frameText('questionOver', { question: number }));
@@ -181,7 +201,7 @@ export class QuestionRequests {
     };
     signal.addEventListener('abort', onAbort);
     return new Promise<RawAnswer>((resolve, reject) => {
-      this.#inHand.set(number, { topic: event.topic, responder, resolve, reject });
+      this.#inHand.set(number, { topic: event.topic, serving, resolve, reject });
       this.#outbound.send(`{"type":"question","payload":${head},"event":${text}}}`);
     }).finally(() => {
       this.#inHand.delete(number);
@@ -203,12 +223,13 @@ export class QuestionRequests {
   }
 
   /** At once: what its client has in hand is lost. */
-  #drop(name: string): void {
-    const responder = this.#responders.get(name);
-    this.#responders.delete(name);
-    void responder?.stop();
+  #drop(serving: Serving): void {
+    serving.isDropped = true;
+    void this.#responders.get(serving)?.stop();
+    this.#responders.delete(serving);
+    if (this.#named.get(serving.name) === serving) this.#named.delete(serving.name);
     for (const held of [...this.#inHand.values()]) {
-      if (held.responder === name) held.reject(new DoorFailure(responderLost(held.topic)));
+      if (held.serving === serving) held.reject(new DoorFailure(responderLost(held.topic)));
     }
   }
 }
