@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander';
 import { ALERT_SEVERITIES, type AlertInfo, type AlertRuleInput } from '../../protocol/alerts.js';
-import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { act } from '../act.js';
+import { addServerOptions, type ServerSettings } from '../config.js';
 import { notify } from '../failure.js';
 import { printable, writeLine } from '../output.js';
-import { Session } from '../session.js';
+import type { Session } from '../session.js';
 import { tableLines } from '../table.js';
 
 /** `millrace alerts`: lists, sets and removes the rules that watch a bus. */
@@ -51,20 +52,6 @@ export function addAlertsCommand(program: Command): void {
     .argument('<name>', 'the name of the rule');
   addServerOptions(remove);
   remove.action((name: string) => act(remove, (session) => removeAlert(session, name)));
-}
-
-async function act<O extends AlertsOptions>(
-  command: Command,
-  work: (session: Session, options: O) => Promise<void>,
-): Promise<void> {
-  applyConfig(command);
-  const options = command.opts<O>();
-  const session = await Session.open(options);
-  try {
-    await work(session, options);
-  } finally {
-    session.close();
-  }
 }
 
 async function printAlerts(session: Session, { json }: AlertsOptions): Promise<void> {

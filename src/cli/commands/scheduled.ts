@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { ScheduledPublish } from '../../protocol/scheduled.js';
-import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { act } from '../act.js';
+import { addServerOptions, type ServerSettings } from '../config.js';
 import { notify } from '../failure.js';
 import { printable, writeLine } from '../output.js';
-import { Session } from '../session.js';
+import type { Session } from '../session.js';
 import { tableLines } from '../table.js';
 import { collect, integerFrom } from '../values.js';
 
@@ -49,20 +50,6 @@ export function addScheduledCommand(program: Command): void {
   cancel.action((id: string) =>
     act<CancelOptions>(cancel, (session, options) => cancelOne(session, id, options)),
   );
-}
-
-async function act<O extends ServerSettings>(
-  command: Command,
-  work: (session: Session, options: O) => Promise<void>,
-): Promise<void> {
-  applyConfig(command);
-  const options = command.opts<O>();
-  const session = await Session.open(options);
-  try {
-    await work(session, options);
-  } finally {
-    session.close();
-  }
 }
 
 async function printScheduled(session: Session, options: ListOptions): Promise<void> {

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
 import { quote } from '../../protocol/quote.js';
 import type { ScheduleInfo, ScheduleOptions } from '../../protocol/schedules.js';
+import { act } from '../act.js';
 import { bodyText } from '../body.js';
-import { addServerOptions, applyConfig, type ServerSettings } from '../config.js';
+import { addServerOptions, type ServerSettings } from '../config.js';
 import { notify, usageFailure } from '../failure.js';
 import { printable, writeLine } from '../output.js';
-import { Session } from '../session.js';
+import type { Session } from '../session.js';
 import { tableLines } from '../table.js';
 import {
   type Attributes,
@@ -114,20 +115,6 @@ function addNext(command: Command): void {
       for (const time of times) writeLine(time);
     }),
   );
-}
-
-async function act<O extends SchedulesOptions>(
-  command: Command,
-  work: (session: Session, options: O) => Promise<void>,
-): Promise<void> {
-  applyConfig(command);
-  const options = command.opts<O>();
-  const session = await Session.open(options);
-  try {
-    await work(session, options);
-  } finally {
-    session.close();
-  }
 }
 
 async function printSchedules(session: Session, { json }: SchedulesOptions): Promise<void> {

@@ -5,8 +5,9 @@ import type { OpenDoor } from '../door.js';
 import type { Operations } from '../operations.js';
 import { Refusal } from '../refusal.js';
 import { parseJson, withBody } from './body.js';
+import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, sendJson } from './exchange.js';
-import { isJsonType, negotiate, parseMediaType } from './media-types.js';
+import { isJsonType, parseMediaType } from './media-types.js';
 
 /** Alerts over HTTP: the rules that watch the bus, for administrators. */
 export const openAlertsDoor: OpenDoor = ({ operations }) => ({
@@ -55,11 +56,6 @@ async function set(exchange: Exchange, operations: Operations): Promise<void> {
 async function remove(exchange: Exchange, operations: Operations): Promise<void> {
   checkHead(exchange);
   sendJson(exchange.response, 200, await operations.removeAlert(exchange, exchange.segments.name!));
-}
-
-function checkHead({ request, parameters }: Exchange): void {
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown([]);
 }
 
 /** The rule of a body; its name is that of the path. @throws BusError `ALERT_INVALID` */

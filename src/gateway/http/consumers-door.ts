@@ -8,6 +8,7 @@ import type { Alteration, GatewayConsumers } from '../consumers/gateway-consumer
 import type { DoorContext, OpenDoor } from '../door.js';
 import { errorData } from '../error-data.js';
 import { ackAndPublish } from './ack-and-publish.js';
+import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import { objectBody } from './json-body.js';
 import { sendList } from './list-answer.js';
@@ -157,12 +158,6 @@ function assertFields(what: string, body: object, known: readonly string[]): voi
     if (known.includes(field)) continue;
     throw malformed(field, `${quote(field)} is no field of ${what}: ${quote(value)}`);
   }
-}
-
-/** @throws Refusal 406, BusError `QUERY_INVALID` */
-function checkHead({ request, parameters }: Exchange, known: readonly string[] = []): void {
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown(known);
 }
 
 async function make(exchange: Exchange, consumers: GatewayConsumers): Promise<void> {

@@ -3,6 +3,7 @@ import { quote } from '../../protocol/quote.js';
 import type { ScheduleOptions } from '../../protocol/schedules.js';
 import type { DoorContext, OpenDoor } from '../door.js';
 import type { GatewayLater } from '../later/gateway-later.js';
+import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import { objectBody } from './json-body.js';
 import { sendList } from './list-answer.js';
@@ -145,9 +146,4 @@ async function alter(
 ): Promise<void> {
   checkHead(exchange);
   sendJson(exchange.response, 200, await later.alter(exchange, exchange.segments.name!, kind));
-}
-
-function checkHead({ request, parameters }: Exchange, known: readonly string[] = []): void {
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown(known);
 }

@@ -1,6 +1,7 @@
 import type { OpenDoor } from '../door.js';
 import { assertMayAdminister, visibleSubscribers } from '../permissions.js';
 import { topicList } from '../topic-list.js';
+import { checkHead } from './check-head.js';
 import { type Exchange, headerOf, JSON_TYPE, NDJSON_TYPE, sendJson } from './exchange.js';
 import type { HttpContext } from './http-context.js';
 import { sendList } from './list-answer.js';
@@ -59,9 +60,8 @@ async function listSubscribers(exchange: Exchange, context: HttpContext): Promis
 }
 
 async function stats(exchange: Exchange, { endpoint }: HttpContext): Promise<void> {
-  const { request, response, parameters, principal } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown([]);
+  const { response, principal } = exchange;
+  checkHead(exchange);
   assertMayAdminister(principal, '*');
   exchange.rates.query();
   sendJson(response, 200, await endpoint.stats());

@@ -1,7 +1,7 @@
 import type { OpenDoor } from '../door.js';
 import type { Operations } from '../operations.js';
-import { type Exchange, headerOf, JSON_TYPE, sendJson } from './exchange.js';
-import { negotiate } from './media-types.js';
+import { checkHead } from './check-head.js';
+import { type Exchange, sendJson } from './exchange.js';
 
 /** The calls of operators over HTTP. */
 export const openOperationsDoor: OpenDoor = ({ operations }) => ({
@@ -40,24 +40,19 @@ export const openOperationsDoor: OpenDoor = ({ operations }) => ({
 });
 
 async function figures(exchange: Exchange, operations: Operations): Promise<void> {
-  const { request, response, parameters } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown(['after']);
+  const { response, parameters } = exchange;
+  checkHead(exchange, ['after']);
   sendJson(response, 200, operations.figures(exchange, parameters.count('after')));
 }
 
 async function definitions(exchange: Exchange, operations: Operations): Promise<void> {
-  const { request, response, parameters } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown([]);
-  sendJson(response, 200, await operations.definitions(exchange));
+  checkHead(exchange);
+  sendJson(exchange.response, 200, await operations.definitions(exchange));
 }
 
 async function connections(exchange: Exchange, operations: Operations): Promise<void> {
-  const { request, response, parameters } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown([]);
-  sendJson(response, 200, await operations.connections(exchange));
+  checkHead(exchange);
+  sendJson(exchange.response, 200, await operations.connections(exchange));
 }
 
 async function disconnect(exchange: Exchange, operations: Operations): Promise<void> {
@@ -68,8 +63,6 @@ async function disconnect(exchange: Exchange, operations: Operations): Promise<v
 }
 
 async function access(exchange: Exchange, operations: Operations): Promise<void> {
-  const { request, response, parameters } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown([]);
-  sendJson(response, 200, operations.access(exchange));
+  checkHead(exchange);
+  sendJson(exchange.response, 200, operations.access(exchange));
 }

@@ -3,10 +3,11 @@ import type { OpenDoor } from '../door.js';
 import { askPermitted } from '../questions.js';
 import { Refusal } from '../refusal.js';
 import { parseEvents, withBody } from './body.js';
+import { checkHead } from './check-head.js';
 import { eventOf } from './event-bodies.js';
 import { type Exchange, headerOf, JSON_TYPE, sendText } from './exchange.js';
 import type { HttpContext } from './http-context.js';
-import { isJsonType, negotiate, parseMediaType } from './media-types.js';
+import { isJsonType, parseMediaType } from './media-types.js';
 
 /** `POST /v1/request`: asks a question, and is answered with the answer. */
 export const openRequestDoor: OpenDoor<HttpContext> = (context) => ({
@@ -22,8 +23,7 @@ export const openRequestDoor: OpenDoor<HttpContext> = (context) => ({
 
 async function ask(exchange: Exchange, { endpoint, texts, closing }: HttpContext): Promise<void> {
   const { request, response, parameters, principal, rates, bodies } = exchange;
-  negotiate(headerOf(request, 'accept'), [JSON_TYPE]);
-  parameters.assertKnown(['timeoutMs']);
+  checkHead(exchange, ['timeoutMs']);
   const timeoutMs = timeoutOf(parameters.one('timeoutMs'));
   const { name: type } = parseMediaType(headerOf(request, 'content-type'));
   if (!isJsonType(type)) {

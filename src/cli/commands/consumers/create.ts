@@ -5,6 +5,7 @@ import {
   CONSUMER_AHEAD_MAX,
   CONSUMER_IN_FLIGHT_MAX,
 } from '../../../protocol/limits/consumers.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { notify } from '../../failure.js';
 import {
@@ -16,7 +17,7 @@ import {
 import { writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
 import { type From, integerFrom, parseDuration, parseFrom } from '../../values.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers create`: makes a consumer, or changes it with `--update`. */
 

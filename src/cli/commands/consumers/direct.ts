@@ -1,10 +1,11 @@
 import { type Command, Option } from 'commander';
 import type { WireConsumerChange } from '../../../protocol/consumer-frames.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { notify, usageFailure } from '../../failure.js';
 import { writeLine } from '../../output.js';
 import { type From, parseFrom } from '../../values.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers pause`, `resume`, `seek`, `skip` and `delete`. */
 
@@ -57,7 +58,7 @@ function alter(
   change: WireConsumerChange,
   done: string,
 ): Promise<void> {
-  return act(command, async (session, { json }) => {
+  return act<ConsumerCommandOptions>(command, async (session, { json }) => {
     await session.request('alterConsumer', { name, change });
     notify(`${done} ${name}`);
     if (json === true) writeLine(JSON.stringify({ name, change }));

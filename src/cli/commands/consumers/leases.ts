@@ -11,12 +11,13 @@ import {
   SETTLEMENTS_PER_RECORD,
 } from '../../../protocol/limits/consumers.js';
 import { eventText } from '../../../protocol/payload-text.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { CommandFailure, notify } from '../../failure.js';
 import { eventFormat, outputDrained, printable, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
 import { integerFrom, parseDuration } from '../../values.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /**
  * `millrace consumers pull`, `ack`, `nak` and `term`: takes events by hand, and says what became of them. The leases are

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
 import type { ConsumerDefinition, ConsumerInfo, MemberInfo } from '../../../protocol/consumers.js';
 import type { ParsedFilter } from '../../../protocol/filter.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { CommandFailure } from '../../failure.js';
 import { printable, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
 import { type Cell, formatDuration, formatNumber, tableLines } from '../../table.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers list` and `show`. */
 

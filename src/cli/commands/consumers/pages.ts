@@ -1,13 +1,14 @@
 import { type Command, Option } from 'commander';
 import type { DeadEvent, DeadPage, OpenEvent, OpenPage } from '../../../protocol/consumers.js';
 import { CONSUMER_PAGE, CONSUMER_PAGE_MAX } from '../../../protocol/limits/consumers.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { notify } from '../../failure.js';
 import { outputDrained, writeLine } from '../../output.js';
 import type { Session } from '../../session.js';
 import { type Cell, tableLines } from '../../table.js';
 import { integerFrom } from '../../values.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /** `millrace consumers open` and `dead`: the events that a consumer has open, and those that are dead. */
 

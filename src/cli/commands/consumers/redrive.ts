@@ -1,13 +1,14 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { RedriveResult } from '../../../protocol/consumers.js';
+import { act } from '../../act.js';
 import { addServerOptions } from '../../config.js';
 import { CommandFailure, notify, usageFailure } from '../../failure.js';
 import { repeated } from '../../filter-options.js';
 import { printable } from '../../output.js';
 import type { Session } from '../../session.js';
 import { formatNumber } from '../../table.js';
-import { act, type ConsumerCommandOptions } from './act.js';
+import type { ConsumerCommandOptions } from './options.js';
 import { printDead } from './pages.js';
 
 /**

@@ -9,8 +9,8 @@ import { writeLine } from '../../output.js';
 import { ShutdownSignal } from '../../shutdown.js';
 import { integerFrom } from '../../values.js';
 import { workingClient } from '../../working-client.js';
-import type { ConsumerCommandOptions } from './act.js';
 import { type JobOutcome, runJob } from './job.js';
+import type { ConsumerCommandOptions } from './options.js';
 
 /**
  * `millrace consumers work`: runs a shell command for each event of a consumer, until a signal or `--count`. A lost

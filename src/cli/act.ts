@@ -1,14 +1,9 @@
 import type { Command } from 'commander';
-import { applyConfig, type ServerSettings } from '../../config.js';
-import { Session } from '../../session.js';
-
-/** What the commands about consumers have in common. */
-export interface ConsumerCommandOptions extends ServerSettings {
-  json?: true;
-}
+import { applyConfig, type ServerSettings } from './config.js';
+import { Session } from './session.js';
 
 /** Runs a command's work in a session with the server. */
-export async function act<O extends ConsumerCommandOptions>(
+export async function act<O extends ServerSettings>(
   command: Command,
   work: (session: Session, options: O) => Promise<void>,
 ): Promise<void> {

@@ -1,0 +1,6 @@
+import type { ServerSettings } from '../../config.js';
+
+/** What the commands about consumers have in common. */
+export interface ConsumerCommandOptions extends ServerSettings {
+  json?: true;
+}
