@@ -43,8 +43,13 @@ export interface ShardScheduled {
    */
   page(after: WaitingPlace, limit: number): WaitingPublish[];
 
-  /** Waiting publishes of an id, on any topic, at most `limit` of them. @throws as `page` */
-  withId(id: string, limit: number): WaitingPublish[];
+  /** The same, of those with an id, on one topic or, if it is `undefined`, on any. @throws as `page` */
+  withId(
+    id: string,
+    topic: string | undefined,
+    after: WaitingPlace,
+    limit: number,
+  ): WaitingPublish[];
 
   /** All schedules. Called once, before the first batch. @throws BusError `STORE_CORRUPT`; the log itself goes on */
   schedules(): StoredSchedule[];

@@ -53,9 +53,12 @@ function addWaitingChecks(checks: Checks): void {
       deepStrictEqual(idsOf(first), ['a', 'b']);
       deepStrictEqual(idsOf(scheduled.page(first[1]!, 2)), ['c']);
       deepStrictEqual(
-        scheduled.withId('c', 5).map(({ dueAt, acceptedAt }) => [dueAt, acceptedAt]),
+        scheduled
+          .withId('c', undefined, FIRST_WAITING, 5)
+          .map(({ dueAt, acceptedAt }) => [dueAt, acceptedAt]),
         [[30, 7]],
       );
+      deepStrictEqual(scheduled.withId('c', 'no.such.topic', FIRST_WAITING, 5), []);
     },
   );
 

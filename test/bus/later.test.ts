@@ -157,6 +157,23 @@ describe('what waits', () => {
     await until('the gauge has it', async () => (await bus.stats()).scheduled === 50);
   });
 
+  test('is cancelled among any number of publishes with its id', async () => {
+    const bus = await openTestBus({ shards: 1 });
+    const options = { delayMs: HOUR_MS };
+    const topics = Array.from({ length: 600 }, (_, n) => `t.${n}`);
+    await bus.publishMany(
+      topics.map((topic) => event(topic, 0, 'x')),
+      options,
+    );
+    expect((await bus.scheduled({ id: 'x', topic: 't.599' })).publishes).toHaveLength(1);
+    expect(await bus.cancel('x', { topic: 't.599' })).toBe(true);
+    expect(await bus.cancel('x', { topic: 't.599' })).toBe(false);
+    await expect(bus.cancel('x')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await bus.publish({ ...event('t.last', 0, 'x'), source: 'ada' }, options);
+    expect(await bus.cancel('x', { source: 'ada' })).toBe(true);
+    await until('the gauge has it', async () => (await bus.stats()).scheduled === 599);
+  });
+
   test('is cancelled by its id, once, and by its topic where several have the id', async () => {
     const dir = temporaryDirectory();
     const bus = await openTestBus({ dir, shards: 4 });

@@ -27,6 +27,7 @@ import { PublishBatch } from '../../src/shards/publish-batch.js';
 import { RecordingClock } from '../../src/shards/recording-clock.js';
 import { LinkRecovery } from '../../src/shards/recovery.js';
 import type { ShardEnd } from '../../src/shards/shard-end.js';
+import { FIRST_WAITING } from '../../src/store/scheduled.js';
 import { SqliteShardLog } from '../../src/store/sqlite/sqlite-shard-log.js';
 import { temporaryDirectory } from '../bus/support/open.js';
 import { TestLink, type ToldAck } from './support.js';
@@ -154,7 +155,7 @@ class Rig {
   }
 
   cancel(id: string): void {
-    const [found] = this.log.scheduled.withId(id, 1);
+    const [found] = this.log.scheduled.withId(id, undefined, FIRST_WAITING, 1);
     expect(found?.dueAt).toBe(this.model.waiting.get(id));
     if (found === undefined) return;
     this.log.scheduled.remove(found.number);

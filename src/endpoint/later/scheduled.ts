@@ -19,8 +19,8 @@ interface Found {
   readonly publish: ScheduledPublish;
 }
 
-/** How many of one id are looked at to tell whether it names one publish. */
-const NAMESAKES_MAX = 16;
+/** How many of one id are looked at together, to tell whether it names one publish. */
+const NAMESAKES_PER_PAGE = 16;
 
 /** A page of what waits in all shards, in the order of due times. */
 export async function scheduledPage(
@@ -28,12 +28,20 @@ export async function scheduledPage(
   query: ParsedScheduledQuery,
   asker: Asker = ITSELF,
 ): Promise<ScheduledPage> {
-  const perShard = await Promise.all(ends.map((end) => waitingOf(end, query, asker)));
-  const found = perShard.flat().sort(inOrder);
-  const page = found.slice(0, query.limit);
-  const publishes = page.map(({ publish }) => publish);
+  const found = await foundIn(ends, query, asker);
+  const publishes = found.map(({ publish }) => publish);
   const isLast = found.length < query.limit;
-  return isLast ? { publishes } : { publishes, next: placeText(page.at(-1)!.place) };
+  return isLast ? { publishes } : { publishes, next: placeText(found.at(-1)!.place) };
+}
+
+/** The first `query.limit` of all shards. */
+async function foundIn(
+  ends: readonly EndpointEnd[],
+  query: ParsedScheduledQuery,
+  asker: Asker,
+): Promise<Found[]> {
+  const perShard = await Promise.all(ends.map((end) => waitingOf(end, query, asker)));
+  return perShard.flat().sort(inOrder).slice(0, query.limit);
 }
 
 /** At most `query.limit` of one shard. */
@@ -77,6 +85,25 @@ function foundOf(shard: number, entry: WaitingEntry): Found {
   };
 }
 
+/** The waiting publish of an id and, if one is named, a source. @throws BusError `CONFLICT` if there are several */
+async function namesakes(
+  ends: readonly EndpointEnd[],
+  patterns: readonly string[],
+  id: string,
+  source: string | undefined,
+): Promise<readonly ScheduledPublish[]> {
+  const meant: ScheduledPublish[] = [];
+  for (let after: ScheduledPlace | undefined; ; ) {
+    const found = await foundIn(ends, { patterns, id, limit: NAMESAKES_PER_PAGE, after }, ITSELF);
+    for (const { publish } of found) {
+      if (source === undefined || publish.source === source) meant.push(publish);
+    }
+    if (meant.length > 1) throw severalWait(id, meant);
+    after = found.at(-1)?.place;
+    if (after === undefined) return meant;
+  }
+}
+
 /**
  * Cancels the waiting publish of this id; false if none waits.
  * @param patterns only on topics that one of them matches
@@ -92,12 +119,8 @@ export async function cancelScheduled(
   let of = source;
   let on = topic;
   if (on === undefined) {
-    const query = { patterns, id, limit: NAMESAKES_MAX, after: undefined };
-    const { publishes } = await scheduledPage(ends, query);
-    const meant = publishes.filter((one) => source === undefined || one.source === source);
-    const [one] = meant;
+    const [one] = await namesakes(ends, patterns, id, source);
     if (one === undefined) return false;
-    if (meant.length > 1) throw severalWait(id, meant);
     on = one.topic;
     of = one.source;
   }

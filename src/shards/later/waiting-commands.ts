@@ -10,7 +10,12 @@ import { BusError } from '../../protocol/errors.js';
 import { SCHEDULED_PER_REPLY } from '../../protocol/limits/schedules.js';
 import { PatternSet } from '../../protocol/pattern-set.js';
 import { EventRecordView } from '../../record/event-record.js';
-import type { ShardScheduled, WaitingPublish } from '../../store/scheduled.js';
+import {
+  FIRST_WAITING,
+  type ShardScheduled,
+  type WaitingPlace,
+  type WaitingPublish,
+} from '../../store/scheduled.js';
 import type { ShardLog } from '../../store/shard-log.js';
 import { missing } from '../missing.js';
 
@@ -36,22 +41,15 @@ export class WaitingCommands {
   #list({ patterns, id, after, limit }: WaitingRequest): WaitingPage {
     const wanted = new PatternSet(patterns);
     const most = Math.min(limit, SCHEDULED_PER_REPLY);
-    if (id !== null) {
-      const found = this.#scheduled.withId(id, SCHEDULED_PER_REPLY);
-      const behind = found.filter((one) => isBehind(one, after)).sort(inOrder);
-      return this.#pageOf(behind, wanted, most, true);
-    }
-    const found = this.#scheduled.page(after, SCHEDULED_PER_REPLY);
-    return this.#pageOf(found, wanted, most, found.length === 0);
+    const found =
+      id === null
+        ? this.#scheduled.page(after, SCHEDULED_PER_REPLY)
+        : this.#scheduled.withId(id, undefined, after, SCHEDULED_PER_REPLY);
+    return this.#pageOf(found, wanted, most);
   }
 
-  /** Entries of those that match; `isLast`: no others come behind. */
-  #pageOf(
-    found: readonly WaitingPublish[],
-    wanted: PatternSet,
-    most: number,
-    isLast: boolean,
-  ): WaitingPage {
+  /** Entries of those that match. Where none were found, none come behind. */
+  #pageOf(found: readonly WaitingPublish[], wanted: PatternSet, most: number): WaitingPage {
     const publishes: WaitingEntry[] = [];
     for (const publish of found) {
       const entry = this.#entryOf(publish);
@@ -61,7 +59,7 @@ export class WaitingCommands {
       return { publishes, next: { dueAt, number } };
     }
     const last = found.at(-1);
-    if (isLast || last === undefined) return { publishes, next: null };
+    if (last === undefined) return { publishes, next: null };
     return { publishes, next: { dueAt: last.dueAt, number: last.number } };
   }
 
@@ -75,25 +73,24 @@ export class WaitingCommands {
   /** @throws BusError `CONFLICT`, `STORE_FULL`, `STORE_CORRUPT` */
   #cancel({ topic, id, source }: CancelWaitingRequest): boolean {
     const scheduled = this.#scheduled;
-    const found = scheduled.withId(id, SCHEDULED_PER_REPLY).filter(({ record }) => {
-      const view = this.#view.wrap(record, 0);
-      return view.topic === topic && (source === null || view.source === source);
-    });
+    const found: number[] = [];
+    let after: WaitingPlace = FIRST_WAITING;
+    for (;;) {
+      const page = scheduled.withId(id, topic, after, SCHEDULED_PER_REPLY);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      for (const { number, record } of page) {
+        if (source === null || this.#view.wrap(record, 0).source === source) found.push(number);
+      }
+      if (found.length > 1) throw ofSeveralSources(topic, id);
+      after = last;
+    }
     const [one] = found;
     if (one === undefined) return false;
-    if (found.length > 1) throw ofSeveralSources(topic, id);
-    scheduled.remove(one.number);
+    scheduled.remove(one);
     this.#log.commit(true, []);
     return true;
   }
-}
-
-function isBehind({ dueAt, number }: WaitingPublish, after: WaitingRequest['after']): boolean {
-  return dueAt > after.dueAt || (dueAt === after.dueAt && number > after.number);
-}
-
-function inOrder(a: WaitingPublish, b: WaitingPublish): number {
-  return a.dueAt - b.dueAt || a.number - b.number;
 }
 
 function ofSeveralSources(topic: string, id: string): BusError {

@@ -55,8 +55,13 @@ export class SqliteScheduled implements ShardScheduled {
     return this.#health.guard('reading', () => this.#waiting.page(after, limit));
   }
 
-  withId(id: string, limit: number): WaitingPublish[] {
-    return this.#health.guard('reading', () => this.#waiting.withId(id, limit));
+  withId(
+    id: string,
+    topic: string | undefined,
+    after: WaitingPlace,
+    limit: number,
+  ): WaitingPublish[] {
+    return this.#health.guard('reading', () => this.#waiting.withId(id, topic, after, limit));
   }
 
   schedules(): StoredSchedule[] {

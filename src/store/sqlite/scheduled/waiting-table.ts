@@ -20,6 +20,9 @@ import {
 /** A page of waiting publishes ends once it has records of this many bytes. */
 const PAGE_RECORD_BYTES = MIB;
 
+type IdPlace = [id: string, dueAt: number, number: number];
+type NamePlace = [id: string, topic: string, dueAt: number, number: number];
+
 /**
  * The table `scheduled`: publishes that wait for their time. In memory are their number and the first due time, however
  * many wait; two indexes find them by time and by id.
@@ -32,8 +35,9 @@ export class WaitingTable {
   readonly #first: Statement<[number], [number, number]>;
   readonly #due: Statement<[number], WaitingRow>;
   readonly #after: Statement<[number, number], WaitingRow>;
-  readonly #byId: Statement<[string], WaitingRow>;
+  readonly #byId: Statement<IdPlace, WaitingRow>;
   readonly #named: Statement<[string, string], WaitingRow>;
+  readonly #byName: Statement<NamePlace, WaitingRow>;
   readonly #view = new EventRecordView();
   readonly #other = new EventRecordView();
   /** The numbers of damaged rows that `due` has shown. */
@@ -59,9 +63,11 @@ export class WaitingTable {
     this.#due = database.prepare<[number], WaitingRow>(`${rows} WHERE due_at <= ? ${order}`).raw();
     const after = `${rows} WHERE (due_at, number) > (?, ?) ${order}`;
     this.#after = database.prepare<[number, number], WaitingRow>(after).raw();
-    this.#byId = database.prepare<[string], WaitingRow>(`${rows} WHERE id = ?`).raw();
     const named = `${rows} WHERE id = ? AND topic = ?`;
     this.#named = database.prepare<[string, string], WaitingRow>(named).raw();
+    const behind = `AND (due_at, number) > (?, ?) ${order}`;
+    this.#byId = database.prepare<IdPlace, WaitingRow>(`${rows} WHERE id = ? ${behind}`).raw();
+    this.#byName = database.prepare<NamePlace, WaitingRow>(`${named} ${behind}`).raw();
     this.#count = this.#meta.get(SCHEDULED_COUNT);
     const last = database.prepare<[], number | null>('SELECT max(number) FROM scheduled').pluck();
     this.#numberNext = (last.get() ?? 0) + 1;
@@ -129,8 +135,17 @@ export class WaitingTable {
   }
 
   /** @throws BusError `STORE_CORRUPT` */
-  withId(id: string, limit: number): WaitingPublish[] {
-    return this.#collect(this.#byId.iterate(id), limit);
+  withId(
+    id: string,
+    topic: string | undefined,
+    { dueAt, number }: WaitingPlace,
+    limit: number,
+  ): WaitingPublish[] {
+    const rows =
+      topic === undefined
+        ? this.#byId.iterate(id, dueAt, number)
+        : this.#byName.iterate(id, topic, dueAt, number);
+    return this.#collect(rows, limit);
   }
 
   /** Writes the number of rows, in the batch's transaction. */
