@@ -114,11 +114,10 @@ describeScreen('the topics screen', ({ open, clientOf }) => {
     const server = await serverOfMany();
     const dashboard = await open(server);
     await dashboard.page.evaluate(WATCH_LISTS);
-    await dashboard.page.evaluate(WATCH_TASKS);
+    await dashboard.page.evaluate(WATCH_TEXTS);
     await dashboard.goTo('topics');
     await dashboard.shows('100,000 topics, 100,000 events', '[role=status]:not(.hidden)');
     expect((await names(dashboard)).length).toBeLessThan(100);
-    const opening = await longestTask(dashboard.page);
     await dashboard.page.focus('[role=tree]');
     await dashboard.page.keyboard.press('End');
     await until('the last branch is in sight', async () =>
@@ -135,9 +134,8 @@ describeScreen('the topics screen', ({ open, clientOf }) => {
     await dashboard.page.evaluate('lowered = 0');
     await dashboard.page.keyboard.type('evice.099999');
     await until('one topic is found', async () => (await names(dashboard)).length === 1);
-    // One text for each letter, and no name again.
+    // One text for each letter, and no name again. How long a letter takes, bench/dashboard-topics.js judges.
     expect(await dashboard.page.evaluate('lowered')).toBeLessThan(1000);
-    expect(await longestTask(dashboard.page)).toBeLessThan(opening);
     expect(await dashboard.page.evaluate('asked')).toBe(1);
     expect(dashboard.faults).toEqual([]);
     await dashboard.close();
@@ -169,14 +167,9 @@ const WATCH_LISTS = `
   };
 `;
 
-/** Runs in the page: keeps the longest task of its thread, and counts the texts that are made lower case. */
-const WATCH_TASKS = `
-  globalThis.longest = 0;
+/** Runs in the page: counts the texts that are made lower case, the work of a search. */
+const WATCH_TEXTS = `
   globalThis.lowered = 0;
-  globalThis.tasks = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
-  });
-  tasks.observe({ type: 'longtask' });
   const { toLowerCase } = String.prototype;
   String.prototype.toLowerCase = function () {
     lowered++;
@@ -193,13 +186,6 @@ const WATCH_POLLS = `
     run();
   }, ms);
 `;
-
-/** The longest task since the last call, ms; 0 where none took more than 50. */
-async function longestTask(page: Page): Promise<number> {
-  const frames = 'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))';
-  await page.evaluate(frames);
-  return Number(await page.evaluate('{ const most = longest; longest = 0; most; }'));
-}
 
 /** Tells the page that its tab was hidden, or shown. */
 async function setHidden(page: Page, isHidden: boolean): Promise<void> {
