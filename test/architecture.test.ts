@@ -80,6 +80,17 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/rows',
     'store/sqlite/index',
   ],
+  // What is removed, and who decides it.
+  'store/sqlite/retention': [
+    'protocol',
+    'store',
+    'store/sqlite/driver',
+    'store/sqlite/fields',
+    'store/sqlite/tables',
+    'store/sqlite/rows',
+    'store/sqlite/index',
+    'store/sqlite/consumers',
+  ],
   'store/sqlite/connection': [
     'protocol',
     'store/directory',
@@ -115,6 +126,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'store/sqlite/dedupe',
     'store/sqlite/connection',
     'store/sqlite/reading',
+    'store/sqlite/retention',
   ],
   // What is done to a directory as a whole.
   'store/upkeep': [

@@ -32,7 +32,7 @@ import { LogHealth } from './log-health.js';
 import { OpenBatch } from './open-batch.js';
 import { PageReader } from './reading/page-reader.js';
 import { loadState } from './recovery.js';
-import { Retention } from './retention.js';
+import { Retention } from './retention/retention.js';
 import { RingPositionTable } from './ring-positions.js';
 import { EventReader } from './rows/event-reader.js';
 import { NameReader } from './rows/names.js';

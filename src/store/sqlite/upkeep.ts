@@ -4,7 +4,7 @@ import type { WriteConnection } from './connection/write-connection.js';
 import { isFull } from './driver/store-errors.js';
 import type { FieldCatchUp } from './fields/field-catch-up.js';
 import type { IndexKeeper } from './index/index-keeper.js';
-import type { Retention } from './retention.js';
+import type { Retention } from './retention/retention.js';
 
 /** The parts of the log that have background work. */
 export interface Upkept {

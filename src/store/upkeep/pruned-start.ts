@@ -73,7 +73,7 @@ export class PrunedStart {
         [PRUNED_THROUGH]: through,
         [PRUNED_EVENTS]: through,
         [PRUNED_RECORDED_AT]: recordedAt,
-        [PRUNED_BLOCKS]: pruned.end(0),
+        [PRUNED_BLOCKS]: pruned.end(0).wholeBlocks,
         [PRUNED_IDS_COUNT]: through,
         [INDEX_BLOCKS]: blocks,
         [CHECKED_BLOCKS]: blocks,

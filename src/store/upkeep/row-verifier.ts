@@ -33,7 +33,6 @@ interface TopicRow {
   readonly id: number;
   readonly name: string;
   readonly events: number;
-  readonly pruned_through: number;
   readonly through: number;
 }
 
@@ -227,10 +226,9 @@ export class RowVerifier {
   ): Generator<VerifyFinding> {
     const state = this.#topics.get(topic);
     const name = state?.name ?? `${topic}, which does not exist`;
-    const prunedThrough = state?.pruned_through ?? 0;
     const rows = new Set(found);
     for (const sequence of indexed) {
-      if (rows.delete(sequence) || sequence <= prunedThrough) continue;
+      if (rows.delete(sequence) || this.#rows.pruned.isPruned(sequence)) continue;
       yield this.#error(sequence, `the index has it on topic ${name}, but there is no such row`);
     }
     for (const sequence of rows) {

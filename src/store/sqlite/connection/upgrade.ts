@@ -89,7 +89,7 @@ function findPruned(database: Database, head: number, prunedEvents: number): num
   if (prunedEvents > 0) for (const sequence of sequences.iterate()) note(sequence);
   else missing = head - (database.prepare('SELECT count(*) FROM events').pluck().get() as number);
   if (prunedEvents > 0) note(head + 1);
-  if (missing === prunedEvents) return pruned.end(0);
+  if (missing === prunedEvents) return pruned.end(0).wholeBlocks;
   const { name: file } = database;
   const reason = `of ${head} events ${missing} are gone, but only ${prunedEvents} were pruned`;
   throw new BusError('STORE_CORRUPT', `${file}: ${reason}`, { details: { file, reason } });

@@ -171,13 +171,15 @@ export class IndexKeeper {
 class FirstAfter {
   readonly #index: TopicIndexWriter;
   readonly #written: BlockIndex;
+  readonly #pruned: PrunedSequences;
   readonly #timeOf: Statement<[number], number | null>;
   readonly #file: string;
 
   constructor(database: Database, index: TopicIndexWriter) {
     this.#index = index;
     this.#file = database.name;
-    this.#written = new BlockIndex(database, new PrunedSequences(database));
+    this.#pruned = new PrunedSequences(database);
+    this.#written = new BlockIndex(database, this.#pruned);
     const time = recordedAtSql(readMeta(database, CHECKED_FROM));
     this.#timeOf = database
       .prepare<[number], number | null>(`SELECT ${time} FROM events WHERE sequence = ?`)
@@ -189,14 +191,16 @@ class FirstAfter {
     const last = blockOf(entry.lastSequence);
     this.#written.refresh();
     for (let block = blockOf(entry.prunedThrough); block <= last; block++) {
-      const sequences = this.#sequences(block, entry, head);
-      const first = sequences.find((sequence) => sequence > entry.prunedThrough);
-      if (first === undefined) continue;
-      const recordedAt = this.#timeOf.get(first);
-      if (typeof recordedAt !== 'number') throw damagedEvent(this.#file, first);
-      entry.firstSequence = first;
-      entry.firstAt = recordedAt;
-      return;
+      for (const sequence of this.#sequences(block, entry, head)) {
+        if (sequence <= entry.prunedThrough) continue;
+        const recordedAt = this.#timeOf.get(sequence);
+        // An index may still name a pruned event.
+        if (recordedAt === undefined && this.#pruned.isPruned(sequence)) continue;
+        if (typeof recordedAt !== 'number') throw damagedEvent(this.#file, sequence);
+        entry.firstSequence = sequence;
+        entry.firstAt = recordedAt;
+        return;
+      }
     }
   }
 

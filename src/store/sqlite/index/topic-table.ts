@@ -34,6 +34,14 @@ export interface TopicEntry {
   rules: readonly number[];
 }
 
+/** An event that is removed from its topic. */
+export interface Uncounted {
+  readonly sequence: number;
+  readonly bytes: number;
+  /** No older event of the topic is left. */
+  readonly isOldest: boolean;
+}
+
 interface At {
   readonly sequence: number;
   readonly recordedAt: number;
@@ -240,14 +248,25 @@ export class TopicTable {
     this.#countRules(entry, events, bytes);
   }
 
-  /** Subtracts the topic's oldest event, which is being pruned. */
-  uncount(entry: TopicEntry, sequence: number, bytes: number): void {
+  /**
+   * Subtracts an event that is being removed, the oldest one or any. The topic counts as pruned up to it only if no
+   * older event is left, and as pruned altogether once it has no event.
+   */
+  uncount(entry: TopicEntry, { sequence, bytes, isOldest }: Uncounted): void {
     if (entry.batch !== this.#batch) this.#touch(entry);
-    if (--entry.events === 0) this.#emptied.add(entry);
+    entry.events--;
     entry.bytes -= bytes;
-    entry.firstSequence = 0;
-    entry.firstAt = 0;
-    entry.prunedThrough = sequence;
+    if (isOldest || sequence === entry.firstSequence) {
+      entry.firstSequence = 0;
+      entry.firstAt = 0;
+    }
+    if (isOldest) entry.prunedThrough = Math.max(entry.prunedThrough, sequence);
+    if (entry.events === 0) {
+      this.#emptied.add(entry);
+      entry.firstSequence = 0;
+      entry.firstAt = 0;
+      entry.prunedThrough = Math.max(entry.prunedThrough, entry.lastSequence);
+    }
     entry.isDirty = true;
     this.#countRules(entry, -1, -bytes);
   }

@@ -1,7 +1,7 @@
 import { BusError } from '../../../protocol/errors.js';
 import type { Database, Statement } from '../driver/driver.js';
 import { isChecked, MetaTable, PRUNED_BLOCKS, PRUNED_EVENTS } from '../tables/meta-table.js';
-import { blockOf, INDEX_BLOCK_EVENTS } from '../tables/tables.js';
+import { blockOf, INDEX_BLOCK_EVENTS, SPARSE_BLOCK_EVENTS } from '../tables/tables.js';
 import { checksumOf } from './checksums.js';
 
 /**
@@ -127,6 +127,17 @@ export class PrunedSequences {
   }
 }
 
+/** What a step has left. */
+export interface PrunedNow {
+  /** The number of leading blocks that have no event left. */
+  readonly wholeBlocks: number;
+  /**
+   * Those blocks, of the ones that the step took events from, that have fewer than `SPARSE_BLOCK_EVENTS` left. Sequences
+   * that are not assigned yet count as left.
+   */
+  readonly sparse: readonly number[];
+}
+
 /** Updates the state, in the transactions that prune. The writer's alone. */
 export class PrunedSequencesWriter {
   readonly #file: string;
@@ -136,6 +147,7 @@ export class PrunedSequencesWriter {
   readonly #deleteBelow: Statement<[number]>;
   #block = -1;
   #bits = Buffer.alloc(BITMAP_BYTES);
+  #sparse: number[] = [];
 
   constructor(database: Database) {
     this.#file = database.name;
@@ -151,6 +163,7 @@ export class PrunedSequencesWriter {
   /** Drops the remains of a step that failed. */
   begin(): void {
     this.#block = -1;
+    this.#sparse = [];
   }
 
   /** Marks the events `first` to `last` as pruned. */
@@ -163,20 +176,19 @@ export class PrunedSequencesWriter {
     }
   }
 
-  /**
-   * Writes the rest. `before` is the number of leading blocks without events before this step.
-   * @returns that number now
-   */
-  end(before: number): number {
+  /** Writes the rest. `before` is the number of leading blocks without events before this step. */
+  end(before: number): PrunedNow {
     this.#write();
     this.#block = -1;
+    const sparse = this.#sparse;
+    this.#sparse = [];
     let whole = before;
     for (const row of this.#from.iterate(before)) {
       if (row[0] !== whole || checkedBits(this.#file, row).length > 0) break;
       whole++;
     }
     if (whole > before) this.#deleteBelow.run(whole);
-    return whole;
+    return { wholeBlocks: whole, sparse };
   }
 
   #turnTo(block: number): void {
@@ -194,14 +206,26 @@ export class PrunedSequencesWriter {
 
   #write(): void {
     if (this.#block < 0) return;
-    const isWhole = this.#bits.every((byte) => byte === 0xff);
-    const bits = isWhole ? ALL : Buffer.from(this.#bits);
+    const left = INDEX_BLOCK_EVENTS - countBits(this.#bits);
+    if (left < SPARSE_BLOCK_EVENTS) this.#sparse.push(this.#block);
+    const bits = left === 0 ? ALL : Buffer.from(this.#bits);
     this.#replace.run(this.#block, bits, checksumOf(bits, [this.#block]));
   }
 }
 
 function hasBit(bits: Buffer, at: number): boolean {
   return (bits[at >> 3]! & (1 << (at & 7))) !== 0;
+}
+
+function countBits(bits: Buffer): number {
+  let count = 0;
+  for (let at = 0; at < bits.length; at += 4) {
+    let word = bits.readInt32LE(at);
+    word -= (word >>> 1) & 0x55555555;
+    word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
+    count += Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+  }
+  return count;
 }
 
 function checkedBits(file: string, [block, bits, checksum]: PrunedBlock): Buffer {

@@ -1,0 +1,180 @@
+import type { DeadTable } from '../consumers/dead-table.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { deleteFieldRows } from '../fields/field-table.js';
+import { IDS } from '../index/id-index.js';
+import type { TopicEntry, TopicTable } from '../index/topic-table.js';
+import { PrunedIds } from '../rows/pruned-ids.js';
+import { PrunedSequencesWriter } from '../rows/pruned-sequences.js';
+import {
+  MetaTable,
+  PRUNED_BLOCKS,
+  PRUNED_EVENTS,
+  PRUNED_IDS_COUNT,
+  PRUNED_RECORDED_AT,
+  PRUNED_THROUGH,
+} from '../tables/meta-table.js';
+import { blockOf } from '../tables/tables.js';
+
+/** An event to remove, as its row has it. The head check of the row must be right. */
+export interface DoomedRow {
+  readonly sequence: number;
+  /** ms since 1970. */
+  readonly recordedAt: number;
+  /** The topic's id. */
+  readonly topic: number;
+  /** See `ROW_BYTES_SQL`. */
+  readonly bytes: number;
+  /**
+   * No older event of its topic is left, but for rows before it in the same removal: the topic's history now begins
+   * behind it. False where that is not known: older events may be left then.
+   */
+  readonly isOldest: boolean;
+}
+
+/** Tables that outlive the events that are removed. */
+export interface Kept {
+  readonly topics: TopicTable;
+  readonly dead: DeadTable;
+}
+
+/**
+ * Removes any set of events from the log, and nothing decides here which. One call is one transaction, so the caller
+ * bounds the rows, and the blocks that they lie in. The rows must exist, in ascending order of their sequences; they
+ * may lie anywhere in the log, and in their topics.
+ *
+ * With a row go its share of the totals, and of the index where a topic or a block has too little left. What is kept:
+ * that the sequence was pruned, a publisher's own id while a repeat must be recognised, and the record of an event that
+ * is dead for a consumer. A removal that fails has changed nothing, in the file and in memory.
+ */
+export class Removal {
+  readonly #database: Database;
+  readonly #topics: TopicTable;
+  readonly #dead: DeadTable;
+  readonly #delete: Statement<[number, number]>;
+  readonly #deleteIndexRow: Statement<[number, number]>;
+  readonly #deleteIndexBlocks: Statement<[number]>;
+  readonly #meta: MetaTable;
+  readonly #prunedIds: PrunedIds;
+  readonly #pruned: PrunedSequencesWriter;
+  #prunedThrough: number;
+  #prunedEvents: number;
+
+  /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
+  constructor(database: Database, { topics, dead }: Kept, dedupeWindowMs: number) {
+    this.#database = database;
+    this.#topics = topics;
+    this.#dead = dead;
+    this.#prunedIds = new PrunedIds(database, dedupeWindowMs);
+    this.#pruned = new PrunedSequencesWriter(database);
+    this.#meta = new MetaTable(database);
+    const numbers = this.#meta.all();
+    this.#prunedThrough = numbers[PRUNED_THROUGH] ?? 0;
+    this.#prunedEvents = numbers[PRUNED_EVENTS] ?? 0;
+    this.#delete = database.prepare('DELETE FROM events WHERE sequence BETWEEN ? AND ?');
+    this.#deleteIndexRow = database.prepare(
+      'DELETE FROM topic_index WHERE block = ? AND topic = ?',
+    );
+    this.#deleteIndexBlocks = database.prepare('DELETE FROM topic_index WHERE block < ?');
+  }
+
+  /** The last sequence that was pruned from any topic. */
+  get prunedThrough(): number {
+    return this.#prunedThrough;
+  }
+
+  get prunedEvents(): number {
+    return this.#prunedEvents;
+  }
+
+  /** Removes the rows, and writes `numbers` to `meta` with them. `head` is the last committed sequence. */
+  remove(
+    rows: readonly DoomedRow[],
+    head: number,
+    numbers: Readonly<Record<string, number>>,
+  ): void {
+    const last = rows[rows.length - 1];
+    if (last === undefined) return;
+    try {
+      this.#database.transaction(() => this.#removeInside(rows, head, numbers)).immediate();
+    } catch (error) {
+      this.#topics.rollback();
+      this.#dead.rollback();
+      throw error;
+    }
+    this.#topics.commit();
+    this.#dead.commit();
+    this.#prunedThrough = Math.max(this.#prunedThrough, last.sequence);
+    this.#prunedEvents += rows.length;
+  }
+
+  /** Deletes what the index has of topics that are forgotten, in the caller's transaction. */
+  deleteIndexOf(entries: readonly TopicEntry[]): void {
+    for (const { id, prunedThrough } of entries) {
+      this.#deleteIndexRow.run(blockOf(prunedThrough), id);
+    }
+  }
+
+  #removeInside(
+    rows: readonly DoomedRow[],
+    head: number,
+    numbers: Readonly<Record<string, number>>,
+  ): void {
+    const touched = new Set<TopicEntry>();
+    let first = 0;
+    if (this.#dead.holds) for (const { sequence } of rows) this.#dead.keepRecord(sequence);
+    this.#prunedIds.begin();
+    this.#pruned.begin();
+    for (const [at, row] of rows.entries()) {
+      touched.add(this.#uncount(row));
+      const { sequence, recordedAt } = row;
+      const next = rows[at + 1];
+      if (next !== undefined && next.sequence === sequence + 1) continue;
+      this.#prunedIds.keep(rows[first]!.sequence, sequence, recordedAt);
+      this.#pruned.add(rows[first]!.sequence, sequence);
+      this.#delete.run(rows[first]!.sequence, sequence);
+      first = at + 1;
+    }
+    for (const entry of touched) this.#topics.write(entry, head);
+    this.#remember(rows, numbers);
+  }
+
+  /** Takes the row off its topic's totals, and deletes index rows of the topic that name no event any more. */
+  #uncount(row: DoomedRow): TopicEntry {
+    const entry = this.#topics.byId(row.topic);
+    const { prunedThrough } = entry;
+    this.#topics.uncount(entry, row);
+    const block = blockOf(prunedThrough);
+    if (prunedThrough > 0 && block < blockOf(entry.prunedThrough)) {
+      this.#deleteIndexRow.run(block, entry.id);
+    }
+    return entry;
+  }
+
+  /** Notes in `meta` what outlives the rows: the head, recorded time, and which rows are gone. */
+  #remember(rows: readonly DoomedRow[], numbers: Readonly<Record<string, number>>): void {
+    const last = rows[rows.length - 1]!;
+    const before = this.#meta.get(PRUNED_BLOCKS);
+    const { wholeBlocks, sparse } = this.#pruned.end(before);
+    this.#dead.finish();
+    this.#meta.set({
+      ...(last.sequence > this.#prunedThrough && {
+        [PRUNED_THROUGH]: last.sequence,
+        [PRUNED_RECORDED_AT]: last.recordedAt,
+      }),
+      [PRUNED_EVENTS]: this.#prunedEvents + rows.length,
+      [PRUNED_BLOCKS]: wholeBlocks,
+      [PRUNED_IDS_COUNT]: this.#prunedIds.end(),
+      ...numbers,
+    });
+    for (const block of sparse) this.#thin(block);
+    if (wholeBlocks === before) return;
+    this.#deleteIndexBlocks.run(wholeBlocks);
+    deleteFieldRows(this.#database, 0, wholeBlocks);
+  }
+
+  /** Deletes the index by id and by field of a block that has too few events left for it to be worth its room. */
+  #thin(block: number): void {
+    this.#deleteIndexRow.run(block, IDS);
+    deleteFieldRows(this.#database, block, block + 1);
+  }
+}

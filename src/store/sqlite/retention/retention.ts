@@ -1,0 +1,243 @@
+import type { BusError } from '../../../protocol/errors.js';
+import type {
+  ArchiveGate,
+  KeptFrom,
+  PatternTotals,
+  PruneRequest,
+  PruneStep,
+  RetentionRule,
+} from '../../pruning.js';
+import type { Database } from '../driver/driver.js';
+import type { TopicTable } from '../index/topic-table.js';
+import { MetaTable } from '../tables/meta-table.js';
+import { type DoomedRow, type Kept, Removal } from './removal.js';
+import { ROWS_PER_STEP, RowLook } from './row-look.js';
+
+/** Topics forgotten in one step. */
+const TOPICS_PER_STEP = 1024;
+
+/**
+ * Removes the oldest events that a rule says are too old, too many or too large, and events on request, a bounded
+ * number of rows at a time. A rule counts the events of all the topics that it matches in this shard together. An event
+ * goes when any one rule says so. A rule may wait for consumers: it then keeps the events that one of them still needs.
+ */
+export class Retention {
+  readonly #database: Database;
+  readonly #topics: TopicTable;
+  readonly #rules: readonly RetentionRule[];
+  /** Per rule, the sequence up to which it has nothing left. */
+  readonly #positions: number[];
+  readonly #meta: MetaTable;
+  readonly #look: RowLook;
+  readonly #removal: Removal;
+
+  /** Ids are remembered for `dedupeWindowMs`, even those of pruned events. */
+  constructor(
+    database: Database,
+    kept: Kept,
+    rules: readonly RetentionRule[],
+    dedupeWindowMs: number,
+  ) {
+    this.#database = database;
+    this.#topics = kept.topics;
+    this.#rules = rules;
+    this.#meta = new MetaTable(database);
+    this.#look = new RowLook(database);
+    this.#removal = new Removal(database, kept, dedupeWindowMs);
+    const numbers = this.#meta.all();
+    this.#positions = rules.map((rule) => numbers[positionKey(rule)] ?? 0);
+  }
+
+  /** The last sequence that was pruned from any topic. */
+  get prunedThrough(): number {
+    return this.#removal.prunedThrough;
+  }
+
+  get prunedEvents(): number {
+    return this.#removal.prunedEvents;
+  }
+
+  /**
+   * Does one step, in a transaction of its own; returns true if there is more to do.
+   * @throws BusError `STORE_CORRUPT` if no rule has more to do and one has come to a damaged row
+   */
+  step(now: number, head: number, keptFrom: KeptFrom, gate?: ArchiveGate): boolean {
+    let found: BusError | undefined;
+    for (let rule = 0; rule < this.#rules.length; rule++) {
+      const kept = this.#waits(rule) ? keptFrom(rule) : Number.POSITIVE_INFINITY;
+      if (!this.#mayHaveWork(rule, kept)) continue;
+      const { rows, damage } = this.#look.after(this.#positions[rule]!);
+      if (rows.length === 0) {
+        found ??= damage;
+        continue;
+      }
+      const doomed = this.#doomed(rule, rows, now, kept, gate);
+      const before = this.#positions[rule]!;
+      this.#positions[rule] = rows[doomed.looked - 1]?.sequence ?? before;
+      try {
+        this.#remove(doomed.rows, head);
+      } catch (error) {
+        this.#positions[rule] = before;
+        throw error;
+      }
+      const isEnd = damage === undefined && rows.length < ROWS_PER_STEP;
+      if (doomed.looked === rows.length && !isEnd) return true;
+    }
+    if (found !== undefined) throw found;
+    return false;
+  }
+
+  /**
+   * Forgets a bounded number of topics that hold no event and whose index is on disk, in a transaction of its own.
+   * Blocks below `writtenBlocks` are on disk.
+   * @returns the number of topics forgotten
+   */
+  forgetTopics(writtenBlocks: number): number {
+    const entries = this.#topics.forgettable(TOPICS_PER_STEP, writtenBlocks);
+    if (entries.length === 0) return 0;
+    const forget = (): void => {
+      this.#topics.deleteRows(entries);
+      this.#removal.deleteIndexOf(entries);
+    };
+    this.#database.transaction(forget).immediate();
+    this.#topics.forgotten(entries);
+    return entries.length;
+  }
+
+  /** Writes where the rules go on after the next opening, in the caller's transaction. */
+  writePositions(): void {
+    this.#meta.set(this.#positionNumbers());
+  }
+
+  /** Counts the events and bytes of the topics that match. */
+  totals(matches: (topic: string) => boolean): PatternTotals {
+    let events = 0;
+    let bytes = 0;
+    for (const entry of this.#topics.entries()) {
+      if (entry.events === 0 || !matches(entry.name)) continue;
+      events += entry.events;
+      bytes += entry.bytes;
+    }
+    return { events, bytes };
+  }
+
+  /**
+   * Does one step of a requested removal, in a transaction of its own.
+   * @throws BusError `STORE_CORRUPT` at a damaged row
+   */
+  prune(
+    request: PruneRequest,
+    matches: (topic: string) => boolean,
+    head: number,
+    gate?: ArchiveGate,
+  ): PruneStep {
+    const { beforeMs = Number.NEGATIVE_INFINITY, excessEvents, excessBytes } = request;
+    const { rows, damage } = this.#look.after(request.after);
+    if (damage !== undefined && rows.length === 0) throw damage;
+    const matching = new Map<number, boolean>();
+    const doomed: DoomedRow[] = [];
+    let bytes = 0;
+    let isDone = damage === undefined && rows.length < ROWS_PER_STEP;
+    for (const row of rows) {
+      const { sequence, recordedAt, topic, bytes: rowBytes } = row;
+      let isMatch = matching.get(topic);
+      if (isMatch === undefined) {
+        isMatch = matches(this.#topics.byId(topic).name);
+        matching.set(topic, isMatch);
+      }
+      if (!isMatch) continue;
+      if (recordedAt >= beforeMs && doomed.length >= excessEvents && bytes >= excessBytes) {
+        isDone = true;
+        break;
+      }
+      if (gate !== undefined && sequence > gate.through) {
+        gate.want(sequence);
+        isDone = true;
+        break;
+      }
+      doomed.push(row);
+      bytes += rowBytes;
+    }
+    this.#remove(doomed, head);
+    const events = doomed.length;
+    return isDone ? { events, bytes } : { events, bytes, next: rows[rows.length - 1]!.sequence };
+  }
+
+  #positionNumbers(): Record<string, number> {
+    const numbers: Record<string, number> = {};
+    for (const [rule, position] of this.#positions.entries()) {
+      if (position > 0) numbers[positionKey(this.#rules[rule]!)] = position;
+    }
+    return numbers;
+  }
+
+  #waits(rule: number): boolean {
+    return this.#rules[rule]!.untilConsumedBy !== undefined;
+  }
+
+  /** Whether the rule removes every event that it may: it waits for consumers and has no limit besides. */
+  #isUnlimited(rule: number): boolean {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    return this.#waits(rule) && (maxAgeMs ?? maxEvents ?? maxBytes) === undefined;
+  }
+
+  #mayHaveWork(rule: number, kept: number): boolean {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    if (this.#topics.ruleEvents[rule] === 0 || kept <= this.#positions[rule]! + 1) return false;
+    return (
+      this.#isUnlimited(rule) ||
+      maxAgeMs !== undefined ||
+      this.#topics.ruleEvents[rule]! > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+      this.#topics.ruleBytes[rule]! > (maxBytes ?? Number.POSITIVE_INFINITY)
+    );
+  }
+
+  /**
+   * The rows that the rule removes, and how many rows it looked at. It stops at the first of its rows that it keeps,
+   * because all later ones are newer. Nothing goes from the sequence `kept` on, nor what the gate holds back.
+   */
+  #doomed(
+    rule: number,
+    rows: readonly DoomedRow[],
+    now: number,
+    kept: number,
+    gate: ArchiveGate | undefined,
+  ): { rows: DoomedRow[]; looked: number } {
+    const { maxAgeMs, maxEvents, maxBytes } = this.#rules[rule]!;
+    const isUnlimited = this.#isUnlimited(rule);
+    const before = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs;
+    let events = this.#topics.ruleEvents[rule]!;
+    let bytes = this.#topics.ruleBytes[rule]!;
+    const doomed: DoomedRow[] = [];
+    for (const [looked, row] of rows.entries()) {
+      const { sequence, recordedAt, topic } = row;
+      if (!this.#topics.byId(topic).rules.includes(rule)) continue;
+      const isOver =
+        isUnlimited ||
+        recordedAt < before ||
+        events > (maxEvents ?? Number.POSITIVE_INFINITY) ||
+        bytes > (maxBytes ?? Number.POSITIVE_INFINITY);
+      if (!isOver || sequence >= kept) return { rows: doomed, looked };
+      if (gate !== undefined && sequence > gate.through) {
+        gate.want(sequence);
+        return { rows: doomed, looked };
+      }
+      doomed.push(row);
+      events--;
+      bytes -= row.bytes;
+    }
+    return { rows: doomed, looked: rows.length };
+  }
+
+  #remove(rows: readonly DoomedRow[], head: number): void {
+    this.#removal.remove(rows, head, this.#positionNumbers());
+  }
+}
+
+/**
+ * The key in `meta` of a rule's position. It depends on the pattern alone: whatever the limits, topics that have
+ * nothing left up to a position will never have.
+ */
+function positionKey({ pattern = '*' }: RetentionRule): string {
+  return `retention:${pattern}`;
+}

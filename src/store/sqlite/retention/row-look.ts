@@ -1,0 +1,63 @@
+import type { BusError } from '../../../protocol/errors.js';
+import type { Database, Statement } from '../driver/driver.js';
+import { storeError } from '../driver/store-errors.js';
+import { HEAD_IS_WRONG_SQL } from '../rows/checksums.js';
+import { damagedEvent } from '../rows/damaged-event.js';
+import { ROW_BYTES_SQL } from '../rows/row-size.js';
+import { CHECKED_FROM, readMeta } from '../tables/meta-table.js';
+import type { DoomedRow } from './removal.js';
+
+/** Rows that one step looks at, and so the most that it removes. */
+export const ROWS_PER_STEP = 1024;
+
+type Row = [sequence: number, recordedAt: number, topic: number, bytes: number, isDamaged: number];
+
+/** The rows that a step may act on. */
+export interface Look {
+  readonly rows: readonly DoomedRow[];
+  /** The damage, in a row or a page of the file, that ended the rows early. */
+  readonly damage?: BusError;
+}
+
+/** Reads the rows of events for those who decide what is removed. */
+export class RowLook {
+  readonly #file: string;
+  readonly #select: Statement<[number, number], Row>;
+
+  constructor(database: Database) {
+    this.#file = database.name;
+    this.#select = database
+      .prepare<[number, number], Row>(
+        `SELECT sequence, recorded_at, topic, ${ROW_BYTES_SQL},
+           sequence >= ${readMeta(database, CHECKED_FROM)} AND ${HEAD_IS_WRONG_SQL}
+         FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?`,
+      )
+      .raw();
+  }
+
+  /**
+   * The rows after a position, up to the first damaged one. A row whose topic or time is damaged must not decide what
+   * is removed. Nor may the rows behind it be removed before it, since it may be an older event of the same topic. So
+   * whoever removes each row of a topic that it comes to removes the topic's oldest event.
+   */
+  after(position: number): Look {
+    const file = this.#file;
+    const rows: DoomedRow[] = [];
+    let previous = position;
+    try {
+      for (const row of this.#select.iterate(position, ROWS_PER_STEP)) {
+        const [sequence, recordedAt, topic, bytes, isDamaged] = row;
+        if (isDamaged !== 0 || sequence <= previous) {
+          throw damagedEvent(file, sequence, ': nothing from there on is pruned');
+        }
+        rows.push({ sequence, recordedAt, topic, bytes, isOldest: true });
+        previous = sequence;
+      }
+      return { rows };
+    } catch (error) {
+      const damage = storeError(error, file, `pruning after event ${previous} of`);
+      if (damage.code !== 'STORE_CORRUPT') throw error;
+      return { rows, damage };
+    }
+  }
+}
