@@ -24,7 +24,7 @@ export class BatchEvents {
     this.length = 0;
   }
 
-  protected push(view: EventRecordView, topic: string, sequence: number): void {
+  push(view: EventRecordView, topic: string, sequence: number): void {
     const index = this.length++;
     this.bytes[index] = view.bytes;
     this.offsets[index] = view.offset;
