@@ -7,10 +7,8 @@
  * publish. Deliveries follow the commit: no subscriber sees an event that is not stored in the end.
  */
 import { ArchiveWords } from '../link/archive-words.js';
-import { createGates } from '../link/consumer-gates.js';
-import type { ConsumerEntry, ConsumerNews } from '../link/consumer-shapes.js';
+import type { ConsumerEntry } from '../link/consumer-shapes.js';
 import { type ShardControl, ShardCounter, TURNS } from '../link/shard-control.js';
-import type { RetentionRule } from '../store/pruning.js';
 import type { ShardScheduled } from '../store/scheduled.js';
 import type { ShardLog } from '../store/shard-log.js';
 import { elapsedMs } from '../threads/elapsed.js';
@@ -18,10 +16,10 @@ import { ArchiveLink, noteArchive } from './archive-link.js';
 import { BatchCommit } from './batch-commit.js';
 import { BlockWatch } from './block-watch.js';
 import type { Desk } from './consumers/desk.js';
-import { deskFigures, NO_CONSUMERS } from './consumers/figures.js';
-import { openDesk } from './consumers/open-desk.js';
+import { ShardDesk, type ShardDeskOptions } from './consumers/shard-desk.js';
 import { Delivery } from './delivery.js';
 import { Feeder } from './feeder.js';
+import { Gauges } from './gauges.js';
 import { DueEvents } from './later/due-events.js';
 import { LogTail } from './log-tail.js';
 import { LogUpkeep, type UpkeepOptions } from './log-upkeep.js';
@@ -30,33 +28,18 @@ import { type ClockStep, RecordingClock } from './recording-clock.js';
 import type { LinkSubscription, Routes } from './routes.js';
 import type { ShardEnd } from './shard-end.js';
 import { LIVE, QUEUED } from './shard-subscription.js';
+import { Subscriptions } from './subscriptions.js';
 import { Tallies } from './tallies.js';
 
-export interface ShardOptions extends Omit<UpkeepOptions, 'archive'> {
-  readonly shard: number;
+export interface ShardOptions extends Omit<UpkeepOptions, 'archive'>, ShardDeskOptions {
   readonly commitBatchEvents: number;
   /** How long publishes wait for a `block` subscription that takes nothing, ms. */
   readonly publishWaitMs: number;
-  /** False for a thread that follows another. Default: true. */
-  readonly isFirst?: boolean;
-  /** An endpoint has left that a dead thread of the shard may have leased events. Default: false. */
-  readonly hasDeparted?: boolean;
-  /** Where the shards of the bus agree on leases of consumers. Default: no other shard has any. */
-  readonly gates?: SharedArrayBuffer;
   /** The memory that the shard shares with the archiver. Default: there is no archive. */
   readonly archive?: SharedArrayBuffer | undefined;
-  /** The rules of retention, whose places `KeptFrom` names. Default: none. */
-  readonly retention?: readonly RetentionRule[];
-  /** Called with what has become of durable consumers. */
-  readonly onNews?: (news: readonly ConsumerNews[]) => void;
-  /** Called when the shard knows which leases of a dead thread go on. */
-  readonly onClaimed?: () => void;
   /** Called when the wall clock was set. */
   readonly onClockStep?: (step: ClockStep) => void;
 }
-
-/** How often the gauges are measured, ms; seldom, as it goes over all subscriptions. */
-const GAUGE_INTERVAL_MS = 250;
 
 export class Shard {
   readonly links: ShardEnd[] = [];
@@ -77,18 +60,16 @@ export class Shard {
   readonly #batch: PublishBatch;
   readonly #feeder: Feeder;
   readonly #delivery: Delivery;
-  readonly #unreportedDrops = new Set<LinkSubscription>();
   readonly #commit: BatchCommit;
   /** The tail from which persisted events are delivered, if the log is shared. */
   readonly #tail: LogTail | undefined;
   readonly #blocking: BlockWatch;
+  readonly #subscriptions: Subscriptions;
+  readonly #gauges: Gauges;
+  readonly #consumers: ShardDesk;
   /** Publishes that wait for their time, and schedules, if the log keeps any. */
   readonly due: DueEvents | undefined;
-  /** It stays when the last consumer has gone; `#desk` is the same, or undefined then. */
-  #openedDesk: Desk | undefined;
-  #desk: Desk | undefined;
   #firstLink = 0;
-  #gaugesAt = 0;
   /** What the shard and the archiver tell each other; undefined without an archive. */
   readonly archive: ArchiveLink | undefined;
 
@@ -100,15 +81,17 @@ export class Shard {
     this.#clock = new RecordingClock(log.lastRecordedAt, options.onClockStep);
     const { archive } = options;
     this.archive = archive && new ArchiveLink(new ArchiveWords(archive), log);
+    this.#consumers = new ShardDesk(log, this.links, this.#clock, options);
     this.#upkeep = new LogUpkeep(log, this.#clock, {
       ...options,
       archive: this.archive,
-      keptFrom: (rule) => this.#keptFrom(rule),
+      keptFrom: (rule) => this.#consumers.keptFrom(rule),
       onPruned: () => this.pruned(),
     });
     this.#batch = new PublishBatch(log, this.#clock);
     this.#blocking = new BlockWatch(options.shard, routes, options.publishWaitMs);
     this.#feeder = new Feeder(log, routes, () => this.#leftThrough);
+    this.#subscriptions = new Subscriptions(routes, this.#blocking, this.#feeder, control);
     this.#delivery = new Delivery(routes, this, this.tallies);
     this.due = log.scheduled && this.#dueEvents(log.scheduled);
     this.#commit = new BatchCommit(log, this.#batch, control, {
@@ -118,10 +101,10 @@ export class Shard {
       },
       onArrival: () => this.onArrival(),
     });
+    this.#gauges = new Gauges(this, log, this.#clock, control);
     if (log.isShared) this.#tail = this.#follow(log);
     this.delivered = log.head;
     control.counters[ShardCounter.head] = log.head;
-    control.counters[ShardCounter.subscriptions] = 0;
     control.counters[ShardCounter.dedupeWindowMs] = log.dedupeWindowMs;
     control.counters[ShardCounter.dedupeReachMs] = log.dedupeReachMs;
     control.counters[ShardCounter.unindexedEvents] = log.unindexedEvents ?? 0;
@@ -130,7 +113,7 @@ export class Shard {
 
   /** Events were removed from the log. */
   pruned(): void {
-    this.#desk?.pruned();
+    this.desk?.pruned();
     noteArchive(this.#control, this.archive);
   }
 
@@ -146,12 +129,13 @@ export class Shard {
     let worked = false;
     if (batch.handled === 0) {
       const limit = this.#drainLimit();
-      if (limit > 0 && !this.#takeDue(limit)) {
+      if (limit > 0 && this.due?.take(batch, limit) !== true) {
         const refusing = !this.isStopping && this.#blocking.refuses ? this.#blocking : undefined;
         batch.drain(this.links, this.#firstLink++, limit, refusing);
       }
       if (batch.handled > 0 && this.#tail !== undefined) this.#deliverEphemeral();
-      if (this.#desk !== undefined) worked = this.#decide(this.#desk);
+      const { desk } = this;
+      if (desk !== undefined) worked = this.#decide(desk);
       else if (batch.handled > 0) this.#commit.begin();
     }
     worked = (this.#tail !== undefined && this.#deliverTail(this.#tail)) || worked;
@@ -168,19 +152,9 @@ export class Shard {
       clock: this.#clock,
       elapsed: elapsedMs,
       onDamage: (error) => this.#options.onDamage?.(error),
+      // What is due waits for an overdue `block` subscription: unlike a publish, it has nobody to be refused to.
+      waits: () => this.isStopping || this.#blocking.refuses,
     });
-  }
-
-  /**
-   * False if this batch is the publishers'. While a `block` subscription is overdue, what is due waits for it: unlike a
-   * publish, it has nobody to be refused to.
-   */
-  #takeDue(limit: number): boolean {
-    return this.#mayTakeDue && this.due!.take(this.#batch, limit);
-  }
-
-  get #mayTakeDue(): boolean {
-    return this.due !== undefined && !this.isStopping && !this.#blocking.refuses;
   }
 
   /** The consumers' part of the turn; true if anything was committed for them. */
@@ -195,7 +169,7 @@ export class Shard {
 
   /** The shard's durable consumers; undefined while it has none. */
   get desk(): Desk | undefined {
-    return this.#desk;
+    return this.#consumers.current;
   }
 
   /**
@@ -203,39 +177,17 @@ export class Shard {
    * @throws BusError `OPTION_INVALID` if the log keeps no consumers, `STORE_CORRUPT`
    */
   applyConsumers(entries: readonly ConsumerEntry[]): void {
-    const desk = (this.#openedDesk ??= this.#openDesk());
-    desk.apply(entries);
-    this.#desk = desk.isEmpty ? undefined : desk;
+    const desk = this.#consumers.apply(entries);
     this.#batch.settling = desk.groupAcks;
     if (desk.isEmpty) desk.groupAcks.release(true);
   }
 
-  /** A rule that waits for consumers keeps what one of them still needs; for one that is not there it keeps all. */
-  #keptFrom(rule: number): number {
-    const names = this.#options.retention?.[rule]?.untilConsumedBy ?? [];
-    return Math.min(...names.map((name) => this.#desk?.neededFrom(name) ?? 0));
-  }
-
-  #openDesk(): Desk {
-    const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
-    const claims = { ends: isFirst ? [] : [...this.links], hasDeparted, now: elapsedMs() };
-    const { shard, gates: memory = createGates() } = this.#options;
-    return openDesk(this.#log, {
-      gates: { memory, shard },
-      before: isFirst ? 'opened' : 'replaced',
-      claims,
-      recordedAt: () => this.#clock.now(),
-      onDamage: (error) => onDamage?.(error),
-      onNews: (news) => onNews?.(news),
-      onClaimed: () => onClaimed?.(),
-    });
-  }
-
   /** How long the thread may park, ms. */
   idleMs(longest: number): number {
-    const idle = this.#mayTakeDue ? this.due!.idleMs(longest) : longest;
-    if (this.#desk === undefined) return idle;
-    return Math.max(0, Math.min(idle, this.#desk.nextDue - elapsedMs()));
+    const idle = this.due?.idleMs(longest) ?? longest;
+    const { desk } = this;
+    if (desk === undefined) return idle;
+    return Math.max(0, Math.min(idle, desk.nextDue - elapsedMs()));
   }
 
   #follow(log: ShardLog): LogTail {
@@ -265,10 +217,10 @@ export class Shard {
 
   /** True if a turn would find work; checked once more before the thread parks. */
   hasWork(): boolean {
-    if (this.#feeder.hasWork || this.#commit.hasArrived || this.#desk?.hasWork) return true;
+    if (this.#feeder.hasWork || this.#commit.hasArrived || this.desk?.hasWork) return true;
     if (this.#tail?.hasWork(this.delivered) === true) return true;
     const takesPublishes = this.#batch.handled === 0 && this.#drainLimit() > 0;
-    if (takesPublishes && this.#mayTakeDue && this.due!.hasWork) return true;
+    if (takesPublishes && this.due?.hasWork === true) return true;
     for (const link of this.links) {
       if ((link.isBlocked || link.waiting.size > 0) && link.mayHaveRoom) return true;
       if (!link.controls.consumer.isEmpty() && !link.controls.isStalled) return true;
@@ -284,22 +236,16 @@ export class Shard {
   /** Ends the link's subscriptions. The link itself is removed once its publishes are taken. */
   leave(link: ShardEnd): void {
     link.leaving = true;
-    for (const subscription of link.subscriptions.values()) this.#forget(subscription);
-    link.subscriptions.clear();
-    this.#openedDesk?.leaveLink(link);
+    this.#subscriptions.endAll(link);
+    this.#consumers.leaveLink(link);
   }
 
   subscribe(subscription: LinkSubscription): void {
-    subscription.link.subscriptions.set(subscription.number, subscription);
-    this.#routes.add(subscription, subscription.filter.topics);
-    this.#control.counters[ShardCounter.subscriptions]! += 1;
-    this.#blocking.add(subscription);
-    this.#feeder.wake(subscription);
+    this.#subscriptions.add(subscription);
   }
 
   unsubscribe(subscription: LinkSubscription): void {
-    subscription.link.subscriptions.delete(subscription.number);
-    this.#forget(subscription);
+    this.#subscriptions.end(subscription);
   }
 
   /**
@@ -316,7 +262,7 @@ export class Shard {
   }
 
   noteDropped(subscription: LinkSubscription): void {
-    this.#unreportedDrops.add(subscription);
+    this.#subscriptions.noteDropped(subscription);
   }
 
   /** True once everything that the links have published is taken and acknowledged; checked during shutdown. */
@@ -353,7 +299,7 @@ export class Shard {
     // Endpoints read their acks while the deliveries are made.
     for (const link of this.links) link.ringDoorbell();
     counters[ShardCounter.delivered]! += this.#delivery.deliver(batch, this.delivered);
-    this.#desk?.tell();
+    this.desk?.tell();
     batch.release();
     if (this.#tail === undefined) this.#advance(this.#log.head);
   }
@@ -390,8 +336,8 @@ export class Shard {
   #serve(): boolean {
     let worked = this.#flushLinks();
     worked = this.#feed() || worked;
-    if (this.#desk !== undefined) worked = this.#desk.readAhead() || worked;
-    this.#notifyDropped();
+    if (this.desk !== undefined) worked = this.desk.readAhead() || worked;
+    this.#subscriptions.notifyDropped();
     worked = this.#maintain() || worked;
     for (const link of this.links) link.ringDoorbell();
     return worked;
@@ -424,50 +370,12 @@ export class Shard {
     return true;
   }
 
-  #notifyDropped(): void {
-    for (const subscription of this.#unreportedDrops) {
-      if (subscription.link.isBlocked) continue;
-      this.#unreportedDrops.delete(subscription);
-      this.#control.counters[ShardCounter.dropped]! += subscription.notifyDropped();
-    }
-  }
-
   #maintain(): boolean {
     const now = performance.now();
     const worked = this.#upkeep.step(now);
-    if (now >= this.#gaugesAt) {
-      this.#gaugesAt = now + GAUGE_INTERVAL_MS;
-      this.#measure();
-    }
+    this.#gauges.step(now);
     this.#dropLeavers();
     return worked;
-  }
-
-  #measure(): void {
-    const { counters } = this.#control;
-    let lag = 0;
-    let publishFill = 0;
-    let deliveryFill = 0;
-    for (const link of this.links) {
-      publishFill = Math.max(publishFill, link.publishFill);
-      deliveryFill = Math.max(deliveryFill, link.deliveryFill);
-      for (const subscription of link.subscriptions.values()) lag += this.lagOf(subscription);
-    }
-    counters[ShardCounter.lag] = lag;
-    counters[ShardCounter.walBytes] = this.#log.walBytes;
-    counters[ShardCounter.unindexedEvents] = this.#log.unindexedEvents ?? 0;
-    counters[ShardCounter.dedupeReachMs] = this.#log.dedupeReachMs;
-    counters[ShardCounter.clockAheadMs] = this.#clock.aheadMs;
-    noteArchive(this.#control, this.archive);
-    const consumers = this.#desk === undefined ? NO_CONSUMERS : deskFigures(this.#desk);
-    counters[ShardCounter.consumers] = consumers.count;
-    counters[ShardCounter.consumersPending] = consumers.pending;
-    counters[ShardCounter.consumersInFlight] = consumers.inFlight;
-    counters[ShardCounter.consumersWaiting] = consumers.waiting;
-    counters[ShardCounter.consumersDead] = consumers.dead;
-    counters[ShardCounter.scheduledWaiting] = this.due?.waiting ?? 0;
-    counters[ShardCounter.publishRingFill] = publishFill;
-    counters[ShardCounter.deliveryRingFill] = deliveryFill;
   }
 
   #dropLeavers(): void {
@@ -479,15 +387,5 @@ export class Shard {
       this.links.splice(i, 1);
       this.#routes.forget();
     }
-  }
-
-  #forget(subscription: LinkSubscription): void {
-    subscription.ended = true;
-    this.#control.counters[ShardCounter.subscriptions]! -= 1;
-    this.#routes.remove(subscription, subscription.filter.topics);
-    this.#feeder.forget(subscription);
-    this.#blocking.delete(subscription);
-    this.#unreportedDrops.delete(subscription);
-    subscription.link.waiting.delete(subscription);
   }
 }

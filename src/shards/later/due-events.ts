@@ -1,7 +1,7 @@
 /**
- * Makes events of what is due: publishes that waited for their time, and schedules, in the order of due times. They get batches of their own, so that a full disk
- * refuses no publisher because of them, and every second batch is the publishers', so that neither starves. Only the
- * shard's loop touches this.
+ * Makes events of what is due: publishes that waited for their time, and schedules, in the order of due times. They get
+ * batches of their own, so that a full disk refuses no publisher because of them, and every second batch is the
+ * publishers', so that neither starves. Only the shard's loop touches this.
  */
 import { BusError } from '../../protocol/errors.js';
 import { DUE_EVENTS_PER_BATCH, DUE_RETRY_MS } from '../../protocol/limits/schedules.js';
@@ -17,13 +17,15 @@ export interface DueOptions {
   readonly elapsed: () => number;
   /** Called once for each damaged row: it becomes no event. */
   readonly onDamage: (error: BusError) => void;
+  /** True while nothing that is due may become an event. Default: never. */
+  readonly waits?: () => boolean;
 }
 
 export class DueEvents {
   readonly schedules: ShardSchedules;
   readonly #scheduled: ShardScheduled;
   readonly #options: DueOptions;
-  /** A full disk, or a subscription that blocks, has held them up until then. */
+  /** A full disk has held them up until then. */
   #retryAt = 0;
   #hadTurn = false;
 
@@ -49,6 +51,7 @@ export class DueEvents {
 
   /** True if something is due and not held up. */
   get hasWork(): boolean {
+    if (this.#waits) return false;
     const firstDue = this.#firstDue;
     if (firstDue === Number.POSITIVE_INFINITY || this.#isHeldUp) return false;
     return firstDue <= this.now;
@@ -57,7 +60,7 @@ export class DueEvents {
   /** How long nothing is due, at most so long, ms. */
   idleMs(longest: number): number {
     const firstDue = this.#firstDue;
-    if (firstDue === Number.POSITIVE_INFINITY) return longest;
+    if (firstDue === Number.POSITIVE_INFINITY || this.#waits) return longest;
     const heldMs = this.#retryAt - this.#options.elapsed();
     return Math.min(longest, Math.max(heldMs, firstDue - this.now, 0));
   }
@@ -75,6 +78,7 @@ export class DueEvents {
 
   /** Appends what is due to the batch, which is empty; false if this batch is the publishers'. */
   take(batch: PublishBatch, limit: number): boolean {
+    if (this.#waits) return false;
     this.#hadTurn = !this.#hadTurn && this.hasWork && this.#append(batch, limit);
     return this.#hadTurn;
   }
@@ -106,6 +110,10 @@ export class DueEvents {
       if (firing === undefined) return;
       batch.takeDue(firing.record);
     }
+  }
+
+  get #waits(): boolean {
+    return this.#options.waits?.() === true;
   }
 
   get #isHeldUp(): boolean {

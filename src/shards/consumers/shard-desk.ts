@@ -1,0 +1,91 @@
+/**
+ * The desk of a shard's durable consumers, from its first consumer on. A shard without consumers has none, and does
+ * nothing for it. Only the shard's loop touches this.
+ */
+import { createGates } from '../../link/consumer-gates.js';
+import type { ConsumerEntry, ConsumerNews } from '../../link/consumer-shapes.js';
+import type { BusError } from '../../protocol/errors.js';
+import type { RetentionRule } from '../../store/pruning.js';
+import type { ShardLog } from '../../store/shard-log.js';
+import { elapsedMs } from '../../threads/elapsed.js';
+import type { RecordingClock } from '../recording-clock.js';
+import type { ShardEnd } from '../shard-end.js';
+import type { Desk } from './desk.js';
+import { openDesk } from './open-desk.js';
+
+export interface ShardDeskOptions {
+  readonly shard: number;
+  /** False for a thread that follows another. Default: true. */
+  readonly isFirst?: boolean;
+  /** An endpoint has left that a dead thread of the shard may have leased events. Default: false. */
+  readonly hasDeparted?: boolean;
+  /** Where the shards of the bus agree on leases of consumers. Default: no other shard has any. */
+  readonly gates?: SharedArrayBuffer;
+  /** The rules of retention, whose places `KeptFrom` names. Default: none. */
+  readonly retention?: readonly RetentionRule[];
+  /** Called with what has become of durable consumers. */
+  readonly onNews?: (news: readonly ConsumerNews[]) => void;
+  /** Called when the shard knows which leases of a dead thread go on. */
+  readonly onClaimed?: () => void;
+  /** Called once for each consumer that has stopped at a damaged event. */
+  readonly onDamage?: (error: BusError) => void;
+}
+
+export class ShardDesk {
+  /** Undefined while the shard has no consumer. */
+  current: Desk | undefined;
+  /** It stays when the last consumer has gone. */
+  #opened: Desk | undefined;
+  readonly #log: ShardLog;
+  readonly #links: readonly ShardEnd[];
+  readonly #clock: RecordingClock;
+  readonly #options: ShardDeskOptions;
+
+  constructor(
+    log: ShardLog,
+    links: readonly ShardEnd[],
+    clock: RecordingClock,
+    options: ShardDeskOptions,
+  ) {
+    this.#log = log;
+    this.#links = links;
+    this.#clock = clock;
+    this.#options = options;
+  }
+
+  /**
+   * Takes the list of all consumers.
+   * @throws BusError `OPTION_INVALID` if the log keeps no consumers, `STORE_CORRUPT`
+   */
+  apply(entries: readonly ConsumerEntry[]): Desk {
+    const desk = (this.#opened ??= this.#open());
+    desk.apply(entries);
+    this.current = desk.isEmpty ? undefined : desk;
+    return desk;
+  }
+
+  leaveLink(link: ShardEnd): void {
+    this.#opened?.leaveLink(link);
+  }
+
+  /** A rule that waits for consumers keeps what one of them still needs; for one that is not there it keeps all. */
+  keptFrom(rule: number): number {
+    const names = this.#options.retention?.[rule]?.untilConsumedBy ?? [];
+    return Math.min(...names.map((name) => this.current?.neededFrom(name) ?? 0));
+  }
+
+  #open(): Desk {
+    const { isFirst = true, hasDeparted = false, onNews, onClaimed, onDamage } = this.#options;
+    const claims = { ends: isFirst ? [] : [...this.#links], hasDeparted, now: elapsedMs() };
+    const { shard, gates: memory = createGates() } = this.#options;
+    return openDesk(this.#log, {
+      gates: { memory, shard },
+      before: isFirst ? 'opened' : 'replaced',
+      claims,
+      recordedAt: () => this.#clock.now(),
+      onDamage: (error) => onDamage?.(error),
+      onNews: (news) => onNews?.(news),
+      onClaimed: () => onClaimed?.(),
+    });
+  }
+}
