@@ -1,14 +1,15 @@
-import { closeSync, constants, fchmodSync, fsyncSync, openSync, writeFileSync } from 'node:fs';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BusError } from '../../protocol/errors.js';
 import { codeOf, messageOf } from '../../protocol/thrown.js';
-import { makeDirectory, syncDirectory } from '../../store/directory/files.js';
+import {
+  makeDirectory,
+  placeFile,
+  syncDirectory,
+  TEMPORARY_SUFFIX,
+} from '../../store/directory/files.js';
 import type { ArchiveTarget, TargetObject } from './target.js';
-
-const OWNER_ONLY = 0o600;
-/** A name that no object has. */
-const TEMPORARY = '.new';
 
 /** An archive in a directory, which may be on another disk or a network's. */
 export class DirectoryTarget implements ArchiveTarget {
@@ -27,22 +28,12 @@ export class DirectoryTarget implements ArchiveTarget {
   /** Writes a temporary file, flushes it, renames it and flushes the directory. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
     const file = this.locate(name);
-    const temporary = file + TEMPORARY;
     try {
       makeDirectory(dirname(file));
       // Synchronous, since this thread has nothing else to do, and in one piece: a retry begins from nothing.
-      const descriptor = openSync(temporary, 'w', OWNER_ONLY);
-      try {
-        fchmodSync(descriptor, OWNER_ONLY);
-        writeFileSync(descriptor, bytes);
-        fsyncSync(descriptor);
-      } finally {
-        closeSync(descriptor);
-      }
-      await rename(temporary, file);
+      placeFile(file, bytes);
       syncDirectory(dirname(file));
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {});
       throw this.#failed(error, file, 'writing');
     }
   }
@@ -75,7 +66,7 @@ export class DirectoryTarget implements ArchiveTarget {
   async list(prefix: string): Promise<readonly TargetObject[]> {
     const dir = this.locate(prefix);
     try {
-      const names = (await readdir(dir)).filter((name) => !name.endsWith(TEMPORARY)).sort();
+      const names = (await readdir(dir)).filter((name) => !name.endsWith(TEMPORARY_SUFFIX)).sort();
       const found: TargetObject[] = [];
       for (const name of names) {
         // An object may be removed meanwhile.
@@ -102,7 +93,7 @@ export class DirectoryTarget implements ArchiveTarget {
     const dir = this.locate(prefix);
     try {
       const names = await readdir(dir);
-      for (const name of names) if (name.endsWith(TEMPORARY)) await rm(join(dir, name));
+      for (const name of names) if (name.endsWith(TEMPORARY_SUFFIX)) await rm(join(dir, name));
     } catch (error) {
       this.#missing(error, dir);
     }

@@ -9,8 +9,8 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  rmSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -75,27 +75,47 @@ export function syncFile(file: string): void {
   }
 }
 
+/** Ends the name of a file that is being written, and that nobody reads. */
+export const TEMPORARY_SUFFIX = '.new';
+
 /**
  * Writes a whole file in one step (temporary file, flush, rename, flush of the directory), so that a reader finds the
  * old text or the new one. After an error the old one stays.
  */
 export function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.new`;
+  placeFile(file, text);
+  syncDirectory(dirname(file));
+}
+
+/**
+ * As `replaceFile`, but leaves the flush of the directory to the caller: until then a power cut may bring back what had
+ * the name before. A temporary file of an earlier attempt is overwritten.
+ */
+export function placeFile(file: string, content: string | Uint8Array): void {
+  const temporary = file + TEMPORARY_SUFFIX;
   try {
     const descriptor = openSync(temporary, 'w', OWNER_ONLY);
     try {
       fchmodSync(descriptor, OWNER_ONLY);
       // `writeFileSync` writes everything or throws; a plain `write` on a nearly full disk may write only a part.
-      writeFileSync(descriptor, text);
+      writeFileSync(descriptor, content);
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
     }
     renameSync(temporary, file);
-    syncDirectory(dirname(file));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeIfPossible(temporary);
     throw error;
+  }
+}
+
+/** Removes a file that nobody reads; where that fails it stays. */
+export function removeIfPossible(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch {
+    // Whoever finds it later removes it.
   }
 }
 
